@@ -52,6 +52,7 @@ export default {
   projects: [
     'packages/identity',
     'packages/http1-client',
+    'packages/console',
     'packages/jwks',
     'packages/service-kit',
     'packages/database',

@@ -115,7 +115,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     );
   const moreRoutes = [
     ...(worker === undefined ? [] : [workerAdminRoutes(metrics)]),
-    ...(operatorConsole === undefined ? [] : [operatorConsole.routes(worker === undefined ? 'pages' : 'json')]),
+    ...(operatorConsole === undefined ? [] : operatorConsole.routes(worker === undefined ? 'pages' : 'json')),
   ];
   const servers = {
     internal: createListener(createListenerApp(snapshot, 'internal', keySetRoutes(keySet)), {

@@ -4,7 +4,7 @@ import { capturingLogger, rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { requireAdminHost } from '../src/admin/admin-host.ts';
-import { consoleRoutes } from '../src/admin/console/console-routes.ts';
+import { apiAndPages } from '../src/admin/console/console-routes.ts';
 import { createPrimaryAdminApp } from '../src/workers/primary-admin-app.ts';
 import { workersData } from '../src/workers/workers-data.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
@@ -103,7 +103,10 @@ test('the admin listener of several workers applies the same rule', async () => 
       metrics: new Registry(),
       workers: () => [],
       logger: capturingLogger().logger,
-      consoleRoutes: consoleRoutes({ data: workersData(() => []), version: '1.0.0', nowMs: Date.now }),
+      moreRoutes: apiAndPages(
+        workersData(() => []),
+        Date.now,
+      ),
       requireHost: requireAdminHost({
         admin: { allowedHosts },
         listen: { public: address, admin: address, internal: address },

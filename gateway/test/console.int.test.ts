@@ -1,16 +1,28 @@
 import { connect } from 'node:net';
+import { consoleRoutes } from '@countersign/console';
+import { createServiceServer, listen } from '@countersign/service-kit';
 import { eventually, rawRequest, type UpstreamOptions } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import express from 'express';
 import type { z } from 'zod';
-import { type ConsoleData, views } from '../src/admin/console/console-data.ts';
-import { consolePages, frameFor } from '../src/admin/console/console-pages.ts';
-import { layout, type Page } from '../src/admin/console/pages/layout.ts';
+import { views } from '../src/admin/console/console-data.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 
 const csp =
   "default-src 'none';style-src 'self';script-src 'self';img-src 'self';connect-src 'self';form-action 'self';base-uri 'none';frame-ancestors 'none'";
-const assets = { style: '/s', script: '/j', icon: '/i' };
+const pagePaths = [
+  ...[
+    '/',
+    '/console/routes',
+    '/console/routes/:name',
+    '/console/requests',
+    '/console/requests/:id',
+    '/console/explain',
+  ],
+  ...['/console/upstreams', '/console/issuers', '/console/revocations', '/console/limits', '/console/reloads'],
+  ...['/console/certificates', '/console/workers'],
+];
 const secretQuery = 'hunter2-in-the-query';
 
 describe('the console', () => {
@@ -42,7 +54,7 @@ describe('the console', () => {
   const explain = (fields: Record<string, string>, headers: Record<string, string> = {}) =>
     fetch(`${origin}/console/explain`, { method: 'POST', body: new URLSearchParams(fields), headers });
 
-  test.each(consolePages.map(({ path }) => path))('%s is a page that runs no script of its own', async (path) => {
+  test.each(pagePaths)('%s is a page that runs no script of its own', async (path) => {
     const response = await fetch(origin + filled(path));
     const text = await response.text();
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
@@ -212,32 +224,37 @@ describe('the console', () => {
 
   test('escapes every text of every page, whatever it is', async () => {
     const hostile = `"'><img src=x onerror=alert(1)>\u202e`;
-    const poison = (value: unknown): unknown => {
+    const poison = (value: unknown, name = ''): unknown => {
+      if (name === 'worker') return 1;
       // Times are the gateway's own.
       if (typeof value === 'string') return /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) ? value : hostile;
-      if (Array.isArray(value)) return value.map(poison);
+      if (Array.isArray(value)) return value.map((one) => poison(one));
       if (typeof value !== 'object' || value === null) return value;
-      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, poison(inner)]));
+      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, poison(inner, key)]));
     };
-    const data: ConsoleData = {
-      workers: () => [1],
-      explain: () => Promise.reject(new Error('not asked')),
-      read: async ({ endpoint }, query) =>
-        poison(await json(endpoint.path.replace(':name', query.name ?? '').replace(':id', query.id ?? ''))) as never,
-    };
-    for (const { path, page: pageOf } of consolePages) {
-      const query = { name: 'things', id: refusedId, q: hostile, user: hostile, path: hostile, headers: hostile };
-      const made = await pageOf({ data, nowMs: Date.now(), query });
-      const frame = await frameFor({ data, version: hostile, nowMs: Date.now(), assets, path: '/', query });
-      const { text } = layout(made as Page, frame);
+    const app = express().use(
+      consoleRoutes({
+        ask: async (target) => ({ status: 200, body: poison(await json(target.replace(/worker=1&?/, ''))) }),
+        inTurn: (work) => work(),
+        version: hostile,
+        nowMs: Date.now,
+      }),
+    );
+    const server = createServiceServer(app);
+    const port = await listen(server, { host: '127.0.0.1', port: 0 }, 'console');
+    const fields = { q: hostile, user: hostile, path: hostile, headers: hostile, worker: '1' };
+    for (const path of pagePaths) {
+      const response = await fetch(`http://127.0.0.1:${port}${filled(path)}?${new URLSearchParams(fields)}`);
+      const text = await response.text();
       expect([path, text.includes('<img src=x'), text.includes(`"'>`), text.includes('\u202e')]).toEqual([
         path,
         false,
         false,
         false,
       ]);
-      expect([path, text.includes('&lt;img src=x')]).toEqual([path, true]);
+      expect([path, response.status, text.includes('&lt;img src=x')]).toEqual([path, 200, true]);
     }
+    server.close();
   });
 
   test('contains no query and no token', async () => {
@@ -245,7 +262,7 @@ describe('the console', () => {
       const text = JSON.stringify(await json(filled(endpoint.path)));
       expect([endpoint.path, text.includes(secretQuery), text.includes(token)]).toEqual([endpoint.path, false, false]);
     }
-    for (const { path } of consolePages) {
+    for (const path of pagePaths) {
       const text = await page(filled(path));
       expect([path, text.includes(secretQuery), text.includes(token)]).toEqual([path, false, false]);
     }
@@ -573,7 +590,7 @@ test('shows no value of a variable in the URLs of an issuer', async () => {
   ]);
   const texts = [await explained.text(), gateway.log.text()];
   expect(texts[0]).toContain(`a key at ${url}/jwks.json${query}`);
-  const paths = [...views.map(({ endpoint }) => endpoint.path), ...consolePages.map(({ path }) => path)];
+  const paths = [...views.map(({ endpoint }) => endpoint.path), ...pagePaths];
   for (const path of ['/config', '/routes', '/upstreams', '/metrics', ...paths])
     texts.push(await read(path.replace(':name', 'things')));
   expect(texts.filter((text) => text.includes(gateway.hmacSecret))).toEqual([]);

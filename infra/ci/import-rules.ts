@@ -64,6 +64,19 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'dispatcher.ts',
     ],
   },
+  'packages/console': {
+    rooms: [
+      'index.ts',
+      'routes.ts',
+      'pages.ts',
+      'pages',
+      'html',
+      'kept-pages.ts',
+      'assets.ts',
+      'api.ts',
+      'api-types.ts',
+    ],
+  },
   'packages/jwks': {
     rooms: [
       'index.ts',

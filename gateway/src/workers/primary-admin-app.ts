@@ -23,8 +23,8 @@ export type PrimaryAdminOptions = Readonly<{
   workers(): readonly WorkerAdminClient[];
   logger: Logger;
   requireHost: RequestHandler;
-  /** Undefined without the console. */
-  consoleRoutes: Router | undefined;
+  /** Empty without the console. */
+  moreRoutes: readonly Router[];
 }>;
 
 // Every worker gives the same answer to these.
@@ -32,7 +32,7 @@ const askedOfOneWorker = ['/.well-known/jwks.json', '/config', '/routes', '/upst
 
 /** The admin listener of a gateway with several workers. It shows their metrics added up, and passes other requests to one of them. */
 export function createPrimaryAdminApp(options: PrimaryAdminOptions): RequestListener {
-  const { health, metrics, workers, logger, requireHost, consoleRoutes } = options;
+  const { health, metrics, workers, logger, requireHost, moreRoutes } = options;
   const app = bareApp();
   app.use(requestLog(logger), adminHeaders, requireWellFormed, requireHost, requirePath, refuseCrossSite);
   app.use(healthRoutes(health, metrics));
@@ -40,7 +40,7 @@ export function createPrimaryAdminApp(options: PrimaryAdminOptions): RequestList
     const { status, type, body } = await firstAnswer(workers(), req.path);
     res.status(status).type(type).send(body);
   });
-  if (consoleRoutes !== undefined) app.use(consoleRoutes);
+  for (const router of moreRoutes) app.use(router);
   app.use(notFound, respondWithProblem(errorTable));
   return adminListener(app);
 }

@@ -11,9 +11,8 @@ import {
   StartupError,
 } from '@countersign/service-kit';
 import { requireAdminHost } from '../admin/admin-host.ts';
-import { consoleRoutes } from '../admin/console/console-routes.ts';
+import { apiAndPages } from '../admin/console/console-routes.ts';
 import type { GatewayConfig } from '../config/config.ts';
-import { version } from '../config/version.ts';
 import { createPrimaryAdminApp } from './primary-admin-app.ts';
 import { type SupervisedWorker, superviseWorker } from './supervised-worker.ts';
 import { createWorkerMetrics, describeUnready } from './worker-status.ts';
@@ -51,7 +50,6 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
       const admin = worker.admin();
       return admin === undefined ? [] : [{ number: worker.number, admin }];
     });
-  const pages = { data: workersData(serving), version: version(), nowMs: Date.now };
   const admin = createServiceServer(
     createPrimaryAdminApp({
       health,
@@ -59,7 +57,7 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
       workers: () => serving().map((worker) => worker.admin),
       logger,
       requireHost: requireAdminHost(config),
-      consoleRoutes: config.admin.console ? consoleRoutes(pages) : undefined,
+      moreRoutes: config.admin.console ? apiAndPages(workersData(serving), Date.now) : [],
     }),
   );
 

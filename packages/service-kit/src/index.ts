@@ -47,7 +47,7 @@ export {
   wholeNumber,
 } from './process/config.ts';
 export { createHealth, type Health, type HealthCheck } from './process/health.ts';
-export { createHistogram, type Histogram, type Series } from './process/histogram.ts';
+export { createHistogram, type Histogram, quantileOf, type Series } from './process/histogram.ts';
 export { describeStartError, type Running, runProcess, StartupError, stopRequested } from './process/lifecycle.ts';
 export { createLineWriter, createLogger, type Logger, standardOutput } from './process/logger.ts';
 export { createMetrics, type MetricsSource, type Registry } from './process/metrics.ts';

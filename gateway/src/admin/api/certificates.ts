@@ -26,7 +26,6 @@ const certificateList = z.object({
     .describe('TLS files that cannot be read. The last good ones stay in use.'),
   public_tls: z.boolean(),
 });
-export type CertificateList = z.output<typeof certificateList>;
 
 export const certificatesView = defineView({
   path: '/certificates',

@@ -19,17 +19,6 @@ export function parseClaimLines(text: string): Claims | undefined {
   return claims;
 }
 
-/** Writes claims so that {@link parseClaimLines} reads them. */
-export const claimLines = (claims: Claims): string =>
-  Object.entries(claims)
-    .flatMap(([name, values]) => values.map((value) => `${name}: ${textOf(value)}`))
-    .join('\n');
-
-const isPlain = (text: string): boolean => /^\S(?:.*\S)?$/.test(text) && scalarOf(text) === text;
-
-/** A text that would be read as something else is written in quotes. */
-const textOf = (value: Scalar): string => (typeof value === 'string' && isPlain(value) ? value : JSON.stringify(value));
-
 function scalarOf(text: string): Scalar {
   if (!/^(?:true|false|-?\d[\d.eE+-]*|".*")$/.test(text)) return text;
   try {

@@ -15,10 +15,8 @@ const change = z
     worker: z.int().nullable(),
   })
   .meta({ id: 'Event' });
-export type EventItem = z.output<typeof change>;
 
 const eventList = z.object({ events: z.array(change) });
-export type EventList = z.output<typeof eventList>;
 
 const maxEvents = 500;
 

@@ -29,7 +29,6 @@ const limitList = z.object({
   counted_in: z.enum(['redis', 'process']),
   redis: text.describe('The state of the connection. Null: not configured.'),
 });
-export type LimitList = z.output<typeof limitList>;
 
 export const limitsView = defineView({
   path: '/limits',

@@ -1,7 +1,7 @@
+import { quantileOf } from '@countersign/service-kit';
 import { describe, expect, test } from '@jest/globals';
 import type { TrafficSeries } from '../../metrics/traffic-history.ts';
 import { StateHistory } from '../observe/state-history.ts';
-import { quantileOf } from './quantile.ts';
 import { refusalsView } from './refusals.ts';
 import { outcomeOf } from './requests.ts';
 import { describeTraffic, mergeTraffic } from './traffic.ts';

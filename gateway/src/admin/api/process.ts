@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { describeTraffic } from './traffic.ts';
-import { count, since, sinceOf, sum, time, timeOf, worst } from './values.ts';
+import { count, since, sinceOf, sum, time, timeOf } from './values.ts';
 import { defineView } from './view.ts';
 
 const processState = z
@@ -21,12 +21,7 @@ const processState = z
     cpu_ms: count.describe('Since the process started.'),
   })
   .meta({ id: 'Process' });
-export type ProcessView = z.output<typeof processState>;
-
 const processList = z.object({ processes: z.array(processState) });
-export type ProcessList = z.output<typeof processList>;
-
-export const gatewayStates = ['ready', 'not ready'];
 
 export const processesView = defineView({
   path: '/workers',
@@ -65,10 +60,3 @@ export const processesView = defineView({
 
 const rateOf = (series: Parameters<typeof describeTraffic>[0], aliveMs: number): number =>
   describeTraffic(series, aliveMs).last_minute.requests_per_sec;
-
-/** The state of all processes together. */
-export const gatewayState = (processes: readonly ProcessView[]): z.output<typeof since> =>
-  worst(
-    processes.map(({ state }) => state),
-    gatewayStates,
-  );

@@ -18,7 +18,6 @@ const refusal = z
 export type Refusal = z.output<typeof refusal>;
 
 const refusalList = z.object({ refusals: z.array(refusal) });
-export type RefusalList = z.output<typeof refusalList>;
 
 const maxRefusals = 500;
 

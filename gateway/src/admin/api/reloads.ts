@@ -23,7 +23,6 @@ const reloadList = z.object({
   in_force: z.array(z.object({ hash: z.string(), loaded: time, processes: z.int() })),
   reloads: z.array(reload),
 });
-export type ReloadList = z.output<typeof reloadList>;
 
 const keptReloads = 10;
 export const configurationStates = ['in force', 'refused'];

@@ -35,7 +35,6 @@ const revocationList = z.object({
   issuers: z.array(followed),
   without: z.array(z.string()).describe('Issuers without a feed: their tokens end at `exp`.'),
 });
-export type RevocationList = z.output<typeof revocationList>;
 
 export const revocationStates = ['current', 'stale', 'not read'];
 

@@ -1,6 +1,6 @@
+import { quantileOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import type { TrafficSeries } from '../../metrics/traffic-history.ts';
-import { quantileOf } from './quantile.ts';
 import { added, count, latest, sum, time, timeOf } from './values.ts';
 import { defineView } from './view.ts';
 

@@ -7,7 +7,7 @@ import { ReloadLog } from '../observe/reload-log.ts';
 import { RevocationLag } from '../observe/revocation-lag.ts';
 import { StateHistory } from '../observe/state-history.ts';
 import { ownData } from './console-data.ts';
-import { consoleApiRoutes, consoleRoutes } from './console-routes.ts';
+import { apiAndPages, apiRoutes } from './console-routes.ts';
 
 /** What the console records while the gateway runs. Created before the parts that report to it. */
 export type Observations = Readonly<{
@@ -34,7 +34,7 @@ export function createObservations(nowMs: () => number): Observations {
 
 export type Console = Readonly<{
   /** `pages`: the HTML pages and the API. `json`: the API only, for the primary process. */
-  routes(kind: 'pages' | 'json'): Router;
+  routes(kind: 'pages' | 'json'): readonly Router[];
   /** Samples traffic and component states once a second. */
   start(): void;
   stop(): void;
@@ -43,7 +43,7 @@ export type Console = Readonly<{
 const observeEveryMs = 1_000;
 
 export function createConsole(sources: ConsoleSources, logger: Logger): Console {
-  const { states, traffic, nowMs, version } = sources;
+  const { states, traffic, nowMs } = sources;
   let timer: NodeJS.Timeout | undefined;
 
   async function observe(): Promise<void> {
@@ -58,7 +58,7 @@ export function createConsole(sources: ConsoleSources, logger: Logger): Console 
   return {
     routes(kind) {
       const data = ownData(sources);
-      return kind === 'json' ? consoleApiRoutes(data) : consoleRoutes({ data, version, nowMs });
+      return kind === 'json' ? [apiRoutes(data)] : apiAndPages(data, nowMs);
     },
     start() {
       void observe();

@@ -1,0 +1,42 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { AppError } from '../../errors.ts';
+
+/** A program may read all views of the API at once. */
+const maxWaiting = 16;
+/** Rendering takes a fifth of the time at most, since the same process may serve requests. */
+const pausePerMs = 4;
+const maxPauseMs = 250;
+/** How long a reader waits for a refusal. Otherwise, one that reads in a loop would occupy the process. */
+const slowDownMs = 50;
+
+const pause = (ms: number): Promise<void> => delay(ms, undefined, { ref: false });
+
+export type InTurn = <Result>(work: () => Promise<Result>) => Promise<Result>;
+
+/**
+ * Does one piece of work at a time, so that readers of the console do not slow down the public listener.
+ *
+ * @returns A function that works when the work before has ended. It throws AppError `console_busy` when sixteen others wait.
+ */
+export function createTurns(): InTurn {
+  let last = Promise.resolve();
+  let waiting = 0;
+  return async (work) => {
+    if (waiting === maxWaiting) {
+      await pause(slowDownMs);
+      throw new AppError('console_busy');
+    }
+    waiting += 1;
+    const before = last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    last = promise;
+    await before;
+    waiting -= 1;
+    const startedAt = performance.now();
+    try {
+      return await work();
+    } finally {
+      void pause(Math.min(maxPauseMs, (performance.now() - startedAt) * pausePerMs)).then(resolve);
+    }
+  };
+}

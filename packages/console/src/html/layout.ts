@@ -1,0 +1,109 @@
+import type { Since } from '../api-types.ts';
+import type { AssetUrls } from '../assets.ts';
+import { exact, forTime } from './format.ts';
+import { type Content, type Html, html } from './html.ts';
+import { keepWorker } from './keep-worker.ts';
+import { moodOf, pill } from './parts.ts';
+
+/** What every page shows. */
+export type Frame = Readonly<{
+  gateway: Since;
+  configuration: Since;
+  version: string;
+  nowMs: number;
+  assets: AssetUrls;
+  /** The numbers of the workers, and the one that the page is about. Empty without workers. */
+  workers: readonly number[];
+  worker: number | undefined;
+  /** The path of the page, for links that stay on it. */
+  path: string;
+  query: Readonly<Record<string, string | undefined>>;
+}>;
+
+export type Page = Readonly<{
+  /** Default: 200. */
+  status?: number;
+  title: string;
+  /** The entry of the navigation that is current. */
+  place: string;
+  /** Whether the script refreshes it. */
+  live: boolean;
+  body: Content;
+}>;
+
+const navigation: readonly (readonly [group: string, entries: readonly (readonly [path: string, label: string])[]])[] =
+  [
+    [
+      'Traffic',
+      [
+        ['/', 'Overview'],
+        ['/console/routes', 'Routes'],
+        ['/console/requests', 'Requests'],
+        ['/console/explain', 'Explain'],
+      ],
+    ],
+    [
+      'State',
+      [
+        ['/console/upstreams', 'Upstreams'],
+        ['/console/issuers', 'Issuers'],
+        ['/console/revocations', 'Revocations'],
+        ['/console/limits', 'Limits'],
+      ],
+    ],
+    [
+      'Gateway',
+      [
+        ['/console/reloads', 'Reloads'],
+        ['/console/certificates', 'Certificates'],
+        ['/console/workers', 'Workers'],
+      ],
+    ],
+  ];
+
+/** The whole document. */
+export function layout({ title, place, live, body }: Page, frame: Frame): Html {
+  const { assets, version, nowMs } = frame;
+  return html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>${title} · Countersign</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+<link rel="stylesheet" href="${assets.style}"><link rel="icon" type="image/svg+xml" href="${assets.icon}">
+<script type="module" src="${assets.script}"></script></head>
+<body><a class="skip" href="#main">Skip to content</a>
+<header class="top"><button type="button" class="menu" popovertarget="nav" aria-label="Menu">Menu</button>
+<a class="brand" href="/"><img src="${assets.icon}" alt="" width="20" height="20"> Countersign</a>
+<div class="status" id="status">${statusOf(frame)}</div>
+${workerForm(frame)}<button type="button" class="live" id="live" hidden aria-pressed="true">Live</button></header>
+<nav id="nav" popover aria-label="Console">${navigation.map(
+    ([group, entries]) =>
+      html`<h2>${group}</h2><ul>${entries.map(
+        ([path, label]) =>
+          html`<li><a href="${path}${workerQuery(frame)}" ${path === place ? html`aria-current="page"` : ''}>${label}</a></li>`,
+      )}</ul>`,
+  )}<p class="about">Version ${version}<br><a href="/api/openapi.json">API</a> · <a href="/metrics">Metrics</a></p></nav>
+<main id="main" tabindex="-1" ${live ? html`data-live` : ''}><h1>${title}</h1>${keepWorker(html`${body}`, frame.worker)}
+<p class="made">As of ${exact(new Date(nowMs).toISOString())}.</p></main></body></html>`;
+}
+
+function statusOf({ gateway, configuration, nowMs }: Frame): Html {
+  const file =
+    configuration.state === 'refused'
+      ? html`<a class="pill bad" href="/console/reloads">file refused</a> <span class="muted">for ${forTime(configuration.since, nowMs)}</span>`
+      : '';
+  return html`${pill(gateway.state, moodOf(gateway.state))} <span class="muted">for ${forTime(gateway.since, nowMs)}</span> ${file}`;
+}
+
+function workerForm({ workers, worker, path, query }: Frame): Content {
+  if (workers.length === 0) return '';
+  const kept = Object.entries(query).filter(
+    ([name, value]) => name !== 'worker' && value !== undefined && value !== '',
+  );
+  return html`<form class="workers" method="get" action="${path}">${kept.map(
+    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
+  )}<label>Worker <select name="worker" id="worker"><option value="">all</option>${workers.map(
+    (one) => html`<option value="${one}" ${one === worker ? html`selected` : ''}>${one}</option>`,
+  )}</select></label> <button type="submit">Show</button></form>
+`;
+}
+
+const workerQuery = ({ worker }: Frame): string => (worker === undefined ? '' : `?worker=${worker}`);

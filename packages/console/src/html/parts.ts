@@ -1,0 +1,85 @@
+import type { Since } from '../api-types.ts';
+import { forTime } from './format.ts';
+import { type Content, type Html, html } from './html.ts';
+
+export type Mood = 'good' | 'warn' | 'bad' | 'quiet';
+
+const moods: Readonly<Record<string, Mood>> = {
+  ready: 'good',
+  up: 'good',
+  healthy: 'good',
+  current: 'good',
+  closed: 'good',
+  connected: 'good',
+  'in force': 'good',
+  applied: 'good',
+  passes: 'good',
+  held: 'good',
+  degraded: 'warn',
+  full: 'warn',
+  ejected: 'warn',
+  'half-open': 'warn',
+  'cannot be refreshed': 'warn',
+  answers: 'good',
+  'not checked': 'quiet',
+  'not reached': 'quiet',
+};
+
+/** A state that is not listed is bad. */
+export const moodOf = (state: string): Mood => moods[state] ?? 'bad';
+
+/** A state as a word with a mark. The mark's shape differs too, not only its color. */
+export const pill = (text: string, mood: Mood = moodOf(text)): Html => html`<span class="pill ${mood}">${text}</span>`;
+
+/** A state, and how long it has lasted. */
+export const stateSince = ({ state, since, why }: Since, nowMs: number): Html =>
+  html`${pill(state)} <span class="muted">for ${forTime(since, nowMs)}</span>${why === null ? '' : html` <span class="why">${why}</span>`}`;
+
+export type Column<Row> = Readonly<{
+  label: string;
+  /** `number` is aligned to the right, `main` names the row. */
+  kind?: 'number' | 'main' | 'mono';
+  cell(row: Row): Content;
+}>;
+
+/** A table. On a narrow screen each row becomes a card, which needs the roles written out. */
+export function table<Row>(label: string, columns: readonly Column<Row>[], rows: readonly Row[], empty: Content): Html {
+  if (rows.length === 0) return html`<p class="empty">${empty}</p>`;
+  const head = columns.map(
+    ({ label: text, kind }) => html`<th role="columnheader" scope="col" class="${kind ?? ''}">${text}</th>`,
+  );
+  const body = rows.map(
+    (row) => html`<tr role="row">${columns.map((column) => cellOf(column, row))}</tr>
+`,
+  );
+  return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0">
+<table role="table" aria-label="${label}"><thead role="rowgroup"><tr role="row">${head}</tr></thead>
+<tbody role="rowgroup">${body}</tbody></table></div>`;
+}
+
+function cellOf<Row>({ label, kind, cell }: Column<Row>, row: Row): Html {
+  const value = cell(row);
+  const content = html`<span class="cell">${typeof value === 'string' ? breakable(value) : value}</span>`;
+  if (kind === 'main') return html`<th role="rowheader" scope="row" class="main">${content}</th>`;
+  return html`<td role="cell" class="${kind ?? ''}" data-label="${label}">${content}</td>`;
+}
+
+/** Lets an address break between its parts. As one word, it would push the next columns out of the table. */
+export const breakable = (text: string): Content =>
+  text.includes('://') ? text.split(/(?<=[/.:?&=-])/).map((part) => html`${part}<wbr>`) : text;
+
+/** A list of names and values. */
+export const facts = (rows: readonly (readonly [label: string, value: Content])[]): Html =>
+  html`<dl class="facts">${rows.map(([label, value]) => html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>`;
+
+/** A part of a page with a heading. */
+export const section = (title: string, body: Content, aside: Content = ''): Html =>
+  html`<section class="card"><header><h2>${title}</h2>${aside === '' ? '' : html`<div class="aside">${aside}</div>`}</header>${body}</section>`;
+
+/** A link within the console. */
+export const link = (to: string, text: Content): Html => html`<a href="${to}">${text}</a>`;
+
+export const routeLink = (name: string): Html => link(`/console/routes/${encodeURIComponent(name)}`, name);
+export const requestLink = (id: string, text: Content): Html =>
+  link(`/console/requests/${encodeURIComponent(id)}`, text);
+export const code = (text: Content): Html => html`<code>${text}</code>`;

@@ -1,0 +1,37 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** How long a rendered page answers the same URL. */
+const keptMs = 1_000;
+const maxKept = 32;
+/** How long a reader of a kept page waits. Otherwise, one that reads in a loop would occupy the process. */
+const slowDownMs = 50;
+
+const pause = (ms: number): Promise<void> => delay(ms, undefined, { ref: false });
+
+/** Renders a page once a second for all who read its URL. */
+export class KeptPages<Page> {
+  readonly #pages = new Map<string, Promise<Page>>();
+  readonly #inTurn: (render: () => Promise<Page>) => Promise<Page>;
+
+  constructor(inTurn: (render: () => Promise<Page>) => Promise<Page>) {
+    this.#inTurn = inTurn;
+  }
+
+  /** @param url All that the page depends on, besides the state of the gateway. */
+  async of(url: string, render: () => Promise<Page>): Promise<Page> {
+    const known = this.#pages.get(url);
+    if (known !== undefined) {
+      await pause(slowDownMs);
+      return known;
+    }
+    const rendering = this.#inTurn(render);
+    this.#pages.set(url, rendering);
+    const forget = () => {
+      if (this.#pages.get(url) === rendering) this.#pages.delete(url);
+    };
+    rendering.then(() => void pause(keptMs).then(forget), forget);
+    const [oldest = url] = this.#pages.keys();
+    if (this.#pages.size > maxKept) this.#pages.delete(oldest);
+    return rendering;
+  }
+}

@@ -1,0 +1,143 @@
+import { ApiProblem, type Query, type ReadApi } from './api.ts';
+import type { Since } from './api-types.ts';
+import type { Frame, Page } from './html/layout.ts';
+import { certificatesPage } from './pages/certificates.ts';
+import { explainPage } from './pages/explain.ts';
+import { reloadsPage, workersPage } from './pages/gateway.ts';
+import { limitsPage } from './pages/limits.ts';
+import { overviewPage } from './pages/overview.ts';
+import { requestFilters, requestPage, requestsPage } from './pages/requests.ts';
+import { routePage, routesPage } from './pages/routes.ts';
+import { issuersPage, revocationsPage } from './pages/trust.ts';
+import { upstreamsPage } from './pages/upstreams.ts';
+
+type Asked = Readonly<{ api: ReadApi; nowMs: number; query: Query }>;
+
+/** A page of the console, made from what the API answers. */
+type ConsolePage = Readonly<{
+  path: string;
+  /** @throws ApiProblem */
+  page(asked: Asked): Promise<Page>;
+  /** Says why the item may be missing. */
+  missing?(query: Query): string;
+}>;
+
+/** The names that the API knows, of a query that may have others. */
+const only = (query: Query, names: readonly string[]): Query =>
+  Object.fromEntries([...names, 'worker'].map((name) => [name, query[name]]));
+
+export const consolePages: readonly ConsolePage[] = [
+  { path: '/', page: overview },
+  {
+    path: '/console/routes',
+    page: async ({ api, query }) => routesPage(await api('/api/routes', only(query, ['q', 'offset'])), query.q ?? ''),
+  },
+  {
+    path: '/console/routes/:name',
+    async page({ api, query, nowMs }) {
+      const route = await api('/api/routes/{name}', only(query, ['name']));
+      return routePage(route, await api('/api/requests', { route: query.name, worker: query.worker }), nowMs);
+    },
+    missing: ({ name = '' }) => `The configuration in force has no route ${name}.`,
+  },
+  {
+    path: '/console/requests',
+    page: async ({ api, query, nowMs }) =>
+      requestsPage(await api('/api/requests', only(query, requestFilters)), query, nowMs),
+  },
+  {
+    path: '/console/requests/:id',
+    page: async ({ api, query }) => requestPage(await api('/api/requests/{id}', only(query, ['id']))),
+    missing: ({ id = '' }) =>
+      `Only the last requests and the last refusals are kept, until the gateway restarts. Search the log for ${id}.`,
+  },
+  { path: '/console/explain', page: async ({ query: { token: _token, ...shown } }) => explainPage(shown) },
+  {
+    path: '/console/upstreams',
+    page: async ({ api, query, nowMs }) => upstreamsPage(await api('/api/upstreams', only(query, [])), nowMs),
+  },
+  {
+    path: '/console/issuers',
+    page: async ({ api, query, nowMs }) => issuersPage(await api('/api/issuers', only(query, [])), nowMs),
+  },
+  {
+    path: '/console/revocations',
+    page: async ({ api, query, nowMs }) => revocationsPage(await api('/api/revocations', only(query, [])), nowMs),
+  },
+  {
+    path: '/console/limits',
+    page: async ({ api, query, nowMs }) => limitsPage(await api('/api/limits', only(query, [])), nowMs),
+  },
+  {
+    path: '/console/reloads',
+    page: async ({ api, query, nowMs }) => reloadsPage(await api('/api/reloads', only(query, [])), nowMs),
+  },
+  {
+    path: '/console/certificates',
+    page: async ({ api, query, nowMs }) => certificatesPage(await api('/api/certificates', only(query, [])), nowMs),
+  },
+  {
+    path: '/console/workers',
+    page: async ({ api, query, nowMs }) =>
+      workersPage(await api('/api/workers', only(query, [])), await api('/api/events', only(query, [])), nowMs),
+  },
+];
+
+async function overview({ api, query: { worker }, nowMs }: Asked): Promise<Page> {
+  const query = { worker };
+  const [traffic, processes, upstreams, issuers, revocations, reloads, limits, certificates, refusals, events] =
+    await Promise.all([
+      api('/api/traffic', query),
+      api('/api/workers', query),
+      api('/api/upstreams', query),
+      api('/api/issuers', query),
+      api('/api/revocations', query),
+      api('/api/reloads', query),
+      api('/api/limits', query),
+      api('/api/certificates', query),
+      api('/api/refusals', query),
+      api('/api/events', query),
+    ]);
+  const trust = { issuers, revocations };
+  return overviewPage({
+    traffic,
+    processes,
+    upstreams,
+    ...trust,
+    reloads,
+    limits,
+    certificates,
+    refusals,
+    events,
+    nowMs,
+  });
+}
+
+/** What the frame of every page shows of the gateway. While no worker answers, nothing is known. */
+export async function frameFor(
+  api: ReadApi,
+  chosen: string | undefined,
+  nowMs: number,
+): Promise<Pick<Frame, 'gateway' | 'configuration' | 'workers' | 'worker'>> {
+  try {
+    const [{ processes }, { state }] = await Promise.all([api('/api/workers'), api('/api/reloads')]);
+    const workers = processes.flatMap(({ worker }) => worker ?? []);
+    return {
+      gateway: worstOf(processes.map((one) => one.state)),
+      configuration: state,
+      workers,
+      worker: workers.find((one) => String(one) === chosen),
+    };
+  } catch (error) {
+    if (!(error instanceof ApiProblem) || error.status !== 503) throw error;
+    const unknown = { state: 'no answer', since: new Date(nowMs).toISOString(), why: null };
+    return { gateway: unknown, configuration: unknown, workers: [], worker: undefined };
+  }
+}
+
+/** The worst state, since the first process had it. */
+function worstOf(states: readonly Since[]): Since {
+  const rank = ({ state }: Since) => Number(state === 'ready');
+  const [worst] = states.toSorted((a, b) => rank(a) - rank(b) || (a.since < b.since ? -1 : 1));
+  return worst ?? { state: 'no answer', since: '', why: null };
+}

@@ -1,0 +1,89 @@
+import type { Answers, Traffic } from '../api-types.ts';
+import { type Mood, moodOf } from '../html/parts.ts';
+import { soonestFirst, validityOf } from './certificates.ts';
+
+/** What the overview shows. */
+export type OverviewData = Readonly<{
+  traffic: Traffic;
+  processes: Answers['/api/workers'];
+  upstreams: Answers['/api/upstreams'];
+  issuers: Answers['/api/issuers'];
+  revocations: Answers['/api/revocations'];
+  reloads: Answers['/api/reloads'];
+  limits: Answers['/api/limits'];
+  certificates: Answers['/api/certificates'];
+  refusals: Answers['/api/refusals'];
+  events: Answers['/api/events'];
+  nowMs: number;
+}>;
+
+/** One thing that an operator should look at. */
+export type Attention = Readonly<{
+  mood: Mood;
+  what: string;
+  state: string;
+  since: string | undefined;
+  why: string;
+  to: string;
+}>;
+
+/** Every problem, the worst first. */
+export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'traffic'>): readonly Attention[] {
+  const { processes, upstreams, issuers, revocations, reloads, limits, certificates } = data;
+  const all: Attention[] = [];
+  const add = (
+    what: string,
+    to: string,
+    { state, since, why }: { state: string; since: string; why: string | null },
+  ) => {
+    const mood = moodOf(state);
+    if (mood === 'warn' || mood === 'bad') all.push({ mood, what, state, since, why: why ?? '', to });
+  };
+  for (const { worker, state } of processes.processes) {
+    add(worker === null ? 'Gateway' : `Worker ${worker}`, '/console/workers', state);
+  }
+  add('Configuration file', '/console/reloads', reloads.state);
+  if (reloads.in_force.length > 1) {
+    const why = 'the workers serve different configurations';
+    all.push({ mood: 'warn', what: 'Configuration', state: 'differs', since: undefined, why, to: '/console/workers' });
+  }
+  for (const { name, state } of upstreams.upstreams)
+    add(`Upstream ${name}`, `/console/upstreams#${encodeURIComponent(name)}`, state);
+  for (const { issuer, state } of issuers.issuers) add(`Keys of ${issuer}`, '/console/issuers', state);
+  for (const { issuer, state, refused_before } of revocations.issuers) {
+    add(`Revocations of ${issuer}`, '/console/revocations', state);
+    if (refused_before !== null) {
+      const why = 'there are more revocations than fit in memory, so older tokens are refused';
+      all.push({
+        mood: 'bad',
+        what: `Revocations of ${issuer}`,
+        state: 'overflow',
+        since: undefined,
+        why,
+        to: '/console/revocations',
+      });
+    }
+  }
+  if (limits.redis !== null && limits.redis !== 'ready') {
+    const why = 'limits follow onStoreFailure';
+    all.push({ mood: 'bad', what: 'Redis', state: 'not connected', since: undefined, why, to: '/console/limits' });
+  }
+  for (const [certificate, ...others] of soonestFirst(certificates.certificates)) {
+    const { text, mood } = validityOf(certificate, data.nowMs);
+    if (mood === 'good') continue;
+    const { use, subject } = certificate;
+    const what = `Certificate of the ${use}${others.length === 0 ? '' : ` and ${others.length} more`}`;
+    all.push({ mood, what, state: text, since: undefined, why: subject, to: '/console/certificates' });
+  }
+  for (const { use, problem } of certificates.trouble) {
+    all.push({
+      mood: 'warn',
+      what: `TLS files of ${use}`,
+      state: 'old',
+      since: undefined,
+      why: problem,
+      to: '/console/certificates',
+    });
+  }
+  return all.sort((a, b) => Number(b.mood === 'bad') - Number(a.mood === 'bad'));
+}

@@ -1,0 +1,80 @@
+import type { Answers, Certificate } from '../api-types.ts';
+import { duration, exact } from '../html/format.ts';
+import { type Content, type Html, html } from '../html/html.ts';
+import type { Page } from '../html/layout.ts';
+import { type Mood, pill, section, table } from '../html/parts.ts';
+
+const dayMs = 86_400_000;
+const soonMs = 21 * dayMs;
+const urgentMs = 7 * dayMs;
+
+/** The validity of a certificate now. */
+export function validityOf({ from, until }: Certificate, nowMs: number): Readonly<{ text: string; mood: Mood }> {
+  const leftMs = Date.parse(until) - nowMs;
+  if (leftMs <= 0) return { text: `expired ${duration(-leftMs)} ago`, mood: 'bad' };
+  if (Date.parse(from) > nowMs) return { text: 'not valid yet', mood: 'bad' };
+  return { text: `${duration(leftMs)} left`, mood: leftMs < urgentMs ? 'bad' : leftMs <= soonMs ? 'warn' : 'good' };
+}
+
+/** The certificates by expiry. One that is used in several places is one row. */
+export function certificatesPage(
+  { certificates, trouble, public_tls }: Answers['/api/certificates'],
+  nowMs: number,
+): Page {
+  return {
+    title: 'Certificates',
+    place: '/console/certificates',
+    live: true,
+    body: html`${public_tls ? '' : html`<p class="lead">The public listener serves plain HTTP.</p>`}
+${trouble.map(({ use, problem }) => html`<section class="verdict warn"><h2 class="headline">TLS files of ${use}</h2><p>${problem}</p><p>The last good files stay in use.</p></section>`)}
+${section(
+  'Certificates',
+  table(
+    'Certificates',
+    [
+      { label: 'Used by', kind: 'main', cell: usesOf },
+      { label: 'Subject', cell: ([one]) => subjectOf(one) },
+      { label: 'Expires', cell: ([one]) => expiryOf(one, nowMs) },
+      { label: 'SHA-256', kind: 'mono', cell: ([{ sha256 }]) => fingerprint(sha256) },
+    ],
+    soonestFirst(certificates),
+    'No certificate is configured.',
+  ),
+  certificates.length === 0 ? '' : 'sorted by expiry',
+)}`,
+  };
+}
+
+/** One certificate in the places that use it. */
+type Same = readonly [Certificate, ...Certificate[]];
+
+/** Sorts by expiry, and groups the uses of one certificate. */
+export function soonestFirst(certificates: readonly Certificate[]): readonly Same[] {
+  const sorted = certificates.toSorted((a, b) => (a.until < b.until ? -1 : 1));
+  return [...Map.groupBy(sorted, ({ sha256 }) => sha256).values()].map(atLeastOne);
+}
+
+function atLeastOne([first, ...rest]: readonly Certificate[]): Same {
+  if (first === undefined) throw new Error('no certificate');
+  return [first, ...rest];
+}
+
+const usesOf = (same: Same): Content =>
+  html`<ul class="plain">${same.map(({ use, position }) => html`<li>${use} <span class="muted">${position}</span></li>`)}</ul>`;
+
+/** Without the type in front of each name, such as `DNS:`. */
+const nameOf = (name: string): string => name.replace(/^(?:DNS|IP Address|URI):/, '');
+
+function subjectOf({ subject, issuer, names }: Certificate): Html {
+  const by = issuer === subject ? 'self-signed' : `by ${issuer}`;
+  return html`<span class="subject">${subject}<br><span class="muted">${by}</span>${names.length === 0 ? '' : html`<br><span class="muted">for ${names.map(nameOf).join(', ')}</span>`}</span>`;
+}
+
+function expiryOf(one: Certificate, nowMs: number): Html {
+  const { text, mood } = validityOf(one, nowMs);
+  return html`${pill(text, mood)} <span class="muted whole">${exact(one.until)}</span>`;
+}
+
+/** Splits it into groups, so that lines break only between groups. */
+const fingerprint = (sha256: string): Html =>
+  html`<span class="fingerprint">${(sha256.toLowerCase().match(/.{1,24}/g) ?? []).map((group) => html`<span>${group}</span>`)}</span>`;

@@ -1,0 +1,26 @@
+import type { Event } from '../api-types.ts';
+import { ago } from '../html/format.ts';
+import { type Html, html } from '../html/html.ts';
+import { breakable, pill, table } from '../html/parts.ts';
+
+/** Changes of states, newest first. */
+export const eventTable = (events: readonly Event[], nowMs: number): Html =>
+  table(
+    'Changes',
+    [
+      { label: 'When', cell: ({ at }) => ago(at, nowMs) },
+      {
+        label: 'What',
+        kind: 'main',
+        cell: ({ kind, name, worker }) =>
+          html`${kind} <span class="long">${breakable(name)}</span>${worker === null ? '' : html` <span class="muted">worker ${worker}</span>`}`,
+      },
+      {
+        label: 'Change',
+        cell: ({ from, to, why }) =>
+          html`<span class="change">${from} → ${pill(to)}</span>${why === null ? '' : html` <span class="why">${why}</span>`}`,
+      },
+    ],
+    events,
+    'Nothing changed since the start.',
+  );

@@ -1,0 +1,67 @@
+import type { Request } from '../api-types.ts';
+import { type Content, html } from '../html/html.ts';
+import { link } from '../html/parts.ts';
+
+/** Refusals before the caller was known: Explain needs the token, which is not kept. `rate_limited`: too many bad tokens. */
+const ofToken = /^(?:token_(?!missing$)|(?:role|tenant)_missing$|dpop_|issuer_keys_|revocations_|rate_limited$)/;
+/** Likewise, on the internal listener. */
+const ofCall = /^(?:caller_|call_|txn_token_)/;
+
+/** The refusal of a DPoP proof. Explain checks no proofs, only the token that came with it. */
+export const isOfProof = (refusal: string): boolean => refusal.startsWith('dpop_');
+
+/** The field that Explain needs to give the same answer as the gateway. */
+export type Needed = 'token' | 'service' | undefined;
+
+/** @param refusal The code with which a request was refused before its caller was known. */
+export function neededFor(refusal: string | undefined): Needed {
+  if (refusal === undefined) return undefined;
+  return ofToken.test(refusal) ? 'token' : ofCall.test(refusal) ? 'service' : undefined;
+}
+
+/** A link to Explain with the request and its caller filled in. */
+export function explainLink(item: Request): Content {
+  // A request line that cannot be parsed.
+  if (item.method === '' || item.path === '') return '';
+  const unidentified = item.route !== null && item.identity === null && item.code !== null ? item.code : undefined;
+  const needed = neededFor(unidentified);
+  const fields = Object.entries({
+    method: item.method,
+    path: item.path,
+    ...(needed === undefined ? callerOf(item) : { refused: item.code, service: item.service_id }),
+  }).filter((field): field is [string, string] => field[1] !== null && field[1] !== '');
+  const to = `/console/explain?${new URLSearchParams(fields)}`;
+  if (unidentified !== undefined && isOfProof(unidentified)) {
+    return html`${link(to, 'Paste the token to explain the rest')}: the gateway keeps neither it nor the proof.`;
+  }
+  if (needed === 'token') return html`${link(to, 'Paste the token to see why')} it was refused. It is not kept.`;
+  if (needed === 'service') return link(to, 'Explain what a service may call here');
+  const uncounted =
+    item.code === 'rate_limited'
+      ? html` Explain counts no rate limits: see ${link('/console/limits', 'Limits')} for callers at a limit.`
+      : '';
+  return html`${link(to, 'Explain this request')} with the configuration in force. Its headers and its body are not kept.${uncounted}`;
+}
+
+/** The caller as the rules saw it. */
+const callerOf = (item: Request): Readonly<Record<string, string | null>> => ({
+  role: item.role,
+  tenant: item.tenant_id,
+  user: item.user_id,
+  client: item.client_id,
+  scope: item.scope.join(' '),
+  actor: item.actor,
+  issuer: item.issuer,
+  claims: claimLines(item.claims),
+  bound: item.bound ? 'on' : null,
+  service: item.service_id,
+});
+
+/** Lines of the form `name: value`, as Explain reads them. A text that could be read as another value is in quotes. */
+const claimLines = (claims: Request['claims']): string =>
+  Object.entries(claims)
+    .flatMap(([name, values]) => values.map((value) => `${name}: ${isPlain(value) ? value : JSON.stringify(value)}`))
+    .join('\n');
+
+const isPlain = (value: unknown): boolean =>
+  typeof value === 'string' && /^[a-z_/][\w./:@+-]*$/i.test(value) && !/^(?:true|false)$/.test(value);

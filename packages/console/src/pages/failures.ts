@@ -1,0 +1,30 @@
+import type { FieldError } from '../api.ts';
+import { html } from '../html/html.ts';
+import type { Page } from '../html/layout.ts';
+import { link } from '../html/parts.ts';
+
+// Error pages. They keep the navigation, for a reader whose address is old or mistyped.
+
+const onlyText = (status: number, title: string, body: Page['body']): Page => ({
+  ...{ status, title, body },
+  place: '',
+  live: false,
+});
+
+export const notFoundPage = (why = 'The console has no page at this address.'): Page =>
+  onlyText(404, 'Not found', html`<p class="lead">${why}</p>`);
+
+/** For a filter with a value that it cannot have. */
+export const badQueryPage = (errors: readonly FieldError[], path: string): Page =>
+  onlyText(
+    422,
+    'Invalid filter',
+    html`<ul class="plain">${errors.map(({ path: name, message }) => html`<li class="error"><code>${name}</code> ${message}.</li>`)}</ul>
+<p>${link(path, 'Show all')}</p>`,
+  );
+
+export const noAnswerPage: Page = onlyText(
+  503,
+  'No answer',
+  html`<p class="lead">No worker answers. The log says why.</p>`,
+);

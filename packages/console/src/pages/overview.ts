@@ -1,0 +1,172 @@
+import type { Event, Refusal, Since } from '../api-types.ts';
+import { ago, forTime, milliseconds, number, sum } from '../html/format.ts';
+import { type Html, html } from '../html/html.ts';
+import type { Page } from '../html/layout.ts';
+import { breakable, code, facts, link, pill, routeLink, section, stateSince, table } from '../html/parts.ts';
+import { attentionOf, type OverviewData } from './attention.ts';
+import { eventTable } from './events.ts';
+import { moodOfStatus } from './request-table.ts';
+import { trafficTiles } from './traffic-tiles.ts';
+import { worstFirst } from './upstreams.ts';
+
+const shownRefusals = 10;
+const shownEvents = 8;
+
+/** What an operator sees first: what needs attention, the traffic, and the state of every part. */
+export function overviewPage(data: OverviewData): Page {
+  const { traffic, events, nowMs } = data;
+  return {
+    title: 'Overview',
+    place: '/',
+    live: true,
+    body: html`${attention(data)}${trafficTiles(traffic)}
+<div class="columns"><div class="stack">${upstreamPart(data)}${gatewayPart(data)}</div><div class="stack">${trustPart(data)}${section(
+      'Last changes',
+      eventTable(lastOfEach(events.events).slice(0, shownEvents), nowMs),
+      link('/console/workers#changes', 'All changes'),
+    )}</div></div>
+${refusalPart(data)}`,
+  };
+}
+
+/**
+ * The last change of each part, so that one that changes all the time hides no others. The change of an upstream says
+ * what its targets and its breaker did.
+ */
+export function lastOfEach(events: readonly Event[]): readonly Event[] {
+  const seen = new Set<string>();
+  return events.filter(({ kind, name }) => {
+    const part = `${kind} ${name}`;
+    return kind !== 'target' && kind !== 'breaker' && !seen.has(part) && seen.add(part);
+  });
+}
+
+/** By route and code, so that many of one kind hide no others. */
+function refusalPart({ refusals: { refusals }, nowMs }: OverviewData): Html {
+  const rows = table(
+    'Last refusals',
+    [
+      {
+        label: 'Code',
+        kind: 'main',
+        cell: (one) => link(`/console/requests?${new URLSearchParams(filtersOf(one))}`, code(one.code)),
+      },
+      { label: 'Status', cell: ({ status }) => pill(String(status), moodOfStatus(status)) },
+      {
+        label: 'Route',
+        cell: ({ route }) => (route === null ? html`<span class="muted">none</span>` : routeLink(route)),
+      },
+      { label: 'Count', kind: 'number', cell: ({ count }) => number(count) },
+      { label: 'Last', cell: ({ last }) => ago(last, nowMs) },
+      { label: 'What the client was told', cell: ({ title }) => title },
+    ],
+    refusals.slice(0, shownRefusals),
+    'No request was refused since the start.',
+  );
+  return section('Last refusals', rows, link('/console/requests?outcome=refused', 'All refusals'));
+}
+
+const filtersOf = ({ route, code: refusal }: Refusal): Record<string, string> => ({
+  ...(route !== null && { route }),
+  code: refusal,
+});
+
+/** The states that {@link attentionOf} looks at. */
+const statesOf = ({ processes, reloads, upstreams, issuers, revocations }: OverviewData): readonly Since[] => [
+  ...processes.processes.map(({ state }) => state),
+  reloads.state,
+  ...upstreams.upstreams.map(({ state }) => state),
+  ...issuers.issuers.map(({ state }) => state),
+  ...revocations.issuers.map(({ state }) => state),
+];
+
+function attention(data: OverviewData): Html {
+  const all = attentionOf(data);
+  if (all.length === 0) {
+    const changed =
+      statesOf(data)
+        .map(({ since }) => since)
+        .sort()
+        .at(-1) ?? '';
+    return html`<p class="calm">${pill('All is well', 'good')} Every part is in order, for ${forTime(changed, data.nowMs)}.</p>`;
+  }
+  return html`<section class="attention" aria-label="Needs attention"><h2>Needs attention</h2><ul>${all.map(
+    ({ mood, what, state, since, why, to }) =>
+      html`<li class="${mood}"><a class="what" href="${to}">${what}</a> ${pill(state, mood)} ${since === undefined ? '' : html`<span class="muted">for ${forTime(since, data.nowMs)}</span>`} <span class="why">${why}</span></li>`,
+  )}</ul></section>`;
+}
+
+function upstreamPart({ upstreams: { upstreams }, nowMs }: OverviewData): Html {
+  const rows = table(
+    'Upstreams',
+    [
+      {
+        label: 'Upstream',
+        kind: 'main',
+        cell: ({ name }) => link(`/console/upstreams#${encodeURIComponent(name)}`, name),
+      },
+      { label: 'State', cell: ({ state }) => stateSince(state, nowMs) },
+      {
+        label: 'Targets',
+        cell: ({ targets }) =>
+          `${targets.filter(({ state }) => state.state === 'healthy' || state.state === 'not checked').length} of ${targets.length}`,
+      },
+      { label: 'p95', kind: 'number', cell: ({ latency_ms }) => milliseconds(latency_ms.p95) },
+    ],
+    worstFirst(upstreams),
+    'The configuration has no upstream.',
+  );
+  return section('Upstreams', rows, link('/console/upstreams', 'Details'));
+}
+
+function trustPart({ issuers: { issuers }, revocations, nowMs }: OverviewData): Html {
+  const rows = table(
+    'Issuers',
+    [
+      {
+        label: 'Issuer',
+        kind: 'main',
+        cell: ({ issuer }) => html`<a class="long" href="/console/issuers">${breakable(issuer)}</a>`,
+      },
+      { label: 'Keys', cell: ({ state }) => stateSince(state, nowMs) },
+      { label: 'Confirmed', cell: ({ confirmed }) => (confirmed === null ? 'never' : ago(confirmed, nowMs)) },
+      {
+        label: 'Revocations',
+        cell({ issuer }) {
+          const followed = revocations.issuers.find((one) => one.issuer === issuer);
+          if (followed === undefined) return 'no feed';
+          const lag =
+            followed.lag === null ? '' : html` <span class="muted">lag ${milliseconds(followed.lag.last_ms)}</span>`;
+          return html`${stateSince(followed.state, nowMs)}${lag}`;
+        },
+      },
+    ],
+    issuers,
+    'The configuration trusts no issuer: every route is public, or only services call.',
+  );
+  return section('Keys and revocations', rows, link('/console/issuers', 'Details'));
+}
+
+function gatewayPart({ processes: { processes }, reloads, nowMs }: OverviewData): Html {
+  const [first] = processes;
+  const [started = ''] = processes.map((one) => one.started).sort();
+  const [inForce] = reloads.in_force;
+  return section(
+    'Gateway',
+    facts([
+      ['Configuration', stateSince(reloads.state, nowMs)],
+      [
+        'Loaded',
+        inForce === undefined
+          ? '–'
+          : html`${ago(inForce.loaded, nowMs)}, ${html`<code>${inForce.hash.slice(0, 12)}</code>`}`,
+      ],
+      ['Version', first?.version ?? '–'],
+      ['Node.js', first?.node ?? '–'],
+      ['Running', html`for ${forTime(started, nowMs)}`],
+      ['Processes', number(processes.length)],
+      ['Open sockets and streams', number(sum(processes.map((one) => one.open_connections)))],
+    ]),
+    link('/console/reloads', 'Reloads'),
+  );
+}

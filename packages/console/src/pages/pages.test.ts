@@ -1,0 +1,92 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Upstream } from '../api-types.ts';
+import { axisNumber, chart } from '../html/chart.ts';
+import { clock } from '../html/format.ts';
+import { html } from '../html/html.ts';
+import { lastOfEach } from './overview.ts';
+import { gatewayKeyTable } from './trust.ts';
+import { upstreamsPage, worstFirst } from './upstreams.ts';
+
+const at = '2026-01-02T09:41:07.000Z';
+const nowMs = Date.parse('2026-01-02T10:00:00.000Z');
+
+const upstream = (name: string, state: string): Upstream => ({
+  name,
+  state: { state, since: at, why: null },
+  balance: 'round-robin',
+  pending: 0,
+  breaker: null,
+  retries: { made: 0, over_budget: 0 },
+  identity: { algorithm: 'ed25519', uses: 'ed25519', fallback: null },
+  tls_trouble: null,
+  latency_ms: { p50: null, p95: null, p99: null },
+  durations: {
+    bounds_ms: [1],
+    counts: [
+      [0, 0],
+      [0, 0],
+    ],
+  },
+  targets: [],
+});
+
+describe('the pages of the console', () => {
+  test('show upstreams that are out first, and the others in the order of the file', () => {
+    const states = ['not checked', 'up', 'degraded', 'not checked', 'out'];
+    const sorted = worstFirst(states.map((state, place) => upstream(`u${place}`, state)));
+    expect(sorted.map(({ name }) => name)).toEqual(['u4', 'u2', 'u0', 'u1', 'u3']);
+  });
+
+  test('show no empty chart of an upstream without requests', () => {
+    const { body } = upstreamsPage({ upstreams: [upstream('idle', 'up')] }, nowMs);
+    expect(html`${body}`.text).not.toContain('<svg');
+  });
+
+  test('show the last change of each part, without those that an upstream says itself', () => {
+    const event = (kind: string, name: string, to: string) => ({
+      at,
+      kind,
+      name,
+      from: '',
+      to,
+      why: null,
+      worker: null,
+    });
+    const events = [
+      event('upstream', 'a', 'out'),
+      event('target', 'a http://a', 'checks fail'),
+      event('breaker', 'a', 'open'),
+      event('upstream', 'a', 'up'),
+      event('upstream', 'b', 'up'),
+    ];
+    expect(lastOfEach(events)).toEqual([events[0], events[4]]);
+  });
+
+  test('draw a single value at the end of a chart inside of it', () => {
+    const line = { label: 'p50', look: 'c-good', values: [null, null, 5] };
+    const options = { title: 't', start: at, stepSec: 60, format: String, summary: 's' };
+    const { text } = chart({ ...options, lines: [line], kind: 'lines' });
+    expect(text).toMatch(/class="line c-good" d="M600\.0 [\d.]+h-3"/);
+  });
+
+  test.each([
+    [1.25, '1.25'],
+    [12.5, '12.5'],
+    [0.0125, '0.0125'],
+    [2500, '2,500'],
+    [125_000, '125,000'],
+  ])('label the axis of a chart with %d exactly', (value, label) => {
+    expect(axisNumber(value)).toBe(label);
+  });
+
+  test('show the date of a request of another day', () => {
+    expect(clock(at, nowMs).text).toContain('>09:41:07<');
+    expect(clock(at, nowMs + 86_400_000).text).toContain('>2026-01-02 09:41<');
+  });
+
+  test('do not give a gateway key that is valid from the start an age of decades', () => {
+    const key = { kid: 'k', algorithm: 'Ed25519', state: 'in use', until: null } as const;
+    expect(gatewayKeyTable([{ ...key, from: '1970-01-01T00:00:00.000Z' }], nowMs).text).toContain('>always<');
+    expect(gatewayKeyTable([{ ...key, from: at }], nowMs).text).toContain('>18 min ago<');
+  });
+});

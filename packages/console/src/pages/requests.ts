@@ -1,0 +1,151 @@
+import type { Query } from '../api.ts';
+import type { Answers, Request } from '../api-types.ts';
+import { exact, milliseconds } from '../html/format.ts';
+import { type Content, type Html, html } from '../html/html.ts';
+import type { Page } from '../html/layout.ts';
+import { code, facts, link, pill, section } from '../html/parts.ts';
+import { explainLink } from './explain-request.ts';
+import { moodOfStatus, requestTable, routeOf, statusOf } from './request-table.ts';
+
+const fields = [
+  ['id', 'Request id'],
+  ['status', 'Status'],
+  ['code', 'Code'],
+  ['route', 'Route'],
+  ['user', 'User'],
+  ['tenant', 'Tenant'],
+  ['since', 'Since'],
+  ['until', 'Until'],
+] as const;
+/** The names that filter requests. */
+export const requestFilters: readonly string[] = [...fields.map(([name]) => name), 'outcome'];
+const outcomes = ['refused', 'failed', 'served'];
+const timeHint = html`placeholder="2026-11-26T09:41Z" title="A time with its offset, such as 2026-11-26T09:41:07Z"`;
+const hints: Readonly<Record<string, Html>> = {
+  status: html`placeholder="403 or 4xx" pattern="[1-5]xx|[1-5][0-9][0-9]|0" title="A status such as 403, or a class such as 4xx"`,
+  since: timeHint,
+  until: timeHint,
+};
+const shownAtOnce = 50;
+
+/** The last requests, with filters. */
+export function requestsPage({ requests }: Answers['/api/requests'], query: Query, nowMs: number): Page {
+  const shown = query.show === 'all' ? requests : requests.slice(0, shownAtOnce);
+  const more = new URLSearchParams({ ...(query as Record<string, string>), show: 'all' });
+  const isFiltered = requestFilters.some((name) => query[name]);
+  return {
+    title: 'Requests',
+    place: '/console/requests',
+    live: true,
+    body: html`<form class="filters" method="get" action="/console/requests" role="search">
+<label>Outcome <select name="outcome" id="outcome"><option value="">all</option>${outcomes.map(
+      (one) => html`<option ${query.outcome === one ? html`selected` : ''}>${one}</option>`,
+    )}</select></label>
+${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" ${hints[name] ?? ''} autocomplete="off" spellcheck="false"></label>`)}
+<button type="submit">Filter</button>${isFiltered ? html`<a class="clear" href="/console/requests">Clear</a>` : ''}</form>
+<p class="lead">${isFiltered ? `${requests.length} found in` : `${requests.length}:`} the last 500 requests and the last 250 refusals of each kind, newest first. Times are UTC.</p>
+${requestTable(shown, isFiltered ? 'None of the last requests matches these filters.' : 'No request has arrived since the start.', nowMs)}
+${shown.length === requests.length ? '' : html`<p>${link(`/console/requests?${more}`, `Show all ${requests.length}`)}</p>`}`,
+  };
+}
+
+/** One request: how it was decided, where it went, how long each part took. */
+export function requestPage(item: Request): Page {
+  return {
+    // The start of a UUIDv7 is its time: the same for all requests of a minute.
+    title: `Request …${item.id.slice(-8)}`,
+    place: '/console/requests',
+    live: false,
+    body: html`<p class="lead">${code(item.method)} <code class="path">${item.path}</code> ${statusOf(item)}</p>
+${verdict(item)}
+<p>${explainLink(item)}</p>
+<div class="columns">${section('Decision', facts(decision(item)))}${section('Caller', facts(caller(item)))}</div>
+${section('Time', timing(item))}`,
+  };
+}
+
+const detailLabels: Readonly<Record<string, string>> = {
+  why: 'Why',
+  reason: 'Why',
+  claim: 'Claim',
+  wanted: 'Expected',
+  found: 'Found',
+  issuer: 'Issuer',
+  subject: 'Subject of the token',
+  kid: 'Key',
+};
+
+/** One sentence on why the request ended as it did. */
+function verdict({ code: refusal, title, rule, fault, upstream, status, detail, aborted }: Request): Html {
+  if (refusal === null) {
+    const end = aborted ? ', and the response was cut off' : '';
+    return html`<p class="verdict ${moodOfStatus(status)}">${status === 0 ? 'The client left before a response started.' : `${upstream === null ? 'The gateway' : `The service ${upstream}`} responded with ${status}${end}.`}</p>`;
+  }
+  const why = Object.entries(detail);
+  const mood = fault === 'caller' ? 'warn' : 'bad';
+  return html`<section class="verdict ${mood}"><h2 class="headline">${pill('refused', mood)} ${code(refusal)}</h2>
+<p>${title ?? ''}</p>${rule === null ? '' : html`<p>Rule: ${code(rule)}</p>`}
+${why.length === 0 ? '' : facts(why.map(([name, value]) => [detailLabels[name] ?? name, value]))}</section>`;
+}
+
+function decision(item: Request): (readonly [string, Content])[] {
+  const { id, at, rule, code: refusal, upstream, target, attempts, retried_after, error, fault } = item;
+  return [
+    ['Request id', code(id)],
+    ['Ended', exact(at)],
+    ['Route', routeOf(item)],
+    // The verdict above shows the rule that refused.
+    ...(refusal === null ? [['Allowed by', rule === null ? '–' : code(rule)] as const] : []),
+    ...(fault === null ? [] : [['Fault', fault] as const]),
+    ['Upstream', upstream === null ? '–' : link(`/console/upstreams#${encodeURIComponent(upstream)}`, upstream)],
+    ['Target', target ?? 'not sent'],
+    ['Attempts', String(attempts ?? 0)],
+    ...(retried_after === null ? [] : [['Retried after', code(retried_after)] as const]),
+    ...(error === null ? [] : [['Error', code(error)] as const]),
+  ];
+}
+
+function caller(item: Request): (readonly [string, Content])[] {
+  return [
+    ['Identity', item.identity ?? 'not identified'],
+    ['User', item.user_id ?? '–'],
+    ...(item.role === null ? [] : [['Role', item.role] as const]),
+    ['Tenant', item.tenant_id ?? '–'],
+    ['Address', item.ip ?? '–'],
+    ...(item.client_id === null ? [] : [['Client', item.client_id] as const]),
+    ...(item.actor === null ? [] : [['Actor', item.actor] as const]),
+    ...(item.scope.length === 0 ? [] : [['Scopes', item.scope.join(' ')] as const]),
+    ...Object.entries(item.claims).map(([name, values]) => [`Claim ${name}`, values.join(', ')] as const),
+    ...(item.issuer === null ? [] : [['Issuer', html`<span class="long">${item.issuer}</span>`] as const]),
+    ...(item.bound ? [['Token', 'bound to a key'] as const] : []),
+    ...(item.service_id === null ? [] : [['Service', item.service_id] as const]),
+    ...(item.transaction_id === null ? [] : [['Original request', code(item.transaction_id)] as const]),
+  ];
+}
+
+const width = 600;
+
+/** The parts of the time one after another, as bars. */
+function timing({ code: refusal, total_ms, decided_ms, waited_ms, upstream_ms }: Request): Html {
+  const elapsed = (decided_ms ?? 0) + (waited_ms ?? 0) + (upstream_ms ?? 0);
+  const parts: readonly (readonly [string, number | null, string])[] = [
+    ['Decide and sign', decided_ms, 'c-accent'],
+    ['Wait for a connection', waited_ms, 'c-warn'],
+    ['Wait for the service', upstream_ms, 'c-violet'],
+    upstream_ms === null
+      ? [
+          refusal === null || decided_ms !== null ? 'Until the end' : 'Decide and refuse',
+          Math.max(0, total_ms - elapsed),
+          'c-warn',
+        ]
+      : ['Send the response', Math.max(0, total_ms - elapsed), 'c-good'],
+  ];
+  const known = parts.filter(([, ms]) => ms !== null);
+  let from = 0;
+  return html`<table class="timing"><tbody>${known.map(([label, ms, look]) => {
+    const start = (from * width) / Math.max(total_ms, 0.01);
+    from += ms ?? 0;
+    const length = Math.max(1, ((ms ?? 0) * width) / Math.max(total_ms, 0.01));
+    return html`<tr><th scope="row">${label}</th><td class="number">${milliseconds(ms)}</td><td class="bar"><svg viewBox="0 0 ${width} 10" preserveAspectRatio="none" aria-hidden="true">${ms === null ? '' : html`<rect class="bar ${look}" x="${start.toFixed(1)}" width="${length.toFixed(1)}" height="10"/>`}</svg></td></tr>`;
+  })}<tr class="total"><th scope="row">Total</th><td class="number">${milliseconds(total_ms)}</td><td></td></tr></tbody></table>`;
+}

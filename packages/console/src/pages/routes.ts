@@ -1,0 +1,113 @@
+import type { Answers, Route } from '../api-types.ts';
+import { milliseconds, number, percent, rate } from '../html/format.ts';
+import { type Html, html } from '../html/html.ts';
+import type { Page } from '../html/layout.ts';
+import { code, facts, link, pill, routeLink, section, table } from '../html/parts.ts';
+import { moodOfStatus, requestTable } from './request-table.ts';
+import { trafficTiles } from './traffic-tiles.ts';
+
+/** The table of routes as compiled. */
+export function routesPage({ routes, total, configured, offset, unmatched }: Answers['/api/routes'], q: string): Page {
+  return {
+    title: 'Routes',
+    place: '/console/routes',
+    live: true,
+    body: html`<form class="filters" method="get" action="/console/routes" role="search">
+<label>Search <input type="search" name="q" id="q" value="${q}" placeholder="name, path, rule or upstream"></label>
+<button type="submit">Search</button>${q === '' ? '' : html`<a class="clear" href="/console/routes">Clear</a>`}</form>
+<p class="lead">${number(total)} of ${number(configured)} routes. ${number(unmatched)} requests matched no route.</p>
+${table('Routes', columns, routes, 'No route has this in its name, path, rules or upstream.')}
+${pager(routes.length, total, offset, q)}`,
+  };
+}
+
+/** How many routes the API returns at once. */
+const pageSize = 200;
+const none = html`<span class="muted">–</span>`;
+const share = (part: number, whole: number) => (part === 0 ? none : percent(part, whole));
+
+const columns = [
+  { label: 'Route', kind: 'main' as const, cell: ({ name }: Route) => routeLink(name) },
+  {
+    label: 'Path',
+    cell: ({ methods, path, listener }: Route) =>
+      html`<code class="path">${path}</code><span class="methods">${methods.join(' ')}${listener === 'internal' ? ' · internal' : ''}</span>`,
+  },
+  {
+    label: 'Rules',
+    cell: ({ rules }: Route) => html`<ul class="rules">${rules.map((rule) => html`<li>${rule}</li>`)}</ul>`,
+  },
+  {
+    label: 'Upstream',
+    cell: ({ upstream }: Route) => link(`/console/upstreams#${encodeURIComponent(upstream)}`, upstream),
+  },
+  {
+    label: 'Requests',
+    kind: 'number' as const,
+    cell: ({ requests }: Route) => (requests === 0 ? none : number(requests)),
+  },
+  { label: 'Refused', kind: 'number' as const, cell: ({ refused, requests }: Route) => share(refused, requests) },
+  { label: '5xx', kind: 'number' as const, cell: ({ failed, requests }: Route) => share(failed, requests) },
+];
+
+function pager(shown: number, total: number, offset: number, q: string): Html | string {
+  if (shown === total) return '';
+  const to = (from: number) => `/console/routes?${new URLSearchParams({ q, offset: String(from) })}`;
+  return html`<nav class="pager" aria-label="Pages">${offset > 0 ? link(to(Math.max(0, offset - pageSize)), 'Previous') : ''}
+<span>${number(offset + 1)} to ${number(offset + shown)} of ${number(total)}</span>${offset + shown < total ? link(to(offset + pageSize), 'Next') : ''}</nav>`;
+}
+
+/** One route, with its last requests. */
+export function routePage(
+  { route, definition, traffic, statuses, refusals }: Answers['/api/routes/{name}'],
+  { requests }: Answers['/api/requests'],
+  nowMs: number,
+): Page {
+  const { name, path, methods, upstream, rules, listener } = route;
+  const example = new URLSearchParams({ method: methods[0] ?? 'GET', path: examplePath(path) });
+  const { p50, p95, p99 } = traffic.last_minute.latency_ms;
+  return {
+    title: `Route ${name}`,
+    place: '/console/routes',
+    live: true,
+    body: html`<p class="lead">${code(methods.join(' '))} ${code(path)} to ${link(`/console/upstreams#${encodeURIComponent(upstream)}`, upstream)}, on the ${listener} listener. ${link(`/console/explain?${example}`, 'Explain a request')}</p>
+${trafficTiles(traffic)}
+<div class="columns">${section(
+      'Rules',
+      html`<ol class="rules numbered">${rules.map((rule) => html`<li>${code(rule)}</li>`)}</ol>`,
+      html`in the order in which they refuse`,
+    )}${section(
+      'Refusals by code',
+      table(
+        'Refusals by code',
+        [
+          {
+            label: 'Code',
+            kind: 'main',
+            cell: (one) =>
+              link(`/console/requests?${new URLSearchParams({ route: name, code: one.code })}`, code(one.code)),
+          },
+          { label: 'Status', cell: (one) => pill(String(one.status), moodOfStatus(one.status)) },
+          { label: 'Fault', cell: (one) => one.fault },
+          { label: 'Count', kind: 'number', cell: (one) => number(one.count) },
+          { label: 'What the client was told', cell: (one) => one.title },
+        ],
+        refusals,
+        'The gateway has refused no request here since the start.',
+      ),
+    )}</div>
+<div class="columns">${section(
+      'Totals since the start',
+      facts([
+        ['Requests', number(route.requests)],
+        ['Per second, last minute', rate(traffic.last_minute.requests_per_sec)],
+        ['Latency, last minute', `p50 ${milliseconds(p50)}, p95 ${milliseconds(p95)}, p99 ${milliseconds(p99)}`],
+        ...statuses.map((one) => [one.name === '0' ? 'Client left' : `Status ${one.name}`, number(one.count)] as const),
+      ]),
+    )}${section('Definition', facts(Object.entries(definition).map(([key, value]) => [key, html`<code>${JSON.stringify(value)}</code>`])))}</div>
+${section('Last requests', requestTable(requests.slice(0, 20), 'None of the last requests was for this route.', nowMs), link(`/console/requests?${new URLSearchParams({ route: name })}`, 'All'))}`,
+  };
+}
+
+/** A path that the pattern matches. */
+const examplePath = (path: string): string => path.replace(/\*\*$/, '1').replaceAll(/:[^/]+/g, '1');

@@ -1,0 +1,109 @@
+import { quantileOf } from '@countersign/service-kit';
+import type { Traffic } from '../api-types.ts';
+import { axisNumber, chart, joined, type Line } from '../html/chart.ts';
+import { milliseconds, rate } from '../html/format.ts';
+import type { Html } from '../html/html.ts';
+
+const classes = [
+  ['2xx', '2xx', 'c-good'],
+  ['3xx', '3xx', 'c-cool'],
+  ['4xx', '4xx', 'c-warn'],
+  ['5xx', '5xx', 'c-bad'],
+  ['1xx', 'upgrade', 'c-violet'],
+  ['none', 'client left', 'c-quiet'],
+] as const;
+
+const faults = [
+  ['caller', 'caller', 'c-warn'],
+  ['capacity', 'capacity', 'c-violet'],
+  ['upstream', 'upstream', 'c-bad'],
+  ['service', 'service 5xx', 'c-pink'],
+  ['configuration', 'configuration', 'c-cool'],
+  ['ours', 'gateway', 'c-accent'],
+] as const;
+
+export type TrafficCharts = Readonly<{ requests: Html; failures: Html; latency: Html }>;
+
+/** Requests by class, failures by fault, and latency, over the last hour. */
+export function trafficCharts(whole: Traffic): TrafficCharts {
+  const traffic = sinceFirstRequest(whole);
+  const { start, step_sec, responses, failures, last_minute } = traffic;
+  const size = responses['2xx'].length / joined(responses['2xx']).length;
+  const stepSec = step_sec * size;
+  const perSec = (list: readonly number[]) => joined(list).map((count) => count / stepSec);
+  const isSeen = ({ values }: Line) => values.some((value) => value !== null && value > 0);
+  const requests = classes.map(([key, label, look]) => ({ label, look, values: perSec(responses[key]) }));
+  const failed = faults.map(([key, label, look]) => ({ label, look, values: perSec(failures[key]) }));
+  const common = { start, stepSec };
+  const { p50, p95, p99 } = last_minute.latency_ms;
+  return {
+    requests: chart({
+      ...common,
+      title: 'Requests per second',
+      kind: 'stacked',
+      // The most common class is always shown, so that an empty chart has a legend.
+      lines: requests.filter((line, at) => at === 0 || isSeen(line)),
+      format: axisNumber,
+      summary: `${rate(last_minute.requests_per_sec)} per second in the last minute`,
+    }),
+    failures: chart({
+      ...common,
+      title: 'Failures per second, by fault',
+      kind: 'stacked',
+      lines: failed.filter((line, at) => at === 0 || isSeen(line)),
+      format: axisNumber,
+      summary: faults.map(([key, label]) => `${label} ${rate(last_minute.failures_per_sec[key] ?? 0)}`).join(', '),
+    }),
+    latency: chart({
+      ...common,
+      title: 'Latency',
+      kind: 'lines',
+      lines: latencyLines(traffic),
+      format: (ms) => (ms === 0 ? '0' : milliseconds(ms)),
+      summary: `in the last minute, half of the requests took up to ${milliseconds(p50)}, 95 % up to ${milliseconds(p95)}, 99 % up to ${milliseconds(p99)}`,
+    }),
+  };
+}
+
+const shortestMs = 300_000;
+
+/** Leaves out the time before the first request, so that the charts of a young gateway are not empty. */
+function sinceFirstRequest(traffic: Traffic): Traffic {
+  const { start, step_sec, responses, failures, durations } = traffic;
+  const lists = Object.values(responses);
+  const length = responses['2xx'].length;
+  const first = responses['2xx'].findIndex((_, at) => lists.some((list) => (list[at] ?? 0) > 0));
+  const from = Math.max(0, Math.min(first === -1 ? length : first, length - shortestMs / 1000 / step_sec));
+  const cut = <Name extends string>(all: Readonly<Record<Name, number[]>>) =>
+    Object.fromEntries(Object.entries<number[]>(all).map(([name, list]) => [name, list.slice(from)])) as Record<
+      Name,
+      number[]
+    >;
+  return {
+    ...traffic,
+    start: new Date(Date.parse(start) + from * step_sec * 1000).toISOString(),
+    responses: cut(responses),
+    failures: cut(failures),
+    durations: { ...durations, counts: durations.counts.map((list) => list.slice(from)) },
+  };
+}
+
+function latencyLines({ durations: { bounds_ms, counts } }: Traffic): Line[] {
+  const buckets = counts.map((list) => joined(list));
+  const slices = buckets[0]?.length ?? 0;
+  const at = (share: number) =>
+    Array.from(
+      { length: slices },
+      (_, slice) =>
+        quantileOf(
+          share,
+          buckets.map((bucket) => bucket[slice] ?? 0),
+          bounds_ms,
+        ) ?? null,
+    );
+  return [
+    { label: 'p50', look: 'c-good', values: at(0.5) },
+    { label: 'p95', look: 'c-accent', values: at(0.95) },
+    { label: 'p99', look: 'c-violet', values: at(0.99) },
+  ];
+}

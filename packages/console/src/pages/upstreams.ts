@@ -1,0 +1,115 @@
+import { quantileOf } from '@countersign/service-kit';
+import type { Answers, Upstream } from '../api-types.ts';
+import { chart } from '../html/chart.ts';
+import { ago, duration, milliseconds, number } from '../html/format.ts';
+import { type Content, type Html, html } from '../html/html.ts';
+import type { Page } from '../html/layout.ts';
+import { code, facts, stateSince, table } from '../html/parts.ts';
+
+const hourMs = 3_600_000;
+
+/** Upstreams: which are out, since when, and why. */
+export function upstreamsPage({ upstreams }: Answers['/api/upstreams'], nowMs: number): Page {
+  return {
+    title: 'Upstreams',
+    place: '/console/upstreams',
+    live: true,
+    body:
+      upstreams.length === 0
+        ? html`<p class="empty">The configuration has no upstream.</p>`
+        : worstFirst(upstreams).map((one) => upstreamPart(one, nowMs)),
+  };
+}
+
+/** Those that fail or are out, then those that are degraded, then the others in the order of the file. */
+export const worstFirst = (upstreams: readonly Upstream[]): readonly Upstream[] =>
+  upstreams.toSorted((a, b) => rankOf(b) - rankOf(a));
+
+const ranks: Readonly<Record<string, number>> = { failing: 2, out: 2, degraded: 1 };
+const rankOf = ({ state: { state } }: Upstream): number => ranks[state] ?? 0;
+
+function upstreamPart(upstream: Upstream, nowMs: number): Html {
+  const { name, state, targets } = upstream;
+  return html`<section class="card" id="${name}"><header><h2>${name}</h2><div class="aside">${stateSince(state, nowMs)}</div></header>
+${table(
+  `Targets of ${name}`,
+  [
+    { label: 'Target', kind: 'main', cell: ({ origin }) => html`<span class="long">${origin}</span>` },
+    {
+      label: 'State',
+      cell: (one) =>
+        html`${stateSince(one.state, nowMs)}${one.ejected_for_ms > 0 ? html` <span class="muted">for ${duration(one.ejected_for_ms)} more</span>` : ''}`,
+    },
+    { label: 'Pending', kind: 'number', cell: ({ pending }) => number(pending) },
+    { label: 'Ejections', kind: 'number', cell: ({ ejections }) => number(ejections) },
+    {
+      label: 'Last error',
+      cell: ({ last_error: last }) =>
+        last === null ? 'none' : html`${code(last.code)} <span class="muted">${ago(last.at, nowMs)}</span>`,
+    },
+  ],
+  targets,
+  'No target.',
+)}
+<div class="columns">${facts(factsOf(upstream, nowMs))}${latencyChart(upstream, nowMs)}</div></section>`;
+}
+
+function factsOf(upstream: Upstream, nowMs: number): (readonly [string, Content])[] {
+  const { breaker, pending, retries, identity, tls_trouble, balance, latency_ms } = upstream;
+  return [
+    ['Circuit breaker', breaker === null ? 'not configured' : stateSince(breaker.state, nowMs)],
+    ...(breaker === null
+      ? []
+      : ([
+          ['In its window', `${number(breaker.failures)} of ${number(breaker.failures + breaker.successes)} failed`],
+          [
+            'Opened',
+            `${number(breaker.opened)} time${breaker.opened === 1 ? '' : 's'}; ${number(breaker.refused)} requests refused`,
+          ],
+        ] as const)),
+    ['Pending requests', number(pending)],
+    [
+      'Latency, ten minutes',
+      latency_ms.p50 === null
+        ? 'no request'
+        : `p50 ${milliseconds(latency_ms.p50)}, p95 ${milliseconds(latency_ms.p95)}, p99 ${milliseconds(latency_ms.p99)}`,
+    ],
+    ['Retries', `${number(retries.made)} made, ${number(retries.over_budget)} over the budget`],
+    [
+      'Signs with',
+      html`${code(identity.uses)}${identity.fallback === null ? '' : html` <span class="muted">because of ${identity.fallback}</span>`}`,
+    ],
+    ['Balance', balance],
+    ...(tls_trouble === null ? [] : [['TLS files', html`<span class="why">${tls_trouble}</span>`] as const]),
+  ];
+}
+
+function latencyChart({ durations: { bounds_ms, counts }, latency_ms }: Upstream, nowMs: number): Html {
+  if (counts.every((bucket) => bucket.every((count) => count === 0))) {
+    return html`<p class="empty">It has answered no request in the last hour.</p>`;
+  }
+  const minutes = counts[0]?.length ?? 0;
+  const at = (share: number) =>
+    Array.from(
+      { length: minutes },
+      (_, minute) =>
+        quantileOf(
+          share,
+          counts.map((bucket) => bucket[minute] ?? 0),
+          bounds_ms,
+        ) ?? null,
+    );
+  return chart({
+    title: 'Latency until the response starts',
+    kind: 'lines',
+    lines: [
+      { label: 'p50', look: 'c-good', values: at(0.5) },
+      { label: 'p95', look: 'c-accent', values: at(0.95) },
+      { label: 'p99', look: 'c-violet', values: at(0.99) },
+    ],
+    start: new Date(nowMs - hourMs).toISOString(),
+    stepSec: 60,
+    format: (ms) => (ms === 0 ? '0' : milliseconds(ms)),
+    summary: `p95 ${milliseconds(latency_ms.p95)} over ten minutes`,
+  });
+}

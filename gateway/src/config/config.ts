@@ -67,13 +67,14 @@ export type UpstreamTls = Readonly<{
   serverName: string | undefined;
 }>;
 
-type LimitBy = 'user' | 'client' | 'tenant' | 'address' | 'route';
+/** What a rate limit counts by. The limit stage has the bucket of each. */
+export const limitKinds = ['user', 'client', 'tenant', 'address', 'route'] as const;
 
 /** At most `requests` in any `perSec` seconds. `by: user` counts an anonymous caller by address. */
 export type Limit = Readonly<{
   requests: number;
   perSec: number;
-  by: LimitBy;
+  by: (typeof limitKinds)[number];
   /** While Redis is unavailable: count in this process, or refuse with 503. */
   onStoreFailure: 'local' | 'deny';
 }>;

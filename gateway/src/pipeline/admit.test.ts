@@ -2,19 +2,17 @@ import { once } from 'node:events';
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { expect, test } from '@jest/globals';
-import { createConcurrencyCounter } from '../limits/concurrency-counter.ts';
-import { createAdmitUpload } from './admit.ts';
+import { ConcurrencyCounter, createAdmitUpload } from './admit.ts';
 import type { Signed } from './exchange.ts';
 
 const upload = (address = '192.0.2.1') =>
   ({
-    outbound: { body: 'stream' },
     client: { address },
     stream: new IncomingMessage(new Socket()),
   }) as unknown as Signed;
 
 test('limits the uploads of one address, and each one that ends makes room', async () => {
-  const admit = createAdmitUpload(createConcurrencyCounter(), 2);
+  const admit = createAdmitUpload(new ConcurrencyCounter(), 2);
   const [first, second] = [upload(), upload()];
   admit(first);
   admit(second);
@@ -31,7 +29,7 @@ test('limits the uploads of one address, and each one that ends makes room', asy
 });
 
 test('a client that disconnected earlier takes no place', async () => {
-  const admit = createAdmitUpload(createConcurrencyCounter(), 1);
+  const admit = createAdmitUpload(new ConcurrencyCounter(), 1);
   const gone = upload();
   gone.stream.destroy();
   await once(gone.stream, 'close');

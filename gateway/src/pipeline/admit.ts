@@ -1,11 +1,29 @@
 import type { Duplex } from 'node:stream';
 import { AppError } from '../errors.ts';
 import { addressKey } from '../limits/address-key.ts';
-import type { ConcurrencyCounter } from '../limits/concurrency-counter.ts';
 import type { Signed } from './exchange.ts';
-import { bucketKey } from './limit.ts';
+import { bucketKeys } from './limit.ts';
 
-const retryAfterSec = 1;
+/** Counts what is open now: WebSockets by user, or streamed bodies by address. Each process counts its own. */
+export class ConcurrencyCounter {
+  readonly #open = new Map<string, number>();
+
+  /** @returns A function that releases the place; calling it twice is harmless. Undefined if `max` are open. */
+  take(key: string, max: number): (() => void) | undefined {
+    const open = this.#open;
+    const count = open.get(key) ?? 0;
+    if (count >= max) return undefined;
+    open.set(key, count + 1);
+    let isReleased = false;
+    return () => {
+      if (isReleased) return;
+      isReleased = true;
+      const left = (open.get(key) ?? 1) - 1;
+      if (left === 0) open.delete(key);
+      else open.set(key, left);
+    };
+  }
+}
 
 /**
  * Counts a streamed body against the limit of its client's address, until it has arrived or the client disconnects. A
@@ -15,13 +33,13 @@ const retryAfterSec = 1;
  * The stage throws AppError `rate_limited` with `Retry-After`.
  */
 export function createAdmitUpload(uploads: ConcurrencyCounter, maxPerAddress: number): (signed: Signed) => void {
-  return ({ outbound, client, stream }) => {
+  return ({ client, stream }) => {
     // A client that disconnected earlier emits no further event, so its place would never be released.
-    if (outbound.body !== 'stream' || stream.complete || stream.destroyed) return;
+    if (stream.complete || stream.destroyed) return;
     const release = uploads.take(addressKey(client.address), maxPerAddress);
     if (release === undefined) {
       throw new AppError('rate_limited', {
-        headers: { 'retry-after': String(retryAfterSec) },
+        headers: { 'retry-after': '1' },
         detail: { reason: 'uploads of one address', maxPerAddress },
       });
     }
@@ -48,7 +66,7 @@ export function createAdmitSocket(
       });
     }
     if (socket.destroyed) throw new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
-    const release = sockets.take(bucketKey({ by: 'user' }, signed), maxPerUser);
+    const release = sockets.take(bucketKeys.user(signed), maxPerUser);
     if (release === undefined) throw new AppError('too_many_sockets', { detail: { maxPerUser } });
     socket.once('close', release);
   };

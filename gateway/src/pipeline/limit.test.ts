@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { VerifiedToken } from '../tokens/verified-tokens.ts';
 import type { Caller } from './exchange.ts';
-import { bucketKey } from './limit.ts';
+import { bucketKeys } from './limit.ts';
 
 const idText = fc.stringMatching(/^[A-Za-z0-9._~:@|*-]{1,12}$/);
 const issuerText = fc.constantFrom('https://a.test', 'https://a.test/', 'https://a.test:8443', 'http://a.test/user:x');
@@ -24,7 +24,7 @@ const client = ({ issuer, tenantId, clientId }: Machine): Caller => {
   return { kind: 'client', clientId, role: undefined, tenantId, token, bound: false, jkt: undefined };
 };
 const address = { address: '192.0.2.1', protocol: 'http', host: 'gateway.test', origin: undefined } as const;
-const keyOf = (by: 'user' | 'client' | 'tenant', caller: Caller) => bucketKey({ by }, { caller, client: address });
+const keyOf = (by: 'user' | 'client' | 'tenant', caller: Caller) => bucketKeys[by]({ caller, client: address });
 
 describe('the bucket of a request', () => {
   test('two users share a bucket only if issuer and id are equal, for any characters in ids', () => {

@@ -4,12 +4,12 @@ import type { Health, Logger, Registry } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import type { KeySetTiming } from '../keys/issuer-keys.ts';
 import { BodyMemory } from '../limits/body-memory.ts';
-import { type ConcurrencyCounter, createConcurrencyCounter } from '../limits/concurrency-counter.ts';
 import { type LimitStore, openLimitStore } from '../limits/limit-store.ts';
 import type { HandlerOptions } from '../listen/request-handler.ts';
 import { createAccessLog, type LogRequest } from '../metrics/access-log.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../metrics/metrics.ts';
 import { createTraffic, type Traffic } from '../metrics/traffic.ts';
+import { ConcurrencyCounter } from '../pipeline/admit.ts';
 import { createRespond, type Respond } from '../pipeline/respond.ts';
 import { createFailureThrottle, type FailureThrottle } from '../tokens/failure-throttle.ts';
 import { TokenOutcomes } from '../tokens/token-outcomes.ts';
@@ -85,8 +85,8 @@ export function createProcessResources(
     limitStore,
     // While Redis is unreachable, nested calls and proofs get 503, because they could be replays.
     replay: limitStore === undefined ? memoryReplay({ nowMs }) : redisReplay(limitStore.redis),
-    sockets: createConcurrencyCounter(),
-    uploads: createConcurrencyCounter(),
+    sockets: new ConcurrencyCounter(),
+    uploads: new ConcurrencyCounter(),
     bodies: new BodyMemory(),
     memoryBytes: memoryOfAllWorkers() / workers,
     respond: createRespond(),

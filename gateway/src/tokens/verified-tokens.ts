@@ -37,9 +37,6 @@ export type TokenStatus = Readonly<{
   issuer: TrustedIssuer;
 }>;
 
-/** The keys of the buckets that requests with one token count in. */
-export type BucketKeys = Readonly<{ user: string; client: string; tenant: string }>;
-
 /** A token whose signature and claims were valid when it was verified. {@link assertStillValid} checks it again. */
 export type VerifiedToken = Readonly<{
   claims: Claims;
@@ -49,10 +46,7 @@ export type VerifiedToken = Readonly<{
   generation: number;
   /** The signed identity for each audience, prepared once per token. */
   prepared: Map<string, PreparedIdentity>;
-}> & {
-  /** The keys of its buckets of rate limits, set at its first use. */
-  bucketKeys?: BucketKeys | undefined;
-};
+}>;
 
 /**
  * Checks expiry, with tolerance, and revocation. Call it on every use of a token: from the cache, before signing (the user may log out

@@ -34,7 +34,7 @@ export function createTokenVerifier(
     const { key, generation } = await verifySignature(token, { alg, kid }, keys, config.issuer);
     refuseFirst(keyIssuerFinding(keyIssuer(key), String(iss), config), config);
     const claims = readClaims(header, payload, config, nowMs());
-    return { claims, kid, issuer, generation, prepared: new Map(), bucketKeys: undefined };
+    return { claims, kid, issuer, generation, prepared: new Map() };
   };
 }
 

@@ -84,7 +84,7 @@ function checkAccess(route: RoutePieces, hasMalformedCallers: boolean, refuse: R
     refuse(['allow', 'claims'], 'needs auth: required; a txn-token has no further claims');
   }
   for (const [index, { by }] of limits.entries()) {
-    if (auth === 'public' && (by === 'user' || by === 'client' || by === 'tenant')) {
+    if (auth === 'public' && by !== undefined && by !== 'address' && by !== 'route') {
       refuse(['limits', index, 'by'], `a public route has no ${by}: count by address or route`);
     }
   }

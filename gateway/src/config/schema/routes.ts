@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { limitKinds } from '../config.ts';
 import { parsePattern } from '../path-pattern.ts';
 import { allowedActors, allowedClients, allowedScopes, claimValues } from './allow.ts';
 import { cookieName, name, role, seconds, size, unique, wholeNumber } from './values/scalars.ts';
@@ -32,7 +33,7 @@ const limit = z.strictObject({
   requests: wholeNumber(1, 1_000_000).describe('The number of requests.'),
   per: seconds({ min: '1s', max: '1d' }).describe('The period.'),
   by: z
-    .enum(['user', 'client', 'tenant', 'address', 'route'])
+    .enum(limitKinds)
     .describe('What requests are counted by. Anonymous callers count by address; a machine has buckets of its own.'),
   onStoreFailure: z
     .enum(['local', 'deny'])

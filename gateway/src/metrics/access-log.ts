@@ -1,25 +1,23 @@
 import { createLineWriter, type Logger } from '@countersign/service-kit';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 import type { CountRequest } from './metrics.ts';
+import type { Traffic } from './traffic.ts';
 
 /** Logs and counts one request. Called once, when the request is over, however it ended. */
 export type LogRequest = (record: RequestRecord, status: number, isAborted: boolean) => void;
-
-/** Keeps one finished request for operators, by reference. */
-export type KeepRequest = (record: RequestRecord, status: number, isAborted: boolean, durationMs: number) => void;
 
 /**
  * A line with `detail` or `err` goes through pino, which redacts secrets in them. So does a 5xx, which is written at once. All
  * others hold nothing to redact.
  */
-export function createAccessLog(logger: Logger, countRequest: CountRequest, keepRequest?: KeepRequest): LogRequest {
+export function createAccessLog(logger: Logger, countRequest: CountRequest, traffic?: Traffic): LogRequest {
   const write = createLineWriter(logger, 'request');
   return (record, status, isAborted) => {
     const durationMs = performance.now() - record.startedAt;
     record.isLogged = true;
     if (record.code === undefined) record.rule = record.allowedBy;
     countRequest(record, status, durationMs);
-    keepRequest?.(record, status, isAborted, durationMs);
+    traffic?.keep(record, status, isAborted, durationMs);
     const fields = fieldsOf(record, status, isAborted, durationMs);
     if (status >= 500) logger.error(fields, 'request');
     else if (record.detail !== undefined || record.err !== undefined) logger.info(fields, 'request');

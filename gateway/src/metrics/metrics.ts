@@ -1,18 +1,90 @@
-import { createHistogram, type Histogram, type Registry, type Series } from '@countersign/service-kit';
-import { Counter } from 'prom-client';
+import type { Registry } from '@countersign/service-kit';
+import { Counter, Histogram as PromHistogram } from 'prom-client';
 import type { RequestRecord } from '../pipeline/request-record.ts';
+
+/** The observations with one set of label values. prom-client exports them; the counts here are for the console. */
+export class Series {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly #bounds: readonly number[];
+  readonly #exported: Pick<PromHistogram.Internal<string>, 'observe'>;
+  /** One count for each bucket, and a last one for larger values. */
+  readonly counts: number[];
+  sum = 0;
+
+  constructor(labels: Readonly<Record<string, string>>, bounds: readonly number[], exported: PromHistogram) {
+    this.labels = labels;
+    this.#bounds = bounds;
+    this.#exported = exported.labels(labels);
+    this.counts = new Array<number>(bounds.length + 1).fill(0);
+  }
+
+  observe(value: number): void {
+    const bounds = this.#bounds;
+    let bucket = 0;
+    while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket += 1;
+    this.counts[bucket] = (this.counts[bucket] as number) + 1;
+    this.sum += value;
+    this.#exported.observe(value);
+  }
+}
+
+export type HistogramOptions = Readonly<{
+  name: string;
+  help: string;
+  /** The second one, if any, is a status. */
+  labelNames: readonly [string, 'status'?];
+  /** Upper bounds, ascending, without infinity. */
+  buckets: readonly number[];
+  registry: Registry;
+}>;
+
+/** A histogram of prom-client whose counts the console can read. Finds a series without making a key or an object. */
+export class Histogram {
+  readonly buckets: readonly number[];
+  /** In the order in which they were made. */
+  readonly all: Series[] = [];
+  readonly #labelNames: HistogramOptions['labelNames'];
+  readonly #exported: PromHistogram;
+  readonly #series = new Map<string, Map<number, Series>>();
+
+  constructor({ name, help, labelNames, buckets, registry }: HistogramOptions) {
+    this.buckets = buckets;
+    this.#labelNames = labelNames;
+    this.#exported = new PromHistogram({
+      name,
+      help,
+      labelNames: labelNames as readonly string[],
+      buckets: [...buckets],
+      registers: [registry],
+    });
+  }
+
+  /** @param label The value of the first label. */
+  of(label: string, status = 0): Series {
+    let byStatus = this.#series.get(label);
+    if (byStatus === undefined) {
+      byStatus = new Map();
+      this.#series.set(label, byStatus);
+    }
+    let series = byStatus.get(status);
+    if (series === undefined) {
+      const [first, second] = this.#labelNames;
+      const labels = { [first]: label, ...(second && { [second]: String(status) }) };
+      series = new Series(labels, this.buckets, this.#exported);
+      byStatus.set(status, series);
+      this.all.push(series);
+    }
+    return series;
+  }
+}
 
 /** Counts one finished request. */
 export type CountRequest = (record: RequestRecord, status: number, durationMs: number) => void;
 
-export type RequestMetrics = Readonly<{
-  count: CountRequest;
-  durations: Histogram<'route' | 'status'>;
-  upstreamDurations: Histogram<'upstream'>;
-}>;
+export type RequestMetrics = Readonly<{ count: CountRequest; durations: Histogram; upstreamDurations: Histogram }>;
 
 export function createRequestMetrics(registry: Registry): RequestMetrics {
-  const seconds = createHistogram({
+  const durations = new Histogram({
     name: 'countersign_request_duration_seconds',
     help: 'From the request read to the response finished, by route and status.',
     labelNames: ['route', 'status'],
@@ -25,64 +97,32 @@ export function createRequestMetrics(registry: Registry): RequestMetrics {
     labelNames: ['code', 'fault'],
     registers: [registry],
   });
-  const upstreamSeconds = createHistogram({
+  const upstreamDurations = new Histogram({
     name: 'countersign_upstream_duration_seconds',
     help: 'From the signed request sent to the start of the response.',
     labelNames: ['upstream'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registry,
   });
-  const seriesOf = seriesByRouteAndStatus(seconds);
-  const upstreams = new Map<string, Series>();
-
-  function seriesOfUpstream(upstream: string): Series {
-    let series = upstreams.get(upstream);
-    if (series === undefined) {
-      series = upstreamSeconds.series({ upstream });
-      upstreams.set(upstream, series);
-    }
-    return series;
-  }
-
-  function count(record: RequestRecord, status: number, durationMs: number): void {
-    seriesOf(record.route ?? 'none', status).observe(durationMs / 1000);
-    if (record.code !== undefined) refusals.inc({ code: record.code, fault: record.fault ?? 'ours' });
-    if (record.upstreamMs !== undefined) seriesOfUpstream(record.upstream ?? 'none').observe(record.upstreamMs / 1000);
-  }
-  return { count, durations: seconds, upstreamDurations: upstreamSeconds };
-}
-
-/** Finds a series without making a key of the two values. */
-function seriesByRouteAndStatus(histogram: Histogram<'route' | 'status'>): (route: string, status: number) => Series {
-  const routes = new Map<string, Map<number, Series>>();
-  return (route, status) => {
-    let statuses = routes.get(route);
-    if (statuses === undefined) {
-      statuses = new Map();
-      routes.set(route, statuses);
-    }
-    let series = statuses.get(status);
-    if (series === undefined) {
-      series = histogram.series({ route, status: String(status) });
-      statuses.set(status, series);
-    }
-    return series;
+  return {
+    durations,
+    upstreamDurations,
+    count({ route = 'none', upstream = 'none', code, fault = 'ours', upstreamMs }, status, durationMs) {
+      durations.of(route, status).observe(durationMs / 1000);
+      if (code !== undefined) refusals.inc({ code, fault });
+      if (upstreamMs !== undefined) upstreamDurations.of(upstream).observe(upstreamMs / 1000);
+    },
   };
 }
 
 /** @returns Records how long one revocation took to come into force. Its quantiles check the promise of one second. */
 export function createRevocationLagMetric(registry: Registry): (issuer: string, lagMs: number) => void {
-  const seconds = createHistogram({
+  const seconds = new Histogram({
     name: 'countersign_revocation_lag_seconds',
     help: 'From the whole second at which a revocation takes effect, up to 1 s after it was written, until it is in force here.',
     labelNames: ['issuer'],
     buckets: [0.001, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60],
     registry,
   });
-  const issuers = new Map<string, Series>();
-  return (issuer, lagMs) => {
-    const series = issuers.get(issuer) ?? seconds.series({ issuer });
-    issuers.set(issuer, series);
-    series.observe(lagMs / 1000);
-  };
+  return (issuer, lagMs) => seconds.of(issuer).observe(lagMs / 1000);
 }

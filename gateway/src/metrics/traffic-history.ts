@@ -1,6 +1,6 @@
-import type { Histogram, Series } from '@countersign/service-kit';
 import { LRUCache } from 'lru-cache';
-import type { RefusalCounts } from './refusal-counts.ts';
+import type { RequestMetrics, Series } from './metrics.ts';
+import type { RefusalCount, RefusalCounts } from './refusal-counts.ts';
 import { TimeSlots } from './time-slots.ts';
 
 const responseClasses = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'] as const;
@@ -28,12 +28,9 @@ export type TrafficSeries = DurationSeries &
     failures: Readonly<Record<FailureKind, readonly number[]>>;
   }>;
 
-export type TrafficHistoryOptions = Readonly<{
-  /** The durations that the metrics count anyway. */
-  durations: Histogram<'route' | 'status'>;
-  upstreamDurations: Histogram<'upstream'>;
-  refusals: RefusalCounts;
-}>;
+/** What the metrics count anyway. */
+export type TrafficHistoryOptions = Pick<RequestMetrics, 'durations' | 'upstreamDurations'> &
+  Readonly<{ refusals: RefusalCounts }>;
 
 const hourMs = 3_600_000;
 const ofProcess = { stepMs: 10_000, length: hourMs / 10_000 };
@@ -53,7 +50,7 @@ export class TrafficHistory {
   readonly #upstreams = new LRUCache<string, TimeSlots>({ max: maxHistories });
   readonly #columns: number;
   readonly #seen = new Map<Series, Readonly<{ sum: number; counts: readonly number[] }>>();
-  readonly #seenFaults = new Map<ReadonlyMap<string, number>, Map<string, number>>();
+  readonly #seenRefusals = new Map<Readonly<RefusalCount>, Readonly<{ count: number; serverErrors: number }>>();
 
   constructor(options: TrafficHistoryOptions) {
     this.#options = options;
@@ -72,7 +69,9 @@ export class TrafficHistory {
         if (status >= '500') this.#addToRoute(route, columnOf('service'), added, nowMs);
       });
     }
-    for (const [route, faults] of refusals.byFault()) this.#addFaults(route, faults, nowMs);
+    for (const [route, codes] of refusals.routes()) {
+      for (const refused of codes.values()) this.#addRefusals(route, refused, nowMs);
+    }
     const columns = upstreamDurations.buckets.length + 1;
     for (const series of upstreamDurations.all) {
       this.#addedTo(series, (bucket, added) => {
@@ -126,17 +125,14 @@ export class TrafficHistory {
     this.#seen.set(series, { sum: series.sum, counts: [...series.counts] });
   }
 
-  #addFaults(route: string, faults: ReadonlyMap<string, number>, nowMs: number): void {
-    const seen = this.#seenFaults.get(faults) ?? new Map<string, number>();
-    this.#seenFaults.set(faults, seen);
-    for (const [fault, count] of faults) {
-      const added = count - (seen.get(fault) ?? 0);
-      if (added === 0) continue;
-      seen.set(fault, count);
-      // `service` has all responses with 5xx so far. Those of the gateway are no failures of the service.
-      if (fault === 'status 5xx') this.#addToRoute(route, columnOf('service'), -added, nowMs);
-      else this.#addToRoute(route, columnOf(fault as FailureKind), added, nowMs);
-    }
+  #addRefusals(route: string, refused: Readonly<RefusalCount>, nowMs: number): void {
+    const { fault, count, serverErrors } = refused;
+    const seen = this.#seenRefusals.get(refused) ?? { count: 0, serverErrors: 0 };
+    if (count === seen.count) return;
+    this.#addToRoute(route, columnOf(fault as FailureKind), count - seen.count, nowMs);
+    // `service` has all responses with 5xx so far. Those of the gateway are no failures of the service.
+    this.#addToRoute(route, columnOf('service'), seen.serverErrors - serverErrors, nowMs);
+    this.#seenRefusals.set(refused, { count, serverErrors });
   }
 
   #addToRoute(route: string, column: number, count: number, nowMs: number): void {

@@ -2,9 +2,8 @@ import { createMetrics } from '@countersign/service-kit';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { RequestRecord } from '../pipeline/request-record.ts';
 import { createRequestMetrics } from './metrics.ts';
-import { RecentRequests } from './recent-requests.ts';
 import { TimeSlots } from './time-slots.ts';
-import { createTraffic, type Traffic } from './traffic.ts';
+import { RecentRequests, Traffic } from './traffic.ts';
 
 function recordOf(fields: Partial<RequestRecord>): RequestRecord {
   return Object.assign(new RequestRecord('id', 'GET', '/', 0), fields);
@@ -79,7 +78,7 @@ describe('the traffic of a process', () => {
   beforeEach(() => {
     nowMs = 3_600_000;
     const metrics = createRequestMetrics(createMetrics());
-    traffic = createTraffic(metrics, () => nowMs);
+    traffic = new Traffic(metrics, () => nowMs);
     finish = (fields, status, durationMs = 3) => {
       const record = recordOf(fields);
       metrics.count(record, status, durationMs);

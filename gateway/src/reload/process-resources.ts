@@ -8,7 +8,7 @@ import { type LimitStore, openLimitStore } from '../limits/limit-store.ts';
 import type { HandlerOptions } from '../listen/request-handler.ts';
 import { createAccessLog, type LogRequest } from '../metrics/access-log.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../metrics/metrics.ts';
-import { createTraffic, type Traffic } from '../metrics/traffic.ts';
+import { Traffic } from '../metrics/traffic.ts';
 import { ConcurrencyCounter } from '../pipeline/admit.ts';
 import { createRespond, type Respond } from '../pipeline/respond.ts';
 import { createFailureThrottle, type FailureThrottle } from '../tokens/failure-throttle.ts';
@@ -71,8 +71,8 @@ export function createProcessResources(
   const connections = new OpenConnections(nowMs);
   const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
   const requestMetrics = createRequestMetrics(metrics);
-  const traffic = keepsTraffic ? createTraffic(requestMetrics, nowMs) : undefined;
-  const logRequest = createAccessLog(logger, requestMetrics.count, traffic?.keep);
+  const traffic = keepsTraffic ? new Traffic(requestMetrics, nowMs) : undefined;
+  const logRequest = createAccessLog(logger, requestMetrics.count, traffic);
   const countLag = createRevocationLagMetric(metrics);
   const onRevocationLag = (issuer: string, lagMs: number) => {
     countLag(issuer, lagMs);

@@ -47,10 +47,9 @@ export {
   wholeNumber,
 } from './process/config.ts';
 export { createHealth, type Health, type HealthCheck } from './process/health.ts';
-export { createHistogram, type Histogram, quantileOf, type Series } from './process/histogram.ts';
 export { describeStartError, type Running, runProcess, StartupError, stopRequested } from './process/lifecycle.ts';
 export { createLineWriter, createLogger, type Logger, standardOutput } from './process/logger.ts';
-export { createMetrics, type MetricsSource, type Registry } from './process/metrics.ts';
+export { createMetrics, type MetricsSource, quantileOf, type Registry } from './process/metrics.ts';
 export { type OutboxDepth, outboxMetrics } from './process/outbox-metrics.ts';
 export { connectRedis } from './process/redis.ts';
 export { type Rounds, type RoundsOptions, startRounds } from './process/rounds.ts';

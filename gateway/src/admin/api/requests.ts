@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { errorTable } from '../../errors.ts';
-import type { FinishedRequest } from '../../metrics/recent-requests.ts';
+import type { FinishedRequest } from '../../metrics/traffic.ts';
 import { time, timeOf } from './values.ts';
 import { type ConsoleSources, defineView, type ViewQuery } from './view.ts';
 

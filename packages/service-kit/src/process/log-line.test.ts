@@ -1,7 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { isoTime } from './iso-time.ts';
-import { createLineWriter, createLogger } from './logger.ts';
+import { createLineWriter, createLogger, isoTime } from './logger.ts';
 
 /** Strings that a client could send to break a log line, among others. */
 const hostile = fc.oneof(

@@ -1,5 +1,4 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
-import { isoTime } from './iso-time.ts';
 import { openLogPipe } from './log-pipe.ts';
 
 export type { Logger } from 'pino';
@@ -101,3 +100,18 @@ export type LogStream = DestinationStream & Readonly<{ append?(line: string): vo
 // pino starts each line with `{"level":`, then two digits.
 const levelAt = '{"level":'.length;
 const isUrgent = (line: string): boolean => line.charAt(levelAt) >= '4';
+
+let second = Number.NaN;
+let prefix = '';
+
+/** Formats Unix milliseconds as `Date.toISOString` does. The text of the last second is kept, because log lines come in order. */
+export function isoTime(nowMs: number): string {
+  const milliseconds = nowMs % 1000;
+  if (nowMs - milliseconds !== second) {
+    second = nowMs - milliseconds;
+    // Without the milliseconds and the `Z`.
+    prefix = new Date(second).toISOString().slice(0, -4);
+  }
+  if (milliseconds < 10) return `${prefix}00${milliseconds}Z`;
+  return milliseconds < 100 ? `${prefix}0${milliseconds}Z` : `${prefix}${milliseconds}Z`;
+}

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Registry } from 'prom-client';
-import { createHistogram } from './histogram.ts';
+import { Histogram } from './metrics.ts';
 
 const values = fc.array(fc.constantFrom(0, 0.1, 0.3, 1, 2.4, 2.5, 2.6, 1e9));
 
@@ -9,15 +9,15 @@ test('counts in the same buckets as the metric that it exports', async () => {
   await fc.assert(
     fc.asyncProperty(values, values, async (good, bad) => {
       const registry = new Registry();
-      const histogram = createHistogram({
+      const histogram = new Histogram({
         name: 'seconds',
         help: 'A "help".',
         labelNames: ['route', 'status'],
         buckets: [0.1, 1, 2.5],
         registry,
       });
-      for (const [status, observed] of [['200', good] as const, ['404', bad] as const]) {
-        const series = histogram.series({ route: 'b "c"', status });
+      for (const [status, observed] of [[200, good] as const, [404, bad] as const]) {
+        const series = histogram.of('b "c"', status);
         for (const value of observed) series.observe(value);
       }
       const text = await registry.metrics();

@@ -151,7 +151,9 @@ describe('with a running gateway', () => {
       expect(out).toContain(`${keyid}  agreed  things, in use`);
     });
     expect((await runWith(env, ...explain)).out).toContain(`now: agreed ${keyid}`);
-    expect(JSON.parse((await runWith(env, ...explain, '--json')).out)).toMatchObject({ signedNow: `agreed ${keyid}` });
+    expect(JSON.parse((await runWith(env, ...explain, '--json')).out)).toMatchObject({
+      upstream: { signed_now: `agreed ${keyid}` },
+    });
     await gateway.close();
     await service.close();
   });

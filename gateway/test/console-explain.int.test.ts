@@ -180,6 +180,9 @@ describe('Explain', () => {
     ['claims', { role: 'agent', claims: 'department' }, 'must be lines of the form'],
     ['issuer', { role: 'agent', issuer: 'https://other.test' }, 'must be an issuer of the configuration'],
     ['token', { token: 'a'.repeat(16_385) }, 'must have at most 16384 characters'],
+    ['headers', { headers: 'Authorization: Bearer x', path: '/v1/things/1' }, 'must have no Authorization'],
+    ['scope', { role: 'agent', scope: 'a "' }, 'must be scopes with spaces between them'],
+    ['actor', { role: 'agent', actor: '"' }, 'must be visible ASCII'],
   ])('says at the field %s what is wrong', async (field, fields, message) => {
     const answer = await form({ method: 'GET', path: '/', ...fields });
     const text = await answer.text();
@@ -187,6 +190,21 @@ describe('Explain', () => {
     const errors = [...text.matchAll(/<p class="error" id="([\w-]+)-error">([^<]*)</g)].map(([, ...error]) => error);
     expect(errors).toEqual([[field, expect.stringContaining(message)]]);
     expect(text).toContain(`aria-describedby="${field}-error`);
+  });
+
+  test('takes a list where a form has lines, and an actor of another issuer', async () => {
+    const lists = {
+      headers: ['Accept: a/b'],
+      scope: ['orders.read'],
+      claims: ['level: 3', 'department: legal', `${plan}: "3"`],
+    };
+    const caller = { role: 'agent', actor: 'https://x.test bot' };
+    const answer = await explain({ method: 'GET', path: '/v1/agents', ...lists, ...caller });
+    expect(answer).toMatchObject({
+      outcome: { code: 'actor_not_allowed', why: 'the actor is bot of https://x.test' },
+      identity: { scope: ['orders.read'], act: { sub: 'bot', iss: 'https://x.test' } },
+    });
+    expect((await explain({ method: 'GET', path: '/v1/legal', ...lists, role: 'agent' })).outcome.code).toBeNull();
   });
 
   test('says in plain words that a method or path is missing', async () => {

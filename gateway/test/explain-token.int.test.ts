@@ -101,6 +101,20 @@ describe('countersign explain --token shows the context that the gateway sends',
   });
 });
 
+test.each<[string, Record<string, unknown>]>([
+  ['accepted', { tenant_id: 'globex' }],
+  ['refused', { tenant_id: 'globex', aud: 'other' }],
+])('explain --json and the API have one answer for a token that is %s', async (_how, claims) => {
+  const token = await other.accessToken(claims);
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify({ method: 'GET', path: '/v1/things/1', token });
+  const admin = `http://127.0.0.1:${gateway.running.ports.admin}/api/explain`;
+  const answer = await (await fetch(admin, { method: 'POST', headers, body })).text();
+  const { out } = await run(token, explained);
+  const timeless = (text: string) => JSON.parse(text.replace(/;created=\d+;expires=\d+;/g, ';'));
+  expect(timeless(out)).toEqual(timeless(answer));
+});
+
 describe('a token with a binding that the listener cannot check', () => {
   let plain: GatewayUnderTest;
   beforeAll(async () => {
@@ -140,6 +154,6 @@ describe('a token with a binding that the listener cannot check', () => {
 test('countersign token --json shows the claims, and not the configuration of the issuer', async () => {
   const { code, out } = await run(await other.accessToken(bare), (path) => ['token', path, '--json']);
   expect(code).toBe(0);
-  expect(Object.keys(JSON.parse(out))).toEqual(['token', 'issuers']);
+  expect(Object.keys(JSON.parse(out))).toEqual(['unreadable', 'header', 'claims', 'issuers']);
   expect(out).not.toContain('maxTokenLifetimeSec');
 });

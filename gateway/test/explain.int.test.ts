@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { loadConfig } from '../src/config/load.ts';
+import { explain } from '../src/explain/answer.ts';
 import type { Header } from '../src/explain/example-request.ts';
-import { explainRequest } from '../src/explain/explanation.ts';
-import type { PolicyCaller } from '../src/routing/policy.ts';
+import { explainQuestion } from '../src/explain/question.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
-import { exampleUser } from './kit/example-caller.ts';
 
 const app = 'https://app.example.test';
 const host: Header = ['Host', 'gateway.test'];
@@ -33,11 +32,12 @@ type Asked = Readonly<{
 }>;
 
 async function explained({ line, role, headers = [] }: Asked) {
-  const [method = '', target = ''] = line.split(' ');
-  const caller: PolicyCaller =
-    role === undefined ? { kind: 'anonymous' } : exampleUser({ role, tenantId: acme }, { clientId: 'web' });
+  const [method = '', path = ''] = line.split(' ');
+  const caller = role === undefined ? {} : { role, user: 'u1', tenant: acme, client: 'web' };
+  const lines = [host, ...headers].map(([name, value]) => `${name}: ${value}`);
   const config = loadConfig(gateway.file, { HASHED_SECRET: gateway.hmacSecret });
-  return explainRequest(config, { method, target, caller }, [host, ...headers], Date.now());
+  const question = explainQuestion.parse({ method, path, headers: lines, ...caller });
+  return explain(question, { config, nowMs: Date.now(), openIssuer: undefined });
 }
 
 async function served({ line, role, headers = [], body = '' }: Asked) {
@@ -84,20 +84,21 @@ test.each<Asked>([
   { line: 'GET /v1/open/a', headers: socket },
   { line: 'GET /v1/socket', role: 'agent', headers: [...socket, ['Origin', 'https://other.test']] },
 ])('explain refuses $line as the gateway does', async (asked) => {
-  const { answer: expected } = await explained(asked);
+  const { outcome, sends } = await explained(asked);
   const { answer, arrived } = await served(asked);
-  expect({ status: answer.status, code: answer.code }).toEqual({ status: expected?.status, code: expected?.code });
-  expect(answer.headers.allow).toBe(expected?.allow?.join(', '));
+  expect({ status: answer.status, code: answer.code }).toEqual({ status: outcome.status, code: outcome.code });
+  expect(answer.headers.allow).toBe(outcome.allow?.join(', '));
+  expect(sends).toBeNull();
   expect(arrived).toEqual([]);
 });
 
 test.each<Asked>([{ line: 'OPTIONS /v1/admin', headers: [['Origin', app], preflight] }, { line: 'OPTIONS *' }])(
   'explain answers $line as the gateway does',
   async (asked) => {
-    const { answered } = await explained(asked);
+    const { outcome, responds } = await explained(asked);
     const { answer, arrived } = await served(asked);
-    expect(answer.status).toBe(204);
-    const { 'x-request-id': _, ...expected } = Object.fromEntries(answered ?? []);
+    expect([answer.status, outcome.status]).toEqual([204, 204]);
+    const { 'x-request-id': _, ...expected } = Object.fromEntries(responds);
     expect(expected).not.toEqual({});
     expect(answer.headers).toMatchObject(expected);
     expect(arrived).toEqual([]);

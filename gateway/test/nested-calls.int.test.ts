@@ -3,10 +3,10 @@ import { eventually, rawRequest, redisServers, type TestClock, testClock } from 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { SignJWT } from 'jose';
 import { loadConfig } from '../src/config/load.ts';
-import { explainRequest } from '../src/explain/explanation.ts';
+import { explain } from '../src/explain/answer.ts';
+import { explainQuestion } from '../src/explain/question.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
-import { exampleUser } from './kit/example-caller.ts';
 import { callingServices, type NestedCall, sendCall, signCall } from './nested-caller.ts';
 
 type Headers = readonly (readonly [name: string, value: string])[];
@@ -77,12 +77,14 @@ describe('a nested call', () => {
     ['stranger', 'GET', '/internal/lookup/7', false],
   ])('%s: %s %s is forwarded as explain says, for a user: %s', async (serviceId, method, target, isForUser) => {
     const config = loadConfig(gateway.file, { HASHED_SECRET: gateway.hmacSecret });
-    const principal = isForUser ? exampleUser(agent, { clientId: 'web' }) : undefined;
-    const caller = { kind: 'service', serviceId, principal } as const;
-    const { answer: refused, sends } = await explainRequest(config, { method, target, caller }, [], clock.nowMs());
+    const { userId: user, role, tenantId: tenant } = agent;
+    const caller = isForUser ? { user, role, tenant, client: 'web' } : {};
+    const question = explainQuestion.parse({ method, path: target, service: serviceId, ...caller });
+    const sources = { config, nowMs: clock.nowMs(), openIssuer: undefined };
+    const { outcome, sends } = await explain(question, sources);
     const before = gateway.upstream.requests.length;
     const { status, code } = await make({ method, target, ...(!isForUser && { txnToken: undefined }) }, serviceId);
-    expect([status, code]).toEqual(refused === undefined ? [200, undefined] : [refused.status, refused.code]);
+    expect([status, code]).toEqual(outcome.allowed ? [200, undefined] : [outcome.status, outcome.code]);
     const [arrived] = gateway.upstream.requests.slice(before);
     expect(arrived?.target).toBe(sends?.target);
     for (const [name, value] of sends?.headers ?? []) {

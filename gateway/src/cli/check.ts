@@ -20,8 +20,7 @@ export const check: Command = {
   name: 'check',
   usage: '[FILE]',
   summary: 'show every problem that would keep a gateway from starting',
-  options: [configOption.help, workersOption.help],
-  parse: { ...configOption.parse, ...workersOption.parse },
+  options: [configOption, workersOption],
   run: checkGateway,
 };
 

@@ -433,9 +433,12 @@ describe('explain', () => {
     const { out } = await run('explain', 'GET', settings, '--role', 'agent', '--tenant', 'acme', '--json', '-c', file);
     expect(JSON.parse(out)).toMatchObject({
       method: 'GET',
-      caller: { kind: 'user', role: 'agent' },
-      route: { name: 'settings' },
-      answer: { status: 403, code: 'insufficient_role' },
+      caller: 'agent example-user of acme',
+      identity: { kind: 'user', user_id: 'example-user', role: 'agent', tenant_id: 'acme', bound: false },
+      route: 'settings',
+      settings: { path: '/v1/tenants/:tenantId/settings', limits: ['60 in 60 s by user'], cors: null },
+      outcome: { allowed: false, status: 403, code: 'insufficient_role' },
+      upstream: null,
     });
   });
 

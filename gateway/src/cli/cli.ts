@@ -1,7 +1,7 @@
 import { ConfigError, StartupError } from '@countersign/service-kit';
 import { version } from '../config/version.ts';
 import { check } from './check.ts';
-import { type Command, parseCommandLine, UsageError } from './command.ts';
+import { type Command, helpOption, parseCommandLine, UsageError } from './command.ts';
 import { explain } from './explain.ts';
 import { init } from './init.ts';
 import { keys } from './keys.ts';
@@ -76,7 +76,7 @@ export function overview(): string {
 }
 
 function helpOf(command: Command): string {
-  const options = [...command.options, ['-h, --help', 'show this help'] as const];
+  const options = [...command.options, helpOption];
   const width = Math.max(...options.map(([flag]) => flag.length));
   return [
     `Usage: countersign ${usageOf(command)}`,

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
-import { commonConfig, type Environment, readConfig, StartupError } from '@countersign/service-kit';
+import { commonConfig, type Environment, readConfig } from '@countersign/service-kit';
 import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
@@ -9,6 +9,12 @@ import type { Terminal } from './terminal.ts';
 
 type OptionValue = string | boolean | undefined;
 export type Values = Readonly<Record<string, OptionValue | readonly (string | boolean)[]>>;
+
+/**
+ * An option as `--help` shows it: `-w, --workers N`. One without a word after its name is boolean. `repeats`: it may be
+ * given several times.
+ */
+export type Option = readonly [flag: string, meaning: string, repeats?: 'repeats'];
 
 /** The command line is wrong. The CLI shows the message and how to get help, and exits with 2. */
 export class UsageError extends Error {}
@@ -19,20 +25,26 @@ export type Command = Readonly<{
   usage: string;
   /** One line. */
   summary: string;
-  /** The options as `--help` shows them. */
-  options: readonly (readonly [flag: string, meaning: string])[];
-  parse: ParseArgsOptionsConfig;
+  options: readonly Option[];
   run(terminal: Terminal, values: Values, positionals: readonly string[]): Promise<number> | number;
 }>;
 
-export const configOption = {
-  parse: { config: { type: 'string', short: 'c' } },
-  help: ['-c, --config FILE', 'the configuration file; default: gateway.yaml in this directory'],
-} as const;
+export const configOption: Option = [
+  '-c, --config FILE',
+  'the configuration file; default: gateway.yaml in this directory',
+];
+export const jsonOption: Option = ['--json', 'print JSON'];
+export const helpOption: Option = ['-h, --help', 'show this help'];
+
+function parsedAs([flag, , repeats]: Option): [name: string, config: ParseArgsOptionsConfig[string]] {
+  const [, short, name = '', value] = /^(?:-(\w), )?--([\w-]+)( .+)?$/.exec(flag) ?? [];
+  const type = value === undefined ? 'boolean' : 'string';
+  return [name, { type, multiple: repeats !== undefined, ...(short !== undefined && { short }) }];
+}
 
 /** @throws UsageError for an unknown option, or one without the value that it needs. */
 export function parseCommandLine(command: Command, args: readonly string[]) {
-  const options: ParseArgsOptionsConfig = { ...command.parse, help: { type: 'boolean', short: 'h' } };
+  const options = Object.fromEntries([...command.options, helpOption].map(parsedAs));
   // Not strict, since Node's own messages advise on its syntax, and name no known option.
   const parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
   for (const token of parsed.tokens) {
@@ -69,10 +81,10 @@ export function loadNamed(terminal: Terminal, values: Values, positionals: reado
   return loadConfig(configFile(values, positionals), terminal.env);
 }
 
-export const workersOption = {
-  parse: { workers: { type: 'string', short: 'w' } },
-  help: ['-w, --workers N', 'how many processes to run; `all`: one for each core; default: 1'],
-} as const;
+export const workersOption: Option = [
+  '-w, --workers N',
+  'how many processes to run; `all`: one for each core; default: 1',
+];
 
 const maxWorkers = 256;
 
@@ -97,23 +109,6 @@ const settings = z.object({
  */
 export const readServeSettings = (env: Environment) => readConfig(settings, env);
 
-const lenientParser = '--insecure-http-parser';
-
-/**
- * Refuses Node's lenient HTTP parser, which accepts requests that two parsers can read differently.
- *
- * @throws StartupError
- */
-export function refuseLenientParser({ NODE_OPTIONS = '' }: Environment, execArgv: readonly string[]): void {
-  if (!NODE_OPTIONS.split(/\s+/).includes(lenientParser) && !execArgv.includes(lenientParser)) return;
-  throw new StartupError(`Remove ${lenientParser} from NODE_OPTIONS: it accepts ambiguous requests.`);
-}
-
 export function text(value: Values[string]): string | undefined {
   return typeof value === 'string' ? value : undefined;
-}
-
-/** The values of an option that may be repeated. */
-export function list(value: Values[string]): readonly string[] {
-  return Array.isArray(value) ? value.map(String) : [];
 }

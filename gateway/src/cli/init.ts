@@ -21,14 +21,6 @@ export const init: Command = {
     ['--insecure-transport', 'the network is trusted: allow plain http to other machines'],
     ['--dir DIRECTORY', 'where to write; default: this directory'],
   ],
-  parse: {
-    provider: { type: 'string' },
-    issuer: { type: 'string' },
-    upstream: { type: 'string' },
-    audience: { type: 'string' },
-    'insecure-transport': { type: 'boolean' },
-    dir: { type: 'string' },
-  },
   run(terminal, values, positionals) {
     if (positionals.length > 0) throw new UsageError('there are only options, and no arguments');
     return write(terminal, values);

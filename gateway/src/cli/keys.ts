@@ -25,11 +25,10 @@ export const keys: Command = {
   usage: 'list | create | rotate | retire KEYID',
   summary: 'manage the keys that sign identity',
   options: [
-    configOption.help,
+    configOption,
     ['--dir DIRECTORY', 'the directory of the keys, instead of a configuration file'],
     ['--now', 'rotate: sign with the new key within 15 s; retire: remove the key at once'],
   ],
-  parse: { ...configOption.parse, dir: { type: 'string' }, now: { type: 'boolean' } },
   run(terminal, values, [action, keyid, ...more]) {
     if (action === undefined) throw new UsageError('an action is missing: list, create, rotate or retire');
     if (more.length > 0 || (keyid !== undefined && action !== 'retire')) throw new UsageError('too many arguments');

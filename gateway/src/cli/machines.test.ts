@@ -147,6 +147,7 @@ describe('explain', () => {
       ['answer    403 actor_not_allowed', '(the actor is bot of https://x.test)'],
     ],
     ['/legal', ['--role', 'agent'], ['answer    403 claim_not_allowed', '(the token has no department)']],
+    ['/legal', ['--role', 'agent', '--claim', 'department: legal'], [/allow\.claims\.department: legal {2}holds/]],
     [
       '/nested',
       ['--service', 'api', '--role', 'agent', '--scope', 'orders.read', '--actor', 'bot'],
@@ -165,6 +166,9 @@ describe('explain', () => {
     ['a user without a role', ['--client', 'web', '--user', 'u'], '--user needs --role'],
     ['an issuer that is not there', ['--role', 'agent', '--issuer', 'x'], '--issuer must be one of staff, partners'],
     ['a malformed scope', ['--role', 'agent', '--scope', 'a b'], '--scope must be a scope'],
+    ['a malformed claim', ['--role', 'agent', '--claim', 'a'], '--claim must be "name: value", not "a"'],
+    ['a malformed header', ['-H', 'a'], '--header must be "Name: value", not "a"'],
+    ['an empty role', ['--role', ''], '--role must not be empty'],
     ['a malformed actor', ['--role', 'agent', '--actor', '"'], '--actor must be visible ASCII'],
     ['a token and a client', ['--token', 'x', '--client', 'job'], '--token already says who calls: leave out --client'],
   ])('refuses %s', async (_name, options, message) => {
@@ -176,7 +180,9 @@ describe('explain', () => {
   test('prints a machine as JSON', async () => {
     const { out } = await explain('/jobs', '--client', 'job', '--scope', 'orders.read', '--json');
     expect(JSON.parse(out)).toMatchObject({
-      caller: { kind: 'client', clientId: 'job', issuer: 'https://a.test', scope: ['orders.read'] },
+      identity: { kind: 'client', client_id: 'job', scope: ['orders.read'] },
+      issuer: 'https://a.test',
+      upstream: { name: 'api', targets: ['http://127.0.0.1:8082'] },
       sends: { target: '/jobs' },
     });
   });

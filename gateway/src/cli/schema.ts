@@ -7,7 +7,6 @@ export const schema: Command = {
   usage: '',
   summary: 'print the JSON Schema of the configuration, for editors',
   options: [['--table', 'print the Markdown table of docs/gateway-yaml.md instead']],
-  parse: { table: { type: 'boolean' } },
   run(terminal, values) {
     terminal.out(values.table === true ? referenceTable() : JSON.stringify(editorSchema(), null, 2));
     return 0;

@@ -1,6 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
-import { createLogger, type Running, runProcess, standardOutput } from '@countersign/service-kit';
+import {
+  createLogger,
+  type Environment,
+  type Running,
+  runProcess,
+  StartupError,
+  standardOutput,
+} from '@countersign/service-kit';
 import { loadConfig } from '../config/load.ts';
 import { openAdminProblem } from '../config/schema/listeners.ts';
 import { adminSocketOfWorker, outlivePrimary, reportReady, waitUntilCounted } from '../workers/worker-process.ts';
@@ -10,7 +17,6 @@ import {
   configFile,
   configOption,
   readServeSettings,
-  refuseLenientParser,
   text,
   UsageError,
   type Values,
@@ -31,17 +37,11 @@ export const serve: Command = {
   usage: '[FILE]',
   summary: 'run the gateway until SIGTERM or SIGINT; reload the file on change and on SIGHUP',
   options: [
-    configOption.help,
-    workersOption.help,
+    configOption,
+    workersOption,
     ['--log-format json|text', 'how to log; default: text in a terminal, and otherwise json'],
     ['--check-only', 'run `countersign check` instead, without starting anything'],
   ],
-  parse: {
-    ...configOption.parse,
-    ...workersOption.parse,
-    'log-format': { type: 'string' },
-    'check-only': { type: 'boolean' },
-  },
   async run(terminal, values, positionals) {
     if (values['check-only'] === true) return checkGateway(terminal, values, positionals);
     const file = configFile(values, positionals);
@@ -83,6 +83,18 @@ export const serve: Command = {
     return 0;
   },
 };
+
+const lenientParser = '--insecure-http-parser';
+
+/**
+ * Refuses Node's lenient HTTP parser, which accepts requests that two parsers can read differently.
+ *
+ * @throws StartupError
+ */
+function refuseLenientParser({ NODE_OPTIONS = '' }: Environment, execArgv: readonly string[]): void {
+  if (!NODE_OPTIONS.split(/\s+/).includes(lenientParser) && !execArgv.includes(lenientParser)) return;
+  throw new StartupError(`Remove ${lenientParser} from NODE_OPTIONS: it accepts ambiguous requests.`);
+}
 
 function isLogText({ isInteractive }: Terminal, values: Values): boolean {
   const format = text(values['log-format']) ?? (isInteractive ? 'text' : 'json');

@@ -1,10 +1,9 @@
-import type { GatewayConfig, PolicyTest } from '../config/config.ts';
+import type { PolicyTest } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { loadTests } from '../config/load-tests.ts';
 import { errorTable } from '../errors.ts';
-import { assumedPrincipal, callerText, issuerOf } from '../explain/assumed-caller.ts';
-import { createDryRun, type Decision } from '../explain/dry-run.ts';
-import type { PolicyCaller } from '../routing/policy.ts';
+import { assumedCaller, callerText, issuerNamed } from '../explain/callers.ts';
+import type { DryRun } from '../explain/dry-run.ts';
 import { type Command, configOption, text, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -12,9 +11,8 @@ export const test: Command = {
   name: 'test',
   usage: '[FILE] [MORE…]',
   summary: 'run the `tests:` of a configuration and of more files',
-  options: [configOption.help],
-  parse: configOption.parse,
-  run(terminal, values, positionals) {
+  options: [configOption],
+  async run(terminal, values, positionals) {
     const named = text(values.config);
     const [file = 'gateway.yaml', ...more] = named === undefined ? positionals : [named, ...positionals];
     const config = loadConfig(file, terminal.env);
@@ -22,14 +20,17 @@ export const test: Command = {
     if (tests.length === 0) {
       throw new UsageError(`no tests found: add \`tests:\` to ${file}, or name a file that has tests`);
     }
-    const decide = createDryRun(config);
+    // Imported here, so that the other commands start faster.
+    const { createDryRun } = await import('../explain/dry-run.ts');
+    const dryRun = createDryRun(config, terminal.nowMs);
     let failed = 0;
     for (const expected of tests) {
-      const { method, target } = expected.request;
-      const caller = callerOf(expected, config);
-      const differences = compare(expected, decide({ method, target, caller }));
+      const { method, target, as } = expected.request;
+      const issuer = as?.issuer === undefined ? config.issuers[0] : issuerNamed(config.issuers, as.issuer);
+      const caller = assumedCaller(expected.request, issuer);
+      const differences = compare(expected, await dryRun({ method, target, caller }));
       if (differences.length > 0) failed += 1;
-      report(terminal, expected, caller, differences);
+      report(terminal, expected, callerText(caller), differences);
     }
     const passed = tests.length - failed;
     terminal.out('');
@@ -40,39 +41,36 @@ export const test: Command = {
 
 type Difference = Readonly<{ what: string; expected: unknown; got: unknown; why: string | undefined }>;
 
-function compare({ expect }: PolicyTest, decision: Decision): readonly Difference[] {
+const keys = ['allowed', 'status', 'code', 'route', 'upstream', 'path'] as const;
+
+function compare({ expect }: PolicyTest, { refusal, answered, route, sends }: DryRun): readonly Difference[] {
+  const status = refusal === undefined ? answered?.status : errorTable[refusal.code].status;
   const got = {
-    allowed: decision.refusal === undefined,
-    status: decision.refusal && errorTable[decision.refusal].status,
-    code: decision.refusal,
-    route: decision.route?.name,
-    upstream: decision.refusal === undefined ? decision.route?.upstream.name : undefined,
-    path: decision.path,
+    allowed: sends !== undefined,
+    status,
+    code: refusal?.code,
+    route: route?.name,
+    upstream: sends && route?.upstream.name,
+    path: sends?.path,
   };
-  const keys = ['allowed', 'status', 'code', 'route', 'upstream', 'path'] as const;
+  const why = `${status} ${refusal?.code ?? 'from the gateway'}${refusal?.why ? `: ${refusal.why}` : ''}`;
   return keys
     .filter((key) => expect[key] !== undefined && expect[key] !== got[key])
     .map((key) => ({
       what: key,
       expected: expect[key],
       got: got[key],
-      why: key === 'allowed' ? whyRefused(decision) : undefined,
+      why: key === 'allowed' && !got.allowed ? why : undefined,
     }));
-}
-
-function whyRefused({ refusal, why, verdicts }: Decision): string | undefined {
-  if (refusal === undefined) return undefined;
-  const reason = why ?? verdicts.find((verdict) => verdict.refusal === refusal)?.why;
-  return `${errorTable[refusal].status} ${refusal}${reason === undefined ? '' : `: ${reason}`}`;
 }
 
 function report(
   terminal: Terminal,
   { request, at }: PolicyTest,
-  caller: PolicyCaller,
+  caller: string,
   differences: readonly Difference[],
 ): void {
-  const sentence = `${request.method} ${request.target} as ${callerText(caller)}`;
+  const sentence = `${request.method} ${request.target} as ${caller}`;
   if (differences.length === 0) {
     terminal.out(`${terminal.paint('good', 'pass')} ${sentence}`);
     return;
@@ -85,11 +83,4 @@ function report(
       `${terminal.paint('bad', `       got       ${what}: ${got === undefined ? 'none' : String(got)}`)}${reason}`,
     );
   }
-}
-
-function callerOf({ request }: PolicyTest, config: GatewayConfig): PolicyCaller {
-  const { as: assumed, service: serviceId } = request;
-  const principal = assumed && assumedPrincipal(assumed, issuerOf(config, assumed.issuer));
-  if (serviceId !== undefined) return { kind: 'service', serviceId, principal };
-  return principal ?? { kind: 'anonymous' };
 }

@@ -1,41 +1,70 @@
-import type { IssuerReport, TokenReport } from '../explain/token-report.ts';
-import { type Command, configOption, loadNamed, UsageError } from './command.ts';
+import { readFileSync } from 'node:fs';
+import { createLogger } from '@countersign/service-kit';
+import type { Issuer } from '../config/config.ts';
+import { printable } from '../config/yaml/syntax.ts';
+import type { IssuerReport, OpenedIssuer, TokenReport } from '../explain/token-report.ts';
+import { type Command, configOption, jsonOption, loadNamed, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';
-import { readToken, reportFor } from './token-input.ts';
 
 export const token: Command = {
   name: 'token',
   usage: 'FILE|-',
   summary: 'show everything that is wrong with a token, for each issuer; - reads standard input',
-  options: [
-    configOption.help,
-    ['--offline', 'do not fetch the keys of the issuer, and skip the signature'],
-    ['--json', 'print JSON'],
-  ],
-  parse: { ...configOption.parse, offline: { type: 'boolean' }, json: { type: 'boolean' } },
+  options: [configOption, ['--offline', 'do not fetch the keys of the issuer, and skip the signature'], jsonOption],
   async run(terminal, values, [file, ...more]) {
     if (file === undefined || more.length > 0) throw new UsageError('one FILE with a token is required, or -');
     const config = loadNamed(terminal, values, []);
     const isOffline = values.offline === true;
-    const report = await reportFor(config, readToken(file), { isOffline, nowMs: terminal.nowMs() });
-    if (values.json === true) terminal.out(reportJson(report));
+    const text = readToken(file);
+    // Imported here, so that the other commands start faster.
+    const { reportToken } = await import('../explain/token-report.ts');
+    const openIssuer = isOffline ? undefined : await keysOpener();
+    const { report } = await reportToken(config, text, { nowMs: terminal.nowMs(), openIssuer });
+    if (values.json === true) terminal.out(JSON.stringify(report, null, 2));
     else for (const line of tokenLines(report, terminal, isOffline)) terminal.out(line);
-    return report.issuers.some(({ identity }) => identity !== undefined) ? 0 : 1;
+    return report.issuers.some(({ accepted }) => accepted) ? 0 : 1;
   },
 };
 
-/** The report as JSON, without the configuration of the issuer. */
-export const reportJson = ({ token, unreadable, issuers }: TokenReport): string =>
-  JSON.stringify({ token, unreadable, issuers }, null, 2);
+/** Reads a token from a file, or from standard input for `-`. */
+export function readToken(file: string): string {
+  let text: string;
+  try {
+    text = readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    // A token in place of the file must not appear in an error.
+    const name = /eyJ[\w-]*\.[\w-]*\./.test(file)
+      ? 'a token on the command line is visible to every user: use a file, or -'
+      : file;
+    throw new UsageError(`the token cannot be read (${code}): ${name}`);
+  }
+  if (text.trim() === '') throw new UsageError('there is no token: the input is empty');
+  return text;
+}
+
+/** @returns Opens the keys of an issuer for one token. */
+export async function keysOpener(): Promise<(issuer: Issuer) => OpenedIssuer> {
+  const { openIssuerKeys } = await import('../keys/issuer-keys.ts');
+  return (issuer) => {
+    let why = 'no answer';
+    const write = (line: string) => {
+      const { reason = why, detail } = JSON.parse(line) as { reason?: string; detail?: string };
+      why = detail === undefined ? reason : `${reason}: ${detail}`;
+    };
+    const keys = openIssuerKeys(issuer, createLogger('token', 'warn', { write }));
+    return { keys, why: () => why, close: () => keys.stop() };
+  };
+}
 
 /** The report as text. It has no part of the signature. */
 export function tokenLines(
-  { token, unreadable, issuers }: TokenReport,
+  { unreadable, header, claims, issuers }: TokenReport,
   terminal: Terminal,
   isOffline: boolean,
 ): string[] {
-  if (token === undefined) return [`${terminal.paint('bad', 'refused')} ${unreadable}`];
-  const lines = [`header   ${shown(token.header)}`, `claims   ${shown(token.payload)}`];
+  if (unreadable !== null) return [`${terminal.paint('bad', 'refused')} ${unreadable}`];
+  const lines = [`header   ${shown(header)}`, `claims   ${shown(claims)}`];
   for (const report of issuers) lines.push('', ...issuerLines(report, terminal, isOffline));
   if (issuers.length === 0) lines.push('', 'the configuration has no issuer');
   return lines;
@@ -43,9 +72,9 @@ export function tokenLines(
 
 function issuerLines(report: IssuerReport, terminal: Terminal, isOffline: boolean): string[] {
   const { name, provider, issuer, findings, identity } = report;
-  const label = [name, provider].filter((part) => part !== undefined).join(', ');
+  const label = [name, provider].filter((part) => part !== null).join(', ');
   const title = `${terminal.paint('strong', issuer)}${label === '' ? '' : ` (${label})`}`;
-  if (identity !== undefined) {
+  if (identity !== null) {
     return [
       `${title}: ${terminal.paint('good', 'accepted')}${isOffline ? ', if its signature is valid' : ''}`,
       ...identityLines(identity),
@@ -63,35 +92,28 @@ function issuerLines(report: IssuerReport, terminal: Terminal, isOffline: boolea
   ];
 }
 
-/** What the service is told about the caller. */
+/** What the service reads about the caller. */
 function identityLines(identity: NonNullable<IssuerReport['identity']>): readonly string[] {
-  const { kind, userId, clientId, role, tenantId, sessionId, scope, roles, act, bound } = identity;
-  const facts: readonly (readonly [label: string, value: string | undefined])[] = [
-    kind === 'user' ? ['x-user-id', userId] : ['x-client-id', clientId],
+  const { kind, role, scope, roles, act, bound } = identity;
+  const lines: readonly (readonly [label: string, value: string | null])[] = [
+    kind === 'user' ? ['x-user-id', identity.user_id] : ['x-client-id', identity.client_id],
     ['x-user-role', role],
-    ['x-tenant-id', tenantId],
-    ['session', sessionId],
-    ['client', kind === 'user' ? clientId : undefined],
-    ['scope', scope.join(' ') || undefined],
-    ['roles', roles.join(' ') || undefined],
+    ['x-tenant-id', identity.tenant_id],
+    ['session', identity.session_id],
+    ['client', kind === 'user' ? identity.client_id : null],
+    ['scope', scope.join(' ') || null],
+    ['roles', roles.join(' ') || null],
     ['actor', act && `${act.sub} of ${act.iss}: the route needs allow.actors`],
-    ['machine', kind === 'client' ? 'the route needs allow.clients' : undefined],
+    ['machine', kind === 'client' ? 'the route needs allow.clients' : null],
   ];
-  const lines = facts.flatMap(([label, value]) => (value === undefined ? [] : [`  ${label} ${shownText(value)}`]));
-  return bound ? [...lines, '  bound to a key or a certificate of the client'] : lines;
+  const shownLines = lines.flatMap(([label, value]) => (value === null ? [] : [`  ${label} ${printable(value)}`]));
+  return bound ? [...shownLines, '  bound to a key or a certificate of the client'] : shownLines;
 }
 
 const maxShown = 2_000;
 
-/** Escapes characters that a terminal would interpret. */
-const shownText = (text: string): string =>
-  text.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-
 /** JSON on one line. */
 function shown(value: unknown): string {
-  const text = shownText(JSON.stringify(value));
+  const text = printable(JSON.stringify(value));
   return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text;
 }

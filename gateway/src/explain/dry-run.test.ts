@@ -1,14 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
-import { exampleService, exampleUser } from '../../test/kit/example-caller.ts';
+import { exampleClient, exampleService, exampleUser } from '../../test/kit/example-caller.ts';
 import { exampleConfig } from '../../test/kit/example-config.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
 import { createDryRun } from './dry-run.ts';
 
 const anonymous: PolicyCaller = { kind: 'anonymous' };
-const admin = exampleUser({ role: 'admin' });
+const admin = exampleUser({ role: 'admin' }, { issuer: 'http://127.0.0.1:8080' });
+const machine = exampleClient({}, { issuer: 'http://127.0.0.1:8080' });
 const service = exampleService();
 
-describe('the decider', () => {
+describe('the dry run', () => {
   const decide = createDryRun(
     exampleConfig(`
 services: { complaint-service: { keys: ./keys.json } }
@@ -23,6 +24,7 @@ routes:
     rewrite: { prefix: { from: /v1, to: / } }
   - { name: lookup, path: "/internal/users/:id", methods: [GET], upstream: users-service, auth: service, callers: [complaint-service] }
 `),
+    Date.now,
   );
 
   test.each([
@@ -37,16 +39,22 @@ routes:
     ['GET', '/internal/users/1', service, undefined],
     ['GET', '/internal/users/1', admin, 'no_route'],
     ['GET', '/open', service, 'no_route'],
-  ])('%s %s', (method, target, caller, refusal) => {
-    expect(decide({ method, target, caller }).refusal).toBe(refusal);
+    // A public route ignores the token of a machine.
+    ['GET', '/open', machine, undefined],
+    ['BREW', '/open', anonymous, 'invalid_request'],
+  ])('%s %s', async (method, target, caller, refusal) => {
+    expect((await decide({ method, target, caller })).refusal?.code).toBe(refusal);
   });
 
-  test('returns the path and query for the upstream', () => {
-    const decision = decide({ method: 'GET', target: '/v1/tenants/acme/settings?full=1', caller: admin });
-    expect(decision).toMatchObject({ path: '/tenants/acme/settings', query: '?full=1', route: { name: 'settings' } });
+  test('returns the path and query for the upstream', async () => {
+    const decision = await decide({ method: 'GET', target: '/v1/tenants/acme/settings?full=1', caller: admin });
+    expect(decision).toMatchObject({
+      sends: { path: '/tenants/acme/settings', target: '/tenants/acme/settings?full=1' },
+      route: { name: 'settings' },
+    });
   });
 
-  test('lists the allowed methods of a path', () => {
-    expect(decide({ method: 'DELETE', target: '/open', caller: anonymous }).allow).toEqual(['GET', 'HEAD']);
+  test('lists the allowed methods of a path', async () => {
+    expect((await decide({ method: 'DELETE', target: '/open', caller: anonymous })).allow).toEqual(['GET', 'HEAD']);
   });
 });

@@ -1,62 +1,226 @@
-import type { GatewayConfig, Route } from '../config/config.ts';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { METHODS } from 'node:http';
+import { secretKeyid } from '@countersign/identity';
+import type { GatewayConfig, Route, Upstream } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
-import { evaluatePolicy, type PolicyCaller, refusalOf, type Verdict } from '../routing/policy.ts';
-import { parseTarget, rewritePath } from '../routing/request-target.ts';
-import { compileRoutes, type RouteTable } from '../routing/route-table.ts';
-import { refusedEarlier, whyMachineRefused } from './assumed-caller.ts';
+import type { Repeat } from '../keys/signing-keys.ts';
+import { toAuthenticated } from '../pipeline/authenticate.ts';
+import { authorize } from '../pipeline/authorize.ts';
+import { createCors, createUpgradeOrigin } from '../pipeline/cors.ts';
+import type { Arrival, Matched, Signed } from '../pipeline/exchange.ts';
+import { whyDropped } from '../pipeline/inbound-headers.ts';
+import { createLimit } from '../pipeline/limit.ts';
+import { createMatch } from '../pipeline/match.ts';
+import { createOwnAnswers } from '../pipeline/own-answers.ts';
+import { createPipeline, type Stages } from '../pipeline/pipeline.ts';
+import { createResourceMetadata } from '../pipeline/resource-metadata.ts';
+import { createSanitize } from '../pipeline/sanitize.ts';
+import { createSign } from '../pipeline/sign.ts';
+import { evaluatePolicy, type PolicyCaller, type Verdict } from '../routing/policy.ts';
+import { compileRoutes } from '../routing/route-table.ts';
+import { type AcceptedToken, machineRefusal } from './callers.ts';
+import { exampleArrival, exampleCaller, type Header } from './example-request.ts';
 
-/** The outcome of a request, without limits, bodies and services. */
-export type Decision = Readonly<{
-  /** Undefined if the request reaches the upstream. */
-  refusal: Code | undefined;
-  /** For the reader: why the request ended before the route's rules were evaluated. */
-  why: string | undefined;
-  allow: readonly string[] | undefined;
-  route: Route | undefined;
-  verdicts: readonly Verdict[];
-  /** The path and query that the upstream receives. */
-  path: string | undefined;
-  query: string;
+/** A request, and who makes it. Services call on the internal listener, all other callers on the public one. */
+export type DryRequest = Readonly<{
+  method: string;
+  target: string;
+  headers?: readonly Header[];
+  caller: PolicyCaller;
+  /** The caller's token, if its claims are known. They are shown as they are. Default: invented claims. */
+  accepted?: AcceptedToken | undefined;
+  /** Set if the request has a token that authenticate refuses. */
+  refusedToken?: Refusal | undefined;
 }>;
 
-export type Question = Readonly<{ method: string; target: string; caller: PolicyCaller }>;
+/** `why`: for the reader, empty if the code says it all. */
+export type Refusal = Readonly<{ code: Code; why: string }>;
+
+/** The stages in order, as a reader sees them. */
+export const stageNames = [
+  'sanitize',
+  'own answers',
+  'match',
+  'authenticate',
+  'authorize',
+  'limit',
+  'sign',
+  'forward',
+] as const;
+type StageName = (typeof stageNames)[number];
+
+/** The outcome of a request, without limits, bodies and services. */
+export type DryRun = Readonly<{
+  /** The stage that refused or answered it; `forward` if none did. */
+  stage: StageName;
+  /** Undefined if the request was refused before a route was found. */
+  route: Route | undefined;
+  /** The rules of the route. Empty if the request did not come so far. */
+  rules: readonly Verdict[];
+  refusal: Refusal | undefined;
+  /** The methods of the path, if the request has another one. */
+  allow: readonly string[] | undefined;
+  /** The gateway's own response. */
+  answered: Readonly<{ status: number; headers: readonly Header[] }> | undefined;
+  /** What the upstream receives. `path` is without the query. */
+  sends: Readonly<{ path: string; target: string; headers: readonly Header[] }> | undefined;
+  dropped: readonly Readonly<{ name: string; why: string }>[];
+}>;
 
 /**
- * Decides requests for a configuration with the code that serves them: the same target rules, table and policy.
- * Services call on the internal listener, all other callers on the public one.
+ * Runs requests through the pipeline of a configuration, up to the point where they would be forwarded. Signs with temporary
+ * keys. Values that differ for each request are shown as words such as `NONCE`, except the two timestamps.
  */
-export function createDryRun(config: GatewayConfig): (question: Question) => Decision {
-  const tables = {
-    public: compileRoutes('public', config),
-    internal: compileRoutes('internal', config),
-  };
-  return (question) => {
-    const decision = decide(question.caller.kind === 'service' ? tables.internal : tables.public, question);
-    const earlier = decision.route && decision.route.auth !== 'public' && refusedEarlier(question.caller, config);
-    return earlier ? { ...decision, refusal: earlier, why: whyMachineRefused, path: undefined } : decision;
+export function createDryRun(config: GatewayConfig, nowMs: () => number): (request: DryRequest) => Promise<DryRun> {
+  const listeners = { public: stagesOf('public', config, nowMs), internal: stagesOf('internal', config, nowMs) };
+  return async (request) => {
+    const { method, caller, headers = [] } = request;
+    const arrival = exampleArrival({ ...request, headers }, config);
+    let stage: StageName = 'sanitize';
+    const stages = {
+      ...listeners[caller.kind === 'service' ? 'internal' : 'public'],
+      authenticate: (matched: Matched) => authenticateAs(matched, request, config, nowMs()),
+    };
+    const pipeline = createPipeline(
+      noting(stages, (name) => {
+        stage = name === 'answerItself' || name === 'checkOrigin' ? 'own answers' : name;
+      }),
+    );
+    const outcome = { refusal: undefined, allow: undefined, answered: undefined, sends: undefined, dropped: [] };
+    const reached = () => ({
+      stage,
+      route: config.routes.find(({ name }) => name === arrival.record.route),
+      rules: rulesOf(arrival),
+    });
+    try {
+      refuseMethod(method);
+      const decided = await pipeline(arrival);
+      if ('outbound' in decided) {
+        stage = 'forward';
+        return { ...outcome, ...reached(), ...sentOf(decided, headers, config) };
+      }
+      const answered = { status: decided.status, headers: Object.entries(decided.headers).map(readable) };
+      return { ...outcome, ...reached(), answered };
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      const allow = error.headers?.allow?.split(', ');
+      return { ...outcome, ...reached(), refusal: { code: error.code as Code, why: whyOf(error) }, allow };
+    }
   };
 }
 
-const nothing = { allow: undefined, route: undefined, verdicts: [], path: undefined, query: '' } as const;
+/** Node's parser and the listener refuse these methods before the pipeline. */
+function refuseMethod(method: string): void {
+  if (!METHODS.includes(method)) throw new AppError('invalid_request', { detail: { reason: 'no method of HTTP' } });
+  if (method === 'CONNECT') throw new AppError('invalid_target', { detail: { reason: 'CONNECT is for proxies' } });
+}
 
-function decide(table: RouteTable, { method, target, caller }: Question): Decision {
-  let path: string;
-  let query: string;
-  try {
-    ({ path, query } = parseTarget(target));
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    return { ...nothing, refusal: error.code as Code, why: String(error.detail?.reason ?? 'too long') };
+/** Why the request was refused. */
+function whyOf({ code, detail, headers }: AppError): string {
+  if (code === 'no_route') return 'no route has this path';
+  if (code === 'uri_too_long') return 'too long';
+  if (headers?.allow !== undefined) return `this path takes ${headers.allow}`;
+  const { reason, header, why } = detail ?? {};
+  return [reason, header, why].filter((text) => text !== undefined).join(': ');
+}
+
+const rulesOf = ({ policy, params, caller }: Arrival): readonly Verdict[] =>
+  policy && params && caller ? evaluatePolicy(policy, params, caller) : [];
+
+/** Reports the name of each stage before it runs. */
+function noting(stages: Stages, note: (stage: keyof Stages) => void): Stages {
+  const entries = Object.entries(stages).map(([name, stage]) => {
+    const noted = (given: never) => {
+      note(name as keyof Stages);
+      return stage(given);
+    };
+    return [name, noted];
+  });
+  return Object.fromEntries(entries) as Stages;
+}
+
+/** The stages that do not depend on the caller. */
+function stagesOf(listener: 'public' | 'internal', config: GatewayConfig, nowMs: () => number) {
+  const isInternal = listener === 'internal';
+  const table = compileRoutes(listener, config);
+  const metadata = isInternal ? undefined : createResourceMetadata(config, table);
+  const methodsAt = (path: string) => metadata?.methodsAt(path) ?? table.methodsAt(path);
+  return {
+    sanitize: createSanitize(isInternal ? { headers: config.headers, publicOrigins: [], trustedProxies: [] } : config),
+    answerItself: createOwnAnswers({
+      cors: isInternal ? undefined : config.cors && createCors(config.cors, { methodsAt }),
+      metadata,
+    }),
+    checkOrigin: isInternal ? () => {} : createUpgradeOrigin(config),
+    match: createMatch(table),
+    authorize,
+    limit: createLimit(new Map()),
+    sign: createSign({
+      keyFor: throwAwayKey,
+      txnTokens: { mint: () => 'TXN.TOKEN.EXAMPLE' },
+      lifetimeSec: config.identity.lifetimeSec,
+      nowMs,
+    }).sign,
+  };
+}
+
+/** Authenticates the caller without a token: its claims are known, assumed or refused. */
+function authenticateAs(
+  matched: Matched,
+  { caller, accepted, refusedToken }: DryRequest,
+  config: GatewayConfig,
+  nowMs: number,
+) {
+  const { auth } = matched.route;
+  // A public route ignores tokens.
+  const seen: PolicyCaller = auth === 'public' ? { kind: 'anonymous' } : caller;
+  const refusal = (auth === 'public' ? undefined : refusedToken) ?? machineRefusal(seen, config);
+  if (refusal !== undefined) throw new AppError(refusal.code, { detail: { reason: refusal.why } });
+  return toAuthenticated(matched, exampleCaller(seen, config, nowMs, accepted), undefined);
+}
+
+function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[], { headers }: GatewayConfig) {
+  const upgrade: readonly Header[] = [
+    ['connection', 'Upgrade'],
+    ['upgrade', 'websocket'],
+  ];
+  const sent = [...pairsOf(outbound.headers), ...(kind === 'upgrade' ? upgrade : [])].map(readable);
+  const passes = ([name, value]: Header) =>
+    sent.some(([other, text]) => other.toLowerCase() === name.toLowerCase() && text === value);
+  return {
+    sends: {
+      path,
+      target: outbound.target,
+      // The bytes of the body are unknown.
+      headers: sent.map(
+        ([name, value]): Header =>
+          name === 'content-digest' && body.present ? [name, 'sha-256=:DIGEST:'] : [name, value],
+      ),
+    },
+    dropped: given
+      .filter((header) => !passes(header))
+      .map(([name]) => ({ name, why: whyDropped(name, headers.strip) })),
+  };
+}
+
+function pairsOf(flat: readonly string[]): Header[] {
+  return flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []));
+}
+
+function throwAwayKey({ identity }: Upstream, _nowSec: number, repeat: Repeat) {
+  if (identity.algorithm === 'hmac-sha256') {
+    return { algorithm: 'hmac-sha256', keyid: secretKeyid(identity.secret), secret: randomBytes(32) } as const;
   }
-  const match = table.match(method, path);
-  if (match.kind === 'no_route') return { ...nothing, refusal: 'no_route', why: 'no route has this path' };
-  if (match.kind === 'method_not_allowed') {
-    const why = `this path takes ${match.allow.join(', ')}`;
-    return { ...nothing, refusal: 'method_not_allowed', why, allow: match.allow };
+  // Which keys both sides agree on is known only while they run.
+  if (identity.algorithm === 'agreed' && repeat === 'repeatable') {
+    return { algorithm: 'hmac-sha256', keyid: 'GATEWAY-KID.SERVICE-KID', secret: randomBytes(32) } as const;
   }
-  const { route, policy, params } = match;
-  const verdicts = evaluatePolicy(policy, params, caller);
-  const refusal = refusalOf(verdicts);
-  const sent = refusal === undefined ? rewritePath(path, route.rewrite) : undefined;
-  return { refusal, why: undefined, allow: undefined, route, verdicts, path: sent, query };
+  return { algorithm: 'ed25519', keyid: 'KEYID', privateKey: generateKeyPairSync('ed25519').privateKey } as const;
+}
+
+function readable([name, value]: Header): Header {
+  if (name === 'signature') return [name, 'countersign=:SIGNATURE:'];
+  if (name === 'x-request-id') return [name, 'REQUEST-ID'];
+  if (name === 'txn-token') return [name, 'TXN-TOKEN'];
+  return [name, name === 'signature-input' ? value.replace(/;nonce="[^"]*"/, ';nonce="NONCE"') : value];
 }

@@ -1,6 +1,7 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
-import type { KeySet } from '@countersign/jwks';
+import { staticKeySet } from '@countersign/jwks';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { BodyMemory, HeldBody } from '../limits/body-memory.ts';
 import { type Arrival, type Caller, Exchange, type RawRequest } from '../pipeline/exchange.ts';
@@ -8,7 +9,7 @@ import { RequestRecord } from '../pipeline/request-record.ts';
 import type { PolicyCaller, PolicyPrincipal } from '../routing/policy.ts';
 import type { Claims } from '../tokens/claims.ts';
 import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-tokens.ts';
-import type { Question } from './dry-run.ts';
+import type { AcceptedToken } from './callers.ts';
 
 export type Header = readonly [name: string, value: string];
 
@@ -19,12 +20,11 @@ const exampleThumbprint = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
 
 /** A request as a listener would deliver it, without a connection. */
 export function exampleArrival(
-  { method, target }: Question,
-  headers: readonly Header[],
-  config: GatewayConfig,
+  { method, target, headers }: Readonly<{ method: string; target: string; headers: readonly Header[] }>,
+  { publicOrigins }: GatewayConfig,
 ): Arrival {
   const hasHost = headers.some(([name]) => name.toLowerCase() === 'host');
-  const host: readonly Header[] = hasHost ? [] : [['Host', new URL(config.publicOrigins[0] ?? 'http://gateway').host]];
+  const host: readonly Header[] = hasHost ? [] : [['Host', new URL(publicOrigins[0] ?? 'http://gateway').host]];
   const record = new RequestRecord(newRequestId(), method, target, 0);
   const request: RawRequest = {
     kind: isUpgrade(method, headers) ? 'upgrade' : 'http',
@@ -55,9 +55,6 @@ function isUpgrade(method: string, headers: readonly Header[]): boolean {
   );
 }
 
-/** The claims of an accepted token, and the issuer that accepts it. */
-export type AcceptedToken = Readonly<{ claims: Claims; issuer: Issuer }>;
-
 /**
  * The caller with the claims that a valid token or service signature would give.
  *
@@ -66,17 +63,19 @@ export type AcceptedToken = Readonly<{ claims: Claims; issuer: Issuer }>;
 export function exampleCaller(
   caller: PolicyCaller,
   { issuers }: GatewayConfig,
-  nowSec: number,
+  nowMs: number,
   accepted?: AcceptedToken,
 ): Caller {
   if (caller.kind === 'anonymous') return { kind: 'anonymous', jkt: undefined };
   const principal = caller.kind === 'service' ? caller.principal : caller;
   const issuer = accepted?.issuer ?? issuers.find((one) => one.issuer === principal?.token.claims.issuer);
   if (principal === undefined || issuer === undefined)
-    return { kind: 'service', serviceId: caller.kind === 'service' ? caller.serviceId : '' };
+    return caller.kind === 'service'
+      ? { kind: 'service', serviceId: caller.serviceId }
+      : { kind: 'anonymous', jkt: undefined };
   const trusted: TrustedIssuer = { config: issuer, keys: noKeys, revocations: undefined };
   const bound = caller.kind !== 'service' && caller.bound;
-  const claims = accepted?.claims ?? exampleClaims(principal, bound, issuer, nowSec);
+  const claims = accepted?.claims ?? exampleClaims(principal, bound, issuer, Math.floor(nowMs / 1000));
   const token: VerifiedToken = { claims, kid: 'KID', issuer: trusted, generation: 0, prepared: new Map() };
   if (caller.kind !== 'service') return { ...principal, token, bound, jkt: claims.jkt };
   return {
@@ -111,21 +110,8 @@ function exampleClaims(principal: PolicyPrincipal, bound: boolean, issuer: Issue
   return { ...common, kind, subject: userId, userId, role, tenantId, clientId, sessionId };
 }
 
-const noKeys: KeySet = {
-  generation: 0,
-  ready: true,
-  stats: {
-    ageMs: 0,
-    fetches: 0,
-    failures: 0,
-    keys: 0,
-    held: [],
-    ignored: [],
-    nextInMs: undefined,
-    failure: undefined,
-  },
-  find: () => undefined,
-  lookup: async () => undefined,
-  start() {},
-  stop() {},
-};
+/** A trusted issuer has keys. Nothing asks for these. */
+const noKeys = staticKeySet(
+  { keys: [{ ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'KID' }] },
+  { algorithms: ['EdDSA'] },
+);

@@ -1,4 +1,5 @@
 import { type KeySet, keyIssuer } from '@countersign/jwks';
+import { z } from 'zod';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { verifySignature } from '../keys/verify-signature.ts';
@@ -15,70 +16,104 @@ import { described, type Finding } from '../tokens/claim-mapping/finding.ts';
 import { examineClaims } from '../tokens/claim-mapping/read-claims.ts';
 import type { Claims } from '../tokens/claims.ts';
 import { parseCompactToken, type UnverifiedToken } from '../tokens/compact-token.ts';
-import { bindingFindings, type Listener } from './binding-findings.ts';
-import type { AcceptedToken } from './example-request.ts';
+import { assertUnrevoked, type TrustedIssuer } from '../tokens/verified-tokens.ts';
+import { type AcceptedToken, callerOfToken, identityOf, identitySchema } from './callers.ts';
 
-/** What an issuer of the configuration makes of a token. */
-export type IssuerReport = Readonly<{
-  issuer: string;
-  name: string | undefined;
-  provider: Issuer['provider'];
-  /** Whether `iss` is this issuer's. */
-  isOwn: boolean;
-  findings: readonly Finding[];
-  /** What the service would read. Undefined: the token is refused. */
-  identity:
-    | (Pick<Claims, 'kind' | 'userId' | 'role' | 'tenantId' | 'sessionId' | 'clientId' | 'scope' | 'roles' | 'act'> & {
-        bound: boolean;
-      })
-    | undefined;
-}>;
+const text = z.string().nullable();
 
-export type TokenReport = Readonly<{
-  /** Undefined: the text is not a token. `unreadable` says why. */
-  token: UnverifiedToken | undefined;
-  unreadable: string | undefined;
-  issuers: readonly IssuerReport[];
-  /** Undefined: every issuer refuses the token. Not for output: it has the configuration of the issuer. */
-  accepted: AcceptedToken | undefined;
+/** What each issuer makes of a token. It never repeats the signature. */
+export const tokenReport = z.object({
+  unreadable: text.describe('Why the text is not a token.'),
+  header: z.record(z.string(), z.unknown()).nullable(),
+  claims: z.record(z.string(), z.unknown()).nullable(),
+  issuers: z.array(
+    z.object({
+      issuer: z.string(),
+      name: text,
+      provider: text,
+      own: z.boolean().describe("Whether `iss` is this issuer's."),
+      accepted: z.boolean(),
+      findings: z.array(
+        z.object({ code: z.string(), claim: z.string(), wanted: z.string(), found: z.string(), fix: z.string() }),
+      ),
+      identity: identitySchema.nullable().describe('What the service would read.'),
+    }),
+  ),
+});
+export type TokenReport = z.output<typeof tokenReport>;
+export type IssuerReport = TokenReport['issuers'][number];
+
+/** The keys of an issuer, and for a running gateway its revocations. */
+export type OpenedIssuer = Readonly<{
+  keys: KeySet;
+  /** Why its keys cannot be fetched. */
+  why(): string;
+  close(): void;
+  trusted?: TrustedIssuer;
 }>;
 
 export type ReportOptions = Readonly<{
   nowMs: number;
-  /** Opens the keys of the token's issuer. Undefined: the signature is not checked. */
-  openKeys: ((issuer: Issuer) => Readonly<{ keys: KeySet; why(): string }>) | undefined;
+  /** Undefined: neither the signature nor revocations are checked. */
+  openIssuer: ((issuer: Issuer) => OpenedIssuer) | undefined;
 }>;
+
+type Config = Pick<GatewayConfig, 'issuers' | 'publicOrigins' | 'certificate'>;
 
 /**
  * Says for each issuer everything that is wrong with a token, with the code that verifies tokens. It goes on after the first
- * problem, and it never repeats the signature.
+ * problem.
+ *
+ * @param given The token; or a header value with it, or the JSON of a token endpoint.
+ * @returns `accepted` is undefined if every issuer refuses the token. It has the configuration of the issuer, so it is not for output.
  */
 export async function reportToken(
-  config: Pick<GatewayConfig, 'issuers'> & Listener,
-  text: string,
+  config: Config,
+  given: string,
   options: ReportOptions,
-): Promise<TokenReport> {
+): Promise<Readonly<{ report: TokenReport; accepted: AcceptedToken | undefined }>> {
   const { issuers } = config;
+  const text = tokenIn(given.trim());
   let token: UnverifiedToken;
   try {
     token = parseCompactToken(text);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return { token: undefined, unreadable: whyUnreadable(text, error), issuers: [], accepted: undefined };
+    const report = { unreadable: whyUnreadable(text, error), header: null, claims: null, issuers: [] };
+    return { report, accepted: undefined };
   }
   const own = ownIssuer(issuers, token);
   const ordered = own === undefined ? issuers : [own, ...issuers.filter((issuer) => issuer !== own)];
   const reports: IssuerReport[] = [];
   let accepted: AcceptedToken | undefined;
   for (const issuer of ordered) {
-    const { claims, ...report } = await reportFor(issuer, issuer === own, text, token, {
-      ...options,
-      listener: config,
+    const { claims, findings } = await examineFor(issuer, issuer === own, text, token, config, options);
+    if (findings.length === 0) accepted ??= { claims, issuer };
+    reports.push({
+      issuer: issuer.issuer,
+      name: issuer.name ?? null,
+      provider: issuer.provider ?? null,
+      own: issuer === own,
+      accepted: findings.length === 0,
+      findings: once(findings).map((finding) => withAdvice(finding, issuer, token.payload)),
+      identity: findings.length === 0 ? identityOf(callerOfToken(claims), claims) : null,
     });
-    reports.push(report);
-    if (report.identity !== undefined) accepted ??= { claims, issuer };
   }
-  return { token, unreadable: undefined, issuers: reports, accepted };
+  const { header, payload } = token;
+  return { report: { unreadable: null, header: { ...header }, claims: { ...payload }, issuers: reports }, accepted };
+}
+
+/** Reads a token from a header value, from quotes, or from the JSON of a token endpoint. */
+function tokenIn(text: string): string {
+  if (!text.startsWith('{')) {
+    return text.replace(/^(?:authorization:\s*)?(?:bearer|dpop)\s+/i, '').replace(/^"(.*)"$/, '$1');
+  }
+  try {
+    const { access_token: token } = JSON.parse(text) as { access_token?: unknown };
+    return typeof token === 'string' ? token : text;
+  } catch {
+    return text;
+  }
 }
 
 function ownIssuer(issuers: readonly Issuer[], { payload }: UnverifiedToken): Issuer | undefined {
@@ -87,38 +122,80 @@ function ownIssuer(issuers: readonly Issuer[], { payload }: UnverifiedToken): Is
   return findIssuer(new Map(issuers.map((config) => [config.issuer, { config }])), iss)?.config;
 }
 
-async function reportFor(
+async function examineFor(
   issuer: Issuer,
   isOwn: boolean,
   text: string,
   token: UnverifiedToken,
-  { nowMs, openKeys, listener }: ReportOptions & Readonly<{ listener: Listener }>,
-): Promise<IssuerReport & Readonly<{ claims: Claims }>> {
+  config: Config,
+  { nowMs, openIssuer }: ReportOptions,
+): Promise<Readonly<{ claims: Claims; findings: readonly Finding[] }>> {
   const { header, payload } = token;
   const named = headerFindings(header);
   const { claims, findings } = examineClaims(header, payload, issuer, nowMs);
-  const all: Finding[] = [
+  const opened = isOwn && named.length === 0 ? openIssuer?.(issuer) : undefined;
+  const all = [
     ...(isOwn ? [] : [issuerFinding(Object.hasOwn(payload, 'iss') ? payload.iss : undefined, [{ config: issuer }])]),
     ...named,
     ...examineHeader(header, issuer),
-    ...(isOwn && openKeys !== undefined && named.length === 0
-      ? await signatureFindings(issuer, text, token, openKeys)
-      : []),
+    ...(opened === undefined ? [] : await signatureFindings(issuer, text, token, opened)),
     ...findings,
-    ...bindingFindings(claims, listener),
+    ...bindingFindings(claims, config),
   ];
-  const { kind, userId, role, tenantId, sessionId, clientId, scope, roles, act, jkt, certificate } = claims;
-  const bound = jkt !== undefined || certificate !== undefined;
-  return {
-    issuer: issuer.issuer,
-    name: issuer.name,
-    provider: issuer.provider,
-    isOwn,
-    findings: once(all).map((finding) => withAdvice(finding, issuer, payload)),
-    identity:
-      all.length === 0 ? { kind, userId, role, tenantId, sessionId, clientId, scope, roles, act, bound } : undefined,
-    claims,
-  };
+  const revoked = all.length === 0 ? revocationFindings(opened?.trusted, claims, String(header.kid), nowMs) : [];
+  return { claims, findings: [...all, ...revoked] };
+}
+
+/** The bindings that the listener cannot check. It refuses tokens with such a binding, whatever the client sends. */
+function bindingFindings(
+  { jkt, certificate }: Claims,
+  listener: Pick<GatewayConfig, 'publicOrigins' | 'certificate'>,
+): readonly Finding[] {
+  const findings: Finding[] = [];
+  if (certificate !== undefined && listener.certificate?.clients === undefined) {
+    findings.push({
+      code: 'token_certificate_unsupported',
+      claim: 'cnf',
+      wanted: 'no x5t#S256, because the listener does not ask clients for a certificate',
+      found: 'x5t#S256',
+      fix: 'set listen.tls.clients',
+    });
+  }
+  if (jkt !== undefined && listener.publicOrigins.length === 0) {
+    findings.push({
+      code: 'token_proof_missing',
+      claim: 'cnf',
+      wanted: 'no jkt, because DPoP proofs cannot be checked without publicOrigins',
+      found: 'jkt',
+      fix: 'set publicOrigins',
+    });
+  }
+  return findings;
+}
+
+function revocationFindings(
+  issuer: TrustedIssuer | undefined,
+  claims: Claims,
+  kid: string,
+  nowMs: number,
+): readonly Finding[] {
+  if (issuer === undefined) return [];
+  try {
+    assertUnrevoked({ issuer, claims, kid }, nowMs);
+    return [];
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const isRevoked = error.code === 'token_revoked';
+    return [
+      {
+        code: error.code as Code,
+        claim: 'revocation',
+        wanted: 'no revocation in force',
+        found: isRevoked ? 'a revocation of its session, user, tenant or key' : 'none can be read now',
+        fix: isRevoked ? 'log in again' : 'see the page on revocations',
+      },
+    ];
+  }
 }
 
 /** One claim can fail for two reasons with the same text. */
@@ -157,10 +234,9 @@ async function signatureFindings(
   issuer: Issuer,
   text: string,
   { header, payload }: UnverifiedToken,
-  openKeys: NonNullable<ReportOptions['openKeys']>,
+  { keys, why, close }: OpenedIssuer,
 ): Promise<readonly Finding[]> {
   const kid = String(header.kid);
-  const { keys, why } = openKeys(issuer);
   try {
     const { key } = await verifySignature(text, { alg: String(header.alg), kid }, keys, issuer.issuer);
     return keyIssuerFinding(keyIssuer(key), String(payload.iss), issuer);
@@ -168,7 +244,7 @@ async function signatureFindings(
     if (!(error instanceof AppError)) throw error;
     return [signatureFinding(error.code as Code, issuer, kid, why)];
   } finally {
-    keys.stop();
+    close();
   }
 }
 

@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { type ExplainAnswer, explainAnswer, explainEndpoint } from '../admin/api/explain.ts';
+import { explainEndpoint } from '../admin/api/explain.ts';
 import type { View, ViewQuery } from '../admin/api/view.ts';
 import type { ConsoleData } from '../admin/console/console-data.ts';
 import { AppError } from '../errors.ts';
+import { type ExplainAnswer, explainAnswer } from '../explain/answer.ts';
 import type { WorkerAdminClient, WorkerAnswer } from './worker-admin.ts';
 
 /** A worker that serves now. */

@@ -263,13 +263,16 @@ export type Answer = {
   method: string;
   path: string;
   caller: string;
+  identity: Identity | null;
   issuer: string | null;
+  service: string | null;
   outcome: {
     allowed: boolean;
     status: number | null;
     code: string | null;
     title: string | null;
     why: string | null;
+    allow: string[] | null;
     warning: string | null;
   };
   stages: {
@@ -279,18 +282,36 @@ export type Answer = {
     rules: { rule: string; refusal: string | null; why: string }[];
   }[];
   route: string | null;
+  settings: { path: string; websocket: boolean; limits: string[]; body: string; cors: string[] | null } | null;
+  upstream: { name: string; targets: string[]; handling: string; signing: string | null; signed_now: string | null } | null;
   token: {
     unreadable: string | null;
     header: Record<string, unknown> | null;
     claims: Record<string, unknown> | null;
     issuers: {
       issuer: string;
+      name: string | null;
+      provider: string | null;
       own: boolean;
       accepted: boolean;
       findings: { code: string; claim: string; wanted: string; found: string; fix: string }[];
+      identity: Identity | null;
     }[];
   } | null;
   sends: { method: string; target: string; headers: [string, string][] } | null;
   dropped: { name: string; why: string }[];
   responds: [string, string][];
+};
+
+export type Identity = {
+  kind: 'user' | 'client';
+  user_id: string | null;
+  client_id: string | null;
+  role: string | null;
+  tenant_id: string | null;
+  session_id: string | null;
+  scope: string[];
+  roles: string[];
+  act: { sub: string; iss: string } | null;
+  bound: boolean;
 };

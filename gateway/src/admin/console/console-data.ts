@@ -1,7 +1,9 @@
 import { AppError } from '../../errors.ts';
+import type { ExplainAnswer } from '../../explain/answer.ts';
+import type { ExplainQuestion } from '../../explain/question.ts';
 import { certificatesView } from '../api/certificates.ts';
 import { eventsView } from '../api/events.ts';
-import { type ExplainAnswer, type ExplainQuestion, explainNow } from '../api/explain.ts';
+import { explainNow } from '../api/explain.ts';
 import { issuersView } from '../api/issuers.ts';
 import { limitsView } from '../api/limits.ts';
 import { processesView } from '../api/process.ts';

@@ -1,0 +1,176 @@
+import { z } from 'zod';
+import type { GatewayConfig, Upstream } from '../config/config.ts';
+import { type Code, errorTable } from '../errors.ts';
+import { principalOf } from '../routing/policy.ts';
+import { callerOfToken, callerText, identityOf, identitySchema } from './callers.ts';
+import { createDryRun, type DryRun, type Refusal, stageNames } from './dry-run.ts';
+import type { Header } from './example-request.ts';
+import { callerOf, type ExplainQuestion, headersOf, unverified } from './question.ts';
+import { routeSettings, settingsOf, upstreamSettings, upstreamSettingsOf } from './route-settings.ts';
+import { type ReportOptions, reportToken, type TokenReport, tokenReport } from './token-report.ts';
+
+const text = z.string().nullable();
+const header = z.tuple([z.string(), z.string()]);
+
+const stage = z.object({
+  stage: z.string(),
+  verdict: z.enum(['passes', 'refuses', 'answers', 'fails now', 'not reached']),
+  notes: z.array(z.string()),
+  rules: z.array(z.object({ rule: z.string(), refusal: text, why: z.string() })),
+});
+
+/** How the gateway would handle a request. */
+export const explainAnswer = z
+  .object({
+    method: z.string(),
+    path: z.string(),
+    caller: z.string(),
+    identity: identitySchema.nullable().describe('The user or the machine that calls, or for which a service calls.'),
+    issuer: text.describe("The issuer of the caller's token, to which its client belongs."),
+    service: text.describe('The service that calls, on the internal listener.'),
+    outcome: z.object({
+      allowed: z.boolean(),
+      status: z.int().nullable(),
+      code: text,
+      title: text,
+      why: text,
+      allow: z.array(z.string()).nullable().describe('The methods of the path, if the request has another one.'),
+      warning: text.describe('Why an allowed request would fail now: the upstream of its route is unavailable.'),
+    }),
+    stages: z.array(stage),
+    route: text,
+    settings: routeSettings.nullable(),
+    upstream: upstreamSettings.nullable(),
+    token: tokenReport.nullable(),
+    sends: z.object({ method: z.string(), target: z.string(), headers: z.array(header) }).nullable(),
+    dropped: z.array(z.object({ name: z.string(), why: z.string() })),
+    responds: z.array(header).describe("The headers of the gateway's own response."),
+  })
+  .meta({ id: 'Answer' });
+export type ExplainAnswer = z.output<typeof explainAnswer>;
+
+/** Where an answer comes from: a configuration file, or a running gateway. */
+export type ExplainSources = Readonly<{
+  config: GatewayConfig;
+  /** @returns Why a request to this upstream would fail now. */
+  warningOf?(upstream: Upstream): string | undefined;
+  /** @returns How requests to this upstream, whose identity is `agreed`, are signed now. */
+  signedNow?(upstream: Upstream): Promise<string>;
+}> &
+  ReportOptions;
+
+/**
+ * Decides a request with the code that serves it. Sends nothing, and does not count limits.
+ *
+ * @throws ZodError if the question names no issuer of the configuration, or has an `Authorization` header that the gateway
+ *   would verify.
+ */
+export async function explain(asked: ExplainQuestion, sources: ExplainSources): Promise<ExplainAnswer> {
+  const { config, nowMs } = sources;
+  const method = asked.method.toUpperCase();
+  const headers = headersOf(asked);
+  const examined = asked.token === undefined ? undefined : await reportToken(config, asked.token, sources);
+  const accepted = examined?.accepted;
+  const caller = accepted === undefined ? callerOf(asked, config.issuers) : callerOfToken(accepted.claims);
+  const refusedToken = examined && accepted === undefined ? refusalOf(examined.report) : undefined;
+  const request = { method, target: asked.path, headers, caller, accepted, refusedToken };
+  const run = await createDryRun(config, () => nowMs)(request);
+  const isVerified = run.route?.auth === 'required' || run.route?.auth === 'optional';
+  if (caller.kind === 'anonymous' && examined === undefined && isVerified && hasAuthorization(headers)) {
+    throw unverified();
+  }
+  const route = run.sends && run.route;
+  const warning = (route && sources.warningOf?.(route.upstream)) ?? null;
+  const known = {
+    settings: run.route === undefined ? null : settingsOf(run.route, config),
+    upstream: route === undefined ? null : await upstreamSettingsOf(route, sources),
+    dropped: [...run.dropped],
+  };
+  const report = examined?.report ?? null;
+  return {
+    method,
+    path: asked.path,
+    caller: caller.kind === 'anonymous' && report !== null ? 'the bearer of a refused token' : callerText(caller),
+    identity: identityOf(caller, accepted?.claims),
+    issuer: principalOf(caller)?.token.claims.issuer || null,
+    service: caller.kind === 'service' ? caller.serviceId : null,
+    outcome: outcomeOf(run, warning),
+    stages: stagesOf(run, known, warning),
+    route: run.route?.name ?? null,
+    ...known,
+    token: report,
+    sends: run.sends === undefined ? null : { method, target: run.sends.target, headers: pairs(run.sends.headers) },
+    responds: pairs(run.answered?.headers ?? []),
+  };
+}
+
+const hasAuthorization = (headers: readonly Header[]): boolean =>
+  headers.some(([name]) => name.toLowerCase() === 'authorization');
+
+const pairs = (headers: readonly Header[]): [string, string][] => headers.map(([name, value]) => [name, value]);
+
+function outcomeOf({ refusal, allow, answered, sends }: DryRun, warning: string | null) {
+  const allowed = sends !== undefined;
+  if (refusal === undefined) {
+    return { allowed, status: answered?.status ?? null, code: null, title: null, why: null, allow: null, warning };
+  }
+  const { code, why } = refusal;
+  const { status, title } = errorTable[code];
+  return { allowed, status, code, title, why: why || null, allow: allow ? [...allow] : null, warning };
+}
+
+/** The refusal of a token that its issuer does not accept. */
+function refusalOf({ unreadable, issuers }: TokenReport): Refusal {
+  if (unreadable !== null) return { code: 'token_malformed', why: unreadable };
+  const finding = issuers.find(({ own }) => own)?.findings[0];
+  if (finding === undefined)
+    return { code: 'token_issuer_unknown', why: 'the token names no issuer of the configuration' };
+  const { code, claim, wanted, found } = finding;
+  return { code: code as Code, why: `${claim}: expected ${wanted}, found ${found}` };
+}
+
+type Stage = z.output<typeof stage>;
+type Known = Pick<ExplainAnswer, 'settings' | 'upstream' | 'dropped'>;
+
+function stagesOf(run: DryRun, known: Known, warning: string | null): Stage[] {
+  const endsAt = stageNames.indexOf(run.stage);
+  return stageNames.map((name, at) => {
+    if (at > endsAt) return { stage: name, verdict: 'not reached', notes: [], rules: [] };
+    const rules =
+      name === 'authorize' ? run.rules.map(({ rule, refusal = null, why }) => ({ rule, refusal, why })) : [];
+    const refusal = at === endsAt ? run.refusal : undefined;
+    const isAnswer = at === endsAt && run.answered !== undefined;
+    const failure = name === 'forward' ? warning : null;
+    // The rules already show the reason.
+    const why = refusal && rules.length === 0 ? [`${refusal.code}${refusal.why === '' ? '' : `: ${refusal.why}`}`] : [];
+    return {
+      stage: name,
+      verdict: refusal ? 'refuses' : isAnswer ? 'answers' : failure === null ? 'passes' : 'fails now',
+      notes: [...why, ...(failure === null ? [] : [failure]), ...notesOf(name, run, known)],
+      rules,
+    };
+  });
+}
+
+function notesOf(stageName: DryRun['stage'], run: DryRun, { settings, upstream, dropped }: Known): string[] {
+  switch (stageName) {
+    case 'sanitize':
+      return dropped.map(({ name, why }) => `drops ${name}${why === '' ? '' : `: ${why}`}`);
+    case 'own answers':
+      return settings?.cors ? [`CORS for ${settings.cors.join(', ')}`] : [];
+    case 'match':
+      if (settings !== null)
+        return [`route ${run.route?.name}, ${settings.path}${settings.websocket ? ', WebSocket' : ''}`];
+      return run.allow === undefined ? [] : [`allowed here: ${run.allow.join(', ')}`];
+    case 'limit':
+      return settings === null
+        ? []
+        : [...settings.limits.map((limit) => `${limit}; not counted here`), `body: ${settings.body}`];
+    case 'sign':
+      return upstream?.signing ? [upstream.signing] : [];
+    case 'forward':
+      return upstream === null ? [] : [`${upstream.name}: ${upstream.targets.join(', ')}`, upstream.handling];
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,237 @@
+import { z } from 'zod';
+import type { Issuer, Scalar, TestCaller } from '../config/config.ts';
+import { id, partyName, role, scopeName } from '../config/schema/values/scalars.ts';
+import type { PolicyCaller } from '../routing/policy.ts';
+import { assumedCaller, issuerNamed } from './callers.ts';
+import type { Header } from './example-request.ts';
+
+/** An empty field of a form counts as absent. */
+const optional = <Type extends z.ZodType>(type: Type) =>
+  z.preprocess((value) => (value === '' ? undefined : value), type.optional());
+
+/** @param name What the text is, for the reader. */
+const textUpTo = (length: number, name: string) =>
+  z.string({ error: `must be ${name}` }).max(length, `must have at most ${length} characters`);
+
+type Several = string | readonly string[] | undefined;
+
+const split = (given: Several, separator: RegExp): readonly string[] =>
+  (typeof given === 'string' ? given.split(separator) : (given ?? [])).filter((one) => one.trim() !== '');
+const lineEnd = /\r?\n/;
+
+type OfSeveral = Readonly<{
+  length: number;
+  separator: RegExp;
+  one: string;
+  all: string;
+  isOne(text: string): boolean;
+}>;
+
+/** Values in one text, as a form has them, or a list of them. */
+const several = ({ length, separator, one, all, isOne }: OfSeveral) =>
+  optional(
+    z.union(
+      [
+        textUpTo(length, all).refine((text) => split(text, separator).every(isOne), `must be ${all}`),
+        z
+          .array(
+            z
+              .string()
+              .max(length)
+              .refine(isOne, { error: ({ input }) => `must be ${one}, not "${input}"` }),
+          )
+          .max(1000),
+      ],
+      { error: `must be ${all}` },
+    ),
+  );
+
+const lines = (form: string) => ({ separator: lineEnd, one: `"${form}"`, all: `lines of the form "${form}"` });
+
+const question = z.object({
+  method: textUpTo(40, 'an HTTP method, such as GET').trim().min(1, 'must be an HTTP method, such as GET'),
+  path: textUpTo(8192, 'a path, such as /v1/users?page=2')
+    .trim()
+    .min(1, 'must be a path, such as /v1/users?page=2')
+    .describe('With the query, as a client sends it.'),
+  headers: several({
+    length: 16_384,
+    ...lines('Name: value'),
+    isOne: (line) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*$/.test(line),
+  }).describe('Lines of the form `Name: value`.'),
+  token: optional(textUpTo(16_384, 'an access token')).describe(
+    'An access token. It is verified, and neither stored nor logged.',
+  ),
+  role: optional(role).describe('Instead of a token: the caller has a valid one with this role.'),
+  tenant: optional(id),
+  user: optional(id),
+  client: optional(partyName).describe(
+    'The caller is this machine; with a user, the client through which the user came.',
+  ),
+  scope: several({
+    length: 4096,
+    separator: / /,
+    one: 'a scope',
+    all: 'scopes with spaces between them',
+    isOne: (scope) => scopeName.safeParse(scope).success,
+  }).describe('Scopes of the token, with spaces between them.'),
+  actor: optional(
+    textUpTo(1024, 'an actor').refine(
+      (text) => partyName.safeParse(actorIn(text).name).success,
+      'must be visible ASCII characters without quote and backslash, 255 at most',
+    ),
+  ).describe('The `sub` of the actor in the token, after its issuer and a space if that is another one.'),
+  claims: several({ length: 8192, ...lines('name: value'), isOne: (line) => claimIn(line) !== undefined }).describe(
+    'Other claims of the token: lines of the form `name: value`.',
+  ),
+  issuer: optional(textUpTo(512, 'an issuer')).describe(
+    'The issuer of the token, by issuer or name. Default: the first one.',
+  ),
+  bound: optional(z.union([z.boolean(), z.literal('on')], { error: 'must be true or false' })).describe(
+    'The token is bound to a key, and the proof is valid.',
+  ),
+  service: optional(textUpTo(64, 'the name of a service')).describe(
+    'The caller is this service, on the internal listener.',
+  ),
+});
+
+/** What a reader asks: a request, and who makes it. */
+export const explainQuestion = question
+  .superRefine((asked, { addIssue }) => {
+    for (const issue of callerIssues(asked)) addIssue(issue);
+  })
+  .meta({ id: 'Question' });
+export type ExplainQuestion = z.output<typeof question>;
+
+/** The fields that describe a token. */
+const tokenFields = ['role', 'tenant', 'user', 'client', 'scope', 'actor', 'claims', 'issuer', 'bound'] as const;
+
+/**
+ * What is wrong with a field.
+ *
+ * @param option The same in the words of the command line.
+ */
+const refusal = (field: keyof ExplainQuestion, message: string, option: string) => ({
+  code: 'custom' as const,
+  path: [field],
+  message,
+  input: undefined,
+  params: { option },
+});
+
+/** Fields that contradict each other about the caller. */
+function callerIssues(asked: ExplainQuestion) {
+  const described = tokenFields.find((field) => asked[field] !== undefined);
+  const other = described ?? (asked.service === undefined ? undefined : 'service');
+  if (asked.token !== undefined) {
+    if (other === undefined) return [];
+    const option = `--token already says who calls: leave out ${optionOf(other)}`;
+    return [refusal(other, 'must be empty: the token already says who calls', option)];
+  }
+  if (asked.role !== undefined || described === undefined) return [];
+  if (asked.client === undefined) {
+    const message = `must not be empty: a caller with "${described}" has a role, or is a client`;
+    return [refusal('role', message, `${optionOf(described)} needs --role, or --client for a machine`)];
+  }
+  if (asked.user === undefined) return [];
+  return [refusal('role', 'must not be empty: a user has a role', '--user needs --role')];
+}
+
+const options: Readonly<Record<string, string>> = {
+  method: 'METHOD',
+  path: 'PATH',
+  headers: '--header',
+  claims: '--claim',
+};
+
+/** How the command line names a field. */
+const optionOf = (field: PropertyKey | undefined): string => options[String(field)] ?? `--${String(field)}`;
+
+/** A problem of a question in the words of the command line. */
+export function optionProblem({ issues: [issue] }: z.ZodError): string {
+  const option = issue?.code === 'custom' ? issue.params?.option : undefined;
+  return String(option ?? `${optionOf(issue?.path[0])} ${issue?.message}`);
+}
+
+/** The refusal of an `Authorization` header where the gateway would verify it. */
+export const unverified = (): z.ZodError =>
+  new z.ZodError([
+    refusal(
+      'headers',
+      'must have no Authorization, which is not verified here: use token, or role, tenant and user',
+      'explain does not verify an Authorization header: use --token FILE, or --role, --tenant and --user',
+    ),
+  ]);
+
+/**
+ * The caller that the fields describe.
+ *
+ * @throws ZodError if the configuration has no such issuer.
+ */
+export function callerOf(asked: ExplainQuestion, issuers: readonly Issuer[]): PolicyCaller {
+  const { issuer: named, service } = asked;
+  const issuer = named === undefined ? issuers[0] : issuerNamed(issuers, named);
+  if (named !== undefined && issuer === undefined) {
+    const known = issuers.map((one) => one.name ?? one.issuer).join(', ');
+    throw new z.ZodError([
+      refusal('issuer', 'must be an issuer of the configuration', `--issuer must be one of ${known}`),
+    ]);
+  }
+  const hasToken = asked.role !== undefined || asked.client !== undefined;
+  return assumedCaller({ as: hasToken ? assumedToken(asked) : undefined, service }, issuer);
+}
+
+function assumedToken(asked: ExplainQuestion): TestCaller {
+  const { role: itsRole, user, tenant, client, scope, actor, claims, issuer, bound } = asked;
+  const userId = user ?? (client === undefined ? 'example-user' : undefined);
+  return {
+    issuer,
+    userId,
+    role: itsRole,
+    tenantId: tenant ?? (userId === undefined ? undefined : 'example-tenant'),
+    client,
+    scope: split(scope, / /),
+    actor: actor === undefined ? undefined : actorIn(actor),
+    claims: claimsIn(split(claims, lineEnd)),
+    bound: bound !== undefined && bound !== false,
+  };
+}
+
+function actorIn(text: string): NonNullable<TestCaller['actor']> {
+  const [name = '', issuer] = text.split(' ').toReversed();
+  return { issuer, name };
+}
+
+/**
+ * Reads one value of a claim from a line. The value is a JSON scalar, or else a text.
+ *
+ * @returns Undefined if the line has another form.
+ */
+function claimIn(line: string): Readonly<{ name: string; value: Scalar }> | undefined {
+  // The name of a claim may be a URL.
+  const [, name, value] = /^\s*([^\s"\\]{1,128}):\s+(\S.*)$/.exec(line) ?? [];
+  return name === undefined || value === undefined ? undefined : { name, value: scalarOf(value.trimEnd()) };
+}
+
+function scalarOf(text: string): Scalar {
+  if (!/^(?:true|false|-?\d[\d.eE+-]*|".*")$/.test(text)) return text;
+  try {
+    return JSON.parse(text) as Scalar;
+  } catch {
+    return text;
+  }
+}
+
+/** A claim with several values has several lines. */
+function claimsIn(given: readonly string[]): Readonly<Record<string, readonly Scalar[]>> {
+  const claims: Record<string, readonly Scalar[]> = Object.create(null);
+  for (const { name, value } of given.flatMap((line) => claimIn(line) ?? []))
+    claims[name] = [...(claims[name] ?? []), value];
+  return claims;
+}
+
+export const headersOf = ({ headers }: ExplainQuestion): readonly Header[] =>
+  split(headers, lineEnd).map((line) => {
+    const colon = line.indexOf(':');
+    return [line.slice(0, colon), line.slice(colon + 1).trim()] as const;
+  });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { openDatabase } from '@countersign/database';
 import { databases, dropDatabases, redisServers, startProcess } from '@countersign/testing';
 import { afterAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
 import { authDatabase } from '../src/store/database.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { testGateway } from './support/gateway.ts';
@@ -27,7 +28,16 @@ if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
 describe.each(databases())('a start that fails on %s', () => {
   test.each<[string, (home: string) => Record<string, string>, RegExp]>([
     ['its port is taken', () => ({}), /failed: auth-service: 127\.0\.0\.1:\d+ is already in use/],
-    ['a migration fails', () => ({ BROKEN: '1' }), /failed: database \w+: its migration 0002-sessions failed/],
+    [
+      'its migration fails',
+      () => ({ STATE: 'other tables' }),
+      /failed: database \w+: its migration 0001-schema failed/,
+    ],
+    [
+      'its tables are of another version',
+      () => ({ STATE: 'other migrations' }),
+      /failed: (database \w+|data folder \S+): another development version made its tables \(kysely_migration lists 0001-accounts\)/,
+    ],
     ['there is no seed', (home) => ({ SEED_FILE: join(home, 'none.json') }), /failed: .*none\.json/],
     [
       'the seed is none',
@@ -41,12 +51,15 @@ describe.each(databases())('a start that fails on %s', () => {
     const home = mkdtempSync(join(tmpdir(), 'countersign-auth-failed-'));
     made += 1;
     const own = `${prefix}_${made}`;
-    const { BROKEN, ...env } = prepare(home);
-    if (BROKEN !== undefined) {
+    const { STATE, ...env } = prepare(home);
+    if (STATE !== undefined) {
       const location = serverUrl ? { serverUrl } : { dataDir: join(home, 'data', 'auth') };
-      const migrations = [{ name: '0001-accounts', statements: [] }];
+      const migrations = STATE === 'other migrations' ? [{ name: '0001-accounts', statements: [] }] : [];
       const name = `${own}_auth`;
-      await (await openDatabase<AuthSchema>({ ...authDatabase, roles: [], migrations, location, name })).close();
+      const db = await openDatabase<AuthSchema>({ ...authDatabase, roles: [], migrations, location, name });
+      const role = serverUrl ? authDatabase.login : 'postgres';
+      if (STATE === 'other tables') await db.transaction({ role }, (trx) => sql`create table tenants ()`.execute(trx));
+      await db.close();
     }
     const gateway = await testGateway();
     const taken = createServer().listen(0, '127.0.0.1');

@@ -10,9 +10,9 @@ import { sql } from 'kysely';
 import { complaintsDatabase } from '../src/store/database.ts';
 import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
 import { asUser, type Trx } from '../src/store/scope.ts';
-import { rebuildStatistics } from '../src/store/statistics/rebuild.ts';
 import { fillTenant } from '../test/scale/many-complaints.ts';
 import { agent, queries } from '../test/scale/queries.ts';
+import { rebuildStatistics } from '../test/scale/rebuild-statistics.ts';
 
 const [large = 700_000, small = 300_000] = process.argv.slice(2).map(Number);
 const runs = 30;

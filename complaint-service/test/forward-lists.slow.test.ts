@@ -1,16 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { openDatabase } from '@countersign/database';
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { sql } from 'kysely';
-import { insertComment, listComments } from '../src/store/complaints/comments.ts';
-import { complaintsDatabase } from '../src/store/database.ts';
-import { migrations } from '../src/store/migrations/index.ts';
-import { appRole } from '../src/store/roles.ts';
-import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
-import { asUser } from '../src/store/scope.ts';
 import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent } = people;
@@ -58,49 +47,4 @@ describe.each(databases())('lists that are read forward, on %s', (_kind, databas
     const { next_cursor: cursor } = await page(`${one}/comments`, 'limit=1');
     expect((await page(`${other}/comments`, `cursor=${cursor}`)).items).toEqual([]);
   });
-});
-
-test.each(databases())('rows of an earlier release keep their order, on %s', async (kind, database) => {
-  const { location: server, name, drop } = database.locate();
-  const dataDir = mkdtempSync(path.join(tmpdir(), 'countersign-complaints-'));
-  const location = kind === 'pglite' ? { dataDir } : server;
-  const open = (of: Partial<typeof complaintsDatabase> = {}) =>
-    openDatabase<ComplaintsSchema>({ location, name, ...complaintsDatabase, ...of });
-  const ids = ['a', 'b', 'c'].map((last) => `0197c2a0-0000-7000-8000-00000000000${last}`);
-  const earlier = await open({ roles: [appRole], migrations: migrations.slice(0, 3) });
-  for (const tenantId of ['acme', 'globex']) {
-    await earlier.transaction({ role: appRole, tenantId }, async (trx) => {
-      const id = ids[0];
-      await sql`insert into complaints
-        values (${tenantId}, ${id}, 't', 'd', 'c', 'open', 'u', null, ${id}, now(), now())`.execute(trx);
-      // The newest first.
-      for (const [age, comment] of ids.entries()) {
-        await sql`insert into comments
-          values (${tenantId}, ${comment}, ${id}, 'u', 'agent', 'x', false, now() - make_interval(secs => ${age}::int))`.execute(
-          trx,
-        );
-      }
-    });
-  }
-  await earlier.close();
-  const now = await open();
-  for (const tenantId of ['acme', 'globex']) {
-    await asUser(now, { tenantId, userId: 'u', role: 'agent' }, async (trx) => {
-      const added = await insertComment(trx, {
-        tenant_id: tenantId,
-        id: '0197c2a0-0000-7000-8000-00000000000d',
-        complaint_id: ids[0] ?? '',
-        author_id: 'u',
-        author_role: 'agent',
-        body: 'x',
-        internal: false,
-        created_at: new Date(0),
-      });
-      const found = await listComments(trx, ids[0] ?? '', { after: undefined, limit: 10 });
-      expect(found.map(({ id }) => id)).toEqual([...ids].reverse().concat(added.id));
-    });
-  }
-  await now.close();
-  await drop();
-  rmSync(dataDir, { recursive: true });
 });

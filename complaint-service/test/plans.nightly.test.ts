@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { complaintsDatabase } from '../src/store/database.ts';
 import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
 import { asUser } from '../src/store/scope.ts';
-import { rebuildStatistics } from '../src/store/statistics/rebuild.ts';
 import { explain, explainTransactions } from './scale/explain.ts';
 import { fillTenant } from './scale/many-complaints.ts';
 import { manyDeliveries } from './scale/many-deliveries.ts';
 import { agent, background, list, queries } from './scale/queries.ts';
+import { rebuildStatistics } from './scale/rebuild-statistics.ts';
 
 const tenants = [
   { tenantId: 'acme', complaints: 70_000, seed: 1 },

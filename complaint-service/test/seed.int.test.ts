@@ -12,7 +12,7 @@ import { seedImages } from '../src/seed/seed-images.ts';
 import { complaintsDatabase } from '../src/store/database.ts';
 import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
 import { asUser, type Trx } from '../src/store/scope.ts';
-import { rebuildStatistics } from '../src/store/statistics/rebuild.ts';
+import { rebuildStatistics } from './scale/rebuild-statistics.ts';
 
 const members = Object.values(people).map(({ userId: user_id, role, tenantId }) => ({ user_id, role, tenantId }));
 const acme = { id: tenants.acme, members: members.filter(({ tenantId }) => tenantId === tenants.acme) };

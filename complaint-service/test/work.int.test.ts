@@ -1,7 +1,7 @@
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { rebuildStatistics } from '../src/store/statistics/rebuild.ts';
+import { rebuildStatistics } from './scale/rebuild-statistics.ts';
 import { complaintsWorld, people } from './world.ts';
 
 const { complainant, neighbour, agent, secondAgent, admin, stranger } = people;

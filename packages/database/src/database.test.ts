@@ -92,6 +92,37 @@ describe.each(locations)('a database on %s', (kind, location) => {
   });
 });
 
+test.each(locations)(
+  'refuses tables of other migrations in one sentence, and writes nothing, on %s',
+  async (kind, where) => {
+    const home = mkdtempSync(join(tmpdir(), 'countersign-db-'));
+    const dataDir = join(home, 'data');
+    const earlier = `${name}_earlier`;
+    const location = kind === 'pglite' ? { dataDir } : where;
+    const open = (of: Partial<typeof options> = {}) =>
+      openDatabase<Schema>({ ...options, ...of, name: earlier, location });
+    await (await open()).close();
+    const later: Migration[] = [{ name: '0001-schema', statements: ['create table others ()'] }];
+    const sentence =
+      kind === 'pglite'
+        ? `data folder ${dataDir}: another development version made its tables (kysely_migration lists 0001-notes), and this version cannot read them; remove ${dataDir} to start with empty tables`
+        : `database ${earlier}: another development version made its tables (kysely_migration lists 0001-notes), and this version cannot read them; drop and recreate the database to start with empty tables`;
+    const roles = kind === 'pglite' ? [app, `${name}_unknown`] : [app];
+    await expect(open({ migrations: later, roles })).rejects.toThrow(
+      expect.objectContaining({ name: 'StartupError', message: sentence }),
+    );
+    const db = await open();
+    const { rows } = await db.transaction({ role: app }, (trx) =>
+      sql<object>`select to_regclass('others') as others,
+      (select count(*)::int from pg_roles where rolname = ${`${name}_unknown`}) as roles`.execute(trx),
+    );
+    expect(rows).toEqual([{ others: null, roles: 0 }]);
+    await db.close();
+    if (kind === 'postgres') await dropDatabase(earlier);
+    rmSync(home, { recursive: true });
+  },
+);
+
 test('a PGlite directory is held by one process at a time, and the lock of a dead process is taken over', async () => {
   const home = mkdtempSync(join(tmpdir(), 'countersign-db-'));
   const dataDir = join(home, 'data');

@@ -28,6 +28,33 @@ export async function migrate(kysely: Kysely<unknown>, migrations: readonly Migr
   throw new StartupError(`database ${name}: ${step} failed: ${(error as Error).message}`, { cause: error });
 }
 
+/**
+ * Refuses a database with migrations that this version does not have. Nothing has been written then.
+ *
+ * @param dataDir Of PGlite; undefined on a server and in memory.
+ * @throws StartupError with what to do.
+ */
+export async function checkMigrations(
+  kysely: Kysely<unknown>,
+  migrations: readonly Migration[],
+  dataDir: string | undefined,
+): Promise<void> {
+  // One of another owner cannot be read: `checkOwner` refuses it.
+  const { rows: tables } = await sql<{ readable: boolean | null }>`
+    select has_table_privilege(to_regclass('kysely_migration'), 'select') as readable`.execute(kysely);
+  if (tables[0]?.readable !== true) return;
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(kysely);
+  const unknown = rows.find((row) => migrations.every(({ name }) => name !== row.name));
+  if (unknown === undefined) return;
+  const [where, remedy] =
+    dataDir === undefined
+      ? [`database ${await databaseName(kysely)}`, 'drop and recreate the database']
+      : [`data folder ${dataDir}`, `remove ${dataDir}`];
+  throw new StartupError(
+    `${where}: another development version made its tables (kysely_migration lists ${unknown.name}), and this version cannot read them; ${remedy} to start with empty tables`,
+  );
+}
+
 /** The name that the server gives this database, for messages to an operator. */
 export async function databaseName(kysely: Kysely<unknown>): Promise<string> {
   const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(kysely);

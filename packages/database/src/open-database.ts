@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import { type Database, makeDatabase } from './database.ts';
-import { type Migration, migrate } from './migrate.ts';
-import { openPglite, type PgliteLocation } from './open-pglite.ts';
+import { checkMigrations, type Migration, migrate } from './migrate.ts';
+import { createRoles, openPglite, type PgliteLocation } from './open-pglite.ts';
 import { openPostgres } from './open-postgres.ts';
 import { provision } from './provision.ts';
 import { checkOwner, checkPolicies, checkRoles } from './role-check.ts';
@@ -29,7 +29,10 @@ export async function openDatabase<Schema>(options: OpenOptions): Promise<Databa
   const { kysely, driver } = await open<Schema>(options);
   const untyped = kysely as unknown as Kysely<unknown>;
   try {
-    // Check roles first: tables that a superuser created by mistake would stay the superuser's.
+    const { location } = options;
+    await checkMigrations(untyped, options.migrations, 'dataDir' in location ? location.dataDir : undefined);
+    if (driver.kind === 'pglite') await createRoles(untyped, options.roles);
+    // Check roles before tables: those that a superuser created by mistake would stay the superuser's.
     await checkRoles(untyped, driver.kind, options.roles);
     await checkOwner(untyped);
     await migrate(untyped, options.migrations);
@@ -42,7 +45,7 @@ export async function openDatabase<Schema>(options: OpenOptions): Promise<Databa
 }
 
 async function open<Schema>({ location, onError = () => {}, maxConnections = 10, ...wanted }: OpenOptions) {
-  if ('dataDir' in location) return openPglite<Schema>(location, wanted.roles);
+  if ('dataDir' in location) return openPglite<Schema>(location);
   const url = 'serverUrl' in location ? await provision(location.serverUrl, wanted) : location.databaseUrl;
   return openPostgres<Schema>(url, { onError, maxConnections });
 }

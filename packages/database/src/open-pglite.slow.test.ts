@@ -15,7 +15,7 @@ afterEach(() => rmSync(home, { recursive: true }));
 
 /** Opens the database in a process with limited file sizes (in KiB), as on a full disk. */
 function openWithin(kib: number) {
-  const call = `import('${resolve(import.meta.dirname, 'open-pglite.ts')}').then((it) => it.openPglite({ dataDir: '${dataDir}' }, []))
+  const call = `import('${resolve(import.meta.dirname, 'open-pglite.ts')}').then((it) => it.openPglite({ dataDir: '${dataDir}' }))
     .catch((error) => { console.log(error.name, error.message); process.exit(1); })`;
   const limited = ['-c', `ulimit -f ${kib}; exec "$@"`, 'bash', process.execPath, '--conditions=source', '-e', call];
   const { status, stdout } = spawnSync('bash', limited, { encoding: 'utf8' });
@@ -32,6 +32,6 @@ test('a full disk is reported, and the next start creates the database again', a
     expect.stringMatching(/^StartupError database: cannot open .*data: (?!undefined)/m),
   ]);
   expect(readdirSync(home)).toEqual([]);
-  const { driver } = await openPglite({ dataDir }, []);
+  const { driver } = await openPglite({ dataDir });
   await driver.close();
 });

@@ -11,7 +11,7 @@ const int8 = 20;
 export type PgliteLocation = Readonly<{ dataDir: string }> | Readonly<{ dataDir: undefined; copyOf?: Blob }>;
 
 /** Real Postgres inside this process, for development and tests. */
-export async function openPglite<Schema>(location: PgliteLocation, roles: readonly string[]): Promise<Opened<Schema>> {
+export async function openPglite<Schema>(location: PgliteLocation): Promise<Opened<Schema>> {
   const { dataDir } = location;
   if (dataDir !== undefined) makePrivate(dataDir);
   // PGlite opens a directory twice without an error and then corrupts it.
@@ -30,11 +30,6 @@ export async function openPglite<Schema>(location: PgliteLocation, roles: readon
     });
   }
   const kysely = new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }) });
-  for (const role of roles) {
-    await sql`do ${sql.raw(`$$ begin create role ${role} nologin; exception when duplicate_object then null; end $$`)}`.execute(
-      kysely,
-    );
-  }
   return {
     kysely,
     driver: {
@@ -47,6 +42,15 @@ export async function openPglite<Schema>(location: PgliteLocation, roles: readon
       },
     },
   };
+}
+
+/** Creates the roles that do not exist. A server's are created by `provision`. */
+export async function createRoles(kysely: Kysely<unknown>, roles: readonly string[]): Promise<void> {
+  for (const role of roles) {
+    await sql`do ${sql.raw(`$$ begin create role ${role} nologin; exception when duplicate_object then null; end $$`)}`.execute(
+      kysely,
+    );
+  }
 }
 
 /** Errors of PGlite's file system have no message, only a WASI number (`errno` of preview 1). */

@@ -1,8 +1,6 @@
+import { currentUser } from '@countersign/database';
 import { appRole } from '../roles.ts';
 
-/** The tenant, user and role of the transaction. Each is null when absent or empty, so that it matches no row. */
-export const currentTenant = `nullif(current_setting('app.tenant_id', true), '')`;
-export const currentUser = `nullif(current_setting('app.user_id', true), '')`;
 const currentRole = `nullif(current_setting('app.role', true), '')`;
 
 /** Conditions on the user of the transaction. Each is false or null without a user. */
@@ -20,15 +18,6 @@ export const allForStaff = (others: string) => `(case when ${isStaff} then true 
 export const seesComplaint = (table: string) =>
   allForStaff(`exists (
     select from complaints seen where seen.tenant_id = ${table}.tenant_id and seen.id = ${table}.complaint_id)`);
-
-/** Restricts every role, the owner included, to the rows of the transaction's tenant. */
-export const tenantTable = (table: string): readonly string[] => [
-  `alter table ${table} enable row level security`,
-  `alter table ${table} force row level security`,
-  `create policy tenant on ${table}
-     using (tenant_id = ${currentTenant})
-     with check (tenant_id = ${currentTenant})`,
-];
 
 type Restriction = Readonly<{
   /** The rows that a request may see, change and delete, and what it may write, unless `check` says more. */
@@ -49,10 +38,3 @@ export const restrictCommand = (table: string, command: 'insert' | 'update' | 'd
   };
   return `create policy request_${command} on ${table} as restrictive for ${command} to ${appRole} ${clause[command]}`;
 };
-
-/** Lets the owner, to whom row-level security applies too, see all rows of a table for some statements of a migration. */
-export const withoutForce = (table: string, statements: readonly string[]): readonly string[] => [
-  `alter table ${table} no force row level security`,
-  ...statements,
-  `alter table ${table} force row level security`,
-];

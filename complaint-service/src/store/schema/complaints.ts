@@ -67,7 +67,7 @@ export type HistoryEvent =
   | Readonly<{ action: 'filed'; detail: Readonly<Record<string, never>> }>
   | Readonly<{
       action: 'edited';
-      /** Entries of the first release have no `changes`. */
+      /** Without `changes` once texts were erased. */
       detail: Readonly<{ fields: readonly string[]; changes?: Readonly<Record<string, Change<unknown>>> }>;
     }>
   | Readonly<{

@@ -14,7 +14,7 @@ const timesOf = ({ measure, startedAt, endedAt, dueAt }: Clock) => `
 
 /**
  * Computes the statistics of empty tables from the complaints that the role can see. Requests keep them up to date
- * afterwards, so this is for migrations and for complaints that were written in bulk.
+ * afterwards, so this is for complaints that were written in bulk.
  */
 export const rebuildStatistics: readonly string[] = [
   `insert into statistics_by_status

@@ -1,0 +1,120 @@
+import { currentTenant, rowSecurity } from '@countersign/database';
+import { roles } from '../../roles.ts';
+import { only } from '../policies.ts';
+
+const { accounts, courier, operator, upkeep } = roles;
+
+// An account is created when its address is confirmed; until then only this row exists. The holder of the mailed link
+// chooses the password, so that an attacker cannot register a foreign address with their password and wait for its owner.
+const registrations = [
+  `create table registrations (
+     id text primary key,
+     email_ci text not null,
+     created_at timestamptz not null default clock_timestamp(),
+     expires_at timestamptz not null)`,
+  `create index registrations_by_email on registrations (email_ci)`,
+  `create index registrations_by_expiry on registrations (expires_at)`,
+  ...rowSecurity('registrations'),
+  `grant select, insert, delete on registrations to ${accounts}`,
+  `create policy ${accounts}_all on registrations to ${accounts} ${only('true')}`,
+  `grant select (id, email_ci, created_at, expires_at), delete on registrations to ${courier}`,
+  `create policy ${courier}_all on registrations to ${courier} using (true)`,
+  `grant select, delete on registrations to ${upkeep}`,
+  `create policy ${upkeep}_expired on registrations to ${upkeep} using (expires_at < clock_timestamp())`,
+];
+
+// `invited_by` is null when an operator invites: the first administrator of a tenant has no inviting member.
+const invitations = [
+  `create table invitations (
+     id text primary key,
+     tenant_id text not null references tenants,
+     email_ci text not null,
+     role text not null check (role ~ '^[a-z0-9_-]{1,64}$'),
+     invited_by text references users,
+     created_at timestamptz not null default clock_timestamp(),
+     expires_at timestamptz not null,
+     accepted_at timestamptz,
+     accepted_by text references users,
+     revoked_at timestamptz,
+     check ((accepted_at is null) = (accepted_by is null)))`,
+  `create unique index invitations_open on invitations (tenant_id, email_ci)
+     where accepted_at is null and revoked_at is null`,
+  `create index invitations_open_by_inviter on invitations (invited_by, tenant_id)
+     where accepted_at is null and revoked_at is null`,
+  `create index invitations_by_email on invitations (email_ci)`,
+  `create index invitations_by_expiry on invitations (expires_at)`,
+  ...rowSecurity('invitations'),
+  `grant select, insert, update (accepted_at, accepted_by, revoked_at) on invitations to ${accounts}`,
+  `create policy ${accounts}_tenant on invitations to ${accounts} ${only(`tenant_id = ${currentTenant}`)}`,
+  `grant select on invitations to ${courier}`,
+  `create policy ${courier}_read on invitations for select to ${courier} using (true)`,
+  // Disabling an account withdraws the invitations it has sent.
+  `grant select (id, tenant_id, email_ci, invited_by, accepted_at, revoked_at, expires_at), update (revoked_at)
+     on invitations to ${operator}`,
+  `create policy ${operator}_see on invitations for select to ${operator} using (true)`,
+  `create policy ${operator}_withdraw on invitations for update to ${operator}
+     using (true) with check (revoked_at is not null)`,
+  // Kept for a while, so that a late person reads that the invitation has expired.
+  `grant select, delete on invitations to ${upkeep}`,
+  `create policy ${upkeep}_expired on invitations to ${upkeep}
+     using (expires_at < clock_timestamp() - interval '30 days')`,
+];
+
+// Tokens are made with the mail and stored as a hash: neither this table nor the outbox holds a usable token.
+const mailedTokens = [
+  `create table mailed_tokens (
+     hash bytea primary key check (length(hash) = 32),
+     purpose text not null check (purpose in ('email_verification', 'password_reset', 'invitation')),
+     registration_id text references registrations on delete cascade,
+     user_id text references users on delete cascade,
+     invitation_id text references invitations on delete cascade,
+     tenant_id text references tenants,
+     created_at timestamptz not null default clock_timestamp(),
+     expires_at timestamptz not null,
+     check ((registration_id is not null) = (purpose = 'email_verification')),
+     check ((user_id is not null) = (purpose = 'password_reset')),
+     check ((invitation_id is not null and tenant_id is not null) = (purpose = 'invitation')))`,
+  `create index mailed_tokens_by_user on mailed_tokens (user_id)`,
+  `create index mailed_tokens_by_registration on mailed_tokens (registration_id)`,
+  `create index mailed_tokens_by_invitation on mailed_tokens (invitation_id)`,
+  `create index mailed_tokens_by_expiry on mailed_tokens (expires_at)`,
+  ...rowSecurity('mailed_tokens'),
+  // The token itself identifies the person, so the transaction names no person yet.
+  `grant select, delete on mailed_tokens to ${accounts}`,
+  `create policy ${accounts}_find on mailed_tokens for select to ${accounts} using (true)`,
+  `create policy ${accounts}_use on mailed_tokens for delete to ${accounts} using (true)`,
+  `grant insert on mailed_tokens to ${courier}`,
+  `create policy ${courier}_make on mailed_tokens for insert to ${courier} with check (true)`,
+  `grant select, delete on mailed_tokens to ${upkeep}`,
+  `create policy ${upkeep}_expired on mailed_tokens to ${upkeep} using (expires_at < clock_timestamp())`,
+];
+
+// Deliveries to other systems: written in the transaction that causes them, sent after its commit.
+const outbox = [
+  `create table outbox (
+     seq bigint generated always as identity primary key,
+     topic text not null check (topic in ('mail', 'membership')),
+     ordering_key text not null,
+     payload text not null,
+     attempts integer not null default 0,
+     due_at timestamptz not null default clock_timestamp(),
+     leased_until timestamptz,
+     parked_at timestamptz,
+     last_error text,
+     created_at timestamptz not null default clock_timestamp())`,
+  `create index outbox_by_key on outbox (ordering_key, seq) where parked_at is null`,
+  `create index outbox_by_due on outbox (due_at) where parked_at is null`,
+  `create index outbox_parked on outbox (parked_at) where parked_at is not null`,
+  ...rowSecurity('outbox'),
+  // Roles that make changes may add deliveries, and cannot read them.
+  `grant insert on outbox to ${accounts}, ${operator}`,
+  `create policy ${accounts}_add on outbox for insert to ${accounts} with check (true)`,
+  `create policy ${operator}_add on outbox for insert to ${operator} with check (topic = 'membership')`,
+  `grant select, delete, update (attempts, due_at, leased_until, parked_at, last_error) on outbox to ${courier}`,
+  `create policy ${courier}_deliver on outbox to ${courier} ${only('true')}`,
+  `grant select, delete on outbox to ${upkeep}`,
+  `create policy ${upkeep}_parked on outbox to ${upkeep} using (parked_at < clock_timestamp() - interval '30 days')`,
+];
+
+/** Registrations, invitations, the tokens in mails, and what waits to be sent. */
+export const mailTables = [...registrations, ...invitations, ...mailedTokens, ...outbox];

@@ -1,156 +1,79 @@
 import { invalidResponse } from './exchange-error.ts';
 
-const cr = 13;
-const lf = 10;
-const space = 32;
-const tab = 9;
-const colon = 58;
-
 // The longest status line that is read, with its reason.
 const maxStatusLineBytes = 1024;
-const http = Buffer.from('HTTP/1.');
-const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 48 && byte <= 57;
 
-/** A status line. */
-export type StatusLine = {
-  status: number;
-  /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
-  minor: number;
-};
+// The text is in Latin-1. A reason and a field value have no control character but the tab (RFC 9110 section 5.5).
+const statusLine = /HTTP\/1\.[01] [1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/y;
+const fieldLines = /(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*/y;
+const startOfFieldLine = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?::[\t\x20-\x7e\x80-\xff]*\r?)?|\r)?$/;
 
 /**
- * Reads `HTTP/1.x NNN reason CRLF`. Bytes that cannot become one are refused at once, so that another protocol does not
- * wait for a timeout.
+ * Reads `HTTP/1.x NNN reason CRLF`. The reason is optional, and so is the space before it, which some services omit.
+ * Text that cannot become a status line is refused at once, so that another protocol does not wait for a timeout.
  *
- * @returns The position after the line; `from` if it is incomplete.
+ * @returns The position after the line; 0 if it is incomplete.
  * @throws ExchangeError
  */
-export function readStatusLine(bytes: Buffer, from: number, end: number, line: StatusLine): number {
-  const size = end - from;
-  for (let at = 0; at < http.length && at < size; at += 1) {
-    if (bytes[from + at] !== http[at]) throw invalidResponse('no HTTP/1 status line');
-  }
-  if (size > 7 && bytes[from + 7] !== 48 && bytes[from + 7] !== 49) throw invalidResponse('an unknown version');
-  if (size > 8 && bytes[from + 8] !== space) throw invalidResponse('an invalid status line');
-  for (let at = 9; at < 12 && at < size; at += 1) {
-    if (!isDigit(bytes[from + at])) throw invalidResponse('an invalid status');
-  }
-  if (size < 13) return from;
-  line.minor = (bytes[from + 7] as number) - 48;
-  line.status =
-    (bytes[from + 9] as number) * 100 + (bytes[from + 10] as number) * 10 + (bytes[from + 11] as number) - 5328;
-  if (line.status < 100) throw invalidResponse('an invalid status');
-  return readReason(bytes, from, end);
+export function readStatusLine(text: string): number {
+  statusLine.lastIndex = 0;
+  const end = statusLine.test(text) ? statusLine.lastIndex : 0;
+  if (end === 0) refuseStatusLine(text);
+  if ((end === 0 ? text.length : end - 2) > maxStatusLineBytes) throw invalidResponse('a status line that is too long');
+  return end;
 }
 
-/** The reason is optional, and so is the space before it, which some services omit. */
-function readReason(bytes: Buffer, from: number, end: number): number {
-  let at = from + 12;
-  if (bytes[at] === space) {
-    at += 1;
-    while (at < end && isReason(bytes[at] as number)) at += 1;
-  }
-  if (at - from > maxStatusLineBytes) throw invalidResponse('a status line that is too long');
-  if (at < end && bytes[at] !== cr) throw invalidResponse('an invalid byte in the status line');
-  if (at + 1 >= end) return from;
-  if (bytes[at + 1] !== lf) throw invalidResponse('a CR without LF');
-  return at + 2;
+/** @throws ExchangeError unless more text can complete the line. */
+function refuseStatusLine(text: string): void {
+  const line = text + 'HTTP/1.1 200'.slice(text.length);
+  if (!line.startsWith('HTTP/1.')) throw invalidResponse('no HTTP/1 status line');
+  if (!/^[01]/.test(line.slice(7))) throw invalidResponse('an unknown version');
+  if (line[8] !== ' ') throw invalidResponse('an invalid status line');
+  if (!/^[1-9][0-9]{2}/.test(line.slice(9))) throw invalidResponse('an invalid status');
+  const after = line.slice(12);
+  if (/^(?: [\t\x20-\x7e\x80-\xff]*)?\r./s.test(after)) throw invalidResponse('a CR without LF');
+  if (!/^(?: [\t\x20-\x7e\x80-\xff]*)?\r?$/.test(after)) throw invalidResponse('an invalid byte in the status line');
 }
 
-const isReason = (byte: number): boolean => (byte >= 32 && byte !== 127) || byte === 9;
-
-const codingNameLength = 'transfer-encoding'.length;
-
-/** 1 for each byte of a token (RFC 9110 section 5.6.2). */
-const isToken = new Uint8Array(256);
-for (const char of "!#$%&'*+-.^_`|~") isToken[char.charCodeAt(0)] = 1;
-for (let byte = 0; byte < 128; byte += 1) if (/[0-9A-Za-z]/.test(String.fromCharCode(byte))) isToken[byte] = 1;
-
-/** 1 for each byte of a field value (RFC 9110 section 5.5): no control character but the tab. */
-const isValue = new Uint8Array(256).fill(1, space, 256);
-isValue[tab] = 1;
-isValue[127] = 0;
-
-// A field line has at least four bytes, so a head of 64 KiB has no more lines than this.
-const maxFields = 16 * 1024;
-// Start and end of each name, start and end of each value. Only one scan runs at a time.
-const offsets = new Int32Array(maxFields * 4);
-
-/** Reads the field lines of a head or of trailers. One instance serves one connection. */
-export class FieldLines {
-  /** The empty line was read. */
-  isComplete = false;
-  /** A value of this head was followed by a tab. Set until `start`. */
-  hasTrailingTab = false;
-
-  /** Begins another head. */
-  start(): void {
-    this.hasTrailingTab = false;
-  }
-
-  /**
-   * Reads whole lines and appends their names and values.
-   *
-   * @returns The position after the last whole line. Bytes after it are the start of a line, unless `isComplete`.
-   * @throws ExchangeError
-   */
-  read(bytes: Buffer, from: number, end: number, fields: string[]): number {
-    this.isComplete = false;
-    let at = from;
-    let filled = 0;
-    while (at < end) {
-      const next = this.#scanLine(bytes, at, end, filled);
-      if (next === at) break;
-      at = next;
-      if (this.isComplete) break;
-      filled += 4;
+/**
+ * Reads whole field lines of a head or of trailers, and appends their names and values.
+ *
+ * @returns The position after the last of them. Behind it is the empty line, or the start of a line.
+ * @throws ExchangeError
+ */
+export function readFieldLines(text: string, from: number, fields: string[]): number {
+  fieldLines.lastIndex = from;
+  fieldLines.test(text);
+  const end = fieldLines.lastIndex;
+  for (let at = from; at < end; ) {
+    const colon = text.indexOf(':', at);
+    const lineEnd = text.indexOf('\r', colon);
+    let valueStart = colon + 1;
+    let valueEnd = lineEnd;
+    while (valueStart < valueEnd && isBlank(text.charCodeAt(valueStart))) valueStart += 1;
+    while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd -= 1;
+    fields.push(text.slice(at, colon), text.slice(valueStart, valueEnd));
+    // Node's parser reads "chunked" with a tab after it as an unknown coding.
+    if (text.charCodeAt(lineEnd - 1) === tab && /^transfer-encoding$/i.test(fields.at(-2) ?? '')) {
+      throw invalidResponse('a tab after a transfer coding');
     }
-    if (filled > 0) append(bytes.toString('latin1', from, at), from, filled, fields);
-    return at;
+    at = lineEnd + 2;
   }
-
-  /** @returns The position after the line; `at` if the line is incomplete. */
-  #scanLine(bytes: Buffer, at: number, end: number, filled: number): number {
-    let here = at;
-    while (here < end && isToken[bytes[here] as number] === 1) here += 1;
-    if (here === end) return at;
-    if (here === at) return this.#scanLastLine(bytes, at, end);
-    if (bytes[here] !== colon) throw invalidResponse('an invalid field name');
-    offsets[filled] = at;
-    offsets[filled + 1] = here;
-    here += 1;
-    while (here < end && isBlank(bytes[here])) here += 1;
-    const valueStart = here;
-    while (here < end && isValue[bytes[here] as number] === 1) here += 1;
-    if (here < end && bytes[here] !== cr) throw invalidResponse('an invalid byte in a field value');
-    if (here + 1 >= end) return at;
-    if (bytes[here + 1] !== lf) throw invalidResponse('a CR without LF');
-    let valueEnd = here;
-    while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1])) valueEnd -= 1;
-    const nameLength = (offsets[filled + 1] as number) - at;
-    if (bytes[here - 1] === tab && nameLength === codingNameLength) this.hasTrailingTab = true;
-    offsets[filled + 2] = valueStart;
-    offsets[filled + 3] = valueEnd;
-    return here + 2;
-  }
-
-  #scanLastLine(bytes: Buffer, at: number, end: number): number {
-    // A blank here is obsolete line folding (RFC 9112 section 5.2).
-    if (bytes[at] !== cr) throw invalidResponse(isBlank(bytes[at]) ? 'a folded line' : 'an invalid field name');
-    if (at + 1 >= end) return at;
-    if (bytes[at + 1] !== lf) throw invalidResponse('a CR without LF');
-    this.isComplete = true;
-    return at + 2;
-  }
+  if (!text.startsWith('\r\n', end)) refuseFieldLine(text.slice(end));
+  return end;
 }
 
-const isBlank = (byte: number | undefined): boolean => byte === space || byte === tab;
+const tab = 9;
+const isBlank = (char: number): boolean => char === 32 || char === tab;
 
-/** Slices all names and values from one string, which is cheaper than decoding each of them. */
-function append(text: string, from: number, filled: number, fields: string[]): void {
-  for (let at = 0; at < filled; at += 2) {
-    fields.push(text.slice((offsets[at] as number) - from, (offsets[at + 1] as number) - from));
-  }
+/** @throws ExchangeError unless more text can complete the line. */
+function refuseFieldLine(line: string): void {
+  if (startOfFieldLine.test(line)) return;
+  // Obsolete line folding (RFC 9112 section 5.2).
+  if (/^[ \t]/.test(line)) throw invalidResponse('a folded line');
+  if (!/^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:|\r)/.test(line)) throw invalidResponse('an invalid field name');
+  const isBareCr = /^[\t\x20-\x7e\x80-\xff]*\r/.test(line);
+  throw invalidResponse(isBareCr ? 'a CR without LF' : 'an invalid byte in a field value');
 }
 
 /** How the end of a response body is found (RFC 9112 section 6.3). */
@@ -258,7 +181,6 @@ export class ResponseFraming {
       this.framing = 'until-close';
       this.mayReuse = false;
     } else if (this.length > 0) this.framing = 'length';
-    return;
   }
 }
 

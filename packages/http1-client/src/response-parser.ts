@@ -1,6 +1,6 @@
 import { type ChunkLine, readChunkEnd, readChunkLine } from './chunk-line.ts';
 import { ExchangeError, invalidResponse } from './exchange-error.ts';
-import { FieldLines, ResponseFraming, readStatusLine, type StatusLine } from './response-head.ts';
+import { ResponseFraming, readFieldLines, readStatusLine } from './response-head.ts';
 
 /** Gets the parts of a response as they are read. After `stop` it gets no more. */
 export interface ResponseReceiver {
@@ -30,6 +30,7 @@ type State =
 export const maxHeadBytes = 16 * 1024;
 /** Informational responses before the final one. */
 const maxInformational = 9;
+const emptyLine = Buffer.from('\r\n\r\n');
 const none: string[] = [];
 
 /**
@@ -40,11 +41,12 @@ export class ResponseParser {
   readonly #receiver: ResponseReceiver;
   /** What the last head says. `mayReuse` is final when `receiveEnd` is called. */
   readonly framing = new ResponseFraming();
-  readonly #lines = new FieldLines();
-  readonly #statusLine: StatusLine = { status: 0, minor: 1 };
   readonly #chunkLine: ChunkLine = { size: 0 };
   #state: State = 'idle';
   #method = 'GET';
+  #status = 0;
+  /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
+  #minor = 1;
   /** Of the head or of the trailers. */
   #fields: string[] = none;
   /** The start of an unfinished line. */
@@ -125,17 +127,15 @@ export class ResponseParser {
     this.#state = state;
     this.#fields = [];
     this.#room = maxHeadBytes;
-    this.#lines.start();
   }
 
   /** @returns The position after what was read; `at` if more bytes are needed. */
   #step(bytes: Buffer, at: number, end: number): number {
     switch (this.#state) {
       case 'status-line':
-        return this.#readStatusLine(bytes, at, end);
       case 'fields':
       case 'trailers':
-        return this.#readFields(bytes, at, end);
+        return this.#readLines(bytes, at, end);
       case 'length':
         return this.#readData(bytes, at, end, 'ended');
       case 'chunk-line':
@@ -151,32 +151,34 @@ export class ResponseParser {
     }
   }
 
-  #readStatusLine(bytes: Buffer, at: number, end: number): number {
-    const next = readStatusLine(bytes, at, end, this.#statusLine);
-    if (next === at) return at;
-    this.#room -= next - at;
-    this.#state = 'fields';
-    return next;
-  }
-
-  #readFields(bytes: Buffer, at: number, end: number): number {
+  /** Reads whole lines, up to an empty one. */
+  #readLines(bytes: Buffer, at: number, end: number): number {
     const limit = Math.min(end, at + this.#room);
-    const next = this.#lines.read(bytes, at, limit, this.#fields);
-    this.#room -= next - at;
-    if (!this.#lines.isComplete) {
-      if (limit < end) throw new ExchangeError('UPSTREAM_RESPONSE_TOO_LARGE', 'the response has too many header bytes');
-      return next;
+    // Looking for the end of the head costs less than decoding a long body behind it.
+    const blank = limit - at > maxHeadBytes / 8 ? bytes.indexOf(emptyLine, at) : -1;
+    const text = bytes.toString('latin1', at, blank === -1 ? limit : Math.min(limit, blank + emptyLine.length));
+    let next = 0;
+    if (this.#state === 'status-line') {
+      next = readStatusLine(text);
+      if (next === 0) return at;
+      this.#status = Number(text.slice(9, 12));
+      this.#minor = Number(text[7]);
+      this.#state = 'fields';
     }
-    if (this.#state === 'trailers') this.#endTrailers();
-    else this.#endHead();
-    return next;
+    next = readFieldLines(text, next, this.#fields);
+    const isComplete = text.startsWith('\r\n', next);
+    if (isComplete) next += 2;
+    else if (limit < end)
+      throw new ExchangeError('UPSTREAM_RESPONSE_TOO_LARGE', 'the response has too many header bytes');
+    this.#room -= next;
+    if (isComplete && this.#state === 'trailers') this.#endTrailers();
+    else if (isComplete) this.#endHead();
+    return at + next;
   }
 
   #endHead(): void {
-    const { status, minor } = this.#statusLine;
-    this.framing.read(this.#method, status, minor, this.#fields);
-    // Node's parser reads "chunked" with a tab after it as an unknown coding.
-    if (this.#lines.hasTrailingTab && this.framing.framing === 'chunked') throw invalidResponse('a tab after a value');
+    const status = this.#status;
+    this.framing.read(this.#method, status, this.#minor, this.#fields);
     if (status < 200) {
       this.#endInformational(status);
       return;

@@ -7,7 +7,7 @@ import {
   listen,
   type Running,
 } from '@countersign/service-kit';
-import { createAdminApp } from './admin/admin-app.ts';
+import { createAdminApp, stateRoutes } from './admin/admin-app.ts';
 import { requireAdminHost } from './admin/admin-host.ts';
 import { createConsole, createObservations } from './admin/console/console.ts';
 import type { GatewayConfig } from './config/config.ts';
@@ -19,6 +19,7 @@ import { createListenerApp, keySetRoutes } from './listen/express-app.ts';
 import { createListener, type ListenerTimes } from './listen/listener.ts';
 import type { ConfigReloader, ReloadTiming } from './reload/reload.ts';
 import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
+import { reportCounts } from './workers/worker-process.ts';
 
 export type GatewayDeps = Readonly<{
   /** The variables that a reload substitutes in the file. */
@@ -44,8 +45,6 @@ export type WorkerSettings = Readonly<{
   adminSocket: string;
   /** How many workers there are. */
   count: number;
-  /** Settles when the primary has read the metrics after the last request. */
-  waitUntilCounted(): Promise<void>;
 }>;
 
 export type RunningGateway = Running &
@@ -113,7 +112,8 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
       },
       logger,
     );
-  const moreRoutes = [
+  const routers = [
+    stateRoutes({ keySet, current, nowMs, reloadState: reloader.state }),
     ...(worker === undefined ? [] : [workerAdminRoutes(metrics)]),
     ...(operatorConsole === undefined ? [] : operatorConsole.routes(worker === undefined ? 'pages' : 'json')),
   ];
@@ -125,13 +125,9 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
       createAdminApp({
         health,
         metrics,
-        keySet,
-        current,
-        nowMs,
-        reloadState: reloader.state,
         logger,
         requireHost: worker === undefined ? requireAdminHost(config) : undefined,
-        moreRoutes,
+        routers,
       }),
     ),
     public: createListener(createListenerApp(snapshot, 'public'), {
@@ -148,7 +144,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     await drainServer(servers.internal, shutdownGraceMs);
     operatorConsole?.stop();
     await gateway.close();
-    await worker?.waitUntilCounted();
+    if (worker !== undefined) await reportCounts(metrics);
     // Last, so that an orchestrator sees "not ready" until the end, and not a refused connection.
     await drainServer(servers.admin, shutdownGraceMs);
   }

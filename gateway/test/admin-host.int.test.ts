@@ -3,10 +3,10 @@ import { createHealth, createServiceServer, listen } from '@countersign/service-
 import { capturingLogger, rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
+import { createAdminApp } from '../src/admin/admin-app.ts';
 import { requireAdminHost } from '../src/admin/admin-host.ts';
 import { apiAndPages } from '../src/admin/console/console-routes.ts';
-import { createPrimaryAdminApp } from '../src/workers/primary-admin-app.ts';
-import { workersData } from '../src/workers/workers-data.ts';
+import { answersOfOneWorker, workersData } from '../src/workers/workers-data.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
 const allowedHosts = ['gateway.internal', 'localhost:9999', '192.0.2.7:80'];
@@ -98,15 +98,17 @@ test('a listener on all addresses answers to the address of the connection', asy
 test('the admin listener of several workers applies the same rule', async () => {
   const address = { host: '127.0.0.1', port: 0 };
   const server = createServiceServer(
-    createPrimaryAdminApp({
+    createAdminApp({
       health: createHealth({}),
       metrics: new Registry(),
-      workers: () => [],
       logger: capturingLogger().logger,
-      moreRoutes: apiAndPages(
-        workersData(() => []),
-        Date.now,
-      ),
+      routers: [
+        answersOfOneWorker(() => []),
+        ...apiAndPages(
+          workersData(() => []),
+          Date.now,
+        ),
+      ],
       requireHost: requireAdminHost({
         admin: { allowedHosts },
         listen: { public: address, admin: address, internal: address },

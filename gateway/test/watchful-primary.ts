@@ -2,7 +2,7 @@ import { createLogger, runProcess } from '@countersign/service-kit';
 import { loadConfig } from '../src/config/load.ts';
 import { serveGateway } from '../src/serve.ts';
 import { servePrimary } from '../src/workers/primary.ts';
-import { adminSocketOfWorker, outlivePrimary, reportReady, waitUntilCounted } from '../src/workers/worker-process.ts';
+import { adminSocketOfWorker, reportReady } from '../src/workers/worker-process.ts';
 
 // `countersign serve --config FILE` with two workers, for tests: one that hangs is replaced after 3 s.
 
@@ -14,9 +14,8 @@ const adminSocket = adminSocketOfWorker(process.env);
 
 await runProcess('gateway', async () => {
   if (adminSocket === undefined) return servePrimary(config, { ...common, count, hungAfterMs: 3_000 });
-  const worker = { adminSocket, count, waitUntilCounted };
+  const worker = { adminSocket, count };
   const gateway = await serveGateway(config, { ...common, env: process.env, worker });
-  outlivePrimary();
-  reportReady({ ports: gateway.ports });
+  reportReady(gateway.ports);
   return gateway;
 });

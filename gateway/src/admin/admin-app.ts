@@ -3,12 +3,12 @@ import {
   type Health,
   healthRoutes,
   type Logger,
+  type MetricsSource,
   notFound,
-  type Registry,
   requestLog,
   respondWithProblem,
 } from '@countersign/service-kit';
-import type { RequestHandler, Router } from 'express';
+import { type RequestHandler, Router } from 'express';
 import { errorTable } from '../errors.ts';
 import { requireWellFormed } from '../http/well-formed.ts';
 import { bareApp, keySetRouter } from '../listen/express-app.ts';
@@ -20,30 +20,38 @@ import { describeConfig, describeIssuer, describeRoute, describeUpstream } from 
 
 export type AdminOptions = Readonly<{
   health: Health;
-  metrics: Registry;
-  keySet(): unknown;
-  current(): Pick<Snapshot, 'config' | 'upstreams' | 'trust' | 'gatewayKeys'>;
-  nowMs(): number;
-  reloadState(): ReloadState;
+  metrics: MetricsSource;
   logger: Logger;
   /** Undefined on a Unix socket, which browsers cannot reach. */
   requireHost?: RequestHandler | undefined;
-  /** Routes in addition to those of every gateway. */
-  moreRoutes: readonly Router[];
+  routers: readonly Router[];
 }>;
 
 /** The admin listener, for operators and the orchestrator. It must not be public: it holds no secret, but maps the network. */
 export function createAdminApp(options: AdminOptions): RequestListener {
-  const { health, metrics, keySet, current, nowMs, reloadState, logger, requireHost, moreRoutes } = options;
+  const { health, metrics, logger, requireHost, routers } = options;
   const app = bareApp();
   app.use(requestLog(logger), adminHeaders, requireWellFormed);
   if (requireHost !== undefined) app.use(requireHost);
   app.use(requirePath, refuseCrossSite);
-  app.use(healthRoutes(health, metrics));
-  app.use(keySetRouter(keySet));
-  app.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloadState())));
-  app.get('/routes', (_req, res) => void res.json({ routes: current().config.routes.map(describeRoute) }));
-  app.get('/upstreams', (_req, res) => {
+  app.use(healthRoutes(health, metrics), ...routers, notFound, respondWithProblem(errorTable));
+  return adminListener(app);
+}
+
+export type StateOptions = Readonly<{
+  keySet(): unknown;
+  current(): Pick<Snapshot, 'config' | 'upstreams' | 'trust' | 'gatewayKeys'>;
+  nowMs(): number;
+  reloadState(): ReloadState;
+}>;
+
+/** What the gateway serves with now. */
+export function stateRoutes({ keySet, current, nowMs, reloadState }: StateOptions): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router.use(keySetRouter(keySet));
+  router.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloadState())));
+  router.get('/routes', (_req, res) => void res.json({ routes: current().config.routes.map(describeRoute) }));
+  router.get('/upstreams', (_req, res) => {
     const { upstreams, trust, gatewayKeys } = current();
     const gatewayKid = gatewayKeys.agreementKey(Math.floor(nowMs() / 1000))?.kid;
     res.json({
@@ -51,7 +59,5 @@ export function createAdminApp(options: AdminOptions): RequestListener {
       issuers: [...trust.issuers.values()].map((issuer) => describeIssuer(issuer, nowMs())),
     });
   });
-  for (const router of moreRoutes) app.use(router);
-  app.use(notFound, respondWithProblem(errorTable));
-  return adminListener(app);
+  return router;
 }

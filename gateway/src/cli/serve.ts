@@ -10,7 +10,7 @@ import {
 } from '@countersign/service-kit';
 import { loadConfig } from '../config/load.ts';
 import { openAdminProblem } from '../config/schema/listeners.ts';
-import { adminSocketOfWorker, outlivePrimary, reportReady, waitUntilCounted } from '../workers/worker-process.ts';
+import { adminSocketOfWorker, reportReady } from '../workers/worker-process.ts';
 import { checkGateway } from './check.ts';
 import {
   type Command,
@@ -71,13 +71,11 @@ export const serve: Command = {
         return primary;
       }
       const { serveGateway } = await import('../serve.ts');
-      const worker = adminSocket === undefined ? undefined : { adminSocket, count, waitUntilCounted };
+      const worker = adminSocket === undefined ? undefined : { adminSocket, count };
       const gateway = await serveGateway(config, { ...common, env: terminal.env, worker });
       hangUp.follow(() => void gateway.reload());
-      if (worker !== undefined) {
-        outlivePrimary();
-        reportReady({ ports: gateway.ports });
-      } else void announceReady(gateway);
+      if (worker !== undefined) reportReady(gateway.ports);
+      else void announceReady(gateway);
       return gateway;
     });
     return 0;

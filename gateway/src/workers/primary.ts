@@ -10,13 +10,14 @@ import {
   type Running,
   StartupError,
 } from '@countersign/service-kit';
+import { createAdminApp } from '../admin/admin-app.ts';
 import { requireAdminHost } from '../admin/admin-host.ts';
 import { apiAndPages } from '../admin/console/console-routes.ts';
 import type { GatewayConfig } from '../config/config.ts';
-import { createPrimaryAdminApp } from './primary-admin-app.ts';
-import { type SupervisedWorker, superviseWorker } from './supervised-worker.ts';
-import { createWorkerMetrics, describeUnready } from './worker-status.ts';
-import { workersData } from './workers-data.ts';
+import { SupervisedWorker } from './supervised-worker.ts';
+import type { WorkerAdmin } from './worker-admin.ts';
+import { createWorkerMetrics } from './worker-metrics.ts';
+import { answersOfOneWorker, workersData } from './workers-data.ts';
 
 export type PrimaryOptions = Readonly<{
   /** How many processes to run. */
@@ -44,20 +45,18 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   // Mode 0700: only this user can open the sockets in it.
   const directory = mkdtempSync(join(tmpdir(), 'countersign-workers-'));
   const workers: SupervisedWorker[] = [];
-  const health = createHealth({ workers: () => describeUnready(workers) });
-  const serving = () =>
-    workers.flatMap((worker) => {
-      const admin = worker.admin();
-      return admin === undefined ? [] : [{ number: worker.number, admin }];
-    });
+  const serving = () => workers.flatMap(({ admin }) => admin ?? []);
+  const health = createHealth({ workers: () => describeUnready(serving()) });
   const admin = createServiceServer(
-    createPrimaryAdminApp({
+    createAdminApp({
       health,
       metrics: createWorkerMetrics(workers),
-      workers: () => serving().map((worker) => worker.admin),
       logger,
       requireHost: requireAdminHost(config),
-      moreRoutes: config.admin.console ? apiAndPages(workersData(serving), Date.now) : [],
+      routers: [
+        answersOfOneWorker(serving),
+        ...(config.admin.console ? apiAndPages(workersData(serving), Date.now) : []),
+      ],
     }),
   );
 
@@ -77,7 +76,7 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   }
 
   const startNext = () => {
-    const worker = superviseWorker(workers.length + 1, { directory, logger, hungAfterMs });
+    const worker = new SupervisedWorker(workers.length + 1, { directory, logger, hungAfterMs });
     workers.push(worker);
     return worker.started;
   };
@@ -88,7 +87,7 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
     if (first === undefined || others.includes(undefined)) {
       throw new StartupError('a worker exited before it served');
     }
-    const ports = { ...first.ports, admin: await listen(admin, config.listen.admin, 'admin listener') };
+    const ports = { ...first, admin: await listen(admin, config.listen.admin, 'admin listener') };
     logger.info({ ports, workers: count, config: config.hash.slice(0, 12) }, 'gateway listens');
   } catch (error) {
     await stop();
@@ -104,4 +103,26 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
       for (const worker of workers) worker.reload();
     },
   };
+}
+
+/** @returns Undefined when every worker that accepts connections is ready. A worker that is restarting accepts none. */
+async function describeUnready(serving: readonly WorkerAdmin[]): Promise<string | undefined> {
+  if (serving.length === 0) return 'no worker is serving';
+  const problems = await Promise.all(
+    serving.map(async (worker) => {
+      try {
+        const { status, body } = await worker.get('/readyz');
+        return status === 200 ? [] : [`worker ${worker.number}: ${failedChecks(body)}`];
+      } catch {
+        return [`worker ${worker.number} does not answer`];
+      }
+    }),
+  );
+  return problems.flat().join('; ') || undefined;
+}
+
+function failedChecks(body: string): string {
+  const { checks } = JSON.parse(body) as { checks: Record<string, string> };
+  const failed = Object.entries(checks).filter(([, state]) => state !== 'ok');
+  return failed.map(([name, state]) => `${name}: ${state}`).join(', ');
 }

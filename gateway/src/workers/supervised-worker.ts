@@ -2,27 +2,9 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Logger } from '@countersign/service-kit';
-import { createWorkerAdminClient, type Metric, type WorkerAdminClient } from './worker-admin.ts';
-import { WorkerCounts } from './worker-counts.ts';
-import { adminSocketVariable, letWorkerStop, type WorkerReady, waitUntilReady } from './worker-process.ts';
-import { watchWorker } from './worker-watch.ts';
-
-/** One worker, which is started again whenever it exits. */
-export type SupervisedWorker = Readonly<{
-  number: number;
-  /** Settles when the first process serves, or with undefined when that process exits before. */
-  started: Promise<WorkerReady | undefined>;
-  /** Undefined while no process serves. */
-  admin(): WorkerAdminClient | undefined;
-  readonly restarts: number;
-  /** Its metrics, and what its ended processes counted. Only the counts if it does not answer within 2 s. */
-  metrics(): Promise<readonly Metric[]>;
-  signal(signal: NodeJS.Signals): void;
-  /** Makes the process read the configuration again. A process that is still starting reads it anyway. */
-  reload(): void;
-  /** Stops restarting. Settles when the process has exited. */
-  ended(): Promise<void>;
-}>;
+import { type Metric, WorkerAdmin } from './worker-admin.ts';
+import { WorkerCounts } from './worker-metrics.ts';
+import { adminSocketVariable, type WorkerMessage, type WorkerPorts } from './worker-process.ts';
 
 export type SuperviseOptions = Readonly<{
   /** The directory of the workers' admin sockets. */
@@ -35,6 +17,7 @@ export type SuperviseOptions = Readonly<{
 const firstRestartMs = 250;
 const maxRestartMs = 30_000;
 const steadyMs = 60_000;
+const questionsUntilHung = 6;
 
 /**
  * Doubles the delay before each restart, up to 30 s, so that a worker that always fails does not occupy a processor. A worker that ran for a
@@ -52,82 +35,115 @@ export function createRestartDelay(): (ranMs: number) => number {
   };
 }
 
-export function superviseWorker(number: number, options: SuperviseOptions): SupervisedWorker {
-  const { directory, logger, hungAfterMs } = options;
-  const restartDelay = createRestartDelay();
-  const counts = new WorkerCounts();
-  let worker: Worker | undefined;
-  let admin: WorkerAdminClient | undefined;
-  let stopWatching = () => {};
-  let restarting: NodeJS.Timeout | undefined;
-  let restarts = 0;
-  let isStopping = false;
+/** One worker. Its process starts at once, and again whenever it exits. */
+export class SupervisedWorker {
+  readonly number: number;
+  /** Settles when the first process serves, or with undefined when that process exits before. */
+  readonly started: Promise<WorkerPorts | undefined>;
+  restarts = 0;
+  /** Undefined while no process serves. */
+  admin: WorkerAdmin | undefined;
+  readonly #options: SuperviseOptions;
+  readonly #counts = new WorkerCounts();
+  readonly #restartDelay = createRestartDelay();
+  #worker: Worker | undefined;
+  #restarting: NodeJS.Timeout | undefined;
+  #watching: NodeJS.Timeout | undefined;
+  #isStopping = false;
 
-  function start(): Promise<WorkerReady | undefined> {
+  constructor(number: number, options: SuperviseOptions) {
+    this.number = number;
+    this.#options = options;
+    this.started = this.#start();
+  }
+
+  /** Its metrics, and what its ended processes counted. Only the counts if it does not answer within 2 s. */
+  metrics(): Promise<readonly Metric[]> {
+    return this.#counts.read();
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#worker?.process.kill(signal);
+  }
+
+  /** Makes the process read the configuration again. A process that is still starting reads it anyway. */
+  reload(): void {
+    if (this.admin !== undefined) this.signal('SIGHUP');
+  }
+
+  /** Stops restarting. Settles when the process has exited. */
+  async ended(): Promise<void> {
+    this.#isStopping = true;
+    clearTimeout(this.#restarting);
+    if (this.#worker !== undefined) await once(this.#worker, 'exit');
+  }
+
+  #start(): Promise<WorkerPorts | undefined> {
     // A new path each time: a killed process leaves its socket behind.
-    const socketPath = join(directory, `worker-${number}-${restarts}.sock`);
-    const fresh = cluster.fork({ [adminSocketVariable]: socketPath });
+    const socketPath = join(this.#options.directory, `worker-${this.number}-${this.restarts}.sock`);
+    const worker = cluster.fork({ [adminSocketVariable]: socketPath });
     const startedAt = performance.now();
-    worker = fresh;
-    letWorkerStop(fresh, readLast);
-    fresh.once('exit', (code, signal) => {
-      stopWatching();
-      counts.end();
-      void admin?.close();
-      admin = undefined;
-      worker = undefined;
-      if (isStopping) return;
-      const againMs = restartDelay(performance.now() - startedAt);
+    this.#worker = worker;
+    worker.once('exit', (code, signal) => this.#exited(worker, performance.now() - startedAt, { code, signal }));
+    // After every message. The process may exit before its last one is read.
+    worker.once('disconnect', () => this.#counts.end());
+    return new Promise((resolve) => {
+      worker.once('exit', () => resolve(undefined));
+      worker.on('message', ({ countersign: said }: WorkerMessage) => {
+        if (said === undefined) return;
+        if ('metrics' in said) this.#counts.finish(said.metrics);
+        else {
+          this.#serves(worker, new WorkerAdmin(this.number, socketPath));
+          resolve(said.ports);
+        }
+      });
+    });
+  }
+
+  #serves(worker: Worker, admin: WorkerAdmin): void {
+    this.admin = admin;
+    this.#counts.begin(admin);
+    this.#watch(worker, admin);
+    this.#options.logger.info({ worker: this.number, worker_pid: worker.process.pid }, 'worker serves');
+  }
+
+  #exited(worker: Worker, ranMs: number, how: Readonly<{ code: number; signal: string }>): void {
+    clearInterval(this.#watching);
+    void this.admin?.close();
+    this.admin = undefined;
+    this.#worker = undefined;
+    if (this.#isStopping) return;
+    const again_in_ms = this.#restartDelay(ranMs);
+    const fields = { worker: this.number, worker_pid: worker.process.pid, ...how, again_in_ms };
+    this.#options.logger.error(fields, 'worker ended');
+    this.#restarting = setTimeout(() => {
+      this.restarts += 1;
+      void this.#start();
+    }, again_in_ms);
+  }
+
+  /**
+   * Kills a process that answers none of six questions in `hungAfterMs`. Counts questions instead of time, so that a
+   * primary that was itself suspended ends no worker that answers.
+   */
+  #watch({ process: child }: Worker, admin: WorkerAdmin): void {
+    const { logger, hungAfterMs } = this.#options;
+    let unanswered = 0;
+    const answered = () => {
+      unanswered = 0;
+    };
+    this.#watching = setInterval(() => {
+      if (unanswered < questionsUntilHung) {
+        unanswered += 1;
+        admin.get('/healthz').then(answered, () => {});
+        return;
+      }
+      clearInterval(this.#watching);
       logger.error(
-        { worker: number, worker_pid: fresh.process.pid, code, signal, again_in_ms: againMs },
-        'worker ended',
+        { worker: this.number, worker_pid: child.pid, silent_ms: hungAfterMs },
+        'worker does not answer: killed',
       );
-      restarting = setTimeout(() => {
-        restarts += 1;
-        void start();
-      }, againMs);
-    });
-    const ready = waitUntilReady(fresh);
-    void ready.then((answer) => {
-      if (answer === undefined) return;
-      const client = createWorkerAdminClient(socketPath);
-      admin = client;
-      counts.begin(client);
-      stopWatching = watchWorker(
-        () => client.get('/healthz'),
-        hungAfterMs,
-        () => endHung(fresh),
-      );
-      logger.info({ worker: number, worker_pid: fresh.process.pid }, 'worker serves');
-    });
-    return ready;
+      child.kill('SIGKILL');
+    }, hungAfterMs / questionsUntilHung).unref();
   }
-
-  function endHung({ process: hung }: Worker): void {
-    logger.error({ worker: number, worker_pid: hung.pid, silent_ms: hungAfterMs }, 'worker does not answer: killed');
-    hung.kill('SIGKILL');
-  }
-
-  /** The second reading starts after the call. The first one may be another caller's. */
-  async function readLast(): Promise<void> {
-    await counts.read();
-    await counts.read();
-  }
-
-  return {
-    number,
-    started: start(),
-    admin: () => admin,
-    get restarts() {
-      return restarts;
-    },
-    metrics: () => counts.read(),
-    signal: (signal) => void worker?.process.kill(signal),
-    reload: () => void (admin !== undefined && worker?.process.kill('SIGHUP')),
-    async ended() {
-      isStopping = true;
-      clearTimeout(restarting);
-      if (worker !== undefined) await once(worker, 'exit');
-    },
-  };
 }

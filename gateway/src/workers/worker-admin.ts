@@ -20,6 +20,7 @@ const explainWithinMs = 10_000;
 const idleMs = 4_000;
 // The metrics of a worker with many routes.
 const maxBodyBytes = 256 * 1024 * 1024;
+const origin = 'http://worker';
 
 /** An answer of a worker's admin listener. */
 export type WorkerAnswer = Readonly<{ status: number; type: string; body: string }>;
@@ -27,49 +28,53 @@ export type WorkerAnswer = Readonly<{ status: number; type: string; body: string
 /** A metric as prom-client writes and aggregates it. */
 export type Metric = MetricObjectWithValues<MetricValue<string>>;
 
-/** The primary's client for one worker's admin listener. */
-export type WorkerAdminClient = Readonly<{
-  /** @throws Error when the worker does not answer within 2 s. */
-  get(path: string): Promise<WorkerAnswer>;
-  /** Posts JSON. @throws Error when the worker does not answer within 10 s. */
-  post(path: string, body: string): Promise<WorkerAnswer>;
-  /** @throws Error when the worker does not answer within 2 s. */
-  metrics(): Promise<readonly Metric[]>;
-  close(): Promise<void>;
-}>;
+/** The primary's client for the admin listener of one process of a worker. */
+export class WorkerAdmin {
+  /** Of the worker, from 1. */
+  readonly number: number;
+  readonly #pool: ConnectionPool;
 
-export function createWorkerAdminClient(socketPath: string): WorkerAdminClient {
-  const origin = 'http://worker';
-  const pool = new ConnectionPool(origin, {
-    opener: createSocketOpener({ origin, socketPath, connectTimeoutMs: answerWithinMs }),
-    connections: 4,
-    headersTimeout: answerWithinMs,
-    bodyTimeout: answerWithinMs,
-    keepAliveTimeout: idleMs,
-  });
-  async function ask(path: string, options: Pick<GetOptions, 'headers' | 'post' | 'timeoutMs'>): Promise<WorkerAnswer> {
-    const response = await getFrom(pool, path, { maxBodyBytes, ...options });
-    return {
-      status: response.status,
-      type: headerOf(response, 'content-type') ?? '',
-      body: response.body.toString('utf8'),
-    };
+  constructor(number: number, socketPath: string) {
+    this.number = number;
+    this.#pool = new ConnectionPool(origin, {
+      opener: createSocketOpener({ origin, socketPath, connectTimeoutMs: answerWithinMs }),
+      connections: 4,
+      headersTimeout: answerWithinMs,
+      bodyTimeout: answerWithinMs,
+      keepAliveTimeout: idleMs,
+    });
   }
-  const get = (path: string) => ask(path, { timeoutMs: answerWithinMs });
-  return {
-    get,
-    post: (path, body) =>
-      ask(path, { headers: ['content-type', 'application/json'], post: Buffer.from(body), timeoutMs: explainWithinMs }),
-    async metrics() {
-      const { status, body } = await get(workerMetricsPath);
-      if (status !== 200) throw new Error(`the worker responded with ${status}`);
-      return JSON.parse(body);
-    },
-    close: () => pool.destroy(),
-  };
+
+  /** @throws Error when the worker does not answer within 2 s. */
+  get(path: string): Promise<WorkerAnswer> {
+    return this.#ask(path, { timeoutMs: answerWithinMs });
+  }
+
+  /** Posts JSON. @throws Error when the worker does not answer within 10 s. */
+  post(path: string, body: string): Promise<WorkerAnswer> {
+    const headers = ['content-type', 'application/json'];
+    return this.#ask(path, { headers, post: Buffer.from(body), timeoutMs: explainWithinMs });
+  }
+
+  /** @throws Error when the worker does not answer within 2 s. */
+  async metrics(): Promise<readonly Metric[]> {
+    const { status, body } = await this.get(workerMetricsPath);
+    if (status !== 200) throw new Error(`the worker responded with ${status}`);
+    return JSON.parse(body);
+  }
+
+  close(): Promise<void> {
+    return this.#pool.destroy();
+  }
+
+  async #ask(path: string, options: Pick<GetOptions, 'headers' | 'post' | 'timeoutMs'>): Promise<WorkerAnswer> {
+    const response = await getFrom(this.#pool, path, { maxBodyBytes, ...options });
+    const { status, body } = response;
+    return { status, type: headerOf(response, 'content-type') ?? '', body: body.toString('utf8') };
+  }
 }
 
-/** The routes that a worker's admin listener serves in addition to those of every gateway. */
+/** What a worker's admin listener serves in addition to what every gateway's does. */
 export function workerAdminRoutes(metrics: Registry): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router.get(workerMetricsPath, async (_req, res) => {

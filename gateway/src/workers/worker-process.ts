@@ -1,12 +1,15 @@
-import cluster, { type Worker } from 'node:cluster';
+import cluster from 'node:cluster';
+import type { Registry } from '@countersign/service-kit';
+import type { Metric } from './worker-admin.ts';
 
-// The messages between the primary and one worker. The first half runs in the worker, the second in the primary.
+// What a worker does for its primary. Both messages go one way; everything else the primary asks over the admin socket.
 
-/** A worker sends this to the primary once it serves. */
-export type WorkerReady = Readonly<{ ports: Readonly<{ public: number; internal: number }> }>;
+export type WorkerPorts = Readonly<{ public: number; internal: number }>;
 
-/** A worker that stops sends this when it has answered its last request. The primary sends it back. */
-type StopMessage = { countersign?: 'answered' };
+/** The ports: the worker serves. The metrics: it has answered its last request, and exits. */
+export type WorkerMessage = Readonly<{
+  countersign?: Readonly<{ ports: WorkerPorts }> | Readonly<{ metrics: readonly Metric[] }>;
+}>;
 
 /** The environment variable that tells a worker the path of its admin socket. Other processes ignore it. */
 export const adminSocketVariable = 'COUNTERSIGN_WORKER_ADMIN';
@@ -16,45 +19,21 @@ export function adminSocketOfWorker(env: Readonly<Record<string, string | undefi
   return cluster.isWorker ? env[adminSocketVariable] : undefined;
 }
 
-export function reportReady(ready: WorkerReady): void {
-  process.send?.({ countersign: ready });
-}
-
-/** Lets a worker finish its requests and exit in order after its primary died. Node.js would end it at once. */
-export function outlivePrimary(): void {
+/** Tells the primary that this worker serves. If the primary dies, the worker finishes its requests and exits in order. */
+export function reportReady({ public: publicPort, internal }: WorkerPorts): void {
   const { worker } = cluster;
+  // Node.js would end it at once.
   worker?.once('disconnect', () => {
     worker.exitedAfterDisconnect = true;
   });
+  process.send?.({ countersign: { ports: { public: publicPort, internal } } } satisfies WorkerMessage);
 }
 
-/** Waits until the primary has read this worker's metrics after its last request. */
-export function waitUntilCounted(): Promise<void> {
-  return new Promise((resolve) => {
-    process.on('message', ({ countersign }: StopMessage) => {
-      if (countersign === 'answered') resolve();
-    });
-    process.once('disconnect', resolve);
-    if (process.connected) process.send?.({ countersign: 'answered' });
+/** Sends the primary what this worker has counted up to its last request. Settles when the message is sent. */
+export async function reportCounts(metrics: Registry): Promise<void> {
+  const message: WorkerMessage = { countersign: { metrics: await metrics.getMetricsAsJSON() } };
+  await new Promise<void>((resolve) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
     else resolve();
-  });
-}
-
-/** Lets a worker that stops exit once `readLast` is done. */
-export function letWorkerStop(worker: Worker, readLast: () => Promise<unknown>): void {
-  worker.on('message', async ({ countersign }: StopMessage) => {
-    if (countersign !== 'answered') return;
-    await readLast();
-    if (worker.isConnected()) worker.send({ countersign });
-  });
-}
-
-/** Settles when the worker serves, or with undefined when it exits before. */
-export function waitUntilReady(worker: Worker): Promise<WorkerReady | undefined> {
-  return new Promise((resolve) => {
-    worker.on('message', ({ countersign }: { countersign?: WorkerReady | string }) => {
-      if (typeof countersign === 'object') resolve(countersign);
-    });
-    worker.once('exit', () => resolve(undefined));
   });
 }

@@ -1,20 +1,40 @@
+import { Router } from 'express';
 import { z } from 'zod';
 import { explainEndpoint } from '../admin/api/explain.ts';
 import type { View, ViewQuery } from '../admin/api/view.ts';
 import type { ConsoleData } from '../admin/console/console-data.ts';
 import { AppError } from '../errors.ts';
 import { type ExplainAnswer, explainAnswer } from '../explain/answer.ts';
-import type { WorkerAdminClient, WorkerAnswer } from './worker-admin.ts';
+import type { WorkerAdmin, WorkerAnswer } from './worker-admin.ts';
 
-/** A worker that serves now. */
-export type NumberedWorker = Readonly<{ number: number; admin: WorkerAdminClient }>;
+/** Passes on what every worker answers in the same way. */
+export function answersOfOneWorker(workers: () => readonly WorkerAdmin[]): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router.get(['/.well-known/jwks.json', '/config', '/routes', '/upstreams'], async (req, res) => {
+    const { status, type, body } = await firstAnswer(workers(), req.path);
+    res.status(status).type(type).send(body);
+  });
+  return router;
+}
+
+async function firstAnswer(workers: readonly WorkerAdmin[], path: string): Promise<WorkerAnswer> {
+  let cause: unknown;
+  for (const worker of workers) {
+    try {
+      return await worker.get(path);
+    } catch (error) {
+      cause = error;
+    }
+  }
+  throw noAnswer(cause);
+}
 
 /**
  * The console's data of all workers, merged; or of one, if the query names it. A worker that does not answer in time is
  * left out, because the other workers' data is still useful.
  */
-export function workersData(workers: () => readonly NumberedWorker[]): ConsoleData {
-  function asked({ worker }: ViewQuery): readonly NumberedWorker[] {
+export function workersData(workers: () => readonly WorkerAdmin[]): ConsoleData {
+  function asked({ worker }: ViewQuery): readonly WorkerAdmin[] {
     if (!worker) return workers();
     const one = workers().filter(({ number }) => String(number) === worker);
     if (one.length === 0) throw new AppError('not_found');
@@ -26,8 +46,10 @@ export function workersData(workers: () => readonly NumberedWorker[]): ConsoleDa
     async read<Data>(view: View<Data>, query: ViewQuery): Promise<Data | undefined> {
       const chosen = asked(query);
       const path = pathOf(view, query);
-      const answers = await Promise.allSettled(chosen.map(({ admin }) => admin.get(path)));
-      if (answers.every(({ status }) => status === 'rejected')) throw noAnswer(answers);
+      const answers = await Promise.allSettled(chosen.map((one) => one.get(path)));
+      if (answers.every(({ status }) => status === 'rejected')) {
+        throw noAnswer(answers.map((answer) => 'reason' in answer && answer.reason)[0]);
+      }
       const parts = answers.flatMap((answer, at) => {
         if (answer.status === 'rejected' || answer.value.status === 404) return [];
         const part = bodyOf(answer.value) as Data;
@@ -38,8 +60,8 @@ export function workersData(workers: () => readonly NumberedWorker[]): ConsoleDa
     },
     async explain(question): Promise<ExplainAnswer> {
       const [first] = workers();
-      if (first === undefined) throw noAnswer([]);
-      return explainAnswer.parse(bodyOf(await first.admin.post(explainEndpoint.path, JSON.stringify(question))));
+      if (first === undefined) throw noAnswer(undefined);
+      return explainAnswer.parse(bodyOf(await first.post(explainEndpoint.path, JSON.stringify(question))));
     },
   };
 }
@@ -65,7 +87,4 @@ function bodyOf({ status, body }: WorkerAnswer): unknown {
   throw new AppError('unavailable', { detail: { reason: `a worker responded with ${status} ${code}` } });
 }
 
-function noAnswer(answers: readonly PromiseSettledResult<unknown>[]): AppError {
-  const cause = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []))[0];
-  return new AppError('unavailable', { cause, detail: { reason: 'no worker answers' } });
-}
+const noAnswer = (cause: unknown) => new AppError('unavailable', { cause, detail: { reason: 'no worker answers' } });

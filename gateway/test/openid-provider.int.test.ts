@@ -236,7 +236,7 @@ test('keys may rotate under load: no valid token is refused', async () => {
   });
   const kids = new Set<string | undefined>();
   for (let rotation = 0; rotation < 4; rotation += 1) {
-    provider.rotate();
+    await provider.rotate();
     const { accessToken } = await logIn(provider);
     kids.add(decodeProtectedHeader(accessToken).kid);
     const before = seen.length;

@@ -1,9 +1,7 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import Provider, { type Configuration, type JWK } from 'oidc-provider';
-import { OpenIdMemory } from './openid-memory.ts';
+import { join } from 'node:path';
+import { installTools } from '@countersign/testing';
 
 export type OpenIdOptions = Readonly<{
   /** Which key signs access tokens. ID tokens are signed with RS256. */
@@ -14,13 +12,12 @@ export type OpenIdOptions = Readonly<{
   claims?: Readonly<Record<string, unknown>>;
 }>;
 
-/** A certified OpenID provider (npm `oidc-provider`) with one user, on a free port. */
+/** A certified OpenID provider (npm `oidc-provider`) with one user, a process on a free port. */
 export type OpenIdServer = Readonly<{
   issuer: string;
   redirectUri: string;
   /** Signs with a new key from now on. The old one stays published. */
-  rotate(): void;
-  keyFetches(): number;
+  rotate(): Promise<void>;
   close(): Promise<void>;
 }>;
 
@@ -32,135 +29,28 @@ export const machineClient = { id: 'robot', secret: 'robot-secret-of-32-characte
 export const certificateHeader = 'x-client-certificate';
 export const account = 'ann-7f3a';
 
+const directory = join(import.meta.dirname, 'openid');
+
 export async function openIdServer(options: OpenIdOptions = {}): Promise<OpenIdServer> {
-  let handle: RequestListener = (_request, response) => void response.writeHead(503).end();
-  let keyFetches = 0;
-  const server = createServer((request, response) => {
-    if (request.url === '/jwks') keyFetches += 1;
-    handle(request, response);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  installTools(directory);
   const redirectUri = 'http://127.0.0.1:9/callback';
-  const keys: JWK[] = newKeys();
-  const use = () => {
-    handle = withLogin(new Provider(issuer, configurationOf(keys, redirectUri, options)));
-  };
-  use();
+  const child = fork(join(directory, 'provider-program.ts'), [JSON.stringify({ ...options, redirectUri })], {
+    execArgv: ['--conditions=source'],
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
+  const [issuer] = await once(child, 'message');
   return {
     issuer,
     redirectUri,
-    rotate() {
-      keys.unshift(...newKeys());
-      use();
+    async rotate() {
+      const rotated = once(child, 'message');
+      child.send('rotate');
+      await rotated;
     },
-    keyFetches: () => keyFetches,
     async close() {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
+      const closed = once(child, 'close');
+      child.kill();
       await closed;
     },
-  };
-}
-
-function newKeys(): JWK[] {
-  const pairs = [
-    { alg: 'RS256', pair: generateKeyPairSync('rsa', { modulusLength: 2048 }) },
-    { alg: 'ES256', pair: generateKeyPairSync('ec', { namedCurve: 'P-256' }) },
-  ];
-  return pairs.map(({ alg, pair }) => {
-    const jwk = pair.privateKey.export({ format: 'jwk' });
-    return { ...jwk, alg, use: 'sig', kid: randomUUID() } as JWK;
-  });
-}
-
-/** Answers the login page of the provider as its one user would, without a page. */
-function withLogin(provider: Provider): RequestListener {
-  const callback = provider.callback();
-  return async (request: IncomingMessage, response: ServerResponse) => {
-    if (!request.url?.startsWith('/interaction/')) return callback(request, response);
-    await provider.interactionFinished(request, response, { login: { accountId: account } });
-  };
-}
-
-function configurationOf(keys: JWK[], redirectUri: string, options: OpenIdOptions): Configuration {
-  const { algorithm = 'RS256', typ, claims = {} } = options;
-  return {
-    adapter: OpenIdMemory,
-    jwks: { keys },
-    cookies: { keys: ['a-key-for-the-cookies-of-a-test'] },
-    clients: [
-      {
-        client_id: webClient.id,
-        client_secret: webClient.secret,
-        redirect_uris: [redirectUri],
-        grant_types: ['authorization_code', 'refresh_token'],
-        tls_client_certificate_bound_access_tokens: false,
-      },
-      {
-        client_id: 'bank',
-        client_secret: webClient.secret,
-        redirect_uris: [redirectUri],
-        grant_types: ['authorization_code'],
-        tls_client_certificate_bound_access_tokens: true,
-      },
-      {
-        client_id: machineClient.id,
-        client_secret: machineClient.secret,
-        redirect_uris: [],
-        response_types: [],
-        grant_types: ['client_credentials'],
-      },
-    ],
-    scopes: ['openid', 'offline_access'],
-    pkce: { required: () => true },
-    findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
-    interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
-    // The user has consented to everything.
-    async loadExistingGrant({ oidc }) {
-      const { client, provider, session } = oidc;
-      const grant = new provider.Grant({ clientId: client?.clientId, accountId: session?.accountId });
-      grant.addOIDCScope('openid offline_access');
-      grant.addResourceScope(resource, 'orders.read');
-      await grant.save();
-      return grant;
-    },
-    extraTokenClaims: (_context, token) => (token.kind === 'AccessToken' ? { ...claims } : undefined),
-    features: {
-      devInteractions: { enabled: false },
-      clientCredentials: { enabled: true },
-      dPoP: { enabled: true },
-      mTLS: {
-        enabled: true,
-        certificateBoundAccessTokens: true,
-        getCertificate: ({ req }) => {
-          const given = req.headers[certificateHeader];
-          return typeof given === 'string' ? Buffer.from(given, 'base64').toString() : undefined;
-        },
-      },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: () => resource,
-        useGrantedResource: () => true,
-        getResourceServerInfo: () => ({
-          scope: 'orders.read',
-          audience,
-          accessTokenFormat: 'jwt',
-          jwt: { sign: { alg: algorithm } },
-        }),
-      },
-    },
-    ...(typ !== undefined && {
-      formats: {
-        customizers: {
-          jwt(_context, _token, parts) {
-            parts.header = { typ };
-          },
-        },
-      },
-    }),
-    ttl: { AccessToken: 900, Grant: 3_600, IdToken: 900, Interaction: 600, Session: 3_600, ClientCredentials: 900 },
   };
 }

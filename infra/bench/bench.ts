@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { installTools } from '@countersign/testing';
 import { allContenders, type Contender, selectContenders } from './contenders.ts';
 import { findLoadGenerator } from './load/load.ts';
 import { findCores } from './machine/cores.ts';
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     write: { type: 'boolean', default: false },
   },
 });
+installTools(import.meta.dirname);
 const words = (text: string, separator: string) => text.split(separator).filter((word) => word !== '');
 const gateways = values.gateway;
 const nodeFlags = words(values['node-flags'], ' ');

@@ -1,9 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { resolve } from 'node:path';
+import { installTools } from '@countersign/testing';
 
-const program = resolve(import.meta.dirname, '../../packages/client-types/scripts/print-types.ts');
+const directory = resolve(import.meta.dirname, '../client-types');
 
-/** The types of packages/client, by a process of the workspace that has the generator and its TypeScript. */
+/** The types of packages/client, by a program with packages of its own: the generator needs TypeScript 5. */
 export function clientTypes(document: object): string {
-  return execFileSync(process.execPath, [program], { input: JSON.stringify(document), encoding: 'utf8' });
+  installTools(directory);
+  return execFileSync(process.execPath, [resolve(directory, 'print-types.ts')], {
+    input: JSON.stringify(document),
+    encoding: 'utf8',
+  });
 }

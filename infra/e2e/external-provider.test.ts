@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { freePorts, startProcess } from '@countersign/testing';
+import { freePorts, installTools, startProcess } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 
 const repository = resolve(import.meta.dirname, '../..');
@@ -12,6 +12,7 @@ const [start = [], logIn = []] = [...page.matchAll(/^npx node --conditions=sourc
 const [, shown = ''] = /^```text\n([\s\S]*?)\n```$/m.exec(page) ?? [];
 
 test('the two commands of the README end with a signed identity', async () => {
+  installTools(join(repository, 'examples/external-provider'));
   const home = mkdtempSync(join(tmpdir(), 'countersign-external-provider-'));
   const [provider, service, gateway, internal, admin] = await freePorts(5);
   const env = {

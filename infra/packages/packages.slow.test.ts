@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { testGateway } from '@countersign/identity/testing';
-import { freePorts, mintIssuer, recordingUpstream } from '@countersign/testing';
+import { freePorts, installTools, mintIssuer, recordingUpstream } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { dependenciesOf, installPackages, type Project, published, repository } from './installed-packages.ts';
 import { startProgram, untilStatus } from './service-process.ts';
@@ -14,6 +14,7 @@ const nodes = ['22.19.0', '24.0.0', '26'];
 
 let project: Project;
 beforeAll(() => {
+  installTools(release);
   project = installPackages([
     'jose',
     ...examples.flatMap(dependenciesOf),
@@ -23,7 +24,8 @@ beforeAll(() => {
 afterAll(() => project?.remove());
 
 const nodeOf = (version: string) => join(project.directory, `node_modules/node${version}/bin/node`);
-const tool = (name: string) => resolve(repository, 'node_modules/.bin', name);
+const release = resolve(repository, 'infra/release');
+const tool = (name: string) => join(release, 'node_modules/.bin', name);
 
 describe('the packed packages', () => {
   test('publint and arethetypeswrong find no problem', () => {
@@ -66,7 +68,15 @@ describe('the packed packages', () => {
     );
     const module = resolution === 'bundler' ? 'preserve' : resolution;
     const options = ['--noEmit', '--strict', '--target', 'es2024', '--types', 'node'];
-    project.run(tool('tsc'), ...options, '--module', module, '--moduleResolution', resolution, 'consumer.ts');
+    project.run(
+      resolve(repository, 'node_modules/.bin/tsc'),
+      ...options,
+      '--module',
+      module,
+      '--moduleResolution',
+      resolution,
+      'consumer.ts',
+    );
   });
 
   test.each(nodes)('load by import and by require on Node.js %s', (version) => {

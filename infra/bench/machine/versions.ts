@@ -29,11 +29,13 @@ export function describeMachine(
 
 /** The versions of the servers that the gateway is compared with. */
 export function rivalVersions(): string {
-  // Exact versions: this workspace pins them.
-  const { dependencies, devDependencies } = JSON.parse(
-    readFileSync(resolve(import.meta.dirname, '../../package.json'), 'utf8'),
-  ) as Record<'dependencies' | 'devDependencies', Readonly<Record<string, string>>>;
-  const pinned = { ...dependencies, ...devDependencies };
+  // Exact versions: infra and bench pin them.
+  const pinned: Readonly<Record<string, string>> = Object.assign(
+    {},
+    ...['../../package.json', '../package.json'].map(
+      (file) => JSON.parse(readFileSync(resolve(import.meta.dirname, file), 'utf8')).dependencies,
+    ),
+  );
   const packages = ['undici', 'express', 'http-proxy-middleware', 'jose', '@fastify/http-proxy', 'fast-jwt'];
   const haproxy = haproxyVersion();
   const others = haproxy === undefined ? [] : [`HAProxy ${haproxy}`];

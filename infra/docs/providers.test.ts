@@ -4,7 +4,7 @@ import { ConfigError } from '@countersign/service-kit';
 import { expect, test } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
-import { providers } from '../../gateway/src/config/issuer.ts';
+import { providers } from '../../gateway/src/config/config.ts';
 import { parseConfig } from '../../gateway/src/config/load.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { shapes } from '../../gateway/test/providers/shapes.ts';

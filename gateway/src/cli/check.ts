@@ -1,7 +1,7 @@
 import { ConfigError, createLogger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { openAdminProblem } from '../config/schema/listeners.ts';
+import { openAdminProblem } from '../config/schema/listen.ts';
 import { readAgreementKeys } from '../keys/key-files.ts';
 import { missingAgreementKey } from '../keys/signing-keys.ts';
 import {

@@ -1,5 +1,5 @@
-import type { Provider } from '../config/issuer.ts';
-import { presets } from '../config/presets/index.ts';
+import type { Provider } from '../config/config.ts';
+import { presets } from '../config/presets.ts';
 
 export type Answers = Readonly<{
   provider: Provider | undefined;

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError, createFile } from '@countersign/service-kit';
-import { type Provider, providers } from '../config/issuer.ts';
+import { type Provider, providers } from '../config/config.ts';
 import { parseConfig } from '../config/load.ts';
 import { editorSchema } from '../config/schema/json-schema.ts';
 import { createKey, hasGatewayKeys } from '../keys/key-files.ts';

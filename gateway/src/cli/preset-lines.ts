@@ -1,5 +1,4 @@
-import type { Issuer } from '../config/config.ts';
-import type { ValueSource } from '../config/issuer.ts';
+import type { Issuer, ValueSource } from '../config/config.ts';
 import { pathText } from '../tokens/claim-mapping/claim-path.ts';
 import { conditionsText } from '../tokens/claim-mapping/conditions.ts';
 

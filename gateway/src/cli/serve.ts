@@ -9,7 +9,7 @@ import {
   standardOutput,
 } from '@countersign/service-kit';
 import { loadConfig } from '../config/load.ts';
-import { openAdminProblem } from '../config/schema/listeners.ts';
+import { openAdminProblem } from '../config/schema/listen.ts';
 import { adminSocketOfWorker, reportReady } from '../workers/worker-process.ts';
 import { checkGateway } from './check.ts';
 import {

@@ -1,6 +1,5 @@
 import type { PolicyTest } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
-import { loadTests } from '../config/load-tests.ts';
+import { loadConfig, loadTests } from '../config/load.ts';
 import { errorTable } from '../errors.ts';
 import { assumedCaller, callerText, issuerNamed } from '../explain/callers.ts';
 import type { DryRun } from '../explain/dry-run.ts';

@@ -6,7 +6,7 @@ import { freePorts, mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { keycloak } from '../../test/providers/keycloak.ts';
 import { timed } from '../../test/providers/shape.ts';
-import { providers } from '../config/issuer.ts';
+import { providers } from '../config/config.ts';
 import { runCli } from './cli.ts';
 
 let directory = '';

@@ -1,221 +1,113 @@
+import { dirname, resolve } from 'node:path';
 import type { FileRead } from './files.ts';
-import type { Issuer, Scalar } from './issuer.ts';
+import { type Allow, resolveAllow } from './schema/allow.ts';
+import { type KeptClaims, resolveIssuers } from './schema/issuers/issuers.ts';
+import { resolveRoute } from './schema/routes.ts';
+import type { Document } from './schema/schema.ts';
+import { resolveUpstream, type Upstream } from './schema/upstreams.ts';
+import type { Immutable } from './schema/values/shapes.ts';
+import type { Secrets } from './secrets.ts';
+import type { Certificate } from './tls-files.ts';
+import type { Source } from './yaml/source.ts';
 
-export type { Issuer, Scalar } from './issuer.ts';
+export { type Provider, providers } from './presets.ts';
+export type { Allow, AllowedParty } from './schema/allow.ts';
+export type {
+  ClaimPath,
+  Condition,
+  Conditions,
+  Expected,
+  Scalar,
+  ValueSource,
+} from './schema/issuers/issuer-values.ts';
+export type { Issuer } from './schema/issuers/issuers.ts';
+export type { Limit } from './schema/limits.ts';
+export type { PolicyTest, TestCaller } from './schema/policy-tests.ts';
+export type { AuthMode, Route, Scheme } from './schema/routes.ts';
+export type { Upstream } from './schema/upstreams.ts';
+export type { Network } from './schema/values/networks.ts';
+export type { Certificate, UpstreamTls } from './tls-files.ts';
 
 /** The tolerated difference between the clocks of the gateway, issuers, services and clients. */
 export const toleranceMs = 5000;
 
-/** The address of a listener. With port 0 the system chooses a port. */
-export type Address = Readonly<{ host: string; port: number }>;
-
-/** In PEM: a certificate followed by its chain, and its private key. */
-export type Certificate = Readonly<{
-  cert: string;
-  key: string;
-  expiresAtMs: number;
-  /** Whose certificates clients may present, in PEM. Undefined: clients are not asked for one. */
-  clients?: Readonly<{ ca: string; mode: 'request' | 'require' }> | undefined;
-}>;
-
-/** A network in the form that `net.BlockList.addSubnet` takes. */
-export type Network = Readonly<{ address: string; prefix: number; family: 'ipv4' | 'ipv6' }>;
-
-/**
- * How the gateway signs requests to one upstream. `next` is the secret that will replace `secret`. `countersign keys list` prints its
- * keyid, to compare with the services, but it signs nothing yet.
- */
-export type UpstreamIdentity =
-  | Readonly<{ algorithm: 'ed25519' }>
-  | Readonly<{ algorithm: 'hmac-sha256'; secret: Uint8Array; next: Uint8Array | undefined }>
-  /** With an HMAC key that both sides derive from published keys, or with ed25519 while there is none. */
-  | Readonly<{ algorithm: 'agreed' }>;
-
-/** A service behind the gateway. Its name is the audience of its signatures. */
-export type Upstream = Readonly<{
-  name: string;
-  /** Origins, as `new URL(target).origin`; at least one. */
-  targets: readonly string[];
-  identity: UpstreamIdentity;
-  txnToken: boolean;
-  /** Of the file: the same for all upstreams. */
-  httpClient: 'own' | 'undici';
-  timeouts: Readonly<{ connectMs: number; responseMs: number; idleMs: number }>;
-  /** The minimum rate in bytes per second at which a client sends a body or reads a response. 0: no minimum. */
-  minRate: number;
-  balance: 'round-robin' | 'least-pending';
-  /** Undefined: no health checks. */
-  health:
-    | Readonly<{ path: string; intervalMs: number; timeoutMs: number; unhealthyAfter: number; healthyAfter: number }>
-    | undefined;
-  /** Attempts after the first. */
-  retry: Readonly<{ attempts: number }>;
-  /** Undefined: no breaker. */
-  breaker: Readonly<{ failureRate: number; minimum: number; windowMs: number; cooldownMs: number }> | undefined;
-  /** Undefined: the CAs of the system, and no client certificate. */
-  tls: UpstreamTls | undefined;
-}>;
-
-/** Authentication of an https upstream and of the gateway. Paths are absolute; the files are read again when they change. */
-export type UpstreamTls = Readonly<{
-  /** Replaces the CAs of the system. */
-  caFile: string | undefined;
-  /** The client certificate of the gateway and its key: both or neither. */
-  certFile: string | undefined;
-  keyFile: string | undefined;
-  /** The name in its certificate. Undefined: the host of the target. */
-  serverName: string | undefined;
-}>;
-
-/** What a rate limit counts by. The limit stage has the bucket of each. */
-export const limitKinds = ['user', 'client', 'tenant', 'address', 'route'] as const;
-
-/** At most `requests` in any `perSec` seconds. `by: user` counts an anonymous caller by address. */
-export type Limit = Readonly<{
-  requests: number;
-  perSec: number;
-  by: (typeof limitKinds)[number];
-  /** While Redis is unavailable: count in this process, or refuse with 503. */
-  onStoreFailure: 'local' | 'deny';
-}>;
-
-export type AuthMode = 'required' | 'optional' | 'public' | 'service';
-
-/** The authentication scheme of an access token. */
-export type Scheme = 'Bearer' | 'DPoP';
-
-/** A client or an actor that a route allows. `issuer` undefined: the issuer of the token. */
-export type AllowedParty = Readonly<{ issuer: string | undefined; name: string }>;
-
-/** Conditions on the caller. Undefined: no condition. */
-export type Allow = Readonly<{
-  roles: ReadonlySet<string> | undefined;
-  /** The path parameter, without its colon, that must equal the caller's tenant. */
-  tenantParam: string | undefined;
-  /** The scopes that a token must have, all of them. */
-  scopes: readonly string[];
-  /** The clients that may call. Undefined: any user's client, and no machine. */
-  clients: 'any' | readonly AllowedParty[] | undefined;
-  /** The actors that may act for the caller. Empty: none. */
-  actors: readonly AllowedParty[];
-  /** Claims that a token must have with one of these values. */
-  claims: readonly Readonly<{ claim: string; values: ReadonlySet<Scalar> }>[];
-}>;
-
-export type Route = Readonly<{
-  name: string;
-  /** The pattern as written, e.g. `/v1/tenants/:tenantId/**`. */
-  path: string;
-  /** Upper case, as written: HEAD is implied by GET, but not listed. */
-  methods: readonly string[];
-  upstream: Upstream;
-  auth: AuthMode;
-  allow: Allow;
-  /** Whether a token must be bound to a key of the client. */
-  senderConstrained: boolean;
-  /** The challenges for a client without a token. `DPoP` requires `publicOrigins`. */
-  schemes: readonly Scheme[];
-  /** The services that may call it on the internal listener. Empty unless `auth` is `service`. */
-  callers: ReadonlySet<string>;
-  limits: readonly Limit[];
-  body: Readonly<{ mode: 'digest' | 'stream' | 'none'; maxBytes: number }>;
-  websocket: boolean;
-  /** Whole segments, without a trailing slash except for the root `/`. */
-  rewrite: Readonly<{ from: string; to: string }> | undefined;
-  /** Credentials that are forwarded, not stripped: cookies by name, in both directions, and headers of the client. */
-  forward: Readonly<{ cookies: ReadonlySet<string>; authorization: boolean; dpop: boolean }>;
-}>;
-
 /** Settings of CORS. `headers` and `expose` add to the headers that the gateway needs itself. */
-export type Cors = Readonly<{
-  /** In the form that browsers send. */
-  origins: readonly string[];
-  credentials: boolean;
-  headers: readonly string[];
-  expose: readonly string[];
-  maxAgeSec: number;
-}>;
-
-/** One nonce is issued for `lifetimeSec`. The previous one is still accepted. */
-export type DpopNonceSettings = Readonly<{ secret: Uint8Array; lifetimeSec: number }>;
-
-/** A service that may call on the internal listener, and the file with its public keys. */
-type CallingService = Readonly<{ name: string; keysFile: string }>;
-
-/** The caller of a test: a user, or without `userId` a machine. */
-export type TestCaller = Readonly<{
-  /** The `iss` or the name of the token's issuer. Undefined: the first of the file. */
-  issuer: string | undefined;
-  userId: string | undefined;
-  role: string | undefined;
-  tenantId: string | undefined;
-  client: string | undefined;
-  scope: readonly string[];
-  actor: AllowedParty | undefined;
-  claims: Readonly<Record<string, readonly Scalar[]>>;
-  bound: boolean;
-}>;
-
-/** One entry of the `tests:` block. */
-export type PolicyTest = Readonly<{
-  request: Readonly<{
-    method: string;
-    /** The request target, query included. */
-    target: string;
-    as: TestCaller | undefined;
-    service: string | undefined;
-  }>;
-  expect: Readonly<{
-    allowed: boolean;
-    status?: number | undefined;
-    code?: string | undefined;
-    route?: string | undefined;
-    upstream?: string | undefined;
-    /** The path that the upstream receives. */
-    path?: string | undefined;
-  }>;
-  /** `file:line:column`, for the report. */
-  at: string;
-}>;
+export type Cors = NonNullable<GatewayConfig['cors']>;
 
 /** A valid configuration. Immutable: a reload makes a new one. */
-export type GatewayConfig = Readonly<{
-  /** Absolute path of the file. */
+export type GatewayConfig = Immutable<ReturnType<typeof resolveConfig>>;
+
+export type ResolveOptions = Readonly<{
+  /** The absolute path of gateway.yaml. */
   file: string;
   /** SHA-256 of the text of the file, in hex. Without the values of variables, which contain secrets. */
   hash: string;
+  secrets: Secrets;
+  /** The certificate of the public listener. Undefined: plain HTTP. */
+  certificate: Certificate | undefined;
   /** All files that it was read from: gateway.yaml, then those with secrets and the certificate. */
   files: readonly FileRead[];
   /** The values of the file without secrets, as JSON. One string passes between threads faster than a tree of objects. */
   redacted: string;
-  listen: Readonly<{ public: Address; admin: Address; internal: Address }>;
-  /** `console`: whether the admin listener has pages. `allowedHosts`: in lower case, with or without a port. */
-  admin: Readonly<{ console: boolean; allowedHosts: readonly string[] }>;
-  /** The certificate of the public listener. Undefined: plain HTTP. */
-  certificate: Certificate | undefined;
-  /** The origins that clients may use. Empty: any `Host` is accepted. */
-  publicOrigins: readonly string[];
-  trustedProxies: readonly Network[];
-  insecureTransport: boolean;
-  /** A `redis:` or `rediss:` URL. Undefined: each process counts for itself. */
-  redis: string | undefined;
-  issuers: readonly Issuer[];
-  /** Every scope that a route requires, or that a service checks. */
-  scopes: readonly string[];
-  identity: Readonly<{ keysDir: string; lifetimeSec: number }>;
-  dpop: Readonly<{ nonces: DpopNonceSettings | undefined }>;
-  services: ReadonlyMap<string, CallingService>;
-  upstreams: ReadonlyMap<string, Upstream>;
-  routes: readonly Route[];
-  /** Undefined: no CORS headers. */
-  cors: Cors | undefined;
-  websockets: Readonly<{ maxPerUser: number }>;
-  uploads: Readonly<{
-    maxPerAddress: number;
-    /** Bytes. Undefined: a share of the memory. */
-    maxBuffered: number | undefined;
-    maxBufferedPerAddress: number | undefined;
-  }>;
-  headers: Readonly<{ strip: readonly string[]; security: boolean }>;
-  tests: readonly PolicyTest[];
+  /** A string of the file, redacted in the same way. Empty: it has no variable. */
+  redactedAt: Source['redactedAt'];
+  /** `file:line:column` of a test. */
+  placeOfTest: (index: number) => string;
 }>;
+
+/** Turns a valid document into the configuration: names become references, paths become absolute. */
+export function resolveConfig(document: Document, options: ResolveOptions) {
+  const { file, hash, files, redacted, certificate, secrets } = options;
+  const directory = dirname(file);
+  // The certificate is read already, and its files may change without a restart.
+  const { tls: _tls, ...listen } = document.listen;
+  const { version: _version, identity, services, httpClient, uploads, headers, ...rest } = document;
+  const upstreams = new Map<string, Upstream>(
+    Object.entries(document.upstreams).map(([name, part]) => [
+      name,
+      resolveUpstream(name, part, { identity: known(secrets.identities, name), directory, httpClient }),
+    ]),
+  );
+  const kept = keptClaims(document);
+  return {
+    ...rest,
+    file,
+    hash,
+    files,
+    redacted,
+    listen,
+    certificate,
+    issuers: document.issuers.flatMap((part, index) => {
+      const redactedAt = (...keys: readonly string[]) => options.redactedAt(['issuers', index, ...keys]);
+      return resolveIssuers(part, { directory, kept, redactedAt });
+    }),
+    /** Every scope that a route requires, or that a service checks. */
+    scopes: [...kept.scopes],
+    identity: { keysDir: resolve(directory, identity.keys), lifetimeSec: identity.lifetime },
+    dpop: { nonces: secrets.nonces },
+    services: new Map(
+      Object.entries(services).map(([name, { keys }]) => [name, { name, keysFile: resolve(directory, keys) }]),
+    ),
+    upstreams,
+    routes: document.routes.map((part) =>
+      resolveRoute(part, known(upstreams, part.upstream), document.publicOrigins.length > 0),
+    ),
+    uploads: { maxBuffered: undefined, maxBufferedPerAddress: undefined, ...uploads },
+    headers: { ...headers, strip: headers.strip.map((name) => name.toLowerCase()) },
+    tests: document.tests.map((test, index) => ({ ...test, at: options.placeOfTest(index) })),
+  };
+}
+
+function keptClaims({ routes, scopes }: Document): KeptClaims {
+  const allows: readonly Allow[] = routes.map(({ allow }) => resolveAllow(allow));
+  return {
+    scopes: new Set([...allows.flatMap((allow) => allow.scopes), ...scopes]),
+    claims: [...new Set(allows.flatMap((allow) => allow.claims.map(({ claim }) => claim)))],
+  };
+}
+
+function known<Value>(values: ReadonlyMap<string, Value>, name: string): Value {
+  const value = values.get(name);
+  if (value === undefined) throw new Error(`the name ${name} was not checked`);
+  return value;
+}

@@ -1,9 +1,9 @@
 import { KeySetUnavailable, staticKeySet } from '@countersign/jwks';
-import type { Issuer } from './config.ts';
 import { readNamedFile } from './files.ts';
+import type { SigningAlgorithm } from './schema/issuers/issuer-values.ts';
 
 /** @returns Why a file is not usable as an issuer's key set, without its path; undefined if it is usable. */
-export function whyNoIssuerKeys(file: string, algorithms: Issuer['algorithms']): string | undefined {
+export function whyNoIssuerKeys(file: string, algorithms: readonly SigningAlgorithm[]): string | undefined {
   try {
     staticKeySet(JSON.parse(readNamedFile(file).toString()), { algorithms });
     return undefined;

@@ -1,12 +1,12 @@
 import { getFips } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { ConfigError, type Environment } from '@countersign/service-kit';
-import type { GatewayConfig } from './config.ts';
+import { z } from 'zod';
+import { type GatewayConfig, type PolicyTest, resolveConfig } from './config.ts';
 import { hashOf, readConfigFile } from './files.ts';
 import { redactedConfig } from './redacted-config.ts';
-import { resolveConfig } from './resolve.ts';
 import { type CrossChecks, withCrossChecks } from './schema/cross-checks.ts';
-import { checkDpop } from './schema/dpop-checks.ts';
+import { checkDpop } from './schema/dpop.ts';
 import { checkIssuers } from './schema/issuers/issuer-checks.ts';
 import {
   checkDiscoveredHosts,
@@ -15,12 +15,12 @@ import {
   checkRevocationFeeds,
 } from './schema/issuers/issuer-url-checks.ts';
 import type { IssuerPieces } from './schema/issuers/issuers.ts';
-import { checkListeners, checkStartSettings, openAdminProblem, type StartSettings } from './schema/listeners.ts';
+import { checkListeners, checkStartSettings, openAdminProblem, type StartSettings } from './schema/listen.ts';
 import { checkTests } from './schema/policy-tests.ts';
 import { problemsIn } from './schema/problems.ts';
 import { checkRedisForWorkers } from './schema/redis-check.ts';
 import { checkRoutes } from './schema/route-checks.ts';
-import { type Document, schema, wellFormed } from './schema/schema.ts';
+import { type Document, schema } from './schema/schema.ts';
 import {
   checkAgreedInFips,
   checkOwnListeners,
@@ -72,11 +72,38 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
     hash: hashOf(text),
     secrets,
     certificate: certificate.certificate,
-    files: [...secrets.files, ...certificate.files],
+    files: [{ path: absolute, hash: hashOf(text) }, ...secrets.files, ...certificate.files],
     redacted: redactedConfig(source),
     redactedAt: source.redactedAt,
-    placeOfTest: (index) => `${file}:${source.lineColumn(source.offsetOf(['tests', index]))}`,
+    placeOfTest: (index) => placeOfTest(file, source, index),
   });
+}
+
+const placeOfTest = (file: string, source: Source, index: number): string =>
+  `${file}:${source.lineColumn(source.offsetOf(['tests', index]))}`;
+
+const testsFile = z.strictObject({ tests: schema.shape.tests });
+
+/**
+ * Reads a file of further tests: `tests:`, as in a gateway.yaml, and nothing else.
+ *
+ * @param config The configuration that they test.
+ * @throws ConfigError with every problem at once, each as `file:line:column: …`.
+ */
+export function loadTests(file: string, env: Environment, config: GatewayConfig): readonly PolicyTest[] {
+  const known = {
+    routes: new Set(config.routes.map(({ name }) => name)),
+    upstreams: new Set(config.upstreams.keys()),
+    services: new Set(config.services.keys()),
+    issuers: new Set(config.issuers.flatMap(({ issuer, name }) => [issuer, name])),
+  };
+  const source = readYaml(readConfigFile(file), env);
+  const parsed = withCrossChecks(testsFile, ({ tests }, _, refuse) => checkTests(tests, known, refuse)).safeParse(
+    source.value,
+  );
+  const problems = problemsIn(file, source, parsed.error, testsFile);
+  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
+  return parsed.data.tests.map((test, index) => ({ ...test, at: placeOfTest(file, source, index) }));
 }
 
 /** Undefined: not all are known, since one is malformed or has a template. */
@@ -94,15 +121,14 @@ function crossChecksFor(
   { running, workers = 1, isFips = getFips() === 1, isProduction }: LoadContext & Readonly<{ isProduction: boolean }>,
 ): Readonly<{ check: CrossChecks<Document>; read: FilesRead }> {
   const read: FilesRead = {};
-  const check: CrossChecks<Document> = (document, isMalformed, refuse) => {
-    const file = wellFormed(document);
+  const check: CrossChecks<Document> = (file, isMalformed, refuse) => {
     const { listen, issuers, upstreams, routes } = file;
     // A malformed map could contain every name.
-    const services = isMalformed('services') ? { has: () => true } : file.services;
+    const hasService = (name: string) => isMalformed('services') || Object.hasOwn(file.services, name);
     checkListeners(listen, refuse);
     const openAdmin = openAdminProblem(file);
     if (isProduction && openAdmin !== undefined) refuse(['listen', 'admin'], openAdmin);
-    read.certificate = readListenerCertificate(listen, directory, refuse);
+    read.certificate = readListenerCertificate(listen.tls, directory, refuse);
     checkIssuers(issuers, isMalformed, refuse);
     checkIssuerKeyFiles(issuers, directory, isMalformed, refuse);
     checkDiscoveredHosts(issuers, refuse);
@@ -115,7 +141,7 @@ function crossChecksFor(
     checkAgreedInFips(upstreams, isFips, refuse);
     checkOwnListeners(upstreams, listen, refuse);
     checkUpstreamTls(upstreams, directory, refuse);
-    checkTxnTokens(upstreams, services, refuse);
+    checkTxnTokens(upstreams, hasService, refuse);
     checkRoutes(file, isMalformed, refuse);
     checkDpop(file, refuse);
     // A malformed name could be the one that a test uses.
@@ -124,15 +150,15 @@ function crossChecksFor(
       file.tests,
       {
         routes: names.includes(undefined) ? undefined : new Set(names),
-        upstreams,
-        services,
+        upstreams: { has: (name) => Object.hasOwn(upstreams, name) },
+        services: { has: hasService },
         issuers: namesOfIssuers(issuers),
       },
       refuse,
     );
     if (file.redis === undefined && !isMalformed('redis')) {
       checkRedisForWorkers(
-        { routes, services: [...file.services], publicOrigins: file.publicOrigins ?? [] },
+        { routes, services: Object.keys(file.services), publicOrigins: file.publicOrigins ?? [] },
         workers,
         refuse,
       );

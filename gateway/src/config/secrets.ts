@@ -1,15 +1,15 @@
 import { resolve } from 'node:path';
-import type { DpopNonceSettings, UpstreamIdentity } from './config.ts';
 import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
-import type { Pieces, Refuse } from './schema/cross-checks.ts';
+import type { Refuse } from './schema/cross-checks.ts';
 import type { DpopPart } from './schema/dpop.ts';
-import type { UpstreamPart } from './schema/upstreams.ts';
+import type { UpstreamIdentity, UpstreamPieces } from './schema/upstreams.ts';
 import type { Path, Source } from './yaml/source.ts';
 
 /** The signing settings of each upstream, the settings of DPoP nonces, and the files that were read for them. */
 export type Secrets = Readonly<{
   identities: ReadonlyMap<string, UpstreamIdentity>;
-  nonces: DpopNonceSettings | undefined;
+  /** One nonce is issued for `lifetimeSec`. The previous one is still accepted. */
+  nonces: Readonly<{ secret: Uint8Array; lifetimeSec: number }> | undefined;
   files: readonly FileRead[];
 }>;
 
@@ -21,7 +21,7 @@ const minSecretBytes = 32;
  * one service could impersonate callers to the other.
  */
 export function readSecrets(
-  { upstreams, dpop }: Readonly<{ upstreams: ReadonlyMap<string, Pieces<UpstreamPart>>; dpop?: DpopPart | undefined }>,
+  { upstreams, dpop }: Readonly<{ upstreams: UpstreamPieces; dpop?: DpopPart | undefined }>,
   source: Source,
   directory: string,
   refuse: Refuse,
@@ -29,7 +29,7 @@ export function readSecrets(
   const identities = new Map<string, UpstreamIdentity>();
   const files: FileRead[] = [];
   const reader = { source, directory, owners: new Map<string, string>(), files, refuse };
-  for (const [name, upstream] of upstreams) {
+  for (const [name, upstream] of Object.entries(upstreams)) {
     const identity = identityOf(name, upstream, reader);
     if (identity !== undefined) identities.set(name, identity);
   }
@@ -44,7 +44,7 @@ type Reader = {
   readonly refuse: Refuse;
 };
 
-function identityOf(name: string, { identity }: Pieces<UpstreamPart>, reader: Reader): UpstreamIdentity | undefined {
+function identityOf(name: string, { identity }: UpstreamPieces[string], reader: Reader): UpstreamIdentity | undefined {
   if (identity === undefined) return undefined;
   if (identity.algorithm !== 'hmac-sha256') return { algorithm: identity.algorithm };
   const at = { path: ['upstreams', name, 'identity'], owner: name };
@@ -53,7 +53,7 @@ function identityOf(name: string, { identity }: Pieces<UpstreamPart>, reader: Re
   return secret === undefined ? undefined : { algorithm: 'hmac-sha256', secret, next };
 }
 
-function noncesOf(dpop: DpopPart | undefined, reader: Reader): DpopNonceSettings | undefined {
+function noncesOf(dpop: DpopPart | undefined, reader: Reader): Secrets['nonces'] {
   if (dpop?.nonces === undefined) return undefined;
   const secret = readRequired({ path: ['dpop', 'nonces'], owner: 'dpop.nonces' }, dpop.nonces, reader);
   return secret && { secret, lifetimeSec: dpop.nonces.lifetime };

@@ -2,10 +2,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { StartupError } from '@countersign/service-kit';
-import type { Certificate, UpstreamTls } from './config.ts';
 import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
 import type { Refuse } from './schema/cross-checks.ts';
-import type { ListenPieces } from './schema/listeners.ts';
 
 /** As `tls.connect` takes it. */
 export type TlsMaterial = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;
@@ -24,10 +22,21 @@ export class UnusableTlsFile extends StartupError {
   }
 }
 
+/** In PEM: a certificate followed by its chain, and its private key. */
+export type Certificate = Readonly<{
+  cert: string;
+  key: string;
+  expiresAtMs: number;
+  /** Whose certificates clients may present, in PEM. Undefined: clients are not asked for one. */
+  clients?: Readonly<{ ca: string; mode: 'request' | 'require' }> | undefined;
+}>;
+
 type TlsPaths = { readonly [Key in 'ca' | 'cert' | 'key' | 'serverName']?: string | undefined };
 
-/** Makes the paths of an upstream's `tls` absolute. */
-export function resolveTls({ ca, cert, key, serverName }: TlsPaths, directory: string): UpstreamTls {
+/** Authentication of an https upstream and of the gateway, with absolute paths. The files are read again when they change. */
+export type UpstreamTls = Readonly<ReturnType<typeof resolveTls>>;
+
+export function resolveTls({ ca, cert, key, serverName }: TlsPaths, directory: string) {
   const absolute = (path: string | undefined) => (path === undefined ? undefined : resolve(directory, path));
   return { caFile: absolute(ca), certFile: absolute(cert), keyFile: absolute(key), serverName };
 }
@@ -49,14 +58,24 @@ export function readTlsFiles({ caFile, certFile, keyFile, serverName }: Upstream
   return material;
 }
 
+type ListenerTls = Readonly<{
+  cert: string;
+  key: string;
+  clients?: { ca: string; mode: 'request' | 'require' } | undefined;
+}>;
+
 export type ListenerCertificate = Readonly<{ certificate: Certificate | undefined; files: readonly FileRead[] }>;
 
 /**
  * Reads the certificate of the public listener and its key. `check` then finds a pair that does not match, and a reload takes a
  * renewed pair with the rest of the configuration, or nothing of it.
  */
-export function readListenerCertificate(listen: ListenPieces, directory: string, refuse: Refuse): ListenerCertificate {
-  if (listen.tls === undefined) return { certificate: undefined, files: [] };
+export function readListenerCertificate(
+  tls: ListenerTls | undefined,
+  directory: string,
+  refuse: Refuse,
+): ListenerCertificate {
+  if (tls === undefined) return { certificate: undefined, files: [] };
   const files: FileRead[] = [];
   const using = <T>(file: NamedFile, read: (file: NamedFile) => T & Readonly<{ text: string }>) => {
     try {
@@ -69,9 +88,9 @@ export function readListenerCertificate(listen: ListenPieces, directory: string,
       return undefined;
     }
   };
-  const chain = using({ key: 'cert', path: resolve(directory, listen.tls.cert) }, readChain);
-  const key = using({ key: 'key', path: resolve(directory, listen.tls.key) }, readKey);
-  const { clients } = listen.tls;
+  const chain = using({ key: 'cert', path: resolve(directory, tls.cert) }, readChain);
+  const key = using({ key: 'key', path: resolve(directory, tls.key) }, readKey);
+  const { clients } = tls;
   const authorities = clients && using({ key: 'clients', path: resolve(directory, clients.ca) }, readCertificates);
   if (chain === undefined || key === undefined) return { certificate: undefined, files };
   if (!chain.leaf.checkPrivateKey(key.object)) {

@@ -7,7 +7,7 @@ import type { Claims } from '../tokens/claims.ts';
 
 /** The principal that a valid token of an issuer would give. Scopes that the configuration does not know are dropped. */
 function assumedPrincipal(assumed: TestCaller, issuer: Issuer | undefined): PolicyPrincipal & { bound: boolean } {
-  const { userId, role, tenantId, client, scope, actor, claims, bound } = assumed;
+  const { userId, role, tenantId, client, scope, actor, claims = {}, bound } = assumed;
   const name = issuer?.issuer ?? '';
   const granted = {
     issuer: name,

@@ -1,4 +1,4 @@
-import type { Issuer } from '../../src/config/issuer.ts';
+import type { Issuer } from '../../src/config/config.ts';
 
 /** An issuer under the strict rules, as an entry without any optional key gives. */
 export function exampleIssuer(changes: Partial<Issuer> = {}): Issuer {
@@ -9,6 +9,7 @@ export function exampleIssuer(changes: Partial<Issuer> = {}): Issuer {
     template: undefined,
     audience: ['complaints-api'],
     mayLackAudience: false,
+    sameSubjects: false,
     clients: undefined,
     jwks: 'http://issuer.test/jwks.json',
     shownJwks: 'http://issuer.test/jwks.json',

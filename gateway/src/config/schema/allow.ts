@@ -1,50 +1,133 @@
 import { z } from 'zod';
-import type { AllowedParty, Scalar } from '../config.ts';
-import { scalar } from './issuers/claim-sources.ts';
-import { claimName, partyName, scopeName, unique } from './values/scalars.ts';
-import { isList, isMap, isText, oneShape } from './values/shapes.ts';
+import type { Refuse } from './cross-checks.ts';
+import { scalar } from './issuers/issuer-values.ts';
+import { claimName, partyName, role, scopeName, unique } from './values/scalars.ts';
+import { type Immutable, isList, isMap, isText, isWord, oneShape } from './values/shapes.ts';
 import { issuerIdentifier } from './values/urls.ts';
 
 const iss = issuerIdentifier.describe('The issuer of the name. Required with two or more issuers.');
 
-/** A client or an actor, by its name at the token's issuer or at another issuer. */
-function party(named: z.ZodType<AllowedParty>, key: string) {
-  return oneShape<AllowedParty>('text or map', `a text, or { iss, ${key} }`, [
-    { fits: isText, schema: partyName.transform((name) => ({ issuer: undefined, name })) },
-    { fits: isMap, schema: named },
-  ]);
-}
+/** A client or an actor that a route allows, by its name at `issuer`. `issuer` undefined: the issuer of the token. */
+export type AllowedParty = Readonly<{ issuer: string | undefined; name: string }>;
 
-export const client = party(
-  z
-    .strictObject({ iss, id: partyName.describe('The id of the client.') })
-    .transform(({ iss: issuer, id: name }) => ({ issuer, name })),
-  'id',
-);
+const named = { fits: isText, schema: partyName.transform((name): AllowedParty => ({ issuer: undefined, name })) };
 
-export const actor = party(
-  z
-    .strictObject({ iss, sub: partyName.describe('The `sub` of the actor.') })
-    .transform(({ iss: issuer, sub: name }) => ({ issuer, name })),
-  'sub',
-);
+const client = oneShape('text or map', 'a text, or { iss, id }', [
+  named,
+  {
+    fits: isMap,
+    schema: z
+      .strictObject({ iss, id: partyName.describe('The id of the client.') })
+      .transform(({ iss: issuer, id: name }): AllowedParty => ({ issuer, name })),
+  },
+]);
+
+export const actor = oneShape('text or map', 'a text, or { iss, sub }', [
+  named,
+  {
+    fits: isMap,
+    schema: z
+      .strictObject({ iss, sub: partyName.describe('The `sub` of the actor.') })
+      .transform(({ iss: issuer, sub: name }): AllowedParty => ({ issuer, name })),
+  },
+]);
 
 const maxParties = 100;
 /** As many as the identity contract can carry. */
 const maxScopes = 64;
-
-export const allowedActors = z.array(actor).max(maxParties);
-
-export const allowedClients = oneShape<'any' | readonly AllowedParty[]>('list, or any', 'a list of clients, or any', [
-  { fits: (raw) => raw === 'any', schema: z.literal('any') },
-  { fits: isList, schema: z.array(client).min(1).max(maxParties) },
-]);
-
-export const allowedScopes = oneShape<'any' | readonly string[]>('list, or any', 'a list of scopes, or any', [
-  { fits: (raw) => raw === 'any', schema: z.literal('any') },
-  { fits: isList, schema: unique(scopeName).min(1).max(maxScopes) },
-]);
+const any = { fits: isWord('any'), schema: z.literal('any') };
 
 export const claimValues = z
-  .record(claimName, unique(scalar).min(1).max(maxParties) as z.ZodType<Scalar[]>)
+  .record(claimName, unique(scalar).min(1).max(maxParties))
   .refine((claims) => Object.keys(claims).length > 0, { error: 'must name at least one claim' });
+
+export const allow = z.strictObject({
+  roles: unique(role).min(1).optional().describe('The roles that are allowed.'),
+  tenant: z
+    .string()
+    .regex(/^:[A-Za-z_][A-Za-z0-9_]*$/, { error: 'must be a parameter of the path, such as ":tenantId"' })
+    .optional()
+    .describe("The path parameter that must equal the caller's tenant."),
+  scopes: oneShape('list, or any', 'a list of scopes, or any', [
+    any,
+    { fits: isList, schema: unique(scopeName).min(1).max(maxScopes) },
+  ])
+    .optional()
+    .describe('The scopes that a token must have, all of them; `any` says that none is needed. Compared byte by byte.'),
+  clients: oneShape('list, or any', 'a list of clients, or any', [
+    any,
+    { fits: isList, schema: z.array(client).min(1).max(maxParties) },
+  ])
+    .optional()
+    .describe('The clients that may call, by id, or `any`. Machines may call only routes that have this key.'),
+  actors: z
+    .array(actor)
+    .max(maxParties)
+    .optional()
+    .describe('The actors that may act for the caller (RFC 8693), by `sub`. A token with `act` needs this key.'),
+  claims: claimValues.optional().describe('Claims of the token, each with its accepted values.'),
+});
+
+type AllowPart = z.output<typeof allow>;
+
+/** Conditions on the caller. Undefined: no condition. */
+export type Allow = Immutable<ReturnType<typeof resolveAllow>>;
+
+export function resolveAllow({ roles, tenant, scopes, clients, actors = [], claims = {} }: AllowPart = {}) {
+  return {
+    roles: roles && new Set(roles),
+    /** Without its colon. */
+    tenantParam: tenant?.slice(1),
+    scopes: scopes === undefined || scopes === 'any' ? [] : scopes,
+    /** Undefined: any user's client, and no machine. */
+    clients,
+    actors,
+    claims: Object.entries(claims).map(([claim, values]) => ({ claim, values: new Set(values) })),
+  };
+}
+
+type RouteWithAllow = Readonly<{ auth?: string | undefined; allow?: AllowPart | undefined }>;
+
+/** @param params The parameters of the path. Undefined: the path is malformed. */
+export function checkAllow(
+  { auth, allow }: RouteWithAllow,
+  params: readonly string[] | undefined,
+  refuse: Refuse,
+): void {
+  if (allow === undefined) return;
+  if (auth === 'public' || auth === 'optional') {
+    refuse(['allow'], `needs auth: required; auth: ${auth} checks no role, tenant, scope, client or actor`);
+  }
+  if (allow.tenant !== undefined && params?.includes(allow.tenant.slice(1)) === false) {
+    refuse(['allow', 'tenant'], `the path has no "${allow.tenant}"`);
+  }
+  if (Object.values(allow).every((condition) => condition === undefined)) {
+    refuse(['allow'], 'has no condition: set roles, tenant, scopes, clients, actors or claims');
+  }
+  if (allow.claims !== undefined && auth === 'service') {
+    refuse(['allow', 'claims'], 'needs auth: required; a txn-token has no further claims');
+  }
+}
+
+/**
+ * Checks what is ambiguous with two or more issuers. A client or an actor of one issuer must not pass for one of another, and a token
+ * with few scopes must not pass a route that forgot to ask for them.
+ */
+export function checkSeveralIssuers({ auth, allow }: RouteWithAllow, needsScopes: boolean, refuse: Refuse): void {
+  for (const [key, name] of [
+    ['clients', 'id'],
+    ['actors', 'sub'],
+  ] as const) {
+    const parties = allow?.[key] ?? [];
+    if (parties === 'any') continue;
+    for (const [index, { issuer }] of parties.entries()) {
+      if (issuer !== undefined) continue;
+      const message = `must be { iss, ${name} } with two or more issuers: each could have one of this name`;
+      refuse(['allow', key, index], message);
+    }
+  }
+  if (auth !== 'required' || !needsScopes || allow?.scopes !== undefined) return;
+  const message =
+    '"allow.scopes" is required, since there are two or more issuers and another route has scopes: list them, or write any';
+  refuse([], message, { absent: 'allow' });
+}

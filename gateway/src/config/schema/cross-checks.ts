@@ -14,8 +14,20 @@ export type Conflict = Readonly<{ other?: Path; absent?: string }>;
 /** Adds a problem at a path. */
 export type Refuse = (path: Path, message: string, conflict?: Conflict) => void;
 
-/** The malformed keys of `file` are undefined, whatever its type says. */
-export type CrossChecks<File> = (file: File, isMalformed: IsMalformed, refuse: Refuse) => void;
+/** A file in which keys, entries of lists and entries of maps may be malformed: then they are undefined, or without keys. */
+export type WellFormed<File> = Pieces<
+  Omit<File, 'listen' | 'services' | 'upstreams' | 'issuers' | 'routes' | 'tests'>
+> & {
+  readonly [Key in keyof File & ('issuers' | 'routes' | 'tests')]: File[Key] extends (infer Item)[]
+    ? readonly Pieces<Item>[]
+    : never;
+} & { readonly [Key in keyof File & 'listen']: Pieces<File[Key]> } & {
+  readonly [Key in keyof File & ('services' | 'upstreams')]: File[Key] extends Record<string, infer Item>
+    ? Readonly<Record<string, Pieces<Item>>>
+    : never;
+};
+
+export type CrossChecks<File> = (file: WellFormed<File>, isMalformed: IsMalformed, refuse: Refuse) => void;
 
 /** Marks the problems of cross-checks among zod's own: their messages are complete. */
 export type CheckParams = Readonly<{ conflict: Conflict }>;
@@ -28,13 +40,13 @@ export type CheckParams = Readonly<{ conflict: Conflict }>;
  */
 export function withCrossChecks<Shape extends z.ZodObject>(shape: Shape, checks: CrossChecks<z.output<Shape>>): Shape {
   return shape.superRefine(
-    (file, context) => {
+    (file: unknown, context) => {
       const malformed = context.issues.flatMap(malformedPaths).map(pieceOf);
       const known = new Set(malformed.map(keyOf));
       // zod has built these objects itself, so the input stays as it is.
       for (const path of malformed) remove(file, path);
       checks(
-        file,
+        file as WellFormed<z.output<Shape>>,
         (...path) => known.has(keyOf(path)),
         (path, message, conflict = {}) =>
           context.addIssue({ code: 'custom', path: [...path], message, params: { conflict } satisfies CheckParams }),
@@ -52,20 +64,22 @@ function malformedPaths(issue: z.core.$ZodRawIssue): readonly Path[] {
   return issue.keys.flatMap((key) => closest(key, allowed) ?? []).map((meant) => [...path, meant]);
 }
 
-/** How many steps lead to a piece: a key of a route, such as `routes[0].limits`, but `cors` as a whole. */
-const pieceSteps = new Map([
-  ['listen', 2],
-  ['services', 2],
-  ...['issuers', 'upstreams', 'routes', 'tests'].map((key) => [key, 3] as const),
-]);
+/** What stands for a malformed value, by the steps to it. A piece is a key of a route, such as `routes[0].limits`, but `cors` as a whole. */
+const placeholders: Readonly<Record<string, readonly (() => unknown)[]>> = {
+  listen: [() => ({}), () => undefined],
+  services: [() => ({}), () => ({})],
+  upstreams: [() => ({}), () => ({}), () => undefined],
+  ...Object.fromEntries(['issuers', 'routes', 'tests'].map((key) => [key, [() => [], () => ({}), () => undefined]])),
+};
 
-const pieceOf = (path: Path): Path => path.slice(0, pieceSteps.get(String(path[0])) ?? 1);
+const pieceOf = (path: Path): Path => path.slice(0, placeholders[String(path[0])]?.length ?? 1);
 
 function remove(file: unknown, path: Path): void {
   let holder = file;
   for (const step of path.slice(0, -1)) holder = isRecord(holder) ? holder[step] : undefined;
   const key = path.at(-1);
-  if (key !== undefined && isRecord(holder)) holder[key] = undefined;
+  if (key === undefined || !isRecord(holder)) return;
+  holder[key] = placeholders[String(path[0])]?.[path.length - 1]?.();
 }
 
 function isRecord(value: unknown): value is Record<string | number, unknown> {

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { Refuse } from './cross-checks.ts';
+import type { RoutePieces } from './routes.ts';
 import { filePath, seconds, text } from './values/scalars.ts';
 
 /** Additional checks of DPoP proofs. Those of RFC 9449 section 4.3 always apply. */
@@ -18,3 +20,31 @@ export const dpop = z.strictObject({
 });
 
 export type DpopPart = z.output<typeof dpop>;
+
+type DpopFile = Readonly<{
+  routes: readonly RoutePieces[];
+  dpop?: DpopPart | undefined;
+  /** Undefined: malformed. */
+  publicOrigins?: readonly string[] | undefined;
+}>;
+
+const noOrigins = 'needs publicOrigins: a proof names its URL, and the client controls the Host header';
+
+/** Refuses keys of DPoP without `publicOrigins`, and on routes without client tokens. */
+export function checkDpop({ routes, publicOrigins, dpop }: DpopFile, refuse: Refuse): void {
+  const hasOrigins = publicOrigins?.length !== 0;
+  if (dpop?.nonces !== undefined && !hasOrigins) refuse(['dpop', 'nonces'], noOrigins);
+  for (const [index, { auth, senderConstrained, forward }] of routes.entries()) {
+    if (senderConstrained !== undefined && auth !== undefined) {
+      const path = ['routes', index, 'senderConstrained'];
+      if (auth !== 'required' && auth !== 'optional') {
+        refuse(path, 'needs auth: required or optional: there is no token here');
+      } else if (!hasOrigins) refuse(path, noOrigins);
+    }
+    if (forward?.dpop) {
+      const path = ['routes', index, 'forward', 'dpop'];
+      if (auth === 'service') refuse(path, 'is for clients: services sign their calls');
+      else if (!hasOrigins) refuse(path, noOrigins);
+    }
+  }
+}

@@ -3,6 +3,7 @@ import { actor, claimValues } from './allow.ts';
 import type { Pieces, Refuse } from './cross-checks.ts';
 import { method } from './routes.ts';
 import { id, name, partyName, role, scopeName, text, unique, wholeNumber } from './values/scalars.ts';
+import type { Immutable } from './values/shapes.ts';
 
 export const testCase = z.strictObject({
   request: z
@@ -28,6 +29,7 @@ export const testCase = z.strictObject({
         .describe('The caller with a valid token, or the one that `service` acts for. Default: anonymous.'),
       service: name.optional().describe('The calling service, on the internal listener.'),
     })
+    .transform(({ path: target, ...request }) => ({ ...request, target }))
     .describe('The request.'),
   expect: z
     .strictObject({
@@ -41,7 +43,13 @@ export const testCase = z.strictObject({
     .describe('The expected result.'),
 });
 
-export type TestPart = z.output<typeof testCase>;
+type TestPart = z.output<typeof testCase>;
+
+/** One entry of the `tests:` block. `at`: its `file:line:column`, for the report. */
+export type PolicyTest = Immutable<TestPart & { at: string }>;
+
+/** The caller of a test: a user, or without `userId` a machine. */
+export type TestCaller = NonNullable<PolicyTest['request']['as']>;
 
 /** The names that a test may use. Undefined: a malformed entry may be the one that is meant. */
 export type KnownNames = Readonly<{

@@ -1,8 +1,8 @@
-import type { Pieces, Refuse } from './cross-checks.ts';
-import type { RoutePart } from './routes.ts';
+import type { Refuse } from './cross-checks.ts';
+import type { RoutePieces } from './routes.ts';
 
 type Sharing = Readonly<{
-  routes: readonly Pieces<RoutePart>[];
+  routes: readonly RoutePieces[];
   services: readonly string[];
   publicOrigins: readonly string[];
 }>;
@@ -29,7 +29,7 @@ function reasonsToShare({ routes, services, publicOrigins }: Sharing): string[] 
   return reasons;
 }
 
-const nameOf = ({ name = 'a route' }: Pieces<RoutePart>): string => name;
+const nameOf = ({ name = 'a route' }: RoutePieces): string => name;
 
 function someOf(names: readonly string[]): string {
   const shown = names.slice(0, 3).join(', ');

@@ -1,18 +1,17 @@
 import { isOwnPath } from '../own-paths.ts';
 import { parsePattern, type Segment, servedMethods, shapeOf } from '../path-pattern.ts';
 import type { Path } from '../yaml/source.ts';
+import { checkAllow, checkSeveralIssuers } from './allow.ts';
 import { closest } from './closest.ts';
-import type { IsMalformed, Pieces, Refuse } from './cross-checks.ts';
-import type { IssuerPieces } from './issuers/issuers.ts';
-import type { RoutePart } from './routes.ts';
-
-type RoutePieces = Pieces<RoutePart>;
+import type { IsMalformed, Refuse } from './cross-checks.ts';
+import { checkLimits } from './limits.ts';
+import type { RoutePieces } from './routes.ts';
 
 type RoutesFile = Readonly<{
   routes: readonly RoutePieces[];
-  upstreams: ReadonlyMap<string, unknown>;
-  services: ReadonlySet<string>;
-  issuers: readonly IssuerPieces[];
+  upstreams: Readonly<Record<string, unknown>>;
+  services: Readonly<Record<string, unknown>>;
+  issuers: readonly unknown[];
 }>;
 
 /** Checks each route: its own keys, conflicts with other routes, and the names of its upstream and callers. */
@@ -25,7 +24,10 @@ export function checkRoutes(file: RoutesFile, isMalformed: IsMalformed, refuse: 
     const refuseHere: Refuse = (at, ...problem) => refuse([...path, ...at], ...problem);
     checkName(route, index, names, refuseHere);
     checkReferences(route, file, isMalformed, refuseHere);
-    checkAccess(route, isMalformed('routes', index, 'callers'), refuseHere);
+    const params = segmentsOf(route)?.flatMap((segment) => (segment.kind === 'param' ? segment.name : []));
+    checkAllow(route, params, refuseHere);
+    checkLimits(route.auth, route.limits ?? [], refuseHere);
+    checkService(route, isMalformed('routes', index, 'callers'), refuseHere);
     if (file.issuers.length > 1)
       checkSeveralIssuers(route, usesScopes && !isMalformed('routes', index, 'allow'), refuseHere);
     checkShape(route, refuseHere);
@@ -50,12 +52,12 @@ function checkReferences(
   isMalformed: IsMalformed,
   refuse: Refuse,
 ): void {
-  if (upstream !== undefined && !isMalformed('upstreams') && !upstreams.has(upstream)) {
-    refuse(['upstream'], unknown('an upstream', upstream, [...upstreams.keys()]));
+  if (upstream !== undefined && !isMalformed('upstreams') && !Object.hasOwn(upstreams, upstream)) {
+    refuse(['upstream'], unknown('an upstream', upstream, Object.keys(upstreams)));
   }
   for (const [index, caller] of callers.entries()) {
-    if (isMalformed('services') || services.has(caller)) continue;
-    refuse(['callers', index], unknown('a service', caller, [...services]));
+    if (isMalformed('services') || Object.hasOwn(services, caller)) continue;
+    refuse(['callers', index], unknown('a service', caller, Object.keys(services)));
   }
   if ((auth === 'required' || auth === 'optional') && issuers.length === 0 && !isMalformed('issuers')) {
     refuse(['auth'], 'there are no issuers, so no token could be valid');
@@ -68,26 +70,9 @@ function unknown(kind: string, name: string, known: readonly string[]): string {
   return `"${name}" is not ${kind} of this file${hint} (there are: ${known.join(', ') || 'none'})`;
 }
 
-/** Checks the keys that depend on `auth`. */
-function checkAccess(route: RoutePieces, hasMalformedCallers: boolean, refuse: Refuse): void {
-  const { auth, allow, callers, limits = [] } = route;
-  if (allow !== undefined && (auth === 'public' || auth === 'optional')) {
-    refuse(['allow'], `needs auth: required; auth: ${auth} checks no role, tenant, scope, client or actor`);
-  }
-  const tenant = allow?.tenant;
-  const hasParam = segmentsOf(route)?.some((segment) => segment.kind === 'param' && `:${segment.name}` === tenant);
-  if (tenant !== undefined && hasParam === false) refuse(['allow', 'tenant'], `the path has no "${tenant}"`);
-  if (allow !== undefined && Object.values(allow).every((condition) => condition === undefined)) {
-    refuse(['allow'], 'has no condition: set roles, tenant, scopes, clients, actors or claims');
-  }
-  if (allow?.claims !== undefined && auth === 'service') {
-    refuse(['allow', 'claims'], 'needs auth: required; a txn-token has no further claims');
-  }
-  for (const [index, { by }] of limits.entries()) {
-    if (auth === 'public' && by !== undefined && by !== 'address' && by !== 'route') {
-      refuse(['limits', index, 'by'], `a public route has no ${by}: count by address or route`);
-    }
-  }
+/** Checks the keys of routes on the internal listener. */
+function checkService(route: RoutePieces, hasMalformedCallers: boolean, refuse: Refuse): void {
+  const { auth, callers } = route;
   if (auth !== 'service') {
     if (auth !== undefined && callers !== undefined) refuse(['callers'], 'needs auth: service');
     return;
@@ -101,31 +86,6 @@ function checkAccess(route: RoutePieces, hasMalformedCallers: boolean, refuse: R
   }
 }
 
-/**
- * Checks what is ambiguous with two or more issuers. A client or an actor of one issuer must not pass for one of another, and a token
- * with few scopes must not pass a route that forgot to ask for them.
- */
-function checkSeveralIssuers({ auth, allow }: RoutePieces, needsScopes: boolean, refuse: Refuse): void {
-  for (const [key, name] of [
-    ['clients', 'id'],
-    ['actors', 'sub'],
-  ] as const) {
-    const parties = allow?.[key] ?? [];
-    if (parties === 'any') continue;
-    for (const [index, { issuer }] of parties.entries()) {
-      if (issuer !== undefined) continue;
-      refuse(
-        ['allow', key, index],
-        `must be { iss, ${name} } with two or more issuers: each could have one of this name`,
-      );
-    }
-  }
-  if (auth !== 'required' || !needsScopes || allow?.scopes !== undefined) return;
-  const message =
-    '"allow.scopes" is required, since there are two or more issuers and another route has scopes: list them, or write any';
-  refuse([], message, { absent: 'allow' });
-}
-
 /** Checks the keys that depend on path, methods or body. */
 function checkShape(route: RoutePieces, refuse: Refuse): void {
   if (route.websocket && route.methods?.includes('GET') === false) refuse(['websocket'], 'needs GET among the methods');
@@ -135,7 +95,7 @@ function checkShape(route: RoutePieces, refuse: Refuse): void {
   if (route.path !== undefined && isOwnPath(route.auth === 'service' ? 'internal' : 'public', route.path)) {
     refuse(['path'], 'is a path that the gateway answers itself');
   }
-  const from = route.rewrite?.prefix.from;
+  const from = route.rewrite?.from;
   const segments = segmentsOf(route);
   if (from !== undefined && segments !== undefined && !isFrontOf(from, segments)) {
     refuse(['rewrite', 'prefix', 'from'], 'must be literal segments at the front of the path');

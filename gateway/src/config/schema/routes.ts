@@ -1,8 +1,11 @@
 import { z } from 'zod';
-import { limitKinds } from '../config.ts';
 import { parsePattern } from '../path-pattern.ts';
-import { allowedActors, allowedClients, allowedScopes, claimValues } from './allow.ts';
-import { cookieName, name, role, seconds, size, unique, wholeNumber } from './values/scalars.ts';
+import { allow, resolveAllow } from './allow.ts';
+import type { Pieces } from './cross-checks.ts';
+import { limits } from './limits.ts';
+import type { Upstream } from './upstreams.ts';
+import { cookieName, name, size, unique } from './values/scalars.ts';
+import type { Immutable } from './values/shapes.ts';
 
 /** Methods that a route can serve. TRACE and CONNECT must not be forwarded. */
 export const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -29,18 +32,6 @@ const prefix = z
     error: 'must not have dot segments',
   });
 
-const limit = z.strictObject({
-  requests: wholeNumber(1, 1_000_000).describe('The number of requests.'),
-  per: seconds({ min: '1s', max: '1d' }).describe('The period.'),
-  by: z
-    .enum(limitKinds)
-    .describe('What requests are counted by. Anonymous callers count by address; a machine has buckets of its own.'),
-  onStoreFailure: z
-    .enum(['local', 'deny'])
-    .default('local')
-    .describe('While Redis is unavailable, `local` counts in each process and `deny` responds 503.'),
-});
-
 export const route = z.strictObject({
   name: name.describe('A unique name for logs, metrics and `explain`.'),
   path: pattern.describe(
@@ -53,29 +44,7 @@ export const route = z.strictObject({
     .describe(
       'Required, without a default. `optional`: no token means anonymous, an invalid token is refused. `service`: internal listener only.',
     ),
-  allow: z
-    .strictObject({
-      roles: unique(role).min(1).optional().describe('The roles that are allowed.'),
-      tenant: z
-        .string()
-        .regex(/^:[A-Za-z_][A-Za-z0-9_]*$/, { error: 'must be a parameter of the path, such as ":tenantId"' })
-        .optional()
-        .describe("The path parameter that must equal the caller's tenant."),
-      scopes: allowedScopes
-        .optional()
-        .describe(
-          'The scopes that a token must have, all of them; `any` says that none is needed. Compared byte by byte.',
-        ),
-      clients: allowedClients
-        .optional()
-        .describe('The clients that may call, by id, or `any`. Machines may call only routes that have this key.'),
-      actors: allowedActors
-        .optional()
-        .describe('The actors that may act for the caller (RFC 8693), by `sub`. A token with `act` needs this key.'),
-      claims: claimValues.optional().describe('Claims of the token, each with its accepted values.'),
-    })
-    .optional()
-    .describe('Conditions on the caller. Requires `auth: required` or `service`.'),
+  allow: allow.optional().describe('Conditions on the caller. Requires `auth: required` or `service`.'),
   senderConstrained: z
     .literal('required')
     .optional()
@@ -86,7 +55,7 @@ export const route = z.strictObject({
     .min(1)
     .optional()
     .describe('With `auth: service`: the services that may call, as keys of `services`.'),
-  limits: z.array(limit).max(8).prefault([]).describe('Rate limits. All of them apply.'),
+  limits,
   body: z
     .strictObject({
       mode: z
@@ -111,6 +80,7 @@ export const route = z.strictObject({
         })
         .describe('Replaces whole segments at the start of the path.'),
     })
+    .transform(({ prefix: segments }) => segments)
     .optional()
     .describe('Changes the path for the upstream.'),
   forward: z
@@ -128,4 +98,30 @@ export const route = z.strictObject({
     .describe('Credentials that are forwarded; the default strips them.'),
 });
 
-export type RoutePart = z.output<typeof route>;
+type RoutePart = z.output<typeof route>;
+export type RoutePieces = Pieces<RoutePart>;
+
+/** The authentication scheme of an access token. */
+export type Scheme = 'Bearer' | 'DPoP';
+
+export type AuthMode = Route['auth'];
+
+export type Route = Immutable<ReturnType<typeof resolveRoute>>;
+
+/** @param hasOrigins Whether the file has `publicOrigins`, without which no proof can be verified. */
+export function resolveRoute(part: RoutePart, upstream: Upstream, hasOrigins: boolean) {
+  const senderConstrained = part.senderConstrained === 'required';
+  const bearer: readonly Scheme[] = senderConstrained ? [] : ['Bearer'];
+  return {
+    ...part,
+    methods: part.methods as readonly string[],
+    upstream,
+    allow: resolveAllow(part.allow),
+    senderConstrained,
+    /** The challenges for a client without a token. */
+    schemes: hasOrigins ? ([...bearer, 'DPoP'] as const) : (['Bearer'] as const satisfies readonly Scheme[]),
+    /** The services that may call it on the internal listener. Empty unless `auth` is `service`. */
+    callers: new Set(part.callers),
+    forward: { ...part.forward, cookies: new Set(part.forward.cookies) },
+  };
+}

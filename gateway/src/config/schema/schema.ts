@@ -1,15 +1,14 @@
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { z } from 'zod';
-import type { Pieces } from './cross-checks.ts';
 import { dpop } from './dpop.ts';
-import { type IssuerPart, issuer } from './issuers/issuers.ts';
-import { listen } from './listeners.ts';
-import { type TestPart, testCase } from './policy-tests.ts';
-import { type RoutePart, route } from './routes.ts';
-import { type UpstreamPart, upstream } from './upstreams.ts';
+import { issuer } from './issuers/issuers.ts';
+import { admin, listen } from './listen.ts';
+import { testCase } from './policy-tests.ts';
+import { route } from './routes.ts';
+import { httpClient, upstream } from './upstreams.ts';
 import { network } from './values/networks.ts';
 import { filePath, headerName, name, scopeName, seconds, size, unique, wholeNumber } from './values/scalars.ts';
-import { allowedHost, publicOrigin, redisUrl } from './values/urls.ts';
+import { publicOrigin, redisUrl } from './values/urls.ts';
 
 /** Without `*`: it would also allow unknown headers, and browsers ignore it for requests with credentials. */
 const namedHeader = headerName.refine((name) => name !== '*', { error: 'must be the name of one header, not "*"' });
@@ -18,16 +17,18 @@ const settableHeader = namedHeader.refine((name) => !isReservedHeader(foldHeader
   error: 'is a header that only the gateway writes: it would be dropped',
 });
 
-const cors = z.strictObject({
-  origins: unique(publicOrigin)
-    .min(1)
-    .max(1_000)
-    .describe('The origins whose pages may read responses and open WebSockets.'),
-  credentials: z.boolean().default(false).describe('Whether browsers may send and store cookies.'),
-  headers: unique(settableHeader).prefault([]).describe('Additional request headers that pages may set.'),
-  expose: unique(namedHeader).prefault([]).describe('Additional response headers that pages may read.'),
-  maxAge: seconds({ min: '1s', max: '1d' }).prefault('10m').describe('How long browsers may cache the preflight.'),
-});
+const cors = z
+  .strictObject({
+    origins: unique(publicOrigin)
+      .min(1)
+      .max(1_000)
+      .describe('The origins whose pages may read responses and open WebSockets.'),
+    credentials: z.boolean().default(false).describe('Whether browsers may send and store cookies.'),
+    headers: unique(settableHeader).prefault([]).describe('Additional request headers that pages may set.'),
+    expose: unique(namedHeader).prefault([]).describe('Additional response headers that pages may read.'),
+    maxAge: seconds({ min: '1s', max: '1d' }).prefault('10m').describe('How long browsers may cache the preflight.'),
+  })
+  .transform(({ maxAge, ...rest }) => ({ ...rest, maxAgeSec: maxAge }));
 
 const websockets = z
   .strictObject({
@@ -43,22 +44,7 @@ export const schema = z
   .strictObject({
     version: z.literal(1).describe('The version of this format.'),
     listen: listen.prefault({}).describe('The addresses of the listeners.'),
-    admin: z
-      .strictObject({
-        console: z
-          .boolean()
-          .default(true)
-          .describe(
-            'Whether the admin listener serves the console and its JSON, and keeps the last requests for them.',
-          ),
-        allowedHosts: unique(allowedHost)
-          .prefault([])
-          .describe(
-            'Additional values of `Host`, such as `gateway.internal` (any port) or `localhost:9999`. Others get 421.',
-          ),
-      })
-      .prefault({})
-      .describe('The listener for operators. It always accepts `localhost` and its own address, with its own port.'),
+    admin,
     publicOrigins: unique(publicOrigin)
       .prefault([])
       .describe('The public origins of the gateway. If set, another `Host` gets 421.'),
@@ -93,10 +79,7 @@ export const schema = z
       .prefault({})
       .describe('The services that may call on the internal listener, by name.'),
     upstreams: z.record(name, upstream).describe('The services behind the gateway, by name.'),
-    httpClient: z
-      .enum(['own', 'undici'])
-      .default('own')
-      .describe('What carries requests to services: the strict client of this gateway, or undici.'),
+    httpClient,
     routes: z.array(route).min(1).max(10_000).describe('The routes, in any order.'),
     cors: cors.optional().describe('Allows pages of other origins to call. The gateway responds to preflights itself.'),
     websockets,
@@ -133,27 +116,3 @@ export const schema = z
   .describe('The configuration of a Countersign gateway.');
 
 export type Document = z.output<typeof schema>;
-
-/** The well-formed pieces of a file, in which others may be malformed. */
-export type WellFormed = Readonly<{
-  listen: Pieces<Document['listen']>;
-  issuers: readonly Pieces<IssuerPart>[];
-  upstreams: ReadonlyMap<string, Pieces<UpstreamPart>>;
-  services: ReadonlySet<string>;
-  routes: readonly Pieces<RoutePart>[];
-  tests: readonly Pieces<TestPart>[];
-}> &
-  Pieces<Pick<Document, 'admin' | 'dpop' | 'insecureTransport' | 'publicOrigins' | 'redis'>>;
-
-/** @param file From {@link withCrossChecks}: a malformed piece is undefined, whatever the type says. */
-export function wellFormed(file: Pieces<Document>): WellFormed {
-  return {
-    ...file,
-    listen: file.listen ?? {},
-    issuers: (file.issuers ?? []).map((piece) => piece ?? {}),
-    upstreams: new Map(Object.entries(file.upstreams ?? {}).map(([name, piece]) => [name, piece ?? {}])),
-    services: new Set(Object.keys(file.services ?? {})),
-    routes: (file.routes ?? []).map((piece) => piece ?? {}),
-    tests: (file.tests ?? []).map((piece) => piece ?? {}),
-  };
-}

@@ -2,9 +2,16 @@ import { z } from 'zod';
 import { readTlsFiles, resolveTls, UnusableTlsFile } from '../tls-files.ts';
 import type { Path } from '../yaml/source.ts';
 import type { Pieces, Refuse } from './cross-checks.ts';
-import { type ListenPieces, ownListenerAt } from './listeners.ts';
+import { type ListenPieces, ownListenerAt } from './listen.ts';
 import { duration, filePath, hostName, pathOnly, size, text, unique, wholeNumber } from './values/scalars.ts';
+import type { Immutable } from './values/shapes.ts';
 import { isPlainHttp, plainHttp, targetOrigin } from './values/urls.ts';
+
+export const httpClient = z
+  .enum(['own', 'undici'])
+  .default('own')
+  .describe('What carries requests to services: the strict client of this gateway, or undici.');
+type HttpClient = z.output<typeof httpClient>;
 
 const secretOptions = {
   secret: text
@@ -39,6 +46,7 @@ const health = z
     unhealthyAfter: wholeNumber(1, 10).default(2).describe('Failed checks in a row until a target is skipped.'),
     healthyAfter: wholeNumber(1, 10).default(2).describe('Passed checks in a row until it is used again.'),
   })
+  .transform(({ interval, timeout, ...rest }) => ({ ...rest, intervalMs: interval, timeoutMs: timeout }))
   .describe('Health checks of every target. If all targets fail, all are used.');
 
 const breaker = z
@@ -50,6 +58,7 @@ const breaker = z
       .prefault('10s')
       .describe('How long it stays open until 3 requests try again. With `health`, a passed check ends it earlier.'),
   })
+  .transform(({ window, cooldown, ...rest }) => ({ ...rest, windowMs: window, cooldownMs: cooldown }))
   .describe('Responds 503 at once while the upstream is unreachable or times out. Other failures do not count.');
 
 const tls = z
@@ -76,6 +85,7 @@ export const upstream = z.strictObject({
         .describe('Between two chunks of the response or of a streamed body.'),
     })
     .prefault({})
+    .transform(({ connect, response, idle }) => ({ connectMs: connect, responseMs: response, idleMs: idle }))
     .describe('Time limits.'),
   minRate: size({ min: '0B', max: '1MiB' })
     .prefault('1KiB')
@@ -99,27 +109,50 @@ export const upstream = z.strictObject({
   tls: tls.optional(),
 });
 
-export type UpstreamPart = z.output<typeof upstream>;
+type UpstreamPart = z.output<typeof upstream>;
+export type UpstreamPieces = Readonly<Record<string, Pieces<UpstreamPart>>>;
 
-type UpstreamPiecesByName = ReadonlyMap<string, Pieces<UpstreamPart>>;
+/** A service behind the gateway. Its name is the audience of its signatures. */
+export type Upstream = Immutable<ReturnType<typeof resolveUpstream>>;
+
+/**
+ * How the gateway signs requests to one upstream. `agreed`: with an HMAC key that both sides derive from published keys, or with ed25519
+ * while there is none. `next` will replace `secret`: `countersign keys list` prints its keyid, but it signs nothing yet.
+ */
+export type UpstreamIdentity =
+  | Readonly<{ algorithm: 'ed25519' | 'agreed' }>
+  | Readonly<{ algorithm: 'hmac-sha256'; secret: Uint8Array; next: Uint8Array | undefined }>;
+
+type UpstreamOptions = Readonly<{
+  identity: UpstreamIdentity;
+  directory: string;
+  /** Of the file: the same for all upstreams. */
+  httpClient: HttpClient;
+}>;
+
+export function resolveUpstream(name: string, part: UpstreamPart, { directory, ...options }: UpstreamOptions) {
+  return {
+    ...part,
+    ...options,
+    name,
+    retry: { attempts: part.retry?.attempts ?? 0 },
+    tls: part.tls && resolveTls(part.tls, directory),
+  };
+}
 
 /** Requires a key under `services` for each upstream with `txnToken`: it signs the calls that it makes with the token. */
-export function checkTxnTokens(
-  upstreams: UpstreamPiecesByName,
-  services: Pick<ReadonlySet<string>, 'has'>,
-  refuse: Refuse,
-): void {
-  for (const [name, { txnToken }] of upstreams) {
-    if (!txnToken || services.has(name)) continue;
+export function checkTxnTokens(upstreams: UpstreamPieces, hasService: (name: string) => boolean, refuse: Refuse): void {
+  for (const [name, { txnToken }] of Object.entries(upstreams)) {
+    if (!txnToken || hasService(name)) continue;
     const message = `"${name}" has no keys under services, so it could not use the token`;
     refuse(['upstreams', name, 'txnToken'], message);
   }
 }
 
 /** Refuses `agreed` in FIPS mode, which allows no X25519 (FIPS 140-3, SP 800-186). */
-export function checkAgreedInFips(upstreams: UpstreamPiecesByName, isFips: boolean, refuse: Refuse): void {
+export function checkAgreedInFips(upstreams: UpstreamPieces, isFips: boolean, refuse: Refuse): void {
   if (!isFips) return;
-  for (const [name, { identity }] of upstreams) {
+  for (const [name, { identity }] of Object.entries(upstreams)) {
     if (identity?.algorithm !== 'agreed') continue;
     const message = 'agreed needs X25519, which Node does not offer in FIPS mode: use ed25519 or hmac-sha256';
     refuse(['upstreams', name, 'identity', 'algorithm'], message);
@@ -127,26 +160,26 @@ export function checkAgreedInFips(upstreams: UpstreamPiecesByName, isFips: boole
 }
 
 /** Refuses targets over plain http on other machines. */
-export function checkTargetUrls(upstreams: UpstreamPiecesByName, refuse: Refuse): void {
+export function checkTargetUrls(upstreams: UpstreamPieces, refuse: Refuse): void {
   for (const [path, target] of targetsOf(upstreams)) if (isPlainHttp(target)) refuse(path, plainHttp);
 }
 
 /** Refuses the gateway's own listeners as targets: a route to the admin listener would publish it (CVE-2020-11710). */
-export function checkOwnListeners(upstreams: UpstreamPiecesByName, listen: ListenPieces, refuse: Refuse): void {
+export function checkOwnListeners(upstreams: UpstreamPieces, listen: ListenPieces, refuse: Refuse): void {
   for (const [path, target] of targetsOf(upstreams)) {
     const own = ownListenerAt(target, listen);
     if (own !== undefined) refuse(path, `is the gateway's own listen.${own}`);
   }
 }
 
-const targetsOf = (upstreams: UpstreamPiecesByName): readonly (readonly [Path, string])[] =>
-  [...upstreams].flatMap(([name, { targets = [] }]) =>
+const targetsOf = (upstreams: UpstreamPieces): readonly (readonly [Path, string])[] =>
+  Object.entries(upstreams).flatMap(([name, { targets = [] }]) =>
     targets.map((target, index) => [['upstreams', name, 'targets', index], target] as const),
   );
 
 /** Refuses `tls` with http targets, and files that are not usable. */
-export function checkUpstreamTls(upstreams: UpstreamPiecesByName, directory: string, refuse: Refuse): void {
-  for (const [name, { tls, targets }] of upstreams) {
+export function checkUpstreamTls(upstreams: UpstreamPieces, directory: string, refuse: Refuse): void {
+  for (const [name, { tls, targets }] of Object.entries(upstreams)) {
     if (tls === undefined) continue;
     const path = ['upstreams', name, 'tls'];
     if (targets?.some((target) => target.startsWith('http:'))) refuse(path, 'is for https targets only');

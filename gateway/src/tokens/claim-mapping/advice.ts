@@ -1,4 +1,4 @@
-import type { Provider } from '../../config/issuer.ts';
+import type { Provider } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
 
 /** Claims that Keycloak leaves out for a client without this scope. */

@@ -1,5 +1,5 @@
-import type { Issuer } from '../../config/issuer.ts';
-import { standardClient } from '../../config/presets/preset.ts';
+import type { Issuer } from '../../config/config.ts';
+import { standardClient } from '../../config/presets.ts';
 import { claimOf, type Payload } from './claim-path.ts';
 import { isMet } from './conditions.ts';
 import { described, type Finding, oneOfThese } from './finding.ts';

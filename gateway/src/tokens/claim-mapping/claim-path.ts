@@ -1,4 +1,4 @@
-import type { ClaimPath } from '../../config/issuer.ts';
+import type { ClaimPath } from '../../config/config.ts';
 
 export type Payload = Readonly<Record<string, unknown>>;
 

@@ -1,6 +1,6 @@
 import { idPattern, isAuthMethod, isUnixSeconds, rolePattern } from '@countersign/identity';
 import { isBase64url } from '@countersign/jwks';
-import type { ClaimPath, Issuer } from '../../config/issuer.ts';
+import type { ClaimPath, Issuer } from '../../config/config.ts';
 import { type Claims, visibleText } from '../claims.ts';
 import { claimOf, type Payload, pathText, readPath } from './claim-path.ts';
 import { variableOf } from './find-issuer.ts';

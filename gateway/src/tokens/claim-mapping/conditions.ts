@@ -1,4 +1,4 @@
-import type { Condition, Conditions, Expected } from '../../config/issuer.ts';
+import type { Condition, Conditions, Expected } from '../../config/config.ts';
 import { claimOf, type Payload } from './claim-path.ts';
 import { oneOfThese } from './finding.ts';
 

@@ -1,5 +1,5 @@
 import { kidPattern } from '@countersign/jwks';
-import type { Issuer } from '../../config/issuer.ts';
+import type { Issuer } from '../../config/config.ts';
 import type { Payload } from './claim-path.ts';
 import { variableOf } from './find-issuer.ts';
 import { described, type Finding, oneOfThese } from './finding.ts';

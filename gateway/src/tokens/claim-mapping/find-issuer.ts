@@ -1,4 +1,4 @@
-import type { Issuer } from '../../config/issuer.ts';
+import type { Issuer } from '../../config/config.ts';
 
 const variableValue = /^[A-Za-z0-9-]{1,64}$/;
 

@@ -1,4 +1,4 @@
-import type { Scalar } from '../../config/issuer.ts';
+import type { Scalar } from '../../config/config.ts';
 import { claimOf, type Payload } from './claim-path.ts';
 import { textsOf } from './text-list.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { exampleIssuer } from '../../../test/kit/example-issuer.ts';
-import type { Issuer } from '../../config/issuer.ts';
-import { presets } from '../../config/presets/index.ts';
+import type { Issuer } from '../../config/config.ts';
+import { presets } from '../../config/presets.ts';
 import { described } from './finding.ts';
 import { examineClaims, readClaims } from './read-claims.ts';
 

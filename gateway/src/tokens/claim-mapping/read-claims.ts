@@ -1,6 +1,6 @@
 import { ContextTooLong, isUnixSeconds, prepareIdentity } from '@countersign/identity';
+import type { Issuer } from '../../config/config.ts';
 import { toleranceMs } from '../../config/config.ts';
-import type { Issuer } from '../../config/issuer.ts';
 import { errorTable } from '../../errors.ts';
 import { type Claims, contextOf } from '../claims.ts';
 import { audienceFinding, checkMachine, clientOf } from './audience.ts';

@@ -1,4 +1,4 @@
-import type { ClaimPath } from '../../config/issuer.ts';
+import type { ClaimPath } from '../../config/config.ts';
 
 /** Whether a text at this path is a list with spaces between its items (RFC 6749 section 3.3). */
 export const isSpaced = (path: ClaimPath): boolean => path.length === 1 && (path[0] === 'scope' || path[0] === 'scp');

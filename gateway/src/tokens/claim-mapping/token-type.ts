@@ -1,4 +1,4 @@
-import type { Issuer } from '../../config/issuer.ts';
+import type { Issuer } from '../../config/config.ts';
 import { claimOf, type Payload } from './claim-path.ts';
 import { conditionsText, failing, holds } from './conditions.ts';
 import { described, type Finding, oneOfThese } from './finding.ts';

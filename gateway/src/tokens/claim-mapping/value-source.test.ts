@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { ValueSource } from '../../config/issuer.ts';
+import type { ValueSource } from '../../config/config.ts';
 import { readPath } from './claim-path.ts';
 import { compileSource } from './value-source.ts';
 

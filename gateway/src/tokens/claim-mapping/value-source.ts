@@ -1,4 +1,4 @@
-import type { ValueSource } from '../../config/issuer.ts';
+import type { ValueSource } from '../../config/config.ts';
 import { type Payload, pathText, readPath } from './claim-path.ts';
 import { described, oneOfThese } from './finding.ts';
 import { textsOf } from './text-list.ts';

@@ -1,12 +1,11 @@
-import { presets } from '../../presets/index.ts';
-import { isDiscovered, isStrict, mayLackAudience, resolveIssuers, typesOf } from '../../resolve-issuer.ts';
+import { presets } from '../../presets.ts';
 import type { IsMalformed, Refuse } from '../cross-checks.ts';
 import { checkIssuerClaims, proves, requireProof } from './issuer-claim-checks.ts';
 import { overlaps, variablesIn } from './issuer-templates.ts';
-import type { IssuerPart, IssuerPieces } from './issuers.ts';
+import { type IssuerPieces, isDiscovered, isStrict, mayLackAudience, resolveIssuers, typesOf } from './issuers.ts';
 import { checkTenants } from './tenant-checks.ts';
 
-const nothingKept = { scopes: new Set<string>(), claims: [] };
+const unresolved = { directory: '', kept: { scopes: new Set<string>(), claims: [] }, redactedAt: () => '' };
 
 /** Checks each issuer, and that no two of them issue the same `iss` or name the same tenant. */
 export function checkIssuers(issuers: readonly IssuerPieces[], isMalformed: IsMalformed, refuse: Refuse): void {
@@ -27,10 +26,9 @@ export function checkIssuers(issuers: readonly IssuerPieces[], isMalformed: IsMa
       const whole = Object.keys(part).every((key) => !isMalformed('issuers', index, key));
       // A malformed part could be the one that bounds the tenants.
       return whole && part.issuer !== undefined
-        ? resolveIssuers(part as IssuerPart, '', nothingKept, () => '')
+        ? resolveIssuers(part as Parameters<typeof resolveIssuers>[0], unresolved)
         : undefined;
     }),
-    issuers,
     refuse,
   );
 }

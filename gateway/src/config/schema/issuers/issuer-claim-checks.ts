@@ -1,6 +1,6 @@
-import type { ClaimPath, Conditions } from '../../issuer.ts';
-import { presets } from '../../presets/index.ts';
+import { presets } from '../../presets.ts';
 import type { Refuse } from '../cross-checks.ts';
+import type { ClaimPath, Conditions, ValueSource } from './issuer-values.ts';
 import type { IssuerPieces } from './issuers.ts';
 
 /** A person can get another's old address or name, and some providers let people choose them. */
@@ -54,6 +54,6 @@ export function requireProof(required: Conditions | undefined, message: string, 
 export const proves = (required: Conditions | undefined): boolean =>
   required?.every((all) => all.some(({ expected }) => expected.is !== 'absent')) === true;
 
-function pathIn(source: NonNullable<IssuerPieces['claims']>['role']): ClaimPath | undefined {
+function pathIn(source: ValueSource | undefined): ClaimPath | undefined {
   return source?.kind === 'claim' || source?.kind === 'mapped' ? source.path : undefined;
 }

@@ -1,18 +1,17 @@
 import { resolve } from 'node:path';
 import { whyNoIssuerKeys } from '../../issuer-key-file.ts';
-import { algorithmsOf, isDiscovered } from '../../resolve-issuer.ts';
-import type { IsMalformed, Pieces, Refuse } from '../cross-checks.ts';
-import type { UpstreamPart } from '../upstreams.ts';
+import type { IsMalformed, Refuse } from '../cross-checks.ts';
+import type { UpstreamPieces } from '../upstreams.ts';
 import { isFetched, isForbiddenTarget, isPlainHttp, plainHttp } from '../values/urls.ts';
-import type { IssuerPieces } from './issuers.ts';
+import { algorithmsOf, type IssuerPieces, isDiscovered } from './issuers.ts';
 
 /** Refuses a feed outside of every upstream: the gateway signs its requests to the feed for that upstream. */
 export function checkRevocationFeeds(
   issuers: readonly IssuerPieces[],
-  upstreams: ReadonlyMap<string, Pieces<UpstreamPart>>,
+  upstreams: UpstreamPieces,
   refuse: Refuse,
 ): void {
-  const all = [...upstreams.values()].map(({ targets }) => targets);
+  const all = Object.values(upstreams).map(({ targets }) => targets);
   // The feed may belong to a malformed target.
   if (all.includes(undefined)) return;
   const targets = new Set(all.flat());

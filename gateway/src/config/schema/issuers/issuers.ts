@@ -1,12 +1,25 @@
+import { resolve } from 'node:path';
 import { z } from 'zod';
-import { type Conditions, providers, signingAlgorithms, tokenTypes, type ValueSource } from '../../issuer.ts';
+import { presets, providers, standardClient } from '../../presets.ts';
 import type { Pieces } from '../cross-checks.ts';
 import { claimName, duration, id, name, role, seconds, text, unique } from '../values/scalars.ts';
-import { isList, isMap, isText, oneShape } from '../values/shapes.ts';
-import { calledUrl, issuerIdentifier, keySource } from '../values/urls.ts';
-import { claimPath, conditions, roleSource, tenantSource } from './claim-sources.ts';
+import { type Immutable, isList, isMap, isText, isWord, oneShape } from '../values/shapes.ts';
+import { calledUrl, isFetched, issuerIdentifier, keySource } from '../values/urls.ts';
+import {
+  type ClaimPath,
+  type Conditions,
+  claimPath,
+  conditions,
+  roleSource,
+  type SigningAlgorithm,
+  signingAlgorithms,
+  type TokenType,
+  tenantSource,
+  tokenTypes,
+  type ValueSource,
+} from './issuer-values.ts';
 
-const audience = oneShape<readonly string[]>('string or list', 'a text, or a list of texts', [
+const audience = oneShape('string or list', 'a text, or a list of texts', [
   { fits: isText, schema: text.transform((one) => [one]) },
   { fits: isList, schema: unique(text).min(1).max(32) },
 ]);
@@ -18,8 +31,8 @@ const variableValue = z
 const template = z
   .record(
     z.string(),
-    oneShape<readonly string[] | 'any'>('list, or any', 'a list of values, or any', [
-      { fits: (raw) => raw === 'any', schema: z.literal('any') },
+    oneShape('list, or any', 'a list of values, or any', [
+      { fits: isWord('any'), schema: z.literal('any') },
       { fits: isList, schema: unique(variableValue).min(1).max(100) },
     ]),
   )
@@ -29,8 +42,8 @@ const prefix = z
   .string()
   .regex(/^[A-Za-z0-9._~:@|-]{1,64}$/, { error: 'must be letters, digits and "._~:@|-", 64 at most' });
 
-const machines = oneShape<MachinesPart>('none, or map', 'none, or a map with `when`', [
-  { fits: (raw) => raw === 'none', schema: z.literal('none') },
+const machines = oneShape('none, or map', 'none, or a map with `when`', [
+  { fits: isWord('none'), schema: z.literal('none') },
   {
     fits: isMap,
     schema: z.strictObject({
@@ -143,14 +156,144 @@ export const issuer = z.strictObject({
         .prefault('allow')
         .describe('Whether tokens are accepted when the feed is older than that.'),
     })
+    .transform(({ maxStaleness, ...feed }) => ({ ...feed, maxStalenessMs: maxStaleness }))
     .optional()
     .describe('The feed of revoked sessions, users, tenants and keys. Makes the session id required.'),
 });
 
-type MachinesPart =
-  | 'none'
-  | { when?: Conditions | undefined; role?: ValueSource | undefined; tenantId?: ValueSource | undefined };
-
-export type IssuerPart = z.output<typeof issuer>;
-
+type IssuerPart = z.output<typeof issuer>;
 export type IssuerPieces = Pieces<IssuerPart>;
+
+export const algorithmsOf = ({ algorithms, provider }: IssuerPieces): readonly SigningAlgorithm[] =>
+  algorithms ?? (provider === undefined ? ['ES256', 'RS256', 'EdDSA'] : presets[provider].algorithms);
+
+export const typesOf = ({ types, provider }: IssuerPieces): readonly TokenType[] =>
+  types ?? (provider === undefined ? ['at+jwt'] : presets[provider].types);
+
+/** Whether the strict rules of RFC 9068 apply: `jti` and a well-formed `amr`, and neither a preset nor a further test. */
+export const isStrict = (part: IssuerPieces): boolean =>
+  part.provider === undefined && typesOf(part).every((type) => type === 'at+jwt');
+
+/** Whether the keys are found through the metadata of the issuer. */
+export const isDiscovered = ({ discovery, jwks, provider }: IssuerPieces): boolean =>
+  jwks === undefined && (discovery ?? provider !== undefined);
+
+/** Whether a token may lack `aud`, because this provider's tokens have none. Then `clients` is required. */
+export const mayLackAudience = (part: IssuerPieces): boolean =>
+  part.provider !== undefined && presets[part.provider].mayLackAudience && !typesOf(part).includes('id-token');
+
+/** What is kept of a token because a route or a service asks for it: other scopes and claims are dropped. */
+export type KeptClaims = Readonly<{ scopes: ReadonlySet<string>; claims: readonly string[] }>;
+
+/** `value` undefined: any value, read from `iss`. */
+export type Template = Readonly<{ variable: string; value: string | undefined }> | undefined;
+
+type ResolveOptions = Readonly<{
+  directory: string;
+  kept: KeptClaims;
+  /** A string of the issuer's entry with the names of its variables, for operators. Empty: it has none. */
+  redactedAt(...keys: readonly string[]): string;
+}>;
+
+/** An issuer of tokens, and the claims that its tokens may have. Plain data, because a thread sends it to another. */
+export type Issuer = Immutable<ReturnType<typeof resolveOne>>;
+
+/** The issuers of one entry of the file: one, or one for each value of its template. */
+export function resolveIssuers(part: IssuerPart, options: ResolveOptions): readonly Issuer[] {
+  const [variable, values] = Object.entries(part.template ?? {})[0] ?? [];
+  if (variable === undefined || values === undefined) {
+    const template = part.provider === 'entra' ? entraTenantIn(part.issuer) : undefined;
+    return [resolveOne(part, part.issuer, template, options)];
+  }
+  if (values === 'any') return [resolveOne(part, part.issuer, { variable, value: undefined }, options)];
+  const issuerOf = (value: string) => part.issuer.replace(`{${variable}}`, value);
+  return values.map((value) => resolveOne(part, issuerOf(value), { variable, value }, options));
+}
+
+const entraIssuer = /^https:\/\/[^/]+\/([A-Za-z0-9-]{1,64})\/(?:v2\.0\/?)?$/;
+
+/** An Entra issuer always names its tenant, also where the file has no template. */
+function entraTenantIn(issuer: string): Template {
+  const value = entraIssuer.exec(issuer)?.[1];
+  return value === undefined ? undefined : { variable: 'tid', value };
+}
+
+function resolveOne(
+  { maxTokenLifetime, ...part }: IssuerPart,
+  iss: string,
+  template: Template,
+  { directory, kept, redactedAt }: ResolveOptions,
+) {
+  const { revocations, jwks = '' } = part;
+  const discovery = isDiscovered(part);
+  const keys = discovery ? iss : isFetched(jwks) ? jwks : resolve(directory, jwks);
+  return {
+    ...part,
+    issuer: iss,
+    template,
+    audience: part.audience ?? [],
+    mayLackAudience: mayLackAudience(part),
+    jwks: keys,
+    shownJwks: redactedAt('jwks') || keys,
+    discovery,
+    algorithms: algorithmsOf(part),
+    types: typesOf(part),
+    typeTest: typeTestOf(part),
+    require: part.require ?? [],
+    claims: claimsOf(part, template),
+    userPrefix: part.userPrefix ?? '',
+    tenantPrefix: part.tenantPrefix ?? '',
+    machines: machinesOf(part),
+    kept,
+    isStrict: isStrict(part),
+    maxTokenLifetimeSec: maxTokenLifetime,
+    tenants: part.tenants && new Set(part.tenants),
+    roles: part.roles && new Set(part.roles),
+    revocations: revocations && { ...revocations, shownUrl: redactedAt('revocations', 'url') || revocations.url },
+  };
+}
+
+/** Conditions on a token whose header does not state its kind. */
+function typeTestOf(part: IssuerPieces): Conditions {
+  const preset = part.provider && presets[part.provider];
+  if (preset === undefined) return [];
+  return typesOf(part).includes('id-token') ? preset.idToken : (preset.accessToken ?? []);
+}
+
+/** How a machine's tokens are marked. A token whose subject is its client always is a machine's. */
+function machinesOf({ machines, provider }: IssuerPieces) {
+  const known = provider === undefined ? [] : presets[provider].machines;
+  // They are still recognized, since they must not pass for users.
+  if (machines === 'none' || machines === undefined) {
+    return { isAccepted: false, when: known, role: undefined, tenantId: undefined };
+  }
+  const { when = [], role, tenantId } = machines;
+  return { isAccepted: true, when: [...known, ...when], role, tenantId };
+}
+
+/** The names of the auth-service's claims. */
+const ownClaims = {
+  userId: ['user_id'] as ClaimPath,
+  role: { kind: 'claim', path: ['role'] } as ValueSource,
+  tenantId: { kind: 'claim', path: ['tenant_id'] } as ValueSource,
+  sessionId: ['sid'] as ClaimPath,
+  scope: ['scope'] as ClaimPath,
+};
+
+/** @param template Undefined: the issuer has no variable that could name the tenant. */
+function claimsOf(
+  { claims: { client, ...claims }, provider }: Pick<IssuerPart, 'claims' | 'provider'>,
+  template: Template,
+) {
+  const preset = provider && presets[provider];
+  const given = Object.fromEntries(Object.entries(claims).filter(([, source]) => source !== undefined));
+  const all: typeof ownClaims = { ...(preset?.claims ?? ownClaims), ...given };
+  // Only Entra's preset reads the issuer, and its tokens have the same value in a claim.
+  const isInClaim = all.tenantId.kind === 'fromIssuer' && template === undefined;
+  return {
+    ...all,
+    tenantId: isInClaim ? ({ kind: 'claim', path: ['tid'] } as ValueSource) : all.tenantId,
+    /** The names of claims with the client. All that are present must be equal. */
+    client: client === undefined ? (preset?.client ?? standardClient) : [client],
+  };
+}

@@ -1,7 +1,7 @@
-import type { Issuer, ValueSource } from '../../issuer.ts';
 import type { Path } from '../../yaml/source.ts';
 import type { Refuse } from '../cross-checks.ts';
-import type { IssuerPieces } from './issuers.ts';
+import type { ValueSource } from './issuer-values.ts';
+import type { Issuer, Template } from './issuers.ts';
 
 /** The tenants that an issuer can name: a list, or everything under a prefix. Undefined: any. */
 type Tenants = Readonly<{ list: ReadonlySet<string> }> | Readonly<{ prefix: string }> | undefined;
@@ -12,11 +12,7 @@ type Tenants = Readonly<{ list: ReadonlySet<string> }> | Readonly<{ prefix: stri
  *
  * @param resolved The issuers of each entry. Undefined: the entry is malformed.
  */
-export function checkTenants(
-  resolved: readonly (readonly Issuer[] | undefined)[],
-  parts: readonly IssuerPieces[],
-  refuse: Refuse,
-): void {
+export function checkTenants(resolved: readonly (readonly Issuer[] | undefined)[], refuse: Refuse): void {
   const all = resolved.flatMap((issuers = [], index) => issuers.map((issuer) => ({ index, issuer })));
   const count = all.length + resolved.filter((issuers) => issuers === undefined).length;
   if (count < 2) return;
@@ -35,7 +31,6 @@ export function checkTenants(
     const one: Known = {
       index,
       issuer,
-      part: parts[index],
       tenants,
       users: tenantsOf(issuer, [issuer.claims.tenantId]),
       machines: tenantsOf(issuer, [issuer.machines.tenantId]),
@@ -55,15 +50,14 @@ export function checkTenants(
 type Known = Readonly<{
   index: number;
   issuer: Issuer;
-  part: IssuerPieces | undefined;
   tenants: Tenants;
   users: Tenants;
   machines: Tenants;
 }>;
 
 function mustNotMeet(a: Known, b: Known): boolean {
-  if (!meet(a.tenants, b.tenants) || haveSameSubjects(a.part, b.part)) return false;
-  return !haveDistinctUsers(a.part, b.part) || mayShareMachines(a, b);
+  if (!meet(a.tenants, b.tenants) || haveSameSubjects(a.issuer, b.issuer)) return false;
+  return !haveDistinctUsers(a.issuer, b.issuer) || mayShareMachines(a, b);
 }
 
 /** Whether a service could take a machine of one for a machine of the other. `userPrefix` does not change client ids. */
@@ -74,7 +68,7 @@ function mayShareMachines(a: Known, b: Known): boolean {
 }
 
 function clashBetween(one: Known, other: Known): string {
-  const hasOwnUsers = haveDistinctUsers(one.part, other.part);
+  const hasOwnUsers = haveDistinctUsers(one.issuer, other.issuer);
   const machines = mayShareMachines(one, other);
   const name = hasOwnUsers ? sharedBy(one.machines, other.machines) : sharedBy(one.tenants, other.tenants);
   const callers = [
@@ -109,16 +103,13 @@ function tenantsOf(
 }
 
 /** The values that some sources can have together. Undefined: any. */
-function valuesOfAll(
-  sources: readonly (ValueSource | undefined)[],
-  template: Issuer['template'],
-): readonly string[] | undefined {
+function valuesOfAll(sources: readonly (ValueSource | undefined)[], template: Template): readonly string[] | undefined {
   const all = sources.map((source) => (source === undefined ? [] : valuesOf(source, template)));
   return all.includes(undefined) ? undefined : all.flatMap((values) => values ?? []);
 }
 
 /** The values that a source can have. Undefined: any. */
-function valuesOf(source: ValueSource, template: Issuer['template']): readonly string[] | undefined {
+function valuesOf(source: ValueSource, template: Template): readonly string[] | undefined {
   switch (source.kind) {
     case 'constant':
       return [source.value];
@@ -147,12 +138,8 @@ function sharedBy(a: Tenants, b: Tenants): string | undefined {
   return b.prefix.startsWith(a.prefix) ? b.prefix : undefined;
 }
 
-const haveSameSubjects = (a: IssuerPieces | undefined, b: IssuerPieces | undefined): boolean =>
-  a?.sameSubjects === true && b?.sameSubjects === true;
+const haveSameSubjects = (a: Issuer, b: Issuer): boolean => a.sameSubjects && b.sameSubjects;
 
-/** No user id under one prefix can be one under the other, unless one prefix begins the other. */
-function haveDistinctUsers(a: IssuerPieces | undefined, b: IssuerPieces | undefined): boolean {
-  const [ours, theirs] = [a?.userPrefix, b?.userPrefix];
-  if (ours === undefined || theirs === undefined) return false;
-  return !ours.startsWith(theirs) && !theirs.startsWith(ours);
-}
+/** No user id under one prefix can be one under the other, unless one prefix begins the other: the empty one begins every other. */
+const haveDistinctUsers = (a: Issuer, b: Issuer): boolean =>
+  !a.userPrefix.startsWith(b.userPrefix) && !b.userPrefix.startsWith(a.userPrefix);

@@ -1,7 +1,9 @@
 import { BlockList, isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { Network } from '../../config.ts';
 import { parsedText } from './scalars.ts';
+
+/** A network in the form that `net.BlockList.addSubnet` takes. */
+export type Network = Readonly<{ address: string; prefix: number; family: 'ipv4' | 'ipv6' }>;
 
 /** A network such as `10.0.0.0/8` or `fd00::/8`, or one address. */
 export const network = parsedText(

@@ -1,7 +1,9 @@
 import { isIP, isIPv4 } from 'node:net';
 import { idPattern, isScope, isSubject, rolePattern } from '@countersign/identity';
 import { z } from 'zod';
-import type { Address } from '../../config.ts';
+
+/** The address of a listener. With port 0 the system chooses a port. */
+export type Address = Readonly<{ host: string; port: number }>;
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const unitBytes = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;

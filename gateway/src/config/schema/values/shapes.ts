@@ -1,8 +1,17 @@
 import { z } from 'zod';
 import type { JsonSchema } from '../json-schema-type.ts';
 
+/** A type whose maps, lists and sets cannot be changed. */
+export type Immutable<T> = T extends string | number | boolean | undefined | Uint8Array
+  ? T
+  : T extends ReadonlyMap<infer Key, infer Value>
+    ? ReadonlyMap<Key, Immutable<Value>>
+    : T extends ReadonlySet<infer Item>
+      ? ReadonlySet<Item>
+      : { readonly [Key in keyof T]: Immutable<T[Key]> };
+
 /** One of several shapes of a value. `fits` looks at its outline only; `schema` finds the problems inside. */
-export type Shape<Value> = Readonly<{ fits(raw: unknown): boolean; schema: z.ZodType<Value> }>;
+type Shape = Readonly<{ fits(raw: unknown): boolean; schema: z.ZodType }>;
 
 /**
  * A value of one of several shapes. zod's own union reports only that no shape fits. This one reports what is wrong with the
@@ -11,7 +20,7 @@ export type Shape<Value> = Readonly<{ fits(raw: unknown): boolean; schema: z.Zod
  * @param type For the reference table.
  * @param allowed Completes "must be …", for a value of no shape.
  */
-export function oneShape<Value>(type: string, allowed: string, shapes: readonly Shape<Value>[]) {
+export function oneShape<const Shapes extends readonly Shape[]>(type: string, allowed: string, shapes: Shapes) {
   const oneOf = shapes.map(({ schema }) => {
     const { $schema: _, ...described } = z.toJSONSchema(schema, { io: 'input' });
     return described as JsonSchema;
@@ -19,16 +28,20 @@ export function oneShape<Value>(type: string, allowed: string, shapes: readonly 
   return z
     .unknown()
     .meta({ 'x-type': type, oneOf })
-    .transform((raw, context): Value => {
+    .transform((raw, context): z.output<Shapes[number]['schema']> => {
       const shape = raw === undefined ? undefined : shapes.find(({ fits }) => fits(raw));
       const parsed = shape?.schema.safeParse(raw);
-      if (parsed?.success === true) return parsed.data;
+      if (parsed?.success === true) return parsed.data as z.output<Shapes[number]['schema']>;
       const issues = parsed?.error.issues ?? [{ code: 'custom', message: `must be ${allowed}`, path: [] } as const];
       for (const issue of issues) context.issues.push({ ...issue, input: raw } as z.core.$ZodRawIssue);
       return z.NEVER;
     });
 }
 
+export const isWord =
+  (word: string) =>
+  (raw: unknown): boolean =>
+    raw === word;
 export const isText = (raw: unknown): boolean => typeof raw === 'string';
 export const isList = (raw: unknown): boolean => Array.isArray(raw);
 export const isMap = (raw: unknown): raw is Record<string, unknown> =>

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import type { Address, GatewayConfig } from '../config.ts';
+import type { Certificate } from '../tls-files.ts';
 import type { IsMalformed, Pieces, Refuse } from './cross-checks.ts';
-import { address, filePath } from './values/scalars.ts';
-import { isLoopback, isLoopbackHost } from './values/urls.ts';
+import { type Address, address, filePath, unique } from './values/scalars.ts';
+import type { Immutable } from './values/shapes.ts';
+import { allowedHost, isLoopback, isLoopbackHost } from './values/urls.ts';
 
 export const listen = z.strictObject({
   public: address.prefault('127.0.0.1:8080').describe('The address for clients.'),
@@ -34,8 +35,28 @@ export const listen = z.strictObject({
 
 export type ListenPieces = Pieces<z.output<typeof listen>>;
 
-/** The settings that a process keeps from its start to its end. */
-export type StartSettings = Pick<GatewayConfig, 'listen' | 'admin' | 'redis' | 'certificate'>;
+export const admin = z
+  .strictObject({
+    console: z
+      .boolean()
+      .default(true)
+      .describe('Whether the admin listener serves the console and its JSON, and keeps the last requests for them.'),
+    allowedHosts: unique(allowedHost)
+      .prefault([])
+      .describe(
+        'Additional values of `Host`, such as `gateway.internal` (any port) or `localhost:9999`. Others get 421.',
+      ),
+  })
+  .prefault({})
+  .describe('The listener for operators. It always accepts `localhost` and its own address, with its own port.');
+
+/** The settings that a process keeps from its start to its end. Of the certificate, only whether there is one. */
+export type StartSettings = Readonly<{
+  listen: Readonly<Record<'public' | 'admin' | 'internal', Address>>;
+  admin: Immutable<z.output<typeof admin>>;
+  redis?: string | undefined;
+  certificate: Pick<Certificate, 'clients'> | undefined;
+}>;
 
 /** Refuses two listeners with one address. */
 export function checkListeners(listen: ListenPieces, refuse: Refuse): void {

@@ -1,0 +1,170 @@
+import { z } from 'zod';
+import { orderedMap } from '../values/ordered-map.ts';
+import { claimName, id, role, text, unique } from '../values/scalars.ts';
+import { hasKey, type Immutable, isList, isMap, isText, oneShape } from '../values/shapes.ts';
+
+/** JOSE names of the signing algorithms that an issuer may use. Symmetric ones are excluded: verification would need the issuer's secret. */
+export const signingAlgorithms = [
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+] as const;
+export type SigningAlgorithm = (typeof signingAlgorithms)[number];
+
+/** The accepted values of the header `typ`. `none`: no `typ`. `id-token`: ID tokens, and no other tokens. */
+export const tokenTypes = ['at+jwt', 'JWT', 'none', 'id-token'] as const;
+export type TokenType = (typeof tokenTypes)[number];
+
+/** The name of a claim, followed by names of members inside it. */
+export type ClaimPath = readonly string[];
+
+/** The longest path to a claim. */
+const maxSteps = 8;
+const step = text.max(128, { error: 'must be at most 128 characters' });
+
+const oneClaim = { fits: isText, schema: claimName.transform((name): ClaimPath => [name]) };
+const pathToClaim = {
+  fits: isList,
+  schema: z
+    .array(step)
+    .min(1)
+    .max(maxSteps)
+    .transform((path): ClaimPath => path),
+};
+
+/** A claim: its name, or a list of the names that lead to it. */
+export const claimPath = oneShape(
+  'claim or path',
+  'the name of a claim, or a path of names such as [realm_access, roles]',
+  [oneClaim, pathToClaim],
+);
+
+const claimOf = (path: ClaimPath) => ({ kind: 'claim' as const, path });
+
+function sourceShapes(value: typeof role) {
+  const otherwise = z
+    .union([z.literal('refuse'), value], { error: 'must be refuse, or the value for tokens without such a claim' })
+    .meta({ 'x-type': '`refuse`, or a value' })
+    .prefault('refuse')
+    .describe('What a token without the claim, or without any value of `map`, gets: `refuse`, or a value.');
+  return [
+    { fits: isText, schema: oneClaim.schema.transform(claimOf) },
+    { fits: isList, schema: pathToClaim.schema.transform(claimOf) },
+    {
+      fits: hasKey('constant'),
+      schema: z
+        .strictObject({ constant: value.describe('The same value for every token.') })
+        .transform(({ constant }) => ({ kind: 'constant' as const, value: constant })),
+    },
+    {
+      fits: hasKey('from', 'map'),
+      schema: z
+        .strictObject({
+          from: claimPath.describe('The claim: a text, or a list of texts.'),
+          map: orderedMap(value).describe('Its values, and what each means. The first entry that the token has wins.'),
+          otherwise,
+        })
+        .transform(({ from, map, otherwise: other }) => ({
+          kind: 'mapped' as const,
+          path: from,
+          map,
+          /** Undefined: the token is refused. */
+          otherwise: other === 'refuse' ? undefined : other,
+        })),
+    },
+  ] as const;
+}
+
+/** Where the role comes from. */
+export const roleSource = oneShape(
+  'claim, path or map',
+  'a claim, a path, { from, map, otherwise } or { constant }',
+  sourceShapes(role),
+);
+
+const fromIssuer = {
+  fits: hasKey('fromIssuer'),
+  schema: z
+    .strictObject({ fromIssuer: claimName.describe('The variable of `template`.') })
+    // A preset does not name the variable.
+    .transform(({ fromIssuer: variable }): { kind: 'fromIssuer'; variable?: string } => ({
+      kind: 'fromIssuer',
+      variable,
+    })),
+};
+
+/** Where the tenant comes from. */
+export const tenantSource = oneShape(
+  'claim, path or map',
+  'a claim, a path, { from, map, otherwise }, { constant } or { fromIssuer }',
+  [...sourceShapes(id), fromIssuer],
+);
+
+/** Where a role or a tenant comes from. */
+export type ValueSource = Immutable<z.output<typeof tenantSource>>;
+
+export const scalar = z.union([text, z.number(), z.boolean()], { error: 'must be a text, a number, true or false' });
+
+/** A value of a claim that a condition can name. */
+export type Scalar = z.output<typeof scalar>;
+
+const affix = z.string().min(1, { error: 'must not be empty' }).max(128);
+const oneOf = (values: readonly Scalar[]) => ({ is: 'oneOf' as const, values });
+
+const expected = oneShape('condition', 'a list of accepted values, present, absent, { startsWith } or { endsWith }', [
+  {
+    fits: (raw) => raw === 'present' || raw === 'absent',
+    schema: z.enum(['present', 'absent']).transform((is) => ({ is })),
+  },
+  { fits: isList, schema: unique(scalar).min(1).transform(oneOf) },
+  {
+    fits: hasKey('startsWith'),
+    schema: z
+      .strictObject({ startsWith: affix })
+      .transform(({ startsWith }) => ({ is: 'startsWith' as const, text: startsWith })),
+  },
+  {
+    fits: hasKey('endsWith'),
+    schema: z
+      .strictObject({ endsWith: affix })
+      .transform(({ endsWith }) => ({ is: 'endsWith' as const, text: endsWith })),
+  },
+  { fits: (raw) => !isMap(raw) && raw !== null, schema: scalar.transform((value) => oneOf([value])) },
+]);
+
+/** A test of one claim. A list of the token passes if one of its items does. */
+export type Expected = Immutable<z.output<typeof expected>>;
+export type Condition = Readonly<{ claim: string; expected: Expected }>;
+/** Alternatives, of which one must hold. All conditions of an alternative must hold. */
+export type Conditions = readonly (readonly Condition[])[];
+
+const all = z
+  .record(claimName, expected)
+  .refine((claims) => Object.keys(claims).length > 0, { error: 'must name at least one claim' })
+  .transform((claims): readonly Condition[] =>
+    Object.entries(claims).map(([claim, value]) => ({ claim, expected: value })),
+  );
+
+/** Conditions on claims. In a list of maps, one of the maps must hold. */
+export const conditions = oneShape(
+  'map, or list of maps',
+  'a map of claims and their accepted values, or a list of such maps, of which one must hold',
+  [
+    { fits: isMap, schema: all.transform((one): Conditions => [one]) },
+    {
+      fits: isList,
+      schema: z
+        .array(all)
+        .min(1)
+        .max(16)
+        .transform((some): Conditions => some),
+    },
+  ],
+);

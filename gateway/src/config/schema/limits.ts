@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import type { Refuse } from './cross-checks.ts';
+import { seconds, wholeNumber } from './values/scalars.ts';
+import type { Immutable } from './values/shapes.ts';
+
+const limit = z
+  .strictObject({
+    requests: wholeNumber(1, 1_000_000).describe('The number of requests.'),
+    per: seconds({ min: '1s', max: '1d' }).describe('The period.'),
+    by: z
+      .enum(['user', 'client', 'tenant', 'address', 'route'])
+      .describe('What requests are counted by. Anonymous callers count by address; a machine has buckets of its own.'),
+    onStoreFailure: z
+      .enum(['local', 'deny'])
+      .default('local')
+      .describe('While Redis is unavailable, `local` counts in each process and `deny` responds 503.'),
+  })
+  .transform(({ per, ...rest }) => ({ ...rest, perSec: per }));
+
+export const limits = z.array(limit).max(8).prefault([]).describe('Rate limits. All of them apply.');
+
+/** At most `requests` in any `perSec` seconds. `by: user` counts an anonymous caller by address. */
+export type Limit = Immutable<z.output<typeof limit>>;
+
+export function checkLimits(auth: string | undefined, given: readonly Limit[], refuse: Refuse): void {
+  for (const [index, { by }] of given.entries()) {
+    if (auth !== 'public' || by === 'address' || by === 'route') continue;
+    refuse(['limits', index, 'by'], `a public route has no ${by}: count by address or route`);
+  }
+}

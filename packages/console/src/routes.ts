@@ -43,7 +43,7 @@ export function consoleRoutes({ ask, inTurn, version, nowMs }: ConsoleOptions): 
     const [state, made] = await Promise.all([frameFor(api, query.worker, nowMs()), page.catch(problemOf)]);
     const frame = { ...state, version, nowMs: nowMs(), assets: urls, path: req.path, query };
     const shown = made instanceof ApiProblem ? failurePage(made, frame, missing) : made;
-    return { status: shown.status ?? 200, body: layout(shown, frame).text };
+    return { status: shown.status ?? 200, body: layout(shown, frame) };
   }
 
   router.post(explainPath, notStored, parseForm(maxBodyBytes), async (req, res) =>

@@ -4,18 +4,18 @@ import { escapeHtml, html } from './html.ts';
 
 test('escapes every value, in elements and in attributes', () => {
   const text = `<b title="x">&'\``;
-  expect(html`<p title="${text}">${text}</p>`.text).toBe(
+  expect(html`<p title="${text}">${text}</p>`.render()).toBe(
     '<p title="&lt;b title=&quot;x&quot;&gt;&amp;&#39;&#96;">&lt;b title=&quot;x&quot;&gt;&amp;&#39;&#96;</p>',
   );
 });
 
 test('puts in the result of another template, and lists of them, as they are', () => {
   const items = ['<1>', '2'].map((one) => html`<li>${one}</li>`);
-  expect(html`<ul>${items}</ul>`.text).toBe('<ul><li>&lt;1&gt;</li><li>2</li></ul>');
+  expect(html`<ul>${items}</ul>`.render()).toBe('<ul><li>&lt;1&gt;</li><li>2</li></ul>');
 });
 
 test('writes nothing for what is missing, but a zero', () => {
-  expect(html`<p>${undefined}${null}${false}${true}${''}${0}</p>`.text).toBe('<p>0</p>');
+  expect(html`<p>${undefined}${null}${false}${true}${''}${0}</p>`.render()).toBe('<p>0</p>');
 });
 
 test('shows characters that would hide or turn a name', () => {
@@ -25,7 +25,7 @@ test('shows characters that would hide or turn a name', () => {
 test('no text leaves its element or its attribute', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
-      expect(html`${text}`.text).not.toMatch(/[<>"'`]|&(?!(?:amp|lt|gt|quot|#39|#96);)/);
+      expect(html`${text}`.render()).not.toMatch(/[<>"'`]|&(?!(?:amp|lt|gt|quot|#39|#96);)/);
     }),
   );
 });

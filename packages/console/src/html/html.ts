@@ -1,18 +1,37 @@
-/** Escaped HTML. Construct it only from escaped text. */
-export class Html {
-  readonly text: string;
+/** What an address on the page depends on: the worker that the page is about. */
+export type Worker = number | undefined;
 
-  constructor(text: string) {
-    this.text = text;
+/**
+ * A value in a template. `undefined`, `null`, `true` and `false` render as nothing. A function is asked when the page is
+ * rendered.
+ */
+export type Content =
+  | Html
+  | string
+  | number
+  | boolean
+  | undefined
+  | null
+  | readonly Content[]
+  | ((worker: Worker) => Content);
+
+/** HTML that escapes its values when it is rendered. Made by {@link html}. */
+export class Html {
+  readonly #strings: readonly string[];
+  readonly #values: readonly Content[];
+
+  /** @param strings HTML before, between and after the values. */
+  constructor(strings: readonly string[], values: readonly Content[] = []) {
+    this.#strings = strings;
+    this.#values = values;
   }
 
-  toString(): string {
-    return this.text;
+  render(worker?: Worker): string {
+    let text = this.#strings[0] ?? '';
+    for (const [at, value] of this.#values.entries()) text += textOf(value, worker) + (this.#strings[at + 1] ?? '');
+    return text;
   }
 }
-
-/** A value in a template. `undefined`, `null`, `true` and `false` render as nothing. */
-export type Content = Html | string | number | boolean | undefined | null | readonly Content[];
 
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -32,7 +51,7 @@ export const escapeHtml = (text: string): string => escaped(text, (hex) => `\\u$
 
 /** Escapes a form value. Invisible characters become entities, so the submitted value is unchanged. */
 export const formValue = (text: string): Html =>
-  new Html(escaped(text.replaceAll('\r\n', '\n'), (hex) => `&#x${hex};`));
+  new Html([escaped(text.replaceAll('\r\n', '\n'), (hex) => `&#x${hex};`)]);
 
 const special = /[&<>"'`\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
@@ -47,15 +66,12 @@ function escaped(text: string, show: (hex: string) => string): string {
 }
 
 /** A template that escapes every value, unless it is {@link Html} itself. Attributes must be quoted. */
-export function html(strings: TemplateStringsArray, ...values: readonly Content[]): Html {
-  let text = strings[0] ?? '';
-  for (const [at, value] of values.entries()) text += textOf(value) + (strings[at + 1] ?? '');
-  return new Html(text);
-}
+export const html = (strings: TemplateStringsArray, ...values: readonly Content[]): Html => new Html(strings, values);
 
-function textOf(content: Content): string {
+function textOf(content: Content, worker: Worker): string {
   if (content === undefined || content === null || content === false || content === true) return '';
-  if (content instanceof Html) return content.text;
-  if (Array.isArray(content)) return content.map(textOf).join('');
+  if (content instanceof Html) return content.render(worker);
+  if (typeof content === 'function') return textOf(content(worker), worker);
+  if (Array.isArray(content)) return content.map((one) => textOf(one, worker)).join('');
   return escapeHtml(String(content));
 }

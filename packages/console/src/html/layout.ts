@@ -2,8 +2,7 @@ import type { Since } from '../api-types.ts';
 import type { AssetUrls } from '../assets.ts';
 import { exact, forTime } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
-import { keepWorker } from './keep-worker.ts';
-import { moodOf, pill } from './parts.ts';
+import { moodOf, pill, to } from './parts.ts';
 
 /** What every page shows. */
 export type Frame = Readonly<{
@@ -62,7 +61,7 @@ const navigation: readonly (readonly [group: string, entries: readonly (readonly
   ];
 
 /** The whole document. */
-export function layout({ title, place, live, body }: Page, frame: Frame): Html {
+export function layout({ title, place, live, body }: Page, frame: Frame): string {
   const { assets, version, nowMs } = frame;
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${title} · Countersign</title>
@@ -78,11 +77,11 @@ ${workerForm(frame)}<button type="button" class="live" id="live" hidden aria-pre
     ([group, entries]) =>
       html`<h2>${group}</h2><ul>${entries.map(
         ([path, label]) =>
-          html`<li><a href="${path}${workerQuery(frame)}" ${path === place ? html`aria-current="page"` : ''}>${label}</a></li>`,
+          html`<li><a href="${to(path)}" ${path === place ? html`aria-current="page"` : ''}>${label}</a></li>`,
       )}</ul>`,
   )}<p class="about">Version ${version}<br><a href="/api/openapi.json">API</a> · <a href="/metrics">Metrics</a></p></nav>
-<main id="main" tabindex="-1" ${live ? html`data-live` : ''}><h1>${title}</h1>${keepWorker(html`${body}`, frame.worker)}
-<p class="made">As of ${exact(new Date(nowMs).toISOString())}.</p></main></body></html>`;
+<main id="main" tabindex="-1" ${live ? html`data-live` : ''}><h1>${title}</h1>${body}
+<p class="made">As of ${exact(new Date(nowMs).toISOString())}.</p></main></body></html>`.render(frame.worker);
 }
 
 function statusOf({ gateway, configuration, nowMs }: Frame): Html {
@@ -105,5 +104,3 @@ function workerForm({ workers, worker, path, query }: Frame): Content {
   )}</select></label> <button type="submit">Show</button></form>
 `;
 }
-
-const workerQuery = ({ worker }: Frame): string => (worker === undefined ? '' : `?worker=${worker}`);

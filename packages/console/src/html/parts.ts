@@ -2,6 +2,8 @@ import type { Since } from '../api-types.ts';
 import { forTime } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 
+type Query = Readonly<Record<string, string>>;
+
 export type Mood = 'good' | 'warn' | 'bad' | 'quiet';
 
 const moods: Readonly<Record<string, Mood>> = {
@@ -77,9 +79,25 @@ export const section = (title: string, body: Content, aside: Content = ''): Html
   html`<section class="card"><header><h2>${title}</h2>${aside === '' ? '' : html`<div class="aside">${aside}</div>`}</header>${body}</section>`;
 
 /** A link within the console. */
-export const link = (to: string, text: Content): Html => html`<a href="${to}">${text}</a>`;
+export const link = (path: string, text: Content, query?: Query): Html =>
+  html`<a href="${to(path, query)}">${text}</a>`;
+
+/** The address of a page. It stays with the worker that the reader chose. */
+export const to =
+  (path: string, query: Query = {}): Content =>
+  (worker) => {
+    const [page = '', fragment] = path.split('#');
+    const parameters = new URLSearchParams(query);
+    if (worker !== undefined && !parameters.has('worker')) parameters.set('worker', String(worker));
+    return `${page}${parameters.size === 0 ? '' : `?${parameters}`}${fragment === undefined ? '' : `#${fragment}`}`;
+  };
+
+/** For a form that the browser sends as a query, which replaces that of its address. */
+export const workerField: Content = (worker) =>
+  worker === undefined ? '' : html`<input type="hidden" name="worker" value="${worker}">`;
 
 export const routeLink = (name: string): Html => link(`/console/routes/${encodeURIComponent(name)}`, name);
+export const upstreamLink = (name: string): Html => link(`/console/upstreams#${encodeURIComponent(name)}`, name);
 export const requestLink = (id: string, text: Content): Html =>
   link(`/console/requests/${encodeURIComponent(id)}`, text);
 export const code = (text: Content): Html => html`<code>${text}</code>`;

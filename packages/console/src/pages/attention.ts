@@ -24,7 +24,7 @@ export type Attention = Readonly<{
   state: string;
   since: string | undefined;
   why: string;
-  to: string;
+  page: string;
 }>;
 
 /** Every problem, the worst first. */
@@ -33,11 +33,11 @@ export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'tr
   const all: Attention[] = [];
   const add = (
     what: string,
-    to: string,
+    page: string,
     { state, since, why }: { state: string; since: string; why: string | null },
   ) => {
     const mood = moodOf(state);
-    if (mood === 'warn' || mood === 'bad') all.push({ mood, what, state, since, why: why ?? '', to });
+    if (mood === 'warn' || mood === 'bad') all.push({ mood, what, state, since, why: why ?? '', page });
   };
   for (const { worker, state } of processes.processes) {
     add(worker === null ? 'Gateway' : `Worker ${worker}`, '/console/workers', state);
@@ -45,7 +45,14 @@ export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'tr
   add('Configuration file', '/console/reloads', reloads.state);
   if (reloads.in_force.length > 1) {
     const why = 'the workers serve different configurations';
-    all.push({ mood: 'warn', what: 'Configuration', state: 'differs', since: undefined, why, to: '/console/workers' });
+    all.push({
+      mood: 'warn',
+      what: 'Configuration',
+      state: 'differs',
+      since: undefined,
+      why,
+      page: '/console/workers',
+    });
   }
   for (const { name, state } of upstreams.upstreams)
     add(`Upstream ${name}`, `/console/upstreams#${encodeURIComponent(name)}`, state);
@@ -60,20 +67,20 @@ export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'tr
         state: 'overflow',
         since: undefined,
         why,
-        to: '/console/revocations',
+        page: '/console/revocations',
       });
     }
   }
   if (limits.redis !== null && limits.redis !== 'ready') {
     const why = 'limits follow onStoreFailure';
-    all.push({ mood: 'bad', what: 'Redis', state: 'not connected', since: undefined, why, to: '/console/limits' });
+    all.push({ mood: 'bad', what: 'Redis', state: 'not connected', since: undefined, why, page: '/console/limits' });
   }
   for (const [certificate, ...others] of soonestFirst(certificates.certificates)) {
     const { text, mood } = validityOf(certificate, data.nowMs);
     if (mood === 'good') continue;
     const { use, subject } = certificate;
     const what = `Certificate of the ${use}${others.length === 0 ? '' : ` and ${others.length} more`}`;
-    all.push({ mood, what, state: text, since: undefined, why: subject, to: '/console/certificates' });
+    all.push({ mood, what, state: text, since: undefined, why: subject, page: '/console/certificates' });
   }
   for (const { use, problem } of certificates.trouble) {
     all.push({
@@ -82,7 +89,7 @@ export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'tr
       state: 'old',
       since: undefined,
       why: problem,
-      to: '/console/certificates',
+      page: '/console/certificates',
     });
   }
   return all.sort((a, b) => Number(b.mood === 'bad') - Number(a.mood === 'bad'));

@@ -30,17 +30,17 @@ export function explainLink(item: Request): Content {
     path: item.path,
     ...(needed === undefined ? callerOf(item) : { refused: item.code, service: item.service_id }),
   }).filter((field): field is [string, string] => field[1] !== null && field[1] !== '');
-  const to = `/console/explain?${new URLSearchParams(fields)}`;
+  const explain = (text: string) => link('/console/explain', text, Object.fromEntries(fields));
   if (unidentified !== undefined && isOfProof(unidentified)) {
-    return html`${link(to, 'Paste the token to explain the rest')}: the gateway keeps neither it nor the proof.`;
+    return html`${explain('Paste the token to explain the rest')}: the gateway keeps neither it nor the proof.`;
   }
-  if (needed === 'token') return html`${link(to, 'Paste the token to see why')} it was refused. It is not kept.`;
-  if (needed === 'service') return link(to, 'Explain what a service may call here');
+  if (needed === 'token') return html`${explain('Paste the token to see why')} it was refused. It is not kept.`;
+  if (needed === 'service') return explain('Explain what a service may call here');
   const uncounted =
     item.code === 'rate_limited'
       ? html` Explain counts no rate limits: see ${link('/console/limits', 'Limits')} for callers at a limit.`
       : '';
-  return html`${link(to, 'Explain this request')} with the configuration in force. Its headers and its body are not kept.${uncounted}`;
+  return html`${explain('Explain this request')} with the configuration in force. Its headers and its body are not kept.${uncounted}`;
 }
 
 /** The caller as the rules saw it. */

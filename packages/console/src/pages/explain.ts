@@ -2,7 +2,7 @@ import type { FieldError, Query } from '../api.ts';
 import type { Answer } from '../api-types.ts';
 import { type Content, formValue, type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
-import { code, facts, link, pill, routeLink, section, table } from '../html/parts.ts';
+import { code, facts, link, pill, routeLink, section, table, to } from '../html/parts.ts';
 import { isOfProof, neededFor } from './explain-request.ts';
 import { moodOfStatus } from './request-table.ts';
 
@@ -47,7 +47,7 @@ function form(asked: Query, errors: readonly FieldError[]): Html {
       label,
       html`<textarea ${marks(name)} autocomplete="off" rows="${rows}" placeholder="${placeholder}">${name === 'token' ? '' : formValue(asked[name] ?? '')}</textarea>`,
     );
-  return html`<form class="card form" method="post" action="/console/explain#answer" autocomplete="off">
+  return html`<form class="card form" method="post" action="${to('/console/explain#answer')}" autocomplete="off">
 ${refusedNote(asked)}${errors.length === 0 ? '' : html`<p class="error" id="answer" role="alert">${errors.length === 1 ? 'One field is invalid.' : `${errors.length} fields are invalid.`}</p>`}
 <div class="pair">${input('method', 'Method')}${input('path', 'Path and query')}</div>
 <fieldset><legend>The caller has a token</legend>${area('token', 'Access token', 4, '')}</fieldset>
@@ -73,7 +73,7 @@ function refusedNote({ refused, method = '', path = '' }: Query): Content {
       : isOfProof(refused ?? '')
         ? 'Explain checks no proofs: paste the token to see what it allows.'
         : 'The gateway keeps no tokens: paste the token to see why.';
-  const other = link(`/console/explain?${new URLSearchParams({ method, path })}`, 'Explain another caller');
+  const other = link('/console/explain', 'Explain another caller', { method, path });
   return html`<input type="hidden" name="refused" value="${refused}"><p class="note">The request was refused with ${code(refused)}. ${missing} ${other}</p>`;
 }
 

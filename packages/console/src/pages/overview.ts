@@ -2,7 +2,19 @@ import type { Event, Refusal, Since } from '../api-types.ts';
 import { ago, forTime, milliseconds, number, sum } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
-import { breakable, code, facts, link, pill, routeLink, section, stateSince, table } from '../html/parts.ts';
+import {
+  breakable,
+  code,
+  facts,
+  link,
+  pill,
+  routeLink,
+  section,
+  stateSince,
+  table,
+  to,
+  upstreamLink,
+} from '../html/parts.ts';
 import { attentionOf, type OverviewData } from './attention.ts';
 import { eventTable } from './events.ts';
 import { moodOfStatus } from './request-table.ts';
@@ -49,7 +61,7 @@ function refusalPart({ refusals: { refusals }, nowMs }: OverviewData): Html {
       {
         label: 'Code',
         kind: 'main',
-        cell: (one) => link(`/console/requests?${new URLSearchParams(filtersOf(one))}`, code(one.code)),
+        cell: (one) => link('/console/requests', code(one.code), filtersOf(one)),
       },
       { label: 'Status', cell: ({ status }) => pill(String(status), moodOfStatus(status)) },
       {
@@ -63,7 +75,7 @@ function refusalPart({ refusals: { refusals }, nowMs }: OverviewData): Html {
     refusals.slice(0, shownRefusals),
     'No request was refused since the start.',
   );
-  return section('Last refusals', rows, link('/console/requests?outcome=refused', 'All refusals'));
+  return section('Last refusals', rows, link('/console/requests', 'All refusals', { outcome: 'refused' }));
 }
 
 const filtersOf = ({ route, code: refusal }: Refusal): Record<string, string> => ({
@@ -91,8 +103,8 @@ function attention(data: OverviewData): Html {
     return html`<p class="calm">${pill('All is well', 'good')} Every part is in order, for ${forTime(changed, data.nowMs)}.</p>`;
   }
   return html`<section class="attention" aria-label="Needs attention"><h2>Needs attention</h2><ul>${all.map(
-    ({ mood, what, state, since, why, to }) =>
-      html`<li class="${mood}"><a class="what" href="${to}">${what}</a> ${pill(state, mood)} ${since === undefined ? '' : html`<span class="muted">for ${forTime(since, data.nowMs)}</span>`} <span class="why">${why}</span></li>`,
+    ({ mood, what, state, since, why, page }) =>
+      html`<li class="${mood}"><a class="what" href="${to(page)}">${what}</a> ${pill(state, mood)} ${since === undefined ? '' : html`<span class="muted">for ${forTime(since, data.nowMs)}</span>`} <span class="why">${why}</span></li>`,
   )}</ul></section>`;
 }
 
@@ -103,7 +115,7 @@ function upstreamPart({ upstreams: { upstreams }, nowMs }: OverviewData): Html {
       {
         label: 'Upstream',
         kind: 'main',
-        cell: ({ name }) => link(`/console/upstreams#${encodeURIComponent(name)}`, name),
+        cell: ({ name }) => upstreamLink(name),
       },
       { label: 'State', cell: ({ state }) => stateSince(state, nowMs) },
       {
@@ -126,7 +138,7 @@ function trustPart({ issuers: { issuers }, revocations, nowMs }: OverviewData): 
       {
         label: 'Issuer',
         kind: 'main',
-        cell: ({ issuer }) => html`<a class="long" href="/console/issuers">${breakable(issuer)}</a>`,
+        cell: ({ issuer }) => html`<a class="long" href="${to('/console/issuers')}">${breakable(issuer)}</a>`,
       },
       { label: 'Keys', cell: ({ state }) => stateSince(state, nowMs) },
       { label: 'Confirmed', cell: ({ confirmed }) => (confirmed === null ? 'never' : ago(confirmed, nowMs)) },

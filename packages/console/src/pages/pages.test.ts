@@ -39,7 +39,7 @@ describe('the pages of the console', () => {
 
   test('show no empty chart of an upstream without requests', () => {
     const { body } = upstreamsPage({ upstreams: [upstream('idle', 'up')] }, nowMs);
-    expect(html`${body}`.text).not.toContain('<svg');
+    expect(html`${body}`.render()).not.toContain('<svg');
   });
 
   test('show the last change of each part, without those that an upstream says itself', () => {
@@ -65,7 +65,7 @@ describe('the pages of the console', () => {
   test('draw a single value at the end of a chart inside of it', () => {
     const line = { label: 'p50', look: 'c-good', values: [null, null, 5] };
     const options = { title: 't', start: at, stepSec: 60, format: String, summary: 's' };
-    const { text } = chart({ ...options, lines: [line], kind: 'lines' });
+    const text = chart({ ...options, lines: [line], kind: 'lines' }).render();
     expect(text).toMatch(/class="line c-good" d="M600\.0 [\d.]+h-3"/);
   });
 
@@ -80,13 +80,13 @@ describe('the pages of the console', () => {
   });
 
   test('show the date of a request of another day', () => {
-    expect(clock(at, nowMs).text).toContain('>09:41:07<');
-    expect(clock(at, nowMs + 86_400_000).text).toContain('>2026-01-02 09:41<');
+    expect(clock(at, nowMs).render()).toContain('>09:41:07<');
+    expect(clock(at, nowMs + 86_400_000).render()).toContain('>2026-01-02 09:41<');
   });
 
   test('do not give a gateway key that is valid from the start an age of decades', () => {
     const key = { kid: 'k', algorithm: 'Ed25519', state: 'in use', until: null } as const;
-    expect(gatewayKeyTable([{ ...key, from: '1970-01-01T00:00:00.000Z' }], nowMs).text).toContain('>always<');
-    expect(gatewayKeyTable([{ ...key, from: at }], nowMs).text).toContain('>18 min ago<');
+    expect(gatewayKeyTable([{ ...key, from: '1970-01-01T00:00:00.000Z' }], nowMs).render()).toContain('>always<');
+    expect(gatewayKeyTable([{ ...key, from: at }], nowMs).render()).toContain('>18 min ago<');
   });
 });

@@ -3,7 +3,7 @@ import type { Answers, Request } from '../api-types.ts';
 import { exact, milliseconds } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
-import { code, facts, link, pill, section } from '../html/parts.ts';
+import { code, facts, link, pill, section, to, upstreamLink, workerField } from '../html/parts.ts';
 import { explainLink } from './explain-request.ts';
 import { moodOfStatus, requestTable, routeOf, statusOf } from './request-table.ts';
 
@@ -31,21 +31,21 @@ const shownAtOnce = 50;
 /** The last requests, with filters. */
 export function requestsPage({ requests }: Answers['/api/requests'], query: Query, nowMs: number): Page {
   const shown = query.show === 'all' ? requests : requests.slice(0, shownAtOnce);
-  const more = new URLSearchParams({ ...(query as Record<string, string>), show: 'all' });
+  const more = { ...(query as Record<string, string>), show: 'all' };
   const isFiltered = requestFilters.some((name) => query[name]);
   return {
     title: 'Requests',
     place: '/console/requests',
     live: true,
-    body: html`<form class="filters" method="get" action="/console/requests" role="search">
+    body: html`<form class="filters" method="get" action="/console/requests" role="search">${workerField}
 <label>Outcome <select name="outcome" id="outcome"><option value="">all</option>${outcomes.map(
       (one) => html`<option ${query.outcome === one ? html`selected` : ''}>${one}</option>`,
     )}</select></label>
 ${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" ${hints[name] ?? ''} autocomplete="off" spellcheck="false"></label>`)}
-<button type="submit">Filter</button>${isFiltered ? html`<a class="clear" href="/console/requests">Clear</a>` : ''}</form>
+<button type="submit">Filter</button>${isFiltered ? html`<a class="clear" href="${to('/console/requests')}">Clear</a>` : ''}</form>
 <p class="lead">${isFiltered ? `${requests.length} found in` : `${requests.length}:`} the last 500 requests and the last 250 refusals of each kind, newest first. Times are UTC.</p>
 ${requestTable(shown, isFiltered ? 'None of the last requests matches these filters.' : 'No request has arrived since the start.', nowMs)}
-${shown.length === requests.length ? '' : html`<p>${link(`/console/requests?${more}`, `Show all ${requests.length}`)}</p>`}`,
+${shown.length === requests.length ? '' : html`<p>${link('/console/requests', `Show all ${requests.length}`, more)}</p>`}`,
   };
 }
 
@@ -97,7 +97,7 @@ function decision(item: Request): (readonly [string, Content])[] {
     // The verdict above shows the rule that refused.
     ...(refusal === null ? [['Allowed by', rule === null ? '–' : code(rule)] as const] : []),
     ...(fault === null ? [] : [['Fault', fault] as const]),
-    ['Upstream', upstream === null ? '–' : link(`/console/upstreams#${encodeURIComponent(upstream)}`, upstream)],
+    ['Upstream', upstream === null ? '–' : upstreamLink(upstream)],
     ['Target', target ?? 'not sent'],
     ['Attempts', String(attempts ?? 0)],
     ...(retried_after === null ? [] : [['Retried after', code(retried_after)] as const]),

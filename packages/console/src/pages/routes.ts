@@ -2,7 +2,7 @@ import type { Answers, Route } from '../api-types.ts';
 import { milliseconds, number, percent, rate } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
-import { code, facts, link, pill, routeLink, section, table } from '../html/parts.ts';
+import { code, facts, link, pill, routeLink, section, table, to, upstreamLink, workerField } from '../html/parts.ts';
 import { moodOfStatus, requestTable } from './request-table.ts';
 import { trafficTiles } from './traffic-tiles.ts';
 
@@ -12,9 +12,9 @@ export function routesPage({ routes, total, configured, offset, unmatched }: Ans
     title: 'Routes',
     place: '/console/routes',
     live: true,
-    body: html`<form class="filters" method="get" action="/console/routes" role="search">
+    body: html`<form class="filters" method="get" action="/console/routes" role="search">${workerField}
 <label>Search <input type="search" name="q" id="q" value="${q}" placeholder="name, path, rule or upstream"></label>
-<button type="submit">Search</button>${q === '' ? '' : html`<a class="clear" href="/console/routes">Clear</a>`}</form>
+<button type="submit">Search</button>${q === '' ? '' : html`<a class="clear" href="${to('/console/routes')}">Clear</a>`}</form>
 <p class="lead">${number(total)} of ${number(configured)} routes. ${number(unmatched)} requests matched no route.</p>
 ${table('Routes', columns, routes, 'No route has this in its name, path, rules or upstream.')}
 ${pager(routes.length, total, offset, q)}`,
@@ -39,7 +39,7 @@ const columns = [
   },
   {
     label: 'Upstream',
-    cell: ({ upstream }: Route) => link(`/console/upstreams#${encodeURIComponent(upstream)}`, upstream),
+    cell: ({ upstream }: Route) => upstreamLink(upstream),
   },
   {
     label: 'Requests',
@@ -52,9 +52,9 @@ const columns = [
 
 function pager(shown: number, total: number, offset: number, q: string): Html | string {
   if (shown === total) return '';
-  const to = (from: number) => `/console/routes?${new URLSearchParams({ q, offset: String(from) })}`;
-  return html`<nav class="pager" aria-label="Pages">${offset > 0 ? link(to(Math.max(0, offset - pageSize)), 'Previous') : ''}
-<span>${number(offset + 1)} to ${number(offset + shown)} of ${number(total)}</span>${offset + shown < total ? link(to(offset + pageSize), 'Next') : ''}</nav>`;
+  const page = (from: number, text: string) => link('/console/routes', text, { q, offset: String(from) });
+  return html`<nav class="pager" aria-label="Pages">${offset > 0 ? page(Math.max(0, offset - pageSize), 'Previous') : ''}
+<span>${number(offset + 1)} to ${number(offset + shown)} of ${number(total)}</span>${offset + shown < total ? page(offset + pageSize, 'Next') : ''}</nav>`;
 }
 
 /** One route, with its last requests. */
@@ -64,13 +64,13 @@ export function routePage(
   nowMs: number,
 ): Page {
   const { name, path, methods, upstream, rules, listener } = route;
-  const example = new URLSearchParams({ method: methods[0] ?? 'GET', path: examplePath(path) });
+  const example = { method: methods[0] ?? 'GET', path: examplePath(path) };
   const { p50, p95, p99 } = traffic.last_minute.latency_ms;
   return {
     title: `Route ${name}`,
     place: '/console/routes',
     live: true,
-    body: html`<p class="lead">${code(methods.join(' '))} ${code(path)} to ${link(`/console/upstreams#${encodeURIComponent(upstream)}`, upstream)}, on the ${listener} listener. ${link(`/console/explain?${example}`, 'Explain a request')}</p>
+    body: html`<p class="lead">${code(methods.join(' '))} ${code(path)} to ${upstreamLink(upstream)}, on the ${listener} listener. ${link('/console/explain', 'Explain a request', example)}</p>
 ${trafficTiles(traffic)}
 <div class="columns">${section(
       'Rules',
@@ -84,8 +84,7 @@ ${trafficTiles(traffic)}
           {
             label: 'Code',
             kind: 'main',
-            cell: (one) =>
-              link(`/console/requests?${new URLSearchParams({ route: name, code: one.code })}`, code(one.code)),
+            cell: (one) => link('/console/requests', code(one.code), { route: name, code: one.code }),
           },
           { label: 'Status', cell: (one) => pill(String(one.status), moodOfStatus(one.status)) },
           { label: 'Fault', cell: (one) => one.fault },
@@ -105,7 +104,7 @@ ${trafficTiles(traffic)}
         ...statuses.map((one) => [one.name === '0' ? 'Client left' : `Status ${one.name}`, number(one.count)] as const),
       ]),
     )}${section('Definition', facts(Object.entries(definition).map(([key, value]) => [key, html`<code>${JSON.stringify(value)}</code>`])))}</div>
-${section('Last requests', requestTable(requests.slice(0, 20), 'None of the last requests was for this route.', nowMs), link(`/console/requests?${new URLSearchParams({ route: name })}`, 'All'))}`,
+${section('Last requests', requestTable(requests.slice(0, 20), 'None of the last requests was for this route.', nowMs), link('/console/requests', 'All', { route: name }))}`,
   };
 }
 

@@ -1,7 +1,5 @@
 import { createHealth, type Environment, type Health, type Logger, type Registry } from '@countersign/service-kit';
-import { registerGauges, registerReloadMetrics } from './admin/gauges.ts';
-import { registerSignatureMetrics } from './admin/signature-metrics.ts';
-import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
+import { registerScrapedMetrics } from './admin/scraped-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { loadWhileServing } from './config/config-loader.ts';
 import { missingAgreementKey } from './keys/signing-keys.ts';
@@ -72,10 +70,8 @@ export async function openGateway(config: GatewayConfig, options: GatewayOptions
   });
   const checkReplay = createReplayCheck(() => current().config, resources.replay, nowMs);
   const { load = loadWhileServing } = options;
-  registerGauges({ current, connections, bodies: resources.bodies, nowMs }, metrics);
-  registerUpstreamMetrics(() => current().upstreams.all(), metrics);
-  registerSignatureMetrics(() => current().upstreams.all(), metrics);
-  const countReload = registerReloadMetrics({ current, reloads: () => reloader.state() }, metrics);
+  const sources = { current, connections, bodies: resources.bodies, reloads: () => reloader.state(), nowMs };
+  const countReload = registerScrapedMetrics(sources, metrics);
   const reloader: ConfigReloader = createConfigReloader({
     snapshot,
     load: () => load(config.file, env, { running: config, workers }),

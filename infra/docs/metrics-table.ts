@@ -1,7 +1,5 @@
 import { createMetrics } from '@countersign/service-kit';
-import { registerGauges, registerReloadMetrics } from '../../gateway/src/admin/gauges.ts';
-import { registerSignatureMetrics } from '../../gateway/src/admin/signature-metrics.ts';
-import { registerUpstreamMetrics } from '../../gateway/src/admin/upstream-metrics.ts';
+import { registerScrapedMetrics } from '../../gateway/src/admin/scraped-metrics.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../../gateway/src/metrics/metrics.ts';
 
 /** Every metric of the gateway's own as a Markdown table. That none is missing is a test of the gateway. */
@@ -13,10 +11,8 @@ export function metricsTable(): string {
   };
   createRequestMetrics(registry);
   createRevocationLagMetric(registry);
-  registerGauges({ current: unread, connections: { size: 0 }, bodies: { bytes: 0 }, nowMs: unread }, registry);
-  registerSignatureMetrics(unread, registry);
-  registerUpstreamMetrics(unread, registry);
-  registerReloadMetrics({ current: unread, reloads: unread }, registry);
+  const sources = { current: unread, connections: { size: 0 }, bodies: { bytes: 0 }, reloads: unread, nowMs: unread };
+  registerScrapedMetrics(sources, registry);
   const rows = (registry.getMetricsAsArray() as unknown as readonly Metric[])
     .filter(({ name }) => name.startsWith('countersign_'))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))

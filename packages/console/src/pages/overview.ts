@@ -100,9 +100,9 @@ function attention(data: OverviewData): Html {
         .map(({ since }) => since)
         .sort()
         .at(-1) ?? '';
-    return html`<p class="calm">${pill('All is well', 'good')} Every part is in order, for ${forTime(changed, data.nowMs)}.</p>`;
+    return html`<p class="calm good">${pill('All is well', 'good')} Every part is in order, for ${forTime(changed, data.nowMs)}.</p>`;
   }
-  return html`<section class="attention" aria-label="Needs attention"><h2>Needs attention</h2><ul>${all.map(
+  return html`<section class="attention bad" aria-label="Needs attention"><h2>Needs attention</h2><ul>${all.map(
     ({ mood, what, state, since, why, page }) =>
       html`<li class="${mood}"><a class="what" href="${to(page)}">${what}</a> ${pill(state, mood)} ${since === undefined ? '' : html`<span class="muted">for ${forTime(since, data.nowMs)}</span>`} <span class="why">${why}</span></li>`,
   )}</ul></section>`;

@@ -25,7 +25,7 @@ import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
 import { createAccessTokens } from '../../../gateway/src/tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../../../gateway/src/tokens/verify-access-token.ts';
 import { createForwardHttp, type SignAgain } from '../../../gateway/src/upstreams/forward/forward-http.ts';
-import { filterResponseHead } from '../../../gateway/src/upstreams/forward/response-headers.ts';
+import { filterHeaders } from '../../../gateway/src/upstreams/forward/response-headers.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 
 /** A request that has arrived and waits for its response. */
@@ -108,7 +108,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
       ),
     signAgain,
     responseHeaders: (signed) => [
-      ...filterResponseHead(200, serviceHeaders, signed, service.targets[0] ?? '').passing,
+      ...filterHeaders(200, serviceHeaders, signed, service.targets[0] ?? '').passing,
       'x-request-id',
       signed.record.requestId,
     ],

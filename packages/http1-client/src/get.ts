@@ -30,26 +30,22 @@ export type GotResponse = Readonly<{
  * @throws ExchangeError, `UPSTREAM_RESPONSE_TOO_LARGE` and `UPSTREAM_HEAD_TIMEOUT` or `UPSTREAM_BODY_TIMEOUT` included, or the
  *   reason of the signal.
  */
-export function get(dispatcher: Dispatcher, path: string, options: GetOptions): Promise<GotResponse> {
-  const { headers = [], timeoutMs, signal, post } = options;
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(signal.reason);
-      return;
-    }
-    const onAbort = () => whole.stop(signal?.reason);
-    const whole = new WholeResponse(options, () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      if (whole.failure === undefined) resolve(whole.response());
-      else reject(whole.failure);
-    });
-    const timer = setTimeout(() => whole.stop(whole.timeout()), timeoutMs);
-    signal?.addEventListener('abort', onAbort);
-    const method = post === undefined ? 'GET' : 'POST';
-    const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs };
-    dispatcher.dispatch({ method, path, headers: [...headers], body: post ?? null, ...timeouts }, whole);
-  });
+export async function get(dispatcher: Dispatcher, path: string, options: GetOptions): Promise<GotResponse> {
+  const { headers = [], timeoutMs, signal, post = null } = options;
+  signal?.throwIfAborted();
+  const whole = new WholeResponse(options);
+  const onAbort = () => whole.stop(signal?.reason);
+  const timer = setTimeout(() => whole.stop(whole.timeout()), timeoutMs);
+  signal?.addEventListener('abort', onAbort);
+  const method = post === null ? 'GET' : 'POST';
+  const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs };
+  dispatcher.dispatch({ method, path, headers: [...headers], body: post, ...timeouts }, whole);
+  try {
+    return await whole.result;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
 }
 
 /**
@@ -79,23 +75,21 @@ export function headerOf({ headers }: Pick<GotResponse, 'headers'>, lowerName: s
 }
 
 class WholeResponse implements DispatchHandler {
-  failure: unknown;
   readonly #options: GetOptions;
-  readonly #onEnd: () => void;
+  readonly #settle = Promise.withResolvers<GotResponse>();
   readonly #chunks: Buffer[] = [];
-  #isOver = false;
   #controller: DispatchController | undefined;
+  #stoppedFor: Error | undefined;
   #bytes = 0;
   #status = 0;
   #headers: readonly string[] = [];
 
-  constructor(options: GetOptions, onEnd: () => void) {
+  constructor(options: GetOptions) {
     this.#options = options;
-    this.#onEnd = onEnd;
   }
 
-  response(): GotResponse {
-    return { status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) };
+  get result(): Promise<GotResponse> {
+    return this.#settle.promise;
   }
 
   timeout(): ExchangeError {
@@ -106,13 +100,14 @@ class WholeResponse implements DispatchHandler {
 
   /** Also before the request has a connection. */
   stop(reason: Error): void {
-    this.onResponseError(null, reason);
+    this.#stoppedFor = reason;
+    this.#settle.reject(reason);
     this.#controller?.abort(reason);
   }
 
   onRequestStart(controller: DispatchController): void {
     this.#controller = controller;
-    if (this.#isOver) controller.abort(this.failure as Error);
+    if (this.#stoppedFor !== undefined) controller.abort(this.#stoppedFor);
   }
 
   onResponseStart({ rawHeaders }: DispatchController, status: number): void {
@@ -131,14 +126,12 @@ class WholeResponse implements DispatchHandler {
     this.#chunks.push(chunk);
   }
 
+  // The first of these calls counts.
   onResponseEnd(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#onEnd();
+    this.#settle.resolve({ status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) });
   }
 
   onResponseError(_controller: DispatchController | null, error: unknown): void {
-    if (!this.#isOver) this.failure = error;
-    this.onResponseEnd();
+    this.#settle.reject(error);
   }
 }

@@ -3,7 +3,6 @@ import type { Transform } from 'node:stream';
 import { type DispatchController, type DispatchHandler, latin1Fields } from '@countersign/http1-client';
 import type { Health } from '@countersign/service-kit';
 import { AppError, type Code } from '../../errors.ts';
-import { breakOff, endAndClose, endWith } from '../../http/client-response.ts';
 import { discardBody } from '../../http/lingering-close.ts';
 import { type Signed, type SignedOutbound, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { recordFailure } from '../../pipeline/request-record.ts';
@@ -13,8 +12,8 @@ import type { AttemptProgress } from '../pool/retry.ts';
 import { type Target, TargetCounts } from '../pool/target.ts';
 import { blamesUpstream, isOutage, toUpstreamError } from '../pool/upstream-error.ts';
 import { requestBody } from './request-body.ts';
-import { filterResponseHead } from './response-headers.ts';
-import { ResponseWriter } from './response-writer.ts';
+import { filterHeaders } from './response-headers.ts';
+import { breakOff, endAndClose, endWith, ResponseWriter } from './response-writer.ts';
 
 export type ForwardHttpOptions = Readonly<{
   upstreams: OpenUpstreams;
@@ -181,8 +180,14 @@ class Attempt implements DispatchHandler {
     target.health.responded();
     permit.settle('success');
     record.upstreamMs = performance.now() - this.#sentAt;
-    const head = filterResponseHead(status, latin1Fields(rawHeaders), signed, target.origin);
-    const { passing, lifetime, contentLength } = head;
+    const head = filterHeaders(status, latin1Fields(rawHeaders), signed, target.origin);
+    const { passing, lifetime, contentLength, transferEncoding, refusal } = head;
+    if (refusal !== undefined) throw refusal;
+    // The client decodes `chunked` only: with any other coding the bytes are not the body (RFC 9112 section 6.1).
+    if (transferEncoding !== undefined && transferEncoding.toLowerCase() !== 'chunked') {
+      const detail = { ...this.#where(), reason: 'transfer-encoding' };
+      throw new AppError('upstream_invalid_response', { detail });
+    }
     if (!this.#counts.responseBegan(lifetime)) throw this.#overloaded('streams');
     if (lifetime === 'endless') target.succeeded();
     passing.push('x-request-id', record.requestId);

@@ -18,5 +18,7 @@ test.each([
 ])('a response is %s with %j', (lifetime, headers) => {
   const client = { address: '192.0.2.1', protocol: 'http', host: 'gateway.test', origin: undefined } as const;
   const record = new RequestRecord('id', 'GET', '/', 0);
-  expect(filterHeaders(headers, { route: exampleRoute({ path: '/' }), client, record }).lifetime).toBe(lifetime);
+  expect(filterHeaders(200, headers, { route: exampleRoute({ path: '/' }), client, record }, '').lifetime).toBe(
+    lifetime,
+  );
 });

@@ -9,17 +9,15 @@ import type { ResponseLifetime } from '../pool/open-connections.ts';
 export type ResponseHeaders = Readonly<{
   /** Alternating names and values, as `writeHead` takes them; repeated headers stay separate. */
   passing: string[];
-  /** The service refused our signature, for this reason. */
-  identityRefused: string | undefined;
-  /** The service could not check our signature, for this reason. */
-  identityUnavailable: string | undefined;
+  /** Why this is not the service's own response. */
+  refusal: AppError | undefined;
   /** `Transfer-Encoding`, which is not forwarded. */
   transferEncoding: string | undefined;
   contentLength: string | undefined;
   lifetime: ResponseLifetime;
 }>;
 
-type ResponseDisposition =
+type Handling =
   | 'pass'
   | 'drop'
   | 'connection'
@@ -27,11 +25,11 @@ type ResponseDisposition =
   | 'content-type'
   | 'transfer-encoding'
   | 'set-cookie'
-  | 'identity-refused'
-  | 'identity-unavailable'
+  | 'x-identity-refused'
+  | 'x-identity-unavailable'
   | 'limits'
   | 'cors'
-  | 'nonce';
+  | 'dpop-nonce';
 
 const dropped: ReadonlySet<string> = new Set([
   // Headers of the connection to the service.
@@ -47,10 +45,8 @@ const dropped: ReadonlySet<string> = new Set([
   'x-powered-by',
 ]);
 
-const limitHeaders: ReadonlySet<string> = new Set(['ratelimit', 'ratelimit-policy']);
-
 /** A header name as one service writes it. `default` is its bit among the default headers, or 0. */
-type KnownName = Readonly<{ disposition: ResponseDisposition; default: number }>;
+type KnownName = Readonly<{ handling: Handling; default: number }>;
 
 const knownNames = new Map<string, KnownName>();
 // Services choose these names, so the cache is bounded.
@@ -61,21 +57,29 @@ function lookUp(name: string): KnownName {
   if (known !== undefined) return known;
   const lower = name.toLowerCase();
   const index = defaultSecurityHeaders.indexOf(lower);
-  const fresh = { disposition: classify(lower, foldHeaderName(name)), default: index === -1 ? 0 : 1 << index };
+  const fresh = { handling: handlingOf(lower, foldHeaderName(name)), default: index === -1 ? 0 : 1 << index };
   // A copy: the name may be a slice of a whole head, which the cache would keep in memory.
   if (knownNames.size < maxRemembered) knownNames.set(Buffer.from(name, 'latin1').toString('latin1'), fresh);
   return fresh;
 }
 
-function classify(lower: string, folded: string): ResponseDisposition {
-  if (folded === 'x-identity-refused') return 'identity-refused';
-  if (folded === 'x-identity-unavailable') return 'identity-unavailable';
-  if (folded === 'connection' || folded === 'set-cookie' || folded === 'transfer-encoding') return folded;
+function handlingOf(lower: string, folded: string): Handling {
   if (lower === 'content-length' || lower === 'content-type') return lower;
-  if (limitHeaders.has(folded)) return 'limits';
   if (folded.startsWith('access-control-')) return 'cors';
-  if (folded === 'dpop-nonce') return 'nonce';
-  return dropped.has(folded) || isIdentityHeader(folded) ? 'drop' : 'pass';
+  switch (folded) {
+    case 'connection':
+    case 'set-cookie':
+    case 'transfer-encoding':
+    case 'x-identity-refused':
+    case 'x-identity-unavailable':
+    case 'dpop-nonce':
+      return folded;
+    case 'ratelimit':
+    case 'ratelimit-policy':
+      return 'limits';
+    default:
+      return dropped.has(folded) || isIdentityHeader(folded) ? 'drop' : 'pass';
+  }
 }
 
 /**
@@ -84,14 +88,16 @@ function classify(lower: string, folded: string): ResponseDisposition {
  * the gateway's own headers, which replace those of the service.
  *
  * @param raw Alternating names and values, as received.
+ * @param target The origin that responded.
  */
 export function filterHeaders(
+  status: number,
   raw: readonly string[],
   { route, client, record }: Pick<Signed, 'route' | 'client' | 'record'>,
+  target: string,
 ): ResponseHeaders {
   const passing: string[] = [];
-  let identityRefused: string | undefined;
-  let identityUnavailable: string | undefined;
+  let refused: string | undefined;
   let connection: string | undefined;
   let transferEncoding: string | undefined;
   let contentLength: string | undefined;
@@ -101,7 +107,7 @@ export function filterHeaders(
     const name = raw[at] as string;
     const value = raw[at + 1] as string;
     const known = lookUp(name);
-    switch (known.disposition) {
+    switch (known.handling) {
       case 'content-length':
         contentLength = value;
         passing.push(name, value);
@@ -129,14 +135,14 @@ export function filterHeaders(
       case 'cors':
         if (record.cors === undefined) passing.push(name, value);
         break;
-      case 'nonce':
+      case 'dpop-nonce':
         if (record.nonce === undefined && route.forward.dpop) passing.push(name, value);
         break;
-      case 'identity-refused':
-        identityRefused = value;
+      case 'x-identity-refused':
+        if (status === 401) refused = value;
         break;
-      case 'identity-unavailable':
-        identityUnavailable = value;
+      case 'x-identity-unavailable':
+        if (status === 503) refused = value;
     }
   }
   const left = withoutNamed(passing, connection);
@@ -144,43 +150,18 @@ export function filterHeaders(
   if (record.cors !== undefined) left.push(...record.cors);
   if (record.nonce !== undefined) left.push(...record.nonce);
   if (record.hasDefaults) addDefaults(left, left === passing ? present : defaultsIn(left));
-  const lifetime = lifetimeOf(contentType, contentLength);
-  return { passing: left, identityRefused, identityUnavailable, transferEncoding, contentLength, lifetime };
+  // They have no body, and a reader could wait for one (RFC 9110 section 8.6).
+  if (status === 101 || status === 204) dropLength(left);
+  return {
+    passing: left,
+    refusal: refused === undefined ? undefined : refusedIdentity(status, refused, route.upstream.name, target),
+    transferEncoding,
+    contentLength,
+    lifetime: lifetimeOf(contentType, contentLength),
+  };
 }
 
-/**
- * Filters the head of an HTTP response for the client, and refuses one that must not reach it.
- *
- * @param raw Alternating names and values, as received.
- * @param target The origin that responded.
- * @throws AppError `identity_refused`, `identity_unavailable`, `upstream_invalid_response`.
- */
-export function filterResponseHead(
-  status: number,
-  raw: readonly string[],
-  signed: Signed,
-  target: string,
-): ResponseHeaders {
-  const headers = filterHeaders(raw, signed);
-  const { passing, transferEncoding } = headers;
-  if (status === 401 || status === 503) {
-    const refusal = refusedIdentity(status, headers, { upstream: signed.route.upstream.name, target });
-    if (refusal !== undefined) throw refusal;
-  }
-  // The client decodes `chunked` only: with any other coding the bytes are not the body (RFC 9112 section 6.1).
-  if (transferEncoding !== undefined && transferEncoding.toLowerCase() !== 'chunked') {
-    const upstream = signed.route.upstream.name;
-    throw new AppError('upstream_invalid_response', { detail: { upstream, target, reason: 'transfer-encoding' } });
-  }
-  if (status === 204) dropLength(passing);
-  return headers;
-}
-
-/**
- * Removes `Content-Length` from a 101 or 204: they have no body, and a reader could wait for one (RFC 9110 section
- * 8.6).
- */
-export function dropLength(headers: string[]): void {
+function dropLength(headers: string[]): void {
   for (let at = headers.length - 2; at >= 0; at -= 2) {
     if (headers[at]?.toLowerCase() === 'content-length') headers.splice(at, 2);
   }
@@ -209,22 +190,14 @@ function addDefaults(headers: string[], present: number): void {
 }
 
 /**
- * Detects that the service refused our signature, which is never the client's fault: a clock or a key of the deployment
- * is wrong. `identity_unavailable` means that the service cannot check it now, and the request may be valid. The
- * service has no keys of ours yet, or its replay store is down or too new.
- *
- * @returns Undefined if this is the service's own response.
+ * A refusal of our signature is never the client's fault: a clock or a key of the deployment is wrong.
+ * `identity_unavailable` means that the service cannot check it now, and the request may be valid. The service has no
+ * keys of ours yet, or its replay store is down or too new.
  */
-export function refusedIdentity(
-  status: number,
-  { identityRefused, identityUnavailable }: Pick<ResponseHeaders, 'identityRefused' | 'identityUnavailable'>,
-  upstream: Readonly<{ upstream: string; target: string }>,
-): AppError | undefined {
-  const reason = status === 401 ? identityRefused : status === 503 ? identityUnavailable : undefined;
-  if (reason === undefined) return undefined;
+function refusedIdentity(status: number, reason: string, upstream: string, target: string): AppError {
   const isUnavailable = status === 503 || reason === 'created_before_start';
   const code = isUnavailable ? 'identity_unavailable' : 'identity_refused';
-  return new AppError(code, { detail: { ...upstream, reason: reason.slice(0, 64) } });
+  return new AppError(code, { detail: { upstream, target, reason: reason.slice(0, 64) } });
 }
 
 const endlessTypes = ['text/event-stream', 'application/x-ndjson', 'application/json-seq', 'multipart/x-mixed-replace'];

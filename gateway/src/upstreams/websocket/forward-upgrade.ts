@@ -7,7 +7,7 @@ import { AppError } from '../../errors.ts';
 import { chosenSubprotocol } from '../../http/subprotocols.ts';
 import { type Signed, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { type RequestRecord, recordFailure } from '../../pipeline/request-record.ts';
-import { dropLength, filterHeaders, type ResponseHeaders, refusedIdentity } from '../forward/response-headers.ts';
+import { filterHeaders, type ResponseHeaders } from '../forward/response-headers.ts';
 import type { EndConnection, OpenConnections } from '../pool/open-connections.ts';
 import type { OpenUpstreams, Permit } from '../pool/open-upstream.ts';
 import { type Target, TargetCounts } from '../pool/target.ts';
@@ -134,10 +134,8 @@ class UpgradeAttempt {
     target.health.responded();
     permit.settle('success');
     signed.record.upstreamMs = performance.now() - this.#sentAt;
-    const headers = filterHeaders(response.rawHeaders, signed);
-    const { passing } = headers;
-    if (response.statusCode === 101 || response.statusCode === 204) dropLength(passing);
-    response.headers = headerObject([...passing, 'x-request-id', signed.record.requestId]);
+    const headers = filterHeaders(response.statusCode ?? 502, response.rawHeaders, signed, target.origin);
+    response.headers = headerObject([...headers.passing, 'x-request-id', signed.record.requestId]);
     return headers;
   }
 
@@ -150,9 +148,8 @@ class UpgradeAttempt {
     const { signed, socket, target, open } = this.#upgrading;
     const { record, route, caller } = signed;
     const framing = response.headers['transfer-encoding'];
-    const headers = this.#receive(response);
+    const { refusal, lifetime } = this.#receive(response);
     record.status = response.statusCode ?? 502;
-    const refusal = refusedIdentity(record.status, headers, this.#where());
     if (refusal !== undefined) {
       this.#fail(refusal);
       return;
@@ -168,8 +165,8 @@ class UpgradeAttempt {
       socket.destroy();
     };
     response.setTimeout(route.upstream.timeouts.idleMs, () => end(new AppError('upstream_timeout')));
-    socket.once('close', open.add(headers.lifetime, { route, token: tokenStatusOf(caller) }, end));
-    if (headers.lifetime === 'endless') signed.detach();
+    socket.once('close', open.add(lifetime, { route, token: tokenStatusOf(caller) }, end));
+    if (lifetime === 'endless') signed.detach();
     if (framing !== undefined) response.headers['transfer-encoding'] = framing;
     // Discards what the client still sends; unread bytes would keep the socket open.
     socket.resume();

@@ -17,7 +17,7 @@ const jwksIndex = '../../jwks/src/index.ts';
 const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; lines?: readonly string[] }>>> = {
   'verify/identity-headers.ts': { lines: ['let covered = 0'] }, // Every request has x-request-id, the first bit.
   'contract/context.ts': {
-    functions: ['serializeContext', 'contextWithAddress', 'requireValid'],
+    functions: ['serializeContext', 'requireValid'],
     lines: ['const maxAddressLength'],
   },
   'contract/contract.ts': { lines: ["facts.kind === 'user' ?", "facts.kind === 'client' ?", 'covered === undefined'] },

@@ -63,18 +63,6 @@ export function serializeContext(context: Omit<IdentityContext, 'ip'>): string {
 const innerList = (items: readonly string[]) => `(${items.map((item) => `"${item}"`).join(' ')})`;
 
 /**
- * Prepends the client's address to the result of {@link serializeContext}.
- *
- * @throws RangeError on a malformed address.
- */
-export function contextWithAddress(ip: string | undefined, rest: string): string {
-  if (ip === undefined) return rest;
-  return rest === ''
-    ? `ip="${requireValid('ip', ip, isAddress)}"`
-    : `ip="${requireValid('ip', ip, isAddress)}", ${rest}`;
-}
-
-/**
  * Parses `x-identity-context`.
  *
  * @returns undefined for an unknown member, a repeated member, or a value of the wrong type or grammar.

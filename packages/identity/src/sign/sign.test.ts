@@ -104,7 +104,7 @@ describe('refuses values outside the contract', () => {
     { query: '?a#b' },
     { query: '?\n' },
     { requestId: 'x' },
-    { ip: 'localhost' },
+    ...['', 'localhost', '192.0.2.1:80', 'fe80::1%eth0', '192.0.2.256', '1'].map((ip) => ({ ip })),
     { contentDigest: 'sha-512=:AAAA:' },
     { contentDigest: emptyContentDigest, contentType: 'text/plain\r\nx: y' },
     { contentDigest: emptyContentDigest, contentType: '' },

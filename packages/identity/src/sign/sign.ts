@@ -1,4 +1,4 @@
-import { contextWithAddress, serializeContext } from '../contract/context.ts';
+import { serializeContext } from '../contract/context.ts';
 import {
   type CoveredMask,
   coveredComponents,
@@ -7,7 +7,7 @@ import {
   identityTag,
   type RequestToSign,
 } from '../contract/contract.ts';
-import { isMethod, isPath, isQuery, uuidV7 } from '../contract/grammar.ts';
+import { isAddress, isMethod, isPath, isQuery, uuidV7 } from '../contract/grammar.ts';
 import type { IdentityFacts } from '../contract/identity.ts';
 import { componentLine, serializeParams, signatureBase, signatureHeaders } from '../contract/rfc9421.ts';
 import { type SigningKey, signBaseAsBase64 } from '../keys/keys.ts';
@@ -15,8 +15,9 @@ import { type SigningKey, signBaseAsBase64 } from '../keys/keys.ts';
 /** The part of a signed request that depends only on the token and the audience, already serialized. */
 export type PreparedIdentity = Readonly<{
   kind: IdentityFacts['kind'];
-  /** The headers of this type, as bits. */
+  /** The headers of this type and `x-request-id`, as bits, and the components of a request without further headers. */
   covered: CoveredMask;
+  components: string;
   /**
    * Signature base up to and including `"x-identity-context": `. The context with the client's address
    * follows.
@@ -32,6 +33,7 @@ export type PreparedIdentity = Readonly<{
 }>;
 
 const contextIndex = coveredRules.findIndex(({ name }) => name === 'x-identity-context');
+const requestIdBit = 1 << coveredRules.findIndex(({ name }) => name === 'x-request-id');
 
 /**
  * Validates an identity and serializes its fixed parts, once per token and audience.
@@ -45,7 +47,7 @@ export function prepareIdentity(facts: IdentityFacts, audience: string): Prepare
   }
   const before: string[] = [];
   const after: string[] = [];
-  let covered = 1 << contextIndex;
+  let covered = requestIdBit | (1 << contextIndex);
   coveredRules.forEach((rule, index) => {
     const value = rule.fromToken?.(facts, audience);
     if (rule.fromToken === undefined || (value === undefined && !isRequired(rule, facts))) return;
@@ -55,6 +57,7 @@ export function prepareIdentity(facts: IdentityFacts, audience: string): Prepare
   return {
     kind: facts.kind,
     covered,
+    components: coveredComponents(covered).list,
     linesBeforeContext: `${serializeLines(before)}"x-identity-context": `,
     context: serializeContext(facts.context ?? {}),
     linesAfterContext: serializeLines(after),
@@ -86,7 +89,6 @@ export type SignOptions = Readonly<{ createdSec: number; lifetimeSec: number; no
 const requestRules = coveredRules
   .map((rule, index) => ({ ...rule, bit: 1 << index, line: `"${rule.name}": ` }))
   .filter(({ name, fromRequest }) => fromRequest !== undefined && name !== 'x-request-id');
-const requestIdBit = 1 << coveredRules.findIndex(({ name }) => name === 'x-request-id');
 
 /**
  * Signs one attempt at one request. A retry needs a new nonce and a new signature.
@@ -122,21 +124,23 @@ export function appendSignedHeaders(
 ): void {
   const { method, path, query, requestId, ip } = request;
   const { linesBeforeContext, linesAfterContext, headersBeforeContext, headersAfterContext } = prepared;
-  const context = contextWithAddress(ip, prepared.context);
+  const context = ip === undefined ? prepared.context : `ip="${ip}"${prepared.context && `, ${prepared.context}`}`;
   headers.push('x-request-id', requestId);
   for (let at = 0; at < headersBeforeContext.length; at += 1) headers.push(headersBeforeContext[at] as string);
   headers.push('x-identity-context', context);
   for (let at = 0; at < headersAfterContext.length; at += 1) headers.push(headersAfterContext[at] as string);
-  let covered = prepared.covered | requestIdBit;
+  let { covered, components } = prepared;
   let lines =
     `"@method": ${method}\n"@path": ${path}\n"@query": ${query || '?'}\n` +
     `"x-request-id": ${requestId}\n${linesBeforeContext}${context}\n${linesAfterContext}`;
-  for (const { rule, value } of fromRequest(request)) {
+  const more = fromRequest(request);
+  for (const { rule, value } of more) {
     covered |= rule.bit;
     lines += `${rule.line}${value}\n`;
     if (rule.stripped) headers.push(rule.name, value);
   }
-  const rawParams = serializeParams(coveredComponents(covered).list, {
+  if (more.length > 0) components = coveredComponents(covered).list;
+  const rawParams = serializeParams(components, {
     createdSec: options.createdSec,
     expiresSec: options.createdSec + options.lifetimeSec,
     nonce: options.nonce,
@@ -162,10 +166,11 @@ function fromRequest(request: RequestToSign): readonly CoveredValue[] {
 }
 
 function assertInContract({ kind }: PreparedIdentity, request: RequestToSign): void {
-  const { method, path, query, requestId, upgrade } = request;
+  const { method, path, query, requestId, ip, upgrade } = request;
   if (!isMethod(method)) refuseValue('method');
   if (!isPath(path) || !isQuery(query)) refuseValue('target');
   if (!uuidV7.matches(requestId)) refuseValue('request id');
+  if (ip !== undefined && !isAddress(ip)) refuseValue('ip');
   if (upgrade !== undefined && method !== 'GET') refuseValue('upgrade with a method other than GET');
   for (const { rule, value } of fromRequest(request)) {
     if (rule.present[kind] === undefined || !rule.grammar.matches(value)) refuseValue(rule.name);

@@ -2,7 +2,7 @@ import { capturingLogger, testClock } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
 import { type FeedRequest, followRevocations } from './feed.ts';
 import { readRevocationPage } from './page.ts';
-import { createRevocations } from './revocations.ts';
+import { Revocations } from './revocations.ts';
 
 const item = (sid: string) => ({
   kind: 'session',
@@ -16,7 +16,7 @@ const page = (cursor: number, items: unknown[] = [], complete = true, log = 'L1'
 async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_000, maxHeld?: number) {
   const clock = testClock();
   const log = capturingLogger();
-  const revocations = createRevocations({
+  const revocations = new Revocations({
     maxStalenessMs,
     onStale: 'allow',
     ...(maxHeld !== undefined && { maxHeld }),

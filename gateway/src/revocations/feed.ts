@@ -120,8 +120,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
     // `not_before` is rounded up to a whole second, so an entry may come into force before it. Its lag is 0.
     for (const entry of page.entries) {
       const lagMs = Math.max(0, nowMs() - entry.notBeforeMs);
-      const count = 'names' in entry ? entry.names.length : 1;
-      for (let reported = 0; reported < count; reported += 1) options.onLag?.(lagMs);
+      for (const _name of entry.names) options.onLag?.(lagMs);
     }
     if (page.complete) revocations.confirmCurrent(nowMs());
     if (page.cursor === position.cursor) await pauseIfEarly();

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { Revocation, RevocationGroup } from './revocations.ts';
+import type { RevocationGroup } from './revocations.ts';
+import { type RevokedKind, revokedKinds } from './revoked-subject.ts';
 
 /** One page of the feed. */
 export type RevocationPage = Readonly<{
@@ -8,7 +9,7 @@ export type RevocationPage = Readonly<{
   cursor: number;
   /** Whether this is the last page for now. */
   complete: boolean;
-  entries: readonly (Revocation | RevocationGroup)[];
+  entries: readonly RevocationGroup[];
   /** The number of revocations in `entries`. */
   count: number;
   /** The number of items of an unknown kind or shape. They are counted and logged, and otherwise ignored. */
@@ -23,29 +24,25 @@ const place = {
   cursor: z.union([z.number(), z.string().regex(/^\d{1,15}$/)]).pipe(z.coerce.number<number | string>().int().min(0)),
   complete: z.boolean(),
 };
-const page = z.union([
-  z.object({ ...place, items: z.array(z.unknown()).max(maxItems) }),
-  z.object({ ...place, groups: z.array(z.unknown()).max(maxItems) }),
-]);
+const list = z.array(z.unknown()).max(maxItems);
+const page = z.union([z.object({ ...place, items: list }), z.object({ ...place, groups: list })]);
 
 const instant = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
-const name = z.string().min(1).max(maxName);
-const times = { not_before: instant, expires_at: instant };
-const item = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('session'), sid: name, ...times }),
-  z.object({ kind: z.literal('member'), user_id: name, tenant_id: name, ...times }),
-  z.object({ kind: z.literal('user'), user_id: name, ...times }),
-  z.object({ kind: z.literal('client'), client_id: name, tenant_id: name, ...times }),
-  z.object({ kind: z.literal('tenant'), tenant_id: name, ...times }),
-  z.object({ kind: z.literal('key'), kid: name, ...times }),
-]);
+const common = { kind: z.enum(revokedKinds), not_before: instant, expires_at: instant };
+/** One revocation. Further members name its subject. */
+const item = z.looseObject(common);
+/** Revocations with the same kind and times. */
+const group = z.object({ ...common, ids: z.array(z.unknown()) });
 
-/** Revocations with the same kind and times. The id of a member is `<tenant_id> <user_id>`, that of a client `<tenant_id> <client_id>`. */
-const group = z.object({
-  kind: z.enum(['session', 'member', 'user', 'client', 'tenant', 'key']),
-  ids: z.array(z.unknown()),
-  ...times,
-});
+/** The members of an item that name its subject, in the order of their ids in a group. */
+const nameMembers: Readonly<Record<RevokedKind, readonly string[]>> = {
+  session: ['sid'],
+  member: ['tenant_id', 'user_id'],
+  user: ['user_id'],
+  client: ['tenant_id', 'client_id'],
+  tenant: ['tenant_id'],
+  key: ['kid'],
+};
 
 /**
  * Reads a page of the feed. Invalid items are counted and skipped, so that one unknown item does not block the others.
@@ -54,61 +51,41 @@ const group = z.object({
  * @throws ZodError when the body is not a page. Error when it holds more than 5,000 ids.
  */
 export function readRevocationPage(body: unknown): RevocationPage {
-  const { log, cursor, complete, ...list } = page.parse(body);
-  const read = 'items' in list ? readItems(list.items) : readGroups(list.groups);
-  return { log, cursor, complete, ...read };
-}
-
-type ReadItems = Pick<RevocationPage, 'entries' | 'count' | 'unknown'>;
-
-function readItems(items: readonly unknown[]): ReadItems {
-  const entries: Revocation[] = [];
-  for (const raw of items) {
-    const parsed = item.safeParse(raw);
-    if (parsed.success) entries.push(toRevocation(parsed.data));
-  }
-  return { entries, count: entries.length, unknown: items.length - entries.length };
-}
-
-function readGroups(groups: readonly unknown[]): ReadItems {
+  const { log, cursor, complete, ...rest } = page.parse(body);
   const entries: RevocationGroup[] = [];
   let count = 0;
   let unknown = 0;
-  for (const raw of groups) {
-    const parsed = group.safeParse(raw);
-    if (!parsed.success) {
-      unknown += 1;
-      continue;
-    }
-    const { kind, ids, not_before: notBeforeMs, expires_at: expiresAtMs } = parsed.data;
-    const names = ids.filter(kind === 'member' || kind === 'client' ? isPair : isName);
-    count += names.length;
-    unknown += ids.length - names.length;
+  for (const raw of 'items' in rest ? rest.items : rest.groups) {
+    const read = 'items' in rest ? readItem(raw) : readGroup(raw);
+    if (read !== undefined) entries.push(read.entry);
+    count += read?.entry.names.length ?? 0;
+    unknown += read?.unknown ?? 1;
     if (count + unknown > maxItems) throw new Error(`a page of more than ${maxItems} revocations`);
-    entries.push({ kind, names, notBeforeMs, expiresAtMs });
   }
-  return { entries, count, unknown };
+  return { log, cursor, complete, entries, count, unknown };
+}
+
+type Read = Readonly<{ entry: RevocationGroup; unknown: number }>;
+
+function readItem(raw: unknown): Read | undefined {
+  const parsed = item.safeParse(raw);
+  if (!parsed.success) return undefined;
+  const { kind, not_before: notBeforeMs, expires_at: expiresAtMs } = parsed.data;
+  const ids = nameMembers[kind].map((member) => parsed.data[member]);
+  return ids.every(isName)
+    ? { entry: { kind, names: [ids.join(' ')], notBeforeMs, expiresAtMs }, unknown: 0 }
+    : undefined;
+}
+
+function readGroup(raw: unknown): Read | undefined {
+  const parsed = group.safeParse(raw);
+  if (!parsed.success) return undefined;
+  const { kind, ids, not_before: notBeforeMs, expires_at: expiresAtMs } = parsed.data;
+  const names = ids.filter(nameMembers[kind].length === 2 ? isPair : isName);
+  return { entry: { kind, names, notBeforeMs, expiresAtMs }, unknown: ids.length - names.length };
 }
 
 const isName = (id: unknown): id is string => typeof id === 'string' && id !== '' && id.length <= maxName;
 
 const isPair = (id: unknown): id is string =>
   typeof id === 'string' && id.split(' ').length === 2 && id.split(' ').every(isName);
-
-function toRevocation(read: z.infer<typeof item>): Revocation {
-  const times = { notBeforeMs: read.not_before, expiresAtMs: read.expires_at };
-  switch (read.kind) {
-    case 'session':
-      return { kind: read.kind, sessionId: read.sid, ...times };
-    case 'member':
-      return { kind: read.kind, userId: read.user_id, tenantId: read.tenant_id, ...times };
-    case 'user':
-      return { kind: read.kind, userId: read.user_id, ...times };
-    case 'client':
-      return { kind: read.kind, clientId: read.client_id, tenantId: read.tenant_id, ...times };
-    case 'tenant':
-      return { kind: read.kind, tenantId: read.tenant_id, ...times };
-    case 'key':
-      return { kind: read.kind, kid: read.kid, ...times };
-  }
-}

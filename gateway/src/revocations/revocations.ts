@@ -1,56 +1,30 @@
 import { toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import {
-  digestRevoked,
-  digestsOf,
-  digestWords,
-  nameOf,
-  placeOf,
-  type RevokedSubject,
-  type Subject,
-} from './revoked-subject.ts';
+import { digestsOf, digestWords, placeOf, type RevokedKind, type Subject, writeDigest } from './revoked-subject.ts';
 import { latestSec, RevocationTable, type TableEntry } from './table.ts';
 
-/** One entry of the issuer's log. It stays in force until every token it could revoke has expired. */
-export type Revocation = Times & RevokedSubject;
-
-/** Revocations with the same kind and times. The name of a member is `<tenant id> <user id>`, that of a client `<tenant id> <client id>`. */
-export type RevocationGroup = Times & Readonly<{ kind: RevokedSubject['kind']; names: readonly string[] }>;
-
-type Times = Readonly<{ notBeforeMs: number; expiresAtMs: number }>;
-type Entries = readonly (Revocation | RevocationGroup)[];
-
-/** The known revocations of one issuer, in memory. */
-export type Revocations = Readonly<{
-  /** @throws AppError `token_revoked`; `revocations_unavailable` before the first snapshot, and when stale under `deny`. */
-  assertNotRevoked(claims: Subject, kid: string, nowMs: number): void;
-  /** Adds entries. Known entries stay in force. */
-  apply(entries: Entries, nowMs: number): void;
-  /** Adds a part of a snapshot. It comes into force at the next {@link applySnapshot}. */
-  stage(entries: Entries, nowMs: number): void;
-  /**
-   * Adds the last entries of a snapshot, applies the snapshot as a whole, and becomes ready. Known entries that are missing
-   * in it stay in force until they expire: a log that was restored from a backup must not make a revoked token valid again.
-   */
-  applySnapshot(entries: Entries, nowMs: number): void;
-  /** Records that the feed had nothing more at this moment. */
-  confirmCurrent(nowMs: number): void;
-  /** Calls the listener after entries were added, to close open connections. Returns a function that removes it. */
-  onChange(listener: () => void): () => void;
-  /** Whether a snapshot was read. */
-  readonly ready: boolean;
-  /** Milliseconds since the last {@link confirmCurrent}. Undefined before the first. */
-  stalenessMs(): number | undefined;
-  readonly size: number;
-  /**
-   * Tokens issued before this moment are all refused, because there are more revocations than fit in memory. Undefined:
-   * there are not.
-   */
-  refusedBeforeMs(nowMs: number): number | undefined;
+/**
+ * Revocations with the same kind and times, as in the issuer's log. They stay in force until every token that they could
+ * revoke has expired.
+ */
+export type RevocationGroup = Readonly<{
+  kind: RevokedKind;
+  /** The ids. A member's is `<tenant id> <user id>`, a client's `<tenant id> <client id>`. */
+  names: readonly string[];
+  notBeforeMs: number;
+  expiresAtMs: number;
 }>;
 
-/** Largest number of entries in memory per issuer, 36 bytes each. */
-const defaultMaxHeld = 2_000_000;
+export type RevocationsOptions = Readonly<{
+  /** The age of the last {@link Revocations.confirmCurrent} after which `onStale` applies. */
+  maxStalenessMs: number;
+  /** `allow`: tokens without a known revocation pass. `deny`: all tokens get 503 until the feed recovers. */
+  onStale: 'allow' | 'deny';
+  /** The largest number of entries in memory, 36 bytes each. Default 2 million. */
+  maxHeld?: number;
+  monotonicMs?: () => number;
+}>;
+
 // The share of entries dropped at once when the memory is full. Dropping it takes about 10 ms.
 const dropShare = 1 / 64;
 
@@ -59,103 +33,117 @@ const sweepEveryMs = 1_000;
 const maxSweptPerTurn = 10_000;
 
 /**
- * Creates the revocations of one issuer.
+ * The known revocations of one issuer, in memory.
  *
  * Beyond `maxHeld` entries, those that expire first are replaced with one cutoff: every token older than the latest of them
  * is refused until the last of them would have expired. The cutoff refuses all tokens that the dropped entries refused,
  * because an issuer issues no token for an ended session. Other clients get a valid token with their next refresh.
- *
- * @param options.maxStalenessMs The age of the last {@link Revocations.confirmCurrent} after which `onStale` applies.
- * @param options.onStale `allow`: tokens without a known revocation pass. `deny`: all tokens get 503 until the feed recovers.
  */
-export function createRevocations(
-  options: Readonly<{
-    maxStalenessMs: number;
-    onStale: 'allow' | 'deny';
-    maxHeld?: number;
-    monotonicMs?: () => number;
-  }>,
-): Revocations {
-  const { maxHeld = defaultMaxHeld, monotonicMs = () => performance.now() } = options;
-  const table = new RevocationTable();
-  const digest = new Int32Array(digestWords);
+export class Revocations {
+  readonly #options: RevocationsOptions;
+  readonly #maxHeld: number;
+  readonly #monotonicMs: () => number;
+  readonly #table = new RevocationTable();
+  readonly #digest = new Int32Array(digestWords);
   // When the last entry of each kind expires. Usually there are only sessions, and the other kinds need no lookup.
-  const lastExpirySec = { session: 0, member: 0, user: 0, tenant: 0, key: 0, client: 0 };
-  let cutoff: TableEntry = { notBeforeSec: 0, expiresAtSec: 0 };
-  let sweptAtMs = Number.NEGATIVE_INFINITY;
+  readonly #lastExpirySec = { session: 0, member: 0, user: 0, tenant: 0, key: 0, client: 0 };
+  readonly #listeners = new Set<() => void>();
+  #cutoff: TableEntry = { notBeforeSec: 0, expiresAtSec: 0 };
+  #sweptAtMs = Number.NEGATIVE_INFINITY;
   /** Of the monotonic clock: after a corrected jump of the system's clock, the age would be wrong by the jump. */
-  let currentAtMs: number | undefined;
-  let ready = false;
-  const listeners = new Set<() => void>();
-
+  #currentAtMs: number | undefined;
+  #isReady = false;
   /** Another one after each change. Unique in the process, because a token may be looked up in several objects. */
-  let version = nextVersion();
+  #version = nextVersion();
 
-  function addAll(entries: Entries, nowMs: number, method: 'add' | 'stage'): void {
-    version = nextVersion();
+  constructor(options: RevocationsOptions) {
+    this.#options = options;
+    this.#maxHeld = options.maxHeld ?? 2_000_000;
+    this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
+  }
+
+  /** Whether a snapshot was read. */
+  get ready(): boolean {
+    return this.#isReady;
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** @throws AppError `token_revoked`; `revocations_unavailable` before the first snapshot, and when stale under `deny`. */
+  assertNotRevoked(claims: Subject, kid: string, nowMs: number): void {
+    if (!this.#isReady) throw new AppError('revocations_unavailable', { detail: { reason: 'no snapshot yet' } });
     const nowSec = expirySecAt(nowMs);
-    for (const entry of entries) {
-      const times = { notBeforeSec: toSec(entry.notBeforeMs), expiresAtSec: toSec(entry.expiresAtMs) };
-      // A group has no object per name: a million objects would take 100 MB.
-      if (!('names' in entry)) addOne(entry.kind, nameOf(entry), times, nowSec, method);
-      else for (const name of entry.names) addOne(entry.kind, name, times, nowSec, method);
+    if (this.#isRevoked(claims, kid, nowSec)) throw new AppError('token_revoked');
+    if (isBefore(claims, this.#refusedBeforeSec(nowSec))) {
+      throw new AppError('token_revoked', { detail: { reason: 'too many revocations: older tokens are refused' } });
+    }
+    const { onStale, maxStalenessMs } = this.#options;
+    if (onStale === 'deny' && (this.stalenessMs() ?? 0) > maxStalenessMs) {
+      throw new AppError('revocations_unavailable', { detail: { reason: 'stale' } });
     }
   }
 
-  function addOne(
-    kind: RevokedSubject['kind'],
-    name: string,
-    times: TableEntry,
-    nowSec: number,
-    method: 'add' | 'stage',
-  ): void {
-    if (times.notBeforeSec <= cutoff.notBeforeSec && times.expiresAtSec <= cutoff.expiresAtSec) return;
-    if (table.size >= maxHeld) makeRoom(nowSec);
-    digestRevoked(kind, name, digest);
-    table[method](digest, 0, times, nowSec);
-    lastExpirySec[kind] = Math.max(lastExpirySec[kind], times.expiresAtSec);
+  /** Adds entries. Known entries stay in force. */
+  apply(entries: readonly RevocationGroup[], nowMs: number): void {
+    if (entries.length === 0) return;
+    this.#addAll(entries, nowMs, 'add');
+    this.#notify(nowMs);
   }
 
-  function makeRoom(nowSec: number): void {
-    const dropped = table.dropEarliest(Math.ceil(maxHeld * dropShare));
-    if (dropped.expiresAtSec <= nowSec) return;
-    const before = cutoff.expiresAtSec > nowSec ? cutoff : dropped;
-    cutoff = {
-      notBeforeSec: Math.max(before.notBeforeSec, dropped.notBeforeSec),
-      expiresAtSec: Math.max(before.expiresAtSec, dropped.expiresAtSec),
-    };
+  /** Adds a part of a snapshot. It comes into force at the next {@link applySnapshot}. */
+  stage(entries: readonly RevocationGroup[], nowMs: number): void {
+    this.#addAll(entries, nowMs, 'stage');
+    this.#sweep(nowMs);
   }
 
-  function sweep(nowMs: number): void {
-    if (Math.abs(nowMs - sweptAtMs) < sweepEveryMs) return;
-    sweptAtMs = nowMs;
-    forgetExpired(expirySecAt(nowMs));
+  /**
+   * Adds the last entries of a snapshot, applies the snapshot as a whole, and becomes ready. Known entries that are missing
+   * in it stay in force until they expire: a log that was restored from a backup must not make a revoked token valid again.
+   */
+  applySnapshot(entries: readonly RevocationGroup[], nowMs: number): void {
+    this.#addAll(entries, nowMs, 'stage');
+    this.#table.commit();
+    this.#isReady = true;
+    this.#notify(nowMs);
   }
 
-  function forgetExpired(nowSec: number): void {
-    const isDone = table.expire(nowSec, maxSweptPerTurn);
-    if (!isDone) setImmediate(forgetExpired, nowSec);
+  /** Records that the feed had nothing more at this moment. */
+  confirmCurrent(nowMs: number): void {
+    this.#currentAtMs = this.#monotonicMs();
+    this.#sweep(nowMs);
   }
 
-  function notify(nowMs: number): void {
-    sweep(nowMs);
-    for (const listener of listeners) listener();
+  /** Calls the listener after entries were added, to close open connections. Returns a function that removes it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
-  function refusedBeforeSec(nowSec: number): number | undefined {
-    return cutoff.expiresAtSec > nowSec ? cutoff.notBeforeSec : undefined;
+  /** Milliseconds since the last {@link confirmCurrent}. Undefined before the first. */
+  stalenessMs(): number | undefined {
+    return this.#currentAtMs === undefined ? undefined : Math.round(this.#monotonicMs() - this.#currentAtMs);
   }
 
-  const stalenessMs = () => (currentAtMs === undefined ? undefined : Math.round(monotonicMs() - currentAtMs));
+  /** Tokens issued before this moment are all refused, because there are more revocations than fit. Undefined: there are not. */
+  refusedBeforeMs(nowMs: number): number | undefined {
+    const sec = this.#refusedBeforeSec(expirySecAt(nowMs));
+    return sec === undefined ? undefined : sec * 1000;
+  }
 
-  function isRevoked(claims: Subject, kid: string, nowSec: number): boolean {
-    if (table.size === 0) return false;
+  #refusedBeforeSec(nowSec: number): number | undefined {
+    return this.#cutoff.expiresAtSec > nowSec ? this.#cutoff.notBeforeSec : undefined;
+  }
+
+  #isRevoked(claims: Subject, kid: string, nowSec: number): boolean {
+    if (this.#table.size === 0) return false;
     const token = digestsOf(claims, kid);
     const { digests, goodAt } = token;
     // Without a change, entries only expire.
-    if (goodAt !== undefined && goodAt.version === version && goodAt.nowSec <= nowSec) return false;
-    const goodFrom = (kind: Revocation['kind']): number | undefined =>
-      lastExpirySec[kind] > nowSec ? table.find(digests, placeOf[kind] * digestWords) : undefined;
+    if (goodAt !== undefined && goodAt.version === this.#version && goodAt.nowSec <= nowSec) return false;
+    const goodFrom = (kind: RevokedKind): number | undefined =>
+      this.#lastExpirySec[kind] > nowSec ? this.#table.find(digests, placeOf[kind]) : undefined;
     // A revoked session never becomes valid again. The other kinds refuse only tokens issued before `not_before`.
     if (claims.sessionId !== undefined && goodFrom('session') !== undefined) return true;
     const isRefused =
@@ -164,57 +152,50 @@ export function createRevocations(
       isBefore(claims, goodFrom('user')) ||
       isBefore(claims, goodFrom('tenant')) ||
       isBefore(claims, goodFrom('key'));
-    if (!isRefused) token.goodAt = { version, nowSec };
+    if (!isRefused) token.goodAt = { version: this.#version, nowSec };
     return isRefused;
   }
 
-  return {
-    assertNotRevoked(claims, kid, nowMs) {
-      if (!ready) throw new AppError('revocations_unavailable', { detail: { reason: 'no snapshot yet' } });
-      const nowSec = expirySecAt(nowMs);
-      if (isRevoked(claims, kid, nowSec)) throw new AppError('token_revoked');
-      if (isBefore(claims, refusedBeforeSec(nowSec))) {
-        throw new AppError('token_revoked', { detail: { reason: 'too many revocations: older tokens are refused' } });
+  #addAll(entries: readonly RevocationGroup[], nowMs: number, method: 'add' | 'stage'): void {
+    this.#version = nextVersion();
+    const nowSec = expirySecAt(nowMs);
+    for (const { kind, names, notBeforeMs, expiresAtMs } of entries) {
+      const times = { notBeforeSec: toSec(notBeforeMs), expiresAtSec: toSec(expiresAtMs) };
+      for (const name of names) {
+        const { notBeforeSec, expiresAtSec } = this.#cutoff;
+        if (times.notBeforeSec <= notBeforeSec && times.expiresAtSec <= expiresAtSec) break;
+        if (this.#table.size >= this.#maxHeld) this.#makeRoom(nowSec);
+        writeDigest(kind, name, this.#digest, 0);
+        this.#table[method](this.#digest, 0, times, nowSec);
+        this.#lastExpirySec[kind] = Math.max(this.#lastExpirySec[kind], times.expiresAtSec);
       }
-      if (options.onStale === 'deny' && (stalenessMs() ?? 0) > options.maxStalenessMs) {
-        throw new AppError('revocations_unavailable', { detail: { reason: 'stale' } });
-      }
-    },
-    apply(more, nowMs) {
-      if (more.length === 0) return;
-      addAll(more, nowMs, 'add');
-      notify(nowMs);
-    },
-    stage(some, nowMs) {
-      addAll(some, nowMs, 'stage');
-      sweep(nowMs);
-    },
-    applySnapshot(last, nowMs) {
-      addAll(last, nowMs, 'stage');
-      table.commit();
-      ready = true;
-      notify(nowMs);
-    },
-    confirmCurrent(nowMs) {
-      currentAtMs = monotonicMs();
-      sweep(nowMs);
-    },
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    get ready() {
-      return ready;
-    },
-    stalenessMs,
-    get size() {
-      return table.size;
-    },
-    refusedBeforeMs(nowMs) {
-      const sec = refusedBeforeSec(expirySecAt(nowMs));
-      return sec === undefined ? undefined : sec * 1000;
-    },
-  };
+    }
+  }
+
+  #makeRoom(nowSec: number): void {
+    const dropped = this.#table.dropEarliest(Math.ceil(this.#maxHeld * dropShare));
+    if (dropped.expiresAtSec <= nowSec) return;
+    const before = this.#cutoff.expiresAtSec > nowSec ? this.#cutoff : dropped;
+    this.#cutoff = {
+      notBeforeSec: Math.max(before.notBeforeSec, dropped.notBeforeSec),
+      expiresAtSec: Math.max(before.expiresAtSec, dropped.expiresAtSec),
+    };
+  }
+
+  #notify(nowMs: number): void {
+    this.#sweep(nowMs);
+    for (const listener of this.#listeners) listener();
+  }
+
+  #sweep(nowMs: number): void {
+    if (Math.abs(nowMs - this.#sweptAtMs) < sweepEveryMs) return;
+    this.#sweptAtMs = nowMs;
+    this.#forgetExpired(expirySecAt(nowMs));
+  }
+
+  #forgetExpired(nowSec: number): void {
+    if (!this.#table.expire(nowSec, maxSweptPerTurn)) setImmediate(() => this.#forgetExpired(nowSec));
+  }
 }
 
 let versions = 0;

@@ -2,7 +2,7 @@ import { type KeySet, staticKeySet } from '@countersign/jwks';
 import { mintIssuer, type TestClock, type TestIssuer, testClock } from '@countersign/testing';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { exampleIssuer } from '../../test/kit/example-issuer.ts';
-import { createRevocations, type Revocations } from '../revocations/revocations.ts';
+import { Revocations } from '../revocations/revocations.ts';
 import { type AccessTokens, createAccessTokens } from './verified-tokens.ts';
 import { createTokenVerifier } from './verify-access-token.ts';
 
@@ -19,7 +19,7 @@ describe('the cache of access tokens', () => {
     clock = testClock();
     uptime = testClock(0);
     issuer = await mintIssuer({ nowMs: clock.nowMs });
-    revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow' });
+    revocations = new Revocations({ maxStalenessMs: 30_000, onStale: 'allow' });
     revocations.applySnapshot([], clock.nowMs());
     generation = 1;
     held = staticKeySet(issuer.jwks, { algorithms: ['ES256'] });
@@ -72,7 +72,7 @@ describe('the cache of access tokens', () => {
     const text = await issuer.accessToken({ sid: 's1' });
     await tokens.verify(text);
     const times = { notBeforeMs: clock.nowMs() + 1000, expiresAtMs: clock.nowMs() + 900_000 };
-    revocations.apply([{ kind: 'session', sessionId: 's1', ...times }], clock.nowMs());
+    revocations.apply([{ kind: 'session', names: ['s1'], ...times }], clock.nowMs());
     expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_revoked' }));
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_revoked' });
   });
@@ -80,7 +80,7 @@ describe('the cache of access tokens', () => {
   test('verifies a token once that is revoked before its first use', async () => {
     const text = await issuer.accessToken({ sid: 's1' });
     const times = { notBeforeMs: clock.nowMs() + 1000, expiresAtMs: clock.nowMs() + 900_000 };
-    revocations.apply([{ kind: 'session', sessionId: 's1', ...times }], clock.nowMs());
+    revocations.apply([{ kind: 'session', names: ['s1'], ...times }], clock.nowMs());
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_revoked' });
     expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_revoked' }));
     expect(tokens.stats).toMatchObject({ misses: 1 });

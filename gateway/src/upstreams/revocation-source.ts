@@ -7,7 +7,7 @@ import { AppError } from '../errors.ts';
 import type { KeyFor } from '../keys/signing-keys.ts';
 import { type FeedRequest, followRevocations, type RevocationFeed } from '../revocations/feed.ts';
 import { type RevocationPage, readRevocationPage } from '../revocations/page.ts';
-import { createRevocations, type Revocations } from '../revocations/revocations.ts';
+import { Revocations } from '../revocations/revocations.ts';
 import type { OpenUpstream } from './pool/open-upstream.ts';
 import type { Target } from './pool/target.ts';
 
@@ -33,7 +33,7 @@ export function openRevocations(
   { issuer, feed, upstream, lifetimeSec }: RevocationsConfig,
   { opened, keyFor, nowMs, logger, onLag }: RevocationsOptions,
 ): FollowedRevocations {
-  const revocations = createRevocations(feed);
+  const revocations = new Revocations(feed);
   const fetchPage = createRevocationSource({ url: feed.url, upstream, opened, keyFor, lifetimeSec, nowMs });
   return {
     revocations,

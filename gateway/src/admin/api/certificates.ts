@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
+import { first } from './merge.ts';
 import { time, timeOf } from './values.ts';
 import { type ConsoleSources, defineView } from './view.ts';
 
@@ -45,10 +46,7 @@ export const certificatesView = defineView({
       public_tls: config.certificate !== undefined,
     };
   },
-  merge([first]) {
-    if (first === undefined) throw new Error('no parts');
-    return first;
-  },
+  merge: first,
 });
 
 function listenerCertificates({ current, nowMs }: ConsoleSources): CertificateItem[] {

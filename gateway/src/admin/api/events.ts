@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { combine, newestFirst } from './merge.ts';
 import { time, timeOf } from './values.ts';
 import { defineView } from './view.ts';
 
@@ -41,10 +42,5 @@ export const eventsView = defineView({
       })),
   }),
   number: ({ events }, worker) => ({ events: events.map((event) => ({ ...event, worker })) }),
-  merge: (parts) => ({
-    events: parts
-      .flatMap(({ events }) => events)
-      .sort((a, b) => (a.at < b.at ? 1 : -1))
-      .slice(0, maxEvents),
-  }),
+  merge: combine({ events: (lists) => lists.flat().sort(newestFirst('at')).slice(0, maxEvents) }),
 });

@@ -3,18 +3,18 @@ import { errorTable } from '../../errors.ts';
 import { isActive, keyInUse } from '../../keys/gateway-keys.ts';
 import type { ManagedKey } from '../../keys/key-files.ts';
 import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
+import { byName, combine, combineFromWorst, eachMember, sum } from './merge.ts';
 import {
   count,
   counted,
   countedOf,
   mergeCounted,
+  mostFirst,
   since,
   sinceOf,
-  sum,
   time,
   timeOf,
   timeOrNull,
-  worst,
 } from './values.ts';
 import { type ConsoleSources, defineView } from './view.ts';
 
@@ -65,7 +65,7 @@ const issuerList = z.object({
 });
 export type IssuerList = z.output<typeof issuerList>;
 
-export const keyStates = ['current', 'cannot be refreshed', 'none'];
+const keyStates = ['current', 'cannot be refreshed', 'none'];
 
 export const issuersView = defineView({
   path: '/issuers',
@@ -84,28 +84,15 @@ export const issuersView = defineView({
       cache: { size, hits, misses, refused_from_memory: refusedFromMemory },
     };
   },
-  merge(parts) {
-    const [first] = parts;
-    if (first === undefined) throw new Error('no parts');
-    const total = (key: keyof z.output<typeof cache>) => sum(parts.map((part) => part.cache[key]));
-    const requests = parts.map((part) =>
-      part.refused_requests.map(({ code, count: number }) => ({ name: code, count: number })),
-    );
-    return {
-      issuers: first.issuers.map((one) =>
-        mergeIssuer(parts.flatMap(({ issuers }) => issuers.filter(({ issuer: name }) => name === one.issuer))),
-      ),
-      gateway_keys: first.gateway_keys,
-      unknown: mergeCounted(parts.map(({ unknown }) => unknown)),
-      refused_requests: withTitles(mergeCounted(requests)),
-      cache: {
-        size: total('size'),
-        hits: total('hits'),
-        misses: total('misses'),
-        refused_from_memory: total('refused_from_memory'),
-      },
-    };
-  },
+  merge: combine({
+    issuers: byName(
+      ({ issuer: name }) => name,
+      combineFromWorst(keyStates, { fetches: sum, failed_fetches: sum, verified: sum, refused: mergeCounted }),
+    ),
+    unknown: mergeCounted,
+    refused_requests: mostFirst(byName(({ code }) => code, combine({ count: sum }))),
+    cache: eachMember(sum),
+  }),
 });
 
 function gatewayKeysOf({ current, nowMs }: ConsoleSources): IssuerList['gateway_keys'] {
@@ -160,31 +147,12 @@ function issuerOf(
   };
 }
 
-function mergeIssuer(parts: readonly IssuerView[]): IssuerView {
-  const [first] = parts;
-  if (first === undefined) throw new Error('no parts');
-  const state = worst(
-    parts.map((part) => part.state),
-    keyStates,
-  );
-  // Of the process whose keys are worst.
-  const shown = parts.find((part) => part.state.state === state.state) ?? first;
-  return {
-    ...shown,
-    state,
-    fetches: sum(parts.map(({ fetches }) => fetches)),
-    failed_fetches: sum(parts.map(({ failed_fetches }) => failed_fetches)),
-    verified: sum(parts.map(({ verified }) => verified)),
-    refused: mergeCounted(parts.map(({ refused }) => refused)),
-  };
-}
-
 function refusedTokens({ traffic: { refusals } }: ConsoleSources): z.output<typeof counted> {
   const isOfToken = (code: string) => /^(?:token_|dpop_|(?:role|tenant)_missing$)/.test(code);
   const lists = [...refusals.routes()].map(([, codes]) =>
     countedOf([...codes].filter(([code]) => isOfToken(code)).map(([code, { count }]) => [code, count])),
   );
-  return mergeCounted(lists);
+  return lists.length === 0 ? [] : mergeCounted(lists);
 }
 
 const withTitles = (codes: z.output<typeof counted>): IssuerList['refused_requests'] =>

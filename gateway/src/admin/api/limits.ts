@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { LimitedCaller } from '../../metrics/refusal-counts.ts';
-import { count, earliest, grouped, sum, time, timeOf } from './values.ts';
+import { any, byName, combine, earliest, newestFirst, type Rule, sum } from './merge.ts';
+import { count, time, timeOf } from './values.ts';
 import { defineView } from './view.ts';
 
 const text = z.string().nullable();
@@ -19,7 +20,7 @@ const limited = z
     now: z.boolean().describe('Whether its window has not ended yet.'),
   })
   .meta({ id: 'LimitedCaller' });
-export type LimitedItem = z.output<typeof limited>;
+type LimitedItem = z.output<typeof limited>;
 
 const limitList = z.object({
   callers: z.array(limited),
@@ -56,21 +57,10 @@ export const limitsView = defineView({
       redis,
     };
   },
-  merge(parts) {
-    const [first] = parts;
-    if (first === undefined) throw new Error('no parts');
-    const same = ({ route, limit, user_id, tenant_id, ip }: LimitedItem) =>
-      [route, limit, user_id, tenant_id, ip].join(' ');
-    const callers = grouped(
-      parts.flatMap((part) => part.callers),
-      same,
-    ).map(mergeCaller);
-    return {
-      ...first,
-      callers: callers.sort(byTime),
-      redis: parts.find(({ redis }) => redis !== 'ready')?.redis ?? first.redis,
-    };
-  },
+  merge: combine({
+    callers: (lists) => mergeCallers(lists).sort(byTime),
+    redis: (states) => states.find((state) => state !== 'ready') ?? states[0] ?? null,
+  }),
 });
 
 const byTime = (a: LimitedItem, b: LimitedItem): number => Number(b.now) - Number(a.now) || (a.last < b.last ? 1 : -1);
@@ -88,13 +78,7 @@ const itemOf = (caller: LimitedCaller, nowMs: number): LimitedItem => ({
   now: nowMs < caller.untilMs,
 });
 
-function mergeCaller(parts: readonly LimitedItem[]): LimitedItem {
-  const [latest] = parts.toSorted((a, b) => (a.last < b.last ? 1 : -1));
-  if (latest === undefined) throw new Error('no parts');
-  return {
-    ...latest,
-    since: earliest(parts.map(({ since }) => since)),
-    refused: sum(parts.map(({ refused }) => refused)),
-    now: parts.some(({ now }) => now),
-  };
-}
+const mergeCallers: Rule<LimitedItem[]> = byName(
+  ({ route, limit, user_id, tenant_id, ip }) => [route, limit, user_id, tenant_id, ip].join(' '),
+  (same) => combine<LimitedItem>({ since: earliest, refused: sum, now: any })(same.toSorted(newestFirst('last'))),
+);

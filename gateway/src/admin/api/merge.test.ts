@@ -2,11 +2,11 @@ import { quantileOf } from '@countersign/service-kit';
 import { describe, expect, test } from '@jest/globals';
 import type { TrafficSeries } from '../../metrics/traffic-history.ts';
 import { StateHistory } from '../observe/state-history.ts';
+import { worst } from './merge.ts';
 import { refusalsView } from './refusals.ts';
 import { outcomeOf } from './requests.ts';
 import { describeTraffic, mergeTraffic } from './traffic.ts';
 import { type UpstreamList, upstreamsView } from './upstreams.ts';
-import { worst } from './values.ts';
 
 const zero = [0, 0, 0];
 const seriesOf = (startMs: number, ok: readonly number[]): TrafficSeries => ({
@@ -55,7 +55,7 @@ test('the state of several workers is the worst one, since the first of them had
     { state: 'out', since: '2026-01-01T00:02:00.000Z', why: 'b' },
     { state: 'out', since: '2026-01-01T00:01:00.000Z', why: 'a' },
   ];
-  expect(worst(states, ['up', 'degraded', 'out'])).toEqual(states[2]);
+  expect(worst(['up', 'degraded', 'out'])(states)).toEqual(states[2]);
 });
 
 describe('an upstream of several workers', () => {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { combine, sum } from './merge.ts';
 import { describeTraffic } from './traffic.ts';
-import { count, since, sinceOf, sum, time, timeOf } from './values.ts';
+import { count, since, sinceOf, time, timeOf } from './values.ts';
 import { defineView } from './view.ts';
 
 const processState = z
@@ -54,7 +55,7 @@ export const processesView = defineView({
       ],
     };
   },
-  merge: (parts) => ({ processes: parts.flatMap(({ processes }) => processes) }),
+  merge: combine({ processes: (lists) => lists.flat() }),
   number: ({ processes }, worker) => ({ processes: processes.map((one) => ({ ...one, worker })) }),
 });
 

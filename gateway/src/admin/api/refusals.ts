@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { type Code, errorTable } from '../../errors.ts';
 import { noRouteName } from '../../metrics/refusal-counts.ts';
-import { count, grouped, latest, sum, time, timeOf } from './values.ts';
+import { byName, combine, latest, newestFirst, type Rule, sum } from './merge.ts';
+import { count, time, timeOf } from './values.ts';
 import { defineView } from './view.ts';
 
 const refusal = z
@@ -15,7 +16,7 @@ const refusal = z
     last: time,
   })
   .meta({ id: 'Refusal' });
-export type Refusal = z.output<typeof refusal>;
+type Refusal = z.output<typeof refusal>;
 
 const refusalList = z.object({ refusals: z.array(refusal) });
 
@@ -40,22 +41,16 @@ export const refusalsView = defineView({
       ),
     ),
   }),
-  merge: (parts) => ({
-    refusals: newest(
-      grouped(
-        parts.flatMap(({ refusals }) => refusals),
-        ({ route, code }) => `${route ?? ''} ${code}`,
-      ).flatMap((same) => {
-        const [first] = same;
-        if (first === undefined) return [];
-        return [{ ...first, count: sum(same.map((one) => one.count)), last: latest(same.map(({ last }) => last)) }];
-      }),
-    ),
-  }),
+  merge: combine({ refusals: (lists) => newest(mergeRefusals(lists)) }),
 });
 
 const newest = (refusals: readonly Refusal[]): Refusal[] =>
-  refusals.toSorted((a, b) => (a.last < b.last ? 1 : -1)).slice(0, maxRefusals);
+  refusals.toSorted(newestFirst('last')).slice(0, maxRefusals);
+
+const mergeRefusals: Rule<Refusal[]> = byName(
+  ({ route, code }) => `${route ?? ''} ${code}`,
+  combine({ count: sum, last: latest }),
+);
 
 /** The meaning of an error code, and whose fault it is. */
 export function meaningOf(code: string): Pick<Refusal, 'fault' | 'status' | 'title'> {

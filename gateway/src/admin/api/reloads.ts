@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { earliest, grouped, since, sinceOf, time, timeOf, worst } from './values.ts';
+import { byName, combine, earliest, sum, worst } from './merge.ts';
+import { since, sinceOf, time, timeOf } from './values.ts';
 import { defineView } from './view.ts';
 
 const keyChange = z.object({ key: z.string(), before: z.string().nullable(), after: z.string().nullable() });
@@ -15,7 +16,6 @@ const reload = z
       .describe('The first 100 routes that differ.'),
   })
   .meta({ id: 'Reload' });
-export type ReloadItem = z.output<typeof reload>;
 
 const reloadList = z.object({
   file: z.string(),
@@ -23,9 +23,6 @@ const reloadList = z.object({
   in_force: z.array(z.object({ hash: z.string(), loaded: time, processes: z.int() })),
   reloads: z.array(reload),
 });
-
-const keptReloads = 10;
-export const configurationStates = ['in force', 'refused'];
 
 export const reloadsView = defineView({
   path: '/reloads',
@@ -53,31 +50,10 @@ export const reloadsView = defineView({
       })),
     };
   },
-  merge(parts) {
-    const [first] = parts;
-    if (first === undefined) throw new Error('no parts');
-    const inForce = grouped(
-      parts.flatMap(({ in_force }) => in_force),
-      ({ hash }) => hash,
-    );
-    return {
-      file: first.file,
-      state: worst(
-        parts.map(({ state }) => state),
-        configurationStates,
-      ),
-      in_force: inForce.map((same) => ({
-        hash: same[0]?.hash ?? '',
-        loaded: earliest(same.map(({ loaded }) => loaded)),
-        processes: same.length,
-      })),
-      reloads: mergeReloads(parts.map(({ reloads }) => reloads)),
-    };
-  },
+  merge: combine({
+    state: worst(['in force', 'refused']),
+    in_force: byName(({ hash }) => hash, combine({ loaded: earliest, processes: sum })),
+    // Every worker reads the same file. A worker that started later has seen fewer reloads than the one shown.
+    reloads: (lists) => lists.toSorted((a, b) => b.length - a.length)[0] ?? [],
+  }),
 });
-
-/** Every worker reads the same file. A worker that started later has seen fewer reloads than the one shown. */
-function mergeReloads(lists: readonly (readonly ReloadItem[])[]): ReloadItem[] {
-  const longest = lists.toSorted((a, b) => b.length - a.length)[0] ?? [];
-  return longest.slice(0, keptReloads);
-}

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { errorTable } from '../../errors.ts';
 import type { FinishedRequest } from '../../metrics/traffic.ts';
+import { first, newestFirst } from './merge.ts';
 import { time, timeOf } from './values.ts';
 import { type ConsoleSources, defineView, type ViewQuery } from './view.ts';
 
@@ -102,16 +103,13 @@ export const requestView = defineView({
   summary: 'One of the last requests: how it was decided, where it went, how long each part took',
   response: finished,
   read: (sources, { id }) => itemsOf(sources).find((item) => item.id === id),
-  merge([first]) {
-    if (first === undefined) throw new Error('no parts');
-    return first;
-  },
+  merge: first,
 });
 
 function newest(items: readonly RequestItem[], query: ViewQuery): RequestItem[] {
   return items
     .filter((item) => fits(item, query))
-    .sort((a, b) => (a.at < b.at ? 1 : -1))
+    .sort(newestFirst('at'))
     .slice(0, maxRequests)
     .map((item) => ({ ...item, path: shortened(item.path) }));
 }

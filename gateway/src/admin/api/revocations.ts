@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
-import { count, since, sinceOf, sum, time, timeOf, timeOrNull, worst } from './values.ts';
+import { byName, combine, first, highest, known, newestFirst, sum, worst } from './merge.ts';
+import { count, since, sinceOf, time, timeOf, timeOrNull } from './values.ts';
 import { type ConsoleSources, defineView } from './view.ts';
 
 const ms = z.number().nullable();
@@ -29,14 +30,13 @@ const followed = z
     unknown_items: count,
   })
   .meta({ id: 'Revocations' });
-export type RevocationsItem = z.output<typeof followed>;
+type RevocationsItem = z.output<typeof followed>;
+type Lag = NonNullable<RevocationsItem['lag']>;
 
 const revocationList = z.object({
   issuers: z.array(followed),
   without: z.array(z.string()).describe('Issuers without a feed: their tokens end at `exp`.'),
 });
-
-export const revocationStates = ['current', 'stale', 'not read'];
 
 export const revocationsView = defineView({
   path: '/revocations',
@@ -51,12 +51,23 @@ export const revocationsView = defineView({
       without: issuers.filter(({ revocations }) => revocations === undefined).map(({ config }) => config.issuer),
     };
   },
-  merge(parts) {
-    const [first] = parts;
-    if (first === undefined) throw new Error('no parts');
-    const named = (name: string) => parts.flatMap(({ issuers }) => issuers.filter(({ issuer }) => issuer === name));
-    return { ...first, issuers: first.issuers.map(({ issuer }) => mergeFollowed(named(issuer))) };
-  },
+  merge: combine({
+    issuers: byName(
+      ({ issuer }) => issuer,
+      combine({
+        state: worst(['current', 'stale', 'not read']),
+        held: highest,
+        staleness_ms: (all) => (all.includes(null) ? null : Math.max(...all.map(Number))),
+        refused_before: known(first),
+        // Each worker receives every revocation.
+        lag: known((lags) => combine<Lag>({ max_ms: highest })(lags.toSorted(newestFirst('last_at')))),
+        answers: sum,
+        failures: sum,
+        snapshots: sum,
+        unknown_items: sum,
+      }),
+    ),
+  }),
 });
 
 function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSources): RevocationsItem[] {
@@ -91,30 +102,4 @@ function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSour
       unknown_items: stats?.unknownItems ?? 0,
     },
   ];
-}
-
-function mergeFollowed(parts: readonly RevocationsItem[]): RevocationsItem {
-  const [first] = parts;
-  if (first === undefined) throw new Error('no parts');
-  const lags = parts.flatMap(({ lag }) => lag ?? []).sort((a, b) => (a.last_at < b.last_at ? 1 : -1));
-  const [latest] = lags;
-  const total = (key: 'answers' | 'failures' | 'snapshots' | 'unknown_items') => sum(parts.map((part) => part[key]));
-  const stalest = parts.map(({ staleness_ms }) => staleness_ms ?? Number.POSITIVE_INFINITY);
-  const staleness = Math.max(...stalest);
-  return {
-    ...first,
-    state: worst(
-      parts.map(({ state }) => state),
-      revocationStates,
-    ),
-    held: Math.max(...parts.map(({ held }) => held)),
-    staleness_ms: Number.isFinite(staleness) ? staleness : null,
-    refused_before: parts.find(({ refused_before }) => refused_before !== null)?.refused_before ?? null,
-    // Each worker receives every revocation.
-    lag: latest === undefined ? null : { ...latest, max_ms: Math.max(...lags.map(({ max_ms }) => max_ms)) },
-    answers: total('answers'),
-    failures: total('failures'),
-    snapshots: total('snapshots'),
-    unknown_items: total('unknown_items'),
-  };
 }

@@ -3,9 +3,10 @@ import type { Route } from '../../config/config.ts';
 import { noRouteName } from '../../metrics/refusal-counts.ts';
 import { compilePolicy } from '../../routing/policy.ts';
 import { describeRoute } from '../describe.ts';
+import { byName, combine, type Rule, sum } from './merge.ts';
 import { meaningOf } from './refusals.ts';
 import { describeTraffic, mergeTraffic, traffic } from './traffic.ts';
-import { count, counted, countedOf, mergeCounted, sum } from './values.ts';
+import { count, counted, countedOf, mergeCounted, mostFirst } from './values.ts';
 import { type ConsoleSources, defineView } from './view.ts';
 
 const listed = z
@@ -22,9 +23,11 @@ const listed = z
     failed: count.describe('Answered with 5xx, by the gateway or the service.'),
   })
   .meta({ id: 'Route' });
-export type ListedRoute = z.output<typeof listed>;
+type ListedRoute = z.output<typeof listed>;
 
-export const pageSize = 200;
+const mergeListed: Rule<ListedRoute> = combine({ requests: sum, refused: sum, failed: sum });
+
+const pageSize = 200;
 
 const routeList = z.object({
   routes: z.array(listed),
@@ -33,7 +36,6 @@ const routeList = z.object({
   offset: count,
   unmatched: count.describe('Requests that were refused because they matched no route.'),
 });
-export type RouteList = z.output<typeof routeList>;
 
 export const routesView = defineView({
   path: '/routes',
@@ -63,23 +65,7 @@ export const routesView = defineView({
       unmatched: sources.traffic.refusals.ofRoute(noRouteName).get('no_route')?.count ?? 0,
     };
   },
-  merge(parts) {
-    const [first] = parts;
-    if (first === undefined) throw new Error('no parts');
-    const others = parts.map((part) => new Map(part.routes.map((route) => [route.name, route])));
-    const total = (name: string, key: 'requests' | 'refused' | 'failed') =>
-      sum(others.map((routes) => routes.get(name)?.[key] ?? 0));
-    return {
-      ...first,
-      routes: first.routes.map((route) => ({
-        ...route,
-        requests: total(route.name, 'requests'),
-        refused: total(route.name, 'refused'),
-        failed: total(route.name, 'failed'),
-      })),
-      unmatched: sum(parts.map(({ unmatched }) => unmatched)),
-    };
-  },
+  merge: combine({ routes: byName(({ name }) => name, mergeListed), unmatched: sum }),
 });
 
 const lastPageOf = (total: number): number => Math.floor(Math.max(0, total - 1) / pageSize) * pageSize;
@@ -91,7 +77,7 @@ const oneRoute = z.object({
   statuses: counted,
   refusals: z.array(z.object({ code: z.string(), fault: z.string(), status: z.int(), title: z.string(), count })),
 });
-export type OneRoute = z.output<typeof oneRoute>;
+type OneRoute = z.output<typeof oneRoute>;
 
 export const routeView = defineView({
   path: '/routes/:name',
@@ -112,30 +98,12 @@ export const routeView = defineView({
       refusals: refusalsOf([...kept.refusals.ofRoute(name)].map(([code, { count: number }]) => [code, number])),
     };
   },
-  merge(parts) {
-    const [first] = parts;
-    if (first === undefined) throw new Error('no parts');
-    const routes = routesView.merge(
-      parts.map(({ route }) => ({
-        routes: [route],
-        total: 1,
-        configured: 1,
-        offset: 0,
-        unmatched: 0,
-      })),
-      {},
-    ) as RouteList;
-    const codes = mergeCounted(
-      parts.map(({ refusals }) => refusals.map((one) => ({ name: one.code, count: one.count }))),
-    );
-    return {
-      ...first,
-      route: routes.routes[0] ?? first.route,
-      traffic: mergeTraffic(parts.map((part) => part.traffic)),
-      statuses: mergeCounted(parts.map((part) => part.statuses)),
-      refusals: refusalsOf(codes.map((one) => [one.name, one.count])),
-    };
-  },
+  merge: combine({
+    route: mergeListed,
+    traffic: mergeTraffic,
+    statuses: mergeCounted,
+    refusals: mostFirst(byName(({ code }) => code, combine({ count: sum }))),
+  }),
 });
 
 /** Codes with their meaning, most first. */

@@ -1,7 +1,8 @@
 import { quantileOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import type { TrafficSeries } from '../../metrics/traffic-history.ts';
-import { added, count, latest, sum, time, timeOf } from './values.ts';
+import { added, combine, eachMember, first, latest, mapped, type Rule, sum } from './merge.ts';
+import { count, time, timeOf } from './values.ts';
 import { defineView } from './view.ts';
 
 const perSlice = z.array(count).describe('One number for each slice, the oldest first.');
@@ -87,40 +88,22 @@ export function describeTraffic(series: TrafficSeries, aliveMs: number): Traffic
 }
 
 /** Adds up the traffic of processes. Their slices start at the same times, so a process that is one slice ahead loses its oldest. */
-export function mergeTraffic(parts: readonly TrafficView[]): TrafficView {
+export const mergeTraffic: Rule<TrafficView> = (parts) => {
   const start = latest(parts.map((part) => part.start));
-  const aligned = parts.map((part) =>
-    shifted(part, (Date.parse(start) - Date.parse(part.start)) / 1000 / part.step_sec),
-  );
-  const [first] = aligned;
-  if (first === undefined) throw new Error('no parts');
-  const merged = {
-    start,
-    step_sec: first.step_sec,
-    responses: mapped(first.responses, (_, name) => added(aligned.map((part) => part.responses[name]))),
-    failures: mapped(first.failures, (_, name) => added(aligned.map((part) => part.failures[name]))),
-    durations: mergeDurations(aligned.map((part) => part.durations)),
-  };
-  const { last_minute, last_hour } = summarized(merged, Number.POSITIVE_INFINITY);
-  const rate = sum(parts.map((part) => part.last_minute.requests_per_sec));
-  const failureRates = mapped(last_minute.failures_per_sec, (_, name) =>
-    sum(parts.map((part) => part.last_minute.failures_per_sec[name] ?? 0)),
-  );
-  return {
-    ...merged,
-    last_minute: { ...last_minute, requests_per_sec: rate, failures_per_sec: failureRates },
-    last_hour,
-  };
-}
+  const merged = combine<TrafficView>({
+    responses: eachMember(added),
+    failures: eachMember(added),
+    durations: mergeDurations,
+  })(parts.map((part) => shifted(part, (Date.parse(start) - Date.parse(part.start)) / 1000 / part.step_sec)));
+  const { last_minute, last_hour } = summarized({ ...merged, start }, Number.POSITIVE_INFINITY);
+  const minutes = parts.map((part) => part.last_minute);
+  const rates = combine<TrafficView['last_minute']>({ requests_per_sec: sum, failures_per_sec: eachMember(sum) });
+  return { ...merged, start, last_minute: { ...rates(minutes), latency_ms: last_minute.latency_ms }, last_hour };
+};
 
-export function mergeDurations(parts: readonly Durations[]): Durations {
-  const [first] = parts;
-  if (first === undefined) throw new Error('no parts');
-  return {
-    bounds_ms: first.bounds_ms,
-    counts: first.counts.map((_, bucket) => added(parts.map(({ counts }) => counts[bucket] ?? []))),
-  };
-}
+export const mergeDurations: Rule<Durations> = combine({
+  counts: (all) => first(all).map((_, bucket) => added(all.map((counts) => counts[bucket] ?? []))),
+});
 
 function shifted(part: TrafficView, by: number): TrafficView {
   if (by === 0) return part;
@@ -162,12 +145,4 @@ export function latencyOf({ bounds_ms, counts }: Durations, over: (list: readonl
   const totals = counts.map(over);
   const at = (share: number) => quantileOf(share, totals, bounds_ms) ?? null;
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
-}
-
-function mapped<Key extends string, Value, Result>(
-  record: Readonly<Record<Key, Value>>,
-  change: (value: Value, key: Key) => Result,
-): Record<Key, Result> {
-  const entries = Object.entries(record) as [Key, Value][];
-  return Object.fromEntries(entries.map(([key, value]) => [key, change(value, key)])) as Record<Key, Result>;
 }

@@ -9,8 +9,22 @@ import {
   upstreamState,
   upstreamStates,
 } from '../observe/upstream-states.ts';
+import {
+  byName,
+  combine,
+  combineFromWorst,
+  eachMember,
+  earliest,
+  first,
+  highest,
+  known,
+  latest,
+  newestFirst,
+  sum,
+  worst,
+} from './merge.ts';
 import { durations, latencyOf, mergeDurations } from './traffic.ts';
-import { count, earliest, latest, type SinceView, since, sinceNow, sum, time, timeOf, worst } from './values.ts';
+import { count, type SinceView, since, sinceNow, time, timeOf } from './values.ts';
 import { type ConsoleSources, defineView } from './view.ts';
 
 const lastError = z.object({ code: z.string(), at: time }).nullable();
@@ -60,7 +74,7 @@ const upstream = z
     targets: z.array(target),
   })
   .meta({ id: 'Upstream' });
-export type UpstreamView = z.output<typeof upstream>;
+type UpstreamView = z.output<typeof upstream>;
 
 const upstreamList = z.object({ upstreams: z.array(upstream) });
 export type UpstreamList = z.output<typeof upstreamList>;
@@ -81,11 +95,8 @@ export const upstreamsView = defineView({
     const gatewayKid = gatewayKeys.agreementKey(Math.floor(sources.nowMs() / 1000))?.kid;
     return { upstreams: [...upstreams.all()].map((opened) => upstreamOf(opened, gatewayKid, sources)) };
   },
-  merge: (parts) => ({ upstreams: (parts[0]?.upstreams ?? []).map(({ name }) => mergeUpstream(namedIn(parts, name))) }),
+  merge: combine({ upstreams: byName(({ name }) => name, mergeUpstream) }),
 });
-
-const namedIn = (parts: readonly UpstreamList[], name: string): UpstreamView[] =>
-  parts.flatMap(({ upstreams }) => upstreams.filter((one) => one.name === name));
 
 const latency = (all: z.output<typeof durations>) => latencyOf(all, (list) => sum(list.slice(-latencySlices)));
 
@@ -117,54 +128,33 @@ function upstreamOf(opened: OpenUpstream, gatewayKid: string | undefined, source
   };
 }
 
-function mergeUpstream(parts: readonly UpstreamView[]): UpstreamView {
-  const [first] = parts;
-  if (first === undefined) throw new Error('no parts');
-  const all = mergeDurations(parts.map((part) => part.durations));
-  const breaker = mergeBreakers(parts);
-  const targets = first.targets.map(({ origin }) =>
-    mergeTarget(parts.flatMap((part) => part.targets.filter((one) => one.origin === origin))),
-  );
-  return {
-    ...first,
-    state: mergedState(parts, targets, breaker),
-    pending: sum(parts.map(({ pending }) => pending)),
-    breaker,
-    retries: {
-      made: sum(parts.map(({ retries }) => retries.made)),
-      over_budget: sum(parts.map(({ retries }) => retries.over_budget)),
-    },
-    identity: parts.find(({ identity }) => identity.fallback !== null)?.identity ?? first.identity,
-    tls_trouble: parts.find(({ tls_trouble }) => tls_trouble !== null)?.tls_trouble ?? null,
-    latency_ms: latency(all),
-    durations: all,
-    targets,
-  };
-}
+type Breaker = NonNullable<UpstreamView['breaker']>;
 
-function mergeBreakers(parts: readonly UpstreamView[]): UpstreamView['breaker'] {
-  const breakers = parts.flatMap(({ breaker }) => breaker ?? []);
-  if (breakers.length === 0) return null;
-  const total = (of: (one: (typeof breakers)[number]) => number) => sum(breakers.map(of));
-  return {
-    state: worst(
-      breakers.map(({ state }) => state),
-      breakerStates,
-    ),
-    successes: total(({ successes }) => successes),
-    failures: total(({ failures }) => failures),
-    opened: total(({ opened }) => opened),
-    refused: total(({ refused }) => refused),
-    retry_after_ms: Math.max(...breakers.map(({ retry_after_ms }) => retry_after_ms)),
-  };
+const mergeParts = combine<UpstreamView>({
+  pending: sum,
+  breaker: known(
+    combineFromWorst<Breaker>(breakerStates, {
+      successes: sum,
+      failures: sum,
+      opened: sum,
+      refused: sum,
+      retry_after_ms: highest,
+    }),
+  ),
+  retries: eachMember(sum),
+  identity: (all) => all.find(({ fallback }) => fallback !== null) ?? first(all),
+  tls_trouble: known(first),
+  durations: mergeDurations,
+  targets: byName(({ origin }) => origin, mergeTarget),
+});
+
+function mergeUpstream(parts: readonly UpstreamView[]): UpstreamView {
+  const merged = mergeParts(parts);
+  return { ...merged, state: mergedState(parts, merged), latency_ms: latency(merged.durations) };
 }
 
 /** From the merged parts, since the first worker had that state. */
-function mergedState(
-  parts: readonly UpstreamView[],
-  targets: readonly TargetView[],
-  breaker: UpstreamView['breaker'],
-): SinceView {
+function mergedState(parts: readonly UpstreamView[], { targets, breaker }: UpstreamView): SinceView {
   const merged = upstreamState(targets.map(stateOf), breaker?.state.state as BreakerState | undefined);
   const same = parts.filter(({ state }) => state.state === merged.state);
   return viewOf(merged, earliest((same.length > 0 ? same : parts).map(({ state }) => state.since)));
@@ -192,36 +182,24 @@ const failingOf = ({ since: from, last, code, requests }: FailingView) => ({
 
 /** What a worker says of failed requests is outdated once a request of another worker has succeeded. */
 function mergeTarget(parts: readonly TargetView[]): TargetView {
-  const [first] = parts;
-  if (first === undefined) throw new Error('no parts');
-  const errors = parts.flatMap(({ last_error }) => last_error ?? []).sort((a, b) => (a.at < b.at ? 1 : -1));
-  const success = latest(parts.flatMap(({ last_success }) => last_success ?? []));
+  const success = known<string>(latest)(parts.map(({ last_success }) => last_success)) ?? '';
   const current = parts.filter((part) => part.failing === null || part.failing.last >= success);
   const requests = mergeFailing(
     current.flatMap((part) => part.failing ?? []),
     success,
   );
-  return {
-    origin: first.origin,
-    state:
-      requests === null
-        ? worst(
-            current.map(({ state }) => state),
-            targetStates,
-          )
-        : viewOf(failingState(failingOf(requests), success === '' ? undefined : Date.parse(success)), requests.since),
-    pending: sum(parts.map(({ pending }) => pending)),
-    ejections: sum(parts.map(({ ejections }) => ejections)),
-    ejected_for_ms: Math.max(...parts.map(({ ejected_for_ms }) => ejected_for_ms)),
-    failing: requests,
-    last_success: success === '' ? null : success,
-    last_error: errors[0] ?? null,
-  };
+  const state =
+    requests === null
+      ? worst(targetStates)(current.map((part) => part.state))
+      : viewOf(failingState(failingOf(requests), success === '' ? undefined : Date.parse(success)), requests.since);
+  const errors = known<NonNullable<TargetView['last_error']>>((all) => first(all.toSorted(newestFirst('at'))));
+  const merge = combine<TargetView>({ pending: sum, ejections: sum, ejected_for_ms: highest, last_error: errors });
+  return { ...merge(parts), state, failing: requests, last_success: success === '' ? null : success };
 }
 
 /** @param success The last one. Of requests that failed before it, only their end is known: at least one failed since. */
 function mergeFailing(parts: readonly FailingView[], success: string): FailingView | null {
-  const [last] = parts.toSorted((a, b) => (a.last < b.last ? 1 : -1));
+  const [last] = parts.toSorted(newestFirst('last'));
   if (last === undefined) return null;
   return {
     since: earliest(parts.map((part) => (part.since > success ? part.since : part.last))),

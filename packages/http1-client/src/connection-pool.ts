@@ -32,7 +32,7 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
   readonly #queue: Exchange[] = [];
   #assigned: Connection[] = [];
   #isClosing = false;
-  #onClosed: (() => void) | undefined;
+  readonly #closed = Promise.withResolvers<void>();
 
   /** @param origin Its host and port are the value of `Host`. The opener says where to connect. */
   constructor(origin: string, options: ConnectionPoolOptions) {
@@ -71,14 +71,8 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
   close(): Promise<void> {
     this.#isClosing = true;
     for (const connection of [...this.#idle, ...this.#settling]) connection.close();
-    return new Promise((resolve) => {
-      const before = this.#onClosed;
-      this.#onClosed = () => {
-        before?.();
-        resolve();
-      };
-      this.#closeIfDone();
-    });
+    this.#closeIfDone();
+    return this.#closed.promise;
   }
 
   destroy(): Promise<void> {
@@ -113,17 +107,13 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
 
   #place(exchange: Exchange): void {
     const idle = this.#takeIdle();
-    if (idle === undefined && this.#connections.size >= this.#maxConnections) this.#closeOneSettling();
+    if (idle === undefined && this.#connections.size >= this.#maxConnections) {
+      const [settling] = this.#settling;
+      settling?.close();
+    }
     if (idle !== undefined) this.#assign(idle, exchange);
     else if (this.#connections.size < this.#maxConnections) this.#open(exchange);
     else this.#queue.push(exchange);
-  }
-
-  #closeOneSettling(): void {
-    for (const connection of this.#settling) {
-      connection.close();
-      return;
-    }
   }
 
   #open(exchange: Exchange): void {
@@ -165,7 +155,7 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
   #closeIfDone(): void {
     if (this.#connections.size > 0) return;
     this.clock.stop();
-    if (this.#isClosing) this.#onClosed?.();
+    if (this.#isClosing) this.#closed.resolve();
   }
 }
 

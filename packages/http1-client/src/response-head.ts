@@ -94,7 +94,6 @@ export class ResponseFraming {
   #lengthValue: string | undefined;
   #coding: string | undefined;
   #isClose = false;
-  #isKeepAlive = false;
 
   /**
    * Reads a final or informational head.
@@ -108,12 +107,12 @@ export class ResponseFraming {
     this.#lengthValue = undefined;
     this.#coding = undefined;
     this.#isClose = false;
-    this.#isKeepAlive = false;
+    this.mayReuse = minor === 1;
     this.keepAlive = undefined;
     for (let at = 0; at < fields.length; at += 2) {
       this.#readField(fields[at] as string, fields[at + 1] as string);
     }
-    this.mayReuse = !this.#isClose && (minor === 1 || this.#isKeepAlive);
+    if (this.#isClose) this.mayReuse = false;
     this.#decide(method, status, minor);
   }
 
@@ -143,14 +142,11 @@ export class ResponseFraming {
   }
 
   #readConnection(value: string): void {
-    if (value === 'keep-alive') {
-      this.#isKeepAlive = true;
-      return;
-    }
-    for (const option of value.split(',')) {
-      const name = option.trim().toLowerCase();
-      if (name === 'close') this.#isClose = true;
-      else if (name === 'keep-alive') this.#isKeepAlive = true;
+    if (value === 'keep-alive') this.mayReuse = true;
+    else {
+      const options = value.split(',').map((option) => option.trim().toLowerCase());
+      if (options.includes('close')) this.#isClose = true;
+      if (options.includes('keep-alive')) this.mayReuse = true;
     }
   }
 

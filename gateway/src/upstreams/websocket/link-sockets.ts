@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { AppError } from '../../errors.ts';
 import type { EndConnection } from '../pool/open-connections.ts';
-import { type CloseCode, closeFrame, createFrameCursor, type FrameCursor } from './websocket-frames.ts';
+import { type CloseCode, closeFrame, FrameCursor } from './websocket-frames.ts';
 
 // Time for a peer to read the last bytes and close its side.
 const lingerMs = 2_000;
@@ -15,8 +15,8 @@ const lingerMs = 2_000;
  *   if it is between two frames. Inside a frame the close frame would be read as payload, so the socket is destroyed.
  */
 export function linkSockets(client: Socket, service: Socket, idleMs: number): EndConnection {
-  const down = createFrameCursor();
-  const up = createFrameCursor();
+  const down = new FrameCursor();
+  const up = new FrameCursor();
   let isEnding = false;
   // After http-proxy-middleware has connected its pipes; otherwise the first bytes would reach only these listeners.
   process.nextTick(() => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { closeFrame, createFrameCursor } from './websocket-frames.ts';
+import { closeFrame, FrameCursor } from './websocket-frames.ts';
 
 /** Builds a frame (RFC 6455 section 5.2). */
 function frame(opcode: number, length: number, isMasked: boolean): Buffer {
@@ -24,7 +24,7 @@ describe('a frame cursor', () => {
         const whole = Buffer.concat(parts);
         const ends = new Set([0]);
         for (const part of parts) ends.add(Math.max(...ends) + part.length);
-        const cursor = createFrameCursor();
+        const cursor = new FrameCursor();
         for (let at = 0, turn = 0; at < whole.length; turn += 1) {
           const next = Math.min(whole.length, at + (steps[turn % steps.length] ?? 1));
           cursor.pass(whole.subarray(at, next));
@@ -38,14 +38,14 @@ describe('a frame cursor', () => {
 
   test('allows no frame after a close frame', () => {
     for (const side of ['server', 'client'] as const) {
-      const cursor = createFrameCursor();
+      const cursor = new FrameCursor();
       cursor.pass(closeFrame(side, 1008, 'token_revoked'));
       expect(cursor.isBetween).toBe(false);
     }
   });
 
   test('treats the largest possible frame as unfinished', () => {
-    const cursor = createFrameCursor();
+    const cursor = new FrameCursor();
     cursor.pass(Buffer.from([0x82, 127, ...Array<number>(8).fill(0xff)]));
     cursor.pass(Buffer.alloc(100_000));
     expect(cursor.isBetween).toBe(false);

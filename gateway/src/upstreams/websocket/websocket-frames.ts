@@ -1,41 +1,39 @@
 import { randomBytes } from 'node:crypto';
 
-/** Tracks the frame boundaries of one direction of a WebSocket. Buffers at most one frame header. */
-export type FrameCursor = Readonly<{
-  pass(chunk: Buffer): void;
-  /** Between two frames and before a close frame: only here may another frame be inserted. */
-  readonly isBetween: boolean;
-}>;
-
 const closeOpcode = 8;
 
-/** @see RFC 6455 section 5.2 */
-export function createFrameCursor(): FrameCursor {
-  const header: number[] = [];
-  let payloadLeft = 0;
-  let isClosed = false;
+/**
+ * Tracks the frame boundaries of one direction of a WebSocket. Buffers at most one frame header.
+ *
+ * @see RFC 6455 section 5.2
+ */
+export class FrameCursor {
+  readonly #header: number[] = [];
+  #payloadLeft = 0;
+  #isClosed = false;
 
-  return {
-    pass(chunk) {
-      for (let at = 0; at < chunk.length; ) {
-        if (payloadLeft > 0) {
-          const step = Math.min(payloadLeft, chunk.length - at);
-          payloadLeft -= step;
-          at += step;
-          continue;
-        }
-        header.push(chunk[at] ?? 0);
-        at += 1;
-        if (header.length < headerLength(header)) continue;
-        payloadLeft = payloadLength(header);
-        if (((header[0] ?? 0) & 0x0f) === closeOpcode) isClosed = true;
-        header.length = 0;
+  readonly pass = (chunk: Buffer): void => {
+    const header = this.#header;
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#payloadLeft > 0) {
+        const step = Math.min(this.#payloadLeft, chunk.length - at);
+        this.#payloadLeft -= step;
+        at += step;
+        continue;
       }
-    },
-    get isBetween() {
-      return header.length === 0 && payloadLeft === 0 && !isClosed;
-    },
+      header.push(chunk[at] ?? 0);
+      at += 1;
+      if (header.length < headerLength(header)) continue;
+      this.#payloadLeft = payloadLength(header);
+      if (((header[0] ?? 0) & 0x0f) === closeOpcode) this.#isClosed = true;
+      header.length = 0;
+    }
   };
+
+  /** Between two frames and before a close frame: only here may another frame be inserted. */
+  get isBetween(): boolean {
+    return this.#header.length === 0 && this.#payloadLeft === 0 && !this.#isClosed;
+  }
 }
 
 /** At least two bytes, which say how long the header is. */

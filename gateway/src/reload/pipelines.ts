@@ -23,7 +23,7 @@ import { createDpop } from '../tokens/dpop/dpop.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import { createTxnTokens } from '../tokens/txn-token.ts';
 import type { AccessTokens } from '../tokens/verified-tokens.ts';
-import type { createForwardHttp, SignAgain } from '../upstreams/forward/forward-http.ts';
+import { createForwardHttp, type ForwardHttpOptions } from '../upstreams/forward/forward-http.ts';
 import type { Trust } from './trust.ts';
 
 export type PipelinesOptions = Readonly<{
@@ -38,7 +38,7 @@ export type PipelinesOptions = Readonly<{
   replay: ReplayStore;
   sockets: ConcurrencyCounter;
   uploads: ConcurrencyCounter;
-  forwardHttp: ReturnType<typeof createForwardHttp>;
+  forward: Omit<ForwardHttpOptions, 'admitUpload' | 'signAgain'>;
   forwardUpgrade: Forward['upgrade'];
   nowMs(): number;
 }>;
@@ -107,15 +107,12 @@ export async function createPipelines(options: PipelinesOptions): Promise<Pipeli
   };
 }
 
-function createForward(options: PipelinesOptions, signAgain: SignAgain): Forward {
-  const { config, sockets, uploads, forwardHttp, forwardUpgrade } = options;
+function createForward(options: PipelinesOptions, signAgain: ForwardHttpOptions['signAgain']): Forward {
+  const { config, sockets, uploads, forward, forwardUpgrade } = options;
   const admitSocket = createAdmitSocket(sockets, config.websockets.maxPerUser);
   const admitUpload = createAdmitUpload(uploads, config.uploads.maxPerAddress);
   return {
-    http(signed, response) {
-      if (signed.outbound.body === 'stream') admitUpload(signed);
-      return forwardHttp(signed, response, signAgain);
-    },
+    http: createForwardHttp({ ...forward, admitUpload, signAgain }),
     upgrade(signed, request, socket, head) {
       admitSocket(signed, socket);
       return forwardUpgrade(signed, request, socket, head);

@@ -9,7 +9,6 @@ import { createLimiters, type Limiters } from '../limits/limiter.ts';
 import { createInFlight, createRequestHandler, type Handlers } from '../listen/request-handler.ts';
 import { type AccessTokens, createAccessTokens } from '../tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../tokens/verify-access-token.ts';
-import { createForwardHttp } from '../upstreams/forward/forward-http.ts';
 import type { Admission } from '../upstreams/pool/open-connections.ts';
 import { type OpenUpstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
 import { createForwardUpgrade } from '../upstreams/websocket/forward-upgrade.ts';
@@ -105,7 +104,7 @@ async function build(
     replay: resources.replay,
     sockets: resources.sockets,
     uploads: resources.uploads,
-    forwardHttp: createForwardHttp({ upstreams, open: connections, health }),
+    forward: { upstreams, open: connections, health },
     forwardUpgrade: createForwardUpgrade({ upstreams, open: connections, refuse: respond.socket }),
     nowMs,
   });

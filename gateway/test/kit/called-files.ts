@@ -3,8 +3,8 @@ import type { Profiler } from 'node:inspector';
 
 /** Watches which functions a process calls that was started with `--inspect`. */
 export type CallWatch = Readonly<{
-  /** The URLs of the scripts with a function that the process called during `act`. */
-  during(act: () => Promise<void>): Promise<ReadonlySet<string>>;
+  /** The URLs of the scripts, each with the number of calls of the function that was called most during `act`. */
+  during(act: () => Promise<void>): Promise<ReadonlyMap<string, number>>;
   close(): void;
 }>;
 
@@ -38,8 +38,9 @@ export async function watchCalls(output: string): Promise<CallWatch> {
       await act();
       const { result } = (await send('takePreciseCoverage')) as Profiler.TakePreciseCoverageReturnType;
       await send('stopPreciseCoverage');
-      const called = result.filter(({ functions }) => functions.some(({ ranges }) => (ranges[0]?.count ?? 0) > 0));
-      return new Set(called.map(({ url }) => url));
+      const callsOf = ({ functions }: Profiler.ScriptCoverage) =>
+        Math.max(...functions.map(({ ranges }) => ranges[0]?.count ?? 0));
+      return new Map(result.map((script) => [script.url, callsOf(script)]));
     },
     close: () => socket.close(),
   };

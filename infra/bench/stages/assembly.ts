@@ -24,7 +24,7 @@ import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
 import { createAccessTokens } from '../../../gateway/src/tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../../../gateway/src/tokens/verify-access-token.ts';
-import { createForwardHttp, type SignAgain } from '../../../gateway/src/upstreams/forward/forward-http.ts';
+import { createForwardHttp, type ForwardHttpOptions } from '../../../gateway/src/upstreams/forward/forward-http.ts';
 import { filterHeaders } from '../../../gateway/src/upstreams/forward/response-headers.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 
@@ -34,11 +34,11 @@ export type Held = Readonly<{ arrival: Arrival; response: ServerResponse }>;
 /** The parts of one gateway, each to be called alone. This file is the only one that follows changes of the gateway. */
 export type Assembly = Readonly<{
   stages: Pick<Stages, 'sanitize' | 'match' | 'authenticate' | 'authorize' | 'limit' | 'sign'>;
-  /** The last step, with {@link signAgain}. */
+  /** The last step. */
   forwardHttp(signed: Signed, response: ServerResponse): Promise<void>;
   /** Authenticates with an empty cache. */
   atFirstSight(): Stages['authenticate'];
-  signAgain: SignAgain;
+  signAgain: ForwardHttpOptions['signAgain'];
   /** The headers of the client's response to this request, when the service sends its usual ones. */
   responseHeaders(signed: Signed): string[];
   /** What the upstream client is told to send. */
@@ -88,7 +88,13 @@ export async function assembleGateway(file: string): Promise<Assembly> {
   const dpop = createDpop({ config, replay: resources.replay, nowMs });
   const authenticateWith = (tokens: typeof snapshot.tokens) =>
     createAuthenticate({ tokens, throttle: resources.throttle, dpop });
-  const forwardOptions = { upstreams: snapshot.upstreams, open: resources.connections, health };
+  const forwardOptions = {
+    upstreams: snapshot.upstreams,
+    open: resources.connections,
+    health,
+    admitUpload() {},
+    signAgain,
+  };
   const forwardHttp = createForwardHttp(forwardOptions);
   const service = routes[0]?.upstream;
   if (service === undefined) throw new Error('the configuration has no route');
@@ -101,7 +107,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
       limit: createLimit(new Map(routes.map((route) => [route, compileLimits(route, limiterFor)]))),
       sign,
     },
-    forwardHttp: (signed, response) => forwardHttp(signed, response, signAgain),
+    forwardHttp,
     atFirstSight: () =>
       authenticateWith(
         createAccessTokens(snapshot.trust.issuers, createTokenVerifier(snapshot.trust.issuers, nowMs), nowMs),

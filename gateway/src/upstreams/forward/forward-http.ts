@@ -20,10 +20,11 @@ export type ForwardHttpOptions = Readonly<{
   open: OpenConnections;
   /** While it drains, each response closes its connection. */
   health: Pick<Health, 'draining'>;
+  /** Counts a streamed body against the limit of its client's address. Throws if it is reached. */
+  admitUpload(signed: Signed): void;
+  /** Signs a request again, after checking its token again. @see createSign */
+  signAgain(signed: Signed, refused?: SignedOutbound): SignedOutbound;
 }>;
-
-/** Signs a request again, after checking its token again. @see createSign */
-export type SignAgain = (signed: Signed, refused?: SignedOutbound) => SignedOutbound;
 
 const stopping = new AppError('unavailable', { detail: { reason: 'the gateway is shutting down' } });
 const clientGone = new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
@@ -34,16 +35,17 @@ const clientGone = new AppError('invalid_request', { detail: { reason: 'the clie
  *
  * Before a response has started, the stage throws AppError `upstream_unreachable`, `upstream_untrusted`,
  * `upstream_timeout`, `upstream_broken`, `upstream_invalid_response`, `upstream_circuit_open`, `upstream_overloaded`,
- * `identity_refused` or `identity_unavailable`. It also throws what `signAgain` throws. After that it closes the
+ * `identity_refused` or `identity_unavailable`. It also throws what `admitUpload` and `signAgain` throw. After that it closes the
  * client's connection, so that a truncated response never looks complete.
  */
 export const createForwardHttp =
   (options: ForwardHttpOptions) =>
-  (signed: Signed, response: ServerResponse, signAgain: SignAgain): Promise<void> =>
-    forward(options, signed, response, signAgain);
+  (signed: Signed, response: ServerResponse): Promise<void> =>
+    forward(options, signed, response);
 
-async function forward(options: ForwardHttpOptions, signed: Signed, response: ServerResponse, signAgain: SignAgain) {
+async function forward(options: ForwardHttpOptions, signed: Signed, response: ServerResponse): Promise<void> {
   const { record, route } = signed;
+  if (signed.outbound.body === 'stream') options.admitUpload(signed);
   const upstream = options.upstreams.of(route.upstream);
   const permit = upstream.admit();
   upstream.budget.deposit();
@@ -66,7 +68,7 @@ async function forward(options: ForwardHttpOptions, signed: Signed, response: Se
       const keepsNonce = isRefused || (isRepeated && attempt.progress === 'unsent');
       isRepeated ||= isRefused;
       record.retriedAfter = error.code;
-      outbound = signAgain(signed, keepsNonce ? outbound : undefined);
+      outbound = options.signAgain(signed, keepsNonce ? outbound : undefined);
     }
   } finally {
     permit.settle('neutral');
@@ -177,7 +179,7 @@ class Attempt implements DispatchHandler {
     if (status < 200) return;
     const { options, signed, outbound, response, target, permit } = this.sending;
     const { record, stream } = signed;
-    target.health.responded();
+    if (target.health.failures > 0) target.health.responded();
     permit.settle('success');
     record.upstreamMs = performance.now() - this.#sentAt;
     const head = filterHeaders(status, latin1Fields(rawHeaders), signed, target.origin);

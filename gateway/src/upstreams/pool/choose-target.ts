@@ -22,8 +22,6 @@ export function createChooser<Target extends Choosable>(
   targets: readonly Target[],
   balance: Balance,
 ): (nowMs: number, except?: Target) => Target {
-  const [only] = targets;
-  if (only !== undefined && targets.length === 1) return () => only;
   let turn = 0;
 
   function best(isEligible: (target: Target) => boolean): Target | undefined {

@@ -7,8 +7,30 @@ import { UpstreamAgreement } from '../agreement/choose-service-key.ts';
 import { Breaker, type Outcome } from './breaker.ts';
 import { createChooser } from './choose-target.ts';
 import { openTlsFiles, type TlsFiles } from './connect-pool.ts';
-import { type FailedAttempt, mayRetry, RetryBudget } from './retry.ts';
+import { type FailedAttempt, mayRetry } from './retry.ts';
 import { Target } from './target.ts';
+
+/** One retry for five requests. */
+const retriesPerRequest = 0.2;
+/** The maximum and the initial number of saved retries. With little traffic, they cover the restart of one instance. */
+export const maxSavedRetries = 10;
+
+/** Limits an upstream's retries to a share of its requests, so that they never make an outage worse. */
+export class RetryBudget {
+  #saved = maxSavedRetries;
+
+  /** Called for each request. */
+  deposit(): void {
+    this.#saved = Math.min(maxSavedRetries, this.#saved + retriesPerRequest);
+  }
+
+  /** @returns Whether a retry may be made. If so, it is deducted. */
+  withdraw(): boolean {
+    if (this.#saved < 1) return false;
+    this.#saved -= 1;
+    return true;
+  }
+}
 
 /** Counted since the upstream was opened. */
 export type UpstreamStats = { retries: number; retriesRefused: number; circuitRefusals: number };
@@ -41,6 +63,7 @@ export class OpenUpstream {
   /** The clock of all its parts. */
   readonly nowMs: () => number;
   readonly #logger: Logger;
+  readonly #only: Target | undefined;
   readonly #choose: (nowMs: number, except?: Target) => Target;
 
   /**
@@ -66,6 +89,8 @@ export class OpenUpstream {
     }
     this.nowMs = monotonicMs;
     this.#logger = logger;
+    const [only] = targets;
+    this.#only = targets.length === 1 ? only : undefined;
     this.#choose = createChooser(targets, upstream.balance);
   }
 
@@ -90,7 +115,7 @@ export class OpenUpstream {
 
   /** @param except The target that just failed. @throws AppError `upstream_overloaded`. */
   choose(except?: Target): Target {
-    const target = this.#choose(this.nowMs(), except);
+    const target = this.#only ?? this.#choose(this.nowMs(), except);
     if (!target.isFull()) return target;
     throw new AppError('upstream_overloaded', { detail: { upstream: this.upstream.name, target: target.origin } });
   }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Code } from '../../errors.ts';
-import { type AttemptProgress, maxSavedRetries, mayRetry, RetryBudget } from './retry.ts';
+import { maxSavedRetries, RetryBudget } from './open-upstream.ts';
+import { type AttemptProgress, mayRetry } from './retry.ts';
 
 const body = Buffer.from('{}');
 

@@ -36,25 +36,3 @@ export function mayRetry(
 
 const isConnectFailure = (code: Code): boolean =>
   code === 'upstream_unreachable' || code === 'upstream_timeout' || code === 'upstream_untrusted';
-
-/** One retry for five requests. */
-const retriesPerRequest = 0.2;
-/** The maximum and the initial number of saved retries. With little traffic, they cover the restart of one instance. */
-export const maxSavedRetries = 10;
-
-/** Limits an upstream's retries to a share of its requests, so that they never make an outage worse. */
-export class RetryBudget {
-  #saved = maxSavedRetries;
-
-  /** Called for each request. */
-  deposit(): void {
-    this.#saved = Math.min(maxSavedRetries, this.#saved + retriesPerRequest);
-  }
-
-  /** @returns Whether a retry may be made. If so, it is deducted. */
-  withdraw(): boolean {
-    if (this.#saved < 1) return false;
-    this.#saved -= 1;
-    return true;
-  }
-}

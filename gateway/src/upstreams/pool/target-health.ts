@@ -20,8 +20,9 @@ export class TargetHealth {
   checks: 'none' | 'passing' | 'failing' = 'none';
   /** How often it has been ejected. */
   ejections = 0;
+  /** In a row. */
+  failures = 0;
   readonly #thresholds: CheckThresholds;
-  #failures = 0;
   #ejectedUntilMs = Number.NEGATIVE_INFINITY;
   /** Checks in a row that contradict `checks`. */
   #against = 0;
@@ -30,9 +31,9 @@ export class TargetHealth {
     this.#thresholds = thresholds;
   }
 
-  /** A response began, of any status. It ends an ejection: with no other target, requests still come here. */
+  /** A response began, of any status, after failures. It ends an ejection: with no other target, requests still come here. */
   responded(): void {
-    this.#failures = 0;
+    this.failures = 0;
     this.#ejectedUntilMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -40,9 +41,9 @@ export class TargetHealth {
   failed(nowMs: number): boolean {
     // Requests that were sent before the ejection do not extend it.
     if (nowMs < this.#ejectedUntilMs) return false;
-    this.#failures += 1;
-    if (this.#failures < ejectedAfter) return false;
-    this.#ejectedUntilMs = nowMs + Math.min(firstEjectionMs * 2 ** (this.#failures - ejectedAfter), maxEjectionMs);
+    this.failures += 1;
+    if (this.failures < ejectedAfter) return false;
+    this.#ejectedUntilMs = nowMs + Math.min(firstEjectionMs * 2 ** (this.failures - ejectedAfter), maxEjectionMs);
     this.ejections += 1;
     return true;
   }

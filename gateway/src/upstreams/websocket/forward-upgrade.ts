@@ -131,7 +131,7 @@ class UpgradeAttempt {
     const { signed, target, permit } = this.#upgrading;
     this.#progress = 'responded';
     this.#counts.responseBegan('long');
-    target.health.responded();
+    if (target.health.failures > 0) target.health.responded();
     permit.settle('success');
     signed.record.upstreamMs = performance.now() - this.#sentAt;
     const headers = filterHeaders(response.statusCode ?? 502, response.rawHeaders, signed, target.origin);

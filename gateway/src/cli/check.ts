@@ -1,9 +1,11 @@
 import { ConfigError, createLogger, StartupError } from '@countersign/service-kit';
-import type { GatewayConfig } from '../config/config.ts';
+import type { GatewayConfig, Issuer, Upstream, ValueSource } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { openAdminProblem } from '../config/schema/listen.ts';
 import { readAgreementKeys } from '../keys/key-files.ts';
 import { missingAgreementKey } from '../keys/signing-keys.ts';
+import { pathText } from '../tokens/claim-mapping/claim-path.ts';
+import { conditionsText } from '../tokens/claim-mapping/conditions.ts';
 import {
   type Command,
   configFile,
@@ -13,8 +15,9 @@ import {
   workersOf,
   workersOption,
 } from './command.ts';
-import { presetLines } from './preset-lines.ts';
 import type { Terminal } from './terminal.ts';
+
+const fetchTimeoutMs = 5_000;
 
 export const check: Command = {
   name: 'check',
@@ -37,7 +40,9 @@ export async function checkGateway(
     try {
       return await build();
     } catch (error) {
-      problems.push(...problemsOf(error));
+      if (error instanceof ConfigError) problems.push(...error.problems);
+      else if (error instanceof StartupError) problems.push(error.message);
+      else throw error;
       return undefined;
     }
   };
@@ -45,13 +50,10 @@ export async function checkGateway(
   const config = await collect(() => loadConfig(file, terminal.env, { workers: workersOf(values) }));
   if (config !== undefined) {
     await collect(() => buildAndStop(config, terminal));
-    problems.push(...(await differingIn(config)));
+    problems.push(...(await differingKeys(config)));
   }
-  if (config === undefined || problems.length > 0) {
-    for (const problem of problems) terminal.err(problem);
-    terminal.err(counted(problems.length, 'problem'));
-    return 1;
-  }
+  if (config === undefined || problems.length > 0)
+    throw new ConfigError([...problems, counted(problems.length, 'problem')]);
   const counts = [
     counted(config.routes.length, 'route'),
     counted(config.upstreams.size, 'upstream'),
@@ -74,20 +76,86 @@ async function buildAndStop(config: GatewayConfig, { env, nowMs }: Terminal): Pr
   await gateway.stop();
 }
 
-/** Sends requests only for upstreams with `algorithm: agreed` and several targets. */
-async function differingIn(config: GatewayConfig): Promise<readonly string[]> {
-  const mayDiffer = [...config.upstreams.values()].some(
+/**
+ * Finds upstreams with `algorithm: agreed` whose targets publish different keys, so that no key is common to them. Sends
+ * requests only to such targets. Those that do not answer tell nothing.
+ */
+async function differingKeys({ upstreams }: GatewayConfig): Promise<readonly string[]> {
+  const agreed = [...upstreams.values()].filter(
     ({ identity, targets }) => identity.algorithm === 'agreed' && targets.length > 1,
   );
-  if (!mayDiffer) return [];
-  const { differingKeys } = await import('./agreed-targets.ts');
-  return differingKeys(config);
+  const found = await Promise.all(agreed.map(differenceOf));
+  return found.flatMap((problem) => problem ?? []);
 }
 
-function problemsOf(error: unknown): readonly string[] {
-  if (error instanceof ConfigError) return error.problems;
-  if (error instanceof StartupError) return [error.message];
-  throw error;
+async function differenceOf(upstream: Upstream): Promise<string | undefined> {
+  const { OpenUpstream } = await import('../upstreams/pool/open-upstream.ts');
+  const opened = new OpenUpstream(upstream, { logger: createLogger('gateway', 'silent') });
+  try {
+    const targets = opened.agreement?.targets ?? [];
+    const answers = await Promise.all(
+      targets.map(async (target) => ({ origin: target.origin, keys: await target.fetchOnce(fetchTimeoutMs) })),
+    );
+    const published = answers.flatMap(({ origin, keys }) =>
+      keys?.length ? [{ origin, kids: keys.map(({ kid }) => kid) }] : [],
+    );
+    const [first, ...others] = published;
+    if (first === undefined || first.kids.some((kid) => others.every(({ kids }) => kids.includes(kid))))
+      return undefined;
+    const list = published.map(({ origin, kids }) => `${origin} ${kids.join(' ')}`).join(', ');
+    return `upstreams.${upstream.name}: its targets publish different keys for agreement (${list}): give them one key`;
+  } finally {
+    await opened.close();
+  }
 }
 
 const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+/** Lists everything that the presets of a file set, so that nothing is hidden. One paragraph per issuer with a `provider`; issuers of one template share one. */
+function presetLines(issuers: readonly Issuer[]): readonly string[] {
+  const seen = new Set<string>();
+  return issuers.flatMap((issuer) => {
+    const text = linesOf(issuer);
+    const key = text.slice(1).join('\n');
+    // Issuers of one template differ only in `issuer`, so show them once.
+    if (issuer.provider === undefined || (issuer.template !== undefined && seen.has(key))) return [];
+    seen.add(key);
+    return text;
+  });
+}
+
+function linesOf({
+  issuer,
+  provider,
+  types,
+  typeTest,
+  algorithms,
+  discovery,
+  shownJwks,
+  claims,
+  machines,
+}: Issuer): readonly string[] {
+  const machineText = conditionsText(machines.when) || 'the subject is the client';
+  return [
+    `  ${issuer} (${provider})`,
+    `    types      ${types.join(', ')}; ${conditionsText(typeTest) || 'no further test'}`,
+    `    keys       ${discovery ? 'from the metadata of the issuer' : shownJwks}; ${algorithms.join(', ')}`,
+    `    user       ${pathText(claims.userId)}`,
+    `    role       ${sourceText(claims.role)}`,
+    `    tenant     ${sourceText(claims.tenantId)}`,
+    `    client     ${claims.client.join(' or ')}; a machine: ${machineText}, ${machines.isAccepted ? 'accepted' : 'refused'}`,
+  ];
+}
+
+function sourceText(source: ValueSource): string {
+  switch (source.kind) {
+    case 'constant':
+      return `always ${source.value}`;
+    case 'claim':
+      return pathText(source.path);
+    case 'mapped':
+      return `${pathText(source.path)}, mapped; otherwise ${source.otherwise ?? 'refused'}`;
+    case 'fromIssuer':
+      return 'from the issuer';
+  }
+}

@@ -11,7 +11,7 @@ import {
   removeKey,
   retireKey,
 } from '../keys/key-files.ts';
-import { type Command, configOption, loadNamed, text, UsageError, type Values } from './command.ts';
+import { type Command, configOption, loadNamed, text, UsageError } from './command.ts';
 import { adminUrl, askIdentities } from './running-gateway.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -32,69 +32,71 @@ export const keys: Command = {
   run(terminal, values, [action, keyid, ...more]) {
     if (action === undefined) throw new UsageError('an action is missing: list, create, rotate or retire');
     if (more.length > 0 || (keyid !== undefined && action !== 'retire')) throw new UsageError('too many arguments');
-    const directory = directoryOf(terminal, values);
+    const dir = text(values.dir);
+    const config = dir === undefined ? loadNamed(terminal, values, []) : undefined;
+    const directory = config?.identity.keysDir ?? resolve(dir ?? '');
+    const asked = {
+      terminal,
+      config,
+      directory,
+      isNow: values.now === true,
+      nowSec: Math.floor(terminal.nowMs() / 1000),
+    };
     switch (action) {
       case 'list':
-        return list(terminal, values, directory);
+        return list(asked);
       case 'create':
-        return create(terminal, directory, kindsFor(terminal, values));
+        return create(asked);
       case 'rotate':
-        return rotate(terminal, directory, values.now === true ? 0 : publishAheadSec);
+        return rotate(asked);
       case 'retire':
         if (keyid === undefined) throw new UsageError('KEYID is missing; `countersign keys list` shows the keys');
-        return values.now === true ? remove(terminal, directory, keyid) : retire(terminal, directory, keyid);
+        return retire(asked, keyid);
       default:
         throw new UsageError(`unknown action "${action}"; known: list, create, rotate, retire`);
     }
   },
 };
 
-function directoryOf(terminal: Terminal, values: Values): string {
-  const directory = text(values.dir);
-  return directory === undefined ? loadNamed(terminal, values, []).identity.keysDir : resolve(directory);
-}
+/** `config`: undefined if only the directory is known. */
+type Asked = Readonly<{
+  terminal: Terminal;
+  config: GatewayConfig | undefined;
+  directory: string;
+  isNow: boolean;
+  nowSec: number;
+}>;
 
-async function list(terminal: Terminal, values: Values, directory: string): Promise<number> {
-  const nowSec = nowSecOf(terminal);
+async function list({ terminal, config, directory, nowSec }: Asked): Promise<number> {
   const all = readAllKeys(directory);
   for (const key of all) terminal.out(`${key.kid}  ${key.kind}  ${stateOf(key, all, nowSec)}`);
-  if (text(values.dir) !== undefined) return 0;
-  const config = loadNamed(terminal, values, []);
+  if (config === undefined) return 0;
   for (const { name, identity } of config.upstreams.values()) {
     if (identity.algorithm !== 'hmac-sha256') continue;
     terminal.out(`${secretKeyid(identity.secret)}  hmac-sha256  ${name}, signs`);
     if (identity.next !== undefined) terminal.out(`${secretKeyid(identity.next)}  hmac-sha256  ${name}, next`);
   }
-  await listAgreed(terminal, config);
-  return 0;
-}
-
-/** Shows which pairs of keys are in use. Only the running gateway knows the keys of the services. */
-async function listAgreed(terminal: Terminal, config: GatewayConfig): Promise<void> {
   const agreed = [...config.upstreams.values()].filter(({ identity }) => identity.algorithm === 'agreed');
-  if (agreed.length === 0) return;
-  const identities = await askIdentities(config);
+  // Only the running gateway knows the keys of the services.
+  const identities = agreed.length > 0 ? await askIdentities(config) : undefined;
   for (const { name } of agreed) {
     const now = identities?.get(name);
     if (now === undefined) terminal.out(`-  agreed  ${name}, unknown: no gateway answers at ${adminUrl(config)}`);
     else if (now.uses === 'agreed') terminal.out(`${now.keyid}  agreed  ${name}, in use`);
-    else
-      terminal.out(
-        `${now.keyid ?? '-'}  agreed  ${name}, ${now.uses} is used: ${now.fallback ?? 'no reason is given'}`,
-      );
+    else {
+      const why = now.fallback ?? 'no reason is given';
+      terminal.out(`${now.keyid ?? '-'}  agreed  ${name}, ${now.uses} is used: ${why}`);
+    }
   }
+  return 0;
 }
 
-/** The kinds that a gateway needs: x25519 only for upstreams with `algorithm: agreed`. Without a file, that is not known. */
-function kindsFor(terminal: Terminal, values: Values): readonly KeyKind[] {
-  if (text(values.dir) !== undefined) return ['ed25519', 'x25519'];
-  const { upstreams } = loadNamed(terminal, values, []);
-  const agrees = [...upstreams.values()].some(({ identity }) => identity.algorithm === 'agreed');
-  return agrees ? ['ed25519', 'x25519'] : ['ed25519'];
-}
-
-function create(terminal: Terminal, directory: string, wanted: readonly KeyKind[]): number {
-  const nowSec = nowSecOf(terminal);
+function create({ terminal, config, directory, nowSec }: Asked): number {
+  // Only upstreams with `algorithm: agreed` need x25519. Without a file, they are not known.
+  const needsAgreement = [...(config?.upstreams.values() ?? [])].some(
+    ({ identity }) => identity.algorithm === 'agreed',
+  );
+  const wanted: readonly KeyKind[] = needsAgreement || config === undefined ? ['ed25519', 'x25519'] : ['ed25519'];
   const existing = hasGatewayKeys(directory) ? readAllKeys(directory).map(({ kind }) => kind) : [];
   const missing = wanted.filter((kind) => !existing.includes(kind));
   if (missing.length === 0) {
@@ -109,14 +111,13 @@ function create(terminal: Terminal, directory: string, wanted: readonly KeyKind[
   return 0;
 }
 
-function rotate(terminal: Terminal, directory: string, aheadSec: number): number {
-  const kinds = new Set(readAllKeys(directory).map(({ kind }) => kind));
-  const nowSec = nowSecOf(terminal);
-  for (const kind of kinds) {
-    if (aheadSec > 0) publish(terminal, kind, directory, nowSec + aheadSec);
-    else terminal.out(`${createKey(kind, directory, nowSec)}  published within 5 s, ${useOf[kind].now} within 15 s`);
+function rotate({ terminal, directory, isNow, nowSec }: Asked): number {
+  for (const kind of new Set(readAllKeys(directory).map((key) => key.kind))) {
+    if (isNow)
+      terminal.out(`${createKey(kind, directory, nowSec)}  published within 5 s, ${useOf[kind].now} within 15 s`);
+    else publish(terminal, kind, directory, nowSec + publishAheadSec);
   }
-  if (aheadSec === 0) terminal.err('services fetch the new key when it first signs: use --now in emergencies only');
+  if (isNow) terminal.err('services fetch the new key when it first signs: use --now in emergencies only');
   return 0;
 }
 
@@ -124,13 +125,24 @@ function publish(terminal: Terminal, kind: KeyKind, directory: string, fromSec: 
   terminal.out(`${createKey(kind, directory, fromSec)}  published now, ${useOf[kind].now} from ${time(fromSec)}`);
 }
 
-function retire(terminal: Terminal, directory: string, keyid: string): number {
-  const nowSec = nowSecOf(terminal);
+function retire({ terminal, directory, isNow, nowSec }: Asked, keyid: string): number {
   const all = readAllKeys(directory);
-  const key = named(all, keyid);
-  if (successorOf(key, all, nowSec) === undefined) return refuseLast(terminal, key);
+  const key = all.find(({ kid }) => kid === keyid);
+  if (key === undefined) throw new UsageError(`unknown key ${keyid}`);
+  const { now, may } = useOf[key.kind];
+  const others = all.filter((other) => other !== key);
+  if (inUse(others, key.kind, nowSec) === undefined) {
+    terminal.err(`${keyid} is the only key that may ${may} now. First: countersign keys rotate --now`);
+    return 1;
+  }
+  if (isNow) {
+    removeKey(directory, key);
+    terminal.out(
+      `${keyid}  removed. If it was stolen, wait 15 s and restart the services: they keep key sets for up to 10 minutes`,
+    );
+    return 0;
+  }
   if (inUse(all, key.kind, nowSec) === key) {
-    const { now } = useOf[key.kind];
     terminal.err(`${keyid} ${now} now. First: countersign keys rotate, then wait until the new key ${now}`);
     return 1;
   }
@@ -138,23 +150,6 @@ function retire(terminal: Terminal, directory: string, keyid: string): number {
   retireKey(directory, key, endSec);
   terminal.out(`${keyid}  accepted until ${time(endSec)}, then removed`);
   return 0;
-}
-
-function remove(terminal: Terminal, directory: string, keyid: string): number {
-  const all = readAllKeys(directory);
-  const key = named(all, keyid);
-  if (successorOf(key, all, nowSecOf(terminal)) === undefined) return refuseLast(terminal, key);
-  removeKey(directory, key);
-  terminal.out(
-    `${keyid}  removed. If it was stolen, wait 15 s and restart the services: they keep key sets for up to 10 minutes`,
-  );
-  return 0;
-}
-
-/** The key of its kind that the gateway would use without it. */
-function successorOf(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): ManagedKey | undefined {
-  const others = all.filter((other) => other !== key);
-  return inUse(others, key.kind, nowSec);
 }
 
 const inUse = (keys: readonly ManagedKey[], kind: KeyKind, nowSec: number): ManagedKey | undefined =>
@@ -168,17 +163,6 @@ const useOf = {
   x25519: { now: 'agrees with services', may: 'agree with services' },
 } as const satisfies Record<KeyKind, unknown>;
 
-function refuseLast(terminal: Terminal, { kid, kind }: ManagedKey): number {
-  terminal.err(`${kid} is the only key that may ${useOf[kind].may} now. First: countersign keys rotate --now`);
-  return 1;
-}
-
-function named(all: readonly ManagedKey[], keyid: string): ManagedKey {
-  const key = all.find(({ kid }) => kid === keyid);
-  if (key === undefined) throw new UsageError(`unknown key ${keyid}`);
-  return key;
-}
-
 function stateOf(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): string {
   const { now } = useOf[key.kind];
   if (key === inUse(all, key.kind, nowSec)) return now;
@@ -186,7 +170,5 @@ function stateOf(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): s
   if (key.expiresSec === undefined) return `published, a newer key ${now}: can be retired`;
   return key.expiresSec > nowSec ? `published until ${time(key.expiresSec)}` : `ended ${time(key.expiresSec)}`;
 }
-
-const nowSecOf = (terminal: Terminal) => Math.floor(terminal.nowMs() / 1000);
 
 const time = (sec: number) => new Date(sec * 1000).toISOString().replace('.000Z', 'Z');

@@ -2,26 +2,11 @@ import { createSocketOpener, get, singleUsePool } from '@countersign/http1-clien
 import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 
-const upstreams = z.object({
-  upstreams: z.array(
-    z.object({
-      name: z.string(),
-      identity: z.object({
-        algorithm: z.string(),
-        uses: z.string(),
-        keyid: z.string().nullish(),
-        fallback: z.string().nullish(),
-      }),
-    }),
-  ),
-});
+const identity = z.object({ uses: z.string(), keyid: z.string().nullish(), fallback: z.string().nullish() });
+const upstreams = z.object({ upstreams: z.array(z.object({ name: z.string(), identity })) });
 
 /** How requests to an upstream are signed now, as the running gateway says. */
-export type IdentityNow = Readonly<{
-  uses: string;
-  keyid?: string | null | undefined;
-  fallback?: string | null | undefined;
-}>;
+export type IdentityNow = z.output<typeof identity>;
 
 const timeoutMs = 2_000;
 const maxBodyBytes = 16 * 1024 * 1024;

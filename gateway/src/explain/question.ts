@@ -12,53 +12,32 @@ const optional = <Type extends z.ZodType>(type: Type) =>
 /** @param name What the text is, for the reader. */
 const textUpTo = (length: number, name: string) =>
   z.string({ error: `must be ${name}` }).max(length, `must have at most ${length} characters`);
+const required = (length: number, name: string) => textUpTo(length, name).trim().min(1, `must be ${name}`);
 
-type Several = string | readonly string[] | undefined;
+type Form = Readonly<{ separator: RegExp; one: string; all: string }>;
 
-const split = (given: Several, separator: RegExp): readonly string[] =>
-  (typeof given === 'string' ? given.split(separator) : (given ?? [])).filter((one) => one.trim() !== '');
-const lineEnd = /\r?\n/;
-
-type OfSeveral = Readonly<{
-  length: number;
-  separator: RegExp;
-  one: string;
-  all: string;
-  isOne(text: string): boolean;
-}>;
+const lines = (form: string): Form => ({ separator: /\r?\n/, one: `"${form}"`, all: `lines of the form "${form}"` });
+const headerLines = lines('Name: value');
+const claimLines = lines('name: value');
+const scopes: Form = { separator: / /, one: 'a scope', all: 'scopes with spaces between them' };
 
 /** Values in one text, as a form has them, or a list of them. */
-const several = ({ length, separator, one, all, isOne }: OfSeveral) =>
-  optional(
-    z.union(
-      [
-        textUpTo(length, all).refine((text) => split(text, separator).every(isOne), `must be ${all}`),
-        z
-          .array(
-            z
-              .string()
-              .max(length)
-              .refine(isOne, { error: ({ input }) => `must be ${one}, not "${input}"` }),
-          )
-          .max(1000),
-      ],
-      { error: `must be ${all}` },
-    ),
+const several = (length: number, form: Form, isOne: (text: string) => boolean) => {
+  const one = z.string().refine(isOne, { error: ({ input }) => `must be ${form.one}, not "${input}"` });
+  const error = `must be ${form.all}`;
+  const all = textUpTo(length, form.all).refine((text) => split(text, form).every(isOne), error);
+  return optional(z.union([all, z.array(one)], { error })).describe(
+    `${form.all[0]?.toUpperCase()}${form.all.slice(1)}, or a list.`,
   );
+};
 
-const lines = (form: string) => ({ separator: lineEnd, one: `"${form}"`, all: `lines of the form "${form}"` });
+const split = (given: string | readonly string[] | undefined, { separator }: Form): readonly string[] =>
+  (typeof given === 'string' ? given.split(separator) : (given ?? [])).filter((one) => one.trim() !== '');
 
 const question = z.object({
-  method: textUpTo(40, 'an HTTP method, such as GET').trim().min(1, 'must be an HTTP method, such as GET'),
-  path: textUpTo(8192, 'a path, such as /v1/users?page=2')
-    .trim()
-    .min(1, 'must be a path, such as /v1/users?page=2')
-    .describe('With the query, as a client sends it.'),
-  headers: several({
-    length: 16_384,
-    ...lines('Name: value'),
-    isOne: (line) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*$/.test(line),
-  }).describe('Lines of the form `Name: value`.'),
+  method: required(40, 'an HTTP method, such as GET'),
+  path: required(8192, 'a path, such as /v1/users?page=2').describe('With the query, as a client sends it.'),
+  headers: several(16_384, headerLines, (line) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*$/.test(line)),
   token: optional(textUpTo(16_384, 'an access token')).describe(
     'An access token. It is verified, and neither stored nor logged.',
   ),
@@ -68,22 +47,14 @@ const question = z.object({
   client: optional(partyName).describe(
     'The caller is this machine; with a user, the client through which the user came.',
   ),
-  scope: several({
-    length: 4096,
-    separator: / /,
-    one: 'a scope',
-    all: 'scopes with spaces between them',
-    isOne: (scope) => scopeName.safeParse(scope).success,
-  }).describe('Scopes of the token, with spaces between them.'),
+  scope: several(4096, scopes, (scope) => scopeName.safeParse(scope).success),
   actor: optional(
     textUpTo(1024, 'an actor').refine(
       (text) => partyName.safeParse(actorIn(text).name).success,
       'must be visible ASCII characters without quote and backslash, 255 at most',
     ),
   ).describe('The `sub` of the actor in the token, after its issuer and a space if that is another one.'),
-  claims: several({ length: 8192, ...lines('name: value'), isOne: (line) => claimIn(line) !== undefined }).describe(
-    'Other claims of the token: lines of the form `name: value`.',
-  ),
+  claims: several(8192, claimLines, (line) => claimIn(line) !== undefined),
   issuer: optional(textUpTo(512, 'an issuer')).describe(
     'The issuer of the token, by issuer or name. Default: the first one.',
   ),
@@ -190,9 +161,9 @@ function assumedToken(asked: ExplainQuestion): TestCaller {
     role: itsRole,
     tenantId: tenant ?? (userId === undefined ? undefined : 'example-tenant'),
     client,
-    scope: split(scope, / /),
+    scope: split(scope, scopes),
     actor: actor === undefined ? undefined : actorIn(actor),
-    claims: claimsIn(split(claims, lineEnd)),
+    claims: claimsIn(split(claims, claimLines)),
     bound: bound !== undefined && bound !== false,
   };
 }
@@ -231,7 +202,7 @@ function claimsIn(given: readonly string[]): Readonly<Record<string, readonly Sc
 }
 
 export const headersOf = ({ headers }: ExplainQuestion): readonly Header[] =>
-  split(headers, lineEnd).map((line) => {
+  split(headers, headerLines).map((line) => {
     const colon = line.indexOf(':');
     return [line.slice(0, colon), line.slice(colon + 1).trim()] as const;
   });

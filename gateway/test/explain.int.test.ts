@@ -163,6 +163,6 @@ test.each<Asked>([
   expect(arrived).toHaveLength(1);
   const { method, target, rawHeaders } = gateway.upstream.last();
   expect([method, target]).toEqual([sends?.method, sends?.target]);
-  const headers = rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? ''] as const] : []));
+  const headers = rawHeaders.flatMap((name, at): Header[] => (at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? '']] : []));
   expect(comparable(sends?.headers ?? [])).toEqual(comparable(headers));
 });

@@ -84,7 +84,7 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
   const known = {
     settings: run.route === undefined ? null : settingsOf(run.route, config),
     upstream: route === undefined ? null : await upstreamSettingsOf(route, sources),
-    dropped: [...run.dropped],
+    dropped: run.dropped,
   };
   const report = examined?.report ?? null;
   return {
@@ -99,15 +99,13 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
     route: run.route?.name ?? null,
     ...known,
     token: report,
-    sends: run.sends === undefined ? null : { method, target: run.sends.target, headers: pairs(run.sends.headers) },
-    responds: pairs(run.answered?.headers ?? []),
+    sends: run.sends === undefined ? null : { method, target: run.sends.target, headers: run.sends.headers },
+    responds: run.answered?.headers ?? [],
   };
 }
 
 const hasAuthorization = (headers: readonly Header[]): boolean =>
   headers.some(([name]) => name.toLowerCase() === 'authorization');
-
-const pairs = (headers: readonly Header[]): [string, string][] => headers.map(([name, value]) => [name, value]);
 
 function outcomeOf({ refusal, allow, answered, sends }: DryRun, warning: string | null) {
   const allowed = sends !== undefined;
@@ -116,7 +114,7 @@ function outcomeOf({ refusal, allow, answered, sends }: DryRun, warning: string 
   }
   const { code, why } = refusal;
   const { status, title } = errorTable[code];
-  return { allowed, status, code, title, why: why || null, allow: allow ? [...allow] : null, warning };
+  return { allowed, status, code, title, why: why || null, allow, warning };
 }
 
 /** The refusal of a token that its issuer does not accept. */
@@ -161,7 +159,7 @@ function notesOf(stageName: DryRun['stage'], run: DryRun, { settings, upstream, 
     case 'match':
       if (settings !== null)
         return [`route ${run.route?.name}, ${settings.path}${settings.websocket ? ', WebSocket' : ''}`];
-      return run.allow === undefined ? [] : [`allowed here: ${run.allow.join(', ')}`];
+      return run.allow === null ? [] : [`allowed here: ${run.allow.join(', ')}`];
     case 'limit':
       return settings === null
         ? []

@@ -5,16 +5,11 @@ import type { GatewayConfig, Route, Upstream } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import type { Repeat } from '../keys/signing-keys.ts';
 import { toAuthenticated } from '../pipeline/authenticate.ts';
-import { authorize } from '../pipeline/authorize.ts';
-import { createCors, createUpgradeOrigin } from '../pipeline/cors.ts';
+import { configuredStages } from '../pipeline/configured-stages.ts';
 import type { Arrival, Matched, Signed } from '../pipeline/exchange.ts';
 import { whyDropped } from '../pipeline/inbound-headers.ts';
 import { createLimit } from '../pipeline/limit.ts';
-import { createMatch } from '../pipeline/match.ts';
-import { createOwnAnswers } from '../pipeline/own-answers.ts';
 import { createPipeline, type Stages } from '../pipeline/pipeline.ts';
-import { createResourceMetadata } from '../pipeline/resource-metadata.ts';
-import { createSanitize } from '../pipeline/sanitize.ts';
 import { createSign } from '../pipeline/sign.ts';
 import { evaluatePolicy, type PolicyCaller, type Verdict } from '../routing/policy.ts';
 import { compileRoutes } from '../routing/route-table.ts';
@@ -59,12 +54,12 @@ export type DryRun = Readonly<{
   rules: readonly Verdict[];
   refusal: Refusal | undefined;
   /** The methods of the path, if the request has another one. */
-  allow: readonly string[] | undefined;
+  allow: string[] | null;
   /** The gateway's own response. */
-  answered: Readonly<{ status: number; headers: readonly Header[] }> | undefined;
+  answered: Readonly<{ status: number; headers: Header[] }> | undefined;
   /** What the upstream receives. `path` is without the query. */
-  sends: Readonly<{ path: string; target: string; headers: readonly Header[] }> | undefined;
-  dropped: readonly Readonly<{ name: string; why: string }>[];
+  sends: Readonly<{ path: string; target: string; headers: Header[] }> | undefined;
+  dropped: { name: string; why: string }[];
 }>;
 
 /**
@@ -72,7 +67,7 @@ export type DryRun = Readonly<{
  * keys. Values that differ for each request are shown as words such as `NONCE`, except the two timestamps.
  */
 export function createDryRun(config: GatewayConfig, nowMs: () => number): (request: DryRequest) => Promise<DryRun> {
-  const listeners = { public: stagesOf('public', config, nowMs), internal: stagesOf('internal', config, nowMs) };
+  const listeners = { public: stagesOn('public', config, nowMs), internal: stagesOn('internal', config, nowMs) };
   return async (request) => {
     const { method, caller, headers = [] } = request;
     const arrival = exampleArrival({ ...request, headers }, config);
@@ -86,7 +81,7 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number): (reque
         stage = name === 'answerItself' || name === 'checkOrigin' ? 'own answers' : name;
       }),
     );
-    const outcome = { refusal: undefined, allow: undefined, answered: undefined, sends: undefined, dropped: [] };
+    const outcome = { refusal: undefined, allow: null, answered: undefined, sends: undefined, dropped: [] };
     const reached = () => ({
       stage,
       route: config.routes.find(({ name }) => name === arrival.record.route),
@@ -103,7 +98,7 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number): (reque
       return { ...outcome, ...reached(), answered };
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      const allow = error.headers?.allow?.split(', ');
+      const allow = error.headers?.allow?.split(', ') ?? null;
       return { ...outcome, ...reached(), refusal: { code: error.code as Code, why: whyOf(error) }, allow };
     }
   };
@@ -140,28 +135,15 @@ function noting(stages: Stages, note: (stage: keyof Stages) => void): Stages {
 }
 
 /** The stages that do not depend on the caller. */
-function stagesOf(listener: 'public' | 'internal', config: GatewayConfig, nowMs: () => number) {
-  const isInternal = listener === 'internal';
-  const table = compileRoutes(listener, config);
-  const metadata = isInternal ? undefined : createResourceMetadata(config, table);
-  const methodsAt = (path: string) => metadata?.methodsAt(path) ?? table.methodsAt(path);
-  return {
-    sanitize: createSanitize(isInternal ? { headers: config.headers, publicOrigins: [], trustedProxies: [] } : config),
-    answerItself: createOwnAnswers({
-      cors: isInternal ? undefined : config.cors && createCors(config.cors, { methodsAt }),
-      metadata,
-    }),
-    checkOrigin: isInternal ? () => {} : createUpgradeOrigin(config),
-    match: createMatch(table),
-    authorize,
-    limit: createLimit(new Map()),
-    sign: createSign({
-      keyFor: throwAwayKey,
-      txnTokens: { mint: () => 'TXN.TOKEN.EXAMPLE' },
-      lifetimeSec: config.identity.lifetimeSec,
-      nowMs,
-    }).sign,
-  };
+function stagesOn(listener: 'public' | 'internal', config: GatewayConfig, nowMs: () => number) {
+  const { sign } = createSign({
+    keyFor: throwAwayKey,
+    txnTokens: { mint: () => 'TXN.TOKEN.EXAMPLE' },
+    lifetimeSec: config.identity.lifetimeSec,
+    nowMs,
+  });
+  const configured = configuredStages(listener, config, compileRoutes(listener, config));
+  return { ...configured, limit: createLimit(new Map()), sign };
 }
 
 /** Authenticates the caller without a token: its claims are known, assumed or refused. */
@@ -204,7 +186,7 @@ function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[]
 }
 
 function pairsOf(flat: readonly string[]): Header[] {
-  return flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []));
+  return flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? '']] : []));
 }
 
 function throwAwayKey({ identity }: Upstream, _nowSec: number, repeat: Repeat) {

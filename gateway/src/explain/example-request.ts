@@ -11,7 +11,7 @@ import type { Claims } from '../tokens/claims.ts';
 import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-tokens.ts';
 import type { AcceptedToken } from './callers.ts';
 
-export type Header = readonly [name: string, value: string];
+export type Header = [name: string, value: string];
 
 // An address for documentation (RFC 5737).
 const exampleAddress = '192.0.2.1';

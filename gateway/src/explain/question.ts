@@ -204,5 +204,5 @@ function claimsIn(given: readonly string[]): Readonly<Record<string, readonly Sc
 export const headersOf = ({ headers }: ExplainQuestion): readonly Header[] =>
   split(headers, headerLines).map((line) => {
     const colon = line.indexOf(':');
-    return [line.slice(0, colon), line.slice(colon + 1).trim()] as const;
+    return [line.slice(0, colon), line.slice(colon + 1).trim()];
   });

@@ -8,14 +8,9 @@ import type { Limiter } from '../limits/limiter.ts';
 import { type ConcurrencyCounter, createAdmitSocket, createAdmitUpload } from '../pipeline/admit.ts';
 import { createAuthenticate } from '../pipeline/authenticate.ts';
 import { createAuthenticateService } from '../pipeline/authenticate-service.ts';
-import { authorize } from '../pipeline/authorize.ts';
-import { createCors, createUpgradeOrigin } from '../pipeline/cors.ts';
+import { configuredStages } from '../pipeline/configured-stages.ts';
 import { compileLimits, createLimit, type RouteLimits } from '../pipeline/limit.ts';
-import { createMatch } from '../pipeline/match.ts';
-import { createOwnAnswers } from '../pipeline/own-answers.ts';
 import { createPipeline, type Forward, type Pipeline } from '../pipeline/pipeline.ts';
-import { createResourceMetadata } from '../pipeline/resource-metadata.ts';
-import { createSanitize } from '../pipeline/sanitize.ts';
 import { createSign } from '../pipeline/sign.ts';
 import { createRouteTable, type RouteTable, routesOn } from '../routing/route-table.ts';
 import { createCertificateCheck } from '../tokens/certificate-binding.ts';
@@ -56,29 +51,13 @@ export async function createPipelines(options: PipelinesOptions): Promise<Pipeli
   const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, nowMs } = options;
   const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
   const { sign, signAgain } = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
-  const built = {
-    public: await buildRoutes('public', config, limiterFor),
-    internal: await buildRoutes('internal', config, limiterFor),
+  const stagesOn = async (listener: 'public' | 'internal') => {
+    const { table, limitsOf } = await buildRoutes(listener, config, limiterFor);
+    return { ...configuredStages(listener, config, table), limit: createLimit(limitsOf), sign };
   };
-  const { table: publicTable } = built.public;
-  const metadata = createResourceMetadata(config, publicTable);
-  const onRoutes = ({ limitsOf }: BuiltRoutes) => ({
-    authorize,
-    limit: createLimit(limitsOf),
-    sign,
-  });
   return {
     public: createPipeline({
-      ...onRoutes(built.public),
-      sanitize: createSanitize(config),
-      answerItself: createOwnAnswers({
-        cors:
-          config.cors &&
-          createCors(config.cors, { methodsAt: (path) => metadata?.methodsAt(path) ?? publicTable.methodsAt(path) }),
-        metadata,
-      }),
-      match: createMatch(publicTable, metadata),
-      checkOrigin: createUpgradeOrigin(config),
+      ...(await stagesOn('public')),
       authenticate: createAuthenticate({
         tokens,
         throttle,
@@ -87,15 +66,7 @@ export async function createPipelines(options: PipelinesOptions): Promise<Pipeli
       }),
     }),
     internal: createPipeline({
-      ...onRoutes(built.internal),
-      // Services may use any host name, and no proxy stands between them and this listener.
-      sanitize: createSanitize({
-        headers: { ...config.headers, security: false },
-        publicOrigins: [],
-        trustedProxies: [],
-      }),
-      answerItself: createOwnAnswers({}),
-      match: createMatch(built.internal.table),
+      ...(await stagesOn('internal')),
       authenticate: createAuthenticateService({
         findKey: keys.services.find,
         replay,
@@ -120,13 +91,11 @@ function createForward(options: PipelinesOptions, signAgain: ForwardHttpOptions[
   };
 }
 
-type BuiltRoutes = Readonly<{ table: RouteTable; limitsOf: ReadonlyMap<Route, RouteLimits> }>;
-
 async function buildRoutes(
   listener: 'public' | 'internal',
   config: GatewayConfig,
   limiterFor: PipelinesOptions['limiterFor'],
-): Promise<BuiltRoutes> {
+): Promise<Readonly<{ table: RouteTable; limitsOf: ReadonlyMap<Route, RouteLimits> }>> {
   const table = createRouteTable(listener);
   const limitsOf = new Map<Route, RouteLimits>();
   await inSlices(routesOn(listener, config), (route) => {

@@ -4,6 +4,8 @@ import { openLogFile } from './log-file.ts';
 
 export type ChildSpec = Readonly<{
   name: string;
+  /** Options for Node. */
+  nodeOptions?: readonly string[];
   /** The file to run and its arguments. */
   args: readonly string[];
   env: Readonly<Record<string, string>>;
@@ -31,12 +33,16 @@ const keptLines = 15;
  * stop them in order; the IPC channel ends with us, and with it the process, even when we are killed.
  */
 export function startChild(spec: ChildSpec, repository: string): Child {
-  const child: ChildProcess = spawn(process.execPath, ['--conditions=source', ...spec.args], {
-    cwd: repository,
-    env: { ...process.env, ...spec.env },
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    detached: true,
-  });
+  const child: ChildProcess = spawn(
+    process.execPath,
+    ['--conditions=source', ...(spec.nodeOptions ?? []), ...spec.args],
+    {
+      cwd: repository,
+      env: { ...process.env, ...spec.env },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: true,
+    },
+  );
   const log = openLogFile(spec.logFile, ({ message }) =>
     process.stderr.write(`log lines of ${spec.name} are lost: ${message}\n`),
   );

@@ -21,6 +21,8 @@ const schema = z.object({
   AUTH_SCOPES: z.string().default('complaints.read complaints.write notes.read notes.write users.read'),
   /** The maximum time until all processes are ready. */
   START_TIMEOUT_MS: wholeNumber(1, 3_600_000, 'a number of milliseconds').default(120_000),
+  /** `npm run dev` sets it. */
+  DEV: z.literal('1').optional(),
 });
 
 export type Ports = Readonly<
@@ -43,6 +45,8 @@ export type Settings = Readonly<{
   /** The scopes that clients of the auth-service can have. */
   scopes: string;
   startTimeoutMs: number;
+  /** Whether each process restarts when its source changes, and opens an inspector for a debugger. */
+  isDevelopment: boolean;
 }>;
 
 /** @throws ConfigError naming every variable that is wrong. */
@@ -53,6 +57,7 @@ export function readSettings(env: Environment): Settings {
     SEED_FILE,
     NODE_ENV,
     START_TIMEOUT_MS,
+    DEV,
     AUTH_REGISTRATION,
     AUTH_REGISTRATION_TENANT,
     AUTH_SCOPES,
@@ -68,5 +73,6 @@ export function readSettings(env: Environment): Settings {
     registration: isProduction ? {} : { AUTH_REGISTRATION, AUTH_REGISTRATION_TENANT },
     scopes: AUTH_SCOPES,
     startTimeoutMs: START_TIMEOUT_MS,
+    isDevelopment: DEV === '1',
   };
 }

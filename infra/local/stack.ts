@@ -4,6 +4,14 @@ import type { ChildSpec } from './child.ts';
 import { ensureAuthSecrets, ensureDemoClientSecret, ensureGatewayKey, ensureServiceKey } from './secrets.ts';
 import type { Settings } from './settings.ts';
 
+/** Where debuggers attach after `npm run dev`; .vscode/launch.json names the same ports. */
+const inspectorPorts: Readonly<Record<string, number>> & { gateway: number } = {
+  gateway: 9229,
+  'auth-service': 9230,
+  'users-service': 9231,
+  'complaint-service': 9232,
+};
+
 /** The four processes and their variables. Each process gets only the variables that it needs. */
 export async function describeStack(settings: Settings): Promise<readonly ChildSpec[]> {
   const { ports, home, seedFile } = settings;
@@ -16,8 +24,11 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
   const keyOf = (service: string) => ({ SERVICE_KEY_FILE: ensureServiceKey(home, service).privateFile });
   const logFile = (name: string) => join(logs, `${name}.log`);
   const ready = (port: number) => `http://127.0.0.1:${port}/readyz`;
+  const nodeOptions = (inspectorPort: number) =>
+    settings.isDevelopment ? ['--watch', '--watch-preserve-output', `--inspect=127.0.0.1:${inspectorPort}`] : [];
   const service = (name: string, port: number, env: Record<string, string>): ChildSpec => ({
     name,
+    nodeOptions: nodeOptions(inspectorPorts[name] ?? 0),
     args: [`${name}/src/main.ts`],
     // Each service makes its own keys there, and reads no other directory.
     env: { ...shared, AGREEMENT_KEYS: join(home, 'agreement-keys', name), ...env },
@@ -27,6 +38,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
   return [
     {
       name: 'gateway',
+      nodeOptions: nodeOptions(inspectorPorts.gateway),
       args: ['gateway/src/main.ts', 'serve', '--config', settings.gatewayConfig],
       env: shared,
       readyUrl: ready(ports.GATEWAY_ADMIN_PORT),

@@ -13,7 +13,7 @@ import {
 } from '../tokens/claim-mapping/examine-header.ts';
 import { findIssuer } from '../tokens/claim-mapping/find-issuer.ts';
 import { described, type Finding } from '../tokens/claim-mapping/finding.ts';
-import { examineClaims } from '../tokens/claim-mapping/read-claims.ts';
+import { compileClaims } from '../tokens/claim-mapping/read-claims.ts';
 import type { Claims } from '../tokens/claims.ts';
 import { parseCompactToken, type UnverifiedToken } from '../tokens/compact-token.ts';
 import { assertUnrevoked, type TrustedIssuer } from '../tokens/verified-tokens.ts';
@@ -132,7 +132,7 @@ async function examineFor(
 ): Promise<Readonly<{ claims: Claims; findings: readonly Finding[] }>> {
   const { header, payload } = token;
   const named = headerFindings(header);
-  const { claims, findings } = examineClaims(header, payload, issuer, nowMs);
+  const { claims, findings } = compileClaims(issuer)(header, payload, nowMs);
   const opened = isOwn && named.length === 0 ? openIssuer?.(issuer) : undefined;
   const all = [
     ...(isOwn ? [] : [issuerFinding(Object.hasOwn(payload, 'iss') ? payload.iss : undefined, [{ config: issuer }])]),

@@ -1,10 +1,10 @@
 import { keyIssuer } from '@countersign/jwks';
 import { verifySignature } from '../keys/verify-signature.ts';
-import { sourcesOf } from './claim-mapping/claim-reader.ts';
+import { claimOf } from './claim-mapping/claim-path.ts';
 import { examineHeader, headerFindings, issuerFinding, keyIssuerFinding } from './claim-mapping/examine-header.ts';
 import { findIssuer } from './claim-mapping/find-issuer.ts';
 import { type Finding, refusalFor } from './claim-mapping/finding.ts';
-import { readClaims } from './claim-mapping/read-claims.ts';
+import { compileClaims } from './claim-mapping/read-claims.ts';
 import { parseCompactToken } from './compact-token.ts';
 import type { TrustedIssuer, VerifiedToken } from './verified-tokens.ts';
 
@@ -20,31 +20,30 @@ export function createTokenVerifier(
   nowMs: () => number,
 ): (token: string) => Promise<VerifiedToken> {
   // Compiled before the first token arrives.
-  for (const { config } of issuers.values()) sourcesOf(config);
+  const compiled = new Map(
+    Array.from(issuers, ([iss, issuer]) => [
+      iss,
+      { issuer, config: issuer.config, readClaims: compileClaims(issuer.config) },
+    ]),
+  );
 
   return async (token) => {
     const { header, payload } = parseCompactToken(token);
-    const { alg, kid } = readHeader(header);
-    const iss = Object.hasOwn(payload, 'iss') ? payload.iss : undefined;
-    const issuer = typeof iss === 'string' ? findIssuer(issuers, iss) : undefined;
-    if (issuer === undefined) throw refusalFor(issuerFinding(iss, issuers.values()));
-    const { config, keys } = issuer;
-    refuseFirst(examineHeader(header, config), config);
-
-    const { key, generation } = await verifySignature(token, { alg, kid }, keys, config.issuer);
-    refuseFirst(keyIssuerFinding(keyIssuer(key), String(iss), config), config);
-    const claims = readClaims(header, payload, config, nowMs());
+    refuseFirst(headerFindings(header));
+    const [alg, kid] = [String(header.alg), String(header.kid)];
+    const iss = claimOf(payload, 'iss');
+    const found = typeof iss === 'string' ? findIssuer(compiled, iss) : undefined;
+    if (found === undefined) throw refusalFor(issuerFinding(iss, issuers.values()));
+    const { issuer, config, readClaims } = found;
+    refuseFirst(examineHeader(header, config), config.issuer);
+    const { key, generation } = await verifySignature(token, { alg, kid }, issuer.keys, config.issuer);
+    refuseFirst(keyIssuerFinding(keyIssuer(key), String(iss), config), config.issuer);
+    const { claims, findings } = readClaims(header, payload, nowMs());
+    refuseFirst(findings, config.issuer, payload.sub);
     return { claims, kid, issuer, generation, prepared: new Map() };
   };
 }
 
-function refuseFirst([first]: readonly Finding[], { issuer }: TrustedIssuer['config']): void {
-  if (first !== undefined) throw refusalFor(first, issuer);
-}
-
-/** @throws AppError for a header that no issuer may send. */
-function readHeader(header: Readonly<Record<string, unknown>>): { alg: string; kid: string } {
-  const [first] = headerFindings(header);
-  if (first !== undefined) throw refusalFor(first);
-  return { alg: String(header.alg), kid: String(header.kid) };
+function refuseFirst([first]: readonly Finding[], issuer?: string, subject?: unknown): void {
+  if (first !== undefined) throw refusalFor(first, issuer, subject);
 }

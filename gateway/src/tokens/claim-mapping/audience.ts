@@ -2,7 +2,7 @@ import type { Issuer } from '../../config/config.ts';
 import { standardClient } from '../../config/presets.ts';
 import { claimOf, type Payload } from './claim-path.ts';
 import { isMet } from './conditions.ts';
-import { described, type Finding, oneOfThese } from './finding.ts';
+import { described, type Finding, finding, oneOfThese } from './finding.ts';
 
 /** The client of a token, as far as its claims agree. */
 export type TokenClient = Readonly<{ id: string | undefined; finding: Finding | undefined }>;
@@ -12,25 +12,20 @@ export function audienceFinding(payload: Payload, issuer: Issuer, { id }: TokenC
   const { audience, mayLackAudience, clients } = issuer;
   const aud = claimOf(payload, 'aud');
   if (!Object.hasOwn(payload, 'aud') && mayLackAudience && clients !== undefined) return undefined;
-  const finding = (wanted: string, fix: string): Finding => ({
-    code: 'token_audience_refused',
-    claim: 'aud',
-    wanted,
-    found: described(aud),
-    fix,
-  });
+  const refused = (wanted: string, fix: string) =>
+    finding('token_audience_refused', 'aud', wanted, described(aud), fix);
   const named = typeof aud === 'string' ? [aud] : aud;
   const isList = Array.isArray(named) && named.every((one): one is string => typeof one === 'string');
   if (!isList || !named.some((one) => audience.includes(one))) {
     const wanted = audience.length === 0 ? 'nothing: the configuration has no audience' : oneOfThese(audience);
-    return finding(
+    return refused(
       wanted,
       'ask the provider for a token for this API, or add the value to audience if it names this API alone',
     );
   }
   // An ID token for several clients says in `azp` which of them it was issued to (OpenID Connect Core section 3.1.3.7).
   if (issuer.types.includes('id-token') && named.length > 1 && clients === undefined && !audience.includes(id ?? '')) {
-    return finding(`one value, or azp ${oneOfThese(audience)}`, 'list the client in clients, or in audience');
+    return refused(`one value, or azp ${oneOfThese(audience)}`, 'list the client in clients, or in audience');
   }
   return undefined;
 }
@@ -42,7 +37,7 @@ export function audienceFinding(payload: Payload, issuer: Issuer, { id }: TokenC
 export function clientOf(payload: Payload, { claims, clients }: Issuer): TokenClient {
   const refused = (claim: string, wanted: string, found: unknown, fix: string): TokenClient => ({
     id: undefined,
-    finding: { code: 'token_client_refused', claim, wanted, found: described(found), fix },
+    finding: finding('token_client_refused', claim, wanted, described(found), fix),
   });
   for (const names of [claims.client, standardClient]) {
     const given = names.filter((name) => Object.hasOwn(payload, name));
@@ -73,14 +68,7 @@ export function checkMachine(payload: Payload, { machines, claims }: Issuer, cli
     typeof sub === 'string' && (sub === client.id || names.some((name) => claimOf(payload, name) === sub));
   const isMachine = isItsClient || isMet(machines.when, payload);
   if (!isMachine || machines.isAccepted) return { isMachine, finding: undefined };
-  return {
-    isMachine,
-    finding: {
-      code: 'token_machine_refused',
-      claim: isItsClient ? 'sub' : 'machines',
-      wanted: 'the token of a person',
-      found: isItsClient ? 'the client itself' : 'the token of a machine',
-      fix: 'log in as a person, or set machines for this issuer and allow.clients on the route',
-    },
-  };
+  const [claim, found] = isItsClient ? ['sub', 'the client itself'] : ['machines', 'the token of a machine'];
+  const fix = 'log in as a person, or set machines for this issuer and allow.clients on the route';
+  return { isMachine, finding: finding('token_machine_refused', claim, 'the token of a person', found, fix) };
 }

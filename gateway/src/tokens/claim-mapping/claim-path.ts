@@ -1,4 +1,4 @@
-import type { ClaimPath } from '../../config/config.ts';
+import type { ClaimPath, Scalar } from '../../config/config.ts';
 
 export type Payload = Readonly<Record<string, unknown>>;
 
@@ -21,3 +21,34 @@ export const claimOf = (payload: Payload, name: string): unknown =>
   Object.hasOwn(payload, name) ? payload[name] : undefined;
 
 export const pathText = (path: ClaimPath): string => (path.length === 1 ? (path[0] ?? '') : `[${path.join(', ')}]`);
+
+/** What came instead of a value, in words. */
+export const foundAt = (read: Exclude<Read, object>): string =>
+  read === 'absent' ? 'nothing' : 'a value that is not an object, on the way';
+
+/** Whether a text at this path is a list with spaces between its items (RFC 6749 section 3.3). */
+const isSpaced = (path: ClaimPath): boolean => path.length === 1 && (path[0] === 'scope' || path[0] === 'scp');
+
+/** The texts of a claim: a list, or one text. Undefined: another type. */
+export function textsOf(value: unknown, path: ClaimPath): readonly string[] | undefined {
+  if (typeof value === 'string') return isSpaced(path) ? value.split(' ') : [value];
+  return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : undefined;
+}
+
+const noValues: ReadonlyMap<string, readonly Scalar[]> = new Map();
+
+/** Keeps the values of the claims that routes check. A claim of another type has no value, so it never fits. */
+export function keptValues(payload: Payload, claims: readonly string[]): ReadonlyMap<string, readonly Scalar[]> {
+  if (claims.length === 0) return noValues;
+  return new Map(
+    claims.flatMap((claim) => {
+      const value = claimOf(payload, claim);
+      const values = textsOf(value, [claim]) ?? (Array.isArray(value) ? value : [value]);
+      const scalars = values.filter(isScalar);
+      return scalars.length === 0 ? [] : [[claim, scalars] as const];
+    }),
+  );
+}
+
+const isScalar = (value: unknown): value is Scalar =>
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';

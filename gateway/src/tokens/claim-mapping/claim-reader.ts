@@ -2,12 +2,10 @@ import { idPattern, isAuthMethod, isUnixSeconds, rolePattern } from '@countersig
 import { isBase64url } from '@countersign/jwks';
 import type { ClaimPath, Issuer } from '../../config/config.ts';
 import { type Claims, visibleText } from '../claims.ts';
-import { claimOf, type Payload, pathText, readPath } from './claim-path.ts';
+import { claimOf, foundAt, keptValues, type Payload, pathText, readPath, textsOf } from './claim-path.ts';
 import { variableOf } from './find-issuer.ts';
-import { described, type Finding } from './finding.ts';
-import { keptValues } from './kept-values.ts';
+import { described, type Finding, finding } from './finding.ts';
 import { readActor } from './read-actor.ts';
-import { textsOf } from './text-list.ts';
 import { compileSource, type ReadValue, type Unread, type Value } from './value-source.ts';
 
 /** For subjects that are encoded: at most 128 characters of base64url. */
@@ -19,34 +17,28 @@ type ClaimKey = 'role' | 'tenantId';
 
 const roleGrammar = 'lower-case letters, digits, "_" and "-", 64 at most';
 
-type Sources = Readonly<{ role: ReadValue; tenantId: ReadValue; machineRole?: ReadValue; machineTenant?: ReadValue }>;
-const compiled = new WeakMap<Issuer, Sources>();
+type Sources = Readonly<Record<ClaimKey, ReadValue> & Record<'machineRole' | 'machineTenant', ReadValue | undefined>>;
 
-/** Compiles the claims of an issuer once for each configuration. */
-export function sourcesOf(issuer: Issuer): Sources {
-  let sources = compiled.get(issuer);
-  if (sources === undefined) {
-    const { claims, machines } = issuer;
-    sources = {
-      role: compileSource(claims.role),
-      tenantId: compileSource(claims.tenantId),
-      ...(machines.role && { machineRole: compileSource(machines.role) }),
-      ...(machines.tenantId && { machineTenant: compileSource(machines.tenantId) }),
-    };
-    compiled.set(issuer, sources);
-  }
-  return sources;
+export function compileSources({ claims, machines }: Issuer): Sources {
+  return {
+    role: compileSource(claims.role),
+    tenantId: compileSource(claims.tenantId),
+    machineRole: machines.role && compileSource(machines.role),
+    machineTenant: machines.tenantId && compileSource(machines.tenantId),
+  };
 }
 
 /** Reads the claims of one token, and reports each that is missing or invalid. */
 export class ClaimReader {
   readonly #payload: Payload;
   readonly #issuer: Issuer;
+  readonly #sources: Sources;
   readonly #report: (finding: Finding) => void;
 
-  constructor(payload: Payload, issuer: Issuer, report: (finding: Finding) => void) {
+  constructor(payload: Payload, issuer: Issuer, sources: Sources, report: (finding: Finding) => void) {
     this.#payload = payload;
     this.#issuer = issuer;
+    this.#sources = sources;
     this.#report = report;
   }
 
@@ -62,8 +54,8 @@ export class ClaimReader {
     this.#checkVariable(variable);
     const ownIssuer = issuer.template === undefined ? issuer.issuer : iss;
     const { jkt, certificate } = this.#confirmation();
-    const { actor, finding } = readActor(this.#payload, ownIssuer);
-    if (finding !== undefined) this.#report(finding);
+    const { actor, finding: refused } = readActor(this.#payload, ownIssuer);
+    if (refused !== undefined) this.#report(refused);
     const common = {
       issuer: ownIssuer,
       subject: this.#subject(),
@@ -85,7 +77,7 @@ export class ClaimReader {
   }
 
   #person(clientId: string | undefined, variable: string | undefined) {
-    const { role, tenantId } = sourcesOf(this.#issuer);
+    const { role, tenantId } = this.#sources;
     const roles = role(this.#payload, variable);
     if (this.#issuer.isStrict && clientId !== undefined) this.#client(clientId);
     return {
@@ -99,7 +91,7 @@ export class ClaimReader {
   }
 
   #machine(clientId: string | undefined, variable: string | undefined) {
-    const { machineRole, machineTenant } = sourcesOf(this.#issuer);
+    const { machineRole, machineTenant } = this.#sources;
     const { role: source } = this.#issuer.machines;
     // A provider gives roles to some machines only.
     const hasRole = source?.kind !== 'claim' || readPath(this.#payload, source.path) !== 'absent';
@@ -142,7 +134,7 @@ export class ClaimReader {
     if (read === 'absent') return [];
     const scopes = read === 'blocked' ? undefined : textsOf(read.value, claims.scope);
     if (scopes === undefined) {
-      const found = read === 'blocked' ? 'a value that is not an object, on the way' : described(read.value);
+      const found = read === 'blocked' ? foundAt(read) : described(read.value);
       this.#invalid(pathText(claims.scope), 'a text, or a list of texts', found, 'name another claim in claims.scope');
       return [];
     }
@@ -155,7 +147,7 @@ export class ClaimReader {
   }
 
   #invalid(claim: string, wanted: string, found: string, fix: string): '' {
-    this.#report({ code: 'token_claims_invalid', claim, wanted, found, fix });
+    this.#report(finding('token_claims_invalid', claim, wanted, found, fix));
     return '';
   }
 
@@ -163,7 +155,7 @@ export class ClaimReader {
     const read = readPath(this.#payload, path);
     const value = typeof read === 'string' ? undefined : read.value;
     if (typeof value === 'string' && grammar.test(value)) return value;
-    const found = read === 'blocked' ? 'a value that is not an object, on the way' : described(value);
+    const found = read === 'blocked' ? foundAt(read) : described(value);
     return this.#invalid(pathText(path), wanted, found, fix);
   }
 
@@ -216,7 +208,7 @@ export class ClaimReader {
     const [code, what] =
       key === 'role' ? (['role_missing', 'a role'] as const) : (['tenant_missing', 'a tenant'] as const);
     const fix = `assign ${what} at the provider, map what the token has in claims.${key}, or set its otherwise`;
-    this.#report({ code, claim, wanted, found, fix });
+    this.#report(finding(code, claim, wanted, found, fix));
     return '';
   }
 

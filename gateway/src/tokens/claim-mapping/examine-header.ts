@@ -1,8 +1,8 @@
 import { kidPattern } from '@countersign/jwks';
 import type { Issuer } from '../../config/config.ts';
-import type { Payload } from './claim-path.ts';
+import { claimOf, type Payload } from './claim-path.ts';
 import { variableOf } from './find-issuer.ts';
-import { described, type Finding, oneOfThese } from './finding.ts';
+import { described, type Finding, finding, oneOfThese } from './finding.ts';
 import { headerType } from './token-type.ts';
 
 // With the first four, a token could choose its own key (CVE-2018-0114, RFC 8725 section 3.10). `crit` and `b64` change the
@@ -11,36 +11,18 @@ const refusedParameters = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
 
 /** What is wrong with a header for every issuer. */
 export function headerFindings(header: Payload): readonly Finding[] {
-  const own = (name: string) => (Object.hasOwn(header, name) ? header[name] : undefined);
-  const findings: Finding[] = refusedParameters
+  const [alg, kid] = [claimOf(header, 'alg'), claimOf(header, 'kid')];
+  const choice = 'the provider must leave it out: a token cannot choose its own key';
+  const findings = refusedParameters
     .filter((name) => Object.hasOwn(header, name))
-    .map((name) => ({
-      code: 'token_header_refused',
-      claim: `header ${name}`,
-      wanted: 'nothing',
-      found: 'a value',
-      fix: 'the provider must leave it out: a token cannot choose its own key',
-    }));
-  if (typeof own('alg') !== 'string') {
+    .map((name) => finding('token_header_refused', `header ${name}`, 'nothing', 'a value', choice));
+  if (typeof alg !== 'string') {
     const fix = 'the provider must sign the token';
-    findings.push({
-      code: 'token_algorithm_refused',
-      claim: 'header alg',
-      wanted: 'a text',
-      found: described(own('alg')),
-      fix,
-    });
+    findings.push(finding('token_algorithm_refused', 'header alg', 'a text', described(alg), fix));
   }
-  const kid = own('kid');
   if (typeof kid !== 'string' || !kidPattern.test(kid)) {
     const fix = 'the provider must name its key, as all do that publish several';
-    findings.push({
-      code: 'token_key_unknown',
-      claim: 'header kid',
-      wanted: 'the id of a key',
-      found: described(kid),
-      fix,
-    });
+    findings.push(finding('token_key_unknown', 'header kid', 'the id of a key', described(kid), fix));
   }
   return findings;
 }
@@ -48,20 +30,17 @@ export function headerFindings(header: Payload): readonly Finding[] {
 /** What is wrong with a header for one issuer: its type and its algorithm. */
 export function examineHeader(header: Payload, issuer: Issuer): readonly Finding[] {
   const type = headerType(header, issuer);
+  const findings = type === undefined ? [] : [type];
   const { alg } = header;
   const algorithm = alg === 'Ed25519' ? 'EdDSA' : alg;
-  if ((issuer.algorithms as readonly unknown[]).includes(algorithm)) return type === undefined ? [] : [type];
-  const isShared = typeof alg === 'string' && alg.startsWith('HS');
-  const finding: Finding = {
-    code: 'token_algorithm_refused',
-    claim: 'header alg',
-    wanted: oneOfThese(issuer.algorithms),
-    found: described(typeof alg === 'string' ? alg.slice(0, 32) : alg),
-    fix: isShared
+  if ((issuer.algorithms as readonly unknown[]).includes(algorithm)) return findings;
+  const fix =
+    typeof alg === 'string' && alg.startsWith('HS')
       ? 'switch the provider to asymmetric keys: a shared secret would let each verifier issue tokens'
-      : 'add it to algorithms, or change the key at the provider',
-  };
-  return type === undefined ? [finding] : [type, finding];
+      : 'add it to algorithms, or change the key at the provider';
+  const found = described(typeof alg === 'string' ? alg.slice(0, 32) : alg);
+  findings.push(finding('token_algorithm_refused', 'header alg', oneOfThese(issuer.algorithms), found, fix));
+  return findings;
 }
 
 const maxShown = 8;
@@ -69,13 +48,8 @@ const maxShown = 8;
 /** An `iss` of no issuer, and the ones that are known. */
 export function issuerFinding(iss: unknown, issuers: Iterable<Readonly<{ config: Issuer }>>): Finding {
   const known = [...issuers].map(({ config }) => config.issuer);
-  return {
-    code: 'token_issuer_unknown',
-    claim: 'iss',
-    wanted: oneOfThese(known.slice(0, maxShown)),
-    found: described(iss),
-    fix: typeof iss === 'string' ? nearMiss(iss, known) : 'the provider must name itself',
-  };
+  const fix = typeof iss === 'string' ? nearMiss(iss, known) : 'the provider must name itself';
+  return finding('token_issuer_unknown', 'iss', oneOfThese(known.slice(0, maxShown)), described(iss), fix);
 }
 
 /** The likely mistake behind an `iss` that is almost right. */
@@ -106,5 +80,5 @@ export function keyIssuerFinding(named: string | undefined, iss: string, issuer:
   const isOwn = named.split('/').some((segment) => segment === variable || /^\{[A-Za-z]{1,32}\}$/.test(segment));
   if (isOwn) return [];
   const fix = 'the key of the token belongs to another tenant of the provider';
-  return [{ code: 'token_key_unknown', claim: 'iss', wanted: described(named), found: described(iss), fix }];
+  return [finding('token_key_unknown', 'iss', described(named), described(iss), fix)];
 }

@@ -12,6 +12,14 @@ export type Finding = Readonly<{
   fix: string;
 }>;
 
+export const finding = (code: Code, claim: string, wanted: string, found: string, fix: string): Finding => ({
+  code,
+  claim,
+  wanted,
+  found,
+  fix,
+});
+
 /**
  * The refusal that a finding causes. `detail` reaches the log only.
  *

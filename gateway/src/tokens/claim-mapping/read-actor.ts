@@ -1,6 +1,6 @@
 import { type Actor, isIssuer, isSubject } from '@countersign/identity';
 import { claimOf, type Payload } from './claim-path.ts';
-import { described, type Finding } from './finding.ts';
+import { described, type Finding, finding } from './finding.ts';
 
 /** The longest chain of actors, the outermost one included. */
 const maxDepth = 8;
@@ -43,5 +43,5 @@ export function readActor(payload: Payload, issuer: string): ReadActor {
 
 function refused(wanted: string, found: string): ReadActor {
   const fix = 'the provider must describe the actor as RFC 8693 section 4.1 does';
-  return { actor: undefined, finding: { code: 'token_actor_invalid', claim: 'act', wanted, found, fix } };
+  return { actor: undefined, finding: finding('token_actor_invalid', 'act', wanted, found, fix) };
 }

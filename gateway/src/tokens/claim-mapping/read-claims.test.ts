@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { exampleIssuer } from '../../../test/kit/example-issuer.ts';
 import type { Issuer } from '../../config/config.ts';
 import { presets } from '../../config/presets.ts';
-import { described } from './finding.ts';
-import { examineClaims, readClaims } from './read-claims.ts';
+import { described, refusalFor } from './finding.ts';
+import { compileClaims } from './read-claims.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
 const nowSec = nowMs / 1000;
@@ -24,6 +24,12 @@ const good: Record<string, unknown> = {
   iat: nowSec,
   exp: nowSec + 900,
 };
+/** The claims of a token, or its first refusal. */
+function readClaims(typ: { typ: string }, payload: Record<string, unknown>, by: Issuer, atMs: number) {
+  const { claims, findings } = compileClaims(by)(typ, payload, atMs);
+  for (const finding of findings) throw refusalFor(finding, by.issuer, payload.sub);
+  return claims;
+}
 const read = (changes: Record<string, unknown> = {}, by: Issuer = issuer, at = nowMs) => {
   const payload = Object.fromEntries(
     Object.entries({ ...good, ...changes }).filter(([, value]) => value !== undefined),
@@ -380,12 +386,12 @@ test.each(['typ', 'token_use'])('a list of types in %s is refused, also where no
 
 test('a role that is a list is refused with the cure', () => {
   const list = { ...good, role: ['admin', 'agent'] };
-  const [finding] = examineClaims(header, list, issuer, nowMs).findings;
+  const [finding] = compileClaims(issuer)(header, list, nowMs).findings;
   expect(finding?.fix).toBe('the claim is a list: choose from it with claims.role: { from: role, map: { … } }');
 });
 
 test('a value that only looks like the wanted one is shown with escapes', () => {
-  const [finding] = examineClaims(header, { ...good, aud: 'complaints-\u0430pi' }, issuer, nowMs).findings;
+  const [finding] = compileClaims(issuer)(header, { ...good, aud: 'complaints-\u0430pi' }, nowMs).findings;
   expect([finding?.wanted, finding?.found]).toEqual(['"complaints-api"', '"complaints-\\u0430pi"']);
   expect(described('e\u0301\u{1f600}\u202e"')).toBe('"e\\u0301\\ud83d\\ude00\\u202e\\""');
   expect(described('é'.repeat(210))).toBe(`"${'\\u00e9'.repeat(200)}…"`);

@@ -1,7 +1,7 @@
 import type { Issuer } from '../../config/config.ts';
 import { claimOf, type Payload } from './claim-path.ts';
 import { conditionsText, failing, holds } from './conditions.ts';
-import { described, type Finding, oneOfThese } from './finding.ts';
+import { described, type Finding, finding, oneOfThese } from './finding.ts';
 
 const typNames: Readonly<Record<string, readonly unknown[]>> = {
   'at+jwt': ['at+jwt', 'application/at+jwt'],
@@ -29,20 +29,16 @@ export function headerType(header: Payload, { types }: Issuer): Finding | undefi
   const kind = kindOf(header);
   const isIdToken = types.includes('id-token');
   if (kind !== undefined && (isIdToken ? kind !== 'at+jwt' : types.includes(kind))) return undefined;
-  return {
-    code: 'token_type_refused',
-    claim: 'header typ',
-    wanted: isIdToken
-      ? 'an ID token: "JWT", or nothing'
-      : oneOfThese(types.map((type) => (type === 'none' ? undefined : type))),
-    found: described(claimOf(header, 'typ')),
-    fix:
-      kind === undefined
-        ? 'send an access token: this type is for something else'
-        : isIdToken
-          ? 'send the ID token, or set types without id-token'
-          : `add ${kind} to types, if the provider sends access tokens like that`,
-  };
+  const wanted = isIdToken
+    ? 'an ID token: "JWT", or nothing'
+    : oneOfThese(types.map((type) => (type === 'none' ? undefined : type)));
+  const fix =
+    kind === undefined
+      ? 'send an access token: this type is for something else'
+      : isIdToken
+        ? 'send the ID token, or set types without id-token'
+        : `add ${kind} to types, if the provider sends access tokens like that`;
+  return finding('token_type_refused', 'header typ', wanted, described(claimOf(header, 'typ')), fix);
 }
 
 /**
@@ -69,5 +65,5 @@ function wrongKind(claim: string, wanted: string, found: string, isIdToken: bool
   const fix = isIdToken
     ? 'send the ID token: this is another token of the issuer'
     : 'send the access token of the issuer: this is an ID token, or another token';
-  return { code: 'token_type_refused', claim, wanted, found, fix };
+  return finding('token_type_refused', claim, wanted, found, fix);
 }

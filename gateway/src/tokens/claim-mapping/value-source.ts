@@ -1,7 +1,6 @@
 import type { ValueSource } from '../../config/config.ts';
-import { type Payload, pathText, readPath } from './claim-path.ts';
+import { foundAt, type Payload, pathText, readPath, textsOf } from './claim-path.ts';
 import { described, oneOfThese } from './finding.ts';
-import { textsOf } from './text-list.ts';
 
 /** A value read from a token, or why it could not be read. `all`: every mapped value of the token, where values are mapped. */
 export type Value = Readonly<{ text: string; all?: readonly string[] }> | Unread;
@@ -77,6 +76,3 @@ function compileMap({ path, map, otherwise }: Extract<ValueSource, { kind: 'mapp
     return mapped(given) ?? { claim, wanted, found: described(value), missing: 'mapping' };
   };
 }
-
-const foundAt = (read: 'absent' | 'blocked'): string =>
-  read === 'absent' ? 'nothing' : 'a value that is not an object, on the way';

@@ -7,7 +7,7 @@ import { createSigningKeys } from '../keys/signing-keys.ts';
 import { bodyLimits, HeldBody } from '../limits/body-memory.ts';
 import { createLimiters, type Limiters } from '../limits/limiter.ts';
 import { createInFlight, createRequestHandler, type Handlers } from '../listen/request-handler.ts';
-import { type AccessTokens, createAccessTokens } from '../tokens/verified-tokens.ts';
+import { AccessTokens } from '../tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../tokens/verify-access-token.ts';
 import type { Admission } from '../upstreams/pool/open-connections.ts';
 import { type OpenUpstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
@@ -85,13 +85,13 @@ async function build(
     new Map([...config.upstreams].map(([name, upstream]) => [name, keep(shared.upstreams.acquire(upstream))])),
   );
   const trust = createTrust(config, { shared, gatewayKeys, keep, previous: previous?.trust.issuers });
-  const tokens = createAccessTokens(
-    trust.issuers,
-    createTokenVerifier(trust.issuers, nowMs),
+  const tokens = new AccessTokens({
+    issuers: trust.issuers,
+    verify: createTokenVerifier(trust.issuers, nowMs),
     nowMs,
-    previous?.tokens,
-    resources.tokenOutcomes,
-  );
+    previous: previous?.tokens,
+    outcomes: resources.tokenOutcomes,
+  });
   const { limiters, limiterFor } = createLimiters(resources.limitStore, previous?.limiters);
   const pipelines = await createPipelines({
     config,

@@ -3,7 +3,7 @@ import { mintIssuer, type TestClock, type TestIssuer, testClock } from '@counter
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { exampleIssuer } from '../../test/kit/example-issuer.ts';
 import { Revocations } from '../revocations/revocations.ts';
-import { type AccessTokens, createAccessTokens } from './verified-tokens.ts';
+import { AccessTokens } from './verified-tokens.ts';
 import { createTokenVerifier } from './verify-access-token.ts';
 
 describe('the cache of access tokens', () => {
@@ -40,7 +40,7 @@ describe('the cache of access tokens', () => {
     });
     const issuers = new Map([[issuer.issuer, { config, keys, revocations }]]);
     const verify = createTokenVerifier(issuers, clock.nowMs);
-    tokens = createAccessTokens(issuers, verify, clock.nowMs, undefined, undefined, uptime.nowMs);
+    tokens = new AccessTokens({ issuers, verify, nowMs: clock.nowMs, monotonicMs: uptime.nowMs });
   });
 
   test('verifies a token once', async () => {

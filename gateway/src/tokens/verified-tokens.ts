@@ -5,7 +5,6 @@ import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import type { Revocations } from '../revocations/revocations.ts';
 import type { Claims } from './claims.ts';
-import { createRefusedTokens, rememberedRefusal } from './refused-tokens.ts';
 import type { TokenOutcomes } from './token-outcomes.ts';
 
 /** A trusted issuer with its current keys and revocations. */
@@ -79,29 +78,46 @@ export function assertUnrevoked(token: TokenStatus, nowMs: number): void {
 /** Says for operators which token was refused. */
 const sourceOf = ({ issuer, claims }: TokenStatus) => ({ issuer: issuer.config.issuer, subject: claims.subject });
 
-export type AccessTokens = Readonly<{
-  /**
-   * Looks the token up in the cache, synchronously.
-   *
-   * @returns Undefined if the token still has to be verified.
-   * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
-   */
-  recall(token: string): VerifiedToken | undefined;
-  /**
-   * Verifies the token. A recently rejected token is rejected again from a cache.
-   *
-   * @throws AppError `token_*`, `issuer_keys_unavailable`, `revocations_unavailable`.
-   */
-  verify(token: string): Promise<VerifiedToken>;
-  /** The cached tokens, least recently used first. The next configuration reuses them. */
-  entries(): Iterable<readonly [token: string, verified: VerifiedToken]>;
-  readonly stats: Readonly<{ hits: number; misses: number; refusedFromMemory: number; size: number }>;
-}>;
-
 const maxTokens = 20_000;
 const maxCharacters = 16 * 1024 * 1024;
 
 type Entry = Readonly<{ text: string; token: VerifiedToken }>;
+
+/**
+ * A refusal, and the generation of the key sets at the time: a signature that was invalid may be valid under a new key with the
+ * same id.
+ */
+type Refusal = Readonly<{ code: Code; detail: AppError['detail']; keys: number; untilMs: number }>;
+
+const maxRefused = 2_000;
+const refusedForMs = 5_000;
+
+// A missing key or a token from the future may become valid within a second, so they are not in this list.
+const lastingCodes: ReadonlySet<Code> = new Set([
+  'token_malformed',
+  'token_header_refused',
+  'token_type_refused',
+  'token_algorithm_refused',
+  'token_issuer_unknown',
+  'token_signature_invalid',
+  'token_audience_refused',
+  'token_claims_invalid',
+  'token_tenant_refused',
+  'token_role_refused',
+  'token_client_refused',
+  'token_machine_refused',
+  'token_actor_invalid',
+  'token_context_too_long',
+  'token_requirement_unmet',
+  'token_lifetime_refused',
+  'token_expired',
+  'role_missing',
+  'tenant_missing',
+]);
+
+/** Repeats a refusal for another request. The new error has no cause, because the first one's cause belongs to another request. */
+const repeated = ({ code, detail }: Pick<AppError, 'code' | 'detail'>): AppError =>
+  new AppError(code as Code, { detail: { ...detail, remembered: true } });
 
 /**
  * The end of the token's signature, 256 bits. Hashing the whole token for each lookup takes 0.8 µs; comparing it with the
@@ -109,102 +125,132 @@ type Entry = Readonly<{ text: string; token: VerifiedToken }>;
  */
 const placeOf = (text: string): string => text.slice(-43);
 
+export type AccessTokensOptions = Readonly<{
+  issuers: ReadonlyMap<string, TrustedIssuer>;
+  /** From `createTokenVerifier`. */
+  verify(token: string): Promise<VerifiedToken>;
+  nowMs(): number;
+  /**
+   * The cache of the previous configuration. Entries of unchanged issuers are kept, so that a reload does not have to verify
+   * every token again.
+   */
+  previous?: AccessTokens | undefined;
+  /** Counts the verifications. */
+  outcomes?: TokenOutcomes | undefined;
+  /** A clock that nothing sets: a correction of the system's clock would prolong a refusal. */
+  monotonicMs?: () => number;
+}>;
+
 /**
  * Verifies each token once and caches the result. An entry is for the whole token, and is invalid once the issuer's key
  * set changes (CVE-2026-33496, CVE-2026-35039). Every hit checks expiry and revocation; a later stage checks the rules
- * of the route. Concurrent requests with the same token share one verification.
- *
- * @param verify From `createTokenVerifier`.
- * @param previous The cache of the previous configuration. Entries of unchanged issuers are kept, so that a reload does
- *   not have to verify every token again.
- * @param outcomes Counts the verifications.
+ * of the route. Concurrent requests with the same token share one verification, and a refusal is remembered for five seconds.
  */
-export function createAccessTokens(
-  issuers: ReadonlyMap<string, TrustedIssuer>,
-  verify: (token: string) => Promise<VerifiedToken>,
-  nowMs: () => number,
-  previous?: Pick<AccessTokens, 'entries' | 'stats'>,
-  outcomes?: TokenOutcomes,
-  monotonicMs: () => number = () => performance.now(),
-): AccessTokens {
-  const verified = new LRUCache<string, Entry>({
+export class AccessTokens {
+  readonly #options: AccessTokensOptions;
+  readonly #monotonicMs: () => number;
+  readonly #verified = new LRUCache<string, Entry>({
     max: maxTokens,
     maxSize: maxCharacters,
     sizeCalculation: ({ text }) => text.length,
   });
-  const refused = createRefusedTokens(monotonicMs);
+  readonly #refused = new LRUCache<string, Refusal>({ max: maxRefused });
   /** Verifications in progress. */
-  const pending = new Map<string, Promise<VerifiedToken>>();
-  const { hits, misses, refusedFromMemory } = previous?.stats ?? { hits: 0, misses: 0, refusedFromMemory: 0 };
-  const stats = { hits, misses, refusedFromMemory };
-  for (const [text, token] of previous?.entries() ?? []) {
-    if (issuers.get(token.issuer.config.issuer) === token.issuer) verified.set(placeOf(text), { text, token });
+  readonly #pending = new Map<string, Promise<VerifiedToken>>();
+  readonly #stats = { hits: 0, misses: 0, refusedFromMemory: 0 };
+
+  constructor(options: AccessTokensOptions) {
+    const { issuers, previous, monotonicMs = () => performance.now() } = options;
+    this.#options = { ...options, previous: undefined };
+    this.#monotonicMs = monotonicMs;
+    if (previous === undefined) return;
+    const { hits, misses, refusedFromMemory } = previous.stats;
+    Object.assign(this.#stats, { hits, misses, refusedFromMemory });
+    // Least recently used first.
+    for (const entry of previous.#verified.rvalues()) {
+      const issuer = entry?.token.issuer;
+      if (entry === undefined || issuers.get(issuer?.config.issuer ?? '') !== issuer) continue;
+      this.#verified.set(placeOf(entry.text), entry);
+    }
   }
 
-  const keysGeneration = () => [...issuers.values()].reduce((sum, { keys }) => sum + keys.generation, 0);
+  get stats(): Readonly<{ hits: number; misses: number; refusedFromMemory: number; size: number }> {
+    return { ...this.#stats, size: this.#verified.size };
+  }
 
-  async function verifyOnce(text: string): Promise<VerifiedToken> {
-    const keys = keysGeneration();
+  /**
+   * Looks the token up in the cache, synchronously.
+   *
+   * @returns Undefined if the token still has to be verified.
+   * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
+   */
+  recall(text: string): VerifiedToken | undefined {
+    const entry = this.#verified.get(placeOf(text));
+    if (entry === undefined || entry.text !== text) return undefined;
+    const { token } = entry;
+    const { keys } = token.issuer;
+    if (token.generation !== keys.generation || !keys.ready) {
+      this.#verified.delete(placeOf(text));
+      return undefined;
+    }
+    assertStillValid(token, this.#options.nowMs());
+    this.#stats.hits += 1;
+    return token;
+  }
+
+  /**
+   * Verifies the token. A recently rejected token is rejected again from a cache.
+   *
+   * @throws AppError `token_*`, `issuer_keys_unavailable`, `revocations_unavailable`.
+   */
+  async verify(text: string): Promise<VerifiedToken> {
+    const refusal = this.#refused.get(text);
+    if (refusal !== undefined && refusal.keys === this.#keysGeneration() && this.#monotonicMs() < refusal.untilMs) {
+      this.#stats.refusedFromMemory += 1;
+      throw repeated(refusal);
+    }
+    const running = this.#pending.get(text);
+    if (running === undefined) {
+      this.#stats.misses += 1;
+      const started = this.#verifyOnce(text);
+      this.#pending.set(text, started);
+      return started;
+    }
+    try {
+      const token = await running;
+      this.#stats.hits += 1;
+      return token;
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      this.#stats.refusedFromMemory += 1;
+      throw repeated(error);
+    }
+  }
+
+  async #verifyOnce(text: string): Promise<VerifiedToken> {
+    const { verify, nowMs, outcomes } = this.#options;
+    const keys = this.#keysGeneration();
     try {
       const token = await verify(text);
       // Cache a revoked token too. Its signature is still valid, so we do not verify it again each time it is sent.
-      verified.set(placeOf(text), { text, token });
+      this.#verified.set(placeOf(text), { text, token });
       assertStillValid(token, nowMs());
       outcomes?.verified(token.issuer.config.issuer);
       return token;
     } catch (error) {
       if (error instanceof AppError) {
-        refused.remember(text, keys, error);
+        const { code, detail } = error;
+        const untilMs = this.#monotonicMs() + refusedForMs;
+        if (lastingCodes.has(code as Code)) this.#refused.set(text, { code: code as Code, detail, keys, untilMs });
         outcomes?.refused(error);
       }
       throw error;
     } finally {
-      pending.delete(text);
+      this.#pending.delete(text);
     }
   }
 
-  return {
-    recall(text) {
-      const entry = verified.get(placeOf(text));
-      if (entry === undefined || entry.text !== text) return undefined;
-      const { token } = entry;
-      const { keys } = token.issuer;
-      if (token.generation !== keys.generation || !keys.ready) {
-        verified.delete(placeOf(text));
-        return undefined;
-      }
-      assertStillValid(token, nowMs());
-      stats.hits += 1;
-      return token;
-    },
-    async verify(text) {
-      const refusal = refused.recall(text, keysGeneration());
-      if (refusal !== undefined) {
-        stats.refusedFromMemory += 1;
-        throw refusal;
-      }
-      const running = pending.get(text);
-      if (running === undefined) {
-        stats.misses += 1;
-        const started = verifyOnce(text);
-        pending.set(text, started);
-        return started;
-      }
-      try {
-        const token = await running;
-        stats.hits += 1;
-        return token;
-      } catch (error) {
-        if (!(error instanceof AppError)) throw error;
-        stats.refusedFromMemory += 1;
-        throw rememberedRefusal(error);
-      }
-    },
-    *entries() {
-      for (const entry of verified.rvalues()) if (entry !== undefined) yield [entry.text, entry.token];
-    },
-    get stats() {
-      return { ...stats, size: verified.size };
-    },
-  };
+  #keysGeneration(): number {
+    return [...this.#options.issuers.values()].reduce((sum, { keys }) => sum + keys.generation, 0);
+  }
 }

@@ -22,7 +22,7 @@ import { createSnapshot } from '../../../gateway/src/reload/snapshot.ts';
 import { createRouteTable, routesOn } from '../../../gateway/src/routing/route-table.ts';
 import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
-import { createAccessTokens } from '../../../gateway/src/tokens/verified-tokens.ts';
+import { AccessTokens } from '../../../gateway/src/tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../../../gateway/src/tokens/verify-access-token.ts';
 import { createForwardHttp, type ForwardHttpOptions } from '../../../gateway/src/upstreams/forward/forward-http.ts';
 import { filterHeaders } from '../../../gateway/src/upstreams/forward/response-headers.ts';
@@ -110,7 +110,11 @@ export async function assembleGateway(file: string): Promise<Assembly> {
     forwardHttp,
     atFirstSight: () =>
       authenticateWith(
-        createAccessTokens(snapshot.trust.issuers, createTokenVerifier(snapshot.trust.issuers, nowMs), nowMs),
+        new AccessTokens({
+          issuers: snapshot.trust.issuers,
+          verify: createTokenVerifier(snapshot.trust.issuers, nowMs),
+          nowMs,
+        }),
       ),
     signAgain,
     responseHeaders: (signed) => [

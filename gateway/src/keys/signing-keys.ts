@@ -88,32 +88,27 @@ export function missingAgreementKey(
   return `${keysDir} holds no X25519 key, so requests to ${names.join(', ')} are signed with ed25519. Make one: countersign keys create --dir ${keysDir}`;
 }
 
-/** Why a request to an upstream with `algorithm: agreed` is signed with ed25519. */
-export const fallbackReasons = [
-  /** A target's key set was not fetched yet, or not confirmed for an hour. */
-  'keys_unknown',
-  /** No key is published by every target. */
-  'no_common_key',
-  /** The service refused an agreed key in the last 30 s. */
-  'key_unknown',
-  /** The gateway has no X25519 key that it may use now. */
-  'no_gateway_key',
-  /** A streamed body or an upgrade, which cannot be repeated when the service does not know the key. */
-  'not_repeatable',
-] as const;
-
-export type FallbackReason = (typeof fallbackReasons)[number];
+/** No signatures made for an upstream yet. */
+export const noSignatures = () => ({
+  algorithms: { ed25519: 0, 'hmac-sha256': 0, agreed: 0 },
+  /** Why requests to an upstream with `algorithm: agreed` were signed with ed25519. */
+  fallbacks: {
+    /** A target's key set was not fetched yet, or not confirmed for an hour. */
+    keys_unknown: 0,
+    /** No key is published by every target. */
+    no_common_key: 0,
+    /** The service refused an agreed key in the last 30 s. */
+    key_unknown: 0,
+    /** The gateway has no X25519 key that it may use now. */
+    no_gateway_key: 0,
+    /** A streamed body or an upgrade, which cannot be repeated when the service does not know the key. */
+    not_repeatable: 0,
+  },
+});
 
 /** Signatures made for one upstream so far. */
-export type SignatureCounts = {
-  readonly algorithms: Record<'ed25519' | 'hmac-sha256' | 'agreed', number>;
-  readonly fallbacks: Record<FallbackReason, number>;
-};
-
-export const noSignatures = (): SignatureCounts => ({
-  algorithms: { ed25519: 0, 'hmac-sha256': 0, agreed: 0 },
-  fallbacks: { keys_unknown: 0, no_common_key: 0, key_unknown: 0, no_gateway_key: 0, not_repeatable: 0 },
-});
+export type SignatureCounts = ReturnType<typeof noSignatures>;
+export type FallbackReason = keyof SignatureCounts['fallbacks'];
 
 /** Whether a request can be sent again when the service does not know the key. */
 export type Repeat = 'repeatable' | 'once';
@@ -129,7 +124,7 @@ export type SignedUpstream = Readonly<{
  * Creates a function that returns the key on which the gateway and a service agree, or the reason why there is none. A pair's
  * key is derived once for each fetched key set of the service.
  */
-export function createAgreedKeys(
+function createAgreedKeys(
   keys: Pick<GatewayKeySet, 'agreementKey'>,
 ): (upstream: SignedUpstream, audience: string, nowSec: number) => SigningKey | FallbackReason {
   const byService = new WeakMap<AgreementPublicKey, Map<string, SigningKey>>();

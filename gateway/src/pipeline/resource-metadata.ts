@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { parseTarget } from '../routing/request-target.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import { proofAlgorithms } from '../tokens/dpop/dpop-key.ts';
+import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';
 import type { Incoming } from './exchange.ts';
 import { hostsOf } from './sanitize.ts';
 

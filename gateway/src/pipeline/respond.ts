@@ -6,7 +6,7 @@ import { AppError, type Code, errorTable } from '../errors.ts';
 import { headersFrom } from '../http/flat-headers.ts';
 import { discardBody } from '../http/lingering-close.ts';
 import { securityHeaders } from '../http/security-headers.ts';
-import { proofAlgorithms } from '../tokens/dpop/dpop-key.ts';
+import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';
 import { type RequestRecord, recordFailure } from './request-record.ts';
 
 /** The only place that turns an error into an HTTP response. */

@@ -2,8 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { calculateJwkThumbprint } from 'jose';
 import { dpopClient } from '../../../test/dpop-client.ts';
-import { importProofKey } from './dpop-key.ts';
-import { createProofVerifier, hashOf } from './dpop-proof.ts';
+import { createProofVerifier, hashOf, importProofKey } from './dpop-proof.ts';
 
 describe("the thumbprint of a proof's key", () => {
   test.each(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'] as const)(

@@ -44,6 +44,12 @@ describe('the response parser', () => {
     }
   });
 
+  test('takes a tab after the value of another name, whatever its length', () => {
+    expect(read([head.replace('\r\n\r\n', '\r\nX-Seventeen-Bytes: a\t\r\n\r\n'), '0\r\n\r\n'])).toEqual([
+      ...[200, 'Transfer-Encoding', 'chunked', 'X-Seventeen-Bytes', 'a', 'end', true],
+    ]);
+  });
+
   test.each([
     ['a 204 with a length', 'HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n', 'GET'],
     ['bytes after its end', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n\r\n', 'GET'],

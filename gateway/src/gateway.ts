@@ -108,7 +108,7 @@ export async function openGateway(config: GatewayConfig, options: GatewayOptions
       clearInterval(review);
       snapshot.close();
       limitStore?.close();
-      await resources.shared.closed();
+      await resources.shared.upstreams.closed();
     },
   };
 }

@@ -1,46 +1,23 @@
 import { totalmem } from 'node:os';
-import { memoryReplay, type ReplayStore, redisReplay } from '@countersign/identity';
+import { memoryReplay, redisReplay } from '@countersign/identity';
 import type { Health, Logger, Registry } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import type { KeySetTiming } from '../keys/issuer-keys.ts';
 import { BodyMemory } from '../limits/body-memory.ts';
-import { type LimitStore, openLimitStore } from '../limits/limit-store.ts';
+import { openLimitStore } from '../limits/limit-store.ts';
 import type { HandlerOptions } from '../listen/request-handler.ts';
-import { createAccessLog, type LogRequest } from '../metrics/access-log.ts';
+import { createAccessLog } from '../metrics/access-log.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../metrics/metrics.ts';
 import { Traffic } from '../metrics/traffic.ts';
 import { ConcurrencyCounter } from '../pipeline/admit.ts';
-import { createRespond, type Respond } from '../pipeline/respond.ts';
-import { createFailureThrottle, type FailureThrottle } from '../tokens/failure-throttle.ts';
+import { createRespond } from '../pipeline/respond.ts';
+import { createFailureThrottle } from '../tokens/failure-throttle.ts';
 import { TokenOutcomes } from '../tokens/token-outcomes.ts';
 import { OpenConnections } from '../upstreams/pool/open-connections.ts';
-import { createSharedResources, type SharedResources } from './shared-resources.ts';
+import { createSharedResources } from './shared-resources.ts';
 
 /** What lives as long as the process, across all configurations. */
-export type ProcessResources = Readonly<{
-  shared: SharedResources;
-  connections: OpenConnections;
-  throttle: FailureThrottle;
-  /** Where rate limits are counted. Undefined: in this process. */
-  limitStore: LimitStore | undefined;
-  /** Used nonces of nested calls and DPoP proofs. A store for each configuration would allow replays after a reload. */
-  replay: ReplayStore;
-  /** Counts of open sockets and of uploads, which may outlive a configuration. */
-  sockets: ConcurrencyCounter;
-  uploads: ConcurrencyCounter;
-  /** The request bodies in memory, and what this process has of the machine's or the container's. */
-  bodies: BodyMemory;
-  memoryBytes: number;
-  respond: Respond;
-  logRequest: LogRequest;
-  tokenOutcomes: TokenOutcomes;
-  /** Undefined without the console. */
-  traffic: Traffic | undefined;
-  health: Pick<Health, 'draining'>;
-  nowMs(): number;
-  /** What happens to a public request that matches no route. */
-  unmatched: HandlerOptions['unmatched'];
-}>;
+export type ProcessResources = Readonly<ReturnType<typeof createProcessResources>>;
 
 export type ProcessResourcesOptions = Readonly<{
   metrics: Registry;
@@ -54,6 +31,7 @@ export type ProcessResourcesOptions = Readonly<{
   onLag?: ((issuer: string, lagMs: number) => void) | undefined;
   health: Pick<Health, 'draining'>;
   nowMs(): number;
+  /** What happens to a public request that matches no route. */
   unmatched: HandlerOptions['unmatched'];
 }>;
 
@@ -63,10 +41,7 @@ const refusedTokensPerMinute = 600;
 const memoryOfAllWorkers = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
 /** Connects to nothing yet. `limitStore.start` connects to Redis. */
-export function createProcessResources(
-  { redis }: Pick<GatewayConfig, 'redis'>,
-  options: ProcessResourcesOptions,
-): ProcessResources {
+export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, options: ProcessResourcesOptions) {
   const { metrics, logger, keySets, health, nowMs, unmatched, keepsTraffic, onLag, workers = 1 } = options;
   const connections = new OpenConnections(nowMs);
   const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
@@ -82,16 +57,21 @@ export function createProcessResources(
     shared: createSharedResources({ connections, nowMs, logger, keySets, onRevocationLag }),
     connections,
     throttle: createFailureThrottle(refusedTokensPerMinute, () => performance.now()),
+    /** Where rate limits are counted. Undefined: in this process. */
     limitStore,
+    // Used nonces of nested calls and DPoP proofs. A store for each configuration would allow replays after a reload.
     // While Redis is unreachable, nested calls and proofs get 503, because they could be replays.
     replay: limitStore === undefined ? memoryReplay({ nowMs }) : redisReplay(limitStore.redis),
+    // They may outlive a configuration.
     sockets: new ConcurrencyCounter(),
     uploads: new ConcurrencyCounter(),
     bodies: new BodyMemory(),
+    /** What this process has of the machine's memory or the container's. */
     memoryBytes: memoryOfAllWorkers() / workers,
     respond: createRespond(),
     logRequest,
     tokenOutcomes: new TokenOutcomes(),
+    /** Undefined without the console. */
     traffic,
     health,
     nowMs,

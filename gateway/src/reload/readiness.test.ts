@@ -10,8 +10,9 @@ afterEach(() => {
 });
 
 const issuer = 'http://issuer.test';
-const readinessOf = (unready: { keys: string[]; revocations: string[] }, signingKey = () => ({})) => {
-  const current = { gatewayKeys: { signingKey }, unready: () => unready };
+const readinessOf = (isKnown: boolean, signingKey = () => ({})) => {
+  const known = { config: { issuer }, keys: { ready: isKnown }, revocations: { ready: isKnown } };
+  const current = { gatewayKeys: { signingKey }, trust: { issuers: new Map([[issuer, known]]) } };
   return createHealth(
     readinessChecks(
       () => current as never,
@@ -21,7 +22,7 @@ const readinessOf = (unready: { keys: string[]; revocations: string[] }, signing
 };
 
 test('waits ten seconds for an issuer, and is ready without it then, because it may answer only a ready gateway', async () => {
-  const health = readinessOf({ keys: [issuer], revocations: [issuer] });
+  const health = readinessOf(false);
   jest.advanceTimersByTime(9_999);
   expect(await health.ready()).toMatchObject({ ok: false, checks: { issuer_keys: `no keys of ${issuer} yet` } });
   jest.advanceTimersByTime(1);
@@ -36,11 +37,11 @@ test('waits ten seconds for an issuer, and is ready without it then, because it 
 });
 
 test('is ready at once when every issuer is known', async () => {
-  expect((await readinessOf({ keys: [], revocations: [] }).ready()).ok).toBe(true);
+  expect((await readinessOf(true).ready()).ok).toBe(true);
 });
 
 test('is never ready without a key that may sign', async () => {
-  const health = readinessOf({ keys: [], revocations: [] }, () => {
+  const health = readinessOf(true, () => {
     throw new Error('no key may sign now');
   });
   jest.advanceTimersByTime(60_000);

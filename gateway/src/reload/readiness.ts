@@ -1,4 +1,5 @@
 import type { HealthCheck } from '@countersign/service-kit';
+import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /**
@@ -12,11 +13,12 @@ const waitForIssuersMs = 10_000;
  * Without them it is ready too, and tokens of that issuer get 503.
  */
 export function readinessChecks(
-  current: () => Pick<Snapshot, 'gatewayKeys' | 'unready'>,
+  current: () => Pick<Snapshot, 'gatewayKeys' | 'trust'>,
   nowSec: () => number,
 ): Readonly<Record<string, HealthCheck>> {
   const waitsUntilMs = performance.now() + waitForIssuersMs;
-  const missing = (what: string, names: readonly string[]) => {
+  const missing = (what: string, isMissing: (issuer: TrustedIssuer) => boolean) => {
+    const names = [...current().trust.issuers.values()].filter(isMissing).map(({ config }) => config.issuer);
     if (names.length === 0) return undefined;
     const reason = `no ${what} of ${names.join(', ')} yet`;
     return performance.now() < waitsUntilMs ? reason : { usableWithout: `${reason}: tokens get 503` };
@@ -26,7 +28,7 @@ export function readinessChecks(
       current().gatewayKeys.signingKey(nowSec());
       return undefined;
     },
-    issuer_keys: () => missing('keys', current().unready().keys),
-    revocations: () => missing('revocations', current().unready().revocations),
+    issuer_keys: () => missing('keys', ({ keys }) => !keys.ready),
+    revocations: () => missing('revocations', ({ revocations }) => revocations?.ready === false),
   };
 }

@@ -65,7 +65,7 @@ export function createConfigReloader(options: ConfigReloaderOptions): ConfigRelo
   let lastRead: readonly FileRead[] = current().config.files;
   let pending: Promise<void> = Promise.resolve();
   let isStopped = false;
-  const timers: { stop(): void }[] = [];
+  let stopTimers = (): void => {};
 
   async function apply(files: readonly FileRead[]): Promise<void> {
     if (isStopped) return;
@@ -112,10 +112,7 @@ export function createConfigReloader(options: ConfigReloaderOptions): ConfigRelo
   }
 
   /** Runs one reload at a time, in order. */
-  function enqueue(work: () => Promise<void>): Promise<void> {
-    pending = pending.then(work);
-    return pending;
-  }
+  const enqueue = (work: () => Promise<void>): Promise<void> => (pending = pending.then(work));
 
   const state = () => ({ loadedAtMs, refused, refusedSinceMs });
   const readNow = async () => apply(await Promise.all(lastRead.map(readAgain)));
@@ -131,14 +128,19 @@ export function createConfigReloader(options: ConfigReloaderOptions): ConfigRelo
     state,
     start() {
       const retrying = setInterval(() => void enqueue(retry), retryEveryMs).unref();
-      timers.push({ stop: () => clearInterval(retrying) });
-      timers.push(
-        watchFiles({ read: () => lastRead, changed: (files) => enqueue(() => apply(files)), everyMs: checkEveryMs }),
+      const watch = watchFiles(
+        () => lastRead,
+        (files) => enqueue(() => apply(files)),
+        checkEveryMs,
       );
+      stopTimers = () => {
+        clearInterval(retrying);
+        clearInterval(watch);
+      };
     },
     stop() {
       isStopped = true;
-      for (const timer of timers) timer.stop();
+      stopTimers();
     },
   };
 }

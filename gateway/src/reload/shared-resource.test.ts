@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createSharedResource } from './shared-resource.ts';
+import { SharedResource } from './shared-resource.ts';
 
 type Config = { name: string; size: number };
 
 function sharedConfigs() {
   const opened: Config[] = [];
   const closed: Config[] = [];
-  const shared = createSharedResource<Config, Config, readonly [object]>({
+  const shared = new SharedResource<Config, Config, readonly [object]>({
     nameOf: ({ name }) => name,
     open(config) {
       const resource = { ...config };

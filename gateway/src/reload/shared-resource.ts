@@ -3,18 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 /** One use of a resource. The resource stays open until every use of it is released. */
 export type ResourceRef<Resource> = Readonly<{ resource: Resource; release(): void }>;
 
-/**
- * Reference-counted resources, reused across reloads when their configuration is unchanged. Two configurations can be in use at once, and
- * share the resources that are equal in both.
- */
-export type SharedResource<Config, Resource, Dependencies extends readonly object[] = readonly []> = Readonly<{
-  /** @param dependencies Objects that the resource uses. A resource is reused only with the same objects. */
-  acquire(config: Config, ...dependencies: Dependencies): ResourceRef<Resource>;
-  /** Settles when every released resource has closed. */
-  closed(): Promise<void>;
-}>;
-
-export type SharedResourceOptions<Config, Resource, Dependencies extends readonly object[]> = Readonly<{
+type Options<Config, Resource, Dependencies extends readonly object[]> = Readonly<{
   /** Only resources of the same name are compared with each other. Equal configurations have the same name. */
   nameOf(config: Config): string;
   /** Its errors are thrown by `acquire`. */
@@ -23,58 +12,61 @@ export type SharedResourceOptions<Config, Resource, Dependencies extends readonl
   close(resource: Resource): void | Promise<void>;
 }>;
 
-export function createSharedResource<Config, Resource, Dependencies extends readonly object[] = readonly []>(
-  options: SharedResourceOptions<Config, Resource, Dependencies>,
-): SharedResource<Config, Resource, Dependencies> {
-  type Entry = {
-    readonly config: Config;
-    readonly dependencies: Dependencies;
-    readonly resource: Resource;
-    references: number;
-  };
-  const byName = new Map<string, Entry[]>();
-  const closing = new Set<Promise<void>>();
+type Entry<Config, Resource> = {
+  readonly config: Config;
+  readonly dependencies: readonly object[];
+  readonly resource: Resource;
+  references: number;
+};
 
-  function findOrOpen(config: Config, dependencies: Dependencies): Entry {
-    const name = options.nameOf(config);
-    const entries = byName.get(name) ?? [];
-    const matches = (entry: Entry) =>
-      entry.dependencies.every((dependency, index) => dependency === dependencies[index]) &&
-      isDeepStrictEqual(entry.config, config);
-    const found = entries.find(matches);
-    if (found !== undefined) return found;
-    const entry: Entry = { config, dependencies, resource: options.open(config, ...dependencies), references: 0 };
-    byName.set(name, [...entries, entry]);
-    return entry;
+/**
+ * Reference-counted resources, reused across reloads when their configuration is unchanged. Two configurations can be in use at once, and
+ * share the resources that are equal in both.
+ */
+export class SharedResource<Config, Resource, Dependencies extends readonly object[] = readonly []> {
+  readonly #options: Options<Config, Resource, Dependencies>;
+  readonly #byName = new Map<string, readonly Entry<Config, Resource>[]>();
+  readonly #closing = new Set<Promise<void>>();
+
+  constructor(options: Options<Config, Resource, Dependencies>) {
+    this.#options = options;
   }
 
-  function release(entry: Entry): void {
-    entry.references -= 1;
-    if (entry.references > 0) return;
-    const name = options.nameOf(entry.config);
-    const others = byName.get(name)?.filter((other) => other !== entry) ?? [];
-    if (others.length > 0) byName.set(name, others);
-    else byName.delete(name);
-    const closed = Promise.resolve(options.close(entry.resource)).finally(() => closing.delete(closed));
-    closing.add(closed);
+  /** @param dependencies Objects that the resource uses. A resource is reused only with the same objects. */
+  acquire(config: Config, ...dependencies: Dependencies): ResourceRef<Resource> {
+    const name = this.#options.nameOf(config);
+    const entries = this.#byName.get(name) ?? [];
+    let entry = entries.find(
+      (one) =>
+        one.dependencies.every((dependency, index) => dependency === dependencies[index]) &&
+        isDeepStrictEqual(one.config, config),
+    );
+    if (entry === undefined) {
+      entry = { config, dependencies, resource: this.#options.open(config, ...dependencies), references: 0 };
+      this.#byName.set(name, [...entries, entry]);
+    }
+    const used = entry;
+    used.references += 1;
+    let isReleased = false;
+    const release = () => {
+      if (isReleased) return;
+      isReleased = true;
+      used.references -= 1;
+      if (used.references === 0) this.#close(name, used);
+    };
+    return { resource: used.resource, release };
   }
 
-  return {
-    acquire(config, ...dependencies) {
-      const entry = findOrOpen(config, dependencies);
-      entry.references += 1;
-      let isReleased = false;
-      return {
-        resource: entry.resource,
-        release() {
-          if (isReleased) return;
-          isReleased = true;
-          release(entry);
-        },
-      };
-    },
-    async closed() {
-      await Promise.all(closing);
-    },
-  };
+  /** Settles when every released resource has closed. */
+  async closed(): Promise<void> {
+    await Promise.all(this.#closing);
+  }
+
+  #close(name: string, entry: Entry<Config, Resource>): void {
+    const others = this.#byName.get(name)?.filter((other) => other !== entry) ?? [];
+    if (others.length > 0) this.#byName.set(name, others);
+    else this.#byName.delete(name);
+    const closed = Promise.resolve(this.#options.close(entry.resource)).finally(() => this.#closing.delete(closed));
+    this.#closing.add(closed);
+  }
 }

@@ -8,20 +8,12 @@ import { createSigningKeys } from '../keys/signing-keys.ts';
 import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
 import { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
 import { type FollowedRevocations, openRevocations, type RevocationsConfig } from '../upstreams/revocation-source.ts';
-import { createSharedResource, type ResourceRef, type SharedResource } from './shared-resource.ts';
+import { type ResourceRef, SharedResource } from './shared-resource.ts';
 
-/** The resources that snapshots share: keys, upstream connections and revocations. */
-export type SharedResources = Readonly<{
-  gatewayKeys: SharedResource<string, CurrentGatewayKeys>;
-  serviceKeys: SharedResource<GatewayConfig['services'], CurrentServiceKeys>;
-  upstreams: SharedResource<Upstream, OpenUpstream>;
-  issuerKeys: SharedResource<IssuerKeysConfig, KeySet>;
-  revocations: SharedResource<RevocationsConfig, FollowedRevocations, readonly [CurrentGatewayKeys]>;
-  /** Settles when every released resource has closed. */
-  closed(): Promise<void>;
-}>;
+/** A feed is read through its upstream's connections, so it holds a reference to the upstream. */
+type OpenRevocations = FollowedRevocations & Readonly<{ upstream: ResourceRef<OpenUpstream> }>;
 
-export type SharedResourcesOptions = Readonly<{
+type SharedResourcesOptions = Readonly<{
   connections: OpenConnections;
   nowMs(): number;
   logger: Logger;
@@ -30,34 +22,35 @@ export type SharedResourcesOptions = Readonly<{
   onRevocationLag?: (issuer: string, lagMs: number) => void;
 }>;
 
+/** The resources that snapshots share: keys, upstream connections and revocations. */
+export type SharedResources = Readonly<ReturnType<typeof createSharedResources>>;
+
 /** Opens nothing yet. A resource works in the background only after its `start`, which may be called again. */
-export function createSharedResources(options: SharedResourcesOptions): SharedResources {
+export function createSharedResources(options: SharedResourcesOptions) {
   const { connections, nowMs, logger, keySets, onRevocationLag } = options;
   const nowSec = () => Math.floor(nowMs() / 1000);
-  const gatewayKeys = createSharedResource<string, CurrentGatewayKeys>({
+  const gatewayKeys = new SharedResource<string, CurrentGatewayKeys>({
     nameOf: (directory) => directory,
     open: (directory) => openGatewayKeys(directory, nowSec, logger),
     close: (keys) => keys.stop(),
   });
-  const serviceKeys = createSharedResource<GatewayConfig['services'], CurrentServiceKeys>({
+  const serviceKeys = new SharedResource<GatewayConfig['services'], CurrentServiceKeys>({
     nameOf: () => '',
     open: (services) => openServiceKeys(services, logger),
     close: (keys) => keys.stop(),
   });
-  const upstreams = createSharedResource<Upstream, OpenUpstream>({
+  const upstreams = new SharedResource<Upstream, OpenUpstream>({
     nameOf: ({ name }) => name,
     open: (upstream) => new OpenUpstream(upstream, { logger }),
     close: (opened) => opened.close(),
   });
-  const issuerKeys = createSharedResource<IssuerKeysConfig, KeySet>({
+  const issuerKeys = new SharedResource<IssuerKeysConfig, KeySet>({
     nameOf: ({ issuer }) => issuer,
     open: (config) => openIssuerKeys(config, logger, keySets),
     close: (keys) => keys.stop(),
   });
 
-  // A feed is read through its upstream's connections, so it holds a reference to the upstream.
-  const upstreamOf = new WeakMap<FollowedRevocations, ResourceRef<OpenUpstream>>();
-  const revocations = createSharedResource<RevocationsConfig, FollowedRevocations, readonly [CurrentGatewayKeys]>({
+  const revocations = new SharedResource<RevocationsConfig, OpenRevocations, readonly [CurrentGatewayKeys]>({
     nameOf: ({ issuer }) => issuer,
     open(config, keys) {
       const upstream = upstreams.acquire(config.upstream);
@@ -69,14 +62,12 @@ export function createSharedResources(options: SharedResourcesOptions): SharedRe
         onLag: onRevocationLag,
       });
       followed.revocations.onChange(connections.review);
-      upstreamOf.set(followed, upstream);
-      return followed;
+      return { ...followed, upstream };
     },
-    close(followed) {
-      followed.feed.stop();
-      upstreamOf.get(followed)?.release();
+    close({ feed, upstream }) {
+      feed.stop();
+      upstream.release();
     },
   });
-  // Only upstreams close asynchronously.
-  return { gatewayKeys, serviceKeys, upstreams, issuerKeys, revocations, closed: () => upstreams.closed() };
+  return { gatewayKeys, serviceKeys, upstreams, issuerKeys, revocations };
 }

@@ -3,7 +3,6 @@ import { isDeepStrictEqual } from 'node:util';
 import { StartupError } from '@countersign/service-kit';
 import type { GatewayConfig, Route } from '../config/config.ts';
 import type { CurrentGatewayKeys } from '../keys/gateway-keys.ts';
-import { createSigningKeys } from '../keys/signing-keys.ts';
 import { bodyLimits, HeldBody } from '../limits/body-memory.ts';
 import { createLimiters, type Limiters } from '../limits/limiter.ts';
 import { createInFlight, createRequestHandler, type Handlers } from '../listen/request-handler.ts';
@@ -11,7 +10,6 @@ import { AccessTokens } from '../tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../tokens/verify-access-token.ts';
 import type { Admission } from '../upstreams/pool/open-connections.ts';
 import { type OpenUpstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
-import { createForwardUpgrade } from '../upstreams/websocket/forward-upgrade.ts';
 import { createPipelines } from './pipelines.ts';
 import type { ProcessResources } from './process-resources.ts';
 import type { ResourceRef } from './shared-resource.ts';
@@ -28,8 +26,6 @@ export type Snapshot = Readonly<{
   limiters: Limiters;
   /** Starts to fetch keys, to follow revocations and to check upstreams, unless that has started already. */
   start(): void;
-  /** The issuers whose keys or revocations are not known yet. Tokens cannot be verified before. */
-  unready(): Readonly<{ keys: readonly string[]; revocations: readonly string[] }>;
   /** Releases the resources after the last request ends. Call it when no new requests come to this snapshot. */
   retire(): void;
 }>;
@@ -45,40 +41,35 @@ export async function createSnapshot(
   resources: ProcessResources,
   previous?: Snapshot,
 ): Promise<Snapshot> {
-  const refs = createRefs();
+  const refs: ResourceRef<unknown>[] = [];
+  const held: Held = {
+    keep(ref) {
+      refs.push(ref);
+      return ref.resource;
+    },
+    release() {
+      for (const ref of refs) ref.release();
+    },
+  };
   try {
-    return await build(config, resources, refs, previous);
+    return await build(config, resources, held, previous);
   } catch (error) {
-    refs.releaseAll();
+    held.release();
     throw error;
   }
 }
 
 /** The shared resources that one snapshot uses. */
-type Refs = Readonly<{ keep<Resource>(ref: ResourceRef<Resource>): Resource; releaseAll(): void }>;
-
-function createRefs(): Refs {
-  const refs: ResourceRef<unknown>[] = [];
-  return {
-    keep(ref) {
-      refs.push(ref);
-      return ref.resource;
-    },
-    releaseAll() {
-      for (const ref of refs) ref.release();
-    },
-  };
-}
+type Held = Readonly<{ keep<Resource>(ref: ResourceRef<Resource>): Resource; release(): void }>;
 
 // A closure in this function must not capture `previous`: it would keep every earlier snapshot in memory.
 async function build(
   config: GatewayConfig,
   resources: ProcessResources,
-  refs: Refs,
+  { keep, release }: Held,
   previous?: Snapshot,
 ): Promise<Snapshot> {
-  const { shared, connections, respond, logRequest, health, nowMs, unmatched } = resources;
-  const { keep, releaseAll } = refs;
+  const { shared, respond, logRequest, health, nowMs, unmatched } = resources;
   const gatewayKeys = keep(shared.gatewayKeys.acquire(config.identity.keysDir));
   const serviceKeys = keep(shared.serviceKeys.acquire(config.services));
   const upstreams = upstreamsOf(
@@ -93,21 +84,8 @@ async function build(
     outcomes: resources.tokenOutcomes,
   });
   const { limiters, limiterFor } = createLimiters(resources.limitStore, previous?.limiters);
-  const pipelines = await createPipelines({
-    config,
-    keys: { gateway: gatewayKeys, services: serviceKeys },
-    keyFor: createSigningKeys(gatewayKeys, upstreams.of),
-    tokens,
-    trust,
-    limiterFor,
-    throttle: resources.throttle,
-    replay: resources.replay,
-    sockets: resources.sockets,
-    uploads: resources.uploads,
-    forward: { upstreams, open: connections, health },
-    forwardUpgrade: createForwardUpgrade({ upstreams, open: connections, refuse: respond.socket }),
-    nowMs,
-  });
+  const keys = { gateway: gatewayKeys, services: serviceKeys };
+  const pipelines = await createPipelines({ config, resources, keys, upstreams, tokens, trust, limiterFor });
   const inFlight = createInFlight();
   const limits = bodyLimits(config, resources.memoryBytes);
   const holdBody = (address: string) => new HeldBody(resources.bodies, limits, address);
@@ -131,15 +109,7 @@ async function build(
       for (const { keys } of trust.issuers.values()) keys.start();
       for (const { feed } of trust.followed.values()) feed.start();
     },
-    unready() {
-      const issuers = [...trust.issuers.values()];
-      const namesOf = (some: typeof issuers) => some.map((issuer) => issuer.config.issuer);
-      return {
-        keys: namesOf(issuers.filter(({ keys }) => !keys.ready)),
-        revocations: namesOf(issuers.filter(({ revocations }) => revocations?.ready === false)),
-      };
-    },
-    retire: () => inFlight.whenIdle(releaseAll),
+    retire: () => inFlight.whenIdle(release),
   };
 }
 
@@ -189,17 +159,14 @@ export async function createCurrentSnapshot(
  * unchanged issuer that is already unreachable does not block a reload.
  */
 async function waitUntilReady({ trust }: Snapshot, old: Snapshot, withinMs: number): Promise<void> {
-  const issuers = [...trust.issuers.values()].map((issuer) => ({
-    issuer,
-    before: old.trust.issuers.get(issuer.config.issuer),
-  }));
   const missing = () =>
-    issuers.flatMap(({ issuer: { config, keys, revocations }, before }) => [
-      ...(keys.ready || keys === before?.keys ? [] : [`keys of ${config.issuer}`]),
-      ...(revocations?.ready !== false || revocations === before?.revocations
-        ? []
-        : [`revocations of ${config.issuer}`]),
-    ]);
+    [...trust.issuers.values()].flatMap(({ config: { issuer }, keys, revocations }) => {
+      const before = old.trust.issuers.get(issuer);
+      return [
+        ...(keys.ready || keys === before?.keys ? [] : [`keys of ${issuer}`]),
+        ...(revocations?.ready !== false || revocations === before?.revocations ? [] : [`revocations of ${issuer}`]),
+      ];
+    });
   const untilMs = performance.now() + withinMs;
   while (missing().length > 0) {
     if (performance.now() > untilMs) {
@@ -216,16 +183,11 @@ async function waitUntilReady({ trust }: Snapshot, old: Snapshot, withinMs: numb
 function stillAllowedBy({ config, trust }: Snapshot): (admission: Admission) => boolean {
   const routes = new Map(config.routes.map((route) => [route.name, route]));
   const results = new Map<Route, boolean>();
-
-  function isSame(route: Route): boolean {
-    let same = results.get(route);
-    if (same === undefined) {
-      same = isDeepStrictEqual(route, routes.get(route.name));
-      results.set(route, same);
-    }
+  const isSame = (route: Route): boolean => {
+    const same = results.get(route) ?? isDeepStrictEqual(route, routes.get(route.name));
+    results.set(route, same);
     return same;
-  }
-
+  };
   return ({ route, token }) =>
     isSame(route) && (token === undefined || trust.issuers.get(token.issuer.config.issuer) === token.issuer);
 }

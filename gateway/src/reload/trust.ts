@@ -28,22 +28,13 @@ export type IssuerTrustOptions = Readonly<{
 export function createTrust(config: GatewayConfig, { shared, gatewayKeys, keep, previous }: IssuerTrustOptions): Trust {
   const issuers = new Map<string, TrustedIssuer>();
   const followed = new Map<string, FollowedRevocations>();
+  const { lifetimeSec } = config.identity;
   for (const issuer of config.issuers) {
     const { issuer: name, jwks, discovery, algorithms, revocations: feed } = issuer;
     const keys = keep(shared.issuerKeys.acquire({ issuer: name, jwks, discovery, algorithms }));
+    const upstream = feed && upstreamOf(feed.url, config);
     const following =
-      feed &&
-      keep(
-        shared.revocations.acquire(
-          {
-            issuer: name,
-            feed,
-            upstream: upstreamOf(feed.url, config),
-            lifetimeSec: config.identity.lifetimeSec,
-          },
-          gatewayKeys,
-        ),
-      );
+      upstream && keep(shared.revocations.acquire({ issuer: name, feed, upstream, lifetimeSec }, gatewayKeys));
     if (following !== undefined) followed.set(name, following);
     const fresh: TrustedIssuer = { config: issuer, keys, revocations: following?.revocations };
     const old = previous?.get(name);

@@ -71,8 +71,9 @@ export async function assembleGateway(file: string): Promise<Assembly> {
   const snapshot = await createSnapshot(config, resources);
   snapshot.start();
   await eventually(() => {
-    const { keys, revocations } = snapshot.unready();
-    if (keys.length + revocations.length > 0) throw new Error('the issuer is not known yet');
+    const issuers = [...snapshot.trust.issuers.values()];
+    if (issuers.some(({ keys, revocations }) => !keys.ready || revocations?.ready === false))
+      throw new Error('the issuer is not known yet');
     for (const { agreement } of snapshot.upstreams.all()) {
       if (typeof agreement?.serviceKey() === 'string') throw new Error('the key of the service is not known yet');
     }

@@ -8,8 +8,8 @@ import {
   type Running,
 } from '@countersign/service-kit';
 import { createAdminApp, stateRoutes } from './admin/admin-app.ts';
-import { requireAdminHost } from './admin/admin-host.ts';
-import { createConsole, createObservations } from './admin/console/console.ts';
+import { requireAdminHost } from './admin/admin-security.ts';
+import { createConsole, createObservations } from './admin/console.ts';
 import type { GatewayConfig } from './config/config.ts';
 import type { loadWhileServing } from './config/config-loader.ts';
 import { version } from './config/version.ts';

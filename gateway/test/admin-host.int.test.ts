@@ -4,8 +4,8 @@ import { capturingLogger, rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { createAdminApp } from '../src/admin/admin-app.ts';
-import { requireAdminHost } from '../src/admin/admin-host.ts';
-import { apiAndPages } from '../src/admin/console/console-routes.ts';
+import { requireAdminHost } from '../src/admin/admin-security.ts';
+import { apiAndPages } from '../src/admin/console.ts';
 import { answersOfOneWorker, workersData } from '../src/workers/workers-data.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 

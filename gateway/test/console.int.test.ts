@@ -5,7 +5,7 @@ import { eventually, rawRequest, type UpstreamOptions } from '@countersign/testi
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import express from 'express';
 import type { z } from 'zod';
-import { views } from '../src/admin/console/console-data.ts';
+import { views } from '../src/admin/api/admin-api.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 

@@ -1,4 +1,4 @@
-import { consoleApi } from '../../gateway/src/admin/console/openapi.ts';
+import { describeAdminApi } from '../../gateway/src/admin/api/admin-api.ts';
 
 type Schema = Readonly<{
   $ref?: string;
@@ -20,7 +20,7 @@ const maxLine = 110;
 
 /** The types of packages/console: what the admin API answers with, by path, and its named schemas. */
 export function consoleTypes(): string {
-  const { paths, components } = consoleApi() as Description;
+  const { paths, components } = describeAdminApi() as Description;
   const named = new Map<string, string>();
 
   function typeOf(schema: Schema, indent = ''): string {

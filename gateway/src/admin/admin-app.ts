@@ -14,8 +14,7 @@ import { requireWellFormed } from '../http/well-formed.ts';
 import { bareApp, keySetRouter } from '../listen/express-app.ts';
 import type { ReloadState } from '../reload/reload.ts';
 import type { Snapshot } from '../reload/snapshot.ts';
-import { adminListener, requirePath } from './admin-target.ts';
-import { adminHeaders, refuseCrossSite } from './console/console-security.ts';
+import { adminHeaders, adminListener, refuseCrossSite, requirePath } from './admin-security.ts';
 import { describeConfig, describeIssuer, describeRoute, describeUpstream } from './describe.ts';
 
 export type AdminOptions = Readonly<{

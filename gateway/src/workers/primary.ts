@@ -11,8 +11,8 @@ import {
   StartupError,
 } from '@countersign/service-kit';
 import { createAdminApp } from '../admin/admin-app.ts';
-import { requireAdminHost } from '../admin/admin-host.ts';
-import { apiAndPages } from '../admin/console/console-routes.ts';
+import { requireAdminHost } from '../admin/admin-security.ts';
+import { apiAndPages } from '../admin/console.ts';
 import type { GatewayConfig } from '../config/config.ts';
 import { SupervisedWorker } from './supervised-worker.ts';
 import type { WorkerAdmin } from './worker-admin.ts';

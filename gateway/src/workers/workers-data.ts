@@ -1,8 +1,8 @@
 import { Router } from 'express';
 import { z } from 'zod';
+import type { ConsoleData } from '../admin/api/admin-api.ts';
 import { explainEndpoint } from '../admin/api/explain.ts';
 import type { View, ViewQuery } from '../admin/api/view.ts';
-import type { ConsoleData } from '../admin/console/console-data.ts';
 import { AppError } from '../errors.ts';
 import { type ExplainAnswer, explainAnswer } from '../explain/answer.ts';
 import type { WorkerAdmin, WorkerAnswer } from './worker-admin.ts';
@@ -42,7 +42,6 @@ export function workersData(workers: () => readonly WorkerAdmin[]): ConsoleData 
   }
 
   return {
-    workers: () => workers().map(({ number }) => number),
     async read<Data>(view: View<Data>, query: ViewQuery): Promise<Data | undefined> {
       const chosen = asked(query);
       const path = pathOf(view, query);

@@ -30,23 +30,9 @@ export type ConsoleSources = Readonly<{
 /** The values of a request to a view: its path parameters and its query. */
 export type ViewQuery = Readonly<Record<string, string | undefined>>;
 
-/** An empty value counts as absent, as forms send it. */
-const givenIn = (query: ViewQuery): ViewQuery =>
-  Object.fromEntries(Object.entries(query).map(([name, value]) => [name, value === '' ? undefined : value]));
-
-/** Checks the query of a request to the API. @throws ZodError, also for a name that the view does not know. */
-export function strictQuery({ endpoint }: Pick<View, 'endpoint'>, query: ViewQuery): ViewQuery {
-  const given = givenIn(query);
-  endpoint.query.parse(given);
-  return given;
-}
-
-/** Checks what a view reads of a query. Pages have names of their own in theirs. @throws ZodError */
-export function checkedQuery({ endpoint }: Pick<View, 'endpoint'>, query: ViewQuery): ViewQuery {
-  const given = givenIn(query);
-  endpoint.query.strip().parse(given);
-  return given;
-}
+/** A repeated parameter counts once. Spaces around a value come from copying it. An empty value counts as absent. */
+export const givenIn = (parameters: URLSearchParams): ViewQuery =>
+  Object.fromEntries([...parameters].map(([name, value]) => [name, value.trim() || undefined]));
 
 /** One view of the gateway: read in each process, and merged by the primary of several workers. */
 export type View<Data = unknown> = Readonly<{

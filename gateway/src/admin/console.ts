@@ -1,13 +1,16 @@
+import { consoleRoutes } from '@countersign/console';
 import type { Logger } from '@countersign/service-kit';
 import type { Router } from 'express';
-import type { Reload } from '../../reload/reload.ts';
-import type { ConsoleSources } from '../api/view.ts';
-import { observeStates } from '../observe/observe-states.ts';
-import { ReloadLog } from '../observe/reload-log.ts';
-import { RevocationLag } from '../observe/revocation-lag.ts';
-import { StateHistory } from '../observe/state-history.ts';
-import { ownData } from './console-data.ts';
-import { apiAndPages, apiRoutes } from './console-routes.ts';
+import { version } from '../config/version.ts';
+import type { Reload } from '../reload/reload.ts';
+import { type ConsoleData, ownData } from './api/admin-api.ts';
+import { apiRoutes, askApi } from './api/api-routes.ts';
+import type { ConsoleSources } from './api/view.ts';
+import { createTurns } from './in-turn.ts';
+import { observeStates } from './observe/observe-states.ts';
+import { ReloadLog } from './observe/reload-log.ts';
+import { RevocationLag } from './observe/revocation-lag.ts';
+import { StateHistory } from './observe/state-history.ts';
 
 /** What the console records while the gateway runs. Created before the parts that report to it. */
 export type Observations = Readonly<{
@@ -30,6 +33,12 @@ export function createObservations(nowMs: () => number): Observations {
     onReload: reloads.add,
     onLag: (issuer, lagMs) => lag.add(issuer, lagMs, nowMs()),
   };
+}
+
+/** The API and the pages over it. */
+export function apiAndPages(data: ConsoleData, nowMs: () => number): readonly Router[] {
+  const inTurn = createTurns();
+  return [apiRoutes(data, inTurn), consoleRoutes({ ask: askApi(data), inTurn, version: version(), nowMs })];
 }
 
 export type Console = Readonly<{

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { AppError } from '../../errors.ts';
+import { AppError } from '../errors.ts';
 
 /** A program may read all views of the API at once. */
 const maxWaiting = 16;

@@ -1,24 +1,16 @@
-import { type AskApi, consoleRoutes } from '@countersign/console';
+import type { AskApi } from '@countersign/console';
 import { AppError, createRouter, jsonBody, parseJson } from '@countersign/service-kit';
 import type { RequestHandler, Router } from 'express';
 import { ZodError } from 'zod';
-import { version } from '../../config/version.ts';
 import { type Code, errorTable } from '../../errors.ts';
 import { explainQuestion } from '../../explain/question.ts';
-import { explainEndpoint } from '../api/explain.ts';
-import { strictQuery, type ViewQuery } from '../api/view.ts';
-import { type ConsoleData, views } from './console-data.ts';
-import { createTurns, type InTurn } from './in-turn.ts';
-import { consoleApi } from './openapi.ts';
+import type { InTurn } from '../in-turn.ts';
+import { type ConsoleData, describeAdminApi, views } from './admin-api.ts';
+import { explainEndpoint } from './explain.ts';
+import { givenIn } from './view.ts';
 
 /** A token of 16 KiB, twice the longest that the gateway accepts, with its escapes. */
 const maxBodyBytes = 64 * 1024;
-
-/** The API and the pages over it. */
-export function apiAndPages(data: ConsoleData, nowMs: () => number): readonly Router[] {
-  const inTurn = createTurns();
-  return [apiRoutes(data, inTurn), consoleRoutes({ ask: askApi(data), inTurn, version: version(), nowMs })];
-}
 
 /** The JSON of the console. A worker serves only this, to the primary, which waits in turn already. */
 export function apiRoutes(data: ConsoleData, inTurn: InTurn = (work) => work()): Router {
@@ -29,7 +21,7 @@ export function apiRoutes(data: ConsoleData, inTurn: InTurn = (work) => work()):
       res.json(await inTurn(() => readFrom(data, req.originalUrl)));
     });
   }
-  const description = JSON.stringify(consoleApi());
+  const description = JSON.stringify(describeAdminApi());
   getOnly(router, '/api/openapi.json', (_req, res) => void res.type('application/json').send(description));
   router.post(explainEndpoint.path, parseJson(maxBodyBytes), async (req, res) => {
     res.json(await inTurn(() => data.explain(explainQuestion.parse(jsonBody(req) ?? {}))));
@@ -39,7 +31,7 @@ export function apiRoutes(data: ConsoleData, inTurn: InTurn = (work) => work()):
 }
 
 /** Answers as the routes do, without HTTP. */
-const askApi =
+export const askApi =
   (data: ConsoleData): AskApi =>
   async (target, body) => {
     try {
@@ -68,16 +60,13 @@ async function readFrom(data: ConsoleData, target: string): Promise<unknown> {
     const match = new RegExp(`^${pattern}$`).exec(pathname);
     if (match === null) continue;
     const params = Object.entries(match.groups ?? {}).map(([name, value]) => [name, decodeURIComponent(value)]);
-    const query = strictQuery(view, trimmed(searchParams));
+    const query = givenIn(searchParams);
+    view.endpoint.query.parse(query);
     const found = await data.read(view, { ...query, ...Object.fromEntries(params) });
     if (found !== undefined) return found;
   }
   throw new AppError('not_found');
 }
-
-/** A repeated parameter counts once. Spaces around a value come from copying it. */
-const trimmed = (parameters: URLSearchParams): ViewQuery =>
-  Object.fromEntries([...parameters].map(([name, value]) => [name, value.trim()]));
 
 function getOnly(router: Router, path: string, handler: RequestHandler): void {
   router.get(path, handler);

@@ -1,6 +1,7 @@
 import { ApiProblem, type Query, type ReadApi } from './api.ts';
-import type { Since } from './api-types.ts';
+import type { Answers, Since } from './api-types.ts';
 import type { Frame, Page } from './html/layout.ts';
+import { overviewParts } from './pages/attention.ts';
 import { certificatesPage } from './pages/certificates.ts';
 import { explainPage } from './pages/explain.ts';
 import { reloadsPage, workersPage } from './pages/gateway.ts';
@@ -52,30 +53,12 @@ export const consolePages: readonly ConsolePage[] = [
       `Only the last requests and the last refusals are kept, until the gateway restarts. Search the log for ${id}.`,
   },
   { path: '/console/explain', page: async ({ query: { token: _token, ...shown } }) => explainPage(shown) },
-  {
-    path: '/console/upstreams',
-    page: async ({ api, query, nowMs }) => upstreamsPage(await api('/api/upstreams', only(query, [])), nowMs),
-  },
-  {
-    path: '/console/issuers',
-    page: async ({ api, query, nowMs }) => issuersPage(await api('/api/issuers', only(query, [])), nowMs),
-  },
-  {
-    path: '/console/revocations',
-    page: async ({ api, query, nowMs }) => revocationsPage(await api('/api/revocations', only(query, [])), nowMs),
-  },
-  {
-    path: '/console/limits',
-    page: async ({ api, query, nowMs }) => limitsPage(await api('/api/limits', only(query, [])), nowMs),
-  },
-  {
-    path: '/console/reloads',
-    page: async ({ api, query, nowMs }) => reloadsPage(await api('/api/reloads', only(query, [])), nowMs),
-  },
-  {
-    path: '/console/certificates',
-    page: async ({ api, query, nowMs }) => certificatesPage(await api('/api/certificates', only(query, [])), nowMs),
-  },
+  statePage('upstreams', upstreamsPage),
+  statePage('issuers', issuersPage),
+  statePage('revocations', revocationsPage),
+  statePage('limits', limitsPage),
+  statePage('reloads', reloadsPage),
+  statePage('certificates', certificatesPage),
   {
     path: '/console/workers',
     page: async ({ api, query, nowMs }) =>
@@ -83,34 +66,22 @@ export const consolePages: readonly ConsolePage[] = [
   },
 ];
 
+/** A page that shows one answer of the API, which has its name. */
+function statePage<Name extends StateName>(
+  name: Name,
+  page: (answer: Answers[`/api/${Name}`], nowMs: number) => Page,
+): ConsolePage {
+  return {
+    path: `/console/${name}`,
+    page: async ({ api, query: { worker }, nowMs }) => page(await api(`/api/${name}`, { worker }), nowMs),
+  };
+}
+
+type StateName = 'upstreams' | 'issuers' | 'revocations' | 'limits' | 'reloads' | 'certificates';
+
 async function overview({ api, query: { worker }, nowMs }: Asked): Promise<Page> {
-  const query = { worker };
-  const [traffic, processes, upstreams, issuers, revocations, reloads, limits, certificates, refusals, events] =
-    await Promise.all([
-      api('/api/traffic', query),
-      api('/api/workers', query),
-      api('/api/upstreams', query),
-      api('/api/issuers', query),
-      api('/api/revocations', query),
-      api('/api/reloads', query),
-      api('/api/limits', query),
-      api('/api/certificates', query),
-      api('/api/refusals', query),
-      api('/api/events', query),
-    ]);
-  const trust = { issuers, revocations };
-  return overviewPage({
-    traffic,
-    processes,
-    upstreams,
-    ...trust,
-    reloads,
-    limits,
-    certificates,
-    refusals,
-    events,
-    nowMs,
-  });
+  const parts = Object.entries(overviewParts).map(async ([name, path]) => [name, await api(path, { worker })]);
+  return overviewPage({ ...Object.fromEntries(await Promise.all(parts)), nowMs });
 }
 
 /** What the frame of every page shows of the gateway. While no worker answers, nothing is known. */

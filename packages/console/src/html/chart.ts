@@ -1,3 +1,5 @@
+import { quantileOf } from '@countersign/service-kit';
+import type { Durations } from '../api-types.ts';
 import { exact, number } from './format.ts';
 import { type Html, html } from './html.ts';
 
@@ -43,6 +45,17 @@ export function chart(options: ChartOptions): Html {
 <svg role="img" aria-label="${title}, from ${exact(start)}: ${summary}" viewBox="0 0 ${width} ${height}" preserveAspectRatio="none">
 <path class="grid" d="M0 .5H${width}M0 ${height / 2}H${width}M0 ${height - 0.5}H${width}"/>${paths}</svg></div>
 <div class="times" aria-hidden="true"><span>${minutes} min ago</span><span>${Math.round(minutes / 2)} min</span><span>now</span></div></figure>`;
+}
+
+/** The latency of each slice, from the counts of its buckets. */
+export function latencyLines({ bounds_ms, counts }: Durations): Line[] {
+  const slices = (counts[0] ?? []).map((_, slice) => counts.map((bucket) => bucket[slice] ?? 0));
+  const at = (share: number) => slices.map((buckets) => quantileOf(share, buckets, bounds_ms) ?? null);
+  return [
+    { label: 'p50', look: 'c-good', values: at(0.5) },
+    { label: 'p95', look: 'c-accent', values: at(0.95) },
+    { label: 'p99', look: 'c-violet', values: at(0.99) },
+  ];
 }
 
 /** Joins neighbours, so that a picture has about 120 points. */

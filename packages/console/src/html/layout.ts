@@ -30,35 +30,17 @@ export type Page = Readonly<{
   body: Content;
 }>;
 
-const navigation: readonly (readonly [group: string, entries: readonly (readonly [path: string, label: string])[]])[] =
-  [
-    [
-      'Traffic',
-      [
-        ['/', 'Overview'],
-        ['/console/routes', 'Routes'],
-        ['/console/requests', 'Requests'],
-        ['/console/explain', 'Explain'],
-      ],
-    ],
-    [
-      'State',
-      [
-        ['/console/upstreams', 'Upstreams'],
-        ['/console/issuers', 'Issuers'],
-        ['/console/revocations', 'Revocations'],
-        ['/console/limits', 'Limits'],
-      ],
-    ],
-    [
-      'Gateway',
-      [
-        ['/console/reloads', 'Reloads'],
-        ['/console/certificates', 'Certificates'],
-        ['/console/workers', 'Workers'],
-      ],
-    ],
-  ];
+/** The entries of the menu by group, each with its path. */
+const navigation = {
+  Traffic: { Overview: '/', Routes: '/console/routes', Requests: '/console/requests', Explain: '/console/explain' },
+  State: {
+    Upstreams: '/console/upstreams',
+    Issuers: '/console/issuers',
+    Revocations: '/console/revocations',
+    Limits: '/console/limits',
+  },
+  Gateway: { Reloads: '/console/reloads', Certificates: '/console/certificates', Workers: '/console/workers' },
+};
 
 /** The whole document. */
 export function layout({ title, place, live, body }: Page, frame: Frame): string {
@@ -73,10 +55,10 @@ export function layout({ title, place, live, body }: Page, frame: Frame): string
 <a class="brand" href="/"><img src="${assets.icon}" alt="" width="20" height="20"> Countersign</a>
 <div class="status" id="status">${statusOf(frame)}</div>
 ${workerForm(frame)}<button type="button" class="live" id="live" hidden aria-pressed="true">Live</button></header>
-<nav id="nav" popover aria-label="Console">${navigation.map(
+<nav id="nav" popover aria-label="Console">${Object.entries(navigation).map(
     ([group, entries]) =>
-      html`<h2>${group}</h2><ul>${entries.map(
-        ([path, label]) =>
+      html`<h2>${group}</h2><ul>${Object.entries(entries).map(
+        ([label, path]) =>
           html`<li><a href="${to(path)}" ${path === place ? html`aria-current="page"` : ''}>${label}</a></li>`,
       )}</ul>`,
   )}<p class="about">Version ${version}<br><a href="/api/openapi.json">API</a> · <a href="/metrics">Metrics</a></p></nav>

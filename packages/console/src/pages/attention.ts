@@ -1,21 +1,23 @@
-import type { Answers, Traffic } from '../api-types.ts';
+import type { Answers } from '../api-types.ts';
 import { type Mood, moodOf } from '../html/parts.ts';
 import { soonestFirst, validityOf } from './certificates.ts';
 
-/** What the overview shows. */
-export type OverviewData = Readonly<{
-  traffic: Traffic;
-  processes: Answers['/api/workers'];
-  upstreams: Answers['/api/upstreams'];
-  issuers: Answers['/api/issuers'];
-  revocations: Answers['/api/revocations'];
-  reloads: Answers['/api/reloads'];
-  limits: Answers['/api/limits'];
-  certificates: Answers['/api/certificates'];
-  refusals: Answers['/api/refusals'];
-  events: Answers['/api/events'];
-  nowMs: number;
-}>;
+/** What the overview shows, by the path that it is read from. */
+export const overviewParts = {
+  traffic: '/api/traffic',
+  processes: '/api/workers',
+  upstreams: '/api/upstreams',
+  issuers: '/api/issuers',
+  revocations: '/api/revocations',
+  reloads: '/api/reloads',
+  limits: '/api/limits',
+  certificates: '/api/certificates',
+  refusals: '/api/refusals',
+  events: '/api/events',
+} as const;
+
+type Parts = typeof overviewParts;
+export type OverviewData = { readonly [Name in keyof Parts]: Answers[Parts[Name]] } & Readonly<{ nowMs: number }>;
 
 /** One thing that an operator should look at. */
 export type Attention = Readonly<{

@@ -1,6 +1,5 @@
-import { quantileOf } from '@countersign/service-kit';
 import type { Traffic } from '../api-types.ts';
-import { axisNumber, chart, joined, type Line } from '../html/chart.ts';
+import { axisNumber, chart, joined, type Line, latencyLines } from '../html/chart.ts';
 import { milliseconds, rate } from '../html/format.ts';
 import type { Html } from '../html/html.ts';
 
@@ -27,7 +26,7 @@ export type TrafficCharts = Readonly<{ requests: Html; failures: Html; latency: 
 /** Requests by class, failures by fault, and latency, over the last hour. */
 export function trafficCharts(whole: Traffic): TrafficCharts {
   const traffic = sinceFirstRequest(whole);
-  const { start, step_sec, responses, failures, last_minute } = traffic;
+  const { start, step_sec, responses, failures, durations, last_minute } = traffic;
   const size = responses['2xx'].length / joined(responses['2xx']).length;
   const stepSec = step_sec * size;
   const perSec = (list: readonly number[]) => joined(list).map((count) => count / stepSec);
@@ -58,7 +57,7 @@ export function trafficCharts(whole: Traffic): TrafficCharts {
       ...common,
       title: 'Latency',
       kind: 'lines',
-      lines: latencyLines(traffic),
+      lines: latencyLines({ ...durations, counts: durations.counts.map((list) => joined(list)) }),
       format: (ms) => (ms === 0 ? '0' : milliseconds(ms)),
       summary: `in the last minute, half of the requests took up to ${milliseconds(p50)}, 95 % up to ${milliseconds(p95)}, 99 % up to ${milliseconds(p99)}`,
     }),
@@ -86,24 +85,4 @@ function sinceFirstRequest(traffic: Traffic): Traffic {
     failures: cut(failures),
     durations: { ...durations, counts: durations.counts.map((list) => list.slice(from)) },
   };
-}
-
-function latencyLines({ durations: { bounds_ms, counts } }: Traffic): Line[] {
-  const buckets = counts.map((list) => joined(list));
-  const slices = buckets[0]?.length ?? 0;
-  const at = (share: number) =>
-    Array.from(
-      { length: slices },
-      (_, slice) =>
-        quantileOf(
-          share,
-          buckets.map((bucket) => bucket[slice] ?? 0),
-          bounds_ms,
-        ) ?? null,
-    );
-  return [
-    { label: 'p50', look: 'c-good', values: at(0.5) },
-    { label: 'p95', look: 'c-accent', values: at(0.95) },
-    { label: 'p99', look: 'c-violet', values: at(0.99) },
-  ];
 }

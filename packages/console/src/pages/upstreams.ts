@@ -1,6 +1,5 @@
-import { quantileOf } from '@countersign/service-kit';
 import type { Answers, Upstream } from '../api-types.ts';
-import { chart } from '../html/chart.ts';
+import { chart, latencyLines } from '../html/chart.ts';
 import { ago, duration, milliseconds, number } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
@@ -84,29 +83,14 @@ function factsOf(upstream: Upstream, nowMs: number): (readonly [string, Content]
   ];
 }
 
-function latencyChart({ durations: { bounds_ms, counts }, latency_ms }: Upstream, nowMs: number): Html {
-  if (counts.every((bucket) => bucket.every((count) => count === 0))) {
+function latencyChart({ durations, latency_ms }: Upstream, nowMs: number): Html {
+  if (durations.counts.every((bucket) => bucket.every((count) => count === 0))) {
     return html`<p class="empty">It has answered no request in the last hour.</p>`;
   }
-  const minutes = counts[0]?.length ?? 0;
-  const at = (share: number) =>
-    Array.from(
-      { length: minutes },
-      (_, minute) =>
-        quantileOf(
-          share,
-          counts.map((bucket) => bucket[minute] ?? 0),
-          bounds_ms,
-        ) ?? null,
-    );
   return chart({
     title: 'Latency until the response starts',
     kind: 'lines',
-    lines: [
-      { label: 'p50', look: 'c-good', values: at(0.5) },
-      { label: 'p95', look: 'c-accent', values: at(0.95) },
-      { label: 'p99', look: 'c-violet', values: at(0.99) },
-    ],
+    lines: latencyLines(durations),
     start: new Date(nowMs - hourMs).toISOString(),
     stepSec: 60,
     format: (ms) => (ms === 0 ? '0' : milliseconds(ms)),

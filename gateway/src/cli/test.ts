@@ -1,7 +1,7 @@
 import type { PolicyTest } from '../config/config.ts';
 import { loadConfig, loadTests } from '../config/load.ts';
 import { errorTable } from '../errors.ts';
-import { assumedCaller, callerText, issuerNamed } from '../explain/callers.ts';
+import { assumedToken, callerOf, callerText, issuerNamed } from '../explain/callers.ts';
 import type { DryRun } from '../explain/dry-run.ts';
 import { type Command, configOption, text, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';
@@ -24,12 +24,12 @@ export const test: Command = {
     const dryRun = createDryRun(config, terminal.nowMs);
     let failed = 0;
     for (const expected of tests) {
-      const { method, target, as } = expected.request;
+      const { method, target, as, service } = expected.request;
       const issuer = as?.issuer === undefined ? config.issuers[0] : issuerNamed(config.issuers, as.issuer);
-      const caller = assumedCaller(expected.request, issuer);
-      const differences = compare(expected, await dryRun({ method, target, caller }));
+      const token = as && issuer && assumedToken(as, issuer, terminal.nowMs());
+      const differences = compare(expected, await dryRun({ method, target, token, service }));
       if (differences.length > 0) failed += 1;
-      report(terminal, expected, callerText(caller), differences);
+      report(terminal, expected, callerText(callerOf({ token, service })), differences);
     }
     const passed = tests.length - failed;
     terminal.out('');

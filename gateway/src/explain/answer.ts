@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
 import { principalOf } from '../routing/policy.ts';
-import { callerOfToken, callerText, identityOf, identitySchema } from './callers.ts';
+import { callerOf, callerText, identityOf, identitySchema } from './callers.ts';
 import { createDryRun, type DryRun, type Refusal, stageNames } from './dry-run.ts';
 import type { Header } from './example-request.ts';
-import { callerOf, type ExplainQuestion, headersOf, unverified } from './question.ts';
+import { type ExplainQuestion, headersOf, requesterOf, unverified } from './question.ts';
 import { routeSettings, settingsOf, upstreamSettings, upstreamSettingsOf } from './route-settings.ts';
 import { type ReportOptions, reportToken, type TokenReport, tokenReport } from './token-report.ts';
 
@@ -71,9 +71,10 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
   const headers = headersOf(asked);
   const examined = asked.token === undefined ? undefined : await reportToken(config, asked.token, sources);
   const accepted = examined?.accepted;
-  const caller = accepted === undefined ? callerOf(asked, config.issuers) : callerOfToken(accepted.claims);
+  const requester = accepted === undefined ? requesterOf(asked, config.issuers, nowMs) : { token: accepted };
+  const caller = callerOf(requester);
   const refusedToken = examined && accepted === undefined ? refusalOf(examined.report) : undefined;
-  const request = { method, target: asked.path, headers, caller, accepted, refusedToken };
+  const request = { ...requester, method, target: asked.path, headers, refusedToken };
   const run = await createDryRun(config, () => nowMs)(request);
   const isVerified = run.route?.auth === 'required' || run.route?.auth === 'optional';
   if (caller.kind === 'anonymous' && examined === undefined && isVerified && hasAuthorization(headers)) {
@@ -91,7 +92,7 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
     method,
     path: asked.path,
     caller: caller.kind === 'anonymous' && report !== null ? 'the bearer of a refused token' : callerText(caller),
-    identity: identityOf(caller, accepted?.claims),
+    identity: identityOf(caller),
     issuer: principalOf(caller)?.token.claims.issuer || null,
     service: caller.kind === 'service' ? caller.serviceId : null,
     outcome: outcomeOf(run, warning),

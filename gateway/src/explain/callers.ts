@@ -1,25 +1,81 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { newRequestId } from '@countersign/identity';
+import { staticKeySet } from '@countersign/jwks';
 import { z } from 'zod';
-import type { GatewayConfig, Issuer, PolicyTest, TestCaller } from '../config/config.ts';
+import type { Issuer, TestCaller } from '../config/config.ts';
 import type { Code } from '../errors.ts';
-import { type PolicyCaller, type PolicyPrincipal, principalOf } from '../routing/policy.ts';
+import type { Caller } from '../pipeline/exchange.ts';
+import { type PolicyPrincipal, principalOf } from '../routing/policy.ts';
 import { findIssuer } from '../tokens/claim-mapping/find-issuer.ts';
 import type { Claims } from '../tokens/claims.ts';
 
-/** The principal that a valid token of an issuer would give. Scopes that the configuration does not know are dropped. */
-function assumedPrincipal(assumed: TestCaller, issuer: Issuer | undefined): PolicyPrincipal & { bound: boolean } {
-  const { userId, role, tenantId, client, scope, actor, claims = {}, bound } = assumed;
-  const name = issuer?.issuer ?? '';
-  const granted = {
-    issuer: name,
-    clientId: client,
-    scope: scope.filter((one) => issuer?.kept.scopes.has(one)),
-    act: actor && { sub: actor.name, iss: actor.issuer ?? name },
-    kept: new Map(Object.entries(claims)),
+/** The claims of a token, and the issuer that accepts it. */
+export type AcceptedToken = Readonly<{ claims: Claims; issuer: Issuer }>;
+
+/** Who makes a request: the bearer of a token, a service, or a service for that bearer. Neither: an anonymous caller. */
+export type Requester = Readonly<{ token?: AcceptedToken | undefined; service?: string | undefined }>;
+
+// The example of RFC 7638.
+const exampleThumbprint = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
+
+/** A token that an issuer would accept. It has no scopes that the configuration does not know. */
+export function assumedToken(assumed: TestCaller, issuer: Issuer, nowMs: number): AcceptedToken {
+  const { userId, role, tenantId, client, actor, bound } = assumed;
+  const nowSec = Math.floor(nowMs / 1000);
+  const common = {
+    issuer: issuer.issuer,
+    tokenId: 'JTI',
+    issuedAtSec: nowSec,
+    expiresAtSec: nowSec + 900,
+    authTimeSec: undefined,
+    authMethods: undefined,
+    jkt: bound ? exampleThumbprint : undefined,
+    certificate: undefined,
+    scope: assumed.scope.filter((one) => issuer.kept.scopes.has(one)),
+    roles: [],
+    act: actor && { sub: actor.name, iss: actor.issuer ?? issuer.issuer },
+    kept: new Map(Object.entries(assumed.claims ?? {})),
   };
-  const token = { claims: granted };
   // The configuration checks that a user has both, and that a caller without a user is a client.
-  if (userId !== undefined) return { kind: 'user', userId, role: role ?? '', tenantId: tenantId ?? '', token, bound };
-  return { kind: 'client', clientId: client ?? '', role, tenantId, token, bound };
+  if (userId === undefined) {
+    const clientId = client ?? '';
+    const machine = { kind: 'client', subject: clientId, userId, role, tenantId, clientId } as const;
+    return { claims: { ...common, ...machine, sessionId: undefined }, issuer };
+  }
+  const person = { kind: 'user', subject: userId, userId, role: role ?? '', tenantId: tenantId ?? '' } as const;
+  const sessionId = issuer.revocations && 'SESSION';
+  return { claims: { ...common, ...person, clientId: client, sessionId }, issuer };
+}
+
+/** A trusted issuer has keys. Nothing asks for these. */
+const noKeys = staticKeySet(
+  { keys: [{ ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'KID' }] },
+  { algorithms: ['EdDSA'] },
+);
+
+/** The caller that authenticate finds. */
+export function callerOf({ token: accepted, service }: Requester): Caller {
+  if (accepted === undefined) {
+    return service === undefined ? { kind: 'anonymous', jkt: undefined } : { kind: 'service', serviceId: service };
+  }
+  const { claims, issuer } = accepted;
+  const trusted = { config: issuer, keys: noKeys, revocations: undefined };
+  const token = { claims, kid: 'KID', issuer: trusted, generation: 0, prepared: new Map() };
+  const { role, tenantId } = claims;
+  const principal =
+    claims.kind === 'user'
+      ? ({ kind: 'user', userId: claims.userId, role: claims.role, tenantId: claims.tenantId, token } as const)
+      : ({ kind: 'client', clientId: claims.clientId, role, tenantId, token } as const);
+  if (service !== undefined) {
+    return { kind: 'service', serviceId: service, principal: { ...principal, id: newRequestId(), depth: 1 } };
+  }
+  return { ...principal, bound: claims.jkt !== undefined || claims.certificate !== undefined, jkt: claims.jkt };
+}
+
+/** The refusal of a machine, where its issuer accepts none: its token never reaches the rules of a route. */
+export function machineRefusal(caller: Caller): Readonly<{ code: Code; why: string }> | undefined {
+  if (caller.kind !== 'client' || caller.token.issuer.config.machines.isAccepted) return undefined;
+  return { code: 'token_machine_refused', why: 'set machines for the issuer to accept tokens of machines' };
 }
 
 /** Finds an issuer by `issuer`, by its name, or by the `iss` of a token, which may fit a template. */
@@ -28,43 +84,8 @@ export function issuerNamed(issuers: readonly Issuer[], named: string): Issuer |
   return given ?? findIssuer(new Map(issuers.map((config) => [config.issuer, { config }])), named)?.config;
 }
 
-/** The caller with a valid token or without one, or the service that calls for it. */
-export function assumedCaller(
-  { as: assumed, service: serviceId }: Pick<PolicyTest['request'], 'as' | 'service'>,
-  issuer: Issuer | undefined,
-): PolicyCaller {
-  const principal = assumed && assumedPrincipal(assumed, issuer);
-  if (serviceId !== undefined) return { kind: 'service', serviceId, principal };
-  return principal ?? { kind: 'anonymous' };
-}
-
-/** The claims of an accepted token, and the issuer that accepts it. */
-export type AcceptedToken = Readonly<{ claims: Claims; issuer: Issuer }>;
-
-/** The caller that a route's rules see for an accepted token. */
-export function callerOfToken(claims: Claims): PolicyCaller {
-  const known = { token: { claims }, bound: claims.jkt !== undefined || claims.certificate !== undefined };
-  if (claims.kind === 'client') {
-    const { kind, clientId, role, tenantId } = claims;
-    return { kind, clientId, role, tenantId, ...known };
-  }
-  const { kind, userId, role, tenantId } = claims;
-  return { kind, userId, role, tenantId, ...known };
-}
-
-/** The refusal of a machine, where its issuer accepts none: its token never reaches the rules of a route. */
-export function machineRefusal(
-  caller: PolicyCaller,
-  { issuers }: Pick<GatewayConfig, 'issuers'>,
-): Readonly<{ code: Code; why: string }> | undefined {
-  if (caller.kind !== 'client') return undefined;
-  const issuer = issuers.find((one) => one.issuer === caller.token.claims.issuer);
-  if (issuer?.machines.isAccepted !== false) return undefined;
-  return { code: 'token_machine_refused', why: 'set machines for the issuer to accept tokens of machines' };
-}
-
 /** The caller in a few words. */
-export function callerText(caller: PolicyCaller): string {
+export function callerText(caller: Caller): string {
   if (caller.kind === 'anonymous') return 'anonymous';
   if (caller.kind !== 'service') return `${principalText(caller)}${caller.bound ? ', bound to a key' : ''}`;
   const { serviceId, principal } = caller;
@@ -104,19 +125,13 @@ export const identitySchema = z
   })
   .meta({ id: 'Identity' });
 
-/**
- * The user or the machine that calls, or for which a service calls.
- *
- * @param verified Of its token, if it was verified.
- */
-export function identityOf(
-  caller: PolicyCaller,
-  verified?: Pick<Claims, 'sessionId' | 'roles'>,
-): z.output<typeof identitySchema> | null {
+/** The user or the machine that calls, or for which a service calls. */
+export function identityOf(caller: Caller): z.output<typeof identitySchema> | null {
   const principal = principalOf(caller);
   if (principal === undefined) return null;
   const { kind, role = null, tenantId = null, token } = principal;
   const { clientId = null, scope, act = null } = token.claims;
+  const verified = 'token' in caller ? caller.token.claims : undefined;
   return {
     kind,
     user_id: kind === 'user' ? principal.userId : null,

@@ -1,17 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import { exampleClient, exampleService, exampleUser } from '../../test/kit/example-caller.ts';
 import { exampleConfig } from '../../test/kit/example-config.ts';
-import type { PolicyCaller } from '../routing/policy.ts';
+import type { TestCaller } from '../config/config.ts';
+import { assumedToken, type Requester } from './callers.ts';
 import { createDryRun } from './dry-run.ts';
 
-const anonymous: PolicyCaller = { kind: 'anonymous' };
-const admin = exampleUser({ role: 'admin' }, { issuer: 'http://127.0.0.1:8080' });
-const machine = exampleClient({}, { issuer: 'http://127.0.0.1:8080' });
-const service = exampleService();
-
-describe('the dry run', () => {
-  const decide = createDryRun(
-    exampleConfig(`
+const config = exampleConfig(`
 services: { complaint-service: { keys: ./keys.json } }
 routes:
   - { name: open, path: /open, methods: [GET], upstream: users-service, auth: public }
@@ -23,9 +16,20 @@ routes:
     allow: { roles: [admin], tenant: ":tenantId" }
     rewrite: { prefix: { from: /v1, to: / } }
   - { name: lookup, path: "/internal/users/:id", methods: [GET], upstream: users-service, auth: service, callers: [complaint-service] }
-`),
-    Date.now,
-  );
+`);
+const [issuer] = config.issuers;
+if (issuer === undefined) throw new Error('the example has no issuer');
+const token = (as: Partial<TestCaller>) => {
+  const rest = { issuer: undefined, userId: undefined, role: undefined, tenantId: undefined, client: undefined };
+  return { token: assumedToken({ ...rest, scope: [], actor: undefined, claims: {}, bound: false, ...as }, issuer, 0) };
+};
+const anonymous: Requester = {};
+const admin = token({ userId: 'u1', role: 'admin', tenantId: 'acme' });
+const machine = token({ client: 'job-1' });
+const service: Requester = { service: 'complaint-service' };
+
+describe('the dry run', () => {
+  const decide = createDryRun(config, () => 0);
 
   test.each([
     ['GET', '/open', anonymous, undefined],
@@ -42,12 +46,12 @@ routes:
     // A public route ignores the token of a machine.
     ['GET', '/open', machine, undefined],
     ['BREW', '/open', anonymous, 'invalid_request'],
-  ])('%s %s', async (method, target, caller, refusal) => {
-    expect((await decide({ method, target, caller })).refusal?.code).toBe(refusal);
+  ])('%s %s', async (method, target, requester, refusal) => {
+    expect((await decide({ method, target, ...requester })).refusal?.code).toBe(refusal);
   });
 
   test('returns the path and query for the upstream', async () => {
-    const decision = await decide({ method: 'GET', target: '/v1/tenants/acme/settings?full=1', caller: admin });
+    const decision = await decide({ method: 'GET', target: '/v1/tenants/acme/settings?full=1', ...admin });
     expect(decision).toMatchObject({
       sends: { path: '/tenants/acme/settings', target: '/tenants/acme/settings?full=1' },
       route: { name: 'settings' },
@@ -55,6 +59,6 @@ routes:
   });
 
   test('lists the allowed methods of a path', async () => {
-    expect((await decide({ method: 'DELETE', target: '/open', caller: anonymous })).allow).toEqual(['GET', 'HEAD']);
+    expect((await decide({ method: 'DELETE', target: '/open', ...anonymous })).allow).toEqual(['GET', 'HEAD']);
   });
 });

@@ -11,22 +11,20 @@ import { whyDropped } from '../pipeline/inbound-headers.ts';
 import { createLimit } from '../pipeline/limit.ts';
 import { createPipeline, type Stages } from '../pipeline/pipeline.ts';
 import { createSign } from '../pipeline/sign.ts';
-import { evaluatePolicy, type PolicyCaller, type Verdict } from '../routing/policy.ts';
+import { evaluatePolicy, type Verdict } from '../routing/policy.ts';
 import { compileRoutes } from '../routing/route-table.ts';
-import { type AcceptedToken, machineRefusal } from './callers.ts';
-import { exampleArrival, exampleCaller, type Header } from './example-request.ts';
+import { callerOf, machineRefusal, type Requester } from './callers.ts';
+import { exampleArrival, type Header } from './example-request.ts';
 
 /** A request, and who makes it. Services call on the internal listener, all other callers on the public one. */
-export type DryRequest = Readonly<{
-  method: string;
-  target: string;
-  headers?: readonly Header[];
-  caller: PolicyCaller;
-  /** The caller's token, if its claims are known. They are shown as they are. Default: invented claims. */
-  accepted?: AcceptedToken | undefined;
-  /** Set if the request has a token that authenticate refuses. */
-  refusedToken?: Refusal | undefined;
-}>;
+export type DryRequest = Requester &
+  Readonly<{
+    method: string;
+    target: string;
+    headers?: readonly Header[];
+    /** Set if the request has a token that authenticate refuses. */
+    refusedToken?: Refusal | undefined;
+  }>;
 
 /** `why`: for the reader, empty if the code says it all. */
 export type Refusal = Readonly<{ code: Code; why: string }>;
@@ -69,12 +67,12 @@ export type DryRun = Readonly<{
 export function createDryRun(config: GatewayConfig, nowMs: () => number): (request: DryRequest) => Promise<DryRun> {
   const listeners = { public: stagesOn('public', config, nowMs), internal: stagesOn('internal', config, nowMs) };
   return async (request) => {
-    const { method, caller, headers = [] } = request;
+    const { method, service, headers = [] } = request;
     const arrival = exampleArrival({ ...request, headers }, config);
     let stage: StageName = 'sanitize';
     const stages = {
-      ...listeners[caller.kind === 'service' ? 'internal' : 'public'],
-      authenticate: (matched: Matched) => authenticateAs(matched, request, config, nowMs()),
+      ...listeners[service === undefined ? 'public' : 'internal'],
+      authenticate: (matched: Matched) => authenticateAs(matched, request),
     };
     const pipeline = createPipeline(
       noting(stages, (name) => {
@@ -147,18 +145,13 @@ function stagesOn(listener: 'public' | 'internal', config: GatewayConfig, nowMs:
 }
 
 /** Authenticates the caller without a token: its claims are known, assumed or refused. */
-function authenticateAs(
-  matched: Matched,
-  { caller, accepted, refusedToken }: DryRequest,
-  config: GatewayConfig,
-  nowMs: number,
-) {
-  const { auth } = matched.route;
+function authenticateAs(matched: Matched, request: DryRequest) {
   // A public route ignores tokens.
-  const seen: PolicyCaller = auth === 'public' ? { kind: 'anonymous' } : caller;
-  const refusal = (auth === 'public' ? undefined : refusedToken) ?? machineRefusal(seen, config);
+  const isPublic = matched.route.auth === 'public';
+  const caller = callerOf(isPublic ? {} : request);
+  const refusal = (isPublic ? undefined : request.refusedToken) ?? machineRefusal(caller);
   if (refusal !== undefined) throw new AppError(refusal.code, { detail: { reason: refusal.why } });
-  return toAuthenticated(matched, exampleCaller(seen, config, nowMs, accepted), undefined);
+  return toAuthenticated(matched, caller, undefined);
 }
 
 function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[], { headers }: GatewayConfig) {

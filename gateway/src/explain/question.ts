@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import type { Issuer, Scalar, TestCaller } from '../config/config.ts';
 import { id, partyName, role, scopeName } from '../config/schema/values/scalars.ts';
-import type { PolicyCaller } from '../routing/policy.ts';
-import { assumedCaller, issuerNamed } from './callers.ts';
+import { assumedToken, issuerNamed, type Requester } from './callers.ts';
 import type { Header } from './example-request.ts';
 
 /** An empty field of a form counts as absent. */
@@ -135,11 +134,11 @@ export const unverified = (): z.ZodError =>
   ]);
 
 /**
- * The caller that the fields describe.
+ * Who the fields say makes the request.
  *
  * @throws ZodError if the configuration has no such issuer.
  */
-export function callerOf(asked: ExplainQuestion, issuers: readonly Issuer[]): PolicyCaller {
+export function requesterOf(asked: ExplainQuestion, issuers: readonly Issuer[], nowMs: number): Requester {
   const { issuer: named, service } = asked;
   const issuer = named === undefined ? issuers[0] : issuerNamed(issuers, named);
   if (named !== undefined && issuer === undefined) {
@@ -148,11 +147,11 @@ export function callerOf(asked: ExplainQuestion, issuers: readonly Issuer[]): Po
       refusal('issuer', 'must be an issuer of the configuration', `--issuer must be one of ${known}`),
     ]);
   }
-  const hasToken = asked.role !== undefined || asked.client !== undefined;
-  return assumedCaller({ as: hasToken ? assumedToken(asked) : undefined, service }, issuer);
+  const hasToken = issuer !== undefined && (asked.role !== undefined || asked.client !== undefined);
+  return { token: hasToken ? assumedToken(tokenOf(asked), issuer, nowMs) : undefined, service };
 }
 
-function assumedToken(asked: ExplainQuestion): TestCaller {
+function tokenOf(asked: ExplainQuestion): TestCaller {
   const { role: itsRole, user, tenant, client, scope, actor, claims, issuer, bound } = asked;
   const userId = user ?? (client === undefined ? 'example-user' : undefined);
   return {

@@ -17,7 +17,7 @@ import { compileClaims } from '../tokens/claim-mapping/read-claims.ts';
 import type { Claims } from '../tokens/claims.ts';
 import { parseCompactToken, type UnverifiedToken } from '../tokens/compact-token.ts';
 import { assertUnrevoked, type TrustedIssuer } from '../tokens/verified-tokens.ts';
-import { type AcceptedToken, callerOfToken, identityOf, identitySchema } from './callers.ts';
+import { type AcceptedToken, callerOf, identityOf, identitySchema } from './callers.ts';
 
 const text = z.string().nullable();
 
@@ -96,7 +96,7 @@ export async function reportToken(
       own: issuer === own,
       accepted: findings.length === 0,
       findings: once(findings).map((finding) => withAdvice(finding, issuer, token.payload)),
-      identity: findings.length === 0 ? identityOf(callerOfToken(claims), claims) : null,
+      identity: findings.length === 0 ? identityOf(callerOf({ token: { claims, issuer } })) : null,
     });
   }
   const { header, payload } = token;

@@ -1245,14 +1245,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description This address has an open invitation. Withdraw it first. */
+        /** @description This address already has a pending invitation. Withdraw it first. */
         AlreadyInvitedProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "already_invited";
             /** @constant */
             status: 409;
         };
-        /** @description This person belongs to the tenant already. */
+        /** @description This person is already a member of the tenant. */
         AlreadyMemberProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "already_member";
@@ -1280,21 +1280,21 @@ export interface components {
             /** @description Of images, in pixels. */
             width: number | null;
         };
-        /** @description The file of this attachment was lost. Attach it again, if you have it. */
+        /** @description The file of this attachment was lost. If you still have it, attach it again. */
         AttachmentLostProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "attachment_lost";
             /** @constant */
             status: 410;
         };
-        /** @description Too many images are processed right now. Try again shortly. */
+        /** @description The server is processing too many images. Try again shortly. */
         AttachmentsBusyProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "attachments_busy";
             /** @constant */
             status: 503;
         };
-        /** @description The attachments of your tenant take up all the space that it has. */
+        /** @description Your tenant has used all of its attachment storage. */
         AttachmentSpaceFullProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "attachment_space_full";
@@ -1498,7 +1498,7 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
         };
-        /** @description The complaint cannot be changed any more. */
+        /** @description This complaint can no longer be changed. */
         ComplaintLockedProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "complaint_locked";
@@ -1513,7 +1513,7 @@ export interface components {
         ComplaintStatus: "open" | "assigned" | "in_progress" | "reopened" | "resolved" | "closed" | "rejected" | "duplicate" | "withdrawn";
         /** @enum {string} */
         ContactPreference: "email" | "phone" | "none";
-        /** @description This page may not use the session cookie. */
+        /** @description Requests from this site cannot use the session cookie. */
         CrossSiteRefusedProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "cross_site_refused";
@@ -1564,7 +1564,7 @@ export interface components {
             texts: ("keep" | "remove") | null;
             user_id: string | null;
         };
-        /** @description The erasure has begun, or was cancelled already. */
+        /** @description The erasure has already started or was canceled. */
         ErasureNotCancellableProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "erasure_not_cancellable";
@@ -1592,14 +1592,14 @@ export interface components {
             texts: "keep" | "remove";
             user_id: string;
         };
-        /** @description This person is scheduled to be erased already. */
+        /** @description This person's erasure is already scheduled. */
         ErasureScheduledProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "erasure_scheduled";
             /** @constant */
             status: 409;
         };
-        /** @description Log in again, then repeat this within five minutes. */
+        /** @description This action needs a recent login. Log in again, then retry within five minutes. */
         FreshLoginRequiredProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "fresh_login_required";
@@ -1676,7 +1676,7 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
-        /** @description This Idempotency-Key was sent with another request. Use a new key for each request. */
+        /** @description This Idempotency-Key was already used for a different request. Use a new key for each request. */
         IdempotencyKeyReusedProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "idempotency_key_reused";
@@ -1697,7 +1697,7 @@ export interface components {
             /** @constant */
             status: 403;
         };
-        /** @description The access token lacks a scope that this needs. */
+        /** @description The access token lacks a required scope. */
         InsufficientScopeProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "insufficient_scope";
@@ -1711,35 +1711,35 @@ export interface components {
             /** @constant */
             status: 500;
         };
-        /** @description The code is wrong, was used already, or has expired. */
+        /** @description The code is incorrect, already used, or expired. */
         InvalidCodeProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "invalid_code";
             /** @constant */
             status: 401;
         };
-        /** @description E-mail, password or tenant is wrong. */
+        /** @description The email address, password or tenant is incorrect. */
         InvalidCredentialsProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "invalid_credentials";
             /** @constant */
             status: 401;
         };
-        /** @description The complaint cannot be a duplicate of this one. */
+        /** @description The complaint cannot be marked as a duplicate of this one. */
         InvalidDuplicateProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "invalid_duplicate";
             /** @constant */
             status: 422;
         };
-        /** @description Log in again to show your second factor. */
+        /** @description The login has expired. Log in again to enter a two-factor code. */
         InvalidMfaTokenProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "invalid_mfa_token";
             /** @constant */
             status: 401;
         };
-        /** @description The refresh token is not valid. */
+        /** @description The refresh token is invalid. */
         InvalidRefreshTokenProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "invalid_refresh_token";
@@ -1753,14 +1753,14 @@ export interface components {
             /** @constant */
             status: 400;
         };
-        /** @description Log in again to choose a tenant. */
+        /** @description The login has expired. Log in again to choose a tenant. */
         InvalidSelectionTokenProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "invalid_selection_token";
             /** @constant */
             status: 401;
         };
-        /** @description The link is not valid, or was used already. Ask for a new one. */
+        /** @description This link is invalid or was already used. Request a new one. */
         InvalidTokenProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "invalid_token";
@@ -1779,21 +1779,21 @@ export interface components {
             invited_by: string | null;
             role: string;
         };
-        /** @description The invitation was used or withdrawn, or has expired. */
+        /** @description The invitation was already used, withdrawn, or has expired. */
         InvitationGoneProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "invitation_gone";
             /** @constant */
             status: 410;
         };
-        /** @description A tenant needs an administrator who can log in. */
+        /** @description A tenant must keep at least one administrator who can log in. */
         LastAdminProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "last_admin";
             /** @constant */
             status: 409;
         };
-        /** @description Too many logins right now. Try again shortly. */
+        /** @description Too many people are logging in. Try again shortly. */
         LoginBusyProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "login_busy";
@@ -1807,21 +1807,21 @@ export interface components {
             /** @constant */
             status: 409;
         };
-        /** @description There is a second factor already; remove it first. */
+        /** @description Two-factor authentication is already set up. Remove it first. */
         MfaAlreadyEnabledProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "mfa_already_enabled";
             /** @constant */
             status: 409;
         };
-        /** @description There is no second factor. */
+        /** @description Two-factor authentication is not set up. */
         MfaNotEnrolledProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "mfa_not_enrolled";
             /** @constant */
             status: 404;
         };
-        /** @description Enter a code of your second factor. */
+        /** @description Enter a two-factor code. */
         MfaRequiredProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "mfa_required";
@@ -1829,14 +1829,14 @@ export interface components {
             /** @constant */
             status: 401;
         };
-        /** @description Another entry of the catalogue has this name. */
+        /** @description Another catalogue entry already has this name. */
         NameTakenProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "name_taken";
             /** @constant */
             status: 409;
         };
-        /** @description You do not belong to this tenant. */
+        /** @description You are not a member of this tenant. */
         NotAMemberProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "not_a_member";
@@ -1862,7 +1862,7 @@ export interface components {
             /** @constant */
             status: 413;
         };
-        /** @description A person cannot be checked right now. Try again shortly. */
+        /** @description Users cannot be looked up right now. Try again shortly. */
         PeopleUnavailableProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "people_unavailable";
@@ -1930,14 +1930,14 @@ export interface components {
             /** @description Each works once. They are not shown again. */
             recovery_codes: string[];
         };
-        /** @description The refresh token was used before; the session has ended. */
+        /** @description The refresh token was already used, so the session has ended. */
         RefreshTokenReusedProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "refresh_token_reused";
             /** @constant */
             status: 401;
         };
-        /** @description Accounts are not made here. Ask for an invitation. */
+        /** @description Registration is closed. Ask an administrator for an invitation. */
         RegistrationOffProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "registration_off";
@@ -2018,14 +2018,14 @@ export interface components {
             }[];
             name: string;
         };
-        /** @description This belongs to another tenant. */
+        /** @description This resource belongs to another tenant. */
         TenantMismatchProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "tenant_mismatch";
             /** @constant */
             status: 403;
         };
-        /** @description Choose one of your tenants. */
+        /** @description You belong to several tenants. Choose one. */
         TenantSelectionRequiredProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "tenant_selection_required";
@@ -2097,14 +2097,14 @@ export interface components {
                 id: string;
             };
         };
-        /** @description What you attached within 24 hours is as large as it may be. Remove some of it, or try again later. */
+        /** @description You have reached the daily size limit for attachments. Remove some of today's attachments, or try again later. */
         TooManyAttachedBytesProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "too_many_attached_bytes";
             /** @constant */
             status: 429;
         };
-        /** @description The complaint has as many attachments as it may have. */
+        /** @description The complaint has reached its limit of 30 attachments. */
         TooManyAttachmentsProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "too_many_attachments";
@@ -2118,14 +2118,14 @@ export interface components {
             /** @constant */
             status: 429;
         };
-        /** @description You filed or edited too many complaints in a short time. Wait, then try again. */
+        /** @description You have filed or edited too many complaints. Wait a minute, then try again. */
         TooManyChangesProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "too_many_changes";
             /** @constant */
             status: 429;
         };
-        /** @description You let clients act for you as often as you may. Withdraw a consent first. */
+        /** @description You have reached the limit of 100 connected applications. Remove one first. */
         TooManyDelegationsProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "too_many_delegations";
@@ -2139,14 +2139,14 @@ export interface components {
             /** @constant */
             status: 429;
         };
-        /** @description Your tenant has as many webhooks as it may have. */
+        /** @description Your tenant has reached its limit of webhooks. */
         TooManyWebhooksProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "too_many_webhooks";
             /** @constant */
             status: 409;
         };
-        /** @description Send one refresh token, in the body or in the cookie. */
+        /** @description Send the refresh token in the body or in the cookie, not in both. */
         TwoRefreshTokensProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "two_refresh_tokens";
@@ -2160,35 +2160,35 @@ export interface components {
             /** @constant */
             status: 503;
         };
-        /** @description This id does not belong to an active agent of this tenant. */
+        /** @description The assignee must be an active agent of this tenant. */
         UnknownAssigneeProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "unknown_assignee";
             /** @constant */
             status: 422;
         };
-        /** @description The catalogue of this tenant does not offer this category. */
+        /** @description This tenant has no such category. */
         UnknownCategoryProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "unknown_category";
             /** @constant */
             status: 422;
         };
-        /** @description This id does not belong to a comment of yours on the complaint. */
+        /** @description You have no comment with this id on the complaint. */
         UnknownCommentProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "unknown_comment";
             /** @constant */
             status: 422;
         };
-        /** @description This id does not belong to an active member of this tenant. */
+        /** @description The complainant must be an active member of this tenant. */
         UnknownComplainantProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "unknown_complainant";
             /** @constant */
             status: 422;
         };
-        /** @description No team of this tenant has this id. */
+        /** @description This tenant has no team with this id. */
         UnknownTeamProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "unknown_team";
@@ -2202,7 +2202,7 @@ export interface components {
             /** @constant */
             status: 422;
         };
-        /** @description The file is not a JPEG, PNG or WebP image, a PDF document or plain text. */
+        /** @description The file must be a JPEG, PNG or WebP image, a PDF document or plain text. */
         UnsupportedFileTypeProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "unsupported_file_type";
@@ -2268,14 +2268,14 @@ export interface components {
             /** Format: uuid */
             webhook_id: string;
         };
-        /** @description This webhook is signed by a published key, and has no secret. */
+        /** @description This webhook has no secret, because it is signed with a published key. */
         WebhookHasNoSecretProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "webhook_has_no_secret";
             /** @constant */
             status: 409;
         };
-        /** @description This webhook is paused or was ended. Resume it first. */
+        /** @description This webhook is paused or disabled. Resume it first. */
         WebhookNotActiveProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "webhook_not_active";
@@ -2429,7 +2429,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `unsupported_response_type`: No grant type of this server needs the authorization endpoint. Use the token endpoint. */
+            /** @description `unsupported_response_type`: This server has no authorization endpoint. Use the token endpoint. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2555,7 +2555,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["SessionRevokedProblem"];
                 };
             };
-            /** @description `too_many_delegations`: You let clients act for you as often as you may. Withdraw a consent first. */
+            /** @description `too_many_delegations`: You have reached the limit of 100 connected applications. Remove one first. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2795,7 +2795,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `invalid_token`: The link is not valid, or was used already. Ask for a new one. `invalid_request`: The request is malformed. */
+            /** @description `invalid_token`: This link is invalid or was already used. Request a new one. `invalid_request`: The request is malformed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2849,7 +2849,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `login_busy`: Too many logins right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `login_busy`: Too many people are logging in. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2897,7 +2897,7 @@ export interface operations {
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
-            /** @description `invalid_token`: The link is not valid, or was used already. Ask for a new one. `invalid_request`: The request is malformed. */
+            /** @description `invalid_token`: This link is invalid or was already used. Request a new one. `invalid_request`: The request is malformed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2906,7 +2906,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidTokenProblem"] | components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `invalid_credentials`: E-mail, password or tenant is wrong. `mfa_required`: Enter a code of your second factor. `session_revoked`: The session has ended. */
+            /** @description `invalid_credentials`: The email address, password or tenant is incorrect. `mfa_required`: Enter a two-factor code. `session_revoked`: The session has ended. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2915,7 +2915,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidCredentialsProblem"] | components["schemas"]["MfaRequiredProblem"] | components["schemas"]["SessionRevokedProblem"];
                 };
             };
-            /** @description `cross_site_refused`: This page may not use the session cookie. */
+            /** @description `cross_site_refused`: Requests from this site cannot use the session cookie. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2924,7 +2924,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["CrossSiteRefusedProblem"];
                 };
             };
-            /** @description `already_member`: This person belongs to the tenant already. */
+            /** @description `already_member`: This person is already a member of the tenant. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2933,7 +2933,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["AlreadyMemberProblem"];
                 };
             };
-            /** @description `invitation_gone`: The invitation was used or withdrawn, or has expired. */
+            /** @description `invitation_gone`: The invitation was already used, withdrawn, or has expired. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -2987,7 +2987,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `login_busy`: Too many logins right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `login_busy`: Too many people are logging in. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3041,7 +3041,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `invalid_credentials`: E-mail, password or tenant is wrong. `mfa_required`: Enter a code of your second factor. */
+            /** @description `invalid_credentials`: The email address, password or tenant is incorrect. `mfa_required`: Enter a two-factor code. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3050,7 +3050,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidCredentialsProblem"] | components["schemas"]["MfaRequiredProblem"];
                 };
             };
-            /** @description `cross_site_refused`: This page may not use the session cookie. */
+            /** @description `cross_site_refused`: Requests from this site cannot use the session cookie. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3059,7 +3059,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["CrossSiteRefusedProblem"];
                 };
             };
-            /** @description `tenant_selection_required`: Choose one of your tenants. */
+            /** @description `tenant_selection_required`: You belong to several tenants. Choose one. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3113,7 +3113,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `login_busy`: Too many logins right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `login_busy`: Too many people are logging in. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3161,7 +3161,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `invalid_mfa_token`: Log in again to show your second factor. `invalid_code`: The code is wrong, was used already, or has expired. */
+            /** @description `invalid_mfa_token`: The login has expired. Log in again to enter a two-factor code. `invalid_code`: The code is incorrect, already used, or expired. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3170,7 +3170,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidMfaTokenProblem"] | components["schemas"]["InvalidCodeProblem"];
                 };
             };
-            /** @description `cross_site_refused`: This page may not use the session cookie. */
+            /** @description `cross_site_refused`: Requests from this site cannot use the session cookie. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3272,7 +3272,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `invalid_selection_token`: Log in again to choose a tenant. `mfa_required`: Enter a code of your second factor. */
+            /** @description `invalid_selection_token`: The login has expired. Log in again to choose a tenant. `mfa_required`: Enter a two-factor code. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3281,7 +3281,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidSelectionTokenProblem"] | components["schemas"]["MfaRequiredProblem"];
                 };
             };
-            /** @description `cross_site_refused`: This page may not use the session cookie. */
+            /** @description `cross_site_refused`: Requests from this site cannot use the session cookie. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3375,7 +3375,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `two_refresh_tokens`: Send one refresh token, in the body or in the cookie. `invalid_request`: The request is malformed. */
+            /** @description `two_refresh_tokens`: Send the refresh token in the body or in the cookie, not in both. `invalid_request`: The request is malformed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3384,7 +3384,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TwoRefreshTokensProblem"] | components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `invalid_refresh_token`: The refresh token is not valid. */
+            /** @description `invalid_refresh_token`: The refresh token is invalid. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3393,7 +3393,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRefreshTokenProblem"];
                 };
             };
-            /** @description `cross_site_refused`: This page may not use the session cookie. */
+            /** @description `cross_site_refused`: Requests from this site cannot use the session cookie. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3520,7 +3520,7 @@ export interface operations {
                     "application/json": components["schemas"]["RecoveryCodes"];
                 };
             };
-            /** @description `fresh_login_required`: Log in again, then repeat this within five minutes. */
+            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3529,7 +3529,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["FreshLoginRequiredProblem"];
                 };
             };
-            /** @description `mfa_not_enrolled`: There is no second factor. */
+            /** @description `mfa_not_enrolled`: Two-factor authentication is not set up. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3591,7 +3591,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `fresh_login_required`: Log in again, then repeat this within five minutes. */
+            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3600,7 +3600,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["FreshLoginRequiredProblem"];
                 };
             };
-            /** @description `mfa_already_enabled`: There is a second factor already; remove it first. */
+            /** @description `mfa_already_enabled`: Two-factor authentication is already set up. Remove it first. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3655,7 +3655,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `fresh_login_required`: Log in again, then repeat this within five minutes. */
+            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3664,7 +3664,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["FreshLoginRequiredProblem"];
                 };
             };
-            /** @description `mfa_not_enrolled`: There is no second factor. */
+            /** @description `mfa_not_enrolled`: Two-factor authentication is not set up. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3737,7 +3737,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `fresh_login_required`: Log in again, then repeat this within five minutes. `invalid_code`: The code is wrong, was used already, or has expired. */
+            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. `invalid_code`: The code is incorrect, already used, or expired. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3746,7 +3746,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["FreshLoginRequiredProblem"] | components["schemas"]["InvalidCodeProblem"];
                 };
             };
-            /** @description `mfa_not_enrolled`: There is no second factor. */
+            /** @description `mfa_not_enrolled`: Two-factor authentication is not set up. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3755,7 +3755,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["MfaNotEnrolledProblem"];
                 };
             };
-            /** @description `mfa_already_enabled`: There is a second factor already; remove it first. */
+            /** @description `mfa_already_enabled`: Two-factor authentication is already set up. Remove it first. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3858,7 +3858,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `invalid_credentials`: E-mail, password or tenant is wrong. `session_revoked`: The session has ended. */
+            /** @description `invalid_credentials`: The email address, password or tenant is incorrect. `session_revoked`: The session has ended. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3912,7 +3912,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `login_busy`: Too many logins right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `login_busy`: Too many people are logging in. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4041,7 +4041,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `invalid_token`: The link is not valid, or was used already. Ask for a new one. `invalid_request`: The request is malformed. */
+            /** @description `invalid_token`: This link is invalid or was already used. Request a new one. `invalid_request`: The request is malformed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4095,7 +4095,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `login_busy`: Too many logins right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `login_busy`: Too many people are logging in. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4132,7 +4132,7 @@ export interface operations {
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
-            /** @description `two_refresh_tokens`: Send one refresh token, in the body or in the cookie. `invalid_request`: The request is malformed. */
+            /** @description `two_refresh_tokens`: Send the refresh token in the body or in the cookie, not in both. `invalid_request`: The request is malformed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4141,7 +4141,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["TwoRefreshTokensProblem"] | components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `invalid_refresh_token`: The refresh token is not valid. `refresh_token_reused`: The refresh token was used before; the session has ended. `session_expired`: The session has expired. `session_revoked`: The session has ended. */
+            /** @description `invalid_refresh_token`: The refresh token is invalid. `refresh_token_reused`: The refresh token was already used, so the session has ended. `session_expired`: The session has expired. `session_revoked`: The session has ended. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4150,7 +4150,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRefreshTokenProblem"] | components["schemas"]["RefreshTokenReusedProblem"] | components["schemas"]["SessionExpiredProblem"] | components["schemas"]["SessionRevokedProblem"];
                 };
             };
-            /** @description `cross_site_refused`: This page may not use the session cookie. */
+            /** @description `cross_site_refused`: Requests from this site cannot use the session cookie. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4239,7 +4239,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `registration_off`: Accounts are not made here. Ask for an invitation. */
+            /** @description `registration_off`: Registration is closed. Ask an administrator for an invitation. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4454,7 +4454,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `mfa_required`: Enter a code of your second factor. `session_revoked`: The session has ended. */
+            /** @description `mfa_required`: Enter a two-factor code. `session_revoked`: The session has ended. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4463,7 +4463,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["MfaRequiredProblem"] | components["schemas"]["SessionRevokedProblem"];
                 };
             };
-            /** @description `not_a_member`: You do not belong to this tenant. `cross_site_refused`: This page may not use the session cookie. */
+            /** @description `not_a_member`: You are not a member of this tenant. `cross_site_refused`: Requests from this site cannot use the session cookie. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4556,7 +4556,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4648,7 +4648,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4736,7 +4736,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4804,7 +4804,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4899,7 +4899,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5011,7 +5011,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5098,7 +5098,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5173,7 +5173,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5251,7 +5251,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5260,7 +5260,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"] | components["schemas"]["TenantMismatchProblem"];
                 };
             };
-            /** @description `already_member`: This person belongs to the tenant already. `already_invited`: This address has an open invitation. Withdraw it first. */
+            /** @description `already_member`: This person is already a member of the tenant. `already_invited`: This address already has a pending invitation. Withdraw it first. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5346,7 +5346,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5441,7 +5441,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5459,7 +5459,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `last_admin`: A tenant needs an administrator who can log in. */
+            /** @description `last_admin`: A tenant must keep at least one administrator who can log in. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5565,7 +5565,7 @@ export interface operations {
                     "application/json": components["schemas"]["ClientToken"];
                 };
             };
-            /** @description `unauthorized_client`: The client may not use this grant type. `unsupported_grant_type`: The token endpoint does not support this grant type. `invalid_scope`: The scope is malformed, or is more than the client may have. `target_not_offered`: No token is issued for this audience or resource. `invalid_request`: The request is malformed. */
+            /** @description `unauthorized_client`: This client is not allowed to use this grant type. `unsupported_grant_type`: The token endpoint does not support this grant type. `invalid_scope`: The scope is malformed, or the client is not allowed to request it. `target_not_offered`: This server does not issue tokens for this audience or resource. `invalid_request`: The request is malformed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5745,7 +5745,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
                 };
             };
-            /** @description `name_taken`: Another entry of the catalogue has this name. */
+            /** @description `name_taken`: Another catalogue entry already has this name. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5772,7 +5772,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_team`: No team of this tenant has this id. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_team`: This tenant has no team with this id. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5869,7 +5869,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `name_taken`: Another entry of the catalogue has this name. */
+            /** @description `name_taken`: Another catalogue entry already has this name. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5905,7 +5905,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_team`: No team of this tenant has this id. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_team`: This tenant has no team with this id. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6123,7 +6123,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a scope that this needs. */
+            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a required scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6255,7 +6255,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_category`: The catalogue of this tenant does not offer this category. `unknown_complainant`: This id does not belong to an active member of this tenant. `idempotency_key_reused`: This Idempotency-Key was sent with another request. Use a new key for each request. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_category`: This tenant has no such category. `unknown_complainant`: The complainant must be an active member of this tenant. `idempotency_key_reused`: This Idempotency-Key was already used for a different request. Use a new key for each request. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6264,7 +6264,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnknownCategoryProblem"] | components["schemas"]["UnknownComplainantProblem"] | components["schemas"]["IdempotencyKeyReusedProblem"] | components["schemas"]["ValidationFailedProblem"];
                 };
             };
-            /** @description `too_many_changes`: You filed or edited too many complaints in a short time. Wait, then try again. */
+            /** @description `too_many_changes`: You have filed or edited too many complaints. Wait a minute, then try again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6282,7 +6282,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `people_unavailable`: A person cannot be checked right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `people_unavailable`: Users cannot be looked up right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6324,7 +6324,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a scope that this needs. */
+            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a required scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6446,7 +6446,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `complaint_locked`: The complaint cannot be changed any more. */
+            /** @description `complaint_locked`: This complaint can no longer be changed. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6482,7 +6482,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_category`: The catalogue of this tenant does not offer this category. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_category`: This tenant has no such category. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6491,7 +6491,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnknownCategoryProblem"] | components["schemas"]["ValidationFailedProblem"];
                 };
             };
-            /** @description `too_many_changes`: You filed or edited too many complaints in a short time. Wait, then try again. */
+            /** @description `too_many_changes`: You have filed or edited too many complaints. Wait a minute, then try again. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6580,7 +6580,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `complaint_locked`: The complaint cannot be changed any more. */
+            /** @description `complaint_locked`: This complaint can no longer be changed. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6616,7 +6616,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_assignee`: This id does not belong to an active agent of this tenant. `unknown_team`: No team of this tenant has this id. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_assignee`: The assignee must be an active agent of this tenant. `unknown_team`: This tenant has no team with this id. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6634,7 +6634,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `people_unavailable`: A person cannot be checked right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `people_unavailable`: Users cannot be looked up right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6779,7 +6779,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `complaint_locked`: The complaint cannot be changed any more. `too_many_attachments`: The complaint has as many attachments as it may have. `attachment_space_full`: The attachments of your tenant take up all the space that it has. */
+            /** @description `complaint_locked`: This complaint can no longer be changed. `too_many_attachments`: The complaint has reached its limit of 30 attachments. `attachment_space_full`: Your tenant has used all of its attachment storage. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6797,7 +6797,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_file_type`: The file is not a JPEG, PNG or WebP image, a PDF document or plain text. `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_file_type`: The file must be a JPEG, PNG or WebP image, a PDF document or plain text. `unsupported_media_type`: The media type of the request body is not supported. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -6806,7 +6806,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedFileTypeProblem"] | components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_comment`: This id does not belong to a comment of yours on the complaint. `unreadable_image`: The image is damaged or has too many pixels. `idempotency_key_reused`: This Idempotency-Key was sent with another request. Use a new key for each request. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_comment`: You have no comment with this id on the complaint. `unreadable_image`: The image is damaged or has too many pixels. `idempotency_key_reused`: This Idempotency-Key was already used for a different request. Use a new key for each request. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6815,7 +6815,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnknownCommentProblem"] | components["schemas"]["UnreadableImageProblem"] | components["schemas"]["IdempotencyKeyReusedProblem"] | components["schemas"]["ValidationFailedProblem"];
                 };
             };
-            /** @description `too_many_attached_bytes`: What you attached within 24 hours is as large as it may be. Remove some of it, or try again later. */
+            /** @description `too_many_attached_bytes`: You have reached the daily size limit for attachments. Remove some of today's attachments, or try again later. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -6833,7 +6833,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `attachments_busy`: Too many images are processed right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `attachments_busy`: The server is processing too many images. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6898,7 +6898,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `attachment_lost`: The file of this attachment was lost. Attach it again, if you have it. */
+            /** @description `attachment_lost`: The file of this attachment was lost. If you still have it, attach it again. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -6975,7 +6975,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `complaint_locked`: The complaint cannot be changed any more. */
+            /** @description `complaint_locked`: This complaint can no longer be changed. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7148,7 +7148,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `complaint_locked`: The complaint cannot be changed any more. */
+            /** @description `complaint_locked`: This complaint can no longer be changed. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7175,7 +7175,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `idempotency_key_reused`: This Idempotency-Key was sent with another request. Use a new key for each request. `validation_failed`: Some fields are invalid. */
+            /** @description `idempotency_key_reused`: This Idempotency-Key was already used for a different request. Use a new key for each request. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7344,7 +7344,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `complaint_locked`: The complaint cannot be changed any more. `illegal_transition`: The complaint cannot move from its current status to this one. */
+            /** @description `complaint_locked`: This complaint can no longer be changed. `illegal_transition`: The complaint cannot move from its current status to this one. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7380,7 +7380,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `invalid_duplicate`: The complaint cannot be a duplicate of this one. `validation_failed`: Some fields are invalid. */
+            /** @description `invalid_duplicate`: The complaint cannot be marked as a duplicate of this one. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7467,7 +7467,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `complaint_locked`: The complaint cannot be changed any more. */
+            /** @description `complaint_locked`: This complaint can no longer be changed. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7645,7 +7645,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `complaint_locked`: The complaint cannot be changed any more. */
+            /** @description `complaint_locked`: This complaint can no longer be changed. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7721,7 +7721,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `complaint_locked`: The complaint cannot be changed any more. */
+            /** @description `complaint_locked`: This complaint can no longer be changed. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7853,7 +7853,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `fresh_login_required`: Log in again, then repeat this within five minutes. */
+            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7880,7 +7880,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `member_active`: This person is an active member. Disable the account first. `erasure_scheduled`: This person is scheduled to be erased already. */
+            /** @description `member_active`: This person is an active member. Disable the account first. `erasure_scheduled`: This person's erasure is already scheduled. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7925,7 +7925,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `people_unavailable`: A person cannot be checked right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `people_unavailable`: Users cannot be looked up right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7976,7 +7976,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `erasure_not_cancellable`: The erasure has begun, or was cancelled already. */
+            /** @description `erasure_not_cancellable`: The erasure has already started or was canceled. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8072,7 +8072,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `people_unavailable`: A person cannot be checked right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `people_unavailable`: Users cannot be looked up right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8329,7 +8329,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `fresh_login_required`: Log in again, then repeat this within five minutes. */
+            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8560,7 +8560,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
                 };
             };
-            /** @description `name_taken`: Another entry of the catalogue has this name. */
+            /** @description `name_taken`: Another catalogue entry already has this name. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8587,7 +8587,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_assignee`: This id does not belong to an active agent of this tenant. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_assignee`: The assignee must be an active agent of this tenant. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8605,7 +8605,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `people_unavailable`: A person cannot be checked right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `people_unavailable`: Users cannot be looked up right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8673,7 +8673,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `name_taken`: Another entry of the catalogue has this name. */
+            /** @description `name_taken`: Another catalogue entry already has this name. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -8700,7 +8700,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_assignee`: This id does not belong to an active agent of this tenant. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_assignee`: The assignee must be an active agent of this tenant. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8718,7 +8718,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
-            /** @description `people_unavailable`: A person cannot be checked right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            /** @description `people_unavailable`: Users cannot be looked up right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8757,7 +8757,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a scope that this needs. */
+            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a required scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9168,7 +9168,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
                 };
             };
-            /** @description `too_many_webhooks`: Your tenant has as many webhooks as it may have. */
+            /** @description `too_many_webhooks`: Your tenant has reached its limit of webhooks. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9593,7 +9593,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `webhook_not_active`: This webhook is paused or was ended. Resume it first. */
+            /** @description `webhook_not_active`: This webhook is paused or disabled. Resume it first. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9671,7 +9671,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `webhook_not_active`: This webhook is paused or was ended. Resume it first. */
+            /** @description `webhook_not_active`: This webhook is paused or disabled. Resume it first. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -9773,7 +9773,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `webhook_has_no_secret`: This webhook is signed by a published key, and has no secret. */
+            /** @description `webhook_has_no_secret`: This webhook has no secret, because it is signed with a published key. */
             409: {
                 headers: {
                     [name: string]: unknown;

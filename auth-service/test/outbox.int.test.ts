@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDatabase } from '@countersign/database';
+import { leaseSec, openDatabase } from '@countersign/database';
 import { smtpMailer } from '@countersign/mail';
 import {
   capturingLogger,
@@ -18,19 +18,12 @@ import {
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import request from 'supertest';
 import { v7 as uuidv7 } from 'uuid';
-import { leaseSec, maxMailAttempts, retryDelaySec } from '../src/domain/mail/outbox-rules.ts';
-import { startCourier } from '../src/flows/mail/deliver.ts';
+import { maxMailAttempts, retryDelaySec } from '../src/domain/mail/outbox-rules.ts';
+import { type Deliver, startCourier } from '../src/flows/mail/deliver.ts';
 import { orderMail, tellMembership } from '../src/flows/mail/outbox-messages.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthDatabase } from '../src/store/database.ts';
-import {
-  addToOutbox,
-  claimDeliveries,
-  type Delivery,
-  deliveryDone,
-  deliveryFailed,
-  nextDueMs,
-} from '../src/store/mail/outbox.ts';
+import { addToOutbox, type Delivery, outboxOf } from '../src/store/mail/outbox.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
@@ -60,10 +53,11 @@ describe.each(databases())('the outbox on %s', (_, database) => {
       await addToOutbox(trx, { topic: 'membership', key: `member ${userId}`, payload: { user_id: userId, role } });
       await beforeCommit();
     });
-  const claim = (db = store.db) => claimDeliveries(db, { topic: 'membership', limit: 10, leaseSec });
+  const news = () => outboxOf(store.db, 'membership');
+  const claim = () => news().claim(10);
   const whom = (claimed: readonly Delivery[]) =>
     claimed.map(({ payload }) => {
-      const { user_id, role } = payload as Record<string, string>;
+      const { user_id, role } = JSON.parse(payload) as Record<string, string>;
       return `${user_id} ${role}`;
     });
   const expireLeases = () =>
@@ -80,7 +74,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     const first = await claim();
     expect(whom(first).sort()).toEqual(['ann one', 'bob one']);
     expect(await claim()).toEqual([]);
-    for (const delivery of first) await deliveryDone(store.db, delivery);
+    for (const delivery of first) await news().remove(delivery);
     expect(whom(await claim())).toEqual(['ann two']);
   });
 
@@ -91,7 +85,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
         await tell('fast', 'one');
         const claimed = await claim();
         expect(whom(claimed)).toEqual(['fast one']);
-        for (const delivery of claimed) await deliveryDone(store.db, delivery);
+        for (const delivery of claimed) await news().remove(delivery);
       });
       expect(whom(await claim())).toEqual(['slow one']);
     });
@@ -101,11 +95,11 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     for (const role of ['one', 'two']) await tell('ann', role);
     const [first] = await claim();
     if (first === undefined) throw new Error('nothing to deliver');
-    expect(await nextDueMs(store.db, 'membership')).toBeGreaterThan((leaseSec - 10) * 1000);
-    await deliveryFailed(store.db, first, { error: 'x', retryInSec: 3600 });
+    expect(await news().nextDueMs()).toBeGreaterThan((leaseSec - 10) * 1000);
+    await news().postpone(first, { error: 'x', delayMs: 3600_000 });
     expect(await claim()).toEqual([]);
     // It does not poll all the time: the second is due, but only after the first.
-    expect(await nextDueMs(store.db, 'membership')).toBeGreaterThan(3_500_000);
+    expect(await news().nextDueMs()).toBeGreaterThan(3_500_000);
     await expireLeases();
     expect(whom(await claim())).toEqual(['ann one']);
   });
@@ -123,7 +117,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     for (const role of ['one', 'two']) await tell('ann', role);
     const [first] = await claim();
     if (first === undefined) throw new Error('nothing to deliver');
-    await deliveryFailed(store.db, first, { error: 'x', retryInSec: undefined });
+    await news().postpone(first, { error: 'x', delayMs: undefined });
     expect(whom(await claim())).toEqual(['ann two']);
   });
 
@@ -133,7 +127,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     await expireLeases();
     await claim();
     if (slow === undefined) throw new Error('nothing to deliver');
-    await deliveryFailed(store.db, slow, { error: 'x', retryInSec: 0 });
+    await news().postpone(slow, { error: 'x', delayMs: 0 });
     expect(await claim()).toEqual([]);
   });
 
@@ -153,7 +147,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     const delivered: string[] = [];
     const inHand = new Map<string, number>();
     let failures = 0;
-    const deliver = async ({ payload }: Delivery) => {
+    const deliver: Deliver = async ({ payload }) => {
       const { user_id: user = '', role } = payload as Record<string, string>;
       inHand.set(user, (inHand.get(user) ?? 0) + 1);
       expect(inHand.get(user)).toBe(1);
@@ -193,7 +187,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
 
   test('does not delay membership updates for a hanging mail, and aborts that mail in time', async () => {
     const began: string[] = [];
-    const mail = (_delivery: Delivery, signal: AbortSignal) => {
+    const mail: Deliver = (_delivery, signal) => {
       began.push('mail');
       return new Promise<void>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     };
@@ -228,8 +222,8 @@ describe.each(databases())('the outbox on %s', (_, database) => {
         return rows[0]?.leased_until?.getTime() ?? 0;
       };
       const first = await leasedUntil();
-      const sent: Delivery[] = [];
-      const mail = async (delivery: Delivery) => void sent.push(delivery);
+      const sent: unknown[] = [];
+      const mail: Deliver = async (delivery) => void sent.push(delivery);
       const { logger } = capturingLogger();
       const stop = await startCourier({ db: store.db, logger, deliver: { mail, membership: mail } });
       try {

@@ -1,12 +1,12 @@
+import type { DeliveryResult } from '@countersign/database';
 import type { Mailer } from '@countersign/mail';
 import { type Logger, outboxMetrics, type Registry } from '@countersign/service-kit';
 import type { AddressBook } from './domain/people.ts';
-import type { DeliveryResult } from './flows/delivery-result.ts';
 import { startMailCourier } from './flows/mail/deliver-mail.ts';
 import type { FlowParts } from './flows/parts.ts';
 import { startUpkeep } from './flows/upkeep.ts';
 import { startWebhookCourier } from './flows/webhooks/deliver-webhooks.ts';
-import { mailDepth } from './store/mail/outbox.ts';
+import { mailsOf } from './store/mail/outbox.ts';
 import type { ComplaintsDatabase } from './store/scope.ts';
 import { webhookDepth } from './store/webhooks/courier.ts';
 
@@ -32,10 +32,11 @@ export async function startBackground(
 
 /** Counts deliveries by topic and result, and reports what waits. @returns What the couriers call for their results. */
 export function deliveryMetrics(metrics: Registry, db: ComplaintsDatabase) {
+  const mails = mailsOf(db);
   const count = outboxMetrics(metrics, {
     name: 'complaints_outbox',
     results: 'delivered, retried, given_up',
-    depth: () => Promise.all([mailDepth(db), webhookDepth(db)]),
+    depth: () => Promise.all([mails.depth(), webhookDepth(db)]),
   });
   return {
     mail: (result: DeliveryResult) => count('mail', result),

@@ -33,7 +33,7 @@ test.each(databases())(
     await victim.waitFor(/sending/);
     const leasedUntil = async () => {
       const [row] = (await world.rows())[0]?.mail_outbox ?? [];
-      return new Date(String(row?.due_at)).getTime();
+      return new Date(String(row?.leased_until)).getTime();
     };
     const first = await leasedUntil();
     const stop = await startMailCourier({

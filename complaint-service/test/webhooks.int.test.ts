@@ -311,6 +311,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     const { id } = await add(url);
     for (let at = 0; at < 3; at += 1) await fileComplaint();
     await eventually(() => expect(got).toHaveLength(3));
+    await eventually(async () => expect(await log(id, '?state=waiting')).toEqual([]));
     const whole = await log(id);
     const read: unknown[] = [];
     for (let cursor = ''; cursor !== 'end'; ) {

@@ -1,7 +1,3 @@
-/** Lease of a delivery in seconds. The process that delivers renews it; after a crash, another one takes over this soon. */
-export const leaseSec = 10;
-export const renewEveryMs = 3_000;
-
 /** Timeout of one delivery in total, even when the other side keeps sending data. */
 export const deliveryTimeoutMs = 45_000;
 

@@ -1,3 +1,4 @@
+import { notify } from '@countersign/database';
 import { sql } from 'kysely';
 import { databaseNow } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
@@ -31,7 +32,7 @@ export const signingKeysChannel = 'countersign_signing_keys';
 export async function changeKeys<T>(db: AuthDatabase, change: (trx: Trx, existing: KeysNow) => Promise<T>): Promise<T> {
   return db.transaction({ role: roles.keys }, async (trx) => {
     await holdLock(trx, 'signingKeys');
-    await sql`select pg_notify(${signingKeysChannel}, '')`.execute(trx);
+    await notify(trx, signingKeysChannel);
     return change(trx, await readKeys(trx));
   });
 }

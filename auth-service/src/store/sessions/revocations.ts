@@ -1,3 +1,4 @@
+import { notify } from '@countersign/database';
 import { sql } from 'kysely';
 import { delegatedFrom } from '../clients/delegations.ts';
 import type { AuthDatabase } from '../database.ts';
@@ -37,7 +38,7 @@ export async function appendRevocations(
 ): Promise<void> {
   if (entries.length === 0) return;
   const all = [...entries, ...(await delegatedEntries(trx, entries))];
-  await sql`select pg_notify(${revocationsChannel}, '')`.execute(trx);
+  await notify(trx, revocationsChannel);
   await holdLock(trx, 'revocationLog');
   const notBefore = sql<Date>`date_trunc('second', clock_timestamp()) + interval '1 second'`;
   const latest = await latestAmong(trx, entries);

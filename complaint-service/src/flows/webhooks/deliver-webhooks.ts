@@ -1,5 +1,5 @@
-import type { Logger, Rounds } from '@countersign/service-kit';
-import { startRounds } from '@countersign/service-kit';
+import { type DeliveryResult, startCourier } from '@countersign/database';
+import type { Logger } from '@countersign/service-kit';
 import type { WebhookReach } from '../../domain/webhooks/addresses.ts';
 import {
   attemptTimeoutMs,
@@ -15,17 +15,16 @@ import type { Webhook } from '../../store/schema/webhooks.ts';
 import type { ComplaintsDatabase } from '../../store/scope.ts';
 import {
   type Attempt,
-  claimWebhooks,
   type DueDelivery,
   deliveryFailed,
   deliveryTaken,
   endWebhook,
+  type Key,
   nextDelivery,
-  nextDueMs,
   releaseWebhook,
+  webhooksToServe,
 } from '../../store/webhooks/courier.ts';
 import { webhooksChannel } from '../../store/webhooks/webhooks.ts';
-import type { DeliveryResult } from '../delivery-result.ts';
 
 export type WebhookCourierParts = Readonly<{
   db: ComplaintsDatabase;
@@ -40,69 +39,41 @@ export type WebhookCourierParts = Readonly<{
 }>;
 
 /** Receivers that are served at the same time, by one instance. */
-const maxLanes = 20;
-const maxLanesOfTenant = 5;
-const idleMs = 30_000;
-/** Until the lanes of a tenant are counted again, which other instances may hold. */
-const busyMs = 1_000;
-const leaseMs = 60_000;
-/** A lane stops early enough that its last attempt ends within the lease. */
-const laneMs = 40_000;
-
-type Lane = Awaited<ReturnType<typeof claimWebhooks>>[number];
+const atOnce = 20;
+const ofTenant = 5;
+/** After this long, what still waits for a receiver waits for its next turn. */
+const turnMs = 40_000;
 
 /**
- * Delivers what transactions queued for webhooks, at least once, until it is stopped. Each receiver has a lane of its own:
- * one that hangs delays no other. Any number of instances may do this at once.
+ * Delivers what transactions queued for webhooks, at least once, until it is stopped. One receiver that hangs delays no
+ * other.
  *
  * @returns Stops it. Attempts under way are broken off, and made again later.
  */
-export async function startWebhookCourier(parts: WebhookCourierParts): Promise<() => Promise<void>> {
-  const lanes = new Set<Promise<void>>();
-  let rounds: Rounds | undefined;
-  const stopListening = await parts.db.listen(webhooksChannel, () => rounds?.wake());
-  rounds = startRounds({
-    async round(stopped) {
-      const free = maxLanes - lanes.size;
-      const claimed =
-        free === 0 ? [] : await claimWebhooks(parts.db, { limit: free, perTenant: maxLanesOfTenant, leaseMs });
-      for (const lane of claimed) {
-        const running: Promise<void> = runLane(parts, lane, stopped).finally(() => {
-          lanes.delete(running);
-          rounds?.wake();
-        });
-        lanes.add(running);
-      }
-      if (free === 0) return idleMs;
-      // What is due now and was not claimed waits for a lane of its tenant.
-      const dueMs = (await nextDueMs(parts.db)) ?? idleMs;
-      return dueMs === 0 ? busyMs : Math.min(idleMs, dueMs);
-    },
-    onError: (error) => parts.logger.error({ err: error }, 'webhooks cannot be read; they are tried again'),
-  });
-  const started = rounds;
-  return async () => {
-    await started.stop();
-    await Promise.all(lanes);
-    await stopListening();
-  };
+export function startWebhookCourier(parts: WebhookCourierParts): Promise<() => Promise<void>> {
+  const { db, logger } = parts;
+  const rows = webhooksToServe(db, ofTenant);
+  const run = (webhook: Key, stopped: AbortSignal) => serve(parts, webhook, stopped);
+  return startCourier({ db, logger, channel: webhooksChannel, graceMs: 0, work: [{ rows, atOnce, run }] });
 }
 
-/** Delivers what is due for one webhook, one after the other. Never rejects: after the lease, it is tried again. */
-async function runLane(parts: WebhookCourierParts, lane: Lane, stopped: AbortSignal): Promise<void> {
+/** Delivers what is due for one webhook, one after the other. */
+async function serve(parts: WebhookCourierParts, webhook: Key, stopped: AbortSignal): Promise<void> {
   const { db, logger, now } = parts;
-  const untilMs = now().getTime() + laneMs;
+  const untilMs = now().getTime() + turnMs;
   try {
     while (!stopped.aborted && now().getTime() < untilMs) {
-      const due = await nextDelivery(db, lane);
+      const due = await nextDelivery(db, webhook);
       if (due === undefined) break;
       await attempt(parts, due, stopped);
     }
-    await releaseWebhook(db, lane);
   } catch (error) {
-    if (stopped.aborted) await releaseWebhook(db, lane).catch(() => undefined);
-    else logger.error({ err: error, webhook_id: lane.id }, 'a webhook cannot be served; it is tried again');
+    if (!stopped.aborted) {
+      logger.error({ err: error, webhook_id: webhook.id }, 'a webhook cannot be served; it is tried again');
+      return;
+    }
   }
+  await releaseWebhook(db, webhook);
 }
 
 async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: AbortSignal): Promise<void> {

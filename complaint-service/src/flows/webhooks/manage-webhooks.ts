@@ -1,3 +1,4 @@
+import { notify } from '@countersign/database';
 import type { UserIdentity } from '@countersign/identity';
 import type { EventType } from '../../domain/events/event-types.ts';
 import { problemOfUrl } from '../../domain/webhooks/addresses.ts';
@@ -15,7 +16,7 @@ import {
   insertWebhook,
   requeueDelivery,
   type WebhookChanges,
-  wakeCouriers,
+  webhooksChannel,
 } from '../../store/webhooks/webhooks.ts';
 import type { FlowParts } from '../parts.ts';
 
@@ -64,7 +65,7 @@ export async function editWebhook(parts: FlowParts, user: UserIdentity, id: stri
   return asUser(parts.db, user, async (trx) => {
     const changed = await changeWebhook(trx, id, changes, parts.now());
     if (changed === undefined) throw new AppError('not_found');
-    await wakeCouriers(trx);
+    await notify(trx, webhooksChannel);
     return changed;
   });
 }
@@ -108,7 +109,7 @@ export async function pingWebhook(parts: FlowParts, user: UserIdentity, id: stri
     const event = { id: parts.newId(), type: 'ping', tenant_id: user.tenantId, created_at: parts.now().toISOString() };
     const delivery = { tenant_id: user.tenantId, id: parts.newId(), webhook_id: id, type: 'ping' };
     const queued = await insertDelivery(trx, { ...delivery, payload: JSON.stringify(event) });
-    await wakeCouriers(trx);
+    await notify(trx, webhooksChannel);
     return queued;
   });
 }
@@ -124,7 +125,7 @@ export async function redeliver(
     if (webhook.state === 'ended') throw new AppError('webhook_not_active');
     const queued = await requeueDelivery(trx, place);
     if (queued === undefined) throw new AppError('not_found');
-    await wakeCouriers(trx);
+    await notify(trx, webhooksChannel);
     return queued;
   });
 }

@@ -1,4 +1,5 @@
-import { type Insertable, sql } from 'kysely';
+import { notify } from '@countersign/database';
+import type { Insertable } from 'kysely';
 import { upkeepRole } from '../roles.ts';
 import type { Erasure, ErasureTables, RetentionPolicy } from '../schema/erasure.ts';
 import type { ComplaintsDatabase, Trx } from '../scope.ts';
@@ -24,7 +25,7 @@ export function savePolicy(trx: Trx, policy: RetentionPolicy): Promise<Retention
 }
 
 export async function insertErasure(trx: Trx, erasure: Insertable<ErasureTables['erasures']>): Promise<Erasure> {
-  await sql`select pg_notify(${upkeepChannel}, '')`.execute(trx);
+  await notify(trx, upkeepChannel);
   return trx.insertInto('erasures').values(erasure).returningAll().executeTakeFirstOrThrow();
 }
 

@@ -1,4 +1,4 @@
-import type { OutboxDepth } from '@countersign/service-kit';
+import { notify, type OutboxRows, outboxRows } from '@countersign/database';
 import { sql } from 'kysely';
 import type { Mailed } from '../../domain/mail/mail-rules.ts';
 import { mailerRole } from '../roles.ts';
@@ -7,10 +7,6 @@ import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
 /** Wakes the mail couriers of all instances. */
 export const mailChannel = 'countersign_complaint_mail';
-
-// Of the statement, so that an index can be searched for it.
-const now = sql<Date>`statement_timestamp()`;
-const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
 
 /** Runs one transaction in one tenant, to find recipients and texts. */
 export const asMailer = <T>(db: ComplaintsDatabase, tenantId: string, work: (trx: Trx) => Promise<T>) =>
@@ -25,53 +21,23 @@ export async function addMail(
     .insertInto('mail_outbox')
     .values({ ...mail, recipient: 'all' })
     .execute();
-  await sql`select pg_notify(${mailChannel}, '')`.execute(trx);
+  await notify(trx, mailChannel);
 }
 
-/** Leases due mails of all tenants. After the lease, unless it is renewed, another instance takes over from a dead process. */
-export async function claimMails(
-  db: ComplaintsDatabase,
-  { limit, leaseMs }: Readonly<{ limit: number; leaseMs: number }>,
-): Promise<QueuedMail[]> {
-  const { rows } = await db.transaction({ role: mailerRole }, (trx) =>
-    sql<QueuedMail>`
-      update mail_outbox set due_at = ${inMs(leaseMs)}
-      where (tenant_id, id) in (
-        select tenant_id, id from mail_outbox where due_at <= ${now} order by due_at limit ${limit} for update skip locked)
-      returning *`.execute(trx),
-  );
-  return rows;
+/** The mails of all tenants that wait. A change whose recipients are not known yet counts as one. */
+export function mailsOf(db: ComplaintsDatabase): OutboxRows<QueuedMail> {
+  return outboxRows({
+    db,
+    role: mailerRole,
+    topic: 'mail',
+    table: 'mail_outbox',
+    key: ['tenant_id', 'id'],
+    order: sql`o.due_at`,
+    since: 'queued_at',
+  });
 }
 
-/** Renews the leases of mails that are being sent. */
-export async function renewMails(db: ComplaintsDatabase, mails: Iterable<QueuedMail>, leaseMs: number): Promise<void> {
-  const held = Array.from(mails, ({ tenant_id, id }) => sql`(${tenant_id}, ${id}::uuid)`);
-  await db.transaction({ role: mailerRole }, (trx) =>
-    sql`update mail_outbox set due_at = ${inMs(leaseMs)} where (tenant_id, id) in (${sql.join(held)})`.execute(trx),
-  );
-}
-
-/** Milliseconds until a mail is due; undefined when none waits. */
-export async function nextMailMs(db: ComplaintsDatabase): Promise<number | undefined> {
-  const { rows } = await db.transaction({ role: mailerRole }, (trx) =>
-    sql<{ ms: number | null }>`
-      select (extract(epoch from min(due_at) - ${now}) * 1000)::float8 as ms from mail_outbox`.execute(trx),
-  );
-  const ms = rows[0]?.ms ?? undefined;
-  return ms === undefined ? undefined : Math.max(0, ms);
-}
-
-/** What waits in all tenants. A change whose recipients are not known yet counts as one mail. */
-export async function mailDepth(db: ComplaintsDatabase): Promise<OutboxDepth> {
-  const { rows } = await db.transaction({ role: mailerRole }, (trx) =>
-    sql<Omit<OutboxDepth, 'topic'>>`
-      select count(*)::int as waiting, coalesce(extract(epoch from ${now} - min(queued_at)), 0)::float8 as "oldestSec"
-      from mail_outbox`.execute(trx),
-  );
-  return { topic: 'mail', waiting: 0, oldestSec: 0, ...rows[0] };
-}
-
-/** The complaint of a mail, as far as mails tell of it. */
+/** The complaint of a mail, as far as mails describe it. */
 export function findMailed(trx: Trx, id: string): Promise<(Mailed & Readonly<{ title: string }>) | undefined> {
   return trx
     .selectFrom('complaints')
@@ -84,28 +50,10 @@ export type Recipient = Readonly<{ recipient: 'member'; user_id: string } | { re
 
 /** Replaces a queued change by one mail for each recipient. */
 export async function spreadMail(trx: Trx, mail: QueuedMail, recipients: readonly Recipient[]): Promise<void> {
-  await removeMail(trx, mail);
+  const { tenant_id, id: queued, complaint_id, kind, queued_at } = mail;
+  await trx.deleteFrom('mail_outbox').where('tenant_id', '=', tenant_id).where('id', '=', queued).execute();
   if (recipients.length === 0) return;
-  const { tenant_id, complaint_id, kind, queued_at } = mail;
   const id = sql<string>`gen_random_uuid()`;
   const rows = recipients.map((each) => ({ tenant_id, id, complaint_id, kind, queued_at, ...each, actor_id: null }));
   await trx.insertInto('mail_outbox').values(rows).execute();
-}
-
-export async function removeMail(trx: Trx, { tenant_id, id }: QueuedMail): Promise<void> {
-  await trx.deleteFrom('mail_outbox').where('tenant_id', '=', tenant_id).where('id', '=', id).execute();
-}
-
-/** Sets when a mail is tried again. */
-export async function postponeMail(
-  trx: Trx,
-  { tenant_id, id, attempts }: QueuedMail,
-  { delayMs, failures }: Readonly<{ delayMs: number; failures: number }>,
-): Promise<void> {
-  await trx
-    .updateTable('mail_outbox')
-    .set({ attempts: attempts + failures, due_at: inMs(delayMs) })
-    .where('tenant_id', '=', tenant_id)
-    .where('id', '=', id)
-    .execute();
 }

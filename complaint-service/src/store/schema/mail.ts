@@ -12,10 +12,14 @@ type MailOutboxTable = {
   user_id: string | null;
   /** The user who made the change, and gets no mail about it; only with `all`. */
   actor_id: string | null;
-  /** Failed so far. */
+  /** So far, the one under way included. */
   attempts: Generated<number>;
-  /** Nothing is sent before. Moved ahead while an instance sends the mail. */
+  /** Nothing is sent before. */
   due_at: Generated<Date>;
+  /** An instance sends the mail until then. */
+  leased_until: Generated<Date | null>;
+  /** Why the last attempt failed. */
+  last_error: Generated<string | null>;
   queued_at: Generated<Date>;
 };
 

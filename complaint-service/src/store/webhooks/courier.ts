@@ -1,3 +1,4 @@
+import { type LeasedRows, leasedRows } from '@countersign/database';
 import type { OutboxDepth } from '@countersign/service-kit';
 import { sql, type UpdateObject } from 'kysely';
 import type { PostResult } from '../../domain/webhooks/post-result.ts';
@@ -12,51 +13,26 @@ const asCourier = <T>(db: ComplaintsDatabase, work: (trx: Trx) => Promise<T>) =>
 const now = sql<Date>`statement_timestamp()`;
 const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
 
-type Key = Readonly<{ tenant_id: string; id: string }>;
+export type Key = Readonly<{ tenant_id: string; id: string }>;
 
 /**
- * Leases webhooks with something due, of all tenants, so that no other instance delivers to them at the same time. A
- * receiver that hangs holds up its own webhook alone. After the lease, another instance takes over from a dead process.
- * A tenant has up to `perTenant` leases at once, so that its slow receivers never take all lanes.
+ * Webhooks of all tenants with something due, so that one instance at a time delivers to each. A receiver that hangs holds
+ * up its own webhook alone. A tenant has up to `perTenant` leases at once, so that its slow receivers never take all slots.
  */
-export async function claimWebhooks(
-  db: ComplaintsDatabase,
-  { limit, perTenant, leaseMs }: Readonly<{ limit: number; perTenant: number; leaseMs: number }>,
-): Promise<Key[]> {
-  const { rows } = await asCourier(db, (trx) =>
-    sql<Key>`
-      with leased as (select tenant_id, count(*) from webhooks where leased_until > ${now} group by tenant_id),
-      due as (
-        select tenant_id, id, row_number() over (
-          partition by tenant_id order by leased_until nulls first, created_at) as turn
-        from webhooks w
-        where state = 'active' and coalesce(retry_at <= ${now}, true) and coalesce(leased_until <= ${now}, true)
-          and exists (select from webhook_deliveries d where d.tenant_id = w.tenant_id and d.webhook_id = w.id
-            and d.state = 'waiting' and d.due_at <= ${now}))
-      update webhooks set leased_until = ${inMs(leaseMs)}
-      where (tenant_id, id) in (
-        select w.tenant_id, w.id from webhooks w
-        join due on due.tenant_id = w.tenant_id and due.id = w.id
-        left join leased on leased.tenant_id = w.tenant_id
-        where turn <= ${perTenant}::int - coalesce(leased.count, 0) and coalesce(w.leased_until <= ${now}, true)
-        order by w.leased_until nulls first, w.created_at limit ${limit} for update of w skip locked)
-      returning tenant_id, id`.execute(trx),
-  );
-  return rows;
-}
-
-/** Milliseconds until an active webhook has something due; undefined when nothing waits. */
-export async function nextDueMs(db: ComplaintsDatabase): Promise<number | undefined> {
-  const { rows } = await asCourier(db, (trx) =>
-    sql<{ ms: number | null }>`
-      select (extract(epoch from min(greatest(w.retry_at, w.leased_until, d.due_at)) - ${now}) * 1000)::float8 as ms
-      from webhooks w cross join lateral (
-        select min(due_at) as due_at from webhook_deliveries
-        where tenant_id = w.tenant_id and webhook_id = w.id and state = 'waiting') d
-      where w.state = 'active' and d.due_at is not null`.execute(trx),
-  );
-  const ms = rows[0]?.ms ?? undefined;
-  return ms === undefined ? undefined : Math.max(0, ms);
+export function webhooksToServe(db: ComplaintsDatabase, perTenant: number): LeasedRows<Key> {
+  return leasedRows({
+    db,
+    role: courierRole,
+    table: 'webhooks',
+    key: ['tenant_id', 'id'],
+    waits: sql`o.state = 'active'`,
+    // Not an `exists`: the planner would join it, and read every delivery that waits.
+    dueAt: sql`(select greatest(o.retry_at, d.due_at) from webhook_deliveries d
+      where d.tenant_id = o.tenant_id and d.webhook_id = o.id and d.state = 'waiting' order by d.due_at limit 1)`,
+    // The one that was served longest ago comes first.
+    order: sql`o.leased_until nulls first, o.created_at`,
+    perTenant,
+  });
 }
 
 /** What waits for active webhooks, of all tenants. A paused one waits for its admin, not for a receiver. */

@@ -1,3 +1,4 @@
+import { notify } from '@countersign/database';
 import { sql } from 'kysely';
 import type { NewWebhook, Webhook, WebhookDelivery } from '../schema/webhooks.ts';
 import type { Trx } from '../scope.ts';
@@ -58,10 +59,6 @@ export async function deleteWebhook(trx: Trx, id: string): Promise<boolean> {
   return numDeletedRows > 0n;
 }
 
-export async function wakeCouriers(trx: Trx): Promise<void> {
-  await sql`select pg_notify(${webhooksChannel}, '')`.execute(trx);
-}
-
 /**
  * Queues a delivery for every webhook of the tenant that wants this type. Paused ones get theirs when they resume. To be
  * called after `addEvent`, whose lock keeps the webhooks from being removed meanwhile.
@@ -74,7 +71,7 @@ export async function queueDeliveries(
     insert into webhook_deliveries (tenant_id, id, webhook_id, type, payload)
     select tenant_id, gen_random_uuid(), id, ${type}, ${payload} from webhooks
     where tenant_id = ${tenantId} and state <> 'ended' and ${type} = any (events)`.execute(trx);
-  if (numAffectedRows > 0n) await wakeCouriers(trx);
+  if (numAffectedRows > 0n) await notify(trx, webhooksChannel);
 }
 
 type NewDelivery = Pick<WebhookDelivery, 'tenant_id' | 'id' | 'webhook_id' | 'type' | 'payload'>;

@@ -142,6 +142,8 @@ const mailOutbox = [
      actor_id text,
      attempts integer not null default 0,
      due_at timestamptz(3) not null default clock_timestamp(),
+     leased_until timestamptz(3),
+     last_error text,
      queued_at timestamptz(3) not null default clock_timestamp(),
      primary key (tenant_id, id),
      foreign key (tenant_id, complaint_id) references complaints (tenant_id, id),
@@ -156,7 +158,8 @@ const mailOutbox = [
     check: `actor_id = ${currentUser} and ${seesComplaint('mail_outbox')}`,
   }),
   `grant select, insert on mail_outbox to ${appRole}`,
-  `grant select, insert, delete, update (attempts, due_at) on mail_outbox to ${mailerRole}`,
+  `grant select, insert, delete, update (attempts, due_at, leased_until, last_error)
+     on mail_outbox to ${mailerRole}`,
   `create policy mailer on mail_outbox to ${mailerRole} using (true) with check (true)`,
   `grant select, delete on mail_outbox to ${eraserRole}`,
 ];

@@ -1,0 +1,65 @@
+import type { Logger } from '@countersign/service-kit';
+import type { CourierWork } from './courier.ts';
+import type { OutboxRow, OutboxRows } from './outbox-rows.ts';
+
+export type DeliveryResult = 'delivered' | 'retried' | 'given_up';
+
+export type Deliveries<Row> = Readonly<{
+  rows: OutboxRows<Row>;
+  logger: Logger;
+  /** For the log, such as `a mail`. */
+  what: string;
+  atOnce: number;
+  /** How long one attempt may take in total, even when the other side keeps sending. */
+  timeoutMs: number;
+  /**
+   * Delivers one, or stops when `signal` aborts. @returns Whether it was sent; false where it is no longer needed.
+   * @throws The error that prevented it.
+   */
+  deliver(row: Row, signal: AbortSignal): Promise<boolean>;
+  /** The delay before the next attempt; undefined gives it up. */
+  retryAfterMs(row: Row): number | undefined;
+  /** Whether what is given up stays in the table, with `parked_at`. */
+  parks: boolean;
+  /** For the log: never an address or a secret. */
+  facts(row: Row): object;
+  onResult?: ((result: DeliveryResult) => void) | undefined;
+}>;
+
+/** Delivers rows of an outbox, and tries again what fails. */
+export function deliveries<Row extends OutboxRow>(of: Deliveries<Row>): CourierWork<Row> {
+  return {
+    rows: of.rows,
+    atOnce: of.atOnce,
+    async run(row, late) {
+      let isSent: boolean;
+      try {
+        late.throwIfAborted();
+        isSent = await of.deliver(row, AbortSignal.any([late, AbortSignal.timeout(of.timeoutMs)]));
+      } catch (error) {
+        // The process stops: the attempt says nothing about the other side.
+        if (late.aborted) await of.rows.postpone(row, { delayMs: 0, error: undefined });
+        else await failed(of, row, reasonOf(error));
+        return;
+      }
+      await of.rows.remove(row);
+      if (isSent) of.onResult?.('delivered');
+    },
+  };
+}
+
+async function failed<Row extends OutboxRow>(of: Deliveries<Row>, row: Row, reason: string): Promise<void> {
+  const delayMs = of.retryAfterMs(row);
+  if (delayMs === undefined && !of.parks) await of.rows.remove(row);
+  else await of.rows.postpone(row, { delayMs, error: reason });
+  const log = { ...of.facts(row), attempts: row.attempts, reason };
+  if (delayMs === undefined) of.logger.error(log, `${of.what} was given up`);
+  else of.logger.warn({ ...log, retry_in_ms: delayMs }, `${of.what} could not be delivered; it is tried again`);
+  of.onResult?.(delayMs === undefined ? 'given_up' : 'retried');
+}
+
+/** Keeps only the name and code of the error or its cause: a mail server's message can quote the mail. */
+function reasonOf(error: unknown): string {
+  const { name, code, cause } = error as { name?: string; code?: string; cause?: { code?: string } };
+  return [name, code ?? cause?.code].filter((part) => part !== undefined).join(' ') || 'unknown error';
+}

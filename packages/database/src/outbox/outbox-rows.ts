@@ -1,0 +1,66 @@
+import type { OutboxDepth } from '@countersign/service-kit';
+import { type RawBuilder, sql } from 'kysely';
+import { inMs, inRole, isHeld, type LeasedRows, type LeasedTable, leasedRows, now } from './leased-rows.ts';
+
+/** A table in which transactions leave what is to be delivered: with `attempts`, `due_at`, `leased_until`, `last_error`. */
+export type OutboxTable<Schema> = Pick<
+  LeasedTable<Schema>,
+  'db' | 'role' | 'table' | 'key' | 'isNext' | 'order' | 'perTenant'
+> &
+  Readonly<{
+    /** For the metrics. */
+    topic: string;
+    /** All rows by default. */
+    waits?: RawBuilder<unknown>;
+    /** The column with the time at which a row was added. */
+    since: string;
+  }>;
+
+/** Counts attempts, the one under way included. */
+export type OutboxRow = Readonly<{ attempts: number }>;
+
+export type OutboxRows<Row> = LeasedRows<Row> &
+  Readonly<{
+    remove(row: Row): Promise<void>;
+    /** Ends a lease, unless another process has taken it over. */
+    postpone(row: Row, next: Postponed): Promise<void>;
+    /** What waits, for the metrics. */
+    depth(): Promise<OutboxDepth>;
+  }>;
+
+export type Postponed = Readonly<{
+  /** Undefined sets `parked_at`: the row is delivered no more. */
+  delayMs: number | undefined;
+  /** Undefined where the attempt does not count. */
+  error: string | undefined;
+}>;
+
+/** What transactions leave to be delivered, at least once. Any number of instances may deliver at once. */
+export function outboxRows<Schema, Row extends OutboxRow>(outbox: OutboxTable<Schema>): OutboxRows<Row> {
+  const { topic, waits = sql`true`, since, ...rest } = outbox;
+  const of: LeasedTable<Schema> = { ...rest, waits, countsAttempts: true, dueAt: sql`o.due_at` };
+  const table = sql.table(of.table);
+  return {
+    ...leasedRows<Schema, Row>(of),
+    async remove(row) {
+      // Deletes a delivered row even when another process holds its lease now.
+      const isRow = isHeld({ ...of, countsAttempts: false }, row);
+      await inRole(of, (trx) => sql`delete from ${table} where ${isRow}`.execute(trx));
+    },
+    async postpone(row, { delayMs, error }) {
+      const until = delayMs === undefined ? sql`parked_at = ${now}` : sql`due_at = ${inMs(delayMs)}`;
+      const outcome = error === undefined ? sql`attempts = attempts - 1` : sql`last_error = ${error}`;
+      await inRole(of, (trx) =>
+        sql`update ${table} set leased_until = null, ${until}, ${outcome} where ${isHeld(of, row)}`.execute(trx),
+      );
+    },
+    async depth() {
+      const { rows } = await inRole(of, (trx) =>
+        sql<Omit<OutboxDepth, 'topic'>>`select count(*)::int as waiting,
+            coalesce(extract(epoch from ${now} - min(${sql.ref(`o.${since}`)})), 0)::float8 as "oldestSec"
+          from ${table} o where ${waits}`.execute(trx),
+      );
+      return { topic, waiting: 0, oldestSec: 0, ...rows[0] };
+    },
+  };
+}

@@ -46,27 +46,31 @@ export class AppError<Code extends string = string> extends Error {
   }
 }
 
+const entry =
+  (fault: Fault) =>
+  (status: number, title: string, retryAfterSec?: number): ErrorEntry => ({
+    status,
+    fault,
+    title,
+    ...(retryAfterSec !== undefined && { retryAfterSec }),
+  });
+/** Entries of an {@link ErrorTable}, by whose fault the error is. */
+export const caller = entry('caller');
+export const capacity = entry('capacity');
+export const ours = entry('ours');
+
 /** Error codes that every process can send. Spread them into the application's table. */
 export const commonErrors = {
-  invalid_request: { status: 400, fault: 'caller', title: 'The request is malformed.' },
-  not_found: { status: 404, fault: 'caller', title: 'The resource was not found.' },
-  method_not_allowed: { status: 405, fault: 'caller', title: 'The resource does not support this method.' },
-  request_timeout: { status: 408, fault: 'caller', title: 'The request took too long to arrive.' },
-  payload_too_large: { status: 413, fault: 'caller', title: 'The request body is too large.' },
-  unsupported_media_type: {
-    status: 415,
-    fault: 'caller',
-    title: 'The media type of the request body is not supported.',
-  },
-  headers_too_large: { status: 431, fault: 'caller', title: 'The request headers are too many or too large.' },
-  validation_failed: { status: 422, fault: 'caller', title: 'Some fields are invalid.' },
-  internal_error: { status: 500, fault: 'ours', title: 'Something went wrong on our side.' },
-  unavailable: {
-    status: 503,
-    fault: 'ours',
-    title: 'The service is temporarily unavailable. Try again shortly.',
-    retryAfterSec: 1,
-  },
+  invalid_request: caller(400, 'The request is malformed.'),
+  not_found: caller(404, 'The resource was not found.'),
+  method_not_allowed: caller(405, 'The resource does not support this method.'),
+  request_timeout: caller(408, 'The request took too long to arrive.'),
+  payload_too_large: caller(413, 'The request body is too large.'),
+  unsupported_media_type: caller(415, 'The media type of the request body is not supported.'),
+  headers_too_large: caller(431, 'The request headers are too many or too large.'),
+  validation_failed: caller(422, 'Some fields are invalid.'),
+  internal_error: ours(500, 'Something went wrong on our side.'),
+  unavailable: ours(503, 'The service is temporarily unavailable. Try again shortly.', 1),
 } as const satisfies ErrorTable;
 
 export type CommonCode = keyof typeof commonErrors;

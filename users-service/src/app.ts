@@ -1,21 +1,13 @@
 import type { Database } from '@countersign/database';
-import { createServiceApp, type Health, type Logger, type Registry } from '@countersign/service-kit';
-import type { Express, RequestHandler } from 'express';
+import { type BehindGateway, createServiceApp } from '@countersign/service-kit';
+import type { Express } from 'express';
 import { v7 as uuidv7 } from 'uuid';
 import { errors } from './errors.ts';
 import { usersRoutes } from './routes/routes.ts';
 import type { Written } from './store/members.ts';
 import type { UsersSchema } from './store/schema.ts';
 
-export type AppParts = Readonly<{
-  db: Database<UsersSchema>;
-  /** Refuses requests that the gateway did not sign for this service. */
-  identity: RequestHandler;
-  health: Health;
-  metrics: Registry;
-  logger: Logger;
-  stamp: () => Written;
-}>;
+type AppParts = BehindGateway & Readonly<{ db: Database<UsersSchema>; stamp: () => Written }>;
 
 export function createApp({ db, stamp, ...parts }: AppParts): Express {
   return createServiceApp({ ...parts, errors, routes: usersRoutes({ db, stamp }) });

@@ -13,6 +13,9 @@ import { createMetrics } from '../process/metrics.ts';
 import { connectRedis } from '../process/redis.ts';
 import { type GatewayTrust, trustGateway } from './trust-gateway.ts';
 
+/** What {@link serveBehindGateway} makes for the app of a service. */
+export type BehindGateway = Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'>;
+
 export type ServeOptions = Readonly<{
   /** The service's name: its audience in gateway.yaml. */
   name: string;
@@ -27,9 +30,7 @@ export type ServeOptions = Readonly<{
   upgrade?: (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Ends streams and background work, which never end by themselves, before the server drains. */
   beforeDrain?: () => Promise<void>;
-  createApp(
-    parts: Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'>,
-  ): RequestListener | Promise<RequestListener>;
+  createApp(parts: BehindGateway): RequestListener | Promise<RequestListener>;
 }>;
 
 /**

@@ -62,6 +62,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'chunk-line.ts',
       'exchange-error.ts',
       'dispatcher.ts',
+      'token.ts',
     ],
   },
   'packages/console': {

@@ -1,3 +1,4 @@
+import { tokenCharacters } from '@countersign/http1-client';
 import { z } from 'zod';
 import type { Issuer, Scalar, TestCaller } from '../config/config.ts';
 import { id, partyName, role, scopeName } from '../config/schema/values/scalars.ts';
@@ -33,10 +34,12 @@ const several = (length: number, form: Form, isOne: (text: string) => boolean) =
 const split = (given: string | readonly string[] | undefined, { separator }: Form): readonly string[] =>
   (typeof given === 'string' ? given.split(separator) : (given ?? [])).filter((one) => one.trim() !== '');
 
+const headerLine = new RegExp(String.raw`^[${tokenCharacters}]+:[\t -~]*$`);
+
 const question = z.object({
   method: required(40, 'an HTTP method, such as GET'),
   path: required(8192, 'a path, such as /v1/users?page=2').describe('With the query, as a client sends it.'),
-  headers: several(16_384, headerLines, (line) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*$/.test(line)),
+  headers: several(16_384, headerLines, (line) => headerLine.test(line)),
   token: optional(textUpTo(16_384, 'an access token')).describe(
     'An access token. It is verified, and neither stored nor logged.',
   ),

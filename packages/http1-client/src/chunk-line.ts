@@ -1,4 +1,5 @@
 import { invalidResponse } from './exchange-error.ts';
+import { tokenCharacters } from './token.ts';
 
 const cr = 13;
 const lf = 10;
@@ -10,7 +11,7 @@ const maxBytes = 512;
 const maxDigits = 13;
 
 /** Names and values without blanks around them, as llhttp takes them (RFC 9112 section 7.1.1). */
-const isExtension = /^(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"[\t !#-[\]-~]*"))?)+$/;
+const isExtension = new RegExp(`^(?:;[${tokenCharacters}]+(?:=(?:[${tokenCharacters}]+|"[\\t !#-[\\]-~]*"))?)+$`);
 
 /** The line before a chunk. */
 export type ChunkLine = { size: number };

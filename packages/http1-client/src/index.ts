@@ -15,3 +15,4 @@ export {
   type TlsIdentity,
   undiciConnector,
 } from './open-socket.ts';
+export { token, tokenCharacters } from './token.ts';

@@ -3,12 +3,11 @@ import { Readable } from 'node:stream';
 import type { DispatchOptions } from './dispatcher.ts';
 import type { Exchange } from './exchange.ts';
 import { ExchangeError } from './exchange-error.ts';
+import { token } from './token.ts';
 import { Upload, type UploadOwner } from './upload.ts';
 
 // RFC 9112 section 3. Characters above 0xff would be cut to one byte, which could be a CR or LF.
-const isMethod = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const isPath = /^[\x21-\x7e\x80-\xff]+$/;
-const isFieldName = isMethod;
 const isNoValue = /[^\t\x20-\x7e\x80-\xff]/;
 
 /** The client writes these, or they would change how the connection or the response is read. */
@@ -23,7 +22,7 @@ const refusedNames: ReadonlySet<string> = new Set([
   'expect',
 ]);
 
-// Names that passed the checks. Clients choose some of them, so the cache is bounded.
+// Names that passed the checks. Clients choose some of them, so their number is bounded.
 const goodNames = new Set<string>();
 const maxGoodNames = 1_000;
 
@@ -39,7 +38,7 @@ const expectsBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
  */
 export function requestHead(request: DispatchOptions, own: string): string {
   const { method, path, headers, trustedFrom = headers.length, body } = request;
-  if (!isMethod.test(method) || method === 'CONNECT') throw invalid('an invalid method');
+  if (!token.test(method) || method === 'CONNECT') throw invalid('an invalid method');
   if (!isPath.test(path)) throw invalid('an invalid path');
   if (headers.length % 2 !== 0) throw invalid('a header without a value');
   let head = `${method} ${path} HTTP/1.1\r\n${own}`;
@@ -71,7 +70,7 @@ function streamLength(headers: readonly string[]): number | undefined {
 }
 
 function checkName(name: string, body: DispatchOptions['body']): void {
-  if (!isFieldName.test(name)) throw invalid('an invalid header name');
+  if (!token.test(name)) throw invalid('an invalid header name');
   const lower = name.toLowerCase();
   if (lower === 'content-length' && body instanceof Readable) return;
   if (refusedNames.has(lower)) throw invalid('a header that the client itself writes');

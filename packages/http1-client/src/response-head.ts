@@ -1,12 +1,14 @@
 import { invalidResponse } from './exchange-error.ts';
+import { tokenCharacters } from './token.ts';
 
 // The longest status line that is read, with its reason.
 const maxStatusLineBytes = 1024;
 
 // The text is in Latin-1. A reason and a field value have no control character but the tab (RFC 9110 section 5.5).
 const statusLine = /HTTP\/1\.[01] [1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/y;
-const fieldLines = /(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*/y;
-const startOfFieldLine = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?::[\t\x20-\x7e\x80-\xff]*\r?)?|\r)?$/;
+const fieldLines = new RegExp(String.raw`(?:[${tokenCharacters}]+:[\t\x20-\x7e\x80-\xff]*\r\n)*`, 'y');
+const startOfFieldLine = new RegExp(String.raw`^(?:[${tokenCharacters}]+(?::[\t\x20-\x7e\x80-\xff]*\r?)?|\r)?$`);
+const startOfNamedLine = new RegExp(String.raw`^(?:[${tokenCharacters}]+:|\r)`);
 
 /**
  * Reads `HTTP/1.x NNN reason CRLF`. The reason is optional, and so is the space before it, which some services omit.
@@ -71,7 +73,7 @@ function refuseFieldLine(line: string): void {
   if (startOfFieldLine.test(line)) return;
   // Obsolete line folding (RFC 9112 section 5.2).
   if (/^[ \t]/.test(line)) throw invalidResponse('a folded line');
-  if (!/^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:|\r)/.test(line)) throw invalidResponse('an invalid field name');
+  if (!startOfNamedLine.test(line)) throw invalidResponse('an invalid field name');
   const isBareCr = /^[\t\x20-\x7e\x80-\xff]*\r/.test(line);
   throw invalidResponse(isBareCr ? 'a CR without LF' : 'an invalid byte in a field value');
 }

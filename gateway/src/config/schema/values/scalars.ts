@@ -1,4 +1,5 @@
 import { isIP, isIPv4 } from 'node:net';
+import { tokenCharacters } from '@countersign/http1-client';
 import { idPattern, isScope, isSubject, rolePattern } from '@countersign/identity';
 import { z } from 'zod';
 
@@ -142,7 +143,7 @@ export const partyName = parsedText(
 export const claimName = matching(/^[^\s"\\]{1,128}$/, 'the name of a claim');
 
 /** A token (RFC 9110 section 5.6.2), at most 64 characters. */
-const token = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/;
+const token = new RegExp(`^[${tokenCharacters}]{1,64}$`);
 
 export const headerName = matching(token, 'the name of a header');
 

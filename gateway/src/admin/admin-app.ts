@@ -10,11 +10,10 @@ import {
 } from '@countersign/service-kit';
 import { type RequestHandler, Router } from 'express';
 import { errorTable } from '../errors.ts';
-import { requireWellFormed } from '../http/well-formed.ts';
 import { bareApp, keySetRouter } from '../listen/express-app.ts';
 import type { ReloadState } from '../reload/reload.ts';
 import type { Snapshot } from '../reload/snapshot.ts';
-import { adminHeaders, adminListener, refuseCrossSite, requirePath } from './admin-security.ts';
+import { adminHeaders, adminListener, refuseCrossSite, requirePath, requireWellFormed } from './admin-security.ts';
 import { describeConfig, describeIssuer, describeRoute, describeUpstream } from './describe.ts';
 
 export type AdminOptions = Readonly<{

@@ -60,7 +60,7 @@ const loopbackNames = ['localhost', '127.0.0.1', '::1'];
  * the IP address that the connection arrived at. DNS rebinding cannot make a browser send an IP address, so probes and Prometheus may use
  * a pod's address.
  *
- * The middleware passes on AppError `misdirected_request`. A request without Host does not come from a browser; `requireWellFormed` checks it.
+ * The middleware passes on AppError `misdirected_request`. A request without Host does not come from a browser; {@link requireWellFormed} checks it.
  */
 export function requireAdminHost({
   admin,
@@ -108,4 +108,18 @@ export const adminListener =
 /** Passes on AppError `invalid_target` for a target that is not a path (RFC 9112 section 3.2.1). */
 export const requirePath: RequestHandler = (req, _res, next) => {
   next(refused.has(req) ? new AppError('invalid_target') : undefined);
+};
+
+/**
+ * Checks `Host` and `Expect` on the admin listener. Node's own checks are turned off there: they respond without a
+ * request id.
+ *
+ * The middleware passes on AppError `invalid_host` (RFC 9112 section 3.2), `expectation_failed`.
+ */
+export const requireWellFormed: RequestHandler = ({ headers, headersDistinct, httpVersion }, _res, next) => {
+  const hosts = headersDistinct.host?.length ?? 0;
+  if (hosts > 1 || (hosts === 0 && httpVersion !== '1.0')) next(new AppError('invalid_host'));
+  else if ((headers.expect ?? '100-continue').toLowerCase() !== '100-continue')
+    next(new AppError('expectation_failed'));
+  else next();
 };

@@ -1,13 +1,13 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { METHODS } from 'node:http';
-import { secretKeyid } from '@countersign/identity';
+import { foldHeaderName, isReservedHeader, secretKeyid } from '@countersign/identity';
 import type { GatewayConfig, Route, Upstream } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
+import { hopByHop } from '../http/header-fields.ts';
 import type { Repeat } from '../keys/signing-keys.ts';
 import { toAuthenticated } from '../pipeline/authenticate.ts';
 import { configuredStages } from '../pipeline/configured-stages.ts';
 import type { Arrival, Matched, Signed } from '../pipeline/exchange.ts';
-import { whyDropped } from '../pipeline/inbound-headers.ts';
 import { createLimit } from '../pipeline/limit.ts';
 import { createPipeline, type Stages } from '../pipeline/pipeline.ts';
 import { createSign } from '../pipeline/sign.ts';
@@ -176,6 +176,18 @@ function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[]
       .filter((header) => !passes(header))
       .map(([name]) => ({ name, why: whyDropped(name, headers.strip) })),
   };
+}
+
+/** Explains why the service does not receive a client's header unchanged. */
+function whyDropped(name: string, strip: readonly string[]): string {
+  const folded = foldHeaderName(name);
+  if (strip.map(foldHeaderName).includes(folded)) return 'headers.strip';
+  if (folded === 'authorization' || folded === 'dpop' || folded === 'cookie')
+    return "forwarded only if the route's forward allows it";
+  if (folded === 'host' || folded === 'content-length') return 'the gateway writes its own';
+  if (hopByHop.has(folded)) return 'hop-by-hop header';
+  if (isReservedHeader(folded)) return 'only the gateway may write it';
+  return 'named by Connection';
 }
 
 function pairsOf(flat: readonly string[]): Header[] {

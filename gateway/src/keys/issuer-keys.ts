@@ -11,8 +11,8 @@ import type { Issuer } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
 import { whyUnusable } from '../config/issuer-key-file.ts';
 import { isFetched } from '../config/schema/values/urls.ts';
-import { createOutageLog } from '../http/outage-log.ts';
 import { discoveredKeySet } from './discovery.ts';
+import { createOutageLog } from './outage-log.ts';
 import { createReloader } from './reloader.ts';
 
 /** The configuration of an issuer's key set. */

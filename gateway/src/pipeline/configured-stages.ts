@@ -1,6 +1,6 @@
 import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { headersFrom } from '../http/flat-headers.ts';
+import { headersFrom } from '../http/header-fields.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 import { authorize } from './authorize.ts';

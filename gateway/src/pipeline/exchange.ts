@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Route } from '../config/config.ts';
-import type { Upgrade } from '../http/subprotocols.ts';
+import type { Upgrade } from '../http/websocket-handshake.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import type { Params, Policy } from '../routing/policy.ts';
 import type { Transaction } from '../tokens/txn-token.ts';

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type Answer, answerOf } from '@countersign/service-kit';
 import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
-import { headersFrom } from '../http/flat-headers.ts';
+import { headersFrom } from '../http/header-fields.ts';
 import { discardBody } from '../http/lingering-close.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';

@@ -1,16 +1,15 @@
 import { BlockList, isIP } from 'node:net';
+import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { plainAddress } from '@countersign/service-kit';
 import type { GatewayConfig, Network } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { withoutHeaders } from '../http/flat-headers.ts';
-import { readSubprotocols, type Upgrade } from '../http/subprotocols.ts';
+import { hopByHop, namedByConnection, rememberNames, withoutHeaders } from '../http/header-fields.ts';
+import { readHandshake } from '../http/websocket-handshake.ts';
 import type { Arrival, Exchange, InboundBody, Incoming } from './exchange.ts';
-import { createHeaderClassifier, type InboundHeaders, namedByConnection, sortHeaders } from './inbound-headers.ts';
 
 const contentTypeGrammar = /^[!-~](?:[ -~]*[!-~])?$/;
 const contentLengthGrammar = /^(?:0|[1-9][0-9]{0,15})$/;
 const maxContentType = 1024;
-const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
 
 /**
  * The first stage, on every route. Checks what the parser accepted, and drops each header that only the gateway may
@@ -24,7 +23,7 @@ const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
 export function createSanitize(
   config: Pick<GatewayConfig, 'headers' | 'publicOrigins' | 'trustedProxies'>,
 ): (arrival: Arrival) => Incoming {
-  const dispositionOf = createHeaderClassifier(config.headers.strip);
+  const useOf = createHeaderClassifier(config.headers.strip);
   const checkHost = createHostCheck(config.publicOrigins);
   const clientAddress = createClientAddress(config.trustedProxies);
   const passesOrigin = !config.headers.strip.includes('origin');
@@ -39,7 +38,7 @@ export function createSanitize(
         headers: { connection: 'close' },
       });
     }
-    const { passing, read } = sortHeaders(rawHeaders, dispositionOf);
+    const { passing, read } = sortHeaders(rawHeaders, useOf);
     const forwardedFor = read['x-forwarded-for'];
     const address = clientAddress(peer.remoteAddress ?? '', forwardedFor === undefined ? [] : [forwardedFor]);
     // Without an address the socket is closed already, so no response can be sent.
@@ -54,20 +53,122 @@ export function createSanitize(
     // Without a body it means nothing, and a service that requires digests would refuse a header that no digest covers.
     if (body.encoding !== undefined && body.present) headers.push('content-encoding', body.encoding);
     if (read.origin !== undefined && passesOrigin && !isNamed(named, 'origin')) headers.push('origin', read.origin);
-    const upgrade = kind === 'upgrade' ? readUpgrade(read, named, body, headers) : undefined;
+    const handshake =
+      kind === 'upgrade' ? readHandshake(read, isNamed(named, 'sec-websocket-protocol'), body.present) : undefined;
+    if (handshake !== undefined) headers.push(...handshake.headers);
     const authorization = isNamed(named, 'authorization') ? undefined : read.authorization;
+    if (authorization !== undefined && handshake?.token !== undefined) {
+      // Which of the two wins would be ambiguous.
+      throw new AppError('invalid_request', {
+        detail: { reason: 'a token in Authorization and another in a subprotocol' },
+      });
+    }
     const exchange: Exchange = arrival;
     exchange.headers = headers;
     exchange.credentials = {
-      authorization: singleCredential(authorization, upgrade?.authorization),
+      authorization: handshake?.token === undefined ? authorization : `Bearer ${handshake.token}`,
       dpop: isNamed(named, 'dpop') ? undefined : read.dpop,
       cookie: isNamed(named, 'cookie') ? undefined : read.cookie,
     };
     exchange.client = { address, protocol: peer.encrypted === true ? 'https' : 'http', host, origin: read.origin };
     exchange.body = body;
-    exchange.upgrade = upgrade?.upgrade;
+    exchange.upgrade = handshake?.upgrade;
     return arrival as Incoming;
   };
+}
+
+/**
+ * What happens to an inbound header: it is forwarded, dropped, or read by the gateway, in which case this is its name.
+ * Names match exactly: `Content_Length` is not `Content-Length`, and is dropped.
+ */
+type HeaderUse = 'pass' | 'drop' | ReadHeader;
+
+/** The headers that the gateway reads itself. One fixed shape for every request. */
+const noHeaders = () => ({
+  host: undefined as string | undefined,
+  authorization: undefined as string | undefined,
+  dpop: undefined as string | undefined,
+  cookie: undefined as string | undefined,
+  'content-length': undefined as string | undefined,
+  'content-type': undefined as string | undefined,
+  'content-encoding': undefined as string | undefined,
+  'transfer-encoding': undefined as string | undefined,
+  connection: undefined as string | undefined,
+  'sec-websocket-key': undefined as string | undefined,
+  'sec-websocket-version': undefined as string | undefined,
+  'sec-websocket-protocol': undefined as string | undefined,
+  'x-forwarded-for': undefined as string | undefined,
+  origin: undefined as string | undefined,
+});
+
+type ReadHeader = keyof ReturnType<typeof noHeaders>;
+
+/** How the values of a repeated header are joined. Other headers must not repeat: see {@link InboundHeaders}. */
+const joinedBy: Readonly<Partial<Record<ReadHeader, string>>> = {
+  cookie: '; ',
+  connection: ',',
+  'sec-websocket-protocol': ',',
+  'x-forwarded-for': ',',
+};
+
+const maxHeaders = 100;
+const maxHeaderBytes = 12 * 1024;
+
+/** @param strip Further names to drop, from the configuration. */
+function createHeaderClassifier(strip: readonly string[]): (rawName: string) => HeaderUse {
+  const read: ReadonlySet<string> = new Set(Object.keys(noHeaders()));
+  const stripped: ReadonlySet<string> = new Set(strip.map(foldHeaderName));
+  return rememberNames((rawName) => {
+    const folded = foldHeaderName(rawName);
+    if (read.has(folded)) {
+      // `headers.strip` keeps Origin from services, but the checks of the gateway still need it.
+      const isTaken = !stripped.has(folded) || folded === 'origin';
+      return rawName.toLowerCase() === folded && isTaken ? (folded as ReadHeader) : 'drop';
+    }
+    return isReservedHeader(folded) || hopByHop.has(folded) || stripped.has(folded) ? 'drop' : 'pass';
+  });
+}
+
+/** The headers of one request. */
+type InboundHeaders = Readonly<{
+  /** The headers that may be forwarded, alternating names and values. */
+  passing: string[];
+  /** The headers that the gateway reads. A list that came in several headers is joined. */
+  read: Readonly<Record<ReadHeader, string | undefined>>;
+}>;
+
+/**
+ * Sorts the headers of a request.
+ *
+ * @throws AppError `headers_too_large`. `invalid_host` and `invalid_request` for a repeated header that is not a list:
+ *   some readers take the first value, others the last (RFC 9110 section 5.3).
+ */
+function sortHeaders(rawHeaders: readonly string[], useOf: (rawName: string) => HeaderUse): InboundHeaders {
+  if (rawHeaders.length > maxHeaders * 2) throw new AppError('headers_too_large', { detail: { reason: 'count' } });
+  const passing: string[] = [];
+  const read = noHeaders();
+  let bytes = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string;
+    const value = rawHeaders[at + 1] as string;
+    bytes += name.length + value.length + 4;
+    const use = useOf(name);
+    if (use === 'pass') passing.push(name, value);
+    else if (use !== 'drop') {
+      const before = read[use];
+      read[use] = before === undefined ? value : joined(use, before, value);
+    }
+  }
+  if (bytes > maxHeaderBytes) throw new AppError('headers_too_large', { detail: { reason: 'bytes' } });
+  return { passing, read };
+}
+
+function joined(header: ReadHeader, before: string, value: string): string {
+  const separator = joinedBy[header];
+  if (separator !== undefined) return before + separator + value;
+  throw header === 'host'
+    ? new AppError('invalid_host')
+    : new AppError('invalid_request', { detail: { reason: 'repeated header', header } });
 }
 
 type Named = ReadonlySet<string> | undefined;
@@ -95,40 +196,6 @@ function readFraming(read: InboundHeaders['read'], type: string | undefined, htt
     // Kept even if Connection names it: dropping the name would not decode the body.
     encoding: read['content-encoding'],
   };
-}
-
-function readUpgrade(
-  read: InboundHeaders['read'],
-  named: Named,
-  body: InboundBody,
-  headers: string[],
-): Readonly<{ upgrade: Upgrade; authorization: string | undefined }> {
-  const key = read['sec-websocket-key'];
-  const version = read['sec-websocket-version'];
-  const protocols = read['sec-websocket-protocol'];
-  if (body.present) throw new AppError('body_not_allowed');
-  if (key === undefined || !webSocketKey.test(key)) {
-    throw new AppError('invalid_request', { detail: { reason: 'sec-websocket-key' } });
-  }
-  const hasProtocols = protocols !== undefined && !isNamed(named, 'sec-websocket-protocol');
-  const { offered, isMarked, token } = readSubprotocols(hasProtocols ? [protocols] : []);
-  headers.push('sec-websocket-key', key);
-  if (version !== undefined) headers.push('sec-websocket-version', version);
-  if (offered.length > 0) headers.push('sec-websocket-protocol', offered.join(', '));
-  return {
-    upgrade: { protocol: 'websocket', key, version, subprotocols: offered, isMarked },
-    authorization: token === undefined ? undefined : `Bearer ${token}`,
-  };
-}
-
-/** Rejects two credentials: which one wins would be ambiguous. */
-function singleCredential(header: string | undefined, subprotocol: string | undefined): string | undefined {
-  if (header !== undefined && subprotocol !== undefined) {
-    throw new AppError('invalid_request', {
-      detail: { reason: 'a token in Authorization and another in a subprotocol' },
-    });
-  }
-  return header ?? subprotocol;
 }
 
 /** The end of the body is ambiguous, and so is the start of the next request on this connection. */

@@ -1,5 +1,5 @@
 import type { Logger } from '@countersign/service-kit';
-import { createOutageLog, type OutageLog } from '../http/outage-log.ts';
+import { createOutageLog, type OutageLog } from '../keys/outage-log.ts';
 import type { RevocationPage } from './page.ts';
 import type { Revocations } from './revocations.ts';
 

@@ -1,7 +1,7 @@
 import { foldHeaderName, isIdentityHeader } from '@countersign/identity';
 import { AppError } from '../../errors.ts';
 import { maySetCookie } from '../../http/cookies.ts';
-import { withoutHeaders } from '../../http/flat-headers.ts';
+import { hopByHop, namedByConnection, rememberNames, withoutHeaders } from '../../http/header-fields.ts';
 import { defaultSecurityHeaders } from '../../http/security-headers.ts';
 import type { Signed } from '../../pipeline/exchange.ts';
 import type { ResponseLifetime } from '../pool/open-connections.ts';
@@ -31,37 +31,17 @@ type Handling =
   | 'cors'
   | 'dpop-nonce';
 
-const dropped: ReadonlySet<string> = new Set([
-  // Headers of the connection to the service.
-  'proxy-connection',
-  'keep-alive',
-  'te',
-  'trailer',
-  'upgrade',
-  'proxy-authenticate',
-  'proxy-authorization',
-  // Headers that name the service's software.
-  'server',
-  'x-powered-by',
-]);
+// They name the service's software.
+const software: ReadonlySet<string> = new Set(['server', 'x-powered-by']);
 
 /** A header name as one service writes it. `default` is its bit among the default headers, or 0. */
 type KnownName = Readonly<{ handling: Handling; default: number }>;
 
-const knownNames = new Map<string, KnownName>();
-// Services choose these names, so the cache is bounded.
-const maxRemembered = 1_000;
-
-function lookUp(name: string): KnownName {
-  const known = knownNames.get(name);
-  if (known !== undefined) return known;
+const lookUp = rememberNames((name): KnownName => {
   const lower = name.toLowerCase();
   const index = defaultSecurityHeaders.indexOf(lower);
-  const fresh = { handling: handlingOf(lower, foldHeaderName(name)), default: index === -1 ? 0 : 1 << index };
-  // A copy: the name may be a slice of a whole head, which the cache would keep in memory.
-  if (knownNames.size < maxRemembered) knownNames.set(Buffer.from(name, 'latin1').toString('latin1'), fresh);
-  return fresh;
-}
+  return { handling: handlingOf(lower, foldHeaderName(name)), default: index === -1 ? 0 : 1 << index };
+});
 
 function handlingOf(lower: string, folded: string): Handling {
   if (lower === 'content-length' || lower === 'content-type') return lower;
@@ -78,7 +58,7 @@ function handlingOf(lower: string, folded: string): Handling {
     case 'ratelimit-policy':
       return 'limits';
     default:
-      return dropped.has(folded) || isIdentityHeader(folded) ? 'drop' : 'pass';
+      return hopByHop.has(folded) || software.has(folded) || isIdentityHeader(folded) ? 'drop' : 'pass';
   }
 }
 
@@ -145,7 +125,8 @@ export function filterHeaders(
         if (status === 503) refused = value;
     }
   }
-  const left = withoutNamed(passing, connection);
+  const named = namedByConnection(connection);
+  const left = named === undefined ? passing : withoutHeaders(passing, named);
   if (record.limits !== undefined) left.push(...record.limits);
   if (record.cors !== undefined) left.push(...record.cors);
   if (record.nonce !== undefined) left.push(...record.nonce);
@@ -165,14 +146,6 @@ function dropLength(headers: string[]): void {
   for (let at = headers.length - 2; at >= 0; at -= 2) {
     if (headers[at]?.toLowerCase() === 'content-length') headers.splice(at, 2);
   }
-}
-
-function withoutNamed(headers: string[], connection: string | undefined): string[] {
-  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return headers;
-  const named = new Set(connection.split(',').map((token) => foldHeaderName(token.trim())));
-  named.delete('keep-alive');
-  named.delete('close');
-  return withoutHeaders(headers, named);
 }
 
 /** The default headers among these, as bits. */

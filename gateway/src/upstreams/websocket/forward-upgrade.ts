@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { AppError } from '../../errors.ts';
-import { chosenSubprotocol } from '../../http/subprotocols.ts';
+import { chosenSubprotocol } from '../../http/websocket-handshake.ts';
 import { type Signed, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { type RequestRecord, recordFailure } from '../../pipeline/request-record.ts';
 import { filterHeaders, type ResponseHeaders } from '../forward/response-headers.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { AppError } from '../errors.ts';
-import { readSubprotocols } from './subprotocols.ts';
+import { readSubprotocols } from './websocket-handshake.ts';
 
 describe('parsing Sec-WebSocket-Protocol', () => {
   test.each([

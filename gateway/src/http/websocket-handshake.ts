@@ -1,3 +1,4 @@
+import { token as tokenGrammar } from '@countersign/http1-client';
 import { AppError } from '../errors.ts';
 
 /** The parsed `Sec-WebSocket-Protocol`: the part for the service, and the part for the gateway. */
@@ -24,7 +25,7 @@ export type Upgrade = Readonly<{
 /** A browser can set no other header on a WebSocket, so the token comes here: `countersign, bearer.TOKEN`. */
 const mark = 'countersign';
 const prefix = 'bearer.';
-const tokenGrammar = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
 
 /**
  * Takes the token out of the offered subprotocols. The token needs `countersign` beside it: a browser gives up unless
@@ -56,6 +57,34 @@ export function readSubprotocols(values: readonly string[]): Subprotocols {
   }
   if (token !== undefined && (!isMarked || token === '')) throw malformed();
   return { offered, isMarked, token };
+}
+
+type HandshakeHeader = 'sec-websocket-key' | 'sec-websocket-version' | 'sec-websocket-protocol';
+
+/**
+ * Reads the headers of a handshake.
+ *
+ * @param isProtocolDropped The client named `Sec-WebSocket-Protocol` in `Connection`.
+ * @returns Its parameters, the client's token if it is among the subprotocols, and the headers for the service.
+ * @throws AppError `body_not_allowed`, `invalid_request`.
+ */
+export function readHandshake(
+  read: Readonly<Record<HandshakeHeader, string | undefined>>,
+  isProtocolDropped: boolean,
+  hasBody: boolean,
+): Readonly<{ upgrade: Upgrade; token: string | undefined; headers: readonly string[] }> {
+  const { 'sec-websocket-key': key, 'sec-websocket-version': version, 'sec-websocket-protocol': protocols } = read;
+  if (hasBody) throw new AppError('body_not_allowed');
+  if (key === undefined || !webSocketKey.test(key)) {
+    throw new AppError('invalid_request', { detail: { reason: 'sec-websocket-key' } });
+  }
+  const { offered, isMarked, token } = readSubprotocols(
+    protocols === undefined || isProtocolDropped ? [] : [protocols],
+  );
+  const headers = ['sec-websocket-key', key];
+  if (version !== undefined) headers.push('sec-websocket-version', version);
+  if (offered.length > 0) headers.push('sec-websocket-protocol', offered.join(', '));
+  return { upgrade: { protocol: 'websocket', key, version, subprotocols: offered, isMarked }, token, headers };
 }
 
 /**

@@ -1,0 +1,59 @@
+import { foldHeaderName } from '@countersign/identity';
+
+/**
+ * Headers of one connection, which a proxy never forwards, in requests and in responses: RFC 9110 section 7.6.1, and
+ * names that older proxies treat alike. The gateway itself handles `Expect`.
+ */
+export const hopByHop: ReadonlySet<string> = new Set([
+  'connection',
+  'proxy-connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'expect',
+]);
+
+/**
+ * The folded names in `Connection`, which the next hop would drop. They are dropped before the gateway adds its own
+ * headers: otherwise a sender could name ours (CVE-2024-45410, CVE-2025-48865).
+ */
+export function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close' || connection === 'Upgrade')
+    return undefined;
+  return new Set(connection.split(',').map((token) => foldHeaderName(token.trim())));
+}
+
+/** Turns alternating names and values into an object, as `writeHead` takes it. */
+export function headersFrom(flat: readonly string[] = []): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (let at = 0; at < flat.length; at += 2) headers[flat[at] ?? ''] = flat[at + 1] ?? '';
+  return headers;
+}
+
+/** Copies alternating names and values, but for the headers with these folded names. */
+export function withoutHeaders(flat: readonly string[], folded: ReadonlySet<string>): string[] {
+  return flat.filter((_, at) => !folded.has(foldHeaderName(flat[at - (at % 2)] ?? '')));
+}
+
+// Strangers choose some of the names, so what is remembered is bounded.
+const maxNames = 1_000;
+
+/** Remembers what depends only on the name of a header, for the first 1,000 names. */
+export function rememberNames<Result extends NonNullable<unknown>>(
+  resultOf: (name: string) => Result,
+): (name: string) => Result {
+  const known = new Map<string, Result>();
+  return (name) => {
+    const before = known.get(name);
+    if (before !== undefined) return before;
+    const result = resultOf(name);
+    // A copy: the name may be a slice of a whole head, which would stay in memory.
+    if (known.size < maxNames) known.set(Buffer.from(name, 'latin1').toString('latin1'), result);
+    return result;
+  };
+}

@@ -47,20 +47,26 @@ export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: s
 /** All that the rules of a route depend on. */
 export type PolicyRules = Pick<Route, 'auth' | 'callers' | 'senderConstrained' | 'allow'>;
 
+/**
+ * The rules of each key of `allow`, in the order in which they refuse. A rule holds all that the gateway knows of a key
+ * once the configuration is read: how it decides, the code of its refusal, and its texts for a reader.
+ */
+const rulesOf: Readonly<{ [Key in keyof Allow]: (value: Allow[Key]) => readonly Rule[] }> = {
+  actors: (actors) => (actors.length === 0 ? [] : [actorsRule(actors)]),
+  clients: (clients) => (clients === undefined ? [] : [clientsRule(clients)]),
+  scopes: (scopes) => (scopes.length === 0 ? [] : [scopesRule(scopes)]),
+  roles: (roles) => (roles === undefined ? [] : [roleRule(roles)]),
+  tenantParam: (param) => (param === undefined ? [] : [tenantRule(param)]),
+  claims: (claims) => claims.map(claimRule),
+};
+
+const rulesOfKey = <Key extends keyof Allow>(key: Key, allow: Allow): readonly Rule[] => rulesOf[key](allow[key]);
+
 /** Compiles the rules of a route, once per configuration. */
-export function compilePolicy(route: PolicyRules): Policy {
-  const { roles, tenantParam, scopes, clients, actors, claims } = route.allow;
-  const policy: [Rule, ...Rule[]] = [
-    route.auth === 'service' ? callersRule(route.callers, route.allow) : authRule(route.auth, route.allow),
-  ];
-  if (route.senderConstrained) policy.push(bindingRule);
-  if (actors.length > 0) policy.push(actorsRule(actors));
-  if (clients !== undefined) policy.push(clientsRule(clients));
-  if (scopes.length > 0) policy.push(scopesRule(scopes));
-  if (roles !== undefined) policy.push(roleRule(roles));
-  if (tenantParam !== undefined) policy.push(tenantRule(tenantParam));
-  for (const { claim, values } of claims) policy.push(claimRule(claim, values));
-  return policy;
+export function compilePolicy({ auth, callers, senderConstrained, allow }: PolicyRules): Policy {
+  const first = auth === 'service' ? callersRule(callers, allow) : authRule(auth, allow);
+  const conditions = (Object.keys(rulesOf) as (keyof Allow)[]).flatMap((key) => rulesOfKey(key, allow));
+  return [first, ...(senderConstrained ? [bindingRule] : []), ...conditions];
 }
 
 /**
@@ -237,7 +243,7 @@ const tenantRule = (param: string): Rule => ({
   },
 });
 
-const claimRule = (claim: string, accepted: ReadonlySet<Scalar>): Rule => {
+const claimRule = ({ claim, values: accepted }: Allow['claims'][number]): Rule => {
   const valuesOf = (caller: PolicyCaller) => principalOf(caller)?.token.claims.kept.get(claim) ?? [];
   return {
     text: `allow.claims.${claim}: ${[...accepted].join(', ')}`,

@@ -3,9 +3,9 @@ import { AppError, type Code, errorTable } from '../errors.ts';
 import { addressKey } from '../limits/address-key.ts';
 import { type CertificateCheck, createCertificateCheck } from '../tokens/certificate-binding.ts';
 import type { Dpop } from '../tokens/dpop/dpop.ts';
+import type { ProvenRequest } from '../tokens/dpop/dpop-proof.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import type { AccessTokens, VerifiedToken } from '../tokens/verified-tokens.ts';
-import { createProofChecks } from './dpop-proofs.ts';
 import type { Authenticated, Caller, Exchange, Matched } from './exchange.ts';
 
 export type AuthenticateOptions = Readonly<{
@@ -34,8 +34,6 @@ export function createAuthenticate({
   dpop,
   certificates = createCertificateCheck(undefined),
 }: AuthenticateOptions): (matched: Matched) => Authenticated | Promise<Authenticated> {
-  const proofs = createProofChecks(dpop);
-
   return (matched) => {
     const { route, record, credentials } = matched;
     const { authorization } = credentials;
@@ -49,15 +47,13 @@ export function createAuthenticate({
     if (authorization.startsWith('Bearer ') && !hasSenderProof) {
       record.scheme = 'Bearer';
       const known = tokens.recall(authorization.slice('Bearer '.length));
-      if (known !== undefined)
-        return toAuthenticated(matched, bearerCaller(asBearer(known, matched), undefined), undefined);
+      if (known !== undefined) return asBearer(matched, known, undefined);
     }
     const { scheme, text } = readCredentials(authorization, route.schemes);
     record.scheme = scheme;
     const remembered = tokens.recall(text);
-    if (remembered !== undefined && scheme === 'Bearer' && !hasSenderProof) {
-      return toAuthenticated(matched, bearerCaller(asBearer(remembered, matched), undefined), undefined);
-    }
+    if (remembered !== undefined && scheme === 'Bearer' && !hasSenderProof)
+      return asBearer(matched, remembered, undefined);
     return withToken(matched, text, remembered, hasSenderProof);
   };
 
@@ -71,35 +67,63 @@ export function createAuthenticate({
     if (remembered === undefined) assertNotThrottled(matched);
     try {
       const token = remembered ?? (await tokens.verify(text));
-      const isBound = matched.record.scheme === 'DPoP';
-      if (isBound) {
-        certificates(token.claims, matched.peer);
-        return toAuthenticated(
-          matched,
-          bearerCaller(token, await proofs.forBoundToken(matched, text, token)),
-          undefined,
-        );
+      if (matched.record.scheme !== 'DPoP') {
+        const jkt = hasSenderProof ? await proveSender(matched) : undefined;
+        return asBearer(matched, token, jkt);
       }
-      const jkt = hasSenderProof ? await proofs.forSender(matched) : undefined;
-      return toAuthenticated(matched, bearerCaller(asBearer(token, matched), jkt), undefined);
+      const { claims } = token;
+      certificates(claims, matched.peer);
+      if (claims.jkt === undefined) throw new AppError('token_unbound');
+      return toAuthenticated(matched, bearerCaller(token, await prove(matched, { text, jkt: claims.jkt })), undefined);
     } catch (error) {
       throw countFailure(error, matched);
     }
   }
 
   /** @throws AppError `token_proof_missing` for a bound token: without a proof, a thief could use it. */
-  function asBearer(token: VerifiedToken, { peer }: Matched): VerifiedToken {
+  function asBearer(matched: Matched, token: VerifiedToken, jkt: string | undefined): Authenticated {
     if (token.claims.jkt !== undefined) throw new AppError('token_proof_missing');
-    if (token.claims.certificate !== undefined) certificates(token.claims, peer);
-    return token;
+    if (token.claims.certificate !== undefined) certificates(token.claims, matched.peer);
+    return toAuthenticated(matched, bearerCaller(token, jkt), undefined);
   }
 
   async function withoutToken(matched: Matched): Promise<Authenticated> {
     assertNotThrottled(matched);
     try {
-      return toAuthenticated(matched, { kind: 'anonymous', jkt: await proofs.forSender(matched) }, undefined);
+      return toAuthenticated(matched, { kind: 'anonymous', jkt: await proveSender(matched) }, undefined);
     } catch (error) {
       throw countFailure(error, matched);
+    }
+  }
+
+  /**
+   * Checks the DPoP proof of a request. A protected resource refuses with 401 (RFC 9449 section 7.1).
+   *
+   * @returns The thumbprint of its key.
+   */
+  async function prove(matched: Matched, token: ProvenRequest['token']): Promise<string> {
+    const { method, record, rawTarget, credentials } = matched;
+    if (dpop === undefined || credentials.dpop === undefined) throw new AppError('token_proof_missing');
+    const nonce = dpop.nonce();
+    if (nonce !== undefined) record.nonce = ['dpop-nonce', nonce];
+    // The path before any rewrite: a client makes its proof for the URL that it requested.
+    const [path = ''] = rawTarget.split('?', 1);
+    return dpop.prove(credentials.dpop, { method, path, token });
+  }
+
+  /**
+   * Checks the proof for a token that is going to be bound: the route forwards proofs, so it is a token endpoint. A token
+   * endpoint refuses with 400 (RFC 9449 sections 5 and 8).
+   */
+  async function proveSender(matched: Matched): Promise<string> {
+    try {
+      return await prove(matched, undefined);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      const detail = { ...error.detail, code: error.code };
+      if (error.code === 'dpop_nonce_required') throw new AppError('use_dpop_nonce', { cause: error, detail });
+      if (error.code.startsWith('dpop_proof_')) throw new AppError('invalid_dpop_proof', { cause: error, detail });
+      throw error;
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Route } from '../config/config.ts';
+import { AppError } from '../errors.ts';
 import type { Upgrade } from '../http/websocket-handshake.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import type { Params, Policy } from '../routing/policy.ts';
@@ -19,6 +20,10 @@ export type InboundBody = Readonly<{
 
 /** The body of a GET or HEAD has no defined meaning (RFC 9110 section 9.3.1). */
 export const hasContent = (method: string): boolean => method !== 'GET' && method !== 'HEAD';
+
+/** Decides whether a body is too large: by its announced length, and again by the bytes that have arrived. */
+export const refusalOfSize = (bytes: number, maxBytes: number): AppError | undefined =>
+  bytes > maxBytes ? new AppError('payload_too_large', { detail: { maxBytes } }) : undefined;
 
 /** Kept apart from the other headers: the route decides which of them are forwarded. */
 export type Credentials = Readonly<{
@@ -84,19 +89,10 @@ export type Peer = Readonly<{ remoteAddress?: string | undefined; encrypted?: bo
 export type BodyStream = Readable & Readonly<{ complete: boolean }>;
 
 /** A request as plain values, whichever entrance it came by. */
-export type RawRequest = Readonly<{
-  kind: 'http' | 'upgrade';
-  method: string;
-  /** The request line's target, byte for byte. */
-  rawTarget: string;
-  httpVersion: string;
-  /** Alternating names and values, as received. */
-  rawHeaders: readonly string[];
-  peer: Peer;
-  stream: BodyStream;
-  /** Tells a client that waits for it to send the body. Undefined for an upgrade. */
-  interim: Readonly<{ writeContinue(): void }> | undefined;
-}>;
+export type RawRequest = Pick<
+  Exchange,
+  'kind' | 'method' | 'rawTarget' | 'httpVersion' | 'rawHeaders' | 'peer' | 'stream' | 'interim'
+>;
 
 /**
  * One request on its way through the stages. All stages share this object, and each fills in its own fields. The type
@@ -105,12 +101,15 @@ export type RawRequest = Readonly<{
 export class Exchange {
   readonly kind: 'http' | 'upgrade';
   readonly method: string;
+  /** The request line's target, byte for byte. */
   readonly rawTarget: string;
   readonly httpVersion: string;
+  /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[];
   readonly peer: Peer;
   readonly stream: BodyStream;
-  readonly interim: RawRequest['interim'];
+  /** Tells a client that waits for it to send the body. Undefined for an upgrade. */
+  readonly interim: Readonly<{ writeContinue(): void }> | undefined;
   readonly record: RequestRecord;
   /** Called when the exchange no longer keeps its configuration in use. */
   readonly release: (record: RequestRecord) => void;

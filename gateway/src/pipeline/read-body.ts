@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts';
 import { addressKey } from '../limits/address-key.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import { type MinRate, watchRate, wholeBodyRate } from '../limits/min-rate.ts';
-import { type BodyStream, hasContent, type Matched } from './exchange.ts';
+import { type BodyStream, hasContent, type Matched, refusalOfSize } from './exchange.ts';
 
 // Bounds a body that arrives steadily but never ends.
 const wholeBodyMs = 30_000;
@@ -26,7 +26,8 @@ class GrowingBody {
   /** @throws AppError `payload_too_large`, and what `held` throws. */
   add(chunk: Buffer): void {
     const bytes = this.bytes + chunk.length;
-    if (bytes > this.#maxBytes) throw new AppError('payload_too_large', { detail: { maxBytes: this.#maxBytes } });
+    const tooLarge = refusalOfSize(bytes, this.#maxBytes);
+    if (tooLarge !== undefined) throw tooLarge;
     if (this.bytes === 0) {
       // Most bodies arrive as one chunk, which is not copied.
       this.#held.grow(bytes);
@@ -118,7 +119,8 @@ export function takeContent(matched: Matched): Buffer | 'stream' | undefined | P
   const { route, method, body, stream } = matched;
   if (!body.present) return undefined;
   if (route.body.mode === 'none' || !hasContent(method)) throw new AppError('body_not_allowed');
-  if ((body.length ?? 0) > route.body.maxBytes) throw new AppError('payload_too_large');
+  const tooLarge = refusalOfSize(body.length ?? 0, route.body.maxBytes);
+  if (tooLarge !== undefined) throw tooLarge;
   if (route.body.mode === 'stream') return 'stream';
   // A decoder would see other bytes than the signed ones, and perhaps very many of them.
   if (body.encoding !== undefined) {

@@ -1,7 +1,7 @@
 import { Transform } from 'node:stream';
 import { AppError } from '../../errors.ts';
 import { uploadRate, watchRate } from '../../limits/min-rate.ts';
-import type { Signed } from '../../pipeline/exchange.ts';
+import { refusalOfSize, type Signed } from '../../pipeline/exchange.ts';
 
 /**
  * Pipes the client's body into a stream for the service, with backpressure. A failed attempt destroys its body, and
@@ -13,8 +13,7 @@ export function requestBody({ stream, route }: Signed): Transform {
   const body = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       bytes += chunk.length;
-      if (bytes > maxBytes) done(new AppError('payload_too_large', { detail: { maxBytes } }));
-      else done(null, chunk);
+      done(refusalOfSize(bytes, maxBytes) ?? null, chunk);
     },
   });
   // A full buffer means that the service is slow, which has a timeout of its own.

@@ -29,11 +29,14 @@ test.each([
 test('time in which the gateway does not wait for the client does not count', () => {
   const meter = new RateMeter(rate, 0, 0);
   for (let ms = 0; ms < 100_000; ms += 10_000) {
+    meter.restart();
     expect(meter.isTooSlow(ms, 0)).toBe(false);
-    meter.restart(ms, 0);
   }
   expect(meter.isTooSlow(109_999, 0)).toBe(false);
   expect(meter.isTooSlow(110_000, 0)).toBe(true);
+  expect(meter.isTooSlow(130_000, undefined)).toBe(false);
+  expect(meter.isTooSlow(150_000, 0)).toBe(false);
+  expect(meter.isTooSlow(170_000, 0)).toBe(true);
 });
 
 test('without a rate one byte per idle timeout is enough', () => {

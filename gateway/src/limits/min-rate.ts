@@ -32,6 +32,7 @@ export class RateMeter {
   readonly #minBytes: number;
   #startedAtMs: number;
   #bytesAtStart: number;
+  #isExcused = false;
 
   /** @param bytes Bytes moved so far. */
   constructor({ bytesPerSec, windowMs }: MinRate, nowMs: number, bytes: number) {
@@ -41,23 +42,31 @@ export class RateMeter {
     this.#bytesAtStart = bytes;
   }
 
-  /** Starts another window, because the gateway was not waiting for the client. */
-  restart(nowMs: number, bytes: number): void {
-    this.#startedAtMs = nowMs;
-    this.#bytesAtStart = bytes;
+  /** Another window starts with the next check, because the gateway was not waiting for the client. */
+  restart(): void {
+    this.#isExcused = true;
   }
 
-  /** @returns True at the end of a window in which too few bytes moved. */
-  isTooSlow(nowMs: number, bytes: number): boolean {
-    if (nowMs - this.#startedAtMs < this.#windowMs) return false;
-    const moved = bytes - this.#bytesAtStart;
-    this.restart(nowMs, bytes);
-    return moved < this.#minBytes;
+  /**
+   * @param bytes Bytes moved so far; undefined while the gateway is not waiting for the client.
+   * @returns True at the end of a window in which too few bytes moved.
+   */
+  isTooSlow(nowMs: number, bytes: number | undefined): boolean {
+    if (bytes === undefined) {
+      this.#isExcused = true;
+      return false;
+    }
+    if (!this.#isExcused && nowMs - this.#startedAtMs < this.#windowMs) return false;
+    const isSlow = !this.#isExcused && bytes - this.#bytesAtStart < this.#minBytes;
+    this.#isExcused = false;
+    this.#startedAtMs = nowMs;
+    this.#bytesAtStart = bytes;
+    return isSlow;
   }
 }
 
 export type RateWatch = Readonly<{
-  /** Tells that the gateway was not waiting for the client. */
+  /** Call it when the gateway was not waiting for the client. */
   restart(): void;
   stop(): void;
 }>;
@@ -70,29 +79,10 @@ export type RateWatch = Readonly<{
  */
 export function watchRate(rate: MinRate, bytesNow: () => number | undefined, onTooSlow: () => void): RateWatch {
   const meter = new RateMeter(rate, performance.now(), bytesNow() ?? 0);
-  let isExcused = false;
   const timer = setInterval(() => {
-    const bytes = bytesNow();
-    if (bytes === undefined) {
-      isExcused = true;
-      return;
-    }
-    if (isExcused) restart(bytes);
-    else if (meter.isTooSlow(performance.now(), bytes)) {
-      clearInterval(timer);
-      onTooSlow();
-    }
+    if (!meter.isTooSlow(performance.now(), bytesNow())) return;
+    clearInterval(timer);
+    onTooSlow();
   }, rate.windowMs / 4);
-
-  function restart(bytes: number): void {
-    isExcused = false;
-    meter.restart(performance.now(), bytes);
-  }
-
-  return {
-    restart() {
-      isExcused = true;
-    },
-    stop: () => clearInterval(timer),
-  };
+  return { restart: () => meter.restart(), stop: () => clearInterval(timer) };
 }

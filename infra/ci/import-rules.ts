@@ -52,7 +52,6 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'connection-pool.ts',
       'connection.ts',
       'request-head.ts',
-      'exchange.ts',
       'upload.ts',
       'timeouts.ts',
       'open-socket.ts',

@@ -33,12 +33,9 @@ export class RevocationTable {
   readonly #due = new Map<number, number>();
   #used = 0;
   #free = 0;
-  #size = 0;
+  /** How many subjects it holds. */
+  size = 0;
   #staged = 1;
-
-  get size(): number {
-    return this.#size;
-  }
 
   /** @returns When tokens of this subject become valid again, in Unix seconds. Undefined: it is not revoked. */
   find(digests: Int32Array, at: number): number | undefined {
@@ -113,7 +110,7 @@ export class RevocationTable {
     this.#set(entry, nextOfHead, this.#heads[head] ?? 0);
     this.#heads[head] = entry;
     this.#link(entry, times.expiresAtSec, nowSec);
-    this.#size += 1;
+    this.size += 1;
   }
 
   #entryOf(digests: Int32Array, at: number): number {
@@ -160,7 +157,7 @@ export class RevocationTable {
     }
     this.#set(entry, nextOfHead, this.#free);
     this.#free = entry;
-    this.#size -= 1;
+    this.size -= 1;
   }
 
   #allocate(): number {

@@ -1,6 +1,5 @@
 import { Connection, type ConnectionOwner } from './connection.ts';
-import type { Dispatcher, DispatchHandler, DispatchOptions } from './dispatcher.ts';
-import { Exchange } from './exchange.ts';
+import { type Dispatcher, type DispatchHandler, type DispatchOptions, Exchange } from './dispatcher.ts';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener } from './open-socket.ts';
 import { requestHead } from './request-head.ts';

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from './dispatcher.ts';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener, SocketUser, TlsIdentity } from './open-socket.ts';
 import { writeRequest } from './request-head.ts';
@@ -54,7 +54,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   constructor(owner: ConnectionOwner) {
     this.#owner = owner;
     this.#parser = new ResponseParser(this);
-    this.#identity = owner.opener.identity();
+    this.#identity = owner.opener.identity?.();
     this.#socket = owner.opener.open(this);
   }
 
@@ -63,7 +63,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     return (
       this.#phase === 'idle' &&
       this.#deadlineMs > this.#owner.clock.nowMs &&
-      this.#identity === this.#owner.opener.identity()
+      this.#identity === this.#owner.opener.identity?.()
     );
   }
 
@@ -129,6 +129,11 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#setIdleTime();
     this.begin();
   }
+
+  readonly socketRead = (length: number, bytes: Uint8Array): boolean => {
+    this.socketBytes(bytes as Buffer, length, true);
+    return true;
+  };
 
   socketBytes(bytes: Buffer, length: number, isShared: boolean): void {
     const exchange = this.#exchange;

@@ -8,6 +8,8 @@ import { TlsTransport } from './tls-transport.ts';
 export interface SocketUser {
   /** TCP and TLS are complete. */
   socketConnected(): void;
+  /** As the socket's option `onread` calls it: the bytes are overwritten after the call. */
+  readonly socketRead: OnReadOpts['callback'];
   /** @param isShared The bytes are overwritten after this call. */
   socketBytes(bytes: Buffer, length: number, isShared: boolean): void;
   /** @param isClean By FIN, and under TLS with `close_notify`. */
@@ -22,8 +24,8 @@ export type TlsIdentity = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'serve
 
 /** Opens the connections of one pool. */
 export type SocketOpener = Readonly<{
-  /** What new connections use. Connections with another identity are not reused. */
-  identity(): TlsIdentity | undefined;
+  /** What new connections use. Connections with another identity are not reused. Undefined without TLS. */
+  identity: (() => TlsIdentity | undefined) | undefined;
   open(user: SocketUser): Socket;
   /** Opens a connection that something else reads, e.g. for an upgrade. Failures are emitted as `error`. */
   openUnread(): Socket;
@@ -94,7 +96,7 @@ export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
   }
 
   return {
-    identity: current,
+    identity: isSecure ? current : undefined,
     open(user) {
       const socket = isSecure ? readSecure(user, openPlain, openSecure) : readPlain(user, openPlain);
       limitTime(socket);
@@ -123,13 +125,8 @@ export const undiciConnector =
 type OpenPlain = (onread: OnReadOpts) => Socket;
 
 function readPlain(user: SocketUser, openPlain: OpenPlain): Socket {
-  const socket = openPlain({
-    buffer: sharedBuffer ?? Buffer.allocUnsafeSlow(readBytes),
-    callback(length, bytes) {
-      user.socketBytes(bytes as Buffer, length, true);
-      return true;
-    },
-  });
+  const buffer = sharedBuffer ?? Buffer.allocUnsafeSlow(readBytes);
+  const socket = openPlain({ buffer, callback: user.socketRead });
   return socket.once('connect', () => user.socketConnected()).once('end', () => user.socketEnded(true));
 }
 

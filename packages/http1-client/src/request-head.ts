@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import type { DispatchOptions } from './dispatcher.ts';
-import type { Exchange } from './exchange.ts';
+import type { DispatchOptions, Exchange } from './dispatcher.ts';
 import { ExchangeError } from './exchange-error.ts';
 import { token } from './token.ts';
 import { Upload, type UploadOwner } from './upload.ts';

@@ -50,13 +50,13 @@ function undiciPool(origin: string, options: ConnectionPoolOptions): Dispatcher 
       ...(keepAliveTimeout > 0 ? { keepAliveTimeout, pipelining: 1 } : { pipelining: 0 }),
       allowH2: false,
     });
-  let identity = opener.identity();
+  let identity = opener.identity?.();
   let pool = open();
   return {
     dispatch(request, handler) {
-      if (opener.identity() !== identity) {
+      if (opener.identity?.() !== identity) {
         void pool.close();
-        identity = opener.identity();
+        identity = opener.identity?.();
         pool = open();
       }
       return pool.dispatch(request, handler);

@@ -3,9 +3,8 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import type { ListenerApp } from './express-app.ts';
 import { codeForParseError, type ParseError } from './parse-error.ts';
-import type { GatewayResponse } from './request-handler.ts';
+import type { GatewayResponse, ListenerApp } from './request-handler.ts';
 import { createTlsServer } from './tls-server.ts';
 
 // In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error code.

@@ -1,8 +1,8 @@
-import { type IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, type RequestListener, type ServerOptions, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
 import type { Health } from '@countersign/service-kit';
-import express, { type NextFunction, type Request } from 'express';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { AppError } from '../errors.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import type { LogRequest } from '../metrics/access-log.ts';
@@ -10,6 +10,7 @@ import { Exchange, type RawRequest } from '../pipeline/exchange.ts';
 import type { Forward, Pipeline } from '../pipeline/pipeline.ts';
 import { RequestRecord } from '../pipeline/request-record.ts';
 import type { Respond } from '../pipeline/respond.ts';
+import { bareApp, type OwnRoutes } from './express-app.ts';
 
 /** A response of the gateway's own listeners, with what they keep for the request. */
 export class GatewayResponse extends ServerResponse {
@@ -198,4 +199,60 @@ function recordOf(request: IncomingMessage): RequestRecord {
   const query = target.indexOf('?');
   const path = query === -1 ? target : target.slice(0, query);
   return new RequestRecord(newRequestId(), request.method ?? '', path.slice(0, maxLoggedPathLength), performance.now());
+}
+
+/** A listener's application, and the classes of its requests and responses. */
+export type ListenerApp = Readonly<{
+  serve: RequestListener<typeof IncomingMessage, typeof GatewayResponse>;
+  classes: Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'>;
+  handlers(): Handlers;
+}>;
+
+/** What serves each listener now. A reload replaces it. */
+export type Served = Readonly<{ current: Readonly<{ handlers: Readonly<Record<'public' | 'internal', Handlers>> }> }>;
+
+/**
+ * The Express application of the public or the internal listener: what the gateway serves itself, then the routes of the configuration.
+ *
+ * @param served Read once per request, so that every stage of a request sees the same configuration.
+ */
+export function createListenerApp(served: Served, listener: 'public' | 'internal', own?: OwnRoutes): ListenerApp {
+  const handlers = () => served.current.handlers[listener];
+  const app = bareApp();
+  if (own !== undefined) {
+    app.use((request, response, next) => {
+      if (!own.covers(request)) {
+        next();
+        return;
+      }
+      response.set('x-request-id', handlers().begin(request, response).requestId);
+      own.router(request, response, next);
+    });
+  }
+  app.use((request, response, next) => handlers().request(request, response, next));
+  return {
+    classes: classesOf(app),
+    handlers,
+    serve(request, response) {
+      // Express calls back with an error of its own, or because it finds no path in the target, as in `OPTIONS *`.
+      app(request as Request, response as ServerResponse as Response, (error) => {
+        if (error === undefined || error === null) handlers().request(request as Request, response, () => {});
+        else handlers().refuse(error, request, response);
+      });
+    },
+  };
+}
+
+/**
+ * Classes whose prototypes are the ones that Express gives to each request and response. It then changes nothing: an object whose
+ * prototype changes is slow from then on.
+ */
+function classesOf(app: Express): ListenerApp['classes'] {
+  class AppRequest extends IncomingMessage {}
+  class AppResponse extends GatewayResponse {}
+  const appProperty = { configurable: true, enumerable: true, writable: true, value: app };
+  Object.setPrototypeOf(AppRequest.prototype, app.request);
+  Object.defineProperty(AppResponse.prototype, 'app', appProperty);
+  Object.assign(app, { request: AppRequest.prototype, response: AppResponse.prototype });
+  return { IncomingMessage: AppRequest, ServerResponse: AppResponse as typeof ServerResponse };
 }

@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { createListenerApp } from '../../../gateway/src/listen/express-app.ts';
 import { createListener } from '../../../gateway/src/listen/listener.ts';
-import type { Handlers } from '../../../gateway/src/listen/request-handler.ts';
+import { createListenerApp, type Handlers } from '../../../gateway/src/listen/request-handler.ts';
 import { forkPinned } from '../machine/fork-pinned.ts';
 
 /** How many requests arrive at once, each on its own connection. */

@@ -3,8 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from '@jest/globals';
 import type { Request, Response } from 'express';
-import { createListenerApp } from './express-app.ts';
-import { GatewayResponse, type Handlers } from './request-handler.ts';
+import { createListenerApp, GatewayResponse, type Handlers } from './request-handler.ts';
 
 test('Express finds the prototypes that it sets on each request, so it changes none', async () => {
   const created: object[] = [];

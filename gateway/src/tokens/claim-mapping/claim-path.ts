@@ -26,12 +26,12 @@ export const pathText = (path: ClaimPath): string => (path.length === 1 ? (path[
 export const foundAt = (read: Exclude<Read, object>): string =>
   read === 'absent' ? 'nothing' : 'a value that is not an object, on the way';
 
-/** Whether a text at this path is a list with spaces between its items (RFC 6749 section 3.3). */
-const isSpaced = (path: ClaimPath): boolean => path.length === 1 && (path[0] === 'scope' || path[0] === 'scp');
+/** Whether a text in this claim is a list with spaces between its items (RFC 6749 section 3.3). */
+export const isSpaced = (claim: string | undefined): boolean => claim === 'scope' || claim === 'scp';
 
 /** The texts of a claim: a list, or one text. Undefined: another type. */
 export function textsOf(value: unknown, path: ClaimPath): readonly string[] | undefined {
-  if (typeof value === 'string') return isSpaced(path) ? value.split(' ') : [value];
+  if (typeof value === 'string') return path.length === 1 && isSpaced(path[0]) ? value.split(' ') : [value];
   return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : undefined;
 }
 

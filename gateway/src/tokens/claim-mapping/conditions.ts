@@ -1,27 +1,27 @@
 import type { Condition, Conditions, Expected } from '../../config/config.ts';
-import { claimOf, type Payload } from './claim-path.ts';
-import { oneOfThese } from './finding.ts';
-
-/** Scopes are one text, with spaces between them (RFC 6749 section 3.3). */
-const spaced = new Set(['scope', 'scp']);
-
-/** Whether one of the alternatives holds. Without any, everything passes. */
-export function holds(conditions: Conditions, payload: Payload): boolean {
-  return conditions.length === 0 || isMet(conditions, payload);
-}
+import { claimOf, isSpaced, type Payload } from './claim-path.ts';
+import { described, type Finding, oneOfThese } from './finding.ts';
 
 /** Whether one of the alternatives holds. Without any, nothing passes. */
 export function isMet(conditions: Conditions, payload: Payload): boolean {
   return conditions.some((all) => all.every((condition) => passes(condition, payload)));
 }
 
-/** The condition to report: the first one that fails, in the alternative that fails last. */
-export function failing(conditions: Conditions, payload: Payload): Condition | undefined {
-  const unmet = conditions.flatMap((all) => {
+/**
+ * Says which conditions a token does not meet, and what it has instead: at the first condition that fails, in the alternative that
+ * fails last. Undefined: it meets them, or there are none.
+ */
+export function unmet(
+  conditions: Conditions,
+  payload: Payload,
+): Pick<Finding, 'claim' | 'wanted' | 'found'> | undefined {
+  if (conditions.length === 0 || isMet(conditions, payload)) return undefined;
+  const failed = conditions.map((all) => {
     const at = all.findIndex((condition) => !passes(condition, payload));
-    return all[at] === undefined ? [] : [{ at, condition: all[at] }];
+    return { at, claim: all[at]?.claim ?? '' };
   });
-  return unmet.toSorted((a, b) => b.at - a.at)[0]?.condition;
+  const claim = failed.toSorted((a, b) => b.at - a.at)[0]?.claim ?? '';
+  return { claim, wanted: conditionsText(conditions), found: described(claimOf(payload, claim)) };
 }
 
 function passes({ claim, expected }: Condition, payload: Payload): boolean {
@@ -35,7 +35,7 @@ function passes({ claim, expected }: Condition, payload: Payload): boolean {
     case 'oneOf': {
       const given: readonly unknown[] = Array.isArray(value)
         ? value
-        : spaced.has(claim) && typeof value === 'string'
+        : isSpaced(claim) && typeof value === 'string'
           ? value.split(' ')
           : [value];
       return given.some((one) => (expected.values as readonly unknown[]).includes(one));
@@ -54,7 +54,7 @@ export function conditionsText(conditions: Conditions): string {
   return conditions.map(words).join(', or ');
 }
 
-export function expectedText(expected: Expected): string {
+function expectedText(expected: Expected): string {
   switch (expected.is) {
     case 'oneOf':
       return `is ${oneOfThese(expected.values)}`;

@@ -6,7 +6,7 @@ import { type Claims, contextOf } from '../claims.ts';
 import { audienceFinding, checkMachine, clientOf } from './audience.ts';
 import { claimOf, type Payload } from './claim-path.ts';
 import { ClaimReader, compileSources } from './claim-reader.ts';
-import { conditionsText, failing, holds } from './conditions.ts';
+import { unmet } from './conditions.ts';
 import { described, type Finding, finding, oneOfThese } from './finding.ts';
 import { payloadType } from './token-type.ts';
 
@@ -63,10 +63,9 @@ export function compileClaims(issuer: Issuer): ReadClaims {
 }
 
 function requirementFinding(payload: Payload, { require: required }: Issuer): Finding | undefined {
-  if (holds(required, payload)) return undefined;
-  const { claim = '' } = failing(required, payload) ?? {};
+  const lacking = unmet(required, payload);
   const fix = 'change require, or the claim at the provider';
-  return finding('token_requirement_unmet', claim, conditionsText(required), described(claimOf(payload, claim)), fix);
+  return lacking && finding('token_requirement_unmet', lacking.claim, lacking.wanted, lacking.found, fix);
 }
 
 const allowedCodes = { tenants: 'token_tenant_refused', roles: 'token_role_refused' } as const;

@@ -1,6 +1,6 @@
 import type { Issuer } from '../../config/config.ts';
 import { claimOf, type Payload } from './claim-path.ts';
-import { conditionsText, failing, holds } from './conditions.ts';
+import { unmet } from './conditions.ts';
 import { described, type Finding, finding, oneOfThese } from './finding.ts';
 
 const typNames: Readonly<Record<string, readonly unknown[]>> = {
@@ -56,9 +56,8 @@ export function payloadType(header: Payload, payload: Payload, issuer: Issuer): 
   if (isIdToken ? typ !== undefined && typ !== 'ID' : foreignTypes.includes(typ)) {
     return wrongKind('typ', isIdToken ? '"ID", or nothing' : 'the type of an access token', described(typ), isIdToken);
   }
-  if (kindOf(header) === 'at+jwt' || holds(issuer.typeTest, payload)) return undefined;
-  const { claim = '' } = failing(issuer.typeTest, payload) ?? {};
-  return wrongKind(claim, conditionsText(issuer.typeTest), described(claimOf(payload, claim)), isIdToken);
+  const lacking = kindOf(header) === 'at+jwt' ? undefined : unmet(issuer.typeTest, payload);
+  return lacking && wrongKind(lacking.claim, lacking.wanted, lacking.found, isIdToken);
 }
 
 function wrongKind(claim: string, wanted: string, found: string, isIdToken: boolean): Finding {

@@ -5,40 +5,35 @@ import type { GatewayConfig } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
 import { createReloader, type Reloading } from './reloader.ts';
 
-/** The public keys of the services that may call on the internal listener. */
+/** The public keys of the services that may call on the internal listener. Each keyid belongs to one service. */
+type Owners = ReadonlyMap<string, Readonly<{ serviceId: string; publicKey: KeyObject }>>;
+
 export type ServiceKeys = Readonly<{
-  /** Finds the key and the service that owns it. Each keyid belongs to one service. */
-  find(keyid: string): Readonly<{ serviceId: string; publicKey: KeyObject }> | undefined;
-  /** Equal for equal keys of the same services. */
-  fingerprint: string;
+  /** Finds the key and the service that owns it. */
+  find(keyid: string): ReturnType<Owners['get']>;
 }>;
 
 /** The keys of the calling services, reloaded while the gateway runs. */
-export type CurrentServiceKeys = Pick<ServiceKeys, 'find'> & Reloading;
+export type CurrentServiceKeys = ServiceKeys & Reloading;
 
 /**
  * Reads the keys of the services and reloads them.
  *
- * @throws StartupError when a file is invalid, see {@link loadServiceKeys}.
+ * @throws StartupError with the file that cannot be read or holds no ed25519 key, or with a keyid that two services use.
  */
 export function openServiceKeys(services: GatewayConfig['services'], logger: Logger): CurrentServiceKeys {
   const { current, ...reloading } = createReloader({
     what: 'service keys',
     load: () => loadServiceKeys(services),
-    fingerprint: (keys) => keys.fingerprint,
+    fingerprint: fingerprintOf,
     logger,
   });
-  return { find: (keyid) => current().find(keyid), ...reloading };
+  return { find: (keyid) => current().get(keyid), ...reloading };
 }
 
 const algorithm = 'EdDSA';
 
-/**
- * Reads the files of `services`.
- *
- * @throws StartupError with the file that cannot be read or holds no ed25519 key, or with a keyid that two services use.
- */
-function loadServiceKeys(services: GatewayConfig['services']): ServiceKeys {
+function loadServiceKeys(services: GatewayConfig['services']): Owners {
   const owners = new Map<string, { serviceId: string; publicKey: KeyObject }>();
   for (const { name, keysFile } of services.values()) {
     for (const [keyid, publicKey] of readKeysFile(name, keysFile)) {
@@ -49,11 +44,15 @@ function loadServiceKeys(services: GatewayConfig['services']): ServiceKeys {
       owners.set(keyid, { serviceId: name, publicKey });
     }
   }
-  const prints = [...owners].map(
-    ([keyid, { serviceId, publicKey }]) =>
-      `${serviceId} ${keyid} ${publicKey.export({ format: 'der', type: 'spki' }).toString('base64')}`,
-  );
-  return { find: (keyid) => owners.get(keyid), fingerprint: prints.sort().join('\n') };
+  return owners;
+}
+
+/** Equal for equal keys of the same services. */
+function fingerprintOf(owners: Owners): string {
+  const prints = Array.from(owners, ([keyid, { serviceId, publicKey }]) => {
+    return `${serviceId} ${keyid} ${publicKey.export({ format: 'der', type: 'spki' }).toString('base64')}`;
+  });
+  return prints.sort().join('\n');
 }
 
 function readKeysFile(service: string, file: string): readonly (readonly [keyid: string, key: KeyObject])[] {

@@ -181,9 +181,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
     stop() {
       stopping?.abort();
     },
-    get stats() {
-      return { ...stats };
-    },
+    stats,
   };
 }
 

@@ -3,7 +3,7 @@
 /** What each path of the API answers with. */
 export type Answers = {
   '/api/traffic': Traffic;
-  '/api/routes': { routes: Route[]; total: number; configured: number; offset: number; unmatched: number };
+  '/api/routes': { routes: Route[]; total: number; configured: number; offset: number; page_size: number; unmatched: number };
   '/api/routes/{name}': {
     route: Route;
     definition: Record<string, unknown>;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
 import { byName, combine, first, highest, known, newestFirst, sum, worst } from './merge.ts';
-import { count, since, sinceOf, time, timeOf, timeOrNull } from './values.ts';
+import { count, since, sinceOf, time, timeOrNull } from './values.ts';
 import { type ConsoleSources, defineView } from './view.ts';
 
 const ms = z.number().nullable();
@@ -76,7 +76,6 @@ function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSour
   if (revocations === undefined || feed === undefined) return [];
   const { issuer } = config;
   const stats = current().trust.followed.get(issuer)?.feed.stats;
-  const measured = lag.of(issuer);
   const now = nowMs();
   return [
     {
@@ -88,14 +87,7 @@ function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSour
       max_staleness_ms: feed.maxStalenessMs,
       on_stale: feed.onStale,
       refused_before: timeOrNull(revocations.refusedBeforeMs(now)),
-      lag: measured
-        ? {
-            last_ms: measured.lastMs,
-            max_ms: measured.maxMs,
-            count: measured.count,
-            last_at: timeOf(measured.lastAtMs),
-          }
-        : null,
+      lag: lag.of(issuer) ?? null,
       answers: stats?.answers ?? 0,
       failures: stats?.failures ?? 0,
       snapshots: stats?.snapshots ?? 0,

@@ -34,6 +34,7 @@ const routeList = z.object({
   total: count.describe('All routes that the search finds.'),
   configured: count,
   offset: count,
+  page_size: count.describe('The maximum number of routes in a response.'),
   unmatched: count.describe('Requests that were refused because they matched no route.'),
 });
 
@@ -61,6 +62,7 @@ export const routesView = defineView({
       total: found.length,
       configured: routes.length,
       offset: from,
+      page_size: pageSize,
       // The requests that the gateway answers itself have no route either.
       unmatched: sources.traffic.refusals.ofRoute(noRouteName).get('no_route')?.count ?? 0,
     };

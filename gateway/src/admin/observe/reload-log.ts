@@ -1,27 +1,30 @@
+import { z } from 'zod';
 import type { Route } from '../../config/config.ts';
 import { inSlices } from '../../config/in-slices.ts';
 import type { Reload } from '../../reload/reload.ts';
 import { describeRoute } from '../describe.ts';
 
 /** One line of a diff: a key of a route, as JSON. */
-export type KeyChange = Readonly<{ key: string; before: string | undefined; after: string | undefined }>;
+const keyChange = z.object({ key: z.string(), before: z.string().nullable(), after: z.string().nullable() });
 
-export type RouteChange = Readonly<{
-  route: string;
-  change: 'added' | 'removed' | 'changed';
-  keys: readonly KeyChange[];
-}>;
+const routeChange = z.object({
+  route: z.string(),
+  change: z.enum(['added', 'removed', 'changed']),
+  keys: z.array(keyChange),
+});
+type RouteChange = z.output<typeof routeChange>;
 
-export type LoggedReload = Readonly<{
-  atMs: number;
-  result: 'applied' | 'refused';
-  hash: string | undefined;
-  problems: readonly string[];
-  /** Undefined: not compared yet, or refused. */
-  changes: readonly RouteChange[] | undefined;
-  /** All of them; `changes` has the first 100. */
-  changed: number;
-}>;
+export const reload = z
+  .object({
+    at: z.iso.datetime().describe('RFC 3339, UTC.'),
+    result: z.enum(['applied', 'refused']),
+    hash: z.string().nullable().describe('The SHA-256 of the file. Null: it cannot be read.'),
+    problems: z.array(z.string()).describe('Each as file:line:column: the problem.'),
+    changed_routes: z.int().nullable().describe('Null: refused, or not compared yet.'),
+    changes: z.array(routeChange).describe('The first 100 routes that differ.'),
+  })
+  .meta({ id: 'Reload' });
+type LoggedReload = z.output<typeof reload>;
 
 const keptReloads = 10;
 const keptChanges = 100;
@@ -37,21 +40,19 @@ export class ReloadLog {
   }
 
   readonly add = (reload: Reload): void => {
-    const { atMs, result } = reload;
+    const { result } = reload;
+    const none = { at: new Date(reload.atMs).toISOString(), result, problems: [], changed_routes: null, changes: [] };
     if (reload.result === 'refused') {
-      const { hash, problems } = reload;
-      this.#push({ atMs, result, hash, problems: problems.slice(0, keptProblems), changes: undefined, changed: 0 });
+      const { hash = null, problems } = reload;
+      this.#push({ ...none, hash, problems: problems.slice(0, keptProblems) });
       return;
     }
     const { config, before } = reload;
-    const logged = { atMs, result, hash: config.hash, problems: [] };
-    const at = { ...logged, changes: undefined, changed: 0 };
-    this.#push(at);
+    const logged: LoggedReload = { ...none, hash: config.hash };
+    this.#push(logged);
     void compareRoutes(before.routes, config.routes).then((changes) => {
-      const place = this.#reloads.indexOf(at);
-      if (place !== -1) {
-        this.#reloads[place] = { ...logged, changes: changes.slice(0, keptChanges), changed: changes.length };
-      }
+      logged.changed_routes = changes.length;
+      logged.changes = changes.slice(0, keptChanges);
     });
   };
 
@@ -62,10 +63,7 @@ export class ReloadLog {
 }
 
 /** Compares two lists of routes by name. There may be ten thousand, so it yields to requests. */
-export async function compareRoutes(
-  before: readonly Route[],
-  after: readonly Route[],
-): Promise<readonly RouteChange[]> {
+async function compareRoutes(before: readonly Route[], after: readonly Route[]): Promise<readonly RouteChange[]> {
   const old = new Map(before.map((route) => [route.name, route]));
   const changes: RouteChange[] = [];
   await inSlices(after, (route) => {
@@ -81,12 +79,12 @@ export async function compareRoutes(
   return changes;
 }
 
-function changedKeys(before: Route | undefined, after: Route | undefined): readonly KeyChange[] {
+function changedKeys(before: Route | undefined, after: Route | undefined): RouteChange['keys'] {
   const [old, fresh] = [before, after].map((route) => (route === undefined ? {} : describeRoute(route))) as [
     Record<string, unknown>,
     Record<string, unknown>,
   ];
-  const text = (value: unknown) => (value === undefined ? undefined : JSON.stringify(value));
+  const text = (value: unknown) => (value === undefined ? null : JSON.stringify(value));
   return Object.keys({ ...old, ...fresh }).flatMap((key) => {
     const change = { key, before: text(old[key]), after: text(fresh[key]) };
     return change.before === change.after ? [] : [change];

@@ -1,18 +1,14 @@
 /** How long revocations of one issuer took to come into force. */
-type Lag = Readonly<{ count: number; lastMs: number; maxMs: number; lastAtMs: number }>;
+type Lag = Readonly<{ last_ms: number; max_ms: number; count: number; last_at: string }>;
 
 /** The lags of all issuers, by name, since the process started. Revocations of a first snapshot have none. */
 export class RevocationLag {
   readonly #byIssuer = new Map<string, Lag>();
 
   add(issuer: string, lagMs: number, nowMs: number): void {
-    const { count = 0, maxMs = 0 } = this.#byIssuer.get(issuer) ?? {};
-    this.#byIssuer.set(issuer, {
-      count: count + 1,
-      lastMs: lagMs,
-      maxMs: Math.max(maxMs, lagMs),
-      lastAtMs: nowMs,
-    });
+    const { count = 0, max_ms = 0 } = this.#byIssuer.get(issuer) ?? {};
+    const last = { last_ms: lagMs, last_at: new Date(nowMs).toISOString() };
+    this.#byIssuer.set(issuer, { ...last, max_ms: Math.max(max_ms, lagMs), count: count + 1 });
   }
 
   of(issuer: string): Lag | undefined {

@@ -7,7 +7,8 @@ import { moodOfStatus, requestTable } from './request-table.ts';
 import { trafficTiles } from './traffic-tiles.ts';
 
 /** The table of routes as compiled. */
-export function routesPage({ routes, total, configured, offset, unmatched }: Answers['/api/routes'], q: string): Page {
+export function routesPage(list: Answers['/api/routes'], q: string): Page {
+  const { routes, total, configured, unmatched } = list;
   return {
     title: 'Routes',
     place: '/console/routes',
@@ -17,12 +18,10 @@ export function routesPage({ routes, total, configured, offset, unmatched }: Ans
 <button type="submit">Search</button>${q === '' ? '' : html`<a class="clear" href="${to('/console/routes')}">Clear</a>`}</form>
 <p class="lead">${number(total)} of ${number(configured)} routes. ${number(unmatched)} requests matched no route.</p>
 ${table('Routes', columns, routes, 'No route has this in its name, path, rules or upstream.')}
-${pager(routes.length, total, offset, q)}`,
+${pager(list, q)}`,
   };
 }
 
-/** How many routes the API returns at once. */
-const pageSize = 200;
 const none = html`<span class="muted">–</span>`;
 const share = (part: number, whole: number) => (part === 0 ? none : percent(part, whole));
 
@@ -50,11 +49,12 @@ const columns = [
   { label: '5xx', kind: 'number' as const, cell: ({ failed, requests }: Route) => share(failed, requests) },
 ];
 
-function pager(shown: number, total: number, offset: number, q: string): Html | string {
+function pager({ routes, total, offset, page_size }: Answers['/api/routes'], q: string): Html | string {
+  const shown = routes.length;
   if (shown === total) return '';
   const page = (from: number, text: string) => link('/console/routes', text, { q, offset: String(from) });
-  return html`<nav class="pager" aria-label="Pages">${offset > 0 ? page(Math.max(0, offset - pageSize), 'Previous') : ''}
-<span>${number(offset + 1)} to ${number(offset + shown)} of ${number(total)}</span>${offset + shown < total ? page(offset + pageSize, 'Next') : ''}</nav>`;
+  return html`<nav class="pager" aria-label="Pages">${offset > 0 ? page(Math.max(0, offset - page_size), 'Previous') : ''}
+<span>${number(offset + 1)} to ${number(offset + shown)} of ${number(total)}</span>${offset + shown < total ? page(offset + page_size, 'Next') : ''}</nav>`;
 }
 
 /** One route, with its last requests. */

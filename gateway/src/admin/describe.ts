@@ -44,7 +44,6 @@ const timeOf = (ms: number): string => new Date(ms).toISOString();
 
 /** A route in `GET /routes`, with defaults applied, under the file's key names. */
 export function describeRoute(route: Route) {
-  const { roles, tenantParam, scopes, clients, actors, claims } = route.allow;
   return {
     name: route.name,
     listener: route.auth === 'service' ? ('internal' as const) : ('public' as const),
@@ -53,14 +52,7 @@ export function describeRoute(route: Route) {
     upstream: route.upstream.name,
     auth: route.auth,
     senderConstrained: route.senderConstrained ? 'required' : null,
-    allow: {
-      ...(roles && { roles: [...roles] }),
-      ...(tenantParam !== undefined && { tenant: `:${tenantParam}` }),
-      ...(scopes.length > 0 && { scopes }),
-      ...(clients !== undefined && { clients }),
-      ...(actors.length > 0 && { actors }),
-      ...(claims.length > 0 && { claims: Object.fromEntries(claims.map(({ claim, values }) => [claim, [...values]])) }),
-    },
+    allow: route.allow,
     callers: [...route.callers],
     limits: route.limits.map(({ perSec, ...limit }) => ({ ...limit, per: `${perSec}s` })),
     body: route.body,

@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import type { FileRead } from './files.ts';
-import { type Allow, resolveAllow } from './schema/allow.ts';
+import { requiredScopes } from './schema/allow.ts';
 import { type KeptClaims, resolveIssuers } from './schema/issuers/issuers.ts';
 import { resolveRoute } from './schema/routes.ts';
 import type { Document } from './schema/schema.ts';
@@ -11,7 +11,7 @@ import type { Certificate } from './tls-files.ts';
 import type { Source } from './yaml/source.ts';
 
 export { type Provider, providers } from './presets.ts';
-export type { Allow, AllowedParty } from './schema/allow.ts';
+export { type Allow, type AllowedParty, requiredScopes } from './schema/allow.ts';
 export type {
   ClaimPath,
   Condition,
@@ -99,10 +99,10 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
 }
 
 function keptClaims({ routes, scopes }: Document): KeptClaims {
-  const allows: readonly Allow[] = routes.map(({ allow }) => resolveAllow(allow));
+  const allows = routes.map(({ allow = {} }) => allow);
   return {
-    scopes: new Set([...allows.flatMap((allow) => allow.scopes), ...scopes]),
-    claims: [...new Set(allows.flatMap((allow) => allow.claims.map(({ claim }) => claim)))],
+    scopes: new Set([...allows.flatMap(requiredScopes), ...scopes]),
+    claims: [...new Set(allows.flatMap(({ claims = {} }) => Object.keys(claims)))],
   };
 }
 

@@ -83,7 +83,7 @@ tests:
     expect(config.headers.strip).toEqual(['x-secret']);
     expect(config.services.get('complaint-service')?.keysFile).toBe('/etc/countersign/keys/c.jwks.json');
     expect(config.routes[0]).toMatchObject({
-      allow: { roles: new Set(['admin']), tenantParam: 'tenantId' },
+      allow: { roles: ['admin'], tenant: ':tenantId' },
       limits: [{ requests: 10, perSec: 60, by: 'user', onStoreFailure: 'local' }],
       body: { mode: 'stream', maxBytes: 1024 ** 3 },
       rewrite: { from: '/v1/x', to: '/' },

@@ -1,4 +1,4 @@
-import type { Scheme } from '../config/config.ts';
+import type { Allow, Scheme } from '../config/config.ts';
 import { type AppError, errorTable } from '../errors.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import type { Grant } from '../routing/policy.ts';
@@ -38,7 +38,7 @@ export class RequestRecord {
   schemes: readonly Scheme[] | undefined = undefined;
   scheme: Scheme | undefined = undefined;
   /** The scopes that the route requires, and where clients find the authorization server. A challenge names both. */
-  scopes: readonly string[] | undefined = undefined;
+  scopes: Allow['scopes'] = undefined;
   metadata: ChallengeMetadata | undefined = undefined;
   /** The host that the client named, in lower case. */
   host: string | undefined = undefined;

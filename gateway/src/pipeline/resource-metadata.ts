@@ -1,4 +1,4 @@
-import type { GatewayConfig } from '../config/config.ts';
+import { type GatewayConfig, requiredScopes } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { parseTarget } from '../routing/request-target.ts';
@@ -69,7 +69,7 @@ export function createResourceMetadata(
     return JSON.stringify({
       resource: originFor(host) + path,
       ...common,
-      scopes_supported: [...new Set(guarded.flatMap(({ allow }) => allow.scopes))],
+      scopes_supported: [...new Set(guarded.flatMap(({ allow }) => requiredScopes(allow)))],
       ...(guarded.every(({ senderConstrained }) => senderConstrained) && {
         dpop_bound_access_tokens_required: true,
       }),

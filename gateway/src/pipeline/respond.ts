@@ -122,8 +122,8 @@ export function challengeFor(code: Code, record: Challenged): Readonly<Record<st
 }
 
 /** The scopes of the route, with which a client asks for a token that passes. */
-const scopeOf = ({ scopes = [] }: Challenged): Readonly<Record<string, string>> =>
-  scopes.length === 0 ? {} : { scope: scopes.join(' ') };
+const scopeOf = ({ scopes }: Challenged): Readonly<Record<string, string>> =>
+  scopes === undefined || scopes === 'any' ? {} : { scope: scopes.join(' ') };
 
 function challenge(
   scheme: Scheme,

@@ -51,21 +51,19 @@ export type PolicyRules = Pick<Route, 'auth' | 'callers' | 'senderConstrained' |
  * The rules of each key of `allow`, in the order in which they refuse. A rule holds all that the gateway knows of a key
  * once the configuration is read: how it decides, the code of its refusal, and its texts for a reader.
  */
-const rulesOf: Readonly<{ [Key in keyof Allow]: (value: Allow[Key]) => readonly Rule[] }> = {
-  actors: (actors) => (actors.length === 0 ? [] : [actorsRule(actors)]),
-  clients: (clients) => (clients === undefined ? [] : [clientsRule(clients)]),
-  scopes: (scopes) => (scopes.length === 0 ? [] : [scopesRule(scopes)]),
-  roles: (roles) => (roles === undefined ? [] : [roleRule(roles)]),
-  tenantParam: (param) => (param === undefined ? [] : [tenantRule(param)]),
-  claims: (claims) => claims.map(claimRule),
+const allowRules: Readonly<Record<keyof Allow, (allow: Allow) => readonly Rule[]>> = {
+  actors: ({ actors = [] }) => (actors.length === 0 ? [] : [actorsRule(actors)]),
+  clients: ({ clients }) => (clients === undefined ? [] : [clientsRule(clients)]),
+  scopes: ({ scopes }) => (scopes === undefined || scopes === 'any' ? [] : [scopesRule(scopes)]),
+  roles: ({ roles }) => (roles === undefined ? [] : [roleRule(new Set(roles))]),
+  tenant: ({ tenant }) => (tenant === undefined ? [] : [tenantRule(tenant.slice(1))]),
+  claims: ({ claims = {} }) => Object.entries(claims).map(([claim, values]) => claimRule(claim, new Set(values))),
 };
-
-const rulesOfKey = <Key extends keyof Allow>(key: Key, allow: Allow): readonly Rule[] => rulesOf[key](allow[key]);
 
 /** Compiles the rules of a route, once per configuration. */
 export function compilePolicy({ auth, callers, senderConstrained, allow }: PolicyRules): Policy {
   const first = auth === 'service' ? callersRule(callers, allow) : authRule(auth, allow);
-  const conditions = (Object.keys(rulesOf) as (keyof Allow)[]).flatMap((key) => rulesOfKey(key, allow));
+  const conditions = Object.values(allowRules).flatMap((rulesFor) => rulesFor(allow));
   return [first, ...(senderConstrained ? [bindingRule] : []), ...conditions];
 }
 
@@ -95,7 +93,7 @@ export function principalOf(caller: PolicyCaller): PolicyPrincipal | undefined {
 /** What a route refuses unless its configuration asks for it: machines, and actors. */
 function unaskedFor(
   principal: PolicyPrincipal | undefined,
-  { clients, actors }: Pick<Allow, 'clients' | 'actors'>,
+  { clients, actors = [] }: Pick<Allow, 'clients' | 'actors'>,
 ): Readonly<{ code: Code; why: string }> | undefined {
   if (principal === undefined) return undefined;
   const { act } = principal.token.claims;
@@ -243,7 +241,7 @@ const tenantRule = (param: string): Rule => ({
   },
 });
 
-const claimRule = ({ claim, values: accepted }: Allow['claims'][number]): Rule => {
+const claimRule = (claim: string, accepted: ReadonlySet<Scalar>): Rule => {
   const valuesOf = (caller: PolicyCaller) => principalOf(caller)?.token.claims.kept.get(claim) ?? [];
   return {
     text: `allow.claims.${claim}: ${[...accepted].join(', ')}`,

@@ -16,14 +16,7 @@ export const exampleUpstream: Upstream = {
 };
 
 /** No condition: every user is allowed, and no machine. */
-export const exampleAllow: Allow = {
-  roles: undefined,
-  tenantParam: undefined,
-  scopes: [],
-  clients: undefined,
-  actors: [],
-  claims: [],
-};
+export const exampleAllow: Allow = {};
 
 /** A complete route; a test passes only the fields that it is about. */
 export function exampleRoute(part: Partial<Route> & { path: string }): Route {

@@ -68,25 +68,14 @@ export const allow = z.strictObject({
   claims: claimValues.optional().describe('Claims of the token, each with its accepted values.'),
 });
 
-type AllowPart = z.output<typeof allow>;
+/** Conditions on the caller, as the file has them. A rule of routing/policy.ts decides about each. */
+export type Allow = Immutable<z.output<typeof allow>>;
 
-/** Conditions on the caller. Undefined: no condition. */
-export type Allow = Immutable<ReturnType<typeof resolveAllow>>;
+/** The scopes that a token must have. */
+export const requiredScopes = ({ scopes }: Allow): readonly string[] =>
+  scopes === undefined || scopes === 'any' ? [] : scopes;
 
-export function resolveAllow({ roles, tenant, scopes, clients, actors = [], claims = {} }: AllowPart = {}) {
-  return {
-    roles: roles && new Set(roles),
-    /** Without its colon. */
-    tenantParam: tenant?.slice(1),
-    scopes: scopes === undefined || scopes === 'any' ? [] : scopes,
-    /** Undefined: any user's client, and no machine. */
-    clients,
-    actors,
-    claims: Object.entries(claims).map(([claim, values]) => ({ claim, values: new Set(values) })),
-  };
-}
-
-type RouteWithAllow = Readonly<{ auth?: string | undefined; allow?: AllowPart | undefined }>;
+type RouteWithAllow = Readonly<{ auth?: string | undefined; allow?: Allow | undefined }>;
 
 /** @param params The parameters of the path. Undefined: the path is malformed. */
 export function checkAllow(

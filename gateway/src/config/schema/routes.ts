@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parsePattern } from '../path-pattern.ts';
-import { allow, resolveAllow } from './allow.ts';
+import { type Allow, allow } from './allow.ts';
 import type { Pieces } from './cross-checks.ts';
 import { limits } from './limits.ts';
 import type { Upstream } from './upstreams.ts';
@@ -108,6 +108,8 @@ export type AuthMode = Route['auth'];
 
 export type Route = Immutable<ReturnType<typeof resolveRoute>>;
 
+const anyCaller: Allow = {};
+
 /** @param hasOrigins Whether the file has `publicOrigins`, without which no proof can be verified. */
 export function resolveRoute(part: RoutePart, upstream: Upstream, hasOrigins: boolean) {
   const senderConstrained = part.senderConstrained === 'required';
@@ -116,7 +118,7 @@ export function resolveRoute(part: RoutePart, upstream: Upstream, hasOrigins: bo
     ...part,
     methods: part.methods as readonly string[],
     upstream,
-    allow: resolveAllow(part.allow),
+    allow: part.allow ?? anyCaller,
     senderConstrained,
     /** The challenges for a client without a token. */
     schemes: hasOrigins ? ([...bearer, 'DPoP'] as const) : (['Bearer'] as const satisfies readonly Scheme[]),

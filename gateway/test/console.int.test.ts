@@ -255,6 +255,7 @@ describe('the console', () => {
       expect([path, response.status, text.includes('&lt;img src=x')]).toEqual([path, 200, true]);
     }
     server.close();
+    server.closeAllConnections();
   });
 
   test('contains no query and no token', async () => {

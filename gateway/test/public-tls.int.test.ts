@@ -139,6 +139,20 @@ describe('the public listener with a certificate', () => {
     expect(parseAnswer(Buffer.concat(chunks).toString('latin1')).status).toBe(200);
   });
 
+  test('takes a certificate from other files while it runs', async () => {
+    const moved = authority.issue(['gateway.test']);
+    writeFileSync(join(home, 'moved.pem'), moved.cert);
+    writeFileSync(join(home, 'moved.key'), moved.key);
+    const before = await open();
+    writeFileSync(gateway.file, gateway.yaml.replace('/tls.pem', '/moved.pem').replace('/tls.key', '/moved.key'));
+    expect((await gateway.running.reload()).refused).toBeUndefined();
+    const shown = await open();
+    expect(shown.getPeerCertificate().fingerprint256).not.toBe(before.getPeerCertificate().fingerprint256);
+    for (const socket of [before, shown]) socket.destroy();
+    writeFileSync(gateway.file, gateway.yaml);
+    expect((await gateway.running.reload()).refused).toBeUndefined();
+  });
+
   test('refuses to switch between TLS and plain HTTP while it runs', async () => {
     const withoutTls = gateway.yaml.replace(/tls: \{[^}]*\},/, '');
     writeFileSync(gateway.file, withoutTls);

@@ -30,14 +30,7 @@ const maxSteps = 8;
 const step = text.max(128, { error: 'must be at most 128 characters' });
 
 const oneClaim = { fits: isText, schema: claimName.transform((name): ClaimPath => [name]) };
-const pathToClaim = {
-  fits: isList,
-  schema: z
-    .array(step)
-    .min(1)
-    .max(maxSteps)
-    .transform((path): ClaimPath => path),
-};
+const pathToClaim = { fits: isList, schema: z.array(step).min(1).max(maxSteps) };
 
 /** A claim: its name, or a list of the names that lead to it. */
 export const claimPath = oneShape(
@@ -157,14 +150,7 @@ export const conditions = oneShape(
   'map, or list of maps',
   'a map of claims and their accepted values, or a list of such maps, of which one must hold',
   [
-    { fits: isMap, schema: all.transform((one): Conditions => [one]) },
-    {
-      fits: isList,
-      schema: z
-        .array(all)
-        .min(1)
-        .max(16)
-        .transform((some): Conditions => some),
-    },
+    { fits: isMap, schema: all.transform((one) => [one]) },
+    { fits: isList, schema: z.array(all).min(1).max(16) },
   ],
 );

@@ -9,7 +9,7 @@ export const errors = {
   invalid_selection_token: caller(401, 'The login has expired. Log in again to choose a tenant.'),
   invalid_mfa_token: caller(401, 'The login has expired. Log in again to enter a two-factor code.'),
   invalid_code: caller(401, 'The code is incorrect, already used, or expired.'),
-  fresh_login_required: caller(401, 'This action needs a recent login. Log in again, then retry within five minutes.'),
+  fresh_login_required: caller(401, 'Log in again, then retry within five minutes. This action needs a recent login.'),
   mfa_not_enrolled: caller(404, 'Two-factor authentication is not set up.'),
   mfa_already_enabled: caller(409, 'Two-factor authentication is already set up. Remove it first.'),
   mfa_required: caller(401, 'Enter a two-factor code.'),

@@ -14,7 +14,7 @@ export const errors = {
   ...preconditionErrors,
   insufficient_role: caller(403, 'Your role does not allow this.'),
   // The auth-service has the same code, for the second factor.
-  fresh_login_required: caller(401, 'This action needs a recent login. Log in again, then retry within five minutes.'),
+  fresh_login_required: caller(401, 'Log in again, then retry within five minutes. This action needs a recent login.'),
   insufficient_scope: caller(403, 'The access token lacks a required scope.'),
   not_the_source: caller(403, 'Only the auth-service can change memberships.'),
   illegal_transition: caller(409, 'The complaint cannot move from its current status to this one.'),

@@ -1599,7 +1599,7 @@ export interface components {
             /** @constant */
             status: 409;
         };
-        /** @description This action needs a recent login. Log in again, then retry within five minutes. */
+        /** @description Log in again, then retry within five minutes. This action needs a recent login. */
         FreshLoginRequiredProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "fresh_login_required";
@@ -3520,7 +3520,7 @@ export interface operations {
                     "application/json": components["schemas"]["RecoveryCodes"];
                 };
             };
-            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. */
+            /** @description `fresh_login_required`: Log in again, then retry within five minutes. This action needs a recent login. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3591,7 +3591,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. */
+            /** @description `fresh_login_required`: Log in again, then retry within five minutes. This action needs a recent login. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3655,7 +3655,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. */
+            /** @description `fresh_login_required`: Log in again, then retry within five minutes. This action needs a recent login. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3737,7 +3737,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. `invalid_code`: The code is incorrect, already used, or expired. */
+            /** @description `fresh_login_required`: Log in again, then retry within five minutes. This action needs a recent login. `invalid_code`: The code is incorrect, already used, or expired. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7853,7 +7853,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. */
+            /** @description `fresh_login_required`: Log in again, then retry within five minutes. This action needs a recent login. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8329,7 +8329,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            /** @description `fresh_login_required`: This action needs a recent login. Log in again, then retry within five minutes. */
+            /** @description `fresh_login_required`: Log in again, then retry within five minutes. This action needs a recent login. */
             401: {
                 headers: {
                     [name: string]: unknown;

@@ -5,10 +5,9 @@ import type { Health } from '@countersign/service-kit';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { AppError } from '../errors.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
-import type { LogRequest } from '../metrics/access-log.ts';
 import { Exchange, type RawRequest } from '../pipeline/exchange.ts';
 import type { Forward, Pipeline } from '../pipeline/pipeline.ts';
-import { RequestRecord } from '../pipeline/request-record.ts';
+import { type LogRequest, RequestRecord } from '../pipeline/request-record.ts';
 import type { Respond } from '../pipeline/respond.ts';
 import { bareApp, type OwnRoutes } from './express-app.ts';
 

@@ -78,12 +78,9 @@ export class Histogram {
   }
 }
 
-/** Counts one finished request. */
-export type CountRequest = (record: RequestRecord, status: number, durationMs: number) => void;
+export type RequestMetrics = ReturnType<typeof createRequestMetrics>;
 
-export type RequestMetrics = Readonly<{ count: CountRequest; durations: Histogram; upstreamDurations: Histogram }>;
-
-export function createRequestMetrics(registry: Registry): RequestMetrics {
+export function createRequestMetrics(registry: Registry) {
   const durations = new Histogram({
     name: 'countersign_request_duration_seconds',
     help: 'From the request read to the response finished, by route and status.',
@@ -107,7 +104,9 @@ export function createRequestMetrics(registry: Registry): RequestMetrics {
   return {
     durations,
     upstreamDurations,
-    count({ route = 'none', upstream = 'none', code, fault = 'ours', upstreamMs }, status, durationMs) {
+    /** Counts one finished request. */
+    count(record: RequestRecord, status: number, durationMs: number): void {
+      const { route = 'none', upstream = 'none', code, fault = 'ours', upstreamMs } = record;
       durations.of(route, status).observe(durationMs / 1000);
       if (code !== undefined) refusals.inc({ code, fault });
       if (upstreamMs !== undefined) upstreamDurations.of(upstream).observe(upstreamMs / 1000);

@@ -7,14 +7,14 @@ import { createSigningKeys } from '../../../gateway/src/keys/signing-keys.ts';
 import { HeldBody } from '../../../gateway/src/limits/body-memory.ts';
 import { createLimiters } from '../../../gateway/src/limits/limiter.ts';
 import { createInFlight, createRequestHandler, type Handlers } from '../../../gateway/src/listen/request-handler.ts';
-import { createAccessLog, type LogRequest } from '../../../gateway/src/metrics/access-log.ts';
-import { type CountRequest, createRequestMetrics } from '../../../gateway/src/metrics/metrics.ts';
+import { createRequestMetrics, type RequestMetrics } from '../../../gateway/src/metrics/metrics.ts';
 import { createAuthenticate } from '../../../gateway/src/pipeline/authenticate.ts';
 import { authorize } from '../../../gateway/src/pipeline/authorize.ts';
 import type { Arrival, Signed } from '../../../gateway/src/pipeline/exchange.ts';
 import { compileLimits, createLimit } from '../../../gateway/src/pipeline/limit.ts';
 import { createMatch } from '../../../gateway/src/pipeline/match.ts';
 import type { Stages } from '../../../gateway/src/pipeline/pipeline.ts';
+import { createAccessLog, type LogRequest } from '../../../gateway/src/pipeline/request-record.ts';
 import { createSanitize } from '../../../gateway/src/pipeline/sanitize.ts';
 import { createSign } from '../../../gateway/src/pipeline/sign.ts';
 import { createProcessResources } from '../../../gateway/src/reload/process-resources.ts';
@@ -46,7 +46,7 @@ export type Assembly = Readonly<{
   /** Writes a response as the gateway writes the response of a service. */
   respond(response: ServerResponse, headers: string[], body: Buffer): void;
   log: LogRequest;
-  count: CountRequest;
+  count: RequestMetrics['count'];
   /** Passes each request to `hold` in place of the pipeline, and logs nothing. */
   holdingHandlers(hold: (held: Held) => void): Handlers;
   /** The whole way. */

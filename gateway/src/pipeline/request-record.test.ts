@@ -1,8 +1,7 @@
 import { capturingLogger } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { RequestRecord } from '../pipeline/request-record.ts';
-import { createAccessLog } from './access-log.ts';
+import { createAccessLog, type RequestRecord } from './request-record.ts';
 
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 120 }),

@@ -34,6 +34,7 @@ export class FollowedTarget {
   /** Why the last fetch failed. Undefined: it succeeded, or there was none. */
   failure: string | undefined;
   readonly #options: FollowOptions;
+  readonly #pool: Dispatcher;
   readonly #poll: Poll<FetchedKeys>;
   #beganAtMs = Number.NEGATIVE_INFINITY;
   #failuresInARow = 0;
@@ -41,13 +42,13 @@ export class FollowedTarget {
   constructor({ origin, openSingleUse }: FollowedAddress, options: FollowOptions) {
     this.origin = origin;
     this.#options = options;
-    const pool = openSingleUse(timeoutMs);
+    this.#pool = openSingleUse(timeoutMs);
     this.#poll = new Poll({
-      pool,
+      pool: this.#pool,
       random: options.random,
       ask: (stopped) => {
         this.#beganAtMs = options.monotonicMs();
-        return fetchAgreementKeys(pool, stopped);
+        return fetchAgreementKeys(this.#pool, stopped);
       },
       onAnswer: (fetched) => this.#onFetched(fetched),
     });
@@ -65,7 +66,7 @@ export class FollowedTarget {
 
   /** Fetches once, without `start`. Undefined: the target does not answer with a key set in this time. */
   async fetchOnce(timeoutMs: number): Promise<readonly AgreementPublicKey[] | undefined> {
-    const fetched = await this.#poll.askOnce(timeoutMs);
+    const fetched = await fetchAgreementKeys(this.#pool, AbortSignal.timeout(timeoutMs));
     return typeof fetched === 'string' ? undefined : fetched;
   }
 

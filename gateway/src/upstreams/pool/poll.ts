@@ -35,11 +35,6 @@ export class Poll<Answer> {
     this.#schedule(ms);
   }
 
-  /** Asks once, without `start`. */
-  askOnce(timeoutMs: number): Promise<Answer> {
-    return this.#options.ask(AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(timeoutMs)]));
-  }
-
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#stopped.abort();

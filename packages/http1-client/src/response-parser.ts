@@ -1,4 +1,4 @@
-import { type ChunkLine, readChunkEnd, readChunkLine } from './chunk-line.ts';
+import { maxChunkLineBytes, readChunkLine } from './chunk-line.ts';
 import { ExchangeError, invalidResponse } from './exchange-error.ts';
 import { ResponseFraming, readFieldLines, readStatusLine } from './response-head.ts';
 
@@ -32,6 +32,8 @@ export const maxHeadBytes = 16 * 1024;
 const maxInformational = 9;
 const emptyLine = Buffer.from('\r\n\r\n');
 const none: string[] = [];
+const cr = 13;
+const lf = 10;
 
 /**
  * Reads the responses of one connection, one at a time. It accepts a strict subset of what node's parser accepts, and
@@ -41,7 +43,6 @@ export class ResponseParser {
   readonly #receiver: ResponseReceiver;
   /** What the last head says. `mayReuse` is final when `receiveEnd` is called. */
   readonly framing = new ResponseFraming();
-  readonly #chunkLine: ChunkLine = { size: 0 };
   #state: State = 'idle';
   #method = 'GET';
   #status = 0;
@@ -213,18 +214,22 @@ export class ResponseParser {
   }
 
   #readChunkLine(bytes: Buffer, at: number, end: number): number {
-    const next = readChunkLine(bytes, at, end, this.#chunkLine);
-    if (next === at) return at;
-    this.#left = this.#chunkLine.size;
-    if (this.#left > 0) this.#state = 'chunk-data';
+    const lineEnd = bytes.indexOf(lf, at) + 1;
+    const limit = Math.min(lineEnd === 0 ? end : lineEnd, end, at + maxChunkLineBytes + 3);
+    const size = readChunkLine(bytes.toString('latin1', at, limit));
+    if (size === undefined) return at;
+    this.#left = size;
+    if (size > 0) this.#state = 'chunk-data';
     else this.#expectLines('trailers');
-    return next;
+    return limit;
   }
 
   #readChunkEnd(bytes: Buffer, at: number, end: number): number {
-    const next = readChunkEnd(bytes, at, end);
-    if (next > at) this.#state = 'chunk-line';
-    return next;
+    const isWhole = at + 1 < end;
+    if (bytes[at] !== cr || (isWhole && bytes[at + 1] !== lf)) throw invalidResponse('a chunk without CRLF at its end');
+    if (!isWhole) return at;
+    this.#state = 'chunk-line';
+    return at + 2;
   }
 
   #endTrailers(): void {

@@ -147,8 +147,7 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
   };
 
   readonly #onTick = (): void => {
-    const { nowMs } = this.clock;
-    for (const connection of this.#connections) connection.tick(nowMs);
+    for (const connection of this.#connections) connection.tick(this.clock);
   };
 
   #closeIfDone(): void {

@@ -49,6 +49,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   /** The bytes that are being read are overwritten afterwards. */
   #isShared = false;
   #deadlineMs = never;
+  /** By `realMs` of the clock. */
   #idleUntilMs = never;
 
   constructor(owner: ConnectionOwner) {
@@ -62,7 +63,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   mayBeReused(): boolean {
     return (
       this.#phase === 'idle' &&
-      this.#deadlineMs > this.#owner.clock.nowMs &&
+      this.#idleUntilMs > this.#owner.clock.realMs &&
       this.#identity === this.#owner.opener.identity?.()
     );
   }
@@ -115,11 +116,11 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#socket.destroy();
   }
 
-  tick(nowMs: number): void {
+  tick({ nowMs, realMs }: TickClock): void {
+    if (this.#phase === 'idle' && realMs >= this.#idleUntilMs) this.close();
     if (nowMs < this.#deadlineMs) return;
     if (this.#phase === 'head') this.abort(new ExchangeError('UPSTREAM_HEAD_TIMEOUT', 'no response head in time'));
     else if (this.#phase === 'body') this.abort(new ExchangeError('UPSTREAM_BODY_TIMEOUT', 'no response data in time'));
-    else if (this.#phase === 'idle') this.close();
     else if (this.#phase === 'settling') this.#becomeIdle();
   }
 
@@ -242,7 +243,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   /** @returns False if the service closes idle connections too soon for another request. */
   #setIdleTime(): boolean {
     const idleMs = idleTimeMs(this.#owner.timeouts, this.#parser.framing.keepAlive);
-    this.#idleUntilMs = this.#owner.clock.nowMs + idleMs;
+    this.#idleUntilMs = this.#owner.clock.realMs + idleMs;
     return idleMs > 0;
   }
 
@@ -259,7 +260,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
 
   #becomeIdle(): void {
     this.#phase = 'idle';
-    this.#deadlineMs = this.#idleUntilMs;
+    this.#deadlineMs = never;
     if (this.#isPaused) this.#socket.resume();
     this.#isPaused = false;
     this.#owner.connectionReady(this);

@@ -28,17 +28,18 @@ export function idleTimeMs({ keepAliveTimeout }: ConnectionTimeouts, keepAlive: 
 let lastKeepAlive = '';
 let lastSeconds: string | undefined;
 
-/**
- * Counts time in ticks, so that a request needs no timer. While the event loop is blocked, hardly any time passes:
- * responses that arrived meanwhile are read before they time out.
- */
+/** Counts time in ticks, so that a request needs no timer. */
 export class TickClock {
-  /** Milliseconds since the first start, as of the last tick. */
+  /**
+   * Milliseconds since the first start, as of the last tick. While the event loop is blocked, hardly any time passes:
+   * responses that arrived meanwhile are read before they time out.
+   */
   nowMs = 0;
+  /** As of the last tick, in which all time passes: a service closes idle connections while the event loop is blocked. */
+  realMs = 0;
   readonly tickMs: number;
   readonly #onTick: () => void;
   #timer: NodeJS.Timeout | undefined;
-  #lastMs = 0;
 
   constructor(tickMs: number, onTick: () => void) {
     this.tickMs = tickMs;
@@ -48,7 +49,7 @@ export class TickClock {
   /** Calling it again is harmless. The timer does not keep the process alive. */
   start(): void {
     if (this.#timer !== undefined) return;
-    this.#lastMs = performance.now();
+    this.realMs = performance.now();
     this.#timer = setInterval(this.#tick, this.tickMs).unref();
   }
 
@@ -64,8 +65,8 @@ export class TickClock {
 
   readonly #tick = (): void => {
     const nowMs = performance.now();
-    this.nowMs += Math.min(nowMs - this.#lastMs, 2 * this.tickMs);
-    this.#lastMs = nowMs;
+    this.nowMs += Math.min(nowMs - this.realMs, 2 * this.tickMs);
+    this.realMs = nowMs;
     this.#onTick();
   };
 }

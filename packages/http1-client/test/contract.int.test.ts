@@ -355,6 +355,15 @@ describe('an idle connection', () => {
     expect(await ask()).toMatchObject({ body: 'ok' });
     expect(service.connections).toHaveLength(2);
   });
+
+  test('is not used when the idle timeout passed while the event loop was blocked', async () => {
+    const { service, ask } = await serve(answers(ok), { idleMs: 300 });
+    await ask();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(await ask()).toMatchObject({ body: 'ok' });
+    expect(service.connections).toHaveLength(2);
+  });
 });
 
 describe('the queue', () => {

@@ -65,9 +65,6 @@ type RawFields = Buffer[] | string[] | IncomingHttpHeaders | null;
 export interface DispatchController {
   rawHeaders?: RawFields;
   rawTrailers?: RawFields;
-  readonly aborted: boolean;
-  readonly paused: boolean;
-  readonly reason: Error | null;
   /** Ends the exchange, wherever it is. Harmless when it is over. */
   abort(reason: Error): void;
   /** Called in `onResponseStart` and `onResponseData`: reads no more until `resume`. */
@@ -101,8 +98,6 @@ export class Exchange implements DispatchController {
   rawHeaders: string[] | null = null;
   rawTrailers: string[] | null = null;
   paused = false;
-  aborted = false;
-  reason: Error | null = null;
 
   constructor(request: DispatchOptions, handler: DispatchHandler) {
     this.request = request;
@@ -110,9 +105,6 @@ export class Exchange implements DispatchController {
   }
 
   abort(reason: Error): void {
-    if (this.isOver || this.aborted) return;
-    this.aborted = true;
-    this.reason = reason;
     this.connection?.abort(reason);
   }
 

@@ -1,13 +1,7 @@
-/** What the choice needs to know of a target. */
-type Choosable = Readonly<{
-  /** Unfinished requests and connections. */
-  pending: number;
-  isAvailable(nowMs: number): boolean;
-  /** Its health checks do not fail, even if its requests do. */
-  passesChecks(): boolean;
-}>;
+import type { Upstream } from '../../config/config.ts';
+import type { Target } from './target.ts';
 
-export type Balance = 'round-robin' | 'least-pending';
+export type Balance = Upstream['balance'];
 
 /**
  * Chooses the next target of an upstream.
@@ -18,18 +12,21 @@ export type Balance = 'round-robin' | 'least-pending';
  *
  * @returns A function of the time. It returns `except`, the target that just failed, only if there is no other.
  */
-export function createChooser<Target extends Choosable>(
-  targets: readonly Target[],
+export function createChooser<Choosable extends Pick<Target, 'pending' | 'isAvailable' | 'passesChecks'>>(
+  targets: readonly Choosable[],
   balance: Balance,
-): (nowMs: number, except?: Target) => Target {
+): (nowMs: number, except?: Choosable) => Choosable {
+  const [only] = targets;
+  if (only === undefined) throw new Error('an upstream without targets');
+  if (targets.length === 1) return () => only;
   let turn = 0;
 
-  function best(isEligible: (target: Target) => boolean): Target | undefined {
-    let found: Target | undefined;
+  function best(isEligible: (target: Choosable) => boolean): Choosable | undefined {
+    let found: Choosable | undefined;
     let foundAt = turn;
     for (let step = 0; step < targets.length; step += 1) {
       const at = (turn + step) % targets.length;
-      const target = targets[at] as Target;
+      const target = targets[at] as Choosable;
       if (!isEligible(target)) continue;
       if (found !== undefined && target.pending >= found.pending) continue;
       found = target;
@@ -40,13 +37,9 @@ export function createChooser<Target extends Choosable>(
     return found;
   }
 
-  return (nowMs, except) => {
-    const chosen =
-      best((target) => target !== except && target.isAvailable(nowMs)) ??
-      best((target) => target !== except && target.passesChecks()) ??
-      best((target) => target !== except) ??
-      except;
-    if (chosen === undefined) throw new Error('an upstream without targets');
-    return chosen;
-  };
+  return (nowMs, except) =>
+    best((target) => target !== except && target.isAvailable(nowMs)) ??
+    best((target) => target !== except && target.passesChecks()) ??
+    best((target) => target !== except) ??
+    only;
 }

@@ -63,7 +63,6 @@ export class OpenUpstream {
   /** The clock of all its parts. */
   readonly nowMs: () => number;
   readonly #logger: Logger;
-  readonly #only: Target | undefined;
   readonly #choose: (nowMs: number, except?: Target) => Target;
 
   /**
@@ -75,10 +74,8 @@ export class OpenUpstream {
     const { logger, monotonicMs = () => performance.now(), random = Math.random } = deps;
     const tls = upstream.tls && openTlsFiles(upstream.name, upstream.tls, logger);
     const breaker = upstream.breaker && new Breaker({ ...upstream.breaker, hasChecks: upstream.health !== undefined });
-    const onChecked = (isGood: boolean) => breaker?.checked(isGood);
-    const isUrgent = () => breaker !== undefined && breaker.state(monotonicMs()) !== 'closed';
     const targets = upstream.targets.map(
-      (origin) => new Target(origin, { upstream, tls, logger, monotonicMs, random, onChecked, isUrgent }),
+      (origin) => new Target(origin, { upstream, tls, logger, monotonicMs, random, breaker }),
     );
     this.upstream = upstream;
     this.targets = targets;
@@ -89,8 +86,6 @@ export class OpenUpstream {
     }
     this.nowMs = monotonicMs;
     this.#logger = logger;
-    const [only] = targets;
-    this.#only = targets.length === 1 ? only : undefined;
     this.#choose = createChooser(targets, upstream.balance);
   }
 
@@ -115,7 +110,7 @@ export class OpenUpstream {
 
   /** @param except The target that just failed. @throws AppError `upstream_overloaded`. */
   choose(except?: Target): Target {
-    const target = this.#only ?? this.#choose(this.nowMs(), except);
+    const target = this.#choose(this.nowMs(), except);
     if (!target.isFull()) return target;
     throw new AppError('upstream_overloaded', { detail: { upstream: this.upstream.name, target: target.origin } });
   }

@@ -2,10 +2,11 @@ import { createSocketOpener, type Dispatcher, type SocketOpener, singleUse } fro
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
+import type { Breaker } from './breaker.ts';
 import { connectPool, type TlsFiles } from './connect-pool.ts';
-import { createHealthChecks } from './health-checks.ts';
+import { checkHealth, type HealthRules } from './health-checks.ts';
 import { type ResponseLifetime, StalledResponses } from './open-connections.ts';
-import type { Poll } from './poll.ts';
+import { Poll } from './poll.ts';
 import type { AttemptProgress } from './retry.ts';
 import { TargetHealth } from './target-health.ts';
 import { blamesUpstream, isOutage } from './upstream-error.ts';
@@ -32,6 +33,8 @@ export const maxStreamsPerTarget = maxConnectionsPerTarget / 2;
 // one.
 const idleConnectionMs = 4_000;
 const evictEveryMs = 250;
+/** Between health checks while the breaker is open; the configured interval if that is shorter. */
+const urgentIntervalMs = 300;
 
 type TargetDeps = Readonly<{
   upstream: Upstream;
@@ -39,10 +42,8 @@ type TargetDeps = Readonly<{
   logger: Logger;
   monotonicMs(): number;
   random(): number;
-  /** Called after every health check. */
-  onChecked(isGood: boolean): void;
-  /** Whether requests are refused until a health check passes. */
-  isUrgent(): boolean;
+  /** Of the upstream. It learns of the health checks. */
+  breaker: Breaker | undefined;
 }>;
 
 /** One address of a service, with its connections and its health. Connections open when they are first needed. */
@@ -76,7 +77,7 @@ export class Target {
   readonly #checks: Poll<string | undefined> | undefined;
 
   constructor(origin: string, deps: TargetDeps) {
-    const { upstream, tls, random, isUrgent } = deps;
+    const { upstream, tls } = deps;
     const { timeouts, health: rules } = upstream;
     this.origin = origin;
     this.host = new URL(origin).host;
@@ -95,15 +96,7 @@ export class Target {
     });
     this.health = new TargetHealth(rules ?? { unhealthyAfter: 1, healthyAfter: 1 });
     this.stalled = new StalledResponses(deps.monotonicMs);
-    this.#checks =
-      rules &&
-      createHealthChecks({
-        rules,
-        pool: this.openSingleUse(rules.timeoutMs),
-        onChecked: (reason) => this.#onChecked(reason),
-        isUrgent,
-        random,
-      });
+    this.#checks = rules && this.#healthChecks(rules);
   }
 
   /** Opens a pool whose requests each have a connection of their own. */
@@ -189,11 +182,27 @@ export class Target {
     await this.pool.close();
   }
 
+  #healthChecks(rules: HealthRules): Poll<string | undefined> {
+    const { random, breaker, monotonicMs } = this.#deps;
+    const pool = this.openSingleUse(rules.timeoutMs);
+    return new Poll({
+      pool,
+      random,
+      ask: (stopped) => checkHealth(pool, rules, stopped),
+      onAnswer: (reason) => {
+        this.#onChecked(reason);
+        // Requests are refused until a check passes.
+        const isUrgent = breaker !== undefined && breaker.state(monotonicMs()) !== 'closed';
+        return isUrgent ? Math.min(rules.intervalMs, urgentIntervalMs) : rules.intervalMs;
+      },
+    });
+  }
+
   #onChecked(reason: string | undefined): void {
-    const { logger } = this.#deps;
+    const { logger, breaker } = this.#deps;
     const { checks: before } = this.health;
     this.health.checked(reason === undefined);
-    this.#deps.onChecked(reason === undefined);
+    breaker?.checked(reason === undefined);
     const { checks: after } = this.health;
     if (reason !== undefined) {
       this.failedChecks += 1;

@@ -12,7 +12,7 @@ import { createLimit } from '../pipeline/limit.ts';
 import { createPipeline, type Stages } from '../pipeline/pipeline.ts';
 import { createSign } from '../pipeline/sign.ts';
 import { evaluatePolicy, type Verdict } from '../routing/policy.ts';
-import { compileRoutes } from '../routing/route-table.ts';
+import { createRouteTable, routesOn } from '../routing/route-table.ts';
 import { callerOf, machineRefusal, type Requester } from './callers.ts';
 import { exampleArrival, type Header } from './example-request.ts';
 
@@ -140,7 +140,7 @@ function stagesOn(listener: 'public' | 'internal', config: GatewayConfig, nowMs:
     lifetimeSec: config.identity.lifetimeSec,
     nowMs,
   });
-  const configured = configuredStages(listener, config, compileRoutes(listener, config));
+  const configured = configuredStages(listener, config, createRouteTable(listener, routesOn(listener, config)));
   return { ...configured, limit: createLimit(new Map()), sign };
 }
 

@@ -3,12 +3,12 @@ import { AppError } from '../errors.ts';
 import { headersFrom } from '../http/header-fields.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import { authorize } from './authorize.ts';
+
 import { createCors, createUpgradeOrigin, type PreflightHeaders } from './cors.ts';
 import type { Incoming } from './exchange.ts';
-import { createMatch } from './match.ts';
 import type { Stages } from './pipeline.ts';
 import { createResourceMetadata, type OwnAnswer, type ResourceMetadata } from './resource-metadata.ts';
+import { authorize, createMatch } from './route.ts';
 import { createSanitize } from './sanitize.ts';
 
 type ConfiguredStage = 'sanitize' | 'answerItself' | 'checkOrigin' | 'match' | 'authorize';

@@ -4,8 +4,8 @@ import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Si
 import type { OwnAnswer } from './resource-metadata.ts';
 
 /**
- * One function per stage, from the file of its name. Each takes the result of the previous one and returns the
- * next type, or throws an `AppError`.
+ * One function per stage, from the file of its name; match and authorize are in `route.ts`. Each takes the result of
+ * the previous one and returns the next type, or throws an `AppError`.
  */
 export type Stages = Readonly<{
   sanitize(arrival: Arrival): Incoming;

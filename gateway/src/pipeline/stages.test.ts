@@ -10,9 +10,9 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
 describe('the types of the stages', () => {
   test.each([
     ['Incoming', 'pipeline/sanitize.ts'],
-    ['Matched', 'pipeline/match.ts'],
+    ['Matched', 'pipeline/route.ts'],
     ['Authenticated', 'pipeline/authenticate.ts'],
-    ['Permitted', 'pipeline/authorize.ts'],
+    ['Permitted', 'pipeline/route.ts'],
     ['Admitted', 'pipeline/limit.ts'],
     ['Signed', 'pipeline/sign.ts'],
   ])('only its own stage casts to %s', (type, file) => {

@@ -1,13 +1,11 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { ownPatterns } from '../config/own-paths.ts';
 import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
+import { AppError } from '../errors.ts';
 import { compilePolicy, type Params, type Policy, type PolicyRules } from './policy.ts';
 
-type Match =
-  | Readonly<{ kind: 'route'; route: Route; policy: Policy; params: Params }>
-  | Readonly<{ kind: 'no_route' }>
-  /** `allow` is sorted, and contains HEAD if it contains GET. */
-  | Readonly<{ kind: 'method_not_allowed'; allow: readonly string[] }>;
+/** The route of a request, with the values of its parameters. */
+type Match = Readonly<{ route: Route; policy: Policy; params: Params }>;
 
 /**
  * Finds the route of a request. Segment by segment, a literal beats `:param`, which beats `**`. If a more specific
@@ -20,12 +18,20 @@ export type RouteTable = Readonly<{
    * path.
    *
    * @param path From {@link parseTarget}.
+   * @throws AppError `no_route`, and `method_not_allowed` with `Allow`.
    */
   match(method: string, path: string): Match;
   /** The methods of this path, sorted; undefined if no route has this path. */
   methodsAt(path: string): readonly string[] | undefined;
   /** The routes of this path, one for each method. */
   routesAt(path: string): readonly Route[];
+  /**
+   * The order of the routes does not matter.
+   *
+   * @throws Error on a malformed path, and on two routes with the same shape and method. The configuration check
+   *   refuses both earlier, so this is a bug of ours.
+   */
+  add(route: Route): void;
 }>;
 
 type CompiledRoute = Readonly<{
@@ -37,6 +43,7 @@ type CompiledRoute = Readonly<{
 /** The routes of one path, by method. Without routes: a path of the gateway itself. */
 type RoutePlace = {
   readonly routes: Map<string, CompiledRoute>;
+  /** Sorted, and with HEAD if it contains GET. */
   allow: readonly string[];
 };
 
@@ -50,7 +57,6 @@ type RouteNode = {
   rest: RoutePlace | undefined;
 };
 
-const noRoute: Match = { kind: 'no_route' };
 const noParams: Params = Object.create(null);
 
 /** A text that is the same for equal rules, sets included. */
@@ -64,24 +70,8 @@ export function routesOn(listener: ListenerName, config: Pick<GatewayConfig, 'ro
   return config.routes.filter((route) => (route.auth === 'service') === (listener === 'internal'));
 }
 
-/** Builds the table of one listener. */
-export function compileRoutes(listener: ListenerName, config: Pick<GatewayConfig, 'routes'>): RouteTable {
-  const table = createRouteTable(listener);
-  for (const route of routesOn(listener, config)) table.add(route);
-  return table;
-}
-
-/** A table under construction. The order of the routes does not matter. */
-export type RouteTableBuilder = RouteTable &
-  Readonly<{
-    /**
-     * @throws Error on a malformed path, and on two routes with the same shape and method. The configuration check
-     *   refuses both earlier, so this is a bug of ours.
-     */
-    add(route: Route): void;
-  }>;
-
-export function createRouteTable(listener: ListenerName): RouteTableBuilder {
+/** Builds the table of one listener. Where there may be very many routes, they are added one by one later. */
+export function createRouteTable(listener: ListenerName, routes: readonly Route[] = []): RouteTable {
   const root = newNode();
   for (const pattern of ownPatterns[listener]) placeFor(root, parsePattern(pattern) as readonly Segment[]);
   const placeOf = (path: string, segments = path.slice(1).split('/')): RoutePlace | undefined => {
@@ -109,7 +99,7 @@ export function createRouteTable(listener: ListenerName): RouteTableBuilder {
     policies.set(key, policy);
     return policy;
   };
-  return {
+  const table: RouteTable = {
     add(route) {
       const segments = parsePattern(route.path);
       if (typeof segments === 'string') throw new Error(`route ${route.name}: path ${segments}`);
@@ -118,17 +108,21 @@ export function createRouteTable(listener: ListenerName): RouteTableBuilder {
     match(method, path) {
       const segments = path.slice(1).split('/');
       const place = placeOf(path, segments);
-      if (place === undefined) return noRoute;
+      if (place === undefined) throw new AppError('no_route');
       const found = place.routes.get(method);
-      if (found === undefined) return { kind: 'method_not_allowed', allow: place.allow };
+      if (found === undefined) {
+        throw new AppError('method_not_allowed', { headers: { allow: place.allow.join(', ') } });
+      }
       const { route, policy, params } = found;
-      return { kind: 'route', route, policy, params: params.length === 0 ? noParams : readParams(params, segments) };
+      return { route, policy, params: params.length === 0 ? noParams : readParams(params, segments) };
     },
     methodsAt: (path) => placeOf(path)?.allow,
     routesAt(path) {
       return [...(placeOf(path)?.routes.values() ?? [])].map(({ route }) => route);
     },
   };
+  for (const route of routes) table.add(route);
+  return table;
 }
 
 function readParams(params: CompiledRoute['params'], segments: readonly string[]): Params {

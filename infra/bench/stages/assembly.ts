@@ -9,12 +9,11 @@ import { createLimiters } from '../../../gateway/src/limits/limiter.ts';
 import { createInFlight, createRequestHandler, type Handlers } from '../../../gateway/src/listen/request-handler.ts';
 import { createRequestMetrics, type RequestMetrics } from '../../../gateway/src/metrics/metrics.ts';
 import { createAuthenticate } from '../../../gateway/src/pipeline/authenticate.ts';
-import { authorize } from '../../../gateway/src/pipeline/authorize.ts';
 import type { Arrival, Signed } from '../../../gateway/src/pipeline/exchange.ts';
 import { compileLimits, createLimit } from '../../../gateway/src/pipeline/limit.ts';
-import { createMatch } from '../../../gateway/src/pipeline/match.ts';
 import type { Stages } from '../../../gateway/src/pipeline/pipeline.ts';
 import { createAccessLog, type LogRequest } from '../../../gateway/src/pipeline/request-record.ts';
+import { authorize, createMatch } from '../../../gateway/src/pipeline/route.ts';
 import { createSanitize } from '../../../gateway/src/pipeline/sanitize.ts';
 import { createSign } from '../../../gateway/src/pipeline/sign.ts';
 import { createProcessResources } from '../../../gateway/src/reload/process-resources.ts';
@@ -79,9 +78,8 @@ export async function assembleGateway(file: string): Promise<Assembly> {
     }
   });
 
-  const table = createRouteTable('public');
   const routes = routesOn('public', config);
-  for (const route of routes) table.add(route);
+  const table = createRouteTable('public', routes);
   const { limiterFor } = createLimiters(undefined, undefined);
   const keyFor = createSigningKeys(snapshot.gatewayKeys, snapshot.upstreams.of);
   const txnTokens = createTxnTokens({ keys: snapshot.gatewayKeys, issuers: snapshot.trust.issuers, nowMs });

@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import { parseTarget, rewritePath } from '../routing/request-target.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import type { Exchange, Incoming, Matched } from './exchange.ts';
+import type { Authenticated, Exchange, Incoming, Matched, Permitted } from './exchange.ts';
 import type { ChallengeMetadata } from './request-record.ts';
 
 /**
@@ -16,12 +16,7 @@ import type { ChallengeMetadata } from './request-record.ts';
 export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (incoming: Incoming) => Matched {
   return (incoming) => {
     const target = parseTarget(incoming.rawTarget);
-    const match = table.match(incoming.method, target.path);
-    if (match.kind === 'no_route') throw new AppError('no_route');
-    if (match.kind === 'method_not_allowed') {
-      throw new AppError('method_not_allowed', { headers: { allow: match.allow.join(', ') } });
-    }
-    const { route } = match;
+    const { route, policy, params } = table.match(incoming.method, target.path);
     const exchange: Exchange = incoming;
     const { record } = exchange;
     record.route = route.name;
@@ -33,10 +28,29 @@ export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (i
     if (exchange.kind === 'upgrade' && !route.websocket) throw new AppError('upgrade_not_allowed');
     record.rule = `auth: ${route.auth}`;
     exchange.route = route;
-    exchange.policy = match.policy;
-    exchange.params = match.params;
+    exchange.policy = policy;
+    exchange.params = params;
     exchange.path = rewritePath(target.path, route.rewrite);
     exchange.query = target.query;
     return incoming as Matched;
   };
+}
+
+/**
+ * Evaluates the route's policy for this caller, on every request: the cache of tokens holds identities, never decisions
+ * (CVE-2021-32701).
+ *
+ * The stage throws AppError with the code of the first rule that refuses, such as `token_missing`, `insufficient_role`
+ * or `tenant_mismatch`.
+ */
+export function authorize(authenticated: Authenticated): Permitted {
+  const { policy, params, caller, record } = authenticated;
+  for (const rule of policy) {
+    record.rule = rule.text;
+    const refusal = rule.refusal(caller, params);
+    if (refusal !== undefined) throw new AppError(refusal, { detail: { why: rule.why(caller, params) } });
+  }
+  record.allowedBy = record.rule;
+  record.rule = undefined;
+  return authenticated as Permitted;
 }

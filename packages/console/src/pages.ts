@@ -1,5 +1,6 @@
 import { ApiProblem, type Query, type ReadApi } from './api.ts';
 import type { Answers, Since } from './api-types.ts';
+import type { Content } from './html/html.ts';
 import type { Frame, Page } from './html/layout.ts';
 import { overviewParts } from './pages/attention.ts';
 import { certificatesPage } from './pages/certificates.ts';
@@ -31,7 +32,9 @@ export const consolePages: readonly ConsolePage[] = [
   { path: '/', page: overview },
   {
     path: '/console/routes',
-    page: async ({ api, query }) => routesPage(await api('/api/routes', only(query, ['q', 'offset'])), query.q ?? ''),
+    page: async ({ api, query }) => ({
+      body: routesPage(await api('/api/routes', only(query, ['q', 'offset'])), query.q ?? ''),
+    }),
   },
   {
     path: '/console/routes/:name',
@@ -43,8 +46,9 @@ export const consolePages: readonly ConsolePage[] = [
   },
   {
     path: '/console/requests',
-    page: async ({ api, query, nowMs }) =>
-      requestsPage(await api('/api/requests', only(query, requestFilters)), query, nowMs),
+    page: async ({ api, query, nowMs }) => ({
+      body: requestsPage(await api('/api/requests', only(query, requestFilters)), query, nowMs),
+    }),
   },
   {
     path: '/console/requests/:id',
@@ -61,19 +65,21 @@ export const consolePages: readonly ConsolePage[] = [
   statePage('certificates', certificatesPage),
   {
     path: '/console/workers',
-    page: async ({ api, query, nowMs }) =>
-      workersPage(await api('/api/workers', only(query, [])), await api('/api/events', only(query, [])), nowMs),
+    async page({ api, query: { worker }, nowMs }) {
+      const processes = await api('/api/workers', { worker });
+      return { body: workersPage(processes, await api('/api/events', { worker }), nowMs) };
+    },
   },
 ];
 
 /** A page that shows one answer of the API, which has its name. */
 function statePage<Name extends StateName>(
   name: Name,
-  page: (answer: Answers[`/api/${Name}`], nowMs: number) => Page,
+  page: (answer: Answers[`/api/${Name}`], nowMs: number) => Content,
 ): ConsolePage {
   return {
     path: `/console/${name}`,
-    page: async ({ api, query: { worker }, nowMs }) => page(await api(`/api/${name}`, { worker }), nowMs),
+    page: async ({ api, query: { worker }, nowMs }) => ({ body: page(await api(`/api/${name}`, { worker }), nowMs) }),
   };
 }
 
@@ -81,7 +87,7 @@ type StateName = 'upstreams' | 'issuers' | 'revocations' | 'limits' | 'reloads' 
 
 async function overview({ api, query: { worker }, nowMs }: Asked): Promise<Page> {
   const parts = Object.entries(overviewParts).map(async ([name, path]) => [name, await api(path, { worker })]);
-  return overviewPage({ ...Object.fromEntries(await Promise.all(parts)), nowMs });
+  return { body: overviewPage({ ...Object.fromEntries(await Promise.all(parts)), nowMs }) };
 }
 
 /** What the frame of every page shows of the gateway. While no worker answers, nothing is known. */

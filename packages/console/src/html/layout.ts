@@ -22,16 +22,15 @@ export type Frame = Readonly<{
 export type Page = Readonly<{
   /** Default: 200. */
   status?: number;
-  title: string;
-  /** The entry of the navigation that is current. */
-  place: string;
-  /** Whether the script refreshes it. */
-  live: boolean;
+  /** Default: that of its entry in the navigation. */
+  title?: string;
+  /** Whether the script refreshes it. Default: true. */
+  live?: boolean;
   body: Content;
 }>;
 
-/** The entries of the menu by group, each with its path. */
-const navigation = {
+/** The entries of the menu by group, each with its path. A page below such a path belongs to its entry. */
+const navigation: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   Traffic: { Overview: '/', Routes: '/console/routes', Requests: '/console/requests', Explain: '/console/explain' },
   State: {
     Upstreams: '/console/upstreams',
@@ -43,8 +42,12 @@ const navigation = {
 };
 
 /** The whole document. */
-export function layout({ title, place, live, body }: Page, frame: Frame): string {
+export function layout({ status, title: own, live = true, body }: Page, frame: Frame): string {
   const { assets, version, nowMs } = frame;
+  const [name, entryPath] = entryOf(frame.path);
+  const title = own ?? name;
+  // A failure is no page of the menu: its reader can open the entry.
+  const place = status === undefined || own === undefined ? entryPath : undefined;
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${title} · Countersign</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
@@ -65,6 +68,11 @@ ${workerForm(frame)}<button type="button" class="live" id="live" hidden aria-pre
 <main id="main" tabindex="-1" ${live ? html`data-live` : ''}><h1>${title}</h1>${body}
 <p class="made">As of ${exact(new Date(nowMs).toISOString())}.</p></main></body></html>`.render(frame.worker);
 }
+
+const entryOf = (path: string): readonly [label?: string, path?: string] =>
+  Object.values(navigation)
+    .flatMap((entries) => Object.entries(entries))
+    .find(([, place]) => path === place || (place !== '/' && path.startsWith(`${place}/`))) ?? [];
 
 function statusOf({ gateway, configuration, nowMs }: Frame): Html {
   const file =

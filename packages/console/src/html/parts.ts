@@ -70,13 +70,24 @@ function cellOf<Row>({ label, kind, cell }: Column<Row>, row: Row): Html {
 export const breakable = (text: string): Content =>
   text.includes('://') ? text.split(/(?<=[/.:?&=-])/).map((part) => html`${part}<wbr>`) : text;
 
-/** A list of names and values. */
-export const facts = (rows: readonly (readonly [label: string, value: Content])[]): Html =>
-  html`<dl class="facts">${rows.map(([label, value]) => html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>`;
+/** Names and values. A value that is null has no row. */
+export type Facts = readonly (readonly [label: string, value: Content])[];
+
+export const facts = (rows: Facts): Html =>
+  html`<dl class="facts">${rows.map(([label, value]) => value !== null && html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>`;
 
 /** A part of a page with a heading. */
 export const section = (title: string, body: Content, aside: Content = ''): Html =>
   html`<section class="card"><header><h2>${title}</h2>${aside === '' ? '' : html`<div class="aside">${aside}</div>`}</header>${body}</section>`;
+
+/** A part of a page that is one table. */
+export const tableCard = <Row>(
+  title: string,
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  empty: Content,
+  aside: Content = '',
+): Html => section(title, table(title, columns, rows, empty), aside);
 
 /** A link within the console. */
 export const link = (path: string, text: Content, query?: Query): Html =>

@@ -1,4 +1,4 @@
-import type { Answers } from '../api-types.ts';
+import type { Answers, Since } from '../api-types.ts';
 import { type Mood, moodOf } from '../html/parts.ts';
 import { soonestFirst, validityOf } from './certificates.ts';
 
@@ -33,66 +33,43 @@ export type Attention = Readonly<{
 export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'traffic'>): readonly Attention[] {
   const { processes, upstreams, issuers, revocations, reloads, limits, certificates } = data;
   const all: Attention[] = [];
-  const add = (
-    what: string,
-    page: string,
-    { state, since, why }: { state: string; since: string; why: string | null },
-  ) => {
-    const mood = moodOf(state);
-    if (mood === 'warn' || mood === 'bad') all.push({ mood, what, state, since, why: why ?? '', page });
+  const add = (mood: Mood, what: string, path: string, state: string, why: string | null, since?: string) => {
+    if (mood === 'warn' || mood === 'bad') {
+      all.push({ mood, what, state, since, why: why ?? '', page: `/console/${path}` });
+    }
   };
+  const addState = (what: string, path: string, { state, since, why }: Since) =>
+    add(moodOf(state), what, path, state, why, since);
   for (const { worker, state } of processes.processes) {
-    add(worker === null ? 'Gateway' : `Worker ${worker}`, '/console/workers', state);
+    addState(worker === null ? 'Gateway' : `Worker ${worker}`, 'workers', state);
   }
-  add('Configuration file', '/console/reloads', reloads.state);
+  addState('Configuration file', 'reloads', reloads.state);
   if (reloads.in_force.length > 1) {
-    const why = 'the workers serve different configurations';
-    all.push({
-      mood: 'warn',
-      what: 'Configuration',
-      state: 'differs',
-      since: undefined,
-      why,
-      page: '/console/workers',
-    });
+    add('warn', 'Configuration', 'workers', 'differs', 'the workers serve different configurations');
   }
-  for (const { name, state } of upstreams.upstreams)
-    add(`Upstream ${name}`, `/console/upstreams#${encodeURIComponent(name)}`, state);
-  for (const { issuer, state } of issuers.issuers) add(`Keys of ${issuer}`, '/console/issuers', state);
+  for (const { name, state } of upstreams.upstreams) {
+    addState(`Upstream ${name}`, `upstreams#${encodeURIComponent(name)}`, state);
+  }
+  for (const { issuer, state } of issuers.issuers) addState(`Keys of ${issuer}`, 'issuers', state);
   for (const { issuer, state, refused_before } of revocations.issuers) {
-    add(`Revocations of ${issuer}`, '/console/revocations', state);
+    const what = `Revocations of ${issuer}`;
+    addState(what, 'revocations', state);
     if (refused_before !== null) {
       const why = 'there are more revocations than fit in memory, so older tokens are refused';
-      all.push({
-        mood: 'bad',
-        what: `Revocations of ${issuer}`,
-        state: 'overflow',
-        since: undefined,
-        why,
-        page: '/console/revocations',
-      });
+      add('bad', what, 'revocations', 'overflow', why);
     }
   }
   if (limits.redis !== null && limits.redis !== 'ready') {
-    const why = 'limits follow onStoreFailure';
-    all.push({ mood: 'bad', what: 'Redis', state: 'not connected', since: undefined, why, page: '/console/limits' });
+    add('bad', 'Redis', 'limits', 'not connected', 'limits follow onStoreFailure');
   }
   for (const [certificate, ...others] of soonestFirst(certificates.certificates)) {
     const { text, mood } = validityOf(certificate, data.nowMs);
-    if (mood === 'good') continue;
     const { use, subject } = certificate;
     const what = `Certificate of the ${use}${others.length === 0 ? '' : ` and ${others.length} more`}`;
-    all.push({ mood, what, state: text, since: undefined, why: subject, page: '/console/certificates' });
+    add(mood, what, 'certificates', text, subject);
   }
   for (const { use, problem } of certificates.trouble) {
-    all.push({
-      mood: 'warn',
-      what: `TLS files of ${use}`,
-      state: 'old',
-      since: undefined,
-      why: problem,
-      page: '/console/certificates',
-    });
+    add('warn', `TLS files of ${use}`, 'certificates', 'old', problem);
   }
   return all.sort((a, b) => Number(b.mood === 'bad') - Number(a.mood === 'bad'));
 }

@@ -1,8 +1,7 @@
 import type { Answers, Certificate } from '../api-types.ts';
 import { duration, exact } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
-import type { Page } from '../html/layout.ts';
-import { type Mood, pill, section, table } from '../html/parts.ts';
+import { type Mood, pill, tableCard } from '../html/parts.ts';
 
 const dayMs = 86_400_000;
 const soonMs = 21 * dayMs;
@@ -20,29 +19,21 @@ export function validityOf({ from, until }: Certificate, nowMs: number): Readonl
 export function certificatesPage(
   { certificates, trouble, public_tls }: Answers['/api/certificates'],
   nowMs: number,
-): Page {
-  return {
-    title: 'Certificates',
-    place: '/console/certificates',
-    live: true,
-    body: html`${public_tls ? '' : html`<p class="lead">The public listener serves plain HTTP.</p>`}
+): Html {
+  return html`${public_tls ? '' : html`<p class="lead">The public listener serves plain HTTP.</p>`}
 ${trouble.map(({ use, problem }) => html`<section class="verdict warn"><h2 class="headline">TLS files of ${use}</h2><p>${problem}</p><p>The last good files stay in use.</p></section>`)}
-${section(
+${tableCard(
   'Certificates',
-  table(
-    'Certificates',
-    [
-      { label: 'Used by', kind: 'main', cell: usesOf },
-      { label: 'Subject', cell: ([one]) => subjectOf(one) },
-      { label: 'Expires', cell: ([one]) => expiryOf(one, nowMs) },
-      { label: 'SHA-256', kind: 'mono', cell: ([{ sha256 }]) => fingerprint(sha256) },
-    ],
-    soonestFirst(certificates),
-    'No certificate is configured.',
-  ),
+  [
+    { label: 'Used by', kind: 'main', cell: usesOf },
+    { label: 'Subject', cell: ([one]) => subjectOf(one) },
+    { label: 'Expires', cell: ([one]) => expiryOf(one, nowMs) },
+    { label: 'SHA-256', kind: 'mono', cell: ([{ sha256 }]) => fingerprint(sha256) },
+  ],
+  soonestFirst(certificates),
+  'No certificate is configured.',
   certificates.length === 0 ? '' : 'sorted by expiry',
-)}`,
-  };
+)}`;
 }
 
 /** One certificate in the places that use it. */
@@ -60,7 +51,7 @@ function atLeastOne([first, ...rest]: readonly Certificate[]): Same {
 }
 
 const usesOf = (same: Same): Content =>
-  html`<ul class="plain">${same.map(({ use, position }) => html`<li>${use} <span class="muted">${position}</span></li>`)}</ul>`;
+  html`<ul>${same.map(({ use, position }) => html`<li>${use} <span class="muted">${position}</span></li>`)}</ul>`;
 
 /** Without the type in front of each name, such as `DNS:`. */
 const nameOf = (name: string): string => name.replace(/^(?:DNS|IP Address|URI):/, '');

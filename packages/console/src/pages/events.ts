@@ -13,7 +13,7 @@ export const eventTable = (events: readonly Event[], nowMs: number): Html =>
         label: 'What',
         kind: 'main',
         cell: ({ kind, name, worker }) =>
-          html`${kind} <span class="long">${breakable(name)}</span>${worker === null ? '' : html` <span class="muted">worker ${worker}</span>`}`,
+          html`${kind} ${breakable(name)}${worker === null ? '' : html` <span class="muted">worker ${worker}</span>`}`,
       },
       {
         label: 'Change',

@@ -9,8 +9,6 @@ import { moodOfStatus } from './request-table.ts';
 /** Renders the form with the answer or the form errors. The browser scrolls to `#answer`. The token is never written into the page. */
 export function explainPage(asked: Query, answer?: Answer, errors: readonly FieldError[] = []): Page {
   return {
-    title: 'Explain',
-    place: '/console/explain',
     live: false,
     body: html`<p class="lead">Shows how the gateway would handle a request, using the running configuration, keys and revocations. No request is sent; rate limits are not counted.</p>
 <div class="explain">${form(asked, errors)}<div class="answer" ${errors.length === 0 ? html`id="answer"` : ''}>${answer === undefined ? invitation : answerOf(answer)}</div></div>`,

@@ -6,9 +6,7 @@ import { link } from '../html/parts.ts';
 // Error pages. They keep the navigation, for a reader whose address is old or mistyped.
 
 const onlyText = (status: number, title: string, body: Page['body']): Page => ({
-  ...{ status, title, body },
-  place: '',
-  live: false,
+  ...{ status, title, body, live: false },
 });
 
 export const notFoundPage = (why = 'The console has no page at this address.'): Page =>
@@ -19,7 +17,7 @@ export const badQueryPage = (errors: readonly FieldError[], path: string): Page 
   onlyText(
     422,
     'Invalid filter',
-    html`<ul class="plain">${errors.map(({ path: name, message }) => html`<li class="error"><code>${name}</code> ${message}.</li>`)}</ul>
+    html`<ul>${errors.map(({ path: name, message }) => html`<li class="error"><code>${name}</code> ${message}.</li>`)}</ul>
 <p>${link(path, 'Show all')}</p>`,
   );
 

@@ -1,24 +1,18 @@
 import type { Answers, Reload } from '../api-types.ts';
 import { ago, bytes, duration, exact, forTime, number, rate } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
-import type { Page } from '../html/layout.ts';
-import { code, facts, pill, section, stateSince, table } from '../html/parts.ts';
+import { code, facts, pill, section, stateSince, tableCard } from '../html/parts.ts';
 import { eventTable } from './events.ts';
 
 /** Reloads: whether the last file is in force, and what each reload changed. */
-export function reloadsPage({ file, state, in_force, reloads }: Answers['/api/reloads'], nowMs: number): Page {
+export function reloadsPage({ file, state, in_force, reloads }: Answers['/api/reloads'], nowMs: number): Html {
   const meaning =
     state.state === 'refused'
       ? 'The file on disk was refused. The configuration below stays in force until the file is good.'
       : 'The file on disk is the configuration in force.';
-  return {
-    title: 'Reloads',
-    place: '/console/reloads',
-    live: true,
-    body: html`<section class="verdict ${state.state === 'refused' ? 'bad' : 'good'}"><h2 class="headline">${stateSince({ ...state, why: null }, nowMs)}</h2><p>${meaning}</p></section>
-${section('In force', facts([['File', html`<span class="long">${file}</span>`], ...in_force.map(({ hash, loaded, processes }) => ['SHA-256', html`<code class="long">${hash}</code> <span class="muted">loaded ${ago(loaded, nowMs)}${in_force.length > 1 ? `, by ${processes} workers` : ''}</span>`] as const)]))}
-${section('Last reloads', reloads.length === 0 ? html`<p class="empty">The file was not reloaded since the start.</p>` : html`<ol>${reloads.map((one) => reloadPart(one, nowMs))}</ol>`)}`,
-  };
+  return html`<section class="verdict ${state.state === 'refused' ? 'bad' : 'good'}"><h2 class="headline">${stateSince({ ...state, why: null }, nowMs)}</h2><p>${meaning}</p></section>
+${section('In force', facts([['File', file], ...in_force.map(({ hash, loaded, processes }) => ['SHA-256', html`<code>${hash}</code> <span class="muted">loaded ${ago(loaded, nowMs)}${in_force.length > 1 ? `, by ${processes} workers` : ''}</span>`] as const)]))}
+${section('Last reloads', reloads.length === 0 ? html`<p class="empty">The file was not reloaded since the start.</p>` : html`<ol>${reloads.map((one) => reloadPart(one, nowMs))}</ol>`)}`;
 }
 
 function reloadPart({ at, result, hash, problems, changed_routes, changes }: Reload, nowMs: number): Html {
@@ -36,7 +30,7 @@ ${changes.map(
   ({ route, change, keys }) =>
     html`<details><summary>${route} ${pill(change, change === 'removed' ? 'warn' : 'quiet')}</summary><div class="diff">${keys.map(
       ({ key, before, after }) =>
-        html`${before === null ? '' : html`<p class="del"><span class="sign">−</span> ${key}: ${before}</p>`}${after === null ? '' : html`<p class="ins"><span class="sign">+</span> ${key}: ${after}</p>`}`,
+        html`${before === null ? '' : html`<p class="del"><span>−</span> ${key}: ${before}</p>`}${after === null ? '' : html`<p class="ins"><span>+</span> ${key}: ${after}</p>`}`,
     )}</div></details>`,
 )}</li>`;
 }
@@ -55,46 +49,38 @@ export function workersPage(
   { processes }: Answers['/api/workers'],
   { events }: Answers['/api/events'],
   nowMs: number,
-): Page {
+): Html {
   const isAlone = processes.every(({ worker }) => worker === null);
-  return {
-    title: 'Workers',
-    place: '/console/workers',
-    live: true,
-    body: html`${isAlone ? html`<p class="lead">The gateway runs as one process. <code>--workers</code> starts several.</p>` : ''}
-${section(
+  return html`${isAlone ? html`<p class="lead">The gateway runs as one process. <code>--workers</code> starts several.</p>` : ''}
+${tableCard(
   isAlone ? 'Process' : 'Processes',
-  table(
-    'Processes',
-    [
-      {
-        label: isAlone ? 'Process' : 'Worker',
-        kind: 'main',
-        cell: ({ worker, pid }): Content =>
-          html`${worker === null ? '' : html`<a href="/console/workers?worker=${worker}">${worker}</a> `}<span class="muted">pid ${pid}</span>`,
-      },
-      { label: 'State', cell: ({ state }) => stateSince(state, nowMs) },
-      { label: 'Running', cell: ({ started }) => forTime(started, nowMs) },
-      { label: 'Requests/s', kind: 'number', cell: ({ requests_per_sec }) => rate(requests_per_sec) },
-      { label: 'Requests', kind: 'number', cell: ({ requests }) => number(requests) },
-      { label: 'Sockets', kind: 'number', cell: ({ open_connections }) => number(open_connections) },
-      {
-        label: 'Memory',
-        kind: 'number',
-        cell: ({ rss_bytes, heap_used_bytes }) =>
-          html`${bytes(rss_bytes)} <span class="muted">heap ${bytes(heap_used_bytes)}</span>`,
-      },
-      { label: 'CPU', kind: 'number', cell: ({ cpu_ms }) => duration(cpu_ms) },
-      {
-        label: 'Configuration',
-        cell: ({ config_hash, config_loaded }) =>
-          html`${code(config_hash.slice(0, 12))} <span class="muted">${ago(config_loaded, nowMs)}</span>`,
-      },
-    ],
-    processes,
-    'No worker serves.',
-  ),
+  [
+    {
+      label: isAlone ? 'Process' : 'Worker',
+      kind: 'main',
+      cell: ({ worker, pid }): Content =>
+        html`${worker === null ? '' : html`<a href="/console/workers?worker=${worker}">${worker}</a> `}<span class="muted">pid ${pid}</span>`,
+    },
+    { label: 'State', cell: ({ state }) => stateSince(state, nowMs) },
+    { label: 'Running', cell: ({ started }) => forTime(started, nowMs) },
+    { label: 'Requests/s', kind: 'number', cell: ({ requests_per_sec }) => rate(requests_per_sec) },
+    { label: 'Requests', kind: 'number', cell: ({ requests }) => number(requests) },
+    { label: 'Sockets', kind: 'number', cell: ({ open_connections }) => number(open_connections) },
+    {
+      label: 'Memory',
+      kind: 'number',
+      cell: ({ rss_bytes, heap_used_bytes }) =>
+        html`${bytes(rss_bytes)} <span class="muted">heap ${bytes(heap_used_bytes)}</span>`,
+    },
+    { label: 'CPU', kind: 'number', cell: ({ cpu_ms }) => duration(cpu_ms) },
+    {
+      label: 'Configuration',
+      cell: ({ config_hash, config_loaded }) =>
+        html`${code(config_hash.slice(0, 12))} <span class="muted">${ago(config_loaded, nowMs)}</span>`,
+    },
+  ],
+  processes,
+  'No worker serves.',
 )}
-<div id="changes">${section('Changes of states', eventTable(events, nowMs), 'the last 20 of each part')}</div>`,
-  };
+<div id="changes">${section('Changes of states', eventTable(events, nowMs), 'the last 20 of each part')}</div>`;
 }

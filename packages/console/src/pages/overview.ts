@@ -1,7 +1,6 @@
 import type { Event, Refusal, Since } from '../api-types.ts';
 import { ago, forTime, milliseconds, number, sum } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
-import type { Page } from '../html/layout.ts';
 import {
   breakable,
   code,
@@ -12,6 +11,7 @@ import {
   section,
   stateSince,
   table,
+  tableCard,
   to,
   upstreamLink,
 } from '../html/parts.ts';
@@ -25,20 +25,15 @@ const shownRefusals = 10;
 const shownEvents = 8;
 
 /** What an operator sees first: what needs attention, the traffic, and the state of every part. */
-export function overviewPage(data: OverviewData): Page {
+export function overviewPage(data: OverviewData): Html {
   const { traffic, events, nowMs } = data;
-  return {
-    title: 'Overview',
-    place: '/',
-    live: true,
-    body: html`${attention(data)}${trafficTiles(traffic)}
+  return html`${attention(data)}${trafficTiles(traffic)}
 <div class="columns"><div class="stack">${upstreamPart(data)}${gatewayPart(data)}</div><div class="stack">${trustPart(data)}${section(
-      'Last changes',
-      eventTable(lastOfEach(events.events).slice(0, shownEvents), nowMs),
-      link('/console/workers#changes', 'All changes'),
-    )}</div></div>
-${refusalPart(data)}`,
-  };
+    'Last changes',
+    eventTable(lastOfEach(events.events).slice(0, shownEvents), nowMs),
+    link('/console/workers#changes', 'All changes'),
+  )}</div></div>
+${refusalPart(data)}`;
 }
 
 /**
@@ -55,14 +50,10 @@ export function lastOfEach(events: readonly Event[]): readonly Event[] {
 
 /** By route and code, so that many of one kind hide no others. */
 function refusalPart({ refusals: { refusals }, nowMs }: OverviewData): Html {
-  const rows = table(
+  return tableCard(
     'Last refusals',
     [
-      {
-        label: 'Code',
-        kind: 'main',
-        cell: (one) => link('/console/requests', code(one.code), filtersOf(one)),
-      },
+      { label: 'Code', kind: 'main', cell: (one) => link('/console/requests', code(one.code), filtersOf(one)) },
       { label: 'Status', cell: ({ status }) => pill(String(status), moodOfStatus(status)) },
       {
         label: 'Route',
@@ -74,8 +65,8 @@ function refusalPart({ refusals: { refusals }, nowMs }: OverviewData): Html {
     ],
     refusals.slice(0, shownRefusals),
     'No request was refused since the start.',
+    link('/console/requests', 'All refusals', { outcome: 'refused' }),
   );
-  return section('Last refusals', rows, link('/console/requests', 'All refusals', { outcome: 'refused' }));
 }
 
 const filtersOf = ({ route, code: refusal }: Refusal): Record<string, string> => ({
@@ -109,14 +100,10 @@ function attention(data: OverviewData): Html {
 }
 
 function upstreamPart({ upstreams: { upstreams }, nowMs }: OverviewData): Html {
-  const rows = table(
+  return tableCard(
     'Upstreams',
     [
-      {
-        label: 'Upstream',
-        kind: 'main',
-        cell: ({ name }) => upstreamLink(name),
-      },
+      { label: 'Upstream', kind: 'main', cell: ({ name }) => upstreamLink(name) },
       { label: 'State', cell: ({ state }) => stateSince(state, nowMs) },
       {
         label: 'Targets',
@@ -127,8 +114,8 @@ function upstreamPart({ upstreams: { upstreams }, nowMs }: OverviewData): Html {
     ],
     worstFirst(upstreams),
     'The configuration has no upstream.',
+    link('/console/upstreams', 'Details'),
   );
-  return section('Upstreams', rows, link('/console/upstreams', 'Details'));
 }
 
 function trustPart({ issuers: { issuers }, revocations, nowMs }: OverviewData): Html {
@@ -138,7 +125,7 @@ function trustPart({ issuers: { issuers }, revocations, nowMs }: OverviewData): 
       {
         label: 'Issuer',
         kind: 'main',
-        cell: ({ issuer }) => html`<a class="long" href="${to('/console/issuers')}">${breakable(issuer)}</a>`,
+        cell: ({ issuer }) => link('/console/issuers', breakable(issuer)),
       },
       { label: 'Keys', cell: ({ state }) => stateSince(state, nowMs) },
       { label: 'Confirmed', cell: ({ confirmed }) => (confirmed === null ? 'never' : ago(confirmed, nowMs)) },
@@ -167,12 +154,7 @@ function gatewayPart({ processes: { processes }, reloads, nowMs }: OverviewData)
     'Gateway',
     facts([
       ['Configuration', stateSince(reloads.state, nowMs)],
-      [
-        'Loaded',
-        inForce === undefined
-          ? '–'
-          : html`${ago(inForce.loaded, nowMs)}, ${html`<code>${inForce.hash.slice(0, 12)}</code>`}`,
-      ],
+      ['Loaded', inForce ? html`${ago(inForce.loaded, nowMs)}, ${code(inForce.hash.slice(0, 12))}` : '–'],
       ['Version', first?.version ?? '–'],
       ['Node.js', first?.node ?? '–'],
       ['Running', html`for ${forTime(started, nowMs)}`],

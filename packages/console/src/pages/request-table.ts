@@ -19,10 +19,7 @@ export function requestTable(requests: readonly Request[], empty: Content, nowMs
           ),
       },
       { label: 'Status', cell: statusOf },
-      {
-        label: 'Route',
-        cell: routeOf,
-      },
+      { label: 'Route', cell: routeOf },
       { label: 'Caller', cell: callerOf },
       { label: 'Took', kind: 'number', cell: ({ total_ms }) => milliseconds(total_ms) },
     ],

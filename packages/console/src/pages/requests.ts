@@ -1,9 +1,9 @@
 import type { Query } from '../api.ts';
 import type { Answers, Request } from '../api-types.ts';
 import { exact, milliseconds } from '../html/format.ts';
-import { type Content, type Html, html } from '../html/html.ts';
+import { type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
-import { code, facts, link, pill, section, to, upstreamLink, workerField } from '../html/parts.ts';
+import { code, type Facts, facts, link, pill, section, to, upstreamLink, workerField } from '../html/parts.ts';
 import { explainLink } from './explain-request.ts';
 import { moodOfStatus, requestTable, routeOf, statusOf } from './request-table.ts';
 
@@ -29,24 +29,19 @@ const hints: Readonly<Record<string, Html>> = {
 const shownAtOnce = 50;
 
 /** The last requests, with filters. */
-export function requestsPage({ requests }: Answers['/api/requests'], query: Query, nowMs: number): Page {
+export function requestsPage({ requests }: Answers['/api/requests'], query: Query, nowMs: number): Html {
   const shown = query.show === 'all' ? requests : requests.slice(0, shownAtOnce);
   const more = { ...(query as Record<string, string>), show: 'all' };
   const isFiltered = requestFilters.some((name) => query[name]);
-  return {
-    title: 'Requests',
-    place: '/console/requests',
-    live: true,
-    body: html`<form class="filters" method="get" action="/console/requests" role="search">${workerField}
+  return html`<form class="filters" method="get" action="/console/requests" role="search">${workerField}
 <label>Outcome <select name="outcome" id="outcome"><option value="">all</option>${outcomes.map(
-      (one) => html`<option ${query.outcome === one ? html`selected` : ''}>${one}</option>`,
-    )}</select></label>
+    (one) => html`<option ${query.outcome === one ? html`selected` : ''}>${one}</option>`,
+  )}</select></label>
 ${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" ${hints[name] ?? ''} autocomplete="off" spellcheck="false"></label>`)}
 <button type="submit">Filter</button>${isFiltered ? html`<a class="clear" href="${to('/console/requests')}">Clear</a>` : ''}</form>
 <p class="lead">${isFiltered ? `${requests.length} found in` : `${requests.length}:`} the last 500 requests and the last 250 refusals of each kind, newest first. Times are UTC.</p>
 ${requestTable(shown, isFiltered ? 'None of the last requests matches these filters.' : 'No request has arrived since the start.', nowMs)}
-${shown.length === requests.length ? '' : html`<p>${link('/console/requests', `Show all ${requests.length}`, more)}</p>`}`,
-  };
+${shown.length === requests.length ? '' : html`<p>${link('/console/requests', `Show all ${requests.length}`, more)}</p>`}`;
 }
 
 /** One request: how it was decided, where it went, how long each part took. */
@@ -54,7 +49,6 @@ export function requestPage(item: Request): Page {
   return {
     // The start of a UUIDv7 is its time: the same for all requests of a minute.
     title: `Request …${item.id.slice(-8)}`,
-    place: '/console/requests',
     live: false,
     body: html`<p class="lead">${code(item.method)} <code class="path">${item.path}</code> ${statusOf(item)}</p>
 ${verdict(item)}
@@ -88,38 +82,38 @@ function verdict({ code: refusal, title, rule, fault, upstream, status, detail, 
 ${why.length === 0 ? '' : facts(why.map(([name, value]) => [detailLabels[name] ?? name, value]))}</section>`;
 }
 
-function decision(item: Request): (readonly [string, Content])[] {
+function decision(item: Request): Facts {
   const { id, at, rule, code: refusal, upstream, target, attempts, retried_after, error, fault } = item;
   return [
     ['Request id', code(id)],
     ['Ended', exact(at)],
     ['Route', routeOf(item)],
     // The verdict above shows the rule that refused.
-    ...(refusal === null ? [['Allowed by', rule === null ? '–' : code(rule)] as const] : []),
-    ...(fault === null ? [] : [['Fault', fault] as const]),
+    ['Allowed by', refusal !== null ? null : rule === null ? '–' : code(rule)],
+    ['Fault', fault],
     ['Upstream', upstream === null ? '–' : upstreamLink(upstream)],
     ['Target', target ?? 'not sent'],
     ['Attempts', String(attempts ?? 0)],
-    ...(retried_after === null ? [] : [['Retried after', code(retried_after)] as const]),
-    ...(error === null ? [] : [['Error', code(error)] as const]),
+    ['Retried after', retried_after && code(retried_after)],
+    ['Error', error && code(error)],
   ];
 }
 
-function caller(item: Request): (readonly [string, Content])[] {
+function caller(item: Request): Facts {
   return [
     ['Identity', item.identity ?? 'not identified'],
     ['User', item.user_id ?? '–'],
-    ...(item.role === null ? [] : [['Role', item.role] as const]),
+    ['Role', item.role],
     ['Tenant', item.tenant_id ?? '–'],
     ['Address', item.ip ?? '–'],
-    ...(item.client_id === null ? [] : [['Client', item.client_id] as const]),
-    ...(item.actor === null ? [] : [['Actor', item.actor] as const]),
-    ...(item.scope.length === 0 ? [] : [['Scopes', item.scope.join(' ')] as const]),
+    ['Client', item.client_id],
+    ['Actor', item.actor],
+    ['Scopes', item.scope.join(' ') || null],
     ...Object.entries(item.claims).map(([name, values]) => [`Claim ${name}`, values.join(', ')] as const),
-    ...(item.issuer === null ? [] : [['Issuer', html`<span class="long">${item.issuer}</span>`] as const]),
-    ...(item.bound ? [['Token', 'bound to a key'] as const] : []),
-    ...(item.service_id === null ? [] : [['Service', item.service_id] as const]),
-    ...(item.transaction_id === null ? [] : [['Original request', code(item.transaction_id)] as const]),
+    ['Issuer', item.issuer],
+    ['Token', item.bound ? 'bound to a key' : null],
+    ['Service', item.service_id],
+    ['Original request', item.transaction_id && code(item.transaction_id)],
   ];
 }
 

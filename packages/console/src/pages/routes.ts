@@ -2,24 +2,31 @@ import type { Answers, Route } from '../api-types.ts';
 import { milliseconds, number, percent, rate } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
-import { code, facts, link, pill, routeLink, section, table, to, upstreamLink, workerField } from '../html/parts.ts';
+import {
+  code,
+  facts,
+  link,
+  pill,
+  routeLink,
+  section,
+  table,
+  tableCard,
+  to,
+  upstreamLink,
+  workerField,
+} from '../html/parts.ts';
 import { moodOfStatus, requestTable } from './request-table.ts';
 import { trafficTiles } from './traffic-tiles.ts';
 
 /** The table of routes as compiled. */
-export function routesPage(list: Answers['/api/routes'], q: string): Page {
+export function routesPage(list: Answers['/api/routes'], q: string): Html {
   const { routes, total, configured, unmatched } = list;
-  return {
-    title: 'Routes',
-    place: '/console/routes',
-    live: true,
-    body: html`<form class="filters" method="get" action="/console/routes" role="search">${workerField}
+  return html`<form class="filters" method="get" action="/console/routes" role="search">${workerField}
 <label>Search <input type="search" name="q" id="q" value="${q}" placeholder="name, path, rule or upstream"></label>
 <button type="submit">Search</button>${q === '' ? '' : html`<a class="clear" href="${to('/console/routes')}">Clear</a>`}</form>
 <p class="lead">${number(total)} of ${number(configured)} routes. ${number(unmatched)} requests matched no route.</p>
 ${table('Routes', columns, routes, 'No route has this in its name, path, rules or upstream.')}
-${pager(list, q)}`,
-  };
+${pager(list, q)}`;
 }
 
 const none = html`<span class="muted">–</span>`;
@@ -36,10 +43,7 @@ const columns = [
     label: 'Rules',
     cell: ({ rules }: Route) => html`<ul class="rules">${rules.map((rule) => html`<li>${rule}</li>`)}</ul>`,
   },
-  {
-    label: 'Upstream',
-    cell: ({ upstream }: Route) => upstreamLink(upstream),
-  },
+  { label: 'Upstream', cell: ({ upstream }: Route) => upstreamLink(upstream) },
   {
     label: 'Requests',
     kind: 'number' as const,
@@ -68,32 +72,27 @@ export function routePage(
   const { p50, p95, p99 } = traffic.last_minute.latency_ms;
   return {
     title: `Route ${name}`,
-    place: '/console/routes',
-    live: true,
     body: html`<p class="lead">${code(methods.join(' '))} ${code(path)} to ${upstreamLink(upstream)}, on the ${listener} listener. ${link('/console/explain', 'Explain a request', example)}</p>
 ${trafficTiles(traffic)}
 <div class="columns">${section(
       'Rules',
       html`<ol class="rules numbered">${rules.map((rule) => html`<li>${code(rule)}</li>`)}</ol>`,
       html`in the order in which they refuse`,
-    )}${section(
+    )}${tableCard(
       'Refusals by code',
-      table(
-        'Refusals by code',
-        [
-          {
-            label: 'Code',
-            kind: 'main',
-            cell: (one) => link('/console/requests', code(one.code), { route: name, code: one.code }),
-          },
-          { label: 'Status', cell: (one) => pill(String(one.status), moodOfStatus(one.status)) },
-          { label: 'Fault', cell: (one) => one.fault },
-          { label: 'Count', kind: 'number', cell: (one) => number(one.count) },
-          { label: 'What the client was told', cell: (one) => one.title },
-        ],
-        refusals,
-        'The gateway has refused no request here since the start.',
-      ),
+      [
+        {
+          label: 'Code',
+          kind: 'main',
+          cell: (one) => link('/console/requests', code(one.code), { route: name, code: one.code }),
+        },
+        { label: 'Status', cell: (one) => pill(String(one.status), moodOfStatus(one.status)) },
+        { label: 'Fault', cell: (one) => one.fault },
+        { label: 'Count', kind: 'number', cell: (one) => number(one.count) },
+        { label: 'What the client was told', cell: (one) => one.title },
+      ],
+      refusals,
+      'The gateway has refused no request here since the start.',
     )}</div>
 <div class="columns">${section(
       'Totals since the start',

@@ -1,56 +1,43 @@
 import type { Answers, Issuer, Revocations } from '../api-types.ts';
 import { ago, duration, exact, forTime, milliseconds, number, percent } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
-import type { Page } from '../html/layout.ts';
-import { code, facts, link, pill, section, stateSince, table } from '../html/parts.ts';
+import { code, facts, link, pill, section, stateSince, table, tableCard } from '../html/parts.ts';
 
 /** Issuers: how old their keys are, what was ignored, which tokens are refused and why. */
 export function issuersPage(
   { issuers, gateway_keys, unknown, refused_requests, cache }: Answers['/api/issuers'],
   nowMs: number,
-): Page {
+): Html {
   const lookups = cache.hits + cache.misses;
-  return {
-    title: 'Issuers',
-    place: '/console/issuers',
-    live: true,
-    body: html`${issuers.length === 0 ? html`<p class="empty">The configuration trusts no issuer.</p>` : issuers.map((one) => issuerPart(one, nowMs))}
+  return html`${issuers.length === 0 ? html`<p class="empty">The configuration trusts no issuer.</p>` : issuers.map((one) => issuerPart(one, nowMs))}
 ${section('Keys of this gateway', gatewayKeyTable(gateway_keys, nowMs), 'which services verify identity with')}
-<div class="columns">${section(
-      'Requests refused because of their token',
-      table(
-        'Requests refused because of their token',
-        [
-          {
-            label: 'Code',
-            kind: 'main',
-            cell: (one) => link('/console/requests', code(one.code), { code: one.code }),
-          },
-          { label: 'Requests', kind: 'number', cell: (one) => number(one.count) },
-          { label: 'What the client was told', cell: ({ title }) => title },
-        ],
-        refused_requests,
-        'None since the start.',
-      ),
-      'on all routes, since the start',
-    )}${section(
-      'Cache of verified tokens',
-      facts([
-        ['Held', number(cache.size)],
-        ['Found', `${number(cache.hits)} (${percent(cache.hits, lookups)})`],
-        ['Not found, so checked', number(cache.misses)],
-        ['Refused from memory', number(cache.refused_from_memory)],
-        ['Refused, of no configured issuer', reasons(unknown)],
-      ]),
-    )}</div>`,
-  };
+<div class="columns">${tableCard(
+    'Requests refused because of their token',
+    [
+      { label: 'Code', kind: 'main', cell: (one) => link('/console/requests', code(one.code), { code: one.code }) },
+      { label: 'Requests', kind: 'number', cell: (one) => number(one.count) },
+      { label: 'What the client was told', cell: ({ title }) => title },
+    ],
+    refused_requests,
+    'None since the start.',
+    'on all routes, since the start',
+  )}${section(
+    'Cache of verified tokens',
+    facts([
+      ['Held', number(cache.size)],
+      ['Found', `${number(cache.hits)} (${percent(cache.hits, lookups)})`],
+      ['Not found, so checked', number(cache.misses)],
+      ['Refused from memory', number(cache.refused_from_memory)],
+      ['Refused, of no configured issuer', reasons(unknown)],
+    ]),
+  )}</div>`;
 }
 
 export const gatewayKeyTable = (keys: Answers['/api/issuers']['gateway_keys'], nowMs: number): Html =>
   table(
     'Keys of this gateway',
     [
-      { label: 'Key', kind: 'main', cell: ({ kid }) => html`<code class="long">${kid}</code>` },
+      { label: 'Key', kind: 'main', cell: ({ kid }) => code(kid) },
       { label: 'Algorithm', cell: ({ algorithm }) => algorithm },
       { label: 'State', cell: ({ state }) => pill(state, state === 'in use' ? 'good' : 'quiet') },
       { label: 'From', cell: ({ from }) => (Date.parse(from) === 0 ? 'always' : ago(from, nowMs)) },
@@ -63,27 +50,24 @@ export const gatewayKeyTable = (keys: Answers['/api/issuers']['gateway_keys'], n
 function issuerPart(one: Issuer, nowMs: number): Html {
   const { issuer, name, provider, source, state, keys, ignored, confirmed, next_fetch, failure } = one;
   const label = [name, provider].filter((part) => part !== null).join(', ');
-  return html`<section class="card"><header><h2 class="long">${issuer}</h2><div class="aside">${stateSince(state, nowMs)}</div></header>
+  return html`<section class="card"><header><h2>${issuer}</h2><div class="aside">${stateSince(state, nowMs)}</div></header>
 <div class="columns">${facts([
-    ...(label === '' ? [] : [['Name, provider', label] as const]),
-    ['Keys from', html`<span class="long">${source}</span>`],
+    ['Name, provider', label || null],
+    ['Keys from', source],
     ['Confirmed', confirmed === null ? 'never' : ago(confirmed, nowMs)],
     ['Next fetch', next_fetch === null ? 'none is planned' : ago(next_fetch, nowMs)],
     ['Fetches', `${number(one.fetches)}, ${number(one.failed_fetches)} failed`],
-    ...(failure === null
-      ? []
-      : [
-          [
-            'Failing',
-            html`<span class="why">${failure.reason}</span> <span class="muted">${number(failure.in_a_row)} in a row</span>`,
-          ] as const,
-        ]),
+    [
+      'Failing',
+      failure &&
+        html`<span class="why">${failure.reason}</span> <span class="muted">${number(failure.in_a_row)} in a row</span>`,
+    ],
     ['Tokens verified', number(one.verified)],
     ['Tokens refused', reasons(one.refused)],
   ])}<div>${table(
     `Keys of ${issuer}`,
     [
-      { label: 'Key', kind: 'main', cell: ({ kid }) => html`<code class="long">${kid}</code>` },
+      { label: 'Key', kind: 'main', cell: ({ kid }) => code(kid) },
       { label: 'Algorithm', cell: ({ algorithm }) => algorithm },
       { label: 'Held by this process for', cell: ({ since }) => forTime(since, nowMs) },
     ],
@@ -95,11 +79,7 @@ function issuerPart(one: Issuer, nowMs: number): Html {
       : html`<h3>Ignored</h3>${table(
           `Ignored keys of ${issuer}`,
           [
-            {
-              label: 'Key',
-              kind: 'main',
-              cell: ({ kid }) => html`<code class="long">${kid ?? 'without a kid'}</code>`,
-            },
+            { label: 'Key', kind: 'main', cell: ({ kid }) => code(kid ?? 'without a kid') },
             { label: 'Why', cell: ({ reason }) => code(reason) },
           ],
           ignored,
@@ -114,25 +94,20 @@ const reasons = (counts: Issuer['refused']): Html =>
     : html`<ul class="rules">${counts.map(({ name, count }) => html`<li>${code(name)} ${number(count)}</li>`)}</ul>`;
 
 /** Revocations: whether they are current, and how long they take. */
-export function revocationsPage({ issuers, without }: Answers['/api/revocations'], nowMs: number): Page {
-  return {
-    title: 'Revocations',
-    place: '/console/revocations',
-    live: true,
-    body: html`${issuers.map((one) => followedPart(one, nowMs))}${issuers.length === 0 ? html`<p class="empty">No issuer has a revocation feed.</p>` : ''}${
-      without.length === 0
-        ? ''
-        : section(
-            'Issuers without a feed',
-            html`<ul class="plain">${without.map((one) => html`<li class="long">${one}</li>`)}</ul><p class="hint">Their tokens end when they expire.</p>`,
-          )
-    }`,
-  };
+export function revocationsPage({ issuers, without }: Answers['/api/revocations'], nowMs: number): Html {
+  return html`${issuers.map((one) => followedPart(one, nowMs))}${issuers.length === 0 ? html`<p class="empty">No issuer has a revocation feed.</p>` : ''}${
+    without.length === 0
+      ? ''
+      : section(
+          'Issuers without a feed',
+          html`<ul>${without.map((one) => html`<li>${one}</li>`)}</ul><p class="hint">Their tokens end when they expire.</p>`,
+        )
+  }`;
 }
 
 function followedPart(one: Revocations, nowMs: number): Html {
   const { issuer, source, state, held, staleness_ms, max_staleness_ms, on_stale, refused_before, lag } = one;
-  return html`<section class="card"><header><h2 class="long">${issuer}</h2><div class="aside">${stateSince(state, nowMs)}</div></header>
+  return html`<section class="card"><header><h2>${issuer}</h2><div class="aside">${stateSince(state, nowMs)}</div></header>
 <div class="columns">${facts([
     ['Held', number(held)],
     ['Confirmed', staleness_ms === null ? 'never' : `${duration(staleness_ms)} ago`],
@@ -150,11 +125,9 @@ function followedPart(one: Revocations, nowMs: number): Html {
       'Longest lag',
       lag === null ? '–' : html`${milliseconds(lag.max_ms)} <span class="muted">of ${number(lag.count)}</span>`,
     ],
-    ...(refused_before === null
-      ? []
-      : [['Refuses tokens before', html`<span class="why">${exact(refused_before)}</span>`] as const]),
+    ['Refuses tokens before', refused_before && html`<span class="why">${exact(refused_before)}</span>`],
   ])}${facts([
-    ['Feed', html`<span class="long">${source}</span>`],
+    ['Feed', source],
     ['Responses', number(one.answers)],
     ['Failed reads', number(one.failures)],
     ['Complete snapshots', number(one.snapshots)],

@@ -2,22 +2,15 @@ import type { Answers, Upstream } from '../api-types.ts';
 import { chart, latencyLines } from '../html/chart.ts';
 import { ago, duration, milliseconds, number } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
-import type { Page } from '../html/layout.ts';
-import { code, facts, stateSince, table } from '../html/parts.ts';
+import { code, type Facts, facts, stateSince, table } from '../html/parts.ts';
 
 const hourMs = 3_600_000;
 
 /** Upstreams: which are out, since when, and why. */
-export function upstreamsPage({ upstreams }: Answers['/api/upstreams'], nowMs: number): Page {
-  return {
-    title: 'Upstreams',
-    place: '/console/upstreams',
-    live: true,
-    body:
-      upstreams.length === 0
-        ? html`<p class="empty">The configuration has no upstream.</p>`
-        : worstFirst(upstreams).map((one) => upstreamPart(one, nowMs)),
-  };
+export function upstreamsPage({ upstreams }: Answers['/api/upstreams'], nowMs: number): Content {
+  return upstreams.length === 0
+    ? html`<p class="empty">The configuration has no upstream.</p>`
+    : worstFirst(upstreams).map((one) => upstreamPart(one, nowMs));
 }
 
 /** Those that fail or are out, then those that are degraded, then the others in the order of the file. */
@@ -33,7 +26,7 @@ function upstreamPart(upstream: Upstream, nowMs: number): Html {
 ${table(
   `Targets of ${name}`,
   [
-    { label: 'Target', kind: 'main', cell: ({ origin }) => html`<span class="long">${origin}</span>` },
+    { label: 'Target', kind: 'main', cell: ({ origin }) => html`${origin}` },
     {
       label: 'State',
       cell: (one) =>
@@ -53,19 +46,19 @@ ${table(
 <div class="columns">${facts(factsOf(upstream, nowMs))}${latencyChart(upstream, nowMs)}</div></section>`;
 }
 
-function factsOf(upstream: Upstream, nowMs: number): (readonly [string, Content])[] {
+function factsOf(upstream: Upstream, nowMs: number): Facts {
   const { breaker, pending, retries, identity, tls_trouble, balance, latency_ms } = upstream;
   return [
-    ['Circuit breaker', breaker === null ? 'not configured' : stateSince(breaker.state, nowMs)],
-    ...(breaker === null
-      ? []
-      : ([
-          ['In its window', `${number(breaker.failures)} of ${number(breaker.failures + breaker.successes)} failed`],
-          [
-            'Opened',
-            `${number(breaker.opened)} time${breaker.opened === 1 ? '' : 's'}; ${number(breaker.refused)} requests refused`,
-          ],
-        ] as const)),
+    ['Circuit breaker', breaker ? stateSince(breaker.state, nowMs) : 'not configured'],
+    [
+      'In its window',
+      breaker && `${number(breaker.failures)} of ${number(breaker.failures + breaker.successes)} failed`,
+    ],
+    [
+      'Opened',
+      breaker &&
+        `${number(breaker.opened)} time${breaker.opened === 1 ? '' : 's'}; ${number(breaker.refused)} requests refused`,
+    ],
     ['Pending requests', number(pending)],
     [
       'Latency, ten minutes',
@@ -79,7 +72,7 @@ function factsOf(upstream: Upstream, nowMs: number): (readonly [string, Content]
       html`${code(identity.uses)}${identity.fallback === null ? '' : html` <span class="muted">because of ${identity.fallback}</span>`}`,
     ],
     ['Balance', balance],
-    ...(tls_trouble === null ? [] : [['TLS files', html`<span class="why">${tls_trouble}</span>`] as const]),
+    ['TLS files', tls_trouble && html`<span class="why">${tls_trouble}</span>`],
   ];
 }
 

@@ -3,10 +3,10 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { fetchJwks } from '@countersign/jwks';
-import { eventually, mintIssuer, type TestIssuer } from '@countersign/testing';
+import { capturingLogger, eventually, mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { type DiscoveryEvent, type DiscoveryOptions, discoveredKeySet } from './discovery.ts';
 import { guardedFetch } from './guarded-fetch.ts';
+import { type KeySetTiming, openIssuerKeys } from './issuer-keys.ts';
 
 const configuration = '/realms/acme/.well-known/openid-configuration';
 const closers: (() => Promise<void>)[] = [];
@@ -46,20 +46,38 @@ const document = (more: object = {}): RequestListener => {
     void response.end(JSON.stringify({ issuer: issuer(), jwks_uri: `${origin}/keys`, ...more }));
 };
 
-function discover(of = issuer(), more: Partial<DiscoveryOptions> = {}) {
-  const events: DiscoveryEvent[] = [];
-  const failures: string[] = [];
-  const keys = discoveredKeySet(of, {
-    algorithms: ['ES256'],
-    maxStaleMs: 60_000,
-    cooldownMs: 0,
-    ...more,
-    onDiscovery: (event) => void events.push(event),
-    onEvent: (event) => void (event.type === 'failed' && failures.push(`${event.reason} ${event.detail}`)),
-  });
+function discover(of = issuer(), timing: KeySetTiming = {}) {
+  const log = capturingLogger();
+  const config = { issuer: of, jwks: of, discovery: true, algorithms: ['ES256'] } as const;
+  const keys = openIssuerKeys(config, log.logger, { cooldownMs: 0, ...timing });
   closers.unshift(async () => keys.stop());
-  return { keys, events, failures };
+  return { keys, log };
 }
+
+/** A clock and timers that a test moves. */
+function fakeTimers() {
+  let nowMs = 1_000_000;
+  const calls = new Set<() => void>();
+  const timing: KeySetTiming = {
+    nowMs: () => nowMs,
+    timers: {
+      after(_delayMs, call) {
+        calls.add(call);
+        return () => void calls.delete(call);
+      },
+    },
+  };
+  function advance(ms: number): void {
+    nowMs += ms;
+    for (const call of [...calls]) {
+      calls.delete(call);
+      call();
+    }
+  }
+  return { timing, advance };
+}
+
+const hourMs = 60 * 60 * 1000;
 
 describe('keys by discovery', () => {
   test('are those at the URL of the metadata', async () => {
@@ -102,33 +120,27 @@ describe('keys by discovery', () => {
   ])('are refused when the metadata %s', async (_what, answer, reason) => {
     answers[configuration] = answer();
     answers['/elsewhere'] = document();
-    const { keys, events } = discover();
+    const { keys, log } = discover();
     await expect(keys.lookup(signer.kid, 'ES256')).rejects.toThrow('the metadata of the issuer cannot be used');
-    expect(events).toEqual([expect.objectContaining({ type: 'failed', reason })]);
+    expect(log.lines()).toEqual([
+      expect.objectContaining({ level: 40, msg: 'issuer metadata cannot be used', reason }),
+    ]);
+    expect(keys.stats.failure).toEqual({ reason: `metadata: ${reason}`, failuresInARow: 1 });
     expect(asked).not.toContain('/keys');
     expect(keys.ready).toBe(false);
   });
 
   test('are not fetched from a metadata service, whatever the issuer is', async () => {
     answers[configuration] = document({ jwks_uri: 'https://169.254.169.254/keys' });
-    const { keys, failures } = discover();
+    const { keys, log } = discover();
     await expect(keys.lookup(signer.kid, 'ES256')).rejects.toThrow('no usable key set');
-    expect(failures).toEqual(['network ADDRESS_REFUSED']);
+    expect(log.lines()).toContainEqual(expect.objectContaining({ reason: 'network', detail: 'ADDRESS_REFUSED' }));
   });
 
   test('move to a new URL without a gap, once it has keys', async () => {
     answers[configuration] = document();
-    const timers: { delayMs: number; call: () => void }[] = [];
-    const { keys } = discover(issuer(), {
-      timers: {
-        after(delayMs, call) {
-          const timer = { delayMs, call };
-          timers.push(timer);
-          return () => void timers.splice(timers.indexOf(timer), 1);
-        },
-      },
-    });
-    const readAgain = () => timers.find(({ delayMs }) => delayMs === 3_600_000)?.call();
+    const { timing, advance } = fakeTimers();
+    const { keys } = discover(issuer(), timing);
     keys.start();
     await eventually(() => expect(keys.find(signer.kid, 'ES256')).toBeDefined());
     const { generation } = keys;
@@ -139,12 +151,14 @@ describe('keys by discovery', () => {
       else response.writeHead(500).end();
     };
     answers[configuration] = document({ jwks_uri: `${origin}/next` });
-    readAgain();
-    await eventually(() => expect(asked).toContain('/next'));
+    asked = [];
+    advance(hourMs);
+    await eventually(() => expect(asked).toEqual([configuration, '/next', '/keys']));
     expect(keys.find(signer.kid, 'ES256')).toBeDefined();
+    await eventually(() => expect(keys.stats.failure).toBeUndefined());
     isUp = true;
     await eventually(() => {
-      timers.find(({ delayMs }) => delayMs < 10_000)?.call();
+      advance(60_000);
       expect(keys.find(next.kid, 'ES256')).toBeDefined();
     });
     expect(keys.find(signer.kid, 'ES256')).toBeUndefined();
@@ -153,20 +167,13 @@ describe('keys by discovery', () => {
 
   test('stay when the metadata later lies', async () => {
     answers[configuration] = document();
-    const timers: (() => void)[] = [];
-    const { keys, events } = discover(issuer(), {
-      timers: {
-        after(_delayMs, call) {
-          timers.push(call);
-          return () => {};
-        },
-      },
-    });
+    const { timing, advance } = fakeTimers();
+    const { keys, log } = discover(issuer(), timing);
     keys.start();
     await eventually(() => expect(keys.ready).toBe(true));
     answers[configuration] = document({ issuer: 'https://evil.test', jwks_uri: `${origin}/evil` });
-    timers[0]?.();
-    await eventually(() => expect(events.at(-1)).toMatchObject({ reason: 'issuer_mismatch' }));
+    advance(hourMs);
+    await eventually(() => expect(log.lines().at(-1)).toMatchObject({ reason: 'issuer_mismatch' }));
     expect(keys.find(signer.kid, 'ES256')).toBeDefined();
     expect(asked).not.toContain('/evil');
   });

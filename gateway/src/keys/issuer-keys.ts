@@ -11,7 +11,7 @@ import type { Issuer } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
 import { whyUnusable } from '../config/issuer-key-file.ts';
 import { isFetched } from '../config/schema/values/urls.ts';
-import { discoveredKeySet } from './discovery.ts';
+import { discoveredKeys } from './discovery.ts';
 import { createOutageLog } from './outage-log.ts';
 import { createReloader } from './reloader.ts';
 
@@ -28,14 +28,25 @@ export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing:
   const { issuer, jwks, discovery, algorithms } = config;
   if (!isFetched(jwks)) return openIssuerKeyFile(config, logger);
   const outages = createOutageLog(() => performance.now());
+  const metadataOutages = createOutageLog(() => performance.now());
   let isKnown = false;
-  const options: Omit<RemoteKeySetOptions, 'url'> = {
+  return remoteKeySet({
+    ...(discovery ? discoveredKeys(issuer) : { url: jwks }),
     ...timing,
     algorithms,
     maxStaleMs,
     onEvent(event) {
       const { type: _type, ...facts } = event;
       switch (event.type) {
+        case 'url_found':
+          metadataOutages.recovered();
+          if (event.changed) logger.info({ issuer, jwks: event.url }, 'issuer metadata fetched');
+          return;
+        case 'url_failed': {
+          const level = metadataOutages.failed(true);
+          if (level !== undefined) logger[level]({ issuer, ...facts }, 'issuer metadata cannot be used');
+          return;
+        }
         case 'fetched':
           outages.recovered();
           isKnown = true;
@@ -52,14 +63,6 @@ export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing:
           logger[level]({ issuer, ...facts }, 'issuer key ignored');
         }
       }
-    },
-  };
-  if (!discovery) return remoteKeySet({ ...options, url: jwks });
-  return discoveredKeySet(issuer, {
-    ...options,
-    onDiscovery(event) {
-      if (event.type === 'found') logger.info({ issuer, jwks: event.url }, 'issuer metadata fetched');
-      else logger.warn({ issuer, reason: event.reason, detail: event.detail }, 'issuer metadata cannot be used');
     },
   });
 }

@@ -1,9 +1,14 @@
 export { isBase64url } from './base64url.ts';
-export { type FetchedJwks, type FetchFailure, fetchJwks } from './fetch-jwks.ts';
+export { type FetchedJwks, fetchJwks } from './fetch-jwks.ts';
 export { type ImportedJwk, type ImportJwk, importPublicJwk } from './import-jwk.ts';
 export { type HeldKey, type IgnoredKey, type KeySet, type KeySetStats, KeySetUnavailable } from './key-set.ts';
 export { keyIssuer, kidPattern } from './parse-jwks.ts';
-export { type KeySetEvent, type RemoteKeySetOptions, remoteKeySet } from './remote-key-set.ts';
-export { retryDelayMs, type Timers, unrefTimers } from './schedule.ts';
+export {
+  type FindUrl,
+  type KeySetEvent,
+  type RemoteKeySetOptions,
+  remoteKeySet,
+} from './remote-key-set.ts';
+export type { Timers } from './schedule.ts';
 export { staticKeySet } from './static-key-set.ts';
 export { jwkThumbprint } from './thumbprint.ts';

@@ -6,7 +6,17 @@ import { heldKeys, type IgnoredKey, type KeySet, type KeySetStats, KeySetUnavail
 import { type ParsedJwks, parseJwks } from './parse-jwks.ts';
 import { refreshDelayMs, retryDelayMs, type Timers, unrefTimers } from './schedule.ts';
 
+/** Finds the URL of a key set, for example in the metadata of its issuer. */
+export type FindUrl = (
+  limits: Readonly<{ signal: AbortSignal; timeoutMs: number }>,
+) => Promise<Readonly<{ url: string }> | UrlFailure>;
+
+/** Why the URL cannot be found. */
+type UrlFailure = Readonly<{ reason: string; detail?: string | undefined }>;
+
 export type KeySetEvent =
+  | Readonly<{ type: 'url_found'; url: string; changed: boolean }>
+  | (Readonly<{ type: 'url_failed' }> & UrlFailure)
   | Readonly<{ type: 'fetched'; changed: boolean; generation: number; keys: number; nextInMs: number }>
   | Readonly<{
       type: 'failed';
@@ -20,7 +30,11 @@ export type KeySetEvent =
   | (Readonly<{ type: 'key_ignored' }> & IgnoredKey);
 
 export type RemoteKeySetOptions = Readonly<{
-  url: string;
+  /**
+   * The URL of the set, or a function that finds it. The function is called again with the first fetch an hour later. If it then
+   * fails, or the set at a new URL is not usable, the set at the last URL stays in use.
+   */
+  url: string | FindUrl;
   /** JOSE names this signer may use, e.g. `['ES256']`. */
   algorithms: readonly string[];
   /** Imports one entry of the set. Default: keys for signatures only. */
@@ -49,6 +63,9 @@ export type RemoteKeySetOptions = Readonly<{
   onEvent?: (event: KeySetEvent) => void;
 }>;
 
+/** How long a URL that was found is used. */
+const urlLifeMs = 60 * 60 * 1000;
+
 /**
  * A key set fetched from a URL that stays usable while the endpoint fails. It runs one fetch at a time, refreshes before
  * the set expires, backs off after failures, and replaces the set only with one that has a usable key.
@@ -65,7 +82,11 @@ class RemoteKeySet implements KeySet {
   readonly #nowMs: () => number;
   readonly #random: () => number;
   readonly #timers: Timers;
+  /** The URL to fetch from. Undefined until it is found. */
+  #url: string | undefined;
+  #urlFoundAtMs = 0;
   #held: ParsedJwks | undefined;
+  #heldUrl: string | undefined;
   #heldAtMs = 0;
   #ignored: readonly IgnoredKey[] = [];
   #etag: string | undefined;
@@ -84,7 +105,10 @@ class RemoteKeySet implements KeySet {
   #cancelTimer: () => void = () => {};
 
   constructor(options: RemoteKeySetOptions) {
-    assertUrl(options.url);
+    if (typeof options.url === 'string') {
+      assertUrl(options.url);
+      this.#url = options.url;
+    }
     this.#options = options;
     this.#cooldownMs = options.cooldownMs ?? 30_000;
     this.#nowMs = options.nowMs ?? (() => performance.now());
@@ -139,7 +163,10 @@ class RemoteKeySet implements KeySet {
     if (known !== undefined) return known;
     if (!this.ready) {
       await this.#fetchUnlessBackedOff();
-      if (!this.ready) throw new KeySetUnavailable('no usable key set');
+      if (!this.ready)
+        throw new KeySetUnavailable(
+          this.#url === undefined ? 'the metadata of the issuer cannot be used' : 'no usable key set',
+        );
       return find();
     }
     if (this.#pending !== undefined) {
@@ -191,32 +218,58 @@ class RemoteKeySet implements KeySet {
   async #fetchOnce(etag: string | undefined): Promise<void> {
     this.#cancelTimer();
     this.#fetches += 1;
-    const { url, timeoutMs = 5_000, maxBytes = 256 * 1024, fetch } = this.#options;
+    const { timeoutMs = 5_000, maxBytes = 256 * 1024, fetch } = this.#options;
     const signal = this.#abort.signal;
-    const result = await fetchJwks({ url, etag, timeoutMs, maxBytes, signal, fetch });
-    if (!signal.aborted) this.#handle(result);
-    else if (this.#running) this.#schedule(0); // The set was stopped and started again during this fetch.
+    await this.#findUrl(signal, timeoutMs);
+    // The set at a new URL replaces the held one when it is usable.
+    for (const url of new Set([this.#url, this.#heldUrl])) {
+      if (url === undefined || signal.aborted) continue;
+      const tag = url === this.#heldUrl ? etag : undefined;
+      const result = await fetchJwks({ url, etag: tag, timeoutMs, maxBytes, signal, fetch });
+      if (!signal.aborted && this.#handle(result, url)) break;
+    }
+    if (signal.aborted && this.#running) this.#schedule(0); // The set was stopped and started again during this fetch.
   }
 
-  #handle(result: FetchedJwks): void {
+  async #findUrl(signal: AbortSignal, timeoutMs: number): Promise<void> {
+    const { url: find, onEvent } = this.#options;
+    if (typeof find === 'string') return;
+    if (this.#url !== undefined && this.#nowMs() - this.#urlFoundAtMs < urlLifeMs) return;
+    const found = await find({ signal, timeoutMs });
+    if (signal.aborted) return;
+    if ('reason' in found) {
+      if (this.#url === undefined) this.#backOff(`metadata: ${found.reason}`);
+      onEvent?.({ type: 'url_failed', ...found });
+      return;
+    }
+    onEvent?.({ type: 'url_found', url: found.url, changed: found.url !== this.#url });
+    this.#url = found.url;
+    this.#urlFoundAtMs = this.#nowMs();
+  }
+
+  /** @returns Whether a usable set is at the URL. */
+  #handle(result: FetchedJwks, url: string): boolean {
+    if (result.outcome === 'fetched') return this.#replaceWith(result, url);
     if (result.outcome === 'failed') this.#failed(result.reason, result.detail);
     // A 304 without max-age keeps the previous one (RFC 9111 section 4.3.4).
-    else if (result.outcome === 'unchanged') this.#succeeded(result.maxAgeMs ?? this.#maxAgeMs, { changed: false });
-    else this.#replaceWith(result);
+    else this.#succeeded(result.maxAgeMs ?? this.#maxAgeMs, { changed: false });
+    return result.outcome === 'unchanged';
   }
 
-  #replaceWith(result: Extract<FetchedJwks, { outcome: 'fetched' }>): void {
+  #replaceWith(result: Extract<FetchedJwks, { outcome: 'fetched' }>, url: string): boolean {
     const parsed = parseJwks(result.value, this.#options.algorithms, this.#options.importJwk);
     if (parsed !== undefined) this.#reportIgnored(parsed.ignored);
     if (parsed === undefined || parsed.keys.size === 0) {
       this.#failed(parsed === undefined ? 'malformed' : 'empty');
-      return;
+      return false;
     }
     const changed = parsed.fingerprint !== this.#held?.fingerprint;
     if (changed) this.#generation += 1;
     this.#held = parsed;
+    this.#heldUrl = url;
     this.#etag = result.etag;
     this.#succeeded(result.maxAgeMs, { changed });
+    return true;
   }
 
   /** Reports ignored keys only when they change: an issuer may publish an encryption key for years. */
@@ -239,20 +292,26 @@ class RemoteKeySet implements KeySet {
   }
 
   #failed(reason: FetchFailure | 'empty', detail?: string): void {
-    this.#failures += 1;
-    this.#failuresInARow += 1;
-    const failuresInARow = this.#failuresInARow;
-    const nextInMs = retryDelayMs({ held: this.ready, failuresInARow }, this.#random());
-    this.#failure = { reason: detail === undefined ? reason : `${reason}: ${detail}`, failuresInARow };
-    this.#retryAtMs = this.#nowMs() + nextInMs;
-    this.#schedule(nextInMs);
+    const nextInMs = this.#backOff(detail === undefined ? reason : `${reason}: ${detail}`);
     this.#options.onEvent?.({
       type: 'failed',
       reason,
       ...(detail !== undefined && { detail }),
-      failuresInARow,
+      failuresInARow: this.#failuresInARow,
       nextInMs,
     });
+  }
+
+  /** @returns The delay before the next attempt. */
+  #backOff(reason: string): number {
+    this.#failures += 1;
+    this.#failuresInARow += 1;
+    const failuresInARow = this.#failuresInARow;
+    const nextInMs = retryDelayMs({ held: this.ready, failuresInARow }, this.#random());
+    this.#failure = { reason, failuresInARow };
+    this.#retryAtMs = this.#nowMs() + nextInMs;
+    this.#schedule(nextInMs);
+    return nextInMs;
   }
 
   #schedule(delayMs: number): void {

@@ -124,22 +124,14 @@ function presetLines(issuers: readonly Issuer[]): readonly string[] {
   });
 }
 
-function linesOf({
-  issuer,
-  provider,
-  types,
-  typeTest,
-  algorithms,
-  discovery,
-  shownJwks,
-  claims,
-  machines,
-}: Issuer): readonly string[] {
+function linesOf(issuer: Issuer): readonly string[] {
+  const { claims, machines } = issuer;
   const machineText = conditionsText(machines.when) || 'the subject is the client';
+  const keys = issuer.discovery ? 'from the metadata of the issuer' : issuer.shownJwks;
   return [
-    `  ${issuer} (${provider})`,
-    `    types      ${types.join(', ')}; ${conditionsText(typeTest) || 'no further test'}`,
-    `    keys       ${discovery ? 'from the metadata of the issuer' : shownJwks}; ${algorithms.join(', ')}`,
+    `  ${issuer.issuer} (${issuer.provider})`,
+    `    types      ${issuer.types.join(', ')}; ${conditionsText(issuer.typeTest) || 'no further test'}`,
+    `    keys       ${keys}; ${issuer.algorithms.join(', ')}`,
     `    user       ${pathText(claims.userId)}`,
     `    role       ${sourceText(claims.role)}`,
     `    tenant     ${sourceText(claims.tenantId)}`,

@@ -76,10 +76,9 @@ export function configFile(values: Values, positionals: readonly string[]): stri
   return option ?? positional ?? 'gateway.yaml';
 }
 
-/** @throws ConfigError with every problem of the file. */
-export function loadNamed(terminal: Terminal, values: Values, positionals: readonly string[]): GatewayConfig {
-  return loadConfig(configFile(values, positionals), terminal.env);
-}
+/** Loads the file of `--config`. */
+export const loadNamed = (terminal: Terminal, values: Values): GatewayConfig =>
+  loadConfig(configFile(values, []), terminal.env);
 
 export const workersOption: Option = [
   '-w, --workers N',

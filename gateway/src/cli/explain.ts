@@ -35,7 +35,7 @@ export const explain: Command = {
     const { header: headers, claim: claims, ...options } = values;
     try {
       const asked = explainQuestion.parse({ method, path, headers, claims, ...options });
-      const answer = await answerFor(asked, loadNamed(terminal, values, []), terminal);
+      const answer = await answerFor(asked, loadNamed(terminal, values), terminal);
       const { token } = answer;
       const isRefused = token?.issuers.some(({ accepted }) => accepted) === false;
       const lines = isRefused ? tokenLines(token, terminal, false) : linesOf(answer, terminal);

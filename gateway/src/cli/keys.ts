@@ -33,28 +33,13 @@ export const keys: Command = {
     if (action === undefined) throw new UsageError('an action is missing: list, create, rotate or retire');
     if (more.length > 0 || (keyid !== undefined && action !== 'retire')) throw new UsageError('too many arguments');
     const dir = text(values.dir);
-    const config = dir === undefined ? loadNamed(terminal, values, []) : undefined;
+    const config = dir === undefined ? loadNamed(terminal, values) : undefined;
     const directory = config?.identity.keysDir ?? resolve(dir ?? '');
-    const asked = {
-      terminal,
-      config,
-      directory,
-      isNow: values.now === true,
-      nowSec: Math.floor(terminal.nowMs() / 1000),
-    };
-    switch (action) {
-      case 'list':
-        return list(asked);
-      case 'create':
-        return create(asked);
-      case 'rotate':
-        return rotate(asked);
-      case 'retire':
-        if (keyid === undefined) throw new UsageError('KEYID is missing; `countersign keys list` shows the keys');
-        return retire(asked, keyid);
-      default:
-        throw new UsageError(`unknown action "${action}"; known: list, create, rotate, retire`);
-    }
+    const nowSec = Math.floor(terminal.nowMs() / 1000);
+    const act = Object.hasOwn(actions, action) ? actions[action as keyof typeof actions] : undefined;
+    if (act === undefined)
+      throw new UsageError(`unknown action "${action}"; known: ${Object.keys(actions).join(', ')}`);
+    return act({ terminal, config, directory, isNow: values.now === true, nowSec, keyid });
   },
 };
 
@@ -65,7 +50,10 @@ type Asked = Readonly<{
   directory: string;
   isNow: boolean;
   nowSec: number;
+  keyid: string | undefined;
 }>;
+
+const actions = { list, create, rotate, retire } as const;
 
 async function list({ terminal, config, directory, nowSec }: Asked): Promise<number> {
   const all = readAllKeys(directory);
@@ -76,7 +64,7 @@ async function list({ terminal, config, directory, nowSec }: Asked): Promise<num
     terminal.out(`${secretKeyid(identity.secret)}  hmac-sha256  ${name}, signs`);
     if (identity.next !== undefined) terminal.out(`${secretKeyid(identity.next)}  hmac-sha256  ${name}, next`);
   }
-  const agreed = [...config.upstreams.values()].filter(({ identity }) => identity.algorithm === 'agreed');
+  const agreed = agreedUpstreams(config);
   // Only the running gateway knows the keys of the services.
   const identities = agreed.length > 0 ? await askIdentities(config) : undefined;
   for (const { name } of agreed) {
@@ -91,12 +79,13 @@ async function list({ terminal, config, directory, nowSec }: Asked): Promise<num
   return 0;
 }
 
+const agreedUpstreams = ({ upstreams }: GatewayConfig) =>
+  [...upstreams.values()].filter(({ identity }) => identity.algorithm === 'agreed');
+
 function create({ terminal, config, directory, nowSec }: Asked): number {
   // Only upstreams with `algorithm: agreed` need x25519. Without a file, they are not known.
-  const needsAgreement = [...(config?.upstreams.values() ?? [])].some(
-    ({ identity }) => identity.algorithm === 'agreed',
-  );
-  const wanted: readonly KeyKind[] = needsAgreement || config === undefined ? ['ed25519', 'x25519'] : ['ed25519'];
+  const needsAgreement = config === undefined || agreedUpstreams(config).length > 0;
+  const wanted: readonly KeyKind[] = needsAgreement ? ['ed25519', 'x25519'] : ['ed25519'];
   const existing = hasGatewayKeys(directory) ? readAllKeys(directory).map(({ kind }) => kind) : [];
   const missing = wanted.filter((kind) => !existing.includes(kind));
   if (missing.length === 0) {
@@ -125,7 +114,8 @@ function publish(terminal: Terminal, kind: KeyKind, directory: string, fromSec: 
   terminal.out(`${createKey(kind, directory, fromSec)}  published now, ${useOf[kind].now} from ${time(fromSec)}`);
 }
 
-function retire({ terminal, directory, isNow, nowSec }: Asked, keyid: string): number {
+function retire({ terminal, directory, isNow, nowSec, keyid }: Asked): number {
+  if (keyid === undefined) throw new UsageError('KEYID is missing; `countersign keys list` shows the keys');
   const all = readAllKeys(directory);
   const key = all.find(({ kid }) => kid === keyid);
   if (key === undefined) throw new UsageError(`unknown key ${keyid}`);

@@ -2,11 +2,9 @@ import { createSocketOpener, get, singleUsePool } from '@countersign/http1-clien
 import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 
+/** How requests to an upstream are signed now. */
 const identity = z.object({ uses: z.string(), keyid: z.string().nullish(), fallback: z.string().nullish() });
 const upstreams = z.object({ upstreams: z.array(z.object({ name: z.string(), identity })) });
-
-/** How requests to an upstream are signed now, as the running gateway says. */
-export type IdentityNow = z.output<typeof identity>;
 
 const timeoutMs = 2_000;
 const maxBodyBytes = 16 * 1024 * 1024;
@@ -20,7 +18,9 @@ export const adminUrl = ({ listen: { admin } }: GatewayConfig): string =>
  *
  * @returns By the upstream's name. Undefined when no gateway answers.
  */
-export async function askIdentities(config: GatewayConfig): Promise<ReadonlyMap<string, IdentityNow> | undefined> {
+export async function askIdentities(
+  config: GatewayConfig,
+): Promise<ReadonlyMap<string, z.output<typeof identity>> | undefined> {
   const opener = createSocketOpener({ origin: adminUrl(config), connectTimeoutMs: timeoutMs });
   const pool = singleUsePool(`http://localhost:${config.listen.admin.port}`, opener, timeoutMs);
   try {

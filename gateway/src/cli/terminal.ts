@@ -1,21 +1,19 @@
 import { styleText } from 'node:util';
 import type { Environment } from '@countersign/service-kit';
 
-type Paint = 'good' | 'bad' | 'quiet' | 'strong';
+const formats = { good: 'green', bad: 'red', quiet: 'dim', strong: 'bold' } as const;
 
 /** The input and output of a command. */
 export type Terminal = Readonly<{
   out(line: string): void;
   err(line: string): void;
   /** Colors text for `out`, if `out` is a terminal. `err` has no colors, because it may be a file. */
-  paint(style: Paint, text: string): string;
+  paint(style: keyof typeof formats, text: string): string;
   /** Whether `out` is a terminal, and not a file or a pipe. */
   isInteractive: boolean;
   env: Environment;
   nowMs(): number;
 }>;
-
-const formats = { good: 'green', bad: 'red', quiet: 'dim', strong: 'bold' } as const;
 
 /** Standard output and error. Colors only on a terminal, and never with NO_COLOR (https://no-color.org). */
 export function processTerminal(env: Environment): Terminal {

@@ -38,11 +38,9 @@ export const test: Command = {
   },
 };
 
-type Difference = Readonly<{ what: string; expected: unknown; got: unknown; why: string | undefined }>;
-
 const keys = ['allowed', 'status', 'code', 'route', 'upstream', 'path'] as const;
 
-function compare({ expect }: PolicyTest, { refusal, answered, route, sends }: DryRun): readonly Difference[] {
+function compare({ expect }: PolicyTest, { refusal, answered, route, sends }: DryRun) {
   const status = refusal === undefined ? answered?.status : errorTable[refusal.code].status;
   const got = {
     allowed: sends !== undefined,
@@ -67,7 +65,7 @@ function report(
   terminal: Terminal,
   { request, at }: PolicyTest,
   caller: string,
-  differences: readonly Difference[],
+  differences: ReturnType<typeof compare>,
 ): void {
   const sentence = `${request.method} ${request.target} as ${caller}`;
   if (differences.length === 0) {

@@ -13,7 +13,7 @@ export const token: Command = {
   options: [configOption, ['--offline', 'do not fetch the keys of the issuer, and skip the signature'], jsonOption],
   async run(terminal, values, [file, ...more]) {
     if (file === undefined || more.length > 0) throw new UsageError('one FILE with a token is required, or -');
-    const config = loadNamed(terminal, values, []);
+    const config = loadNamed(terminal, values);
     const isOffline = values.offline === true;
     const text = readToken(file);
     // Imported here, so that the other commands start faster.
@@ -53,7 +53,7 @@ export async function keysOpener(): Promise<(issuer: Issuer) => OpenedIssuer> {
       why = detail === undefined ? reason : `${reason}: ${detail}`;
     };
     const keys = openIssuerKeys(issuer, createLogger('token', 'warn', { write }));
-    return { keys, why: () => why, close: () => keys.stop() };
+    return { trusted: { config: issuer, keys, revocations: undefined }, why: () => why, close: () => keys.stop() };
   };
 }
 

@@ -4,6 +4,7 @@ import { staticKeySet } from '@countersign/jwks';
 import { z } from 'zod';
 import type { Issuer, TestCaller } from '../config/config.ts';
 import type { Code } from '../errors.ts';
+import { bearerCaller } from '../pipeline/authenticate.ts';
 import type { Caller } from '../pipeline/exchange.ts';
 import { type PolicyPrincipal, principalOf } from '../routing/policy.ts';
 import { findIssuer } from '../tokens/claim-mapping/find-issuer.ts';
@@ -60,16 +61,9 @@ export function callerOf({ token: accepted, service }: Requester): Caller {
   }
   const { claims, issuer } = accepted;
   const trusted = { config: issuer, keys: noKeys, revocations: undefined };
-  const token = { claims, kid: 'KID', issuer: trusted, generation: 0, prepared: new Map() };
-  const { role, tenantId } = claims;
-  const principal =
-    claims.kind === 'user'
-      ? ({ kind: 'user', userId: claims.userId, role: claims.role, tenantId: claims.tenantId, token } as const)
-      : ({ kind: 'client', clientId: claims.clientId, role, tenantId, token } as const);
-  if (service !== undefined) {
-    return { kind: 'service', serviceId: service, principal: { ...principal, id: newRequestId(), depth: 1 } };
-  }
-  return { ...principal, bound: claims.jkt !== undefined || claims.certificate !== undefined, jkt: claims.jkt };
+  const bearer = bearerCaller({ claims, kid: 'KID', issuer: trusted, generation: 0, prepared: new Map() }, claims.jkt);
+  if (service === undefined) return bearer;
+  return { kind: 'service', serviceId: service, principal: { ...bearer, id: newRequestId(), depth: 1 } };
 }
 
 /** The refusal of a machine, where its issuer accepts none: its token never reaches the rules of a route. */
@@ -78,11 +72,13 @@ export function machineRefusal(caller: Caller): Readonly<{ code: Code; why: stri
   return { code: 'token_machine_refused', why: 'set machines for the issuer to accept tokens of machines' };
 }
 
-/** Finds an issuer by `issuer`, by its name, or by the `iss` of a token, which may fit a template. */
-export function issuerNamed(issuers: readonly Issuer[], named: string): Issuer | undefined {
-  const given = issuers.find(({ issuer, name }) => issuer === named || name === named);
-  return given ?? findIssuer(new Map(issuers.map((config) => [config.issuer, { config }])), named)?.config;
-}
+/** Finds an issuer by the `iss` of a token, which may fit a template. */
+export const issuerOf = (issuers: readonly Issuer[], iss: string): Issuer | undefined =>
+  findIssuer(new Map(issuers.map((config) => [config.issuer, { config }])), iss)?.config;
+
+/** Finds an issuer by `issuer`, by its name, or by the `iss` of a token. */
+export const issuerNamed = (issuers: readonly Issuer[], named: string): Issuer | undefined =>
+  issuers.find(({ issuer, name }) => issuer === named || name === named) ?? issuerOf(issuers, named);
 
 /** The caller in a few words. */
 export function callerText(caller: Caller): string {

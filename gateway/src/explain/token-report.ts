@@ -1,23 +1,22 @@
-import { type KeySet, keyIssuer } from '@countersign/jwks';
+import { keyIssuer } from '@countersign/jwks';
 import { z } from 'zod';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { verifySignature } from '../keys/verify-signature.ts';
 import { advice, missing } from '../tokens/claim-mapping/advice.ts';
-import { pathText } from '../tokens/claim-mapping/claim-path.ts';
+import { claimOf, pathText } from '../tokens/claim-mapping/claim-path.ts';
 import {
   examineHeader,
   headerFindings,
   issuerFinding,
   keyIssuerFinding,
 } from '../tokens/claim-mapping/examine-header.ts';
-import { findIssuer } from '../tokens/claim-mapping/find-issuer.ts';
-import { described, type Finding } from '../tokens/claim-mapping/finding.ts';
+import { described, type Finding, finding } from '../tokens/claim-mapping/finding.ts';
 import { compileClaims } from '../tokens/claim-mapping/read-claims.ts';
 import type { Claims } from '../tokens/claims.ts';
 import { parseCompactToken, type UnverifiedToken } from '../tokens/compact-token.ts';
 import { assertUnrevoked, type TrustedIssuer } from '../tokens/verified-tokens.ts';
-import { type AcceptedToken, callerOf, identityOf, identitySchema } from './callers.ts';
+import { type AcceptedToken, callerOf, identityOf, identitySchema, issuerOf } from './callers.ts';
 
 const text = z.string().nullable();
 
@@ -43,13 +42,12 @@ export const tokenReport = z.object({
 export type TokenReport = z.output<typeof tokenReport>;
 export type IssuerReport = TokenReport['issuers'][number];
 
-/** The keys of an issuer, and for a running gateway its revocations. */
+/** An issuer with its keys, and for a running gateway its revocations. */
 export type OpenedIssuer = Readonly<{
-  keys: KeySet;
+  trusted: TrustedIssuer;
   /** Why its keys cannot be fetched. */
   why(): string;
   close(): void;
-  trusted?: TrustedIssuer;
 }>;
 
 export type ReportOptions = Readonly<{
@@ -82,7 +80,8 @@ export async function reportToken(
     const report = { unreadable: whyUnreadable(text, error), header: null, claims: null, issuers: [] };
     return { report, accepted: undefined };
   }
-  const own = ownIssuer(issuers, token);
+  const iss = claimOf(token.payload, 'iss');
+  const own = typeof iss === 'string' ? issuerOf(issuers, iss) : undefined;
   const ordered = own === undefined ? issuers : [own, ...issuers.filter((issuer) => issuer !== own)];
   const reports: IssuerReport[] = [];
   let accepted: AcceptedToken | undefined;
@@ -116,12 +115,6 @@ function tokenIn(text: string): string {
   }
 }
 
-function ownIssuer(issuers: readonly Issuer[], { payload }: UnverifiedToken): Issuer | undefined {
-  const iss = Object.hasOwn(payload, 'iss') ? payload.iss : undefined;
-  if (typeof iss !== 'string') return undefined;
-  return findIssuer(new Map(issuers.map((config) => [config.issuer, { config }])), iss)?.config;
-}
-
 async function examineFor(
   issuer: Issuer,
   isOwn: boolean,
@@ -135,15 +128,15 @@ async function examineFor(
   const { claims, findings } = compileClaims(issuer)(header, payload, nowMs);
   const opened = isOwn && named.length === 0 ? openIssuer?.(issuer) : undefined;
   const all = [
-    ...(isOwn ? [] : [issuerFinding(Object.hasOwn(payload, 'iss') ? payload.iss : undefined, [{ config: issuer }])]),
+    ...(isOwn ? [] : [issuerFinding(claimOf(payload, 'iss'), [{ config: issuer }])]),
     ...named,
     ...examineHeader(header, issuer),
-    ...(opened === undefined ? [] : await signatureFindings(issuer, text, token, opened)),
+    ...(opened === undefined ? [] : await signatureFindings(text, token, opened)),
     ...findings,
     ...bindingFindings(claims, config),
   ];
-  const revoked = all.length === 0 ? revocationFindings(opened?.trusted, claims, String(header.kid), nowMs) : [];
-  return { claims, findings: [...all, ...revoked] };
+  if (all.length > 0 || opened === undefined) return { claims, findings: all };
+  return { claims, findings: revocationFindings(opened.trusted, claims, token, nowMs) };
 }
 
 /** The bindings that the listener cannot check. It refuses tokens with such a binding, whatever the client sends. */
@@ -153,48 +146,32 @@ function bindingFindings(
 ): readonly Finding[] {
   const findings: Finding[] = [];
   if (certificate !== undefined && listener.certificate?.clients === undefined) {
-    findings.push({
-      code: 'token_certificate_unsupported',
-      claim: 'cnf',
-      wanted: 'no x5t#S256, because the listener does not ask clients for a certificate',
-      found: 'x5t#S256',
-      fix: 'set listen.tls.clients',
-    });
+    const wanted = 'no x5t#S256, because the listener does not ask clients for a certificate';
+    findings.push(finding('token_certificate_unsupported', 'cnf', wanted, 'x5t#S256', 'set listen.tls.clients'));
   }
   if (jkt !== undefined && listener.publicOrigins.length === 0) {
-    findings.push({
-      code: 'token_proof_missing',
-      claim: 'cnf',
-      wanted: 'no jkt, because DPoP proofs cannot be checked without publicOrigins',
-      found: 'jkt',
-      fix: 'set publicOrigins',
-    });
+    const wanted = 'no jkt, because DPoP proofs cannot be checked without publicOrigins';
+    findings.push(finding('token_proof_missing', 'cnf', wanted, 'jkt', 'set publicOrigins'));
   }
   return findings;
 }
 
 function revocationFindings(
-  issuer: TrustedIssuer | undefined,
+  issuer: TrustedIssuer,
   claims: Claims,
-  kid: string,
+  { header }: UnverifiedToken,
   nowMs: number,
 ): readonly Finding[] {
-  if (issuer === undefined) return [];
   try {
-    assertUnrevoked({ issuer, claims, kid }, nowMs);
+    assertUnrevoked({ issuer, claims, kid: String(header.kid) }, nowMs);
     return [];
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    const isRevoked = error.code === 'token_revoked';
-    return [
-      {
-        code: error.code as Code,
-        claim: 'revocation',
-        wanted: 'no revocation in force',
-        found: isRevoked ? 'a revocation of its session, user, tenant or key' : 'none can be read now',
-        fix: isRevoked ? 'log in again' : 'see the page on revocations',
-      },
-    ];
+    const [found, fix] =
+      error.code === 'token_revoked'
+        ? ['a revocation of its session, user, tenant or key', 'log in again']
+        : ['none can be read now', 'see the page on revocations'];
+    return [finding(error.code as Code, 'revocation', 'no revocation in force', found, fix)];
   }
 }
 
@@ -231,11 +208,11 @@ function dottedPath({ claim, found }: Finding, payload: UnverifiedToken['payload
 }
 
 async function signatureFindings(
-  issuer: Issuer,
   text: string,
   { header, payload }: UnverifiedToken,
-  { keys, why, close }: OpenedIssuer,
+  { trusted, why, close }: OpenedIssuer,
 ): Promise<readonly Finding[]> {
+  const { keys, config: issuer } = trusted;
   const kid = String(header.kid);
   try {
     const { key } = await verifySignature(text, { alg: String(header.alg), kid }, keys, issuer.issuer);
@@ -253,15 +230,15 @@ function signatureFinding(code: Code, { shownJwks }: Issuer, kid: string, why: (
   if (code === 'token_key_unknown') {
     const fix =
       'compare the kid with the key set of the issuer: the token may be of another issuer, or its key withdrawn';
-    return { code, claim: 'header kid', wanted: `a key at ${shownJwks}`, found: described(kid), fix };
+    return finding(code, 'header kid', `a key at ${shownJwks}`, described(kid), fix);
   }
   if (code === 'issuer_keys_unavailable') {
     const fix = 'check that this machine reaches the URL, or use --offline to skip the signature';
-    return { code, claim: 'keys', wanted: `the keys at ${shownJwks}`, found: why(), fix };
+    return finding(code, 'keys', `the keys at ${shownJwks}`, why(), fix);
   }
   const fix =
     'the token was changed or cut, or signed by someone else, or the key may have changed and kept its kid: get a new one';
-  return { code, claim: 'signature', wanted: 'a valid signature', found: 'an invalid one', fix };
+  return finding(code, 'signature', 'a valid signature', 'an invalid one', fix);
 }
 
 function whyUnreadable(text: string, { code, detail }: AppError): string {

@@ -164,15 +164,16 @@ function countsAsAttempt(error: unknown): boolean {
 
 const anonymous: Caller = { kind: 'anonymous', jkt: undefined };
 
-function bearerCaller(token: VerifiedToken, jkt: string | undefined): Caller {
+/** The user or the machine of a token. `jkt`: the key whose proof came with the request. */
+export function bearerCaller(token: VerifiedToken, jkt: string | undefined) {
   const { claims } = token;
   const bound = claims.jkt !== undefined || claims.certificate !== undefined;
   if (claims.kind === 'client') {
     const { kind, clientId, role, tenantId } = claims;
-    return { kind, clientId, role, tenantId, token, bound, jkt };
+    return { kind, clientId, role, tenantId, token, bound, jkt } satisfies Caller;
   }
   const { kind, userId, role, tenantId } = claims;
-  return { kind, userId, role, tenantId, token, bound, jkt };
+  return { kind, userId, role, tenantId, token, bound, jkt } satisfies Caller;
 }
 
 // One scheme in any case (RFC 9110 section 11.1), one space, one token: no list, no parameters.

@@ -31,9 +31,8 @@ export function explainNow(
     openIssuer({ issuer }) {
       const trusted = trust.issuers.get(issuer);
       if (trusted === undefined) throw new Error(`${issuer} is not trusted`);
-      const { keys } = trusted;
       // The keys belong to the running gateway.
-      return { keys, why: () => keys.stats.failure?.reason ?? 'no answer', close() {}, trusted };
+      return { trusted, why: () => trusted.keys.stats.failure?.reason ?? 'no answer', close() {} };
     },
     warningOf: (upstream) => warningOf(upstreams.of(upstream)),
   });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { loadConfig } from '../src/config/load.ts';
 import { explain } from '../src/explain/answer.ts';
-import type { Header } from '../src/explain/example-request.ts';
+import type { Header } from '../src/explain/dry-run.ts';
 import { explainQuestion } from '../src/explain/question.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 

@@ -3,8 +3,7 @@ import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
 import { principalOf } from '../routing/policy.ts';
 import { callerOf, callerText, identityOf, identitySchema } from './callers.ts';
-import { createDryRun, type DryRun, type Refusal, stageNames } from './dry-run.ts';
-import type { Header } from './example-request.ts';
+import { createDryRun, type DryRun, type Header, type Refusal, stageNames } from './dry-run.ts';
 import { type ExplainQuestion, headersOf, requesterOf, unverified } from './question.ts';
 import { routeSettings, settingsOf, upstreamSettings, upstreamSettingsOf } from './route-settings.ts';
 import { type ReportOptions, reportToken, type TokenReport, tokenReport } from './token-report.ts';
@@ -109,13 +108,9 @@ const hasAuthorization = (headers: readonly Header[]): boolean =>
   headers.some(([name]) => name.toLowerCase() === 'authorization');
 
 function outcomeOf({ refusal, allow, answered, sends }: DryRun, warning: string | null) {
-  const allowed = sends !== undefined;
-  if (refusal === undefined) {
-    return { allowed, status: answered?.status ?? null, code: null, title: null, why: null, allow: null, warning };
-  }
-  const { code, why } = refusal;
-  const { status, title } = errorTable[code];
-  return { allowed, status, code, title, why: why || null, allow, warning };
+  const { status, title } = refusal ? errorTable[refusal.code] : { status: answered?.status ?? null, title: null };
+  const [code, why] = [refusal?.code ?? null, refusal?.why || null];
+  return { allowed: sends !== undefined, status, code, title, why, allow, warning };
 }
 
 /** The refusal of a token that its issuer does not accept. */

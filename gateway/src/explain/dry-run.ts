@@ -1,20 +1,24 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { METHODS } from 'node:http';
-import { foldHeaderName, isReservedHeader, secretKeyid } from '@countersign/identity';
+import { Readable } from 'node:stream';
+import { foldHeaderName, isReservedHeader, newRequestId, secretKeyid } from '@countersign/identity';
 import type { GatewayConfig, Route, Upstream } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { hopByHop } from '../http/header-fields.ts';
 import type { Repeat } from '../keys/signing-keys.ts';
+import { BodyMemory, HeldBody } from '../limits/body-memory.ts';
 import { toAuthenticated } from '../pipeline/authenticate.ts';
 import { configuredStages } from '../pipeline/configured-stages.ts';
-import type { Arrival, Matched, Signed } from '../pipeline/exchange.ts';
+import { type Arrival, Exchange, type Matched, type RawRequest, type Signed } from '../pipeline/exchange.ts';
 import { createLimit } from '../pipeline/limit.ts';
 import { createPipeline, type Stages } from '../pipeline/pipeline.ts';
+import { RequestRecord } from '../pipeline/request-record.ts';
 import { createSign } from '../pipeline/sign.ts';
 import { evaluatePolicy, type Verdict } from '../routing/policy.ts';
 import { createRouteTable, routesOn } from '../routing/route-table.ts';
 import { callerOf, machineRefusal, type Requester } from './callers.ts';
-import { exampleArrival, type Header } from './example-request.ts';
+
+export type Header = [name: string, value: string];
 
 /** A request, and who makes it. Services call on the internal listener, all other callers on the public one. */
 export type DryRequest = Requester &
@@ -68,7 +72,7 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number): (reque
   const listeners = { public: stagesOn('public', config, nowMs), internal: stagesOn('internal', config, nowMs) };
   return async (request) => {
     const { method, service, headers = [] } = request;
-    const arrival = exampleArrival({ ...request, headers }, config);
+    const arrival = exampleArrival(request, config);
     let stage: StageName = 'sanitize';
     const stages = {
       ...listeners[service === undefined ? 'public' : 'internal'],
@@ -102,6 +106,38 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number): (reque
   };
 }
 
+// An address for documentation (RFC 5737).
+const exampleAddress = '192.0.2.1';
+
+/** A request as a listener would deliver it, without a connection. */
+function exampleArrival({ method, target, headers = [] }: DryRequest, { publicOrigins }: GatewayConfig): Arrival {
+  const hasHost = headers.some(([name]) => name.toLowerCase() === 'host');
+  const host: readonly Header[] = hasHost ? [] : [['Host', new URL(publicOrigins[0] ?? 'http://gateway').host]];
+  const record = new RequestRecord(newRequestId(), method, target, 0);
+  const request: RawRequest = {
+    kind: isUpgrade(method, headers) ? 'upgrade' : 'http',
+    method,
+    rawTarget: target,
+    httpVersion: '1.1',
+    rawHeaders: [...host, ...headers].flat(),
+    peer: { remoteAddress: exampleAddress },
+    // The body is known from its headers only, so no stage waits for its bytes.
+    stream: Object.assign(Readable.from([]), { complete: true }),
+    interim: undefined,
+  };
+  const holdBody = () => new HeldBody(new BodyMemory(), { bytes: 0, bytesPerAddress: 0 }, exampleAddress);
+  return new Exchange(request, record, () => {}, holdBody);
+}
+
+/** The same rule as Node's parser and the listener. */
+function isUpgrade(method: string, headers: readonly Header[]): boolean {
+  const joined = (name: string) =>
+    headers.flatMap(([given, value]) => (given.toLowerCase() === name ? [value.toLowerCase()] : [])).join(', ');
+  return (
+    method === 'GET' && joined('upgrade') === 'websocket' && /(?:^|,)\s*upgrade\s*(?:,|$)/.test(joined('connection'))
+  );
+}
+
 /** Node's parser and the listener refuse these methods before the pipeline. */
 function refuseMethod(method: string): void {
   if (!METHODS.includes(method)) throw new AppError('invalid_request', { detail: { reason: 'no method of HTTP' } });
@@ -122,14 +158,14 @@ const rulesOf = ({ policy, params, caller }: Arrival): readonly Verdict[] =>
 
 /** Reports the name of each stage before it runs. */
 function noting(stages: Stages, note: (stage: keyof Stages) => void): Stages {
-  const entries = Object.entries(stages).map(([name, stage]) => {
-    const noted = (given: never) => {
+  const noted = Object.entries(stages).map(([name, stage]) => [
+    name,
+    (given: never) => {
       note(name as keyof Stages);
       return stage(given);
-    };
-    return [name, noted];
-  });
-  return Object.fromEntries(entries) as Stages;
+    },
+  ]);
+  return Object.fromEntries(noted) as Stages;
 }
 
 /** The stages that do not depend on the caller. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Issuer, Scalar, TestCaller } from '../config/config.ts';
 import { id, partyName, role, scopeName } from '../config/schema/values/scalars.ts';
 import { assumedToken, issuerNamed, type Requester } from './callers.ts';
-import type { Header } from './example-request.ts';
+import type { Header } from './dry-run.ts';
 
 /** An empty field of a form counts as absent. */
 const optional = <Type extends z.ZodType>(type: Type) =>

@@ -52,9 +52,9 @@ const reviewMs = 1_000;
 /**
  * Opens everything that a gateway serves with. It lives as long as the process; a snapshot holds what depends on one configuration.
  *
- * @throws StartupError when a file that the configuration names cannot be used. Everything is closed then.
+ * @throws StartupError when a file that the configuration names cannot be used. Nothing stays open then.
  */
-export async function openGateway(config: GatewayConfig, options: GatewayOptions): Promise<Gateway> {
+export function openGateway(config: GatewayConfig, options: GatewayOptions): Gateway {
   const { metrics, logger, env, nowMs = Date.now, keySets, onReload, workers = 1 } = options;
   const nowSec = () => Math.floor(nowMs() / 1000);
   const current = () => snapshot.current;
@@ -64,10 +64,7 @@ export async function openGateway(config: GatewayConfig, options: GatewayOptions
   });
   const resources = createProcessResources(config, { ...options, nowMs, keySets, health });
   const { connections, limitStore } = resources;
-  const snapshot = await createCurrentSnapshot(config, resources).catch((error: unknown) => {
-    limitStore?.close();
-    throw error;
-  });
+  const snapshot = createCurrentSnapshot(config, resources);
   const checkReplay = createReplayCheck(() => current().config, resources.replay, nowMs);
   const { load = loadWhileServing } = options;
   const sources = { current, connections, bodies: resources.bodies, reloads: () => reloader.state(), nowMs };

@@ -10,7 +10,7 @@ import {
 } from '@countersign/service-kit';
 import type { RequestHandler } from 'express';
 import type { GatewayConfig } from './config/config.ts';
-import { type Gateway, openGateway } from './gateway.ts';
+import { openGateway } from './gateway.ts';
 import type { ReloadState } from './reload/reload.ts';
 
 export type GatewayMiddlewareOptions = Readonly<{
@@ -33,11 +33,7 @@ export type GatewayMiddleware = RequestHandler &
     /** Readiness: the gateway can sign, and knows the keys and revocations of every issuer or has waited ten seconds for them. */
     health: Pick<Health, 'ready'>;
     metrics: Registry;
-    /**
-     * The public keys with which services verify identity. Serve them at the URL that the services are given.
-     *
-     * @throws Error before the gateway has opened its keys.
-     */
+    /** The public keys with which services verify identity. Serve them at the URL that the services are given. */
     publicKeys(): unknown;
     /** Reads the file again. A bad file changes nothing, and the result has its problems. */
     reload(): Promise<ReloadState>;
@@ -54,6 +50,7 @@ export type GatewayMiddleware = RequestHandler &
  * The server's own settings apply to parsing. docs/middleware.md lists what only the gateway's own listener checks.
  *
  * @param config From `loadConfig`. Its listeners are not opened.
+ * @throws StartupError when a file that the configuration names cannot be used.
  */
 export function countersignGateway(config: GatewayConfig, options: GatewayMiddlewareOptions = {}): GatewayMiddleware {
   const {
@@ -63,36 +60,29 @@ export function countersignGateway(config: GatewayConfig, options: GatewayMiddle
     env = {},
     watch = false,
   } = options;
-  let gateway: Gateway | undefined;
-  const opening = openGateway(config, { logger, metrics, nowMs, env, unmatched: 'next' }).then((opened) => {
-    gateway = opened;
-    opened.start();
-    if (watch) opened.reloader.start();
-    return opened;
+  const { snapshot, health, reloader, keySet, ...gateway } = openGateway(config, {
+    logger,
+    metrics,
+    nowMs,
+    env,
+    unmatched: 'next',
   });
-  // Each request reports the failure too.
-  opening.catch((error: unknown) => logger.fatal({ err: error }, 'the gateway cannot open its configuration'));
+  gateway.start();
+  if (watch) reloader.start();
 
-  const handle: RequestHandler = (request, response, next) => {
-    if (gateway !== undefined) return gateway.snapshot.current.handlers.public.request(request, response, next);
-    return opening.then(({ snapshot }) => snapshot.current.handlers.public.request(request, response, next));
-  };
+  const handle: RequestHandler = (request, response, next) =>
+    snapshot.current.handlers.public.request(request, response, next);
   return Object.assign(handle, {
     upgrade(request: IncomingMessage, socket: Duplex, head: Buffer) {
-      if (gateway === undefined) socket.destroy();
-      else gateway.snapshot.current.handlers.public.upgrade(request, socket, head);
+      snapshot.current.handlers.public.upgrade(request, socket, head);
     },
-    health: { ready: async () => (await opening).health.ready() },
+    health,
     metrics,
-    publicKeys() {
-      if (gateway === undefined) throw new Error('the gateway has not opened its configuration yet');
-      return gateway.keySet();
-    },
-    reload: async () => (await opening).reloader.reload(),
-    async close() {
-      const opened = await opening.catch(() => undefined);
-      opened?.drain();
-      await opened?.close();
+    publicKeys: keySet,
+    reload: reloader.reload,
+    close() {
+      gateway.drain();
+      return gateway.close();
     },
   });
 }

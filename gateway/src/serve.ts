@@ -68,8 +68,7 @@ export type BuiltGateway = Readonly<{
  * @throws StartupError when keys cannot be loaded or a port is taken. Everything is closed then.
  */
 export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
-  const gateway = await buildGateway(config, deps);
-  return gateway.start();
+  return buildGateway(config, deps).start();
 }
 
 /**
@@ -79,12 +78,12 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
  *
  * @throws StartupError when a file that the configuration names cannot be used. Everything is closed then.
  */
-export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Promise<BuiltGateway> {
+export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGateway {
   const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now, env, listenerTimes, worker } = deps;
   const { certificate } = config;
   const metrics = createMetrics();
   const observations = config.admin.console ? createObservations(nowMs) : undefined;
-  const gateway = await openGateway(config, {
+  const gateway = openGateway(config, {
     ...deps,
     env,
     metrics,

@@ -72,8 +72,7 @@ export async function checkGateway(
 async function buildAndStop(config: GatewayConfig, { env, nowMs }: Terminal): Promise<void> {
   // Imported here, so that the problems of a file are shown faster.
   const { buildGateway } = await import('../serve.ts');
-  const gateway = await buildGateway(config, { env, nowMs, logger: createLogger('gateway', 'silent') });
-  await gateway.stop();
+  await buildGateway(config, { env, nowMs, logger: createLogger('gateway', 'silent') }).stop();
 }
 
 /**

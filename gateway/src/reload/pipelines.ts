@@ -1,5 +1,4 @@
 import type { GatewayConfig, Limit, Route } from '../config/config.ts';
-import { inSlices } from '../config/in-slices.ts';
 import type { GatewayKeySet } from '../keys/gateway-keys.ts';
 import type { ServiceKeys } from '../keys/service-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
@@ -35,22 +34,20 @@ export type PipelinesOptions = Readonly<{
 /**
  * Builds the pipelines of the two listeners. The public one authenticates users by token, the internal one services by signature; each
  * serves its own routes.
- *
- * There may be ten thousand routes, so this yields to the event loop while it adds them.
  */
-export async function createPipelines(options: PipelinesOptions) {
+export function createPipelines(options: PipelinesOptions) {
   const { config, keys, upstreams, tokens, trust, limiterFor } = options;
   const { throttle, replay, nowMs } = options.resources;
   const keyFor = createSigningKeys(keys.gateway, upstreams.of);
   const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
   const { sign, signAgain } = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
-  const stagesOn = async (listener: 'public' | 'internal') => {
-    const { table, limitsOf } = await buildRoutes(listener, config, limiterFor);
+  const stagesOn = (listener: 'public' | 'internal') => {
+    const { table, limitsOf } = buildRoutes(listener, config, limiterFor);
     return { ...configuredStages(listener, config, table), limit: createLimit(limitsOf), sign };
   };
   return {
     public: createPipeline({
-      ...(await stagesOn('public')),
+      ...stagesOn('public'),
       authenticate: createAuthenticate({
         tokens,
         throttle,
@@ -59,7 +56,7 @@ export async function createPipelines(options: PipelinesOptions) {
       }),
     }),
     internal: createPipeline({
-      ...(await stagesOn('internal')),
+      ...stagesOn('internal'),
       authenticate: createAuthenticateService({ findKey: keys.services.find, replay, txnTokens, nowMs }),
     }),
     /** The last step of both listeners. */
@@ -84,16 +81,16 @@ function createForward(
   };
 }
 
-async function buildRoutes(
+function buildRoutes(
   listener: 'public' | 'internal',
   config: GatewayConfig,
   limiterFor: PipelinesOptions['limiterFor'],
-): Promise<Readonly<{ table: RouteTable; limitsOf: ReadonlyMap<Route, RouteLimits> }>> {
+): Readonly<{ table: RouteTable; limitsOf: ReadonlyMap<Route, RouteLimits> }> {
   const table = createRouteTable(listener);
   const limitsOf = new Map<Route, RouteLimits>();
-  await inSlices(routesOn(listener, config), (route) => {
+  for (const route of routesOn(listener, config)) {
     table.add(route);
     if (route.limits.length > 0) limitsOf.set(route, compileLimits(route, limiterFor));
-  });
+  }
   return { table, limitsOf };
 }

@@ -36,11 +36,7 @@ export type Snapshot = Readonly<{
  * @param previous The snapshot in force. Resources with unchanged configuration are shared with it.
  * @throws StartupError when a file that the configuration names cannot be read. Nothing stays open then.
  */
-export async function createSnapshot(
-  config: GatewayConfig,
-  resources: ProcessResources,
-  previous?: Snapshot,
-): Promise<Snapshot> {
+export function createSnapshot(config: GatewayConfig, resources: ProcessResources, previous?: Snapshot): Snapshot {
   const refs: ResourceRef<unknown>[] = [];
   const held: Held = {
     keep(ref) {
@@ -52,7 +48,7 @@ export async function createSnapshot(
     },
   };
   try {
-    return await build(config, resources, held, previous);
+    return build(config, resources, held, previous);
   } catch (error) {
     held.release();
     throw error;
@@ -63,12 +59,12 @@ export async function createSnapshot(
 type Held = Readonly<{ keep<Resource>(ref: ResourceRef<Resource>): Resource; release(): void }>;
 
 // A closure in this function must not capture `previous`: it would keep every earlier snapshot in memory.
-async function build(
+function build(
   config: GatewayConfig,
   resources: ProcessResources,
   { keep, release }: Held,
   previous?: Snapshot,
-): Promise<Snapshot> {
+): Snapshot {
   const { shared, respond, logRequest, health, nowMs, unmatched } = resources;
   const gatewayKeys = keep(shared.gatewayKeys.acquire(config.identity.keysDir));
   const serviceKeys = keep(shared.serviceKeys.acquire(config.services));
@@ -85,7 +81,7 @@ async function build(
   });
   const { limiters, limiterFor } = createLimiters(resources.limitStore, previous?.limiters);
   const keys = { gateway: gatewayKeys, services: serviceKeys };
-  const pipelines = await createPipelines({ config, resources, keys, upstreams, tokens, trust, limiterFor });
+  const pipelines = createPipelines({ config, resources, keys, upstreams, tokens, trust, limiterFor });
   const inFlight = createInFlight();
   const limits = bodyLimits(config, resources.memoryBytes);
   const holdBody = (address: string) => new HeldBody(resources.bodies, limits, address);
@@ -129,15 +125,12 @@ export type CurrentSnapshot = Readonly<{
 
 const checkEveryMs = 50;
 
-export async function createCurrentSnapshot(
-  first: GatewayConfig,
-  resources: ProcessResources,
-): Promise<CurrentSnapshot> {
+export function createCurrentSnapshot(first: GatewayConfig, resources: ProcessResources): CurrentSnapshot {
   const inForce = {
-    current: await createSnapshot(first, resources),
+    current: createSnapshot(first, resources),
     async replace(config: GatewayConfig, withinMs: number) {
       const old = inForce.current;
-      const fresh = await createSnapshot(config, resources, old);
+      const fresh = createSnapshot(config, resources, old);
       try {
         fresh.start();
         await waitUntilReady(fresh, old, withinMs);

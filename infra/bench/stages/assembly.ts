@@ -67,7 +67,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
     nowMs,
     unmatched: 'refuse',
   });
-  const snapshot = await createSnapshot(config, resources);
+  const snapshot = createSnapshot(config, resources);
   snapshot.start();
   await eventually(() => {
     const issuers = [...snapshot.trust.issuers.values()];

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { Route } from '../../config/config.ts';
-import { inSlices } from '../../config/in-slices.ts';
 import type { Reload } from '../../reload/reload.ts';
 import { describeRoute } from '../describe.ts';
 
@@ -20,7 +19,7 @@ export const reload = z
     result: z.enum(['applied', 'refused']),
     hash: z.string().nullable().describe('The SHA-256 of the file. Null: it cannot be read.'),
     problems: z.array(z.string()).describe('Each as file:line:column: the problem.'),
-    changed_routes: z.int().nullable().describe('Null: refused, or not compared yet.'),
+    changed_routes: z.int().nullable().describe('Null: refused.'),
     changes: z.array(routeChange).describe('The first 100 routes that differ.'),
   })
   .meta({ id: 'Reload' });
@@ -48,12 +47,9 @@ export class ReloadLog {
       return;
     }
     const { config, before } = reload;
-    const logged: LoggedReload = { ...none, hash: config.hash };
-    this.#push(logged);
-    void compareRoutes(before.routes, config.routes).then((changes) => {
-      logged.changed_routes = changes.length;
-      logged.changes = changes.slice(0, keptChanges);
-    });
+    const changes = compareRoutes(before.routes, config.routes);
+    const changed = { changed_routes: changes.length, changes: changes.slice(0, keptChanges) };
+    this.#push({ ...none, hash: config.hash, ...changed });
   };
 
   #push(reload: LoggedReload): void {
@@ -62,17 +58,17 @@ export class ReloadLog {
   }
 }
 
-/** Compares two lists of routes by name. There may be ten thousand, so it yields to requests. */
-async function compareRoutes(before: readonly Route[], after: readonly Route[]): Promise<readonly RouteChange[]> {
+/** Compares two lists of routes by name. */
+function compareRoutes(before: readonly Route[], after: readonly Route[]): readonly RouteChange[] {
   const old = new Map(before.map((route) => [route.name, route]));
   const changes: RouteChange[] = [];
-  await inSlices(after, (route) => {
+  for (const route of after) {
     const previous = old.get(route.name);
     old.delete(route.name);
     const keys = changedKeys(previous, route);
     if (keys.length > 0)
       changes.push({ route: route.name, change: previous === undefined ? 'added' : 'changed', keys });
-  });
+  }
   for (const route of old.values()) {
     changes.push({ route: route.name, change: 'removed', keys: changedKeys(route, undefined) });
   }

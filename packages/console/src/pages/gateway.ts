@@ -19,11 +19,9 @@ function reloadPart({ at, result, hash, problems, changed_routes, changes }: Rel
   const what =
     result === 'refused'
       ? `${number(problems.length)} problem${problems.length === 1 ? '' : 's'}`
-      : changed_routes === null
-        ? 'being compared'
-        : changed_routes === 0
-          ? 'no route changed'
-          : `${number(changed_routes)} route${changed_routes === 1 ? '' : 's'} changed`;
+      : changed_routes === 0
+        ? 'no route changed'
+        : `${number(changed_routes ?? 0)} route${changed_routes === 1 ? '' : 's'} changed`;
   return html`<li class="reload"><p>${pill(result)} ${ago(at, nowMs)} <span class="muted">${exact(at)}</span> ${code(hash === null ? 'unreadable' : hash.slice(0, 12))} ${what}</p>
 ${problemList(problems)}
 ${changes.map(

@@ -23,8 +23,8 @@ import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
 import { AccessTokens } from '../../../gateway/src/tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../../../gateway/src/tokens/verify-access-token.ts';
+import { filterHeaders } from '../../../gateway/src/upstreams/forward/client-response.ts';
 import { createForwardHttp, type ForwardHttpOptions } from '../../../gateway/src/upstreams/forward/forward-http.ts';
-import { filterHeaders } from '../../../gateway/src/upstreams/forward/response-headers.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 
 /** A request that has arrived and waits for its response. */

@@ -11,9 +11,8 @@ import type { OpenUpstream, OpenUpstreams, Permit } from '../pool/open-upstream.
 import type { AttemptProgress } from '../pool/retry.ts';
 import { type Target, TargetCounts } from '../pool/target.ts';
 import { blamesUpstream, isOutage, toUpstreamError } from '../pool/upstream-error.ts';
+import { breakOff, endAndClose, endWith, filterHeaders, ResponseWriter } from './client-response.ts';
 import { requestBody } from './request-body.ts';
-import { filterHeaders } from './response-headers.ts';
-import { breakOff, endAndClose, endWith, ResponseWriter } from './response-writer.ts';
 
 export type ForwardHttpOptions = Readonly<{
   upstreams: OpenUpstreams;

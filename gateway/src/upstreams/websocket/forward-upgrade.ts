@@ -7,7 +7,7 @@ import { AppError } from '../../errors.ts';
 import { chosenSubprotocol } from '../../http/websocket-handshake.ts';
 import { type Signed, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { type RequestRecord, recordFailure } from '../../pipeline/request-record.ts';
-import { filterHeaders, type ResponseHeaders } from '../forward/response-headers.ts';
+import { filterHeaders, type ResponseHeaders } from '../forward/client-response.ts';
 import type { EndConnection, OpenConnections } from '../pool/open-connections.ts';
 import type { OpenUpstreams, Permit } from '../pool/open-upstream.ts';
 import { type Target, TargetCounts } from '../pool/target.ts';

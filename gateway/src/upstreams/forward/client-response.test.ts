@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { exampleRoute } from '../../../test/kit/example-route.ts';
 import { RequestRecord } from '../../pipeline/request-record.ts';
-import { filterHeaders } from './response-headers.ts';
+import { filterHeaders } from './client-response.ts';
 
 test.each([
   ['endless', ['content-type', 'text/event-stream']],

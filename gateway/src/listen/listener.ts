@@ -116,29 +116,30 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     accept(request, response as GatewayResponse, isMet ? undefined : new AppError('expectation_failed'));
   }
 
+  /** @param stream Node.js 26 passes a wrapper of the socket if the request has a body. Such a request is refused. */
   function upgrade(req: IncomingMessage, stream: Duplex, head: Buffer): void {
-    // Node.js 26 passes a wrapper of the socket if the request has a body. Such a request is refused.
-    const { socket } = req;
+    const { socket, method } = req;
     destroyOnError(socket);
     if (stream !== socket) destroyOnError(stream);
     const connection = connectionOf(socket);
     connection.isStopped = true;
-    const isRefused = hasLongHead(socket, connection);
+    let refusal: AppError | undefined;
+    if (method === 'CONNECT') refusal = new AppError('invalid_target');
+    else if (hasLongHead(socket, connection)) refusal = longHead();
     connection.queue.add({
       req,
       upgrade: () =>
-        isRefused ? app.handlers().refuseSocket(longHead(), socket) : app.handlers().upgrade(req, socket, head),
+        refusal === undefined
+          ? app.handlers().upgrade(req, socket, head)
+          : app.handlers().refuseSocket(refusal, socket),
     });
   }
 
   function refuseUnparsed(error: ParseError, socket: Duplex): void {
-    if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
-      socket.destroy();
-      return;
-    }
+    const isGone = !socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE';
     const connection = connections.get(socket);
-    // The TLS handshake failed, so no response can be sent.
-    if (connection === undefined) {
+    // Without a connection the TLS handshake failed, so no response can be sent.
+    if (isGone || connection === undefined) {
       socket.destroy();
       return;
     }
@@ -167,14 +168,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   server.on('checkContinue', acceptExpecting);
   server.on('checkExpectation', acceptExpecting);
   server.on('upgrade', upgrade);
-  server.on('connect', (req) => {
-    const { socket } = req;
-    destroyOnError(socket);
-    const connection = connectionOf(socket);
-    connection.isStopped = true;
-    const refuse = () => app.handlers().refuseSocket(new AppError('invalid_target'), socket);
-    connection.queue.add({ req, upgrade: refuse });
-  });
+  server.on('connect', upgrade);
   server.on('clientError', refuseUnparsed);
   return server;
 }

@@ -15,7 +15,6 @@ import type { loadWhileServing } from './config/config-loader.ts';
 import { version } from './config/version.ts';
 import { openGateway } from './gateway.ts';
 import type { KeySetTiming } from './keys/issuer-keys.ts';
-import { keySetRoutes } from './listen/express-app.ts';
 import { createListener, type ListenerTimes } from './listen/listener.ts';
 import { createListenerApp } from './listen/request-handler.ts';
 import type { ConfigReloader, ReloadTiming } from './reload/reload.ts';
@@ -118,7 +117,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
     ...(operatorConsole === undefined ? [] : operatorConsole.routes(worker === undefined ? 'pages' : 'json')),
   ];
   const servers = {
-    internal: createListener(createListenerApp(snapshot, 'internal', keySetRoutes(keySet)), {
+    internal: createListener(createListenerApp(snapshot, 'internal', keySet), {
       times: listenerTimes,
     }),
     admin: createServiceServer(

@@ -12,20 +12,15 @@ export function bareApp(): Express {
   return app;
 }
 
-/** What the gateway serves itself on a listener. */
-export type OwnRoutes = Readonly<{ covers(request: Request): boolean; router: Router }>;
+/** A request that is not canonical is left to the pipeline, which refuses it. */
+export const asksForKeySet = ({ method, url, headers, headersDistinct }: Request): boolean =>
+  url === keySetPath &&
+  (method === 'GET' || method === 'HEAD') &&
+  headersDistinct.host?.length === 1 &&
+  (headers['content-length'] ?? '0') === '0' &&
+  headers['transfer-encoding'] === undefined;
 
-/** Serves the public keys that services verify identity with. A request that is not canonical is left to the pipeline, which refuses it. */
-export const keySetRoutes = (keySet: () => unknown): OwnRoutes => ({
-  covers: ({ method, url, headers, headersDistinct }) =>
-    url === keySetPath &&
-    (method === 'GET' || method === 'HEAD') &&
-    headersDistinct.host?.length === 1 &&
-    (headers['content-length'] ?? '0') === '0' &&
-    headers['transfer-encoding'] === undefined,
-  router: keySetRouter(keySet),
-});
-
+/** Serves the public keys that services verify identity with. */
 export function keySetRouter(keySet: () => unknown): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
   router.get(keySetPath, helmet(), (_req, res) => {

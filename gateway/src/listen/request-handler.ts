@@ -9,7 +9,7 @@ import { Exchange, type RawRequest } from '../pipeline/exchange.ts';
 import type { Forward, Pipeline } from '../pipeline/pipeline.ts';
 import { type LogRequest, RequestRecord } from '../pipeline/request-record.ts';
 import type { Respond } from '../pipeline/respond.ts';
-import { bareApp, type OwnRoutes } from './express-app.ts';
+import { asksForKeySet, bareApp, keySetRouter } from './express-app.ts';
 
 /** A response of the gateway's own listeners, with what they keep for the request. */
 export class GatewayResponse extends ServerResponse {
@@ -63,30 +63,13 @@ export type HandlerOptions = Readonly<{
 }>;
 
 /** How one snapshot serves a listener. */
-export type Handlers = Readonly<{
-  /**
-   * Serves a request as the last middleware of an Express application. The target is `originalUrl`, so routes name the whole path
-   * wherever this is mounted.
-   *
-   * @throws Error if something has read the body.
-   */
-  request(request: Request, response: ServerResponse, next: NextFunction): void;
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** Opens the record of a request that the gateway answers itself. Its end is logged. */
-  begin(request: IncomingMessage, response: ServerResponse): RequestRecord;
-  /** Answers a request that no stage sees. */
-  refuse(error: unknown, request: IncomingMessage, response: ServerResponse): void;
-  /** Answers bytes that the parser could not read as a request. */
-  refuseSocket(error: AppError, socket: Duplex): void;
-  /** Ends a request whose body is malformed. */
-  refuseBody(error: AppError, response: GatewayResponse, socket: Duplex): void;
-}>;
+export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
 
 /**
  * Opens the record of each request, runs the pipeline, answers its errors, and logs the request when its response or its connection
  * closes.
  */
-export function createRequestHandler(options: HandlerOptions): Handlers {
+export function createRequestHandler(options: HandlerOptions) {
   const { pipeline, forward, respond, logRequest, health, inFlight, holdBody, unmatched } = options;
 
   function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
@@ -125,12 +108,19 @@ export function createRequestHandler(options: HandlerOptions): Handlers {
   }
 
   return {
+    /** Opens the record of a request that the gateway answers itself. Its end is logged. */
     begin,
-    request(request, response, next) {
+    /**
+     * Serves a request as the last middleware of an Express application. The target is `originalUrl`, so routes name the whole
+     * path wherever this is mounted.
+     *
+     * @throws Error if something has read the body.
+     */
+    request(request: Request, response: ServerResponse, next: NextFunction): void {
       if (!(response instanceof GatewayResponse)) prepareForeign(request, response);
       void serve(request, response, next);
     },
-    async upgrade(request, socket, head) {
+    async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
       const record = recordOf(request);
       inFlight.begin(record);
       socket.once('close', () => {
@@ -149,10 +139,12 @@ export function createRequestHandler(options: HandlerOptions): Handlers {
         respond.socket(error, record, socket);
       }
     },
-    refuse(error, request, response) {
+    /** Answers a request that no stage sees. */
+    refuse(error: unknown, request: IncomingMessage, response: ServerResponse): void {
       respond.http(error, begin(request, response), request, response);
     },
-    refuseBody(error, response, socket) {
+    /** Ends a request whose body is malformed. */
+    refuseBody(error: AppError, response: GatewayResponse, socket: Duplex): void {
       const record = response.record as RequestRecord;
       if (!response.headersSent) respond.socket(error, record, socket);
       // A refusal was waiting for the rest of the body, which will not come.
@@ -160,7 +152,8 @@ export function createRequestHandler(options: HandlerOptions): Handlers {
       // The service's response must not look complete.
       else response.destroy();
     },
-    refuseSocket(error, socket) {
+    /** Answers bytes that the parser could not read as a request. */
+    refuseSocket(error: AppError, socket: Duplex): void {
       const record = new RequestRecord(newRequestId(), '', '', performance.now());
       socket.once('close', () => logRequest(record, record.status ?? 0, false));
       respond.socket(error, record, socket);
@@ -211,21 +204,27 @@ export type ListenerApp = Readonly<{
 export type Served = Readonly<{ current: Readonly<{ handlers: Readonly<Record<'public' | 'internal', Handlers>> }> }>;
 
 /**
- * The Express application of the public or the internal listener: what the gateway serves itself, then the routes of the configuration.
+ * The Express application of the public or the internal listener: the gateway's key set, then the routes of the configuration.
  *
  * @param served Read once per request, so that every stage of a request sees the same configuration.
+ * @param keySet The public keys of the gateway, if the listener serves them.
  */
-export function createListenerApp(served: Served, listener: 'public' | 'internal', own?: OwnRoutes): ListenerApp {
+export function createListenerApp(
+  served: Served,
+  listener: 'public' | 'internal',
+  keySet?: () => unknown,
+): ListenerApp {
   const handlers = () => served.current.handlers[listener];
   const app = bareApp();
-  if (own !== undefined) {
+  if (keySet !== undefined) {
+    const router = keySetRouter(keySet);
     app.use((request, response, next) => {
-      if (!own.covers(request)) {
+      if (!asksForKeySet(request)) {
         next();
         return;
       }
       response.set('x-request-id', handlers().begin(request, response).requestId);
-      own.router(request, response, next);
+      router(request, response, next);
     });
   }
   app.use((request, response, next) => handlers().request(request, response, next));

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { createServer as createTlsServer, type SecureVersion, type TLSSocket } from 'node:tls';
 import { type CertificateAndKey, testAuthority } from '@countersign/testing';
@@ -31,9 +31,15 @@ afterEach(async () => {
 });
 
 async function listen(server: Server): Promise<string> {
+  // TCP under TLS too: a connection that `allowHalfOpen` keeps after a failed handshake outlives its client.
+  const sockets: Socket[] = [];
+  server.on('connection', (socket) => void sockets.push(socket));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  cleanups.push(() => server.close());
+  cleanups.push(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
   return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 

@@ -8,12 +8,6 @@ import { redactedConfig } from './redacted-config.ts';
 import { type CrossChecks, withCrossChecks } from './schema/cross-checks.ts';
 import { checkDpop } from './schema/dpop.ts';
 import { checkIssuers } from './schema/issuers/issuer-checks.ts';
-import {
-  checkDiscoveredHosts,
-  checkIssuerKeyFiles,
-  checkIssuerUrls,
-  checkRevocationFeeds,
-} from './schema/issuers/issuer-url-checks.ts';
 import type { IssuerPieces } from './schema/issuers/issuers.ts';
 import { checkListeners, checkStartSettings, openAdminProblem, type StartSettings } from './schema/listen.ts';
 import { checkTests } from './schema/policy-tests.ts';
@@ -129,14 +123,8 @@ function crossChecksFor(
     const openAdmin = openAdminProblem(file);
     if (isProduction && openAdmin !== undefined) refuse(['listen', 'admin'], openAdmin);
     read.certificate = readListenerCertificate(listen.tls, directory, refuse);
-    checkIssuers(issuers, isMalformed, refuse);
-    checkIssuerKeyFiles(issuers, directory, isMalformed, refuse);
-    checkDiscoveredHosts(issuers, refuse);
-    checkRevocationFeeds(issuers, upstreams, refuse);
-    if (!file.insecureTransport) {
-      checkIssuerUrls(issuers, refuse);
-      checkTargetUrls(upstreams, refuse);
-    }
+    checkIssuers({ ...file, directory }, isMalformed, refuse);
+    if (!file.insecureTransport) checkTargetUrls(upstreams, refuse);
     read.secrets = readSecrets(file, source, directory, refuse);
     checkAgreedInFips(upstreams, isFips, refuse);
     checkOwnListeners(upstreams, listen, refuse);

@@ -2,13 +2,16 @@ import { presets } from '../../presets.ts';
 import type { IsMalformed, Refuse } from '../cross-checks.ts';
 import { checkIssuerClaims, proves, requireProof } from './issuer-claim-checks.ts';
 import { overlaps, variablesIn } from './issuer-templates.ts';
+import { checkIssuerKeyFile, checkIssuerUrls, type IssuerSurroundings } from './issuer-url-checks.ts';
 import { type IssuerPieces, isDiscovered, isStrict, mayLackAudience, resolveIssuers, typesOf } from './issuers.ts';
 import { checkTenants } from './tenant-checks.ts';
 
 const unresolved = { directory: '', kept: { scopes: new Set<string>(), claims: [] }, redactedAt: () => '' };
 
+type IssuersFile = IssuerSurroundings & Readonly<{ issuers: readonly IssuerPieces[] }>;
+
 /** Checks each issuer, and that no two of them issue the same `iss` or name the same tenant. */
-export function checkIssuers(issuers: readonly IssuerPieces[], isMalformed: IsMalformed, refuse: Refuse): void {
+export function checkIssuers({ issuers, ...around }: IssuersFile, isMalformed: IsMalformed, refuse: Refuse): void {
   for (const [index, part] of issuers.entries()) {
     const path = ['issuers', index];
     const isBad = (key: keyof IssuerPieces) => isMalformed('issuers', index, key);
@@ -18,6 +21,8 @@ export function checkIssuers(issuers: readonly IssuerPieces[], isMalformed: IsMa
     checkTypes(part, isBad, refuseHere);
     checkTemplate(part, isBad, refuseHere);
     checkIssuerClaims(part, refuseHere);
+    checkIssuerUrls(part, around, refuseHere);
+    if (!isBad('algorithms')) checkIssuerKeyFile(part, around.directory, refuseHere);
   }
   checkNames(issuers, refuse);
   checkOverlaps(issuers, refuse);

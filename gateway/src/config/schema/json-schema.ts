@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Path } from '../yaml/source.ts';
-import type { JsonSchema } from './json-schema-type.ts';
 import { schema } from './schema.ts';
+import type { JsonSchema } from './values/shapes.ts';
 
-export type { JsonSchema } from './json-schema-type.ts';
+export type { JsonSchema } from './values/shapes.ts';
 
 /** The shape of the file before it is parsed. `x-type` and `x-bounds` are for the reference page and for problems. */
 export function jsonSchema(of: z.ZodType = schema): JsonSchema {

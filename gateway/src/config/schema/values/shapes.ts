@@ -1,5 +1,26 @@
 import { z } from 'zod';
-import type { JsonSchema } from '../json-schema-type.ts';
+
+/** The keywords of JSON Schema 2020-12 that zod generates here. */
+export type JsonSchema = {
+  type?: string;
+  description?: string;
+  default?: unknown;
+  const?: unknown;
+  enum?: readonly unknown[] | undefined;
+  pattern?: string;
+  properties?: Record<string, JsonSchema>;
+  required?: readonly string[];
+  additionalProperties?: boolean | JsonSchema;
+  items?: JsonSchema;
+  oneOf?: readonly JsonSchema[];
+  anyOf?: readonly JsonSchema[];
+  minimum?: number;
+  maximum?: number;
+  minItems?: number;
+  maxItems?: number;
+  'x-type'?: string;
+  'x-bounds'?: string;
+};
 
 /** A type whose maps, lists and sets cannot be changed. */
 export type Immutable<T> = T extends string | number | boolean | undefined | Uint8Array

@@ -21,17 +21,6 @@ export class TimeSlots {
     this.#counts[at] = (this.#counts[at] ?? 0) + count;
   }
 
-  /** Of a column, as of the last `add`. */
-  sum(column: number): number {
-    let sum = 0;
-    for (let at = column; at < this.#counts.length; at += this.#columns) sum += this.#counts[at] as number;
-    return sum;
-  }
-
-  clear(): void {
-    this.#counts.fill(0);
-  }
-
   /** The start of the oldest slice, and each column from the oldest slice to the current one, which is not over yet. */
   read(nowMs: number): Readonly<{ startMs: number; columns: readonly (readonly number[])[] }> {
     this.#advance(nowMs);

@@ -39,40 +39,37 @@ const clientGone = new AppError('invalid_request', { detail: { reason: 'the clie
  */
 export const createForwardHttp =
   (options: ForwardHttpOptions) =>
-  (signed: Signed, response: ServerResponse): Promise<void> =>
-    forward(options, signed, response);
-
-async function forward(options: ForwardHttpOptions, signed: Signed, response: ServerResponse): Promise<void> {
-  const { record, route } = signed;
-  if (signed.outbound.body === 'stream') options.admitUpload(signed);
-  const upstream = options.upstreams.of(route.upstream);
-  const permit = upstream.admit();
-  upstream.budget.deposit();
-  let { outbound } = signed;
-  let target: Target | undefined;
-  // Sent again with another key. That is not a retry: the service has handled nothing.
-  let isRepeated = false;
-  try {
-    for (let attempts = 1; ; attempts += 1) {
-      target = upstream.choose(target);
-      record.attempts = attempts;
-      record.target = target.origin;
-      const attempt = new Attempt({ options, signed, outbound, response, target, permit });
-      const error = await attempt.relay();
-      if (error === undefined) return;
-      const isRefused: boolean = !isRepeated && upstream.agreement?.shouldRepeat(error, outbound.headers) === true;
-      const retries = isRepeated ? attempts - 2 : attempts - 1;
-      if (!isRefused && !takeRetry(upstream, attempt, error.code, retries)) throw error;
-      // The refusal of a repeated request may not have come from the service, which may still receive that attempt.
-      const keepsNonce = isRefused || (isRepeated && attempt.progress === 'unsent');
-      isRepeated ||= isRefused;
-      record.retriedAfter = error.code;
-      outbound = options.signAgain(signed, keepsNonce ? outbound : undefined);
+  async (signed: Signed, response: ServerResponse): Promise<void> => {
+    const { record, route } = signed;
+    if (signed.outbound.body === 'stream') options.admitUpload(signed);
+    const upstream = options.upstreams.of(route.upstream);
+    const permit = upstream.admit();
+    upstream.budget.deposit();
+    let { outbound } = signed;
+    let target: Target | undefined;
+    // Sent again with another key. That is not a retry: the service has handled nothing.
+    let isRepeated = false;
+    try {
+      for (let attempts = 1; ; attempts += 1) {
+        target = upstream.choose(target);
+        record.attempts = attempts;
+        record.target = target.origin;
+        const attempt = new Attempt({ options, signed, outbound, response, target, permit });
+        const error = await attempt.relay();
+        if (error === undefined) return;
+        const isRefused: boolean = !isRepeated && upstream.agreement?.shouldRepeat(error, outbound.headers) === true;
+        const retries = isRepeated ? attempts - 2 : attempts - 1;
+        if (!isRefused && !takeRetry(upstream, attempt, error.code, retries)) throw error;
+        // The refusal of a repeated request may not have come from the service, which may still receive that attempt.
+        const keepsNonce = isRefused || (isRepeated && attempt.progress === 'unsent');
+        isRepeated ||= isRefused;
+        record.retriedAfter = error.code;
+        outbound = options.signAgain(signed, keepsNonce ? outbound : undefined);
+      }
+    } finally {
+      permit.settle('neutral');
     }
-  } finally {
-    permit.settle('neutral');
-  }
-}
+  };
 
 /** Counts a failed attempt. @returns Whether the request may be sent again; then its retry is taken from the budget. */
 function takeRetry(upstream: OpenUpstream, { progress, sending }: Attempt, code: Code, retries: number): boolean {
@@ -186,8 +183,7 @@ class Attempt implements DispatchHandler {
     if (refusal !== undefined) throw refusal;
     // The client decodes `chunked` only: with any other coding the bytes are not the body (RFC 9112 section 6.1).
     if (transferEncoding !== undefined && transferEncoding.toLowerCase() !== 'chunked') {
-      const detail = { ...this.#where(), reason: 'transfer-encoding' };
-      throw new AppError('upstream_invalid_response', { detail });
+      throw new AppError('upstream_invalid_response', { detail: { ...this.#where(), reason: 'transfer-encoding' } });
     }
     if (!this.#counts.responseBegan(lifetime)) throw this.#overloaded('streams');
     if (lifetime === 'endless') target.succeeded();
@@ -248,15 +244,13 @@ class Attempt implements DispatchHandler {
 
   #fail(failure: AppError): void {
     if (this.#isOver) return;
-    const { response } = this.sending;
+    const { response, signed, target } = this.sending;
     this.#finish();
     this.#writer?.stop();
-    if (!response.headersSent) this.#resolve(failure);
-    else this.#breakOff(failure);
-  }
-
-  #breakOff(failure: AppError): void {
-    const { response, signed, target } = this.sending;
+    if (!response.headersSent) {
+      this.#resolve(failure);
+      return;
+    }
     if (!response.writableEnded) {
       recordFailure(signed.record, failure);
       breakOff(response);

@@ -1,5 +1,3 @@
-import { TimeSlots } from '../../metrics/time-slots.ts';
-
 export type BreakerRules = Readonly<{
   /** Share of failures at which the breaker opens, above 0 and at most 1. */
   failureRate: number;
@@ -28,10 +26,6 @@ export const slices = 10;
 /** Health checks notice within this time that a service is back. */
 const checkedWithinMs = 1_000;
 
-// The columns of the window.
-const success = 0;
-const failure = 1;
-
 /**
  * Stops sending requests to a failing service, to protect both the service and the gateway. A state machine without a
  * clock of its own: `nowMs` comes from a monotonic clock. Closed: it opens when the share of failures in the window is
@@ -42,7 +36,7 @@ export class Breaker {
   /** How often it has opened. */
   opened = 0;
   readonly #rules: BreakerRules;
-  readonly #window: TimeSlots;
+  readonly #window: ReturnType<typeof createWindow>;
   #state: BreakerState = 'closed';
   /** Changes with every change of state, to recognize late outcomes. */
   #epoch = 0;
@@ -56,7 +50,7 @@ export class Breaker {
 
   constructor(rules: BreakerRules) {
     this.#rules = rules;
-    this.#window = new TimeSlots({ stepMs: rules.windowMs / slices, length: slices, columns: 2 });
+    this.#window = createWindow(rules.windowMs / slices);
   }
 
   /** @returns Undefined if the request must be refused. Settle each permit exactly once. */
@@ -78,8 +72,11 @@ export class Breaker {
       if (this.#rules.hasChecks && !this.#isCheckGood) this.#settleLate(outcome);
     } else if (this.#state === 'half-open') this.#settleTrial(outcome, nowMs);
     else if (outcome !== 'neutral') {
-      this.#window.add(nowMs, outcome === 'success' ? success : failure, 1);
-      if (this.#mustOpen()) this.#open(nowMs);
+      this.#window.add(outcome, nowMs);
+      const { successes, failures } = this.#window.counts(nowMs);
+      const total = successes + failures;
+      const { minimum, failureRate } = this.#rules;
+      if (failures > 0 && total >= minimum && failures / total >= failureRate) this.#open(nowMs);
     }
   }
 
@@ -109,15 +106,7 @@ export class Breaker {
 
   /** Outcomes in the window. */
   counts(nowMs: number): Readonly<{ successes: number; failures: number }> {
-    this.#window.add(nowMs, success, 0);
-    return { successes: this.#window.sum(success), failures: this.#window.sum(failure) };
-  }
-
-  #mustOpen(): boolean {
-    const failures = this.#window.sum(failure);
-    if (failures === 0) return false;
-    const total = failures + this.#window.sum(success);
-    return total >= this.#rules.minimum && failures / total >= this.#rules.failureRate;
+    return this.#window.counts(nowMs);
   }
 
   #enter(state: BreakerState): void {
@@ -152,4 +141,44 @@ export class Breaker {
     if (this.#lateResponses >= this.#rules.minimum) this.#enter('closed');
     else if (this.#state === 'open' && outcome === 'success') this.#enter('half-open');
   }
+}
+
+/** Counts of the last ten slices. Memory and time do not depend on the number of outcomes. */
+function createWindow(sliceMs: number) {
+  const bySlice = { success: new Uint32Array(slices), failure: new Uint32Array(slices) };
+  const total = { success: 0, failure: 0 };
+  let last = Number.NEGATIVE_INFINITY;
+
+  function clear(): void {
+    for (let at = 0; at < slices; at += 1) forget(at);
+  }
+
+  /** Clears the slices that have passed. @returns The index of the current slice. */
+  function advance(nowMs: number): number {
+    const slice = Math.floor(nowMs / sliceMs);
+    if (slice - last >= slices) clear();
+    else for (let passing = last + 1; passing <= slice; passing += 1) forget(passing % slices);
+    last = Math.max(last, slice);
+    return slice % slices;
+  }
+
+  function forget(at: number): void {
+    for (const outcome of ['success', 'failure'] as const) {
+      total[outcome] -= bySlice[outcome][at] ?? 0;
+      bySlice[outcome][at] = 0;
+    }
+  }
+
+  return {
+    clear,
+    add(outcome: 'success' | 'failure', nowMs: number): void {
+      const at = advance(nowMs);
+      bySlice[outcome][at] = (bySlice[outcome][at] ?? 0) + 1;
+      total[outcome] += 1;
+    },
+    counts(nowMs: number) {
+      advance(nowMs);
+      return { successes: total.success, failures: total.failure };
+    },
+  };
 }

@@ -16,9 +16,6 @@ export function createChooser<Choosable extends Pick<Target, 'pending' | 'isAvai
   targets: readonly Choosable[],
   balance: Balance,
 ): (nowMs: number, except?: Choosable) => Choosable {
-  const [only] = targets;
-  if (only === undefined) throw new Error('an upstream without targets');
-  if (targets.length === 1) return () => only;
   let turn = 0;
 
   function best(isEligible: (target: Choosable) => boolean): Choosable | undefined {
@@ -41,5 +38,5 @@ export function createChooser<Choosable extends Pick<Target, 'pending' | 'isAvai
     best((target) => target !== except && target.isAvailable(nowMs)) ??
     best((target) => target !== except && target.passesChecks()) ??
     best((target) => target !== except) ??
-    only;
+    (targets[0] as Choosable);
 }

@@ -86,7 +86,8 @@ export class OpenUpstream {
     }
     this.nowMs = monotonicMs;
     this.#logger = logger;
-    this.#choose = createChooser(targets, upstream.balance);
+    const [only] = targets;
+    this.#choose = only && targets.length === 1 ? () => only : createChooser(targets, upstream.balance);
   }
 
   /**

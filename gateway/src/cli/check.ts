@@ -50,7 +50,8 @@ export async function checkGateway(
   const config = await collect(() => loadConfig(file, terminal.env, { workers: workersOf(values) }));
   if (config !== undefined) {
     await collect(() => buildAndStop(config, terminal));
-    problems.push(...(await differingKeys(config)));
+    const differences = await Promise.all([...config.upstreams.values()].map(differenceOf));
+    problems.push(...differences.flatMap((difference) => difference ?? []));
   }
   if (config === undefined || problems.length > 0)
     throw new ConfigError([...problems, counted(problems.length, 'problem')]);
@@ -76,32 +77,24 @@ async function buildAndStop(config: GatewayConfig, { env, nowMs }: Terminal): Pr
 }
 
 /**
- * Finds upstreams with `algorithm: agreed` whose targets publish different keys, so that no key is common to them. Sends
- * requests only to such targets. Those that do not answer tell nothing.
+ * Says which keys the targets of an upstream with `algorithm: agreed` publish, if no key is common to them. Sends requests
+ * only to such targets. Those that do not answer tell nothing.
  */
-async function differingKeys({ upstreams }: GatewayConfig): Promise<readonly string[]> {
-  const agreed = [...upstreams.values()].filter(
-    ({ identity, targets }) => identity.algorithm === 'agreed' && targets.length > 1,
-  );
-  const found = await Promise.all(agreed.map(differenceOf));
-  return found.flatMap((problem) => problem ?? []);
-}
-
 async function differenceOf(upstream: Upstream): Promise<string | undefined> {
+  if (upstream.identity.algorithm !== 'agreed' || upstream.targets.length < 2) return undefined;
   const { OpenUpstream } = await import('../upstreams/pool/open-upstream.ts');
   const opened = new OpenUpstream(upstream, { logger: createLogger('gateway', 'silent') });
   try {
-    const targets = opened.agreement?.targets ?? [];
     const answers = await Promise.all(
-      targets.map(async (target) => ({ origin: target.origin, keys: await target.fetchOnce(fetchTimeoutMs) })),
+      (opened.agreement?.targets ?? []).map(async (target) => {
+        const keys = await target.fetchOnce(fetchTimeoutMs);
+        return { origin: target.origin, kids: keys?.map(({ kid }) => kid) ?? [] };
+      }),
     );
-    const published = answers.flatMap(({ origin, keys }) =>
-      keys?.length ? [{ origin, kids: keys.map(({ kid }) => kid) }] : [],
-    );
-    const [first, ...others] = published;
+    const [first, ...others] = answers.filter(({ kids }) => kids.length > 0);
     if (first === undefined || first.kids.some((kid) => others.every(({ kids }) => kids.includes(kid))))
       return undefined;
-    const list = published.map(({ origin, kids }) => `${origin} ${kids.join(' ')}`).join(', ');
+    const list = [first, ...others].map(({ origin, kids }) => `${origin} ${kids.join(' ')}`).join(', ');
     return `upstreams.${upstream.name}: its targets publish different keys for agreement (${list}): give them one key`;
   } finally {
     await opened.close();

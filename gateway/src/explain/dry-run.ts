@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { METHODS } from 'node:http';
 import { Readable } from 'node:stream';
 import { foldHeaderName, isReservedHeader, newRequestId, secretKeyid } from '@countersign/identity';
-import type { GatewayConfig, Route, Upstream } from '../config/config.ts';
+import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { hopByHop } from '../http/header-fields.ts';
 import type { Repeat } from '../keys/signing-keys.ts';
@@ -47,30 +47,15 @@ export const stageNames = [
 type StageName = (typeof stageNames)[number];
 
 /** The outcome of a request, without limits, bodies and services. */
-export type DryRun = Readonly<{
-  /** The stage that refused or answered it; `forward` if none did. */
-  stage: StageName;
-  /** Undefined if the request was refused before a route was found. */
-  route: Route | undefined;
-  /** The rules of the route. Empty if the request did not come so far. */
-  rules: readonly Verdict[];
-  refusal: Refusal | undefined;
-  /** The methods of the path, if the request has another one. */
-  allow: string[] | null;
-  /** The gateway's own response. */
-  answered: Readonly<{ status: number; headers: Header[] }> | undefined;
-  /** What the upstream receives. `path` is without the query. */
-  sends: Readonly<{ path: string; target: string; headers: Header[] }> | undefined;
-  dropped: { name: string; why: string }[];
-}>;
+export type DryRun = Awaited<ReturnType<ReturnType<typeof createDryRun>>>;
 
 /**
  * Runs requests through the pipeline of a configuration, up to the point where they would be forwarded. Signs with temporary
  * keys. Values that differ for each request are shown as words such as `NONCE`, except the two timestamps.
  */
-export function createDryRun(config: GatewayConfig, nowMs: () => number): (request: DryRequest) => Promise<DryRun> {
+export function createDryRun(config: GatewayConfig, nowMs: () => number) {
   const listeners = { public: stagesOn('public', config, nowMs), internal: stagesOn('internal', config, nowMs) };
-  return async (request) => {
+  return async (request: DryRequest) => {
     const { method, service, headers = [] } = request;
     const arrival = exampleArrival(request, config);
     let stage: StageName = 'sanitize';
@@ -83,10 +68,13 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number): (reque
         stage = name === 'answerItself' || name === 'checkOrigin' ? 'own answers' : name;
       }),
     );
-    const outcome = { refusal: undefined, allow: null, answered: undefined, sends: undefined, dropped: [] };
+    const none = { refusal: undefined, allow: null, answered: undefined, sends: undefined, dropped: [] };
     const reached = () => ({
+      /** The stage that refused or answered it; `forward` if none did. */
       stage,
+      /** Undefined if the request was refused before a route was found. */
       route: config.routes.find(({ name }) => name === arrival.record.route),
+      /** The rules of the route. Empty if the request did not come so far. */
       rules: rulesOf(arrival),
     });
     try {
@@ -94,14 +82,16 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number): (reque
       const decided = await pipeline(arrival);
       if ('outbound' in decided) {
         stage = 'forward';
-        return { ...outcome, ...reached(), ...sentOf(decided, headers, config) };
+        return { ...none, ...reached(), ...sentOf(decided, headers, config) };
       }
+      /** The gateway's own response. */
       const answered = { status: decided.status, headers: Object.entries(decided.headers).map(readable) };
-      return { ...outcome, ...reached(), answered };
+      return { ...none, ...reached(), answered };
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
+      /** The methods of the path, if the request has another one. */
       const allow = error.headers?.allow?.split(', ') ?? null;
-      return { ...outcome, ...reached(), refusal: { code: error.code as Code, why: whyOf(error) }, allow };
+      return { ...none, ...reached(), refusal: { code: error.code as Code, why: whyOf(error) }, allow };
     }
   };
 }
@@ -190,6 +180,7 @@ function authenticateAs(matched: Matched, request: DryRequest) {
   return toAuthenticated(matched, caller, undefined);
 }
 
+/** What the upstream receives, and what it does not. `path` is without the query. */
 function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[], { headers }: GatewayConfig) {
   const upgrade: readonly Header[] = [
     ['connection', 'Upgrade'],

@@ -53,7 +53,6 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'connection.ts',
       'request-head.ts',
       'upload.ts',
-      'timeouts.ts',
       'open-socket.ts',
       'tls-transport.ts',
       'response-parser.ts',

@@ -1,9 +1,8 @@
-import { Connection, type ConnectionOwner } from './connection.ts';
+import { Connection, type ConnectionOwner, type ConnectionTimeouts } from './connection.ts';
 import { type Dispatcher, type DispatchHandler, type DispatchOptions, Exchange } from './dispatcher.ts';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener } from './open-socket.ts';
 import { requestHead } from './request-head.ts';
-import { type ConnectionTimeouts, TickClock } from './timeouts.ts';
 
 /** Named like the options of undici's `Pool`. */
 export type ConnectionPoolOptions = ConnectionTimeouts &
@@ -158,3 +157,46 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
 }
 
 const closed = (): ExchangeError => new ExchangeError('UPSTREAM_POOL_CLOSED', 'the pool is closed');
+
+/** Counts time in ticks, so that a request needs no timer. */
+class TickClock {
+  /**
+   * Milliseconds since the first start, as of the last tick. While the event loop is blocked, hardly any time passes:
+   * responses that arrived meanwhile are read before they time out.
+   */
+  nowMs = 0;
+  /** As of the last tick, in which all time passes: a service closes idle connections while the event loop is blocked. */
+  realMs = 0;
+  readonly tickMs: number;
+  readonly #onTick: () => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(tickMs: number, onTick: () => void) {
+    this.tickMs = tickMs;
+    this.#onTick = onTick;
+  }
+
+  /** Calling it again is harmless. The timer does not keep the process alive. */
+  start(): void {
+    if (this.#timer !== undefined) return;
+    this.realMs = performance.now();
+    this.#timer = setInterval(this.#tick, this.tickMs).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** @returns The end of a time that starts now. It never comes early. */
+  after(ms: number): number {
+    return this.nowMs + ms + this.tickMs;
+  }
+
+  readonly #tick = (): void => {
+    const nowMs = performance.now();
+    this.nowMs += Math.min(nowMs - this.realMs, 2 * this.tickMs);
+    this.realMs = nowMs;
+    this.#onTick();
+  };
+}

@@ -3,14 +3,25 @@ import type { Exchange } from './dispatcher.ts';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener, SocketUser, TlsIdentity } from './open-socket.ts';
 import { writeRequest } from './request-head.ts';
+import { idleTimeMs } from './response-head.ts';
 import { ResponseParser, type ResponseReceiver } from './response-parser.ts';
-import { type ConnectionTimeouts, idleTimeMs, type TickClock } from './timeouts.ts';
 import type { Upload, UploadOwner } from './upload.ts';
+
+/** All in milliseconds. */
+export type ConnectionTimeouts = Readonly<{
+  /** From the end of the request to the response head. Also while the service does not read the request. */
+  headersTimeout: number;
+  /** Between two reads of a response body, while it is not paused. */
+  bodyTimeout: number;
+  /** How long an idle connection is kept, unless the service names a time. With 0, each request gets a new one. */
+  keepAliveTimeout: number;
+}>;
 
 /** The pool of a connection. */
 export interface ConnectionOwner {
   readonly opener: SocketOpener;
-  readonly clock: TickClock;
+  /** `after` returns the end of a time that starts now. */
+  readonly clock: Readonly<{ nowMs: number; realMs: number; after(ms: number): number }>;
   readonly timeouts: ConnectionTimeouts;
   /** The connection can carry a request. */
   connectionReady(connection: Connection): void;
@@ -116,7 +127,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#socket.destroy();
   }
 
-  tick({ nowMs, realMs }: TickClock): void {
+  tick({ nowMs, realMs }: ConnectionOwner['clock']): void {
     if (this.#phase === 'idle' && realMs >= this.#idleUntilMs) this.close();
     if (nowMs < this.#deadlineMs) return;
     if (this.#phase === 'head') this.abort(new ExchangeError('UPSTREAM_HEAD_TIMEOUT', 'no response head in time'));
@@ -242,7 +253,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
 
   /** @returns False if the service closes idle connections too soon for another request. */
   #setIdleTime(): boolean {
-    const idleMs = idleTimeMs(this.#owner.timeouts, this.#parser.framing.keepAlive);
+    const idleMs = idleTimeMs(this.#owner.timeouts.keepAliveTimeout, this.#parser.framing.keepAlive);
     this.#idleUntilMs = this.#owner.clock.realMs + idleMs;
     return idleMs > 0;
   }

@@ -184,3 +184,24 @@ export class ResponseFraming {
 
 /** Compares a name in any case with one in lower case of the same length. */
 const isName = (name: string, lower: string): boolean => name === lower || name.toLowerCase() === lower;
+
+const maxIdleMs = 600_000;
+
+/**
+ * How long an idle connection is kept, in milliseconds.
+ *
+ * @param keepAliveTimeout Unless the service names a time. With 0, each request gets a new connection.
+ * @param keepAlive The service's `Keep-Alive`. A second less than its time, so that a request does not meet a closing connection.
+ */
+export function idleTimeMs(keepAliveTimeout: number, keepAlive: string | undefined): number {
+  if (keepAlive === undefined || keepAliveTimeout === 0) return keepAliveTimeout;
+  if (keepAlive !== lastKeepAlive) {
+    lastSeconds = /(?:^|[\s,;])timeout\s*=\s*"?([0-9]{1,9})(?![0-9])/i.exec(keepAlive)?.[1];
+    lastKeepAlive = keepAlive;
+  }
+  return lastSeconds === undefined ? keepAliveTimeout : Math.min(Number(lastSeconds) * 1000 - 1000, maxIdleMs);
+}
+
+// A service sends the same value each time.
+let lastKeepAlive = '';
+let lastSeconds: string | undefined;

@@ -5,18 +5,17 @@ import { version } from '../config/version.ts';
 import type { Reload } from '../reload/reload.ts';
 import { type ConsoleData, ownData } from './api/admin-api.ts';
 import { apiRoutes, askApi } from './api/api-routes.ts';
-import type { ConsoleSources } from './api/view.ts';
+import type { ConsoleSources, Lag, Lags } from './api/view.ts';
 import { createTurns } from './in-turn.ts';
 import { observeStates } from './observe/observe-states.ts';
 import { ReloadLog } from './observe/reload-log.ts';
-import { RevocationLag } from './observe/revocation-lag.ts';
 import { StateHistory } from './observe/state-history.ts';
 
 /** What the console records while the gateway runs. Created before the parts that report to it. */
 export type Observations = Readonly<{
   states: StateHistory;
   reloads: ReloadLog;
-  lag: RevocationLag;
+  lags: Lags;
   startedAtMs: number;
   onReload(reload: Reload): void;
   onLag(issuer: string, lagMs: number): void;
@@ -24,14 +23,18 @@ export type Observations = Readonly<{
 
 export function createObservations(nowMs: () => number): Observations {
   const reloads = new ReloadLog();
-  const lag = new RevocationLag();
+  const lags = new Map<string, Lag>();
   return {
     states: new StateHistory(),
     reloads,
-    lag,
+    lags,
     startedAtMs: nowMs(),
     onReload: reloads.add,
-    onLag: (issuer, lagMs) => lag.add(issuer, lagMs, nowMs()),
+    onLag(issuer, lagMs) {
+      const { count = 0, max_ms = 0 } = lags.get(issuer) ?? {};
+      const last = { last_ms: lagMs, last_at: new Date(nowMs()).toISOString() };
+      lags.set(issuer, { ...last, max_ms: Math.max(max_ms, lagMs), count: count + 1 });
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { servedMethods } from '../config/path-pattern.ts';
 import type { ReloadState } from '../reload/reload.ts';
 import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
-import type { Failing, LastError, Target } from '../upstreams/pool/target.ts';
+import type { Target } from '../upstreams/pool/target.ts';
 
 // The JSON that the admin listener shows. None of it is secret.
 
@@ -121,7 +121,7 @@ export const isHealthy = (target: Target, nowMs: number): boolean =>
   target.failing === undefined && target.isAvailable(nowMs);
 
 function describeTarget(target: Target, nowMs: number) {
-  const { health, failing, lastSuccessMs } = target;
+  const { health, lastError } = target;
   return {
     origin: target.origin,
     healthy: isHealthy(target, nowMs),
@@ -129,22 +129,21 @@ function describeTarget(target: Target, nowMs: number) {
     ejected_for_ms: Math.round(health.ejectedForMs(nowMs)),
     ejections: health.ejections,
     pending: target.pending,
-    /** Requests since the last one that succeeded. Null: the last request succeeded, or there was none. */
-    failing: describeFailing(failing),
-    last_success: lastSuccessMs === undefined ? null : timeOf(lastSuccessMs),
-    last_error: describeError(target.lastError),
+    ...describeOutcomes(target),
+    last_error: lastError === undefined ? null : { code: lastError.code, at: timeOf(lastError.atMs) },
   };
 }
 
-const describeFailing = (failing: Failing | undefined) =>
-  failing === undefined
-    ? null
-    : {
-        since: timeOf(failing.sinceMs),
-        last: timeOf(failing.lastMs),
-        code: failing.code,
-        requests: failing.count,
-      };
-
-const describeError = (error: LastError | undefined) =>
-  error === undefined ? null : { code: error.code, at: timeOf(error.atMs) };
+/** Requests since the last one that succeeded, null if the last one succeeded or there was none; and when it did. */
+export const describeOutcomes = ({ failing, lastSuccessMs }: Target) => ({
+  failing:
+    failing === undefined
+      ? null
+      : {
+          since: timeOf(failing.sinceMs),
+          last: timeOf(failing.lastMs),
+          code: failing.code,
+          requests: failing.count,
+        },
+  last_success: lastSuccessMs === undefined ? null : timeOf(lastSuccessMs),
+});

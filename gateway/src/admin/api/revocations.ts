@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
 import { byName, combine, first, highest, known, newestFirst, sum, worst } from './merge.ts';
 import { count, since, sinceOf, time, timeOrNull } from './values.ts';
-import { type ConsoleSources, defineView } from './view.ts';
+import { type ConsoleSources, defineView, type Lag } from './view.ts';
 
 const ms = z.number().nullable();
 
@@ -31,7 +31,6 @@ const followed = z
   })
   .meta({ id: 'Revocations' });
 type RevocationsItem = z.output<typeof followed>;
-type Lag = NonNullable<RevocationsItem['lag']>;
 
 const revocationList = z.object({
   issuers: z.array(followed),
@@ -72,7 +71,7 @@ export const revocationsView = defineView({
 
 function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSources): RevocationsItem[] {
   const feed = config.revocations;
-  const { current, states, lag, nowMs, startedAtMs } = sources;
+  const { current, states, lags, nowMs, startedAtMs } = sources;
   if (revocations === undefined || feed === undefined) return [];
   const { issuer } = config;
   const stats = current().trust.followed.get(issuer)?.feed.stats;
@@ -87,7 +86,7 @@ function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSour
       max_staleness_ms: feed.maxStalenessMs,
       on_stale: feed.onStale,
       refused_before: timeOrNull(revocations.refusedBeforeMs(now)),
-      lag: lag.of(issuer) ?? null,
+      lag: lags.get(issuer) ?? null,
       answers: stats?.answers ?? 0,
       failures: stats?.failures ?? 0,
       snapshots: stats?.snapshots ?? 0,

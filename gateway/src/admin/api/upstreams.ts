@@ -2,13 +2,7 @@ import { z } from 'zod';
 import type { BreakerState } from '../../upstreams/pool/breaker.ts';
 import type { OpenUpstream } from '../../upstreams/pool/open-upstream.ts';
 import { describeUpstream } from '../describe.ts';
-import {
-  failingState,
-  type State,
-  type TargetState,
-  upstreamState,
-  upstreamStates,
-} from '../observe/upstream-states.ts';
+import { failingState, type State, upstreamState, upstreamStates } from '../observe/upstream-states.ts';
 import {
   byName,
   combine,
@@ -166,18 +160,11 @@ const viewOf = ({ state, why, sinceMs }: State, from: string): SinceView => ({
   why: why ?? null,
 });
 
-const stateOf = ({ state: { state, why }, failing: requests, last_success }: TargetView): TargetState => ({
+const stateOf = ({ state: { state, why }, failing: requests, last_success }: TargetView) => ({
   state,
   why: why ?? undefined,
-  failing: requests === null ? undefined : failingOf(requests),
-  lastSuccessMs: last_success === null ? undefined : Date.parse(last_success),
-});
-
-const failingOf = ({ since: from, last, code, requests }: FailingView) => ({
-  sinceMs: Date.parse(from),
-  lastMs: Date.parse(last),
-  code,
-  count: requests,
+  failing: requests,
+  last_success,
 });
 
 /** What a worker says of failed requests is outdated once a request of another worker has succeeded. */
@@ -191,7 +178,7 @@ function mergeTarget(parts: readonly TargetView[]): TargetView {
   const state =
     requests === null
       ? worst(targetStates)(current.map((part) => part.state))
-      : viewOf(failingState(failingOf(requests), success === '' ? undefined : Date.parse(success)), requests.since);
+      : viewOf(failingState(requests, success === '' ? null : success), requests.since);
   const errors = known<NonNullable<TargetView['last_error']>>((all) => first(all.toSorted(newestFirst('at'))));
   const merge = combine<TargetView>({ pending: sum, ejections: sum, ejected_for_ms: highest, last_error: errors });
   return { ...merge(parts), state, failing: requests, last_success: success === '' ? null : success };

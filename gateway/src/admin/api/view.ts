@@ -5,8 +5,12 @@ import type { ReloadState } from '../../reload/reload.ts';
 import type { Snapshot } from '../../reload/snapshot.ts';
 import type { TokenOutcomes } from '../../tokens/token-outcomes.ts';
 import type { ReloadLog } from '../observe/reload-log.ts';
-import type { RevocationLag } from '../observe/revocation-lag.ts';
 import type { StateHistory } from '../observe/state-history.ts';
+
+/** How long revocations of one issuer took to come into force since the process started. Those of a first snapshot do not count. */
+export type Lag = Readonly<{ last_ms: number; max_ms: number; count: number; last_at: string }>;
+/** By issuer. */
+export type Lags = ReadonlyMap<string, Lag>;
 
 /** The sources of the console of one process. */
 export type ConsoleSources = Readonly<{
@@ -17,7 +21,7 @@ export type ConsoleSources = Readonly<{
   tokenOutcomes: TokenOutcomes;
   states: StateHistory;
   reloads: ReloadLog;
-  lag: RevocationLag;
+  lags: Lags;
   /** WebSockets and event streams that are open. */
   openConnections(): number;
   /** Undefined without Redis. */

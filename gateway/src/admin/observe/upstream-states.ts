@@ -1,13 +1,16 @@
 import type { BreakerState } from '../../upstreams/pool/breaker.ts';
 import type { OpenUpstream } from '../../upstreams/pool/open-upstream.ts';
-import type { Failing, Target } from '../../upstreams/pool/target.ts';
+import type { Target } from '../../upstreams/pool/target.ts';
+import { describeOutcomes } from '../describe.ts';
 import type { Observed } from './state-history.ts';
 
 /** A state. `sinceMs` is set where it does not begin when it is first observed. */
 export type State = Pick<Observed, 'state' | 'why' | 'sinceMs'>;
 
 /** The state of a target, with what the state of its upstream depends on. */
-export type TargetState = State & Readonly<{ failing: Failing | undefined; lastSuccessMs: number | undefined }>;
+export type TargetState = State & Outcomes;
+type Outcomes = ReturnType<typeof describeOutcomes>;
+type Failing = NonNullable<Outcomes['failing']>;
 
 /** The states of an upstream and its parts now. The targets are in the order of the file. */
 export type UpstreamStates = Readonly<{
@@ -42,15 +45,19 @@ export function upstreamStates(opened: OpenUpstream): UpstreamStates {
 export function upstreamState(targets: readonly TargetState[], circuit: BreakerState | undefined): State {
   const failing = targets.flatMap((target) => target.failing ?? []);
   if (failing.length === targets.length) {
-    const [last] = failing.toSorted((a, b) => b.lastMs - a.lastMs);
+    const [last] = failing.toSorted((a, b) => (a.last < b.last ? 1 : -1));
+    const successes = targets.flatMap(({ last_success }) => last_success ?? []).sort();
     return failingState(
       {
-        sinceMs: Math.max(...failing.map(({ sinceMs }) => sinceMs)),
-        lastMs: last?.lastMs ?? 0,
+        since:
+          failing
+            .map(({ since }) => since)
+            .sort()
+            .at(-1) ?? '',
         code: last?.code ?? '',
-        count: failing.reduce((sum, { count }) => sum + count, 0),
+        requests: failing.reduce((sum, { requests }) => sum + requests, 0),
       },
-      targets.reduce<number | undefined>((latest, { lastSuccessMs }) => later(latest, lastSuccessMs), undefined),
+      successes.at(-1) ?? null,
     );
   }
   if (circuit === 'open') return { state: 'out', why: 'the circuit breaker is open' };
@@ -63,25 +70,26 @@ export function upstreamState(targets: readonly TargetState[], circuit: BreakerS
 }
 
 function targetState(target: Target, now: number): TargetState {
-  const { health, failing, lastSuccessMs } = target;
+  const { health } = target;
+  const outcomes = describeOutcomes(target);
+  const { failing, last_success } = outcomes;
   const why = target.lastError?.code;
   const stateNow = (): State => {
-    if (failing !== undefined) return failingState(failing, lastSuccessMs);
+    if (failing !== null) return failingState(failing, last_success);
     if (health.checks === 'failing') return { state: 'checks fail', why };
     if (health.ejectedForMs(now) > 0) return { state: 'ejected', why };
     if (!target.isAvailable(now)) return { state: 'full' };
     return { state: health.checks === 'passing' ? 'healthy' : 'not checked' };
   };
-  return { ...stateNow(), failing, lastSuccessMs };
+  return { ...stateNow(), ...outcomes };
 }
 
 /** All requests of a failing target failed since then: one that succeeds ends the state. */
-export function failingState({ sinceMs, code, count }: Failing, lastSuccessMs: number | undefined): State {
-  const success = lastSuccessMs === undefined ? 'none has succeeded' : `last success ${timeOf(lastSuccessMs)}`;
-  return { state: 'failing', sinceMs, why: `${code}; ${count} of ${count} failed; ${success}` };
+export function failingState({ since, code, requests }: Omit<Failing, 'last'>, lastSuccess: string | null): State {
+  const success = lastSuccess === null ? 'none has succeeded' : `last success ${lastSuccess}`;
+  return {
+    state: 'failing',
+    sinceMs: Date.parse(since),
+    why: `${code}; ${requests} of ${requests} failed; ${success}`,
+  };
 }
-
-const timeOf = (ms: number): string => new Date(ms).toISOString();
-
-const later = (a: number | undefined, b: number | undefined): number | undefined =>
-  a === undefined || (b !== undefined && b > a) ? b : a;

@@ -21,7 +21,12 @@ import {
 } from './openid-server.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'countersign-openid-'));
-afterAll(() => rmSync(home, { recursive: true }));
+/** By its options: a provider takes seconds to start, and no test depends on what another left in one. */
+const providers = new Map<string, Promise<OpenIdServer>>();
+afterAll(async () => {
+  for (const provider of providers.values()) await (await provider).close();
+  rmSync(home, { recursive: true });
+});
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();
@@ -31,14 +36,20 @@ const claims = { groups: ['orders-agents'], org: { id: 'acme' } };
 const mapping =
   'claims: { userId: sub, role: { from: groups, map: { orders-admins: admin, orders-agents: agent } }, tenantId: [org, id] }';
 
+function providerWith(options: OpenIdOptions): Promise<OpenIdServer> {
+  const key = JSON.stringify(options);
+  const provider = providers.get(key) ?? openIdServer(options);
+  providers.set(key, provider);
+  return provider;
+}
+
 /** A provider and a gateway that trusts it. */
 async function started(
   options: OpenIdOptions = {},
   issuerKeys = `discovery: true, ${mapping}`,
   more: GatewayOptions = {},
 ): Promise<{ provider: OpenIdServer; gateway: GatewayUnderTest }> {
-  const provider = await openIdServer({ claims, ...options });
-  open.push(provider.close);
+  const provider = await providerWith({ algorithm: 'RS256', claims, ...options });
   const gateway = await gatewayUnderTest({
     ...more,
     edits: [

@@ -49,8 +49,8 @@ export default {
   maxWorkers: 2,
   // For what hangs. No test goes by it: a busy machine may take ten times as long as a quiet one.
   testTimeout: 120_000,
-  // A worker keeps about 15 MB of each suite, which makes it slow to collect garbage, and a second to free at its end. It starts anew
-  // beyond this, and has time to end; one that a suite's open handle keeps alive is still reported.
+  // A worker keeps about 15 MB of each suite, which makes it slow to collect garbage, and to free it takes a second.
+  // It starts anew beyond this, and has time to end; one that an open handle keeps alive is still reported.
   workerIdleMemoryLimit: '1GB',
   workerGracefulExitTimeout: 10_000,
   projects: [

@@ -3,6 +3,9 @@ import fc from 'fast-check';
 import { AppError } from '../errors.ts';
 import { readSubprotocols } from './websocket-handshake.ts';
 
+/** As sanitize joins several headers. */
+const read = (values: readonly string[]) => readSubprotocols(values.length === 0 ? undefined : values.join(','));
+
 describe('parsing Sec-WebSocket-Protocol', () => {
   test.each([
     [[], [], false, undefined],
@@ -15,7 +18,7 @@ describe('parsing Sec-WebSocket-Protocol', () => {
     [['bearer'], ['bearer'], false, undefined],
     [['bearers.x'], ['bearers.x'], false, undefined],
   ])('parses %j', (values, offered, isMarked, token) => {
-    expect(readSubprotocols(values)).toEqual({ offered, isMarked, token });
+    expect(read(values)).toEqual({ offered, isMarked, token });
   });
 
   test.each([
@@ -36,7 +39,7 @@ describe('parsing Sec-WebSocket-Protocol', () => {
     ['a padded token', ['countersign, bearer.a.b.c==']],
     ['a slash', ['countersign, bearer.a/b']],
   ])('refuses %s', (_name, values) => {
-    expect(() => readSubprotocols(values)).toThrow(new AppError('invalid_request'));
+    expect(() => read(values)).toThrow(new AppError('invalid_request'));
   });
 
   test('never leaves a name that looks like a token for the service', () => {
@@ -47,7 +50,7 @@ describe('parsing Sec-WebSocket-Protocol', () => {
     fc.assert(
       fc.property(fc.array(fc.array(name).map((names) => names.join(','))), (values) => {
         try {
-          for (const left of readSubprotocols(values).offered) expect(left).not.toMatch(/^(?:bearer\.|countersign$)/i);
+          for (const left of read(values).offered) expect(left).not.toMatch(/^(?:bearer\.|countersign$)/i);
         } catch (error) {
           if (!(error instanceof AppError)) throw error;
         }

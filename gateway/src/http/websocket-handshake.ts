@@ -1,16 +1,6 @@
 import { token as tokenGrammar } from '@countersign/http1-client';
 import { AppError } from '../errors.ts';
 
-/** The parsed `Sec-WebSocket-Protocol`: the part for the service, and the part for the gateway. */
-export type Subprotocols = Readonly<{
-  /** For the service, in the client's order. */
-  offered: readonly string[];
-  /** The client offered `countersign`, so the gateway may choose it if the service chooses none. */
-  isMarked: boolean;
-  /** The token of `bearer.TOKEN`. */
-  token: string | undefined;
-}>;
-
 /** The parameters of a WebSocket handshake. */
 export type Upgrade = Readonly<{
   protocol: 'websocket';
@@ -31,13 +21,14 @@ const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
  * Takes the token out of the offered subprotocols. The token needs `countersign` beside it: a browser gives up unless
  * the server chooses one of its names, and the name with the token must never be sent back.
  *
- * @param values Every `Sec-WebSocket-Protocol` value, in the order received.
+ * @param value Of all `Sec-WebSocket-Protocol` headers, joined.
+ * @returns `offered`: the names for the service, in the client's order. `isMarked`: the client offered `countersign`.
  * @throws AppError `invalid_request` unless it is a list of distinct names. A token must not be empty, repeated or
  *   without `countersign`.
  * @see RFC 6455 section 4.1, items 10 and 12; Fetch and WebSockets Standards on an unanswered protocol
  */
-export function readSubprotocols(values: readonly string[]): Subprotocols {
-  const names = values.flatMap((value) => value.split(',').map((name) => name.replace(/^[ \t]+|[ \t]+$/g, '')));
+export function readSubprotocols(value: string | undefined) {
+  const names = value?.split(',').map((name) => name.replace(/^[ \t]+|[ \t]+$/g, '')) ?? [];
   if (!names.every((name) => tokenGrammar.test(name)) || new Set(names).size !== names.length) throw malformed();
   const offered: string[] = [];
   let isMarked = false;
@@ -78,9 +69,7 @@ export function readHandshake(
   if (key === undefined || !webSocketKey.test(key)) {
     throw new AppError('invalid_request', { detail: { reason: 'sec-websocket-key' } });
   }
-  const { offered, isMarked, token } = readSubprotocols(
-    protocols === undefined || isProtocolDropped ? [] : [protocols],
-  );
+  const { offered, isMarked, token } = readSubprotocols(isProtocolDropped ? undefined : protocols);
   const headers = ['sec-websocket-key', key];
   if (version !== undefined) headers.push('sec-websocket-version', version);
   if (offered.length > 0) headers.push('sec-websocket-protocol', offered.join(', '));

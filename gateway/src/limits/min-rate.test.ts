@@ -1,15 +1,35 @@
-import { expect, test } from '@jest/globals';
-import { downloadRate, RateMeter, uploadRate, wholeBodyRate } from './min-rate.ts';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { downloadRate, type MinRate, uploadRate, watchRate, wholeBodyRate } from './min-rate.ts';
+
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
 
 const rate = { bytesPerSec: 1024, windowMs: 20_000 };
 
+/** A transfer of which the test says how many bytes have moved. */
+function transfer(watched: MinRate) {
+  const state = { bytes: 0 as number | undefined, slowCalls: 0 };
+  const watch = watchRate(
+    watched,
+    () => state.bytes,
+    () => {
+      state.slowCalls += 1;
+    },
+  );
+  return { state, watch };
+}
+
 /** @param chunks Bytes that arrive in each second. @returns The second in which the rate is too slow. */
 function tooSlowAt(chunks: (second: number) => number, seconds: number): number | undefined {
-  const meter = new RateMeter(rate, 0, 0);
-  let bytes = 0;
+  const { state } = transfer(rate);
   for (let second = 1; second <= seconds; second += 1) {
-    bytes += chunks(second);
-    if (meter.isTooSlow(second * 1000, bytes)) return second;
+    state.bytes = (state.bytes ?? 0) + chunks(second);
+    jest.advanceTimersByTime(1_000);
+    if (state.slowCalls > 0) return second;
   }
   return undefined;
 }
@@ -26,23 +46,40 @@ test.each([
   expect(tooSlowAt(chunks, 200)).toBe(at);
 });
 
+test('is called once, and not after the transfer has stopped', () => {
+  const slow = transfer(rate);
+  jest.advanceTimersByTime(200_000);
+  expect(slow.state.slowCalls).toBe(1);
+  const stopped = transfer(rate);
+  stopped.watch.stop();
+  jest.advanceTimersByTime(200_000);
+  expect(stopped.state.slowCalls).toBe(0);
+  expect(jest.getTimerCount()).toBe(0);
+});
+
 test('time in which the gateway does not wait for the client does not count', () => {
-  const meter = new RateMeter(rate, 0, 0);
+  const { state, watch } = transfer(rate);
   for (let ms = 0; ms < 100_000; ms += 10_000) {
-    meter.restart();
-    expect(meter.isTooSlow(ms, 0)).toBe(false);
+    watch.restart();
+    jest.advanceTimersByTime(10_000);
   }
-  expect(meter.isTooSlow(109_999, 0)).toBe(false);
-  expect(meter.isTooSlow(110_000, 0)).toBe(true);
-  expect(meter.isTooSlow(130_000, undefined)).toBe(false);
-  expect(meter.isTooSlow(150_000, 0)).toBe(false);
-  expect(meter.isTooSlow(170_000, 0)).toBe(true);
+  state.bytes = undefined;
+  jest.advanceTimersByTime(100_000);
+  state.bytes = 0;
+  // The first check starts a window.
+  jest.advanceTimersByTime(24_999);
+  expect(state.slowCalls).toBe(0);
+  jest.advanceTimersByTime(1);
+  expect(state.slowCalls).toBe(1);
 });
 
 test('without a rate one byte per idle timeout is enough', () => {
-  const meter = new RateMeter({ bytesPerSec: 0, windowMs: 1_000 }, 0, 0);
-  expect(meter.isTooSlow(1_000, 1)).toBe(false);
-  expect(meter.isTooSlow(2_000, 1)).toBe(true);
+  const { state } = transfer({ bytesPerSec: 0, windowMs: 1_000 });
+  state.bytes = 1;
+  jest.advanceTimersByTime(1_000);
+  expect(state.slowCalls).toBe(0);
+  jest.advanceTimersByTime(1_000);
+  expect(state.slowCalls).toBe(1);
 });
 
 test.each([

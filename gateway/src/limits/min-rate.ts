@@ -26,63 +26,45 @@ function rateOf({ minRate, timeouts: { idleMs } }: Limits, windowMs: number): Mi
   return { bytesPerSec: minRate, windowMs: minRate === 0 ? idleMs : Math.min(idleMs, windowMs) };
 }
 
-/** Measures a transfer window by window. The first window is a grace period. */
-export class RateMeter {
-  readonly #windowMs: number;
-  readonly #minBytes: number;
-  #startedAtMs: number;
-  #bytesAtStart: number;
-  #isExcused = false;
-
-  /** @param bytes Bytes moved so far. */
-  constructor({ bytesPerSec, windowMs }: MinRate, nowMs: number, bytes: number) {
-    this.#windowMs = windowMs;
-    this.#minBytes = Math.max(1, Math.ceil((bytesPerSec * windowMs) / 1000));
-    this.#startedAtMs = nowMs;
-    this.#bytesAtStart = bytes;
-  }
-
-  /** Another window starts with the next check, because the gateway was not waiting for the client. */
-  restart(): void {
-    this.#isExcused = true;
-  }
-
-  /**
-   * @param bytes Bytes moved so far; undefined while the gateway is not waiting for the client.
-   * @returns True at the end of a window in which too few bytes moved.
-   */
-  isTooSlow(nowMs: number, bytes: number | undefined): boolean {
-    if (bytes === undefined) {
-      this.#isExcused = true;
-      return false;
-    }
-    if (!this.#isExcused && nowMs - this.#startedAtMs < this.#windowMs) return false;
-    const isSlow = !this.#isExcused && bytes - this.#bytesAtStart < this.#minBytes;
-    this.#isExcused = false;
-    this.#startedAtMs = nowMs;
-    this.#bytesAtStart = bytes;
-    return isSlow;
-  }
-}
-
 export type RateWatch = Readonly<{
-  /** Call it when the gateway was not waiting for the client. */
+  /** Starts another window with the next check. Call it when the gateway was not waiting for the client. */
   restart(): void;
   stop(): void;
 }>;
 
 /**
- * Checks a transfer four times a window, with one timer and no work per chunk.
+ * Measures a transfer window by window, and calls `onTooSlow` once, at the end of a window in which too few bytes moved. The
+ * first window is a grace period. Checks four times a window, with one timer and no work per chunk.
  *
  * @param bytesNow Bytes moved so far; undefined while the gateway is not waiting for the client.
- * @param onTooSlow Called once.
  */
-export function watchRate(rate: MinRate, bytesNow: () => number | undefined, onTooSlow: () => void): RateWatch {
-  const meter = new RateMeter(rate, performance.now(), bytesNow() ?? 0);
+export function watchRate(
+  { bytesPerSec, windowMs }: MinRate,
+  bytesNow: () => number | undefined,
+  onTooSlow: () => void,
+): RateWatch {
+  const minBytes = Math.max(1, Math.ceil((bytesPerSec * windowMs) / 1000));
+  let startedAtMs = performance.now();
+  let bytesAtStart = bytesNow() ?? 0;
+  let isExcused = false;
   const timer = setInterval(() => {
-    if (!meter.isTooSlow(performance.now(), bytesNow())) return;
-    clearInterval(timer);
-    onTooSlow();
-  }, rate.windowMs / 4);
-  return { restart: () => meter.restart(), stop: () => clearInterval(timer) };
+    const nowMs = performance.now();
+    const bytes = bytesNow();
+    if (bytes === undefined) isExcused = true;
+    else if (isExcused || nowMs - startedAtMs >= windowMs) {
+      if (!isExcused && bytes - bytesAtStart < minBytes) {
+        clearInterval(timer);
+        onTooSlow();
+      }
+      isExcused = false;
+      startedAtMs = nowMs;
+      bytesAtStart = bytes;
+    }
+  }, windowMs / 4);
+  return {
+    restart() {
+      isExcused = true;
+    },
+    stop: () => clearInterval(timer),
+  };
 }

@@ -1,6 +1,5 @@
 import {
   appendSignedHeaders,
-  type ClientClaims,
   ContextTooLong,
   contentDigest,
   emptyContentDigest,
@@ -123,17 +122,21 @@ const repeatOf = ({ upgrade }: Admitted, body: Body): Repeat =>
 /** What the signature covers of this request. The body is covered even if it is empty, except in stream mode. */
 function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefined): RequestToSign {
   const { method, path, query, route, client, record, upgrade } = admitted;
-  const plain = { method, path, query, requestId: record.requestId, ip: client.address };
   const isDigested = route.body.mode !== 'stream' && hasContent(method);
-  if (!isDigested && txnToken === undefined && upgrade === undefined) return plain;
   return {
-    ...plain,
-    ...(txnToken !== undefined && { txnToken }),
-    ...(isDigested && { contentDigest: Buffer.isBuffer(body) ? contentDigest(body) : emptyContentDigest }),
-    ...(isDigested && admitted.body.type !== undefined && { contentType: admitted.body.type }),
-    ...(upgrade && { upgrade }),
+    method,
+    path,
+    query,
+    requestId: record.requestId,
+    ip: client.address,
+    txnToken,
+    contentDigest: isDigested ? digestOf(body) : undefined,
+    contentType: isDigested ? admitted.body.type : undefined,
+    upgrade,
   };
 }
+
+const digestOf = (body: Body): string => (Buffer.isBuffer(body) ? contentDigest(body) : emptyContentDigest);
 
 /** The transaction that the service may continue in a nested call; undefined if there is neither user nor machine. */
 function nextTransaction({ caller, record }: Admitted): Transaction | undefined {
@@ -180,30 +183,15 @@ function prepareCaller(caller: Caller, audience: string): PreparedIdentity {
 }
 
 function factsOf(caller: Caller): IdentityFacts {
-  switch (caller.kind) {
-    case 'anonymous':
-      return caller.jkt === undefined ? { kind: 'anonymous' } : { kind: 'anonymous', context: { jkt: caller.jkt } };
-    case 'user': {
-      const { kind, userId, role, tenantId, token, jkt } = caller;
-      return { kind, userId, role, tenantId, context: contextOf(token.claims, jkt) };
-    }
-    case 'client':
-      return { kind: 'client', ...clientOf(caller), context: contextOf(caller.token.claims, caller.jkt) };
-    case 'service': {
-      const { kind, serviceId, principal } = caller;
-      if (principal === undefined) return { kind, serviceId };
-      const context = delegationOf(principal.token.claims);
-      if (principal.kind === 'client') return { kind, serviceId, client: clientOf(principal), context };
-      const { userId, role, tenantId } = principal;
-      return { kind, serviceId, user: { userId, role, tenantId }, context };
-    }
+  const { kind } = caller;
+  if (kind === 'anonymous') return { kind, context: caller.jkt === undefined ? undefined : { jkt: caller.jkt } };
+  if (kind === 'service') {
+    const { serviceId, principal } = caller;
+    if (principal === undefined) return { kind, serviceId };
+    const context = delegationOf(principal.token.claims);
+    return principal.kind === 'client'
+      ? { kind, serviceId, client: principal, context }
+      : { kind, serviceId, user: principal, context };
   }
+  return { ...caller, context: contextOf(caller.token.claims, caller.jkt) };
 }
-
-type Machine = Readonly<{ clientId: string; role: string | undefined; tenantId: string | undefined }>;
-
-const clientOf = ({ clientId, role, tenantId }: Machine): ClientClaims => ({
-  clientId,
-  ...(role !== undefined && { role }),
-  ...(tenantId !== undefined && { tenantId }),
-});

@@ -15,13 +15,13 @@ export type RequestToSign = Readonly<{
   /** The client's IP address. */
   ip?: string;
   /** Covered only together with `contentDigest` (digest mode). */
-  contentType?: string;
+  contentType?: string | undefined;
   /** From {@link contentDigest}, in digest mode, for every method except GET and HEAD, also for an empty body. */
-  contentDigest?: string;
+  contentDigest?: string | undefined;
   /** For users, clients and services only. */
-  txnToken?: string;
+  txnToken?: string | undefined;
   /** The `Upgrade` and `Sec-WebSocket-Key` headers exactly as they are sent. */
-  upgrade?: Readonly<{ protocol: string; key: string }>;
+  upgrade?: Readonly<{ protocol: string; key: string }> | undefined;
 }>;
 
 /** One header of the contract. Signer, verifier, the gateway's strip rule and the documentation all read this row. */

@@ -31,7 +31,11 @@ export type Actor = Readonly<{ sub: string; iss: string }>;
 /** A user of one tenant. */
 export type UserClaims = Readonly<{ userId: string; role: string; tenantId: string }>;
 /** An OAuth client that calls for itself: a machine with a token of its own (RFC 6749 section 4.4). */
-export type ClientClaims = Readonly<{ clientId: string; role?: string; tenantId?: string }>;
+export type ClientClaims = Readonly<{
+  clientId: string;
+  role?: string | undefined;
+  tenantId?: string | undefined;
+}>;
 
 type Common = Readonly<{ requestId: string; context: IdentityContext }>;
 
@@ -49,7 +53,7 @@ export type ServiceIdentity = Common & Principal & Readonly<{ kind: 'service'; s
 export type Identity = UserIdentity | ClientIdentity | AnonymousIdentity | GatewayIdentity | ServiceIdentity;
 export type IdentityKind = Identity['kind'];
 
-type ContextFacts = Readonly<{ context?: Omit<IdentityContext, 'ip'> }>;
+type ContextFacts = Readonly<{ context?: Omit<IdentityContext, 'ip'> | undefined }>;
 
 /** The part of an identity that is the same for every request of one token. */
 export type IdentityFacts =

@@ -8,7 +8,7 @@ import type { HeldBody } from '../limits/body-memory.ts';
 import { Exchange, type RawRequest } from '../pipeline/exchange.ts';
 import type { Forward, Pipeline } from '../pipeline/pipeline.ts';
 import { type LogRequest, RequestRecord } from '../pipeline/request-record.ts';
-import type { Respond } from '../pipeline/respond.ts';
+import { respond } from '../pipeline/respond.ts';
 import { asksForKeySet, bareApp, keySetRouter } from './express-app.ts';
 
 /** A response of the gateway's own listeners, with what they keep for the request. */
@@ -52,7 +52,6 @@ export function createInFlight(): InFlight {
 export type HandlerOptions = Readonly<{
   pipeline: Pipeline;
   forward: Forward;
-  respond: Respond;
   logRequest: LogRequest;
   health: Pick<Health, 'draining'>;
   inFlight: InFlight;
@@ -70,7 +69,7 @@ export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
  * closes.
  */
 export function createRequestHandler(options: HandlerOptions) {
-  const { pipeline, forward, respond, logRequest, health, inFlight, holdBody, unmatched } = options;
+  const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched } = options;
 
   function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
     const record = recordOf(request);

@@ -9,74 +9,67 @@ import { securityHeaders } from '../http/security-headers.ts';
 import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';
 import { type RequestRecord, recordFailure } from './request-record.ts';
 
-/** The only place that turns an error into an HTTP response. */
-export type Respond = Readonly<{
-  /** Responds to a request that has no response yet. If one has started, closes the connection instead. */
-  http(thrown: unknown, record: RequestRecord, request: IncomingMessage, response: ServerResponse): void;
-  /** Responds on a bare socket, for upgrades and parser errors, and closes it. */
-  socket(thrown: unknown, record: RequestRecord, socket: Duplex): void;
-}>;
-
 // Time for a client on a bare socket to read the response and close its side.
 const lingerMs = 2_000;
 
-export function createRespond(): Respond {
-  /** Builds the response, and writes the error into the record. */
-  function responseFor(thrown: unknown, record: RequestRecord): Answer {
-    const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown });
-    const response = answerOf(error, errorTable, { id: record.requestId, path: record.path });
-    recordFailure(record, error);
-    if (error.detail !== undefined) record.detail = error.detail;
-    if (response.status >= 500) record.err = error.cause ?? error;
-    return {
-      ...response,
-      headers: {
-        ...securityHeaders,
-        ...challengeFor(error.code, record),
-        ...response.headers,
-        ...headersFrom(record.limits),
-        ...headersFrom(record.cors),
-        ...headersFrom(record.nonce),
-        'content-length': String(Buffer.byteLength(response.body)),
-        'x-request-id': record.requestId,
-      },
-    };
-  }
-
+/** Builds the response, and writes the error into the record. */
+function responseFor(thrown: unknown, record: RequestRecord): Answer {
+  const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown });
+  const response = answerOf(error, errorTable, { id: record.requestId, path: record.path });
+  recordFailure(record, error);
+  if (error.detail !== undefined) record.detail = error.detail;
+  if (response.status >= 500) record.err = error.cause ?? error;
   return {
-    http(thrown, record, request, response) {
-      // The client disconnected, or the body was malformed, and a response was written to the socket already.
-      if (record.isLogged || record.status !== undefined) return;
-      const { status, headers, body } = responseFor(thrown, record);
-      if (response.headersSent || response.destroyed) {
-        response.destroy();
-        return;
-      }
-      if (request.complete || !hasUnreadBody(request)) {
-        response.writeHead(status, headers).end(body);
-        return;
-      }
-      response.writeHead(status, { ...headers, connection: 'close' });
-      if (request.method !== 'HEAD') response.write(body);
-      discardBody(request, () => response.end());
-    },
-    socket(thrown, record, socket) {
-      if (record.isLogged) return;
-      const { status, headers, body } = responseFor(thrown, record);
-      record.status = status;
-      if (!socket.writable) {
-        socket.destroy();
-        return;
-      }
-      const head = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
-      socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`);
-      // Frees the socket of a client that does not close its side.
-      const cut = setTimeout(() => socket.destroy(), lingerMs);
-      socket.once('close', () => clearTimeout(cut));
-      socket.resume();
+    ...response,
+    headers: {
+      ...securityHeaders,
+      ...challengeFor(error.code, record),
+      ...response.headers,
+      ...headersFrom(record.limits),
+      ...headersFrom(record.cors),
+      ...headersFrom(record.nonce),
+      'content-length': String(Buffer.byteLength(response.body)),
+      'x-request-id': record.requestId,
     },
   };
 }
+
+/** The only place that turns an error into an HTTP response. */
+export const respond = {
+  /** Responds to a request that has no response yet. If one has started, closes the connection instead. */
+  http(thrown: unknown, record: RequestRecord, request: IncomingMessage, response: ServerResponse): void {
+    // The client disconnected, or the body was malformed, and a response was written to the socket already.
+    if (record.isLogged || record.status !== undefined) return;
+    const { status, headers, body } = responseFor(thrown, record);
+    if (response.headersSent || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    if (request.complete || !hasUnreadBody(request)) {
+      response.writeHead(status, headers).end(body);
+      return;
+    }
+    response.writeHead(status, { ...headers, connection: 'close' });
+    if (request.method !== 'HEAD') response.write(body);
+    discardBody(request, () => response.end());
+  },
+  /** Responds on a bare socket, for upgrades and parser errors, and closes it. */
+  socket(thrown: unknown, record: RequestRecord, socket: Duplex): void {
+    if (record.isLogged) return;
+    const { status, headers, body } = responseFor(thrown, record);
+    record.status = status;
+    if (!socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const head = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`);
+    // Frees the socket of a client that does not close its side.
+    const cut = setTimeout(() => socket.destroy(), lingerMs);
+    socket.once('close', () => clearTimeout(cut));
+    socket.resume();
+  },
+};
 
 const hasUnreadBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;

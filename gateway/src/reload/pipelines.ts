@@ -9,6 +9,7 @@ import { createAuthenticateService } from '../pipeline/authenticate-service.ts';
 import { configuredStages } from '../pipeline/configured-stages.ts';
 import { compileLimits, createLimit, type RouteLimits } from '../pipeline/limit.ts';
 import { createPipeline, type Forward } from '../pipeline/pipeline.ts';
+import { respond } from '../pipeline/respond.ts';
 import { createSign } from '../pipeline/sign.ts';
 import { createRouteTable, type RouteTable, routesOn } from '../routing/route-table.ts';
 import { createCertificateCheck } from '../tokens/certificate-binding.ts';
@@ -68,7 +69,7 @@ function createForward(
   { config, resources, upstreams }: PipelinesOptions,
   signAgain: ForwardHttpOptions['signAgain'],
 ): Forward {
-  const { sockets, uploads, connections: open, health, respond } = resources;
+  const { sockets, uploads, connections: open, health } = resources;
   const forwardUpgrade = createForwardUpgrade({ upstreams, open, refuse: respond.socket });
   const admitSocket = createAdmitSocket(sockets, config.websockets.maxPerUser);
   const admitUpload = createAdmitUpload(uploads, config.uploads.maxPerAddress);

@@ -10,7 +10,6 @@ import { createRequestMetrics, createRevocationLagMetric } from '../metrics/metr
 import { Traffic } from '../metrics/traffic.ts';
 import { ConcurrencyCounter } from '../pipeline/admit.ts';
 import { createAccessLog } from '../pipeline/request-record.ts';
-import { createRespond } from '../pipeline/respond.ts';
 import { createFailureThrottle } from '../tokens/failure-throttle.ts';
 import { TokenOutcomes } from '../tokens/token-outcomes.ts';
 import { OpenConnections } from '../upstreams/pool/open-connections.ts';
@@ -68,7 +67,6 @@ export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, 
     bodies: new BodyMemory(),
     /** What this process has of the machine's memory or the container's. */
     memoryBytes: memoryOfAllWorkers() / workers,
-    respond: createRespond(),
     logRequest,
     tokenOutcomes: new TokenOutcomes(),
     /** Undefined without the console. */

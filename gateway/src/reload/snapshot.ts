@@ -65,7 +65,7 @@ function build(
   { keep, release }: Held,
   previous?: Snapshot,
 ): Snapshot {
-  const { shared, respond, logRequest, health, nowMs, unmatched } = resources;
+  const { shared, logRequest, health, nowMs, unmatched } = resources;
   const gatewayKeys = keep(shared.gatewayKeys.acquire(config.identity.keysDir));
   const serviceKeys = keep(shared.serviceKeys.acquire(config.services));
   const upstreams = upstreamsOf(
@@ -86,7 +86,7 @@ function build(
   const limits = bodyLimits(config, resources.memoryBytes);
   const holdBody = (address: string) => new HeldBody(resources.bodies, limits, address);
   const { forward } = pipelines;
-  const common = { forward, respond, logRequest, health, inFlight, holdBody };
+  const common = { forward, logRequest, health, inFlight, holdBody };
   return {
     config,
     handlers: {

@@ -143,7 +143,6 @@ export async function assembleGateway(file: string): Promise<Assembly> {
             socket.destroy();
           },
         },
-        respond: resources.respond,
         logRequest: () => {},
         health,
         inFlight: createInFlight(),

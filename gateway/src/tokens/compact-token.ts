@@ -58,7 +58,8 @@ export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> {
 
 // `ignoreBOM` keeps a byte order mark in the text, so that JSON.parse refuses it.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const string = /"(?:[^"\\]|\\.)*"/y;
+/** A string, and the colon after it if it is a name. */
+const string = /("(?:[^"\\]|\\.)*")([ \n\r\t]*:)?/y;
 
 /** @param text Valid JSON, so only strings and brackets matter here. */
 function refuseRepeatedNames(text: string): void {
@@ -68,10 +69,10 @@ function refuseRepeatedNames(text: string): void {
     const character = text[at];
     if (character === '"') {
       string.lastIndex = at;
-      const literal = string.exec(text)?.[0] ?? '';
-      at += literal.length;
+      const [whole = '', literal = '', colon] = string.exec(text) ?? [];
+      at += whole.length;
       const names = open.at(-1);
-      if (names !== undefined && isName(text, at)) addOnce(names, JSON.parse(literal) as string);
+      if (names !== undefined && colon !== undefined) addOnce(names, JSON.parse(literal) as string);
       continue;
     }
     if (character === '{') open.push(new Set());
@@ -79,12 +80,6 @@ function refuseRepeatedNames(text: string): void {
     else if (character === '}' || character === ']') open.pop();
     at += 1;
   }
-}
-
-function isName(text: string, at: number): boolean {
-  let next = at;
-  while (text[next] === ' ' || text[next] === '\n' || text[next] === '\r' || text[next] === '\t') next += 1;
-  return text[next] === ':';
 }
 
 function addOnce(names: Set<string>, name: string): void {

@@ -54,17 +54,14 @@ export function openRevocations(
   };
 }
 
-export type RevocationSourceOptions = Readonly<{
+type RevocationSourceOptions = Readonly<{
   /** The feed, at one of the upstream's targets. */
   url: string;
-  upstream: Upstream;
-  opened: OpenUpstream;
-  keyFor: KeyFor;
-  lifetimeSec: number;
-  nowMs(): number;
   /** How long a response may take beyond the requested wait, in milliseconds. Default 5 s. */
   graceMs?: number;
-}>;
+}> &
+  Pick<RevocationsConfig, 'upstream' | 'lifetimeSec'> &
+  Pick<RevocationsOptions, 'opened' | 'keyFor' | 'nowMs'>;
 
 // A service that has no groups, or does not know them, responds with items.
 const accept = 'application/vnd.countersign.revocation-groups+json, application/json';

@@ -1,6 +1,6 @@
 import type { Issuer } from '../../config/config.ts';
 import { standardClient } from '../../config/presets.ts';
-import { claimOf, type Payload } from './claim-path.ts';
+import { claimOf, type Payload, textsOf } from './claim-path.ts';
 import { isMet } from './conditions.ts';
 import { described, type Finding, finding, oneOfThese } from './finding.ts';
 
@@ -14,9 +14,8 @@ export function audienceFinding(payload: Payload, issuer: Issuer, { id }: TokenC
   if (!Object.hasOwn(payload, 'aud') && mayLackAudience && clients !== undefined) return undefined;
   const refused = (wanted: string, fix: string) =>
     finding('token_audience_refused', 'aud', wanted, described(aud), fix);
-  const named = typeof aud === 'string' ? [aud] : aud;
-  const isList = Array.isArray(named) && named.every((one): one is string => typeof one === 'string');
-  if (!isList || !named.some((one) => audience.includes(one))) {
+  const named = textsOf(aud, ['aud']) ?? [];
+  if (!named.some((one) => audience.includes(one))) {
     const wanted = audience.length === 0 ? 'nothing: the configuration has no audience' : oneOfThese(audience);
     return refused(
       wanted,

@@ -27,12 +27,18 @@ export const foundAt = (read: Exclude<Read, object>): string =>
   read === 'absent' ? 'nothing' : 'a value that is not an object, on the way';
 
 /** Whether a text in this claim is a list with spaces between its items (RFC 6749 section 3.3). */
-export const isSpaced = (claim: string | undefined): boolean => claim === 'scope' || claim === 'scp';
+const isSpaced = (claim: string | undefined): boolean => claim === 'scope' || claim === 'scp';
 
 /** The texts of a claim: a list, or one text. Undefined: another type. */
 export function textsOf(value: unknown, path: ClaimPath): readonly string[] | undefined {
   if (typeof value === 'string') return path.length === 1 && isSpaced(path[0]) ? value.split(' ') : [value];
   return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : undefined;
+}
+
+/** The values of a claim that conditions compare: the items of a list, or the one value. */
+export function valuesOf(payload: Payload, claim: string): readonly unknown[] {
+  const value = claimOf(payload, claim);
+  return textsOf(value, [claim]) ?? (Array.isArray(value) ? value : [value]);
 }
 
 const noValues: ReadonlyMap<string, readonly Scalar[]> = new Map();
@@ -42,9 +48,7 @@ export function keptValues(payload: Payload, claims: readonly string[]): Readonl
   if (claims.length === 0) return noValues;
   return new Map(
     claims.flatMap((claim) => {
-      const value = claimOf(payload, claim);
-      const values = textsOf(value, [claim]) ?? (Array.isArray(value) ? value : [value]);
-      const scalars = values.filter(isScalar);
+      const scalars = valuesOf(payload, claim).filter(isScalar);
       return scalars.length === 0 ? [] : [[claim, scalars] as const];
     }),
   );

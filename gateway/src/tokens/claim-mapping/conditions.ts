@@ -1,5 +1,5 @@
 import type { Condition, Conditions, Expected } from '../../config/config.ts';
-import { claimOf, isSpaced, type Payload } from './claim-path.ts';
+import { claimOf, type Payload, valuesOf } from './claim-path.ts';
 import { described, type Finding, oneOfThese } from './finding.ts';
 
 /** Whether one of the alternatives holds. Without any, nothing passes. */
@@ -32,14 +32,8 @@ function passes({ claim, expected }: Condition, payload: Payload): boolean {
       return isPresent;
     case 'absent':
       return !isPresent;
-    case 'oneOf': {
-      const given: readonly unknown[] = Array.isArray(value)
-        ? value
-        : isSpaced(claim) && typeof value === 'string'
-          ? value.split(' ')
-          : [value];
-      return given.some((one) => (expected.values as readonly unknown[]).includes(one));
-    }
+    case 'oneOf':
+      return valuesOf(payload, claim).some((one) => (expected.values as readonly unknown[]).includes(one));
     case 'startsWith':
       return typeof value === 'string' && value.startsWith(expected.text);
     case 'endsWith':

@@ -2,25 +2,18 @@ import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import { isBase64url } from '@countersign/jwks';
 import { toleranceMs } from '../../config/config.ts';
 
-/** Nonces that proofs must contain, so that a proof cannot be made long before its use (RFC 9449 sections 8 and 9). */
-export type DpopNonces = Readonly<{
-  /** The nonce to hand out now. */
-  current(): string;
-  /** Whether this is the current nonce or the previous one, compared in constant time. */
-  accepts(nonce: string): boolean;
-}>;
-
 const macBytes = 16;
 
 /**
- * Derives nonces from the time and a shared secret. Nothing is stored, and each replica accepts the nonces of the others.
+ * Nonces that proofs must contain, so that a proof cannot be made long before its use (RFC 9449 sections 8 and 9). Derived from the time
+ * and a shared secret. Nothing is stored, and each replica accepts the nonces of the others.
  *
  * @param options.lifetimeSec A nonce is handed out for this time, and accepted for at most twice as long.
  */
 export function createDpopNonces(
   { secret, lifetimeSec }: Readonly<{ secret: Uint8Array; lifetimeSec: number }>,
   nowMs: () => number,
-): DpopNonces {
+) {
   const key = createSecretKey(secret);
   const windowAt = (ms: number) => Math.floor(ms / 1000 / lifetimeSec);
   const macOf = (window: number) =>
@@ -28,12 +21,14 @@ export function createDpopNonces(
   let latest = { window: Number.NaN, text: '' };
 
   return {
-    current() {
+    /** The nonce to hand out now. */
+    current(): string {
       const window = windowAt(nowMs());
       if (window !== latest.window) latest = { window, text: macOf(window).toString('base64url') };
       return latest.text;
     },
-    accepts(nonce) {
+    /** Whether this is the current nonce or the previous one, compared in constant time. */
+    accepts(nonce: string): boolean {
       if (!isBase64url(nonce, macBytes)) return false;
       const given = Buffer.from(nonce, 'base64url');
       const window = windowAt(nowMs());

@@ -3,7 +3,7 @@ import { IdentityUnavailable, type NonceVerdict, type ReplayStore } from '@count
 import type { GatewayConfig } from '../../config/config.ts';
 import { toleranceMs } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
-import { createDpopNonces, type DpopNonces } from './dpop-nonces.ts';
+import { createDpopNonces } from './dpop-nonces.ts';
 import { createProofVerifier, type DpopProof, type ProvenRequest, proofLifetimeSec } from './dpop-proof.ts';
 import { createUriCheck } from './dpop-uri.ts';
 
@@ -34,7 +34,12 @@ export function createDpop({ config, replay, nowMs }: DpopOptions): Dpop | undef
   const nonces = config.dpop.nonces && createDpopNonces(config.dpop.nonces, nowMs);
   const verify = createProofVerifier({
     isOurUri: createUriCheck(config.publicOrigins),
-    checkNonce: (nonce) => checkNonce(nonces, nonce),
+    checkNonce(nonce) {
+      if (nonces === undefined || (typeof nonce === 'string' && nonces.accepts(nonce))) return;
+      throw new AppError('dpop_nonce_required', {
+        detail: { reason: nonce === undefined ? 'missing' : 'not current' },
+      });
+    },
     nowMs,
   });
   return {
@@ -45,11 +50,6 @@ export function createDpop({ config, replay, nowMs }: DpopOptions): Dpop | undef
     },
     nonce: () => nonces?.current(),
   };
-}
-
-function checkNonce(nonces: DpopNonces | undefined, nonce: unknown): void {
-  if (nonces === undefined || (typeof nonce === 'string' && nonces.accepts(nonce))) return;
-  throw new AppError('dpop_nonce_required', { detail: { reason: nonce === undefined ? 'missing' : 'not current' } });
 }
 
 /** Runs after all other checks, so that only the key's holder can claim a `jti`. */

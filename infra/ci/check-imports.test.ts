@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { importProblems } from './check-imports.ts';
 
-const rules = { 'a-service': { rooms: ['main.ts', 'routes', 'store', 'domain'], forbidden: { domain: ['node:fs'] } } };
+const rules = { 'a-service': { layers: ['main.ts', 'routes', 'store', 'domain'], forbidden: { domain: ['node:fs'] } } };
 let root: string;
 beforeEach(() => {
   root = mkdtempSync(path.join(tmpdir(), 'check-imports-'));
@@ -87,7 +87,7 @@ test.each([
     'imports b-service/src/main.ts: only infra/ imports services',
   ],
   ['routes/list.test.ts', `import '@x/b-service';`, 'imports b-service/package.json: only infra/ imports services'],
-  ['extra/more.ts', `import 'zod';`, 'is in no room of a-service: add it to import-rules.ts'],
+  ['extra/more.ts', `import 'zod';`, 'is in no layer of a-service: add it to import-rules.ts'],
 ])('refuses %s with %s', (file, text, problem) => {
   write({ [`a-service/src/${file}`]: text });
   expect(importProblems(root, rules)).toEqual([`a-service/src/${file} ${problem}`]);

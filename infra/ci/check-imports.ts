@@ -109,17 +109,17 @@ function againstRules(rules: Rules, one: Import): string[] {
   const { from, file, specifier } = one;
   const [folder, rule] = Object.entries(rules).find(([name]) => isIn(from, `${name}/src`)) ?? [];
   if (rule === undefined || from.endsWith('.test.ts')) return [];
-  const { rooms, forbidden } = rule;
-  const roomOf = (of: string) => {
-    const matching = rooms.filter((room) => isIn(of, `${folder}/src/${room}`));
-    return rooms.indexOf(matching.find((room) => matching.every((other) => other.length <= room.length)) ?? '');
+  const { layers, forbidden } = rule;
+  const layerOf = (of: string) => {
+    const matching = layers.filter((layer) => isIn(of, `${folder}/src/${layer}`));
+    return layers.indexOf(matching.find((layer) => matching.every((other) => other.length <= layer.length)) ?? '');
   };
-  const own = roomOf(from);
-  if (own === -1) return [`${from} is in no room of ${folder}: add it to import-rules.ts`];
-  if (file !== undefined && isIn(file, `${folder}`) && roomOf(file) < own)
-    return [`${shown(one)}: against ${rooms.join(' → ')}`];
-  const banned = forbidden?.[rooms[own] ?? '']?.find((name) => isIn(specifier, name));
-  return banned === undefined ? [] : [`${shown(one)}: ${rooms[own]} must not`];
+  const own = layerOf(from);
+  if (own === -1) return [`${from} is in no layer of ${folder}: add it to import-rules.ts`];
+  if (file !== undefined && isIn(file, `${folder}`) && layerOf(file) < own)
+    return [`${shown(one)}: against ${layers.join(' → ')}`];
+  const banned = forbidden?.[layers[own] ?? '']?.find((name) => isIn(specifier, name));
+  return banned === undefined ? [] : [`${shown(one)}: ${layers[own]} must not`];
 }
 
 /** Depth first: an import of a file that is still being visited closes a cycle. */

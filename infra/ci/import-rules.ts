@@ -1,8 +1,8 @@
 /** Which imports the files in `src` of one workspace may have. Tests are free. */
 export type WorkspaceRules = Readonly<{
-  /** Folders and files of `src`, in order. A room imports itself and the rooms after it; every file is in one. */
-  rooms: readonly string[];
-  /** Packages that a room does not import, by room. */
+  /** Folders and files of `src`, in order. A layer imports itself and the layers after it; every file is in one. */
+  layers: readonly string[];
+  /** Packages that a layer does not import, by layer. */
   forbidden?: Readonly<Record<string, readonly string[]>>;
 }>;
 
@@ -15,7 +15,7 @@ const forbidden = {
 /** By the folder of the workspace. One that is not listed has no order between its folders. */
 export const importRules: Readonly<Record<string, WorkspaceRules>> = {
   gateway: {
-    rooms: [
+    layers: [
       'main.ts',
       'index.ts',
       'cli',
@@ -43,10 +43,10 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     ],
   },
   'packages/identity': {
-    rooms: ['testing.ts', 'index.ts', 'adapters', 'nested', 'verify', 'sign', 'keys', 'replay', 'contract'],
+    layers: ['testing.ts', 'index.ts', 'adapters', 'nested', 'verify', 'sign', 'keys', 'replay', 'contract'],
   },
   'packages/http1-client': {
-    rooms: [
+    layers: [
       'index.ts',
       'get.ts',
       'connection-pool.ts',
@@ -64,7 +64,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     ],
   },
   'packages/console': {
-    rooms: [
+    layers: [
       'index.ts',
       'routes.ts',
       'pages.ts',
@@ -77,7 +77,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     ],
   },
   'packages/jwks': {
-    rooms: [
+    layers: [
       'index.ts',
       'remote-key-set.ts',
       'static-key-set.ts',
@@ -92,13 +92,13 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     ],
   },
   'packages/mail': {
-    rooms: ['index.ts', 'config.ts', 'file-mailer.ts', 'smtp-mailer.ts', 'mailer.ts'],
+    layers: ['index.ts', 'config.ts', 'file-mailer.ts', 'smtp-mailer.ts', 'mailer.ts'],
   },
   'packages/service-kit': {
-    rooms: ['index.ts', 'gateway', 'api', 'http', 'process', 'errors.ts'],
+    layers: ['index.ts', 'gateway', 'api', 'http', 'process', 'errors.ts'],
   },
   'auth-service': {
-    rooms: [
+    layers: [
       'main.ts',
       'service.ts',
       'outgoing.ts',
@@ -114,11 +114,11 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     forbidden,
   },
   'users-service': {
-    rooms: ['main.ts', 'service.ts', 'config.ts', 'app.ts', 'seed.ts', 'routes', 'store', 'domain', 'errors.ts'],
+    layers: ['main.ts', 'service.ts', 'config.ts', 'app.ts', 'seed.ts', 'routes', 'store', 'domain', 'errors.ts'],
     forbidden,
   },
   'complaint-service': {
-    rooms: [
+    layers: [
       'main.ts',
       'service.ts',
       'background.ts',

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { merged, missingSuites } from './real-suites.ts';
 
-const file = (room: string, titles: string[]) => ({
-  name: `/repo/${room}/test/x.int.test.ts`,
+const file = (workspace: string, titles: string[]) => ({
+  name: `/repo/${workspace}/test/x.int.test.ts`,
   assertionResults: titles.map((title) => ({
     status: 'passed',
     ancestorTitles: [`a store on ${title}`],
@@ -24,11 +24,11 @@ const whole = {
   ],
 };
 
-test('is content when every room ran on its servers', () => {
+test('is content when every workspace ran on its servers', () => {
   expect(missingSuites(whole)).toEqual([]);
 });
 
-test('names the room whose real-server suite did not run, and tests that were skipped', () => {
+test('names the workspace whose real-server suite did not run, and tests that were skipped', () => {
   const lacking = {
     ...whole,
     numPendingTests: 2,

@@ -9,8 +9,8 @@ type Report = {
   testResults: { name: string; assertionResults: { status: string; ancestorTitles: string[]; title: string }[] }[];
 };
 
-/** Every room that keeps something in a server, and the servers its suites must have run on. */
-const required: readonly [room: string, server: 'postgres' | 'redis'][] = [
+/** Every workspace that keeps something in a server, and the servers its suites must have run on. */
+const required: readonly [workspace: string, server: 'postgres' | 'redis'][] = [
   ['packages/database', 'postgres'],
   ['auth-service', 'postgres'],
   ['users-service', 'postgres'],
@@ -24,15 +24,15 @@ const required: readonly [room: string, server: 'postgres' | 'redis'][] = [
 /** @returns What is missing, a sentence each. */
 export function missingSuites(report: Report): string[] {
   const problems: string[] = [];
-  for (const [room, server] of required) {
+  for (const [workspace, server] of required) {
     const ran = report.testResults
-      .filter((file) => file.name.includes(`/${room}/`))
+      .filter((file) => file.name.includes(`/${workspace}/`))
       .flatMap((file) => file.assertionResults)
       .filter((test) => test.status === 'passed')
       .filter((test) =>
         [...test.ancestorTitles, test.title].some((title) => new RegExp(`\\b${server}\\b`, 'i').test(title)),
       );
-    if (ran.length === 0) problems.push(`${room}: nothing ran on ${server}`);
+    if (ran.length === 0) problems.push(`${workspace}: nothing ran on ${server}`);
   }
   if (report.numPendingTests > 0) problems.push(`${report.numPendingTests} tests were skipped`);
   return problems;

@@ -46,12 +46,12 @@ export function createAuthenticate({
     // noticed a logout would block others at their address.
     if (authorization.startsWith('Bearer ') && !hasSenderProof) {
       record.scheme = 'Bearer';
-      const known = tokens.recall(authorization.slice('Bearer '.length));
+      const known = tokens.find(authorization.slice('Bearer '.length));
       if (known !== undefined) return asBearer(matched, known, undefined);
     }
     const { scheme, text } = readCredentials(authorization, route.schemes);
     record.scheme = scheme;
-    const remembered = tokens.recall(text);
+    const remembered = tokens.find(text);
     if (remembered !== undefined && scheme === 'Bearer' && !hasSenderProof)
       return asBearer(matched, remembered, undefined);
     return withToken(matched, text, remembered, hasSenderProof);

@@ -45,27 +45,27 @@ describe('the cache of access tokens', () => {
 
   test('verifies a token once', async () => {
     const text = await issuer.accessToken();
-    expect(tokens.recall(text)).toBeUndefined();
+    expect(tokens.find(text)).toBeUndefined();
     const token = await tokens.verify(text);
-    expect(tokens.recall(text)).toBe(token);
+    expect(tokens.find(text)).toBe(token);
     expect(tokens.stats).toMatchObject({ hits: 1, misses: 1, size: 1 });
   });
 
   test('compares every character of a token', async () => {
     const text = await issuer.accessToken();
     await tokens.verify(text);
-    expect(tokens.recall(text.slice(0, -1))).toBeUndefined();
-    expect(tokens.recall(`${text}A`)).toBeUndefined();
+    expect(tokens.find(text.slice(0, -1))).toBeUndefined();
+    expect(tokens.find(`${text}A`)).toBeUndefined();
   });
 
   test('refuses a cached token after its expiry', async () => {
     const text = await issuer.accessToken();
     await tokens.verify(text);
     clock.advance(904_000);
-    expect(tokens.recall(text)).toBeDefined();
+    expect(tokens.find(text)).toBeDefined();
     clock.advance(1_000);
     const detail = { issuer: issuer.issuer, subject: '01890a5d-ac96-774b-bcce-b302099a8057' };
-    expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_expired', detail }));
+    expect(() => tokens.find(text)).toThrow(expect.objectContaining({ code: 'token_expired', detail }));
   });
 
   test('refuses a cached token once its session is revoked', async () => {
@@ -73,7 +73,7 @@ describe('the cache of access tokens', () => {
     await tokens.verify(text);
     const times = { notBeforeMs: clock.nowMs() + 1000, expiresAtMs: clock.nowMs() + 900_000 };
     revocations.apply([{ kind: 'session', names: ['s1'], ...times }], clock.nowMs());
-    expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_revoked' }));
+    expect(() => tokens.find(text)).toThrow(expect.objectContaining({ code: 'token_revoked' }));
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_revoked' });
   });
 
@@ -82,7 +82,7 @@ describe('the cache of access tokens', () => {
     const times = { notBeforeMs: clock.nowMs() + 1000, expiresAtMs: clock.nowMs() + 900_000 };
     revocations.apply([{ kind: 'session', names: ['s1'], ...times }], clock.nowMs());
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_revoked' });
-    expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_revoked' }));
+    expect(() => tokens.find(text)).toThrow(expect.objectContaining({ code: 'token_revoked' }));
     expect(tokens.stats).toMatchObject({ misses: 1 });
   });
 
@@ -90,14 +90,14 @@ describe('the cache of access tokens', () => {
     const text = await issuer.accessToken();
     await tokens.verify(text);
     generation += 1;
-    expect(tokens.recall(text)).toBeUndefined();
+    expect(tokens.find(text)).toBeUndefined();
   });
 
   test('remembers a refused token for a short time, with its code', async () => {
     const text = await issuer.accessToken({ aud: 'other' });
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_audience_refused' });
     for (let times = 0; times < 50; times += 1) {
-      expect(tokens.recall(text)).toBeUndefined();
+      expect(tokens.find(text)).toBeUndefined();
       await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_audience_refused' });
     }
     expect(tokens.stats).toMatchObject({ misses: 1, refusedFromMemory: 50 });

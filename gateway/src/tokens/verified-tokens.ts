@@ -184,7 +184,7 @@ export class AccessTokens {
    * @returns Undefined if the token still has to be verified.
    * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
    */
-  recall(text: string): VerifiedToken | undefined {
+  find(text: string): VerifiedToken | undefined {
     const entry = this.#verified.get(placeOf(text));
     if (entry === undefined || entry.text !== text) return undefined;
     const { token } = entry;

@@ -53,7 +53,7 @@ export class ResponseParser {
   /** The start of an unfinished line. */
   #carry: Buffer | undefined;
   /** Bytes that the head or the trailers may still have. */
-  #room = maxHeadBytes;
+  #bytesLeft = maxHeadBytes;
   #informational = 0;
   /** Bytes that the body or the chunk still has. */
   #left = 0;
@@ -127,7 +127,7 @@ export class ResponseParser {
   #expectLines(state: State): void {
     this.#state = state;
     this.#fields = [];
-    this.#room = maxHeadBytes;
+    this.#bytesLeft = maxHeadBytes;
   }
 
   /** @returns The position after what was read; `at` if more bytes are needed. */
@@ -154,7 +154,7 @@ export class ResponseParser {
 
   /** Reads whole lines, up to an empty one. */
   #readLines(bytes: Buffer, at: number, end: number): number {
-    const limit = Math.min(end, at + this.#room);
+    const limit = Math.min(end, at + this.#bytesLeft);
     // Looking for the end of the head costs less than decoding a long body behind it.
     const blank = limit - at > maxHeadBytes / 8 ? bytes.indexOf(emptyLine, at) : -1;
     const text = bytes.toString('latin1', at, blank === -1 ? limit : Math.min(limit, blank + emptyLine.length));
@@ -171,7 +171,7 @@ export class ResponseParser {
     if (isComplete) next += 2;
     else if (limit < end)
       throw new ExchangeError('UPSTREAM_RESPONSE_TOO_LARGE', 'the response has too many header bytes');
-    this.#room -= next;
+    this.#bytesLeft -= next;
     if (isComplete && this.#state === 'trailers') this.#endTrailers();
     else if (isComplete) this.#endHead();
     return at + next;

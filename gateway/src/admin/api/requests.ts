@@ -22,7 +22,7 @@ const finished = z
     ),
     code: text.describe('Null: the gateway did not refuse it.'),
     fault: text,
-    title: text.describe('What the client was told.'),
+    title: text.describe('The public text of the refusal.'),
     detail: z.record(z.string(), z.string()).describe('Why, for operators.'),
     identity: text,
     user_id: text,

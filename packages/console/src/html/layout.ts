@@ -2,7 +2,7 @@ import type { Since } from '../api-types.ts';
 import type { AssetUrls } from '../assets.ts';
 import { exact, forTime } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
-import { moodOf, pill, to } from './parts.ts';
+import { pill, to, toneOf } from './parts.ts';
 
 /** What every page shows. */
 export type Frame = Readonly<{
@@ -79,7 +79,7 @@ function statusOf({ gateway, configuration, nowMs }: Frame): Html {
     configuration.state === 'refused'
       ? html`<a class="pill bad" href="/console/reloads">file refused</a> <span class="muted">for ${forTime(configuration.since, nowMs)}</span>`
       : '';
-  return html`${pill(gateway.state, moodOf(gateway.state))} <span class="muted">for ${forTime(gateway.since, nowMs)}</span> ${file}`;
+  return html`${pill(gateway.state, toneOf(gateway.state))} <span class="muted">for ${forTime(gateway.since, nowMs)}</span> ${file}`;
 }
 
 function workerForm({ workers, worker, path, query }: Frame): Content {

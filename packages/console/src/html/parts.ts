@@ -4,9 +4,9 @@ import { type Content, type Html, html } from './html.ts';
 
 type Query = Readonly<Record<string, string>>;
 
-export type Mood = 'good' | 'warn' | 'bad' | 'quiet';
+export type Tone = 'good' | 'warn' | 'bad' | 'quiet';
 
-const moods: Readonly<Record<string, Mood>> = {
+const tones: Readonly<Record<string, Tone>> = {
   ready: 'good',
   up: 'good',
   healthy: 'good',
@@ -28,10 +28,10 @@ const moods: Readonly<Record<string, Mood>> = {
 };
 
 /** A state that is not listed is bad. */
-export const moodOf = (state: string): Mood => moods[state] ?? 'bad';
+export const toneOf = (state: string): Tone => tones[state] ?? 'bad';
 
 /** A state as a word with a mark. The mark's shape differs too, not only its color. */
-export const pill = (text: string, mood: Mood = moodOf(text)): Html => html`<span class="pill ${mood}">${text}</span>`;
+export const pill = (text: string, tone: Tone = toneOf(text)): Html => html`<span class="pill ${tone}">${text}</span>`;
 
 /** A state, and how long it has lasted. */
 export const stateSince = ({ state, since, why }: Since, nowMs: number): Html =>

@@ -1,5 +1,5 @@
 import type { Answers, Since } from '../api-types.ts';
-import { type Mood, moodOf } from '../html/parts.ts';
+import { type Tone, toneOf } from '../html/parts.ts';
 import { soonestFirst, validityOf } from './certificates.ts';
 
 /** What the overview shows, by the path that it is read from. */
@@ -21,7 +21,7 @@ export type OverviewData = { readonly [Name in keyof Parts]: Answers[Parts[Name]
 
 /** One thing that an operator should look at. */
 export type Attention = Readonly<{
-  mood: Mood;
+  tone: Tone;
   what: string;
   state: string;
   since: string | undefined;
@@ -33,13 +33,13 @@ export type Attention = Readonly<{
 export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'traffic'>): readonly Attention[] {
   const { processes, upstreams, issuers, revocations, reloads, limits, certificates } = data;
   const all: Attention[] = [];
-  const add = (mood: Mood, what: string, path: string, state: string, why: string | null, since?: string) => {
-    if (mood === 'warn' || mood === 'bad') {
-      all.push({ mood, what, state, since, why: why ?? '', page: `/console/${path}` });
+  const add = (tone: Tone, what: string, path: string, state: string, why: string | null, since?: string) => {
+    if (tone === 'warn' || tone === 'bad') {
+      all.push({ tone, what, state, since, why: why ?? '', page: `/console/${path}` });
     }
   };
   const addState = (what: string, path: string, { state, since, why }: Since) =>
-    add(moodOf(state), what, path, state, why, since);
+    add(toneOf(state), what, path, state, why, since);
   for (const { worker, state } of processes.processes) {
     addState(worker === null ? 'Gateway' : `Worker ${worker}`, 'workers', state);
   }
@@ -63,13 +63,13 @@ export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'tr
     add('bad', 'Redis', 'limits', 'not connected', 'limits follow onStoreFailure');
   }
   for (const [certificate, ...others] of soonestFirst(certificates.certificates)) {
-    const { text, mood } = validityOf(certificate, data.nowMs);
+    const { text, tone } = validityOf(certificate, data.nowMs);
     const { use, subject } = certificate;
     const what = `Certificate of the ${use}${others.length === 0 ? '' : ` and ${others.length} more`}`;
-    add(mood, what, 'certificates', text, subject);
+    add(tone, what, 'certificates', text, subject);
   }
   for (const { use, problem } of certificates.trouble) {
     add('warn', `TLS files of ${use}`, 'certificates', 'old', problem);
   }
-  return all.sort((a, b) => Number(b.mood === 'bad') - Number(a.mood === 'bad'));
+  return all.sort((a, b) => Number(b.tone === 'bad') - Number(a.tone === 'bad'));
 }

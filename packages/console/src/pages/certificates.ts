@@ -1,18 +1,18 @@
 import type { Answers, Certificate } from '../api-types.ts';
 import { duration, exact } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
-import { type Mood, pill, tableCard } from '../html/parts.ts';
+import { pill, type Tone, tableCard } from '../html/parts.ts';
 
 const dayMs = 86_400_000;
 const soonMs = 21 * dayMs;
 const urgentMs = 7 * dayMs;
 
 /** The validity of a certificate now. */
-export function validityOf({ from, until }: Certificate, nowMs: number): Readonly<{ text: string; mood: Mood }> {
+export function validityOf({ from, until }: Certificate, nowMs: number): Readonly<{ text: string; tone: Tone }> {
   const leftMs = Date.parse(until) - nowMs;
-  if (leftMs <= 0) return { text: `expired ${duration(-leftMs)} ago`, mood: 'bad' };
-  if (Date.parse(from) > nowMs) return { text: 'not valid yet', mood: 'bad' };
-  return { text: `${duration(leftMs)} left`, mood: leftMs < urgentMs ? 'bad' : leftMs <= soonMs ? 'warn' : 'good' };
+  if (leftMs <= 0) return { text: `expired ${duration(-leftMs)} ago`, tone: 'bad' };
+  if (Date.parse(from) > nowMs) return { text: 'not valid yet', tone: 'bad' };
+  return { text: `${duration(leftMs)} left`, tone: leftMs < urgentMs ? 'bad' : leftMs <= soonMs ? 'warn' : 'good' };
 }
 
 /** The certificates by expiry. One that is used in several places is one row. */
@@ -62,8 +62,8 @@ function subjectOf({ subject, issuer, names }: Certificate): Html {
 }
 
 function expiryOf(one: Certificate, nowMs: number): Html {
-  const { text, mood } = validityOf(one, nowMs);
-  return html`${pill(text, mood)} <span class="muted whole">${exact(one.until)}</span>`;
+  const { text, tone } = validityOf(one, nowMs);
+  return html`${pill(text, tone)} <span class="muted whole">${exact(one.until)}</span>`;
 }
 
 /** Splits it into groups, so that lines break only between groups. */

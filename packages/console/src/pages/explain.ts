@@ -4,7 +4,7 @@ import { type Content, formValue, type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
 import { code, facts, link, pill, routeLink, section, table, to } from '../html/parts.ts';
 import { isOfProof, neededFor } from './explain-request.ts';
-import { moodOfStatus } from './request-table.ts';
+import { toneOfStatus } from './request-table.ts';
 
 /** Renders the form with the answer or the form errors. The browser scrolls to `#answer`. The token is never written into the page. */
 export function explainPage(asked: Query, answer?: Answer, errors: readonly FieldError[] = []): Page {
@@ -77,7 +77,7 @@ function refusedNote({ refused, method = '', path = '' }: Query): Content {
 
 function answerOf({ method, path, caller, outcome, stages, route, token, sends, dropped, responds }: Answer): Html {
   const { allowed, status, code: refusal, title, why, warning } = outcome;
-  const mood = warning !== null ? 'warn' : allowed ? 'good' : moodOfStatus(status ?? 0);
+  const tone = warning !== null ? 'warn' : allowed ? 'good' : toneOfStatus(status ?? 0);
   const text =
     warning !== null
       ? 'allowed, but its upstream is unavailable'
@@ -86,7 +86,7 @@ function answerOf({ method, path, caller, outcome, stages, route, token, sends, 
         : refusal === null
           ? 'answered by the gateway'
           : 'refused';
-  return html`<section class="verdict ${mood}" role="status"><h2 class="headline">${pill(text, mood)} ${status === null ? '' : status} ${refusal === null ? '' : code(refusal)}</h2>
+  return html`<section class="verdict ${tone}" role="status"><h2 class="headline">${pill(text, tone)} ${status === null ? '' : status} ${refusal === null ? '' : code(refusal)}</h2>
 <p>${code(method)} <code class="path">${path}</code> as ${caller}${route === null ? '' : html`, by route ${routeLink(route)}`}.</p>${title === null ? '' : html`<p>${title}</p>`}${why === null ? '' : html`<p class="why">${why}</p>`}${warning === null ? '' : html`<p class="why">${warning} ${link('/console/upstreams', 'Upstreams')}</p>`}</section>
 ${section(
   'Stages',

@@ -17,7 +17,7 @@ import {
 } from '../html/parts.ts';
 import { attentionOf, type OverviewData } from './attention.ts';
 import { eventTable } from './events.ts';
-import { moodOfStatus } from './request-table.ts';
+import { toneOfStatus } from './request-table.ts';
 import { trafficTiles } from './traffic-tiles.ts';
 import { worstFirst } from './upstreams.ts';
 
@@ -54,14 +54,14 @@ function refusalPart({ refusals: { refusals }, nowMs }: OverviewData): Html {
     'Last refusals',
     [
       { label: 'Code', kind: 'main', cell: (one) => link('/console/requests', code(one.code), filtersOf(one)) },
-      { label: 'Status', cell: ({ status }) => pill(String(status), moodOfStatus(status)) },
+      { label: 'Status', cell: ({ status }) => pill(String(status), toneOfStatus(status)) },
       {
         label: 'Route',
         cell: ({ route }) => (route === null ? html`<span class="muted">none</span>` : routeLink(route)),
       },
       { label: 'Count', kind: 'number', cell: ({ count }) => number(count) },
       { label: 'Last', cell: ({ last }) => ago(last, nowMs) },
-      { label: 'What the client was told', cell: ({ title }) => title },
+      { label: 'Public text', cell: ({ title }) => title },
     ],
     refusals.slice(0, shownRefusals),
     'No request was refused since the start.',
@@ -94,8 +94,8 @@ function attention(data: OverviewData): Html {
     return html`<p class="calm good">${pill('All is well', 'good')} Every part is in order, for ${forTime(changed, data.nowMs)}.</p>`;
   }
   return html`<section class="attention bad" aria-label="Needs attention"><h2>Needs attention</h2><ul>${all.map(
-    ({ mood, what, state, since, why, page }) =>
-      html`<li class="${mood}"><a class="what" href="${to(page)}">${what}</a> ${pill(state, mood)} ${since === undefined ? '' : html`<span class="muted">for ${forTime(since, data.nowMs)}</span>`} <span class="why">${why}</span></li>`,
+    ({ tone, what, state, since, why, page }) =>
+      html`<li class="${tone}"><a class="what" href="${to(page)}">${what}</a> ${pill(state, tone)} ${since === undefined ? '' : html`<span class="muted">for ${forTime(since, data.nowMs)}</span>`} <span class="why">${why}</span></li>`,
   )}</ul></section>`;
 }
 

@@ -1,7 +1,7 @@
 import type { Request } from '../api-types.ts';
 import { clock, milliseconds } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
-import { type Mood, pill, requestLink, routeLink, table } from '../html/parts.ts';
+import { pill, requestLink, routeLink, type Tone, table } from '../html/parts.ts';
 
 /** Requests, one per row, each with a link to its own page. */
 export function requestTable(requests: readonly Request[], empty: Content, nowMs: number): Html {
@@ -35,10 +35,10 @@ export function routeOf({ route, code }: Request): Html {
 }
 
 export function statusOf({ status, code, aborted }: Request): Html {
-  return html`${pill(status === 0 ? 'client left' : String(status), moodOfStatus(status))} ${code === null ? '' : html`<code>${code}</code>`}${aborted ? html` <span class="muted">aborted</span>` : ''}`;
+  return html`${pill(status === 0 ? 'client left' : String(status), toneOfStatus(status))} ${code === null ? '' : html`<code>${code}</code>`}${aborted ? html` <span class="muted">aborted</span>` : ''}`;
 }
 
-export function moodOfStatus(status: number): Mood {
+export function toneOfStatus(status: number): Tone {
   if (status >= 500) return 'bad';
   if (status >= 400) return 'warn';
   return status === 0 ? 'quiet' : 'good';

@@ -5,7 +5,7 @@ import { type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
 import { code, type Facts, facts, link, pill, section, to, upstreamLink, workerField } from '../html/parts.ts';
 import { explainLink } from './explain-request.ts';
-import { moodOfStatus, requestTable, routeOf, statusOf } from './request-table.ts';
+import { requestTable, routeOf, statusOf, toneOfStatus } from './request-table.ts';
 
 const fields = [
   ['id', 'Request id'],
@@ -73,11 +73,11 @@ const detailLabels: Readonly<Record<string, string>> = {
 function verdict({ code: refusal, title, rule, fault, upstream, status, detail, aborted }: Request): Html {
   if (refusal === null) {
     const end = aborted ? ', and the response was cut off' : '';
-    return html`<p class="verdict ${moodOfStatus(status)}">${status === 0 ? 'The client left before a response started.' : `${upstream === null ? 'The gateway' : `The service ${upstream}`} responded with ${status}${end}.`}</p>`;
+    return html`<p class="verdict ${toneOfStatus(status)}">${status === 0 ? 'The client left before a response started.' : `${upstream === null ? 'The gateway' : `The service ${upstream}`} responded with ${status}${end}.`}</p>`;
   }
   const why = Object.entries(detail);
-  const mood = fault === 'caller' ? 'warn' : 'bad';
-  return html`<section class="verdict ${mood}"><h2 class="headline">${pill('refused', mood)} ${code(refusal)}</h2>
+  const tone = fault === 'caller' ? 'warn' : 'bad';
+  return html`<section class="verdict ${tone}"><h2 class="headline">${pill('refused', tone)} ${code(refusal)}</h2>
 <p>${title ?? ''}</p>${rule === null ? '' : html`<p>Rule: ${code(rule)}</p>`}
 ${why.length === 0 ? '' : facts(why.map(([name, value]) => [detailLabels[name] ?? name, value]))}</section>`;
 }

@@ -15,7 +15,7 @@ import {
   upstreamLink,
   workerField,
 } from '../html/parts.ts';
-import { moodOfStatus, requestTable } from './request-table.ts';
+import { requestTable, toneOfStatus } from './request-table.ts';
 import { trafficTiles } from './traffic-tiles.ts';
 
 /** The table of routes as compiled. */
@@ -86,10 +86,10 @@ ${trafficTiles(traffic)}
           kind: 'main',
           cell: (one) => link('/console/requests', code(one.code), { route: name, code: one.code }),
         },
-        { label: 'Status', cell: (one) => pill(String(one.status), moodOfStatus(one.status)) },
+        { label: 'Status', cell: (one) => pill(String(one.status), toneOfStatus(one.status)) },
         { label: 'Fault', cell: (one) => one.fault },
         { label: 'Count', kind: 'number', cell: (one) => number(one.count) },
-        { label: 'What the client was told', cell: (one) => one.title },
+        { label: 'Public text', cell: (one) => one.title },
       ],
       refusals,
       'The gateway has refused no request here since the start.',

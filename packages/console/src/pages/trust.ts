@@ -16,7 +16,7 @@ ${section('Keys of this gateway', gatewayKeyTable(gateway_keys, nowMs), 'which s
     [
       { label: 'Code', kind: 'main', cell: (one) => link('/console/requests', code(one.code), { code: one.code }) },
       { label: 'Requests', kind: 'number', cell: (one) => number(one.count) },
-      { label: 'What the client was told', cell: ({ title }) => title },
+      { label: 'Public text', cell: ({ title }) => title },
     ],
     refused_requests,
     'None since the start.',

@@ -105,7 +105,8 @@ class RemoteKeySet implements KeySet {
   #cancelTimer: () => void = () => {};
 
   constructor(options: RemoteKeySetOptions) {
-    if (typeof options.url === 'string') {
+    // In JavaScript the URL may be missing: that is an error too.
+    if (typeof options.url !== 'function') {
       assertUrl(options.url);
       this.#url = options.url;
     }

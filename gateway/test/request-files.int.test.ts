@@ -16,7 +16,7 @@ beforeAll(async () => {
   const { url } = place.upstream;
   const service = `targets: ["${url}"], health: { path: /healthz }, retry: { attempts: 1 }, breaker: {}`;
   const rules =
-    'methods: [GET], auth: required, allow: { roles: [agent] }, limits: [{ requests: 100, per: 1s, by: user }]';
+    'methods: [GET], auth: required, allow: { roles: [agent] }, limits: [{ requests: 10000, per: 1s, by: user }]';
   place.write(
     place.yaml
       .replace(

@@ -56,6 +56,11 @@ test('docs/debugging.md: every code is one of docs/errors.md or a reason of the 
   expect(codes.filter((code) => !reasons.includes(code))).toEqual([]);
 });
 
+test('docs/breakpoints.md names the line that every request passes', () => {
+  const [, file = '', line = ''] = /setBreakpoint\('([a-z-]+\.ts)', (\d+)\)/.exec(read('docs/breakpoints.md')) ?? [];
+  expect(read(`gateway/src/pipeline/${file}`).split('\n')[Number(line) - 1]).toContain('parseTarget(');
+});
+
 test('README.md has fewer than 120 lines, and at most five links to go on', () => {
   expect(read('README.md').split('\n').length).toBeLessThan(120);
   expect(read('README.md').split('## Where to go next')[1]?.match(/^- \[/gm)).toHaveLength(5);

@@ -70,7 +70,7 @@ test.each([
   ['one process', []],
   ['two workers', ['--workers', '2']],
 ])(
-  'SIGTERM while clients connect: a client is reset at most once, when the listener closes, with %s',
+  'SIGTERM while clients connect: a client goes unanswered at most once, when the listener closes, with %s',
   async (_name, args) => {
     place = await run({ SHUTDOWN_GRACE_MS: '20000' });
     const gateway = await place.start(...args);
@@ -79,9 +79,10 @@ test.each([
     await eventually(() => expect(clients.outcomes['200']).toBeGreaterThan(250), 20_000);
     expect(await gateway.stop()).toBe(0);
     await clients.refused;
-    const { 200: _answered, ECONNREFUSED: refused, ECONNRESET: reset = 0, ...others } = clients.outcomes;
+    // A connection that the closed listener still held is reset, or ended where its request had not arrived yet.
+    const { 200: _answered, ECONNREFUSED: refused, ECONNRESET: reset = 0, ended = 0, ...others } = clients.outcomes;
     expect([refused, others]).toEqual([count, {}]);
-    expect(reset).toBeLessThanOrEqual(count);
+    expect(reset + ended).toBeLessThanOrEqual(count);
   },
 );
 

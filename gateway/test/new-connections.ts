@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 
 export type NewConnections = Readonly<{
-  /** Counts by outcome: the status of the answer, or the error's code. */
+  /** Counts by outcome: the status of the answer, the error's code, or `ended`: closed without an answer. */
   outcomes: Readonly<Record<string, number>>;
   /** Settles when every client has been refused. */
   refused: Promise<unknown>;
@@ -23,7 +23,7 @@ export function newConnectionsTo(port: number, path: string, clients: number): N
       socket.on('error', ({ code }: NodeJS.ErrnoException) => {
         failure = code;
       });
-      socket.once('close', () => resolve(failure ?? (answer === '' ? 'no answer' : answer.slice(9, 12))));
+      socket.once('close', () => resolve(failure ?? (answer === '' ? 'ended' : answer.slice(9, 12))));
     });
   }
 

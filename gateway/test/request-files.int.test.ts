@@ -43,7 +43,7 @@ afterAll(async () => {
   await place?.close();
 });
 
-const maxFiles = 38;
+const maxFiles = 36;
 
 test('a GET runs functions of the files that docs/request-flow.md names, and of no others', async () => {
   expect(await filesOf('/v1/signed/1')).toEqual(documentedFiles());

@@ -1,5 +1,5 @@
 import type { Code } from '../errors.ts';
-import { maxTargetBytes } from '../routing/request-target.ts';
+import { maxTargetBytes } from '../routing/route-table.ts';
 
 /** What Node passes to `clientError`. `rawPacket` is the packet that the parser was reading. */
 export type ParseError = NodeJS.ErrnoException & Readonly<{ rawPacket?: Buffer }>;

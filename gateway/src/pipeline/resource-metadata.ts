@@ -1,8 +1,7 @@
 import { type GatewayConfig, requiredScopes } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { securityHeaders } from '../http/security-headers.ts';
-import { parseTarget } from '../routing/request-target.ts';
-import type { RouteTable } from '../routing/route-table.ts';
+import { parseTarget, type RouteTable } from '../routing/route-table.ts';
 import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';
 import type { Incoming } from './exchange.ts';
 import { hostsOf } from './sanitize.ts';

@@ -1,8 +1,7 @@
 import { AppError } from '../errors.ts';
 import { headersFrom } from '../http/header-fields.ts';
 import { securityHeaders } from '../http/security-headers.ts';
-import { parseTarget, rewritePath } from '../routing/request-target.ts';
-import type { RouteTable } from '../routing/route-table.ts';
+import { parseTarget, type RouteTable, rewritePath } from '../routing/route-table.ts';
 import type { PreflightHeaders } from './cors.ts';
 import type { Authenticated, Exchange, Incoming, Matched, Permitted } from './exchange.ts';
 import type { ChallengeMetadata } from './request-record.ts';

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { exampleRoute } from '../../test/kit/example-route.ts';
 import { method } from '../config/schema/routes.ts';
 import { AppError } from '../errors.ts';
-import { parseTarget } from '../routing/request-target.ts';
+import { parseTarget } from '../routing/route-table.ts';
 import { type Admitted, Exchange } from './exchange.ts';
 import { RequestRecord } from './request-record.ts';
 import { createSign } from './sign.ts';

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { fastestMs } from '../../test/kit/fastest.ts';
 import { AppError } from '../errors.ts';
-import { maxTargetBytes, parseTarget, rewritePath } from './request-target.ts';
+import { maxTargetBytes, parseTarget, rewritePath } from './route-table.ts';
 
 function codeOf(raw: string): string {
   try {

@@ -8,6 +8,7 @@ import type { GatewayKeySet } from '../keys/gateway-keys.ts';
 import type { GatewayKey } from '../keys/key-files.ts';
 import { requireSigningKey } from '../keys/signing-keys.ts';
 import { findIssuer } from './claim-mapping/find-issuer.ts';
+import type { MachineClaims, PersonClaims } from './claims.ts';
 import { parseCompactToken } from './compact-token.ts';
 import type { TokenStatus, TrustedIssuer } from './verified-tokens.ts';
 
@@ -21,28 +22,15 @@ export type Transaction = Readonly<{
   token: TokenStatus;
 }> &
   (
-    | Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string }>
-    | Readonly<{ kind: 'client'; clientId: string; role: string | undefined; tenantId: string | undefined }>
+    | Pick<PersonClaims, 'kind' | 'userId' | 'role' | 'tenantId'>
+    | Pick<MachineClaims, 'kind' | 'clientId' | 'role' | 'tenantId'>
   );
 
 /** A transaction read from a txn-token. `issuedAtSec` is when a gateway issued that token, in Unix seconds. */
 export type PresentedTransaction = Transaction & Readonly<{ issuedAtSec: number }>;
 
 /** Creates and reads txn-tokens. Services treat them as opaque. */
-export type TxnTokens = Readonly<{
-  /**
-   * @param service The service that receives the token. Only that service can present it.
-   * @throws AppError `token_context_too_long`.
-   */
-  mint(transaction: Transaction, service: string): string;
-  /**
-   * Does not check revocation. Call `assertStillValid` with the returned token.
-   *
-   * @param service The presenting service, proved by its signature.
-   * @throws AppError `txn_token_invalid`, `txn_token_expired`, `txn_token_foreign`.
-   */
-  read(token: string, service: string): PresentedTransaction;
-}>;
+export type TxnTokens = ReturnType<typeof createTxnTokens>;
 
 /** The longest chain of calls for one request. */
 export const maxDepth = 4;
@@ -71,7 +59,12 @@ const commonShape = {
   token: z.strictObject({ iss: z.string(), sub: z.string().optional(), kid: z.string(), iat: seconds, exp: seconds }),
 };
 // A gateway of the previous version writes no `kind`, and refuses a token that has one.
-const userShape = z.strictObject({ ...commonShape, tenant_id: id, role, client: z.string().min(1).optional() });
+const userShape = z.strictObject({
+  ...commonShape,
+  tenant_id: id,
+  role: role,
+  client: z.string().min(1).optional(),
+});
 const machineShape = z.strictObject({
   ...commonShape,
   kind: z.literal('client'),
@@ -79,9 +72,10 @@ const machineShape = z.strictObject({
   role: role.optional(),
 });
 const payloadShape = z.union([userShape, machineShape]);
+type Payload = z.output<typeof payloadShape>;
 const headerShape = z.strictObject({ alg: z.literal(algorithm), typ: z.literal(type), kid: z.string() });
 
-export type TxnTokenOptions = Readonly<{
+type TxnTokenOptions = Readonly<{
   keys: Pick<GatewayKeySet, 'signingKey' | 'find'>;
   issuers: ReadonlyMap<string, TrustedIssuer>;
   nowMs(): number;
@@ -91,15 +85,20 @@ export type TxnTokenOptions = Readonly<{
  * Transaction tokens (draft-ietf-oauth-transaction-tokens) with a MAC. The MAC key is derived from the gateway's signing
  * key, which only replicas of the gateway share. docs/decisions/0003 explains why, and why jose is not used.
  */
-export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnTokens {
+export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
   const nowSec = () => Math.floor(nowMs() / 1000);
 
   return {
-    mint(transaction, service) {
+    /**
+     * @param service The service that receives the token. Only that service can present it.
+     * @throws AppError `token_context_too_long`.
+     */
+    mint(transaction: Transaction, service: string): string {
       const { id: txn, depth, token } = transaction;
       const { claims, kid } = token;
       const iat = nowSec();
       const key = requireSigningKey(keys, iat);
+      // JSON leaves out what is undefined.
       const payload: z.input<typeof payloadShape> = {
         aud: audience,
         iat,
@@ -107,9 +106,9 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
         exp: Math.min(iat + lifetimeSec, claims.expiresAtSec),
         txn,
         ...principalOf(transaction),
-        ...(claims.sessionId !== undefined && { sid: claims.sessionId }),
-        ...(claims.scope.length > 0 && { scope: [...claims.scope] }),
-        ...(claims.act && { act: claims.act }),
+        sid: claims.sessionId,
+        scope: claims.scope.length > 0 ? [...claims.scope] : undefined,
+        act: claims.act,
         req_wl: service,
         depth,
         token: { iss: claims.issuer, sub: claims.subject, kid, iat: claims.issuedAtSec, exp: claims.expiresAtSec },
@@ -121,7 +120,13 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
       return text;
     },
 
-    read(text, service) {
+    /**
+     * Does not check revocation. Call `assertStillValid` with the returned token.
+     *
+     * @param service The presenting service, proved by its signature.
+     * @throws AppError `txn_token_invalid`, `txn_token_expired`, `txn_token_foreign`.
+     */
+    read(text: string, service: string): PresentedTransaction {
       const { header, payload } = parse(text);
       const key = keys.find(validate(headerShape, header).kid, nowSec());
       if (key === undefined) throw invalid('no key of this gateway');
@@ -142,25 +147,31 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
 /** The members that say whose transaction it is. */
 function principalOf(transaction: Transaction) {
   if (transaction.kind === 'user') {
-    const { userId, role: itsRole, tenantId, token } = transaction;
-    const { clientId } = token.claims;
-    return { sub: userId, tenant_id: tenantId, role: itsRole, ...(clientId !== undefined && { client: clientId }) };
+    const { userId: sub, tenantId: tenant_id, role, token } = transaction;
+    return { sub, tenant_id, role, client: token.claims.clientId };
   }
-  const { kind, clientId, role: itsRole, tenantId } = transaction;
-  return {
-    kind,
-    sub: clientId,
-    ...(tenantId !== undefined && { tenant_id: tenantId }),
-    ...(itsRole !== undefined && { role: itsRole }),
-  };
+  const { kind, clientId: sub, tenantId: tenant_id, role } = transaction;
+  return { kind, sub, tenant_id, role };
+}
+
+/** Reverses {@link principalOf}. */
+function readPrincipal(payload: Payload) {
+  const { sub } = payload;
+  if ('kind' in payload) {
+    const { kind, role, tenant_id: tenantId } = payload;
+    return { kind, userId: undefined, clientId: sub, role, tenantId } as const;
+  }
+  const { role, tenant_id: tenantId, client: clientId } = payload;
+  return { kind: 'user', userId: sub, clientId, role, tenantId } as const;
 }
 
 const noClaims: TokenStatus['claims']['kept'] = new Map();
 
-function transactionOf(claims: z.output<typeof payloadShape>, issuer: TrustedIssuer): PresentedTransaction {
-  const { iat: issuedAtSec, txn, depth, sub, sid: sessionId, token, scope = [], act } = claims;
-  const common = { id: txn, issuedAtSec, depth };
-  const status = {
+function transactionOf(payload: Payload, issuer: TrustedIssuer): PresentedTransaction {
+  const { iat: issuedAtSec, txn: id, depth, sub, sid: sessionId, token, scope = [], act } = payload;
+  const principal = readPrincipal(payload);
+  const claims = {
+    ...principal,
     issuer: token.iss,
     // A gateway of the previous version writes no `sub`.
     subject: token.sub ?? sub,
@@ -171,19 +182,7 @@ function transactionOf(claims: z.output<typeof payloadShape>, issuer: TrustedIss
     act,
     kept: noClaims,
   };
-  const tokenOf = (principal: Pick<TokenStatus['claims'], 'kind' | 'userId' | 'clientId' | 'tenantId'>) => ({
-    claims: { ...status, ...principal },
-    kid: token.kid,
-    issuer,
-  });
-  if ('kind' in claims) {
-    const { kind, role: itsRole, tenant_id: tenantId } = claims;
-    const principal = { kind, clientId: sub, tenantId };
-    return { ...common, ...principal, role: itsRole, token: tokenOf({ ...principal, userId: undefined }) };
-  }
-  const { role: itsRole, tenant_id: tenantId, client: clientId } = claims;
-  const principal = { kind: 'user', userId: sub, tenantId } as const;
-  return { ...common, ...principal, role: itsRole, token: tokenOf({ ...principal, clientId }) };
+  return { ...principal, id, issuedAtSec, depth, token: { claims, kid: token.kid, issuer } };
 }
 
 const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');

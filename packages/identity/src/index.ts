@@ -63,7 +63,7 @@ export {
 
 // Keys: sources of the gateway's keys.
 
-export type { SignatureAlgorithm } from './contract/rfc9421.ts';
+export { type SignatureAlgorithm, type SigningKey, secretKeyid, type VerifyingKey } from './contract/rfc9421.ts';
 export {
   type GatewayKeys,
   type GatewayKeysOptions,
@@ -74,7 +74,6 @@ export {
   secretGatewayKeys,
   staticGatewayKeys,
 } from './keys/gateway-keys.ts';
-export { type SigningKey, secretKeyid, type VerifyingKey } from './keys/keys.ts';
 export { whyNotPrivate } from './keys/private-file.ts';
 
 // Key agreement: gateway and service derive an HMAC key from keys that each publishes.

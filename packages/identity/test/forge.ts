@@ -1,7 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { componentList, signatureBase } from '../src/contract/rfc9421.ts';
+import { componentList, secretKeyid, signatureBase, signBase } from '../src/contract/rfc9421.ts';
 import { contentDigest, type IdentityFacts, prepareIdentity, type SigningKey, signRequest } from '../src/index.ts';
-import { secretKeyid, signBase } from '../src/keys/keys.ts';
 
 /** 2027-01-15T08:00:00Z */
 export const nowSec = 1_800_000_000;

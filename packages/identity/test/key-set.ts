@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
+import { secretKeyid } from '../src/contract/rfc9421.ts';
 import type { SigningKey } from '../src/index.ts';
-import { secretKeyid } from '../src/keys/keys.ts';
 import { ed25519Jwk, publicJwk, secret } from './forge.ts';
 
 type Entry = Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { componentList, signatureBase } from '../src/contract/rfc9421.ts';
+import { componentList, signatureBase, signBase } from '../src/contract/rfc9421.ts';
 import {
   type CallService,
   contentDigest,
@@ -14,7 +14,6 @@ import {
   serviceKeyFromJwk,
   signServiceRequest,
 } from '../src/index.ts';
-import { signBase } from '../src/keys/keys.ts';
 import { genuine, nowSec } from './forge.ts';
 import { listen } from './wire.ts';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { signBase } from '../src/contract/rfc9421.ts';
 import type { SigningKey } from '../src/index.ts';
-import { signBase } from '../src/keys/keys.ts';
 import { ed25519Jwk, edKey, forged, genuine, type Message, nonce, standardParams } from './forge.ts';
 import {
   besideGood,

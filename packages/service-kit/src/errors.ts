@@ -46,7 +46,8 @@ export class AppError<Code extends string = string> extends Error {
   }
 }
 
-const entry =
+/** Makes the entries of an {@link ErrorTable} for errors of one side. */
+export const entry =
   (fault: Fault) =>
   (status: number, title: string, retryAfterSec?: number): ErrorEntry => ({
     status,
@@ -54,7 +55,6 @@ const entry =
     title,
     ...(retryAfterSec !== undefined && { retryAfterSec }),
   });
-/** Entries of an {@link ErrorTable}, by whose fault the error is. */
 export const caller = entry('caller');
 export const capacity = entry('capacity');
 export const ours = entry('ours');

@@ -6,7 +6,7 @@ export { type Api, describeApi } from './api/openapi.ts';
 export { errorBodyOf, errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
 export { serve } from './api/serve.ts';
 export { ignoresUnknown } from './api/strict.ts';
-export { AppError, caller, capacity, commonErrors, type ErrorTable, type Fault, ours } from './errors.ts';
+export { AppError, caller, capacity, commonErrors, type ErrorTable, entry, type Fault, ours } from './errors.ts';
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
 export { type BehindGateway, serveBehindGateway } from './gateway/serve-behind-gateway.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';

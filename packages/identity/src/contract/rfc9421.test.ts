@@ -1,8 +1,15 @@
 import { createHmac, createPrivateKey, createPublicKey } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
-import { signBase, verifyBase } from '../keys/keys.ts';
 import { signatureBytes } from './grammar.ts';
-import { componentLine, componentList, parseSignatureInput, serializeParams, signatureBase } from './rfc9421.ts';
+import {
+  componentLine,
+  componentList,
+  parseSignatureInput,
+  serializeParams,
+  signatureBase,
+  signBase,
+  verifyBase,
+} from './rfc9421.ts';
 
 /** The published test keys of RFC 9421 appendix B.1.4 and B.1.5. */
 const privateKey = createPrivateKey({

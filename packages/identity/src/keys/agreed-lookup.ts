@@ -1,8 +1,8 @@
+import type { VerifyingKey } from '../contract/rfc9421.ts';
 import { agreeAsService, parseAgreedKeyid } from './agreement.ts';
 import type { AgreementKeyPair, AgreementPublicKey } from './agreement-jwk.ts';
 import type { AgreementKeys } from './agreement-keys.ts';
 import type { GatewayKeys } from './gateway-keys.ts';
-import type { VerifyingKey } from './keys.ts';
 
 export type KeyLookupOptions = Readonly<{
   audience: string;

@@ -9,9 +9,9 @@ import {
   staticKeySet,
 } from '@countersign/jwks';
 import { IdentityUnavailable } from '../contract/refusal.ts';
+import { assertStrongSecret, secretKeyid, type VerifyingKey } from '../contract/rfc9421.ts';
 import { parseAgreedKeyid } from './agreement.ts';
 import { type AgreementPublicKey, agreementAlgorithm, importAgreementJwk, isAgreementJwk } from './agreement-jwk.ts';
-import { assertStrongSecret, secretKeyid, type VerifyingKey } from './keys.ts';
 
 /** Looks up the key that a signature names. The service configures the source; a request cannot influence it. */
 export interface GatewayKeys {

@@ -9,8 +9,14 @@ import {
 } from '../contract/contract.ts';
 import { isAddress, isMethod, isPath, isQuery, uuidV7 } from '../contract/grammar.ts';
 import type { IdentityFacts } from '../contract/identity.ts';
-import { componentLine, serializeParams, signatureBase, signatureHeaders } from '../contract/rfc9421.ts';
-import { type SigningKey, signBaseAsBase64 } from '../keys/keys.ts';
+import {
+  componentLine,
+  type SigningKey,
+  serializeParams,
+  signatureBase,
+  signatureHeaders,
+  signBaseAsBase64,
+} from '../contract/rfc9421.ts';
 
 /** The part of a signed request that depends only on the token and the audience, already serialized. */
 export type PreparedIdentity = Readonly<{

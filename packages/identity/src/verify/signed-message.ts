@@ -1,7 +1,13 @@
 import { isMethod, isPath, isQuery, signatureBytes } from '../contract/grammar.ts';
 import { IdentityRefused } from '../contract/refusal.ts';
-import { componentLine, parseSignatureInput, type SignatureInput, signatureBase } from '../contract/rfc9421.ts';
-import { type VerifyingKey, verifyBase } from '../keys/keys.ts';
+import {
+  componentLine,
+  parseSignatureInput,
+  type SignatureInput,
+  signatureBase,
+  type VerifyingKey,
+  verifyBase,
+} from '../contract/rfc9421.ts';
 import type { ReplayStore } from '../replay/replay.ts';
 import { assertFresh, type FreshnessRules, nonceKeepUntilSec } from './freshness.ts';
 

@@ -95,7 +95,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     layers: ['index.ts', 'config.ts', 'file-mailer.ts', 'smtp-mailer.ts', 'mailer.ts'],
   },
   'packages/service-kit': {
-    layers: ['index.ts', 'gateway', 'api', 'http', 'process', 'errors.ts'],
+    layers: ['index.ts', 'gateway', 'api', 'html', 'http', 'process', 'errors.ts'],
   },
   'auth-service': {
     layers: [

@@ -10,6 +10,8 @@ export { AppError, caller, capacity, commonErrors, type ErrorTable, entry, type 
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
 export { type BehindGateway, serveBehindGateway } from './gateway/serve-behind-gateway.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';
+export { brandIcon } from './html/brand-icon.ts';
+export { type Content, formValue, type Html, html } from './html/html.ts';
 export { type AddressReach, reachOf } from './http/address-reach.ts';
 export { formBody, jsonBody, lineField, parseForm, parseJson, textField } from './http/body.ts';
 export {

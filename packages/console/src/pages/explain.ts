@@ -1,6 +1,7 @@
+import { formValue } from '@countersign/service-kit';
 import type { FieldError, Query } from '../api.ts';
 import type { Answer } from '../api-types.ts';
-import { type Content, formValue, type Html, html } from '../html/html.ts';
+import { type Content, type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
 import { code, facts, link, pill, routeLink, section, table, to } from '../html/parts.ts';
 import { isOfProof, neededFor } from './explain-request.ts';

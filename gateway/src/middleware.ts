@@ -10,7 +10,7 @@ import {
 } from '@countersign/service-kit';
 import type { RequestHandler } from 'express';
 import type { GatewayConfig } from './config/config.ts';
-import { openGateway } from './gateway.ts';
+import { Gateway } from './gateway.ts';
 import type { ReloadState } from './reload/reload.ts';
 
 export type GatewayMiddlewareOptions = Readonly<{
@@ -60,21 +60,16 @@ export function countersignGateway(config: GatewayConfig, options: GatewayMiddle
     env = {},
     watch = false,
   } = options;
-  const { snapshot, health, reloader, keySet, ...gateway } = openGateway(config, {
-    logger,
-    metrics,
-    nowMs,
-    env,
-    unmatched: 'next',
-  });
+  const gateway = new Gateway(config, { logger, metrics, nowMs, env, unmatched: 'next' });
+  const { health, reloader, keySet } = gateway;
   gateway.start();
   if (watch) reloader.start();
 
   const handle: RequestHandler = (request, response, next) =>
-    snapshot.current.handlers.public.request(request, response, next);
+    reloader.current.handlers.public.request(request, response, next);
   return Object.assign(handle, {
     upgrade(request: IncomingMessage, socket: Duplex, head: Buffer) {
-      snapshot.current.handlers.public.upgrade(request, socket, head);
+      reloader.current.handlers.public.upgrade(request, socket, head);
     },
     health,
     metrics,

@@ -1,44 +1,26 @@
-import {
-  createMetrics,
-  createServiceServer,
-  drainServer,
-  type Environment,
-  type Logger,
-  listen,
-  type Running,
-} from '@countersign/service-kit';
+import { createMetrics, createServiceServer, drainServer, listen, type Running } from '@countersign/service-kit';
 import { createAdminApp, stateRoutes } from './admin/admin-app.ts';
 import { requireAdminHost } from './admin/admin-security.ts';
 import { createConsole, createObservations } from './admin/console.ts';
 import type { GatewayConfig } from './config/config.ts';
-import type { loadWhileServing } from './config/config-loader.ts';
 import { version } from './config/version.ts';
-import { openGateway } from './gateway.ts';
-import type { KeySetTiming } from './keys/issuer-keys.ts';
+import { Gateway, type GatewayOptions } from './gateway.ts';
 import { createListener, type ListenerTimes } from './listen/listener.ts';
 import { createListenerApp } from './listen/request-handler.ts';
-import type { ConfigReloader, ReloadTiming } from './reload/reload.ts';
+import type { ConfigReloader } from './reload/reload.ts';
 import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
 import { reportCounts } from './workers/worker-process.ts';
 
-export type GatewayDeps = Readonly<{
-  /** The variables that a reload substitutes in the file. */
-  env: Environment;
-  logger: Logger;
-  /** Default 500 ms. */
-  drainDelayMs?: number;
-  /** How long requests in flight may take when the gateway stops. Default 10 s. */
-  shutdownGraceMs?: number;
-  reloadTiming?: ReloadTiming | undefined;
-  /** Reads the file when it changed. Default: a large one in a worker thread. */
-  load?: typeof loadWhileServing | undefined;
-  /** Unix milliseconds. Default: the system's clock. */
-  nowMs?: () => number;
-  keySets?: KeySetTiming;
-  listenerTimes?: ListenerTimes;
-  /** Set in a worker process. Its admin listener serves the primary. */
-  worker?: WorkerSettings | undefined;
-}>;
+export type GatewayDeps = Pick<GatewayOptions, 'env' | 'logger' | 'reloadTiming' | 'load' | 'nowMs' | 'keySets'> &
+  Readonly<{
+    /** Default 500 ms. */
+    drainDelayMs?: number;
+    /** How long requests in flight may take when the gateway stops. Default 10 s. */
+    shutdownGraceMs?: number;
+    listenerTimes?: ListenerTimes;
+    /** Set in a worker process. Its admin listener serves the primary. */
+    worker?: WorkerSettings | undefined;
+  }>;
 
 export type WorkerSettings = Readonly<{
   /** The path of the Unix socket of its admin listener. */
@@ -78,34 +60,26 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
  * @throws StartupError when a file that the configuration names cannot be used. Everything is closed then.
  */
 export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGateway {
-  const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now, env, listenerTimes, worker } = deps;
+  const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now, listenerTimes: times, worker } = deps;
   const { certificate } = config;
   const metrics = createMetrics();
-  const observations = config.admin.console ? createObservations(nowMs) : undefined;
-  const gateway = openGateway(config, {
-    ...deps,
-    env,
-    metrics,
-    workers: worker?.count,
-    keepsTraffic: observations !== undefined,
-    onLag: observations?.onLag,
-    onReload: observations?.onReload,
-    unmatched: 'refuse',
-  });
-  const { resources, snapshot, current, health, reloader, keySet } = gateway;
+  const observer = config.admin.console ? createObservations(nowMs) : undefined;
+  const gateway = new Gateway(config, { ...deps, metrics, workers: worker?.count, observer, unmatched: 'refuse' });
+  const { resources, reloader, current, health, keySet } = gateway;
+  const { traffic, tokenOutcomes, connections, limitStore } = resources;
   const operatorConsole =
-    observations &&
-    resources.traffic &&
+    observer &&
+    traffic &&
     createConsole(
       {
-        ...observations,
+        ...observer,
         current,
         health,
         reloadState: reloader.state,
-        traffic: resources.traffic,
-        tokenOutcomes: resources.tokenOutcomes,
-        openConnections: () => resources.connections.size,
-        redisStatus: () => resources.limitStore?.redis.status,
+        traffic,
+        tokenOutcomes,
+        openConnections: () => connections.size,
+        redisStatus: () => limitStore?.redis.status,
         nowMs,
         version: version(),
       },
@@ -116,23 +90,14 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
     ...(worker === undefined ? [] : [workerAdminRoutes(metrics)]),
     ...(operatorConsole === undefined ? [] : operatorConsole.routes(worker === undefined ? 'pages' : 'json')),
   ];
+  const requireHost = worker === undefined ? requireAdminHost(config) : undefined;
   const servers = {
-    internal: createListener(createListenerApp(snapshot, 'internal', keySet), {
-      times: listenerTimes,
-    }),
-    admin: createServiceServer(
-      createAdminApp({
-        health,
-        metrics,
-        logger,
-        requireHost: worker === undefined ? requireAdminHost(config) : undefined,
-        routers,
-      }),
-    ),
-    public: createListener(createListenerApp(snapshot, 'public'), {
+    internal: createListener(createListenerApp(reloader, 'internal', keySet), { times }),
+    admin: createServiceServer(createAdminApp({ health, metrics, logger, requireHost, routers })),
+    public: createListener(createListenerApp(reloader, 'public'), {
       // A reload can replace the certificate, but cannot switch TLS on or off.
       certificateNow: certificate && (() => current().config.certificate ?? certificate),
-      times: listenerTimes,
+      times,
     }),
   };
 

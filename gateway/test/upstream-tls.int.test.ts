@@ -165,7 +165,7 @@ describe('an https upstream', () => {
       await eventually(async () => expect([opened.tls?.failure(), await ask()]).toEqual([undefined, 'fourth']));
       expect(log.text()).toContain('the last good ones stay in use');
       expect(log.text()).not.toContain('PRIVATE KEY');
-      await opened.close();
+      await opened.stop();
     },
   );
 });

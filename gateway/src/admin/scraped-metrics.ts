@@ -132,7 +132,7 @@ function processMetrics({ current, connections, bodies, reloads }: Sources): rea
 }
 
 function issuerMetrics({ current, nowMs }: Sources): readonly Scraped[] {
-  const feedOf = ({ config }: TrustedIssuer) => current().trust.followed.get(config.issuer)?.feed.stats;
+  const feedOf = ({ config }: TrustedIssuer) => current().trust.followed.get(config.issuer)?.stats;
   const each = (name: string, help: string, read: (issuer: TrustedIssuer) => number | undefined): Scraped => ({
     name,
     help,

@@ -97,7 +97,7 @@ async function differenceOf(upstream: Upstream): Promise<string | undefined> {
     const list = [first, ...others].map(({ origin, kids }) => `${origin} ${kids.join(' ')}`).join(', ');
     return `upstreams.${upstream.name}: its targets publish different keys for agreement (${list}): give them one key`;
   } finally {
-    await opened.close();
+    await opened.stop();
   }
 }
 

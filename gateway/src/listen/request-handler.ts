@@ -20,33 +20,28 @@ export class GatewayResponse extends ServerResponse {
 Object.setPrototypeOf(GatewayResponse.prototype, express.response);
 
 /** The requests that one snapshot still serves. */
-export type InFlight = Readonly<{
-  begin(record: RequestRecord): void;
-  /** The request is over, or became a connection that no longer needs the snapshot. A second call does nothing. */
-  end(record: RequestRecord): void;
-  /** Calls back once no request is left. No request may begin after that. */
-  whenIdle(callback: () => void): void;
-}>;
+export class InFlight {
+  #count = 0;
+  #whenIdle: (() => void) | undefined;
 
-export function createInFlight(): InFlight {
-  let count = 0;
-  let idle: (() => void) | undefined;
-  return {
-    begin(record) {
-      record.isInFlight = true;
-      count += 1;
-    },
-    end(record) {
-      if (!record.isInFlight) return;
-      record.isInFlight = false;
-      count -= 1;
-      if (count === 0) idle?.();
-    },
-    whenIdle(callback) {
-      if (count === 0) callback();
-      else idle = callback;
-    },
+  begin(record: RequestRecord): void {
+    record.isInFlight = true;
+    this.#count += 1;
+  }
+
+  /** The request is over, or became a connection that no longer needs the snapshot. A second call does nothing. */
+  readonly end = (record: RequestRecord): void => {
+    if (!record.isInFlight) return;
+    record.isInFlight = false;
+    this.#count -= 1;
+    if (this.#count === 0) this.#whenIdle?.();
   };
+
+  /** Calls back once no request is left. No request may begin after that. */
+  whenIdle(callback: () => void): void {
+    if (this.#count === 0) callback();
+    else this.#whenIdle = callback;
+  }
 }
 
 export type HandlerOptions = Readonly<{

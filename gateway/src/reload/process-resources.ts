@@ -21,15 +21,14 @@ export type ProcessResources = Readonly<ReturnType<typeof createProcessResources
 export type ProcessResourcesOptions = Readonly<{
   metrics: Registry;
   logger: Logger;
-  keySets: KeySetTiming | undefined;
-  /** Whether to keep the last requests and the traffic of the last hour, for the console. */
-  keepsTraffic?: boolean | undefined;
+  /** Unix milliseconds. Default: the system's clock. */
+  nowMs?: (() => number) | undefined;
+  keySets?: KeySetTiming | undefined;
   /** How many processes share the memory. Default 1. */
   workers?: number | undefined;
-  /** Called with the time that each revocation took to come into force. */
-  onLag?: ((issuer: string, lagMs: number) => void) | undefined;
+  /** Set with the console. It needs the last requests and the traffic of the last hour, and the time that each revocation took. */
+  observer?: Readonly<{ onLag(issuer: string, lagMs: number): void }> | undefined;
   health: Pick<Health, 'draining'>;
-  nowMs(): number;
   /** What happens to a public request that matches no route. */
   unmatched: HandlerOptions['unmatched'];
 }>;
@@ -41,19 +40,25 @@ const memoryOfAllWorkers = (): number => Math.min(totalmem(), process.constraine
 
 /** Connects to nothing yet. `limitStore.start` connects to Redis. */
 export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, options: ProcessResourcesOptions) {
-  const { metrics, logger, keySets, health, nowMs, unmatched, keepsTraffic, onLag, workers = 1 } = options;
+  const { metrics, logger, keySets, health, unmatched, observer, nowMs = Date.now, workers = 1 } = options;
   const connections = new OpenConnections(nowMs);
   const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
   const requestMetrics = createRequestMetrics(metrics);
-  const traffic = keepsTraffic ? new Traffic(requestMetrics, nowMs) : undefined;
-  const logRequest = createAccessLog(logger, requestMetrics.count, traffic);
+  const traffic = observer && new Traffic(requestMetrics, nowMs);
   const countLag = createRevocationLagMetric(metrics);
-  const onRevocationLag = (issuer: string, lagMs: number) => {
-    countLag(issuer, lagMs);
-    onLag?.(issuer, lagMs);
-  };
   return {
-    shared: createSharedResources({ connections, nowMs, logger, keySets, onRevocationLag }),
+    shared: createSharedResources(),
+    logger,
+    keySets,
+    revocationDeps: {
+      nowMs,
+      logger,
+      onChange: connections.review,
+      onLag(issuer: string, lagMs: number) {
+        countLag(issuer, lagMs);
+        observer?.onLag(issuer, lagMs);
+      },
+    },
     connections,
     throttle: createFailureThrottle(refusedTokensPerMinute, () => performance.now()),
     /** Where rate limits are counted. Undefined: in this process. */
@@ -67,12 +72,13 @@ export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, 
     bodies: new BodyMemory(),
     /** What this process has of the machine's memory or the container's. */
     memoryBytes: memoryOfAllWorkers() / workers,
-    logRequest,
+    logRequest: createAccessLog(logger, requestMetrics.count, traffic),
     tokenOutcomes: new TokenOutcomes(),
     /** Undefined without the console. */
     traffic,
     health,
     nowMs,
+    nowSec: () => Math.floor(nowMs() / 1000),
     unmatched,
   };
 }

@@ -1,9 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigError, type Logger, StartupError } from '@countersign/service-kit';
-import type { GatewayConfig } from '../config/config.ts';
+import type { GatewayConfig, Route } from '../config/config.ts';
 import { type FileRead, isHash, readAgain } from '../config/files.ts';
-import type { CurrentSnapshot } from './snapshot.ts';
-import { watchFiles } from './watch.ts';
+import type { Admission } from '../upstreams/pool/open-connections.ts';
+import type { ProcessResources } from './process-resources.ts';
+import { Snapshot } from './snapshot.ts';
 
 /** The result of reading the file last. */
 export type ReloadState = Readonly<{
@@ -13,15 +15,6 @@ export type ReloadState = Readonly<{
   refused: Readonly<{ atMs: number; hash: string | undefined; problems: readonly string[] }> | undefined;
   /** Since when the file is refused, for whatever reasons. */
   refusedSinceMs: number | undefined;
-}>;
-
-export type ConfigReloader = Readonly<{
-  /** Reads the file now, changed or not, and applies it. Its problems are in the log and in `state`. */
-  reload(): Promise<ReloadState>;
-  state(): ReloadState;
-  start(): void;
-  /** Abandons a reload that has not been applied yet. */
-  stop(): void;
 }>;
 
 export type ReloadTiming = Readonly<{
@@ -38,109 +31,202 @@ export type Reload =
   | Readonly<{ result: 'applied'; atMs: number; config: GatewayConfig; before: GatewayConfig }>
   | Readonly<{ result: 'refused'; atMs: number; hash: string | undefined; problems: readonly string[] }>;
 
-export type ConfigReloaderOptions = Readonly<{
-  snapshot: CurrentSnapshot;
+type ReloadOptions = Readonly<{
   /** @throws ConfigError with every problem. */
-  load(): Promise<GatewayConfig>;
+  load(running: GatewayConfig): Promise<GatewayConfig>;
   logger: Logger;
-  nowMs(): number;
   /** Called once for each file that was applied or refused. */
   onReload(reload: Reload): void;
   timing?: ReloadTiming | undefined;
 }>;
 
 /**
- * Watches the configuration file. A valid file is applied as a whole. An invalid file changes nothing, and each of its problems is logged.
+ * Holds the snapshot that serves all new requests, and replaces it when the configuration file changes. A valid file is applied as a
+ * whole. An invalid file changes nothing, and each of its problems is logged.
+ *
+ * The files are watched by reading them. This notices every kind of change on every file system: a write, a rename, an exchanged
+ * directory, a moved link (the `..data` of a Kubernetes ConfigMap). `fs.watch` follows an inode, so it misses renames and links, and all
+ * changes on a network file system.
  *
  * A refused file is tried again every 10 s, because a secret file or an issuer that it names may become available. It is logged again only
  * when its problems change.
  */
-export function createConfigReloader(options: ConfigReloaderOptions): ConfigReloader {
-  const { snapshot, load, logger, nowMs, onReload } = options;
-  const { checkEveryMs = 250, retryEveryMs = 10_000, warmUpMs = 10_000 } = options.timing ?? {};
-  const current = () => snapshot.current;
-  let loadedAtMs = nowMs();
-  let refused: ReloadState['refused'];
-  let refusedSinceMs: number | undefined;
-  let lastRead: readonly FileRead[] = current().config.files;
-  let pending: Promise<void> = Promise.resolve();
-  let isStopped = false;
-  let stopTimers = (): void => {};
+export class ConfigReloader {
+  /** A request reads it once, so that every stage sees the same configuration. */
+  current: Snapshot;
+  readonly #resources: ProcessResources;
+  readonly #options: ReloadOptions;
+  #state: ReloadState;
+  #lastRead: readonly FileRead[];
+  #seen = '';
+  #isLooking = false;
+  #pending: Promise<void> = Promise.resolve();
+  #isStopped = false;
+  #timers: readonly NodeJS.Timeout[] = [];
 
-  async function apply(files: readonly FileRead[]): Promise<void> {
-    if (isStopped) return;
-    lastRead = files;
+  /** @throws StartupError when a file that the configuration names cannot be read. Nothing stays open then. */
+  constructor(config: GatewayConfig, resources: ProcessResources, options: ReloadOptions) {
+    this.current = new Snapshot(config, resources);
+    this.#resources = resources;
+    this.#options = options;
+    this.#state = { loadedAtMs: resources.nowMs(), refused: undefined, refusedSinceMs: undefined };
+    this.#lastRead = config.files;
+  }
+
+  readonly state = (): ReloadState => this.#state;
+
+  /** Reads the file now, changed or not, and applies it. Its problems are in the log and in the result. */
+  readonly reload = async (): Promise<ReloadState> => {
+    await this.#enqueue(this.#readNow);
+    return this.#state;
+  };
+
+  start(): void {
+    const { checkEveryMs = 250, retryEveryMs = 10_000 } = this.#options.timing ?? {};
+    const retry = async () => {
+      if (this.#state.refused !== undefined) await this.#readNow();
+    };
+    this.#timers = [
+      setInterval(() => void this.#enqueue(retry), retryEveryMs).unref(),
+      setInterval(() => void this.#look(), checkEveryMs).unref(),
+    ];
+  }
+
+  /** Abandons a reload that has not been applied yet. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+
+  /** Applies the files when their content differs from the last read. If it also differs from the last look, it may still be written. */
+  async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
     try {
-      const config = await load();
-      if (isStopped) return;
-      const before = current().config;
-      await snapshot.replace(config, warmUpMs);
-      lastRead = config.files;
-      recordApplied(config, before);
-    } catch (error) {
-      if (!isStopped) recordRefused(files[0], problemsOf(error));
+      const files = await this.#readFiles();
+      const seen = fingerprintOf(files);
+      const isSettled = seen === this.#seen;
+      this.#seen = seen;
+      if (isSettled && seen !== fingerprintOf(this.#lastRead)) await this.#enqueue(() => this.#apply(files));
+    } finally {
+      this.#isLooking = false;
     }
   }
 
-  function recordApplied(config: GatewayConfig, before: GatewayConfig): void {
-    const { hash, routes } = config;
-    loadedAtMs = nowMs();
-    refused = undefined;
-    refusedSinceMs = undefined;
-    onReload({ result: 'applied', atMs: loadedAtMs, config, before });
-    logger.info({ config: hash.slice(0, 12), routes: routes.length }, 'configuration reloaded');
+  readonly #readNow = async () => this.#apply(await this.#readFiles());
+
+  #readFiles(): Promise<readonly FileRead[]> {
+    return Promise.all(this.#lastRead.map(readAgain));
   }
 
-  function recordRefused(file: FileRead | undefined, problems: readonly string[]): void {
+  /** Runs one reload at a time, in order. */
+  #enqueue(work: () => Promise<void>): Promise<void> {
+    this.#pending = this.#pending.then(work);
+    return this.#pending;
+  }
+
+  async #apply(files: readonly FileRead[]): Promise<void> {
+    if (this.#isStopped) return;
+    this.#lastRead = files;
+    try {
+      const before = this.current.config;
+      const config = await this.#options.load(before);
+      if (this.#isStopped) return;
+      await this.#replace(config);
+      this.#lastRead = config.files;
+      this.#recordApplied(config, before);
+    } catch (error) {
+      if (!this.#isStopped) this.#recordRefused(files[0], this.#problemsOf(error));
+    }
+  }
+
+  /** Builds a snapshot, waits until it can verify tokens, and then uses it for all new requests. On failure the old one stays. */
+  async #replace(config: GatewayConfig): Promise<void> {
+    const old = this.current;
+    const fresh = new Snapshot(config, this.#resources, old);
+    try {
+      fresh.start();
+      await waitUntilReady(fresh, old, this.#options.timing?.warmUpMs ?? 10_000);
+    } catch (error) {
+      fresh.retire();
+      throw error;
+    }
+    this.current = fresh;
+    this.#resources.connections.keepOnly(stillAllowedBy(fresh));
+    old.retire();
+  }
+
+  #recordApplied(config: GatewayConfig, before: GatewayConfig): void {
+    const { logger, onReload } = this.#options;
+    const atMs = this.#resources.nowMs();
+    this.#state = { loadedAtMs: atMs, refused: undefined, refusedSinceMs: undefined };
+    onReload({ result: 'applied', atMs, config, before });
+    logger.info({ config: config.hash.slice(0, 12), routes: config.routes.length }, 'configuration reloaded');
+  }
+
+  #recordRefused(file: FileRead | undefined, problems: readonly string[]): void {
+    const { logger, onReload } = this.#options;
+    const { refused: before, refusedSinceMs, loadedAtMs } = this.#state;
     const hash = file !== undefined && isHash(file.hash) ? file.hash : undefined;
-    const isKnown = isDeepStrictEqual([refused?.hash, refused?.problems], [hash, problems]);
-    refused = { atMs: nowMs(), hash, problems };
-    refusedSinceMs ??= refused.atMs;
-    if (isKnown) return;
+    const refused = { atMs: this.#resources.nowMs(), hash, problems };
+    this.#state = { loadedAtMs, refused, refusedSinceMs: refusedSinceMs ?? refused.atMs };
+    if (isDeepStrictEqual([before?.hash, before?.problems], [hash, problems])) return;
     onReload({ result: 'refused', ...refused });
-    const inForce = current().config.hash.slice(0, 12);
+    const inForce = this.current.config.hash.slice(0, 12);
     for (const problem of problems)
       logger.error({ config: hash?.slice(0, 12), inForce, problem }, 'configuration refused');
   }
 
   /** An internal error also keeps the old configuration. The log has its stack. */
-  function problemsOf(error: unknown): readonly string[] {
+  #problemsOf(error: unknown): readonly string[] {
     if (error instanceof ConfigError) return error.problems;
     if (error instanceof StartupError) return [error.message];
-    logger.error({ err: error }, 'reload failed');
+    this.#options.logger.error({ err: error }, 'reload failed');
     return ['an internal error: see the log'];
   }
+}
 
-  /** Runs one reload at a time, in order. */
-  const enqueue = (work: () => Promise<void>): Promise<void> => (pending = pending.then(work));
+const fingerprintOf = (files: readonly FileRead[]): string =>
+  files.map(({ path, hash }) => `${path} ${hash}`).join('\n');
 
-  const state = () => ({ loadedAtMs, refused, refusedSinceMs });
-  const readNow = async () => apply(await Promise.all(lastRead.map(readAgain)));
-  const retry = async () => {
-    if (refused !== undefined) await readNow();
+const checkReadyEveryMs = 50;
+
+/**
+ * Waits for the keys and revocations of new issuers. Without this, the first requests with tokens of a new issuer would get 503. An
+ * unchanged issuer that is already unreachable does not block a reload.
+ *
+ * @throws StartupError when they did not arrive in time.
+ */
+async function waitUntilReady({ trust }: Snapshot, old: Snapshot, withinMs: number): Promise<void> {
+  const missing = () =>
+    [...trust.issuers.values()].flatMap(({ config: { issuer }, keys, revocations }) => {
+      const before = old.trust.issuers.get(issuer);
+      return [
+        ...(keys.ready || keys === before?.keys ? [] : [`keys of ${issuer}`]),
+        ...(revocations?.ready !== false || revocations === before?.revocations ? [] : [`revocations of ${issuer}`]),
+      ];
+    });
+  const untilMs = performance.now() + withinMs;
+  while (missing().length > 0) {
+    if (performance.now() > untilMs) {
+      throw new StartupError(`timed out after ${withinMs / 1000} s waiting for ${missing().join(', ')}`);
+    }
+    await delay(checkReadyEveryMs, undefined, { ref: false });
+  }
+}
+
+/**
+ * Decides whether a connection may stay open: only if its route, upstream and token issuer are unchanged. Other connections are closed.
+ * Their clients reconnect and are authorized again.
+ */
+function stillAllowedBy({ config, trust }: Snapshot): (admission: Admission) => boolean {
+  const routes = new Map(config.routes.map((route) => [route.name, route]));
+  const results = new Map<Route, boolean>();
+  const isSame = (route: Route): boolean => {
+    const same = results.get(route) ?? isDeepStrictEqual(route, routes.get(route.name));
+    results.set(route, same);
+    return same;
   };
-
-  return {
-    async reload() {
-      await enqueue(readNow);
-      return state();
-    },
-    state,
-    start() {
-      const retrying = setInterval(() => void enqueue(retry), retryEveryMs).unref();
-      const watch = watchFiles(
-        () => lastRead,
-        (files) => enqueue(() => apply(files)),
-        checkEveryMs,
-      );
-      stopTimers = () => {
-        clearInterval(retrying);
-        clearInterval(watch);
-      };
-    },
-    stop() {
-      isStopped = true;
-      stopTimers();
-    },
-  };
+  return ({ route, token }) =>
+    isSame(route) && (token === undefined || trust.issuers.get(token.issuer.config.issuer) === token.issuer);
 }

@@ -1,73 +1,69 @@
-import type { KeySet } from '@countersign/jwks';
-import type { Logger } from '@countersign/service-kit';
-import type { GatewayConfig, Upstream } from '../config/config.ts';
-import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/gateway-keys.ts';
-import { type IssuerKeysConfig, type KeySetTiming, openIssuerKeys } from '../keys/issuer-keys.ts';
-import { type CurrentServiceKeys, openServiceKeys } from '../keys/service-keys.ts';
-import { createSigningKeys } from '../keys/signing-keys.ts';
-import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
-import { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
-import { type FollowedRevocations, openRevocations, type RevocationsConfig } from '../upstreams/revocation-source.ts';
-import { type ResourceRef, SharedResource } from './shared-resource.ts';
+import { isDeepStrictEqual } from 'node:util';
 
-/** A feed is read through its upstream's connections, so it holds a reference to the upstream. */
-type OpenRevocations = FollowedRevocations & Readonly<{ upstream: ResourceRef<OpenUpstream> }>;
+/** Works in the background from `start`, which may be called again, until `stop`. `stop` must not throw or reject. */
+export type Resource = Readonly<{ start(): void; stop(): void | Promise<void> }>;
 
-type SharedResourcesOptions = Readonly<{
-  connections: OpenConnections;
-  nowMs(): number;
-  logger: Logger;
-  keySets?: KeySetTiming | undefined;
-  /** Called with the time that a revocation took to come into force. */
-  onRevocationLag?: (issuer: string, lagMs: number) => void;
+type Entry = { readonly name: string; readonly config: unknown; readonly resource: Resource; users: number };
+
+/** The resources that one snapshot uses. Each stays open until every lease with it is released. */
+export type Lease = Readonly<{
+  /**
+   * Shares the resource of this name if its configuration is equal, and otherwise opens another one. Opening may throw.
+   *
+   * @param config Everything that the resource depends on.
+   */
+  use<Each extends Resource>(name: string, config: unknown, open: () => Each): Each;
+  start(): void;
+  /** Calling it again is harmless. */
+  release(): void;
 }>;
 
-/** The resources that snapshots share: keys, upstream connections and revocations. */
-export type SharedResources = Readonly<ReturnType<typeof createSharedResources>>;
+/** Resources that are reused across reloads. Two configurations can be in use at once, and share what is equal in both. */
+export function createSharedResources() {
+  const byName = new Map<string, readonly Entry[]>();
+  const stopping = new Set<Promise<void>>();
 
-/** Opens nothing yet. A resource works in the background only after its `start`, which may be called again. */
-export function createSharedResources(options: SharedResourcesOptions) {
-  const { connections, nowMs, logger, keySets, onRevocationLag } = options;
-  const nowSec = () => Math.floor(nowMs() / 1000);
-  const gatewayKeys = new SharedResource<string, CurrentGatewayKeys>({
-    nameOf: (directory) => directory,
-    open: (directory) => openGatewayKeys(directory, nowSec, logger),
-    close: (keys) => keys.stop(),
-  });
-  const serviceKeys = new SharedResource<GatewayConfig['services'], CurrentServiceKeys>({
-    nameOf: () => '',
-    open: (services) => openServiceKeys(services, logger),
-    close: (keys) => keys.stop(),
-  });
-  const upstreams = new SharedResource<Upstream, OpenUpstream>({
-    nameOf: ({ name }) => name,
-    open: (upstream) => new OpenUpstream(upstream, { logger }),
-    close: (opened) => opened.close(),
-  });
-  const issuerKeys = new SharedResource<IssuerKeysConfig, KeySet>({
-    nameOf: ({ issuer }) => issuer,
-    open: (config) => openIssuerKeys(config, logger, keySets),
-    close: (keys) => keys.stop(),
-  });
+  function stop({ name, resource }: Entry): void {
+    const others = byName.get(name)?.filter((other) => other.resource !== resource) ?? [];
+    if (others.length > 0) byName.set(name, others);
+    else byName.delete(name);
+    const stopped = Promise.resolve(resource.stop()).finally(() => stopping.delete(stopped));
+    stopping.add(stopped);
+  }
 
-  const revocations = new SharedResource<RevocationsConfig, OpenRevocations, readonly [CurrentGatewayKeys]>({
-    nameOf: ({ issuer }) => issuer,
-    open(config, keys) {
-      const upstream = upstreams.acquire(config.upstream);
-      const followed = openRevocations(config, {
-        opened: upstream.resource,
-        keyFor: createSigningKeys(keys, () => upstream.resource),
-        nowMs,
-        logger,
-        onLag: onRevocationLag,
-      });
-      followed.revocations.onChange(connections.review);
-      return { ...followed, upstream };
+  function open(name: string, config: unknown, resource: Resource): Entry {
+    const entry = { name, config, resource, users: 0 };
+    byName.set(name, [...(byName.get(name) ?? []), entry]);
+    return entry;
+  }
+
+  return {
+    lease(): Lease {
+      const held = new Set<Entry>();
+      return {
+        use<Each extends Resource>(name: string, config: unknown, openNew: () => Each): Each {
+          const equal = byName.get(name)?.find((entry) => isDeepStrictEqual(entry.config, config));
+          const entry = equal ?? open(name, config, openNew());
+          if (!held.has(entry)) entry.users += 1;
+          held.add(entry);
+          return entry.resource as Each;
+        },
+        start() {
+          for (const { resource } of held) resource.start();
+        },
+        release() {
+          // The last one first: it may use the others.
+          for (const entry of [...held].reverse()) {
+            entry.users -= 1;
+            if (entry.users === 0) stop(entry);
+          }
+          held.clear();
+        },
+      };
     },
-    close({ feed, upstream }) {
-      feed.stop();
-      upstream.release();
+    /** Settles when every released resource has stopped. */
+    async stopped(): Promise<void> {
+      await Promise.all(stopping);
     },
-  });
-  return { gatewayKeys, serviceKeys, upstreams, issuerKeys, revocations };
+  };
 }

@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import type { CurrentGatewayKeys } from '../keys/gateway-keys.ts';
+import { openIssuerKeys } from '../keys/issuer-keys.ts';
 import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
-import type { FollowedRevocations } from '../upstreams/revocation-source.ts';
-import type { ResourceRef } from './shared-resource.ts';
-import type { SharedResources } from './shared-resources.ts';
+import type { OpenUpstreams } from '../upstreams/pool/open-upstream.ts';
+import { type FollowedRevocations, openRevocations } from '../upstreams/revocation-source.ts';
+import type { ProcessResources } from './process-resources.ts';
+import type { Lease } from './shared-resources.ts';
 
 /** The trusted issuers of one configuration, with their keys and revocations. */
 export type Trust = Readonly<{
@@ -13,31 +15,40 @@ export type Trust = Readonly<{
   followed: ReadonlyMap<string, FollowedRevocations>;
 }>;
 
-export type IssuerTrustOptions = Readonly<{
-  shared: Pick<SharedResources, 'issuerKeys' | 'revocations'>;
+type TrustOptions = Readonly<{
+  resources: Pick<ProcessResources, 'logger' | 'keySets' | 'revocationDeps'>;
+  lease: Lease;
   gatewayKeys: CurrentGatewayKeys;
-  /** Keeps a resource open while the snapshot is in use. */
-  keep<Resource>(ref: ResourceRef<Resource>): Resource;
+  upstreams: OpenUpstreams;
   /**
-   * The issuers of the previous snapshot. An unchanged issuer stays the same object, which keeps its verified tokens and its open
+   * The trust of the previous snapshot. An unchanged issuer stays the same object, which keeps its verified tokens and its open
    * connections valid.
    */
-  previous: ReadonlyMap<string, TrustedIssuer> | undefined;
+  previous: Trust | undefined;
 }>;
 
-export function createTrust(config: GatewayConfig, { shared, gatewayKeys, keep, previous }: IssuerTrustOptions): Trust {
+export function openTrust(config: GatewayConfig, options: TrustOptions): Trust {
+  const { resources, lease, gatewayKeys, upstreams, previous } = options;
   const issuers = new Map<string, TrustedIssuer>();
   const followed = new Map<string, FollowedRevocations>();
-  const { lifetimeSec } = config.identity;
+  const { keysDir, lifetimeSec } = config.identity;
   for (const issuer of config.issuers) {
     const { issuer: name, jwks, discovery, algorithms, revocations: feed } = issuer;
-    const keys = keep(shared.issuerKeys.acquire({ issuer: name, jwks, discovery, algorithms }));
-    const upstream = feed && upstreamOf(feed.url, config);
-    const following =
-      upstream && keep(shared.revocations.acquire({ issuer: name, feed, upstream, lifetimeSec }, gatewayKeys));
-    if (following !== undefined) followed.set(name, following);
-    const fresh: TrustedIssuer = { config: issuer, keys, revocations: following?.revocations };
-    const old = previous?.get(name);
+    const keysConfig = { issuer: name, jwks, discovery, algorithms };
+    const keys = lease.use(`keys of ${name}`, keysConfig, () =>
+      openIssuerKeys(keysConfig, resources.logger, resources.keySets),
+    );
+    if (feed !== undefined) {
+      const upstream = upstreamOf(feed.url, config);
+      const feedConfig = { issuer: name, feed, upstream, lifetimeSec };
+      // The lease holds the keys and the upstream longer than their user.
+      const following = lease.use(`revocations of ${name}`, { ...feedConfig, keysDir }, () =>
+        openRevocations(feedConfig, { ...resources.revocationDeps, keys: gatewayKeys, opened: upstreams.of(upstream) }),
+      );
+      followed.set(name, following);
+    }
+    const fresh: TrustedIssuer = { config: issuer, keys, revocations: followed.get(name)?.revocations };
+    const old = previous?.issuers.get(name);
     issuers.set(name, old !== undefined && isSame(old, fresh) ? old : fresh);
   }
   return { issuers, followed };

@@ -23,7 +23,6 @@ function sourceAt(targets: readonly string[]) {
   const { privateKey } = generateKeyPairSync('ed25519');
   const ask = createRevocationSource({
     url: `${targets[0]}/internal/revocations`,
-    upstream,
     opened,
     keyFor: () => ({ algorithm: 'ed25519', keyid: 'k', privateKey }),
     lifetimeSec: 30,
@@ -52,7 +51,7 @@ test.each<[name: string, answer: RequestListener]>([
   const quiet = once(server, 'quiet');
   await expect(ask({ position: undefined, waitSec: 0 }, new AbortController().signal)).rejects.toThrow();
   await quiet;
-  await opened.close();
+  await opened.stop();
   server.close();
 });
 
@@ -77,6 +76,6 @@ test.each<[name: string, answer: RequestListener]>([
     server.close();
     server.closeAllConnections();
   }
-  await opened.close();
+  await opened.stop();
   expect(read).toMatchObject([{ cursor: 7 }, { cursor: 7 }]);
 });

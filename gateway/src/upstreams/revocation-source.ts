@@ -4,7 +4,7 @@ import { newNonce, newRequestId, type PreparedIdentity, prepareIdentity, signReq
 import type { Logger } from '@countersign/service-kit';
 import type { Issuer, Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import type { KeyFor } from '../keys/signing-keys.ts';
+import { createSigningKeys, type KeyFor } from '../keys/signing-keys.ts';
 import { type FeedRequest, followRevocations, type RevocationFeed } from '../revocations/feed.ts';
 import { type RevocationPage, readRevocationPage } from '../revocations/page.ts';
 import { Revocations } from '../revocations/revocations.ts';
@@ -12,56 +12,57 @@ import type { OpenUpstream } from './pool/open-upstream.ts';
 import type { Target } from './pool/target.ts';
 
 /** The configuration of an issuer's revocation feed. The feed is at a target of `upstream`. */
-export type RevocationsConfig = Readonly<{
+type RevocationsConfig = Readonly<{
   issuer: string;
   feed: NonNullable<Issuer['revocations']>;
   upstream: Upstream;
   lifetimeSec: number;
 }>;
 
-export type FollowedRevocations = Readonly<{ revocations: Revocations; feed: RevocationFeed }>;
+export type FollowedRevocations = RevocationFeed & Readonly<{ revocations: Revocations }>;
 
-export type RevocationsOptions = Readonly<{
+type RevocationsDeps = Readonly<{
   opened: OpenUpstream;
-  keyFor: KeyFor;
+  keys: Parameters<typeof createSigningKeys>[0];
   nowMs(): number;
   logger: Logger;
-  onLag?: ((issuer: string, lagMs: number) => void) | undefined;
+  onChange(): void;
+  onLag(issuer: string, lagMs: number): void;
 }>;
 
-export function openRevocations(
-  { issuer, feed, upstream, lifetimeSec }: RevocationsConfig,
-  { opened, keyFor, nowMs, logger, onLag }: RevocationsOptions,
-): FollowedRevocations {
+export function openRevocations(config: RevocationsConfig, deps: RevocationsDeps): FollowedRevocations {
+  const { issuer, feed, lifetimeSec } = config;
+  const { opened, keys, nowMs, logger, onChange, onLag } = deps;
   const revocations = new Revocations(feed);
-  const fetchPage = createRevocationSource({ url: feed.url, upstream, opened, keyFor, lifetimeSec, nowMs });
-  return {
+  revocations.onChange(onChange);
+  const keyFor = createSigningKeys(keys, () => opened);
+  const follower = followRevocations({
+    issuer,
     revocations,
-    feed: followRevocations({
-      issuer,
-      revocations,
-      fetchPage,
-      maxStalenessMs: feed.maxStalenessMs,
-      logger,
-      onLag: (lagMs) => onLag?.(issuer, lagMs),
-      nowMs,
-      random: Math.random,
-      async pause(ms, signal) {
-        // An abort rejects. The feed checks the signal itself.
-        await delay(ms, undefined, { signal, ref: false }).catch(() => {});
-      },
-    }),
-  };
+    fetchPage: createRevocationSource({ url: feed.url, opened, keyFor, lifetimeSec, nowMs }),
+    maxStalenessMs: feed.maxStalenessMs,
+    logger,
+    onLag: (lagMs) => onLag(issuer, lagMs),
+    nowMs,
+    random: Math.random,
+    async pause(ms, signal) {
+      // An abort rejects. The feed checks the signal itself.
+      await delay(ms, undefined, { signal, ref: false }).catch(() => {});
+    },
+  });
+  return { ...follower, revocations };
 }
 
 type RevocationSourceOptions = Readonly<{
   /** The feed, at one of the upstream's targets. */
   url: string;
+  opened: OpenUpstream;
+  keyFor: KeyFor;
+  lifetimeSec: number;
+  nowMs(): number;
   /** How long a response may take beyond the requested wait, in milliseconds. Default 5 s. */
   graceMs?: number;
-}> &
-  Pick<RevocationsConfig, 'upstream' | 'lifetimeSec'> &
-  Pick<RevocationsOptions, 'opened' | 'keyFor' | 'nowMs'>;
+}>;
 
 // A service that has no groups, or does not know them, responds with items.
 const accept = 'application/vnd.countersign.revocation-groups+json, application/json';
@@ -81,15 +82,12 @@ const lateMs = 1_000;
 export function createRevocationSource(
   options: RevocationSourceOptions,
 ): (question: FeedRequest, signal: AbortSignal) => Promise<RevocationPage> {
-  const { upstream, opened, keyFor, lifetimeSec, nowMs, graceMs = 5_000 } = options;
+  const { opened, keyFor, lifetimeSec, nowMs, graceMs = 5_000 } = options;
+  const { upstream } = opened;
   const { pathname } = new URL(options.url);
   const gateway: PreparedIdentity = prepareIdentity({ kind: 'gateway' }, upstream.name);
 
-  async function ask(
-    { pool }: Pick<Target, 'pool'>,
-    question: FeedRequest,
-    signal: AbortSignal,
-  ): Promise<RevocationPage> {
+  async function ask(target: Target, question: FeedRequest, signal: AbortSignal): Promise<RevocationPage> {
     const query = queryOf(question);
     const nowSec = Math.floor(nowMs() / 1000);
     const signed = signRequest(
@@ -99,7 +97,7 @@ export function createRevocationSource(
       { createdSec: nowSec, lifetimeSec, nonce: newNonce() },
     );
     const timeoutMs = question.waitSec * 1000 + graceMs;
-    const { status, headers, body } = await get(pool, pathname + query, {
+    const { status, headers, body } = await get(target.pool, pathname + query, {
       headers: [...signed.flat(), 'accept', accept],
       maxBodyBytes: maxBytes,
       timeoutMs: timeoutMs + graceMs,
@@ -110,7 +108,7 @@ export function createRevocationSource(
       const refusal = new AppError('identity_refused', { detail: { reason } });
       // The next signature is one of ed25519.
       if (status === 401 && opened.agreement?.shouldRepeat(refusal, signed.flat()))
-        return ask({ pool }, question, signal);
+        return ask(target, question, signal);
       throw new Error(`the revocation feed responded with ${status}`);
     }
     return readRevocationPage(JSON.parse(body.toString('utf8')));

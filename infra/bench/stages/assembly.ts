@@ -6,7 +6,7 @@ import { loadConfig } from '../../../gateway/src/config/load.ts';
 import { createSigningKeys } from '../../../gateway/src/keys/signing-keys.ts';
 import { HeldBody } from '../../../gateway/src/limits/body-memory.ts';
 import { createLimiters } from '../../../gateway/src/limits/limiter.ts';
-import { createInFlight, createRequestHandler, type Handlers } from '../../../gateway/src/listen/request-handler.ts';
+import { createRequestHandler, type Handlers, InFlight } from '../../../gateway/src/listen/request-handler.ts';
 import { createRequestMetrics, type RequestMetrics } from '../../../gateway/src/metrics/metrics.ts';
 import { createAuthenticate } from '../../../gateway/src/pipeline/authenticate.ts';
 import type { Arrival, Signed } from '../../../gateway/src/pipeline/exchange.ts';
@@ -17,7 +17,7 @@ import { authorize, createMatch } from '../../../gateway/src/pipeline/route.ts';
 import { createSanitize } from '../../../gateway/src/pipeline/sanitize.ts';
 import { createSign } from '../../../gateway/src/pipeline/sign.ts';
 import { createProcessResources } from '../../../gateway/src/reload/process-resources.ts';
-import { createSnapshot } from '../../../gateway/src/reload/snapshot.ts';
+import { Snapshot } from '../../../gateway/src/reload/snapshot.ts';
 import { createRouteTable, routesOn } from '../../../gateway/src/routing/route-table.ts';
 import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
@@ -62,12 +62,11 @@ export async function assembleGateway(file: string): Promise<Assembly> {
   const resources = createProcessResources(config, {
     metrics,
     logger,
-    keySets: undefined,
     health,
     nowMs,
     unmatched: 'refuse',
   });
-  const snapshot = createSnapshot(config, resources);
+  const snapshot = new Snapshot(config, resources);
   snapshot.start();
   await eventually(() => {
     const issuers = [...snapshot.trust.issuers.values()];
@@ -145,7 +144,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
         },
         logRequest: () => {},
         health,
-        inFlight: createInFlight(),
+        inFlight: new InFlight(),
         holdBody: () => new HeldBody(resources.bodies, { bytes: 0, bytesPerAddress: 0 }, ''),
         unmatched: 'refuse',
       }),

@@ -74,7 +74,7 @@ function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSour
   const { current, states, lags, nowMs, startedAtMs } = sources;
   if (revocations === undefined || feed === undefined) return [];
   const { issuer } = config;
-  const stats = current().trust.followed.get(issuer)?.feed.stats;
+  const stats = current().trust.followed.get(issuer)?.stats;
   const now = nowMs();
   return [
     {

@@ -132,7 +132,7 @@ export class OpenUpstream {
   }
 
   /** Stops the checks and closes idle connections at once, other connections after their responses. */
-  async close(): Promise<void> {
+  async stop(): Promise<void> {
     this.tls?.stop();
     await this.agreement?.stop();
     await Promise.all(this.targets.map((target) => target.close()));

@@ -36,7 +36,7 @@ export class Breaker {
   /** How often it has opened. */
   opened = 0;
   readonly #rules: BreakerRules;
-  readonly #window: ReturnType<typeof createWindow>;
+  #window: CountWindow;
   #state: BreakerState = 'closed';
   /** Changes with every change of state, to recognize late outcomes. */
   #epoch = 0;
@@ -50,7 +50,7 @@ export class Breaker {
 
   constructor(rules: BreakerRules) {
     this.#rules = rules;
-    this.#window = createWindow(rules.windowMs / slices);
+    this.#window = new CountWindow(rules.windowMs);
   }
 
   /** @returns Undefined if the request must be refused. Settle each permit exactly once. */
@@ -114,7 +114,7 @@ export class Breaker {
     this.#epoch += 1;
     this.#running = 0;
     this.#passed = 0;
-    this.#window.clear();
+    this.#window = new CountWindow(this.#rules.windowMs);
   }
 
   #open(nowMs: number): void {
@@ -143,42 +143,36 @@ export class Breaker {
   }
 }
 
+type Slice = { number: number; success: number; failure: number };
+
 /** Counts of the last ten slices. Memory and time do not depend on the number of outcomes. */
-function createWindow(sliceMs: number) {
-  const bySlice = { success: new Uint32Array(slices), failure: new Uint32Array(slices) };
-  const total = { success: 0, failure: 0 };
-  let last = Number.NEGATIVE_INFINITY;
+class CountWindow {
+  readonly #sliceMs: number;
+  readonly #slices: readonly Slice[] = Array.from({ length: slices }, () => ({ number: -1, success: 0, failure: 0 }));
 
-  function clear(): void {
-    for (let at = 0; at < slices; at += 1) forget(at);
+  constructor(windowMs: number) {
+    this.#sliceMs = windowMs / slices;
   }
 
-  /** Clears the slices that have passed. @returns The index of the current slice. */
-  function advance(nowMs: number): number {
-    const slice = Math.floor(nowMs / sliceMs);
-    if (slice - last >= slices) clear();
-    else for (let passing = last + 1; passing <= slice; passing += 1) forget(passing % slices);
-    last = Math.max(last, slice);
-    return slice % slices;
-  }
-
-  function forget(at: number): void {
-    for (const outcome of ['success', 'failure'] as const) {
-      total[outcome] -= bySlice[outcome][at] ?? 0;
-      bySlice[outcome][at] = 0;
+  add(outcome: 'success' | 'failure', nowMs: number): void {
+    const number = Math.floor(nowMs / this.#sliceMs);
+    const slice = this.#slices[number % slices] as Slice;
+    if (slice.number !== number) {
+      slice.number = number;
+      slice.success = 0;
+      slice.failure = 0;
     }
+    slice[outcome] += 1;
   }
 
-  return {
-    clear,
-    add(outcome: 'success' | 'failure', nowMs: number): void {
-      const at = advance(nowMs);
-      bySlice[outcome][at] = (bySlice[outcome][at] ?? 0) + 1;
-      total[outcome] += 1;
-    },
-    counts(nowMs: number) {
-      advance(nowMs);
-      return { successes: total.success, failures: total.failure };
-    },
-  };
+  counts(nowMs: number): Readonly<{ successes: number; failures: number }> {
+    const oldest = Math.floor(nowMs / this.#sliceMs) - slices + 1;
+    const counts = { successes: 0, failures: 0 };
+    for (const { number, success, failure } of this.#slices) {
+      if (number < oldest) continue;
+      counts.successes += success;
+      counts.failures += failure;
+    }
+    return counts;
+  }
 }

@@ -3,7 +3,7 @@ import type { Upstream } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import { noSignatures } from '../../keys/signing-keys.ts';
 import type { Outbound } from '../../pipeline/exchange.ts';
-import { UpstreamAgreement } from '../agreement/choose-service-key.ts';
+import { UpstreamAgreement } from '../agreement.ts';
 import { Breaker, type Outcome } from './breaker.ts';
 import { createChooser } from './choose-target.ts';
 import { openTlsFiles, type TlsFiles } from './connect-pool.ts';

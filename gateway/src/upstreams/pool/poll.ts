@@ -1,24 +1,30 @@
-import type { Dispatcher } from '@countersign/http1-client';
+import { type Dispatcher, type GetOptions, type GotResponse, get } from '@countersign/http1-client';
 
-type PollOptions<Answer> = Readonly<{
+/** A response of any status, or why there was none, for operators. */
+export type PollAnswer = GotResponse | string;
+
+type PollOptions = Readonly<{
   /** Each request has a connection of its own: it never queues behind others, and shows that the target accepts one. */
-  pool: Pick<Dispatcher, 'destroy'>;
-  ask(stopped: AbortSignal): Promise<Answer>;
+  pool: Dispatcher;
+  path: string;
+  request: GetOptions;
   /** @returns Milliseconds until the next request. */
-  onAnswer(answer: Answer): number;
+  onAnswer(answer: PollAnswer): number;
+  monotonicMs(): number;
   /** From 0 to 1. */
   random(): number;
 }>;
 
-/** Asks a target the same thing again and again, one request at a time. */
-export class Poll<Answer> {
-  readonly #options: PollOptions<Answer>;
+/** Gets the same path of a target again and again, one request at a time. */
+export class Poll {
+  readonly #options: PollOptions;
   readonly #stopped = new AbortController();
   #isStarted = false;
   /** Undefined while a request is under way. */
   #timer: NodeJS.Timeout | undefined;
+  #beganAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: PollOptions<Answer>) {
+  constructor(options: PollOptions) {
     this.#options = options;
   }
 
@@ -28,11 +34,21 @@ export class Poll<Answer> {
     this.#isStarted = true;
   }
 
-  /** Sends the next request in this time, unless one is under way. */
-  askIn(ms: number): void {
+  /** Sends the next request soon, unless one is under way. @param afterMs Counted from the start of the last one. */
+  hurry(afterMs: number): void {
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);
-    this.#schedule(ms);
+    this.#schedule(Math.max(0, this.#beganAtMs + afterMs - this.#options.monotonicMs()));
+  }
+
+  /** Sends one request, also without `start`. */
+  async ask(signal: AbortSignal): Promise<PollAnswer> {
+    const { pool, path, request } = this.#options;
+    try {
+      return await get(pool, path, { ...request, signal });
+    } catch (error) {
+      return reasonOf(error);
+    }
   }
 
   async stop(): Promise<void> {
@@ -46,18 +62,23 @@ export class Poll<Answer> {
   }
 
   async #run(): Promise<void> {
-    const { ask, onAnswer, random } = this.#options;
+    const { onAnswer, monotonicMs, random } = this.#options;
     this.#timer = undefined;
-    const answer = await ask(this.#stopped.signal);
+    this.#beganAtMs = monotonicMs();
+    const answer = await this.ask(this.#stopped.signal);
     if (this.#stopped.signal.aborted) return;
     // Spreads the requests of gateways that started at the same time.
     this.#schedule(onAnswer(answer) * (0.9 + 0.2 * random()));
   }
 }
 
-/** Why there was no answer, for operators. */
-export function noAnswerReason(error: unknown): string {
+const reasons: Readonly<Record<string, string>> = {
+  UPSTREAM_HEAD_TIMEOUT: 'no response in time',
+  UPSTREAM_BODY_TIMEOUT: 'no response in time',
+  UPSTREAM_RESPONSE_TOO_LARGE: 'too large',
+};
+
+function reasonOf(error: unknown): string {
   const { code } = error as { code?: unknown };
-  if (code === 'UPSTREAM_HEAD_TIMEOUT' || code === 'UPSTREAM_BODY_TIMEOUT') return 'no response in time';
-  return typeof code === 'string' ? code : 'no response';
+  return typeof code === 'string' ? (reasons[code] ?? code) : 'no response';
 }

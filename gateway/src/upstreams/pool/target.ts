@@ -4,12 +4,13 @@ import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
 import type { Breaker } from './breaker.ts';
 import { connectPool, type TlsFiles } from './connect-pool.ts';
-import { checkHealth, type HealthRules } from './health-checks.ts';
 import { type ResponseLifetime, StalledResponses } from './open-connections.ts';
-import { Poll } from './poll.ts';
+import { Poll, type PollAnswer } from './poll.ts';
 import type { AttemptProgress } from './retry.ts';
 import { TargetHealth } from './target-health.ts';
 import { blamesUpstream, isOutage } from './upstream-error.ts';
+
+type HealthRules = NonNullable<Upstream['health']>;
 
 /** The last failure, for operators. */
 export type LastError = Readonly<{ code: string; atMs: number }>;
@@ -74,7 +75,7 @@ export class Target {
   /** How many health checks have failed. */
   failedChecks = 0;
   readonly #deps: TargetDeps;
-  readonly #checks: Poll<string | undefined> | undefined;
+  readonly #checks: Poll | undefined;
 
   constructor(origin: string, deps: TargetDeps) {
     const { upstream, tls } = deps;
@@ -167,7 +168,7 @@ export class Target {
 
   /** Runs a health check now, if checks are configured. */
   checkNow(): void {
-    this.#checks?.askIn(0);
+    this.#checks?.hurry(0);
   }
 
   /** Starts the health checks. Calling it again is harmless. */
@@ -182,19 +183,22 @@ export class Target {
     await this.pool.close();
   }
 
-  #healthChecks(rules: HealthRules): Poll<string | undefined> {
+  /** Checks are not signed, because services serve their health path without identity. */
+  #healthChecks({ path, timeoutMs, intervalMs }: HealthRules): Poll {
     const { random, breaker, monotonicMs } = this.#deps;
-    const pool = this.openSingleUse(rules.timeoutMs);
     return new Poll({
-      pool,
-      random,
-      ask: (stopped) => checkHealth(pool, rules, stopped),
-      onAnswer: (reason) => {
-        this.#onChecked(reason);
+      pool: this.openSingleUse(timeoutMs),
+      path,
+      // The body does not matter. It is read so that the connection can close normally.
+      request: { headers: ['user-agent', 'countersign-health'], maxBodyBytes: 16 * 1024, largerBody: 'cut', timeoutMs },
+      onAnswer: (answer) => {
+        this.#onChecked(problemOf(answer));
         // Requests are refused until a check passes.
         const isUrgent = breaker !== undefined && breaker.state(monotonicMs()) !== 'closed';
-        return isUrgent ? Math.min(rules.intervalMs, urgentIntervalMs) : rules.intervalMs;
+        return isUrgent ? Math.min(intervalMs, urgentIntervalMs) : intervalMs;
       },
+      monotonicMs,
+      random,
     });
   }
 
@@ -217,6 +221,12 @@ export class Target {
   #logFields() {
     return { upstream: this.#deps.upstream.name, target: this.origin };
   }
+}
+
+/** Why a target is not healthy: a status or an error code. Undefined if it is. */
+function problemOf(answer: PollAnswer): string | undefined {
+  if (typeof answer === 'string') return answer;
+  return answer.status >= 200 && answer.status < 300 ? undefined : `status ${answer.status}`;
 }
 
 /** What one attempt counts at its target, and takes back when it ends. */

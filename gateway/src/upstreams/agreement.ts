@@ -1,12 +1,14 @@
-import type { AgreementPublicKey } from '@countersign/identity';
+import { type Dispatcher, headerOf } from '@countersign/http1-client';
+import { type AgreementPublicKey, agreementKeysIn } from '@countersign/identity';
 import type { Logger } from '@countersign/service-kit';
-import type { AppError } from '../../errors.ts';
-import type { FallbackReason } from '../../keys/signing-keys.ts';
-import { type FollowedAddress, FollowedTarget } from './follow-target.ts';
+import type { AppError } from '../errors.ts';
+import type { FallbackReason } from '../keys/signing-keys.ts';
+import { Poll, type PollAnswer } from './pool/poll.ts';
 
 type AgreementOptions = Readonly<{
   upstream: string;
-  targets: readonly FollowedAddress[];
+  /** Where each target is, and how to connect to it. */
+  targets: readonly Readonly<{ origin: string; openSingleUse(timeoutMs: number): Dispatcher }>[];
   logger: Logger;
   monotonicMs(): number;
   random(): number;
@@ -29,10 +31,9 @@ export class UpstreamAgreement {
   #logged = '';
 
   constructor(options: AgreementOptions) {
-    const { monotonicMs, random } = options;
     const onFetched = () => this.#onFetched();
     this.#options = options;
-    this.targets = options.targets.map((address) => new FollowedTarget(address, { onFetched, monotonicMs, random }));
+    this.targets = options.targets.map((address) => new FollowedTarget(address, { ...options, onFetched }));
   }
 
   /** The key that every target publishes, or the reason why requests are signed with ed25519. */
@@ -106,4 +107,104 @@ function chooseKey(targets: readonly FollowedTarget[]): AgreementPublicKey | Fal
   const [first, ...others] = published;
   const isCommon = ({ kid }: AgreementPublicKey) => others.every((keys) => keys?.some((key) => key.kid === kid));
   return first?.find(isCommon) ?? 'no_common_key';
+}
+
+/** Shorter than the 15 minutes in which a service publishes its old key beside the new one. */
+const refreshMs = 60_000;
+const firstRetryMs = 250;
+/** While no key is known, requests are signed with ed25519, so this is only about cost. */
+const longestRetryMs = 5_000;
+const soonestMs = 1_000;
+
+const path = '/.well-known/jwks.json';
+const request = {
+  headers: ['user-agent', 'countersign-keys', 'accept', 'application/jwk-set+json, application/json'],
+  maxBodyBytes: 64 * 1024,
+  timeoutMs: 5_000,
+};
+/** A service publishes one key, and two while it replaces it. */
+const maxKeys = 4;
+
+/**
+ * The keys that one target publishes, fetched again and again. A failed fetch keeps the keys that are known. Redirects are not
+ * followed: another host could supply any key.
+ */
+class FollowedTarget {
+  readonly origin: string;
+  /** Undefined: not fetched yet. */
+  keys: readonly AgreementPublicKey[] | undefined;
+  /** When a fetch confirmed them, in monotonic milliseconds. */
+  confirmedAtMs = Number.NEGATIVE_INFINITY;
+  /** Why the last fetch failed. Undefined: it succeeded, or there was none. */
+  failure: string | undefined;
+  readonly #poll: Poll;
+  #failuresInARow = 0;
+
+  /** @param options `onFetched` is called after every fetch. */
+  constructor(
+    { origin, openSingleUse }: AgreementOptions['targets'][number],
+    { onFetched, monotonicMs, random }: Pick<AgreementOptions, 'monotonicMs' | 'random'> & { onFetched(): void },
+  ) {
+    this.origin = origin;
+    this.#poll = new Poll({
+      pool: openSingleUse(request.timeoutMs),
+      path,
+      request,
+      onAnswer: (answer) => {
+        this.#keep(keysIn(answer), monotonicMs());
+        onFetched();
+        const failures = this.#failuresInARow;
+        return failures === 0 ? refreshMs : Math.min(longestRetryMs, firstRetryMs * 2 ** (failures - 1));
+      },
+      monotonicMs,
+      random,
+    });
+  }
+
+  start(): void {
+    this.#poll.start(0);
+  }
+
+  /** Fetches now, unless a fetch is under way or one began in the last second. */
+  fetchNow(): void {
+    this.#poll.hurry(soonestMs);
+  }
+
+  /** Fetches once, without `start`. Undefined: the target does not answer with a key set in this time. */
+  async fetchOnce(timeoutMs: number): Promise<readonly AgreementPublicKey[] | undefined> {
+    const fetched = keysIn(await this.#poll.ask(AbortSignal.timeout(timeoutMs)));
+    return typeof fetched === 'string' ? undefined : fetched;
+  }
+
+  stop(): Promise<void> {
+    return this.#poll.stop();
+  }
+
+  #keep(fetched: FetchedKeys, nowMs: number): void {
+    if (typeof fetched === 'string') {
+      this.failure = fetched;
+      this.#failuresInARow += 1;
+      return;
+    }
+    this.failure = undefined;
+    this.#failuresInARow = 0;
+    this.keys = fetched;
+    this.confirmedAtMs = nowMs;
+  }
+}
+
+/** The keys that a target publishes, or the reason why they are not known. */
+type FetchedKeys = readonly AgreementPublicKey[] | string;
+
+/** @returns No key if the target publishes no key set. */
+function keysIn(answer: PollAnswer): FetchedKeys {
+  if (typeof answer === 'string') return answer;
+  const { status, body } = answer;
+  if (status !== 200) return status === 404 || status === 410 ? [] : `status ${status}`;
+  if (headerOf(answer, 'content-encoding') !== undefined) return 'content-encoding';
+  try {
+    return agreementKeysIn(JSON.parse(body.toString('utf8')))?.slice(0, maxKeys) ?? 'not a key set';
+  } catch {
+    return 'not a key set';
+  }
 }

@@ -8,9 +8,9 @@ import { createSocketOpener, singleUsePool } from '@countersign/http1-client';
 import { newAgreementJwk, type PrivateAgreementJwk } from '@countersign/identity';
 import { type CapturingLogger, capturingLogger, eventually, testAuthority } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { AppError } from '../../errors.ts';
-import { openTlsFiles, type TlsFiles } from '../pool/connect-pool.ts';
-import { UpstreamAgreement } from './choose-service-key.ts';
+import { AppError } from '../errors.ts';
+import { UpstreamAgreement } from './agreement.ts';
+import { openTlsFiles, type TlsFiles } from './pool/connect-pool.ts';
 
 const setOf = (...jwks: readonly object[]): RequestListener => {
   const text = JSON.stringify({ keys: jwks });

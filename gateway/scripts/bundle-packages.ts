@@ -15,11 +15,12 @@ for (const name of bundled) {
 
 for (const file of globSync('**/*.{js,d.ts}', { cwd: dist })) {
   const path = join(dist, file);
-  let text = readFileSync(path, 'utf8');
-  for (const name of bundled) {
-    const steps = relative(dirname(path), join(dist, name, 'index.js'));
-    const own = steps.startsWith('.') ? steps : `./${steps}`;
-    text = text.replaceAll(`'@countersign/${name}'`, `'${own}'`).replaceAll(`"@countersign/${name}"`, `'${own}'`);
-  }
-  writeFileSync(path, text);
+  const text = readFileSync(path, 'utf8');
+  // With the entry, as in `@countersign/console/admin-api`.
+  const imports = new RegExp(`(['"])@countersign/((?:${bundled.join('|')})(?:/[\\w-]+)?)\\1`, 'g');
+  const bundledText = text.replaceAll(imports, (_, _quote, entry: string) => {
+    const steps = relative(dirname(path), join(dist, entry, 'index.js'));
+    return `'${steps.startsWith('.') ? steps : `./${steps}`}'`;
+  });
+  writeFileSync(path, bundledText);
 }

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import type { Answers } from '@countersign/console/admin-api';
 import { eventually, freePorts } from '@countersign/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { request } from 'undici';
-import type { UpstreamList } from '../src/admin/api/upstreams.ts';
 import { type GatewayProcess, gatewayProcess } from './gateway-process.ts';
 
 let place: GatewayProcess;
@@ -29,7 +29,7 @@ async function shown() {
   const read = async (path: string) => (await fetch(place.adminUrl + path)).text();
   // A page is kept for a second by its URL.
   const overview = await read(`/?${'&'.repeat(reads)}`);
-  const { upstreams } = JSON.parse(await read('/api/upstreams')) as UpstreamList;
+  const { upstreams } = JSON.parse(await read('/api/upstreams')) as Answers['/api/upstreams'];
   const [, gauge] =
     /^countersign_upstream_target_healthy\{upstream="things".*\} (.*)$/m.exec(await read('/metrics')) ?? [];
   const { state, why } = upstreams.find(({ name }) => name === 'things')?.state ?? {};

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Answers } from '@countersign/console/admin-api';
 import { eventually } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { UpstreamList } from '../src/admin/api/upstreams.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { rawService, thingsAt } from './kit/raw-service.ts';
 
@@ -156,7 +156,7 @@ describe('without health checks, an upstream whose process is killed', () => {
   let reads = 0;
   const read = async (gateway: GatewayUnderTest) => {
     reads += 1;
-    const { upstreams } = (await (await gateway.admin('/api/upstreams')).json()) as UpstreamList;
+    const { upstreams } = (await (await gateway.admin('/api/upstreams')).json()) as Answers['/api/upstreams'];
     const metrics = await (await gateway.admin('/metrics')).text();
     // A page is kept for a second by its URL.
     const overview = await (await gateway.admin(`/?${'&'.repeat(reads)}`)).text();

@@ -64,17 +64,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     ],
   },
   'packages/console': {
-    layers: [
-      'index.ts',
-      'routes.ts',
-      'pages.ts',
-      'pages',
-      'html',
-      'kept-pages.ts',
-      'assets.ts',
-      'api.ts',
-      'api-types.ts',
-    ],
+    layers: ['index.ts', 'routes.ts', 'pages.ts', 'pages', 'html', 'kept-pages.ts', 'assets.ts', 'api.ts', 'admin-api'],
   },
   'packages/jwks': {
     layers: [

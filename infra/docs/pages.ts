@@ -4,7 +4,6 @@ import { overview } from '../../gateway/src/cli/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
 import { clientTypes } from './client-types.ts';
-import { consoleTypes } from './console-types.ts';
 import { componentsTable, headersTable, proxyHeadersList } from './contract-tables.ts';
 import { errorsPage } from './errors-page.ts';
 import { mergedApi, serviceApis } from './merged-api.ts';
@@ -37,7 +36,6 @@ export const pages: readonly [file: string, render: Render][] = [
     () => json(describeApi(api)),
   ]),
   ['packages/client/src/api-types.ts', () => clientTypes(describeApi(mergedApi))],
-  ['packages/console/src/api-types.ts', consoleTypes],
   ['infra/gateway.schema.json', () => json(editorSchema())],
 ];
 

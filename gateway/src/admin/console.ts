@@ -1,11 +1,13 @@
 import { consoleRoutes } from '@countersign/console';
+import type { Lag } from '@countersign/console/admin-api';
 import type { Logger } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { version } from '../config/version.ts';
 import type { Reload } from '../reload/reload.ts';
 import { type ConsoleData, ownData } from './api/admin-api.ts';
 import { apiRoutes, askApi } from './api/api-routes.ts';
-import type { ConsoleSources, Lag, Lags } from './api/view.ts';
+import type { ConsoleSources } from './api/sources.ts';
+import { timeOf } from './describe.ts';
 import { createTurns } from './in-turn.ts';
 import { observeStates } from './observe/observe-states.ts';
 import { ReloadLog } from './observe/reload-log.ts';
@@ -15,7 +17,7 @@ import { StateHistory } from './observe/state-history.ts';
 export type Observations = Readonly<{
   states: StateHistory;
   reloads: ReloadLog;
-  lags: Lags;
+  lags: ReadonlyMap<string, Lag>;
   startedAtMs: number;
   onReload(reload: Reload): void;
   onLag(issuer: string, lagMs: number): void;
@@ -32,7 +34,7 @@ export function createObservations(nowMs: () => number): Observations {
     onReload: reloads.add,
     onLag(issuer, lagMs) {
       const { count = 0, max_ms = 0 } = lags.get(issuer) ?? {};
-      const last = { last_ms: lagMs, last_at: new Date(nowMs()).toISOString() };
+      const last = { last_ms: lagMs, last_at: timeOf(nowMs()) };
       lags.set(issuer, { ...last, max_ms: Math.max(max_ms, lagMs), count: count + 1 });
     },
   };

@@ -40,7 +40,8 @@ export function describeIssuer({ config, revocations }: TrustedIssuer, nowMs: nu
   };
 }
 
-const timeOf = (ms: number): string => new Date(ms).toISOString();
+/** RFC 3339, UTC. */
+export const timeOf = (ms: number): string => new Date(ms).toISOString();
 
 /** A route in `GET /routes`, with defaults applied, under the file's key names. */
 export function describeRoute(route: Route) {

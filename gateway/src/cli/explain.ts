@@ -1,6 +1,6 @@
+import type { Answer } from '@countersign/console/admin-api';
 import { ZodError } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
-import type { ExplainAnswer } from '../explain/answer.ts';
 import { type ExplainQuestion, explainQuestion, optionProblem } from '../explain/question.ts';
 import { type Command, configOption, jsonOption, loadNamed, UsageError } from './command.ts';
 import { adminUrl, askIdentities } from './running-gateway.ts';
@@ -52,7 +52,7 @@ async function answerFor(
   { token: file, ...asked }: ExplainQuestion,
   config: GatewayConfig,
   terminal: Terminal,
-): Promise<ExplainAnswer> {
+): Promise<Answer> {
   const token = file === undefined ? undefined : readToken(file);
   // Imported here, so that the other commands start faster.
   const { explain: answer } = await import('../explain/answer.ts');
@@ -71,7 +71,7 @@ async function answerFor(
   );
 }
 
-function linesOf(answer: ExplainAnswer, terminal: Terminal): readonly string[] {
+function linesOf(answer: Answer, terminal: Terminal): readonly string[] {
   const { method, path, caller, outcome, responds } = answer;
   const lines = [`${terminal.paint('strong', `${method} ${path}`)} as ${caller}`, ''];
   if (outcome.status !== null && outcome.code === null) {
@@ -81,7 +81,7 @@ function linesOf(answer: ExplainAnswer, terminal: Terminal): readonly string[] {
   return [...lines, ...settingLines(answer, terminal), ...outcomeLines(answer, terminal)];
 }
 
-function settingLines({ outcome, route, settings, stages }: ExplainAnswer, terminal: Terminal): readonly string[] {
+function settingLines({ outcome, route, settings, stages }: Answer, terminal: Terminal): readonly string[] {
   const isMatched = stages.some(({ stage, verdict }) => stage === 'match' && verdict !== 'not reached');
   if (settings === null)
     return isMatched ? [row('route', `none${outcome.why === null ? '' : `: ${outcome.why}`}`)] : [];
@@ -101,7 +101,7 @@ function settingLines({ outcome, route, settings, stages }: ExplainAnswer, termi
   ];
 }
 
-function outcomeLines({ outcome, stages, settings, upstream, sends, dropped }: ExplainAnswer, terminal: Terminal) {
+function outcomeLines({ outcome, stages, settings, upstream, sends, dropped }: Answer, terminal: Terminal) {
   const { status, code, why, allow } = outcome;
   if (upstream === null || sends === null) {
     const refusing = stages.find(({ verdict }) => verdict === 'refuses');

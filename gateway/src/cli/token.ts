@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
+import type { TokenReport } from '@countersign/console/admin-api';
 import { createLogger } from '@countersign/service-kit';
 import type { Issuer } from '../config/config.ts';
 import { printable } from '../config/yaml/syntax.ts';
-import type { IssuerReport, OpenedIssuer, TokenReport } from '../explain/token-report.ts';
+import type { IssuerReport, OpenedIssuer } from '../explain/token-report.ts';
 import { type Command, configOption, jsonOption, loadNamed, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';
 

@@ -1,52 +1,12 @@
-import { z } from 'zod';
+import type { Answer, TokenReport } from '@countersign/console/admin-api';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
 import { principalOf } from '../routing/policy.ts';
-import { callerOf, callerText, identityOf, identitySchema } from './callers.ts';
+import { callerOf, callerText, identityOf } from './callers.ts';
 import { createDryRun, type DryRun, type Header, type Refusal, stageNames } from './dry-run.ts';
 import { type ExplainQuestion, headersOf, requesterOf, unverified } from './question.ts';
-import { routeSettings, settingsOf, upstreamSettings, upstreamSettingsOf } from './route-settings.ts';
-import { type ReportOptions, reportToken, type TokenReport, tokenReport } from './token-report.ts';
-
-const text = z.string().nullable();
-const header = z.tuple([z.string(), z.string()]);
-
-const stage = z.object({
-  stage: z.string(),
-  verdict: z.enum(['passes', 'refuses', 'answers', 'fails now', 'not reached']),
-  notes: z.array(z.string()),
-  rules: z.array(z.object({ rule: z.string(), refusal: text, why: z.string() })),
-});
-
-/** How the gateway would handle a request. */
-export const explainAnswer = z
-  .object({
-    method: z.string(),
-    path: z.string(),
-    caller: z.string(),
-    identity: identitySchema.nullable().describe('The user or the machine that calls, or for which a service calls.'),
-    issuer: text.describe("The issuer of the caller's token, to which its client belongs."),
-    service: text.describe('The service that calls, on the internal listener.'),
-    outcome: z.object({
-      allowed: z.boolean(),
-      status: z.int().nullable(),
-      code: text,
-      title: text,
-      why: text,
-      allow: z.array(z.string()).nullable().describe('The methods of the path, if the request has another one.'),
-      warning: text.describe('Why an allowed request would fail now: the upstream of its route is unavailable.'),
-    }),
-    stages: z.array(stage),
-    route: text,
-    settings: routeSettings.nullable(),
-    upstream: upstreamSettings.nullable(),
-    token: tokenReport.nullable(),
-    sends: z.object({ method: z.string(), target: z.string(), headers: z.array(header) }).nullable(),
-    dropped: z.array(z.object({ name: z.string(), why: z.string() })),
-    responds: z.array(header).describe("The headers of the gateway's own response."),
-  })
-  .meta({ id: 'Answer' });
-export type ExplainAnswer = z.output<typeof explainAnswer>;
+import { settingsOf, upstreamSettingsOf } from './route-settings.ts';
+import { type ReportOptions, reportToken } from './token-report.ts';
 
 /** Where an answer comes from: a configuration file, or a running gateway. */
 export type ExplainSources = Readonly<{
@@ -64,7 +24,7 @@ export type ExplainSources = Readonly<{
  * @throws ZodError if the question names no issuer of the configuration, or has an `Authorization` header that the gateway
  *   would verify.
  */
-export async function explain(asked: ExplainQuestion, sources: ExplainSources): Promise<ExplainAnswer> {
+export async function explain(asked: ExplainQuestion, sources: ExplainSources): Promise<Answer> {
   const { config, nowMs } = sources;
   const method = asked.method.toUpperCase();
   const headers = headersOf(asked);
@@ -123,8 +83,8 @@ function refusalOf({ unreadable, issuers }: TokenReport): Refusal {
   return { code: code as Code, why: `${claim}: expected ${wanted}, found ${found}` };
 }
 
-type Stage = z.output<typeof stage>;
-type Known = Pick<ExplainAnswer, 'settings' | 'upstream' | 'dropped'>;
+type Stage = Answer['stages'][number];
+type Known = Pick<Answer, 'settings' | 'upstream' | 'dropped'>;
 
 function stagesOf(run: DryRun, known: Known, warning: string | null): Stage[] {
   const endsAt = stageNames.indexOf(run.stage);

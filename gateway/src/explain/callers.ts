@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
+import type { Identity } from '@countersign/console/admin-api';
 import { newRequestId } from '@countersign/identity';
 import { staticKeySet } from '@countersign/jwks';
-import { z } from 'zod';
 import type { Issuer, TestCaller } from '../config/config.ts';
 import type { Code } from '../errors.ts';
 import { bearerCaller } from '../pipeline/authenticate.ts';
@@ -103,26 +103,8 @@ function principalText(principal: PolicyPrincipal): string {
   return parts.join(', ');
 }
 
-const text = z.string().nullable();
-
-/** A user or a machine, as JSON. */
-export const identitySchema = z
-  .object({
-    kind: z.enum(['user', 'client']),
-    user_id: text,
-    client_id: text.describe('The machine, or the client through which the user came.'),
-    role: text,
-    tenant_id: text,
-    session_id: text,
-    scope: z.array(z.string()),
-    roles: z.array(z.string()).describe('Every mapped role of a verified token.'),
-    act: z.object({ sub: z.string(), iss: z.string() }).nullable().describe('The actor that acts for the caller.'),
-    bound: z.boolean().describe('Whether the token is bound to a key or a certificate of the client.'),
-  })
-  .meta({ id: 'Identity' });
-
 /** The user or the machine that calls, or for which a service calls. */
-export function identityOf(caller: Caller): z.output<typeof identitySchema> | null {
+export function identityOf(caller: Caller): Identity | null {
   const principal = principalOf(caller);
   if (principal === undefined) return null;
   const { kind, role = null, tenantId = null, token } = principal;

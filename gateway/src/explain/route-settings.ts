@@ -1,28 +1,4 @@
-import { z } from 'zod';
 import type { GatewayConfig, Limit, Route, Upstream } from '../config/config.ts';
-
-export const routeSettings = z
-  .object({
-    path: z.string().describe('The pattern of the route.'),
-    websocket: z.boolean(),
-    limits: z.array(z.string()),
-    body: z.string(),
-    cors: z.array(z.string()).nullable().describe('The origins whose pages may call.'),
-  })
-  .describe('What the configuration says of the route.');
-
-export const upstreamSettings = z
-  .object({
-    name: z.string(),
-    targets: z.array(z.string()),
-    handling: z.string(),
-    signing: z
-      .string()
-      .nullable()
-      .describe('Set where the running gateway decides how it signs: see `algorithm: agreed`.'),
-    signed_now: z.string().nullable().describe('How the running gateway signs now, on the command line.'),
-  })
-  .describe('The upstream that receives the request.');
 
 export const settingsOf = ({ path, websocket, limits, body, auth }: Route, { cors }: GatewayConfig) => ({
   path,

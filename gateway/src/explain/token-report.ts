@@ -1,5 +1,5 @@
+import type { TokenReport } from '@countersign/console/admin-api';
 import { keyIssuer } from '@countersign/jwks';
-import { z } from 'zod';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { verifySignature } from '../keys/verify-signature.ts';
@@ -16,30 +16,8 @@ import { compileClaims } from '../tokens/claim-mapping/read-claims.ts';
 import type { Claims } from '../tokens/claims.ts';
 import { parseCompactToken, type UnverifiedToken } from '../tokens/compact-token.ts';
 import { assertUnrevoked, type TrustedIssuer } from '../tokens/verified-tokens.ts';
-import { type AcceptedToken, callerOf, identityOf, identitySchema, issuerOf } from './callers.ts';
+import { type AcceptedToken, callerOf, identityOf, issuerOf } from './callers.ts';
 
-const text = z.string().nullable();
-
-/** What each issuer makes of a token. It never repeats the signature. */
-export const tokenReport = z.object({
-  unreadable: text.describe('Why the text is not a token.'),
-  header: z.record(z.string(), z.unknown()).nullable(),
-  claims: z.record(z.string(), z.unknown()).nullable(),
-  issuers: z.array(
-    z.object({
-      issuer: z.string(),
-      name: text,
-      provider: text,
-      own: z.boolean().describe("Whether `iss` is this issuer's."),
-      accepted: z.boolean(),
-      findings: z.array(
-        z.object({ code: z.string(), claim: z.string(), wanted: z.string(), found: z.string(), fix: z.string() }),
-      ),
-      identity: identitySchema.nullable().describe('What the service would read.'),
-    }),
-  ),
-});
-export type TokenReport = z.output<typeof tokenReport>;
 export type IssuerReport = TokenReport['issuers'][number];
 
 /** An issuer with its keys, and for a running gateway its revocations. */

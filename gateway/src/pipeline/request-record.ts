@@ -126,7 +126,8 @@ export function createAccessLog(
   };
 }
 
-function fieldsOf(record: RequestRecord, status: number, isAborted: boolean, durationMs: number) {
+/** What the log and the console show of a request. */
+export function fieldsOf(record: RequestRecord, status: number, isAborted: boolean, durationMs: number) {
   return {
     request_id: record.requestId,
     method: record.method,

@@ -1,10 +1,9 @@
+import { type Answer, explainAnswer, explainEndpoint, merge, type View } from '@countersign/console/admin-api';
 import { Router } from 'express';
 import { z } from 'zod';
 import type { ConsoleData } from '../admin/api/admin-api.ts';
-import { explainEndpoint } from '../admin/api/explain.ts';
-import type { View, ViewQuery } from '../admin/api/view.ts';
+import type { ViewQuery } from '../admin/api/sources.ts';
 import { AppError } from '../errors.ts';
-import { type ExplainAnswer, explainAnswer } from '../explain/answer.ts';
 import type { WorkerAdmin, WorkerAnswer } from './worker-admin.ts';
 
 /** Passes on what every worker answers in the same way. */
@@ -42,7 +41,7 @@ export function workersData(workers: () => readonly WorkerAdmin[]): ConsoleData 
   }
 
   return {
-    async read<Data>(view: View<Data>, query: ViewQuery): Promise<Data | undefined> {
+    async read(view, query) {
       const chosen = asked(query);
       const path = pathOf(view, query);
       const answers = await Promise.allSettled(chosen.map((one) => one.get(path)));
@@ -51,13 +50,11 @@ export function workersData(workers: () => readonly WorkerAdmin[]): ConsoleData 
       }
       const parts = answers.flatMap((answer, at) => {
         if (answer.status === 'rejected' || answer.value.status === 404) return [];
-        const part = bodyOf(answer.value) as Data;
-        const number = chosen[at]?.number ?? 0;
-        return [view.number === undefined ? part : view.number(part, number)];
+        return [bodyOf(answer.value, chosen[at]?.number)];
       });
-      return parts.length === 0 ? undefined : view.merge(parts, query);
+      return parts.length === 0 ? undefined : merge<z.ZodType>(view.responses[200], parts);
     },
-    async explain(question): Promise<ExplainAnswer> {
+    async explain(question): Promise<Answer> {
       const [first] = workers();
       if (first === undefined) throw noAnswer(undefined);
       return explainAnswer.parse(bodyOf(await first.post(explainEndpoint.path, JSON.stringify(question))));
@@ -66,9 +63,9 @@ export function workersData(workers: () => readonly WorkerAdmin[]): ConsoleData 
 }
 
 /** Fills in the path's parameters, and adds the query that the view knows. The query of a page may have other names. */
-function pathOf({ endpoint }: Pick<View, 'endpoint'>, query: ViewQuery): string {
-  const path = endpoint.path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(query[name] ?? ''));
-  const names = Object.keys(endpoint.query.shape).filter((name) => name !== 'worker' && query[name]);
+function pathOf(view: View, query: ViewQuery): string {
+  const path = view.path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(query[name] ?? ''));
+  const names = Object.keys(view.query.shape).filter((name) => name !== 'worker' && query[name]);
   const rest = new URLSearchParams(names.map((name) => [name, query[name] ?? '']));
   return rest.size === 0 ? path : `${path}?${rest}`;
 }
@@ -78,8 +75,9 @@ const problem = z.object({
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 });
 
-function bodyOf({ status, body }: WorkerAnswer): unknown {
-  const value: unknown = JSON.parse(body);
+/** @param number Of the worker, which does not know it: it answers with null. */
+function bodyOf({ status, body }: WorkerAnswer, number?: number): unknown {
+  const value: unknown = JSON.parse(body, (key, one) => (key === 'worker' && one === null ? number : one));
   if (status === 200) return value;
   const { code, errors } = problem.parse(value);
   if (code === 'validation_failed' && errors !== undefined) throw new AppError('validation_failed', { errors });

@@ -1,4 +1,4 @@
-import type { Answers } from './api-types.ts';
+import type { Answers } from './admin-api/index.ts';
 
 /**
  * Asks the admin API of the gateway.
@@ -37,7 +37,7 @@ export const readApi =
     let target: string = path;
     const rest = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) {
-      if (target.includes(`{${name}}`)) target = target.replace(`{${name}}`, () => encodeURIComponent(value ?? ''));
+      if (target.includes(`/:${name}`)) target = target.replace(`:${name}`, () => encodeURIComponent(value ?? ''));
       else if (value) rest.set(name, value);
     }
     const answer = await ask(rest.size === 0 ? target : `${target}?${rest}`, body);

@@ -1,5 +1,5 @@
+import type { Answers, Since } from './admin-api/index.ts';
 import { ApiProblem, type Query, type ReadApi } from './api.ts';
-import type { Answers, Since } from './api-types.ts';
 import type { Content } from './html/html.ts';
 import type { Frame, Page } from './html/layout.ts';
 import { overviewParts } from './pages/attention.ts';
@@ -39,7 +39,7 @@ export const consolePages: readonly ConsolePage[] = [
   {
     path: '/console/routes/:name',
     async page({ api, query, nowMs }) {
-      const route = await api('/api/routes/{name}', only(query, ['name']));
+      const route = await api('/api/routes/:name', only(query, ['name']));
       return routePage(route, await api('/api/requests', { route: query.name, worker: query.worker }), nowMs);
     },
     missing: ({ name = '' }) => `The configuration in force has no route ${name}.`,
@@ -52,7 +52,7 @@ export const consolePages: readonly ConsolePage[] = [
   },
   {
     path: '/console/requests/:id',
-    page: async ({ api, query }) => requestPage(await api('/api/requests/{id}', only(query, ['id']))),
+    page: async ({ api, query }) => requestPage(await api('/api/requests/:id', only(query, ['id']))),
     missing: ({ id = '' }) =>
       `Only the last requests and the last refusals are kept, until the gateway restarts. Search the log for ${id}.`,
   },

@@ -1,13 +1,12 @@
 import type { AskApi } from '@countersign/console';
+import { explainEndpoint, views } from '@countersign/console/admin-api';
 import { AppError, createRouter, jsonBody, parseJson } from '@countersign/service-kit';
 import type { RequestHandler, Router } from 'express';
 import { ZodError } from 'zod';
 import { type Code, errorTable } from '../../errors.ts';
 import { explainQuestion } from '../../explain/question.ts';
 import type { InTurn } from '../in-turn.ts';
-import { type ConsoleData, describeAdminApi, views } from './admin-api.ts';
-import { explainEndpoint } from './explain.ts';
-import { givenIn } from './view.ts';
+import { type ConsoleData, describeAdminApi } from './admin-api.ts';
 
 /** A token of 16 KiB, twice the longest that the gateway accepts, with its escapes. */
 const maxBodyBytes = 64 * 1024;
@@ -16,8 +15,8 @@ const maxBodyBytes = 64 * 1024;
 export function apiRoutes(data: ConsoleData, inTurn: InTurn = (work) => work()): Router {
   const router = createRouter();
   router.use(['/api'], notStored);
-  for (const { endpoint } of views) {
-    getOnly(router, endpoint.path, async (req, res) => {
+  for (const { path } of views) {
+    getOnly(router, path, async (req, res) => {
       res.json(await inTurn(() => readFrom(data, req.originalUrl)));
     });
   }
@@ -56,12 +55,13 @@ function problemOf(error: unknown): Readonly<{ code: Code; errors?: AppError['er
 async function readFrom(data: ConsoleData, target: string): Promise<unknown> {
   const { pathname, searchParams } = new URL(target, 'http://admin');
   for (const view of views) {
-    const pattern = view.endpoint.path.replaceAll(/:(\w+)/g, '(?<$1>[^/]+)');
+    const pattern = view.path.replaceAll(/:(\w+)/g, '(?<$1>[^/]+)');
     const match = new RegExp(`^${pattern}$`).exec(pathname);
     if (match === null) continue;
     const params = Object.entries(match.groups ?? {}).map(([name, value]) => [name, decodeURIComponent(value)]);
-    const query = givenIn(searchParams);
-    view.endpoint.query.parse(query);
+    // A repeated parameter counts once. Spaces around a value come from copying it. An empty value counts as absent.
+    const query = Object.fromEntries([...searchParams].map(([name, value]) => [name, value.trim() || undefined]));
+    view.query.parse(query);
     const found = await data.read(view, { ...query, ...Object.fromEntries(params) });
     if (found !== undefined) return found;
   }

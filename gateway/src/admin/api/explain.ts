@@ -1,29 +1,15 @@
-import type { Endpoint } from '@countersign/service-kit';
-import { type ExplainAnswer, explain, explainAnswer } from '../../explain/answer.ts';
-import { type ExplainQuestion, explainQuestion } from '../../explain/question.ts';
+import type { Answer } from '@countersign/console/admin-api';
+import { explain } from '../../explain/answer.ts';
+import type { ExplainQuestion } from '../../explain/question.ts';
 import type { OpenUpstream } from '../../upstreams/pool/open-upstream.ts';
 import { upstreamStates } from '../observe/upstream-states.ts';
-import type { ConsoleSources } from './view.ts';
-
-export const explainEndpoint: Endpoint = {
-  method: 'post',
-  path: '/api/explain',
-  operationId: 'explainRequest',
-  tag: 'Explain',
-  summary: 'How the gateway would handle a request',
-  description:
-    'Uses the running configuration, keys and revocations. No request is sent, and rate limits are not counted.',
-  callers: ['anonymous'],
-  body: explainQuestion,
-  responses: { 200: explainAnswer },
-  errors: [],
-};
+import type { ConsoleSources } from './sources.ts';
 
 /** Decides a request with the running configuration, keys and revocations. */
 export function explainNow(
   asked: ExplainQuestion,
   { current, nowMs }: Pick<ConsoleSources, 'current' | 'nowMs'>,
-): Promise<ExplainAnswer> {
+): Promise<Answer> {
   const { config, trust, upstreams } = current();
   return explain(asked, {
     config,
@@ -41,7 +27,7 @@ export function explainNow(
 /** Says what happens to a request that the gateway would forward while the upstream is out. */
 function warningOf(opened: OpenUpstream): string | undefined {
   const { name } = opened.upstream;
-  const { state, why = 'unknown' } = upstreamStates(opened).upstream;
+  const { state, why } = upstreamStates(opened).upstream;
   if (state !== 'out' && state !== 'failing') return undefined;
   if (opened.breaker?.state(opened.nowMs()) === 'open') {
     return `The circuit breaker of the upstream ${name} is open, so the request would get 503 upstream_circuit_open now.`;

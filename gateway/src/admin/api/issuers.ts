@@ -1,109 +1,39 @@
-import { z } from 'zod';
+import type { Answers, Counted, Issuer, Revocations } from '@countersign/console/admin-api';
 import { errorTable } from '../../errors.ts';
 import { isActive, keyInUse } from '../../keys/gateway-keys.ts';
 import type { ManagedKey } from '../../keys/key-files.ts';
 import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
-import { byName, combine, combineFromWorst, eachMember, sum } from './merge.ts';
-import {
-  count,
-  counted,
-  countedOf,
-  mergeCounted,
-  mostFirst,
-  since,
-  sinceOf,
-  time,
-  timeOf,
-  timeOrNull,
-} from './values.ts';
-import { type ConsoleSources, defineView } from './view.ts';
+import { timeOf } from '../describe.ts';
+import { type ConsoleSources, countedOf, stateOf } from './sources.ts';
 
-const issuer = z
-  .object({
-    issuer: z.string(),
-    name: z.string().nullable(),
-    provider: z.string().nullable(),
-    source: z
-      .string()
-      .describe('The URL or the file of its keys, with the names of variables in place of their values.'),
-    state: since,
-    keys: z.array(
-      z.object({ kid: z.string(), algorithm: z.string(), since: time.describe('Since when this process holds it.') }),
-    ),
-    confirmed: time.nullable().describe('When the key set was last confirmed.'),
-    next_fetch: time.nullable(),
-    fetches: count,
-    failed_fetches: count,
-    failure: z.object({ reason: z.string(), in_a_row: count }).nullable().describe('While fetches fail.'),
-    ignored: z
-      .array(z.object({ kid: z.string().nullable(), reason: z.string() }))
-      .describe('Keys that cannot be used.'),
-    verified: count.describe('Tokens, not requests: a verified token is cached.'),
-    refused: counted.describe('Tokens that were refused when they were verified, by code.'),
-  })
-  .meta({ id: 'Issuer' });
-export type IssuerView = z.output<typeof issuer>;
+type GatewayKeys = Answers['/api/issuers']['gateway_keys'];
 
-const cache = z.object({ size: count, hits: count, misses: count, refused_from_memory: count });
+const timeOrNull = (ms: number | undefined): string | null => (ms === undefined ? null : timeOf(ms));
 
-const gatewayKey = z.object({
-  kid: z.string(),
-  algorithm: z.string(),
-  state: z.enum(['in use', 'next', 'replaced', 'expired']),
-  from: time.describe('From when it may be used. It is published before.'),
-  until: time.nullable().describe('Null: until it is retired.'),
-});
-
-const issuerList = z.object({
-  issuers: z.array(issuer),
-  gateway_keys: z.array(gatewayKey).describe('The keys of this gateway, with which it signs or encrypts identity.'),
-  unknown: counted.describe('Refused tokens that name none of these issuers, or that are malformed.'),
-  refused_requests: z
-    .array(z.object({ code: z.string(), title: z.string(), count }))
-    .describe('Requests that were refused because of their token, on all routes.'),
-  cache,
-});
-export type IssuerList = z.output<typeof issuerList>;
-
-const keyStates = ['current', 'cannot be refreshed', 'none'];
-
-export const issuersView = defineView({
-  path: '/issuers',
-  operationId: 'listIssuers',
-  tag: 'State',
-  summary: 'Token issuers: their keys, and the tokens verified and refused',
-  response: issuerList,
-  read(sources) {
-    const { trust, tokens } = sources.current();
-    const { size, hits, misses, refusedFromMemory } = tokens.stats;
-    return {
-      issuers: [...trust.issuers.values()].map((one) => issuerOf(one, sources)),
-      gateway_keys: gatewayKeysOf(sources),
-      unknown: countedOf(sources.tokenOutcomes.of(undefined).refused),
-      refused_requests: withTitles(refusedTokens(sources)),
-      cache: { size, hits, misses, refused_from_memory: refusedFromMemory },
-    };
-  },
-  merge: combine({
-    issuers: byName(
-      ({ issuer: name }) => name,
-      combineFromWorst(keyStates, { fetches: sum, failed_fetches: sum, verified: sum, refused: mergeCounted }),
-    ),
-    unknown: mergeCounted,
-    refused_requests: mostFirst(byName(({ code }) => code, combine({ count: sum }))),
-    cache: eachMember(sum),
-  }),
-});
-
-function gatewayKeysOf({ current, nowMs }: ConsoleSources): IssuerList['gateway_keys'] {
-  const { keys, agreementKeys } = current().gatewayKeys;
-  return [...describeKeys('Ed25519', keys, nowMs() / 1000), ...describeKeys('X25519', agreementKeys, nowMs() / 1000)];
+export function readIssuers(sources: ConsoleSources): Answers['/api/issuers'] {
+  const { trust, tokens, gatewayKeys } = sources.current();
+  const { size, hits, misses, refusedFromMemory } = tokens.stats;
+  const nowSec = sources.nowMs() / 1000;
+  return {
+    issuers: [...trust.issuers.values()].map((one) => issuerOf(one, sources)),
+    gateway_keys: [
+      ...describeKeys('Ed25519', gatewayKeys.keys, nowSec),
+      ...describeKeys('X25519', gatewayKeys.agreementKeys, nowSec),
+    ],
+    unknown: countedOf(sources.tokenOutcomes.of(undefined).refused),
+    refused_requests: refusedTokens(sources).map(({ name: code, count }) => ({
+      code,
+      title: errorTable[code as keyof typeof errorTable]?.title ?? '',
+      count,
+    })),
+    cache: { size, hits, misses, refused_from_memory: refusedFromMemory },
+  };
 }
 
 /** @param keys The newest last. The newest one that may be used is in use. */
-function describeKeys(algorithm: string, keys: readonly ManagedKey[], nowSec: number): IssuerList['gateway_keys'] {
+function describeKeys(algorithm: string, keys: readonly ManagedKey[], nowSec: number): GatewayKeys {
   const used = keyInUse(keys, nowSec);
-  const stateOf = (key: ManagedKey) => {
+  const stateOfKey = (key: ManagedKey) => {
     if (key === used) return 'in use';
     if (key.notBeforeSec > nowSec) return 'next';
     return isActive(key, nowSec) ? 'replaced' : 'expired';
@@ -111,33 +41,30 @@ function describeKeys(algorithm: string, keys: readonly ManagedKey[], nowSec: nu
   return keys.map((key) => ({
     kid: key.kid,
     algorithm,
-    state: stateOf(key),
+    state: stateOfKey(key),
     from: timeOf(key.notBeforeSec * 1000),
     until: timeOrNull(key.expiresSec === undefined ? undefined : key.expiresSec * 1000),
   }));
 }
 
-function issuerOf(
-  { config, keys }: TrustedIssuer,
-  { states, tokenOutcomes, nowMs, startedAtMs }: ConsoleSources,
-): IssuerView {
-  const { issuer: name, provider, shownJwks } = config;
+function issuerOf({ config, keys }: TrustedIssuer, sources: ConsoleSources): Issuer {
+  const { issuer, provider = null, name = null, shownJwks } = config;
   const { ageMs, fetches, failures, held, ignored, nextInMs, failure } = keys.stats;
-  const { verified, refused } = tokenOutcomes.of(name);
-  const now = nowMs();
+  const { verified, refused } = sources.tokenOutcomes.of(issuer);
+  const now = sources.nowMs();
   return {
-    issuer: name,
-    name: config.name ?? null,
-    provider: provider ?? null,
+    issuer,
+    name,
+    provider,
     source: shownJwks,
-    state: sinceOf(states.of('keys', name), 'none', startedAtMs),
+    state: stateOf(sources, 'keys', issuer, 'none'),
     keys: held.map(({ kid, alg }) => ({
       kid,
       algorithm: alg,
-      since: timeOf(states.of('key', `${name} ${alg} ${kid}`)?.sinceMs ?? now),
+      since: sources.states.of('key', `${issuer} ${alg} ${kid}`)?.since ?? timeOf(now),
     })),
     confirmed: ageMs === undefined ? null : timeOf(now - ageMs),
-    next_fetch: timeOrNull(nextInMs === undefined ? undefined : now + nextInMs),
+    next_fetch: nextInMs === undefined ? null : timeOf(now + nextInMs),
     fetches,
     failed_fetches: failures,
     failure: failure === undefined ? null : { reason: failure.reason, in_a_row: failure.failuresInARow },
@@ -147,17 +74,42 @@ function issuerOf(
   };
 }
 
-function refusedTokens({ traffic: { refusals } }: ConsoleSources): z.output<typeof counted> {
-  const isOfToken = (code: string) => /^(?:token_|dpop_|(?:role|tenant)_missing$)/.test(code);
-  const lists = [...refusals.routes()].map(([, codes]) =>
-    countedOf([...codes].filter(([code]) => isOfToken(code)).map(([code, { count }]) => [code, count])),
-  );
-  return lists.length === 0 ? [] : mergeCounted(lists);
+/** Requests on all routes that were refused because of their token. */
+function refusedTokens({ traffic: { refusals } }: ConsoleSources): Counted {
+  const counts = new Map<string, number>();
+  for (const [code, { count }] of [...refusals.routes()].flatMap(([, codes]) => [...codes])) {
+    if (/^(?:token_|dpop_|(?:role|tenant)_missing$)/.test(code)) counts.set(code, (counts.get(code) ?? 0) + count);
+  }
+  return countedOf(counts);
 }
 
-const withTitles = (codes: z.output<typeof counted>): IssuerList['refused_requests'] =>
-  codes.map(({ name: code, count: number }) => ({
-    code,
-    title: errorTable[code as keyof typeof errorTable]?.title ?? '',
-    count: number,
-  }));
+export function readRevocations(sources: ConsoleSources): Answers['/api/revocations'] {
+  const issuers = [...sources.current().trust.issuers.values()];
+  return {
+    issuers: issuers.flatMap((issuer) => followedOf(issuer, sources)),
+    without: issuers.filter(({ revocations }) => revocations === undefined).map(({ config }) => config.issuer),
+  };
+}
+
+function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSources): Revocations[] {
+  const { issuer, revocations: feed } = config;
+  if (revocations === undefined || feed === undefined) return [];
+  const stats = sources.current().trust.followed.get(issuer)?.stats;
+  return [
+    {
+      issuer,
+      source: feed.shownUrl,
+      state: stateOf(sources, 'revocations', issuer, 'not read'),
+      held: revocations.size,
+      staleness_ms: revocations.stalenessMs() ?? null,
+      max_staleness_ms: feed.maxStalenessMs,
+      on_stale: feed.onStale,
+      refused_before: timeOrNull(revocations.refusedBeforeMs(sources.nowMs())),
+      lag: sources.lags.get(issuer) ?? null,
+      answers: stats?.answers ?? 0,
+      failures: stats?.failures ?? 0,
+      snapshots: stats?.snapshots ?? 0,
+      unknown_items: stats?.unknownItems ?? 0,
+    },
+  ];
+}

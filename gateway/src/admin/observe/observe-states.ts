@@ -2,6 +2,7 @@ import type { Health } from '@countersign/service-kit';
 import type { ReloadState } from '../../reload/reload.ts';
 import type { Snapshot } from '../../reload/snapshot.ts';
 import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
+import { timeOf } from '../describe.ts';
 import type { Observed } from './state-history.ts';
 import { upstreamStates } from './upstream-states.ts';
 
@@ -41,8 +42,14 @@ export async function observeStates(sources: StateSources): Promise<readonly Obs
 
 function configurationState({ loadedAtMs, refused, refusedSinceMs }: ReloadState): Observed {
   return refused === undefined
-    ? { kind: 'configuration', name: '', state: 'in force', sinceMs: loadedAtMs }
-    : { kind: 'configuration', name: '', state: 'refused', sinceMs: refusedSinceMs, why: refused.problems[0] };
+    ? { kind: 'configuration', name: '', state: 'in force', since: timeOf(loadedAtMs) }
+    : {
+        kind: 'configuration',
+        name: '',
+        state: 'refused',
+        since: timeOf(refusedSinceMs ?? refused.atMs),
+        why: refused.problems[0],
+      };
 }
 
 function issuerStates({ config, keys, revocations }: TrustedIssuer): Observed[] {

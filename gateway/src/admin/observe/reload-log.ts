@@ -1,29 +1,7 @@
-import { z } from 'zod';
+import type { Reload as LoggedReload, RouteChange } from '@countersign/console/admin-api';
 import type { Route } from '../../config/config.ts';
 import type { Reload } from '../../reload/reload.ts';
-import { describeRoute } from '../describe.ts';
-
-/** One line of a diff: a key of a route, as JSON. */
-const keyChange = z.object({ key: z.string(), before: z.string().nullable(), after: z.string().nullable() });
-
-const routeChange = z.object({
-  route: z.string(),
-  change: z.enum(['added', 'removed', 'changed']),
-  keys: z.array(keyChange),
-});
-type RouteChange = z.output<typeof routeChange>;
-
-export const reload = z
-  .object({
-    at: z.iso.datetime().describe('RFC 3339, UTC.'),
-    result: z.enum(['applied', 'refused']),
-    hash: z.string().nullable().describe('The SHA-256 of the file. Null: it cannot be read.'),
-    problems: z.array(z.string()).describe('Each as file:line:column: the problem.'),
-    changed_routes: z.int().nullable().describe('Null: refused.'),
-    changes: z.array(routeChange).describe('The first 100 routes that differ.'),
-  })
-  .meta({ id: 'Reload' });
-type LoggedReload = z.output<typeof reload>;
+import { describeRoute, timeOf } from '../describe.ts';
 
 const keptReloads = 10;
 const keptChanges = 100;
@@ -40,7 +18,7 @@ export class ReloadLog {
 
   readonly add = (reload: Reload): void => {
     const { result } = reload;
-    const none = { at: new Date(reload.atMs).toISOString(), result, problems: [], changed_routes: null, changes: [] };
+    const none = { at: timeOf(reload.atMs), result, problems: [], changed_routes: null, changes: [] };
     if (reload.result === 'refused') {
       const { hash = null, problems } = reload;
       this.#push({ ...none, hash, problems: problems.slice(0, keptProblems) });

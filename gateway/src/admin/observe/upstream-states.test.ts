@@ -23,7 +23,7 @@ function opened(settings: Partial<Upstream>) {
       return [whole, ...targets].map(({ state }) => state);
     },
     healthy: () => upstream.targets.map((target) => isHealthy(target, nowMs)),
-    since: () => upstreamStates(upstream).upstream.sinceMs,
+    since: () => upstreamStates(upstream).upstream.since,
   };
 }
 
@@ -32,7 +32,7 @@ test('an upstream is failing from its first failed request until one succeeds, w
   expect([states(), healthy()]).toEqual([['not checked', 'not checked'], [true]]);
   targets[0]?.failed('upstream_unreachable', 'unsent');
   const first = since();
-  expect([states(), healthy(), typeof first]).toEqual([['failing', 'failing'], [false], 'number']);
+  expect([states(), healthy(), typeof first]).toEqual([['failing', 'failing'], [false], 'string']);
   for (let count = 0; count < 6; count += 1) {
     targets[0]?.failed('upstream_unreachable', 'unsent');
     expect([states(), healthy(), since()]).toEqual([['failing', 'failing'], [false], first]);

@@ -1,4 +1,4 @@
-import type { Since } from '../api-types.ts';
+import type { Since } from '../admin-api/index.ts';
 import { forTime } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 

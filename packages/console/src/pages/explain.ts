@@ -1,6 +1,6 @@
 import { formValue } from '@countersign/service-kit';
+import type { Answer } from '../admin-api/index.ts';
 import type { FieldError, Query } from '../api.ts';
-import type { Answer } from '../api-types.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
 import { code, facts, link, pill, routeLink, section, table, to } from '../html/parts.ts';

@@ -1,5 +1,5 @@
+import type { Answers, Request } from '../admin-api/index.ts';
 import type { Query } from '../api.ts';
-import type { Answers, Request } from '../api-types.ts';
 import { exact, milliseconds } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';

@@ -1,4 +1,4 @@
-import type { Answers, Route } from '../api-types.ts';
+import type { Answers, Route } from '../admin-api/index.ts';
 import { milliseconds, number, percent, rate } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
@@ -63,7 +63,7 @@ function pager({ routes, total, offset, page_size }: Answers['/api/routes'], q: 
 
 /** One route, with its last requests. */
 export function routePage(
-  { route, definition, traffic, statuses, refusals }: Answers['/api/routes/{name}'],
+  { route, definition, traffic, statuses, refusals }: Answers['/api/routes/:name'],
   { requests }: Answers['/api/requests'],
   nowMs: number,
 ): Page {

@@ -1,0 +1,40 @@
+import type { Counted, Lag, Since } from '@countersign/console/admin-api';
+import type { Health } from '@countersign/service-kit';
+import type { Traffic } from '../../metrics/traffic.ts';
+import type { ReloadState } from '../../reload/reload.ts';
+import type { Snapshot } from '../../reload/snapshot.ts';
+import type { TokenOutcomes } from '../../tokens/token-outcomes.ts';
+import { timeOf } from '../describe.ts';
+import type { ReloadLog } from '../observe/reload-log.ts';
+import type { StateHistory } from '../observe/state-history.ts';
+
+/** The sources of the console of one process. */
+export type ConsoleSources = Readonly<{
+  current(): Snapshot;
+  health: Health;
+  reloadState(): ReloadState;
+  traffic: Traffic;
+  tokenOutcomes: TokenOutcomes;
+  states: StateHistory;
+  reloads: ReloadLog;
+  /** How long the revocations of each issuer took to come into force. Those of a first snapshot do not count. */
+  lags: ReadonlyMap<string, Lag>;
+  /** WebSockets and event streams that are open. */
+  openConnections(): number;
+  /** Undefined without Redis. */
+  redisStatus(): string | undefined;
+  nowMs(): number;
+  startedAtMs: number;
+  version: string;
+}>;
+
+/** The values of a request to a view: its path parameters and its query. */
+export type ViewQuery = Readonly<Record<string, string | undefined>>;
+
+/** The state that was observed last. Before the first time: `unknown`, since the start. */
+export const stateOf = ({ states, startedAtMs }: ConsoleSources, kind: string, name: string, unknown: string): Since =>
+  states.of(kind, name) ?? { state: unknown, since: timeOf(startedAtMs), why: null };
+
+/** Counts by name, most first. */
+export const countedOf = (counts: Iterable<readonly [name: string, count: number]>): Counted =>
+  [...counts].map(([name, count]) => ({ name, count })).sort((a, b) => b.count - a.count);

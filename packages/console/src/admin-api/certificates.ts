@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { time } from './values.ts';
+
+const certificate = z
+  .object({
+    use: z.string().describe('Where it is used, such as `public listener`.'),
+    position: z.string().describe('`leaf`, `chain` or `CA`.'),
+    subject: z.string(),
+    issuer: z.string(),
+    names: z.array(z.string()),
+    serial: z.string(),
+    sha256: z.string(),
+    from: time,
+    until: time,
+    days_left: z.int(),
+  })
+  .meta({ id: 'Certificate' });
+export type Certificate = z.output<typeof certificate>;
+
+export const certificateList = z.object({
+  certificates: z.array(certificate),
+  trouble: z
+    .array(z.object({ use: z.string(), problem: z.string() }))
+    .describe('TLS files that cannot be read. The last good ones stay in use.'),
+  public_tls: z.boolean(),
+});

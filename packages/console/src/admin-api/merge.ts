@@ -1,0 +1,106 @@
+import { z } from 'zod';
+
+// How the answers of several processes become one. A schema that has no rule takes the value of the first process.
+
+type Rule = (values: readonly never[]) => unknown;
+
+const rules = z.registry<Readonly<{ rule: Rule }>>();
+
+type Values<Schema extends z.ZodType> = readonly z.output<Schema>[];
+
+/** Gives a schema its rule, which takes the values of at least one process. */
+export function mergedBy<Schema extends z.ZodType>(
+  schema: Schema,
+  rule: (values: Values<Schema>) => z.output<Schema>,
+): Schema {
+  rules.add(schema, { rule: rule as Rule });
+  return schema;
+}
+
+/** Merges the answers of at least one process. */
+export function merge<Schema extends z.ZodType>(schema: Schema, values: Values<Schema>): z.output<Schema> {
+  const rule = rules.get(schema)?.rule;
+  if (rule !== undefined) return rule(values as readonly never[]) as z.output<Schema>;
+  return schema instanceof z.ZodObject ? mergeMembers(schema, values as never) : first(values);
+}
+
+/** Merges objects member by member. */
+export function mergeMembers<Schema extends z.ZodObject>(schema: Schema, values: Values<Schema>): z.output<Schema> {
+  const members = Object.entries<z.ZodType>(schema.shape).map(([key, member]) => [
+    key,
+    merge(
+      member,
+      values.map((value) => value[key]),
+    ),
+  ]);
+  return Object.fromEntries(members);
+}
+
+export function first<Value>(values: readonly Value[]): Value {
+  const [value] = values;
+  if (value === undefined) throw new Error('no process answered');
+  return value;
+}
+
+type Compare<Item> = (a: Item, b: Item) => number;
+
+/** A list of items with a name. Those of one name are merged. Default order: as they first appear. */
+export const listOf = <Item extends z.ZodType>(
+  item: Item,
+  nameOf: (item: z.output<Item>) => string,
+  compare: Compare<z.output<Item>> = () => 0,
+): z.ZodArray<Item> =>
+  mergedBy(z.array(item), (lists) =>
+    [...Map.groupBy(lists.flat(), nameOf).values()].map((same) => merge(item, same)).sort(compare),
+  );
+
+/** A list that has the items of all processes. */
+export const joined = <Item extends z.ZodType>(
+  item: Item,
+  compare: Compare<z.output<Item>> = () => 0,
+): z.ZodArray<Item> => mergedBy(z.array(item), (lists) => lists.flat().sort(compare));
+
+/** Ends a list after `max` items. */
+export const atMost = <Item extends z.ZodType>(max: number, list: z.ZodArray<Item>): z.ZodArray<Item> =>
+  mergedBy(list.clone(), (lists) => merge(list, lists).slice(0, max));
+
+/** A value that some processes may not know. Those that are known are merged. */
+export const known = <Schema extends z.ZodType>(schema: Schema): z.ZodNullable<Schema> =>
+  mergedBy(schema.nullable(), (values) => {
+    const some = values.filter((value): value is NonNullable<typeof value> => value !== null);
+    return some.length === 0 ? null : merge(schema, some);
+  });
+
+type Lasting = Readonly<{ state: string; since: string }>;
+
+/** @param order States from good to bad. One that is not listed is the worst. */
+export const worstFirst =
+  (order: readonly string[]): Compare<Lasting> =>
+  (a, b) => {
+    const rank = ({ state }: Lasting) => (order.includes(state) ? order.indexOf(state) : order.length);
+    return rank(b) - rank(a) || (a.since < b.since ? -1 : 1);
+  };
+
+/**
+ * An object with a state. The worst state counts, from when the first process had it; so do the members without a rule of the
+ * process that has it.
+ */
+export const fromWorst = <Schema extends z.ZodObject>(schema: Schema, order: readonly string[]): Schema =>
+  mergedBy(schema, (values) => {
+    const states = values as unknown as readonly Readonly<{ state: Lasting }>[];
+    const sorted = states.toSorted((a, b) => worstFirst(order)(a.state, b.state));
+    return mergeMembers(schema, sorted as unknown as Values<Schema>);
+  });
+
+export const newestFirst =
+  <Key extends string>(key: Key): Compare<Readonly<Record<Key, string>>> =>
+  (a, b) =>
+    a[key] < b[key] ? 1 : -1;
+
+export const mostFirst: Compare<Readonly<{ count: number }>> = (a, b) => b.count - a.count;
+
+export const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+/** RFC 3339 times in UTC sort like texts. */
+export const earliest = (times: readonly string[]): string => first(times.toSorted());
+export const latest = (times: readonly string[]): string => first(times.toSorted().reverse());

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { atMost, joined, newestFirst } from './merge.ts';
+import { ms, text, time } from './values.ts';
+
+export const request = z
+  .object({
+    id: z.string().describe('The `x-request-id`.'),
+    at: time.describe('When it ended.'),
+    method: z.string(),
+    path: z.string().describe('Without the query. In a list at most 256 characters.'),
+    status: z.int().describe('0: the client left before the response started.'),
+    aborted: z.boolean(),
+    route: text,
+    rule: text.describe(
+      'The rule that refused it, or the last rule of its route, which allowed it. Null: no rule decided.',
+    ),
+    code: text.describe('Null: the gateway did not refuse it.'),
+    fault: text,
+    title: text.describe('The public text of the refusal.'),
+    detail: z.record(z.string(), z.string()).describe('Why, for operators.'),
+    identity: text,
+    user_id: text,
+    role: text,
+    tenant_id: text,
+    service_id: text,
+    client_id: text,
+    actor: text,
+    issuer: text.describe('The issuer of the token.'),
+    scope: z.array(z.string()).describe('The scopes of the token that the configuration knows.'),
+    claims: z
+      .record(z.string(), z.array(z.union([z.string(), z.number(), z.boolean()])))
+      .describe('The claims that rules compare.'),
+    bound: z.boolean().describe('Whether the token is bound to a key.'),
+    transaction_id: text,
+    ip: text,
+    upstream: text,
+    target: text,
+    attempts: z.int().nullable(),
+    retried_after: text,
+    error: text.describe('The kind of error behind a 5xx. Its text is in the log.'),
+    total_ms: z.number(),
+    decided_ms: ms.describe('Until it was signed.'),
+    waited_ms: ms.describe('Then until it had a connection.'),
+    upstream_ms: ms.describe('Then until the response began.'),
+  })
+  .meta({ id: 'Request' });
+export type Request = z.output<typeof request>;
+
+/** The maximum number of requests in a response. */
+export const maxRequests = 1_500;
+
+export const requestList = z.object({ requests: atMost(maxRequests, joined(request, newestFirst('at'))) });
+
+export const outcomes = ['refused', 'failed', 'served'] as const;
+
+const filterTime = z.iso
+  .datetime({ offset: true, error: 'must be a time with its offset, such as 2026-11-26T09:41:07Z' })
+  .optional();
+
+export const requestFilters = {
+  route: z.string().optional(),
+  status: z
+    .string()
+    .regex(/^(?:[1-5]xx|[1-5]\d\d|0)$/, 'must be a status such as 403, or a class such as 4xx')
+    .optional()
+    .describe('A status, or a class such as `4xx`. 0: the client left.'),
+  code: z.string().optional(),
+  user: z.string().optional().describe('A user id, or the subject of a refused token.'),
+  tenant: z.string().optional(),
+  id: z.string().optional().describe('The start of a request id.'),
+  since: filterTime.describe('Ended at this time or later, RFC 3339.'),
+  until: filterTime.describe('Ended before this time, RFC 3339.'),
+  outcome: z.enum(outcomes, { error: `must be one of ${outcomes.join(', ')}` }).optional(),
+};

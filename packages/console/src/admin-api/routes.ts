@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { atMost, listOf, mostFirst, newestFirst } from './merge.ts';
+import { traffic } from './traffic.ts';
+import { count, counted, latestTime, text, total } from './values.ts';
+
+export const route = z
+  .object({
+    name: z.string(),
+    listener: z.enum(['public', 'internal']),
+    path: z.string(),
+    methods: z.array(z.string()),
+    upstream: z.string(),
+    auth: z.string(),
+    rules: z.array(z.string()).describe('The compiled rules, in the order in which they refuse.'),
+    requests: total.describe('Since the process started, like the two below.'),
+    refused: total.describe('By the gateway.'),
+    failed: total.describe('Answered with 5xx, by the gateway or the service.'),
+  })
+  .meta({ id: 'Route' });
+export type Route = z.output<typeof route>;
+
+/** The maximum number of routes in a response. */
+export const routesPerPage = 200;
+
+export const routeFilters = {
+  q: z.string().optional().describe('A part of a name, a path, a rule or an upstream.'),
+  offset: z
+    .string()
+    .regex(/^\d{1,9}$/, 'must be a whole number')
+    .optional()
+    .describe(`The first one; a response has at most ${routesPerPage}. After the last route: the last page.`),
+};
+
+export const routeList = z.object({
+  routes: listOf(route, ({ name }) => name),
+  total: count.describe('All routes that the search finds.'),
+  configured: count,
+  offset: count,
+  page_size: count.describe('The maximum number of routes in a response.'),
+  unmatched: total.describe('Requests that were refused because they matched no route.'),
+});
+
+/** The meaning of an error code, and whose fault it is. */
+const meaning = { code: z.string(), fault: z.string(), status: z.int(), title: z.string() };
+
+export const oneRoute = z.object({
+  route,
+  definition: z.record(z.string(), z.unknown()).describe('The keys of the file, with their defaults.'),
+  traffic,
+  statuses: counted,
+  refusals: listOf(z.object({ ...meaning, count: total }), ({ code }) => code, mostFirst),
+});
+
+const refusal = z
+  .object({
+    route: text.describe('Null: no route matched.'),
+    ...meaning,
+    count: total.describe('Since the process started.'),
+    last: latestTime,
+  })
+  .meta({ id: 'Refusal' });
+export type Refusal = z.output<typeof refusal>;
+
+export const maxRefusals = 500;
+
+export const refusalList = z.object({
+  refusals: atMost(
+    maxRefusals,
+    listOf(refusal, ({ route: name, code }) => `${name ?? ''} ${code}`, newestFirst('last')),
+  ),
+});

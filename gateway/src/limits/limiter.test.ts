@@ -68,3 +68,18 @@ test('a new window begins exactly when the old one ends', () => {
   nowMs = 10_000;
   expect(limiter.take('a')).toEqual({ allowed: true, remaining: 0, resetSec: 10 });
 });
+
+test('says how long an empty bucket must wait, and takes nothing meanwhile', () => {
+  let nowMs = 0;
+  const refusals = new LocalLimiter({ requests: 3, perSec: 60 }, 10, () => nowMs);
+  for (let count = 0; count < 2; count += 1) refusals.take('192.0.2.1');
+  expect(refusals.waitSec('192.0.2.1')).toBe(0);
+  nowMs = 10_000;
+  refusals.take('192.0.2.1');
+  expect(refusals.waitSec('192.0.2.1')).toBe(50);
+  expect(refusals.waitSec('192.0.2.2')).toBe(0);
+  nowMs = 60_000;
+  expect(refusals.waitSec('192.0.2.1')).toBe(0);
+  refusals.take('192.0.2.1');
+  expect(refusals.waitSec('192.0.2.1')).toBe(0);
+});

@@ -154,6 +154,13 @@ export class LocalLimiter implements Limiter {
     };
   }
 
+  /** Takes nothing. @returns Whole seconds until this bucket allows a request again, or 0. */
+  waitSec(key: string): number {
+    const bucket = this.#buckets.get(key);
+    if (bucket === undefined || bucket.taken < this.#requests) return 0;
+    return Math.max(0, Math.ceil((bucket.endsAtMs - this.#nowMs()) / 1000));
+  }
+
   #open(key: string, now: number): Bucket {
     // Two for each new one, so that ended windows never accumulate.
     for (let count = 0; count < 2; count += 1) this.#dropOldest(now);

@@ -1,16 +1,20 @@
 import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
 import { addressKey } from '../limits/address-key.ts';
+import type { LocalLimiter } from '../limits/limiter.ts';
 import { type CertificateCheck, createCertificateCheck } from '../tokens/certificate-binding.ts';
 import type { Dpop } from '../tokens/dpop/dpop.ts';
 import type { ProvenRequest } from '../tokens/dpop/dpop-proof.ts';
-import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import type { AccessTokens, VerifiedToken } from '../tokens/verified-tokens.ts';
 import type { Authenticated, Caller, Exchange, Matched } from './exchange.ts';
 
 export type AuthenticateOptions = Readonly<{
   tokens: AccessTokens;
-  throttle: FailureThrottle;
+  /**
+   * Counts refused tokens per client address. A client that sends too many is refused before its next token is verified. Each process
+   * counts for itself, because the counts protect it from verification work.
+   */
+  throttle: Pick<LocalLimiter, 'take' | 'waitSec'>;
   /** Undefined: proofs cannot be checked, so bound tokens are refused. */
   dpop: Dpop | undefined;
   /** Checks the client certificate of tokens that are bound to one. Default: such tokens are refused. */
@@ -134,7 +138,7 @@ export function createAuthenticate({
   function countFailure(error: unknown, matched: Matched): unknown {
     if (countsAsAttempt(error)) {
       assertNotThrottled(matched);
-      throttle.failed(addressKey(matched.client.address));
+      throttle.take(addressKey(matched.client.address));
     }
     return error;
   }

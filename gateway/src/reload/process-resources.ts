@@ -5,12 +5,12 @@ import type { GatewayConfig } from '../config/config.ts';
 import type { KeySetTiming } from '../keys/issuer-keys.ts';
 import { BodyMemory } from '../limits/body-memory.ts';
 import { openLimitStore } from '../limits/limit-store.ts';
+import { LocalLimiter } from '../limits/limiter.ts';
 import type { HandlerOptions } from '../listen/request-handler.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../metrics/metrics.ts';
 import { Traffic } from '../metrics/traffic.ts';
 import { ConcurrencyCounter } from '../pipeline/admit.ts';
 import { createAccessLog } from '../pipeline/request-record.ts';
-import { createFailureThrottle } from '../tokens/failure-throttle.ts';
 import { TokenOutcomes } from '../tokens/token-outcomes.ts';
 import { OpenConnections } from '../upstreams/pool/open-connections.ts';
 import { createSharedResources } from './shared-resources.ts';
@@ -33,7 +33,9 @@ export type ProcessResourcesOptions = Readonly<{
   unmatched: HandlerOptions['unmatched'];
 }>;
 
-const refusedTokensPerMinute = 600;
+/** Refused tokens of one client address. */
+const refusedTokens = { requests: 600, perSec: 60 };
+const maxRefusedAddresses = 20_000;
 
 /** The container's memory, or the machine's where nothing limits it. */
 const memoryOfAllWorkers = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
@@ -60,7 +62,7 @@ export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, 
       },
     },
     connections,
-    throttle: createFailureThrottle(refusedTokensPerMinute, () => performance.now()),
+    throttle: new LocalLimiter(refusedTokens, maxRefusedAddresses),
     /** Where rate limits are counted. Undefined: in this process. */
     limitStore,
     // Used nonces of nested calls and DPoP proofs. A store for each configuration would allow replays after a reload.

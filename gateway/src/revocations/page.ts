@@ -30,7 +30,7 @@ const page = z.union([z.object({ ...place, items: list }), z.object({ ...place, 
 const instant = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 const common = { kind: z.enum(revokedKinds), not_before: instant, expires_at: instant };
 /** One revocation. Further members name its subject. */
-const item = z.looseObject(common);
+const item = z.looseObject({ kind: common.kind });
 /** Revocations with the same kind and times. */
 const group = z.object({ ...common, ids: z.array(z.unknown()) });
 
@@ -55,34 +55,26 @@ export function readRevocationPage(body: unknown): RevocationPage {
   const entries: RevocationGroup[] = [];
   let count = 0;
   let unknown = 0;
-  for (const raw of 'items' in rest ? rest.items : rest.groups) {
-    const read = 'items' in rest ? readItem(raw) : readGroup(raw);
-    if (read !== undefined) entries.push(read.entry);
-    count += read?.entry.names.length ?? 0;
-    unknown += read?.unknown ?? 1;
+  for (const raw of 'items' in rest ? rest.items.map(groupOf) : rest.groups) {
+    const { data } = group.safeParse(raw);
+    if (data === undefined) unknown += 1;
+    else {
+      const { kind, ids, not_before: notBeforeMs, expires_at: expiresAtMs } = data;
+      const names = ids.filter(nameMembers[kind].length === 2 ? isPair : isName);
+      entries.push({ kind, names, notBeforeMs, expiresAtMs });
+      count += names.length;
+      unknown += ids.length - names.length;
+    }
     if (count + unknown > maxItems) throw new Error(`a page of more than ${maxItems} revocations`);
   }
   return { log, cursor, complete, entries, count, unknown };
 }
 
-type Read = Readonly<{ entry: RevocationGroup; unknown: number }>;
-
-function readItem(raw: unknown): Read | undefined {
-  const parsed = item.safeParse(raw);
-  if (!parsed.success) return undefined;
-  const { kind, not_before: notBeforeMs, expires_at: expiresAtMs } = parsed.data;
-  const ids = nameMembers[kind].map((member) => parsed.data[member]);
-  return ids.every(isName)
-    ? { entry: { kind, names: [ids.join(' ')], notBeforeMs, expiresAtMs }, unknown: 0 }
-    : undefined;
-}
-
-function readGroup(raw: unknown): Read | undefined {
-  const parsed = group.safeParse(raw);
-  if (!parsed.success) return undefined;
-  const { kind, ids, not_before: notBeforeMs, expires_at: expiresAtMs } = parsed.data;
-  const names = ids.filter(nameMembers[kind].length === 2 ? isPair : isName);
-  return { entry: { kind, names, notBeforeMs, expiresAtMs }, unknown: ids.length - names.length };
+/** An item as a group of one. Undefined: its kind is unknown, or it does not name its subject. */
+function groupOf(raw: unknown): unknown {
+  const { data } = item.safeParse(raw);
+  const ids = data && nameMembers[data.kind].map((member) => data[member]);
+  return ids?.every(isName) && { ...(raw as object), ids: [ids.join(' ')] };
 }
 
 const isName = (id: unknown): id is string => typeof id === 'string' && id !== '' && id.length <= maxName;

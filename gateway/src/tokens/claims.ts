@@ -1,30 +1,35 @@
 import { type Actor, type IdentityContext, idPattern } from '@countersign/identity';
 import type { Scalar } from '../config/config.ts';
 
-type CommonClaims = Readonly<{
+/** The claims that decide whether a token is still valid, and whether the rules of a route allow it. */
+export type StatusClaims = Readonly<{
   issuer: string;
   /** `sub` as the issuer wrote it. Revocations of the issuer name it. */
   subject: string;
-  /** Undefined: the token has no `jti`, which only RFC 9068 requires. */
-  tokenId: string | undefined;
   sessionId: string | undefined;
   issuedAtSec: number;
   expiresAtSec: number;
-  authTimeSec: number | undefined;
-  authMethods: readonly string[] | undefined;
-  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Undefined: no such binding. */
-  jkt: string | undefined;
-  /** SHA-256 of the client certificate that the token is bound to (RFC 8705 section 3.1). */
-  certificate: string | undefined;
   /** The scopes that the configuration knows. */
   scope: readonly string[];
-  /** Every mapped role of the token. Empty where roles are not mapped. */
-  roles: readonly string[];
   /** The outermost actor (RFC 8693 section 4.1). Undefined: the caller acts itself. */
   act: Actor | undefined;
   /** The values of the claims that routes check with `allow.claims`. */
   kept: ReadonlyMap<string, readonly Scalar[]>;
 }>;
+
+type CommonClaims = StatusClaims &
+  Readonly<{
+    /** Undefined: the token has no `jti`, which only RFC 9068 requires. */
+    tokenId: string | undefined;
+    authTimeSec: number | undefined;
+    authMethods: readonly string[] | undefined;
+    /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Undefined: no such binding. */
+    jkt: string | undefined;
+    /** SHA-256 of the client certificate that the token is bound to (RFC 8705 section 3.1). */
+    certificate: string | undefined;
+    /** Every mapped role of the token. Empty where roles are not mapped. */
+    roles: readonly string[];
+  }>;
 
 /** The claims of a person's token. */
 export type PersonClaims = CommonClaims &
@@ -59,9 +64,9 @@ export const visibleText = /^[\x21-\x7e]{1,256}$/;
  * @param jkt The key whose proof came with the request. It differs from the token's only at token endpoints.
  */
 export function contextOf(claims: Claims, jkt: string | undefined): IdentityContext {
-  const { issuer, sessionId, authTimeSec, authMethods, kind, clientId, scope, roles, act } = claims;
+  const { authTimeSec, authMethods, roles } = claims;
   return {
-    ...delegationOf({ issuer, sessionId, kind, clientId, scope, act }),
+    ...delegationOf(claims),
     ...(authTimeSec !== undefined && { authTime: authTimeSec }),
     ...(authMethods !== undefined && { amr: authMethods }),
     ...(jkt !== undefined && { jkt }),
@@ -70,14 +75,8 @@ export function contextOf(claims: Claims, jkt: string | undefined): IdentityCont
 }
 
 /** The part of {@link contextOf} that nested calls carry on. */
-export function delegationOf({
-  issuer,
-  sessionId,
-  kind,
-  clientId,
-  scope,
-  act,
-}: Pick<Claims, 'issuer' | 'sessionId' | 'kind' | 'clientId' | 'scope' | 'act'>): IdentityContext {
+export function delegationOf(claims: StatusClaims & Pick<Claims, 'kind' | 'clientId'>): IdentityContext {
+  const { issuer, sessionId, kind, clientId, scope, act } = claims;
   // A client that is no id, such as an origin at Clerk, is left out. Strict issuers have none.
   const client = kind === 'user' && clientId !== undefined && idPattern.test(clientId) ? clientId : undefined;
   return {

@@ -2,9 +2,9 @@ import type { PreparedIdentity } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
 import { LRUCache } from 'lru-cache';
 import { type Issuer, toleranceMs } from '../config/config.ts';
-import { AppError, type Code } from '../errors.ts';
+import { AppError, type Code, errorTable } from '../errors.ts';
 import type { Revocations } from '../revocations/revocations.ts';
-import type { Claims } from './claims.ts';
+import type { Claims, StatusClaims } from './claims.ts';
 import type { TokenOutcomes } from './token-outcomes.ts';
 
 /** A trusted issuer with its current keys and revocations. */
@@ -17,21 +17,7 @@ export type TrustedIssuer = Readonly<{
 
 /** The parts of a caller's token that {@link assertStillValid} needs. A txn-token carries them without the token itself. */
 export type TokenStatus = Readonly<{
-  claims: Pick<
-    Claims,
-    | 'kind'
-    | 'issuer'
-    | 'subject'
-    | 'userId'
-    | 'clientId'
-    | 'tenantId'
-    | 'sessionId'
-    | 'issuedAtSec'
-    | 'expiresAtSec'
-    | 'scope'
-    | 'act'
-    | 'kept'
-  >;
+  claims: StatusClaims & Pick<Claims, 'kind' | 'userId' | 'clientId' | 'tenantId'>;
   kid: string;
   issuer: TrustedIssuer;
 }>;
@@ -92,28 +78,15 @@ type Refusal = Readonly<{ code: Code; detail: AppError['detail']; keys: number; 
 const maxRefused = 2_000;
 const refusedForMs = 5_000;
 
-// A missing key or a token from the future may become valid within a second, so they are not in this list.
-const lastingCodes: ReadonlySet<Code> = new Set([
-  'token_malformed',
-  'token_header_refused',
-  'token_type_refused',
-  'token_algorithm_refused',
-  'token_issuer_unknown',
-  'token_signature_invalid',
-  'token_audience_refused',
-  'token_claims_invalid',
-  'token_tenant_refused',
-  'token_role_refused',
-  'token_client_refused',
-  'token_machine_refused',
-  'token_actor_invalid',
-  'token_context_too_long',
-  'token_requirement_unmet',
-  'token_lifetime_refused',
-  'token_expired',
-  'role_missing',
-  'tenant_missing',
+/** Refusals that may end within a second, or that need no verification. All other faults of a token last. */
+const passingCodes: ReadonlySet<string> = new Set<Code>([
+  'token_key_unknown',
+  'token_not_yet_valid',
+  'token_revoked',
+  'token_too_large',
 ]);
+
+const lasts = (code: Code): boolean => errorTable[code].fault === 'caller' && !passingCodes.has(code);
 
 /** Repeats a refusal for another request. The new error has no cause, because the first one's cause belongs to another request. */
 const repeated = ({ code, detail }: Pick<AppError, 'code' | 'detail'>): AppError =>
@@ -164,8 +137,7 @@ export class AccessTokens {
     this.#options = { ...options, previous: undefined };
     this.#monotonicMs = monotonicMs;
     if (previous === undefined) return;
-    const { hits, misses, refusedFromMemory } = previous.stats;
-    Object.assign(this.#stats, { hits, misses, refusedFromMemory });
+    Object.assign(this.#stats, previous.#stats);
     // Least recently used first.
     for (const entry of previous.#verified.rvalues()) {
       const issuer = entry?.token.issuer;
@@ -241,7 +213,7 @@ export class AccessTokens {
       if (error instanceof AppError) {
         const { code, detail } = error;
         const untilMs = this.#monotonicMs() + refusedForMs;
-        if (lastingCodes.has(code as Code)) this.#refused.set(text, { code: code as Code, detail, keys, untilMs });
+        if (lasts(code)) this.#refused.set(text, { code, detail, keys, untilMs });
         outcomes?.refused(error);
       }
       throw error;

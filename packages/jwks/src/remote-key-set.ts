@@ -4,7 +4,7 @@ import { assertUrl, type FetchedJwks, type FetchFailure, fetchJwks } from './fet
 import type { ImportJwk } from './import-jwk.ts';
 import { heldKeys, type IgnoredKey, type KeySet, type KeySetStats, KeySetUnavailable, keyIndex } from './key-set.ts';
 import { type ParsedJwks, parseJwks } from './parse-jwks.ts';
-import { refreshDelayMs, retryDelayMs, type Timers, unrefTimers } from './schedule.ts';
+import { refreshDelayMs, retryDelayMs, unrefTimers } from './schedule.ts';
 
 /** Finds the URL of a key set, for example in the metadata of its issuer. */
 export type FindUrl = (
@@ -13,55 +13,54 @@ export type FindUrl = (
 
 /** Why the URL cannot be found. */
 type UrlFailure = Readonly<{ reason: string; detail?: string | undefined }>;
+type Retry = Readonly<{ failuresInARow: number; nextInMs: number }>;
 
 export type KeySetEvent =
   | Readonly<{ type: 'url_found'; url: string; changed: boolean }>
   | (Readonly<{ type: 'url_failed' }> & UrlFailure)
   | Readonly<{ type: 'fetched'; changed: boolean; generation: number; keys: number; nextInMs: number }>
-  | Readonly<{
-      type: 'failed';
-      reason: FetchFailure | 'empty';
-      /** The system's code or the status if known, such as `ECONNREFUSED` or `status 404`. */
-      detail?: string | undefined;
-      failuresInARow: number;
-      nextInMs: number;
-    }>
+  /** `detail`: the system's code or the status if known, such as `ECONNREFUSED` or `status 404`. */
+  | (Readonly<{ type: 'failed'; reason: FetchFailure | 'empty'; detail?: string | undefined }> & Retry)
   /** Sent for each unusable key when the list of unusable keys changes. */
   | (Readonly<{ type: 'key_ignored' }> & IgnoredKey);
 
-export type RemoteKeySetOptions = Readonly<{
-  /**
-   * The URL of the set, or a function that finds it. The function is called again with the first fetch an hour later. If it then
-   * fails, or the set at a new URL is not usable, the set at the last URL stays in use.
-   */
-  url: string | FindUrl;
-  /** JOSE names this signer may use, e.g. `['ES256']`. */
-  algorithms: readonly string[];
-  /** Imports one entry of the set. Default: keys for signatures only. */
-  importJwk?: ImportJwk;
-  /** How long a set stays usable after its last confirmation, in milliseconds. */
-  maxStaleMs: number;
-  /** Longest time between two fetches. `max-age` can only shorten it. Default 10 min. */
-  cacheMaxAgeMs?: number;
+const defaults = {
+  /** Longest time between two fetches. `max-age` can only shorten it. */
+  cacheMaxAgeMs: 10 * 60_000,
   /**
    * Unknown `kid`s and bad signatures cause at most one fetch without a result in this time, whether it succeeds or fails. It is also the
-   * shortest lifetime of a set. Default 30 s.
+   * shortest lifetime of a set.
    */
-  cooldownMs?: number;
-  /** Timeout of one fetch, body included. Default 5 s. */
-  timeoutMs?: number;
-  /** Largest body after decompression. Default 256 KiB. */
-  maxBytes?: number;
-  /** Milliseconds from any fixed origin. Default: the monotonic clock, which NTP does not step. */
-  nowMs?: () => number;
-  /** Returns 0 to 1, for jitter. Default `Math.random`. */
-  random?: () => number;
-  timers?: Timers;
-  /** Makes the requests, for example with a check of each address. Default: the global fetch. */
-  fetch?: typeof fetch;
-  /** For logs and metrics. Never carries key material. Must not throw. */
-  onEvent?: (event: KeySetEvent) => void;
-}>;
+  cooldownMs: 30_000,
+  /** Timeout of one fetch, body included. */
+  timeoutMs: 5_000,
+  /** Largest body after decompression. */
+  maxBytes: 256 * 1024,
+  /** Milliseconds from any fixed origin. By default the monotonic clock, which NTP does not step. */
+  nowMs: () => performance.now(),
+  /** Returns 0 to 1, for jitter. */
+  random: Math.random,
+  timers: unrefTimers,
+};
+
+export type RemoteKeySetOptions = Readonly<Partial<typeof defaults>> &
+  Readonly<{
+    /**
+     * The URL of the set, or a function that finds it. The function is called again with the first fetch an hour later. If it then
+     * fails, or the set at a new URL is not usable, the set at the last URL stays in use.
+     */
+    url: string | FindUrl;
+    /** JOSE names this signer may use, e.g. `['ES256']`. */
+    algorithms: readonly string[];
+    /** Imports one entry of the set. Default: keys for signatures only. */
+    importJwk?: ImportJwk;
+    /** How long a set stays usable after its last confirmation, in milliseconds. */
+    maxStaleMs: number;
+    /** Makes the requests, for example with a check of each address. Default: the global fetch. */
+    fetch?: typeof fetch;
+    /** For logs and metrics. Never carries key material. Must not throw. */
+    onEvent?: (event: KeySetEvent) => void;
+  }>;
 
 /** How long a URL that was found is used. */
 const urlLifeMs = 60 * 60 * 1000;
@@ -77,11 +76,7 @@ export function remoteKeySet(options: RemoteKeySetOptions): KeySet {
 }
 
 class RemoteKeySet implements KeySet {
-  readonly #options: RemoteKeySetOptions;
-  readonly #cooldownMs: number;
-  readonly #nowMs: () => number;
-  readonly #random: () => number;
-  readonly #timers: Timers;
+  readonly #options: RemoteKeySetOptions & typeof defaults;
   /** The URL to fetch from. Undefined until it is found. */
   #url: string | undefined;
   #urlFoundAtMs = 0;
@@ -94,10 +89,8 @@ class RemoteKeySet implements KeySet {
   #generation = 0;
   #fetches = 0;
   #failures = 0;
-  #failuresInARow = 0;
   #failure: KeySetStats['failure'];
   #nextAtMs = 0;
-  #retryAtMs = Number.NEGATIVE_INFINITY;
   #cooldownFromMs = Number.NEGATIVE_INFINITY;
   #pending: Promise<void> | undefined;
   #abort = new AbortController();
@@ -110,11 +103,7 @@ class RemoteKeySet implements KeySet {
       assertUrl(options.url);
       this.#url = options.url;
     }
-    this.#options = options;
-    this.#cooldownMs = options.cooldownMs ?? 30_000;
-    this.#nowMs = options.nowMs ?? (() => performance.now());
-    this.#random = options.random ?? Math.random;
-    this.#timers = options.timers ?? unrefTimers;
+    this.#options = { ...defaults, ...options };
   }
 
   get generation(): number {
@@ -122,18 +111,18 @@ class RemoteKeySet implements KeySet {
   }
 
   get ready(): boolean {
-    return this.#held !== undefined && this.#nowMs() - this.#heldAtMs <= this.#options.maxStaleMs;
+    return this.#held !== undefined && this.#options.nowMs() - this.#heldAtMs <= this.#options.maxStaleMs;
   }
 
   get stats(): KeySetStats {
     return {
-      ageMs: this.#held === undefined ? undefined : this.#nowMs() - this.#heldAtMs,
+      ageMs: this.#held === undefined ? undefined : this.#options.nowMs() - this.#heldAtMs,
       fetches: this.#fetches,
       failures: this.#failures,
       keys: this.#held?.keys.size ?? 0,
       held: heldKeys(this.#held?.keys.keys() ?? []),
       ignored: this.#ignored,
-      nextInMs: this.#running ? Math.max(0, this.#nextAtMs - this.#nowMs()) : undefined,
+      nextInMs: this.#running ? Math.max(0, this.#nextAtMs - this.#options.nowMs()) : undefined,
       failure: this.#failure,
     };
   }
@@ -164,11 +153,9 @@ class RemoteKeySet implements KeySet {
     if (known !== undefined) return known;
     if (!this.ready) {
       await this.#fetchUnlessBackedOff();
-      if (!this.ready)
-        throw new KeySetUnavailable(
-          this.#url === undefined ? 'the metadata of the issuer cannot be used' : 'no usable key set',
-        );
-      return find();
+      if (this.ready) return find();
+      const isFound = this.#url !== undefined;
+      throw new KeySetUnavailable(isFound ? 'no usable key set' : 'the metadata of the issuer cannot be used');
     }
     if (this.#pending !== undefined) {
       // After a failure, the running fetch may fail or hang as well. Do not wait for it.
@@ -181,11 +168,11 @@ class RemoteKeySet implements KeySet {
     }
     if (this.#pending === undefined) {
       // The cool-down starts before the fetch, so that a flood of made-up kids or signatures costs one fetch while the endpoint fails, too.
-      if (this.#nowMs() - this.#cooldownFromMs < this.#cooldownMs) {
+      if (this.#options.nowMs() - this.#cooldownFromMs < this.#options.cooldownMs) {
         this.#assertLastFetchWorked();
         return undefined;
       }
-      this.#cooldownFromMs = this.#nowMs();
+      this.#cooldownFromMs = this.#options.nowMs();
     }
     // Fetch without an ETag: a coarse ETag may stay the same across two rotations within a second.
     await this.#fetch(undefined);
@@ -198,14 +185,14 @@ class RemoteKeySet implements KeySet {
 
   /** @throws KeySetUnavailable while fetches fail: the signer may have published the key since the last fetch. */
   #assertLastFetchWorked(): void {
-    if (this.#failuresInARow === 0) return;
+    if (this.#failure === undefined) return;
     throw new KeySetUnavailable('the key is not held, and the last fetch of the key set failed');
   }
 
   async #fetchUnlessBackedOff(): Promise<void> {
     // After a failure, the running fetch may fail or hang as well. Do not wait for it.
-    if (this.#pending !== undefined && this.#failuresInARow > 0) return;
-    if (this.#pending !== undefined || this.#nowMs() >= this.#retryAtMs) await this.#fetch(this.#etag);
+    const mayFetch = this.#pending === undefined && this.#options.nowMs() >= this.#nextAtMs;
+    if (this.#failure === undefined || mayFetch) await this.#fetch(this.#etag);
   }
 
   /** @param etag The held set's tag, when a 304 is an acceptable response. */
@@ -219,8 +206,8 @@ class RemoteKeySet implements KeySet {
   async #fetchOnce(etag: string | undefined): Promise<void> {
     this.#cancelTimer();
     this.#fetches += 1;
-    const { timeoutMs = 5_000, maxBytes = 256 * 1024, fetch } = this.#options;
-    const signal = this.#abort.signal;
+    const { timeoutMs, maxBytes, fetch } = this.#options;
+    const { signal } = this.#abort;
     await this.#findUrl(signal, timeoutMs);
     // The set at a new URL replaces the held one when it is usable.
     for (const url of new Set([this.#url, this.#heldUrl])) {
@@ -235,7 +222,7 @@ class RemoteKeySet implements KeySet {
   async #findUrl(signal: AbortSignal, timeoutMs: number): Promise<void> {
     const { url: find, onEvent } = this.#options;
     if (typeof find === 'string') return;
-    if (this.#url !== undefined && this.#nowMs() - this.#urlFoundAtMs < urlLifeMs) return;
+    if (this.#url !== undefined && this.#options.nowMs() - this.#urlFoundAtMs < urlLifeMs) return;
     const found = await find({ signal, timeoutMs });
     if (signal.aborted) return;
     if ('reason' in found) {
@@ -245,7 +232,7 @@ class RemoteKeySet implements KeySet {
     }
     onEvent?.({ type: 'url_found', url: found.url, changed: found.url !== this.#url });
     this.#url = found.url;
-    this.#urlFoundAtMs = this.#nowMs();
+    this.#urlFoundAtMs = this.#options.nowMs();
   }
 
   /** @returns Whether a usable set is at the URL. */
@@ -281,43 +268,33 @@ class RemoteKeySet implements KeySet {
   }
 
   #succeeded(maxAgeMs: number | undefined, { changed }: { changed: boolean }): void {
-    this.#heldAtMs = this.#nowMs();
+    this.#heldAtMs = this.#options.nowMs();
     this.#maxAgeMs = maxAgeMs;
-    this.#failuresInARow = 0;
     this.#failure = undefined;
-    const { cacheMaxAgeMs = 600_000 } = this.#options;
-    const nextInMs = refreshDelayMs(maxAgeMs, { floorMs: this.#cooldownMs, cacheMaxAgeMs }, this.#random());
+    const { cacheMaxAgeMs, cooldownMs: floorMs, random } = this.#options;
+    const nextInMs = refreshDelayMs(maxAgeMs, { floorMs, cacheMaxAgeMs }, random());
     this.#schedule(nextInMs);
     const { generation, stats } = this;
     this.#options.onEvent?.({ type: 'fetched', changed, generation, keys: stats.keys, nextInMs });
   }
 
   #failed(reason: FetchFailure | 'empty', detail?: string): void {
-    const nextInMs = this.#backOff(detail === undefined ? reason : `${reason}: ${detail}`);
-    this.#options.onEvent?.({
-      type: 'failed',
-      reason,
-      ...(detail !== undefined && { detail }),
-      failuresInARow: this.#failuresInARow,
-      nextInMs,
-    });
+    const delays = this.#backOff(detail === undefined ? reason : `${reason}: ${detail}`);
+    this.#options.onEvent?.({ type: 'failed', reason, ...(detail !== undefined && { detail }), ...delays });
   }
 
-  /** @returns The delay before the next attempt. */
-  #backOff(reason: string): number {
+  #backOff(reason: string): Retry {
     this.#failures += 1;
-    this.#failuresInARow += 1;
-    const failuresInARow = this.#failuresInARow;
-    const nextInMs = retryDelayMs({ held: this.ready, failuresInARow }, this.#random());
+    const failuresInARow = (this.#failure?.failuresInARow ?? 0) + 1;
+    const nextInMs = retryDelayMs({ held: this.ready, failuresInARow }, this.#options.random());
     this.#failure = { reason, failuresInARow };
-    this.#retryAtMs = this.#nowMs() + nextInMs;
     this.#schedule(nextInMs);
-    return nextInMs;
+    return { failuresInARow, nextInMs };
   }
 
   #schedule(delayMs: number): void {
-    this.#nextAtMs = this.#nowMs() + delayMs;
+    this.#nextAtMs = this.#options.nowMs() + delayMs;
     this.#cancelTimer();
-    if (this.#running) this.#cancelTimer = this.#timers.after(delayMs, () => void this.#fetch(this.#etag));
+    if (this.#running) this.#cancelTimer = this.#options.timers.after(delayMs, () => void this.#fetch(this.#etag));
   }
 }

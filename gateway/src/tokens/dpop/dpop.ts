@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, randomUUID, timingSafeEqual } from 'node:crypto';
 import { IdentityUnavailable, type NonceVerdict, type ReplayStore } from '@countersign/identity';
-import type { GatewayConfig } from '../../config/config.ts';
-import { toleranceMs } from '../../config/config.ts';
+import { isBase64url } from '@countersign/jwks';
+import type { HealthCheck } from '@countersign/service-kit';
+import { type GatewayConfig, toleranceMs } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
-import { createDpopNonces } from './dpop-nonces.ts';
 import { createProofVerifier, type DpopProof, type ProvenRequest, proofLifetimeSec } from './dpop-proof.ts';
 import { createUriCheck } from './dpop-uri.ts';
 
@@ -27,11 +27,12 @@ type DpopOptions = Readonly<{
 }>;
 
 const toleranceSec = toleranceMs / 1000;
+const audience = 'dpop';
 
 /** @returns Undefined without public origins in the configuration, because `htu` cannot be compared then. */
 export function createDpop({ config, replay, nowMs }: DpopOptions): Dpop | undefined {
   if (config.publicOrigins.length === 0) return undefined;
-  const nonces = config.dpop.nonces && createDpopNonces(config.dpop.nonces, nowMs);
+  const nonces = config.dpop.nonces && createNonces(config.dpop.nonces, nowMs);
   const verify = createProofVerifier({
     isOurUri: createUriCheck(config.publicOrigins),
     checkNonce(nonce) {
@@ -54,28 +55,94 @@ export function createDpop({ config, replay, nowMs }: DpopOptions): Dpop | undef
 
 /** Runs after all other checks, so that only the key's holder can claim a `jti`. */
 async function claimJti({ thumbprint, tokenId, issuedAtSec }: DpopProof, replay: ReplayStore, nowSec: number) {
-  const verdict = await claim(replay, {
-    audience: 'dpop',
-    // Per key, because clients choose their `jti`. A hash has a fixed length for any of them (RFC 9449 section 11.1).
-    nonce: `${thumbprint} ${createHash('sha256').update(tokenId).digest('base64url')}`,
-    // The earliest second in which the proof was valid, because the client's clock may be ahead.
-    createdSec: issuedAtSec - toleranceSec,
-    // A gateway accepts a proof until `iat + lifetime + tolerance` on its own clock. The clocks of two gateways that share a
-    // Redis may differ by twice the tolerance: one ahead of the true time, one behind.
-    keepUntilSec: issuedAtSec + proofLifetimeSec + 3 * toleranceSec,
-    nowSec,
-  });
+  let verdict: NonceVerdict;
+  try {
+    verdict = await replay.claim({
+      audience,
+      // Per key, because clients choose their `jti`. A hash has a fixed length for any of them (RFC 9449 section 11.1).
+      nonce: `${thumbprint} ${createHash('sha256').update(tokenId).digest('base64url')}`,
+      // The earliest second in which the proof was valid, because the client's clock may be ahead.
+      createdSec: issuedAtSec - toleranceSec,
+      // A gateway accepts a proof until `iat + lifetime + tolerance` on its own clock. The clocks of two gateways that share a
+      // Redis may differ by twice the tolerance: one ahead of the true time, one behind.
+      keepUntilSec: issuedAtSec + proofLifetimeSec + 3 * toleranceSec,
+      nowSec,
+    });
+  } catch (cause) {
+    if (!(cause instanceof IdentityUnavailable)) throw cause;
+    throw new AppError('dpop_replay_unavailable', { cause, detail: { reason: 'replay memory' } });
+  }
   if (verdict === 'replayed') throw new AppError('dpop_proof_replayed');
   if (verdict === 'before_start') {
     throw new AppError('dpop_replay_unavailable', { detail: { reason: 'made before the replay memory began' } });
   }
 }
 
-async function claim(replay: ReplayStore, nonce: Parameters<ReplayStore['claim']>[0]): Promise<NonceVerdict> {
-  try {
-    return await replay.claim(nonce);
-  } catch (cause) {
-    if (!(cause instanceof IdentityUnavailable)) throw cause;
-    throw new AppError('dpop_replay_unavailable', { cause, detail: { reason: 'replay memory' } });
-  }
+const macBytes = 16;
+
+/**
+ * Nonces that proofs must contain, so that a proof cannot be made long before its use (RFC 9449 sections 8 and 9). Derived from the time
+ * and a shared secret. Nothing is stored, and each replica accepts the nonces of the others.
+ *
+ * @param options.lifetimeSec A nonce is handed out for this time, and accepted for at most twice as long.
+ */
+function createNonces(
+  { secret, lifetimeSec }: Readonly<{ secret: Uint8Array; lifetimeSec: number }>,
+  nowMs: () => number,
+) {
+  const key = createSecretKey(secret);
+  const windowAt = (ms: number) => Math.floor(ms / 1000 / lifetimeSec);
+  const macOf = (window: number) =>
+    createHmac('sha256', key).update(`countersign dpop nonce v1 ${window}`).digest().subarray(0, macBytes);
+  let latest = { window: Number.NaN, text: '' };
+
+  return {
+    /** The nonce to hand out now. */
+    current(): string {
+      const window = windowAt(nowMs());
+      if (window !== latest.window) latest = { window, text: macOf(window).toString('base64url') };
+      return latest.text;
+    },
+    /** Whether this is the current nonce or the previous one, compared in constant time. */
+    accepts(nonce: string): boolean {
+      if (!isBase64url(nonce, macBytes)) return false;
+      const given = Buffer.from(nonce, 'base64url');
+      const window = windowAt(nowMs());
+      // The third may come from a replica whose clock is ahead.
+      const good = new Set([window, window - 1, windowAt(nowMs() + toleranceMs)]);
+      return [...good].filter((one) => timingSafeEqual(macOf(one), given)).length > 0;
+    },
+  };
 }
+
+type ProofConfig = Pick<GatewayConfig, 'dpop' | 'routes'>;
+
+const waitForStoreMs = 5_000;
+
+/**
+ * Readiness check for the replay memory of proofs. A new memory does not know which proofs a client with a fast clock used
+ * before the start, so proofs get 503 in the first seconds. If the configuration expects proofs, the gateway is not ready
+ * until then. A memory shared through Redis is usually old enough.
+ *
+ * @param config Returns the current configuration.
+ */
+export function createReplayCheck(config: () => ProofConfig, replay: ReplayStore, nowMs: () => number): HealthCheck {
+  const startedAt = performance.now();
+  let hasBegun = false;
+  return async () => {
+    if (hasBegun || !expectsProofs(config())) return undefined;
+    const nowSec = Math.floor(nowMs() / 1000);
+    const at = { createdSec: nowSec - toleranceSec, keepUntilSec: nowSec, nowSec };
+    try {
+      hasBegun = (await replay.claim({ audience, nonce: `readiness ${randomUUID()}`, ...at })) !== 'before_start';
+    } catch (error) {
+      if (!(error instanceof IdentityUnavailable)) throw error;
+      // Connecting takes a moment. After that, be ready without Redis: requests without proofs can be served.
+      return performance.now() - startedAt < waitForStoreMs ? 'cannot reach the replay memory yet' : undefined;
+    }
+    return hasBegun ? undefined : 'the replay memory has just begun';
+  };
+}
+
+const expectsProofs = ({ dpop, routes }: ProofConfig): boolean =>
+  dpop.nonces !== undefined || routes.some(({ senderConstrained, forward }) => senderConstrained || forward.dpop);

@@ -25,6 +25,8 @@ import { metadataRoutes } from './routes/clients/metadata.ts';
 import { formatOAuthError } from './routes/clients/oauth-error.ts';
 import { type TokenRouteParts, tokenRoutes } from './routes/clients/token.ts';
 import { keySetRoutes } from './routes/keys/key-set.ts';
+import type { PageParts } from './routes/pages/page.ts';
+import { accountPageRoutes } from './routes/pages/pages.ts';
 import { secondFactorRoutes } from './routes/second-factor/second-factor.ts';
 import type { BrowserParts } from './routes/sessions/browser.ts';
 import { loginRoutes } from './routes/sessions/login.ts';
@@ -45,6 +47,7 @@ export type AppParts = LoginParts &
   TokenSigner &
   TokenRouteParts &
   BrowserParts &
+  PageParts &
   Readonly<{
     feed: Feed;
     /** The OpenAPI document for the API page. Undefined: there is no page. */
@@ -60,6 +63,7 @@ export type AppParts = LoginParts &
 const maxBodyBytes = 16 * 1024;
 
 export function createApp(parts: AppParts): Express {
+  const pages = accountPageRoutes(parts);
   const routes = createRouter().use(
     refuseActors,
     loginRoutes(parts),
@@ -78,6 +82,7 @@ export function createApp(parts: AppParts): Express {
     delegationRoutes(parts),
     authorizeRoutes(),
     revocationRoutes(parts.feed),
+    pages.router,
   );
   if (parts.apiDocument !== undefined) routes.use(apiPageRoutes(parts.apiDocument));
   return createServiceApp({
@@ -85,7 +90,7 @@ export function createApp(parts: AppParts): Express {
     health: parts.health,
     metrics: parts.metrics,
     errors,
-    formatError: formatOAuthError,
+    formatError: (...refused) => formatOAuthError(...refused) ?? pages.formatError(...refused),
     ...(parts.publishKeys && { publishKeys: toGatewayAlone(parts.publishKeys) }),
     open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes(api), metadataRoutes(parts)),
     identity: parts.identity,

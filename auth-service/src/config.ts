@@ -82,6 +82,11 @@ const schema = z.object({
     .string()
     .regex(/^[a-z0-9_-]{1,64}$/, 'must be the name of a role')
     .default('complainant'),
+  /** Where the account pages send a browser after a login: a path of their own origin. */
+  AUTH_AFTER_LOGIN: z
+    .string()
+    .regex(/^\/(?:[\w.-]+\/)*[\w.-]*$/, 'must be a path like /app/')
+    .default('/app/'),
   /** Base URL of the pages that links in mails open. */
   AUTH_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
 });
@@ -119,8 +124,17 @@ export function apiDocumentOf({ AUTH_API_DOCUMENT: file }: AuthConfig): string |
 /** Origins that may use the session cookie: the configured ones, or else the gateway's own. */
 export function browserOriginsOf(config: AuthConfig): ReadonlySet<string> {
   if (config.AUTH_BROWSER_ORIGINS !== undefined) return new Set(config.AUTH_BROWSER_ORIGINS);
-  const local = ['127.0.0.1', 'localhost'].map((host) => `http://${host}:${config.GATEWAY_PORT}`);
-  return new Set([new URL(issuerOf(config)).origin, ...(config.NODE_ENV === 'production' ? [] : local)]);
+  return new Set([new URL(issuerOf(config)).origin, ...localOrigins(config)]);
+}
+
+/** Origins of the account pages: the issuer's, and that of the links in mails. Never taken from a request. */
+export const pageOriginsOf = (config: AuthConfig): ReadonlySet<string> =>
+  new Set([...[issuerOf(config), linkBaseOf(config)].map((url) => new URL(url).origin), ...localOrigins(config)]);
+
+/** The gateway of `npm start`, by both names of this machine. */
+function localOrigins({ NODE_ENV: environment, GATEWAY_PORT: gatewayPort }: AuthConfig): string[] {
+  if (environment === 'production') return [];
+  return ['127.0.0.1', 'localhost'].map((host) => `http://${host}:${gatewayPort}`);
 }
 
 export const databaseLocation = (config: AuthConfig): Location =>

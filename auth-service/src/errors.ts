@@ -16,7 +16,7 @@ export const errors = {
   too_many_attempts: caller(429, 'Too many attempts. Try again later.'),
   login_busy: capacity(503, 'Too many people are logging in. Try again shortly.', 2),
   registration_off: caller(403, 'Registration is closed. Ask an administrator for an invitation.'),
-  invalid_token: caller(400, 'This link is invalid or was already used. Request a new one.'),
+  invalid_token: caller(400, 'This link is invalid, has expired, or was already used. Request a new one.'),
   insufficient_role: caller(403, 'Your role does not allow this.'),
   tenant_mismatch: caller(403, 'This resource belongs to another tenant.'),
   not_a_member: caller(403, 'You are not a member of this tenant.'),
@@ -27,6 +27,7 @@ export const errors = {
   invalid_refresh_token: caller(401, 'The refresh token is invalid.'),
   audit_broken: ours(409, 'The audit log was altered: its hash chain does not verify.'),
   two_refresh_tokens: caller(400, 'Send the refresh token in the body or in the cookie, not in both.'),
+  form_expired: caller(403, 'This form has expired. Check it, and send it again.'),
   cross_site_refused: caller(403, 'Requests from this site cannot use the session cookie.'),
   // RFC 6749 section 5.2 and RFC 8693 section 2.2.2: the token endpoint's own codes.
   invalid_client: caller(401, 'The client is unknown or disabled, or its credentials are wrong.'),

@@ -19,6 +19,7 @@ import {
   browserOriginsOf,
   databaseLocation,
   issuerOf,
+  pageOriginsOf,
   registrationOf,
 } from './config.ts';
 import { createHashQueue } from './domain/accounts/hash-queue.ts';
@@ -110,6 +111,7 @@ async function open(
     observe: observeRefreshes(metrics, logger),
     keks: config.AUTH_SIGNING_KEK,
     browserOrigins: browserOriginsOf(config),
+    pages: { origins: pageOriginsOf(config), afterLogin: config.AUTH_AFTER_LOGIN },
     signingKeys,
     issuer: { issuer: issuerOf(config), audience: config.AUTH_AUDIENCE },
     scopes: config.AUTH_SCOPES,

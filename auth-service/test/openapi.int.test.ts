@@ -4,12 +4,20 @@ import { servedRoutes } from '@countersign/testing/service';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import request from 'supertest';
 import { createApp } from '../src/app.ts';
+import { linkPages } from '../src/domain/mail/link-pages.ts';
 import { openSigningKeys } from '../src/flows/keys/signing-keys.ts';
 import { openFeed } from '../src/flows/sessions/follow-revocations.ts';
 import { api } from '../src/routes/api.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { keks, loginParts } from './support/flows.ts';
 import { openProbed } from './support/probed-database.ts';
+
+/** For people: they answer with HTML. */
+const pages = [
+  ...['/login', '/login/tenant', '/login/second-factor', '/logout', '/register', '/forgot-password'],
+  ...Object.values(linkPages),
+].flatMap((path) => [`get ${path}`, `post ${path}`]);
+const assets = ['get /account/account.css', 'get /account/icon.svg'];
 
 /** Routes that are served before the identity check, and described elsewhere. */
 const open = [
@@ -32,6 +40,7 @@ describe('the description of the service', () => {
       signingKeys: await openSigningKeys(store.db, keks),
       issuer: { issuer: 'https://id.example.test', audience: 'complaints-api' },
       browserOrigins: new Set(),
+      pages: { origins: new Set(), afterLogin: '/app/' },
       scopes: [],
       feed,
       identity: (_req, _res, next) => next(),
@@ -49,7 +58,7 @@ describe('the description of the service', () => {
 
   test('names exactly the served routes', () => {
     const described = api.endpoints.map(({ method, path }) => `${method} ${path}`);
-    expect(servedRoutes(app)).toEqual([...described, ...open].sort());
+    expect(servedRoutes(app)).toEqual([...described, ...open, ...pages, ...assets].sort());
   });
 
   test('is served publicly', async () => {

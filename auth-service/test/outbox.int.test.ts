@@ -357,7 +357,7 @@ describe('mail without a mail server', () => {
     });
     expect(line).toMatchObject({
       to: email,
-      link: expect.stringMatching(/^https:\/\/id\.example\.test\/verify-email#token=/),
+      link: expect.stringMatching(/^https:\/\/id\.example\.test\/verify-email\?token=/),
     });
     const [name = ''] = readdirSync(join(home, 'mail'));
     expect(name).toMatch(/-verification-.*\.eml$/);
@@ -365,7 +365,7 @@ describe('mail without a mail server', () => {
     const eml = readFileSync(join(home, 'mail', name), 'utf8');
     expect(eml).toContain(`To: ${email}\r\n`);
     expect(eml).toContain(`\r\n${String(line.link)}\r\n`);
-    const token = String(line.link).split('#token=')[1];
+    const token = String(line.link).split('?token=')[1];
     expect((await world.post('/v1/auth/email/verify', { token, password: newPassword })).status).toBe(204);
     await world.close();
   });

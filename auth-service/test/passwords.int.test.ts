@@ -138,7 +138,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
         .post('/v1/auth/password/forgot', { email: who.email })
         .set({ host: 'evil.test', 'x-forwarded-host': 'evil.test' });
       const { text, raw } = await world.mail.mailTo(who.email);
-      expect(text).toContain('\nhttps://app.example.test/reset-password#token=');
+      expect(text).toContain('\nhttps://app.example.test/reset-password?token=');
       expect(raw).not.toContain('evil.test');
     });
 

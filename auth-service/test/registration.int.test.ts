@@ -5,6 +5,7 @@ import { type AccountsWorld, accountsWorld, freshAddress, freshEmail, newPasswor
 import { caller, loginParts } from './support/flows.ts';
 import { testGateway } from './support/gateway.ts';
 import { tokenIn } from './support/mailed-token.ts';
+import { codeIn, pageVisitor } from './support/page-visitor.ts';
 import { makeTenant } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';
 import { startService } from './support/service.ts';
@@ -251,6 +252,11 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
     const world = await accountsWorld(database, { AUTH_REGISTRATION: 'off' });
     const answer = await world.post('/v1/auth/register', { email: freshEmail() });
     expect([answer.status, answer.body.code]).toEqual([403, 'registration_off']);
+    const visitor = pageVisitor(world);
+    const page = await visitor.open('/register');
+    expect([page.status, codeIn(page)]).toEqual([403, 'registration_off']);
+    expect(page.text).not.toContain('<form');
+    expect((await visitor.open('/login')).text).not.toContain('href="/register"');
     await world.close();
   });
 });

@@ -48,7 +48,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
     eventually(() => {
       const lines = running.get('auth-service')?.output().split('\n') ?? [];
       const line = lines.find((each) => each.includes('"link"') && each.includes(email));
-      const token = /#token=([A-Za-z0-9_-]{43})/.exec(line ?? '')?.[1];
+      const token = /\?token=([A-Za-z0-9_-]{43})/.exec(line ?? '')?.[1];
       if (token === undefined) throw new Error(`no link to ${email}`);
       return token;
     });

@@ -39,6 +39,9 @@ export const newPassword = secretText(maxPasswordLength).meta({
 /** A mailed token. Other text is refused as a wrong token, not as a malformed request. */
 export const mailedToken = text(256).meta({ examples: ['the token of the link in the mail'] });
 
+/** What the problem of a login's previous step carried. */
+export const loginToken = text(64).meta({ examples: ['the token of the previous step'] });
+
 /** A code of the authenticator app, or a recovery code. */
 export const secondFactorCode = text(64).meta({ examples: ['123456'] });
 

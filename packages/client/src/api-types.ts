@@ -1760,7 +1760,7 @@ export interface components {
             /** @constant */
             status: 401;
         };
-        /** @description This link is invalid or was already used. Request a new one. */
+        /** @description This link is invalid, has expired, or was already used. Request a new one. */
         InvalidTokenProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "invalid_token";
@@ -2795,7 +2795,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `invalid_token`: This link is invalid or was already used. Request a new one. `invalid_request`: The request is malformed. */
+            /** @description `invalid_token`: This link is invalid, has expired, or was already used. Request a new one. `invalid_request`: The request is malformed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2897,7 +2897,7 @@ export interface operations {
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
-            /** @description `invalid_token`: This link is invalid or was already used. Request a new one. `invalid_request`: The request is malformed. */
+            /** @description `invalid_token`: This link is invalid, has expired, or was already used. Request a new one. `invalid_request`: The request is malformed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4041,7 +4041,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `invalid_token`: This link is invalid or was already used. Request a new one. `invalid_request`: The request is malformed. */
+            /** @description `invalid_token`: This link is invalid, has expired, or was already used. Request a new one. `invalid_request`: The request is malformed. */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -1,8 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { minPasswordLength, passwordProblem } from './password-policy.ts';
+import { minPasswordLength, passwordWeakness, passwordWeaknesses } from './password-policy.ts';
 
 const email = 'ann.lee@acme.test';
+
+const passwordProblem = (password: string, whose: string): string | undefined => {
+  const weakness = passwordWeakness(password, whose);
+  return weakness && passwordWeaknesses[weakness];
+};
 
 describe('a password may be', () => {
   test.each([

@@ -7,6 +7,16 @@ export const minPasswordLength = 12;
 const hashBytes = 5;
 const common = Buffer.from(commonPasswordHashes, 'base64');
 
+/** Why a password is refused, and the text of the API. */
+export const passwordWeaknesses = {
+  short: `must have ${minPasswordLength} characters or more`,
+  common: 'is one of the most used passwords',
+  regular: 'is too regular',
+  email: 'is too close to the e-mail',
+} as const;
+
+export type PasswordWeakness = keyof typeof passwordWeaknesses;
+
 /**
  * Returns why a password is not acceptable. The policy checks length and easy guesses, not character classes.
  *
@@ -14,16 +24,15 @@ const common = Buffer.from(commonPasswordHashes, 'base64');
  * @returns undefined for a good one.
  * @see NIST SP 800-63B section 5.1.1.2
  */
-export function passwordProblem(password: string, email: string): string | undefined {
+export function passwordWeakness(password: string, email: string): PasswordWeakness | undefined {
   // Normalize as for hashing: a different Unicode spelling is the same password, with the same length.
   const hashed = password.normalize('NFKC');
-  if ([...hashed].length < minPasswordLength) return `must have ${minPasswordLength} characters or more`;
+  if ([...hashed].length < minPasswordLength) return 'short';
   const folded = hashed.toLowerCase();
-  if (isCommon(folded) || isCommon(withoutEnd(folded))) return 'is one of the most used passwords';
-  if (repeats(folded) || runs(folded)) return 'is too regular';
+  if (isCommon(folded) || isCommon(withoutEnd(folded))) return 'common';
+  if (repeats(folded) || runs(folded)) return 'regular';
   const [local = ''] = email.split('@');
-  if (folded === email || (folded.includes(local) && local.length * 2 > folded.length))
-    return 'is too close to the e-mail';
+  if (folded === email || (folded.includes(local) && local.length * 2 > folded.length)) return 'email';
   return undefined;
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { type MailFacts, mailText } from './mail-messages.ts';
 
-const link = 'https://app.example.test/reset-password#token=abc';
+const link = 'https://app.example.test/reset-password?token=abc';
 
 test.each<[string, MailFacts, RegExp[]]>([
   ['a confirmation', { kind: 'verification', link, lifetimeSec: 86_400 }, [/within 24 hours/, /choose a password/]],

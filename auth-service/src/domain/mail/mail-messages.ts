@@ -1,4 +1,4 @@
-/** The content of a mail. `link` has the token in its fragment, which browsers never send to a server or in a Referer. */
+/** The content of a mail. `link` opens a page that asks before it uses the token: mail scanners open links too. */
 export type MailFacts =
   | Readonly<{ kind: 'verification'; link: string; lifetimeSec: number }>
   | Readonly<{ kind: 'account_exists' }>

@@ -1,3 +1,5 @@
+import { cookieValues } from './cookie-values.ts';
+
 /**
  * The refresh token of a browser. The prefix makes browsers refuse it with a Domain, with another Path, or from an
  * insecure page, so that a sibling host cannot replace it with its own (RFC 6265bis section 4.1.3.2).
@@ -12,9 +14,4 @@ export const refreshCookie = (token: string, maxAgeSec: number): string =>
 export const clearedRefreshCookie = `${name}=; Max-Age=0; ${attributes}`;
 
 /** All values under the cookie's name; a browser sends at most one. */
-export function refreshCookiesIn(header: string | undefined): string[] {
-  return (header ?? '').split(';').flatMap((pair) => {
-    const separator = pair.indexOf('=');
-    return separator >= 0 && pair.slice(0, separator).trim() === name ? [pair.slice(separator + 1).trim()] : [];
-  });
-}
+export const refreshCookiesIn = (header: string | undefined): string[] => cookieValues(header, name);

@@ -61,6 +61,27 @@ export async function resendVerification(parts: RegisterParts, given: string, ca
 }
 
 /**
+ * Returns the address that a link confirms. The link stays valid: mail scanners open links too.
+ *
+ * @throws AppError `invalid_token`, `too_many_attempts`.
+ */
+export async function readVerification(
+  { db, throttle }: Pick<RegisterParts, 'db' | 'throttle'>,
+  token: string,
+  caller: Caller,
+): Promise<string> {
+  const reservation = await throttle.reserveToken(networkOf(caller.ip ?? undefined));
+  return judge(reservation, () => confirmedBy(db, token));
+}
+
+/** @throws AppError `invalid_token` */
+async function confirmedBy(db: AuthDatabase, token: string): Promise<string> {
+  const email = await db.transaction({ role: roles.accounts }, (trx) => findVerification(trx, token));
+  if (email === undefined) throw new AppError('invalid_token');
+  return email;
+}
+
+/**
  * Creates the account of a registration, with a password chosen by the holder of the link. The client that registered the address
  * never sets a password. The transaction that creates the account also uses up the link.
  *
@@ -74,8 +95,7 @@ export async function verifyEmail(
   const { token } = given;
   const reservation = await throttle.reserveToken(networkOf(caller.ip ?? undefined));
   await judge(reservation, async () => {
-    const email = await db.transaction({ role: roles.accounts }, (trx) => findVerification(trx, token));
-    if (email === undefined) throw new AppError('invalid_token');
+    const email = await confirmedBy(db, token);
     // Checked before the link is used up, so that a refused password does not require a new mail.
     demandGoodPassword(given.password, email);
     const password = await passwords.hash(given.password);

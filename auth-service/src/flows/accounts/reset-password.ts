@@ -3,6 +3,7 @@ import { canonicalEmail } from '../../domain/accounts/email.ts';
 import { networkOf } from '../../domain/accounts/network.ts';
 import { AppError } from '../../errors.ts';
 import { findOwnPassword, lockUser } from '../../store/accounts/accounts.ts';
+import type { AuthDatabase } from '../../store/database.ts';
 import { findReset, takeReset } from '../../store/mail/mailed-tokens.ts';
 import { roles } from '../../store/roles.ts';
 import { actAs } from '../../store/scope.ts';
@@ -35,6 +36,28 @@ export async function forgotPassword(
 }
 
 /**
+ * Returns the address of the account whose link is presented. The link stays valid: mail scanners open links too.
+ *
+ * @throws AppError `invalid_token`, `too_many_attempts`.
+ */
+export async function readReset(
+  { db, throttle }: Pick<PasswordParts, 'db' | 'throttle'>,
+  token: string,
+  caller: Caller,
+): Promise<string> {
+  const reservation = await throttle.reserveToken(networkOf(caller.ip ?? undefined));
+  return (await judge(reservation, () => holderOf(db, token))).email;
+}
+
+/** @throws AppError `invalid_token`, also when the account is disabled. */
+async function holderOf(db: AuthDatabase, token: string): Promise<Readonly<{ userId: string; email: string }>> {
+  const userId = await db.transaction({ role: roles.accounts }, (trx) => findReset(trx, token));
+  const own = userId === undefined ? undefined : await findOwnPassword(db, userId);
+  if (userId === undefined || own === undefined) throw new AppError('invalid_token');
+  return { userId, email: own.email };
+}
+
+/**
  * Replaces the password of the person whose link is presented. The transaction that writes the new password also uses up the link,
  * ends every session and revokes every token. A second factor stays and is required at the next login.
  *
@@ -48,10 +71,7 @@ export async function resetPassword(
   const { requestId } = caller;
   const reservation = await throttle.reserveToken(networkOf(caller.ip ?? undefined));
   await judge(reservation, async () => {
-    const userId = await db.transaction({ role: roles.accounts }, (trx) => findReset(trx, given.token));
-    const own = userId === undefined ? undefined : await findOwnPassword(db, userId);
-    if (userId === undefined || own === undefined) throw new AppError('invalid_token');
-    const { email } = own;
+    const { userId, email } = await holderOf(db, given.token);
     // Checked before the link is used up, so that a refused password does not require a new mail.
     demandGoodPassword(given.password, email);
     const to = await passwords.hash(given.password);

@@ -5,6 +5,7 @@ import {
   resetLifetimeSec,
   verificationLifetimeSec,
 } from '../../domain/accounts/account-rules.ts';
+import { linkPages } from '../../domain/mail/link-pages.ts';
 import { type MailFacts, mailText } from '../../domain/mail/mail-messages.ts';
 import { dropWaiting, findWaiting } from '../../store/accounts/registrations.ts';
 import type { AuthDatabase } from '../../store/database.ts';
@@ -56,7 +57,7 @@ async function prepare(trx: Trx, parts: MailParts, order: MailOrder): Promise<Ou
       const person = await findAddressee(trx, order.email);
       if (person === undefined || !person.active) return undefined;
       const subject = { purpose: 'password_reset', userId: person.userId } as const;
-      const link = await newLink(trx, parts, { subject, page: 'reset-password', lifetimeSec: resetLifetimeSec });
+      const link = await newLink(trx, parts, { subject, lifetimeSec: resetLifetimeSec });
       await recordForPerson(trx, person.userId, {
         action: 'password.reset_mailed',
         requestId: order.requestId,
@@ -89,7 +90,7 @@ async function verification(
   }
   const lifetimeSec = verificationLifetimeSec;
   const subject = { purpose: 'email_verification', registrationId } as const;
-  const link = await newLink(trx, parts, { subject, page: 'verify-email', lifetimeSec });
+  const link = await newLink(trx, parts, { subject, lifetimeSec });
   return { to, facts: { kind: 'verification', link, lifetimeSec } };
 }
 
@@ -101,7 +102,6 @@ async function invitation(trx: Trx, parts: MailParts, invitationId: string): Pro
   const subject = { purpose: 'invitation', invitationId, tenantId } as const;
   const link = await newLink(trx, parts, {
     subject,
-    page: 'accept-invitation',
     lifetimeSec: lifetimeSec + keptAfterExpirySec,
   });
   return { to, facts: { kind: 'invitation', link, lifetimeSec, tenantName, role } };
@@ -111,9 +111,9 @@ async function invitation(trx: Trx, parts: MailParts, invitationId: string): Pro
 async function newLink(
   trx: Trx,
   { linkBase }: MailParts,
-  to: Readonly<{ subject: MailedTokenSubject; page: string; lifetimeSec: number }>,
+  to: Readonly<{ subject: MailedTokenSubject; lifetimeSec: number }>,
 ): Promise<string> {
   const token = randomBytes(32).toString('base64url');
   await saveMailedToken(trx, token, { subject: to.subject, lifetimeSec: to.lifetimeSec });
-  return `${linkBase}/${to.page}#token=${token}`;
+  return `${linkBase}${linkPages[to.subject.purpose]}?token=${token}`;
 }

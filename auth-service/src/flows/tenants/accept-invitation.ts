@@ -8,6 +8,7 @@ import { insertAccount } from '../../store/accounts/credentials.ts';
 import { dropRegistrations } from '../../store/accounts/registrations.ts';
 import { databaseNow } from '../../store/clock.ts';
 import { findInvitationToken } from '../../store/mail/mailed-tokens.ts';
+import { findTenantName } from '../../store/mail/people-to-mail.ts';
 import { roles } from '../../store/roles.ts';
 import { actAs, becomeUser, enterTenant, type Trx } from '../../store/scope.ts';
 import { findOpenInvitation, acceptInvitation as markAccepted } from '../../store/tenants/invitations.ts';
@@ -32,6 +33,29 @@ export type Acceptance = Readonly<{
 const amr = ['pwd'];
 
 type Offer = Readonly<{ invitationId: string; tenantId: string; email: string; invitedBy: string | null }>;
+
+/** What an invitation's link offers, and whether the address has an account, whose password is then asked for. */
+export type InvitationPreview = Readonly<{ email: string; tenantName: string; hasAccount: boolean }>;
+
+/**
+ * Reads what an invitation offers. Its link stays valid: mail scanners open links too.
+ *
+ * @throws AppError `invalid_token`, `invitation_gone`, `too_many_attempts`.
+ */
+export async function readInvitation(
+  parts: Pick<LoginParts, 'db' | 'throttle'>,
+  token: string,
+  caller: Caller,
+): Promise<InvitationPreview> {
+  const { db, throttle } = parts;
+  const { email, tenantId } = await judge(await throttle.reserveToken(networkOf(caller.ip ?? undefined)), () =>
+    readOffer(parts, token),
+  );
+  const tenantName = await db.transaction({ role: roles.accounts, tenantId }, (trx) => findTenantName(trx, tenantId));
+  if (tenantName === undefined) throw new AppError('invitation_gone');
+  const { userId } = await findCandidate(db, email);
+  return { email, tenantName, hasAccount: userId !== undefined };
+}
 
 /**
  * Makes the invited person a member, and starts a session.
@@ -70,7 +94,7 @@ export async function acceptInvitation(parts: LoginParts, given: Acceptance, cal
   );
 }
 
-async function readOffer({ db }: LoginParts, token: string): Promise<Offer> {
+async function readOffer({ db }: Pick<LoginParts, 'db'>, token: string): Promise<Offer> {
   return db.transaction({ role: roles.accounts }, async (trx) => {
     const named = await findInvitationToken(trx, token);
     if (named === undefined) throw new AppError('invalid_token');

@@ -7,13 +7,10 @@ import { type SecondStepParts, showSecondFactor } from '../../flows/second-facto
 import { chooseTenant, type LoginParts, logIn } from '../../flows/sessions/log-in.ts';
 import { callerOf } from '../caller.ts';
 import { endpoint } from '../endpoint.ts';
-import { secondFactorCode, secretText, tenantIdField, text, transport } from '../fields.ts';
+import { loginToken, secondFactorCode, secretText, tenantIdField, text, transport } from '../fields.ts';
 import { admissionResponses, answerAdmission } from './admission-answer.ts';
 import { type BrowserParts, refuseForeignPage } from './browser.ts';
 import type { TokenSigner } from './token-answer.ts';
-
-/** What the problem of the previous step carried. */
-const loginToken = text(64).meta({ examples: ['the token of the previous step'] });
 
 export const logInEndpoint = endpoint({
   method: 'post',

@@ -9,7 +9,7 @@ export async function findAddressee(
   return row && { userId: row.id, active: row.status === 'active' };
 }
 
-/** @returns undefined when there is none, or it is closed. */
+/** @returns undefined when there is none, or it is disabled. */
 export async function findTenantName(trx: Trx, tenantId: string): Promise<string | undefined> {
   const row = await trx
     .selectFrom('tenants')

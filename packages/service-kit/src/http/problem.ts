@@ -47,14 +47,14 @@ export function answerOf(error: AppError, table: ErrorTable, request: { id: stri
 export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('not_found'));
 
 /**
- * Makes the JSON body of an error that is the caller's fault, for routes whose clients expect another one than
- * problem+json. Returns undefined at all other routes.
+ * Makes the body of an error for routes whose clients expect another one than problem+json: an object is sent as JSON, a
+ * text as HTML. Returns undefined at all other routes.
  */
 export type FormatError = (
   error: AppError,
   entry: ErrorEntry,
   req: Request,
-) => Readonly<{ body: object; headers?: Readonly<Record<string, string>> }> | undefined;
+) => Readonly<{ body: object | string; headers?: Readonly<Record<string, string>> }> | undefined;
 
 /**
  * Answers every error of a service. An error that is not an {@link AppError} becomes a 500 that shows no detail. After
@@ -65,11 +65,13 @@ export function respondWithProblem(table: ErrorTable, format?: FormatError): Err
     const error = toAppError(thrown);
     const problem = answerOf(error, table, { id: requestIdOf(res), path: req.path });
     const { status, entry } = problem;
-    const formatted = entry.fault === 'caller' ? format?.(error, entry, req) : undefined;
+    const formatted = format?.(error, entry, req);
+    const isHtml = typeof formatted?.body === 'string';
+    const mediaType = isHtml ? 'text/html; charset=utf-8' : 'application/json';
     const headers = formatted
-      ? { ...problem.headers, 'content-type': 'application/json', ...formatted.headers }
+      ? { ...problem.headers, 'content-type': mediaType, ...formatted.headers }
       : problem.headers;
-    const body = formatted ? JSON.stringify(formatted.body) : problem.body;
+    const body = formatted ? (isHtml ? formatted.body : JSON.stringify(formatted.body)) : problem.body;
     addToLog(res, { code: error.code, fault: entry.fault, ...(error.detail && { detail: error.detail }) });
     if (status >= 500 || entry.fault === 'ours') addToLog(res, { err: error.cause ?? error });
     if (res.headersSent) {

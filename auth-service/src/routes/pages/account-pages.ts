@@ -1,0 +1,139 @@
+import { type Content, type Html, html } from '@countersign/service-kit';
+import type { Request } from 'express';
+import { z } from 'zod';
+import { linkPages } from '../../domain/mail/link-pages.ts';
+import { AppError } from '../../errors.ts';
+import { readVerification, register, verifyEmail } from '../../flows/accounts/register.ts';
+import { forgotPassword, readReset, resetPassword } from '../../flows/accounts/reset-password.ts';
+import { acceptInvitation, readInvitation } from '../../flows/tenants/accept-invitation.ts';
+import { emailAddress, mailedToken, newPassword, text } from '../fields.ts';
+import { field, form, link, submit, wayOn } from './form.ts';
+import { type Continue, loginPath, seeOther } from './login-pages.ts';
+import { type Page, type PageParts, page, type View } from './page.ts';
+
+const requestFields = z.strictObject({ email: emailAddress });
+
+/** Besides the token and the password, the form carries what the page shows, so that it can show it again. */
+const linkFields = z.strictObject({ token: mailedToken, password: newPassword, email: text(254).optional() });
+
+/** Registration, passwords and invitations: the pages that order a mail, and those that its link opens. */
+export function accountPages(parts: PageParts, proceed: Continue): readonly Page[] {
+  return [
+    page({
+      path: '/register',
+      title: (t) => t.register,
+      fields: requestFields,
+      form: (view) => requestForm(view, '/register', view.t.registerLead),
+      instead: (code, { t }) => (code === 'registration_off' ? wayOn(link(loginPath, t.toLogIn)) : undefined),
+      open() {
+        if (parts.registration.mode === 'off') throw new AppError('registration_off');
+        return {};
+      },
+      async submit({ res, caller }, { email }) {
+        await register(parts, email, caller);
+        seeOther(res, `/register?notice=registered`);
+      },
+    }),
+    page({
+      path: '/forgot-password',
+      title: (t) => t.forgotTitle,
+      fields: requestFields,
+      form: (view) => requestForm(view, '/forgot-password', view.t.forgotLead),
+      open: () => ({}),
+      async submit({ res, caller }, { email }) {
+        await forgotPassword(parts, email, caller);
+        seeOther(res, `/forgot-password?notice=reset_mailed`);
+      },
+    }),
+    page({
+      path: linkPages.email_verification,
+      title: (t) => t.verify,
+      fields: linkFields,
+      form: (view) =>
+        html`<p>${view.t.verifyLead}</p>${passwordForm(view, linkPages.email_verification, view.t.createAccount)}`,
+      instead: (code, { t }) => (code === 'invalid_token' ? wayOn(link('/register', t.registerAgain)) : undefined),
+      async open({ req, caller }) {
+        const token = tokenIn(req);
+        return { token, email: await readVerification(parts, token, caller) };
+      },
+      async submit({ res, caller }, { token, password }) {
+        await verifyEmail(parts, { token, password }, caller);
+        seeOther(res, `${loginPath}?notice=account_created`);
+      },
+    }),
+    page({
+      path: linkPages.password_reset,
+      title: (t) => t.reset,
+      fields: linkFields,
+      form: (view) =>
+        html`<p>${view.t.resetLead}</p>${passwordForm(view, linkPages.password_reset, view.t.savePassword)}`,
+      instead: (code, { t }) => (code === 'invalid_token' ? wayOn(link('/forgot-password', t.newLink)) : undefined),
+      async open({ req, caller }) {
+        const token = tokenIn(req);
+        return { token, email: await readReset(parts, token, caller) };
+      },
+      async submit({ res, caller }, { token, password }) {
+        await resetPassword(parts, { token, password }, caller);
+        seeOther(res, `${loginPath}?notice=password_reset`);
+      },
+    }),
+    page({
+      path: linkPages.invitation,
+      title: (t) => t.invitation,
+      fields: linkFields.extend({ tenant: text(256).optional(), account: z.literal('yes').optional() }),
+      form: invitationForm,
+      fieldOf: { invalid_credentials: 'password' },
+      instead: (code, { t }) => {
+        if (code === 'already_member') return wayOn(link(loginPath, t.toLogIn));
+        if (code !== 'invalid_token' && code !== 'invitation_gone') return undefined;
+        return html`<p>${t.askInviter}</p>${wayOn(link(loginPath, t.toLogIn))}`;
+      },
+      async open({ req, caller }) {
+        const token = tokenIn(req);
+        const { email, tenantName, hasAccount } = await readInvitation(parts, token, caller);
+        return { token, email, tenant: tenantName, ...(hasAccount && { account: 'yes' }) };
+      },
+      async submit(call, { token, password }) {
+        const given = { token, password, session: undefined, transport: 'cookie' } as const;
+        proceed(call, await acceptInvitation(parts, given, call.caller));
+      },
+    }),
+  ];
+}
+
+/** @throws AppError `invalid_token` when the address has none, or several. */
+function tokenIn(req: Request): string {
+  const { data } = mailedToken.safeParse(req.query.token);
+  if (data === undefined) throw new AppError('invalid_token');
+  return data;
+}
+
+function requestForm(view: View, action: string, lead: string): Html {
+  const { t } = view;
+  return html`<p>${lead}</p>${form(view, { action }, [
+    field(view, { name: 'email', label: t.email, type: 'email', autocomplete: 'email' }),
+    submit(t.sendLink),
+  ])}
+${wayOn(link(loginPath, t.toLogIn))}`;
+}
+
+/** Asks for a password, a new one unless the account is known to exist. The address is there for password managers. */
+function passwordForm(view: View, action: string, label: string): Content {
+  const { t, values } = view;
+  const shown = Object.entries(values).filter(([name]) => ['token', 'tenant', 'account'].includes(name));
+  const password =
+    values.account === undefined
+      ? ({ label: t.newPassword, autocomplete: 'new-password', hint: t.passwordHint } as const)
+      : ({ label: t.password, autocomplete: 'current-password' } as const);
+  return form(view, { action, hidden: Object.fromEntries(shown) }, [
+    field(view, { name: 'email', label: t.email, type: 'email', autocomplete: 'username', readonly: true }),
+    field(view, { name: 'password', type: 'password', ...password }),
+    submit(label),
+  ]);
+}
+
+function invitationForm(view: View): Html {
+  const { t, values } = view;
+  return html`<p>${t.invited(values.tenant ?? '')} ${values.account === undefined ? t.invitedNew : t.invitedKnown}</p>
+${passwordForm(view, linkPages.invitation, t.accept)}`;
+}

@@ -1,0 +1,27 @@
+import type { Request } from 'express';
+import { cookieValues } from '../../domain/sessions/cookie-values.ts';
+import { de } from './texts-de.ts';
+import { en, type Texts } from './texts-en.ts';
+
+/** The texts of every language, by the code of RFC 5646. The first one is the default. */
+export const languages = { en, de } as const satisfies Record<string, Texts>;
+
+export type Language = keyof typeof languages;
+
+const name = '__Host-lang';
+const isLanguage = (text: unknown): text is Language => typeof text === 'string' && Object.hasOwn(languages, text);
+
+/** The language that a link of the page chose, for a year. */
+export const languageCookie = (language: Language): string =>
+  `${name}=${language}; Max-Age=31536000; Path=/; Secure; HttpOnly; SameSite=Lax`;
+
+/** @returns undefined when the address chooses none. */
+export const chosenLanguage = (req: Request): Language | undefined =>
+  isLanguage(req.query.lang) ? req.query.lang : undefined;
+
+/** The language of the address, or of an earlier choice, or else the one that the browser prefers. */
+export function languageOf(req: Request): Language {
+  const candidates = [chosenLanguage(req), ...cookieValues(req.headers.cookie, name)];
+  const preferred = req.acceptsLanguages(...Object.keys(languages));
+  return [...candidates, preferred].find(isLanguage) ?? 'en';
+}

@@ -1,0 +1,47 @@
+import { type Content, html } from '@countersign/service-kit';
+import type { AssetUrls } from './assets.ts';
+import { type Language, languages } from './language.ts';
+
+/**
+ * Referrer-Policy: a page whose address has a mailed token must not send it on. `no-referrer` would make browsers post
+ * `Origin: null` (Fetch, "serializing a request origin"), and the forms need the exact origin.
+ */
+export const pageHeaders = {
+  'content-type': 'text/html; charset=utf-8',
+  'cache-control': 'no-store',
+  'content-security-policy':
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  'x-frame-options': 'DENY',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'strict-origin',
+  'cross-origin-opener-policy': 'same-origin',
+} as const;
+
+export type Document = Readonly<{
+  language: Language;
+  title: string;
+  /** Whether the page shows a refusal, which its title then says first. */
+  refused: boolean;
+  /** The address of this page in another language. */
+  inLanguage(language: Language): string;
+  assets: AssetUrls;
+  body: Content;
+}>;
+
+/** The whole document. */
+export function documentOf({ language, title, refused, inLanguage, assets, body }: Document): string {
+  const t = languages[language];
+  const others = Object.entries(languages).filter(([code]) => code !== language);
+  return html`<!doctype html>
+<html lang="${language}"><head><meta charset="utf-8"><title>${refused && `${t.error}: `}${title} · Countersign</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+<link rel="stylesheet" href="${assets.style}"><link rel="icon" type="image/svg+xml" href="${assets.icon}"></head>
+<body><header class="top"><a class="brand" href="/login"><img src="${assets.icon}" alt="" width="20" height="20"> Countersign</a>
+<nav aria-label="${t.languages}">${others.map(
+    ([code, texts]) =>
+      html`<a href="${inLanguage(code as Language)}" lang="${code}" hreflang="${code}">${texts.language}</a>`,
+  )}</nav></header>
+<main><h1>${title}</h1>
+${body}</main></body></html>
+`.render();
+}

@@ -1,0 +1,152 @@
+import { type Content, html } from '@countersign/service-kit';
+import type { Response } from 'express';
+import { z } from 'zod';
+import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
+import { newPageSession, pageSessionCookie } from '../../domain/sessions/page-session.ts';
+import { refreshCookie, refreshCookiesIn } from '../../domain/sessions/refresh-cookie.ts';
+import { AppError } from '../../errors.ts';
+import { showSecondFactor } from '../../flows/second-factor/second-step.ts';
+import type { Admission } from '../../flows/sessions/admit.ts';
+import { logOut } from '../../flows/sessions/end-sessions.ts';
+import { identifySession } from '../../flows/sessions/identify-session.ts';
+import { chooseTenant, logIn } from '../../flows/sessions/log-in.ts';
+import type { Membership } from '../../store/accounts/accounts.ts';
+import { loginToken, secondFactorCode, secretText, tenantIdField, text } from '../fields.ts';
+import { clearCookie } from '../sessions/browser.ts';
+import { field, form, link, submit, wayOn } from './form.ts';
+import { type Page, type PageCall, type PageParts, page, type View } from './page.ts';
+
+export const loginPath = '/login';
+const tenantPath = '/login/tenant';
+const secondFactorPath = '/login/second-factor';
+
+/** Sends the browser on after a form. The address must not be taken from the request. */
+export const seeOther = (res: Response, path: string): void =>
+  void res.status(303).set('cache-control', 'no-store').location(path).end();
+
+/** Shows the next step of a login in the response to a form. */
+export type ShowStep = (call: PageCall, step: Page, content: (view: View) => Content) => void;
+
+/**
+ * Continues a login: sets the refresh cookie and sends the browser on, or asks for the next step. Whatever was proven, the page
+ * session changes: a session that was planted in this browser before is worth nothing afterwards.
+ */
+export type Continue = (call: PageCall, admission: Admission) => void;
+
+export function loginPages(
+  parts: PageParts,
+  showStep: ShowStep,
+): Readonly<{ pages: readonly Page[]; proceed: Continue }> {
+  const proceed: Continue = (call, admission) => {
+    const { res } = call;
+    switch (admission.kind) {
+      case 'granted': {
+        const { refreshToken, refreshExpiresInSec } = admission.grant;
+        res.append('set-cookie', refreshCookie(refreshToken, refreshExpiresInSec));
+        res.append('set-cookie', pageSessionCookie(newPageSession()));
+        return seeOther(res, parts.pages.afterLogin);
+      }
+      case 'choose':
+        return showStep(call, tenantPage, (view) =>
+          tenantForm(view, { selectionToken: admission.selectionToken, tenants: admission.tenants }),
+        );
+      case 'mfa':
+        return showStep(call, secondFactorPage, (view) => codeForm(view, admission.mfaToken));
+    }
+  };
+
+  const loginForm = (view: View): Content => {
+    const { t } = view;
+    return html`${form(view, { action: loginPath }, [
+      field(view, { name: 'email', label: t.email, type: 'email', autocomplete: 'username' }),
+      field(view, { name: 'password', label: t.password, type: 'password', autocomplete: 'current-password' }),
+      submit(t.logIn),
+    ])}
+${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' && link('/register', t.register))}`;
+  };
+
+  const loginPage = page({
+    path: loginPath,
+    title: (t) => t.logIn,
+    fields: z.strictObject({ email: text(254), password: secretText(maxPasswordLength) }),
+    form: loginForm,
+    fieldOf: { invalid_credentials: 'password' },
+    open: () => ({}),
+    async submit(call, { email, password }) {
+      const given = { email, password, tenant: undefined, transport: 'cookie' } as const;
+      proceed(call, await logIn(parts, given, call.caller));
+    },
+  });
+
+  // The origin was checked: a login that was begun for another transport ends in this browser's cookie too.
+  const mayUse = () => undefined;
+
+  const tenantPage = page({
+    path: tenantPath,
+    title: (t) => t.chooseTenant,
+    fields: z.strictObject({ selection_token: loginToken, tenant_id: tenantIdField }),
+    stepField: 'selection_token',
+    // A selection can be made once, so every refusal starts over.
+    startsOver: () => true,
+    form: () => undefined,
+    open: () => undefined,
+    async submit(call, { selection_token: selectionToken, tenant_id: tenantId }) {
+      proceed(call, await chooseTenant(parts, { selectionToken, tenantId, mayUse }, call.caller));
+    },
+  });
+
+  const restarts: ReadonlySet<string> = new Set(['invalid_mfa_token', 'form_expired']);
+  const secondFactorPage = page({
+    path: secondFactorPath,
+    title: (t) => t.secondFactor,
+    fields: z.strictObject({ mfa_token: loginToken, code: secondFactorCode }),
+    stepField: 'mfa_token',
+    form: (view) => codeForm(view, view.values.mfa_token ?? ''),
+    fieldOf: { invalid_code: 'code' },
+    startsOver: (code) => restarts.has(code),
+    open: () => undefined,
+    async submit(call, { mfa_token: mfaToken, code }) {
+      proceed(call, await showSecondFactor(parts, { mfaToken, code: code.trim(), mayUse }, call.caller));
+    },
+  });
+
+  const logoutPage = page({
+    path: '/logout',
+    title: (t) => t.logOut,
+    fields: z.strictObject({}),
+    form: (view) => html`<p>${view.t.logOutLead}</p>${form(view, { action: '/logout' }, submit(view.t.logOut))}`,
+    instead: (code, { t }) => (code === 'form_expired' ? undefined : wayOn(link(loginPath, t.toLogIn))),
+    open: () => ({}),
+    async submit({ req, res, caller: { jkt, requestId } }) {
+      const [token, another] = refreshCookiesIn(req.headers.cookie);
+      if (another !== undefined) throw new AppError('two_refresh_tokens');
+      const named = token === undefined ? undefined : await identifySession(parts, token, jkt);
+      if (named !== undefined) await logOut(parts.db, named.owner, 'this', requestId);
+      clearCookie(req, res);
+      res.append('set-cookie', pageSessionCookie(newPageSession()));
+      seeOther(res, `${loginPath}?notice=logged_out`);
+    },
+  });
+
+  return { pages: [loginPage, tenantPage, secondFactorPage, logoutPage], proceed };
+}
+
+function tenantForm(
+  view: View,
+  { selectionToken, tenants }: Readonly<{ selectionToken: string; tenants: readonly Membership[] }>,
+): Content {
+  const options = { action: tenantPath, step: selectionToken, hidden: { selection_token: selectionToken } };
+  const choices = tenants.map(
+    ({ tenantId, name }) =>
+      html`<button class="choice" type="submit" name="tenant_id" value="${tenantId}">${name}</button>`,
+  );
+  return html`<p>${view.t.chooseTenantLead}</p>${form(view, options, choices)}`;
+}
+
+function codeForm(view: View, mfaToken: string): Content {
+  const { t } = view;
+  return form(view, { action: secondFactorPath, step: mfaToken, hidden: { mfa_token: mfaToken } }, [
+    field(view, { name: 'code', label: t.code, type: 'text', autocomplete: 'one-time-code', hint: t.codeHint }),
+    submit(t.continue),
+  ]);
+}

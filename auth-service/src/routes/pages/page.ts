@@ -1,0 +1,62 @@
+import type { Identity } from '@countersign/identity';
+import type { Content } from '@countersign/service-kit';
+import type { Request, Response } from 'express';
+import type { z } from 'zod';
+import type { ErrorCode } from '../../errors.ts';
+import type { RegisterParts } from '../../flows/accounts/register.ts';
+import type { SecondStepParts } from '../../flows/second-factor/second-step.ts';
+import type { Caller } from '../../flows/sessions/grant.ts';
+import type { LoginParts } from '../../flows/sessions/log-in.ts';
+import type { RefreshParts } from '../../flows/sessions/refresh.ts';
+import type { Texts } from './texts-en.ts';
+
+export type PageParts = LoginParts &
+  SecondStepParts &
+  RefreshParts &
+  RegisterParts &
+  Readonly<{
+    pages: Readonly<{
+      /** Origins that the pages are served from. Only their own forms may post to them. */
+      origins: ReadonlySet<string>;
+      /** The path that a browser is sent to after a login, on the same origin. */
+      afterLogin: string;
+    }>;
+  }>;
+
+/** What the fields of a form hold, and what the page needs to show it again. */
+export type Values = Readonly<Record<string, string>>;
+
+/** What a page is rendered from. */
+export type View = Readonly<{
+  t: Texts;
+  values: Values;
+  /** A text for each field that was refused. */
+  problems: ReadonlyMap<string, string>;
+  /** The token of a form of this page: see `formTokenOf`. */
+  formToken(action: string, step?: string): string;
+}>;
+
+export type PageCall = Readonly<{ req: Request; res: Response; identity: Identity; caller: Caller; view: View }>;
+
+/** A page with one form. */
+export type Page<Schema extends z.ZodObject = z.ZodObject> = Readonly<{
+  path: string;
+  title(t: Texts): string;
+  /** The fields, besides the form token. */
+  fields: Schema;
+  /** The field that carries the token of a login's next step. */
+  stepField?: string;
+  form(view: View): Content;
+  /** The field that a refusal is about. */
+  fieldOf?: Readonly<Partial<Record<ErrorCode, string>>>;
+  /** Whether the login starts over after this refusal: the page to log in is shown instead. */
+  startsOver?(code: string): boolean;
+  /** What the page shows below a refusal instead of its form. undefined: the form again. */
+  instead?(code: string, view: View): Content | undefined;
+  /** Reads what the form shows, and changes nothing. @returns undefined when there is no page without an earlier step. */
+  open(call: PageCall): Promise<Values | undefined> | Values | undefined;
+  submit(call: PageCall, given: z.output<Schema>): Promise<void>;
+}>;
+
+/** Infers the fields of a page from its schema. */
+export const page = <Schema extends z.ZodObject>(declared: Page<Schema>): Page => declared as unknown as Page;

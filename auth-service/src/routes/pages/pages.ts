@@ -1,0 +1,167 @@
+import { requireIdentity } from '@countersign/identity/express';
+import {
+  type Content,
+  createRouter,
+  type FormatError,
+  formBody,
+  html,
+  type AppError as KitError,
+} from '@countersign/service-kit';
+import type { Request, Router } from 'express';
+import { z } from 'zod';
+import {
+  formTokenOf,
+  isFormToken,
+  newPageSession,
+  pageSessionCookie,
+  pageSessionIn,
+} from '../../domain/sessions/page-session.ts';
+import { AppError } from '../../errors.ts';
+import { callerOf } from '../caller.ts';
+import { accountPages } from './account-pages.ts';
+import { readAssets } from './assets.ts';
+import { link, summary, wayOn } from './form.ts';
+import { chosenLanguage, type Language, languageCookie, languageOf, languages } from './language.ts';
+import { documentOf, pageHeaders } from './layout.ts';
+import { loginPages, loginPath, type ShowStep, seeOther } from './login-pages.ts';
+import type { Page, PageParts, Values, View } from './page.ts';
+import type { Texts } from './texts-en.ts';
+
+export type AccountPages = Readonly<{
+  router: Router;
+  /** Shows an error of a page on that page. */
+  formatError: FormatError;
+}>;
+
+/** The pages for people, over the same flows as the API: every rule stands there, and only the form's protection here. */
+export function accountPageRoutes(parts: PageParts): AccountPages {
+  const { assets, urls } = readAssets();
+  const router = createRouter();
+
+  /** @param content Besides the heading. */
+  const render = (req: Request, shown: Page, view: View, content: Content, refused = false): string => {
+    const token = view.values.token;
+    const query = (language: Language) => new URLSearchParams({ lang: language, ...(token && { token }) });
+    const address = shown.stepField === undefined ? shown.path : loginPath;
+    return documentOf({
+      language: languageOf(req),
+      title: shown.title(view.t),
+      refused,
+      inLanguage: (language) => `${address}?${query(language)}`,
+      assets: urls,
+      body: content,
+    });
+  };
+
+  const showStep: ShowStep = ({ req, res, view }, step, content) => {
+    const session = newPageSession();
+    res.append('set-cookie', pageSessionCookie(session));
+    const next = viewOf(view.t, session);
+    res.set(pageHeaders).send(render(req, step, next, content(next)));
+  };
+
+  const { pages: forLogin, proceed } = loginPages(parts, showStep);
+  const pages = [...forLogin, ...accountPages(parts, proceed)];
+
+  for (const { path, type, body } of assets) {
+    router.get(path, (_req, res) => {
+      res.set({ 'cache-control': 'public, max-age=31536000, immutable', 'x-content-type-options': 'nosniff' });
+      res.type(type).send(body);
+    });
+  }
+  const people = requireIdentity('anonymous', 'user');
+  for (const each of pages) {
+    router.get(each.path, people, async (req, res) => {
+      const known = pageSessionIn(req.headers.cookie);
+      const session = known ?? newPageSession();
+      const view = viewOf(languages[languageOf(req)], session);
+      const values = await each.open({
+        req,
+        res,
+        identity: req.identity,
+        caller: callerOf(req, res, req.identity),
+        view,
+      });
+      if (values === undefined) return seeOther(res, loginPath);
+      if (known === undefined) res.append('set-cookie', pageSessionCookie(session));
+      const chosen = chosenLanguage(req);
+      if (chosen !== undefined) res.append('set-cookie', languageCookie(chosen));
+      const filled = { ...view, values };
+      res.set(pageHeaders).send(render(req, each, filled, [noticeOf(req, view.t), each.form(filled)]));
+    });
+    router.post(each.path, people, async (req, res) => {
+      if (!parts.pages.origins.has(req.headers.origin ?? '')) throw new AppError('cross_site_refused');
+      const { form_token: token, ...given } = textsIn(formBody(req));
+      const session = pageSessionIn(req.headers.cookie);
+      const step = each.stepField && given[each.stepField];
+      if (session === undefined || !isFormToken(token ?? '', session, each.path, step))
+        throw new AppError('form_expired');
+      const call = { req, res, identity: req.identity, caller: callerOf(req, res, req.identity) };
+      await each.submit({ ...call, view: viewOf(languages[languageOf(req)], session) }, each.fields.parse(given));
+    });
+  }
+
+  const formatError: FormatError = (error, _entry, req) => {
+    const asked = pages.find(({ path }) => path === req.path);
+    if (asked === undefined) return undefined;
+    const refused = asked.startsOver?.(error.code) ? (pages.find(({ path }) => path === loginPath) ?? asked) : asked;
+    const t = languages[languageOf(req)];
+    const known = pageSessionIn(req.headers.cookie);
+    // The request of a foreign page comes without the cookie: it must not replace the one that the browser has.
+    const isForeign = error.code === 'cross_site_refused';
+    const session = known ?? newPageSession();
+    const problems = problemsOf(refused, error, t);
+    const view = { ...viewOf(t, session), values: shownAgain(req), problems };
+    const content = isForeign
+      ? wayOn(link(loginPath, t.toLogIn))
+      : (refused.instead?.(error.code, view) ?? refused.form(view));
+    const body = html`${summary(view, error.code, textOf(t.errors, error.code))}${content}`;
+    return {
+      body: render(req, refused, view, body, true),
+      headers: {
+        ...pageHeaders,
+        ...(known === undefined && !isForeign && { 'set-cookie': pageSessionCookie(session) }),
+      },
+    };
+  };
+
+  return { router, formatError };
+}
+
+const viewOf = (t: Texts, session: string): View => ({
+  t,
+  values: {},
+  problems: new Map(),
+  formToken: (action, step) => formTokenOf(session, action, step),
+});
+
+const textsIn = (body: unknown): Record<string, string> => z.record(z.string(), z.string()).parse(body ?? {});
+
+/** The values of a refused form, without its secrets that a person types. A link that was refused comes with none. */
+function shownAgain(req: Request): Values {
+  const given = Object.entries((req.body ?? {}) as object).filter(([, value]) => typeof value === 'string');
+  const { password: _password, code: _code, form_token: _token, ...shown } = Object.fromEntries(given);
+  return shown as Values;
+}
+
+function noticeOf({ query: { notice } }: Request, { notices }: Texts): Content {
+  const text = typeof notice === 'string' && Object.hasOwn(notices, notice) && notices[notice as keyof typeof notices];
+  return text && html`<p class="notice" role="status">${text}</p>`;
+}
+
+/** The refused fields of the form, each with its text. */
+function problemsOf(refused: Page, { code, errors = [], detail }: KitError, t: Texts): ReadonlyMap<string, string> {
+  const field = refused.fieldOf?.[code as keyof typeof refused.fieldOf];
+  if (field !== undefined) return new Map([[field, textOf(t.errors, code)]]);
+  const weakness = textOf(t.weaknesses, String(detail?.weakness), undefined);
+  const known = errors.filter(({ path }) => Object.hasOwn(t.fields, path));
+  return new Map(
+    known.map(({ path }) => [path, (path === 'password' ? weakness : undefined) ?? textOf(t.fields, path)]),
+  );
+}
+
+function textOf(texts: Readonly<Record<string, string>>, key: string): string;
+function textOf(texts: Readonly<Record<string, string>>, key: string, otherwise: undefined): string | undefined;
+function textOf(texts: Readonly<Record<string, string>>, key: string, otherwise = texts.internal_error) {
+  return Object.hasOwn(texts, key) ? texts[key] : otherwise;
+}

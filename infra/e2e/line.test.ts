@@ -16,6 +16,7 @@ import {
   startProcess,
 } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { testAccountPages } from './account-pages.ts';
 import { testBoundSessions } from './bound-session.ts';
 import { call, logIn, password } from './client.ts';
 import { testClientPackage } from './client-package.ts';
@@ -436,6 +437,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
 
   testBoundSessions(() => gateway);
   testClientPackage(() => gateway);
+  testAccountPages(() => ({ gateway, home: place.home, everything }));
 
   test('a second start keeps the data', async () => {
     const { token } = await logIn(gateway, 'complainant@acme.test');

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { openLogFile } from './log-file.ts';
 
 export type ChildSpec = Readonly<{
@@ -12,6 +13,8 @@ export type ChildSpec = Readonly<{
   /** A URL that answers 200 once the process is ready. */
   readyUrl: string;
   logFile: string;
+  /** Returns what the terminal shows of a line of the log. */
+  show?(line: string): string | undefined;
 }>;
 
 export type Child = Readonly<{
@@ -54,6 +57,13 @@ export function startChild(spec: ChildSpec, repository: string): Child {
         .split('\n')
         .slice(-keptLines - 1)
         .join('\n');
+    });
+  }
+  const { show } = spec;
+  if (show !== undefined && child.stdout !== null) {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const shown = show(line);
+      if (shown !== undefined) process.stdout.write(`${shown}\n`);
     });
   }
   const ended = once(child, 'close').then(([code, signal]) => (code === null ? String(signal) : `exit code ${code}`));

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChildSpec } from './child.ts';
+import { mailedLink } from './mailed-link.ts';
 import { ensureAuthSecrets, ensureDemoClientSecret, ensureGatewayKey, ensureServiceKey } from './secrets.ts';
 import type { Settings } from './settings.ts';
 
@@ -44,15 +45,18 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
       readyUrl: ready(ports.GATEWAY_ADMIN_PORT),
       logFile: logFile('gateway'),
     },
-    service('auth-service', ports.AUTH_PORT, {
-      ...seeded,
-      ...ensureAuthSecrets(home),
-      ...(seedFile !== undefined && { SEED_CLIENT_SECRET_FILE: ensureDemoClientSecret(home) }),
-      ...keyOf('auth-service'),
-      ...settings.registration,
-      AUTH_API_DOCUMENT: 'docs/openapi/countersign.json',
-      AUTH_SCOPES: settings.scopes,
-    }),
+    {
+      show: mailedLink,
+      ...service('auth-service', ports.AUTH_PORT, {
+        ...seeded,
+        ...ensureAuthSecrets(home),
+        ...(seedFile !== undefined && { SEED_CLIENT_SECRET_FILE: ensureDemoClientSecret(home) }),
+        ...keyOf('auth-service'),
+        ...settings.registration,
+        AUTH_API_DOCUMENT: 'docs/openapi/countersign.json',
+        AUTH_SCOPES: settings.scopes,
+      }),
+    },
     service('users-service', ports.USERS_PORT, seeded),
     service('complaint-service', ports.COMPLAINTS_PORT, { ...seeded, ...keyOf('complaint-service') }),
   ];

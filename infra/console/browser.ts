@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import axe from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
 /** Debian's Chromium, or the one that `CHROMIUM` names. */
@@ -27,4 +28,50 @@ export function watchPage(page: Page, origin: string): readonly string[] {
     if (!request.url().startsWith(origin)) complaints.push(`a request to ${request.url()}`);
   });
   return complaints;
+}
+
+/** A phone, a tablet and a desktop. */
+export const sizes = [
+  { width: 360, height: 740 },
+  { width: 768, height: 1024 },
+  { width: 1440, height: 900 },
+] as const;
+
+/** What axe finds on a page. */
+type Finding = Readonly<{ id: string; nodes: readonly Readonly<{ html: string; failureSummary?: string }>[] }>;
+
+/** @returns What axe finds against WCAG 2.2 AA and its best practices. The page must be opened with `bypassCSP`. */
+export async function findings(page: Page): Promise<readonly Finding[]> {
+  await page.addScriptTag({ content: axe.source });
+  const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+  const { violations } = (await page.evaluate(`axe.run(document, { runOnly: ${JSON.stringify(tags)} })`)) as {
+    violations: readonly Finding[];
+  };
+  return violations.map(({ id, nodes }) => ({
+    id,
+    nodes: nodes.map(({ html, failureSummary = '' }) => ({ html, failureSummary })),
+  }));
+}
+
+/** How much wider the page is than the screen, in pixels. */
+export const overflow = (page: Page) =>
+  page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+
+/** Tabs through the page. @returns The controls that never got the focus, or got one that is not visible. */
+export async function unreached(page: Page): Promise<readonly string[]> {
+  const list = `[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+    .filter((one) => one.checkVisibility() && !one.disabled)`;
+  const count = Number(await page.evaluate(`(window.controls = ${list}).length`));
+  await page.evaluate(`window.seen = new Set(); document.body.focus()`);
+  for (let press = 0; press < count + 2; press += 1) {
+    await page.keyboard.press('Tab');
+    await page.evaluate(`(() => {
+      const one = document.activeElement;
+      const { outlineStyle, outlineWidth } = getComputedStyle(one);
+      if (outlineStyle !== 'none' && outlineWidth !== '0px') window.seen.add(one);
+    })()`);
+  }
+  return (await page.evaluate(
+    `window.controls.filter((one) => !window.seen.has(one)).map((one) => one.outerHTML.slice(0, 120))`,
+  )) as readonly string[];
 }

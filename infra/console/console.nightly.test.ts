@@ -3,19 +3,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import type { GatewayUnderTest } from '../../gateway/test/gateway-under-test.ts';
-import { openBrowser, watchPage } from './browser.ts';
+import { findings, openBrowser, overflow, sizes, unreached, watchPage } from './browser.ts';
 import { certificateSite } from './certificate-site.ts';
 import { hostile, hostileSite } from './hostile-site.ts';
 import { otherRealm, realm, realmSite } from './realm-site.ts';
 
-const sizes = [
-  { width: 360, height: 740 },
-  { width: 768, height: 1024 },
-  { width: 1440, height: 900 },
-] as const;
 const paths = [
   '/',
   '/console/routes',
@@ -31,9 +25,6 @@ const paths = [
   '/console/certificates',
   '/console/workers',
 ];
-
-/** What axe finds on a page. */
-type Finding = Readonly<{ id: string; nodes: readonly Readonly<{ html: string; failureSummary?: string }>[] }>;
 
 describe('the console in Chromium', () => {
   let gateway: GatewayUnderTest;
@@ -356,37 +347,3 @@ describe('the page of certificates, with real ones', () => {
     await page.close();
   });
 });
-
-async function findings(page: Page): Promise<readonly Finding[]> {
-  await page.addScriptTag({ content: axe.source });
-  const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-  const { violations } = (await page.evaluate(`axe.run(document, { runOnly: ${JSON.stringify(tags)} })`)) as {
-    violations: readonly Finding[];
-  };
-  return violations.map(({ id, nodes }) => ({
-    id,
-    nodes: nodes.map(({ html, failureSummary = '' }) => ({ html, failureSummary })),
-  }));
-}
-
-const overflow = (page: Page) =>
-  page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
-
-/** Tabs through the page. @returns The controls that never got the focus, or got one that is not visible. */
-async function unreached(page: Page): Promise<readonly string[]> {
-  const list = `[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
-    .filter((one) => one.checkVisibility() && !one.disabled)`;
-  const count = Number(await page.evaluate(`(window.controls = ${list}).length`));
-  await page.evaluate(`window.seen = new Set(); document.body.focus()`);
-  for (let press = 0; press < count + 2; press += 1) {
-    await page.keyboard.press('Tab');
-    await page.evaluate(`(() => {
-      const one = document.activeElement;
-      const { outlineStyle, outlineWidth } = getComputedStyle(one);
-      if (outlineStyle !== 'none' && outlineWidth !== '0px') window.seen.add(one);
-    })()`);
-  }
-  return (await page.evaluate(
-    `window.controls.filter((one) => !window.seen.has(one)).map((one) => one.outerHTML.slice(0, 120))`,
-  )) as readonly string[];
-}

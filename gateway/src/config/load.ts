@@ -10,6 +10,7 @@ import { checkDpop } from './schema/dpop.ts';
 import { checkIssuers } from './schema/issuers/issuer-checks.ts';
 import type { IssuerPieces } from './schema/issuers/issuers.ts';
 import { checkListeners, checkStartSettings, openAdminProblem, type StartSettings } from './schema/listen.ts';
+import { plainMessages } from './schema/messages.ts';
 import { checkTests } from './schema/policy-tests.ts';
 import { problemsIn } from './schema/problems.ts';
 import { checkRedisForWorkers } from './schema/redis-check.ts';
@@ -55,7 +56,7 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
   const source = readYaml(text, env);
   const isProduction = env.NODE_ENV === 'production';
   const { check, read } = crossChecksFor(source, dirname(absolute), { ...context, isProduction });
-  const parsed = withCrossChecks(schema, check).safeParse(source.value);
+  const parsed = withCrossChecks(schema, check).safeParse(source.value, { error: plainMessages });
   const problems = problemsIn(file, source, parsed.error);
   const { secrets, certificate } = read;
   if (problems.length > 0 || !parsed.success || secrets === undefined || certificate === undefined) {
@@ -68,7 +69,7 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
     certificate: certificate.certificate,
     files: [{ path: absolute, hash: hashOf(text) }, ...secrets.files, ...certificate.files],
     redacted: redactedConfig(source),
-    redactedAt: source.redactedAt,
+    redactedAt: (path) => source.redactedAt(path),
     placeOfTest: (index) => placeOfTest(file, source, index),
   });
 }
@@ -94,8 +95,9 @@ export function loadTests(file: string, env: Environment, config: GatewayConfig)
   const source = readYaml(readConfigFile(file), env);
   const parsed = withCrossChecks(testsFile, ({ tests }, _, refuse) => checkTests(tests, known, refuse)).safeParse(
     source.value,
+    { error: plainMessages },
   );
-  const problems = problemsIn(file, source, parsed.error, testsFile);
+  const problems = problemsIn(file, source, parsed.error);
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   return parsed.data.tests.map((test, index) => ({ ...test, at: placeOfTest(file, source, index) }));
 }

@@ -1,36 +1,12 @@
 import { z } from 'zod';
-import type { Path } from '../yaml/source.ts';
 import { schema } from './schema.ts';
 import type { JsonSchema } from './values/shapes.ts';
 
 export type { JsonSchema } from './values/shapes.ts';
 
-/** The shape of the file before it is parsed. `x-type` and `x-bounds` are for the reference page and for problems. */
-export function jsonSchema(of: z.ZodType = schema): JsonSchema {
-  let made = madeOf.get(of);
-  if (made === undefined) {
-    made = { ...(z.toJSONSchema(of, { io: 'input' }) as JsonSchema), title: 'gateway.yaml' } as JsonSchema;
-    madeOf.set(of, made);
-  }
-  return made;
-}
-
-const madeOf = new WeakMap<z.ZodType, JsonSchema>();
-
-/** The schemas of the value at a path: one for each alternative. */
-export function schemasAt(root: JsonSchema, path: Path): readonly JsonSchema[] {
-  let found: readonly JsonSchema[] = [root];
-  for (const step of path) {
-    found = found.flatMap(alternatives).flatMap((part) => {
-      const child = typeof step === 'number' ? part.items : (part.properties?.[step] ?? part.additionalProperties);
-      return typeof child === 'object' ? [child] : [];
-    });
-  }
-  return found.flatMap(alternatives);
-}
-
-function alternatives(part: JsonSchema): readonly JsonSchema[] {
-  return part.oneOf ?? [part];
+/** The shape of the file before it is parsed. `x-type` and `x-bounds` are for the reference page. */
+export function jsonSchema(): JsonSchema {
+  return { ...z.toJSONSchema(schema, { io: 'input' }), title: 'gateway.yaml' } as JsonSchema;
 }
 
 // Any string may contain a variable. An editor does not know its value.

@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { routesOn } from '../../routing/route-table.ts';
 import { loadConfig } from '../load.ts';
-import { jsonSchema, schemasAt } from './json-schema.ts';
 import { referenceTable } from './reference.ts';
 
 const root = new URL('../../../../', import.meta.url);
@@ -11,12 +10,6 @@ describe('the reference table', () => {
       .split('\n')
       .filter((line) => line.endsWith('|  |'));
     expect(silent).toEqual([]);
-  });
-
-  test('schemasAt finds schemas through lists, names and alternatives', () => {
-    const [algorithm, other] = schemasAt(jsonSchema(), ['upstreams', 'any', 'identity', 'algorithm']);
-    expect([algorithm?.const, other?.const]).toEqual(['ed25519', 'hmac-sha256']);
-    expect(schemasAt(jsonSchema(), ['routes', 3, 'limits', 0, 'by'])[0]?.enum).toContain('address');
   });
 });
 

@@ -1,4 +1,19 @@
-import type { Origin } from './variables.ts';
+import type { Environment } from '@countersign/service-kit';
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  type LineCounter,
+  type Node,
+  type Pair,
+  type Scalar,
+  visit,
+  type YAMLMap,
+} from 'yaml';
+import { type Origin, substitute } from './variables.ts';
 
 /** The keys and indexes that lead to a value. */
 export type Path = readonly (string | number)[];
@@ -7,23 +22,198 @@ export type Path = readonly (string | number)[];
 export type FileProblem = Readonly<{ offset: number; message: string; other?: number }>;
 
 /** A string with variables in it. `redacted`: the string with `${NAME}` in place of every value from the environment. */
-export type Variable = Readonly<{ path: Path; redacted: string; origin: Origin }>;
+type Variable = Readonly<{ path: Path; redacted: string; origin: Origin }>;
 
-/** The values of a YAML file, and the place of each. */
-export type Source = Readonly<{
-  value: unknown;
-  problems: readonly FileProblem[];
+/** The maximum depth of a file, and the problem of a deeper one. */
+export const maxDepth = 24;
+export const tooDeep = `nested deeper than ${maxDepth} levels`;
+
+const maxNodes = 1_000_000;
+const unsafeKeys = new Set(['__proto__', 'constructor', 'prototype']);
+const coreTag = /^tag:yaml\.org,2002:(map|seq|str|null|bool|int|float)$/;
+
+type Given = Readonly<{ text: string; env: Environment; lines: LineCounter }>;
+
+/** The values of a YAML file, and the place of each. It counts them, since a few aliases can repeat many. */
+export class Source {
+  /** Undefined: the file is not YAML. */
+  readonly value: unknown;
+  readonly problems: FileProblem[];
+  /** Strings with variables, by path. A large file has hundreds of thousands of values, so only these are recorded. */
+  readonly #variables = new Map<string, Variable>();
+  readonly #broken = new Set<string>();
+  readonly #contents: Node | null;
+  readonly #anchored: ReadonlyMap<Alias, Node>;
+  readonly #env: Environment;
+  readonly #lines: LineCounter;
+  #visited = 0;
+
+  /**
+   * @param document Undefined: the file is not YAML.
+   * @param problems Those that the parser has found.
+   */
+  constructor(document: Document.Parsed | undefined, problems: readonly FileProblem[], { text, env, lines }: Given) {
+    this.problems = [...problems];
+    this.#lines = lines;
+    this.#env = env;
+    this.#contents = document?.contents ?? null;
+    this.#anchored = text.includes('&') && document !== undefined ? anchoredNodes(document) : new Map();
+    this.value = this.#contents === null ? undefined : this.#valueOf(this.#contents, [], 0, 0);
+  }
+
   /** The offset of the value at a path, or of its nearest ancestor. */
-  offsetOf(path: Path): number;
+  offsetOf(path: Path): number {
+    return this.#placeOf(path).offset;
+  }
+
   /** The offset of the key at a path. */
-  keyOffsetOf(path: Path): number;
-  originOf(path: Path): Origin;
+  keyOffsetOf(path: Path): number {
+    return this.#placeOf(path).keyOffset;
+  }
+
+  originOf(path: Path): Origin {
+    return this.#variables.get(keyOf(path))?.origin ?? 'written';
+  }
+
   /** The strings with variables in them. */
-  variables(): Iterable<Variable>;
-  /** {@link Variable.redacted} of the string at a path. */
-  redactedAt(path: Path): string;
+  variables(): Iterable<Variable> {
+    return this.#variables.values();
+  }
+
+  /** The string at a path with the names of its variables. Empty: it has none. */
+  redactedAt(path: Path): string {
+    return this.#variables.get(keyOf(path))?.redacted ?? '';
+  }
+
   /** Whether `problems` has the value at a path already: for its variables, alias or tag. */
-  isBroken(path: Path): boolean;
+  isBroken(path: Path): boolean {
+    return this.#broken.has(keyOf(path));
+  }
+
   /** `line:column`, from 1. */
-  lineColumn(offset: number): string;
-}>;
+  lineColumn(offset: number): string {
+    const { line, col } = this.#lines.linePos(offset);
+    return `${Math.max(line, 1)}:${Math.max(col, 1)}`;
+  }
+
+  /** @param parentOffset The place of a value that has none of its own. */
+  #valueOf(node: Node | null, path: Path, depth: number, parentOffset: number): unknown {
+    const offset = node?.range?.[0] ?? parentOffset;
+    this.#visited += 1;
+    if (depth > maxDepth) return this.#stop(offset, tooDeep);
+    if (this.#visited > maxNodes) return this.#stop(offset, 'too many values, including those that aliases repeat');
+    if (isAlias(node)) {
+      const anchored = this.#anchored.get(node);
+      if (anchored !== undefined) return this.#valueOf(anchored, path, depth + 1, offset);
+      const why = `there is no anchor "&${node.source}" before this; a text that begins with "*" needs quotes`;
+      return this.#refuse(path, offset, why);
+    }
+    if (node?.tag !== undefined && !coreTag.test(node.tag)) {
+      return this.#refuse(path, offset, 'tags ("!…") are not supported');
+    }
+    if (isMap(node)) return this.#mapOf(node, path, depth, offset);
+    if (isSeq(node)) {
+      return node.items.map((item, index) => this.#valueOf(item as Node | null, [...path, index], depth + 1, offset));
+    }
+    if (!isScalar(node)) return null;
+    return typeof node.value === 'string' ? this.#textOf(node.value, path, offset) : node.value;
+  }
+
+  #mapOf(node: YAMLMap, path: Path, depth: number, parentOffset: number): Record<string, unknown> {
+    const map: Record<string, unknown> = {};
+    const seen = new Map<string, number>();
+    for (const { key, value } of node.items) {
+      const offset = (key as Node | null)?.range?.[0] ?? parentOffset;
+      if (!isKey(key)) {
+        // The rest of the map says too little: a map of one entry would seem to be empty.
+        this.#refuse(path, offset, `not a key: ${whyNoKey(key)}`);
+        continue;
+      }
+      const first = seen.get(key.value);
+      if (first !== undefined) {
+        this.problems.push({ offset, message: 'this key is written twice', other: first });
+        continue;
+      }
+      seen.set(key.value, offset);
+      const at = [...path, key.value];
+      const item = this.#valueOf(value as Node | null, at, depth + 1, offset);
+      // An empty variable counts as an absent key; a written empty string stays.
+      if (item === '' && this.#variables.has(keyOf(at))) continue;
+      map[key.value] = item;
+    }
+    if ([...seen.keys()].some((key) => integerLike.test(key))) written.set(map, [...seen.keys()]);
+    return map;
+  }
+
+  #textOf(text: string, path: Path, offset: number): string {
+    if (!text.includes('$')) return text;
+    const { text: replaced, redacted, origin, problems } = substitute(text, this.#env);
+    this.#variables.set(keyOf(path), { path, redacted, origin });
+    for (const message of problems) this.#refuse(path, offset, message);
+    return replaced;
+  }
+
+  /** The places of the value and the key at a path, or of their nearest ancestor. */
+  #placeOf(path: Path): Readonly<{ offset: number; keyOffset: number }> {
+    let node = this.#contents;
+    let offset = node?.range?.[0] ?? 0;
+    let keyOffset = offset;
+    for (const step of path) {
+      const target: Node | null | undefined = isAlias(node) ? this.#anchored.get(node) : node;
+      // The first of two equal keys counts.
+      const pair = isMap(target) ? target.items.find(({ key }) => isKey(key) && key.value === step) : undefined;
+      const item = isSeq(target) ? target.items[Number(step)] : pair?.value;
+      if (item === undefined) return { offset, keyOffset: offset };
+      node = item as Node | null;
+      offset = node?.range?.[0] ?? offset;
+      keyOffset = ((pair as Pair<Node> | undefined)?.key ?? node)?.range?.[0] ?? offset;
+    }
+    return { offset, keyOffset };
+  }
+
+  #refuse(path: Path, offset: number, message: string): undefined {
+    this.#broken.add(keyOf(path));
+    this.problems.push({ offset, message });
+  }
+
+  // Reported once, however many values are left out.
+  #stop(offset: number, message: string): undefined {
+    if (!this.problems.some((problem) => problem.message === message)) this.problems.push({ offset, message });
+  }
+}
+
+// JavaScript moves keys that look like integers to the front of an object. Most files have none, so only those maps are here.
+const written = new WeakMap<object, readonly string[]>();
+const integerLike = /^(?:0|[1-9]\d*)$/;
+
+/** The keys of a map in the order of the file. */
+export function writtenKeys(map: Record<string, unknown>): readonly string[] {
+  return written.get(map)?.filter((key) => key in map) ?? Object.keys(map);
+}
+
+function isKey(key: unknown): key is Scalar<string> {
+  return isScalar(key) && typeof key.value === 'string' && !unsafeKeys.has(key.value);
+}
+
+function whyNoKey(key: unknown): string {
+  if (!isScalar(key)) return 'keys are plain words';
+  if (typeof key.value === 'number') return 'a number needs quotes';
+  if (!unsafeKeys.has(String(key.value))) return 'keys are plain words';
+  return `"${key.value}" is reserved; for a value of a token, write a list of pairs: [[${key.value}, …]]`;
+}
+
+/** The node of each alias, found in one pass. The library searches the document again for every alias. */
+function anchoredNodes(document: Document.Parsed): ReadonlyMap<Alias, Node> {
+  const anchors = new Map<string, Node>();
+  const anchored = new Map<Alias, Node>();
+  visit(document, {
+    Value: (_key, node) => void (node.anchor !== undefined && anchors.set(node.anchor, node)),
+    Alias: (_key, node) => {
+      const target = anchors.get(node.source);
+      if (target !== undefined) anchored.set(node, target);
+    },
+  });
+  return anchored;
+}
+
+const keyOf = (path: Path) => JSON.stringify(path);

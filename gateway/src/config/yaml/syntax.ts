@@ -1,7 +1,6 @@
-import type { Document, YAMLError } from 'yaml';
+import { type CST, type Document, visit, type YAMLError } from 'yaml';
 import { indentationProblem } from './indentation.ts';
 import type { FileProblem } from './source.ts';
-import { openAt } from './tokens.ts';
 
 /**
  * The first error of the parser. Later ones mostly follow from it, and a hundred of them would hide the one to fix.
@@ -18,7 +17,7 @@ export function syntaxProblems(document: Document.Parsed, text: string): readonl
     return [{ offset: first.pos[0], message: 'a second document begins here: one file, one configuration' }];
   }
   const unquoted = unquotedVariables(errors, text);
-  return unquoted.length > 0 ? unquoted : [structureProblem(first, text)];
+  return unquoted.length > 0 ? unquoted : [structureProblem(first, document, text)];
 }
 
 // Characters that YAML 1.2 does not allow (c-printable, section 5.1), and those that make one text look like another: zero width,
@@ -48,18 +47,36 @@ function unquotedVariables(errors: readonly YAMLError[], text: string): readonly
     }));
 }
 
-function structureProblem(error: YAMLError, text: string): FileProblem {
-  const [at] = error.pos;
-  const { bracket, isClosed, quote } = openAt(text, at);
-  if (error.code === 'MISSING_CHAR' && error.message.includes('quote') && quote !== undefined) {
+function structureProblem(error: YAMLError, document: Document.Parsed, text: string): FileProblem {
+  const { pos, code, message } = error;
+  const { flow, quote } = openAt(document, pos[0]);
+  if (code === 'MISSING_CHAR' && message.includes('quote') && quote !== undefined) {
     return notYaml(quote, `this ${text[quote]} is not closed`);
   }
-  if (bracket === undefined) return indentationProblem(error, text) ?? notYaml(at, plainMessage(error, inBlock));
-  // The parser notices a missing bracket at the next line, also where that line closes brackets of its own.
-  const isMissing = error.code === 'BAD_INDENT' && error.message.includes('end with a');
-  if (isClosed && (!isMissing || /[\]}]/.test(text.charAt(at)))) return notYaml(at, plainMessage(error, inBrackets));
-  return notYaml(bracket, `this "${text[bracket]}" is not closed by a "${text[bracket] === '[' ? ']' : '}'}"`);
+  if (flow === undefined) return indentationProblem(error, text) ?? notYaml(pos[0], plainMessage(error, inBlock));
+  if (isClosed(flow)) return notYaml(pos[0], plainMessage(error, inBrackets));
+  const { source } = flow.start;
+  return notYaml(flow.offset, `this "${source}" is not closed by a "${source === '[' ? ']' : '}'}"`);
 }
+
+/** The innermost bracket or brace that is open at an offset, and the last quote that opens before it. */
+function openAt(document: Document.Parsed, offset: number) {
+  let flow: CST.FlowCollection | undefined;
+  let quote: number | undefined;
+  visit(document, {
+    Value: (_key, { srcToken: token }) => {
+      if (token === undefined || token.offset >= offset) return;
+      if (token.type === 'single-quoted-scalar' || token.type === 'double-quoted-scalar') quote = token.offset;
+      if (token.type !== 'flow-collection') return;
+      const [end] = token.end;
+      if (end === undefined || end.offset >= offset) flow = token;
+    },
+  });
+  return { flow, quote };
+}
+
+/** Whether it ends with a bracket or brace. Otherwise the parser has ended it, at the next line or the end of the file. */
+const isClosed = ({ end: [end] }: CST.FlowCollection): boolean => end?.source === ']' || end?.source === '}';
 
 const notYaml = (offset: number, why: string): FileProblem => ({
   offset,

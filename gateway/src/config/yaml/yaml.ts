@@ -1,9 +1,7 @@
 import type { Environment } from '@countersign/service-kit';
-import { Composer, type Document, LineCounter, Parser, YAMLParseError } from 'yaml';
-import { NodeReader } from './node-reader.ts';
-import type { Source } from './source.ts';
+import { Composer, type CST, type Document, Lexer, LineCounter, Parser, YAMLParseError } from 'yaml';
+import { type FileProblem, maxDepth, Source, tooDeep } from './source.ts';
 import { invisibleCharacters, syntaxProblems } from './syntax.ts';
-import { boundedTokens, TooDeep } from './tokens.ts';
 
 /** Enough for the 10,000 routes that the schema allows, at about 800 bytes each. */
 export const maxBytes = 8 * 1024 * 1024;
@@ -15,42 +13,23 @@ export const tooLarge = `the file is larger than ${maxBytes / 1024 / 1024} MiB`;
  */
 export function readYaml(text: string, env: Environment): Source {
   const lines = new LineCounter();
-  const lineColumn = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return `${Math.max(line, 1)}:${Math.max(col, 1)}`;
-  };
-  const none = { ...nothing, lineColumn };
-  if (Buffer.byteLength(text) > maxBytes) return { ...none, problems: [{ offset: 0, message: tooLarge }] };
-
+  lines.addNewLine(0);
+  const unreadable = (problems: readonly FileProblem[]) => new Source(undefined, problems, { text, env, lines });
+  if (Buffer.byteLength(text) > maxBytes) return unreadable([{ offset: 0, message: tooLarge }]);
   const document = parse(text, lines);
-  if (document instanceof TooDeep) {
-    lines.lineStarts = [...text.matchAll(/^/gm)].map((match) => match.index);
-    return { ...none, problems: [{ offset: document.offset, message: document.message }] };
-  }
-  const syntax = [...invisibleCharacters(text), ...syntaxProblems(document, text)];
-  if (document.errors.length > 0 || document.contents === null) {
-    return { ...none, problems: syntax.length > 0 ? syntax : [{ offset: 0, message: 'the file is empty' }] };
-  }
-  return { ...new NodeReader(document, text, env).read(syntax), lineColumn };
+  if (document instanceof TooDeep) return unreadable([{ offset: document.offset, message: tooDeep }]);
+  const problems = [...invisibleCharacters(text), ...syntaxProblems(document, text)];
+  if (document.errors.length > 0) return unreadable(problems);
+  if (document.contents !== null) return new Source(document, problems, { text, env, lines });
+  return unreadable(problems.length > 0 ? problems : [{ offset: 0, message: 'the file is empty' }]);
 }
 
-const nothing = {
-  value: undefined,
-  offsetOf: () => 0,
-  keyOffsetOf: () => 0,
-  originOf: () => 'written' as const,
-  variables: () => [],
-  redactedAt: () => '',
-  isBroken: () => false,
-};
-
-function parse(text: string, lineCounter: LineCounter): Document.Parsed | TooDeep {
-  const tokens = boundedTokens(text, new Parser(lineCounter.addNewLine));
+function parse(text: string, lines: LineCounter): Document.Parsed | TooDeep {
   // The composer's own search for duplicate keys takes quadratic time.
-  const composer = new Composer({ version: '1.2', schema: 'core', merge: false, uniqueKeys: false });
+  const options = { version: '1.2', schema: 'core', merge: false, uniqueKeys: false, keepSourceTokens: true } as const;
+  const tokens = boundedTokens(text, new Parser(lines.addNewLine));
   try {
-    lineCounter.addNewLine(0);
-    const [document, second] = composer.compose(tokens, true, text.length) as Iterable<Document.Parsed>;
+    const [document, second] = new Composer(options).compose(tokens, true, text.length) as Iterable<Document.Parsed>;
     if (document === undefined) throw new Error('the composer made no document');
     if (second !== undefined) {
       const [start, end] = second.range;
@@ -61,4 +40,28 @@ function parse(text: string, lineCounter: LineCounter): Document.Parsed | TooDee
     if (error instanceof TooDeep) return error;
     throw error;
   }
+}
+
+class TooDeep extends Error {
+  readonly offset: number;
+
+  constructor(offset: number) {
+    super(tooDeep);
+    this.offset = offset;
+  }
+}
+
+/** The document, every list and map in it, and the value that is being read. */
+const maxStack = maxDepth + 3;
+
+/**
+ * The tokens of a file. The composer recurses over them, and deep nesting such as `- - - -…` would overflow V8's stack. The exact
+ * bound is checked when the values are read.
+ */
+function* boundedTokens(text: string, parser: Parser): Generator<CST.Token> {
+  for (const lexeme of new Lexer().lex(text)) {
+    yield* parser.next(lexeme);
+    if (parser.stack.length > maxStack) throw new TooDeep(parser.offset);
+  }
+  yield* parser.end();
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { writtenKeys } from '../../yaml/written-keys.ts';
+import { writtenKeys } from '../../yaml/source.ts';
 import { isMap } from './shapes.ts';
 
 type OrderedPair<To> = readonly [from: string, to: To];

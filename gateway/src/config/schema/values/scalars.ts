@@ -2,6 +2,7 @@ import { isIP, isIPv4 } from 'node:net';
 import { tokenCharacters } from '@countersign/http1-client';
 import { idPattern, isScope, isSubject, rolePattern } from '@countersign/identity';
 import { z } from 'zod';
+import { kindOf } from '../messages.ts';
 
 /** The address of a listener. With port 0 the system chooses a port. */
 export type Address = Readonly<{ host: string; port: number }>;
@@ -17,7 +18,9 @@ const sizeText = /^(\d{1,9})(B|KiB|MiB|GiB)$/;
  */
 export function wholeNumber(min: number, max: number) {
   return z
-    .number()
+    .number({
+      error: ({ code, input }) => (code === 'invalid_type' ? `must be ${kindOf('whole number', input)}` : undefined),
+    })
     .refine(Number.isInteger, { error: 'must be a whole number' })
     .min(min)
     .max(max)

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { plainMessages } from '../messages.ts';
 
 /** The keywords of JSON Schema 2020-12 that zod generates here. */
 export type JsonSchema = {
@@ -51,7 +52,7 @@ export function oneShape<const Shapes extends readonly Shape[]>(type: string, al
     .meta({ 'x-type': type, oneOf })
     .transform((raw, context): z.output<Shapes[number]['schema']> => {
       const shape = raw === undefined ? undefined : shapes.find(({ fits }) => fits(raw));
-      const parsed = shape?.schema.safeParse(raw);
+      const parsed = shape?.schema.safeParse(raw, { error: plainMessages });
       if (parsed?.success === true) return parsed.data as z.output<Shapes[number]['schema']>;
       const issues = parsed?.error.issues ?? [{ code: 'custom', message: `must be ${allowed}`, path: [] } as const];
       for (const issue of issues) context.issues.push({ ...issue, input: raw } as z.core.$ZodRawIssue);

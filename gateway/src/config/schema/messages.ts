@@ -1,0 +1,55 @@
+import { z } from 'zod';
+
+/** The keys that a map may have, from the message of `unrecognized_keys`: zod makes one issue of all unknown keys of a map. */
+export const allowedKeys = (message: string): readonly string[] => message.split(', ');
+
+/** zod's issues as sentences that name the allowed values. They never repeat a value: it could be a secret. */
+export const plainMessages: z.core.$ZodErrorMap = (issue) => {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be ${kindOf(issue.expected, issue.input)}`;
+    case 'invalid_value':
+      return `must be ${oneOf(issue.values)}${issue.values.some((value) => String(value) === issue.input) ? ', without quotes' : ''}`;
+    case 'invalid_union':
+      return 'options' in issue ? `must be ${oneOf(issue.options as readonly unknown[])}` : undefined;
+    case 'too_small':
+      return `must ${issue.origin === 'array' ? 'have' : 'be'} at least ${amount(issue.minimum, issue.origin)}`;
+    case 'too_big':
+      return `must ${issue.origin === 'array' ? 'have' : 'be'} at most ${amount(issue.maximum, issue.origin)}`;
+    case 'unrecognized_keys':
+      return issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape).join(', ') : undefined;
+  }
+  return undefined;
+};
+
+export function kindOf(expected: string, value: unknown): string {
+  switch (expected) {
+    case 'object':
+    case 'record':
+      return 'a map of keys and values';
+    case 'array':
+      return 'a list';
+    case 'boolean':
+      return typeof value === 'string'
+        ? 'true or false: values in quotes, values of variables, and yes, no, on and off are text'
+        : 'true or false';
+    case 'number':
+      return typeof value === 'string' ? `a number, ${inDigits}` : 'a number';
+    case 'whole number':
+      return typeof value === 'string' ? `a whole number, ${inDigits}` : 'a whole number';
+    default:
+      return `a ${expected}`;
+  }
+}
+
+const inDigits = 'in digits: values in quotes and values of variables are text';
+
+function oneOf(values: readonly unknown[]): string {
+  const quoted = values.map((value) => (typeof value === 'string' ? `"${value}"` : String(value)));
+  return quoted.length === 1 ? String(quoted[0]) : `one of ${quoted.join(', ')}`;
+}
+
+function amount(count: number | bigint, origin: string): string {
+  if (origin !== 'array') return String(count);
+  return count === 1 ? '1 item' : `${count} items`;
+}

@@ -16,13 +16,7 @@ import { problemsIn } from './schema/problems.ts';
 import { checkRedisForWorkers } from './schema/redis-check.ts';
 import { checkRoutes } from './schema/route-checks.ts';
 import { type Document, schema } from './schema/schema.ts';
-import {
-  checkAgreedInFips,
-  checkOwnListeners,
-  checkTargetUrls,
-  checkTxnTokens,
-  checkUpstreamTls,
-} from './schema/upstreams.ts';
+import { checkUpstreams } from './schema/upstreams.ts';
 import { readSecrets, type Secrets } from './secrets.ts';
 import { type ListenerCertificate, readListenerCertificate } from './tls-files.ts';
 import type { Source } from './yaml/source.ts';
@@ -126,12 +120,8 @@ function crossChecksFor(
     if (isProduction && openAdmin !== undefined) refuse(['listen', 'admin'], openAdmin);
     read.certificate = readListenerCertificate(listen.tls, directory, refuse);
     checkIssuers({ ...file, directory }, isMalformed, refuse);
-    if (!file.insecureTransport) checkTargetUrls(upstreams, refuse);
     read.secrets = readSecrets(file, source, directory, refuse);
-    checkAgreedInFips(upstreams, isFips, refuse);
-    checkOwnListeners(upstreams, listen, refuse);
-    checkUpstreamTls(upstreams, directory, refuse);
-    checkTxnTokens(upstreams, hasService, refuse);
+    checkUpstreams({ ...file, directory, isFips, hasService }, refuse);
     checkRoutes(file, isMalformed, refuse);
     checkDpop(file, refuse);
     // A malformed name could be the one that a test uses.

@@ -38,30 +38,40 @@ export type Preset = Readonly<{
 /** The names of RFC 9068 and OpenID Connect Core for the client. */
 export const standardClient = ['client_id', 'azp'] as const;
 
-/** What most providers have. The role and the tenant of every caller are constants, until the file reads them from claims. */
-const usual = {
-  algorithms: ['RS256'],
+/** An issuer without a provider: RFC 9068, with the names of the auth-service's claims. */
+const standard: Preset = {
+  types: ['at+jwt'],
+  algorithms: ['ES256', 'RS256', 'EdDSA'],
+  accessToken: [],
+  idToken: [],
   mayLackAudience: false,
   sharedAudiences: [],
   client: standardClient,
   machines: [],
   claims: {
-    userId: ['sub'],
-    role: { kind: 'constant', value: 'user' },
-    tenantId: { kind: 'constant', value: 'default' },
+    userId: ['user_id'],
+    role: { kind: 'claim', path: ['role'] },
+    tenantId: { kind: 'claim', path: ['tenant_id'] },
     sessionId: ['sid'],
     scope: ['scope'],
   },
   isOpen: false,
-} as const satisfies Partial<Preset>;
+};
 
-type Given = Pick<Preset, 'types' | 'accessToken' | 'idToken'> &
-  Partial<Omit<Preset, 'claims'>> & { claims?: Partial<Preset['claims']> };
+type Given = Partial<Omit<Preset, 'claims'>> & { claims?: Partial<Preset['claims']> };
 
+/** The role and the tenant of every caller are constants, until the file reads them from claims. */
 const preset = ({ claims, ...given }: Given): Preset => ({
-  ...usual,
+  ...standard,
+  algorithms: ['RS256'],
   ...given,
-  claims: { ...usual.claims, ...claims },
+  claims: {
+    ...standard.claims,
+    userId: ['sub'],
+    role: { kind: 'constant', value: 'user' },
+    tenantId: { kind: 'constant', value: 'default' },
+    ...claims,
+  },
 });
 
 /** Conditions as a file writes them: one of the maps must hold. */
@@ -238,3 +248,6 @@ export const presets = { keycloak, auth0, entra, cognito, okta, google, clerk, s
 /** The providers that have a preset. */
 export type Provider = keyof typeof presets;
 export const providers = Object.keys(presets) as readonly Provider[];
+
+export const presetOf = (provider: Provider | undefined): Preset =>
+  provider === undefined ? standard : presets[provider];

@@ -37,7 +37,7 @@ describe('a configuration', () => {
     [
       'a client named like an actor',
       route(', auth: required, allow: { clients: [{ iss: "https://a.test", sub: a }] }'),
-      '"id" is required: must be a text',
+      '"id" is required: must be visible ASCII',
     ],
     [
       'an actor without sub',

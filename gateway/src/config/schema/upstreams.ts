@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { readTlsFiles, resolveTls, UnusableTlsFile } from '../tls-files.ts';
-import type { Path } from '../yaml/source.ts';
 import type { Pieces, Refuse } from './cross-checks.ts';
 import { type ListenPieces, ownListenerAt } from './listen.ts';
 import { duration, filePath, hostName, pathOnly, size, text, unique, wholeNumber } from './values/scalars.ts';
@@ -123,12 +122,7 @@ export type UpstreamIdentity =
   | Readonly<{ algorithm: 'ed25519' | 'agreed' }>
   | Readonly<{ algorithm: 'hmac-sha256'; secret: Uint8Array; next: Uint8Array | undefined }>;
 
-type UpstreamOptions = Readonly<{
-  identity: UpstreamIdentity;
-  directory: string;
-  /** Of the file: the same for all upstreams. */
-  httpClient: HttpClient;
-}>;
+type UpstreamOptions = Readonly<{ identity: UpstreamIdentity; directory: string; httpClient: HttpClient }>;
 
 export function resolveUpstream(name: string, part: UpstreamPart, { directory, ...options }: UpstreamOptions) {
   return {
@@ -140,58 +134,59 @@ export function resolveUpstream(name: string, part: UpstreamPart, { directory, .
   };
 }
 
-/** Requires a key under `services` for each upstream with `txnToken`: it signs the calls that it makes with the token. */
-export function checkTxnTokens(upstreams: UpstreamPieces, hasService: (name: string) => boolean, refuse: Refuse): void {
-  for (const [name, { txnToken }] of Object.entries(upstreams)) {
-    if (!txnToken || hasService(name)) continue;
-    const message = `"${name}" has no keys under services, so it could not use the token`;
-    refuse(['upstreams', name, 'txnToken'], message);
+/** What upstreams are checked against. */
+type UpstreamsFile = Readonly<{
+  upstreams: UpstreamPieces;
+  listen: ListenPieces;
+  /** Of the file: TLS files are relative to it. */
+  directory: string;
+  insecureTransport?: boolean | undefined;
+  isFips: boolean;
+  hasService(name: string): boolean;
+}>;
+
+export function checkUpstreams(file: UpstreamsFile, refuse: Refuse): void {
+  for (const [name, part] of Object.entries(file.upstreams)) {
+    const refuseHere: Refuse = (at, ...problem) => refuse(['upstreams', name, ...at], ...problem);
+    checkTargets(part, file, refuseHere);
+    checkTls(part, file.directory, refuseHere);
+    // FIPS 140-3, SP 800-186.
+    if (file.isFips && part.identity?.algorithm === 'agreed') {
+      const message = 'agreed needs X25519, which Node does not offer in FIPS mode: use ed25519 or hmac-sha256';
+      refuseHere(['identity', 'algorithm'], message);
+    }
+    // Its key signs the calls that it makes with the token.
+    if (part.txnToken && !file.hasService(name)) {
+      refuseHere(['txnToken'], `"${name}" has no keys under services, so it could not use the token`);
+    }
   }
 }
 
-/** Refuses `agreed` in FIPS mode, which allows no X25519 (FIPS 140-3, SP 800-186). */
-export function checkAgreedInFips(upstreams: UpstreamPieces, isFips: boolean, refuse: Refuse): void {
-  if (!isFips) return;
-  for (const [name, { identity }] of Object.entries(upstreams)) {
-    if (identity?.algorithm !== 'agreed') continue;
-    const message = 'agreed needs X25519, which Node does not offer in FIPS mode: use ed25519 or hmac-sha256';
-    refuse(['upstreams', name, 'identity', 'algorithm'], message);
-  }
-}
-
-/** Refuses targets over plain http on other machines. */
-export function checkTargetUrls(upstreams: UpstreamPieces, refuse: Refuse): void {
-  for (const [path, target] of targetsOf(upstreams)) if (isPlainHttp(target)) refuse(path, plainHttp);
-}
-
-/** Refuses the gateway's own listeners as targets: a route to the admin listener would publish it (CVE-2020-11710). */
-export function checkOwnListeners(upstreams: UpstreamPieces, listen: ListenPieces, refuse: Refuse): void {
-  for (const [path, target] of targetsOf(upstreams)) {
+/** Refuses plain http to other machines, and the gateway's own listeners: a route to admin would publish it (CVE-2020-11710). */
+function checkTargets(
+  { targets = [] }: Pieces<UpstreamPart>,
+  { listen, insecureTransport }: UpstreamsFile,
+  refuse: Refuse,
+): void {
+  for (const [index, target] of targets.entries()) {
+    if (!insecureTransport && isPlainHttp(target)) refuse(['targets', index], plainHttp);
     const own = ownListenerAt(target, listen);
-    if (own !== undefined) refuse(path, `is the gateway's own listen.${own}`);
+    if (own !== undefined) refuse(['targets', index], `is the gateway's own listen.${own}`);
   }
 }
-
-const targetsOf = (upstreams: UpstreamPieces): readonly (readonly [Path, string])[] =>
-  Object.entries(upstreams).flatMap(([name, { targets = [] }]) =>
-    targets.map((target, index) => [['upstreams', name, 'targets', index], target] as const),
-  );
 
 /** Refuses `tls` with http targets, and files that are not usable. */
-export function checkUpstreamTls(upstreams: UpstreamPieces, directory: string, refuse: Refuse): void {
-  for (const [name, { tls, targets }] of Object.entries(upstreams)) {
-    if (tls === undefined) continue;
-    const path = ['upstreams', name, 'tls'];
-    if (targets?.some((target) => target.startsWith('http:'))) refuse(path, 'is for https targets only');
-    if ((tls.cert === undefined) !== (tls.key === undefined)) {
-      refuse(path, '"cert" and "key" go together: set both or neither');
-      continue;
-    }
-    try {
-      readTlsFiles(resolveTls(tls, directory));
-    } catch (error) {
-      if (!(error instanceof UnusableTlsFile)) throw error;
-      refuse([...path, error.key], error.why);
-    }
+function checkTls({ tls, targets }: Pieces<UpstreamPart>, directory: string, refuse: Refuse): void {
+  if (tls === undefined) return;
+  if (targets?.some((target) => target.startsWith('http:'))) refuse(['tls'], 'is for https targets only');
+  if ((tls.cert === undefined) !== (tls.key === undefined)) {
+    refuse(['tls'], '"cert" and "key" go together: set both or neither');
+    return;
+  }
+  try {
+    readTlsFiles(resolveTls(tls, directory));
+  } catch (error) {
+    if (!(error instanceof UnusableTlsFile)) throw error;
+    refuse(['tls', error.key], error.why);
   }
 }

@@ -1,31 +1,48 @@
-import { presets } from '../../presets.ts';
+import { resolve } from 'node:path';
+import { whyNoIssuerKeys } from '../../issuer-key-file.ts';
+import { presetOf } from '../../presets.ts';
 import type { IsMalformed, Refuse } from '../cross-checks.ts';
+import type { UpstreamPieces } from '../upstreams.ts';
+import { isFetched, isForbiddenTarget, isPlainHttp, plainHttp } from '../values/urls.ts';
 import { checkIssuerClaims, proves, requireProof } from './issuer-claim-checks.ts';
 import { overlaps, variablesIn } from './issuer-templates.ts';
-import { checkIssuerKeyFile, checkIssuerUrls, type IssuerSurroundings } from './issuer-url-checks.ts';
-import { type IssuerPieces, isDiscovered, isStrict, mayLackAudience, resolveIssuers, typesOf } from './issuers.ts';
+import {
+  algorithmsOf,
+  type IssuerPieces,
+  isDiscovered,
+  isStrict,
+  mayLackAudience,
+  resolveIssuers,
+  typesOf,
+} from './issuers.ts';
 import { checkTenants } from './tenant-checks.ts';
 
 const unresolved = { directory: '', kept: { scopes: new Set<string>(), claims: [] }, redactedAt: () => '' };
 
-type IssuersFile = IssuerSurroundings & Readonly<{ issuers: readonly IssuerPieces[] }>;
+/** The issuers of a file, and what their URLs and files are checked against. */
+type IssuersFile = Readonly<{
+  issuers: readonly IssuerPieces[];
+  /** Of the file: key files are relative to it. */
+  directory: string;
+  upstreams: UpstreamPieces;
+  insecureTransport?: boolean | undefined;
+}>;
 
 /** Checks each issuer, and that no two of them issue the same `iss` or name the same tenant. */
-export function checkIssuers({ issuers, ...around }: IssuersFile, isMalformed: IsMalformed, refuse: Refuse): void {
+export function checkIssuers(file: IssuersFile, isMalformed: IsMalformed, refuse: Refuse): void {
+  const { issuers, directory } = file;
   for (const [index, part] of issuers.entries()) {
-    const path = ['issuers', index];
-    const isBad = (key: keyof IssuerPieces) => isMalformed('issuers', index, key);
-    const refuseHere: Refuse = (at, ...problem) => refuse([...path, ...at], ...problem);
+    const isBad: IsBad = (...keys) => keys.some((key) => isMalformed('issuers', index, key));
+    const refuseHere: Refuse = (at, ...problem) => refuse(['issuers', index, ...at], ...problem);
     checkKeys(part, isBad, refuseHere);
     checkAudience(part, isBad, refuseHere);
     checkTypes(part, isBad, refuseHere);
     checkTemplate(part, isBad, refuseHere);
     checkIssuerClaims(part, refuseHere);
-    checkIssuerUrls(part, around, refuseHere);
-    if (!isBad('algorithms')) checkIssuerKeyFile(part, around.directory, refuseHere);
+    checkUrls(part, file, refuseHere);
+    if (!isBad('algorithms')) checkKeyFile(part, directory, refuseHere);
+    checkConflicts(part, issuers.slice(0, index), refuseHere);
   }
-  checkNames(issuers, refuse);
-  checkOverlaps(issuers, refuse);
   checkTenants(
     issuers.map((part, index) => {
       const whole = Object.keys(part).every((key) => !isMalformed('issuers', index, key));
@@ -38,11 +55,11 @@ export function checkIssuers({ issuers, ...around }: IssuersFile, isMalformed: I
   );
 }
 
-type IsBad = (key: keyof IssuerPieces) => boolean;
+type IsBad = (...keys: readonly (keyof IssuerPieces)[]) => boolean;
 
 function checkKeys(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   const { jwks, discovery, template } = part;
-  if (isBad('jwks') || isBad('discovery') || isBad('provider') || isBad('template')) return;
+  if (isBad('jwks', 'discovery', 'provider', 'template')) return;
   if (jwks !== undefined && discovery === true) {
     refuse(['discovery'], 'finds the keys already: remove it, or "jwks"', { other: ['jwks'] });
   }
@@ -61,7 +78,7 @@ function checkKeys(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
 
 function checkAudience(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   const { audience, clients, provider, require: required } = part;
-  if (isBad('audience') || isBad('provider') || isBad('types') || isBad('clients')) return;
+  if (isBad('audience', 'provider', 'types', 'clients')) return;
   if (mayLackAudience(part)) {
     if (audience === undefined && clients === undefined) {
       refuse([], `"clients" is required: tokens of ${provider} have no \`aud\`, so a list of clients takes its place`, {
@@ -74,23 +91,21 @@ function checkAudience(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
     refuse([], '"audience" is required: must be a string, or a list of strings', { absent: 'audience' });
     return;
   }
-  const shared = provider === undefined ? [] : presets[provider].sharedAudiences;
-  const named = audience.find((one) => shared.includes(one));
+  const named = audience.find((one) => presetOf(provider).sharedAudiences.includes(one));
   if (named !== undefined && clients === undefined && !proves(required) && !isBad('require')) {
     refuse(['audience'], `"${named}" is in the tokens of every client of ${provider}: add "clients" or "require"`);
   }
 }
 
 function checkTypes(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
-  if (isBad('types') || isBad('provider')) return;
+  if (isBad('types', 'provider')) return;
   const types = typesOf(part);
-  const preset = part.provider && presets[part.provider];
   if (types.includes('id-token')) {
     if (types.length > 1) refuse(['types'], 'id-token stands alone: an issuer sends ID tokens or access tokens');
-  } else if (preset !== undefined && preset.accessToken === undefined) {
+  } else if (presetOf(part.provider).accessToken === undefined) {
     refuse(['types'], `${part.provider} sends ID tokens only: remove "types", or write [id-token]`);
   }
-  if (isStrict(part) || preset !== undefined) return;
+  if (isStrict(part) || part.provider !== undefined) return;
   if (!isBad('require')) {
     const message =
       '"require" is required with types other than at+jwt: a claim that only these tokens have, since ID tokens look the same';
@@ -127,23 +142,42 @@ function checkTemplate(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   }
 }
 
-function checkNames(issuers: readonly IssuerPieces[], refuse: Refuse): void {
-  const seen = new Map<string, number>();
-  for (const [index, { name }] of issuers.entries()) {
-    if (name === undefined) continue;
-    const other = seen.get(name);
-    if (other === undefined) seen.set(name, index);
-    else refuse(['issuers', index, 'name'], 'is written twice', { other: ['issuers', other, 'name'] });
+function checkUrls(part: IssuerPieces, { upstreams, insecureTransport }: IssuersFile, refuse: Refuse): void {
+  const { jwks, revocations: feed } = part;
+  // The metadata, which names the URL of the keys, is fetched from the issuer itself.
+  const issuer = isDiscovered(part) ? part.issuer : undefined;
+  if (issuer !== undefined && isForbiddenTarget(new URL(issuer).hostname)) {
+    refuse(['issuer'], 'is a link-local or metadata address, from which nothing is fetched');
   }
+  // The gateway signs its requests to the feed for an upstream.
+  if (feed !== undefined && isAtNoTarget(feed.url, upstreams)) {
+    refuse(['revocations', 'url'], 'is at no target of any upstream, so requests for it could not be signed');
+  }
+  if (insecureTransport) return;
+  if (issuer !== undefined && isPlainHttp(issuer)) refuse(['issuer'], plainHttp);
+  if (jwks !== undefined && isPlainHttp(jwks)) refuse(['jwks'], plainHttp);
+  if (feed !== undefined && isPlainHttp(feed.url)) refuse(['revocations', 'url'], plainHttp);
 }
 
-function checkOverlaps(issuers: readonly IssuerPieces[], refuse: Refuse): void {
-  for (const [index, part] of issuers.entries()) {
-    const other = issuers.slice(0, index).findIndex((before) => overlaps(before, part));
-    if (other === -1) continue;
-    const isSame = issuers[other]?.issuer === part.issuer;
-    refuse(['issuers', index, 'issuer'], isSame ? 'is written twice' : 'overlaps with another issuer', {
-      other: ['issuers', other, 'issuer'],
-    });
-  }
+function isAtNoTarget(url: string, upstreams: UpstreamPieces): boolean {
+  const all = Object.values(upstreams).map(({ targets }) => targets);
+  // The URL may belong to a malformed target.
+  return !all.includes(undefined) && !all.flat().includes(new URL(url).origin);
+}
+
+/** Checks that a key file is usable. A URL without its scheme counts as a missing file. */
+function checkKeyFile(part: IssuerPieces, directory: string, refuse: Refuse): void {
+  if (part.jwks === undefined || isFetched(part.jwks)) return;
+  const why = whyNoIssuerKeys(resolve(directory, part.jwks), algorithmsOf(part));
+  if (why !== undefined) refuse(['jwks'], `is a file that ${why}; a URL begins with http:// or https://`);
+}
+
+/** Refuses the name and the `iss` of an issuer before. */
+function checkConflicts(part: IssuerPieces, before: readonly IssuerPieces[], refuse: Refuse): void {
+  const named = before.findIndex(({ name }) => name !== undefined && name === part.name);
+  if (named !== -1) refuse(['name'], 'is written twice', { other: ['issuers', named, 'name'] });
+  const same = before.findIndex((one) => overlaps(one, part));
+  if (same === -1) return;
+  const why = before[same]?.issuer === part.issuer ? 'is written twice' : 'overlaps with another issuer';
+  refuse(['issuer'], why, { other: ['issuers', same, 'issuer'] });
 }

@@ -1,4 +1,4 @@
-import { presets } from '../../presets.ts';
+import { presetOf } from '../../presets.ts';
 import type { Refuse } from '../cross-checks.ts';
 import type { ClaimPath, Conditions, ValueSource } from './issuer-values.ts';
 import type { IssuerPieces } from './issuers.ts';
@@ -33,11 +33,11 @@ export function checkIssuerClaims(
     const own = path?.map(nameOf).find((step) => selfWritten.has(step));
     if (own !== undefined) refuse([part, key], `people can write "${own}" themselves, so it proves nothing`);
   }
-  const tenants = [claims.tenantId ?? (provider && presets[provider].claims.tenantId), ofMachines?.tenantId];
+  const tenants = [claims.tenantId ?? presetOf(provider).claims.tenantId, ofMachines?.tenantId];
   const isForAll = tenants.some(
     (tenant) => tenant?.kind === 'constant' || (tenant?.kind === 'mapped' && tenant.otherwise !== undefined),
   );
-  if (provider !== undefined && presets[provider].isOpen && isForAll) {
+  if (presetOf(provider).isOpen && isForAll) {
     const message = `"require" is required: anyone can have an account of ${provider}; such as { hd: [example.com] }`;
     requireProof(required, message, refuse);
   }

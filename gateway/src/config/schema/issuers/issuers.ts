@@ -1,13 +1,11 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { presets, providers, standardClient } from '../../presets.ts';
+import { type Preset, presetOf, providers } from '../../presets.ts';
 import type { Pieces } from '../cross-checks.ts';
 import { claimName, duration, id, name, role, seconds, text, unique } from '../values/scalars.ts';
 import { type Immutable, isList, isMap, isText, isWord, oneShape } from '../values/shapes.ts';
 import { calledUrl, isFetched, issuerIdentifier, keySource } from '../values/urls.ts';
 import {
-  type ClaimPath,
-  type Conditions,
   claimPath,
   conditions,
   roleSource,
@@ -165,10 +163,9 @@ type IssuerPart = z.output<typeof issuer>;
 export type IssuerPieces = Pieces<IssuerPart>;
 
 export const algorithmsOf = ({ algorithms, provider }: IssuerPieces): readonly SigningAlgorithm[] =>
-  algorithms ?? (provider === undefined ? ['ES256', 'RS256', 'EdDSA'] : presets[provider].algorithms);
+  algorithms ?? presetOf(provider).algorithms;
 
-export const typesOf = ({ types, provider }: IssuerPieces): readonly TokenType[] =>
-  types ?? (provider === undefined ? ['at+jwt'] : presets[provider].types);
+export const typesOf = ({ types, provider }: IssuerPieces): readonly TokenType[] => types ?? presetOf(provider).types;
 
 /** Whether the strict rules of RFC 9068 apply: `jti` and a well-formed `amr`, and neither a preset nor a further test. */
 export const isStrict = (part: IssuerPieces): boolean =>
@@ -180,7 +177,7 @@ export const isDiscovered = ({ discovery, jwks, provider }: IssuerPieces): boole
 
 /** Whether a token may lack `aud`, because this provider's tokens have none. Then `clients` is required. */
 export const mayLackAudience = (part: IssuerPieces): boolean =>
-  part.provider !== undefined && presets[part.provider].mayLackAudience && !typesOf(part).includes('id-token');
+  presetOf(part.provider).mayLackAudience && !typesOf(part).includes('id-token');
 
 /** What is kept of a token because a route or a service asks for it: other scopes and claims are dropped. */
 export type KeptClaims = Readonly<{ scopes: ReadonlySet<string>; claims: readonly string[] }>;
@@ -225,6 +222,8 @@ function resolveOne(
   { directory, kept, redactedAt }: ResolveOptions,
 ) {
   const { revocations, jwks = '' } = part;
+  const preset = presetOf(part.provider);
+  const types = typesOf(part);
   const discovery = isDiscovered(part);
   const keys = discovery ? iss : isFetched(jwks) ? jwks : resolve(directory, jwks);
   return {
@@ -237,13 +236,14 @@ function resolveOne(
     shownJwks: redactedAt('jwks') || keys,
     discovery,
     algorithms: algorithmsOf(part),
-    types: typesOf(part),
-    typeTest: typeTestOf(part),
+    types,
+    /** Conditions on a token whose header does not state its kind. */
+    typeTest: types.includes('id-token') ? preset.idToken : (preset.accessToken ?? []),
     require: part.require ?? [],
-    claims: claimsOf(part, template),
+    claims: claimsOf(part.claims, preset, template),
     userPrefix: part.userPrefix ?? '',
     tenantPrefix: part.tenantPrefix ?? '',
-    machines: machinesOf(part),
+    machines: machinesOf(part.machines, preset),
     kept,
     isStrict: isStrict(part),
     maxTokenLifetimeSec: maxTokenLifetime,
@@ -253,16 +253,8 @@ function resolveOne(
   };
 }
 
-/** Conditions on a token whose header does not state its kind. */
-function typeTestOf(part: IssuerPieces): Conditions {
-  const preset = part.provider && presets[part.provider];
-  if (preset === undefined) return [];
-  return typesOf(part).includes('id-token') ? preset.idToken : (preset.accessToken ?? []);
-}
-
 /** How a machine's tokens are marked. A token whose subject is its client always is a machine's. */
-function machinesOf({ machines, provider }: IssuerPieces) {
-  const known = provider === undefined ? [] : presets[provider].machines;
+function machinesOf(machines: IssuerPart['machines'], { machines: known }: Preset) {
   // They are still recognized, since they must not pass for users.
   if (machines === 'none' || machines === undefined) {
     return { isAccepted: false, when: known, role: undefined, tenantId: undefined };
@@ -271,29 +263,13 @@ function machinesOf({ machines, provider }: IssuerPieces) {
   return { isAccepted: true, when: [...known, ...when], role, tenantId };
 }
 
-/** The names of the auth-service's claims. */
-const ownClaims = {
-  userId: ['user_id'] as ClaimPath,
-  role: { kind: 'claim', path: ['role'] } as ValueSource,
-  tenantId: { kind: 'claim', path: ['tenant_id'] } as ValueSource,
-  sessionId: ['sid'] as ClaimPath,
-  scope: ['scope'] as ClaimPath,
-};
-
 /** @param template Undefined: the issuer has no variable that could name the tenant. */
-function claimsOf(
-  { claims: { client, ...claims }, provider }: Pick<IssuerPart, 'claims' | 'provider'>,
-  template: Template,
-) {
-  const preset = provider && presets[provider];
+function claimsOf({ client, ...claims }: IssuerPart['claims'], preset: Preset, template: Template) {
   const given = Object.fromEntries(Object.entries(claims).filter(([, source]) => source !== undefined));
-  const all: typeof ownClaims = { ...(preset?.claims ?? ownClaims), ...given };
+  const all: Preset['claims'] = { ...preset.claims, ...given };
   // Only Entra's preset reads the issuer, and its tokens have the same value in a claim.
   const isInClaim = all.tenantId.kind === 'fromIssuer' && template === undefined;
-  return {
-    ...all,
-    tenantId: isInClaim ? ({ kind: 'claim', path: ['tid'] } as ValueSource) : all.tenantId,
-    /** The names of claims with the client. All that are present must be equal. */
-    client: client === undefined ? (preset?.client ?? standardClient) : [client],
-  };
+  const tenantId: ValueSource = isInClaim ? { kind: 'claim', path: ['tid'] } : all.tenantId;
+  /** `client`: the names of claims with the client. All that are present must be equal. */
+  return { ...all, tenantId, client: client === undefined ? preset.client : [client] };
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Refuse } from './cross-checks.ts';
 import { scalar } from './issuers/issuer-values.ts';
 import { claimName, partyName, role, scopeName, unique } from './values/scalars.ts';
-import { type Immutable, isList, isMap, isText, isWord, oneShape } from './values/shapes.ts';
+import { type Immutable, isMap, isText, listOrAny, oneShape } from './values/shapes.ts';
 import { issuerIdentifier } from './values/urls.ts';
 
 const iss = issuerIdentifier.describe('The issuer of the name. Required with two or more issuers.');
@@ -12,30 +12,26 @@ export type AllowedParty = Readonly<{ issuer: string | undefined; name: string }
 
 const named = { fits: isText, schema: partyName.transform((name): AllowedParty => ({ issuer: undefined, name })) };
 
-const client = oneShape('text or map', 'a text, or { iss, id }', [
-  named,
-  {
-    fits: isMap,
-    schema: z
-      .strictObject({ iss, id: partyName.describe('The id of the client.') })
-      .transform(({ iss: issuer, id: name }): AllowedParty => ({ issuer, name })),
-  },
-]);
+const party = <Schema extends z.ZodType<AllowedParty>>(key: string, map: Schema) =>
+  oneShape('text or map', `a text, or { iss, ${key} }`, [named, { fits: isMap, schema: map }]);
 
-export const actor = oneShape('text or map', 'a text, or { iss, sub }', [
-  named,
-  {
-    fits: isMap,
-    schema: z
-      .strictObject({ iss, sub: partyName.describe('The `sub` of the actor.') })
-      .transform(({ iss: issuer, sub: name }): AllowedParty => ({ issuer, name })),
-  },
-]);
+const client = party(
+  'id',
+  z
+    .strictObject({ iss, id: partyName.describe('The id of the client.') })
+    .transform(({ iss: issuer, id: name }) => ({ issuer, name })),
+);
+
+export const actor = party(
+  'sub',
+  z
+    .strictObject({ iss, sub: partyName.describe('The `sub` of the actor.') })
+    .transform(({ iss: issuer, sub: name }) => ({ issuer, name })),
+);
 
 const maxParties = 100;
 /** As many as the identity contract can carry. */
 const maxScopes = 64;
-const any = { fits: isWord('any'), schema: z.literal('any') };
 
 export const claimValues = z
   .record(claimName, unique(scalar).min(1).max(maxParties))
@@ -48,16 +44,10 @@ export const allow = z.strictObject({
     .regex(/^:[A-Za-z_][A-Za-z0-9_]*$/, { error: 'must be a parameter of the path, such as ":tenantId"' })
     .optional()
     .describe("The path parameter that must equal the caller's tenant."),
-  scopes: oneShape('list, or any', 'a list of scopes, or any', [
-    any,
-    { fits: isList, schema: unique(scopeName).min(1).max(maxScopes) },
-  ])
+  scopes: listOrAny('scopes', unique(scopeName).min(1).max(maxScopes))
     .optional()
     .describe('The scopes that a token must have, all of them; `any` says that none is needed. Compared byte by byte.'),
-  clients: oneShape('list, or any', 'a list of clients, or any', [
-    any,
-    { fits: isList, schema: z.array(client).min(1).max(maxParties) },
-  ])
+  clients: listOrAny('clients', z.array(client).min(1).max(maxParties))
     .optional()
     .describe('The clients that may call, by id, or `any`. Machines may call only routes that have this key.'),
   actors: z

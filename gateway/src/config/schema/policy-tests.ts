@@ -61,39 +61,37 @@ export type KnownNames = Readonly<{
 
 /** Checks that tests use names of the configuration, and that each expects either a request or a refusal. */
 export function checkTests(tests: readonly Pieces<TestPart>[], known: KnownNames, refuse: Refuse): void {
-  const refuseAs = (index: number, key: string, message: string) =>
-    refuse(['tests', index, 'request', 'as', key], message);
   for (const [index, { request, expect }] of tests.entries()) {
-    const refuseKey = (part: string, key: string, message: string) => refuse(['tests', index, part, key], message);
-    if (request?.service !== undefined && !known.services.has(request.service)) {
-      refuseKey('request', 'service', `"${request.service}" is not a service of the configuration`);
+    const refuseHere: Refuse = (at, message) => refuse(['tests', index, ...at], message);
+    const names = [
+      [['request', 'service'], 'a service', request?.service, known.services],
+      [['request', 'as', 'issuer'], 'an issuer', request?.as?.issuer, known.issuers],
+      [['expect', 'route'], 'a route', expect?.route, known.routes],
+      [['expect', 'upstream'], 'an upstream', expect?.upstream, known.upstreams],
+    ] as const;
+    for (const [path, kind, given, all] of names) {
+      if (given !== undefined && all?.has(given) === false) {
+        refuseHere(path, `"${given}" is not ${kind} of the configuration`);
+      }
     }
-    checkCaller(request?.as, (key, message) => refuseAs(index, key, message));
-    const issuer = request?.as?.issuer;
-    if (issuer !== undefined && known.issuers?.has(issuer) === false) {
-      refuseAs(index, 'issuer', `"${issuer}" is not an issuer of the configuration`);
-    }
+    checkCaller(request?.as, refuseHere);
     if (expect === undefined) continue;
-    if (expect.route !== undefined && known.routes?.has(expect.route) === false) {
-      refuseKey('expect', 'route', `"${expect.route}" is not a route of the configuration`);
-    }
-    if (expect.upstream !== undefined && !known.upstreams.has(expect.upstream)) {
-      refuseKey('expect', 'upstream', `"${expect.upstream}" is not an upstream of the configuration`);
-    }
     for (const key of expect.allowed ? (['status', 'code'] as const) : (['upstream', 'path'] as const)) {
       if (expect[key] === undefined) continue;
-      refuseKey('expect', key, expect.allowed ? 'belongs to a refusal' : 'a refused request has none');
+      refuseHere(['expect', key], expect.allowed ? 'belongs to a refusal' : 'a refused request has none');
     }
   }
 }
 
 /** Checks that the caller of a test is a whole user, or a machine. */
-function checkCaller(as: TestPart['request']['as'], refuse: (key: string, message: string) => void): void {
+function checkCaller(as: TestPart['request']['as'], refuse: Refuse): void {
   if (as === undefined) return;
-  const { userId, role: itsRole, tenantId, client } = as;
-  if (userId === undefined && client === undefined)
-    refuse('userId', 'a test is as a user, or as a machine: set userId, or client');
-  if (userId === undefined) return;
-  if (itsRole === undefined) refuse('role', 'is required with userId');
-  if (tenantId === undefined) refuse('tenantId', 'is required with userId');
+  const path = ['request', 'as'];
+  if (as.userId === undefined) {
+    if (as.client !== undefined) return;
+    refuse([...path, 'userId'], 'a test is as a user, or as a machine: set userId, or client');
+    return;
+  }
+  if (as.role === undefined) refuse([...path, 'role'], 'is required with userId');
+  if (as.tenantId === undefined) refuse([...path, 'tenantId'], 'is required with userId');
 }

@@ -49,7 +49,7 @@ describe('the issuer of any tenant', () => {
     const iss = 'https://login.microsoftonline.com/tenant-a/v2.0';
     const config = exampleIssuer({
       ...template,
-      claims: { ...template.claims, tenantId: { kind: 'fromIssuer' } },
+      claims: { ...template.claims, tenantId: { kind: 'fromIssuer', variable: 'tid' } },
     });
     const codeWith = async (issuer: string | undefined) => {
       const [jwk] = signer.jwks.keys;

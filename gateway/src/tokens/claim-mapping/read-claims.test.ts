@@ -420,7 +420,7 @@ describe('claims of Entra', () => {
       template: { variable: 'tenant', value: tid },
       audience: ['app'],
       types: ['id-token'],
-      typeTest: presets.entra.idToken,
+      typeTest: presets.entra.idToken ?? [],
       claims: {
         ...presets.entra.claims,
         client: presets.entra.client,

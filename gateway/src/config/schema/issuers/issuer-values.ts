@@ -86,11 +86,7 @@ const fromIssuer = {
   fits: hasKey('fromIssuer'),
   schema: z
     .strictObject({ fromIssuer: claimName.describe('The variable of `template`.') })
-    // A preset does not name the variable.
-    .transform(({ fromIssuer: variable }): { kind: 'fromIssuer'; variable?: string } => ({
-      kind: 'fromIssuer',
-      variable,
-    })),
+    .transform(({ fromIssuer: variable }) => ({ kind: 'fromIssuer' as const, variable })),
 };
 
 /** Where the tenant comes from. */

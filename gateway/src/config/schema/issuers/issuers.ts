@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Preset, presetOf, providers } from '../../presets.ts';
 import type { Pieces } from '../cross-checks.ts';
 import { claimName, duration, id, name, role, seconds, text, unique } from '../values/scalars.ts';
-import { type Immutable, isList, isMap, isText, isWord, oneShape } from '../values/shapes.ts';
+import { type Immutable, isList, isMap, isText, isWord, listOrAny, oneShape } from '../values/shapes.ts';
 import { calledUrl, isFetched, issuerIdentifier, keySource } from '../values/urls.ts';
 import {
   claimPath,
@@ -27,13 +27,7 @@ const variableValue = z
   .regex(/^[A-Za-z0-9-]{1,64}$/, { error: 'must be letters, digits and "-", 64 at most' });
 
 const template = z
-  .record(
-    z.string(),
-    oneShape('list, or any', 'a list of values, or any', [
-      { fits: isWord('any'), schema: z.literal('any') },
-      { fits: isList, schema: unique(variableValue).min(1).max(100) },
-    ]),
-  )
+  .record(z.string(), listOrAny('values', unique(variableValue).min(1).max(100)))
   .refine((variables) => Object.keys(variables).length === 1, { error: 'must have exactly one variable' });
 
 const prefix = z
@@ -238,7 +232,7 @@ function resolveOne(
     algorithms: algorithmsOf(part),
     types,
     /** Conditions on a token whose header does not state its kind. */
-    typeTest: types.includes('id-token') ? preset.idToken : (preset.accessToken ?? []),
+    typeTest: (types.includes('id-token') ? preset.idToken : preset.accessToken) ?? [],
     require: part.require ?? [],
     claims: claimsOf(part.claims, preset, template),
     userPrefix: part.userPrefix ?? '',
@@ -254,7 +248,7 @@ function resolveOne(
 }
 
 /** How a machine's tokens are marked. A token whose subject is its client always is a machine's. */
-function machinesOf(machines: IssuerPart['machines'], { machines: known }: Preset) {
+function machinesOf(machines: IssuerPart['machines'], { machines: known = [] }: Preset) {
   // They are still recognized, since they must not pass for users.
   if (machines === 'none' || machines === undefined) {
     return { isAccepted: false, when: known, role: undefined, tenantId: undefined };

@@ -27,24 +27,19 @@ export function wholeNumber(min: number, max: number) {
     .meta({ type: 'integer' });
 }
 
+type Bounds = Readonly<{ min: string; max: string }>;
+
+const within = (value: number, min: number, max: number) => (value >= min && value <= max ? value : undefined);
+
 /** A duration such as `250ms`, `30s`, `15m`, `1h` or `1d`, parsed to milliseconds. */
-export function duration(bounds: { min: string; max: string }) {
-  const allowed = `a duration from ${bounds.min} to ${bounds.max}, such as 30s (units: ms, s, m, h, d)`;
-  const [min, max] = [toMs(bounds.min), toMs(bounds.max)];
-  return z
-    .string({ error: `must be ${allowed}` })
-    .regex(durationText, { error: `must be ${allowed}` })
-    .meta({ 'x-type': 'duration', 'x-bounds': `${bounds.min} to ${bounds.max}` })
-    .transform((text, context) => {
-      const ms = toMs(text);
-      if (ms >= min && ms <= max) return ms;
-      context.addIssue({ code: 'custom', message: `must be ${allowed}` });
-      return z.NEVER;
-    });
+export function duration({ min, max }: Bounds) {
+  const allowed = `a duration from ${min} to ${max}, such as 30s (units: ms, s, m, h, d)`;
+  const parse = (text: string) => within(toMs(text), toMs(min), toMs(max));
+  return parsedText('duration', allowed, parse, durationText).meta({ 'x-bounds': `${min} to ${max}` });
 }
 
 /** Like {@link duration}, parsed to whole seconds. */
-export function seconds(bounds: { min: string; max: string }) {
+export function seconds(bounds: Bounds) {
   return duration(bounds).transform((ms, context) => {
     if (ms % 1000 === 0) return ms / 1000;
     context.addIssue({ code: 'custom', message: 'must be a whole number of seconds' });
@@ -53,16 +48,15 @@ export function seconds(bounds: { min: string; max: string }) {
 }
 
 /** A size such as `512B`, `64KiB`, `1MiB` or `1GiB`, or a number of bytes, parsed to bytes. */
-export function size(bounds: { min: string; max: string }) {
-  const allowed = `a size from ${bounds.min} to ${bounds.max}, such as 1MiB (units: B, KiB, MiB, GiB) or a number of bytes`;
-  const [min, max] = [toBytes(bounds.min), toBytes(bounds.max)];
+export function size({ min, max }: Bounds) {
+  const error = `must be a size from ${min} to ${max}, such as 1MiB (units: B, KiB, MiB, GiB) or a number of bytes`;
   return z
-    .union([z.int(), z.string().regex(sizeText, { error: `must be ${allowed}` })], { error: `must be ${allowed}` })
-    .meta({ 'x-type': 'size', 'x-bounds': `${bounds.min} to ${bounds.max}` })
+    .union([z.int(), z.string().regex(sizeText, { error })], { error })
+    .meta({ 'x-type': 'size', 'x-bounds': `${min} to ${max}` })
     .transform((given, context) => {
-      const bytes = typeof given === 'number' ? given : toBytes(given);
-      if (bytes >= min && bytes <= max) return bytes;
-      context.addIssue({ code: 'custom', message: `must be ${allowed}` });
+      const bytes = within(typeof given === 'number' ? given : toBytes(given), toBytes(min), toBytes(max));
+      if (bytes !== undefined) return bytes;
+      context.addIssue({ code: 'custom', message: error });
       return z.NEVER;
     });
 }

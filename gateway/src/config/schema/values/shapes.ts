@@ -60,6 +60,13 @@ export function oneShape<const Shapes extends readonly Shape[]>(type: string, al
     });
 }
 
+/** @param list The schema of a list of `items`. */
+export const listOrAny = <List extends z.ZodType>(items: string, list: List) =>
+  oneShape('list, or any', `a list of ${items}, or any`, [
+    { fits: isWord('any'), schema: z.literal('any') },
+    { fits: isList, schema: list },
+  ]);
+
 export const isWord =
   (word: string) =>
   (raw: unknown): boolean =>

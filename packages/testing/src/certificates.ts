@@ -7,13 +7,19 @@ export type CertificateAndKey = Readonly<{ cert: string; key: string }>;
 export type TestAuthority = Readonly<{
   /** Its own certificate, in PEM. */
   ca: string;
-  /** @param names Host names and IPv4 addresses of the certificate; the first is its subject. @param validMs From a minute ago. */
+  /**
+   * @param names Host names and IPv4 addresses of the certificate; the first is its subject.
+   * @param validMs From a minute ago.
+   */
   issue(names: readonly string[], validMs?: number): CertificateAndKey;
 }>;
 
 const anHour = 60 * 60 * 1000;
 
-/** Creates a certificate authority for one test, so that the repository holds no signing keys and no expiring certificates. */
+/**
+ * Creates a certificate authority for one test, so that the repository holds no signing keys and no expiring
+ * certificates.
+ */
 export function testAuthority(name = 'test authority', authorityMs = anHour): TestAuthority {
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const own = certificate({

@@ -1,7 +1,7 @@
 import { type Database, type Location, type OpenOptions, openDatabase } from '@countersign/database';
 import { sql } from 'kysely';
 import pg from 'pg';
-import { emptyPglite } from './empty-pglite.ts';
+import { migratedPglite } from './pglite-template.ts';
 
 export type ThrowAway<Schema> = Readonly<{
   db: Database<Schema>;
@@ -20,8 +20,8 @@ export type TestDatabase = Readonly<{
 }>;
 
 /**
- * The database that a suite runs on, for `describe.each(databases())`: Postgres where `DATABASE_URL` names a server, else PGlite.
- * .ci/run asks for both, one after the other.
+ * The database that a suite runs on, for `describe.each(databases())`: Postgres where `DATABASE_URL` names a server,
+ * else PGlite. .ci/run asks for both, one after the other.
  */
 export function databases(serverUrl = process.env.DATABASE_URL): [kind: string, database: TestDatabase][] {
   if (serverUrl === undefined || serverUrl === '') return [['pglite', testDatabase('pglite', undefined)]];
@@ -43,7 +43,7 @@ function testDatabase(kind: TestDatabase['kind'], serverUrl: string | undefined)
     locate,
     async open<Schema>(options: Omit<OpenOptions, 'location' | 'name'>) {
       const { location, name, drop } = locate();
-      const begun = kind === 'pglite' ? { dataDir: undefined, copyOf: await emptyPglite() } : location;
+      const begun = kind === 'pglite' ? { dataDir: undefined, copyOf: await migratedPglite(options) } : location;
       const db = await openDatabase<Schema>({ ...options, location: begun, name });
       return {
         db,
@@ -106,7 +106,10 @@ async function asAdmin(serverUrl: string, work: (admin: pg.Client) => Promise<vo
   }
 }
 
-/** Returns tables with a `tenant_id` whose row-level security is not forced for every role, the owner included. Must be empty. */
+/**
+ * Returns tables with a `tenant_id` whose row-level security is not forced for every role, the owner included. Must be
+ * empty.
+ */
 export const tablesWithoutForcedRowSecurity = `
   select c.relname as name from pg_class c
   join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'

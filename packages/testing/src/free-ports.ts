@@ -2,14 +2,14 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 
-// Linux gives the ports from 32768 on to outgoing connections and to servers that listen on 0. One of those could take the port before
-// the process that is told it.
+// Linux gives ports from 32768 on to outgoing connections and to servers that listen on 0, which could take the port
+// before the process that it is for.
 const firstPort = 10_000;
 const endOfPorts = 32_768;
 
 /**
- * Ports that were free a moment ago, all different. Only for processes that must be told their port; a server in the test's
- * own process listens on 0.
+ * Different ports that were free a moment ago, for processes that need their port as configuration. A server in the
+ * test's own process listens on 0.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = new Map<number, Server>();

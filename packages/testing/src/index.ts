@@ -21,8 +21,7 @@ export {
   recordingUpstream,
   type UpstreamOptions,
 } from './recording-upstream.ts';
-export { redisServers } from './redis-servers.ts';
+export { redisServers, type ThrowAwayRedis, throwAwayRedis } from './redis-servers.ts';
 export { type ReceivedMail, type SmtpSink, smtpSink } from './smtp-sink.ts';
 export { type ProcessOptions, type StartedProcess, startProcess } from './start-process.ts';
 export { type TestGateway, testGateway, type Unsigned } from './test-gateway.ts';
-export { type ThrowAwayRedis, throwAwayRedis } from './throw-away-redis.ts';

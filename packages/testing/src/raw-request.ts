@@ -2,7 +2,8 @@ import { connect } from 'node:net';
 
 /**
  * Writes exactly these bytes to a loopback port and returns every byte that came back until the peer closed.
- * Ends its own side at once, like a client that has sent everything. Send `Connection: close` so that the server closes.
+ * Ends its own side at once, like a client that has sent everything. Send `Connection: close` so that the server
+ * closes.
  *
  * @throws Error after `timeoutMs` without an end.
  */

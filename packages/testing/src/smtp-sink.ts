@@ -15,7 +15,9 @@ export type SmtpSink = Readonly<{
   close(): Promise<void>;
 }>;
 
-/** A mail server on a real socket that stores received mails. It implements the part of RFC 5321 that a sender needs. */
+/**
+ * A mail server on a real socket that stores received mails. It implements the part of RFC 5321 that a sender needs.
+ */
 export async function smtpSink(): Promise<SmtpSink> {
   const received: ReceivedMail[] = [];
   const sockets = new Set<Socket>();

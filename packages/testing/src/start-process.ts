@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
 
 export type StartedProcess = Readonly<{
   pid: number;
@@ -20,10 +22,13 @@ export type ProcessOptions = Readonly<{
   cwd?: string;
 }>;
 
+// Reading compiled and type-stripped modules from it takes half the time of a start.
+const compileCache = join(tmpdir(), `countersign-compile-cache-${userInfo().uid}`);
+
 /** Starts a real Node process from source, on the Node that runs the tests. */
 export function startProcess({ args, env = {}, cwd }: ProcessOptions): StartedProcess {
   const child: ChildProcess = spawn(process.execPath, ['--conditions=source', ...args], {
-    env: { ...process.env, NODE_OPTIONS: '', ...env },
+    env: { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd !== undefined && { cwd }),
   });

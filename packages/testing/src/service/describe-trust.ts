@@ -1,13 +1,13 @@
 import type { IdentityFacts } from '@countersign/identity';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Test } from 'supertest';
-import { databases, type TestDatabase } from './databases.ts';
-import { asUser, people } from './people.ts';
+import { databases, type TestDatabase } from '../databases.ts';
+import { asUser, people } from '../people.ts';
 import type { ServiceWorld } from './service-world.ts';
 
 type World = Omit<ServiceWorld<unknown>, 'db'>;
 
-export type TrustFacts = Readonly<{
+export type TrustSubject = Readonly<{
   world: (database: TestDatabase) => Promise<World>;
   /** A path that an agent of acme may read. */
   target: string;
@@ -22,17 +22,17 @@ export type TrustFacts = Readonly<{
 const { agent, admin, stranger } = people;
 const json = { 'content-type': 'application/json' };
 
-/** Callers that are no users. A machine and a service with an admin's role and tenant are none. */
-const machine = { clientId: 'client-7', role: admin.role, tenantId: admin.tenantId };
+/** Callers that are not users, even with an admin's role and tenant. */
+const oauthClient = { clientId: 'client-7', role: admin.role, tenantId: admin.tenantId };
 const otherCallers: readonly IdentityFacts[] = [
   { kind: 'anonymous' },
   { kind: 'gateway' },
-  { kind: 'client', ...machine },
-  { kind: 'service', serviceId: 'billing', client: machine },
+  { kind: 'client', ...oauthClient },
+  { kind: 'service', serviceId: 'billing', client: oauthClient },
 ];
 
 /** Tests that a service trusts only the gateway, and reads no rows for unsigned or invalid requests. */
-export function describeTrust(facts: TrustFacts): void {
+export function describeTrust(facts: TrustSubject): void {
   describe.each(databases())('trust in the gateway alone, on %s', (_kind, database) => {
     let world: World;
     beforeAll(async () => {
@@ -104,7 +104,12 @@ export function describeTrust(facts: TrustFacts): void {
 }
 
 /** Requests that the gateway did not sign in this form, for this service and time. */
-function attacks({ target, otherTarget, change, otherService }: TrustFacts): [what: string, (world: World) => Test][] {
+function attacks({
+  target,
+  otherTarget,
+  change,
+  otherService,
+}: TrustSubject): [what: string, (world: World) => Test][] {
   const get = { method: 'GET', target, facts: asUser(agent) };
   const { method, body } = change;
   const changed = { ...get, method, body, contentType: 'application/json' };

@@ -5,12 +5,12 @@ import { verifyIdentity } from '@countersign/identity/express';
 import { type Api, createHealth, createMetrics, type ServiceParts } from '@countersign/service-kit';
 import type { Request } from 'express';
 import supertest, { type Test } from 'supertest';
+import { type CapturingLogger, capturingLogger } from '../capturing-logger.ts';
+import { type TestClock, testClock } from '../clock.ts';
+import type { ThrowAway } from '../databases.ts';
+import { asUser, type Person } from '../people.ts';
+import { testGateway, type Unsigned } from '../test-gateway.ts';
 import { assertDescribed } from './assert-described.ts';
-import { type CapturingLogger, capturingLogger } from './capturing-logger.ts';
-import { type TestClock, testClock } from './clock.ts';
-import type { ThrowAway } from './databases.ts';
-import { asUser, type Person } from './people.ts';
-import { testGateway, type Unsigned } from './test-gateway.ts';
 
 export type CallOptions = Readonly<{
   /** Sent as JSON. */

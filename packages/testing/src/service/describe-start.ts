@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import type { Running } from '@countersign/service-kit';
 import { expect, test } from '@jest/globals';
 import supertest from 'supertest';
-import { eventually } from './eventually.ts';
-import { freePorts } from './free-ports.ts';
+import { eventually } from '../eventually.ts';
+import { freePorts } from '../free-ports.ts';
 
-export type StartFacts = Readonly<{
+export type StartSubject = Readonly<{
   /** The service's name. Its start-up errors begin with it. */
   name: string;
   /** The variable of its port. */
@@ -20,7 +20,7 @@ export type StartFacts = Readonly<{
 }>;
 
 /** Tests how a service starts. Every service must pass. */
-export function describeStart({ name, portVariable, home, run, signed }: StartFacts): void {
+export function describeStart({ name, portVariable, home, run, signed }: StartSubject): void {
   test('listens before the gateway is up, and is ready once it has the keys', async () => {
     const [port = 0] = await freePorts(1);
     const service = await run({ GATEWAY_KEYS_URL: `http://127.0.0.1:${port}/jwks.json` });

@@ -1,4 +1,4 @@
-import { type Logger, startRounds } from '@countersign/service-kit';
+import { type Logger, startBackgroundLoop } from '@countersign/service-kit';
 import { giveUpAfterMs } from '../domain/webhooks/retry-rules.ts';
 import { upkeepChannel } from '../store/erasure/requests.ts';
 import { removeOldEvents } from '../store/events/events.ts';
@@ -11,15 +11,15 @@ import type { FlowParts } from './parts.ts';
 const everyMs = 3600_000;
 
 /**
- * Erases what is due, every hour and when a person is due. Every hour, also removes old events, answers, deliveries
- * and files, and gives up deliveries that nothing would send.
+ * Erases people when their erasure is due. Every hour, also removes old events, stored responses, deliveries and
+ * files, and gives up deliveries that no webhook would send.
  *
- * @returns Stops it, after the transaction under way.
+ * @returns A function that stops it after the current transaction.
  */
 export async function startUpkeep(parts: FlowParts, logger: Logger): Promise<() => Promise<void>> {
   let sweepAtMs = 0;
-  const rounds = startRounds({
-    async round(stopped) {
+  const loop = startBackgroundLoop({
+    async run(stopped) {
       const nextAt = await runErasures({ ...parts, logger }, stopped);
       if (performance.now() >= sweepAtMs && !stopped.aborted) {
         sweepAtMs = performance.now() + everyMs;
@@ -32,12 +32,12 @@ export async function startUpkeep(parts: FlowParts, logger: Logger): Promise<() 
       }
       return nextAt === undefined ? everyMs : Math.min(everyMs, Math.max(0, nextAt.getTime() - parts.now().getTime()));
     },
-    onError: (error) => logger.error({ err: error }, 'upkeep failed; it is tried again'),
+    onError: (error) => logger.error({ err: error }, 'upkeep failed; retrying'),
     afterFailureMs: 60_000,
   });
-  const stopListening = await parts.db.listen(upkeepChannel, rounds.wake);
+  const stopListening = await parts.db.listen(upkeepChannel, loop.wake);
   return async () => {
     await stopListening();
-    await rounds.stop();
+    await loop.stop();
   };
 }

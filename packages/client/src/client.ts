@@ -12,13 +12,13 @@ export type ClientOptions = Readonly<{
   /** The gateway's URL, without a path. Default: the origin of the page. */
   baseUrl?: string;
   /**
-   * Where the refresh token is: `cookie` for browsers, where scripts cannot read it, or `body` elsewhere. Default: `cookie`
-   * where there is a `document`.
+   * Where the refresh token is: `cookie` for browsers, where scripts cannot read it, or `body` elsewhere. Default:
+   * `cookie` where there is a `document`.
    */
   transport?: Transport;
   /**
-   * Binds the session to a key (RFC 9449). `true`: a key of this installation that cannot be exported. A key pair of your
-   * own serves where the session outlives the process.
+   * Binds the session to a key (RFC 9449). `true`: a key of this installation that cannot be exported. A key pair of
+   * your own serves where the session outlives the process.
    */
   dpop?: true | KeyPair;
   retry?: RetryOptions;
@@ -89,8 +89,8 @@ export class Client {
   }
 
   /**
-   * Logs in. An `error` with the code `tenant_selection_required` or `mfa_required` names the next step and carries its
-   * token.
+   * Logs in. An `error` with the code `tenant_selection_required` or `mfa_required` names the next step and carries
+   * its token.
    */
   async logIn(body: JsonBody<'logIn'>) {
     return this.#begin(await this.#public.POST('/v1/auth/login', { body: { ...body, transport: this.#transport } }));
@@ -120,7 +120,8 @@ export class Client {
   }
 
   /**
-   * Continues the session of the cookie or the store, for example after a page is loaded. Undefined when there is none.
+   * Continues the session of the cookie or the store, for example after a page is loaded. Undefined when there is
+   * none.
    *
    * @throws ApiError when the gateway cannot say now.
    */

@@ -16,8 +16,8 @@ const done = <T>(request: DatabaseRequest): Promise<T> =>
   });
 
 /**
- * The key pair of this installation. Its private key cannot be exported. Browsers keep it in IndexedDB, where all tabs of
- * an origin find it; elsewhere it lives as long as the process.
+ * The key pair of this installation. Its private key cannot be exported. Browsers keep it in IndexedDB, where all tabs
+ * of an origin find it; elsewhere it lives as long as the process.
  */
 export async function installationKey(): Promise<KeyPair> {
   const fresh = await generateKeyPair('ES256', { extractable: false });

@@ -1,7 +1,9 @@
 export type RetryOptions = Readonly<{
   /** How often a request is sent at most. Default 3; 1 switches retries off. */
   attempts?: number;
-  /** The longest wait for a retry, in milliseconds. A longer `Retry-After` is returned to the caller. Default 10,000. */
+  /**
+   * The longest wait for a retry, in milliseconds. A longer `Retry-After` is returned to the caller. Default 10,000.
+   */
   maxWaitMs?: number;
 }>;
 

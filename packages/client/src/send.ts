@@ -22,7 +22,9 @@ export type SendParts = Readonly<{
   retry: RetryOptions;
 }>;
 
-/** Tokens with these refusals have successors, unless their session has ended. The gateway did not forward the request. */
+/**
+ * Tokens with these refusals have successors, unless their session has ended. The gateway did not forward the request.
+ */
 const replaceable: ReadonlySet<string> = new Set(['token_expired', 'token_revoked', 'token_key_unknown']);
 
 /**

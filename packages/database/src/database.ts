@@ -11,7 +11,7 @@ export type Scope = Readonly<{
   tenantId?: string;
   /** The user for whom it runs, for policies on their own rows; absent means none. */
   userId?: string;
-  /** The user's role in the tenant, for policies that tell roles apart; absent means none. */
+  /** The user's role in the tenant, for policies that distinguish roles; absent means none. */
   userRole?: string;
 }>;
 

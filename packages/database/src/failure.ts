@@ -3,8 +3,8 @@ import { AppError } from '@countersign/service-kit';
 const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
 
 /**
- * SQLSTATE codes for failures of the server, not of the statement: 08 connection, 53 resources, 57P shutdown, 57014 our
- * own statement_timeout, and 40P01 deadlock. Nothing was done, so the caller may retry (PostgreSQL, appendix A).
+ * SQLSTATE codes for failures of the server, not of the statement: 08 connection, 53 resources, 57P shutdown, 57014
+ * our own statement_timeout, and 40P01 deadlock. Nothing was done, so the caller may retry (PostgreSQL, appendix A).
  */
 function isServerTrouble(code: string): boolean {
   return /^(08...|53...|57P..|57014|40P01)$/.test(code);

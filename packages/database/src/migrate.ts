@@ -2,7 +2,9 @@ import { StartupError } from '@countersign/service-kit';
 import { type Kysely, sql } from 'kysely';
 import { type Migration as KyselyMigration, Migrator } from 'kysely/migration';
 
-/** One numbered step, e.g. `0001-complaints`. Statements run in order, one by one, in a transaction with the others. */
+/**
+ * One numbered step, e.g. `0001-complaints`. Statements run in order, one by one, in a transaction with the others.
+ */
 export type Migration = Readonly<{ name: string; statements: readonly string[] }>;
 
 /**

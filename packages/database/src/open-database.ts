@@ -6,7 +6,10 @@ import { openPostgres } from './open-postgres.ts';
 import { provision } from './provision.ts';
 import { checkOwner, checkPolicies, checkRoles } from './role-check.ts';
 
-/** The location of a database: a server on which it is created, an existing database, or PGlite in a directory or in memory. */
+/**
+ * The location of a database: a server on which it is created, an existing database, or PGlite in a directory or in
+ * memory.
+ */
 export type Location = Readonly<{ serverUrl: string }> | Readonly<{ databaseUrl: string }> | PgliteLocation;
 
 export type OpenOptions = Readonly<{

@@ -7,7 +7,10 @@ import type { Opened } from './open-postgres.ts';
 
 const int8 = 20;
 
-/** In a directory or in memory. In memory it can start from a copy (PGlite's `dumpDataDir`), which takes a quarter of the time. */
+/**
+ * In a directory or in memory. In memory it can start from a copy (PGlite's `dumpDataDir`), which takes a quarter of
+ * the time.
+ */
 export type PgliteLocation = Readonly<{ dataDir: string }> | Readonly<{ dataDir: undefined; copyOf?: Blob }>;
 
 /** Real Postgres inside this process, for development and tests. */
@@ -70,7 +73,10 @@ function whyNot(error: unknown): string {
   return message || (wasiErrors.get(errno ?? 0) ?? `error ${errno} of its file system`);
 }
 
-/** Restricts the directory to this user, because PGlite writes world-readable and world-writable files despite the umask. */
+/**
+ * Restricts the directory to this user, because PGlite writes world-readable and world-writable files despite the
+ * umask.
+ */
 function makePrivate(dataDir: string): void {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   chmodSync(dataDir, 0o700);

@@ -85,11 +85,11 @@ testOnServer(
   async () => {
     const gate = await gateTo(serverUrl ?? '');
     const { driver } = await openPostgres(gate.url, pool);
-    const told = Promise.withResolvers<string | undefined>();
-    await driver.listen('wake', told.resolve);
+    const notified = Promise.withResolvers<string | undefined>();
+    await driver.listen('wake', notified.resolve);
     await gate.closeFor(7);
     const backAt = performance.now();
-    expect(await told.promise).toBeUndefined();
+    expect(await notified.promise).toBeUndefined();
     const tookMs = performance.now() - backAt;
     await driver.close();
     await gate.close();

@@ -41,7 +41,8 @@ export async function openPostgres<Schema>(
   });
   pool.on('error', onError);
   pool.on('connect', (client) => {
-    // The pool handles errors only of idle clients. Without this handler, losing a connection in use would end the process.
+    // The pool handles errors only of idle clients. Without this handler, losing a connection in use would end the
+    // process.
     client.on('error', onError);
   });
   const watch = new ServerWatch({ url, longestSilenceMs });
@@ -84,10 +85,11 @@ export async function openPostgres<Schema>(
 }
 
 const firstRetryMs = 100;
-// Short, because without a listener this instance misses logouts, and gateways must refuse within a second of a logout's answer.
+// Short, because without a listener this instance misses logouts, and gateways must refuse within a second of a
+// logout's answer.
 const lastRetryMs = 500;
-// The connection may be idle for hours. A load balancer or NAT on the path drops idle connections silently, often after 350 s.
-// The default of Linux is a probe after 2 hours.
+// The connection may be idle for hours. A load balancer or NAT on the path drops idle connections silently, often
+// after 350 s. The default of Linux is a probe after 2 hours.
 const probeAfterMs = 10_000;
 
 /** Keeps a separate connection that LISTENs. Reconnects with backoff when it is lost. */

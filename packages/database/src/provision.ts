@@ -5,8 +5,9 @@ import pg from 'pg';
 export type Provisioned = Readonly<{ name: string; login: string; roles: readonly string[] }>;
 
 /**
- * Creates a service's database, its login role and its request roles, where they do not exist. The login role owns the database.
- * The login role is neither superuser nor able to bypass row-level security, whatever the server's URL names.
+ * Creates a service's database, its login role and its request roles, where they do not exist. The login role owns the
+ * database. The login role is neither superuser nor able to bypass row-level security, whatever the server's URL
+ * names.
  *
  * @param serverUrl The URL of a user with the right to create databases and roles.
  * @returns The URL the service itself connects with.
@@ -17,7 +18,8 @@ export async function provision(serverUrl: string, wanted: Provisioned): Promise
   const password = loginPassword(serverUrl, wanted.login);
   try {
     await admin.connect();
-    // Several services and instances start together, and Postgres has no CREATE … IF NOT EXISTS for roles and databases.
+    // Several services and instances start together, and Postgres has no CREATE … IF NOT EXISTS for roles and
+    // databases.
     await admin.query(`select pg_advisory_lock(hashtext('countersign provision'))`);
     await createRole(
       admin,
@@ -66,7 +68,9 @@ async function createRole(admin: pg.Client, role: string, attributes: string): P
   await admin.query(`${verb} role ${pg.escapeIdentifier(role)} ${attributes}`);
 }
 
-/** Derives the password of a login role, so that every instance can compute it. Undefined without a server password. */
+/**
+ * Derives the password of a login role, so that every instance can compute it. Undefined without a server password.
+ */
 export function loginPassword(serverUrl: string, login: string): string | undefined {
   const { password } = new URL(serverUrl);
   if (password === '') return undefined;

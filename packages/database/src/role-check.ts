@@ -3,8 +3,8 @@ import { type Kysely, sql } from 'kysely';
 import { databaseName } from './migrate.ts';
 
 /**
- * Refuses to start where row-level security would not hold: a session that is, or could become, a role that bypasses it,
- * or a request role that does.
+ * Refuses to start where row-level security would not hold: a session that is, or could become, a role that bypasses
+ * it, or a request role that does.
  *
  * PGlite's only session user is a superuser, so there the check is of the role after SET ROLE.
  */
@@ -49,7 +49,10 @@ export async function checkOwner(kysely: Kysely<unknown>): Promise<void> {
   if (rows[0] !== undefined) throw await restoredWithoutRoles(kysely, `its tables belong to ${rows[0].owner}`);
 }
 
-/** Refuses a migrated database in which a role has no grant. In a dump restored as the right owner, nothing else shows that it is so. */
+/**
+ * Refuses a migrated database in which a role has no grant. In a dump restored as the right owner, nothing else shows
+ * that it is so.
+ */
 export async function checkPolicies(kysely: Kysely<unknown>, roles: readonly string[]): Promise<void> {
   const { rows } = await sql<{ role: string }>`
     select rolname as role from pg_roles where rolname = any(${[...roles]}) and not exists (

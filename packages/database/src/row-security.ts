@@ -1,6 +1,6 @@
 /**
- * SQL expressions for policies: the tenant and the user of the transaction ({@link Scope}). Each is null when absent or
- * empty, so that it matches no row.
+ * SQL expressions for policies: the tenant and the user of the transaction ({@link Scope}). Each is null when absent
+ * or empty, so that it matches no row.
  */
 export const currentTenant = `nullif(current_setting('app.tenant_id', true), '')`;
 export const currentUser = `nullif(current_setting('app.user_id', true), '')`;

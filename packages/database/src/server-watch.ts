@@ -10,14 +10,17 @@ const askAgainMs = 100;
 
 export type ServerWatchOptions = Readonly<{
   url: string;
-  /** The server ends every statement and idle transaction before this time, so a connection with a longer silence is lost. */
+  /**
+   * The server ends every statement and idle transaction before this time, so a connection with a longer silence is
+   * lost.
+   */
   longestSilenceMs: number;
 }>;
 
 /**
  * Detects a server that hangs, because it is stopped or unreachable. A long statement is silent too, but a busy server
- * still answers a new connection. While the server hangs, transactions fail at once, and a background probe repeats until
- * it answers.
+ * still answers a new connection. While the server hangs, transactions fail at once, and a background probe repeats
+ * until it answers.
  */
 export class ServerWatch {
   readonly #options: ServerWatchOptions;

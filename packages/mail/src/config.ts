@@ -30,7 +30,9 @@ export function openMailer(config: MailConfig, logger: Logger): Mailer {
   return fileMailer({ directory: join(config.COUNTERSIGN_HOME, 'mail'), from, logger });
 }
 
-/** Requires TLS in production, except on localhost, where traffic stays on the machine and a mail catcher has no TLS. */
+/**
+ * Requires TLS in production, except on localhost, where traffic stays on the machine and a mail catcher has no TLS.
+ */
 function needsTls(url: string, environment: string): boolean {
   const { hostname } = new URL(url);
   return environment === 'production' && !['127.0.0.1', 'localhost', '[::1]'].includes(hostname);

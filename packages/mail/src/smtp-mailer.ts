@@ -9,7 +9,8 @@ const silenceTimeoutMs = 15_000;
  * Sends through an SMTP server.
  *
  * @param options.url `smtps://user:password@host:465`, or `smtp://…` that is upgraded by STARTTLS.
- * @param options.requireTls Refuses to send when the server offers no TLS, because others could read a link in plain text.
+ * @param options.requireTls Refuses to send when the server offers no TLS, because others could read a link in plain
+ * text.
  */
 export function smtpMailer(options: Readonly<{ url: string; from: string; requireTls: boolean }>): Mailer {
   const transport = createTransport({

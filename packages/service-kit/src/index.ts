@@ -38,6 +38,7 @@ export {
 export { addToLog, describeCaller, requestIdOf, requestLog } from './http/request-log.ts';
 export { createRouter, createServiceApp, healthRoutes, type ServiceParts } from './http/service-app.ts';
 export { createServiceServer } from './http/service-server.ts';
+export { type BackgroundLoop, type BackgroundLoopOptions, startBackgroundLoop } from './process/background-loop.ts';
 export {
   ConfigError,
   commonConfig,
@@ -54,6 +55,5 @@ export { createLineWriter, createLogger, type Logger, standardOutput } from './p
 export { createMetrics, type MetricsSource, quantileOf, type Registry } from './process/metrics.ts';
 export { type OutboxDepth, outboxMetrics } from './process/outbox-metrics.ts';
 export { connectRedis } from './process/redis.ts';
-export { type Rounds, type RoundsOptions, startRounds } from './process/rounds.ts';
 export { withTimeout } from './process/with-timeout.ts';
 export { createFile, replaceFile } from './process/write-file.ts';

@@ -119,7 +119,8 @@ describe('a service behind the gateway', () => {
       await redis.start();
       const backAt = performance.now();
       await eventually(async () => expect(await ask(refusing)).toBe(200));
-      // It reconnects within 100 ms. An empty replay memory begins with the next whole second. The rest is for a busy machine.
+      // It reconnects within 100 ms. An empty replay memory begins with the next whole second. The rest is for a busy
+      // machine.
       expect(performance.now() - backAt).toBeLessThan(1_500);
       expect((await readiness(refusing)).status).toBe(200);
     });

@@ -5,7 +5,7 @@ import type { AuthDatabase } from '../../store/database.ts';
 import { type Delivery, outboxChannel, outboxOf } from '../../store/mail/outbox.ts';
 import type { OutboxTopic } from '../../store/schema.ts';
 
-/** Delivers one message, or stops when `signal` aborts. @throws The error that prevented the delivery. */
+/** Delivers one message; gives up when `signal` aborts. @throws The error that prevented the delivery. */
 export type Deliver = (delivery: Readonly<{ payload: unknown }>, signal: AbortSignal) => Promise<void>;
 
 export type DeliveryResult = 'delivered' | 'retried' | 'parked';
@@ -20,17 +20,18 @@ export type CourierParts = Readonly<{
   onResult?: (topic: OutboxTopic, result: DeliveryResult) => void;
 }>;
 
-// Other services learn of members only this way, so a delivery is retried until it succeeds, and more often than a mail.
+// Other services receive memberships only this way, so a delivery is retried until it succeeds, more often than a
+// mail.
 const longestMembershipDelaySec = 30;
 
-// Deliveries under way may finish on stop: a mail that is cut off after its last byte would be sent twice.
+// Current deliveries may finish on stop: a mail that is cut off after its last byte would be sent twice.
 const graceMs = 5_000;
 
 /**
- * Sends what transactions left in the outbox, at least once and in order for each key, until it is stopped. A hanging mail
- * server does not delay membership updates.
+ * Delivers the messages in the outbox at least once, in order for each key, until it is stopped. A hanging mail server
+ * does not delay membership updates.
  *
- * @returns Stops it, after the deliveries under way, or five seconds.
+ * @returns A function that stops it after the current deliveries, or after five seconds.
  */
 export function startCourier(parts: CourierParts): Promise<() => Promise<void>> {
   const { db, logger, deliver, timeoutMs = deliveryTimeoutMs, onResult } = parts;
@@ -50,7 +51,7 @@ export function startCourier(parts: CourierParts): Promise<() => Promise<void>> 
         return sec === undefined ? undefined : sec * 1000;
       },
       parks: true,
-      facts: ({ seq }) => ({ outbox_seq: seq, topic: name }),
+      logFields: ({ seq }) => ({ outbox_seq: seq, topic: name }),
       onResult: (result) => onResult?.(name, result === 'given_up' ? 'parked' : result),
     });
   return start({
@@ -60,7 +61,7 @@ export function startCourier(parts: CourierParts): Promise<() => Promise<void>> 
     graceMs,
     work: [
       topic('mail', 'a mail', (attempts) => (attempts >= maxMailAttempts ? undefined : retryDelaySec(attempts))),
-      topic('membership', 'news of a member', (attempts) => retryDelaySec(attempts, longestMembershipDelaySec)),
+      topic('membership', 'a membership update', (attempts) => retryDelaySec(attempts, longestMembershipDelaySec)),
     ],
   });
 }

@@ -33,7 +33,7 @@ export type MailCourierParts = Readonly<{
 // A mail that is cut off after its last byte would be sent twice.
 const graceMs = 5_000;
 
-/** Sends what transactions queued, at least once, until it is stopped. @returns Stops it, after the mail under way. */
+/** Sends queued mails at least once, until it is stopped. @returns A function that stops it after the current mail. */
 export function startMailCourier(parts: MailCourierParts): Promise<() => Promise<void>> {
   const { db, logger, now, random = Math.random, onResult } = parts;
   const mails = deliveries<QueuedMail>({
@@ -47,7 +47,7 @@ export function startMailCourier(parts: MailCourierParts): Promise<() => Promise
     retryAfterMs: ({ attempts, queued_at }) =>
       now().getTime() - queued_at.getTime() > giveUpAfterMs ? undefined : retryDelayMs(attempts, random()),
     parks: false,
-    facts: ({ tenant_id, complaint_id, kind }) => ({ tenant_id, complaint_id, mail: kind }),
+    logFields: ({ tenant_id, complaint_id, kind }) => ({ tenant_id, complaint_id, mail: kind }),
     onResult,
   });
   return startCourier({ db, logger, channel: mailChannel, graceMs, work: [mails] });

@@ -45,10 +45,10 @@ const ofTenant = 5;
 const turnMs = 40_000;
 
 /**
- * Delivers what transactions queued for webhooks, at least once, until it is stopped. One receiver that hangs delays no
- * other.
+ * Delivers what transactions queued for webhooks, at least once, until it is stopped. One receiver that hangs delays
+ * no other.
  *
- * @returns Stops it. Attempts under way are broken off, and made again later.
+ * @returns A function that stops it. Current attempts are aborted, and repeated later.
  */
 export function startWebhookCourier(parts: WebhookCourierParts): Promise<() => Promise<void>> {
   const { db, logger } = parts;
@@ -69,7 +69,7 @@ async function serve(parts: WebhookCourierParts, webhook: Key, stopped: AbortSig
     }
   } catch (error) {
     if (!stopped.aborted) {
-      logger.error({ err: error, webhook_id: webhook.id }, 'a webhook cannot be served; it is tried again');
+      logger.error({ err: error, webhook_id: webhook.id }, 'a webhook cannot be delivered to; retrying');
       return;
     }
   }

@@ -1,14 +1,15 @@
-import { type Logger, type Rounds, startRounds } from '@countersign/service-kit';
+import { type BackgroundLoop, type Logger, startBackgroundLoop } from '@countersign/service-kit';
 import type { Database } from '../database.ts';
 import type { LeasedRows } from './leased-rows.ts';
 
 /** Work that couriers take from a table, such as the deliveries of one topic. */
 export type CourierWork<Row> = Readonly<{
   rows: LeasedRows<Row>;
-  /** At most this many are under way in this process. */
+  /** The maximum that this process delivers at the same time. */
   atOnce: number;
   /**
-   * Works on one row until `signal` aborts. An error is logged, and the row is leased again after its lease has expired.
+   * Delivers one row; gives up when `signal` aborts. An error is logged, and the row is retried after its lease
+   * expires.
    */
   run(row: Row, signal: AbortSignal): Promise<void>;
 }>;
@@ -16,23 +17,27 @@ export type CourierWork<Row> = Readonly<{
 export type CourierParts<Schema, Row> = Readonly<{
   db: Database<Schema>;
   logger: Logger;
-  /** A NOTIFY on it means that there is work. */
+  /** PostgreSQL sends a NOTIFY on it when there is work. */
   channel: string;
-  /** Each has a loop of its own: one that hangs delays no other. */
+  /** Each has its own loop, so that one that hangs delays no other. */
   work: readonly CourierWork<Row>[];
-  /** How long what is under way may go on when the courier stops. */
+  /** How long current deliveries may continue after a stop. */
   graceMs: number;
 }>;
 
 const idleMs = 30_000;
-/** Until rows are looked for again that are due, but wait for others of their tenant or of their key. */
+/** The delay until the next look at rows that are due, but blocked by another row of their tenant or key. */
 const busyMs = 1_000;
 const renewEveryMs = 3_000;
 
-/** Works on what is due, until it is stopped. Any number of instances may do this at once. @returns Stops it. */
+/**
+ * Delivers due rows until it is stopped. Any number of instances may run at once.
+ *
+ * @returns A function that stops it.
+ */
 export async function startCourier<Schema, Row>(parts: CourierParts<Schema, Row>): Promise<() => Promise<void>> {
   const late = new AbortController();
-  let loops: readonly Rounds[] = [];
+  let loops: readonly BackgroundLoop[] = [];
   const stopListening = await parts.db.listen(parts.channel, () => {
     for (const { wake } of loops) wake();
   });
@@ -45,41 +50,41 @@ export async function startCourier<Schema, Row>(parts: CourierParts<Schema, Row>
   };
 }
 
-function startLoop<Row>(logger: Logger, { rows, atOnce, run }: CourierWork<Row>, late: AbortSignal): Rounds {
-  const underWay = new Map<Row, Promise<void>>();
+function startLoop<Row>(logger: Logger, { rows, atOnce, run }: CourierWork<Row>, late: AbortSignal): BackgroundLoop {
+  const current = new Map<Row, Promise<void>>();
   const begin = (row: Row) => {
     const running = run(row, late)
-      .catch((error: unknown) => logger.error({ err: error }, 'the result of a delivery was lost; it is tried again'))
+      .catch((error: unknown) => logger.error({ err: error }, 'the result of a delivery was lost; retrying'))
       .finally(() => {
-        underWay.delete(row);
-        rounds.wake();
+        current.delete(row);
+        claims.wake();
       });
-    underWay.set(row, running);
+    current.set(row, running);
   };
-  const rounds = startRounds({
-    async round() {
-      const free = atOnce - underWay.size;
+  const claims = startBackgroundLoop({
+    async run() {
+      const free = atOnce - current.size;
       const claimed = free === 0 ? [] : await rows.claim(free);
       for (const row of claimed) begin(row);
-      // What ends wakes this loop.
+      // Each delivery that ends wakes this loop.
       if (claimed.length === free) return idleMs;
       const dueMs = (await rows.nextDueMs()) ?? idleMs;
       return dueMs === 0 ? busyMs : Math.min(idleMs, dueMs);
     },
-    onError: (error) => logger.error({ err: error }, 'the outbox cannot be read; it is tried again'),
+    onError: (error) => logger.error({ err: error }, 'the outbox cannot be read; retrying'),
   });
-  const renewals = startRounds({
-    async round() {
-      if (underWay.size > 0) await rows.renew([...underWay.keys()]);
+  const renewals = startBackgroundLoop({
+    async run() {
+      if (current.size > 0) await rows.renew([...current.keys()]);
       return renewEveryMs;
     },
-    onError: (error) => logger.error({ err: error }, 'leases cannot be renewed; it is tried again'),
+    onError: (error) => logger.error({ err: error }, 'leases cannot be renewed; retrying'),
   });
   return {
-    wake: rounds.wake,
+    wake: claims.wake,
     async stop() {
-      await rounds.stop();
-      await Promise.all(underWay.values());
+      await claims.stop();
+      await Promise.all(current.values());
       await renewals.stop();
     },
   };

@@ -10,23 +10,23 @@ export type Deliveries<Row> = Readonly<{
   /** For the log, such as `a mail`. */
   what: string;
   atOnce: number;
-  /** How long one attempt may take in total, even when the other side keeps sending. */
+  /** The total time of one attempt, even when the receiver keeps sending. */
   timeoutMs: number;
   /**
-   * Delivers one, or stops when `signal` aborts. @returns Whether it was sent; false where it is no longer needed.
+   * Delivers one row; gives up when `signal` aborts. @returns Whether it was sent; false if it is no longer needed.
    * @throws The error that prevented it.
    */
   deliver(row: Row, signal: AbortSignal): Promise<boolean>;
-  /** The delay before the next attempt; undefined gives it up. */
+  /** The delay before the next attempt; undefined if there is none. */
   retryAfterMs(row: Row): number | undefined;
-  /** Whether what is given up stays in the table, with `parked_at`. */
+  /** Whether rows that were given up stay in the table, with `parked_at`. */
   parks: boolean;
-  /** For the log: never an address or a secret. */
-  facts(row: Row): object;
+  /** Added to log lines. Must not hold an address or a secret. */
+  logFields(row: Row): object;
   onResult?: ((result: DeliveryResult) => void) | undefined;
 }>;
 
-/** Delivers rows of an outbox, and tries again what fails. */
+/** Delivers rows of an outbox, and retries failed ones. */
 export function deliveries<Row extends OutboxRow>(of: Deliveries<Row>): CourierWork<Row> {
   return {
     rows: of.rows,
@@ -37,7 +37,7 @@ export function deliveries<Row extends OutboxRow>(of: Deliveries<Row>): CourierW
         late.throwIfAborted();
         isSent = await of.deliver(row, AbortSignal.any([late, AbortSignal.timeout(of.timeoutMs)]));
       } catch (error) {
-        // The process stops: the attempt says nothing about the other side.
+        // The process is stopping, so the failure says nothing about the receiver.
         if (late.aborted) await of.rows.postpone(row, { delayMs: 0, error: undefined });
         else await failed(of, row, reasonOf(error));
         return;
@@ -52,9 +52,9 @@ async function failed<Row extends OutboxRow>(of: Deliveries<Row>, row: Row, reas
   const delayMs = of.retryAfterMs(row);
   if (delayMs === undefined && !of.parks) await of.rows.remove(row);
   else await of.rows.postpone(row, { delayMs, error: reason });
-  const log = { ...of.facts(row), attempts: row.attempts, reason };
+  const log = { ...of.logFields(row), attempts: row.attempts, reason };
   if (delayMs === undefined) of.logger.error(log, `${of.what} was given up`);
-  else of.logger.warn({ ...log, retry_in_ms: delayMs }, `${of.what} could not be delivered; it is tried again`);
+  else of.logger.warn({ ...log, retry_in_ms: delayMs }, `${of.what} could not be delivered; retrying`);
   of.onResult?.(delayMs === undefined ? 'given_up' : 'retried');
 }
 

@@ -1,36 +1,39 @@
 import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { Database } from '../database.ts';
 
-/** Lease of a row in seconds. The process that works on it renews it; after a crash, another one takes over this soon. */
+/**
+ * Lease of a row in seconds. The process that holds it renews it; after a crash, another one takes over within this
+ * time.
+ */
 export const leaseSec = 10;
 
-// Of the statement, so that an index can be searched for it.
+// The time of the statement: constant, so that an index can be used.
 export const now = sql<Date>`statement_timestamp()`;
 export const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
 
 /** A table with a column `leased_until`. In its conditions, `o` is the row. */
 export type LeasedTable<Schema> = Readonly<{
   db: Database<Schema>;
-  /** Sees the rows of all tenants. It may update `leased_until`, and `attempts` where they are counted. */
+  /** A database role that sees the rows of all tenants, and may update `leased_until` and, if counted, `attempts`. */
   role: string;
   table: string;
   /** The columns that identify a row. */
   key: readonly string[];
-  /** Whether each lease adds one to `attempts`. It tells a process that another one has taken over its lease. */
+  /** Whether each lease adds one to `attempts`. A process can then see that another one has taken over its lease. */
   countsAttempts?: boolean;
   waits: RawBuilder<unknown>;
-  /** Of the rows that wait, those that may be leased now: all by default. */
+  /** Which of the waiting rows may be leased now: all by default. */
   isNext?: RawBuilder<unknown>;
-  /** Null where there is nothing to do. */
+  /** Null for rows without work. */
   dueAt: RawBuilder<unknown>;
   order: RawBuilder<unknown>;
-  /** How many rows of one `tenant_id` are leased at the same time, by all instances. No limit by default. */
+  /** The maximum of rows of one `tenant_id` that all instances lease at the same time. No limit by default. */
   perTenant?: number;
 }>;
 
-/** Rows of which each is worked on by one process at a time. */
+/** Rows that each belong to one process at a time. */
 export type LeasedRows<Row> = Readonly<{
-  /** Leases due rows, the first ones in order. Skips rows that another instance is taking. */
+  /** Leases due rows in order. Skips rows that another instance is leasing. */
   claim(limit: number): Promise<Row[]>;
   renew(rows: readonly Row[]): Promise<void>;
   /** Milliseconds until a row can be leased; undefined when none waits. */

@@ -2,7 +2,7 @@ import type { OutboxDepth } from '@countersign/service-kit';
 import { type RawBuilder, sql } from 'kysely';
 import { inMs, inRole, isHeld, type LeasedRows, type LeasedTable, leasedRows, now } from './leased-rows.ts';
 
-/** A table in which transactions leave what is to be delivered: with `attempts`, `due_at`, `leased_until`, `last_error`. */
+/** A table of messages to deliver, with the columns `attempts`, `due_at`, `leased_until` and `last_error`. */
 export type OutboxTable<Schema> = Pick<
   LeasedTable<Schema>,
   'db' | 'role' | 'table' | 'key' | 'isNext' | 'order' | 'perTenant'
@@ -16,7 +16,7 @@ export type OutboxTable<Schema> = Pick<
     since: string;
   }>;
 
-/** Counts attempts, the one under way included. */
+/** `attempts` includes the current one. */
 export type OutboxRow = Readonly<{ attempts: number }>;
 
 export type OutboxRows<Row> = LeasedRows<Row> &
@@ -24,18 +24,18 @@ export type OutboxRows<Row> = LeasedRows<Row> &
     remove(row: Row): Promise<void>;
     /** Ends a lease, unless another process has taken it over. */
     postpone(row: Row, next: Postponed): Promise<void>;
-    /** What waits, for the metrics. */
+    /** The number and age of waiting rows, for the metrics. */
     depth(): Promise<OutboxDepth>;
   }>;
 
 export type Postponed = Readonly<{
   /** Undefined sets `parked_at`: the row is delivered no more. */
   delayMs: number | undefined;
-  /** Undefined where the attempt does not count. */
+  /** Undefined if the attempt does not count. */
   error: string | undefined;
 }>;
 
-/** What transactions leave to be delivered, at least once. Any number of instances may deliver at once. */
+/** An outbox: transactions add rows, and each row is delivered at least once. Any number of instances may deliver. */
 export function outboxRows<Schema, Row extends OutboxRow>(outbox: OutboxTable<Schema>): OutboxRows<Row> {
   const { topic, waits = sql`true`, since, ...rest } = outbox;
   const of: LeasedTable<Schema> = { ...rest, waits, countsAttempts: true, dueAt: sql`o.due_at` };

@@ -62,7 +62,7 @@ describe.each(databases())('an outbox on %s', (_kind, database) => {
   const courier = (deliver: (row: Row, signal: AbortSignal) => Promise<boolean>) => {
     const { logger } = capturingLogger();
     const of = { rows: rows(), logger, what: 'a letter', atOnce: 2, timeoutMs: 60_000, parks: false, deliver };
-    const work = [deliveries<Row>({ ...of, retryAfterMs: () => 60_000, facts: ({ id }) => ({ id }) })];
+    const work = [deliveries<Row>({ ...of, retryAfterMs: () => 60_000, logFields: ({ id }) => ({ id }) })];
     return startCourier({ db: made.db, logger, channel, graceMs: 100, work });
   };
 

@@ -7,8 +7,8 @@ import { createRouter } from '../http/service-app.ts';
 const asset = (name: string) => readFileSync(new URL(`../../assets/${name}`, import.meta.url));
 
 /**
- * A sandbox without `allow-same-origin` gives the page an origin of its own: its third-party script can reach neither the
- * session cookie nor the API. Scalar sets styles from its script, which only `unsafe-inline` allows.
+ * A sandbox without `allow-same-origin` gives the page an origin of its own: its third-party script can reach neither
+ * the session cookie nor the API. Scalar sets styles from its script, which only `unsafe-inline` allows.
  */
 const pagePolicy = [
   "default-src 'none'",

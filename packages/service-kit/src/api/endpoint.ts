@@ -55,8 +55,8 @@ export type Endpoint<Code extends string = string> = Readonly<{
   /** Its error codes, besides those of every route: see `errorCodesOf`. */
   errors: readonly Code[];
   /**
-   * The JSON body of errors that are the caller's fault, if a standard prescribes a format other than problem+json. The
-   * service's `formatError` creates it.
+   * The JSON body of errors that are the caller's fault, if a standard prescribes a format other than problem+json.
+   * The service's `formatError` creates it.
    */
   errorBody?: z.ZodType;
 }>;
@@ -65,8 +65,8 @@ export type Endpoint<Code extends string = string> = Readonly<{
 type Exact<E> = E & { readonly [Key in Exclude<keyof E, keyof Endpoint>]: never };
 
 /**
- * Creates the function with which a service declares its routes. `Code` is the service's error codes. A declaration throws
- * when its query or body would ignore unknown members.
+ * Creates the function with which a service declares its routes. `Code` is the service's error codes. A declaration
+ * throws when its query or body would ignore unknown members.
  */
 export const endpointsWith =
   <Code extends string>() =>

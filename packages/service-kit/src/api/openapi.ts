@@ -33,8 +33,8 @@ const securitySchemes = {
 /**
  * The OpenAPI 3.1 description of a service, made from the schemas that check its requests.
  *
- * @throws Error if two operations or components share a name, two operations share a path and method, or a tag or error
- * code is not declared.
+ * @throws Error if two operations or components share a name, two operations share a path and method, or a tag or
+ * error code is not declared.
  */
 export function describeApi(api: Api): Json {
   const components = new Components();

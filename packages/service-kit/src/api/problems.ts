@@ -42,7 +42,9 @@ export function errorCodesOf({ errors, roles, scopes, params, body, upload, erro
 export const errorBodyOf = ({ errorBody }: Endpoint, code: string, errors: ErrorTable): z.ZodType | undefined =>
   errors[code]?.fault === 'caller' ? errorBody : undefined;
 
-/** The error responses by status. Each code is a component with its `code` as a constant, so that clients can narrow. */
+/**
+ * The error responses by status. Each code is a component with its `code` as a constant, so that clients can narrow.
+ */
 export function errorResponses(
   endpoint: Endpoint,
   api: Readonly<{ errors: ErrorTable; problemMembers?: ProblemMembers }>,

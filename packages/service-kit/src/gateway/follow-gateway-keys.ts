@@ -14,17 +14,17 @@ export function followGatewayKeys(
     url,
     insecureTransport,
     onEvent(event) {
-      const { type: _type, ...facts } = event;
+      const { type: _type, ...fields } = event;
       switch (event.type) {
         case 'fetched':
-          if (event.changed) logger.info(facts, "fetched the gateway's keys");
+          if (event.changed) logger.info(fields, "fetched the gateway's keys");
           return;
         case 'failed':
           // Retries back off to one a minute. Without usable keys, `onStateChange` logs the outage once.
-          if (keys.ready) logger.warn({ ...facts, url }, "cannot fetch the gateway's keys");
+          if (keys.ready) logger.warn({ ...fields, url }, "cannot fetch the gateway's keys");
           return;
         case 'key_ignored':
-          logger.warn(facts, 'ignored a key of the gateway');
+          logger.warn(fields, 'ignored a key of the gateway');
       }
     },
     onStateChange(state, why) {

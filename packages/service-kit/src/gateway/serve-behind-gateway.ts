@@ -39,7 +39,8 @@ export type ServeOptions = Readonly<{
  * are available. Without this limit, two processes that wait for each other would never start.
  *
  * @returns The running service and its port.
- * @throws StartupError when the port cannot be opened. ConfigError, see trustGateway. Errors of `createApp` pass through.
+ * @throws StartupError when the port cannot be opened. ConfigError, see trustGateway. Errors of `createApp` pass
+ * through.
  */
 export async function serveBehindGateway(options: ServeOptions): Promise<Running & Readonly<{ port: number }>> {
   const { name, config, logger, database } = options;

@@ -57,8 +57,8 @@ export type GatewayTrust = Readonly<{
   /** Readiness checks: the keys and the replay memory that verification needs. */
   checks: Readonly<Record<'gateway_keys' | 'replay_memory', HealthCheck>>;
   /**
-   * Starts fetching the gateway's keys in the background. Resolves once requests can be verified, and after two seconds
-   * at most: a missing gateway or Redis must not keep the service from starting.
+   * Starts fetching the gateway's keys in the background. Resolves once requests can be verified, and after two
+   * seconds at most: a missing gateway or Redis must not keep the service from starting.
    */
   start(): Promise<void>;
   stop(): void;
@@ -70,7 +70,8 @@ const checkAgainMs = 20;
 /**
  * Verifies the gateway's signed identity, the same way in every service.
  *
- * @throws ConfigError when the keys for agreement, or the URL of the gateway's keys, cannot be used as they are configured.
+ * @throws ConfigError when the keys for agreement, or the URL of the gateway's keys, cannot be used as they are
+ * configured.
  */
 export function trustGateway(options: TrustOptions): GatewayTrust {
   const { audience, logger } = options;

@@ -49,8 +49,8 @@ assigned.addSubnet('0.0.0.0', 0, 'ipv4');
 assigned.addSubnet('2000::', 3, 'ipv6'); // RFC 4291 section 2.4
 
 /**
- * Judges an IP address before a connection, or the one of a connection. An IPv6 address that stands for an IPv4 address is
- * judged by that one: a translator or tunnel on the way would connect to it.
+ * Judges an IP address before a connection, or the one of a connection. An IPv6 address that stands for an IPv4
+ * address is judged by that one: a translator or tunnel on the way would connect to it.
  *
  * @param address IPv4 or IPv6, without brackets. Anything else is `forbidden`.
  */
@@ -77,7 +77,9 @@ function ownReach(address: string, family: 'ipv4' | 'ipv6'): AddressReach {
 
 const nat64 = [0x64, 0xff9b, 0, 0, 0, 0]; // 64:ff9b::/96, RFC 6052 section 2.1
 
-/** The IPv4 addresses that an address in a deprecated or local format can stand for. Such an address is never public. */
+/**
+ * The IPv4 addresses that an address in a deprecated or local format can stand for. Such an address is never public.
+ */
 function embeddedIPv4(groups: readonly number[]): string[] {
   const bytes = groups.flatMap((group) => [group >> 8, group & 255]);
   const at = (...places: readonly number[]) => places.map((place) => bytes[place]).join('.');

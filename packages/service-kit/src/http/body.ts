@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { AppError } from '../errors.ts';
 
 /**
- * Parses a JSON body, which must be UTF-8 (RFC 8259 section 8.1). A lenient decoder reads every invalid byte as U+FFFD,
- * so two passwords that differ only in those bytes would be equal.
+ * Parses a JSON body, which must be UTF-8 (RFC 8259 section 8.1). A lenient decoder reads every invalid byte as
+ * U+FFFD, so two passwords that differ only in those bytes would be equal.
  *
  * @param maxBytes The largest body accepted.
  */
@@ -28,8 +28,8 @@ export function jsonBody(req: Request): unknown {
 }
 
 /**
- * Parses a form (`application/x-www-form-urlencoded`). A repeated field becomes an array, so that a schema of text refuses it
- * (RFC 6749 section 3.2 forbids repeated parameters).
+ * Parses a form (`application/x-www-form-urlencoded`). A repeated field becomes an array, so that a schema of text
+ * refuses it (RFC 6749 section 3.2 forbids repeated parameters).
  *
  * @param maxBytes The largest body accepted.
  */
@@ -54,9 +54,8 @@ export function formBody(req: Request): unknown {
 }
 
 /**
- * A trimmed line of text of 1 to `max` UTF-16 units. Control characters are refused, because the text reaches logs, mails
- * and terminals. So are bidirectional controls, which can disguise text, and lines without a
- * visible character.
+ * A trimmed line of text of 1 to `max` UTF-16 units. Control characters are refused, because the text reaches logs,
+ * mails and terminals. So are bidirectional controls, which can disguise text, and lines without a visible character.
  */
 export const lineField = (max: number) =>
   textWithout(max, /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u, 'must be one line of text').regex(

@@ -1,7 +1,8 @@
 import { isIPv6 } from 'node:net';
 
 /**
- * Removes the zone, and turns an IPv4-mapped IPv6 address into IPv4. Text that is not an address is returned unchanged.
+ * Removes the zone, and turns an IPv4-mapped IPv6 address into IPv4. Text that is not an address is returned
+ * unchanged.
  */
 export function plainAddress(address: string): string {
   if (!isIPv6(address)) return address;

@@ -27,8 +27,8 @@ const firstRequestMs = 1_000;
 
 /**
  * Closes a server after its requests in flight. Idle keep-alive connections end after a second, and responses carry
- * `Connection: close`. Connections still open after `graceMs` are cut. Clients that are already connected get a response;
- * later connections are refused. A client that connects in the instant of the close can be reset.
+ * `Connection: close`. Connections still open after `graceMs` are cut. Clients that are already connected get a
+ * response; later connections are refused. A client that connects in the instant of the close can be reset.
  */
 export async function drainServer(server: Server, graceMs: number): Promise<void> {
   if (!server.listening) return;
@@ -51,8 +51,8 @@ export async function drainServer(server: Server, graceMs: number): Promise<void
 const shortTurnMs = 0.5;
 
 /**
- * Waits for a turn of the event loop without a new connection. Closing earlier would reset connections that the kernel has
- * queued, although their clients may have sent a request. Node.js accepts one connection per turn.
+ * Waits for a turn of the event loop without a new connection. Closing earlier would reset connections that the kernel
+ * has queued, although their clients may have sent a request. Node.js accepts one connection per turn.
  *
  * @param withinMs The longest time that new connections may delay the close.
  */

@@ -17,7 +17,10 @@ export const wholeNumberField = ({ min, max }: Readonly<{ min: number; max: numb
     .pipe(z.number().min(min).max(max))
     .meta({ type: 'integer', minimum: min, maximum: max, pattern: undefined });
 
-/** The `cursor` and `limit` parameters of a list. `limit` is 1 to 100, 20 by default. Spread them into the query's schema. */
+/**
+ * The `cursor` and `limit` parameters of a list. `limit` is 1 to 100, 20 by default. Spread them into the query's
+ * schema.
+ */
 export const pageFields = <Position>({ maxLength, decode }: CursorReader<Position>) => ({
   cursor: z
     .string()
@@ -33,7 +36,8 @@ export const pageFields = <Position>({ maxLength, decode }: CursorReader<Positio
 });
 
 /**
- * Cuts one page from rows that were read with a limit of `limit + 1`. The extra row tells whether there is a next page.
+ * Cuts one page from rows that were read with a limit of `limit + 1`. The extra row shows whether there is a next
+ * page.
  *
  * @param cursorAt Returns the cursor for the rows after the given one.
  */

@@ -67,8 +67,8 @@ export const adoptRequestId: RequestHandler = (req, res, next) => {
 };
 
 /**
- * Adds the user or machine, the tenant and the actor to the log line, and keeps the response out of shared caches. Mount it
- * after `requireIdentity`.
+ * Adds the user or client, the tenant and the actor to the log line, and keeps the response out of shared caches.
+ * Mount it after `requireIdentity`.
  */
 export const describeCaller: RequestHandler = (req, res, next) => {
   addToLog(res, callerFields(req.identity));
@@ -82,5 +82,5 @@ function callerFields(identity: Identity): Record<string, unknown> {
   if (identity.kind === 'user')
     return { tenant_id: identity.tenantId, user_id: identity.userId, role: identity.role, ...actor };
   if (identity.kind === 'client') return { tenant_id: identity.tenantId, client_id: identity.clientId, ...actor };
-  throw new Error(`the identity is a ${identity.kind}, not a user or a machine`);
+  throw new Error(`the identity is a ${identity.kind}, not a user or an OAuth client`);
 }

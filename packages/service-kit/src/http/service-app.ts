@@ -47,8 +47,8 @@ export function createServiceApp(parts: ServiceParts): Express {
 }
 
 /**
- * A router that matches like the gateway, unlike Express's default: paths are case-sensitive, and a trailing slash makes
- * another path.
+ * A router that matches like the gateway, unlike Express's default: paths are case-sensitive, and a trailing slash
+ * makes another path.
  */
 export const createRouter = (): Router => express.Router({ caseSensitive: true, strict: true });
 

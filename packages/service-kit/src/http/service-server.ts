@@ -6,8 +6,8 @@ import { answerOf } from './problem.ts';
 
 /**
  * Creates the HTTP server of a service and of the gateway's admin listener. Node answers some errors itself, without a
- * body. Here they get problem+json too: a request without `Host` or with an unknown `Expect` goes to the app, and a parse
- * error gets a problem response.
+ * body. Here they get problem+json too: a request without `Host` or with an unknown `Expect` goes to the app, and a
+ * parse error gets a problem response.
  */
 export function createServiceServer(app: RequestListener): Server {
   const pending = new WeakMap<Duplex, Set<ServerResponse>>();

@@ -126,7 +126,9 @@ export const commonConfig = {
     .enum(['true', 'false'])
     .default('false')
     .transform((value) => value === 'true'),
-  /** When the gateway signs for this service with `hmac-sha256`: the current secret, and the next one during rotation. */
+  /**
+   * When the gateway signs for this service with `hmac-sha256`: the current secret, and the next one during rotation.
+   */
   GATEWAY_SECRET: sharedSecret.optional(),
   GATEWAY_SECRET_NEXT: sharedSecret.optional(),
   /** For `algorithm: agreed` in gateway.yaml: a directory for the keys that this service makes, or `memory`. */

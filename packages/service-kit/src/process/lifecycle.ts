@@ -61,8 +61,8 @@ export type Stop = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'disconnect';
 const exitOnRepeatAfterMs = 2_000;
 
 /**
- * Resolves when the process is asked to stop. A repeated signal within two seconds is ignored: Ctrl-C under npm arrives
- * twice, from the terminal and from npm. A later one ends the process immediately, with exit code 1.
+ * Resolves when the process is asked to stop. A repeated signal within two seconds is ignored: Ctrl-C under npm
+ * arrives twice, from the terminal and from npm. A later one ends the process immediately, with exit code 1.
  *
  * @param stops `disconnect`: the launcher at the other end of the IPC channel exited. A repeat never ends the process.
  */

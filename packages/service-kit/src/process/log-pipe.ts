@@ -30,11 +30,11 @@ const exitWithinMs = 200;
 
 /**
  * Writes to a file descriptor without waiting for its reader: a slow or stopped reader loses log lines and delays no
- * request. Appended lines are written after 100 ms, at 16 KiB, before a line that is written at once, and when the process
- * exits or crashes. Only SIGKILL and a crash of Node.js itself lose them.
+ * request. Appended lines are written after 100 ms, at 16 KiB, before a line that is written at once, and when the
+ * process exits or crashes. Only SIGKILL and a crash of Node.js itself lose them.
  *
- * Writes are synchronous and non-blocking. An asynchronous `fs.write` uses a thread of libuv's pool, and a blocked thread
- * keeps the process from exiting.
+ * Writes are synchronous and non-blocking. An asynchronous `fs.write` uses a thread of libuv's pool, and a blocked
+ * thread keeps the process from exiting.
  */
 export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lossLine }: LogPipeOptions): LogPipe {
   const output = nonBlocking(fd);

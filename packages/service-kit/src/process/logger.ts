@@ -3,8 +3,8 @@ import { openLogPipe } from './log-pipe.ts';
 
 export type { Logger } from 'pino';
 
-// A second defense: code must not log secrets in the first place. Paths are exact, because a wildcard such as `*.token`
-// makes pino walk every object, and a line then costs ten times as much (48 µs instead of 4).
+// A second defense: code must not log secrets in the first place. Paths are exact, because a wildcard such as
+// `*.token` makes pino walk every object, and a line then costs ten times as much (48 µs instead of 4).
 const secretKeys = [
   'authorization',
   'cookie',
@@ -26,8 +26,8 @@ const redactedPaths = [
 ];
 
 /**
- * Logs one JSON line per event to standard output, with RFC 3339 times. When the reader is too slow, lines are dropped and
- * a later line reports how many. Logging never blocks.
+ * Logs one JSON line per event to standard output, with RFC 3339 times. When the reader is too slow, lines are dropped
+ * and a later line reports how many. Logging never blocks.
  *
  * Lines below the level `warn` are written within 100 ms, and when the process exits or crashes. SIGKILL loses them. A
  * line at `warn` or above is written at once, after the lines before it.
@@ -57,8 +57,8 @@ const outputs = new WeakMap<Logger, Readonly<{ stream: LogStream; members: strin
 const membersOf = (object: object): string => JSON.stringify(object).slice(1, -1);
 
 /**
- * Writes lines at level `info` like the logger, at a third of the cost: nothing is redacted. Give it no secret, and no object
- * that may hold one.
+ * Writes lines at level `info` like the logger, at a third of the cost: nothing is redacted. Give it no secret, and no
+ * object that may hold one.
  *
  * @param logger A logger that is not from {@link createLogger} writes the lines itself.
  * @returns Writes one line. `fields` has at least one member.
@@ -104,7 +104,10 @@ const isUrgent = (line: string): boolean => line.charAt(levelAt) >= '4';
 let second = Number.NaN;
 let prefix = '';
 
-/** Formats Unix milliseconds as `Date.toISOString` does. The text of the last second is kept, because log lines come in order. */
+/**
+ * Formats Unix milliseconds as `Date.toISOString` does. The text of the last second is kept, because log lines come in
+ * order.
+ */
 export function isoTime(nowMs: number): string {
   const milliseconds = nowMs % 1000;
   if (nowMs - milliseconds !== second) {

@@ -6,8 +6,8 @@ const firstFixed: readonly (readonly [major: number, minor: number, patch: numbe
 ];
 
 /**
- * Says in a sentence that Countersign does not run on this release of Node.js. `engines` of each package.json has the same range,
- * which every dependency allows.
+ * Says in a sentence that Countersign does not run on this release of Node.js. `engines` of each package.json has the
+ * same range, which every dependency allows.
  *
  * @param version Like `process.versions.node`, such as `26.10.0`.
  */
@@ -18,7 +18,8 @@ export function unsupportedNode(version: string): string | undefined {
 }
 
 /**
- * The release of Node.js to upgrade to, if this one lacks security fixes. A line that is no longer maintained gets none.
+ * The release of Node.js to upgrade to, if this one lacks security fixes. A line that is no longer maintained gets
+ * none.
  *
  * @param version Like `process.versions.node`, such as `26.10.0`.
  * @returns Such as `26.12.1`; undefined if this release has the fixes, or belongs to a newer line.

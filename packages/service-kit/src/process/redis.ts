@@ -5,8 +5,9 @@ import type { Logger } from './logger.ts';
 const maxRetryDelayMs = 100;
 
 /**
- * Creates a Redis client that fails commands at once while Redis is unavailable, and reconnects by itself. Commands are
- * never queued or repeated after a reconnect: a late command would count or claim something for a request that has ended.
+ * Creates a Redis client that fails commands at once while Redis is unavailable, and reconnects by itself. Commands
+ * are never queued or repeated after a reconnect: a late command would count or claim something for a request that has
+ * ended.
  */
 export function connectRedis(url: string, logger: Logger): Redis {
   const redis = new Redis(url, {

@@ -1,6 +1,6 @@
 /**
- * Waits for a reply from another process for at most `ms`. The timeout counts only after pending I/O was read: when this
- * process was busy, timers run first, and a reply that has arrived would count as late.
+ * Waits for a reply from another process for at most `ms`. The timeout counts only after pending I/O was read: when
+ * this process was busy, timers run first, and a reply that has arrived would count as late.
  *
  * @throws Error after `ms`. Rejections of `reply` pass through.
  */

@@ -1,0 +1,55 @@
+export type BackgroundLoop = Readonly<{
+  /** Starts the next run at once, or right after the current one. */
+  wake(): void;
+  /** Starts no more runs. Resolves when the current one has ended. */
+  stop(): Promise<void>;
+}>;
+
+export type BackgroundLoopOptions = Readonly<{
+  /**
+   * Does the work that is due. `stopped` aborts when the process stops. Returns the milliseconds until the next run.
+   */
+  run: (stopped: AbortSignal) => Promise<number>;
+  /** Called when a run fails. The next one starts after `afterFailureMs`. */
+  onError: (error: unknown) => void;
+  afterFailureMs?: number;
+}>;
+
+/** Runs background work again and again, never twice at once, until it is stopped. */
+export function startBackgroundLoop({ run, onError, afterFailureMs = 2_000 }: BackgroundLoopOptions): BackgroundLoop {
+  const stopped = new AbortController();
+  let isWoken = false;
+  let wakeUp = () => {};
+
+  async function loop(): Promise<void> {
+    while (!stopped.signal.aborted) {
+      isWoken = false;
+      const waitMs = await run(stopped.signal).catch((error: unknown) => {
+        onError(error);
+        return afterFailureMs;
+      });
+      if (isWoken || stopped.signal.aborted) continue;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, waitMs);
+        wakeUp = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  const ended = loop();
+  const wake = () => {
+    isWoken = true;
+    wakeUp();
+  };
+  return {
+    wake,
+    async stop() {
+      stopped.abort();
+      wake();
+      await ended;
+    },
+  };
+}

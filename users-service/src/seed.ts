@@ -7,7 +7,8 @@ import { inTenant } from './store/in-tenant.ts';
 import { addMember, type Written } from './store/members.ts';
 import type { UsersSchema } from './store/schema.ts';
 
-// The auth-service reads the same file. This service ignores the fields that only the auth-service needs (password, slug, …).
+// The auth-service reads the same file. This service ignores the fields that only the auth-service needs (password,
+// slug, …).
 const seedFile = z.object({
   tenants: z.array(
     z.object({

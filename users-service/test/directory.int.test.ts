@@ -26,8 +26,8 @@ describe.each(databases())('the directory on %s', (_kind, database) => {
     expect(await names('', stranger)).toEqual(['Stranger Smith']);
   });
 
-  describe('for machines and agents', () => {
-    const machine = (scope: string[], tenantId = agent.tenantId as string | undefined) =>
+  describe('for OAuth clients and agents', () => {
+    const oauthClient = (scope: string[], tenantId = agent.tenantId as string | undefined) =>
       ({ kind: 'client', clientId: 'client-1', ...(tenantId && { tenantId }), context: { scope } }) as const;
     const actor = (person: typeof agent, scope: string[]) =>
       ({
@@ -39,17 +39,17 @@ describe.each(databases())('the directory on %s', (_kind, database) => {
     const get = (facts: IdentityFacts, target: string) =>
       world.send('GET', target, world.sign({ method: 'GET', target, facts }));
 
-    test('shows its tenant to a machine, and to an agent for a user with a role, with the scope', async () => {
-      for (const caller of [machine(['users.read']), actor(agent, ['complaints.read', 'users.read'])]) {
+    test('shows its tenant to an OAuth client, and to an agent for a user with a role, with the scope', async () => {
+      for (const caller of [oauthClient(['users.read']), actor(agent, ['complaints.read', 'users.read'])]) {
         const { body } = await get(caller, '/v1/users').expect(200);
         expect(body.items).toHaveLength(3);
       }
     });
 
     test.each([
-      ['a machine without the scope', () => machine(['complaints.read']), 'insufficient_scope'],
-      ['a machine with the scope in another case', () => machine(['Users.Read']), 'insufficient_scope'],
-      ['a machine without a tenant', () => machine(['users.read'], ''), 'insufficient_scope'],
+      ['an OAuth client without the scope', () => oauthClient(['complaints.read']), 'insufficient_scope'],
+      ['an OAuth client with the scope in another case', () => oauthClient(['Users.Read']), 'insufficient_scope'],
+      ['an OAuth client without a tenant', () => oauthClient(['users.read'], ''), 'insufficient_scope'],
       ['an agent without the scope', () => actor(agent, []), 'insufficient_scope'],
       ['an agent for a user without a role', () => actor(complainant, ['users.read']), 'insufficient_role'],
     ])('refuses %s', async (_name, caller, code) => {
@@ -59,9 +59,9 @@ describe.each(databases())('the directory on %s', (_kind, database) => {
         expect(headers['www-authenticate']).toBe('Bearer error="insufficient_scope", scope="users.read"');
     });
 
-    test('keeps a machine from every other route', async () => {
+    test('keeps an OAuth client from every other route', async () => {
       for (const path of ['/v1/users/me', `/v1/users/${agent.userId}`]) {
-        const { body } = await get(machine(['users.read']), path).expect(403);
+        const { body } = await get(oauthClient(['users.read']), path).expect(403);
         expect(body.code).toBe('identity_not_allowed');
       }
     });

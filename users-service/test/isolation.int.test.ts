@@ -2,8 +2,8 @@ import { databases, people, tablesWithoutForcedRowSecurity } from '@countersign/
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { newStamp } from '../src/app.ts';
-import { inTenantOfNews } from '../src/store/in-tenant.ts';
-import { applyNews } from '../src/store/members.ts';
+import { inTenantOfUpdate } from '../src/store/in-tenant.ts';
+import { applyMembershipUpdate } from '../src/store/members.ts';
 import { appRole, identityRole } from '../src/store/schema.ts';
 import { usersWorld } from './world.ts';
 
@@ -55,9 +55,9 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
     },
   );
 
-  test('the role that copies token roles neither sees nor changes members that have news', async () => {
-    const known = { ...people.admin, userId: 'known-by-news' };
-    const told = {
+  test('the role that copies token roles neither sees nor changes members that have an update', async () => {
+    const known = { ...people.admin, userId: 'known-by-update' };
+    const membership = {
       tenant_id: known.tenantId,
       user_id: known.userId,
       email: '',
@@ -65,7 +65,9 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
       status: 'active',
     } as const;
     const { tenantId } = known;
-    await inTenantOfNews(world.db, tenantId, (trx) => applyNews(trx, { ...told, sequence: 1 }, newStamp()));
+    await inTenantOfUpdate(world.db, tenantId, (trx) =>
+      applyMembershipUpdate(trx, { ...membership, sequence: 1 }, newStamp()),
+    );
     const rows = await world.db.transaction({ role: identityRole, tenantId }, (trx) =>
       trx.updateTable('members').set({ role: 'owner' }).where('user_id', '=', known.userId).returning('role').execute(),
     );

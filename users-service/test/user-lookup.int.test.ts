@@ -1,8 +1,8 @@
 import type { IdentityFacts } from '@countersign/identity';
 import { asUser, databases, type Person, people } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { inTenantOfNews } from '../src/store/in-tenant.ts';
-import { applyNews } from '../src/store/members.ts';
+import { inTenantOfUpdate } from '../src/store/in-tenant.ts';
+import { applyMembershipUpdate } from '../src/store/members.ts';
 import { usersWorld } from './world.ts';
 
 const { complainant, agent, admin, stranger } = people;
@@ -85,13 +85,15 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
     expect((await addresses(mailing, { tenant_id: agent.tenantId, ids }).expect(200)).body).toEqual({
       members: [{ id: agent.userId, role: 'agent', status: 'active', email: 'agent@acme.test' }],
     });
-    const news = { tenant_id: agent.tenantId, user_id: agent.userId, role: 'agent', email: 'agent@acme.test' };
+    const update = { tenant_id: agent.tenantId, user_id: agent.userId, role: 'agent', email: 'agent@acme.test' };
     const stamp = { revision: '0197c2a0-0000-7000-8000-0000000000f1', at: new Date() };
     for (const [status, sequence, found] of [
       ['inactive', 1, 0],
       ['active', 2, 1],
     ] as const) {
-      await inTenantOfNews(world.db, agent.tenantId, (trx) => applyNews(trx, { ...news, status, sequence }, stamp));
+      await inTenantOfUpdate(world.db, agent.tenantId, (trx) =>
+        applyMembershipUpdate(trx, { ...update, status, sequence }, stamp),
+      );
       const { body } = await addresses(mailing, { tenant_id: agent.tenantId, ids }).expect(200);
       expect(body.members).toHaveLength(found);
     }

@@ -24,20 +24,21 @@ export type Caller = Readonly<{ userId: string; role: string }>;
 export const directoryRoles = ['agent', 'admin'] as const;
 
 /**
- * Whether the caller may see this user. Complainants see only themselves, so they cannot learn who else files complaints.
+ * Whether the caller may see this user. Complainants see only themselves, so they cannot learn who else files
+ * complaints.
  */
 export function maySee(caller: Caller, userId: string): boolean {
   return caller.userId === userId || (directoryRoles as readonly string[]).includes(caller.role);
 }
 
-/** The scope with which machines, and agents that act for a user, read the directory. */
+/** The scope with which OAuth clients, and agents that act for a user, read the directory. */
 export const directoryScope = 'users.read';
 
 const maxFoldedLength = 100;
 
 /**
- * Normalises a name for sorting and searching: it folds compatibility forms and case. Keeps at most 100 characters: one
- * ligature can become eighteen letters, and the size of an index entry is limited.
+ * Normalises a name for sorting and searching: it folds compatibility forms and case. Keeps at most 100 characters:
+ * one ligature can become eighteen letters, and the size of an index entry is limited.
  */
 export function foldName(name: string): string {
   const folded = name.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');

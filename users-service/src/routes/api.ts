@@ -2,7 +2,7 @@ import type { Api } from '@countersign/service-kit';
 import { errors } from '../errors.ts';
 import { listUsersEndpoint, readUserEndpoint } from './directory.ts';
 import { changeOwnProfileEndpoint, readOwnProfileEndpoint } from './me.ts';
-import { takeMembershipNewsEndpoint } from './memberships.ts';
+import { updateMembershipEndpoint } from './memberships.ts';
 import { lookUpUserEndpoint, readAddressesEndpoint, readNamesEndpoint } from './user-lookup.ts';
 
 /** The routes and the description of this service. A test fails when a route is missing. */
@@ -22,6 +22,6 @@ export const api: Api = {
     lookUpUserEndpoint,
     readNamesEndpoint,
     readAddressesEndpoint,
-    takeMembershipNewsEndpoint,
+    updateMembershipEndpoint,
   ],
 };

@@ -19,7 +19,7 @@ export const listUsersEndpoint = endpoint({
   tag: 'Users',
   summary: 'List the members of your tenant',
   description:
-    'For agents and administrators, and for machines with the scope `users.read`. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.',
+    'For agents and administrators, and for OAuth clients with the scope `users.read`. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.',
   callers: ['user', 'client'],
   query: directoryQuery,
   responses: { 200: z.object({ items: z.array(profile), next_cursor: z.string().nullable() }) },
@@ -54,7 +54,8 @@ export function directoryRoutes({ db }: RouteParts): Router {
   });
 
   serve(router, readUserEndpoint, async ({ res, identity, params }) => {
-    // Unknown users, users of other tenants and users hidden from the caller get the same answer, so it reveals nothing.
+    // Unknown users, users of other tenants and users hidden from the caller get the same answer, so it reveals
+    // nothing.
     if (!maySee(identity, params.id)) throw new AppError('not_found');
     const member = await inTenant(db, identity.tenantId, (trx) => findMember(trx, params.id));
     if (member === undefined) throw new AppError('not_found');
@@ -65,8 +66,8 @@ export function directoryRoutes({ db }: RouteParts): Router {
 }
 
 /**
- * The tenant whose directory the caller may list. A user needs a role for it. Machines, and agents that act for a user, need a
- * scope.
+ * The tenant whose directory the caller may list. A user needs a role for it. OAuth clients, and agents that act for a
+ * user, need a scope.
  *
  * @throws AppError `insufficient_role`, `insufficient_scope`.
  */

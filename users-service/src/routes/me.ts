@@ -62,8 +62,8 @@ export function meRoutes({ db, stamp }: RouteParts): Router {
 }
 
 /**
- * Returns the caller's row. The auth-service owns memberships and roles, and sends news of every change. Until the first
- * news of a member arrive, the role of the latest token applies.
+ * Returns the caller's row. The auth-service owns memberships and roles, and sends every change. Until the first
+ * update of a member arrives, the role of the latest token applies.
  */
 async function ownMember(trx: Transaction<UsersSchema>, user: UserIdentity, written: Written): Promise<Member> {
   const known = await findMember(trx, user.userId);

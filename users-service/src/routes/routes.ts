@@ -7,7 +7,10 @@ import { membershipRoutes } from './memberships.ts';
 import type { RouteParts } from './route-parts.ts';
 import { userLookupRoutes } from './user-lookup.ts';
 
-/** Routes under /v1 serve signed-in users of one tenant, and machines where a route names them. Routes under /internal serve other services. */
+/**
+ * Routes under /v1 serve signed-in users of one tenant, and OAuth clients where a route names them. Routes under
+ * /internal serve other services.
+ */
 export function usersRoutes(parts: RouteParts): Router {
   const router = createRouter();
   router.use('/v1', requireIdentity('user', 'client'), describeCaller);

@@ -1,8 +1,11 @@
 import type { Database } from '@countersign/database';
 import { sql, type Transaction } from 'kysely';
-import { appRole, newsRole, type UsersSchema } from './schema.ts';
+import { appRole, membershipRole, type UsersSchema } from './schema.ts';
 
-/** Runs one transaction with the request role, in the tenant that the gateway signed. All access to rows goes through here. */
+/**
+ * Runs one transaction with the request role, in the tenant that the gateway signed. All access to rows goes through
+ * here.
+ */
 export function inTenant<T>(
   db: Database<UsersSchema>,
   tenantId: string,
@@ -11,13 +14,13 @@ export function inTenant<T>(
   return db.transaction({ role: appRole, tenantId }, work);
 }
 
-/** Like {@link inTenant}, for news from the auth-service, in the tenant that the news name. */
-export function inTenantOfNews<T>(
+/** Like {@link inTenant}, for a membership update from the auth-service, in the tenant that it names. */
+export function inTenantOfUpdate<T>(
   db: Database<UsersSchema>,
   tenantId: string,
   work: (trx: Transaction<UsersSchema>) => Promise<T>,
 ): Promise<T> {
-  return db.transaction({ role: newsRole, tenantId }, work);
+  return db.transaction({ role: membershipRole, tenantId }, work);
 }
 
 /** Runs part of a transaction as another role, then goes on as the role of requests. */

@@ -8,7 +8,7 @@ type Trx = Transaction<UsersSchema>;
 
 export type NewMember = Omit<MembersTable, 'status' | 'sequence' | 'phone' | 'locale' | 'time_zone'>;
 /** The state of a member as the auth-service sends it. */
-export type MemberNews = Pick<MembersTable, 'tenant_id' | 'user_id' | 'email' | 'role' | 'status' | 'sequence'>;
+export type MembershipUpdate = Pick<MembersTable, 'tenant_id' | 'user_id' | 'email' | 'role' | 'status' | 'sequence'>;
 export type Written = Readonly<{ revision: string; at: Date }>;
 export type DirectoryFilter = Readonly<{
   role?: string | undefined;
@@ -54,7 +54,10 @@ export function lockMember(trx: Trx, userId: string): Promise<Member | undefined
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).forUpdate().executeTakeFirst();
 }
 
-/** Adds a member. When two first requests run at once, the second one finds the row of the first and does not change it. */
+/**
+ * Adds a member. When two first requests run at once, the second one finds the row of the first and does not change
+ * it.
+ */
 export async function addMember(trx: Trx, member: NewMember): Promise<void> {
   await trx
     .insertInto('members')
@@ -64,39 +67,44 @@ export async function addMember(trx: Trx, member: NewMember): Promise<void> {
 }
 
 /**
- * Stores news of a member, unless the row already has this sequence number or a higher one. News may arrive twice or late.
+ * Stores a membership update, unless the row already has this sequence number or a higher one. Updates may arrive
+ * twice or late.
  *
  * @returns Whether the row changed.
  */
-export async function applyNews(trx: Trx, news: MemberNews, { revision, at }: Written): Promise<boolean> {
+export async function applyMembershipUpdate(
+  trx: Trx,
+  update: MembershipUpdate,
+  { revision, at }: Written,
+): Promise<boolean> {
   const { numInsertedOrUpdatedRows } = await trx
     .insertInto('members')
-    .values({ ...news, folded_name: '', revision, created_at: at, updated_at: at })
+    .values({ ...update, folded_name: '', revision, created_at: at, updated_at: at })
     .onConflict((conflict) =>
       conflict
         .columns(['tenant_id', 'user_id'])
         .doUpdateSet({
-          email: news.email,
-          role: news.role,
-          status: news.status,
-          sequence: news.sequence,
+          email: update.email,
+          role: update.role,
+          status: update.status,
+          sequence: update.sequence,
           revision,
           updated_at: at,
         })
-        .where('members.sequence', '<', news.sequence),
+        .where('members.sequence', '<', update.sequence),
     )
     .executeTakeFirst();
   return (numInsertedOrUpdatedRows ?? 0n) > 0n;
 }
 
-/** Copies the role of a token. Once the row holds news of the member, only news change the role. */
+/** Copies the role of a token. Once the row holds a membership update, only updates change the role. */
 export async function takeRoleOfToken(trx: Trx, userId: string, role: string, written: Written): Promise<void> {
   await actingAs(trx, identityRole, () =>
     trx
       .updateTable('members')
       .set({ role, revision: written.revision, updated_at: written.at })
       .where('user_id', '=', userId)
-      // News may arrive after the row was read; PostgreSQL checks this again on the row that it locks.
+      // An update may arrive after the row was read; PostgreSQL checks this again on the row that it locks.
       .where('sequence', '=', 0)
       .execute(),
   );

@@ -1,5 +1,5 @@
 import { type Migration, tenantTable } from '@countersign/database';
-import { appRole, identityRole, newsRole } from './schema.ts';
+import { appRole, identityRole, membershipRole } from './schema.ts';
 
 /** All migrations in order. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -28,8 +28,8 @@ export const migrations: readonly Migration[] = [
       // Requests of this service never change tenant_id, user_id, email, role or status.
       `grant select, insert, update (display_name, folded_name, phone, locale, time_zone, revision, updated_at)
          on members to ${appRole}`,
-      `grant select, insert, update (role, status, email, sequence, revision, updated_at) on members to ${newsRole}`,
-      // A token names the role of when it was issued, until it expires. News may be newer, so it never overwrites them.
+      `grant select, insert, update (role, status, email, sequence, revision, updated_at) on members to ${membershipRole}`,
+      // A token has the role of when it was issued. An update may be newer, so the token never overwrites it.
       `grant select, update (role, revision, updated_at) on members to ${identityRole}`,
       `create policy before_news on members as restrictive to ${identityRole}
          using (sequence = 0) with check (sequence = 0)`,

@@ -2,7 +2,9 @@ import type { Selectable } from 'kysely';
 
 type MemberStatus = 'active' | 'inactive';
 
-/** A person in one tenant. The same person has a separate row in each tenant, and each tenant sees only its own row. */
+/**
+ * A person in one tenant. The same person has a separate row in each tenant, and each tenant sees only its own row.
+ */
 export type MembersTable = {
   tenant_id: string;
   user_id: string;
@@ -17,7 +19,7 @@ export type MembersTable = {
   time_zone: string | null;
   /** Changes with every update. It is the entity tag, so it must never repeat, not even between people. */
   revision: string;
-  /** The sequence number of the latest news from the auth-service that this row holds; 0 before the first. */
+  /** The sequence number of the latest membership update that this row holds; 0 before the first. */
   sequence: number;
   created_at: Date;
   updated_at: Date;
@@ -28,10 +30,10 @@ export type UsersSchema = { members: MembersTable };
 
 /** The role of every request. It may change only the fields that people edit themselves. */
 export const appRole = 'countersign_users_app';
-/** The role that stores news from the auth-service. It cannot change the fields that people edit themselves. */
-export const newsRole = 'countersign_users_news';
-/** The role that copies a member's role from a token; it sees only members without news from the auth-service. */
+/** The role that stores membership updates. It cannot change the fields that people edit themselves. */
+export const membershipRole = 'countersign_users_news';
+/** The role that copies a member's role from a token; it sees only members without a membership update. */
 export const identityRole = 'countersign_users_identity';
-export const requestRoles: readonly string[] = [appRole, newsRole, identityRole];
+export const requestRoles: readonly string[] = [appRole, membershipRole, identityRole];
 /** The role that connects and owns the tables. Row-level security applies to it too. */
 export const loginRole = 'countersign_users';

@@ -3,14 +3,14 @@ import { asUser, databases, eventually, people, tenants } from '@countersign/tes
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { newStamp } from '../src/app.ts';
-import { inTenantOfNews } from '../src/store/in-tenant.ts';
-import { applyNews } from '../src/store/members.ts';
+import { inTenantOfUpdate } from '../src/store/in-tenant.ts';
+import { applyMembershipUpdate } from '../src/store/members.ts';
 import { usersWorld } from './world.ts';
 
 const { agent, admin } = people;
 const authService: IdentityFacts = { kind: 'service', serviceId: 'auth-service' };
 
-describe.each(databases())('news of members from the auth-service, on %s', (kind, database) => {
+describe.each(databases())('membership updates from the auth-service, on %s', (kind, database) => {
   let world: Awaited<ReturnType<typeof usersWorld>>;
   let made = 0;
   beforeAll(async () => {
@@ -23,14 +23,14 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     made += 1;
     return `01980000-0000-7000-8000-${String(made).padStart(12, '0')}`;
   };
-  const tell = (news: object, facts: IdentityFacts = authService) => {
+  const sendUpdate = (update: object, facts: IdentityFacts = authService) => {
     const body = JSON.stringify({
       event_id: 'e',
       tenant_id: tenants.acme,
       email: 'new@acme.test',
       role: 'agent',
       status: 'active',
-      ...news,
+      ...update,
     });
     const contentType = 'application/json';
     const headers = world.sign({ method: 'POST', target, body, contentType, facts });
@@ -40,7 +40,7 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
 
   test('create a member, who appears in the directory before their first request', async () => {
     const userId = newcomer();
-    expect((await tell({ user_id: userId, sequence: 5 }).expect(200)).body).toEqual({ applied: true });
+    expect((await sendUpdate({ user_id: userId, sequence: 5 }).expect(200)).body).toEqual({ applied: true });
     expect(await seen(userId)).toMatchObject({
       id: userId,
       email: 'new@acme.test',
@@ -51,27 +51,29 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     expect((await seen(userId)).sequence).toBeUndefined();
   });
 
-  test('apply once, and never when they are older than the stored news', async () => {
+  test('apply once, and never when they are older than the stored update', async () => {
     const userId = newcomer();
-    await tell({ user_id: userId, sequence: 10, role: 'complainant' }).expect(200);
+    await sendUpdate({ user_id: userId, sequence: 10, role: 'complainant' }).expect(200);
     const etag = (await world.call(admin, 'GET', `/v1/users/${userId}`)).headers.etag;
     for (const late of [
       { sequence: 10, role: 'admin' },
       { sequence: 9, status: 'disabled' },
     ]) {
-      expect((await tell({ user_id: userId, ...late }).expect(200)).body).toEqual({ applied: false });
+      expect((await sendUpdate({ user_id: userId, ...late }).expect(200)).body).toEqual({ applied: false });
     }
     const after = await world.call(admin, 'GET', `/v1/users/${userId}`);
     expect([after.body.role, after.body.status, after.headers.etag]).toEqual(['complainant', 'active', etag]);
-    expect((await tell({ user_id: userId, sequence: 11, status: 'disabled' }).expect(200)).body.applied).toBe(true);
+    expect((await sendUpdate({ user_id: userId, sequence: 11, status: 'disabled' }).expect(200)).body.applied).toBe(
+      true,
+    );
     expect(await seen(userId)).toMatchObject({ role: 'agent', status: 'inactive' });
   });
 
-  test('leave the state of the newest news, in any order and with repeats', async () => {
+  test('leave the state of the newest update, in any order and with repeats', async () => {
     const userId = newcomer();
     const order = [3, 1, 4, 4, 2, 5, 3];
     await Promise.all(
-      order.map((sequence) => tell({ user_id: userId, sequence, email: `${sequence}@acme.test` }).expect(200)),
+      order.map((sequence) => sendUpdate({ user_id: userId, sequence, email: `${sequence}@acme.test` }).expect(200)),
     );
     expect((await seen(userId)).email).toBe('5@acme.test');
   });
@@ -80,7 +82,7 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     await world
       .call(agent, 'PATCH', '/v1/users/me', { body: { display_name: 'Aggie', phone: '+43 1 234' } })
       .expect(200);
-    await tell({ user_id: agent.userId, sequence: 1, email: 'aggie@acme.test' }).expect(200);
+    await sendUpdate({ user_id: agent.userId, sequence: 1, email: 'aggie@acme.test' }).expect(200);
     expect(await seen(agent.userId)).toMatchObject({
       display_name: 'Aggie',
       phone: '+43 1 234',
@@ -100,7 +102,7 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     test('a demoted member keeps the new role when the old token reads or writes', async () => {
       const userId = newcomer();
       await me(userId, 'admin');
-      await tell({ user_id: userId, sequence: 1, role: 'complainant' }).expect(200);
+      await sendUpdate({ user_id: userId, sequence: 1, role: 'complainant' }).expect(200);
       const { etag } = (await world.call(admin, 'GET', `/v1/users/${userId}`)).headers;
       expect((await me(userId, 'admin')).headers.etag).toBe(etag);
       expect((await me(userId, 'admin')).body.role).toBe('complainant');
@@ -108,17 +110,17 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
       expect((await seen(userId)).role).toBe('complainant');
     });
 
-    test('a member created by news keeps their role too', async () => {
+    test('a member created by an update keeps their role too', async () => {
       const userId = newcomer();
-      await tell({ user_id: userId, sequence: 1, role: 'complainant' }).expect(200);
+      await sendUpdate({ user_id: userId, sequence: 1, role: 'complainant' }).expect(200);
       expect((await me(userId, 'admin')).body).toMatchObject({ role: 'complainant', email: 'new@acme.test' });
     });
 
-    test('news that arrive after the old token was used still apply', async () => {
+    test('updates that arrive after the old token was used still apply', async () => {
       const userId = newcomer();
       await rename(userId, 'admin');
       expect((await me(userId, 'admin')).body.role).toBe('admin');
-      await tell({ user_id: userId, sequence: 1, role: 'agent' }).expect(200);
+      await sendUpdate({ user_id: userId, sequence: 1, role: 'agent' }).expect(200);
       expect((await me(userId, 'admin')).body.role).toBe('agent');
       expect((await rename(userId, 'admin')).body.role).toBe('agent');
     });
@@ -126,26 +128,26 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     test('a disabled member stays inactive', async () => {
       const userId = newcomer();
       await me(userId, 'agent');
-      await tell({ user_id: userId, sequence: 1, status: 'disabled' }).expect(200);
+      await sendUpdate({ user_id: userId, sequence: 1, status: 'disabled' }).expect(200);
       expect((await me(userId, 'admin')).body).toMatchObject({ role: 'agent', status: 'inactive' });
       expect((await rename(userId, 'agent')).body.status).toBe('inactive');
     });
 
-    test('older news and an old token change nothing, in either order', async () => {
+    test('older updates and an old token change nothing, in either order', async () => {
       const userId = newcomer();
-      await tell({ user_id: userId, sequence: 20, role: 'complainant', status: 'disabled' }).expect(200);
+      await sendUpdate({ user_id: userId, sequence: 20, role: 'complainant', status: 'disabled' }).expect(200);
       await me(userId, 'admin');
-      await tell({ user_id: userId, sequence: 10, role: 'admin' }).expect(200);
+      await sendUpdate({ user_id: userId, sequence: 10, role: 'admin' }).expect(200);
       await me(userId, 'admin');
       expect(await seen(userId)).toMatchObject({ role: 'complainant', status: 'inactive' });
     });
 
-    test('many requests with old tokens at the moment of the news do not undo them', async () => {
+    test('many requests with old tokens during an update do not undo it', async () => {
       const userId = newcomer();
       await me(userId, 'admin');
       await Promise.all([
         ...Array.from({ length: 20 }, (_, at) => me(userId, roles[at % 3] ?? '')),
-        tell({ user_id: userId, sequence: 1, role: 'agent' }).expect(200),
+        sendUpdate({ user_id: userId, sequence: 1, role: 'agent' }).expect(200),
         ...Array.from({ length: 20 }, (_, at) => rename(userId, roles[at % 3] ?? '')),
       ]);
       expect((await seen(userId)).role).toBe('agent');
@@ -153,13 +155,13 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
 
     // PGlite runs one transaction at a time, so nothing can run between the two.
     if (kind !== 'postgres') return;
-    test('news that commit while a role is copied from a token apply', async () => {
+    test('updates that commit while a role is copied from a token apply', async () => {
       const userId = newcomer();
       await me(userId, 'complainant');
-      const news = { tenant_id: tenants.acme, user_id: userId, email: 'e', role: 'agent', status: 'active' } as const;
+      const update = { tenant_id: tenants.acme, user_id: userId, email: 'e', role: 'agent', status: 'active' } as const;
       const request = Promise.withResolvers<unknown>();
-      await inTenantOfNews(world.db, tenants.acme, async (trx) => {
-        await applyNews(trx, { ...news, sequence: 1 }, newStamp());
+      await inTenantOfUpdate(world.db, tenants.acme, async (trx) => {
+        await applyMembershipUpdate(trx, { ...update, sequence: 1 }, newStamp());
         request.resolve(me(userId, 'admin'));
         await eventually(async () => {
           const { rows } = await sql`select from pg_locks where not granted
@@ -177,11 +179,15 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     ['an administrator', asUser(admin), 'identity_not_allowed'],
     ['an anonymous caller', { kind: 'anonymous' }, 'identity_not_allowed'],
     ['the gateway', { kind: 'gateway' }, 'identity_not_allowed'],
-    ['a machine', { kind: 'client', clientId: 'auth-service' }, 'identity_not_allowed'],
-    ['the auth-service for a machine', { ...authService, client: { clientId: 'client-7' } }, 'identity_not_allowed'],
+    ['an OAuth client', { kind: 'client', clientId: 'auth-service' }, 'identity_not_allowed'],
+    [
+      'the auth-service for an OAuth client',
+      { ...authService, client: { clientId: 'client-7' } },
+      'identity_not_allowed',
+    ],
   ])('are not taken from %s, and no row is touched', async (_who, facts, code) => {
     const before = world.transactions();
-    const { body } = await tell({ user_id: newcomer(), sequence: 1 }, facts).expect(403);
+    const { body } = await sendUpdate({ user_id: newcomer(), sequence: 1 }, facts).expect(403);
     expect(body.code).toBe(code);
     expect(world.transactions()).toBe(before);
   });
@@ -192,8 +198,8 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     ['a tenant that is none', { sequence: 1, tenant_id: "x' or true --" }],
     ['a state that is none', { sequence: 1, status: 'owner' }],
     ['a role with a line break', { sequence: 1, role: 'agent\r\nx: y' }],
-  ])('are refused with %s', async (_what, news) => {
-    const { body } = await tell({ user_id: newcomer(), ...news }).expect(422);
+  ])('are refused with %s', async (_what, update) => {
+    const { body } = await sendUpdate({ user_id: newcomer(), ...update }).expect(422);
     expect(body.code).toBe('validation_failed');
   });
 });

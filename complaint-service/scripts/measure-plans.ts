@@ -1,7 +1,7 @@
 /**
- * Fills a database with complaints of two tenants, and prints what their lists, search and statistics cost. Arguments: the
- * number of complaints of each tenant. A database that is filled already is only measured. Needs DATABASE_URL, a superuser
- * on this machine. Filling a million takes some minutes.
+ * Fills a database with complaints of two tenants, and prints what their lists, search and statistics cost. Arguments:
+ * the number of complaints of each tenant. A database that is filled already is only measured. Needs DATABASE_URL, a
+ * superuser on this machine. Filling a million takes some minutes.
  */
 import { readFileSync } from 'node:fs';
 import { openDatabase } from '@countersign/database';

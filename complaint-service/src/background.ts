@@ -30,7 +30,11 @@ export async function startBackground(
   };
 }
 
-/** Counts deliveries by topic and result, and reports what waits. @returns What the couriers call for their results. */
+/**
+ * Counts deliveries by topic and result, and reports what waits.
+ *
+ * @returns What the couriers call for their results.
+ */
 export function deliveryMetrics(metrics: Registry, db: ComplaintsDatabase) {
   const mails = mailsOf(db);
   const count = outboxMetrics(metrics, {

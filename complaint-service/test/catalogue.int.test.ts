@@ -140,16 +140,16 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     await world.call(complainant, 'GET', '/v1/teams').expect(403);
   });
 
-  describe('news of a member', () => {
+  describe('update of a member', () => {
     let sequence = 0;
     const target = '/internal/complaints/memberships';
-    const tell = (
+    const sendUpdate = (
       who: typeof agent,
       change: object,
       facts: IdentityFacts = { kind: 'service', serviceId: 'auth-service' },
     ) => {
       sequence += 1;
-      const news = {
+      const update = {
         event_id: 'e',
         sequence,
         tenant_id: who.tenantId,
@@ -157,7 +157,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
         role: 'agent',
         status: 'active',
       };
-      const body = JSON.stringify({ ...news, ...change });
+      const body = JSON.stringify({ ...update, ...change });
       const signed = world.sign({ method: 'POST', target, body, facts, contentType: 'application/json' });
       return world.send('POST', target, { ...signed, 'content-type': 'application/json' }, body);
     };
@@ -171,13 +171,13 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     };
     const read = async (id: string) => (await world.call(admin, 'GET', `/v1/complaints/${id}`).expect(200)).body;
 
-    test('returns the active complaints of a disabled agent to the queue, and tells so in their history', async () => {
+    test('returns the active complaints of a disabled agent to the queue, and records it in their history', async () => {
       const [waiting, started, resolved] = [
         await assigned(),
         await assigned('in_progress'),
         await assigned('in_progress', 'resolved'),
       ];
-      expect((await tell(secondAgent, { status: 'disabled' }).expect(200)).body).toEqual({ applied: true });
+      expect((await sendUpdate(secondAgent, { status: 'disabled' }).expect(200)).body).toEqual({ applied: true });
       expect([await read(waiting), await read(started), await read(resolved)]).toMatchObject([
         { status: 'open', assignee_id: null },
         { status: 'open', assignee_id: null },
@@ -207,20 +207,20 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
 
     test('that are older than the last ones change nothing', async () => {
       const latest = sequence + 10;
-      await tell(secondAgent, { sequence: latest }).expect(200);
+      await sendUpdate(secondAgent, { sequence: latest }).expect(200);
       const id = await assigned();
-      const older = await tell(secondAgent, { sequence: latest - 1, status: 'disabled' }).expect(200);
+      const older = await sendUpdate(secondAgent, { sequence: latest - 1, status: 'disabled' }).expect(200);
       expect(older.body).toEqual({ applied: false });
       expect(await read(id)).toMatchObject({ assignee_id: secondAgent.userId });
       sequence = latest;
-      await tell(secondAgent, { role: 'complainant' }).expect(200);
+      await sendUpdate(secondAgent, { role: 'complainant' }).expect(200);
       expect(await read(id)).toMatchObject({ status: 'open', assignee_id: null });
-      await tell(secondAgent, {}).expect(200);
+      await sendUpdate(secondAgent, {}).expect(200);
     });
 
     test('reach only the tenant that they name', async () => {
       const id = await assigned();
-      await tell({ ...secondAgent, tenantId: stranger.tenantId }, { status: 'disabled' }).expect(200);
+      await sendUpdate({ ...secondAgent, tenantId: stranger.tenantId }, { status: 'disabled' }).expect(200);
       expect(await read(id)).toMatchObject({ assignee_id: secondAgent.userId });
     });
 
@@ -230,7 +230,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
       ['the gateway', { kind: 'gateway' }, 'identity_not_allowed'],
     ])('are not taken from %s', async (_who, facts, code) => {
       const before = world.transactions();
-      expect((await tell(secondAgent, {}, facts).expect(403)).body.code).toBe(code);
+      expect((await sendUpdate(secondAgent, {}, facts).expect(403)).body.code).toBe(code);
       expect(world.transactions()).toBe(before);
     });
   });

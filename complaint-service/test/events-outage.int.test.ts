@@ -31,8 +31,14 @@ describe.each(databases())('events without a free connection to %s', (_kind, dat
       held.resolve();
       await release.promise;
       const complaint = { tenant_id: agent.tenantId, id: filed.id };
-      const news = { type: 'comment.added', detail: {}, internal: false, actor: agent, at: new Date() } as const;
-      await announce(trx, world.flows, { complaint, ...news });
+      const announcement = {
+        type: 'comment.added',
+        detail: {},
+        internal: false,
+        actor: agent,
+        at: new Date(),
+      } as const;
+      await announce(trx, world.flows, { complaint, ...announcement });
     });
     await held.promise;
     const before = { comments: open.comments(), pings: socket.pings() };

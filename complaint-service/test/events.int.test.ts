@@ -77,7 +77,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     }
   });
 
-  test('a client that was away continues without a gap, and one that was away too long is told', async () => {
+  test('a client that was away continues without a gap, and one that was away too long gets a reset', async () => {
     const first = await stream(agent);
     const id = await fileComplaint();
     await eventually(() => expect(first.ids()).toHaveLength(1));
@@ -85,14 +85,14 @@ describe.each(databases())('events on %s', (_kind, database) => {
     const last = first.ids().at(-1) ?? '';
     await world.as(agent, async (trx) => {
       for (let at = 0; at < 120; at += 1) {
-        const news = {
+        const announcement = {
           type: 'comment.added',
           detail: {},
           internal: at % 2 === 0,
           actor: agent,
           at: new Date(),
         } as const;
-        await announce(trx, world.flows, { complaint: { tenant_id: agent.tenantId, id }, ...news });
+        await announce(trx, world.flows, { complaint: { tenant_id: agent.tenantId, id }, ...announcement });
       }
     });
     const again = await stream(agent, { 'last-event-id': last });
@@ -208,7 +208,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     expect(await Promise.all(statuses)).toEqual([401, 403, 404, 422]);
   });
 
-  test('events are written with what they tell of, or not at all', async () => {
+  test('events commit with the change that they describe, or not at all', async () => {
     const id = await fileComplaint();
     const { body } = await world.call(agent, 'GET', `/v1/complaints/${id}/history`).expect(200);
     const watching = await stream(agent);

@@ -1,7 +1,7 @@
 import { databases, eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { takeMemberNews } from '../src/flows/members/take-member-news.ts';
+import { applyMembershipUpdate } from '../src/flows/members/apply-membership-update.ts';
 import { holdEvents } from '../src/store/events/events.ts';
 import { complaintsWorld, people } from './world.ts';
 
@@ -46,8 +46,8 @@ describe.each(servers)('reopening on %s', (_kind, database) => {
     await eventually(async () => expect(await waiting()).toBe(1));
     let isTold = false;
     const member = { tenant_id: agent.tenantId, user_id: secondAgent.userId };
-    const news = { ...member, role: 'agent', status: 'disabled', sequence: 1 } as const;
-    const telling = takeMemberNews(world.flows, news).then(() => {
+    const update = { ...member, role: 'agent', status: 'disabled', sequence: 1 } as const;
+    const telling = applyMembershipUpdate(world.flows, update).then(() => {
       isTold = true;
     });
     await eventually(async () => expect(isTold || (await waiting()) === 2).toBe(true));

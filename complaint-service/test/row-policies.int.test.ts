@@ -1,7 +1,7 @@
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { appRole, newsRole, readerRole } from '../src/store/roles.ts';
+import { appRole, membershipRole, readerRole } from '../src/store/roles.ts';
 import type { Trx } from '../src/store/scope.ts';
 import { complaintsWorld, directoryOf, people } from './world.ts';
 
@@ -30,15 +30,17 @@ const outsiders: [what: string, scope: Scope][] = [
   ['no user', { role: appRole, tenantId: acme, userRole: 'agent' }],
   ['an empty user', { role: appRole, tenantId: acme, userId: '', userRole: 'agent' }],
   ['neither user nor role', { role: appRole, tenantId: acme }],
-  ['no tenant, as the role of machines', { role: readerRole }],
-  ['another tenant, as the role of machines', { role: readerRole, tenantId: stranger.tenantId }],
-  ['no tenant, as the role for news', { role: newsRole }],
-  ['another tenant, as the role for news', { role: newsRole, tenantId: stranger.tenantId }],
+  ['no tenant, as the role of OAuth clients', { role: readerRole }],
+  ['another tenant, as the role of OAuth clients', { role: readerRole, tenantId: stranger.tenantId }],
+  ['no tenant, as the role for membership updates', { role: membershipRole }],
+  ['another tenant, as the role for membership updates', { role: membershipRole, tenantId: stranger.tenantId }],
 ];
 
 describe.each(databases())('row-level policies on %s, with one connection', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
-  /** By table: a copy of a row of the tenant, undefined where there is none; and changes that change nothing, by role. */
+  /**
+   * By table: a copy of a row of the tenant, undefined where there is none; and changes that change nothing, by role.
+   */
   const statements = new Map<string, Readonly<{ insert: string | undefined; updates: ReadonlyMap<string, string> }>>();
   beforeAll(async () => {
     world = await complaintsWorld(database, directoryOf(), { maxConnections: 1, categories: [] });
@@ -68,9 +70,9 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
       { kind: 'service', serviceId: 'auth-service' } as const,
     ];
     const about = { tenant_id: acme, user_id: secondAgent.userId, role: 'agent', status: 'active' };
-    const news = JSON.stringify({ event_id: 'e', sequence: 1, ...about });
-    const signed = world.sign({ method: 'POST', target, body: news, facts, contentType: 'application/json' });
-    await world.send('POST', target, { ...signed, 'content-type': 'application/json' }, news).expect(200);
+    const update = JSON.stringify({ event_id: 'e', sequence: 1, ...about });
+    const signed = world.sign({ method: 'POST', target, body: update, facts, contentType: 'application/json' });
+    await world.send('POST', target, { ...signed, 'content-type': 'application/json' }, update).expect(200);
   }
 
   /** All tables with a tenant, from the catalogue, so that a new one is tested too. */
@@ -105,7 +107,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
   const updatesOf = (table: string) =>
     world.as(admin, async (trx) => {
       const updates = new Map<string, string>();
-      for (const role of [appRole, readerRole, newsRole]) {
+      for (const role of [appRole, readerRole, membershipRole]) {
         const { rows } = await sql<{ column: string }>`
           select attname as column from pg_attribute
           where attrelid = ${table}::regclass and attnum > 0 and not attisdropped
@@ -199,7 +201,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
     expect(await history(agent.userId)).toBeUndefined();
   });
 
-  test('a machine sees the complaints of its tenant with their categories and words, and writes nothing', async () => {
+  test('an OAuth client sees the complaints of its tenant with their categories and words, and writes nothing', async () => {
     const seen: string[] = [];
     for (const table of statements.keys()) {
       const { select, ...written } = await verbs({ role: readerRole, tenantId: acme }, table);

@@ -147,10 +147,10 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
     await schedule(userId).expect(202);
     const target = '/internal/complaints/memberships';
     const member = { tenant_id: admin.tenantId, user_id: userId, role: 'agent', status: 'active' };
-    const news = JSON.stringify({ event_id: 'e', sequence: 1, ...member });
+    const update = JSON.stringify({ event_id: 'e', sequence: 1, ...member });
     const facts = { kind: 'service', serviceId: 'auth-service' } as const;
-    const signed = world.sign({ method: 'POST', target, body: news, facts, contentType: 'application/json' });
-    await world.send('POST', target, { ...signed, 'content-type': 'application/json' }, news).expect(200);
+    const signed = world.sign({ method: 'POST', target, body: update, facts, contentType: 'application/json' });
+    await world.send('POST', target, { ...signed, 'content-type': 'application/json' }, update).expect(200);
     moveClock(3 * dayMs);
     await run();
     expect(await newest()).toMatchObject({ finished_at: null, cancelled_by: 'complaint-service', comments: 0 });

@@ -80,10 +80,10 @@ describe.each(databases())('the seed of a demo tenant on %s', (_kind, database) 
     expect(await seedTenant(made.db, acme, wanted)).toEqual([]);
     const globex = { ...acme, id: tenants.globex };
     const again = await seedTenant(made.db, globex, wanted);
-    const told = (all: typeof stories) =>
+    const contentOf = (all: typeof stories) =>
       all.map(({ row, history, comments }) => [row.title, row.id, history, comments.map(({ body }) => body)]);
-    expect(told(again)).toEqual(told(stories));
+    expect(contentOf(again)).toEqual(contentOf(stories));
     const other = await seedTenant(made.db, { ...acme, id: 'third' }, { ...wanted, seed: 8 });
-    expect(told(other)).not.toEqual(told(stories));
+    expect(contentOf(other)).not.toEqual(contentOf(stories));
   });
 });

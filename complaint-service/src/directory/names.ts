@@ -22,8 +22,8 @@ const pauseMs = 5_000;
 type Parts = Readonly<{ logger: Logger; nowMs?: () => number }>;
 
 /**
- * Reads display names from the users-service, in one call for all that are not in the cache. The cache is by tenant: the
- * same id is another person there. People without a name are remembered too.
+ * Reads display names from the users-service, in one call for all that are not in the cache. The cache is by tenant:
+ * the same id is another person there. People without a name are remembered too.
  */
 export function createNames(callService: CallService, { logger, nowMs = Date.now }: Parts): PeopleDirectory['namesOf'] {
   const cache = new LRUCache<string, { name: string | undefined }>({

@@ -12,10 +12,10 @@ export function isStaff({ role }: Caller): boolean {
   return (staffRoles as readonly string[]).includes(role);
 }
 
-/** The scope with which machines, and agents that act for a user, read complaints. */
+/** The scope with which OAuth clients, and agents that act for a user, read complaints. */
 export const readScope = 'complaints.read';
 
-/** Who reads complaints: a user, or a machine of a tenant, which sees all of them and no comment. */
+/** Who reads complaints: a user, or an OAuth client of a tenant, which sees all of them and no comment. */
 export type Reader = UserIdentity | (ClientIdentity & Readonly<{ tenantId: string }>);
 
 /** Whether all complaints of the tenant are visible. */

@@ -83,9 +83,9 @@ export function createAttachmentStore(directory: string): AttachmentStore {
     },
   };
 
-  function received(path: string, facts: Omit<ReceivedFile, 'keepAs' | 'discard'>): ReceivedFile {
+  function received(path: string, file: Omit<ReceivedFile, 'keepAs' | 'discard'>): ReceivedFile {
     return {
-      ...facts,
+      ...file,
       async keepAs(id) {
         await mkdir(dirname(pathOf(id)), { recursive: true, mode: mode.directory });
         await flush(path);

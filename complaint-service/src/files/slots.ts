@@ -6,8 +6,8 @@ export type Turn = Readonly<{ tenantId: string; userId: string; signal: AbortSig
 /**
  * Runs work in turn.
  *
- * @throws AppError `attachments_busy` when too much of the user, of the tenant or of all waits already, or when the wait
- *   takes too long. Throws the signal's reason when it aborts during the wait.
+ * @throws AppError `attachments_busy` when too much of the user, of the tenant or of all waits already, or when the
+ *   wait takes too long. Throws the signal's reason when it aborts during the wait.
  */
 export type Slots = <T>(turn: Turn, work: () => Promise<T>) => Promise<T>;
 
@@ -21,9 +21,9 @@ export type SlotLimits = Readonly<{
 }>;
 
 /**
- * Bounds how much work runs and waits at the same time. Decoding an image takes one of libuv's four threads and up to 200
- * MB for a moment: without a bound, a few uploads could stop a whole instance. The bounds for users and tenants keep the
- * slots free for others.
+ * Bounds how much work runs and waits at the same time. Decoding an image takes one of libuv's four threads and up to
+ * 200 MB for a moment: without a bound, a few uploads could stop a whole instance. The bounds for users and tenants
+ * keep the slots free for others.
  */
 export function createSlots(limits: SlotLimits): Slots {
   const running = new Set<Turn>();

@@ -11,9 +11,9 @@ const localhost: readonly LookupAddress[] = [
 ];
 
 /**
- * Returns the addresses of a host: a literal address is its own, `localhost` is this machine (RFC 6761 section 6.3), and
- * DNS servers are asked for any other name. The file of hosts is not read. `dns.lookup` would hold a thread of libuv's pool
- * for each name, so four names of a server that does not answer would hold up files and passwords.
+ * Returns the addresses of a host: a literal address is its own, `localhost` is this machine (RFC 6761 section 6.3),
+ * and DNS servers are asked for any other name. The file of hosts is not read. `dns.lookup` would hold a thread of
+ * libuv's pool for each name, so four names of a server that does not answer would hold up files and passwords.
  *
  * @param servers The DNS servers, as `address:port`. By default, those of the machine.
  * @throws The error of the DNS server, `ETIMEOUT` without an answer, or the reason of `signal`.

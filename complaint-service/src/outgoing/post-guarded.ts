@@ -18,9 +18,9 @@ export type GuardedPost = Readonly<{
 }>;
 
 /**
- * Sends one POST to a URL that a tenant chose. Each call looks the name up, judges its addresses and connects to those that
- * it judged, so a name that resolves elsewhere the next time is judged again. Redirects are not followed. Only the status is
- * read: what an answer says could otherwise carry the page of an internal service to the tenant.
+ * Sends one POST to a URL that a tenant chose. Each call looks the name up, judges its addresses and connects to those
+ * that it judged, so a name that resolves elsewhere the next time is judged again. Redirects are not followed. Only
+ * the status is read: what an answer says could otherwise carry the page of an internal service to the tenant.
  */
 export async function postGuarded(post: GuardedPost): Promise<PostResult> {
   const url = new URL(post.url);
@@ -71,7 +71,9 @@ function send(
   });
 }
 
-/** Answers the lookup of a connection with addresses that were judged. A literal address is connected to without one. */
+/**
+ * Answers the lookup of a connection with addresses that were judged. A literal address is connected to without one.
+ */
 function answerWith(addresses: readonly LookupAddress[]): LookupFunction {
   return (_hostname, options, callback) => {
     const [first] = addresses;

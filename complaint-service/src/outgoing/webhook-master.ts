@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { createFile } from '@countersign/service-kit';
 
 /**
- * Returns the secret from which the keys of webhooks are derived: the configured one, or one in a file that is made once.
+ * Returns the secret from which the keys of webhooks are derived: the configured one, or one in a file that is made
+ * once.
  *
  * @param home Shared by all instances, like the stored attachments.
  */

@@ -22,7 +22,7 @@ import {
 } from './erasure/erasure.ts';
 import { changeRetentionEndpoint, readRetentionEndpoint } from './erasure/retention.ts';
 import { followEventsEndpoint } from './events/event-stream.ts';
-import { takeMemberNewsEndpoint } from './members/memberships.ts';
+import { updateMembershipEndpoint } from './members/memberships.ts';
 import { listDeliveriesEndpoint, pingWebhookEndpoint, redeliverEndpoint } from './webhooks/deliveries.ts';
 import {
   addWebhookEndpoint,
@@ -95,6 +95,6 @@ export const api: Api = {
     editTeamEndpoint,
     readSettingsEndpoint,
     changeSettingsEndpoint,
-    takeMemberNewsEndpoint,
+    updateMembershipEndpoint,
   ],
 };

@@ -3,9 +3,9 @@ import { type Reader, readScope } from '../domain/access.ts';
 import { AppError } from '../errors.ts';
 
 /**
- * Admits a caller who reads complaints. Machines, and agents that act for a user, need a scope.
+ * Admits a caller who reads complaints. OAuth clients, and agents that act for a user, need a scope.
  *
- * @throws AppError `insufficient_scope`, also for a machine without a tenant.
+ * @throws AppError `insufficient_scope`, also for an OAuth client without a tenant.
  */
 export function readerOf(identity: UserIdentity | ClientIdentity): Reader {
   const { kind, tenantId, context } = identity;

@@ -26,13 +26,13 @@ import { webhookRoutes } from './webhooks/webhooks.ts';
 
 const requireKnownRole = requireRole(...knownRoles);
 
-/** Machines have scopes instead of roles. */
+/** OAuth clients have scopes instead of roles. */
 const requireRoleOfUsers: RequestHandler = (req, res, next) =>
   req.identity.kind === 'client' ? next() : requireKnownRole(req, res, next);
 
 /**
- * Routes under /v1 serve signed-in users of one tenant, and machines where a route names them. Routes under /internal serve
- * other services.
+ * Routes under /v1 serve signed-in users of one tenant, and OAuth clients where a route names them. Routes under
+ * /internal serve other services.
  */
 export function complaintServiceRoutes(parts: FlowParts): Router {
   const router = createRouter();

@@ -5,7 +5,7 @@ import { countDeltas } from '../domain/statistics/rollups.ts';
 import { asUser, becomeUser, type ComplaintsDatabase, type Trx } from '../store/scope.ts';
 import { addToStatistics } from '../store/statistics/counts.ts';
 import { createRandom, type Random } from './random.ts';
-import { type Actor, type Cast, type Story, tellStory } from './story.ts';
+import { type Actor, type Cast, type Story, makeStory } from './story.ts';
 import { quietCategories, type Topic, topics } from './texts.ts';
 
 export type SeededTenant = Readonly<{ id: string; members: readonly Readonly<{ user_id: string; role: string }>[] }>;
@@ -13,8 +13,8 @@ export type SeededTenant = Readonly<{ id: string; members: readonly Readonly<{ u
 const yearMs = 365 * 24 * 3_600_000;
 
 /**
- * Fills the catalogue and a year of complaints of a tenant that has none. The same seed makes the same stories, so many
- * milliseconds before `now`.
+ * Fills the catalogue and a year of complaints of a tenant that has none. The same seed makes the same stories, so
+ * many milliseconds before `now`.
  *
  * @returns The stories; none where the tenant has complaints already, or lacks people of a role.
  */
@@ -35,7 +35,7 @@ export async function seedTenant(
     const stories = Array.from({ length: complaints }, (_, index) => {
       const filedAt = new Date(now.getTime() - Math.round(yearMs * (1 - (index + random.next()) / complaints)));
       const { topic, ...category } = random.pick(categories);
-      return tellStory(random, { tenantId, cast, topic, category, filedAt, now });
+      return makeStory(random, { tenantId, cast, topic, category, filedAt, now });
     });
     await insertStories(trx, random, stories);
     return stories;
@@ -83,8 +83,8 @@ async function seedCatalogue(
 }
 
 /**
- * Writes the rows as the people who wrote them, which the policies demand. Entries of one complaint are numbered as they
- * are inserted, so each round inserts one entry of every complaint.
+ * Writes the rows as the people who wrote them, which the policies demand. Entries of one complaint are numbered as
+ * they are inserted, so each step inserts one entry of every complaint.
  */
 async function insertStories(trx: Trx, random: Random, stories: readonly Story[]): Promise<void> {
   await byActor(
@@ -92,10 +92,10 @@ async function insertStories(trx: Trx, random: Random, stories: readonly Story[]
     stories.map((story) => [story.filedBy, story.row] as const),
     (rows) => trx.insertInto('complaints').values(rows).execute(),
   );
-  const rounds = Math.max(...stories.map(({ history, comments }) => Math.max(history.length, comments.length)));
-  for (let round = 0; round < rounds; round += 1) {
+  const steps = Math.max(...stories.map(({ history, comments }) => Math.max(history.length, comments.length)));
+  for (let step = 0; step < steps; step += 1) {
     const happened = stories.flatMap(({ row, history }) => {
-      const entry = history[round];
+      const entry = history[step];
       if (entry === undefined) return [];
       const { at, actor, event } = entry;
       const detail = JSON.stringify(event.detail);
@@ -108,7 +108,7 @@ async function insertStories(trx: Trx, random: Random, stories: readonly Story[]
     });
     await byActor(trx, happened, (rows) => trx.insertInto('history').values(rows).execute());
     const said = stories.flatMap(({ row, comments }) => {
-      const entry = comments[round];
+      const entry = comments[step];
       if (entry === undefined) return [];
       const { at, actor, body, internal } = entry;
       return [

@@ -24,7 +24,9 @@ export async function seedImages(
   }
 }
 
-/** A wall with a dark hole, in colors that the generator picks. Drawn as pixels: the service lets sharp read no SVG. */
+/**
+ * A wall with a dark hole, in colors that the generator picks. Drawn as pixels: the service lets sharp read no SVG.
+ */
 function drawnPicture(random: Random): Promise<Buffer> {
   const part = () => Math.floor(random.next() * 256);
   const [x, y, radius] = [40 + part(), 40 + part(), 20 + Math.floor(random.next() * 60)];

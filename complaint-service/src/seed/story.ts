@@ -42,7 +42,7 @@ const ways: readonly Readonly<{ steps: readonly (Status | 'comment')[]; old: num
 ];
 
 /** Tells the story of one complaint. Steps in the future have not happened yet. */
-export function tellStory(random: Random, setting: Setting): Story {
+export function makeStory(random: Random, setting: Setting): Story {
   const { cast, filedAt, now } = setting;
   const story = fileOne(random, setting);
   const agent = random.pick(cast.agents);

@@ -1,7 +1,9 @@
 /** The role of every request. It can add comments and history entries, and change neither. */
 export const appRole = 'countersign_complaints_app';
-/** The role that stores membership news and returns the complaints of former agents to the queue of their tenant. */
-export const newsRole = 'countersign_complaints_news';
+/**
+ * The role that stores membership updates and returns the complaints of former agents to the queue of their tenant.
+ */
+export const membershipRole = 'countersign_complaints_news';
 /** The role that finds, in all tenants, what has become superfluous. It sees ids and times alone. */
 export const upkeepRole = 'countersign_complaints_upkeep';
 /** The role that delivers to webhooks of all tenants, and notes what became of it. */
@@ -10,13 +12,13 @@ export const courierRole = 'countersign_complaints_courier';
 export const eraserRole = 'countersign_complaints_eraser';
 /** The role that sends mails of all tenants. It reads recipients and titles in one tenant at a time. */
 export const mailerRole = 'countersign_complaints_mailer';
-/** The role of machines. It reads the complaints and categories of one tenant, and writes nothing. */
+/** The role of OAuth clients. It reads the complaints and categories of one tenant, and writes nothing. */
 export const readerRole = 'countersign_complaints_reader';
 /** The roles that transactions run as. */
 export const requestRoles: readonly string[] = [
   appRole,
   readerRole,
-  newsRole,
+  membershipRole,
   upkeepRole,
   courierRole,
   eraserRole,

@@ -1,7 +1,7 @@
 import type { Database } from '@countersign/database';
 import { sql, type Transaction } from 'kysely';
 import type { Reader } from '../domain/access.ts';
-import { appRole, newsRole, readerRole } from './roles.ts';
+import { appRole, membershipRole, readerRole } from './roles.ts';
 import type { ComplaintsSchema } from './schema/schema.ts';
 
 export type ComplaintsDatabase = Database<ComplaintsSchema>;
@@ -19,15 +19,19 @@ export function asUser<T>(
   return db.transaction({ role: appRole, tenantId, userId, userRole }, work);
 }
 
-/** Runs one transaction that reads complaints, for a user or for a machine, which sees no other table. */
+/** Runs one transaction that reads complaints, for a user or for an OAuth client, which sees no other table. */
 export function asReader<T>(db: ComplaintsDatabase, reader: Reader, work: (trx: Trx) => Promise<T>): Promise<T> {
   if (reader.kind === 'user') return asUser(db, reader, work);
   return db.transaction({ role: readerRole, tenantId: reader.tenantId }, work);
 }
 
-/** Runs one transaction for news from the auth-service, in the tenant that they name. */
-export function asNews<T>(db: ComplaintsDatabase, tenantId: string, work: (trx: Trx) => Promise<T>): Promise<T> {
-  return db.transaction({ role: newsRole, tenantId }, work);
+/** Runs one transaction for a membership update from the auth-service, in the tenant that it names. */
+export function asMembershipUpdater<T>(
+  db: ComplaintsDatabase,
+  tenantId: string,
+  work: (trx: Trx) => Promise<T>,
+): Promise<T> {
+  return db.transaction({ role: membershipRole, tenantId }, work);
 }
 
 /** Makes another user of the tenant act in the rest of a transaction, for rows that were written by several people. */

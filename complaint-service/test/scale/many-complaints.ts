@@ -38,7 +38,8 @@ const wordOf = (index: string) =>
 
 /**
  * Statements that fill an empty tenant, to run as a superuser: about ten seconds of computing for
- * 100,000 complaints, on any server the same. Older complaints have ended, recent ones are open, and every tenth has a target that it misses.
+ * 100,000 complaints, on any server the same. Older complaints have ended, recent ones are open, and every tenth has a
+ * target that it misses.
  */
 export function fillTenant({ tenantId, complaints, seed }: Wanted): readonly string[] {
   const r = (column: number) => random('n', column, seed);

@@ -1,4 +1,6 @@
-/** Upper bounds, in seconds, of the classes in which times are counted: an hour, four, a day, three, seven and thirty. */
+/**
+ * Upper bounds, in seconds, of the classes in which times are counted: an hour, four, a day, three, seven and thirty.
+ */
 const bounds = 'array[3600, 14400, 86400, 259200, 604800, 2592000]';
 
 type Clock = Readonly<{ measure: string; startedAt: string; endedAt: string; dueAt: string }>;

@@ -699,7 +699,7 @@ export interface paths {
         };
         /**
          * Find complaints
-         * @description Complainants find their own complaints. Agents, admins, and machines with the scope `complaints.read` find all of their tenant.
+         * @description Complainants find their own complaints. Agents, admins, and OAuth clients with the scope `complaints.read` find all of their tenant.
          */
         get: operations["listComplaints"];
         put?: never;
@@ -720,7 +720,7 @@ export interface paths {
         };
         /**
          * Read a complaint
-         * @description Machines need the scope `complaints.read`.
+         * @description OAuth clients need the scope `complaints.read`.
          */
         get: operations["readComplaint"];
         put?: never;
@@ -1072,7 +1072,7 @@ export interface paths {
         };
         /**
          * List the members of your tenant
-         * @description For agents and administrators, and for machines with the scope `users.read`. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.
+         * @description For agents and administrators, and for OAuth clients with the scope `users.read`. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.
          */
         get: operations["listUsers"];
         put?: never;
@@ -1475,7 +1475,7 @@ export interface components {
             /** @description Whether a running clock has passed its target. */
             overdue: boolean;
             priority: components["schemas"]["Priority"];
-            /** @description The person without an account for whom an agent filed it. Null for machines. */
+            /** @description The person without an account for whom an agent filed it. Null for OAuth clients. */
             reporter: {
                 email: string | null;
                 name: string;

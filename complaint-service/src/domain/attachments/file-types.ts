@@ -36,8 +36,8 @@ export function typeByStart(start: Uint8Array): FileType | undefined {
 const maxPdfTail = 32;
 
 /**
- * Whether a document is of its type from the first byte to the last. A file that is two things at once, such as a PDF with
- * a ZIP archive behind it, is not. Images are not checked here: they are decoded and encoded again.
+ * Whether a document is of its type from the first byte to the last. A file that is two things at once, such as a PDF
+ * with a ZIP archive behind it, is not. Images are not checked here: they are decoded and encoded again.
  */
 export function isWhole(type: FileType, bytes: Buffer): boolean {
   if (type === pdf) {
@@ -47,7 +47,9 @@ export function isWhole(type: FileType, bytes: Buffer): boolean {
   return isUtf8(bytes) && !hasControl(bytes) && !isMarkup(bytes);
 }
 
-/** The end record of a ZIP archive may stand anywhere near the end (APPNOTE 4.3.16), so an archive can hide in a PDF. */
+/**
+ * The end record of a ZIP archive may stand anywhere near the end (APPNOTE 4.3.16), so an archive can hide in a PDF.
+ */
 function isZip(bytes: Buffer): boolean {
   const endRecord = bytes.lastIndexOf('PK\x05\x06', bytes.length, 'latin1');
   return endRecord !== -1 && bytes.indexOf('PK\x01\x02', 0, 'latin1') !== -1;

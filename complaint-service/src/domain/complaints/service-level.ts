@@ -17,8 +17,8 @@ export type Clocks = Readonly<{
 type DueTimes = Pick<Clocks, 'first_answer_due_at' | 'resolution_due_at'>;
 
 /**
- * Returns when the targets end. Clocks never pause: no status says that the complaint waits for the complainant. The time
- * to the first answer runs from the filing, also after a reopening.
+ * Returns when the targets end. Clocks never pause: no status says that the complaint waits for the complainant. The
+ * time to the first answer runs from the filing, also after a reopening.
  */
 export function dueTimes(targets: Targets, from: Pick<Clocks, 'created_at' | 'clock_started_at'>): DueTimes {
   return {

@@ -21,7 +21,9 @@ type Mover = 'staff' | 'anyone';
 
 const beforeItsEnd = { rejected: 'staff', duplicate: 'staff', withdrawn: 'anyone' } as const;
 
-/** Every step of the workflow, and the callers that may make it. `open` and `assigned` also follow from assignments. */
+/**
+ * Every step of the workflow, and the callers that may make it. `open` and `assigned` also follow from assignments.
+ */
 export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
   open: { in_progress: 'staff', ...beforeItsEnd },
   assigned: { in_progress: 'staff', ...beforeItsEnd },

@@ -6,8 +6,8 @@ export type Cell = string | number | boolean | Date | null | undefined;
 const startsFormula = /^[\s\p{Z}\p{Cf}\p{Cc}]*[=+\-@|%＝＋－＠−]|^[\t\r\n\0]/u;
 
 /**
- * One row in CSV (RFC 4180), safe to open in a spreadsheet. Every cell is quoted, so that no separator of any locale splits
- * it. An apostrophe in front makes a text of what would be a formula; it stays visible in some programs.
+ * One row in CSV (RFC 4180), safe to open in a spreadsheet. Every cell is quoted, so that no separator of any locale
+ * splits it. An apostrophe in front makes a text of what would be a formula; it stays visible in some programs.
  */
 export function csvRow(cells: readonly Cell[]): string {
   return `${cells.map(csvCell).join(',')}\r\n`;

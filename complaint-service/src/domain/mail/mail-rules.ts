@@ -5,7 +5,7 @@ import { isActive, type Member } from '../people.ts';
 /** The whole time of one attempt, even when the mail server keeps sending. */
 export const attemptTimeoutMs = 30_000;
 
-/** Mails that could not be sent for this long are given up: the news in them is old. */
+/** Mails that could not be sent for this long are given up, because their content is out of date. */
 export const giveUpAfterMs = 3 * 24 * 3600_000;
 
 export type Mailed = Readonly<{
@@ -14,7 +14,10 @@ export type Mailed = Readonly<{
   reporter_email: string | null;
 }>;
 
-/** Members who get a mail about a change: the complainant, if they want mail, and watchers, but not the user who made it. */
+/**
+ * Members who get a mail about a change: the complainant, if they want mail, and watchers, but not the user who made
+ * it.
+ */
 export function membersToMail(complaint: Mailed, watchers: readonly string[], actorId: string): string[] {
   const { complainant_id: complainantId } = complaint;
   const all = new Set([...(complainantId === null ? [] : [complainantId]), ...watchers]);

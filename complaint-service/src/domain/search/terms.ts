@@ -6,16 +6,16 @@ const maxFoldedLength = 10_240;
 /** Words of a query beyond this number are ignored. */
 const maxQueryTerms = 10;
 
-// Normalising sorts a run of marks in quadratic time. 30 is the bound of UAX #15 section 13. The two half-width voiced marks
-// are letters that normalise to marks.
+// Normalising sorts a run of marks in quadratic time. 30 is the bound of UAX #15 section 13. The two half-width voiced
+// marks are letters that normalise to marks.
 const markRuns = /([\p{M}\uff9e\uff9f]{1,30})[\p{M}\uff9e\uff9f]*/gu;
 
 // Its dictionaries also find words in scripts without spaces.
 const words = new Intl.Segmenter('und', { granularity: 'word' });
 
 /**
- * Returns the first 256 different words of a text, in order. Folds compatibility forms and case; keeps 64 characters of each.
- * Letters, marks and digits make a word; `example.com` is two.
+ * Returns the first 256 different words of a text, in order. Folds compatibility forms and case; keeps 64 characters
+ * of each. Letters, marks and digits make a word; `example.com` is two.
  */
 export function termsOf(text: string): string[] {
   const normalized = text.replace(markRuns, '$1').normalize('NFKC').slice(0, maxFoldedLength);

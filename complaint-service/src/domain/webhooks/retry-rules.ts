@@ -17,8 +17,8 @@ const firstDelayMs = 5_000;
 const longestDelayMs = 3600_000;
 
 /**
- * The delay before the next attempt: 5 s, 10 s, 20 s … up to an hour, half of it at random. Without the random part, all
- * that failed together would be sent together again.
+ * The delay before the next attempt: 5 s, 10 s, 20 s … up to an hour, half of it at random. Without the random part,
+ * all that failed together would be sent together again.
  *
  * @param attempts Failed so far, from 1.
  * @param random In [0, 1).
@@ -28,7 +28,9 @@ export function retryDelayMs(attempts: number, random: number): number {
   return Math.round(longest / 2 + (longest / 2) * random);
 }
 
-/** What an attempt means: taken, to be tried again, or that the receiver wants no more (RFC 9110 section 15.5.11). */
+/**
+ * The outcome of an attempt: accepted, to be retried, or 410: the receiver wants no more (RFC 9110 section 15.5.11).
+ */
 export function verdictOn(result: Readonly<{ status: number } | { failure: string }>): 'taken' | 'retry' | 'gone' {
   if (!('status' in result)) return 'retry';
   if (result.status >= 200 && result.status < 300) return 'taken';

@@ -15,8 +15,8 @@ const components = ['@method', '@target-uri', 'content-digest', 'content-type'] 
 const contentType = 'application/json';
 
 /**
- * Signs a delivery: method, URL, body and time (RFC 9421, with the digest of RFC 9530). Receivers refuse a `created` that is
- * not recent, so that a recorded delivery cannot be sent again later.
+ * Signs a delivery: method, URL, body and time (RFC 9421, with the digest of RFC 9530). Receivers refuse a `created`
+ * that is not recent, so that a recorded delivery cannot be sent again later.
  *
  * @param keys One, or two while a secret is rotated: `sig1` is by the newer one.
  * @returns The headers of the request.

@@ -42,8 +42,8 @@ export type UploadParts = Pick<FlowParts, 'db' | 'newId' | 'now' | 'files' | 'at
  *
  * @param answerOf Makes the answer, which is kept for repeated requests.
  *
- * @throws AppError `not_found`, `complaint_locked`, `unknown_comment`, `too_many_attachments`, `attachment_space_full` or
- * `too_many_attached_bytes`, and what `AttachmentStore.receive` and `createOnce` throw.
+ * @throws AppError `not_found`, `complaint_locked`, `unknown_comment`, `too_many_attachments`, `attachment_space_full`
+ * or `too_many_attached_bytes`, and what `AttachmentStore.receive` and `createOnce` throw.
  */
 export async function attachFile<Answer extends Readonly<{ id: string }>>(
   parts: UploadParts,
@@ -140,7 +140,7 @@ async function addRow(
     created_at: at,
   });
   const complaint = { tenant_id: tenantId, id: upload.complaintId };
-  const news = { type: 'attachment.added', detail: { attachment_id: id }, internal, actor: user, at } as const;
-  await announce(trx, parts, { complaint, ...news });
+  const announcement = { type: 'attachment.added', detail: { attachment_id: id }, internal, actor: user, at } as const;
+  await announce(trx, parts, { complaint, ...announcement });
   return added;
 }

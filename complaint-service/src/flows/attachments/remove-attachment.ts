@@ -23,8 +23,8 @@ export async function removeAttachment(
     if (removed === undefined) throw new AppError('insufficient_role');
     await returnSpace(trx, user.tenantId, removed.bytes);
     const detail = { attachment_id: removed.id };
-    const news = { type: 'attachment.removed', detail, internal: removed.internal, actor: user } as const;
-    await announce(trx, parts, { complaint, ...news, at: parts.now() });
+    const announcement = { type: 'attachment.removed', detail, internal: removed.internal, actor: user } as const;
+    await announce(trx, parts, { complaint, ...announcement, at: parts.now() });
   });
   // After the commit. If the process ends in between, `sweepFiles` removes the file.
   await parts.files.remove(place.id);

@@ -4,7 +4,7 @@ import { mayTakeComplaints } from '../../domain/people.ts';
 import { AppError } from '../../errors.ts';
 import { findTeam } from '../../store/catalogue/teams.ts';
 import { addWatcher } from '../../store/complaints/watchers.ts';
-import { findNews, lockMember } from '../../store/members/members.ts';
+import { findMembershipUpdate, lockMember } from '../../store/members/members.ts';
 import type { Complaint } from '../../store/schema/complaints.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
@@ -23,8 +23,8 @@ export type Wanted = Readonly<{
 /**
  * Gives a complaint to an agent or a team. To give it to the same ones again changes nothing.
  *
- * @throws AppError `not_found`, `unknown_assignee`, `unknown_team`, `people_unavailable` or `complaint_locked`, and what
- * `assertCurrent` throws.
+ * @throws AppError `not_found`, `unknown_assignee`, `unknown_team`, `people_unavailable` or `complaint_locked`, and
+ * what `assertCurrent` throws.
  */
 export async function assignComplaint(
   parts: FlowParts,
@@ -53,11 +53,11 @@ export async function assignComplaint(
   });
 }
 
-/** News of a member may have arrived since the users-service was asked. */
+/** A membership update may have arrived since the users-service was asked. */
 async function assertStillAgent(trx: Trx, { tenantId }: UserIdentity, userId: string): Promise<void> {
   await lockMember(trx, { tenantId, userId });
-  const news = await findNews(trx, userId);
-  if (news !== undefined && !mayTakeComplaints(news)) throw new AppError('unknown_assignee');
+  const update = await findMembershipUpdate(trx, userId);
+  if (update !== undefined && !mayTakeComplaints(update)) throw new AppError('unknown_assignee');
 }
 
 /**

@@ -89,8 +89,8 @@ export async function fileComplaint(
   });
   await replaceTerms(trx, filed, termsOf(searchedText(filed)));
   await addHistory(trx, filed, { id: newId(), at, actor: user, event: { action: 'filed', detail: {} } });
-  const news = { type: 'complaint.filed', detail: {}, internal: false, actor: user, at } as const;
-  await announce(trx, parts, { complaint: filed, ...news });
+  const announcement = { type: 'complaint.filed', detail: {}, internal: false, actor: user, at } as const;
+  await announce(trx, parts, { complaint: filed, ...announcement });
   if (complainantId !== null) await addWatcher(trx, filed, complainantId, at);
   await addToStatistics(trx, user.tenantId, { ...countDeltas(undefined, filed), times: [] });
   return filed;

@@ -9,7 +9,7 @@ import type { FlowParts } from '../parts.ts';
 
 export type Filter = Readonly<{
   statuses?: readonly Status[] | undefined;
-  /** For staff the complaints assigned to them, for complainants their own. Machines have none. */
+  /** For staff the complaints assigned to them, for complainants their own. OAuth clients have none. */
   mine?: boolean | undefined;
   unassigned?: boolean | undefined;
   overdue?: boolean | undefined;

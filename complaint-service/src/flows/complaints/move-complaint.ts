@@ -5,7 +5,7 @@ import { mayTakeComplaints } from '../../domain/people.ts';
 import { AppError } from '../../errors.ts';
 import { findCategory } from '../../store/catalogue/categories.ts';
 import { hasDuplicates, lockComplaints } from '../../store/complaints/complaints.ts';
-import { findNews, lockMember } from '../../store/members/members.ts';
+import { findMembershipUpdate, lockMember } from '../../store/members/members.ts';
 import type { Complaint, ComplaintChanges } from '../../store/schema/complaints.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
@@ -22,8 +22,8 @@ export type Move = Readonly<{
 /**
  * Moves a complaint to another status.
  *
- * @throws AppError `not_found`, `complaint_locked`, `insufficient_role`, `illegal_transition` or `invalid_duplicate`, and
- * what `assertCurrent` throws.
+ * @throws AppError `not_found`, `complaint_locked`, `insufficient_role`, `illegal_transition` or `invalid_duplicate`,
+ * and what `assertCurrent` throws.
  */
 export async function moveComplaint(
   parts: FlowParts,
@@ -63,16 +63,22 @@ async function changesOf(trx: Trx, current: Complaint, { to, duplicateOf }: Move
   };
 }
 
-/** Before the complaint, as in assigning. Otherwise it could become active just after all of theirs returned to the queue. */
+/**
+ * Before the complaint, as in assigning. Otherwise it could become active just after all of theirs returned to the
+ * queue.
+ */
 async function lockAssignee(trx: Trx, { tenantId }: UserIdentity, id: string): Promise<void> {
   const { assignee_id: userId } = await reachComplaint(trx, id, 'read');
   if (userId !== null) await lockMember(trx, { tenantId, userId });
 }
 
-/** Whether an agent is known to have left or changed role since the assignment. Active complaints return to the queue then. */
+/**
+ * Whether an agent is known to have left or changed role since the assignment. Active complaints return to the queue
+ * then.
+ */
 async function hasLeft(trx: Trx, assigneeId: string | null): Promise<boolean> {
-  const news = assigneeId === null ? undefined : await findNews(trx, assigneeId);
-  return news !== undefined && !mayTakeComplaints(news);
+  const update = assigneeId === null ? undefined : await findMembershipUpdate(trx, assigneeId);
+  return update !== undefined && !mayTakeComplaints(update);
 }
 
 /** Locks a complaint and its original in one order: two that name each other would otherwise wait for ever. */

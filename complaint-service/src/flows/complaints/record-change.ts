@@ -4,7 +4,7 @@ import { addHistory } from '../../store/complaints/history.ts';
 import type { Complaint, ComplaintChanges, HistoryEvent } from '../../store/schema/complaints.ts';
 import type { Trx } from '../../store/scope.ts';
 import { addToStatistics } from '../../store/statistics/counts.ts';
-import { announce, newsOf } from '../events/announce.ts';
+import { announce, announcementOf } from '../events/announce.ts';
 import { mailOf, queueMail } from '../mail/queue-mail.ts';
 import type { FlowParts } from '../parts.ts';
 
@@ -25,7 +25,7 @@ export async function recordChange(
   const after = await changeComplaint(trx, before, changes, { revision: newId(), at });
   const happened = typeof event === 'function' ? event(after) : event;
   await addHistory(trx, after, { id: newId(), at, actor, event: happened });
-  await announce(trx, { newId }, { complaint: after, ...newsOf(happened), internal: false, actor, at });
+  await announce(trx, { newId }, { complaint: after, ...announcementOf(happened), internal: false, actor, at });
   await queueMail(trx, { newId }, after, { kind: mailOf(happened), actorId: actor.userId });
   await addToStatistics(trx, after.tenant_id, { ...countDeltas(before, after), times: timesEnded(before, after) });
   return after;

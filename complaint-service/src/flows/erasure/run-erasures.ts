@@ -12,7 +12,7 @@ import {
 } from '../../store/erasure/erase.ts';
 import { countErased, dropErasure, finishErasure, inErasing, lockErasure } from '../../store/erasure/erasing.ts';
 import { insertErasure, pendingErasures } from '../../store/erasure/requests.ts';
-import { findNews } from '../../store/members/members.ts';
+import { findMembershipUpdate } from '../../store/members/members.ts';
 import type { Erasure, RetentionPolicy } from '../../store/schema/erasure.ts';
 import type { Trx } from '../../store/scope.ts';
 import { setAssignee } from '../complaints/assign-complaint.ts';
@@ -23,7 +23,7 @@ type Parts = Pick<FlowParts, 'db' | 'files' | 'newId' | 'now'> & Readonly<{ logg
 
 /** Complaints of one transaction, so that it stays short. */
 const batchSize = 100;
-/** Of one tenant in one round, so that a large tenant does not keep the others waiting. */
+/** Of one tenant in one run, so that a large tenant does not delay the others. */
 const maxBatches = 50;
 const dayMs = 24 * 3600_000;
 
@@ -46,7 +46,7 @@ async function erasePerson(parts: Parts, erasure: Erasure, stopped: AbortSignal)
   for (let batch = 0; batch < maxBatches && !stopped.aborted; batch += 1) {
     const removed = await inErasing(parts.db, tenant_id, async (trx) => {
       if (!(await lockErasure(trx, id))) return undefined;
-      if (isActive(await findNews(trx, userId))) {
+      if (isActive(await findMembershipUpdate(trx, userId))) {
         await dropErasure(trx, id, actor.userId);
         return 'active';
       }
@@ -83,8 +83,8 @@ async function returnToQueue(trx: Trx, { newId, now }: Changing, userId: string)
 }
 
 /**
- * Erases a person from complaints of theirs. With their texts, nothing is left to work on: active complaints are withdrawn,
- * and all are anonymised.
+ * Erases a person from complaints of theirs. With their texts, nothing is left to work on: active complaints are
+ * withdrawn, and all are anonymised.
  *
  * @returns Undefined when there were none.
  */

@@ -5,7 +5,7 @@ import type { Trx } from '../../store/scope.ts';
 import { queueDeliveries } from '../../store/webhooks/webhooks.ts';
 import type { FlowParts } from '../parts.ts';
 
-export type News = Readonly<{
+export type Announcement = Readonly<{
   complaint: Readonly<{ tenant_id: string; id: string }>;
   type: EventType;
   detail: EventDetail;
@@ -15,25 +15,29 @@ export type News = Readonly<{
 }>;
 
 /** Tells streams and webhooks what happens in this transaction, once it commits. */
-export async function announce(trx: Trx, { newId }: Pick<FlowParts, 'newId'>, news: News): Promise<void> {
-  const { tenant_id, id: complaint_id } = news.complaint;
+export async function announce(
+  trx: Trx,
+  { newId }: Pick<FlowParts, 'newId'>,
+  announcement: Announcement,
+): Promise<void> {
+  const { tenant_id, id: complaint_id } = announcement.complaint;
   const event = {
     id: newId(),
-    type: news.type,
+    type: announcement.type,
     tenant_id,
     complaint_id,
-    actor_id: news.actor.userId,
-    actor_role: news.actor.role,
-    detail: news.detail,
+    actor_id: announcement.actor.userId,
+    actor_role: announcement.actor.role,
+    detail: announcement.detail,
   };
-  await addEvent(trx, { ...event, internal: news.internal, created_at: news.at });
-  if (news.internal) return;
-  const payload = JSON.stringify({ ...event, created_at: news.at.toISOString() });
-  await queueDeliveries(trx, { tenantId: tenant_id, type: news.type, payload });
+  await addEvent(trx, { ...event, internal: announcement.internal, created_at: announcement.at });
+  if (announcement.internal) return;
+  const payload = JSON.stringify({ ...event, created_at: announcement.at.toISOString() });
+  await queueDeliveries(trx, { tenantId: tenant_id, type: announcement.type, payload });
 }
 
 /** The type and detail of a change that also went into the history. Texts stay there. */
-export function newsOf({ action, detail }: HistoryEvent): Pick<News, 'type' | 'detail'> {
+export function announcementOf({ action, detail }: HistoryEvent): Pick<Announcement, 'type' | 'detail'> {
   const type = `complaint.${action}` as const;
   if (action === 'edited') return { type, detail: { fields: detail.fields } };
   if (action === 'filed') return { type, detail: {} };

@@ -14,10 +14,10 @@ export type Following = Readonly<{
 /** Events as they happen, for the users who may see them. */
 export type EventFeed = Readonly<{
   /**
-   * Yields the events that this user may see, one batch at a time. The next batch is read when it is asked for, so a slow
-   * client holds no events in memory. The first batch says that the client can be answered: it is empty, or `missed` when
-   * the feed cannot continue where the client was. While the database cannot be reached, the feed waits, and then goes on
-   * without a gap. Ends with `signal` or the feed.
+   * Yields the events that this user may see, one batch at a time. The next batch is read when it is asked for, so a
+   * slow client holds no events in memory. The first batch says that the client can be answered: it is empty, or
+   * `missed` when the feed cannot continue where the client was. While the database cannot be reached, the feed waits,
+   * and then goes on without a gap. Ends with `signal` or the feed.
    */
   follow(user: ScopeUser, following: Following): AsyncGenerator<ComplaintEvent[] | 'missed'>;
   /** Ends all followers, and stops listening. */
@@ -46,10 +46,10 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
   });
 
   /**
-   * Resolves with the next notification, and after `quietMs` in case one was lost. Registers before the read, so that an
-   * event committed between read and wait still wakes the follower.
+   * Resolves with the next notification, and after `quietMs` in case one was lost. Registers before the read, so that
+   * an event committed between read and wait still wakes the follower.
    */
-  function nextNews(tenantId: string, stop: AbortSignal) {
+  function nextEvents(tenantId: string, stop: AbortSignal) {
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiting = waiters.get(tenantId) ?? new Set();
     waiters.set(tenantId, waiting.add(resolve));
@@ -66,9 +66,9 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
   }
 
   /**
-   * Reads as the user: row-level security decides about each event. Followers who may see the same share one read, so an
-   * event costs one query for all agents of a tenant. A read that began before the last notification is not shared: it
-   * may have missed what was notified.
+   * Reads as the user: row-level security decides about each event. Followers who may see the same share one read, so
+   * an event costs one query for all agents of a tenant. A read that began before the last notification is not shared:
+   * it may have missed what was notified.
    */
   function read(user: ScopeUser, after: number): Promise<ComplaintEvent[]> {
     const seesAll = user.role === 'agent' || user.role === 'admin';
@@ -109,17 +109,17 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
       try {
         let seq = yield* start(user, lastId, stop);
         while (!stop.aborted) {
-          const news = nextNews(user.tenantId, stop);
+          const next = nextEvents(user.tenantId, stop);
           try {
             const events = await unlessUnavailable(read(user, seq), stop);
             // Without an event after a wake-up, another user may see it: this one must not learn even that.
-            if (events?.length === 0) await news.promise;
+            if (events?.length === 0) await next.promise;
             if (events === undefined || events.length === 0 || stop.aborted) continue;
             seq = events.at(-1)?.seq ?? seq;
             yield events;
             quiet.refresh();
           } finally {
-            news.release();
+            next.release();
           }
         }
       } finally {

@@ -7,8 +7,8 @@ import type { FlowParts } from '../parts.ts';
 const mailedStatuses = ['resolved', 'closed', 'rejected', 'duplicate'] as const;
 
 /**
- * Queues the mails of a change in its transaction, so that both commit or neither does. The recipients are found later:
- * a complainant's transaction sees no other watcher.
+ * Queues the mails of a change in its transaction, so that both commit or neither does. The recipients are found
+ * later: a complainant's transaction sees no other watcher.
  */
 export async function queueMail(
   trx: Trx,

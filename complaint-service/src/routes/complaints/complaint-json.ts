@@ -45,7 +45,7 @@ export const complaint = z
     reporter: z
       .object({ name: z.string(), email: z.string().nullable(), phone: z.string().nullable() })
       .nullable()
-      .describe('The person without an account for whom an agent filed it. Null for machines.'),
+      .describe('The person without an account for whom an agent filed it. Null for OAuth clients.'),
     created_by: z.string(),
     created_by_name: displayName,
     assignee_id: z.string().nullable(),
@@ -74,7 +74,7 @@ export type View = Readonly<{ caller: Reader; now: Date; names: ReadonlyMap<stri
 export const peopleOf = ({ complainant_id, created_by, assignee_id }: Complaint): readonly string[] =>
   [complainant_id, created_by, assignee_id].filter((id) => id !== null);
 
-/** Machines get no names: those with the scope for the directory read them there. */
+/** OAuth clients get no names: those with the scope for the directory read them there. */
 async function namesFor(
   people: FlowParts['people'],
   reader: Reader,
@@ -105,7 +105,7 @@ export function complaintJson(row: Complaint, { caller, now, names }: View): Com
     status: row.status,
     complainant_id: row.complainant_id,
     complainant_name: nameOf(row.complainant_id),
-    // The scope of machines promises no names.
+    // The scope of OAuth clients promises no names.
     reporter:
       row.reporter_name === null || caller.kind === 'client'
         ? null
@@ -133,8 +133,8 @@ export function complaintJson(row: Complaint, { caller, now, names }: View): Com
 const timeOf = (at: Date | null) => at?.toISOString() ?? null;
 
 /**
- * Returns the entity tag of a representation: the revision of the complaint, and a hash of all that is shown. Names and
- * overdue marks change without the complaint.
+ * Returns the entity tag of a representation: the revision of the complaint, and a hash of all that is shown. Names
+ * and overdue marks change without the complaint.
  */
 export function tagOf(row: Complaint, json: ComplaintJson): string {
   const hash = createHash('sha256').update(JSON.stringify(json)).digest('hex').slice(0, 16);

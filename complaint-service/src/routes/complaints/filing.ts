@@ -87,7 +87,7 @@ export const readComplaintEndpoint = endpoint({
   operationId: 'readComplaint',
   tag: 'Complaints',
   summary: 'Read a complaint',
-  description: 'Machines need the scope `complaints.read`.',
+  description: 'OAuth clients need the scope `complaints.read`.',
   callers: ['user', 'client'],
   params: complaintPath,
   responses: { 200: { schema: complaint, headers: tagged }, 304: null },

@@ -31,7 +31,7 @@ export const listComplaintsEndpoint = endpoint({
   tag: 'Complaints',
   summary: 'Find complaints',
   description:
-    'Complainants find their own complaints. Agents, admins, and machines with the scope `complaints.read` find all of their tenant.',
+    'Complainants find their own complaints. Agents, admins, and OAuth clients with the scope `complaints.read` find all of their tenant.',
   callers: ['user', 'client'],
   query: listQuery,
   responses: { 200: pageOfItems(complaint) },

@@ -4,8 +4,8 @@ import { AppError } from '../../errors.ts';
 import type { AssertCurrent } from '../../flows/parts.ts';
 
 /**
- * Checks `If-Match` against the revision in the tags: a client may change a complaint whose state it has read, even if a
- * name has changed since. A request without `If-Match` passes. Weak tags never match.
+ * Checks `If-Match` against the revision in the tags: a client may change a complaint whose state it has read, even if
+ * a name has changed since. A request without `If-Match` passes. Weak tags never match.
  *
  * The returned function throws AppError `precondition_failed`, with a current tag in `ETag`.
  *

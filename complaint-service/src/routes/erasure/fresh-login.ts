@@ -4,8 +4,8 @@ import { AppError } from '../../errors.ts';
 const freshLoginSec = 5 * 60;
 
 /**
- * Admits a user who logged in within five minutes: a token that was taken from a browser is usually older. An issuer that
- * does not say when the user logged in cannot be used for this.
+ * Admits a user who logged in within five minutes: a token that was taken from a browser is usually older. An issuer
+ * that does not say when the user logged in cannot be used for this.
  *
  * @throws AppError `fresh_login_required`, with the challenge of RFC 9470 section 3.
  */

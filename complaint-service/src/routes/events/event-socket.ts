@@ -63,9 +63,9 @@ async function follow(
     return;
   }
   try {
-    for await (const news of feed.follow(identity, { lastId, signal: gone.signal, onQuiet: () => ws.ping() })) {
-      if (news === 'missed') await send(ws, JSON.stringify({ event: { type: 'reset' } }));
-      else for (const event of news) await send(ws, JSON.stringify({ id: event.id, event: eventJson(event) }));
+    for await (const events of feed.follow(identity, { lastId, signal: gone.signal, onQuiet: () => ws.ping() })) {
+      if (events === 'missed') await send(ws, JSON.stringify({ event: { type: 'reset' } }));
+      else for (const event of events) await send(ws, JSON.stringify({ id: event.id, event: eventJson(event) }));
     }
     ws.close(goingAway);
     setTimeout(() => ws.terminate(), closeWithinMs).unref();

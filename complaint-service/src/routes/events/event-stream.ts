@@ -51,13 +51,13 @@ export function eventRoutes({ feed, streams }: FlowParts): Router {
       const lastId = headers['last-event-id'] ?? query.last_event_id;
       // Nothing is written while the client has yet to take what was written before.
       const onQuiet = () => res.headersSent && !res.writableNeedDrain && res.write(':\n\n');
-      for await (const news of feed.follow(identity, { lastId, signal: gone.signal, onQuiet })) {
+      for await (const events of feed.follow(identity, { lastId, signal: gone.signal, onQuiet })) {
         // Only now is it known where the stream begins: the client misses nothing of what happens after these headers.
         if (!res.headersSent) {
           res.writeHead(200, streamHeaders);
           await write(res, 'retry: 2000\n\n', gone.signal);
         }
-        await write(res, serverSent(news), gone.signal);
+        await write(res, serverSent(events), gone.signal);
       }
       return res.end();
     } catch (error) {
@@ -70,9 +70,9 @@ export function eventRoutes({ feed, streams }: FlowParts): Router {
 }
 
 /** The format of the HTML standard. JSON has no line breaks, so an event is one line of data. */
-function serverSent(news: ComplaintEvent[] | 'missed'): string {
-  if (news === 'missed') return 'event: reset\ndata: {}\n\n';
-  return news
+function serverSent(events: ComplaintEvent[] | 'missed'): string {
+  if (events === 'missed') return 'event: reset\ndata: {}\n\n';
+  return events
     .map((event) => `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(eventJson(event))}\n\n`)
     .join('');
 }

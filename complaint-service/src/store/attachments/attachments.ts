@@ -76,8 +76,8 @@ export async function takeSpace(
 }
 
 /**
- * Which of a user's attachments since `since` leaves no room for more bytes: the newest one with which they take too much.
- * To be called after {@link takeSpace}, whose lock makes uploads of a tenant wait for each other.
+ * Which of a user's attachments since `since` leaves no room for more bytes: the newest one with which they take too
+ * much. To be called after {@link takeSpace}, whose lock makes uploads of a tenant wait for each other.
  *
  * @returns When it was added; undefined when there is room.
  */

@@ -3,8 +3,9 @@ import type { Trx } from '../scope.ts';
 import type { PageWanted } from './page.ts';
 
 /**
- * Adds a comment to a complaint that this transaction has locked. The lock makes comments visible in the order of their
- * numbers. With times, a reader's cursor could pass a comment that commits late or on an instance whose clock is behind.
+ * Adds a comment to a complaint that this transaction has locked. The lock makes comments visible in the order of
+ * their numbers. With times, a reader's cursor could pass a comment that commits late or on an instance whose clock is
+ * behind.
  */
 export function insertComment(trx: Trx, comment: NewComment): Promise<Comment> {
   return trx.insertInto('comments').values(comment).returningAll().executeTakeFirstOrThrow();

@@ -48,8 +48,8 @@ export function listHistory(trx: Trx, complaintId: string, { after, limit }: Pag
 }
 
 /**
- * Returns when this user made the oldest of their latest `writes` filings and edits in this tenant; undefined when there
- * are fewer. The user's next write waits here until this transaction ends, so the count misses none.
+ * Returns when this user made the oldest of their latest `writes` filings and edits in this tenant; undefined when
+ * there are fewer. The user's next write waits here until this transaction ends, so the count misses none.
  */
 export async function oldestOfLatestWrites(trx: Trx, user: Tenanted, writes: number): Promise<Date | undefined> {
   const { tenantId, userId } = user;

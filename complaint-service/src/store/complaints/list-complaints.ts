@@ -8,7 +8,9 @@ import { selectComplaints } from './complaints.ts';
 /** Which complaints to list. A member that is undefined matches all. */
 export type ComplaintFilter = Readonly<{
   statuses?: readonly Status[] | undefined;
-  /** Row-level security hides the complaints of others anyway. Naming the complainant lets the planner use an index. */
+  /**
+   * Row-level security hides the complaints of others anyway. Naming the complainant lets the planner use an index.
+   */
   complainantId?: string | undefined;
   assigneeId?: string | undefined;
   /** Active complaints without an assignee. */

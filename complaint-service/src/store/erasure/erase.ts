@@ -54,7 +54,9 @@ export async function deleteComplaints(trx: Trx, ids: readonly string[]): Promis
   return { complaints: ids.length, comments, attachments };
 }
 
-/** Removes persons and texts from locked complaints, which nothing changes any more. What the statistics count stays. */
+/**
+ * Removes persons and texts from locked complaints, which nothing changes any more. What the statistics count stays.
+ */
 export async function anonymiseComplaints(trx: Trx, ids: readonly string[]): Promise<Removed> {
   const attachments = await deleteAttachments(trx, sql`complaint_id in (${sql.join(ids)})`);
   const comments = await deleteOf(trx, 'comments', ids);

@@ -27,7 +27,7 @@ export async function countErased(trx: Trx, id: string, removed: Removed): Promi
     .execute();
 }
 
-/** Locks the record of an erasure under way. @returns False when it is done, or was cancelled meanwhile. */
+/** Locks the record of a running erasure. @returns False when it is done, or was cancelled meanwhile. */
 export async function lockErasure(trx: Trx, id: string): Promise<boolean> {
   const waiting = trx.selectFrom('erasures').select('id').where('id', '=', id);
   const found = await waiting.where('finished_at', 'is', null).where('cancelled_at', 'is', null).forUpdate().execute();

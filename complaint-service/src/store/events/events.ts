@@ -20,7 +20,9 @@ export async function addEvent(trx: Trx, event: NewEvent): Promise<void> {
     .execute();
 }
 
-/** Waits for the transactions of a tenant that have added events, and makes the next ones wait for this transaction. */
+/**
+ * Waits for the transactions of a tenant that have added events, and makes the next ones wait for this transaction.
+ */
 export async function holdEvents(trx: Trx, tenantId: string): Promise<void> {
   await sql`select ${eventsLock(tenantId)}`.execute(trx);
 }
@@ -33,7 +35,8 @@ export function listEvents(trx: Trx, after: number, limit: number): Promise<Comp
 }
 
 /**
- * Where a stream begins: after the event with this id, or after the newest one that the user of the transaction may see.
+ * Where a stream begins: after the event with this id, or after the newest one that the user of the transaction may
+ * see.
  *
  * @returns `missed` when the id is of no event that is kept and visible, so that the client may have missed some.
  */

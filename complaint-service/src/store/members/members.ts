@@ -1,17 +1,17 @@
 import { sql } from 'kysely';
-import type { MemberNews } from '../schema/catalogue.ts';
+import type { MembershipUpdate } from '../schema/catalogue.ts';
 import type { Trx } from '../scope.ts';
 
 /** What the auth-service said last about a member; undefined while it said nothing. */
-export function findNews(trx: Trx, userId: string): Promise<MemberNews | undefined> {
+export function findMembershipUpdate(trx: Trx, userId: string): Promise<MembershipUpdate | undefined> {
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).executeTakeFirst();
 }
 
 type Tenanted = Readonly<{ tenantId: string; userId: string }>;
 
 /**
- * Makes assignments to a member and news of the member wait for each other, until the transaction ends. Otherwise an
- * agent could be given a complaint just after all of theirs returned to the queue.
+ * Makes assignments to a member and updates of the member wait for each other, until the transaction ends. Otherwise
+ * an agent could be given a complaint just after all of theirs returned to the queue.
  */
 export async function lockMember(trx: Trx, { tenantId, userId }: Tenanted): Promise<void> {
   const key = JSON.stringify(['member', tenantId, userId]);
@@ -19,20 +19,20 @@ export async function lockMember(trx: Trx, { tenantId, userId }: Tenanted): Prom
 }
 
 /**
- * Stores news of a member, unless the row already has a higher sequence. News may arrive twice or late.
+ * Stores a membership update, unless the row already has a higher sequence. Updates may arrive twice or late.
  *
- * @returns Whether these are the latest news.
+ * @returns Whether this is the latest update.
  */
-export async function saveNews(trx: Trx, news: MemberNews): Promise<boolean> {
-  const { role, status, sequence } = news;
+export async function saveMembershipUpdate(trx: Trx, update: MembershipUpdate): Promise<boolean> {
+  const { role, status, sequence } = update;
   const { numInsertedOrUpdatedRows } = await trx
     .insertInto('members')
-    .values(news)
+    .values(update)
     .onConflict((conflict) =>
       conflict
         .columns(['tenant_id', 'user_id'])
         .doUpdateSet({ role, status, sequence })
-        // The same news again: the first attempt may have ended before all complaints had returned.
+        // The same update again: the first attempt may have ended before all complaints had returned.
         .where('members.sequence', '<=', sequence),
     )
     .executeTakeFirst();

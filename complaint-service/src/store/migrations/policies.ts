@@ -14,7 +14,10 @@ export const isKnown = `(${currentUser} is not null and ${currentRole} in ('comp
  */
 export const allForStaff = (others: string) => `(case when ${isStaff} then true else ${others} end)`;
 
-/** Whether the user may see the complaint of a row. The policies of `complaints` apply inside, so the rule has one home. */
+/**
+ * Whether the user may see the complaint of a row. The policies of `complaints` apply inside, so the rule has one
+ * home.
+ */
 export const seesComplaint = (table: string) =>
   allForStaff(`exists (
     select from complaints seen where seen.tenant_id = ${table}.tenant_id and seen.id = ${table}.complaint_id)`);

@@ -49,7 +49,7 @@ type MembersTable = {
 export type Category = Selectable<CategoriesTable>;
 export type Team = Selectable<TeamsTable>;
 export type Settings = Selectable<SettingsTable>;
-export type MemberNews = Selectable<MembersTable>;
+export type MembershipUpdate = Selectable<MembersTable>;
 export type CatalogueTables = {
   settings: SettingsTable;
   teams: TeamsTable;

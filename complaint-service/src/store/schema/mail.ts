@@ -12,7 +12,7 @@ type MailOutboxTable = {
   user_id: string | null;
   /** The user who made the change, and gets no mail about it; only with `all`. */
   actor_id: string | null;
-  /** So far, the one under way included. */
+  /** So far, including the current one. */
   attempts: Generated<number>;
   /** Nothing is sent before. */
   due_at: Generated<Date>;

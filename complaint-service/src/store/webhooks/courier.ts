@@ -16,8 +16,9 @@ const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(sec
 export type Key = Readonly<{ tenant_id: string; id: string }>;
 
 /**
- * Webhooks of all tenants with something due, so that one instance at a time delivers to each. A receiver that hangs holds
- * up its own webhook alone. A tenant has up to `perTenant` leases at once, so that its slow receivers never take all slots.
+ * Webhooks of all tenants with something due, so that one instance at a time delivers to each. A receiver that hangs
+ * holds up its own webhook alone. A tenant has up to `perTenant` leases at once, so that its slow receivers never take
+ * all slots.
  */
 export function webhooksToServe(db: ComplaintsDatabase, perTenant: number): LeasedRows<Key> {
   return leasedRows({
@@ -140,8 +141,8 @@ export function endWebhook(
 }
 
 /**
- * Gives up deliveries that no courier would send: those of ended webhooks, queued by a transaction that had not seen the
- * end, and those that waited longer than `giveUpAfterMs` for a paused one.
+ * Gives up deliveries that no courier would send: those of ended webhooks, queued by a transaction that had not seen
+ * the end, and those that waited longer than `giveUpAfterMs` for a paused one.
  */
 export async function giveUpWaiting(
   db: ComplaintsDatabase,
@@ -174,12 +175,18 @@ export async function removeOldDeliveries(db: ComplaintsDatabase): Promise<numbe
 
 type Changes<Table extends 'webhooks' | 'webhook_deliveries'> = UpdateObject<ComplaintsSchema, Table>;
 
-/** Before its deliveries, in the order in which removing a webhook locks them: two that differ could wait for each other. */
+/**
+ * Before its deliveries, in the order in which removing a webhook locks them: two that differ could wait for each
+ * other.
+ */
 async function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<'webhooks'>): Promise<void> {
   await trx.updateTable('webhooks').set(changes).where('tenant_id', '=', tenant_id).where('id', '=', id).execute();
 }
 
-/** Changes a webhook after an attempt, unless an admin has changed it since: what an old URL does says nothing of a new one. */
+/**
+ * Changes a webhook after an attempt, unless an admin has changed it since: what an old URL does says nothing of a new
+ * one.
+ */
 async function updateAttempted(
   trx: Trx,
   { tenant_id, id, updated_at }: Webhook,

@@ -60,8 +60,8 @@ export async function deleteWebhook(trx: Trx, id: string): Promise<boolean> {
 }
 
 /**
- * Queues a delivery for every webhook of the tenant that wants this type. Paused ones get theirs when they resume. To be
- * called after `addEvent`, whose lock keeps the webhooks from being removed meanwhile.
+ * Queues a delivery for every webhook of the tenant that wants this type. Paused ones get theirs when they resume. To
+ * be called after `addEvent`, whose lock keeps the webhooks from being removed meanwhile.
  */
 export async function queueDeliveries(
   trx: Trx,

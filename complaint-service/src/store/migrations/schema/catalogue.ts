@@ -1,5 +1,5 @@
 import { tenantTable } from '@countersign/database';
-import { appRole, eraserRole, newsRole, readerRole } from '../../roles.ts';
+import { appRole, eraserRole, membershipRole, readerRole } from '../../roles.ts';
 import { isAdmin, isKnown, isStaff, restrictCommand, restrictRequests } from '../policies.ts';
 
 const settings = [
@@ -67,7 +67,7 @@ const categories = [
   restrictRequests('categories', { using: isKnown }),
   restrictCommand('categories', 'insert', isStaff),
   restrictCommand('categories', 'update', isAdmin),
-  `grant select on categories to ${newsRole}, ${eraserRole}, ${readerRole}`,
+  `grant select on categories to ${membershipRole}, ${eraserRole}, ${readerRole}`,
 ];
 
 const members = [
@@ -83,7 +83,7 @@ const members = [
   // A complainant who reopens a complaint needs to know whether its agent is still there.
   restrictRequests('members', { using: isKnown }),
   `grant select on members to ${appRole}`,
-  `grant select, insert, update (role, status, sequence) on members to ${newsRole}`,
+  `grant select, insert, update (role, status, sequence) on members to ${membershipRole}`,
   `grant select, delete on members to ${eraserRole}`,
 ];
 

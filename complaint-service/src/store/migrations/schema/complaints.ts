@@ -1,10 +1,10 @@
 import { currentUser, tenantTable } from '@countersign/database';
-import { appRole, eraserRole, mailerRole, newsRole, readerRole } from '../../roles.ts';
+import { appRole, eraserRole, mailerRole, membershipRole, readerRole } from '../../roles.ts';
 import { allForStaff, restrictCommand, restrictRequests, seesComplaint } from '../policies.ts';
 
 // Ids of people and tenants come from tokens, whose issuer need not use UUIDs. Times have the milliseconds that a
-// JavaScript Date has, or a cursor would skip rows within one millisecond. `active` (whether work is still to be done) and
-// `due_at` (when its next target ends) are derived, so that neither can be wrong.
+// JavaScript Date has, or a cursor would skip rows within one millisecond. `active` (whether work is still to be done)
+// and `due_at` (when its next target ends) are derived, so that neither can be wrong.
 const complaints = [
   `create table complaints (
      tenant_id text not null check (tenant_id <> ''),
@@ -65,10 +65,11 @@ const complaints = [
      contact_preference, assignee_id, duplicate_of, reporter_name, reporter_email, reporter_phone, clock_started_at,
      first_answer_due_at, first_answered_at, resolution_due_at, resolved_at, revision, updated_at)
      on complaints to ${appRole}`,
-  // The policy of the tenant applies to every role. The policies of requests, which need a user, do not apply to machines.
+  // The policy of the tenant applies to every role. The policies of requests, which need a user, do not apply to
+  // machines.
   `grant select on complaints to ${readerRole}`,
   // Returns the complaints of a former agent to the queue.
-  `grant select, update (assignee_id, status, revision, updated_at) on complaints to ${newsRole}`,
+  `grant select, update (assignee_id, status, revision, updated_at) on complaints to ${membershipRole}`,
   // Erasing a person changes active complaints: those they worked on return to the queue, and their own are withdrawn.
   `grant select, delete, update (title, description, complainant_id, created_by, assignee_id, reporter_name,
      reporter_email, reporter_phone, contact_preference, latitude, longitude, address, duplicate_of, revision, erased_at,
@@ -77,8 +78,8 @@ const complaints = [
   `grant select (tenant_id, id, title, complainant_id, contact_preference, reporter_email) on complaints to ${mailerRole}`,
 ];
 
-// Not tsvector: @@ is not leakproof, so under row-level security its GIN index is never used. Comparing text in byte order
-// is leakproof, and a range of it is a prefix.
+// Not tsvector: @@ is not leakproof, so under row-level security its GIN index is never used. Comparing text in byte
+// order is leakproof, and a range of it is a prefix.
 const terms = [
   `create table terms (
      tenant_id text not null,
@@ -139,7 +140,7 @@ const history = [
   restrictRequests('history', { using: seesComplaint('history') }),
   restrictCommand('history', 'insert', `actor_id = ${currentUser}`),
   `grant select, insert on history to ${appRole}`,
-  `grant insert on history to ${newsRole}`,
+  `grant insert on history to ${membershipRole}`,
   `grant select, insert, delete, update (actor_id, detail) on history to ${eraserRole}`,
 ];
 

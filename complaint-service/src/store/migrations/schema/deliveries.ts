@@ -1,14 +1,14 @@
 import { currentUser, tenantTable } from '@countersign/database';
 import { eventTypes } from '../../../domain/events/event-types.ts';
-import { appRole, courierRole, eraserRole, mailerRole, newsRole, upkeepRole } from '../../roles.ts';
+import { appRole, courierRole, eraserRole, mailerRole, membershipRole, upkeepRole } from '../../roles.ts';
 import { allForStaff, isAdmin, isKnown, restrictCommand, restrictRequests, seesComplaint } from '../policies.ts';
 
 // What is due and what is old is found by an index. An index can be searched for `statement_timestamp()`, but not for
 // `clock_timestamp()`, which has another value for each row.
 const olderThan = (column: string, age: string) => `${column} < statement_timestamp() - interval '${age}'`;
 
-// The answers to requests that create something, for clients that repeat a request because its answer was lost. They are
-// removed in all tenants, an hour after none can be asked for again.
+// The answers to requests that create something, for clients that repeat a request because its answer was lost. They
+// are removed in all tenants, an hour after none can be asked for again.
 const idempotencyKeys = [
   `create table idempotency_keys (
      tenant_id text not null,
@@ -54,7 +54,7 @@ const events = [
   restrictRequests('events', { using: allForStaff(`not internal and ${seesComplaint('events')}`) }),
   restrictCommand('events', 'insert', `actor_id = ${currentUser}`),
   `grant select, insert on events to ${appRole}`,
-  `grant insert on events to ${newsRole}`,
+  `grant insert on events to ${membershipRole}`,
   `grant select (created_at), delete on events to ${upkeepRole}`,
   `create policy upkeep on events to ${upkeepRole} using (${olderThan('created_at', '24 hours')}) with check (false)`,
   `grant select, insert, delete on events to ${eraserRole}`,
@@ -87,7 +87,7 @@ const webhooks = [
   restrictCommand('webhooks', 'delete', isAdmin),
   `grant select, insert, delete, update (url, events, secret_version, previous_secret_until, state, ended_reason, failures,
      failing_since, retry_at, updated_at) on webhooks to ${appRole}`,
-  `grant select (tenant_id, id, state, events) on webhooks to ${newsRole}, ${eraserRole}`,
+  `grant select (tenant_id, id, state, events) on webhooks to ${membershipRole}, ${eraserRole}`,
   `grant select, update (state, ended_reason, failures, failing_since, retry_at, leased_until) on webhooks to ${courierRole}`,
   `create policy courier on webhooks to ${courierRole} using (true) with check (true)`,
 ];
@@ -119,7 +119,7 @@ const webhookDeliveries = [
   ...tenantTable('webhook_deliveries'),
   restrictRequests('webhook_deliveries', { using: isAdmin, check: isKnown }),
   `grant select, insert, update (state, attempts, due_at, queued_at) on webhook_deliveries to ${appRole}`,
-  `grant insert on webhook_deliveries to ${newsRole}`,
+  `grant insert on webhook_deliveries to ${membershipRole}`,
   `grant select, update (state, attempts, due_at, attempted_at, status, failure, duration_ms)
      on webhook_deliveries to ${courierRole}`,
   `create policy courier on webhook_deliveries to ${courierRole} using (true) with check (true)`,
@@ -130,7 +130,8 @@ const webhookDeliveries = [
   `grant select, insert, delete, update (payload) on webhook_deliveries to ${eraserRole}`,
 ];
 
-// A row is one change of a complaint, or one recipient of its mail once the recipients are known. Mailed rows are removed.
+// A row is one change of a complaint, or one recipient of its mail once the recipients are known. Mailed rows are
+// removed.
 const mailOutbox = [
   `create table mail_outbox (
      tenant_id text not null check (tenant_id <> ''),

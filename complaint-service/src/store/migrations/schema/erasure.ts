@@ -20,8 +20,8 @@ export const erasureTables = [
   `grant select on retention_policies to ${upkeepRole}`,
   `create policy upkeep on retention_policies to ${upkeepRole} using (true) with check (false)`,
 
-  // Requests to erase a person, and the record of everything that was erased. A person is erased after a grace period, in
-  // which an admin can cancel it. A row is the record of who did what when.
+  // Requests to erase a person, and the record of everything that was erased. A person is erased after a grace period,
+  // in which an admin can cancel it. A row is the record of who did what when.
   `create table erasures (
      tenant_id text not null check (tenant_id <> ''),
      id uuid not null,

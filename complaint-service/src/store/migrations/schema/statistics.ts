@@ -1,5 +1,5 @@
 import { tenantTable } from '@countersign/database';
-import { appRole, eraserRole, newsRole } from '../../roles.ts';
+import { appRole, eraserRole, membershipRole } from '../../roles.ts';
 import { isKnown, restrictRequests } from '../policies.ts';
 
 /** Counts of complaints. Requests keep them up to date. */
@@ -35,6 +35,6 @@ export const statisticsTables = [
     restrictRequests(table, { using: isKnown }),
   ]),
   `grant select, insert, update (complaints) on statistics_by_status, statistics_by_age
-     to ${appRole}, ${newsRole}, ${eraserRole}`,
+     to ${appRole}, ${membershipRole}, ${eraserRole}`,
   `grant select, insert, update (complaints, seconds, with_target, on_time) on statistics_times to ${appRole}`,
 ];

@@ -5,7 +5,7 @@ import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent, stranger } = people;
 
-describe.each(databases())('machines on %s', (_kind, database) => {
+describe.each(databases())('OAuth clients on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   let id: string;
   let foreign: string;
@@ -22,7 +22,7 @@ describe.each(databases())('machines on %s', (_kind, database) => {
         .call(who, 'POST', '/v1/complaints', { body: { title, description: 'Dark', category: 'light' } })
         .expect(201)
     ).body.id;
-  const machine = (scope: string[], tenantId = agent.tenantId as string | undefined) =>
+  const oauthClient = (scope: string[], tenantId = agent.tenantId as string | undefined) =>
     ({ kind: 'client', clientId: 'client-1', ...(tenantId && { tenantId }), context: { scope } }) as const;
   const actor = (person: typeof agent, scope: string[]) =>
     ({
@@ -32,9 +32,9 @@ describe.each(databases())('machines on %s', (_kind, database) => {
     }) as const;
   const get = (facts: IdentityFacts, target: string) =>
     world.send('GET', target, world.sign({ method: 'GET', target, facts }));
-  const reader = machine(['complaints.read']);
+  const reader = oauthClient(['complaints.read']);
 
-  test('a machine with the scope lists, searches and reads the complaints of its tenant', async () => {
+  test('an OAuth client with the scope lists, searches and reads the complaints of its tenant', async () => {
     const duplicate = await file(complainant, 'Lamp again');
     const merge = { to: 'duplicate', duplicate_of: id, reason: 'Same' };
     await world.call(agent, 'POST', `/v1/complaints/${duplicate}/transition`, { body: merge }).expect(200);
@@ -47,7 +47,7 @@ describe.each(databases())('machines on %s', (_kind, database) => {
     expect((await get(reader, '/v1/complaints?mine=true').expect(200)).body.items).toEqual([]);
   });
 
-  test('a machine gets neither name nor contact of a person without an account', async () => {
+  test('an OAuth client gets neither name nor contact of a person without an account', async () => {
     const reporter = { name: 'Robin Reporter', email: 'robin@example.test', phone: '+49 30 1234' };
     const body = { title: 'By phone', description: 'Dark', category: 'phone', reporter };
     const { body: filed } = await world.call(agent, 'POST', '/v1/complaints', { body }).expect(201);
@@ -65,10 +65,10 @@ describe.each(databases())('machines on %s', (_kind, database) => {
   });
 
   test.each<[string, () => IdentityFacts]>([
-    ['a machine without the scope', () => machine(['users.read'])],
-    ['a machine with the scope to write alone', () => machine(['complaints.write'])],
-    ['a machine with the scope in another case', () => machine(['Complaints.Read'])],
-    ['a machine without a tenant', () => machine(['complaints.read'], '')],
+    ['an OAuth client without the scope', () => oauthClient(['users.read'])],
+    ['an OAuth client with the scope to write alone', () => oauthClient(['complaints.write'])],
+    ['an OAuth client with the scope in another case', () => oauthClient(['Complaints.Read'])],
+    ['an OAuth client without a tenant', () => oauthClient(['complaints.read'], '')],
     ['an agent without the scope', () => actor(agent, [])],
   ])('refuses %s', async (_name, caller) => {
     const before = world.transactions();
@@ -80,7 +80,7 @@ describe.each(databases())('machines on %s', (_kind, database) => {
     expect(world.transactions()).toBe(before);
   });
 
-  test('a machine, whatever its role, is kept from every other route', async () => {
+  test('an OAuth client, whatever its role, is kept from every other route', async () => {
     const admin = { ...reader, role: 'admin' };
     for (const path of ['comments', 'history', 'attachments', 'watchers'].map((end) => `/v1/complaints/${id}/${end}`)) {
       expect((await get(admin, path).expect(403)).body.code).toBe('identity_not_allowed');

@@ -100,8 +100,8 @@ export function createApp(parts: AppParts): Express {
 }
 
 /**
- * An agent that acts for a person never manages their account, whatever the gateway lets through: it could consent for them,
- * end their sessions or change their second factor.
+ * An agent that acts for a person never manages their account, whatever the gateway lets through: it could consent for
+ * them, end their sessions or change their second factor.
  */
 const refuseActors: RequestHandler[] = [
   requireIdentity('user', 'client', 'anonymous', 'service', 'gateway'),
@@ -109,8 +109,8 @@ const refuseActors: RequestHandler[] = [
 ];
 
 /**
- * Clients read the key set through the gateway, and expect an issuer's keys there: some token libraries refuse a set with any
- * other key. The gateway's own request for keys carries no identity.
+ * Clients read the key set through the gateway, and expect an issuer's keys there: some token libraries refuse a set
+ * with any other key. The gateway's own request for keys carries no identity.
  */
 function toGatewayAlone(publishKeys: RequestHandler): RequestHandler {
   return (req, res, next) => {

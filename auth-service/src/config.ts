@@ -76,7 +76,9 @@ const schema = z.object({
   /** The OpenAPI document that the API page at /docs shows; without it there is no page. */
   AUTH_API_DOCUMENT: z.string().optional(),
   AUTH_REGISTRATION: z.enum(['off', 'invite', 'open']).default('invite'),
-  /** Slug of the tenant that new accounts join, and their role. Without it they have no tenant until they are invited. */
+  /**
+   * Slug of the tenant that new accounts join, and their role. Without it they have no tenant until they are invited.
+   */
   AUTH_REGISTRATION_TENANT: z.string().optional(),
   AUTH_REGISTRATION_ROLE: z
     .string()
@@ -140,7 +142,10 @@ function localOrigins({ NODE_ENV: environment, GATEWAY_PORT: gatewayPort }: Auth
 export const databaseLocation = (config: AuthConfig): Location =>
   locationFrom(config.AUTH_DATABASE_URL, config.DATABASE_URL, join(config.COUNTERSIGN_HOME, 'data', 'auth'));
 
-/** Base URL of links in mails, without a trailing slash. It comes from the configuration only, never from a request's Host. */
+/**
+ * Base URL of links in mails, without a trailing slash. It comes from the configuration only, never from a request's
+ * Host.
+ */
 export const linkBaseOf = (config: AuthConfig): string =>
   (config.AUTH_LINK_BASE_URL ?? issuerOf(config)).replace(/\/+$/, '');
 

@@ -136,7 +136,7 @@ async function open(
   }
   // From here the service can verify requests. This does not wait for the gateway, which may need our key set first.
   await gateway.start();
-  // Registered last, so that it closes first: requests under way still have every resource.
+  // Registered last, so that it closes first: current requests still have every resource.
   const server = createServiceServer(app);
   const port = await listen(server, { host: config.HOST, port: config.AUTH_PORT }, name);
   resources.defer(async () => {

@@ -199,8 +199,8 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     const foreigner = await world.account('admin', [await makeTenant(world.store.db, 'globex')]);
     const foreign = await makeClient(world, foreigner, { grant_types: [exchangeGrant] });
     await expectRefused(exchange(subject_token, {}, foreign), 400, 'invalid_request');
-    const machine = await makeClient(world, admin);
-    for (const client_id of [foreign.id, machine.id, 'client-01936f00-0000-7000-8000-000000000000']) {
+    const plain = await makeClient(world, admin);
+    for (const client_id of [foreign.id, plain.id, 'client-01936f00-0000-7000-8000-000000000000']) {
       const answer = await consent(ann, { client_id });
       expect([answer.status, answer.body.errors[0].path]).toEqual([422, 'client_id']);
     }
@@ -217,7 +217,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     expect((await consent(await world.account('agent'), more)).status).toBe(422);
   });
 
-  test('only a person in their own session consents: no agent, no machine, no dead session', async () => {
+  test('only a person in their own session consents: no agent, no client, no dead session', async () => {
     const ann = await world.account('agent');
     const { id } = await consented(ann);
     const act = { sub: agent.id, iss: issuer };
@@ -226,8 +226,8 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     // Even if the actor went unnoticed, its session is none that can consent.
     const unnoticed = await consent(ann, {}, { context: { sid: id } });
     expect([unnoticed.status, unnoticed.body.code]).toEqual([401, 'session_revoked']);
-    const machine = await consent(ann, {}, { kind: 'client', clientId: agent.id } as Partial<IdentityFacts>);
-    expect(machine.status).toBe(403);
+    const byClient = await consent(ann, {}, { kind: 'client', clientId: agent.id } as Partial<IdentityFacts>);
+    expect(byClient.status).toBe(403);
     const otherKey = await consent(ann, {}, { context: { sid: ann.sid, jkt: 'C'.repeat(43) } });
     expect(otherKey.body.code).toBe('session_revoked');
     await world.post('/v1/auth/logout', {}, ann);

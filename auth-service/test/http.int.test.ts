@@ -79,7 +79,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect(payload).toMatchObject({ sid: answer.body.session_id, user_id: ann.userId, tenant_id: tenant.id });
     });
 
-    test('refreshes a session, ends it with a logout, and tells the gateway', async () => {
+    test('refreshes a session, ends it with a logout, and revokes its tokens', async () => {
       const first = await login();
       const refreshed = await post('/v1/auth/refresh', { refresh_token: first.refresh_token });
       expect(refreshed.status).toBe(200);

@@ -77,7 +77,9 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
       expect(rows).toHaveLength(count);
     });
 
-  /** Starts operations in order while an audit chain is locked, so that the first has decided before the second reads. */
+  /**
+   * Starts operations in order while an audit chain is locked, so that the first has decided before the second reads.
+   */
   async function inThisOrder<A, B>(chain: string, first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> {
     const started: [Promise<A>?, Promise<B>?] = [];
     await probing(store.db, async (trx) => {

@@ -67,7 +67,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
     }
   }
 
-  /** Locks a table while `work` runs, and tells `work` when another connection waits for the lock. */
+  /** Locks a table while `work` runs, and notifies `work` when another connection waits for the lock. */
   async function whileLocked(
     table: 'revocations' | 'sessions',
     work: (isWaiting: () => Promise<void>) => Promise<void>,

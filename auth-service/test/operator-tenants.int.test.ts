@@ -62,17 +62,17 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
     expect(next.status).toBe(201);
     expect((await run('list')).lines.join('\n')).toMatch(new RegExp(`${id} +${slug} +active +Initech & Söhne`));
     // The membership update is queued for the users-service, which does not run in this test.
-    const news = await probing(world.store.db, (trx) =>
+    const updates = await probing(world.store.db, (trx) =>
       trx.selectFrom('outbox').select('payload').where('topic', '=', 'membership').execute(),
     );
-    expect(news.map(({ payload }) => JSON.parse(String(payload)))).toContainEqual(
+    expect(updates.map(({ payload }) => JSON.parse(String(payload)))).toContainEqual(
       expect.objectContaining({ tenant_id: id, user_id: sub, role: 'admin', status: 'active' }),
     );
-    const told = { tenant_id: id };
+    const named = { tenant_id: id };
     expect(await chainOf('operator')).toEqual(
       expect.arrayContaining([
-        { action: 'tenant.created', detail: { ...told, slug, name: 'Initech & Söhne' } },
-        { action: 'tenant.admin_invited', detail: { ...told, email } },
+        { action: 'tenant.created', detail: { ...named, slug, name: 'Initech & Söhne' } },
+        { action: 'tenant.admin_invited', detail: { ...named, email } },
       ]),
     );
     expect((await chainOf(id)).map(({ action }) => action).slice(0, 3)).toEqual([

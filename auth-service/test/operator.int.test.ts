@@ -236,7 +236,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
   });
 
   /** The latest member state that the directory of a tenant received. */
-  const told = async (userId: string, tenantId: string) => {
+  const sentUpdate = async (userId: string, tenantId: string) => {
     const rows = await probing(store.db, (trx) =>
       trx
         .selectFrom('outbox')
@@ -250,7 +250,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     return facts.at(-1);
   };
 
-  test('tells the directory of each tenant when a person is disabled, and their state when enabled again', async () => {
+  test('updates the directory of each tenant when a person is disabled, and their state when enabled again', async () => {
     const [other, third] = [await makeTenant(store.db, 'other'), await makeTenant(store.db, 'third')];
     const who = await makePerson(store.db, await testPasswords(), [tenant, other, third]);
     await probing(store.db, (trx) =>
@@ -264,7 +264,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     const expectTold = async (statuses: string[]) => {
       for (const [at, { id }] of [tenant, other, third].entries()) {
         const fact = { tenant_id: id, user_id: who.userId, email: who.email, role: 'agent', status: statuses[at] };
-        expect(await told(who.userId, id)).toMatchObject(fact);
+        expect(await sentUpdate(who.userId, id)).toMatchObject(fact);
       }
     };
     await run('users', 'disable', who.email.toUpperCase());
@@ -272,7 +272,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     // An administrator's change of the membership meanwhile does not activate it.
     const admin = await makeAdmin(tenant);
     await changeMember(store.db, admin, { userId: who.userId, wanted: { role: 'complainant' } });
-    expect(await told(who.userId, tenant.id)).toMatchObject({ role: 'complainant', status: 'disabled' });
+    expect(await sentUpdate(who.userId, tenant.id)).toMatchObject({ role: 'complainant', status: 'disabled' });
     await changeMember(store.db, admin, { userId: who.userId, wanted: { role: 'agent' } });
     await run('users', 'enable', who.email);
     await expectTold(['active', 'active', 'disabled']);
@@ -283,7 +283,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
       ),
       run('users', 'disable', who.email),
     ]);
-    expect(await told(who.userId, tenant.id)).toMatchObject({ status: 'disabled' });
+    expect(await sentUpdate(who.userId, tenant.id)).toMatchObject({ status: 'disabled' });
   });
 
   const makeAdmin = async ({ id: tenantId }: Tenant): Promise<Admin> => {

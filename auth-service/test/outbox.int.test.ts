@@ -20,7 +20,7 @@ import request from 'supertest';
 import { v7 as uuidv7 } from 'uuid';
 import { maxMailAttempts, retryDelaySec } from '../src/domain/mail/outbox-rules.ts';
 import { type Deliver, startCourier } from '../src/flows/mail/deliver.ts';
-import { orderMail, tellMembership } from '../src/flows/mail/outbox-messages.ts';
+import { orderMail, queueMembership } from '../src/flows/mail/outbox-messages.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthDatabase } from '../src/store/database.ts';
 import { addToOutbox, type Delivery, outboxOf } from '../src/store/mail/outbox.ts';
@@ -48,13 +48,13 @@ describe.each(databases())('the outbox on %s', (_, database) => {
   afterAll(() => store.close());
   beforeEach(() => probing(store.db, (trx) => trx.deleteFrom('outbox').execute()));
 
-  const tell = (userId: string, role = 'agent', beforeCommit = async () => {}) =>
+  const sendUpdate = (userId: string, role = 'agent', beforeCommit = async () => {}) =>
     store.db.transaction({ role: roles.accounts }, async (trx) => {
       await addToOutbox(trx, { topic: 'membership', key: `member ${userId}`, payload: { user_id: userId, role } });
       await beforeCommit();
     });
-  const news = () => outboxOf(store.db, 'membership');
-  const claim = () => news().claim(10);
+  const memberships = () => outboxOf(store.db, 'membership');
+  const claim = () => memberships().claim(10);
   const whom = (claimed: readonly Delivery[]) =>
     claimed.map(({ payload }) => {
       const { user_id, role } = JSON.parse(payload) as Record<string, string>;
@@ -69,43 +69,43 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     );
 
   test('leases deliveries of one person in order, and those of others at once', async () => {
-    for (const role of ['one', 'two']) await tell('ann', role);
-    await tell('bob', 'one');
+    for (const role of ['one', 'two']) await sendUpdate('ann', role);
+    await sendUpdate('bob', 'one');
     const first = await claim();
     expect(whom(first).sort()).toEqual(['ann one', 'bob one']);
     expect(await claim()).toEqual([]);
-    for (const delivery of first) await news().remove(delivery);
+    for (const delivery of first) await memberships().remove(delivery);
     expect(whom(await claim())).toEqual(['ann two']);
   });
 
   // PGlite runs one transaction at a time: the first to write is the first to commit there.
   if (database.kind === 'postgres') {
     test('leases a delivery that commits late, after higher numbers were delivered', async () => {
-      await tell('slow', 'one', async () => {
-        await tell('fast', 'one');
+      await sendUpdate('slow', 'one', async () => {
+        await sendUpdate('fast', 'one');
         const claimed = await claim();
         expect(whom(claimed)).toEqual(['fast one']);
-        for (const delivery of claimed) await news().remove(delivery);
+        for (const delivery of claimed) await memberships().remove(delivery);
       });
       expect(whom(await claim())).toEqual(['slow one']);
     });
   }
 
   test('keeps the order when the first of two fails', async () => {
-    for (const role of ['one', 'two']) await tell('ann', role);
+    for (const role of ['one', 'two']) await sendUpdate('ann', role);
     const [first] = await claim();
     if (first === undefined) throw new Error('nothing to deliver');
-    expect(await news().nextDueMs()).toBeGreaterThan((leaseSec - 10) * 1000);
-    await news().postpone(first, { error: 'x', delayMs: 3600_000 });
+    expect(await memberships().nextDueMs()).toBeGreaterThan((leaseSec - 10) * 1000);
+    await memberships().postpone(first, { error: 'x', delayMs: 3600_000 });
     expect(await claim()).toEqual([]);
     // It does not poll all the time: the second is due, but only after the first.
-    expect(await news().nextDueMs()).toBeGreaterThan(3_500_000);
+    expect(await memberships().nextDueMs()).toBeGreaterThan(3_500_000);
     await expireLeases();
     expect(whom(await claim())).toEqual(['ann one']);
   });
 
   test('leases again a delivery of a process that died', async () => {
-    await tell('ann');
+    await sendUpdate('ann');
     await claim();
     expect(await claim()).toEqual([]);
     await expireLeases();
@@ -114,20 +114,20 @@ describe.each(databases())('the outbox on %s', (_, database) => {
   });
 
   test('skips parked deliveries', async () => {
-    for (const role of ['one', 'two']) await tell('ann', role);
+    for (const role of ['one', 'two']) await sendUpdate('ann', role);
     const [first] = await claim();
     if (first === undefined) throw new Error('nothing to deliver');
-    await news().postpone(first, { error: 'x', delayMs: undefined });
+    await memberships().postpone(first, { error: 'x', delayMs: undefined });
     expect(whom(await claim())).toEqual(['ann two']);
   });
 
   test('ignores the result of a process whose lease has expired', async () => {
-    await tell('ann');
+    await sendUpdate('ann');
     const [slow] = await claim();
     await expireLeases();
     await claim();
     if (slow === undefined) throw new Error('nothing to deliver');
-    await news().postpone(slow, { error: 'x', delayMs: 0 });
+    await memberships().postpone(slow, { error: 'x', delayMs: 0 });
     expect(await claim()).toEqual([]);
   });
 
@@ -164,7 +164,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
       ),
     );
     const people = ['ann', 'bob', 'cyd', 'dan'];
-    for (let turn = 0; turn < 6; turn += 1) await Promise.all(people.map((person) => tell(person, `r${turn}`)));
+    for (let turn = 0; turn < 6; turn += 1) await Promise.all(people.map((person) => sendUpdate(person, `r${turn}`)));
     await eventually(async () => {
       await probing(store.db, (trx) =>
         trx
@@ -174,7 +174,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
           .where('leased_until', 'is', null)
           .execute(),
       );
-      await tell('wake');
+      await sendUpdate('wake');
       for (const person of people) expect(delivered).toContain(`${person} r5`);
     }, 20_000);
     for (const stop of stops) await stop();
@@ -191,15 +191,15 @@ describe.each(databases())('the outbox on %s', (_, database) => {
       began.push('mail');
       return new Promise<void>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     };
-    const membership = async () => void began.push('news');
+    const membership = async () => void began.push('membership');
     const { logger } = capturingLogger();
     const stop = await startCourier({ db: store.db, logger, deliver: { mail, membership }, timeoutMs: 5_000 });
     await store.db.transaction({ role: roles.accounts }, (trx) =>
       orderMail(trx, 'm', { kind: 'password_reset', email: 'e', requestId: 'r' }),
     );
     await eventually(() => expect(began).toEqual(['mail']));
-    await tell('ann');
-    await eventually(() => expect(began).toEqual(['mail', 'news']), 4_000);
+    await sendUpdate('ann');
+    await eventually(() => expect(began).toEqual(['mail', 'membership']), 4_000);
     await eventually(async () => {
       const rows = await probing(store.db, (trx) => trx.selectFrom('outbox').selectAll().execute());
       expect(rows).toMatchObject([{ topic: 'mail', attempts: 1, leased_until: null, last_error: 'TimeoutError 23' }]);
@@ -371,7 +371,7 @@ describe('mail without a mail server', () => {
   });
 });
 
-describe.each(databases())('news of members on %s', (_, database) => {
+describe.each(databases())('membership updates on %s', (_, database) => {
   let listener: RecordingUpstream;
   let status = 200;
   let store: ThrowAway<AuthSchema>;
@@ -401,9 +401,9 @@ describe.each(databases())('news of members on %s', (_, database) => {
     sequence += 1;
     return sequence;
   };
-  const tell = (userId: string, role: string) =>
+  const sendUpdate = (userId: string, role: string) =>
     store.db.transaction({ role: roles.accounts }, (trx) =>
-      tellMembership(trx, {
+      queueMembership(trx, {
         event_id: uuidv7(),
         sequence: nextSequence(),
         tenant_id: 'acme',
@@ -413,16 +413,16 @@ describe.each(databases())('news of members on %s', (_, database) => {
         status: 'active',
       }),
     );
-  const told = (userId: string, target = '/internal/memberships') =>
+  const sentUpdates = (userId: string, target = '/internal/memberships') =>
     listener.requests
       .filter((each) => each.target === target)
       .map((each) => JSON.parse(each.body.toString()) as Record<string, unknown>)
       .filter(({ user_id }) => user_id === userId);
 
   test('go through the internal listener, signed by this service, without a user', async () => {
-    await tell('ann', 'agent');
-    await eventually(() => expect(told('ann')).toHaveLength(1));
-    expect(told('ann')[0]).toEqual({
+    await sendUpdate('ann', 'agent');
+    await eventually(() => expect(sentUpdates('ann')).toHaveLength(1));
+    expect(sentUpdates('ann')[0]).toEqual({
       event_id: expect.any(String),
       sequence: expect.any(Number),
       tenant_id: 'acme',
@@ -432,9 +432,9 @@ describe.each(databases())('news of members on %s', (_, database) => {
       status: 'active',
     });
     // The complaint-service needs no address.
-    const complaints = () => told('ann', '/internal/complaints/memberships');
+    const complaints = () => sentUpdates('ann', '/internal/complaints/memberships');
     await eventually(() => expect(complaints()).toHaveLength(1));
-    const { email: _, ...rest } = told('ann')[0] ?? {};
+    const { email: _, ...rest } = sentUpdates('ann')[0] ?? {};
     expect(complaints()[0]).toEqual(rest);
     const sent = listener.requests.at(-1);
     expect(sent?.method).toBe('POST');
@@ -447,9 +447,9 @@ describe.each(databases())('news of members on %s', (_, database) => {
     async (answer) => {
       const userId = `bob-${answer}`;
       status = answer;
-      for (const role of ['complainant', 'agent', 'admin']) await tell(userId, role);
-      await eventually(() => expect(told(userId).length).toBeGreaterThan(0));
-      expect(new Set(told(userId).map(({ role }) => role))).toEqual(new Set(['complainant']));
+      for (const role of ['complainant', 'agent', 'admin']) await sendUpdate(userId, role);
+      await eventually(() => expect(sentUpdates(userId).length).toBeGreaterThan(0));
+      expect(new Set(sentUpdates(userId).map(({ role }) => role))).toEqual(new Set(['complainant']));
       status = 200;
       await eventually(async () => {
         await probing(store.db, (trx) =>
@@ -458,12 +458,12 @@ describe.each(databases())('news of members on %s', (_, database) => {
             .set({ due_at: new Date(0) })
             .execute(),
         );
-        await tell('wake', 'agent');
-        expect(told(userId).at(-1)?.role).toBe('admin');
+        await sendUpdate('wake', 'agent');
+        expect(sentUpdates(userId).at(-1)?.role).toBe('admin');
       });
-      const sequences = told(userId).map(({ sequence }) => Number(sequence));
+      const sequences = sentUpdates(userId).map(({ sequence }) => Number(sequence));
       expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
-      expect([...new Set(told(userId).map(({ role }) => role))]).toEqual(['complainant', 'agent', 'admin']);
+      expect([...new Set(sentUpdates(userId).map(({ role }) => role))]).toEqual(['complainant', 'agent', 'admin']);
     },
   );
 });

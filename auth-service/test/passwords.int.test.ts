@@ -68,7 +68,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
         'password_reset',
         'password_reset',
       ]);
-      const told = await probing(world.store.db, (trx) =>
+      const recorded = await probing(world.store.db, (trx) =>
         trx
           .selectFrom('audit_log')
           .select('tenant_id')
@@ -76,7 +76,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
           .where('action', '=', 'password.reset')
           .execute(),
       );
-      expect(told.map(({ tenant_id }) => tenant_id).sort()).toEqual([world.acme.id, other.id].sort());
+      expect(recorded.map(({ tenant_id }) => tenant_id).sort()).toEqual([world.acme.id, other.id].sort());
     });
 
     test('void every other link when one was used, and a login that asks for a tenant', async () => {

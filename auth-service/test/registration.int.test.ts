@@ -114,7 +114,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect((await verify(again)).status).toBe(400);
     });
 
-    test('changes nothing for an existing account, and tells its owner only by mail', async () => {
+    test('changes nothing for an existing account, and informs its owner only by mail', async () => {
       const { email } = await world.account('agent');
       expect((await register(email)).status).toBe(202);
       const mail = await world.mail.mailTo(email);
@@ -235,7 +235,7 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
   test.each([
     ['a missing tenant', 'nowhere', true],
     ['an existing tenant', 'somewhere', false],
-  ])('into %s: the service warns at the start only if the tenant is missing', async (_what, slug, told) => {
+  ])('into %s: the service warns at the start only if the tenant is missing', async (_what, slug, warns) => {
     const log = capturingLogger();
     const store = await openProbed(database);
     const gateway = await testGateway();
@@ -245,7 +245,7 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
     await service.stop();
     await gateway.close();
     await store.close();
-    expect(log.text().includes('AUTH_REGISTRATION_TENANT names no tenant')).toBe(told);
+    expect(log.text().includes('AUTH_REGISTRATION_TENANT names no tenant')).toBe(warns);
   });
 
   test('is refused when it is off', async () => {

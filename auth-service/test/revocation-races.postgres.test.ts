@@ -254,7 +254,8 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     const person = await makePerson(store.db, parts.passwords, [tenant]);
     const everywhere = () => logOut(store.db, { userId: person.userId, sessionId: uuidv7() }, 'all', 'test');
     await everywhere();
-    // Its `iat` is the not_before of the first logout, which may equal that of the second: the entry alone would accept it.
+    // Its `iat` is the not_before of the first logout, which may equal that of the second: the entry alone would
+    // accept it.
     const { access } = await grantFor(parts, person, tenant);
     const before = await head();
     await everywhere();

@@ -54,15 +54,15 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
       await grantFor(parts, who, tenant),
       await grantFor(parts, who, tenant),
     ].map(({ access }) => access.sessionId) as [string, string, string];
-    const told = async (scope: 'this' | 'others' | 'all', sessionId: string) => {
+    const revokedBy = async (scope: 'this' | 'others' | 'all', sessionId: string) => {
       const before = await head();
       await logOut(store.db, { userId: who.userId, sessionId }, scope, 'test');
       return (await since(before)).map(({ kind, sid }) => sid ?? kind);
     };
-    expect(await told('this', a)).toEqual([a]);
-    expect(await told('this', a)).toEqual([]);
-    expect(await told('others', b)).toEqual([c]);
-    expect(await told('all', b)).toEqual([b, 'user']);
+    expect(await revokedBy('this', a)).toEqual([a]);
+    expect(await revokedBy('this', a)).toEqual([]);
+    expect(await revokedBy('others', b)).toEqual([c]);
+    expect(await revokedBy('all', b)).toEqual([b, 'user']);
     expect(await listOwnSessions(store.db, who.userId)).toEqual([]);
   });
 

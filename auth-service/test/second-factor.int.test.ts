@@ -54,7 +54,10 @@ describe.each(databases())('a second factor on %s', (_, database) => {
       context: { sid: claims.sid, amr: claims.amr, authTime: claims.auth_time, ...more },
     };
   };
-  /** A code of the next step: enrolling used up the current one. It stays valid even if the current step ends meanwhile. */
+  /**
+   * A code of the next step: enrolling used up the current one. It stays valid even if the current step ends
+   * meanwhile.
+   */
   const codeOf = (secret: Buffer, stepsAhead = 1) => totpCode(secret, totpStep(new Date()) + stepsAhead);
 
   async function enrolled(tenants: Tenant[] = [tenant]) {
@@ -154,7 +157,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect(await audited(who)).toContain('mfa.recovery_code_used');
   });
 
-  test('ends the other sessions when it is confirmed, and tells the gateways; this session stays', async () => {
+  test('ends the other sessions when it is confirmed, and revokes their tokens; this session stays', async () => {
     const who = await makePerson(store.db, await testPasswords(), [tenant]);
     const [here, there] = [await logIn(who), await logIn(who)];
     const me = asHolder(here.body.access_token);

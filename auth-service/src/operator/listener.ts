@@ -17,9 +17,9 @@ const maxPathBytes = 107;
 const commandBody = z.object({ command: z.array(z.string().max(256)).max(4) });
 
 /**
- * Listens for operator commands on a Unix socket in a directory that only our own user can enter; that user can read our secrets
- * anyway. The running service executes them, because PGlite allows one process and a revoked key must go out of use at once. When
- * another instance holds the socket, that instance takes the commands for the same database.
+ * Listens for operator commands on a Unix socket in a directory that only our own user can enter; that user can read
+ * our secrets anyway. The running service executes them, because PGlite allows one process and a revoked key must go
+ * out of use at once. When another instance holds the socket, that instance takes the commands for the same database.
  *
  * @returns Stops it.
  */
@@ -82,7 +82,10 @@ function operatorApp(parts: OperatorParts, logger: Logger): RequestListener {
   return app;
 }
 
-/** Creates the directory, or requires mode 0700. A shared directory such as /run is not safe, and its mode is not ours to change. */
+/**
+ * Creates the directory, or requires mode 0700. A shared directory such as /run is not safe, and its mode is not ours
+ * to change.
+ */
 function demandOwnDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if ((statSync(directory).mode & 0o077) !== 0)

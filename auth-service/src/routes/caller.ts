@@ -18,7 +18,11 @@ export function callerOf(req: Request, res: Response, identity: Identity): Calle
   };
 }
 
-/** The session of an access token. @throws AppError `session_revoked` for a token without one: another issuer made it. */
+/**
+ * The session of an access token.
+ *
+ * @throws AppError `session_revoked` for a token without one: another issuer made it.
+ */
 export function sessionOf({ userId, context }: UserIdentity): SessionOwner {
   if (context.sid === undefined) throw new AppError('session_revoked');
   return { userId, sessionId: context.sid };

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { minPasswordLength } from '../domain/accounts/password-policy.ts';
 import { maxPasswordLength } from '../domain/accounts/passwords.ts';
 
-/** Refuses lone surrogates, which all hash alike. Allows NUL: the password is hashed before bcrypt could stop at it. */
+/**
+ * Refuses lone surrogates, which all hash alike. Allows NUL: the password is hashed before bcrypt could stop at it.
+ */
 export const secretText = (maxLength: number) =>
   z
     .string()

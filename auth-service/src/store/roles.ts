@@ -1,6 +1,6 @@
 /**
- * Database roles of transactions. Each role does one kind of work: migrations grant it only that, and its policies decide
- * which rows it sees.
+ * Database roles of transactions. Each role does one kind of work: migrations grant it only that, and its policies
+ * decide which rows it sees.
  */
 export const roles = {
   /** Before a tenant is known: finds a person by e-mail, and reads that one person's credential and memberships. */

@@ -4,18 +4,21 @@ import { tryLock } from './locks.ts';
 import { roles } from './roles.ts';
 import type { Trx } from './scope.ts';
 
-/** Rows that one transaction changes at most: tens of milliseconds, far from the 10 s after which the server ends a statement. */
+/**
+ * Rows that one transaction changes at most: tens of milliseconds, far from the 10 s after which the server ends a
+ * statement.
+ */
 export const batchRows = 1_000;
 
-// Limits a round, so that every table gets its turn; the next round continues where this one stopped.
+// Limits one run, so that every table gets its turn; the next run continues where this one stopped.
 const maxBatches = 200;
 
 /** Deletes or clears up to `batchRows` rows. @returns How many. */
 type Batch = (trx: Trx) => Promise<number>;
 
 /**
- * The same conditions as the policies of the role, which decide what can be deleted at all. With now(), unlike with their
- * clock_timestamp(), an index finds the rows.
+ * The same conditions as the policies of the role, which decide what can be deleted at all. With now(), unlike with
+ * their clock_timestamp(), an index finds the rows.
  */
 const batches: readonly Batch[] = [
   unseal,
@@ -36,10 +39,10 @@ const batches: readonly Batch[] = [
 ];
 
 /**
- * Deletes what has expired, in short transactions that take turns among the tables. One instance runs at a time;
- * others skip the round meanwhile.
+ * Deletes expired rows in short transactions that take turns among the tables. One instance runs at a time; the others
+ * skip this run.
  *
- * @param signal Ends the round after the transaction under way.
+ * @param signal Ends the run after the current transaction.
  */
 export async function removeExpired(db: AuthDatabase, signal?: AbortSignal): Promise<void> {
   let left = batches;

@@ -14,9 +14,9 @@ export type HashQueue = Readonly<{
 }>;
 
 /**
- * Runs a few hashes at a time and lets a bounded number wait, for a bounded time (8 s by default, half of the gateway's
- * timeout). Each hash takes a quarter of a second of one of libuv's four threads. Without a bound, a flood of logins would
- * block all other users of those threads, and every login would time out.
+ * Runs a few hashes at a time and lets a bounded number wait, for a bounded time (8 s by default, half of the
+ * gateway's timeout). Each hash takes a quarter of a second of one of libuv's four threads. Without a bound, a flood
+ * of logins would block all other users of those threads, and every login would time out.
  */
 export function createHashQueue(
   limits: Readonly<{ concurrency: number; maxWaiting: number; maxWaitMs?: number }>,

@@ -56,7 +56,10 @@ function isCommon(folded: string): boolean {
 /** The same few characters again and again: `abcabcabcabc`. */
 const repeats = (password: string): boolean => /^(.{1,4})\1+.{0,3}$/su.test(password);
 
-/** The alphabet, the digits, and what lies side by side on keyboards: QWERTY, QWERTZ, AZERTY, with and without the shift key. */
+/**
+ * The alphabet, the digits, and what lies side by side on keyboards: QWERTY, QWERTZ, AZERTY, with and without the
+ * shift key.
+ */
 const rows = [
   'abcdefghijklmnopqrstuvwxyz',
   '01234567890123456789',
@@ -71,7 +74,10 @@ const bothWays = [...rows, ...rows.map((row) => [...row].reverse().join(''))];
 /** Characters next to such stretches, as in `qwertyuiop[]!1`, that do not make a password harder to guess. */
 const looseCharacters = 3;
 
-/** Consists of stretches of three characters or more of {@link rows}, in either direction, each character once or repeated. */
+/**
+ * Consists of stretches of three characters or more of {@link rows}, in either direction, each character once or
+ * repeated.
+ */
 function runs(password: string): boolean {
   const characters = [...password.replaceAll(/(.)\1+/gsu, '$1')];
   let loose = 0;

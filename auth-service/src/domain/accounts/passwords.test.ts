@@ -17,7 +17,7 @@ describe('passwords', () => {
     ['a NUL at the end', 'before', 'before\0'],
     ['emoji at the limit', `${a(70)}😀`, `${a(70)}😁`],
     ['empty and one space', '', ' '],
-  ])('with %s are told apart', async (_, right, wrong) => {
+  ])('with %s are distinguished', async (_, right, wrong) => {
     const passwords = await make();
     const stored = await passwords.hash(right);
     expect(await passwords.verify(right, stored)).toBe(true);

@@ -24,7 +24,7 @@ export type Passwords = Readonly<{
 }>;
 
 /**
- * @param onHash Told of every bcrypt that starts, for the metrics.
+ * @param onHash Called whenever a bcrypt starts, for the metrics.
  * @param options.cost bcrypt's, 4 to 15.
  */
 export async function createPasswords(
@@ -32,7 +32,8 @@ export async function createPasswords(
   onHash: () => void = () => {},
 ): Promise<Passwords> {
   const { peppers, cost, queue } = options;
-  // A valid hash of a random value: bcrypt rejects a malformed hash at once, and that timing would reveal a missing account.
+  // A valid hash of a random value: bcrypt rejects a malformed hash at once, and that timing would reveal a missing
+  // account.
   const dummy = await bcrypt.hash(randomBytes(32).toString('base64'), cost);
   return {
     admit: queue.admit,
@@ -60,16 +61,18 @@ export async function createPasswords(
 }
 
 /**
- * Does the missing work for a hash with an older, lower cost: its faster answer would reveal that the account exists. Each step
- * of cost doubles the work, so one hash of each missing cost fills the gap: 2^n + (2^n + 2^(n+1) + … + 2^(cost-1)) = 2^cost.
+ * Does the missing work for a hash with an older, lower cost: its faster answer would reveal that the account exists.
+ * Each step of cost doubles the work, so one hash of each missing cost fills the gap: 2^n + (2^n + 2^(n+1) + … +
+ * 2^(cost-1)) = 2^cost.
  */
 async function catchUp(from: number, cost: number): Promise<void> {
   for (let rounds = from; rounds < cost; rounds += 1) await bcrypt.hash('', rounds);
 }
 
 /**
- * Reduces any password to 64 characters of base64: bcrypt stops at a NUL and ignores bytes after the 72nd (CVE-2020-7689).
- * Applies NFKC first, because keyboards encode the same character differently (NIST SP 800-63B section 5.1.1.2).
+ * Reduces any password to 64 characters of base64: bcrypt stops at a NUL and ignores bytes after the 72nd
+ * (CVE-2020-7689). Applies NFKC first, because keyboards encode the same character differently (NIST SP 800-63B
+ * section 5.1.1.2).
  */
 function peppered(pepper: Uint8Array, password: string): string {
   return createHmac('sha384', pepper).update(password.normalize('NFKC'), 'utf8').digest('base64');

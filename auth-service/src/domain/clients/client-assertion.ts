@@ -10,10 +10,16 @@ const maxLifetimeSec = 300;
 const clockToleranceSec = 5;
 const maxJtiLength = 256;
 
-/** `typ` of the header: absent or `JWT` (RFC 7523), or the explicit type of its successor (draft-ietf-oauth-rfc7523bis). */
+/**
+ * `typ` of the header: absent or `JWT` (RFC 7523), or the explicit type of its successor
+ * (draft-ietf-oauth-rfc7523bis).
+ */
 const types: readonly (string | undefined)[] = [undefined, 'JWT', 'client-authentication+jwt'];
 
-/** A verified assertion. It may be used once: `hash` names it until `expiresAt`. `keyThumbprint`: of the key that signed it. */
+/**
+ * A verified assertion. It may be used once: `hash` names it until `expiresAt`. `keyThumbprint`: of the key that
+ * signed it.
+ */
 export type VerifiedAssertion = Readonly<{ hash: Buffer; expiresAt: Date; keyThumbprint: string }>;
 
 /** Why an assertion is refused: text for `error_description`. */
@@ -30,11 +36,11 @@ export function claimedClient(assertion: string): string | undefined {
 }
 
 /**
- * Verifies a client assertion (RFC 7523 section 3): signature by one of the client's keys, `iss` and `sub` the client, `aud`
- * this server, a near `exp`, and a `jti`.
+ * Verifies a client assertion (RFC 7523 section 3): signature by one of the client's keys, `iss` and `sub` the client,
+ * `aud` this server, a near `exp`, and a `jti`.
  *
- * @param expected.audiences The issuer and the URL of the token endpoint. The assertion may name no other server, which
- *   could use it here otherwise.
+ * @param expected.audiences The issuer and the URL of the token endpoint. The assertion may name no other server,
+ *   which could otherwise use it here.
  */
 export async function verifyAssertion(
   assertion: string,

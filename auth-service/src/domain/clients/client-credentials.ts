@@ -18,8 +18,8 @@ export type ClientCredentials = Readonly<{ clientId: string }> &
 export type CredentialRefusal = Readonly<{ error: 'invalid_client' | 'invalid_request'; reason: string }>;
 
 /**
- * Reads how a client authenticates. It may use one method in a request (RFC 6749 section 2.3): with two, it would be unclear
- * which client is meant.
+ * Reads how a client authenticates. It may use one method in a request (RFC 6749 section 2.3): with two, it would be
+ * unclear which client is meant.
  */
 export function readClientCredentials(
   authorization: string | undefined,

@@ -28,7 +28,9 @@ export function unseal(key: Uint8Array, sealed: Uint8Array, context: string): Bu
   }
 }
 
-/** Derives a key from the random part of the refresh token, so that the database alone cannot open the sealed value. */
+/**
+ * Derives a key from the random part of the refresh token, so that the database alone cannot open the sealed value.
+ */
 export function successorKey(random: Uint8Array, sessionId: string): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', random, sessionId, 'countersign refresh successor v1', 32));
 }

@@ -10,12 +10,14 @@ export type KeyTimes = Readonly<{
 export type KeyState = 'pending' | 'active' | 'retiring' | 'removed';
 
 const hourMs = 3_600_000;
-/** Longest time until every verifier has a new key: our `max-age`, the verifier's stale key set (24 h), and tolerance. */
+/**
+ * Longest time until every verifier has a new key: our `max-age`, the verifier's stale key set (24 h), and tolerance.
+ */
 export const publishAheadMs = 25 * hourMs;
 const activeForMs = 90 * 24 * hourMs;
 /**
- * The next key is made a minute after the last one came into use. Every verifier then knows it long before it signs, and it
- * can take over at once when the active key is revoked.
+ * The next key is made a minute after the last one came into use. Every verifier then knows it long before it signs,
+ * and it can take over at once when the active key is revoked.
  */
 const planAheadMs = activeForMs - 60_000;
 /** A retired key stays while a successor that was made late is still being published. */
@@ -44,8 +46,8 @@ export function publishedKeys<Key extends KeyTimes>(keys: readonly Key[], now: D
 }
 
 /**
- * Returns the key to make now, if one is due. The first key is active at once, because no verifier has cached a key set yet.
- * Every later key is published 25 h before use.
+ * Returns the key to make now, if one is due. The first key is active at once, because no verifier has cached a key
+ * set yet. Every later key is published 25 h before use.
  */
 export function dueKey(keys: readonly KeyTimes[], now: Date): Omit<KeyTimes, 'revokedAt'> | undefined {
   const alive = publishedKeys(keys, now);

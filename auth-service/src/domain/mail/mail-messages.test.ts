@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
-import { type MailFacts, mailText } from './mail-messages.ts';
+import { type MailContent, mailText } from './mail-messages.ts';
 
 const link = 'https://app.example.test/reset-password?token=abc';
 
-test.each<[string, MailFacts, RegExp[]]>([
+test.each<[string, MailContent, RegExp[]]>([
   ['a confirmation', { kind: 'verification', link, lifetimeSec: 86_400 }, [/within 24 hours/, /choose a password/]],
   ['a reset', { kind: 'password_reset', link, lifetimeSec: 3600 }, [/within an hour/, /ends every session/]],
   [
@@ -11,14 +11,14 @@ test.each<[string, MailFacts, RegExp[]]>([
     { kind: 'invitation', link, lifetimeSec: 7 * 86_400, tenantName: 'Acme', role: 'agent' },
     [/within 7 days/, /join Acme as agent/],
   ],
-])('%s has its link on a line of its own, and says what happens', (_what, facts, says) => {
-  const { text } = mailText(facts);
+])('%s has its link on a line of its own, and says what happens', (_what, content, says) => {
+  const { text } = mailText(content);
   expect(text.split('\n')).toContain(link);
   for (const each of says) expect(text.replaceAll('\n', ' ')).toMatch(each);
 });
 
-test.each<MailFacts>([{ kind: 'account_exists' }, { kind: 'password_changed' }])('%j has no link', (facts) => {
-  expect(mailText(facts).text).not.toMatch(/https?:/);
+test.each<MailContent>([{ kind: 'account_exists' }, { kind: 'password_changed' }])('%j has no link', (content) => {
+  expect(mailText(content).text).not.toMatch(/https?:/);
 });
 
 test('a tenant name is reduced to one line', () => {

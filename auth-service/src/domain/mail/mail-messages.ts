@@ -1,5 +1,5 @@
 /** The content of a mail. `link` opens a page that asks before it uses the token: mail scanners open links too. */
-export type MailFacts =
+export type MailContent =
   | Readonly<{ kind: 'verification'; link: string; lifetimeSec: number }>
   | Readonly<{ kind: 'account_exists' }>
   | Readonly<{ kind: 'password_reset'; link: string; lifetimeSec: number }>
@@ -9,16 +9,16 @@ export type MailFacts =
 export type MailText = Readonly<{ subject: string; text: string }>;
 
 /** Builds plain text only, so that a mail cannot run or load anything or hide the target of a link. */
-export function mailText(facts: MailFacts): MailText {
-  switch (facts.kind) {
+export function mailText(content: MailContent): MailText {
+  switch (content.kind) {
     case 'verification':
       return {
         subject: 'Confirm your e-mail address',
         text: `Someone, probably you, asked for an account with this e-mail address.
 
-To create it, open this link within ${inWords(facts.lifetimeSec)} and choose a password:
+To create it, open this link within ${inWords(content.lifetimeSec)} and choose a password:
 
-${facts.link}
+${content.link}
 
 If you did not ask for an account, ignore this e-mail: without the link, no account is created.
 `,
@@ -33,9 +33,9 @@ has changed. If you do not remember its password, ask for a new one on the login
     case 'password_reset':
       return {
         subject: 'Choose a new password',
-        text: `Someone, probably you, asked for a new password. To choose one, open this link within ${inWords(facts.lifetimeSec)}:
+        text: `Someone, probably you, asked for a new password. To choose one, open this link within ${inWords(content.lifetimeSec)}:
 
-${facts.link}
+${content.link}
 
 It works once, and ends every session of your account. If you did not ask, do nothing: your password stays as it is.
 `,
@@ -49,10 +49,10 @@ password on the login page at once, and tell the administrator of your organisat
       };
     case 'invitation':
       return {
-        subject: `You are invited to ${oneLine(facts.tenantName)}`,
-        text: `You are invited to join ${oneLine(facts.tenantName)} as ${facts.role}. To accept, open this link within ${inWords(facts.lifetimeSec)}:
+        subject: `You are invited to ${oneLine(content.tenantName)}`,
+        text: `You are invited to join ${oneLine(content.tenantName)} as ${content.role}. To accept, open this link within ${inWords(content.lifetimeSec)}:
 
-${facts.link}
+${content.link}
 
 If you have an account you will be asked for its password, otherwise to choose one.
 `,

@@ -21,8 +21,8 @@ export function totpCode(secret: Uint8Array, step: number): string {
 export const totpStep = (now: Date): number => Math.floor(now.getTime() / 1000 / stepSec);
 
 /**
- * @param lastStep The step of the last accepted code, or null. A code is accepted once (RFC 6238 section 5.2), and older
- * codes are refused.
+ * @param lastStep The step of the last accepted code, or null. A code is accepted once (RFC 6238 section 5.2), and
+ * older codes are refused.
  * @returns The step of this code; undefined when the code is not currently valid.
  */
 export function matchTotp(

@@ -8,8 +8,8 @@ export const signingAlgorithms = ['ES256', 'EdDSA', 'RS256'] as const;
 
 export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 
-/** What every access token says. Seconds are Unix seconds, by the database's clock. */
-type CommonFacts = Readonly<{
+/** The input of every access token. Seconds are Unix seconds, by the database's clock. */
+type CommonInput = Readonly<{
   tenantId: string;
   /** The OAuth client that the token was issued to. */
   clientId: string;
@@ -18,8 +18,8 @@ type CommonFacts = Readonly<{
   jkt: string | null;
 }>;
 
-/** The facts about its session that a person's token carries. */
-export type AccessFacts = CommonFacts &
+/** The input of a token for a person. */
+export type AccessTokenInput = CommonInput &
   Readonly<{
     userId: string;
     role: string;
@@ -29,40 +29,40 @@ export type AccessFacts = CommonFacts &
   }>;
 
 /** The token of a client that acts for itself. It has no user, role or session. */
-export type ClientFacts = CommonFacts & Readonly<{ scopes: readonly string[] }>;
+export type ClientTokenInput = CommonInput & Readonly<{ scopes: readonly string[] }>;
 
 /** The token of a client that acts for a person. `sessionId` is that of the delegation. */
-export type DelegatedFacts = AccessFacts & Readonly<{ scopes: readonly string[]; lifetimeSec: number }>;
+export type DelegatedTokenInput = AccessTokenInput & Readonly<{ scopes: readonly string[]; lifetimeSec: number }>;
 
 export type TokenIssuer = Readonly<{ issuer: string; audience: string }>;
 
 type Key = Readonly<{ kid: string; alg: string; privateKey: KeyObject }>;
 
 /** An RFC 9068 access token of a person: `typ: at+jwt`, 900 s, by the algorithm of the key. */
-export function signAccessToken(facts: AccessFacts, issuer: TokenIssuer, key: Key): Promise<string> {
-  const claims = personClaims(facts);
-  return sign(facts, { subject: facts.userId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);
+export function signAccessToken(input: AccessTokenInput, issuer: TokenIssuer, key: Key): Promise<string> {
+  const claims = personClaims(input);
+  return sign(input, { subject: input.userId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);
 }
 
 /** A person's token with the client as actor (RFC 8693 section 4.1). */
-export function signDelegatedToken(facts: DelegatedFacts, issuer: TokenIssuer, key: Key): Promise<string> {
-  const act = { sub: facts.clientId, iss: issuer.issuer };
-  const claims = { ...personClaims(facts), ...scopeClaim(facts.scopes), act };
-  return sign(facts, { subject: facts.userId, claims, lifetimeSec: facts.lifetimeSec }, issuer, key);
+export function signDelegatedToken(input: DelegatedTokenInput, issuer: TokenIssuer, key: Key): Promise<string> {
+  const act = { sub: input.clientId, iss: issuer.issuer };
+  const claims = { ...personClaims(input), ...scopeClaim(input.scopes), act };
+  return sign(input, { subject: input.userId, claims, lifetimeSec: input.lifetimeSec }, issuer, key);
 }
 
-const personClaims = (facts: AccessFacts) => ({
-  user_id: facts.userId,
-  role: facts.role,
-  sid: facts.sessionId,
-  auth_time: facts.authTimeSec,
-  amr: facts.amr,
+const personClaims = (input: AccessTokenInput) => ({
+  user_id: input.userId,
+  role: input.role,
+  sid: input.sessionId,
+  auth_time: input.authTimeSec,
+  amr: input.amr,
 });
 
 /** An RFC 9068 access token of a client, whose `sub` is the client (section 5). */
-export function signClientToken(facts: ClientFacts, issuer: TokenIssuer, key: Key): Promise<string> {
-  const claims = scopeClaim(facts.scopes);
-  return sign(facts, { subject: facts.clientId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);
+export function signClientToken(input: ClientTokenInput, issuer: TokenIssuer, key: Key): Promise<string> {
+  const claims = scopeClaim(input.scopes);
+  return sign(input, { subject: input.clientId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);
 }
 
 const scopeClaim = (scopes: readonly string[]) => (scopes.length === 0 ? {} : { scope: scopes.join(' ') });
@@ -70,23 +70,23 @@ const scopeClaim = (scopes: readonly string[]) => (scopes.length === 0 ? {} : { 
 type Content = Readonly<{ subject: string; claims: JWTPayload; lifetimeSec: number }>;
 
 function sign(
-  facts: CommonFacts,
+  input: CommonInput,
   { subject, claims, lifetimeSec }: Content,
   { issuer, audience }: TokenIssuer,
   key: Key,
 ): Promise<string> {
   return new SignJWT({
-    tenant_id: facts.tenantId,
-    client_id: facts.clientId,
+    tenant_id: input.tenantId,
+    client_id: input.clientId,
     ...claims,
-    ...(facts.jkt !== null && { cnf: { jkt: facts.jkt } }),
+    ...(input.jkt !== null && { cnf: { jkt: input.jkt } }),
   })
     .setProtectedHeader({ alg: key.alg, typ: 'at+jwt', kid: key.kid })
     .setIssuer(issuer)
     .setAudience(audience)
     .setSubject(subject)
     .setJti(uuidv7())
-    .setIssuedAt(facts.issuedAtSec)
-    .setExpirationTime(facts.issuedAtSec + lifetimeSec)
+    .setIssuedAt(input.issuedAtSec)
+    .setExpirationTime(input.issuedAtSec + lifetimeSec)
     .sign(key.privateKey);
 }

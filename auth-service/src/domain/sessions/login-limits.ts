@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 
-/** One counter. With `refuseAbove` undefined it never refuses, so that an attacker cannot lock out a user by e-mail alone. */
+/**
+ * One counter. With `refuseAbove` undefined it never refuses, so that an attacker cannot lock out a user by e-mail
+ * alone.
+ */
 export type Limit = Readonly<{ key: string; windowSec: number; refuseAbove: number | undefined }>;
 
 export type LoginLimits = Readonly<{ pair: Limit; address: Limit; email: Limit }>;
@@ -25,8 +28,8 @@ export const addressLimit = (network: string): Limit => ({
 });
 
 /**
- * Limits guesses of six-digit codes to 30 an hour for a person from all networks: one chance in ten thousand. Locking out the
- * person this way takes their password first.
+ * Limits guesses of six-digit codes to 30 an hour for a person from all networks: one chance in ten thousand. Locking
+ * out the person this way takes their password first.
  */
 export const codeLimits = (userId: string, network: string): readonly [pair: Limit, person: Limit] => [
   { key: keyOf('code', userId, network), windowSec: quarterHourSec, refuseAbove: 10 },
@@ -34,21 +37,27 @@ export const codeLimits = (userId: string, network: string): readonly [pair: Lim
 ];
 
 /**
- * Limits failed authentications of OAuth clients. Their secrets have 256 random bits, so the numbers only bound the work: many
- * instances of a client may start at once behind one address. Failures are counted apart from those of people, so that a client
- * with a wrong secret never keeps people at its address from logging in.
+ * Limits failed authentications of OAuth clients. Their secrets have 256 random bits, so the numbers only bound the
+ * work: many instances of a client may start at once behind one address. Failures are counted apart from those of
+ * people, so that a client with a wrong secret never keeps people at its address from logging in.
  */
 export const clientLimits = (clientId: string, network: string): readonly [pair: Limit, address: Limit] => [
   { key: keyOf('client', clientId, network), windowSec: quarterHourSec, refuseAbove: 60 },
   { key: keyOf('client-address', network), windowSec: quarterHourSec, refuseAbove: 300 },
 ];
 
-/** Mails that a client without a session can request. Counted separately, so that requests for one kind do not block another. */
+/**
+ * Mails that a client without a session can request. Counted separately, so that requests for one kind do not block
+ * another.
+ */
 export type MailPurpose = 'registration' | 'verification' | 'password_reset';
 
 export type MailRequest = Readonly<{ purpose: MailPurpose; email: string }>;
 
-/** Protects mailboxes from floods of our mail. The limit for one network is lower, so that its requests leave the owner some. */
+/**
+ * Protects mailboxes from floods of our mail. The limit for one network is lower, so that its requests leave the owner
+ * some.
+ */
 export const mailLimits = (
   { purpose, email }: MailRequest,
   network: string,
@@ -67,8 +76,9 @@ export const invitationLimit = (tenantId: string, email: string): Limit => ({
 const recordedPerHour = { 'login.failed': 10, 'login.throttled': 10, known: 1_000, unknown: 100 } as const;
 
 /**
- * Limits entries of the audit log about refused logins, so that an attacker cannot flood it: failures of one person, throttled
- * attempts from one network, and in all, of each action, about people with an account and about addresses without one.
+ * Limits entries of the audit log about refused logins, so that an attacker cannot flood it: failures of one person,
+ * throttled attempts from one network, and in all, of each action, about people with an account and about addresses
+ * without one.
  */
 export const auditLimit = (kind: keyof typeof recordedPerHour, subject: string): Limit => ({
   key: keyOf('audit', kind, subject),

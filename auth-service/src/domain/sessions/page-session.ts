@@ -2,8 +2,8 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { cookieValues } from './cookie-values.ts';
 
 /**
- * The session of the account pages, before and beside a login: a random value that only this browser has. It ends with the
- * browser. SameSite=Lax, because a link in a mail opens a page from another site.
+ * The session of the account pages, before and beside a login: a random value that only this browser has. It ends with
+ * the browser. SameSite=Lax, because a link in a mail opens a page from another site.
  */
 const name = '__Host-account';
 const attributes = 'Path=/; Secure; HttpOnly; SameSite=Lax';
@@ -22,7 +22,8 @@ export function pageSessionIn(header: string | undefined): string | undefined {
  * The token of one form in one session. The cookie is its key, so the server stores nothing.
  *
  * @param action The path that the form is sent to.
- * @param step The token of the login's next step that the form carries, which no other browser can then use in this session.
+ * @param step The token of the login's next step that the form carries, which no other browser can then use in this
+ * session.
  */
 export const formTokenOf = (session: string, action: string, step = ''): string =>
   createHmac('sha256', session)

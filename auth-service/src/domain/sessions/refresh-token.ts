@@ -11,8 +11,8 @@ const randomBytes = 32;
 const macBytes = 32;
 
 /**
- * `version | key id length | key id | tenant | session | counter | random | HMAC-SHA256(key, all before)`, in base64url.
- * The MAC is checked before any query, and makes reuse detectable at any age.
+ * `version | key id length | key id | tenant | session | counter | random | HMAC-SHA256(key, all before)`, in
+ * base64url. The MAC is checked before any query, and makes reuse detectable at any age.
  *
  * @param token `random` has 32 bytes, `counter` fits 32 bits.
  */

@@ -18,8 +18,8 @@ import { demandGoodPassword } from './demand-good-password.ts';
 export type PasswordParts = Readonly<{ db: AuthDatabase; passwords: Passwords; throttle: Throttle }>;
 
 /**
- * Replaces the password of a person who gives the current one. All other sessions end in the same transaction, and a concurrent
- * login with the old password fails.
+ * Replaces the password of a person who gives the current one. All other sessions end in the same transaction, and a
+ * concurrent login with the old password fails.
  *
  * @throws AppError `invalid_credentials`, `validation_failed`, `session_revoked`, `too_many_attempts`, `login_busy`.
  */

@@ -5,7 +5,8 @@ import { AppError } from '../../errors.ts';
  * Throws unless the password meets the policy.
  *
  * @param field Its path in the request.
- * @throws AppError `validation_failed` with the reason, in `errors` and as `detail.weakness`; it never contains the password.
+ * @throws AppError `validation_failed` with the reason, in `errors` and as `detail.weakness`; it never contains the
+ * password.
  */
 export function demandGoodPassword(password: string, email: string, field = 'password'): void {
   const weakness = passwordWeakness(password, email);

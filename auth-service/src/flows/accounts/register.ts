@@ -33,8 +33,8 @@ export type RegisterParts = Readonly<{
 }>;
 
 /**
- * Stores an address and orders a mail with a link. It always does one insert and no bcrypt, and never checks whether the address
- * is known. The holder of the link chooses the password and creates the account: see `verifyEmail`.
+ * Stores an address and orders a mail with a link. It always does one insert and no bcrypt, and never checks whether
+ * the address is known. The holder of the link chooses the password and creates the account: see `verifyEmail`.
  *
  * @throws AppError `registration_off`, `too_many_attempts`.
  */
@@ -82,8 +82,8 @@ async function confirmedBy(db: AuthDatabase, token: string): Promise<string> {
 }
 
 /**
- * Creates the account of a registration, with a password chosen by the holder of the link. The client that registered the address
- * never sets a password. The transaction that creates the account also uses up the link.
+ * Creates the account of a registration, with a password chosen by the holder of the link. The client that registered
+ * the address never sets a password. The transaction that creates the account also uses up the link.
  *
  * @throws AppError `invalid_token`, `validation_failed`, `too_many_attempts`, `login_busy`.
  */

@@ -17,8 +17,8 @@ import { type PasswordParts, replace } from './change-password.ts';
 import { demandGoodPassword } from './demand-good-password.ts';
 
 /**
- * Orders a mail with a link to a new password. It does not look up the account: the courier does that when it makes the mail, so
- * the response time reveals nothing.
+ * Orders a mail with a link to a new password. It does not look up the account: the courier does that when it makes
+ * the mail, so the response time reveals nothing.
  *
  * @throws AppError `too_many_attempts`.
  */
@@ -58,8 +58,8 @@ async function holderOf(db: AuthDatabase, token: string): Promise<Readonly<{ use
 }
 
 /**
- * Replaces the password of the person whose link is presented. The transaction that writes the new password also uses up the link,
- * ends every session and revokes every token. A second factor stays and is required at the next login.
+ * Replaces the password of the person whose link is presented. The transaction that writes the new password also uses
+ * up the link, ends every session and revokes every token. A second factor stays and is required at the next login.
  *
  * @throws AppError `invalid_token`, `validation_failed`, `too_many_attempts`, `login_busy`.
  */

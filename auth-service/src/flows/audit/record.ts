@@ -6,8 +6,8 @@ import type { WithdrawnInvitation } from '../../store/tenants/invitations.ts';
 import { tenantsOf } from '../../store/tenants/members.ts';
 
 /**
- * Writes what happened to an account into the chain of every tenant its owner belongs to, or into the operator's. Leaves
- * the transaction as that person, with the rights to their own sessions.
+ * Writes what happened to an account into the chain of every tenant its owner belongs to, or into the operator's.
+ * Leaves the transaction as that person, with the rights to their own sessions.
  */
 export async function recordForPerson(
   trx: Trx,
@@ -23,7 +23,9 @@ export async function recordForPerson(
   }
 }
 
-/** Writes what happened in a tenant into its chain. Leaves the transaction with the rights to that tenant's sessions. */
+/**
+ * Writes what happened in a tenant into its chain. Leaves the transaction with the rights to that tenant's sessions.
+ */
 export async function recordInTenant(trx: Trx, event: AuditEvent): Promise<void> {
   await actAs(trx, roles.app);
   await enterTenant(trx, event.tenantId);
@@ -31,8 +33,8 @@ export async function recordInTenant(trx: Trx, event: AuditEvent): Promise<void>
 }
 
 /**
- * Writes that invitations ended with their inviter's right to invite, each into the chain of its tenant. The transaction
- * has the right to write there.
+ * Writes that invitations ended with their inviter's right to invite, each into the chain of its tenant. The
+ * transaction has the right to write there.
  */
 export async function recordWithdrawn(
   trx: Trx,

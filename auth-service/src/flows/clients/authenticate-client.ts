@@ -29,8 +29,8 @@ export type AuthenticatedClient = Readonly<{
 }>;
 
 /**
- * Authenticates a client (RFC 6749 section 2.3.1, RFC 7523 section 3). One error for every cause, except that the holder of a
- * client's keys learns what is wrong with its assertion.
+ * Authenticates a client (RFC 6749 section 2.3.1, RFC 7523 section 3). One error for every cause, except that the
+ * holder of a client's keys learns what is wrong with its assertion.
  *
  * @param network See `networkOf`.
  * @throws AppError `invalid_client`, `too_many_attempts`.

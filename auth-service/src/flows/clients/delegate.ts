@@ -29,10 +29,11 @@ export type Consent = Readonly<{ clientId: string; scopes: readonly string[]; li
 export type GrantedDelegation = Readonly<{ delegation: Delegation; clientName: string; token: string }>;
 
 /**
- * A person lets a client of their tenant act for them (RFC 8693): with these scopes, for so long, and no longer than the session
- * that they consent in.
+ * A person lets a client of their tenant act for them (RFC 8693): with these scopes, for so long, and no longer than
+ * the session that they consent in.
  *
- * @throws AppError `session_revoked`, `too_many_delegations`; `validation_failed` for a client that is no agent, and for scopes that it cannot have.
+ * @throws AppError `session_revoked`, `too_many_delegations`; `validation_failed` for a client that is no agent, and
+ * for scopes that it cannot have.
  */
 export function delegate(
   { db, scopes: known }: DelegateParts,
@@ -81,8 +82,8 @@ function demandScopes(scopes: readonly string[], allowed: readonly string[]): vo
 }
 
 /**
- * Withdraws a delegation: its subject token is void and its access tokens are revoked in one transaction. The person's session and
- * other delegations go on.
+ * Withdraws a delegation: its subject token is void and its access tokens are revoked in one transaction. The person's
+ * session and other delegations go on.
  *
  * @throws AppError `not_found`.
  */

@@ -1,6 +1,6 @@
 import { hashDelegationToken } from '../../domain/clients/delegation-token.ts';
 import { chooseScopes } from '../../domain/clients/scopes.ts';
-import type { DelegatedFacts } from '../../domain/sessions/access-token.ts';
+import type { DelegatedTokenInput } from '../../domain/sessions/access-token.ts';
 import { accessTokenLifetimeSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { lockHolder } from '../../store/accounts/accounts.ts';
@@ -17,8 +17,8 @@ import { holdUsableClient, type IssueParts } from './issue-client-token.ts';
 export type Exchange = Readonly<{ subjectToken: string; asked: string | undefined; caller: Caller }>;
 
 /**
- * Exchanges a person's consent for an access token with which the client acts for them (RFC 8693). The token has the person's
- * present role, no more scopes than they consented to, and ends no later than the consent.
+ * Exchanges a person's consent for an access token with which the client acts for them (RFC 8693). The token has the
+ * person's present role, no more scopes than they consented to, and ends no later than the consent.
  *
  * @throws AppError `invalid_request` for a consent that does not hold (RFC 8693 section 2.2.2), `invalid_client`,
  *   `unauthorized_client`, `invalid_scope`.
@@ -27,7 +27,7 @@ export function exchangeToken(
   { db, scopes: known }: IssueParts,
   authenticated: AuthenticatedClient,
   { subjectToken, asked, caller }: Exchange,
-): Promise<DelegatedFacts> {
+): Promise<DelegatedTokenInput> {
   const { tenantId, clientId } = authenticated;
   return db.transaction({ role: roles.app, tenantId }, async (trx) => {
     const delegation = await findDelegation(trx, authenticated, hashDelegationToken(subjectToken));

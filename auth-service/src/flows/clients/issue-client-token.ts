@@ -1,7 +1,7 @@
 import { hasKey } from '../../domain/clients/client-assertion.ts';
 import type { GrantType } from '../../domain/clients/client-rules.ts';
 import { chooseScopes } from '../../domain/clients/scopes.ts';
-import type { ClientFacts } from '../../domain/sessions/access-token.ts';
+import type { ClientTokenInput } from '../../domain/sessions/access-token.ts';
 import { AppError } from '../../errors.ts';
 import { appendAudit } from '../../store/audit/audit.ts';
 import { useSecret } from '../../store/clients/client-secrets.ts';
@@ -30,7 +30,7 @@ export function issueClientToken(
   { db, scopes: known }: IssueParts,
   authenticated: AuthenticatedClient,
   { asked, caller }: Readonly<{ asked: string | undefined; caller: Caller }>,
-): Promise<ClientFacts> {
+): Promise<ClientTokenInput> {
   const { tenantId, clientId, method } = authenticated;
   return db.transaction({ role: roles.app, tenantId }, async (trx) => {
     if (!(await holdActiveTenant(trx, tenantId))) throw new AppError('invalid_client');
@@ -54,7 +54,8 @@ export function issueClientToken(
 }
 
 /**
- * Locks a client FOR SHARE and notes its use. It may have been disabled, or lost its secret or key, since it authenticated.
+ * Locks a client FOR SHARE and notes its use. It may have been disabled, or lost its secret or key, since it
+ * authenticated.
  *
  * @throws AppError `invalid_client`, `unauthorized_client`.
  */

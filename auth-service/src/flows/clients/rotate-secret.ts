@@ -9,8 +9,8 @@ import { addSecret, type ClientWithSecret, demand, endTokens, record, withSecret
 export type Rotation = Readonly<{ keepOldForSec: number; revokeTokens: boolean }>;
 
 /**
- * Gives a client a new secret. The latest old one stays valid for a while, so that a client can change over without a gap; older
- * ones end, so that at most two are live. A client with keys has only the secret from then on.
+ * Gives a client a new secret. The latest old one stays valid for a while, so that a client can change over without a
+ * gap; older ones end, so that at most two are live. A client with keys has only the secret from then on.
  *
  * @throws AppError `insufficient_role`, `not_found`.
  */
@@ -41,7 +41,11 @@ export function rotateSecret(
   });
 }
 
-/** Ends one secret of a client, e.g. the old one after a rotation. @throws AppError `insufficient_role`, `not_found`. */
+/**
+ * Ends one secret of a client, e.g. the old one after a rotation.
+ *
+ * @throws AppError `insufficient_role`, `not_found`.
+ */
 export async function endSecret(db: AuthDatabase, admin: Admin, clientId: string, secretId: string): Promise<void> {
   await asAdmin(db, admin, async (trx) => {
     demand(await lockClient(trx, admin.tenantId, clientId));

@@ -57,8 +57,8 @@ export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string):
 }
 
 /**
- * Revokes a key that may be compromised. It stops signing and leaves the key set, and gateways refuse every token it signed or will
- * sign. If it was the active key, the next key takes over at once.
+ * Revokes a key that may be compromised. It stops signing and leaves the key set, and gateways refuse every token it
+ * signed or will sign. If it was the active key, the next key takes over at once.
  *
  * @returns Which key signs from now on.
  * @throws AppError `not_found`, also for one that is revoked already.
@@ -89,8 +89,8 @@ export async function revokeKey(
 }
 
 /**
- * Reseals signing keys and second-factor secrets under the current master key. Afterwards the old master key opens nothing and can
- * be removed.
+ * Reseals signing keys and second-factor secrets under the current master key. Afterwards the old master key opens
+ * nothing and can be removed.
  */
 export async function rewrapSecrets(
   { db, keks }: Pick<KeyParts, 'db' | 'keks'>,

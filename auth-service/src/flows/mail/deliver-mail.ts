@@ -6,7 +6,7 @@ import {
   verificationLifetimeSec,
 } from '../../domain/accounts/account-rules.ts';
 import { linkPages } from '../../domain/mail/link-pages.ts';
-import { type MailFacts, mailText } from '../../domain/mail/mail-messages.ts';
+import { type MailContent, mailText } from '../../domain/mail/mail-messages.ts';
 import { dropWaiting, findWaiting } from '../../store/accounts/registrations.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { type MailedTokenSubject, saveMailedToken } from '../../store/mail/mailed-tokens.ts';
@@ -26,23 +26,23 @@ export type MailParts = Readonly<{
   registration: Readonly<{ mode: RegistrationMode }>;
 }>;
 
-type Outgoing = Readonly<{ to: string; facts: MailFacts }>;
+type Outgoing = Readonly<{ to: string; content: MailContent }>;
 
 // Expired invitation tokens are kept this long, so that the person is told that the invitation has expired.
 const keptAfterExpirySec = 30 * 24 * 3600;
 
 /**
- * Builds an ordered mail and its token, and sends it. The recipient is looked up here, outside the request, so that response times do
- * not reveal which accounts exist.
+ * Builds an ordered mail and its token, and sends it. The recipient is looked up here, outside the request, so that
+ * response times do not reveal which accounts exist.
  */
 export function deliverMail(parts: MailParts): Deliver {
   return async ({ payload }, signal) => {
     const order = mailOrder.parse(payload);
     const outgoing = await parts.db.transaction({ role: roles.courier }, (trx) => prepare(trx, parts, order));
     if (outgoing === undefined) return;
-    const { to, facts } = outgoing;
-    const link = 'link' in facts ? facts.link : undefined;
-    await parts.mailer.send({ ...mailText(facts), kind: facts.kind, to, link }, signal);
+    const { to, content } = outgoing;
+    const link = 'link' in content ? content.link : undefined;
+    await parts.mailer.send({ ...mailText(content), kind: content.kind, to, link }, signal);
   };
 }
 
@@ -63,10 +63,10 @@ async function prepare(trx: Trx, parts: MailParts, order: MailOrder): Promise<Ou
         requestId: order.requestId,
         detail: {},
       });
-      return { to: order.email, facts: { kind: 'password_reset', link, lifetimeSec: resetLifetimeSec } };
+      return { to: order.email, content: { kind: 'password_reset', link, lifetimeSec: resetLifetimeSec } };
     }
     case 'password_changed':
-      return { to: order.email, facts: { kind: 'password_changed' } };
+      return { to: order.email, content: { kind: 'password_changed' } };
     case 'invitation':
       return invitation(trx, parts, order.invitationId);
   }
@@ -82,7 +82,7 @@ async function verification(
   const { id: registrationId, email: to } = waiting;
   if ((await findAddressee(trx, to)) !== undefined) {
     await dropWaiting(trx, registrationId);
-    return { to, facts: { kind: 'account_exists' } };
+    return { to, content: { kind: 'account_exists' } };
   }
   if (parts.registration.mode === 'invite' && !(await isInvited(trx, to))) {
     await dropWaiting(trx, registrationId);
@@ -91,7 +91,7 @@ async function verification(
   const lifetimeSec = verificationLifetimeSec;
   const subject = { purpose: 'email_verification', registrationId } as const;
   const link = await newLink(trx, parts, { subject, lifetimeSec });
-  return { to, facts: { kind: 'verification', link, lifetimeSec } };
+  return { to, content: { kind: 'verification', link, lifetimeSec } };
 }
 
 async function invitation(trx: Trx, parts: MailParts, invitationId: string): Promise<Outgoing | undefined> {
@@ -104,7 +104,7 @@ async function invitation(trx: Trx, parts: MailParts, invitationId: string): Pro
     subject,
     lifetimeSec: lifetimeSec + keptAfterExpirySec,
   });
-  return { to, facts: { kind: 'invitation', link, lifetimeSec, tenantName, role } };
+  return { to, content: { kind: 'invitation', link, lifetimeSec, tenantName, role } };
 }
 
 /** Makes a token and stores only its hash. */

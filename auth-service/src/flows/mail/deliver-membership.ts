@@ -1,7 +1,7 @@
 import type { CallService } from '@countersign/identity';
 import { z } from 'zod';
 import type { Deliver } from './deliver.ts';
-import { membershipNews } from './outbox-messages.ts';
+import { membershipUpdate } from './outbox-messages.ts';
 
 /** The receiver refused the delivery. */
 class NotTaken extends Error {
@@ -16,12 +16,12 @@ class NotTaken extends Error {
 const problem = z.object({ code: z.string() });
 
 /**
- * Sends a member's state to a service through the gateway. The calls carry no user, because the original request is over. They may be
- * repeated: the receivers use the sequence to ignore duplicates and older states.
+ * Sends a member's state to a service through the gateway. The calls carry no user, because the original request is
+ * over. They may be repeated: the receivers use the sequence to ignore duplicates and older states.
  */
 export function deliverMembership(callService: CallService): Deliver {
   return async ({ payload }, signal) => {
-    const { receiver, email, ...fact } = membershipNews.parse(payload);
+    const { receiver, email, ...fact } = membershipUpdate.parse(payload);
     const answer =
       receiver === 'users-service'
         ? await callService({ method: 'POST', path: '/internal/memberships', json: { ...fact, email }, signal })

@@ -28,7 +28,7 @@ export const membershipFact = z.object({
 export type MembershipFact = z.infer<typeof membershipFact>;
 
 /** A fact on its way to one service. */
-export const membershipNews = membershipFact.extend({
+export const membershipUpdate = membershipFact.extend({
   receiver: z.enum(['users-service', 'complaint-service']).default('users-service'),
 });
 
@@ -38,10 +38,10 @@ export async function orderMail(trx: Trx, id: string, order: MailOrder): Promise
 }
 
 /**
- * Call it under a lock on the membership, so that the states of one member are queued in order. Each service has a delivery of
- * its own, so that one that is down delays no other.
+ * Call it under a lock on the membership, so that the states of one member are queued in order. Each service has a
+ * delivery of its own, so that one that is down delays no other.
  */
-export async function tellMembership(trx: Trx, fact: MembershipFact): Promise<void> {
+export async function queueMembership(trx: Trx, fact: MembershipFact): Promise<void> {
   const member = `${fact.tenant_id} ${fact.user_id}`;
   await addToOutbox(trx, { topic: 'membership', key: `member ${member}`, payload: fact });
   const payload = { ...fact, receiver: 'complaint-service' };

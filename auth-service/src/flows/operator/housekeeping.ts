@@ -6,10 +6,10 @@ import type { SigningKeys } from '../keys/signing-keys.ts';
 const everyMs = 30_000;
 
 /**
- * Deletes what has expired and keeps the signing keys going, again and again. Each has its own loop, so that a long
- * deletion does not delay a key.
+ * Deletes expired rows and rotates the signing keys at intervals. Each has its own timer, so that a long deletion does
+ * not delay a key.
  *
- * @returns Stops it, after the transactions under way.
+ * @returns A function that stops it after the current transactions.
  */
 export function startHousekeeping(db: AuthDatabase, signingKeys: SigningKeys, logger: Logger): () => Promise<void> {
   const stopped = new AbortController();
@@ -20,19 +20,19 @@ export function startHousekeeping(db: AuthDatabase, signingKeys: SigningKeys, lo
   };
 }
 
-/** @returns Stops it, after the round under way. */
+/** @returns A function that stops it after the current run. */
 function repeat(work: () => Promise<void>, logger: Logger): () => Promise<void> {
-  let round: Promise<void> | undefined;
+  let running: Promise<void> | undefined;
   const timer = setInterval(() => {
-    round ??= work()
-      .catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed; it is tried again'))
+    running ??= work()
+      .catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed; retrying'))
       .finally(() => {
-        round = undefined;
+        running = undefined;
       });
   }, everyMs);
   timer.unref();
   return async () => {
     clearInterval(timer);
-    await round;
+    await running;
   };
 }

@@ -34,8 +34,8 @@ export async function createTenant(
 }
 
 /**
- * Invites an address as administrator: the first of a tenant, or a replacement when no administrator can log in. An open invitation
- * to the address is withdrawn, so that the command can be repeated when a mail was lost.
+ * Invites an address as administrator: the first of a tenant, or a replacement when no administrator can log in. An
+ * open invitation to the address is withdrawn, so that the command can be repeated when a mail was lost.
  *
  * @throws AppError `not_found`, `already_member`.
  */
@@ -92,7 +92,10 @@ const noSuchTenant = () =>
     errors: [{ path: 'SLUG', message: 'there is no such tenant, or it is disabled; tenants list shows all' }],
   });
 
-/** Appends to the operator chain. Call it before writing to the chain of a tenant. Leaves the transaction with an operator's rights. */
+/**
+ * Appends to the operator chain. Call it before writing to the chain of a tenant. Leaves the transaction with an
+ * operator's rights.
+ */
 async function audit(
   trx: Trx,
   action: AuditEvent['action'],

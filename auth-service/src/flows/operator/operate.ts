@@ -13,12 +13,12 @@ import { endEverySession, lockOwnSessions } from '../../store/sessions/sessions.
 import { revokeInvitationsBy } from '../../store/tenants/invitations.ts';
 import { renumberMemberships } from '../../store/tenants/members.ts';
 import { recordWithdrawn } from '../audit/record.ts';
-import { tellMembership } from '../mail/outbox-messages.ts';
+import { queueMembership } from '../mail/outbox-messages.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 
 /**
- * Ends every session of every tenant, and starts a new revocation log. Use it after a restore from a backup: clients and gateways
- * still hold sessions and revocations from after the backup, which this database does not know.
+ * Ends every session of every tenant, and starts a new revocation log. Use it after a restore from a backup: clients
+ * and gateways still hold sessions and revocations from after the backup, which this database does not know.
  */
 export async function endAllSessions(db: AuthDatabase, requestId: string): Promise<{ ended: number; tenants: number }> {
   return db.transaction({ role: roles.operator }, async (trx) => {
@@ -37,8 +37,8 @@ export async function endAllSessions(db: AuthDatabase, requestId: string): Promi
 }
 
 /**
- * Blocks logins of this person, ends their sessions and withdraws their open invitations. The directory of each of their tenants
- * is told.
+ * Blocks logins of this person, ends their sessions and withdraws their open invitations. The users-service of
+ * each of their tenants receives the change.
  *
  * @throws AppError `not_found`
  */
@@ -46,7 +46,7 @@ export async function disableUser(db: AuthDatabase, email: string, requestId: st
   const reason: EndReason = 'user_disabled';
   return changeUser(db, email, async (trx, userId) => {
     await setUserStatus(trx, userId, 'disabled');
-    await tellMemberships(trx, userId, { email, status: 'disabled' });
+    await queueMemberships(trx, userId, { email, status: 'disabled' });
     const open = await lockOwnSessions(trx, userId);
     const withdrawn = await revokeInvitationsBy(trx, userId);
     await audit(trx, 'user.disabled', userId, requestId);
@@ -65,12 +65,17 @@ export async function disableUser(db: AuthDatabase, email: string, requestId: st
 export async function enableUser(db: AuthDatabase, email: string, requestId: string): Promise<void> {
   await changeUser(db, email, async (trx, userId) => {
     await setUserStatus(trx, userId, 'active');
-    await tellMemberships(trx, userId, { email, status: 'active' });
+    await queueMemberships(trx, userId, { email, status: 'active' });
     await audit(trx, 'user.enabled', userId, requestId);
   });
 }
 
-/** Removes the second factor of a person who lost their device and recovery codes. The operator checks their identity first. @throws AppError `not_found` */
+/**
+ * Removes the second factor of a person who lost their device and recovery codes. The operator checks their identity
+ * first.
+ *
+ * @throws AppError `not_found`
+ */
 export async function resetSecondFactor(db: AuthDatabase, email: string, requestId: string): Promise<void> {
   await changeUser(db, email, async (trx, userId) => {
     await removeSecondFactor(trx, userId);
@@ -79,13 +84,13 @@ export async function resetSecondFactor(db: AuthDatabase, email: string, request
 }
 
 /** Orders updates of the account's memberships to the directories of their tenants. */
-async function tellMemberships(
+async function queueMemberships(
   trx: Trx,
   userId: string,
   account: Readonly<{ email: string; status: 'active' | 'disabled' }>,
 ): Promise<void> {
   for (const { tenantId, role, version, status } of await renumberMemberships(trx, userId)) {
-    await tellMembership(trx, {
+    await queueMembership(trx, {
       event_id: uuidv7(),
       sequence: version,
       tenant_id: tenantId,

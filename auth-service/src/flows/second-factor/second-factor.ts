@@ -57,14 +57,17 @@ export async function enrolTotp({ db, keks }: FactorParts, asking: Asking): Prom
 }
 
 /**
- * Confirms the secret: every login requires a code from now on. The other sessions end in every tenant, because they began without one.
+ * Confirms the secret: every login requires a code from now on. The other sessions end in every tenant, because they
+ * began without one.
  *
  * @returns Recovery codes, which are shown this once.
- * @throws AppError `fresh_login_required`, `mfa_not_enrolled`, `mfa_already_enabled`, `invalid_code`, `too_many_attempts`.
+ * @throws AppError `fresh_login_required`, `mfa_not_enrolled`, `mfa_already_enabled`, `invalid_code`,
+ * `too_many_attempts`.
  */
 export async function confirmEnrolment(parts: FactorParts, asking: Asking, code: string): Promise<string[]> {
   const { userId } = asking;
-  // Checked before the attempt is counted, so that a stolen access token cannot use up the owner's attempts at a login.
+  // Checked before the attempt is counted, so that a stolen access token cannot use up the owner's attempts at a
+  // login.
   await changing(parts.db, asking, async (_trx, totp) => pendingOf(totp));
   const reservation = await parts.throttle.reserveCode(userId, asking.network);
   return judge(reservation, () =>
@@ -91,7 +94,8 @@ function pendingOf(totp: StoredTotp | undefined): StoredTotp {
 }
 
 /**
- * Removes the secret and the recovery codes. Sessions stay, because they began with a stronger login than is required from now on.
+ * Removes the secret and the recovery codes. Sessions stay, because they began with a stronger login than is required
+ * from now on.
  *
  * @throws AppError `fresh_login_required`, `mfa_not_enrolled`.
  */

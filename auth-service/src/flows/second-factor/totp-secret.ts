@@ -7,7 +7,10 @@ export const sealSecret = (secret: Uint8Array, userId: string, keks: KeyRing) =>
   kekId: keks.current.id,
 });
 
-/** @throws Error when the secret does not open. That is a server fault, so the client is not told that its code is wrong. */
+/**
+ * @throws Error when the secret does not open. That is a server fault, so the client must not learn that its code is
+ * wrong.
+ */
 export function openSecret({ userId, sealedSecret, kekId }: SealedTotp, keks: KeyRing): Buffer {
   const kek = keks.find(kekId);
   const secret = kek && unseal(kek, sealedSecret, contextOf(userId));

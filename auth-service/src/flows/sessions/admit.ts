@@ -21,8 +21,8 @@ export type Proven = Readonly<{
   /** The only tenant they may enter, or those that they may choose from. */
   tenants: readonly Membership[] | Readonly<{ id: string }>;
   /**
-   * Becomes `auth_time`. It follows the database's clock and must be later than the password's `changed_at`: proofs made with
-   * an older password are void.
+   * Becomes `auth_time`. It follows the database's clock and must be later than the password's `changed_at`: proofs
+   * made with an older password are void.
    */
   provenAt: Date;
   /** Authentication methods (RFC 8176). Without `otp`, a person with a second factor is asked for it. */
@@ -53,8 +53,8 @@ export type Admission =
   | Readonly<{ kind: 'mfa'; mfaToken: string }>;
 
 /**
- * Starts a session, for every flow that needs one. The order is fixed: reserve, verify, tenant choice, state of account, tenant
- * and membership, second factor, session.
+ * Starts a session, for every flow that needs one. The order is fixed: reserve, verify, tenant choice, state of
+ * account, tenant and membership, second factor, session.
  *
  * @throws AppError `attempt.refusal`, `too_many_attempts`, and whatever `verify` throws.
  */

@@ -13,8 +13,8 @@ export type LogoutScope = 'this' | 'others' | 'all';
 export type SessionOwner = Readonly<{ userId: string; sessionId: string }>;
 
 /**
- * Ends a person's sessions: rows, audit and revocations in one transaction, so that a client is told of its logout only
- * when its access tokens are revoked too. Sessions that have ended already are no error.
+ * Ends a person's sessions: rows, audit and revocations in one transaction, so that a client gets the response to its
+ * logout only when its access tokens are revoked too. Sessions that have ended already are no error.
  */
 export async function logOut(
   db: AuthDatabase,
@@ -45,7 +45,8 @@ export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, reque
 }
 
 /**
- * Ends sessions of one person, which are locked; the last thing a transaction does. Leaves it in the tenant of the last of them.
+ * Ends sessions of one person, which are locked; the last thing a transaction does. Leaves it in the tenant of the
+ * last of them.
  *
  * @param how.revocations Revocations to write besides those of the sessions.
  */

@@ -1,8 +1,8 @@
-import type { AccessFacts } from '../../domain/sessions/access-token.ts';
+import type { AccessTokenInput } from '../../domain/sessions/access-token.ts';
 
 /** The result of a login or refresh before the access token is signed; signing needs no transaction. */
 export type Grant = Readonly<{
-  access: AccessFacts;
+  access: AccessTokenInput;
   refreshToken: string;
   refreshExpiresInSec: number;
   email: string;

@@ -13,8 +13,8 @@ import { presentedTo, type RefreshParts } from './refresh.ts';
  * @returns undefined when the session is gone. `current`: the token would still refresh; an older one, which may be a
  * stolen one, ends no more than its own session.
  * @param jkt Thumbprint of the key that the gateway saw a proof of.
- * @throws AppError `invalid_refresh_token` for what we never made, and where the session is bound to another key: a stolen token
- *   without its key must not even end a session (RFC 9449 section 5).
+ * @throws AppError `invalid_refresh_token` for what we never made, and where the session is bound to another key: a
+ *   stolen token without its key must not even end a session (RFC 9449 section 5).
  */
 export async function identifySession(
   { db, macKeys }: RefreshParts,

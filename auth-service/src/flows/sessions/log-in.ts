@@ -18,7 +18,8 @@ export type Credentials = Readonly<{
 const amr = ['pwd'];
 
 /**
- * Logs in with a password: reserves, looks up, does one bcrypt and then decides. All refusals look alike and take equally long.
+ * Logs in with a password: reserves, looks up, does one bcrypt and then decides. All refusals look alike and take
+ * equally long.
  *
  * @throws AppError `invalid_credentials`, `too_many_attempts`, `login_busy`.
  */

@@ -168,7 +168,9 @@ async function grantOf(
   };
 }
 
-/** Ends, audits and revokes the session in one transaction, so that access tokens of a stolen family are revoked too. */
+/**
+ * Ends, audits and revokes the session in one transaction, so that access tokens of a stolen family are revoked too.
+ */
 async function endFamily(
   trx: Trx,
   userId: string,

@@ -31,8 +31,8 @@ export type Proof = Readonly<{
 /**
  * Begins a family: session, first refresh token, audit row. Only `admit` calls it.
  *
- * @returns `needs_mfa` when the person has a second factor and did not use it; undefined when the person may not log in to this
- * tenant, or the password was changed meanwhile.
+ * @returns `needs_mfa` when the person has a second factor and did not use it; undefined when the person may not log
+ * in to this tenant, or the password was changed meanwhile.
  */
 export async function startSession(
   parts: Readonly<{ db: AuthDatabase; macKeys: KeyRing }>,
@@ -93,8 +93,8 @@ export async function startSession(
 }
 
 /**
- * A changed password voids proofs made with the old one. It does not void the session that changed it: the change ended all other
- * sessions, so a live session knows the new password.
+ * A changed password voids proofs made with the old one. It does not void the session that changed it: the change
+ * ended all other sessions, so a live session knows the new password.
  */
 async function stillProves(trx: Trx, proof: Proof, passwordChangedAt: Date | undefined): Promise<boolean> {
   if (passwordChangedAt === undefined) return false;

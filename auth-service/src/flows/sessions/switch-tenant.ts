@@ -9,8 +9,8 @@ import type { Caller } from './grant.ts';
 export type InSession = SessionKey & Readonly<{ userId: string }>;
 
 /**
- * Starts a session in another tenant with the proof of this one: the authentication methods and the login time stay the same. This
- * session stays live.
+ * Starts a session in another tenant with the proof of this one: the authentication methods and the login time stay
+ * the same. This session stays live.
  *
  * @throws AppError `not_a_member`, `session_revoked`, `too_many_attempts`.
  */
@@ -33,7 +33,11 @@ export function switchTenant(
   );
 }
 
-/** The proof of a session. @throws AppError `session_revoked` when it has ended, or is bound to a key without a proof here. */
+/**
+ * The proof of a session.
+ *
+ * @throws AppError `session_revoked` when it has ended, or is bound to a key without a proof here.
+ */
 export async function proofOf(
   { db }: Pick<AdmitParts, 'db'>,
   { userId, tenantId, sessionId }: InSession,

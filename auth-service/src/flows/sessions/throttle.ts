@@ -35,8 +35,8 @@ export type Throttle = Readonly<{
   /**
    * For requests that send a mail, whether or not the address has an account.
    *
-   * @returns Whether to send it: at most five an hour for one network, or twenty in all. The response is the same either way, so
-   * that it reveals nothing about other requests.
+   * @returns Whether to send it: at most five an hour for one network, or twenty in all. The response is the same
+   * either way, so that it reveals nothing about other requests.
    * @throws AppError `too_many_attempts` with `retry-after`, for a network with too many requests.
    */
   reserveMail(request: MailRequest, network: string): Promise<boolean>;
@@ -120,7 +120,8 @@ export function createThrottle(attempts: Attempts): Throttle {
 }
 
 /**
- * Runs a reserved attempt. Success takes it back, a refusal leaves it counted, and a server fault does not count as an attempt.
+ * Runs a reserved attempt. Success takes it back, a refusal leaves it counted, and a server fault does not count as an
+ * attempt.
  */
 export async function judge<T>(reservation: Reservation, work: () => Promise<T>): Promise<T> {
   let result: T;
@@ -141,8 +142,9 @@ const isOver = ({ limit, count }: Readonly<{ limit: Limit; count: Count | undefi
 const leftAloneMs = 1_000;
 
 /**
- * Uses the second store while the first fails. The counts differ then, but attempts are always limited. After a failure the first
- * store is skipped for a second, and then one operation probes it: otherwise each of a login's operations would wait for a hanging Redis.
+ * Uses the second store while the first fails. The counts differ then, but attempts are always limited. After a
+ * failure the first store is skipped for a second, and then one operation probes it: otherwise each of a login's
+ * operations would wait for a hanging Redis.
  *
  * @param nowMs A clock that is never set back.
  */

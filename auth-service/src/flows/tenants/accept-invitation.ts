@@ -60,9 +60,9 @@ export async function readInvitation(
 /**
  * Makes the invited person a member, and starts a session.
  *
- * The mailed token proves only the ownership of the address. A new person sets a password with it. A person with an account also
- * proves that it is theirs, by its password or a session, and passes the checks of a login: throttle, state of the account, second
- * factor. So access to a mailbox alone does not open an account.
+ * The mailed token proves only the ownership of the address. A new person sets a password with it. A person with an
+ * account also proves that it is theirs, by its password or a session, and passes the checks of a login: throttle,
+ * state of the account, second factor. So access to a mailbox alone does not open an account.
  *
  * @throws AppError `invalid_token`, `invitation_gone`, `invalid_credentials`, `already_member`, `validation_failed`,
  * `too_many_attempts`, `login_busy`.
@@ -131,8 +131,8 @@ async function joinWithAccount(
   if (proof === undefined) return undefined;
   const { userId } = proof;
   return parts.db.transaction({ role: roles.app, tenantId: offer.tenantId, userId }, async (trx) => {
-    // The account's state was read before its password was checked. Under this lock, an operator who disables the account
-    // either is seen here or sees the new membership, and tells the directory of it.
+    // The account's state was read before its password was checked. Under this lock, an operator who disables the
+    // account either is seen here or sees the new membership, and tells the directory of it.
     if (!(await isActiveAccount(trx, userId))) return undefined;
     await actAs(trx, roles.accounts);
     await join(trx, offer, userId, by.caller.requestId);
@@ -172,7 +172,10 @@ async function joinAsNewcomer(
   });
 }
 
-/** @throws AppError `invitation_gone` when it was accepted, withdrawn or ran out meanwhile, or its inviter is gone; `already_member`. */
+/**
+ * @throws AppError `invitation_gone` when it was accepted, withdrawn or ran out meanwhile, or its inviter is gone;
+ * `already_member`.
+ */
 async function join(trx: Trx, offer: Offer, userId: string, requestId: string): Promise<void> {
   const { invitationId, tenantId, email } = offer;
   await demandInviter(trx, offer);

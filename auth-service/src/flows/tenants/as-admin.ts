@@ -9,8 +9,8 @@ import { holdsRole } from '../../store/tenants/members.ts';
 export type Admin = Readonly<{ tenantId: string; userId: string; sessionId: string | null; requestId: string }>;
 
 /**
- * Runs a transaction of the accounts role in the tenant. Checks the membership again under a lock, so that an administrator
- * cannot act while losing the role.
+ * Runs a transaction of the accounts role in the tenant. Checks the membership again under a lock, so that an
+ * administrator cannot act while losing the role.
  *
  * @throws AppError `insufficient_role`.
  */

@@ -9,16 +9,16 @@ import { lockSessionsOf } from '../../store/sessions/sessions.ts';
 import { revokeInvitationsBy } from '../../store/tenants/invitations.ts';
 import { lockMemberAndAdmins, readAccounts, updateMember } from '../../store/tenants/members.ts';
 import { recordInTenant, recordWithdrawn } from '../audit/record.ts';
-import { tellMembership } from '../mail/outbox-messages.ts';
+import { queueMembership } from '../mail/outbox-messages.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import type { Admin } from './as-admin.ts';
 
 export type ChangedMember = MemberState & Readonly<{ email: string }>;
 
 /**
- * Gives a member another role or state. Their sessions in this tenant end and their tokens for it are revoked in the same
- * transaction, so they log in again to get the new rights. Their open invitations are withdrawn unless they are still an
- * administrator.
+ * Gives a member another role or state. Their sessions in this tenant end and their tokens for it are revoked in the
+ * same transaction, so they log in again to get the new rights. Their open invitations are withdrawn unless they are
+ * still an administrator.
  *
  * @throws AppError `insufficient_role`, `not_found`, `last_admin`.
  */
@@ -45,7 +45,7 @@ export async function changeMember(
     // A disabled account is active in no tenant, whatever the state of its memberships.
     const status = active ? to.status : 'disabled';
     const about = { tenant_id: tenantId, user_id: userId, email };
-    await tellMembership(trx, { event_id: uuidv7(), sequence, ...about, role, status });
+    await queueMembership(trx, { event_id: uuidv7(), sequence, ...about, role, status });
     await recordChange(trx, admin, { from, to });
     return { ...to, email };
   });

@@ -1,16 +1,20 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Trx } from '../../store/scope.ts';
 import { insertMember } from '../../store/tenants/members.ts';
-import { tellMembership } from '../mail/outbox-messages.ts';
+import { queueMembership } from '../mail/outbox-messages.ts';
 
-/** Makes a person a member of the tenant that the transaction is in, and orders the update to the directory. @returns false for one who belongs to it already. */
+/**
+ * Makes a person a member of the tenant that the transaction is in, and orders the update to the directory.
+ *
+ * @returns false for one who belongs to it already.
+ */
 export async function joinTenant(
   trx: Trx,
   { tenantId, userId, email, role }: Readonly<{ tenantId: string; userId: string; email: string; role: string }>,
 ): Promise<boolean> {
   const sequence = await insertMember(trx, { tenantId, userId, role });
   if (sequence === undefined) return false;
-  await tellMembership(trx, {
+  await queueMembership(trx, {
     event_id: uuidv7(),
     sequence,
     tenant_id: tenantId,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { networkOf } from '../../domain/accounts/network.ts';
 import { accessTokenType } from '../../domain/clients/delegation-token.ts';
 import { tokenPath } from '../../domain/clients/token-endpoint.ts';
-import { type ClientFacts, signClientToken, signDelegatedToken } from '../../domain/sessions/access-token.ts';
+import { type ClientTokenInput, signClientToken, signDelegatedToken } from '../../domain/sessions/access-token.ts';
 import { accessTokenLifetimeSec } from '../../domain/sessions/session-rules.ts';
 import {
   type AuthenticatedClient,
@@ -80,9 +80,9 @@ async function forClient(
   { scope: asked }: TokenForm,
   caller: Caller,
 ): Promise<ClientToken> {
-  const facts = await issueClientToken(parts, client, { asked, caller });
-  const token = await signClientToken(facts, parts.issuer, parts.signingKeys.current());
-  return { access_token: token, ...answerOf(facts, accessTokenLifetimeSec) };
+  const input = await issueClientToken(parts, client, { asked, caller });
+  const token = await signClientToken(input, parts.issuer, parts.signingKeys.current());
+  return { access_token: token, ...answerOf(input, accessTokenLifetimeSec) };
 }
 
 async function forPerson(
@@ -92,12 +92,12 @@ async function forPerson(
   caller: Caller,
 ): Promise<ClientToken> {
   const exchange = { subjectToken: subjectTokenOf(form), asked: form.scope, caller };
-  const facts = await exchangeToken(parts, client, exchange);
-  const token = await signDelegatedToken(facts, parts.issuer, parts.signingKeys.current());
-  return { access_token: token, issued_token_type: accessTokenType, ...answerOf(facts, facts.lifetimeSec) };
+  const input = await exchangeToken(parts, client, exchange);
+  const token = await signDelegatedToken(input, parts.issuer, parts.signingKeys.current());
+  return { access_token: token, issued_token_type: accessTokenType, ...answerOf(input, input.lifetimeSec) };
 }
 
-const answerOf = ({ jkt, scopes }: Pick<ClientFacts, 'jkt' | 'scopes'>, lifetimeSec: number) => ({
+const answerOf = ({ jkt, scopes }: Pick<ClientTokenInput, 'jkt' | 'scopes'>, lifetimeSec: number) => ({
   token_type: jkt === null ? ('Bearer' as const) : ('DPoP' as const),
   expires_in: lifetimeSec,
   ...(scopes.length > 0 && { scope: scopes.join(' ') }),

@@ -2,7 +2,10 @@ import { createRouter } from '@countersign/service-kit';
 import type { Router } from 'express';
 import type { SigningKeys } from '../../flows/keys/signing-keys.ts';
 
-/** Serves the public keys to verifiers of access tokens. The route needs no signed identity: the keys establish identities. */
+/**
+ * Serves the public keys to verifiers of access tokens. The route needs no signed identity: the keys establish
+ * identities.
+ */
 export function keySetRoutes(signingKeys: SigningKeys): Router {
   const router = createRouter();
   router.get('/.well-known/jwks.json', (_req, res) => {

@@ -28,8 +28,8 @@ export const seeOther = (res: Response, path: string): void =>
 export type ShowStep = (call: PageCall, step: Page, content: (view: View) => Content) => void;
 
 /**
- * Continues a login: sets the refresh cookie and sends the browser on, or asks for the next step. Whatever was proven, the page
- * session changes: a session that was planted in this browser before is worth nothing afterwards.
+ * Continues a login: sets the refresh cookie and sends the browser on, or asks for the next step. Whatever was proven,
+ * the page session changes: a session that was planted in this browser before is worth nothing afterwards.
  */
 export type Continue = (call: PageCall, admission: Admission) => void;
 

@@ -53,7 +53,11 @@ export type Page<Schema extends z.ZodObject = z.ZodObject> = Readonly<{
   startsOver?(code: string): boolean;
   /** What the page shows below a refusal instead of its form. undefined: the form again. */
   instead?(code: string, view: View): Content | undefined;
-  /** Reads what the form shows, and changes nothing. @returns undefined when there is no page without an earlier step. */
+  /**
+   * Reads what the form shows, and changes nothing.
+   *
+   * @returns undefined when there is no page without an earlier step.
+   */
   open(call: PageCall): Promise<Values | undefined> | Values | undefined;
   submit(call: PageCall, given: z.output<Schema>): Promise<void>;
 }>;

@@ -33,7 +33,9 @@ export type AccountPages = Readonly<{
   formatError: FormatError;
 }>;
 
-/** The pages for people, over the same flows as the API: every rule stands there, and only the form's protection here. */
+/**
+ * The pages for people, over the same flows as the API: every rule stands there, and only the form's protection here.
+ */
 export function accountPageRoutes(parts: PageParts): AccountPages {
   const { assets, urls } = readAssets();
   const router = createRouter();

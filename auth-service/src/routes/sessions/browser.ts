@@ -9,8 +9,8 @@ export type BrowserParts = Readonly<{ browserOrigins: ReadonlySet<string> }>;
 export type PresentedRefreshToken = Readonly<{ token: string; transport: Transport }>;
 
 /**
- * The refresh token of the body, or of the cookie. Browsers attach the cookie to every request, so it counts only with a known
- * `Origin`, which a page cannot forge, and with `X-Requested-With`, which a form cannot set.
+ * The refresh token of the body, or of the cookie. Browsers attach the cookie to every request, so it counts only with
+ * a known `Origin`, which a page cannot forge, and with `X-Requested-With`, which a form cannot set.
  *
  * @throws AppError `cross_site_refused`; `two_refresh_tokens` when there is more than one.
  */
@@ -30,8 +30,8 @@ export function refreshTokenOf(
 }
 
 /**
- * Checks the origin before the cookie is first set: an unknown page must not log a person in to another account. Clients other
- * than browsers send no `Origin`.
+ * Checks the origin before the cookie is first set: an unknown page must not log a person in to another account.
+ * Clients other than browsers send no `Origin`.
  *
  * @throws AppError `cross_site_refused`
  */

@@ -5,7 +5,7 @@ import { becomeUser, type Trx } from '../scope.ts';
 
 export type Membership = Readonly<{ tenantId: string; slug: string; name: string }>;
 
-/** The facts read before the password is checked. */
+/** The columns that are read before the password is checked. */
 export type Candidate = Readonly<{
   /** undefined when no account has this e-mail. */
   userId: string | undefined;

@@ -51,7 +51,10 @@ export async function addMember(
   });
 }
 
-/** Adds a client. One that exists gets the secret too, unless it has it: the secret of the demo is a file that may be renewed. */
+/**
+ * Adds a client. One that exists gets the secret too, unless it has it: the secret of the demo is a file that may be
+ * renewed.
+ */
 export async function addClient(db: AuthDatabase, client: NewClient, hash: Buffer): Promise<void> {
   const { tenantId, id: clientId } = client;
   await db.transaction({ role: roles.clients }, async (trx) => {

@@ -58,7 +58,10 @@ export type AuditEvent = Readonly<{
 /** The chain of entries without a tenant: operator commands, and events of people without a tenant. */
 export const operatorChain = 'operator';
 
-/** Locks the chains of several tenants in the one order. A transaction that writes to them in another order calls this first. */
+/**
+ * Locks the chains of several tenants in the one order. A transaction that writes to them in another order calls this
+ * first.
+ */
 export async function holdChains(trx: Trx, tenantIds: readonly string[]): Promise<void> {
   for (const tenantId of [...new Set(tenantIds)].sort()) await holdLock(trx, 'auditChain', tenantId);
 }

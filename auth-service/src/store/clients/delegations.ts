@@ -151,7 +151,9 @@ export function revokeOwnDelegation(
     .executeTakeFirst();
 }
 
-/** What was delegated from these sessions and could still have tokens: verifiers accept them a little after their end. */
+/**
+ * What was delegated from these sessions and could still have tokens: verifiers accept them a little after their end.
+ */
 export async function delegatedFrom(
   trx: Trx,
   sessionIds: readonly string[],

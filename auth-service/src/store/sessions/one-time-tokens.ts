@@ -33,7 +33,11 @@ export async function saveStep(db: AuthDatabase, token: string, step: NewStep): 
   );
 }
 
-/** Uses a token up; one of two concurrent calls gets it. @returns undefined for one that is unknown, used or expired. */
+/**
+ * Uses a token up; one of two concurrent calls gets it.
+ *
+ * @returns undefined for one that is unknown, used or expired.
+ */
 export async function takeSelection(db: AuthDatabase, token: string): Promise<Step | undefined> {
   return db.transaction({ role: roles.login }, (trx) => takeStep(trx, token, 'tenant_selection'));
 }

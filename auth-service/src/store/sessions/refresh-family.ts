@@ -127,8 +127,8 @@ export type Rotation = Readonly<{
 /**
  * Steps the counter if it is unchanged and the session is live.
  *
- * @returns Seconds until the new token expires; undefined when nothing was stepped, which under the row's lock means that
- * the session has expired since it was looked at.
+ * @returns Seconds until the new token expires; undefined when nothing was stepped, which under the row's lock means
+ * that the session has expired since it was looked at.
  */
 export async function rotateSession(
   trx: Trx,

@@ -24,10 +24,11 @@ export type NewRevocation =
  *
  * The lock is held until commit, so numbers appear in the order in which they were given: without it a slow writer's
  * lower number would turn up behind a cursor that has passed it. `not_before` is the next whole second, because `iat`
- * counts whole seconds and every earlier token must be older. For a key it is the end of the entry, because a thief of the
- * key can choose any `iat`. For a tenant or a client it is later than that of every revocation that `issueTimeSec` counts: a
- * token issued after such a revocation in the same second carries its `not_before`, and no entry of its session ends it
- * here. That is a second later than the next whole one even where none is found, because a role does not see all of them.
+ * counts whole seconds and every earlier token must be older. For a key it is the end of the entry, because a thief of
+ * the key can choose any `iat`. For a tenant or a client it is later than that of every revocation that `issueTimeSec`
+ * counts: a token issued after such a revocation in the same second carries its `not_before`, and no entry of its
+ * session ends it here. That is a second later than the next whole one even where none is found, because a role does
+ * not see all of them.
  *
  * @param inForceSec How long after that a token can live that the entry is about.
  */
@@ -57,15 +58,17 @@ export async function appendRevocations(
       .execute();
 }
 
-/** With a session ends what its person delegated from it. Read under the lock of the session: a consent waits for it. */
+/**
+ * With a session ends what its person delegated from it. Read under the lock of the session: a consent waits for it.
+ */
 async function delegatedEntries(trx: Trx, entries: readonly NewRevocation[]): Promise<NewRevocation[]> {
   const sids = entries.flatMap((entry) => (entry.kind === 'session' ? [entry.sid] : []));
   return (await delegatedFrom(trx, sids)).map((delegation) => ({ kind: 'session', ...delegation }));
 }
 
 /**
- * The latest `not_before` that a token of these tenants or clients may carry. Read once for all tenants: a read for each of
- * thousands of tenants would scan all users' entries each time.
+ * The latest `not_before` that a token of these tenants or clients may carry. Read once for all tenants: a read for
+ * each of thousands of tenants would scan all users' entries each time.
  */
 async function latestAmong(trx: Trx, entries: readonly NewRevocation[]): Promise<Date | null> {
   const tenants = entries.flatMap((entry) => (entry.kind === 'tenant' ? [entry.tenantId] : []));
@@ -113,8 +116,9 @@ export async function renewLog(trx: Trx): Promise<void> {
 }
 
 /**
- * The `iat` for a token of this person, this client or both in this tenant: now, and not before the latest revocation that
- * concerns it. Call it under the locks on the holder, so that a revocation is either visible here or comes after the token.
+ * The `iat` for a token of this person, this client or both in this tenant: now, and not before the latest revocation
+ * that concerns it. Call it under the locks on the holder, so that a revocation is either visible here or comes after
+ * the token.
  */
 export async function issueTimeSec(
   trx: Trx,
@@ -155,7 +159,10 @@ export type RevocationGroup = Readonly<{
   ids: readonly string[];
 }>;
 
-/** Whether a page has each revocation for itself, or those with the same times together: a fifth of the bytes and of the work. */
+/**
+ * Whether a page has each revocation for itself, or those with the same times together: a fifth of the bytes and of
+ * the work.
+ */
 export type FeedForm = 'items' | 'groups';
 
 export type FeedPage = Readonly<{
@@ -172,7 +179,10 @@ export type FeedPage = Readonly<{
 
 export type FeedPosition = Readonly<{ log: string | undefined; after: number }>;
 
-/** One page of what is still in force behind a cursor; from the beginning for a cursor of another log, or ahead of this. */
+/**
+ * One page of what is still in force behind a cursor; from the beginning for a cursor of another log, or ahead of
+ * this.
+ */
 export async function readFeed(db: AuthDatabase, position: FeedPosition, form: FeedForm = 'items'): Promise<FeedPage> {
   return db.transaction({ role: roles.feed }, async (trx) => {
     const { id: log } = await trx.selectFrom('revocation_log').select('id').executeTakeFirstOrThrow();

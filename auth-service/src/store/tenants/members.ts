@@ -19,8 +19,8 @@ export async function insertMember(
 }
 
 /**
- * Locks the member and every administrator of the tenant in a fixed order, so that two administrators who demote each other do
- * so one after the other. No tokens are issued to any of them meanwhile.
+ * Locks the member and every administrator of the tenant in a fixed order, so that two administrators who demote each
+ * other do so one after the other. No tokens are issued to any of them meanwhile.
  */
 export function lockMemberAndAdmins(
   trx: Trx,
@@ -51,7 +51,7 @@ export async function updateMember(trx: Trx, tenantId: string, { userId, role, s
   return version;
 }
 
-/** A membership as it was told last. */
+/** A membership as it was last sent to other services. */
 export type NumberedMembership = Readonly<{ tenantId: string; role: string; status: MemberStatus; version: number }>;
 
 /** Gives every membership of a person a new number, for when their account changed. Locks all of them. */
@@ -112,8 +112,8 @@ export async function tenantsOf(trx: Trx, userId: string): Promise<string[]> {
 }
 
 /**
- * Whether a member is active in this role, and so is their account. Takes FOR SHARE on the membership: it stays so until the
- * transaction ends.
+ * Whether a member is active in this role, and so is their account. Takes FOR SHARE on the membership: it stays so
+ * until the transaction ends.
  */
 export async function holdsRole(
   trx: Trx,

@@ -18,7 +18,11 @@ export function listTenants(trx: Trx): Promise<(Tenant & Readonly<{ status: Tena
   return trx.selectFrom('tenants').select(['id', 'slug', 'name', 'status']).orderBy('slug').execute();
 }
 
-/** Locks the tenant, so that no tokens are issued in it until the transaction ends. @returns undefined when there is none of this name. */
+/**
+ * Locks the tenant, so that no tokens are issued in it until the transaction ends.
+ *
+ * @returns undefined when there is none of this name.
+ */
 export async function lockTenantBySlug(trx: Trx, slug: string): Promise<string | undefined> {
   const row = await trx.selectFrom('tenants').select('id').where('slug', '=', slug).forUpdate().executeTakeFirst();
   return row?.id;

@@ -31,8 +31,9 @@ const credentials = [
   ...rowSecurity('credentials'),
 ];
 
-// Receivers of member states keep the one with the highest version. A counter would restart at its backup value after a
-// restore, and new states would look old. So the version is the time in microseconds, or one more if the clock went back.
+// Receivers of member states keep the one with the highest version. A counter would restart at its backup value after
+// a restore, and new states would look old. So the version is the time in microseconds, or one more if the clock went
+// back.
 const memberships = [
   `create table memberships (
      tenant_id text not null references tenants,
@@ -94,7 +95,8 @@ const forAccounts = [
   `create policy ${accounts}_write on memberships to ${accounts} ${only(`tenant_id = ${currentTenant}`)}`,
   `grant select (id, email_ci, status), insert on users to ${accounts}`,
   `create policy ${accounts}_write on users to ${accounts} ${only(`id = ${currentUser}`)}`,
-  // People of the current tenant: an invitation checks whether an address is a member, a change reads the member's address.
+  // People of the current tenant: an invitation checks whether an address is a member, a change reads the member's
+  // address.
   `create policy ${accounts}_members on users for select to ${accounts} using (exists (
      select from memberships m where m.user_id = users.id and m.tenant_id = ${currentTenant}))`,
   `grant select (user_id, hash), insert, update (hash, pepper_kid, changed_at) on credentials to ${accounts}`,

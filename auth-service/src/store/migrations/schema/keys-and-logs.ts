@@ -45,8 +45,8 @@ const revocations = [
        when 'key' then kid is not null
        when 'client' then client_id is not null and tenant_id is not null end))`,
   `create index revocations_by_expiry on revocations (expires_at)`,
-  // Issuing a token looks for revocations of its holder, never for ended sessions, of which a tenant can have 100,000 in the
-  // quarter of an hour for which they stay. So no index holds those.
+  // Issuing a token looks for revocations of its holder, never for ended sessions, of which a tenant can have 100,000
+  // in the quarter of an hour for which they stay. So no index holds those.
   `create index revocations_of_holders on revocations (tenant_id, kind, user_id) where kind in ('member', 'tenant')`,
   `create index revocations_of_users on revocations (user_id) where kind = 'user'`,
   `create index revocations_of_clients on revocations (tenant_id, client_id) where kind = 'client'`,

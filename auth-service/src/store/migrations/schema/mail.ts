@@ -5,7 +5,8 @@ import { only } from '../policies.ts';
 const { accounts, courier, operator, upkeep } = roles;
 
 // An account is created when its address is confirmed; until then only this row exists. The holder of the mailed link
-// chooses the password, so that an attacker cannot register a foreign address with their password and wait for its owner.
+// chooses the password, so that an attacker cannot register a foreign address with their password and wait for its
+// owner.
 const registrations = [
   `create table registrations (
      id text primary key,

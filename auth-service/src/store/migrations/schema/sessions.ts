@@ -55,8 +55,8 @@ const sessions = [
      using (rotated_at < clock_timestamp() - interval '30 seconds') with check (sealed_successor is null)`,
 ];
 
-// Steps of a login. Only hashes are stored, so that a reader of this table cannot use the tokens. A step stores the proof
-// so far, and the transport for the tokens.
+// Steps of a login. Only hashes are stored, so that a reader of this table cannot use the tokens. A step stores the
+// proof so far, and the transport for the tokens.
 const oneTimeTokens = [
   `create table one_time_tokens (
      hash bytea primary key check (length(hash) = 32),

@@ -1,7 +1,7 @@
 import type { Identity, IdentityContext } from '@countersign/identity';
 import type { AuthInfo, ServerContext } from '@modelcontextprotocol/server';
 
-/** A person, a machine, or an agent that acts for a person, in a tenant. */
+/** A person, an OAuth client, or an agent that acts for a person, in a tenant. */
 export type Caller = Readonly<{
   kind: 'user' | 'client';
   id: string;
@@ -11,7 +11,7 @@ export type Caller = Readonly<{
   actor: IdentityContext['act'];
 }>;
 
-/** @returns Undefined for a machine without a tenant: all notes belong to tenants. */
+/** @returns Undefined for an OAuth client without a tenant: all notes belong to tenants. */
 export function callerOf(identity: Identity): Caller | undefined {
   if (identity.kind !== 'user' && identity.kind !== 'client') return undefined;
   const { kind, tenantId, context } = identity;

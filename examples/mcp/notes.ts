@@ -9,7 +9,9 @@ const notes = new Map<string, Note[]>();
 
 const notesOf = (ctx: ServerContext): Note[] => notes.get(callerIn(ctx).tenantId) ?? [];
 
-/** The MCP server: three tools on the notes of the caller's tenant. The route requires `notes.read` for all of them. */
+/**
+ * The MCP server: three tools on the notes of the caller's tenant. The route requires `notes.read` for all of them.
+ */
 export function createNotesServer(): McpServer {
   const server = new McpServer({ name: 'notes', version: '1.0.0' });
   server.registerTool(
@@ -47,7 +49,7 @@ export function createNotesServer(): McpServer {
   return server;
 }
 
-/** The person or machine, and the agent that acted for it: an agent's note is not the person's own. */
+/** The person or OAuth client, and the agent that acted for it: an agent's note is not the person's own. */
 const authorOf = ({ kind, id, actor }: Caller) => ({ by: `${kind} ${id}`, through: actor?.sub });
 
 const answer = (value: unknown): CallToolResult => ({ content: [{ type: 'text', text: JSON.stringify(value) }] });

@@ -84,7 +84,7 @@ async function timeRefreshes(session: { body: Record<string, string> }): Promise
   return times;
 }
 
-/** Keeps 200 logins in flight until it is told to stop. */
+/** Keeps 200 logins in flight until it is stopped. */
 function floodLogins(): () => Promise<Map<number, number>> {
   let going = true;
   const statuses = new Map<number, number>();
@@ -92,7 +92,7 @@ function floodLogins(): () => Promise<Map<number, number>> {
     while (going) {
       const { status } = await logIn(`unknown-${index}@acme.test`, 'wrong');
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
-      // Clients that were told to retry in two seconds do not all return at once.
+      // Clients that were asked to retry in two seconds do not all return at once.
       if (status === 503 && going) await new Promise((done) => setTimeout(done, 2_000 + Math.random() * 2_000));
     }
   };

@@ -5,7 +5,8 @@ import { logOut, openSessions } from '../fleet/sessions.ts';
 import { quantile } from './results/statistics.ts';
 
 // `npm run bench:revocation`: measures how long after a logout's answer all three gateways refuse the session's token,
-// with two auth-services on one Postgres, while 200 requests a second use that token. Needs DATABASE_URL and REDIS_URL.
+// with two auth-services on one Postgres, while 200 requests a second use that token. Needs DATABASE_URL and
+// REDIS_URL.
 
 const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, SESSIONS = '100', RATE = '200' } = process.env;
 if (!databaseUrl || !redisUrl) throw new Error('DATABASE_URL and REDIS_URL must name servers to run on');

@@ -30,8 +30,8 @@ const maxWarmUpRuns = 6;
 const warmUpSeconds = 2;
 
 /**
- * Warms each server up, then measures all of them in every round, so that other work on this machine slows all of them.
- * Every other round runs backwards.
+ * Warms each server up, then measures all of them in every round, so that other work on this machine slows all of
+ * them. Every other round runs backwards.
  *
  * @returns The samples of each server, by name, in the order of the rounds.
  * @throws Error when a request failed: the rows would not compare the same work.

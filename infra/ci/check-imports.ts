@@ -72,7 +72,10 @@ function specifiersOf(file: string): readonly string[] {
   return found;
 }
 
-/** The literal that names a module, of an import or export declaration, of a type `import('…')` or of a call `import('…')`. */
+/**
+ * The literal that names a module, of an import or export declaration, of a type `import('…')` or of a call
+ * `import('…')`.
+ */
 function importedBy({ type, source, argument, callee, arguments: given }: Node): unknown {
   if (type === 'TsImportType') return argument;
   if (type === 'CallExpression' && (callee as Node).type === 'Import') return (given as Node[])[0]?.expression;

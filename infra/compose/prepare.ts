@@ -5,8 +5,8 @@ import { createFile } from '@countersign/service-kit';
 import { parseDocument, type YAMLMap, type YAMLSeq } from 'yaml';
 import { ensureAuthSecrets, ensureGatewayKey, ensureServiceKey } from '../local/secrets.ts';
 
-// `npm run compose:prepare [DIRECTORY]`: creates what compose.yaml mounts: keys, secrets, and a gateway.yaml for its network. A second
-// run creates only what is missing, and changes no file that exists.
+// `npm run compose:prepare [DIRECTORY]`: creates what compose.yaml mounts: keys, secrets, and a gateway.yaml for its
+// network. A second run creates only what is missing, and changes no file that exists.
 
 const infra = resolve(import.meta.dirname, '..');
 const directory = resolve(process.argv[2] ?? join(infra, 'secrets'));

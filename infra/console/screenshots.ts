@@ -6,7 +6,8 @@ import { makePlace, startEverything } from '../e2e/stack.ts';
 import { openBrowser } from './browser.ts';
 import { liveThrough } from './demo-traffic.ts';
 
-// `npm run screenshots`: starts the stack, lets a few minutes of traffic pass, and writes the pictures of docs/operations/console.md.
+// `npm run screenshots`: starts the stack, lets a few minutes of traffic pass, and writes the pictures of
+// docs/operations/console.md.
 
 const directory = resolve(import.meta.dirname, '../../docs/images');
 const trafficMs = Number(process.env.TRAFFIC_SECONDS ?? 240) * 1000;

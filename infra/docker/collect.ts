@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 
-// Runs in the build stage of the Dockerfile: `node collect.ts OUT WORKSPACE…` puts what each process needs at run time into OUT/WORKSPACE.
-// That is its build, the packages that it depends on, the health check, and a list of all of them (CycloneDX).
+// Runs in the build stage of the Dockerfile: `node collect.ts OUT WORKSPACE…` puts what each process needs at run time
+// into OUT/WORKSPACE. That is its build, the packages that it depends on, the health check, and a list of all of them
+// (CycloneDX).
 
 type Entry = Readonly<{
   link?: boolean;
@@ -39,7 +40,10 @@ function dependenciesOf(entry: Entry): readonly string[] {
   return [...Object.keys({ ...dependencies, ...optionalDependencies }), ...peers];
 }
 
-/** Where Node.js finds a package from a place. Undefined: an optional one that is not installed, e.g. for another platform. */
+/**
+ * Where Node.js finds a package from a place. Undefined: an optional one that is not installed, e.g. for another
+ * platform.
+ */
 function placeOf(name: string, from: string): string | undefined {
   for (let folder = from; ; folder = dirname(folder) === '.' ? '' : dirname(folder)) {
     const place = join(folder, 'node_modules', name);

@@ -52,7 +52,7 @@ test.each([...blocks, ...recorded])('%s has no problem in an editor', (_place, y
 test.each(providers)('%s has a page with its YAML, what the service reads, and what cannot be had', (provider) => {
   const page = textOf(`${provider}.md`);
   expect(page).toContain(`provider: ${provider}`);
-  // Not every provider marks the tokens of machines.
+  // Not every provider marks the tokens of clients.
   expect(
     page
       .match(/^## .*$/gm)

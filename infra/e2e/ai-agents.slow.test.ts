@@ -17,11 +17,11 @@ const notes = ['notes.read', 'notes.write'];
 
 describe('AI agents through the gateway', () => {
   let stack: AgentsStack;
-  let machine: OAuthClient;
+  let oauthClient: OAuthClient;
 
   beforeAll(async () => {
     stack = await startAgentsStack();
-    machine = await stack.createClient('acme', { scopes: notes });
+    oauthClient = await stack.createClient('acme', { scopes: notes });
   });
   afterAll(() => stack?.stop());
 
@@ -35,12 +35,12 @@ describe('AI agents through the gateway', () => {
 
   const { credentials, connect, tokenOf, post } = mcpClients(() => stack);
 
-  describe('a machine', () => {
+  describe('an OAuth client', () => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'key-1' };
 
     test.each<[string, () => Promise<OAuthClientProvider>]>([
-      ['client_secret_basic', async () => credentials(machine)],
+      ['client_secret_basic', async () => credentials(oauthClient)],
       [
         'private_key_jwt',
         async () => {
@@ -70,26 +70,26 @@ describe('AI agents through the gateway', () => {
     test.each(['legacy', 'auto'] as const)(
       'uses the tools in the protocol era that the mode %s chooses',
       async (mode) => {
-        const connection = await connect(credentials(machine), { mode });
+        const connection = await connect(credentials(oauthClient), { mode });
         expect(connection.client.getProtocolEra()).toBe(mode === 'auto' ? 'modern' : 'legacy');
         expect(connection.transport.sessionId === undefined).toBe(mode === 'auto');
         const text = `written in the era of ${mode}`;
         const note = await use(connection, 'add_note', { text });
-        expect(note).toEqual({ id: expect.any(String), text, by: `client ${machine.id}` });
+        expect(note).toEqual({ id: expect.any(String), text, by: `client ${oauthClient.id}` });
         expect(await use(connection, 'read_note', { id: note.id })).toEqual(note);
         expect(await use(connection, 'list_notes')).toContainEqual(note);
       },
     );
 
     test('sees no note of another tenant', async () => {
-      await use(await connect(credentials(machine)), 'add_note', { text: 'for acme alone' });
+      await use(await connect(credentials(oauthClient)), 'add_note', { text: 'for acme alone' });
       const foreign = await stack.createClient('globex', { scopes: notes });
       expect(await use(await connect(credentials(foreign)), 'list_notes')).toEqual([]);
     });
 
     test('gets a DPoP-bound token where its provider has a key', async () => {
       const session = await DpopSession.create();
-      const provider = Object.assign(credentials(machine), { dpop: () => session });
+      const provider = Object.assign(credentials(oauthClient), { dpop: () => session });
       expect(await use(await connect(provider), 'list_notes')).toEqual(expect.any(Array));
       const { token_type, access_token: token = '' } = provider.tokens() ?? {};
       expect(token_type).toBe('DPoP');
@@ -113,7 +113,7 @@ describe('AI agents through the gateway', () => {
     });
 
     test('asks for the scope of a tool when it calls the tool, and is refused if it may not have it', async () => {
-      const connection = await connect(credentials(machine));
+      const connection = await connect(credentials(oauthClient));
       expect(connection.requests).not.toContain('POST /mcp 403');
       await use(connection, 'add_note', { text: 'after a second token' });
       expect(connection.requests).toContain('POST /mcp 403');
@@ -126,7 +126,7 @@ describe('AI agents through the gateway', () => {
 
   describe('a session of the MCP transport', () => {
     test('passes the gateway with its id, its streams and its end', async () => {
-      const token = await tokenOf(machine, 'notes.read');
+      const token = await tokenOf(oauthClient, 'notes.read');
       const { transport } = await connect({ token: async () => token });
       const session = { 'mcp-session-id': transport.sessionId ?? '' };
       const answer = await post(token, session);
@@ -136,11 +136,11 @@ describe('AI agents through the gateway', () => {
     });
 
     test('is unknown to another client, of the same tenant or of another', async () => {
-      const { transport } = await connect(credentials(machine));
+      const { transport } = await connect(credentials(oauthClient));
       const session = { 'mcp-session-id': transport.sessionId ?? '' };
       const same = await stack.createClient('acme', { scopes: notes });
       const foreign = await stack.createClient('globex', { scopes: notes });
-      expect((await post(await tokenOf(machine, 'notes.read'), session)).status).toBe(200);
+      expect((await post(await tokenOf(oauthClient, 'notes.read'), session)).status).toBe(200);
       const unknown = await post(await tokenOf(same, 'notes.read'), { 'mcp-session-id': randomUUID() });
       for (const other of [same, foreign]) {
         const refused = await post(await tokenOf(other, 'notes.read'), session);
@@ -149,9 +149,9 @@ describe('AI agents through the gateway', () => {
     });
 
     test('gives a request no scope that only an earlier request of the session had', async () => {
-      const { transport } = await connect({ token: () => tokenOf(machine, notes.join(' ')) });
+      const { transport } = await connect({ token: () => tokenOf(oauthClient, notes.join(' ')) });
       const added = await call(stack.mcp.href, {
-        token: await tokenOf(machine, 'notes.read'),
+        token: await tokenOf(oauthClient, 'notes.read'),
         headers: { accept: 'application/json, text/event-stream', 'mcp-session-id': transport.sessionId ?? '' },
         body: { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'add_note', arguments: { text: 'x' } } },
       });

@@ -87,7 +87,9 @@ describe('in Chromium, through the gateway', () => {
     });
     afterEach(() => context.close());
 
-    /** A page of the gateway's origin with a client, as an app has one. It notes the sessions that the client reports. */
+    /**
+     * A page of the gateway's origin with a client, as an app has one. It notes the sessions that the client reports.
+     */
     async function openTab(options: object = {}): Promise<Page> {
       const page = await context.newPage();
       await load(page, options);

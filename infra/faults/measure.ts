@@ -6,8 +6,8 @@ import { logIn } from '../e2e/client.ts';
 import { makePlace, startEverything, writeGatewayConfig } from '../e2e/stack.ts';
 import { steadyLoad } from './steady-load.ts';
 
-// `npm run bench:faults`: what clients see while a part of `npm start` fails, and how long after its return the last refusal came.
-// It wants DATABASE_URL; Redis is one of its own, and Postgres is stopped by a proxy in front of it.
+// `npm run bench:faults`: what clients see while a part of `npm start` fails, and how long after its return the last
+// refusal came. It wants DATABASE_URL; Redis is one of its own, and Postgres is stopped by a proxy in front of it.
 
 const { DATABASE_URL: databaseUrl, RATE = '50', FAULT_SECONDS = '10', ONLY } = process.env;
 if (!databaseUrl) throw new Error('DATABASE_URL must name a PostgreSQL server to run on');
@@ -25,7 +25,10 @@ const gateway = `http://127.0.0.1:${place.ports.gateway}`;
 
 const signal = (name: string, kind: NodeJS.Signals) => process.kill(pidOf(name), kind);
 
-/** A part that fails, and how it comes back: `end` mends it, or `npm start` starts it again and `ready` says when it can serve. */
+/**
+ * A part that fails, and how it comes back: `end` mends it, or `npm start` starts it again and `ready` says when it
+ * can serve.
+ */
 type Fault = Readonly<{ name: string; begin(): unknown } & ({ end(): unknown } | { ready: string })>;
 const readyOf = (port: number) => `http://127.0.0.1:${port}/readyz`;
 const faults: readonly Fault[] = [

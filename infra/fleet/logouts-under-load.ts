@@ -14,7 +14,9 @@ export type LoadResult = Readonly<{
   logouts: readonly LogoutMeasure[];
   requests: number;
   perSecond: number;
-  /** Answers other than 200 and a revoked token's 401, as `status code`, and requests without an answer. Must be empty. */
+  /**
+   * Answers other than 200 and a revoked token's 401, as `status code`, and requests without an answer. Must be empty.
+   */
   unexpected: readonly string[];
 }>;
 

@@ -32,8 +32,8 @@ export type Child = Readonly<{
 const keptLines = 15;
 
 /**
- * Starts a process whose output goes to its log file. It leads its own process group, so that Ctrl-C reaches only us and we
- * stop them in order; the IPC channel ends with us, and with it the process, even when we are killed.
+ * Starts a process whose output goes to its log file. It leads its own process group, so that Ctrl-C reaches only us
+ * and we stop them in order; the IPC channel ends with us, and with it the process, even when we are killed.
  */
 export function startChild(spec: ChildSpec, repository: string): Child {
   const child: ChildProcess = spawn(

@@ -1,6 +1,6 @@
 /**
- * Whether a process is ready and nothing is missing. Ten seconds after its start, a gateway is also ready without the keys and
- * revocations of an issuer.
+ * Whether a process is ready and nothing is missing. Ten seconds after its start, a gateway is also ready without the
+ * keys and revocations of an issuer.
  */
 export async function isCompletelyReady(readyUrl: string, signal: AbortSignal | null = null): Promise<boolean> {
   const answer = await fetch(readyUrl, { signal }).catch(() => undefined);

@@ -19,9 +19,9 @@ test('appends to an existing file', () => {
 });
 
 test('loses lines on a full disk, reports it once, and keeps running', () => {
-  const told: string[] = [];
-  const log = openLogFile('/dev/full', ({ message }) => told.push(message));
+  const errors: string[] = [];
+  const log = openLogFile('/dev/full', ({ message }) => errors.push(message));
   for (let count = 0; count < 3; count += 1) log.write(Buffer.from('a line\n'));
   log.close();
-  expect(told).toEqual([expect.stringContaining('ENOSPC')]);
+  expect(errors).toEqual([expect.stringContaining('ENOSPC')]);
 });

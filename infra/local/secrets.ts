@@ -61,8 +61,8 @@ function broken(file: string, cost: string): StartupError {
 }
 
 /**
- * Creates once the gateway's first key that signs, and its first key for agreement with services. `countersign keys` manages
- * the keys from then on.
+ * Creates once the gateway's first key that signs, and its first key for agreement with services. `countersign keys`
+ * manages the keys from then on.
  */
 export function ensureGatewayKey(home: string): void {
   const directory = join(home, 'gateway-keys');
@@ -71,8 +71,8 @@ export function ensureGatewayKey(home: string): void {
 }
 
 /**
- * Creates once the key with which a service signs its calls to other services. Only that service reads the private half.
- * gateway.yaml names the public half, derived from it, under `services`.
+ * Creates once the key with which a service signs its calls to other services. Only that service reads the private
+ * half. gateway.yaml names the public half, derived from it, under `services`.
  *
  * @throws StartupError naming a file that is empty or broken.
  */

@@ -14,8 +14,8 @@ export type LatencyOptions = Readonly<{
 }>;
 
 /**
- * Measures latencies at a constant rate, in interleaved rounds. The first subject is the service itself, so the difference to it
- * is what a gateway adds.
+ * Measures latencies at a constant rate, in interleaved rounds. The first subject is the service itself, so the
+ * difference to it is what a gateway adds.
  */
 export async function measureLatency(
   subjects: readonly Omit<Subject, 'pid'>[],

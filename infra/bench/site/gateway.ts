@@ -35,7 +35,10 @@ export type GatewayOptions = Readonly<{
   revocations?: number;
   /** Routes besides the one that every benchmark uses. Default 10. */
   moreRoutes?: number;
-  /** Default: one process. With this option, also with 1, routes have no limits, because workers count them in Redis only. */
+  /**
+   * Default: one process. With this option, also with 1, routes have no limits, because workers count them in Redis
+   * only.
+   */
   workers?: number;
 }>;
 
@@ -48,8 +51,8 @@ export function nodeOf(folder: string): string {
 }
 
 /**
- * Runs `countersign serve` as an operator would: defaults, verified tokens, loaded revocations, a policy with roles, a limit by
- * user, a signature, the access log in a file, and metrics.
+ * Runs `countersign serve` as an operator would: defaults, verified tokens, loaded revocations, a policy with roles, a
+ * limit by user, a signature, the access log in a file, and metrics.
  */
 export async function startGateway(site: Site, options: GatewayOptions): Promise<RunningGateway> {
   const { folder, cores, workers, nodeFlags = [] } = options;

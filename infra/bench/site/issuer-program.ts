@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type FeedTimes, revocationPage } from './revocation-pages.ts';
 
-// The auth-service as the gateway sees it: a key set at `/jwks.json`, and at `/revocations/N` a feed with N revocations.
+// The auth-service as the gateway sees it: a key set at `/jwks.json`, and at `/revocations/N` a feed with N
+// revocations.
 
 const [port, jwksFile = ''] = process.argv.slice(2);
 const jwks = readFileSync(jwksFile);

@@ -3,8 +3,8 @@ const pageSize = 5_000;
 export type FeedTimes = Readonly<{ notBefore: string; expiresAt: string }>;
 
 /**
- * One page of a feed with this many revoked sessions, in groups (docs/operations/revocations.md). None of them belongs to a
- * token of the benchmark.
+ * One page of a feed with this many revoked sessions, in groups (docs/operations/revocations.md). None of them belongs
+ * to a token of the benchmark.
  */
 export function revocationPage(count: number, after: number, times: FeedTimes) {
   const cursor = Math.min(count, after + pageSize);

@@ -30,7 +30,9 @@ import { serviceHeaders } from '../site/service-response.ts';
 /** A request that has arrived and waits for its response. */
 export type Held = Readonly<{ arrival: Arrival; response: ServerResponse }>;
 
-/** The parts of one gateway, each to be called alone. This file is the only one that follows changes of the gateway. */
+/**
+ * The parts of one gateway, each to be called alone. This file is the only one that follows changes of the gateway.
+ */
 export type Assembly = Readonly<{
   stages: Pick<Stages, 'sanitize' | 'match' | 'authenticate' | 'authorize' | 'limit' | 'sign'>;
   /** The last step. */
@@ -40,7 +42,7 @@ export type Assembly = Readonly<{
   signAgain: ForwardHttpOptions['signAgain'];
   /** The headers of the client's response to this request, when the service sends its usual ones. */
   responseHeaders(signed: Signed): string[];
-  /** What the upstream client is told to send. */
+  /** The request that the upstream client sends. */
   upstreamRequest(signed: Signed): DispatchOptions;
   /** Writes a response as the gateway writes the response of a service. */
   respond(response: ServerResponse, headers: string[], body: Buffer): void;

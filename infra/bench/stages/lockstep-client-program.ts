@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 
 /*
- * A client that acts only when it is told to: `{ port }` sends one request on each of its connections to that port. The server
+ * A client that acts only on messages: `{ port }` sends one request on each of its connections to that port. The server
  * can hold all of them, and nothing arrives while it measures. A process of its own, so that its CPU time does not count.
  */
 

@@ -13,7 +13,7 @@ export const batchSize = 64;
 /** A server of this process. Settles when a whole batch has arrived, and when a whole batch was answered. */
 export type BatchServer = Readonly<{ port: number; arrived(): Promise<void>; answered(): Promise<void> }>;
 
-/** Starts a client on its own core. It sends a batch when it is told the port. */
+/** Starts a client on its own core. It sends a batch when it receives the port. */
 export function startClient(requestsFile: string, cores: string | undefined): ChildProcess {
   const program = join(import.meta.dirname, 'lockstep-client-program.ts');
   return forkPinned(program, { args: [requestsFile, String(batchSize)], cores }).process;

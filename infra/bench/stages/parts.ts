@@ -4,7 +4,7 @@ import { spreadOf } from '../results/statistics.ts';
 /** CPU microseconds a request of everything that is measured in one round, by name. */
 export type Parts = Readonly<Record<string, number>>;
 
-/** What the measuring process is told. */
+/** The message to the measuring process. */
 export type WaySettings = Readonly<{
   requestsFile: string;
   upstreamOrigin: string;

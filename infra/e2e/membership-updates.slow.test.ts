@@ -139,7 +139,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
     );
     await stop('users-service', 'SIGTERM');
     await admin.change(userId, { status: 'disabled' });
-    // Undelivered news survive the end of the process that sends them.
+    // Undelivered updates survive the end of the process that sends them.
     await stop('auth-service', 'SIGTERM');
     await start('auth-service', 'users-service');
     await eventually(async () => expect((await admin.read(userId)).body.status).toBe('inactive'), 70_000);

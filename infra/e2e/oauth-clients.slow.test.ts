@@ -15,7 +15,7 @@ const acmeExport = 'client-01936f00-0000-7000-8000-000000000031';
 const acmeAssistant = 'client-01936f00-0000-7000-8000-000000000032';
 const clientsOfAcme = `/v1/auth/tenants/${acme}/clients`;
 
-// Machines and agents with an OAuth library, from the first token to the last refusal.
+// OAuth clients and agents with an OAuth library, from the first token to the last refusal.
 describe('OAuth clients of a tenant', () => {
   let place: Place;
   let gateway: string;
@@ -67,7 +67,7 @@ describe('OAuth clients of a tenant', () => {
     expect(performance.now() - endedAt).toBeLessThan(1_000);
   };
 
-  test('a machine gets a token with its secret, reads with its scope, and ends when it is disabled', async () => {
+  test('an OAuth client gets a token with its secret, reads with its scope, and ends when it is disabled', async () => {
     const { id, secret, disable } = await createClient({ name: 'Sync', scopes: ['users.read', 'complaints.read'] });
     const config = await discover(id, oauth.ClientSecretBasic(secret));
     const { access_token: token, scope } = await oauth.clientCredentialsGrant(config, { scope: 'users.read' });
@@ -90,7 +90,7 @@ describe('OAuth clients of a tenant', () => {
     await expect(oauth.clientCredentialsGrant(config)).rejects.toMatchObject({ status: 401 });
   });
 
-  test('a machine gets a token with a key, bound to another key by DPoP', async () => {
+  test('an OAuth client gets a token with a key, bound to another key by DPoP', async () => {
     const { publicKey, privateKey } = await generateKeyPair('ES256');
     const jwk = { ...(await exportJWK(publicKey)), kid: 'k1' };
     const { id } = await createClient({ name: 'Sync', scopes: ['users.read'], jwks: { keys: [jwk] } });

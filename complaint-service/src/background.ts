@@ -12,7 +12,7 @@ import { webhookDepth } from './store/webhooks/courier.ts';
 
 type MailParts = Readonly<{ mailer: Mailer; addresses: AddressBook; linkBase: string | undefined }>;
 
-/** Starts what runs beside the requests. @returns Stops it. */
+/** Starts the background work. @returns A function that stops it. */
 export async function startBackground(
   parts: FlowParts,
   { logger, metrics, mail }: Readonly<{ logger: Logger; metrics: Registry; mail: MailParts }>,
@@ -31,9 +31,9 @@ export async function startBackground(
 }
 
 /**
- * Counts deliveries by topic and result, and reports what waits.
+ * Counts deliveries by topic and result, and reports the length of the queues.
  *
- * @returns What the couriers call for their results.
+ * @returns The callbacks for the couriers' results.
  */
 export function deliveryMetrics(metrics: Registry, db: ComplaintsDatabase) {
   const mails = mailsOf(db);

@@ -26,11 +26,11 @@ const schema = z.object({
   /** The page of a complaint is this URL and the id; without it, mails have no link. */
   COMPLAINTS_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
   SEED_FILE: z.string().optional(),
-  /** Of one tenant, in MiB. */
+  /** The attachment storage of one tenant, in MiB. */
   COMPLAINTS_ATTACHMENT_SPACE_MB: wholeNumber(1, 100_000_000).default(5_000),
-  /** What one user attaches within 24 hours, in MiB. */
+  /** The attachments that one user may add within 24 hours, in MiB. */
   COMPLAINTS_ATTACHED_PER_DAY_MB: wholeNumber(1, 100_000_000).default(250),
-  /** Between the request to erase a person and the erasure, 30 days at most. */
+  /** The days between a request to erase a person and the erasure, at most 30. */
   COMPLAINTS_ERASURE_GRACE_MINUTES: wholeNumber(1, 30 * 24 * 60).default(3 * 24 * 60),
 });
 

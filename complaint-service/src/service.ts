@@ -23,7 +23,7 @@ import { complaintsDatabase } from './store/database.ts';
 import type { ComplaintsSchema } from './store/schema/schema.ts';
 
 const name = 'complaint-service';
-// Short, because a client waits for the answer and can try again.
+// Short, because a client is waiting for the response and can retry.
 const nestedCallMs = 3_000;
 
 /** Starts the service. @throws StartupError when the database or the port cannot be used. */

@@ -6,10 +6,10 @@ import type { PeopleDirectory } from '../domain/people.ts';
 
 const answer = z.object({ names: z.record(z.string(), z.string()) });
 const problem = z.object({ code: z.string() });
-/** Refusals of the gateway for this caller alone. */
+/** Codes with which the gateway refuses this caller only. */
 const refusalsOfCaller = ['token_revoked', 'txn_token_expired'];
 
-/** A changed name appears within this time. */
+/** How long a name is cached: a changed one appears within this time. */
 const keptMs = 60_000;
 const maxKept = 20_000;
 /** A page has up to 100 complaints with three people each. The users-service takes as many ids in one call. */
@@ -65,7 +65,7 @@ export function createNames(callService: CallService, { logger, nowMs = Date.now
 /** Ids may contain every separator, so that joined ids of two tenants could be equal. */
 const keyOf = (tenantId: string, userId: string) => JSON.stringify([tenantId, userId]);
 
-/** @returns Undefined where the caller is refused, as after a logout: that says nothing about the users-service. */
+/** @returns Undefined if this caller is refused, as after a logout: the users-service may still work for others. */
 async function ask(
   callService: CallService,
   txnToken: string,

@@ -8,13 +8,13 @@ export type Member = Readonly<{ id: string; role: string; status: string }>;
  * run outside transactions. They take the caller's whole identity, because a nested call presents its `txnToken`.
  */
 export type PeopleDirectory = Readonly<{
-  /** @throws AppError `people_unavailable` when the question has no answer. */
+  /** @throws AppError `people_unavailable` when the users-service does not answer. */
   find: (caller: UserIdentity, userId: string) => Promise<Member | undefined>;
-  /** Display names by id. People without one are left out; without an answer, all of them are. Never throws. */
+  /** Display names by id, without people who have none; empty when the users-service does not answer. Never throws. */
   namesOf: (caller: UserIdentity, userIds: readonly string[]) => Promise<ReadonlyMap<string, string>>;
 }>;
 
-/** Stands in rows where the id of an erased person was. */
+/** Replaces the id of an erased person in rows. */
 export const erasedId = 'erased';
 
 /** The actors in the history of changes that no person made. */
@@ -25,7 +25,7 @@ export const serviceActors = {
 
 const reservedIds: readonly string[] = [erasedId, ...Object.values(serviceActors).map(({ userId }) => userId)];
 
-/** Whether an id can belong to a person. To erase a reserved one would change the rows of everyone who was erased. */
+/** Whether an id can belong to a person. Erasing a reserved id would change the rows of all erased people. */
 export const isPersonId = (id: string): boolean => !reservedIds.includes(id);
 
 /** A member with the address that mail to them goes to. */

@@ -14,7 +14,7 @@ export type ReceivedFile = Readonly<{
   bytes: number;
   /** SHA-256 of the body as it arrived, in hexadecimal. */
   digest: string;
-  /** Of images. */
+  /** Only for images. */
   width: number | null;
   height: number | null;
   /** Gives the file its final name, which is the id of its row. */
@@ -97,7 +97,7 @@ export function createAttachmentStore(directory: string): AttachmentStore {
   }
 }
 
-/** Writes a body to a new file. Judges its type as soon as the first bytes are there. */
+/** Writes a body to a new file. Checks its type as soon as the first bytes arrive. */
 async function writeBody(
   body: Readable,
   path: string,
@@ -125,7 +125,7 @@ async function writeBody(
   }
 }
 
-/** Without destroying the request when it is refused half-way: its answer goes through the same socket. */
+/** Does not destroy a request that is refused halfway, because the response uses the same socket. */
 async function* chunksOf(body: Readable): AsyncIterable<Buffer> {
   try {
     yield* body.iterator({ destroyOnReturn: false });

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
 
-/** Whose work it is. The signal ends the wait when the client no longer waits for the answer. */
+/** The owner of the work. The signal ends the wait when the client has disconnected. */
 export type Turn = Readonly<{ tenantId: string; userId: string; signal: AbortSignal }>;
 
 /**
@@ -15,7 +15,7 @@ export type SlotLimits = Readonly<{
   atOnce: number;
   maxWaiting: number;
   maxWaitMs: number;
-  /** Running and waiting together. One user runs one at a time. */
+  /** Running and waiting work together. One user runs one at a time. */
   perUser: number;
   perTenant: number;
 }>;

@@ -7,15 +7,15 @@ import type { FlowParts } from './parts.ts';
 
 const keptMs = 24 * 3_600_000;
 
-/** The key that a client chose for one creation, and what it asked for. */
+/** The key that a client chose for one creation, and its request. */
 export type Idempotent = Readonly<{
-  /** Undefined: the request is not repeatable. */
+  /** Undefined if the request has no key and cannot be repeated safely. */
   key: string | undefined;
   /** The operation and its input. The same key with another request is refused. */
   request: readonly unknown[];
 }>;
 
-/** What a creation answers, as JSON, and the complaint that it belongs to. */
+/** The response of a creation, as JSON, and the complaint that it belongs to. */
 export type Created<Answer> = Readonly<{ complaintId: string; answer: Answer }>;
 
 /**

@@ -14,7 +14,7 @@ export type FlowParts = Readonly<{
   now: () => Date;
   people: PeopleDirectory;
   files: AttachmentStore;
-  /** How many bytes the attachments of one tenant may take, and those that one user adds within 24 hours. */
+  /** The maximum bytes of attachments: of one tenant, and of one user within 24 hours. */
   attachmentSpace: Readonly<{ ofTenant: number; ofUserPerDay: number }>;
   /** How long an admin can cancel the erasure of a person. */
   erasureGraceMs: number;
@@ -24,5 +24,5 @@ export type FlowParts = Readonly<{
   webhooks: Readonly<{ keys: WebhookKeys; reach: WebhookReach }>;
 }>;
 
-/** Throws when the client knows another state of the complaint than this revision (`If-Match`). */
+/** Throws when `If-Match` names another revision of the complaint. */
 export type AssertCurrent = (revision: string) => void;

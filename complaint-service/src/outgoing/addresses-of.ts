@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 
-/** For each of the machine's DNS servers. Their answers take milliseconds. */
+/** The timeout for each DNS server. They usually answer in milliseconds. */
 const dnsTimeoutMs = 2_000;
 
 const localhost: readonly LookupAddress[] = [
@@ -33,7 +33,7 @@ export async function addressesOf(
   try {
     const [v4, v6] = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
     signal.throwIfAborted();
-    // A host may have addresses of one family alone.
+    // A host may have addresses of only one family.
     if (v4.status === 'rejected' && v6.status === 'rejected') throw v4.reason;
     const found = (answer: PromiseSettledResult<string[]>, family: 4 | 6) =>
       answer.status === 'fulfilled' ? answer.value.map((address) => ({ address, family })) : [];

@@ -13,13 +13,13 @@ export type GuardedPost = Readonly<{
   reach: WebhookReach;
   timeoutMs: number;
   signal: AbortSignal;
-  /** The DNS servers that are asked. By default, those of the machine. */
+  /** The DNS servers, by default those of this machine. */
   dnsServers?: readonly string[];
 }>;
 
 /**
- * Sends one POST to a URL that a tenant chose. Each call looks the name up, judges its addresses and connects to those
- * that it judged, so a name that resolves elsewhere the next time is judged again. Redirects are not followed. Only
+ * Sends one POST to a URL that a tenant chose. Each call resolves the name, checks its addresses and connects only to
+ * those, so a name that resolves differently the next time is checked again. Redirects are not followed. Only
  * the status is read: what an answer says could otherwise carry the page of an internal service to the tenant.
  */
 export async function postGuarded(post: GuardedPost): Promise<PostResult> {
@@ -59,7 +59,7 @@ function send(
     });
     sent.on('response', (answer) => {
       resolve(answer.statusCode ?? 0);
-      // The body is never read: it may not end.
+      // The body is never read: it may be endless.
       answer.destroy();
     });
     sent.on('error', reject);
@@ -83,7 +83,7 @@ function answerWith(addresses: readonly LookupAddress[]): LookupFunction {
 }
 
 function failureOf({ code = '' }: NodeJS.ErrnoException): PostFailure {
-  // Of a DNS server.
+  // The error of a DNS server.
   if (code === 'ETIMEOUT') return 'timeout';
   if (code.startsWith('HPE_')) return 'bad_answer';
   if (

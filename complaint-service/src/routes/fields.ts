@@ -2,18 +2,18 @@ import { lineField, pageFields } from '@countersign/service-kit';
 import { z } from 'zod';
 import { decodeCursor } from '../domain/search/cursor.ts';
 
-/** A text of one line that says why. */
+/** A reason in one line. */
 export const reason = lineField(500);
-/** A point in time of an answer. */
+/** A time in a response. */
 export const time = z.iso.datetime();
 
 /** A UUID in a request. In upper case it is the same id (RFC 9562 section 4), so it is read in lower case. */
 export const uuidField = z.uuid().toLowerCase();
 
-/** The path of one complaint. A path that is no UUID gets 404, because no complaint can have it. */
+/** The path of one complaint. An id that is not a UUID gets 404, because no complaint can have it. */
 export const complaintPath = z.object({ id: uuidField });
 
-/** The query of lists that are read forward. */
+/** The query of lists in ascending order. */
 export const pageQuery = z.strictObject(pageFields({ maxLength: 200, decode: decodeCursor }));
 
 /** The header with which a client changes only the state it has read. */

@@ -38,7 +38,7 @@ export function complaintServiceRoutes(parts: FlowParts): Router {
   const router = createRouter();
   router.use('/v1', requireIdentity('user', 'client'), requireRoleOfUsers, describeCaller);
   return router.use(
-    // Before the routes of one complaint, for which the last part of these paths would be an id.
+    // Before the routes of one complaint, which would take the last part of these paths for an id.
     exportRoutes(parts),
     eventRoutes(parts),
     statisticsRoutes(parts),

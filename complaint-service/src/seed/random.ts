@@ -1,6 +1,6 @@
 /** Numbers that look random and are the same for the same seed. */
 export type Random = Readonly<{
-  /** From 0, below 1. */
+  /** A number from 0 to below 1. */
   next(): number;
   pick<T>(from: readonly T[]): T;
   /** An index, more likely where the weight is higher. */

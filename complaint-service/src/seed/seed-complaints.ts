@@ -5,7 +5,7 @@ import { countDeltas } from '../domain/statistics/rollups.ts';
 import { asUser, becomeUser, type ComplaintsDatabase, type Trx } from '../store/scope.ts';
 import { addToStatistics } from '../store/statistics/counts.ts';
 import { createRandom, type Random } from './random.ts';
-import { type Actor, type Cast, type Story, makeStory } from './story.ts';
+import { type Actor, type Cast, makeStory, type Story } from './story.ts';
 import { quietCategories, type Topic, topics } from './texts.ts';
 
 export type SeededTenant = Readonly<{ id: string; members: readonly Readonly<{ user_id: string; role: string }>[] }>;

@@ -4,9 +4,9 @@ export const appRole = 'countersign_complaints_app';
  * The role that stores membership updates and returns the complaints of former agents to the queue of their tenant.
  */
 export const membershipRole = 'countersign_complaints_news';
-/** The role that finds, in all tenants, what has become superfluous. It sees ids and times alone. */
+/** The role that finds expired rows in all tenants. It sees only ids and times. */
 export const upkeepRole = 'countersign_complaints_upkeep';
-/** The role that delivers to webhooks of all tenants, and notes what became of it. */
+/** The role that delivers to webhooks of all tenants, and records the results. */
 export const courierRole = 'countersign_complaints_courier';
 /** The role that erases complaints and people, in one tenant at a time. */
 export const eraserRole = 'countersign_complaints_eraser';

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-/** A type of file that may be attached. `extension` is what its file name ends in. */
+/** A file type that may be attached, with its file name extension. */
 export type FileType = Readonly<{
   mediaType: 'image/jpeg' | 'image/png' | 'image/webp' | 'application/pdf' | 'text/plain';
   extension: 'jpg' | 'png' | 'webp' | 'pdf' | 'txt';
@@ -13,11 +13,11 @@ const webp: FileType = { mediaType: 'image/webp', extension: 'webp', kind: 'imag
 const pdf: FileType = { mediaType: 'application/pdf', extension: 'pdf', kind: 'document' };
 const text: FileType = { mediaType: 'text/plain', extension: 'txt', kind: 'document' };
 
-/** The bytes of a file that {@link typeByStart} looks at. */
+/** The number of leading bytes that {@link typeByStart} needs. */
 export const startBytes = 16;
 
 /**
- * Judges a file by its first bytes. The name and the Content-Type header come from the client and are never asked.
+ * Detects the type by the first bytes. The name and the Content-Type header come from the client and are ignored.
  *
  * @returns undefined for a type that is not accepted. A file that could be text is accepted for now: {@link isWhole}
  *   checks the rest.
@@ -65,7 +65,7 @@ function isMarkup(bytes: Buffer): boolean {
   );
 }
 
-/** A loop without a callback a byte, because a file has up to 15 million. */
+/** A plain loop: a file has up to 15 million bytes, too many for a callback each. */
 function hasControl(bytes: Buffer): boolean {
   for (let at = 0; at < bytes.length; at += 1) if (isControl(bytes[at] as number)) return true;
   return false;

@@ -1,4 +1,4 @@
-/** A tenant's catalogue has at most this many categories that were added by naming them. */
+/** The maximum number of categories that agents can add to a tenant's catalogue by naming them. */
 export const maxOpenCategories = 200;
 
 /** Folds compatibility forms, case and spaces, so that a name is unique whatever its spelling. */

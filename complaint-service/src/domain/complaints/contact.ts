@@ -1,3 +1,3 @@
-/** How the complainant wants to hear about their complaint. */
+/** How the complainant wants to be contacted about their complaint. */
 export const contactPreferences = ['email', 'phone', 'none'] as const;
 export type ContactPreference = (typeof contactPreferences)[number];

@@ -11,7 +11,7 @@ export type Editable = Readonly<{
   address: string | null;
   contact_preference: ContactPreference;
 }>;
-/** An edit. Members that are missing stay as they are. */
+/** An edit. Missing members stay as they are. */
 export type WantedEdit = Readonly<{ [Field in keyof Editable]?: Editable[Field] | undefined }>;
 
 const fields = [

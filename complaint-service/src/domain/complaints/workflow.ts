@@ -39,7 +39,7 @@ export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
 /** Statuses that need a reason. */
 export const statusesWithReason: readonly Status[] = ['rejected', 'duplicate', 'withdrawn', 'reopened'];
 
-/** Whether this caller may move a complaint there. A complainant moves only their own; the store sees to that. */
+/** Whether this caller may move a complaint there. The store lets complainants move only their own. */
 export function judgeTransition(
   caller: Caller,
   from: Status,
@@ -61,7 +61,7 @@ export function mayEdit(caller: Caller, { status }: AtStatus): boolean {
   return status === 'open' || status === 'assigned' || status === 'reopened';
 }
 
-/** Whether a complaint can still be assigned, or given to another agent. */
+/** Whether a complaint can still be assigned or reassigned. */
 export function mayBeAssigned(complaint: AtStatus): boolean {
   return !hasEnded(complaint);
 }
@@ -80,7 +80,7 @@ export function afterAssigning(status: Status): Status {
   return status === 'open' || status === 'reopened' ? 'assigned' : status;
 }
 
-/** The status after an agent gives a complaint back: work starts over. */
+/** The status after a complaint returns to the queue: work starts over. */
 export function afterUnassigning(status: Status): Status {
   return status === 'assigned' || status === 'in_progress' ? 'open' : status;
 }

@@ -1,4 +1,4 @@
-/** What happens to a complaint, as clients and webhooks learn of it. */
+/** The types of events that clients and webhooks receive. */
 export const eventTypes = [
   'complaint.filed',
   'complaint.edited',

@@ -1,7 +1,7 @@
 /** A value of one cell. Null and undefined are empty cells. */
 export type Cell = string | number | boolean | Date | null | undefined;
 
-// A spreadsheet takes a cell for a formula by its first character, also in the full-width forms that East Asian input
+// A spreadsheet recognizes a formula by its first character, also in the full-width forms that East Asian input
 // methods make, and after spaces that it trims. A tab or line break can move a value into the next cell.
 const startsFormula = /^[\s\p{Z}\p{Cf}\p{Cc}]*[=+\-@|%＝＋－＠−]|^[\t\r\n\0]/u;
 
@@ -13,7 +13,7 @@ export function csvRow(cells: readonly Cell[]): string {
   return `${cells.map(csvCell).join(',')}\r\n`;
 }
 
-/** Tells spreadsheets that the file is UTF-8. */
+/** The byte order mark, which spreadsheets need to recognize UTF-8. */
 export const byteOrderMark = '\ufeff';
 
 function csvCell(cell: Cell): string {

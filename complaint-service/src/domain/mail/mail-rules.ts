@@ -2,7 +2,7 @@ import { isStaff } from '../access.ts';
 import type { ContactPreference } from '../complaints/contact.ts';
 import { isActive, type Member } from '../people.ts';
 
-/** The whole time of one attempt, even when the mail server keeps sending. */
+/** The total time of one attempt, even when the mail server keeps sending. */
 export const attemptTimeoutMs = 30_000;
 
 /** Mails that could not be sent for this long are given up, because their content is out of date. */

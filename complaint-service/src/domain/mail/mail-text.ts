@@ -1,4 +1,4 @@
-/** What mails tell of. */
+/** The events that mails are about. */
 export type MailKind = 'answered' | 'assigned' | 'resolved' | 'closed' | 'rejected' | 'duplicate';
 
 const happened: Readonly<Record<MailKind, string>> = {
@@ -28,5 +28,5 @@ export function mailText({ kind, title, id, link }: MailFacts): Readonly<{ subje
   };
 }
 
-/** A line break in a title could otherwise look like text of ours. */
+/** A line break in a title could otherwise make it look like our own text. */
 const oneLine = (text: string) => text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();

@@ -51,6 +51,6 @@ export function decodePosition(cursor: string): ListPosition | undefined {
   return isPossible && encodePosition(position) === cursor ? position : undefined;
 }
 
-/** The database would refuse to compare a column with a key that it cannot have. */
+/** Rejects keys that the database could not compare with the column. */
 const isPossibleKey = (column: SortColumn, key: number): boolean =>
   column === 'priority' ? key < priorities.length : isStoredTime(key);

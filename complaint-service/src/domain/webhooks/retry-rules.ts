@@ -1,16 +1,16 @@
-/** Deliveries that a receiver did not take for this long are given up, and a webhook that took none is ended. */
+/** Deliveries are given up after this time, and a webhook that accepted none in this time is disabled. */
 export const giveUpAfterMs = 3 * 24 * 3600_000;
 
-/** The whole time of one attempt, from the lookup of the name to the status of the answer. */
+/** The total time of one attempt, from the DNS lookup to the status of the response. */
 export const attemptTimeoutMs = 10_000;
 
-/** Deliveries in a row that may fail before a receiver is left alone for a while. */
+/** Consecutive failures after which deliveries to a receiver pause for a while. */
 export const maxFailuresInRow = 3;
 
 /** How long signatures by the previous secret are added after a rotation. */
 export const previousSecretMs = 24 * 3600_000;
 
-/** Webhooks of one tenant: each multiplies what an event costs. */
+/** The maximum number of webhooks of one tenant: each multiplies the cost of an event. */
 export const maxWebhooks = 20;
 
 const firstDelayMs = 5_000;

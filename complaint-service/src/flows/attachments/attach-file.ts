@@ -33,14 +33,14 @@ export type Upload = Readonly<{
   signal: AbortSignal;
 }>;
 
-/** What an upload needs of the service. */
+/** The parts of the service that an upload needs. */
 export type UploadParts = Pick<FlowParts, 'db' | 'newId' | 'now' | 'files' | 'attachmentSpace'>;
 
 /**
  * Stores a file and its row. Access is checked before the body is read, and again with the row: the body may take
- * minutes. A repeated request is read to its end too, because its bytes tell whether it is the same.
+ * minutes. A repeated request is read to its end too, to compare its bytes with the first one.
  *
- * @param answerOf Makes the answer, which is kept for repeated requests.
+ * @param answerOf Makes the response, which is stored for repeated requests.
  *
  * @throws AppError `not_found`, `complaint_locked`, `unknown_comment`, `too_many_attachments`, `attachment_space_full`
  * or `too_many_attached_bytes`, and what `AttachmentStore.receive` and `createOnce` throw.
@@ -80,7 +80,7 @@ const repeatable = ({ key, complaintId, commentId, name }: Upload, { digest }: R
   request: ['attach', complaintId, commentId ?? null, name, digest],
 });
 
-/** Refuses early what would be refused anyway. The answer to a repeated request needs no room. */
+/** Refuses early what would be refused later. A repeated request needs no space. */
 async function admit(trx: Trx, user: UserIdentity, upload: Upload): Promise<void> {
   await reachTarget(trx, user, upload);
   if (upload.key === undefined || !(await isClaimed(trx, upload.key))) await demandRoom(trx, upload);

@@ -8,7 +8,7 @@ import type { Category } from '../../store/schema/catalogue.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
 
-/** What an admin says of a category. Members that are missing stay as they are. */
+/** A change of a category. Missing members stay as they are. */
 export type WantedCategory = Readonly<{
   name?: string | undefined;
   description?: string | undefined;

@@ -11,17 +11,17 @@ import type { AssertCurrent, FlowParts } from '../parts.ts';
 import { reachComplaint } from './reach-complaint.ts';
 import { recordChange } from './record-change.ts';
 
-/** Whom to give a complaint: an agent, a team, or both. */
+/** The new assignee: an agent, a team, or both. */
 export type Wanted = Readonly<{
   id: string;
   assigneeId?: string | undefined;
-  /** Null takes it from its team. */
+  /** Null removes it from its team. */
   teamId?: string | null | undefined;
   assertCurrent: AssertCurrent;
 }>;
 
 /**
- * Gives a complaint to an agent or a team. To give it to the same ones again changes nothing.
+ * Assigns a complaint to an agent or a team. Assigning it to the same ones again changes nothing.
  *
  * @throws AppError `not_found`, `unknown_assignee`, `unknown_team`, `people_unavailable` or `complaint_locked`, and
  * what `assertCurrent` throws.

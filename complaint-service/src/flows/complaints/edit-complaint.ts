@@ -22,7 +22,7 @@ export type Edit = Omit<WantedEdit, 'category_id'> &
   }>;
 
 /**
- * Changes what a complaint says. Values that are the same change nothing.
+ * Edits a complaint. Equal values change nothing.
  *
  * @throws AppError `not_found`, `complaint_locked`, `insufficient_role`, `unknown_category` or `too_many_changes`, and
  * what `assertCurrent` throws.
@@ -50,7 +50,7 @@ export async function editComplaint(
   });
 }
 
-/** Another category brings its targets: the clocks keep their start. */
+/** A new category brings its own targets; the clocks keep their start. */
 async function changesOf(
   trx: Trx,
   parts: FlowParts,

@@ -38,7 +38,8 @@ export type Filing = Readonly<{
 }>;
 
 /**
- * Checks who may file what for whom, before the transaction: it may ask the users-service.
+ * Checks whether this user may file this complaint. Runs before the transaction, because it may call the
+ * users-service.
  *
  * @throws AppError `insufficient_role`, `unknown_complainant` or `people_unavailable`.
  */

@@ -21,7 +21,7 @@ import type { FlowParts } from '../parts.ts';
 
 type Parts = Pick<FlowParts, 'db' | 'files' | 'newId' | 'now'> & Readonly<{ logger: Logger }>;
 
-/** Complaints of one transaction, so that it stays short. */
+/** The maximum number of complaints in one transaction, so that it stays short. */
 const batchSize = 100;
 /** Of one tenant in one run, so that a large tenant does not delay the others. */
 const maxBatches = 50;

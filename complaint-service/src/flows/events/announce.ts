@@ -14,7 +14,7 @@ export type Announcement = Readonly<{
   at: Date;
 }>;
 
-/** Tells streams and webhooks what happens in this transaction, once it commits. */
+/** Sends an event to streams and webhooks when this transaction commits. */
 export async function announce(
   trx: Trx,
   { newId }: Pick<FlowParts, 'newId'>,
@@ -36,7 +36,7 @@ export async function announce(
   await queueDeliveries(trx, { tenantId: tenant_id, type: announcement.type, payload });
 }
 
-/** The type and detail of a change that also went into the history. Texts stay there. */
+/** The event of a change in the history, without its texts. */
 export function announcementOf({ action, detail }: HistoryEvent): Pick<Announcement, 'type' | 'detail'> {
   const type = `complaint.${action}` as const;
   if (action === 'edited') return { type, detail: { fields: detail.fields } };

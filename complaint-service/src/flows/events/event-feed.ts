@@ -4,7 +4,7 @@ import type { ComplaintEvent } from '../../store/schema/events.ts';
 import { asUser, type ComplaintsDatabase, type ScopeUser } from '../../store/scope.ts';
 
 export type Following = Readonly<{
-  /** The last event that the client has seen. Without one, the feed begins with what happens next. */
+  /** The last event that the client has seen. Without one, the feed begins with the next event. */
   lastId: string | undefined;
   signal: AbortSignal;
   /** Called whenever `quietMs` have passed without a batch, also while the database does not answer. */
@@ -29,7 +29,7 @@ const retryMs = 1_000;
 /** Clients are answered within this time, since `EventSource` gives up after any status but 200. */
 const openWithinMs = 2_000;
 
-/** @param quietMs Shorter than any proxy on the way closes a silent connection. */
+/** @param quietMs Must be shorter than the idle timeout of any proxy between. */
 export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): Promise<EventFeed> {
   const waiters = new Map<string, Set<() => void>>();
   const reads = new Map<string, Promise<ComplaintEvent[]>>();
@@ -97,7 +97,7 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
     const inTime = await Promise.race([placing, delay(openWithinMs, undefined, { ref: false })]);
     if (inTime === undefined) yield [];
     const { seq, missed } = inTime ?? (await placing);
-    // A client that was answered before its place was known may have missed what happened in between.
+    // A client that got its response before its position was known may have missed events in between.
     yield missed || (inTime === undefined && lastId === undefined) ? ('missed' as const) : [];
     return seq;
   }
@@ -112,7 +112,7 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
           const next = nextEvents(user.tenantId, stop);
           try {
             const events = await unlessUnavailable(read(user, seq), stop);
-            // Without an event after a wake-up, another user may see it: this one must not learn even that.
+            // A wake-up without a visible event means that only other users may see it. This one must not notice.
             if (events?.length === 0) await next.promise;
             if (events === undefined || events.length === 0 || stop.aborted) continue;
             seq = events.at(-1)?.seq ?? seq;

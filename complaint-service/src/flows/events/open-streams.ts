@@ -1,6 +1,6 @@
 import { AppError } from '../../errors.ts';
 
-/** Of one user on one instance: browser tabs and devices. */
+/** The maximum for one user on one instance: browser tabs and devices. */
 export const maxStreamsPerUser = 10;
 
 /** Counts the open streams of each user, of either kind. */

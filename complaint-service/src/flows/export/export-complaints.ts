@@ -6,7 +6,7 @@ import type { Complaint } from '../../store/schema/complaints.ts';
 import { type Filter, findComplaints } from '../complaints/list-complaints.ts';
 import type { FlowParts } from '../parts.ts';
 
-/** Two people each, so that the names of a page come in one call. */
+/** Each complaint has two people, so the names of a page fit into one call. */
 const pageSize = 150;
 // By the time of filing, which never changes: a complaint that is edited meanwhile appears once.
 const order = 'newest';

@@ -20,7 +20,7 @@ export type MailCourierParts = Readonly<{
   db: ComplaintsDatabase;
   logger: Logger;
   mailer: Mailer;
-  /** Asked when a mail is sent, so that people who left the tenant by then get none. */
+  /** Called when a mail is sent, so that people who have left the tenant get none. */
   addresses: AddressBook;
   /** Base URL of the page of a complaint, without a trailing slash. Without it, mails have no link. */
   linkBase: string | undefined;
@@ -67,7 +67,7 @@ async function spread({ db }: MailCourierParts, mail: QueuedMail): Promise<false
   return false;
 }
 
-/** Sends one mail, unless its recipient may not or does not want to get it any more. @returns Whether it was sent. */
+/** Sends one mail, if its recipient may still see the complaint and wants mail. @returns Whether it was sent. */
 async function send(parts: MailCourierParts, mail: QueuedMail, signal: AbortSignal): Promise<boolean> {
   const { tenant_id, complaint_id: id, kind, user_id } = mail;
   const complaint = await asMailer(parts.db, tenant_id, (trx) => findMailed(trx, id));

@@ -34,14 +34,14 @@ export type WebhookCourierParts = Readonly<{
   now: () => Date;
   random?: () => number;
   timeoutMs?: number;
-  /** Called for each attempt, and for the deliveries that are given up with a webhook. */
+  /** Called for each attempt, and for the deliveries that are given up when a webhook is disabled. */
   onResult?: (result: DeliveryResult, deliveries?: number) => void;
 }>;
 
-/** Receivers that are served at the same time, by one instance. */
+/** The maximum number of receivers that one instance delivers to at the same time. */
 const atOnce = 20;
 const ofTenant = 5;
-/** After this long, what still waits for a receiver waits for its next turn. */
+/** After this time, remaining deliveries wait until the receiver's next turn. */
 const turnMs = 40_000;
 
 /**
@@ -92,7 +92,7 @@ async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: Ab
     return;
   }
   const failures = webhook.failures + 1;
-  // Without any status, the receiver is down: what else waits would fail too.
+  // Without a status, the receiver is down, and the other deliveries would fail too.
   const isDown = 'failure' in result || failures >= maxFailuresInRow;
   const state = await deliveryFailed(db, due, made, {
     delayMs: retryDelayMs(delivery.attempts + 1, random()),

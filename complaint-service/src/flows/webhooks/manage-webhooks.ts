@@ -22,7 +22,7 @@ import type { FlowParts } from '../parts.ts';
 
 type NewWebhook = Readonly<{ url: string; events: readonly EventType[]; signature: Webhook['signature'] }>;
 
-/** A webhook, and its secret in base64url where it has one and it was just made. */
+/** A webhook, with its secret in base64url if one was just made. */
 export type WithSecret = Readonly<{ webhook: Webhook; secret: string | undefined }>;
 
 /** @throws AppError `validation_failed` for the URL, or `too_many_webhooks`. */
@@ -52,14 +52,14 @@ type Edit = Readonly<{
   state?: 'active' | 'paused' | undefined;
 }>;
 
-/** Changes, pauses or resumes a webhook. One that was ended works again. @throws AppError `not_found` */
+/** Changes, pauses or resumes a webhook, also a disabled one. @throws AppError `not_found` */
 export async function editWebhook(parts: FlowParts, user: UserIdentity, id: string, edit: Edit): Promise<Webhook> {
   if (edit.url !== undefined) demandUrl(parts, edit.url);
   const changes: WebhookChanges = {
     ...(edit.url !== undefined && { url: edit.url }),
     ...(edit.events !== undefined && { events: [...new Set(edit.events)] }),
     ...(edit.state !== undefined && { state: edit.state, ended_reason: null }),
-    // A new URL or a new start is tried at once.
+    // Try a new URL, or a resumed webhook, at once.
     ...((edit.url !== undefined || edit.state === 'active') && { failures: 0, failing_since: null, retry_at: null }),
   };
   return asUser(parts.db, user, async (trx) => {

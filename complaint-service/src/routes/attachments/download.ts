@@ -56,7 +56,7 @@ export function downloadRoutes(parts: FlowParts): Router {
     // Someone may have removed the attachment meanwhile: its row goes before its file.
     if (file === undefined) throw new AppError((await find()) === undefined ? 'not_found' : 'attachment_lost');
     setSafeHeaders(res, found, query.disposition);
-    // A client that stops in the middle is no error.
+    // A client that disconnects halfway is not an error.
     return pipeline(file, res).catch((error: unknown) => {
       if (!res.destroyed) throw error;
     });
@@ -64,7 +64,7 @@ export function downloadRoutes(parts: FlowParts): Router {
   return router;
 }
 
-/** Keeps a browser from running or guessing anything, even where the file is opened on its own. */
+/** Prevents a browser from running the file or guessing its type, even when it is opened directly. */
 function setSafeHeaders(res: Response, found: Attachment, disposition: 'attachment' | 'inline'): void {
   const kind = found.media_type.startsWith('image/') ? 'image' : 'document';
   res.set({

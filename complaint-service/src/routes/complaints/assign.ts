@@ -50,7 +50,7 @@ export const unassignComplaintEndpoint = endpoint({
   errors: ['complaint_locked', 'precondition_failed'],
 });
 
-/** Routes that give complaints to agents, and take them back. */
+/** Routes that assign complaints and return them to the queue. */
 export function assignRoutes(parts: FlowParts): Router {
   const router = createRouter();
 

@@ -67,14 +67,14 @@ export const complaint = z
 
 export type ComplaintJson = z.infer<typeof complaint>;
 
-/** What the JSON of a complaint depends on besides its row. */
+/** The values besides its row that the JSON of a complaint depends on. */
 export type View = Readonly<{ caller: Reader; now: Date; names: ReadonlyMap<string, string> }>;
 
 /** The people whom the JSON of a complaint names. */
 export const peopleOf = ({ complainant_id, created_by, assignee_id }: Complaint): readonly string[] =>
   [complainant_id, created_by, assignee_id].filter((id) => id !== null);
 
-/** OAuth clients get no names: those with the scope for the directory read them there. */
+/** OAuth clients get no names here; those with the scope for the directory can read them there. */
 async function namesFor(
   people: FlowParts['people'],
   reader: Reader,
@@ -83,7 +83,7 @@ async function namesFor(
   return reader.kind === 'client' ? new Map() : people.namesOf(reader, ids);
 }
 
-/** Returns the JSON of complaints, with one question for all names. */
+/** Returns the JSON of complaints, with one call for all names. */
 export async function complaintsJson(
   { people, now }: Pick<FlowParts, 'people' | 'now'>,
   caller: Reader,
@@ -105,7 +105,7 @@ export function complaintJson(row: Complaint, { caller, now, names }: View): Com
     status: row.status,
     complainant_id: row.complainant_id,
     complainant_name: nameOf(row.complainant_id),
-    // The scope of OAuth clients promises no names.
+    // The scope of OAuth clients does not include names.
     reporter:
       row.reporter_name === null || caller.kind === 'client'
         ? null

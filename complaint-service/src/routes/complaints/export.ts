@@ -39,7 +39,7 @@ export function exportRoutes(parts: FlowParts): Router {
       'content-disposition': `attachment; filename="complaints-${parts.now().toISOString().slice(0, 10)}.csv"`,
       'x-content-type-options': 'nosniff',
     };
-    // Otherwise the answer would wait until all of it has been read.
+    // Otherwise the response would wait until everything has been read.
     if (req.method === 'HEAD') return res.set(described).end();
     const rows = exportComplaints(parts, identity, filterOf(query));
     // Read the first part before the headers are sent, so that a failure still gets a proper answer.
@@ -51,7 +51,8 @@ export function exportRoutes(parts: FlowParts): Router {
       yield* rows;
     }
     return pipeline(Readable.from(whole()), res).catch((error: unknown) => {
-      // The client left, or the rest could not be read: without the last chunk, it sees that the file is incomplete.
+      // The client disconnected, or a read failed. Without the last chunk, the client sees that the file is
+      // incomplete.
       if (!res.destroyed) res.destroy();
       if ((error as { code?: string }).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
     });

@@ -88,7 +88,7 @@ function historyJson(
     actor_role: row.actor_role,
     action: row.action,
     ...detail,
-    // Why an agent gave a complaint back is between agents: it may speak of a person.
+    // The reason why an agent returned a complaint is internal: it may mention a person.
     ...((isStaff(caller) || row.action !== 'unassigned') && typeof reason === 'string' && { reason }),
     // A complainant cannot see the other complaint.
     ...(isStaff(caller) && typeof duplicate_of === 'string' && { duplicate_of }),

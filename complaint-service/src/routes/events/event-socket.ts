@@ -9,7 +9,7 @@ import type { FlowParts } from '../../flows/parts.ts';
 import { eventJson } from './event-json.ts';
 import { eventsPath, eventsQuery, slowClientMs } from './event-stream.ts';
 
-/** Takes over the socket of a verified upgrade. */
+/** Handles the socket of a verified upgrade. */
 export type TakeUpgrade = (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /** Close codes of RFC 6455 section 7.4.1. */
@@ -76,7 +76,7 @@ async function follow(
   }
 }
 
-/** Resolves once the kernel has taken the message. A client that takes none for too long is cut off. */
+/** Resolves once the kernel has accepted the message. A client that reads nothing for too long is disconnected. */
 function send(ws: WebSocket, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const slow = setTimeout(() => ws.terminate(), slowClientMs);

@@ -9,7 +9,7 @@ import { eventJson } from './event-json.ts';
 
 export const eventsPath = '/v1/complaints/events';
 
-/** A client that takes nothing for this long is cut off. It continues with `Last-Event-ID`. */
+/** A client that reads nothing for this long is disconnected. It continues with `Last-Event-ID`. */
 export const slowClientMs = 30_000;
 
 export const eventsQuery = z.strictObject({
@@ -34,7 +34,7 @@ export const followEventsEndpoint = endpoint({
 const streamHeaders = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-store',
-  // nginx would otherwise hold events back.
+  // nginx would otherwise buffer events.
   'x-accel-buffering': 'no',
 };
 
@@ -49,10 +49,10 @@ export function eventRoutes({ feed, streams }: FlowParts): Router {
     res.once('close', () => gone.abort());
     try {
       const lastId = headers['last-event-id'] ?? query.last_event_id;
-      // Nothing is written while the client has yet to take what was written before.
+      // Nothing is written while the client has not read the previous events.
       const onQuiet = () => res.headersSent && !res.writableNeedDrain && res.write(':\n\n');
       for await (const events of feed.follow(identity, { lastId, signal: gone.signal, onQuiet })) {
-        // Only now is it known where the stream begins: the client misses nothing of what happens after these headers.
+        // The start of the stream is known only now: the client misses no event after these headers.
         if (!res.headersSent) {
           res.writeHead(200, streamHeaders);
           await write(res, 'retry: 2000\n\n', gone.signal);
@@ -77,7 +77,7 @@ function serverSent(events: ComplaintEvent[] | 'missed'): string {
     .join('');
 }
 
-/** Waits until the client has taken the text, or has taken nothing for too long. */
+/** Waits until the client has read the text, or has read nothing for too long. */
 async function write(res: Response, text: string, gone: AbortSignal): Promise<void> {
   if (res.write(text)) return;
   const slow = AbortSignal.timeout(slowClientMs);

@@ -13,7 +13,7 @@ import { webhookPath } from './webhooks.ts';
 const path = '/v1/webhooks/:webhookId';
 const shared = { tag: 'Webhooks', callers: ['user'], roles: ['admin'] } as const;
 
-// The id of a delivery. Its number would tell how much is delivered to other tenants.
+// The id of a delivery. Its number would reveal how much is delivered to other tenants.
 const decodeCursor = (text: string) => uuidField.safeParse(text).data;
 
 export const listDeliveriesEndpoint = endpoint({

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { RetentionPolicy } from '../schema/erasure.ts';
 import type { Trx } from '../scope.ts';
 
-/** What the complaints of a tenant hold of a person. */
+/** What the complaints of a tenant contain about a person. */
 export type Traces = Readonly<{
   /** Their own, and how many of these work is still to be done on. */
   complaints: number;

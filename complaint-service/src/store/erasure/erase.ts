@@ -5,13 +5,13 @@ import type { Complaint } from '../schema/complaints.ts';
 import type { RetentionPolicy } from '../schema/erasure.ts';
 import type { Trx } from '../scope.ts';
 
-/** Stands where a text was. */
+/** Replaces an erased text. */
 const erasedText = '[erased]';
 
-/** What a transaction removed. The files of `attachments` are removed after the commit. */
+/** The rows that a transaction removed. The files of `attachments` are removed after the commit. */
 export type Removed = Readonly<{ complaints: number; comments: number; attachments: readonly string[] }>;
 
-/** Only one instance erases in a tenant at a time. @returns False while another one does. */
+/** Locks a tenant, so that one instance at a time erases in it. @returns False while another one does. */
 export async function lockErasing(trx: Trx, tenantId: string): Promise<boolean> {
   const { rows } = await sql<{ locked: boolean }>`
     select pg_try_advisory_xact_lock(hashtextextended(${`erasing ${tenantId}`}, 0)) as locked`.execute(trx);
@@ -72,7 +72,7 @@ export async function anonymiseComplaints(trx: Trx, ids: readonly string[]): Pro
 
 /** Removes the person from locked complaints of theirs, and keeps the texts. */
 export async function eraseComplainant(trx: Trx, ids: readonly string[]): Promise<Removed> {
-  // Answers that are kept for repeated requests hold the whole complaint.
+  // Responses that are stored for repeated requests contain the whole complaint.
   await deleteOf(trx, 'idempotency_keys', ids);
   await removePersons(trx, ids);
   return { complaints: ids.length, comments: 0, attachments: [] };

@@ -14,7 +14,7 @@ export function inErasing<T>(
   );
 }
 
-/** Adds to what an erasure has removed. */
+/** Adds to the counts of an erasure. */
 export async function countErased(trx: Trx, id: string, removed: Removed): Promise<void> {
   await trx
     .updateTable('erasures')

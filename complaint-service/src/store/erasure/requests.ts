@@ -7,7 +7,7 @@ import type { ComplaintsDatabase, Trx } from '../scope.ts';
 /** Wakes the upkeep of all instances. */
 export const upkeepChannel = 'countersign_complaint_upkeep';
 
-/** Where a tenant has chosen nothing. */
+/** The defaults of a tenant. */
 export const usualPolicy = { closed_days: null, action: 'anonymise', texts: 'remove' } as const;
 
 export function readPolicy(trx: Trx): Promise<RetentionPolicy | undefined> {
@@ -57,7 +57,7 @@ export function cancelErasure(
     .executeTakeFirst();
 }
 
-/** What is to be erased by now, in all tenants, and when the next person is due. */
+/** The due erasures of all tenants, and the time of the next one. */
 export function pendingErasures(
   db: ComplaintsDatabase,
   now: Date,

@@ -52,7 +52,7 @@ export async function isClaimed(trx: Trx, key: string): Promise<boolean> {
   return found !== undefined;
 }
 
-/** Keeps the answer of a claimed key, until the complaint that it shows is deleted. */
+/** Stores the response for a claimed key, until the complaint in it is deleted. */
 export async function keepAnswer(
   trx: Trx,
   { key }: Repeatable,

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { MembershipUpdate } from '../schema/catalogue.ts';
 import type { Trx } from '../scope.ts';
 
-/** What the auth-service said last about a member; undefined while it said nothing. */
+/** The latest membership update of a member; undefined before the first. */
 export function findMembershipUpdate(trx: Trx, userId: string): Promise<MembershipUpdate | undefined> {
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).executeTakeFirst();
 }

@@ -37,7 +37,7 @@ type CategoriesTable = {
   updated_at: Date;
 };
 
-/** A member of the tenant, as the auth-service described them last. */
+/** A member of the tenant, from the latest membership update. */
 type MembersTable = {
   tenant_id: string;
   user_id: string;

@@ -23,7 +23,7 @@ type ErasuresTable = {
   session_id: Generated<string | null>;
   request_id: Generated<string | null>;
   requested_at: Date;
-  /** Nothing is erased before. */
+  /** The earliest time of the erasure. */
   due_at: Date;
   cancelled_at: Generated<Date | null>;
   /** An admin, or this service when the person became an active member again. */

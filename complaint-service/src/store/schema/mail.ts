@@ -14,9 +14,9 @@ type MailOutboxTable = {
   actor_id: string | null;
   /** So far, including the current one. */
   attempts: Generated<number>;
-  /** Nothing is sent before. */
+  /** The earliest time at which it is sent. */
   due_at: Generated<Date>;
-  /** An instance sends the mail until then. */
+  /** The end of an instance's lease. */
   leased_until: Generated<Date | null>;
   /** Why the last attempt failed. */
   last_error: Generated<string | null>;

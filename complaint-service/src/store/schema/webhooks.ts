@@ -8,17 +8,17 @@ type WebhooksTable = {
   signature: 'ed25519' | 'hmac-sha256';
   /** The secret is derived from it. */
   secret_version: Generated<number>;
-  /** Until then, the previous version signs too. */
+  /** The end of the time in which the previous version signs too. */
   previous_secret_until: Generated<Date | null>;
   state: 'active' | 'paused' | 'ended';
-  /** The receiver answered 410, or took nothing for days. */
+  /** The receiver answered 410, or accepted nothing for days. */
   ended_reason: Generated<'gone' | 'failing' | null>;
-  /** Failed attempts since the last one that was taken. */
+  /** Failed attempts since the last successful one. */
   failures: Generated<number>;
   failing_since: Generated<Date | null>;
-  /** Nothing is sent before. */
+  /** The earliest time at which it is sent. */
   retry_at: Generated<Date | null>;
-  /** An instance delivers until then. */
+  /** The end of an instance's lease. */
   leased_until: Generated<Date | null>;
   created_by: string;
   created_at: Date;
@@ -37,7 +37,7 @@ type WebhookDeliveriesTable = {
   state: Generated<'waiting' | 'delivered' | 'failed'>;
   attempts: Generated<number>;
   due_at: Generated<Date>;
-  /** Since when it waits: when it was created, or sent again by an admin. */
+  /** When it was created, or sent again by an admin. */
   queued_at: Generated<Date>;
   /** Of the last attempt. */
   attempted_at: Generated<Date | null>;

@@ -30,13 +30,13 @@ export function webhooksToServe(db: ComplaintsDatabase, perTenant: number): Leas
     // Not an `exists`: the planner would join it, and read every delivery that waits.
     dueAt: sql`(select greatest(o.retry_at, d.due_at) from webhook_deliveries d
       where d.tenant_id = o.tenant_id and d.webhook_id = o.id and d.state = 'waiting' order by d.due_at limit 1)`,
-    // The one that was served longest ago comes first.
+    // The webhook whose last delivery is oldest comes first.
     order: sql`o.leased_until nulls first, o.created_at`,
     perTenant,
   });
 }
 
-/** What waits for active webhooks, of all tenants. A paused one waits for its admin, not for a receiver. */
+/** The waiting deliveries of active webhooks, of all tenants. A paused one waits for its admin, not for a receiver. */
 export async function webhookDepth(db: ComplaintsDatabase): Promise<OutboxDepth> {
   const { rows } = await asCourier(db, (trx) =>
     sql<Omit<OutboxDepth, 'topic'>>`
@@ -79,7 +79,7 @@ export function nextDelivery(db: ComplaintsDatabase, { tenant_id, id }: Key): Pr
 
 export type Attempt = Readonly<{ result: PostResult; durationMs: number }>;
 
-/** Notes that a delivery was taken. The webhook works again. */
+/** Records that a delivery was accepted. The webhook works again. */
 export function deliveryTaken(
   db: ComplaintsDatabase,
   { webhook, delivery }: DueDelivery,
@@ -160,7 +160,7 @@ export async function giveUpWaiting(
   return Number(numAffectedRows);
 }
 
-/** Ends a lease now. The time stays, so that the webhook that was served longest ago comes first. */
+/** Ends a lease now. The time stays, so that the webhook whose last delivery is oldest comes first. */
 export function releaseWebhook(db: ComplaintsDatabase, webhook: Key): Promise<void> {
   return asCourier(db, (trx) => updateWebhook(trx, webhook, { leased_until: now }));
 }

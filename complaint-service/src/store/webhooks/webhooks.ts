@@ -103,7 +103,7 @@ export function listDeliveries(
   return query.orderBy('seq', 'desc').limit(limit).execute();
 }
 
-/** Queues a delivery again that was delivered or given up. One that waits is sent at once. */
+/** Queues a delivered or given-up delivery again. A waiting one is sent at once. */
 export function requeueDelivery(
   trx: Trx,
   { webhookId, id }: Readonly<{ webhookId: string; id: string }>,

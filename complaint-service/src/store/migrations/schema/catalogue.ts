@@ -71,7 +71,7 @@ const categories = [
 ];
 
 const members = [
-  // What the auth-service said last about each member. The higher sequence is the newer.
+  // The latest membership update of each member. A higher sequence is newer.
   `create table members (
      tenant_id text not null check (tenant_id <> ''),
      user_id text not null check (user_id <> ''),

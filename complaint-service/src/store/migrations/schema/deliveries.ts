@@ -153,7 +153,7 @@ const mailOutbox = [
   `create index mail_outbox_due on mail_outbox (due_at)`,
   `create index mail_outbox_complaint on mail_outbox (tenant_id, complaint_id)`,
   ...tenantTable('mail_outbox'),
-  // Complainants do not learn who else gets a mail.
+  // Complainants must not see who else gets a mail.
   restrictRequests('mail_outbox', {
     using: isAdmin,
     check: `actor_id = ${currentUser} and ${seesComplaint('mail_outbox')}`,

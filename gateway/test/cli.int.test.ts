@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { eventually, freePorts, startProcess } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createKey } from '../src/keys/key-files.ts';
 import { type GatewayProcess, gatewayProcess } from './gateway-process.ts';
 import { exampleHead, exampleRoutes } from './kit/example-config.ts';
 
@@ -27,6 +28,7 @@ async function run(...args: readonly string[]) {
   return { code: await running.exited, output: running.output() };
 }
 
+const writeKey = () => createKey('ed25519', join(directory, 'gateway-keys'), Math.floor(Date.now() / 1000) - 60);
 const write = (text: string) => writeFileSync(join(directory, 'gateway.yaml'), text);
 const withPorts = ([publicPort, admin, internal]: readonly number[]) =>
   `${exampleHead}${exampleRoutes}listen: { public: "127.0.0.1:${publicPort}", admin: "127.0.0.1:${admin}", internal: "127.0.0.1:${internal}" }\n`;
@@ -34,7 +36,7 @@ const withPorts = ([publicPort, admin, internal]: readonly number[]) =>
 describe('the countersign command', () => {
   test('exits with 0, 1 or 2, and prints no colors into a pipe', async () => {
     write(exampleHead + exampleRoutes);
-    await run('keys', 'create');
+    writeKey();
     const good = await run('check');
     expect(good).toEqual({ code: 0, output: 'good gateway.yaml: 1 route, 1 upstream, 1 issuer, 0 tests\n' });
     write('routes: [\n');
@@ -95,7 +97,7 @@ describe('the countersign command', () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(ports[0], '127.0.0.1', resolve));
     write(withPorts(ports));
-    await run('keys', 'create');
+    writeKey();
     const { code, output } = await run('serve');
     await new Promise((resolve) => taken.close(resolve));
     expect(code).toBe(1);
@@ -119,7 +121,7 @@ describe('the countersign command', () => {
   test('watches its file, reads it at once on SIGHUP, and keeps the last good one', async () => {
     const ports = await freePorts(3);
     write(withPorts(ports));
-    await run('keys', 'create');
+    writeKey();
     const gateway = countersign('serve');
     await gateway.waitFor(/gateway listens/);
     const status = async () => (await fetch(`http://127.0.0.1:${ports[0]}/v1/users/you`)).status;

@@ -51,7 +51,7 @@ export async function startAgentsStack(): Promise<AgentsStack> {
   const stack = (await describeStack(settings)).filter(({ name }) => name === 'gateway' || name === 'auth-service');
   const specs = [...stack, mcpServer];
   // A low cost, because the tests do not measure hashing.
-  const env = { ...place.env, MCP_PORT: String(mcpPort), AUTH_BCRYPT_COST: '4', LOG_LEVEL: 'info' };
+  const env = { ...place.env, MCP_PORT: String(mcpPort), LOG_LEVEL: 'info' };
   const children = specs.map((spec) => startChild({ ...spec, env: { ...env, ...spec.env } }, repository));
   const stop = async () => {
     for (const child of children) child.stop();

@@ -21,8 +21,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
   const start = async (...names: string[]) => {
     const specs = (await describeStack(readSettings(place.env))).filter(({ name }) => names.includes(name));
     for (const { name, args, env } of specs) {
-      const quick = { AUTH_BCRYPT_COST: '4' };
-      running.set(name, startProcess({ args, env: { ...place.env, ...env, ...quick }, cwd: repository }));
+      running.set(name, startProcess({ args, env: { ...place.env, ...env }, cwd: repository }));
     }
     for (const { readyUrl } of specs) {
       await eventually(async () => expect(await isCompletelyReady(readyUrl)).toBe(true), 60_000);

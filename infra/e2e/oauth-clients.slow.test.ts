@@ -25,8 +25,9 @@ describe('OAuth clients of a tenant', () => {
     place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
     gateway = `http://127.0.0.1:${place.ports.gateway}`;
     const specs = await describeStack(readSettings(place.env));
-    const env = { ...place.env, AUTH_BCRYPT_COST: '4' };
-    started = specs.map((spec) => startProcess({ args: spec.args, env: { ...env, ...spec.env }, cwd: repository }));
+    started = specs.map((spec) =>
+      startProcess({ args: spec.args, env: { ...place.env, ...spec.env }, cwd: repository }),
+    );
     for (const { readyUrl } of specs) {
       await eventually(async () => expect(await isCompletelyReady(readyUrl)).toBe(true), 180_000);
     }

@@ -258,7 +258,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     await upload(strangerComplainant, id, half).expect(201);
   });
 
-  test('a user attaches a bounded number of bytes within a day, also at once; the answer says when there is room', async () => {
+  test('a user can attach a limited number of bytes within a day, also at once; Retry-After says when more fit', async () => {
     const body = { title: 'a', description: 'b', category: 'c' };
     const { body: complaint } = await world.call(secondAgent, 'POST', '/v1/complaints', { body }).expect(201);
     const file = Buffer.alloc(attachmentSpace.ofUserPerDay / 2, 'a');

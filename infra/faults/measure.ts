@@ -6,8 +6,8 @@ import { logIn } from '../e2e/client.ts';
 import { makePlace, startEverything, writeGatewayConfig } from '../e2e/stack.ts';
 import { steadyLoad } from './steady-load.ts';
 
-// `npm run bench:faults`: what clients see while a part of `npm start` fails, and how long after its return the last
-// refusal came. It wants DATABASE_URL; Redis is one of its own, and Postgres is stopped by a proxy in front of it.
+// `npm run bench:faults`: what clients see while a part of `npm start` fails, and how long refusals continue after it
+// recovers. Needs DATABASE_URL. It starts its own Redis; a proxy in front of Postgres simulates an outage.
 
 const { DATABASE_URL: databaseUrl, RATE = '50', FAULT_SECONDS = '10', ONLY } = process.env;
 if (!databaseUrl) throw new Error('DATABASE_URL must name a PostgreSQL server to run on');
@@ -26,8 +26,8 @@ const gateway = `http://127.0.0.1:${place.ports.gateway}`;
 const signal = (name: string, kind: NodeJS.Signals) => process.kill(pidOf(name), kind);
 
 /**
- * A part that fails, and how it comes back: `end` mends it, or `npm start` starts it again and `ready` says when it
- * can serve.
+ * A part that fails and recovers: `end` ends the failure, or `npm start` restarts the part, and `ready` resolves when
+ * it can serve.
  */
 type Fault = Readonly<{ name: string; begin(): unknown } & ({ end(): unknown } | { ready: string })>;
 const readyOf = (port: number) => `http://127.0.0.1:${port}/readyz`;
@@ -95,7 +95,7 @@ async function measure(fault: Fault, token: string): Promise<void> {
     await fault.end();
   } else await readyAgain(fault.ready);
   const backMs = load.nowMs();
-  // What mends itself says so by answering for five seconds without a refusal.
+  // A part that recovers by itself counts as recovered after five seconds without a refusal.
   const wellForMs = 5_000;
   for (;;) {
     await delay(200);
@@ -116,7 +116,7 @@ async function measure(fault: Fault, token: string): Promise<void> {
 `);
 }
 
-/** First it is gone, then it is ready. */
+/** Waits until the part is gone, then until it is ready. */
 async function readyAgain(url: string): Promise<void> {
   const isReady = async () => (await fetch(url).catch(() => undefined))?.status === 200;
   while (await isReady()) await delay(5);
@@ -137,7 +137,7 @@ function pidOf(name: string): number {
   return Number.parseInt(line, 10);
 }
 
-/** A proxy in front of a server, which can stop passing anything on, as a host does that is gone without a word. */
+/** A proxy in front of a server. It can stop forwarding without closing connections, like a host that lost power. */
 async function stoppable(target: URL) {
   const sockets = new Set<Socket>();
   let isHanging = false;

@@ -24,7 +24,7 @@ export type ClientOptions = Readonly<{
   retry?: RetryOptions;
   /** With `transport: 'body'`: keeps the refresh token beyond the process. Default: in memory. */
   store?: RefreshTokenStore;
-  /** Called when a session begins, is another one, or has ended (undefined), also in another tab. */
+  /** Called when a session begins, changes or ends (undefined), also in another tab. */
   onSession?: (session: Session | undefined) => void;
   /** Default: the global `fetch`. */
   fetch?: (request: Request) => Promise<Response>;
@@ -123,7 +123,7 @@ export class Client {
    * Continues the session of the cookie or the store, for example after a page is loaded. Undefined when there is
    * none.
    *
-   * @throws ApiError when the gateway cannot say now.
+   * @throws ApiError when the gateway is temporarily unavailable.
    */
   resume(): Promise<Session | undefined> {
     return this.#keeper.resume();

@@ -9,7 +9,7 @@ export type Problem = components['schemas']['Problem'];
  */
 export class ApiError extends Error {
   readonly status: number;
-  /** Undefined when the response was no problem, for example from a proxy in between. */
+  /** Undefined when the response was not problem+json, for example from a proxy. */
   readonly problem: Problem | undefined;
 
   constructor(status: number, problem: Problem | undefined) {
@@ -20,7 +20,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The problem of a response, whose body stays readable. Undefined for a response that is none. */
+/** The problem in a response, whose body stays readable. Undefined if the response is not problem+json. */
 export async function problemOf(response: Response): Promise<Problem | undefined> {
   if (response.headers.get('content-type') !== 'application/problem+json') return undefined;
   return (await response.clone().json()) as Problem;

@@ -1,5 +1,5 @@
 export type RetryOptions = Readonly<{
-  /** How often a request is sent at most. Default 3; 1 switches retries off. */
+  /** The maximum number of attempts, including the first. Default 3; 1 disables retries. */
   attempts?: number;
   /**
    * The longest wait for a retry, in milliseconds. A longer `Retry-After` is returned to the caller. Default 10,000.
@@ -21,7 +21,7 @@ const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
 const isRepeatable = (request: Request): boolean =>
   idempotent.has(request.method) || request.headers.has('idempotency-key');
 
-/** What came of sending a request: a response with its error code, or none. */
+/** The outcome of an attempt: a response with its error code, or none. */
 export type Outcome = Readonly<{ response: Response; code: string | undefined }> | Readonly<{ error: unknown }>;
 
 /**

@@ -82,7 +82,7 @@ export class SessionKeeper implements TokenSource {
     return (this.#state ?? (await this.#refreshed(undefined)))?.session;
   }
 
-  /** Takes the tokens of a login or a refresh. */
+  /** Stores the tokens of a login or a refresh. */
   async adopt(tokens: Tokens): Promise<State> {
     const { access_token: value, token_type: scheme, expires_in, refresh_token, session_id: id, user, tenant } = tokens;
     if (refresh_token !== undefined) await this.#parts.store.write(refresh_token);
@@ -112,7 +112,7 @@ export class SessionKeeper implements TokenSource {
     if (changed) this.#parts.onSession(state?.session);
   }
 
-  /** One refresh at a time, whatever number of requests waits for it. @param stale The token to replace. */
+  /** One refresh at a time, shared by all waiting requests. @param stale The token to replace. */
   #refreshed(stale: AccessToken | undefined): Promise<State | undefined> {
     if (this.#state?.accessToken.value !== stale?.value) return Promise.resolve(this.#state);
     this.#flight ??= this.#inOneTab(stale).finally(() => {

@@ -38,7 +38,7 @@ export async function provision(serverUrl: string, wanted: Provisioned): Promise
       const [database, login] = [wanted.name, wanted.login].map(pg.escapeIdentifier);
       // A creator without superuser rights must be a member of the owner role.
       await admin.query(`grant ${login} to current_user`).catch(ignoreSelfGrant);
-      // Who restores a dump may have created the database for it.
+      // The user who restores a dump may have created the database for it.
       await admin.query(
         rows.length === 0
           ? `create database ${database} owner ${login}`

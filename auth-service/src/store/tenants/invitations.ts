@@ -29,7 +29,7 @@ export async function insertInvitation(
   lifetimeSec: number,
 ): Promise<Invitation | undefined> {
   const { id, tenantId, email, role, invitedBy } = invitation;
-  // One that has run out makes room for the next.
+  // An expired invitation does not block a new one.
   await revocationOf(trx, tenantId, email).where('expires_at', '<=', now).execute();
   return trx
     .insertInto('invitations')

@@ -79,7 +79,7 @@ export async function takeSpace(
  * Which of a user's attachments since `since` leaves no room for more bytes: the newest one with which they take too
  * much. To be called after {@link takeSpace}, whose lock makes uploads of a tenant wait for each other.
  *
- * @returns When it was added; undefined when there is room.
+ * @returns When it was added; undefined when more fit.
  */
 export async function limitingAttachment(
   trx: Trx,

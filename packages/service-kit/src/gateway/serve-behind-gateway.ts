@@ -13,7 +13,7 @@ import { createMetrics } from '../process/metrics.ts';
 import { connectRedis } from '../process/redis.ts';
 import { type GatewayTrust, trustGateway } from './trust-gateway.ts';
 
-/** What {@link serveBehindGateway} makes for the app of a service. */
+/** The parts that {@link serveBehindGateway} creates for the app of a service. */
 export type BehindGateway = Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'>;
 
 export type ServeOptions = Readonly<{

@@ -1,6 +1,6 @@
 /**
- * A value in a template. `undefined`, `null`, `true` and `false` render as nothing. A function is called when the page is
- * rendered, with the `Context` that {@link Html.render} gets.
+ * A value in a template. `undefined`, `null`, `true` and `false` render as nothing. A function is called when the page
+ * is rendered, with the `Context` that {@link Html.render} gets.
  */
 export type Content<Context = undefined> =
   | Html<Context>

@@ -49,8 +49,8 @@ assigned.addSubnet('0.0.0.0', 0, 'ipv4');
 assigned.addSubnet('2000::', 3, 'ipv6'); // RFC 4291 section 2.4
 
 /**
- * Judges an IP address before a connection, or the one of a connection. An IPv6 address that stands for an IPv4
- * address is judged by that one: a translator or tunnel on the way would connect to it.
+ * Classifies an IP address. An IPv6 address that embeds an IPv4 address is classified by that one, because a
+ * translator or tunnel would connect to it.
  *
  * @param address IPv4 or IPv6, without brackets. Anything else is `forbidden`.
  */

@@ -47,8 +47,8 @@ export function answerOf(error: AppError, table: ErrorTable, request: { id: stri
 export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('not_found'));
 
 /**
- * Makes the body of an error for routes whose clients expect another one than problem+json: an object is sent as JSON, a
- * text as HTML. Returns undefined at all other routes.
+ * Makes the body of an error for routes whose clients expect another one than problem+json: an object is sent as JSON,
+ * a text as HTML. Returns undefined at all other routes.
  */
 export type FormatError = (
   error: AppError,

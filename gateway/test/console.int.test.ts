@@ -231,7 +231,10 @@ describe('the console', () => {
     };
     const app = express().use(
       consoleRoutes({
-        ask: async (target) => ({ status: 200, body: poison(await json(target.replace(/worker=1&?/, ''))) }),
+        api: {
+          read: async (path) => poison(await json(filled(path))) as never,
+          explain: () => Promise.reject(new Error('no page of the list asks')),
+        },
         inTurn: (work) => work(),
         version: hostile,
         nowMs: Date.now,

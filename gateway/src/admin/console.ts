@@ -5,7 +5,7 @@ import type { Router } from 'express';
 import { version } from '../config/version.ts';
 import type { Reload } from '../reload/reload.ts';
 import { type ConsoleData, ownData } from './api/admin-api.ts';
-import { apiRoutes, askApi } from './api/api-routes.ts';
+import { apiOfPages, apiRoutes } from './api/api-routes.ts';
 import type { ConsoleSources } from './api/sources.ts';
 import { timeOf } from './describe.ts';
 import { createTurns } from './in-turn.ts';
@@ -43,7 +43,7 @@ export function createObservations(nowMs: () => number): Observations {
 /** The API and the pages over it. */
 export function apiAndPages(data: ConsoleData, nowMs: () => number): readonly Router[] {
   const inTurn = createTurns();
-  return [apiRoutes(data, inTurn), consoleRoutes({ ask: askApi(data), inTurn, version: version(), nowMs })];
+  return [apiRoutes(data, inTurn), consoleRoutes({ api: apiOfPages(data), inTurn, version: version(), nowMs })];
 }
 
 export type Console = Readonly<{

@@ -1,11 +1,10 @@
 import type { Answer, TokenReport } from '@countersign/console/admin-api';
-import type { GatewayConfig, Upstream } from '../config/config.ts';
+import type { GatewayConfig, Limit, Route, Upstream } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
 import { principalOf } from '../routing/policy.ts';
 import { callerOf, callerText, identityOf } from './callers.ts';
 import { createDryRun, type DryRun, type Header, type Refusal, stageNames } from './dry-run.ts';
 import { type ExplainQuestion, headersOf, requesterOf, unverified } from './question.ts';
-import { settingsOf, upstreamSettingsOf } from './route-settings.ts';
 import { type ReportOptions, reportToken } from './token-report.ts';
 
 /** Where an answer comes from: a configuration file, or a running gateway. */
@@ -62,6 +61,38 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
     sends: run.sends === undefined ? null : { method, target: run.sends.target, headers: run.sends.headers },
     responds: run.answered?.headers ?? [],
   };
+}
+
+const settingsOf = ({ path, websocket, limits, body, auth }: Route, { cors }: GatewayConfig) => ({
+  path,
+  websocket,
+  limits: limits.map(limitText),
+  body: body.mode === 'none' ? 'none' : `${body.mode}, at most ${body.maxBytes} bytes`,
+  cors: auth === 'service' || cors === undefined ? null : [...cors.origins],
+});
+
+const limitText = ({ requests, perSec, by, onStoreFailure }: Limit): string =>
+  `${requests} in ${perSec} s by ${by}${onStoreFailure === 'deny' ? '; 503 while Redis is gone' : ''}`;
+
+async function upstreamSettingsOf({ upstream }: Route, { signedNow }: ExplainSources) {
+  const isAgreed = upstream.identity.algorithm === 'agreed';
+  const agreed = 'signed with a key that both sides agree on (hmac-sha256), or with ed25519 while there is none';
+  return {
+    name: upstream.name,
+    targets: [...upstream.targets],
+    handling: handlingOf(upstream),
+    signing: isAgreed ? agreed : null,
+    signed_now: isAgreed ? ((await signedNow?.(upstream)) ?? null) : null,
+  };
+}
+
+function handlingOf({ timeouts, retry, breaker }: Upstream): string {
+  const { connectMs, responseMs, idleMs } = timeouts;
+  const parts = [`connect ${connectMs} ms, response ${responseMs} ms, idle ${idleMs} ms`];
+  if (retry.attempts > 0)
+    parts.push(`${retry.attempts} more ${retry.attempts === 1 ? 'attempt' : 'attempts'} where it is safe`);
+  if (breaker !== undefined) parts.push('a circuit breaker');
+  return parts.join('; ');
 }
 
 const hasAuthorization = (headers: readonly Header[]): boolean =>

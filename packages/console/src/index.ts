@@ -1,2 +1,2 @@
-export type { AskApi } from './api.ts';
+export type { AdminApi } from './api.ts';
 export { type ConsoleOptions, consoleRoutes } from './routes.ts';

@@ -1,5 +1,6 @@
+import { toAppError } from '@countersign/service-kit';
 import type { Answers, Since } from './admin-api/index.ts';
-import { ApiProblem, type Query, type ReadApi } from './api.ts';
+import type { AdminApi, Query } from './api.ts';
 import type { Content } from './html/html.ts';
 import type { Frame, Page } from './html/layout.ts';
 import { overviewParts } from './pages/attention.ts';
@@ -8,51 +9,46 @@ import { explainPage } from './pages/explain.ts';
 import { reloadsPage, workersPage } from './pages/gateway.ts';
 import { limitsPage } from './pages/limits.ts';
 import { overviewPage } from './pages/overview.ts';
-import { requestFilters, requestPage, requestsPage } from './pages/requests.ts';
+import { requestPage, requestsPage } from './pages/requests.ts';
 import { routePage, routesPage } from './pages/routes.ts';
 import { issuersPage, revocationsPage } from './pages/trust.ts';
 import { upstreamsPage } from './pages/upstreams.ts';
 
-type Asked = Readonly<{ api: ReadApi; nowMs: number; query: Query }>;
+type Asked = Readonly<{ read: AdminApi['read']; nowMs: number; query: Query }>;
 
 /** A page of the console, made from what the API answers. */
 type ConsolePage = Readonly<{
   path: string;
-  /** @throws ApiProblem */
   page(asked: Asked): Promise<Page>;
   /** Says why the item may be missing. */
   missing?(query: Query): string;
 }>;
 
-/** The names that the API knows, of a query that may have others. */
-const only = (query: Query, names: readonly string[]): Query =>
-  Object.fromEntries([...names, 'worker'].map((name) => [name, query[name]]));
-
 export const consolePages: readonly ConsolePage[] = [
   { path: '/', page: overview },
   {
     path: '/console/routes',
-    page: async ({ api, query }) => ({
-      body: routesPage(await api('/api/routes', only(query, ['q', 'offset'])), query.q ?? ''),
+    page: async ({ read, query }) => ({
+      body: routesPage(await read('/api/routes', query), query.q ?? ''),
     }),
   },
   {
     path: '/console/routes/:name',
-    async page({ api, query, nowMs }) {
-      const route = await api('/api/routes/:name', only(query, ['name']));
-      return routePage(route, await api('/api/requests', { route: query.name, worker: query.worker }), nowMs);
+    async page({ read, query, nowMs }) {
+      const route = await read('/api/routes/:name', query);
+      return routePage(route, await read('/api/requests', { route: query.name, worker: query.worker }), nowMs);
     },
     missing: ({ name = '' }) => `The configuration in force has no route ${name}.`,
   },
   {
     path: '/console/requests',
-    page: async ({ api, query, nowMs }) => ({
-      body: requestsPage(await api('/api/requests', only(query, requestFilters)), query, nowMs),
+    page: async ({ read, query, nowMs }) => ({
+      body: requestsPage(await read('/api/requests', query), query, nowMs),
     }),
   },
   {
     path: '/console/requests/:id',
-    page: async ({ api, query }) => requestPage(await api('/api/requests/:id', only(query, ['id']))),
+    page: async ({ read, query }) => requestPage(await read('/api/requests/:id', query)),
     missing: ({ id = '' }) =>
       `Only the last requests and the last refusals are kept, until the gateway restarts. Search the log for ${id}.`,
   },
@@ -65,9 +61,9 @@ export const consolePages: readonly ConsolePage[] = [
   statePage('certificates', certificatesPage),
   {
     path: '/console/workers',
-    async page({ api, query: { worker }, nowMs }) {
-      const processes = await api('/api/workers', { worker });
-      return { body: workersPage(processes, await api('/api/events', { worker }), nowMs) };
+    async page({ read, query: { worker }, nowMs }) {
+      const processes = await read('/api/workers', { worker });
+      return { body: workersPage(processes, await read('/api/events', { worker }), nowMs) };
     },
   },
 ];
@@ -79,25 +75,25 @@ function statePage<Name extends StateName>(
 ): ConsolePage {
   return {
     path: `/console/${name}`,
-    page: async ({ api, query: { worker }, nowMs }) => ({ body: page(await api(`/api/${name}`, { worker }), nowMs) }),
+    page: async ({ read, query: { worker }, nowMs }) => ({ body: page(await read(`/api/${name}`, { worker }), nowMs) }),
   };
 }
 
 type StateName = 'upstreams' | 'issuers' | 'revocations' | 'limits' | 'reloads' | 'certificates';
 
-async function overview({ api, query: { worker }, nowMs }: Asked): Promise<Page> {
-  const parts = Object.entries(overviewParts).map(async ([name, path]) => [name, await api(path, { worker })]);
+async function overview({ read, query: { worker }, nowMs }: Asked): Promise<Page> {
+  const parts = Object.entries(overviewParts).map(async ([name, path]) => [name, await read(path, { worker })]);
   return { body: overviewPage({ ...Object.fromEntries(await Promise.all(parts)), nowMs }) };
 }
 
 /** What the frame of every page shows of the gateway. While no worker answers, nothing is known. */
 export async function frameFor(
-  api: ReadApi,
+  read: AdminApi['read'],
   chosen: string | undefined,
   nowMs: number,
 ): Promise<Pick<Frame, 'gateway' | 'configuration' | 'workers' | 'worker'>> {
   try {
-    const [{ processes }, { state }] = await Promise.all([api('/api/workers'), api('/api/reloads')]);
+    const [{ processes }, { state }] = await Promise.all([read('/api/workers'), read('/api/reloads')]);
     const workers = processes.flatMap(({ worker }) => worker ?? []);
     return {
       gateway: worstOf(processes.map((one) => one.state)),
@@ -106,7 +102,7 @@ export async function frameFor(
       worker: workers.find((one) => String(one) === chosen),
     };
   } catch (error) {
-    if (!(error instanceof ApiProblem) || error.status !== 503) throw error;
+    if (toAppError(error).code !== 'unavailable') throw error;
     const unknown = { state: 'no answer', since: new Date(nowMs).toISOString(), why: null };
     return { gateway: unknown, configuration: unknown, workers: [], worker: undefined };
   }

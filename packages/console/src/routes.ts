@@ -1,6 +1,14 @@
-import { AppError, createRouter, formBody, parseForm } from '@countersign/service-kit';
-import type { Request, RequestHandler, Response, Router } from 'express';
-import { ApiProblem, type AskApi, type Query, type ReadApi, readApi } from './api.ts';
+import {
+  AppError,
+  allowOnly,
+  createRouter,
+  formBody,
+  notStored,
+  parseForm,
+  toAppError,
+} from '@countersign/service-kit';
+import type { Request, Response, Router } from 'express';
+import type { AdminApi, Query } from './api.ts';
 import { readAssets } from './assets.ts';
 import { type Frame, layout, type Page } from './html/layout.ts';
 import { KeptPages } from './kept-pages.ts';
@@ -9,7 +17,7 @@ import { badQueryPage, noAnswerPage, notFoundPage } from './pages/failures.ts';
 import { consolePages, frameFor } from './pages.ts';
 
 export type ConsoleOptions = Readonly<{
-  ask: AskApi;
+  api: AdminApi;
   /** Does one piece of work after the other. May refuse one with an error, which the routes pass on. */
   inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
   /** The version of the gateway. */
@@ -24,8 +32,7 @@ const maxBodyBytes = 64 * 1024;
 const explainPath = '/console/explain';
 
 /** The console: its pages, its style sheet and its script. */
-export function consoleRoutes({ ask, inTurn, version, nowMs }: ConsoleOptions): Router {
-  const api = readApi(ask);
+export function consoleRoutes({ api, inTurn, version, nowMs }: ConsoleOptions): Router {
   const { assets, urls } = readAssets();
   const kept = new KeptPages<Rendered>(inTurn);
   const router = createRouter();
@@ -40,9 +47,9 @@ export function consoleRoutes({ ask, inTurn, version, nowMs }: ConsoleOptions): 
   /** Renders a page, or the page for a problem that its reader can act on. */
   async function render(req: Request, page: Promise<Page>, missing?: string): Promise<Rendered> {
     const query = queryOf(req);
-    const [state, made] = await Promise.all([frameFor(api, query.worker, nowMs()), page.catch(problemOf)]);
+    const [state, made] = await Promise.all([frameFor(api.read, query.worker, nowMs()), page.catch(shownError)]);
     const frame = { ...state, version, nowMs: nowMs(), assets: urls, path: req.path, query };
-    const shown = made instanceof ApiProblem ? failurePage(made, frame, missing) : made;
+    const shown = made instanceof AppError ? failurePage(made, frame, missing) : made;
     return { status: shown.status ?? 200, body: layout(shown, frame) };
   }
 
@@ -52,7 +59,7 @@ export function consoleRoutes({ ask, inTurn, version, nowMs }: ConsoleOptions): 
   for (const { path, page, missing } of consolePages) {
     router.get(path, notStored, async (req, res) => {
       const params = req.params as Query;
-      const asked = { api, nowMs: nowMs(), query: { ...queryOf(req), ...params } };
+      const asked = { read: api.read, nowMs: nowMs(), query: { ...queryOf(req), ...params } };
       send(res, await kept.of(req.originalUrl, () => render(req, page(asked), missing?.(params))));
     });
     router.all(path, allowOnly(path === explainPath ? 'GET, HEAD, POST' : 'GET, HEAD'));
@@ -64,42 +71,32 @@ export function consoleRoutes({ ask, inTurn, version, nowMs }: ConsoleOptions): 
 }
 
 /** Answers the form of Explain. */
-async function explained(api: ReadApi, given: Query): Promise<Page> {
+async function explained({ explain }: AdminApi, given: Query): Promise<Page> {
   // The token must not come back in the page.
   const { token: _token, ...shown } = given;
   try {
-    return explainPage(shown, await api('/api/explain', {}, given));
+    return explainPage(shown, await explain(given));
   } catch (error) {
-    const { status, errors } = problemOf(error);
-    if (status === 422) return { ...explainPage(shown, undefined, errors), status };
+    const { code, errors } = toAppError(error);
+    if (code === 'validation_failed') return { ...explainPage(shown, undefined, errors), status: 422 };
     throw error;
   }
 }
 
-function problemOf(error: unknown): ApiProblem {
-  if (error instanceof ApiProblem) return error;
-  throw error;
+/** An error that has a page of its own. */
+function shownError(thrown: unknown): AppError {
+  const error = toAppError(thrown);
+  if (['validation_failed', 'not_found', 'unavailable'].includes(error.code)) return error;
+  throw thrown;
 }
 
-function failurePage(problem: ApiProblem, { path, query, worker }: Frame, missing: string | undefined): Page {
-  const { status, errors } = problem;
-  if (status === 422) return badQueryPage(errors, path);
-  if (status === 503) return noAnswerPage;
-  if (status !== 404) throw problem;
+function failurePage({ code, errors }: AppError, { path, query, worker }: Frame, missing: string | undefined): Page {
+  if (code === 'validation_failed') return badQueryPage(errors ?? [], path);
+  if (code === 'unavailable') return noAnswerPage;
   return notFoundPage(query.worker && worker === undefined ? `No worker ${query.worker} serves.` : missing);
 }
 
 const send = (res: Response, { status, body }: Rendered) => void res.status(status).type('html').send(body);
-
-const allowOnly =
-  (allow: string): RequestHandler =>
-  (_req, _res, next) =>
-    next(new AppError('method_not_allowed', { headers: { allow } }));
-
-const notStored: RequestHandler = (_req, res, next) => {
-  res.set('cache-control', 'no-store');
-  next();
-};
 
 /** A repeated parameter counts once. Spaces around a value come from copying it. */
 function queryOf(req: Request): Query {

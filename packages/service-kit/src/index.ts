@@ -6,7 +6,17 @@ export { type Api, describeApi } from './api/openapi.ts';
 export { errorBodyOf, errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
 export { serve } from './api/serve.ts';
 export { ignoresUnknown } from './api/strict.ts';
-export { AppError, caller, capacity, commonErrors, type ErrorTable, entry, type Fault, ours } from './errors.ts';
+export {
+  AppError,
+  caller,
+  capacity,
+  commonErrors,
+  type ErrorTable,
+  entry,
+  type Fault,
+  type FieldError,
+  ours,
+} from './errors.ts';
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
 export { type BehindGateway, serveBehindGateway } from './gateway/serve-behind-gateway.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';
@@ -34,9 +44,17 @@ export {
   problemMediaType,
   problemOf,
   respondWithProblem,
+  toAppError,
 } from './http/problem.ts';
 export { addToLog, describeCaller, requestIdOf, requestLog } from './http/request-log.ts';
-export { createRouter, createServiceApp, healthRoutes, type ServiceParts } from './http/service-app.ts';
+export {
+  allowOnly,
+  createRouter,
+  createServiceApp,
+  healthRoutes,
+  notStored,
+  type ServiceParts,
+} from './http/service-app.ts';
 export { createServiceServer } from './http/service-server.ts';
 export { type BackgroundLoop, type BackgroundLoopOptions, startBackgroundLoop } from './process/background-loop.ts';
 export {

@@ -1,27 +1,30 @@
-import type { AskApi } from '@countersign/console';
-import { explainEndpoint, views } from '@countersign/console/admin-api';
-import { AppError, createRouter, jsonBody, parseJson } from '@countersign/service-kit';
-import type { RequestHandler, Router } from 'express';
-import { ZodError } from 'zod';
-import { type Code, errorTable } from '../../errors.ts';
+import type { AdminApi } from '@countersign/console';
+import { explainEndpoint, type View, views } from '@countersign/console/admin-api';
+import { AppError, allowOnly, createRouter, jsonBody, notStored, parseJson } from '@countersign/service-kit';
+import type { Router } from 'express';
 import { explainQuestion } from '../../explain/question.ts';
 import type { InTurn } from '../in-turn.ts';
 import { type ConsoleData, describeAdminApi } from './admin-api.ts';
+import type { ViewQuery } from './sources.ts';
 
 /** A token of 16 KiB, twice the longest that the gateway accepts, with its escapes. */
 const maxBodyBytes = 64 * 1024;
+const readOnly = allowOnly('GET, HEAD');
 
 /** The JSON of the console. A worker serves only this, to the primary, which waits in turn already. */
 export function apiRoutes(data: ConsoleData, inTurn: InTurn = (work) => work()): Router {
   const router = createRouter();
   router.use(['/api'], notStored);
-  for (const { path } of views) {
-    getOnly(router, path, async (req, res) => {
-      res.json(await inTurn(() => readFrom(data, req.originalUrl)));
+  for (const view of views) {
+    router.get(view.path, async ({ originalUrl, params }, res) => {
+      const query = Object.fromEntries(new URL(originalUrl, 'http://admin').searchParams);
+      res.json(await inTurn(() => readView(data, view, query, params as ViewQuery)));
     });
+    router.all(view.path, readOnly);
   }
   const description = JSON.stringify(describeAdminApi());
-  getOnly(router, '/api/openapi.json', (_req, res) => void res.type('application/json').send(description));
+  router.get('/api/openapi.json', (_req, res) => void res.type('application/json').send(description));
+  router.all('/api/openapi.json', readOnly);
   router.post(explainEndpoint.path, parseJson(maxBodyBytes), async (req, res) => {
     res.json(await inTurn(() => data.explain(explainQuestion.parse(jsonBody(req) ?? {}))));
   });
@@ -29,56 +32,25 @@ export function apiRoutes(data: ConsoleData, inTurn: InTurn = (work) => work()):
   return router;
 }
 
-/** Answers as the routes do, without HTTP. */
-export const askApi =
-  (data: ConsoleData): AskApi =>
-  async (target, body) => {
-    try {
-      const found = body === undefined ? readFrom(data, target) : data.explain(explainQuestion.parse(body));
-      return { status: 200, body: await found };
-    } catch (error) {
-      const { code, errors } = problemOf(error);
-      return { status: errorTable[code].status, body: { code, errors } };
-    }
-  };
+/** The same for the pages. */
+export const apiOfPages = (data: ConsoleData): AdminApi => ({
+  async read(path, query = {}) {
+    const view = views.find((one) => one.path === path) as View;
+    const taken = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, query[name]]));
+    const inPath = path.match(/(?<=:)\w+/g) ?? [];
+    return (await readView(data, view, taken(Object.keys(view.query.shape)), taken(inPath))) as never;
+  },
+  explain: async (question) => data.explain(explainQuestion.parse(question)),
+});
 
-function problemOf(error: unknown): Readonly<{ code: Code; errors?: AppError['errors'] }> {
-  if (error instanceof ZodError) {
-    const errors = error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
-    return { code: 'validation_failed', errors };
-  }
-  if (error instanceof AppError) return { code: error.code as Code, errors: error.errors };
-  throw error;
+/**
+ * @param given A repeated parameter counts once. Spaces around a value come from copying it. An empty value counts as absent.
+ * @throws ZodError for an invalid query, AppError `not_found` for an item that does not exist.
+ */
+async function readView(data: ConsoleData, view: View, given: ViewQuery, params: ViewQuery): Promise<unknown> {
+  const query = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value?.trim() || undefined]));
+  view.query.parse(query);
+  const found = await data.read(view, { ...query, ...params });
+  if (found === undefined) throw new AppError('not_found');
+  return found;
 }
-
-/** @throws AppError `not_found`, also for an item that does not exist. */
-async function readFrom(data: ConsoleData, target: string): Promise<unknown> {
-  const { pathname, searchParams } = new URL(target, 'http://admin');
-  for (const view of views) {
-    const pattern = view.path.replaceAll(/:(\w+)/g, '(?<$1>[^/]+)');
-    const match = new RegExp(`^${pattern}$`).exec(pathname);
-    if (match === null) continue;
-    const params = Object.entries(match.groups ?? {}).map(([name, value]) => [name, decodeURIComponent(value)]);
-    // A repeated parameter counts once. Spaces around a value come from copying it. An empty value counts as absent.
-    const query = Object.fromEntries([...searchParams].map(([name, value]) => [name, value.trim() || undefined]));
-    view.query.parse(query);
-    const found = await data.read(view, { ...query, ...Object.fromEntries(params) });
-    if (found !== undefined) return found;
-  }
-  throw new AppError('not_found');
-}
-
-function getOnly(router: Router, path: string, handler: RequestHandler): void {
-  router.get(path, handler);
-  router.all(path, allowOnly('GET, HEAD'));
-}
-
-const allowOnly =
-  (allow: string): RequestHandler =>
-  (_req, _res, next) =>
-    next(new AppError('method_not_allowed', { headers: { allow } }));
-
-const notStored: RequestHandler = (_req, res, next) => {
-  res.set('cache-control', 'no-store');
-  next();
-};

@@ -38,7 +38,7 @@ export function chart(options: ChartOptions): Html {
       : html`<path class="line ${look}" d="${linePath(values, top)}"/>`,
   );
   const minutes = Math.round(((lines[0]?.values.length ?? 0) * stepSec) / 60);
-  return html`<figure class="chart"><figcaption><span class="chart-title">${title}</span><span class="legend">${lines.map(
+  return html`<figure class="chart"><figcaption class="row"><span class="chart-title">${title}</span><span class="legend row muted">${lines.map(
     ({ label, look }) => html`<span class="key ${look}">${label}</span>`,
   )}</span></figcaption>
 <div class="plot"><div class="axis" aria-hidden="true"><span>${format(top)}</span><span>${format(top / 2)}</span><span>0</span></div>
@@ -52,7 +52,7 @@ export function latencyLines({ bounds_ms, counts }: Durations): Line[] {
   const slices = (counts[0] ?? []).map((_, slice) => counts.map((bucket) => bucket[slice] ?? 0));
   const at = (share: number) => slices.map((buckets) => quantileOf(share, buckets, bounds_ms) ?? null);
   return [
-    { label: 'p50', look: 'c-good', values: at(0.5) },
+    { label: 'p50', look: 'good', values: at(0.5) },
     { label: 'p95', look: 'c-accent', values: at(0.95) },
     { label: 'p99', look: 'c-violet', values: at(0.99) },
   ];

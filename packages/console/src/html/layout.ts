@@ -54,9 +54,9 @@ export function layout({ status, title: own, live = true, body }: Page, frame: F
 <link rel="stylesheet" href="${assets.style}"><link rel="icon" type="image/svg+xml" href="${assets.icon}">
 <script type="module" src="${assets.script}"></script></head>
 <body><a class="skip" href="#main">Skip to content</a>
-<header class="top"><button type="button" class="menu" popovertarget="nav" aria-label="Menu">Menu</button>
+<header class="top row"><button type="button" class="menu" popovertarget="nav" aria-label="Menu">Menu</button>
 <a class="brand" href="/"><img src="${assets.icon}" alt="" width="20" height="20"> Countersign</a>
-<div class="status" id="status">${statusOf(frame)}</div>
+<div class="status row" id="status">${statusOf(frame)}</div>
 ${workerForm(frame)}<button type="button" class="live" id="live" hidden aria-pressed="true">Live</button></header>
 <nav id="nav" popover aria-label="Console">${Object.entries(navigation).map(
     ([group, entries]) =>
@@ -64,9 +64,9 @@ ${workerForm(frame)}<button type="button" class="live" id="live" hidden aria-pre
         ([label, path]) =>
           html`<li><a href="${to(path)}" ${path === place ? html`aria-current="page"` : ''}>${label}</a></li>`,
       )}</ul>`,
-  )}<p class="about">Version ${version}<br><a href="/api/openapi.json">API</a> · <a href="/metrics">Metrics</a></p></nav>
-<main id="main" tabindex="-1" ${live ? html`data-live` : ''}><h1>${title}</h1>${body}
-<p class="made">As of ${exact(new Date(nowMs).toISOString())}.</p></main></body></html>`.render(frame.worker);
+  )}<p class="about muted">Version ${version}<br><a href="/api/openapi.json">API</a> · <a href="/metrics">Metrics</a></p></nav>
+<main id="main" class="stack" tabindex="-1" ${live ? html`data-live` : ''}><h1>${title}</h1>${body}
+<p class="made muted">As of ${exact(new Date(nowMs).toISOString())}.</p></main></body></html>`.render(frame.worker);
 }
 
 const entryOf = (path: string): readonly [label?: string, path?: string] =>
@@ -87,7 +87,7 @@ function workerForm({ workers, worker, path, query }: Frame): Content {
   const kept = Object.entries(query).filter(
     ([name, value]) => name !== 'worker' && value !== undefined && value !== '',
   );
-  return html`<form class="workers" method="get" action="${path}">${kept.map(
+  return html`<form class="workers row" method="get" action="${path}">${kept.map(
     ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
   )}<label>Worker <select name="worker" id="worker"><option value="">all</option>${workers.map(
     (one) => html`<option value="${one}" ${one === worker ? html`selected` : ''}>${one}</option>`,

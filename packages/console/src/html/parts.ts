@@ -78,7 +78,7 @@ export const facts = (rows: Facts): Html =>
 
 /** A part of a page with a heading. */
 export const section = (title: string, body: Content, aside: Content = ''): Html =>
-  html`<section class="card"><header><h2>${title}</h2>${aside === '' ? '' : html`<div class="aside">${aside}</div>`}</header>${body}</section>`;
+  html`<section class="card"><header class="row"><h2>${title}</h2>${aside === '' ? '' : html`<div class="muted">${aside}</div>`}</header>${body}</section>`;
 
 /** A part of a page that is one table. */
 export const tableCard = <Row>(

@@ -1,6 +1,6 @@
-import { formValue } from '@countersign/service-kit';
+import { type FieldError, formValue } from '@countersign/service-kit';
 import type { Answer } from '../admin-api/index.ts';
-import type { FieldError, Query } from '../api.ts';
+import type { Query } from '../api.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
 import { code, facts, link, pill, routeLink, section, table, to } from '../html/parts.ts';
@@ -12,7 +12,7 @@ export function explainPage(asked: Query, answer?: Answer, errors: readonly Fiel
   return {
     live: false,
     body: html`<p class="lead">Shows how the gateway would handle a request, using the running configuration, keys and revocations. No request is sent; rate limits are not counted.</p>
-<div class="explain">${form(asked, errors)}<div class="answer" ${errors.length === 0 ? html`id="answer"` : ''}>${answer === undefined ? invitation : answerOf(answer)}</div></div>`,
+<div class="explain stack">${form(asked, errors)}<div class="stack" ${errors.length === 0 ? html`id="answer"` : ''}>${answer === undefined ? invitation : answerOf(answer)}</div></div>`,
   };
 }
 
@@ -30,7 +30,7 @@ function form(asked: Query, errors: readonly FieldError[]): Html {
   const field = (name: string, label: string, control: Html) => {
     const hint = hints[name];
     const error = errorOf(name);
-    return html`<div class="field"><label for="${name}">${label}</label>${control}${hint === undefined ? '' : html`<p class="hint" id="${name}-hint">${hint}</p>`}${error === undefined ? '' : html`<p class="error" id="${name}-error">${error.message}</p>`}</div>`;
+    return html`<div class="field stack"><label for="${name}">${label}</label>${control}${hint === undefined ? '' : html`<p class="muted" id="${name}-hint">${hint}</p>`}${error === undefined ? '' : html`<p class="error" id="${name}-error">${error.message}</p>`}</div>`;
   };
   const marks = (name: string) => {
     const isWrong = errorOf(name) !== undefined;
@@ -46,14 +46,14 @@ function form(asked: Query, errors: readonly FieldError[]): Html {
       label,
       html`<textarea ${marks(name)} autocomplete="off" rows="${rows}" placeholder="${placeholder}">${name === 'token' ? '' : formValue(asked[name] ?? '')}</textarea>`,
     );
-  return html`<form class="card form" method="post" action="${to('/console/explain#answer')}" autocomplete="off">
+  return html`<form class="card form stack" method="post" action="${to('/console/explain#answer')}" autocomplete="off">
 ${refusedNote(asked)}${errors.length === 0 ? '' : html`<p class="error" id="answer" role="alert">${errors.length === 1 ? 'One field is invalid.' : `${errors.length} fields are invalid.`}</p>`}
-<div class="pair">${input('method', 'Method')}${input('path', 'Path and query')}</div>
-<fieldset><legend>The caller has a token</legend>${area('token', 'Access token', 4, '')}</fieldset>
-<fieldset aria-describedby="caller-hint"><legend>Or describe the caller</legend><p class="hint" id="caller-hint">Leave these fields empty for an anonymous caller.</p><div class="pair even">${input('role', 'Role')}${input('tenant', 'Tenant')}${input('user', 'User')}${input('client', 'Client')}${input('scope', 'Scopes')}${input('actor', 'Actor')}</div>
+<div class="pair stack">${input('method', 'Method')}${input('path', 'Path and query')}</div>
+<fieldset class="stack"><legend>The caller has a token</legend>${area('token', 'Access token', 4, '')}</fieldset>
+<fieldset class="stack" aria-describedby="caller-hint"><legend>Or describe the caller</legend><p class="muted" id="caller-hint">Leave these fields empty for an anonymous caller.</p><div class="pair stack even">${input('role', 'Role')}${input('tenant', 'Tenant')}${input('user', 'User')}${input('client', 'Client')}${input('scope', 'Scopes')}${input('actor', 'Actor')}</div>
 ${area('claims', 'Other claims', 2, 'name: value')}
 ${input('issuer', 'Issuer')}
-<label class="check"><input type="checkbox" name="bound" id="bound" ${asked.bound === 'on' ? html`checked` : ''}> The token is bound to a key (DPoP), and the proof is valid</label>
+<label class="check row"><input type="checkbox" name="bound" id="bound" ${asked.bound === 'on' ? html`checked` : ''}> The token is bound to a key (DPoP), and the proof is valid</label>
 ${input('service', 'Service, on the internal listener')}</fieldset>
 ${area('headers', 'Request headers', 3, 'Name: value')}
 <button type="submit" class="primary">Explain</button></form>`;
@@ -93,7 +93,7 @@ ${section(
   'Stages',
   html`<ol class="stages">${stages.map(
     ({ stage, verdict, notes, rules }) =>
-      html`<li class="${verdict === 'not reached' ? 'quiet' : ''}"><div class="stage"><b>${stage}</b> ${pill(verdict)}</div>${rules.length === 0 ? '' : html`<ul>${rules.map((rule) => html`<li>${rule.refusal === null ? pill('passes') : pill(rule.refusal, 'bad')} ${code(rule.rule)} <span class="muted">${rule.why}</span></li>`)}</ul>`}${notes.map((note) => html`<p>${note}</p>`)}</li>`,
+      html`<li class="${verdict === 'not reached' ? 'quiet' : ''}"><div class="stage row"><b>${stage}</b> ${pill(verdict)}</div>${rules.length === 0 ? '' : html`<ul>${rules.map((rule) => html`<li>${rule.refusal === null ? pill('passes') : pill(rule.refusal, 'bad')} ${code(rule.rule)} <span class="muted">${rule.why}</span></li>`)}</ul>`}${notes.map((note) => html`<p>${note}</p>`)}</li>`,
   )}</ol>`,
 )}
 ${token === null ? '' : tokenPart(token)}

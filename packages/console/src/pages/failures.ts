@@ -1,4 +1,4 @@
-import type { FieldError } from '../api.ts';
+import type { FieldError } from '@countersign/service-kit';
 import { html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
 import { link } from '../html/parts.ts';

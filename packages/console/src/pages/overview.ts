@@ -28,7 +28,7 @@ const shownEvents = 8;
 export function overviewPage(data: OverviewData): Html {
   const { traffic, events, nowMs } = data;
   return html`${attention(data)}${trafficTiles(traffic)}
-<div class="columns"><div class="stack">${upstreamPart(data)}${gatewayPart(data)}</div><div class="stack">${trustPart(data)}${section(
+<div class="columns stack"><div class="stack">${upstreamPart(data)}${gatewayPart(data)}</div><div class="stack">${trustPart(data)}${section(
     'Last changes',
     eventTable(lastOfEach(events.events).slice(0, shownEvents), nowMs),
     link('/console/workers#changes', 'All changes'),

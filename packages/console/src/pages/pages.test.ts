@@ -63,10 +63,10 @@ describe('the pages of the console', () => {
   });
 
   test('draw a single value at the end of a chart inside of it', () => {
-    const line = { label: 'p50', look: 'c-good', values: [null, null, 5] };
+    const line = { label: 'p50', look: 'good', values: [null, null, 5] };
     const options = { title: 't', start: at, stepSec: 60, format: String, summary: 's' };
     const text = chart({ ...options, lines: [line], kind: 'lines' }).render();
-    expect(text).toMatch(/class="line c-good" d="M600\.0 [\d.]+h-3"/);
+    expect(text).toMatch(/class="line good" d="M600\.0 [\d.]+h-3"/);
   });
 
   test.each([

@@ -17,8 +17,7 @@ const fields = [
   ['since', 'Since'],
   ['until', 'Until'],
 ] as const;
-/** The names that filter requests. */
-export const requestFilters: readonly string[] = [...fields.map(([name]) => name), 'outcome'];
+const filters: readonly string[] = [...fields.map(([name]) => name), 'outcome'];
 const outcomes = ['refused', 'failed', 'served'];
 const timeHint = html`placeholder="2026-11-26T09:41Z" title="A time with its offset, such as 2026-11-26T09:41:07Z"`;
 const hints: Readonly<Record<string, Html>> = {
@@ -32,8 +31,8 @@ const shownAtOnce = 50;
 export function requestsPage({ requests }: Answers['/api/requests'], query: Query, nowMs: number): Html {
   const shown = query.show === 'all' ? requests : requests.slice(0, shownAtOnce);
   const more = { ...(query as Record<string, string>), show: 'all' };
-  const isFiltered = requestFilters.some((name) => query[name]);
-  return html`<form class="filters" method="get" action="/console/requests" role="search">${workerField}
+  const isFiltered = filters.some((name) => query[name]);
+  return html`<form class="filters row" method="get" action="/console/requests" role="search">${workerField}
 <label>Outcome <select name="outcome" id="outcome"><option value="">all</option>${outcomes.map(
     (one) => html`<option ${query.outcome === one ? html`selected` : ''}>${one}</option>`,
   )}</select></label>
@@ -53,7 +52,7 @@ export function requestPage(item: Request): Page {
     body: html`<p class="lead">${code(item.method)} <code class="path">${item.path}</code> ${statusOf(item)}</p>
 ${verdict(item)}
 <p>${explainLink(item)}</p>
-<div class="columns">${section('Decision', facts(decision(item)))}${section('Caller', facts(caller(item)))}</div>
+<div class="columns stack">${section('Decision', facts(decision(item)))}${section('Caller', facts(caller(item)))}</div>
 ${section('Time', timing(item))}`,
   };
 }
@@ -124,15 +123,15 @@ function timing({ code: refusal, total_ms, decided_ms, waited_ms, upstream_ms }:
   const elapsed = (decided_ms ?? 0) + (waited_ms ?? 0) + (upstream_ms ?? 0);
   const parts: readonly (readonly [string, number | null, string])[] = [
     ['Decide and sign', decided_ms, 'c-accent'],
-    ['Wait for a connection', waited_ms, 'c-warn'],
+    ['Wait for a connection', waited_ms, 'warn'],
     ['Wait for the service', upstream_ms, 'c-violet'],
     upstream_ms === null
       ? [
           refusal === null || decided_ms !== null ? 'Until the end' : 'Decide and refuse',
           Math.max(0, total_ms - elapsed),
-          'c-warn',
+          'warn',
         ]
-      : ['Send the response', Math.max(0, total_ms - elapsed), 'c-good'],
+      : ['Send the response', Math.max(0, total_ms - elapsed), 'good'],
   ];
   const known = parts.filter(([, ms]) => ms !== null);
   let from = 0;

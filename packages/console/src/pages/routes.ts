@@ -21,7 +21,7 @@ import { trafficTiles } from './traffic-tiles.ts';
 /** The table of routes as compiled. */
 export function routesPage(list: Answers['/api/routes'], q: string): Html {
   const { routes, total, configured, unmatched } = list;
-  return html`<form class="filters" method="get" action="/console/routes" role="search">${workerField}
+  return html`<form class="filters row" method="get" action="/console/routes" role="search">${workerField}
 <label>Search <input type="search" name="q" id="q" value="${q}" placeholder="name, path, rule or upstream"></label>
 <button type="submit">Search</button>${q === '' ? '' : html`<a class="clear" href="${to('/console/routes')}">Clear</a>`}</form>
 <p class="lead">${number(total)} of ${number(configured)} routes. ${number(unmatched)} requests matched no route.</p>
@@ -37,7 +37,7 @@ const columns = [
   {
     label: 'Path',
     cell: ({ methods, path, listener }: Route) =>
-      html`<code class="path">${path}</code><span class="methods">${methods.join(' ')}${listener === 'internal' ? ' · internal' : ''}</span>`,
+      html`<code class="path">${path}</code><span class="methods muted">${methods.join(' ')}${listener === 'internal' ? ' · internal' : ''}</span>`,
   },
   {
     label: 'Rules',
@@ -57,7 +57,7 @@ function pager({ routes, total, offset, page_size }: Answers['/api/routes'], q: 
   const shown = routes.length;
   if (shown === total) return '';
   const page = (from: number, text: string) => link('/console/routes', text, { q, offset: String(from) });
-  return html`<nav class="pager" aria-label="Pages">${offset > 0 ? page(Math.max(0, offset - page_size), 'Previous') : ''}
+  return html`<nav class="pager row" aria-label="Pages">${offset > 0 ? page(Math.max(0, offset - page_size), 'Previous') : ''}
 <span>${number(offset + 1)} to ${number(offset + shown)} of ${number(total)}</span>${offset + shown < total ? page(offset + page_size, 'Next') : ''}</nav>`;
 }
 
@@ -74,7 +74,7 @@ export function routePage(
     title: `Route ${name}`,
     body: html`<p class="lead">${code(methods.join(' '))} ${code(path)} to ${upstreamLink(upstream)}, on the ${listener} listener. ${link('/console/explain', 'Explain a request', example)}</p>
 ${trafficTiles(traffic)}
-<div class="columns">${section(
+<div class="columns stack">${section(
       'Rules',
       html`<ol class="rules numbered">${rules.map((rule) => html`<li>${code(rule)}</li>`)}</ol>`,
       html`in the order in which they refuse`,
@@ -94,7 +94,7 @@ ${trafficTiles(traffic)}
       refusals,
       'The gateway has refused no request here since the start.',
     )}</div>
-<div class="columns">${section(
+<div class="columns stack">${section(
       'Totals since the start',
       facts([
         ['Requests', number(route.requests)],

@@ -4,18 +4,18 @@ import { milliseconds, rate } from '../html/format.ts';
 import type { Html } from '../html/html.ts';
 
 const classes = [
-  ['2xx', '2xx', 'c-good'],
+  ['2xx', '2xx', 'good'],
   ['3xx', '3xx', 'c-cool'],
-  ['4xx', '4xx', 'c-warn'],
-  ['5xx', '5xx', 'c-bad'],
+  ['4xx', '4xx', 'warn'],
+  ['5xx', '5xx', 'bad'],
   ['1xx', 'upgrade', 'c-violet'],
-  ['none', 'client left', 'c-quiet'],
+  ['none', 'client left', 'quiet'],
 ] as const;
 
 const faults = [
-  ['caller', 'caller', 'c-warn'],
+  ['caller', 'caller', 'warn'],
   ['capacity', 'capacity', 'c-violet'],
-  ['upstream', 'upstream', 'c-bad'],
+  ['upstream', 'upstream', 'bad'],
   ['service', 'service 5xx', 'c-pink'],
   ['configuration', 'configuration', 'c-cool'],
   ['ours', 'gateway', 'c-accent'],

@@ -11,7 +11,7 @@ export function trafficTiles(traffic: Traffic): Html {
   const failed = notByCallers(last_minute.failures_per_sec);
   const failedInHour = notByCallers(last_hour.failures);
   const { p50, p95, p99 } = last_minute.latency_ms;
-  return html`<div class="tiles">${[
+  return html`<div class="tiles stack">${[
     tile('Requests', rate(last_minute.requests_per_sec), 'per second in the last minute', [
       `${number(last_hour.requests)} in the last hour`,
       charts.requests,
@@ -32,4 +32,4 @@ const notByCallers = ({ caller: _caller, ...others }: Readonly<Record<string, nu
   sum(Object.values(others));
 
 const tile = (label: string, value: string, unit: string, [note, chart]: readonly [Content, Html]): Html =>
-  html`<section class="card tile"><h2 class="tile-label">${label}</h2><p class="big">${value} <span class="unit">${unit}</span></p><p class="small">${note}</p>${chart}</section>`;
+  html`<section class="card tile"><h2 class="tile-label muted">${label}</h2><p class="big">${value} <span class="unit muted">${unit}</span></p><p class="muted">${note}</p>${chart}</section>`;

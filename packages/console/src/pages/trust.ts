@@ -11,7 +11,7 @@ export function issuersPage(
   const lookups = cache.hits + cache.misses;
   return html`${issuers.length === 0 ? html`<p class="empty">The configuration trusts no issuer.</p>` : issuers.map((one) => issuerPart(one, nowMs))}
 ${section('Keys of this gateway', gatewayKeyTable(gateway_keys, nowMs), 'which services verify identity with')}
-<div class="columns">${tableCard(
+<div class="columns stack">${tableCard(
     'Requests refused because of their token',
     [
       { label: 'Code', kind: 'main', cell: (one) => link('/console/requests', code(one.code), { code: one.code }) },
@@ -50,42 +50,45 @@ export const gatewayKeyTable = (keys: Answers['/api/issuers']['gateway_keys'], n
 function issuerPart(one: Issuer, nowMs: number): Html {
   const { issuer, name, provider, source, state, keys, ignored, confirmed, next_fetch, failure } = one;
   const label = [name, provider].filter((part) => part !== null).join(', ');
-  return html`<section class="card"><header><h2>${issuer}</h2><div class="aside">${stateSince(state, nowMs)}</div></header>
-<div class="columns">${facts([
-    ['Name, provider', label || null],
-    ['Keys from', source],
-    ['Confirmed', confirmed === null ? 'never' : ago(confirmed, nowMs)],
-    ['Next fetch', next_fetch === null ? 'none is planned' : ago(next_fetch, nowMs)],
-    ['Fetches', `${number(one.fetches)}, ${number(one.failed_fetches)} failed`],
-    [
-      'Failing',
-      failure &&
-        html`<span class="why">${failure.reason}</span> <span class="muted">${number(failure.in_a_row)} in a row</span>`,
-    ],
-    ['Tokens verified', number(one.verified)],
-    ['Tokens refused', reasons(one.refused)],
-  ])}<div>${table(
-    `Keys of ${issuer}`,
-    [
-      { label: 'Key', kind: 'main', cell: ({ kid }) => code(kid) },
-      { label: 'Algorithm', cell: ({ algorithm }) => algorithm },
-      { label: 'Held by this process for', cell: ({ since }) => forTime(since, nowMs) },
-    ],
-    keys,
-    'No usable key is held.',
-  )}${
-    ignored.length === 0
-      ? ''
-      : html`<h3>Ignored</h3>${table(
-          `Ignored keys of ${issuer}`,
-          [
-            { label: 'Key', kind: 'main', cell: ({ kid }) => code(kid ?? 'without a kid') },
-            { label: 'Why', cell: ({ reason }) => code(reason) },
-          ],
-          ignored,
-          '',
-        )}`
-  }</div></div></section>`;
+  return section(
+    issuer,
+    html`<div class="columns stack">${facts([
+      ['Name, provider', label || null],
+      ['Keys from', source],
+      ['Confirmed', confirmed === null ? 'never' : ago(confirmed, nowMs)],
+      ['Next fetch', next_fetch === null ? 'none is planned' : ago(next_fetch, nowMs)],
+      ['Fetches', `${number(one.fetches)}, ${number(one.failed_fetches)} failed`],
+      [
+        'Failing',
+        failure &&
+          html`<span class="why">${failure.reason}</span> <span class="muted">${number(failure.in_a_row)} in a row</span>`,
+      ],
+      ['Tokens verified', number(one.verified)],
+      ['Tokens refused', reasons(one.refused)],
+    ])}<div>${table(
+      `Keys of ${issuer}`,
+      [
+        { label: 'Key', kind: 'main', cell: ({ kid }) => code(kid) },
+        { label: 'Algorithm', cell: ({ algorithm }) => algorithm },
+        { label: 'Held by this process for', cell: ({ since }) => forTime(since, nowMs) },
+      ],
+      keys,
+      'No usable key is held.',
+    )}${
+      ignored.length === 0
+        ? ''
+        : html`<h3>Ignored</h3>${table(
+            `Ignored keys of ${issuer}`,
+            [
+              { label: 'Key', kind: 'main', cell: ({ kid }) => code(kid ?? 'without a kid') },
+              { label: 'Why', cell: ({ reason }) => code(reason) },
+            ],
+            ignored,
+            '',
+          )}`
+    }</div></div>`,
+    stateSince(state, nowMs),
+  );
 }
 
 const reasons = (counts: Issuer['refused']): Html =>
@@ -100,37 +103,40 @@ export function revocationsPage({ issuers, without }: Answers['/api/revocations'
       ? ''
       : section(
           'Issuers without a feed',
-          html`<ul>${without.map((one) => html`<li>${one}</li>`)}</ul><p class="hint">Their tokens end when they expire.</p>`,
+          html`<ul>${without.map((one) => html`<li>${one}</li>`)}</ul><p class="muted">Their tokens end when they expire.</p>`,
         )
   }`;
 }
 
 function followedPart(one: Revocations, nowMs: number): Html {
   const { issuer, source, state, held, staleness_ms, max_staleness_ms, on_stale, refused_before, lag } = one;
-  return html`<section class="card"><header><h2>${issuer}</h2><div class="aside">${stateSince(state, nowMs)}</div></header>
-<div class="columns">${facts([
-    ['Held', number(held)],
-    ['Confirmed', staleness_ms === null ? 'never' : `${duration(staleness_ms)} ago`],
-    [
-      'Stale after',
-      `${duration(max_staleness_ms)}, then ${on_stale === 'allow' ? 'tokens without a known revocation pass' : 'all tokens get 503'}`,
-    ],
-    [
-      'Last lag',
-      lag === null
-        ? 'no revocation since the start'
-        : html`${milliseconds(lag.last_ms)} <span class="muted">${ago(lag.last_at, nowMs)}</span>`,
-    ],
-    [
-      'Longest lag',
-      lag === null ? '–' : html`${milliseconds(lag.max_ms)} <span class="muted">of ${number(lag.count)}</span>`,
-    ],
-    ['Refuses tokens before', refused_before && html`<span class="why">${exact(refused_before)}</span>`],
-  ])}${facts([
-    ['Feed', source],
-    ['Responses', number(one.answers)],
-    ['Failed reads', number(one.failures)],
-    ['Complete snapshots', number(one.snapshots)],
-    ['Items of unknown kinds', number(one.unknown_items)],
-  ])}</div></section>`;
+  return section(
+    issuer,
+    html`<div class="columns stack">${facts([
+      ['Held', number(held)],
+      ['Confirmed', staleness_ms === null ? 'never' : `${duration(staleness_ms)} ago`],
+      [
+        'Stale after',
+        `${duration(max_staleness_ms)}, then ${on_stale === 'allow' ? 'tokens without a known revocation pass' : 'all tokens get 503'}`,
+      ],
+      [
+        'Last lag',
+        lag === null
+          ? 'no revocation since the start'
+          : html`${milliseconds(lag.last_ms)} <span class="muted">${ago(lag.last_at, nowMs)}</span>`,
+      ],
+      [
+        'Longest lag',
+        lag === null ? '–' : html`${milliseconds(lag.max_ms)} <span class="muted">of ${number(lag.count)}</span>`,
+      ],
+      ['Refuses tokens before', refused_before && html`<span class="why">${exact(refused_before)}</span>`],
+    ])}${facts([
+      ['Feed', source],
+      ['Responses', number(one.answers)],
+      ['Failed reads', number(one.failures)],
+      ['Complete snapshots', number(one.snapshots)],
+      ['Items of unknown kinds', number(one.unknown_items)],
+    ])}</div>`,
+    stateSince(state, nowMs),
+  );
 }

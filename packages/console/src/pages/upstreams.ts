@@ -22,7 +22,7 @@ const rankOf = ({ state: { state } }: Upstream): number => ranks[state] ?? 0;
 
 function upstreamPart(upstream: Upstream, nowMs: number): Html {
   const { name, state, targets } = upstream;
-  return html`<section class="card" id="${name}"><header><h2>${name}</h2><div class="aside">${stateSince(state, nowMs)}</div></header>
+  return html`<section class="card" id="${name}"><header class="row"><h2>${name}</h2><div class="muted">${stateSince(state, nowMs)}</div></header>
 ${table(
   `Targets of ${name}`,
   [
@@ -43,7 +43,7 @@ ${table(
   targets,
   'No target.',
 )}
-<div class="columns">${facts(factsOf(upstream, nowMs))}${latencyChart(upstream, nowMs)}</div></section>`;
+<div class="columns stack">${facts(factsOf(upstream, nowMs))}${latencyChart(upstream, nowMs)}</div></section>`;
 }
 
 function factsOf(upstream: Upstream, nowMs: number): Facts {

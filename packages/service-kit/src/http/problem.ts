@@ -83,7 +83,7 @@ export function respondWithProblem(table: ErrorTable, format?: FormatError): Err
 }
 
 /** Maps errors of Express and its parsers to our codes. Unknown errors become `internal_error`. */
-function toAppError(thrown: unknown): AppError {
+export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   if (thrown instanceof ZodError) {
     return new AppError('validation_failed', { errors: thrown.issues.flatMap(fieldErrors) });

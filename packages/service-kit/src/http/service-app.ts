@@ -1,5 +1,5 @@
 import express, { type Express, type RequestHandler, type Router } from 'express';
-import type { ErrorTable } from '../errors.ts';
+import { AppError, type ErrorTable } from '../errors.ts';
 import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
 import { type MetricsSource, type Registry, requestMetrics, serveMetrics } from '../process/metrics.ts';
@@ -51,6 +51,17 @@ export function createServiceApp(parts: ServiceParts): Express {
  * makes another path.
  */
 export const createRouter = (): Router => express.Router({ caseSensitive: true, strict: true });
+
+/** Passes on AppError `method_not_allowed`, for the methods that no route of a path takes. */
+export const allowOnly =
+  (allow: string): RequestHandler =>
+  (_req, _res, next) =>
+    next(new AppError('method_not_allowed', { headers: { allow } }));
+
+export const notStored: RequestHandler = (_req, res, next) => {
+  res.set('cache-control', 'no-store');
+  next();
+};
 
 /** Serves `/healthz` (the process runs), `/readyz` (it accepts requests) and `/metrics`. */
 export function healthRoutes(health: Health, metrics: MetricsSource): Router {

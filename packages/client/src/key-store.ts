@@ -21,7 +21,7 @@ const done = <T>(request: DatabaseRequest): Promise<T> =>
  */
 export async function installationKey(): Promise<KeyPair> {
   const fresh = await generateKeyPair('ES256', { extractable: false });
-  const { indexedDB } = globalThis as { indexedDB?: { open(name: string): OpenRequest } };
+  const { indexedDB } = globalThis as unknown as { indexedDB?: { open(name: string): OpenRequest } };
   if (indexedDB === undefined) return fresh;
   const opening = indexedDB.open('countersign');
   opening.onupgradeneeded = () => (opening.result as Database).createObjectStore(storeName);

@@ -1,0 +1,30 @@
+import { type components, createClient, type Session } from '@countersign/client';
+import { stored } from './store.ts';
+
+type Schemas = components['schemas'];
+export type Complaint = Schemas['Complaint'];
+export type Status = Schemas['ComplaintStatus'];
+export type Priority = Schemas['Priority'];
+export type Attachment = Schemas['Attachment'];
+
+/** The session of this browser. Undefined before a login, and after it has ended. */
+export const session = stored<Session | undefined>(undefined);
+
+/** The id of the last request that the page made, as the gateway's console knows it. */
+export const lastRequestId = stored<string | undefined>(undefined);
+
+/** Requests that the client makes by itself. */
+const ofClient = /\/v1\/(?:auth\/refresh|complaints\/events)$/;
+
+async function notedFetch(request: Request): Promise<Response> {
+  const response = await fetch(request);
+  if (!ofClient.test(new URL(request.url).pathname)) {
+    lastRequestId.set(response.headers.get('x-request-id') ?? undefined);
+  }
+  return response;
+}
+
+/** The access token is in its memory, and the refresh token in a cookie that no script can read. */
+export const client = createClient({ transport: 'cookie', fetch: notedFetch, onSession: session.set });
+
+export const isStaff = (of: Session): boolean => of.tenant.role === 'agent' || of.tenant.role === 'admin';

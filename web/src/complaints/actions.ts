@@ -1,0 +1,47 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { client, type Status } from '../client.ts';
+import { answerOf } from '../failure.ts';
+
+export type Move = Readonly<{ to: Status; reason?: string; duplicate_of?: string }>;
+
+/** A complaint as it was read. Its entity tag refuses a change of what the user does not see yet. */
+type Seen = Readonly<{ id: string; etag: string }>;
+
+/** Changes a complaint, and reads it again afterwards, also when the change is refused. */
+function useAction<Input>(id: string, act: (input: Input) => Promise<unknown>) {
+  const queries = useQueryClient();
+  return useMutation({
+    networkMode: 'always',
+    mutationFn: act,
+    onSettled: () =>
+      Promise.all([
+        queries.invalidateQueries({ queryKey: ['complaint', id] }),
+        queries.invalidateQueries({ queryKey: ['complaints'] }),
+      ]),
+  });
+}
+
+export const useMove = ({ id, etag }: Seen) =>
+  useAction(id, (body: Move) => {
+    const params = { path: { id }, header: { 'if-match': etag } };
+    return answerOf(client.api.POST('/v1/complaints/{id}/transition', { params, body }));
+  });
+
+/** Gives a complaint to an agent, or returns it to the queue. */
+export const useAssign = ({ id, etag }: Seen) =>
+  useAction(id, (assignee: string | undefined) => {
+    const params = { path: { id }, header: { 'if-match': etag } };
+    return answerOf(
+      assignee === undefined
+        ? client.api.POST('/v1/complaints/{id}/unassign', { params, body: {} })
+        : client.api.POST('/v1/complaints/{id}/assign', { params, body: { assignee_id: assignee } }),
+    );
+  });
+
+export type Remark = Readonly<{ key: string; body: string; internal: boolean }>;
+
+export const useComment = (id: string) =>
+  useAction(id, ({ key, ...body }: Remark) => {
+    const params = { path: { id }, header: { 'idempotency-key': key } };
+    return answerOf(client.api.POST('/v1/complaints/{id}/comments', { params, body }));
+  });

@@ -1,0 +1,106 @@
+import { useQuery } from '@tanstack/react-query';
+import { type Ref, useRef, useState } from 'react';
+import { commentsQuery } from '../queries.ts';
+import { useSession } from '../session.ts';
+import { useTexts } from '../texts/texts.ts';
+import { sendOnCtrlEnter } from '../ui/ctrl-enter.ts';
+import { TextField } from '../ui/field.tsx';
+import { ErrorNotice, Waiting } from '../ui/state.tsx';
+import { Time } from '../ui/time.tsx';
+import { useComment } from './actions.ts';
+
+/** The comments of a complaint, and the form to add one. */
+export function Comments({ complaintId }: { complaintId: string }) {
+  const texts = useTexts();
+  return (
+    <section className="card" aria-labelledby="comments">
+      <h2 id="comments">{texts.complaint.comments}</h2>
+      <CommentList complaintId={complaintId} />
+      <CommentForm
+        complaintId={complaintId}
+        internal={false}
+        label={texts.complaint.comment}
+        action={texts.complaint.addComment}
+      />
+    </section>
+  );
+}
+
+export function CommentList({ complaintId }: { complaintId: string }) {
+  const texts = useTexts();
+  const { user } = useSession();
+  const query = useQuery(commentsQuery(complaintId));
+  if (query.data === undefined) return <Waiting query={query} />;
+  if (query.data.length === 0) return <p className="muted">{texts.complaint.noComments}</p>;
+  return (
+    <ol className="comments">
+      {query.data.map((comment) => (
+        <li key={comment.id} className={comment.internal ? 'internal' : undefined}>
+          <p className="muted">
+            <b>{comment.author_id === user.id ? texts.you : (comment.author_name ?? texts.unnamed)}</b>{' '}
+            {comment.author_role !== 'complainant' && !comment.internal && (
+              <span className="mark">{texts.complaint.staffMark}</span>
+            )}
+            {comment.internal && <span className="mark">{texts.complaint.noteMark}</span>}{' '}
+            <Time of={comment.created_at} />
+          </p>
+          <p className="prose">{comment.body}</p>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+type FormProps = Readonly<{
+  complaintId: string;
+  internal: boolean;
+  label: string;
+  hint?: string;
+  action: string;
+  fieldRef?: Ref<HTMLTextAreaElement>;
+}>;
+
+export function CommentForm({ complaintId, internal, label, hint, action, fieldRef }: FormProps) {
+  const add = useComment(complaintId);
+  const [body, setBody] = useState('');
+  // A text that is sent again, because its answer was lost, is one comment.
+  const sent = useRef({ key: '', text: '' });
+  const submit = () => {
+    const text = `${internal} ${body.trim()}`;
+    if (sent.current.text !== text) sent.current = { key: crypto.randomUUID(), text };
+    const remark = { key: sent.current.key, body: body.trim(), internal };
+    add.mutate(remark, {
+      onSuccess: () => {
+        sent.current = { key: '', text: '' };
+        setBody('');
+      },
+    });
+  };
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit();
+      }}
+    >
+      <TextField
+        multiline
+        required
+        maxLength={5_000}
+        rows={3}
+        label={label}
+        {...(hint !== undefined && { hint })}
+        {...(fieldRef !== undefined && { ref: fieldRef })}
+        value={body}
+        onText={setBody}
+        onKeyDown={sendOnCtrlEnter}
+      />
+      {add.error !== null && <ErrorNotice error={add.error} />}
+      <p className="actions">
+        <button type="submit" className={internal ? undefined : 'primary'} disabled={add.isPending}>
+          {action}
+        </button>
+      </p>
+    </form>
+  );
+}

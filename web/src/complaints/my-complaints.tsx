@@ -1,0 +1,53 @@
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { complaintsQuery } from '../queries.ts';
+import { useTexts } from '../texts/texts.ts';
+import { StatusPill, Waiting } from '../ui/state.tsx';
+import { Time } from '../ui/time.tsx';
+import { useTitle } from '../ui/use-title.ts';
+
+export function MyComplaints() {
+  const texts = useTexts();
+  const query = useInfiniteQuery(complaintsQuery({ mine: true, sort: 'updated' }));
+  useTitle(texts.mine.title);
+  const items = query.data?.pages.flatMap((page) => page.items);
+  return (
+    <div className="narrow">
+      <header className="page-head">
+        <h1>{texts.mine.title}</h1>
+        <Link className="button primary" to="/new" search={{ step: 'category' }}>
+          {texts.menu.file}
+        </Link>
+      </header>
+      {items === undefined && <Waiting query={query} />}
+      {items?.length === 0 && (
+        <section className="card empty">
+          <p>{texts.mine.empty}</p>
+          <Link to="/new" search={{ step: 'category' }}>
+            {texts.mine.first}
+          </Link>
+        </section>
+      )}
+      {items !== undefined && items.length > 0 && (
+        <ul className="rows">
+          {items.map(({ id, title, category, status, updated_at: updatedAt }) => (
+            <li key={id}>
+              <Link className="row" to="/complaints/$id" params={{ id }}>
+                <span className="row-title">{title}</span>
+                <StatusPill status={status} />
+                <span className="muted">
+                  {category} · <Time of={updatedAt} say={texts.mine.updated} />
+                </span>
+              </Link>
+            </li>
+          ))}
+        </ul>
+      )}
+      {query.hasNextPage && (
+        <button type="button" disabled={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+          {texts.more}
+        </button>
+      )}
+    </div>
+  );
+}

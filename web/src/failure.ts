@@ -1,0 +1,42 @@
+import { ApiError } from '@countersign/client';
+
+/** An error response. The texts know its code. */
+export class Failure extends Error {
+  readonly code: string;
+  readonly status: number;
+
+  constructor(code: string, status: number) {
+    super(code);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+type Result<T> = Readonly<{ data?: T; error?: unknown; response: Response }>;
+
+/** The data of a call. @throws Failure for an error response, TypeError without a response. */
+export async function answerOf<T>(call: Promise<Result<T>>): Promise<T> {
+  return (await taggedAnswerOf(call)).data;
+}
+
+/** The data of a call, and its entity tag for `If-Match`. */
+export async function taggedAnswerOf<T>(call: Promise<Result<T>>): Promise<Readonly<{ data: T; etag: string }>> {
+  const { data, error, response } = await call;
+  // 204 has no data, and its type is undefined.
+  if (response.ok) return { data: data as T, etag: response.headers.get('etag') ?? '*' };
+  const { code } = (typeof error === 'object' ? (error ?? {}) : {}) as { code?: string };
+  throw new Failure(code ?? 'unavailable', response.status);
+}
+
+/** The code of what went wrong: of the response, `offline` without one, `unknown` for an error of ours. */
+export function codeOf(error: unknown): string {
+  if (error instanceof Failure) return error.code;
+  if (error instanceof ApiError) return error.problem?.code ?? 'unavailable';
+  return error instanceof TypeError ? 'offline' : 'unknown';
+}
+
+/** Whether the same request would be refused again: what it sends must change. */
+export function isFinal(error: unknown): boolean {
+  if (!(error instanceof Failure) || error.code === 'rate_limited') return false;
+  return error.status >= 400 && error.status < 500 && error.status !== 401 && error.status !== 408;
+}

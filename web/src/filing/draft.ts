@@ -1,0 +1,46 @@
+/** What is written but not filed yet. */
+export type Draft = Readonly<{
+  /** The Idempotency-Key of the complaint: however often it is sent, it is filed once. */
+  key: string;
+  category: string;
+  title: string;
+  description: string;
+  address: string;
+  point?: Readonly<{ latitude: number; longitude: number }> | undefined;
+  /** It was sent, and the answer may be lost. Until there is one, the text must not change: the key belongs to it. */
+  sent: boolean;
+  /** It is filed, and only photos are missing. */
+  complaintId?: string;
+}>;
+
+export const emptyDraft = (key: string): Draft => ({
+  key,
+  category: '',
+  title: '',
+  description: '',
+  address: '',
+  sent: false,
+});
+
+type Storage = Pick<globalThis.Storage, 'getItem' | 'setItem' | 'removeItem'>;
+
+const nameOf = (userId: string): string => `countersign.draft.${userId}`;
+
+/** Drafts of one browser tab, by user: another person who logs in does not see them. */
+export function draftsIn(storage: Storage, newKey: () => string) {
+  return {
+    read(userId: string): Draft {
+      const text = storage.getItem(nameOf(userId));
+      return text === null ? emptyDraft(newKey()) : (JSON.parse(text) as Draft);
+    },
+    write: (userId: string, draft: Draft): void => storage.setItem(nameOf(userId), JSON.stringify(draft)),
+    remove: (userId: string): void => storage.removeItem(nameOf(userId)),
+  };
+}
+
+/** The body of the request that files it. */
+export function bodyOf({ title, description, category, address, point }: Draft) {
+  const place = { ...point, ...(address.trim() !== '' && { address: address.trim() }) };
+  const location = place as { address: string };
+  return { title: title.trim(), description, category, ...(Object.keys(place).length > 0 && { location }) };
+}

@@ -1,0 +1,117 @@
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
+import { useSession } from '../session.ts';
+import { errorText, useTexts } from '../texts/texts.ts';
+import { ErrorNotice } from '../ui/state.tsx';
+import { useTitle } from '../ui/use-title.ts';
+import { CategoryStep } from './category-step.tsx';
+import { PlaceStep } from './place-step.tsx';
+import type { Filed } from './send-draft.ts';
+import { type Step, stepFor, steps } from './steps.ts';
+import { TextStep } from './text-step.tsx';
+import { useDraft } from './use-draft.ts';
+import { useSending } from './use-sending.ts';
+
+const route = getRouteApi('/new');
+
+/** Filing in three steps. Each has its own address, so that the browser's Back works. */
+export function NewComplaint() {
+  const texts = useTexts();
+  const { user } = useSession();
+  const inUse = useDraft(user.id);
+  const sending = useSending(inUse);
+  const navigate = route.useNavigate();
+  const step = stepFor(inUse.draft, route.useSearch().step);
+  const heading = useRef<HTMLHeadingElement>(null);
+  useTitle(texts.filing.title);
+  useEffect(() => {
+    if (step !== 'category') heading.current?.focus();
+  }, [step]);
+
+  if (sending.filed !== undefined) return <Done filed={sending.filed} onAnother={sending.reset} />;
+  const go = (to: Step) => void navigate({ search: { step: to } });
+  const { draft } = inUse;
+  const isLocked = draft.sent || sending.isPending;
+  const discard = () => {
+    if (!confirm(texts.filing.discardQuestion)) return;
+    inUse.discard();
+    sending.reset();
+    go('category');
+  };
+  return (
+    <div className="narrow">
+      <h1>{texts.filing.title}</h1>
+      <ol className="steps" aria-label={texts.filing.step(steps.indexOf(step) + 1, steps.length)}>
+        {steps.map((each) => (
+          <li key={each} aria-current={each === step ? 'step' : undefined}>
+            {texts.filing.steps[each]}
+          </li>
+        ))}
+      </ol>
+      <h2 ref={heading} tabIndex={-1} className="sr-only">
+        {texts.filing.step(steps.indexOf(step) + 1, steps.length)}: {texts.filing.steps[step]}
+      </h2>
+      {step === 'category' && <CategoryStep inUse={inUse} isLocked={isLocked} onDone={() => go('text')} />}
+      {step === 'text' && (
+        <TextStep inUse={inUse} isLocked={isLocked} onBack={() => go('category')} onDone={() => go('place')} />
+      )}
+      {step === 'place' && (
+        <PlaceStep
+          inUse={inUse}
+          isLocked={isLocked}
+          isSending={sending.isPending}
+          onBack={() => go('text')}
+          onDone={() => sending.send()}
+        />
+      )}
+      {sending.error !== null && !sending.isPending && <ErrorNotice error={sending.error} />}
+      {draft.sent && !sending.isPending && (
+        <p className="notice warn">
+          {draft.complaintId === undefined ? texts.filing.unclear : texts.filing.photosLeft}{' '}
+          {sending.isOffline && texts.filing.resends}
+        </p>
+      )}
+      {draft.category !== '' && !sending.isPending && (
+        <button type="button" className="link" onClick={discard}>
+          {texts.filing.discard}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Done({ filed, onAnother }: { filed: Filed; onAnother: () => void }) {
+  const texts = useTexts();
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus(), []);
+  return (
+    <div className="narrow">
+      <section className="card done">
+        <h1 ref={heading} tabIndex={-1}>
+          {texts.filing.done}
+        </h1>
+        <p>{texts.filing.doneText}</p>
+        {filed.refused.length > 0 && (
+          <div className="notice warn">
+            <p>{texts.filing.donePhotos}</p>
+            <ul>
+              {filed.refused.map(({ name, code }) => (
+                <li key={name}>
+                  {name}: {errorText(texts, code)}
+                </li>
+              ))}
+            </ul>
+          </div>
+        )}
+        <p className="actions">
+          <Link className="button primary" to="/complaints/$id" params={{ id: filed.id }}>
+            {texts.filing.open}
+          </Link>
+          <Link className="button" to="/new" search={{ step: 'category' }} onClick={onAnother}>
+            {texts.filing.another}
+          </Link>
+        </p>
+      </section>
+    </div>
+  );
+}

@@ -1,0 +1,39 @@
+/** A photo of the draft with this key. Its own id is the Idempotency-Key of its upload. */
+export type Photo = Readonly<{ id: string; draft: string; addedAtMs: number; file: File }>;
+
+const keptMs = 24 * 60 * 60 * 1_000;
+
+const resultOf = <T>(request: IDBRequest<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+
+async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+  const opening = indexedDB.open('countersign-web', 1);
+  opening.onupgradeneeded = () => {
+    opening.result.createObjectStore('photos', { keyPath: 'id' });
+  };
+  const database = await resultOf(opening);
+  try {
+    return await resultOf(work(database.transaction('photos', mode).objectStore('photos')));
+  } finally {
+    database.close();
+  }
+}
+
+/**
+ * Photos of a draft, in IndexedDB: phones end a page in the background while the camera is open. Where a browser refuses, as
+ * in a private window, they are in the memory of the page alone.
+ */
+export const photoStore = {
+  /** Removes what is left of drafts whose tab was closed a day ago. */
+  async of(draft: string): Promise<Photo[]> {
+    const all = await inStore<Photo[]>('readonly', (store) => store.getAll()).catch(() => []);
+    for (const { id, addedAtMs } of all) if (addedAtMs < Date.now() - keptMs) await photoStore.remove(id);
+    return all.filter((photo) => photo.draft === draft).sort((one, other) => one.addedAtMs - other.addedAtMs);
+  },
+  add: (photo: Photo): Promise<unknown> => inStore('readwrite', (store) => store.put(photo)).catch(() => {}),
+  remove: (id: string): Promise<unknown> => inStore('readwrite', (store) => store.delete(id)).catch(() => {}),
+  clear: (): Promise<unknown> => inStore('readwrite', (store) => store.clear()).catch(() => {}),
+};

@@ -1,0 +1,52 @@
+import { codeOf, isFinal } from '../failure.ts';
+import type { Draft } from './draft.ts';
+import type { Photo } from './photo-store.ts';
+
+/** What sending needs of the page and the network. */
+export type Sending = Readonly<{
+  /** Files the complaint, and returns its id. */
+  file: (draft: Draft) => Promise<string>;
+  attach: (complaintId: string, photo: Photo) => Promise<unknown>;
+  /** Keeps the draft, before and after what must not happen twice. */
+  keep: (change: Partial<Draft>) => void;
+  /** A photo that arrived or was refused is not sent again. */
+  finish: (photo: Photo) => void;
+}>;
+
+export type RefusedPhoto = Readonly<{ name: string; code: string }>;
+export type Filed = Readonly<{ id: string; refused: readonly RefusedPhoto[] }>;
+
+/**
+ * Files a draft and attaches its photos. It can be called again after any failure, also on a page that was loaded anew: the
+ * complaint and each photo have an Idempotency-Key that is kept until the answer.
+ *
+ * @throws What `file` or `attach` throws, unless a photo is refused.
+ */
+export async function sendDraft(draft: Draft, photos: readonly Photo[], sending: Sending): Promise<Filed> {
+  const id = draft.complaintId ?? (await fileOnce(draft, sending));
+  const refused: RefusedPhoto[] = [];
+  for (const photo of photos) {
+    try {
+      await sending.attach(id, photo);
+    } catch (error) {
+      if (!isFinal(error)) throw error;
+      refused.push({ name: photo.file.name, code: codeOf(error) });
+    }
+    sending.finish(photo);
+  }
+  return { id, refused };
+}
+
+async function fileOnce(draft: Draft, { file, keep }: Sending): Promise<string> {
+  keep({ sent: true });
+  try {
+    const complaintId = await file(draft);
+    keep({ complaintId });
+    return complaintId;
+  } catch (error) {
+    // Refused by the service, it left no key behind, and the text may change. Any other refusal says nothing about an
+    // earlier request whose answer was lost.
+    if (isFinal(error)) keep({ sent: false });
+    throw error;
+  }
+}

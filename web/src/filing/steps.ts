@@ -1,0 +1,16 @@
+import type { Draft } from './draft.ts';
+
+export const steps = ['category', 'text', 'place'] as const;
+export type Step = (typeof steps)[number];
+
+export const readStep = ({ step }: Record<string, unknown>): { step: Step } => ({
+  step: steps.find((each) => each === step) ?? 'category',
+});
+
+/** The step to show: never one after a step that is not done, and the last one while the draft waits for its answer. */
+export function stepFor(draft: Draft, wanted: Step): Step {
+  if (draft.sent) return 'place';
+  if (draft.category === '') return 'category';
+  const hasText = draft.title.trim() !== '' && draft.description.trim() !== '';
+  return wanted === 'place' && !hasText ? 'text' : wanted;
+}

@@ -1,0 +1,84 @@
+import { Link, Outlet, useRouterState } from '@tanstack/react-router';
+import { lazy, Suspense, useEffect, useRef } from 'react';
+import { isStaff, lastRequestId } from './client.ts';
+import { useConfig } from './config.ts';
+import { useLiveEvents } from './live.ts';
+import { useSession } from './session.ts';
+import { useStored } from './store.ts';
+import { useTexts } from './texts/texts.ts';
+import { AccountMenu } from './ui/account-menu.tsx';
+
+const StaffBar = lazy(() => import('./staff/staff-bar.tsx').then(({ StaffBar: bar }) => ({ default: bar })));
+
+/** What every page has around it. */
+export function Layout() {
+  const texts = useTexts();
+  const staff = isStaff(useSession());
+  // Not where the router is going, but what it shows.
+  const pathname = useRouterState({ select: ({ resolvedLocation }) => resolvedLocation?.pathname });
+  const main = useRef<HTMLElement>(null);
+  const isFirst = useRef(true);
+  useLiveEvents();
+  // A screen reader says that the page has changed, and Tab continues in it.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it follows the path, which it does not read.
+  useEffect(() => {
+    if (!isFirst.current && main.current?.contains(document.activeElement) === false) main.current.focus();
+    isFirst.current = false;
+  }, [pathname]);
+  return (
+    <>
+      <a className="skip" href="#main">
+        {texts.skip}
+      </a>
+      <header className="top">
+        <Link className="brand" to="/">
+          <img src="/app/icon.svg" alt="" width="26" height="26" />
+          {texts.product}
+        </Link>
+        <nav aria-label={texts.menu.main}>
+          {staff ? (
+            <Link to="/queue" search={{}}>
+              {texts.menu.queue}
+            </Link>
+          ) : (
+            <>
+              <Link to="/" activeOptions={{ exact: true }}>
+                {texts.menu.mine}
+              </Link>
+              <Link to="/new" search={{ step: 'category' }} activeOptions={{ includeSearch: false }}>
+                <span className="long">{texts.menu.file}</span>
+                <span className="short">{texts.menu.fileShort}</span>
+              </Link>
+            </>
+          )}
+        </nav>
+        {staff && (
+          <Suspense>
+            <StaffBar />
+          </Suspense>
+        )}
+        <AccountMenu />
+      </header>
+      <main id="main" ref={main} tabIndex={-1}>
+        <Outlet />
+      </main>
+      <GatewayLink />
+    </>
+  );
+}
+
+/** The way to the operators' console, where there is one: what the gateway did with the last request. */
+function GatewayLink() {
+  const texts = useTexts();
+  const { console } = useConfig();
+  const id = useStored(lastRequestId);
+  if (console === undefined || id === undefined) return null;
+  return (
+    <footer>
+      <a href={`${console}/console/requests/${id}`} target="_blank" rel="noreferrer">
+        {texts.gateway.link}
+      </a>{' '}
+      <span className="muted">({texts.gateway.tab})</span>
+    </footer>
+  );
+}

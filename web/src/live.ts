@@ -1,0 +1,39 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useEffect } from 'react';
+import { client } from './client.ts';
+
+/**
+ * Reads again what an event says has changed. A hidden page has no stream: browsers allow an origin six connections, and
+ * the service a user ten streams. When it is shown again, it continues after the last event.
+ */
+export function useLiveEvents(): void {
+  const queries = useQueryClient();
+  useEffect(() => {
+    let lastEventId: string | undefined;
+    let stopping = new AbortController();
+
+    async function follow(signal: AbortSignal): Promise<void> {
+      const resumed = lastEventId === undefined ? {} : { lastEventId };
+      for await (const { event, id, data } of client.events('/v1/complaints/events', { signal, ...resumed })) {
+        lastEventId = id ?? lastEventId;
+        void queries.invalidateQueries({ queryKey: ['complaints'] });
+        const changed = event === 'reset' ? [] : [(JSON.parse(data) as { complaint_id: string }).complaint_id];
+        void queries.invalidateQueries({ queryKey: ['complaint', ...changed] });
+      }
+    }
+    function followWhileVisible(): void {
+      stopping.abort();
+      if (document.hidden) return;
+      stopping = new AbortController();
+      // Without a stream, lists are read again when the page gets the focus.
+      follow(stopping.signal).catch(() => {});
+    }
+
+    followWhileVisible();
+    document.addEventListener('visibilitychange', followWhileVisible);
+    return () => {
+      stopping.abort();
+      document.removeEventListener('visibilitychange', followWhileVisible);
+    };
+  }, [queries]);
+}

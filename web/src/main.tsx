@@ -1,0 +1,53 @@
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { RouterProvider } from '@tanstack/react-router';
+import { createRoot } from 'react-dom/client';
+import { client, session } from './client.ts';
+import { isFinal } from './failure.ts';
+import { router } from './router.tsx';
+import { returnToPage } from './session.ts';
+import { SignedOut } from './signed-out.tsx';
+import { useStored } from './store.ts';
+import './style.css';
+import { ErrorNotice } from './ui/state.tsx';
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      // Offline, people see that at once, instead of a page that waits.
+      networkMode: 'always',
+      // The client has already repeated what it may.
+      retry: (count, error) => count < 1 && !isFinal(error),
+    },
+  },
+});
+
+// Another person may log in: nothing that was read for the last one stays.
+session.subscribe(() => queries.clear());
+
+function App() {
+  const current = useStored(session);
+  if (current === undefined) return <SignedOut />;
+  return (
+    <QueryClientProvider client={queries} key={current.id}>
+      <RouterProvider router={router} />
+    </QueryClientProvider>
+  );
+}
+
+const page = createRoot(document.getElementById('root') as HTMLElement);
+
+async function start(): Promise<void> {
+  try {
+    if ((await client.resume()) !== undefined) returnToPage();
+    page.render(<App />);
+  } catch (error) {
+    page.render(
+      <main className="narrow">
+        <ErrorNotice error={error} onRetry={() => void start()} />
+      </main>,
+    );
+  }
+}
+
+await start();

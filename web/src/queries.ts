@@ -1,0 +1,102 @@
+import type { operations } from '@countersign/client';
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { client } from './client.ts';
+import { answerOf, taggedAnswerOf } from './failure.ts';
+
+export type ListQuery = NonNullable<operations['listComplaints']['parameters']['query']>;
+
+type Page<Item> = Readonly<{ items: readonly Item[]; next_cursor: string | null }>;
+
+/** Reads all pages of a list that belongs to one complaint. */
+async function allItems<Item>(read: (cursor?: string) => Promise<Page<Item>>): Promise<Item[]> {
+  const items: Item[] = [];
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const page = await read(cursor);
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  }
+  return items;
+}
+
+const pageQuery = (cursor: string | undefined) => ({ limit: 100, ...(cursor !== undefined && { cursor }) });
+
+export const complaintsQuery = (query: ListQuery) =>
+  infiniteQueryOptions({
+    queryKey: ['complaints', query],
+    queryFn: ({ pageParam, signal }) =>
+      answerOf(client.api.GET('/v1/complaints', { params: { query: { ...query, ...pageParam } }, signal })),
+    initialPageParam: {} as { cursor?: string },
+    getNextPageParam: ({ next_cursor: cursor }) => (cursor === null ? undefined : { cursor }),
+  });
+
+export const complaintQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['complaint', id],
+    queryFn: ({ signal }) =>
+      taggedAnswerOf(client.api.GET('/v1/complaints/{id}', { params: { path: { id } }, signal })),
+  });
+
+export const commentsQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['complaint', id, 'comments'],
+    queryFn: ({ signal }) =>
+      allItems((cursor) =>
+        answerOf(
+          client.api.GET('/v1/complaints/{id}/comments', {
+            params: { path: { id }, query: pageQuery(cursor) },
+            signal,
+          }),
+        ),
+      ),
+  });
+
+export const historyQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['complaint', id, 'history'],
+    queryFn: ({ signal }) =>
+      allItems((cursor) =>
+        answerOf(
+          client.api.GET('/v1/complaints/{id}/history', { params: { path: { id }, query: pageQuery(cursor) }, signal }),
+        ),
+      ),
+  });
+
+export const filesQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['complaint', id, 'files'],
+    queryFn: async ({ signal }) => {
+      const path = { id };
+      return (await answerOf(client.api.GET('/v1/complaints/{id}/attachments', { params: { path }, signal }))).items;
+    },
+  });
+
+/** The bytes of a file never change, and a list shows only a few of them. */
+export const fileQuery = (id: string, attachmentId: string) =>
+  queryOptions({
+    queryKey: ['file', attachmentId],
+    staleTime: Number.POSITIVE_INFINITY,
+    queryFn: ({ signal }) =>
+      answerOf<Blob>(
+        client.api.GET('/v1/complaints/{id}/attachments/{attachmentId}', {
+          params: { path: { id, attachmentId } },
+          parseAs: 'blob',
+          signal,
+        }),
+      ),
+  });
+
+export const categoriesQuery = queryOptions({
+  queryKey: ['categories'],
+  staleTime: 300_000,
+  queryFn: async ({ signal }) => (await answerOf(client.api.GET('/v1/categories', { signal }))).items,
+});
+
+/** The agents of the tenant, to whom complaints are given. */
+export const agentsQuery = queryOptions({
+  queryKey: ['agents'],
+  staleTime: 300_000,
+  queryFn: ({ signal }) =>
+    allItems((cursor) =>
+      answerOf(client.api.GET('/v1/users', { params: { query: { role: 'agent', ...pageQuery(cursor) } }, signal })),
+    ),
+});

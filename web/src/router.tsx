@@ -1,0 +1,92 @@
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  Link,
+  lazyRouteComponent,
+  redirect,
+} from '@tanstack/react-router';
+import { isStaff, session } from './client.ts';
+import { ComplaintPage } from './complaints/complaint-page.tsx';
+import { MyComplaints } from './complaints/my-complaints.tsx';
+import { NewComplaint } from './filing/new-complaint.tsx';
+import { readStep } from './filing/steps.ts';
+import { Layout } from './layout.tsx';
+import { readFilters } from './staff/filters.ts';
+import { useTexts } from './texts/texts.ts';
+import { ErrorNotice } from './ui/state.tsx';
+
+const seenByStaff = (): boolean => {
+  const current = session.get();
+  return current !== undefined && isStaff(current);
+};
+
+const root = createRootRouteWithContext()({ component: Layout, notFoundComponent: NotFound });
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: '/',
+  beforeLoad: () => {
+    if (seenByStaff()) throw redirect({ to: '/queue', search: {} });
+  },
+  component: MyComplaints,
+});
+
+const newComplaint = createRoute({
+  getParentRoute: () => root,
+  path: '/new',
+  validateSearch: readStep,
+  component: NewComplaint,
+});
+
+const complaint = createRoute({
+  getParentRoute: () => root,
+  path: '/complaints/$id',
+  beforeLoad: ({ params }) => {
+    if (seenByStaff()) throw redirect({ to: '/queue/$id', params });
+  },
+  component: ComplaintPage,
+});
+
+/** The service refuses others anyway. This spares them a page that they cannot use. */
+const staffOnly = () => {
+  if (!seenByStaff()) throw redirect({ to: '/' });
+};
+
+const queue = createRoute({
+  getParentRoute: () => root,
+  path: '/queue',
+  validateSearch: readFilters,
+  beforeLoad: staffOnly,
+  component: lazyRouteComponent(() => import('./staff/queue.tsx'), 'Queue'),
+});
+
+const work = createRoute({
+  getParentRoute: () => root,
+  path: '/queue/$id',
+  beforeLoad: staffOnly,
+  component: lazyRouteComponent(() => import('./staff/work.tsx'), 'Work'),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([home, newComplaint, complaint, queue, work]),
+  basepath: '/app',
+  defaultErrorComponent: ({ error }) => <ErrorNotice error={error} />,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+function NotFound() {
+  const texts = useTexts();
+  return (
+    <section className="card empty">
+      <h1>{texts.notFound.title}</h1>
+      <p>{texts.notFound.text}</p>
+      <Link to="/">{texts.notFound.home}</Link>
+    </section>
+  );
+}

@@ -1,0 +1,33 @@
+import type { Session } from '@countersign/client';
+import { client, session } from './client.ts';
+import { photoStore } from './filing/photo-store.ts';
+import { useStored } from './store.ts';
+
+/** The session of a page that is shown only with one. */
+export function useSession(): Session {
+  const current = useStored(session);
+  if (current === undefined) throw new Error('this page needs a session');
+  return current;
+}
+
+const returnKey = 'countersign.return';
+
+/** Keeps the address of this page, to continue here after the login. */
+export function rememberPage(): void {
+  sessionStorage.setItem(returnKey, location.pathname + location.search);
+}
+
+/** Goes on where the login interrupted, in this tab. */
+export function returnToPage(): void {
+  const address = sessionStorage.getItem(returnKey);
+  sessionStorage.removeItem(returnKey);
+  if (address !== null && location.pathname === '/app/') history.replaceState(null, '', address);
+}
+
+/** Ends the session, and removes what was written on this device. */
+export async function logOut(): Promise<void> {
+  const { error, response } = await client.logOut();
+  if (error !== undefined && response.status !== 401) throw new TypeError('the session has not ended');
+  sessionStorage.clear();
+  await photoStore.clear();
+}

@@ -1,0 +1,27 @@
+import { expect, test } from '@jest/globals';
+import { queryOf, readFilters } from './filters.ts';
+
+test.each([
+  [{}, { sort: 'priority', status: 'open,assigned,in_progress,reopened' }],
+  [{ status: 'any' }, { sort: 'priority' }],
+  [
+    { whose: 'mine', status: 'resolved', sort: 'due' },
+    { sort: 'due', mine: true, status: 'resolved' },
+  ],
+  [
+    { whose: 'unassigned', status: 'any', overdue: true, q: 'lamp', category: 'Lighting', priority: 'urgent' },
+    { sort: 'priority', unassigned: true, overdue: true, q: 'lamp', category: 'Lighting', priority: 'urgent' },
+  ],
+  // The router reads 404 as a number.
+  [
+    { q: 404, status: 'any' },
+    { sort: 'priority', q: '404' },
+  ],
+])('the address %j asks for %j', (search, query) => {
+  expect(queryOf(readFilters(search))).toEqual(query);
+});
+
+test('what an address has no place for, or writes wrongly, is left out', () => {
+  const typed = { whose: 'theirs', status: ['open'], priority: 'extreme', sort: 'random', overdue: 'yes', x: 1 };
+  expect(queryOf(readFilters(typed))).toEqual(queryOf({}));
+});

@@ -1,0 +1,50 @@
+import type { Priority, Status } from '../client.ts';
+import type { ListQuery } from '../queries.ts';
+import { activeStatuses, statuses } from '../workflow.ts';
+
+export const owners = ['mine', 'unassigned'] as const;
+export const priorities: readonly Priority[] = ['urgent', 'high', 'normal', 'low'];
+export const orders = ['newest', 'oldest', 'updated', 'due', 'priority'] as const;
+
+/** What the address of the queue says. What is missing has its default. */
+export type Filters = Readonly<{
+  /** Default: all. */
+  whose?: (typeof owners)[number] | undefined;
+  /** Default: those that work is left on. */
+  status?: Status | 'any' | undefined;
+  category?: string | undefined;
+  priority?: Priority | undefined;
+  /** Default: `priority`. */
+  sort?: (typeof orders)[number] | undefined;
+  overdue?: true | undefined;
+  q?: string | undefined;
+}>;
+
+/** Reads an address, which a person may have typed. What is wrong is left out. */
+export function readFilters(search: Record<string, unknown>): Filters {
+  const oneOf = <T>(values: readonly T[], value: unknown) => values.find((each) => each === value);
+  const text = (value: unknown, max: number) => String(value ?? '').slice(0, max) || undefined;
+  return {
+    whose: oneOf(owners, search.whose),
+    status: oneOf([...statuses, 'any' as const], search.status),
+    category: text(search.category, 50),
+    priority: oneOf(priorities, search.priority),
+    sort: oneOf(orders, search.sort),
+    overdue: search.overdue === true ? true : undefined,
+    q: text(search.q, 200),
+  };
+}
+
+/** The query of the list that these filters ask for. */
+export function queryOf({ whose, status, category, priority, sort = 'priority', overdue, q }: Filters): ListQuery {
+  return {
+    sort,
+    ...(whose === 'mine' && { mine: true }),
+    ...(whose === 'unassigned' && { unassigned: true }),
+    ...(status !== 'any' && { status: status ?? activeStatuses.join(',') }),
+    ...(category !== undefined && { category }),
+    ...(priority !== undefined && { priority }),
+    ...(overdue && { overdue }),
+    ...(q !== undefined && { q }),
+  };
+}

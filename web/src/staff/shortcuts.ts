@@ -1,0 +1,29 @@
+import { useEffect, useRef } from 'react';
+import { stored } from '../store.ts';
+
+const storageKey = 'countersign.shortcuts';
+
+/** Single keys can be switched off: software for speech types them (WCAG 2.2, 2.1.4). */
+export const shortcutsEnabled = stored(localStorage.getItem(storageKey) !== 'off');
+shortcutsEnabled.subscribe(() => localStorage.setItem(storageKey, shortcutsEnabled.get() ? 'on' : 'off'));
+
+const takesText = 'input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable]';
+
+/** Calls the function of the key that is pressed, unless the key belongs to a field or a dialog. */
+export function useShortcuts(actions: Readonly<Record<string, () => void>>): void {
+  const latest = useRef(actions);
+  latest.current = actions;
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const action = latest.current[event.key];
+      const isElsewhere = event.target instanceof Element && event.target.matches(takesText);
+      const isModified = event.ctrlKey || event.metaKey || event.altKey;
+      if (action === undefined || isElsewhere || isModified || !shortcutsEnabled.get()) return;
+      if (document.querySelector('dialog[open]') !== null) return;
+      event.preventDefault();
+      action();
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, []);
+}

@@ -1,0 +1,73 @@
+import { useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
+import { useStored } from '../store.ts';
+import { useTexts } from '../texts/texts.ts';
+import { Dialog } from '../ui/dialog.tsx';
+import { lastQueue } from './last-queue.ts';
+import { shortcutsEnabled, useShortcuts } from './shortcuts.ts';
+
+/** What every page of staff has: the list of shortcuts, and the way to the queue. */
+export function StaffBar() {
+  const texts = useTexts();
+  const navigate = useNavigate();
+  const [isOpen, setOpen] = useState(false);
+  useShortcuts({
+    '?': () => setOpen(true),
+    u: () => void navigate({ to: '/queue', search: lastQueue.get().filters }),
+  });
+  return (
+    <>
+      <button
+        type="button"
+        className="icon"
+        aria-label={texts.menu.shortcuts}
+        title={`${texts.menu.shortcuts} (?)`}
+        onClick={() => setOpen(true)}
+      >
+        ?
+      </button>
+      {isOpen && <ShortcutList onClose={() => setOpen(false)} />}
+    </>
+  );
+}
+
+const keys = [
+  ['?', 'help'],
+  ['u', 'queue'],
+  ['/', 'search'],
+  ['j', 'down'],
+  ['k', 'up'],
+  ['Enter', 'open'],
+  ['i', 'take'],
+  ['a', 'assign'],
+  ['m', 'move'],
+  ['r', 'answer'],
+  ['n', 'note'],
+  ['h', 'history'],
+  ['Ctrl Enter', 'send'],
+] as const;
+
+function ShortcutList({ onClose }: { onClose: () => void }) {
+  const { shortcuts } = useTexts();
+  const isEnabled = useStored(shortcutsEnabled);
+  return (
+    <Dialog title={shortcuts.title} onClose={onClose}>
+      <dl className="keys">
+        {keys.map(([key, name]) => (
+          <div key={key}>
+            <dt>
+              {key.split(' ').map((each) => (
+                <kbd key={each}>{each}</kbd>
+              ))}
+            </dt>
+            <dd>{shortcuts[name]}</dd>
+          </div>
+        ))}
+      </dl>
+      <label className="check">
+        <input type="checkbox" checked={isEnabled} onChange={({ target }) => shortcutsEnabled.set(target.checked)} />
+        {shortcuts.enabled}
+      </label>
+    </Dialog>
+  );
+}

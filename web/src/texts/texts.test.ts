@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { de } from './de.ts';
+import { en } from './en.ts';
+
+type Schema = Readonly<{ $ref?: string; oneOf?: readonly Schema[] }>;
+type Response = Readonly<{ content?: Readonly<Record<string, { schema: Schema }>> }>;
+type Operation = Readonly<{ operationId: string; responses: Readonly<Record<string, Response>> }>;
+
+const api = JSON.parse(
+  readFileSync(resolve(import.meta.dirname, '../../../docs/openapi/countersign.json'), 'utf8'),
+) as Readonly<{
+  paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  components: { schemas: Readonly<Record<string, unknown>> };
+}>;
+
+/** What the pages call, except what the client calls by itself. */
+const used = [
+  'fileComplaint',
+  'listComplaints',
+  'readComplaint',
+  'moveComplaint',
+  'assignComplaint',
+  'unassignComplaint',
+  'commentOnComplaint',
+  'listComments',
+  'listHistory',
+  'attachFile',
+  'listAttachments',
+  'downloadAttachment',
+  'listCategories',
+];
+
+function codesOf(operation: Operation): string[] {
+  const schemas = Object.values(operation.responses)
+    .flatMap(({ content = {} }) => content['application/problem+json']?.schema ?? [])
+    .flatMap((schema) => schema.oneOf ?? [schema]);
+  return schemas.flatMap(({ $ref = '' }) => {
+    const text = JSON.stringify(api.components.schemas[$ref.split('/').at(-1) ?? '']);
+    return /"code":\{[^}]*"const":"(\w+)"/.exec(text)?.[1] ?? [];
+  });
+}
+
+test.each(used)('every error of %s has a text in every language', (name) => {
+  const operation = Object.values(api.paths)
+    .flatMap((path) => Object.values(path))
+    .find(({ operationId }) => operationId === name) as Operation;
+  const codes = codesOf(operation);
+  expect(codes.length).toBeGreaterThan(0);
+  for (const { errors } of [en, de]) expect(codes.filter((code) => errors[code] === undefined)).toEqual([]);
+});
+
+/** The paths of all texts. */
+const pathsOf = (value: object, prefix = ''): string[] =>
+  Object.entries(value).flatMap(([name, member]) =>
+    typeof member === 'object' && member !== null ? pathsOf(member, `${prefix}${name}.`) : [prefix + name],
+  );
+
+test('no text is missing in German, not even one that the type does not ask for', () => {
+  expect(pathsOf(de)).toEqual(pathsOf(en));
+});

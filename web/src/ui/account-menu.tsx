@@ -1,0 +1,54 @@
+import { useMutation } from '@tanstack/react-query';
+import { logOut, useSession } from '../session.ts';
+import { useStored } from '../store.ts';
+import { type Language, language, languages, useTexts } from '../texts/texts.ts';
+import { ErrorNotice } from './state.tsx';
+
+export function AccountMenu() {
+  const texts = useTexts();
+  const { user, tenant } = useSession();
+  const leave = useMutation({ networkMode: 'always', mutationFn: logOut });
+  return (
+    <details
+      className="account"
+      onKeyDown={({ key, currentTarget }) => {
+        if (key === 'Escape') currentTarget.open = false;
+      }}
+      onBlur={({ relatedTarget, currentTarget }) => {
+        if (relatedTarget !== null && !currentTarget.contains(relatedTarget)) currentTarget.open = false;
+      }}
+    >
+      <summary aria-label={texts.menu.title} title={user.email}>
+        <span aria-hidden="true">{user.email.slice(0, 1).toUpperCase()}</span>
+      </summary>
+      <div className="card">
+        <p>
+          {user.email}
+          <span className="muted">{tenant.slug}</span>
+        </p>
+        <LanguageChoice />
+        <button type="button" disabled={leave.isPending} onClick={() => leave.mutate()}>
+          {texts.menu.logOut}
+        </button>
+        {leave.error !== null && <ErrorNotice error={leave.error} />}
+      </div>
+    </details>
+  );
+}
+
+export function LanguageChoice() {
+  const texts = useTexts();
+  const chosen = useStored(language);
+  return (
+    <div className="field">
+      <label htmlFor="language">{texts.menu.language}</label>
+      <select id="language" value={chosen} onChange={({ target }) => language.set(target.value as Language)}>
+        {Object.entries(languages).map(([code, of]) => (
+          <option key={code} value={code} lang={code}>
+            {of.language}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}

@@ -1,0 +1,35 @@
+import { type ReactNode, useId, useLayoutEffect, useRef } from 'react';
+import { useTexts } from '../texts/texts.ts';
+
+type Props = Readonly<{ title: string; onClose: () => void; wide?: boolean; children: ReactNode }>;
+
+/** A modal dialog. It is open as long as it is rendered. */
+export function Dialog({ title, onClose, wide = false, children }: Props) {
+  const texts = useTexts();
+  const ref = useRef<HTMLDialogElement>(null);
+  const titleId = useId();
+  // Closed before it is removed, so that the focus returns to where it was.
+  useLayoutEffect(() => {
+    const dialog = ref.current;
+    dialog?.showModal();
+    return () => dialog?.close();
+  }, []);
+  return (
+    <dialog
+      ref={ref}
+      aria-labelledby={titleId}
+      className={wide ? 'wide' : undefined}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+    >
+      <h2 id={titleId}>{title}</h2>
+      {children}
+      {/* The last one, so that the focus goes to the first field. */}
+      <button type="button" className="icon close" aria-label={texts.close} onClick={onClose}>
+        ✕
+      </button>
+    </dialog>
+  );
+}

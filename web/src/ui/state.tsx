@@ -1,0 +1,62 @@
+import type { Priority, Status } from '../client.ts';
+import { codeOf } from '../failure.ts';
+import { errorText, useTexts } from '../texts/texts.ts';
+
+const tones: Readonly<Record<Status, string>> = {
+  open: 'new',
+  reopened: 'new',
+  assigned: 'active',
+  in_progress: 'active',
+  resolved: 'good',
+  closed: 'quiet',
+  rejected: 'bad',
+  duplicate: 'quiet',
+  withdrawn: 'quiet',
+};
+
+export function StatusPill({ status }: { status: Status }) {
+  return <span className={`pill ${tones[status]}`}>{useTexts().status[status]}</span>;
+}
+
+/** Only a priority that stands out. */
+export function PriorityPill({ priority }: { priority: Priority }) {
+  const texts = useTexts();
+  if (priority === 'normal') return null;
+  const tone = priority === 'low' ? 'quiet' : priority === 'high' ? 'warn' : 'bad';
+  return <span className={`pill ${tone}`}>{texts.priority[priority]}</span>;
+}
+
+export function OverduePill({ overdue }: { overdue: boolean }) {
+  const texts = useTexts();
+  return overdue ? <span className="pill bad">{texts.queue.overdueMark}</span> : null;
+}
+
+type NoticeProps = Readonly<{ error: unknown; onRetry?: (() => void) | undefined }>;
+
+/** Says what went wrong, by its code. */
+export function ErrorNotice({ error, onRetry }: NoticeProps) {
+  const texts = useTexts();
+  return (
+    <div className="notice bad" role="alert">
+      <p>{errorText(texts, codeOf(error))}</p>
+      {onRetry !== undefined && (
+        <button type="button" onClick={onRetry}>
+          {texts.retry}
+        </button>
+      )}
+    </div>
+  );
+}
+
+type QueryLike = Readonly<{ isPending: boolean; error: unknown; refetch: () => unknown }>;
+
+/** What stands in place of data that is not there yet, or cannot be read. */
+export function Waiting({ query }: { query: QueryLike }) {
+  const texts = useTexts();
+  if (query.error !== null) return <ErrorNotice error={query.error} onRetry={() => void query.refetch()} />;
+  return (
+    <p className="muted" role="status">
+      {texts.loading}
+    </p>
+  );
+}

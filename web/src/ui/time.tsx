@@ -1,0 +1,11 @@
+import { useTimes } from '../texts/times.ts';
+
+/** A time in words, whose exact value is its tooltip. `say` puts it into a sentence. */
+export function Time({ of, say = (when) => when }: { of: string; say?: (when: string) => string }) {
+  const times = useTimes();
+  return (
+    <time dateTime={of} title={times.moment(of)}>
+      {say(times.inWords(of))}
+    </time>
+  );
+}

@@ -1,0 +1,10 @@
+import { useEffect } from 'react';
+import { useTexts } from '../texts/texts.ts';
+
+/** Sets the title of the page. Undefined while it is not known. */
+export function useTitle(title: string | undefined): void {
+  const { product } = useTexts();
+  useEffect(() => {
+    document.title = title === undefined ? product : `${title} – ${product}`;
+  }, [title, product]);
+}

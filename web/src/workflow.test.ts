@@ -1,0 +1,21 @@
+import { expect, test } from '@jest/globals';
+import * as service from '../../complaint-service/src/domain/complaints/workflow.ts';
+import * as web from './workflow.ts';
+
+test('is the workflow of the complaint-service', () => {
+  expect(web.steps).toEqual(service.steps);
+  expect(web.statusesWithReason).toEqual(service.statusesWithReason);
+  expect(web.activeStatuses).toEqual(service.activeStatuses);
+  for (const status of service.statuses) {
+    expect([status, web.isAssignable(status)]).toEqual([status, service.mayBeAssigned({ status })]);
+  }
+});
+
+test.each([
+  ['open', ['withdrawn']],
+  ['in_progress', ['withdrawn']],
+  ['resolved', ['closed', 'reopened']],
+  ['closed', []],
+] as const)('a complainant moves a complaint that is %s to %j', (from, next) => {
+  expect(web.nextStatuses(from, 'complainant')).toEqual(next);
+});

@@ -68,5 +68,6 @@ export default {
     'users-service',
     'complaint-service',
     'infra',
+    'web',
   ].map(project),
 };

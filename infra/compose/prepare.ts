@@ -42,14 +42,14 @@ function gatewayConfig(): string {
     document.setIn(['upstreams', name, 'targets'], [`http://${name}:${port}`]);
   for (const name of ['auth-service', 'complaint-service'])
     document.setIn(['services', name, 'keys'], `./service-keys/${name}.jwks.json`);
-  // The example services of `npm start` are not among the containers.
-  for (const name of ['my-service', 'mcp-server']) document.deleteIn(['upstreams', name]);
+  // The pages and the example services of `npm start` are not among the containers.
+  for (const name of ['web', 'my-service', 'mcp-server']) document.deleteIn(['upstreams', name]);
   for (const [list, place] of [
     ['routes', ['path']],
     ['tests', ['request', 'path']],
   ] as const) {
     const entries = document.get(list) as YAMLSeq<YAMLMap>;
-    entries.items = entries.items.filter((entry) => !['/hello', '/mcp'].includes(String(entry.getIn(place))));
+    entries.items = entries.items.filter((entry) => !/^\/(?:app|hello|mcp)(?:\/|$)/.test(String(entry.getIn(place))));
   }
   return document.toString({ lineWidth: 0 });
 }

@@ -23,18 +23,18 @@ export function storesToRunOn(env = process.env): [name: string, stores: Stores]
 /** A separate home, ports and databases for one installation. `remove` deletes all of it. */
 export type Place = Readonly<{
   home: string;
-  ports: Readonly<Record<'gateway' | 'admin' | 'internal' | 'auth' | 'users' | 'complaints', number>>;
+  ports: Readonly<Record<'gateway' | 'admin' | 'internal' | 'auth' | 'users' | 'complaints' | 'web', number>>;
   env: Readonly<Record<string, string>>;
   remove(): Promise<void>;
 }>;
 
 export async function makePlace(stores: Stores): Promise<Place> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-e2e-'));
-  const [gateway = 0, admin = 0, internal = 0, auth = 0, users = 0, complaints = 0] = await freePorts(6);
+  const [gateway = 0, admin = 0, internal = 0, auth = 0, users = 0, complaints = 0, web = 0] = await freePorts(7);
   const prefix = `countersign_e2e_${process.pid}_${gateway}`;
   return {
     home,
-    ports: { gateway, admin, internal, auth, users, complaints },
+    ports: { gateway, admin, internal, auth, users, complaints, web },
     env: {
       COUNTERSIGN_HOME: home,
       GATEWAY_PORT: String(gateway),
@@ -43,6 +43,7 @@ export async function makePlace(stores: Stores): Promise<Place> {
       AUTH_PORT: String(auth),
       USERS_PORT: String(users),
       COMPLAINTS_PORT: String(complaints),
+      WEB_PORT: String(web),
       DATABASE_URL: stores.databaseUrl ?? '',
       REDIS_URL: stores.redisUrl ?? '',
       DATABASE_PREFIX: prefix,

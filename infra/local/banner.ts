@@ -25,7 +25,7 @@ export function firstLines(
 
 export function banner(settings: Settings, demo: Demo | undefined): string {
   const url = `http://127.0.0.1:${settings.ports.GATEWAY_PORT}`;
-  const lines = [`Countersign is ready: ${url}`, ''];
+  const lines = [`Countersign is ready: ${url}`, `In the browser: ${url}/app/`, ''];
   const first = demo?.tenants[0]?.members[0];
   if (demo !== undefined && first !== undefined) {
     lines.push(`Demo accounts, password "${demo.password}":`);

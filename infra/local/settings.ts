@@ -11,6 +11,7 @@ const schema = z.object({
   AUTH_PORT: port(8081),
   USERS_PORT: port(8082),
   COMPLAINTS_PORT: port(8083),
+  WEB_PORT: port(8084),
   COUNTERSIGN_HOME: z.string().default('.countersign'),
   GATEWAY_CONFIG: z.string().default('infra/gateway.yaml'),
   SEED_FILE: z.string().default('infra/local/demo-tenants.json'),
@@ -27,7 +28,13 @@ const schema = z.object({
 
 export type Ports = Readonly<
   Record<
-    'GATEWAY_PORT' | 'GATEWAY_ADMIN_PORT' | 'GATEWAY_INTERNAL_PORT' | 'AUTH_PORT' | 'USERS_PORT' | 'COMPLAINTS_PORT',
+    | 'GATEWAY_PORT'
+    | 'GATEWAY_ADMIN_PORT'
+    | 'GATEWAY_INTERNAL_PORT'
+    | 'AUTH_PORT'
+    | 'USERS_PORT'
+    | 'COMPLAINTS_PORT'
+    | 'WEB_PORT',
     number
   >
 >;

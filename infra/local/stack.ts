@@ -13,7 +13,7 @@ const inspectorPorts: Readonly<Record<string, number>> & { gateway: number } = {
   'complaint-service': 9232,
 };
 
-/** The four processes and their variables. Each process gets only the variables that it needs. */
+/** The five processes and their variables. Each process gets only the variables that it needs. */
 export async function describeStack(settings: Settings): Promise<readonly ChildSpec[]> {
   const { ports, home, seedFile } = settings;
   const logs = join(home, 'logs');
@@ -59,5 +59,16 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
     },
     service('users-service', ports.USERS_PORT, seeded),
     service('complaint-service', ports.COMPLAINTS_PORT, { ...seeded, ...keyOf('complaint-service') }),
+    {
+      name: 'web',
+      args: ['infra/web/serve.ts'],
+      env: {
+        WEB_PORT: String(ports.WEB_PORT),
+        // Here, the people in the browser are also those who look at the gateway.
+        ...(seedFile !== undefined && { WEB_CONSOLE_URL: `http://127.0.0.1:${ports.GATEWAY_ADMIN_PORT}` }),
+      },
+      readyUrl: ready(ports.WEB_PORT),
+      logFile: logFile('web'),
+    },
   ];
 }

@@ -9,7 +9,7 @@ import { requireFreePorts } from './ports-free.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { describeStack } from './stack.ts';
 
-// `npm start`: runs all of Countersign on this machine: four processes from source.
+// `npm start`: runs all of Countersign on this machine: five processes from source.
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
@@ -79,7 +79,7 @@ function launcherEnded(): Promise<void> {
 
 async function run(settings: Settings, interrupted: Promise<void>): Promise<void> {
   await requireFreePorts(settings.ports);
-  say('Starting Countersign: gateway, auth-service, users-service, complaint-service');
+  say('Starting Countersign: gateway, auth-service, users-service, complaint-service, web');
   if (!existsSync(settings.home))
     say('The first start makes keys, secrets and three databases; later ones are faster.');
   const specs = await describeStack(settings);

@@ -24,6 +24,7 @@ describe('infra/gateway.yaml', () => {
       'auth-service',
       'users-service',
       'complaint-service',
+      'web',
       'my-service',
       'mcp-server',
     ]);
@@ -47,7 +48,7 @@ describe('infra/gateway.yaml', () => {
   test('publishes no internal path of a service', () => {
     const paths = routesOn('public', loadConfig(file, {})).map((route) => route.path);
     expect(paths.filter((path) => /internal|metrics|healthz|readyz/.test(path))).toEqual([]);
-    // Everything below `/v1/webhooks` is for users. A wildcard higher up could hold anything.
-    expect(paths.filter((path) => path.endsWith('**'))).toEqual(['/v1/webhooks/**']);
+    // Everything below these is for users: `web` serves nothing but files there. A wildcard higher up could hold anything.
+    expect(paths.filter((path) => path.endsWith('**'))).toEqual(['/app/**', '/v1/webhooks/**']);
   });
 });

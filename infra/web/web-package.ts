@@ -1,0 +1,70 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { installTools } from '@countersign/testing';
+
+const repository = resolve(import.meta.dirname, '../..');
+export const web = join(repository, 'web');
+const cache = join(repository, 'node_modules/.cache');
+const lock = join(cache, 'web.lock');
+
+/** Installs what web/ needs, unless it is installed, and runs one of its scripts. One process does so at a time. */
+export async function runInWeb(script: 'build' | 'types'): Promise<void> {
+  await inTurn(() => {
+    installTools(web);
+    run(script);
+  });
+}
+
+/** Builds web/ unless its files are newer than all that they are made of. */
+export async function buildIfNeeded(): Promise<void> {
+  await inTurn(() => {
+    if (isBuilt()) return;
+    installTools(web);
+    run('build');
+  });
+}
+
+function run(script: string): void {
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  execFileSync('npm', ['run', '--silent', script], { cwd: web, env, stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+function isBuilt(): boolean {
+  const built = join(web, 'dist/index.html');
+  if (!existsSync(built)) return false;
+  const builtAtMs = statSync(built).mtimeMs;
+  const sources = ['web/{src,public}/**', 'web/*.{html,json,ts}', 'packages/client/src/*.ts'];
+  return globSync(sources, { cwd: repository }).every((file) => statSync(join(repository, file)).mtimeMs <= builtAtMs);
+}
+
+/** Suites start several installations at once. */
+async function inTurn(work: () => void): Promise<void> {
+  mkdirSync(cache, { recursive: true });
+  while (!takeLock()) await delay(200);
+  try {
+    work();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+function takeLock(): boolean {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch {
+    if (!isHeld()) rmSync(lock, { force: true });
+    return false;
+  }
+}
+
+/** A process that was killed left its lock behind. */
+function isHeld(): boolean {
+  try {
+    return process.kill(Number(readFileSync(lock, 'utf8')), 0);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,342 @@
+import { eventually, type StartedProcess } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Browser, Page } from 'playwright-core';
+import { findings, openBrowser, overflow, sizes, unreached, watchPage } from '../console/browser.ts';
+import { call, logIn, password } from '../e2e/client.ts';
+import { makePlace, type Place, startEverything } from '../e2e/stack.ts';
+import { filedAs, type Options, openPage, type Photo, takePhoto, writeDraft } from './pages.ts';
+
+const complainant = 'complainant@acme.test';
+const agent = 'agent@acme.test';
+const desktop = { viewport: sizes[2] };
+const policy =
+  "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+describe('web/ in Chromium', () => {
+  let place: Place;
+  let everything: StartedProcess;
+  let browser: Browser;
+  let origin: string;
+  let photo: Photo;
+  beforeAll(async () => {
+    place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
+    everything = await startEverything(place);
+    origin = `http://127.0.0.1:${place.ports.gateway}`;
+    browser = await openBrowser();
+    photo = await takePhoto(browser);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await everything?.stop();
+    await place?.remove();
+  });
+
+  /** Opens a page for a person, and checks afterwards that nothing was wrong with it. */
+  async function as(email: string, options: Options, use: (page: Page) => Promise<void>): Promise<void> {
+    const page = await openPage(browser, origin, email, options);
+    const troubles = watchPage(page, origin);
+    await use(page);
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  }
+
+  const settled = async (page: Page, path: string) => {
+    await page.goto(origin + path);
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    await page
+      .getByText(/^(?:Loading|Wird geladen) …$/)
+      .first()
+      .waitFor({ state: 'detached' });
+  };
+  /** The pages of complainants and of staff. */
+  async function pathsOf(email: string): Promise<string[]> {
+    const { token } = await logIn(origin, email);
+    const { body } = await call(`${origin}/v1/complaints?limit=1`, { token });
+    const id = (body.items as { id: string }[])[0]?.id;
+    return email === agent
+      ? ['/app/queue', '/app/queue?status=closed&q=nothing-like-this', `/app/queue/${id}`]
+      : ['/app/', '/app/new', '/app/new?step=text', '/app/new?step=place', `/app/complaints/${id}`, '/app/nowhere'];
+  }
+
+  describe.each(sizes)('at $width by $height', (viewport) => {
+    test.each([
+      [complainant, 'light', 'en-GB'],
+      [complainant, 'dark', 'de-AT'],
+      [agent, 'light', 'de-DE'],
+      [agent, 'dark', 'en-US'],
+    ] as const)(
+      '%s, %s, %s: no finding of axe, and nothing wider than the screen',
+      async (email, colorScheme, locale) => {
+        // Only axe itself, which the test puts into the page, needs the policy out of its way.
+        await as(email, { viewport, colorScheme, locale, bypassCSP: true }, async (page) => {
+          if (email === complainant) await draft(page);
+          for (const path of await pathsOf(email)) {
+            await settled(page, path);
+            expect([path, await findings(page), await overflow(page)]).toEqual([path, [], 0]);
+          }
+        });
+      },
+    );
+
+    test.each([complainant, agent])(
+      '%s: every control is reached by the keyboard, with a visible focus',
+      async (email) => {
+        await as(email, { viewport }, async (page) => {
+          if (email === complainant) await draft(page);
+          for (const path of await pathsOf(email)) {
+            await settled(page, path);
+            expect([path, await unreached(page)]).toEqual([path, []]);
+          }
+        });
+      },
+    );
+  });
+
+  /** Writes a draft in any language, so that every step can be opened. */
+  async function draft(page: Page): Promise<void> {
+    await settled(page, '/app/new');
+    await page.getByRole('radio').first().check();
+    await page.getByRole('button', { name: /^(?:Next|Weiter)$/ }).click();
+    await page.getByRole('textbox').nth(0).fill('A draft');
+    await page.getByRole('textbox').nth(1).fill('With text.');
+  }
+
+  test('files have the policy that README.md names, and a page does not load without its session', async () => {
+    const page = await browser.newPage({ viewport: sizes[0] });
+    const response = await page.goto(`${origin}/app/complaints/1`);
+    expect(response?.headers()['content-security-policy']).toBe(policy);
+    const link = page.getByRole('link', { name: 'Log in' });
+    expect(await link.getAttribute('href')).toBe('/login');
+    await page.close();
+  });
+
+  test.each(['light', 'dark'] as const)(
+    '%s: what opens over a page has no finding of axe either',
+    async (colorScheme) => {
+      await as(agent, { colorScheme, bypassCSP: true }, async (page) => {
+        const [, , path = ''] = await pathsOf(agent);
+        await settled(page, path);
+        for (const key of ['m', 'a', '?']) {
+          await page.keyboard.press(key);
+          await page.getByRole('dialog').waitFor();
+          await page.getByText('Loading …').first().waitFor({ state: 'detached' });
+          expect([key, await findings(page), await overflow(page)]).toEqual([key, [], 0]);
+          await page.keyboard.press('Escape');
+        }
+        await page.getByLabel('Your account').click();
+        await page.getByLabel('Language').selectOption('de');
+        await page.getByRole('button', { name: 'Abmelden' }).waitFor();
+        expect(await findings(page)).toEqual([]);
+        await page.getByRole('button', { name: 'Abmelden' }).click();
+        await page.getByRole('heading', { name: 'Sie sind nicht angemeldet' }).waitFor();
+        expect(await findings(page)).toEqual([]);
+      });
+    },
+  );
+
+  test('after the login, the page goes on where the session was missing', async () => {
+    const page = await browser.newPage({ viewport: sizes[0] });
+    await page.goto(`${origin}/app/new`);
+    await page.getByRole('link', { name: 'Log in' }).click();
+    await page.getByLabel('Email address').fill(complainant);
+    await page.getByLabel('Password').fill(password);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'New complaint' }).waitFor();
+    await page.close();
+  });
+
+  test('a person of another tenant sees no complaint, and no page of staff', async () => {
+    const [, , , , own = ''] = await pathsOf(complainant);
+    const page = await openPage(browser, origin, 'complainant@globex.test');
+    await page.goto(origin + own);
+    await page.getByText('This complaint does not exist, or you may not see it.').waitFor();
+    await page.goto(`${origin}/app/queue`);
+    await page.waitForURL(`${origin}/app/`);
+    await page.context().close();
+  });
+
+  describe('with a broken network', () => {
+    /** Files the draft that the page shows, once it can. */
+    async function file(page: Page): Promise<void> {
+      const filed = page.getByRole('heading', { name: 'Your complaint is filed' });
+      const again = page.getByRole('button', { name: /^(?:File complaint|Send again)$/ });
+      await eventually(async () => {
+        if (!(await filed.isVisible()) && (await again.isEnabled())) await again.click({ timeout: 1_000 });
+        expect(await filed.isVisible()).toBe(true);
+      }, 20_000);
+    }
+
+    test.each([0, 1, 2])('cut at step %i and restored: one complaint, with its text', async (step) => {
+      const title = `Cut at step ${step}`;
+      const page = await openPage(browser, origin, complainant);
+      await page.goto(`${origin}/app/new`);
+      const cutAt = (at: number) => page.context().setOffline(at >= step);
+      await page.getByRole('radio', { name: 'Lighting' }).check();
+      await cutAt(0);
+      await page.getByRole('button', { name: 'Next' }).click();
+      await page.getByLabel('Title').fill(title);
+      await page.getByLabel('What happened?').fill('Dark since Monday.');
+      await page.getByLabel('Add photos').setInputFiles(photo);
+      await cutAt(1);
+      await page.getByRole('button', { name: 'Next' }).click();
+      await cutAt(2);
+      await page.getByRole('button', { name: 'File complaint' }).click();
+      await page.getByText('No connection.').waitFor();
+      await page.getByText('We do not know whether your complaint has arrived.').waitFor();
+      await page.getByText('Dark since Monday.').waitFor();
+      // It goes by itself when the browser is online again.
+      await page.context().setOffline(false);
+      await page.getByRole('heading', { name: 'Your complaint is filed' }).waitFor();
+      expect(await filedAs(origin, complainant, title)).toMatchObject([{ description: 'Dark since Monday.' }]);
+      await page.context().close();
+    });
+
+    test.each(['/v1/complaints', '/attachments'])(
+      'the answer of %s is lost, the page is loaded anew: one complaint, one photo',
+      async (path) => {
+        const title = `Lost answer of ${path}`;
+        const page = await openPage(browser, origin, complainant);
+        await writeDraft(page, origin, title, [photo]);
+        // The requests arrive, and no answer does.
+        const isLost = (url: URL) => url.pathname.endsWith(path);
+        await page.route(isLost, async (route) => {
+          if (route.request().method() !== 'POST') return route.continue();
+          await route.fetch();
+          await route.abort();
+        });
+        await page.getByRole('button', { name: 'File complaint' }).click();
+        await page.getByText('No connection.').waitFor();
+        await page.unroute(isLost);
+        await page.reload();
+        await page.getByRole('button', { name: 'Send again' }).waitFor();
+        expect(await page.getByLabel('Address').inputValue()).toBe('Mill Lane 3');
+        expect(await page.getByLabel('Address').isDisabled()).toBe(true);
+        await file(page);
+        const filed = await filedAs(origin, complainant, title);
+        expect(filed).toHaveLength(1);
+        const { token } = await logIn(origin, complainant);
+        const files = await call(`${origin}/v1/complaints/${filed[0]?.id}/attachments`, { token });
+        expect(files.body.items).toMatchObject([{ media_type: 'image/jpeg', width: 1_600, height: 1_200 }]);
+        await page.context().close();
+      },
+    );
+
+    test('a draft outlives a reload, with its photos, and not the logout', async () => {
+      await as(complainant, {}, async (page) => {
+        await writeDraft(page, origin, 'Kept', [photo]);
+        await page.reload();
+        await page.getByText('Photos: 1').waitFor();
+        expect(await page.getByLabel('Address').inputValue()).toBe('Mill Lane 3');
+        await page.getByRole('group').locator('summary').click();
+        await page.getByRole('button', { name: 'Log out' }).click();
+        await page.getByRole('link', { name: 'Log in' }).waitFor();
+        expect(await page.evaluate('sessionStorage.length')).toBe(0);
+      });
+    });
+  });
+
+  test('staff work through a complaint by keyboard alone, and its complainant answers', async () => {
+    const title = 'All by keyboard';
+    const filing = await openPage(browser, origin, complainant);
+    await writeDraft(filing, origin, title, [photo]);
+    await filing.getByRole('button', { name: 'File complaint' }).click();
+    await filing.getByRole('link', { name: 'Open the complaint' }).click();
+    await filing.getByRole('button', { name: /^Photo .*, enlarge$/ }).waitFor();
+
+    await as(agent, desktop, async (page) => {
+      const type = async (...keys: string[]) => {
+        for (const key of keys) await page.keyboard.press(key);
+      };
+      await settled(page, '/app/queue');
+      await type('/');
+      await page.keyboard.type('All by keyboard');
+      await type('Enter');
+      await page.getByText('1 complaint', { exact: true }).waitFor();
+      expect(new URL(page.url()).searchParams.get('q')).toBe('All by keyboard');
+      // Single keys belong to the field until it is left.
+      await type('Tab', 'j', 'Enter');
+      await page.getByRole('heading', { level: 1, name: title }).waitFor();
+      await type('i');
+      await page.getByText('Assigned', { exact: true }).waitFor();
+      await type('n');
+      await page.keyboard.type('The same lamp as last winter.');
+      await type('Control+Enter');
+      await page.getByRole('listitem').filter({ hasText: 'The same lamp' }).getByText('Internal').waitFor();
+      await type('Tab', 'r');
+      await page.keyboard.type('We are on our way.');
+      await type('Control+Enter');
+      await page.getByRole('listitem').filter({ hasText: 'We are on our way.' }).waitFor();
+      await type('Tab', 'm');
+      await page.getByRole('combobox', { name: 'New status' }).waitFor();
+      await type('Tab', 'Tab', 'Enter');
+      await page.getByRole('button', { name: 'Resolve' }).waitFor();
+      await page.getByRole('button', { name: 'Resolve' }).press('Enter');
+      await page.getByText('Resolved', { exact: true }).waitFor();
+      await type('h');
+      await page.getByText('moved it from “Assigned” to “In progress”').waitFor();
+      await type('u');
+      await page.waitForURL('**/app/queue?*');
+      await type('?');
+      await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
+      await page.getByLabel('Use single-key shortcuts').press('Space');
+      await type('Escape', '?');
+      expect(await page.getByRole('dialog').count()).toBe(0);
+    });
+
+    await filing.getByText('We are on our way.').waitFor();
+    expect(await filing.getByText('The same lamp').count()).toBe(0);
+    await filing.getByRole('button', { name: 'Reopen' }).click();
+    await filing.getByLabel('Reason').fill('It is dark again.');
+    await filing.getByRole('dialog').getByRole('button', { name: 'Reopen' }).click();
+    await filing.getByText('Your complaint is open again.').waitFor();
+    await filing.getByRole('button', { name: 'Withdraw' }).click();
+    await filing.getByLabel('Reason').fill('Repaired it myself.');
+    await filing.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
+    await filing.getByText('You have withdrawn this complaint.').waitFor();
+    await filing.context().close();
+  });
+
+  test('the queue shows a new complaint without a reload', async () => {
+    await as(agent, desktop, async (page) => {
+      await settled(page, '/app/queue?sort=newest');
+      const { token } = await logIn(origin, complainant);
+      const body = { title: 'Seen at once', description: 'Live.', category: 'Lighting' };
+      // Until the stream is open, what happens is not sent to it.
+      await eventually(async () => {
+        await call(`${origin}/v1/complaints`, { token, body });
+        expect(await page.getByRole('link', { name: /Seen at once/ }).count()).toBeGreaterThan(0);
+      }, 20_000);
+    });
+  });
+
+  test('a change that a colleague made first is not overwritten', async () => {
+    const [, , path = ''] = await pathsOf(agent);
+    const page = await openPage(browser, origin, agent, desktop);
+    await settled(page, path);
+    // Without events, the page does not know what happens meanwhile.
+    await page.route('**/v1/complaints/events', (route) => route.abort());
+    await page.reload();
+    await page.getByRole('button', { name: 'Withdraw' }).click();
+    const { token } = await logIn(origin, agent);
+    const id = path.split('/').at(-1);
+    const patch = { token, method: 'PATCH', body: { priority: 'urgent', title: 'Changed meanwhile' } };
+    expect((await call(`${origin}/v1/complaints/${id}`, patch)).status).toBe(200);
+    await page.getByLabel('Reason').fill('No longer needed.');
+    await page.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
+    await page.getByRole('alert').getByText('This complaint was changed in the meantime.').waitFor();
+    await page.getByText('Changed meanwhile').first().waitFor();
+    await page.context().close();
+  });
+
+  test('each page leads to what the gateway did with its last request', async () => {
+    await as(agent, desktop, async (page) => {
+      for (const path of await pathsOf(agent)) {
+        await settled(page, path);
+        const link = page.getByRole('link', { name: 'See what the gateway did' });
+        const address = (await link.getAttribute('href')) ?? '';
+        expect(address).toMatch(`http://127.0.0.1:${place.ports.admin}/console/requests/`);
+        expect((await fetch(address)).status).toBe(200);
+      }
+    });
+  });
+});

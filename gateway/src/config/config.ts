@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import type { FileRead } from './files.ts';
+import { redactedConfig } from './redacted-config.ts';
 import { requiredScopes } from './schema/allow.ts';
 import { type KeptClaims, resolveIssuers } from './schema/issuers/issuers.ts';
 import { resolveRoute } from './schema/routes.ts';
@@ -7,7 +7,7 @@ import type { Document } from './schema/schema.ts';
 import { resolveUpstream, type Upstream } from './schema/upstreams.ts';
 import type { Immutable } from './schema/values/shapes.ts';
 import type { Secrets } from './secrets.ts';
-import type { Certificate } from './tls-files.ts';
+import type { ListenerCertificate } from './tls-files.ts';
 import type { Source } from './yaml/source.ts';
 
 export { type Provider, providers } from './presets.ts';
@@ -37,27 +37,21 @@ export type Cors = NonNullable<GatewayConfig['cors']>;
 /** A valid configuration. Immutable: a reload makes a new one. */
 export type GatewayConfig = Immutable<ReturnType<typeof resolveConfig>>;
 
-export type ResolveOptions = Readonly<{
+type ResolveOptions = Readonly<{
   /** The absolute path of gateway.yaml. */
   file: string;
   /** SHA-256 of the text of the file, in hex. Without the values of variables, which contain secrets. */
   hash: string;
+  source: Source;
   secrets: Secrets;
-  /** The certificate of the public listener. Undefined: plain HTTP. */
-  certificate: Certificate | undefined;
-  /** All files that it was read from: gateway.yaml, then those with secrets and the certificate. */
-  files: readonly FileRead[];
-  /** The values of the file without secrets, as JSON. One string passes between threads faster than a tree of objects. */
-  redacted: string;
-  /** A string of the file, redacted in the same way. Empty: it has no variable. */
-  redactedAt: Source['redactedAt'];
+  certificate: ListenerCertificate;
   /** `file:line:column` of a test. */
   placeOfTest: (index: number) => string;
 }>;
 
 /** Turns a valid document into the configuration: names become references, paths become absolute. */
 export function resolveConfig(document: Document, options: ResolveOptions) {
-  const { file, hash, files, redacted, certificate, secrets } = options;
+  const { file, hash, source, certificate, secrets } = options;
   const directory = dirname(file);
   // The certificate is read already, and its files may change without a restart.
   const { tls: _tls, ...listen } = document.listen;
@@ -73,12 +67,15 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
     ...rest,
     file,
     hash,
-    files,
-    redacted,
+    /** All files that it was read from: gateway.yaml, then those with secrets and the certificate. */
+    files: [{ path: file, hash }, ...secrets.files, ...certificate.files],
+    /** The values of the file without secrets, as JSON. One string passes between threads faster than a tree of objects. */
+    redacted: redactedConfig(source),
     listen,
-    certificate,
+    /** The certificate of the public listener. Undefined: plain HTTP. */
+    certificate: certificate.certificate,
     issuers: document.issuers.flatMap((part, index) => {
-      const redactedAt = (...keys: readonly string[]) => options.redactedAt(['issuers', index, ...keys]);
+      const redactedAt = (...keys: readonly string[]) => source.redactedAt(['issuers', index, ...keys]);
       return resolveIssuers(part, { directory, kept, redactedAt });
     }),
     /** Every scope that a route requires, or that a service checks. */

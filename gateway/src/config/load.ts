@@ -4,7 +4,6 @@ import { ConfigError, type Environment } from '@countersign/service-kit';
 import { z } from 'zod';
 import { type GatewayConfig, type PolicyTest, resolveConfig } from './config.ts';
 import { hashOf, readConfigFile } from './files.ts';
-import { redactedConfig } from './redacted-config.ts';
 import { type CrossChecks, withCrossChecks } from './schema/cross-checks.ts';
 import { checkDpop } from './schema/dpop.ts';
 import { checkIssuers } from './schema/issuers/issuer-checks.ts';
@@ -59,11 +58,9 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
   return resolveConfig(parsed.data, {
     file: absolute,
     hash: hashOf(text),
+    source,
     secrets,
-    certificate: certificate.certificate,
-    files: [{ path: absolute, hash: hashOf(text) }, ...secrets.files, ...certificate.files],
-    redacted: redactedConfig(source),
-    redactedAt: (path) => source.redactedAt(path),
+    certificate,
     placeOfTest: (index) => placeOfTest(file, source, index),
   });
 }

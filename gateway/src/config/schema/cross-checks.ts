@@ -8,7 +8,7 @@ export type Pieces<Part> = { readonly [Key in keyof Part]?: Part[Key] | undefine
 /** Whether zod has reported the value at a path, or a misspelled key that is probably this one. */
 export type IsMalformed = (...path: Path) => boolean;
 
-/** `other`: the value that this one conflicts with. `absent`: the key that is missing at the path. */
+/** `other`: the value that this one conflicts with. `absent`: the key that is missing at the path. The `params` of a problem. */
 export type Conflict = Readonly<{ other?: Path; absent?: string }>;
 
 /** Adds a problem at a path. */
@@ -29,9 +29,6 @@ export type WellFormed<File> = Pieces<
 
 export type CrossChecks<File> = (file: WellFormed<File>, isMalformed: IsMalformed, refuse: Refuse) => void;
 
-/** Marks the problems of cross-checks among zod's own: their messages are complete. */
-export type CheckParams = Readonly<{ conflict: Conflict }>;
-
 /**
  * Adds checks that compare several values of the file.
  *
@@ -49,7 +46,7 @@ export function withCrossChecks<Shape extends z.ZodObject>(shape: Shape, checks:
         file as WellFormed<z.output<Shape>>,
         (...path) => known.has(keyOf(path)),
         (path, message, conflict = {}) =>
-          context.addIssue({ code: 'custom', path: [...path], message, params: { conflict } satisfies CheckParams }),
+          context.addIssue({ code: 'custom', path: [...path], message, params: conflict }),
       );
     },
     { when: ({ value }) => isRecord(value) && !Array.isArray(value) },

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { FileProblem, Path, Source } from '../yaml/source.ts';
 import { printable } from '../yaml/syntax.ts';
 import { closest } from './closest.ts';
-import type { CheckParams } from './cross-checks.ts';
+import type { Conflict } from './cross-checks.ts';
 import { allowedKeys } from './messages.ts';
 
 /**
@@ -48,8 +48,9 @@ function findingsOfIssue(issue: z.core.$ZodIssue, raw: unknown): readonly ValueP
   const { message } = issue;
   const path = issue.path as Path;
   const [parent, key] = [path.slice(0, -1), String(path.at(-1))];
+  // A problem of a cross-check, whose message is complete.
   if (issue.code === 'custom' && issue.params !== undefined) {
-    return [{ path, message, ...(issue.params as CheckParams).conflict }];
+    return [{ path, message, ...(issue.params as Conflict) }];
   }
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((unknown) => ({ path, key: unknown, ...unknownKey(unknown, allowedKeys(message)) }));

@@ -11,22 +11,23 @@ type Sharing = Readonly<{
  * Requires Redis with several workers if they share state. Without it, each would apply its own copy of a limit, and a captured call
  * or DPoP proof would work once in each.
  */
-export function checkRedisForWorkers(sharing: Sharing, workers: number, refuse: Refuse): void {
+export function checkRedisForWorkers(
+  { routes, services, publicOrigins }: Sharing,
+  workers: number,
+  refuse: Refuse,
+): void {
   if (workers === 1) return;
-  for (const reason of reasonsToShare(sharing)) {
-    refuse([], `"redis" is required with ${workers} workers: ${reason}`, { absent: 'redis' });
-  }
-}
-
-function reasonsToShare({ routes, services, publicOrigins }: Sharing): string[] {
   const limited = routes.filter(({ limits = [] }) => limits.length > 0);
-  const reasons: string[] = [];
-  if (limited.length > 0) reasons.push(`each would count the limits of ${someOf(limited.map(nameOf))} for itself`);
-  if (services.length > 0) reasons.push(`each would remember for itself which calls of ${someOf(services)} were made`);
-  if (publicOrigins.length > 0 && routes.length > 0) {
-    reasons.push(`each would remember for itself which DPoP proofs ${someOf(routes.map(nameOf))} took`);
+  const proving = publicOrigins.length > 0 ? routes : [];
+  const reasons: readonly (readonly [names: readonly string[], why: (some: string) => string])[] = [
+    [limited.map(nameOf), (some) => `each would count the limits of ${some} for itself`],
+    [services, (some) => `each would remember for itself which calls of ${some} were made`],
+    [proving.map(nameOf), (some) => `each would remember for itself which DPoP proofs ${some} took`],
+  ];
+  for (const [names, why] of reasons) {
+    if (names.length === 0) continue;
+    refuse([], `"redis" is required with ${workers} workers: ${why(someOf(names))}`, { absent: 'redis' });
   }
-  return reasons;
 }
 
 const nameOf = ({ name = 'a route' }: RoutePieces): string => name;

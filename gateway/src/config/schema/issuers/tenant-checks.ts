@@ -13,14 +13,14 @@ type Tenants = Readonly<{ list: ReadonlySet<string> }> | Readonly<{ prefix: stri
  * @param resolved The issuers of each entry. Undefined: the entry is malformed.
  */
 export function checkTenants(resolved: readonly (readonly Issuer[] | undefined)[], refuse: Refuse): void {
-  const all = resolved.flatMap((issuers = [], index) => issuers.map((issuer) => ({ index, issuer })));
+  const all = resolved.flatMap((issuers = [], index) => issuers.map((issuer) => knownOf(issuer, index)));
   const count = all.length + resolved.filter((issuers) => issuers === undefined).length;
   if (count < 2) return;
   const reported = new Set<number>();
   const known: Known[] = [];
-  for (const { index, issuer } of all) {
+  for (const one of all) {
+    const { index, issuer, tenants } = one;
     if (reported.has(index)) continue;
-    const tenants = tenantsOf(issuer, [issuer.claims.tenantId, issuer.machines.tenantId]);
     const report = (message: string, ...conflict: readonly { other: Path }[]) => {
       reported.add(index);
       refuse(['issuers', index], message, ...conflict);
@@ -28,13 +28,6 @@ export function checkTenants(resolved: readonly (readonly Issuer[] | undefined)[
     if (tenants === undefined) report(required('tenants', 'or set claims.tenantId or tenantPrefix'));
     if (hasAnyRole(issuer)) report(required('roles', 'or map them in claims.role'));
     if (tenants === undefined) continue;
-    const one: Known = {
-      index,
-      issuer,
-      tenants,
-      users: tenantsOf(issuer, [issuer.claims.tenantId]),
-      machines: tenantsOf(issuer, [issuer.machines.tenantId]),
-    };
     const clash = known.find((other) => mustNotMeet(one, other));
     if (clash?.index === index) {
       const name = sharedBy(clash.tenants, tenants);
@@ -47,13 +40,13 @@ export function checkTenants(resolved: readonly (readonly Issuer[] | undefined)[
 }
 
 /** The tenants of all callers of an issuer, of its users and of its machines. */
-type Known = Readonly<{
-  index: number;
-  issuer: Issuer;
-  tenants: Tenants;
-  users: Tenants;
-  machines: Tenants;
-}>;
+type Known = Readonly<{ index: number; issuer: Issuer; tenants: Tenants; users: Tenants; machines: Tenants }>;
+
+function knownOf(issuer: Issuer, index: number): Known {
+  const [users, machines] = [issuer.claims.tenantId, issuer.machines.tenantId];
+  const tenants = tenantsOf(issuer, [users, machines]);
+  return { index, issuer, tenants, users: tenantsOf(issuer, [users]), machines: tenantsOf(issuer, [machines]) };
+}
 
 function mustNotMeet(a: Known, b: Known): boolean {
   if (!meet(a.tenants, b.tenants) || haveSameSubjects(a.issuer, b.issuer)) return false;

@@ -4,14 +4,11 @@ import { dirname, join, relative, resolve } from 'node:path';
 // The last step of `npm run build`. These packages are not published, so the gateway's package contains their builds: this script
 // copies each to dist, and makes each import of it relative.
 
-// tsc copies no YAML.
-cpSync(
-  resolve(import.meta.dirname, '../src/config/presets.yaml'),
-  resolve(import.meta.dirname, '../dist/config/presets.yaml'),
-);
-
 const bundled = ['service-kit', 'http1-client', 'console'];
 const dist = resolve(import.meta.dirname, '../dist');
+
+// tsc copies no YAML.
+cpSync(resolve(import.meta.dirname, '../src/config/presets.yaml'), join(dist, 'config/presets.yaml'));
 
 for (const name of bundled) {
   const copy = join(dist, name);

@@ -1,7 +1,7 @@
 import type { Answer, TokenReport } from '@countersign/console/admin-api';
 import type { GatewayConfig, Limit, Route, Upstream } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
-import { principalOf } from '../routing/policy.ts';
+import { claimsOf } from '../routing/policy.ts';
 import { callerOf, callerText, identityOf } from './callers.ts';
 import { createDryRun, type DryRun, type Header, type Refusal, stageNames } from './dry-run.ts';
 import { type ExplainQuestion, headersOf, requesterOf, unverified } from './question.ts';
@@ -51,7 +51,7 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
     path: asked.path,
     caller: caller.kind === 'anonymous' && report !== null ? 'the bearer of a refused token' : callerText(caller),
     identity: identityOf(caller),
-    issuer: principalOf(caller)?.token.claims.issuer || null,
+    issuer: claimsOf(caller)?.issuer || null,
     service: caller.kind === 'service' ? caller.serviceId : null,
     outcome: outcomeOf(run, warning),
     stages: stagesOf(run, known, warning),

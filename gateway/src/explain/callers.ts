@@ -6,7 +6,7 @@ import type { Issuer, TestCaller } from '../config/config.ts';
 import type { Code } from '../errors.ts';
 import { bearerCaller } from '../pipeline/authenticate.ts';
 import type { Caller } from '../pipeline/exchange.ts';
-import { type PolicyPrincipal, principalOf } from '../routing/policy.ts';
+import { claimsOf, type Grant } from '../routing/policy.ts';
 import { findIssuer } from '../tokens/claim-mapping/find-issuer.ts';
 import type { Claims } from '../tokens/claims.ts';
 
@@ -63,7 +63,7 @@ export function callerOf({ token: accepted, service }: Requester): Caller {
   const trusted = { config: issuer, keys: noKeys, revocations: undefined };
   const bearer = bearerCaller({ claims, kid: 'KID', issuer: trusted, generation: 0, prepared: new Map() }, claims.jkt);
   if (service === undefined) return bearer;
-  return { kind: 'service', serviceId: service, principal: { ...bearer, id: newRequestId(), depth: 1 } };
+  return { kind: 'service', serviceId: service, principal: { id: newRequestId(), depth: 1, token: bearer.token } };
 }
 
 /** The refusal of a machine, where its issuer accepts none: its token never reaches the rules of a route. */
@@ -82,20 +82,20 @@ export const issuerNamed = (issuers: readonly Issuer[], named: string): Issuer |
 
 /** The caller in a few words. */
 export function callerText(caller: Caller): string {
-  if (caller.kind === 'anonymous') return 'anonymous';
-  if (caller.kind !== 'service') return `${principalText(caller)}${caller.bound ? ', bound to a key' : ''}`;
-  const { serviceId, principal } = caller;
-  return principal === undefined ? `service ${serviceId}` : `service ${serviceId} for ${principalText(principal)}`;
+  const claims = claimsOf(caller);
+  const text = claims && claimsText(claims);
+  if (caller.kind === 'service') return `service ${caller.serviceId}${text === undefined ? '' : ` for ${text}`}`;
+  return text === undefined ? 'anonymous' : `${text}${isBound(caller) ? ', bound to a key' : ''}`;
 }
 
-function principalText(principal: PolicyPrincipal): string {
-  const { role, tenantId, token } = principal;
-  const { clientId, issuer, scope, act } = token.claims;
-  const name = principal.kind === 'user' ? `${role} ${principal.userId}` : `client ${principal.clientId}`;
+const isBound = (caller: Caller): boolean => 'bound' in caller && caller.bound;
+
+function claimsText({ kind, userId, role, tenantId, clientId, issuer, scope, act }: Grant): string {
+  const name = kind === 'user' ? `${role} ${userId}` : `client ${clientId}`;
   const parts = [
     `${name}${tenantId === undefined ? '' : ` of ${tenantId}`}`,
-    ...(principal.kind === 'client' && role !== undefined ? [`role ${role}`] : []),
-    ...(principal.kind === 'user' && clientId !== undefined ? [`through ${clientId}`] : []),
+    ...(kind === 'client' && role !== undefined ? [`role ${role}`] : []),
+    ...(kind === 'user' && clientId !== undefined ? [`through ${clientId}`] : []),
     ...(clientId !== undefined && issuer !== '' ? [`issuer ${issuer}`] : []),
     ...(scope.length > 0 ? [`with ${scope.join(' ')}`] : []),
     ...(act === undefined ? [] : [`${act.sub} acts`]),
@@ -105,14 +105,13 @@ function principalText(principal: PolicyPrincipal): string {
 
 /** The user or the machine that calls, or for which a service calls. */
 export function identityOf(caller: Caller): Identity | null {
-  const principal = principalOf(caller);
-  if (principal === undefined) return null;
-  const { kind, role = null, tenantId = null, token } = principal;
-  const { clientId = null, scope, act = null } = token.claims;
+  const claims = claimsOf(caller);
+  if (claims === undefined) return null;
+  const { kind, userId = null, clientId = null, role = null, tenantId = null, scope, act = null } = claims;
   const verified = 'token' in caller ? caller.token.claims : undefined;
   return {
     kind,
-    user_id: kind === 'user' ? principal.userId : null,
+    user_id: userId,
     client_id: clientId,
     role,
     tenant_id: tenantId,
@@ -120,6 +119,6 @@ export function identityOf(caller: Caller): Identity | null {
     scope: [...scope],
     roles: [...(verified?.roles ?? [])],
     act,
-    bound: 'bound' in caller && caller.bound,
+    bound: isBound(caller),
   };
 }

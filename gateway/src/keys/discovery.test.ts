@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { fetchJwks } from '@countersign/jwks';
 import { capturingLogger, eventually, mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { guardedFetch } from './guarded-fetch.ts';
+import { guardedFetch } from './discovery.ts';
 import { type KeySetTiming, openIssuerKeys } from './issuer-keys.ts';
 
 const configuration = '/realms/acme/.well-known/openid-configuration';

@@ -1,6 +1,11 @@
+import { type LookupAddress, lookup } from 'node:dns';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { isIP, type LookupFunction } from 'node:net';
+import { Readable } from 'node:stream';
 import { type FetchedJwks, type FindUrl, fetchJwks, type RemoteKeySetOptions } from '@countersign/jwks';
+import { type AddressReach, reachOf } from '@countersign/service-kit';
 import { isLoopback, isPlainHttp } from '../config/schema/values/urls.ts';
-import { guardedFetch } from './guarded-fetch.ts';
 
 const maxBytes = 256 * 1024;
 
@@ -61,3 +66,102 @@ function isAcceptable(text: unknown, issuer: string): boolean {
   if (url.protocol === 'https:') return true;
   return url.protocol === 'http:' && (isLoopback(url.href) || isPlainHttp(issuer));
 }
+
+/** How far from the internet an address may be. A wider reach includes the narrower ones. */
+export type Reach = Exclude<AddressReach, 'forbidden'>;
+
+const reaches: readonly AddressReach[] = ['public', 'private', 'loopback', 'forbidden'];
+
+export type GuardedFetch = Readonly<{
+  /** Uses a new connection for each request. Follows no redirect, and accepts no compression. */
+  fetch: typeof fetch;
+  /** The furthest reach of an address that has answered so far. */
+  reached(): Reach;
+}>;
+
+/**
+ * Makes requests whose addresses are checked when they connect, so that a name that resolves to another address later is checked
+ * again. Link-local addresses and metadata services are always refused.
+ *
+ * @param mayReach How far connections may go.
+ */
+export function guardedFetch(mayReach: () => Reach): GuardedFetch {
+  let reached: Reach = 'public';
+
+  const accept = (address: string): boolean => isWithin(reachOf(address), mayReach());
+
+  /** Only an address that answered counts. A name may resolve to others, which are not connected to. */
+  function answered(address: string | undefined): void {
+    const reach = reachOf(address ?? '');
+    if (reach !== 'forbidden' && !isWithin(reach, reached)) reached = reach;
+  }
+
+  const checkedLookup: LookupFunction = (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, found) => {
+      if (error !== null) return callback(error, '', 0);
+      const accepted = (found as readonly LookupAddress[]).filter(({ address }) => accept(address));
+      const [first] = accepted;
+      if (first === undefined) return callback(refusedAddress(), '', 0);
+      if (options.all === true) return callback(null, [...accepted]);
+      return callback(null, first.address, first.family);
+    });
+  };
+
+  return {
+    async fetch(input, init = {}) {
+      const url = new URL(String(input));
+      const host = url.hostname.replace(/^\[|\]$/g, '');
+      // A literal address is never looked up.
+      if (isIP(host) !== 0 && !accept(host)) throw fetchFailed(refusedAddress());
+      return send(url, init, checkedLookup, answered);
+    },
+    reached: () => reached,
+  };
+}
+
+function isWithin(reach: AddressReach, limit: Reach): boolean {
+  return reaches.indexOf(reach) <= reaches.indexOf(limit);
+}
+
+function send(
+  url: URL,
+  init: RequestInit,
+  lookup: LookupFunction,
+  answered: (address: string | undefined) => void,
+): Promise<Response> {
+  const request = url.protocol === 'https:' ? requestHttps : requestHttp;
+  const headers = new Headers(init.headers);
+  headers.set('accept-encoding', 'identity');
+  headers.set('user-agent', 'countersign');
+  return new Promise((resolve, reject) => {
+    request(url, { agent: false, lookup, signal: init.signal ?? undefined, headers: Object.fromEntries(headers) })
+      .on('response', (message) => {
+        answered(message.socket.remoteAddress);
+        try {
+          resolve(toResponse(message));
+        } catch (error) {
+          message.destroy();
+          reject(fetchFailed(error));
+        }
+      })
+      .on('error', (error) => reject(fetchFailed(error)))
+      .end();
+  });
+}
+
+/** Statuses whose responses have no body (Fetch standard). */
+const withoutBody: readonly number[] = [204, 205, 304];
+
+function toResponse(message: IncomingMessage): Response {
+  const { statusCode: status = 0, rawHeaders } = message;
+  const headers = new Headers();
+  for (let at = 0; at < rawHeaders.length; at += 2) headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '');
+  const body = withoutBody.includes(status) ? null : Readable.toWeb(message);
+  if (body === null) message.resume();
+  return new Response(body as ReadableStream<Uint8Array> | null, { status, headers });
+}
+
+/** Like the global fetch's error. */
+const fetchFailed = (cause: unknown): TypeError => new TypeError('fetch failed', { cause });
+
+const refusedAddress = (): Error => Object.assign(new Error('the address is not public'), { code: 'ADDRESS_REFUSED' });

@@ -1,13 +1,10 @@
 import type { KeyObject } from 'node:crypto';
-import { type KeySet, KeySetUnavailable } from '@countersign/jwks';
+import { type KeySet, KeySetUnavailable, keyAlgorithmOf } from '@countersign/jwks';
 import { compactVerify } from 'jose';
 import { AppError } from '../errors.ts';
 
 /** The key that verified a signature, and the generation of the key set that held it. */
 export type VerifiedSignature = Readonly<{ key: KeyObject; generation: number }>;
-
-/** RFC 9864 renames EdDSA to Ed25519. The configuration uses the old name. */
-export const keyAlgorithmOf = (named: string): string => (named === 'Ed25519' ? 'EdDSA' : named);
 
 /**
  * Verifies the signature of a token with the keys of its issuer. An unknown key may be new, so it is looked up. If a known key

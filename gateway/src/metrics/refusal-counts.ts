@@ -63,7 +63,8 @@ export class RefusalCounts {
   }
 
   #limit(record: RequestRecord, route: string, nowMs: number): void {
-    const { userId, tenantId, address } = record;
+    const { address } = record;
+    const { userId, tenantId } = record.claims ?? {};
     const [, limit = 'refused tokens'] = /^limits: (.*)$/.exec(record.rule ?? '') ?? [];
     const key = `${route} ${limit} ${keyOf(limit, record)}`;
     const known = this.#limited.get(key);
@@ -80,7 +81,8 @@ export class RefusalCounts {
 }
 
 /** What the bucket of a limit stands for. An anonymous caller counts by address. */
-function keyOf(limit: string, { userId, tenantId, address }: RequestRecord): string {
+function keyOf(limit: string, { claims, address }: RequestRecord): string {
+  const { userId, tenantId } = claims ?? {};
   if (limit.startsWith('route')) return '';
   if (limit.startsWith('tenant') && tenantId !== undefined) return tenantId;
   if (limit.startsWith('user') && userId !== undefined) return `${tenantId} ${userId}`;

@@ -146,8 +146,7 @@ describe('the traffic of a process', () => {
       rule: 'limits: user',
       code: 'rate_limited',
       fault: 'caller',
-      userId: 'u1',
-      tenantId: 'acme',
+      claims: { userId: 'u1', tenantId: 'acme' } as RequestRecord['claims'],
       limits: ['ratelimit-policy', '"user";q=2;w=60', 'ratelimit', '"user";r=0;t=42'],
     };
     finish({ ...limited, address: '192.0.2.1' }, 429);

@@ -6,7 +6,7 @@ import { type CertificateCheck, createCertificateCheck } from '../tokens/certifi
 import type { Dpop } from '../tokens/dpop/dpop.ts';
 import type { ProvenRequest } from '../tokens/dpop/dpop-proof.ts';
 import type { AccessTokens, VerifiedToken } from '../tokens/verified-tokens.ts';
-import type { Authenticated, Caller, Exchange, Matched } from './exchange.ts';
+import { type Authenticated, type Caller, type Exchange, type Matched, tokenStatusOf } from './exchange.ts';
 
 export type AuthenticateOptions = Readonly<{
   tokens: AccessTokens;
@@ -170,14 +170,8 @@ const anonymous: Caller = { kind: 'anonymous', jkt: undefined };
 
 /** The user or the machine of a token. `jkt`: the key whose proof came with the request. */
 export function bearerCaller(token: VerifiedToken, jkt: string | undefined) {
-  const { claims } = token;
-  const bound = claims.jkt !== undefined || claims.certificate !== undefined;
-  if (claims.kind === 'client') {
-    const { kind, clientId, role, tenantId } = claims;
-    return { kind, clientId, role, tenantId, token, bound, jkt } satisfies Caller;
-  }
-  const { kind, userId, role, tenantId } = claims;
-  return { kind, userId, role, tenantId, token, bound, jkt } satisfies Caller;
+  const { kind, jkt: key, certificate } = token.claims;
+  return { kind, token, bound: key !== undefined || certificate !== undefined, jkt } satisfies Caller;
 }
 
 // One scheme in any case (RFC 9110 section 11.1), one space, one token: no list, no parameters.
@@ -223,17 +217,8 @@ export function toAuthenticated(matched: Matched, caller: Caller, content: Buffe
   const exchange: Exchange = matched;
   const { record } = exchange;
   record.identity = caller.kind;
-  const principal = caller.kind === 'service' ? caller.principal : caller.kind === 'anonymous' ? undefined : caller;
-  if (principal !== undefined) {
-    const { claims } = principal.token;
-    if (principal.kind === 'user') record.userId = principal.userId;
-    record.role = principal.role;
-    record.grant = claims;
-    record.clientId = claims.clientId;
-    record.actor = claims.act?.sub;
-    record.tenantId = principal.tenantId;
-  }
-  if (caller.kind === 'service' && caller.principal !== undefined) record.transactionId = caller.principal.id;
+  record.claims = tokenStatusOf(caller)?.claims;
+  if (caller.kind === 'service') record.transactionId = caller.principal?.id;
   exchange.caller = caller;
   exchange.content = content;
   return matched as Authenticated;

@@ -47,19 +47,17 @@ export type Client = Readonly<{
  */
 export type Caller =
   | Readonly<{ kind: 'anonymous'; jkt: string | undefined }>
-  | (Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string }> & Bearer)
-  /** A machine with a token of its own. It is never a user. */
-  | (Readonly<{ kind: 'client'; clientId: string; role: string | undefined; tenantId: string | undefined }> & Bearer)
+  | Readonly<{
+      /** A machine with a token of its own is a `client`, and never a user. */
+      kind: 'user' | 'client';
+      token: VerifiedToken;
+      /** Whether the token is bound to a key. If it is, a proof showed that this request comes from the key's holder. */
+      bound: boolean;
+      /** Thumbprint of the key whose proof came with this request; at a token endpoint also without a bound token. */
+      jkt: string | undefined;
+    }>
   /** A service, on the internal listener. Without `principal` it calls for itself. */
   | Readonly<{ kind: 'service'; serviceId: string; principal?: Transaction | undefined }>;
-
-type Bearer = Readonly<{
-  token: VerifiedToken;
-  /** Whether the token is bound to a key. If it is, a proof showed that this request comes from the key's holder. */
-  bound: boolean;
-  /** Thumbprint of the key whose proof came with this request; at a token endpoint also without a bound token. */
-  jkt: string | undefined;
-}>;
 
 /** The token behind a request, which must stay valid while the request goes on. */
 export function tokenStatusOf(caller: Caller): TokenStatus | undefined {

@@ -16,12 +16,12 @@ type Machine = Readonly<{ issuer: string; tenantId: string | undefined; clientId
 const user = ({ issuer, tenantId, userId, clientId }: Person): Caller => {
   const claims = { userId, clientId, tenantId };
   const token = { claims, issuer: { config: { issuer } } } as VerifiedToken;
-  return { kind: 'user', userId, role: 'agent', tenantId, token, bound: false, jkt: undefined };
+  return { kind: 'user', token, bound: false, jkt: undefined };
 };
 const client = ({ issuer, tenantId, clientId }: Machine): Caller => {
   const claims = { userId: undefined, clientId, tenantId };
   const token = { claims, issuer: { config: { issuer } } } as VerifiedToken;
-  return { kind: 'client', clientId, role: undefined, tenantId, token, bound: false, jkt: undefined };
+  return { kind: 'client', token, bound: false, jkt: undefined };
 };
 const address = { address: '192.0.2.1', protocol: 'http', host: 'gateway.test', origin: undefined } as const;
 const keyOf = (by: 'user' | 'client' | 'tenant', caller: Caller) => bucketKeys[by]({ caller, client: address });

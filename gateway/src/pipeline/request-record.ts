@@ -2,8 +2,7 @@ import { createLineWriter, type Logger } from '@countersign/service-kit';
 import type { Allow, Scheme } from '../config/config.ts';
 import { type AppError, errorTable } from '../errors.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
-import type { Grant } from '../routing/policy.ts';
-import type { Claims } from '../tokens/claims.ts';
+import type { Claims, StatusClaims } from '../tokens/claims.ts';
 
 /** Where clients find metadata about the path that refused them (RFC 9728 section 5.1). */
 export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;
@@ -44,18 +43,11 @@ export class RequestRecord {
   /** The host that the client named, in lower case. */
   host: string | undefined = undefined;
   identity: 'user' | 'client' | 'anonymous' | 'service' | undefined = undefined;
-  userId: string | undefined = undefined;
-  /** These two are not in the log line. The console explains the request with them. */
-  role: string | undefined = undefined;
-  grant: (Grant & Partial<Pick<Claims, 'jkt' | 'certificate'>>) | undefined = undefined;
-  /** The machine, or the client through which the user came. */
-  clientId: string | undefined = undefined;
-  /** The `sub` of the actor that acts for the caller. */
-  actor: string | undefined = undefined;
+  /** The claims of the user or machine that calls, or for which a service calls. */
+  claims: (StatusClaims & Partial<Pick<Claims, 'jkt' | 'certificate'>>) | undefined = undefined;
   serviceId: string | undefined = undefined;
   /** On nested calls for a user or a machine: the id of its original request. */
   transactionId: string | undefined = undefined;
-  tenantId: string | undefined = undefined;
   upstream: string | undefined = undefined;
   /** Of the response, where no `ServerResponse` has it: upgrades and parser errors. */
   status: number | undefined = undefined;
@@ -142,12 +134,13 @@ export function fieldsOf(record: RequestRecord, status: number, isAborted: boole
     detail: record.detail,
     err: record.err,
     identity: record.identity,
-    user_id: record.userId,
-    client_id: record.clientId,
-    actor: record.actor,
+    user_id: record.claims?.userId,
+    // The machine, or the client through which the user came.
+    client_id: record.claims?.clientId,
+    actor: record.claims?.act?.sub,
     service_id: record.serviceId,
     transaction_id: record.transactionId,
-    tenant_id: record.tenantId,
+    tenant_id: record.claims?.tenantId,
     ip: record.address,
     upstream: record.upstream,
     target: record.target,

@@ -141,7 +141,7 @@ const digestOf = (body: Body): string => (Buffer.isBuffer(body) ? contentDigest(
 /** The transaction that the service may continue in a nested call; undefined if there is neither user nor machine. */
 function nextTransaction({ caller, record }: Admitted): Transaction | undefined {
   if (caller.kind === 'anonymous') return undefined;
-  if (caller.kind !== 'service') return { ...caller, id: record.requestId, depth: 1 };
+  if (caller.kind !== 'service') return { id: record.requestId, depth: 1, token: caller.token };
   if (caller.principal === undefined) return undefined;
   const depth = caller.principal.depth + 1;
   if (depth > maxDepth) throw new AppError('call_too_deep', { detail: { depth } });
@@ -188,10 +188,12 @@ function factsOf(caller: Caller): IdentityFacts {
   if (kind === 'service') {
     const { serviceId, principal } = caller;
     if (principal === undefined) return { kind, serviceId };
-    const context = delegationOf(principal.token.claims);
-    return principal.kind === 'client'
-      ? { kind, serviceId, client: principal, context }
-      : { kind, serviceId, user: principal, context };
+    const { claims } = principal.token;
+    const context = delegationOf(claims);
+    return claims.kind === 'client'
+      ? { kind, serviceId, client: claims, context }
+      : { kind, serviceId, user: claims, context };
   }
-  return { ...caller, context: contextOf(caller.token.claims, caller.jkt) };
+  const { claims } = caller.token;
+  return { ...claims, context: contextOf(claims, caller.jkt) };
 }

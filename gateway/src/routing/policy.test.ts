@@ -73,7 +73,7 @@ describe('machines, actors, clients, scopes and claims', () => {
     exampleRoute({ path: '/t', auth, allow: { ...exampleAllow, ...allow }, callers: new Set(['complaint-service']) });
   const named = (name: string, issuer?: string) => ({ name, issuer });
   const legal = { department: ['legal', 7] };
-  const having = (...values: (string | number)[]) => exampleUser({}, { kept: new Map([['department', values]]) });
+  const having = (...values: (string | number)[]) => exampleUser({ kept: new Map([['department', values]]) });
 
   test.each<[string, Partial<Allow>, PolicyCaller, string | undefined]>([
     ['a machine without allow.clients', {}, job, 'client_not_allowed'],
@@ -94,45 +94,45 @@ describe('machines, actors, clients, scopes and claims', () => {
     [
       'a user through a client that is listed',
       { clients: [named('web')] },
-      exampleUser({}, { clientId: 'web' }),
+      exampleUser({ clientId: 'web' }),
       undefined,
     ],
-    ['a user through another', { clients: [named('web')] }, exampleUser({}, { clientId: 'app' }), 'client_not_allowed'],
+    ['a user through another', { clients: [named('web')] }, exampleUser({ clientId: 'app' }), 'client_not_allowed'],
     ['a user without a client', { clients: [named('web')] }, exampleUser(), 'client_not_allowed'],
     ['a user without a client, any', { clients: 'any' }, exampleUser(), undefined],
-    ['an actor without allow.actors', {}, exampleUser({}, actor('agent-1')), 'actor_not_allowed'],
+    ['an actor without allow.actors', {}, exampleUser(actor('agent-1')), 'actor_not_allowed'],
     [
       'an actor of an admin',
       { roles: ['admin'] },
-      exampleUser({ role: 'admin' }, actor('agent-1')),
+      exampleUser({ role: 'admin', ...actor('agent-1') }),
       'actor_not_allowed',
     ],
-    ['an actor that is listed', { actors: [named('agent-1')] }, exampleUser({}, actor('agent-1')), undefined],
-    ['an actor that is not', { actors: [named('agent-2')] }, exampleUser({}, actor('agent-1')), 'actor_not_allowed'],
+    ['an actor that is listed', { actors: [named('agent-1')] }, exampleUser(actor('agent-1')), undefined],
+    ['an actor that is not', { actors: [named('agent-2')] }, exampleUser(actor('agent-1')), 'actor_not_allowed'],
     [
       'an actor of another issuer',
       { actors: [named('agent-1')] },
-      exampleUser({}, actor('agent-1', other)),
+      exampleUser(actor('agent-1', other)),
       'actor_not_allowed',
     ],
     [
       'an actor of an issuer that is listed',
       { actors: [named('agent-1', other)] },
-      exampleUser({}, actor('agent-1', other)),
+      exampleUser(actor('agent-1', other)),
       undefined,
     ],
     ['no actor where some are listed', { actors: [named('agent-1')] }, exampleUser(), undefined],
-    ['an actor of a machine', { clients: 'any' }, exampleClient({}, actor('agent-1')), 'actor_not_allowed'],
+    ['an actor of a machine', { clients: 'any' }, exampleClient(actor('agent-1')), 'actor_not_allowed'],
     [
       'an agent that is a client, and not listed as an actor',
       { clients: [named('agent-1')] },
-      exampleUser({}, { ...actor('agent-1'), clientId: 'agent-1' }),
+      exampleUser({ ...actor('agent-1'), clientId: 'agent-1' }),
       'actor_not_allowed',
     ],
-    ['a scope', { scopes: ['a'] }, exampleUser({}, { scope: ['b', 'a'] }), undefined],
-    ['all scopes but one', { scopes: ['a', 'b'] }, exampleUser({}, { scope: ['b'] }), 'insufficient_scope'],
+    ['a scope', { scopes: ['a'] }, exampleUser({ scope: ['b', 'a'] }), undefined],
+    ['all scopes but one', { scopes: ['a', 'b'] }, exampleUser({ scope: ['b'] }), 'insufficient_scope'],
     ['no scope', { scopes: ['a'] }, exampleUser(), 'insufficient_scope'],
-    ['a scope of another case', { scopes: ['a'] }, exampleUser({}, { scope: ['A'] }), 'insufficient_scope'],
+    ['a scope of another case', { scopes: ['a'] }, exampleUser({ scope: ['A'] }), 'insufficient_scope'],
     ['a machine without the scope', { clients: 'any', scopes: ['a'] }, job, 'insufficient_scope'],
     ['a claim', { claims: legal }, having('sales', 'legal'), undefined],
     ['a claim of another type', { claims: legal }, having('7'), 'claim_not_allowed'],
@@ -143,12 +143,12 @@ describe('machines, actors, clients, scopes and claims', () => {
 
   test.each<[string, AuthMode, PolicyCaller, string | undefined]>([
     ['a machine on an optional route', 'optional', job, 'client_not_allowed'],
-    ['an agent on an optional route', 'optional', exampleUser({}, actor('agent-1')), 'actor_not_allowed'],
+    ['an agent on an optional route', 'optional', exampleUser(actor('agent-1')), 'actor_not_allowed'],
     ['a service for a machine', 'service', exampleService(job), 'client_not_allowed'],
     [
       'a service for a user with an actor',
       'service',
-      exampleService(exampleUser({}, actor('agent-1'))),
+      exampleService(exampleUser(actor('agent-1'))),
       'actor_not_allowed',
     ],
     ['a service for a user', 'service', exampleService(exampleUser()), undefined],
@@ -163,10 +163,10 @@ describe('machines, actors, clients, scopes and claims', () => {
     const rules = { scopes: ['a'], clients: [named('job-1')], actors: [named('agent-1')] };
     const decide = (principal: PolicyCaller & { kind: 'user' | 'client' }) =>
       refusalOf(evaluatePolicy(compilePolicy(of(rules, 'service')), {}, exampleService(principal)));
-    expect(decide(exampleClient({}, { scope: ['a'], ...actor('agent-1') }))).toBeUndefined();
-    expect(decide(exampleClient({}, { scope: ['a'], ...actor('agent-2') }))).toBe('actor_not_allowed');
-    expect(decide(exampleClient({}, { scope: [] }))).toBe('insufficient_scope');
-    expect(decide(exampleClient({ clientId: 'job-2' }, { scope: ['a'] }))).toBe('client_not_allowed');
+    expect(decide(exampleClient({ scope: ['a'], ...actor('agent-1') }))).toBeUndefined();
+    expect(decide(exampleClient({ scope: ['a'], ...actor('agent-2') }))).toBe('actor_not_allowed');
+    expect(decide(exampleClient({ scope: [] }))).toBe('insufficient_scope');
+    expect(decide(exampleClient({ clientId: 'job-2', scope: ['a'] }))).toBe('client_not_allowed');
     expect(refusalOf(evaluatePolicy(compilePolicy(of(rules, 'service')), {}, exampleService()))).toBe(
       'client_not_allowed',
     );

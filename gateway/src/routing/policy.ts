@@ -5,8 +5,12 @@ import type { Code } from '../errors.ts';
 /** Values of the path's `:params`, decoded once. */
 export type Params = Readonly<Record<string, string>>;
 
-/** What the caller's token says besides user, role and tenant, as far as the rules of a route need it. */
+/** The claims of a user's token or of a machine's, as far as the rules of a route need them. */
 export type Grant = Readonly<{
+  kind: 'user' | 'client';
+  userId: string | undefined;
+  role: string | undefined;
+  tenantId: string | undefined;
   issuer: string;
   clientId: string | undefined;
   scope: readonly string[];
@@ -14,17 +18,13 @@ export type Grant = Readonly<{
   kept: ReadonlyMap<string, readonly Scalar[]>;
 }>;
 
-type Granted = Readonly<{ token: Readonly<{ claims: Grant }> }>;
-
 /** A user, or a machine with a token of its own. */
-export type PolicyPrincipal =
-  | (Granted & Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string }>)
-  | (Granted & Readonly<{ kind: 'client'; clientId: string; role: string | undefined; tenantId: string | undefined }>);
+export type PolicyPrincipal = Readonly<{ token: Readonly<{ claims: Grant }> }>;
 
 /** The caller, as far as the rules of a route need it. */
 export type PolicyCaller =
   | Readonly<{ kind: 'anonymous' }>
-  | (PolicyPrincipal & Readonly<{ bound: boolean }>)
+  | (PolicyPrincipal & Readonly<{ kind: 'user' | 'client'; bound: boolean }>)
   /** `principal`: the user or the machine that the service acts for. */
   | Readonly<{ kind: 'service'; serviceId: string; principal?: PolicyPrincipal | undefined }>;
 
@@ -84,27 +84,24 @@ export function refusalOf(verdicts: readonly Verdict[]): Code | undefined {
   return verdicts.find((verdict) => verdict.refusal !== undefined)?.refusal;
 }
 
-/** The user or the machine behind a request. */
-export function principalOf(caller: PolicyCaller): PolicyPrincipal | undefined {
+/** The claims of the user or the machine behind a request. */
+export function claimsOf(caller: PolicyCaller): Grant | undefined {
   if (caller.kind === 'anonymous') return undefined;
-  return caller.kind === 'service' ? caller.principal : caller;
+  return caller.kind === 'service' ? caller.principal?.token.claims : caller.token.claims;
 }
 
 /** What a route refuses unless its configuration asks for it: machines, and actors. */
 function unaskedFor(
-  principal: PolicyPrincipal | undefined,
+  claims: Grant | undefined,
   { clients, actors = [] }: Pick<Allow, 'clients' | 'actors'>,
 ): Readonly<{ code: Code; why: string }> | undefined {
-  if (principal === undefined) return undefined;
-  const { act } = principal.token.claims;
+  if (claims === undefined) return undefined;
+  const { kind, clientId, act } = claims;
   if (act !== undefined && actors.length === 0) {
     return { code: 'actor_not_allowed', why: `${act.sub} acts for the caller, and the route has no allow.actors` };
   }
-  if (principal.kind === 'client' && clients === undefined) {
-    return {
-      code: 'client_not_allowed',
-      why: `${principal.clientId} is a machine, and the route has no allow.clients`,
-    };
+  if (kind === 'client' && clients === undefined) {
+    return { code: 'client_not_allowed', why: `${clientId} is a machine, and the route has no allow.clients` };
   }
   return undefined;
 }
@@ -113,9 +110,9 @@ const authRule = (auth: Exclude<Route['auth'], 'service'>, allow: Allow): Rule =
   text: `auth: ${auth}`,
   refusal(caller) {
     if (caller.kind === 'anonymous') return auth === 'required' ? 'token_missing' : undefined;
-    return unaskedFor(principalOf(caller), allow)?.code;
+    return unaskedFor(claimsOf(caller), allow)?.code;
   },
-  why: (caller) => unaskedFor(principalOf(caller), allow)?.why ?? `the caller is ${caller.kind}`,
+  why: (caller) => unaskedFor(claimsOf(caller), allow)?.why ?? `the caller is ${caller.kind}`,
 });
 
 const callersRule = (callers: ReadonlySet<string>, allow: Allow): Rule => ({
@@ -123,11 +120,11 @@ const callersRule = (callers: ReadonlySet<string>, allow: Allow): Rule => ({
   refusal(caller) {
     if (caller.kind !== 'service') return 'caller_missing';
     if (!callers.has(caller.serviceId)) return 'caller_not_allowed';
-    return unaskedFor(caller.principal, allow)?.code;
+    return unaskedFor(claimsOf(caller), allow)?.code;
   },
   why(caller) {
     if (caller.kind !== 'service') return 'the caller is not a service';
-    const unasked = callers.has(caller.serviceId) ? unaskedFor(caller.principal, allow) : undefined;
+    const unasked = callers.has(caller.serviceId) ? unaskedFor(claimsOf(caller), allow) : undefined;
     return unasked?.why ?? `the caller is ${caller.serviceId}`;
   },
 });
@@ -147,12 +144,12 @@ const actorsRule = (actors: readonly AllowedParty[]): Rule => {
   return {
     text: `allow.actors: ${actors.map(partyText).join(', ')}`,
     refusal(caller) {
-      const claims = principalOf(caller)?.token.claims;
+      const claims = claimsOf(caller);
       if (claims?.act === undefined) return undefined;
       return allows(claims.act.sub, claims.act.iss, claims.issuer) ? undefined : 'actor_not_allowed';
     },
     why(caller) {
-      const act = principalOf(caller)?.token.claims.act;
+      const act = claimsOf(caller)?.act;
       return act === undefined ? 'the caller acts itself' : `the actor is ${act.sub} of ${act.iss}`;
     },
   };
@@ -163,18 +160,17 @@ const clientsRule = (clients: 'any' | readonly AllowedParty[]): Rule => {
   return {
     text: `allow.clients: ${clients === 'any' ? 'any' : clients.map(partyText).join(', ')}`,
     refusal(caller) {
-      const principal = principalOf(caller);
-      if (principal === undefined) return 'client_not_allowed';
-      const { clientId, issuer } = principal.token.claims;
+      const claims = claimsOf(caller);
+      if (claims === undefined) return 'client_not_allowed';
+      const { clientId, issuer } = claims;
       if (clientId === undefined) return clients === 'any' ? undefined : 'client_not_allowed';
       return allows(clientId, issuer, issuer) ? undefined : 'client_not_allowed';
     },
     why(caller) {
-      const principal = principalOf(caller);
-      const { clientId: name, issuer } = principal?.token.claims ?? {};
+      const { kind, clientId: name, issuer } = claimsOf(caller) ?? {};
       if (name === undefined) return 'the caller has no client';
       const client = partyText({ name, issuer });
-      return principal?.kind === 'client' ? `the caller is the client ${client}` : `the client is ${client}`;
+      return kind === 'client' ? `the caller is the client ${client}` : `the client is ${client}`;
     },
   };
 };
@@ -202,7 +198,7 @@ function compileParties(parties: readonly AllowedParty[]): (name: string, issuer
 /** Scopes are compared byte by byte (RFC 6749 section 3.3). */
 const scopesRule = (scopes: readonly string[]): Rule => {
   const missingOf = (caller: PolicyCaller) => {
-    const given = principalOf(caller)?.token.claims.scope ?? [];
+    const given = claimsOf(caller)?.scope ?? [];
     return scopes.find((scope) => !given.includes(scope));
   };
   return {
@@ -218,11 +214,11 @@ const scopesRule = (scopes: readonly string[]): Rule => {
 const roleRule = (roles: ReadonlySet<string>): Rule => ({
   text: `allow.roles: ${[...roles].join(', ')}`,
   refusal(caller) {
-    const role = principalOf(caller)?.role;
+    const role = claimsOf(caller)?.role;
     return role !== undefined && roles.has(role) ? undefined : 'insufficient_role';
   },
   why(caller) {
-    const role = principalOf(caller)?.role;
+    const role = claimsOf(caller)?.role;
     return role === undefined ? 'the caller has no role' : `the caller's role is ${role}`;
   },
 });
@@ -230,11 +226,11 @@ const roleRule = (roles: ReadonlySet<string>): Rule => ({
 const tenantRule = (param: string): Rule => ({
   text: `allow.tenant: :${param}`,
   refusal(caller, params) {
-    const tenantId = principalOf(caller)?.tenantId;
+    const tenantId = claimsOf(caller)?.tenantId;
     return tenantId !== undefined && params[param] === tenantId ? undefined : 'tenant_mismatch';
   },
   why(caller, params) {
-    const tenantId = principalOf(caller)?.tenantId;
+    const tenantId = claimsOf(caller)?.tenantId;
     if (tenantId === undefined) return 'the caller has no tenant';
     if (params[param] === tenantId) return `the caller's tenant is ${tenantId}`;
     return `the path says ${params[param]}, the caller's tenant is ${tenantId}`;
@@ -242,7 +238,7 @@ const tenantRule = (param: string): Rule => ({
 });
 
 const claimRule = (claim: string, accepted: ReadonlySet<Scalar>): Rule => {
-  const valuesOf = (caller: PolicyCaller) => principalOf(caller)?.token.claims.kept.get(claim) ?? [];
+  const valuesOf = (caller: PolicyCaller) => claimsOf(caller)?.kept.get(claim) ?? [];
   return {
     text: `allow.claims.${claim}: ${[...accepted].join(', ')}`,
     refusal: (caller) => (valuesOf(caller).some((value) => accepted.has(value)) ? undefined : 'claim_not_allowed'),

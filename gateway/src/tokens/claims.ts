@@ -1,8 +1,7 @@
 import { type Actor, type IdentityContext, idPattern } from '@countersign/identity';
 import type { Scalar } from '../config/config.ts';
 
-/** The claims that decide whether a token is still valid, and whether the rules of a route allow it. */
-export type StatusClaims = Readonly<{
+type CommonClaims = Readonly<{
   issuer: string;
   /** `sub` as the issuer wrote it. Revocations of the issuer name it. */
   subject: string;
@@ -17,43 +16,36 @@ export type StatusClaims = Readonly<{
   kept: ReadonlyMap<string, readonly Scalar[]>;
 }>;
 
-type CommonClaims = StatusClaims &
-  Readonly<{
-    /** Undefined: the token has no `jti`, which only RFC 9068 requires. */
-    tokenId: string | undefined;
-    authTimeSec: number | undefined;
-    authMethods: readonly string[] | undefined;
-    /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Undefined: no such binding. */
-    jkt: string | undefined;
-    /** SHA-256 of the client certificate that the token is bound to (RFC 8705 section 3.1). */
-    certificate: string | undefined;
-    /** Every mapped role of the token. Empty where roles are not mapped. */
-    roles: readonly string[];
-  }>;
+/** A person. `clientId`: the client through which the user came, in any grammar. */
+type Person = Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string; clientId: string | undefined }>;
 
-/** The claims of a person's token. */
-export type PersonClaims = CommonClaims &
-  Readonly<{
-    kind: 'user';
-    userId: string;
-    role: string;
-    tenantId: string;
-    /** The client through which the user came, in any grammar. */
-    clientId: string | undefined;
-  }>;
+/** A machine, which is never a user. */
+type Machine = Readonly<{
+  kind: 'client';
+  userId: undefined;
+  role: string | undefined;
+  tenantId: string | undefined;
+  clientId: string;
+}>;
 
-/** The claims of a machine's token, which never has a user. */
-export type MachineClaims = CommonClaims &
-  Readonly<{
-    kind: 'client';
-    userId: undefined;
-    role: string | undefined;
-    tenantId: string | undefined;
-    clientId: string;
-  }>;
+/** The claims that decide whether a token is still valid, and whether the rules of a route allow it. */
+export type StatusClaims = CommonClaims & (Person | Machine);
+
+type TokenDetails = Readonly<{
+  /** Undefined: the token has no `jti`, which only RFC 9068 requires. */
+  tokenId: string | undefined;
+  authTimeSec: number | undefined;
+  authMethods: readonly string[] | undefined;
+  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Undefined: no such binding. */
+  jkt: string | undefined;
+  /** SHA-256 of the client certificate that the token is bound to (RFC 8705 section 3.1). */
+  certificate: string | undefined;
+  /** Every mapped role of the token. Empty where roles are not mapped. */
+  roles: readonly string[];
+}>;
 
 /** The claims of a verified access token. Each value matches the grammar of the identity contract. */
-export type Claims = PersonClaims | MachineClaims;
+export type Claims = TokenDetails & StatusClaims;
 
 /** A subject or token id: visible ASCII characters. */
 export const visibleText = /^[\x21-\x7e]{1,256}$/;
@@ -75,7 +67,7 @@ export function contextOf(claims: Claims, jkt: string | undefined): IdentityCont
 }
 
 /** The part of {@link contextOf} that nested calls carry on. */
-export function delegationOf(claims: StatusClaims & Pick<Claims, 'kind' | 'clientId'>): IdentityContext {
+export function delegationOf(claims: StatusClaims): IdentityContext {
   const { issuer, sessionId, kind, clientId, scope, act } = claims;
   // A client that is no id, such as an origin at Clerk, is left out. Strict issuers have none.
   const client = kind === 'user' && clientId !== undefined && idPattern.test(clientId) ? clientId : undefined;

@@ -10,11 +10,10 @@ import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import { exampleConfig } from '../../test/kit/example-config.ts';
 import { loadGatewayKeys } from '../keys/gateway-keys.ts';
 import { createKey, readKeys, removeKey, retireKey } from '../keys/key-files.ts';
-import type { Claims } from './claims.ts';
+import type { StatusClaims } from './claims.ts';
 import { createTxnTokens, maxDepth, type Transaction } from './txn-token.ts';
 import type { TrustedIssuer } from './verified-tokens.ts';
 
-type UserTransaction = Extract<Transaction, { kind: 'user' }>;
 /** A token without scopes and actor. */
 const nothingMore = { scope: [], act: undefined, kept: new Map() };
 const requestId = '0197c2a0-0000-7000-8000-000000000001';
@@ -42,13 +41,9 @@ describe('a txn-token', () => {
       issuers: new Map(issuers.map((one) => [one.config.issuer, one])),
       nowMs: clock.nowMs,
     });
-  const transaction = (over: Partial<UserTransaction> = {}, lifeSec = 900): Transaction => ({
+  const transaction = (over: Partial<Transaction> = {}, lifeSec = 900): Transaction => ({
     id: requestId,
     depth: 1,
-    kind: 'user',
-    userId: 'u-1',
-    role: 'agent',
-    tenantId: 't-1',
     token: {
       claims: {
         ...nothingMore,
@@ -57,6 +52,7 @@ describe('a txn-token', () => {
         subject: 'u-1',
         userId: 'u-1',
         clientId: undefined,
+        role: 'agent',
         tenantId: 't-1',
         sessionId: 's-1',
         issuedAtSec: nowSec(),
@@ -97,19 +93,13 @@ describe('a txn-token', () => {
         act,
         kept: new Map(),
       };
-      const tokenOf = (principal: Pick<Claims, 'kind' | 'userId' | 'clientId' | 'tenantId'>) => ({
-        claims: { ...claims, ...principal },
-        kid,
-        issuer,
-      });
+      const withToken = (whole: StatusClaims) => ({ id: requestId, depth, token: { claims: whole, kid, issuer } });
       if (kind === 'user') {
-        const token = tokenOf({ kind: 'user', userId: name, clientId: client, tenantId });
-        return { id: requestId, depth, kind: 'user', userId: name, role, tenantId, token };
+        return withToken({ ...claims, kind: 'user', userId: name, role, tenantId, clientId: client });
       }
       // A machine needs neither role nor tenant.
       const facts = { tenantId: isBare ? undefined : tenantId, role: isBare ? undefined : role };
-      const token = tokenOf({ kind: 'client', userId: undefined, clientId: name, tenantId: facts.tenantId });
-      return { id: requestId, depth, kind: 'client', clientId: name, ...facts, token };
+      return withToken({ ...claims, kind: 'client', userId: undefined, clientId: name, ...facts });
     });
 
   test('returns the same transaction, also at another gateway with the same keys', () => {
@@ -118,7 +108,7 @@ describe('a txn-token', () => {
       fc.property(anyone, (whole) => {
         const token = replica().mint(whole, 'complaint-service');
         expect(token).toMatch(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/);
-        expect(replica().read(token, 'complaint-service')).toMatchObject({ ...whole, issuedAtSec });
+        expect(replica().read(token, 'complaint-service')).toEqual({ ...whole, issuedAtSec });
       }),
       { numRuns: 60 },
     );

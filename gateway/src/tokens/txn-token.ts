@@ -8,7 +8,7 @@ import type { GatewayKeySet } from '../keys/gateway-keys.ts';
 import type { GatewayKey } from '../keys/key-files.ts';
 import { requireSigningKey } from '../keys/signing-keys.ts';
 import { findIssuer } from './claim-mapping/find-issuer.ts';
-import type { MachineClaims, PersonClaims } from './claims.ts';
+import type { StatusClaims } from './claims.ts';
 import { parseCompactToken } from './compact-token.ts';
 import type { TokenStatus, TrustedIssuer } from './verified-tokens.ts';
 
@@ -20,11 +20,7 @@ export type Transaction = Readonly<{
   depth: number;
   /** The token of the user or machine, as needed to check expiry, revocation and the rules of a route again. */
   token: TokenStatus;
-}> &
-  (
-    | Pick<PersonClaims, 'kind' | 'userId' | 'role' | 'tenantId'>
-    | Pick<MachineClaims, 'kind' | 'clientId' | 'role' | 'tenantId'>
-  );
+}>;
 
 /** A transaction read from a txn-token. `issuedAtSec` is when a gateway issued that token, in Unix seconds. */
 export type PresentedTransaction = Transaction & Readonly<{ issuedAtSec: number }>;
@@ -105,7 +101,7 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
         // It must not outlive the user's token.
         exp: Math.min(iat + lifetimeSec, claims.expiresAtSec),
         txn,
-        ...principalOf(transaction),
+        ...principalOf(claims),
         sid: claims.sessionId,
         scope: claims.scope.length > 0 ? [...claims.scope] : undefined,
         act: claims.act,
@@ -145,13 +141,10 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
 }
 
 /** The members that say whose transaction it is. */
-function principalOf(transaction: Transaction) {
-  if (transaction.kind === 'user') {
-    const { userId: sub, tenantId: tenant_id, role, token } = transaction;
-    return { sub, tenant_id, role, client: token.claims.clientId };
-  }
-  const { kind, clientId: sub, tenantId: tenant_id, role } = transaction;
-  return { kind, sub, tenant_id, role };
+function principalOf({ kind, userId, clientId, role, tenantId: tenant_id }: StatusClaims) {
+  return kind === 'user'
+    ? { sub: userId, tenant_id, role, client: clientId }
+    : { kind, sub: clientId, tenant_id, role };
 }
 
 /** Reverses {@link principalOf}. */
@@ -169,9 +162,8 @@ const noClaims: TokenStatus['claims']['kept'] = new Map();
 
 function transactionOf(payload: Payload, issuer: TrustedIssuer): PresentedTransaction {
   const { iat: issuedAtSec, txn: id, depth, sub, sid: sessionId, token, scope = [], act } = payload;
-  const principal = readPrincipal(payload);
   const claims = {
-    ...principal,
+    ...readPrincipal(payload),
     issuer: token.iss,
     // A gateway of the previous version writes no `sub`.
     subject: token.sub ?? sub,
@@ -182,7 +174,7 @@ function transactionOf(payload: Payload, issuer: TrustedIssuer): PresentedTransa
     act,
     kept: noClaims,
   };
-  return { ...principal, id, issuedAtSec, depth, token: { claims, kid: token.kid, issuer } };
+  return { id, issuedAtSec, depth, token: { claims, kid: token.kid, issuer } };
 }
 
 const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');

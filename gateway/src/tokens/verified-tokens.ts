@@ -5,7 +5,6 @@ import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
 import type { Revocations } from '../revocations/revocations.ts';
 import type { Claims, StatusClaims } from './claims.ts';
-import type { TokenOutcomes } from './token-outcomes.ts';
 
 /** A trusted issuer with its current keys and revocations. */
 export type TrustedIssuer = Readonly<{
@@ -17,7 +16,7 @@ export type TrustedIssuer = Readonly<{
 
 /** The parts of a caller's token that {@link assertStillValid} needs. A txn-token carries them without the token itself. */
 export type TokenStatus = Readonly<{
-  claims: StatusClaims & Pick<Claims, 'kind' | 'userId' | 'clientId' | 'tenantId'>;
+  claims: StatusClaims;
   kid: string;
   issuer: TrustedIssuer;
 }>;
@@ -63,6 +62,37 @@ export function assertUnrevoked(token: TokenStatus, nowMs: number): void {
 
 /** Says for operators which token was refused. */
 const sourceOf = ({ issuer, claims }: TokenStatus) => ({ issuer: issuer.config.issuer, subject: claims.subject });
+
+/** What came of the verifications at one issuer, since the process started. */
+export type IssuerOutcomes = { verified: number; readonly refused: Map<string, number> };
+
+/**
+ * Counts verifications by issuer. A cached token is not verified again, so these are tokens and not requests. A token
+ * whose issuer is not trusted, or that is malformed, counts under `undefined`.
+ */
+export class TokenOutcomes {
+  readonly #byIssuer = new Map<string | undefined, IssuerOutcomes>();
+
+  verified(issuer: string): void {
+    this.of(issuer).verified += 1;
+  }
+
+  refused({ code, detail }: AppError): void {
+    // Set where the issuer is one of the configuration: the claim `iss` of an unknown one is never a key here.
+    const issuer = typeof detail?.issuer === 'string' ? detail.issuer : undefined;
+    const { refused } = this.of(issuer);
+    refused.set(code, (refused.get(code) ?? 0) + 1);
+  }
+
+  of(issuer: string | undefined): IssuerOutcomes {
+    let outcomes = this.#byIssuer.get(issuer);
+    if (outcomes === undefined) {
+      outcomes = { verified: 0, refused: new Map() };
+      this.#byIssuer.set(issuer, outcomes);
+    }
+    return outcomes;
+  }
+}
 
 const maxTokens = 20_000;
 const maxCharacters = 16 * 1024 * 1024;

@@ -1,39 +1,31 @@
 import type { Grant, PolicyCaller, PolicyPrincipal } from '../../src/routing/policy.ts';
 
-type User = Extract<PolicyPrincipal, { kind: 'user' }> & { bound: boolean };
-type Client = Extract<PolicyPrincipal, { kind: 'client' }> & { bound: boolean };
+type Bearer = Extract<PolicyCaller, { kind: 'user' | 'client' }>;
 
-/** A token without scopes, client and actor, as far as policies need it. */
-export const grantedBy = (grant: Partial<Grant> = {}): { claims: Grant } => ({
-  claims: {
-    issuer: 'http://issuer.test',
-    clientId: undefined,
-    scope: [],
-    act: undefined,
-    kept: new Map(),
-    ...grant,
+/** A caller with a token without scopes and actor, as far as policies need it. */
+const bearer = (claims: Partial<Grant> & Pick<Grant, 'kind'>): Bearer => ({
+  kind: claims.kind,
+  bound: false,
+  token: {
+    claims: {
+      issuer: 'http://issuer.test',
+      userId: undefined,
+      role: undefined,
+      tenantId: undefined,
+      clientId: undefined,
+      scope: [],
+      act: undefined,
+      kept: new Map(),
+      ...claims,
+    },
   },
 });
 
-export const exampleUser = (facts: Partial<User> = {}, grant: Partial<Grant> = {}): User => ({
-  kind: 'user',
-  bound: false,
-  userId: 'u1',
-  role: 'agent',
-  tenantId: 'acme',
-  token: grantedBy(grant),
-  ...facts,
-});
+export const exampleUser = (claims: Partial<Grant> = {}): Bearer =>
+  bearer({ kind: 'user', userId: 'u1', role: 'agent', tenantId: 'acme', ...claims });
 
-export const exampleClient = (facts: Partial<Client> = {}, grant: Partial<Grant> = {}): Client => ({
-  kind: 'client',
-  bound: false,
-  clientId: 'job-1',
-  role: undefined,
-  tenantId: undefined,
-  token: grantedBy({ clientId: facts.clientId ?? 'job-1', ...grant }),
-  ...facts,
-});
+export const exampleClient = (claims: Partial<Grant> = {}): Bearer =>
+  bearer({ kind: 'client', clientId: 'job-1', ...claims });
 
 export const exampleService = (principal?: PolicyPrincipal): PolicyCaller => ({
   kind: 'service',

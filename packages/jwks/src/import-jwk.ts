@@ -27,6 +27,9 @@ const curves: Readonly<Record<string, { kty: string; alg: string; bytes: number 
   Ed25519: { kty: 'OKP', alg: 'EdDSA', bytes: 32 },
 };
 
+/** RFC 9864 renames EdDSA to Ed25519; both name the same signature. Configurations and key sets have the old name. */
+export const keyAlgorithmOf = (named: string): string => (named === 'Ed25519' ? 'EdDSA' : named);
+
 const rsaAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 
@@ -66,8 +69,7 @@ function algorithmOf(jwk: Jwk, algorithms: readonly string[]): { alg: string } |
   const curve = typeof jwk.crv === 'string' && Object.hasOwn(curves, jwk.crv) ? curves[jwk.crv] : undefined;
   if (curve === undefined) return { refused: 'algorithm_not_allowed' };
   if (curve.kty !== jwk.kty) return { refused: 'algorithm_mismatch' };
-  // RFC 9864 renames EdDSA to Ed25519; both name the same signature.
-  const named = jwk.alg === 'Ed25519' ? 'EdDSA' : jwk.alg;
+  const named = jwk.alg && keyAlgorithmOf(jwk.alg);
   return named === undefined || named === curve.alg ? { alg: curve.alg } : { refused: 'algorithm_mismatch' };
 }
 

@@ -73,7 +73,7 @@ function itemOf({ record, status, isAborted, durationMs }: FinishedRequest): Req
     err,
     ...logged
   } = fieldsOf(record, status, isAborted, durationMs);
-  const { code, role = null, grant } = record;
+  const { code, claims } = record;
   return {
     ...withNulls(logged),
     id: request_id,
@@ -81,11 +81,11 @@ function itemOf({ record, status, isAborted, durationMs }: FinishedRequest): Req
     aborted: isAborted,
     title: code === undefined ? null : (errorTable[code as Code]?.title ?? null),
     detail: shownDetail(detail),
-    role,
-    issuer: grant?.issuer ?? null,
-    scope: [...(grant?.scope ?? [])],
-    claims: Object.fromEntries([...(grant?.kept ?? [])].map(([name, values]) => [name, [...values]])),
-    bound: grant?.jkt !== undefined || grant?.certificate !== undefined,
+    role: claims?.role ?? null,
+    issuer: claims?.issuer ?? null,
+    scope: [...(claims?.scope ?? [])],
+    claims: Object.fromEntries([...(claims?.kept ?? [])].map(([name, values]) => [name, [...values]])),
+    bound: claims?.jkt !== undefined || claims?.certificate !== undefined,
     error: errorName(err),
     total_ms: duration_ms ?? 0,
   };

@@ -1,5 +1,6 @@
 import { idPattern, isAuthMethod, isUnixSeconds, rolePattern } from '@countersign/identity';
 import { isBase64url } from '@countersign/jwks';
+import { z } from 'zod';
 import type { ClaimPath, Issuer } from '../../config/config.ts';
 import { type Claims, visibleText } from '../claims.ts';
 import { claimOf, foundAt, keptValues, type Payload, pathText, readPath, textsOf } from './claim-path.ts';
@@ -10,12 +11,25 @@ import { compileSource, type ReadValue, type Unread, type Value } from './value-
 
 /** For subjects that are encoded: at most 128 characters of base64url. */
 const maxEncodedBytes = 96;
-const maxAuthMethods = 16;
 
-const idGrammar = 'letters, digits and "._~:@|-", 128 at most';
+/** What a claim may hold, and how it is described to an operator. */
+type Grammar = Readonly<{ pattern: RegExp; wanted: string }>;
+
+const id: Grammar = { pattern: idPattern, wanted: 'letters, digits and "._~:@|-", 128 at most' };
+const roleName: Grammar = { pattern: rolePattern, wanted: 'lower-case letters, digits, "_" and "-", 64 at most' };
+const visible: Grammar = { pattern: visibleText, wanted: 'visible characters' };
+const subjectText: Grammar = { pattern: /^[^\0]{1,256}$/, wanted: 'a text' };
+const anyText: Grammar = { pattern: /^[\s\S]+$/, wanted: 'a text' };
+
+const authMethods = z.array(z.string().refine(isAuthMethod)).max(16);
+
+const thumbprint = z.string().refine((value) => isBase64url(value, 32));
+/** Another member (RFC 7800) could bind the token to something that the gateway does not check. */
+const confirmation = z
+  .strictObject({ jkt: thumbprint.optional(), 'x5t#S256': thumbprint.optional() })
+  .refine((members) => Object.keys(members).length > 0);
+
 type ClaimKey = 'role' | 'tenantId';
-
-const roleGrammar = 'lower-case letters, digits, "_" and "-", 64 at most';
 
 type Sources = Readonly<Record<ClaimKey, ReadValue> & Record<'machineRole' | 'machineTenant', ReadValue | undefined>>;
 
@@ -59,7 +73,7 @@ export class ClaimReader {
     const common = {
       issuer: ownIssuer,
       subject: this.#subject(),
-      tokenId: issuer.isStrict || this.#has('jti') ? this.#text(['jti'], visibleText, 'visible characters') : undefined,
+      tokenId: issuer.isStrict || this.#has('jti') ? this.#text(['jti'], visible) : undefined,
       sessionId: this.#sessionId(kind),
       issuedAtSec: this.#time('iat'),
       expiresAtSec: this.#time('exp'),
@@ -78,13 +92,14 @@ export class ClaimReader {
 
   #person(clientId: string | undefined, variable: string | undefined) {
     const { role, tenantId } = this.#sources;
+    const { tenantPrefix } = this.#issuer;
     const roles = role(this.#payload, variable);
     if (this.#issuer.isStrict && clientId !== undefined) this.#client(clientId);
     return {
       kind: 'user',
       userId: this.#userId(),
-      role: this.#role(roles),
-      tenantId: this.#tenant(tenantId(this.#payload, variable)),
+      role: this.#value('role', roles, roleName),
+      tenantId: this.#value('tenantId', tenantId(this.#payload, variable), id, tenantPrefix),
       clientId,
       roles: this.#roles(roles),
     } as const;
@@ -92,7 +107,8 @@ export class ClaimReader {
 
   #machine(clientId: string | undefined, variable: string | undefined) {
     const { machineRole, machineTenant } = this.#sources;
-    const { role: source } = this.#issuer.machines;
+    const { machines, tenantPrefix } = this.#issuer;
+    const source = machines.role;
     // A provider gives roles to some machines only.
     const hasRole = source?.kind !== 'claim' || readPath(this.#payload, source.path) !== 'absent';
     const role = hasRole ? machineRole?.(this.#payload, variable) : undefined;
@@ -100,19 +116,11 @@ export class ClaimReader {
     return {
       kind: 'client',
       userId: undefined,
-      role: role && this.#role(role),
-      tenantId: tenant && this.#tenant(tenant),
+      role: role && this.#value('role', role, roleName),
+      tenantId: tenant && this.#value('tenantId', tenant, id, tenantPrefix),
       clientId: this.#client(clientId),
       roles: role === undefined ? [] : this.#roles(role),
     } as const;
-  }
-
-  #role(value: Value): string {
-    return this.#value('role', value, '', rolePattern, roleGrammar);
-  }
-
-  #tenant(value: Value): string {
-    return this.#value('tenantId', value, this.#issuer.tenantPrefix, idPattern, idGrammar);
   }
 
   /** Roles that the issuer may not assign are left out. The first one refuses the token. */
@@ -125,7 +133,7 @@ export class ClaimReader {
   #client(clientId: string | undefined): string {
     if (clientId !== undefined && idPattern.test(clientId)) return clientId;
     const name = this.#issuer.claims.client.join(' or ');
-    return this.#invalid(name, idGrammar, described(clientId), 'name the claim with the client in claims.client');
+    return this.#invalid(name, id.wanted, described(clientId), 'name the claim with the client in claims.client');
   }
 
   #scope(): readonly string[] {
@@ -151,50 +159,43 @@ export class ClaimReader {
     return '';
   }
 
-  #text(path: ClaimPath, grammar: RegExp, wanted: string, fix = 'the provider must add this claim'): string {
+  #text(path: ClaimPath, { pattern, wanted }: Grammar, fix = 'the provider must add this claim'): string {
     const read = readPath(this.#payload, path);
     const value = typeof read === 'string' ? undefined : read.value;
-    if (typeof value === 'string' && grammar.test(value)) return value;
+    if (typeof value === 'string' && pattern.test(value)) return value;
     const found = read === 'blocked' ? foundAt(read) : described(value);
     return this.#invalid(pathText(path), wanted, found, fix);
   }
 
   /** The raw `sub`. Its grammar is wider where ids are encoded. */
   #subject(): string {
-    if (this.#issuer.subjectEncoding === 'base64url') return this.#text(['sub'], /^[^\0]{1,256}$/, 'a text');
-    return this.#text(
-      ['sub'],
-      visibleText,
-      'visible characters',
-      'set subjectEncoding: base64url, if the provider needs it',
-    );
+    return this.#issuer.subjectEncoding === 'base64url'
+      ? this.#text(['sub'], subjectText)
+      : this.#text(['sub'], visible, 'set subjectEncoding: base64url, if the provider needs it');
   }
 
   #userId(): string {
     const { claims, subjectEncoding, userPrefix } = this.#issuer;
+    const claim = pathText(claims.userId);
     const fix = 'name another claim in claims.userId, or set subjectEncoding: base64url';
-    if (subjectEncoding === 'none') {
-      const id = this.#text(claims.userId, idPattern, idGrammar, fix);
-      return id === '' ? '' : this.#prefixed(id, userPrefix, pathText(claims.userId));
-    }
-    const value = this.#text(claims.userId, /^[\s\S]+$/, 'a text', 'name another claim in claims.userId');
-    const bytes = Buffer.from(value);
-    if (bytes.length > maxEncodedBytes) {
-      return this.#invalid(pathText(claims.userId), `at most ${maxEncodedBytes} bytes`, `${bytes.length} bytes`, fix);
-    }
-    return value === '' ? '' : this.#prefixed(bytes.toString('base64url'), userPrefix, pathText(claims.userId));
+    if (subjectEncoding === 'none') return this.#prefixed(this.#text(claims.userId, id, fix), userPrefix, claim);
+    const bytes = Buffer.from(this.#text(claims.userId, anyText, 'name another claim in claims.userId'));
+    if (bytes.length <= maxEncodedBytes) return this.#prefixed(bytes.toString('base64url'), userPrefix, claim);
+    return this.#invalid(claim, `at most ${maxEncodedBytes} bytes`, `${bytes.length} bytes`, fix);
   }
 
+  /** @param value Empty: it was reported before. */
   #prefixed(value: string, prefix: string, claim: string): string {
+    if (value === '') return '';
     const whole = prefix + value;
     if (idPattern.test(whole)) return whole;
-    return this.#invalid(claim, `${idGrammar}, with the prefix "${prefix}"`, described(value), 'shorten the prefix');
+    return this.#invalid(claim, `${id.wanted}, with the prefix "${prefix}"`, described(value), 'shorten the prefix');
   }
 
-  #value(key: ClaimKey, value: Value, prefix: string, grammar: RegExp, wanted: string): string {
+  #value(key: ClaimKey, value: Value, { pattern, wanted }: Grammar, prefix = ''): string {
     if (!('text' in value)) return this.#unread(key, value);
     const whole = prefix + value.text;
-    if (grammar.test(value.text) && grammar.test(whole)) return whole;
+    if (pattern.test(value.text) && pattern.test(whole)) return whole;
     const { path = [key] } = this.#issuer.claims[key] as { path?: ClaimPath };
     return this.#invalid(pathText(path), wanted, described(value.text), `map its values in claims.${key}`);
   }
@@ -222,7 +223,7 @@ export class ClaimReader {
     const { claims, revocations } = this.#issuer;
     if ((revocations === undefined || kind === 'client') && readPath(this.#payload, claims.sessionId) === 'absent')
       return undefined;
-    return this.#text(claims.sessionId, idPattern, idGrammar, 'name another claim in claims.sessionId');
+    return this.#text(claims.sessionId, id, 'name another claim in claims.sessionId');
   }
 
   #time(name: string): number {
@@ -235,32 +236,22 @@ export class ClaimReader {
   #authMethods(): readonly string[] | undefined {
     if (!this.#has('amr')) return undefined;
     const { amr } = this.#payload;
-    const isList = Array.isArray(amr) && amr.length <= maxAuthMethods;
-    if (isList && amr.every((one) => typeof one === 'string' && isAuthMethod(one))) return amr;
+    const { data } = authMethods.safeParse(amr);
     // Providers have shapes of their own, and a service must not get one that it does not know.
-    if (this.#issuer.isStrict) this.#invalid('amr', 'a list of methods', described(amr), 'see RFC 8176');
-    return undefined;
+    if (data === undefined && this.#issuer.isStrict) {
+      this.#invalid('amr', 'a list of methods', described(amr), 'see RFC 8176');
+    }
+    return data;
   }
 
-  /** Accepts `jkt` and `x5t#S256`. Another member (RFC 7800) could bind the token to something that the gateway does not check. */
   #confirmation(): Readonly<{ jkt: string | undefined; certificate: string | undefined }> {
-    const none = { jkt: undefined, certificate: undefined };
-    if (!this.#has('cnf')) return none;
-    const { cnf } = this.#payload;
-    const isMap = typeof cnf === 'object' && cnf !== null && !Array.isArray(cnf);
-    const members = isMap ? Object.entries(cnf) : [];
-    const fits = members.every(([name, value]) => (name === 'jkt' || name === 'x5t#S256') && isBase64url(value, 32));
-    if (members.length === 0 || !fits) {
-      this.#invalid(
-        'cnf',
-        'jkt (RFC 9449) or x5t#S256 (RFC 8705)',
-        described(cnf),
-        'bind the token with DPoP or a client certificate',
-      );
-      return none;
+    const { data } = confirmation.safeParse(claimOf(this.#payload, 'cnf'));
+    if (data === undefined && this.#has('cnf')) {
+      const wanted = 'jkt (RFC 9449) or x5t#S256 (RFC 8705)';
+      const fix = 'bind the token with DPoP or a client certificate';
+      this.#invalid('cnf', wanted, described(this.#payload.cnf), fix);
     }
-    const of = (name: string) => members.find(([member]) => member === name)?.[1] as string | undefined;
-    return { jkt: of('jkt'), certificate: of('x5t#S256') };
+    return { jkt: data?.jkt, certificate: data?.['x5t#S256'] };
   }
 
   /** Some providers repeat the variable of their issuer in a claim. Two values mean that one of them is a lie. */

@@ -1,4 +1,4 @@
-import { kidPattern } from '@countersign/jwks';
+import { keyAlgorithmOf, kidPattern } from '@countersign/jwks';
 import type { Issuer } from '../../config/config.ts';
 import { claimOf, type Payload } from './claim-path.ts';
 import { variableOf } from './find-issuer.ts';
@@ -32,8 +32,8 @@ export function examineHeader(header: Payload, issuer: Issuer): readonly Finding
   const type = headerType(header, issuer);
   const findings = type === undefined ? [] : [type];
   const { alg } = header;
-  const algorithm = alg === 'Ed25519' ? 'EdDSA' : alg;
-  if ((issuer.algorithms as readonly unknown[]).includes(algorithm)) return findings;
+  if (typeof alg === 'string' && (issuer.algorithms as readonly string[]).includes(keyAlgorithmOf(alg)))
+    return findings;
   const fix =
     typeof alg === 'string' && alg.startsWith('HS')
       ? 'switch the provider to asymmetric keys: a shared secret would let each verifier issue tokens'

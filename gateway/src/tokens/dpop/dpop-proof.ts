@@ -1,6 +1,6 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { isUnixSeconds } from '@countersign/identity';
-import { importPublicJwk, jwkThumbprint } from '@countersign/jwks';
+import { importPublicJwk, jwkThumbprint, keyAlgorithmOf } from '@countersign/jwks';
 import { compactVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { toleranceMs } from '../../config/config.ts';
@@ -31,17 +31,15 @@ const maxRsaBits = 4096;
 export function importProofKey(jwk: unknown, algorithm: ProofAlgorithm): ProofKey | string {
   if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) return 'jwk is not an object';
   const members = jwk as Readonly<Record<string, unknown>>;
-  // RFC 9864 renames EdDSA to Ed25519. `importPublicJwk` uses the old name.
-  const imported = importPublicJwk(members, [algorithm === 'Ed25519' ? 'EdDSA' : algorithm]);
+  const imported = importPublicJwk(members, [keyAlgorithmOf(algorithm)]);
   if ('refused' in imported) return `jwk is ${imported.refused}`;
   const { key } = imported;
   if ((key.asymmetricKeyDetails?.modulusLength ?? 0) > maxRsaBits) return 'jwk is too large';
   return { key, thumbprint: jwkThumbprint(members) };
 }
 
-function isProofAlgorithm(name: unknown): name is ProofAlgorithm {
-  return (proofAlgorithms as readonly unknown[]).includes(name);
-}
+const isProofAlgorithm = (name: unknown): name is ProofAlgorithm =>
+  (proofAlgorithms as readonly unknown[]).includes(name);
 
 /** The request that a proof came with. */
 export type ProvenRequest = Readonly<{

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { KeySetUnavailable, staticKeySet } from '@countersign/jwks';
+import { type IgnoredKey, type KeySet, KeySetUnavailable, staticKeySet } from '@countersign/jwks';
 import { type Logger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
@@ -31,8 +31,6 @@ export function openServiceKeys(services: GatewayConfig['services'], logger: Log
   return { find: (keyid) => current().get(keyid), ...reloading };
 }
 
-const algorithm = 'EdDSA';
-
 function loadServiceKeys(services: GatewayConfig['services']): Owners {
   const owners = new Map<string, { serviceId: string; publicKey: KeyObject }>();
   for (const { name, keysFile } of services.values()) {
@@ -57,32 +55,18 @@ function fingerprintOf(owners: Owners): string {
 
 function readKeysFile(service: string, file: string): readonly (readonly [keyid: string, key: KeyObject])[] {
   const refuse = (why: string, cause?: unknown) => new StartupError(`${file}: keys of ${service}: ${why}`, { cause });
-  let jwks: { keys: readonly { kid?: unknown }[] };
-  try {
-    jwks = JSON.parse(readNamedFile(file).toString());
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw refuse(
-      code === undefined
-        ? 'is not JSON'
-        : `cannot be read (${code}). It must hold the public keys of ${service}, as a JWK set`,
-      error,
-    );
-  }
   const ignored: string[] = [];
+  const onIgnored = ({ kid, reason }: IgnoredKey) => ignored.push(`${kid ?? 'a key'}: ${reason}`);
+  let set: KeySet;
   try {
-    const set = staticKeySet(jwks, {
-      algorithms: [algorithm],
-      onIgnored: ({ kid, reason }) => ignored.push(`${kid ?? 'a key'}: ${reason}`),
-    });
-    // Refuse the file instead of ignoring a key: its service's calls would fail later, without an obvious reason.
-    if (ignored.length > 0) throw refuse(ignored.join(', '));
-    return jwks.keys.flatMap(({ kid }) => {
-      const key = typeof kid === 'string' ? set.find(kid, algorithm) : undefined;
-      return key === undefined ? [] : [[String(kid), key] as const];
-    });
+    set = staticKeySet(JSON.parse(readNamedFile(file).toString()), { algorithms: ['EdDSA'], onIgnored });
   } catch (error) {
-    if (!(error instanceof KeySetUnavailable)) throw error;
-    throw refuse(['holds no ed25519 public key', ...ignored].join(', '), error);
+    if (error instanceof KeySetUnavailable) throw refuse(['holds no ed25519 public key', ...ignored].join(', '), error);
+    const { code } = error as NodeJS.ErrnoException;
+    const why = `cannot be read (${code}). It must hold the public keys of ${service}, as a JWK set`;
+    throw refuse(code === undefined ? 'is not JSON' : why, error);
   }
+  // Refuse the file instead of ignoring a key: its service's calls would fail later, without an obvious reason.
+  if (ignored.length > 0) throw refuse(ignored.join(', '));
+  return set.stats.held.map(({ kid, alg }) => [kid, set.find(kid, alg) as KeyObject] as const);
 }

@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, ty
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
-import { AppError } from '../errors.ts';
-import { codeForParseError, type ParseError } from './parse-error.ts';
+import { AppError, type Code } from '../errors.ts';
+import { maxTargetBytes } from '../routing/route-table.ts';
 import type { GatewayResponse, ListenerApp } from './request-handler.ts';
 import { createTlsServer } from './tls-server.ts';
 
@@ -171,6 +171,30 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   server.on('connect', upgrade);
   server.on('clientError', refuseUnparsed);
   return server;
+}
+
+/** What Node passes to `clientError`. `rawPacket` is the packet that the parser was reading. */
+type ParseError = NodeJS.ErrnoException & Readonly<{ rawPacket?: Buffer }>;
+
+/** The error code for a request that the parser could not read. */
+function codeForParseError({ code, rawPacket }: ParseError): Code {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return isLongTarget(rawPacket) ? 'uri_too_long' : 'headers_too_large';
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'request_timeout';
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 'payload_too_large';
+    default:
+      return 'invalid_request';
+  }
+}
+
+/** Whether the packet begins with a request line that is longer than the longest target. */
+function isLongTarget(packet: Buffer | undefined): boolean {
+  if (packet === undefined || !/^[A-Z]+ /.test(packet.toString('latin1', 0, 16))) return false;
+  const end = packet.indexOf('\n');
+  return end === -1 || end > maxTargetBytes;
 }
 
 /** Whether more arrived for this head than a head may have. Unknown behind a body that may still be arriving. */

@@ -4,13 +4,10 @@ import { type Answer, answerOf } from '@countersign/service-kit';
 import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
 import { headersFrom } from '../http/header-fields.ts';
-import { discardBody } from '../http/lingering-close.ts';
+import { destroyLater, discardBody } from '../http/lingering-close.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';
 import { type RequestRecord, recordFailure } from './request-record.ts';
-
-// Time for a client on a bare socket to read the response and close its side.
-const lingerMs = 2_000;
 
 /** Builds the response, and writes the error into the record. */
 function responseFor(thrown: unknown, record: RequestRecord): Answer {
@@ -64,9 +61,7 @@ export const respond = {
     }
     const head = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`);
-    // Frees the socket of a client that does not close its side.
-    const cut = setTimeout(() => socket.destroy(), lingerMs);
-    socket.once('close', () => clearTimeout(cut));
+    destroyLater(socket);
     socket.resume();
   },
 };

@@ -1,5 +1,7 @@
-import type { GatewayConfig, Limit } from '../config/config.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { GatewayConfig, Limit, Upstream } from '../config/config.ts';
 import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/gateway-keys.ts';
+import { openIssuerKeys } from '../keys/issuer-keys.ts';
 import { openServiceKeys, type ServiceKeys } from '../keys/service-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
 import { bodyLimits, HeldBody } from '../limits/body-memory.ts';
@@ -17,14 +19,21 @@ import { createRouteTable, routesOn } from '../routing/route-table.ts';
 import { createCertificateCheck } from '../tokens/certificate-binding.ts';
 import { createDpop } from '../tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../tokens/txn-token.ts';
-import { AccessTokens } from '../tokens/verified-tokens.ts';
+import { AccessTokens, type TrustedIssuer } from '../tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../tokens/verify-access-token.ts';
 import { createForwardHttp, type ForwardHttpOptions } from '../upstreams/forward/forward-http.ts';
 import { OpenUpstream, type OpenUpstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
+import { type FollowedRevocations, openRevocations } from '../upstreams/revocation-source.ts';
 import { createForwardUpgrade } from '../upstreams/websocket/forward-upgrade.ts';
 import type { ProcessResources } from './process-resources.ts';
 import type { Lease } from './shared-resources.ts';
-import { openTrust, type Trust } from './trust.ts';
+
+/** The trusted issuers of one configuration, with their keys and revocations. */
+export type Trust = Readonly<{
+  issuers: ReadonlyMap<string, TrustedIssuer>;
+  /** The revocations of each issuer that has a feed. */
+  followed: ReadonlyMap<string, FollowedRevocations>;
+}>;
 
 /** One configuration with its open resources. A reload builds another snapshot, and new requests go to that one. */
 export class Snapshot {
@@ -52,15 +61,13 @@ export class Snapshot {
     this.#lease = lease;
     try {
       const { keysDir } = config.identity;
-      const gatewayKeys = lease.use('gateway keys', keysDir, () => openGatewayKeys(keysDir, resources.nowSec, logger));
+      this.gatewayKeys = lease.use('gateway keys', keysDir, () => openGatewayKeys(keysDir, resources.nowSec, logger));
       const { services } = config;
       const serviceKeys = lease.use('service keys', services, () => openServiceKeys(services, logger));
-      const openUpstream = (upstream: OpenUpstream['upstream']) =>
+      const openUpstream = (upstream: Upstream) =>
         lease.use(`upstream ${upstream.name}`, upstream, () => new OpenUpstream(upstream, { logger }));
-      this.gatewayKeys = gatewayKeys;
       this.upstreams = upstreamsOf(new Map([...config.upstreams].map(([name, one]) => [name, openUpstream(one)])));
-      const { upstreams } = this;
-      this.trust = openTrust(config, { resources, lease, gatewayKeys, upstreams, previous: previous?.trust });
+      this.trust = openTrust(this, resources, lease, previous?.trust);
       const { issuers } = this.trust;
       this.tokens = new AccessTokens({
         issuers,
@@ -87,6 +94,51 @@ export class Snapshot {
   retire(): void {
     this.#inFlight.whenIdle(this.#lease.release);
   }
+}
+
+/**
+ * Opens the keys and revocations of the issuers.
+ *
+ * @param previous The trust of the previous snapshot. An unchanged issuer stays the same object, which keeps its verified tokens and
+ *   its open connections valid.
+ */
+function openTrust(
+  { config, gatewayKeys, upstreams }: Pick<Snapshot, 'config' | 'gatewayKeys' | 'upstreams'>,
+  { logger, keySets, revocationDeps }: ProcessResources,
+  lease: Lease,
+  previous: Trust | undefined,
+): Trust {
+  const issuers = new Map<string, TrustedIssuer>();
+  const followed = new Map<string, FollowedRevocations>();
+  const { keysDir, lifetimeSec } = config.identity;
+  for (const issuer of config.issuers) {
+    const { issuer: name, jwks, discovery, algorithms, revocations: feed } = issuer;
+    const keysConfig = { issuer: name, jwks, discovery, algorithms };
+    const keys = lease.use(`keys of ${name}`, keysConfig, () => openIssuerKeys(keysConfig, logger, keySets));
+    if (feed !== undefined) {
+      const upstream = upstreamOf(feed.url, config);
+      // The lease holds the keys and the upstream longer than their user.
+      const used = { ...revocationDeps, keys: gatewayKeys, opened: upstreams.of(upstream) };
+      const following = lease.use(`revocations of ${name}`, { feed, upstream, lifetimeSec, keysDir }, () =>
+        openRevocations({ issuer: name, feed, lifetimeSec }, used),
+      );
+      followed.set(name, following);
+    }
+    const fresh: TrustedIssuer = { config: issuer, keys, revocations: followed.get(name)?.revocations };
+    const old = previous?.issuers.get(name);
+    issuers.set(name, old !== undefined && isSame(old, fresh) ? old : fresh);
+  }
+  return { issuers, followed };
+}
+
+const isSame = (a: TrustedIssuer, b: TrustedIssuer): boolean =>
+  a.keys === b.keys && a.revocations === b.revocations && isDeepStrictEqual(a.config, b.config);
+
+function upstreamOf(url: string, config: GatewayConfig): Upstream {
+  const { origin } = new URL(url);
+  const upstream = [...config.upstreams.values()].find(({ targets }) => targets.includes(origin));
+  if (upstream === undefined) throw new Error(`${url} is at no upstream`);
+  return upstream;
 }
 
 type HandlerParts = Readonly<{

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { get, headerOf } from '@countersign/http1-client';
 import { newNonce, newRequestId, type PreparedIdentity, prepareIdentity, signRequest } from '@countersign/identity';
 import type { Logger } from '@countersign/service-kit';
-import type { Issuer, Upstream } from '../config/config.ts';
+import type { Issuer } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { createSigningKeys, type KeyFor } from '../keys/signing-keys.ts';
 import { type FeedRequest, followRevocations, type RevocationFeed } from '../revocations/feed.ts';
@@ -11,11 +11,10 @@ import { Revocations } from '../revocations/revocations.ts';
 import type { OpenUpstream } from './pool/open-upstream.ts';
 import type { Target } from './pool/target.ts';
 
-/** The configuration of an issuer's revocation feed. The feed is at a target of `upstream`. */
+/** The feed is at a target of the opened upstream. */
 type RevocationsConfig = Readonly<{
   issuer: string;
   feed: NonNullable<Issuer['revocations']>;
-  upstream: Upstream;
   lifetimeSec: number;
 }>;
 

@@ -11,13 +11,12 @@ export type EndConnection = (reason: AppError | undefined) => void;
 /** Whether a response is short, long-running or endless. */
 export type ResponseLifetime = 'endless' | 'long' | 'short';
 
-type Open = Readonly<{ admission: Admission; end: EndConnection }>;
+type Open = Readonly<{ lifetime: 'endless' | 'long'; admission: Admission; end: EndConnection }>;
 
 /** Responses, uploads and WebSockets that must end when their token or route is revoked. */
 export class OpenConnections {
   readonly #nowMs: () => number;
-  readonly #endless = new Set<Open>();
-  readonly #long = new Set<Open>();
+  readonly #open = new Set<Open>();
   #mayStay = (_admission: Admission) => true;
 
   constructor(nowMs: () => number) {
@@ -26,7 +25,7 @@ export class OpenConnections {
 
   /** The number of endless ones. */
   get size(): number {
-    return this.#endless.size;
+    return this.#endless().length;
   }
 
   /**
@@ -37,17 +36,29 @@ export class OpenConnections {
    * @returns A function that removes it.
    */
   add(lifetime: ResponseLifetime, admission: Admission, end: EndConnection): () => void {
-    const connection = { admission, end };
-    const open = lifetime === 'endless' ? this.#endless : this.#long;
-    if (lifetime === 'endless' && !this.#mayStay(admission)) end(undefined);
-    else if (lifetime === 'endless' || (lifetime === 'long' && admission.token !== undefined)) open.add(connection);
-    return () => open.delete(connection);
+    const isRefused = lifetime === 'endless' && !this.#mayStay(admission);
+    if (isRefused) end(undefined);
+    const cannotEnd = lifetime === 'short' || (lifetime === 'long' && admission.token === undefined);
+    if (isRefused || cannotEnd) return () => {};
+    const connection = { lifetime, admission, end };
+    this.#open.add(connection);
+    return () => this.#open.delete(connection);
   }
 
   /** Ends all whose token is no longer valid. Called on new revocations, and every second for expiry. */
   readonly review = (): void => {
-    this.#endInvalid(this.#endless, assertStillValid);
-    this.#endInvalid(this.#long, assertUnrevoked);
+    const nowMs = this.#nowMs();
+    for (const connection of this.#open) {
+      const { lifetime, admission, end } = connection;
+      if (admission.token === undefined) continue;
+      try {
+        if (lifetime === 'endless') assertStillValid(admission.token, nowMs);
+        else assertUnrevoked(admission.token, nowMs);
+      } catch (error) {
+        this.#open.delete(connection);
+        end(error instanceof AppError ? error : new AppError('internal_error', { cause: error }));
+      }
+    }
   };
 
   /** Sets which endless ones may stay open from now on, and ends the others. */
@@ -61,25 +72,15 @@ export class OpenConnections {
     this.#endUnless(() => false);
   }
 
-  #endUnless(mayStay: (admission: Admission) => boolean): void {
-    for (const connection of this.#endless) {
-      if (mayStay(connection.admission)) continue;
-      this.#endless.delete(connection);
-      connection.end(undefined);
-    }
+  #endless(): readonly Open[] {
+    return [...this.#open].filter(({ lifetime }) => lifetime === 'endless');
   }
 
-  #endInvalid(open: Set<Open>, assertValid: (token: TokenStatus, nowMs: number) => void): void {
-    const now = this.#nowMs();
-    for (const connection of open) {
-      const { token } = connection.admission;
-      if (token === undefined) continue;
-      try {
-        assertValid(token, now);
-      } catch (error) {
-        open.delete(connection);
-        connection.end(error instanceof AppError ? error : new AppError('internal_error', { cause: error }));
-      }
+  #endUnless(mayStay: (admission: Admission) => boolean): void {
+    for (const connection of this.#endless()) {
+      if (mayStay(connection.admission)) continue;
+      this.#open.delete(connection);
+      connection.end(undefined);
     }
   }
 }

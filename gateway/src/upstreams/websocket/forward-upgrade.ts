@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { AppError } from '../../errors.ts';
+import { destroyLater } from '../../http/lingering-close.ts';
 import { chosenSubprotocol } from '../../http/websocket-handshake.ts';
 import { type Signed, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { type RequestRecord, recordFailure } from '../../pipeline/request-record.ts';
@@ -47,9 +48,6 @@ export const createForwardUpgrade =
       permit.settle('neutral');
     }
   };
-
-// Time for the client to read the response and close its side.
-const lingerMs = 2_000;
 
 type Upgrading = Pick<ForwardUpgradeOptions, 'open' | 'refuse'> &
   Readonly<{ signed: Signed; socket: Socket; target: Target; permit: Permit }>;
@@ -170,10 +168,7 @@ class UpgradeAttempt {
     if (framing !== undefined) response.headers['transfer-encoding'] = framing;
     // Discards what the client still sends; unread bytes would keep the socket open.
     socket.resume();
-    socket.once('finish', () => {
-      const timer = setTimeout(() => socket.destroy(), lingerMs);
-      socket.once('close', () => clearTimeout(timer));
-    });
+    socket.once('finish', () => destroyLater(socket));
   }
 
   #upgrade(response: IncomingMessage, service: Socket): void {

@@ -1,10 +1,8 @@
 import type { Socket } from 'node:net';
 import type { AppError } from '../../errors.ts';
+import { destroyLater } from '../../http/lingering-close.ts';
 import type { EndConnection } from '../pool/open-connections.ts';
 import { type CloseCode, closeFrame, FrameCursor } from './websocket-frames.ts';
-
-// Time for a peer to read the last bytes and close its side.
-const lingerMs = 2_000;
 
 /**
  * Links both sockets of an open WebSocket: when one side ends, the other ends too. A WebSocket is never half-open, so a
@@ -72,6 +70,5 @@ function closeSocket(socket: Socket, { isBetween }: FrameCursor, frame: Buffer):
     return;
   }
   socket.end(frame);
-  const timer = setTimeout(() => socket.destroy(), lingerMs);
-  socket.once('close', () => clearTimeout(timer));
+  destroyLater(socket);
 }

@@ -2,7 +2,13 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { contentDigest, type ServiceKey, signServiceRequest } from '@countersign/identity';
+import {
+  contentDigest,
+  defaultGatewayName,
+  type ServiceForm,
+  type ServiceKey,
+  signServiceRequest,
+} from '@countersign/identity';
 import { rawRequest } from '@countersign/testing';
 import { type GatewayUnderTest, parseAnswer, type RawAnswer } from './gateway-under-test.ts';
 
@@ -20,6 +26,9 @@ export type NestedCall = Readonly<{
   txnToken?: string | undefined;
   createdSec?: number;
   lifetimeSec?: number;
+  /** The name of the called gateway. */
+  audience?: string;
+  form?: ServiceForm;
 }>;
 
 /** Services with keys: `things` and `hashed`, which the gateway also calls, and `stranger`, which no route names. */
@@ -59,11 +68,13 @@ export function callingServices() {
 /** The headers that a service's client sends. */
 export function signCall(key: ServiceKey, nowMs: number, call: NestedCall): (readonly [string, string])[] {
   const { method = 'GET', target = '/internal/lookup/1', body = '', txnToken, createdSec, lifetimeSec = 30 } = call;
+  const { audience = defaultGatewayName, form } = call;
   const mark = target.indexOf('?');
   return [
     ...signServiceRequest(
       key,
       {
+        audience,
         method,
         path: mark === -1 ? target : target.slice(0, mark),
         query: mark === -1 ? '' : target.slice(mark),
@@ -75,6 +86,7 @@ export function signCall(key: ServiceKey, nowMs: number, call: NestedCall): (rea
         lifetimeSec,
         nonce: randomBytes(16).toString('base64url'),
       },
+      form,
     ),
   ];
 }

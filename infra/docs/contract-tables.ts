@@ -3,13 +3,18 @@ import { type HeaderRule, headerRules, proxyHeaders } from '../../packages/ident
 const rules: readonly HeaderRule[] = headerRules;
 const everyKind = Object.keys(headerRules[0].present).length;
 
-/** The headers that only the gateway writes, as a Markdown table. */
+/** What a signature covers, in its order, and the headers that carry the signature, as a Markdown table. */
 export function headersTable(): string {
-  const rows = rules
-    .filter(({ stripped }) => stripped)
-    .map((rule) => `| \`${rule.name}\` | ${presence(rule)} | ${rule.grammar.text} | ${rule.meaning} |`);
-  return ['| header | present | value | meaning |', '|---|---|---|---|', ...rows].join('\n');
+  const derived = ['@method', '@path', '@query'].map((name, index) => row(index + 1, name, 'always', 'section 4', ''));
+  const headers = rules.map((rule, index) =>
+    row(rule.covered ? index + 4 : '', rule.name, presence(rule), rule.grammar.text, rule.meaning),
+  );
+  const head = ['| # | component or header | present | value | meaning |', '|---|---|---|---|---|'];
+  return [...head, ...derived, ...headers].join('\n');
 }
+
+const row = (number: number | '', name: string, present: string, value: string, meaning: string) =>
+  `| ${number} | \`${name}\` | ${present} | ${value} | ${meaning} |`;
 
 /** The headers of other proxies that the gateway removes from a client's request, as a Markdown list. */
 export function proxyHeadersList(): string {
@@ -26,32 +31,15 @@ const wrapped = (line: string): string =>
     return `${text}${last.length + word.length < 119 ? ' ' : '\n  '}${word}`;
   });
 
-/** What a signature covers, in its order, as a Markdown table. */
-export function componentsTable(): string {
-  const rows = rules
-    .filter(({ covered }) => covered)
-    .map((rule, index) => `| ${index + 4} | \`${rule.name}\` | ${coverage(rule)} | ${rule.grammar.text} |`);
-  const derived = [
-    '| 1 | `@method` | always | section 4 |',
-    '| 2 | `@path` | always | section 4 |',
-    '| 3 | `@query` | always | section 4 |',
-  ];
-  return ['| # | component | in the list | value |', '|---|---|---|---|', ...derived, ...rows].join('\n');
-}
-
-function presence({ present, name }: HeaderRule): string {
+function presence({ present, name, covered, onlyWith }: HeaderRule): string {
   const kinds = Object.entries(present);
   if (kinds.every(([, how]) => how === 'required') && kinds.length === everyKind) return 'always';
   if (name === 'content-digest') return 'section 6';
+  if (onlyWith !== undefined) return `with \`${onlyWith}\``;
+  if (covered && kinds.every(([, how]) => how === 'optional') && kinds.length === everyKind) return 'optional';
   return kinds
     .map(([kind, how]) =>
       how === 'required' ? `\`${kind}\`` : how === 'optional' ? `\`${kind}\`, optional` : `\`${kind}\`, see below`,
     )
     .join('; ');
-}
-
-function coverage(rule: HeaderRule): string {
-  if (rule.coveredWith !== undefined) return `if present, and \`${rule.coveredWith}\` is too`;
-  if (rule.onlyWith !== undefined) return 'see below';
-  return presence(rule) === 'always' ? 'always' : 'if present';
 }

@@ -4,7 +4,7 @@ import { overview } from '../../gateway/src/cli/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
 import { clientTypes } from './client-types.ts';
-import { componentsTable, headersTable, proxyHeadersList } from './contract-tables.ts';
+import { headersTable, proxyHeadersList } from './contract-tables.ts';
 import { errorsPage } from './errors-page.ts';
 import { mergedApi, serviceApis } from './merged-api.ts';
 import { metricsTable } from './metrics-table.ts';
@@ -18,13 +18,8 @@ const json = (document: unknown) => `${JSON.stringify(document, null, 2)}\n`;
 export const pages: readonly [file: string, render: Render][] = [
   ['docs/errors.md', errorsPage],
   ['docs/gateway-yaml.md', (current) => between(current, 'table', referenceTable())],
-  [
-    'docs/identity-contract.md',
-    (current) => {
-      const tables = between(between(current, 'headers', headersTable()), 'components', componentsTable());
-      return between(tables, 'proxy-headers', proxyHeadersList());
-    },
-  ],
+  ['docs/identity-contract.md', (current) => between(current, 'headers', headersTable())],
+  ['docs/operations/verifiers.md', (current) => between(current, 'proxy-headers', proxyHeadersList())],
   [
     'gateway/README.md',
     (current) => between(between(current, 'table', referenceTable(1)), 'help', `\`\`\`text\n${overview()}\n\`\`\``),

@@ -1,4 +1,4 @@
-"""Key agreement: docs/identity-contract.md, section 11. Gateway and service derive one HMAC key from X25519 keys."""
+"""Key agreement: docs/agreed-keys.md. Gateway and service derive one HMAC key from X25519 keys."""
 
 import base64
 import hashlib

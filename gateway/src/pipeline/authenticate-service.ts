@@ -1,5 +1,6 @@
 import {
   createServiceVerifier,
+  defaultGatewayName,
   IdentityRefused,
   IdentityUnavailable,
   type RefusalReason,
@@ -38,7 +39,7 @@ export function createAuthenticateService(
   options: AuthenticateServiceOptions,
 ): (matched: Matched) => Promise<Authenticated> {
   const { findKey, replay, txnTokens, nowMs } = options;
-  const verifier = createServiceVerifier({ findKey, replay, maxLifetimeSec, nowMs });
+  const verifier = createServiceVerifier({ audience: defaultGatewayName, findKey, replay, maxLifetimeSec, nowMs });
 
   function principalOf({ serviceId, txnToken }: VerifiedServiceHead): PresentedTransaction | undefined {
     if (txnToken === undefined) return undefined;

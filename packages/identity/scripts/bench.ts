@@ -35,12 +35,12 @@ const gatewayPair = agreementKeyFromJwk(newAgreementJwk());
 const serviceJwk = newAgreementJwk();
 const service = { audience, key: agreementKeyFromJwk(serviceJwk) };
 const jwks = {
-  keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'ed-1', alg: 'EdDSA' }, publicAgreementJwk(gatewayPair)],
+  keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'bench-1', alg: 'EdDSA' }, publicAgreementJwk(gatewayPair)],
 };
 const algorithms = [
   {
     name: 'ed25519',
-    key: { algorithm: 'ed25519', keyid: 'ed-1', privateKey } as SigningKey,
+    key: { algorithm: 'ed25519', keyid: 'bench-1', privateKey } as SigningKey,
     keys: staticGatewayKeys(jwks),
   },
   {
@@ -92,7 +92,7 @@ const signature = sign(null, base, privateKey);
 report('(Ed25519 signature alone, Node)', await measure(() => sign(null, base, privateKey), 5_000));
 report('(Ed25519 verification alone, Node)', await measure(() => verify(null, base, publicKey, signature), 3_000));
 const replay = memoryReplay({ nowMs: () => 0, maxNonces: 10_000_000 });
-const claim = { audience, keyid: 'ed-1', createdSec: nowSec, keepUntilSec: nowSec + 35, nowSec };
+const claim = { audience, keyid: 'bench-1', createdSec: nowSec, keepUntilSec: nowSec + 35, nowSec };
 report('claim a nonce in memory', await measure(() => replay.claim({ ...claim, nonce: newNonce() }), 50_000));
 
 process.stdout.write(`${lines.join('\n')}\n`);

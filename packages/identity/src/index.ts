@@ -75,6 +75,7 @@ export {
   staticGatewayKeys,
 } from './keys/gateway-keys.ts';
 export { whyNotPrivate } from './keys/private-file.ts';
+export { isPublishedKey, isPublishedSecret } from './keys/published-keys.ts';
 
 // Key agreement: gateway and service derive an HMAC key from keys that each publishes.
 
@@ -108,6 +109,8 @@ export {
 } from './nested/call-service.ts';
 export {
   createServiceVerifier,
+  defaultGatewayName,
+  type ServiceForm,
   type ServiceKey,
   type ServiceRequest,
   type ServiceVerifierOptions,

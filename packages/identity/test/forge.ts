@@ -1,6 +1,9 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { componentList, secretKeyid, signatureBase, signBase } from '../src/contract/rfc9421.ts';
 import { contentDigest, type IdentityFacts, prepareIdentity, type SigningKey, signRequest } from '../src/index.ts';
+import { allowPublishedKeys } from '../src/keys/published-keys.ts';
+
+allowPublishedKeys();
 
 /** 2027-01-15T08:00:00Z */
 export const nowSec = 1_800_000_000;

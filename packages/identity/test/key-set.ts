@@ -27,9 +27,13 @@ export const ambiguousKeys: readonly SigningKey[] = [hmacKeyOf(ambiguousSecret),
 /**
  * RFC 8032 section 7.1, test 2. The key set lists it under the same kid as another key, so a verifier must use neither.
  */
-const secondJwk = { kty: 'OKP', crv: 'Ed25519', x: 'PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw' };
-const secondSeed = 'TM0Imyj_ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U-4pvs';
-export const duplicateKidKeys: readonly SigningKey[] = [ed25519Jwk, { ...secondJwk, d: secondSeed }].map((key) => ({
+export const secondJwk = {
+  kty: 'OKP',
+  crv: 'Ed25519',
+  x: 'PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw',
+  d: 'TM0Imyj_ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U-4pvs',
+};
+export const duplicateKidKeys: readonly SigningKey[] = [ed25519Jwk, secondJwk].map((key) => ({
   algorithm: 'ed25519',
   keyid: 'ed-twice',
   privateKey: createPrivateKey({ key, format: 'jwk' }),
@@ -48,6 +52,7 @@ export const usableEntries: Readonly<Record<string, Entry>> = {
   'key-ops-sign-and-verify': { ...plainJwk, key_ops: ['sign', 'verify'] },
   'other-members': { ...publicJwk, ext: true, iat: 1, y: 'AA', x5t: '', n: 1 },
   ['k'.repeat(128)]: publicJwk,
+  'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@|-': publicJwk,
 };
 
 /** The same key in forms that a verifier ignores. */
@@ -150,3 +155,9 @@ export const jwks = {
     { ...publicJwk, kid: 7 },
   ],
 };
+
+/** Private keys of two services. They are public, so they are useless in production. */
+export const callingServices = [
+  { service_id: 'complaint-service', jwk: { ...ed25519Jwk, kid: 'vectors-complaint-1' } },
+  { service_id: 'users-service', jwk: { ...secondJwk, kid: 'vectors-users-1' } },
+];

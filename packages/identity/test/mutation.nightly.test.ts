@@ -1,14 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
+import { resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { transformSync } from '@swc/core';
-import { type Mutant, mutantsOf } from './mutants.ts';
-import { agreedVectorFile, expectedOf, type Library, vectorFile, verdictOf } from './vector-verdict.ts';
-
-const src = resolve(import.meta.dirname, '../src');
-const jwksIndex = '../../jwks/src/index.ts';
+import { isFound, load, src } from './load-library.ts';
+import { mutantsOf } from './mutants.ts';
+import { checks } from './vector-checks.ts';
 
 /**
  * Every file that a verifier runs, with its exceptions: functions that only a signer runs, and lines where no mutant
@@ -97,6 +92,15 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
   },
   'keys/agreed-lookup.ts': { lines: ['maxPairs', 'known?.gateway'] },
   'verify/raw-headers.ts': { lines: ['index + 1 < rawHeaders.length', 'while (start < end', 'while (end > start'] },
+  // The lifetime of a call is 30 s in the vectors, and where a memory begins is the gateway's own: see nested-calls.int.test.ts.
+  'nested/service-signature.ts': {
+    functions: ['signServiceRequest', 'headerOf'],
+    lines: ['toleranceSec = 5', 'const earliestUseSec', 'notBeforeSec = '],
+  },
+  'adapters/problem.ts': {
+    functions: ['problemForRefusal'],
+    lines: ["?? '/'", 'identity_not_allowed', 'insufficient_'],
+  },
   'replay/replay-memory.ts': { lines: ['maxNonces = 500_000', '#sweptSec = 0'] },
   'contract/rfc9421.ts': {
     functions: [
@@ -121,45 +125,6 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
   },
 };
 
-const requireNode = createRequire(import.meta.url);
-const compile = (source: string) =>
-  bounded(
-    transformSync(source, { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'commonjs' } })
-      .code,
-  );
-/** Makes a mutant that loops forever throw. */
-const bounded = (code: string) => code.replaceAll('for(;;)', 'for(;tick();)').replaceAll('while(', 'while(tick() && ');
-let ticks = 0;
-function tick(): true {
-  ticks += 1;
-  if (ticks > 100_000) throw new Error('endless loop');
-  return true;
-}
-const compiled = new Map<string, string>();
-
-/** Loads the library with one of its files replaced. */
-function load(replaced: Record<string, string>): Library {
-  const modules = new Map<string, { exports: Record<string, unknown> }>();
-  function run(file: string): Record<string, unknown> {
-    const known = modules.get(file);
-    if (known !== undefined) return known.exports;
-    const module = { exports: {} };
-    modules.set(file, module);
-    let code = replaced[file] ?? compiled.get(file);
-    if (code === undefined) {
-      code = compile(readFileSync(resolve(src, file), 'utf8'));
-      compiled.set(file, code);
-    }
-    const requireIn = (name: string) =>
-      name.startsWith('.') || name === '@countersign/jwks'
-        ? run(name.startsWith('.') ? join(dirname(file), name) : jwksIndex)
-        : requireNode(name);
-    new Function('exports', 'require', 'module', 'tick', code)(module.exports, requireIn, module, tick);
-    return module.exports;
-  }
-  return { ...run('index.ts'), ...run('verify/exempt.ts'), ...run('adapters/node-request.ts') } as unknown as Library;
-}
-
 /** Mutants that decide exactly like the original. */
 const equivalent = [
   /^\/\[\^a-z0-9\]\/g => \/\[\^(?:[A-Z]|\\-)a-z0-9\]\/g$/, // Names are in lower case already, and `-` is replaced by itself.
@@ -172,35 +137,9 @@ const equivalent = [
   /well-known.* => .*\[\?A-Za-z/, // A path ends at the first `?`.
 ];
 
-/** Vectors that found a recent mutant come first, because few vectors find most mutants. */
-const order = [vectorFile, agreedVectorFile].flatMap((file) => file.vectors.map((vector) => ({ file, vector })));
-
-/** The keys that a gateway would use if they were a service's. */
-const usableIn = ({ agreementKeysIn }: Library) => agreementKeysIn(agreedVectorFile.keys.jwks)?.map(({ kid }) => kid);
-
-async function isFound(file: string, mutant: Mutant): Promise<boolean> {
-  try {
-    const library = load({ [file]: compile(mutant.source) });
-    if (!isDeepStrictEqual(usableIn(library), agreedVectorFile.usable)) return true;
-    for (const [index, found] of order.entries()) {
-      ticks = 0;
-      const { vector, file: vectors } = found;
-      if (isDeepStrictEqual(await verdictOf(library, vector, vectors), expectedOf(vector))) continue;
-      order.splice(index, 1);
-      order.unshift(found);
-      return true;
-    }
-    return false;
-  } catch {
-    return true; // It does not compile, does not start, or fails with another error, so it is no working verifier.
-  }
-}
-
 test('the verifier itself passes every vector', async () => {
   const library = load({});
-  expect(usableIn(library)).toEqual(agreedVectorFile.usable);
-  for (const { vector, file } of order)
-    expect([vector.name, await verdictOf(library, vector, file)]).toEqual([vector.name, expectedOf(vector)]);
+  for (const { name, isPassedBy } of checks) expect([name, await isPassedBy(library)]).toEqual([name, true]);
 });
 
 test.each(Object.entries(files))(
@@ -211,7 +150,7 @@ test.each(Object.entries(files))(
     for (const mutant of mutants) {
       const name = `${mutant.before} => ${mutant.after}`;
       if (equivalent.some((pattern) => pattern.test(name))) continue;
-      if (!(await isFound(file, mutant))) survivors.push(`${mutant.line}: ${name}`);
+      if (!(await isFound({ [file]: mutant.source }))) survivors.push(`${mutant.line}: ${name}`);
     }
     expect(mutants.length).toBeGreaterThan(0);
     expect(survivors).toEqual([]);

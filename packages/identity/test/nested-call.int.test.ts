@@ -24,6 +24,7 @@ const txnToken = 'eyJh.eyJi.c2ln';
 
 const verifierAt = (atSec = nowSec) =>
   createServiceVerifier({
+    audience: 'gateway-1',
     findKey: (keyid) => (keyid === key.keyid ? { serviceId: 'complaint-service', publicKey } : undefined),
     replay: memoryReplay({ nowMs: () => 0 }),
     nowMs: () => atSec * 1000,
@@ -38,6 +39,7 @@ function call(over: { method?: string; target?: string; body?: string; txnToken?
   const headers = signServiceRequest(
     key,
     {
+      audience: 'gateway-1',
       method,
       path,
       query: query === undefined ? '' : `?${query}`,
@@ -90,7 +92,7 @@ describe('a nested call', () => {
         headers: [
           ...signServiceRequest(
             { keyid: 'other', privateKey },
-            { method: 'GET', path: '/', query: '', contentDigest: emptyContentDigest },
+            { audience: 'gateway-1', method: 'GET', path: '/', query: '', contentDigest: emptyContentDigest },
             options,
           ),
         ],
@@ -105,7 +107,7 @@ describe('a nested call', () => {
         headers: [
           ...signServiceRequest(
             { keyid: key.keyid, privateKey: otherKey },
-            { method: 'GET', path: '/', query: '', contentDigest: emptyContentDigest },
+            { audience: 'gateway-1', method: 'GET', path: '/', query: '', contentDigest: emptyContentDigest },
             options,
           ),
         ],
@@ -145,11 +147,12 @@ describe('a nested call', () => {
   });
 
   test('with hmac-sha256 and the public key as the secret is refused', async () => {
-    const raw = `${componentList(['@method', '@path', '@query', 'content-digest'])};created=${nowSec};expires=${nowSec + 30};nonce="${options.nonce}";keyid="${key.keyid}";alg="hmac-sha256";tag="countersign-service-v1"`;
-    const lines = `"@method": GET\n"@path": /\n"@query": ?\n"content-digest": ${emptyContentDigest}\n`;
+    const raw = `${componentList(['@method', '@path', '@query', 'x-identity-audience', 'content-digest'])};created=${nowSec};expires=${nowSec + 30};nonce="${options.nonce}";keyid="${key.keyid}";alg="hmac-sha256";tag="countersign-service-v2"`;
+    const lines = `"@method": GET\n"@path": /\n"@query": ?\n"x-identity-audience": gateway-1\n"content-digest": ${emptyContentDigest}\n`;
     const secret = publicKey.export({ format: 'der', type: 'spki' });
     const signature = signBase({ algorithm: 'hmac-sha256', keyid: key.keyid, secret }, signatureBase(lines, raw));
     const headers: Call['headers'] = [
+      ['x-identity-audience', 'gateway-1'],
       ['content-digest', emptyContentDigest],
       ['signature-input', `countersign=${raw}`],
       ['signature', `countersign=:${signature.toString('base64')}:`],
@@ -170,10 +173,13 @@ describe('callService', () => {
   let verdicts: string[];
   let received: IncomingMessage[];
   let callService: CallService;
+  /** The tag that the gateway accepts. */
+  let known: string;
 
   beforeEach(async () => {
     verdicts = [];
     received = [];
+    known = 'countersign-service-v2';
     const verifier = verifierAt();
     open = await listen(async (req, res) => {
       received.push(req);
@@ -188,14 +194,19 @@ describe('callService', () => {
           verifier,
         ),
       );
+      if (!String(req.headers['signature-input']).includes(known)) {
+        res.writeHead(401, { 'content-type': 'application/problem+json' });
+        return void res.end('{"code":"caller_signature_refused"}');
+      }
       if (req.url === '/moved') res.writeHead(302, { location: '/elsewhere' });
       if (req.url !== '/silent') res.end('{}');
     });
     callService = serviceCaller({
       gatewayUrl: `http://127.0.0.1:${open.port}`,
+      gatewayName: 'gateway-1',
       key,
       nowMs: () => nowSec * 1000,
-      timeoutMs: 100,
+      timeoutMs: 1_000,
     });
   });
   afterEach(() => open.close());
@@ -206,6 +217,39 @@ describe('callService', () => {
     await callService({ method: 'DELETE', path: '/internal/notes/%C3%A9' });
     expect(verdicts).toEqual([`complaint-service ${txnToken}`, 'complaint-service alone', 'complaint-service alone']);
     expect(received.map((req) => req.headers['content-type'])).toEqual([undefined, 'application/json', undefined]);
+  });
+
+  test('signs its content-type and the name of the gateway', async () => {
+    await callService({ method: 'POST', path: '/internal/notes', json: {} });
+    expect(received[0]?.headers).toMatchObject({ 'x-identity-audience': 'gateway-1' });
+    expect(received[0]?.headers['signature-input']).toContain('"x-identity-audience" "content-type" "content-digest")');
+  });
+
+  test('signs for a gateway of the version before once that refused the signature, with one nonce', async () => {
+    known = 'countersign-service-v1';
+    const answers = [
+      await callService({ method: 'POST', path: '/internal/notes', json: { n: 1 } }),
+      await callService({ method: 'GET', path: '/internal/notes' }),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    const inputs = received.map(({ headers }) => String(headers['signature-input']));
+    expect(inputs.map((input) => /tag="([^"]+)"/.exec(input)?.[1])).toEqual([
+      'countersign-service-v2',
+      'countersign-service-v1',
+      'countersign-service-v1',
+    ]);
+    const [first, repeat, next] = inputs.map((input) => /nonce="([^"]+)"/.exec(input)?.[1]);
+    expect(repeat).toBe(first);
+    expect(next).not.toBe(first);
+    known = 'countersign-service-v2';
+    expect((await callService({ method: 'GET', path: '/internal/notes' })).status).toBe(200);
+  });
+
+  test('returns the 401 of a gateway that refuses both forms', async () => {
+    known = 'none';
+    const answer = await callService({ method: 'GET', path: '/internal/notes' });
+    expect([answer.status, await answer.json()]).toEqual([401, { code: 'caller_signature_refused' }]);
+    expect(received).toHaveLength(2);
   });
 
   test.each(['/a/../b', 'internal', '@evil.test/', '/a b', '/a#b', ':1/x', ''])(

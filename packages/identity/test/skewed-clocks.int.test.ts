@@ -75,11 +75,12 @@ describeOnRedis('instances that share a Redis and have different clocks', () => 
   function nestedCall(createdSec: number): Instance {
     const headers = signServiceRequest(
       { keyid: 'complaint-1', privateKey },
-      { method: 'GET', ...path, contentDigest: emptyContentDigest },
+      { audience: 'gateway-1', method: 'GET', ...path, contentDigest: emptyContentDigest },
       { createdSec, lifetimeSec, nonce: newNonce() },
     );
     return (nowMs) => {
       const verifier = createServiceVerifier({
+        audience: 'gateway-1',
         findKey: () => ({ serviceId: 'complaint-service', publicKey }),
         replay: anotherStore(),
         nowMs: () => nowMs,

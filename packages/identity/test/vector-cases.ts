@@ -16,6 +16,7 @@ import { ambiguousKeys, duplicateKidKeys } from './key-set.ts';
 import { accepted, bare, exemptCases } from './vector-accepted.ts';
 import { addressAccepted, addressRefused } from './vector-addresses.ts';
 import { characterRefused } from './vector-characters.ts';
+import { gapAccepted, gapRefused } from './vector-gaps.ts';
 import { grammarAccepted, grammarRefused } from './vector-grammar.ts';
 import { keyAccepted, keyRefused } from './vector-keys.ts';
 import { machineAccepted, machineRefused } from './vector-machines.ts';
@@ -256,7 +257,7 @@ const refusedFor: Refused = {
     'another tenant': withHeader(get(), 'x-tenant-id', 'globex'),
     'another content-type': withHeader(post(), 'content-type', 'text/html'),
     'another digest': withHeader(post(), 'content-digest', emptyDigest),
-    'HMAC with the public key as its secret': forged(get(), {
+    'HMAC with a shared secret, under the keyid of a public key': forged(get(), {
       key: { ...hmacKey, keyid: 'ed-1' } as typeof hmacKey,
       params: standardParams(),
     }),
@@ -296,6 +297,7 @@ const tables = [
   grammarRefused,
   keyRefused,
   addressRefused,
+  gapRefused,
 ];
 const refused = tables.flatMap((table) =>
   Object.entries(table).flatMap(([reason, cases]) =>
@@ -312,6 +314,7 @@ export const vectorCases: readonly VectorCase[] = [
   ...grammarAccepted,
   ...keyAccepted,
   ...addressAccepted,
+  ...gapAccepted,
   ...exemptCases,
   ...refused,
 ];

@@ -93,8 +93,5 @@ export const orderRefused: Refused = {
       before: [post()],
     },
   },
-  created_before_start: {
-    'before a nonce that was used': { message: get(), memoryBegan: nowSec + 1, at: nowSec + 1, deliveredBefore: 1 },
-  },
   replayed: { 'with a txn-token': { message: genuine({ txnToken: txn }), deliveredBefore: 1 } },
 };

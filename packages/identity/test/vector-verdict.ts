@@ -5,9 +5,11 @@ import type { stripIdentityHeaders } from '../src/adapters/node-request.ts';
 import type * as library from '../src/index.ts';
 import type { GatewayKeys } from '../src/index.ts';
 import type { isExempt } from '../src/verify/exempt.ts';
+import type { AnswerVector } from './vector-answers.ts';
+import type { KeySetVector } from './vector-key-sets.ts';
 import { combineKeys, toSnake } from './verifier.ts';
 
-type VectorRequest = { method: string; target: string; headers: [string, string][]; body_base64: string };
+export type VectorRequest = { method: string; target: string; headers: [string, string][]; body_base64: string };
 export type Vector = {
   name: string;
   now: number;
@@ -24,6 +26,9 @@ export type Vector = {
 };
 
 export type VectorFile = {
+  key_sets: KeySetVector[];
+  answers: AnswerVector[];
+  published: Record<'x' | 'secret_keyids' | 'kids', string[]>;
   verifier: { audience: string; tolerance_sec: number; max_lifetime_sec: number };
   keys: {
     jwks: { keys: unknown[] };

@@ -2,7 +2,10 @@ import { parseSignatureInput } from '../src/contract/rfc9421.ts';
 import { memoryReplay, secretKeyid, type VerifierOptions } from '../src/index.ts';
 import { audience, componentsOf, componentValue, ed25519Jwk, type Message, nowSec } from './forge.ts';
 import { jwks, secrets } from './key-set.ts';
+import { publishedIn } from './published.ts';
+import { answerVectors } from './vector-answers.ts';
 import { vectorCases } from './vector-cases.ts';
+import { keySetVectors } from './vector-key-sets.ts';
 import type { VectorCase } from './vector-parts.ts';
 import { deliver, toSnake, verifierAt } from './verifier.ts';
 
@@ -61,6 +64,9 @@ export async function makeVectors(): Promise<string> {
       })),
       private: [{ ...ed25519Jwk, kid: 'ed-1' }],
     },
+    published: publishedIn(),
+    key_sets: keySetVectors,
+    answers: answerVectors,
   };
   const vectors = await Promise.all(vectorCases.map((vector) => toVector(vector)));
   return withVectors(file, vectors);
@@ -74,7 +80,7 @@ export function withVectors(file: object, vectors: readonly object[]): string {
 
 const memoryFrom = (memoryBegan: number) => memoryReplay({ nowMs: () => (memoryBegan - 1) * 1000 });
 
-function baseOf(message: Message): string {
+export function baseOf(message: Message): string {
   const trimmed = { ...message, headers: message.headers.map(([n, v]) => [n.toLowerCase(), v.trim()] as const) };
   const value = trimmed.headers.find(([name]) => name === 'signature-input')?.[1] ?? '';
   const lines = componentsOf(trimmed).map((name) => `"${name}": ${componentValue(trimmed, name)}\n`);

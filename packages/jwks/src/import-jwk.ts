@@ -101,7 +101,7 @@ function isWeak(key: KeyObject, members: Record<string, string>): boolean {
     if (modulusLength < 2048 || publicExponent < 3n || publicExponent % 2n === 0n) return true;
     return isRocaModulus(Buffer.from(members.n ?? '', 'base64url'));
   }
-  return key.asymmetricKeyType === 'ed25519' && isSmallOrder(Buffer.from(members.x ?? '', 'base64url'));
+  return key.asymmetricKeyType === 'ed25519' && isWeakPoint(Buffer.from(members.x ?? '', 'base64url'));
 }
 
 /** Points of order 1, 2, 4 and 8, with their non-canonical encodings (libsodium's list). Signatures for such keys can be forged. */
@@ -115,8 +115,12 @@ const smallOrderPoints = [
   'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ];
 
-function isSmallOrder(point: Buffer): boolean {
+/** RFC 8032 section 5.1: y is below this. Libraries differ in whether they reduce a larger one. */
+const fieldPrime = 2n ** 255n - 19n;
+
+function isWeakPoint(point: Buffer): boolean {
   const unsigned = Buffer.from(point);
   unsigned.writeUInt8(unsigned.readUInt8(31) & 0x7f, 31); // The top bit is the sign of x.
-  return smallOrderPoints.includes(unsigned.toString('hex'));
+  if (smallOrderPoints.includes(unsigned.toString('hex'))) return true;
+  return BigInt(`0x${unsigned.reverse().toString('hex')}`) >= fieldPrime;
 }

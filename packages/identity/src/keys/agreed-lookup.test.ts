@@ -13,7 +13,7 @@ const audience = 'orders';
 const own = newAgreementJwk();
 const agreement = openAgreementKeys({ keys: [own] });
 const service = { audience, key: agreementKeyFromJwk(own) };
-const edJwk = { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'ed-1', alg: 'EdDSA' };
+const edJwk = { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'signing-1', alg: 'EdDSA' };
 const gateway = () => agreementKeyFromJwk(newAgreementJwk());
 
 const close: (() => void)[] = [];
@@ -48,7 +48,7 @@ describe('with the key set of a gateway', () => {
     const found = lookup(keyid);
     expect(found).toEqual({ algorithm: 'hmac-sha256', secret });
     expect(lookup(keyid)).toBe(found);
-    expect(lookup('ed-1')).toMatchObject({ algorithm: 'ed25519' });
+    expect(lookup('signing-1')).toMatchObject({ algorithm: 'ed25519' });
   });
 
   test('fetches the set again for a new key of the gateway, and forgets a withdrawn one', async () => {
@@ -68,7 +68,7 @@ describe('with the key set of a gateway', () => {
     served.isDown = true;
     const lookup = createKeyLookup({ audience, keys: source, agreement });
     expect(await lookup(agreeAsGateway(gateway(), service).keyid)).toBeUndefined();
-    expect(lookup('ed-1')).toBeDefined();
+    expect(lookup('signing-1')).toBeDefined();
   });
 
   test('a service that has no keys of the gateway cannot tell', async () => {

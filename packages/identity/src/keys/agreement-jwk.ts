@@ -1,4 +1,5 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { isPublishedKey } from './published-keys.ts';
 
 /** `alg` of the keys from which gateway and service derive their HMAC key. */
 export const agreementAlgorithm = 'countersign-agreed-v1';
@@ -39,7 +40,7 @@ export function isAgreementJwk(jwk: Jwk): boolean {
 export function importAgreementJwk(jwk: Jwk): AgreementPublicKey | Readonly<{ refused: AgreementRefusal }> {
   const { kty, crv, use, alg, kid, x, d } = jwk;
   // Its private half is public, so anyone could derive the key.
-  if (d !== undefined) return { refused: 'private' };
+  if (d !== undefined || isPublishedKey(jwk)) return { refused: 'private' };
   if (kty !== 'OKP' || crv !== 'X25519' || use !== 'enc' || alg !== agreementAlgorithm) {
     return { refused: 'algorithm_mismatch' };
   }

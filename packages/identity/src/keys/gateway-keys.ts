@@ -12,6 +12,7 @@ import { IdentityUnavailable } from '../contract/refusal.ts';
 import { assertStrongSecret, secretKeyid, type VerifyingKey } from '../contract/rfc9421.ts';
 import { parseAgreedKeyid } from './agreement.ts';
 import { type AgreementPublicKey, agreementAlgorithm, importAgreementJwk, isAgreementJwk } from './agreement-jwk.ts';
+import { isPublishedKey, isPublishedSecret } from './published-keys.ts';
 
 /** Looks up the key that a signature names. The service configures the source; a request cannot influence it. */
 export interface GatewayKeys {
@@ -166,6 +167,7 @@ const imports = {
   importJwk(jwk: Readonly<Record<string, unknown>>, algorithms: readonly string[]): ImportedJwk {
     // A keyid of this form always means an agreed key.
     if (typeof jwk.kid === 'string' && parseAgreedKeyid(jwk.kid) !== undefined) return { refused: 'malformed' };
+    if (isPublishedKey(jwk)) return { refused: 'private' };
     if (!isAgreementJwk(jwk)) return importPublicJwk(jwk, algorithms);
     const key = importAgreementJwk(jwk);
     return 'refused' in key ? key : { alg: agreementAlgorithm, key: key.publicKey };
@@ -178,13 +180,15 @@ export type SharedSecret = Readonly<{ secret: Uint8Array; keyid?: string }>;
 /**
  * Uses the secrets that the gateway shares with this service: the current one and, during a rotation, the next.
  *
- * @throws RangeError on a secret under 32 bytes, an empty list, a repeated keyid, or a keyid of an agreed key.
+ * @throws RangeError on a secret under 32 bytes, a published secret, an empty list, a repeated keyid, or a keyid of an
+ *   agreed key.
  */
 export function secretGatewayKeys(secrets: readonly SharedSecret[]): GatewayKeys {
   const keys = new Map<string, VerifyingKey>();
   for (const { secret, keyid = secretKeyid(secret) } of secrets) {
     assertStrongSecret(secret);
     if (parseAgreedKeyid(keyid) !== undefined) throw new RangeError('this form of a keyid is for agreed keys');
+    if (isPublishedSecret(secret) || isPublishedKey({ kid: keyid })) throw new RangeError('this secret is published');
     keys.set(keyid, { algorithm: 'hmac-sha256', secret });
   }
   if (keys.size === 0 || keys.size !== secrets.length) throw new RangeError('every secret needs a keyid of its own');

@@ -2,11 +2,16 @@ import { createPrivateKey } from 'node:crypto';
 import { contentDigest } from '../contract/digest.ts';
 import { idPattern } from '../contract/grammar.ts';
 import { newNonce } from '../contract/ids.ts';
-import { type ServiceKey, signServiceRequest } from './service-signature.ts';
+import { defaultGatewayName, type ServiceForm, type ServiceKey, signServiceRequest } from './service-signature.ts';
 
 export type ServiceCallerOptions = Readonly<{
   /** URL of the gateway's internal listener, for example `http://127.0.0.1:8090`. */
   gatewayUrl: string;
+  /**
+   * The gateway's name, which the signature names: `identity.name` of its gateway.yaml. Another gateway refuses the call.
+   * Default `countersign-gateway`.
+   */
+  gatewayName?: string;
   /** This service's own key. */
   key: ServiceKey;
   /** Timeout of a whole call, in milliseconds. Default 5000. */
@@ -34,38 +39,60 @@ export type CallService = (call: ServiceCall) => Promise<Response>;
  * @throws RangeError (from the call) for a path that a URL parser would change before sending it.
  */
 export function serviceCaller(options: ServiceCallerOptions): CallService {
-  const { gatewayUrl, key, timeoutMs = 5_000, nowMs = Date.now } = options;
+  const { gatewayUrl, gatewayName = defaultGatewayName, key, timeoutMs = 5_000, nowMs = Date.now } = options;
   const { origin } = new URL(gatewayUrl);
+  let accepted: ServiceForm = 'current';
+
   return async function callService({ method, path, txnToken, json, signal }) {
     const url = new URL(origin + path);
     if (url.origin !== origin || url.pathname + url.search !== path) {
       throw new RangeError('the path is not in its normalized form, or changes the origin');
     }
     const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json));
-    const signed = signServiceRequest(
-      key,
-      {
+    const content = body && { 'content-type': 'application/json' };
+    const timeout = AbortSignal.timeout(timeoutMs);
+    const options = { createdSec: Math.floor(nowMs() / 1000), lifetimeSec: 30, nonce: newNonce() };
+    const send = (form: ServiceForm) => {
+      const request = {
+        audience: gatewayName,
         method,
         path: url.pathname,
         query: url.search,
         contentDigest: contentDigest(body ?? new Uint8Array(0)),
-        ...(txnToken !== undefined && { txnToken }),
-      },
-      { createdSec: Math.floor(nowMs() / 1000), lifetimeSec: 30, nonce: newNonce() },
-    );
-    const timeout = AbortSignal.timeout(timeoutMs);
-    return fetch(url, {
-      method,
-      redirect: 'error',
-      headers: {
-        accept: 'application/json',
-        ...(body && { 'content-type': 'application/json' }),
-        ...fromPairs(signed),
-      },
-      signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
-      ...(body && { body }),
-    });
+        contentType: content?.['content-type'],
+        txnToken,
+      };
+      return fetch(url, {
+        method,
+        redirect: 'error',
+        headers: {
+          accept: 'application/json',
+          ...content,
+          ...Object.fromEntries(signServiceRequest(key, request, options, form)),
+        },
+        signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
+        ...(body && { body }),
+      });
+    };
+    const response = await send(accepted);
+    if (!(await refusesSignature(response))) return response;
+    await response.body?.cancel();
+    // A gateway accepts one form alone, and both have one nonce. So one call is handled at most, whatever someone on the
+    // way answers.
+    const other: ServiceForm = accepted === 'current' ? 'previous' : 'current';
+    const second = await send(other);
+    if (!(await refusesSignature(second))) accepted = other;
+    return second;
   };
+}
+
+async function refusesSignature(response: Response): Promise<boolean> {
+  if (response.status !== 401) return false;
+  const problem = (await response
+    .clone()
+    .json()
+    .catch(() => null)) as { code?: unknown } | null;
+  return problem?.code === 'caller_signature_refused';
 }
 
 /**
@@ -81,8 +108,4 @@ export function serviceKeyFromJwk(jwk: Readonly<Record<string, unknown>>): Servi
   if (typeof kid !== 'string' || !idPattern.test(kid))
     throw new RangeError('a service key needs a kid of 1 to 128 characters from A-Za-z0-9._~:@|-');
   return { keyid: kid, privateKey: createPrivateKey({ key: { kty, crv, x, d }, format: 'jwk' }) };
-}
-
-function fromPairs(pairs: readonly (readonly [string, string])[]): Record<string, string> {
-  return Object.fromEntries(pairs);
 }

@@ -1,7 +1,8 @@
 import type { KeyObject } from 'node:crypto';
+import { type CoveredMask, coveredComponents, coveredRules } from '../contract/contract.ts';
 import { contentDigest } from '../contract/digest.ts';
-import { isMethod, isPath, isQuery, sha256Digest, threePartToken } from '../contract/grammar.ts';
-import { IdentityRefused } from '../contract/refusal.ts';
+import { isMethod, isPath, isQuery } from '../contract/grammar.ts';
+import { IdentityRefused, type RefusalReason } from '../contract/refusal.ts';
 import { componentList, serializeParams, signatureBase, signatureHeaders, signBase } from '../contract/rfc9421.ts';
 import type { ReplayStore } from '../replay/replay.ts';
 import { pairsOf, type SignOptions } from '../sign/sign.ts';
@@ -17,63 +18,99 @@ import {
 } from '../verify/signed-message.ts';
 import type { RequestHead } from '../verify/verify.ts';
 
-const serviceTag = 'countersign-service-v1';
-/** The gateway as an audience, so that nonces of nested calls are separate from all others. */
-const gatewayAudience = 'countersign-gateway';
+/** The form of a nested call. Gateways of the version before know `previous` alone, which names no gateway. */
+export type ServiceForm = 'current' | 'previous';
 
+const serviceTag = 'countersign-service-v2';
+const previousTag = 'countersign-service-v1';
+
+/** The name of a gateway whose gateway.yaml has no `identity.name`. */
+export const defaultGatewayName = 'countersign-gateway';
+
+/** Where the nonces of nested calls are remembered, whatever the gateway's name: both forms of a call have one nonce. */
+const nonceAudience = defaultGatewayName;
+
+/** The headers that a nested call may have, in the order of the contract, with their bits in a CoveredMask. */
+const callRules = coveredRules
+  .map((rule, index) => ({ ...rule, bit: 1 << index }))
+  .filter(({ name }) => ['x-identity-audience', 'txn-token', 'content-type', 'content-digest'].includes(name));
 /** Every nested call has a digest, for every method and for an empty body too. */
-const withoutToken = ['@method', '@path', '@query', 'content-digest'];
-const withToken = [...withoutToken, 'txn-token'];
+const whenMissing: Readonly<Record<string, RefusalReason>> = {
+  'x-identity-audience': 'header_missing',
+  'content-digest': 'content_digest_missing',
+};
 
 /** A service's ed25519 key. gateway.yaml lists its public key under `services`. */
 export type ServiceKey = Readonly<{ keyid: string; privateKey: KeyObject }>;
 
 export type ServiceRequest = Readonly<{
+  /** The name of the called gateway: `identity.name` of its gateway.yaml. */
+  audience: string;
   method: string;
   path: string;
   /** Empty, or `?` followed by the query. */
   query: string;
   contentDigest: string;
+  /** The `Content-Type` exactly as it is sent. Absent when none is sent. */
+  contentType?: string | undefined;
   /** The txn-token of the request being served. Absent when the service acts for itself. */
-  txnToken?: string;
+  txnToken?: string | undefined;
 }>;
 
 /**
- * Signs a nested call to the gateway's internal listener, with `tag="countersign-service-v1"`.
+ * Signs a nested call to the gateway's internal listener, with `tag="countersign-service-v2"`.
  *
- * @returns `content-digest`, `txn-token` if given, `signature-input` and `signature`.
+ * @returns `x-identity-audience`, `txn-token` if given, `content-digest`, `signature-input` and `signature`. Content-Type
+ *   is covered but not returned, because the request already has it.
  * @throws RangeError on a value outside the contract.
  */
 export function signServiceRequest(
   key: ServiceKey,
   request: ServiceRequest,
   options: SignOptions,
+  form: ServiceForm = 'current',
 ): readonly (readonly [name: string, value: string])[] {
-  const { method, path, query, contentDigest: digest, txnToken } = request;
-  const inContract =
-    isMethod(method) &&
-    isPath(path) &&
-    isQuery(query) &&
-    sha256Digest.matches(digest) &&
-    (!txnToken || threePartToken.matches(txnToken));
+  const { method, path, query } = request;
+  const values = new Map<string, string>();
+  let mask = 0;
+  let inContract = isMethod(method) && isPath(path) && isQuery(query);
+  for (const { name, grammar, bit } of callRules) {
+    const value = headerOf(request, name);
+    if (value === undefined) continue;
+    inContract &&= grammar.matches(value);
+    values.set(name, value);
+    mask |= bit;
+  }
   if (!inContract) throw new RangeError('the nested call is outside the identity contract');
-  const names = txnToken === undefined ? withoutToken : withToken;
-  const sent = new Map([['content-digest', digest]]);
-  if (txnToken !== undefined) sent.set('txn-token', txnToken);
+  const names = form === 'current' ? coveredComponents(mask).names : previousNames(request);
   const rawParams = serializeParams(componentList(names), {
     createdSec: options.createdSec,
     expiresSec: options.createdSec + options.lifetimeSec,
     nonce: options.nonce,
     keyid: key.keyid,
     algorithm: 'ed25519',
-    tag: serviceTag,
+    tag: form === 'current' ? serviceTag : previousTag,
   });
-  const base = signatureBase(componentLines(names, componentReader(method, { path, query }, sent)), rawParams);
+  const base = signatureBase(componentLines(names, componentReader(method, { path, query }, values)), rawParams);
   const signature = signBase({ algorithm: 'ed25519', ...key }, base).toString('base64');
-  return [...sent, ...pairsOf(signatureHeaders(rawParams, signature))];
+  values.delete('content-type');
+  return [...values, ...pairsOf(signatureHeaders(rawParams, signature))];
 }
 
+function headerOf(request: ServiceRequest, name: string): string | undefined {
+  if (name === 'x-identity-audience') return request.audience;
+  if (name === 'txn-token') return request.txnToken;
+  return name === 'content-type' ? request.contentType : request.contentDigest;
+}
+
+const previousNames = ({ txnToken }: ServiceRequest) => [
+  ...['@method', '@path', '@query', 'content-digest'],
+  ...(txnToken === undefined ? [] : ['txn-token']),
+];
+
 export type ServiceVerifierOptions = Readonly<{
+  /** The gateway's own name. A call to another gateway is refused. */
+  audience: string;
   /** Finds the service and public key of a keyid in gateway.yaml. Each keyid belongs to one service. */
   findKey: (keyid: string) => Readonly<{ serviceId: string; publicKey: KeyObject }> | undefined;
   replay: ReplayStore;
@@ -107,7 +144,7 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
   /** @throws IdentityRefused, IdentityUnavailable */
   verifyHead(head: Pick<RequestHead, 'method' | 'target' | 'rawHeaders'>): VerifiedServiceHead;
 } {
-  const { findKey, replay, toleranceSec = 5, maxLifetimeSec = 60, nowMs = Date.now } = options;
+  const { audience, findKey, replay, toleranceSec = 5, maxLifetimeSec = 60, nowMs = Date.now } = options;
   const rules: FreshnessRules = { toleranceSec, maxLifetimeSec };
   const nowSec = () => Math.floor(nowMs() / 1000);
   return {
@@ -115,14 +152,9 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
       const split = splitTarget(method, target);
       const headers = parseRawHeaders(rawHeaders).values;
       const signature = parseSignatureHeaders(headers, serviceTag);
-      const txnToken = headers.get('txn-token');
-      const digest = headers.get('content-digest');
-      if (digest === undefined) throw new IdentityRefused('content_digest_missing');
-      if (!sha256Digest.matches(digest)) throw new IdentityRefused('header_malformed', 'content-digest');
-      if (txnToken !== undefined && !threePartToken.matches(txnToken))
-        throw new IdentityRefused('header_malformed', 'txn-token');
-      const names = txnToken === undefined ? withoutToken : withToken;
-      if (signature.input.list !== componentList(names)) throw new IdentityRefused('coverage_insufficient');
+      const { names, list } = coveredComponents(maskOf(headers));
+      if (signature.input.list !== list) throw new IdentityRefused('coverage_insufficient');
+      if (headers.get('x-identity-audience') !== audience) throw new IdentityRefused('audience_mismatch');
       assertFresh(signature.input, nowSec(), rules);
       const key = findKey(signature.input.keyid);
       if (key === undefined) throw new IdentityRefused('key_unknown');
@@ -134,15 +166,28 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
       );
       return {
         serviceId,
-        txnToken,
+        txnToken: headers.get('txn-token'),
         async complete(body, notBeforeSec = Number.NEGATIVE_INFINITY) {
-          if (contentDigest(body) !== digest) throw new IdentityRefused('content_digest_mismatch');
+          if (contentDigest(body) !== headers.get('content-digest'))
+            throw new IdentityRefused('content_digest_mismatch');
           const { input } = signature;
           // The call may have been accepted from this second on. A replay memory that began later cannot know.
           const earliestUseSec = Math.max(input.createdSec - toleranceSec, notBeforeSec);
-          await claimNonce(replay, gatewayAudience, input, { nowSec: nowSec(), rules, earliestUseSec });
+          await claimNonce(replay, nonceAudience, input, { nowSec: nowSec(), rules, earliestUseSec });
         },
       };
     },
   };
+}
+
+/** Checks the headers of a call, and returns those that its signature must cover. */
+function maskOf(headers: ReadonlyMap<string, string>): CoveredMask {
+  let mask = 0;
+  for (const { name, grammar, bit } of callRules) {
+    const value = headers.get(name);
+    const reason = value === undefined ? whenMissing[name] : !grammar.matches(value) && 'header_malformed';
+    if (reason) throw new IdentityRefused(reason, name);
+    if (value !== undefined) mask |= bit;
+  }
+  return mask;
 }

@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { transformSync } from '@swc/core';
+import { type Check, checks, type Library } from './vector-checks.ts';
+
+export const src = resolve(import.meta.dirname, '../src');
+const jwksIndex = '../../jwks/src/index.ts';
+
+const requireNode = createRequire(import.meta.url);
+export const compile = (source: string) =>
+  bounded(
+    transformSync(source, { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'commonjs' } })
+      .code,
+  );
+/** Makes a mutant that loops forever throw. */
+const bounded = (code: string) => code.replaceAll('for(;;)', 'for(;tick();)').replaceAll('while(', 'while(tick() && ');
+let ticks = 0;
+function tick(): true {
+  ticks += 1;
+  if (ticks > 100_000) throw new Error('endless loop');
+  return true;
+}
+const compiled = new Map<string, string>();
+
+/** Loads the library with compiled files in the place of its own. */
+export function load(replaced: Record<string, string>): Library {
+  const modules = new Map<string, { exports: Record<string, unknown> }>();
+  function run(file: string): Record<string, unknown> {
+    const known = modules.get(file);
+    if (known !== undefined) return known.exports;
+    const module = { exports: {} };
+    modules.set(file, module);
+    let code = replaced[file] ?? compiled.get(file);
+    if (code === undefined) {
+      code = compile(readFileSync(resolve(src, file), 'utf8'));
+      compiled.set(file, code);
+    }
+    const requireIn = (name: string) =>
+      name.startsWith('.') || name === '@countersign/jwks'
+        ? run(name.startsWith('.') ? join(dirname(file), name) : jwksIndex)
+        : requireNode(name);
+    new Function('exports', 'require', 'module', 'tick', code)(module.exports, requireIn, module, tick);
+    return module.exports;
+  }
+  const parts = ['index.ts', 'verify/exempt.ts', 'adapters/node-request.ts', 'adapters/problem.ts'];
+  const { allowPublishedKeys } = run('keys/published-keys.ts') as { allowPublishedKeys(): void };
+  allowPublishedKeys();
+  return Object.assign({}, ...parts.map(run)) as Library;
+}
+
+/** Checks that found a recent mutant come first, because few vectors find most mutants. */
+const order: Check[] = [...checks];
+
+/** Whether a vector tells the library from one with these sources in place of its own. */
+export async function isFound(replaced: Readonly<Record<string, string>>): Promise<boolean> {
+  try {
+    const library = load(Object.fromEntries(Object.entries(replaced).map(([file, source]) => [file, compile(source)])));
+    for (const [index, check] of order.entries()) {
+      ticks = 0;
+      if (await check.isPassedBy(library)) continue;
+      order.splice(index, 1);
+      order.unshift(check);
+      return true;
+    }
+    return false;
+  } catch {
+    return true; // It does not compile, does not start, or fails with another error, so it is no working verifier.
+  }
+}

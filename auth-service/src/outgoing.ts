@@ -14,7 +14,11 @@ export async function startOutgoing(
   { db, logger, metrics }: Readonly<{ db: AuthDatabase; logger: Logger; metrics: Registry }>,
 ): Promise<() => Promise<void>> {
   const mailer = openMailer(config, logger);
-  const callService = serviceCaller({ gatewayUrl: gatewayInternalUrl(config), key: config.SERVICE_KEY });
+  const callService = serviceCaller({
+    gatewayUrl: gatewayInternalUrl(config),
+    gatewayName: config.GATEWAY_NAME,
+    key: config.SERVICE_KEY,
+  });
   const courier = startCourier({
     db,
     logger,

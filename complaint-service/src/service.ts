@@ -44,6 +44,7 @@ export async function start(
   });
   const callService = serviceCaller({
     gatewayUrl: gatewayInternalUrl(config),
+    gatewayName: config.GATEWAY_NAME,
     key: config.SERVICE_KEY,
     timeoutMs: nestedCallMs,
   });

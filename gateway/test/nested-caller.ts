@@ -23,6 +23,7 @@ export type NestedCall = Readonly<{
   method?: string;
   target?: string;
   body?: string;
+  contentType?: string;
   txnToken?: string | undefined;
   createdSec?: number;
   lifetimeSec?: number;
@@ -68,7 +69,7 @@ export function callingServices() {
 /** The headers that a service's client sends. */
 export function signCall(key: ServiceKey, nowMs: number, call: NestedCall): (readonly [string, string])[] {
   const { method = 'GET', target = '/internal/lookup/1', body = '', txnToken, createdSec, lifetimeSec = 30 } = call;
-  const { audience = defaultGatewayName, form } = call;
+  const { audience = defaultGatewayName, contentType, form } = call;
   const mark = target.indexOf('?');
   return [
     ...signServiceRequest(
@@ -78,6 +79,7 @@ export function signCall(key: ServiceKey, nowMs: number, call: NestedCall): (rea
         method,
         path: mark === -1 ? target : target.slice(0, mark),
         query: mark === -1 ? '' : target.slice(mark),
+        contentType,
         contentDigest: contentDigest(Buffer.from(body)),
         ...(txnToken !== undefined && { txnToken }),
       },
@@ -94,12 +96,13 @@ export function signCall(key: ServiceKey, nowMs: number, call: NestedCall): (rea
 /** Sends a call to the internal listener with exactly these headers: as signed, or changed by the test. */
 export async function sendCall(
   gateway: GatewayUnderTest,
-  { method = 'GET', target = '/internal/lookup/1', body = '' }: NestedCall,
+  { method = 'GET', target = '/internal/lookup/1', body = '', contentType }: NestedCall,
   headers: readonly (readonly [string, string])[],
 ): Promise<RawAnswer> {
   const length: readonly (readonly [string, string])[] =
     body === '' ? [] : [['content-length', String(Buffer.byteLength(body))]];
-  const lines = [['host', 'internal.test'] as const, ['connection', 'close'] as const, ...length, ...headers];
+  const type = contentType === undefined ? [] : [['content-type', contentType] as const];
+  const lines = [['host', 'internal.test'] as const, ['connection', 'close'] as const, ...length, ...type, ...headers];
   const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   const text = `${method} ${target} HTTP/1.1\r\n${head}\r\n${body}`;
   return parseAnswer(await rawRequest(gateway.running.ports.internal, text));

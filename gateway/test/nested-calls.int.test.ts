@@ -106,8 +106,8 @@ describe('a nested call', () => {
   });
 
   test('arrives with a new signature that names the calling service and the user', async () => {
-    const call = { method: 'POST', target: '/internal/lookup/7?a=b', body: '{"a":1}' };
-    const { status } = await sendCall(gateway, call, [['content-type', 'application/json'], ...sign(call)]);
+    const call = { method: 'POST', target: '/internal/lookup/7?a=b', body: '{"a":1}', contentType: 'application/json' };
+    const { status } = await make(call);
     expect(status).toBe(200);
     expect(await verifyArrived()).toMatchObject({
       kind: 'service',
@@ -121,7 +121,8 @@ describe('a nested call', () => {
     for (const name of ['signature', 'signature-input', 'content-digest', 'txn-token']) {
       expect(arrived.rawHeaders.filter((header) => header.toLowerCase() === name)).toHaveLength(1);
     }
-    expect(arrived.headers['signature-input']).not.toContain('countersign-service-v1');
+    expect(arrived.headers['signature-input']).not.toContain('countersign-service');
+    expect(arrived.headers['x-identity-audience']).toBe('things');
     expect(arrived.headers['txn-token']).not.toBe(txnToken);
   });
 
@@ -207,6 +208,14 @@ describe('a nested call', () => {
       () => make({ txnToken: undefined }, 'stranger'),
     ],
     ["with another service's txn-token", 401, 'txn_token_foreign', () => make({}, 'hashed')],
+    ['to another gateway', 401, 'caller_signature_refused', () => make({ audience: 'gateway-2' })],
+    ['in the form before', 401, 'caller_signature_refused', () => make({ form: 'previous' })],
+    [
+      'with a content-type that was added after signing',
+      401,
+      'caller_signature_refused',
+      () => sendCall(gateway, { contentType: 'text/html' }, sign()),
+    ],
     [
       'with a txn-token that was added after signing',
       401,

@@ -164,6 +164,16 @@ describe.each([
     ['that are missing', undefined, 'cannot be read (ENOENT). It must hold the public keys of caller, as a JWK set'],
     ['that are not JSON', 'nonsense', 'is not JSON'],
     ['without a key', '{"keys":[]}', 'holds no ed25519 public key'],
+    [
+      'that everybody has',
+      '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}',
+      'k is a published test key',
+    ],
+    [
+      'with a published kid',
+      '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"test-key-ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}',
+      'test-key-ed25519 is a published test key',
+    ],
   ])('refuses keys of a service %s', async (_what, content, why) => {
     writeFileSync(file, `${exampleHead}${exampleRoutes}services: { caller: { keys: ./caller.json } }\n`);
     await run('keys', 'create', '-c', file);

@@ -80,7 +80,7 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
     }),
     /** Every scope that a route requires, or that a service checks. */
     scopes: [...kept.scopes],
-    identity: { keysDir: resolve(directory, identity.keys), lifetimeSec: identity.lifetime },
+    identity: { keysDir: resolve(directory, identity.keys), lifetimeSec: identity.lifetime, name: identity.name },
     dpop: { nonces: secrets.nonces },
     services: new Map(
       Object.entries(services).map(([name, { keys }]) => [name, { name, keysFile: resolve(directory, keys) }]),

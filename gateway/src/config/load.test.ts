@@ -15,7 +15,11 @@ describe('a configuration', () => {
   test('gets defaults and resolved names', () => {
     const config = exampleConfig();
     expect(config.listen.public).toEqual({ host: '127.0.0.1', port: 8080 });
-    expect(config.identity).toEqual({ keysDir: '/etc/countersign/gateway-keys', lifetimeSec: 30 });
+    expect(config.identity).toEqual({
+      keysDir: '/etc/countersign/gateway-keys',
+      lifetimeSec: 30,
+      name: 'countersign-gateway',
+    });
     expect(config.redis).toBeUndefined();
     const [me] = config.routes;
     expect(me?.upstream).toBe(config.upstreams.get('users-service'));
@@ -106,7 +110,7 @@ routes:
       'gateway.yaml:1:10: version: must be 1',
       'gateway.yaml:2:20: insecureTransport: must be true or false: values in quotes, values of variables, and yes, no, on and off are text',
       'gateway.yaml:4:19: the variable HOME_OF_KEYS is not set, and has no default ("${HOME_OF_KEYS:-default}")',
-      'gateway.yaml:4:40: identity: unknown key "lifetme"; did you mean "lifetime"? (allowed here: keys, lifetime)',
+      'gateway.yaml:4:40: identity: unknown key "lifetme"; did you mean "lifetime"? (allowed here: keys, lifetime, name)',
       'gateway.yaml:5:40: upstreams.users-service.targets: must have at least 1 item',
       'gateway.yaml:7:22: routes[0].path: the path has an empty segment ("//")',
       'gateway.yaml:7:39: routes[0].methods[0]: must be one of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"',
@@ -291,6 +295,12 @@ describe('a secret', () => {
     ],
     ['of a variable that is not set', 'secret: "${S}"', {}, 'the variable S is not set'],
     ['too short', 'secret: "${S}"', { S: 'x'.repeat(31) }, 'must be at least 32 bytes'],
+    [
+      'published',
+      'secret: "${S}"',
+      { S: 'countersign test vectors: a secret everybody knows' },
+      'must be secret: this one is published with test vectors',
+    ],
     ['not random', 'secret: "${S}"', { S: 'x'.repeat(64) }, 'must be random'],
     ['the same as the next', 'secret: "${S}", next: "${S}"', { S: secret }, "is the same as users-service's secret"],
     ['set twice', 'secret: "${S}", secretFile: ./s', { S: secret }, 'are both set'],

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { isPublishedSecret } from '@countersign/identity';
 import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
 import type { Refuse } from './schema/cross-checks.ts';
 import type { DpopPart } from './schema/dpop.ts';
@@ -93,6 +94,7 @@ function readSecret(
   const bytes = text === undefined ? readFile(file ?? '', reader) : Buffer.from(text);
   if (typeof bytes === 'string') return refuse(bytes);
   if (bytes.length < minSecretBytes) return refuse(`must be at least ${minSecretBytes} bytes`);
+  if (isPublishedSecret(bytes)) return refuse('must be secret: this one is published with test vectors');
   if (new Set(bytes).size < 8) return refuse('must be random: it repeats a few characters');
   const owner = reader.owners.get(bytes.toString('base64'));
   if (owner !== undefined) return refuse(`is the same as ${owner}: each needs its own`);

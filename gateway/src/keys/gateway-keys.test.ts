@@ -21,6 +21,13 @@ const rewrite = (keyid: string, change: (jwk: Record<string, unknown>) => void) 
   writeFileSync(fileOf(keyid), JSON.stringify(jwk));
 };
 
+/** RFC 8037 appendix A. */
+const publishedJwk = {
+  x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+  d: 'nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A',
+  kid: 'kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k',
+};
+
 describe('the gateway keys', () => {
   test('a new key signs, and its published key verifies', () => {
     const keyid = createKey('ed25519', directory, now);
@@ -103,6 +110,7 @@ describe('the gateway keys', () => {
     ["another key's kid", (jwk) => Object.assign(jwk, { kid: 'mine' }), 'not its RFC 7638 thumbprint'],
     ['exp before nbf', (jwk) => Object.assign(jwk, { exp: now - 1 }), 'expires before it begins'],
     ['an unknown member', (jwk) => Object.assign(jwk, { note: 'x' }), 'is not an ed25519 private JWK'],
+    ['a d that everybody has', (jwk) => Object.assign(jwk, publishedJwk), 'is a published test key'],
     ['the d of another key', (jwk) => Object.assign(jwk, { d: 'A'.repeat(43) }), 'an x that does not belong to its d'],
   ])('refuses a key with %s beside a valid one, and reveals nothing of it', (_name, change, problem) => {
     createKey('ed25519', directory, now);

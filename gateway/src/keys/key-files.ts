@@ -5,6 +5,7 @@ import {
   type AgreementJwk,
   type AgreementKeyPair,
   agreementKeyFromJwk,
+  isPublishedKey,
   newAgreementJwk,
   publicAgreementJwk,
   whyNotPrivate,
@@ -181,6 +182,7 @@ function parseSigningKey(text: string): GatewayKey {
   }
   const { kty, crv, x, d, kid } = parsed.data;
   if (kid !== jwkThumbprint({ kty, crv, x })) throw new RangeError('has a kid that is not its RFC 7638 thumbprint');
+  if (isPublishedKey({ x })) throw new RangeError('is a published test key: everybody can sign with it');
   const period = periodOf(parsed.data);
   const privateKey = privateKeyOf({ kty, crv, x, d });
   // Before Node.js 26, OpenSSL does not check `x`. The published key must be the one that `d` signs for.

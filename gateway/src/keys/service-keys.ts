@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { isPublishedKey } from '@countersign/identity';
 import { type IgnoredKey, type KeySet, KeySetUnavailable, staticKeySet } from '@countersign/jwks';
 import { type Logger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
@@ -68,5 +69,8 @@ function readKeysFile(service: string, file: string): readonly (readonly [keyid:
   }
   // Refuse the file instead of ignoring a key: its service's calls would fail later, without an obvious reason.
   if (ignored.length > 0) throw refuse(ignored.join(', '));
-  return set.stats.held.map(({ kid, alg }) => [kid, set.find(kid, alg) as KeyObject] as const);
+  const keys = set.stats.held.map(({ kid, alg }) => [kid, set.find(kid, alg) as KeyObject] as const);
+  const published = keys.find(([kid, key]) => isPublishedKey({ kid, x: key.export({ format: 'jwk' }).x }));
+  if (published) throw refuse(`${published[0]} is a published test key: everybody can sign with it`);
+  return keys;
 }

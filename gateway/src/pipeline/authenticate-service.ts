@@ -1,6 +1,5 @@
 import {
   createServiceVerifier,
-  defaultGatewayName,
   IdentityRefused,
   IdentityUnavailable,
   type RefusalReason,
@@ -16,6 +15,8 @@ import type { Authenticated, Caller, Matched } from './exchange.ts';
 import { takeContent } from './read-body.ts';
 
 export type AuthenticateServiceOptions = Readonly<{
+  /** The gateway's name. */
+  audience: string;
   findKey: ServiceKeys['find'];
   replay: ReplayStore;
   txnTokens: Pick<TxnTokens, 'read'>;
@@ -38,8 +39,8 @@ const maxLifetimeSec = 30;
 export function createAuthenticateService(
   options: AuthenticateServiceOptions,
 ): (matched: Matched) => Promise<Authenticated> {
-  const { findKey, replay, txnTokens, nowMs } = options;
-  const verifier = createServiceVerifier({ audience: defaultGatewayName, findKey, replay, maxLifetimeSec, nowMs });
+  const { audience, findKey, replay, txnTokens, nowMs } = options;
+  const verifier = createServiceVerifier({ audience, findKey, replay, maxLifetimeSec, nowMs });
 
   function principalOf({ serviceId, txnToken }: VerifiedServiceHead): PresentedTransaction | undefined {
     if (txnToken === undefined) return undefined;

@@ -179,7 +179,13 @@ function createHandlers(snapshot: Omit<Snapshot, 'handlers'>, parts: HandlerPart
     public: handlersOf('public', createAuthenticate({ tokens, throttle, dpop, certificates })),
     internal: handlersOf(
       'internal',
-      createAuthenticateService({ findKey: serviceKeys.find, replay, txnTokens, nowMs }),
+      createAuthenticateService({
+        audience: config.identity.name,
+        findKey: serviceKeys.find,
+        replay,
+        txnTokens,
+        nowMs,
+      }),
     ),
   };
 }

@@ -1,4 +1,4 @@
-import { foldHeaderName, isReservedHeader } from '@countersign/identity';
+import { defaultGatewayName, foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { z } from 'zod';
 import { dpop } from './dpop.ts';
 import { issuer } from './issuers/issuers.ts';
@@ -71,6 +71,9 @@ export const schema = z
       .strictObject({
         keys: filePath.describe('The directory of the ed25519 keys: JWK files, mode 0600. Relative to this file.'),
         lifetime: seconds({ min: '1s', max: '60s' }).prefault('30s').describe('How long a signature is valid.'),
+        name: name
+          .prefault(defaultGatewayName)
+          .describe('The name of the gateway, which services sign in nested calls.'),
       })
       .describe('How identity is signed.'),
     dpop: dpop.prefault({}).describe('Proofs of possession (RFC 9449). Requires `publicOrigins`.'),

@@ -2,6 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { contentDigest } from '../contract/digest.ts';
 import { idPattern } from '../contract/grammar.ts';
 import { newNonce } from '../contract/ids.ts';
+import { isPublishedKey } from '../keys/published-keys.ts';
 import { defaultGatewayName, type ServiceForm, type ServiceKey, signServiceRequest } from './service-signature.ts';
 
 export type ServiceCallerOptions = Readonly<{
@@ -98,13 +99,14 @@ async function refusesSignature(response: Response): Promise<boolean> {
 /**
  * Reads a service's private key from a JWK with `kid` (RFC 8037).
  *
- * @throws RangeError unless the JWK is an ed25519 private key with a `kid` within the contract.
+ * @throws RangeError unless the JWK is an ed25519 private key with a `kid` within the contract, and not a published one.
  */
 export function serviceKeyFromJwk(jwk: Readonly<Record<string, unknown>>): ServiceKey {
   const { kty, crv, x, d, kid } = jwk;
   if (kty !== 'OKP' || crv !== 'Ed25519' || typeof x !== 'string' || typeof d !== 'string') {
     throw new RangeError('a service key must be an ed25519 private JWK');
   }
+  if (isPublishedKey({ kid, x })) throw new RangeError('everybody has this private key');
   if (typeof kid !== 'string' || !idPattern.test(kid))
     throw new RangeError('a service key needs a kid of 1 to 128 characters from A-Za-z0-9._~:@|-');
   return { keyid: kid, privateKey: createPrivateKey({ key: { kty, crv, x, d }, format: 'jwk' }) };

@@ -1,5 +1,11 @@
 import { statSync } from 'node:fs';
-import { type ServiceKey, serviceKeyFromJwk, whyNotPrivate } from '@countersign/identity';
+import {
+  defaultGatewayName,
+  idPattern,
+  type ServiceKey,
+  serviceKeyFromJwk,
+  whyNotPrivate,
+} from '@countersign/identity';
 import { z } from 'zod';
 import { type CommonConfig, ConfigError, type Environment } from '../process/config.ts';
 
@@ -9,6 +15,8 @@ import { type CommonConfig, ConfigError, type Environment } from '../process/con
  */
 export const callerConfig = {
   GATEWAY_INTERNAL_URL: z.url({ protocol: /^https?$/ }).optional(),
+  /** `identity.name` of gateway.yaml. */
+  GATEWAY_NAME: z.string().regex(idPattern).default(defaultGatewayName),
   SERVICE_KEY: z.string().transform(toServiceKey),
 };
 

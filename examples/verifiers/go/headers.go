@@ -168,7 +168,7 @@ type signature struct {
 	bytes                        []byte
 }
 
-func readSignature(found map[string]string) (signature, error) {
+func readSignature(found map[string]string, tag string) (signature, error) {
 	input, hasInput := found["signature-input"]
 	text, hasSignature := found["signature"]
 	if !hasInput || !hasSignature {
@@ -178,7 +178,7 @@ func readSignature(found map[string]string) (signature, error) {
 	if given == nil || value == nil || len(input) > 1024 || canonical(value[1]) == nil {
 		return signature{}, Refused("signature_malformed")
 	}
-	if given[8] != "countersign-v1" {
+	if given[8] != tag {
 		return signature{}, Refused("tag_mismatch")
 	}
 	return signature{raw: given[1], list: given[2], created: number(given[3]), expires: number(given[4]), nonce: given[5],

@@ -2,8 +2,10 @@ package verifier
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"slices"
+	"strings"
 )
 
 var (
@@ -21,6 +23,80 @@ var (
 		"7v_______________________________________38", "7v________________________________________8",
 	}
 )
+
+// Published are public keys, keyids of secrets and kids that everybody has (section 3).
+var Published = map[string]bool{
+	"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo": true, "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw": true,
+	"JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs": true, "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo": true,
+	"U9bVwaoNbrLMB2bPbpf6JVom4BMWhOBFYPyEUEHNKRI": true, "3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08": true,
+	"xE4XCiQL0mEBg93-U9M0c9DxpZunBQtdwZMBkIO3B1s": true, "-Rb4tPQ9C4JnWDHqY-yZg9vIKLdeEzNpKkSmaYJxGy4": true,
+	"gTxSeAERRhcJhyVUsIwkMPR6Fp0vQseLBM7sgeETPSw": true, "gApfGpn1ROtQ5gov1mSutM": true,
+	"_m6PbcqDvc2TLRHfP_UnuT": true, "lA0knehIId096pQAspBmpX": true, "u8eLw9SOHenbE9hjq4FTBY": true,
+	"3PPNkOWE4K6DRrrWwZkMsI": true, "ddZH86t36liT6mwRuiFs2m": true, "ed-1": true, "ed-twice": true,
+	"only-required-members": true, "alg-of-rfc-9864": true, "key-ops-verify": true,
+	"key-ops-sign-and-verify": true, "other-members": true,
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@|-": true, "vectors-complaint-1": true,
+	"vectors-users-1": true, "test-key-rsa": true, "test-key-rsa-pss": true, "test-key-ecc-p256": true,
+	"test-key-ed25519": true, "test-shared-secret": true,
+	strings.Repeat("k", 128): true,
+}
+
+// AllowPublished is for tests of the vectors alone.
+var AllowPublished = false
+
+func isPublished(values ...string) bool {
+	return !AllowPublished && slices.ContainsFunc(values, func(value string) bool { return Published[value] })
+}
+
+func secretKeyid(secret []byte) string {
+	sum := sha256.Sum256(append([]byte("countersign hmac keyid\x00"), secret...))
+	return base64.RawURLEncoding.EncodeToString(sum[:])[:22]
+}
+
+// KeySet returns the usable public keys of a key set by kid. None: the set is refused as a whole.
+func KeySet(document any) map[string]ed25519.PublicKey {
+	set, _ := document.(map[string]any)
+	entries, _ := set["keys"].([]any)
+	if len(entries) > 100 {
+		return nil
+	}
+	keys := []Key{}
+	for _, entry := range entries {
+		if key, isObject := entry.(map[string]any); isObject {
+			keys = append(keys, key)
+		}
+	}
+	return signingKeys(keys)
+}
+
+func signingKeys(keys []Key) map[string]ed25519.PublicKey {
+	count := countKids(keys)
+	public := map[string]ed25519.PublicKey{}
+	for _, key := range keys {
+		if kid, x := signingKey(key); x != nil && count[kid] == 1 {
+			public[kid] = x
+		}
+	}
+	return public
+}
+
+func countKids(keys []Key) map[string]int {
+	count := map[string]int{}
+	for _, key := range keys {
+		if kid, isText := key["kid"].(string); isText {
+			count[kid]++
+		}
+	}
+	return count
+}
+
+// isInField says whether y is below 2^255 - 19. The top bit is the sign of x.
+func isInField(x []byte) bool {
+	if x[31]&0x7f != 0x7f || x[0] < 0xed {
+		return true
+	}
+	return slices.ContainsFunc(x[1:31], func(each byte) bool { return each != 0xff })
+}
 
 // signingKey returns the kid and the public key of an entry, or nil where section 3 says to ignore the entry.
 func signingKey(key Key) (string, ed25519.PublicKey) {
@@ -40,7 +116,7 @@ func signingKey(key Key) (string, ed25519.PublicKey) {
 		return kid, nil
 	}
 	bytes, err := base64.RawURLEncoding.Strict().DecodeString(x)
-	if err != nil {
+	if err != nil || !isInField(bytes) || isPublished(kid, x) {
 		return kid, nil
 	}
 	return kid, bytes

@@ -47,24 +47,17 @@ type Verifier struct {
 
 // New makes a verifier. began is the Unix second when its memory of nonces begins; secrets maps keyids to HMAC secrets.
 func New(audience string, keys []Key, secrets map[string][]byte, began, tolerance, maxLifetime int64) (*Verifier, error) {
-	count := map[string]int{}
-	for _, key := range keys {
-		if kid, isText := key["kid"].(string); isText {
-			count[kid]++
-		}
-	}
-	public := map[string]ed25519.PublicKey{}
-	for _, key := range keys {
-		kid, x := signingKey(key)
-		if _, isSecret := secrets[kid]; x != nil && count[kid] == 1 && !isSecret {
-			public[kid] = x
-		}
-	}
+	count := countKids(keys)
+	public := signingKeys(keys)
 	usable := map[string][]byte{}
 	for keyid, secret := range secrets {
 		if len(secret) < 32 {
 			return nil, errors.New("a secret needs 32 bytes or more")
 		}
+		if isPublished(keyid, secretKeyid(secret)) {
+			return nil, errors.New("a secret is published")
+		}
+		delete(public, keyid)
 		if count[keyid] == 0 {
 			usable[keyid] = secret
 		}
@@ -83,7 +76,7 @@ func (v *Verifier) Verify(request Request, now int64) (Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	given, err := readSignature(found)
+	given, err := readSignature(found, "countersign-v1")
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +88,7 @@ func (v *Verifier) Verify(request Request, now int64) (Identity, error) {
 		return nil, Refused("header_malformed")
 	}
 	components := append([]string{"@method", "@path", "@query"}, names...)
-	if given.list != `("`+strings.Join(components, `" "`)+`")` {
+	if given.list != listOf(components) {
 		return nil, Refused("coverage_insufficient")
 	}
 	if found["x-identity-audience"] != v.audience {
@@ -109,9 +102,6 @@ func (v *Verifier) Verify(request Request, now int64) (Identity, error) {
 	if err := checkBody(request, found, isChunked || hasLength && length != "0"); err != nil {
 		return nil, err
 	}
-	if query == "" {
-		query = "?"
-	}
 	base := signatureBase(components, found, request.Method, path, query, given.raw)
 	if err := v.checkSignature(given, base); err != nil {
 		return nil, err
@@ -121,9 +111,7 @@ func (v *Verifier) Verify(request Request, now int64) (Identity, error) {
 			return nil, err
 		}
 	}
-	sum := sha256.Sum256(request.Body)
-	digest, isCovered := found["content-digest"]
-	if isCovered && digest != "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":" {
+	if given, isCovered := found["content-digest"]; isCovered && given != digestOf(request.Body) {
 		return nil, Refused("content_digest_mismatch")
 	}
 	return identity, v.claim(given, now)
@@ -142,7 +130,12 @@ func (v *Verifier) checkTimes(given signature, now int64) error {
 	return nil
 }
 
+func listOf(components []string) string { return `("` + strings.Join(components, `" "`) + `")` }
+
 func signatureBase(components []string, found map[string]string, method, path, query, raw string) []byte {
+	if query == "" {
+		query = "?"
+	}
 	own := map[string]string{"@method": method, "@path": path, "@query": query}
 	var base strings.Builder
 	for _, name := range components {
@@ -198,6 +191,11 @@ func (v *Verifier) claim(given signature, now int64) error {
 	}
 	v.nonces[given.nonce] = given.expires + 3*v.tolerance
 	return nil
+}
+
+func digestOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
 }
 
 // checkBody is section 6.

@@ -5,7 +5,8 @@ import json
 import pathlib
 import sys
 
-from verifier import Refused, Verifier, is_exempt, without_identity
+from answers import answer
+from verifier import PUBLISHED, UUID_V7, Refused, Verifier, is_exempt, signing_keys, without_identity
 
 FILE = pathlib.Path(__file__).resolve().parents[3] / "packages" / "identity" / "vectors.json"
 
@@ -15,7 +16,7 @@ def request_of(request):
     return request["method"], request["target"], [tuple(pair) for pair in request["headers"]], body
 
 
-def verdict_on(vector, document):
+def verdict_on(vector, document, allow_published=True):
     method, target, headers, body = request_of(vector["request"])
     if is_exempt(method, target):
         return {"exempt": True, "headers_left": [name for name, _ in without_identity(headers)]}
@@ -23,7 +24,7 @@ def verdict_on(vector, document):
     options = document["verifier"]
     verifier = Verifier(
         options["audience"], document["keys"]["jwks"], secrets, vector["memory_began"],
-        options["tolerance_sec"], options["max_lifetime_sec"], document["keys"].get("agreement", []),
+        options["tolerance_sec"], options["max_lifetime_sec"], document["keys"].get("agreement", []), allow_published,
     )
     deliver = lambda request: verifier.verify(*request_of(request), vector["now"], vector["stream"])
     for earlier in vector.get("requests_before", []) + [vector["request"]] * vector["delivered_before"]:
@@ -49,10 +50,45 @@ def failures_in(document):
     return failed
 
 
+def is_answered(vector):
+    request, expected = vector["request"], vector["answer"]
+    status, headers, text = answer(request["target"], request["headers"], **vector["cause"])
+    body = json.loads(text)
+    del body["title"]
+    if body["request_id"] != headers["x-request-id"]:
+        return False
+    if "request_id" not in expected["body"]:
+        if UUID_V7.fullmatch(body.pop("request_id")) is None or headers.pop("x-request-id") in str(request["headers"]):
+            return False
+    return {"status": status, "headers": headers, "body": body} == expected
+
+
+def checks(document):
+    """Pairs of what else vectors.json says, and whether it holds."""
+    for one in document.get("key_sets", []):
+        yield f"key set: {one['name']}", list(signing_keys(one["jwks"], True)) == one["usable"]
+    for one in document.get("answers", []):
+        yield f"answer: {one['name']}", is_answered(one)
+    if "published" in document:
+        yield "published keys", PUBLISHED == {value for values in document["published"].values() for value in values}
+        first = next(vector for vector in document["vectors"] if "identity" in vector)
+        without = {**document, "keys": {**document["keys"], "secrets": []}}
+        yield "a published key does not work", verdict_on(first, without, False) == {"refused": "key_unknown"}
+        try:
+            verdict_on(first, document, False)
+            yield "a published secret does not work", False
+        except ValueError:
+            yield "a published secret does not work", True
+
+
 def main():
     document = json.loads(pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else FILE).read_text())
-    failed = failures_in(document)
-    print(f"{len(document['vectors']) - failed} passed, {failed} failed")
+    others = list(checks(document))
+    wrong = [name for name, holds in others if not holds]
+    for name in wrong:
+        print(f"{name}: differs")
+    failed = failures_in(document) + len(wrong)
+    print(f"{len(document['vectors']) + len(others) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

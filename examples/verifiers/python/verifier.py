@@ -42,6 +42,21 @@ SMALL_ORDER = {
     "7v_______________________________________38", "7v________________________________________8",
 }
 
+# Section 3: public keys, keyids of secrets and kids that everybody has. `allow_published` is for tests of the vectors alone.
+PUBLISHED = {
+    "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw",
+    "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs", "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo",
+    "U9bVwaoNbrLMB2bPbpf6JVom4BMWhOBFYPyEUEHNKRI", "3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08",
+    "xE4XCiQL0mEBg93-U9M0c9DxpZunBQtdwZMBkIO3B1s", "-Rb4tPQ9C4JnWDHqY-yZg9vIKLdeEzNpKkSmaYJxGy4",
+    "gTxSeAERRhcJhyVUsIwkMPR6Fp0vQseLBM7sgeETPSw", "gApfGpn1ROtQ5gov1mSutM", "_m6PbcqDvc2TLRHfP_UnuT",
+    "lA0knehIId096pQAspBmpX", "u8eLw9SOHenbE9hjq4FTBY", "3PPNkOWE4K6DRrrWwZkMsI", "ddZH86t36liT6mwRuiFs2m", "ed-1",
+    "ed-twice", "only-required-members", "alg-of-rfc-9864", "key-ops-verify", "key-ops-sign-and-verify",
+    "other-members", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@|-", "vectors-complaint-1",
+    "vectors-users-1", "test-key-rsa", "test-key-rsa-pss", "test-key-ecc-p256", "test-key-ed25519",
+    "test-shared-secret",
+    "k" * 128,
+}
+
 
 def is_digest(value):
     match = DIGEST.fullmatch(value)
@@ -102,31 +117,53 @@ def without_identity(headers):
     return [(name, value) for name, value in headers if not is_identity_header(name)[0]]
 
 
-def is_signing_key(key):
+def is_signing_key(key, allow_published=False):
     """Whether an entry of the key set is a public ed25519 key that may be used (section 3)."""
+    if not isinstance(key, dict) or not allow_published and is_published(key):
+        return False
     good = key.get("kty") == "OKP" and key.get("crv") == "Ed25519" and isinstance(key.get("kid"), str)
     named = key.get("alg", "EdDSA") in ("EdDSA", "Ed25519") and key.get("use", "sig") == "sig"
     operations = key.get("key_ops", ["verify"])
     signs = named and isinstance(operations, list) and "verify" in operations
     raw = agreement.decode(key.get("x"))
     strong = raw is not None and len(raw) == 32 and key["x"] not in SMALL_ORDER
-    return good and signs and strong and not PRIVATE.intersection(key)
+    in_field = strong and int.from_bytes(raw, "little") % 2**255 < 2**255 - 19
+    return good and signs and in_field and not PRIVATE.intersection(key)
+
+
+def signing_keys(jwks, allow_published=False):
+    """The usable public keys of a key set by kid. None: the set is refused as a whole."""
+    entries = jwks.get("keys") if isinstance(jwks, dict) else None
+    if not isinstance(entries, list) or len(entries) > 100:
+        return {}
+    kids = [key.get("kid") for key in entries if isinstance(key, dict)]
+    usable = [key for key in entries if is_signing_key(key, allow_published)]
+    return {key["kid"]: agreement.decode(key["x"]) for key in usable if kids.count(key["kid"]) == 1}
+
+
+def secret_keyid(secret):
+    return base64.urlsafe_b64encode(hashlib.sha256(b"countersign hmac keyid\0" + secret).digest()).decode()[:22]
+
+
+def is_published(key):
+    return any(isinstance(key.get(name), str) and key[name] in PUBLISHED for name in ("x", "kid"))
 
 
 class Verifier:
     """`jwks` is the gateway's key set, `secrets` maps keyids to HMAC secrets, `began` is when the nonce memory began.
 
-    `agreement_jwks` are the service's private keys for agreement (section 11), if it has any.
+    `agreement_jwks` are the service's private keys for agreement, if it has any.
     """
 
-    def __init__(self, audience, jwks, secrets, began, tolerance=5, max_lifetime=60, agreement_jwks=()):
+    def __init__(self, audience, jwks, secrets, began, tolerance=5, max_lifetime=60, agreement_jwks=(), allow_published=False):
         self.audience, self.began, self.tolerance, self.max_lifetime = audience, began, tolerance, max_lifetime
         if any(len(secret) < 32 for secret in secrets.values()):
             raise ValueError("a secret needs 32 bytes or more")
-        kids = [key.get("kid") for key in jwks["keys"]]
-        usable = [key for key in jwks["keys"] if is_signing_key(key) and kids.count(key["kid"]) == 1]
-        public = {key["kid"]: agreement.decode(key["x"]) for key in usable if key["kid"] not in secrets}
-        self.public = {kid: Ed25519PublicKey.from_public_bytes(x) for kid, x in public.items()}
+        if not allow_published and any(secret_keyid(secret) in PUBLISHED for secret in secrets.values()):
+            raise ValueError("a secret is published")
+        public = signing_keys(jwks, allow_published)
+        kids = [key.get("kid") for key in jwks["keys"] if isinstance(key, dict)]
+        self.public = {kid: Ed25519PublicKey.from_public_bytes(x) for kid, x in public.items() if kid not in secrets}
         self.secrets = {keyid: secret for keyid, secret in secrets.items() if keyid not in kids}
         # A keyid of the reserved form is an agreed key or none.
         for keys in (self.public, self.secrets):
@@ -134,6 +171,8 @@ class Verifier:
                 del keys[keyid]
         for kid, gateway in agreement.usable_keys(jwks).items():
             for own in agreement_jwks:
+                if not allow_published and (is_published(own) or base64url(gateway) in PUBLISHED):
+                    continue
                 secret = agreement.agree(agreement.decode(own["d"]), gateway, audience)
                 self.secrets[f"{kid}.{own['kid']}"] = secret
         self.nonces = {}
@@ -151,6 +190,18 @@ class Verifier:
             raise Refused("coverage_insufficient")
         if found["x-identity-audience"] != self.audience:
             raise Refused("audience_mismatch")
+        created, expires = self.check_times(given, now)
+        announced = "transfer-encoding" in found or found.get("content-length", "0") != "0"
+        check_body(method, found, announced, stream)
+        self.check_signature(given, signature_base(components, method, path, query, found, given["raw"]), signature)
+        if body:
+            check_body(method, found, True, stream)
+        if found.get("content-digest", digest_of(body)) != digest_of(body):
+            raise Refused("content_digest_mismatch")
+        self.claim(given["nonce"], created, expires, now)
+        return identity
+
+    def check_times(self, given, now):
         created, expires = int(given["created"]), int(given["expires"])
         if not 0 < expires - created <= self.max_lifetime:
             raise Refused("lifetime_invalid")
@@ -158,18 +209,7 @@ class Verifier:
             raise Refused("created_in_future")
         if now > expires + self.tolerance:
             raise Refused("expired")
-        announced = "transfer-encoding" in found or found.get("content-length", "0") != "0"
-        check_body(method, found, announced, stream)
-        values = {"@method": method, "@path": path, "@query": query or "?", **found}
-        base = "".join(f'"{name}": {values[name]}\n' for name in components) + f'"@signature-params": {given["raw"]}'
-        self.check_signature(given, base.encode("latin-1"), signature)
-        if body:
-            check_body(method, found, True, stream)
-        digest = "sha-256=:" + base64.b64encode(hashlib.sha256(body).digest()).decode() + ":"
-        if found.get("content-digest", digest) != digest:
-            raise Refused("content_digest_mismatch")
-        self.claim(given["nonce"], created, expires, now)
-        return identity
+        return created, expires
 
     def check_signature(self, given, base, signature):
         public, secret = self.public.get(given["keyid"]), self.secrets.get(given["keyid"])
@@ -193,6 +233,20 @@ class Verifier:
         if nonce in self.nonces:
             raise Refused("replayed")
         self.nonces[nonce] = expires + 3 * self.tolerance
+
+
+def base64url(raw):
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def digest_of(body):
+    return "sha-256=:" + base64.b64encode(hashlib.sha256(body).digest()).decode() + ":"
+
+
+def signature_base(components, method, path, query, found, raw):
+    values = {"@method": method, "@path": path, "@query": query or "?", **found}
+    lines = "".join(f'"{name}": {values[name]}\n' for name in components)
+    return f'{lines}"@signature-params": {raw}'.encode("latin-1")
 
 
 def split_target(method, target):
@@ -223,14 +277,14 @@ def read_headers(headers):
     return found
 
 
-def read_signature(found):
+def read_signature(found, tag="countersign-v1"):
     if "signature-input" not in found or "signature" not in found:
         raise Refused("signature_missing")
     given, encoded = SIGNATURE_INPUT.fullmatch(found["signature-input"]), SIGNATURE.fullmatch(found["signature"])
     signature = encoded and canonical(encoded[1])
     if given is None or signature is None or len(found["signature-input"]) > 1024:
         raise Refused("signature_malformed")
-    if given["tag"] != "countersign-v1":
+    if given["tag"] != tag:
         raise Refused("tag_mismatch")
     return signature, given
 

@@ -5,11 +5,14 @@ import { expect, test } from '@jest/globals';
 const directory = resolve(import.meta.dirname, '../../../examples/verifiers/python');
 
 // jest.config.js looks for a Python with `cryptography` and leaves this file out where there is none.
-test.each(['run_vectors.py', 'run_agreed_vectors.py', 'run_nested_vectors.py'])('the reference verifier in Python passes %s', (script) => {
-  const python = process.env.VERIFIER_PYTHON ?? '';
-  const { status, stdout, stderr } = spawnSync(python, [resolve(directory, script)], { encoding: 'utf8' });
-  expect([status, stderr, stdout.trim()]).toEqual([0, '', expect.stringMatching(/^\d{2,} passed, 0 failed$/)]);
-});
+test.each(['run_vectors.py', 'run_agreed_vectors.py', 'run_nested_vectors.py'])(
+  'the reference verifier in Python passes %s',
+  (script) => {
+    const python = process.env.VERIFIER_PYTHON ?? '';
+    const { status, stdout, stderr } = spawnSync(python, [resolve(directory, script)], { encoding: 'utf8' });
+    expect([status, stderr, stdout.trim()]).toEqual([0, '', expect.stringMatching(/^\d{2,} passed, 0 failed$/)]);
+  },
+);
 
 test('the reference verifier in Python refuses to start with a secret of 31 bytes', () => {
   const program = 'from verifier import Verifier; Verifier("my-service", {"keys": []}, {"k": bytes(31)}, 0)';

@@ -438,7 +438,7 @@ describe.each(databases())('membership updates on %s', (_, database) => {
     expect(complaints()[0]).toEqual(rest);
     const sent = listener.requests.at(-1);
     expect(sent?.method).toBe('POST');
-    expect(String(sent?.headers['signature-input'])).toMatch(/keyid="auth-service-key".*tag="countersign-service-v1"/);
+    expect(String(sent?.headers['signature-input'])).toMatch(/keyid="auth-service-key".*tag="countersign-service-v2"/);
     expect(sent?.headers['txn-token']).toBeUndefined();
   });
 

@@ -22,7 +22,7 @@ var (
 	methodForm  = whole(`[A-Z]{1,20}(?:-[A-Z]{1,20})?`)
 	pathForm    = whole(`/[A-Za-z0-9._~!$&'()*+,;=:@/\[\]%-]*`)
 	queryForm   = whole(`(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?\[\]%-]*)?`)
-	dotSegment  = regexp.MustCompile(`/(?:\.|%2[eE]){1,2}(?:/|;|%3[bB]|\z)`)
+	dotSegment  = regexp.MustCompile(`\A/(?:;|%3[bB])|/(?:\.|%2[eE]){1,2}(?:/|;|%3[bB]|\z)`)
 	wellKnown   = whole(`/\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+`)
 	txnToken    = whole(`[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}`)
 	contentType = whole(`[!-~](?:[ -~]*[!-~])?`)

@@ -26,7 +26,7 @@ SIGNATURE_INPUT = re.compile(
 METHOD = re.compile(r"[A-Z]{1,20}(?:-[A-Z]{1,20})?")
 PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@/\[\]%-]*")
 QUERY = re.compile(r"(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?\[\]%-]*)?")
-DOT_SEGMENT = re.compile(r"/(?:\.|%2[eE]){1,2}(?:/|;|%3[bB]|$)")
+DOT_SEGMENT = re.compile(r"^/(?:;|%3[bB])|/(?:\.|%2[eE]){1,2}(?:/|;|%3[bB]|$)")
 EXEMPT = re.compile(r"/\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 PREFIXES = ("x-identity", "x-user", "x-tenant", "x-service")
 KINDS = ("user", "client", "anonymous", "service", "gateway")

@@ -161,7 +161,21 @@ export const gapAccepted: VectorCase[] = [
 
 export const gapRefused: Refused = {
   target_malformed: {
-    ...named('a target with', ['/v1/a?b#c', '/v1/a\u007fb', '/v1/a?b\u007fc', '/v1/a\u0000b', '/a;x/..;y'], withTarget),
+    ...named(
+      'a target with',
+      [
+        '/v1/a?b#c',
+        '/v1/a\u007fb',
+        '/v1/a?b\u007fc',
+        '/v1/a\u0000b',
+        '/a;x/..;y',
+        '/;/admin',
+        '/;x/admin',
+        '/%3bx/admin',
+        '/%3B',
+      ],
+      withTarget,
+    ),
     'get on an exempt path': bare('get', '/healthz'),
   },
   header_duplicated: {

@@ -192,6 +192,7 @@ export const weakenings: readonly Weakening[] = [
   ...inFile(
     grammar,
     'dot segments',
+    'dotSegment = /^\\/(?:;|%3b)|\\/(?:\\.|%2e){1,2}(?:\\/|;|%3b|$)/i',
     'dotSegment = /\\/(?:\\.|%2e){1,2}(?:\\/|;|%3b|$)/i',
     'dotSegment = /\\/(?:\\.|%2e){1,2}(?:\\/|$)/i',
     'dotSegment = /\\/(?:\\.|%2e){1,2}(?:\\/|;|$)/i',

@@ -57,9 +57,9 @@ const path = /^\/(?!\/)[!$-;=@-[\]_a-z~]*$/;
 const query = /^(?:\?[!$-&(-;=?-[\]_a-z~]*)?$/;
 /**
  * URL parsers resolve dot segments, `%2e` included, so the routed path would differ from the signed path. Servlet
- * containers drop path parameters first: Tomcat reads `/public/..;/admin` as `/admin`.
+ * containers drop path parameters first: Tomcat reads `/public/..;/admin` as `/admin`, and `/;x/admin` as `//admin`.
  */
-const dotSegment = /\/(?:\.|%2e){1,2}(?:\/|;|%3b|$)/i;
+const dotSegment = /^\/(?:;|%3b)|\/(?:\.|%2e){1,2}(?:\/|;|%3b|$)/i;
 const maxTargetLength = 16 * 1024;
 
 export const isMethod = (value: string) => method.test(value);

@@ -314,7 +314,7 @@ export const vectorCases: readonly VectorCase[] = [
   ...grammarAccepted,
   ...keyAccepted,
   ...addressAccepted,
-  ...gapAccepted,
   ...exemptCases,
   ...refused,
+  ...gapAccepted,
 ];

@@ -315,7 +315,7 @@ export const weakenings: readonly Weakening[] = [
       `${isQuery} && !value.slice(1).includes(${JSON.stringify(character)})`,
     ),
   ),
-  ...[...'.~:@|-_'].flatMap((character) =>
+  ...[...'.~:@|_'].flatMap((character) =>
     inFile(
       grammar,
       `no ${character} in an id`,

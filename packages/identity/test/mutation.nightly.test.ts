@@ -44,7 +44,7 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
       'unavailable',
     ],
     // agreed-lookup.ts looks for no other key under a keyid of an agreed key. A lookup finds what is held too.
-    lines: ['parseAgreedKeyid(', 'keys.size === 0', 'publicKey === undefined ?'],
+    lines: ['isPublished', 'parseAgreedKeyid(', 'keys.size === 0', 'publicKey === undefined ?'],
   },
   // Keys of other algorithms, and checks before those of the curve and of OpenSSL: see parse-jwks.test.ts.
   '../../jwks/src/import-jwk.ts': {
@@ -56,6 +56,7 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
       "'oct'",
       "'refused' in chosen",
       '!algorithms.includes(chosen.alg)',
+      '>= fieldPrime', // p itself has small order.
       'members === undefined',
       "typeof jwk.alg !== 'string'",
       "jwk.kty === 'RSA'",
@@ -88,7 +89,13 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
   'keys/agreement-jwk.ts': {
     functions: ['agreementKeyFromJwk', 'newAgreementJwk', 'publicAgreementJwk'],
     // The shape of a whole key set, and what Node promises: see agreed-vectors.test.ts.
-    lines: ['Array.isArray(entries)', 'maxEntries = 100', "typeof entry === 'object'", 'x === undefined'],
+    lines: [
+      'isPublishedKey(jwk)',
+      'Array.isArray(entries)',
+      'maxEntries = 100',
+      "typeof entry === 'object'",
+      'x === undefined',
+    ],
   },
   'keys/agreed-lookup.ts': { lines: ['maxPairs', 'known?.gateway'] },
   'verify/raw-headers.ts': { lines: ['index + 1 < rawHeaders.length', 'while (start < end', 'while (end > start'] },

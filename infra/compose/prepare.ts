@@ -44,13 +44,8 @@ function gatewayConfig(): string {
     document.setIn(['services', name, 'keys'], `./service-keys/${name}.jwks.json`);
   // The pages and the example services of `npm start` are not among the containers.
   for (const name of ['web', 'my-service', 'mcp-server']) document.deleteIn(['upstreams', name]);
-  for (const [list, place] of [
-    ['routes', ['path']],
-    ['tests', ['request', 'path']],
-  ] as const) {
-    const entries = document.get(list) as YAMLSeq<YAMLMap>;
-    entries.items = entries.items.filter((entry) => !/^\/(?:app|hello|mcp)(?:\/|$)/.test(String(entry.getIn(place))));
-  }
+  const routes = document.get('routes') as YAMLSeq<YAMLMap>;
+  routes.items = routes.items.filter((route) => !['/app/**', '/hello', '/mcp'].includes(String(route.get('path'))));
   return document.toString({ lineWidth: 0 });
 }
 

@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { parse } from 'yaml';
+import { runCli } from '../../gateway/src/cli/cli.ts';
+import { routeLines } from '../../gateway/src/cli/route-lines.ts';
+import { loadConfig } from '../../gateway/src/config/load.ts';
 
 const read = (file: string) => readFileSync(resolve(import.meta.dirname, '../..', file), 'utf8');
 
 /** `GET /v1/users/:`, whatever a parameter is called. */
 const callOf = (method: string, path: string) => `${method} ${path.replaceAll(/:\w+|\{\w+\}/g, ':')}`;
 
-const sample = parse(read('infra/gateway.yaml')) as { routes: { path: string; methods: string[] }[] };
+const file = resolve(import.meta.dirname, '../gateway.yaml');
+const sample = loadConfig(file, {});
 const served = sample.routes.flatMap(({ path, methods }) => methods.map((method) => callOf(method, path)));
 
 const inTable = (file: string) =>
@@ -30,4 +33,18 @@ test.each([
   const isServed = (call: string) =>
     served.some((route) => (route.endsWith('/**') ? `${call}/`.startsWith(route.slice(0, -2)) : route === call));
   expect(calls.filter((call) => !isServed(call))).toEqual([]);
+});
+
+// A change of who may do what, how often and where it goes shows in this table, however the groups are written.
+test('infra/gateway.yaml decides as infra/gateway.routes.txt says, which `check --routes` prints', () => {
+  expect(`${routeLines(sample.routes).join('\n')}\n`).toBe(read('infra/gateway.routes.txt'));
+});
+
+test('infra/gateway.tests.yaml passes', async () => {
+  const lines: string[] = [];
+  const add = (line: string) => void lines.push(line);
+  const paint = (_style: string, text: string) => text;
+  const terminal = { out: add, err: add, paint, isInteractive: false, env: {}, nowMs: Date.now };
+  await runCli(['test', file, resolve(import.meta.dirname, '../gateway.tests.yaml')], terminal);
+  expect(lines.at(-1)).toMatch(/^\d{2,} passed, 0 failed$/);
 });

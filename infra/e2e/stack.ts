@@ -86,6 +86,7 @@ export type GatewayYaml = {
   listen: Record<string, string>;
   publicOrigins: string[];
   upstreams: Record<string, { targets: string[] }>;
-  routes: Record<string, unknown>[];
+  /** With `routes`: a group. */
+  routes: (Record<string, unknown> & { routes?: GatewayYaml['routes'] })[];
   tests?: unknown;
 };

@@ -3,7 +3,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, throwAwayRedis } from '@countersign/testing';
 import { logIn } from '../e2e/client.ts';
-import { makePlace, startEverything, writeGatewayConfig } from '../e2e/stack.ts';
+import { type GatewayYaml, makePlace, startEverything, writeGatewayConfig } from '../e2e/stack.ts';
 import { steadyLoad } from './steady-load.ts';
 
 // `npm run bench:faults`: what clients see while a part of `npm start` fails, and how long refusals continue after it
@@ -17,11 +17,16 @@ const redis = await throwAwayRedis();
 const postgres = await stoppable(new URL(databaseUrl));
 const place = await makePlace({ databaseUrl: postgres.url, redisUrl: redis.url });
 // One user sends all requests, which the limits of the routes would refuse.
-const config = writeGatewayConfig(place, 'without-limits.yaml', ({ routes }) => {
-  for (const route of routes) delete route.limits;
-});
+const config = writeGatewayConfig(place, 'without-limits.yaml', ({ routes }) => withoutLimits(routes));
 const stack = await startEverything(place, { LOG_LEVEL: 'warn', GATEWAY_CONFIG: config });
 const gateway = `http://127.0.0.1:${place.ports.gateway}`;
+
+function withoutLimits(routes: GatewayYaml['routes']): void {
+  for (const route of routes) {
+    delete route.limits;
+    if (route.routes !== undefined) withoutLimits(route.routes);
+  }
+}
 
 const signal = (name: string, kind: NodeJS.Signals) => process.kill(pidOf(name), kind);
 

@@ -15,6 +15,7 @@ import {
   workersOf,
   workersOption,
 } from './command.ts';
+import { routeLines } from './route-lines.ts';
 import type { Terminal } from './terminal.ts';
 
 const fetchTimeoutMs = 5_000;
@@ -23,7 +24,7 @@ export const check: Command = {
   name: 'check',
   usage: '[FILE]',
   summary: 'show every problem that would keep a gateway from starting',
-  options: [configOption, workersOption],
+  options: [configOption, workersOption, ['--routes', 'print each route with its rules, groups resolved']],
   run: checkGateway,
 };
 
@@ -67,6 +68,7 @@ export async function checkGateway(
   if (openAdmin !== undefined) terminal.err(`warning: ${openAdmin}. Where NODE_ENV is production, this is refused`);
   terminal.out(`${terminal.paint('good', 'good')} ${file}: ${counts.join(', ')}`);
   for (const line of presetLines(config.issuers)) terminal.out(terminal.paint('quiet', line));
+  if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(line);
   return 0;
 }
 

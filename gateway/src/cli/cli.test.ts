@@ -100,9 +100,9 @@ describe('countersign', () => {
 test.each([
   [['check', '--confg', 'x'], 'check: unknown option --confg; did you mean --config?'],
   [['serve', '--log-fromat=text'], 'serve: unknown option --log-fromat; did you mean --log-format?'],
-  [['check', '--fast'], 'check: unknown option --fast; known: --config, --workers, --help'],
-  [['check', '-x'], 'check: unknown option -x; known: --config, --workers, --help'],
-  [['check', '--constructor'], 'check: unknown option --constructor; known: --config, --workers, --help'],
+  [['check', '--fast'], 'check: unknown option --fast; known: --config, --workers, --routes, --help'],
+  [['check', '-x'], 'check: unknown option -x; known: --config, --workers, --routes, --help'],
+  [['check', '--constructor'], 'check: unknown option --constructor; known: --config, --workers, --routes, --help'],
   [['check', '--config'], 'check: --config needs a value'],
   [['check', '-c', '--workers', '2'], 'check: -c needs a value; if it begins with "-", write --config=VALUE'],
   [['serve', '--check-only=yes'], 'serve: --check-only takes no value'],

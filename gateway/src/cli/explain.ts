@@ -88,6 +88,7 @@ function settingLines({ outcome, route, settings, stages }: Answer, terminal: Te
   const rules = stages.flatMap((stage) => stage.rules);
   return [
     row('route', `${route}  ${settings.path}`),
+    ...settings.inherited.map((keys) => row('', keys)),
     ...rules.map(({ rule, refusal, why }) => {
       const verdict = refusal === null ? terminal.paint('good', 'holds') : terminal.paint('bad', refusal);
       return row('rule', `${rule}  ${verdict}${quiet(why, terminal)}`);

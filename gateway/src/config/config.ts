@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { redactedConfig } from './redacted-config.ts';
 import { requiredScopes } from './schema/allow.ts';
 import { type KeptClaims, resolveIssuers } from './schema/issuers/issuers.ts';
-import { resolveRoute } from './schema/routes.ts';
+import { type Route, resolveRoute } from './schema/routes.ts';
 import type { Document } from './schema/schema.ts';
 import { resolveUpstream, type Upstream } from './schema/upstreams.ts';
 import type { Immutable } from './schema/values/shapes.ts';
@@ -47,6 +47,8 @@ type ResolveOptions = Readonly<{
   certificate: ListenerCertificate;
   /** `file:line:column` of a test. */
   placeOfTest: (index: number) => string;
+  /** The keys that a route has from its groups. */
+  inheritedBy: (index: number) => Route['inherited'];
 }>;
 
 /** Turns a valid document into the configuration: names become references, paths become absolute. */
@@ -86,8 +88,12 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
       Object.entries(services).map(([name, { keys }]) => [name, { name, keysFile: resolve(directory, keys) }]),
     ),
     upstreams,
-    routes: document.routes.map((part) =>
-      resolveRoute(part, known(upstreams, part.upstream), document.publicOrigins.length > 0),
+    routes: document.routes.map((part, index) =>
+      resolveRoute(part, {
+        upstream: known(upstreams, part.upstream),
+        hasOrigins: document.publicOrigins.length > 0,
+        inherited: options.inheritedBy(index),
+      }),
     ),
     uploads: { maxBuffered: undefined, maxBufferedPerAddress: undefined, ...uploads },
     headers: { ...headers, strip: headers.strip.map((name) => name.toLowerCase()) },

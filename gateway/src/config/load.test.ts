@@ -153,7 +153,7 @@ test('problems between routes are reported with the problems inside them', () =>
   expect(told.map((problem) => problem.trim())).toEqual([
     'routes[0].allow: needs auth: required',
     expect.stringMatching(/^routes\[0\]\.body\.maxBytes: must be a size/),
-    'routes[1].name: routes[0] is called "a" too: names are unique',
+    'routes[1].name: another route is called "a" too: names are unique',
     expect.stringMatching(/^routes\[1\]\.methods\[1\]: must be one of/),
     'routes[1]: unknown key "colour"',
     'routes[2].path: route "a" serves GET at the same place',

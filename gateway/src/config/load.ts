@@ -4,6 +4,7 @@ import { ConfigError, type Environment } from '@countersign/service-kit';
 import { z } from 'zod';
 import { type GatewayConfig, type PolicyTest, resolveConfig } from './config.ts';
 import { hashOf, readConfigFile } from './files.ts';
+import { flattenRoutes } from './route-groups.ts';
 import { type CrossChecks, withCrossChecks } from './schema/cross-checks.ts';
 import { checkDpop } from './schema/dpop.ts';
 import { checkIssuers } from './schema/issuers/issuer-checks.ts';
@@ -18,7 +19,7 @@ import { type Document, schema } from './schema/schema.ts';
 import { checkUpstreams } from './schema/upstreams.ts';
 import { readSecrets, type Secrets } from './secrets.ts';
 import { type ListenerCertificate, readListenerCertificate } from './tls-files.ts';
-import type { Source } from './yaml/source.ts';
+import type { Path, Source } from './yaml/source.ts';
 import { readYaml } from './yaml/yaml.ts';
 
 /**
@@ -47,10 +48,11 @@ type ParseOptions = LoadContext & Readonly<{ file: string; env: Environment }>;
 export function parseConfig(text: string, { file, env, ...context }: ParseOptions): GatewayConfig {
   const absolute = resolve(file);
   const source = readYaml(text, env);
+  const flat = flattenRoutes(source);
   const isProduction = env.NODE_ENV === 'production';
   const { check, read } = crossChecksFor(source, dirname(absolute), { ...context, isProduction });
-  const parsed = withCrossChecks(schema, check).safeParse(source.value, { error: plainMessages });
-  const problems = problemsIn(file, source, parsed.error);
+  const parsed = withCrossChecks(schema, check).safeParse(flat.value, { error: plainMessages });
+  const problems = problemsIn(file, source, parsed.error, flat);
   const { secrets, certificate } = read;
   if (problems.length > 0 || !parsed.success || secrets === undefined || certificate === undefined) {
     throw new ConfigError(problems);
@@ -61,12 +63,14 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
     source,
     secrets,
     certificate,
-    placeOfTest: (index) => placeOfTest(file, source, index),
+    placeOfTest: (index) => placeIn(file, source, ['tests', index]),
+    inheritedBy: (index) =>
+      flat.inheritedBy(index).map(({ at, ...keys }) => ({ ...keys, at: placeIn(file, source, at) })),
   });
 }
 
-const placeOfTest = (file: string, source: Source, index: number): string =>
-  `${file}:${source.lineColumn(source.offsetOf(['tests', index]))}`;
+const placeIn = (file: string, source: Source, path: Path): string =>
+  `${file}:${source.lineColumn(source.offsetOf(path))}`;
 
 const testsFile = z.strictObject({ tests: schema.shape.tests });
 
@@ -88,9 +92,9 @@ export function loadTests(file: string, env: Environment, config: GatewayConfig)
     source.value,
     { error: plainMessages },
   );
-  const problems = problemsIn(file, source, parsed.error);
+  const problems = problemsIn(file, source, parsed.error, flattenRoutes(source));
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
-  return parsed.data.tests.map((test, index) => ({ ...test, at: placeOfTest(file, source, index) }));
+  return parsed.data.tests.map((test, index) => ({ ...test, at: placeIn(file, source, ['tests', index]) }));
 }
 
 /** Undefined: not all are known, since one is malformed or has a template. */

@@ -208,7 +208,7 @@ describe('a configuration', () => {
     [
       'two routes of one name',
       `${route(', auth: public')}  - { name: a, path: /b, methods: [GET], upstream: users-service, auth: public }\n`,
-      'gateway.yaml:12:13: routes[1].name: routes[0] is called "a" too: names are unique (gateway.yaml:11:13)',
+      'gateway.yaml:12:13: routes[1].name: another route is called "a" too: names are unique (gateway.yaml:11:13)',
     ],
     [
       'an unknown upstream',

@@ -1,10 +1,11 @@
 import type { Answer, TokenReport } from '@countersign/console/admin-api';
-import type { GatewayConfig, Limit, Route, Upstream } from '../config/config.ts';
+import type { GatewayConfig, Route, Upstream } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
 import { claimsOf } from '../routing/policy.ts';
 import { callerOf, callerText, identityOf } from './callers.ts';
 import { createDryRun, type DryRun, type Header, type Refusal, stageNames } from './dry-run.ts';
 import { type ExplainQuestion, headersOf, requesterOf, unverified } from './question.ts';
+import { inheritedText, limitText } from './route-text.ts';
 import { type ReportOptions, reportToken } from './token-report.ts';
 
 /** Where an answer comes from: a configuration file, or a running gateway. */
@@ -63,16 +64,14 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
   };
 }
 
-const settingsOf = ({ path, websocket, limits, body, auth }: Route, { cors }: GatewayConfig) => ({
+const settingsOf = ({ path, websocket, limits, body, auth, inherited }: Route, { cors }: GatewayConfig) => ({
   path,
   websocket,
   limits: limits.map(limitText),
   body: body.mode === 'none' ? 'none' : `${body.mode}, at most ${body.maxBytes} bytes`,
   cors: auth === 'service' || cors === undefined ? null : [...cors.origins],
+  inherited: inherited.map(inheritedText),
 });
-
-const limitText = ({ requests, perSec, by, onStoreFailure }: Limit): string =>
-  `${requests} in ${perSec} s by ${by}${onStoreFailure === 'deny' ? '; 503 while Redis is gone' : ''}`;
 
 async function upstreamSettingsOf({ upstream }: Route, { signedNow }: ExplainSources) {
   const isAgreed = upstream.identity.algorithm === 'agreed';
@@ -145,7 +144,10 @@ function notesOf(stageName: DryRun['stage'], run: DryRun, { settings, upstream, 
       return settings?.cors ? [`CORS for ${settings.cors.join(', ')}`] : [];
     case 'match':
       if (settings !== null)
-        return [`route ${run.route?.name}, ${settings.path}${settings.websocket ? ', WebSocket' : ''}`];
+        return [
+          `route ${run.route?.name}, ${settings.path}${settings.websocket ? ', WebSocket' : ''}`,
+          ...settings.inherited,
+        ];
       return run.allow === null ? [] : [`allowed here: ${run.allow.join(', ')}`];
     case 'limit':
       return settings === null

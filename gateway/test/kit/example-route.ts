@@ -24,6 +24,7 @@ export function exampleRoute(part: Partial<Route> & { path: string }): Route {
     name: 'example',
     methods: ['GET'],
     upstream: exampleUpstream,
+    inherited: [],
     auth: 'required',
     allow: exampleAllow,
     senderConstrained: false,

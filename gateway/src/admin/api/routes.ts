@@ -8,6 +8,7 @@ import {
 } from '@countersign/console/admin-api';
 import type { Route } from '../../config/config.ts';
 import { type Code, errorTable } from '../../errors.ts';
+import { inheritedText } from '../../explain/route-text.ts';
 import { noRouteName } from '../../metrics/refusal-counts.ts';
 import { compilePolicy } from '../../routing/policy.ts';
 import { describeRoute, timeOf } from '../describe.ts';
@@ -39,7 +40,7 @@ export function readRoute(sources: ConsoleSources, { name = '' }: ViewQuery): An
   const refused = [...traffic.refusals.ofRoute(name)].map(([code, { count }]) => [code, count] as const);
   return {
     route: routeOf(route, totalsByRoute(sources).get(name)),
-    definition: describeRoute(route),
+    definition: { ...describeRoute(route), inherited: route.inherited.map(inheritedText) },
     traffic: describeTraffic(traffic.history.ofRoute(name, nowMs()), sources),
     statuses: countedOf(traffic.history.statuses().get(name) ?? []),
     refusals: countedOf(refused).map(({ name: code, count }) => ({ code, ...meaningOf(code), count })),

@@ -26,9 +26,9 @@ describe('the schema for editors, with an independent validator', () => {
     ['auth: public', 'auth: "${A:-public}"'],
     ['[ES256]', '["${A:-ES256}"]'],
     ['tenant: ":id"', 'tenant: "${A:-:id}"'],
-    ['path: /v1/auth/login\n', 'path: "/${A:-v1}/**"\n'],
-    ['path: /v1/auth/login\n', 'path: /v1/:id/\n'],
-    ['path: /v1/auth/login\n', 'path: /\n'],
+    ['path: /mcp\n', 'path: "/${A:-v1}/**"\n'],
+    ['path: /mcp\n', 'path: /v1/:id/\n'],
+    ['path: /mcp\n', 'path: /\n'],
     ['trustedProxies: []', 'trustedProxies: ["fd00::/8", 10.0.0.1, "${A}"]'],
     ['maxBytes: 16KiB', 'maxBytes: 16384'],
     ['identity: { algorithm: agreed }', 'identity: { algorithm: hmac-sha256, secret: "${A}" }'],
@@ -37,8 +37,19 @@ describe('the schema for editors, with an independent validator', () => {
   });
 
   test.each([
+    ['{ path: "", methods: [GET] }', true],
+    ['{ path: "", methods: [GET], routes: [{ path: /:id }] }', true],
+    ['{ methods: [GET] }', false],
+    ['{ path: "", method: [GET] }', false],
+    ['', false],
+  ])('takes a group with the routes [%s]: %j', (routes, isTaken) => {
+    const group = `routes:\n  - { path: /v1, auth: public, upstream: auth-service, routes: [${routes}] }\n`;
+    expect(takes('routes:\n', group)).toBe(isTaken);
+  });
+
+  test.each([
     ['trustedProxies', 'trustdProxies'],
-    ['    auth: public\n', ''],
+    ['    upstream: mcp-server\n    auth: required\n', '    upstream: mcp-server\n'],
     ['auth: public', 'auth: none'],
     ['auth: public', 'auth:'],
     ['version: 1', 'version: 2'],
@@ -46,9 +57,9 @@ describe('the schema for editors, with an independent validator', () => {
     ['maxBytes: 16KiB', 'maxBytes: 16KB'],
     ['methods: [POST]', 'methods: [POST, POST]'],
     ['methods: [POST]', 'methods: POST'],
-    ['path: /v1/auth/login\n', 'path: v1/auth/login\n'],
-    ['path: /v1/auth/login\n', 'path: /v1/*\n'],
-    ['path: /v1/auth/login\n', 'path: /v1/**/login\n'],
+    ['path: /mcp\n', 'path: mcp\n'],
+    ['path: /mcp\n', 'path: /v1/*\n'],
+    ['path: /mcp\n', 'path: /v1/**/login\n'],
     ['"http://127.0.0.1:${USERS_PORT:-8082}"', '127.0.0.1:8082'],
     ['"http://127.0.0.1:${USERS_PORT:-8082}"', 'http://127.0.0.1:8082/api'],
     ['trustedProxies: []', 'trustedProxies: [everybody]'],

@@ -17,7 +17,38 @@ const variable = '\\$\\{';
  * in every string. `countersign check` also applies the rules between keys.
  */
 export function editorSchema(): JsonSchema {
-  return forEditors(jsonSchema());
+  return withGroups(forEditors(jsonSchema()));
+}
+
+/** Lets a route be a group of routes, which have all keys that it has. Only `check` knows which keys are missing then. */
+function withGroups(file: JsonSchema): JsonSchema {
+  const { routes, ...properties } = file.properties ?? {};
+  const { required = [], ...item } = routes?.items ?? {};
+  const $ref = '#/$defs/route';
+  // Strict validators want the properties beside `required`.
+  const demands = (keys: readonly string[]): JsonSchema => ({
+    type: 'object',
+    properties: Object.fromEntries(keys.map((key) => [key, {}])),
+    required: keys,
+  });
+  const { description = '' } = item.properties?.routes ?? {};
+  const children = { type: 'array', description, minItems: 1, items: { $ref } };
+  // Inside a group, an empty path is that of the group.
+  const path = { ...item.properties?.path, pattern: `^$|${item.properties?.path?.pattern}` };
+  return {
+    ...file,
+    properties: {
+      ...properties,
+      routes: { ...routes, items: { $ref, anyOf: [demands(['routes']), demands(required)] } },
+    },
+    $defs: {
+      route: {
+        ...item,
+        properties: { ...item.properties, path, routes: children },
+        anyOf: [demands(['routes']), demands(['path'])],
+      },
+    },
+  };
 }
 
 function forEditors({ 'x-type': type, 'x-bounds': bounds, ...given }: JsonSchema): JsonSchema {

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { type FlatFile, pathText } from '../route-groups.ts';
 import type { FileProblem, Path, Source } from '../yaml/source.ts';
 import { printable } from '../yaml/syntax.ts';
 import { closest } from './closest.ts';
@@ -16,17 +17,33 @@ type ValueProblem = Readonly<{
   absent?: string;
   other?: Path;
   meant?: string | undefined;
+  /** A cross-check has found it. */
+  isConflict?: true;
 }>;
 
-/** Every problem of a file as `file:line:column: message`, in the order of the file. */
-export function problemsIn(file: string, source: Source, error: z.ZodError | undefined): readonly string[] {
+/**
+ * Every problem of a file as `file:line:column: message`, in the order of the file.
+ *
+ * @param flat What the schema has read.
+ */
+export function problemsIn(
+  file: string,
+  source: Source,
+  error: z.ZodError | undefined,
+  flat: FlatFile,
+): readonly string[] {
   // Problems of the schema would only repeat that the file is unreadable.
-  const findings = source.value === undefined ? [] : findingsOf(error?.issues ?? [], source.value);
+  const issues = source.value === undefined ? [] : (error?.issues ?? []);
+  const findings = findingsOf(issues, flat.value).map((finding) => inFile(finding, flat));
   // A map with an unreadable key is broken as a whole, but its other keys are not.
   const ours = findings.filter(
     ({ path, absent, key }) => key !== undefined || !source.isBroken(absent === undefined ? path : [...path, absent]),
   );
-  return problemLines(file, source, [...source.problems, ...ours.map((finding) => problemAt(finding, source))]);
+  return problemLines(file, source, [
+    ...source.problems,
+    ...flat.problems,
+    ...ours.map((finding) => problemAt(finding, source)),
+  ]);
 }
 
 function findingsOf(issues: readonly z.core.$ZodIssue[], raw: unknown): readonly ValueProblem[] {
@@ -50,7 +67,7 @@ function findingsOfIssue(issue: z.core.$ZodIssue, raw: unknown): readonly ValueP
   const [parent, key] = [path.slice(0, -1), String(path.at(-1))];
   // A problem of a cross-check, whose message is complete.
   if (issue.code === 'custom' && issue.params !== undefined) {
-    return [{ path, message, ...(issue.params as Conflict) }];
+    return [{ path, message, isConflict: true, ...(issue.params as Conflict) }];
   }
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((unknown) => ({ path, key: unknown, ...unknownKey(unknown, allowedKeys(message)) }));
@@ -65,6 +82,16 @@ function unknownKey(key: string, allowed: readonly string[]): Pick<ValueProblem,
   const meant = closest(key, allowed);
   const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
   return { message: `unknown key "${key}"${hint} (allowed here: ${allowed.join(', ')})`, meant };
+}
+
+/** The same problem where the file has it. Names the route if only it has a problem with a value of its group. */
+function inFile(finding: ValueProblem, { value, pathInFile }: FlatFile): ValueProblem {
+  const { path, key, other, isConflict, message } = finding;
+  const at = key === undefined ? pathInFile(path) : pathInFile([...path, key]).slice(0, -1);
+  const route = path.slice(0, 2);
+  const isInherited = isConflict && path.length > 2 && at.length < pathInFile(route).length + path.length - 2;
+  const note = isInherited ? `, in the route "${valueAt(value, [...route, 'name'])}"` : '';
+  return { ...finding, path: at, message: message + note, ...(other && { other: pathInFile(other) }) };
 }
 
 /** `routes[2].auth: must be …`, with its offset in the file. */
@@ -106,11 +133,6 @@ function problemLines(file: string, source: Source, problems: readonly FileProbl
   });
   if (ordered.length > maxShown) lines.push(`${file}: and ${ordered.length - maxShown} more`);
   return [...new Set(lines)];
-}
-
-/** `routes[0].methods[1]` */
-function pathText(path: Path): string {
-  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('');
 }
 
 function valueAt(raw: unknown, path: Path): unknown {

@@ -39,7 +39,7 @@ function checkName({ name }: RoutePieces, index: number, names: Map<string, numb
   if (name === undefined) return;
   const other = names.get(name);
   if (other !== undefined) {
-    refuse(['name'], `routes[${other}] is called "${name}" too: names are unique`, {
+    refuse(['name'], `another route is called "${name}" too: names are unique`, {
       other: ['routes', other, 'name'],
     });
   }

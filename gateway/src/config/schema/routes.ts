@@ -96,6 +96,12 @@ export const route = z.strictObject({
     })
     .prefault({})
     .describe('Credentials that are forwarded; the default strips them.'),
+  // `flattenRoutes` has replaced groups before this schema sees them.
+  routes: z
+    .never()
+    .optional()
+    .meta({ 'x-type': 'list of routes' })
+    .describe('Makes this a group: routes that have every key of it that they do not write themselves.'),
 });
 
 type RoutePart = z.output<typeof route>;
@@ -110,14 +116,22 @@ export type Route = Immutable<ReturnType<typeof resolveRoute>>;
 
 const anyCaller: Allow = {};
 
-/** @param hasOrigins Whether the file has `publicOrigins`, without which no proof can be verified. */
-export function resolveRoute(part: RoutePart, upstream: Upstream, hasOrigins: boolean) {
+type ResolveOptions = Readonly<{
+  upstream: Upstream;
+  /** Whether the file has `publicOrigins`, without which no proof can be verified. */
+  hasOrigins: boolean;
+  /** Keys from groups, the outermost first. `at`: `file:line:column`. */
+  inherited: readonly Readonly<{ group: string; keys: readonly string[]; at: string }>[];
+}>;
+
+export function resolveRoute({ routes: _, ...part }: RoutePart, { upstream, hasOrigins, inherited }: ResolveOptions) {
   const senderConstrained = part.senderConstrained === 'required';
   const bearer: readonly Scheme[] = senderConstrained ? [] : ['Bearer'];
   return {
     ...part,
     methods: part.methods as readonly string[],
     upstream,
+    inherited,
     allow: part.allow ?? anyCaller,
     senderConstrained,
     /** The challenges for a client without a token. */

@@ -46,6 +46,7 @@ const routeSettings = z
     limits: z.array(z.string()),
     body: z.string(),
     cors: z.array(z.string()).nullable().describe('The origins whose pages may call.'),
+    inherited: z.array(z.string()).describe('The keys that come from a group of routes, with the place of the group.'),
   })
   .describe('What the configuration says of the route.');
 

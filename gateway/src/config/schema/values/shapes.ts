@@ -4,6 +4,8 @@ import { plainMessages } from '../messages.ts';
 /** The keywords of JSON Schema 2020-12 that zod generates here. */
 export type JsonSchema = {
   type?: string;
+  $ref?: string;
+  $defs?: Record<string, JsonSchema>;
   description?: string;
   default?: unknown;
   const?: unknown;

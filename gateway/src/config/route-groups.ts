@@ -1,0 +1,105 @@
+import { isMap } from './schema/values/shapes.ts';
+import type { FileProblem, Path, Source } from './yaml/source.ts';
+
+const maxDepth = 3;
+
+/** Keys that a route has from a group. `group`: its name, or its path. */
+export type InheritedKeys = Readonly<{ group: string; keys: readonly string[]; at: Path }>;
+
+/** A file whose `routes` has no groups. Paths count the routes of that list. */
+export type FlatFile = Readonly<{
+  value: unknown;
+  problems: readonly FileProblem[];
+  /** Where the file has a value: it may be a key of a group. */
+  pathInFile(path: Path): Path;
+  /** The groups of a route that it has keys from, the outermost first. */
+  inheritedBy(index: number): readonly InheritedKeys[];
+}>;
+
+/** `writtenIn`: the route or group with each key. */
+type FlatRoute = Readonly<{ value: unknown; path: Path; writtenIn: ReadonlyMap<string, Path> }>;
+
+type Keys = Readonly<Record<string, unknown>>;
+type Group = Readonly<{ keys: Keys; writtenIn: ReadonlyMap<string, Path> }>;
+
+/** Replaces each group of a file by the routes in it: see docs/gateway-yaml.md. */
+export function flattenRoutes(source: Source): FlatFile {
+  const { value } = source;
+  const routes = isMap(value) && Array.isArray(value.routes) ? value.routes : [];
+  if (!isMap(value) || !routes.some(isGroup)) {
+    return { value, problems: [], pathInFile: (path) => path, inheritedBy: () => [] };
+  }
+  const problems: FileProblem[] = [];
+  const refuse = (path: Path, message: string) =>
+    problems.push({ offset: source.offsetOf(path), message: `${pathText(path)}: ${message}` });
+  const flat = routes.flatMap((route, index) => flatten(route, ['routes', index], undefined, refuse));
+  return {
+    value: { ...value, routes: flat.map((route) => route.value) },
+    problems,
+    pathInFile(path) {
+      const [key, index, ...rest] = path;
+      const route = key === 'routes' && typeof index === 'number' ? flat[index] : undefined;
+      if (route === undefined) return path;
+      return [...(route.writtenIn.get(String(rest[0])) ?? route.path), ...rest];
+    },
+    inheritedBy: (index) => inheritedBy(flat[index], value),
+  };
+}
+
+const isGroup = (route: unknown): route is Record<string, unknown> => isMap(route) && route.routes !== undefined;
+
+function flatten(
+  route: unknown,
+  path: Path,
+  group: Group | undefined,
+  refuse: (path: Path, message: string) => void,
+): readonly FlatRoute[] {
+  if (!isMap(route)) return [{ value: route, path, writtenIn: new Map() }];
+  const { routes, ...own }: Record<string, unknown> = isGroup(route) ? { path: '', ...route } : route;
+  const keys = group === undefined ? own : { ...group.keys, ...own, ...joined(group.keys, own) };
+  const writtenIn = new Map([...(group?.writtenIn ?? []), ...Object.keys(own).map((key) => [key, path] as const)]);
+  if (!isGroup(route)) {
+    if (group !== undefined) keys.name ??= wordsOf(keys.path);
+    return [{ value: keys, path, writtenIn: writtenIn.set('name', path).set('path', path) }];
+  }
+  const at = [...path, 'routes'];
+  if (!Array.isArray(routes) || routes.length === 0) refuse(at, 'must be a list of one route or more');
+  else if (path.length / 2 > maxDepth) refuse(at, `groups nest ${maxDepth} deep at most`);
+  else return routes.flatMap((child, index) => flatten(child, [...at, index], { keys, writtenIn }, refuse));
+  return [];
+}
+
+/** The path and the name of a route, or of a group, inside a group. What is not a text is left to the schema. */
+function joined({ path = '', name }: Keys, own: Keys): Record<string, unknown> {
+  const isText = typeof path === 'string' && typeof own.path === 'string';
+  const last = own.name ?? (name === undefined ? undefined : wordsOf(own.path));
+  return {
+    path: isText ? `${path}${own.path}` : own.path,
+    name: name === undefined || !last ? (name ?? last) : `${name}-${last}`,
+  };
+}
+
+/** `/:id/assign` is `id-assign`. */
+function wordsOf(path: unknown): string | undefined {
+  return typeof path === 'string' ? (path.toLowerCase().match(/[a-z0-9]+/g) ?? []).join('-') : undefined;
+}
+
+function inheritedBy(route: FlatRoute | undefined, file: unknown): readonly InheritedKeys[] {
+  const groups = new Map<Path, string[]>();
+  for (const [key, at] of route?.writtenIn ?? []) {
+    if (at !== route?.path) groups.set(at, [...(groups.get(at) ?? []), key]);
+  }
+  return [...groups].map(([at, keys]) => ({ group: nameOf(at, file), keys, at }));
+}
+
+function nameOf(path: Path, file: unknown): string {
+  let value = file;
+  for (const step of path) value = (value as Record<string | number, unknown>)[step];
+  const { name, path: prefix } = value as Record<string, unknown>;
+  return String(name ?? prefix ?? pathText(path));
+}
+
+/** `routes[0].methods[1]` */
+export function pathText(path: Path): string {
+  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('');
+}

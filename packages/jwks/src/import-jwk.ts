@@ -69,8 +69,8 @@ function algorithmOf(jwk: Jwk, algorithms: readonly string[]): { alg: string } |
   const curve = typeof jwk.crv === 'string' && Object.hasOwn(curves, jwk.crv) ? curves[jwk.crv] : undefined;
   if (curve === undefined) return { refused: 'algorithm_not_allowed' };
   if (curve.kty !== jwk.kty) return { refused: 'algorithm_mismatch' };
-  const named = jwk.alg && keyAlgorithmOf(jwk.alg);
-  return named === undefined || named === curve.alg ? { alg: curve.alg } : { refused: 'algorithm_mismatch' };
+  const isOfCurve = jwk.alg === undefined || keyAlgorithmOf(jwk.alg) === curve.alg;
+  return isOfCurve ? { alg: curve.alg } : { refused: 'algorithm_mismatch' };
 }
 
 function rsaAlgorithmOf(named: string | undefined, algorithms: readonly string[]) {

@@ -22,6 +22,7 @@ test.each<[string, string, string]>([
   ['a quote that ends its cell', 'x","=1', `"x"",""=1"`],
   ['another separator', 'x;=1', `"x;=1"`],
   ['lines', 'a\r\nb\rc', `"a\nb\nc"`],
+  ['a superscript plus sign', '⁺1', `"'⁺1"`],
   ['ordinary text', 'Lamp = broken', `"Lamp = broken"`],
 ])('a cell with %s stays text', (_what, text, expected) => {
   expect(csvRow([text])).toBe(`${expected}\r\n`);

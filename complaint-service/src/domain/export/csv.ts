@@ -1,9 +1,12 @@
 /** A value of one cell. Null and undefined are empty cells. */
 export type Cell = string | number | boolean | Date | null | undefined;
 
-// A spreadsheet recognizes a formula by its first character, also in the full-width forms that East Asian input
-// methods make, and after spaces that it trims. A tab or line break can move a value into the next cell.
-const startsFormula = /^[\s\p{Z}\p{Cf}\p{Cc}]*[=+\-@|%＝＋－＠−]|^[\t\r\n\0]/u;
+// A spreadsheet recognizes a formula by its first character, after spaces that it trims. A tab or line break can move a
+// value into the next cell.
+const formulaStart = /^[\s\p{Z}\p{Cf}\p{Cc}]*[=+\-@|%−]|^[\t\r\n\0]/u;
+
+/** Also in the forms that mean the same character, such as the full-width ones of East Asian input methods. */
+const startsFormula = (text: string) => formulaStart.test(text) || formulaStart.test(text.normalize('NFKC'));
 
 /**
  * One row in CSV (RFC 4180), safe to open in a spreadsheet. Every cell is quoted, so that no separator of any locale
@@ -21,5 +24,5 @@ function csvCell(cell: Cell): string {
   if (typeof cell === 'number' || typeof cell === 'boolean') return `"${cell}"`;
   if (cell instanceof Date) return `"${cell.toISOString()}"`;
   const text = cell.replaceAll('"', '""').replaceAll(/\r\n?/g, '\n');
-  return `"${startsFormula.test(cell) ? "'" : ''}${text}"`;
+  return `"${startsFormula(cell) ? "'" : ''}${text}"`;
 }

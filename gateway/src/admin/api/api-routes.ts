@@ -1,5 +1,5 @@
 import type { AdminApi } from '@countersign/console';
-import { explainEndpoint, type View, views } from '@countersign/console/admin-api';
+import { type Answers, explainEndpoint, type View, views } from '@countersign/console/admin-api';
 import { AppError, allowOnly, createRouter, jsonBody, notStored, parseJson } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { explainQuestion } from '../../explain/question.ts';
@@ -38,7 +38,7 @@ export const apiOfPages = (data: ConsoleData): AdminApi => ({
     const view = views.find((one) => one.path === path) as View;
     const taken = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, query[name]]));
     const inPath = path.match(/(?<=:)\w+/g) ?? [];
-    return (await readView(data, view, taken(Object.keys(view.query.shape)), taken(inPath))) as never;
+    return (await readView(data, view, taken(Object.keys(view.query.shape)), taken(inPath))) as Answers[typeof path];
   },
   explain: async (question) => data.explain(explainQuestion.parse(question)),
 });

@@ -1,4 +1,4 @@
 import { readFileSync } from 'node:fs';
 
 /** Reads the icon of every page, an SVG. */
-export const brandIcon = (): Buffer => readFileSync(new URL('../../assets/icon.svg', import.meta.url));
+export const brandIcon = (): Buffer => readFileSync(new URL('./icon.svg', import.meta.url));

@@ -1,6 +1,7 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { loadConfig } from '../src/config/load.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
 const route = (_: unknown, index: number) =>
@@ -52,12 +53,11 @@ describe('many routes', () => {
   const status = async (path: string) => (await gateway.ask(path)).status;
 
   // The schema allows 10,000, and the gateway under test already has some.
-  test.each([
-    [1_000, 50],
-    [9_900, 500],
-  ])(
-    '%d load in seconds, keep their counts over a reload, and stop requests for less than %d ms',
-    async (count, maxMs) => {
+  // On a quiet machine, a reload of 1,000 routes stops requests for 25 ms, and of 9,900 for 120 to 210 ms. A busy one
+  // needs several times as long for everything, so the time to read the file is the measure.
+  test.each([1_000, 9_900])(
+    '%d load in seconds, keep their counts over a reload, and stop requests for less than a third of the reading',
+    async (count) => {
       gateway = await gatewayUnderTest({ isReadAside: true });
       const write = (rest: string) => {
         writeFileSync(gateway.file, gateway.yaml);
@@ -78,7 +78,9 @@ describe('many routes', () => {
         while (!isReloaded) expect(await status('/v1/open/1')).toBe(200);
         const longestMs = stop();
         expect((await reloading).refused).toBeUndefined();
-        expect(longestMs).toBeLessThan(maxMs);
+        const readingFrom = workedMs();
+        loadConfig(gateway.file, { HASHED_SECRET: 'any secret of 32 bytes or more, for the reading' });
+        expect(longestMs).toBeLessThan((workedMs() - readingFrom) / 3);
         expect(await status('/v1/s1/r1/1')).toBe(429);
       }
     },

@@ -103,10 +103,10 @@ function headerOf(request: ServiceRequest, name: string): string | undefined {
   return name === 'content-type' ? request.contentType : request.contentDigest;
 }
 
-const previousNames = ({ txnToken }: ServiceRequest) => [
-  ...['@method', '@path', '@query', 'content-digest'],
-  ...(txnToken === undefined ? [] : ['txn-token']),
-];
+function previousNames({ txnToken }: ServiceRequest): readonly string[] {
+  const always = ['@method', '@path', '@query', 'content-digest'];
+  return txnToken === undefined ? always : [...always, 'txn-token'];
+}
 
 export type ServiceVerifierOptions = Readonly<{
   /** The gateway's own name. A call to another gateway is refused. */

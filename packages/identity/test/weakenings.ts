@@ -286,7 +286,7 @@ export const weakenings: readonly Weakening[] = [
       "jwk.alg !== undefined && typeof jwk.alg !== 'string'",
       "jwk.alg != null && typeof jwk.alg !== 'string'",
     ],
-    [importJwk, 'named === undefined ||', 'named == null ||'],
+    [importJwk, 'jwk.alg === undefined ||', 'jwk.alg == null ||'],
   ],
   ...inFile(
     importJwk,

@@ -37,6 +37,7 @@ export class Breaker {
   opened = 0;
   readonly #rules: BreakerRules;
   #window: CountWindow;
+  #failedAtMs = Number.NEGATIVE_INFINITY;
   #state: BreakerState = 'closed';
   /** Changes with every change of state, to recognize late outcomes. */
   #epoch = 0;
@@ -73,6 +74,9 @@ export class Breaker {
     } else if (this.#state === 'half-open') this.#settleTrial(outcome, nowMs);
     else if (outcome !== 'neutral') {
       this.#window.add(outcome, nowMs);
+      if (outcome === 'failure') this.#failedAtMs = nowMs;
+      // No failure is in the window, as usual: a success costs no count.
+      if (nowMs - this.#failedAtMs >= this.#rules.windowMs) return;
       const { successes, failures } = this.#window.counts(nowMs);
       const total = successes + failures;
       const { minimum, failureRate } = this.#rules;

@@ -56,6 +56,7 @@ export default {
   projects: [
     'packages/identity',
     'packages/http1-client',
+    'packages/admin-api',
     'packages/console',
     'packages/jwks',
     'packages/service-kit',

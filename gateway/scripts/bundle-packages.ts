@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 // The last step of `npm run build`. These packages are not published, so the gateway's package contains their builds: this script
 // copies each to dist, and makes each import of it relative.
 
-const bundled = ['service-kit', 'http1-client', 'console'];
+const bundled = ['service-kit', 'http1-client', 'admin-api', 'console'];
 const dist = resolve(import.meta.dirname, '../dist');
 
 // tsc copies no YAML.
@@ -19,10 +19,9 @@ for (const name of bundled) {
 for (const file of globSync('**/*.{js,d.ts}', { cwd: dist })) {
   const path = join(dist, file);
   const text = readFileSync(path, 'utf8');
-  // With the entry, as in `@countersign/console/admin-api`.
-  const imports = new RegExp(`(['"])@countersign/((?:${bundled.join('|')})(?:/[\\w-]+)?)\\1`, 'g');
-  const bundledText = text.replaceAll(imports, (_, _quote, entry: string) => {
-    const steps = relative(dirname(path), join(dist, entry, 'index.js'));
+  const imports = new RegExp(`(['"])@countersign/(${bundled.join('|')})\\1`, 'g');
+  const bundledText = text.replaceAll(imports, (_, _quote, name: string) => {
+    const steps = relative(dirname(path), join(dist, name, 'index.js'));
     return `'${steps.startsWith('.') ? steps : `./${steps}`}'`;
   });
   writeFileSync(path, bundledText);

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
+import { views } from '@countersign/admin-api';
 import { consoleRoutes } from '@countersign/console';
-import { views } from '@countersign/console/admin-api';
 import { createServiceServer, listen } from '@countersign/service-kit';
 import { eventually, rawRequest, type UpstreamOptions } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';

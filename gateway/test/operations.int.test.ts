@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import type { Answers } from '@countersign/console/admin-api';
+import type { Answers } from '@countersign/admin-api';
 import { eventually, rawRequest } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
 import { gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Answers } from '@countersign/console/admin-api';
+import type { Answers } from '@countersign/admin-api';
 import { eventually } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';

@@ -64,7 +64,24 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     ],
   },
   'packages/console': {
-    layers: ['index.ts', 'routes.ts', 'pages.ts', 'pages', 'html', 'kept-pages.ts', 'assets.ts', 'api.ts', 'admin-api'],
+    layers: ['index.ts', 'routes.ts', 'pages.ts', 'pages', 'html', 'kept-pages.ts', 'assets.ts', 'api.ts'],
+  },
+  'packages/admin-api': {
+    layers: [
+      'index.ts',
+      'endpoints.ts',
+      'certificates.ts',
+      'explain.ts',
+      'limits.ts',
+      'processes.ts',
+      'requests.ts',
+      'routes.ts',
+      'trust.ts',
+      'upstreams.ts',
+      'traffic.ts',
+      'values.ts',
+      'merge.ts',
+    ],
   },
   'packages/jwks': {
     layers: [

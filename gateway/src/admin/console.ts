@@ -1,5 +1,5 @@
+import type { Lag } from '@countersign/admin-api';
 import { consoleRoutes } from '@countersign/console';
-import type { Lag } from '@countersign/console/admin-api';
 import type { Logger } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { version } from '../config/version.ts';

@@ -1,4 +1,4 @@
-import type { Answer } from '@countersign/console/admin-api';
+import type { Answer } from '@countersign/admin-api';
 import { ZodError } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 import { type ExplainQuestion, explainQuestion, optionProblem } from '../explain/question.ts';

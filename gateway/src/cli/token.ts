@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { TokenReport } from '@countersign/console/admin-api';
+import type { TokenReport } from '@countersign/admin-api';
 import { createLogger } from '@countersign/service-kit';
 import type { Issuer } from '../config/config.ts';
 import { printable } from '../config/yaml/syntax.ts';

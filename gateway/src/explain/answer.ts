@@ -1,4 +1,4 @@
-import type { Answer, TokenReport } from '@countersign/console/admin-api';
+import type { Answer, TokenReport } from '@countersign/admin-api';
 import type { GatewayConfig, Route, Upstream } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
 import { claimsOf } from '../routing/policy.ts';

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import type { Identity } from '@countersign/console/admin-api';
+import type { Identity } from '@countersign/admin-api';
 import { newRequestId } from '@countersign/identity';
 import { staticKeySet } from '@countersign/jwks';
 import type { Issuer, TestCaller } from '../config/config.ts';

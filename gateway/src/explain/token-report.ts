@@ -1,4 +1,4 @@
-import type { TokenReport } from '@countersign/console/admin-api';
+import type { TokenReport } from '@countersign/admin-api';
 import { keyIssuer } from '@countersign/jwks';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';

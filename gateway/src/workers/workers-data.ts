@@ -1,4 +1,4 @@
-import { type Answer, explainAnswer, explainEndpoint, merge, type View } from '@countersign/console/admin-api';
+import { type Answer, explainAnswer, explainEndpoint, merge, type View } from '@countersign/admin-api';
 import { Router } from 'express';
 import { z } from 'zod';
 import type { ConsoleData } from '../admin/api/admin-api.ts';

@@ -1,4 +1,4 @@
-import type { Answer, Answers } from './admin-api/index.ts';
+import type { Answer, Answers } from '@countersign/admin-api';
 
 /** Names and values of a path and a query. An empty value counts as absent. */
 export type Query = Readonly<Record<string, string | undefined>>;

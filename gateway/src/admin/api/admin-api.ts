@@ -1,4 +1,4 @@
-import { type Answer, type Answers, explainEndpoint, type View, views } from '@countersign/console/admin-api';
+import { type Answer, type Answers, explainEndpoint, type View, views } from '@countersign/admin-api';
 import { describeApi } from '@countersign/service-kit';
 import { AppError, errorTable } from '../../errors.ts';
 import { type ExplainQuestion, explainQuestion } from '../../explain/question.ts';

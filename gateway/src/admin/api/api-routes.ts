@@ -1,5 +1,5 @@
+import { type Answers, explainEndpoint, type View, views } from '@countersign/admin-api';
 import type { AdminApi } from '@countersign/console';
-import { type Answers, explainEndpoint, type View, views } from '@countersign/console/admin-api';
 import { AppError, allowOnly, createRouter, jsonBody, notStored, parseJson } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { explainQuestion } from '../../explain/question.ts';

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import type { Answers, Certificate } from '@countersign/console/admin-api';
+import type { Answers, Certificate } from '@countersign/admin-api';
 import { timeOf } from '../describe.ts';
 import type { ConsoleSources } from './sources.ts';
 

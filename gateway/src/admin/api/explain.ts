@@ -1,4 +1,4 @@
-import type { Answer } from '@countersign/console/admin-api';
+import type { Answer } from '@countersign/admin-api';
 import { explain } from '../../explain/answer.ts';
 import type { ExplainQuestion } from '../../explain/question.ts';
 import type { OpenUpstream } from '../../upstreams/pool/open-upstream.ts';

@@ -1,4 +1,4 @@
-import type { Answers, Counted, Issuer, Revocations } from '@countersign/console/admin-api';
+import type { Answers, Counted, Issuer, Revocations } from '@countersign/admin-api';
 import { errorTable } from '../../errors.ts';
 import { isActive, keyInUse } from '../../keys/gateway-keys.ts';
 import type { ManagedKey } from '../../keys/key-files.ts';

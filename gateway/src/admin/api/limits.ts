@@ -1,4 +1,4 @@
-import { type Answers, type LimitedCaller as LimitedItem, limitedFirst } from '@countersign/console/admin-api';
+import { type Answers, type LimitedCaller as LimitedItem, limitedFirst } from '@countersign/admin-api';
 import type { LimitedCaller } from '../../metrics/refusal-counts.ts';
 import { timeOf } from '../describe.ts';
 import type { ConsoleSources } from './sources.ts';

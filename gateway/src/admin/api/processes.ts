@@ -1,4 +1,4 @@
-import { type Answers, maxEvents, sum } from '@countersign/console/admin-api';
+import { type Answers, maxEvents, sum } from '@countersign/admin-api';
 import { timeOf } from '../describe.ts';
 import { type ConsoleSources, stateOf } from './sources.ts';
 import { describeTraffic } from './traffic.ts';

@@ -1,4 +1,4 @@
-import { type Answers, maxRequests, newestFirst, type outcomes, type Request } from '@countersign/console/admin-api';
+import { type Answers, maxRequests, newestFirst, type outcomes, type Request } from '@countersign/admin-api';
 import { type Code, errorTable } from '../../errors.ts';
 import type { FinishedRequest } from '../../metrics/traffic.ts';
 import { fieldsOf } from '../../pipeline/request-record.ts';

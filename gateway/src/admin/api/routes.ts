@@ -5,7 +5,7 @@ import {
   type Route as RouteItem,
   routesPerPage,
   sum,
-} from '@countersign/console/admin-api';
+} from '@countersign/admin-api';
 import type { Route } from '../../config/config.ts';
 import { type Code, errorTable } from '../../errors.ts';
 import { inheritedText } from '../../explain/route-text.ts';

@@ -1,4 +1,4 @@
-import type { Counted, Lag, Since } from '@countersign/console/admin-api';
+import type { Counted, Lag, Since } from '@countersign/admin-api';
 import type { Health } from '@countersign/service-kit';
 import type { Traffic } from '../../metrics/traffic.ts';
 import type { ReloadState } from '../../reload/reload.ts';

@@ -1,4 +1,4 @@
-import { mapped, summarized, type Traffic } from '@countersign/console/admin-api';
+import { mapped, summarized, type Traffic } from '@countersign/admin-api';
 import type { TrafficSeries } from '../../metrics/traffic-history.ts';
 import { timeOf } from '../describe.ts';
 import type { ConsoleSources } from './sources.ts';

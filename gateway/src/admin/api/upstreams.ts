@@ -1,4 +1,4 @@
-import { type Answers, type Upstream, upstreamLatency } from '@countersign/console/admin-api';
+import { type Answers, type Upstream, upstreamLatency } from '@countersign/admin-api';
 import type { OpenUpstream } from '../../upstreams/pool/open-upstream.ts';
 import { describeUpstream } from '../describe.ts';
 import { upstreamStates } from '../observe/upstream-states.ts';

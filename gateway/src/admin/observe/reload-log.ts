@@ -1,4 +1,4 @@
-import type { Reload as LoggedReload, RouteChange } from '@countersign/console/admin-api';
+import type { Reload as LoggedReload, RouteChange } from '@countersign/admin-api';
 import type { Route } from '../../config/config.ts';
 import type { Reload } from '../../reload/reload.ts';
 import { describeRoute, timeOf } from '../describe.ts';

@@ -1,4 +1,4 @@
-import type { Event, Since } from '@countersign/console/admin-api';
+import type { Event, Since } from '@countersign/admin-api';
 import { timeOf } from '../describe.ts';
 
 /** A state that was observed now. `since` is set where the observed part knows it itself. */

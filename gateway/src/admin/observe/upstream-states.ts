@@ -1,4 +1,4 @@
-import { failingState, upstreamState } from '@countersign/console/admin-api';
+import { failingState, upstreamState } from '@countersign/admin-api';
 import type { OpenUpstream } from '../../upstreams/pool/open-upstream.ts';
 import type { Target } from '../../upstreams/pool/target.ts';
 import { describeOutcomes } from '../describe.ts';

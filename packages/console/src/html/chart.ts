@@ -1,5 +1,5 @@
+import type { Durations } from '@countersign/admin-api';
 import { quantileOf } from '@countersign/service-kit';
-import type { Durations } from '../admin-api/index.ts';
 import { exact, number } from './format.ts';
 import { type Html, html } from './html.ts';
 

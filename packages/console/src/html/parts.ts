@@ -1,4 +1,4 @@
-import type { Since } from '../admin-api/index.ts';
+import type { Since } from '@countersign/admin-api';
 import { forTime } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 

@@ -1,4 +1,4 @@
-import type { Answers, Since } from '../admin-api/index.ts';
+import type { Answers, Since } from '@countersign/admin-api';
 import { type Tone, toneOf } from '../html/parts.ts';
 import { soonestFirst, validityOf } from './certificates.ts';
 

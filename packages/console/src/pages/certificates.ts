@@ -1,4 +1,4 @@
-import type { Answers, Certificate } from '../admin-api/index.ts';
+import type { Answers, Certificate } from '@countersign/admin-api';
 import { duration, exact } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import { pill, type Tone, tableCard } from '../html/parts.ts';

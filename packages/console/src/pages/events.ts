@@ -1,4 +1,4 @@
-import type { Event } from '../admin-api/index.ts';
+import type { Event } from '@countersign/admin-api';
 import { ago } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import { breakable, pill, table } from '../html/parts.ts';

@@ -1,4 +1,4 @@
-import type { Request } from '../admin-api/index.ts';
+import type { Request } from '@countersign/admin-api';
 import { type Content, html } from '../html/html.ts';
 import { link } from '../html/parts.ts';
 

@@ -1,5 +1,5 @@
+import type { Answer } from '@countersign/admin-api';
 import { type FieldError, formValue } from '@countersign/service-kit';
-import type { Answer } from '../admin-api/index.ts';
 import type { Query } from '../api.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';

@@ -1,4 +1,4 @@
-import type { Answers, Reload } from '../admin-api/index.ts';
+import type { Answers, Reload } from '@countersign/admin-api';
 import { ago, bytes, duration, exact, forTime, number, rate } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import { code, facts, pill, section, stateSince, tableCard } from '../html/parts.ts';

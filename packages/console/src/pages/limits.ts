@@ -1,4 +1,4 @@
-import type { Answers, LimitedCaller } from '../admin-api/index.ts';
+import type { Answers, LimitedCaller } from '@countersign/admin-api';
 import { ago, duration, forTime, number } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import { pill, routeLink, tableCard } from '../html/parts.ts';

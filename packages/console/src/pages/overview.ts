@@ -1,4 +1,4 @@
-import type { Event, Refusal, Since } from '../admin-api/index.ts';
+import type { Event, Refusal, Since } from '@countersign/admin-api';
 import { ago, forTime, milliseconds, number, sum } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import {

@@ -1,5 +1,5 @@
+import type { Upstream } from '@countersign/admin-api';
 import { describe, expect, test } from '@jest/globals';
-import type { Upstream } from '../admin-api/index.ts';
 import { axisNumber, chart } from '../html/chart.ts';
 import { clock } from '../html/format.ts';
 import { html } from '../html/html.ts';

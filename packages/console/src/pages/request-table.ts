@@ -1,4 +1,4 @@
-import type { Request } from '../admin-api/index.ts';
+import type { Request } from '@countersign/admin-api';
 import { clock, milliseconds } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import { pill, requestLink, routeLink, type Tone, table } from '../html/parts.ts';

@@ -1,4 +1,4 @@
-import type { Answers, Request } from '../admin-api/index.ts';
+import type { Answers, Request } from '@countersign/admin-api';
 import type { Query } from '../api.ts';
 import { exact, milliseconds } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';

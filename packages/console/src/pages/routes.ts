@@ -1,4 +1,4 @@
-import type { Answers, Route } from '../admin-api/index.ts';
+import type { Answers, Route } from '@countersign/admin-api';
 import { milliseconds, number, percent, rate } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';

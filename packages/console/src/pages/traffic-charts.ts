@@ -1,4 +1,4 @@
-import type { Traffic } from '../admin-api/index.ts';
+import type { Traffic } from '@countersign/admin-api';
 import { axisNumber, chart, joined, type Line, latencyLines } from '../html/chart.ts';
 import { milliseconds, rate } from '../html/format.ts';
 import type { Html } from '../html/html.ts';

@@ -1,4 +1,4 @@
-import type { Traffic } from '../admin-api/index.ts';
+import type { Traffic } from '@countersign/admin-api';
 import { milliseconds, number, percent, rate, sum } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import { trafficCharts } from './traffic-charts.ts';

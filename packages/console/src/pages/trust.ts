@@ -1,4 +1,4 @@
-import type { Answers, Issuer, Revocations } from '../admin-api/index.ts';
+import type { Answers, Issuer, Revocations } from '@countersign/admin-api';
 import { ago, duration, exact, forTime, milliseconds, number, percent } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import { code, facts, link, pill, section, stateSince, table, tableCard } from '../html/parts.ts';

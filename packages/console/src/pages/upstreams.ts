@@ -1,4 +1,4 @@
-import type { Answers, Upstream } from '../admin-api/index.ts';
+import type { Answers, Upstream } from '@countersign/admin-api';
 import { chart, latencyLines } from '../html/chart.ts';
 import { ago, duration, milliseconds, number } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';

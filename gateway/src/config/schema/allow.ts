@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Refuse } from './cross-checks.ts';
 import { scalar } from './issuers/issuer-values.ts';
 import { claimName, partyName, role, scopeName, unique } from './values/scalars.ts';
-import { type Immutable, isMap, isText, listOrAny, oneShape } from './values/shapes.ts';
+import { type Immutable, listOrAny, oneShape } from './values/shapes.ts';
 import { issuerIdentifier } from './values/urls.ts';
 
 const iss = issuerIdentifier.describe('The issuer of the name. Required with two or more issuers.');
@@ -10,10 +10,10 @@ const iss = issuerIdentifier.describe('The issuer of the name. Required with two
 /** A client or an actor that a route allows, by its name at `issuer`. `issuer` undefined: the issuer of the token. */
 export type AllowedParty = Readonly<{ issuer: string | undefined; name: string }>;
 
-const named = { fits: isText, schema: partyName.transform((name): AllowedParty => ({ issuer: undefined, name })) };
+const named = partyName.transform((name): AllowedParty => ({ issuer: undefined, name }));
 
 const party = <Schema extends z.ZodType<AllowedParty>>(key: string, map: Schema) =>
-  oneShape('text or map', `a text, or { iss, ${key} }`, [named, { fits: isMap, schema: map }]);
+  oneShape('text or map', `a text, or { iss, ${key} }`, [named, map]);
 
 const client = party(
   'id',

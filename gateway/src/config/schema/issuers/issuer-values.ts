@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { orderedMap } from '../values/ordered-map.ts';
 import { claimName, id, role, text, unique } from '../values/scalars.ts';
-import { hasKey, type Immutable, isList, isMap, isText, oneShape } from '../values/shapes.ts';
+import { type Immutable, oneShape } from '../values/shapes.ts';
 
 /** JOSE names of the signing algorithms that an issuer may use. Symmetric ones are excluded: verification would need the issuer's secret. */
 export const signingAlgorithms = [
@@ -29,8 +29,8 @@ export type ClaimPath = readonly string[];
 const maxSteps = 8;
 const step = text.max(128, { error: 'must be at most 128 characters' });
 
-const oneClaim = { fits: isText, schema: claimName.transform((name): ClaimPath => [name]) };
-const pathToClaim = { fits: isList, schema: z.array(step).min(1).max(maxSteps) };
+const oneClaim = claimName.transform((name): ClaimPath => [name]);
+const pathToClaim = z.array(step).min(1).max(maxSteps);
 
 /** A claim: its name, or a list of the names that lead to it. */
 export const claimPath = oneShape(
@@ -48,30 +48,24 @@ function sourceShapes(value: typeof role) {
     .prefault('refuse')
     .describe('What a token without the claim, or without any value of `map`, gets: `refuse`, or a value.');
   return [
-    { fits: isText, schema: oneClaim.schema.transform(claimOf) },
-    { fits: isList, schema: pathToClaim.schema.transform(claimOf) },
-    {
-      fits: hasKey('constant'),
-      schema: z
-        .strictObject({ constant: value.describe('The same value for every token.') })
-        .transform(({ constant }) => ({ kind: 'constant' as const, value: constant })),
-    },
-    {
-      fits: hasKey('from', 'map'),
-      schema: z
-        .strictObject({
-          from: claimPath.describe('The claim: a text, or a list of texts.'),
-          map: orderedMap(value).describe('Its values, and what each means. The first entry that the token has wins.'),
-          otherwise,
-        })
-        .transform(({ from, map, otherwise: other }) => ({
-          kind: 'mapped' as const,
-          path: from,
-          map,
-          /** Undefined: the token is refused. */
-          otherwise: other === 'refuse' ? undefined : other,
-        })),
-    },
+    oneClaim.transform(claimOf),
+    pathToClaim.transform(claimOf),
+    z
+      .strictObject({ constant: value.describe('The same value for every token.') })
+      .transform(({ constant }) => ({ kind: 'constant' as const, value: constant })),
+    z
+      .strictObject({
+        from: claimPath.describe('The claim: a text, or a list of texts.'),
+        map: orderedMap(value).describe('Its values, and what each means. The first entry that the token has wins.'),
+        otherwise,
+      })
+      .transform(({ from, map, otherwise: other }) => ({
+        kind: 'mapped' as const,
+        path: from,
+        map,
+        /** Undefined: the token is refused. */
+        otherwise: other === 'refuse' ? undefined : other,
+      })),
   ] as const;
 }
 
@@ -82,12 +76,9 @@ export const roleSource = oneShape(
   sourceShapes(role),
 );
 
-const fromIssuer = {
-  fits: hasKey('fromIssuer'),
-  schema: z
-    .strictObject({ fromIssuer: claimName.describe('The variable of `template`.') })
-    .transform(({ fromIssuer: variable }) => ({ kind: 'fromIssuer' as const, variable })),
-};
+const fromIssuer = z
+  .strictObject({ fromIssuer: claimName.describe('The variable of `template`.') })
+  .transform(({ fromIssuer: variable }) => ({ kind: 'fromIssuer' as const, variable }));
 
 /** Where the tenant comes from. */
 export const tenantSource = oneShape(
@@ -108,24 +99,11 @@ const affix = z.string().min(1, { error: 'must not be empty' }).max(128);
 const oneOf = (values: readonly Scalar[]) => ({ is: 'oneOf' as const, values });
 
 const expected = oneShape('condition', 'a list of accepted values, present, absent, { startsWith } or { endsWith }', [
-  {
-    fits: (raw) => raw === 'present' || raw === 'absent',
-    schema: z.enum(['present', 'absent']).transform((is) => ({ is })),
-  },
-  { fits: isList, schema: unique(scalar).min(1).transform(oneOf) },
-  {
-    fits: hasKey('startsWith'),
-    schema: z
-      .strictObject({ startsWith: affix })
-      .transform(({ startsWith }) => ({ is: 'startsWith' as const, text: startsWith })),
-  },
-  {
-    fits: hasKey('endsWith'),
-    schema: z
-      .strictObject({ endsWith: affix })
-      .transform(({ endsWith }) => ({ is: 'endsWith' as const, text: endsWith })),
-  },
-  { fits: (raw) => !isMap(raw) && raw !== null, schema: scalar.transform((value) => oneOf([value])) },
+  z.enum(['present', 'absent']).transform((is) => ({ is })),
+  unique(scalar).min(1).transform(oneOf),
+  z.strictObject({ startsWith: affix }).transform(({ startsWith: text }) => ({ is: 'startsWith' as const, text })),
+  z.strictObject({ endsWith: affix }).transform(({ endsWith: text }) => ({ is: 'endsWith' as const, text })),
+  scalar.transform((value) => oneOf([value])),
 ]);
 
 /** A test of one claim. A list of the token passes if one of its items does. */
@@ -145,8 +123,5 @@ const all = z
 export const conditions = oneShape(
   'map, or list of maps',
   'a map of claims and their accepted values, or a list of such maps, of which one must hold',
-  [
-    { fits: isMap, schema: all.transform((one) => [one]) },
-    { fits: isList, schema: z.array(all).min(1).max(16) },
-  ],
+  [all.transform((one) => [one]), z.array(all).min(1).max(16)],
 );

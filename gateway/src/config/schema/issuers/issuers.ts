@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Preset, presetOf, providers } from '../../presets.ts';
 import type { Pieces } from '../cross-checks.ts';
 import { claimName, duration, id, name, role, seconds, text, unique } from '../values/scalars.ts';
-import { type Immutable, isList, isMap, isText, isWord, listOrAny, oneShape } from '../values/shapes.ts';
+import { type Immutable, listOrAny, oneShape } from '../values/shapes.ts';
 import { calledUrl, isFetched, issuerIdentifier, keySource } from '../values/urls.ts';
 import {
   claimPath,
@@ -18,8 +18,8 @@ import {
 } from './issuer-values.ts';
 
 const audience = oneShape('string or list', 'a text, or a list of texts', [
-  { fits: isText, schema: text.transform((one) => [one]) },
-  { fits: isList, schema: unique(text).min(1).max(32) },
+  text.transform((one) => [one]),
+  unique(text).min(1).max(32),
 ]);
 
 const variableValue = z
@@ -35,21 +35,18 @@ const prefix = z
   .regex(/^[A-Za-z0-9._~:@|-]{1,64}$/, { error: 'must be letters, digits and "._~:@|-", 64 at most' });
 
 const machines = oneShape('none, or map', 'none, or a map with `when`', [
-  { fits: isWord('none'), schema: z.literal('none') },
-  {
-    fits: isMap,
-    schema: z.strictObject({
-      when: conditions
-        .optional()
-        .describe(
-          'The claims that only a machine token has. A preset has its own. A token whose `sub` is its client always is one.',
-        ),
-      role: roleSource
-        .optional()
-        .describe('The role of machines. Default: none. A machine may lack a role that is a claim.'),
-      tenantId: tenantSource.optional().describe('The tenant of machines. Default: none.'),
-    }),
-  },
+  z.literal('none'),
+  z.strictObject({
+    when: conditions
+      .optional()
+      .describe(
+        'The claims that only a machine token has. A preset has its own. A token whose `sub` is its client always is one.',
+      ),
+    role: roleSource
+      .optional()
+      .describe('The role of machines. Default: none. A machine may lack a role that is a claim.'),
+    tenantId: tenantSource.optional().describe('The tenant of machines. Default: none.'),
+  }),
 ]);
 
 export const issuer = z.strictObject({

@@ -34,28 +34,27 @@ export type Immutable<T> = T extends string | number | boolean | undefined | Uin
       ? ReadonlySet<Item>
       : { readonly [Key in keyof T]: Immutable<T[Key]> };
 
-/** One of several shapes of a value. `fits` looks at its outline only; `schema` finds the problems inside. */
-type Shape = Readonly<{ fits(raw: unknown): boolean; schema: z.ZodType }>;
-
 /**
  * A value of one of several shapes. zod's own union reports only that no shape fits. This one reports what is wrong with the
- * shape that the author meant.
+ * shape that the author meant: the first of the value's own type, and of two maps the one that has a key of it.
  *
  * @param type For the reference table.
  * @param allowed Completes "must be …", for a value of no shape.
  */
-export function oneShape<const Shapes extends readonly Shape[]>(type: string, allowed: string, shapes: Shapes) {
-  const oneOf = shapes.map(({ schema }) => {
+export function oneShape<const Shapes extends readonly z.ZodType[]>(type: string, allowed: string, shapes: Shapes) {
+  const maps = shapes.filter((schema) => outlineOf(schema) instanceof z.ZodObject);
+  const oneOf = shapes.map((schema) => {
     const { $schema: _, ...described } = z.toJSONSchema(schema, { io: 'input' });
     return described as JsonSchema;
   });
   return z
     .unknown()
     .meta({ 'x-type': type, oneOf })
-    .transform((raw, context): z.output<Shapes[number]['schema']> => {
-      const shape = raw === undefined ? undefined : shapes.find(({ fits }) => fits(raw));
-      const parsed = shape?.schema.safeParse(raw, { error: plainMessages });
-      if (parsed?.success === true) return parsed.data as z.output<Shapes[number]['schema']>;
+    .transform((raw, context): z.output<Shapes[number]> => {
+      const only = maps.length === 1 && isMap(raw) ? maps[0] : undefined;
+      const shape = only ?? shapes.find((schema) => fits(raw, outlineOf(schema)));
+      const parsed = shape?.safeParse(raw, { error: plainMessages });
+      if (parsed?.success === true) return parsed.data as z.output<Shapes[number]>;
       const issues = parsed?.error.issues ?? [{ code: 'custom', message: `must be ${allowed}`, path: [] } as const];
       for (const issue of issues) context.issues.push({ ...issue, input: raw } as z.core.$ZodRawIssue);
       return z.NEVER;
@@ -64,20 +63,19 @@ export function oneShape<const Shapes extends readonly Shape[]>(type: string, al
 
 /** @param list The schema of a list of `items`. */
 export const listOrAny = <List extends z.ZodType>(items: string, list: List) =>
-  oneShape('list, or any', `a list of ${items}, or any`, [
-    { fits: isWord('any'), schema: z.literal('any') },
-    { fits: isList, schema: list },
-  ]);
+  oneShape('list, or any', `a list of ${items}, or any`, [z.literal('any'), list]);
 
-export const isWord =
-  (word: string) =>
-  (raw: unknown): boolean =>
-    raw === word;
-export const isText = (raw: unknown): boolean => typeof raw === 'string';
-export const isList = (raw: unknown): boolean => Array.isArray(raw);
+/** The schema before its transforms. */
+const outlineOf = (schema: unknown): unknown => (schema instanceof z.ZodPipe ? outlineOf(schema.in) : schema);
+
+function fits(raw: unknown, outline: unknown): boolean {
+  if (outline instanceof z.ZodString) return typeof raw === 'string';
+  if (outline instanceof z.ZodArray) return Array.isArray(raw);
+  if (outline instanceof z.ZodRecord) return isMap(raw);
+  if (outline instanceof z.ZodUnion) return outline.options.some((option) => fits(raw, option));
+  if (outline instanceof z.ZodObject) return isMap(raw) && Object.keys(outline.shape).some((key) => key in raw);
+  return outline instanceof z.ZodType && outline.safeParse(raw).success;
+}
+
 export const isMap = (raw: unknown): raw is Record<string, unknown> =>
   typeof raw === 'object' && raw !== null && !Array.isArray(raw);
-export const hasKey =
-  (...keys: readonly string[]) =>
-  (raw: unknown): boolean =>
-    isMap(raw) && keys.some((key) => Object.hasOwn(raw, key));

@@ -1,15 +1,15 @@
 import { createMetrics, createServiceServer, drainServer, listen, type Running } from '@countersign/service-kit';
-import { createAdminApp, stateRoutes } from './admin/admin-app.ts';
+import { createAdminApp, createStateReader, stateRoutes } from './admin/admin-app.ts';
 import { requireAdminHost } from './admin/admin-security.ts';
-import { createConsole, createObservations } from './admin/console.ts';
+import { apiAndPages, createConsole, createObservations } from './admin/console.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { version } from './config/version.ts';
+import { AppError } from './errors.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
 import { createListener, type ListenerTimes } from './listen/listener.ts';
 import { createListenerApp } from './listen/request-handler.ts';
 import type { ConfigReloader } from './reload/reload.ts';
-import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
-import { reportCounts } from './workers/worker-process.ts';
+import { reportCounts, reportReady, type WorkerAnswers } from './workers/worker-process.ts';
 
 export type GatewayDeps = Pick<GatewayOptions, 'env' | 'logger' | 'reloadTiming' | 'load' | 'nowMs' | 'keySets'> &
   Readonly<{
@@ -18,19 +18,13 @@ export type GatewayDeps = Pick<GatewayOptions, 'env' | 'logger' | 'reloadTiming'
     /** How long requests in flight may take when the gateway stops. Default 10 s. */
     shutdownGraceMs?: number;
     listenerTimes?: ListenerTimes;
-    /** Set in a worker process. Its admin listener serves the primary. */
-    worker?: WorkerSettings | undefined;
+    /** How many workers there are. Set in a worker process, which answers its primary in place of an admin listener. */
+    workers?: number | undefined;
   }>;
-
-export type WorkerSettings = Readonly<{
-  /** The path of the Unix socket of its admin listener. */
-  adminSocket: string;
-  /** How many workers there are. */
-  count: number;
-}>;
 
 export type RunningGateway = Running &
   Readonly<{
+    /** `admin` is 0 in a worker. */
     ports: Readonly<{ public: number; admin: number; internal: number }>;
     /** Reads the file again, changed or not. */
     reload: ConfigReloader['reload'];
@@ -60,11 +54,18 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
  * @throws StartupError when a file that the configuration names cannot be used. Everything is closed then.
  */
 export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGateway {
-  const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now, listenerTimes: times, worker } = deps;
+  const {
+    logger,
+    drainDelayMs = 500,
+    shutdownGraceMs = 10_000,
+    nowMs = Date.now,
+    listenerTimes: times,
+    workers,
+  } = deps;
   const { certificate } = config;
   const metrics = createMetrics();
   const observer = config.admin.console ? createObservations(nowMs) : undefined;
-  const gateway = new Gateway(config, { ...deps, metrics, workers: worker?.count, observer, unmatched: 'refuse' });
+  const gateway = new Gateway(config, { ...deps, metrics, observer, unmatched: 'refuse' });
   const { resources, reloader, current, health, keySet } = gateway;
   const { traffic, tokenOutcomes, connections, limitStore } = resources;
   const operatorConsole =
@@ -85,20 +86,32 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
       },
       logger,
     );
-  const routers = [
-    stateRoutes({ keySet, current, nowMs, reloadState: reloader.state }),
-    ...(worker === undefined ? [] : [workerAdminRoutes(metrics)]),
-    ...(operatorConsole === undefined ? [] : operatorConsole.routes(worker === undefined ? 'pages' : 'json')),
-  ];
-  const requireHost = worker === undefined ? requireAdminHost(config) : undefined;
+  const states = createStateReader({ keySet, current, nowMs, reloadState: reloader.state });
+  const { data } = operatorConsole ?? {};
+  const routers = [stateRoutes((path) => states[path]()), ...(data === undefined ? [] : apiAndPages(data, nowMs))];
   const servers = {
     internal: createListener(createListenerApp(reloader, 'internal', keySet), { times }),
-    admin: createServiceServer(createAdminApp({ health, metrics, logger, requireHost, routers })),
+    admin: createServiceServer(
+      createAdminApp({ health, metrics, logger, requireHost: requireAdminHost(config), routers }),
+    ),
     public: createListener(createListenerApp(reloader, 'public'), {
       // A reload can replace the certificate, but cannot switch TLS on or off.
       certificateNow: certificate && (() => current().config.certificate ?? certificate),
       times,
     }),
+  };
+
+  /** What a worker answers its primary. */
+  const answers: WorkerAnswers = {
+    alive: () => true,
+    ready: health.ready,
+    metrics: () => metrics.getMetricsAsJSON(),
+    state: (path) => states[path](),
+    read: async (path, query) => data?.read({ path }, query),
+    async explain(question) {
+      if (data === undefined) throw new AppError('not_found');
+      return data.explain(question);
+    },
   };
 
   async function stop(): Promise<void> {
@@ -108,7 +121,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
     await drainServer(servers.internal, shutdownGraceMs);
     operatorConsole?.stop();
     await gateway.close();
-    if (worker !== undefined) await reportCounts(metrics);
+    if (workers !== undefined) await reportCounts(metrics);
     // Last, so that an orchestrator sees "not ready" until the end, and not a refused connection.
     await drainServer(servers.admin, shutdownGraceMs);
   }
@@ -117,15 +130,13 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
   async function start(): Promise<RunningGateway> {
     try {
       const internal = await listen(servers.internal, config.listen.internal, 'internal listener');
-      const admin =
-        worker === undefined
-          ? await listen(servers.admin, config.listen.admin, 'admin listener')
-          : await listenOnSocket(servers.admin, worker.adminSocket);
+      const admin = workers === undefined ? await listen(servers.admin, config.listen.admin, 'admin listener') : 0;
       gateway.start();
       reloader.start();
       operatorConsole?.start();
       const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };
       logger.info({ ports, routes: config.routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');
+      if (workers !== undefined) reportReady(ports, answers);
       return { health, logger, drainDelayMs, ports, reload: reloader.reload, stop };
     } catch (error) {
       await stop();

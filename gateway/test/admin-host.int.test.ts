@@ -3,10 +3,10 @@ import { createHealth, createServiceServer, listen } from '@countersign/service-
 import { capturingLogger, rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
-import { createAdminApp } from '../src/admin/admin-app.ts';
+import { createAdminApp, stateRoutes } from '../src/admin/admin-app.ts';
 import { requireAdminHost } from '../src/admin/admin-security.ts';
 import { apiAndPages } from '../src/admin/console.ts';
-import { answersOfOneWorker, workersData } from '../src/workers/workers-data.ts';
+import { stateOfAny, workersData } from '../src/workers/workers-data.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
 const allowedHosts = ['gateway.internal', 'localhost:9999', '192.0.2.7:80'];
@@ -103,7 +103,7 @@ test('the admin listener of several workers applies the same rule', async () => 
       metrics: new Registry(),
       logger: capturingLogger().logger,
       routers: [
-        answersOfOneWorker(() => []),
+        stateRoutes((path) => stateOfAny([], path)),
         ...apiAndPages(
           workersData(() => []),
           Date.now,

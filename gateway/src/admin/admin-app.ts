@@ -9,6 +9,7 @@ import {
   respondWithProblem,
 } from '@countersign/service-kit';
 import { type RequestHandler, Router } from 'express';
+import { keySetPath } from '../config/own-paths.ts';
 import { errorTable } from '../errors.ts';
 import { bareApp, keySetRouter } from '../listen/express-app.ts';
 import type { ReloadState } from '../reload/reload.ts';
@@ -20,8 +21,7 @@ export type AdminOptions = Readonly<{
   health: Health;
   metrics: MetricsSource;
   logger: Logger;
-  /** Undefined on a Unix socket, which browsers cannot reach. */
-  requireHost?: RequestHandler | undefined;
+  requireHost: RequestHandler;
   routers: readonly Router[];
 }>;
 
@@ -29,9 +29,7 @@ export type AdminOptions = Readonly<{
 export function createAdminApp(options: AdminOptions): RequestListener {
   const { health, metrics, logger, requireHost, routers } = options;
   const app = bareApp();
-  app.use(requestLog(logger), adminHeaders, requireWellFormed);
-  if (requireHost !== undefined) app.use(requireHost);
-  app.use(requirePath, refuseCrossSite);
+  app.use(requestLog(logger), adminHeaders, requireWellFormed, requireHost, requirePath, refuseCrossSite);
   app.use(healthRoutes(health, metrics), ...routers, notFound, respondWithProblem(errorTable));
   return adminListener(app);
 }
@@ -43,19 +41,29 @@ export type StateOptions = Readonly<{
   reloadState(): ReloadState;
 }>;
 
-/** What the gateway serves with now. */
-export function stateRoutes({ keySet, current, nowMs, reloadState }: StateOptions): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-  router.use(keySetRouter(keySet));
-  router.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloadState())));
-  router.get('/routes', (_req, res) => void res.json({ routes: current().config.routes.map(describeRoute) }));
-  router.get('/upstreams', (_req, res) => {
+/** What the gateway serves with now, by path of the admin listener. */
+export const createStateReader = ({ keySet, current, nowMs, reloadState }: StateOptions) => ({
+  [keySetPath]: keySet,
+  '/config': () => describeConfig(current().config, reloadState()),
+  '/routes': () => ({ routes: current().config.routes.map(describeRoute) }),
+  '/upstreams'() {
     const { upstreams, trust, gatewayKeys } = current();
     const gatewayKid = gatewayKeys.agreementKey(Math.floor(nowMs() / 1000))?.kid;
-    res.json({
+    return {
       upstreams: [...upstreams.all()].map((opened) => describeUpstream(opened, gatewayKid)),
       issuers: [...trust.issuers.values()].map((issuer) => describeIssuer(issuer, nowMs())),
-    });
-  });
+    };
+  },
+});
+
+export type StatePath = keyof ReturnType<typeof createStateReader>;
+
+/** @param read Reads the state of this process, or of one worker. */
+export function stateRoutes(read: (path: StatePath) => unknown): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router.use(keySetRouter(() => read(keySetPath)));
+  for (const path of ['/config', '/routes', '/upstreams'] as const) {
+    router.get(path, async (_req, res) => void res.json(await read(path)));
+  }
   return router;
 }

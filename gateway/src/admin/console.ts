@@ -47,8 +47,7 @@ export function apiAndPages(data: ConsoleData, nowMs: () => number): readonly Ro
 }
 
 export type Console = Readonly<{
-  /** `pages`: the HTML pages and the API. `json`: the API only, for the primary process. */
-  routes(kind: 'pages' | 'json'): readonly Router[];
+  data: ReturnType<typeof ownData>;
   /** Samples traffic and component states once a second. */
   start(): void;
   stop(): void;
@@ -70,10 +69,7 @@ export function createConsole(sources: ConsoleSources, logger: Logger): Console 
   }
 
   return {
-    routes(kind) {
-      const data = ownData(sources);
-      return kind === 'json' ? [apiRoutes(data)] : apiAndPages(data, nowMs);
-    },
+    data: ownData(sources),
     start() {
       void observe();
       timer = setInterval(() => void observe(), observeEveryMs).unref();

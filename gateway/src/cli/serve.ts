@@ -10,7 +10,7 @@ import {
 } from '@countersign/service-kit';
 import { loadConfig } from '../config/load.ts';
 import { openAdminProblem } from '../config/schema/listen.ts';
-import { adminSocketOfWorker, reportReady } from '../workers/worker-process.ts';
+import { isWorker } from '../workers/worker-process.ts';
 import { checkGateway } from './check.ts';
 import {
   type Command,
@@ -58,12 +58,12 @@ export const serve: Command = {
         drainDelayMs: settings.DRAIN_DELAY_MS,
         shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
       };
-      const adminSocket = adminSocketOfWorker(terminal.env);
+      const isOneOfMany = isWorker(terminal.env);
       const openAdmin = openAdminProblem(config);
       // Only the primary has this listener.
-      if (openAdmin !== undefined && adminSocket === undefined) common.logger.warn(openAdmin);
+      if (openAdmin !== undefined && !isOneOfMany) common.logger.warn(openAdmin);
       // Imported here: the other commands start five times as fast without a server.
-      if (count > 1 && adminSocket === undefined) {
+      if (count > 1 && !isOneOfMany) {
         const { servePrimary } = await import('../workers/primary.ts');
         const primary = await servePrimary(config, { ...common, count });
         hangUp.follow(primary.reload);
@@ -71,11 +71,10 @@ export const serve: Command = {
         return primary;
       }
       const { serveGateway } = await import('../serve.ts');
-      const worker = adminSocket === undefined ? undefined : { adminSocket, count };
-      const gateway = await serveGateway(config, { ...common, env: terminal.env, worker });
+      const workers = isOneOfMany ? count : undefined;
+      const gateway = await serveGateway(config, { ...common, env: terminal.env, workers });
       hangUp.follow(() => void gateway.reload());
-      if (worker !== undefined) reportReady(gateway.ports);
-      else void announceReady(gateway);
+      if (!isOneOfMany) void announceReady(gateway);
       return gateway;
     });
     return 0;

@@ -23,8 +23,9 @@ export const asksForKeySet = ({ method, url, headers, headersDistinct }: Request
 /** Serves the public keys that services verify identity with. */
 export function keySetRouter(keySet: () => unknown): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
-  router.get(keySetPath, helmet(), (_req, res) => {
-    res.set('cache-control', 'public, max-age=60').type('application/jwk-set+json').send(JSON.stringify(keySet()));
+  router.get(keySetPath, helmet(), async (_req, res) => {
+    const keys = JSON.stringify(await keySet());
+    res.set('cache-control', 'public, max-age=60').type('application/jwk-set+json').send(keys);
   });
   return router;
 }

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
   createHealth,
   createServiceServer,
@@ -10,14 +7,14 @@ import {
   type Running,
   StartupError,
 } from '@countersign/service-kit';
-import { createAdminApp } from '../admin/admin-app.ts';
+import { createAdminApp, stateRoutes } from '../admin/admin-app.ts';
 import { requireAdminHost } from '../admin/admin-security.ts';
 import { apiAndPages } from '../admin/console.ts';
 import type { GatewayConfig } from '../config/config.ts';
 import { SupervisedWorker } from './supervised-worker.ts';
-import type { WorkerAdmin } from './worker-admin.ts';
+import type { WorkerChannel } from './worker-channel.ts';
 import { createWorkerMetrics } from './worker-metrics.ts';
-import { answersOfOneWorker, workersData } from './workers-data.ts';
+import { stateOfAny, workersData } from './workers-data.ts';
 
 export type PrimaryOptions = Readonly<{
   /** How many processes to run. */
@@ -42,10 +39,8 @@ const killAfterMs = 5_000;
  */
 export async function servePrimary(config: GatewayConfig, options: PrimaryOptions): Promise<RunningPrimary> {
   const { count, logger, drainDelayMs, shutdownGraceMs, hungAfterMs = 30_000 } = options;
-  // Mode 0700: only this user can open the sockets in it.
-  const directory = mkdtempSync(join(tmpdir(), 'countersign-workers-'));
   const workers: SupervisedWorker[] = [];
-  const serving = () => workers.flatMap(({ admin }) => admin ?? []);
+  const serving = () => workers.flatMap(({ channel }) => channel ?? []);
   const health = createHealth({ workers: () => describeUnready(serving()) });
   const admin = createServiceServer(
     createAdminApp({
@@ -54,7 +49,7 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
       logger,
       requireHost: requireAdminHost(config),
       routers: [
-        answersOfOneWorker(serving),
+        stateRoutes((path) => stateOfAny(serving(), path)),
         ...(config.admin.console ? apiAndPages(workersData(serving), Date.now) : []),
       ],
     }),
@@ -72,11 +67,10 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
     await ended;
     clearTimeout(kill);
     await drainServer(admin, shutdownGraceMs);
-    rmSync(directory, { recursive: true, force: true });
   }
 
   const startNext = () => {
-    const worker = new SupervisedWorker(workers.length + 1, { directory, logger, hungAfterMs });
+    const worker = new SupervisedWorker(workers.length + 1, { logger, hungAfterMs });
     workers.push(worker);
     return worker.started;
   };
@@ -106,23 +100,18 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
 }
 
 /** @returns Undefined when every worker that accepts connections is ready. A worker that is restarting accepts none. */
-async function describeUnready(serving: readonly WorkerAdmin[]): Promise<string | undefined> {
+async function describeUnready(serving: readonly WorkerChannel[]): Promise<string | undefined> {
   if (serving.length === 0) return 'no worker is serving';
   const problems = await Promise.all(
     serving.map(async (worker) => {
       try {
-        const { status, body } = await worker.get('/readyz');
-        return status === 200 ? [] : [`worker ${worker.number}: ${failedChecks(body)}`];
+        const { ok, checks } = await worker.ask('ready');
+        const failed = Object.entries(checks).filter(([, state]) => state !== 'ok');
+        return ok ? [] : [`worker ${worker.number}: ${failed.map(([name, state]) => `${name}: ${state}`).join(', ')}`];
       } catch {
         return [`worker ${worker.number} does not answer`];
       }
     }),
   );
   return problems.flat().join('; ') || undefined;
-}
-
-function failedChecks(body: string): string {
-  const { checks } = JSON.parse(body) as { checks: Record<string, string> };
-  const failed = Object.entries(checks).filter(([, state]) => state !== 'ok');
-  return failed.map(([name, state]) => `${name}: ${state}`).join(', ');
 }

@@ -1,14 +1,11 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import type { Logger } from '@countersign/service-kit';
-import { type Metric, WorkerAdmin } from './worker-admin.ts';
+import { WorkerChannel } from './worker-channel.ts';
 import { WorkerCounts } from './worker-metrics.ts';
-import { adminSocketVariable, type WorkerMessage, type WorkerPorts } from './worker-process.ts';
+import { type Metric, type WorkerMessage, type WorkerPorts, workerVariable } from './worker-process.ts';
 
 export type SuperviseOptions = Readonly<{
-  /** The directory of the workers' admin sockets. */
-  directory: string;
   logger: Logger;
   /** A process that does not answer for this long is killed. */
   hungAfterMs: number;
@@ -42,7 +39,7 @@ export class SupervisedWorker {
   readonly started: Promise<WorkerPorts | undefined>;
   restarts = 0;
   /** Undefined while no process serves. */
-  admin: WorkerAdmin | undefined;
+  channel: WorkerChannel | undefined;
   readonly #options: SuperviseOptions;
   readonly #counts = new WorkerCounts();
   readonly #restartDelay = createRestartDelay();
@@ -68,7 +65,7 @@ export class SupervisedWorker {
 
   /** Makes the process read the configuration again. A process that is still starting reads it anyway. */
   reload(): void {
-    if (this.admin !== undefined) this.signal('SIGHUP');
+    if (this.channel !== undefined) this.signal('SIGHUP');
   }
 
   /** Stops restarting. Settles when the process has exited. */
@@ -79,9 +76,8 @@ export class SupervisedWorker {
   }
 
   #start(): Promise<WorkerPorts | undefined> {
-    // A new path each time: a killed process leaves its socket behind.
-    const socketPath = join(this.#options.directory, `worker-${this.number}-${this.restarts}.sock`);
-    const worker = cluster.fork({ [adminSocketVariable]: socketPath });
+    const worker = cluster.fork({ [workerVariable]: String(this.number) });
+    const channel = new WorkerChannel(this.number, worker);
     const startedAt = performance.now();
     this.#worker = worker;
     worker.once('exit', (code, signal) => this.#exited(worker, performance.now() - startedAt, { code, signal }));
@@ -92,25 +88,25 @@ export class SupervisedWorker {
       worker.on('message', ({ countersign: said }: WorkerMessage) => {
         if (said === undefined) return;
         if ('metrics' in said) this.#counts.finish(said.metrics);
+        else if ('id' in said) channel.receive(said);
         else {
-          this.#serves(worker, new WorkerAdmin(this.number, socketPath));
+          this.#serves(worker, channel);
           resolve(said.ports);
         }
       });
     });
   }
 
-  #serves(worker: Worker, admin: WorkerAdmin): void {
-    this.admin = admin;
-    this.#counts.begin(admin);
-    this.#watch(worker, admin);
+  #serves(worker: Worker, channel: WorkerChannel): void {
+    this.channel = channel;
+    this.#counts.begin(() => channel.ask('metrics'));
+    this.#watch(worker, channel);
     this.#options.logger.info({ worker: this.number, worker_pid: worker.process.pid }, 'worker serves');
   }
 
   #exited(worker: Worker, ranMs: number, how: Readonly<{ code: number; signal: string }>): void {
     clearInterval(this.#watching);
-    void this.admin?.close();
-    this.admin = undefined;
+    this.channel = undefined;
     this.#worker = undefined;
     if (this.#isStopping) return;
     const again_in_ms = this.#restartDelay(ranMs);
@@ -126,7 +122,7 @@ export class SupervisedWorker {
    * Kills a process that answers none of six questions in `hungAfterMs`. Counts questions instead of time, so that a
    * primary that was itself suspended ends no worker that answers.
    */
-  #watch({ process: child }: Worker, admin: WorkerAdmin): void {
+  #watch({ process: child }: Worker, channel: WorkerChannel): void {
     const { logger, hungAfterMs } = this.#options;
     let unanswered = 0;
     const answered = () => {
@@ -135,7 +131,7 @@ export class SupervisedWorker {
     this.#watching = setInterval(() => {
       if (unanswered < questionsUntilHung) {
         unanswered += 1;
-        admin.get('/healthz').then(answered, () => {});
+        channel.ask('alive').then(answered, () => {});
         return;
       }
       clearInterval(this.#watching);

@@ -1,10 +1,10 @@
 import type { MetricsSource } from '@countersign/service-kit';
 import { AggregatorRegistry, Counter, Gauge, type MetricValue, type MetricValueWithName, Registry } from 'prom-client';
-import type { Metric, WorkerAdmin } from './worker-admin.ts';
+import type { Metric } from './worker-process.ts';
 
 /** A worker, as far as the metrics of the primary need it. */
 export type CountedWorker = Readonly<{
-  admin: unknown;
+  channel: unknown;
   restarts: number;
   metrics(): Promise<readonly Metric[]>;
 }>;
@@ -18,7 +18,7 @@ export function createWorkerMetrics(workers: readonly CountedWorker[]): MetricsS
     help: 'Workers that serve now. Absent without --workers.',
     registers,
     collect() {
-      this.set(workers.filter(({ admin }) => admin !== undefined).length);
+      this.set(workers.filter(({ channel }) => channel !== undefined).length);
     },
   });
   new Counter({
@@ -54,26 +54,26 @@ const keyOf = ({ name }: Metric, value: MetricValue<string>): string =>
  */
 export class WorkerCounts {
   /** Undefined unless a process serves requests. */
-  #admin: Pick<WorkerAdmin, 'metrics'> | undefined;
+  #ask: (() => Promise<readonly Metric[]>) | undefined;
   #reading: Promise<boolean> | undefined;
   #last: readonly Metric[] = [];
   /** Counts that started again at zero, one value each. */
   readonly #earlier = new Map<string, Metric>();
 
   /** A process of the worker serves. */
-  begin(admin: Pick<WorkerAdmin, 'metrics'>): void {
-    this.#admin = admin;
+  begin(ask: () => Promise<readonly Metric[]>): void {
+    this.#ask = ask;
   }
 
   /** The process has answered its last request. It is not asked again, and an answer that is still coming is older. */
   finish(metrics: readonly Metric[]): void {
-    this.#admin = undefined;
+    this.#ask = undefined;
     this.#replace(metrics);
   }
 
   /** The process has ended. It counts what it said last. */
   end(): void {
-    this.#admin = undefined;
+    this.#ask = undefined;
     this.#carry(this.#last.filter(isTotal), []);
     this.#last = [];
   }
@@ -90,10 +90,10 @@ export class WorkerCounts {
   }
 
   async #readNow(): Promise<boolean> {
-    const admin = this.#admin;
+    const ask = this.#ask;
     try {
-      const metrics = await admin?.metrics();
-      if (metrics === undefined || admin !== this.#admin) return false;
+      const metrics = await ask?.();
+      if (metrics === undefined || ask !== this.#ask) return false;
       this.#replace(metrics);
       return true;
     } catch {

@@ -1,39 +1,83 @@
 import cluster from 'node:cluster';
-import type { Registry } from '@countersign/service-kit';
-import type { Metric } from './worker-admin.ts';
+import type { View } from '@countersign/admin-api';
+import { type Health, type Registry, toAppError } from '@countersign/service-kit';
+import type { MetricObjectWithValues, MetricValue } from 'prom-client';
+import type { StatePath } from '../admin/admin-app.ts';
+import type { ConsoleData } from '../admin/api/admin-api.ts';
+import type { ViewQuery } from '../admin/api/sources.ts';
 
-// What a worker does for its primary. Both messages go one way; everything else the primary asks over the admin socket.
+// What a worker does for its primary, in messages of node:cluster.
+
+/** A metric as prom-client writes and aggregates it. */
+export type Metric = MetricObjectWithValues<MetricValue<string>>;
 
 export type WorkerPorts = Readonly<{ public: number; internal: number }>;
 
-/** The ports: the worker serves. The metrics: it has answered its last request, and exits. */
-export type WorkerMessage = Readonly<{
-  countersign?: Readonly<{ ports: WorkerPorts }> | Readonly<{ metrics: readonly Metric[] }>;
+/** What the primary can ask a worker. The answers are JSON. */
+export type WorkerAnswers = Readonly<{
+  alive(): true;
+  ready: Health['ready'];
+  metrics(): Promise<readonly Metric[]>;
+  state(path: StatePath): unknown;
+  /** The view of the console at a path. */
+  read(path: View['path'], query: ViewQuery): Promise<unknown>;
+  explain: ConsoleData['explain'];
 }>;
 
-/** The environment variable that tells a worker the path of its admin socket. Other processes ignore it. */
-export const adminSocketVariable = 'COUNTERSIGN_WORKER_ADMIN';
+/** `answer`: JSON. It is absent for a value that does not exist. */
+export type WorkerAnswer = Readonly<{
+  id: number;
+  answer?: string | undefined;
+  failed?: Pick<ReturnType<typeof toAppError>, 'code' | 'errors'>;
+}>;
 
-/** @returns The path of the worker's admin socket. Undefined in a process that is not a worker. */
-export function adminSocketOfWorker(env: Readonly<Record<string, string | undefined>>): string | undefined {
-  return cluster.isWorker ? env[adminSocketVariable] : undefined;
-}
+/** The ports: the worker serves. The metrics: it has answered its last request, and exits. */
+export type WorkerMessage = Readonly<{
+  countersign?: Readonly<{ ports: WorkerPorts }> | Readonly<{ metrics: readonly Metric[] }> | WorkerAnswer;
+}>;
 
-/** Tells the primary that this worker serves. If the primary dies, the worker finishes its requests and exits in order. */
-export function reportReady({ public: publicPort, internal }: WorkerPorts): void {
+type Question = Readonly<{ id: number; ask: keyof WorkerAnswers; given: readonly unknown[] }>;
+export type PrimaryMessage = Readonly<{ countersign?: Question }>;
+
+/** The environment variable that tells a process that it is a worker of this primary. Other processes ignore it. */
+export const workerVariable = 'COUNTERSIGN_WORKER';
+
+export const isWorker = (env: Readonly<Record<string, string | undefined>>): boolean =>
+  cluster.isWorker && env[workerVariable] !== undefined;
+
+const send = (countersign: NonNullable<WorkerMessage['countersign']>) =>
+  new Promise<void>((resolve) => {
+    // The primary may be gone.
+    if (process.connected) process.send?.({ countersign }, undefined, undefined, () => resolve());
+    else resolve();
+  });
+
+/**
+ * Tells the primary that this worker serves, and answers it from now on. If the primary dies, the worker finishes its requests and
+ * exits in order.
+ */
+export function reportReady({ public: publicPort, internal }: WorkerPorts, answers: WorkerAnswers): void {
   const { worker } = cluster;
   // Node.js would end it at once.
   worker?.once('disconnect', () => {
     worker.exitedAfterDisconnect = true;
   });
-  process.send?.({ countersign: { ports: { public: publicPort, internal } } } satisfies WorkerMessage);
+  process.on('message', async ({ countersign: asked }: PrimaryMessage) => {
+    if (asked !== undefined) await send(await answerTo(asked, answers));
+  });
+  void send({ ports: { public: publicPort, internal } });
 }
 
 /** Sends the primary what this worker has counted up to its last request. Settles when the message is sent. */
-export async function reportCounts(metrics: Registry): Promise<void> {
-  const message: WorkerMessage = { countersign: { metrics: await metrics.getMetricsAsJSON() } };
-  await new Promise<void>((resolve) => {
-    if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
-    else resolve();
-  });
+export const reportCounts = async (metrics: Registry): Promise<void> =>
+  send({ metrics: await metrics.getMetricsAsJSON() });
+
+async function answerTo({ id, ask, given }: Question, answers: WorkerAnswers): Promise<WorkerAnswer> {
+  try {
+    const answer = answers[ask] as (...given: readonly unknown[]) => unknown;
+    return { id, answer: JSON.stringify(await answer(...given)) };
+  } catch (error) {
+    const { code, errors } = toAppError(error);
+    return { id, failed: { code, errors } };
+  }
 }

@@ -41,12 +41,12 @@ export type ConsoleData = Readonly<{
 }>;
 
 /** The data of this process alone. */
-export const ownData = (sources: ConsoleSources): ConsoleData => ({
-  async read({ path }, query) {
+export const ownData = (sources: ConsoleSources) => ({
+  async read({ path }: Pick<View, 'path'>, query: ViewQuery): Promise<unknown> {
     if (query.worker) throw new AppError('not_found');
     return reads[path](sources, query);
   },
-  explain: (asked) => explainNow(asked, sources),
+  explain: (asked: ExplainQuestion) => explainNow(asked, sources),
 });
 
 /** The OpenAPI 3.1 description of the API. The listener has no login, so there are no security schemes. */

@@ -11,8 +11,8 @@ import type { ViewQuery } from './sources.ts';
 const maxBodyBytes = 64 * 1024;
 const readOnly = allowOnly('GET, HEAD');
 
-/** The JSON of the console. A worker serves only this, to the primary, which waits in turn already. */
-export function apiRoutes(data: ConsoleData, inTurn: InTurn = (work) => work()): Router {
+/** The JSON of the console. */
+export function apiRoutes(data: ConsoleData, inTurn: InTurn): Router {
   const router = createRouter();
   router.use(['/api'], notStored);
   for (const view of views) {

@@ -1,0 +1,56 @@
+import type { Worker } from 'node:cluster';
+import { AppError } from '../errors.ts';
+import type { PrimaryMessage, WorkerAnswer, WorkerAnswers } from './worker-process.ts';
+
+const answerWithinMs = 2_000;
+// A token of an unknown key may need a fetch of the issuer's keys.
+const explainWithinMs = 10_000;
+
+/** Asks one process of a worker. */
+export class WorkerChannel {
+  /** Of the worker, from 1. */
+  readonly number: number;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, (answer: WorkerAnswer) => void>();
+  #lastId = 0;
+
+  constructor(number: number, worker: Worker) {
+    this.number = number;
+    this.#worker = worker;
+  }
+
+  /** Takes an answer from the messages of the process. */
+  receive(answer: WorkerAnswer): void {
+    this.#waiting.get(answer.id)?.(answer);
+  }
+
+  /** @throws Error when the worker does not answer within 2 s (`explain`: 10 s), AppError when it refuses. */
+  async ask<Ask extends keyof WorkerAnswers>(
+    ask: Ask,
+    ...given: Parameters<WorkerAnswers[Ask]>
+  ): Promise<Awaited<ReturnType<WorkerAnswers[Ask]>>> {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const { promise, resolve, reject } = Promise.withResolvers<WorkerAnswer>();
+    this.#waiting.set(id, resolve);
+    const tooLate = () => reject(new Error('the worker does not answer'));
+    const timer = setTimeout(tooLate, ask === 'explain' ? explainWithinMs : answerWithinMs);
+    this.#worker.send({ countersign: { id, ask, given } } satisfies PrimaryMessage, (error) => error && reject(error));
+    try {
+      const { answer, failed } = await promise;
+      if (failed !== undefined) throw refusalOf(failed);
+      return answer && JSON.parse(answer, ask === 'read' ? this.#withNumber : undefined);
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+    }
+  }
+
+  /** A worker does not know its number: it answers with null. */
+  readonly #withNumber = (key: string, value: unknown) => (key === 'worker' && value === null ? this.number : value);
+}
+
+function refusalOf({ code, errors }: NonNullable<WorkerAnswer['failed']>): AppError {
+  if (code === 'validation_failed' && errors !== undefined) return new AppError('validation_failed', { errors });
+  return new AppError('unavailable', { detail: { reason: `a worker responded with ${code}` } });
+}

@@ -7,8 +7,10 @@ import { dirname, join, relative, resolve } from 'node:path';
 const bundled = ['service-kit', 'http1-client', 'admin-api', 'console'];
 const dist = resolve(import.meta.dirname, '../dist');
 
-// tsc copies no YAML.
-cpSync(resolve(import.meta.dirname, '../src/config/presets.yaml'), join(dist, 'config/presets.yaml'));
+// tsc copies only TypeScript.
+for (const file of ['config/presets.yaml', 'cli/init.template']) {
+  cpSync(resolve(import.meta.dirname, '../src', file), join(dist, file));
+}
 
 for (const name of bundled) {
   const copy = join(dist, name);

@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError, createFile } from '@countersign/service-kit';
 import { type Provider, providers } from '../config/config.ts';
 import { parseConfig } from '../config/load.ts';
-import { presets } from '../config/presets.ts';
+import { presetOf } from '../config/presets.ts';
 import { editorSchema } from '../config/schema/json-schema.ts';
 import { createKey, hasGatewayKeys } from '../keys/key-files.ts';
 import { type Command, text, UsageError, type Values } from './command.ts';
@@ -145,94 +145,34 @@ function portsFor({ issuer, upstream }: Answers): Readonly<{ public: number; adm
 
 /** A gateway.yaml that `check` and `serve` accept as it is. */
 function fileFor(answers: Answers): string {
-  const ports = portsFor(answers);
-  return `# yaml-language-server: $schema=./gateway.schema.json
-# Written by \`countersign init\`. Every key is described in docs/gateway-yaml.md.
-version: 1
-
-listen:
-  public: "127.0.0.1:${ports.public}" # for clients
-  admin: "127.0.0.1:${ports.admin}" # for operators: /healthz, /readyz, /metrics
-  internal: "127.0.0.1:${ports.internal}" # for services: the keys that verify the signature
-${answers.insecureTransport ? 'insecureTransport: true # the network is trusted: plain http to other machines is allowed\n' : ''}
-issuers:
-${issuerLines(answers).join('\n')}
-
-identity:
-  keys: ./gateway-keys # sign the identity of each request
-
-upstreams:
-  api: # the name is the audience of the signature
-    targets: [${quoted(answers.upstream)}]
-
-routes:
-  - name: api
-    path: /**
-    methods: [GET, POST, PUT, PATCH, DELETE]
-    upstream: api
-    auth: required
-    # allow: { roles: [admin] }
-`;
+  const values: Readonly<Record<string, string | number>> = {
+    ...portsFor(answers),
+    insecureTransport: answers.insecureTransport
+      ? 'insecureTransport: true # the network is trusted: plain http to other machines is allowed\n'
+      : '',
+    issuer: issuerLines(answers)
+      .map((line, at) => `  ${at === 0 ? '-' : ' '} ${line}`)
+      .join('\n'),
+    upstream: quoted(answers.upstream),
+  };
+  const template = readFileSync(new URL('./init.template', import.meta.url), 'utf8');
+  return template.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => String(values[name]));
 }
 
-function issuerLines(answers: Answers): readonly string[] {
-  const { provider } = answers;
-  const issuer = `issuer: ${quoted(answers.issuer)} # exactly as in iss`;
-  const lines =
-    provider === undefined
-      ? [issuer, 'discovery: true # finds the keys at the issuer']
-      : [`provider: ${provider}`, issuer];
-  return [...lines, ...audienceLines(answers), ...claimLines(provider)].map(
-    (line, at) => `  ${at === 0 ? '-' : ' '} ${line}`,
-  );
-}
-
-function audienceLines({ provider, audience = 'api' }: Answers): readonly string[] {
-  const value = quoted(audience);
-  switch (provider) {
-    case 'cognito':
-      return [`clients: [${value}] # the id of your app client`];
-    case 'clerk':
-      return [`clients: [${value}] # the origin of your pages, such as https://app.example.com`];
-    case 'google':
-      return [
-        `audience: ${value} # the id of your OAuth client`,
-        'require: { hd: [example.com] } # your Workspace domain: without it, anyone with an account could log in',
-      ];
-    case 'supabase':
-      return [`audience: ${quoted(audience === 'api' ? 'authenticated' : audience)}`];
-    default:
-      return [`audience: ${value} # what aud must contain`];
-  }
-}
-
-/** The claims of the issuer. With a preset, they are an example in a comment. */
-function claimLines(provider: Provider | undefined): readonly string[] {
-  if (provider === undefined) {
-    return ['claims: { userId: sub, role: { constant: user }, tenantId: { constant: default } }'];
-  }
-  const example = examples[provider];
-  const { tenantId } = presets[provider].claims;
+function issuerLines({ provider, issuer, audience }: Answers): readonly string[] {
+  const { init, claims } = presetOf(provider);
+  const iss = `issuer: ${quoted(issuer)} # exactly as in iss`;
+  const tenant = claims.tenantId.kind === 'constant' ? ' and the tenant "default"' : '';
   return [
-    '# Every user has the role "user"' +
-      (tenantId.kind === 'constant' ? ' and the tenant "default"' : '') +
-      ', unless claims are set:',
-    `# claims: { ${example} }`,
+    ...(provider === undefined
+      ? [iss, 'discovery: true # finds the keys at the issuer']
+      : [`provider: ${provider}`, iss]),
+    ...init.audience.map((line) => line.replace('AUDIENCE', () => quoted(audience ?? init.defaultAudience))),
+    // With a preset, the claims are an example in a comment.
+    ...(provider === undefined
+      ? [`claims: { ${init.claims} }`]
+      : [`# Every user has the role "user"${tenant}, unless claims are set:`, `# claims: { ${init.claims} }`]),
   ];
 }
-
-const examples: Readonly<Record<Provider, string>> = {
-  keycloak: 'role: { from: [realm_access, roles], map: { admin: admin }, otherwise: user }',
-  auth0: 'role: { from: permissions, map: { "manage:orders": admin }, otherwise: user }, tenantId: org_id',
-  entra: 'role: { from: roles, map: { Orders.Admin: admin }, otherwise: user }',
-  cognito: 'role: { from: "cognito:groups", map: { admins: admin }, otherwise: user }',
-  okta: 'role: { from: groups, map: { Admins: admin }, otherwise: user }',
-  google: 'tenantId: { from: hd, map: { example.com: acme } }',
-  clerk: 'role: { from: [o, rol], map: { admin: admin }, otherwise: user }, tenantId: [o, id]',
-  supabase: 'role: { from: [app_metadata, role], map: { admin: admin }, otherwise: user }',
-  zitadel:
-    'role: { from: roles, map: { admin: admin }, otherwise: user }, tenantId: "urn:zitadel:iam:user:resourceowner:id"',
-  firebase: 'role: { from: role, map: { admin: admin }, otherwise: user }, tenantId: [firebase, tenant]',
-};
 
 const quoted = (text: string): string => JSON.stringify(text);

@@ -49,6 +49,11 @@ const preset = z.strictObject({
     })
     .prefault({}),
   isOpen: z.boolean().default(false),
+  init: z.strictObject({
+    audience: z.array(text).default(['audience: AUDIENCE # what aud must contain']),
+    defaultAudience: text.default('api'),
+    claims: text,
+  }),
 });
 
 /** See presets.yaml. */
@@ -64,6 +69,7 @@ const standard: Preset = {
     types: ['at+jwt'],
     algorithms: ['ES256', 'RS256', 'EdDSA'],
     claims: { userId: 'user_id', role: 'role', tenantId: 'tenant_id' },
+    init: { claims: 'userId: sub, role: { constant: user }, tenantId: { constant: default }' },
   }),
   accessToken: [],
 };

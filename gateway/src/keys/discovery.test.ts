@@ -202,7 +202,7 @@ describe('a guarded request', () => {
 
   test('takes no reach from an address that did not answer', async () => {
     const { fetch, reached } = guardedFetch(() => 'loopback');
-    await expect(fetch('http://127.0.0.1:1/')).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+    await expect(fetch('http://127.0.0.1:2/')).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
     expect(reached()).toBe('public');
     await fetch(`${origin}/keys`);
     expect(reached()).toBe('loopback');

@@ -1,8 +1,6 @@
 import { type LookupAddress, lookup } from 'node:dns';
-import { type IncomingMessage, request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
+import { createRequire } from 'node:module';
 import { isIP, type LookupFunction } from 'node:net';
-import { Readable } from 'node:stream';
 import { type FetchedJwks, type FindUrl, fetchJwks, type RemoteKeySetOptions } from '@countersign/jwks';
 import { type AddressReach, reachOf } from '@countersign/service-kit';
 import { isLoopback, isPlainHttp } from '../config/schema/values/urls.ts';
@@ -72,10 +70,12 @@ export type Reach = Exclude<AddressReach, 'forbidden'>;
 
 const reaches: readonly AddressReach[] = ['public', 'private', 'loopback', 'forbidden'];
 
+const isWithin = (reach: AddressReach, limit: Reach): boolean => reaches.indexOf(reach) <= reaches.indexOf(limit);
+
 export type GuardedFetch = Readonly<{
   /** Uses a new connection for each request. Follows no redirect, and accepts no compression. */
   fetch: typeof fetch;
-  /** The furthest reach of an address that has answered so far. */
+  /** The furthest reach of an address that it connected to so far. */
   reached(): Reach;
 }>;
 
@@ -90,12 +90,6 @@ export function guardedFetch(mayReach: () => Reach): GuardedFetch {
 
   const accept = (address: string): boolean => isWithin(reachOf(address), mayReach());
 
-  /** Only an address that answered counts. A name may resolve to others, which are not connected to. */
-  function answered(address: string | undefined): void {
-    const reach = reachOf(address ?? '');
-    if (reach !== 'forbidden' && !isWithin(reach, reached)) reached = reach;
-  }
-
   const checkedLookup: LookupFunction = (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, found) => {
       if (error !== null) return callback(error, '', 0);
@@ -107,61 +101,41 @@ export function guardedFetch(mayReach: () => Reach): GuardedFetch {
     });
   };
 
+  // Loaded here: most gateways discover no keys.
+  const undici = createRequire(import.meta.url)('undici') as typeof import('undici');
+  const connect = undici.buildConnector({ lookup: checkedLookup });
+  const dispatcher = new undici.Agent({
+    // One request a connection.
+    pipelining: 0,
+    connect(options, callback) {
+      connect(options, (...result) => {
+        // Only an address that is connected to counts. A name may resolve to others.
+        const reach = reachOf(result[1]?.remoteAddress ?? '');
+        if (reach !== 'forbidden' && !isWithin(reach, reached)) reached = reach;
+        callback(...result);
+      });
+    },
+  });
+
   return {
     async fetch(input, init = {}) {
-      const url = new URL(String(input));
-      const host = url.hostname.replace(/^\[|\]$/g, '');
+      const url = String(input);
+      const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
       // A literal address is never looked up.
-      if (isIP(host) !== 0 && !accept(host)) throw fetchFailed(refusedAddress());
-      return send(url, init, checkedLookup, answered);
+      if (isIP(host) !== 0 && !accept(host)) throw new TypeError('fetch failed', { cause: refusedAddress() });
+      const own = { 'accept-encoding': 'identity', 'user-agent': 'countersign' };
+      const headers = { ...Object.fromEntries(new Headers(init.headers)), ...own };
+      // Node.js has the same class from its own copy of undici.
+      const response: unknown = await undici.fetch(url, {
+        ...(init as object),
+        redirect: 'manual',
+        dispatcher,
+        headers,
+      });
+      return response as Response;
     },
     reached: () => reached,
   };
 }
-
-function isWithin(reach: AddressReach, limit: Reach): boolean {
-  return reaches.indexOf(reach) <= reaches.indexOf(limit);
-}
-
-function send(
-  url: URL,
-  init: RequestInit,
-  lookup: LookupFunction,
-  answered: (address: string | undefined) => void,
-): Promise<Response> {
-  const request = url.protocol === 'https:' ? requestHttps : requestHttp;
-  const headers = new Headers(init.headers);
-  headers.set('accept-encoding', 'identity');
-  headers.set('user-agent', 'countersign');
-  return new Promise((resolve, reject) => {
-    request(url, { agent: false, lookup, signal: init.signal ?? undefined, headers: Object.fromEntries(headers) })
-      .on('response', (message) => {
-        answered(message.socket.remoteAddress);
-        try {
-          resolve(toResponse(message));
-        } catch (error) {
-          message.destroy();
-          reject(fetchFailed(error));
-        }
-      })
-      .on('error', (error) => reject(fetchFailed(error)))
-      .end();
-  });
-}
-
-/** Statuses whose responses have no body (Fetch standard). */
-const withoutBody: readonly number[] = [204, 205, 304];
-
-function toResponse(message: IncomingMessage): Response {
-  const { statusCode: status = 0, rawHeaders } = message;
-  const headers = new Headers();
-  for (let at = 0; at < rawHeaders.length; at += 2) headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '');
-  const body = withoutBody.includes(status) ? null : Readable.toWeb(message);
-  if (body === null) message.resume();
-  return new Response(body as ReadableStream<Uint8Array> | null, { status, headers });
-}
-
-/** Like the global fetch's error. */
-const fetchFailed = (cause: unknown): TypeError => new TypeError('fetch failed', { cause });
 
 const refusedAddress = (): Error => Object.assign(new Error('the address is not public'), { code: 'ADDRESS_REFUSED' });

@@ -105,8 +105,8 @@ export function createRequestMetrics(registry: Registry) {
     durations,
     upstreamDurations,
     /** Counts one finished request. */
-    count(record: RequestRecord, status: number, durationMs: number): void {
-      const { route = 'none', upstream = 'none', code, fault = 'ours', upstreamMs } = record;
+    count(record: RequestRecord, status: number): void {
+      const { route = 'none', upstream = 'none', code, fault = 'ours', durationMs, upstreamMs } = record;
       durations.of(route, status).observe(durationMs / 1000);
       if (code !== undefined) refusals.inc({ code, fault });
       if (upstreamMs !== undefined) upstreamDurations.of(upstream).observe(upstreamMs / 1000);

@@ -22,7 +22,7 @@ export class TimeSlots {
   }
 
   /** The start of the oldest slice, and each column from the oldest slice to the current one, which is not over yet. */
-  read(nowMs: number): Readonly<{ startMs: number; columns: readonly (readonly number[])[] }> {
+  read(nowMs: number): Readonly<{ startMs: number; columns: number[][] }> {
     this.#advance(nowMs);
     const newest = this.#last ?? 0;
     const oldest = newest - this.length + 1;

@@ -1,35 +1,11 @@
+import { type Durations, failureKinds, responseClasses, summarized, type Traffic } from '@countersign/admin-api';
 import { LRUCache } from 'lru-cache';
 import type { RequestMetrics, Series } from './metrics.ts';
 import type { RefusalCount, RefusalCounts } from './refusal-counts.ts';
 import { TimeSlots } from './time-slots.ts';
 
-const responseClasses = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'] as const;
-/** `service`: responses with 5xx of the services themselves. The others are the gateway's refusals. */
-const failureKinds = ['caller', 'configuration', 'capacity', 'upstream', 'ours', 'service'] as const;
-
-type ResponseClass = (typeof responseClasses)[number];
-type FailureKind = (typeof failureKinds)[number];
-
-/** How long requests took in each slice of time. */
-export type DurationSeries = Readonly<{
-  startMs: number;
-  stepMs: number;
-  /** The upper bounds of the buckets. */
-  boundsMs: readonly number[];
-  /** For each bucket, and a last one for longer requests, the count of each slice. The oldest slice is first. */
-  durations: readonly (readonly number[])[];
-}>;
-
-/** What happened in each slice of the last hour. */
-export type TrafficSeries = DurationSeries &
-  Readonly<{
-    /** By the class of the status. `none`: the client left before the response started. */
-    responses: Readonly<Record<ResponseClass, readonly number[]>>;
-    failures: Readonly<Record<FailureKind, readonly number[]>>;
-  }>;
-
 /** What the metrics count anyway. */
-export type TrafficHistoryOptions = Pick<RequestMetrics, 'durations' | 'upstreamDurations'> &
+type TrafficHistoryOptions = Pick<RequestMetrics, 'durations' | 'upstreamDurations'> &
   Readonly<{ refusals: RefusalCounts }>;
 
 const hourMs = 3_600_000;
@@ -45,6 +21,7 @@ const firstBucket = responseClasses.length + failureKinds.length;
  */
 export class TrafficHistory {
   readonly #options: TrafficHistoryOptions;
+  readonly #startedMs: number;
   readonly #all: TimeSlots;
   readonly #routes = new LRUCache<string, TimeSlots>({ max: maxHistories });
   readonly #upstreams = new LRUCache<string, TimeSlots>({ max: maxHistories });
@@ -52,8 +29,10 @@ export class TrafficHistory {
   readonly #seen = new Map<Series, Readonly<{ sum: number; counts: readonly number[] }>>();
   readonly #seenRefusals = new Map<Readonly<RefusalCount>, Readonly<{ count: number; serverErrors: number }>>();
 
-  constructor(options: TrafficHistoryOptions) {
+  /** @param startedMs When the process started. */
+  constructor(options: TrafficHistoryOptions, startedMs: number) {
     this.#options = options;
+    this.#startedMs = startedMs;
     this.#columns = firstBucket + options.durations.buckets.length + 1;
     this.#all = new TimeSlots({ ...ofProcess, columns: this.#columns });
   }
@@ -80,24 +59,22 @@ export class TrafficHistory {
     }
   }
 
-  ofProcess(nowMs: number): TrafficSeries {
+  ofProcess(nowMs: number): Traffic {
     this.sample(nowMs);
-    return trafficIn(this.#all, nowMs, this.#options.durations.buckets);
+    return this.#read(this.#all, nowMs);
   }
 
-  ofRoute(route: string, nowMs: number): TrafficSeries {
+  ofRoute(route: string, nowMs: number): Traffic {
     this.sample(nowMs);
-    const slots = this.#routes.peek(route) ?? new TimeSlots({ ...ofRoute, columns: this.#columns });
-    return trafficIn(slots, nowMs, this.#options.durations.buckets);
+    return this.#read(this.#routes.peek(route) ?? new TimeSlots({ ...ofRoute, columns: this.#columns }), nowMs);
   }
 
   /** From the signed request sent to the start of the response. */
-  ofUpstream(upstream: string, nowMs: number): DurationSeries {
+  ofUpstream(upstream: string, nowMs: number): Durations {
     this.sample(nowMs);
     const { buckets } = this.#options.upstreamDurations;
     const slots = this.#upstreams.peek(upstream) ?? new TimeSlots({ ...ofRoute, columns: buckets.length + 1 });
-    const { startMs, columns } = slots.read(nowMs);
-    return { startMs, stepMs: slots.stepMs, boundsMs: inMs(buckets), durations: columns };
+    return { bounds_ms: inMs(buckets), counts: slots.read(nowMs).columns };
   }
 
   /** The requests of each route by status, since the process started. Status 0: the client left before the response. */
@@ -115,6 +92,20 @@ export class TrafficHistory {
     return byRoute;
   }
 
+  #read(slots: TimeSlots, nowMs: number): Traffic {
+    const { startMs, columns } = slots.read(nowMs);
+    const named = <Name extends string>(names: readonly Name[], from: number) =>
+      Object.fromEntries(names.map((name, at) => [name, columns[from + at] ?? []])) as Record<Name, number[]>;
+    const series = {
+      start: new Date(startMs).toISOString(),
+      step_sec: slots.stepMs / 1000,
+      responses: named(responseClasses, 0),
+      failures: named(failureKinds, responseClasses.length),
+      durations: { bounds_ms: inMs(this.#options.durations.buckets), counts: columns.slice(firstBucket) },
+    };
+    return summarized(series, nowMs - this.#startedMs);
+  }
+
   #addedTo(series: Series, report: (bucket: number, added: number) => void): void {
     const seen = this.#seen.get(series);
     if (series.sum === seen?.sum) return;
@@ -129,7 +120,7 @@ export class TrafficHistory {
     const { fault, count, serverErrors } = refused;
     const seen = this.#seenRefusals.get(refused) ?? { count: 0, serverErrors: 0 };
     if (count === seen.count) return;
-    this.#addToRoute(route, columnOf(fault as FailureKind), count - seen.count, nowMs);
+    this.#addToRoute(route, columnOf(fault), count - seen.count, nowMs);
     // `service` has all responses with 5xx so far. Those of the gateway are no failures of the service.
     this.#addToRoute(route, columnOf('service'), seen.serverErrors - serverErrors, nowMs);
     this.#seenRefusals.set(refused, { count, serverErrors });
@@ -150,23 +141,9 @@ function slotsIn(all: LRUCache<string, TimeSlots>, name: string, columns: number
   return slots;
 }
 
-const columnOf = (kind: FailureKind): number => responseClasses.length + failureKinds.indexOf(kind);
+const columnOf = (kind: string): number => responseClasses.length + (failureKinds as readonly string[]).indexOf(kind);
 
-const classOf = (status: string): ResponseClass =>
-  responseClasses.find((name) => name.charAt(0) === status.charAt(0)) ?? 'none';
+/** The class of a status. 0: the client left before the response started. */
+const classOf = (status: string) => responseClasses.find((name) => name[0] === status[0]) ?? 'none';
 
 const inMs = (seconds: readonly number[]): number[] => seconds.map((bound) => bound * 1000);
-
-function trafficIn(slots: TimeSlots, nowMs: number, buckets: readonly number[]): TrafficSeries {
-  const { startMs, columns } = slots.read(nowMs);
-  const named = <Name extends string>(names: readonly Name[], from: number) =>
-    Object.fromEntries(names.map((name, at) => [name, columns[from + at] ?? []])) as Record<Name, readonly number[]>;
-  return {
-    startMs,
-    stepMs: slots.stepMs,
-    responses: named(responseClasses, 0),
-    failures: named(failureKinds, responseClasses.length),
-    boundsMs: inMs(buckets),
-    durations: columns.slice(firstBucket),
-  };
-}

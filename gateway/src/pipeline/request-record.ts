@@ -49,8 +49,14 @@ export class RequestRecord {
   /** On nested calls for a user or a machine: the id of its original request. */
   transactionId: string | undefined = undefined;
   upstream: string | undefined = undefined;
-  /** Of the response, where no `ServerResponse` has it: upgrades and parser errors. */
+  /**
+   * Of the response, where no `ServerResponse` has it: upgrades and parser errors. Of every request once it is over. 0: the
+   * client left before the response started.
+   */
   status: number | undefined = undefined;
+  /** Whether the response ended early, and how long the request took. Known when it is over. */
+  isAborted = false;
+  durationMs = 0;
   /** The origin that was tried last, and the number of attempts. */
   target: string | undefined = undefined;
   attempts: number | undefined = undefined;
@@ -101,30 +107,32 @@ export type LogRequest = (record: RequestRecord, status: number, isAborted: bool
  */
 export function createAccessLog(
   logger: Logger,
-  countRequest: (record: RequestRecord, status: number, durationMs: number) => void,
-  traffic?: Readonly<{ keep(record: RequestRecord, status: number, isAborted: boolean, durationMs: number): void }>,
+  countRequest: (record: RequestRecord, status: number) => void,
+  traffic?: Readonly<{ keep(record: RequestRecord, status: number): void }>,
 ): LogRequest {
   const write = createLineWriter(logger, 'request');
   return (record, status, isAborted) => {
-    const durationMs = performance.now() - record.startedAt;
+    record.durationMs = performance.now() - record.startedAt;
+    record.status = status;
+    record.isAborted = isAborted;
     record.isLogged = true;
     if (record.code === undefined) record.rule = record.allowedBy;
-    countRequest(record, status, durationMs);
-    traffic?.keep(record, status, isAborted, durationMs);
-    const fields = fieldsOf(record, status, isAborted, durationMs);
+    countRequest(record, status);
+    traffic?.keep(record, status);
+    const fields = fieldsOf(record);
     if (status >= 500) logger.error(fields, 'request');
     else if (record.detail !== undefined || record.err !== undefined) logger.info(fields, 'request');
     else write(fields);
   };
 }
 
-/** What the log and the console show of a request. */
-export function fieldsOf(record: RequestRecord, status: number, isAborted: boolean, durationMs: number) {
+/** What the log and the console show of a request that is over. */
+export function fieldsOf(record: RequestRecord) {
   return {
     request_id: record.requestId,
     method: record.method,
     path: record.path,
-    status,
+    status: record.status,
     route: record.route,
     rule: record.rule,
     code: record.code,
@@ -146,11 +154,11 @@ export function fieldsOf(record: RequestRecord, status: number, isAborted: boole
     target: record.target,
     attempts: record.attempts,
     retried_after: record.retriedAfter,
-    duration_ms: rounded(durationMs),
+    duration_ms: rounded(record.durationMs),
     decided_ms: rounded(record.decidedMs),
     waited_ms: rounded(record.waitedMs),
     upstream_ms: rounded(record.upstreamMs),
-    ...(isAborted && { aborted: true }),
+    ...(record.isAborted && { aborted: true }),
   };
 }
 

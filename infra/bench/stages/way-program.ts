@@ -112,7 +112,7 @@ async function measureStages(
   meter.add('forward', cpuMicros() - before, signed.length);
   const records = signed.map(({ record }) => record);
   await meter.each('log', records, (record) => gateway.log(record, 200, false));
-  await meter.each('metrics', records, (record) => gateway.count(record, 200, 1.5));
+  await meter.each('metrics', records, (record) => gateway.count(record, 200));
   return signed[0] as Signed;
 }
 

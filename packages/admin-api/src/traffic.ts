@@ -5,24 +5,17 @@ import { count, ms, time } from './values.ts';
 
 const perSlice = z.array(count).describe('One number for each slice, the oldest first.');
 
-const responses = z.object({
-  '1xx': perSlice,
-  '2xx': perSlice,
-  '3xx': perSlice,
-  '4xx': perSlice,
-  '5xx': perSlice,
-  none: perSlice,
-});
-const failures = z
-  .object({
-    caller: perSlice,
-    configuration: perSlice,
-    capacity: perSlice,
-    upstream: perSlice,
-    ours: perSlice,
-    service: perSlice.describe('Responses with 5xx of the services themselves.'),
-  })
-  .describe('Refusals of the gateway by fault, and failures of services.');
+/** `none`: the client left before the response started. */
+export const responseClasses = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'] as const;
+/** Whose fault a refusal is. `service`: responses with 5xx of the services themselves. */
+export const failureKinds = ['caller', 'configuration', 'capacity', 'upstream', 'ours', 'service'] as const;
+
+const sliced = <Name extends string>(names: readonly Name[]) =>
+  z.object(Object.fromEntries(names.map((name) => [name, perSlice])) as Record<Name, typeof perSlice>);
+const responses = sliced(responseClasses).describe('By the class of the status. `none`: the client left.');
+const failures = sliced(failureKinds).describe(
+  'Refusals of the gateway by fault. `service`: responses with 5xx of the services themselves.',
+);
 
 export const durations = mergedBy(
   z

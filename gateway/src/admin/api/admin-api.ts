@@ -10,14 +10,13 @@ import { readEvents, readProcesses, readReloads } from './processes.ts';
 import { readRequest, readRequests } from './requests.ts';
 import { readRefusals, readRoute, readRoutes } from './routes.ts';
 import type { ConsoleSources, ViewQuery } from './sources.ts';
-import { readTraffic } from './traffic.ts';
 import { readUpstreams } from './upstreams.ts';
 
 type Path = View['path'];
 
 /** What one process answers. Undefined if the item does not exist, which is a 404. */
 const reads: { readonly [One in Path]: (sources: ConsoleSources, query: ViewQuery) => Answers[One] | undefined } = {
-  '/api/traffic': readTraffic,
+  '/api/traffic': ({ traffic, nowMs }) => traffic.history.ofProcess(nowMs()),
   '/api/routes': readRoutes,
   '/api/routes/:name': readRoute,
   '/api/requests': readRequests,

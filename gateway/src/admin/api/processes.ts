@@ -1,13 +1,12 @@
 import { type Answers, maxEvents, sum } from '@countersign/admin-api';
 import { timeOf } from '../describe.ts';
 import { type ConsoleSources, stateOf } from './sources.ts';
-import { describeTraffic } from './traffic.ts';
 
 export function readProcesses(sources: ConsoleSources): Answers['/api/workers'] {
   const { current, reloadState, startedAtMs, traffic, nowMs, openConnections, version } = sources;
   const { rss, heapUsed } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
-  const { last_minute } = describeTraffic(traffic.history.ofProcess(nowMs()), sources);
+  const { last_minute } = traffic.history.ofProcess(nowMs());
   return {
     processes: [
       {

@@ -1,7 +1,6 @@
 import { type Answers, maxRequests, newestFirst, type outcomes, type Request } from '@countersign/admin-api';
 import { type Code, errorTable } from '../../errors.ts';
-import type { FinishedRequest } from '../../metrics/traffic.ts';
-import { fieldsOf } from '../../pipeline/request-record.ts';
+import { fieldsOf, type RequestRecord } from '../../pipeline/request-record.ts';
 import { timeOf } from '../describe.ts';
 import type { ConsoleSources, ViewQuery } from './sources.ts';
 
@@ -57,28 +56,22 @@ function itemsOf({ traffic: { recent, refused }, nowMs }: ConsoleSources): Reque
   const offsetNowMs = nowMs() - performance.now();
   if (!(Math.abs(offsetNowMs - offsetMs) < 10)) offsetMs = offsetNowMs;
   const items = new Map<string, Request>();
-  for (const request of [...recent.newestFirst(), ...refused.flatMap((ring) => [...ring.newestFirst()])]) {
-    if (!items.has(request.record.requestId)) items.set(request.record.requestId, itemOf(request));
+  for (const record of [recent, ...refused].flatMap((ring) => ring.newestFirst())) {
+    if (!items.has(record.requestId)) items.set(record.requestId, itemOf(record));
   }
   return [...items.values()];
 }
 
 /** What the log line has, and what Explain needs to answer for the same request. */
-function itemOf({ record, status, isAborted, durationMs }: FinishedRequest): Request {
-  const {
-    request_id,
-    duration_ms,
-    alarm: _alarm,
-    detail,
-    err,
-    ...logged
-  } = fieldsOf(record, status, isAborted, durationMs);
+function itemOf(record: RequestRecord): Request {
+  const { request_id, duration_ms, alarm: _alarm, detail, err, status = 0, ...logged } = fieldsOf(record);
   const { code, claims } = record;
   return {
     ...withNulls(logged),
     id: request_id,
-    at: timeOf(record.startedAt + durationMs + offsetMs),
-    aborted: isAborted,
+    at: timeOf(record.startedAt + record.durationMs + offsetMs),
+    status,
+    aborted: record.isAborted,
     title: code === undefined ? null : (errorTable[code as Code]?.title ?? null),
     detail: shownDetail(detail),
     role: claims?.role ?? null,

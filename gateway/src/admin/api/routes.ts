@@ -13,7 +13,6 @@ import { noRouteName } from '../../metrics/refusal-counts.ts';
 import { compilePolicy } from '../../routing/policy.ts';
 import { describeRoute, timeOf } from '../describe.ts';
 import { type ConsoleSources, countedOf, type ViewQuery } from './sources.ts';
-import { describeTraffic } from './traffic.ts';
 
 export function readRoutes(sources: ConsoleSources, { q = '', offset = '0' }: ViewQuery): Answers['/api/routes'] {
   const { routes } = sources.current().config;
@@ -41,7 +40,7 @@ export function readRoute(sources: ConsoleSources, { name = '' }: ViewQuery): An
   return {
     route: routeOf(route, totalsByRoute(sources).get(name)),
     definition: { ...describeRoute(route), inherited: route.inherited.map(inheritedText) },
-    traffic: describeTraffic(traffic.history.ofRoute(name, nowMs()), sources),
+    traffic: traffic.history.ofRoute(name, nowMs()),
     statuses: countedOf(traffic.history.statuses().get(name) ?? []),
     refusals: countedOf(refused).map(({ name: code, count }) => ({ code, ...meaningOf(code), count })),
   };

@@ -18,8 +18,7 @@ function upstreamOf(
   const { tls, breaker, targets, ...shown } = describeUpstream(opened, gatewayKid);
   const { algorithm, uses, fallback = null } = shown.identity;
   const now = upstreamStates(opened);
-  const { durations: counts, boundsMs } = traffic.history.ofUpstream(shown.name, nowMs());
-  const durations = { bounds_ms: [...boundsMs], counts: counts.map((list) => [...list]) };
+  const durations = traffic.history.ofUpstream(shown.name, nowMs());
   return {
     ...shown,
     state: states.since(now.upstream, nowMs()),

@@ -6,50 +6,23 @@ import {
   descriptionRoutes,
   type Health,
   type Logger,
+  notStored,
   type Registry,
+  serveRoutes,
 } from '@countersign/service-kit';
 import type { Express, RequestHandler } from 'express';
 import { AppError, errors } from './errors.ts';
-import type { RegisterParts } from './flows/accounts/register.ts';
-import type { SecondStepParts } from './flows/second-factor/second-step.ts';
-import type { Feed } from './flows/sessions/follow-revocations.ts';
-import type { LoginParts } from './flows/sessions/log-in.ts';
-import type { RefreshParts } from './flows/sessions/refresh.ts';
-import { passwordRoutes } from './routes/accounts/password.ts';
-import { registrationRoutes } from './routes/accounts/registration.ts';
-import { api } from './routes/api.ts';
-import { authorizeRoutes } from './routes/clients/authorize.ts';
-import { clientRoutes } from './routes/clients/clients.ts';
-import { delegationRoutes } from './routes/clients/delegations.ts';
+import { api, routes } from './routes/api.ts';
 import { metadataRoutes } from './routes/clients/metadata.ts';
 import { formatOAuthError } from './routes/clients/oauth-error.ts';
-import { type TokenRouteParts, tokenRoutes } from './routes/clients/token.ts';
 import { keySetRoutes } from './routes/keys/key-set.ts';
 import type { PageParts } from './routes/pages/page.ts';
 import { accountPageRoutes } from './routes/pages/pages.ts';
-import { secondFactorRoutes } from './routes/second-factor/second-factor.ts';
-import type { BrowserParts } from './routes/sessions/browser.ts';
-import { loginRoutes } from './routes/sessions/login.ts';
-import { logoutRoutes } from './routes/sessions/logout.ts';
-import { refreshRoutes } from './routes/sessions/refresh.ts';
-import { revocationRoutes } from './routes/sessions/revocations.ts';
-import { sessionRoutes } from './routes/sessions/sessions.ts';
-import { switchTenantRoutes } from './routes/sessions/switch-tenant.ts';
-import type { TokenSigner } from './routes/sessions/token-answer.ts';
-import { auditRoutes } from './routes/tenants/audit.ts';
-import { invitationRoutes } from './routes/tenants/invitations.ts';
-import { memberRoutes } from './routes/tenants/members.ts';
+import type { RouteParts } from './routes/route.ts';
 
-export type AppParts = LoginParts &
-  SecondStepParts &
-  RefreshParts &
-  RegisterParts &
-  TokenSigner &
-  TokenRouteParts &
-  BrowserParts &
+export type AppParts = RouteParts &
   PageParts &
   Readonly<{
-    feed: Feed;
     /** The OpenAPI document for the API page. Undefined: there is no page. */
     apiDocument?: string;
     identity: RequestHandler;
@@ -64,27 +37,8 @@ const maxBodyBytes = 16 * 1024;
 
 export function createApp(parts: AppParts): Express {
   const pages = accountPageRoutes(parts);
-  const routes = createRouter().use(
-    refuseActors,
-    loginRoutes(parts),
-    refreshRoutes(parts),
-    logoutRoutes(parts),
-    sessionRoutes(parts),
-    secondFactorRoutes(parts),
-    registrationRoutes(parts),
-    passwordRoutes(parts),
-    invitationRoutes(parts),
-    memberRoutes(parts),
-    switchTenantRoutes(parts),
-    auditRoutes(parts),
-    clientRoutes(parts),
-    tokenRoutes(parts),
-    delegationRoutes(parts),
-    authorizeRoutes(),
-    revocationRoutes(parts.feed),
-    pages.router,
-  );
-  if (parts.apiDocument !== undefined) routes.use(apiPageRoutes(parts.apiDocument));
+  const router = createRouter().use(refuseActors, notStored, serveRoutes(routes, parts), pages.router);
+  if (parts.apiDocument !== undefined) router.use(apiPageRoutes(parts.apiDocument));
   return createServiceApp({
     logger: parts.logger,
     health: parts.health,
@@ -95,7 +49,7 @@ export function createApp(parts: AppParts): Express {
     open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes(api), metadataRoutes(parts)),
     identity: parts.identity,
     maxBodyBytes,
-    routes,
+    routes: router,
   });
 }
 

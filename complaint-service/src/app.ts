@@ -1,12 +1,33 @@
-import { type BehindGateway, createRouter, createServiceApp, descriptionRoutes } from '@countersign/service-kit';
-import type { Express } from 'express';
+import { requireIdentity, requireRole } from '@countersign/identity/express';
+import {
+  type BehindGateway,
+  createRouter,
+  createServiceApp,
+  describeCaller,
+  descriptionRoutes,
+  serveRoutes,
+} from '@countersign/service-kit';
+import type { Express, RequestHandler } from 'express';
+import { knownRoles } from './domain/access.ts';
 import { errors } from './errors.ts';
 import type { FlowParts } from './flows/parts.ts';
-import { api } from './routes/api.ts';
-import { complaintServiceRoutes } from './routes/routes.ts';
+import { api, routes } from './routes/api.ts';
 import { webhookKeyRoutes } from './routes/webhooks/published-keys.ts';
 
+const requireKnownRole = requireRole(...knownRoles);
+
+/** OAuth clients have scopes instead of roles. */
+const requireRoleOfUsers: RequestHandler = (req, res, next) =>
+  req.identity.kind === 'client' ? next() : requireKnownRole(req, res, next);
+
+/**
+ * Routes under /v1 serve signed-in users of one tenant, and OAuth clients where a route names them. Routes under
+ * /internal serve other services.
+ */
 export function createApp(parts: BehindGateway, flows: FlowParts): Express {
   const open = createRouter().use(descriptionRoutes(api), webhookKeyRoutes(flows.webhooks.keys));
-  return createServiceApp({ ...parts, errors, open, routes: complaintServiceRoutes(flows) });
+  const router = createRouter();
+  router.use('/v1', requireIdentity('user', 'client'), requireRoleOfUsers, describeCaller);
+  router.use(serveRoutes(routes, flows));
+  return createServiceApp({ ...parts, errors, open, routes: router });
 }

@@ -1,16 +1,27 @@
-import type { Database } from '@countersign/database';
-import { type BehindGateway, createServiceApp } from '@countersign/service-kit';
+import { requireIdentity } from '@countersign/identity/express';
+import {
+  type BehindGateway,
+  createRouter,
+  createServiceApp,
+  describeCaller,
+  serveRoutes,
+} from '@countersign/service-kit';
 import type { Express } from 'express';
 import { v7 as uuidv7 } from 'uuid';
 import { errors } from './errors.ts';
-import { usersRoutes } from './routes/routes.ts';
+import { routes } from './routes/api.ts';
+import type { RouteParts } from './routes/route.ts';
 import type { Written } from './store/members.ts';
-import type { UsersSchema } from './store/schema.ts';
 
-type AppParts = BehindGateway & Readonly<{ db: Database<UsersSchema>; stamp: () => Written }>;
-
-export function createApp({ db, stamp, ...parts }: AppParts): Express {
-  return createServiceApp({ ...parts, errors, routes: usersRoutes({ db, stamp }) });
+/**
+ * Routes under /v1 serve signed-in users of one tenant, and OAuth clients where a route names them. Routes under
+ * /internal serve other services.
+ */
+export function createApp({ db, stamp, ...parts }: BehindGateway & RouteParts): Express {
+  const router = createRouter();
+  router.use('/v1', requireIdentity('user', 'client'), describeCaller);
+  router.use(serveRoutes(routes, { db, stamp }));
+  return createServiceApp({ ...parts, errors, routes: router });
 }
 
 /** Returns a unique revision and the current time for one write. */

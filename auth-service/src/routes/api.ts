@@ -1,48 +1,42 @@
 import type { Api } from '@countersign/service-kit';
 import { errors } from '../errors.ts';
-import { changePasswordEndpoint, forgotPasswordEndpoint, resetPasswordEndpoint } from './accounts/password.ts';
-import { registerEndpoint, resendEmailEndpoint, verifyEmailEndpoint } from './accounts/registration.ts';
-import { authorizeEndpoint } from './clients/authorize.ts';
-import {
-  changeClientEndpoint,
-  createClientEndpoint,
-  deleteClientEndpoint,
-  endSecretEndpoint,
-  listClientsEndpoint,
-  readClientEndpoint,
-  rotateSecretEndpoint,
-} from './clients/clients.ts';
-import {
-  delegateEndpoint,
-  listAgentsEndpoint,
-  listDelegationsEndpoint,
-  withdrawDelegationEndpoint,
-} from './clients/delegations.ts';
-import { issueTokenEndpoint } from './clients/token.ts';
-import {
-  confirmTotpEndpoint,
-  enrolTotpEndpoint,
-  readSecondFactorEndpoint,
-  removeTotpEndpoint,
-  renewRecoveryCodesEndpoint,
-} from './second-factor/second-factor.ts';
+import { passwordRoutes } from './accounts/password.ts';
+import { registrationRoutes } from './accounts/registration.ts';
+import { authorizeRoutes } from './clients/authorize.ts';
+import { clientRoutes } from './clients/clients.ts';
+import { delegationRoutes } from './clients/delegations.ts';
+import { tokenRoutes } from './clients/token.ts';
+import { secondFactorRoutes } from './second-factor/second-factor.ts';
 import { admissionProblemMembers } from './sessions/admission-answer.ts';
-import { chooseTenantEndpoint, logInEndpoint, showSecondFactorEndpoint } from './sessions/login.ts';
-import { logOutEndpoint } from './sessions/logout.ts';
-import { refreshEndpoint } from './sessions/refresh.ts';
-import { followRevocationsEndpoint } from './sessions/revocations.ts';
-import { endSessionEndpoint, listSessionsEndpoint } from './sessions/sessions.ts';
-import { switchTenantEndpoint } from './sessions/switch-tenant.ts';
-import { readAuditEndpoint } from './tenants/audit.ts';
-import {
-  acceptInvitationEndpoint,
-  inviteEndpoint,
-  listInvitationsEndpoint,
-  withdrawInvitationEndpoint,
-} from './tenants/invitations.ts';
-import { changeMemberEndpoint } from './tenants/members.ts';
+import { loginRoutes } from './sessions/login.ts';
+import { logoutRoutes } from './sessions/logout.ts';
+import { refreshRoutes } from './sessions/refresh.ts';
+import { revocationRoutes } from './sessions/revocations.ts';
+import { sessionRoutes } from './sessions/sessions.ts';
+import { switchTenantRoutes } from './sessions/switch-tenant.ts';
+import { auditRoutes } from './tenants/audit.ts';
+import { invitationRoutes } from './tenants/invitations.ts';
+import { memberRoutes } from './tenants/members.ts';
 
-/** The routes and the description of this service. A test fails when a route is missing. */
+export const routes = [
+  ...registrationRoutes,
+  ...loginRoutes,
+  ...refreshRoutes,
+  ...logoutRoutes,
+  ...sessionRoutes,
+  ...switchTenantRoutes,
+  ...passwordRoutes,
+  ...secondFactorRoutes,
+  ...invitationRoutes,
+  ...memberRoutes,
+  ...auditRoutes,
+  ...clientRoutes,
+  ...tokenRoutes,
+  ...delegationRoutes,
+  ...authorizeRoutes,
+  ...revocationRoutes,
+];
+
 export const api: Api = {
   title: 'Countersign auth-service',
   description:
@@ -57,45 +51,5 @@ export const api: Api = {
   ],
   errors,
   problemMembers: admissionProblemMembers,
-  endpoints: [
-    registerEndpoint,
-    verifyEmailEndpoint,
-    resendEmailEndpoint,
-    logInEndpoint,
-    chooseTenantEndpoint,
-    showSecondFactorEndpoint,
-    refreshEndpoint,
-    logOutEndpoint,
-    listSessionsEndpoint,
-    endSessionEndpoint,
-    switchTenantEndpoint,
-    forgotPasswordEndpoint,
-    resetPasswordEndpoint,
-    changePasswordEndpoint,
-    readSecondFactorEndpoint,
-    enrolTotpEndpoint,
-    confirmTotpEndpoint,
-    removeTotpEndpoint,
-    renewRecoveryCodesEndpoint,
-    inviteEndpoint,
-    listInvitationsEndpoint,
-    withdrawInvitationEndpoint,
-    acceptInvitationEndpoint,
-    changeMemberEndpoint,
-    readAuditEndpoint,
-    createClientEndpoint,
-    listClientsEndpoint,
-    readClientEndpoint,
-    changeClientEndpoint,
-    deleteClientEndpoint,
-    rotateSecretEndpoint,
-    endSecretEndpoint,
-    issueTokenEndpoint,
-    delegateEndpoint,
-    listDelegationsEndpoint,
-    withdrawDelegationEndpoint,
-    listAgentsEndpoint,
-    authorizeEndpoint,
-    followRevocationsEndpoint,
-  ],
+  endpoints: routes.map(({ endpoint }) => endpoint),
 };

@@ -1,39 +1,50 @@
 import type { Api } from '@countersign/service-kit';
 import { errors } from '../errors.ts';
-import { attachFileEndpoint, listAttachmentsEndpoint, removeAttachmentEndpoint } from './attachments/attachments.ts';
-import { downloadAttachmentEndpoint } from './attachments/download.ts';
-import { addCategoryEndpoint, editCategoryEndpoint, listCategoriesEndpoint } from './catalogue/categories.ts';
-import { changeSettingsEndpoint, readSettingsEndpoint } from './catalogue/settings.ts';
-import { addTeamEndpoint, editTeamEndpoint, listTeamsEndpoint } from './catalogue/teams.ts';
-import { assignComplaintEndpoint, unassignComplaintEndpoint } from './complaints/assign.ts';
-import { commentEndpoint, listCommentsEndpoint } from './complaints/comments.ts';
-import { exportComplaintsEndpoint } from './complaints/export.ts';
-import { editComplaintEndpoint, fileComplaintEndpoint, readComplaintEndpoint } from './complaints/filing.ts';
-import { listHistoryEndpoint } from './complaints/history.ts';
-import { listComplaintsEndpoint } from './complaints/list.ts';
-import { readStatisticsEndpoint } from './complaints/statistics.ts';
-import { moveComplaintEndpoint } from './complaints/transition.ts';
-import { listWatchersEndpoint, unwatchEndpoint, watchEndpoint } from './complaints/watchers.ts';
-import {
-  cancelErasureEndpoint,
-  erasePersonEndpoint,
-  listErasuresEndpoint,
-  previewErasureEndpoint,
-} from './erasure/erasure.ts';
-import { changeRetentionEndpoint, readRetentionEndpoint } from './erasure/retention.ts';
-import { followEventsEndpoint } from './events/event-stream.ts';
-import { updateMembershipEndpoint } from './members/memberships.ts';
-import { listDeliveriesEndpoint, pingWebhookEndpoint, redeliverEndpoint } from './webhooks/deliveries.ts';
-import {
-  addWebhookEndpoint,
-  editWebhookEndpoint,
-  listWebhooksEndpoint,
-  readWebhookEndpoint,
-  removeWebhookEndpoint,
-  rotateSecretEndpoint,
-} from './webhooks/webhooks.ts';
+import { attachmentRoutes } from './attachments/attachments.ts';
+import { downloadRoutes } from './attachments/download.ts';
+import { categoryRoutes } from './catalogue/categories.ts';
+import { settingsRoutes } from './catalogue/settings.ts';
+import { teamRoutes } from './catalogue/teams.ts';
+import { assignRoutes } from './complaints/assign.ts';
+import { commentRoutes } from './complaints/comments.ts';
+import { exportRoutes } from './complaints/export.ts';
+import { filingRoutes } from './complaints/filing.ts';
+import { historyRoutes } from './complaints/history.ts';
+import { listRoutes } from './complaints/list.ts';
+import { statisticsRoutes } from './complaints/statistics.ts';
+import { transitionRoutes } from './complaints/transition.ts';
+import { watcherRoutes } from './complaints/watchers.ts';
+import { erasureRoutes } from './erasure/erasure.ts';
+import { retentionRoutes } from './erasure/retention.ts';
+import { eventRoutes } from './events/event-stream.ts';
+import { membershipRoutes } from './members/memberships.ts';
+import { deliveryRoutes } from './webhooks/deliveries.ts';
+import { webhookRoutes } from './webhooks/webhooks.ts';
 
-/** The routes and the description of this service. A test fails when a route is missing. */
+/** All routes, in order: a path such as `/v1/complaints/export` comes before the one in which `export` would be an id. */
+export const routes = [
+  ...listRoutes,
+  ...exportRoutes,
+  ...eventRoutes,
+  ...statisticsRoutes,
+  ...retentionRoutes,
+  ...erasureRoutes,
+  ...webhookRoutes,
+  ...deliveryRoutes,
+  ...filingRoutes,
+  ...transitionRoutes,
+  ...assignRoutes,
+  ...commentRoutes,
+  ...historyRoutes,
+  ...attachmentRoutes,
+  ...downloadRoutes,
+  ...watcherRoutes,
+  ...categoryRoutes,
+  ...teamRoutes,
+  ...settingsRoutes,
+  ...membershipRoutes,
+];
+
 export const api: Api = {
   title: 'Countersign complaint-service',
   description:
@@ -51,50 +62,5 @@ export const api: Api = {
     { name: 'Internal', description: 'For other services, on no public route.' },
   ],
   errors,
-  endpoints: [
-    fileComplaintEndpoint,
-    listComplaintsEndpoint,
-    exportComplaintsEndpoint,
-    followEventsEndpoint,
-    readRetentionEndpoint,
-    changeRetentionEndpoint,
-    previewErasureEndpoint,
-    erasePersonEndpoint,
-    cancelErasureEndpoint,
-    listErasuresEndpoint,
-    addWebhookEndpoint,
-    listWebhooksEndpoint,
-    readWebhookEndpoint,
-    editWebhookEndpoint,
-    removeWebhookEndpoint,
-    rotateSecretEndpoint,
-    pingWebhookEndpoint,
-    listDeliveriesEndpoint,
-    redeliverEndpoint,
-    readComplaintEndpoint,
-    editComplaintEndpoint,
-    moveComplaintEndpoint,
-    assignComplaintEndpoint,
-    unassignComplaintEndpoint,
-    commentEndpoint,
-    listCommentsEndpoint,
-    listHistoryEndpoint,
-    attachFileEndpoint,
-    listAttachmentsEndpoint,
-    downloadAttachmentEndpoint,
-    removeAttachmentEndpoint,
-    watchEndpoint,
-    unwatchEndpoint,
-    listWatchersEndpoint,
-    readStatisticsEndpoint,
-    listCategoriesEndpoint,
-    addCategoryEndpoint,
-    editCategoryEndpoint,
-    listTeamsEndpoint,
-    addTeamEndpoint,
-    editTeamEndpoint,
-    readSettingsEndpoint,
-    changeSettingsEndpoint,
-    updateMembershipEndpoint,
-  ],
+  endpoints: routes.map(({ endpoint }) => endpoint),
 };

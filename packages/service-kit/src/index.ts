@@ -1,10 +1,10 @@
 export { apiPageRoutes } from './api/api-page.ts';
 export { descriptionRoutes } from './api/description-routes.ts';
-export { type Call, type Endpoint, endpointsWith, type ResponseSpec } from './api/endpoint.ts';
+export { type Call, type Endpoint, type ResponseSpec, type Route, routesWith } from './api/endpoint.ts';
 export { type MergeOptions, mergeApis } from './api/merge.ts';
 export { type Api, describeApi } from './api/openapi.ts';
 export { errorBodyOf, errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
-export { serve } from './api/serve.ts';
+export { serveRoutes } from './api/serve.ts';
 export { ignoresUnknown } from './api/strict.ts';
 export {
   AppError,

@@ -12,13 +12,13 @@ import {
   commonErrors,
   createHealth,
   createMetrics,
-  createRouter,
   createServiceApp,
   describeApi,
-  endpointsWith,
+  type Endpoint,
   ignoresUnknown,
   mergeApis,
-  serve,
+  routesWith,
+  serveRoutes,
   wholeNumberField,
 } from '../src/index.ts';
 
@@ -29,11 +29,11 @@ const errors = {
   sold_out: { status: 409, fault: 'caller', title: 'There is none left.' },
   on_loan: { status: 409, fault: 'caller', title: 'Another reader has it.' },
 } as const;
-const endpoint = endpointsWith<keyof typeof errors>();
+const route = routesWith<keyof typeof errors, undefined>();
 
 const book = z.object({ id: z.string(), title: z.string() }).meta({ id: 'Book' });
 
-const readBook = endpoint({
+const readBook = route({
   method: 'get',
   path: '/v1/books/:id',
   operationId: 'readBook',
@@ -45,9 +45,11 @@ const readBook = endpoint({
   headers: z.object({ 'x-shelf': z.string().max(5).optional() }),
   responses: { 200: book.extend({ copies: z.int(), shelf: z.string().nullable() }) },
   errors: [],
-});
+}).handle(({ reply, params, query, headers }) =>
+  reply(200, { id: params.id, title: 'Emma', copies: query.copies, shelf: headers['x-shelf'] ?? null }),
+);
 
-const addBook = endpoint({
+const addBook = route({
   method: 'post',
   path: '/v1/books',
   operationId: 'addBook',
@@ -60,7 +62,7 @@ const addBook = endpoint({
   errors: ['sold_out', 'on_loan'],
 });
 
-const lendBook = endpoint({
+const lendBook = route({
   method: 'post',
   path: '/v1/loans',
   operationId: 'lendBook',
@@ -73,7 +75,7 @@ const lendBook = endpoint({
   errors: [],
 });
 
-const uploadCover = endpoint({
+const uploadCover = route({
   method: 'put',
   path: '/v1/cover',
   operationId: 'uploadCover',
@@ -83,9 +85,13 @@ const uploadCover = endpoint({
   upload: { 'image/png': null },
   responses: { 200: z.object({ bytes: z.int() }) },
   errors: [],
+}).handle(async ({ req, reply }) => {
+  let bytes = 0;
+  for await (const chunk of req) bytes += (chunk as Buffer).length;
+  reply(200, { bytes });
 });
 
-const returnBooks = endpoint({
+const returnBooks = route({
   method: 'post',
   path: '/v1/returns',
   operationId: 'returnBooks',
@@ -94,9 +100,9 @@ const returnBooks = endpoint({
   callers: ['user'],
   responses: { 204: null },
   errors: [],
-});
+}).handle(({ reply }) => reply(204));
 
-const exportBooks = endpoint({
+const exportBooks = route({
   method: 'get',
   path: '/v1/books.csv',
   operationId: 'exportBooks',
@@ -106,36 +112,32 @@ const exportBooks = endpoint({
   scopes: ['books.read'],
   responses: { 200: { description: 'One line a book.', schema: z.string(), mediaType: 'text/csv' } },
   errors: [],
-});
+}).handle(({ res }) => void res.type('text/csv').end('id,title\r\n'));
+
+const routes = [
+  readBook,
+  addBook.handle(({ res, reply, body, identity }) => {
+    res.location('/v1/books/b1');
+    reply(201, { id: 'b1', title: `${body.title} of ${identity.tenantId}` });
+  }),
+  lendBook.handle(({ reply, identity }) => (identity.kind === 'user' ? reply(204) : reply(204))),
+  returnBooks,
+  uploadCover,
+  exportBooks,
+];
 
 const api: Api = {
   title: 'Library',
   description: 'Books.',
   tags: [{ name: 'Books', description: 'Everything.' }],
   errors,
-  endpoints: [readBook, addBook, lendBook, returnBooks, uploadCover, exportBooks],
+  endpoints: routes.map(({ endpoint }) => endpoint),
 };
 
-function routes() {
-  const router = createRouter();
-  serve(router, returnBooks, ({ reply }) => reply(204));
-  serve(router, exportBooks, ({ res }) => void res.type('text/csv').end('id,title\r\n'));
-  serve(router, readBook, ({ reply, params, query, headers }) =>
-    reply(200, { id: params.id, title: 'Emma', copies: query.copies, shelf: headers['x-shelf'] ?? null }),
-  );
-  serve(router, addBook, ({ res, reply, body, identity }) => {
-    res.location('/v1/books/b1');
-    reply(201, { id: 'b1', title: `${body.title} of ${identity.tenantId}` });
-  });
-  serve(router, lendBook, ({ reply, identity }) => (identity.kind === 'user' ? reply(204) : reply(204)));
-  serve(router, uploadCover, async ({ req, reply }) => {
-    let bytes = 0;
-    for await (const chunk of req) bytes += (chunk as Buffer).length;
-    reply(200, { bytes });
-  });
-  return router;
-}
-
+const declared = Object.fromEntries(api.endpoints.map((each) => [each.operationId, each])) as Record<
+  'readBook' | 'addBook',
+  Endpoint
+>;
 const document = JSON.stringify(describeApi(api));
 const { admin, agent } = people;
 const json = 'application/json';
@@ -161,7 +163,7 @@ describe('a declared route', () => {
       metrics: createMetrics(),
       errors,
       identity: verifyIdentity({ verifier: createVerifier({ audience: 'library', keys, replay, nowMs: clock.nowMs }) }),
-      routes: routes().use(apiPageRoutes(document)),
+      routes: serveRoutes(routes, undefined).use(apiPageRoutes(document)),
     });
   });
   afterAll(async () => {
@@ -325,7 +327,7 @@ describe('a declared route', () => {
     [' before a transformation', z.object({ title: z.string() }).transform(({ title }) => title)],
   ])('cannot be declared with an object%s that ignores unknown members, unless a standard says so', (_where, body) => {
     const declare = (input: { body: z.ZodType } | { query: z.ZodType }) => () =>
-      endpoint({ ...addBook, operationId: 'addBook', ...input });
+      route({ ...declared.addBook, errors: [], ...input });
     const message = /^addBook: the object of title ignores unknown members/;
     expect(declare({ body })).toThrow(message);
     expect(declare({ query: body })).toThrow(message);
@@ -413,21 +415,27 @@ describe('the description', () => {
   test.each([
     [
       'two schemas of one name',
-      { ...addBook, responses: { 201: z.object({ other: z.int() }).meta({ id: 'Problem' }) } },
+      { ...declared.addBook, responses: { 201: z.object({ other: z.int() }).meta({ id: 'Problem' }) } },
     ],
-    ['a tag that is not declared', { ...addBook, tag: 'Boks' }],
-    ['an error code that the table lacks', { ...addBook, errors: ['sold'] }],
-    ['two operations of one name', { ...addBook, path: '/v1/other', operationId: 'readBook' }],
-    ['two operations of one place', { ...addBook, method: 'get', path: '/v1/books/:id' } as const],
+    ['a tag that is not declared', { ...declared.addBook, tag: 'Boks' }],
+    ['an error code that the table lacks', { ...declared.addBook, errors: ['sold'] }],
+    ['two operations of one name', { ...declared.addBook, path: '/v1/other', operationId: 'readBook' }],
+    ['two operations of one place', { ...declared.addBook, method: 'get', path: '/v1/books/:id' } as const],
   ])('refuses %s', (_, wrong) => {
-    expect(() => describeApi({ ...api, endpoints: [readBook, wrong] })).toThrow();
+    expect(() => describeApi({ ...api, endpoints: [declared.readBook, wrong] })).toThrow();
   });
 });
 
 describe('the merged description of several services', () => {
   const gatewayErrors = { ...commonErrors, no_route: { status: 404, fault: 'caller', title: 'No route.' } } as const;
   const options = { title: 'All', description: 'Everything.', gatewayErrors };
-  const film = { ...readBook, path: '/v1/films/:id', operationId: 'readFilm', tag: 'Films', errors: [] } as const;
+  const film = {
+    ...declared.readBook,
+    path: '/v1/films/:id',
+    operationId: 'readFilm',
+    tag: 'Films',
+    errors: [],
+  } as const;
   const films: Api = {
     ...api,
     tags: [{ name: 'Films', description: 'All films.' }],
@@ -466,14 +474,13 @@ describe('the merged description of several services', () => {
 // Compile-time promises: `npm run types` fails when one of these errors goes away.
 () => {
   // @ts-expect-error the code is not in the error table
-  endpoint({ ...addBook, errors: ['sold'] });
+  route({ ...returnBooks.endpoint, errors: ['sold'] });
   // @ts-expect-error an endpoint has no such property
-  endpoint({ ...addBook, boddy: z.string() });
-  const router = createRouter();
+  route({ ...returnBooks.endpoint, boddy: z.string() });
   // @ts-expect-error the status is not declared
-  serve(router, addBook, ({ reply }) => reply(200, { id: 'b1', title: 'Emma' }));
+  addBook.handle(({ reply }) => reply(200, { id: 'b1', title: 'Emma' }));
   // @ts-expect-error the body lacks its title
-  serve(router, addBook, ({ reply }) => reply(201, { id: 'b1' }));
+  addBook.handle(({ reply }) => reply(201, { id: 'b1' }));
   // @ts-expect-error an anonymous caller has no tenant
-  serve(router, lendBook, ({ identity }) => identity.tenantId);
+  lendBook.handle(({ identity }) => identity.tenantId);
 };

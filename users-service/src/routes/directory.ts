@@ -1,69 +1,58 @@
 import type { ClientIdentity, UserIdentity } from '@countersign/identity';
-import { createRouter, idField, ifNoneMatchField, pageOf, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { idField, ifNoneMatchField, pageOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { cursorAt } from '../domain/cursor.ts';
 import { directoryRoles, directoryScope, maySee } from '../domain/profile.ts';
 import { AppError } from '../errors.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { findMember, listMembers } from '../store/members.ts';
-import { endpoint } from './endpoint.ts';
 import { directoryQuery } from './fields.ts';
 import { profile, profileJson, profileResponse, sendProfile } from './profile-json.ts';
-import type { RouteParts } from './route-parts.ts';
+import { route } from './route.ts';
 
-export const listUsersEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/users',
-  operationId: 'listUsers',
-  tag: 'Users',
-  summary: 'List the members of your tenant',
-  description:
-    'For agents and administrators, and for OAuth clients with the scope `users.read`. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.',
-  callers: ['user', 'client'],
-  query: directoryQuery,
-  responses: { 200: z.object({ items: z.array(profile), next_cursor: z.string().nullable() }) },
-  errors: ['insufficient_role', 'insufficient_scope'],
-});
-
-export const readUserEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/users/:id',
-  operationId: 'readUser',
-  tag: 'Users',
-  summary: 'Read the profile of a member of your tenant',
-  description: 'Agents and administrators read everyone. Other users read only themselves, and get 404 for others.',
-  callers: ['user'],
-  params: z.object({ id: idField }),
-  headers: z.object(ifNoneMatchField),
-  responses: { 200: profileResponse, 304: null },
-  errors: ['not_found'],
-});
-
-/** Routes for the members of the caller's tenant. */
-export function directoryRoutes({ db }: RouteParts): Router {
-  const router = createRouter();
-
-  serve(router, listUsersEndpoint, async ({ identity, query, reply }) => {
+export const directoryRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/users',
+    operationId: 'listUsers',
+    tag: 'Users',
+    summary: 'List the members of your tenant',
+    description:
+      'For agents and administrators, and for OAuth clients with the scope `users.read`. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.',
+    callers: ['user', 'client'],
+    query: directoryQuery,
+    responses: { 200: z.object({ items: z.array(profile), next_cursor: z.string().nullable() }) },
+    errors: ['insufficient_role', 'insufficient_scope'],
+  }).handle(async ({ identity, query, reply }, { db }) => {
     const { role, q, cursor, limit } = query;
     const filter = { role, part: q, after: cursor, limit: limit + 1 };
     const tenantId = directoryTenantOf(identity);
     const found = await inTenant(db, tenantId, (trx) => listMembers(trx, filter));
     const { rows, nextCursor } = pageOf(found, limit, cursorAt);
     reply(200, { items: rows.map(profileJson), next_cursor: nextCursor });
-  });
+  }),
 
-  serve(router, readUserEndpoint, async ({ res, identity, params }) => {
+  route({
+    method: 'get',
+    path: '/v1/users/:id',
+    operationId: 'readUser',
+    tag: 'Users',
+    summary: 'Read the profile of a member of your tenant',
+    description: 'Agents and administrators read everyone. Other users read only themselves, and get 404 for others.',
+    callers: ['user'],
+    params: z.object({ id: idField }),
+    headers: z.object(ifNoneMatchField),
+    responses: { 200: profileResponse, 304: null },
+    errors: ['not_found'],
+  }).handle(async ({ res, identity, params }, { db }) => {
     // Unknown users, users of other tenants and users hidden from the caller get the same answer, so it reveals
     // nothing.
     if (!maySee(identity, params.id)) throw new AppError('not_found');
     const member = await inTenant(db, identity.tenantId, (trx) => findMember(trx, params.id));
     if (member === undefined) throw new AppError('not_found');
     sendProfile(res, member);
-  });
-
-  return router;
-}
+  }),
+];
 
 /**
  * The tenant whose directory the caller may list. A user needs a role for it. OAuth clients, and agents that act for a

@@ -1,52 +1,43 @@
 import type { UserIdentity } from '@countersign/identity';
-import { assertIfMatch, createRouter, ifMatchField, ifNoneMatchField, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { assertIfMatch, ifMatchField, ifNoneMatchField } from '@countersign/service-kit';
 import type { Transaction } from 'kysely';
 import { z } from 'zod';
 import { changesTo } from '../domain/profile.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { addMember, changeMember, findMember, lockMember, takeRoleOfToken, type Written } from '../store/members.ts';
 import type { Member, UsersSchema } from '../store/schema.ts';
-import { endpoint } from './endpoint.ts';
 import { profilePatch } from './fields.ts';
 import { profileResponse, sendProfile } from './profile-json.ts';
-import type { RouteParts } from './route-parts.ts';
+import { route } from './route.ts';
 
-export const readOwnProfileEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/users/me',
-  operationId: 'readOwnProfile',
-  tag: 'Users',
-  summary: 'Read your own profile',
-  callers: ['user'],
-  headers: z.object(ifNoneMatchField),
-  responses: { 200: profileResponse, 304: null },
-  errors: [],
-});
-
-export const changeOwnProfileEndpoint = endpoint({
-  method: 'patch',
-  path: '/v1/users/me',
-  operationId: 'changeOwnProfile',
-  tag: 'Users',
-  summary: 'Change your own profile',
-  description: '`null` removes a value. A field that is left out stays as it is.',
-  callers: ['user'],
-  headers: z.object(ifMatchField),
-  body: profilePatch,
-  responses: { 200: profileResponse },
-  errors: ['precondition_failed'],
-});
-
-/** Routes for the caller's own profile. */
-export function meRoutes({ db, stamp }: RouteParts): Router {
-  const router = createRouter();
-
-  serve(router, readOwnProfileEndpoint, async ({ res, identity: user }) => {
+export const meRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/users/me',
+    operationId: 'readOwnProfile',
+    tag: 'Users',
+    summary: 'Read your own profile',
+    callers: ['user'],
+    headers: z.object(ifNoneMatchField),
+    responses: { 200: profileResponse, 304: null },
+    errors: [],
+  }).handle(async ({ res, identity: user }, { db, stamp }) => {
     sendProfile(res, await inTenant(db, user.tenantId, (trx) => ownMember(trx, user, stamp())));
-  });
+  }),
 
-  serve(router, changeOwnProfileEndpoint, async ({ req, res, identity: user, body: wanted }) => {
+  route({
+    method: 'patch',
+    path: '/v1/users/me',
+    operationId: 'changeOwnProfile',
+    tag: 'Users',
+    summary: 'Change your own profile',
+    description: '`null` removes a value. A field that is left out stays as it is.',
+    callers: ['user'],
+    headers: z.object(ifMatchField),
+    body: profilePatch,
+    responses: { 200: profileResponse },
+    errors: ['precondition_failed'],
+  }).handle(async ({ req, res, identity: user, body: wanted }, { db, stamp }) => {
     const member = await inTenant(db, user.tenantId, async (trx) => {
       await ownMember(trx, user, stamp());
       const current = await lockMember(trx, user.userId);
@@ -56,10 +47,8 @@ export function meRoutes({ db, stamp }: RouteParts): Router {
       return changes === undefined ? current : changeMember(trx, user.userId, changes, stamp());
     });
     sendProfile(res, member);
-  });
-
-  return router;
-}
+  }),
+];
 
 /**
  * Returns the caller's row. The auth-service owns memberships and roles, and sends every change. Until the first

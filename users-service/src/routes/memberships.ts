@@ -1,11 +1,9 @@
-import { addToLog, createRouter, idField, roleField, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { addToLog, idField, roleField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { inTenantOfUpdate } from '../store/in-tenant.ts';
 import { applyMembershipUpdate } from '../store/members.ts';
-import { endpoint } from './endpoint.ts';
-import type { RouteParts } from './route-parts.ts';
+import { route } from './route.ts';
 
 /** The only service that may change memberships. This check holds even if gateway.yaml lets other services through. */
 const source = 'auth-service';
@@ -20,23 +18,19 @@ const membershipUpdate = z.strictObject({
   status: z.enum(['active', 'disabled']),
 });
 
-export const updateMembershipEndpoint = endpoint({
-  method: 'post',
-  path: '/internal/memberships',
-  operationId: 'takeMembershipNews',
-  tag: 'Internal',
-  summary: 'Update a membership; called by the auth-service',
-  callers: ['service'],
-  body: membershipUpdate,
-  responses: { 200: z.object({ applied: z.boolean().describe('False for a known or older update.') }) },
-  errors: ['not_the_source'],
-});
-
-/** The route for membership updates from the auth-service. The request has no user, so the body names the tenant. */
-export function membershipRoutes({ db, stamp }: RouteParts): Router {
-  const router = createRouter();
-
-  serve(router, updateMembershipEndpoint, async ({ res, identity, body, reply }) => {
+/** The request has no user, so the body names the tenant. */
+export const membershipRoutes = [
+  route({
+    method: 'post',
+    path: '/internal/memberships',
+    operationId: 'takeMembershipNews',
+    tag: 'Internal',
+    summary: 'Update a membership; called by the auth-service',
+    callers: ['service'],
+    body: membershipUpdate,
+    responses: { 200: z.object({ applied: z.boolean().describe('False for a known or older update.') }) },
+    errors: ['not_the_source'],
+  }).handle(async ({ res, identity, body, reply }, { db, stamp }) => {
     if (identity.serviceId !== source) throw new AppError('not_the_source');
     const { event_id, status, ...known } = body;
     const update = { ...known, status: status === 'active' ? ('active' as const) : ('inactive' as const) };
@@ -44,7 +38,5 @@ export function membershipRoutes({ db, stamp }: RouteParts): Router {
     addToLog(res, { service_id: source, tenant_id: update.tenant_id, user_id: update.user_id, event_id, applied });
     res.set('cache-control', 'no-store');
     reply(200, { applied });
-  });
-
-  return router;
-}
+  }),
+];

@@ -1,73 +1,30 @@
 import type { ServiceIdentity } from '@countersign/identity';
-import { addToLog, createRouter, idField, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { addToLog, idField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { findAddresses, findMember, findNames } from '../store/members.ts';
-import { endpoint } from './endpoint.ts';
-import type { RouteParts } from './route-parts.ts';
-
-export const lookUpUserEndpoint = endpoint({
-  method: 'get',
-  path: '/internal/users/:id',
-  operationId: 'lookUpUser',
-  tag: 'Internal',
-  summary: 'Look up a member of the tenant for whose user the service acts',
-  callers: ['service'],
-  // Returns only what the lookup needs, without names and addresses.
-  responses: { 200: z.object({ id: z.string(), role: z.string(), status: z.enum(['active', 'inactive']) }) },
-  // A code of its own lets the calling service distinguish an unknown user from an unknown path.
-  errors: ['unknown_user', 'acting_user_required'],
-});
+import { route } from './route.ts';
 
 /** A page of complaints names up to three people in each of its hundred lines. */
 const maxNames = 300;
 
-export const readNamesEndpoint = endpoint({
-  method: 'post',
-  path: '/internal/users/names',
-  operationId: 'readNames',
-  tag: 'Internal',
-  summary: 'Read the display names of members of the tenant for whose user the service acts',
-  callers: ['service'],
-  body: z.strictObject({ ids: z.array(idField).max(maxNames) }),
-  responses: {
-    200: z.object({
-      names: z
-        .record(z.string(), z.string())
-        .describe('By id. Unknown people, and people without a name, are left out.'),
-    }),
-  },
-  errors: ['acting_user_required'],
-});
-
 /** The only service that may read addresses. This check holds even if gateway.yaml lets other services through. */
 const mailingService = 'complaint-service';
 
-export const readAddressesEndpoint = endpoint({
-  method: 'post',
-  path: '/internal/users/addresses',
-  operationId: 'readAddresses',
-  tag: 'Internal',
-  summary: 'Read the e-mail addresses of active members of a tenant; for the complaint-service, which mails them',
-  callers: ['service'],
-  body: z.strictObject({ tenant_id: idField, ids: z.array(idField).max(maxNames) }),
-  responses: {
-    200: z.object({
-      members: z
-        .array(z.object({ id: z.string(), role: z.string(), status: z.literal('active'), email: z.string() }))
-        .describe('Unknown and disabled people, and people without an address, are left out.'),
-    }),
-  },
-  errors: ['not_a_mailer'],
-});
-
-/** Routes on which other services look up a member of the tenant in which they act, and addresses to mail to. */
-export function userLookupRoutes({ db }: RouteParts): Router {
-  const router = createRouter();
-
-  serve(router, lookUpUserEndpoint, async ({ req, res, identity, reply }) => {
+export const userLookupRoutes = [
+  route({
+    method: 'get',
+    path: '/internal/users/:id',
+    operationId: 'lookUpUser',
+    tag: 'Internal',
+    summary: 'Look up a member of the tenant for whose user the service acts',
+    callers: ['service'],
+    // Returns only what the lookup needs, without names and addresses.
+    responses: { 200: z.object({ id: z.string(), role: z.string(), status: z.enum(['active', 'inactive']) }) },
+    // A code of its own lets the calling service distinguish an unknown user from an unknown path.
+    errors: ['unknown_user', 'acting_user_required'],
+  }).handle(async ({ req, res, identity, reply }, { db }) => {
     const { serviceId, tenantId } = actingService(identity);
     addToLog(res, { service_id: serviceId, tenant_id: tenantId });
     const id = String(req.params.id);
@@ -77,28 +34,58 @@ export function userLookupRoutes({ db }: RouteParts): Router {
     if (member === undefined) throw new AppError('unknown_user');
     res.set('cache-control', 'no-store');
     reply(200, { id: member.user_id, role: member.role, status: member.status });
-  });
+  }),
 
-  serve(router, readNamesEndpoint, async ({ res, identity, body, reply }) => {
+  route({
+    method: 'post',
+    path: '/internal/users/names',
+    operationId: 'readNames',
+    tag: 'Internal',
+    summary: 'Read the display names of members of the tenant for whose user the service acts',
+    callers: ['service'],
+    body: z.strictObject({ ids: z.array(idField).max(maxNames) }),
+    responses: {
+      200: z.object({
+        names: z
+          .record(z.string(), z.string())
+          .describe('By id. Unknown people, and people without a name, are left out.'),
+      }),
+    },
+    errors: ['acting_user_required'],
+  }).handle(async ({ res, identity, body, reply }, { db }) => {
     const { serviceId, tenantId } = actingService(identity);
     addToLog(res, { service_id: serviceId, tenant_id: tenantId });
     const found = await inTenant(db, tenantId, (trx) => findNames(trx, body.ids));
     res.set('cache-control', 'no-store');
     reply(200, { names: Object.fromEntries(found.map((member) => [member.user_id, member.display_name])) });
-  });
+  }),
 
   // A mail is sent after its request has ended, so no user is served, and the body names the tenant.
-  serve(router, readAddressesEndpoint, async ({ res, identity, body, reply }) => {
+  route({
+    method: 'post',
+    path: '/internal/users/addresses',
+    operationId: 'readAddresses',
+    tag: 'Internal',
+    summary: 'Read the e-mail addresses of active members of a tenant; for the complaint-service, which mails them',
+    callers: ['service'],
+    body: z.strictObject({ tenant_id: idField, ids: z.array(idField).max(maxNames) }),
+    responses: {
+      200: z.object({
+        members: z
+          .array(z.object({ id: z.string(), role: z.string(), status: z.literal('active'), email: z.string() }))
+          .describe('Unknown and disabled people, and people without an address, are left out.'),
+      }),
+    },
+    errors: ['not_a_mailer'],
+  }).handle(async ({ res, identity, body, reply }, { db }) => {
     if (identity.serviceId !== mailingService) throw new AppError('not_a_mailer');
     addToLog(res, { service_id: identity.serviceId, tenant_id: body.tenant_id });
     const found = await inTenant(db, body.tenant_id, (trx) => findAddresses(trx, body.ids));
     res.set('cache-control', 'no-store');
     const members = found.map(({ user_id: id, role, email }) => ({ id, role, status: 'active', email }) as const);
     reply(200, { members });
-  });
-
-  return router;
-}
+  }),
+];
 
 /** Returns the tenant of the user for whom the service acts. The caller cannot choose another tenant. */
 function actingService(identity: ServiceIdentity): Readonly<{ serviceId: string; tenantId: string }> {

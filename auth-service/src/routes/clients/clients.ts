@@ -1,5 +1,4 @@
-import { createRouter, lineField, pageFields, pageOf, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { lineField, pageFields, pageOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { clientKeySet } from '../../domain/clients/client-keys.ts';
 import {
@@ -20,8 +19,7 @@ import {
   removeClient,
 } from '../../flows/clients/manage-clients.ts';
 import { endSecret, rotateSecret } from '../../flows/clients/rotate-secret.ts';
-import type { AuthDatabase } from '../../store/database.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 import { adminOf } from '../tenants/tenant-admin.ts';
 
 const grantTypeList = z.array(z.enum(grantTypes)).min(1).max(grantTypes.length);
@@ -60,144 +58,88 @@ const ofSecret = ofClient.extend({ secretId: z.uuid() });
 const forAdmins = { tag: 'Clients', callers: ['user'] } as const;
 const adminErrors = ['insufficient_role', 'tenant_mismatch'] as const;
 
-export const createClientEndpoint = endpoint({
-  ...forAdmins,
-  method: 'post',
-  path: '/v1/auth/tenants/:id/clients',
-  operationId: 'createClient',
-  summary: 'Create an OAuth client of one’s own tenant; for its administrators',
-  description:
-    'Without `jwks` the client gets a secret. Scopes must be among those that the installation knows (AUTH_SCOPES).',
-  params: ofTenant,
-  body: z
-    .strictObject({
-      name: lineField(100),
-      scopes: scopeList,
-      grant_types: grantTypeList.default(['client_credentials']),
-      jwks: clientKeySet.optional(),
-    })
-    .meta({ examples: [{ name: 'Nightly export', scopes: ['complaints.read'] }] }),
-  responses: { 201: clientWithSecret },
-  errors: adminErrors,
-});
-
-export const listClientsEndpoint = endpoint({
-  ...forAdmins,
-  method: 'get',
-  path: '/v1/auth/tenants/:id/clients',
-  operationId: 'listClients',
-  summary: 'List the OAuth clients of one’s own tenant, newest first; for administrators',
-  params: ofTenant,
-  query: z.strictObject(pageFields({ maxLength: 43, decode: (text) => (isClientId(text) ? text : undefined) })),
-  responses: { 200: z.object({ items: z.array(client), next_cursor: z.string().nullable() }) },
-  errors: adminErrors,
-});
-
-export const readClientEndpoint = endpoint({
-  ...forAdmins,
-  method: 'get',
-  path: '/v1/auth/tenants/:id/clients/:clientId',
-  operationId: 'readClient',
-  summary: 'Read an OAuth client; for administrators',
-  params: ofClient,
-  responses: { 200: client },
-  errors: adminErrors,
-});
-
-export const changeClientEndpoint = endpoint({
-  ...forAdmins,
-  method: 'patch',
-  path: '/v1/auth/tenants/:id/clients/:clientId',
-  operationId: 'changeClient',
-  summary: 'Change, disable or enable an OAuth client; for administrators',
-  description:
-    'Disabling a client, or taking a scope or grant type from it, ends its tokens at once. `jwks` replaces its keys and secrets.',
-  params: ofClient,
-  body: z
-    .strictObject({
-      name: lineField(100).optional(),
-      scopes: scopeList.optional(),
-      grant_types: grantTypeList.optional(),
-      status: z.enum(['active', 'disabled']).optional(),
-      jwks: clientKeySet.optional(),
-      revoke_tokens: revokeTokens,
-    })
-    .meta({ examples: [{ status: 'disabled' }] }),
-  responses: { 200: client },
-  errors: adminErrors,
-});
-
-export const deleteClientEndpoint = endpoint({
-  ...forAdmins,
-  method: 'delete',
-  path: '/v1/auth/tenants/:id/clients/:clientId',
-  operationId: 'deleteClient',
-  summary: 'Delete an OAuth client and end its tokens; for administrators',
-  params: ofClient,
-  responses: { 204: null },
-  errors: adminErrors,
-});
-
-export const rotateSecretEndpoint = endpoint({
-  ...forAdmins,
-  method: 'post',
-  path: '/v1/auth/tenants/:id/clients/:clientId/secrets',
-  operationId: 'rotateClientSecret',
-  summary: 'Give an OAuth client a new secret; for administrators',
-  description: 'The latest old secret stays valid for `keep_old_for` seconds. Older ones and keys end.',
-  params: ofClient,
-  body: z
-    .strictObject({
-      keep_old_for: z.int().min(0).max(maxSecretOverlapSec).default(defaultSecretOverlapSec).describe('Seconds.'),
-      revoke_tokens: revokeTokens,
-    })
-    .prefault({}),
-  responses: { 201: clientWithSecret },
-  errors: adminErrors,
-});
-
-export const endSecretEndpoint = endpoint({
-  ...forAdmins,
-  method: 'delete',
-  path: '/v1/auth/tenants/:id/clients/:clientId/secrets/:secretId',
-  operationId: 'endClientSecret',
-  summary: 'End a secret of an OAuth client; for administrators',
-  params: ofSecret,
-  responses: { 204: null },
-  errors: adminErrors,
-});
-
-type Parts = Readonly<{ db: AuthDatabase; scopes: readonly string[] }>;
-
-export function clientRoutes({ db, scopes: known }: Parts): Router {
-  const router = createRouter();
-  router.use('/v1/auth/tenants/:id/clients', (_req, res, next) => {
-    res.set('cache-control', 'no-store');
-    next();
-  });
-
-  serve(router, createClientEndpoint, async ({ res, identity, params, body, reply }) => {
+export const clientRoutes = [
+  route({
+    ...forAdmins,
+    method: 'post',
+    path: '/v1/auth/tenants/:id/clients',
+    operationId: 'createClient',
+    summary: 'Create an OAuth client of one’s own tenant; for its administrators',
+    description:
+      'Without `jwks` the client gets a secret. Scopes must be among those that the installation knows (AUTH_SCOPES).',
+    params: ofTenant,
+    body: z
+      .strictObject({
+        name: lineField(100),
+        scopes: scopeList,
+        grant_types: grantTypeList.default(['client_credentials']),
+        jwks: clientKeySet.optional(),
+      })
+      .meta({ examples: [{ name: 'Nightly export', scopes: ['complaints.read'] }] }),
+    responses: { 201: clientWithSecret },
+    errors: adminErrors,
+  }).handle(async ({ res, identity, params, body, reply }, { db, scopes: known }) => {
     const { name, scopes, grant_types, jwks } = body;
     const wanted = { name, scopes: knownScopes(known, scopes), grantTypes: grant_types, keys: jwks };
     const created = await createClient(db, adminOf(identity, res, params.id), wanted);
     res.location(`/v1/auth/tenants/${params.id}/clients/${created.client.id}`);
     reply(201, withSecret(created));
-  });
+  }),
 
-  serve(router, listClientsEndpoint, async ({ res, identity, params, query, reply }) => {
+  route({
+    ...forAdmins,
+    method: 'get',
+    path: '/v1/auth/tenants/:id/clients',
+    operationId: 'listClients',
+    summary: 'List the OAuth clients of one’s own tenant, newest first; for administrators',
+    params: ofTenant,
+    query: z.strictObject(pageFields({ maxLength: 43, decode: (text) => (isClientId(text) ? text : undefined) })),
+    responses: { 200: z.object({ items: z.array(client), next_cursor: z.string().nullable() }) },
+    errors: adminErrors,
+  }).handle(async ({ res, identity, params, query, reply }, { db }) => {
     const { tenantId } = adminOf(identity, res, params.id);
     const { cursor: before, limit } = query;
     const found = await everyClient(db, tenantId, { before, limit: limit + 1 });
     const { rows, nextCursor } = pageOf(found, limit, ({ client: { id } }) => id);
     reply(200, { items: rows.map(toJson), next_cursor: nextCursor });
-  });
+  }),
 
-  serve(router, readClientEndpoint, async ({ res, identity, params, reply }) => {
+  route({
+    ...forAdmins,
+    method: 'get',
+    path: '/v1/auth/tenants/:id/clients/:clientId',
+    operationId: 'readClient',
+    summary: 'Read an OAuth client; for administrators',
+    params: ofClient,
+    responses: { 200: client },
+    errors: adminErrors,
+  }).handle(async ({ res, identity, params, reply }, { db }) => {
     const { tenantId } = adminOf(identity, res, params.id);
     reply(200, toJson(await readClient(db, tenantId, params.clientId)));
-  });
+  }),
 
-  serve(router, changeClientEndpoint, async ({ res, identity, params, body, reply }) => {
+  route({
+    ...forAdmins,
+    method: 'patch',
+    path: '/v1/auth/tenants/:id/clients/:clientId',
+    operationId: 'changeClient',
+    summary: 'Change, disable or enable an OAuth client; for administrators',
+    description:
+      'Disabling a client, or taking a scope or grant type from it, ends its tokens at once. `jwks` replaces its keys and secrets.',
+    params: ofClient,
+    body: z
+      .strictObject({
+        name: lineField(100).optional(),
+        scopes: scopeList.optional(),
+        grant_types: grantTypeList.optional(),
+        status: z.enum(['active', 'disabled']).optional(),
+        jwks: clientKeySet.optional(),
+        revoke_tokens: revokeTokens,
+      })
+      .meta({ examples: [{ status: 'disabled' }] }),
+    responses: { 200: client },
+    errors: adminErrors,
+  }).handle(async ({ res, identity, params, body, reply }, { db, scopes: known }) => {
     const { name, scopes, grant_types, status, jwks, revoke_tokens } = body;
     const wanted = {
       ...(name !== undefined && { name }),
@@ -208,25 +150,57 @@ export function clientRoutes({ db, scopes: known }: Parts): Router {
       revokeTokens: revoke_tokens,
     };
     reply(200, toJson(await changeClient(db, adminOf(identity, res, params.id), params.clientId, wanted)));
-  });
+  }),
 
-  serve(router, deleteClientEndpoint, async ({ res, identity, params, reply }) => {
+  route({
+    ...forAdmins,
+    method: 'delete',
+    path: '/v1/auth/tenants/:id/clients/:clientId',
+    operationId: 'deleteClient',
+    summary: 'Delete an OAuth client and end its tokens; for administrators',
+    params: ofClient,
+    responses: { 204: null },
+    errors: adminErrors,
+  }).handle(async ({ res, identity, params, reply }, { db }) => {
     await removeClient(db, adminOf(identity, res, params.id), params.clientId);
     reply(204);
-  });
+  }),
 
-  serve(router, rotateSecretEndpoint, async ({ res, identity, params, body, reply }) => {
+  route({
+    ...forAdmins,
+    method: 'post',
+    path: '/v1/auth/tenants/:id/clients/:clientId/secrets',
+    operationId: 'rotateClientSecret',
+    summary: 'Give an OAuth client a new secret; for administrators',
+    description: 'The latest old secret stays valid for `keep_old_for` seconds. Older ones and keys end.',
+    params: ofClient,
+    body: z
+      .strictObject({
+        keep_old_for: z.int().min(0).max(maxSecretOverlapSec).default(defaultSecretOverlapSec).describe('Seconds.'),
+        revoke_tokens: revokeTokens,
+      })
+      .prefault({}),
+    responses: { 201: clientWithSecret },
+    errors: adminErrors,
+  }).handle(async ({ res, identity, params, body, reply }, { db }) => {
     const rotation = { keepOldForSec: body.keep_old_for, revokeTokens: body.revoke_tokens };
     reply(201, withSecret(await rotateSecret(db, adminOf(identity, res, params.id), params.clientId, rotation)));
-  });
+  }),
 
-  serve(router, endSecretEndpoint, async ({ res, identity, params, reply }) => {
+  route({
+    ...forAdmins,
+    method: 'delete',
+    path: '/v1/auth/tenants/:id/clients/:clientId/secrets/:secretId',
+    operationId: 'endClientSecret',
+    summary: 'End a secret of an OAuth client; for administrators',
+    params: ofSecret,
+    responses: { 204: null },
+    errors: adminErrors,
+  }).handle(async ({ res, identity, params, reply }, { db }) => {
     await endSecret(db, adminOf(identity, res, params.id), params.clientId, params.secretId);
     reply(204);
-  });
-
-  return router;
-}
+  }),
+];
 
 /** @throws AppError `validation_failed` naming the scopes that the installation does not know. */
 function knownScopes(known: readonly string[], given: readonly string[]): readonly string[] {

@@ -1,14 +1,13 @@
-import { createRouter, requestIdOf, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { requestIdOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isClientId, maxScopes } from '../../domain/clients/client-rules.ts';
 import { delegationTokenType, maxDelegationSec, minDelegationSec } from '../../domain/clients/delegation-token.ts';
 import { AppError } from '../../errors.ts';
-import { type DelegateParts, delegate, withdrawDelegation } from '../../flows/clients/delegate.ts';
+import { delegate, withdrawDelegation } from '../../flows/clients/delegate.ts';
 import { listAgents } from '../../store/clients/clients.ts';
 import { type Delegation, listOwnDelegations } from '../../store/clients/delegations.ts';
 import { callerOf, inSessionOf, sessionOf } from '../caller.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 
 const delegation = z
   .object({
@@ -33,107 +32,93 @@ const granted = delegation
 
 const forPeople = { tag: 'Clients', callers: ['user'] } as const;
 
-export const delegateEndpoint = endpoint({
-  ...forPeople,
-  method: 'post',
-  path: '/v1/auth/delegations',
-  operationId: 'delegate',
-  summary: 'Let a client of one’s tenant act for oneself',
-  description:
-    'The client gets no more than these scopes, for no longer than `expires_in` seconds and than this session. It exchanges ' +
-    '`subject_token` for access tokens (RFC 8693). A client that acts for a person already cannot consent for them.',
-  body: z
-    .strictObject({
-      client_id: z.string().refine(isClientId, 'is not the id of a client'),
-      scopes: z.array(z.string()).min(1).max(maxScopes),
-      expires_in: z.int().min(minDelegationSec).max(maxDelegationSec).describe('Seconds.'),
-    })
-    .meta({
-      examples: [
-        {
-          client_id: 'client-0197c2a0-0000-7000-8000-00000000000c',
-          scopes: ['complaints.read'],
-          expires_in: 3600,
-        },
-      ],
-    }),
-  responses: { 201: granted },
-  errors: ['session_revoked', 'too_many_delegations'],
-});
-
-export const listDelegationsEndpoint = endpoint({
-  ...forPeople,
-  method: 'get',
-  path: '/v1/auth/delegations',
-  operationId: 'listDelegations',
-  summary: 'List the clients that may act for oneself, newest first',
-  responses: { 200: z.object({ items: z.array(delegation) }) },
-  errors: [],
-});
-
-export const withdrawDelegationEndpoint = endpoint({
-  ...forPeople,
-  method: 'delete',
-  path: '/v1/auth/delegations/:id',
-  operationId: 'withdrawDelegation',
-  summary: 'End what a client may do for oneself; its tokens end at once',
-  params: z.object({ id: z.uuid() }),
-  responses: { 204: null },
-  errors: ['session_revoked'],
-});
-
-export const listAgentsEndpoint = endpoint({
-  ...forPeople,
-  method: 'get',
-  path: '/v1/auth/agents',
-  operationId: 'listAgents',
-  summary: 'List the clients of one’s tenant that can act for people, by name',
-  responses: {
-    200: z.object({
-      items: z.array(z.object({ client_id: z.string(), name: z.string(), scopes: z.array(z.string()) })),
-    }),
-  },
-  errors: [],
-});
-
-export function delegationRoutes(parts: DelegateParts): Router {
-  const router = createRouter();
-
-  serve(router, delegateEndpoint, async ({ req, res, identity, body, reply }) => {
+export const delegationRoutes = [
+  route({
+    ...forPeople,
+    method: 'post',
+    path: '/v1/auth/delegations',
+    operationId: 'delegate',
+    summary: 'Let a client of one’s tenant act for oneself',
+    description:
+      'The client gets no more than these scopes, for no longer than `expires_in` seconds and than this session. It exchanges ' +
+      '`subject_token` for access tokens (RFC 8693). A client that acts for a person already cannot consent for them.',
+    body: z
+      .strictObject({
+        client_id: z.string().refine(isClientId, 'is not the id of a client'),
+        scopes: z.array(z.string()).min(1).max(maxScopes),
+        expires_in: z.int().min(minDelegationSec).max(maxDelegationSec).describe('Seconds.'),
+      })
+      .meta({
+        examples: [
+          {
+            client_id: 'client-0197c2a0-0000-7000-8000-00000000000c',
+            scopes: ['complaints.read'],
+            expires_in: 3600,
+          },
+        ],
+      }),
+    responses: { 201: granted },
+    errors: ['session_revoked', 'too_many_delegations'],
+  }).handle(async ({ req, res, identity, body, reply }, parts) => {
     const session = inSessionOf(identity);
     if (session === undefined) throw new AppError('session_revoked');
     const consent = { clientId: body.client_id, scopes: [...new Set(body.scopes)], lifetimeSec: body.expires_in };
     const made = await delegate(parts, session, consent, callerOf(req, res, identity));
-    res.location(`/v1/auth/delegations/${made.delegation.id}`).set('cache-control', 'no-store');
+    res.location(`/v1/auth/delegations/${made.delegation.id}`);
     reply(201, {
       ...toJson({ ...made.delegation, clientName: made.clientName }, session.sessionId),
       subject_token: made.token,
       subject_token_type: delegationTokenType,
     });
-  });
+  }),
 
-  serve(router, listDelegationsEndpoint, async ({ res, identity, reply }) => {
+  route({
+    ...forPeople,
+    method: 'get',
+    path: '/v1/auth/delegations',
+    operationId: 'listDelegations',
+    summary: 'List the clients that may act for oneself, newest first',
+    responses: { 200: z.object({ items: z.array(delegation) }) },
+    errors: [],
+  }).handle(async ({ identity, reply }, parts) => {
     const found = await listOwnDelegations(parts.db, identity.userId);
-    res.set('cache-control', 'no-store');
     reply(200, { items: found.map((one) => toJson(one, identity.context.sid)) });
-  });
+  }),
 
-  serve(router, withdrawDelegationEndpoint, async ({ res, identity, params, reply }) => {
+  route({
+    ...forPeople,
+    method: 'delete',
+    path: '/v1/auth/delegations/:id',
+    operationId: 'withdrawDelegation',
+    summary: 'End what a client may do for oneself; its tokens end at once',
+    params: z.object({ id: z.uuid() }),
+    responses: { 204: null },
+    errors: ['session_revoked'],
+  }).handle(async ({ res, identity, params, reply }, parts) => {
     await withdrawDelegation(parts.db, sessionOf(identity), params.id, requestIdOf(res));
     reply(204);
-  });
+  }),
 
-  serve(router, listAgentsEndpoint, async ({ res, identity, reply }) => {
+  route({
+    ...forPeople,
+    method: 'get',
+    path: '/v1/auth/agents',
+    operationId: 'listAgents',
+    summary: 'List the clients of one’s tenant that can act for people, by name',
+    responses: {
+      200: z.object({
+        items: z.array(z.object({ client_id: z.string(), name: z.string(), scopes: z.array(z.string()) })),
+      }),
+    },
+    errors: [],
+  }).handle(async ({ identity, reply }, parts) => {
     const agents = await listAgents(parts.db, identity.tenantId);
-    res.set('cache-control', 'no-store');
     const items = agents.map(({ id, name, scopes }) => {
       return { client_id: id, name, scopes: scopes.filter((scope) => parts.scopes.includes(scope)) };
     });
     reply(200, { items });
-  });
-
-  return router;
-}
+  }),
+];
 
 const toJson = (
   one: Delegation & Readonly<{ clientName: string }>,

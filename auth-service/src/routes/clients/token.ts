@@ -1,5 +1,3 @@
-import { createRouter, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
 import { z } from 'zod';
 import { networkOf } from '../../domain/accounts/network.ts';
 import { accessTokenType } from '../../domain/clients/delegation-token.ts';
@@ -15,7 +13,7 @@ import { exchangeToken } from '../../flows/clients/exchange-token.ts';
 import { type IssueParts, issueClientToken } from '../../flows/clients/issue-client-token.ts';
 import type { Caller } from '../../flows/sessions/grant.ts';
 import { callerOf } from '../caller.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 import type { TokenSigner } from '../sessions/token-answer.ts';
 import { oauthError } from './oauth-error.ts';
 import { assertTarget, credentialsOf, readForm, subjectTokenOf, type TokenForm, tokenForm } from './token-form.ts';
@@ -32,47 +30,42 @@ const clientToken = z
 
 type ClientToken = z.infer<typeof clientToken>;
 
-export const issueTokenEndpoint = endpoint({
-  method: 'post',
-  path: tokenPath,
-  operationId: 'issueToken',
-  tag: 'Clients',
-  summary: 'Get an access token as an OAuth client',
-  description:
-    'RFC 6749 section 4.4, and token exchange for a person who consented (RFC 8693). The client authenticates with ' +
-    '`client_secret_basic`, `client_secret_post` or `private_key_jwt` (RFC 7523), one of them in a request. With a DPoP proof the ' +
-    'token is bound to its key (RFC 9449). Parameters belong in the body, never in the URL.',
-  callers: ['anonymous'],
-  query: z.looseObject({}), // `readForm` refuses it in the words of OAuth.
-  upload: { 'application/x-www-form-urlencoded': tokenForm },
-  responses: { 200: clientToken },
-  errors: [
-    'invalid_client',
-    'unauthorized_client',
-    'unsupported_grant_type',
-    'invalid_scope',
-    'target_not_offered',
-    'too_many_attempts',
-  ],
-  errorBody: oauthError,
-});
-
 export type TokenRouteParts = AuthenticateParts & IssueParts & TokenSigner;
 
-export function tokenRoutes(parts: TokenRouteParts): Router {
-  const router = createRouter();
-  serve(router, issueTokenEndpoint, async ({ req, res, identity, reply }) => {
+export const tokenRoutes = [
+  route({
+    method: 'post',
+    path: tokenPath,
+    operationId: 'issueToken',
+    tag: 'Clients',
+    summary: 'Get an access token as an OAuth client',
+    description:
+      'RFC 6749 section 4.4, and token exchange for a person who consented (RFC 8693). The client authenticates with ' +
+      '`client_secret_basic`, `client_secret_post` or `private_key_jwt` (RFC 7523), one of them in a request. With a DPoP proof the ' +
+      'token is bound to its key (RFC 9449). Parameters belong in the body, never in the URL.',
+    callers: ['anonymous'],
+    query: z.looseObject({}), // `readForm` refuses it in the words of OAuth.
+    upload: { 'application/x-www-form-urlencoded': tokenForm },
+    responses: { 200: clientToken },
+    errors: [
+      'invalid_client',
+      'unauthorized_client',
+      'unsupported_grant_type',
+      'invalid_scope',
+      'target_not_offered',
+      'too_many_attempts',
+    ],
+    errorBody: oauthError,
+  }).handle(async ({ req, res, identity, reply }, parts) => {
     const form = readForm(req);
     const caller = callerOf(req, res, identity);
     const client = await authenticateClient(parts, credentialsOf(req, form), networkOf(caller.ip ?? undefined));
     assertTarget(form, parts.issuer);
     const issue = form.grant_type === 'client_credentials' ? forClient : forPerson;
     const token = await issue(parts, client, form, caller);
-    res.set('cache-control', 'no-store');
     reply(200, token);
-  });
-  return router;
-}
+  }),
+];
 
 async function forClient(
   parts: TokenRouteParts,

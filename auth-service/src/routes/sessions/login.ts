@@ -1,89 +1,76 @@
-import { createRouter, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
 import type { Transport } from '../../domain/sessions/session-rules.ts';
-import { type SecondStepParts, showSecondFactor } from '../../flows/second-factor/second-step.ts';
-import { chooseTenant, type LoginParts, logIn } from '../../flows/sessions/log-in.ts';
+import { showSecondFactor } from '../../flows/second-factor/second-step.ts';
+import { chooseTenant, logIn } from '../../flows/sessions/log-in.ts';
 import { callerOf } from '../caller.ts';
-import { endpoint } from '../endpoint.ts';
 import { loginToken, secondFactorCode, secretText, tenantIdField, text, transport } from '../fields.ts';
+import { route } from '../route.ts';
 import { admissionResponses, answerAdmission } from './admission-answer.ts';
-import { type BrowserParts, refuseForeignPage } from './browser.ts';
-import type { TokenSigner } from './token-answer.ts';
+import { refuseForeignPage } from './browser.ts';
 
-export const logInEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/auth/login',
-  operationId: 'logIn',
-  tag: 'Sessions',
-  summary: 'Log in with e-mail and password',
-  callers: ['anonymous', 'user'],
-  body: z
-    .strictObject({
-      email: text(254),
-      password: secretText(maxPasswordLength),
-      tenant: text(64).optional().describe('The slug of the tenant to enter, for people who belong to several.'),
-      transport,
-    })
-    .meta({ examples: [{ email: 'ann@acme.test', password: 'correct horse battery staple' }] }),
-  ...admissionResponses,
-  errors: [
-    'invalid_credentials',
-    'tenant_selection_required',
-    'mfa_required',
-    'cross_site_refused',
-    'too_many_attempts',
-    'login_busy',
-  ],
-});
-
-export const chooseTenantEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/auth/login/tenant',
-  operationId: 'chooseTenant',
-  tag: 'Sessions',
-  summary: 'Choose the tenant of a login',
-  callers: ['anonymous', 'user'],
-  body: z.strictObject({ selection_token: loginToken, tenant_id: tenantIdField }),
-  ...admissionResponses,
-  errors: ['invalid_selection_token', 'mfa_required', 'cross_site_refused', 'too_many_attempts'],
-});
-
-export const showSecondFactorEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/auth/login/mfa',
-  operationId: 'showSecondFactor',
-  tag: 'Sessions',
-  summary: 'Finish a login with a second factor',
-  description: 'A code of the authenticator app, or a recovery code.',
-  callers: ['anonymous', 'user'],
-  body: z.strictObject({ mfa_token: loginToken, code: secondFactorCode }),
-  ...admissionResponses,
-  errors: ['invalid_mfa_token', 'invalid_code', 'cross_site_refused', 'too_many_attempts'],
-});
-
-export function loginRoutes(parts: LoginParts & SecondStepParts & TokenSigner & BrowserParts): Router {
-  const router = createRouter();
-
-  serve(router, logInEndpoint, async ({ req, res, identity, body }) => {
+export const loginRoutes = [
+  route({
+    method: 'post',
+    path: '/v1/auth/login',
+    operationId: 'logIn',
+    tag: 'Sessions',
+    summary: 'Log in with e-mail and password',
+    callers: ['anonymous', 'user'],
+    body: z
+      .strictObject({
+        email: text(254),
+        password: secretText(maxPasswordLength),
+        tenant: text(64).optional().describe('The slug of the tenant to enter, for people who belong to several.'),
+        transport,
+      })
+      .meta({ examples: [{ email: 'ann@acme.test', password: 'correct horse battery staple' }] }),
+    ...admissionResponses,
+    errors: [
+      'invalid_credentials',
+      'tenant_selection_required',
+      'mfa_required',
+      'cross_site_refused',
+      'too_many_attempts',
+      'login_busy',
+    ],
+  }).handle(async ({ req, res, identity, body }, parts) => {
     refuseForeignPage(parts, req, body.transport);
     const { email, password, tenant, transport: by } = body;
     const given = { email, password, tenant, transport: by };
     await answerAdmission(req, res, parts, await logIn(parts, given, callerOf(req, res, identity)));
-  });
+  }),
 
-  serve(router, chooseTenantEndpoint, async ({ req, res, identity, body }) => {
+  route({
+    method: 'post',
+    path: '/v1/auth/login/tenant',
+    operationId: 'chooseTenant',
+    tag: 'Sessions',
+    summary: 'Choose the tenant of a login',
+    callers: ['anonymous', 'user'],
+    body: z.strictObject({ selection_token: loginToken, tenant_id: tenantIdField }),
+    ...admissionResponses,
+    errors: ['invalid_selection_token', 'mfa_required', 'cross_site_refused', 'too_many_attempts'],
+  }).handle(async ({ req, res, identity, body }, parts) => {
     const mayUse = (by: Transport) => refuseForeignPage(parts, req, by);
     const given = { selectionToken: body.selection_token, tenantId: body.tenant_id, mayUse };
     await answerAdmission(req, res, parts, await chooseTenant(parts, given, callerOf(req, res, identity)));
-  });
+  }),
 
-  serve(router, showSecondFactorEndpoint, async ({ req, res, identity, body }) => {
+  route({
+    method: 'post',
+    path: '/v1/auth/login/mfa',
+    operationId: 'showSecondFactor',
+    tag: 'Sessions',
+    summary: 'Finish a login with a second factor',
+    description: 'A code of the authenticator app, or a recovery code.',
+    callers: ['anonymous', 'user'],
+    body: z.strictObject({ mfa_token: loginToken, code: secondFactorCode }),
+    ...admissionResponses,
+    errors: ['invalid_mfa_token', 'invalid_code', 'cross_site_refused', 'too_many_attempts'],
+  }).handle(async ({ req, res, identity, body }, parts) => {
     const mayUse = (by: Transport) => refuseForeignPage(parts, req, by);
     const given = { mfaToken: body.mfa_token, code: body.code, mayUse };
     await answerAdmission(req, res, parts, await showSecondFactor(parts, given, callerOf(req, res, identity)));
-  });
-
-  return router;
-}
+  }),
+];

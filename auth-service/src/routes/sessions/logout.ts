@@ -1,34 +1,30 @@
 import type { Identity } from '@countersign/identity';
-import { createRouter, requestIdOf, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { requestIdOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { type LogoutScope, logOut, type SessionOwner } from '../../flows/sessions/end-sessions.ts';
 import { identifySession } from '../../flows/sessions/identify-session.ts';
 import type { RefreshParts } from '../../flows/sessions/refresh.ts';
-import { endpoint } from '../endpoint.ts';
 import { refreshToken } from '../fields.ts';
-import { type BrowserParts, clearCookie, type PresentedRefreshToken, refreshTokenOf } from './browser.ts';
+import { route } from '../route.ts';
+import { clearCookie, type PresentedRefreshToken, refreshTokenOf } from './browser.ts';
 
-export const logOutEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/auth/logout',
-  operationId: 'logOut',
-  tag: 'Sessions',
-  summary: 'Log out',
-  description:
-    'Without an access token, a refresh token names the session: in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`. The cookie is cleared, unless only the others end.',
-  callers: ['anonymous', 'user'],
-  body: z
-    .strictObject({ scope: z.enum(['this', 'others', 'all']).default('this'), refresh_token: refreshToken })
-    .default({ scope: 'this' }),
-  responses: { 204: null },
-  errors: ['invalid_refresh_token', 'two_refresh_tokens', 'cross_site_refused'],
-});
-
-export function logoutRoutes(parts: RefreshParts & BrowserParts): Router {
-  const router = createRouter();
-  serve(router, logOutEndpoint, async ({ req, res, identity, body }) => {
+export const logoutRoutes = [
+  route({
+    method: 'post',
+    path: '/v1/auth/logout',
+    operationId: 'logOut',
+    tag: 'Sessions',
+    summary: 'Log out',
+    description:
+      'Without an access token, a refresh token names the session: in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`. The cookie is cleared, unless only the others end.',
+    callers: ['anonymous', 'user'],
+    body: z
+      .strictObject({ scope: z.enum(['this', 'others', 'all']).default('this'), refresh_token: refreshToken })
+      .default({ scope: 'this' }),
+    responses: { 204: null },
+    errors: ['invalid_refresh_token', 'two_refresh_tokens', 'cross_site_refused'],
+  }).handle(async ({ req, res, identity, body, reply }, parts) => {
     const { scope } = body;
     const jkt = identity.context.jkt ?? null;
     const asked =
@@ -36,10 +32,9 @@ export function logoutRoutes(parts: RefreshParts & BrowserParts): Router {
       (await namedBy(parts, refreshTokenOf(parts, req, body.refresh_token), { scope, jkt }));
     if (asked !== undefined) await logOut(parts.db, asked.owner, asked.scope, requestIdOf(res));
     if (scope !== 'others') clearCookie(req, res);
-    res.status(204).end();
-  });
-  return router;
-}
+    reply(204);
+  }),
+];
 
 type Asked = Readonly<{ owner: SessionOwner; scope: LogoutScope }>;
 

@@ -1,43 +1,37 @@
-import { createRouter, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { type RefreshParts, refresh } from '../../flows/sessions/refresh.ts';
+import { refresh } from '../../flows/sessions/refresh.ts';
 import { callerOf } from '../caller.ts';
-import { endpoint } from '../endpoint.ts';
 import { refreshToken } from '../fields.ts';
-import { type BrowserParts, clearingDeadCookie, refreshTokenOf } from './browser.ts';
-import { answerWithTokens, type TokenSigner, tokens } from './token-answer.ts';
+import { route } from '../route.ts';
+import { clearingDeadCookie, refreshTokenOf } from './browser.ts';
+import { answerWithTokens, tokens } from './token-answer.ts';
 
-export const refreshEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/auth/refresh',
-  operationId: 'refresh',
-  tag: 'Sessions',
-  summary: 'Refresh the tokens of a session',
-  description:
-    'The token is in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`; then the successor is in the cookie too.',
-  callers: ['anonymous', 'user'],
-  body: z.strictObject({ refresh_token: refreshToken }).default({}),
-  responses: { 200: tokens },
-  errors: [
-    'invalid_refresh_token',
-    'refresh_token_reused',
-    'session_expired',
-    'session_revoked',
-    'two_refresh_tokens',
-    'cross_site_refused',
-  ],
-});
-
-export function refreshRoutes(parts: RefreshParts & TokenSigner & BrowserParts): Router {
-  const router = createRouter();
-  serve(router, refreshEndpoint, async ({ req, res, identity, body }) => {
+export const refreshRoutes = [
+  route({
+    method: 'post',
+    path: '/v1/auth/refresh',
+    operationId: 'refresh',
+    tag: 'Sessions',
+    summary: 'Refresh the tokens of a session',
+    description:
+      'The token is in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`; then the successor is in the cookie too.',
+    callers: ['anonymous', 'user'],
+    body: z.strictObject({ refresh_token: refreshToken }).default({}),
+    responses: { 200: tokens },
+    errors: [
+      'invalid_refresh_token',
+      'refresh_token_reused',
+      'session_expired',
+      'session_revoked',
+      'two_refresh_tokens',
+      'cross_site_refused',
+    ],
+  }).handle(async ({ req, res, identity, body }, parts) => {
     const presented = refreshTokenOf(parts, req, body.refresh_token);
     if (presented === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'none given' } });
     const { token, transport } = presented;
     const grant = await clearingDeadCookie(transport, () => refresh(parts, token, callerOf(req, res, identity)));
     await answerWithTokens(res, parts, { grant, transport });
-  });
-  return router;
-}
+  }),
+];

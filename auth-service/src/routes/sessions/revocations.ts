@@ -1,9 +1,6 @@
-import { createRouter, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
 import { z } from 'zod';
-import type { Feed } from '../../flows/sessions/follow-revocations.ts';
 import { pageSize, type Revocation, type RevocationGroup } from '../../store/sessions/revocations.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 
 const maxWaitSec = 30;
 
@@ -36,30 +33,26 @@ const revocationGroup = z
 
 const place = { log: z.string(), cursor: z.int(), complete: z.boolean() };
 
-export const followRevocationsEndpoint = endpoint({
-  method: 'get',
-  path: '/internal/revocations',
-  operationId: 'followRevocations',
-  tag: 'Internal',
-  summary: 'Follow the revocation log; for the gateway itself, on no public route',
-  description:
-    `At most ${pageSize} on a page. To a client that accepts \`${groupedType}\` it answers with \`groups\` of revocations that ` +
-    'share kind and times. The ids of a group are what an item names; of a member, `<tenant_id> <user_id>`, of a client, `<tenant_id> <client_id>`.',
-  callers: ['gateway'],
-  query: feedQuery,
-  responses: {
-    200: z.union([
-      z.object({ ...place, items: z.array(revocation) }),
-      z.object({ ...place, groups: z.array(revocationGroup) }),
-    ]),
-  },
-  errors: [],
-});
-
-/** The revocation log, for the gateway alone. */
-export function revocationRoutes(feed: Feed): Router {
-  const router = createRouter();
-  serve(router, followRevocationsEndpoint, async ({ req, res, query }) => {
+export const revocationRoutes = [
+  route({
+    method: 'get',
+    path: '/internal/revocations',
+    operationId: 'followRevocations',
+    tag: 'Internal',
+    summary: 'Follow the revocation log; for the gateway itself, on no public route',
+    description:
+      `At most ${pageSize} on a page. To a client that accepts \`${groupedType}\` it answers with \`groups\` of revocations that ` +
+      'share kind and times. The ids of a group are what an item names; of a member, `<tenant_id> <user_id>`, of a client, `<tenant_id> <client_id>`.',
+    callers: ['gateway'],
+    query: feedQuery,
+    responses: {
+      200: z.union([
+        z.object({ ...place, items: z.array(revocation) }),
+        z.object({ ...place, groups: z.array(revocationGroup) }),
+      ]),
+    },
+    errors: [],
+  }).handle(async ({ req, res, query }, { feed }) => {
     const { log, after, wait } = query;
     const form = req.accepts(['application/json', groupedType]) === groupedType ? 'groups' : 'items';
     const gone = new AbortController();
@@ -69,12 +62,10 @@ export function revocationRoutes(feed: Feed): Router {
     if (feed.ended) res.set('connection', 'close');
     const { cursor, complete } = page;
     const place = { log: page.log, cursor, complete };
-    res.set('cache-control', 'no-store');
     if (form === 'items') res.json({ ...place, items: page.items.map(toItem) });
     else res.type(groupedType).json({ ...place, groups: page.groups.map(toGroup) });
-  });
-  return router;
-}
+  }),
+];
 
 function toItem(entry: Revocation): z.infer<typeof revocation> {
   const { kind, sid, user_id, tenant_id, kid, client_id, not_before, expires_at } = entry;

@@ -1,11 +1,9 @@
-import { createRouter, requestIdOf, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { requestIdOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { endOwnSession } from '../../flows/sessions/end-sessions.ts';
-import type { AuthDatabase } from '../../store/database.ts';
 import { listOwnSessions } from '../../store/sessions/sessions.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 
 const session = z
   .object({
@@ -18,36 +16,20 @@ const session = z
   })
   .meta({ id: 'Session' });
 
-export const listSessionsEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/auth/sessions',
-  operationId: 'listSessions',
-  tag: 'Sessions',
-  summary: 'List your sessions',
-  description: 'Those in every tenant.',
-  callers: ['user'],
-  responses: { 200: z.object({ items: z.array(session) }) },
-  errors: [],
-});
-
-export const endSessionEndpoint = endpoint({
-  method: 'delete',
-  path: '/v1/auth/sessions/:id',
-  operationId: 'endSession',
-  tag: 'Sessions',
-  summary: 'End one of your sessions',
-  callers: ['user'],
-  responses: { 204: null },
-  errors: ['not_found'],
-});
-
 const sessionId = z.uuid();
 
-/** A person's own sessions, in every tenant they belong to. */
-export function sessionRoutes({ db }: Readonly<{ db: AuthDatabase }>): Router {
-  const router = createRouter();
-
-  serve(router, listSessionsEndpoint, async ({ res, identity }) => {
+export const sessionRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/auth/sessions',
+    operationId: 'listSessions',
+    tag: 'Sessions',
+    summary: 'List your sessions',
+    description: 'Those in every tenant.',
+    callers: ['user'],
+    responses: { 200: z.object({ items: z.array(session) }) },
+    errors: [],
+  }).handle(async ({ identity, reply }, { db }) => {
     const sessions = await listOwnSessions(db, identity.userId);
     const items = sessions.map(
       (row): z.infer<typeof session> => ({
@@ -59,16 +41,23 @@ export function sessionRoutes({ db }: Readonly<{ db: AuthDatabase }>): Router {
         last_used_at: row.last_used_at.toISOString(),
       }),
     );
-    res.set('cache-control', 'no-store').json({ items });
-  });
+    reply(200, { items });
+  }),
 
-  serve(router, endSessionEndpoint, async ({ req, res, identity }) => {
+  route({
+    method: 'delete',
+    path: '/v1/auth/sessions/:id',
+    operationId: 'endSession',
+    tag: 'Sessions',
+    summary: 'End one of your sessions',
+    callers: ['user'],
+    responses: { 204: null },
+    errors: ['not_found'],
+  }).handle(async ({ req, res, identity, reply }, { db }) => {
     const id = sessionId.safeParse(req.params.id);
     const owned =
       id.success && (await endOwnSession(db, { userId: identity.userId, sessionId: id.data }, requestIdOf(res)));
     if (!owned) throw new AppError('not_found');
-    res.status(204).end();
-  });
-
-  return router;
-}
+    reply(204);
+  }),
+];

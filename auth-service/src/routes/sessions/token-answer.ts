@@ -55,5 +55,5 @@ export async function answerWithTokens(
     tenant: { id: access.tenantId, slug: grant.tenantSlug, role: access.role },
   };
   if (transport === 'cookie') res.append('set-cookie', refreshCookie(grant.refreshToken, grant.refreshExpiresInSec));
-  res.set('cache-control', 'no-store').json(answer);
+  res.json(answer);
 }

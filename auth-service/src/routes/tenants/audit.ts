@@ -1,10 +1,8 @@
-import { createRouter, pageFields, pageOf, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { pageFields, pageOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { readNewest, type StoredEntry } from '../../store/audit/audit.ts';
-import type { AuthDatabase } from '../../store/database.ts';
 import { roles } from '../../store/roles.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 import { adminOf } from './tenant-admin.ts';
 
 const auditEntry = z
@@ -29,32 +27,28 @@ const place = z
   .transform(Number)
   .pipe(z.int().max(lastPlace));
 
-export const readAuditEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/auth/audit',
-  operationId: 'readAudit',
-  tag: 'Tenants',
-  summary: 'Read the audit log of your tenant',
-  description: 'For administrators. Newest first.',
-  callers: ['user'],
-  query: z.strictObject(pageFields({ maxLength: 10, decode: (text) => place.safeParse(text).data })),
-  responses: { 200: z.object({ items: z.array(auditEntry), next_cursor: z.string().nullable() }) },
-  errors: ['insufficient_role'],
-});
-
-export function auditRoutes({ db }: Readonly<{ db: AuthDatabase }>): Router {
-  const router = createRouter();
-  serve(router, readAuditEndpoint, async ({ res, identity, query }) => {
+export const auditRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/auth/audit',
+    operationId: 'readAudit',
+    tag: 'Tenants',
+    summary: 'Read the audit log of your tenant',
+    description: 'For administrators. Newest first.',
+    callers: ['user'],
+    query: z.strictObject(pageFields({ maxLength: 10, decode: (text) => place.safeParse(text).data })),
+    responses: { 200: z.object({ items: z.array(auditEntry), next_cursor: z.string().nullable() }) },
+    errors: ['insufficient_role'],
+  }).handle(async ({ res, identity, query, reply }, { db }) => {
     const { tenantId } = adminOf(identity, res);
     const { cursor: before, limit } = query;
     const found = await db.transaction({ role: roles.app, tenantId }, (trx) =>
       readNewest(trx, tenantId, { before, limit: limit + 1 }),
     );
     const { rows, nextCursor } = pageOf(found, limit, ({ entry }) => String(entry.seq));
-    res.set('cache-control', 'no-store').json({ items: rows.map(toJson), next_cursor: nextCursor });
-  });
-  return router;
-}
+    reply(200, { items: rows.map(toJson), next_cursor: nextCursor });
+  }),
+];
 
 const toJson = ({ entry, hash }: StoredEntry): z.infer<typeof auditEntry> => ({
   seq: entry.seq,

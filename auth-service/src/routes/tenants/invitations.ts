@@ -1,17 +1,14 @@
-import { createRouter, pageFields, pageOf, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { pageFields, pageOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
-import type { LoginParts } from '../../flows/sessions/log-in.ts';
 import { acceptInvitation } from '../../flows/tenants/accept-invitation.ts';
 import { invite, openInvitations, withdrawInvitation } from '../../flows/tenants/invite.ts';
 import type { Invitation } from '../../store/tenants/invitations.ts';
 import { callerOf, inSessionOf } from '../caller.ts';
-import { endpoint } from '../endpoint.ts';
 import { emailAddress, mailedToken, roleName, secretText, transport } from '../fields.ts';
+import { route } from '../route.ts';
 import { admissionResponses, answerAdmission } from '../sessions/admission-answer.ts';
-import { type BrowserParts, refuseForeignPage } from '../sessions/browser.ts';
-import type { TokenSigner } from '../sessions/token-answer.ts';
+import { refuseForeignPage } from '../sessions/browser.ts';
 import { adminOf, pathId } from './tenant-admin.ts';
 
 const invitation = z
@@ -27,106 +24,94 @@ const invitation = z
 
 const cursor = z.uuid();
 
-export const inviteEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/auth/tenants/:id/invitations',
-  operationId: 'invite',
-  tag: 'Tenants',
-  summary: 'Invite an address to your tenant',
-  description: 'For administrators.',
-  callers: ['user'],
-  body: z.strictObject({ email: emailAddress, role: roleName }),
-  responses: { 201: invitation },
-  errors: ['insufficient_role', 'tenant_mismatch', 'already_member', 'already_invited', 'too_many_attempts'],
-});
-
-export const listInvitationsEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/auth/tenants/:id/invitations',
-  operationId: 'listInvitations',
-  tag: 'Tenants',
-  summary: 'List open invitations',
-  description: 'For administrators. Newest first.',
-  callers: ['user'],
-  query: z.strictObject(pageFields({ maxLength: 36, decode: (text) => cursor.safeParse(text).data })),
-  responses: { 200: z.object({ items: z.array(invitation), next_cursor: z.string().nullable() }) },
-  errors: ['insufficient_role', 'tenant_mismatch'],
-});
-
-export const withdrawInvitationEndpoint = endpoint({
-  method: 'delete',
-  path: '/v1/auth/tenants/:id/invitations/:invitationId',
-  operationId: 'withdrawInvitation',
-  tag: 'Tenants',
-  summary: 'Withdraw an invitation',
-  description: 'For administrators.',
-  callers: ['user'],
-  responses: { 204: null },
-  errors: ['insufficient_role', 'tenant_mismatch', 'not_found'],
-});
-
-export const acceptInvitationEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/auth/invitations/accept',
-  operationId: 'acceptInvitation',
-  tag: 'Tenants',
-  summary: 'Accept an invitation',
-  description: 'With the token that was mailed. You are logged in to the tenant.',
-  callers: ['anonymous', 'user'],
-  body: z.strictObject({
-    token: mailedToken,
-    password: secretText(maxPasswordLength)
-      .optional()
-      .meta({
-        description:
-          'A new person chooses a password. A person with an account gives its password, or is logged in and omits it.',
-        examples: ['correct horse battery staple'],
-      }),
-    transport,
-  }),
-  ...admissionResponses,
-  errors: [
-    'invalid_token',
-    'invitation_gone',
-    'invalid_credentials',
-    'already_member',
-    'mfa_required',
-    'session_revoked',
-    'cross_site_refused',
-    'too_many_attempts',
-    'login_busy',
-  ],
-});
-
-export function invitationRoutes(parts: LoginParts & TokenSigner & BrowserParts): Router {
-  const router = createRouter();
-
-  serve(router, inviteEndpoint, async ({ req, res, identity, body }) => {
+export const invitationRoutes = [
+  route({
+    method: 'post',
+    path: '/v1/auth/tenants/:id/invitations',
+    operationId: 'invite',
+    tag: 'Tenants',
+    summary: 'Invite an address to your tenant',
+    description: 'For administrators.',
+    callers: ['user'],
+    body: z.strictObject({ email: emailAddress, role: roleName }),
+    responses: { 201: invitation },
+    errors: ['insufficient_role', 'tenant_mismatch', 'already_member', 'already_invited', 'too_many_attempts'],
+  }).handle(async ({ req, res, identity, body }, parts) => {
     const made = await invite(parts, adminOf(identity, res, pathId(req, 'id')), body);
-    res.status(201).location(`${req.path}/${made.id}`).set('cache-control', 'no-store').json(toJson(made));
-  });
+    res.status(201).location(`${req.path}/${made.id}`).json(toJson(made));
+  }),
 
-  serve(router, listInvitationsEndpoint, async ({ req, res, identity, query }) => {
+  route({
+    method: 'get',
+    path: '/v1/auth/tenants/:id/invitations',
+    operationId: 'listInvitations',
+    tag: 'Tenants',
+    summary: 'List open invitations',
+    description: 'For administrators. Newest first.',
+    callers: ['user'],
+    query: z.strictObject(pageFields({ maxLength: 36, decode: (text) => cursor.safeParse(text).data })),
+    responses: { 200: z.object({ items: z.array(invitation), next_cursor: z.string().nullable() }) },
+    errors: ['insufficient_role', 'tenant_mismatch'],
+  }).handle(async ({ req, res, identity, query, reply }, parts) => {
     const { tenantId } = adminOf(identity, res, pathId(req, 'id'));
     const { cursor: before, limit } = query;
     const found = await openInvitations(parts.db, tenantId, { before, limit: limit + 1 });
     const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);
-    res.set('cache-control', 'no-store').json({ items: rows.map(toJson), next_cursor: nextCursor });
-  });
+    reply(200, { items: rows.map(toJson), next_cursor: nextCursor });
+  }),
 
-  serve(router, withdrawInvitationEndpoint, async ({ req, res, identity }) => {
+  route({
+    method: 'delete',
+    path: '/v1/auth/tenants/:id/invitations/:invitationId',
+    operationId: 'withdrawInvitation',
+    tag: 'Tenants',
+    summary: 'Withdraw an invitation',
+    description: 'For administrators.',
+    callers: ['user'],
+    responses: { 204: null },
+    errors: ['insufficient_role', 'tenant_mismatch', 'not_found'],
+  }).handle(async ({ req, res, identity, reply }, parts) => {
     await withdrawInvitation(parts.db, adminOf(identity, res, pathId(req, 'id')), pathId(req, 'invitationId'));
-    res.status(204).end();
-  });
+    reply(204);
+  }),
 
-  serve(router, acceptInvitationEndpoint, async ({ req, res, identity, body }) => {
+  route({
+    method: 'post',
+    path: '/v1/auth/invitations/accept',
+    operationId: 'acceptInvitation',
+    tag: 'Tenants',
+    summary: 'Accept an invitation',
+    description: 'With the token that was mailed. You are logged in to the tenant.',
+    callers: ['anonymous', 'user'],
+    body: z.strictObject({
+      token: mailedToken,
+      password: secretText(maxPasswordLength)
+        .optional()
+        .meta({
+          description:
+            'A new person chooses a password. A person with an account gives its password, or is logged in and omits it.',
+          examples: ['correct horse battery staple'],
+        }),
+      transport,
+    }),
+    ...admissionResponses,
+    errors: [
+      'invalid_token',
+      'invitation_gone',
+      'invalid_credentials',
+      'already_member',
+      'mfa_required',
+      'session_revoked',
+      'cross_site_refused',
+      'too_many_attempts',
+      'login_busy',
+    ],
+  }).handle(async ({ req, res, identity, body }, parts) => {
     refuseForeignPage(parts, req, body.transport);
     const given = { ...body, password: body.password, session: inSessionOf(identity) };
     await answerAdmission(req, res, parts, await acceptInvitation(parts, given, callerOf(req, res, identity)));
-  });
-
-  return router;
-}
+  }),
+];
 
 const toJson = (made: Invitation): z.infer<typeof invitation> => ({
   id: made.id,

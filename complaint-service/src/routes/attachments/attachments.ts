@@ -1,19 +1,17 @@
-import { createRouter, serve } from '@countersign/service-kit';
-import type { Request, Response, Router } from 'express';
+import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { maxAttachments, maxFileBytes } from '../../domain/attachments/attachment-limits.ts';
 import { AppError } from '../../errors.ts';
 import { attachFile } from '../../flows/attachments/attach-file.ts';
 import { removeAttachment } from '../../flows/attachments/remove-attachment.ts';
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
-import type { FlowParts } from '../../flows/parts.ts';
 import { listAttachments } from '../../store/attachments/attachments.ts';
 import type { Attachment } from '../../store/schema/attachments.ts';
 import { asUser } from '../../store/scope.ts';
 import { displayName } from '../complaints/complaint-json.ts';
-import { endpoint } from '../endpoint.ts';
 import { complaintPath, time, uuidField } from '../fields.ts';
 import { creationHeaders } from '../idempotency-key.ts';
+import { route } from '../route.ts';
 
 const attachment = z
   .object({
@@ -36,60 +34,6 @@ export const attachmentPath = complaintPath.extend({ attachmentId: uuidField });
 
 const path = '/v1/complaints/:id/attachments';
 
-export const attachFileEndpoint = endpoint({
-  method: 'post',
-  path,
-  operationId: 'attachFile',
-  tag: 'Attachments',
-  summary: 'Attach a photo or a document',
-  description: `The body is the file, up to ${maxFileBytes / 1024 / 1024} MiB. Its bytes decide what it is: a JPEG, PNG or WebP image, a PDF document or plain text in UTF-8. Images are encoded again without metadata. A complaint has up to ${maxAttachments} attachments.`,
-  callers: ['user'],
-  params: complaintPath,
-  headers: creationHeaders,
-  query: z.strictObject({
-    name: z.string().max(1_000).default('').describe('The name of the file.'),
-    comment_id: uuidField.optional().describe('A comment of the caller. The attachment is as visible as it is.'),
-  }),
-  upload: { 'application/octet-stream': null, 'image/*': null, 'application/pdf': null, 'text/plain': null },
-  responses: { 201: { schema: attachment, headers: { location: 'The path of the file.' } } },
-  errors: [
-    'insufficient_role',
-    'complaint_locked',
-    'unknown_comment',
-    'unsupported_file_type',
-    'unreadable_image',
-    'too_many_attachments',
-    'attachment_space_full',
-    'too_many_attached_bytes',
-    'attachments_busy',
-    'idempotency_key_reused',
-  ],
-});
-
-export const listAttachmentsEndpoint = endpoint({
-  method: 'get',
-  path,
-  operationId: 'listAttachments',
-  tag: 'Attachments',
-  summary: 'List the attachments of a complaint, oldest first',
-  callers: ['user'],
-  params: complaintPath,
-  responses: { 200: z.object({ items: z.array(attachment) }) },
-  errors: ['insufficient_role'],
-});
-
-export const removeAttachmentEndpoint = endpoint({
-  method: 'delete',
-  path: '/v1/complaints/:id/attachments/:attachmentId',
-  operationId: 'removeAttachment',
-  tag: 'Attachments',
-  summary: 'Remove an attachment: agents and admins any, complainants their own',
-  callers: ['user'],
-  params: attachmentPath,
-  responses: { 204: null },
-  errors: ['insufficient_role', 'complaint_locked'],
-});
-
 const uploadTarget = /^\/v1\/complaints\/[^/?]+\/attachments(\?|$)/;
 
 /** Whether the body of a request is an upload. The gateway passes it on as it arrives, without a digest. */
@@ -97,11 +41,36 @@ export function isUpload({ method, originalUrl }: Pick<Request, 'method' | 'orig
   return method === 'POST' && uploadTarget.test(originalUrl);
 }
 
-/** Routes to add, list and remove attachments. */
-export function attachmentRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-
-  serve(router, attachFileEndpoint, async ({ req, res, identity, params, query, headers, reply }) => {
+export const attachmentRoutes = [
+  route({
+    method: 'post',
+    path,
+    operationId: 'attachFile',
+    tag: 'Attachments',
+    summary: 'Attach a photo or a document',
+    description: `The body is the file, up to ${maxFileBytes / 1024 / 1024} MiB. Its bytes decide what it is: a JPEG, PNG or WebP image, a PDF document or plain text in UTF-8. Images are encoded again without metadata. A complaint has up to ${maxAttachments} attachments.`,
+    callers: ['user'],
+    params: complaintPath,
+    headers: creationHeaders,
+    query: z.strictObject({
+      name: z.string().max(1_000).default('').describe('The name of the file.'),
+      comment_id: uuidField.optional().describe('A comment of the caller. The attachment is as visible as it is.'),
+    }),
+    upload: { 'application/octet-stream': null, 'image/*': null, 'application/pdf': null, 'text/plain': null },
+    responses: { 201: { schema: attachment, headers: { location: 'The path of the file.' } } },
+    errors: [
+      'insufficient_role',
+      'complaint_locked',
+      'unknown_comment',
+      'unsupported_file_type',
+      'unreadable_image',
+      'too_many_attachments',
+      'attachment_space_full',
+      'too_many_attached_bytes',
+      'attachments_busy',
+      'idempotency_key_reused',
+    ],
+  }).handle(async ({ req, res, identity, params, query, headers, reply }, parts) => {
     const names = await parts.people.namesOf(identity, [identity.userId]);
     const upload = {
       complaintId: params.id,
@@ -114,9 +83,19 @@ export function attachmentRoutes(parts: FlowParts): Router {
     const added = await attachFile(parts, identity, upload, (row) => attachmentJson(row, names));
     res.location(`/v1/complaints/${params.id}/attachments/${added.id}`);
     reply(201, added);
-  });
+  }),
 
-  serve(router, listAttachmentsEndpoint, async ({ identity, params, reply }) => {
+  route({
+    method: 'get',
+    path,
+    operationId: 'listAttachments',
+    tag: 'Attachments',
+    summary: 'List the attachments of a complaint, oldest first',
+    callers: ['user'],
+    params: complaintPath,
+    responses: { 200: z.object({ items: z.array(attachment) }) },
+    errors: ['insufficient_role'],
+  }).handle(async ({ identity, params, reply }, parts) => {
     const found = await asUser(parts.db, identity, async (trx) => {
       await reachComplaint(trx, params.id, 'read');
       return listAttachments(trx, params.id);
@@ -124,15 +103,23 @@ export function attachmentRoutes(parts: FlowParts): Router {
     const uploaders = found.map((row) => row.uploader_id);
     const names = await parts.people.namesOf(identity, uploaders);
     reply(200, { items: found.map((row) => attachmentJson(row, names)) });
-  });
+  }),
 
-  serve(router, removeAttachmentEndpoint, async ({ identity, params, reply }) => {
+  route({
+    method: 'delete',
+    path: '/v1/complaints/:id/attachments/:attachmentId',
+    operationId: 'removeAttachment',
+    tag: 'Attachments',
+    summary: 'Remove an attachment: agents and admins any, complainants their own',
+    callers: ['user'],
+    params: attachmentPath,
+    responses: { 204: null },
+    errors: ['insufficient_role', 'complaint_locked'],
+  }).handle(async ({ identity, params, reply }, parts) => {
     await removeAttachment(parts, identity, { complaintId: params.id, id: params.attachmentId });
     reply(204);
-  });
-
-  return router;
-}
+  }),
+];
 
 /** Aborts when the connection closes before the answer is sent. */
 function closeOf(res: Response): AbortSignal {

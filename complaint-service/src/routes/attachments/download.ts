@@ -1,47 +1,42 @@
 import { pipeline } from 'node:stream/promises';
-import { createRouter, entityTag, serve } from '@countersign/service-kit';
-import type { Response, Router } from 'express';
+import { entityTag } from '@countersign/service-kit';
+import type { Response } from 'express';
 import { z } from 'zod';
 import { contentDisposition } from '../../domain/attachments/file-name.ts';
 import { AppError } from '../../errors.ts';
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
-import type { FlowParts } from '../../flows/parts.ts';
 import { findAttachment } from '../../store/attachments/attachments.ts';
 import type { Attachment } from '../../store/schema/attachments.ts';
 import { asUser } from '../../store/scope.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 import { attachmentPath } from './attachments.ts';
 
-export const downloadAttachmentEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/complaints/:id/attachments/:attachmentId',
-  operationId: 'downloadAttachment',
-  tag: 'Attachments',
-  summary: 'Download an attachment',
-  callers: ['user'],
-  params: attachmentPath,
-  query: z.strictObject({
-    disposition: z
-      .enum(['attachment', 'inline'])
-      .default('attachment')
-      .describe('`inline` lets a browser show an image. Documents are always downloads.'),
-  }),
-  responses: {
-    200: {
-      schema: z.string().meta({ format: 'binary' }),
-      mediaType: '*/*',
-      description: 'The file, with its own media type.',
-      headers: { 'content-disposition': 'The file name (RFC 6266).', etag: 'The same for as long as it exists.' },
+export const downloadRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/complaints/:id/attachments/:attachmentId',
+    operationId: 'downloadAttachment',
+    tag: 'Attachments',
+    summary: 'Download an attachment',
+    callers: ['user'],
+    params: attachmentPath,
+    query: z.strictObject({
+      disposition: z
+        .enum(['attachment', 'inline'])
+        .default('attachment')
+        .describe('`inline` lets a browser show an image. Documents are always downloads.'),
+    }),
+    responses: {
+      200: {
+        schema: z.string().meta({ format: 'binary' }),
+        mediaType: '*/*',
+        description: 'The file, with its own media type.',
+        headers: { 'content-disposition': 'The file name (RFC 6266).', etag: 'The same for as long as it exists.' },
+      },
+      304: null,
     },
-    304: null,
-  },
-  errors: ['insufficient_role', 'attachment_lost'],
-});
-
-/** The route that sends the file of an attachment. */
-export function downloadRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-  serve(router, downloadAttachmentEndpoint, async ({ req, res, identity, params, query }) => {
+    errors: ['insufficient_role', 'attachment_lost'],
+  }).handle(async ({ req, res, identity, params, query }, parts) => {
     const place = { complaintId: params.id, id: params.attachmentId };
     const find = () =>
       asUser(parts.db, identity, async (trx) => {
@@ -60,9 +55,8 @@ export function downloadRoutes(parts: FlowParts): Router {
     return pipeline(file, res).catch((error: unknown) => {
       if (!res.destroyed) throw error;
     });
-  });
-  return router;
-}
+  }),
+];
 
 /** Prevents a browser from running the file or guessing its type, even when it is opened directly. */
 function setSafeHeaders(res: Response, found: Attachment, disposition: 'attachment' | 'inline'): void {

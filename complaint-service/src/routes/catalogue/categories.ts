@@ -1,13 +1,11 @@
-import { assertIfMatch, createRouter, entityTag, lineField, serve, textField } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { assertIfMatch, entityTag, lineField, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { addCategory, editCategory } from '../../flows/catalogue/manage-categories.ts';
-import type { FlowParts } from '../../flows/parts.ts';
 import { listCategories } from '../../store/catalogue/categories.ts';
 import type { Category } from '../../store/schema/catalogue.ts';
 import { asUser } from '../../store/scope.ts';
-import { endpoint } from '../endpoint.ts';
 import { complaintPath, ifMatch, time, uuidField } from '../fields.ts';
+import { route } from '../route.ts';
 
 const tag = 'Catalogue';
 const tenYearsInMinutes = 10 * 366 * 24 * 60;
@@ -44,70 +42,59 @@ const example = {
 };
 const tagged = { ETag: 'The entity tag, for `If-Match`.' };
 
-export const listCategoriesEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/categories',
-  operationId: 'listCategories',
-  tag,
-  summary: 'List the catalogue of categories, by name',
-  callers: ['user'],
-  responses: { 200: z.object({ items: z.array(category) }) },
-  errors: ['insufficient_role'],
-});
-
-export const addCategoryEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/categories',
-  operationId: 'addCategory',
-  tag,
-  summary: 'Add a category',
-  callers: ['user'],
-  roles: ['admin'],
-  body: wantedCategory.meta({ examples: [example] }),
-  responses: { 201: { schema: category, headers: tagged } },
-  errors: ['name_taken', 'unknown_team'],
-});
-
-export const editCategoryEndpoint = endpoint({
-  method: 'patch',
-  path: '/v1/categories/:id',
-  operationId: 'editCategory',
-  tag,
-  summary: 'Change a category, or take it out of the catalogue',
-  description: 'New targets apply to new complaints.',
-  callers: ['user'],
-  roles: ['admin'],
-  params: complaintPath,
-  headers: ifMatch,
-  body: wantedCategory.partial().meta({ examples: [{ active: false }] }),
-  responses: { 200: { schema: category, headers: tagged } },
-  errors: ['name_taken', 'unknown_team', 'precondition_failed'],
-});
-
-/** Routes for the catalogue of categories. */
-export function categoryRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-
-  serve(router, listCategoriesEndpoint, async ({ identity, reply }) => {
+export const categoryRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/categories',
+    operationId: 'listCategories',
+    tag,
+    summary: 'List the catalogue of categories, by name',
+    callers: ['user'],
+    responses: { 200: z.object({ items: z.array(category) }) },
+    errors: ['insufficient_role'],
+  }).handle(async ({ identity, reply }, parts) => {
     const found = await asUser(parts.db, identity, listCategories);
     reply(200, { items: found.map(categoryJson) });
-  });
+  }),
 
-  serve(router, addCategoryEndpoint, async ({ res, identity, body, reply }) => {
+  route({
+    method: 'post',
+    path: '/v1/categories',
+    operationId: 'addCategory',
+    tag,
+    summary: 'Add a category',
+    callers: ['user'],
+    roles: ['admin'],
+    body: wantedCategory.meta({ examples: [example] }),
+    responses: { 201: { schema: category, headers: tagged } },
+    errors: ['name_taken', 'unknown_team'],
+  }).handle(async ({ res, identity, body, reply }, parts) => {
     const added = await addCategory(parts, identity, body);
     res.set('etag', entityTag(added.revision));
     reply(201, categoryJson(added));
-  });
+  }),
 
-  serve(router, editCategoryEndpoint, async ({ req, res, identity, params, body, reply }) => {
+  route({
+    method: 'patch',
+    path: '/v1/categories/:id',
+    operationId: 'editCategory',
+    tag,
+    summary: 'Change a category, or take it out of the catalogue',
+    description: 'New targets apply to new complaints.',
+    callers: ['user'],
+    roles: ['admin'],
+    params: complaintPath,
+    headers: ifMatch,
+    body: wantedCategory.partial().meta({ examples: [{ active: false }] }),
+    responses: { 200: { schema: category, headers: tagged } },
+    errors: ['name_taken', 'unknown_team', 'precondition_failed'],
+  }).handle(async ({ req, res, identity, params, body, reply }, parts) => {
     const assertCurrent = (revision: string) => assertIfMatch(req, revision);
     const edited = await editCategory(parts, identity, { id: params.id, wanted: body, assertCurrent });
     res.set('etag', entityTag(edited.revision));
     reply(200, categoryJson(edited));
-  });
-
-  return router;
-}
+  }),
+];
 
 function categoryJson(row: Category): z.output<typeof category> {
   const { id, name, description, team_id, first_answer_minutes, resolution_minutes, active } = row;

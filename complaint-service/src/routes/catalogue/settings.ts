@@ -1,11 +1,8 @@
-import { createRouter, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
 import { z } from 'zod';
 import { staffRoles } from '../../domain/access.ts';
-import type { FlowParts } from '../../flows/parts.ts';
 import { findSettings, saveSettings } from '../../store/catalogue/settings.ts';
 import { asUser } from '../../store/scope.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 
 const openCatalogue = z
   .boolean()
@@ -15,45 +12,36 @@ const openCatalogue = z
 
 const settings = z.object({ open_catalogue: openCatalogue }).meta({ id: 'ComplaintSettings' });
 
-export const readSettingsEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/complaint-settings',
-  operationId: 'readComplaintSettings',
-  tag: 'Catalogue',
-  summary: 'Read the settings of the tenant',
-  callers: ['user'],
-  roles: staffRoles,
-  responses: { 200: settings },
-  errors: [],
-});
-
-export const changeSettingsEndpoint = endpoint({
-  method: 'patch',
-  path: '/v1/complaint-settings',
-  operationId: 'changeComplaintSettings',
-  tag: 'Catalogue',
-  summary: 'Change the settings of the tenant',
-  callers: ['user'],
-  roles: ['admin'],
-  body: z.strictObject({ open_catalogue: openCatalogue }),
-  responses: { 200: settings },
-  errors: [],
-});
-
-/** Routes for the settings of a tenant. */
-export function settingsRoutes({ db, newId, now }: FlowParts): Router {
-  const router = createRouter();
-
-  serve(router, readSettingsEndpoint, async ({ identity, reply }) => {
+export const settingsRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/complaint-settings',
+    operationId: 'readComplaintSettings',
+    tag: 'Catalogue',
+    summary: 'Read the settings of the tenant',
+    callers: ['user'],
+    roles: staffRoles,
+    responses: { 200: settings },
+    errors: [],
+  }).handle(async ({ identity, reply }, { db }) => {
     const found = await asUser(db, identity, findSettings);
     reply(200, { open_catalogue: found?.open_catalogue ?? false });
-  });
+  }),
 
-  serve(router, changeSettingsEndpoint, async ({ identity, body, reply }) => {
+  route({
+    method: 'patch',
+    path: '/v1/complaint-settings',
+    operationId: 'changeComplaintSettings',
+    tag: 'Catalogue',
+    summary: 'Change the settings of the tenant',
+    callers: ['user'],
+    roles: ['admin'],
+    body: z.strictObject({ open_catalogue: openCatalogue }),
+    responses: { 200: settings },
+    errors: [],
+  }).handle(async ({ identity, body, reply }, { db, newId, now }) => {
     const saved = { tenant_id: identity.tenantId, ...body, revision: newId(), updated_at: now() };
     await asUser(db, identity, (trx) => saveSettings(trx, saved));
     reply(200, body);
-  });
-
-  return router;
-}
+  }),
+];

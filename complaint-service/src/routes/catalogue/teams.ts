@@ -1,6 +1,5 @@
 import type { UserIdentity } from '@countersign/identity';
-import { createRouter, idField, lineField, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { idField, lineField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { staffRoles } from '../../domain/access.ts';
 import { addTeam, editTeam } from '../../flows/catalogue/manage-teams.ts';
@@ -8,8 +7,8 @@ import type { FlowParts } from '../../flows/parts.ts';
 import { listTeams, type TeamWithMembers } from '../../store/catalogue/teams.ts';
 import { asUser } from '../../store/scope.ts';
 import { displayName } from '../complaints/complaint-json.ts';
-import { endpoint } from '../endpoint.ts';
 import { complaintPath } from '../fields.ts';
+import { route } from '../route.ts';
 
 const tag = 'Catalogue';
 
@@ -26,68 +25,57 @@ const team = z
   })
   .meta({ id: 'Team' });
 
-export const listTeamsEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/teams',
-  operationId: 'listTeams',
-  tag,
-  summary: 'List the teams, by name',
-  callers: ['user'],
-  roles: staffRoles,
-  responses: { 200: z.object({ items: z.array(team) }) },
-  errors: [],
-});
-
-export const addTeamEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/teams',
-  operationId: 'addTeam',
-  tag,
-  summary: 'Add a team of agents',
-  callers: ['user'],
-  roles: ['admin'],
-  body: wantedTeam.meta({ examples: [{ name: 'Road works', members: ['01936f00-0000-7000-8000-000000000012'] }] }),
-  responses: { 201: team },
-  errors: ['name_taken', 'unknown_assignee', 'people_unavailable'],
-});
-
-export const editTeamEndpoint = endpoint({
-  method: 'patch',
-  path: '/v1/teams/:id',
-  operationId: 'editTeam',
-  tag,
-  summary: 'Rename a team, or replace its members',
-  callers: ['user'],
-  roles: ['admin'],
-  params: complaintPath,
-  body: wantedTeam.partial().meta({ examples: [{ members: ['01936f00-0000-7000-8000-000000000012'] }] }),
-  responses: { 200: team },
-  errors: ['name_taken', 'unknown_assignee', 'people_unavailable'],
-});
-
-/** Routes for the teams of a tenant. */
-export function teamRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-
-  serve(router, listTeamsEndpoint, async ({ identity, reply }) => {
+export const teamRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/teams',
+    operationId: 'listTeams',
+    tag,
+    summary: 'List the teams, by name',
+    callers: ['user'],
+    roles: staffRoles,
+    responses: { 200: z.object({ items: z.array(team) }) },
+    errors: [],
+  }).handle(async ({ identity, reply }, parts) => {
     const found = await asUser(parts.db, identity, listTeams);
     reply(200, { items: await teamsJson(parts, identity, found) });
-  });
+  }),
 
-  serve(router, addTeamEndpoint, async ({ identity, body, reply }) => {
+  route({
+    method: 'post',
+    path: '/v1/teams',
+    operationId: 'addTeam',
+    tag,
+    summary: 'Add a team of agents',
+    callers: ['user'],
+    roles: ['admin'],
+    body: wantedTeam.meta({ examples: [{ name: 'Road works', members: ['01936f00-0000-7000-8000-000000000012'] }] }),
+    responses: { 201: team },
+    errors: ['name_taken', 'unknown_assignee', 'people_unavailable'],
+  }).handle(async ({ identity, body, reply }, parts) => {
     const added = await addTeam(parts, identity, body);
     const [json] = await teamsJson(parts, identity, [added]);
     if (json !== undefined) reply(201, json);
-  });
+  }),
 
-  serve(router, editTeamEndpoint, async ({ identity, params, body, reply }) => {
+  route({
+    method: 'patch',
+    path: '/v1/teams/:id',
+    operationId: 'editTeam',
+    tag,
+    summary: 'Rename a team, or replace its members',
+    callers: ['user'],
+    roles: ['admin'],
+    params: complaintPath,
+    body: wantedTeam.partial().meta({ examples: [{ members: ['01936f00-0000-7000-8000-000000000012'] }] }),
+    responses: { 200: team },
+    errors: ['name_taken', 'unknown_assignee', 'people_unavailable'],
+  }).handle(async ({ identity, params, body, reply }, parts) => {
     const edited = await editTeam(parts, identity, { id: params.id, ...body });
     const [json] = await teamsJson(parts, identity, [edited]);
     if (json !== undefined) reply(200, json);
-  });
-
-  return router;
-}
+  }),
+];
 
 async function teamsJson(
   { people }: FlowParts,

@@ -1,11 +1,9 @@
-import { createRouter, idField, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { idField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { staffRoles } from '../../domain/access.ts';
 import { assignComplaint, unassignComplaint } from '../../flows/complaints/assign-complaint.ts';
-import type { FlowParts } from '../../flows/parts.ts';
-import { endpoint } from '../endpoint.ts';
 import { complaintPath, ifMatch, reason, uuidField } from '../fields.ts';
+import { route } from '../route.ts';
 import { complaint, sendComplaint } from './complaint-json.ts';
 import { assertIfMatch } from './precondition.ts';
 
@@ -20,52 +18,43 @@ const assignment = z
   })
   .meta({ examples: [{ assignee_id: '01936f00-0000-7000-8000-000000000012' }] });
 
-export const assignComplaintEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/complaints/:id/assign',
-  operationId: 'assignComplaint',
-  tag: 'Work',
-  summary: 'Give a complaint to an agent, a team, or both',
-  callers: ['user'],
-  roles: staffRoles,
-  params: complaintPath,
-  headers: ifMatch,
-  body: assignment,
-  responses: { 200: complaint },
-  errors: ['unknown_assignee', 'unknown_team', 'complaint_locked', 'precondition_failed', 'people_unavailable'],
-});
-
-export const unassignComplaintEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/complaints/:id/unassign',
-  operationId: 'unassignComplaint',
-  tag: 'Work',
-  summary: 'Return a complaint to the queue',
-  callers: ['user'],
-  roles: staffRoles,
-  params: complaintPath,
-  headers: ifMatch,
-  body: z.strictObject({ reason: reason.optional().meta({ examples: ['On leave until March.'] }) }),
-  responses: { 200: complaint },
-  errors: ['complaint_locked', 'precondition_failed'],
-});
-
-/** Routes that assign complaints and return them to the queue. */
-export function assignRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-
-  serve(router, assignComplaintEndpoint, async (call) => {
+export const assignRoutes = [
+  route({
+    method: 'post',
+    path: '/v1/complaints/:id/assign',
+    operationId: 'assignComplaint',
+    tag: 'Work',
+    summary: 'Give a complaint to an agent, a team, or both',
+    callers: ['user'],
+    roles: staffRoles,
+    params: complaintPath,
+    headers: ifMatch,
+    body: assignment,
+    responses: { 200: complaint },
+    errors: ['unknown_assignee', 'unknown_team', 'complaint_locked', 'precondition_failed', 'people_unavailable'],
+  }).handle(async (call, parts) => {
     const { req, identity, params, body } = call;
     const given = { assigneeId: body.assignee_id, teamId: body.team_id };
     const wanted = { id: params.id, ...given, assertCurrent: assertIfMatch(req) };
     await sendComplaint(parts, call, await assignComplaint(parts, identity, wanted));
-  });
+  }),
 
-  serve(router, unassignComplaintEndpoint, async (call) => {
+  route({
+    method: 'post',
+    path: '/v1/complaints/:id/unassign',
+    operationId: 'unassignComplaint',
+    tag: 'Work',
+    summary: 'Return a complaint to the queue',
+    callers: ['user'],
+    roles: staffRoles,
+    params: complaintPath,
+    headers: ifMatch,
+    body: z.strictObject({ reason: reason.optional().meta({ examples: ['On leave until March.'] }) }),
+    responses: { 200: complaint },
+    errors: ['complaint_locked', 'precondition_failed'],
+  }).handle(async (call, parts) => {
     const { req, identity, params, body } = call;
     const wanted = { id: params.id, reason: body.reason, assertCurrent: assertIfMatch(req) };
     await sendComplaint(parts, call, await unassignComplaint(parts, identity, wanted));
-  });
-
-  return router;
-}
+  }),
+];

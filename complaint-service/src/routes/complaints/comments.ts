@@ -1,17 +1,15 @@
-import { createRouter, pageOf, serve, textField } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { pageOf, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { cursorAt } from '../../domain/search/cursor.ts';
 import { commentOnComplaint } from '../../flows/complaints/comment-on-complaint.ts';
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
 import { createOnce } from '../../flows/create-once.ts';
-import type { FlowParts } from '../../flows/parts.ts';
 import { listComments } from '../../store/complaints/comments.ts';
 import type { Comment } from '../../store/schema/complaints.ts';
 import { asUser } from '../../store/scope.ts';
-import { endpoint } from '../endpoint.ts';
 import { complaintPath, pageOfItems, pageQuery, time } from '../fields.ts';
 import { creationHeaders } from '../idempotency-key.ts';
+import { route } from '../route.ts';
 import { displayName } from './complaint-json.ts';
 
 const comment = z
@@ -27,40 +25,22 @@ const comment = z
   })
   .meta({ id: 'Comment' });
 
-export const commentEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/complaints/:id/comments',
-  operationId: 'commentOnComplaint',
-  tag: 'Comments',
-  summary: 'Comment on a complaint, or add an internal note',
-  callers: ['user'],
-  params: complaintPath,
-  headers: creationHeaders,
-  body: z
-    .strictObject({ body: textField(5_000), internal: z.boolean().default(false) })
-    .meta({ examples: [{ body: 'We are on our way.', internal: false }] }),
-  responses: { 201: comment },
-  errors: ['insufficient_role', 'complaint_locked', 'idempotency_key_reused'],
-});
-
-export const listCommentsEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/complaints/:id/comments',
-  operationId: 'listComments',
-  tag: 'Comments',
-  summary: 'List the comments of a complaint, oldest first',
-  callers: ['user'],
-  params: complaintPath,
-  query: pageQuery,
-  responses: { 200: pageOfItems(comment) },
-  errors: ['insufficient_role'],
-});
-
-/** Routes for the comments of a complaint, in every status. */
-export function commentRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-
-  serve(router, commentEndpoint, async ({ identity, params, headers, body, reply }) => {
+export const commentRoutes = [
+  route({
+    method: 'post',
+    path: '/v1/complaints/:id/comments',
+    operationId: 'commentOnComplaint',
+    tag: 'Comments',
+    summary: 'Comment on a complaint, or add an internal note',
+    callers: ['user'],
+    params: complaintPath,
+    headers: creationHeaders,
+    body: z
+      .strictObject({ body: textField(5_000), internal: z.boolean().default(false) })
+      .meta({ examples: [{ body: 'We are on our way.', internal: false }] }),
+    responses: { 201: comment },
+    errors: ['insufficient_role', 'complaint_locked', 'idempotency_key_reused'],
+  }).handle(async ({ identity, params, headers, body, reply }, parts) => {
     const names = await parts.people.namesOf(identity, [identity.userId]);
     const remark = { id: params.id, ...body };
     const request = { key: headers['idempotency-key'], request: ['comment', remark] };
@@ -71,9 +51,20 @@ export function commentRoutes(parts: FlowParts): Router {
       }),
     );
     reply(201, added);
-  });
+  }),
 
-  serve(router, listCommentsEndpoint, async ({ identity, params, query, reply }) => {
+  route({
+    method: 'get',
+    path: '/v1/complaints/:id/comments',
+    operationId: 'listComments',
+    tag: 'Comments',
+    summary: 'List the comments of a complaint, oldest first',
+    callers: ['user'],
+    params: complaintPath,
+    query: pageQuery,
+    responses: { 200: pageOfItems(comment) },
+    errors: ['insufficient_role'],
+  }).handle(async ({ identity, params, query, reply }, parts) => {
     const { cursor, limit } = query;
     const found = await asUser(parts.db, identity, async (trx) => {
       const { id } = await reachComplaint(trx, params.id, 'read');
@@ -83,10 +74,8 @@ export function commentRoutes(parts: FlowParts): Router {
     const authors = rows.map((row) => row.author_id);
     const names = await parts.people.namesOf(identity, authors);
     reply(200, { items: rows.map((row) => commentJson(row, names)), next_cursor: nextCursor });
-  });
-
-  return router;
-}
+  }),
+];
 
 function commentJson(row: Comment, names: ReadonlyMap<string, string>): z.output<typeof comment> {
   return {

@@ -1,39 +1,33 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createRouter, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+
 import { z } from 'zod';
 import { staffRoles } from '../../domain/access.ts';
 import { exportComplaints } from '../../flows/export/export-complaints.ts';
-import type { FlowParts } from '../../flows/parts.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 import { filterOf, filters } from './list-filters.ts';
 
-export const exportComplaintsEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/complaints/export',
-  operationId: 'exportComplaints',
-  tag: 'Complaints',
-  summary: 'Export complaints as CSV, newest first',
-  description:
-    'RFC 4180 in UTF-8, with a header row. Takes the filters of the list. A cell that a spreadsheet would take for a formula begins with an apostrophe. An export that fails half-way ends without its last chunk, so that clients notice.',
-  callers: ['user'],
-  roles: staffRoles,
-  query: filters,
-  responses: {
-    200: {
-      schema: z.string(),
-      mediaType: 'text/csv',
-      headers: { 'content-disposition': 'A file name with the date.' },
+export const exportRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/complaints/export',
+    operationId: 'exportComplaints',
+    tag: 'Complaints',
+    summary: 'Export complaints as CSV, newest first',
+    description:
+      'RFC 4180 in UTF-8, with a header row. Takes the filters of the list. A cell that a spreadsheet would take for a formula begins with an apostrophe. An export that fails half-way ends without its last chunk, so that clients notice.',
+    callers: ['user'],
+    roles: staffRoles,
+    query: filters,
+    responses: {
+      200: {
+        schema: z.string(),
+        mediaType: 'text/csv',
+        headers: { 'content-disposition': 'A file name with the date.' },
+      },
     },
-  },
-  errors: [],
-});
-
-/** The route that exports complaints. */
-export function exportRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-  serve(router, exportComplaintsEndpoint, async ({ req, res, identity, query }) => {
+    errors: [],
+  }).handle(async ({ req, res, identity, query }, parts) => {
     const described = {
       'content-type': 'text/csv; charset=utf-8; header=present',
       'content-disposition': `attachment; filename="complaints-${parts.now().toISOString().slice(0, 10)}.csv"`,
@@ -56,6 +50,5 @@ export function exportRoutes(parts: FlowParts): Router {
       if (!res.destroyed) res.destroy();
       if ((error as { code?: string }).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
     });
-  });
-  return router;
-}
+  }),
+];

@@ -1,17 +1,15 @@
-import { createRouter, idField, lineField, serve, textField } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { idField, lineField, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { priorityRank } from '../../domain/complaints/priority.ts';
 import { editComplaint } from '../../flows/complaints/edit-complaint.ts';
 import { checkFiling, type Filing, fileComplaint } from '../../flows/complaints/file-complaint.ts';
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
 import { createOnce } from '../../flows/create-once.ts';
-import type { FlowParts } from '../../flows/parts.ts';
 import { asReader, asUser } from '../../store/scope.ts';
-import { endpoint } from '../endpoint.ts';
 import { complaintPath, ifMatch } from '../fields.ts';
 import { creationHeaders } from '../idempotency-key.ts';
 import { readerOf } from '../reader.ts';
+import { route } from '../route.ts';
 import { complaint, complaintJson, contactPreference, priority, sendComplaint, tagOf } from './complaint-json.ts';
 import { assertIfMatch } from './precondition.ts';
 
@@ -61,58 +59,26 @@ const complaintPatch = z
 
 const tagged = { ETag: 'The entity tag, for `If-Match` and `If-None-Match`.' };
 
-export const fileComplaintEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/complaints',
-  operationId: 'fileComplaint',
-  tag: 'Complaints',
-  summary: 'File a complaint, or file one for a caller',
-  callers: ['user'],
-  headers: creationHeaders,
-  body: newComplaint,
-  responses: { 201: { schema: complaint, headers: { Location: 'The path of the complaint.', ...tagged } } },
-  errors: [
-    'insufficient_role',
-    'unknown_category',
-    'unknown_complainant',
-    'idempotency_key_reused',
-    'too_many_changes',
-    'people_unavailable',
-  ],
-});
-
-export const readComplaintEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/complaints/:id',
-  operationId: 'readComplaint',
-  tag: 'Complaints',
-  summary: 'Read a complaint',
-  description: 'OAuth clients need the scope `complaints.read`.',
-  callers: ['user', 'client'],
-  params: complaintPath,
-  responses: { 200: { schema: complaint, headers: tagged }, 304: null },
-  errors: ['insufficient_role', 'insufficient_scope', 'not_found'],
-});
-
-export const editComplaintEndpoint = endpoint({
-  method: 'patch',
-  path: '/v1/complaints/:id',
-  operationId: 'editComplaint',
-  tag: 'Complaints',
-  summary: 'Change what a complaint says',
-  callers: ['user'],
-  params: complaintPath,
-  headers: ifMatch,
-  body: complaintPatch,
-  responses: { 200: { schema: complaint, headers: tagged } },
-  errors: ['insufficient_role', 'unknown_category', 'complaint_locked', 'precondition_failed', 'too_many_changes'],
-});
-
-/** Routes to file, read and edit complaints. */
-export function filingRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-
-  serve(router, fileComplaintEndpoint, async ({ res, identity, headers, body, reply }) => {
+export const filingRoutes = [
+  route({
+    method: 'post',
+    path: '/v1/complaints',
+    operationId: 'fileComplaint',
+    tag: 'Complaints',
+    summary: 'File a complaint, or file one for a caller',
+    callers: ['user'],
+    headers: creationHeaders,
+    body: newComplaint,
+    responses: { 201: { schema: complaint, headers: { Location: 'The path of the complaint.', ...tagged } } },
+    errors: [
+      'insufficient_role',
+      'unknown_category',
+      'unknown_complainant',
+      'idempotency_key_reused',
+      'too_many_changes',
+      'people_unavailable',
+    ],
+  }).handle(async ({ res, identity, headers, body, reply }, parts) => {
     const filing = filingOf(body);
     await checkFiling(parts, identity, filing);
     const people = [identity.userId, ...(filing.complainantId === undefined ? [] : [filing.complainantId])];
@@ -126,15 +92,38 @@ export function filingRoutes(parts: FlowParts): Router {
     );
     res.location(`/v1/complaints/${json.id}`).set('etag', etag);
     reply(201, json);
-  });
+  }),
 
-  serve(router, readComplaintEndpoint, async (call) => {
+  route({
+    method: 'get',
+    path: '/v1/complaints/:id',
+    operationId: 'readComplaint',
+    tag: 'Complaints',
+    summary: 'Read a complaint',
+    description: 'OAuth clients need the scope `complaints.read`.',
+    callers: ['user', 'client'],
+    params: complaintPath,
+    responses: { 200: { schema: complaint, headers: tagged }, 304: null },
+    errors: ['insufficient_role', 'insufficient_scope', 'not_found'],
+  }).handle(async (call, parts) => {
     const reader = readerOf(call.identity);
     const found = await asReader(parts.db, reader, (trx) => reachComplaint(trx, call.params.id, 'read'));
     await sendComplaint(parts, { ...call, identity: reader }, found);
-  });
+  }),
 
-  serve(router, editComplaintEndpoint, async (call) => {
+  route({
+    method: 'patch',
+    path: '/v1/complaints/:id',
+    operationId: 'editComplaint',
+    tag: 'Complaints',
+    summary: 'Change what a complaint says',
+    callers: ['user'],
+    params: complaintPath,
+    headers: ifMatch,
+    body: complaintPatch,
+    responses: { 200: { schema: complaint, headers: tagged } },
+    errors: ['insufficient_role', 'unknown_category', 'complaint_locked', 'precondition_failed', 'too_many_changes'],
+  }).handle(async (call, parts) => {
     const { req, identity, params, body } = call;
     const { priority: name, location: place, ...wanted } = body;
     const edit = {
@@ -144,10 +133,8 @@ export function filingRoutes(parts: FlowParts): Router {
     };
     const changes = { id: params.id, wanted: edit, assertCurrent: assertIfMatch(req) };
     await sendComplaint(parts, call, await editComplaint(parts, identity, changes));
-  });
-
-  return router;
-}
+  }),
+];
 
 function filingOf(body: z.output<typeof newComplaint>): Filing {
   const { contact_preference: contactPreference, complainant_id: complainantId, ...rest } = body;

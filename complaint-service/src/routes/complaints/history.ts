@@ -1,16 +1,14 @@
 import type { UserIdentity } from '@countersign/identity';
-import { createRouter, pageOf, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { pageOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isStaff } from '../../domain/access.ts';
 import { cursorAt } from '../../domain/search/cursor.ts';
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
-import type { FlowParts } from '../../flows/parts.ts';
 import { listHistory } from '../../store/complaints/history.ts';
 import type { HistoryEntry } from '../../store/schema/complaints.ts';
 import { asUser } from '../../store/scope.ts';
-import { endpoint } from '../endpoint.ts';
 import { complaintPath, pageOfItems, pageQuery, time } from '../fields.ts';
+import { route } from '../route.ts';
 import { displayName } from './complaint-json.ts';
 
 const entry = z
@@ -44,23 +42,19 @@ const entry = z
   })
   .meta({ id: 'HistoryEntry' });
 
-export const listHistoryEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/complaints/:id/history',
-  operationId: 'listHistory',
-  tag: 'Complaints',
-  summary: 'List the changes of a complaint, oldest first',
-  callers: ['user'],
-  params: complaintPath,
-  query: pageQuery,
-  responses: { 200: pageOfItems(entry) },
-  errors: ['insufficient_role'],
-});
-
-/** The route for the history of a complaint. */
-export function historyRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-  serve(router, listHistoryEndpoint, async ({ identity, params, query, reply }) => {
+export const historyRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/complaints/:id/history',
+    operationId: 'listHistory',
+    tag: 'Complaints',
+    summary: 'List the changes of a complaint, oldest first',
+    callers: ['user'],
+    params: complaintPath,
+    query: pageQuery,
+    responses: { 200: pageOfItems(entry) },
+    errors: ['insufficient_role'],
+  }).handle(async ({ identity, params, query, reply }, parts) => {
     const { cursor, limit } = query;
     const found = await asUser(parts.db, identity, async (trx) => {
       const { id } = await reachComplaint(trx, params.id, 'read');
@@ -70,9 +64,8 @@ export function historyRoutes(parts: FlowParts): Router {
     const actors = rows.map((row) => row.actor_id);
     const names = await parts.people.namesOf(identity, actors);
     reply(200, { items: rows.map((row) => historyJson(row, identity, names)), next_cursor: nextCursor });
-  });
-  return router;
-}
+  }),
+];
 
 function historyJson(
   row: HistoryEntry,

@@ -1,12 +1,10 @@
-import { createRouter, pageFields, pageOf, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { pageFields, pageOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { decodePosition, encodePosition, orders, positionOf } from '../../domain/search/list-order.ts';
 import { findComplaints } from '../../flows/complaints/list-complaints.ts';
-import type { FlowParts } from '../../flows/parts.ts';
-import { endpoint } from '../endpoint.ts';
 import { pageOfItems } from '../fields.ts';
 import { readerOf } from '../reader.ts';
+import { route } from '../route.ts';
 import { complaint, complaintsJson } from './complaint-json.ts';
 import { filterFields, filterOf } from './list-filters.ts';
 
@@ -24,29 +22,24 @@ const listQuery = z
     message: 'is not a cursor of this order',
   });
 
-export const listComplaintsEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/complaints',
-  operationId: 'listComplaints',
-  tag: 'Complaints',
-  summary: 'Find complaints',
-  description:
-    'Complainants find their own complaints. Agents, admins, and OAuth clients with the scope `complaints.read` find all of their tenant.',
-  callers: ['user', 'client'],
-  query: listQuery,
-  responses: { 200: pageOfItems(complaint) },
-  errors: ['insufficient_role', 'insufficient_scope'],
-});
-
-/** The route that lists, filters and searches complaints. */
-export function listRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-  serve(router, listComplaintsEndpoint, async ({ identity, query, reply }) => {
+export const listRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/complaints',
+    operationId: 'listComplaints',
+    tag: 'Complaints',
+    summary: 'Find complaints',
+    description:
+      'Complainants find their own complaints. Agents, admins, and OAuth clients with the scope `complaints.read` find all of their tenant.',
+    callers: ['user', 'client'],
+    query: listQuery,
+    responses: { 200: pageOfItems(complaint) },
+    errors: ['insufficient_role', 'insufficient_scope'],
+  }).handle(async ({ identity, query, reply }, parts) => {
     const reader = readerOf(identity);
     const page = { order: query.sort, after: query.cursor, limit: query.limit + 1 };
     const found = await findComplaints(parts, reader, { ...filterOf(query), ...page });
     const { rows, nextCursor } = pageOf(found, query.limit, (row) => encodePosition(positionOf(query.sort, row)));
     reply(200, { items: await complaintsJson(parts, reader, rows), next_cursor: nextCursor });
-  });
-  return router;
-}
+  }),
+];

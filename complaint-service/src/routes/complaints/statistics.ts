@@ -1,11 +1,9 @@
-import { createRouter, serve, wholeNumberField } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { wholeNumberField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { staffRoles } from '../../domain/access.ts';
 import { activeStatuses } from '../../domain/complaints/workflow.ts';
 import { ageClasses } from '../../domain/statistics/report.ts';
 import { timeBoundsSec } from '../../domain/statistics/rollups.ts';
-import type { FlowParts } from '../../flows/parts.ts';
 import { asUser } from '../../store/scope.ts';
 import {
   readByAge,
@@ -14,7 +12,7 @@ import {
   type StatusCount,
   type TimesOfMonth,
 } from '../../store/statistics/read.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 import { status } from './complaint-json.ts';
 
 const count = z.int();
@@ -44,25 +42,22 @@ const statistics = z
   })
   .meta({ id: 'Statistics' });
 
-export const readStatisticsEndpoint = endpoint({
-  method: 'get',
-  path: '/v1/complaints/statistics',
-  operationId: 'readStatistics',
-  tag: 'Statistics',
-  summary: 'Read the statistics of the tenant',
-  callers: ['user'],
-  roles: staffRoles,
-  query: z.strictObject({
-    months: wholeNumberField({ min: 1, max: 120 }).default(12).describe('How many months of times.'),
-  }),
-  responses: { 200: statistics },
-  errors: [],
-});
-
-/** The route for the statistics of a tenant. Every change of a complaint updates them in its own transaction. */
-export function statisticsRoutes({ db, now }: FlowParts): Router {
-  const router = createRouter();
-  serve(router, readStatisticsEndpoint, async ({ identity, query, reply }) => {
+/** Every change of a complaint updates the statistics in its own transaction. */
+export const statisticsRoutes = [
+  route({
+    method: 'get',
+    path: '/v1/complaints/statistics',
+    operationId: 'readStatistics',
+    tag: 'Statistics',
+    summary: 'Read the statistics of the tenant',
+    callers: ['user'],
+    roles: staffRoles,
+    query: z.strictObject({
+      months: wholeNumberField({ min: 1, max: 120 }).default(12).describe('How many months of times.'),
+    }),
+    responses: { 200: statistics },
+    errors: [],
+  }).handle(async ({ identity, query, reply }, { db, now }) => {
     const at = now();
     const from = new Date(Date.UTC(at.getUTCFullYear(), at.getUTCMonth() - query.months + 1))
       .toISOString()
@@ -91,9 +86,8 @@ export function statisticsRoutes({ db, now }: FlowParts): Router {
       first_answer: timesOf(ended, 'first_answer'),
       resolution: timesOf(ended, 'resolution'),
     });
-  });
-  return router;
-}
+  }),
+];
 
 function timesOf(rows: readonly TimesOfMonth[], measure: TimesOfMonth['measure']): z.output<typeof times>[] {
   const months = Map.groupBy(

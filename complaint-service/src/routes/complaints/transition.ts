@@ -1,11 +1,8 @@
-import { createRouter, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
 import { z } from 'zod';
 import { statusesWithReason } from '../../domain/complaints/workflow.ts';
 import { moveComplaint } from '../../flows/complaints/move-complaint.ts';
-import type { FlowParts } from '../../flows/parts.ts';
-import { endpoint } from '../endpoint.ts';
 import { complaintPath, ifMatch, reason, uuidField } from '../fields.ts';
+import { route } from '../route.ts';
 import { complaint, sendComplaint, status } from './complaint-json.ts';
 import { assertIfMatch } from './precondition.ts';
 
@@ -25,29 +22,24 @@ const transition = z
   })
   .meta({ examples: [{ to: 'rejected', reason: 'The road belongs to the county.' }] });
 
-export const moveComplaintEndpoint = endpoint({
-  method: 'post',
-  path: '/v1/complaints/:id/transition',
-  operationId: 'moveComplaint',
-  tag: 'Work',
-  summary: 'Move a complaint to another status',
-  description: 'Agents and admins make every step. Complainants close, reopen and withdraw their own complaints.',
-  callers: ['user'],
-  params: complaintPath,
-  headers: ifMatch,
-  body: transition,
-  responses: { 200: complaint },
-  errors: ['insufficient_role', 'complaint_locked', 'illegal_transition', 'invalid_duplicate', 'precondition_failed'],
-});
-
-/** The route that moves a complaint along its workflow. */
-export function transitionRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-  serve(router, moveComplaintEndpoint, async (call) => {
+export const transitionRoutes = [
+  route({
+    method: 'post',
+    path: '/v1/complaints/:id/transition',
+    operationId: 'moveComplaint',
+    tag: 'Work',
+    summary: 'Move a complaint to another status',
+    description: 'Agents and admins make every step. Complainants close, reopen and withdraw their own complaints.',
+    callers: ['user'],
+    params: complaintPath,
+    headers: ifMatch,
+    body: transition,
+    responses: { 200: complaint },
+    errors: ['insufficient_role', 'complaint_locked', 'illegal_transition', 'invalid_duplicate', 'precondition_failed'],
+  }).handle(async (call, parts) => {
     const { req, identity, params, body } = call;
     const move = { to: body.to, reason: body.reason, duplicateOf: body.duplicate_of };
     const wanted = { id: params.id, move, assertCurrent: assertIfMatch(req) };
     await sendComplaint(parts, call, await moveComplaint(parts, identity, wanted));
-  });
-  return router;
-}
+  }),
+];

@@ -1,14 +1,12 @@
-import { createRouter, idField, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { idField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isPersonId } from '../../domain/people.ts';
 import { cancelScheduled, previewErasure, scheduleErasure } from '../../flows/erasure/schedule-erasure.ts';
-import type { FlowParts } from '../../flows/parts.ts';
 import { listErasures } from '../../store/erasure/requests.ts';
 import type { Erasure } from '../../store/schema/erasure.ts';
 import { asUser } from '../../store/scope.ts';
-import { endpoint } from '../endpoint.ts';
 import { complaintPath, time } from '../fields.ts';
+import { route } from '../route.ts';
 import { demandFreshLogin } from './fresh-login.ts';
 import { keptTexts } from './retention.ts';
 
@@ -55,76 +53,63 @@ const erasure = z
   })
   .meta({ id: 'Erasure' });
 
-export const previewErasureEndpoint = endpoint({
-  ...shared,
-  method: 'get',
-  path: `${path}/preview`,
-  operationId: 'previewErasure',
-  summary: 'Count what erasing a person would remove',
-  query: person,
-  responses: { 200: preview },
-  errors: ['not_found', 'people_unavailable'],
-});
-
-export const erasePersonEndpoint = endpoint({
-  ...shared,
-  method: 'post',
-  path,
-  operationId: 'erasePerson',
-  summary: 'Schedule the erasure of a person from all complaints',
-  description:
-    'Needs a login within the last five minutes, and an account that is disabled. It is carried out at `due_at`, and can be cancelled before. It removes the name, contact and attachments of the person. Their active complaints as an agent return to the queue. Their texts go too, unless the policy keeps them: their own complaints are then withdrawn and anonymised.',
-  body: person.meta({ examples: [{ user_id: '01936f00-0000-7000-8000-000000000011' }] }),
-  responses: { 202: erasure },
-  errors: ['fresh_login_required', 'not_found', 'member_active', 'erasure_scheduled', 'people_unavailable'],
-});
-
-export const cancelErasureEndpoint = endpoint({
-  ...shared,
-  method: 'post',
-  path: `${path}/:id/cancel`,
-  operationId: 'cancelErasure',
-  summary: 'Cancel an erasure that is not due yet',
-  params: complaintPath,
-  responses: { 200: erasure },
-  errors: ['erasure_not_cancellable'],
-});
-
-export const listErasuresEndpoint = endpoint({
-  ...shared,
-  method: 'get',
-  path,
-  operationId: 'listErasures',
-  summary: `List the latest ${shownErasures} erasures: scheduled, cancelled and carried out`,
-  responses: { 200: z.object({ items: z.array(erasure) }) },
-  errors: [],
-});
-
-/** Routes with which admins have people erased. */
-export function erasureRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-
-  serve(router, previewErasureEndpoint, async ({ identity, query, reply }) => {
+export const erasureRoutes = [
+  route({
+    ...shared,
+    method: 'get',
+    path: `${path}/preview`,
+    operationId: 'previewErasure',
+    summary: 'Count what erasing a person would remove',
+    query: person,
+    responses: { 200: preview },
+    errors: ['not_found', 'people_unavailable'],
+  }).handle(async ({ identity, query, reply }, parts) => {
     const { member, texts, traces } = await previewErasure(parts, identity, query.user_id);
     reply(200, { user_id: query.user_id, member, texts, ...traces });
-  });
+  }),
 
-  serve(router, erasePersonEndpoint, async ({ identity, body, reply }) => {
+  route({
+    ...shared,
+    method: 'post',
+    path,
+    operationId: 'erasePerson',
+    summary: 'Schedule the erasure of a person from all complaints',
+    description:
+      'Needs a login within the last five minutes, and an account that is disabled. It is carried out at `due_at`, and can be cancelled before. It removes the name, contact and attachments of the person. Their active complaints as an agent return to the queue. Their texts go too, unless the policy keeps them: their own complaints are then withdrawn and anonymised.',
+    body: person.meta({ examples: [{ user_id: '01936f00-0000-7000-8000-000000000011' }] }),
+    responses: { 202: erasure },
+    errors: ['fresh_login_required', 'not_found', 'member_active', 'erasure_scheduled', 'people_unavailable'],
+  }).handle(async ({ identity, body, reply }, parts) => {
     demandFreshLogin(identity, parts.now());
     reply(202, erasureJson(await scheduleErasure(parts, identity, body.user_id)));
-  });
+  }),
 
-  serve(router, cancelErasureEndpoint, async ({ identity, params, reply }) => {
+  route({
+    ...shared,
+    method: 'post',
+    path: `${path}/:id/cancel`,
+    operationId: 'cancelErasure',
+    summary: 'Cancel an erasure that is not due yet',
+    params: complaintPath,
+    responses: { 200: erasure },
+    errors: ['erasure_not_cancellable'],
+  }).handle(async ({ identity, params, reply }, parts) => {
     reply(200, erasureJson(await cancelScheduled(parts, identity, params.id)));
-  });
+  }),
 
-  serve(router, listErasuresEndpoint, async ({ identity, reply }) => {
+  route({
+    ...shared,
+    method: 'get',
+    path,
+    operationId: 'listErasures',
+    summary: `List the latest ${shownErasures} erasures: scheduled, cancelled and carried out`,
+    responses: { 200: z.object({ items: z.array(erasure) }) },
+    errors: [],
+  }).handle(async ({ identity, reply }, parts) => {
     const found = await asUser(parts.db, identity, (trx) => listErasures(trx, shownErasures));
     reply(200, { items: found.map(erasureJson) });
-  });
-
-  return router;
-}
+  }),
+];
 
 function erasureJson({ tenant_id: _, ...row }: Erasure): z.output<typeof erasure> {
   return {

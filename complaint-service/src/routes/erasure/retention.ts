@@ -1,10 +1,7 @@
-import { createRouter, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
 import { z } from 'zod';
-import type { FlowParts } from '../../flows/parts.ts';
 import { readPolicy, savePolicy, usualPolicy } from '../../store/erasure/requests.ts';
 import { asUser } from '../../store/scope.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 import { demandFreshLogin } from './fresh-login.ts';
 
 const shared = { tag: 'Erasure', callers: ['user'], roles: ['admin'], path: '/v1/complaints/retention' } as const;
@@ -26,41 +23,32 @@ const policyFields = {
 
 const policy = z.object(policyFields).meta({ id: 'RetentionPolicy' });
 
-export const readRetentionEndpoint = endpoint({
-  ...shared,
-  method: 'get',
-  operationId: 'readRetention',
-  summary: 'Read how long finished complaints are kept',
-  responses: { 200: policy },
-  errors: [],
-});
-
-export const changeRetentionEndpoint = endpoint({
-  ...shared,
-  method: 'put',
-  operationId: 'changeRetention',
-  summary: 'Change how long finished complaints are kept',
-  description: 'Needs a login within the last five minutes.',
-  body: z.strictObject(policyFields).meta({ examples: [{ closed_days: 730, action: 'anonymise', texts: 'remove' }] }),
-  responses: { 200: policy },
-  errors: ['fresh_login_required'],
-});
-
-/** Routes with which admins decide how long complaints are kept. */
-export function retentionRoutes({ db, now }: FlowParts): Router {
-  const router = createRouter();
-
-  serve(router, readRetentionEndpoint, async ({ identity, reply }) => {
+export const retentionRoutes = [
+  route({
+    ...shared,
+    method: 'get',
+    operationId: 'readRetention',
+    summary: 'Read how long finished complaints are kept',
+    responses: { 200: policy },
+    errors: [],
+  }).handle(async ({ identity, reply }, { db }) => {
     const found = (await asUser(db, identity, readPolicy)) ?? usualPolicy;
     reply(200, { closed_days: found.closed_days, action: found.action, texts: found.texts });
-  });
+  }),
 
-  serve(router, changeRetentionEndpoint, async ({ identity, body, reply }) => {
+  route({
+    ...shared,
+    method: 'put',
+    operationId: 'changeRetention',
+    summary: 'Change how long finished complaints are kept',
+    description: 'Needs a login within the last five minutes.',
+    body: z.strictObject(policyFields).meta({ examples: [{ closed_days: 730, action: 'anonymise', texts: 'remove' }] }),
+    responses: { 200: policy },
+    errors: ['fresh_login_required'],
+  }).handle(async ({ identity, body, reply }, { db, now }) => {
     demandFreshLogin(identity, now());
     const changed = { ...body, tenant_id: identity.tenantId, updated_by: identity.userId, updated_at: now() };
     const saved = await asUser(db, identity, (trx) => savePolicy(trx, changed));
     reply(200, { closed_days: saved.closed_days, action: saved.action, texts: saved.texts });
-  });
-
-  return router;
-}
+  }),
+];

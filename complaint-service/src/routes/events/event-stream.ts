@@ -1,10 +1,9 @@
 import { once } from 'node:events';
-import { createRouter, serve } from '@countersign/service-kit';
-import type { Response, Router } from 'express';
+
+import type { Response } from 'express';
 import { z } from 'zod';
-import type { FlowParts } from '../../flows/parts.ts';
 import type { ComplaintEvent } from '../../store/schema/events.ts';
-import { endpoint } from '../endpoint.ts';
+import { route } from '../route.ts';
 import { eventJson } from './event-json.ts';
 
 export const eventsPath = '/v1/complaints/events';
@@ -16,21 +15,6 @@ export const eventsQuery = z.strictObject({
   last_event_id: z.string().max(40).optional().describe('For clients that cannot send the header.'),
 });
 
-export const followEventsEndpoint = endpoint({
-  method: 'get',
-  path: eventsPath,
-  operationId: 'followEvents',
-  tag: 'Events',
-  summary: 'Follow what happens to complaints',
-  description:
-    'Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive what happens in their tenant, complainants what happens to their own complaints, without internal notes. After a break, `Last-Event-ID` continues without a gap for 24 hours. An event `reset` says that events were missed: read the lists again. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query continues it.',
-  callers: ['user'],
-  query: eventsQuery,
-  headers: z.object({ 'last-event-id': z.string().max(40).optional() }),
-  responses: { 200: { schema: z.string(), mediaType: 'text/event-stream' } },
-  errors: ['insufficient_role', 'too_many_streams'],
-});
-
 const streamHeaders = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-store',
@@ -38,10 +22,21 @@ const streamHeaders = {
   'x-accel-buffering': 'no',
 };
 
-/** The stream of server-sent events. */
-export function eventRoutes({ feed, streams }: FlowParts): Router {
-  const router = createRouter();
-  serve(router, followEventsEndpoint, async ({ req, res, identity, headers, query }) => {
+export const eventRoutes = [
+  route({
+    method: 'get',
+    path: eventsPath,
+    operationId: 'followEvents',
+    tag: 'Events',
+    summary: 'Follow what happens to complaints',
+    description:
+      'Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive what happens in their tenant, complainants what happens to their own complaints, without internal notes. After a break, `Last-Event-ID` continues without a gap for 24 hours. An event `reset` says that events were missed: read the lists again. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query continues it.',
+    callers: ['user'],
+    query: eventsQuery,
+    headers: z.object({ 'last-event-id': z.string().max(40).optional() }),
+    responses: { 200: { schema: z.string(), mediaType: 'text/event-stream' } },
+    errors: ['insufficient_role', 'too_many_streams'],
+  }).handle(async ({ req, res, identity, headers, query }, { feed, streams }) => {
     // Node.js sends the headers of an answer without a body when it ends, and a stream never does.
     if (req.method === 'HEAD') return res.writeHead(200, streamHeaders).end();
     const close = streams.open(identity);
@@ -65,9 +60,8 @@ export function eventRoutes({ feed, streams }: FlowParts): Router {
     } finally {
       close();
     }
-  });
-  return router;
-}
+  }),
+];
 
 /** The format of the HTML standard. JSON has no line breaks, so an event is one line of data. */
 function serverSent(events: ComplaintEvent[] | 'missed'): string {

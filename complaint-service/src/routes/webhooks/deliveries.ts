@@ -1,12 +1,10 @@
-import { createRouter, pageFields, pageOf, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
+import { pageFields, pageOf } from '@countersign/service-kit';
 import { z } from 'zod';
-import type { FlowParts } from '../../flows/parts.ts';
 import { demandWebhook, pingWebhook, redeliver } from '../../flows/webhooks/manage-webhooks.ts';
 import { asUser } from '../../store/scope.ts';
 import { listDeliveries } from '../../store/webhooks/webhooks.ts';
-import { endpoint } from '../endpoint.ts';
 import { pageOfItems, uuidField } from '../fields.ts';
+import { route } from '../route.ts';
 import { delivery, deliveryJson } from './webhook-json.ts';
 import { webhookPath } from './webhooks.ts';
 
@@ -16,49 +14,22 @@ const shared = { tag: 'Webhooks', callers: ['user'], roles: ['admin'] } as const
 // The id of a delivery. Its number would reveal how much is delivered to other tenants.
 const decodeCursor = (text: string) => uuidField.safeParse(text).data;
 
-export const listDeliveriesEndpoint = endpoint({
-  ...shared,
-  method: 'get',
-  path: `${path}/deliveries`,
-  operationId: 'listWebhookDeliveries',
-  summary: 'Read the delivery log of a webhook, newest first',
-  description: 'Deliveries are kept for 30 days. What a receiver answers besides its status is never read.',
-  params: webhookPath,
-  query: z.strictObject({
-    state: z.enum(['waiting', 'delivered', 'failed']).optional(),
-    ...pageFields({ maxLength: 36, decode: decodeCursor }),
-  }),
-  responses: { 200: pageOfItems(delivery) },
-  errors: [],
-});
-
-export const pingWebhookEndpoint = endpoint({
-  ...shared,
-  method: 'post',
-  path: `${path}/ping`,
-  operationId: 'pingWebhook',
-  summary: 'Send a test delivery of the type `ping`',
-  params: webhookPath,
-  responses: { 202: delivery },
-  errors: ['webhook_not_active'],
-});
-
-export const redeliverEndpoint = endpoint({
-  ...shared,
-  method: 'post',
-  path: `${path}/deliveries/:deliveryId/redeliver`,
-  operationId: 'redeliverWebhook',
-  summary: 'Send a delivery again',
-  params: webhookPath.extend({ deliveryId: uuidField }),
-  responses: { 202: delivery },
-  errors: ['webhook_not_active'],
-});
-
-/** Routes for the delivery log of a webhook. */
-export function deliveryRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-
-  serve(router, listDeliveriesEndpoint, async ({ identity, params, query, reply }) => {
+export const deliveryRoutes = [
+  route({
+    ...shared,
+    method: 'get',
+    path: `${path}/deliveries`,
+    operationId: 'listWebhookDeliveries',
+    summary: 'Read the delivery log of a webhook, newest first',
+    description: 'Deliveries are kept for 30 days. What a receiver answers besides its status is never read.',
+    params: webhookPath,
+    query: z.strictObject({
+      state: z.enum(['waiting', 'delivered', 'failed']).optional(),
+      ...pageFields({ maxLength: 36, decode: decodeCursor }),
+    }),
+    responses: { 200: pageOfItems(delivery) },
+    errors: [],
+  }).handle(async ({ identity, params, query, reply }, parts) => {
     const { state, cursor, limit } = query;
     const found = await asUser(parts.db, identity, async (trx) => {
       const { id } = await demandWebhook(trx, params.webhookId);
@@ -66,16 +37,32 @@ export function deliveryRoutes(parts: FlowParts): Router {
     });
     const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);
     reply(200, { items: rows.map(deliveryJson), next_cursor: nextCursor });
-  });
+  }),
 
-  serve(router, pingWebhookEndpoint, async ({ identity, params, reply }) => {
+  route({
+    ...shared,
+    method: 'post',
+    path: `${path}/ping`,
+    operationId: 'pingWebhook',
+    summary: 'Send a test delivery of the type `ping`',
+    params: webhookPath,
+    responses: { 202: delivery },
+    errors: ['webhook_not_active'],
+  }).handle(async ({ identity, params, reply }, parts) => {
     reply(202, deliveryJson(await pingWebhook(parts, identity, params.webhookId)));
-  });
+  }),
 
-  serve(router, redeliverEndpoint, async ({ identity, params, reply }) => {
+  route({
+    ...shared,
+    method: 'post',
+    path: `${path}/deliveries/:deliveryId/redeliver`,
+    operationId: 'redeliverWebhook',
+    summary: 'Send a delivery again',
+    params: webhookPath.extend({ deliveryId: uuidField }),
+    responses: { 202: delivery },
+    errors: ['webhook_not_active'],
+  }).handle(async ({ identity, params, reply }, parts) => {
     const queued = await redeliver(parts, identity, { webhookId: params.webhookId, id: params.deliveryId });
     reply(202, deliveryJson(queued));
-  });
-
-  return router;
-}
+  }),
+];

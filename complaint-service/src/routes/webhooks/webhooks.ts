@@ -1,8 +1,5 @@
-import { createRouter, serve } from '@countersign/service-kit';
-import type { Router } from 'express';
 import { z } from 'zod';
 import { eventTypes } from '../../domain/events/event-types.ts';
-import type { FlowParts } from '../../flows/parts.ts';
 import {
   addWebhook,
   demandWebhook,
@@ -12,8 +9,8 @@ import {
 } from '../../flows/webhooks/manage-webhooks.ts';
 import { asUser } from '../../store/scope.ts';
 import { listWebhooks } from '../../store/webhooks/webhooks.ts';
-import { endpoint } from '../endpoint.ts';
 import { uuidField } from '../fields.ts';
+import { route } from '../route.ts';
 import { webhook, webhookJson, webhookWithSecret } from './webhook-json.ts';
 
 const path = '/v1/webhooks';
@@ -34,109 +31,92 @@ const events = z
   .max(eventTypes.length)
   .meta({ examples: [eventTypes.slice(0, 2)] });
 
-export const addWebhookEndpoint = endpoint({
-  ...shared,
-  method: 'post',
-  path,
-  operationId: 'addWebhook',
-  summary: 'Add a webhook',
-  description: 'docs/webhooks.md says how a receiver verifies what it gets. Internal notes are never sent.',
-  body: z.strictObject({ url, events, signature: z.enum(['ed25519', 'hmac-sha256']).default('ed25519') }),
-  responses: { 201: webhookWithSecret },
-  errors: ['too_many_webhooks'],
-});
-
-export const listWebhooksEndpoint = endpoint({
-  ...shared,
-  method: 'get',
-  path,
-  operationId: 'listWebhooks',
-  summary: 'List the webhooks of the tenant',
-  responses: { 200: z.object({ items: z.array(webhook) }) },
-  errors: [],
-});
-
-export const readWebhookEndpoint = endpoint({
-  ...shared,
-  method: 'get',
-  path: `${path}/:webhookId`,
-  operationId: 'readWebhook',
-  summary: 'Read a webhook',
-  params: webhookPath,
-  responses: { 200: webhook },
-  errors: [],
-});
-
-export const editWebhookEndpoint = endpoint({
-  ...shared,
-  method: 'patch',
-  path: `${path}/:webhookId`,
-  operationId: 'editWebhook',
-  summary: 'Change, pause or resume a webhook',
-  description: 'What happens while it is paused is delivered when it resumes, up to three days later.',
-  params: webhookPath,
-  body: z.strictObject({ url, events, state: z.enum(['active', 'paused']) }).partial(),
-  responses: { 200: webhook },
-  errors: [],
-});
-
-export const removeWebhookEndpoint = endpoint({
-  ...shared,
-  method: 'delete',
-  path: `${path}/:webhookId`,
-  operationId: 'removeWebhook',
-  summary: 'Remove a webhook and its log',
-  params: webhookPath,
-  responses: { 204: null },
-  errors: [],
-});
-
-export const rotateSecretEndpoint = endpoint({
-  ...shared,
-  method: 'post',
-  path: `${path}/:webhookId/secret`,
-  operationId: 'rotateWebhookSecret',
-  summary: 'Make a new secret',
-  description: 'For a day, deliveries are signed by the previous secret too.',
-  params: webhookPath,
-  responses: { 200: webhookWithSecret },
-  errors: ['webhook_has_no_secret'],
-});
-
-/** Routes with which admins manage the webhooks of their tenant. */
-export function webhookRoutes(parts: FlowParts): Router {
-  const router = createRouter();
-
-  serve(router, addWebhookEndpoint, async ({ res, identity, body, reply }) => {
+export const webhookRoutes = [
+  route({
+    ...shared,
+    method: 'post',
+    path,
+    operationId: 'addWebhook',
+    summary: 'Add a webhook',
+    description: 'docs/webhooks.md says how a receiver verifies what it gets. Internal notes are never sent.',
+    body: z.strictObject({ url, events, signature: z.enum(['ed25519', 'hmac-sha256']).default('ed25519') }),
+    responses: { 201: webhookWithSecret },
+    errors: ['too_many_webhooks'],
+  }).handle(async ({ res, identity, body, reply }, parts) => {
     const added = await addWebhook(parts, identity, body);
     res.set('cache-control', 'no-store');
     reply(201, { ...webhookJson(added.webhook), ...(added.secret !== undefined && { secret: added.secret }) });
-  });
+  }),
 
-  serve(router, listWebhooksEndpoint, async ({ identity, reply }) => {
+  route({
+    ...shared,
+    method: 'get',
+    path,
+    operationId: 'listWebhooks',
+    summary: 'List the webhooks of the tenant',
+    responses: { 200: z.object({ items: z.array(webhook) }) },
+    errors: [],
+  }).handle(async ({ identity, reply }, parts) => {
     const found = await asUser(parts.db, identity, listWebhooks);
     reply(200, { items: found.map(webhookJson) });
-  });
+  }),
 
-  serve(router, readWebhookEndpoint, async ({ identity, params, reply }) => {
+  route({
+    ...shared,
+    method: 'get',
+    path: `${path}/:webhookId`,
+    operationId: 'readWebhook',
+    summary: 'Read a webhook',
+    params: webhookPath,
+    responses: { 200: webhook },
+    errors: [],
+  }).handle(async ({ identity, params, reply }, parts) => {
     const found = await asUser(parts.db, identity, (trx) => demandWebhook(trx, params.webhookId));
     reply(200, webhookJson(found));
-  });
+  }),
 
-  serve(router, editWebhookEndpoint, async ({ identity, params, body, reply }) => {
+  route({
+    ...shared,
+    method: 'patch',
+    path: `${path}/:webhookId`,
+    operationId: 'editWebhook',
+    summary: 'Change, pause or resume a webhook',
+    description: 'What happens while it is paused is delivered when it resumes, up to three days later.',
+    params: webhookPath,
+    body: z.strictObject({ url, events, state: z.enum(['active', 'paused']) }).partial(),
+    responses: { 200: webhook },
+    errors: [],
+  }).handle(async ({ identity, params, body, reply }, parts) => {
     reply(200, webhookJson(await editWebhook(parts, identity, params.webhookId, body)));
-  });
+  }),
 
-  serve(router, removeWebhookEndpoint, async ({ identity, params, reply }) => {
+  route({
+    ...shared,
+    method: 'delete',
+    path: `${path}/:webhookId`,
+    operationId: 'removeWebhook',
+    summary: 'Remove a webhook and its log',
+    params: webhookPath,
+    responses: { 204: null },
+    errors: [],
+  }).handle(async ({ identity, params, reply }, parts) => {
     await removeWebhook(parts, identity, params.webhookId);
     reply(204);
-  });
+  }),
 
-  serve(router, rotateSecretEndpoint, async ({ res, identity, params, reply }) => {
+  route({
+    ...shared,
+    method: 'post',
+    path: `${path}/:webhookId/secret`,
+    operationId: 'rotateWebhookSecret',
+    summary: 'Make a new secret',
+    description: 'For a day, deliveries are signed by the previous secret too.',
+    params: webhookPath,
+    responses: { 200: webhookWithSecret },
+    errors: ['webhook_has_no_secret'],
+  }).handle(async ({ res, identity, params, reply }, parts) => {
     const rotated = await rotateSecret(parts, identity, params.webhookId);
     res.set('cache-control', 'no-store');
     reply(200, { ...webhookJson(rotated.webhook), ...(rotated.secret !== undefined && { secret: rotated.secret }) });
-  });
-
-  return router;
-}
+  }),
+];

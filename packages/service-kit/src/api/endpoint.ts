@@ -64,18 +64,6 @@ export type Endpoint<Code extends string = string> = Readonly<{
 /** Refuses properties that {@link Endpoint} lacks, which an inferred type would let through. */
 type Exact<E> = E & { readonly [Key in Exclude<keyof E, keyof Endpoint>]: never };
 
-/**
- * Creates the function with which a service declares its routes. `Code` is the service's error codes. A declaration
- * throws when its query or body would ignore unknown members.
- */
-export const endpointsWith =
-  <Code extends string>() =>
-  <const E extends Endpoint<Code>>(declared: Exact<E>): E => {
-    for (const schema of [declared.query, declared.body])
-      if (schema !== undefined) assertStrict(declared.operationId, schema);
-    return declared;
-  };
-
 type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
 
 type BodyOf<Spec> = Spec extends z.ZodType
@@ -96,3 +84,23 @@ export type Call<E extends Endpoint> = Readonly<{
   /** Sends a declared response as JSON. Set its headers on `res` first; write streams to `res` instead. */
   reply<Status extends keyof E['responses'] & number>(status: Status, ...body: BodyOf<E['responses'][Status]>): void;
 }>;
+
+/** A declared route with its handler. `Parts` are the dependencies of all handlers of a service. */
+export type Route<Parts> = Readonly<{ endpoint: Endpoint; handle: (call: Call<Endpoint>, parts: Parts) => unknown }>;
+
+/**
+ * Creates the function with which a service declares its routes: `route({ … }).handle(async (call, parts) => { … })`.
+ * `Code` is the service's error codes. A declaration throws when its query or body would ignore unknown members.
+ */
+export const routesWith =
+  <Code extends string, Parts>() =>
+  <const E extends Endpoint<Code>>(declared: Exact<E>) => {
+    for (const schema of [declared.query, declared.body])
+      if (schema !== undefined) assertStrict(declared.operationId, schema);
+    return {
+      handle: (handle: (call: Call<E>, parts: Parts) => unknown): Route<Parts> => ({
+        endpoint: declared,
+        handle: handle as unknown as Route<Parts>['handle'],
+      }),
+    };
+  };

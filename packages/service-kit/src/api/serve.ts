@@ -1,41 +1,46 @@
 import { requireIdentity, requireRole, requireScope } from '@countersign/identity/express';
-import type { Request, RequestHandler, Router } from 'express';
+import type { Request, RequestHandler, Response, Router } from 'express';
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { formBody, jsonBody } from '../http/body.ts';
-import type { Call, Endpoint } from './endpoint.ts';
+import { createRouter } from '../http/service-app.ts';
+import type { Call, Endpoint, Route } from './endpoint.ts';
 
 /** A route takes no query and no body unless it declares one. */
 const nothing = z.strictObject({});
 
-/** Adds a declared route to a router: checks the caller, validates the input, then runs the handler. */
-export function serve<E extends Endpoint>(
-  router: Router,
-  declared: E,
-  handle: (call: Call<E>) => Promise<unknown> | unknown,
-): void {
-  const { method, path, callers, roles, scopes } = declared;
-  const guards: RequestHandler[] = [requireIdentity(...callers)];
-  if (roles !== undefined) guards.push(requireRole(...roles));
-  if (scopes !== undefined) guards.push(requireScope(...scopes));
-  router[method](path, ...guards, async (req, res) => {
-    if (declared.upload !== undefined) assertMediaType(req, Object.keys(declared.upload));
-    const call = {
-      req,
-      res,
-      identity: req.identity,
-      params: paramsOf(declared, req),
-      headers: declared.headers?.parse(req.headers),
-      query: (declared.query ?? nothing).parse(req.query),
-      body: bodyOf(declared, req),
-      reply(status: number, body?: unknown) {
-        res.status(status);
-        if (body === undefined) res.end();
-        else res.json(body);
-      },
-    };
-    await handle(call as unknown as Call<E>);
-  });
+/** Serves declared routes in their order. Each checks the caller, validates the input, then runs the handler. */
+export function serveRoutes<Parts>(routes: readonly Route<Parts>[], parts: Parts): Router {
+  const router = createRouter();
+  for (const { endpoint, handle } of routes) {
+    const { method, path, callers, roles, scopes } = endpoint;
+    const guards: RequestHandler[] = [requireIdentity(...callers)];
+    if (roles !== undefined) guards.push(requireRole(...roles));
+    if (scopes !== undefined) guards.push(requireScope(...scopes));
+    router[method](path, ...guards, async (req, res) => {
+      if (endpoint.upload !== undefined) assertMediaType(req, Object.keys(endpoint.upload));
+      await handle(callOf(endpoint, req, res), parts);
+    });
+  }
+  return router;
+}
+
+function callOf(endpoint: Endpoint, req: Request, res: Response): Call<Endpoint> {
+  const call = {
+    req,
+    res,
+    identity: req.identity,
+    params: paramsOf(endpoint, req),
+    headers: endpoint.headers?.parse(req.headers),
+    query: (endpoint.query ?? nothing).parse(req.query),
+    body: bodyOf(endpoint, req),
+    reply(status: number, body?: unknown) {
+      res.status(status);
+      if (body === undefined) res.end();
+      else res.json(body);
+    },
+  };
+  return call as unknown as Call<Endpoint>;
 }
 
 function paramsOf({ params }: Endpoint, req: Request): unknown {

@@ -1,5 +1,0 @@
-import { endpointsWith } from '@countersign/service-kit';
-import type { ErrorCode } from '../errors.ts';
-
-/** Declares a route of this service. */
-export const endpoint = endpointsWith<ErrorCode>();

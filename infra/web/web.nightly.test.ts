@@ -145,15 +145,18 @@ describe('web/ in Chromium', () => {
     await page.close();
   });
 
-  test('a person of another tenant sees no complaint, and no page of staff', async () => {
-    const [, , , , own = ''] = await pathsOf(complainant);
-    const page = await openPage(browser, origin, 'complainant@globex.test');
-    await page.goto(origin + own);
-    await page.getByText('This complaint does not exist, or you may not see it.').waitFor();
-    await page.goto(`${origin}/app/queue`);
-    await page.waitForURL(`${origin}/app/`);
-    await page.context().close();
-  });
+  test.each(['complainant@globex.test', 'agent@globex.test', 'admin@globex.test'])(
+    '%s sees no complaint of another tenant, and only staff a page of staff',
+    async (email) => {
+      const [, , , , own = ''] = await pathsOf(complainant);
+      const page = await openPage(browser, origin, email);
+      await page.goto(origin + own);
+      await page.getByText('This complaint does not exist, or you may not see it.').waitFor();
+      await page.goto(`${origin}/app/queue`);
+      await page.waitForURL(email.startsWith('complainant') ? `${origin}/app/` : `${origin}/app/queue`);
+      await page.context().close();
+    },
+  );
 
   describe('with a broken network', () => {
     /** Files the draft that the page shows, once it can. */

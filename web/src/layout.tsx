@@ -17,13 +17,13 @@ export function Layout() {
   // Not where the router is going, but what it shows.
   const pathname = useRouterState({ select: ({ resolvedLocation }) => resolvedLocation?.pathname });
   const main = useRef<HTMLElement>(null);
-  const isFirst = useRef(true);
+  const shown = useRef<string>(undefined);
   useLiveEvents();
-  // A screen reader says that the page has changed, and Tab continues in it.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it follows the path, which it does not read.
+  // A screen reader says that the page has changed, and Tab continues in it. The first page keeps Tab at its start.
   useEffect(() => {
-    if (!isFirst.current && main.current?.contains(document.activeElement) === false) main.current.focus();
-    isFirst.current = false;
+    const isAnother = shown.current !== undefined && shown.current !== pathname;
+    if (isAnother && main.current?.contains(document.activeElement) === false) main.current.focus();
+    shown.current = pathname;
   }, [pathname]);
   return (
     <>

@@ -1,6 +1,8 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { client } from './client.ts';
+import { isLeaving } from './session.ts';
+import { useStored } from './store.ts';
 
 /**
  * Reads again what an event says has changed. A hidden page has no stream: browsers allow an origin six connections, and
@@ -8,7 +10,9 @@ import { client } from './client.ts';
  */
 export function useLiveEvents(): void {
   const queries = useQueryClient();
+  const leaving = useStored(isLeaving);
   useEffect(() => {
+    if (leaving) return;
     let lastEventId: string | undefined;
     let stopping = new AbortController();
 
@@ -35,5 +39,5 @@ export function useLiveEvents(): void {
       stopping.abort();
       document.removeEventListener('visibilitychange', followWhileVisible);
     };
-  }, [queries]);
+  }, [queries, leaving]);
 }

@@ -1,7 +1,7 @@
 import type { Session } from '@countersign/client';
 import { client, session } from './client.ts';
 import { photoStore } from './filing/photo-store.ts';
-import { useStored } from './store.ts';
+import { stored, useStored } from './store.ts';
 
 /** The session of a page that is shown only with one. */
 export function useSession(): Session {
@@ -24,9 +24,13 @@ export function returnToPage(): void {
   if (address !== null && location.pathname === '/app/') history.replaceState(null, '', address);
 }
 
+/** While the session is being ended, no stream of events may be open: the gateway would cut it off. */
+export const isLeaving = stored(false);
+
 /** Ends the session, and removes what was written on this device. */
 export async function logOut(): Promise<void> {
-  const { error, response } = await client.logOut();
+  isLeaving.set(true);
+  const { error, response } = await client.logOut().finally(() => isLeaving.set(false));
   if (error !== undefined && response.status !== 401) throw new TypeError('the session has not ended');
   sessionStorage.clear();
   await photoStore.clear();

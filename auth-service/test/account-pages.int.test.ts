@@ -404,6 +404,29 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
     }
   });
 
+  test.each(['/login/', '/login/nothing', '/reset-password/x?token=t'])(
+    'there is a page that says so at %s, and a problem for programs',
+    async (path) => {
+      const page = await pageVisitor(world).open(path, { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' });
+      expect([page.status, page.type, codeIn(page)]).toEqual([404, 'text/html', 'not_found']);
+      expect(page.text).toContain('<a href="/login">Go to the login page</a>');
+      const problem = await pageVisitor(world).open(path, { accept: '*/*' });
+      expect([problem.status, problem.type, problem.body.code]).toEqual([404, 'application/problem+json', 'not_found']);
+    },
+  );
+
+  // The gateway would answer a longer body with a problem, as it does not know pages.
+  test('no form can exceed the limit of the gateway for its body', async () => {
+    const inputs = (await pageVisitor(world).open('/login')).text.match(/<input id="[^>]+>/g) ?? [];
+    expect(inputs).toHaveLength(2);
+    for (const input of inputs) expect(input).toContain('maxlength="257"');
+    const longest = new URLSearchParams({ email: '\u{20ac}'.repeat(257), password: '\u{20ac}'.repeat(257) });
+    expect(String(longest).length).toBeLessThan(8_192);
+    const visitor = pageVisitor(world);
+    const answer = await visitor.submit(await visitor.open('/register'), { email: 'a'.repeat(257) });
+    expect([answer.status, codeIn(answer)]).toEqual([422, 'validation_failed']);
+  });
+
   test('speak the language of the browser, until a link chooses the other one', async () => {
     const visitor = pageVisitor(world);
     const heading = (answer: Response) => /<html lang="(\w+)">.*<h1>([^<]+)/s.exec(answer.text)?.slice(1);

@@ -15,6 +15,7 @@ export const pageErrorCodes = [
   'invalid_token',
   'invitation_gone',
   'login_busy',
+  'not_found',
   'registration_off',
   'session_revoked',
   'too_many_attempts',

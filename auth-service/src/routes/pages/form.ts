@@ -1,4 +1,5 @@
 import { type Content, formValue, type Html, html } from '@countersign/service-kit';
+import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
 import type { View } from './page.ts';
 
 type Field = Readonly<{
@@ -24,6 +25,12 @@ export function form(
 ${content}</form>`;
 }
 
+/**
+ * One more than any field takes. What is longer is still refused on its page, instead of by the gateway, whose limit for
+ * a body no form reaches.
+ */
+const maxLength = maxPasswordLength + 1;
+
 export function field({ values, problems }: View, given: Field): Html {
   const { name, label, type, autocomplete, hint, readonly = false } = given;
   const problem = problems.get(name);
@@ -31,7 +38,7 @@ export function field({ values, problems }: View, given: Field): Html {
   const value = type === 'password' || name === 'code' ? '' : (values[name] ?? '');
   return html`<div class="field"><label for="${name}">${label}</label>
 ${hint && html`<p class="hint" id="${name}-hint">${hint}</p>`}${problem && html`<p class="problem" id="${name}-problem">${problem}</p>`}
-<input id="${name}" name="${name}" type="${type}" autocomplete="${autocomplete}" required autocapitalize="none" spellcheck="false"
+<input id="${name}" name="${name}" type="${type}" autocomplete="${autocomplete}" maxlength="${maxLength}" required autocapitalize="none" spellcheck="false"
  value="${formValue(value)}" ${readonly && html`readonly`} ${notes && html`aria-describedby="${notes}"`} ${problem && html`aria-invalid="true"`}></div>
 `;
 }

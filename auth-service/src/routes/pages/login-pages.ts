@@ -20,6 +20,16 @@ export const loginPath = '/login';
 const tenantPath = '/login/tenant';
 const secondFactorPath = '/login/second-factor';
 
+/** Shown where there is no page. */
+export const noPage = page({
+  path: loginPath,
+  title: (t) => t.notFound,
+  fields: z.strictObject({}),
+  form: ({ t }) => wayOn(link(loginPath, t.toLogIn)),
+  open: () => undefined,
+  submit: async () => {},
+});
+
 /** Sends the browser on after a form. The address must not be taken from the request. */
 export const seeOther = (res: Response, path: string): void =>
   void res.status(303).set('cache-control', 'no-store').location(path).end();

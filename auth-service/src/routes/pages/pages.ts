@@ -23,7 +23,7 @@ import { readAssets } from './assets.ts';
 import { link, summary, wayOn } from './form.ts';
 import { chosenLanguage, type Language, languageCookie, languageOf, languages } from './language.ts';
 import { documentOf, pageHeaders } from './layout.ts';
-import { loginPages, loginPath, type ShowStep, seeOther } from './login-pages.ts';
+import { loginPages, loginPath, noPage, type ShowStep, seeOther } from './login-pages.ts';
 import type { Page, PageParts, Values, View } from './page.ts';
 import type { Texts } from './texts-en.ts';
 
@@ -103,8 +103,16 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
     });
   }
 
-  const formatError: FormatError = (error, _entry, req) => {
+  /** The page that shows an error. A browser gets one below a page too, where a program gets the problem. */
+  function pageFor(req: Request, { code }: KitError): Page | undefined {
     const asked = pages.find(({ path }) => path === req.path);
+    if (asked !== undefined || code !== 'not_found') return asked;
+    const isBelow = pages.some(({ path }) => req.path.startsWith(`${path}/`));
+    return isBelow && req.accepts(['json', 'html']) === 'html' ? noPage : undefined;
+  }
+
+  const formatError: FormatError = (error, _entry, req) => {
+    const asked = pageFor(req, error);
     if (asked === undefined) return undefined;
     const refused = asked.startsOver?.(error.code) ? (pages.find(({ path }) => path === loginPath) ?? asked) : asked;
     const t = languages[languageOf(req)];

@@ -39,6 +39,7 @@ export const de: Texts = {
   newLink: 'Neuen Link anfordern',
   askInviter: 'Bitten Sie die Person, die Sie eingeladen hat, um eine neue Einladung.',
   toLogIn: 'Zur Anmeldung',
+  notFound: 'Seite nicht gefunden',
   notices: {
     registered: 'Sehen Sie in Ihr Postfach. Wenn sich diese Adresse registrieren kann, ist ein Link unterwegs.',
     reset_mailed: 'Sehen Sie in Ihr Postfach. Wenn diese Adresse ein Konto hat, ist ein Link unterwegs.',
@@ -77,6 +78,7 @@ export const de: Texts = {
     session_revoked: 'Die Sitzung ist beendet.',
     too_many_attempts: 'Zu viele Versuche. Versuchen Sie es später noch einmal.',
     two_refresh_tokens: 'Dieser Browser hat zwei Sitzungen. Löschen Sie die Cookies dieser Website.',
+    not_found: 'Unter dieser Adresse gibt es keine Seite.',
     unavailable: 'Der Dienst ist gerade nicht erreichbar. Versuchen Sie es gleich noch einmal.',
     validation_failed: 'Einige Angaben sind ungültig.',
   },

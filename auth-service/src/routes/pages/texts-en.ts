@@ -19,6 +19,7 @@ const forPeople: Readonly<Partial<Record<PageErrorCode, string>>> = {
   already_member: 'You are already a member of this organization.',
   cross_site_refused: 'Forms of this site are not accepted here.',
   invalid_credentials: 'The email address or the password is incorrect.',
+  not_found: 'There is no page at this address.',
   invalid_refresh_token: 'The session of this browser is invalid.',
   two_refresh_tokens: 'This browser has two sessions. Delete the cookies of this site.',
 };
@@ -62,6 +63,7 @@ export const en = {
   newLink: 'Get a new link',
   askInviter: 'Ask the person who invited you for a new invitation.',
   toLogIn: 'Go to the login page',
+  notFound: 'Page not found',
   notices: {
     registered: 'Check your mail. If this address can register, a link is on its way.',
     reset_mailed: 'Check your mail. If this address has an account, a link is on its way.',

@@ -1,11 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { maxTargetBytes } from '../routing/route-table.ts';
 import type { GatewayResponse, ListenerApp } from './request-handler.ts';
-import { createTlsServer } from './tls-server.ts';
 
 // In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error code.
 const maxHeaderSize = 20 * 1024;
@@ -34,16 +34,10 @@ export type ListenerOptions = Readonly<{
   times?: ListenerTimes | undefined;
 }>;
 
-/** A request that may have to wait for others. */
-type Turn = Readonly<{ req: IncomingMessage; refusal?: AppError | undefined }>;
-
-/** An upgrade that waits for the responses before it. */
-type UpgradeTurn = Turn & Readonly<{ upgrade: () => void }>;
-
 type InboundConnection = {
-  /** In the order in which they arrived. */
+  /** In the order in which they arrived. The first ones are running. */
   readonly unanswered: GatewayResponse[];
-  readonly queue: RequestQueue<GatewayResponse | UpgradeTurn>;
+  running: number;
   /** The bytes that had arrived when the last request arrived, and when the last one was answered. */
   arrivedAtBytes: number;
   answeredAtBytes: number;
@@ -88,16 +82,29 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   // Node would silently drop headers beyond its limit. The sanitize stage refuses them.
   server.maxHeadersCount = 0;
 
-  const run = (turn: GatewayResponse | UpgradeTurn): void => {
-    if ('upgrade' in turn) turn.upgrade();
-    else if (turn.refusal !== undefined) app.handlers().refuse(turn.refusal, turn.req, turn);
-    else app.serve(turn.req, turn);
+  const run = (response: GatewayResponse): void => {
+    const { req, refusal } = response;
+    if (refusal === undefined) app.serve(req, response);
+    else app.handlers().refuse(refusal, req, response);
   };
+
+  /** The response is sent, or its connection is closed. */
+  function responseClosed(this: GatewayResponse): void {
+    const { socket } = this.req;
+    const connection = connectionOf(socket);
+    const { unanswered } = connection;
+    const at = unanswered.indexOf(this);
+    connection.answeredAtBytes = socket.bytesRead;
+    unanswered.splice(at, 1);
+    if (at < connection.running) connection.running -= 1;
+    runNext(connection, run);
+    if (unanswered.length === 0) connection.whenIdle?.();
+  }
 
   function accept(request: IncomingMessage, response: GatewayResponse, refusal?: AppError): void {
     const { socket } = request;
     const connection = connectionOf(socket);
-    const { unanswered, queue } = connection;
+    const { unanswered } = connection;
     if (connection.isStopped) return;
     if (unanswered.length >= maxPipelined) {
       socket.destroy();
@@ -107,7 +114,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     connection.arrivedAtBytes = socket.bytesRead;
     unanswered.push(response);
     response.on('close', responseClosed);
-    queue.add(response);
+    runNext(connection, run);
   }
 
   /** Node also accepts `100-continue` as one item of a list. We cannot meet any other expectation (RFC 9110 section 10.1.1). */
@@ -126,13 +133,13 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     let refusal: AppError | undefined;
     if (method === 'CONNECT') refusal = new AppError('invalid_target');
     else if (hasLongHead(socket, connection)) refusal = longHead();
-    connection.queue.add({
-      req,
-      upgrade: () =>
-        refusal === undefined
-          ? app.handlers().upgrade(req, socket, head)
-          : app.handlers().refuseSocket(refusal, socket),
-    });
+    // It takes over the connection, so it comes after the responses to earlier requests.
+    connection.whenIdle = () => {
+      if (!socket.writable) return;
+      if (refusal === undefined) void app.handlers().upgrade(req, socket, head);
+      else app.handlers().refuseSocket(refusal, socket);
+    };
+    if (connection.unanswered.length === 0) connection.whenIdle();
   }
 
   function refuseUnparsed(error: ParseError, socket: Duplex): void {
@@ -157,7 +164,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   server.on(certificateNow === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
     connections.set(socket, {
       unanswered: [],
-      queue: new RequestQueue(run),
+      running: 0,
       arrivedAtBytes: socket.bytesRead,
       answeredAtBytes: socket.bytesRead,
       isStopped: false,
@@ -208,82 +215,63 @@ function hasLongHead(socket: Socket, { unanswered, arrivedAtBytes, answeredAtByt
 const longHead = () =>
   new AppError('headers_too_large', { detail: { reason: 'long head' }, headers: { connection: 'close' } });
 
-/** The response is sent, or its connection is closed. */
-function responseClosed(this: GatewayResponse): void {
-  const { socket } = this.req;
-  const connection = connectionOf(socket);
-  const { unanswered, queue } = connection;
-  connection.answeredAtBytes = socket.bytesRead;
-  unanswered.splice(unanswered.indexOf(this), 1);
-  queue.finish(this);
-  if (unanswered.length === 0) connection.whenIdle?.();
-}
-
 /** Node removes its own listener for errors when it hands over a socket. Without one, a reset would end the process. */
 const destroyOnError = (socket: Duplex) => void socket.on('error', () => socket.destroy());
 
 const safeMethods: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 /** A request that is refused for its head or its version closes the connection, so what follows it must wait. */
-const isSafe = ({ refusal, req }: Turn & Readonly<{ req: { upgrade?: boolean } }>): boolean =>
+const isSafe = ({ refusal, req }: GatewayResponse): boolean =>
   refusal === undefined &&
   (req.httpVersion === '1.1' || req.httpVersion === '1.0') &&
   safeMethods.has(req.method) &&
-  req.upgrade !== true &&
   !hasBody(req);
 
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
 
 /**
- * Orders the pipelined requests of one connection. Node hands out all of them at once and orders only their responses, so a request could
- * overtake a POST that was sent before it.
- *
- * Safe requests without a body may run in parallel (RFC 9112 section 9.3.2). Other requests run alone. An upgrade runs last, because it
- * takes over the connection.
+ * Runs the pipelined requests of one connection that may run now. Node hands out all of them at once and orders only their responses, so a
+ * request could overtake a POST that was sent before it. Safe requests without a body may run in parallel (RFC 9112 section 9.3.2). Other
+ * requests run alone.
  *
  * Requests behind a response that closes the connection never run (RFC 9112 section 9.6). If that response was sent because the end of a
  * body is unknown, the next request may have been smuggled in that body.
  */
-class RequestQueue<Each extends Turn> {
-  readonly #run: (turn: Each) => void;
-  readonly #running: Each[] = [];
-  readonly #waiting: Each[] = [];
-
-  /** @param run Called when a request may run: at once, if nothing else is running. */
-  constructor(run: (turn: Each) => void) {
-    this.#run = run;
+function runNext(connection: InboundConnection, run: (response: GatewayResponse) => void): void {
+  const { unanswered } = connection;
+  for (let next = unanswered[connection.running]; next !== undefined; next = unanswered[connection.running]) {
+    const before = unanswered[connection.running - 1];
+    if (before !== undefined && !(isSafe(before) && isSafe(next))) return;
+    if (!next.req.socket.writable) return;
+    connection.running += 1;
+    run(next);
   }
+}
 
-  add(turn: Each): void {
-    if (this.#running.length > 0 || this.#waiting.length > 0) {
-      this.#waiting.push(turn);
-      this.#runNext();
-    } else this.#start(turn);
-  }
-
-  /** The request was answered, or its client left. */
-  finish(turn: Each): void {
-    const at = this.#running.indexOf(turn);
-    if (at !== -1) this.#running.splice(at, 1);
-    if (this.#waiting.length > 0) this.#runNext();
-  }
-
-  #start(turn: Each): void {
-    // The client left while the request waited, or a response closed the connection.
-    if (!turn.req.socket.writable) return;
-    this.#running.push(turn);
-    this.#run(turn);
-  }
-
-  #runNext(): void {
-    for (let first = this.#waiting[0]; first !== undefined && this.#mayRun(first); first = this.#waiting[0]) {
-      this.#waiting.shift();
-      this.#start(first);
-    }
-  }
-
-  #mayRun(turn: Each): boolean {
-    return this.#running.length === 0 || (isSafe(turn) && this.#running.every(isSafe));
-  }
+/** TLS 1.2 and 1.3 with Node's ciphers, and HTTP/1.1. New connections pick up a renewed certificate. */
+function createTlsServer(httpOptions: ServerOptions, certificateNow: () => Certificate, headMs: number): Server {
+  const contextOf = ({ cert, key, clients }: Certificate) => ({
+    cert,
+    key,
+    minVersion: 'TLSv1.2' as const,
+    ...(clients && { ca: clients.ca }),
+  });
+  let inUse = certificateNow();
+  const server = createHttpsServer({
+    ...httpOptions,
+    ...contextOf(inUse),
+    requestCert: inUse.clients !== undefined,
+    rejectUnauthorized: inUse.clients?.mode === 'require',
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: headMs,
+  });
+  // Prepended, because Node's own listener starts the handshake.
+  server.prependListener('connection', () => {
+    const now = certificateNow();
+    if (now.cert === inUse.cert && now.key === inUse.key && now.clients?.ca === inUse.clients?.ca) return;
+    server.setSecureContext(contextOf(now));
+    inUse = now;
+  });
+  return server;
 }

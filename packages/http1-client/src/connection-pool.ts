@@ -1,8 +1,8 @@
 import { Connection, type ConnectionOwner, type ConnectionTimeouts } from './connection.ts';
-import { type Dispatcher, type DispatchHandler, type DispatchOptions, Exchange } from './dispatcher.ts';
+import type { Dispatcher, DispatchHandler, DispatchOptions } from './dispatcher.ts';
+import { Exchange, requestHead } from './exchange.ts';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener } from './open-socket.ts';
-import { requestHead } from './request-head.ts';
 
 /** Named like the options of undici's `Pool`. */
 export type ConnectionPoolOptions = ConnectionTimeouts &

@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net';
-import type { Exchange } from './dispatcher.ts';
+import { type Exchange, unparsed } from './exchange.ts';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener, SocketUser, TlsIdentity } from './open-socket.ts';
-import { writeRequest } from './request-head.ts';
 import { idleTimeMs } from './response-head.ts';
 import { ResponseParser, type ResponseReceiver } from './response-parser.ts';
 import type { Upload, UploadOwner } from './upload.ts';
@@ -39,8 +38,6 @@ const maxFlushTurns = 3;
 // next response.
 const settleMs = 1_000;
 const never = Number.POSITIVE_INFINITY;
-/** This client leaves the headers to the handler: see `DispatchHandler`. */
-const none = {};
 
 /**
  * One connection to a service. It carries one exchange at a time. A connection whose last response ended ambiguously is
@@ -175,7 +172,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
     exchange.rawHeaders = fields;
-    exchange.handler.onResponseStart(exchange, status, none);
+    exchange.handler.onResponseStart(exchange, status, unparsed);
     this.#pauseIfAsked(exchange);
   }
 
@@ -236,7 +233,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#phase = 'head';
     this.#hasResponded = false;
     this.#parser.expect(exchange.request.method);
-    this.#upload = writeRequest(exchange, this.#socket, this);
+    this.#upload = exchange.write(this.#socket, this);
     this.#deadlineMs = this.#upload === undefined ? this.#headDeadline() : never;
     this.#upload?.start(exchange.head);
   }

@@ -1,5 +1,6 @@
 import { ConnectionPool, type ConnectionPoolOptions } from './connection-pool.ts';
-import { type DispatchController, type Dispatcher, type DispatchHandler, latin1Fields } from './dispatcher.ts';
+import type { DispatchController, Dispatcher, DispatchHandler } from './dispatcher.ts';
+import { latin1Fields } from './exchange.ts';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener } from './open-socket.ts';
 

@@ -1,11 +1,6 @@
 export { ConnectionPool, type ConnectionPoolOptions } from './connection-pool.ts';
-export {
-  type DispatchController,
-  type Dispatcher,
-  type DispatchHandler,
-  type DispatchOptions,
-  latin1Fields,
-} from './dispatcher.ts';
+export type { DispatchController, Dispatcher, DispatchHandler, DispatchOptions } from './dispatcher.ts';
+export { latin1Fields } from './exchange.ts';
 export { ExchangeError, type ExchangeErrorCode } from './exchange-error.ts';
 export { type GetOptions, type GotResponse, get, headerOf, singleUse, singleUsePool } from './get.ts';
 export {

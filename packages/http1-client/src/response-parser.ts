@@ -1,6 +1,6 @@
-import { maxChunkLineBytes, readChunkLine } from './chunk-line.ts';
 import { ExchangeError, invalidResponse } from './exchange-error.ts';
 import { ResponseFraming, readFieldLines, readStatusLine } from './response-head.ts';
+import { tokenCharacters } from './token.ts';
 
 /** Gets the parts of a response as they are read. After `stop` it gets no more. */
 export interface ResponseReceiver {
@@ -216,7 +216,7 @@ export class ResponseParser {
   #readChunkLine(bytes: Buffer, at: number, end: number): number {
     const lineEnd = bytes.indexOf(lf, at) + 1;
     const limit = Math.min(lineEnd === 0 ? end : lineEnd, end, at + maxChunkLineBytes + 3);
-    const size = readChunkLine(bytes.toString('latin1', at, limit));
+    const size = chunkSize(bytes.toString('latin1', at, limit));
     if (size === undefined) return at;
     this.#left = size;
     if (size > 0) this.#state = 'chunk-data';
@@ -247,4 +247,28 @@ export class ResponseParser {
     this.#state = 'idle';
     this.#receiver.receiveEnd(this.#fields);
   }
+}
+
+/** Maximum length of a line with a chunk's size. Extensions are ignored, and no service needs long ones. */
+const maxChunkLineBytes = 512;
+
+// 13 hex digits are at most 2^52 - 1, so a size is always a safe integer.
+const size = '[0-9A-Fa-f]{1,13}';
+// Names and values without blanks around them, as llhttp takes them (RFC 9112 section 7.1.1).
+const extension = `;[${tokenCharacters}]+(?:=(?:[${tokenCharacters}]+|"[\\t !#-[\\]-~]*"))?`;
+const wholeLine = new RegExp(`^${size}(?:${extension})*\r\n`);
+const startOfLine = new RegExp(`^(?:${size}(?:;[^\r]*)?)?\r?$`);
+
+/**
+ * Reads the line before a chunk.
+ *
+ * @param text Latin-1, up to the end of the line, or all that has arrived of it.
+ * @returns The size of the chunk; undefined if the line is incomplete.
+ * @throws ExchangeError
+ */
+function chunkSize(text: string): number | undefined {
+  if (text.length > maxChunkLineBytes + 2) throw invalidResponse('a chunk extension that is too long');
+  if (wholeLine.test(text)) return Number.parseInt(text, 16);
+  if (startOfLine.test(text)) return undefined;
+  throw invalidResponse('an invalid line before a chunk');
 }

@@ -1,9 +1,96 @@
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import type { DispatchOptions, Exchange } from './dispatcher.ts';
+import type { DispatchController, DispatchHandler, DispatchOptions } from './dispatcher.ts';
 import { ExchangeError } from './exchange-error.ts';
 import { token } from './token.ts';
 import { Upload, type UploadOwner } from './upload.ts';
+
+// Up to this size head and body are one write.
+const maxJoinedBytes = 16 * 1024;
+const sliceBytes = 64 * 1024;
+
+/** Handlers read the flat lists of the controller. */
+export const unparsed = {};
+
+/** One request and its response. */
+export class Exchange implements DispatchController {
+  readonly request: DispatchOptions;
+  readonly handler: DispatchHandler;
+  /** The head of the request, as it is written. */
+  head = '';
+  /** Undefined while the request is queued. */
+  connection: Readonly<{ abort(reason: unknown): void; resume(): void }> | undefined;
+  /** The handler got its last call. */
+  isOver = false;
+  rawHeaders: string[] | null = null;
+  rawTrailers: string[] | null = null;
+  aborted = false;
+  reason: Error | null = null;
+  paused = false;
+
+  constructor(request: DispatchOptions, handler: DispatchHandler) {
+    this.request = request;
+    this.handler = handler;
+  }
+
+  abort(reason: Error): void {
+    this.aborted = true;
+    this.reason = reason;
+    this.connection?.abort(reason);
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.connection?.resume();
+  }
+
+  /** For the pool and the connection: makes the last call. */
+  fail(error: unknown): void {
+    if (this.isOver) return;
+    this.#finish();
+    this.handler.onResponseError(this, error as Error);
+  }
+
+  /** For the connection: makes the last call. */
+  end(trailers: string[]): void {
+    if (this.isOver) return;
+    this.#finish();
+    this.rawTrailers = trailers;
+    this.handler.onResponseEnd(this, unparsed);
+  }
+
+  /** @returns The upload that is to be started; undefined if the whole request was written. */
+  write(socket: Socket, owner: UploadOwner): Upload | undefined {
+    const { head, request } = this;
+    const { body, headers } = request;
+    if (body === null) socket.write(head, 'latin1');
+    else if (!(body instanceof Uint8Array)) return new Upload(body, streamLength(headers), socket, owner);
+    else if (body.length <= maxJoinedBytes) socket.write(join(head, body));
+    else return new Upload(Readable.from(slices(body)), body.length, socket, owner);
+    return undefined;
+  }
+
+  #finish(): void {
+    this.isOver = true;
+    this.connection = undefined;
+    const { body } = this.request;
+    if (body === null || body instanceof Uint8Array || body.destroyed) return;
+    // An error of the stream has no other listener from now on.
+    body.on('error', () => {}).destroy();
+  }
+}
+
+/** Names and values as strings in Latin-1. They may be slices of one string, which a cache would keep. */
+export function latin1Fields(raw: DispatchController['rawHeaders']): string[] {
+  if (!Array.isArray(raw)) return [];
+  if (typeof raw[0] === 'string') return raw as string[];
+  return raw.map((field) => (field as Buffer).toString('latin1'));
+}
 
 // RFC 9112 section 3. Characters above 0xff would be cut to one byte, which could be a CR or LF.
 const isPath = /^[\x21-\x7e\x80-\xff]+$/;
@@ -78,23 +165,6 @@ function checkName(name: string, body: DispatchOptions['body']): void {
 
 const invalid = (reason: string): ExchangeError =>
   new ExchangeError('UPSTREAM_INVALID_REQUEST', `the request has ${reason}`);
-
-// Up to this size head and body are one write.
-const maxJoinedBytes = 16 * 1024;
-const sliceBytes = 64 * 1024;
-
-/** @returns The upload that is to be started; undefined if the whole request was written. */
-export function writeRequest({ head, request }: Exchange, socket: Socket, owner: UploadOwner): Upload | undefined {
-  const { body, headers } = request;
-  if (body === null) {
-    socket.write(head, 'latin1');
-    return undefined;
-  }
-  if (!(body instanceof Uint8Array)) return new Upload(body, streamLength(headers), socket, owner);
-  if (body.length > maxJoinedBytes) return new Upload(Readable.from(slices(body)), body.length, socket, owner);
-  socket.write(join(head, body));
-  return undefined;
-}
 
 function join(head: string, body: Uint8Array): Buffer {
   const bytes = Buffer.allocUnsafe(head.length + body.length);

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import type { DispatchOptions } from './dispatcher.ts';
-import { requestHead } from './request-head.ts';
+import { requestHead } from './exchange.ts';
 
 const get: DispatchOptions = { method: 'GET', path: '/', headers: [], body: null };
 

@@ -15,7 +15,8 @@ import { openSite, type Site } from './site/site.ts';
  *
  *   --rounds N           rounds; default 5
  *   --seconds S          seconds for each server in a round; default 4
- *   --only NAME,…        limit, recipe, fastify, haproxy, gateway, gateway-ed25519, …; default: all
+ *   --only NAME,…        limit, recipe, fastify, haproxy, gateway, gateway-ed25519, …; default: all but
+ *                        client, which is the limit with the gateway's own HTTP client
  *   --gateway FOLDER     the folder `gateway/` of a checkout, more than once to compare; default: this one's
  *   --node-flags="…"     flags for Node of the limit and the rivals: those that the gateway sets for itself
  *   --gateway-flags="…"  more flags for Node of the gateways, to try them
@@ -38,7 +39,9 @@ const words = (text: string, separator: string) => text.split(separator).filter(
 const gateways = values.gateway;
 const nodeFlags = words(values['node-flags'], ' ');
 const gatewayFlags = words(values['gateway-flags'], ' ');
-const contenders = selectContenders(allContenders({ gateways, nodeFlags, gatewayFlags }), words(values.only, ','));
+const only = words(values.only, ',');
+const hasClient = only.includes('client');
+const contenders = selectContenders(allContenders({ gateways, nodeFlags, gatewayFlags, hasClient }), only);
 const cores = findCores();
 const load = findLoadGenerator();
 const seconds = Number(values.seconds);

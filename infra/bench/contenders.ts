@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { freePorts } from '@countersign/testing';
-import { type RunningServer, startServer } from './machine/start-server.ts';
+import { type RunningServer, startServer } from './machine/processes.ts';
 import { haproxyConfig, haproxyVersion } from './rivals/haproxy.ts';
 import { algorithmsOf, benchPath, nodeOf, startGateway } from './site/gateway.ts';
 import { expectOk, type Site } from './site/site.ts';
@@ -21,13 +21,15 @@ export type ContenderOptions = Readonly<{
   nodeFlags: readonly string[];
   /** More flags for Node of the gateways, to try them. */
   gatewayFlags: readonly string[];
+  /** Also the limit with the gateway's own HTTP client. */
+  hasClient?: boolean;
 }>;
 
 /** The name of the server that others are compared with. */
 export const limitName = 'limit';
 
 /** The limit, the rivals, and each gateway once for each algorithm. HAProxy only where it is installed. */
-export function allContenders({ gateways, nodeFlags, gatewayFlags }: ContenderOptions): Contender[] {
+export function allContenders({ gateways, nodeFlags, gatewayFlags, hasClient }: ContenderOptions): Contender[] {
   // All of them on the Node of the gateway.
   const node = nodeOf(gateways[0] ?? '');
   const program = (name: string, argsOf: (site: Site) => readonly string[]): Contender => ({
@@ -36,12 +38,13 @@ export function allContenders({ gateways, nodeFlags, gatewayFlags }: ContenderOp
     async start(site, cores) {
       const [port = 0] = await freePorts(1);
       const file = join(import.meta.dirname, 'rivals', `${name}-program.ts`);
-      const args = [...nodeFlags, file, String(port), site.upstreamOrigin, ...argsOf(site)];
+      const args = [...nodeFlags, '--conditions=source', file, String(port), site.upstreamOrigin, ...argsOf(site)];
       return serve(site, { command: node, args, cores, port });
     },
   });
   return [
     program(limitName, () => []),
+    ...(hasClient ? [{ ...program('client', () => []), checksTokens: false }] : []),
     program('recipe', (site) => [`${site.issuerOrigin}/jwks.json`, site.issuer, site.audience]),
     program('fastify', (site) => [site.publicKeyFile, site.issuer, site.audience]),
     ...(haproxyVersion() === undefined ? [] : [haproxy]),

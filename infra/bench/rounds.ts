@@ -68,7 +68,7 @@ async function measure(subject: Subject, options: Omit<RoundOptions, 'rounds'>, 
   const { load, connections, cores } = options;
   const before = cpuMicrosOf(pid);
   const startedAt = performance.now();
-  const result = await load.run({ origin, requestsFile, connections, seconds, cores: cores?.load });
+  const result = await load.run({ origin, requestsFile, pace: { connections }, seconds, cores: cores?.load });
   const tookMs = performance.now() - startedAt;
   const after = cpuMicrosOf(pid);
   const { requests, refused, broken } = result;

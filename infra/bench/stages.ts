@@ -2,7 +2,7 @@ import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findCores } from './machine/cores.ts';
-import { forkPinned } from './machine/fork-pinned.ts';
+import { forkPinned } from './machine/processes.ts';
 import { describeMachine } from './machine/versions.ts';
 import { report } from './results/report.ts';
 import { benchPath, ownGateway, signatures, writeGatewayFiles } from './site/gateway.ts';

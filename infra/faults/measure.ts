@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, throwAwayRedis } from '@countersign/testing';
 import { logIn } from '../e2e/client.ts';
 import { type GatewayYaml, makePlace, startEverything, writeGatewayConfig } from '../e2e/stack.ts';
-import { steadyLoad } from './steady-load.ts';
+import { steadyLoad } from '../fleet/steady-load.ts';
 
 // `npm run bench:faults`: what clients see while a part of `npm start` fails, and how long refusals continue after it
 // recovers. Needs DATABASE_URL. It starts its own Redis; a proxy in front of Postgres simulates an outage.

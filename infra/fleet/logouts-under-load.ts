@@ -1,4 +1,5 @@
 import { Pool } from 'undici';
+import { steadyLoad } from './steady-load.ts';
 
 export type Session = Readonly<{ token: string }>;
 
@@ -32,6 +33,7 @@ export type LoadOptions = Readonly<{
 type Seen = { acceptedOnce: boolean; refusedAtMs: number | undefined };
 
 const giveUpAfterMs = 10_000;
+const revoked = '401 token_revoked';
 
 /**
  * Uses each session in turn at all gateways, logs it out meanwhile, and continues until every gateway refuses it.
@@ -42,31 +44,19 @@ export async function logoutsUnderLoad(options: LoadOptions): Promise<LoadResult
   const { gateways, path, sessions, requestsPerSecond, logOut } = options;
   const pools = gateways.map((url) => new Pool(url, { pipelining: 1 }));
   const logouts: LogoutMeasure[] = [];
-  const unexpected: string[] = [];
-  const underWay = new Set<Promise<void>>();
-  let requests = 0;
-  let use: (turn: number) => Promise<void> = async () => {};
-  const startedAt = performance.now();
-  const load = setInterval(() => {
-    // Send as many requests as are due by now, because a timer alone would fall behind.
-    while (requests < ((performance.now() - startedAt) / 1000) * requestsPerSecond) {
-      const request = use(requests).catch((error: Error) => void unexpected.push(error.message));
-      underWay.add(request);
-      void request.finally(() => underWay.delete(request));
-      requests += 1;
-    }
-  }, 2);
+  let turn = 0;
+  let use: (at: number) => Promise<string> = async () => '200';
+  const load = steadyLoad(requestsPerSecond, () =>
+    use(turn++ % gateways.length).catch((error: Error) => error.message),
+  );
 
   async function measure(session: Session, index: number): Promise<LogoutMeasure> {
     const seen = gateways.map((): Seen => ({ acceptedOnce: false, refusedAtMs: undefined }));
     const acceptedEverywhere = Promise.withResolvers<void>();
     const refusedEverywhere = Promise.withResolvers<void>();
     let relapses = 0;
-    use = async (turn) => {
-      const at = turn % gateways.length;
-      const gateway = seen[at];
-      const pool = pools[at];
-      if (gateway === undefined || pool === undefined) return;
+    use = async (at) => {
+      const [gateway, pool] = [seen[at] as Seen, pools[at] as Pool];
       const sentAtMs = performance.now();
       const { statusCode, body } = await pool.request({
         path,
@@ -74,16 +64,16 @@ export async function logoutsUnderLoad(options: LoadOptions): Promise<LoadResult
         headers: { authorization: `Bearer ${session.token}` },
       });
       const text = await body.text();
-      if (statusCode === 200) {
+      const result = statusCode === 200 ? '200' : `${statusCode} ${/"code":"([a-z_]+)"/.exec(text)?.[1] ?? ''}`;
+      if (result === '200') {
         if (gateway.refusedAtMs !== undefined && sentAtMs > gateway.refusedAtMs) relapses += 1;
         gateway.acceptedOnce = true;
         if (seen.every(({ acceptedOnce }) => acceptedOnce)) acceptedEverywhere.resolve();
-      } else if (statusCode === 401 && text.includes('token_revoked')) {
+      } else if (result === revoked) {
         gateway.refusedAtMs ??= performance.now();
         if (seen.every(({ refusedAtMs }) => refusedAtMs !== undefined)) refusedEverywhere.resolve();
-      } else {
-        unexpected.push(`${statusCode} ${/"code":"([a-z_]+)"/.exec(text)?.[1] ?? ''}`);
       }
+      return result;
     };
     await within(acceptedEverywhere.promise, 'the session is not taken everywhere');
     await logOut(gateways[index % gateways.length] ?? '', session);
@@ -101,12 +91,16 @@ export async function logoutsUnderLoad(options: LoadOptions): Promise<LoadResult
   try {
     for (const [index, session] of sessions.entries()) logouts.push(await measure(session, index));
   } finally {
-    clearInterval(load);
-    await Promise.allSettled(underWay);
+    await load.stop();
     await Promise.all(pools.map((pool) => pool.close()));
   }
-  const perSecond = requests / ((performance.now() - startedAt) / 1000);
-  return { logouts, requests, perSecond, unexpected };
+  const results = load.outcomes.map(({ result }) => result);
+  return {
+    logouts,
+    requests: results.length,
+    perSecond: (results.length / load.nowMs()) * 1_000,
+    unexpected: results.filter((result) => result !== '200' && result !== revoked),
+  };
 }
 
 async function within(promise: Promise<void>, complaint: string): Promise<void> {

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { forkPinned } from '../machine/fork-pinned.ts';
 import { residentBytesOf } from '../machine/process-usage.ts';
+import { forkPinned } from '../machine/processes.ts';
 import { markdownTable, showNumber } from '../results/markdown.ts';
 import type { RunningGateway } from '../site/gateway.ts';
 

@@ -1,10 +1,9 @@
-import { join } from 'node:path';
-import { forkPinned } from '../machine/fork-pinned.ts';
+import { type LoadResult, runLoadProgram } from '../load/load.ts';
 import { markdownTable, showNumber, showSpread } from '../results/markdown.ts';
 import { spreadOf } from '../results/statistics.ts';
 import type { Subject } from '../rounds.ts';
 
-export type Latency = Readonly<{ failed: number; p50Ms: number; p99Ms: number }>;
+export type Latency = Pick<LoadResult, 'p50Ms' | 'p99Ms'>;
 
 export type LatencyOptions = Readonly<{
   perSecond: number;
@@ -35,29 +34,23 @@ export async function measureLatency(
 }
 
 async function sendAtRate(
-  { name, origin, requestsFile }: Omit<Subject, 'pid'>,
-  { perSecond, seconds, cores }: LatencyOptions,
+  { name, ...subject }: Omit<Subject, 'pid'>,
+  { perSecond, ...options }: LatencyOptions,
 ): Promise<Latency> {
-  const args = [origin, requestsFile, String(perSecond), String(seconds)];
-  const client = forkPinned(join(import.meta.dirname, 'latency-client-program.ts'), { args, cores });
-  const latency = (await client.message()) as Latency;
-  if (latency.failed > 0) throw new Error(`${name}: ${latency.failed} requests failed`);
+  const { refused, broken, ...latency } = await runLoadProgram({ ...subject, ...options, pace: { perSecond } });
+  if (refused + broken > 0) throw new Error(`${name}: ${refused + broken} requests failed`);
   return latency;
 }
 
 /** @param rounds For each round, the latencies of the subjects in their order. */
 export function latencyTable(names: readonly string[], rounds: readonly (readonly Latency[])[]): string {
   const rows = names.map((name, index) => {
-    const all = (key: 'p50Ms' | 'p99Ms') => rounds.map((round) => round[index]?.[key] ?? Number.NaN);
-    const added = (key: 'p50Ms' | 'p99Ms') =>
-      rounds.map((round) => (round[index]?.[key] ?? Number.NaN) - (round[0]?.[key] ?? Number.NaN));
-    return [
-      name,
-      showSpread(spreadOf(all('p50Ms')), 2),
-      index === 0 ? showNumber(undefined) : showSpread(spreadOf(added('p50Ms')), 2),
-      showSpread(spreadOf(all('p99Ms')), 2),
-      index === 0 ? showNumber(undefined) : showSpread(spreadOf(added('p99Ms')), 2),
-    ];
+    const cells = (['p50Ms', 'p99Ms'] as const).flatMap((key) => {
+      const of = (subject: number) => rounds.map((round) => round[subject]?.[key] ?? Number.NaN);
+      const added = of(index).map((ms, round) => ms - (of(0)[round] ?? Number.NaN));
+      return [showSpread(spreadOf(of(index)), 2), index === 0 ? showNumber(undefined) : showSpread(spreadOf(added), 2)];
+    });
+    return [name, ...cells];
   });
   return markdownTable(['server', 'p50 ms', 'added', 'p99 ms', 'added'], rows);
 }

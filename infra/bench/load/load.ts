@@ -1,5 +1,4 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -7,8 +6,9 @@ export type LoadOptions = Readonly<{
   origin: string;
   /** A file with a path and an access token on each line. They are sent in rotation. */
   requestsFile: string;
-  connections: number;
   seconds: number;
+  /** How many connections send as fast as responses come, or how many requests a second are sent. */
+  pace: Readonly<{ connections: number } | { perSecond: number }>;
   /** Cores in the form of `taskset -c`. Undefined: not pinned. */
   cores: string | undefined;
 }>;
@@ -28,20 +28,19 @@ export type LoadGenerator = Readonly<{ name: string; run(options: LoadOptions): 
 
 const run = promisify(execFile);
 
-/** wrk where it is installed. Otherwise autocannon, which needs about five times the CPU of wrk. */
+/** wrk where it is installed. Otherwise a program on undici, which needs a multiple of wrk's CPU. */
 export function findLoadGenerator(): LoadGenerator {
   const version = wrkVersion();
-  if (version !== undefined) return { name: version, run: (options) => execute('wrk', wrkArgs(options), options) };
-  const { version: installed } = createRequire(import.meta.url)('autocannon/package.json') as { version: string };
-  return {
-    name: `autocannon ${installed}`,
-    run(options) {
-      const { origin, requestsFile, connections, seconds } = options;
-      const program = join(import.meta.dirname, 'autocannon-program.ts');
-      const settings = [origin, requestsFile, String(connections), String(seconds)];
-      return execute(process.execPath, [program, ...settings], options);
-    },
-  };
+  if (version === undefined) return { name: 'undici', run: runLoadProgram };
+  return { name: version, run: (options) => execute('wrk', wrkArgs(options), options) };
+}
+
+/** Sends with the program on undici, which wrk cannot replace where the rate is constant. */
+export function runLoadProgram(options: LoadOptions): Promise<LoadResult> {
+  const { origin, requestsFile, seconds, pace } = options;
+  const [kind, value] = 'perSecond' in pace ? ['rate', pace.perSecond] : ['connections', pace.connections];
+  const program = join(import.meta.dirname, 'load-program.ts');
+  return execute(process.execPath, [program, origin, requestsFile, String(seconds), kind, String(value)], options);
 }
 
 function wrkVersion(): string | undefined {
@@ -56,9 +55,20 @@ function wrkVersion(): string | undefined {
   return 'wrk';
 }
 
-function wrkArgs({ origin, requestsFile, connections, seconds }: LoadOptions): string[] {
+function wrkArgs({ origin, requestsFile, pace, seconds }: LoadOptions): string[] {
   const script = join(import.meta.dirname, 'rotate-requests.lua');
-  return ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script, origin, '--', requestsFile];
+  return [
+    '-t1',
+    `-c${'connections' in pace ? pace.connections : 1}`,
+    `-d${seconds}s`,
+    '--timeout',
+    '10s',
+    '-s',
+    script,
+    origin,
+    '--',
+    requestsFile,
+  ];
 }
 
 async function execute(command: string, args: readonly string[], { cores }: LoadOptions): Promise<LoadResult> {

@@ -4,7 +4,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, writeFileSync } from 'nod
 import { join, resolve } from 'node:path';
 import { freePorts } from '@countersign/testing';
 import { isCompletelyReady } from '../../local/completely-ready.ts';
-import { type RunningServer, startServer } from '../machine/start-server.ts';
+import { type RunningServer, startServer } from '../machine/processes.ts';
 import type { Site } from './site.ts';
 
 /** The gateway of this checkout. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts, mintIssuer, type TestIssuer } from '@countersign/testing';
-import { type RunningServer, startServer } from '../machine/start-server.ts';
+import { type RunningServer, startServer } from '../machine/processes.ts';
 
 /** What every server under test needs: an issuer with its tokens, and one service behind it. */
 export type Site = Readonly<{

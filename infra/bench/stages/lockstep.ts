@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createListener } from '../../../gateway/src/listen/listener.ts';
 import { createListenerApp, type Handlers } from '../../../gateway/src/listen/request-handler.ts';
-import { forkPinned } from '../machine/fork-pinned.ts';
+import { forkPinned } from '../machine/processes.ts';
 
 /** How many requests arrive at once, each on its own connection. */
 export const batchSize = 64;

@@ -4,19 +4,12 @@ import { foldHeaderName } from '@countersign/identity';
  * Headers of one connection, which a proxy never forwards, in requests and in responses: RFC 9110 section 7.6.1, and
  * names that older proxies treat alike. The gateway itself handles `Expect`.
  */
-export const hopByHop: ReadonlySet<string> = new Set([
-  'connection',
-  'proxy-connection',
-  'keep-alive',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'expect',
-]);
+export const hopByHop: ReadonlySet<string> = new Set(
+  (
+    'connection proxy-connection keep-alive te trailer transfer-encoding upgrade http2-settings ' +
+    'proxy-authenticate proxy-authorization expect'
+  ).split(' '),
+);
 
 /**
  * The folded names in `Connection`, which the next hop would drop. They are dropped before the gateway adds its own

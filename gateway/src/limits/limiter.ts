@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Limit } from '../config/config.ts';
 import { AppError } from '../errors.ts';
@@ -71,29 +70,23 @@ const resultOf = (result: RateLimiterRes, allowed: boolean): LimitResult => ({
   resetSec: Math.max(1, Math.ceil(result.msBeforeNext / 1000)),
 });
 
-/** The limiters of one configuration, by name. */
-export type Limiters = ReadonlyMap<string, Readonly<{ limit: Limit; limiter: Limiter }>>;
+/** The limiters of one configuration, by their names and limits. */
+export type Limiters = ReadonlyMap<string, Limiter>;
 
 /**
  * Creates the limiters of a configuration. A limit that did not change keeps its limiter, and so its counts.
  *
  * @param before The limiters of the current configuration.
  */
-export function createLimiters(
-  store: LimitStore | undefined,
-  before: Limiters | undefined,
-): Readonly<{ limiters: Limiters; limiterFor(name: string, limit: Limit): Limiter }> {
-  const limiters = new Map<string, Readonly<{ limit: Limit; limiter: Limiter }>>();
+export function createLimiters(store: LimitStore | undefined, before: Limiters | undefined) {
+  const limiters = new Map<string, Limiter>();
   return {
     limiters,
-    limiterFor(name, limit) {
-      const known = before?.get(name);
-      const entry =
-        known !== undefined && isDeepStrictEqual(known.limit, limit)
-          ? known
-          : { limit, limiter: createLimiter(name, limit, store) };
-      limiters.set(name, entry);
-      return entry.limiter;
+    limiterFor(name: string, limit: Limit): Limiter {
+      const key = `${name} ${JSON.stringify(limit)}`;
+      const limiter = before?.get(key) ?? createLimiter(name, limit, store);
+      limiters.set(key, limiter);
+      return limiter;
     },
   };
 }
@@ -101,14 +94,8 @@ export function createLimiters(
 /** The result of taking from a bucket. A refusal is a value, not an error. */
 export type LimitResult = Readonly<{ allowed: boolean; remaining: number; resetSec: number }>;
 
-/** The requests of one key in its current window. Buckets form a list, ordered by their last use. */
-type Bucket = {
-  readonly key: string;
-  taken: number;
-  endsAtMs: number;
-  older: Bucket | undefined;
-  newer: Bucket | undefined;
-};
+/** The requests of one key in its current window. */
+type Bucket = { readonly key: string; taken: number; endsAtMs: number };
 
 /**
  * Counts in this process. The window of a key begins with its first request, and has a fixed length.
@@ -124,8 +111,8 @@ export class LocalLimiter implements Limiter {
   readonly #windowMs: number;
   readonly #maxKeys: number;
   readonly #nowMs: () => number;
+  /** The least recently used one is first. */
   readonly #buckets = new Map<string, Bucket>();
-  #oldest: Bucket | undefined;
   #newest: Bucket | undefined;
 
   constructor({ requests, perSec }: Pick<Limit, 'requests' | 'perSec'>, maxKeys: number, nowMs = wholeMs) {
@@ -139,8 +126,9 @@ export class LocalLimiter implements Limiter {
     const now = this.#nowMs();
     const bucket = this.#buckets.get(key) ?? this.#open(key, now);
     if (bucket !== this.#newest) {
-      this.#unlink(bucket);
-      this.#append(bucket);
+      this.#buckets.delete(key);
+      this.#buckets.set(key, bucket);
+      this.#newest = bucket;
     }
     if (bucket.endsAtMs <= now) {
       bucket.taken = 0;
@@ -165,33 +153,13 @@ export class LocalLimiter implements Limiter {
     // Two for each new one, so that ended windows never accumulate.
     for (let count = 0; count < 2; count += 1) this.#dropOldest(now);
     if (this.#buckets.size >= this.#maxKeys) this.#dropOldest(Number.POSITIVE_INFINITY);
-    const bucket: Bucket = { key, taken: 0, endsAtMs: now + this.#windowMs, older: undefined, newer: undefined };
-    this.#buckets.set(key, bucket);
-    this.#append(bucket);
-    return bucket;
+    return { key, taken: 0, endsAtMs: now + this.#windowMs };
   }
 
   /** Drops the least recently used bucket, if its window has ended by this time. */
   #dropOldest(byMs: number): void {
-    const oldest = this.#oldest;
-    if (oldest === undefined || oldest.endsAtMs > byMs) return;
-    this.#buckets.delete(oldest.key);
-    this.#unlink(oldest);
-  }
-
-  #unlink({ older, newer }: Bucket): void {
-    if (older === undefined) this.#oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) this.#newest = older;
-    else newer.older = older;
-  }
-
-  #append(bucket: Bucket): void {
-    bucket.older = this.#newest;
-    bucket.newer = undefined;
-    if (this.#newest === undefined) this.#oldest = bucket;
-    else this.#newest.newer = bucket;
-    this.#newest = bucket;
+    const [oldest] = this.#buckets.values();
+    if (oldest !== undefined && oldest.endsAtMs <= byMs) this.#buckets.delete(oldest.key);
   }
 }
 

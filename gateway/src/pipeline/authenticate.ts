@@ -55,18 +55,11 @@ export function createAuthenticate({
     }
     const { scheme, text } = readCredentials(authorization, route.schemes);
     record.scheme = scheme;
-    const remembered = tokens.find(text);
-    if (remembered !== undefined && scheme === 'Bearer' && !hasSenderProof)
-      return asBearer(matched, remembered, undefined);
-    return withToken(matched, text, remembered, hasSenderProof);
+    return withToken(matched, text, hasSenderProof);
   };
 
-  async function withToken(
-    matched: Matched,
-    text: string,
-    remembered: VerifiedToken | undefined,
-    hasSenderProof: boolean,
-  ): Promise<Authenticated> {
+  async function withToken(matched: Matched, text: string, hasSenderProof: boolean): Promise<Authenticated> {
+    const remembered = tokens.find(text);
     // A token that is known to be valid passes, even if others at the same address send bad ones.
     if (remembered === undefined) assertNotThrottled(matched);
     try {

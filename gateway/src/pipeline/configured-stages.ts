@@ -3,7 +3,7 @@ import type { RouteTable } from '../routing/route-table.ts';
 import { createCors, createUpgradeOrigin } from './cors.ts';
 import type { Stages } from './pipeline.ts';
 import { createResourceMetadata } from './resource-metadata.ts';
-import { authorize, createMatch, createOwnAnswers } from './route.ts';
+import { answerOptions, authorize, createMatch, ownAnswers } from './route.ts';
 import { createSanitize } from './sanitize.ts';
 
 type ConfiguredStage = 'sanitize' | 'answerItself' | 'checkOrigin' | 'match' | 'authorize';
@@ -22,7 +22,7 @@ export function configuredStages(
         publicOrigins: [],
         trustedProxies: [],
       }),
-      answerItself: createOwnAnswers(),
+      answerItself: ownAnswers(answerOptions),
       match: createMatch(table),
       authorize,
     };
@@ -31,7 +31,7 @@ export function configuredStages(
   const methodsAt = (path: string) => metadata?.methodsAt(path) ?? table.methodsAt(path);
   return {
     sanitize: createSanitize(config),
-    answerItself: createOwnAnswers(config.cors && createCors(config.cors, { methodsAt }), metadata),
+    answerItself: ownAnswers(config.cors && createCors(config.cors, { methodsAt }), answerOptions, metadata?.answer),
     checkOrigin: createUpgradeOrigin(config),
     match: createMatch(table, metadata),
     authorize,

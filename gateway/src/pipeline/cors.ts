@@ -1,36 +1,16 @@
 import type { Cors, GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { securityHeaders } from '../http/security-headers.ts';
 import { parseTarget, type RouteTable } from '../routing/route-table.ts';
 import type { Incoming } from './exchange.ts';
+import type { OwnAnswer } from './resource-metadata.ts';
 import { hostsOf } from './sanitize.ts';
 
 // Request headers that a page may send: for login, refresh by cookie, tokens and proofs, conditional and repeated writes, and
 // event streams that continue.
-const settable = [
-  'Authorization',
-  'Content-Type',
-  'DPoP',
-  'Idempotency-Key',
-  'If-Match',
-  'If-None-Match',
-  'Last-Event-ID',
-  'X-Requested-With',
-];
+const settable =
+  'Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Requested-With';
 // Response headers that a page may read: for support, rate limits, retries, new resources and new proofs.
-const readable = [
-  'X-Request-Id',
-  'RateLimit',
-  'RateLimit-Policy',
-  'Retry-After',
-  'WWW-Authenticate',
-  'DPoP-Nonce',
-  'ETag',
-  'Location',
-];
-
-/** The headers of a 204, the response to a preflight. */
-export type PreflightHeaders = Readonly<Record<string, string>>;
+const readable = 'X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, DPoP-Nonce, ETag, Location';
 
 /**
  * Handles CORS for all services: their own CORS headers are dropped. The headers go into the record, so that errors
@@ -47,7 +27,7 @@ export type PreflightHeaders = Readonly<Record<string, string>>;
 export function createCors(
   config: Cors,
   table: Pick<RouteTable, 'methodsAt'>,
-): (incoming: Incoming) => PreflightHeaders | undefined {
+): (incoming: Incoming) => OwnAnswer | undefined {
   const vary = ['vary', 'Origin'];
   const listed = new Map(
     config.origins.map((origin) => [
@@ -55,17 +35,14 @@ export function createCors(
       [
         ...['access-control-allow-origin', origin],
         ...(config.credentials ? ['access-control-allow-credentials', 'true'] : []),
-        ...['access-control-expose-headers', [...readable, ...config.expose].join(', ')],
+        ...['access-control-expose-headers', [readable, ...config.expose].join(', ')],
         ...vary,
       ],
     ]),
   );
   const preflight = {
-    ...securityHeaders,
-    'access-control-allow-headers': [...settable, ...config.headers].join(', '),
+    'access-control-allow-headers': [settable, ...config.headers].join(', '),
     'access-control-max-age': String(config.maxAgeSec),
-    ...(config.credentials && { 'access-control-allow-credentials': 'true' }),
-    vary: 'Origin',
   };
 
   return (incoming) => {
@@ -76,12 +53,7 @@ export function createCors(
     if (allowed === undefined) throw new AppError('origin_not_allowed');
     const methods = table.methodsAt(parseTarget(incoming.rawTarget).path);
     if (methods === undefined) throw new AppError('no_route');
-    return {
-      ...preflight,
-      'access-control-allow-origin': client.origin,
-      'access-control-allow-methods': methods.join(', '),
-      'x-request-id': record.requestId,
-    };
+    return { status: 204, headers: { ...preflight, 'access-control-allow-methods': methods.join(', ') } };
   };
 }
 

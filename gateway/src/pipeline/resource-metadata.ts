@@ -1,6 +1,5 @@
 import { type GatewayConfig, requiredScopes } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { securityHeaders } from '../http/security-headers.ts';
 import { parseTarget, type RouteTable } from '../routing/route-table.ts';
 import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';
 import type { Incoming } from './exchange.ts';
@@ -10,20 +9,7 @@ import { hostsOf } from './sanitize.ts';
 export type OwnAnswer = Readonly<{
   status: number;
   headers: Readonly<Record<string, string>>;
-  body: string | undefined;
-}>;
-
-/** Where clients find which authorization server issues tokens for this gateway. */
-export type ResourceMetadata = Readonly<{
-  /** The URL of the document about a path, for a challenge. */
-  urlFor(host: string | undefined, path: string): string;
-  /** @returns Undefined unless the path is that of a document. */
-  methodsAt(path: string): readonly string[] | undefined;
-  /**
-   * @returns Undefined unless the request asks for a document.
-   * @throws AppError `method_not_allowed`, `body_not_allowed`.
-   */
-  answer(incoming: Incoming): OwnAnswer | undefined;
+  body?: string | undefined;
 }>;
 
 const prefix = '/.well-known/oauth-protected-resource';
@@ -41,7 +27,7 @@ const maxNamedPath = 512;
 export function createResourceMetadata(
   config: Pick<GatewayConfig, 'publicOrigins' | 'issuers' | 'scopes' | 'certificate' | 'routes'>,
   table: RouteTable,
-): ResourceMetadata | undefined {
+) {
   const { publicOrigins, issuers, scopes, certificate, routes } = config;
   const [firstOrigin] = publicOrigins;
   if (firstOrigin === undefined || issuers.length === 0) return undefined;
@@ -79,10 +65,17 @@ export function createResourceMetadata(
     path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/');
 
   return {
-    urlFor: (host, path) => originFor(host) + prefix + (path === '/' || path.length > maxNamedPath ? '' : path),
-    methodsAt: (path) =>
+    /** The URL of the document about a path, for a challenge. */
+    urlFor: (host: string | undefined, path: string) =>
+      originFor(host) + prefix + (path === '/' || path.length > maxNamedPath ? '' : path),
+    /** @returns Undefined unless the path is that of a document. */
+    methodsAt: (path: string) =>
       isAsked(path) && documentOf(path.slice(prefix.length), firstOrigin) !== undefined ? methods : undefined,
-    answer({ rawTarget, method, client, body, record }) {
+    /**
+     * @returns Undefined unless the request asks for a document.
+     * @throws AppError `method_not_allowed`, `body_not_allowed`.
+     */
+    answer({ rawTarget, method, client, body }: Incoming): OwnAnswer | undefined {
       if (!rawTarget.startsWith(prefix)) return undefined;
       const { path, query } = parseTarget(rawTarget);
       const document = isAsked(path) && query === '' ? documentOf(path.slice(prefix.length), client.host) : undefined;
@@ -94,11 +87,9 @@ export function createResourceMetadata(
       return {
         status: 200,
         headers: {
-          ...securityHeaders,
           'content-type': 'application/json',
           'cache-control': `public, max-age=${maxAgeSec}`,
           'content-length': String(Buffer.byteLength(document)),
-          'x-request-id': record.requestId,
         },
         body: method === 'GET' ? document : undefined,
       };

@@ -2,34 +2,32 @@ import { AppError } from '../errors.ts';
 import { headersFrom } from '../http/header-fields.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { parseTarget, type RouteTable, rewritePath } from '../routing/route-table.ts';
-import type { PreflightHeaders } from './cors.ts';
 import type { Authenticated, Exchange, Incoming, Matched, Permitted } from './exchange.ts';
 import type { ChallengeMetadata } from './request-record.ts';
-import type { OwnAnswer, ResourceMetadata } from './resource-metadata.ts';
+import type { OwnAnswer } from './resource-metadata.ts';
 
-/**
- * Answers CORS preflights, `OPTIONS *` and requests for the metadata of protected resources.
- *
- * @returns Undefined for every other request. The stage throws what `cors` and `metadata` throw, and `body_not_allowed`.
- */
-export function createOwnAnswers(
-  cors?: (incoming: Incoming) => PreflightHeaders | undefined,
-  metadata?: ResourceMetadata,
-): (incoming: Incoming) => OwnAnswer | undefined {
+type Answering = (incoming: Incoming) => OwnAnswer | undefined;
+
+/** Takes the first answer of those that the configuration has, and adds what all answers have. */
+export function ownAnswers(...configured: readonly (Answering | undefined)[]): Answering {
+  const answers = configured.filter((answer) => answer !== undefined);
   return (incoming) => {
-    const preflight = cors?.(incoming) ?? serverOptions(incoming);
-    if (preflight !== undefined) return { status: 204, headers: preflight, body: undefined };
-    const answer = metadata?.answer(incoming);
-    // Pages of other origins read the metadata too.
-    return answer && { ...answer, headers: { ...answer.headers, ...headersFrom(incoming.record.cors) } };
+    for (const answer of answers) {
+      const own = answer(incoming);
+      if (own === undefined) continue;
+      const { requestId, cors } = incoming.record;
+      const headers = { ...securityHeaders, ...own.headers, ...headersFrom(cors), 'x-request-id': requestId };
+      return { ...own, headers };
+    }
+    return undefined;
   };
 }
 
-/** The headers for `OPTIONS *`, which asks about the server and not about a resource (RFC 9110 section 9.3.7). */
-function serverOptions({ method, rawTarget, body, record }: Incoming): Record<string, string> | undefined {
+/** Answers `OPTIONS *`, which asks about the server and not about a resource (RFC 9110 section 9.3.7). */
+export function answerOptions({ method, rawTarget, body }: Incoming): OwnAnswer | undefined {
   if (rawTarget !== '*' || method !== 'OPTIONS') return undefined;
   if (body.present) throw new AppError('body_not_allowed');
-  return { ...securityHeaders, 'x-request-id': record.requestId };
+  return { status: 204, headers: {} };
 }
 
 /**

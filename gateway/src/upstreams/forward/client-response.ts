@@ -21,25 +21,11 @@ export type ResponseHeaders = Readonly<{
   lifetime: ResponseLifetime;
 }>;
 
-type Handling =
-  | 'pass'
-  | 'drop'
-  | 'connection'
-  | 'content-length'
-  | 'content-type'
-  | 'transfer-encoding'
-  | 'set-cookie'
-  | 'x-identity-refused'
-  | 'x-identity-unavailable'
-  | 'limits'
-  | 'cors'
-  | 'dpop-nonce';
-
 // They name the service's software.
 const software: ReadonlySet<string> = new Set(['server', 'x-powered-by']);
 
 /** A header name as one service writes it. `default` is its bit among the default headers, or 0. */
-type KnownName = Readonly<{ handling: Handling; default: number }>;
+type KnownName = Readonly<{ handling: ReturnType<typeof handlingOf>; default: number }>;
 
 const lookUp = rememberNames((name): KnownName => {
   const lower = name.toLowerCase();
@@ -47,7 +33,8 @@ const lookUp = rememberNames((name): KnownName => {
   return { handling: handlingOf(lower, foldHeaderName(name)), default: index === -1 ? 0 : 1 << index };
 });
 
-function handlingOf(lower: string, folded: string): Handling {
+/** What happens to a header: one that is neither passed nor dropped depends on the route or the gateway's own headers. */
+function handlingOf(lower: string, folded: string) {
   if (lower === 'content-length' || lower === 'content-type') return lower;
   if (folded.startsWith('access-control-')) return 'cors';
   switch (folded) {

@@ -25,7 +25,7 @@ export class OpenConnections {
 
   /** The number of endless ones. */
   get size(): number {
-    return this.#endless().length;
+    return [...this.#open].filter(({ lifetime }) => lifetime === 'endless').length;
   }
 
   /**
@@ -72,13 +72,9 @@ export class OpenConnections {
     this.#endUnless(() => false);
   }
 
-  #endless(): readonly Open[] {
-    return [...this.#open].filter(({ lifetime }) => lifetime === 'endless');
-  }
-
   #endUnless(mayStay: (admission: Admission) => boolean): void {
-    for (const connection of this.#endless()) {
-      if (mayStay(connection.admission)) continue;
+    for (const connection of this.#open) {
+      if (connection.lifetime === 'long' || mayStay(connection.admission)) continue;
       this.#open.delete(connection);
       connection.end(undefined);
     }

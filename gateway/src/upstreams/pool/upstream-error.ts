@@ -1,29 +1,19 @@
 import { AppError, type Code, errorTable } from '../../errors.ts';
 
-const codes: Readonly<Record<string, Code>> = {
-  ECONNREFUSED: 'upstream_unreachable',
-  ENOTFOUND: 'upstream_unreachable',
-  EAI_AGAIN: 'upstream_unreachable',
-  EHOSTUNREACH: 'upstream_unreachable',
-  ENETUNREACH: 'upstream_unreachable',
-  EADDRNOTAVAIL: 'upstream_unreachable',
-  ETIMEDOUT: 'upstream_timeout',
-  ECONNRESET: 'upstream_broken',
-  EPIPE: 'upstream_broken',
-  UPSTREAM_CONNECT_TIMEOUT: 'upstream_timeout',
-  UPSTREAM_HEAD_TIMEOUT: 'upstream_timeout',
-  UPSTREAM_BODY_TIMEOUT: 'upstream_timeout',
-  UPSTREAM_CLOSED: 'upstream_broken',
-  UPSTREAM_INVALID_RESPONSE: 'upstream_invalid_response',
-  UPSTREAM_RESPONSE_TOO_LARGE: 'upstream_invalid_response',
-  // Of undici. Errors of its parser have a name and no code.
-  UND_ERR_HEADERS_TIMEOUT: 'upstream_timeout',
-  UND_ERR_BODY_TIMEOUT: 'upstream_timeout',
-  UND_ERR_SOCKET: 'upstream_broken',
-  UND_ERR_HEADERS_OVERFLOW: 'upstream_invalid_response',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'upstream_invalid_response',
-  HTTPParserError: 'upstream_invalid_response',
+/** Of the system, of our client, and of undici, whose parser's errors have a name and no code. */
+const causes: Partial<Record<Code, string>> = {
+  upstream_unreachable: 'ECONNREFUSED ENOTFOUND EAI_AGAIN EHOSTUNREACH ENETUNREACH EADDRNOTAVAIL',
+  upstream_timeout:
+    'ETIMEDOUT UPSTREAM_CONNECT_TIMEOUT UPSTREAM_HEAD_TIMEOUT UPSTREAM_BODY_TIMEOUT ' +
+    'UND_ERR_HEADERS_TIMEOUT UND_ERR_BODY_TIMEOUT',
+  upstream_broken: 'ECONNRESET EPIPE UPSTREAM_CLOSED UND_ERR_SOCKET',
+  upstream_invalid_response:
+    'UPSTREAM_INVALID_RESPONSE UPSTREAM_RESPONSE_TOO_LARGE HTTPParserError ' +
+    'UND_ERR_HEADERS_OVERFLOW UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
 };
+const codes = new Map(
+  Object.entries(causes).flatMap(([code, names]) => names.split(' ').map((name) => [name, code as Code])),
+);
 
 /** Whether an error counts against the service, and not against a client or the gateway. */
 export const blamesUpstream = (code: Code): boolean =>
@@ -60,12 +50,12 @@ function codeFor(cause: unknown, isConnected: boolean): Code {
   if (isTlsFailure(name)) return 'upstream_untrusted';
   if (!isConnected) return codeWithoutConnection(name);
   // From Node's parser, which reads the responses to upgrades.
-  return name.startsWith('HPE_') ? 'upstream_invalid_response' : (codes[name] ?? 'internal_error');
+  return name.startsWith('HPE_') ? 'upstream_invalid_response' : (codes.get(name) ?? 'internal_error');
 }
 
 /** An error that neither the system nor the service reported is a bug of ours, and must not count against a target. */
 function codeWithoutConnection(name: string): Code {
-  if (codes[name] === 'upstream_timeout') return codes[name];
+  if (codes.get(name) === 'upstream_timeout') return 'upstream_timeout';
   return /^E(?!RR_)/.test(name) || name === 'UPSTREAM_CLOSED' ? 'upstream_unreachable' : 'internal_error';
 }
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { AppError } from '../../errors.ts';
 import { destroyLater } from '../../http/lingering-close.ts';
+import { watchRate } from '../../limits/min-rate.ts';
 import type { EndConnection } from '../pool/open-connections.ts';
 import { type CloseCode, closeFrame, FrameCursor } from './websocket-frames.ts';
 
@@ -26,11 +27,11 @@ export function linkSockets(client: Socket, service: Socket, idleMs: number): En
     if (!isEnding) client.destroySoon();
   });
   client.once('close', () => service.destroy());
-  const stallChecks = [createStallCheck(client), createStallCheck(service)];
-  const watch = setInterval(() => {
-    if (stallChecks.some((isStuck) => isStuck())) client.destroy();
-  }, idleMs);
-  client.once('close', () => clearInterval(watch));
+  for (const socket of [client, service]) {
+    const taken = () => (socket.writableLength === 0 ? undefined : socket.bytesWritten - socket.writableLength);
+    const watch = watchRate({ bytesPerSec: 0, windowMs: idleMs }, taken, () => client.destroy());
+    client.once('close', watch.stop);
+  }
   service.once('close', () => {
     if (!isEnding) client.destroy();
   });
@@ -45,18 +46,6 @@ export function linkSockets(client: Socket, service: Socket, idleMs: number): En
     const [code, text] = closeReason(reason);
     closeSocket(client, down, closeFrame('server', code, text));
     closeSocket(service, up, closeFrame('client', code));
-  };
-}
-
-/** @returns Whether bytes were waiting for this socket, and it has taken none since the last check. */
-function createStallCheck(socket: Socket): () => boolean {
-  let before = '';
-  return () => {
-    const { writableLength, bytesWritten = 0 } = socket;
-    const now = `${writableLength} ${bytesWritten}`;
-    const isStuck = writableLength > 0 && now === before;
-    before = now;
-    return isStuck;
   };
 }
 

@@ -63,7 +63,7 @@ export function countersignGateway(config: GatewayConfig, options: GatewayMiddle
   const gateway = new Gateway(config, { logger, metrics, nowMs, env, unmatched: 'next' });
   const { health, reloader, keySet } = gateway;
   gateway.start();
-  if (watch) reloader.start();
+  if (watch) void reloader.start();
 
   const handle: RequestHandler = (request, response, next) =>
     reloader.current.handlers.public.request(request, response, next);

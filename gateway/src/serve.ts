@@ -132,7 +132,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
       const internal = await listen(servers.internal, config.listen.internal, 'internal listener');
       const admin = workers === undefined ? await listen(servers.admin, config.listen.admin, 'admin listener') : 0;
       gateway.start();
-      reloader.start();
+      void reloader.start();
       operatorConsole?.start();
       const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };
       logger.info({ ports, routes: config.routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');

@@ -1,4 +1,3 @@
-import { createSocketOpener, get, singleUsePool } from '@countersign/http1-client';
 import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 
@@ -7,7 +6,6 @@ const identity = z.object({ uses: z.string(), keyid: z.string().nullish(), fallb
 const upstreams = z.object({ upstreams: z.array(z.object({ name: z.string(), identity })) });
 
 const timeoutMs = 2_000;
-const maxBodyBytes = 16 * 1024 * 1024;
 
 /** The URL of the admin listener that the file names. */
 export const adminUrl = ({ listen: { admin } }: GatewayConfig): string =>
@@ -21,17 +19,12 @@ export const adminUrl = ({ listen: { admin } }: GatewayConfig): string =>
 export async function askIdentities(
   config: GatewayConfig,
 ): Promise<ReadonlyMap<string, z.output<typeof identity>> | undefined> {
-  const opener = createSocketOpener({ origin: adminUrl(config), connectTimeoutMs: timeoutMs });
-  const pool = singleUsePool(`http://localhost:${config.listen.admin.port}`, opener, timeoutMs);
   try {
-    const { status, body } = await get(pool, '/upstreams', { maxBodyBytes, timeoutMs });
-    if (status !== 200) return undefined;
-    const parsed = upstreams.parse(JSON.parse(body.toString('utf8')));
+    const response = await fetch(`${adminUrl(config)}/upstreams`, { signal: AbortSignal.timeout(timeoutMs) });
+    const parsed = upstreams.parse(await response.json());
     return new Map(parsed.upstreams.map(({ name, identity }) => [name, identity]));
   } catch {
     // No gateway runs, or another program has the port.
     return undefined;
-  } finally {
-    await pool.destroy();
   }
 }

@@ -12,14 +12,7 @@ import type { Source } from './yaml/source.ts';
 
 export { type Provider, providers } from './presets.ts';
 export { type Allow, type AllowedParty, requiredScopes } from './schema/allow.ts';
-export type {
-  ClaimPath,
-  Condition,
-  Conditions,
-  Expected,
-  Scalar,
-  ValueSource,
-} from './schema/issuers/issuer-values.ts';
+export type * from './schema/issuers/issuer-values.ts';
 export type { Issuer } from './schema/issuers/issuers.ts';
 export type { Limit } from './schema/limits.ts';
 export type { PolicyTest, TestCaller } from './schema/policy-tests.ts';

@@ -1,3 +1,4 @@
+import { isMap } from './schema/values/shapes.ts';
 import type { Path, Source } from './yaml/source.ts';
 
 /** User and password of a URL in any text. Greedy, since a password may contain an `@` or a slash. */
@@ -8,22 +9,11 @@ const userinfo = /\/\/\S*@/g;
  * secrets from variables and files only, so none is left.
  */
 export function redactedConfig(source: Source): string {
-  const copy = redact(source.value);
-  for (const variable of source.variables()) put(copy, variable.path, redact(variable.redacted));
-  return JSON.stringify(copy);
-}
-
-function redact(value: unknown): unknown {
-  if (typeof value === 'string') return value.includes('@') ? value.replace(userinfo, '//[redacted]@') : value;
-  if (Array.isArray(value)) return value.map(redact);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redact(item)]));
-}
-
-/** Replaces the value at a path. An empty variable has none in the copy. */
-function put(copy: unknown, path: Path, value: unknown): void {
-  let holder = copy as Record<string | number, unknown>;
-  for (const step of path.slice(0, -1)) holder = holder[step] as typeof holder;
-  const last = path.at(-1) ?? '';
-  if (holder[last] !== undefined) holder[last] = value;
+  const redact = (value: unknown, path: Path): unknown => {
+    if (typeof value === 'string') return (source.redactedAt(path) || value).replace(userinfo, '//[redacted]@');
+    if (Array.isArray(value)) return value.map((item, index) => redact(item, [...path, index]));
+    if (!isMap(value)) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, redact(item, [...path, key])]));
+  };
+  return JSON.stringify(redact(source.value, []));
 }

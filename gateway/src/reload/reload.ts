@@ -59,10 +59,8 @@ export class ConfigReloader {
   #state: ReloadState;
   #lastRead: readonly FileRead[];
   #seen = '';
-  #isLooking = false;
   #pending: Promise<void> = Promise.resolve();
   #isStopped = false;
-  #timers: readonly NodeJS.Timeout[] = [];
 
   /** @throws StartupError when a file that the configuration names cannot be read. Nothing stays open then. */
   constructor(config: GatewayConfig, resources: ProcessResources, options: ReloadOptions) {
@@ -81,36 +79,31 @@ export class ConfigReloader {
     return this.#state;
   };
 
-  start(): void {
+  /** Watches the files until {@link stop}. */
+  async start(): Promise<void> {
     const { checkEveryMs = 250, retryEveryMs = 10_000 } = this.#options.timing ?? {};
-    const retry = async () => {
-      if (this.#state.refused !== undefined) await this.#readNow();
-    };
-    this.#timers = [
-      setInterval(() => void this.#enqueue(retry), retryEveryMs).unref(),
-      setInterval(() => void this.#look(), checkEveryMs).unref(),
-    ];
+    let retryAtMs = performance.now() + retryEveryMs;
+    while (!this.#isStopped) {
+      await delay(checkEveryMs, undefined, { ref: false });
+      await this.#look();
+      if (performance.now() < retryAtMs) continue;
+      retryAtMs = performance.now() + retryEveryMs;
+      if (this.#state.refused !== undefined) await this.#enqueue(this.#readNow);
+    }
   }
 
   /** Abandons a reload that has not been applied yet. */
   stop(): void {
     this.#isStopped = true;
-    for (const timer of this.#timers) clearInterval(timer);
   }
 
   /** Applies the files when their content differs from the last read. If it also differs from the last look, it may still be written. */
   async #look(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    try {
-      const files = await this.#readFiles();
-      const seen = fingerprintOf(files);
-      const isSettled = seen === this.#seen;
-      this.#seen = seen;
-      if (isSettled && seen !== fingerprintOf(this.#lastRead)) await this.#enqueue(() => this.#apply(files));
-    } finally {
-      this.#isLooking = false;
-    }
+    const files = await this.#readFiles();
+    const seen = fingerprintOf(files);
+    const isSettled = seen === this.#seen;
+    this.#seen = seen;
+    if (isSettled && seen !== fingerprintOf(this.#lastRead)) await this.#enqueue(() => this.#apply(files));
   }
 
   readonly #readNow = async () => this.#apply(await this.#readFiles());

@@ -22,7 +22,7 @@ export type Path = readonly (string | number)[];
 export type FileProblem = Readonly<{ offset: number; message: string; other?: number }>;
 
 /** A string with variables in it. `redacted`: the string with `${NAME}` in place of every value from the environment. */
-type Variable = Readonly<{ path: Path; redacted: string; origin: Origin }>;
+type Variable = Readonly<{ redacted: string; origin: Origin }>;
 
 /** The maximum depth of a file, and the problem of a deeper one. */
 export const maxDepth = 24;
@@ -73,11 +73,6 @@ export class Source {
 
   originOf(path: Path): Origin {
     return this.#variables.get(keyOf(path))?.origin ?? 'written';
-  }
-
-  /** The strings with variables in them. */
-  variables(): Iterable<Variable> {
-    return this.#variables.values();
   }
 
   /** The string at a path with the names of its variables. Empty: it has none. */
@@ -148,7 +143,7 @@ export class Source {
   #textOf(text: string, path: Path, offset: number): string {
     if (!text.includes('$')) return text;
     const { text: replaced, redacted, origin, problems } = substitute(text, this.#env);
-    this.#variables.set(keyOf(path), { path, redacted, origin });
+    this.#variables.set(keyOf(path), { redacted, origin });
     for (const message of problems) this.#refuse(path, offset, message);
     return replaced;
   }

@@ -17,14 +17,14 @@ export function readYaml(text: string, env: Environment): Source {
   const unreadable = (problems: readonly FileProblem[]) => new Source(undefined, problems, { text, env, lines });
   if (Buffer.byteLength(text) > maxBytes) return unreadable([{ offset: 0, message: tooLarge }]);
   const document = parse(text, lines);
-  if (document instanceof TooDeep) return unreadable([{ offset: document.offset, message: tooDeep }]);
+  if (document instanceof YAMLParseError) return unreadable([{ offset: document.pos[0], message: document.message }]);
   const problems = [...invisibleCharacters(text), ...syntaxProblems(document, text)];
   if (document.errors.length > 0) return unreadable(problems);
   if (document.contents !== null) return new Source(document, problems, { text, env, lines });
   return unreadable(problems.length > 0 ? problems : [{ offset: 0, message: 'the file is empty' }]);
 }
 
-function parse(text: string, lines: LineCounter): Document.Parsed | TooDeep {
+function parse(text: string, lines: LineCounter): Document.Parsed | YAMLParseError {
   // The composer's own search for duplicate keys takes quadratic time.
   const options = { version: '1.2', schema: 'core', merge: false, uniqueKeys: false, keepSourceTokens: true } as const;
   const tokens = boundedTokens(text, new Parser(lines.addNewLine));
@@ -37,17 +37,8 @@ function parse(text: string, lines: LineCounter): Document.Parsed | TooDeep {
     }
     return document;
   } catch (error) {
-    if (error instanceof TooDeep) return error;
+    if (error instanceof YAMLParseError) return error;
     throw error;
-  }
-}
-
-class TooDeep extends Error {
-  readonly offset: number;
-
-  constructor(offset: number) {
-    super(tooDeep);
-    this.offset = offset;
   }
 }
 
@@ -61,7 +52,8 @@ const maxStack = maxDepth + 3;
 function* boundedTokens(text: string, parser: Parser): Generator<CST.Token> {
   for (const lexeme of new Lexer().lex(text)) {
     yield* parser.next(lexeme);
-    if (parser.stack.length > maxStack) throw new TooDeep(parser.offset);
+    const { stack, offset } = parser;
+    if (stack.length > maxStack) throw new YAMLParseError([offset, offset], 'RESOURCE_EXHAUSTION', tooDeep);
   }
   yield* parser.end();
 }

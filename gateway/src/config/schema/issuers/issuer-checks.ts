@@ -4,8 +4,7 @@ import { presetOf } from '../../presets.ts';
 import type { IsMalformed, Refuse } from '../cross-checks.ts';
 import type { UpstreamPieces } from '../upstreams.ts';
 import { isFetched, isForbiddenTarget, isPlainHttp, plainHttp } from '../values/urls.ts';
-import { checkIssuerClaims, proves, requireProof } from './issuer-claim-checks.ts';
-import { overlaps, variablesIn } from './issuer-templates.ts';
+import type { ClaimPath, Conditions, ValueSource } from './issuer-values.ts';
 import {
   algorithmsOf,
   type IssuerPieces,
@@ -176,8 +175,90 @@ function checkKeyFile(part: IssuerPieces, directory: string, refuse: Refuse): vo
 function checkConflicts(part: IssuerPieces, before: readonly IssuerPieces[], refuse: Refuse): void {
   const named = before.findIndex(({ name }) => name !== undefined && name === part.name);
   if (named !== -1) refuse(['name'], 'is written twice', { other: ['issuers', named, 'name'] });
-  const same = before.findIndex((one) => overlaps(one, part));
+  const same = before.findIndex((one) => overlap(one, part));
   if (same === -1) return;
   const why = before[same]?.issuer === part.issuer ? 'is written twice' : 'overlaps with another issuer';
   refuse(['issuer'], why, { other: ['issuers', same, 'issuer'] });
+}
+
+const variable = /^\{([A-Za-z][A-Za-z0-9_]{0,31})\}$/;
+
+/** The variables of an issuer. Undefined: braces stand elsewhere than around one whole segment of the path. */
+function variablesIn(issuer: string): readonly string[] | undefined {
+  const [, , , ...segments] = issuer.split('/');
+  const found = segments.flatMap((segment) => variable.exec(segment)?.[1] ?? []);
+  const rest = issuer.split('/').filter((segment, index) => index < 3 || !variable.test(segment));
+  return rest.some((segment) => /[{}]/.test(segment)) || found.length > 1 ? undefined : found;
+}
+
+/** Any value of a variable. */
+const anyValue = '{}';
+
+/** Whether one `iss` could belong to both. */
+const overlap = (a: IssuerPieces, b: IssuerPieces): boolean =>
+  issuersOf(a).some((ours) => issuersOf(b).some((theirs) => meet(ours, theirs)));
+
+function issuersOf({ issuer, template = {} }: IssuerPieces): readonly string[] {
+  const [name, values] = Object.entries(template)[0] ?? [];
+  if (issuer === undefined || values === undefined) return [issuer ?? []].flat();
+  return (values === 'any' ? [anyValue] : values).map((value) => issuer.replace(`{${name}}`, value));
+}
+
+function meet(a: string, b: string): boolean {
+  if (a === b || !`${a}${b}`.includes(anyValue)) return a === b;
+  const [ours, theirs] = [a.split('/'), b.split('/')];
+  const fits = (one: string, other = '') => one === other || (one === anyValue && /^[A-Za-z0-9-]{1,64}$/.test(other));
+  return ours.length === theirs.length && ours.every((one, at) => fits(one, theirs[at]) || fits(theirs[at] ?? '', one));
+}
+
+/** A person can get another's old address or name, and some providers let people choose them. */
+const reassignable = new Set(['email', 'upn', 'preferred_username', 'unique_name', 'username', 'nickname']);
+/** What people can write themselves at Auth0, Supabase and Clerk. */
+const selfWritten = new Set(['user_metadata', 'unsafe_metadata']);
+
+/** Refuses claims that do not identify anyone for good, or that people can set themselves. */
+function checkIssuerClaims({ claims, provider, machines, require: required }: IssuerPieces, refuse: Refuse): void {
+  if (claims === undefined) return;
+  // Auth0 names custom claims by URLs, such as https://example.com/email.
+  const nameOf = (step: string) => step.slice(step.lastIndexOf('/') + 1);
+  const name = claims.userId?.map(nameOf).find((step) => reassignable.has(step.toLowerCase()));
+  if (name !== undefined) {
+    refuse(['claims', 'userId'], `"${name}" can pass from one person to another: use the subject, such as sub`);
+  }
+  const ofMachines = machines === 'none' ? undefined : machines;
+  const paths: readonly (readonly [part: string, key: string, path: ClaimPath | undefined])[] = [
+    ['claims', 'userId', claims.userId],
+    ['claims', 'role', pathIn(claims.role)],
+    ['claims', 'tenantId', pathIn(claims.tenantId)],
+    ['claims', 'scope', claims.scope],
+    ['machines', 'role', pathIn(ofMachines?.role)],
+    ['machines', 'tenantId', pathIn(ofMachines?.tenantId)],
+  ];
+  for (const [part, key, path] of paths) {
+    const own = path?.map(nameOf).find((step) => selfWritten.has(step));
+    if (own !== undefined) refuse([part, key], `people can write "${own}" themselves, so it proves nothing`);
+  }
+  const tenants = [claims.tenantId ?? presetOf(provider).claims.tenantId, ofMachines?.tenantId];
+  const isForAll = tenants.some(
+    (tenant) => tenant?.kind === 'constant' || (tenant?.kind === 'mapped' && tenant.otherwise !== undefined),
+  );
+  if (presetOf(provider).isOpen && isForAll) {
+    const message = `"require" is required: anyone can have an account of ${provider}; such as { hd: [example.com] }`;
+    requireProof(required, message, refuse);
+  }
+}
+
+/** Refuses an issuer whose `require` does not prove that a token has some claim: a claim that is absent proves nothing. */
+function requireProof(required: Conditions | undefined, message: string, refuse: Refuse): void {
+  if (required === undefined) refuse([], message, { absent: 'require' });
+  else if (!proves(required)) {
+    refuse(['require'], 'proves nothing: each map must have a condition on a claim that is there, not only absent');
+  }
+}
+
+const proves = (required: Conditions | undefined): boolean =>
+  required?.every((all) => all.some(({ expected }) => expected.is !== 'absent')) === true;
+
+function pathIn(source: ValueSource | undefined): ClaimPath | undefined {
+  return source?.kind === 'claim' || source?.kind === 'mapped' ? source.path : undefined;
 }

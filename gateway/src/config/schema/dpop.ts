@@ -7,9 +7,7 @@ import { filePath, seconds, text } from './values/scalars.ts';
 export const dpop = z.strictObject({
   nonces: z
     .strictObject({
-      secret: text
-        .optional()
-        .describe('The secret, 32 bytes or more, from a variable without a default. The same for all replicas.'),
+      secret: text.optional().describe('The secret, 32 bytes or more, from a variable. The same for all replicas.'),
       secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
       lifetime: seconds({ min: '10s', max: '1h' })
         .prefault('5m')

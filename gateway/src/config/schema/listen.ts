@@ -8,12 +8,8 @@ import { allowedHost, isLoopback, isLoopbackHost } from './values/urls.ts';
 
 export const listen = z.strictObject({
   public: address.prefault('127.0.0.1:8080').describe('The address for clients.'),
-  admin: address
-    .prefault('127.0.0.1:9090')
-    .describe('The address for operators: health, metrics and the key set. Not for clients.'),
-  internal: address
-    .prefault('127.0.0.1:8090')
-    .describe('The address for services: the key set, and calls between services.'),
+  admin: address.prefault('127.0.0.1:9090').describe('The address for operators: health, metrics, the key set.'),
+  internal: address.prefault('127.0.0.1:8090').describe('The address for services: the key set, nested calls.'),
   tls: z
     .strictObject({
       cert: filePath.describe('PEM file of the certificate, followed by its chain.'),
@@ -24,7 +20,7 @@ export const listen = z.strictObject({
           mode: z
             .enum(['request', 'require'])
             .prefault('request')
-            .describe('`require` refuses connections without a certificate.'),
+            .describe('`require`: refuses connections without one.'),
         })
         .optional()
         .describe('Asks clients for a certificate, which tokens may be bound to (RFC 8705).'),
@@ -37,15 +33,10 @@ export type ListenPieces = Pieces<z.output<typeof listen>>;
 
 export const admin = z
   .strictObject({
-    console: z
-      .boolean()
-      .default(true)
-      .describe('Whether the admin listener serves the console and its JSON, and keeps the last requests for them.'),
+    console: z.boolean().default(true).describe('Whether the admin listener serves the console and its API.'),
     allowedHosts: unique(allowedHost)
       .prefault([])
-      .describe(
-        'Additional values of `Host`, such as `gateway.internal` (any port) or `localhost:9999`. Others get 421.',
-      ),
+      .describe('Additional values of `Host`: with a port, or without for any. Others get 421.'),
   })
   .prefault({})
   .describe('The listener for operators. It always accepts `localhost` and its own address, with its own port.');

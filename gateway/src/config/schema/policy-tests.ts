@@ -20,10 +20,7 @@ export const testCase = z.strictObject({
           scope: unique(scopeName).prefault([]).describe('The scopes of the token.'),
           actor: actor.optional().describe('The actor in the token: its `sub`, or { iss, sub }.'),
           claims: claimValues.optional().describe('Further claims of the token, each with its values.'),
-          bound: z
-            .boolean()
-            .default(false)
-            .describe('Whether the token is bound to a key (DPoP) and comes with a valid proof.'),
+          bound: z.boolean().default(false).describe('Whether the token is bound to a key (DPoP), with a proof.'),
         })
         .optional()
         .describe('The caller with a valid token, or the one that `service` acts for. Default: anonymous.'),

@@ -34,36 +34,25 @@ const prefix = z
 
 export const route = z.strictObject({
   name: name.describe('A unique name for logs, metrics and `explain`.'),
-  path: pattern.describe(
-    'Literal segments, `:name` for one segment, `**` at the end for any number. `/x/**` also matches `/x`.',
-  ),
+  path: pattern.describe('Literals, `:name` for one segment, `**` at the end for any number. `/x/**` matches `/x`.'),
   methods: unique(method).min(1).describe('The methods that are served. GET implies HEAD.'),
   upstream: name.describe('The upstream: a key of `upstreams`.'),
   auth: z
     .enum(['required', 'optional', 'public', 'service'])
-    .describe(
-      'Required, without a default. `optional`: no token means anonymous, an invalid token is refused. `service`: internal listener only.',
-    ),
+    .describe('`optional`: no token means anonymous, an invalid one is refused. `service`: internal listener only.'),
   allow: allow.optional().describe('Conditions on the caller. Requires `auth: required` or `service`.'),
   senderConstrained: z
     .literal('required')
     .optional()
-    .describe(
-      'Requires tokens bound to a key of the client (DPoP). Default: bound tokens need a proof, others are accepted as Bearer.',
-    ),
-  callers: unique(name)
-    .min(1)
-    .optional()
-    .describe('With `auth: service`: the services that may call, as keys of `services`.'),
+    .describe('Requires tokens bound to a key (DPoP). Default: only bound tokens need a proof.'),
+  callers: unique(name).min(1).optional().describe('With `auth: service`: the services that may call.'),
   limits,
   body: z
     .strictObject({
       mode: z
         .enum(['digest', 'stream', 'none'])
         .prefault('digest')
-        .describe(
-          '`digest`: buffered and covered by the signature. `stream`: forwarded as it arrives. `none`: refused; the empty body is covered.',
-        ),
+        .describe('`digest`: buffered and signed. `stream`: forwarded as it arrives. `none`: refused.'),
       maxBytes: size({ min: '1B', max: '16GiB' })
         .prefault('1MiB')
         .describe('The maximum size; a larger body is 413. With `digest`, 64MiB at most.'),
@@ -90,9 +79,7 @@ export const route = z.strictObject({
       dpop: z
         .boolean()
         .default(false)
-        .describe(
-          'For token endpoints: verifies a `DPoP` proof without an access token, signs its key as `jkt`, and forwards the proof.',
-        ),
+        .describe('For token endpoints: verifies the `DPoP` proof, signs its key as `jkt`, and forwards it.'),
     })
     .prefault({})
     .describe('Credentials that are forwarded; the default strips them.'),

@@ -19,10 +19,7 @@ const settableHeader = namedHeader.refine((name) => !isReservedHeader(foldHeader
 
 const cors = z
   .strictObject({
-    origins: unique(publicOrigin)
-      .min(1)
-      .max(1_000)
-      .describe('The origins whose pages may read responses and open WebSockets.'),
+    origins: unique(publicOrigin).min(1).max(1_000).describe('The origins whose pages may call.'),
     credentials: z.boolean().default(false).describe('Whether browsers may send and store cookies.'),
     headers: unique(settableHeader).prefault([]).describe('Additional request headers that pages may set.'),
     expose: unique(namedHeader).prefault([]).describe('Additional response headers that pages may read.'),
@@ -32,9 +29,7 @@ const cors = z
 
 const websockets = z
   .strictObject({
-    maxPerUser: wholeNumber(1, 10_000)
-      .default(100)
-      .describe('The maximum per user, over all routes of a process. Anonymous callers count by address.'),
+    maxPerUser: wholeNumber(1, 10_000).default(100).describe('The most per user. Anonymous callers count by address.'),
   })
   .prefault({})
   .describe('WebSockets on all routes.');
@@ -45,35 +40,25 @@ export const schema = z
     version: z.literal(1).describe('The version of this format.'),
     listen: listen.prefault({}).describe('The addresses of the listeners.'),
     admin,
-    publicOrigins: unique(publicOrigin)
-      .prefault([])
-      .describe('The public origins of the gateway. If set, another `Host` gets 421.'),
+    publicOrigins: unique(publicOrigin).prefault([]).describe('The public origins. If set, another `Host` gets 421.'),
     trustedProxies: z.array(network).prefault([]).describe('The proxies whose `X-Forwarded-For` is trusted.'),
     insecureTransport: z
       .boolean()
       .default(false)
-      .describe(
-        'Whether the network is trusted: allows plain http to other machines, and an admin listener that they reach.',
-      ),
+      .describe('Whether to trust the network: plain http to other machines, a reachable admin listener.'),
     redis: redisUrl
       .optional()
-      .describe(
-        'Shares rate limits, used proofs and nested calls between gateways. Default: each process keeps its own.',
-      ),
+      .describe('Shares limits, used proofs and nested calls. Default: each process has its own.'),
     issuers: z.array(issuer).prefault([]).describe('The trusted token issuers.'),
     scopes: unique(scopeName)
       .max(64)
       .prefault([])
-      .describe(
-        'Scopes that services check themselves. Services receive these and the scopes of `allow.scopes`, no others.',
-      ),
+      .describe('Scopes that services receive in addition to those of `allow.scopes`.'),
     identity: z
       .strictObject({
         keys: filePath.describe('The directory of the ed25519 keys: JWK files, mode 0600. Relative to this file.'),
         lifetime: seconds({ min: '1s', max: '60s' }).prefault('30s').describe('How long a signature is valid.'),
-        name: name
-          .prefault(defaultGatewayName)
-          .describe('The name of the gateway, which services sign in nested calls.'),
+        name: name.prefault(defaultGatewayName).describe('The name of the gateway in nested calls.'),
       })
       .describe('How identity is signed.'),
     dpop: dpop.prefault({}).describe('Proofs of possession (RFC 9449). Requires `publicOrigins`.'),
@@ -90,14 +75,10 @@ export const schema = z
       .strictObject({
         maxPerAddress: wholeNumber(1, 10_000)
           .default(256)
-          .describe(
-            'With `mode: stream`: the maximum at once from one client address (IPv6: one /64), over all routes of a process.',
-          ),
+          .describe('With `mode: stream`: the most at once from one address (IPv6: one /64).'),
         maxBuffered: size({ min: '1MiB', max: '64GiB' })
           .optional()
-          .describe(
-            'With `mode: digest`: the bytes that a process holds at once. Default: an eighth of the memory, divided by the workers.',
-          ),
+          .describe('With `mode: digest`: the most held at once. Default: an eighth of the memory.'),
         maxBufferedPerAddress: size({ min: '1MiB', max: '64GiB' })
           .optional()
           .describe('The same for one client address (IPv6: one /64). Default: a quarter of `maxBuffered`.'),

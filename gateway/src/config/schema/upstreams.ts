@@ -13,9 +13,7 @@ export const httpClient = z
 type HttpClient = z.output<typeof httpClient>;
 
 const secretOptions = {
-  secret: text
-    .optional()
-    .describe('The secret, 32 bytes or more, from a variable without a default. Unique to this upstream.'),
+  secret: text.optional().describe('The secret, 32 bytes or more, from a variable. Unique to this upstream.'),
   secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
   next: text.optional().describe('The next secret. It is checked and listed by `keys list`, but signs nothing yet.'),
   nextFile: filePath.optional().describe('A file with the next secret, instead of `next`.'),
@@ -36,12 +34,8 @@ const upstreamIdentity = z
 const health = z
   .strictObject({
     path: pathOnly.describe('The path that is requested with GET. A status of 200 to 299 is healthy.'),
-    interval: duration({ min: '100ms', max: '1h' })
-      .prefault('5s')
-      .describe('The time between two checks, plus or minus 10%.'),
-    timeout: duration({ min: '1ms', max: '1m' })
-      .prefault('2s')
-      .describe('The time limit of a check, including the connection.'),
+    interval: duration({ min: '100ms', max: '1h' }).prefault('5s').describe('The time between two checks, ±10%.'),
+    timeout: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('The limit of a check, connection included.'),
     unhealthyAfter: wholeNumber(1, 10).default(2).describe('Failed checks in a row until a target is skipped.'),
     healthyAfter: wholeNumber(1, 10).default(2).describe('Passed checks in a row until it is used again.'),
   })
@@ -79,31 +73,23 @@ export const upstream = z.strictObject({
       response: duration({ min: '1ms', max: '1h' })
         .prefault('30s')
         .describe('From the end of the request to the first byte of the response.'),
-      idle: duration({ min: '1ms', max: '1d' })
-        .prefault('60s')
-        .describe('Between two chunks of the response or of a streamed body.'),
+      idle: duration({ min: '1ms', max: '1d' }).prefault('60s').describe('Between two chunks of a response or body.'),
     })
     .prefault({})
     .transform(({ connect, response, idle }) => ({ connectMs: connect, responseMs: response, idleMs: idle }))
     .describe('Time limits.'),
   minRate: size({ min: '0B', max: '1MiB' })
     .prefault('1KiB')
-    .describe(
-      'The minimum rate in bytes per second at which a client sends a body and reads a response. `0B`: no minimum.',
-    ),
+    .describe('The fewest bytes per second that a client sends or reads. `0B`: no minimum.'),
   balance: z
     .enum(['round-robin', 'least-pending'])
     .default('round-robin')
     .describe('How targets are chosen: in turn, or the one with the fewest pending requests.'),
   health: health.optional(),
   retry: z
-    .strictObject({
-      attempts: wholeNumber(0, 3).default(1).describe('Attempts after the first.'),
-    })
+    .strictObject({ attempts: wholeNumber(0, 3).default(1).describe('Attempts after the first.') })
     .optional()
-    .describe(
-      'Retries idempotent requests without any byte of a response. Default: no retries; see docs/request-flow.md.',
-    ),
+    .describe('Retries idempotent requests that got no byte of a response. Default: no retries.'),
   breaker: breaker.optional(),
   tls: tls.optional(),
 });

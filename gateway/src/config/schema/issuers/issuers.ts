@@ -37,14 +37,8 @@ const prefix = z
 const machines = oneShape('none, or map', 'none, or a map with `when`', [
   z.literal('none'),
   z.strictObject({
-    when: conditions
-      .optional()
-      .describe(
-        'The claims that only a machine token has. A preset has its own. A token whose `sub` is its client always is one.',
-      ),
-    role: roleSource
-      .optional()
-      .describe('The role of machines. Default: none. A machine may lack a role that is a claim.'),
+    when: conditions.optional().describe('The claims that only machines have in tokens. A preset has its own.'),
+    role: roleSource.optional().describe('The role of machines. Default: none.'),
     tenantId: tenantSource.optional().describe('The tenant of machines. Default: none.'),
   }),
 ]);
@@ -55,25 +49,13 @@ export const issuer = z.strictObject({
     .enum(providers)
     .optional()
     .describe('Sets the token types, the keys and the usual claims of a provider. Other keys override it.'),
-  issuer: issuerIdentifier.describe(
-    'The `iss` of its tokens, compared byte by byte. May contain one variable of `template`, as `{tid}`.',
-  ),
-  template: template
-    .optional()
-    .describe(
-      'The values of the variable in `issuer`, at most 100. `any` needs `jwks` and `tenantId: { fromIssuer }`.',
-    ),
+  issuer: issuerIdentifier.describe('The `iss` of its tokens, byte by byte. May have a variable, such as `{tid}`.'),
+  template: template.optional().describe('The values of the variable, at most 100, or `any` (which needs `jwks`).'),
   audience: audience
     .optional()
     .describe('The values of which `aud` must contain one. Required, unless the tokens of `provider` have no `aud`.'),
-  clients: unique(text)
-    .min(1)
-    .max(100)
-    .optional()
-    .describe('The clients that may use its tokens. Default: any. Compared with `claims.client`.'),
-  jwks: keySource
-    .optional()
-    .describe('Where the issuer publishes its keys: a URL, or the path of a JWK set, read again every 5 s.'),
+  clients: unique(text).min(1).max(100).optional().describe('The clients that may use its tokens. Default: any.'),
+  jwks: keySource.optional().describe('Where its keys are: a URL, or the path of a JWK set.'),
   discovery: z
     .boolean()
     .optional()
@@ -81,9 +63,7 @@ export const issuer = z.strictObject({
   algorithms: unique(z.enum(signingAlgorithms))
     .min(1)
     .optional()
-    .describe(
-      'The accepted signing algorithms. `EdDSA` also accepts the name `Ed25519`. Default: ES256, RS256 and EdDSA, or those of `provider`.',
-    ),
+    .describe('The signing algorithms. Default: ES256, RS256 and EdDSA, or those of `provider`.'),
   types: unique(z.enum(tokenTypes))
     .min(1)
     .optional()
@@ -99,11 +79,7 @@ export const issuer = z.strictObject({
         .optional()
         .describe('The tenant. Default: the claim `tenant_id`; with `provider`, the tenant `default`.'),
       sessionId: claimPath.optional().describe('The session. Default: `sid`, or that of `provider`.'),
-      scope: claimPath
-        .optional()
-        .describe(
-          'The scopes: a list, or a text, which is split at spaces in `scope` and `scp`. Default: `scope`, or that of `provider`.',
-        ),
+      scope: claimPath.optional().describe('The scopes: a list, or a text. Default: `scope`, or that of `provider`.'),
       client: claimName.optional().describe('The client. Default: `client_id` and `azp`, or those of `provider`.'),
     })
     .prefault({})
@@ -120,9 +96,7 @@ export const issuer = z.strictObject({
     .describe('Whether user ids mean the same people as at other issuers with this key, which may share its tenants.'),
   machines: machines
     .optional()
-    .describe(
-      'Accepts the tokens of machines, which are never users. Default: they are refused. Required with `types` other than `at+jwt`.',
-    ),
+    .describe('Accepts tokens of machines. Default: they are refused. Required for types but `at+jwt`.'),
   maxTokenLifetime: seconds({ min: '1m', max: '30d' })
     .prefault('24h')
     .describe('The longest accepted time from `iat` to `exp`.'),
@@ -140,10 +114,7 @@ export const issuer = z.strictObject({
       maxStaleness: duration({ min: '1s', max: '1h' })
         .prefault('30s')
         .describe('How long ago the last successful read may be.'),
-      onStale: z
-        .enum(['allow', 'deny'])
-        .prefault('allow')
-        .describe('Whether tokens are accepted when the feed is older than that.'),
+      onStale: z.enum(['allow', 'deny']).prefault('allow').describe('Whether tokens are accepted after that.'),
     })
     .transform(({ maxStaleness, ...feed }) => ({ ...feed, maxStalenessMs: maxStaleness }))
     .optional()

@@ -6,17 +6,7 @@ export type Resource = Readonly<{ start(): void; stop(): void | Promise<void> }>
 type Entry = { readonly name: string; readonly config: unknown; readonly resource: Resource; users: number };
 
 /** The resources that one snapshot uses. Each stays open until every lease with it is released. */
-export type Lease = Readonly<{
-  /**
-   * Shares the resource of this name if its configuration is equal, and otherwise opens another one. Opening may throw.
-   *
-   * @param config Everything that the resource depends on.
-   */
-  use<Each extends Resource>(name: string, config: unknown, open: () => Each): Each;
-  start(): void;
-  /** Calling it again is harmless. */
-  release(): void;
-}>;
+export type Lease = ReturnType<ReturnType<typeof createSharedResources>['lease']>;
 
 /** Resources that are reused across reloads. Two configurations can be in use at once, and share what is equal in both. */
 export function createSharedResources() {
@@ -31,19 +21,20 @@ export function createSharedResources() {
     stopping.add(stopped);
   }
 
-  function open(name: string, config: unknown, resource: Resource): Entry {
-    const entry = { name, config, resource, users: 0 };
-    byName.set(name, [...(byName.get(name) ?? []), entry]);
-    return entry;
-  }
-
   return {
-    lease(): Lease {
+    lease() {
       const held = new Set<Entry>();
       return {
-        use<Each extends Resource>(name: string, config: unknown, openNew: () => Each): Each {
-          const equal = byName.get(name)?.find((entry) => isDeepStrictEqual(entry.config, config));
-          const entry = equal ?? open(name, config, openNew());
+        /**
+         * Shares the resource of this name if its configuration is equal, and otherwise opens another one, which may throw.
+         *
+         * @param config Everything that the resource depends on.
+         */
+        use<Each extends Resource>(name: string, config: unknown, open: () => Each): Each {
+          const opened = byName.get(name) ?? [];
+          const equal = opened.find((entry) => isDeepStrictEqual(entry.config, config));
+          const entry = equal ?? { name, config, resource: open(), users: 0 };
+          if (equal === undefined) byName.set(name, [...opened, entry]);
           if (!held.has(entry)) entry.users += 1;
           held.add(entry);
           return entry.resource as Each;
@@ -51,6 +42,7 @@ export function createSharedResources() {
         start() {
           for (const { resource } of held) resource.start();
         },
+        /** Calling it again is harmless. */
         release() {
           // The last one first: it may use the others.
           for (const entry of [...held].reverse()) {

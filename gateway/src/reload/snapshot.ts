@@ -67,7 +67,7 @@ export class Snapshot {
       const openUpstream = (upstream: Upstream) =>
         lease.use(`upstream ${upstream.name}`, upstream, () => new OpenUpstream(upstream, { logger }));
       this.upstreams = upstreamsOf(new Map([...config.upstreams].map(([name, one]) => [name, openUpstream(one)])));
-      this.trust = openTrust(this, resources, lease, previous?.trust);
+      this.trust = this.#openTrust(resources, previous?.trust);
       const { issuers } = this.trust;
       this.tokens = new AccessTokens({
         issuers,
@@ -78,7 +78,7 @@ export class Snapshot {
       });
       const { limiters, limiterFor } = createLimiters(resources.limitStore, previous?.limiters);
       this.limiters = limiters;
-      this.handlers = createHandlers(this, { resources, serviceKeys, limiterFor, inFlight: this.#inFlight });
+      this.handlers = this.#createHandlers(resources, serviceKeys, limiterFor);
     } catch (error) {
       lease.release();
       throw error;
@@ -94,41 +94,72 @@ export class Snapshot {
   retire(): void {
     this.#inFlight.whenIdle(this.#lease.release);
   }
-}
 
-/**
- * Opens the keys and revocations of the issuers.
- *
- * @param previous The trust of the previous snapshot. An unchanged issuer stays the same object, which keeps its verified tokens and
- *   its open connections valid.
- */
-function openTrust(
-  { config, gatewayKeys, upstreams }: Pick<Snapshot, 'config' | 'gatewayKeys' | 'upstreams'>,
-  { logger, keySets, revocationDeps }: ProcessResources,
-  lease: Lease,
-  previous: Trust | undefined,
-): Trust {
-  const issuers = new Map<string, TrustedIssuer>();
-  const followed = new Map<string, FollowedRevocations>();
-  const { keysDir, lifetimeSec } = config.identity;
-  for (const issuer of config.issuers) {
-    const { issuer: name, jwks, discovery, algorithms, revocations: feed } = issuer;
-    const keysConfig = { issuer: name, jwks, discovery, algorithms };
-    const keys = lease.use(`keys of ${name}`, keysConfig, () => openIssuerKeys(keysConfig, logger, keySets));
-    if (feed !== undefined) {
-      const upstream = upstreamOf(feed.url, config);
-      // The lease holds the keys and the upstream longer than their user.
-      const used = { ...revocationDeps, keys: gatewayKeys, opened: upstreams.of(upstream) };
-      const following = lease.use(`revocations of ${name}`, { feed, upstream, lifetimeSec, keysDir }, () =>
-        openRevocations({ issuer: name, feed, lifetimeSec }, used),
-      );
-      followed.set(name, following);
+  /**
+   * Opens the keys and revocations of the issuers.
+   *
+   * @param previous The trust of the previous snapshot. An unchanged issuer stays the same object, which keeps its verified tokens and
+   *   its open connections valid.
+   */
+  #openTrust({ logger, keySets, revocationDeps }: ProcessResources, previous: Trust | undefined): Trust {
+    const issuers = new Map<string, TrustedIssuer>();
+    const followed = new Map<string, FollowedRevocations>();
+    const { keysDir, lifetimeSec } = this.config.identity;
+    for (const issuer of this.config.issuers) {
+      const { issuer: name, jwks, discovery, algorithms, revocations: feed } = issuer;
+      const keysConfig = { issuer: name, jwks, discovery, algorithms };
+      const keys = this.#lease.use(`keys of ${name}`, keysConfig, () => openIssuerKeys(keysConfig, logger, keySets));
+      if (feed !== undefined) {
+        const upstream = upstreamOf(feed.url, this.config);
+        // The lease holds the keys and the upstream longer than their user.
+        const used = { ...revocationDeps, keys: this.gatewayKeys, opened: this.upstreams.of(upstream) };
+        const following = this.#lease.use(`revocations of ${name}`, { feed, upstream, lifetimeSec, keysDir }, () =>
+          openRevocations({ issuer: name, feed, lifetimeSec }, used),
+        );
+        followed.set(name, following);
+      }
+      const fresh: TrustedIssuer = { config: issuer, keys, revocations: followed.get(name)?.revocations };
+      const old = previous?.issuers.get(name);
+      issuers.set(name, old !== undefined && isSame(old, fresh) ? old : fresh);
     }
-    const fresh: TrustedIssuer = { config: issuer, keys, revocations: followed.get(name)?.revocations };
-    const old = previous?.issuers.get(name);
-    issuers.set(name, old !== undefined && isSame(old, fresh) ? old : fresh);
+    return { issuers, followed };
   }
-  return { issuers, followed };
+
+  /**
+   * Builds what serves the two listeners. The public one authenticates users by token, the internal one services by signature; each
+   * serves its own routes.
+   */
+  #createHandlers(
+    resources: ProcessResources,
+    serviceKeys: ServiceKeys,
+    limiterFor: (name: string, limit: Limit) => Limiter,
+  ): Snapshot['handlers'] {
+    const { config, gatewayKeys, upstreams, tokens } = this;
+    const { logRequest, health, nowMs, replay, throttle, unmatched } = resources;
+    const keyFor = createSigningKeys(gatewayKeys, upstreams.of);
+    const txnTokens = createTxnTokens({ keys: gatewayKeys, issuers: this.trust.issuers, nowMs });
+    const { sign, signAgain } = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
+    const bounds = bodyLimits(config, resources.memoryBytes);
+    const forward = createForward(this, resources, signAgain);
+    const holdBody = (address: string) => new HeldBody(resources.bodies, bounds, address);
+    const common = { forward, logRequest, health, inFlight: this.#inFlight, holdBody };
+    const handlersOf = (listener: 'public' | 'internal', authenticate: Stages['authenticate']) => {
+      const routes = routesOn(listener, config);
+      const limited = routes.filter(({ limits }) => limits.length > 0);
+      const limit = createLimit(new Map(limited.map((route) => [route, compileLimits(route, limiterFor)])));
+      const stages = configuredStages(listener, config, createRouteTable(listener, routes));
+      const pipeline = createPipeline({ ...stages, authenticate, limit, sign });
+      return createRequestHandler({ ...common, pipeline, unmatched: listener === 'public' ? unmatched : 'refuse' });
+    };
+    const dpop = createDpop({ config, replay, nowMs });
+    const certificates = createCertificateCheck(config.certificate);
+    const audience = config.identity.name;
+    const { find: findKey } = serviceKeys;
+    return {
+      public: handlersOf('public', createAuthenticate({ tokens, throttle, dpop, certificates })),
+      internal: handlersOf('internal', createAuthenticateService({ audience, findKey, replay, txnTokens, nowMs })),
+    };
+  }
 }
 
 const isSame = (a: TrustedIssuer, b: TrustedIssuer): boolean =>
@@ -139,64 +170,6 @@ function upstreamOf(url: string, config: GatewayConfig): Upstream {
   const upstream = [...config.upstreams.values()].find(({ targets }) => targets.includes(origin));
   if (upstream === undefined) throw new Error(`${url} is at no upstream`);
   return upstream;
-}
-
-type HandlerParts = Readonly<{
-  resources: ProcessResources;
-  serviceKeys: ServiceKeys;
-  limiterFor(name: string, limit: Limit): Limiter;
-  inFlight: InFlight;
-}>;
-
-/**
- * Builds what serves the two listeners. The public one authenticates users by token, the internal one services by signature; each
- * serves its own routes.
- */
-function createHandlers(snapshot: Omit<Snapshot, 'handlers'>, parts: HandlerParts): Snapshot['handlers'] {
-  const { config, gatewayKeys, upstreams, tokens, trust } = snapshot;
-  const { resources, serviceKeys, limiterFor, inFlight } = parts;
-  const { logRequest, health, nowMs, replay, throttle, unmatched } = resources;
-  const keyFor = createSigningKeys(gatewayKeys, upstreams.of);
-  const txnTokens = createTxnTokens({ keys: gatewayKeys, issuers: trust.issuers, nowMs });
-  const { sign, signAgain } = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
-  const limits = bodyLimits(config, resources.memoryBytes);
-  const common = {
-    /** The last step of both listeners. */
-    forward: createForward(snapshot, resources, signAgain),
-    logRequest,
-    health,
-    inFlight,
-    holdBody: (address: string) => new HeldBody(resources.bodies, limits, address),
-  };
-  const handlersOf = (listener: 'public' | 'internal', authenticate: Stages['authenticate']) => {
-    const stages = { ...routeStages(listener, config, limiterFor), authenticate, sign };
-    const unmatchedHere = listener === 'public' ? unmatched : 'refuse';
-    return createRequestHandler({ ...common, pipeline: createPipeline(stages), unmatched: unmatchedHere });
-  };
-  const dpop = createDpop({ config, replay, nowMs });
-  const certificates = createCertificateCheck(config.certificate);
-  return {
-    public: handlersOf('public', createAuthenticate({ tokens, throttle, dpop, certificates })),
-    internal: handlersOf(
-      'internal',
-      createAuthenticateService({
-        audience: config.identity.name,
-        findKey: serviceKeys.find,
-        replay,
-        txnTokens,
-        nowMs,
-      }),
-    ),
-  };
-}
-
-/** The stages that depend on the routes of a listener. */
-function routeStages(listener: 'public' | 'internal', config: GatewayConfig, limiterFor: HandlerParts['limiterFor']) {
-  const routes = routesOn(listener, config);
-  const limitsOf = new Map(
-    routes.filter(({ limits }) => limits.length > 0).map((route) => [route, compileLimits(route, limiterFor)]),
-  );
-  return { ...configuredStages(listener, config, createRouteTable(listener, routes)), limit: createLimit(limitsOf) };
 }
 
 function createForward(

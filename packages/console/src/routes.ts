@@ -4,12 +4,12 @@ import {
   createRouter,
   formBody,
   notStored,
+  pageAssets,
   parseForm,
   toAppError,
 } from '@countersign/service-kit';
 import type { Request, Response, Router } from 'express';
 import type { AdminApi, Query } from './api.ts';
-import { readAssets } from './assets.ts';
 import { type Frame, layout, type Page } from './html/layout.ts';
 import { KeptPages } from './kept-pages.ts';
 import { explainPage } from './pages/explain.ts';
@@ -33,22 +33,18 @@ const explainPath = '/console/explain';
 
 /** The console: its pages, its style sheet and its script. */
 export function consoleRoutes({ api, inTurn, version, nowMs }: ConsoleOptions): Router {
-  const { assets, urls } = readAssets();
+  const file = (name: string) => new URL(`./assets/${name}`, import.meta.url);
+  const assets = pageAssets('/console/assets', { style: file('console.css'), script: file('console.js') });
   const kept = new KeptPages<Rendered>(inTurn);
   const router = createRouter();
-  for (const { path, type, body } of assets) {
-    router.get(
-      path,
-      (_req, res) => void res.set('cache-control', 'public, max-age=31536000, immutable').type(type).send(body),
-    );
-    router.all(path, allowOnly('GET, HEAD'));
-  }
+  router.use(assets.router);
+  for (const url of Object.values(assets.urls)) router.all(url.replace(/\?.*/, ''), allowOnly('GET, HEAD'));
 
   /** Renders a page, or the page for a problem that its reader can act on. */
   async function render(req: Request, page: Promise<Page>, missing?: string): Promise<Rendered> {
     const query = queryOf(req);
     const [state, made] = await Promise.all([frameFor(api.read, query.worker, nowMs()), page.catch(shownError)]);
-    const frame = { ...state, version, nowMs: nowMs(), assets: urls, path: req.path, query };
+    const frame = { ...state, version, nowMs: nowMs(), assets: assets.urls, path: req.path, query };
     const shown = made instanceof AppError ? failurePage(made, frame, missing) : made;
     return { status: shown.status ?? 200, body: layout(shown, frame) };
   }

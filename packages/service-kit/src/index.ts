@@ -20,8 +20,8 @@ export {
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
 export { type BehindGateway, serveBehindGateway } from './gateway/serve-behind-gateway.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';
-export { brandIcon } from './html/brand-icon.ts';
 export { type Content, formValue, type Html, html } from './html/html.ts';
+export { pageAssets } from './html/page-assets.ts';
 export { type AddressReach, reachOf } from './http/address-reach.ts';
 export { formBody, jsonBody, lineField, parseForm, parseJson, textField } from './http/body.ts';
 export {

@@ -1,5 +1,4 @@
 import { type Content, html } from '@countersign/service-kit';
-import type { AssetUrls } from './assets.ts';
 import { type Language, languages } from './language.ts';
 
 /**
@@ -24,7 +23,8 @@ export type Document = Readonly<{
   refused: boolean;
   /** The address of this page in another language. */
   inLanguage(language: Language): string;
-  assets: AssetUrls;
+  /** The addresses of the style sheet and the icon. */
+  assets: Readonly<Record<'style' | 'icon', string>>;
   body: Content;
 }>;
 

@@ -6,6 +6,7 @@ import {
   formBody,
   html,
   type AppError as KitError,
+  pageAssets,
 } from '@countersign/service-kit';
 import type { Request, Router } from 'express';
 import { z } from 'zod';
@@ -19,7 +20,6 @@ import {
 import { AppError } from '../../errors.ts';
 import { callerOf } from '../caller.ts';
 import { accountPages } from './account-pages.ts';
-import { readAssets } from './assets.ts';
 import { link, summary, wayOn } from './form.ts';
 import { chosenLanguage, type Language, languageCookie, languageOf, languages } from './language.ts';
 import { documentOf, pageHeaders } from './layout.ts';
@@ -37,7 +37,7 @@ export type AccountPages = Readonly<{
  * The pages for people, over the same flows as the API: every rule stands there, and only the form's protection here.
  */
 export function accountPageRoutes(parts: PageParts): AccountPages {
-  const { assets, urls } = readAssets();
+  const assets = pageAssets('/account', { style: new URL('./assets/account.css', import.meta.url) });
   const router = createRouter();
 
   /** @param content Besides the heading. */
@@ -50,7 +50,7 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
       title: shown.title(view.t),
       refused,
       inLanguage: (language) => `${address}?${query(language)}`,
-      assets: urls,
+      assets: assets.urls,
       body: content,
     });
   };
@@ -65,12 +65,7 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
   const { pages: forLogin, proceed } = loginPages(parts, showStep);
   const pages = [...forLogin, ...accountPages(parts, proceed)];
 
-  for (const { path, type, body } of assets) {
-    router.get(path, (_req, res) => {
-      res.set({ 'cache-control': 'public, max-age=31536000, immutable', 'x-content-type-options': 'nosniff' });
-      res.type(type).send(body);
-    });
-  }
+  router.use(assets.router);
   const people = requireIdentity('anonymous', 'user');
   for (const each of pages) {
     router.get(each.path, people, async (req, res) => {

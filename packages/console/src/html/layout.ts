@@ -1,5 +1,4 @@
 import type { Since } from '@countersign/admin-api';
-import type { AssetUrls } from '../assets.ts';
 import { exact, forTime } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 import { pill, to, toneOf } from './parts.ts';
@@ -10,7 +9,8 @@ export type Frame = Readonly<{
   configuration: Since;
   version: string;
   nowMs: number;
-  assets: AssetUrls;
+  /** The addresses of the files of every page. */
+  assets: Readonly<Record<'style' | 'script' | 'icon', string>>;
   /** The numbers of the workers, and the one that the page is about. Empty without workers. */
   workers: readonly number[];
   worker: number | undefined;

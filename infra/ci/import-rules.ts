@@ -63,7 +63,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     ],
   },
   'packages/console': {
-    layers: ['index.ts', 'routes.ts', 'pages.ts', 'pages', 'html', 'kept-pages.ts', 'api.ts'],
+    layers: ['index.ts', 'routes.ts', 'pages.ts', 'pages', 'html', 'kept-pages.ts'],
   },
   'packages/admin-api': {
     layers: [

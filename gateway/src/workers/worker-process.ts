@@ -1,10 +1,9 @@
 import cluster from 'node:cluster';
-import type { View } from '@countersign/admin-api';
+import type { Query, View } from '@countersign/admin-api';
 import { type Health, type Registry, toAppError } from '@countersign/service-kit';
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { StatePath } from '../admin/admin-app.ts';
 import type { ConsoleData } from '../admin/api/admin-api.ts';
-import type { ViewQuery } from '../admin/api/sources.ts';
 
 // What a worker does for its primary, in messages of node:cluster.
 
@@ -20,7 +19,7 @@ export type WorkerAnswers = Readonly<{
   metrics(): Promise<readonly Metric[]>;
   state(path: StatePath): unknown;
   /** The view of the console at a path. */
-  read(path: View['path'], query: ViewQuery): Promise<unknown>;
+  read(path: View['path'], query: Query): Promise<unknown>;
   explain: ConsoleData['explain'];
 }>;
 

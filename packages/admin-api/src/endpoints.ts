@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { certificateList } from './certificates.ts';
-import { explainAnswer } from './explain.ts';
+import { type Answer, explainAnswer } from './explain.ts';
 import { limitList } from './limits.ts';
 import { eventList, processList, reloadList } from './processes.ts';
 import { request, requestFilters, requestList } from './requests.ts';
@@ -121,3 +121,14 @@ export type View = (typeof views)[number];
 
 /** What each of them answers with. */
 export type Answers = { [One in View as One['path']]: z.output<One['responses'][200]> };
+
+/** Names and values of a path and a query. An empty value counts as absent. */
+export type Query = Readonly<Record<string, string | undefined>>;
+
+/** The admin API of the gateway, without HTTP. It throws the AppErrors that it would answer with. */
+export type AdminApi = Readonly<{
+  /** @param query Has the names of the path too. Names that the API does not know are ignored. */
+  read<Path extends keyof Answers>(path: Path, query?: Query): Promise<Answers[Path]>;
+  /** @param question As a form has it. */
+  explain(question: Query): Promise<Answer>;
+}>;

@@ -1,2 +1,1 @@
-export type { AdminApi } from './api.ts';
 export { type ConsoleOptions, consoleRoutes } from './routes.ts';

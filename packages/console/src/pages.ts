@@ -1,6 +1,5 @@
-import type { Answers, Since } from '@countersign/admin-api';
+import type { AdminApi, Answers, Query, Since } from '@countersign/admin-api';
 import { toAppError } from '@countersign/service-kit';
-import type { AdminApi, Query } from './api.ts';
 import type { Content } from './html/html.ts';
 import type { Frame, Page } from './html/layout.ts';
 import { overviewParts } from './pages/attention.ts';

@@ -1,3 +1,4 @@
+import type { AdminApi, Query } from '@countersign/admin-api';
 import {
   AppError,
   allowOnly,
@@ -9,7 +10,6 @@ import {
   toAppError,
 } from '@countersign/service-kit';
 import type { Request, Response, Router } from 'express';
-import type { AdminApi, Query } from './api.ts';
 import { type Frame, layout, type Page } from './html/layout.ts';
 import { KeptPages } from './kept-pages.ts';
 import { explainPage } from './pages/explain.ts';

@@ -1,4 +1,4 @@
-import { type Answer, type Answers, explainEndpoint, type View, views } from '@countersign/admin-api';
+import { type Answer, type Answers, explainEndpoint, type Query, type View, views } from '@countersign/admin-api';
 import { describeApi } from '@countersign/service-kit';
 import { AppError, errorTable } from '../../errors.ts';
 import { type ExplainQuestion, explainQuestion } from '../../explain/question.ts';
@@ -9,13 +9,13 @@ import { readLimits } from './limits.ts';
 import { readEvents, readProcesses, readReloads } from './processes.ts';
 import { readRequest, readRequests } from './requests.ts';
 import { readRefusals, readRoute, readRoutes } from './routes.ts';
-import type { ConsoleSources, ViewQuery } from './sources.ts';
+import type { ConsoleSources } from './sources.ts';
 import { readUpstreams } from './upstreams.ts';
 
 type Path = View['path'];
 
 /** What one process answers. Undefined if the item does not exist, which is a 404. */
-const reads: { readonly [One in Path]: (sources: ConsoleSources, query: ViewQuery) => Answers[One] | undefined } = {
+const reads: { readonly [One in Path]: (sources: ConsoleSources, query: Query) => Answers[One] | undefined } = {
   '/api/traffic': ({ traffic, nowMs }) => traffic.history.ofProcess(nowMs()),
   '/api/routes': readRoutes,
   '/api/routes/:name': readRoute,
@@ -35,13 +35,13 @@ const reads: { readonly [One in Path]: (sources: ConsoleSources, query: ViewQuer
 /** Where the API gets its data: from this process, or from all workers. */
 export type ConsoleData = Readonly<{
   /** @param query As the view describes it. @returns Undefined if the item does not exist. */
-  read(view: View, query: ViewQuery): Promise<unknown>;
+  read(view: View, query: Query): Promise<unknown>;
   explain(asked: ExplainQuestion): Promise<Answer>;
 }>;
 
 /** The data of this process alone. */
 export const ownData = (sources: ConsoleSources) => ({
-  async read({ path }: Pick<View, 'path'>, query: ViewQuery): Promise<unknown> {
+  async read({ path }: Pick<View, 'path'>, query: Query): Promise<unknown> {
     if (query.worker) throw new AppError('not_found');
     return reads[path](sources, query);
   },

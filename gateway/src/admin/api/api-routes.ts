@@ -1,11 +1,9 @@
-import { type Answers, explainEndpoint, type View, views } from '@countersign/admin-api';
-import type { AdminApi } from '@countersign/console';
+import { type AdminApi, type Answers, explainEndpoint, type Query, type View, views } from '@countersign/admin-api';
 import { AppError, allowOnly, createRouter, jsonBody, notStored, parseJson } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { explainQuestion } from '../../explain/question.ts';
 import type { InTurn } from '../in-turn.ts';
 import { type ConsoleData, describeAdminApi } from './admin-api.ts';
-import type { ViewQuery } from './sources.ts';
 
 /** A token of 16 KiB, twice the longest that the gateway accepts, with its escapes. */
 const maxBodyBytes = 64 * 1024;
@@ -18,7 +16,7 @@ export function apiRoutes(data: ConsoleData, inTurn: InTurn): Router {
   for (const view of views) {
     router.get(view.path, async ({ originalUrl, params }, res) => {
       const query = Object.fromEntries(new URL(originalUrl, 'http://admin').searchParams);
-      res.json(await inTurn(() => readView(data, view, query, params as ViewQuery)));
+      res.json(await inTurn(() => readView(data, view, query, params as Query)));
     });
     router.all(view.path, readOnly);
   }
@@ -47,7 +45,7 @@ export const apiOfPages = (data: ConsoleData): AdminApi => ({
  * @param given A repeated parameter counts once. Spaces around a value come from copying it. An empty value counts as absent.
  * @throws ZodError for an invalid query, AppError `not_found` for an item that does not exist.
  */
-async function readView(data: ConsoleData, view: View, given: ViewQuery, params: ViewQuery): Promise<unknown> {
+async function readView(data: ConsoleData, view: View, given: Query, params: Query): Promise<unknown> {
   const query = Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value?.trim() || undefined]));
   view.query.parse(query);
   const found = await data.read(view, { ...query, ...params });

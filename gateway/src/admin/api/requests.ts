@@ -1,10 +1,17 @@
-import { type Answers, maxRequests, newestFirst, type outcomes, type Request } from '@countersign/admin-api';
+import {
+  type Answers,
+  maxRequests,
+  newestFirst,
+  type outcomes,
+  type Query,
+  type Request,
+} from '@countersign/admin-api';
 import { type Code, errorTable } from '../../errors.ts';
 import { fieldsOf, type RequestRecord } from '../../pipeline/request-record.ts';
 import { timeOf } from '../describe.ts';
-import type { ConsoleSources, ViewQuery } from './sources.ts';
+import type { ConsoleSources } from './sources.ts';
 
-export const readRequests = (sources: ConsoleSources, query: ViewQuery): Answers['/api/requests'] => ({
+export const readRequests = (sources: ConsoleSources, query: Query): Answers['/api/requests'] => ({
   requests: itemsOf(sources)
     .filter((item) => fits(item, query))
     .sort(newestFirst('at'))
@@ -12,7 +19,7 @@ export const readRequests = (sources: ConsoleSources, query: ViewQuery): Answers
     .map((item) => ({ ...item, path: shortened(item.path) })),
 });
 
-export const readRequest = (sources: ConsoleSources, { id }: ViewQuery): Request | undefined =>
+export const readRequest = (sources: ConsoleSources, { id }: Query): Request | undefined =>
   itemsOf(sources).find((item) => item.id === id);
 
 /** In a list. A path can have 16 KiB, and a list has many rows. */
@@ -20,7 +27,7 @@ const maxListedPath = 256;
 const shortened = (path: string): string =>
   path.length > maxListedPath ? `${path.slice(0, maxListedPath - 1)}…` : path;
 
-function fits(item: Request, query: ViewQuery): boolean {
+function fits(item: Request, query: Query): boolean {
   const { route, status, code, user, tenant, id, since, until, outcome } = query;
   const is = (wanted: string | undefined, value: string | null) => !wanted || wanted === value;
   return (
@@ -92,21 +99,7 @@ const withNulls = <Fields extends object>(fields: Fields): WithNulls<Fields> =>
   Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value ?? null])) as WithNulls<Fields>;
 
 /** The members that stages write for operators. Others could hold input of the client. */
-const shownMembers = [
-  'why',
-  'reason',
-  'claim',
-  'wanted',
-  'found',
-  'issuer',
-  'subject',
-  'kid',
-  'header',
-  'limit',
-  'upstream',
-  'target',
-  'status',
-];
+const shownMembers = 'why reason claim wanted found issuer subject kid header limit upstream target status'.split(' ');
 
 function shownDetail(detail: Readonly<Record<string, unknown>> | undefined): Record<string, string> {
   const shown: Record<string, string> = {};

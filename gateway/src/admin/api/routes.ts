@@ -2,6 +2,7 @@ import {
   type Answers,
   maxRefusals,
   newestFirst,
+  type Query,
   type Route as RouteItem,
   routesPerPage,
   sum,
@@ -12,9 +13,9 @@ import { inheritedText } from '../../explain/route-text.ts';
 import { noRouteName } from '../../metrics/refusal-counts.ts';
 import { compilePolicy } from '../../routing/policy.ts';
 import { describeRoute, timeOf } from '../describe.ts';
-import { type ConsoleSources, countedOf, type ViewQuery } from './sources.ts';
+import { type ConsoleSources, countedOf } from './sources.ts';
 
-export function readRoutes(sources: ConsoleSources, { q = '', offset = '0' }: ViewQuery): Answers['/api/routes'] {
+export function readRoutes(sources: ConsoleSources, { q = '', offset = '0' }: Query): Answers['/api/routes'] {
   const { routes } = sources.current().config;
   const found = routes.filter((route) => matches(route, q.toLowerCase()));
   const from = Number(offset) < found.length ? Number(offset) : lastPageOf(found.length);
@@ -32,7 +33,7 @@ export function readRoutes(sources: ConsoleSources, { q = '', offset = '0' }: Vi
 
 const lastPageOf = (total: number): number => Math.floor(Math.max(0, total - 1) / routesPerPage) * routesPerPage;
 
-export function readRoute(sources: ConsoleSources, { name = '' }: ViewQuery): Answers['/api/routes/:name'] | undefined {
+export function readRoute(sources: ConsoleSources, { name = '' }: Query): Answers['/api/routes/:name'] | undefined {
   const { traffic, current, nowMs } = sources;
   const route = current().config.routes.find((one) => one.name === name);
   if (route === undefined) return undefined;

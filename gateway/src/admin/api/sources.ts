@@ -28,9 +28,6 @@ export type ConsoleSources = Readonly<{
   version: string;
 }>;
 
-/** The values of a request to a view: its path parameters and its query. */
-export type ViewQuery = Readonly<Record<string, string | undefined>>;
-
 /** The state that was observed last. Before the first time: `unknown`, since the start. */
 export const stateOf = ({ states, startedAtMs }: ConsoleSources, kind: string, name: string, unknown: string): Since =>
   states.of(kind, name) ?? { state: unknown, since: timeOf(startedAtMs), why: null };

@@ -30,12 +30,12 @@ const height = 150;
 /** A chart as SVG that stretches to its place. Its labels are HTML, so that they keep their size. */
 export function chart(options: ChartOptions): Html {
   const { title, lines, kind, start, stepSec, format, summary } = options;
-  const drawn = kind === 'stacked' ? stacked(lines) : lines.map((line) => ({ ...line, base: undefined }));
+  const drawn: readonly Drawn[] = kind === 'stacked' ? stacked(lines) : lines;
   const top = niceCeiling(Math.max(...drawn.flatMap(({ values }) => values.map((value) => value ?? 0)), 0));
   const paths = drawn.map(({ look, values, base }) =>
-    kind === 'stacked'
-      ? html`<path class="area ${look}" d="${areaPath(values, base ?? [], top)}"/>`
-      : html`<path class="line ${look}" d="${linePath(values, top)}"/>`,
+    base === undefined
+      ? html`<path class="line ${look}" d="${linePath(values, top)}"/>`
+      : html`<path class="area ${look}" d="${areaPath(values, base, top)}"/>`,
   );
   const minutes = Math.round(((lines[0]?.values.length ?? 0) * stepSec) / 60);
   return html`<figure class="chart"><figcaption class="row"><span class="chart-title">${title}</span><span class="legend row muted">${lines.map(
@@ -68,7 +68,8 @@ export function joined(values: readonly number[], points = 120): number[] {
   return groups;
 }
 
-type Drawn = Line & Readonly<{ base: readonly number[] | undefined }>;
+/** `base`: the lower edge of an area. */
+type Drawn = Line & Readonly<{ base?: readonly number[] }>;
 
 function stacked(lines: readonly Line[]): Drawn[] {
   let below: readonly number[] = lines[0]?.values.map(() => 0) ?? [];
@@ -83,16 +84,9 @@ const xOf = (at: number, count: number): string => ((at * width) / Math.max(1, c
 const yOf = (value: number, top: number): string => (height - (value / top) * (height - 2) - 1).toFixed(1);
 
 function areaPath(values: readonly (number | null)[], base: readonly number[], top: number): string {
-  const count = values.length;
-  const upper = values.map((value, at) => `${xOf(at, count)} ${yOf(value ?? 0, top)}`);
-  const lower = values.map((_, at) => `${xOf(at, count)} ${yOf(base[at] ?? 0, top)}`).reverse();
-  const isLevel = (at: number) =>
-    at > 0 &&
-    at < count - 1 &&
-    [at - 1, at + 1].every((beside) => values[beside] === values[at] && base[beside] === base[at]);
-  const corners = (points: readonly string[], indexOf: (at: number) => number) =>
-    points.filter((_, at) => !isLevel(indexOf(at)));
-  return `M${corners(upper, (at) => at).join('L')}L${corners(lower, (at) => count - 1 - at).join('L')}Z`;
+  const edge = (list: readonly (number | null)[]) =>
+    list.map((value, at) => `${xOf(at, list.length)} ${yOf(value ?? 0, top)}`);
+  return `M${[...edge(values), ...edge(base).reverse()].join('L')}Z`;
 }
 
 /** An unknown value interrupts the line. A value between two unknown ones is a short stroke, which ends at the edge. */

@@ -1,6 +1,5 @@
-import type { Answer } from '@countersign/admin-api';
+import type { Answer, Query } from '@countersign/admin-api';
 import { type FieldError, formValue } from '@countersign/service-kit';
-import type { Query } from '../api.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
 import { code, facts, link, pill, routeLink, section, table, to } from '../html/parts.ts';

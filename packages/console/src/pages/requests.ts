@@ -1,5 +1,4 @@
-import type { Answers, Request } from '@countersign/admin-api';
-import type { Query } from '../api.ts';
+import type { Answers, Query, Request } from '@countersign/admin-api';
 import { exact, milliseconds } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';

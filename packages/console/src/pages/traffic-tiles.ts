@@ -1,7 +1,25 @@
-import type { Traffic } from '@countersign/admin-api';
+import { mapped, type Traffic } from '@countersign/admin-api';
+import { axisNumber, chart, joined, type Line, latencyLines } from '../html/chart.ts';
 import { milliseconds, number, percent, rate, sum } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
-import { trafficCharts } from './traffic-charts.ts';
+
+const classes = [
+  ['2xx', '2xx', 'good'],
+  ['3xx', '3xx', 'c-cool'],
+  ['4xx', '4xx', 'warn'],
+  ['5xx', '5xx', 'bad'],
+  ['1xx', 'upgrade', 'c-violet'],
+  ['none', 'client left', 'quiet'],
+] as const;
+
+const faults = [
+  ['caller', 'caller', 'warn'],
+  ['capacity', 'capacity', 'c-violet'],
+  ['upstream', 'upstream', 'bad'],
+  ['service', 'service 5xx', 'c-pink'],
+  ['configuration', 'configuration', 'c-cool'],
+  ['ours', 'gateway', 'c-accent'],
+] as const;
 
 /** Requests, failures and latency: the last minute as a number, the last hour as a chart. */
 export function trafficTiles(traffic: Traffic): Html {
@@ -33,3 +51,63 @@ const notByCallers = ({ caller: _caller, ...others }: Readonly<Record<string, nu
 
 const tile = (label: string, value: string, unit: string, [note, chart]: readonly [Content, Html]): Html =>
   html`<section class="card tile"><h2 class="tile-label muted">${label}</h2><p class="big">${value} <span class="unit muted">${unit}</span></p><p class="muted">${note}</p>${chart}</section>`;
+
+/** Requests by class, failures by fault, and latency, over the last hour. */
+function trafficCharts(whole: Traffic) {
+  const traffic = sinceFirstRequest(whole);
+  const { start, step_sec, responses, failures, durations, last_minute } = traffic;
+  const size = responses['2xx'].length / joined(responses['2xx']).length;
+  const stepSec = step_sec * size;
+  const perSec = (list: readonly number[]) => joined(list).map((count) => count / stepSec);
+  const isSeen = ({ values }: Line) => values.some((value) => value !== null && value > 0);
+  const requests = classes.map(([key, label, look]) => ({ label, look, values: perSec(responses[key]) }));
+  const failed = faults.map(([key, label, look]) => ({ label, look, values: perSec(failures[key]) }));
+  const common = { start, stepSec };
+  const { p50, p95, p99 } = last_minute.latency_ms;
+  return {
+    requests: chart({
+      ...common,
+      title: 'Requests per second',
+      kind: 'stacked',
+      // The most common class is always shown, so that an empty chart has a legend.
+      lines: requests.filter((line, at) => at === 0 || isSeen(line)),
+      format: axisNumber,
+      summary: `${rate(last_minute.requests_per_sec)} per second in the last minute`,
+    }),
+    failures: chart({
+      ...common,
+      title: 'Failures per second, by fault',
+      kind: 'stacked',
+      lines: failed.filter((line, at) => at === 0 || isSeen(line)),
+      format: axisNumber,
+      summary: faults.map(([key, label]) => `${label} ${rate(last_minute.failures_per_sec[key] ?? 0)}`).join(', '),
+    }),
+    latency: chart({
+      ...common,
+      title: 'Latency',
+      kind: 'lines',
+      lines: latencyLines({ ...durations, counts: durations.counts.map((list) => joined(list)) }),
+      format: (ms) => (ms === 0 ? '0' : milliseconds(ms)),
+      summary: `in the last minute, half of the requests took up to ${milliseconds(p50)}, 95 % up to ${milliseconds(p95)}, 99 % up to ${milliseconds(p99)}`,
+    }),
+  };
+}
+
+const shortestMs = 300_000;
+
+/** Leaves out the time before the first request, so that the charts of a young gateway are not empty. */
+function sinceFirstRequest(traffic: Traffic): Traffic {
+  const { start, step_sec, responses, failures, durations } = traffic;
+  const lists = Object.values(responses);
+  const length = responses['2xx'].length;
+  const first = responses['2xx'].findIndex((_, at) => lists.some((list) => (list[at] ?? 0) > 0));
+  const from = Math.max(0, Math.min(first === -1 ? length : first, length - shortestMs / 1000 / step_sec));
+  const cut = (list: readonly number[]) => list.slice(from);
+  return {
+    ...traffic,
+    start: new Date(Date.parse(start) + from * step_sec * 1000).toISOString(),
+    responses: mapped(responses, cut),
+    failures: mapped(failures, cut),
+    durations: { ...durations, counts: durations.counts.map(cut) },
+  };
+}

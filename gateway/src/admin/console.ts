@@ -3,7 +3,6 @@ import { consoleRoutes } from '@countersign/console';
 import type { Logger } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { version } from '../config/version.ts';
-import type { Reload } from '../reload/reload.ts';
 import { type ConsoleData, ownData } from './api/admin-api.ts';
 import { apiOfPages, apiRoutes } from './api/api-routes.ts';
 import type { ConsoleSources } from './api/sources.ts';
@@ -14,16 +13,9 @@ import { ReloadLog } from './observe/reload-log.ts';
 import { StateHistory } from './observe/state-history.ts';
 
 /** What the console records while the gateway runs. Created before the parts that report to it. */
-export type Observations = Readonly<{
-  states: StateHistory;
-  reloads: ReloadLog;
-  lags: ReadonlyMap<string, Lag>;
-  startedAtMs: number;
-  onReload(reload: Reload): void;
-  onLag(issuer: string, lagMs: number): void;
-}>;
+export type Observations = Readonly<ReturnType<typeof createObservations>>;
 
-export function createObservations(nowMs: () => number): Observations {
+export function createObservations(nowMs: () => number) {
   const reloads = new ReloadLog();
   const lags = new Map<string, Lag>();
   return {
@@ -32,7 +24,7 @@ export function createObservations(nowMs: () => number): Observations {
     lags,
     startedAtMs: nowMs(),
     onReload: reloads.add,
-    onLag(issuer, lagMs) {
+    onLag(issuer: string, lagMs: number) {
       const { count = 0, max_ms = 0 } = lags.get(issuer) ?? {};
       const last = { last_ms: lagMs, last_at: timeOf(nowMs()) };
       lags.set(issuer, { ...last, max_ms: Math.max(max_ms, lagMs), count: count + 1 });
@@ -46,16 +38,9 @@ export function apiAndPages(data: ConsoleData, nowMs: () => number): readonly Ro
   return [apiRoutes(data, inTurn), consoleRoutes({ api: apiOfPages(data), inTurn, version: version(), nowMs })];
 }
 
-export type Console = Readonly<{
-  data: ReturnType<typeof ownData>;
-  /** Samples traffic and component states once a second. */
-  start(): void;
-  stop(): void;
-}>;
-
 const observeEveryMs = 1_000;
 
-export function createConsole(sources: ConsoleSources, logger: Logger): Console {
+export function createConsole(sources: ConsoleSources, logger: Logger) {
   const { states, traffic, nowMs } = sources;
   let timer: NodeJS.Timeout | undefined;
 
@@ -70,6 +55,7 @@ export function createConsole(sources: ConsoleSources, logger: Logger): Console 
 
   return {
     data: ownData(sources),
+    /** Samples traffic and component states once a second. */
     start() {
       void observe();
       timer = setInterval(() => void observe(), observeEveryMs).unref();

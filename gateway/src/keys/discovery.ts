@@ -72,20 +72,13 @@ const reaches: readonly AddressReach[] = ['public', 'private', 'loopback', 'forb
 
 const isWithin = (reach: AddressReach, limit: Reach): boolean => reaches.indexOf(reach) <= reaches.indexOf(limit);
 
-export type GuardedFetch = Readonly<{
-  /** Uses a new connection for each request. Follows no redirect, and accepts no compression. */
-  fetch: typeof fetch;
-  /** The furthest reach of an address that it connected to so far. */
-  reached(): Reach;
-}>;
-
 /**
  * Makes requests whose addresses are checked when they connect, so that a name that resolves to another address later is checked
  * again. Link-local addresses and metadata services are always refused.
  *
  * @param mayReach How far connections may go.
  */
-export function guardedFetch(mayReach: () => Reach): GuardedFetch {
+export function guardedFetch(mayReach: () => Reach) {
   let reached: Reach = 'public';
 
   const accept = (address: string): boolean => isWithin(reachOf(address), mayReach());
@@ -118,7 +111,8 @@ export function guardedFetch(mayReach: () => Reach): GuardedFetch {
   });
 
   return {
-    async fetch(input, init = {}) {
+    /** Uses a new connection for each request. Follows no redirect, and accepts no compression. */
+    fetch: (async (input, init = {}) => {
       const url = String(input);
       const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
       // A literal address is never looked up.
@@ -133,7 +127,8 @@ export function guardedFetch(mayReach: () => Reach): GuardedFetch {
         headers,
       });
       return response as Response;
-    },
+    }) satisfies typeof fetch,
+    /** The furthest reach of an address that it connected to so far. */
     reached: () => reached,
   };
 }

@@ -19,21 +19,7 @@ type KeyFiles = Readonly<{
 }>;
 
 /** The keys of a directory. The time alone decides which of them signs. */
-export type GatewayKeySet = KeyFiles &
-  Readonly<{
-    /** Returns the newest X25519 key that may be used now. */
-    agreementKey(nowSec: number): AgreementKeyPair | undefined;
-    /**
-     * Returns the newest key that may sign now.
-     *
-     * @throws StartupError when there is none. Requests are never forwarded unsigned.
-     */
-    signingKey(nowSec: number): GatewayKey;
-    /** Finds a key that has not expired, or expired within the tolerance: its recent signatures are still accepted. */
-    find(kid: string, nowSec: number): GatewayKey | undefined;
-    /** All keys that have not expired, future ones included: a key is published before it signs. */
-    publicJwks(nowSec: number): Readonly<{ keys: readonly (PublicJwk | AgreementJwk)[] }>;
-  }>;
+export type GatewayKeySet = Readonly<ReturnType<typeof keySetOf>>;
 
 /** The keys of the directory, reloaded while the gateway runs. */
 export type CurrentGatewayKeys = GatewayKeySet & Reloading;
@@ -115,7 +101,7 @@ export const keyInUse = <Key extends Period>(keys: readonly Key[], nowSec: numbe
 const isPublished = (key: Period, nowSec: number): boolean =>
   key.expiresSec === undefined || nowSec < key.expiresSec + toleranceSec;
 
-function keySetOf(directory: string, current: () => KeyFiles): GatewayKeySet {
+function keySetOf(directory: string, current: () => KeyFiles) {
   return {
     get keys() {
       return current().keys;
@@ -123,14 +109,23 @@ function keySetOf(directory: string, current: () => KeyFiles): GatewayKeySet {
     get agreementKeys() {
       return current().agreementKeys;
     },
-    agreementKey: (nowSec) => keyInUse(current().agreementKeys, nowSec),
-    signingKey(nowSec) {
+    /** The newest X25519 key that may be used now. */
+    agreementKey: (nowSec: number): AgreementKeyPair | undefined => keyInUse(current().agreementKeys, nowSec),
+    /**
+     * The newest key that may sign now.
+     *
+     * @throws StartupError when there is none. Requests are never forwarded unsigned.
+     */
+    signingKey(nowSec: number): GatewayKey {
       const key = keyInUse(current().keys, nowSec);
       if (key === undefined) throw new StartupError(`${directory}: no key may sign now. ${remedyFor(directory)}`);
       return key;
     },
-    find: (kid, nowSec) => current().keys.find((key) => key.kid === kid && isPublished(key, nowSec)),
-    publicJwks(nowSec) {
+    /** A key that has not expired, or expired within the tolerance: its recent signatures are still accepted. */
+    find: (kid: string, nowSec: number): GatewayKey | undefined =>
+      current().keys.find((key) => key.kid === kid && isPublished(key, nowSec)),
+    /** All keys that have not expired, future ones included: a key is published before it signs. */
+    publicJwks(nowSec: number): Readonly<{ keys: readonly (PublicJwk | AgreementJwk)[] }> {
       const { keys, agreementKeys } = current();
       const published = [...keys, ...agreementKeys].filter((key) => isPublished(key, nowSec));
       return { keys: published.map(({ publicJwk }) => publicJwk) };

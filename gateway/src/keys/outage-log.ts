@@ -1,12 +1,5 @@
 /** Decides which failures in a row are worth a log line. */
-export type OutageLog = Readonly<{
-  /**
-   * @param hasWorked Whether it worked before. At start, the other service may only be starting too.
-   * @returns The log level, or undefined to log nothing.
-   */
-  failed(hasWorked: boolean): 'info' | 'warn' | undefined;
-  recovered(): void;
-}>;
+export type OutageLog = Readonly<ReturnType<typeof createOutageLog>>;
 
 const startUpMs = 10_000;
 const repeatMs = 60_000;
@@ -17,10 +10,14 @@ const repeatMs = 60_000;
  *
  * @param nowMs Milliseconds from any fixed origin.
  */
-export function createOutageLog(nowMs: () => number): OutageLog {
+export function createOutageLog(nowMs: () => number) {
   let nextAtMs: number | undefined;
   return {
-    failed(hasWorked) {
+    /**
+     * @param hasWorked Whether it worked before. At start, the other service may only be starting too.
+     * @returns The log level. Undefined: log nothing.
+     */
+    failed(hasWorked: boolean): 'info' | 'warn' | undefined {
       if (nextAtMs === undefined) {
         nextAtMs = nowMs() + startUpMs;
         return hasWorked ? 'warn' : 'info';
@@ -29,7 +26,7 @@ export function createOutageLog(nowMs: () => number): OutageLog {
       nextAtMs = nowMs() + repeatMs;
       return 'warn';
     },
-    recovered() {
+    recovered(): void {
       nextAtMs = undefined;
     },
   };

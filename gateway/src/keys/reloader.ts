@@ -1,21 +1,7 @@
 import type { Logger } from '@countersign/service-kit';
 
-/** A value that is read from files, and read again every 5 s. */
-export type Reloader<T> = Readonly<{
-  /** The last value that was read without an error. */
-  current(): T;
-  /** 1, and one more after each change. */
-  generation(): number;
-  /** Why the last reading failed. Undefined: it succeeded. */
-  failure(): string | undefined;
-  /** Reads the files now. A failure is logged and keeps the current value. */
-  reload(): void;
-  start(): void;
-  stop(): void;
-}>;
-
 /** The functions that control when files are read. */
-export type Reloading = Pick<Reloader<unknown>, 'reload' | 'start' | 'stop'>;
+export type Reloading = Pick<ReturnType<typeof createReloader>, 'reload' | 'start' | 'stop'>;
 
 export type ReloadOptions<T> = Readonly<{
   /** The name of the value in the log. */
@@ -35,7 +21,7 @@ const everyMs = 5_000;
  *
  * @throws The errors of `load` in the first reading.
  */
-export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOptions<T>): Reloader<T> {
+export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOptions<T>) {
   let held = load();
   let heldFingerprint = fingerprint(held);
   let generation = 1;
@@ -64,11 +50,15 @@ export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOpt
   }
 
   return {
+    /** The last value that was read without an error. */
     current: () => held,
+    /** 1, and one more after each change. */
     generation: () => generation,
+    /** Why the last reading failed. Undefined: it succeeded. */
     failure: () => failure,
+    /** Reads the files now. A failure is logged and keeps the current value. */
     reload,
-    start() {
+    start(): void {
       timer ??= setInterval(reload, everyMs).unref();
     },
     stop: () => clearInterval(timer),

@@ -3,15 +3,13 @@ import { type KeySet, KeySetUnavailable, keyAlgorithmOf } from '@countersign/jwk
 import { compactVerify } from 'jose';
 import { AppError } from '../errors.ts';
 
-/** The key that verified a signature, and the generation of the key set that held it. */
-export type VerifiedSignature = Readonly<{ key: KeyObject; generation: number }>;
-
 /**
  * Verifies the signature of a token with the keys of its issuer. An unknown key may be new, so it is looked up. If a known key
  * does not match, the issuer may have replaced it and kept its `kid`, so it is looked up again. The key set limits the fetches
  * of both, see `cooldownMs`.
  *
  * @param header With the `alg` of the token, which its issuer may use.
+ * @returns The key that verified it, and the generation of the key set that held the key.
  * @throws AppError `token_key_unknown`, `token_signature_invalid`; `issuer_keys_unavailable` when no one knows whether the key
  *   exists, because the key set cannot be fetched.
  */
@@ -20,7 +18,7 @@ export async function verifySignature(
   { alg, kid }: Readonly<{ alg: string; kid: string }>,
   keys: KeySet,
   issuer: string,
-): Promise<VerifiedSignature> {
+): Promise<Readonly<{ key: KeyObject; generation: number }>> {
   const algorithm = keyAlgorithmOf(alg);
   const detail = { kid, issuer };
   if (!keys.ready || keys.find(kid, algorithm) === undefined) {

@@ -7,11 +7,7 @@ import type { Revocations } from './revocations.ts';
 export type FeedRequest = Readonly<{ position: FeedPosition | undefined; waitSec: number }>;
 export type FeedPosition = Readonly<{ log: string; cursor: number }>;
 
-export type RevocationFeed = Readonly<{
-  start(): void;
-  stop(): void;
-  readonly stats: Readonly<{ answers: number; failures: number; snapshots: number; unknownItems: number }>;
-}>;
+export type RevocationFeed = Readonly<ReturnType<typeof followRevocations>>;
 
 export type FeedOptions = Readonly<{
   issuer: string;
@@ -42,7 +38,7 @@ const earlyAnswerPauseMs = 200;
  * long polls. A log with another id, or one that ends before our cursor, is a different log, such as a restored backup.
  * It is then read from the start, and known revocations stay in force.
  */
-export function followRevocations(options: FeedOptions): RevocationFeed {
+export function followRevocations(options: FeedOptions) {
   const { revocations, logger, issuer, nowMs } = options;
   const monotonicMs = () => performance.now();
   // A response without news must arrive before the revocations count as stale. Below 1.2 s, the feed does not wait.
@@ -173,15 +169,15 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
   }
 
   return {
-    start() {
+    start(): void {
       if (stopping !== undefined) return;
       stopping = new AbortController();
       void follow(stopping.signal);
     },
-    stop() {
+    stop(): void {
       stopping?.abort();
     },
-    stats,
+    stats: stats as Readonly<typeof stats>,
   };
 }
 

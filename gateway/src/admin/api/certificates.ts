@@ -7,12 +7,16 @@ export function readCertificates({ current, nowMs }: ConsoleSources): Answers['/
   const { config, upstreams } = current();
   const opened = [...upstreams.all()].map(({ upstream, tls }) => ({ use: `upstream ${upstream.name}`, tls }));
   const { certificate: own } = config;
-  const use = 'public listener';
+  const files = [
+    { use: 'public listener', cert: own?.cert },
+    { use: 'clients of the public listener', ca: own?.clients?.ca },
+    ...opened.map(({ use, tls }) => ({ use, ...tls?.current() })),
+  ];
   return {
-    certificates: [
-      ...certificatesIn(own?.cert, own?.clients?.ca, nowMs(), use, `clients of the ${use}`),
-      ...opened.flatMap(({ use, tls }) => certificatesIn(tls?.current().cert, tls?.current().ca, nowMs(), use, use)),
-    ],
+    certificates: files.flatMap(({ use, cert, ca }) => [
+      ...readAll(cert).map((one, at) => describe(one, use, at === 0 ? 'leaf' : 'chain', nowMs())),
+      ...readAll(ca).map((one) => describe(one, use, 'CA', nowMs())),
+    ]),
     trouble: opened.flatMap(({ use, tls }) => {
       const problem = tls?.failure();
       return problem === undefined ? [] : [{ use, problem }];
@@ -20,17 +24,6 @@ export function readCertificates({ current, nowMs }: ConsoleSources): Answers['/
     public_tls: own !== undefined,
   };
 }
-
-const certificatesIn = (
-  cert: string | undefined,
-  ca: string | undefined,
-  nowMs: number,
-  use: string,
-  caUse: string,
-) => [
-  ...readAll(cert).map((one, at) => describe(one, use, at === 0 ? 'leaf' : 'chain', nowMs)),
-  ...readAll(ca).map((one) => describe(one, caUse, 'CA', nowMs)),
-];
 
 const dayMs = 86_400_000;
 const pem = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;

@@ -40,17 +40,13 @@ export async function observeStates(sources: StateSources): Promise<readonly Obs
   ];
 }
 
-function configurationState({ loadedAtMs, refused, refusedSinceMs }: ReloadState): Observed {
-  return refused === undefined
-    ? { kind: 'configuration', name: '', state: 'in force', since: timeOf(loadedAtMs) }
-    : {
-        kind: 'configuration',
-        name: '',
-        state: 'refused',
-        since: timeOf(refusedSinceMs ?? refused.atMs),
-        why: refused.problems[0],
-      };
-}
+const configurationState = ({ loadedAtMs, refused, refusedSinceMs }: ReloadState): Observed => ({
+  kind: 'configuration',
+  name: '',
+  state: refused ? 'refused' : 'in force',
+  since: timeOf(refused ? (refusedSinceMs ?? refused.atMs) : loadedAtMs),
+  why: refused?.problems[0],
+});
 
 function issuerStates({ config, keys, revocations }: TrustedIssuer): Observed[] {
   const { issuer: name } = config;

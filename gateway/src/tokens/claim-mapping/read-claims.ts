@@ -12,15 +12,6 @@ import { payloadType } from './token-type.ts';
 /** The identity contract carries no more scopes, and no more roles. */
 const maxNames = 64;
 
-export type ExaminedClaims = Readonly<{
-  /** Complete only if there is no finding. */
-  claims: Claims;
-  findings: readonly Finding[];
-}>;
-
-/** Reads the claims of one token of an issuer. */
-export type ReadClaims = (header: Payload, payload: Payload, nowMs: number) => ExaminedClaims;
-
 /**
  * Compiles the reader of an issuer's claims, once for each configuration. It finds everything that is wrong with the claims of a
  * token, in the order in which the token would be refused. Values are never repaired.
@@ -33,9 +24,9 @@ export type ReadClaims = (header: Payload, payload: Payload, nowMs: number) => E
  *
  * @see RFC 9068 section 4, RFC 7519 section 4.1
  */
-export function compileClaims(issuer: Issuer): ReadClaims {
+export function compileClaims(issuer: Issuer) {
   const sources = compileSources(issuer);
-  return (header, payload, nowMs) => {
+  return (header: Payload, payload: Payload, nowMs: number) => {
     const invalid: Finding[] = [];
     /** Only a token that is valid otherwise gets 403: an expired one must be replaced first. */
     const forbidden: Finding[] = [];
@@ -57,6 +48,7 @@ export function compileClaims(issuer: Issuer): ReadClaims {
     report(expiryFinding(claims, nowMs));
     report(startFinding(payload, claims, nowMs));
     if (invalid.length === 0) report(contextFinding(claims));
+    /** `claims` are complete only if there is no finding. */
     return { claims, findings: [...invalid, ...forbidden] };
   };
 }

@@ -108,16 +108,14 @@ export const hashOf = (text: string): string => createHash('sha256').update(text
 function parse(text: string): ReturnType<typeof parseCompactToken> {
   if (text.length > maxProofLength) throw invalid('too large');
   try {
-    const { header, payload } = parseCompactToken(text);
-    // Without a prototype, a missing claim is undefined for every name.
-    return { header: withoutPrototype(header), payload: withoutPrototype(payload) };
+    return parseCompactToken(text);
   } catch (cause) {
     throw invalid('not one JWS in canonical form', cause);
   }
 }
 
 function readHeader(header: Readonly<Record<string, unknown>>): Signer {
-  for (const name of refusedParameters) if (name in header) throw invalid(`header ${name}`);
+  for (const name of refusedParameters) if (Object.hasOwn(header, name)) throw invalid(`header ${name}`);
   // RFC 9449 section 4.2. Other JWTs of the same key, such as an access token, are not proofs.
   if (header.typ !== 'dpop+jwt') throw invalid('typ');
   const { alg: algorithm } = header;
@@ -143,9 +141,6 @@ async function checkSignature(text: string, key: KeyObject, algorithm: string): 
     throw invalid('signature', cause);
   }
 }
-
-const withoutPrototype = (object: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
-  Object.assign(Object.create(null), object);
 
 const invalid = (reason: string, cause?: unknown): AppError =>
   new AppError('dpop_proof_invalid', { cause, detail: { reason } });

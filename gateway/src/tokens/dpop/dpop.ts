@@ -8,17 +8,7 @@ import { createProofVerifier, type DpopProof, type ProvenRequest, proofLifetimeS
 import { createUriCheck } from './dpop-uri.ts';
 
 /** Verifies proofs of possession (RFC 9449) on the public listener. */
-export type Dpop = Readonly<{
-  /**
-   * Verifies a proof and claims its `jti`, so that it cannot be used again.
-   *
-   * @returns The thumbprint of the proof's key.
-   * @throws AppError `dpop_*`, `token_key_mismatch`; `dpop_replay_unavailable` when a replay cannot be ruled out.
-   */
-  prove(text: string, request: ProvenRequest): Promise<string>;
-  /** The nonce for the client's next proof. Undefined when nonces are not required. */
-  nonce(): string | undefined;
-}>;
+export type Dpop = Readonly<NonNullable<ReturnType<typeof createDpop>>>;
 
 type DpopOptions = Readonly<{
   config: Pick<GatewayConfig, 'dpop' | 'publicOrigins'>;
@@ -30,7 +20,7 @@ const toleranceSec = toleranceMs / 1000;
 const audience = 'dpop';
 
 /** @returns Undefined without public origins in the configuration, because `htu` cannot be compared then. */
-export function createDpop({ config, replay, nowMs }: DpopOptions): Dpop | undefined {
+export function createDpop({ config, replay, nowMs }: DpopOptions) {
   if (config.publicOrigins.length === 0) return undefined;
   const nonces = config.dpop.nonces && createNonces(config.dpop.nonces, nowMs);
   const verify = createProofVerifier({
@@ -44,12 +34,19 @@ export function createDpop({ config, replay, nowMs }: DpopOptions): Dpop | undef
     nowMs,
   });
   return {
-    async prove(text, request) {
+    /**
+     * Verifies a proof and claims its `jti`, so that it cannot be used again.
+     *
+     * @returns The thumbprint of the proof's key.
+     * @throws AppError `dpop_*`, `token_key_mismatch`; `dpop_replay_unavailable` when a replay cannot be ruled out.
+     */
+    async prove(text: string, request: ProvenRequest): Promise<string> {
       const proof = await verify(text, request);
       await claimJti(proof, replay, Math.floor(nowMs() / 1000));
       return proof.thumbprint;
     },
-    nonce: () => nonces?.current(),
+    /** The nonce for the client's next proof. Undefined when nonces are not required. */
+    nonce: (): string | undefined => nonces?.current(),
   };
 }
 

@@ -9,9 +9,9 @@ import {
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream, UpstreamTls } from '../../config/config.ts';
 import { readTlsFiles, type TlsMaterial } from '../../config/tls-files.ts';
-import { createReloader, type Reloader } from '../../keys/reloader.ts';
+import { createReloader } from '../../keys/reloader.ts';
 
-export type TlsFiles = Reloader<TlsMaterial>;
+export type TlsFiles = ReturnType<typeof createReloader<TlsMaterial>>;
 
 /**
  * Reads an upstream's PEM files now and every 5 s. Bad files never replace good ones.

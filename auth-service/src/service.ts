@@ -1,16 +1,13 @@
 import { openDatabase } from '@countersign/database';
 import {
-  connectRedis,
-  createHealth,
+  type BehindGatewayParts,
   createLogger,
-  createMetrics,
-  createServiceServer,
-  drainServer,
   type Logger,
-  listen,
+  type Registry,
   type Running,
-  trustGateway,
+  serveBehindGateway,
 } from '@countersign/service-kit';
+import type { Express } from 'express';
 import { Counter, Gauge } from 'prom-client';
 import { createApp } from './app.ts';
 import {
@@ -28,7 +25,7 @@ import type { RegistrationRules } from './flows/accounts/register.ts';
 import { seed } from './flows/accounts/seed.ts';
 import { openSigningKeys } from './flows/keys/signing-keys.ts';
 import { startHousekeeping } from './flows/operator/housekeeping.ts';
-import { openFeed } from './flows/sessions/follow-revocations.ts';
+import { type Feed, openFeed } from './flows/sessions/follow-revocations.ts';
 import { observeRefreshes } from './flows/sessions/refresh-metrics.ts';
 import { createThrottle, withFallback } from './flows/sessions/throttle.ts';
 import { listenForOperator } from './operator/listener.ts';
@@ -62,49 +59,39 @@ export async function serve(
   config: AuthConfig,
   { db, logger }: Readonly<{ db: AuthDatabase; logger: Logger }>,
 ): Promise<RunningService> {
-  // Closes in reverse order what the start opened: when the service stops, or when a later step of the start fails.
-  const resources = new AsyncDisposableStack();
-  resources.defer(() => db.close());
-  try {
-    return await open(config, { db, logger, resources });
-  } catch (error) {
-    await resources.disposeAsync().catch((failure) => logger.error({ err: failure }, 'a part could not be closed'));
-    throw error;
-  }
+  let feed: Feed | undefined;
+  return serveBehindGateway({
+    name,
+    port: config.AUTH_PORT,
+    config,
+    logger,
+    database: db,
+    onDrain: async () => feed?.end(),
+    async createApp(parts) {
+      feed = await openFeed(db);
+      parts.onClose(feed.end);
+      return openApp(config, { ...parts, db, feed });
+    },
+  });
 }
 
-async function open(
-  config: AuthConfig,
-  { db, logger, resources }: Readonly<{ db: AuthDatabase; logger: Logger; resources: AsyncDisposableStack }>,
-): Promise<RunningService> {
-  const metrics = createMetrics();
+type OpenParts = BehindGatewayParts & Readonly<{ db: AuthDatabase; feed: Feed }>;
+
+async function openApp(config: AuthConfig, { redis, checks, onClose, ...parts }: OpenParts): Promise<Express> {
+  const { db, logger, metrics } = parts;
   const signingKeys = await openSigningKeys(db, config.AUTH_SIGNING_KEK, config.AUTH_SIGNING_ALGORITHM);
+  checks.signing_key = () => (signingKeys.ready ? undefined : 'there is none');
   const passwords = await openPasswords(config, metrics);
   if (config.SEED_FILE !== undefined) {
     await seed(db, passwords, { file: config.SEED_FILE, clientSecret: config.SEED_CLIENT_SECRET });
   }
   const registration = registrationOf(config);
   await warnOfNowhere(db, registration, logger);
-
-  const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
-  resources.defer(() => redis?.disconnect());
   const inDatabase = databaseAttempts(db);
   const attempts = redis === undefined ? inDatabase : withFallback(redisAttempts(redis), inDatabase, logger);
-  const gateway = trustGateway({ audience: name, config, redis, logger, metrics });
-  resources.defer(() => gateway.stop());
-  const feed = await openFeed(db);
-  resources.defer(() => feed.end());
-  const health = createHealth({
-    database: () => db.ping(),
-    signing_key: () => (signingKeys.ready ? undefined : 'there is none'),
-    ...gateway.checks,
-  });
   const apiDocument = apiDocumentOf(config);
   const app = createApp({
-    db,
-    logger,
-    metrics,
-    health,
+    ...parts,
     passwords,
     throttle: createThrottle(attempts),
     macKeys: config.AUTH_REFRESH_MAC_KEYS,
@@ -115,37 +102,22 @@ async function open(
     signingKeys,
     issuer: { issuer: issuerOf(config), audience: config.AUTH_AUDIENCE },
     scopes: config.AUTH_SCOPES,
-    feed,
-    identity: gateway.handler,
-    publishKeys: gateway.publishKeys,
     registration,
     ...(apiDocument !== undefined && { apiDocument }),
   });
-
-  resources.defer(await startOutgoing(config, { db, logger, metrics }));
-  resources.defer(startHousekeeping(db, signingKeys, logger));
+  onClose(await startOutgoing(config, parts));
+  onClose(startHousekeeping(db, signingKeys, logger));
   // Notifies all instances, so that each signs with the right key at once.
   const stopFollowing = await db.listen(signingKeysChannel, () => {
     signingKeys.refresh().catch((error) => logger.error({ err: error }, 'the signing keys could not be read again'));
   });
-  resources.defer(stopFollowing);
+  onClose(stopFollowing);
   const operatorSocket = operatorSocketPath(config);
   if (operatorSocket !== undefined) {
     const operatorParts = { db, keks: config.AUTH_SIGNING_KEK, alg: config.AUTH_SIGNING_ALGORITHM };
-    resources.defer(await listenForOperator(operatorSocket, operatorParts, logger));
+    onClose(await listenForOperator(operatorSocket, operatorParts, logger));
   }
-  // From here the service can verify requests. This does not wait for the gateway, which may need our key set first.
-  await gateway.start();
-  // Registered last, so that it closes first: current requests still have every resource.
-  const server = createServiceServer(app);
-  const port = await listen(server, { host: config.HOST, port: config.AUTH_PORT }, name);
-  resources.defer(async () => {
-    const drained = drainServer(server, config.SHUTDOWN_GRACE_MS);
-    await feed.end();
-    await drained;
-  });
-  logger.info({ port, database: db.kind }, 'listening');
-  return { port, health, logger, drainDelayMs: config.DRAIN_DELAY_MS, stop: () => resources.disposeAsync() };
+  return app;
 }
 
 /** Warns instead of failing, because an operator creates the tenant through the running service. */
@@ -156,7 +128,7 @@ async function warnOfNowhere(db: AuthDatabase, { joins }: RegistrationRules, log
   logger.warn({ tenant: joins.tenant }, 'AUTH_REGISTRATION_TENANT names no tenant: new accounts cannot log in');
 }
 
-async function openPasswords(config: AuthConfig, metrics: ReturnType<typeof createMetrics>) {
+async function openPasswords(config: AuthConfig, metrics: Registry) {
   const queue = createHashQueue({
     concurrency: config.AUTH_HASH_CONCURRENCY,
     maxWaiting: config.AUTH_HASH_QUEUE,

@@ -75,20 +75,18 @@ export async function start(
     addresses: createAddressBook(callService),
     linkBase: config.COMPLAINTS_LINK_BASE_URL?.replace(/\/+$/, ''),
   };
-  let stopBackground = async () => {};
   return serveBehindGateway({
     name,
     port: config.COMPLAINTS_PORT,
     config,
     logger,
-    // Background work uses the database, so it ends first: also when the service fails to start.
-    database: { ...db, close: () => stopBackground().then(db.close) },
+    database: db,
     streams: isUpload,
     upgrade: eventSocket(flows, logger),
-    beforeDrain: () => feed.end(),
-    async createApp(parts) {
+    onDrain: () => feed.end(),
+    async createApp({ onClose, ...parts }) {
       await seed(flows, seeded);
-      stopBackground = await startBackground(flows, { logger, metrics: parts.metrics, mail });
+      onClose(await startBackground(flows, { logger, metrics: parts.metrics, mail }));
       return createApp(parts, flows);
     },
   });

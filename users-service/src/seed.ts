@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { Database } from '@countersign/database';
-import { StartupError } from '@countersign/service-kit';
+import { readSeedFile } from '@countersign/service-kit';
 import { z } from 'zod';
 import { foldName } from './domain/profile.ts';
 import { inTenant } from './store/in-tenant.ts';
@@ -27,18 +26,7 @@ const seedFile = z.object({
 
 export type Seed = z.infer<typeof seedFile>;
 
-/** @throws StartupError when the file cannot be read or is not a list of tenants. */
-export function readSeed(path: string): Seed {
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new StartupError(`SEED_FILE: cannot read ${path}: ${(error as Error).message}`, { cause: error });
-  }
-  const parsed = seedFile.safeParse(content);
-  if (parsed.success) return parsed.data;
-  throw new StartupError(`SEED_FILE: ${path} is not as expected:\n${z.prettifyError(parsed.error)}`);
-}
+export const readSeed = (path: string): Seed => readSeedFile(path, seedFile);
 
 /** Adds the members that are missing. Existing members keep every change made since the first seed. */
 export async function seedMembers(db: Database<UsersSchema>, seed: Seed, stamp: () => Written): Promise<void> {

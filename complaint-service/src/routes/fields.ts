@@ -1,6 +1,5 @@
 import { lineField, pageFields } from '@countersign/service-kit';
 import { z } from 'zod';
-import { decodeCursor } from '../domain/search/cursor.ts';
 
 /** A reason in one line. */
 export const reason = lineField(500);
@@ -13,8 +12,10 @@ export const uuidField = z.uuid().toLowerCase();
 /** The path of one complaint. An id that is not a UUID gets 404, because no complaint can have it. */
 export const complaintPath = z.object({ id: uuidField });
 
-/** The query of lists in ascending order. */
-export const pageQuery = z.strictObject(pageFields({ maxLength: 200, decode: decodeCursor }));
+/** The query of a list whose cursor is an id: a number would reveal how much happens in other tenants. */
+export const pageQuery = z.strictObject(
+  pageFields({ maxLength: 200, decode: (text) => uuidField.safeParse(text).data }),
+);
 
 /** The header with which a client changes only the state it has read. */
 export const ifMatch = z.object({

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { StartupError } from '@countersign/service-kit';
+import { readSeedFile } from '@countersign/service-kit';
 import { z } from 'zod';
 import type { SeededTenant } from './seed-complaints.ts';
 
@@ -13,15 +12,4 @@ const seedFile = z.object({
   ),
 });
 
-/** @throws StartupError when the file cannot be read or is not a list of tenants. */
-export function readSeed(path: string): readonly SeededTenant[] {
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (error) {
-    throw new StartupError(`SEED_FILE: cannot read ${path}: ${(error as Error).message}`, { cause: error });
-  }
-  const parsed = seedFile.safeParse(content);
-  if (parsed.success) return parsed.data.tenants;
-  throw new StartupError(`SEED_FILE: ${path} is not as expected:\n${z.prettifyError(parsed.error)}`);
-}
+export const readSeed = (path: string): readonly SeededTenant[] => readSeedFile(path, seedFile).tenants;

@@ -1,6 +1,6 @@
-export { apiPageRoutes } from './api/api-page.ts';
-export { descriptionRoutes } from './api/description-routes.ts';
+export { apiPageRoutes, descriptionRoutes } from './api/api-page.ts';
 export { type Call, type Endpoint, type ResponseSpec, type Route, routesWith } from './api/endpoint.ts';
+export { jsonOf } from './api/json-of.ts';
 export { type MergeOptions, mergeApis } from './api/merge.ts';
 export { type Api, describeApi } from './api/openapi.ts';
 export { errorBodyOf, errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
@@ -18,7 +18,7 @@ export {
   ours,
 } from './errors.ts';
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
-export { type BehindGateway, serveBehindGateway } from './gateway/serve-behind-gateway.ts';
+export { type BehindGateway, type BehindGatewayParts, serveBehindGateway } from './gateway/serve-behind-gateway.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';
 export { type Content, formValue, type Html, html } from './html/html.ts';
 export { pageAssets } from './html/page-assets.ts';
@@ -32,6 +32,7 @@ export {
   ifNoneMatchField,
   preconditionErrors,
 } from './http/entity-tag.ts';
+export { assertFreshLogin } from './http/fresh-login.ts';
 export { idField, roleField } from './http/identity-fields.ts';
 export { expandIPv6, lastIPv4, plainAddress } from './http/ip-address.ts';
 export { drainServer, listen } from './http/listening.ts';
@@ -46,6 +47,7 @@ export {
   respondWithProblem,
   toAppError,
 } from './http/problem.ts';
+export { readerTenantOf } from './http/reader-tenant.ts';
 export { addToLog, describeCaller, requestIdOf, requestLog } from './http/request-log.ts';
 export {
   allowOnly,
@@ -72,6 +74,7 @@ export { describeStartError, type Running, runProcess, StartupError, stopRequest
 export { createLineWriter, createLogger, type Logger, standardOutput } from './process/logger.ts';
 export { createMetrics, type MetricsSource, quantileOf, type Registry } from './process/metrics.ts';
 export { type OutboxDepth, outboxMetrics } from './process/outbox-metrics.ts';
+export { readSeedFile } from './process/read-seed.ts';
 export { connectRedis } from './process/redis.ts';
 export { withTimeout } from './process/with-timeout.ts';
 export { createFile, replaceFile } from './process/write-file.ts';

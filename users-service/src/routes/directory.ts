@@ -1,5 +1,4 @@
-import type { ClientIdentity, UserIdentity } from '@countersign/identity';
-import { idField, ifNoneMatchField, pageOf } from '@countersign/service-kit';
+import { idField, ifNoneMatchField, pageOf, readerTenantOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { cursorAt } from '../domain/cursor.ts';
 import { directoryRoles, directoryScope, maySee } from '../domain/profile.ts';
@@ -26,7 +25,9 @@ export const directoryRoutes = [
   }).handle(async ({ identity, query, reply }, { db }) => {
     const { role, q, cursor, limit } = query;
     const filter = { role, part: q, after: cursor, limit: limit + 1 };
-    const tenantId = directoryTenantOf(identity);
+    if (identity.kind === 'user' && !(directoryRoles as readonly string[]).includes(identity.role))
+      throw new AppError('insufficient_role');
+    const tenantId = readerTenantOf(identity, directoryScope);
     const found = await inTenant(db, tenantId, (trx) => listMembers(trx, filter));
     const { rows, nextCursor } = pageOf(found, limit, cursorAt);
     reply(200, { items: rows.map(profileJson), next_cursor: nextCursor });
@@ -53,21 +54,3 @@ export const directoryRoutes = [
     sendProfile(res, member);
   }),
 ];
-
-/**
- * The tenant whose directory the caller may list. A user needs a role for it. OAuth clients, and agents that act for a
- * user, need a scope.
- *
- * @throws AppError `insufficient_role`, `insufficient_scope`.
- */
-function directoryTenantOf(identity: UserIdentity | ClientIdentity): string {
-  const { kind, tenantId, context } = identity;
-  if (kind === 'user' && !(directoryRoles as readonly string[]).includes(identity.role))
-    throw new AppError('insufficient_role');
-  const needsScope = kind === 'client' || context.act !== undefined;
-  if (tenantId === undefined || (needsScope && context.scope?.includes(directoryScope) !== true)) {
-    const challenge = `Bearer error="insufficient_scope", scope="${directoryScope}"`;
-    throw new AppError('insufficient_scope', { headers: { 'www-authenticate': challenge } });
-  }
-  return tenantId;
-}

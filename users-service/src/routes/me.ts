@@ -42,7 +42,7 @@ export const meRoutes = [
       await ownMember(trx, user, stamp());
       const current = await lockMember(trx, user.userId);
       if (current === undefined) throw new Error('the caller has no row right after it was made');
-      assertIfMatch(req, current.revision);
+      assertIfMatch(req)(current.revision);
       const changes = changesTo(current, wanted);
       return changes === undefined ? current : changeMember(trx, user.userId, changes, stamp());
     });

@@ -1,4 +1,4 @@
-import { entityTag, etagHeader } from '@countersign/service-kit';
+import { entityTag, etagHeader, jsonOf } from '@countersign/service-kit';
 import type { Response } from 'express';
 import { z } from 'zod';
 import type { Member } from '../store/schema.ts';
@@ -37,22 +37,7 @@ export const profile = z
     ],
   });
 
-/** Returns the JSON form of a member, for the directory and for single profiles. */
-export function profileJson(member: Member): z.infer<typeof profile> {
-  return {
-    id: member.user_id,
-    tenant_id: member.tenant_id,
-    email: member.email,
-    role: member.role,
-    status: member.status,
-    display_name: member.display_name,
-    phone: member.phone,
-    locale: member.locale,
-    time_zone: member.time_zone,
-    created_at: member.created_at.toISOString(),
-    updated_at: member.updated_at.toISOString(),
-  };
-}
+export const profileJson = (member: Member) => jsonOf(profile, { ...member, id: member.user_id });
 
 /** The response of {@link sendProfile}. */
 export const profileResponse = { schema: profile, headers: etagHeader } as const;

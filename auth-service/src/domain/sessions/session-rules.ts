@@ -8,8 +8,6 @@ export const selectionLifetimeSec = 300;
 export const mfaLifetimeSec = 300;
 /** Grace period in which a client that lost a refresh response may retry. The upkeep policies use the same value. */
 export const graceSec = 30;
-/** Maximum age of the login for changes to login credentials. */
-export const freshLoginSec = 300;
 /** Clocks of verifiers may be this far behind. */
 export const clockToleranceSec = 5;
 

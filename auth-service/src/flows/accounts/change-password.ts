@@ -35,7 +35,7 @@ export async function changePassword(
   const { email, password: stored } = own;
   demandGoodPassword(given.next, email, 'new_password');
   // As strict as a login, so that a stolen access token does not allow guessing the password.
-  const reservation = await throttle.reserveLogin(email, networkOf(caller.ip ?? undefined));
+  const reservation = await throttle.reserveLogin(email, networkOf(caller.ip));
   await judge(reservation, async () => {
     if (!(await passwords.verify(given.current, stored))) throw new AppError('invalid_credentials');
     const to = await passwords.hash(given.next);

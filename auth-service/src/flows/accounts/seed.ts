@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { StartupError } from '@countersign/service-kit';
+import { readSeedFile } from '@countersign/service-kit';
 import { z } from 'zod';
 import { canonicalEmail } from '../../domain/accounts/email.ts';
 import type { Passwords, StoredPassword } from '../../domain/accounts/passwords.ts';
@@ -42,7 +41,7 @@ export async function seed(
   passwords: Passwords,
   { file, clientSecret }: Readonly<{ file: string; clientSecret: string | undefined }>,
 ): Promise<void> {
-  const { password, tenants } = await readSeed(file);
+  const { password, tenants } = readSeedFile(file, seedSchema);
   for (const tenant of tenants) await addTenant(db, tenant);
   const people = new Set(tenants.flatMap(({ members }) => members.map((member) => member.user_id)));
   const hashes = await hashFor(db, passwords, { people: [...people], password });
@@ -74,12 +73,4 @@ async function hashFor(
     );
   }
   return hashes;
-}
-
-async function readSeed(file: string): Promise<z.infer<typeof seedSchema>> {
-  try {
-    return seedSchema.parse(JSON.parse(await readFile(file, 'utf8')));
-  } catch (error) {
-    throw new StartupError(`SEED_FILE: ${file} cannot be used: ${(error as Error).message}`, { cause: error });
-  }
 }

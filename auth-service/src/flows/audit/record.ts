@@ -32,6 +32,14 @@ export async function recordInTenant(trx: Trx, event: AuditEvent): Promise<void>
   await appendAudit(trx, event);
 }
 
+/** Appends what an operator did to the operator's chain. Call it before writing to the chain of a tenant. */
+export function recordForOperator(
+  trx: Trx,
+  { userId = null, detail = {}, ...event }: Pick<AuditEvent, 'action' | 'requestId'> & Partial<AuditEvent>,
+): Promise<void> {
+  return appendAudit(trx, { ...event, userId, detail, tenantId: operatorChain, sessionId: null });
+}
+
 /**
  * Writes that invitations ended with their inviter's right to invite, each into the chain of its tenant. The
  * transaction has the right to write there.

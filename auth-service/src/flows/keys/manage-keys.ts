@@ -11,7 +11,6 @@ import {
 import type { SigningAlgorithm } from '../../domain/sessions/access-token.ts';
 import { keyRevocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
-import { appendAudit, operatorChain } from '../../store/audit/audit.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import {
   changeKeys,
@@ -24,6 +23,7 @@ import {
 import type { Trx } from '../../store/scope.ts';
 import { resealTotp } from '../../store/second-factor/totp-secrets.ts';
 import { appendRevocations } from '../../store/sessions/revocations.ts';
+import { recordForOperator } from '../audit/record.ts';
 import { resealSecret } from '../second-factor/totp-secret.ts';
 import { makeKey, resealPrivateKey } from './signing-keys.ts';
 
@@ -51,7 +51,7 @@ export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string):
     const kid = await takeOver(trx, { ...parts, next: next?.key, at, now });
     const active = activeKey(keys, now);
     if (active !== undefined) await updateKey(trx, active.kid, retiredAt(at));
-    await auditKey(trx, 'key.rotated', requestId, { kid, at: at.toISOString() });
+    await recordForOperator(trx, { action: 'key.rotated', requestId, detail: { kid, at: at.toISOString() } });
     return { kid, at };
   });
 }
@@ -82,7 +82,7 @@ export async function revokeKey(
       wasActive || active === undefined
         ? await takeOver(trx, { ...parts, next: nextKey(left, now)?.key, at: now, now })
         : active.kid;
-    await auditKey(trx, 'key.revoked', requestId, { kid, signing });
+    await recordForOperator(trx, { action: 'key.revoked', requestId, detail: { kid, signing } });
     await appendRevocations(trx, [{ kind: 'key', kid }], keyRevocationInForceSec);
     return { signing };
   });
@@ -101,7 +101,7 @@ export async function rewrapSecrets(
     for (const key of old) await updateKey(trx, key.kid, resealPrivateKey(key, keks));
     const secondFactors = await resealTotp(trx, keks.current.id, (secret) => resealSecret(secret, keks));
     const counts = { signingKeys: old.length, secondFactors, kekId: keks.current.id };
-    await auditKey(trx, 'keys.rewrapped', requestId, counts);
+    await recordForOperator(trx, { action: 'keys.rewrapped', requestId, detail: counts });
     return counts;
   });
 }
@@ -118,13 +118,4 @@ async function takeOver(
   const times = lifeFrom({ publishAt: now, activateAt: at, retireAt: at, removeAt: at, revokedAt: null }, at);
   await insertKey(trx, { ...made, ...times, revokedAt: null });
   return made.kid;
-}
-
-function auditKey(
-  trx: Trx,
-  action: 'key.rotated' | 'key.revoked' | 'keys.rewrapped',
-  requestId: string,
-  detail: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  return appendAudit(trx, { tenantId: operatorChain, action, userId: null, sessionId: null, requestId, detail });
 }

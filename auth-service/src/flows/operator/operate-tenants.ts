@@ -3,7 +3,7 @@ import { adminRole } from '../../domain/accounts/account-rules.ts';
 import { canonicalEmail } from '../../domain/accounts/email.ts';
 import { type EndReason, revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
-import { type AuditEvent, appendAudit, operatorChain } from '../../store/audit/audit.ts';
+import { appendAudit } from '../../store/audit/audit.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { roles } from '../../store/roles.ts';
 import { actAs, enterTenant, type Trx } from '../../store/scope.ts';
@@ -12,6 +12,7 @@ import { endEverySession } from '../../store/sessions/sessions.ts';
 import { revokeInvitationsTo } from '../../store/tenants/invitations.ts';
 import { findTenant } from '../../store/tenants/members.ts';
 import { insertTenant, listTenants, lockTenantBySlug, setTenantStatus } from '../../store/tenants/tenants.ts';
+import { recordForOperator } from '../audit/record.ts';
 import { placeInvitation, recordInvitation } from '../tenants/invite.ts';
 
 /** Every tenant there is, for an operator. */
@@ -28,7 +29,8 @@ export async function createTenant(
     if (!(await insertTenant(trx, { id, slug, name }))) {
       throw new AppError('validation_failed', { errors: [{ path: 'SLUG', message: 'is taken already' }] });
     }
-    await audit(trx, 'tenant.created', requestId, { tenant_id: id, slug, name });
+    await actAs(trx, roles.operator);
+    await recordForOperator(trx, { action: 'tenant.created', requestId, detail: { tenant_id: id, slug, name } });
   });
   return { id };
 }
@@ -52,7 +54,8 @@ export async function inviteAdministrator(
     await revokeInvitationsTo(trx, tenantId, email);
     const by = { tenantId, userId: null, sessionId: null, requestId };
     const invitation = await placeInvitation(trx, { email, role: adminRole }, by);
-    await audit(trx, 'tenant.admin_invited', requestId, { tenant_id: tenantId, email });
+    await actAs(trx, roles.operator);
+    await recordForOperator(trx, { action: 'tenant.admin_invited', requestId, detail: { tenant_id: tenantId, email } });
     await recordInvitation(trx, invitation, by);
   });
 }
@@ -64,7 +67,7 @@ export async function disableTenant(db: AuthDatabase, slug: string, requestId: s
     await setTenantStatus(trx, tenantId, 'disabled');
     const reason: EndReason = 'tenant_disabled';
     const ended = (await endEverySession(trx, reason, tenantId)).get(tenantId) ?? 0;
-    await audit(trx, 'tenant.disabled', requestId, { tenant_id: tenantId, ended });
+    await recordForOperator(trx, { action: 'tenant.disabled', requestId, detail: { tenant_id: tenantId, ended } });
     const event = { tenantId, userId: null, sessionId: null, requestId, detail: { reason, ended } };
     await appendAudit(trx, { ...event, action: 'tenant.sessions_ended' });
     await appendRevocations(trx, [{ kind: 'tenant', tenantId }], revocationInForceSec);
@@ -77,7 +80,7 @@ export async function enableTenant(db: AuthDatabase, slug: string, requestId: st
   await db.transaction({ role: roles.operator }, async (trx) => {
     const tenantId = await lockTenant(trx, slug);
     await setTenantStatus(trx, tenantId, 'active');
-    await audit(trx, 'tenant.enabled', requestId, { tenant_id: tenantId });
+    await recordForOperator(trx, { action: 'tenant.enabled', requestId, detail: { tenant_id: tenantId } });
   });
 }
 
@@ -91,17 +94,3 @@ const noSuchTenant = () =>
   new AppError('not_found', {
     errors: [{ path: 'SLUG', message: 'there is no such tenant, or it is disabled; tenants list shows all' }],
   });
-
-/**
- * Appends to the operator chain. Call it before writing to the chain of a tenant. Leaves the transaction with an
- * operator's rights.
- */
-async function audit(
-  trx: Trx,
-  action: AuditEvent['action'],
-  requestId: string,
-  detail: AuditEvent['detail'],
-): Promise<void> {
-  await actAs(trx, roles.operator);
-  await appendAudit(trx, { tenantId: operatorChain, action, userId: null, sessionId: null, requestId, detail });
-}

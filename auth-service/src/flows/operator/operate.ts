@@ -3,7 +3,7 @@ import { canonicalEmail } from '../../domain/accounts/email.ts';
 import { type EndReason, revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { lockTenants, lockUserByEmail, setUserStatus } from '../../store/accounts/accounts.ts';
-import { type AuditEvent, appendAudit, holdChains, operatorChain } from '../../store/audit/audit.ts';
+import { appendAudit, holdChains } from '../../store/audit/audit.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { roles } from '../../store/roles.ts';
 import type { Trx } from '../../store/scope.ts';
@@ -12,7 +12,7 @@ import { appendRevocations, renewLog } from '../../store/sessions/revocations.ts
 import { endEverySession, lockOwnSessions } from '../../store/sessions/sessions.ts';
 import { revokeInvitationsBy } from '../../store/tenants/invitations.ts';
 import { renumberMemberships } from '../../store/tenants/members.ts';
-import { recordWithdrawn } from '../audit/record.ts';
+import { recordForOperator, recordWithdrawn } from '../audit/record.ts';
 import { queueMembership } from '../mail/outbox-messages.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 
@@ -49,7 +49,7 @@ export async function disableUser(db: AuthDatabase, email: string, requestId: st
     await queueMemberships(trx, userId, { email, status: 'disabled' });
     const open = await lockOwnSessions(trx, userId);
     const withdrawn = await revokeInvitationsBy(trx, userId);
-    await audit(trx, 'user.disabled', userId, requestId);
+    await recordForOperator(trx, { action: 'user.disabled', userId, requestId });
     await holdChains(
       trx,
       [...open, ...withdrawn].map(({ tenantId }) => tenantId),
@@ -66,7 +66,7 @@ export async function enableUser(db: AuthDatabase, email: string, requestId: str
   await changeUser(db, email, async (trx, userId) => {
     await setUserStatus(trx, userId, 'active');
     await queueMemberships(trx, userId, { email, status: 'active' });
-    await audit(trx, 'user.enabled', userId, requestId);
+    await recordForOperator(trx, { action: 'user.enabled', userId, requestId });
   });
 }
 
@@ -79,7 +79,7 @@ export async function enableUser(db: AuthDatabase, email: string, requestId: str
 export async function resetSecondFactor(db: AuthDatabase, email: string, requestId: string): Promise<void> {
   await changeUser(db, email, async (trx, userId) => {
     await removeSecondFactor(trx, userId);
-    await audit(trx, 'mfa.reset', userId, requestId);
+    await recordForOperator(trx, { action: 'mfa.reset', userId, requestId });
   });
 }
 
@@ -113,8 +113,4 @@ async function changeUser<T>(
       throw new AppError('not_found', { errors: [{ path: 'EMAIL', message: 'no account has this address' }] });
     return change(trx, user.id);
   });
-}
-
-function audit(trx: Trx, action: AuditEvent['action'], userId: string, requestId: string): Promise<void> {
-  return appendAudit(trx, { tenantId: operatorChain, action, userId, sessionId: null, requestId, detail: {} });
 }

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { assertFreshLogin } from '@countersign/service-kit';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
 import { newRecoveryCodes, recoveryCodeHash } from '../../domain/second-factor/recovery-codes.ts';
 import { base32, matchTotp, totpSecretBytes, totpUri } from '../../domain/second-factor/totp.ts';
-import { freshLoginSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { emailOf, lockUser } from '../../store/accounts/accounts.ts';
 import { type AuditEvent, appendAudit } from '../../store/audit/audit.ts';
@@ -152,17 +152,10 @@ async function changing<T>(
   return db.transaction({ role: roles.self, userId, tenantId }, async (trx) => {
     await lockUser(trx, userId);
     const totp = await lockTotp(trx, userId);
-    const ageSec = (await databaseNow(trx)).getTime() / 1000 - (asking.authTimeSec ?? 0);
-    const complete = !totp?.confirmed || asking.amr.includes('otp');
-    if (ageSec > freshLoginSec || !complete) throw freshLoginRequired();
+    const isComplete = !totp?.confirmed || asking.amr.includes('otp');
+    assertFreshLogin(isComplete ? asking.authTimeSec : undefined, await databaseNow(trx));
     return change(trx, totp);
   });
-}
-
-/** RFC 9470 section 3: tells the client to log in again, and how recent the login must be. */
-function freshLoginRequired(): AppError {
-  const challenge = `Bearer error="insufficient_user_authentication", max_age=${freshLoginSec}`;
-  return new AppError('fresh_login_required', { headers: { 'www-authenticate': challenge } });
 }
 
 async function renewCodes(trx: Trx, userId: string): Promise<string[]> {

@@ -60,7 +60,7 @@ export type Admission =
  */
 export async function admit(parts: AdmitParts, attempt: Attempt, caller: Caller): Promise<Admission> {
   try {
-    const reservation = await attempt.reserve(parts.throttle, networkOf(caller.ip ?? undefined));
+    const reservation = await attempt.reserve(parts.throttle, networkOf(caller.ip));
     const { admission, onAdmitted } = await judge(reservation, async () => {
       const proven = await attempt.verify();
       const admission = proven && (await proceed(parts, proven, caller));

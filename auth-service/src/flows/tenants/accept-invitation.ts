@@ -48,7 +48,7 @@ export async function readInvitation(
   caller: Caller,
 ): Promise<InvitationPreview> {
   const { db, throttle } = parts;
-  const { email, tenantId } = await judge(await throttle.reserveToken(networkOf(caller.ip ?? undefined)), () =>
+  const { email, tenantId } = await judge(await throttle.reserveToken(networkOf(caller.ip)), () =>
     readOffer(parts, token),
   );
   const tenantName = await db.transaction({ role: roles.accounts, tenantId }, (trx) => findTenantName(trx, tenantId));
@@ -68,7 +68,7 @@ export async function readInvitation(
  * `too_many_attempts`, `login_busy`.
  */
 export async function acceptInvitation(parts: LoginParts, given: Acceptance, caller: Caller): Promise<Admission> {
-  const network = networkOf(caller.ip ?? undefined);
+  const network = networkOf(caller.ip);
   const offer = await judge(await parts.throttle.reserveToken(network), () => readOffer(parts, given.token));
   const { email, tenantId } = offer;
   const candidate = await findCandidate(parts.db, email);

@@ -59,7 +59,7 @@ export const tokenRoutes = [
   }).handle(async ({ req, res, identity, reply }, parts) => {
     const form = readForm(req);
     const caller = callerOf(req, res, identity);
-    const client = await authenticateClient(parts, credentialsOf(req, form), networkOf(caller.ip ?? undefined));
+    const client = await authenticateClient(parts, credentialsOf(req, form), networkOf(caller.ip));
     assertTarget(form, parts.issuer);
     const issue = form.grant_type === 'client_credentials' ? forClient : forPerson;
     const token = await issue(parts, client, form, caller);

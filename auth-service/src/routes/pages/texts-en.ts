@@ -1,27 +1,11 @@
 import type { PasswordWeakness } from '../../domain/accounts/password-policy.ts';
 import { errors } from '../../errors.ts';
-import { type PageErrorCode, pageErrorCodes } from './error-codes.ts';
 
 const weaknesses: Readonly<Record<PasswordWeakness, string>> = {
   short: 'Enter 12 characters or more.',
   common: 'This password is one of the most used. Choose another one.',
   regular: 'This password is too regular. Choose another one.',
   email: 'This password is too close to your email address. Choose another one.',
-};
-
-const titles = Object.fromEntries(pageErrorCodes.map((code) => [code, errors[code].title])) as Record<
-  PageErrorCode,
-  string
->;
-
-/** Where the text of the API is for programs. */
-const forPeople: Readonly<Partial<Record<PageErrorCode, string>>> = {
-  already_member: 'You are already a member of this organization.',
-  cross_site_refused: 'Forms of this site are not accepted here.',
-  invalid_credentials: 'The email address or the password is incorrect.',
-  not_found: 'There is no page at this address.',
-  invalid_refresh_token: 'The session of this browser is invalid.',
-  two_refresh_tokens: 'This browser has two sessions. Delete the cookies of this site.',
 };
 
 export const en = {
@@ -77,7 +61,29 @@ export const en = {
     code: 'Enter a code of at most 64 characters.',
   },
   weaknesses,
-  errors: { ...titles, ...forPeople } as Record<PageErrorCode, string>,
+  // The titles of the API, unless they are for programs.
+  errors: {
+    already_member: 'You are already a member of this organization.',
+    cross_site_refused: 'Forms of this site are not accepted here.',
+    form_expired: errors.form_expired.title,
+    internal_error: errors.internal_error.title,
+    invalid_code: errors.invalid_code.title,
+    invalid_credentials: 'The email address or the password is incorrect.',
+    invalid_mfa_token: errors.invalid_mfa_token.title,
+    invalid_refresh_token: 'The session of this browser is invalid.',
+    invalid_request: errors.invalid_request.title,
+    invalid_selection_token: errors.invalid_selection_token.title,
+    invalid_token: errors.invalid_token.title,
+    invitation_gone: errors.invitation_gone.title,
+    login_busy: errors.login_busy.title,
+    not_found: 'There is no page at this address.',
+    registration_off: errors.registration_off.title,
+    session_revoked: errors.session_revoked.title,
+    too_many_attempts: errors.too_many_attempts.title,
+    two_refresh_tokens: 'This browser has two sessions. Delete the cookies of this site.',
+    unavailable: errors.unavailable.title,
+    validation_failed: errors.validation_failed.title,
+  },
 };
 
 /** Everything that a page says, in one language. */

@@ -1,4 +1,4 @@
-import { requestIdOf } from '@countersign/service-kit';
+import { jsonOf, requestIdOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { endOwnSession } from '../../flows/sessions/end-sessions.ts';
@@ -31,16 +31,7 @@ export const sessionRoutes = [
     errors: [],
   }).handle(async ({ identity, reply }, { db }) => {
     const sessions = await listOwnSessions(db, identity.userId);
-    const items = sessions.map(
-      (row): z.infer<typeof session> => ({
-        id: row.id,
-        current: row.id === identity.context.sid,
-        ip: row.ip,
-        user_agent: row.user_agent,
-        created_at: row.created_at.toISOString(),
-        last_used_at: row.last_used_at.toISOString(),
-      }),
-    );
+    const items = sessions.map((row) => jsonOf(session, { ...row, current: row.id === identity.context.sid }));
     reply(200, { items });
   }),
 

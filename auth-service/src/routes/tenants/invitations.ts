@@ -1,9 +1,8 @@
-import { pageFields, pageOf } from '@countersign/service-kit';
+import { jsonOf, pageFields, pageOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
 import { acceptInvitation } from '../../flows/tenants/accept-invitation.ts';
 import { invite, openInvitations, withdrawInvitation } from '../../flows/tenants/invite.ts';
-import type { Invitation } from '../../store/tenants/invitations.ts';
 import { callerOf, inSessionOf } from '../caller.ts';
 import { emailAddress, mailedToken, roleName, secretText, transport } from '../fields.ts';
 import { route } from '../route.ts';
@@ -38,7 +37,7 @@ export const invitationRoutes = [
     errors: ['insufficient_role', 'tenant_mismatch', 'already_member', 'already_invited', 'too_many_attempts'],
   }).handle(async ({ req, res, identity, body }, parts) => {
     const made = await invite(parts, adminOf(identity, res, pathId(req, 'id')), body);
-    res.status(201).location(`${req.path}/${made.id}`).json(toJson(made));
+    res.status(201).location(`${req.path}/${made.id}`).json(jsonOf(invitation, made));
   }),
 
   route({
@@ -57,7 +56,7 @@ export const invitationRoutes = [
     const { cursor: before, limit } = query;
     const found = await openInvitations(parts.db, tenantId, { before, limit: limit + 1 });
     const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);
-    reply(200, { items: rows.map(toJson), next_cursor: nextCursor });
+    reply(200, { items: rows.map((row) => jsonOf(invitation, row)), next_cursor: nextCursor });
   }),
 
   route({
@@ -112,12 +111,3 @@ export const invitationRoutes = [
     await answerAdmission(req, res, parts, await acceptInvitation(parts, given, callerOf(req, res, identity)));
   }),
 ];
-
-const toJson = (made: Invitation): z.infer<typeof invitation> => ({
-  id: made.id,
-  email: made.email,
-  role: made.role,
-  invited_by: made.invitedBy,
-  created_at: made.createdAt.toISOString(),
-  expires_at: made.expiresAt.toISOString(),
-});

@@ -6,43 +6,19 @@ import type { Trx } from '../scope.ts';
 import { type AuditEntry, auditHash, chainStart } from './audit-chain.ts';
 
 export type AuditAction =
-  | 'login.failed'
-  | 'login.throttled'
-  | 'session.started'
-  | 'session.ended'
-  | 'mfa.enabled'
-  | 'mfa.removed'
-  | 'mfa.codes_renewed'
-  | 'mfa.recovery_code_used'
-  | 'mfa.reset'
-  | 'user.disabled'
-  | 'user.enabled'
-  | 'tenant.sessions_ended'
-  | 'tenant.created'
-  | 'tenant.admin_invited'
-  | 'tenant.disabled'
-  | 'tenant.enabled'
-  | 'key.rotated'
-  | 'key.revoked'
+  | `login.${'failed' | 'throttled'}`
+  | `session.${'started' | 'ended'}`
+  | `mfa.${'enabled' | 'removed' | 'codes_renewed' | 'recovery_code_used' | 'reset'}`
+  | `user.${'disabled' | 'enabled'}`
+  | `tenant.${'sessions_ended' | 'created' | 'admin_invited' | 'disabled' | 'enabled'}`
+  | `key.${'rotated' | 'revoked'}`
   | 'keys.rewrapped'
   | 'account.created'
-  | 'password.reset_mailed'
-  | 'password.reset'
-  | 'password.changed'
-  | 'invitation.created'
-  | 'invitation.revoked'
-  | 'invitation.accepted'
-  | 'member.joined'
-  | 'member.changed'
-  | 'client.created'
-  | 'client.changed'
-  | 'client.secret_rotated'
-  | 'client.secret_ended'
-  | 'client.deleted'
-  | 'client.token_issued'
-  | 'delegation.granted'
-  | 'delegation.used'
-  | 'delegation.withdrawn';
+  | `password.${'reset_mailed' | 'reset' | 'changed'}`
+  | `invitation.${'created' | 'revoked' | 'accepted'}`
+  | `member.${'joined' | 'changed'}`
+  | `client.${'created' | 'changed' | 'secret_rotated' | 'secret_ended' | 'deleted' | 'token_issued'}`
+  | `delegation.${'granted' | 'used' | 'withdrawn'}`;
 
 export type AuditEvent = Readonly<{
   tenantId: string;

@@ -1,3 +1,4 @@
+import { countRows } from '@countersign/database';
 import { sql } from 'kysely';
 import { clockToleranceSec } from '../../domain/sessions/session-rules.ts';
 import type { AuthDatabase } from '../database.ts';
@@ -62,7 +63,7 @@ export async function countDelegations(trx: Trx, tenantId: string, userId: strin
   const { count } = await trx
     .selectFrom('delegations')
     .innerJoin('sessions', 'sessions.id', 'delegations.session_id')
-    .select(sql<number>`count(*)::int`.as('count'))
+    .select(countRows)
     .where('delegations.tenant_id', '=', tenantId)
     .where('delegations.user_id', '=', userId)
     .where('delegations.revoked_at', 'is', null)

@@ -1,4 +1,4 @@
-import { notify, type OutboxRows, outboxRows } from '@countersign/database';
+import { countRows, notify, type OutboxRows, outboxRows } from '@countersign/database';
 import type { OutboxDepth } from '@countersign/service-kit';
 import { sql } from 'kysely';
 import type { AuthDatabase } from '../database.ts';
@@ -55,10 +55,10 @@ export function outboxOf(db: AuthDatabase, topic: OutboxTopic): OutboxRows<Deliv
 export function outboxDepth(db: AuthDatabase): Promise<(OutboxDepth & Readonly<{ parked: number }>)[]> {
   return Promise.all(
     outboxTopics.map(async (topic) => {
-      const { parked } = await db.transaction({ role: roles.courier }, (trx) =>
+      const { count: parked } = await db.transaction({ role: roles.courier }, (trx) =>
         trx
           .selectFrom('outbox')
-          .select(sql<number>`count(*)::int`.as('parked'))
+          .select(countRows)
           .where('topic', '=', topic)
           .where('parked_at', 'is not', null)
           .executeTakeFirstOrThrow(),

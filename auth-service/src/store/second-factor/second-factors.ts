@@ -1,3 +1,4 @@
+import { countRows } from '@countersign/database';
 import { sql } from 'kysely';
 import type { Trx } from '../scope.ts';
 
@@ -84,10 +85,6 @@ export async function takeRecoveryCode(trx: Trx, userId: string, hash: Buffer): 
 }
 
 export async function countRecoveryCodes(trx: Trx, userId: string): Promise<number> {
-  const row = await trx
-    .selectFrom('recovery_codes')
-    .select(sql<number>`count(*)::int`.as('left'))
-    .where('user_id', '=', userId)
-    .executeTakeFirstOrThrow();
-  return row.left;
+  const own = trx.selectFrom('recovery_codes').where('user_id', '=', userId);
+  return (await own.select(countRows).executeTakeFirstOrThrow()).count;
 }

@@ -1,26 +1,13 @@
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
+import type { InvitationsTable } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
 const now = sql<Date>`clock_timestamp()`;
 
-export type Invitation = Readonly<{
-  id: string;
-  email: string;
-  role: string;
-  /** Null for an operator. */
-  invitedBy: string | null;
-  createdAt: Date;
-  expiresAt: Date;
-}>;
+export type Invitation = Readonly<{ email: string }> &
+  Pick<Selectable<InvitationsTable>, 'id' | 'role' | 'invited_by' | 'created_at' | 'expires_at'>;
 
-const columns = [
-  'id',
-  'email_ci as email',
-  'role',
-  'invited_by as invitedBy',
-  'created_at as createdAt',
-  'expires_at as expiresAt',
-] as const;
+const columns = ['id', 'email_ci as email', 'role', 'invited_by', 'created_at', 'expires_at'] as const;
 
 /** @returns undefined when the address has an invitation to this tenant that can still be accepted. */
 export async function insertInvitation(

@@ -1,5 +1,4 @@
 import { priorities } from '../complaints/priority.ts';
-import { isStoredTime } from './stored-times.ts';
 
 /** The orders of the list of complaints. */
 export const orders = ['newest', 'oldest', 'updated', 'due', 'priority'] as const;
@@ -54,3 +53,9 @@ export function decodePosition(cursor: string): ListPosition | undefined {
 /** Rejects keys that the database could not compare with the column. */
 const isPossibleKey = (column: SortColumn, key: number): boolean =>
   column === 'priority' ? key < priorities.length : isStoredTime(key);
+
+const firstMs = Date.parse('0001-01-01T00:00:00Z');
+const endMs = Date.UTC(10_000, 0, 1);
+
+/** Whether the database takes a time: Postgres and PGlite agree on the form of the years 1 to 9999 alone. */
+export const isStoredTime = (ms: number): boolean => ms >= firstMs && ms < endMs;

@@ -1,3 +1,4 @@
+import { jsonOf } from '@countersign/service-kit';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { maxAttachments, maxFileBytes } from '../../domain/attachments/attachment-limits.ts';
@@ -130,19 +131,5 @@ function closeOf(res: Response): AbortSignal {
   return closed.signal;
 }
 
-function attachmentJson(row: Attachment, names: ReadonlyMap<string, string>): z.output<typeof attachment> {
-  return {
-    id: row.id,
-    complaint_id: row.complaint_id,
-    comment_id: row.comment_id,
-    uploader_id: row.uploader_id,
-    uploader_name: names.get(row.uploader_id) ?? null,
-    name: row.name,
-    media_type: row.media_type,
-    bytes: row.bytes,
-    width: row.width,
-    height: row.height,
-    internal: row.internal,
-    created_at: row.created_at.toISOString(),
-  };
-}
+const attachmentJson = (row: Attachment, names: ReadonlyMap<string, string>) =>
+  jsonOf(attachment, { ...row, uploader_name: names.get(row.uploader_id) ?? null });

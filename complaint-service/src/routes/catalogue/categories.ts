@@ -1,4 +1,4 @@
-import { assertIfMatch, entityTag, lineField, textField } from '@countersign/service-kit';
+import { assertIfMatch, entityTag, jsonOf, lineField, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { addCategory, editCategory } from '../../flows/catalogue/manage-categories.ts';
 import { listCategories } from '../../store/catalogue/categories.ts';
@@ -89,24 +89,14 @@ export const categoryRoutes = [
     responses: { 200: { schema: category, headers: tagged } },
     errors: ['name_taken', 'unknown_team', 'precondition_failed'],
   }).handle(async ({ req, res, identity, params, body, reply }, parts) => {
-    const assertCurrent = (revision: string) => assertIfMatch(req, revision);
-    const edited = await editCategory(parts, identity, { id: params.id, wanted: body, assertCurrent });
+    const edited = await editCategory(parts, identity, {
+      id: params.id,
+      wanted: body,
+      assertCurrent: assertIfMatch(req),
+    });
     res.set('etag', entityTag(edited.revision));
     reply(200, categoryJson(edited));
   }),
 ];
 
-function categoryJson(row: Category): z.output<typeof category> {
-  const { id, name, description, team_id, first_answer_minutes, resolution_minutes, active } = row;
-  return {
-    id,
-    name,
-    description,
-    team_id,
-    first_answer_minutes,
-    resolution_minutes,
-    active,
-    created_at: row.created_at.toISOString(),
-    updated_at: row.updated_at.toISOString(),
-  };
-}
+const categoryJson = (row: Category) => jsonOf(category, row);

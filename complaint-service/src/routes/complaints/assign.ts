@@ -1,11 +1,10 @@
-import { idField } from '@countersign/service-kit';
+import { assertIfMatch, idField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { staffRoles } from '../../domain/access.ts';
 import { assignComplaint, unassignComplaint } from '../../flows/complaints/assign-complaint.ts';
 import { complaintPath, ifMatch, reason, uuidField } from '../fields.ts';
 import { route } from '../route.ts';
 import { complaint, sendComplaint } from './complaint-json.ts';
-import { assertIfMatch } from './precondition.ts';
 
 const assignment = z
   .strictObject({

@@ -1,6 +1,5 @@
-import { pageOf, textField } from '@countersign/service-kit';
+import { jsonOf, pageOf, textField } from '@countersign/service-kit';
 import { z } from 'zod';
-import { cursorAt } from '../../domain/search/cursor.ts';
 import { commentOnComplaint } from '../../flows/complaints/comment-on-complaint.ts';
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
 import { createOnce } from '../../flows/create-once.ts';
@@ -70,22 +69,12 @@ export const commentRoutes = [
       const { id } = await reachComplaint(trx, params.id, 'read');
       return listComments(trx, id, { after: cursor, limit: limit + 1 });
     });
-    const { rows, nextCursor } = pageOf(found, limit, cursorAt);
+    const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);
     const authors = rows.map((row) => row.author_id);
     const names = await parts.people.namesOf(identity, authors);
     reply(200, { items: rows.map((row) => commentJson(row, names)), next_cursor: nextCursor });
   }),
 ];
 
-function commentJson(row: Comment, names: ReadonlyMap<string, string>): z.output<typeof comment> {
-  return {
-    id: row.id,
-    complaint_id: row.complaint_id,
-    author_id: row.author_id,
-    author_name: names.get(row.author_id) ?? null,
-    author_role: row.author_role,
-    body: row.body,
-    internal: row.internal,
-    created_at: row.created_at.toISOString(),
-  };
-}
+const commentJson = (row: Comment, names: ReadonlyMap<string, string>) =>
+  jsonOf(comment, { ...row, author_name: names.get(row.author_id) ?? null });

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { entityTag } from '@countersign/service-kit';
+import type { ClientIdentity, UserIdentity } from '@countersign/identity';
+import { entityTag, readerTenantOf } from '@countersign/service-kit';
 import type { Response } from 'express';
 import { z } from 'zod';
-import { type Reader, seesTenant } from '../../domain/access.ts';
+import { type Reader, readScope, seesTenant } from '../../domain/access.ts';
 import { contactPreferences } from '../../domain/complaints/contact.ts';
 import { described } from '../../domain/complaints/described.ts';
 import { priorities } from '../../domain/complaints/priority.ts';
@@ -69,6 +70,12 @@ export type ComplaintJson = z.infer<typeof complaint>;
 
 /** The values besides its row that the JSON of a complaint depends on. */
 export type View = Readonly<{ caller: Reader; now: Date; names: ReadonlyMap<string, string> }>;
+
+/** @throws AppError `insufficient_scope`: OAuth clients, and agents that act for a user, need a scope. */
+export const readerOf = (identity: UserIdentity | ClientIdentity): Reader => ({
+  ...identity,
+  tenantId: readerTenantOf(identity, readScope),
+});
 
 /** The people whom the JSON of a complaint names. */
 export const peopleOf = ({ complainant_id, created_by, assignee_id }: Complaint): readonly string[] =>

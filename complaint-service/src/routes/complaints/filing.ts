@@ -1,4 +1,4 @@
-import { idField, lineField, textField } from '@countersign/service-kit';
+import { assertIfMatch, idField, lineField, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { priorityRank } from '../../domain/complaints/priority.ts';
 import { editComplaint } from '../../flows/complaints/edit-complaint.ts';
@@ -8,10 +8,16 @@ import { createOnce } from '../../flows/create-once.ts';
 import { asReader, asUser } from '../../store/scope.ts';
 import { complaintPath, ifMatch } from '../fields.ts';
 import { creationHeaders } from '../idempotency-key.ts';
-import { readerOf } from '../reader.ts';
 import { route } from '../route.ts';
-import { complaint, complaintJson, contactPreference, priority, sendComplaint, tagOf } from './complaint-json.ts';
-import { assertIfMatch } from './precondition.ts';
+import {
+  complaint,
+  complaintJson,
+  contactPreference,
+  priority,
+  readerOf,
+  sendComplaint,
+  tagOf,
+} from './complaint-json.ts';
 
 const address = lineField(300);
 const point = { latitude: z.number().min(-90).max(90), longitude: z.number().min(-180).max(180) };

@@ -2,7 +2,6 @@ import type { UserIdentity } from '@countersign/identity';
 import { pageOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isStaff } from '../../domain/access.ts';
-import { cursorAt } from '../../domain/search/cursor.ts';
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
 import { listHistory } from '../../store/complaints/history.ts';
 import type { HistoryEntry } from '../../store/schema/complaints.ts';
@@ -60,7 +59,7 @@ export const historyRoutes = [
       const { id } = await reachComplaint(trx, params.id, 'read');
       return listHistory(trx, id, { after: cursor, limit: limit + 1 });
     });
-    const { rows, nextCursor } = pageOf(found, limit, cursorAt);
+    const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);
     const actors = rows.map((row) => row.actor_id);
     const names = await parts.people.namesOf(identity, actors);
     reply(200, { items: rows.map((row) => historyJson(row, identity, names)), next_cursor: nextCursor });

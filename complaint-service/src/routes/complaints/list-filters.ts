@@ -2,7 +2,7 @@ import { idField, lineField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { priorityRank } from '../../domain/complaints/priority.ts';
 import { type Status, statuses } from '../../domain/complaints/workflow.ts';
-import { isStoredTime } from '../../domain/search/stored-times.ts';
+import { isStoredTime } from '../../domain/search/list-order.ts';
 import { queryTerms } from '../../domain/search/terms.ts';
 import type { Filter } from '../../flows/complaints/list-complaints.ts';
 import { uuidField } from '../fields.ts';

@@ -3,9 +3,8 @@ import { z } from 'zod';
 import { decodePosition, encodePosition, orders, positionOf } from '../../domain/search/list-order.ts';
 import { findComplaints } from '../../flows/complaints/list-complaints.ts';
 import { pageOfItems } from '../fields.ts';
-import { readerOf } from '../reader.ts';
 import { route } from '../route.ts';
-import { complaint, complaintsJson } from './complaint-json.ts';
+import { complaint, complaintsJson, readerOf } from './complaint-json.ts';
 import { filterFields, filterOf } from './list-filters.ts';
 
 const listQuery = z

@@ -1,10 +1,10 @@
+import { assertIfMatch } from '@countersign/service-kit';
 import { z } from 'zod';
 import { statusesWithReason } from '../../domain/complaints/workflow.ts';
 import { moveComplaint } from '../../flows/complaints/move-complaint.ts';
 import { complaintPath, ifMatch, reason, uuidField } from '../fields.ts';
 import { route } from '../route.ts';
 import { complaint, sendComplaint, status } from './complaint-json.ts';
-import { assertIfMatch } from './precondition.ts';
 
 const transition = z
   .strictObject({

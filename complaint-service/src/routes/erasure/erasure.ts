@@ -1,4 +1,4 @@
-import { idField } from '@countersign/service-kit';
+import { assertFreshLogin, idField, jsonOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isPersonId } from '../../domain/people.ts';
 import { cancelScheduled, previewErasure, scheduleErasure } from '../../flows/erasure/schedule-erasure.ts';
@@ -7,7 +7,6 @@ import type { Erasure } from '../../store/schema/erasure.ts';
 import { asUser } from '../../store/scope.ts';
 import { complaintPath, time } from '../fields.ts';
 import { route } from '../route.ts';
-import { demandFreshLogin } from './fresh-login.ts';
 import { keptTexts } from './retention.ts';
 
 const shared = { tag: 'Erasure', callers: ['user'], roles: ['admin'] } as const;
@@ -80,7 +79,7 @@ export const erasureRoutes = [
     responses: { 202: erasure },
     errors: ['fresh_login_required', 'not_found', 'member_active', 'erasure_scheduled', 'people_unavailable'],
   }).handle(async ({ identity, body, reply }, parts) => {
-    demandFreshLogin(identity, parts.now());
+    assertFreshLogin(identity.context.authTime, parts.now());
     reply(202, erasureJson(await scheduleErasure(parts, identity, body.user_id)));
   }),
 
@@ -111,12 +110,4 @@ export const erasureRoutes = [
   }),
 ];
 
-function erasureJson({ tenant_id: _, ...row }: Erasure): z.output<typeof erasure> {
-  return {
-    ...row,
-    requested_at: row.requested_at.toISOString(),
-    due_at: row.due_at.toISOString(),
-    cancelled_at: row.cancelled_at?.toISOString() ?? null,
-    finished_at: row.finished_at?.toISOString() ?? null,
-  };
-}
+const erasureJson = (row: Erasure) => jsonOf(erasure, row);

@@ -1,8 +1,8 @@
+import { assertFreshLogin } from '@countersign/service-kit';
 import { z } from 'zod';
 import { readPolicy, savePolicy, usualPolicy } from '../../store/erasure/requests.ts';
 import { asUser } from '../../store/scope.ts';
 import { route } from '../route.ts';
-import { demandFreshLogin } from './fresh-login.ts';
 
 const shared = { tag: 'Erasure', callers: ['user'], roles: ['admin'], path: '/v1/complaints/retention' } as const;
 
@@ -46,7 +46,7 @@ export const retentionRoutes = [
     responses: { 200: policy },
     errors: ['fresh_login_required'],
   }).handle(async ({ identity, body, reply }, { db, now }) => {
-    demandFreshLogin(identity, now());
+    assertFreshLogin(identity.context.authTime, now());
     const changed = { ...body, tenant_id: identity.tenantId, updated_by: identity.userId, updated_at: now() };
     const saved = await asUser(db, identity, (trx) => savePolicy(trx, changed));
     reply(200, { closed_days: saved.closed_days, action: saved.action, texts: saved.texts });

@@ -1,3 +1,4 @@
+import { jsonOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { eventTypes } from '../../domain/events/event-types.ts';
 import type { ComplaintEvent } from '../../store/schema/events.ts';
@@ -18,18 +19,5 @@ export const complaintEvent = z
   })
   .meta({ id: 'ComplaintEvent' });
 
-export function eventJson(event: ComplaintEvent): z.output<typeof complaintEvent> {
-  return {
-    id: event.id,
-    type: event.type,
-    complaint_id: event.complaint_id,
-    internal: event.internal,
-    actor_id: event.actor_id,
-    actor_role: event.actor_role,
-    detail: Object.fromEntries(Object.entries(event.detail).map(([name, value]) => [name, copyOf(value)])),
-    created_at: event.created_at.toISOString(),
-  };
-}
-
-const copyOf = (value: ComplaintEvent['detail'][string]) =>
-  value === null || typeof value === 'string' ? value : [...value];
+export const eventJson = (event: ComplaintEvent) =>
+  jsonOf(complaintEvent, { ...event, detail: event.detail as z.output<typeof complaintEvent>['detail'] });

@@ -1,3 +1,4 @@
+import { jsonOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { eventTypes } from '../../domain/events/event-types.ts';
 import type { Webhook, WebhookDelivery } from '../../store/schema/webhooks.ts';
@@ -47,38 +48,12 @@ export const delivery = z
   })
   .meta({ id: 'WebhookDelivery' });
 
-const iso = (at: Date | null) => at?.toISOString() ?? null;
-
-export function webhookJson(row: Webhook): z.output<typeof webhook> {
-  return {
-    id: row.id,
-    url: row.url,
+export const webhookJson = (row: Webhook) =>
+  jsonOf(webhook, {
+    ...row,
     events: row.events as (typeof eventTypes)[number][],
-    signature: row.signature,
     keyid: row.signature === 'hmac-sha256' ? `${row.id}.${row.secret_version}` : null,
-    previous_secret_until: iso(row.previous_secret_until),
-    state: row.state,
-    ended_reason: row.ended_reason,
-    failures: row.failures,
-    failing_since: iso(row.failing_since),
-    created_at: row.created_at.toISOString(),
-    updated_at: row.updated_at.toISOString(),
-  };
-}
+  });
 
-export function deliveryJson(row: WebhookDelivery): z.output<typeof delivery> {
-  return {
-    id: row.id,
-    webhook_id: row.webhook_id,
-    type: row.type,
-    state: row.state,
-    attempts: row.attempts,
-    due_at: row.state === 'waiting' ? iso(row.due_at) : null,
-    attempted_at: iso(row.attempted_at),
-    status: row.status,
-    failure: row.failure,
-    duration_ms: row.duration_ms,
-    payload: row.payload,
-    created_at: row.created_at.toISOString(),
-  };
-}
+export const deliveryJson = (row: WebhookDelivery) =>
+  jsonOf(delivery, { ...row, due_at: row.state === 'waiting' ? row.due_at : null });

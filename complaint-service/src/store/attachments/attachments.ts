@@ -1,3 +1,4 @@
+import { countRows } from '@countersign/database';
 import { sql } from 'kysely';
 import { upkeepRole } from '../roles.ts';
 import type { Attachment, NewAttachment } from '../schema/attachments.ts';
@@ -35,12 +36,8 @@ export function deleteAttachment(trx: Trx, { complaintId, id }: Place): Promise<
 }
 
 export async function countAttachments(trx: Trx, complaintId: string): Promise<number> {
-  const { count } = await trx
-    .selectFrom('attachments')
-    .select(sql<number>`count(*)::int`.as('count'))
-    .where('complaint_id', '=', complaintId)
-    .executeTakeFirstOrThrow();
-  return count;
+  const all = trx.selectFrom('attachments').where('complaint_id', '=', complaintId);
+  return (await all.select(countRows).executeTakeFirstOrThrow()).count;
 }
 
 /** A comment that the user of the transaction may see and has written. */

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { countRows } from '@countersign/database';
 import { foldName } from '../../domain/catalogue/category-name.ts';
 import type { Category } from '../schema/catalogue.ts';
 import type { Trx } from '../scope.ts';
@@ -28,11 +28,7 @@ export async function addNamedCategory(trx: Trx, category: NewCategory): Promise
 }
 
 export async function countCategories(trx: Trx): Promise<number> {
-  const { count } = await trx
-    .selectFrom('categories')
-    .select(sql<number>`count(*)::int`.as('count'))
-    .executeTakeFirstOrThrow();
-  return count;
+  return (await trx.selectFrom('categories').select(countRows).executeTakeFirstOrThrow()).count;
 }
 
 export function listCategories(trx: Trx): Promise<Category[]> {

@@ -1,6 +1,5 @@
 import type { Comment, NewComment } from '../schema/complaints.ts';
 import type { Trx } from '../scope.ts';
-import type { PageWanted } from './page.ts';
 
 /**
  * Adds a comment to a complaint that this transaction has locked. The lock makes comments visible in the order of
@@ -12,11 +11,15 @@ export function insertComment(trx: Trx, comment: NewComment): Promise<Comment> {
 }
 
 /** Returns one page, oldest first, of the comments that the user of the transaction may see. */
-export function listComments(trx: Trx, complaintId: string, { after, limit }: PageWanted): Promise<Comment[]> {
+export function listComments(
+  trx: Trx,
+  complaintId: string,
+  { after, limit }: Readonly<{ after: string | undefined; limit: number }>,
+): Promise<Comment[]> {
   let query = trx.selectFrom('comments').selectAll().where('complaint_id', '=', complaintId);
   if (after !== undefined) {
     query = query.where('seq', '>', (of) =>
-      of.selectFrom('comments').select('seq').where('complaint_id', '=', complaintId).where('id', '=', after.id),
+      of.selectFrom('comments').select('seq').where('complaint_id', '=', complaintId).where('id', '=', after),
     );
   }
   return query.orderBy('seq').limit(limit).execute();

@@ -1,7 +1,6 @@
 import { sql } from 'kysely';
 import type { HistoryEntry, HistoryEvent } from '../schema/complaints.ts';
 import type { Trx } from '../scope.ts';
-import type { PageWanted } from './page.ts';
 
 export type Happening = Readonly<{
   id: string;
@@ -37,11 +36,15 @@ export async function addHistory(
 }
 
 /** Returns one page, oldest first, of a complaint that the caller may see. */
-export function listHistory(trx: Trx, complaintId: string, { after, limit }: PageWanted): Promise<HistoryEntry[]> {
+export function listHistory(
+  trx: Trx,
+  complaintId: string,
+  { after, limit }: Readonly<{ after: string | undefined; limit: number }>,
+): Promise<HistoryEntry[]> {
   let query = trx.selectFrom('history').selectAll().where('complaint_id', '=', complaintId);
   if (after !== undefined) {
     query = query.where('seq', '>', (of) =>
-      of.selectFrom('history').select('seq').where('complaint_id', '=', complaintId).where('id', '=', after.id),
+      of.selectFrom('history').select('seq').where('complaint_id', '=', complaintId).where('id', '=', after),
     );
   }
   return query.orderBy('seq').limit(limit).execute();

@@ -1,4 +1,4 @@
-import { notify } from '@countersign/database';
+import { countRows, notify } from '@countersign/database';
 import { sql } from 'kysely';
 import type { NewWebhook, Webhook, WebhookDelivery } from '../schema/webhooks.ts';
 import type { Trx } from '../scope.ts';
@@ -11,11 +11,7 @@ export async function countWebhooks(trx: Trx): Promise<number> {
   await sql`select pg_advisory_xact_lock(hashtextextended('webhooks ' || current_setting('app.tenant_id'), 0))`.execute(
     trx,
   );
-  const { count } = await trx
-    .selectFrom('webhooks')
-    .select(sql<number>`count(*)::int`.as('count'))
-    .executeTakeFirstOrThrow();
-  return count;
+  return (await trx.selectFrom('webhooks').select(countRows).executeTakeFirstOrThrow()).count;
 }
 
 export function insertWebhook(trx: Trx, webhook: NewWebhook): Promise<Webhook> {

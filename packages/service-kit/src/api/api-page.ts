@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { allowAnonymous } from '@countersign/identity/express';
-import type { Router } from 'express';
+import type { RequestHandler, Router } from 'express';
 import { createRouter } from '../http/service-app.ts';
+import { type Api, describeApi } from './openapi.ts';
 
 const asset = (name: string) => readFileSync(new URL(`../../assets/${name}`, import.meta.url));
 
@@ -51,12 +52,21 @@ export function apiPageRoutes(document: string): Router {
     },
   ];
   const router = createRouter();
-  for (const { path, type, body, headers = {} } of files) {
-    const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
-    router.get(path, allowAnonymous(), (_req, res) => {
-      const shared = { 'cache-control': 'public, max-age=300', 'x-content-type-options': 'nosniff', etag };
-      res.set({ ...shared, ...headers, 'content-type': type }).send(body);
-    });
-  }
+  for (const file of files) serveFile(router, file, allowAnonymous());
   return router;
+}
+
+/** Serves a service's OpenAPI description. It is public, because the repository contains the same text. */
+export function descriptionRoutes(api: Api, path = '/.well-known/openapi.json'): Router {
+  const router = createRouter();
+  serveFile(router, { path, type: 'application/json', body: Buffer.from(JSON.stringify(describeApi(api))) });
+  return router;
+}
+
+function serveFile(router: Router, { path, type, body, headers }: File, ...guards: readonly RequestHandler[]): void {
+  const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
+  router.get(path, ...guards, (_req, res) => {
+    const shared = { 'cache-control': 'public, max-age=300', 'x-content-type-options': 'nosniff', etag };
+    res.set({ ...shared, ...headers, 'content-type': type }).send(body);
+  });
 }

@@ -1,12 +1,13 @@
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Identity } from '@countersign/identity';
-import type { Request } from 'express';
+import type { Request, RequestHandler } from 'express';
+import type { Redis } from 'ioredis';
 import { drainServer, listen } from '../http/listening.ts';
 import type { ServiceParts } from '../http/service-app.ts';
 import { createServiceServer } from '../http/service-server.ts';
 import type { CommonConfig } from '../process/config.ts';
-import { createHealth } from '../process/health.ts';
+import { createHealth, type HealthCheck } from '../process/health.ts';
 import type { Running } from '../process/lifecycle.ts';
 import type { Logger } from '../process/logger.ts';
 import { createMetrics } from '../process/metrics.ts';
@@ -15,6 +16,17 @@ import { type GatewayTrust, trustGateway } from './trust-gateway.ts';
 
 /** The parts that {@link serveBehindGateway} creates for the app of a service. */
 export type BehindGateway = Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'>;
+
+export type BehindGatewayParts = BehindGateway &
+  Readonly<{
+    /** For a service that serves a key set of its own: see `ServiceParts.publishKeys`. */
+    publishKeys: RequestHandler;
+    redis: Redis | undefined;
+    /** Readiness checks. A service adds its own. */
+    checks: Record<string, HealthCheck>;
+    /** Closes a resource when the service has drained, or when it fails to start. The last one opened closes first. */
+    onClose(close: () => unknown): void;
+  }>;
 
 export type ServeOptions = Readonly<{
   /** The service's name: its audience in gateway.yaml. */
@@ -28,9 +40,9 @@ export type ServeOptions = Readonly<{
   streams?: (req: Request) => boolean;
   /** Takes over sockets whose upgrade was verified, e.g. WebSockets. Absent: upgrades are served as plain requests. */
   upgrade?: (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  /** Ends streams and background work, which never end by themselves, before the server drains. */
-  beforeDrain?: () => Promise<void>;
-  createApp(parts: BehindGateway): RequestListener | Promise<RequestListener>;
+  /** Ends streams, which never end by themselves, while the server drains. */
+  onDrain?: () => Promise<void>;
+  createApp(parts: BehindGatewayParts): RequestListener | Promise<RequestListener>;
 }>;
 
 /**
@@ -44,36 +56,39 @@ export type ServeOptions = Readonly<{
  */
 export async function serveBehindGateway(options: ServeOptions): Promise<Running & Readonly<{ port: number }>> {
   const { name, config, logger, database } = options;
-  const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
   const metrics = createMetrics();
-  let trust: GatewayTrust | undefined;
-  const release = async () => {
-    trust?.stop();
-    redis?.disconnect();
-    await database.close();
+  const closers = [() => database.close() as unknown];
+  const onClose = (close: () => unknown) => void closers.unshift(close);
+  const closeAll = async () => {
+    for (const close of closers) await close();
   };
   try {
-    trust = trustGateway({ audience: name, config, redis, logger, metrics, streams: options.streams });
+    const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
+    onClose(() => redis?.disconnect());
+    const trust = trustGateway({ audience: name, config, redis, logger, metrics, streams: options.streams });
+    onClose(() => trust.stop());
     const isTrusting = trust.start();
-    const health = createHealth({ database: () => database.ping(), ...trust.checks });
-    const server = createServiceServer(await options.createApp({ identity: trust.handler, health, metrics, logger }));
+    const checks = { database: () => database.ping(), ...trust.checks };
+    const health = createHealth(checks);
+    const { handler: identity, publishKeys } = trust;
+    const app = await options.createApp({ identity, publishKeys, health, metrics, logger, redis, checks, onClose });
+    const server = createServiceServer(app);
     if (options.upgrade !== undefined) acceptUpgrades(server, trust, options);
     await isTrusting;
     const port = await listen(server, { host: config.HOST, port: options.port }, name);
     logger.info({ port, database: database.kind }, 'listening');
     const stop = async () => {
-      await options.beforeDrain?.();
-      await drainServer(server, config.SHUTDOWN_GRACE_MS);
-      await release();
+      await Promise.all([drainServer(server, config.SHUTDOWN_GRACE_MS), options.onDrain?.()]);
+      await closeAll();
     };
     return { health, logger, port, drainDelayMs: config.DRAIN_DELAY_MS, stop };
   } catch (error) {
-    await release();
+    await closeAll().catch((failure) => logger.error({ err: failure }, 'a part could not be closed'));
     throw error;
   }
 }
 
-/** The server does not track upgraded sockets, so `beforeDrain` must end them. */
+/** The server does not track upgraded sockets, so `onDrain` must end them. */
 function acceptUpgrades(server: Server, trust: GatewayTrust, { upgrade, logger }: ServeOptions): void {
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     trust.upgrade(req, socket).then(

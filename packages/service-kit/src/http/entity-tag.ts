@@ -28,18 +28,20 @@ export const ifNoneMatchField = {
 export const entityTag = (revision: string): string => `"${revision}"`;
 
 /**
- * Checks `If-Match` against the current revision, so that a client changes only a state it has read. A request without
- * `If-Match` passes. Weak tags never match.
+ * Checks `If-Match` against a revision, so that a client changes only a state it has read. A tag may have more behind
+ * the revision and a dot: what is shown can change without the resource. A request without `If-Match` passes. Weak tags
+ * never match.
  *
- * @throws AppError `precondition_failed`, with the current tag in `ETag`.
+ * @returns A function that throws AppError `precondition_failed`, with a current tag in `ETag`.
  * @see RFC 9110 sections 8.8.3.2 and 13.1.1
  */
-export function assertIfMatch(req: Request, revision: string): void {
+export function assertIfMatch(req: Request): (revision: string) => void {
   const header = req.headers['if-match'];
-  if (header === undefined || header.trim() === '*') return;
+  if (header === undefined || header.trim() === '*') return () => {};
   const tags: readonly string[] = header.match(/(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g) ?? [];
-  if (tags.includes(entityTag(revision))) return;
-  throw new AppError<keyof typeof preconditionErrors>('precondition_failed', {
-    headers: { etag: entityTag(revision) },
-  });
+  return (revision) => {
+    const etag = entityTag(revision);
+    if (tags.some((tag) => tag === etag || tag.startsWith(`"${revision}.`))) return;
+    throw new AppError<keyof typeof preconditionErrors>('precondition_failed', { headers: { etag } });
+  };
 }

@@ -1,0 +1,14 @@
+import type { ClientIdentity, UserIdentity } from '@countersign/identity';
+import { AppError } from '../errors.ts';
+
+/**
+ * The tenant in which a caller reads. OAuth clients, and agents that act for a user, need a scope.
+ *
+ * @throws AppError `insufficient_scope`, also for an OAuth client without a tenant.
+ */
+export function readerTenantOf({ kind, tenantId, context }: UserIdentity | ClientIdentity, scope: string): string {
+  const needsScope = kind === 'client' || context.act !== undefined;
+  if (tenantId !== undefined && (!needsScope || context.scope?.includes(scope) === true)) return tenantId;
+  const challenge = `Bearer error="insufficient_scope", scope="${scope}"`;
+  throw new AppError('insufficient_scope', { headers: { 'www-authenticate': challenge } });
+}

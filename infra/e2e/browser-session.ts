@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { openBrowser } from '../console/browser.ts';
 import { password } from './client.ts';
 
 /*
@@ -13,62 +11,12 @@ import { password } from './client.ts';
  *     npm start                                                  (in one terminal)
  *     npx node --conditions=source infra/e2e/browser-session.ts  (in another; CHROMIUM names the binary)
  *
- * Not part of the suite: a browser is 300 MB that `npm ci` does not bring.
+ * Run it by hand: the suites have no second site in Chromium.
  */
 
 const gatewayPort = process.env.GATEWAY_PORT ?? '8080';
-const chromium = process.env.CHROMIUM ?? 'chromium';
 
 type Reply = { status: number; code?: string; hasToken: boolean; inBody: boolean };
-type Cookie = { name: string; httpOnly: boolean; secure: boolean; sameSite: string; path: string; domain: string };
-type Message = { id?: number; method?: string; result?: Record<string, unknown>; error?: { message: string } };
-
-/** Controls one tab over the DevTools protocol. */
-async function openTab(endpoint: string) {
-  const { webSocketDebuggerUrl } = (await (
-    await fetch(`${endpoint}/json/new?about:blank`, { method: 'PUT' })
-  ).json()) as {
-    webSocketDebuggerUrl: string;
-  };
-  const socket = new WebSocket(webSocketDebuggerUrl);
-  await once(socket, 'open');
-  const waiting = new Map<number, (message: Message) => void>();
-  const loads: (() => void)[] = [];
-  socket.addEventListener('message', ({ data }) => {
-    const message = JSON.parse(String(data)) as Message;
-    if (message.id !== undefined) waiting.get(message.id)?.(message);
-    if (message.method === 'Page.loadEventFired') for (const loaded of loads.splice(0)) loaded();
-  });
-  let last = 0;
-  const send = async (method: string, params: object = {}): Promise<Record<string, unknown>> => {
-    last += 1;
-    const id = last;
-    const answered = new Promise<Message>((resolve) => waiting.set(id, resolve));
-    socket.send(JSON.stringify({ id, method, params }));
-    const { result, error } = await answered;
-    if (error !== undefined) throw new Error(`${method}: ${error.message}`);
-    return result ?? {};
-  };
-  await send('Page.enable');
-  await send('Network.enable');
-  return {
-    async visit(url: string): Promise<void> {
-      const loaded = new Promise<void>((resolve) => loads.push(resolve));
-      await send('Page.navigate', { url });
-      await loaded;
-    },
-    async evaluate<T>(expression: string): Promise<T> {
-      const answer = (await send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true })) as {
-        result: { value: T };
-        exceptionDetails?: { text: string };
-      };
-      if (answer.exceptionDetails !== undefined) throw new Error(`${expression}: ${answer.exceptionDetails.text}`);
-      return answer.result.value;
-    },
-    cookies: async (): Promise<Cookie[]> => (await send('Network.getAllCookies')).cookies as Cookie[],
-    close: () => socket.close(),
-  };
-}
 
 /** Returns the script of a page. An answer that the browser hides counts as refused. */
 const post = (url: string, body: object, headers: object = {}): string => `
@@ -88,11 +36,12 @@ function check(sentence: string, holds: boolean, seen: unknown): void {
   if (!holds) failures.push(sentence);
 }
 
-async function trySession(endpoint: string, host: string, evilPort: number): Promise<void> {
+async function trySession(browser: Browser, host: string, evilPort: number): Promise<void> {
   const gateway = `http://${host}:${gatewayPort}`;
-  const tab = await openTab(endpoint);
+  const context = await browser.newContext();
+  const tab = await context.newPage();
   // The gateway serves no pages, but any of its answers gives a script its origin.
-  await tab.visit(`${gateway}/.well-known/jwks.json`);
+  await tab.goto(`${gateway}/.well-known/jwks.json`);
   const login = { email: 'agent@acme.test', password, transport: 'cookie' };
   const loggedIn = await tab.evaluate<Reply>(post('/v1/auth/login', login));
   check(
@@ -100,13 +49,15 @@ async function trySession(endpoint: string, host: string, evilPort: number): Pro
     loggedIn.status === 200 && loggedIn.hasToken && !loggedIn.inBody,
     loggedIn,
   );
-  const [kept, ...more] = (await tab.cookies()).filter(({ name, domain }) => name === '__Host-rt' && domain === host);
+  const [kept, ...more] = (await context.cookies()).filter(
+    ({ name, domain }) => name === '__Host-rt' && domain === host,
+  );
   const asWanted =
     kept?.httpOnly && kept.secure && kept.sameSite === 'Strict' && kept.path === '/' && more.length === 0;
   check(`${host}: the browser keeps __Host-rt as HttpOnly, Secure, SameSite=Strict`, Boolean(asWanted), kept);
   check(`${host}: no script reads it`, (await tab.evaluate<string>('document.cookie')) === '', 'document.cookie');
 
-  await tab.visit(`${gateway}/.well-known/jwks.json`);
+  await tab.goto(`${gateway}/.well-known/jwks.json`);
   const refreshed = await tab.evaluate<Reply>(post('/v1/auth/refresh', {}));
   check(`${host}: after a reload the session goes on`, refreshed.status === 200 && !refreshed.inBody, refreshed);
   const tabs = await tab.evaluate<Reply[]>(`Promise.all([1, 2, 3].map(() => ${post('/v1/auth/refresh', {})}))`);
@@ -122,24 +73,24 @@ async function trySession(endpoint: string, host: string, evilPort: number): Pro
     bare,
   );
 
-  const evil = await openTab(endpoint);
+  const evil = await context.newPage();
   // Another port is the same site, so the browser sends the cookie. The Origin check refuses the request.
-  await evil.visit(`http://${host}:${evilPort}/`);
+  await evil.goto(`http://${host}:${evilPort}/`);
   const stolen = await evil.evaluate<Reply>(post(`${gateway}/v1/auth/refresh`, {}));
   check(`${host}: a page on another port gets nothing`, !stolen.hasToken, stolen);
-  await evil.visit(`http://${host}:${evilPort}/form?to=${encodeURIComponent(`${gateway}/v1/auth/logout`)}`);
+  const form = `http://${host}:${evilPort}/form?to=${encodeURIComponent(`${gateway}/v1/auth/logout`)}`;
+  await Promise.all([evil.waitForURL('**/v1/auth/logout'), evil.goto(form).catch(() => {})]);
   const landed = await evil.evaluate<string>('location.pathname + " " + document.body.innerText');
   check(`${host}: its form cannot log the user out`, /^\/v1\/auth\/logout .*"status":4\d\d/s.test(landed), landed);
-  evil.close();
 
   const alive = await tab.evaluate<Reply>(post('/v1/auth/refresh', {}));
   check(`${host}: all that changed nothing`, alive.status === 200, alive);
   const out = await tab.evaluate<Reply>(post('/v1/auth/logout', {}));
-  const left = (await tab.cookies()).filter(({ name, domain }) => name === '__Host-rt' && domain === host);
+  const left = (await context.cookies()).filter(({ name, domain }) => name === '__Host-rt' && domain === host);
   check(`${host}: a logout clears the cookie`, out.status === 204 && left.length === 0, { out, left });
   const over = await tab.evaluate<Reply>(post('/v1/auth/refresh', {}));
   check(`${host}: and the session is over`, over.status === 401, over);
-  tab.close();
+  await context.close();
 }
 
 /** A page on another origin with a form that submits itself. */
@@ -153,32 +104,13 @@ const evilPages = createServer((req, res) => {
   );
 }).listen(0);
 await once(evilPages, 'listening');
-
-const profile = mkdtempSync(join(tmpdir(), 'countersign-browser-'));
-const browser = spawn(
-  chromium,
-  ['--headless=new', '--no-sandbox', '--disable-gpu', '--remote-debugging-port=0', `--user-data-dir=${profile}`],
-  {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  },
-);
+const browser = await openBrowser();
 try {
-  const endpoint = await new Promise<string>((resolve, reject) => {
-    let said = '';
-    browser.stderr.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-      const [, host] = /DevTools listening on ws:\/\/([^/]+)/.exec(said) ?? [];
-      if (host !== undefined) resolve(`http://${host}`);
-    });
-    browser.once('error', reject);
-    browser.once('close', () => reject(new Error(`${chromium} ended: ${said}`)));
-  });
   for (const host of ['127.0.0.1', 'localhost']) {
-    await trySession(endpoint, host, (evilPages.address() as AddressInfo).port);
+    await trySession(browser, host, (evilPages.address() as AddressInfo).port);
   }
 } finally {
-  if (browser.exitCode === null && browser.kill()) await once(browser, 'close');
+  await browser.close();
   evilPages.close();
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
 }
 if (failures.length > 0) process.exitCode = 1;

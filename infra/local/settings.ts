@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 const repository = resolve(import.meta.dirname, '../..');
 
-const schema = z.object({
+const ports = {
   GATEWAY_PORT: port(8080),
   GATEWAY_ADMIN_PORT: port(9090),
   GATEWAY_INTERNAL_PORT: port(8090),
@@ -12,6 +12,10 @@ const schema = z.object({
   USERS_PORT: port(8082),
   COMPLAINTS_PORT: port(8083),
   WEB_PORT: port(8084),
+};
+
+const schema = z.object({
+  ...ports,
   COUNTERSIGN_HOME: z.string().default('.countersign'),
   GATEWAY_CONFIG: z.string().default('infra/gateway.yaml'),
   SEED_FILE: z.string().default('infra/local/demo-tenants.json'),
@@ -26,18 +30,7 @@ const schema = z.object({
   DEV: z.literal('1').optional(),
 });
 
-export type Ports = Readonly<
-  Record<
-    | 'GATEWAY_PORT'
-    | 'GATEWAY_ADMIN_PORT'
-    | 'GATEWAY_INTERNAL_PORT'
-    | 'AUTH_PORT'
-    | 'USERS_PORT'
-    | 'COMPLAINTS_PORT'
-    | 'WEB_PORT',
-    number
-  >
->;
+export type Ports = Readonly<Record<keyof typeof ports, number>>;
 
 /** What `npm start` runs with. Paths are absolute; relative ones in variables are relative to the repository. */
 export type Settings = Readonly<{
@@ -58,22 +51,15 @@ export type Settings = Readonly<{
 
 /** @throws ConfigError naming every variable that is wrong. */
 export function readSettings(env: Environment): Settings {
-  const {
-    COUNTERSIGN_HOME,
-    GATEWAY_CONFIG,
-    SEED_FILE,
-    NODE_ENV,
-    START_TIMEOUT_MS,
-    DEV,
-    AUTH_REGISTRATION,
-    AUTH_REGISTRATION_TENANT,
-    AUTH_SCOPES,
-    ...ports
-  } = readConfig(schema, env);
+  const { COUNTERSIGN_HOME, GATEWAY_CONFIG, SEED_FILE, AUTH_SCOPES, START_TIMEOUT_MS, ...rest } = readConfig(
+    schema,
+    env,
+  );
+  const { NODE_ENV, DEV, AUTH_REGISTRATION, AUTH_REGISTRATION_TENANT, ...numbers } = rest;
   const isProduction = NODE_ENV === 'production';
   return {
     repository,
-    ports,
+    ports: numbers,
     home: resolve(repository, COUNTERSIGN_HOME),
     gatewayConfig: resolve(repository, GATEWAY_CONFIG),
     seedFile: isProduction ? undefined : resolve(repository, SEED_FILE),

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { foldHeaderName } from '@countersign/identity';
 
 /**
@@ -20,6 +21,10 @@ export function namedByConnection(connection: string | undefined): ReadonlySet<s
     return undefined;
   return new Set(connection.split(',').map((token) => foldHeaderName(token.trim())));
 }
+
+/** Whether a body was announced: chunks, or a length above zero. */
+export const hasBody = ({ headers }: Pick<IncomingMessage, 'headers'>): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
 
 /** Turns alternating names and values into an object, as `writeHead` takes it. */
 export function headersFrom(flat: readonly string[] = []): Record<string, string> {

@@ -2,31 +2,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, withTimeout } from '@countersign/service-kit';
 import { Redis } from 'ioredis';
 
-/**
- * Redis for limits. No request waits longer than its time limit, and after a timeout Redis is skipped until it responds
- * again.
- */
-export type LimitStore = Readonly<{
-  redis: Redis;
-  /**
-   * Runs `shared` if Redis responds in time, otherwise `fallback`.
-   *
-   * @param untilMs On the clock of `performance.now()`. Bounds the wait of the whole request, however many limits it
-   *   has.
-   */
-  attempt<T>(shared: () => Promise<T>, fallback: () => Promise<T>, untilMs: number): Promise<T>;
-  /** Connects in the background, and keeps retrying. */
-  start(): void;
-  close(): void;
-}>;
+export type LimitStore = ReturnType<typeof openLimitStore>;
 
 /** A request takes at most 300 ms while Redis hangs: 100 here, 100 for the replay store, and the rest for the work. */
 export const redisTimeoutMs = 100;
 // While Redis hangs it gets a PING this often, in the background. No request waits or queues commands.
 const askAgainMs = 200;
 
-/** Does not connect before `start`. */
-export function openLimitStore(url: string, logger: Logger): LimitStore {
+/**
+ * Redis for limits. No request waits longer than its time limit, and after a timeout Redis is skipped until it responds
+ * again. Does not connect before `start`.
+ */
+export function openLimitStore(url: string, logger: Logger) {
   const redis = new Redis(url, {
     lazyConnect: true,
     // Queued commands would run when Redis is back, and count requests that were served long ago.
@@ -70,7 +57,12 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
 
   return {
     redis,
-    async attempt(shared, fallback, untilMs) {
+    /**
+     * Runs `shared` if Redis responds in time, otherwise `fallback`.
+     *
+     * @param untilMs On the clock of `performance.now()`. Bounds the wait of the whole request, however many limits it has.
+     */
+    async attempt<T>(shared: () => Promise<T>, fallback: () => Promise<T>, untilMs: number): Promise<T> {
       const leftMs = untilMs - performance.now();
       if (redis.status !== 'ready' || leftMs <= 0 || isPaused) return fallback();
       try {
@@ -82,6 +74,7 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
         return fallback();
       }
     },
+    /** Connects in the background, and keeps retrying. */
     start() {
       // Errors arrive in the `error` event, and the client reconnects.
       redis.connect().catch(() => {});

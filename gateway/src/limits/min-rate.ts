@@ -26,11 +26,7 @@ function rateOf({ minRate, timeouts: { idleMs } }: Limits, windowMs: number): Mi
   return { bytesPerSec: minRate, windowMs: minRate === 0 ? idleMs : Math.min(idleMs, windowMs) };
 }
 
-export type RateWatch = Readonly<{
-  /** Starts another window with the next check. Call it when the gateway was not waiting for the client. */
-  restart(): void;
-  stop(): void;
-}>;
+export type RateWatch = ReturnType<typeof watchRate>;
 
 /**
  * Measures a transfer window by window, and calls `onTooSlow` once, at the end of a window in which too few bytes moved. The
@@ -42,7 +38,7 @@ export function watchRate(
   { bytesPerSec, windowMs }: MinRate,
   bytesNow: () => number | undefined,
   onTooSlow: () => void,
-): RateWatch {
+) {
   const minBytes = Math.max(1, Math.ceil((bytesPerSec * windowMs) / 1000));
   let startedAtMs = performance.now();
   let bytesAtStart = bytesNow() ?? 0;
@@ -62,7 +58,8 @@ export function watchRate(
     }
   }, windowMs / 4);
   return {
-    restart() {
+    /** Starts another window with the next check. Call it when the gateway was not waiting for the client. */
+    restart(): void {
       isExcused = true;
     },
     stop: () => clearInterval(timer),

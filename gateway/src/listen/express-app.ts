@@ -1,6 +1,7 @@
 import express, { type Express, type Request, type Router } from 'express';
 import helmet from 'helmet';
 import { keySetPath } from '../config/own-paths.ts';
+import { hasBody } from '../http/header-fields.ts';
 
 /** An Express app that matches paths exactly, and sends no `x-powered-by` and no `etag`. */
 export function bareApp(): Express {
@@ -13,12 +14,11 @@ export function bareApp(): Express {
 }
 
 /** A request that is not canonical is left to the pipeline, which refuses it. */
-export const asksForKeySet = ({ method, url, headers, headersDistinct }: Request): boolean =>
-  url === keySetPath &&
-  (method === 'GET' || method === 'HEAD') &&
-  headersDistinct.host?.length === 1 &&
-  (headers['content-length'] ?? '0') === '0' &&
-  headers['transfer-encoding'] === undefined;
+export const asksForKeySet = (request: Request): boolean =>
+  request.url === keySetPath &&
+  (request.method === 'GET' || request.method === 'HEAD') &&
+  request.headersDistinct.host?.length === 1 &&
+  !hasBody(request);
 
 /** Serves the public keys that services verify identity with. */
 export function keySetRouter(keySet: () => unknown): Router {

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
+import { hasBody } from '../http/header-fields.ts';
 import { maxTargetBytes } from '../routing/route-table.ts';
 import type { GatewayResponse, ListenerApp } from './request-handler.ts';
 
@@ -226,9 +227,6 @@ const isSafe = ({ refusal, req }: GatewayResponse): boolean =>
   (req.httpVersion === '1.1' || req.httpVersion === '1.0') &&
   safeMethods.has(req.method) &&
   !hasBody(req);
-
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
 
 /**
  * Runs the pipelined requests of one connection that may run now. Node hands out all of them at once and orders only their responses, so a

@@ -4,6 +4,7 @@ import { newRequestId } from '@countersign/identity';
 import type { Health } from '@countersign/service-kit';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { AppError } from '../errors.ts';
+import { hasBody } from '../http/header-fields.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import { Exchange, type RawRequest } from '../pipeline/exchange.ts';
 import type { Forward, Pipeline } from '../pipeline/pipeline.ts';
@@ -169,10 +170,8 @@ const rawRequest = (request: IncomingMessage, response?: ServerResponse): RawReq
 
 /** A request of a server that is not the gateway's own. Node has sent `100 Continue` to its client already. */
 function prepareForeign(request: IncomingMessage, response: ServerResponse): void {
-  const { 'content-length': length = '0', 'transfer-encoding': encoding, expect } = request.headers;
-  const hasBody = encoding !== undefined || Number(length) !== 0;
-  if (hasBody && (request.readableDidRead || request.readableFlowing !== null)) throw new Error(bodyTaken);
-  if (expect !== undefined) response.writeContinue = () => {};
+  if (hasBody(request) && (request.readableDidRead || request.readableFlowing !== null)) throw new Error(bodyTaken);
+  if (request.headers.expect !== undefined) response.writeContinue = () => {};
 }
 
 const bodyTaken =

@@ -57,13 +57,11 @@ function keyWithin(kind: string, token: TokenStatus, id: string | undefined): st
   return id === undefined ? keyOfHolder(token) : `${kind} ${token.issuer.config.issuer} ${id}`;
 }
 
-/** `policy`: its name in the headers. `rule`: its name in the log. */
-type RouteLimit = Readonly<{ limiter: Limiter; keyOf: BucketKey; policy: string; rule: string }>;
 /** The limits of one route, with their limiters. */
-export type RouteLimits = Readonly<{ limits: readonly RouteLimit[]; policies: string }>;
+export type RouteLimits = ReturnType<typeof compileLimits>;
 
 /** @param limiterFor Returns the limiter of one limit; the name is unique in the configuration. */
-export function compileLimits(route: Route, limiterFor: (name: string, limit: Limit) => Limiter): RouteLimits {
+export function compileLimits(route: Route, limiterFor: (name: string, limit: Limit) => Limiter) {
   const numbered = route.limits.map((limit, index) => {
     const { by, requests, perSec } = limit;
     const before = route.limits.slice(0, index).filter((other) => other.by === by).length;
@@ -72,7 +70,9 @@ export function compileLimits(route: Route, limiterFor: (name: string, limit: Li
     return {
       limiter: limiterFor(`${route.name} ${index} ${by} ${perSec}`, limit),
       keyOf: bucketKeys[by],
+      /** Its name in the headers. */
       policy,
+      /** Its name in the log. */
       rule: `limits: ${policy}`,
       place: narrowestFirst.indexOf(by),
       header: `"${policy}";q=${requests};w=${perSec}`,
@@ -120,7 +120,7 @@ function takeFrom(
 ): Admitted | Promise<Admitted> {
   let tightest = before;
   for (let at = index; at < route.limits.length; at += 1) {
-    const { limiter, keyOf, policy, rule } = route.limits[at] as RouteLimit;
+    const { limiter, keyOf, policy, rule } = route.limits[at] as RouteLimits['limits'][number];
     permitted.record.rule = rule;
     const result = limiter.take(keyOf(permitted), untilMs);
     if (result instanceof Promise) {

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type Answer, answerOf } from '@countersign/service-kit';
 import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
-import { headersFrom } from '../http/header-fields.ts';
+import { hasBody, headersFrom } from '../http/header-fields.ts';
 import { destroyLater, discardBody } from '../http/lingering-close.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';
@@ -42,7 +42,7 @@ export const respond = {
       response.destroy();
       return;
     }
-    if (request.complete || !hasUnreadBody(request)) {
+    if (request.complete || !hasBody(request)) {
       response.writeHead(status, headers).end(body);
       return;
     }
@@ -66,23 +66,13 @@ export const respond = {
   },
 };
 
-const hasUnreadBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-
-/**
- * Errors that only a proof or a bound token would fix. They are reported under the DPoP scheme, whatever scheme the
- * client used.
- */
-const proofErrors: Partial<Record<Code, string>> = {
-  token_proof_missing: 'invalid_token',
-  token_unbound: 'invalid_token',
-  token_key_mismatch: 'invalid_token',
-  dpop_proof_invalid: 'invalid_dpop_proof',
-  dpop_proof_mismatch: 'invalid_dpop_proof',
-  dpop_proof_expired: 'invalid_dpop_proof',
-  dpop_proof_replayed: 'invalid_dpop_proof',
-  dpop_nonce_required: 'use_dpop_nonce',
-};
+/** Errors that only a proof or a bound token would fix. They are reported under the DPoP scheme, whatever the client used. */
+function proofErrorOf(code: Code): string | undefined {
+  if (code === 'dpop_nonce_required') return 'use_dpop_nonce';
+  if (code.startsWith('dpop_proof_')) return 'invalid_dpop_proof';
+  const isUnproven = code === 'token_proof_missing' || code === 'token_unbound' || code === 'token_key_mismatch';
+  return isUnproven ? 'invalid_token' : undefined;
+}
 
 type Challenged = Pick<RequestRecord, 'scheme' | 'schemes' | 'scopes' | 'metadata' | 'host' | 'path'>;
 
@@ -100,7 +90,7 @@ export function challengeFor(code: Code, record: Challenged): Readonly<Record<st
   if (code === 'insufficient_role') return challenge(scheme, record, { error: 'insufficient_scope' });
   if (code === 'insufficient_scope') return challenge(scheme, record, { error: code, ...scopeOf(record) });
   const { status, title } = errorTable[code];
-  const proofError = proofErrors[code];
+  const proofError = proofErrorOf(code);
   if (proofError !== undefined) return challenge('DPoP', record, { error: proofError, error_description: title });
   if (status !== 401) return {};
   // A 401 must name a scheme (RFC 9110 section 15.5.2), but none is registered for a service that authenticates by its

@@ -103,7 +103,7 @@ const noHeaders = () => ({
 
 type ReadHeader = keyof ReturnType<typeof noHeaders>;
 
-/** How the values of a repeated header are joined. Other headers must not repeat: see {@link InboundHeaders}. */
+/** How the values of a repeated header are joined. Other headers must not repeat: see {@link sortHeaders}. */
 const joinedBy: Readonly<Partial<Record<ReadHeader, string>>> = {
   cookie: '; ',
   connection: ',',
@@ -129,21 +129,14 @@ function createHeaderClassifier(strip: readonly string[]): (rawName: string) => 
   });
 }
 
-/** The headers of one request. */
-type InboundHeaders = Readonly<{
-  /** The headers that may be forwarded, alternating names and values. */
-  passing: string[];
-  /** The headers that the gateway reads. A list that came in several headers is joined. */
-  read: Readonly<Record<ReadHeader, string | undefined>>;
-}>;
-
 /**
- * Sorts the headers of a request.
+ * Sorts the headers of a request: those that may be forwarded, and those that the gateway reads. A list that came in several
+ * headers is joined.
  *
  * @throws AppError `headers_too_large`. `invalid_host` and `invalid_request` for a repeated header that is not a list:
  *   some readers take the first value, others the last (RFC 9110 section 5.3).
  */
-function sortHeaders(rawHeaders: readonly string[], useOf: (rawName: string) => HeaderUse): InboundHeaders {
+function sortHeaders(rawHeaders: readonly string[], useOf: (rawName: string) => HeaderUse) {
   if (rawHeaders.length > maxHeaders * 2) throw new AppError('headers_too_large', { detail: { reason: 'count' } });
   const passing: string[] = [];
   const read = noHeaders();
@@ -175,7 +168,11 @@ type Named = ReadonlySet<string> | undefined;
 
 const isNamed = (named: Named, folded: string): boolean => named?.has(folded) === true;
 
-function readFraming(read: InboundHeaders['read'], type: string | undefined, httpVersion: string): InboundBody {
+function readFraming(
+  read: Readonly<ReturnType<typeof noHeaders>>,
+  type: string | undefined,
+  httpVersion: string,
+): InboundBody {
   const length = read['content-length'];
   const coding = read['transfer-encoding'];
   if (type !== undefined && (type.length > maxContentType || !contentTypeGrammar.test(type))) {

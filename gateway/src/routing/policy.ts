@@ -139,41 +139,45 @@ const bindingRule: Rule = {
   },
 };
 
-const actorsRule = (actors: readonly AllowedParty[]): Rule => {
-  const allows = compileParties(actors);
-  return {
-    text: `allow.actors: ${actors.map(partyText).join(', ')}`,
-    refusal(caller) {
-      const claims = claimsOf(caller);
-      if (claims?.act === undefined) return undefined;
-      return allows(claims.act.sub, claims.act.iss, claims.issuer) ? undefined : 'actor_not_allowed';
-    },
-    why(caller) {
-      const act = claimsOf(caller)?.act;
-      return act === undefined ? 'the caller acts itself' : `the actor is ${act.sub} of ${act.iss}`;
-    },
-  };
-};
+/** A rule about the claims of the caller. */
+const claimsRule = (
+  text: string,
+  code: Code,
+  passes: (claims: Grant | undefined, params: Params) => boolean,
+  why: (claims: Grant | undefined, params: Params) => string,
+): Rule => ({
+  text,
+  refusal: (caller, params) => (passes(claimsOf(caller), params) ? undefined : code),
+  why: (caller, params) => why(claimsOf(caller), params),
+});
 
-const clientsRule = (clients: 'any' | readonly AllowedParty[]): Rule => {
+function actorsRule(actors: readonly AllowedParty[]): Rule {
+  const allows = compileParties(actors);
+  return claimsRule(
+    `allow.actors: ${actors.map(partyText).join(', ')}`,
+    'actor_not_allowed',
+    (claims) => claims?.act === undefined || allows(claims.act.sub, claims.act.iss, claims.issuer),
+    (claims) =>
+      claims?.act === undefined ? 'the caller acts itself' : `the actor is ${claims.act.sub} of ${claims.act.iss}`,
+  );
+}
+
+function clientsRule(clients: 'any' | readonly AllowedParty[]): Rule {
   const allows = clients === 'any' ? () => true : compileParties(clients);
-  return {
-    text: `allow.clients: ${clients === 'any' ? 'any' : clients.map(partyText).join(', ')}`,
-    refusal(caller) {
-      const claims = claimsOf(caller);
-      if (claims === undefined) return 'client_not_allowed';
-      const { clientId, issuer } = claims;
-      if (clientId === undefined) return clients === 'any' ? undefined : 'client_not_allowed';
-      return allows(clientId, issuer, issuer) ? undefined : 'client_not_allowed';
+  return claimsRule(
+    `allow.clients: ${clients === 'any' ? 'any' : clients.map(partyText).join(', ')}`,
+    'client_not_allowed',
+    (claims) => {
+      if (claims?.clientId === undefined) return claims !== undefined && clients === 'any';
+      return allows(claims.clientId, claims.issuer, claims.issuer);
     },
-    why(caller) {
-      const { kind, clientId: name, issuer } = claimsOf(caller) ?? {};
-      if (name === undefined) return 'the caller has no client';
-      const client = partyText({ name, issuer });
-      return kind === 'client' ? `the caller is the client ${client}` : `the client is ${client}`;
+    (claims) => {
+      if (claims?.clientId === undefined) return 'the caller has no client';
+      const client = partyText({ name: claims.clientId, issuer: claims.issuer });
+      return claims.kind === 'client' ? `the caller is the client ${client}` : `the client is ${client}`;
     },
-  };
-};
+  );
+}
 
 /** Clients of two issuers may have the same name. Without an issuer, it is that of the token. */
 const partyText = ({ name, issuer }: AllowedParty): string => (issuer ? `${name} of ${issuer}` : name);
@@ -196,59 +200,50 @@ function compileParties(parties: readonly AllowedParty[]): (name: string, issuer
 }
 
 /** Scopes are compared byte by byte (RFC 6749 section 3.3). */
-const scopesRule = (scopes: readonly string[]): Rule => {
-  const missingOf = (caller: PolicyCaller) => {
-    const given = claimsOf(caller)?.scope ?? [];
-    return scopes.find((scope) => !given.includes(scope));
-  };
-  return {
-    text: `allow.scopes: ${scopes.join(' ')}`,
-    refusal: (caller) => (missingOf(caller) === undefined ? undefined : 'insufficient_scope'),
-    why(caller) {
-      const missing = missingOf(caller);
+function scopesRule(scopes: readonly string[]): Rule {
+  const missingOf = (claims: Grant | undefined) => scopes.find((scope) => claims?.scope.includes(scope) !== true);
+  return claimsRule(
+    `allow.scopes: ${scopes.join(' ')}`,
+    'insufficient_scope',
+    (claims) => missingOf(claims) === undefined,
+    (claims) => {
+      const missing = missingOf(claims);
       return missing === undefined ? 'the token has them' : `the token lacks ${missing}`;
     },
-  };
-};
+  );
+}
 
-const roleRule = (roles: ReadonlySet<string>): Rule => ({
-  text: `allow.roles: ${[...roles].join(', ')}`,
-  refusal(caller) {
-    const role = claimsOf(caller)?.role;
-    return role !== undefined && roles.has(role) ? undefined : 'insufficient_role';
-  },
-  why(caller) {
-    const role = claimsOf(caller)?.role;
-    return role === undefined ? 'the caller has no role' : `the caller's role is ${role}`;
-  },
-});
+const roleRule = (roles: ReadonlySet<string>): Rule =>
+  claimsRule(
+    `allow.roles: ${[...roles].join(', ')}`,
+    'insufficient_role',
+    (claims) => claims?.role !== undefined && roles.has(claims.role),
+    (claims) => (claims?.role === undefined ? 'the caller has no role' : `the caller's role is ${claims.role}`),
+  );
 
-const tenantRule = (param: string): Rule => ({
-  text: `allow.tenant: :${param}`,
-  refusal(caller, params) {
-    const tenantId = claimsOf(caller)?.tenantId;
-    return tenantId !== undefined && params[param] === tenantId ? undefined : 'tenant_mismatch';
-  },
-  why(caller, params) {
-    const tenantId = claimsOf(caller)?.tenantId;
-    if (tenantId === undefined) return 'the caller has no tenant';
-    if (params[param] === tenantId) return `the caller's tenant is ${tenantId}`;
-    return `the path says ${params[param]}, the caller's tenant is ${tenantId}`;
-  },
-});
+const tenantRule = (param: string): Rule =>
+  claimsRule(
+    `allow.tenant: :${param}`,
+    'tenant_mismatch',
+    (claims, params) => claims?.tenantId !== undefined && params[param] === claims.tenantId,
+    (claims, params) => {
+      if (claims?.tenantId === undefined) return 'the caller has no tenant';
+      const own = `the caller's tenant is ${claims.tenantId}`;
+      return params[param] === claims.tenantId ? own : `the path says ${params[param]}, ${own}`;
+    },
+  );
 
-const claimRule = (claim: string, accepted: ReadonlySet<Scalar>): Rule => {
-  const valuesOf = (caller: PolicyCaller) => claimsOf(caller)?.kept.get(claim) ?? [];
-  return {
-    text: `allow.claims.${claim}: ${[...accepted].join(', ')}`,
-    refusal: (caller) => (valuesOf(caller).some((value) => accepted.has(value)) ? undefined : 'claim_not_allowed'),
-    why(caller) {
-      const values = valuesOf(caller);
+const claimRule = (claim: string, accepted: ReadonlySet<Scalar>): Rule =>
+  claimsRule(
+    `allow.claims.${claim}: ${[...accepted].join(', ')}`,
+    'claim_not_allowed',
+    (claims) => claims?.kept.get(claim)?.some((value) => accepted.has(value)) === true,
+    (claims) => {
+      const values = claims?.kept.get(claim) ?? [];
       return values.length === 0
         ? `the token has no ${claim}`
         : `the token has ${values.slice(0, maxShown).join(', ')}`;
     },
-  };
-};
+  );
 
 const maxShown = 8;

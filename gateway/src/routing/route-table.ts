@@ -97,35 +97,7 @@ export function rewritePath(path: string, rewrite: Route['rewrite']): string {
   return to + path.slice(from.length) || '/';
 }
 
-/** The route of a request, with the values of its parameters. */
-type Match = Readonly<{ route: Route; policy: Policy; params: Params }>;
-
-/**
- * Finds the route of a request. Segment by segment, a literal beats `:param`, which beats `**`. If a more specific
- * branch leads nowhere, the next one is tried, so the most specific pattern that fits the whole path wins. The path
- * alone decides: a method that is not listed there is refused, never served by a broader route.
- */
-export type RouteTable = Readonly<{
-  /**
-   * Visits each node of the tree at most once, so the cost is bounded by the number of routes and the length of the
-   * path.
-   *
-   * @param path From {@link parseTarget}.
-   * @throws AppError `no_route`, and `method_not_allowed` with `Allow`.
-   */
-  match(method: string, path: string): Match;
-  /** The methods of this path, sorted; undefined if no route has this path. */
-  methodsAt(path: string): readonly string[] | undefined;
-  /** The routes of this path, one for each method. */
-  routesAt(path: string): readonly Route[];
-  /**
-   * The order of the routes does not matter.
-   *
-   * @throws Error on a malformed path, and on two routes with the same shape and method. The configuration check
-   *   refuses both earlier, so this is a bug of ours.
-   */
-  add(route: Route): void;
-}>;
+export type RouteTable = ReturnType<typeof createRouteTable>;
 
 type CompiledRoute = Readonly<{
   route: Route;
@@ -163,8 +135,14 @@ export function routesOn(listener: ListenerName, config: Pick<GatewayConfig, 'ro
   return config.routes.filter((route) => (route.auth === 'service') === (listener === 'internal'));
 }
 
-/** Builds the table of one listener. Where there may be very many routes, they are added one by one later. */
-export function createRouteTable(listener: ListenerName, routes: readonly Route[] = []): RouteTable {
+/**
+ * Builds the table of one listener, which finds the route of a request. Segment by segment, a literal beats `:param`, which
+ * beats `**`. If a more specific branch leads nowhere, the next one is tried, so the most specific pattern that fits the
+ * whole path wins. The path alone decides: a method that is not listed there is refused, never served by a broader route.
+ *
+ * @param routes Their order does not matter. Where there may be very many, they are added one by one later.
+ */
+export function createRouteTable(listener: ListenerName, routes: readonly Route[] = []) {
   const root = newNode();
   for (const pattern of ownPatterns[listener]) placeFor(root, parsePattern(pattern) as readonly Segment[]);
   const placeOf = (path: string, segments = path.slice(1).split('/')): RoutePlace | undefined => {
@@ -192,13 +170,24 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
     policies.set(key, policy);
     return policy;
   };
-  const table: RouteTable = {
-    add(route) {
+  const table = {
+    /**
+     * @throws Error on a malformed path, and on two routes with the same shape and method. The configuration check refuses
+     *   both earlier, so this is a bug of ours.
+     */
+    add(route: Route): void {
       const segments = parsePattern(route.path);
       if (typeof segments === 'string') throw new Error(`route ${route.name}: path ${segments}`);
       insert(placeFor(root, segments), { route, policy: policyOf(route), params: paramsOf(segments) });
     },
-    match(method, path) {
+    /**
+     * Finds the route, with the values of its parameters. Visits each node of the tree at most once, so the cost is bounded
+     * by the number of routes and the length of the path.
+     *
+     * @param path From {@link parseTarget}.
+     * @throws AppError `no_route`, and `method_not_allowed` with `Allow`.
+     */
+    match(method: string, path: string) {
       const segments = path.slice(1).split('/');
       const place = placeOf(path, segments);
       if (place === undefined) throw new AppError('no_route');
@@ -209,8 +198,10 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
       const { route, policy, params } = found;
       return { route, policy, params: params.length === 0 ? noParams : readParams(params, segments) };
     },
-    methodsAt: (path) => placeOf(path)?.allow,
-    routesAt(path) {
+    /** The methods of this path, sorted; undefined if no route has this path. */
+    methodsAt: (path: string) => placeOf(path)?.allow,
+    /** The routes of this path, one for each method. */
+    routesAt(path: string): readonly Route[] {
       return [...(placeOf(path)?.routes.values() ?? [])].map(({ route }) => route);
     },
   };

@@ -11,13 +11,6 @@ import { Revocations } from '../revocations/revocations.ts';
 import type { OpenUpstream } from './pool/open-upstream.ts';
 import type { Target } from './pool/target.ts';
 
-/** The feed is at a target of the opened upstream. */
-type RevocationsConfig = Readonly<{
-  issuer: string;
-  feed: NonNullable<Issuer['revocations']>;
-  lifetimeSec: number;
-}>;
-
 export type FollowedRevocations = RevocationFeed & Readonly<{ revocations: Revocations }>;
 
 type RevocationsDeps = Readonly<{
@@ -29,8 +22,15 @@ type RevocationsDeps = Readonly<{
   onLag(issuer: string, lagMs: number): void;
 }>;
 
-export function openRevocations(config: RevocationsConfig, deps: RevocationsDeps): FollowedRevocations {
-  const { issuer, feed, lifetimeSec } = config;
+/** @param config The feed is at a target of the opened upstream. */
+export function openRevocations(
+  {
+    issuer,
+    feed,
+    lifetimeSec,
+  }: Readonly<{ issuer: string; feed: NonNullable<Issuer['revocations']>; lifetimeSec: number }>,
+  deps: RevocationsDeps,
+): FollowedRevocations {
   const { opened, keys, nowMs, logger, onChange, onLag } = deps;
   const revocations = new Revocations(feed);
   revocations.onChange(onChange);

@@ -10,16 +10,7 @@ import { downloadRate, type RateWatch, watchRate } from '../../limits/min-rate.t
 import type { Signed } from '../../pipeline/exchange.ts';
 import type { ResponseLifetime, StalledResponses } from '../pool/open-connections.ts';
 
-export type ResponseHeaders = Readonly<{
-  /** Alternating names and values, as `writeHead` takes them; repeated headers stay separate. */
-  passing: string[];
-  /** Why this is not the service's own response. */
-  refusal: AppError | undefined;
-  /** `Transfer-Encoding`, which is not forwarded. */
-  transferEncoding: string | undefined;
-  contentLength: string | undefined;
-  lifetime: ResponseLifetime;
-}>;
+export type ResponseHeaders = ReturnType<typeof filterHeaders>;
 
 // They name the service's software.
 const software: ReadonlySet<string> = new Set(['server', 'x-powered-by']);
@@ -66,7 +57,7 @@ export function filterHeaders(
   raw: readonly string[],
   { route, client, record }: Pick<Signed, 'route' | 'client' | 'record'>,
   target: string,
-): ResponseHeaders {
+) {
   const passing: string[] = [];
   let refused: string | undefined;
   let connection: string | undefined;
@@ -125,8 +116,11 @@ export function filterHeaders(
   // They have no body, and a reader could wait for one (RFC 9110 section 8.6).
   if (status === 101 || status === 204) dropLength(left);
   return {
+    /** Alternating names and values, as `writeHead` takes them; repeated headers stay separate. */
     passing: left,
+    /** Why this is not the service's own response. */
     refusal: refused === undefined ? undefined : refusedIdentity(status, refused, route.upstream.name, target),
+    /** Not forwarded. */
     transferEncoding,
     contentLength,
     lifetime: lifetimeOf(contentType, contentLength),

@@ -1,14 +1,7 @@
-export type BreakerRules = Readonly<{
-  /** Share of failures at which the breaker opens, above 0 and at most 1. */
-  failureRate: number;
-  /** Outcomes in the window that are needed before the breaker may open. */
-  minimum: number;
-  windowMs: number;
-  /** How long it stays open before it allows trials. */
-  cooldownMs: number;
-  /** Whether health checks run and report to `checked`. Default false. */
-  hasChecks?: boolean;
-}>;
+import type { Upstream } from '../../config/config.ts';
+
+/** `hasChecks`: whether health checks run and report to `checked`. Default false. */
+export type BreakerRules = NonNullable<Upstream['breaker']> & Readonly<{ hasChecks?: boolean }>;
 
 export type BreakerState = 'closed' | 'half-open' | 'open';
 

@@ -155,13 +155,13 @@ export class OpenUpstream {
 }
 
 /** The upstreams of one configuration. */
-export type OpenUpstreams = Readonly<{ of(upstream: Upstream): OpenUpstream; all(): Iterable<OpenUpstream> }>;
+export type OpenUpstreams = ReturnType<typeof upstreamsOf>;
 
 /** @param opened By name. */
-export function upstreamsOf(opened: ReadonlyMap<string, OpenUpstream>): OpenUpstreams {
+export function upstreamsOf(opened: ReadonlyMap<string, OpenUpstream>) {
   return {
     all: () => opened.values(),
-    of({ name }) {
+    of({ name }: Pick<Upstream, 'name'>): OpenUpstream {
       const upstream = opened.get(name);
       if (upstream === undefined) throw new Error(`upstream ${name} is not open`);
       return upstream;

@@ -1,9 +1,7 @@
-export type CheckThresholds = Readonly<{
-  /** Failed checks in a row that take a target out. */
-  unhealthyAfter: number;
-  /** Passed checks in a row that bring it back. */
-  healthyAfter: number;
-}>;
+import type { Upstream } from '../../config/config.ts';
+
+/** Failed checks in a row that take a target out, and passed ones that bring it back. */
+type CheckThresholds = Pick<NonNullable<Upstream['health']>, 'unhealthyAfter' | 'healthyAfter'>;
 
 /** Failures in a row that eject a target. */
 export const ejectedAfter = 3;

@@ -22,21 +22,16 @@ export const blamesUpstream = (code: Code): boolean =>
 /** Connect errors and timeouts: the service is unreachable or does not respond. After any other error it responded. */
 export const isOutage = (code: Code): boolean => code === 'upstream_unreachable' || code === 'upstream_timeout';
 
-/** The failed attempt, and how far it got. */
-export type FailedAt = Readonly<{
-  upstream: string;
-  /** The target's origin. */
-  target: string;
-  /** There was a connection, TLS included. */
-  isConnected: boolean;
-}>;
-
 /**
  * Maps the error of a failed attempt to our code, by the error's own code and never by its text.
  *
+ * @param at `target` is its origin. `isConnected`: there was a connection, TLS included.
  * @returns The error itself if it is an AppError: our own code stopped the attempt.
  */
-export function toUpstreamError(error: unknown, { isConnected, ...detail }: FailedAt): AppError {
+export function toUpstreamError(
+  error: unknown,
+  { isConnected, ...detail }: Readonly<{ upstream: string; target: string; isConnected: boolean }>,
+): AppError {
   if (error instanceof AppError) return error;
   return new AppError(codeFor(firstError(error), isConnected), { cause: error, detail });
 }

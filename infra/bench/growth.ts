@@ -7,7 +7,7 @@ import { findCores } from './machine/cores.ts';
 import { describeMachine } from './machine/versions.ts';
 import { report } from './results/report.ts';
 import { warmUp } from './rounds.ts';
-import { algorithmsOf, benchPath, type GatewayOptions, ownGateway, pathOfRoute, startGateway } from './site/gateway.ts';
+import { benchPath, type GatewayOptions, ownGateway, pathOfRoute, signatures, startGateway } from './site/gateway.ts';
 import { openSite } from './site/site.ts';
 
 /*
@@ -91,7 +91,7 @@ const parts: Readonly<Record<string, () => Promise<readonly string[]>>> = {
     const gateways = [];
     try {
       const subjects = [{ name: 'the service itself', origin: site.upstreamOrigin, requestsFile }];
-      for (const algorithm of algorithmsOf(values.gateway)) {
+      for (const algorithm of Object.keys(signatures)) {
         const gateway = await start({ algorithm });
         gateways.push(gateway);
         const subject = { ...gateway, name: `gateway-${algorithm}`, requestsFile };

@@ -3,6 +3,7 @@ import { usage as operatorUsage } from '../../auth-service/src/operator/commands
 import { overview } from '../../gateway/src/cli/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
+import { replaceBetween as between } from '../bench/results/markdown.ts';
 import { clientTypes } from './client-types.ts';
 import { headersTable, proxyHeadersList } from './contract-tables.ts';
 import { errorsPage } from './errors-page.ts';
@@ -33,11 +34,3 @@ export const pages: readonly [file: string, render: Render][] = [
   ['packages/client/src/api-types.ts', () => clientTypes(describeApi(mergedApi))],
   ['infra/gateway.schema.json', () => json(editorSchema())],
 ];
-
-/** @throws Error when the page has lost its marks. */
-function between(page: string, mark: string, content: string): string {
-  const [before, rest] = page.split(`<!-- ${mark} -->\n`);
-  const after = rest?.split(`<!-- /${mark} -->`)[1];
-  if (before === undefined || after === undefined) throw new Error(`the marks of ${mark} are missing`);
-  return `${before}<!-- ${mark} -->\n${content}\n<!-- /${mark} -->${after}`;
-}

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { connect, createServer, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, throwAwayRedis } from '@countersign/testing';
 import { logIn } from '../e2e/client.ts';
@@ -148,39 +149,28 @@ async function stoppable(target: URL) {
   let isHanging = false;
   const proxy = createServer((client) => {
     const server = connect(Number(target.port || 5432), target.hostname);
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
-    ] as const) {
+    const forward = (from: Socket, to: Socket) => {
       sockets.add(from);
+      from.on('data', (chunk) => void to.write(chunk)).on('error', () => to.destroy());
+      from.on('close', () => sockets.delete(from) && to.destroy());
       if (isHanging) from.pause();
-      from.on('data', (chunk) => void to.write(chunk));
-      from.on('close', () => {
-        sockets.delete(from);
-        to.destroy();
-      });
-      from.on('error', () => to.destroy());
-    }
-  });
-  await new Promise<void>((resolve) => void proxy.listen(0, '127.0.0.1', resolve));
+    };
+    forward(client, server);
+    forward(server, client);
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
   const url = new URL(target);
-  url.port = String((proxy.address() as { port: number }).port);
-  url.hostname = '127.0.0.1';
-  const each = (act: (socket: Socket) => void) => {
-    for (const socket of sockets) act(socket);
+  url.host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const setHanging = (value: boolean) => {
+    isHanging = value;
+    for (const socket of sockets) value ? socket.pause() : socket.resume();
   };
   return {
     url: url.href,
-    hang() {
-      isHanging = true;
-      each((socket) => socket.pause());
-    },
-    goOn() {
-      isHanging = false;
-      each((socket) => socket.resume());
-    },
+    hang: () => setHanging(true),
+    goOn: () => setHanging(false),
     close() {
-      each((socket) => socket.destroy());
+      for (const socket of sockets) socket.destroy();
       proxy.close();
     },
   };

@@ -50,12 +50,12 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const secrets = { ...ensureAuthSecrets(home), SERVICE_KEY_FILE: privateFile };
   const authPorts = Array.from({ length: options.authServices }, take);
   const gatewayPorts = Array.from({ length: options.gateways }, () => ({
-    GATEWAY_PORT: take(),
-    GATEWAY_ADMIN_PORT: take(),
-    GATEWAY_INTERNAL_PORT: take(),
+    GATEWAY_PORT: String(take()),
+    GATEWAY_ADMIN_PORT: String(take()),
+    GATEWAY_INTERNAL_PORT: String(take()),
   }));
   const config = join(home, 'gateway.yaml');
-  writeFileSync(config, JSON.stringify(gatewayConfig(home, authPorts, options)));
+  writeFileSync(config, gatewayYaml(home, authPorts, options));
   const common = { LOG_LEVEL: 'warn', DRAIN_DELAY_MS: '100', COUNTERSIGN_HOME: home };
 
   const authServices = authPorts.map((port, index) =>
@@ -79,7 +79,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       `http://127.0.0.1:${own.GATEWAY_PORT}`,
       `http://127.0.0.1:${own.GATEWAY_ADMIN_PORT}/readyz`,
       ['gateway/src/main.ts', 'serve', '--config', config],
-      { ...common, ...mapValues(own, String) },
+      { ...common, ...own },
     ),
   );
   const all = [...authServices, ...gateways];
@@ -127,43 +127,30 @@ function member(url: string, readyUrl: string, args: readonly string[], env: Rea
 
 const issuer = 'http://fleet.test';
 
-function gatewayConfig(home: string, authPorts: readonly number[], { redisUrl, recorderUrl }: FleetOptions): object {
-  const at = (variable: string) => `127.0.0.1:\${${variable}}`;
+function gatewayYaml(home: string, authPorts: readonly number[], { redisUrl, recorderUrl }: FleetOptions): string {
   const auths = authPorts.map((port) => `http://127.0.0.1:${port}`);
   const [first = ''] = auths;
   mkdirSync(join(home, 'gateway-keys'), { recursive: true });
-  return {
-    version: 1,
-    listen: { public: at('GATEWAY_PORT'), admin: at('GATEWAY_ADMIN_PORT'), internal: at('GATEWAY_INTERNAL_PORT') },
-    // Lets each login use a separate address, so that the throttle does not affect these tests.
-    trustedProxies: ['127.0.0.1/32'],
-    redis: redisUrl,
-    issuers: [
-      {
-        issuer,
-        audience: 'complaints-api',
-        jwks: `${first}/.well-known/jwks.json`,
-        algorithms: ['ES256'],
-        revocations: { url: `${first}/internal/revocations`, maxStaleness: '30s', onStale: 'allow' },
-      },
-    ],
-    identity: { keys: join(home, 'gateway-keys') },
-    upstreams: { 'auth-service': { targets: auths }, recorder: { targets: [recorderUrl] } },
-    routes: [
-      { name: 'login', path: '/v1/auth/login', methods: ['POST'], upstream: 'auth-service', auth: 'public' },
-      { name: 'logout', path: '/v1/auth/logout', methods: ['POST'], upstream: 'auth-service', auth: 'optional' },
-      { name: 'recorded', path: '/recorded/**', methods: ['GET', 'POST'], upstream: 'recorder', auth: 'required' },
-      {
-        name: 'recorded-socket',
-        path: '/recorded/socket',
-        methods: ['GET'],
-        upstream: 'recorder',
-        auth: 'required',
-        websocket: true,
-      },
-    ],
-  };
+  const at = (variable: string) => `"127.0.0.1:\${${variable}}"`;
+  return `version: 1
+listen: { public: ${at('GATEWAY_PORT')}, admin: ${at('GATEWAY_ADMIN_PORT')}, internal: ${at('GATEWAY_INTERNAL_PORT')} }
+# Lets each login use a separate address, so that the throttle does not affect these tests.
+trustedProxies: [127.0.0.1/32]
+redis: "${redisUrl}"
+issuers:
+  - issuer: ${issuer}
+    audience: complaints-api
+    jwks: ${first}/.well-known/jwks.json
+    algorithms: [ES256]
+    revocations: { url: "${first}/internal/revocations", maxStaleness: 30s, onStale: allow }
+identity: { keys: "${join(home, 'gateway-keys')}" }
+upstreams:
+  auth-service: { targets: ${JSON.stringify(auths)} }
+  recorder: { targets: ["${recorderUrl}"] }
+routes:
+  - { name: login, path: /v1/auth/login, methods: [POST], upstream: auth-service, auth: public }
+  - { name: logout, path: /v1/auth/logout, methods: [POST], upstream: auth-service, auth: optional }
+  - { name: recorded, path: "/recorded/**", methods: [GET, POST], upstream: recorder, auth: required }
+  - { name: recorded-socket, path: /recorded/socket, methods: [GET], upstream: recorder, auth: required, websocket: true }
+`;
 }
-
-const mapValues = <Key extends string, From, To>(record: Readonly<Record<Key, From>>, map: (value: From) => To) =>
-  Object.fromEntries(Object.entries<From>(record).map(([key, value]) => [key, map(value)])) as Record<Key, To>;

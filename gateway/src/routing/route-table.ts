@@ -149,19 +149,8 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
     const place = find(root, segments, 0);
     return place?.routes.size === 0 ? undefined : place;
   };
-  // Routes with the same rules share one policy: ten thousand of them would not fit into the caches of a processor. So
-  // do routes with the same parameters.
+  // Routes with the same rules share one policy: ten thousand of them would not fit into the caches of a processor.
   const policies = new Map<string, Policy>();
-  const paramLists = new Map<string, CompiledRoute['params']>();
-  const paramsOf = (segments: readonly Segment[]): CompiledRoute['params'] => {
-    const params = segments.flatMap((segment, index) =>
-      segment.kind === 'param' ? [[index, segment.name] as const] : [],
-    );
-    const key = params.join('/');
-    const shared = paramLists.get(key) ?? params;
-    paramLists.set(key, shared);
-    return shared;
-  };
   const policyOf = ({ auth, callers, senderConstrained, allow }: Route): Policy => {
     // The policy is compiled from what the key shows, and from nothing else of the route.
     const rules: PolicyRules = { auth, callers, senderConstrained, allow };
@@ -178,7 +167,10 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
     add(route: Route): void {
       const segments = parsePattern(route.path);
       if (typeof segments === 'string') throw new Error(`route ${route.name}: path ${segments}`);
-      insert(placeFor(root, segments), { route, policy: policyOf(route), params: paramsOf(segments) });
+      const params = segments.flatMap((segment, index) =>
+        segment.kind === 'param' ? [[index, segment.name] as const] : [],
+      );
+      insert(placeFor(root, segments), { route, policy: policyOf(route), params });
     },
     /**
      * Finds the route, with the values of its parameters. Visits each node of the tree at most once, so the cost is bounded

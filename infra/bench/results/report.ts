@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { replaceBetween } from './markdown.ts';
 
 const page = resolve(import.meta.dirname, '../../../docs/benchmarks.md');
-const maxColumns = 118;
+const wholeLine = /(.{1,118})(?: |$)/g;
 
 /** Prints a result. With `write`, also puts it between the marks of docs/benchmarks.md. */
 export function report(mark: string, parts: readonly string[], { write }: Readonly<{ write: boolean }>): void {
@@ -13,14 +13,4 @@ export function report(mark: string, parts: readonly string[], { write }: Readon
 }
 
 /** Breaks a paragraph into lines that the style of our pages allows. */
-export function wrapLines(paragraph: string): string {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of paragraph.split(' ')) {
-    if (line !== '' && line.length + word.length + 1 > maxColumns) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line].join('\n');
-}
+export const wrapLines = (paragraph: string): string => paragraph.replace(wholeLine, '$1\n').trimEnd();

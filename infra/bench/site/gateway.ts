@@ -17,12 +17,6 @@ export const signatures: Readonly<Record<string, string>> = {
   agreed: '{ algorithm: agreed }',
 };
 
-/** The keys of {@link signatures} that a checkout knows. Older ones have no agreed keys. */
-export function algorithmsOf(folder: string): readonly string[] {
-  const agrees = existsSync(resolve(folder, 'src/upstreams/agreement'));
-  return Object.keys(signatures).filter((algorithm) => agrees || algorithm !== 'agreed');
-}
-
 export type GatewayOptions = Readonly<{
   /** The folder `gateway/` of a checkout. */
   folder: string;

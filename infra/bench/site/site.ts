@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts, mintIssuer, type TestIssuer } from '@countersign/testing';
-import { type RunningServer, startServer } from '../machine/processes.ts';
+import { startServer } from '../machine/processes.ts';
+import { startIssuer } from './issuer.ts';
 
 /** What every server under test needs: an issuer with its tokens, and one service behind it. */
 export type Site = Readonly<{
@@ -28,37 +29,23 @@ const tokenCount = 200;
 const roles = ['complainant', 'agent', 'admin'];
 const tokenLifetimeSec = 3_600;
 
-/** @param cores The cores of both processes, in the form of `taskset -c`. */
+/** @param cores The cores of the service, in the form of `taskset -c`. */
 export async function openSite(cores: string | undefined): Promise<Site> {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
   const issuer = await mintIssuer({ issuer: issuerName, audience, alg: 'RS256' });
   const tokens = await mintTokens(issuer);
-  const jwksFile = join(directory, 'jwks.json');
   const publicKeyFile = join(directory, 'issuer.pem');
   const [jwk = {}] = issuer.jwks.keys;
-  writeFileSync(jwksFile, JSON.stringify(issuer.jwks));
   writeFileSync(publicKeyFile, createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'pem' }));
-  const [issuerPort = 0, upstreamPort = 0] = await freePorts(2);
-  const issuerOrigin = `http://127.0.0.1:${issuerPort}`;
+  const { origin: issuerOrigin, stop } = await startIssuer(issuer.jwks);
+  const [upstreamPort = 0] = await freePorts(1);
   const upstreamOrigin = `http://127.0.0.1:${upstreamPort}`;
-  const started: RunningServer[] = [];
-  const close = async () => {
-    for (const server of started) await server.stop();
-    rmSync(directory, { recursive: true });
-  };
-  const start = async (program: string, args: readonly string[], url: string) => {
-    const file = join(import.meta.dirname, program);
-    started.push(
-      await startServer({ command: process.execPath, args: [file, ...args], cores, ready: () => expectOk(url) }),
-    );
-  };
-  try {
-    await start('issuer-program.ts', [String(issuerPort), jwksFile], `${issuerOrigin}/jwks.json`);
-    await start('upstream-program.ts', [String(upstreamPort)], upstreamOrigin);
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  const upstream = await startServer({
+    command: process.execPath,
+    args: [join(import.meta.dirname, 'upstream-program.ts'), String(upstreamPort)],
+    cores,
+    ready: () => expectOk(upstreamOrigin),
+  });
   return {
     directory,
     issuer: issuerName,
@@ -76,7 +63,11 @@ export async function openSite(cores: string | undefined): Promise<Site> {
       writeFileSync(file, lines.join(''));
       return file;
     },
-    close,
+    async close() {
+      await upstream.stop();
+      await stop();
+      rmSync(directory, { recursive: true });
+    },
   };
 }
 

@@ -9,12 +9,11 @@ import { createLimiters } from '../../../gateway/src/limits/limiter.ts';
 import { createRequestHandler, type Handlers, InFlight } from '../../../gateway/src/listen/request-handler.ts';
 import { createRequestMetrics, type RequestMetrics } from '../../../gateway/src/metrics/metrics.ts';
 import { createAuthenticate } from '../../../gateway/src/pipeline/authenticate.ts';
+import { configuredStages } from '../../../gateway/src/pipeline/configured-stages.ts';
 import type { Arrival, Signed } from '../../../gateway/src/pipeline/exchange.ts';
 import { compileLimits, createLimit } from '../../../gateway/src/pipeline/limit.ts';
 import type { Stages } from '../../../gateway/src/pipeline/pipeline.ts';
 import { createAccessLog, type LogRequest } from '../../../gateway/src/pipeline/request-record.ts';
-import { authorize, createMatch } from '../../../gateway/src/pipeline/route.ts';
-import { createSanitize } from '../../../gateway/src/pipeline/sanitize.ts';
 import { createSign } from '../../../gateway/src/pipeline/sign.ts';
 import { createProcessResources } from '../../../gateway/src/reload/process-resources.ts';
 import { Snapshot } from '../../../gateway/src/reload/snapshot.ts';
@@ -34,7 +33,7 @@ export type Held = Readonly<{ arrival: Arrival; response: ServerResponse }>;
  * The parts of one gateway, each to be called alone. This file is the only one that follows changes of the gateway.
  */
 export type Assembly = Readonly<{
-  stages: Pick<Stages, 'sanitize' | 'match' | 'authenticate' | 'authorize' | 'limit' | 'sign'>;
+  stages: Stages;
   /** The last step. */
   forwardHttp(signed: Signed, response: ServerResponse): Promise<void>;
   /** Authenticates with an empty cache. */
@@ -80,7 +79,6 @@ export async function assembleGateway(file: string): Promise<Assembly> {
   });
 
   const routes = routesOn('public', config);
-  const table = createRouteTable('public', routes);
   const { limiterFor } = createLimiters(undefined, undefined);
   const keyFor = createSigningKeys(snapshot.gatewayKeys, snapshot.upstreams.of);
   const txnTokens = createTxnTokens({ keys: snapshot.gatewayKeys, issuers: snapshot.trust.issuers, nowMs });
@@ -100,10 +98,8 @@ export async function assembleGateway(file: string): Promise<Assembly> {
   if (service === undefined) throw new Error('the configuration has no route');
   return {
     stages: {
-      sanitize: createSanitize(config),
-      match: createMatch(table),
+      ...configuredStages('public', config, createRouteTable('public', routes)),
       authenticate: authenticateWith(snapshot.tokens),
-      authorize,
       limit: createLimit(new Map(routes.map((route) => [route, compileLimits(route, limiterFor)]))),
       sign,
     },

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { revocationPage } from './revocation-pages.ts';
+import { revocationPage } from './issuer.ts';
 
 const times = { notBefore: '2026-01-01T00:00:00.000Z', expiresAt: '2026-01-01T01:00:00.000Z' };
 

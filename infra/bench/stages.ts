@@ -7,10 +7,10 @@ import { describeMachine } from './machine/versions.ts';
 import { report } from './results/report.ts';
 import { benchPath, ownGateway, signatures, writeGatewayFiles } from './site/gateway.ts';
 import { openSite } from './site/site.ts';
-import { type Parts, partsTable, type WaySettings } from './stages/parts.ts';
+import { type Parts, type PartsSettings, partsTable } from './stages/parts.ts';
 
 /*
- * `npm run bench:stages`: what each part of a request's way through the gateway costs, in CPU microseconds (docs/benchmarks.md).
+ * `npm run bench:stages`: what each part of a request through the gateway costs, in CPU microseconds (docs/benchmarks.md).
  *
  *   --rounds N           rounds; default 15
  *   --batches N          batches of 64 requests in a round; default 30
@@ -30,7 +30,7 @@ const cores = findCores();
 const algorithms = Object.keys(signatures);
 const site = await openSite(cores?.load);
 try {
-  const settings: WaySettings = {
+  const settings: PartsSettings = {
     requestsFile: site.writeRequests('requests', [benchPath]),
     upstreamOrigin: site.upstreamOrigin,
     clientCores: cores?.load,
@@ -43,14 +43,14 @@ try {
     batches: Number(values.batches),
   };
   const machine = describeMachine({ cores, load: 'batches of 64 requests', gateways: [ownGateway] });
-  const rounds = await measureWay(settings, openSync(join(site.directory, 'access.log'), 'a'));
+  const rounds = await measureParts(settings, openSync(join(site.directory, 'access.log'), 'a'));
   report('stages', [machine, partsTable(rounds, algorithms)], values);
 } finally {
   await site.close();
 }
 
-async function measureWay(settings: WaySettings, log: number): Promise<Parts[]> {
-  const program = forkPinned(join(import.meta.dirname, 'stages/way-program.ts'), {
+async function measureParts(settings: PartsSettings, log: number): Promise<Parts[]> {
+  const program = forkPinned(join(import.meta.dirname, 'stages/parts-program.ts'), {
     args: [JSON.stringify(settings)],
     cores: cores?.server,
     nodeFlags: values['node-flags'].split(' ').filter((flag) => flag !== ''),

@@ -38,7 +38,7 @@ export function withoutHeaders(flat: readonly string[], folded: ReadonlySet<stri
   return flat.filter((_, at) => !folded.has(foldHeaderName(flat[at - (at % 2)] ?? '')));
 }
 
-// Strangers choose some of the names, so what is remembered is bounded.
+// Clients choose some of the names, so the number of remembered ones is bounded.
 const maxNames = 1_000;
 
 /** Remembers what depends only on the name of a header, for the first 1,000 names. */

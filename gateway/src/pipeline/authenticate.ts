@@ -147,7 +147,7 @@ export function createAuthenticate({
   }
 }
 
-/** A client learns of a nonce by being asked for one, and a token without a role is valid, so neither counts as an attempt. */
+/** A client gets its first nonce from a refusal, and a token without a role is valid, so neither counts as an attempt. */
 const uncounted: ReadonlySet<Code> = new Set([
   'dpop_nonce_required',
   'use_dpop_nonce',

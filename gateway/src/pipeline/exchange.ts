@@ -59,7 +59,7 @@ export type Caller =
   /** A service, on the internal listener. Without `principal` it calls for itself. */
   | Readonly<{ kind: 'service'; serviceId: string; principal?: Transaction | undefined }>;
 
-/** The token behind a request, which must stay valid while the request goes on. */
+/** The token behind a request. It must stay valid until the request is over. */
 export function tokenStatusOf(caller: Caller): TokenStatus | undefined {
   if (caller.kind === 'anonymous') return undefined;
   return caller.kind === 'service' ? caller.principal?.token : caller.token;
@@ -80,7 +80,7 @@ export type Outbound = Readonly<{
   nonce: string;
 }>;
 
-/** The other end of a connection: a socket, or what stands for one. */
+/** The other end of a connection: a socket, or an object with the same properties. */
 export type Peer = Readonly<{ remoteAddress?: string | undefined; encrypted?: boolean }>;
 
 /** A body as it arrives, such as Node's `IncomingMessage`. `complete`: all of it has arrived. */
@@ -93,7 +93,7 @@ export type RawRequest = Pick<
 >;
 
 /**
- * One request on its way through the stages. All stages share this object, and each fills in its own fields. The type
+ * One request and what the stages find out about it. All stages share this object, and each fills in its own fields. The type
  * shows how far the request is: each stage takes the type of the stage before it, and returns its own.
  */
 export class Exchange {

@@ -10,7 +10,7 @@ const wholeBodyMs = 30_000;
 const minGrownBytes = 16 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
 
-/** A body on its way into one piece of memory, which grows with it. */
+/** Collects a body in one piece of memory, which grows with it. */
 class GrowingBody {
   readonly #held: Pick<HeldBody, 'grow'>;
   readonly #maxBytes: number;

@@ -90,7 +90,7 @@ export class RequestRecord {
 
 /**
  * Records an error, also one that comes too late for an error response. A client that disconnects ends its request, so
- * the error that this causes on the way to the service is not recorded.
+ * the error that this causes towards the service is not recorded.
  */
 export function recordFailure(record: RequestRecord, { code }: AppError): void {
   if (record.isLogged) return;

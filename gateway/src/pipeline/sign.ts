@@ -37,11 +37,11 @@ export type SignStageOptions = Readonly<{
 type Body = Outbound['body'];
 
 /**
- * Signs the caller's identity for this one request, and settles exactly what the service receives. The route's body
+ * Signs the caller's identity for this one request, and fixes exactly what the service receives. The route's body
  * mode is applied here, because in digest mode the signature covers the body. `signAgain` is for a retry: the same
  * request id and body, a new nonce and time. The retry gets an outbound of its own, which the first attempt never sees.
  * With `refused`, an attempt that was not handled, it keeps that attempt's nonce and time, so that the service can accept
- * only one of the two: someone on the way may have held the first and refused it in the service's name.
+ * only one of the two: an attacker on the path could hold the first one back and refuse it in the service's name.
  *
  * Both throw AppError `body_not_allowed`, `unsupported_media_type`, `payload_too_large`, `request_timeout` and
  * `call_too_deep`. They check the token again, because a slow body can outlive a logout: see {@link assertStillValid}
@@ -148,7 +148,7 @@ function nextTransaction({ caller, record }: Admitted): Transaction | undefined 
   return { ...caller.principal, depth };
 }
 
-/** The client's headers that may pass, and what the gateway knows of the client. A new list, because it grows. */
+/** The client's headers that may pass, and what the gateway says about the client. A new list, because it grows. */
 function forwardedHeaders({ headers, credentials, client, route }: Admitted): string[] {
   const passing = headers.slice();
   passing.push(

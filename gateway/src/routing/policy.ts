@@ -48,7 +48,7 @@ export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: s
 export type PolicyRules = Pick<Route, 'auth' | 'callers' | 'senderConstrained' | 'allow'>;
 
 /**
- * The rules of each key of `allow`, in the order in which they refuse. A rule holds all that the gateway knows of a key
+ * The rules of each key of `allow`, in the order in which they refuse. A rule holds everything about a key
  * once the configuration is read: how it decides, the code of its refusal, and its texts for a reader.
  */
 const allowRules: Readonly<Record<keyof Allow, (allow: Allow) => readonly Rule[]>> = {
@@ -90,7 +90,7 @@ export function claimsOf(caller: PolicyCaller): Grant | undefined {
   return caller.kind === 'service' ? caller.principal?.token.claims : caller.token.claims;
 }
 
-/** What a route refuses unless its configuration asks for it: machines, and actors. */
+/** What a route refuses unless its configuration allows it: machines, and actors. */
 function unaskedFor(
   claims: Grant | undefined,
   { clients, actors = [] }: Pick<Allow, 'clients' | 'actors'>,

@@ -124,7 +124,7 @@ export function createRevocationSource(
     } catch (error) {
       throw error instanceof AggregateError ? error.errors[0] : error;
     } finally {
-      // The second response has the same news. Letting it finish keeps its connection usable.
+      // The second response has the same entries. Letting it finish keeps its connection usable.
       setTimeout(() => late.abort(), lateMs).unref();
     }
   };

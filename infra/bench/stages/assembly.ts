@@ -49,7 +49,7 @@ export type Assembly = Readonly<{
   count: RequestMetrics['count'];
   /** Passes each request to `hold` in place of the pipeline, and logs nothing. */
   holdingHandlers(hold: (held: Held) => void): Handlers;
-  /** The whole way. */
+  /** From the listener to the service and back. */
   handlers: Handlers;
 }>;
 

@@ -4,7 +4,7 @@ export function cpuMicros(): number {
   return user + system;
 }
 
-/** Adds up the CPU time of each part of the way. */
+/** Adds up the CPU time of each part. */
 export class Meter {
   readonly #totals = new Map<string, Readonly<{ micros: number; requests: number }>>();
 

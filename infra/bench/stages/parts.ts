@@ -5,7 +5,7 @@ import { spreadOf } from '../results/statistics.ts';
 export type Parts = Readonly<Record<string, number>>;
 
 /** The message to the measuring process. */
-export type WaySettings = Readonly<{
+export type PartsSettings = Readonly<{
   requestsFile: string;
   upstreamOrigin: string;
   clientCores: string | undefined;
@@ -20,8 +20,8 @@ type Row = Readonly<{ name: string; of(parts: Parts): number }>;
 
 const measured = (name: string, part = name): Row => ({ name, of: (parts) => parts[part] ?? Number.NaN });
 
-/** The way of one request, with this signature. What is only measured as a whole is a difference of two wholes. */
-function rowsOfWay(algorithm: string): Row[] {
+/** The rows of one request with this signature. What cannot be measured alone is a difference of two measurements. */
+function rowsOf(algorithm: string): Row[] {
   const of = (parts: Parts, part: string) => parts[part] ?? Number.NaN;
   return [
     measured('node:http reads the request', 'bare in'),
@@ -47,7 +47,7 @@ function rowsOfWay(algorithm: string): Row[] {
 export function partsTable(rounds: readonly Parts[], algorithms: readonly string[]): string {
   const [first = ''] = algorithms;
   const rows: Row[] = [
-    ...rowsOfWay(first).flatMap((row) =>
+    ...rowsOf(first).flatMap((row) =>
       row.name.startsWith('sign') ? algorithms.map((algorithm) => measured(`sign, ${algorithm}`)) : [row],
     ),
     measured('authenticate, first sight'),
@@ -56,7 +56,7 @@ export function partsTable(rounds: readonly Parts[], algorithms: readonly string
     ...algorithms.flatMap((algorithm) => [
       {
         name: `sum, ${algorithm}`,
-        of: (parts: Parts) => rowsOfWay(algorithm).reduce((sum, row) => sum + row.of(parts), 0),
+        of: (parts: Parts) => rowsOf(algorithm).reduce((sum, row) => sum + row.of(parts), 0),
       },
       measured(`whole, ${algorithm}`),
     ]),

@@ -37,7 +37,7 @@ export type DispatchOptions = Readonly<{
 type Called = 'onRequestStart' | 'onResponseStart' | 'onResponseData' | 'onResponseEnd' | 'onResponseError';
 
 /**
- * Gets one response. `onResponseEnd` or `onResponseError` is called exactly once, and is the last call. An exception of
+ * Receives one response. `onResponseEnd` or `onResponseError` is called exactly once, and is the last call. An exception of
  * another method ends the exchange, and is passed to `onResponseError`. Read headers and trailers from the controller,
  * because this client does not parse them. undici also calls `onResponseStart` for informational responses.
  */

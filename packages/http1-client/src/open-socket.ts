@@ -4,7 +4,7 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import { ExchangeError } from './exchange-error.ts';
 import { TlsTransport } from './tls-transport.ts';
 
-/** Gets what happens on a socket. */
+/** Receives the events of a socket. */
 export interface SocketUser {
   /** TCP and TLS are complete. */
   socketConnected(): void;

@@ -2,7 +2,7 @@ import { ExchangeError, invalidResponse } from './exchange-error.ts';
 import { ResponseFraming, readFieldLines, readStatusLine } from './response-head.ts';
 import { tokenCharacters } from './token.ts';
 
-/** Gets the parts of a response as they are read. After `stop` it gets no more. */
+/** Receives the parts of a response as they are read, until `stop`. */
 export interface ResponseReceiver {
   /** @param fields Alternating names and values, without the blanks around values. */
   receiveHead(status: number, fields: string[]): void;
@@ -192,7 +192,7 @@ export class ResponseParser {
     this.#receiver.receiveHead(status, fields);
   }
 
-  /** Ignores it: no client has asked this gateway for a 1xx (RFC 9110 section 15.2). */
+  /** Ignores it: the requests did not ask for a 1xx (RFC 9110 section 15.2). */
   #endInformational(status: number): void {
     if (status === 101) throw invalidResponse('a 101 to a request without Upgrade');
     if (!this.framing.mayReuse) throw invalidResponse('an informational response that closes the connection');

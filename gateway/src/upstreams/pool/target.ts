@@ -43,7 +43,7 @@ type TargetDeps = Readonly<{
   logger: Logger;
   monotonicMs(): number;
   random(): number;
-  /** Of the upstream. It learns of the health checks. */
+  /** The upstream's. Receives the results of the health checks. */
   breaker: Breaker | undefined;
 }>;
 

@@ -5,14 +5,14 @@ import { serviceBody, serviceHeaders } from '../site/service-response.ts';
 import { type Assembly, assembleGateway, type Held } from './assembly.ts';
 import { type BatchServer, batchSize, openBareServer, openListener, startClient } from './lockstep.ts';
 import { cpuMicros, Meter } from './meter.ts';
-import type { Parts, WaySettings } from './parts.ts';
+import type { Parts, PartsSettings } from './parts.ts';
 
 /*
- * Measures every part of the way in one process, which runs on a core of its own. Its standard output is the access log, so the
+ * Measures every part of a request in one process, which runs on a core of its own. Its standard output is the access log, so the
  * result goes to the parent as a message. CPU time, not wall-clock time: other work on the machine adds little to it.
  */
 
-const settings = JSON.parse(process.argv[2] ?? '') as WaySettings;
+const settings = JSON.parse(process.argv[2] ?? '') as PartsSettings;
 const client = startClient(settings.requestsFile, settings.clientCores);
 
 const body = Buffer.from(serviceBody);
@@ -26,22 +26,22 @@ const pool = new ConnectionPool(settings.upstreamOrigin, {
 const held: Held[] = [];
 const responses: ServerResponse[] = [];
 const bare = await openBareServer((response) => responses.push(response));
-const ways = await Promise.all(settings.configurations.map(openWay));
+const gateways = await Promise.all(settings.configurations.map(openGateway));
 
 const rounds: Parts[] = [];
 for (let round = 0; round < settings.warmUpRounds + settings.rounds; round += 1) {
   const meter = new Meter();
   for (let batch = 0; batch < settings.batches; batch += 1) {
     await measureBare(meter);
-    for (const way of ways) await measureWay(way, meter);
+    for (const gateway of gateways) await measureGateway(gateway, meter);
   }
   if (round >= settings.warmUpRounds) rounds.push(Object.fromEntries(meter.perRequest()));
 }
 process.send?.(rounds, () => process.exit());
 
-type Way = Readonly<{ algorithm: string; gateway: Assembly; holding: BatchServer; whole: BatchServer }>;
+type Measured = Readonly<{ algorithm: string; gateway: Assembly; holding: BatchServer; whole: BatchServer }>;
 
-async function openWay({ algorithm, file }: WaySettings['configurations'][number]): Promise<Way> {
+async function openGateway({ algorithm, file }: PartsSettings['configurations'][number]): Promise<Measured> {
   const gateway = await assembleGateway(file);
   const holding = await openListener(gateway.holdingHandlers((request) => held.push(request)));
   return { algorithm, gateway, holding, whole: await openListener(gateway.handlers) };
@@ -55,7 +55,7 @@ async function measureBare(meter: Meter): Promise<void> {
 }
 
 /** One batch through the stages and to the service, one answered at once, and one through the whole gateway. */
-async function measureWay({ algorithm, gateway, holding, whole }: Way, meter: Meter): Promise<void> {
+async function measureGateway({ algorithm, gateway, holding, whole }: Measured, meter: Meter): Promise<void> {
   const signed = await measureStages(algorithm, gateway, holding, meter);
   const headers = gateway.responseHeaders(signed);
   await receive(holding, 'arrived', meter, 'listener in');

@@ -81,7 +81,7 @@ describe('the keys of an upstream', () => {
   async function fetchAgain(served: { fetches: number }): Promise<void> {
     const before = served.fetches;
     nowMs += 1_000;
-    for (const one of agreement.targets) one.fetchNow();
+    for (const one of agreement.targets) one.poll.hurry(1_000);
     await eventually(() => expect(served.fetches).toBeGreaterThan(before));
   }
 

@@ -61,16 +61,16 @@ export class UpstreamAgreement {
       logger.warn({ upstream, ...detail }, 'a service does not know the agreed key: ed25519 is used for 30 s');
     }
     this.#fallbackUntilMs = nowMs + fallbackMs;
-    for (const target of this.targets) target.fetchNow();
+    for (const { poll } of this.targets) poll.hurry(soonestMs);
     return true;
   }
 
   start(): void {
-    for (const target of this.targets) target.start();
+    for (const { poll } of this.targets) poll.start(0);
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.targets.map((target) => target.stop()));
+    await Promise.all(this.targets.map(({ poll }) => poll.stop()));
   }
 
   #onFetched(): void {
@@ -114,6 +114,7 @@ const refreshMs = 60_000;
 const firstRetryMs = 250;
 /** While no key is known, requests are signed with ed25519, so this is only about cost. */
 const longestRetryMs = 5_000;
+/** Between the starts of two fetches. */
 const soonestMs = 1_000;
 
 const path = '/.well-known/jwks.json';
@@ -137,7 +138,7 @@ class FollowedTarget {
   confirmedAtMs = Number.NEGATIVE_INFINITY;
   /** Why the last fetch failed. Undefined: it succeeded, or there was none. */
   failure: string | undefined;
-  readonly #poll: Poll;
+  readonly poll: Poll;
   #failuresInARow = 0;
 
   /** @param options `onFetched` is called after every fetch. */
@@ -146,58 +147,37 @@ class FollowedTarget {
     { onFetched, monotonicMs, random }: Pick<AgreementOptions, 'monotonicMs' | 'random'> & { onFetched(): void },
   ) {
     this.origin = origin;
-    this.#poll = new Poll({
-      pool: openSingleUse(request.timeoutMs),
-      path,
-      request,
-      onAnswer: (answer) => {
-        this.#keep(keysIn(answer), monotonicMs());
-        onFetched();
-        const failures = this.#failuresInARow;
-        return failures === 0 ? refreshMs : Math.min(longestRetryMs, firstRetryMs * 2 ** (failures - 1));
-      },
-      monotonicMs,
-      random,
-    });
-  }
-
-  start(): void {
-    this.#poll.start(0);
-  }
-
-  /** Fetches now, unless a fetch is under way or one began in the last second. */
-  fetchNow(): void {
-    this.#poll.hurry(soonestMs);
+    const onAnswer = (answer: PollAnswer): number => {
+      const retryInMs = this.#keep(keysIn(answer), monotonicMs());
+      onFetched();
+      return retryInMs;
+    };
+    this.poll = new Poll({ pool: openSingleUse(request.timeoutMs), path, request, onAnswer, monotonicMs, random });
   }
 
   /** Fetches once, without `start`. Undefined: the target does not answer with a key set in this time. */
   async fetchOnce(timeoutMs: number): Promise<readonly AgreementPublicKey[] | undefined> {
-    const fetched = keysIn(await this.#poll.ask(AbortSignal.timeout(timeoutMs)));
+    const fetched = keysIn(await this.poll.ask(AbortSignal.timeout(timeoutMs)));
     return typeof fetched === 'string' ? undefined : fetched;
   }
 
-  stop(): Promise<void> {
-    return this.#poll.stop();
-  }
-
-  #keep(fetched: FetchedKeys, nowMs: number): void {
+  /** @returns Milliseconds until the next fetch. */
+  #keep(fetched: readonly AgreementPublicKey[] | string, nowMs: number): number {
     if (typeof fetched === 'string') {
       this.failure = fetched;
       this.#failuresInARow += 1;
-      return;
+      return Math.min(longestRetryMs, firstRetryMs * 2 ** (this.#failuresInARow - 1));
     }
     this.failure = undefined;
     this.#failuresInARow = 0;
     this.keys = fetched;
     this.confirmedAtMs = nowMs;
+    return refreshMs;
   }
 }
 
-/** The keys that a target publishes, or the reason why they are not known. */
-type FetchedKeys = readonly AgreementPublicKey[] | string;
-
-/** @returns No key if the target publishes no key set. */
-function keysIn(answer: PollAnswer): FetchedKeys {
+/** @returns The keys, or the reason why they are not known. No key if the target publishes no key set. */
+function keysIn(answer: PollAnswer): readonly AgreementPublicKey[] | string {
   if (typeof answer === 'string') return answer;
   const { status, body } = answer;
   if (status !== 200) return status === 404 || status === 410 ? [] : `status ${status}`;

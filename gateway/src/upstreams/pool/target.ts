@@ -12,12 +12,6 @@ import { blamesUpstream, isOutage } from './upstream-error.ts';
 
 type HealthRules = NonNullable<Upstream['health']>;
 
-/** The last failure, for operators. */
-export type LastError = Readonly<{ code: string; atMs: number }>;
-
-/** Requests that failed since the last one that succeeded. Times are Unix milliseconds. */
-export type Failing = Readonly<{ sinceMs: number; lastMs: number; code: string; count: number }>;
-
 /** Most of these are streams and slow clients: they cost memory, but the service does no work for them. */
 export const maxConnectionsPerTarget = 2_048;
 /**
@@ -67,9 +61,13 @@ export class Target {
   /** Streams that may last as long as their clients like. */
   streams = 0;
 
-  lastError: LastError | undefined;
-  /** Undefined: the last request succeeded, or there was none. Neither time nor a health check ends it. */
-  failing: Failing | undefined;
+  /** The last failure, for operators. */
+  lastError: Readonly<{ code: string; atMs: number }> | undefined;
+  /**
+   * Requests that failed since the last one that succeeded. Times are Unix milliseconds. Undefined: the last one succeeded,
+   * or there was none. Neither time nor a health check ends it.
+   */
+  failing: Readonly<{ sinceMs: number; lastMs: number; code: string; count: number }> | undefined;
   /** Undefined: no request has succeeded. */
   lastSuccessMs: number | undefined;
   /** How many health checks have failed. */

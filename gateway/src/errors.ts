@@ -21,6 +21,7 @@ export const errorTable = {
   upgrade_not_allowed: caller(400, 'This endpoint does not accept this upgrade.'),
   no_route: caller(404, 'No route matches this path.'),
   uri_too_long: caller(414, 'The request URL is too long.'),
+  decision_call_invalid: configuration(400, 'The proxy did not describe the request as its dialect demands.'),
   expectation_failed: caller(417, 'The Expect header has an unsupported value.'),
   misdirected_request: caller(421, 'This gateway does not serve this host.'),
   websocket_version_refused: caller(426, 'Only WebSocket version 13 is supported.'),
@@ -75,6 +76,7 @@ export const errorTable = {
   client_not_allowed: caller(403, 'This client is not allowed to do this.'),
   actor_not_allowed: caller(403, 'This actor is not allowed to act for the caller here.'),
   claim_not_allowed: caller(403, 'The access token lacks a required claim.'),
+  no_decision: caller(403, 'This request cannot be decided for another proxy.'),
   origin_not_allowed: caller(403, 'Requests from this origin are not allowed.'),
   tenant_mismatch: caller(403, 'This resource belongs to another tenant.'),
 
@@ -93,6 +95,8 @@ export const errorTable = {
   revocations_unavailable: ours(503, 'Revocations cannot be checked right now. Try again shortly.', 2),
   dpop_replay_unavailable: ours(503, 'DPoP proofs cannot be checked for replay right now. Try again shortly.', 2),
   limit_store_unavailable: capacity(503, 'Rate limits cannot be checked right now. Try again shortly.', 2),
+
+  proxy_untrusted: configuration(503, 'The proxy did not prove its identity to the gateway.'),
 
   body_memory_full: capacity(503, 'The gateway is buffering too many request bodies. Try again shortly.', 1),
   console_busy: capacity(429, 'Too many console requests are waiting. Try again shortly.', 1),

@@ -4,6 +4,7 @@ import { requireAdminHost } from './admin/admin-security.ts';
 import { apiAndPages, createConsole, createObservations } from './admin/console.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { version } from './config/version.ts';
+import { listenForProxy, proxyCertificate } from './decision/decision-listener.ts';
 import { AppError } from './errors.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
 import { createListener, type ListenerTimes } from './listen/listener.ts';
@@ -25,7 +26,7 @@ export type GatewayDeps = Pick<GatewayOptions, 'env' | 'logger' | 'reloadTiming'
 export type RunningGateway = Running &
   Readonly<{
     /** `admin` is 0 in a worker. */
-    ports: Readonly<{ public: number; admin: number; internal: number }>;
+    ports: Readonly<{ public: number; admin: number; internal: number; decision?: number }>;
     /** Reads the file again, changed or not. */
     reload: ConfigReloader['reload'];
   }>;
@@ -101,6 +102,15 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
     }),
   };
 
+  const proxied = config.listen.decision && {
+    address: config.listen.decision,
+    server: createListener(createListenerApp(reloader, 'decision'), {
+      certificateNow: config.decision?.clientCa === undefined ? undefined : () => proxyCertificate(current().config),
+      times,
+      upgrades: false,
+    }),
+  };
+
   /** What a worker answers its primary. */
   const answers: WorkerAnswers = {
     alive: () => true,
@@ -116,7 +126,10 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
 
   async function stop(): Promise<void> {
     gateway.drain();
-    await drainServer(servers.public, shutdownGraceMs);
+    await Promise.all([
+      drainServer(servers.public, shutdownGraceMs),
+      proxied && drainServer(proxied.server, shutdownGraceMs),
+    ]);
     // Later, because public requests in flight may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);
     operatorConsole?.stop();
@@ -134,7 +147,12 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
       gateway.start();
       void reloader.start();
       operatorConsole?.start();
-      const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };
+      const ports = {
+        public: await listen(servers.public, config.listen.public, 'public listener'),
+        admin,
+        internal,
+        ...(proxied && { decision: await listenForProxy(proxied.server, proxied.address, config) }),
+      };
       logger.info({ ports, routes: config.routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');
       if (workers !== undefined) reportReady(ports, answers);
       return { health, logger, drainDelayMs, ports, reload: reloader.reload, stop };

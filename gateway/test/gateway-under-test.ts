@@ -45,6 +45,10 @@ const routes = `
 type Edits = readonly (readonly [from: string, to: string])[];
 
 export type GatewayOptions = Readonly<{
+  /** The routes of the file, in place of the usual ones. */
+  routes?: string;
+  /** Further variables that the file may use. */
+  env?: Readonly<Record<string, string>>;
   upstream?: UpstreamOptions;
   /** Replaces lines of the file, e.g. `['trustedProxies: []', 'trustedProxies: ["127.0.0.0/8"]']`. */
   edits?: Edits;
@@ -138,9 +142,9 @@ upstreams:
   auth: { targets: ["${auth.url}"] }
   things: { targets: ["${upstream.url}"], timeouts: { connect: 1s, response: 2s, idle: 2s } }
   hashed: { targets: ["${upstream.url}"], identity: { algorithm: hmac-sha256, secret: "\${HASHED_SECRET}" } }
-routes:${routes}
+routes:${options.routes ?? routes}
 `;
-  const env = { REDIS_URL: options.redis, HASHED_SECRET: hmacSecret };
+  const env = { ...options.env, REDIS_URL: options.redis, HASHED_SECRET: hmacSecret };
   const file = join(home, 'gateway.yaml');
   const write = (edits: Edits = []) => writeFileSync(file, edited(yaml, edits));
   write(options.edits);

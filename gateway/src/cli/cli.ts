@@ -4,6 +4,7 @@ import { check } from './check.ts';
 import { type Command, helpOption, parseCommandLine, UsageError } from './command.ts';
 import { explain } from './explain.ts';
 import { init } from './init.ts';
+import { integrate } from './integrate.ts';
 import { keys } from './keys.ts';
 import { schema } from './schema.ts';
 import { serve } from './serve.ts';
@@ -11,7 +12,7 @@ import type { Terminal } from './terminal.ts';
 import { test } from './test.ts';
 import { token } from './token.ts';
 
-const commands: readonly Command[] = [init, serve, check, test, explain, token, schema, keys];
+const commands: readonly Command[] = [init, serve, check, test, explain, token, schema, keys, integrate];
 
 /**
  * Runs one command line.

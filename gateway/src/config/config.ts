@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { redactedConfig } from './redacted-config.ts';
 import { requiredScopes } from './schema/allow.ts';
+import { resolveDecision } from './schema/decision.ts';
 import { type KeptClaims, resolveIssuers } from './schema/issuers/issuers.ts';
 import { type Route, resolveRoute } from './schema/routes.ts';
 import type { Document } from './schema/schema.ts';
@@ -12,6 +13,7 @@ import type { Source } from './yaml/source.ts';
 
 export { type Provider, providers } from './presets.ts';
 export { type Allow, type AllowedParty, requiredScopes } from './schema/allow.ts';
+export type { Decision, DecisionProxy } from './schema/decision.ts';
 export type * from './schema/issuers/issuer-values.ts';
 export type { Issuer } from './schema/issuers/issuers.ts';
 export type { Limit } from './schema/limits.ts';
@@ -77,6 +79,8 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
     scopes: [...kept.scopes],
     identity: { keysDir: resolve(directory, identity.keys), lifetimeSec: identity.lifetime, name: identity.name },
     dpop: { nonces: secrets.nonces },
+    /** How another proxy asks for decisions. Undefined: none does. */
+    decision: document.decision && resolveDecision(document.decision, secrets.decision, certificate.decisionCa),
     services: new Map(
       Object.entries(services).map(([name, { keys }]) => [name, { name, keysFile: resolve(directory, keys) }]),
     ),

@@ -6,6 +6,7 @@ import { type GatewayConfig, type PolicyTest, resolveConfig } from './config.ts'
 import { hashOf, readConfigFile } from './files.ts';
 import { flattenRoutes } from './route-groups.ts';
 import { type CrossChecks, withCrossChecks } from './schema/cross-checks.ts';
+import { checkDecision } from './schema/decision-checks.ts';
 import { checkDpop } from './schema/dpop.ts';
 import { checkIssuers } from './schema/issuers/issuer-checks.ts';
 import type { IssuerPieces } from './schema/issuers/issuers.ts';
@@ -119,12 +120,26 @@ function crossChecksFor(
     checkListeners(listen, refuse);
     const openAdmin = openAdminProblem(file);
     if (isProduction && openAdmin !== undefined) refuse(['listen', 'admin'], openAdmin);
-    read.certificate = readListenerCertificate(listen.tls, directory, refuse);
+    read.certificate = readListenerCertificate(
+      { tls: listen.tls, decisionCa: file.decision?.clientCa },
+      directory,
+      refuse,
+    );
     checkIssuers({ ...file, directory }, isMalformed, refuse);
     read.secrets = readSecrets(file, source, directory, refuse);
     checkUpstreams({ ...file, directory, isFips, hasService }, refuse);
     checkRoutes(file, isMalformed, refuse);
     checkDpop(file, refuse);
+    checkDecision(
+      {
+        ...file,
+        address: listen.decision,
+        hasTls: listen.tls !== undefined,
+        hasNonces: file.dpop?.nonces !== undefined,
+      },
+      isMalformed,
+      refuse,
+    );
     // A malformed name could be the one that a test uses.
     const names = isMalformed('routes') ? [undefined] : routes.map(({ name }) => name);
     checkTests(

@@ -2,27 +2,36 @@ import { resolve } from 'node:path';
 import { isPublishedSecret } from '@countersign/identity';
 import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
 import type { Refuse } from './schema/cross-checks.ts';
+import type { DecisionPieces } from './schema/decision.ts';
 import type { DpopPart } from './schema/dpop.ts';
 import type { UpstreamIdentity, UpstreamPieces } from './schema/upstreams.ts';
 import type { Path, Source } from './yaml/source.ts';
 
-/** The signing settings of each upstream, the settings of DPoP nonces, and the files that were read for them. */
+/** The signing settings of each upstream, the other secrets, and the files that were read for them. */
 export type Secrets = Readonly<{
   identities: ReadonlyMap<string, UpstreamIdentity>;
   /** One nonce is issued for `lifetimeSec`. The previous one is still accepted. */
   nonces: Readonly<{ secret: Uint8Array; lifetimeSec: number }> | undefined;
+  /** What the proxy that asks for decisions sends: the secret, and the next one. */
+  decision: readonly Uint8Array[];
   files: readonly FileRead[];
 }>;
 
 const minSecretBytes = 32;
 
+type SecretPieces = Readonly<{
+  upstreams: UpstreamPieces;
+  dpop?: DpopPart | undefined;
+  decision?: DecisionPieces | undefined;
+}>;
+
 /**
- * Reads the hmac secrets of all upstreams and the secret of DPoP nonces. A secret is the bytes of its text, without the newline at the
+ * Reads the hmac secrets of all upstreams, the secret of DPoP nonces and those of the proxy that asks for decisions. A secret is the bytes of its text, without the newline at the
  * end of a file. The file and defaults of variables are not secret, so it may not come from there. Two upstreams may not share one:
  * one service could impersonate callers to the other.
  */
 export function readSecrets(
-  { upstreams, dpop }: Readonly<{ upstreams: UpstreamPieces; dpop?: DpopPart | undefined }>,
+  { upstreams, dpop, decision }: SecretPieces,
   source: Source,
   directory: string,
   refuse: Refuse,
@@ -34,7 +43,7 @@ export function readSecrets(
     const identity = identityOf(name, upstream, reader);
     if (identity !== undefined) identities.set(name, identity);
   }
-  return { identities, nonces: noncesOf(dpop, reader), files };
+  return { identities, nonces: noncesOf(dpop, reader), decision: decisionSecrets(decision, reader), files };
 }
 
 type Reader = {
@@ -60,6 +69,15 @@ function noncesOf(dpop: DpopPart | undefined, reader: Reader): Secrets['nonces']
   return secret && { secret, lifetimeSec: dpop.nonces.lifetime };
 }
 
+function decisionSecrets(decision: DecisionPieces | undefined, reader: Reader): Secrets['decision'] {
+  const at = { path: ['decision'], owner: 'decision' };
+  const { secret, secretFile, secretNext, secretNextFile } = decision ?? {};
+  return [
+    readSecret({ ...at, key: 'secret' }, secret, secretFile, reader) ?? [],
+    readSecret({ ...at, key: 'secretNext' }, secretNext, secretNextFile, reader) ?? [],
+  ].flat();
+}
+
 type Place = Readonly<{ path: Path; owner: string }>;
 
 function readRequired(
@@ -76,7 +94,7 @@ function readRequired(
 }
 
 function readSecret(
-  { path: parent, owner: holder, key }: Place & Readonly<{ key: 'secret' | 'next' }>,
+  { path: parent, owner: holder, key }: Place & Readonly<{ key: 'secret' | 'next' | 'secretNext' }>,
   text: string | undefined,
   file: string | undefined,
   reader: Reader,

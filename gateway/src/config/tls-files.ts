@@ -8,7 +8,7 @@ import type { Refuse } from './schema/cross-checks.ts';
 /** As `tls.connect` takes it. */
 export type TlsMaterial = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;
 
-type NamedFile = Readonly<{ key: 'ca' | 'cert' | 'key' | 'clients'; path: string }>;
+type NamedFile = Readonly<{ key: 'ca' | 'cert' | 'key' | 'clients' | 'decision'; path: string }>;
 
 /** `key`: the key that names the file. `why`: the problem, without the path and the content of the file. */
 export class UnusableTlsFile extends StartupError {
@@ -64,18 +64,23 @@ type ListenerTls = Readonly<{
   clients?: { ca: string; mode: 'request' | 'require' } | undefined;
 }>;
 
-export type ListenerCertificate = Readonly<{ certificate: Certificate | undefined; files: readonly FileRead[] }>;
+export type ListenerCertificate = Readonly<{
+  certificate: Certificate | undefined;
+  /** PEM of the CAs of the proxy that asks for decisions. */
+  decisionCa: string | undefined;
+  files: readonly FileRead[];
+}>;
 
 /**
- * Reads the certificate of the public listener and its key. `check` then finds a pair that does not match, and a reload takes a
+ * Reads the certificate of the public listener and its key, and the CAs of clients and of the proxy that asks for decisions. `check` then finds a pair that does not match, and a reload takes a
  * renewed pair with the rest of the configuration, or nothing of it.
  */
 export function readListenerCertificate(
-  tls: ListenerTls | undefined,
+  { tls, decisionCa }: Readonly<{ tls?: ListenerTls | undefined; decisionCa?: string | undefined }>,
   directory: string,
   refuse: Refuse,
 ): ListenerCertificate {
-  if (tls === undefined) return { certificate: undefined, files: [] };
+  if (tls === undefined) return { certificate: undefined, decisionCa: undefined, files: [] };
   const files: FileRead[] = [];
   const using = <T>(file: NamedFile, read: (file: NamedFile) => T & Readonly<{ text: string }>) => {
     try {
@@ -84,23 +89,30 @@ export function readListenerCertificate(
       return content;
     } catch (error) {
       if (!(error instanceof UnusableTlsFile)) throw error;
-      refuse(file.key === 'clients' ? ['listen', 'tls', 'clients', 'ca'] : ['listen', 'tls', file.key], error.why);
+      refuse(placesOfFiles[file.key] ?? ['listen', 'tls', file.key], error.why);
       return undefined;
     }
   };
   const chain = using({ key: 'cert', path: resolve(directory, tls.cert) }, readChain);
   const key = using({ key: 'key', path: resolve(directory, tls.key) }, readKey);
+  const proxyCa = decisionCa && using({ key: 'decision', path: resolve(directory, decisionCa) }, readCertificates);
   const { clients } = tls;
   const authorities = clients && using({ key: 'clients', path: resolve(directory, clients.ca) }, readCertificates);
-  if (chain === undefined || key === undefined) return { certificate: undefined, files };
+  const read = { decisionCa: proxyCa ? proxyCa.text : undefined, files };
+  if (chain === undefined || key === undefined) return { certificate: undefined, ...read };
   if (!chain.leaf.checkPrivateKey(key.object)) {
     refuse(['listen', 'tls', 'key'], 'is not the key of the first certificate in "cert"');
   }
   const certificate = { cert: chain.text, key: key.text, expiresAtMs: chain.leaf.validToDate.getTime() };
-  if (clients === undefined) return { certificate, files };
+  if (clients === undefined) return { certificate, ...read };
   // Without its CAs, the file was refused above.
-  return { certificate: { ...certificate, clients: { ca: authorities?.text ?? '', mode: clients.mode } }, files };
+  return { certificate: { ...certificate, clients: { ca: authorities?.text ?? '', mode: clients.mode } }, ...read };
 }
+
+const placesOfFiles: Partial<Record<NamedFile['key'], readonly string[]>> = {
+  clients: ['listen', 'tls', 'clients', 'ca'],
+  decision: ['decision', 'clientCa'],
+};
 
 function readChain(file: NamedFile) {
   const chain = readCertificates(file);

@@ -33,6 +33,8 @@ export type ListenerOptions = Readonly<{
   /** Returns the current certificate, and makes the listener speak TLS. Called once for each connection. */
   certificateNow?: (() => Certificate) | undefined;
   times?: ListenerTimes | undefined;
+  /** Whether upgrades are served. Default: yes. Without them, an upgrade is a plain request. */
+  upgrades?: boolean;
 }>;
 
 type InboundConnection = {
@@ -61,6 +63,7 @@ const connectionOf = (socket: Duplex) => connections.get(socket) as InboundConne
  * @param app Serves the requests. A connection may outlive several configurations.
  */
 export function createListener(app: ListenerApp, options: ListenerOptions = {}): Server {
+  const { upgrades = true } = options;
   const { headMs = 15_000, keepAliveMs = 60_000, checkEveryMs = 5_000 } = options.times ?? {};
   const httpOptions: ServerOptions = {
     ...app.classes,
@@ -75,7 +78,8 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     keepAliveTimeout: keepAliveMs,
     noDelay: true,
     // Other upgrades are served as plain requests without their `Upgrade` header (h2c smuggling).
-    shouldUpgradeCallback: ({ method, headers }) => method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
+    shouldUpgradeCallback: ({ method, headers }) =>
+      upgrades && method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
   };
   const { certificateNow } = options;
   const server =

@@ -194,20 +194,24 @@ export type ListenerApp = Readonly<{
 }>;
 
 /** What serves each listener now. A reload replaces it. */
-export type Served = Readonly<{ current: Readonly<{ handlers: Readonly<Record<'public' | 'internal', Handlers>> }> }>;
+export type Served = Readonly<{
+  current: Readonly<{
+    handlers: Readonly<Record<'public' | 'internal', Handlers> & { decision?: Handlers | undefined }>;
+  }>;
+}>;
 
 /**
- * The Express application of the public or the internal listener: the gateway's key set, then the routes of the configuration.
+ * The Express application of a listener: the gateway's key set, then the routes of the configuration.
  *
  * @param served Read once per request, so that every stage of a request sees the same configuration.
  * @param keySet The public keys of the gateway, if the listener serves them.
  */
 export function createListenerApp(
   served: Served,
-  listener: 'public' | 'internal',
+  listener: 'public' | 'internal' | 'decision',
   keySet?: () => unknown,
 ): ListenerApp {
-  const handlers = () => served.current.handlers[listener];
+  const handlers = () => served.current.handlers[listener] as Handlers;
   const app = bareApp();
   if (keySet !== undefined) {
     const router = keySetRouter(keySet);

@@ -1,8 +1,10 @@
-import type { Duplex } from 'node:stream';
 import { AppError } from '../errors.ts';
 import { addressKey } from '../limits/address-key.ts';
-import type { Signed } from './exchange.ts';
+import type { BodyStream, Signed } from './exchange.ts';
 import { bucketKeys } from './limit.ts';
+
+/** What is open until it emits `close`: a socket, or what stands for one. */
+export type Open = Readonly<{ destroyed: boolean; once(event: 'end' | 'close', listener: () => void): unknown }>;
 
 /** Counts what is open now: WebSockets by user, or streamed bodies by address. Each process counts its own. */
 export class ConcurrencyCounter {
@@ -32,18 +34,22 @@ export class ConcurrencyCounter {
  * @param maxPerAddress Over all routes of this process.
  * The stage throws AppError `rate_limited` with `Retry-After`.
  */
-export function createAdmitUpload(uploads: ConcurrencyCounter, maxPerAddress: number): (signed: Signed) => void {
-  return ({ client, stream }) => {
+export function createAdmitUpload(
+  uploads: ConcurrencyCounter,
+  maxPerAddress: number,
+): (signed: Signed, stream?: Open & Pick<BodyStream, 'complete'>) => void {
+  return (signed, stream = signed.stream) => {
     // A client that disconnected earlier emits no further event, so its place would never be released.
     if (stream.complete || stream.destroyed) return;
-    const release = uploads.take(addressKey(client.address), maxPerAddress);
+    const release = uploads.take(addressKey(signed.client.address), maxPerAddress);
     if (release === undefined) {
       throw new AppError('rate_limited', {
         headers: { 'retry-after': '1' },
         detail: { reason: 'uploads of one address', maxPerAddress },
       });
     }
-    stream.once('end', release).once('close', release);
+    stream.once('end', release);
+    stream.once('close', release);
   };
 }
 
@@ -58,7 +64,7 @@ export function createAdmitUpload(uploads: ConcurrencyCounter, maxPerAddress: nu
 export function createAdmitSocket(
   sockets: ConcurrencyCounter,
   maxPerUser: number,
-): (signed: Signed, socket: Duplex) => void {
+): (signed: Signed, socket: Open) => void {
   return (signed, socket) => {
     if (signed.upgrade?.version !== '13') {
       throw new AppError('websocket_version_refused', {

@@ -13,9 +13,10 @@ export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path
  */
 export class RequestRecord {
   readonly requestId: string;
-  readonly method: string;
+  /** Of the original request, where another proxy asks for a decision about it. */
+  method: string;
   /** Without the query, which may hold secrets. */
-  readonly path: string;
+  path: string;
   readonly startedAt: number;
   /** The request keeps its configuration in use. */
   isInFlight = false;
@@ -25,6 +26,8 @@ export class RequestRecord {
   heldBody: HeldBody | undefined = undefined;
   /** The request is over. The console shows the record as it was logged, so nothing changes it anymore. */
   isLogged = false;
+  /** The id that the client or a proxy gave the request. Only for the log. */
+  clientRequestId: string | undefined = undefined;
   address: string | undefined = undefined;
   route: string | undefined = undefined;
   /**
@@ -130,6 +133,7 @@ export function createAccessLog(
 export function fieldsOf(record: RequestRecord) {
   return {
     request_id: record.requestId,
+    client_request_id: record.clientRequestId,
     method: record.method,
     path: record.path,
     status: record.status,

@@ -10,7 +10,7 @@ import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';
 import { type RequestRecord, recordFailure } from './request-record.ts';
 
 /** Builds the response, and writes the error into the record. */
-function responseFor(thrown: unknown, record: RequestRecord): Answer {
+export function responseFor(thrown: unknown, record: RequestRecord): Answer {
   const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown });
   const response = answerOf(error, errorTable, { id: record.requestId, path: record.path });
   recordFailure(record, error);

@@ -1,18 +1,22 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GatewayConfig, Limit, Upstream } from '../config/config.ts';
+import { isSocket } from '../config/schema/decision.ts';
+import { createDecisionHandler } from '../decision/decide.ts';
+import { dialects } from '../decision/dialect.ts';
+import { createProxyProof } from '../decision/proxy-proof.ts';
 import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/gateway-keys.ts';
 import { openIssuerKeys } from '../keys/issuer-keys.ts';
 import { openServiceKeys, type ServiceKeys } from '../keys/service-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
 import { bodyLimits, HeldBody } from '../limits/body-memory.ts';
 import { createLimiters, type Limiter, type Limiters } from '../limits/limiter.ts';
-import { createRequestHandler, type Handlers, InFlight } from '../listen/request-handler.ts';
+import { createRequestHandler, type HandlerOptions, type Handlers, InFlight } from '../listen/request-handler.ts';
 import { createAdmitSocket, createAdmitUpload } from '../pipeline/admit.ts';
 import { createAuthenticate } from '../pipeline/authenticate.ts';
 import { createAuthenticateService } from '../pipeline/authenticate-service.ts';
 import { configuredStages } from '../pipeline/configured-stages.ts';
 import { compileLimits, createLimit } from '../pipeline/limit.ts';
-import { createPipeline, type Forward, type Stages } from '../pipeline/pipeline.ts';
+import { createPipeline, type Forward, type Pipeline, type Stages } from '../pipeline/pipeline.ts';
 import { respond } from '../pipeline/respond.ts';
 import { createSign } from '../pipeline/sign.ts';
 import { createRouteTable, routesOn } from '../routing/route-table.ts';
@@ -43,7 +47,7 @@ export class Snapshot {
   readonly trust: Trust;
   readonly tokens: AccessTokens;
   readonly limiters: Limiters;
-  readonly handlers: Readonly<{ public: Handlers; internal: Handlers }>;
+  readonly handlers: Readonly<{ public: Handlers; internal: Handlers; decision: Handlers | undefined }>;
   readonly #lease: Lease;
   readonly #inFlight = new InFlight();
 
@@ -126,7 +130,7 @@ export class Snapshot {
   }
 
   /**
-   * Builds what serves the two listeners. The public one authenticates users by token, the internal one services by signature; each
+   * Builds what serves the listeners. The public one authenticates users by token, the internal one services by signature; each
    * serves its own routes.
    */
   #createHandlers(
@@ -138,26 +142,40 @@ export class Snapshot {
     const { logRequest, health, nowMs, replay, throttle, unmatched } = resources;
     const keyFor = createSigningKeys(gatewayKeys, upstreams.of);
     const txnTokens = createTxnTokens({ keys: gatewayKeys, issuers: this.trust.issuers, nowMs });
-    const { sign, signAgain } = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
+    const signing = { keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs };
+    const { sign, signAgain } = createSign(signing);
     const bounds = bodyLimits(config, resources.memoryBytes);
     const forward = createForward(this, resources, signAgain);
     const holdBody = (address: string) => new HeldBody(resources.bodies, bounds, address);
     const common = { forward, logRequest, health, inFlight: this.#inFlight, holdBody };
-    const handlersOf = (listener: 'public' | 'internal', authenticate: Stages['authenticate']) => {
+    const pipelineOf = (listener: 'public' | 'internal', own: Pick<Stages, 'authenticate' | 'sign'>) => {
       const routes = routesOn(listener, config);
       const limited = routes.filter(({ limits }) => limits.length > 0);
       const limit = createLimit(new Map(limited.map((route) => [route, compileLimits(route, limiterFor)])));
       const stages = configuredStages(listener, config, createRouteTable(listener, routes));
-      const pipeline = createPipeline({ ...stages, authenticate, limit, sign });
-      return createRequestHandler({ ...common, pipeline, unmatched: listener === 'public' ? unmatched : 'refuse' });
+      return createPipeline({ ...stages, ...own, limit });
     };
     const dpop = createDpop({ config, replay, nowMs });
     const certificates = createCertificateCheck(config.certificate);
     const audience = config.identity.name;
     const { find: findKey } = serviceKeys;
+    const authenticate = createAuthenticate({ tokens, throttle, dpop, certificates });
+    const authenticateService = createAuthenticateService({ audience, findKey, replay, txnTokens, nowMs });
+    // Another proxy holds the client's certificate, so it proves no token. It sends a request once: a service that does not know an
+    // agreed key could not be asked again.
+    const decisionPipeline = () =>
+      pipelineOf('public', {
+        authenticate: createAuthenticate({ tokens, throttle, dpop }),
+        sign: createSign({ ...signing, keyFor: (upstream, nowSec) => keyFor(upstream, nowSec, 'once') }).sign,
+      });
     return {
-      public: handlersOf('public', createAuthenticate({ tokens, throttle, dpop, certificates })),
-      internal: handlersOf('internal', createAuthenticateService({ audience, findKey, replay, txnTokens, nowMs })),
+      public: createRequestHandler({ ...common, pipeline: pipelineOf('public', { authenticate, sign }), unmatched }),
+      internal: createRequestHandler({
+        ...common,
+        pipeline: pipelineOf('internal', { authenticate: authenticateService, sign }),
+        unmatched: 'refuse',
+      }),
+      decision: config.decision && decisionHandlers(config, common, decisionPipeline(), resources),
     };
   }
 }
@@ -187,4 +205,27 @@ function createForward(
       return forwardUpgrade(signed, request, socket, head);
     },
   };
+}
+
+/** What answers another proxy. */
+function decisionHandlers(
+  { decision, listen, websockets, uploads: { maxPerAddress } }: GatewayConfig,
+  common: Omit<HandlerOptions, 'pipeline' | 'unmatched' | 'forward'>,
+  pipeline: Pipeline,
+  { sockets, uploads }: ProcessResources,
+): Handlers | undefined {
+  // `check` refuses one without the other.
+  if (decision === undefined || listen.decision === undefined) return undefined;
+  const admitSocket = createAdmitSocket(sockets, websockets.maxPerUser);
+  const admitUpload = createAdmitUpload(uploads, maxPerAddress);
+  return createDecisionHandler({
+    ...common,
+    pipeline,
+    dialect: dialects[decision.proxy],
+    isProven: createProxyProof(decision, isSocket(listen.decision)),
+    admit(signed, lease) {
+      if (signed.upgrade !== undefined) admitSocket(signed, lease);
+      else if (signed.outbound.body === 'stream') admitUpload(signed, lease);
+    },
+  });
 }

@@ -15,6 +15,7 @@ export {
 export {
   contractHeaders,
   foldHeaderName,
+  identityPrefixes,
   isIdentityHeader,
   isReservedHeader,
   proxyHeaders,

@@ -16,6 +16,8 @@ export type StartedProcess = Readonly<{
 }>;
 
 export type ProcessOptions = Readonly<{
+  /** A program other than the Node that runs the tests. */
+  command?: string;
   /** For Node, after `--conditions=source`: the file and its arguments. */
   args: readonly string[];
   env?: Readonly<Record<string, string | undefined>>;
@@ -25,9 +27,10 @@ export type ProcessOptions = Readonly<{
 // Reading compiled and type-stripped modules from it takes half the time of a start.
 const compileCache = join(tmpdir(), `countersign-compile-cache-${userInfo().uid}`);
 
-/** Starts a real Node process from source, on the Node that runs the tests. */
-export function startProcess({ args, env = {}, cwd }: ProcessOptions): StartedProcess {
-  const child: ChildProcess = spawn(process.execPath, ['--conditions=source', ...args], {
+/** Starts a real process: by default Node from source, on the Node that runs the tests. */
+export function startProcess({ command, args, env = {}, cwd }: ProcessOptions): StartedProcess {
+  const [program, before] = command === undefined ? [process.execPath, ['--conditions=source']] : [command, []];
+  const child: ChildProcess = spawn(program, [...before, ...args], {
     env: { ...process.env, NODE_OPTIONS: '', NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd !== undefined && { cwd }),

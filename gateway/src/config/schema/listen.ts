@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Certificate } from '../tls-files.ts';
 import type { IsMalformed, Pieces, Refuse } from './cross-checks.ts';
+import { type Decision, type DecisionAddress, type DecisionPieces, decisionAddress, isSocket } from './decision.ts';
 import { type Address, address, filePath, unique } from './values/scalars.ts';
 import type { Immutable } from './values/shapes.ts';
 import { allowedHost, isLoopback, isLoopbackHost } from './values/urls.ts';
@@ -10,6 +11,7 @@ export const listen = z.strictObject({
   public: address.prefault('127.0.0.1:8080').describe('The address for clients.'),
   admin: address.prefault('127.0.0.1:9090').describe('The address for operators: health, metrics, the key set.'),
   internal: address.prefault('127.0.0.1:8090').describe('The address for services: the key set, nested calls.'),
+  decision: decisionAddress.optional().describe('The address at which another proxy asks for decisions.'),
   tls: z
     .strictObject({
       cert: filePath.describe('PEM file of the certificate, followed by its chain.'),
@@ -43,11 +45,16 @@ export const admin = z
 
 /** The settings that a process keeps from its start to its end. Of the certificate, only whether there is one. */
 export type StartSettings = Readonly<{
-  listen: Readonly<Record<'public' | 'admin' | 'internal', Address>>;
+  listen: Readonly<Record<'public' | 'admin' | 'internal', Address>> &
+    Readonly<{ decision?: DecisionAddress | undefined }>;
   admin: Immutable<z.output<typeof admin>>;
   redis?: string | undefined;
   certificate: Pick<Certificate, 'clients'> | undefined;
+  /** Whether the proxy that asks for decisions shows a certificate. */
+  decision?: Pick<Decision, 'clientCa'> | undefined;
 }>;
+
+const listenerNames = ['public', 'admin', 'internal', 'decision'] as const;
 
 /** Refuses two listeners with one address. */
 export function checkListeners(listen: ListenPieces, refuse: Refuse): void {
@@ -72,17 +79,24 @@ export function openAdminProblem({
 
 /** Refuses a reload that changes a start setting. Half of the new file would be neither the old configuration nor the new one. */
 export function checkStartSettings(
-  file: Pieces<Pick<StartSettings, 'admin' | 'redis'>> & Readonly<{ listen: ListenPieces }>,
+  file: Pieces<Pick<StartSettings, 'admin' | 'redis'>> &
+    Readonly<{ listen: ListenPieces; decision?: DecisionPieces | undefined }>,
   isMalformed: IsMalformed,
   refuse: Refuse,
   running: StartSettings,
 ): void {
   const refuseChange = (...path: readonly string[]) =>
     refuse(path, 'cannot change while the gateway runs: restart it, or restore the old value');
-  for (const [name, address] of Object.entries(running.listen)) {
-    const wanted = file.listen[name as keyof StartSettings['listen']];
-    if (wanted !== undefined && !isDeepStrictEqual(wanted, address)) refuseChange('listen', name);
+  for (const name of listenerNames) {
+    const wanted = file.listen[name];
+    const isKept = isDeepStrictEqual(wanted, running.listen[name]);
+    // A malformed address is refused already. The decision listener is optional.
+    if (!isKept && (wanted !== undefined || (name === 'decision' && !isMalformed('listen', name))))
+      refuseChange('listen', name);
   }
+  const hasProxyCa = file.decision?.clientCa !== undefined;
+  if (!isMalformed('decision') && hasProxyCa !== (running.decision?.clientCa !== undefined))
+    refuseChange('decision', ...(hasProxyCa ? ['clientCa'] : []));
   // The certificate may change, but not whether there is one.
   if (!isMalformed('listen') && !isMalformed('listen', 'tls')) {
     const hasTls = file.listen.tls !== undefined;
@@ -101,9 +115,9 @@ export function ownListenerAt(target: string, listen: ListenPieces): string | un
 }
 
 const addressesOf = (listen: ListenPieces): readonly (readonly [name: string, Address])[] =>
-  (['public', 'admin', 'internal'] as const).flatMap((name) => {
+  listenerNames.flatMap((name) => {
     const address = listen[name];
-    return address === undefined ? [] : [[name, address] as const];
+    return address === undefined || isSocket(address) ? [] : [[name, address] as const];
   });
 
 /** Whether the system would refuse the second of two. */

@@ -53,12 +53,17 @@ export const route = z.strictObject({
         .enum(['digest', 'stream', 'none'])
         .prefault('digest')
         .describe('`digest`: buffered and signed. `stream`: forwarded as it arrives. `none`: refused.'),
+      unsigned: z
+        .literal('accept')
+        .optional()
+        .describe('With `decision` and `mode: stream`: the proxy could exchange the body.'),
       maxBytes: size({ min: '1B', max: '16GiB' })
         .prefault('1MiB')
         .describe('The maximum size; a larger body is 413. With `digest`, 64MiB at most.'),
     })
     .prefault({})
     .describe('How request bodies are handled.'),
+  longLived: z.literal('accept').optional().describe('With `decision`: a WebSocket or stream may outlive its token.'),
   websocket: z.boolean().default(false).describe('Whether GET may upgrade to a WebSocket.'),
   rewrite: z
     .strictObject({

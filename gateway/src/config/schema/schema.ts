@@ -1,5 +1,6 @@
 import { defaultGatewayName, foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { z } from 'zod';
+import { decision } from './decision.ts';
 import { dpop } from './dpop.ts';
 import { issuer } from './issuers/issuers.ts';
 import { admin, listen } from './listen.ts';
@@ -40,6 +41,7 @@ export const schema = z
     version: z.literal(1).describe('The version of this format.'),
     listen: listen.prefault({}).describe('The addresses of the listeners.'),
     admin,
+    decision: decision.optional(),
     publicOrigins: unique(publicOrigin).prefault([]).describe('The public origins. If set, another `Host` gets 421.'),
     trustedProxies: z.array(network).prefault([]).describe('The proxies whose `X-Forwarded-For` is trusted.'),
     insecureTransport: z

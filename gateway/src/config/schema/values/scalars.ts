@@ -88,15 +88,17 @@ export function parsedText<T>(type: string, allowed: string, parse: (text: strin
     });
 }
 
+export const addressPattern = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/;
+
 /** An address such as `host:port` or `[::1]:port`. */
 export const address = parsedText(
   'address',
   'an address to listen on, such as "127.0.0.1:8080"',
   parseAddress,
-  /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/,
+  addressPattern,
 );
 
-function parseAddress(text: string): Address | undefined {
+export function parseAddress(text: string): Address | undefined {
   const [, v6, name, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = v6 ?? name;
   const port = Number(digits);

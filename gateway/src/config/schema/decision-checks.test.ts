@@ -1,0 +1,110 @@
+import { describe, expect, test } from '@jest/globals';
+import { exampleHead } from '../../../test/kit/example-config.ts';
+import { problemsOf } from '../../../test/kit/problems-of.ts';
+
+const secret = 'a-secret-of-the-proxy-with-64-characters-of-which-none-is-random';
+const env = { DECISION_SECRET: secret };
+
+type File = Readonly<{ listen?: string; decision?: string; route?: string; more?: string }>;
+
+const variable = `"\${DECISION_SECRET}"`;
+const nginx = `{ proxy: nginx, secret: ${variable} }`;
+
+function problems({ listen = 'decision: "127.0.0.1:8091"', decision = nginx, route = '', more = '' }: File) {
+  const head = exampleHead.replace('version: 1\n', `version: 1\nlisten: { ${listen} }\n`);
+  const line = decision === '' ? '' : `decision: ${decision}\n`;
+  const routes = `routes:\n  - { name: a, path: /a, upstream: users-service, auth: required, methods: [GET]${route} }\n`;
+  // A later key of the route replaces an earlier one in this text only.
+  return problemsOf(head + line + more + routes.replace('methods: [GET], methods', 'methods'), env);
+}
+
+describe('decision', () => {
+  test.each<[string, File]>([
+    ['a secret over TCP', {}],
+    ['a Unix socket', { listen: 'decision: "unix:/run/countersign/decision.sock"', decision: '{ proxy: nginx }' }],
+    [
+      'a Unix socket for a group',
+      { listen: 'decision: "unix:/run/c.sock"', decision: '{ proxy: nginx, group: www-data }' },
+    ],
+    ['processes of this machine', { decision: '{ proxy: traefik, trust: loopback }' }],
+    ['a network', { decision: '{ proxy: envoy, trust: network }' }],
+    ['a signed body with envoy', { decision: nginx.replace('nginx', 'envoy'), route: ', methods: [POST]' }],
+    ['an unsigned body', { route: ', methods: [POST], body: { mode: stream, unsigned: accept }, longLived: accept' }],
+    ['no body, which nginx can tell', { route: ', methods: [DELETE], body: { mode: none }' }],
+    ['a WebSocket', { route: ', websocket: true, longLived: accept' }],
+  ])('accepts %s', (_, file) => expect(problems(file)).toEqual([]));
+
+  test.each<[string, File, string]>([
+    ['listen.decision alone', { decision: '' }, 'listen.decision: needs "decision", which names the proxy'],
+    ['decision alone', { listen: '' }, 'decision: needs "listen.decision", the address to listen on'],
+    [
+      'no proof',
+      { decision: '{ proxy: nginx }' },
+      'decision: has no proof that the proxy asks: set "secret" or "clientCa", or use a Unix socket',
+    ],
+    [
+      'a secret for traefik',
+      { decision: nginx.replace('nginx', 'traefik') },
+      'decision.secret: cannot be used with traefik',
+    ],
+    [
+      'a client CA without TLS',
+      { decision: '{ proxy: traefik, clientCa: ca.pem }' },
+      'decision.clientCa: needs "listen.tls"',
+    ],
+    [
+      'a group without a socket',
+      { decision: nginx.replace(' }', ', group: www-data }') },
+      'decision.group: is for a Unix socket',
+    ],
+    [
+      'loopback on another address',
+      { listen: 'decision: "10.0.0.1:8091"', decision: '{ proxy: nginx, trust: loopback }' },
+      'decision.trust: loopback needs a loopback address',
+    ],
+    [
+      'the address of another listener',
+      { listen: 'public: "127.0.0.1:8091", decision: "127.0.0.1:8091"' },
+      'listen.decision: is the same address as listen.public',
+    ],
+    [
+      'a secret in the file',
+      { decision: `{ proxy: nginx, secret: ${secret} }` },
+      'decision.secret: must come from a variable',
+    ],
+    [
+      'a signed body with nginx',
+      { route: ', methods: [POST]' },
+      'routes[0].body: nginx does not show the body, so it cannot be signed',
+    ],
+    [
+      'a streamed body',
+      { route: ', methods: [POST], body: { mode: stream }, longLived: accept' },
+      'routes[0].body: a streamed body is not signed',
+    ],
+    [
+      'no body with caddy',
+      { decision: nginx.replace('nginx', 'caddy'), route: ', methods: [DELETE], body: { mode: none }' },
+      'routes[0].body: caddy does not show whether there is a body',
+    ],
+    ['a WebSocket', { route: ', websocket: true' }, 'routes[0]: needs longLived: accept'],
+    [
+      'nonces with caddy',
+      {
+        decision: nginx.replace('nginx', 'caddy'),
+        more: `publicOrigins: ["https://a.test"]\ndpop: { nonces: { secret: ${variable} } }\n`,
+      },
+      'dpop.nonces: cannot be used with caddy',
+    ],
+    [
+      'longLived without decision',
+      { listen: '', decision: '', route: ', longLived: accept' },
+      'routes[0].longLived: needs "decision"',
+    ],
+    [
+      'unsigned without decision',
+      { listen: '', decision: '', route: ', body: { mode: stream, unsigned: accept }' },
+      'routes[0].body.unsigned: needs "decision"',
+    ],
+  ])('refuses %s', (_, file, problem) => expect(problems(file)).toContainEqual(expect.stringContaining(problem)));
+});

@@ -1,0 +1,92 @@
+import type { IsMalformed, Refuse } from './cross-checks.ts';
+import { type DecisionAddress, type DecisionPieces, type DecisionProxy, isSocket } from './decision.ts';
+import type { RoutePieces } from './routes.ts';
+import { isLoopbackHost } from './values/urls.ts';
+
+/** Proxies that send the body with the question, so that the signature can cover it. */
+const showsBody: Readonly<Record<DecisionProxy, boolean>> = {
+  nginx: false,
+  caddy: false,
+  traefik: true,
+  haproxy: true,
+  envoy: true,
+};
+
+/** Proxies that tell `Content-Length` and `Transfer-Encoding` of the original request. */
+const showsLength: Readonly<Record<DecisionProxy, boolean>> = { ...showsBody, nginx: true };
+
+type File = Readonly<{
+  decision?: DecisionPieces | undefined;
+  address?: DecisionAddress | undefined;
+  hasTls: boolean;
+  hasNonces: boolean;
+  routes: readonly RoutePieces[];
+}>;
+
+/** Checks `decision` and `listen.decision`, and what the proxy cannot do for the routes. */
+export function checkDecision(file: File, isMalformed: IsMalformed, refuse: Refuse): void {
+  const { decision: part, address, routes, hasNonces } = file;
+  if (part === undefined) {
+    if (address !== undefined && !isMalformed('decision'))
+      refuse(['listen', 'decision'], 'needs "decision", which names the proxy');
+    checkUnused(routes, refuse);
+    return;
+  }
+  if (address === undefined) {
+    if (!isMalformed('listen', 'decision')) refuse(['decision'], 'needs "listen.decision", the address to listen on');
+  } else checkProof(part, address, file.hasTls, refuse);
+  const { proxy } = part;
+  if (proxy === undefined) return;
+  if (hasNonces && (proxy === 'traefik' || proxy === 'caddy')) {
+    refuse(['dpop', 'nonces'], `cannot be used with ${proxy}, which sends no DPoP-Nonce on to the client`);
+  }
+  for (const [index, route] of routes.entries())
+    checkRoute(route, proxy, (at, message) => refuse(['routes', index, ...at], message));
+}
+
+function checkProof(part: DecisionPieces, address: DecisionAddress, hasTls: boolean, refuse: Refuse): void {
+  const { proxy, trust, clientCa, group } = part;
+  const hasSecret = part.secret !== undefined || part.secretFile !== undefined;
+  if (proxy === 'traefik' && hasSecret) {
+    refuse(['decision', 'secret'], 'cannot be used with traefik, which adds no header to its request: use clientCa');
+  }
+  if (clientCa !== undefined && !hasTls)
+    refuse(['decision', 'clientCa'], 'needs "listen.tls": the proxy connects over TLS');
+  if (clientCa !== undefined && isSocket(address))
+    refuse(['decision', 'clientCa'], 'is for a TCP address: a Unix socket is its own proof');
+  if (group !== undefined && !isSocket(address)) refuse(['decision', 'group'], 'is for a Unix socket');
+  if (trust === 'loopback' && !isSocket(address) && !isLoopbackHost(address.host))
+    refuse(['decision', 'trust'], 'loopback needs a loopback address in "listen.decision"');
+  if (trust !== 'none' || hasSecret || clientCa !== undefined || isSocket(address)) return;
+  refuse(['decision'], 'has no proof that the proxy asks: set "secret" or "clientCa", or use a Unix socket', {
+    absent: 'secret',
+  });
+}
+
+/** What the proxy cannot do for this route, or only without a signature over the body. */
+function checkRoute(route: RoutePieces, proxy: DecisionProxy, refuse: Refuse): void {
+  const { auth, methods = [], body, websocket, longLived } = route;
+  if (auth === 'service' || auth === undefined || body === undefined) return;
+  const takesBody = methods.some((method) => method !== 'GET' && method !== 'HEAD');
+  if (takesBody && body.mode === 'digest' && !showsBody[proxy]) {
+    const how = 'body: { mode: stream, unsigned: accept } forwards it unsigned';
+    refuse(['body'], `${proxy} does not show the body, so it cannot be signed: ${how}`);
+  }
+  if (takesBody && body.mode === 'stream' && body.unsigned !== 'accept') {
+    refuse(['body'], `a streamed body is not signed, so a fault of ${proxy} could exchange it: add unsigned: accept`);
+  }
+  if (takesBody && body.mode === 'none' && !showsLength[proxy]) {
+    refuse(['body'], `${proxy} does not show whether there is a body, so mode none needs methods: [GET]`);
+  }
+  if ((websocket === true || (takesBody && body.mode === 'stream')) && longLived !== 'accept') {
+    refuse([], `needs longLived: accept: ${proxy} does not end it when the token ends or is revoked`);
+  }
+}
+
+/** Keys of routes that only a proxy makes necessary. */
+function checkUnused(routes: readonly RoutePieces[], refuse: Refuse): void {
+  for (const [index, { longLived, body }] of routes.entries()) {
+    if (longLived !== undefined) refuse(['routes', index, 'longLived'], 'needs "decision"');
+    if (body?.unsigned !== undefined) refuse(['routes', index, 'body', 'unsigned'], 'needs "decision"');
+  }
+}

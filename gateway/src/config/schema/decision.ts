@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import type { Pieces } from './cross-checks.ts';
+import { type Address, addressPattern, filePath, parseAddress, parsedText, text } from './values/scalars.ts';
+
+/** The proxies that `/decide` speaks to. */
+export const decisionProxies = ['nginx', 'traefik', 'caddy', 'haproxy', 'envoy'] as const;
+export type DecisionProxy = (typeof decisionProxies)[number];
+
+/** A TCP address, or the absolute path of a Unix socket. */
+export type DecisionAddress = Address | Readonly<{ socket: string }>;
+
+export const isSocket = (address: DecisionAddress): address is Readonly<{ socket: string }> => 'socket' in address;
+
+export const decisionAddress = parsedText<DecisionAddress>(
+  'address',
+  'an address to listen on, such as "127.0.0.1:8091" or "unix:/run/countersign/decision.sock"',
+  // The kernel's limit for the path of a socket is 107 bytes.
+  (given) => (/^unix:\/[^\0]{1,100}$/.test(given) ? { socket: given.slice('unix:'.length) } : parseAddress(given)),
+  new RegExp(`^unix:/|${addressPattern.source}`),
+);
+
+export const decision = z
+  .strictObject({
+    proxy: z.enum(decisionProxies).describe('The proxy that asks. Only its headers are read.'),
+    secret: text.optional().describe('The value of `x-countersign-proxy-secret`: 32 bytes or more, from a variable.'),
+    secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
+    secretNext: text.optional().describe('Accepted too, while the secret is replaced.'),
+    secretNextFile: filePath.optional().describe('A file with the next secret, instead of `secretNext`.'),
+    clientCa: filePath.optional().describe("PEM file of the CAs of the proxy's certificate. Requires `listen.tls`."),
+    trust: z
+      .enum(['none', 'loopback', 'network'])
+      .default('none')
+      .describe('Which calls need no proof: none, those of this machine, or all.'),
+    group: z
+      .string()
+      .regex(/^[a-z_][a-z0-9_-]{0,31}$/, { error: 'must be the name of a group of this machine' })
+      .optional()
+      .describe('With a Unix socket: the group that may connect.'),
+  })
+  .describe('Answers the auth requests of another proxy.');
+
+type DecisionPart = z.output<typeof decision>;
+export type DecisionPieces = Pieces<DecisionPart>;
+
+/** How the proxy proves that it asks. */
+export type Decision = Readonly<{
+  proxy: DecisionProxy;
+  /** The secrets that are accepted; empty where another proof is used. */
+  secrets: readonly Uint8Array[];
+  /** PEM of the CAs of the proxy's certificate. */
+  clientCa: string | undefined;
+  trust: DecisionPart['trust'];
+  group: string | undefined;
+}>;
+
+export function resolveDecision(
+  { proxy, trust, group }: DecisionPart,
+  secrets: readonly Uint8Array[],
+  clientCa: string | undefined,
+): Decision {
+  return { proxy, trust, group, secrets, clientCa };
+}

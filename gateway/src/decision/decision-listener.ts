@@ -1,0 +1,73 @@
+import { once } from 'node:events';
+import { chownSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import { listen, StartupError } from '@countersign/service-kit';
+import type { Certificate, GatewayConfig } from '../config/config.ts';
+import { type DecisionAddress, isSocket } from '../config/schema/decision.ts';
+
+/** The certificate of the decision listener: the public one. Clients are asked for a certificate of the proxy's CAs. */
+export function proxyCertificate({
+  certificate,
+  decision,
+}: Pick<GatewayConfig, 'certificate' | 'decision'>): Certificate {
+  if (certificate === undefined || decision?.clientCa === undefined) throw new Error('checked when the file is read');
+  // A call without a certificate gets 503, which names the fault. A broken handshake would not.
+  return { ...certificate, clients: { ca: decision.clientCa, mode: 'request' } };
+}
+
+/**
+ * Opens the decision listener.
+ *
+ * @returns Its port; 0 for a Unix socket.
+ * @throws StartupError when the address is in use or cannot be opened, and for an unknown group.
+ */
+export async function listenForProxy(
+  server: Server,
+  address: DecisionAddress,
+  { decision }: Pick<GatewayConfig, 'decision'>,
+): Promise<number> {
+  if (!isSocket(address)) return listen(server, address, 'decision listener');
+  const { socket } = address;
+  const gid = decision?.group === undefined ? undefined : groupId(decision.group);
+  const directory = dirname(socket);
+  const isNew = mkdirSync(directory, { recursive: true, mode: 0o750 }) !== undefined;
+  await removeStale(socket);
+  // The socket gets its mode before anyone can connect: owner and group only.
+  const umask = process.umask(0o117);
+  try {
+    server.listen({ path: socket });
+    await once(server, 'listening');
+  } catch (cause) {
+    throw new StartupError(`decision listener: ${socket} cannot be opened (${codeOf(cause)})`, { cause });
+  } finally {
+    process.umask(umask);
+  }
+  if (gid !== undefined) for (const path of isNew ? [socket, directory] : [socket]) chownSync(path, -1, gid);
+  return 0;
+}
+
+/** Removes the socket of a process that is gone. One that accepts connections stays. */
+async function removeStale(path: string): Promise<void> {
+  const probe = connect(path);
+  try {
+    await once(probe, 'connect');
+  } catch (error) {
+    if (codeOf(error) === 'ECONNREFUSED') rmSync(path);
+    return;
+  } finally {
+    probe.destroy();
+  }
+  throw new StartupError(`decision listener: ${path} is already in use`);
+}
+
+function groupId(name: string): number {
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((one) => one.startsWith(`${name}:`));
+  if (line === undefined) throw new StartupError(`decision.group: this machine has no group ${name}`);
+  return Number(line.split(':')[2]);
+}
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'unknown error';

@@ -1,0 +1,33 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import type { Decision } from '../config/config.ts';
+import { proxySecretHeader } from './dialect.ts';
+
+/**
+ * Checks that a call comes from the configured proxy. A Unix socket needs no other proof: the mode of its directory and its group say who
+ * may connect.
+ *
+ * @returns A check that is true for a proven call.
+ */
+export function createProxyProof(
+  { secrets, clientCa, trust }: Pick<Decision, 'secrets' | 'clientCa' | 'trust'>,
+  isSocket: boolean,
+): (call: IncomingMessage) => boolean {
+  if (isSocket || trust !== 'none') return () => true;
+  const accepted = secrets.map(digestOf);
+  return (call) => {
+    if (clientCa !== undefined && (call.socket as TLSSocket).authorized !== true) return false;
+    return accepted.length === 0 ? clientCa !== undefined : hasSecret(call, accepted);
+  };
+}
+
+function hasSecret({ headersDistinct }: IncomingMessage, accepted: readonly Buffer[]): boolean {
+  const sent = headersDistinct[proxySecretHeader] ?? [];
+  // Digests have one length. All are compared, so the time says nothing of which one was close.
+  const digest = digestOf(Buffer.from(sent[0] ?? '', 'latin1'));
+  const matches = accepted.map((secret) => timingSafeEqual(secret, digest));
+  return sent.length === 1 && matches.includes(true);
+}
+
+const digestOf = (secret: Uint8Array): Buffer => createHash('sha256').update(secret).digest();

@@ -1,0 +1,239 @@
+import { contractHeaders } from '@countersign/identity';
+import { stringify } from 'yaml';
+import type { GatewayConfig, Upstream } from '../config/config.ts';
+import { isSocket } from '../config/schema/decision.ts';
+import { decidePath, headersOfRequest, proxySecretHeader } from '../decision/dialect.ts';
+import { headersOfCall, headersOfResponse, removedFromRequest } from './headers.ts';
+import { type OrderedRoute, orderedRoutes } from './ordered-routes.ts';
+import type { Printed } from './printed.ts';
+
+const http = 'type.googleapis.com/envoy.extensions.filters';
+
+/** Writes an envoy.yaml whose `ext_authz` filter asks the gateway over HTTP. */
+export function printEnvoy(config: GatewayConfig, listen: string): Printed {
+  const upstreams = [...new Set(orderedRoutes(config).map(({ route }) => route.upstream))];
+  const text = `# Written by \`countersign integrate envoy\` from gateway.yaml. Run it: envoy -c envoy.yaml
+# Needs Envoy 1.36 or later.
+${stringify(
+  {
+    static_resources: {
+      listeners: [
+        {
+          name: 'public',
+          address: socketAddress(...hostAndPort(listen)),
+          filter_chains: [{ filters: [connectionManager(config)] }],
+        },
+      ],
+      clusters: [
+        cluster('countersign-decision', decisionEndpoint(config), { connectMs: 250 }),
+        cluster('countersign-public', [socketAddress(config.listen.public.host, config.listen.public.port)], {
+          connectMs: 2_000,
+        }),
+        ...upstreams.map(upstreamCluster),
+      ],
+    },
+  },
+  { lineWidth: 0 },
+)}`;
+  return { 'envoy.yaml': { text, mode: 0o600 } };
+}
+
+const connectionManager = (config: GatewayConfig) => ({
+  name: 'envoy.filters.network.http_connection_manager',
+  typed_config: {
+    '@type': `${http}.network.http_connection_manager.v3.HttpConnectionManager`,
+    stat_prefix: 'public',
+    use_remote_address: true,
+    // The gateway and the service must read the same path.
+    normalize_path: true,
+    merge_slashes: true,
+    path_with_escaped_slashes_action: 'REJECT_REQUEST',
+    // Envoy would write its trace decision into the request id, where a UUIDv7 has its version.
+    request_id_extension: {
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig',
+        pack_trace_reason: false,
+      },
+    },
+    common_http_protocol_options: { max_headers_count: 100, headers_with_underscores_action: 'REJECT_REQUEST' },
+    http2_protocol_options: { max_concurrent_streams: 100, allow_connect: false },
+    route_config: {
+      name: 'public',
+      request_headers_to_remove: [],
+      response_headers_to_remove: contractHeaders,
+      virtual_hosts: [
+        {
+          name: 'public',
+          domains: ['*'],
+          routes: [...ownRoutes, ...orderedRoutes(config).map(route)],
+        },
+      ],
+    },
+    http_filters: [
+      {
+        name: 'clean',
+        typed_config: {
+          '@type': `${http}.http.header_mutation.v3.HeaderMutation`,
+          mutations: {
+            request_mutations: [...headersOfCall, ...removedFromRequest(config)].map((name) => ({ remove: name })),
+          },
+        },
+      },
+      { name: 'countersign', typed_config: extAuthz(config) },
+      {
+        name: 'envoy.filters.http.router',
+        typed_config: { '@type': `${http}.http.router.v3.Router` },
+      },
+    ],
+  },
+});
+
+function extAuthz(config: GatewayConfig) {
+  const { decision } = config;
+  const [secret] = decision?.secrets ?? [];
+  const digested = config.routes.filter(({ body }) => body.mode === 'digest').map(({ body }) => body.maxBytes);
+  return {
+    '@type': `${http}.http.ext_authz.v3.ExtAuthz`,
+    transport_api_version: 'V3',
+    // Closed: without an answer nothing is forwarded (CVE-2024-23324).
+    failure_mode_allow: false,
+    failure_mode_allow_header_add: false,
+    // The route was chosen before the decision, and stays: a header of the answer must not choose another.
+    clear_route_cache: false,
+    // Repeated headers stay apart (CVE-2021-32777).
+    encode_raw_headers: true,
+    with_request_body: {
+      max_request_bytes: Math.max(1, ...digested),
+      allow_partial_message: false,
+      pack_as_bytes: true,
+    },
+    http_service: {
+      server_uri: { uri: 'http://countersign-decision', cluster: 'countersign-decision', timeout: '0.5s' },
+      path_prefix: decidePath,
+      authorization_request: {
+        ...(secret !== undefined && {
+          headers_to_add: [{ key: proxySecretHeader, value: Buffer.from(secret).toString() }],
+        }),
+      },
+      authorization_response: {
+        allowed_upstream_headers: exactly(headersOfRequest),
+        allowed_client_headers: exactly([
+          'www-authenticate',
+          'retry-after',
+          'content-type',
+          'x-request-id',
+          ...headersOfResponse,
+        ]),
+        allowed_client_headers_on_success: exactly(headersOfResponse),
+      },
+    },
+    allowed_headers: { patterns: [{ safe_regex: { regex: '.*' } }] },
+  };
+}
+
+const exactly = (names: readonly string[]) => ({ patterns: names.map((exact) => ({ exact, ignore_case: true })) });
+
+const noDecision = {
+  typed_per_filter_config: {
+    countersign: { '@type': `${http}.http.ext_authz.v3.ExtAuthzPerRoute`, disabled: true },
+  },
+};
+
+/** Preflights and OAuth metadata carry no identity. The gateway's public listener answers them. */
+const ownRoutes = [
+  {
+    match: { prefix: '/.well-known/oauth-protected-resource' },
+    route: { cluster: 'countersign-public' },
+    ...noDecision,
+  },
+  {
+    match: {
+      prefix: '/',
+      headers: [
+        { name: ':method', string_match: { exact: 'OPTIONS' } },
+        { name: 'access-control-request-method', present_match: true },
+      ],
+    },
+    route: { cluster: 'countersign-public' },
+    ...noDecision,
+  },
+];
+
+function route({ route: { upstream, rewrite, websocket, body }, pattern, methods }: OrderedRoute) {
+  return {
+    match: {
+      safe_regex: { regex: pattern },
+      ...(methods !== undefined && {
+        headers: [{ name: ':method', string_match: { safe_regex: { regex: methods.join('|') } } }],
+      }),
+    },
+    route: {
+      cluster: upstream.name,
+      timeout: '0s',
+      idle_timeout: `${Math.max(upstream.timeouts.responseMs, upstream.timeouts.idleMs) / 1000}s`,
+      // One decision, one delivery: a repeated request carries a used nonce, and the service refuses it.
+      retry_policy: { num_retries: 0 },
+      ...(rewrite !== undefined && {
+        regex_rewrite: {
+          pattern: { regex: `^${rewrite.from === '/' ? '' : rewrite.from}` },
+          substitution: rewrite.to === '/' ? '' : rewrite.to,
+        },
+      }),
+      upgrade_configs: [{ upgrade_type: 'websocket', enabled: websocket }],
+      ...((websocket || body.mode === 'stream') && { max_stream_duration: { max_stream_duration: '900s' } }),
+    },
+  };
+}
+
+const socketAddress = (address: string, port: number) => ({ socket_address: { address, port_value: port } });
+
+const hostAndPort = (address: string): readonly [host: string, port: number] => {
+  const end = address.lastIndexOf(':');
+  return [address.slice(0, end).replace(/^\[|\]$/g, ''), Number(address.slice(end + 1))];
+};
+
+function decisionEndpoint({ listen: { decision } }: GatewayConfig): readonly object[] {
+  if (decision === undefined) throw new Error('check refuses a file without it');
+  return [isSocket(decision) ? { pipe: { path: decision.socket } } : socketAddress(decision.host, decision.port)];
+}
+
+const cluster = (name: string, addresses: readonly object[], { connectMs }: Readonly<{ connectMs: number }>) => ({
+  name,
+  type: 'STRICT_DNS',
+  connect_timeout: `${connectMs / 1000}s`,
+  load_assignment: {
+    cluster_name: name,
+    endpoints: [{ lb_endpoints: addresses.map((address) => ({ endpoint: { address } })) }],
+  },
+});
+
+function upstreamCluster({ name, targets, timeouts, tls }: Upstream) {
+  const urls = targets.map((target) => new URL(target));
+  const isTls = urls[0]?.protocol === 'https:';
+  const addresses = urls.map(({ hostname, port }) => socketAddress(hostname, Number(port || (isTls ? 443 : 80))));
+  return {
+    ...cluster(name, addresses, timeouts),
+    ...(isTls && {
+      transport_socket: {
+        name: 'envoy.transport_sockets.tls',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+          sni: tls?.serverName ?? urls[0]?.hostname,
+          common_tls_context: {
+            ...(tls?.certFile !== undefined && {
+              tls_certificates: [
+                { certificate_chain: { filename: tls.certFile }, private_key: { filename: tls.keyFile } },
+              ],
+            }),
+            validation_context: {
+              trusted_ca: { filename: tls?.caFile ?? '/etc/ssl/certs/ca-certificates.crt' },
+              match_typed_subject_alt_names: [
+                { san_type: 'DNS', matcher: { exact: tls?.serverName ?? urls[0]?.hostname } },
+              ],
+            },
+          },
+        },
+      },
+    }),
+  };
+}

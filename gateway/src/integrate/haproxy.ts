@@ -1,0 +1,169 @@
+import { contractHeaders, identityPrefixes } from '@countersign/identity';
+import type { GatewayConfig, Upstream } from '../config/config.ts';
+import { isSocket } from '../config/schema/decision.ts';
+import { headersOfRequest } from '../decision/dialect.ts';
+import { errorTable } from '../errors.ts';
+import { headersOfCall, headersOfResponse, removedFromRequest } from './headers.ts';
+import type { Printed } from './printed.ts';
+
+/** What HAProxy's buffer holds beside the body: the head of the request. */
+const headBytes = 32 * 1024;
+
+/** Writes a haproxy.cfg, and the Lua action that asks the gateway with HAProxy's own HTTP client. */
+export function printHaproxy(config: GatewayConfig, listen: string): Printed {
+  const routes = config.routes.filter(({ auth }) => auth !== 'service');
+  const upstreams = [...new Set(routes.map(({ upstream }) => upstream))];
+  const digested = routes.filter(({ body }) => body.mode === 'digest').map(({ body }) => body.maxBytes);
+  const text = `# Written by \`countersign integrate haproxy\` from gateway.yaml. Run it in this directory: haproxy -f haproxy.cfg
+global
+  # A body that is signed must fit into a buffer, with the head of its request.
+  tune.bufsize ${Math.max(...digested, 0) + headBytes}
+  lua-load countersign.lua
+
+defaults
+  mode http
+  # One decision, one delivery: a repeated request carries a used nonce, and the service refuses it.
+  retries 0
+  timeout http-request 15s
+  timeout http-keep-alive 60s
+  timeout client 60s
+  timeout connect 2s
+  timeout server 30s
+  timeout tunnel 1h
+
+frontend public
+  bind ${listen}
+  option http-buffer-request
+  acl own path_beg /.well-known/oauth-protected-resource
+  acl preflight method OPTIONS
+  acl preflight_header req.hdr(access-control-request-method) -m found
+${deleted(config)
+  .map((line) => `  http-request del-header ${line}`)
+  .join('\n')}
+  # Preflights and OAuth metadata carry no identity. The gateway's public listener answers them.
+  use_backend countersign-public if own or preflight preflight_header
+  http-request lua.countersign unless own or preflight preflight_header
+  http-request set-uri %[var(txn.countersign_target)] if { var(txn.countersign_target) -m found }
+  http-request deny deny_status 503 unless { var(txn.countersign_audience) -m found } or own or preflight preflight_header
+  use_backend %[var(txn.countersign_audience)]
+
+backend countersign-public
+  server gateway ${config.listen.public.host}:${config.listen.public.port}
+
+${upstreams.map(backend).join('\n\n')}
+`;
+  return {
+    'haproxy.cfg': { text, mode: 0o644 },
+    'countersign.lua': { text: luaText(config), mode: 0o600 },
+  };
+}
+
+/** HAProxy removes by pattern too, so every spelling of an identity header goes. */
+function deleted(config: GatewayConfig): readonly string[] {
+  return [
+    ...identityPrefixes.map((prefix) => `^${prefix.replaceAll('-', '[^a-z0-9]')} -m reg`),
+    ...[...new Set([...removedFromRequest(config), ...headersOfCall])].filter(
+      (name) => !identityPrefixes.some((prefix) => name.startsWith(prefix)),
+    ),
+  ];
+}
+
+function backend({ name, targets, timeouts, tls }: Upstream): string {
+  const servers = targets.map((target, at) => {
+    const { hostname, port, protocol } = new URL(target);
+    const ssl =
+      protocol === 'https:'
+        ? ` ssl verify required sni str(${tls?.serverName ?? hostname}) verifyhost ${tls?.serverName ?? hostname} ca-file ${tls?.caFile ?? '@system-ca'}${tls?.certFile === undefined ? '' : ` crt ${tls.certFile}`}`
+        : '';
+    return `  server ${name}-${at + 1} ${hostname}:${port || (protocol === 'https:' ? 443 : 80)}${ssl}`;
+  });
+  const { title, status } = errorTable.identity_refused;
+  const problem = `{"type":"urn:countersign:error:identity_refused","title":"${title.replaceAll("'", "\\'")}","status":${status},"code":"identity_refused","request_id":"%[var(txn.countersign_x_request_id)]"}`;
+  return [
+    `backend ${name}`,
+    `  timeout connect ${timeouts.connectMs}ms`,
+    `  timeout server ${Math.max(timeouts.responseMs, timeouts.idleMs)}ms`,
+    // A service that refuses the signature is a fault of the deployment, never of the client's token.
+    `  http-response return status 502 content-type application/problem+json hdr x-request-id %[var(txn.countersign_x_request_id)] lf-string "${problem.replaceAll('"', '\\"')}" if { status 401 } { res.hdr(x-identity-refused) -m found }`,
+    ...contractHeaders.map((header) => `  http-response del-header ${header}`),
+    `  http-response set-header x-request-id %[var(txn.countersign_x_request_id)]`,
+    ...headersOfResponse.map((header) => {
+      const variable = `var(txn.countersign_${header.replaceAll('-', '_')})`;
+      return `  http-response set-header ${header} %[${variable}] if { ${variable} -m found }`;
+    }),
+    ...servers,
+  ].join('\n');
+}
+
+function luaText(config: GatewayConfig): string {
+  const { decision, listen } = config;
+  if (decision === undefined || listen.decision === undefined) throw new Error('check refuses a file without it');
+  const [secret] = decision.secrets;
+  // HAProxy's client takes a socket as the destination of any URL.
+  const [url, destination] = isSocket(listen.decision)
+    ? ['http://gateway/decide', `unix@${listen.decision.socket}`]
+    : [`http://${listen.decision.host}:${listen.decision.port}/decide`, ''];
+  const list = (names: readonly string[]) => names.map((name) => `["${name}"]=true`).join(', ');
+  return `-- Written by \`countersign integrate haproxy\` from gateway.yaml. Asks the gateway about a request.
+local url = ${JSON.stringify(url)}
+local destination = ${JSON.stringify(destination)}
+local secret = ${JSON.stringify(secret === undefined ? '' : Buffer.from(secret).toString())}
+-- Headers of one connection. Those of the call are HAProxy's own.
+local not_asked = { ${list(['host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'upgrade', 'te', 'keep-alive'])} }
+-- What the decision sets on the request to the service. A header that it does not set is removed.
+local of_request = { ${headersOfRequest.map((name) => `"${name}"`).join(', ')} }
+-- What the decision sets on the response to the client.
+local of_response = { ${headersOfResponse.map((name) => `"${name}"`).join(', ')}, "x-request-id" }
+local not_answered = { ${list(['connection', 'content-length', 'transfer-encoding', 'keep-alive', 'date'])} }
+
+local function first(headers, name)
+  return headers[name] and headers[name][0]
+end
+
+local function refuse(txn, status, body, headers)
+  local reply = txn:reply({ status = status, body = body })
+  for name, values in pairs(headers) do
+    if not not_answered[name] then
+      for _, value in pairs(values) do reply:add_header(name, value) end
+    end
+  end
+  txn:done(reply)
+end
+
+core.register_action("countersign", { "http-req" }, function(txn)
+  local call = {}
+  for name, values in pairs(txn.http:req_get_headers()) do
+    if not not_asked[name] then
+      call[name] = {}
+      for at = 0, #values do call[name][at + 1] = values[at] end
+    end
+  end
+  local length, size = tonumber(txn.f:req_body_len()) or 0, tonumber(txn.f:req_body_size()) or 0
+  if length < size then return refuse(txn, 413, "", {}) end
+  local body = length > 0 and txn.f:req_body() or nil
+  call["host"] = { txn.sf:req_hdr("host") }
+  call["x-countersign-proxy-secret"] = { secret }
+  call["x-countersign-method"] = { txn.sf:method() }
+  call["x-countersign-target"] = { txn.sf:url() }
+  call["x-countersign-scheme"] = { txn.f:ssl_fc() == 1 and "https" or "http" }
+  call["x-countersign-address"] = { txn.sf:src() }
+  local request = { url = url, headers = call, body = body, timeout = 5000 }
+  if destination ~= "" then request.dst = destination end
+  local client = core.httpclient()
+  local answer = body and client:post(request) or client:get(request)
+  if not answer or answer.status == 0 then return refuse(txn, 503, "", {}) end
+  if answer.status ~= 200 then return refuse(txn, answer.status, answer.body, answer.headers) end
+  for _, name in ipairs(of_request) do
+    txn.http:req_del_header(name)
+    local value = first(answer.headers, name)
+    if value then txn.http:req_set_header(name, value) end
+  end
+  for _, name in ipairs(of_response) do
+    local value = first(answer.headers, name)
+    if value then txn:set_var("txn.countersign_" .. string.gsub(name, "-", "_"), value) end
+  end
+  txn:set_var("txn.countersign_target", first(answer.headers, "x-countersign-target"))
+  txn:set_var("txn.countersign_audience", first(answer.headers, "x-identity-audience"))
+end)
+`;
+}

@@ -1,0 +1,76 @@
+import { proxyHeaders } from '@countersign/identity';
+import type { GatewayConfig } from '../config/config.ts';
+import { headersOfRequest, proxySecretHeader } from '../decision/dialect.ts';
+
+/** What a decision sets on the response to the client. */
+export const headersOfResponse = [
+  'ratelimit',
+  'ratelimit-policy',
+  'dpop-nonce',
+  'access-control-allow-origin',
+  'access-control-allow-credentials',
+  'access-control-expose-headers',
+  'vary',
+] as const;
+
+/** Names under the prefixes of the strip rule that services are known to read. A proxy can remove exact names only. */
+const knownNames = [
+  'x-forwarded-port',
+  'x-forwarded-prefix',
+  'x-forwarded-server',
+  'x-forwarded-ssl',
+  'x-forwarded-scheme',
+  'x-forwarded-user',
+  'x-forwarded-email',
+  'x-forwarded-groups',
+  'x-forwarded-method',
+  'x-forwarded-uri',
+  'x-original-url',
+  'x-original-uri',
+  'x-original-host',
+  'x-original-method',
+  'x-rewrite-url',
+  'x-middleware-subrequest',
+  'client-cert',
+  'client-cert-chain',
+  'x-client-cert',
+  'ssl-client-cert',
+  'ssl-client-verify',
+  'ssl-client-s-dn',
+  'x-ssl-client-cert',
+  'x-auth-request-user',
+  'x-auth-request-email',
+  'x-auth-request-groups',
+  'x-ms-client-principal',
+  'x-amzn-oidc-identity',
+  'x-amzn-oidc-data',
+  'x-goog-iap-jwt-assertion',
+  'x-goog-authenticated-user-email',
+  'cf-access-jwt-assertion',
+  'cf-access-authenticated-user-email',
+  'impersonate-user',
+  'impersonate-group',
+];
+
+/** What the proxy removes from each request before it asks, so that a service never sees it. */
+export function removedFromRequest({ headers }: GatewayConfig): readonly string[] {
+  const exact = Object.values(proxyHeaders)
+    .flat()
+    .filter((name) => !name.endsWith('*'));
+  const kept = new Set(['x-forwarded-for', 'x-request-id', 'authorization', 'dpop', 'cookie']);
+  return [...new Set([...headersOfRequest, ...exact, ...knownNames, ...headers.strip])].filter(
+    (name) => !kept.has(name),
+  );
+}
+
+/** The headers between the proxy and the gateway. None reaches a service. */
+export const headersOfCall = [
+  proxySecretHeader,
+  'x-countersign-method',
+  'x-countersign-target',
+  'x-countersign-scheme',
+  'x-countersign-address',
+  'x-countersign-content-length',
+  'x-countersign-transfer-encoding',
+  'x-countersign-upgrade',
+] as const;

@@ -1,0 +1,243 @@
+import type { GatewayConfig, Upstream } from '../config/config.ts';
+import { isSocket } from '../config/schema/decision.ts';
+import { headersOfRequest } from '../decision/dialect.ts';
+import { errorTable } from '../errors.ts';
+import { headersOfCall, headersOfResponse, removedFromRequest } from './headers.ts';
+import type { Printed } from './printed.ts';
+
+/** The lowest version without a known fault in what this file uses. */
+export const lowestNginx = '1.26.3';
+
+/** Statuses that the gateway answers besides 401 and 403. `return` takes no variable, so each has a line. */
+const statuses = [...new Set(Object.values(errorTable).map(({ status }) => status))].toSorted((a, b) => a - b);
+
+/**
+ * Writes an nginx.conf: one subrequest asks the gateway, and each service has a named location.
+ *
+ * The target that the gateway signed comes back in a header and is sent as it is. nginx decodes and normalizes its own `$uri`, which must
+ * therefore appear nowhere.
+ */
+export function printNginx(config: GatewayConfig, listen: string): Printed {
+  const upstreams = [
+    ...new Set(config.routes.filter(({ auth }) => auth !== 'service').map(({ upstream }) => upstream)),
+  ];
+  const text = `# Written by \`countersign integrate nginx\` from gateway.yaml. Run it: nginx -p DIR -c nginx.conf
+# Needs nginx ${lowestNginx} or later with ngx_http_auth_request_module.
+error_log stderr warn;
+pid nginx.pid;
+
+events {
+  worker_connections 4096;
+}
+
+http {
+  access_log off;
+  server_tokens off;
+  client_body_temp_path client-body;
+  proxy_temp_path proxied;
+  client_max_body_size ${Math.max(...config.routes.map(({ body }) => body.maxBytes))};
+  large_client_header_buffers 4 16k;
+
+  proxy_http_version 1.1;
+  proxy_buffer_size 16k;
+  proxy_buffers 8 16k;
+  # One decision, one delivery: a repeated request carries a used nonce, and the service refuses it.
+  proxy_next_upstream off;
+  # A service must not choose another location, or what nginx caches.
+  proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Charset Cache-Control Expires Vary Set-Cookie;
+
+  upstream countersign-decision {
+    server ${decisionServer(config)};
+    keepalive 32;
+  }
+  upstream countersign-public {
+    server ${config.listen.public.host}:${config.listen.public.port};
+  }
+${upstreams.map(upstreamLines).join('\n')}
+
+  # Browsers' preflights and the metadata of OAuth carry no identity. The gateway's public listener answers them.
+  map "$request_method $http_access_control_request_method" $countersign_preflight {
+    default 0;
+    "~^OPTIONS ." 1;
+  }
+  map $countersign_upgrade $countersign_connection {
+    default "";
+    websocket upgrade;
+  }
+  # nginx passes the challenge of a 401 on by itself.
+  map $countersign_status $countersign_challenge_of_403 {
+    default $countersign_challenge;
+    401 "";
+  }
+  # The public text of each code. Nothing else of the gateway's answer is repeated.
+  map $countersign_code $countersign_title {
+    default "The request was refused.";
+${titles().join('\n')}
+  }
+
+  server {
+    listen ${listen};
+    ignore_invalid_headers on;
+    underscores_in_headers off;
+
+    # Asks the gateway. \`internal\`: no client reaches it.
+    location = /countersign-decide {
+      internal;
+      proxy_pass http://countersign-decision/decide;
+      proxy_pass_request_body off;
+      proxy_connect_timeout 2s;
+      proxy_read_timeout 5s;
+      proxy_set_header Connection "";
+      proxy_set_header Content-Length "";
+      proxy_set_header Transfer-Encoding "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Countersign-Method $request_method;
+      proxy_set_header X-Countersign-Target $request_uri;
+      proxy_set_header X-Countersign-Scheme $scheme;
+      proxy_set_header X-Countersign-Address $remote_addr;
+      proxy_set_header X-Countersign-Content-Length $http_content_length;
+      proxy_set_header X-Countersign-Transfer-Encoding $http_transfer_encoding;
+      include countersign-secret.conf;
+${removedFromRequest(config)
+  .map((name) => `      proxy_set_header ${name} "";`)
+  .join('\n')}
+    }
+
+    location / {
+      if ($countersign_preflight) {
+        return 418;
+      }
+      auth_request /countersign-decide;
+      auth_request_set $countersign_status $upstream_http_x_countersign_status;
+      auth_request_set $countersign_code $upstream_http_x_countersign_code;
+      auth_request_set $countersign_retry_after $upstream_http_retry_after;
+      auth_request_set $countersign_challenge $upstream_http_www_authenticate;
+      auth_request_set $countersign_target $upstream_http_x_countersign_target;
+      auth_request_set $countersign_upgrade $upstream_http_x_countersign_upgrade;
+${[...headersOfRequest, ...headersOfResponse].map((name) => `      auth_request_set ${variable(name)} $upstream_http_${snake(name)};`).join('\n')}
+      error_page 401 403 = @countersign-refused;
+      error_page 418 = @countersign-public;
+      # After the decision: the location of the service that the gateway named.
+      try_files /dev/null/none @$countersign_x_identity_audience;
+    }
+${upstreams.map((upstream) => serviceLocation(upstream, config)).join('\n')}
+
+    # A service that refuses the gateway's signature is a fault of the deployment, never of the client's token.
+    location @countersign-service-401 {
+      auth_request off;
+      default_type application/problem+json;
+      add_header X-Request-Id $countersign_x_request_id always;
+      add_header WWW-Authenticate $upstream_http_www_authenticate always;
+      if ($upstream_http_x_identity_refused) {
+        return 502 '${problem('identity_refused')}';
+      }
+      return 401;
+    }
+
+    # Restores the status of a refusal: nginx passes on 401 and 403 alone.
+    location @countersign-refused {
+      auth_request off;
+      default_type application/problem+json;
+      add_header Cache-Control no-store always;
+      add_header X-Request-Id $countersign_x_request_id always;
+      add_header Retry-After $countersign_retry_after always;
+      add_header WWW-Authenticate $countersign_challenge_of_403 always;
+${responseLines('      ')}
+      set $countersign_problem '{"type":"urn:countersign:error:$countersign_code","title":"$countersign_title","status":$countersign_status,"code":"$countersign_code","request_id":"$countersign_x_request_id"}';
+${statuses.map((status) => `      if ($countersign_status = ${status}) {\n        return ${status} $countersign_problem;\n      }`).join('\n')}
+      return 503;
+    }
+
+    location @countersign-public {
+      auth_request off;
+      proxy_pass http://countersign-public;
+      proxy_set_header Host $http_host;
+      proxy_set_header Connection "";
+    }
+    location ^~ /.well-known/oauth-protected-resource {
+      auth_request off;
+      proxy_pass http://countersign-public;
+      proxy_set_header Host $http_host;
+      proxy_set_header Connection "";
+    }
+  }
+}
+`;
+  return { 'nginx.conf': { text, mode: 0o644 }, 'countersign-secret.conf': secretFile(config) };
+}
+
+function secretFile({ decision }: GatewayConfig): Printed[string] {
+  const [secret] = decision?.secrets ?? [];
+  const line =
+    secret === undefined
+      ? '# No secret: the Unix socket is the proof.\n'
+      : `proxy_set_header X-Countersign-Proxy-Secret "${Buffer.from(secret)
+          .toString()
+          .replace(/["\\$]/g, '\\$&')}";\n`;
+  return { text: line, mode: 0o600 };
+}
+
+function decisionServer({ listen: { decision } }: GatewayConfig): string {
+  if (decision === undefined) throw new Error('check refuses a file without it');
+  return isSocket(decision) ? `unix:${decision.socket}` : `${decision.host}:${decision.port}`;
+}
+
+const upstreamLines = ({ name, targets }: Upstream): string =>
+  [
+    `  upstream ${name} {`,
+    ...targets.map((target) => {
+      const { hostname, port, protocol } = new URL(target);
+      return `    server ${hostname}:${port || (protocol === 'https:' ? 443 : 80)};`;
+    }),
+    '    keepalive 32;',
+    '  }',
+  ].join('\n');
+
+function serviceLocation({ name, targets, timeouts, tls }: Upstream, config: GatewayConfig): string {
+  const [first = ''] = targets;
+  const { protocol, hostname } = new URL(first);
+  const tlsLines =
+    protocol === 'https:'
+      ? [
+          'proxy_ssl_verify on;',
+          'proxy_ssl_server_name on;',
+          `proxy_ssl_name ${tls?.serverName ?? hostname};`,
+          `proxy_ssl_trusted_certificate ${tls?.caFile ?? '/etc/ssl/certs/ca-certificates.crt'};`,
+          ...(tls?.certFile === undefined ? [] : [`proxy_ssl_certificate ${tls.certFile};`]),
+          ...(tls?.keyFile === undefined ? [] : [`proxy_ssl_certificate_key ${tls.keyFile};`]),
+        ]
+      : [];
+  const lines = [
+    // With a variable, nginx sends these bytes as they are.
+    `proxy_pass ${protocol}//${name}$countersign_target;`,
+    ...tlsLines,
+    `proxy_connect_timeout ${timeouts.connectMs}ms;`,
+    `proxy_read_timeout ${Math.max(timeouts.responseMs, timeouts.idleMs)}ms;`,
+    'proxy_set_header Host $proxy_host;',
+    'proxy_set_header Upgrade $countersign_upgrade;',
+    'proxy_set_header Connection $countersign_connection;',
+    ...headersOfRequest.map((header) => `proxy_set_header ${header} ${variable(header)};`),
+    ...[...headersOfCall, ...removedFromRequest(config)]
+      .filter((header) => !headersOfRequest.includes(header))
+      .map((header) => `proxy_set_header ${header} "";`),
+    ...headersOfRequest.map((header) => `proxy_hide_header ${header};`),
+    'proxy_no_cache 1;',
+    'proxy_cache_bypass 1;',
+    'proxy_intercept_errors on;',
+    'error_page 401 = @countersign-service-401;',
+    'add_header X-Request-Id $countersign_x_request_id always;',
+  ];
+  return `\n    location @${name} {\n${lines.map((line) => `      ${line}`).join('\n')}\n${responseLines('      ')}\n    }`;
+}
+
+const responseLines = (indent: string): string =>
+  headersOfResponse.map((name) => `${indent}add_header ${name} ${variable(name)} always;`).join('\n');
+
+const titles = (): readonly string[] =>
+  Object.entries(errorTable).map(([code, { title }]) => `    ${code} "${title.replace(/["\\$]/g, '\\$&')}";`);
+
+const problem = (code: keyof typeof errorTable): string =>
+  `{"type":"urn:countersign:error:${code}","title":"${errorTable[code].title.replaceAll("'", "\\'")}","status":${errorTable[code].status},"code":"${code}","request_id":"$countersign_x_request_id"}`;
+
+const snake = (name: string): string => name.toLowerCase().replaceAll('-', '_');
+const variable = (name: string): string => `$countersign_${snake(name)}`;

@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { isInstalled, type ProxyOptions, type ProxyUnderTest, proxyUnderTest } from './proxy-under-test.ts';
+
+/** Without a length, a route that takes no body has to be a GET. */
+const routesFor = (showsLength: boolean) => `
+  - { name: things, path: "/v1/things/**", methods: [GET${showsLength ? ', DELETE' : ''}], upstream: things, auth: required, body: { mode: none } }
+  - { name: admin, path: /v1/admin, methods: [GET], upstream: things, auth: required, allow: { roles: [admin] } }
+  - { name: open, path: "/v1/open/**", methods: [GET], upstream: things, auth: public, forward: { cookies: [__Host-rt] } }
+  - { name: upload, path: /v1/upload, methods: [POST], upstream: things, auth: required, body: { mode: stream, unsigned: accept }, longLived: accept }
+  - { name: socket, path: /v1/socket, methods: [GET], upstream: things, auth: required, websocket: true, longLived: accept }
+  - { name: limited, path: /v1/limited, methods: [GET], upstream: things, auth: public, limits: [{ requests: 2, per: 1m, by: address }] }
+  - { name: moved, path: "/v2/things/**", methods: [GET], upstream: things, auth: required, rewrite: { prefix: { from: /v2, to: /v1 } } }
+`;
+
+export type Behind = Readonly<{
+  proxy: 'nginx' | 'caddy' | 'haproxy';
+  start: ProxyOptions['start'];
+  /** Whether the proxy tells the length of a body that it does not send. */
+  showsLength: boolean;
+  /** Whether the proxy removes identity headers in every spelling, so that the gateway has none to refuse. */
+  removesAliases: boolean;
+  /** Whether the headers of limits reach the client with a successful response. */
+  passesLimits: boolean;
+}>;
+
+/** What must hold behind every real proxy that `countersign integrate` configures. */
+export function describeBehind({ proxy: name, start, showsLength, removesAliases, passesLimits }: Behind): void {
+  (isInstalled(name) ? describe : describe.skip)(`behind a real ${name}, configured by integrate`, () => {
+    let proxy: ProxyUnderTest;
+    let seen = 0;
+    beforeAll(async () => {
+      proxy = await proxyUnderTest({
+        proxy: name,
+        routes: routesFor(showsLength),
+        upstream: {
+          answer(request, response) {
+            if (request.target === '/v1/things/refused')
+              response.setHeader('x-identity-refused', 'nonce_replayed').writeHead(401);
+            if (request.target === '/v1/things/401') response.setHeader('www-authenticate', 'Own').writeHead(401);
+            if (request.target === '/v1/things/redirect') response.setHeader('x-accel-redirect', '/countersign-decide');
+            if (request.target === '/v1/things/identity') response.setHeader('x-user-id', 'evil');
+            response.end('{"ok":true}');
+          },
+          upgrade: (_request, socket) =>
+            void socket.end(
+              'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n',
+            ),
+        },
+        start,
+      });
+    });
+    afterAll(() => proxy.close());
+    beforeEach(() => {
+      seen = proxy.gateway.upstream.requests.length;
+    });
+    const arrived = () => proxy.gateway.upstream.requests.slice(seen);
+
+    test.each(['/v1/things/1', '/v1/things/1?a=b&x=%20', '/v1/things/a%20b', '/v2/things/7?q=1', '/v1/things/'])(
+      '%s arrives with an identity that the service verifies',
+      async (path) => {
+        const { status } = await proxy.get(path);
+        expect(status).toBe(200);
+        const [request] = arrived();
+        if (request === undefined) throw new Error('nothing arrived');
+        expect(request.headers.authorization).toBeUndefined();
+        await expect(proxy.verify(request)).resolves.toMatchObject({ kind: 'user', context: { ip: '127.0.0.1' } });
+      },
+    );
+
+    test.each([
+      ['no token', 'GET /v1/things/1', '', 401, 'token_missing'],
+      ['another role', 'GET /v1/admin', '<token>\r\n', 403, 'insufficient_role'],
+      ['no route', 'GET /nowhere', '<token>\r\n', 404, 'no_route'],
+      ['another method', 'PUT /v1/things/1', '<token>\r\n', 405, 'method_not_allowed'],
+      ['a dot segment', 'GET /v1/things/../admin', '<token>\r\n', 400, 'invalid_target'],
+      ['an encoded dot segment', 'GET /v1/things/%2e%2e/admin', '<token>\r\n', 400, 'invalid_target'],
+      ['two slashes', 'GET /v1//things/1', '<token>\r\n', 400, 'invalid_target'],
+      ['an encoded slash', 'GET /v1/things%2f1', '<token>\r\n', 400, 'invalid_target'],
+      ...(showsLength
+        ? [
+            [
+              'a body where none is allowed',
+              'DELETE /v1/things/1',
+              '<token>\r\nContent-Length: 1\r\n',
+              400,
+              'body_not_allowed',
+            ] as const,
+          ]
+        : []),
+      ...(removesAliases
+        ? []
+        : [
+            [
+              'an unknown identity header',
+              'GET /v1/things/1',
+              '<token>\r\nX-User-Email: evil\r\n',
+              400,
+              'decision_call_invalid',
+            ] as const,
+          ]),
+    ])('%s is refused with its status and code, and nothing arrives', async (_, line, headers, status, code) => {
+      const text = `${line} HTTP/1.1\r\n<host>\r\n${headers}<close>\r\n\r\n${headers.includes('Content-Length') ? 'x' : ''}`;
+      const answer = await proxy.raw(text);
+      expect([answer.status, answer.code, arrived().length]).toEqual([status, code, 0]);
+      expect(answer.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
+      expect(answer.text.match(/www-authenticate/gi)?.length ?? 0).toBe(
+        status === 401 ? 1 : code === 'insufficient_role' ? 1 : 0,
+      );
+    });
+
+    test.each([
+      'X-User-Id: evil',
+      'x-user-role: admin',
+      'X_User_Id: evil',
+      'X.User.Id: evil',
+      'X!User-Id: evil',
+      'X-Tenant-Id: evil',
+      'X-Identity: user',
+      'X-Service-Id: evil',
+      'X-Client-Id: evil',
+      'Signature: evil',
+      'Signature-Input: evil',
+      'Txn-Token: evil',
+      'Content-Digest: evil',
+      'X-Request-Id: evil',
+      'X-Forwarded-For: 203.0.113.9',
+      'X-Forwarded-Host: evil',
+      'X-Real-IP: evil',
+      'Forwarded: for=evil',
+      'X-Countersign-Target: /v1/open/evil',
+      'X-Countersign-Address: 203.0.113.9',
+      'X-Countersign-Proxy-Secret: evil',
+      'Connection: x-user-id, signature, x-countersign-target',
+    ])('%s of a client on public and protected routes arrives nowhere', async (line) => {
+      for (const path of ['/v1/things/1', '/v1/open/1']) {
+        await proxy.get(path, `<token>\r\n${line}\r\n`);
+      }
+      const texts = arrived().map(({ rawHeaders }) => JSON.stringify(rawHeaders));
+      expect(texts.filter((text) => /evil|203\.0\.113\.9/.test(text))).toEqual([]);
+      for (const request of arrived()) await expect(proxy.verify(request)).resolves.toBeDefined();
+    });
+
+    test('the decision location is not reachable', async () => {
+      const { status } = await proxy.get('/countersign-decide');
+      expect([status, arrived().length]).toEqual([404, 0]);
+    });
+
+    test('limits reach the client, and one request counts once', async () => {
+      const answers = [];
+      for (let at = 0; at < 3; at += 1) answers.push(await proxy.get('/v1/limited', ''));
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 429]);
+      expect(/r=1/.test(answers[0]?.headers.ratelimit ?? '')).toBe(passesLimits);
+      expect(answers[2]?.headers['retry-after']).toMatch(/^\d+$/);
+    });
+
+    test('a service that refuses the signature is a 502, and its own 401 stays one', async () => {
+      expect(await proxy.get('/v1/things/refused')).toMatchObject({ status: 502, code: 'identity_refused' });
+      const own = await proxy.get('/v1/things/401');
+      expect([own.status, own.headers['www-authenticate']]).toEqual([401, 'Own']);
+    });
+
+    test('a service can neither name another location nor answer with identity headers', async () => {
+      expect(await proxy.get('/v1/things/redirect')).toMatchObject({ status: 200, body: '{"ok":true}' });
+      expect((await proxy.get('/v1/things/identity')).headers['x-user-id']).toBeUndefined();
+    });
+
+    test('a streamed body arrives, unsigned', async () => {
+      const { status } = await proxy.raw(
+        'POST /v1/upload HTTP/1.1\r\n<host>\r\n<token>\r\nContent-Length: 5\r\n<close>\r\n\r\nhello',
+      );
+      expect([status, arrived()[0]?.body.toString()]).toEqual([200, 'hello']);
+    });
+
+    test('the refresh cookie is forwarded only where the route says so', async () => {
+      for (const path of ['/v1/open/1', '/v1/things/1'])
+        await proxy.get(path, '<token>\r\nCookie: a=1; __Host-rt=2\r\n');
+      expect(arrived().map(({ headers }) => headers.cookie)).toEqual(['a=1; __Host-rt=2', 'a=1']);
+    });
+
+    test('a WebSocket is signed and upgraded', async () => {
+      const { status } = await proxy.raw(
+        'GET /v1/socket HTTP/1.1\r\n<host>\r\n<token>\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+      );
+      expect(status).toBe(101);
+      expect(arrived()[0]?.headers['signature-input']).toContain('"sec-websocket-key"');
+    });
+  });
+}

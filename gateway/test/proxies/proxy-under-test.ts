@@ -1,0 +1,116 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createVerifier, type Identity, memoryReplay, staticGatewayKeys } from '@countersign/identity';
+import {
+  eventually,
+  freePorts,
+  type RecordedRequest,
+  rawRequest,
+  startProcess,
+  type UpstreamOptions,
+} from '@countersign/testing';
+import { runCli } from '../../src/cli/cli.ts';
+import { type GatewayUnderTest, gatewayUnderTest, parseAnswer, type RawAnswer } from '../gateway-under-test.ts';
+
+export type ProxyUnderTest = Readonly<{
+  gateway: GatewayUnderTest;
+  port: number;
+  token: string;
+  /** Where `integrate` wrote the proxy's files. */
+  directory: string;
+  /** Sends these bytes to the proxy. `<host>`, `<token>` and `<close>` stand for headers. */
+  raw(text: string): Promise<RawAnswer>;
+  get(path: string, lines?: string): Promise<RawAnswer>;
+  /** What a service makes of a request that arrived. Rejects as the service would refuse it. */
+  verify(request: RecordedRequest): Promise<Identity>;
+  close(): Promise<void>;
+}>;
+
+/** Whether a program is installed. Suites of proxies are skipped without it; `.ci/run` installs them. */
+export function isInstalled(program: string): boolean {
+  try {
+    execFileSync('which', [program], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export type ProxyOptions = Readonly<{
+  proxy: string;
+  routes: string;
+  edits?: readonly (readonly [string, string])[];
+  upstream?: UpstreamOptions;
+  /** The program and its arguments, for the directory with its files. */
+  start: (directory: string) => Readonly<{ command: string; args: readonly string[] }>;
+}>;
+
+/** Starts a gateway, and a real proxy in front of its upstream with the files that `countersign integrate` writes. */
+export async function proxyUnderTest(options: ProxyOptions): Promise<ProxyUnderTest> {
+  const { proxy, routes, edits = [], start, upstream } = options;
+  const secret = randomBytes(32).toString('hex');
+  const [port = 0, decisionPort = 0, publicPort = 0] = await freePorts(3);
+  const gateway = await gatewayUnderTest({
+    routes,
+    env: { DECISION_SECRET: secret },
+    ...(upstream && { upstream }),
+    edits: [
+      ['public: "127.0.0.1:0"', `public: "127.0.0.1:${publicPort}"`],
+      ['internal: "127.0.0.1:0" }', `internal: "127.0.0.1:0", decision: "127.0.0.1:${decisionPort}" }`],
+      ['trustedProxies: []', `trustedProxies: []\ndecision: { proxy: ${proxy}, secret: "\${DECISION_SECRET}" }`],
+      ...edits,
+    ],
+  });
+  const directory = mkdtempSync(join(tmpdir(), `countersign-${proxy}-`));
+  const lines: string[] = [];
+  const code = await runCli(
+    ['integrate', proxy, '--config', gateway.file, '--listen', `127.0.0.1:${port}`, '--out', directory],
+    {
+      out: (line) => void lines.push(line),
+      err: (line) => void lines.push(line),
+      paint: (_style, text) => text,
+      isInteractive: false,
+      env: { DECISION_SECRET: secret, HASHED_SECRET: gateway.hmacSecret },
+      nowMs: Date.now,
+    },
+  );
+  if (code !== 0) throw new Error(lines.join('\n'));
+  const running = startProcess(start(directory));
+  const token = await gateway.issuer.accessToken();
+  const jwks = await (await gateway.admin('/.well-known/jwks.json')).json();
+  const verifier = createVerifier({
+    audience: 'things',
+    keys: staticGatewayKeys(jwks as { keys: Record<string, unknown>[] }),
+    replay: memoryReplay({ nowMs: () => Date.now() - 60_000 }),
+  });
+  const raw = async (text: string) => {
+    const bytes = text
+      .replace('<host>', 'Host: gateway.test')
+      .replace('<token>', `Authorization: Bearer ${token}`)
+      .replace('<close>', 'Connection: close');
+    return parseAnswer(await rawRequest(port, Buffer.from(bytes, 'latin1')));
+  };
+  const get = (path: string, more = '<token>\r\n') => raw(`GET ${path} HTTP/1.1\r\n<host>\r\n${more}<close>\r\n\r\n`);
+  const ended = running.exited.then((status) => {
+    throw new Error(`${proxy} ended with ${status}: ${running.output()}`);
+  });
+  ended.catch(() => {});
+  await Promise.race([eventually(() => get('/nowhere')), ended]);
+  return {
+    gateway,
+    port,
+    token,
+    directory,
+    raw,
+    get,
+    verify: ({ method, target, rawHeaders, body }) => verifier.verify({ method, target, rawHeaders, body }),
+    async close() {
+      await running.stop();
+      await gateway.close();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}

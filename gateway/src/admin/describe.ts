@@ -14,34 +14,30 @@ export function describeConfig({ file, hash, redacted }: GatewayConfig, { loaded
     hash,
     loaded_at: timeOf(loadedAtMs),
     /** The file on disk, when it was refused and an older configuration is in force. */
-    refused:
-      refused === undefined
-        ? null
-        : { at: timeOf(refused.atMs), hash: refused.hash ?? null, problems: refused.problems },
+    refused: refused ? { at: timeOf(refused.atMs), hash: refused.hash ?? null, problems: refused.problems } : null,
     config: JSON.parse(redacted),
   };
 }
 
 /** An issuer in `GET /upstreams`. */
 export function describeIssuer({ config, revocations }: TrustedIssuer, nowMs: number) {
-  const refusedBeforeMs = revocations?.refusedBeforeMs(nowMs);
   return {
     issuer: config.issuer,
-    revocations:
-      revocations === undefined
-        ? null
-        : {
-            ready: revocations.ready,
-            held: revocations.size,
-            staleness_ms: revocations.stalenessMs() ?? null,
-            /** Tokens issued before this time are refused, because there are more revocations than fit in memory. */
-            refused_before: refusedBeforeMs === undefined ? null : timeOf(refusedBeforeMs),
-          },
+    revocations: revocations
+      ? {
+          ready: revocations.ready,
+          held: revocations.size,
+          staleness_ms: revocations.stalenessMs() ?? null,
+          /** Tokens issued before this time are refused, because there are more revocations than fit in memory. */
+          refused_before: timeOrNull(revocations.refusedBeforeMs(nowMs)),
+        }
+      : null,
   };
 }
 
 /** RFC 3339, UTC. */
 export const timeOf = (ms: number): string => new Date(ms).toISOString();
+export const timeOrNull = (ms: number | undefined): string | null => (ms === undefined ? null : timeOf(ms));
 
 /** A route in `GET /routes`, with defaults applied, under the file's key names. */
 export function describeRoute(route: Route) {
@@ -75,16 +71,15 @@ export function describeUpstream(opened: OpenUpstream, gatewayKid: string | unde
     name: upstream.name,
     balance: upstream.balance,
     pending: targets.reduce((sum, { pending }) => sum + pending, 0),
-    breaker:
-      breaker === undefined
-        ? null
-        : {
-            state: breaker.state(now),
-            ...breaker.counts(now),
-            retry_after_ms: Math.round(breaker.retryAfterMs(now)),
-            opened: breaker.opened,
-            refused: stats.circuitRefusals,
-          },
+    breaker: breaker
+      ? {
+          state: breaker.state(now),
+          ...breaker.counts(now),
+          retry_after_ms: Math.round(breaker.retryAfterMs(now)),
+          opened: breaker.opened,
+          refused: stats.circuitRefusals,
+        }
+      : null,
     retries: { made: stats.retries, over_budget: stats.retriesRefused },
     identity: describeIdentity(opened, gatewayKid),
     tls: tls === undefined ? null : { trouble: tls.failure() ?? null },
@@ -137,14 +132,8 @@ function describeTarget(target: Target, nowMs: number) {
 
 /** Requests since the last one that succeeded, null if the last one succeeded or there was none; and when it did. */
 export const describeOutcomes = ({ failing, lastSuccessMs }: Target) => ({
-  failing:
-    failing === undefined
-      ? null
-      : {
-          since: timeOf(failing.sinceMs),
-          last: timeOf(failing.lastMs),
-          code: failing.code,
-          requests: failing.count,
-        },
-  last_success: lastSuccessMs === undefined ? null : timeOf(lastSuccessMs),
+  failing: failing
+    ? { since: timeOf(failing.sinceMs), last: timeOf(failing.lastMs), code: failing.code, requests: failing.count }
+    : null,
+  last_success: timeOrNull(lastSuccessMs),
 });

@@ -36,32 +36,25 @@ export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing:
     algorithms,
     maxStaleMs,
     onEvent(event) {
-      const { type: _type, ...facts } = event;
+      const { type: _type, ...fields } = event;
+      const log = (level: 'info' | 'warn' | undefined, text: string) =>
+        level && logger[level]({ issuer, ...fields }, text);
       switch (event.type) {
         case 'url_found':
           metadataOutages.recovered();
           if (event.changed) logger.info({ issuer, jwks: event.url }, 'issuer metadata fetched');
           return;
-        case 'url_failed': {
-          const level = metadataOutages.failed(true);
-          if (level !== undefined) logger[level]({ issuer, ...facts }, 'issuer metadata cannot be used');
-          return;
-        }
+        case 'url_failed':
+          return log(metadataOutages.failed(true), 'issuer metadata cannot be used');
         case 'fetched':
           outages.recovered();
           isKnown = true;
-          if (event.changed) logger.info({ issuer, ...facts }, 'issuer keys fetched');
-          return;
-        case 'failed': {
-          const level = outages.failed(isKnown);
-          if (level !== undefined) logger[level]({ issuer, ...facts }, 'issuer keys cannot be fetched');
-          return;
-        }
-        case 'key_ignored': {
+          return log(event.changed ? 'info' : undefined, 'issuer keys fetched');
+        case 'failed':
+          return log(outages.failed(isKnown), 'issuer keys cannot be fetched');
+        case 'key_ignored':
           // A key for encryption or agreement beside the issuer's keys is no mistake.
-          const level = event.reason === 'not_for_signatures' ? 'info' : 'warn';
-          logger[level]({ issuer, ...facts }, 'issuer key ignored');
-        }
+          return log(event.reason === 'not_for_signatures' ? 'info' : 'warn', 'issuer key ignored');
       }
     },
   });

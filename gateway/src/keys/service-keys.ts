@@ -4,32 +4,29 @@ import { type IgnoredKey, type KeySet, KeySetUnavailable, staticKeySet } from '@
 import { type Logger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
-import { createReloader, type Reloading } from './reloader.ts';
+import { createReloader } from './reloader.ts';
 
 /** The public keys of the services that may call on the internal listener. Each keyid belongs to one service. */
 type Owners = ReadonlyMap<string, Readonly<{ serviceId: string; publicKey: KeyObject }>>;
 
-export type ServiceKeys = Readonly<{
-  /** Finds the key and the service that owns it. */
-  find(keyid: string): ReturnType<Owners['get']>;
-}>;
-
 /** The keys of the calling services, reloaded while the gateway runs. */
-export type CurrentServiceKeys = ServiceKeys & Reloading;
+export type ServiceKeys = Readonly<ReturnType<typeof openServiceKeys>>;
 
 /**
  * Reads the keys of the services and reloads them.
  *
  * @throws StartupError with the file that cannot be read or holds no ed25519 key, or with a keyid that two services use.
  */
-export function openServiceKeys(services: GatewayConfig['services'], logger: Logger): CurrentServiceKeys {
+export function openServiceKeys(services: GatewayConfig['services'], logger: Logger) {
   const { current, ...reloading } = createReloader({
     what: 'service keys',
     load: () => loadServiceKeys(services),
     fingerprint: fingerprintOf,
     logger,
   });
-  return { find: (keyid) => current().get(keyid), ...reloading };
+  /** Finds a key and the service that owns it. */
+  const find = (keyid: string) => current().get(keyid);
+  return { find, ...reloading };
 }
 
 function loadServiceKeys(services: GatewayConfig['services']): Owners {

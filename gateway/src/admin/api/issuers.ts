@@ -1,14 +1,14 @@
 import type { Answers, Counted, Issuer, Revocations } from '@countersign/admin-api';
-import { errorTable } from '../../errors.ts';
+import { type Code, errorTable } from '../../errors.ts';
 import { isActive, keyInUse } from '../../keys/gateway-keys.ts';
 import type { ManagedKey } from '../../keys/key-files.ts';
 import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
-import { timeOf } from '../describe.ts';
+import { timeOf, timeOrNull } from '../describe.ts';
 import { type ConsoleSources, countedOf, stateOf } from './sources.ts';
 
-type GatewayKeys = Answers['/api/issuers']['gateway_keys'];
+const titleOf = (code: string): string => errorTable[code as Code]?.title ?? '';
 
-const timeOrNull = (ms: number | undefined): string | null => (ms === undefined ? null : timeOf(ms));
+type GatewayKeys = Answers['/api/issuers']['gateway_keys'];
 
 export function readIssuers(sources: ConsoleSources): Answers['/api/issuers'] {
   const { trust, tokens, gatewayKeys } = sources.current();
@@ -21,11 +21,7 @@ export function readIssuers(sources: ConsoleSources): Answers['/api/issuers'] {
       ...describeKeys('X25519', gatewayKeys.agreementKeys, nowSec),
     ],
     unknown: countedOf(sources.tokenOutcomes.of(undefined).refused),
-    refused_requests: refusedTokens(sources).map(({ name: code, count }) => ({
-      code,
-      title: errorTable[code as keyof typeof errorTable]?.title ?? '',
-      count,
-    })),
+    refused_requests: refusedTokens(sources).map(({ name: code, count }) => ({ code, title: titleOf(code), count })),
     cache: { size, hits, misses, refused_from_memory: refusedFromMemory },
   };
 }

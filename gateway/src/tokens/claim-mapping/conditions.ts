@@ -16,11 +16,9 @@ export function unmet(
   payload: Payload,
 ): Pick<Finding, 'claim' | 'wanted' | 'found'> | undefined {
   if (conditions.length === 0 || isMet(conditions, payload)) return undefined;
-  const failed = conditions.map((all) => {
-    const at = all.findIndex((condition) => !passes(condition, payload));
-    return { at, claim: all[at]?.claim ?? '' };
-  });
-  const claim = failed.toSorted((a, b) => b.at - a.at)[0]?.claim ?? '';
+  const failed = conditions.map((all) => all.findIndex((condition) => !passes(condition, payload)));
+  const last = Math.max(...failed);
+  const claim = conditions[failed.indexOf(last)]?.[last]?.claim ?? '';
   return { claim, wanted: conditionsText(conditions), found: described(claimOf(payload, claim)) };
 }
 

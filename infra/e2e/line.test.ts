@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
 import {
   eventually,
@@ -22,7 +20,6 @@ import { call, logIn, password } from './client.ts';
 import { testClientPackage } from './client-package.ts';
 import { makePlace, type Place, repository, startEverything, storesToRunOn, writeGatewayConfig } from './stack.ts';
 
-const run = promisify(execFile);
 const uuid7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const identityHeaders = [
   'x-request-id',
@@ -92,21 +89,6 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     expect(refused.body.request_id).toBe(refused.headers.get('x-request-id'));
     expect(recorder.requests.length).toBe(before);
   }
-
-  test('the three lines of the banner work as printed in a POSIX shell', async () => {
-    const lines = everything
-      .output()
-      .split('\n')
-      .filter((line) => /^(TOKEN=|curl )/.test(line));
-    expect(lines).toHaveLength(3);
-    const { stdout } = await run('sh', ['-eu', '-c', lines.join('\n')]);
-    const [filed, listed] = stdout
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line));
-    expect(filed).toMatchObject({ status: 'open', title: 'The lift is stuck' });
-    expect(listed.items.map((item: { id: string }) => item.id)).toContain(filed.id);
-  });
 
   test("what arrives upstream is the gateway's identity, once each, and verifies for that upstream alone", async () => {
     const { token } = await logIn(gateway, 'complainant@acme.test');

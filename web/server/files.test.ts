@@ -34,9 +34,12 @@ test.each(['/app/', '/app/new', '/app/complaints/1', '/app/a/b/c'])('%s is the p
   expect(headers['content-security-policy']).toMatch(/^default-src 'self'; img-src 'self' blob:; object-src 'none'/);
 });
 
-test('/app leads to /app/', async () => {
-  const { status, headers } = await serving(directory).get('/app');
-  expect([status, headers.location]).toEqual([308, '/app/']);
+test.each([
+  ['/', 302],
+  ['/app', 308],
+])('%s leads to /app/', async (path, expected) => {
+  const { status, headers } = await serving(directory).get(path);
+  expect([status, headers.location]).toEqual([expected, '/app/']);
 });
 
 test.each([

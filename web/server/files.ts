@@ -40,6 +40,7 @@ export function fileRoutes({ directory, consoleUrl }: FilesOptions): Router {
     res.set(headers);
     next();
   });
+  router.get('/', (_req, res) => res.redirect('/app/'));
   router.get('/app', (_req, res) => res.redirect(308, '/app/'));
   router.get('/app/config.json', (_req, res) => {
     res.set('cache-control', 'no-cache').json(consoleUrl === undefined ? {} : { console: consoleUrl });

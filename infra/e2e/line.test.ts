@@ -378,7 +378,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     const changed = await call(`${gateway}/v1/users/me`, { token, method: 'PATCH', body: { display_name: 'Alexis' } });
     expect(changed.body.display_name).toBe('Alexis');
     const directory = await call(`${gateway}/v1/users`, { token });
-    expect(directory.body.items).toHaveLength(3);
+    expect(directory.body.items).toHaveLength(10);
     expect(directory.text).not.toContain('globex');
   });
 

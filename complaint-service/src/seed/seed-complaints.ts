@@ -10,10 +10,10 @@ import { quietCategories, type Topic, topics } from './texts.ts';
 
 export type SeededTenant = Readonly<{ id: string; members: readonly Readonly<{ user_id: string; role: string }>[] }>;
 
-const yearMs = 365 * 24 * 3_600_000;
+const monthMs = 30 * 24 * 3_600_000;
 
 /**
- * Fills the catalogue and a year of complaints of a tenant that has none. The same seed makes the same stories, so
+ * Fills the catalogue and a month of complaints of a tenant that has none. The same seed makes the same stories, so
  * many milliseconds before `now`.
  *
  * @returns The stories; none where the tenant has complaints already, or lacks people of a role.
@@ -31,9 +31,9 @@ export async function seedTenant(
   const random = createRandom(seed);
   return asUser(db, { tenantId, ...admin }, async (trx) => {
     if ((await trx.selectFrom('complaints').select('id').limit(1).execute()).length > 0) return [];
-    const categories = await seedCatalogue(trx, random, { tenantId, cast, at: new Date(now.getTime() - yearMs) });
+    const categories = await seedCatalogue(trx, random, { tenantId, cast, at: new Date(now.getTime() - monthMs) });
     const stories = Array.from({ length: complaints }, (_, index) => {
-      const filedAt = new Date(now.getTime() - Math.round(yearMs * (1 - (index + random.next()) / complaints)));
+      const filedAt = new Date(now.getTime() - Math.round(monthMs * (1 - (index + random.next()) / complaints)));
       const { topic, ...category } = random.pick(categories);
       return makeStory(random, { tenantId, cast, topic, category, filedAt, now });
     });

@@ -3,10 +3,10 @@ import { createRandom } from './random.ts';
 import { type SeededTenant, seedTenant } from './seed-complaints.ts';
 import { seedImages } from './seed-images.ts';
 
-const complaintsOfATenant = 200;
+const complaintsOfATenant = 60;
 const imagesOfATenant = 6;
 
-/** Gives demo tenants that have no complaint yet a year of them, always the same. Later starts change nothing. */
+/** Gives demo tenants that have no complaint yet a month of them, always the same. Later starts change nothing. */
 export async function seed(parts: FlowParts, tenants: readonly SeededTenant[]): Promise<void> {
   for (const [index, tenant] of tenants.entries()) {
     const wanted = { now: parts.now(), seed: index + 1, complaints: complaintsOfATenant };

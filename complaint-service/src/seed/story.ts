@@ -3,7 +3,7 @@ import { afterAssigning, type Status } from '../domain/complaints/workflow.ts';
 import { type Measured, timesEnded } from '../domain/statistics/rollups.ts';
 import type { HistoryEvent, NewComplaint } from '../store/schema/complaints.ts';
 import type { Random } from './random.ts';
-import { answers, notes, reasons, replies, streets, type Topic } from './texts.ts';
+import { type Case, reasons, streets, type Topic } from './texts.ts';
 
 export type Actor = Readonly<{ userId: string; role: string }>;
 export type Cast = Readonly<{ complainants: readonly Actor[]; agents: readonly Actor[]; admins: readonly Actor[] }>;
@@ -12,7 +12,7 @@ type Happened = Readonly<{ at: Date; actor: Actor; event: HistoryEvent }>;
 type Row = NewComplaint & { status: Status; first_answered_at: Date | null; resolved_at: Date | null };
 
 /** One complaint with everything that happened to it. */
-export type Story = { row: Row; filedBy: Actor; history: Happened[]; comments: Said[]; times: Measured[] };
+export type Story = { row: Row; filedBy: Actor; history: Happened[]; comments: Said[]; times: Measured[]; about: Case };
 
 export type Setting = Readonly<{
   tenantId: string;
@@ -25,19 +25,26 @@ export type Setting = Readonly<{
 
 const hourMs = 3_600_000;
 
+const recentMs = 8 * 24 * hourMs;
+
+/** What is said of a complaint, and whether staff or the complainant say it. */
+const says = ['answer', 'reply', 'note', 'done'] as const;
+type Says = (typeof says)[number];
+const isSaid = (step: Status | Says): step is Says => (says as readonly string[]).includes(step);
+
 /** The ways that a complaint goes, and how often: once it is old, and while it is recent. */
-const ways: readonly Readonly<{ steps: readonly (Status | 'comment')[]; old: number; recent: number }>[] = [
+const ways: readonly Readonly<{ steps: readonly (Status | Says)[]; old: number; recent: number }>[] = [
   { steps: [], old: 1, recent: 30 },
-  { steps: ['assigned', 'comment'], old: 2, recent: 20 },
-  { steps: ['assigned', 'in_progress', 'comment', 'comment'], old: 5, recent: 25 },
-  { steps: ['comment', 'assigned', 'in_progress', 'comment', 'resolved'], old: 5, recent: 15 },
-  { steps: ['comment', 'assigned', 'in_progress', 'comment', 'resolved', 'closed'], old: 60, recent: 3 },
+  { steps: ['assigned', 'answer'], old: 3, recent: 20 },
+  { steps: ['answer', 'assigned', 'note', 'in_progress', 'reply'], old: 9, recent: 25 },
+  { steps: ['answer', 'reply', 'assigned', 'in_progress', 'note', 'done', 'resolved'], old: 12, recent: 15 },
+  { steps: ['answer', 'assigned', 'in_progress', 'reply', 'done', 'resolved', 'closed'], old: 45, recent: 3 },
   {
-    steps: ['assigned', 'in_progress', 'resolved', 'reopened', 'comment', 'in_progress', 'resolved', 'closed'],
+    steps: ['assigned', 'answer', 'in_progress', 'resolved', 'reopened', 'reply', 'in_progress', 'done', 'resolved'],
     old: 12,
     recent: 2,
   },
-  { steps: ['comment', 'rejected'], old: 9, recent: 3 },
+  { steps: ['rejected'], old: 9, recent: 3 },
   { steps: ['withdrawn'], old: 6, recent: 2 },
 ];
 
@@ -46,15 +53,15 @@ export function makeStory(random: Random, setting: Setting): Story {
   const { cast, filedAt, now } = setting;
   const story = fileOne(random, setting);
   const agent = random.pick(cast.agents);
-  const isOld = now.getTime() - filedAt.getTime() > 30 * 24 * hourMs;
+  const isOld = now.getTime() - filedAt.getTime() > recentMs;
   const way = ways[random.weighted(ways.map((each) => (isOld ? each.old : each.recent)))];
   let at = filedAt;
   for (const step of way?.steps ?? []) {
     at = new Date(at.getTime() + Math.round((0.3 + 60 * random.next() ** 3) * hourMs));
     if (at > now) break;
-    if (step === 'comment') comment(random, story, { at, agent });
+    if (isSaid(step)) say(random, story, { at, agent, what: step });
     else if (step === 'assigned') assign(story, { at, actor: random.pick([agent, ...cast.admins]), agent });
-    else move(random, story, { at, to: step, agent, targets: setting.category });
+    else move(random, story, { at, to: step, agent, setting });
   }
   return story;
 }
@@ -64,11 +71,12 @@ function fileOne(random: Random, { tenantId, cast, topic, category, filedAt }: S
   const isCall = random.next() < 0.2;
   const filedBy = isCall ? random.pick(cast.agents) : complainant;
   const clocks = { created_at: filedAt, clock_started_at: filedAt };
+  const about = random.pick(topic.cases);
   const row: Row = {
     tenant_id: tenantId,
     id: random.id(filedAt),
-    title: random.pick(topic.titles),
-    description: `${random.pick(topic.details)} ${random.pick(topic.details)}`,
+    title: about.title,
+    description: about.description,
     category_id: category.id,
     team_id: category.teamId,
     status: 'open',
@@ -87,19 +95,16 @@ function fileOne(random: Random, { tenantId, cast, topic, category, filedAt }: S
     updated_at: filedAt,
   };
   const filed = { at: filedAt, actor: filedBy, event: { action: 'filed', detail: {} } } as const;
-  return { row, filedBy, history: [filed], comments: [], times: [] };
+  return { row, filedBy, history: [filed], comments: [], times: [], about };
 }
 
 type Step = Readonly<{ at: Date; agent: Actor }>;
 
-function comment(random: Random, story: Story, { at, agent }: Step): void {
-  const { row, comments } = story;
-  const kind = random.weighted([5, 3, 2]);
-  const complainant = { userId: row.complainant_id ?? agent.userId, role: 'complainant' };
-  const [actor, body] =
-    kind === 1 ? [complainant, random.pick(replies)] : [agent, random.pick(kind === 0 ? answers : notes)];
-  comments.push({ at, actor, body, internal: kind === 2 });
-  if (kind === 0) change(random, story, at, answeredBy(clocksOf(row), at));
+function say(random: Random, story: Story, { at, agent, what }: Step & Readonly<{ what: Says }>): void {
+  const { row, comments, about } = story;
+  const actor = what === 'reply' ? { userId: row.complainant_id ?? agent.userId, role: 'complainant' } : agent;
+  comments.push({ at, actor, body: about[what], internal: what === 'note' });
+  if (what === 'answer' || what === 'done') change(random, story, at, answeredBy(clocksOf(row), at));
 }
 
 function assign(story: Story, { at, actor, agent }: Step & Readonly<{ actor: Actor }>): void {
@@ -113,16 +118,19 @@ function assign(story: Story, { at, actor, agent }: Step & Readonly<{ actor: Act
 function move(
   random: Random,
   story: Story,
-  { at, to, agent, targets }: Step & Readonly<{ to: Status; targets: Targets }>,
+  { at, to, agent, setting: { topic, category } }: Step & Readonly<{ to: Status; setting: Setting }>,
 ): void {
   const { row, history } = story;
   const byComplainant = to === 'withdrawn' || to === 'reopened' || (to === 'closed' && random.next() < 0.4);
   const actor = byComplainant ? { userId: row.complainant_id ?? agent.userId, role: 'complainant' } : agent;
-  const why = to in reasons ? random.pick(reasons[to as keyof typeof reasons]) : undefined;
+  const why = to === 'rejected' ? topic.rejected : reasonFor(random, to);
   const detail = { from: row.status, to, ...(why !== undefined && { reason: why }) };
   history.push({ at, actor, event: { action: 'moved', detail } });
-  change(random, story, at, { status: to, ...clocksAfterMove(clocksOf(row), to, at, targets) });
+  change(random, story, at, { status: to, ...clocksAfterMove(clocksOf(row), to, at, category) });
 }
+
+const reasonFor = (random: Random, to: Status): string | undefined =>
+  to in reasons ? random.pick(reasons[to as keyof typeof reasons]) : undefined;
 
 /** Changes the complaint, and counts the times that end with it. */
 function change(random: Random, story: Story, at: Date, changes: Partial<Row>): void {

@@ -16,7 +16,15 @@ const seedSchema = z.object({
       id: z.uuid(),
       slug: z.string(),
       name: z.string(),
-      members: z.array(z.object({ user_id: z.uuid(), email: z.email(), role: z.string() })),
+      members: z.array(
+        z.object({
+          user_id: z.uuid(),
+          email: z.email(),
+          role: z.string(),
+          // Each password to hash delays the first start.
+          can_log_in: z.boolean().default(true),
+        }),
+      ),
       clients: z
         .array(
           z.object({
@@ -43,7 +51,9 @@ export async function seed(
 ): Promise<void> {
   const { password, tenants } = readSeedFile(file, seedSchema);
   for (const tenant of tenants) await addTenant(db, tenant);
-  const people = new Set(tenants.flatMap(({ members }) => members.map((member) => member.user_id)));
+  const people = new Set(
+    tenants.flatMap(({ members }) => members.filter((one) => one.can_log_in).map((one) => one.user_id)),
+  );
   const hashes = await hashFor(db, passwords, { people: [...people], password });
   for (const { id: tenantId, members } of tenants) {
     for (const { user_id: userId, email, role } of members) {

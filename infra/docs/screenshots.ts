@@ -1,0 +1,98 @@
+import { mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Browser, Page } from 'playwright-core';
+import { openBrowser } from '../console/browser.ts';
+import { makePlace, startEverything } from '../e2e/stack.ts';
+import { openPage, writeDraft } from '../web/pages.ts';
+import { liveThrough } from './demo-traffic.ts';
+
+// `npm run screenshots`: starts the stack, lets a few minutes of traffic pass, and writes the pictures of the documentation.
+// `npm run screenshots -- web` writes those whose name begins so.
+
+const directory = resolve(import.meta.dirname, '../../docs/images');
+const [wanted = ''] = process.argv.slice(2);
+const trafficMs = Number(process.env.TRAFFIC_SECONDS ?? 240) * 1000;
+
+type Origins = Readonly<{ admin: string; gateway: string }>;
+type Shot = Readonly<{
+  name: string;
+  width: number;
+  height: number;
+  dark?: boolean;
+  /** Whose session the browser has. */
+  as?: string;
+  open(page: Page, origins: Origins): Promise<unknown>;
+}>;
+
+const overview = (page: Page, { admin }: Origins) => page.goto(admin);
+const file = (page: Page, { gateway }: Origins) => writeDraft(page, gateway, 'No light at the bridge');
+
+const shots: readonly Shot[] = [
+  { name: 'console-overview-light', width: 1280, height: 860, open: overview },
+  { name: 'console-overview-dark', width: 1280, height: 860, dark: true, open: overview },
+  { name: 'console-request', width: 1280, height: 800, open: openRefused },
+  { name: 'console-explain', width: 1280, height: 900, open: explain },
+  { name: 'console-phone', width: 390, height: 844, dark: true, open: overview },
+  { name: 'web-filing', width: 390, height: 844, as: 'complainant@acme.test', open: file },
+  { name: 'web-queue', width: 1280, height: 860, as: 'agent@acme.test', open: showQueue },
+  { name: 'web-complaint', width: 1280, height: 860, as: 'agent@acme.test', open: showComplaint },
+];
+
+async function openRefused(page: Page, { admin }: Origins): Promise<void> {
+  await page.goto(`${admin}/console/requests?code=insufficient_role`);
+  await page.locator('tbody a').first().click();
+  await page.getByRole('heading', { name: /^Request / }).waitFor();
+}
+
+async function explain(page: Page, { admin }: Origins): Promise<void> {
+  await page.goto(`${admin}/console/explain`);
+  await page.getByLabel('Method').fill('POST');
+  await page.getByLabel('Path and query').fill('/v1/complaints/1/assign');
+  await page.getByLabel('Role').fill('complainant');
+  await page.getByRole('button', { name: 'Explain' }).click();
+  await page.getByRole('heading', { name: 'Stages' }).waitFor();
+}
+
+async function showQueue(page: Page, { gateway }: Origins): Promise<void> {
+  await page.goto(`${gateway}/app/queue`);
+  await page.getByText(/\d.* complaints/).waitFor();
+}
+
+async function showComplaint(page: Page, { gateway }: Origins): Promise<void> {
+  await page.goto(`${gateway}/app/queue?status=in_progress`);
+  await page
+    .getByRole('link', { name: /In progress/ })
+    .first()
+    .click();
+  await page.getByRole('link', { name: 'See what the gateway did' }).waitFor();
+  await page.getByText('Loading …').first().waitFor({ state: 'detached' });
+}
+
+async function shoot(browser: Browser, { name, width, height, dark, as, open }: Shot, origins: Origins): Promise<void> {
+  const options = { viewport: { width, height }, colorScheme: dark ? 'dark' : 'light' } as const;
+  const page =
+    as === undefined ? await browser.newPage(options) : await openPage(browser, origins.gateway, as, options);
+  await open(page, origins);
+  await delay(300);
+  await page.screenshot({ path: `${directory}/${name}.png` });
+  await page.context().close();
+  process.stdout.write(`${name}.png\n`);
+}
+
+const browser = await openBrowser();
+const place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
+const everything = await startEverything(place);
+try {
+  const origins = {
+    admin: `http://127.0.0.1:${place.ports.admin}`,
+    gateway: `http://127.0.0.1:${place.ports.gateway}`,
+  };
+  await liveThrough(origins.gateway, performance.now() + trafficMs);
+  mkdirSync(directory, { recursive: true });
+  for (const shot of shots.filter(({ name }) => name.startsWith(wanted))) await shoot(browser, shot, origins);
+} finally {
+  await browser.close();
+  await everything.stop();
+  await place.remove();
+}

@@ -39,10 +39,7 @@ export const errorTable = {
   token_signature_invalid: caller(401, "The access token's signature is invalid."),
   token_audience_refused: caller(401, 'The access token was issued for another audience.'),
   token_client_refused: caller(401, 'The access token was issued to another client.'),
-  token_machine_refused: caller(
-    401,
-    'The access token was issued to an application without a user, which this API does not accept.',
-  ),
+  token_machine_refused: caller(401, 'This API does not accept access tokens that were issued without a user.'),
   token_actor_invalid: caller(401, 'The actor in the access token is malformed.'),
   token_context_too_long: caller(401, "The token's claims exceed 2 KB."),
   token_requirement_unmet: caller(401, 'The access token lacks a claim that this API requires.'),
@@ -56,10 +53,7 @@ export const errorTable = {
   token_proof_missing: caller(401, 'The access token is bound to a key, so a DPoP proof is required.'),
   token_certificate_missing: caller(401, 'The access token is bound to a client certificate, which is required.'),
   token_certificate_mismatch: caller(401, 'The access token is bound to another client certificate.'),
-  token_certificate_unsupported: caller(
-    401,
-    'The access token is bound to a client certificate, which is not supported here.',
-  ),
+  token_certificate_unsupported: caller(401, 'Tokens bound to a client certificate are not supported here.'),
   token_unbound: caller(401, 'This endpoint requires an access token that is bound to a key.'),
   token_key_mismatch: caller(401, 'The DPoP proof is not signed with the key that the access token is bound to.'),
   dpop_proof_invalid: caller(401, 'The DPoP proof is malformed or its signature is invalid.'),
@@ -109,11 +103,7 @@ export const errorTable = {
   upstream_timeout: upstream(504, 'The service did not respond in time.'),
   upstream_circuit_open: upstream(503, 'The service is failing, so requests to it are paused. Try again later.', 1),
   upstream_overloaded: capacity(503, 'The service has too many pending requests. Try again shortly.', 1),
-  identity_unavailable: upstream(
-    503,
-    "The service cannot verify the gateway's signature right now. Try again shortly.",
-    1,
-  ),
+  identity_unavailable: upstream(503, 'The service cannot verify signatures right now. Try again shortly.', 1),
 } as const satisfies ErrorTable;
 
 export type Code = keyof typeof errorTable;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { routeLines } from '../../gateway/src/cli/check.ts';
 import { runCli } from '../../gateway/src/cli/cli.ts';
-import { routeLines } from '../../gateway/src/cli/route-lines.ts';
 import { loadConfig } from '../../gateway/src/config/load.ts';
 
 const read = (file: string) => readFileSync(resolve(import.meta.dirname, '../..', file), 'utf8');

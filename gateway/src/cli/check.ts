@@ -1,9 +1,12 @@
 import { ConfigError, createLogger, StartupError } from '@countersign/service-kit';
-import type { GatewayConfig, Issuer, Upstream, ValueSource } from '../config/config.ts';
+import type { GatewayConfig, Issuer, Route, Upstream, ValueSource } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { servedMethods } from '../config/path-pattern.ts';
 import { openAdminProblem } from '../config/schema/listen.ts';
+import { limitText } from '../explain/route-text.ts';
 import { readAgreementKeys } from '../keys/key-files.ts';
 import { missingAgreementKey } from '../keys/signing-keys.ts';
+import { compilePolicy } from '../routing/policy.ts';
 import { pathText } from '../tokens/claim-mapping/claim-path.ts';
 import { conditionsText } from '../tokens/claim-mapping/conditions.ts';
 import {
@@ -15,7 +18,6 @@ import {
   workersOf,
   workersOption,
 } from './command.ts';
-import { routeLines } from './route-lines.ts';
 import type { Terminal } from './terminal.ts';
 
 const fetchTimeoutMs = 5_000;
@@ -144,4 +146,30 @@ function sourceText(source: ValueSource): string {
     case 'fromIssuer':
       return 'from the issuer';
   }
+}
+
+/** Each route in two lines: what it serves, and its rules. Groups are resolved, and the order is that of the paths. */
+export function routeLines(routes: readonly Route[]): readonly string[] {
+  const keyOf = ({ path, methods }: Route) => `${path} ${methods}`;
+  return routes
+    .toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+    .flatMap((route) => [
+      `${servedMethods(route.methods).join(' ')} ${route.path}  ${route.name}`,
+      `    ${[...placeOf(route), ...compilePolicy(route).map(({ text }) => text), ...settingsOf(route)].join('; ')}`,
+    ]);
+}
+
+function placeOf({ upstream, rewrite }: Route): readonly string[] {
+  return [`to ${upstream.name}`, ...(rewrite === undefined ? [] : [`${rewrite.from} becomes ${rewrite.to}`])];
+}
+
+function settingsOf({ limits, body, forward: { cookies, authorization, dpop }, websocket }: Route): readonly string[] {
+  return [
+    ...limits.map(limitText),
+    body.mode === 'none' ? 'no body' : `${body.mode} of ${body.maxBytes} bytes`,
+    ...[...cookies].map((cookie) => `forwards ${cookie}`),
+    ...(authorization ? ['forwards authorization'] : []),
+    ...(dpop ? ['forwards dpop'] : []),
+    ...(websocket ? ['websocket'] : []),
+  ];
 }

@@ -76,7 +76,6 @@ export function configFile(values: Values, positionals: readonly string[]): stri
   return option ?? positional ?? 'gateway.yaml';
 }
 
-/** Loads the file of `--config`. */
 export const loadNamed = (terminal: Terminal, values: Values): GatewayConfig =>
   loadConfig(configFile(values, []), terminal.env);
 
@@ -95,11 +94,8 @@ export function workersOf(values: Values): number {
   return count;
 }
 
-const settings = z.object({
-  LOG_LEVEL: commonConfig.LOG_LEVEL,
-  DRAIN_DELAY_MS: commonConfig.DRAIN_DELAY_MS,
-  SHUTDOWN_GRACE_MS: commonConfig.SHUTDOWN_GRACE_MS,
-});
+const { LOG_LEVEL, DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS } = commonConfig;
+const settings = z.object({ LOG_LEVEL, DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS });
 
 /**
  * The settings that `serve` reads from the environment. Variables of the configuration file are separate.

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError, createFile } from '@countersign/service-kit';
-import { type Provider, providers } from '../config/config.ts';
+import { providers } from '../config/config.ts';
 import { parseConfig } from '../config/load.ts';
 import { presetOf } from '../config/presets.ts';
 import { editorSchema } from '../config/schema/json-schema.ts';
@@ -74,12 +74,12 @@ function required(values: Values, name: string): string {
 }
 
 /** An Auth0 issuer ends with a slash: its dashboard shows the domain without it, but `iss` has it. */
-function issuerOf(given: string, provider: Provider | undefined): string {
+function issuerOf(given: string, provider: string | undefined): string {
   const isAuth0 = provider === 'auth0' || /^https:\/\/[a-z0-9.-]+\.auth0\.com$/i.test(given);
   return isAuth0 && !given.endsWith('/') ? `${given}/` : given;
 }
 
-function providerOf(values: Values): Provider | undefined {
+function providerOf(values: Values): string | undefined {
   const name = text(values.provider);
   if (name === undefined) return undefined;
   const provider = providers.find((known) => known === name.toLowerCase());
@@ -128,11 +128,10 @@ function byOption(problem: string): string {
 }
 
 type Answers = Readonly<{
-  provider: Provider | undefined;
+  provider: string | undefined;
   issuer: string;
   upstream: string;
   audience: string | undefined;
-  /** Whether plain http to other machines is allowed. */
   insecureTransport: boolean;
 }>;
 

@@ -1,13 +1,11 @@
 import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 
-/** How requests to an upstream are signed now. */
 const identity = z.object({ uses: z.string(), keyid: z.string().nullish(), fallback: z.string().nullish() });
 const upstreams = z.object({ upstreams: z.array(z.object({ name: z.string(), identity })) });
 
 const timeoutMs = 2_000;
 
-/** The URL of the admin listener that the file names. */
 export const adminUrl = ({ listen: { admin } }: GatewayConfig): string =>
   `http://${admin.host.includes(':') ? `[${admin.host}]` : admin.host}:${admin.port}`;
 

@@ -119,13 +119,13 @@ async function announceReady({ health, logger }: Pick<Running, 'health' | 'logge
 /** Catches SIGHUP from the start, because an unhandled SIGHUP ends the process. An early one causes a reload once the gateway runs. */
 function catchHangUp(): Readonly<{ follow(reload: () => void): void }> {
   let isEarly = false;
-  const noteEarly = () => {
+  let received = () => {
     isEarly = true;
   };
-  process.on('SIGHUP', noteEarly);
+  process.on('SIGHUP', () => received());
   return {
     follow(reload) {
-      process.on('SIGHUP', reload).off('SIGHUP', noteEarly);
+      received = reload;
       if (isEarly) reload();
     },
   };

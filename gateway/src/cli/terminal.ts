@@ -3,7 +3,6 @@ import type { Environment } from '@countersign/service-kit';
 
 const formats = { good: 'green', bad: 'red', quiet: 'dim', strong: 'bold' } as const;
 
-/** The input and output of a command. */
 export type Terminal = Readonly<{
   out(line: string): void;
   err(line: string): void;

@@ -27,7 +27,6 @@ export const token: Command = {
   },
 };
 
-/** Reads a token from a file, or from standard input for `-`. */
 export function readToken(file: string): string {
   let text: string;
   try {

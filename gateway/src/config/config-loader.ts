@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { ConfigError, type Environment } from '@countersign/service-kit';
 import type { GatewayConfig } from './config.ts';
 import { type LoadContext, loadConfig } from './load.ts';
 
-export type LoadedMessage = Readonly<{ config: GatewayConfig } | { problems: readonly string[] }>;
+type LoadedMessage = Readonly<{ config: GatewayConfig } | { problems: readonly string[] }>;
+/** What the thread gets, which runs this module too. */
+type Task = Readonly<{ countersignConfig: Parameters<typeof loadConfig> }>;
 
 const timeoutMs = 30_000;
 const maxMemoryMb = 1024;
@@ -28,11 +30,10 @@ export async function loadWhileServing(
   const { listen, admin, redis, certificate } = running;
   const context: LoadContext = { running: { listen, admin, redis, certificate }, workers };
   if (isSmall(file)) return { ...loadConfig(file, env, context), tests: [] };
-  const extension = extname(import.meta.url);
-  const thread = new Worker(new URL(`./config-loader-thread${extension}`, import.meta.url), {
-    workerData: [file, { ...env }, context] satisfies Parameters<typeof loadConfig>,
+  const thread = new Worker(new URL(import.meta.url), {
+    workerData: { countersignConfig: [file, { ...env }, context] } satisfies Task,
     // Source files resolve workspaces by this condition. The process of the tests is started without it.
-    execArgv: extension === '.ts' ? ['--conditions=source'] : [],
+    execArgv: extname(import.meta.url) === '.ts' ? ['--conditions=source'] : [],
     resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb },
   });
   thread.unref();
@@ -55,3 +56,16 @@ function isSmall(file: string): boolean {
   const stats = statSync(file, { throwIfNoEntry: false });
   return stats === undefined || (stats.isFile() && stats.size <= maxBytesHere);
 }
+
+/** Other errors end the thread, and reach its `error` event. */
+function loadHere(task: Task['countersignConfig']): LoadedMessage {
+  try {
+    return { config: loadConfig(...task) };
+  } catch (error) {
+    if (error instanceof ConfigError) return { problems: error.problems };
+    throw error;
+  }
+}
+
+const task = (workerData as Partial<Task> | null)?.countersignConfig;
+if (task !== undefined) parentPort?.postMessage(loadHere(task));

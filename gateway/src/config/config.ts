@@ -1,17 +1,18 @@
 import { dirname, resolve } from 'node:path';
 import { redactedConfig } from './redacted-config.ts';
+import type { FlatFile } from './route-groups.ts';
 import { requiredScopes } from './schema/allow.ts';
 import { resolveDecision } from './schema/decision.ts';
 import { type KeptClaims, resolveIssuers } from './schema/issuers/issuers.ts';
-import { type Route, resolveRoute } from './schema/routes.ts';
+import { resolveRoute } from './schema/routes.ts';
 import type { Document } from './schema/schema.ts';
 import { resolveUpstream, type Upstream } from './schema/upstreams.ts';
 import type { Immutable } from './schema/values/shapes.ts';
 import type { Secrets } from './secrets.ts';
 import type { ListenerCertificate } from './tls-files.ts';
-import type { Source } from './yaml/source.ts';
+import type { Path, Source } from './yaml/source.ts';
 
-export { type Provider, providers } from './presets.ts';
+export { providers } from './presets.ts';
 export { type Allow, type AllowedParty, requiredScopes } from './schema/allow.ts';
 export type { Decision, DecisionProxy } from './schema/decision.ts';
 export type * from './schema/issuers/issuer-values.ts';
@@ -40,15 +41,14 @@ type ResolveOptions = Readonly<{
   source: Source;
   secrets: Secrets;
   certificate: ListenerCertificate;
-  /** `file:line:column` of a test. */
-  placeOfTest: (index: number) => string;
-  /** The keys that a route has from its groups. */
-  inheritedBy: (index: number) => Route['inherited'];
+  flat: FlatFile;
+  /** `file:line:column` */
+  placeOf(path: Path): string;
 }>;
 
 /** Turns a valid document into the configuration: names become references, paths become absolute. */
 export function resolveConfig(document: Document, options: ResolveOptions) {
-  const { file, hash, source, certificate, secrets } = options;
+  const { file, hash, source, flat, certificate, secrets, placeOf } = options;
   const directory = dirname(file);
   // The certificate is read already, and its files may change without a restart.
   const { tls: _tls, ...listen } = document.listen;
@@ -89,12 +89,12 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
       resolveRoute(part, {
         upstream: known(upstreams, part.upstream),
         hasOrigins: document.publicOrigins.length > 0,
-        inherited: options.inheritedBy(index),
+        inherited: flat.inheritedBy(index).map(({ at, ...keys }) => ({ ...keys, at: placeOf(at) })),
       }),
     ),
     uploads: { maxBuffered: undefined, maxBufferedPerAddress: undefined, ...uploads },
     headers: { ...headers, strip: headers.strip.map((name) => name.toLowerCase()) },
-    tests: document.tests.map((test, index) => ({ ...test, at: options.placeOfTest(index) })),
+    tests: document.tests.map((test, index) => ({ ...test, at: placeOf(['tests', index]) })),
   };
 }
 

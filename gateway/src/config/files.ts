@@ -19,14 +19,10 @@ export const isHash = (hash: string): boolean => /^[0-9a-f]{64}$/.test(hash);
 export function readConfigFile(file: string): string {
   let bytes: Buffer;
   try {
-    const stats = statSync(file);
-    // Before reading: a disk image would fill the memory, and /dev/zero has no end.
-    if (stats.size > maxBytes) throw new ConfigError([`${file}:1:1: ${tooLarge}`]);
-    if (stats.isCharacterDevice()) throw new ConfigError([`${file}: is a device, not a file`]);
-    bytes = readFileSync(file);
+    bytes = readNamedFile(file, maxBytes);
   } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    throw new ConfigError([`${file}: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`]);
+    const isTooLarge = (error as NodeJS.ErrnoException).code === 'EFBIG';
+    throw new ConfigError([isTooLarge ? `${file}:1:1: ${tooLarge}` : `${file}: ${whyUnreadable(error)}`]);
   }
   try {
     // The byte order mark stays, so that the hash is that of the file.
@@ -36,22 +32,19 @@ export function readConfigFile(file: string): string {
   }
 }
 
-const maxNamedBytes = 1024 * 1024;
-
 /**
  * Reads a file that a configuration names, such as keys, certificates or a secret.
  *
- * @throws Error with a `code`, such as `EFBIG` for a device or a file over 1 MiB.
+ * @throws Error with a `code`, `EFBIG` for a larger file, or the reason for a device.
  */
-export function readNamedFile(path: string): Buffer {
+export function readNamedFile(path: string, largest = 1024 * 1024): Buffer {
+  // Before reading: a disk image would fill the memory, and /dev/zero has no end.
   const stats = statSync(path);
-  if (stats.isCharacterDevice() || stats.size > maxNamedBytes) {
-    throw Object.assign(new Error(`${path} is too large`), { code: 'EFBIG' });
-  }
+  const code = stats.size > largest ? 'EFBIG' : stats.isCharacterDevice() ? 'not a file' : undefined;
+  if (code !== undefined) throw Object.assign(new Error(`${path} is not read`), { code });
   return readFileSync(path);
 }
 
-/** @param error From {@link readNamedFile}. */
 export const whyUnreadable = (error: unknown): string =>
   `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`;
 

@@ -12,7 +12,6 @@ export function whyNoIssuerKeys(file: string, algorithms: readonly SigningAlgori
   }
 }
 
-/** @param error Thrown by reading the file or its keys. */
 export function whyUnusable(error: unknown): string {
   if (error instanceof KeySetUnavailable) return 'holds no key that this issuer may sign with';
   const { code } = error as NodeJS.ErrnoException;

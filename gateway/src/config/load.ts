@@ -62,16 +62,15 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
     file: absolute,
     hash: hashOf(text),
     source,
+    flat,
     secrets,
     certificate,
-    placeOfTest: (index) => placeIn(file, source, ['tests', index]),
-    inheritedBy: (index) =>
-      flat.inheritedBy(index).map(({ at, ...keys }) => ({ ...keys, at: placeIn(file, source, at) })),
+    placeOf: (path) => placeIn(file, source, path),
   });
 }
 
 const placeIn = (file: string, source: Source, path: Path): string =>
-  `${file}:${source.lineColumn(source.offsetOf(path))}`;
+  `${file}:${source.lineColumn(source.placeOf(path).offset)}`;
 
 const testsFile = z.strictObject({ tests: schema.shape.tests });
 
@@ -98,11 +97,9 @@ export function loadTests(file: string, env: Environment, config: GatewayConfig)
   return parsed.data.tests.map((test, index) => ({ ...test, at: placeIn(file, source, ['tests', index]) }));
 }
 
-/** Undefined: not all are known, since one is malformed or has a template. */
-function namesOfIssuers(issuers: readonly IssuerPieces[]): ReadonlySet<string | undefined> | undefined {
-  if (issuers.some(({ issuer, template }) => issuer === undefined || template !== undefined)) return undefined;
-  return new Set(issuers.flatMap(({ issuer, name }) => [issuer, name]));
-}
+/** Undefined for one that is malformed or has a template. */
+const namesOfIssuer = ({ issuer, name, template }: IssuerPieces): readonly (string | undefined)[] =>
+  template === undefined ? [issuer, name ?? issuer] : [undefined];
 
 type FilesRead = { secrets?: Secrets; certificate?: ListenerCertificate };
 
@@ -115,8 +112,7 @@ function crossChecksFor(
   const read: FilesRead = {};
   const check: CrossChecks<Document> = (file, isMalformed, refuse) => {
     const { listen, issuers, upstreams, routes } = file;
-    // A malformed map could contain every name.
-    const hasService = (name: string) => isMalformed('services') || Object.hasOwn(file.services, name);
+    const services = new Set(isMalformed('services') ? [undefined] : Object.keys(file.services));
     checkListeners(listen, refuse);
     const openAdmin = openAdminProblem(file);
     if (isProduction && openAdmin !== undefined) refuse(['listen', 'admin'], openAdmin);
@@ -127,7 +123,7 @@ function crossChecksFor(
     );
     checkIssuers({ ...file, directory }, isMalformed, refuse);
     read.secrets = readSecrets(file, source, directory, refuse);
-    checkUpstreams({ ...file, directory, isFips, hasService }, refuse);
+    checkUpstreams({ ...file, directory, isFips, services }, refuse);
     checkRoutes(file, isMalformed, refuse);
     checkDpop(file, refuse);
     checkDecision(
@@ -140,25 +136,14 @@ function crossChecksFor(
       isMalformed,
       refuse,
     );
-    // A malformed name could be the one that a test uses.
-    const names = isMalformed('routes') ? [undefined] : routes.map(({ name }) => name);
-    checkTests(
-      file.tests,
-      {
-        routes: names.includes(undefined) ? undefined : new Set(names),
-        upstreams: { has: (name) => Object.hasOwn(upstreams, name) },
-        services: { has: hasService },
-        issuers: namesOfIssuers(issuers),
-      },
-      refuse,
-    );
-    if (file.redis === undefined && !isMalformed('redis')) {
-      checkRedisForWorkers(
-        { routes, services: Object.keys(file.services), publicOrigins: file.publicOrigins ?? [] },
-        workers,
-        refuse,
-      );
-    }
+    const known = {
+      routes: new Set(isMalformed('routes') ? [undefined] : routes.map(({ name }) => name)),
+      upstreams: new Set(Object.keys(upstreams)),
+      services,
+      issuers: new Set(issuers.flatMap(namesOfIssuer)),
+    };
+    checkTests(file.tests, known, refuse);
+    if (!isMalformed('redis')) checkRedisForWorkers(file, workers, refuse);
     if (running !== undefined) checkStartSettings(file, isMalformed, refuse, running);
   };
   return { check, read };

@@ -12,21 +12,6 @@ import {
 import { claimName, text } from './schema/values/scalars.ts';
 import type { Immutable } from './schema/values/shapes.ts';
 
-/** The providers that have a preset. */
-export const providers = [
-  'keycloak',
-  'auth0',
-  'entra',
-  'cognito',
-  'okta',
-  'google',
-  'clerk',
-  'supabase',
-  'zitadel',
-  'firebase',
-] as const;
-export type Provider = (typeof providers)[number];
-
 /** The names of RFC 9068 and OpenID Connect Core for the client. */
 export const standardClient = ['client_id', 'azp'] as const;
 
@@ -59,9 +44,11 @@ const preset = z.strictObject({
 /** See presets.yaml. */
 export type Preset = Immutable<z.output<typeof preset>>;
 
-export const presets = z
-  .record(z.enum(providers), preset)
+const presets: Readonly<Record<string, Preset>> = z
+  .record(z.string(), preset)
   .parse(parse(readFileSync(new URL('./presets.yaml', import.meta.url), 'utf8')));
+
+export const providers = Object.keys(presets);
 
 /** An issuer without a provider: RFC 9068, with the names of the auth-service's claims. */
 const standard: Preset = {
@@ -74,5 +61,4 @@ const standard: Preset = {
   accessToken: [],
 };
 
-export const presetOf = (provider: Provider | undefined): Preset =>
-  provider === undefined ? standard : presets[provider];
+export const presetOf = (provider: string | undefined): Preset => presets[provider ?? ''] ?? standard;

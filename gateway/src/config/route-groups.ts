@@ -31,7 +31,7 @@ export function flattenRoutes(source: Source): FlatFile {
   }
   const problems: FileProblem[] = [];
   const refuse = (path: Path, message: string) =>
-    problems.push({ offset: source.offsetOf(path), message: `${pathText(path)}: ${message}` });
+    problems.push({ offset: source.placeOf(path).offset, message: `${pathText(path)}: ${message}` });
   const flat = routes.flatMap((route, index) => flatten(route, ['routes', index], undefined, refuse));
   return {
     value: { ...value, routes: flat.map((route) => route.value) },

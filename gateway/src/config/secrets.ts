@@ -57,54 +57,47 @@ type Reader = {
 function identityOf(name: string, { identity }: UpstreamPieces[string], reader: Reader): UpstreamIdentity | undefined {
   if (identity === undefined) return undefined;
   if (identity.algorithm !== 'hmac-sha256') return { algorithm: identity.algorithm };
-  const at = { path: ['upstreams', name, 'identity'], owner: name };
-  const secret = readRequired(at, identity, reader);
-  const next = readSecret({ ...at, key: 'next' }, identity.next, identity.nextFile, reader);
+  const at = { path: ['upstreams', name, 'identity'], owner: name, needs: 'secret' } as const;
+  const secret = readSecret(at, 'secret', identity, reader);
+  const next = readSecret(at, 'next', identity, reader);
   return secret === undefined ? undefined : { algorithm: 'hmac-sha256', secret, next };
 }
 
 function noncesOf(dpop: DpopPart | undefined, reader: Reader): Secrets['nonces'] {
   if (dpop?.nonces === undefined) return undefined;
-  const secret = readRequired({ path: ['dpop', 'nonces'], owner: 'dpop.nonces' }, dpop.nonces, reader);
+  const at = { path: ['dpop', 'nonces'], owner: 'dpop.nonces', needs: 'secret' } as const;
+  const secret = readSecret(at, 'secret', dpop.nonces, reader);
   return secret && { secret, lifetimeSec: dpop.nonces.lifetime };
 }
 
 function decisionSecrets(decision: DecisionPieces | undefined, reader: Reader): Secrets['decision'] {
   const at = { path: ['decision'], owner: 'decision' };
-  const { secret, secretFile, secretNext, secretNextFile } = decision ?? {};
-  return [
-    readSecret({ ...at, key: 'secret' }, secret, secretFile, reader) ?? [],
-    readSecret({ ...at, key: 'secretNext' }, secretNext, secretNextFile, reader) ?? [],
-  ].flat();
+  return (['secret', 'secretNext'] as const).flatMap((key) => readSecret(at, key, decision ?? {}, reader) ?? []);
 }
 
-type Place = Readonly<{ path: Path; owner: string }>;
+/** `needs`: the key that is required. */
+type Place = Readonly<{ path: Path; owner: string; needs?: Key }>;
 
-function readRequired(
-  at: Place,
-  { secret, secretFile }: Readonly<{ secret?: string | undefined; secretFile?: string | undefined }>,
-  reader: Reader,
-): Uint8Array | undefined {
-  if (secret === undefined && secretFile === undefined) {
-    const message = '"secret" or "secretFile" is required: from a variable, or the path of a file';
-    reader.refuse(at.path, message, { absent: 'secret' });
-    return undefined;
-  }
-  return readSecret({ ...at, key: 'secret' }, secret, secretFile, reader);
-}
+type Key = 'secret' | 'next' | 'secretNext';
+type Given = { readonly [Each in Key | `${Key}File`]?: string | undefined };
 
 function readSecret(
-  { path: parent, owner: holder, key }: Place & Readonly<{ key: 'secret' | 'next' | 'secretNext' }>,
-  text: string | undefined,
-  file: string | undefined,
+  { path: parent, owner: holder, needs }: Place,
+  key: Key,
+  given: Given,
   reader: Reader,
 ): Uint8Array | undefined {
+  const [text, file] = [given[key], given[`${key}File`]];
   const path = [...parent, text === undefined ? `${key}File` : key];
   const refuse = (message: string) => {
     reader.refuse(path, message);
     return undefined;
   };
-  if (text === undefined && file === undefined) return undefined;
+  if (text === undefined && file === undefined) {
+    const message = '"secret" or "secretFile" is required: from a variable, or the path of a file';
+    if (key === needs) reader.refuse(parent, message, { absent: key });
+    return undefined;
+  }
   if (text !== undefined && file !== undefined) return refuse(`"${key}" and "${key}File" are both set: set one`);
   if (text !== undefined && reader.source.originOf(path) !== 'variable') {
     return refuse(`must come from a variable without a default, such as "\${COMPLAINT_SECRET}", or from "${key}File"`);

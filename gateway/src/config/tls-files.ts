@@ -58,11 +58,7 @@ export function readTlsFiles({ caFile, certFile, keyFile, serverName }: Upstream
   return material;
 }
 
-type ListenerTls = Readonly<{
-  cert: string;
-  key: string;
-  clients?: { ca: string; mode: 'request' | 'require' } | undefined;
-}>;
+type ListenerTls = Pick<Certificate, 'cert' | 'key' | 'clients'>;
 
 export type ListenerCertificate = Readonly<{
   certificate: Certificate | undefined;

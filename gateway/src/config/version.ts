@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 
-/** The version of the installed package. */
 export function version(): string {
   const file = new URL('../../package.json', import.meta.url);
   const { version: text } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };

@@ -12,22 +12,19 @@ export type AllowedParty = Readonly<{ issuer: string | undefined; name: string }
 
 const named = partyName.transform((name): AllowedParty => ({ issuer: undefined, name }));
 
-const party = <Schema extends z.ZodType<AllowedParty>>(key: string, map: Schema) =>
-  oneShape('text or map', `a text, or { iss, ${key} }`, [named, map]);
-
-const client = party(
-  'id',
+const client = oneShape('text or map', 'a text, or { iss, id }', [
+  named,
   z
     .strictObject({ iss, id: partyName.describe('The id of the client.') })
     .transform(({ iss: issuer, id: name }) => ({ issuer, name })),
-);
+]);
 
-export const actor = party(
-  'sub',
+export const actor = oneShape('text or map', 'a text, or { iss, sub }', [
+  named,
   z
     .strictObject({ iss, sub: partyName.describe('The `sub` of the actor.') })
     .transform(({ iss: issuer, sub: name }) => ({ issuer, name })),
-);
+]);
 
 const maxParties = 100;
 /** As many as the identity contract can carry. */
@@ -61,7 +58,6 @@ export const allow = z.strictObject({
 /** Conditions on the caller, as the file has them. A rule of routing/policy.ts decides about each. */
 export type Allow = Immutable<z.output<typeof allow>>;
 
-/** The scopes that a token must have. */
 export const requiredScopes = ({ scopes }: Allow): readonly string[] =>
   scopes === undefined || scopes === 'any' ? [] : scopes;
 

@@ -14,17 +14,19 @@ export type Conflict = Readonly<{ other?: Path; absent?: string }>;
 /** Adds a problem at a path. */
 export type Refuse = (path: Path, message: string, conflict?: Conflict) => void;
 
-/** A file in which keys, entries of lists and entries of maps may be malformed: then they are undefined, or without keys. */
-export type WellFormed<File> = Pieces<
-  Omit<File, 'listen' | 'services' | 'upstreams' | 'issuers' | 'routes' | 'tests'>
-> & {
-  readonly [Key in keyof File & ('issuers' | 'routes' | 'tests')]: File[Key] extends (infer Item)[]
-    ? readonly Pieces<Item>[]
-    : never;
-} & { readonly [Key in keyof File & 'listen']: Pieces<File[Key]> } & {
-  readonly [Key in keyof File & ('services' | 'upstreams')]: File[Key] extends Record<string, infer Item>
+/** The steps to a piece, where it is not a key of the file: a key of a route, such as `routes[0].limits`, but `cors` as a whole. */
+const stepsTo = { listen: 2, services: 2, upstreams: 3, issuers: 3, routes: 3, tests: 3 } as const;
+type Divided = keyof typeof stepsTo;
+
+type Entries<Part> = Part extends readonly (infer Item)[]
+  ? readonly Pieces<Item>[]
+  : Part extends Record<string, infer Item>
     ? Readonly<Record<string, Pieces<Item>>>
     : never;
+
+/** A file in which keys, entries of lists and entries of maps may be malformed: then they are undefined, or without keys. */
+export type WellFormed<File> = Pieces<Omit<File, Divided>> & {
+  readonly [Key in keyof File & Divided]: Key extends 'listen' ? Pieces<File[Key]> : Entries<File[Key]>;
 };
 
 export type CrossChecks<File> = (file: WellFormed<File>, isMalformed: IsMalformed, refuse: Refuse) => void;
@@ -61,22 +63,17 @@ function malformedPaths(issue: z.core.$ZodRawIssue): readonly Path[] {
   return issue.keys.flatMap((key) => closest(key, allowed) ?? []).map((meant) => [...path, meant]);
 }
 
-/** What stands for a malformed value, by the steps to it. A piece is a key of a route, such as `routes[0].limits`, but `cors` as a whole. */
-const placeholders: Readonly<Record<string, readonly (() => unknown)[]>> = {
-  listen: [() => ({}), () => undefined],
-  services: [() => ({}), () => ({})],
-  upstreams: [() => ({}), () => ({}), () => undefined],
-  ...Object.fromEntries(['issuers', 'routes', 'tests'].map((key) => [key, [() => [], () => ({}), () => undefined]])),
-};
-
-const pieceOf = (path: Path): Path => path.slice(0, placeholders[String(path[0])]?.length ?? 1);
+const pieceOf = (path: Path): Path => path.slice(0, stepsTo[path[0] as Divided] ?? 1);
 
 function remove(file: unknown, path: Path): void {
   let holder = file;
   for (const step of path.slice(0, -1)) holder = isRecord(holder) ? holder[step] : undefined;
   const key = path.at(-1);
   if (key === undefined || !isRecord(holder)) return;
-  holder[key] = placeholders[String(path[0])]?.[path.length - 1]?.();
+  const top = path[0] as Divided;
+  const isKey = path.length === (stepsTo[top] ?? 1) && top !== 'services';
+  const isList = path.length === 1 && (top === 'issuers' || top === 'routes' || top === 'tests');
+  holder[key] = isKey ? undefined : isList ? [] : {};
 }
 
 function isRecord(value: unknown): value is Record<string | number, unknown> {

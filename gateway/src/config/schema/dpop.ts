@@ -28,7 +28,6 @@ type DpopFile = Readonly<{
 
 const noOrigins = 'needs publicOrigins: a proof names its URL, and the client controls the Host header';
 
-/** Refuses keys of DPoP without `publicOrigins`, and on routes without client tokens. */
 export function checkDpop({ routes, publicOrigins, dpop }: DpopFile, refuse: Refuse): void {
   const hasOrigins = publicOrigins?.length !== 0;
   if (dpop?.nonces !== undefined && !hasOrigins) refuse(['dpop', 'nonces'], noOrigins);

@@ -56,7 +56,6 @@ export type StartSettings = Readonly<{
 
 const listenerNames = ['public', 'admin', 'internal', 'decision'] as const;
 
-/** Refuses two listeners with one address. */
 export function checkListeners(listen: ListenPieces, refuse: Refuse): void {
   const all = addressesOf(listen);
   for (const [index, [name, address]] of all.entries()) {
@@ -109,7 +108,6 @@ export function checkStartSettings(
   }
 }
 
-/** @returns The name of the gateway's own listener that a target reaches. */
 export function ownListenerAt(target: string, listen: ListenPieces): string | undefined {
   return addressesOf(listen).find(([, address]) => reaches(target, address))?.[0];
 }

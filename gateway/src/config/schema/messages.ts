@@ -22,27 +22,21 @@ export const plainMessages: z.core.$ZodErrorMap = (issue) => {
   return undefined;
 };
 
-export function kindOf(expected: string, value: unknown): string {
-  switch (expected) {
-    case 'object':
-    case 'record':
-      return 'a map of keys and values';
-    case 'array':
-      return 'a list';
-    case 'boolean':
-      return typeof value === 'string'
-        ? 'true or false: values in quotes, values of variables, and yes, no, on and off are text'
-        : 'true or false';
-    case 'number':
-      return typeof value === 'string' ? `a number, ${inDigits}` : 'a number';
-    case 'whole number':
-      return typeof value === 'string' ? `a whole number, ${inDigits}` : 'a whole number';
-    default:
-      return `a ${expected}`;
-  }
-}
+const inDigits = ', in digits: values in quotes and values of variables are text';
+/** Each kind of value, and what a text in its place needs to be told. */
+const kinds: Readonly<Record<string, readonly [kind: string, ofText?: string]>> = {
+  object: ['a map of keys and values'],
+  record: ['a map of keys and values'],
+  array: ['a list'],
+  boolean: ['true or false', ': values in quotes, values of variables, and yes, no, on and off are text'],
+  number: ['a number', inDigits],
+  'whole number': ['a whole number', inDigits],
+};
 
-const inDigits = 'in digits: values in quotes and values of variables are text';
+export function kindOf(expected: string, value: unknown): string {
+  const [kind, ofText = ''] = kinds[expected] ?? [`a ${expected}`];
+  return typeof value === 'string' ? kind + ofText : kind;
+}
 
 function oneOf(values: readonly unknown[]): string {
   const quoted = values.map((value) => (typeof value === 'string' ? `"${value}"` : String(value)));

@@ -48,13 +48,10 @@ export type PolicyTest = Immutable<TestPart & { at: string }>;
 /** The caller of a test: a user, or without `userId` a machine. */
 export type TestCaller = NonNullable<PolicyTest['request']['as']>;
 
-/** The names that a test may use. Undefined: a malformed entry may be the one that is meant. */
-export type KnownNames = Readonly<{
-  issuers: Pick<ReadonlySet<string | undefined>, 'has'> | undefined;
-  routes: ReadonlySet<string | undefined> | undefined;
-  upstreams: Pick<ReadonlySet<string>, 'has'>;
-  services: Pick<ReadonlySet<string>, 'has'>;
-}>;
+type Kind = 'issuers' | 'routes' | 'upstreams' | 'services';
+
+/** The names that a test may use. With undefined among them, any name may be that of a malformed entry. */
+type KnownNames = Readonly<Record<Kind, ReadonlySet<string | undefined>>>;
 
 /** Checks that tests use names of the configuration, and that each expects either a request or a refusal. */
 export function checkTests(tests: readonly Pieces<TestPart>[], known: KnownNames, refuse: Refuse): void {
@@ -67,7 +64,7 @@ export function checkTests(tests: readonly Pieces<TestPart>[], known: KnownNames
       [['expect', 'upstream'], 'an upstream', expect?.upstream, known.upstreams],
     ] as const;
     for (const [path, kind, given, all] of names) {
-      if (given !== undefined && all?.has(given) === false) {
+      if (given !== undefined && !all.has(given) && !all.has(undefined)) {
         refuseHere(path, `"${given}" is not ${kind} of the configuration`);
       }
     }
@@ -80,7 +77,6 @@ export function checkTests(tests: readonly Pieces<TestPart>[], known: KnownNames
   }
 }
 
-/** Checks that the caller of a test is a whole user, or a machine. */
 function checkCaller(as: TestPart['request']['as'], refuse: Refuse): void {
   if (as === undefined) return;
   const path = ['request', 'as'];

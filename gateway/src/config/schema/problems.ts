@@ -96,14 +96,14 @@ function inFile(finding: ValueProblem, { value, pathInFile }: FlatFile): ValuePr
 
 /** `routes[2].auth: must be …`, with its offset in the file. */
 function problemAt(finding: ValueProblem, source: Source): FileProblem {
-  const where = pathText(finding.path);
-  const offset =
-    finding.key === undefined ? source.offsetOf(finding.path) : source.keyOffsetOf([...finding.path, finding.key]);
+  const { path, key, other } = finding;
+  const offset = key === undefined ? source.placeOf(path).offset : source.placeOf([...path, key]).keyOffset;
+  const where = pathText(path);
   const message = withoutVariable(finding, source);
   return {
     offset,
     message: where === '' ? message : `${where}: ${message}`,
-    ...(finding.other && { other: source.offsetOf(finding.other) }),
+    ...(other && { other: source.placeOf(other).offset }),
   };
 }
 
@@ -123,7 +123,6 @@ function withoutVariable({ path, message }: ValueProblem, source: Source): strin
 
 const maxShown = 200;
 
-/** Formats problems as `file:line:column: message`, in the order of the file. */
 function problemLines(file: string, source: Source, problems: readonly FileProblem[]): readonly string[] {
   const ordered = problems.toSorted((a, b) => a.offset - b.offset);
   const placeOf = (offset: number) => `${file}:${source.lineColumn(offset)}`;

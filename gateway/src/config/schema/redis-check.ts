@@ -3,30 +3,27 @@ import type { RoutePieces } from './routes.ts';
 
 type Sharing = Readonly<{
   routes: readonly RoutePieces[];
-  services: readonly string[];
-  publicOrigins: readonly string[];
+  services: Readonly<Record<string, unknown>>;
+  publicOrigins?: readonly string[] | undefined;
+  redis?: string | undefined;
 }>;
 
 /**
  * Requires Redis with several workers if they share state. Without it, each would apply its own copy of a limit, and a captured call
  * or DPoP proof would work once in each.
  */
-export function checkRedisForWorkers(
-  { routes, services, publicOrigins }: Sharing,
-  workers: number,
-  refuse: Refuse,
-): void {
-  if (workers === 1) return;
+export function checkRedisForWorkers(file: Sharing, workers: number, refuse: Refuse): void {
+  const { routes, services, publicOrigins = [], redis } = file;
+  if (workers === 1 || redis !== undefined) return;
   const limited = routes.filter(({ limits = [] }) => limits.length > 0);
   const proving = publicOrigins.length > 0 ? routes : [];
-  const reasons: readonly (readonly [names: readonly string[], why: (some: string) => string])[] = [
-    [limited.map(nameOf), (some) => `each would count the limits of ${some} for itself`],
-    [services, (some) => `each would remember for itself which calls of ${some} were made`],
-    [proving.map(nameOf), (some) => `each would remember for itself which DPoP proofs ${some} took`],
-  ];
-  for (const [names, why] of reasons) {
-    if (names.length === 0) continue;
-    refuse([], `"redis" is required with ${workers} workers: ${why(someOf(names))}`, { absent: 'redis' });
+  for (const [names, why] of [
+    [limited.map(nameOf), 'count the limits of … for itself'],
+    [Object.keys(services), 'remember for itself which calls of … were made'],
+    [proving.map(nameOf), 'remember for itself which DPoP proofs … took'],
+  ] as const) {
+    const reason = `each would ${why.replace('…', () => someOf(names))}`;
+    if (names.length > 0) refuse([], `"redis" is required with ${workers} workers: ${reason}`, { absent: 'redis' });
   }
 }
 

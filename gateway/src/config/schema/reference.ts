@@ -1,7 +1,5 @@
 import { type JsonSchema, jsonSchema } from './json-schema.ts';
 
-type Row = Readonly<{ key: string; type: string; fallback: string; bounds: string; meaning: string }>;
-
 /**
  * Every key of gateway.yaml as a Markdown table, generated from its schema.
  *
@@ -9,16 +7,13 @@ type Row = Readonly<{ key: string; type: string; fallback: string; bounds: strin
  */
 export function referenceTable(depth = Number.POSITIVE_INFINITY): string {
   const rows = rowsOf(jsonSchema(), '', depth);
-  const lines = rows.map(({ key, type, fallback, bounds, meaning }) =>
-    ['', `\`${key}\``, type, fallback, bounds, meaning, ''].join(' | ').trim(),
-  );
-  return ['| key | type | default | bounds | meaning |', '|---|---|---|---|---|', ...lines].join('\n');
+  return ['| key | type | default | bounds | meaning |', '|---|---|---|---|---|', ...rows].join('\n');
 }
 
-function rowsOf(part: JsonSchema, prefix: string, depth: number): readonly Row[] {
+function rowsOf(part: JsonSchema, prefix: string, depth: number): readonly string[] {
   if (depth === 0) return [];
   const seen = new Set<string>();
-  const rows: Row[] = [];
+  const rows: string[] = [];
   for (const alternative of part.oneOf ?? [part]) {
     for (const [name, child] of Object.entries(alternative.properties ?? {})) {
       const key = prefix === '' ? name : `${prefix}.${name}`;
@@ -31,7 +26,7 @@ function rowsOf(part: JsonSchema, prefix: string, depth: number): readonly Row[]
   return rows;
 }
 
-function nestedRows(child: JsonSchema, key: string, depth: number): readonly Row[] {
+function nestedRows(child: JsonSchema, key: string, depth: number): readonly string[] {
   if (child.items !== undefined) return rowsOf(child.items, `${key}[]`, depth);
   if (typeof child.additionalProperties === 'object') return rowsOf(child.additionalProperties, `${key}.NAME`, depth);
   return rowsOf(child, key, depth);
@@ -43,14 +38,10 @@ function merged(part: JsonSchema, name: string, child: JsonSchema): JsonSchema {
   return values.length < 2 ? child : { ...child, enum: values };
 }
 
-function rowOf(key: string, child: JsonSchema, required: boolean): Row {
-  return {
-    key,
-    type: typeOf(child),
-    fallback: required ? '**required**' : fallbackOf(child.default),
-    bounds: boundsOf(child),
-    meaning: (child.description ?? '').replaceAll('|', '\\|'),
-  };
+function rowOf(key: string, child: JsonSchema, required: boolean): string {
+  const fallback = required ? '**required**' : fallbackOf(child.default);
+  const meaning = (child.description ?? '').replaceAll('|', '\\|');
+  return ['', `\`${key}\``, typeOf(child), fallback, boundsOf(child), meaning, ''].join(' | ').trim();
 }
 
 function typeOf(child: JsonSchema): string {
@@ -70,7 +61,6 @@ function boundsOf(child: JsonSchema): string {
   if (child['x-bounds'] !== undefined) return child['x-bounds'];
   const from = child.minimum ?? child.minItems;
   const to = child.maximum ?? child.maxItems;
-  if (from !== undefined && to !== undefined) return `${from} to ${to}`;
-  if (from !== undefined) return `${from} or more`;
-  return to === undefined ? '' : `${to} at most`;
+  if (from === undefined) return to === undefined ? '' : `${to} at most`;
+  return to === undefined ? `${from} or more` : `${from} to ${to}`;
 }

@@ -1,20 +1,14 @@
 import { isOwnPath } from '../own-paths.ts';
 import { parsePattern, type Segment, servedMethods, shapeOf } from '../path-pattern.ts';
-import type { Path } from '../yaml/source.ts';
 import { checkAllow, checkSeveralIssuers } from './allow.ts';
 import { closest } from './closest.ts';
-import type { IsMalformed, Refuse } from './cross-checks.ts';
+import type { IsMalformed, Refuse, WellFormed } from './cross-checks.ts';
 import { checkLimits } from './limits.ts';
 import type { RoutePieces } from './routes.ts';
+import type { Document } from './schema.ts';
 
-type RoutesFile = Readonly<{
-  routes: readonly RoutePieces[];
-  upstreams: Readonly<Record<string, unknown>>;
-  services: Readonly<Record<string, unknown>>;
-  issuers: readonly unknown[];
-}>;
+type RoutesFile = Pick<WellFormed<Document>, 'routes' | 'upstreams' | 'services' | 'issuers'>;
 
-/** Checks each route: its own keys, conflicts with other routes, and the names of its upstream and callers. */
 export function checkRoutes(file: RoutesFile, isMalformed: IsMalformed, refuse: Refuse): void {
   const names = new Map<string, number>();
   const served: Served = new Map();
@@ -24,14 +18,15 @@ export function checkRoutes(file: RoutesFile, isMalformed: IsMalformed, refuse: 
     const refuseHere: Refuse = (at, ...problem) => refuse([...path, ...at], ...problem);
     checkName(route, index, names, refuseHere);
     checkReferences(route, file, isMalformed, refuseHere);
-    const params = segmentsOf(route)?.flatMap((segment) => (segment.kind === 'param' ? segment.name : []));
+    const segments = segmentsOf(route);
+    const params = segments?.flatMap((segment) => (segment.kind === 'param' ? segment.name : []));
     checkAllow(route, params, refuseHere);
     checkLimits(route.auth, route.limits ?? [], refuseHere);
     checkService(route, isMalformed('routes', index, 'callers'), refuseHere);
     if (file.issuers.length > 1)
       checkSeveralIssuers(route, usesScopes && !isMalformed('routes', index, 'allow'), refuseHere);
-    checkShape(route, refuseHere);
-    checkOverlap(route, index, served, refuseHere);
+    checkShape(route, segments, refuseHere);
+    if (segments !== undefined) checkOverlap(route, segments, index, served, refuseHere);
   }
 }
 
@@ -86,8 +81,7 @@ function checkService(route: RoutePieces, hasMalformedCallers: boolean, refuse: 
   }
 }
 
-/** Checks the keys that depend on path, methods or body. */
-function checkShape(route: RoutePieces, refuse: Refuse): void {
+function checkShape(route: RoutePieces, segments: readonly Segment[] | undefined, refuse: Refuse): void {
   if (route.websocket && route.methods?.includes('GET') === false) refuse(['websocket'], 'needs GET among the methods');
   if (route.body?.mode === 'digest' && route.body.maxBytes > 64 * 1024 ** 2) {
     refuse(['body', 'maxBytes'], 'must be at most 64MiB in mode digest, which holds the body in memory');
@@ -96,31 +90,34 @@ function checkShape(route: RoutePieces, refuse: Refuse): void {
     refuse(['path'], 'is a path that the gateway answers itself');
   }
   const from = route.rewrite?.from;
-  const segments = segmentsOf(route);
   if (from !== undefined && segments !== undefined && !isFrontOf(from, segments)) {
     refuse(['rewrite', 'prefix', 'from'], 'must be literal segments at the front of the path');
   }
 }
 
-/** The route of each method and shape, with the place of its path. */
-type Served = Map<string, Readonly<{ name: string; path: Path }>>;
+/** The route of each method and shape. */
+type Served = Map<string, Readonly<{ name: string; index: number }>>;
 
 /** Refuses two routes of one shape with a method in common. Service routes are on a listener of their own. */
-function checkOverlap(route: RoutePieces, index: number, served: Served, refuse: Refuse): void {
-  const { auth, methods, name = `routes[${index}]` } = route;
-  const segments = segmentsOf(route);
-  if (segments === undefined || methods === undefined || auth === undefined) return;
+function checkOverlap(
+  { auth, methods, name }: RoutePieces,
+  segments: readonly Segment[],
+  index: number,
+  served: Served,
+  refuse: Refuse,
+): void {
+  if (methods === undefined || auth === undefined) return;
   const place = `${auth === 'service' ? 'internal' : 'public'} ${shapeOf(segments)}`;
-  const keys = servedMethods(methods).map((method) => [method, `${method} ${place}`] as const);
-  const [clash] = keys.flatMap(([method, key]) => {
-    const other = served.get(key);
-    return other === undefined ? [] : [{ method, other }];
-  });
-  if (clash !== undefined) {
-    const { method, other } = clash;
-    refuse(['path'], `route "${other.name}" serves ${method} at the same place`, { other: other.path });
+  let isReported = false;
+  for (const method of servedMethods(methods)) {
+    const other = served.get(`${method} ${place}`);
+    if (other === undefined) served.set(`${method} ${place}`, { name: name ?? `routes[${index}]`, index });
+    else if (!isReported) {
+      const message = `route "${other.name}" serves ${method} at the same place`;
+      refuse(['path'], message, { other: ['routes', other.index, 'path'] });
+      isReported = true;
+    }
   }
-  for (const [, key] of keys) if (!served.has(key)) served.set(key, { name, path: ['routes', index, 'path'] });
 }
 
 function segmentsOf({ path }: RoutePieces): readonly Segment[] | undefined {

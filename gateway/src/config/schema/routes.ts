@@ -99,7 +99,6 @@ export const route = z.strictObject({
 type RoutePart = z.output<typeof route>;
 export type RoutePieces = Pieces<RoutePart>;
 
-/** The authentication scheme of an access token. */
 export type Scheme = 'Bearer' | 'DPoP';
 
 export type AuthMode = Route['auth'];

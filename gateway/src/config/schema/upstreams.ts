@@ -120,7 +120,6 @@ export function resolveUpstream(name: string, part: UpstreamPart, { directory, .
   };
 }
 
-/** What upstreams are checked against. */
 type UpstreamsFile = Readonly<{
   upstreams: UpstreamPieces;
   listen: ListenPieces;
@@ -128,7 +127,8 @@ type UpstreamsFile = Readonly<{
   directory: string;
   insecureTransport?: boolean | undefined;
   isFips: boolean;
-  hasService(name: string): boolean;
+  /** Undefined among them: one is malformed. */
+  services: ReadonlySet<string | undefined>;
 }>;
 
 export function checkUpstreams(file: UpstreamsFile, refuse: Refuse): void {
@@ -142,7 +142,7 @@ export function checkUpstreams(file: UpstreamsFile, refuse: Refuse): void {
       refuseHere(['identity', 'algorithm'], message);
     }
     // Its key signs the calls that it makes with the token.
-    if (part.txnToken && !file.hasService(name)) {
+    if (part.txnToken && !file.services.has(name) && !file.services.has(undefined)) {
       refuseHere(['txnToken'], `"${name}" has no keys under services, so it could not use the token`);
     }
   }
@@ -161,7 +161,6 @@ function checkTargets(
   }
 }
 
-/** Refuses `tls` with http targets, and files that are not usable. */
 function checkTls({ tls, targets }: Pieces<UpstreamPart>, directory: string, refuse: Refuse): void {
   if (tls === undefined) return;
   if (targets?.some((target) => target.startsWith('http:'))) refuse(['tls'], 'is for https targets only');

@@ -15,7 +15,6 @@ import {
 } from 'yaml';
 import { type Origin, substitute } from './variables.ts';
 
-/** The keys and indexes that lead to a value. */
 export type Path = readonly (string | number)[];
 
 /** A problem at an offset of the text. `other`: the offset of the value that it conflicts with. */
@@ -24,7 +23,6 @@ export type FileProblem = Readonly<{ offset: number; message: string; other?: nu
 /** A string with variables in it. `redacted`: the string with `${NAME}` in place of every value from the environment. */
 type Variable = Readonly<{ redacted: string; origin: Origin }>;
 
-/** The maximum depth of a file, and the problem of a deeper one. */
 export const maxDepth = 24;
 export const tooDeep = `nested deeper than ${maxDepth} levels`;
 
@@ -59,16 +57,6 @@ export class Source {
     this.#contents = document?.contents ?? null;
     this.#anchored = text.includes('&') && document !== undefined ? anchoredNodes(document) : new Map();
     this.value = this.#contents === null ? undefined : this.#valueOf(this.#contents, [], 0, 0);
-  }
-
-  /** The offset of the value at a path, or of its nearest ancestor. */
-  offsetOf(path: Path): number {
-    return this.#placeOf(path).offset;
-  }
-
-  /** The offset of the key at a path. */
-  keyOffsetOf(path: Path): number {
-    return this.#placeOf(path).keyOffset;
   }
 
   originOf(path: Path): Origin {
@@ -148,8 +136,8 @@ export class Source {
     return replaced;
   }
 
-  /** The places of the value and the key at a path, or of their nearest ancestor. */
-  #placeOf(path: Path): Readonly<{ offset: number; keyOffset: number }> {
+  /** The offsets of the value and the key at a path, or of their nearest ancestor. */
+  placeOf(path: Path): Readonly<{ offset: number; keyOffset: number }> {
     let node = this.#contents;
     let offset = node?.range?.[0] ?? 0;
     let keyOffset = offset;

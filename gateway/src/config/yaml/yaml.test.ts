@@ -12,9 +12,9 @@ describe('readYaml', () => {
     const source = readYaml('a: 1\nb:\n  - c: "x"\n    d: true\n', {});
     expect(source.value).toEqual({ a: 1, b: [{ c: 'x', d: true }] });
     expect(source.problems).toEqual([]);
-    expect(source.lineColumn(source.offsetOf(['b', 0, 'c']))).toBe('3:8');
-    expect(source.lineColumn(source.keyOffsetOf(['b', 0, 'd']))).toBe('4:5');
-    expect(source.lineColumn(source.offsetOf(['b', 0, 'absent']))).toBe('3:5');
+    expect(source.lineColumn(source.placeOf(['b', 0, 'c']).offset)).toBe('3:8');
+    expect(source.lineColumn(source.placeOf(['b', 0, 'd']).keyOffset)).toBe('4:5');
+    expect(source.lineColumn(source.placeOf(['b', 0, 'absent']).offset)).toBe('3:5');
   });
 
   test('replaces variables after parsing, in strings only', () => {

@@ -1,16 +1,15 @@
-import type { Provider } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
 
 /** Claims that Keycloak leaves out for a client without this scope. */
 const basic = 'in Keycloak, add the client scope "basic" to the client';
 
 /** What to do at a provider about a claim that is missing. */
-export const missing: Readonly<Partial<Record<Provider, Readonly<Record<string, string>>>>> = {
+export const missing: Readonly<Partial<Record<string, Readonly<Record<string, string>>>>> = {
   keycloak: { sub: basic, sid: basic },
 };
 
 /** What to do at a provider about a finding, where its name for the remedy helps more than a general word. */
-export const advice: Readonly<Partial<Record<Provider, Partial<Record<Code, string>>>>> = {
+export const advice: Readonly<Partial<Record<string, Partial<Record<Code, string>>>>> = {
   keycloak: {
     token_audience_refused:
       'in Keycloak, add a mapper of type Audience to a client scope of the client; or accept "account" in audience, with clients',

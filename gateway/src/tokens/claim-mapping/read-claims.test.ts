@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { exampleIssuer } from '../../../test/kit/example-issuer.ts';
 import type { Issuer } from '../../config/config.ts';
-import { presets } from '../../config/presets.ts';
+import { presetOf } from '../../config/presets.ts';
 import { described, refusalFor } from './finding.ts';
 import { compileClaims } from './read-claims.ts';
 
@@ -420,10 +420,10 @@ describe('claims of Entra', () => {
       template: { variable: 'tenant', value: tid },
       audience: ['app'],
       types: ['id-token'],
-      typeTest: presets.entra.idToken ?? [],
+      typeTest: presetOf('entra').idToken ?? [],
       claims: {
-        ...presets.entra.claims,
-        client: presets.entra.client,
+        ...presetOf('entra').claims,
+        client: presetOf('entra').client,
       },
       isStrict: false,
     });

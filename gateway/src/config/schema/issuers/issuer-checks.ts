@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { whyNoIssuerKeys } from '../../issuer-key-file.ts';
 import { presetOf } from '../../presets.ts';
-import type { IsMalformed, Refuse } from '../cross-checks.ts';
+import type { IsMalformed, Refuse, WellFormed } from '../cross-checks.ts';
+import type { Document } from '../schema.ts';
 import type { UpstreamPieces } from '../upstreams.ts';
 import { isFetched, isForbiddenTarget, isPlainHttp, plainHttp } from '../values/urls.ts';
 import type { ClaimPath, Conditions, ValueSource } from './issuer-values.ts';
@@ -18,14 +19,8 @@ import { checkTenants } from './tenant-checks.ts';
 
 const unresolved = { directory: '', kept: { scopes: new Set<string>(), claims: [] }, redactedAt: () => '' };
 
-/** The issuers of a file, and what their URLs and files are checked against. */
-type IssuersFile = Readonly<{
-  issuers: readonly IssuerPieces[];
-  /** Of the file: key files are relative to it. */
-  directory: string;
-  upstreams: UpstreamPieces;
-  insecureTransport?: boolean | undefined;
-}>;
+/** `directory`: of the file. Key files are relative to it. */
+type IssuersFile = Pick<WellFormed<Document>, 'issuers' | 'upstreams' | 'insecureTransport'> & { directory: string };
 
 /** Checks each issuer, and that no two of them issue the same `iss` or name the same tenant. */
 export function checkIssuers(file: IssuersFile, isMalformed: IsMalformed, refuse: Refuse): void {

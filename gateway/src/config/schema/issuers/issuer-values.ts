@@ -25,14 +25,12 @@ export type TokenType = (typeof tokenTypes)[number];
 /** The name of a claim, followed by names of members inside it. */
 export type ClaimPath = readonly string[];
 
-/** The longest path to a claim. */
 const maxSteps = 8;
 const step = text.max(128, { error: 'must be at most 128 characters' });
 
 const oneClaim = claimName.transform((name): ClaimPath => [name]);
 const pathToClaim = z.array(step).min(1).max(maxSteps);
 
-/** A claim: its name, or a list of the names that lead to it. */
 export const claimPath = oneShape(
   'claim or path',
   'the name of a claim, or a path of names such as [realm_access, roles]',
@@ -69,7 +67,6 @@ function sourceShapes(value: typeof role) {
   ] as const;
 }
 
-/** Where the role comes from. */
 export const roleSource = oneShape(
   'claim, path or map',
   'a claim, a path, { from, map, otherwise } or { constant }',
@@ -80,7 +77,6 @@ const fromIssuer = z
   .strictObject({ fromIssuer: claimName.describe('The variable of `template`.') })
   .transform(({ fromIssuer: variable }) => ({ kind: 'fromIssuer' as const, variable }));
 
-/** Where the tenant comes from. */
 export const tenantSource = oneShape(
   'claim, path or map',
   'a claim, a path, { from, map, otherwise }, { constant } or { fromIssuer }',
@@ -92,7 +88,6 @@ export type ValueSource = Immutable<z.output<typeof tenantSource>>;
 
 export const scalar = z.union([text, z.number(), z.boolean()], { error: 'must be a text, a number, true or false' });
 
-/** A value of a claim that a condition can name. */
 export type Scalar = z.output<typeof scalar>;
 
 const affix = z.string().min(1, { error: 'must not be empty' }).max(128);

@@ -133,7 +133,6 @@ export const typesOf = ({ types, provider }: IssuerPieces): readonly TokenType[]
 export const isStrict = (part: IssuerPieces): boolean =>
   part.provider === undefined && typesOf(part).every((type) => type === 'at+jwt');
 
-/** Whether the keys are found through the metadata of the issuer. */
 export const isDiscovered = ({ discovery, jwks, provider }: IssuerPieces): boolean =>
   jwks === undefined && (discovery ?? provider !== undefined);
 

@@ -25,17 +25,13 @@ export function orderedMap<To>(to: z.ZodType<To>) {
     .transform((raw, context): readonly OrderedPair<To>[] => {
       const refuse = (message: string, ...path: readonly (string | number)[]) =>
         context.issues.push({ code: 'custom', message, path: [...path], input: raw });
-      const pairs = isMap(raw)
-        ? writtenKeys(raw).map((key) => ({ from: key as unknown, to: raw[key], at: key }))
-        : Array.isArray(raw)
-          ? raw.map((item: unknown, index) => pairOf(item, index))
-          : undefined;
-      if (pairs === undefined || pairs.length === 0 || pairs.length > maxEntries) {
+      const pairs = pairsOf(raw);
+      if (pairs.length === 0 || pairs.length > maxEntries) {
         refuse(`must be a map of 1 to ${maxEntries} values of the token, or a list of pairs such as [value, role]`);
         return z.NEVER;
       }
       const entries = new Map<string, To>();
-      for (const { from, to: wanted, at } of pairs) {
+      for (const [at, from, wanted] of pairs) {
         const parsed = to.safeParse(wanted);
         if (typeof from !== 'string' || from === '')
           refuse('must be a pair of a value of the token and its meaning, both text', at);
@@ -47,11 +43,12 @@ export function orderedMap<To>(to: z.ZodType<To>) {
     });
 }
 
-function pairOf(item: unknown, at: number): Readonly<{ from: unknown; to: unknown; at: number }> {
-  if (Array.isArray(item) && item.length === 2) return { from: item[0], to: item[1], at };
-  const entries = isMap(item) ? Object.entries(item) : [];
-  const [only] = entries;
-  return entries.length === 1 && only !== undefined
-    ? { from: only[0], to: only[1], at }
-    : { from: undefined, to: undefined, at };
+/** Each entry with its place. A malformed pair has neither. */
+function pairsOf(raw: unknown): readonly (readonly [at: string | number, from?: unknown, to?: unknown])[] {
+  if (isMap(raw)) return writtenKeys(raw).map((key) => [key, key, raw[key]]);
+  const items: readonly unknown[] = Array.isArray(raw) ? raw : [];
+  return items.map((item, index) => {
+    const [pair, ...more]: readonly unknown[] = isMap(item) ? Object.entries(item) : [item];
+    return Array.isArray(pair) && pair.length === 2 && more.length === 0 ? [index, pair[0], pair[1]] : [index];
+  });
 }

@@ -40,35 +40,37 @@ export function duration({ min, max }: Bounds) {
 
 /** Like {@link duration}, parsed to whole seconds. */
 export function seconds(bounds: Bounds) {
-  return duration(bounds).transform((ms, context) => {
-    if (ms % 1000 === 0) return ms / 1000;
-    context.addIssue({ code: 'custom', message: 'must be a whole number of seconds' });
-    return z.NEVER;
-  });
+  return parsed(duration(bounds), 'must be a whole number of seconds', (ms) =>
+    ms % 1000 === 0 ? ms / 1000 : undefined,
+  );
 }
 
 /** A size such as `512B`, `64KiB`, `1MiB` or `1GiB`, or a number of bytes, parsed to bytes. */
 export function size({ min, max }: Bounds) {
   const error = `must be a size from ${min} to ${max}, such as 1MiB (units: B, KiB, MiB, GiB) or a number of bytes`;
-  return z
-    .union([z.int(), z.string().regex(sizeText, { error })], { error })
-    .meta({ 'x-type': 'size', 'x-bounds': `${min} to ${max}` })
-    .transform((given, context) => {
-      const bytes = within(typeof given === 'number' ? given : toBytes(given), toBytes(min), toBytes(max));
-      if (bytes !== undefined) return bytes;
-      context.addIssue({ code: 'custom', message: error });
-      return z.NEVER;
-    });
+  const given = z.union([z.int(), z.string().regex(sizeText, { error })], { error });
+  const described = given.meta({ 'x-type': 'size', 'x-bounds': `${min} to ${max}` });
+  return parsed(described, error, (size) =>
+    within(typeof size === 'number' ? size : toBytes(size), toBytes(min), toBytes(max)),
+  );
 }
 
-function toMs(text: string): number {
-  const [, digits, unit] = durationText.exec(text) ?? [];
-  return Number(digits) * unitMs[unit as keyof typeof unitMs];
+const toMs = (text: string): number => amountOf(text, durationText, unitMs);
+const toBytes = (text: string): number => amountOf(text, sizeText, unitBytes);
+
+function amountOf(text: string, pattern: RegExp, units: Readonly<Record<string, number>>): number {
+  const [, digits, unit = ''] = pattern.exec(text) ?? [];
+  return Number(digits) * (units[unit] ?? Number.NaN);
 }
 
-function toBytes(text: string): number {
-  const [, digits, unit] = sizeText.exec(text) ?? [];
-  return Number(digits) * unitBytes[unit as keyof typeof unitBytes];
+/** What `parse` makes of a value. It returns undefined to refuse. */
+function parsed<In, Out>(schema: z.ZodType<In>, error: string, parse: (given: In) => Out | undefined) {
+  return schema.transform((given, context) => {
+    const value = parse(given);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: error });
+    return z.NEVER;
+  });
 }
 
 /**
@@ -77,20 +79,13 @@ function toBytes(text: string): number {
  * @param roughly A pattern for editors: it matches everything that `parse` accepts, and little else.
  */
 export function parsedText<T>(type: string, allowed: string, parse: (text: string) => T | undefined, roughly?: RegExp) {
-  return z
-    .string({ error: `must be ${allowed}` })
-    .meta({ 'x-type': type, ...(roughly && { pattern: roughly.source }) })
-    .transform((text, context) => {
-      const value = parse(text);
-      if (value !== undefined) return value;
-      context.addIssue({ code: 'custom', message: `must be ${allowed}` });
-      return z.NEVER;
-    });
+  const error = `must be ${allowed}`;
+  const described = z.string({ error }).meta({ 'x-type': type, ...(roughly && { pattern: roughly.source }) });
+  return parsed(described, error, parse);
 }
 
 export const addressPattern = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/;
 
-/** An address such as `host:port` or `[::1]:port`. */
 export const address = parsedText(
   'address',
   'an address to listen on, such as "127.0.0.1:8080"',
@@ -118,7 +113,6 @@ export const name = matching(
   'a name: a lower-case letter, then letters, digits and "-", 63 at most',
 );
 
-/** A role, in the grammar of the identity contract. */
 export const role = matching(rolePattern, 'a role: lower-case letters, digits, "_" and "-", 64 at most');
 
 /** The id of a user or tenant, in the grammar of the identity contract. */
@@ -154,7 +148,6 @@ export const filePath = matching(
   'the path of a file or directory, not what is in it; a relative one starts at the directory of this file',
 );
 
-/** A path without query, in the form that a URL parser keeps. */
 export const pathOnly = parsedText(
   'path',
   'a path without query, such as /healthz',
@@ -172,7 +165,6 @@ export const hostName = matching(
 
 export const text = matching(/^[^\0]+$/, 'a text');
 
-/** A list without duplicates. */
 export function unique<Item extends z.ZodType>(item: Item) {
   return z
     .array(item)

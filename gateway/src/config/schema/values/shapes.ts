@@ -2,28 +2,19 @@ import { z } from 'zod';
 import { plainMessages } from '../messages.ts';
 
 /** The keywords of JSON Schema 2020-12 that zod generates here. */
-export type JsonSchema = {
-  type?: string;
-  $ref?: string;
-  $defs?: Record<string, JsonSchema>;
-  description?: string;
-  default?: unknown;
-  const?: unknown;
-  enum?: readonly unknown[] | undefined;
-  pattern?: string;
-  properties?: Record<string, JsonSchema>;
-  required?: readonly string[];
-  additionalProperties?: boolean | JsonSchema;
-  items?: JsonSchema;
-  oneOf?: readonly JsonSchema[];
-  anyOf?: readonly JsonSchema[];
-  minimum?: number;
-  maximum?: number;
-  minItems?: number;
-  maxItems?: number;
-  'x-type'?: string;
-  'x-bounds'?: string;
-};
+export type JsonSchema = Partial<Record<'minimum' | 'maximum' | 'minItems' | 'maxItems', number>> &
+  Partial<Record<'type' | '$ref' | 'description' | 'pattern' | 'x-type' | 'x-bounds', string>> & {
+    default?: unknown;
+    const?: unknown;
+    enum?: readonly unknown[] | undefined;
+    properties?: Record<string, JsonSchema>;
+    $defs?: Record<string, JsonSchema>;
+    required?: readonly string[];
+    additionalProperties?: boolean | JsonSchema;
+    items?: JsonSchema;
+    oneOf?: readonly JsonSchema[];
+    anyOf?: readonly JsonSchema[];
+  };
 
 /** A type whose maps, lists and sets cannot be changed. */
 export type Immutable<T> = T extends string | number | boolean | undefined | Uint8Array
@@ -61,7 +52,6 @@ export function oneShape<const Shapes extends readonly z.ZodType[]>(type: string
     });
 }
 
-/** @param list The schema of a list of `items`. */
 export const listOrAny = <List extends z.ZodType>(items: string, list: List) =>
   oneShape('list, or any', `a list of ${items}, or any`, [z.literal('any'), list]);
 

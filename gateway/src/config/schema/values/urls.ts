@@ -34,10 +34,7 @@ export function isFetched(source: string): boolean {
 export const targetOrigin = parsedText(
   'origin',
   'an http or https origin (scheme, host and port, no path, user or password) that is not a link-local or metadata address',
-  (text) => {
-    const url = callable(text);
-    return url !== undefined && isBareOrigin(url) ? url.origin : undefined;
-  },
+  (text) => bareOrigin(callable(text)),
   originText,
 );
 
@@ -45,10 +42,7 @@ export const targetOrigin = parsedText(
 export const publicOrigin = parsedText(
   'origin',
   'an origin without wildcards, such as "https://api.example.test"',
-  (text) => {
-    const url = httpUrl(text);
-    return url !== undefined && isBareOrigin(url) ? url.origin : undefined;
-  },
+  (text) => bareOrigin(httpUrl(text)),
   originText,
 );
 
@@ -67,7 +61,6 @@ export const issuerIdentifier = parsedText(
   urlText,
 );
 
-/** A value of `Host`, parsed to lower case. */
 export const allowedHost = parsedText(
   'host',
   'a host without scheme, path or wildcard, with a port or without, such as "gateway.internal" or "10.0.0.5:9090"',
@@ -103,9 +96,8 @@ function httpUrl(text: string): URL | undefined {
   return url.port === '0' ? undefined : url;
 }
 
-function isBareOrigin(url: URL): boolean {
-  return url.pathname === '/' && url.search === '';
-}
+const bareOrigin = (url: URL | undefined): string | undefined =>
+  url?.pathname === '/' && url.search === '' ? url.origin : undefined;
 
 function callable(text: string): URL | undefined {
   const url = httpUrl(text);
@@ -138,7 +130,6 @@ export function isPlainHttp(url: string): boolean {
   return url.startsWith('http:') && !isLoopback(url);
 }
 
-/** Whether the host of a URL is this machine. */
 export function isLoopback(url: string): boolean {
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
   return isLoopbackHost(host);

@@ -250,13 +250,19 @@ const hostGrammar = /^(?:[a-z0-9](?:[a-z0-9.-]{0,253})|\[[0-9a-f:.]{2,45}\])(?::
  */
 export function createHostCheck(publicOrigins: readonly string[]): (host: string | undefined) => string {
   const served = new Set(publicOrigins.flatMap(hostsOf));
-  return (host) => {
-    const lower = host?.toLowerCase() ?? '';
-    // Configured hosts are well-formed, so the usual request needs one lookup only.
-    if (served.has(lower)) return lower;
-    const port = hostGrammar.exec(lower);
-    if (port === null || Number(port[1] ?? 0) > 65_535) throw new AppError('invalid_host');
-    if (served.size > 0) throw new AppError('misdirected_request');
+  // Most requests name the same host. It is checked once.
+  let last: string | undefined;
+  let lastLower = '';
+  return (host = '') => {
+    if (host === last) return lastLower;
+    const lower = host.toLowerCase();
+    if (!served.has(lower)) {
+      const port = hostGrammar.exec(lower);
+      if (port === null || Number(port[1] ?? 0) > 65_535) throw new AppError('invalid_host');
+      if (served.size > 0) throw new AppError('misdirected_request');
+    }
+    last = host;
+    lastLower = lower;
     return lower;
   };
 }

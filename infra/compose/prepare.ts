@@ -43,9 +43,10 @@ function gatewayConfig(): string {
   for (const name of ['auth-service', 'complaint-service'])
     document.setIn(['services', name, 'keys'], `./service-keys/${name}.jwks.json`);
   // The pages and the example services of `npm start` are not among the containers.
-  for (const name of ['web', 'my-service', 'mcp-server']) document.deleteIn(['upstreams', name]);
+  const absent = ['web', 'my-service', 'mcp-server'];
+  for (const name of absent) document.deleteIn(['upstreams', name]);
   const routes = document.get('routes') as YAMLSeq<YAMLMap>;
-  routes.items = routes.items.filter((route) => !['/app/**', '/hello', '/mcp'].includes(String(route.get('path'))));
+  routes.items = routes.items.filter((route) => !absent.includes(String(route.get('upstream'))));
   return document.toString({ lineWidth: 0 });
 }
 

@@ -115,7 +115,11 @@ function upstreamLines({ name, targets, timeouts, tls }: Upstream): string {
 			lb_try_duration 0s
 			header_up Host {http.reverse_proxy.upstream.hostport}
 			header_up X-Forwarded-For {http.request.header.X-Forwarded-For}
-${headersOfRequest.map((header) => `\t\t\theader_down -${header}`).join('\n')}
+${headersOfRequest
+  // Caddy deletes after it sets.
+  .filter((header) => header !== 'x-request-id')
+  .map((header) => `\t\t\theader_down -${header}`)
+  .join('\n')}
 			header_down X-Request-Id {http.request.header.X-Request-Id}
 			transport http {
 ${transport.map((line) => `\t\t\t\t${line}`).join('\n')}

@@ -1,9 +1,38 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { eventually } from '@countersign/testing';
+import { expect, test } from '@jest/globals';
 import { describeBehind } from './behind.ts';
+import { isInstalled, proxyUnderTest } from './proxy-under-test.ts';
+
+const start = (directory: string) => ({
+  command: 'nginx',
+  args: ['-p', directory, '-c', 'nginx.conf', '-g', 'daemon off;'],
+});
+const routes = `
+  - { name: things, path: "/v1/things/**", methods: [GET], upstream: things, auth: required }
+`;
 
 describeBehind({
   proxy: 'nginx',
-  start: (directory) => ({ command: 'nginx', args: ['-p', directory, '-c', 'nginx.conf', '-g', 'daemon off;'] }),
+  start,
   showsLength: true,
   removesAliases: false,
   passesLimits: true,
 });
+
+(isInstalled('nginx') ? test : test.skip)(
+  '--probe finds a location that an operator added without a decision',
+  async () => {
+    const proxy = await proxyUnderTest({ proxy: 'nginx', routes, start });
+    const file = join(proxy.directory, 'nginx.conf');
+    const added = 'location /v1/things/ { proxy_pass http://things; }';
+    writeFileSync(file, readFileSync(file, 'utf8').replace('    location / {', `    ${added}\n    location / {`));
+    proxy.signal('SIGHUP');
+    await eventually(async () => expect((await proxy.get('/v1/things/1', '')).status).toBe(200));
+    const { code, output } = await proxy.integrate('--probe', `http://127.0.0.1:${proxy.port}`);
+    expect(code).toBe(1);
+    expect(output).toContain('bad GET /v1/things/probe: answers 200 without a decision of the gateway');
+    await proxy.close();
+  },
+);

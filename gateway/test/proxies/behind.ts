@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { isInstalled, type ProxyOptions, type ProxyUnderTest, proxyUnderTest } from './proxy-under-test.ts';
 
@@ -175,6 +177,24 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       for (const path of ['/v1/open/1', '/v1/things/1'])
         await proxy.get(path, '<token>\r\nCookie: a=1; __Host-rt=2\r\n');
       expect(arrived().map(({ headers }) => headers.cookie)).toEqual(['a=1; __Host-rt=2', 'a=1']);
+    });
+
+    test('--probe finds nothing wrong', async () => {
+      expect(await proxy.integrate('--probe', `http://127.0.0.1:${proxy.port}`)).toEqual({
+        code: 0,
+        output: `good http://127.0.0.1:${proxy.port}: every location asks the gateway`,
+      });
+    });
+
+    test('a written file stays the same when it is written again', async () => {
+      const read = () =>
+        readdirSync(proxy.directory).map((file) => [
+          file,
+          statSync(join(proxy.directory, file)).isFile() ? readFileSync(join(proxy.directory, file), 'utf8') : '',
+        ]);
+      const before = read();
+      await proxy.integrate('--listen', `127.0.0.1:${proxy.port}`, '--out', proxy.directory);
+      expect(read()).toEqual(before);
     });
 
     test('a WebSocket is signed and upgraded', async () => {

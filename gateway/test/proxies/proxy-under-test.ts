@@ -24,6 +24,10 @@ export type ProxyUnderTest = Readonly<{
   /** Sends these bytes to the proxy. `<host>`, `<token>` and `<close>` stand for headers. */
   raw(text: string): Promise<RawAnswer>;
   get(path: string, lines?: string): Promise<RawAnswer>;
+  /** Runs `countersign integrate PROXY` with these arguments. Settles with its exit code and its output. */
+  integrate(...args: readonly string[]): Promise<Readonly<{ code: number; output: string }>>;
+  /** Lets the proxy read its files again, as an operator does. */
+  signal(signal: NodeJS.Signals): void;
   /** What a service makes of a request that arrived. Rejects as the service would refuse it. */
   verify(request: RecordedRequest): Promise<Identity>;
   close(): Promise<void>;
@@ -65,19 +69,20 @@ export async function proxyUnderTest(options: ProxyOptions): Promise<ProxyUnderT
     ],
   });
   const directory = mkdtempSync(join(tmpdir(), `countersign-${proxy}-`));
-  const lines: string[] = [];
-  const code = await runCli(
-    ['integrate', proxy, '--config', gateway.file, '--listen', `127.0.0.1:${port}`, '--out', directory],
-    {
+  const integrate = async (...args: readonly string[]) => {
+    const lines: string[] = [];
+    const code = await runCli(['integrate', proxy, '--config', gateway.file, ...args], {
       out: (line) => void lines.push(line),
       err: (line) => void lines.push(line),
       paint: (_style, text) => text,
       isInteractive: false,
       env: { DECISION_SECRET: secret, HASHED_SECRET: gateway.hmacSecret },
       nowMs: Date.now,
-    },
-  );
-  if (code !== 0) throw new Error(lines.join('\n'));
+    });
+    return { code, output: lines.join('\n') };
+  };
+  const { code, output } = await integrate('--listen', `127.0.0.1:${port}`, '--out', directory);
+  if (code !== 0) throw new Error(output);
   const running = startProcess(start(directory));
   const token = await gateway.issuer.accessToken();
   const jwks = await (await gateway.admin('/.well-known/jwks.json')).json();
@@ -106,6 +111,8 @@ export async function proxyUnderTest(options: ProxyOptions): Promise<ProxyUnderT
     directory,
     raw,
     get,
+    integrate,
+    signal: (signal) => void process.kill(running.pid, signal),
     verify: ({ method, target, rawHeaders, body }) => verifier.verify({ method, target, rawHeaders, body }),
     async close() {
       await running.stop();

@@ -1,0 +1,82 @@
+import { request } from 'node:http';
+import { request as requestTls } from 'node:https';
+import type { GatewayConfig, Route } from '../config/config.ts';
+
+/** What a live proxy answered to one request. */
+type Answer = Readonly<{ status: number; requestId: string | undefined }>;
+
+export type Finding = Readonly<{ request: string; problem: string }>;
+
+const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const timeoutMs = 10_000;
+
+/**
+ * Tries a live proxy, whose file people edit. Every answer must show that the gateway was asked: its request id, and on a route that
+ * needs a token the refusal `token_missing`, whatever else the request says about its caller.
+ *
+ * @param origin Where the proxy listens.
+ * @returns What was wrong; empty if nothing was. Rejects when the proxy cannot be reached.
+ */
+export async function probe(config: GatewayConfig, origin: string): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  const host = new URL(config.publicOrigins[0] ?? origin).host;
+  const ask = (method: string, path: string, headers: readonly string[]) =>
+    send(origin, method, path, ['host', host, 'connection', 'close', ...headers]);
+  const expectDecision = async (method: string, path: string, extra: readonly string[], route: Route | undefined) => {
+    const name = [`${method} ${path}`, ...extra.slice(0, 1)].join(' with ');
+    const answer = await ask(method, path, extra);
+    const problem = problemOf(answer, route, extra);
+    if (problem !== undefined) findings.push({ request: name, problem });
+  };
+  for (const route of config.routes.filter(({ auth }) => auth !== 'service')) {
+    const path = examplePath(route.path);
+    const [method = 'GET'] = route.methods;
+    for (const extra of [[], ...spoofed]) await expectDecision(method, path, extra, route);
+  }
+  for (const path of ['/decide', '/countersign-decide', '/.countersign-probe'])
+    await expectDecision('GET', path, [], undefined);
+  return findings;
+}
+
+/** What a client says about itself, and what a proxy must not read twice. */
+const spoofed: readonly (readonly string[])[] = [
+  ['x-user-id', 'probe', 'x-user-role', 'admin', 'x-tenant-id', 'probe', 'x-identity', 'user'],
+  ['X.User.Id', 'probe'],
+  ['X_User_Id', 'probe'],
+  ['connection', 'close, x-user-id, signature, signature-input'],
+  ['x-forwarded-uri', '/', 'x-original-url', '/', 'x-rewrite-url', '/'],
+  ['content-type', 'text/plain', 'content-type', 'text/html'],
+];
+
+function problemOf({ status, requestId }: Answer, route: Route | undefined, extra: readonly string[]) {
+  // What the proxy's own parser refuses never reaches a service.
+  if (status === 400 && extra.length > 0) return undefined;
+  if (route === undefined) return status < 400 ? `answers ${status}: it is not a route` : undefined;
+  if (requestId === undefined || !uuidV7.test(requestId)) return `answers ${status} without a decision of the gateway`;
+  if (route.auth === 'required' && status < 400) return `answers ${status} without a token`;
+  return undefined;
+}
+
+const examplePath = (pattern: string): string =>
+  pattern
+    .split('/')
+    .map((part) => (part.startsWith(':') || part === '**' ? 'probe' : part))
+    .join('/');
+
+function send(origin: string, method: string, path: string, headers: readonly string[]): Promise<Answer> {
+  const { protocol, hostname, port } = new URL(origin);
+  const open = protocol === 'https:' ? requestTls : request;
+  return new Promise((resolve, reject) => {
+    const call = open({ hostname, port, method, path, headers, timeout: timeoutMs }, (response) => {
+      response.resume();
+      response.on('error', reject);
+      response.on('end', () => {
+        const requestId = response.headers['x-request-id'];
+        resolve({ status: response.statusCode ?? 0, requestId: typeof requestId === 'string' ? requestId : undefined });
+      });
+    });
+    call.on('timeout', () => call.destroy(new Error(`no answer in ${timeoutMs} ms`)));
+    call.on('error', reject);
+    call.end();
+  });
+}

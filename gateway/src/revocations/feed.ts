@@ -3,7 +3,7 @@ import { createOutageLog, type OutageLog } from '../keys/outage-log.ts';
 import type { RevocationPage } from './page.ts';
 import type { Revocations } from './revocations.ts';
 
-/** Where to continue reading, and how long the feed may wait for news. Without a position, reading starts over. */
+/** Where to continue reading, and how long the feed may wait for new entries. Without a position, reading starts over. */
 export type FeedRequest = Readonly<{ position: FeedPosition | undefined; waitSec: number }>;
 export type FeedPosition = Readonly<{ log: string; cursor: number }>;
 
@@ -30,7 +30,7 @@ const longestWaitSec = 25;
 // Short, so that a logout just after the auth-service recovers is known within a second.
 const firstRetryMs = 100;
 const lastRetryMs = 500;
-// Avoids a tight loop when the feed answers at once without news, or with another log each time.
+// Avoids a tight loop when the feed answers at once without entries, or with another log each time.
 const earlyAnswerPauseMs = 200;
 
 /**
@@ -41,7 +41,7 @@ const earlyAnswerPauseMs = 200;
 export function followRevocations(options: FeedOptions) {
   const { revocations, logger, issuer, nowMs } = options;
   const monotonicMs = () => performance.now();
-  // A response without news must arrive before the revocations count as stale. Below 1.2 s, the feed does not wait.
+  // A response without entries must arrive before the revocations count as stale. Below 1.2 s, the feed does not wait.
   const waitSec = Math.min(longestWaitSec, Math.floor((options.maxStalenessMs * 5) / 6 / 1000));
   const stats = { answers: 0, failures: 0, snapshots: 0, unknownItems: 0 };
   const outages = createOutageLog(monotonicMs);
@@ -146,7 +146,7 @@ export function followRevocations(options: FeedOptions) {
     let failuresInARow = 0;
     while (!signal.aborted) {
       try {
-        // After a failure, ask without waiting: a response without news already ends staleness.
+        // After a failure, ask without waiting: a response without entries already ends staleness.
         const wait = failuresInARow > 0 ? 0 : waitSec;
         position = position === undefined ? await readSnapshot(signal) : await readNext(position, wait, signal);
         logOverflow();

@@ -51,7 +51,7 @@ export type Claims = TokenDetails & StatusClaims;
 export const visibleText = /^[\x21-\x7e]{1,256}$/;
 
 /**
- * What services learn of a token besides its user or machine.
+ * What a service receives of a token besides its user or machine.
  *
  * @param jkt The key whose proof came with the request. It differs from the token's only at token endpoints.
  */

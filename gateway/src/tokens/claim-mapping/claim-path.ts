@@ -1,8 +1,9 @@
 import type { ClaimPath, Scalar } from '../../config/config.ts';
+import { described } from './finding.ts';
 
 export type Payload = Readonly<Record<string, unknown>>;
 
-/** What stands at a path. `blocked`: a step on the way is not an object. */
+/** The value at a path. `blocked`: one of its parents is not an object. */
 export type Read = Readonly<{ value: unknown }> | 'absent' | 'blocked';
 
 /** Reads own members of objects only: never of a prototype, and never an item of a list. */
@@ -22,9 +23,11 @@ export const claimOf = (payload: Payload, name: string): unknown =>
 
 export const pathText = (path: ClaimPath): string => (path.length === 1 ? (path[0] ?? '') : `[${path.join(', ')}]`);
 
-/** What came instead of a value, in words. */
-export const foundAt = (read: Exclude<Read, object>): string =>
-  read === 'absent' ? 'nothing' : 'a value that is not an object, on the way';
+/** Says what the token has instead of a value. */
+export function foundAt(read: Read): string {
+  if (typeof read === 'object') return described(read.value);
+  return read === 'absent' ? 'nothing' : 'a parent that is not an object';
+}
 
 /** Whether a text in this claim is a list with spaces between its items (RFC 6749 section 3.3). */
 const isSpaced = (claim: string | undefined): boolean => claim === 'scope' || claim === 'scp';

@@ -142,8 +142,8 @@ export class ClaimReader {
     if (read === 'absent') return [];
     const scopes = read === 'blocked' ? undefined : textsOf(read.value, claims.scope);
     if (scopes === undefined) {
-      const found = read === 'blocked' ? foundAt(read) : described(read.value);
-      this.#invalid(pathText(claims.scope), 'a text, or a list of texts', found, 'name another claim in claims.scope');
+      const fix = 'name another claim in claims.scope';
+      this.#invalid(pathText(claims.scope), 'a text, or a list of texts', foundAt(read), fix);
       return [];
     }
     return [...new Set(scopes.filter((scope) => kept.scopes.has(scope)))];
@@ -163,8 +163,7 @@ export class ClaimReader {
     const read = readPath(this.#payload, path);
     const value = typeof read === 'string' ? undefined : read.value;
     if (typeof value === 'string' && pattern.test(value)) return value;
-    const found = read === 'blocked' ? foundAt(read) : described(value);
-    return this.#invalid(pathText(path), wanted, found, fix);
+    return this.#invalid(pathText(path), wanted, foundAt(read), fix);
   }
 
   /** The raw `sub`. Its grammar is wider where ids are encoded. */

@@ -167,7 +167,7 @@ function startFinding(payload: Payload, { issuedAtSec }: Claims, nowMs: number):
 // A proof at a token endpoint adds its key to the context of a token without one.
 const anyThumbprint = 'A'.repeat(43);
 
-/** Whether services can be told what the token says. Decided here, so that a token is refused everywhere or nowhere. */
+/** Whether the claims fit into the identity contract. Checked here, so that a token is refused everywhere or nowhere. */
 function contextFinding(claims: Claims): Finding | undefined {
   const tooLong = finding(
     'token_context_too_long',

@@ -1,6 +1,6 @@
 import type { ValueSource } from '../../config/config.ts';
 import { foundAt, type Payload, pathText, readPath, textsOf } from './claim-path.ts';
-import { described, oneOfThese } from './finding.ts';
+import { oneOfThese } from './finding.ts';
 
 /** A value read from a token, or why it could not be read. `all`: every mapped value of the token, where values are mapped. */
 export type Value = Readonly<{ text: string; all?: readonly string[] }> | Unread;
@@ -44,10 +44,11 @@ function compileClaim(path: readonly string[]): ReadValue {
   const wanted = 'one text';
   return (payload) => {
     const read = readPath(payload, path);
-    if (read === 'absent') return { claim, wanted, found: foundAt(read), missing: 'claim' };
-    if (read === 'blocked') return { claim, wanted, found: foundAt(read) };
-    if (typeof read.value === 'string') return { text: read.value };
-    return { claim, wanted, found: described(read.value), isList: Array.isArray(read.value) };
+    if (typeof read === 'object' && typeof read.value === 'string') return { text: read.value };
+    const found = foundAt(read);
+    if (read === 'absent') return { claim, wanted, found, missing: 'claim' };
+    if (read === 'blocked') return { claim, wanted, found };
+    return { claim, wanted, found, isList: Array.isArray(read.value) };
   };
 }
 
@@ -69,10 +70,8 @@ function compileMap({ path, map, otherwise }: Extract<ValueSource, { kind: 'mapp
   return (payload) => {
     const read = readPath(payload, path);
     if (read === 'absent') return fallback ?? { claim, wanted, found: foundAt(read), missing: 'mapping' };
-    if (read === 'blocked') return { claim, wanted: wantedType, found: foundAt(read) };
-    const { value } = read;
-    const given = textsOf(value, path);
-    if (given === undefined) return { claim, wanted: wantedType, found: described(value) };
-    return mapped(given) ?? { claim, wanted, found: described(value), missing: 'mapping' };
+    const given = read === 'blocked' ? undefined : textsOf(read.value, path);
+    if (given === undefined) return { claim, wanted: wantedType, found: foundAt(read) };
+    return mapped(given) ?? { claim, wanted, found: foundAt(read), missing: 'mapping' };
   };
 }

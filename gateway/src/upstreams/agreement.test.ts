@@ -4,7 +4,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createSocketOpener, singleUsePool } from '@countersign/http1-client';
+import { ConnectionPool, createSocketOpener, singleUse } from '@countersign/http1-client';
 import { newAgreementJwk, type PrivateAgreementJwk } from '@countersign/identity';
 import { type CapturingLogger, capturingLogger, eventually, testAuthority } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -57,10 +57,12 @@ describe('the keys of an upstream', () => {
       targets: origins.map((origin) => ({
         origin,
         openSingleUse: (timeoutMs) =>
-          singleUsePool(
+          new ConnectionPool(
             origin,
-            createSocketOpener({ origin, connectTimeoutMs: 1_000, tls: tls && (() => tls.current()) }),
-            timeoutMs,
+            singleUse(
+              createSocketOpener({ origin, connectTimeoutMs: 1_000, tls: tls && (() => tls.current()) }),
+              timeoutMs,
+            ),
           ),
       })),
       logger: log.logger,

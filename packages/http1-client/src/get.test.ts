@@ -1,9 +1,6 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { eventually } from '@countersign/testing';
 import { afterEach, expect, test } from '@jest/globals';
 import { ConnectionPool } from './connection-pool.ts';
@@ -17,17 +14,15 @@ afterEach(async () => {
 
 const bodyTimeout = 5_000;
 
-async function poolAt(answer: RequestListener, keepAliveTimeout = 4_000, socketPath?: string, headersTimeout = 5_000) {
+async function poolAt(answer: RequestListener, keepAliveTimeout = 4_000, headersTimeout = 5_000) {
   let connections = 0;
   const server = createServer(answer).on('connection', () => {
     connections += 1;
   });
-  if (socketPath === undefined) server.listen(0, '127.0.0.1');
-  else server.listen(socketPath);
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const origin =
-    socketPath === undefined ? `http://127.0.0.1:${(server.address() as AddressInfo).port}` : 'http://worker';
-  const opener = createSocketOpener({ origin, socketPath, connectTimeoutMs: 1_000 });
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const opener = createSocketOpener({ origin, connectTimeoutMs: 1_000 });
   const pool = new ConnectionPool(origin, { opener, connections: 4, keepAliveTimeout, headersTimeout, bodyTimeout });
   cleanups.push(() => {
     void pool.destroy();
@@ -64,13 +59,6 @@ test('with an idle timeout of 0 each request has a connection of its own', async
   expect([connections(), seen, pool.size]).toEqual([3, ['close', 'close', 'close'], 0]);
 });
 
-test('reaches a server on a Unix socket', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'countersign-client-'));
-  cleanups.push(() => rmSync(folder, { recursive: true }));
-  const { pool } = await poolAt((req, res) => res.end(req.headers.host), 4_000, join(folder, 'socket'));
-  expect((await get(pool, '/', limits)).body.toString()).toBe('worker');
-});
-
 test.each<[name: string, answer: RequestListener, code: string]>([
   ['never begins', () => {}, 'UPSTREAM_HEAD_TIMEOUT'],
   ['never ends', (_req, res) => void res.writeHead(200).write('a'), 'UPSTREAM_BODY_TIMEOUT'],
@@ -93,7 +81,7 @@ test('a larger body may be cut', async () => {
 });
 
 test('a request may wait longer than others of its pool', async () => {
-  const { pool } = await poolAt((_req, res) => void setTimeout(() => res.end('late'), 300), 4_000, undefined, 100);
+  const { pool } = await poolAt((_req, res) => void setTimeout(() => res.end('late'), 300), 4_000, 100);
   expect((await get(pool, '/', limits)).body.toString()).toBe('late');
 });
 

@@ -1,4 +1,4 @@
-import { ConnectionPool, type ConnectionPoolOptions } from './connection-pool.ts';
+import type { ConnectionPoolOptions } from './connection-pool.ts';
 import type { DispatchController, Dispatcher, DispatchHandler } from './dispatcher.ts';
 import { latin1Fields } from './exchange.ts';
 import { ExchangeError } from './exchange-error.ts';
@@ -14,8 +14,6 @@ export type GetOptions = Readonly<{
   timeoutMs: number;
   /** Ends the exchange with its reason. */
   signal?: AbortSignal;
-  /** The body of a POST. Default: a GET. */
-  post?: Buffer;
 }>;
 
 export type GotResponse = Readonly<{
@@ -32,15 +30,14 @@ export type GotResponse = Readonly<{
  *   reason of the signal.
  */
 export async function get(dispatcher: Dispatcher, path: string, options: GetOptions): Promise<GotResponse> {
-  const { headers = [], timeoutMs, signal, post = null } = options;
+  const { headers = [], timeoutMs, signal } = options;
   signal?.throwIfAborted();
   const whole = new WholeResponse(options);
   const onAbort = () => whole.stop(signal?.reason);
   const timer = setTimeout(() => whole.stop(whole.timeout()), timeoutMs);
   signal?.addEventListener('abort', onAbort);
-  const method = post === null ? 'GET' : 'POST';
   const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs };
-  dispatcher.dispatch({ method, path, headers: [...headers], body: post, ...timeouts }, whole);
+  dispatcher.dispatch({ method: 'GET', path, headers: [...headers], body: null, ...timeouts }, whole);
   try {
     return await whole.result;
   } finally {
@@ -60,9 +57,6 @@ export const singleUse = (opener: SocketOpener, timeoutMs: number): ConnectionPo
   bodyTimeout: timeoutMs,
   keepAliveTimeout: 0,
 });
-
-export const singleUsePool = (origin: string, opener: SocketOpener, timeoutMs: number): ConnectionPool =>
-  new ConnectionPool(origin, singleUse(opener, timeoutMs));
 
 /** The value of a header, by its name in lower case; undefined if it is missing or repeated. */
 export function headerOf({ headers }: Pick<GotResponse, 'headers'>, lowerName: string): string | undefined {

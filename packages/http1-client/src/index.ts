@@ -2,7 +2,7 @@ export { ConnectionPool, type ConnectionPoolOptions } from './connection-pool.ts
 export type { DispatchController, Dispatcher, DispatchHandler, DispatchOptions } from './dispatcher.ts';
 export { latin1Fields } from './exchange.ts';
 export { ExchangeError, type ExchangeErrorCode } from './exchange-error.ts';
-export { type GetOptions, type GotResponse, get, headerOf, singleUse, singleUsePool } from './get.ts';
+export { type GetOptions, type GotResponse, get, headerOf, singleUse } from './get.ts';
 export {
   createSocketOpener,
   type SocketOpener,

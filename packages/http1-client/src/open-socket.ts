@@ -34,8 +34,6 @@ export type SocketOpener = Readonly<{
 export type SocketOpenerOptions = Readonly<{
   /** `http:` or `https:`, host and port. */
   origin: string;
-  /** Connects to a Unix socket instead of the host. */
-  socketPath?: string | undefined;
   /** For TCP and TLS together. */
   connectTimeoutMs: number;
   /** The current identity. It may change; the object changes with it. */
@@ -49,17 +47,16 @@ const sharedBuffer = process.platform === 'win32' ? undefined : Buffer.allocUnsa
 
 /** Certificates are always checked; no option turns that off. */
 export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
-  const { origin, socketPath, connectTimeoutMs, tls } = options;
+  const { origin, connectTimeoutMs, tls } = options;
   const { protocol, hostname, port } = new URL(origin);
   const isSecure = protocol === 'https:';
   const host = hostname.replace(/^\[|\]$/g, '');
   const address: TcpSocketConnectOpts = { host, port: Number(port === '' ? (isSecure ? 443 : 80) : port) };
-  const where = socketPath === undefined ? address : { path: socketPath };
   let identity: TlsIdentity | undefined;
   let session: Buffer | undefined;
 
   const openPlain = (onread?: OnReadOpts): Socket =>
-    connect({ ...where, ...(onread && { onread }) })
+    connect({ ...address, ...(onread && { onread }) })
       .setNoDelay(true)
       .setKeepAlive(true, keepAliveProbeMs);
 

@@ -13,12 +13,11 @@ import {
 import type { Express, RequestHandler } from 'express';
 import { AppError, errors } from './errors.ts';
 import { api, routes } from './routes/api.ts';
-import { metadataRoutes } from './routes/clients/metadata.ts';
 import { formatOAuthError } from './routes/clients/oauth-error.ts';
-import { keySetRoutes } from './routes/keys/key-set.ts';
 import type { PageParts } from './routes/pages/page.ts';
 import { accountPageRoutes } from './routes/pages/pages.ts';
 import type { RouteParts } from './routes/route.ts';
+import { keySetRoutes, metadataRoutes } from './routes/well-known.ts';
 
 export type AppParts = RouteParts &
   PageParts &

@@ -14,8 +14,7 @@ import {
 } from '@countersign/service-kit';
 import { z } from 'zod';
 import { adminRole } from './domain/accounts/account-rules.ts';
-import { maxScopes } from './domain/clients/client-rules.ts';
-import { scopePattern } from './domain/clients/scopes.ts';
+import { maxScopes, scopePattern } from './domain/clients/client-rules.ts';
 import { parseKeyRing } from './domain/keys/key-ring.ts';
 import { signingAlgorithms } from './domain/sessions/access-token.ts';
 

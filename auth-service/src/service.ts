@@ -26,7 +26,7 @@ import { seed } from './flows/accounts/seed.ts';
 import { openSigningKeys } from './flows/keys/signing-keys.ts';
 import { startHousekeeping } from './flows/operator/housekeeping.ts';
 import { type Feed, openFeed } from './flows/sessions/follow-revocations.ts';
-import { observeRefreshes } from './flows/sessions/refresh-metrics.ts';
+import { observeRefreshes } from './flows/sessions/refresh.ts';
 import { createThrottle, withFallback } from './flows/sessions/throttle.ts';
 import { listenForOperator } from './operator/listener.ts';
 import { operatorSocketPath } from './operator/socket-path.ts';

@@ -1,7 +1,7 @@
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Response } from 'supertest';
-import { linkPages } from '../src/domain/mail/link-pages.ts';
+import { linkPages } from '../src/domain/mail/mail-messages.ts';
 import { totpCode, totpStep } from '../src/domain/second-factor/totp.ts';
 import { type Account, type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
 import { tokenIn } from './support/mailed-token.ts';

@@ -9,7 +9,7 @@ import { parseKeyRing } from '../src/domain/keys/key-ring.ts';
 import { totpCode, totpStep } from '../src/domain/second-factor/totp.ts';
 import { decodeRefreshToken } from '../src/domain/sessions/refresh-token.ts';
 import { openSigningKeys } from '../src/flows/keys/signing-keys.ts';
-import { sendCommand } from '../src/operator/client.ts';
+import { sendCommand } from '../src/operator/cli.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { keks, macKeys } from './support/flows.ts';

@@ -4,7 +4,7 @@ import { servedRoutes } from '@countersign/testing/service';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import request from 'supertest';
 import { createApp } from '../src/app.ts';
-import { linkPages } from '../src/domain/mail/link-pages.ts';
+import { linkPages } from '../src/domain/mail/mail-messages.ts';
 import { openSigningKeys } from '../src/flows/keys/signing-keys.ts';
 import { openFeed } from '../src/flows/sessions/follow-revocations.ts';
 import { api } from '../src/routes/api.ts';

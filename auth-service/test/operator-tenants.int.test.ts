@@ -5,7 +5,7 @@ import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
-import { sendCommand } from '../src/operator/client.ts';
+import { sendCommand } from '../src/operator/cli.ts';
 import { type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
 import { gatewayItself } from './support/gateway.ts';
 import { tokenIn } from './support/mailed-token.ts';

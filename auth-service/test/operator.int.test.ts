@@ -17,7 +17,7 @@ import { confirmEnrolment } from '../src/flows/second-factor/second-factor.ts';
 import type { Admin } from '../src/flows/tenants/as-admin.ts';
 import { changeMember } from '../src/flows/tenants/change-member.ts';
 import { invite, openInvitations } from '../src/flows/tenants/invite.ts';
-import { sendCommand } from '../src/operator/client.ts';
+import { sendCommand } from '../src/operator/cli.ts';
 import { listenForOperator } from '../src/operator/listener.ts';
 import type { RunningService } from '../src/service.ts';
 import { addMember } from '../src/store/accounts/seed.ts';

@@ -18,8 +18,7 @@ import {
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import request from 'supertest';
 import { v7 as uuidv7 } from 'uuid';
-import { maxMailAttempts, retryDelaySec } from '../src/domain/mail/outbox-rules.ts';
-import { type Deliver, startCourier } from '../src/flows/mail/deliver.ts';
+import { type Deliver, maxMailAttempts, retryDelaySec, startCourier } from '../src/flows/mail/deliver.ts';
 import { orderMail, queueMembership } from '../src/flows/mail/outbox-messages.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthDatabase } from '../src/store/database.ts';

@@ -3,8 +3,7 @@ import { databases, type ThrowAway, tablesWithoutForcedRowSecurity } from '@coun
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import type { LoginParts } from '../src/flows/sessions/log-in.ts';
-import { useAssertion } from '../src/store/clients/client-assertions.ts';
-import { insertSecret } from '../src/store/clients/client-secrets.ts';
+import { insertSecret, useAssertion } from '../src/store/clients/client-credentials.ts';
 import { insertClient } from '../src/store/clients/clients.ts';
 import { insertDelegation } from '../src/store/clients/delegations.ts';
 import { roles } from '../src/store/roles.ts';

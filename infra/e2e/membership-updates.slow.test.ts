@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually, type StartedProcess, startProcess } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { isCompletelyReady } from '../local/completely-ready.ts';
+import { isCompletelyReady } from '../local/child.ts';
 import { readSettings } from '../local/settings.ts';
 import { describeStack } from '../local/stack.ts';
 import { call, logIn } from './client.ts';

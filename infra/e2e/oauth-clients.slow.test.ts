@@ -3,7 +3,7 @@ import { eventually, type StartedProcess, startProcess } from '@countersign/test
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt, exportJWK, generateKeyPair } from 'jose';
 import * as oauth from 'openid-client';
-import { isCompletelyReady } from '../local/completely-ready.ts';
+import { isCompletelyReady } from '../local/child.ts';
 import { demoClientSecretFile } from '../local/secrets.ts';
 import { readSettings } from '../local/settings.ts';
 import { describeStack } from '../local/stack.ts';

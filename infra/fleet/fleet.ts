@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { dropDatabases, eventually, freePorts, type StartedProcess, startProcess } from '@countersign/testing';
-import { isCompletelyReady } from '../local/completely-ready.ts';
+import { isCompletelyReady } from '../local/child.ts';
 import { ensureAuthSecrets, ensureGatewayKey, ensureServiceKey } from '../local/secrets.ts';
 
 const repository = resolve(import.meta.dirname, '../..');

@@ -1,7 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChildSpec } from './child.ts';
-import { mailedLink } from './mailed-link.ts';
 import { ensureAuthSecrets, ensureDemoClientSecret, ensureGatewayKey, ensureServiceKey } from './secrets.ts';
 import type { Settings } from './settings.ts';
 
@@ -71,4 +70,16 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
       logFile: logFile('web'),
     },
   ];
+}
+
+/**
+ * Returns what the terminal shows of a log line about a mail: its link. `npm start` has no mail server, and the link would
+ * otherwise be found in the log alone.
+ *
+ * @returns undefined for every other line, and for a mail without a link.
+ */
+export function mailedLink(line: string): string | undefined {
+  if (!line.includes('"a mail was written, not sent"')) return undefined;
+  const { to, link } = JSON.parse(line) as Readonly<{ to: string; link?: string }>;
+  return link && `A mail to ${to}: ${link}`;
 }

@@ -1,12 +1,12 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeStartError, StartupError, stopRequested } from '@countersign/service-kit';
 import { banner } from './banner.ts';
-import { type Child, type ChildSpec, startChild } from './child.ts';
-import { isCompletelyReady } from './completely-ready.ts';
+import { type Child, type ChildSpec, isCompletelyReady, startChild } from './child.ts';
 import { keep, type Running } from './keep.ts';
-import { requireFreePorts } from './ports-free.ts';
-import { readSettings, type Settings } from './settings.ts';
+import { type Ports, readSettings, type Settings } from './settings.ts';
 import { describeStack } from './stack.ts';
 
 // `npm start`: runs all of Countersign on this machine: five processes from source.
@@ -56,7 +56,7 @@ const sayAgain = (how: string, child: Child, waitMs: number) =>
   say(`\n${howItEnded(child, how)}\n\nIt is started again in ${waitMs / 1000} s; the others stay up.`);
 
 /** During the start, a process that ends stops all processes. */
-const once = ({ ended, stop, kill }: Child): Running => ({
+const unrestarted = ({ ended, stop, kill }: Child): Running => ({
   async stop() {
     stop();
     await ended;
@@ -86,7 +86,7 @@ async function run(settings: Settings, interrupted: Promise<void>): Promise<void
   const startedAt = performance.now();
   const start = (spec: ChildSpec) => startChild(spec, settings.repository);
   const children = specs.map(start);
-  let running = children.map(once);
+  let running = children.map(unrestarted);
   const ended = firstToEnd(children);
   const givenUp = new AbortController();
   const deadline = startedAt + settings.startTimeoutMs;
@@ -126,4 +126,26 @@ try {
 } catch (error) {
   process.stderr.write(`\n${describeStartError(error)}\n`);
   process.exitCode = 1;
+}
+
+/**
+ * Checks every port before any process starts.
+ *
+ * @throws StartupError naming each taken port and the variable that moves it.
+ */
+export async function requireFreePorts(ports: Ports): Promise<void> {
+  const taken: string[] = [];
+  for (const [variable, port] of Object.entries(ports)) {
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+      server.close();
+      await once(server, 'close');
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      const reason = code === 'EADDRINUSE' ? 'is already in use' : `cannot be opened (${code})`;
+      taken.push(`port ${port} ${reason}; set ${variable} to another one`);
+    }
+  }
+  if (taken.length > 0) throw new StartupError(taken.join('\n'));
 }

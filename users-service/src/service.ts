@@ -4,8 +4,7 @@ import { createLogger, type Running, serveBehindGateway } from '@countersign/ser
 import { createApp, newStamp } from './app.ts';
 import type { UsersConfig } from './config.ts';
 import { readSeed, seedMembers } from './seed.ts';
-import { migrations } from './store/migrations.ts';
-import { loginRole, requestRoles, type UsersSchema } from './store/schema.ts';
+import { loginRole, migrations, requestRoles, type UsersSchema } from './store/schema.ts';
 
 const name = 'users-service';
 

@@ -4,8 +4,7 @@ import { servedRoutes } from '@countersign/testing/service';
 import { expect, test } from '@jest/globals';
 import { createApp, newStamp } from '../src/app.ts';
 import { api } from '../src/routes/api.ts';
-import { migrations } from '../src/store/migrations.ts';
-import { loginRole, requestRoles, type UsersSchema } from '../src/store/schema.ts';
+import { loginRole, migrations, requestRoles, type UsersSchema } from '../src/store/schema.ts';
 
 test('the description names exactly the served routes', async () => {
   const database = await databases()[0]?.[1].open<UsersSchema>({ login: loginRole, roles: requestRoles, migrations });

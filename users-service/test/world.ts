@@ -3,8 +3,7 @@ import { serviceWorld } from '@countersign/testing/service';
 import { createApp, newStamp } from '../src/app.ts';
 import { api } from '../src/routes/api.ts';
 import { type Seed, seedMembers } from '../src/seed.ts';
-import { migrations } from '../src/store/migrations.ts';
-import { loginRole, requestRoles, type UsersSchema } from '../src/store/schema.ts';
+import { loginRole, migrations, requestRoles, type UsersSchema } from '../src/store/schema.ts';
 
 export const audience = 'users-service';
 

@@ -1,5 +1,3 @@
-import { tableLines } from './table-lines.ts';
-
 const described = [
   {
     name: 'keys list',
@@ -93,5 +91,16 @@ export function usage(): string {
   const rows = commands.map(({ name, takes = [], summary }) => [`  ${[name, ...takes].join(' ')}`, summary]);
   return ['countersign-auth COMMAND: what an operator tells the running auth-service', '', ...tableLines(rows)].join(
     '\n',
+  );
+}
+
+/** Formats rows as aligned columns. */
+export function tableLines(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
   );
 }

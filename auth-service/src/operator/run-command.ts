@@ -13,7 +13,7 @@ import {
 } from '../flows/operator/operate-tenants.ts';
 
 import type { CommandName } from './commands.ts';
-import { tableLines } from './table-lines.ts';
+import { tableLines } from './commands.ts';
 
 export type OperatorParts = KeyParts;
 

@@ -1,7 +1,27 @@
-import type { Database, OpenOptions } from '@countersign/database';
-import { migrations } from './migrations/index.ts';
+import type { Database, Migration, OpenOptions } from '@countersign/database';
+import { accountTables } from './migrations/schema/accounts.ts';
+import { clientTables } from './migrations/schema/clients.ts';
+import { keyAndLogTables } from './migrations/schema/keys-and-logs.ts';
+import { mailTables } from './migrations/schema/mail.ts';
+import { secondFactorTables } from './migrations/schema/second-factors.ts';
+import { sessionTables } from './migrations/schema/sessions.ts';
 import { roles } from './roles.ts';
 import type { AuthSchema } from './schema.ts';
+
+/** All migrations in order. The statements of a released one never change. */
+export const migrations: readonly Migration[] = [
+  {
+    name: '0001-schema',
+    statements: [
+      ...accountTables,
+      ...sessionTables,
+      ...secondFactorTables,
+      ...keyAndLogTables,
+      ...mailTables,
+      ...clientTables,
+    ],
+  },
+];
 
 export type AuthDatabase = Database<AuthSchema>;
 

@@ -1,7 +1,7 @@
 import type { CallService } from '@countersign/identity';
 import type { Logger } from '@countersign/service-kit';
 import { z } from 'zod';
-import type { PeopleDirectory } from '../domain/people.ts';
+import type { AddressBook, PeopleDirectory } from '../domain/people.ts';
 import { AppError } from '../errors.ts';
 import { createNames } from './names.ts';
 
@@ -52,3 +52,25 @@ async function ask(
 
 const unavailable = (detail: Readonly<Record<string, unknown>>, cause?: unknown) =>
   new AppError('people_unavailable', { detail, cause });
+
+const answer = z.object({
+  members: z.array(z.object({ id: z.string(), role: z.string(), status: z.string(), email: z.string() })),
+});
+
+/** Asks the users-service for addresses. No user is being served, so the call names the tenant. */
+export function createAddressBook(callService: CallService): AddressBook {
+  return async (tenantId, userId, signal) => {
+    const response = await callService({
+      method: 'POST',
+      path: '/internal/users/addresses',
+      json: { tenant_id: tenantId, ids: [userId] },
+      signal,
+    });
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw Object.assign(new Error('the users-service gave no address'), { code: `HTTP_${response.status}` });
+    }
+    const { members } = answer.parse(await response.json());
+    return members.find(({ id }) => id === userId);
+  };
+}

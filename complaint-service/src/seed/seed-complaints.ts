@@ -3,7 +3,7 @@ import { searchedText } from '../domain/complaints/editing.ts';
 import { termsOf } from '../domain/search/terms.ts';
 import { countDeltas } from '../domain/statistics/rollups.ts';
 import { asUser, becomeUser, type ComplaintsDatabase, type Trx } from '../store/scope.ts';
-import { addToStatistics } from '../store/statistics/counts.ts';
+import { addToStatistics } from '../store/statistics/statistics.ts';
 import { createRandom, type Random } from './random.ts';
 import { type Actor, type Cast, makeStory, type Story } from './story.ts';
 import { quietCategories, type Topic, topics } from './texts.ts';

@@ -1,3 +1,5 @@
+import { readSeedFile } from '@countersign/service-kit';
+import { z } from 'zod';
 import type { FlowParts } from '../flows/parts.ts';
 import { createRandom } from './random.ts';
 import { type SeededTenant, seedTenant } from './seed-complaints.ts';
@@ -15,3 +17,15 @@ export async function seed(parts: FlowParts, tenants: readonly SeededTenant[]): 
     await seedImages(parts, createRandom(index + 1_001), { stories, images: imagesOfATenant });
   }
 }
+
+// The auth-service and the users-service read the same file. This service ignores names, addresses and the password.
+const seedFile = z.object({
+  tenants: z.array(
+    z.object({
+      id: z.string().min(1),
+      members: z.array(z.object({ user_id: z.string().min(1), role: z.string().min(1) })),
+    }),
+  ),
+});
+
+export const readSeed = (path: string): readonly SeededTenant[] => readSeedFile(path, seedFile).tenants;

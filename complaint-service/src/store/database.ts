@@ -1,6 +1,26 @@
-import type { OpenOptions } from '@countersign/database';
-import { migrations } from './migrations/index.ts';
+import type { Migration, OpenOptions } from '@countersign/database';
+import { attachmentTables } from './migrations/schema/attachments.ts';
+import { catalogueTables } from './migrations/schema/catalogue.ts';
+import { complaintTables } from './migrations/schema/complaints.ts';
+import { deliveryTables } from './migrations/schema/deliveries.ts';
+import { erasureTables } from './migrations/schema/erasure.ts';
+import { statisticsTables } from './migrations/schema/statistics.ts';
 import { loginRole, requestRoles } from './roles.ts';
+
+/** All migrations in order. The statements of a released one never change. */
+export const migrations: readonly Migration[] = [
+  {
+    name: '0001-schema',
+    statements: [
+      ...catalogueTables,
+      ...complaintTables,
+      ...attachmentTables,
+      ...statisticsTables,
+      ...deliveryTables,
+      ...erasureTables,
+    ],
+  },
+];
 
 /** The settings of our database, except its location. */
 export const complaintsDatabase: Omit<OpenOptions, 'location' | 'name'> = {

@@ -3,7 +3,7 @@ import { type ComplaintFilter, type ListWanted, listComplaints } from '../../src
 import { removeOldEvents } from '../../src/store/events/events.ts';
 import { removeExpiredAnswers } from '../../src/store/idempotency/keys.ts';
 import type { ComplaintsDatabase, ScopeUser, Trx } from '../../src/store/scope.ts';
-import { readByAge, readByStatus, readTimes } from '../../src/store/statistics/read.ts';
+import { readByAge, readByStatus, readTimes } from '../../src/store/statistics/statistics.ts';
 import { giveUpWaiting, nextDelivery, removeOldDeliveries, webhooksToServe } from '../../src/store/webhooks/courier.ts';
 
 export const agent: ScopeUser = { tenantId: 'acme', userId: 'agent-3', role: 'agent' };

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdtempSync, openSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { freePorts } from '@countersign/testing';
-import { isCompletelyReady } from '../../local/completely-ready.ts';
+import { isCompletelyReady } from '../../local/child.ts';
 import { type RunningServer, startServer } from '../machine/processes.ts';
 import type { Site } from './site.ts';
 

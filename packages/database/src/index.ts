@@ -1,11 +1,10 @@
-export { countRows } from './count.ts';
 export type { Database, Scope } from './database.ts';
 export { isUniqueViolation } from './failure.ts';
 export type { Migration } from './migrate.ts';
-export { notify } from './notify.ts';
 export { type Location, locationFrom, type OpenOptions, openDatabase } from './open-database.ts';
 export { type CourierWork, startCourier } from './outbox/courier.ts';
 export { type DeliveryResult, deliveries } from './outbox/delivery.ts';
 export { type LeasedRows, leasedRows, leaseSec } from './outbox/leased-rows.ts';
 export { type OutboxRows, outboxRows } from './outbox/outbox-rows.ts';
 export { currentTenant, currentUser, rowSecurity, tenantTable } from './row-security.ts';
+export { countRows, notify } from './statements.ts';

@@ -1,11 +1,10 @@
 export { apiPageRoutes, descriptionRoutes } from './api/api-page.ts';
-export { type Call, type Endpoint, type ResponseSpec, type Route, routesWith } from './api/endpoint.ts';
+export { type Call, type Endpoint, ignoresUnknown, type ResponseSpec, type Route, routesWith } from './api/endpoint.ts';
 export { jsonOf } from './api/json-of.ts';
 export { type MergeOptions, mergeApis } from './api/merge.ts';
 export { type Api, describeApi } from './api/openapi.ts';
 export { errorBodyOf, errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
 export { serveRoutes } from './api/serve.ts';
-export { ignoresUnknown } from './api/strict.ts';
 export {
   AppError,
   caller,
@@ -22,8 +21,8 @@ export { type BehindGateway, type BehindGatewayParts, serveBehindGateway } from 
 export { trustGateway } from './gateway/trust-gateway.ts';
 export { type Content, formValue, type Html, html } from './html/html.ts';
 export { pageAssets } from './html/page-assets.ts';
-export { type AddressReach, reachOf } from './http/address-reach.ts';
-export { formBody, jsonBody, lineField, parseForm, parseJson, textField } from './http/body.ts';
+export { type AddressReach, expandIPv6, lastIPv4, plainAddress, reachOf } from './http/address-reach.ts';
+export { formBody, idField, jsonBody, lineField, parseForm, parseJson, roleField, textField } from './http/body.ts';
 export {
   assertIfMatch,
   entityTag,
@@ -33,8 +32,6 @@ export {
   preconditionErrors,
 } from './http/entity-tag.ts';
 export { assertFreshLogin } from './http/fresh-login.ts';
-export { idField, roleField } from './http/identity-fields.ts';
-export { expandIPv6, lastIPv4, plainAddress } from './http/ip-address.ts';
 export { drainServer, listen } from './http/listening.ts';
 export { pageFields, pageOf, wholeNumberField } from './http/page.ts';
 export {

@@ -1,3 +1,10 @@
+/** The pages that links in mails open, by what the link is for. */
+export const linkPages = {
+  email_verification: '/verify-email',
+  password_reset: '/reset-password',
+  invitation: '/accept-invitation',
+} as const;
+
 /** The content of a mail. `link` opens a page that asks before it uses the token: mail scanners open links too. */
 export type MailContent =
   | Readonly<{ kind: 'verification'; link: string; lifetimeSec: number }>

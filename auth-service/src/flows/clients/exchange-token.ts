@@ -1,5 +1,5 @@
+import { chooseScopes } from '../../domain/clients/client-rules.ts';
 import { hashDelegationToken } from '../../domain/clients/delegation-token.ts';
-import { chooseScopes } from '../../domain/clients/scopes.ts';
 import type { DelegatedTokenInput } from '../../domain/sessions/access-token.ts';
 import { accessTokenLifetimeSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';

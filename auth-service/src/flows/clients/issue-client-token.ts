@@ -1,10 +1,10 @@
 import { hasKey } from '../../domain/clients/client-assertion.ts';
 import type { GrantType } from '../../domain/clients/client-rules.ts';
-import { chooseScopes } from '../../domain/clients/scopes.ts';
+import { chooseScopes } from '../../domain/clients/client-rules.ts';
 import type { ClientTokenInput } from '../../domain/sessions/access-token.ts';
 import { AppError } from '../../errors.ts';
 import { appendAudit } from '../../store/audit/audit.ts';
-import { useSecret } from '../../store/clients/client-secrets.ts';
+import { useSecret } from '../../store/clients/client-credentials.ts';
 import { type Client, holdClient, markClientUsed } from '../../store/clients/clients.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { roles } from '../../store/roles.ts';

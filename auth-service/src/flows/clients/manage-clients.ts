@@ -5,7 +5,7 @@ import { newClientSecret } from '../../domain/clients/client-secret.ts';
 import { revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import type { AuditAction } from '../../store/audit/audit.ts';
-import { type ClientSecret, deleteSecrets, insertSecret, listSecrets } from '../../store/clients/client-secrets.ts';
+import { type ClientSecret, deleteSecrets, insertSecret, listSecrets } from '../../store/clients/client-credentials.ts';
 import {
   type ChangedClient,
   type Client,

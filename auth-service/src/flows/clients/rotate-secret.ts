@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts';
-import { deleteSecrets, expireSecret, listSecrets } from '../../store/clients/client-secrets.ts';
+import { deleteSecrets, expireSecret, listSecrets } from '../../store/clients/client-credentials.ts';
 import { lockClient, updateClient } from '../../store/clients/clients.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { type Admin, asAdmin } from '../tenants/as-admin.ts';

@@ -21,7 +21,7 @@ import {
   updateKey,
 } from '../../store/keys/signing-keys.ts';
 import type { Trx } from '../../store/scope.ts';
-import { resealTotp } from '../../store/second-factor/totp-secrets.ts';
+import { resealTotp } from '../../store/second-factor/second-factors.ts';
 import { appendRevocations } from '../../store/sessions/revocations.ts';
 import { recordForOperator } from '../audit/record.ts';
 import { resealSecret } from '../second-factor/totp-secret.ts';

@@ -5,8 +5,7 @@ import {
   resetLifetimeSec,
   verificationLifetimeSec,
 } from '../../domain/accounts/account-rules.ts';
-import { linkPages } from '../../domain/mail/link-pages.ts';
-import { type MailContent, mailText } from '../../domain/mail/mail-messages.ts';
+import { linkPages, type MailContent, mailText } from '../../domain/mail/mail-messages.ts';
 import { dropWaiting, findWaiting } from '../../store/accounts/registrations.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { type MailedTokenSubject, saveMailedToken } from '../../store/mail/mailed-tokens.ts';

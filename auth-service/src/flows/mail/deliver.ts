@@ -1,6 +1,5 @@
 import { deliveries, startCourier as start } from '@countersign/database';
 import type { Logger } from '@countersign/service-kit';
-import { deliveryTimeoutMs, maxMailAttempts, retryDelaySec } from '../../domain/mail/outbox-rules.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { type Delivery, outboxChannel, outboxOf } from '../../store/mail/outbox.ts';
 import type { OutboxTopic } from '../../store/schema.ts';
@@ -64,4 +63,17 @@ export function startCourier(parts: CourierParts): Promise<() => Promise<void>> 
       topic('membership', 'a membership update', (attempts) => retryDelaySec(attempts, longestMembershipDelaySec)),
     ],
   });
+}
+
+/** Timeout of one delivery in total, even when the other side keeps sending data. */
+export const deliveryTimeoutMs = 45_000;
+
+/** Failures after which a mail is parked: about two hours of retries. */
+export const maxMailAttempts = 12;
+
+const longestDelaySec = 900;
+
+/** Delay after this many failures, in seconds: 2, 4, 8 … up to 15 minutes. */
+export function retryDelaySec(attempts: number, longestSec = longestDelaySec): number {
+  return Math.min(longestSec, 2 ** Math.min(attempts, 20));
 }

@@ -1,6 +1,6 @@
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
 import { seal, unseal } from '../../domain/keys/sealing.ts';
-import type { SealedTotp } from '../../store/second-factor/totp-secrets.ts';
+import type { SealedTotp } from '../../store/second-factor/second-factors.ts';
 
 export const sealSecret = (secret: Uint8Array, userId: string, keks: KeyRing) => ({
   sealedSecret: seal(keks.current.bytes, secret, contextOf(userId)),

@@ -1,9 +1,18 @@
+import type { Request } from 'express';
 import { z } from 'zod';
 import { networkOf } from '../../domain/accounts/network.ts';
-import { accessTokenType } from '../../domain/clients/delegation-token.ts';
+import { type ClientCredentials, readClientCredentials } from '../../domain/clients/client-credentials.ts';
+import { grantTypes } from '../../domain/clients/client-rules.ts';
+import { accessTokenType, delegationTokenType } from '../../domain/clients/delegation-token.ts';
 import { tokenPath } from '../../domain/clients/token-endpoint.ts';
-import { type ClientTokenInput, signClientToken, signDelegatedToken } from '../../domain/sessions/access-token.ts';
+import {
+  type ClientTokenInput,
+  signClientToken,
+  signDelegatedToken,
+  type TokenIssuer,
+} from '../../domain/sessions/access-token.ts';
 import { accessTokenLifetimeSec } from '../../domain/sessions/session-rules.ts';
+import { AppError } from '../../errors.ts';
 import {
   type AuthenticatedClient,
   type AuthenticateParts,
@@ -16,7 +25,81 @@ import { callerOf } from '../caller.ts';
 import { route } from '../route.ts';
 import type { TokenSigner } from '../sessions/token-answer.ts';
 import { oauthError } from './oauth-error.ts';
-import { assertTarget, credentialsOf, readForm, subjectTokenOf, type TokenForm, tokenForm } from './token-form.ts';
+
+/** A parameter without a value counts as absent, and one that comes twice is an error (RFC 6749 section 3.2). */
+const parameter = z
+  .string()
+  .max(16 * 1024)
+  .transform((text) => (text === '' ? undefined : text))
+  .optional();
+
+/** RFC 8707 section 2 and RFC 8693 section 2.1 allow several. */
+const repeatable = z
+  .union([z.string(), z.array(z.string())])
+  .transform((given) => [given].flat().filter((text) => text !== ''))
+  .default([]);
+
+/** The parameters of a token request. */
+export const tokenForm = z.object({
+  grant_type: z.enum(grantTypes),
+  scope: parameter.describe('Scopes with spaces between. Without it, all that the client may have.'),
+  resource: repeatable.describe('RFC 8707. URLs of the same origin as the issuer.'),
+  audience: repeatable.describe('The audience of the access tokens; another one is an error.'),
+  client_id: parameter,
+  client_secret: parameter,
+  client_assertion: parameter,
+  client_assertion_type: parameter,
+  subject_token: parameter.describe('For a token exchange: what the person’s consent yielded.'),
+  subject_token_type: parameter.describe(`\`${delegationTokenType}\`.`),
+  requested_token_type: parameter.describe(`\`${accessTokenType}\`, or absent.`),
+  actor_token: parameter.describe('Not supported: the authenticated client is the actor.'),
+});
+
+export type TokenForm = z.infer<typeof tokenForm>;
+
+/** @throws AppError `invalid_request`, `unsupported_grant_type`. */
+export function readForm(req: Request): TokenForm {
+  // A secret in a URL would reach logs and histories (RFC 6749 section 2.3.1).
+  if (req.originalUrl.includes('?')) throw invalidRequest('Parameters belong in the body, not in the URL.');
+  const given = { ...(req.body as Record<string, unknown> | undefined) };
+  const parsed = tokenForm.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const names = [...new Set(parsed.error.issues.map(({ path }) => String(path[0])))];
+  if (names.includes('grant_type') && typeof given.grant_type === 'string' && given.grant_type !== '')
+    throw new AppError('unsupported_grant_type');
+  throw invalidRequest(`These parameters are missing, too long, or there more than once: ${names.join(', ')}.`);
+}
+
+/** @throws AppError `invalid_client`, `invalid_request`. */
+export function credentialsOf(req: Request, form: TokenForm): ClientCredentials {
+  const credentials = readClientCredentials(req.headers.authorization, form);
+  if (!('error' in credentials)) return credentials;
+  throw new AppError(credentials.error, { errors: [{ path: 'client_id', message: credentials.reason }] });
+}
+
+/**
+ * The subject token of an exchange.
+ *
+ * @throws AppError `invalid_request` for another kind of token: a person's access token is no consent.
+ */
+export function subjectTokenOf(form: TokenForm): string {
+  const { subject_token, subject_token_type, requested_token_type = accessTokenType, actor_token } = form;
+  if (subject_token === undefined || subject_token_type !== delegationTokenType)
+    throw invalidRequest(`subject_token of the type ${delegationTokenType} is required.`);
+  if (requested_token_type !== accessTokenType) throw invalidRequest('Only access tokens are issued.');
+  if (actor_token !== undefined) throw invalidRequest('actor_token is not supported: the client is the actor.');
+  return subject_token;
+}
+
+/** All tokens are for one audience, so another one cannot be had. @throws AppError `target_not_offered`. */
+export function assertTarget({ audience, resource }: TokenForm, issuer: TokenIssuer): void {
+  const { origin } = new URL(issuer.issuer);
+  const isOurs = (url: string) => URL.canParse(url) && new URL(url).origin === origin;
+  if (audience.every((name) => name === issuer.audience) && resource.every(isOurs)) return;
+  throw new AppError('target_not_offered');
+}
+
+const invalidRequest = (message: string) => new AppError('invalid_request', { errors: [{ path: 'body', message }] });
 
 const clientToken = z
   .object({

@@ -1,7 +1,7 @@
 import { type Content, type Html, html } from '@countersign/service-kit';
 import type { Request } from 'express';
 import { z } from 'zod';
-import { linkPages } from '../../domain/mail/link-pages.ts';
+import { linkPages } from '../../domain/mail/mail-messages.ts';
 import { AppError } from '../../errors.ts';
 import { readVerification, register, verifyEmail } from '../../flows/accounts/register.ts';
 import { forgotPassword, readReset, resetPassword } from '../../flows/accounts/reset-password.ts';

@@ -1,4 +1,4 @@
-import { insertSecret, readCurrentHashes } from '../clients/client-secrets.ts';
+import { insertSecret, readCurrentHashes } from '../clients/client-credentials.ts';
 import { insertClient, type NewClient } from '../clients/clients.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';

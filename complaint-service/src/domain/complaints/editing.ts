@@ -1,4 +1,4 @@
-import type { ContactPreference } from './contact.ts';
+import type { ContactPreference } from './described.ts';
 
 /** The members of a complaint that an edit may change, as they are stored. */
 export type Editable = Readonly<{

@@ -1,5 +1,5 @@
 import { isStaff } from '../access.ts';
-import type { ContactPreference } from '../complaints/contact.ts';
+import type { ContactPreference } from '../complaints/described.ts';
 import { isActive, type Member } from '../people.ts';
 
 /** The total time of one attempt, even when the mail server keeps sending. */

@@ -1,4 +1,4 @@
-import { priorities } from '../complaints/priority.ts';
+import { priorities } from '../complaints/described.ts';
 
 /** The orders of the list of complaints. */
 export const orders = ['newest', 'oldest', 'updated', 'due', 'priority'] as const;

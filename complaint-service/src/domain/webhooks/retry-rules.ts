@@ -36,3 +36,8 @@ export function verdictOn(result: Readonly<{ status: number } | { failure: strin
   if (result.status >= 200 && result.status < 300) return 'taken';
   return result.status === 410 ? 'gone' : 'retry';
 }
+
+/** Why an attempt got no status. Stable codes for the delivery log, which the tenant's admins read. */
+export type PostFailure = 'address_refused' | 'timeout' | 'connection_failed' | 'tls_failed' | 'bad_answer';
+
+export type PostResult = Readonly<{ status: number } | { failure: PostFailure }>;

@@ -7,7 +7,7 @@ import { insertComment } from '../../store/complaints/comments.ts';
 import { changeComplaint } from '../../store/complaints/complaints.ts';
 import type { Comment, Complaint } from '../../store/schema/complaints.ts';
 import type { Trx } from '../../store/scope.ts';
-import { addToStatistics } from '../../store/statistics/counts.ts';
+import { addToStatistics } from '../../store/statistics/statistics.ts';
 import { announce } from '../events/announce.ts';
 import { queueMail } from '../mail/queue-mail.ts';
 import type { FlowParts } from '../parts.ts';

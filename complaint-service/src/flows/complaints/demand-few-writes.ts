@@ -1,4 +1,3 @@
-import { maxWrites, writeWindowMs } from '../../domain/complaints/write-limit.ts';
 import { secondsToWait } from '../../domain/sliding-window.ts';
 import { AppError } from '../../errors.ts';
 import { oldestOfLatestWrites } from '../../store/complaints/history.ts';
@@ -13,3 +12,9 @@ export async function demandFewWrites(trx: Trx, user: ScopeUser, at: Date): Prom
   const waitSec = secondsToWait(await oldestOfLatestWrites(trx, user, maxWrites), at, writeWindowMs);
   if (waitSec > 0) throw new AppError('too_many_changes', { headers: { 'retry-after': String(waitSec) } });
 }
+
+/**
+ * One user files and edits at most this many complaints within a minute. Each may cost hundreds of rows of the search.
+ */
+export const maxWrites = 60;
+export const writeWindowMs = 60_000;

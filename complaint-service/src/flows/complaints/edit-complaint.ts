@@ -6,7 +6,7 @@ import { dueTimes } from '../../domain/complaints/service-level.ts';
 import { mayEdit } from '../../domain/complaints/workflow.ts';
 import { termsOf } from '../../domain/search/terms.ts';
 import { AppError } from '../../errors.ts';
-import { replaceTerms } from '../../store/complaints/terms.ts';
+import { replaceTerms } from '../../store/complaints/complaints.ts';
 import type { Complaint, ComplaintChanges } from '../../store/schema/complaints.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import { chooseCategory } from '../catalogue/choose-category.ts';

@@ -3,7 +3,7 @@ import { changeComplaint } from '../../store/complaints/complaints.ts';
 import { addHistory } from '../../store/complaints/history.ts';
 import type { Complaint, ComplaintChanges, HistoryEvent } from '../../store/schema/complaints.ts';
 import type { Trx } from '../../store/scope.ts';
-import { addToStatistics } from '../../store/statistics/counts.ts';
+import { addToStatistics } from '../../store/statistics/statistics.ts';
 import { announce, announcementOf } from '../events/announce.ts';
 import { mailOf, queueMail } from '../mail/queue-mail.ts';
 import type { FlowParts } from '../parts.ts';

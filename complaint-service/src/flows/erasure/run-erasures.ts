@@ -10,8 +10,15 @@ import {
   lockExpired,
   type Removed,
 } from '../../store/erasure/erase.ts';
-import { countErased, dropErasure, finishErasure, inErasing, lockErasure } from '../../store/erasure/erasing.ts';
-import { insertErasure, pendingErasures } from '../../store/erasure/requests.ts';
+import {
+  countErased,
+  dropErasure,
+  finishErasure,
+  inErasing,
+  insertErasure,
+  lockErasure,
+  pendingErasures,
+} from '../../store/erasure/requests.ts';
 import { findMembershipUpdate } from '../../store/members/members.ts';
 import type { Erasure, RetentionPolicy } from '../../store/schema/erasure.ts';
 import type { Trx } from '../../store/scope.ts';

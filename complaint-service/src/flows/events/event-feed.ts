@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EventPosition, eventsChannel, listEvents, positionAfter } from '../../store/events/events.ts';
-import type { ComplaintEvent } from '../../store/schema/events.ts';
+import type { ComplaintEvent } from '../../store/schema/deliveries.ts';
 import { asUser, type ComplaintsDatabase, type ScopeUser } from '../../store/scope.ts';
 
 export type Following = Readonly<{

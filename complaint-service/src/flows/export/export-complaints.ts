@@ -1,5 +1,5 @@
 import type { UserIdentity } from '@countersign/identity';
-import { priorityOf } from '../../domain/complaints/priority.ts';
+import { priorityOf } from '../../domain/complaints/described.ts';
 import { byteOrderMark, type Cell, csvRow } from '../../domain/export/csv.ts';
 import { positionOf } from '../../domain/search/list-order.ts';
 import type { Complaint } from '../../store/schema/complaints.ts';

@@ -13,7 +13,7 @@ import type { AddressBook } from '../../domain/people.ts';
 import { retryDelayMs } from '../../domain/webhooks/retry-rules.ts';
 import { listWatchers } from '../../store/complaints/watchers.ts';
 import { asMailer, findMailed, mailChannel, mailsOf, type Recipient, spreadMail } from '../../store/mail/outbox.ts';
-import type { QueuedMail } from '../../store/schema/mail.ts';
+import type { QueuedMail } from '../../store/schema/deliveries.ts';
 import type { ComplaintsDatabase } from '../../store/scope.ts';
 
 export type MailCourierParts = Readonly<{

@@ -11,7 +11,7 @@ import {
 import { signDelivery, type WebhookKey } from '../../domain/webhooks/signature.ts';
 import type { WebhookKeys } from '../../domain/webhooks/webhook-keys.ts';
 import { postGuarded } from '../../outgoing/post-guarded.ts';
-import type { Webhook } from '../../store/schema/webhooks.ts';
+import type { Webhook } from '../../store/schema/deliveries.ts';
 import type { ComplaintsDatabase } from '../../store/scope.ts';
 import {
   type Attempt,

@@ -5,7 +5,7 @@ import { problemOfUrl } from '../../domain/webhooks/addresses.ts';
 import { maxWebhooks, previousSecretMs } from '../../domain/webhooks/retry-rules.ts';
 import { AppError } from '../../errors.ts';
 import { holdEvents } from '../../store/events/events.ts';
-import type { Webhook, WebhookDelivery } from '../../store/schema/webhooks.ts';
+import type { Webhook, WebhookDelivery } from '../../store/schema/deliveries.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import {
   changeWebhook,

@@ -10,8 +10,7 @@ import { listAttachments } from '../../store/attachments/attachments.ts';
 import type { Attachment } from '../../store/schema/attachments.ts';
 import { asUser } from '../../store/scope.ts';
 import { displayName } from '../complaints/complaint-json.ts';
-import { complaintPath, time, uuidField } from '../fields.ts';
-import { creationHeaders } from '../idempotency-key.ts';
+import { complaintPath, creationHeaders, time, uuidField } from '../fields.ts';
 import { route } from '../route.ts';
 
 const attachment = z

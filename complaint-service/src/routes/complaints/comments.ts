@@ -6,8 +6,7 @@ import { createOnce } from '../../flows/create-once.ts';
 import { listComments } from '../../store/complaints/comments.ts';
 import type { Comment } from '../../store/schema/complaints.ts';
 import { asUser } from '../../store/scope.ts';
-import { complaintPath, pageOfItems, pageQuery, time } from '../fields.ts';
-import { creationHeaders } from '../idempotency-key.ts';
+import { complaintPath, creationHeaders, pageOfItems, pageQuery, time } from '../fields.ts';
 import { route } from '../route.ts';
 import { displayName } from './complaint-json.ts';
 

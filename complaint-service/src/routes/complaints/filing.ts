@@ -1,13 +1,12 @@
 import { assertIfMatch, idField, lineField, textField } from '@countersign/service-kit';
 import { z } from 'zod';
-import { priorityRank } from '../../domain/complaints/priority.ts';
+import { priorityRank } from '../../domain/complaints/described.ts';
 import { editComplaint } from '../../flows/complaints/edit-complaint.ts';
 import { checkFiling, type Filing, fileComplaint } from '../../flows/complaints/file-complaint.ts';
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
 import { createOnce } from '../../flows/create-once.ts';
 import { asReader, asUser } from '../../store/scope.ts';
-import { complaintPath, ifMatch } from '../fields.ts';
-import { creationHeaders } from '../idempotency-key.ts';
+import { complaintPath, creationHeaders, ifMatch } from '../fields.ts';
 import { route } from '../route.ts';
 import {
   complaint,

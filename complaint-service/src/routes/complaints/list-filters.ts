@@ -1,6 +1,6 @@
 import { idField, lineField } from '@countersign/service-kit';
 import { z } from 'zod';
-import { priorityRank } from '../../domain/complaints/priority.ts';
+import { priorityRank } from '../../domain/complaints/described.ts';
 import { type Status, statuses } from '../../domain/complaints/workflow.ts';
 import { isStoredTime } from '../../domain/search/list-order.ts';
 import { queryTerms } from '../../domain/search/terms.ts';

@@ -11,7 +11,7 @@ import {
   readTimes,
   type StatusCount,
   type TimesOfMonth,
-} from '../../store/statistics/read.ts';
+} from '../../store/statistics/statistics.ts';
 import { route } from '../route.ts';
 import { status } from './complaint-json.ts';
 

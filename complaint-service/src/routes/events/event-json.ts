@@ -1,7 +1,7 @@
 import { jsonOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { eventTypes } from '../../domain/events/event-types.ts';
-import type { ComplaintEvent } from '../../store/schema/events.ts';
+import type { ComplaintEvent } from '../../store/schema/deliveries.ts';
 import { time } from '../fields.ts';
 
 export const complaintEvent = z

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 
 import type { Response } from 'express';
 import { z } from 'zod';
-import type { ComplaintEvent } from '../../store/schema/events.ts';
+import type { ComplaintEvent } from '../../store/schema/deliveries.ts';
 import { route } from '../route.ts';
 import { eventJson } from './event-json.ts';
 

@@ -1,7 +1,7 @@
 import { jsonOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { eventTypes } from '../../domain/events/event-types.ts';
-import type { Webhook, WebhookDelivery } from '../../store/schema/webhooks.ts';
+import type { Webhook, WebhookDelivery } from '../../store/schema/deliveries.ts';
 import { time } from '../fields.ts';
 
 export const webhook = z

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { upkeepRole } from '../roles.ts';
-import type { ComplaintEvent, NewEvent } from '../schema/events.ts';
+import type { ComplaintEvent, NewEvent } from '../schema/deliveries.ts';
 import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
 /** Notifies with the tenant's id. */

@@ -2,7 +2,7 @@ import { notify, type OutboxRows, outboxRows } from '@countersign/database';
 import { sql } from 'kysely';
 import type { Mailed } from '../../domain/mail/mail-rules.ts';
 import { mailerRole } from '../roles.ts';
-import type { QueuedMail } from '../schema/mail.ts';
+import type { QueuedMail } from '../schema/deliveries.ts';
 import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
 /** Wakes the mail couriers of all instances. */

@@ -1,5 +1,5 @@
 import type { ColumnType, Generated, GeneratedAlways, Insertable, Selectable } from 'kysely';
-import type { ContactPreference } from '../../domain/complaints/contact.ts';
+import type { ContactPreference } from '../../domain/complaints/described.ts';
 import type { Status } from '../../domain/complaints/workflow.ts';
 
 type ComplaintsTable = {

@@ -1,10 +1,10 @@
 import { type LeasedRows, leasedRows } from '@countersign/database';
 import type { OutboxDepth } from '@countersign/service-kit';
 import { sql, type UpdateObject } from 'kysely';
-import type { PostResult } from '../../domain/webhooks/post-result.ts';
+import type { PostResult } from '../../domain/webhooks/retry-rules.ts';
 import { courierRole, upkeepRole } from '../roles.ts';
+import type { Webhook, WebhookDelivery } from '../schema/deliveries.ts';
 import type { ComplaintsSchema } from '../schema/schema.ts';
-import type { Webhook, WebhookDelivery } from '../schema/webhooks.ts';
 import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
 const asCourier = <T>(db: ComplaintsDatabase, work: (trx: Trx) => Promise<T>) =>

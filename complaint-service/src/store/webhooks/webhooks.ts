@@ -1,6 +1,6 @@
 import { countRows, notify } from '@countersign/database';
 import { sql } from 'kysely';
-import type { NewWebhook, Webhook, WebhookDelivery } from '../schema/webhooks.ts';
+import type { NewWebhook, Webhook, WebhookDelivery } from '../schema/deliveries.ts';
 import type { Trx } from '../scope.ts';
 
 /** Wakes the couriers of all instances. */

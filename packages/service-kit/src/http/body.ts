@@ -1,7 +1,14 @@
 import { isUtf8 } from 'node:buffer';
+import { idPattern, rolePattern } from '@countersign/identity';
 import express, { type Request, type RequestHandler } from 'express';
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
+
+/** The id of a user, tenant, service or session, as the identity contract allows it. */
+export const idField = z.string().regex(idPattern, 'is not a valid id');
+
+/** The name of a role, as the identity contract allows it. */
+export const roleField = z.string().regex(rolePattern, 'must be the name of a role');
 
 /**
  * Parses a JSON body, which must be UTF-8 (RFC 8259 section 8.1). A lenient decoder reads every invalid byte as

@@ -1,8 +1,9 @@
 import { createRouter } from '@countersign/service-kit';
 import type { Router } from 'express';
-import { assertionAlgorithms } from '../../domain/clients/client-keys.ts';
-import { grantTypes } from '../../domain/clients/client-rules.ts';
-import { authorizationPath, publicUrl, tokenPath } from '../../domain/clients/token-endpoint.ts';
+import { assertionAlgorithms } from '../domain/clients/client-keys.ts';
+import { grantTypes } from '../domain/clients/client-rules.ts';
+import { authorizationPath, publicUrl, tokenPath } from '../domain/clients/token-endpoint.ts';
+import type { SigningKeys } from '../flows/keys/signing-keys.ts';
 
 export const metadataPath = '/.well-known/oauth-authorization-server';
 
@@ -26,6 +27,20 @@ export function metadataRoutes({ issuer: { issuer }, scopes }: MetadataParts): R
   const router = createRouter();
   router.get(metadataPath, (_req, res) => {
     res.set('cache-control', 'public, max-age=300').json(metadata);
+  });
+  return router;
+}
+
+/**
+ * Serves the public keys to verifiers of access tokens. The route needs no signed identity: the keys establish
+ * identities.
+ */
+export function keySetRoutes(signingKeys: SigningKeys): Router {
+  const router = createRouter();
+  router.get('/.well-known/jwks.json', (_req, res) => {
+    const { body, etag } = signingKeys.published();
+    // With an ETag set, Express itself answers If-None-Match.
+    res.set({ 'cache-control': 'public, max-age=300', etag }).type('application/jwk-set+json').send(body);
   });
   return router;
 }

@@ -1,4 +1,6 @@
-import type { Generated, Insertable, Selectable } from 'kysely';
+import type { ColumnType, Generated, Insertable, Selectable } from 'kysely';
+import type { EventDetail, EventType } from '../../domain/events/event-types.ts';
+import type { MailKind } from '../../domain/mail/mail-text.ts';
 
 type WebhooksTable = {
   tenant_id: string;
@@ -51,3 +53,47 @@ export type Webhook = Selectable<WebhooksTable>;
 export type NewWebhook = Insertable<WebhooksTable>;
 export type WebhookDelivery = Selectable<WebhookDeliveriesTable>;
 export type WebhookTables = { webhooks: WebhooksTable; webhook_deliveries: WebhookDeliveriesTable };
+
+type EventsTable = {
+  tenant_id: string;
+  /** Of one tenant, in the order of the commits. */
+  seq: Generated<number>;
+  id: string;
+  complaint_id: string;
+  type: EventType;
+  /** Visible to agents and admins only. */
+  internal: boolean;
+  actor_id: string;
+  actor_role: string;
+  detail: ColumnType<EventDetail, string, never>;
+  created_at: Date;
+};
+
+export type ComplaintEvent = Selectable<EventsTable>;
+export type NewEvent = Omit<Insertable<EventsTable>, 'seq' | 'detail'> & Readonly<{ detail: EventDetail }>;
+export type EventTables = { events: EventsTable };
+
+type MailOutboxTable = {
+  tenant_id: string;
+  id: string;
+  complaint_id: string;
+  kind: MailKind;
+  /** `all` until the recipients are known. `reporter` is the person without an account. */
+  recipient: 'all' | 'member' | 'reporter';
+  /** Of a member. */
+  user_id: string | null;
+  /** The user who made the change, and gets no mail about it; only with `all`. */
+  actor_id: string | null;
+  /** So far, including the current one. */
+  attempts: Generated<number>;
+  /** The earliest time at which it is sent. */
+  due_at: Generated<Date>;
+  /** The end of an instance's lease. */
+  leased_until: Generated<Date | null>;
+  /** Why the last attempt failed. */
+  last_error: Generated<string | null>;
+  queued_at: Generated<Date>;
+};
+
+export type QueuedMail = Selectable<MailOutboxTable>;
+export type MailTables = { mail_outbox: MailOutboxTable };

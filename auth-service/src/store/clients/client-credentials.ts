@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
+import type { VerifiedAssertion } from '../../domain/clients/client-assertion.ts';
 import type { Trx } from '../scope.ts';
 import { usedSince } from './clients.ts';
 
@@ -99,3 +100,17 @@ export async function useSecret(
 }
 
 const isLive = sql<boolean>`(expires_at is null or expires_at > clock_timestamp())`;
+
+/** Uses an assertion up, for all instances. @returns false when it was used before. */
+export async function useAssertion(
+  trx: Trx,
+  { hash, expiresAt }: Pick<VerifiedAssertion, 'hash' | 'expiresAt'>,
+  { tenantId, clientId }: Readonly<{ tenantId: string; clientId: string }>,
+): Promise<boolean> {
+  const { numInsertedOrUpdatedRows = 0n } = await trx
+    .insertInto('client_assertions')
+    .values({ hash, tenant_id: tenantId, client_id: clientId, expires_at: expiresAt })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return numInsertedOrUpdatedRows > 0n;
+}

@@ -53,8 +53,8 @@ export function createApp(parts: AppParts): Express {
 }
 
 /**
- * An agent that acts for a person never manages their account, whatever the gateway lets through: it could consent for
- * them, end their sessions or change their second factor.
+ * An agent that acts for a user never manages the account, even if the gateway lets it through: it could grant
+ * consents, end sessions or change the second factor.
  */
 const refuseActors: RequestHandler[] = [
   requireIdentity('user', 'client', 'anonymous', 'service', 'gateway'),
@@ -62,7 +62,7 @@ const refuseActors: RequestHandler[] = [
 ];
 
 /**
- * Clients read the key set through the gateway, and expect an issuer's keys there: some token libraries refuse a set
+ * Clients read the key set through the gateway, and expect only an issuer's keys: some token libraries refuse a set
  * with any other key. The gateway's own request for keys carries no identity.
  */
 function toGatewayAlone(publishKeys: RequestHandler): RequestHandler {

@@ -58,7 +58,7 @@ const schema = z.object({
   AUTH_ISSUER: z.url().optional(),
   AUTH_AUDIENCE: z.string().min(1).default('complaints-api'),
   AUTH_SIGNING_KEK: keyRing,
-  /** Of signing keys that are made from now on. */
+  /** The algorithm of new signing keys. */
   AUTH_SIGNING_ALGORITHM: z.enum(signingAlgorithms).default('ES256'),
   AUTH_PASSWORD_PEPPERS: keyRing,
   AUTH_REFRESH_MAC_KEYS: keyRing,

@@ -78,7 +78,7 @@ describe.each(databases())('a start that fails on %s', () => {
         ...env,
       },
     });
-    // An open handle would keep the process, and this test, running for ever.
+    // An open handle would keep the process, and this test, running forever.
     const patience = setTimeout(() => void child.stop('SIGKILL'), 60_000);
     try {
       expect(await child.exited).toBe(0);

@@ -118,7 +118,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       const { email } = await world.account('agent');
       expect((await register(email)).status).toBe(202);
       const mail = await world.mail.mailTo(email);
-      expect(mail.subject).toBe('You have an account already');
+      expect(mail.subject).toBe('You already have an account');
       expect(mail.text).not.toContain('token');
       expect((await world.logIn(email, newPassword)).status).toBe(401);
       expect((await world.logIn(email)).status).toBe(200);

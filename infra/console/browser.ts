@@ -25,7 +25,7 @@ export function watchPage(page: Page, origin: string): readonly string[] {
     void dialog.dismiss();
   });
   page.on('request', (request) => {
-    // What a page made itself, such as a photo, has its origin too.
+    // A blob URL that the page created, such as a photo, has its origin too.
     if (
       !request
         .url()

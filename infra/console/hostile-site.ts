@@ -9,8 +9,8 @@ const edits = [
 ] as const;
 
 /**
- * A gateway whose configuration and traffic carry markup wherever they may: in paths, patterns, claims, kids, headers,
- * user agents and in the address of an upstream that does not answer.
+ * A gateway with markup in all parts of its configuration and traffic that allow it: in paths, patterns, claims, kids,
+ * headers, user agents and in the address of an upstream that does not answer.
  */
 export async function hostileSite(): Promise<GatewayUnderTest> {
   const gateway = await gatewayUnderTest({ edits });

@@ -17,7 +17,7 @@ type Entry = Readonly<{
 
 const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, Entry> };
 
-/** Everything that one package needs at run time, as places in the lock file. */
+/** Everything that one package needs at run time, by its path in the lock file. */
 function closureOf(workspace: string): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (place: string): void => {

@@ -13,7 +13,7 @@ import { describeStack } from './stack.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
-/** Settles with a sentence when a process ends that should not have. */
+/** Rejects with a message when a process ends unexpectedly. */
 function firstToEnd(children: readonly Child[]): Promise<never> {
   return Promise.race(
     children.map(async (child) => {

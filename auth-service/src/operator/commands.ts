@@ -1,38 +1,38 @@
 const described = [
   {
     name: 'keys list',
-    summary: 'the signing keys: state, when each comes into use and goes, under which master key',
+    summary: 'list the signing keys, with their state, times and master key',
   },
   {
     name: 'keys rotate',
-    summary: 'let the next signing key take over as soon as every verifier knows it',
+    summary: 'switch to the next signing key as soon as every verifier has it',
   },
   {
     name: 'keys revoke',
     takes: ['KID'],
-    summary: 'refuse everything signed with this key, everywhere, and go on with the next one at once',
+    summary: 'revoke this key everywhere, and sign with the next one immediately',
   },
   {
     name: 'keys rewrap',
-    summary: 'seal all secrets in the database under the current master key, so that older ones can go',
+    summary: 'encrypt all secrets with the current master key, so that older ones can be removed',
   },
   {
     name: 'sessions end-all',
-    summary: 'end every session of every tenant, and begin the revocation log anew (after a restore)',
+    summary: 'end all sessions of all tenants, and start a new revocation log (after a restore)',
   },
   {
     name: 'tenants list',
-    summary: 'every tenant: its name in logins and for people, and whether it is closed',
+    summary: 'list the tenants, with their id, slug, status and name',
   },
   {
     name: 'tenants create',
     takes: ['SLUG', 'NAME'],
-    summary: 'make a tenant; people choose it by the first name and read the second',
+    summary: 'create a tenant; users log in with SLUG and see NAME',
   },
   {
     name: 'tenants invite',
     takes: ['SLUG', 'EMAIL'],
-    summary: 'mail an invitation as administrator, e.g. as the first',
+    summary: 'email an invitation to become an administrator',
   },
   {
     name: 'tenants disable',
@@ -61,12 +61,12 @@ const described = [
   },
   {
     name: 'audit verify',
-    summary: 'compute the hash chain of every audit log again',
+    summary: 'verify the hash chain of every audit log',
   },
   {
     name: 'audit contains',
     takes: ['HASH'],
-    summary: 'whether the log goes on from a last hash that was noted earlier, or was cut off before it',
+    summary: 'check that an audit log still contains a hash that you recorded earlier',
   },
 ] as const satisfies readonly Readonly<{ name: string; takes?: readonly string[]; summary: string }>[];
 
@@ -89,9 +89,7 @@ export function findCommand(
 /** The help of the command line. */
 export function usage(): string {
   const rows = commands.map(({ name, takes = [], summary }) => [`  ${[name, ...takes].join(' ')}`, summary]);
-  return ['countersign-auth COMMAND: what an operator tells the running auth-service', '', ...tableLines(rows)].join(
-    '\n',
-  );
+  return ['countersign-auth COMMAND: operate the running auth-service', '', ...tableLines(rows)].join('\n');
 }
 
 /** Formats rows as aligned columns. */

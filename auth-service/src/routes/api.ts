@@ -46,7 +46,7 @@ export const api: Api = {
     { name: 'Second factor', description: 'Authenticator apps and recovery codes.' },
     { name: 'Tenants', description: 'Invitations, members and the audit log of a tenant.' },
     { name: 'Clients', description: 'OAuth clients of a tenant, and their tokens.' },
-    { name: 'Internal', description: 'For the gateway, on no public route.' },
+    { name: 'Internal', description: 'For the gateway only, not reachable from outside.' },
   ],
   errors,
   problemMembers: admissionProblemMembers,

@@ -15,11 +15,11 @@ export const secretText = (maxLength: number) =>
 export const text = (maxLength: number) =>
   secretText(maxLength).refine((value) => !value.includes('\0'), 'has characters that are not text');
 
-/** How the client wants to carry its refresh token. */
+/** How the client wants to receive its refresh token. */
 export const transport = z
   .enum(['body', 'cookie'])
   .default('body')
-  .describe('`cookie`: for browsers; the refresh token goes into a cookie that scripts cannot read.');
+  .describe('`cookie` is for browsers: the refresh token is set as a cookie that scripts cannot read.');
 
 /** The limit is longer than our refresh tokens. */
 export const refreshToken = z
@@ -34,14 +34,14 @@ export const emailAddress = text(254)
   .meta({ examples: ['ann@acme.test'] });
 
 export const newPassword = secretText(maxPasswordLength).meta({
-  description: `${minPasswordLength} to ${maxPasswordLength} characters; not one of the most used, and not the e-mail.`,
+  description: `${minPasswordLength} to ${maxPasswordLength} characters. Common passwords and the email address are refused.`,
   examples: ['correct horse battery staple'],
 });
 
 /** A mailed token. Other text is refused as a wrong token, not as a malformed request. */
 export const mailedToken = text(256).meta({ examples: ['the token of the link in the mail'] });
 
-/** What the problem of a login's previous step carried. */
+/** The token from the previous step of a login. */
 export const loginToken = text(64).meta({ examples: ['the token of the previous step'] });
 
 /** A code of the authenticator app, or a recovery code. */
@@ -50,5 +50,5 @@ export const secondFactorCode = text(64).meta({ examples: ['123456'] });
 /** The id of a tenant. Other text is refused as an unknown tenant. */
 export const tenantIdField = text(64).meta({ examples: ['0197c2a0-0000-7000-8000-00000000000a'] });
 
-/** Roles that an administrator can give: those of tenants in gateway.yaml, never one for operators. */
+/** Roles that an administrator can assign: those of tenants in gateway.yaml, never one for operators. */
 export const roleName = z.enum(['complainant', 'agent', 'admin']);

@@ -2,13 +2,13 @@ import { sql } from 'kysely';
 import type { Trx } from './scope.ts';
 
 /*
- * The order in which everything here locks, so that no two transactions wait for each other:
- * user → membership → tenant → session → client → a person's delegations → delegation → invitation → audit chain → revocation log.
- * Of several audit chains, the operator's is first and the tenants' follow in the order of their ids.
+ * The order of all locks, so that no two transactions deadlock: user → membership → tenant → session → client → a
+ * person's delegations → delegation → invitation → audit chain → revocation log. Of several audit chains, the
+ * operator's is first and the tenants' follow in the order of their ids.
  */
 const names = { auditChain: 1, revocationLog: 2, signingKeys: 3, upkeep: 4, delegations: 5 } as const;
 
-/** Holds a named lock until the transaction ends; `of` splits it, e.g. by tenant. */
+/** Holds a named lock until the transaction ends. `of` is a part of it, such as a tenant. */
 export async function holdLock(trx: Trx, name: keyof typeof names, of = ''): Promise<void> {
   await sql`select pg_advisory_xact_lock(${names[name]}::int, hashtext(${of}))`.execute(trx);
 }

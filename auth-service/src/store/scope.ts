@@ -3,7 +3,7 @@ import type { AuthSchema } from './schema.ts';
 
 export type Trx = Transaction<AuthSchema>;
 
-/** Gives the transaction access to this person's rows, when the person becomes known inside it. */
+/** Gives the transaction access to the rows of a user that it has just identified. */
 export async function becomeUser(trx: Trx, userId: string): Promise<void> {
   await sql`select set_config('app.user_id', ${userId}, true)`.execute(trx);
 }

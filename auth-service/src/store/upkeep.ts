@@ -5,8 +5,7 @@ import { roles } from './roles.ts';
 import type { Trx } from './scope.ts';
 
 /**
- * Rows that one transaction changes at most: tens of milliseconds, far from the 10 s after which the server ends a
- * statement.
+ * The maximum rows per transaction. They take tens of milliseconds; the server ends a statement after 10 s.
  */
 export const batchRows = 1_000;
 
@@ -32,14 +31,14 @@ const batches: readonly Batch[] = [
   deleting('registrations', sql`expires_at < now()`, sql`expires_at`),
   deleting('invitations', sql`expires_at < now() - interval '30 days'`, sql`expires_at`),
   deleting('outbox', sql`parked_at < now() - interval '30 days'`, sql`parked_at`),
-  // There are only a few, which the role cannot read: its policy alone selects them.
+  // The role cannot read the few keys. Its policy alone selects them.
   (trx) => changed(trx, sql`delete from signing_keys`),
   // Keeps the newest entry, which marks the head of the log: a cursor beyond it would look foreign.
   deleting('revocations', sql`expires_at < now() and seq < (select max(seq) from revocations)`, sql`expires_at`),
 ];
 
 /**
- * Deletes expired rows in short transactions that take turns among the tables. One instance runs at a time; the others
+ * Deletes expired rows in short transactions, one table after the other. One instance runs at a time; the others
  * skip this run.
  *
  * @param signal Ends the run after the current transaction.

@@ -15,10 +15,10 @@ export function isStaff({ role }: Caller): boolean {
 /** The scope with which OAuth clients, and agents that act for a user, read complaints. */
 export const readScope = 'complaints.read';
 
-/** Who reads complaints: a user, or an OAuth client of a tenant, which sees all of them and no comment. */
+/** A reader of complaints: a user, or an OAuth client of a tenant, which sees all complaints and no comments. */
 export type Reader = UserIdentity | (ClientIdentity & Readonly<{ tenantId: string }>);
 
-/** Whether all complaints of the tenant are visible. */
+/** Whether the reader sees all complaints of the tenant. */
 export function seesTenant(reader: Reader): boolean {
   return reader.kind === 'client' || isStaff(reader);
 }

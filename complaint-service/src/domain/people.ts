@@ -4,7 +4,7 @@ import type { UserIdentity } from '@countersign/identity';
 export type Member = Readonly<{ id: string; role: string; status: string }>;
 
 /**
- * What this service asks the users-service about people of the caller's tenant. The calls go over the network, so they
+ * Looks up people of the caller's tenant in the users-service. The calls go over the network, so they
  * run outside transactions. They take the caller's whole identity, because a nested call presents its `txnToken`.
  */
 export type PeopleDirectory = Readonly<{

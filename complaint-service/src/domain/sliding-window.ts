@@ -1,8 +1,8 @@
 /**
- * How long a user waits for a limit of what they do within a window of time.
+ * How long a user must wait for a rate limit with a sliding window.
  *
- * @param limiting When the user did what must leave the window first; undefined when the limit is not reached.
- * @returns Whole seconds until then, 0 for now.
+ * @param limiting The time of the event that must leave the window first; undefined if the limit is not reached.
+ * @returns The remaining whole seconds; 0 if there is no wait.
  */
 export function secondsToWait(limiting: Date | undefined, now: Date, windowMs: number): number {
   if (limiting === undefined) return 0;

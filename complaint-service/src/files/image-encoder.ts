@@ -17,7 +17,7 @@ export type EncodedImage = Readonly<{ bytes: number; width: number; height: numb
 
 /**
  * Decodes an image and writes it again as the same type: upright, at most {@link maxImageSide} on each side, in sRGB,
- * one frame, without metadata such as the place where it was taken. Bytes hidden in the original are not copied.
+ * one frame, without metadata such as the place where it was taken. Hidden bytes of the original are not copied.
  *
  * @throws AppError `unreadable_image` for an image that is damaged, too large or takes too long.
  */

@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts';
 export type Turn = Readonly<{ tenantId: string; userId: string; signal: AbortSignal }>;
 
 /**
- * Runs work in turn.
+ * Runs work in order of arrival, within limits.
  *
  * @throws AppError `attachments_busy` when too much of the user, of the tenant or of all waits already, or when the
  *   wait takes too long. Throws the signal's reason when it aborts during the wait.
@@ -69,7 +69,7 @@ export function createSlots(limits: SlotLimits): Slots {
     }
   }
 
-  /** A tenant without running work goes first: two users of one tenant could otherwise hold up all others. */
+  /** A tenant without running work goes first: otherwise two users of one tenant could block all others. */
   function startNext(): void {
     while (running.size < limits.atOnce) {
       const turns = [...waiting.keys()];

@@ -6,7 +6,7 @@ import type { ComplaintsDatabase } from '../store/scope.ts';
 import type { EventFeed } from './events/event-feed.ts';
 import type { OpenStreams } from './events/open-streams.ts';
 
-/** What every use case needs. */
+/** The dependencies of all use cases. */
 export type FlowParts = Readonly<{
   db: ComplaintsDatabase;
   /** Returns a new UUIDv7 for a row or a revision. */
@@ -20,7 +20,7 @@ export type FlowParts = Readonly<{
   erasureGraceMs: number;
   feed: EventFeed;
   streams: OpenStreams;
-  /** The keys that sign deliveries, and where they may go. */
+  /** The keys that sign deliveries, and the addresses that they may go to. */
   webhooks: Readonly<{ keys: WebhookKeys; reach: WebhookReach }>;
 }>;
 

@@ -19,8 +19,8 @@ export type GuardedPost = Readonly<{
 
 /**
  * Sends one POST to a URL that a tenant chose. Each call resolves the name, checks its addresses and connects only to
- * those, so a name that resolves differently the next time is checked again. Redirects are not followed. Only
- * the status is read: what an answer says could otherwise carry the page of an internal service to the tenant.
+ * those, so a name that later resolves differently is checked again. Redirects are not followed. Only the status is
+ * read: the body could show a page of an internal service to the tenant.
  */
 export async function postGuarded(post: GuardedPost): Promise<PostResult> {
   const url = new URL(post.url);
@@ -34,7 +34,7 @@ export async function postGuarded(post: GuardedPost): Promise<PostResult> {
     return { status: await send(url, allowed, post, signal) };
   } catch (error) {
     if (timeout.aborted) return { failure: 'timeout' };
-    // The process stops: the attempt says nothing about the receiver.
+    // The process is stopping, so the failure says nothing about the receiver.
     if (post.signal.aborted) throw error;
     return { failure: failureOf(error as NodeJS.ErrnoException) };
   }
@@ -72,7 +72,7 @@ function send(
 }
 
 /**
- * Answers the lookup of a connection with addresses that were judged. A literal address is connected to without one.
+ * Resolves the name of a connection to the checked addresses. A literal address needs no lookup.
  */
 function answerWith(addresses: readonly LookupAddress[]): LookupFunction {
   return (_hostname, options, callback) => {

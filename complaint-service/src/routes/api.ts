@@ -20,7 +20,9 @@ import { membershipRoutes } from './members/memberships.ts';
 import { deliveryRoutes } from './webhooks/deliveries.ts';
 import { webhookRoutes } from './webhooks/webhooks.ts';
 
-/** All routes, in order: a path such as `/v1/complaints/export` comes before the one in which `export` would be an id. */
+/**
+ * All routes, in order: a path such as `/v1/complaints/export` comes before the one in which `export` would be an id.
+ */
 export const routes = [
   ...listRoutes,
   ...exportRoutes,
@@ -52,13 +54,13 @@ export const api: Api = {
     { name: 'Complaints', description: 'File, find, read and edit complaints.' },
     { name: 'Comments', description: 'Public comments and internal notes.' },
     { name: 'Attachments', description: 'Photos and documents of complaints and comments.' },
-    { name: 'Events', description: 'What happens, as it happens.' },
+    { name: 'Events', description: 'Events of complaints, as they happen.' },
     { name: 'Webhooks', description: 'Signed deliveries of events to other systems, for admins.' },
     { name: 'Work', description: 'Assignments and the workflow.' },
     { name: 'Statistics', description: 'Counts and times of the tenant.' },
     { name: 'Catalogue', description: 'Categories, teams and settings of the tenant.' },
-    { name: 'Erasure', description: 'What is kept for how long, and people who are erased.' },
-    { name: 'Internal', description: 'For other services, on no public route.' },
+    { name: 'Erasure', description: 'Retention of complaints, and erasure of people.' },
+    { name: 'Internal', description: 'For other services only, not reachable from outside.' },
   ],
   errors,
   endpoints: routes.map(({ endpoint }) => endpoint),

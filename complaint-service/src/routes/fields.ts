@@ -27,7 +27,7 @@ export const pageOfItems = <Item extends z.ZodType>(item: Item) =>
   z.object({ items: z.array(item), next_cursor: z.string().nullable().describe('Null on the last page.') });
 
 /**
- * The draft's string in quotes, and the same text without them, which many clients send.
+ * A quoted string, as in the draft, or the same text without quotes, as many clients send it.
  *
  * @see draft-ietf-httpapi-idempotency-key-header section 2.1
  */
@@ -44,7 +44,7 @@ export const creationHeaders = z.object({
   'idempotency-key': key
     .optional()
     .describe(
-      'Makes the request safe to repeat: within 24 hours the same key gets the answer of the first request. ' +
+      'Makes the request safe to repeat: within 24 hours the same key returns the response of the first request. ' +
         'Use a random value for each new request.',
     ),
 });

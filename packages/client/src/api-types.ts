@@ -7,7 +7,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the clients of one’s tenant that can act for people, by name */
+        /** List the clients of your tenant that can act for users, by name */
         get: operations["listAgents"];
         put?: never;
         post?: never;
@@ -64,12 +64,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the clients that may act for oneself, newest first */
+        /** List the clients that may act for you, newest first */
         get: operations["listDelegations"];
         put?: never;
         /**
-         * Let a client of one’s tenant act for oneself
-         * @description The client gets no more than these scopes, for no longer than `expires_in` seconds and than this session. It exchanges `subject_token` for access tokens (RFC 8693). A client that acts for a person already cannot consent for them.
+         * Let a client of your tenant act for you
+         * @description The client gets these scopes for up to `expires_in` seconds, and never longer than this session. It exchanges `subject_token` for access tokens (RFC 8693). A client that already acts for a user cannot consent for them.
          */
         post: operations["delegate"];
         delete?: never;
@@ -88,7 +88,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** End what a client may do for oneself; its tokens end at once */
+        /** Withdraw a delegation and revoke its tokens */
         delete: operations["withdrawDelegation"];
         options?: never;
         head?: never;
@@ -105,8 +105,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send the confirmation again
-         * @description If one is awaited. The answer is always the same.
+         * Resend the confirmation email
+         * @description Sends it only if a registration is pending. The response is always the same.
          */
         post: operations["resendVerification"];
         delete?: never;
@@ -125,8 +125,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Confirm an address and choose a password
-         * @description With the token that was mailed. This creates the account.
+         * Confirm an email address and choose a password
+         * @description Takes the token from the email, and creates the account.
          */
         post: operations["verifyEmail"];
         delete?: never;
@@ -146,7 +146,7 @@ export interface paths {
         put?: never;
         /**
          * Accept an invitation
-         * @description With the token that was mailed. You are logged in to the tenant.
+         * @description Takes the token from the email, and logs you in to the tenant.
          */
         post: operations["acceptInvitation"];
         delete?: never;
@@ -220,7 +220,7 @@ export interface paths {
         put?: never;
         /**
          * Log out
-         * @description Without an access token, a refresh token names the session: in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`. The cookie is cleared, unless only the others end.
+         * @description Without an access token, send the refresh token: in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The cookie is cleared unless `scope` is `others`.
          */
         post: operations["logOut"];
         delete?: never;
@@ -260,7 +260,7 @@ export interface paths {
         put?: never;
         /**
          * Replace the recovery codes
-         * @description Needs a login of the last five minutes, with the second factor where there is one.
+         * @description Requires a login within the last five minutes, with the second factor if one is set up.
          */
         post: operations["renewRecoveryCodes"];
         delete?: never;
@@ -279,13 +279,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Start to enrol an authenticator app
-         * @description Needs a login of the last five minutes, with the second factor where there is one.
+         * Start enrolling an authenticator app
+         * @description Requires a login within the last five minutes, with the second factor if one is set up.
          */
         post: operations["enrolTotp"];
         /**
          * Remove the second factor
-         * @description Needs a login of the last five minutes, with the second factor where there is one.
+         * @description Requires a login within the last five minutes, with the second factor if one is set up.
          */
         delete: operations["removeTotp"];
         options?: never;
@@ -304,7 +304,7 @@ export interface paths {
         put?: never;
         /**
          * Confirm the authenticator app with a code
-         * @description Needs a login of the last five minutes, with the second factor where there is one.
+         * @description Requires a login within the last five minutes, with the second factor if one is set up.
          */
         post: operations["confirmTotp"];
         delete?: never;
@@ -324,7 +324,7 @@ export interface paths {
         put?: never;
         /**
          * Change your password
-         * @description Every other session ends.
+         * @description This ends every other session.
          */
         post: operations["changePassword"];
         delete?: never;
@@ -343,8 +343,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask for a link to a new password
-         * @description The answer is the same whether or not the address has an account.
+         * Request a password reset link
+         * @description The response is the same whether or not the address has an account.
          */
         post: operations["forgotPassword"];
         delete?: never;
@@ -363,8 +363,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Choose a new password with a mailed token
-         * @description Every session ends.
+         * Set a new password with an emailed token
+         * @description This ends every session.
          */
         post: operations["resetPassword"];
         delete?: never;
@@ -384,7 +384,7 @@ export interface paths {
         put?: never;
         /**
          * Refresh the tokens of a session
-         * @description The token is in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`; then the successor is in the cookie too.
+         * @description Send the refresh token in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The new one is returned the same way.
          */
         post: operations["refresh"];
         delete?: never;
@@ -403,8 +403,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask for an account
-         * @description The answer is the same whether or not the address has an account. The rest comes by mail.
+         * Register an email address
+         * @description The response is the same whether or not the address has an account. An email has the next step.
          */
         post: operations["register"];
         delete?: never;
@@ -422,7 +422,7 @@ export interface paths {
         };
         /**
          * List your sessions
-         * @description Those in every tenant.
+         * @description In every tenant.
          */
         get: operations["listSessions"];
         put?: never;
@@ -461,7 +461,7 @@ export interface paths {
         put?: never;
         /**
          * Start a session in another of your tenants
-         * @description You do not log in again.
+         * @description No new login is needed.
          */
         post: operations["switchTenant"];
         delete?: never;
@@ -477,12 +477,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the OAuth clients of one’s own tenant, newest first; for administrators */
+        /** List the OAuth clients of your tenant, newest first (administrators only) */
         get: operations["listClients"];
         put?: never;
         /**
-         * Create an OAuth client of one’s own tenant; for its administrators
-         * @description Without `jwks` the client gets a secret. Scopes must be among those that the installation knows (AUTH_SCOPES).
+         * Create an OAuth client in your tenant (administrators only)
+         * @description Without `jwks` the client gets a secret. Scopes must be listed in AUTH_SCOPES.
          */
         post: operations["createClient"];
         delete?: never;
@@ -498,17 +498,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read an OAuth client; for administrators */
+        /** Read an OAuth client (administrators only) */
         get: operations["readClient"];
         put?: never;
         post?: never;
-        /** Delete an OAuth client and end its tokens; for administrators */
+        /** Delete an OAuth client and revoke its tokens (administrators only) */
         delete: operations["deleteClient"];
         options?: never;
         head?: never;
         /**
-         * Change, disable or enable an OAuth client; for administrators
-         * @description Disabling a client, or taking a scope or grant type from it, ends its tokens at once. `jwks` replaces its keys and secrets.
+         * Change, disable or enable an OAuth client (administrators only)
+         * @description Disabling a client, or removing a scope or grant type, revokes its tokens immediately. `jwks` replaces its keys and secrets.
          */
         patch: operations["changeClient"];
         trace?: never;
@@ -523,8 +523,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Give an OAuth client a new secret; for administrators
-         * @description The latest old secret stays valid for `keep_old_for` seconds. Older ones and keys end.
+         * Rotate the secret of an OAuth client (administrators only)
+         * @description The latest old secret stays valid for `keep_old_for` seconds. Older secrets and keys are removed.
          */
         post: operations["rotateClientSecret"];
         delete?: never;
@@ -543,7 +543,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** End a secret of an OAuth client; for administrators */
+        /** Revoke a secret of an OAuth client (administrators only) */
         delete: operations["endClientSecret"];
         options?: never;
         head?: never;
@@ -609,7 +609,7 @@ export interface paths {
         head?: never;
         /**
          * Change the role or status of a member
-         * @description For administrators. The member’s sessions in the tenant end.
+         * @description For administrators. This ends the member’s sessions in the tenant.
          */
         patch: operations["changeMember"];
         trace?: never;
@@ -666,7 +666,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change a category, or take it out of the catalogue
+         * Change or deactivate a category
          * @description New targets apply to new complaints.
          */
         patch: operations["editCategory"];
@@ -703,7 +703,7 @@ export interface paths {
          */
         get: operations["listComplaints"];
         put?: never;
-        /** File a complaint, or file one for a caller */
+        /** File a complaint, for yourself or for a caller */
         post: operations["fileComplaint"];
         delete?: never;
         options?: never;
@@ -728,7 +728,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Change what a complaint says */
+        /** Edit a complaint */
         patch: operations["editComplaint"];
         trace?: never;
     };
@@ -741,7 +741,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Give a complaint to an agent, a team, or both */
+        /** Assign a complaint to an agent, a team, or both */
         post: operations["assignComplaint"];
         delete?: never;
         options?: never;
@@ -761,7 +761,7 @@ export interface paths {
         put?: never;
         /**
          * Attach a photo or a document
-         * @description The body is the file, up to 15 MiB. Its bytes decide what it is: a JPEG, PNG or WebP image, a PDF document or plain text in UTF-8. Images are encoded again without metadata. A complaint has up to 30 attachments.
+         * @description The body is the file, up to 15 MiB. Its type is detected from its bytes: a JPEG, PNG or WebP image, a PDF document or plain text in UTF-8. Images are re-encoded without metadata. A complaint can have up to 30 attachments.
          */
         post: operations["attachFile"];
         delete?: never;
@@ -834,7 +834,7 @@ export interface paths {
         put?: never;
         /**
          * Move a complaint to another status
-         * @description Agents and admins make every step. Complainants close, reopen and withdraw their own complaints.
+         * @description Agents and admins can make every transition. Complainants can close, reopen and withdraw their own complaints.
          */
         post: operations["moveComplaint"];
         delete?: never;
@@ -885,10 +885,10 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Hear of changes of a complaint */
+        /** Watch a complaint */
         put: operations["watchComplaint"];
         post?: never;
-        /** Stop hearing of changes of a complaint */
+        /** Stop watching a complaint */
         delete: operations["unwatchComplaint"];
         options?: never;
         head?: never;
@@ -902,12 +902,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the latest 100 erasures: scheduled, cancelled and carried out */
+        /** List the latest 100 erasures: scheduled, cancelled and completed */
         get: operations["listErasures"];
         put?: never;
         /**
          * Schedule the erasure of a person from all complaints
-         * @description Needs a login within the last five minutes, and an account that is disabled. It is carried out at `due_at`, and can be cancelled before. It removes the name, contact and attachments of the person. Their active complaints as an agent return to the queue. Their texts go too, unless the policy keeps them: their own complaints are then withdrawn and anonymised.
+         * @description Requires a login within the last five minutes, and a disabled account. The erasure runs at `due_at`, and can be cancelled until then. It removes the name, contact details and attachments of the person. Active complaints assigned to them return to the queue. Unless the policy keeps texts, those are removed too: their own complaints are withdrawn and anonymised.
          */
         post: operations["erasePerson"];
         delete?: never;
@@ -940,7 +940,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Count what erasing a person would remove */
+        /** Preview the erasure of a person */
         get: operations["previewErasure"];
         put?: never;
         post?: never;
@@ -958,8 +958,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow what happens to complaints
-         * @description Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive what happens in their tenant, complainants what happens to their own complaints, without internal notes. After a break, `Last-Event-ID` continues without a gap for 24 hours. An event `reset` says that events were missed: read the lists again. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query continues it.
+         * Stream the events of complaints
+         * @description Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive the events of their tenant. Complainants receive those of their own complaints, without internal notes. After a disconnect of up to 24 hours, `Last-Event-ID` resumes without a gap. An event `reset` means that events were missed: reload the lists. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query resumes it.
          */
         get: operations["followEvents"];
         put?: never;
@@ -979,7 +979,7 @@ export interface paths {
         };
         /**
          * Export complaints as CSV, newest first
-         * @description RFC 4180 in UTF-8, with a header row. Takes the filters of the list. A cell that a spreadsheet would take for a formula begins with an apostrophe. An export that fails half-way ends without its last chunk, so that clients notice.
+         * @description RFC 4180 in UTF-8, with a header row. Accepts the filters of the list. A cell that a spreadsheet would treat as a formula begins with an apostrophe. An export that fails halfway ends without its last chunk, so that clients can detect it.
          */
         get: operations["exportComplaints"];
         put?: never;
@@ -997,11 +997,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read how long finished complaints are kept */
+        /** Read the retention policy for finished complaints */
         get: operations["readRetention"];
         /**
-         * Change how long finished complaints are kept
-         * @description Needs a login within the last five minutes.
+         * Change the retention policy for finished complaints
+         * @description Requires a login within the last five minutes.
          */
         put: operations["changeRetention"];
         post?: never;
@@ -1072,7 +1072,7 @@ export interface paths {
         };
         /**
          * List the members of your tenant
-         * @description For agents and administrators, and for OAuth clients with the scope `users.read`. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.
+         * @description For agents and administrators, and for OAuth clients with the scope `users.read`. Ordered by name. Unknown and repeated parameters are refused.
          */
         get: operations["listUsers"];
         put?: never;
@@ -1119,7 +1119,7 @@ export interface paths {
         head?: never;
         /**
          * Change your own profile
-         * @description `null` removes a value. A field that is left out stays as it is.
+         * @description `null` removes a value. Omitted fields stay unchanged.
          */
         patch: operations["changeOwnProfile"];
         trace?: never;
@@ -1136,7 +1136,7 @@ export interface paths {
         put?: never;
         /**
          * Add a webhook
-         * @description docs/webhooks.md says how a receiver verifies what it gets. Internal notes are never sent.
+         * @description docs/webhooks.md explains how to verify deliveries. Internal notes are never sent.
          */
         post: operations["addWebhook"];
         delete?: never;
@@ -1162,7 +1162,7 @@ export interface paths {
         head?: never;
         /**
          * Change, pause or resume a webhook
-         * @description What happens while it is paused is delivered when it resumes, up to three days later.
+         * @description Events of a pause are delivered when the webhook resumes, for up to three days.
          */
         patch: operations["editWebhook"];
         trace?: never;
@@ -1176,7 +1176,7 @@ export interface paths {
         };
         /**
          * Read the delivery log of a webhook, newest first
-         * @description Deliveries are kept for 30 days. What a receiver answers besides its status is never read.
+         * @description Deliveries are kept for 30 days. Only the status of a response is read.
          */
         get: operations["listWebhookDeliveries"];
         put?: never;
@@ -1231,8 +1231,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Make a new secret
-         * @description For a day, deliveries are signed by the previous secret too.
+         * Rotate the secret
+         * @description For a day, deliveries are signed with the previous secret too.
          */
         post: operations["rotateWebhookSecret"];
         delete?: never;
@@ -1272,7 +1272,7 @@ export interface components {
             /** @description Visible to agents and admins only, like the note it belongs to. */
             internal: boolean;
             media_type: string;
-            /** @description Made safe, with the extension of the type. */
+            /** @description Sanitized, with the extension of the detected type. */
             name: string;
             uploader_id: string;
             /** @description Null when the person has none, or when it is not available. */
@@ -1308,13 +1308,13 @@ export interface components {
             detail: {
                 [key: string]: unknown;
             };
-            /** @description SHA-256 over the hash before it and this entry, in hex. */
+            /** @description SHA-256 of the previous hash and this entry, in hex. */
             hash: string;
             request_id: string;
-            /** @description 1, 2, 3 … without gaps in each tenant. */
+            /** @description 1, 2, 3 … in each tenant, without gaps. */
             seq: number;
             session_id: string | null;
-            /** @description Whom it is about. */
+            /** @description The user that the entry is about. */
             user_id: string | null;
         };
         Category: {
@@ -1399,14 +1399,14 @@ export interface components {
              * @constant
              */
             issued_token_type?: "urn:ietf:params:oauth:token-type:access_token";
-            /** @description The scopes of the token. Not there for a token without scopes. */
+            /** @description The scopes of the token. Absent for a token without scopes. */
             scope?: string;
             /** @enum {string} */
             token_type: "Bearer" | "DPoP";
         };
         ClientWithSecret: {
             client_id: string;
-            /** @description Shown this once. Not there for a client with keys. */
+            /** @description Shown only once. Absent for a client with keys. */
             client_secret?: string;
             /** Format: date-time */
             created_at: string;
@@ -1506,7 +1506,7 @@ export interface components {
             status: 409;
         };
         ComplaintSettings: {
-            /** @description Whether agents and admins add a category by naming it in a complaint. Complainants never do. By default, an unknown name is refused. */
+            /** @description Whether agents and admins can add a category by naming it in a complaint. Complainants never can. By default, an unknown name is refused. */
             open_catalogue: boolean;
         };
         /** @enum {string} */
@@ -1525,7 +1525,7 @@ export interface components {
             client_name: string;
             /** Format: date-time */
             created_at: string;
-            /** @description Whether it was given in this session. */
+            /** @description Whether it was granted in this session. */
             current: boolean;
             /** Format: date-time */
             expires_at: string;
@@ -1539,7 +1539,7 @@ export interface components {
         Erasure: {
             attachments: number;
             cancelled_at: string | null;
-            /** @description An admin; `complaint-service` when the person had become an active member again. */
+            /** @description An admin, or `complaint-service` if the person became an active member again. */
             cancelled_by: string | null;
             comments: number;
             complaints: number;
@@ -1557,7 +1557,7 @@ export interface components {
             request_id: string | null;
             /** Format: date-time */
             requested_at: string;
-            /** @description Null for what the retention policy erased. */
+            /** @description Null for erasures by the retention policy. */
             requested_by: string | null;
             /** @description The session in which it was requested. */
             session_id: string | null;
@@ -1572,21 +1572,21 @@ export interface components {
             status: 409;
         };
         ErasurePreview: {
-            /** @description Of these: withdrawn, if the texts are removed. */
+            /** @description Active ones among them, which are withdrawn if the texts are removed. */
             active_complaints: number;
-            /** @description Active ones, which return to the queue. */
+            /** @description Active complaints assigned to them, which return to the queue. */
             assigned_complaints: number;
             /** @description With `remove`, also those of others on their complaints. */
             attachments: number;
             /** @description With `remove`, also those of others on their complaints. */
             comments: number;
-            /** @description Their own. */
+            /** @description Complaints of the person. */
             complaints: number;
             history_entries: number;
-            /** @description `active` cannot be erased. Null: no member of the tenant any more. */
+            /** @description An `active` member cannot be erased. Null: no longer a member of the tenant. */
             member: string | null;
             /**
-             * @description Whether the texts of an erased person stay.
+             * @description Whether the texts of an erased person are kept.
              * @enum {string}
              */
             texts: "keep" | "remove";
@@ -1606,7 +1606,7 @@ export interface components {
             /** @constant */
             status: 401;
         };
-        /** @description A refusal of the gateway itself. */
+        /** @description An error of the gateway itself. */
         GatewayProblem: components["schemas"]["Problem"] & {
             /** @enum {unknown} */
             code: "actor_not_allowed" | "body_memory_full" | "body_not_allowed" | "call_expired" | "call_replayed" | "call_too_deep" | "caller_missing" | "caller_not_allowed" | "caller_signature_refused" | "caller_unknown" | "claim_not_allowed" | "client_not_allowed" | "console_busy" | "decision_call_invalid" | "dpop_nonce_required" | "dpop_proof_expired" | "dpop_proof_invalid" | "dpop_proof_mismatch" | "dpop_proof_replayed" | "dpop_replay_unavailable" | "expectation_failed" | "headers_too_large" | "identity_refused" | "identity_unavailable" | "insufficient_role" | "insufficient_scope" | "internal_error" | "invalid_dpop_proof" | "invalid_host" | "invalid_request" | "invalid_target" | "issuer_keys_unavailable" | "limit_store_unavailable" | "method_not_allowed" | "misdirected_request" | "no_decision" | "no_route" | "not_found" | "origin_not_allowed" | "payload_too_large" | "proxy_untrusted" | "rate_limited" | "request_timeout" | "revocations_unavailable" | "role_missing" | "tenant_mismatch" | "tenant_missing" | "token_actor_invalid" | "token_algorithm_refused" | "token_audience_refused" | "token_certificate_mismatch" | "token_certificate_missing" | "token_certificate_unsupported" | "token_claims_invalid" | "token_client_refused" | "token_context_too_long" | "token_expired" | "token_header_refused" | "token_issuer_unknown" | "token_key_mismatch" | "token_key_unknown" | "token_lifetime_refused" | "token_machine_refused" | "token_malformed" | "token_missing" | "token_not_yet_valid" | "token_proof_missing" | "token_requirement_unmet" | "token_revoked" | "token_role_refused" | "token_signature_invalid" | "token_tenant_refused" | "token_too_large" | "token_type_refused" | "token_unbound" | "too_many_sockets" | "txn_token_expired" | "txn_token_foreign" | "txn_token_invalid" | "unavailable" | "unsupported_media_type" | "upgrade_not_allowed" | "upstream_broken" | "upstream_circuit_open" | "upstream_invalid_response" | "upstream_overloaded" | "upstream_timeout" | "upstream_unreachable" | "upstream_untrusted" | "uri_too_long" | "use_dpop_nonce" | "validation_failed" | "websocket_version_refused";
@@ -1616,7 +1616,7 @@ export interface components {
             client_name: string;
             /** Format: date-time */
             created_at: string;
-            /** @description Whether it was given in this session. */
+            /** @description Whether it was granted in this session. */
             current: boolean;
             /** Format: date-time */
             expires_at: string;
@@ -1625,7 +1625,7 @@ export interface components {
             /** @description To the minute. */
             last_used_at: string | null;
             scopes: string[];
-            /** @description For the client, to be exchanged at the token endpoint. Shown this once. */
+            /** @description The client exchanges it at the token endpoint. Shown only once. */
             subject_token: string;
             /** @constant */
             subject_token_type: "urn:countersign:token-type:delegation";
@@ -1775,7 +1775,7 @@ export interface components {
             expires_at: string;
             /** Format: uuid */
             id: string;
-            /** @description Null: an operator. */
+            /** @description Null for an operator. */
             invited_by: string | null;
             role: string;
         };
@@ -1946,14 +1946,14 @@ export interface components {
         };
         RetentionPolicy: {
             /**
-             * @description `anonymise` removes people, texts, comments and attachments, and keeps what statistics count.
+             * @description `anonymise` removes people, texts, comments and attachments, and keeps the statistics.
              * @enum {string}
              */
             action: "anonymise" | "delete";
-            /** @description Days after the last change of a finished complaint. Null keeps them for ever. */
+            /** @description Days after the last change of a finished complaint. Null keeps them forever. */
             closed_days: number | null;
             /**
-             * @description Whether the texts of an erased person stay.
+             * @description Whether the texts of an erased person are kept.
              * @enum {string}
              */
             texts: "keep" | "remove";
@@ -2081,7 +2081,7 @@ export interface components {
             expires_in: number;
             /** @description Seconds until the refresh token expires. */
             refresh_expires_in: number;
-            /** @description Not there with `transport: cookie`. */
+            /** @description Absent with `transport: cookie`. */
             refresh_token?: string;
             /** Format: uuid */
             session_id: string;
@@ -2226,17 +2226,17 @@ export interface components {
         Webhook: {
             /** Format: date-time */
             created_at: string;
-            /** @description `gone`: the receiver answered 410. `failing`: it took nothing for three days. */
+            /** @description `gone`: the receiver answered 410. `failing`: it accepted nothing for three days. */
             ended_reason: ("gone" | "failing") | null;
             events: ("complaint.filed" | "complaint.edited" | "complaint.assigned" | "complaint.unassigned" | "complaint.moved" | "comment.added" | "attachment.added" | "attachment.removed")[];
             failing_since: string | null;
-            /** @description Failed attempts since the last delivery that was taken. */
+            /** @description Failed attempts since the last accepted delivery. */
             failures: number;
             /** Format: uuid */
             id: string;
-            /** @description Of the current secret; null with `ed25519`, whose keys are published. */
+            /** @description The id of the current secret. Null with `ed25519`, whose keys are published. */
             keyid: string | null;
-            /** @description Until then, deliveries are signed by the previous secret too. */
+            /** @description Until then, deliveries are signed with the previous secret too. */
             previous_secret_until: string | null;
             /** @enum {string} */
             signature: "ed25519" | "hmac-sha256";
@@ -2262,7 +2262,7 @@ export interface components {
             payload: string;
             /** @enum {string} */
             state: "waiting" | "delivered" | "failed";
-            /** @description Of the last attempt, if it was answered. */
+            /** @description Of the last attempt, if it got a response. */
             status: number | null;
             type: string;
             /** Format: uuid */
@@ -2284,7 +2284,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description What the gateway refuses by itself: a token, a route, a limit. Codes: docs/errors.md. */
+        /** @description Errors of the gateway itself, such as an invalid token or an exceeded limit. Codes: docs/errors.md. */
         GatewayProblem: {
             headers: {
                 [name: string]: unknown;
@@ -2623,7 +2623,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2694,7 +2694,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Accepted; the work goes on. */
+            /** @description Accepted. The work continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -2778,7 +2778,7 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description 12 to 256 characters; not one of the most used, and not the e-mail.
+                     * @description 12 to 256 characters. Common passwords and the email address are refused.
                      * @example correct horse battery staple
                      */
                     password: string;
@@ -2788,7 +2788,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2872,14 +2872,14 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description A new person chooses a password. A person with an account gives its password, or is logged in and omits it.
+                     * @description New users choose a password. Users with an account enter theirs, or omit it while logged in.
                      * @example correct horse battery staple
                      */
                     password?: string;
                     /** @example the token of the link in the mail */
                     token: string;
                     /**
-                     * @description `cookie`: for browsers; the refresh token goes into a cookie that scripts cannot read.
+                     * @description `cookie` is for browsers: the refresh token is set as a cookie that scripts cannot read.
                      * @default body
                      * @enum {string}
                      */
@@ -3011,10 +3011,10 @@ export interface operations {
                 "application/json": {
                     email: string;
                     password: string;
-                    /** @description The slug of the tenant to enter, for people who belong to several. */
+                    /** @description The slug of the tenant to log in to, for users of several tenants. */
                     tenant?: string;
                     /**
-                     * @description `cookie`: for browsers; the refresh token goes into a cookie that scripts cannot read.
+                     * @description `cookie` is for browsers: the refresh token is set as a cookie that scripts cannot read.
                      * @default body
                      * @enum {string}
                      */
@@ -3368,7 +3368,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3584,9 +3584,9 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        /** @description To be shown as a QR code. */
+                        /** @description The content of a QR code. */
                         otpauth_uri: string;
-                        /** @description Base32, to be typed. */
+                        /** @description Base32, for typing it in. */
                         secret: string;
                     };
                 };
@@ -3648,7 +3648,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3834,7 +3834,7 @@ export interface operations {
                     /** @example battery staple correct horse */
                     current_password: string;
                     /**
-                     * @description 12 to 256 characters; not one of the most used, and not the e-mail.
+                     * @description 12 to 256 characters. Common passwords and the email address are refused.
                      * @example correct horse battery staple
                      */
                     new_password: string;
@@ -3842,7 +3842,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3940,7 +3940,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Accepted; the work goes on. */
+            /** @description Accepted. The work continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -4024,7 +4024,7 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description 12 to 256 characters; not one of the most used, and not the e-mail.
+                     * @description 12 to 256 characters. Common passwords and the email address are refused.
                      * @example correct horse battery staple
                      */
                     password: string;
@@ -4034,7 +4034,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4223,7 +4223,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Accepted; the work goes on. */
+            /** @description Accepted. The work continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -4367,7 +4367,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4427,7 +4427,7 @@ export interface operations {
                     /** @example 0197c2a0-0000-7000-8000-00000000000a */
                     tenant_id: string;
                     /**
-                     * @description `cookie`: for browsers; the refresh token goes into a cookie that scripts cannot read.
+                     * @description `cookie` is for browsers: the refresh token is set as a cookie that scripts cannot read.
                      * @default body
                      * @enum {string}
                      */
@@ -4796,7 +4796,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4869,7 +4869,7 @@ export interface operations {
                     jwks?: components["schemas"]["ClientKeySet"];
                     name?: string;
                     /**
-                     * @description Ends every token of the client at once.
+                     * @description Revokes all tokens of the client immediately.
                      * @default false
                      */
                     revoke_tokens?: boolean;
@@ -4984,7 +4984,7 @@ export interface operations {
                      */
                     keep_old_for?: number;
                     /**
-                     * @description Ends every token of the client at once.
+                     * @description Revokes all tokens of the client immediately.
                      * @default false
                      */
                     revoke_tokens?: boolean;
@@ -5090,7 +5090,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5338,7 +5338,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5529,7 +5529,7 @@ export interface operations {
                     /** @description Not supported: the authenticated client is the actor. */
                     actor_token?: string;
                     /**
-                     * @description The audience of the access tokens; another one is an error.
+                     * @description The audience of the access tokens. Any other value is refused.
                      * @default []
                      */
                     audience?: string | string[];
@@ -5546,9 +5546,9 @@ export interface operations {
                      * @default []
                      */
                     resource?: string | string[];
-                    /** @description Scopes with spaces between. Without it, all that the client may have. */
+                    /** @description Space-separated scopes. Default: all scopes of the client. */
                     scope?: string;
-                    /** @description For a token exchange: what the person’s consent yielded. */
+                    /** @description For a token exchange: the `subject_token` of a delegation. */
                     subject_token?: string;
                     /** @description `urn:countersign:token-type:delegation`. */
                     subject_token_type?: string;
@@ -6003,7 +6003,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description Whether agents and admins add a category by naming it in a complaint. Complainants never do. By default, an unknown name is refused. */
+                    /** @description Whether agents and admins can add a category by naming it in a complaint. Complainants never can. By default, an unknown name is refused. */
                     open_catalogue: boolean;
                 };
             };
@@ -6537,7 +6537,7 @@ export interface operations {
                 "application/json": {
                     /** @description An active agent of the tenant. */
                     assignee_id?: string;
-                    /** @description Null takes the complaint from its team. */
+                    /** @description Null removes the complaint from its team. */
                     team_id?: string | null;
                 };
             };
@@ -6864,7 +6864,7 @@ export interface operations {
                 headers: {
                     /** @description The file name (RFC 6266). */
                     "content-disposition"?: string;
-                    /** @description The same for as long as it exists. */
+                    /** @description Never changes. */
                     etag?: string;
                     [name: string]: unknown;
                 };
@@ -6949,7 +6949,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -7297,10 +7297,10 @@ export interface operations {
                 "application/json": {
                     /**
                      * Format: uuid
-                     * @description Needed for `duplicate`: the complaint that this one repeats.
+                     * @description Required for `duplicate`: the original complaint.
                      */
                     duplicate_of?: string;
-                    /** @description Needed for `rejected`, `duplicate`, `withdrawn` and `reopened`. */
+                    /** @description Required for `rejected`, `duplicate`, `withdrawn` and `reopened`. */
                     reason?: string;
                     to: components["schemas"]["ComplaintStatus"];
                 };
@@ -7619,7 +7619,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -7695,7 +7695,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -7835,7 +7835,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Accepted; the work goes on. */
+            /** @description Accepted. The work continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -8296,14 +8296,14 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description `anonymise` removes people, texts, comments and attachments, and keeps what statistics count.
+                     * @description `anonymise` removes people, texts, comments and attachments, and keeps the statistics.
                      * @enum {string}
                      */
                     action: "anonymise" | "delete";
-                    /** @description Days after the last change of a finished complaint. Null keeps them for ever. */
+                    /** @description Days after the last change of a finished complaint. Null keeps them forever. */
                     closed_days: number | null;
                     /**
-                     * @description Whether the texts of an erased person stay.
+                     * @description Whether the texts of an erased person are kept.
                      * @enum {string}
                      */
                     texts: "keep" | "remove";
@@ -8525,7 +8525,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description Agents of the tenant. All of them: others leave the team. */
+                    /** @description Agents of the tenant. Replaces all members. */
                     members?: string[];
                     name: string;
                 };
@@ -8629,7 +8629,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description Agents of the tenant. All of them: others leave the team. */
+                    /** @description Agents of the tenant. Replaces all members. */
                     members?: string[];
                     name?: string;
                 };
@@ -9108,7 +9108,7 @@ export interface operations {
                      */
                     signature?: "ed25519" | "hmac-sha256";
                     /**
-                     * @description An https URL of a public address, in its normal form.
+                     * @description An https URL of a public address, in its normalized form.
                      * @example https://hooks.example/complaints
                      */
                     url: string;
@@ -9125,19 +9125,19 @@ export interface operations {
                     "application/json": {
                         /** Format: date-time */
                         created_at: string;
-                        /** @description `gone`: the receiver answered 410. `failing`: it took nothing for three days. */
+                        /** @description `gone`: the receiver answered 410. `failing`: it accepted nothing for three days. */
                         ended_reason: ("gone" | "failing") | null;
                         events: ("complaint.filed" | "complaint.edited" | "complaint.assigned" | "complaint.unassigned" | "complaint.moved" | "comment.added" | "attachment.added" | "attachment.removed")[];
                         failing_since: string | null;
-                        /** @description Failed attempts since the last delivery that was taken. */
+                        /** @description Failed attempts since the last accepted delivery. */
                         failures: number;
                         /** Format: uuid */
                         id: string;
-                        /** @description Of the current secret; null with `ed25519`, whose keys are published. */
+                        /** @description The id of the current secret. Null with `ed25519`, whose keys are published. */
                         keyid: string | null;
-                        /** @description Until then, deliveries are signed by the previous secret too. */
+                        /** @description Until then, deliveries are signed with the previous secret too. */
                         previous_secret_until: string | null;
-                        /** @description In base64url, with `hmac-sha256`. It is shown this once. */
+                        /** @description Base64url, for `hmac-sha256`. Shown only once. */
                         secret?: string;
                         /** @enum {string} */
                         signature: "ed25519" | "hmac-sha256";
@@ -9305,7 +9305,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. There is no body. */
+            /** @description Success. There is no body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -9383,7 +9383,7 @@ export interface operations {
                     /** @enum {string} */
                     state?: "active" | "paused";
                     /**
-                     * @description An https URL of a public address, in its normal form.
+                     * @description An https URL of a public address, in its normalized form.
                      * @example https://hooks.example/complaints
                      */
                     url?: string;
@@ -9565,7 +9565,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Accepted; the work goes on. */
+            /** @description Accepted. The work continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -9643,7 +9643,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Accepted; the work goes on. */
+            /** @description Accepted. The work continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -9730,19 +9730,19 @@ export interface operations {
                     "application/json": {
                         /** Format: date-time */
                         created_at: string;
-                        /** @description `gone`: the receiver answered 410. `failing`: it took nothing for three days. */
+                        /** @description `gone`: the receiver answered 410. `failing`: it accepted nothing for three days. */
                         ended_reason: ("gone" | "failing") | null;
                         events: ("complaint.filed" | "complaint.edited" | "complaint.assigned" | "complaint.unassigned" | "complaint.moved" | "comment.added" | "attachment.added" | "attachment.removed")[];
                         failing_since: string | null;
-                        /** @description Failed attempts since the last delivery that was taken. */
+                        /** @description Failed attempts since the last accepted delivery. */
                         failures: number;
                         /** Format: uuid */
                         id: string;
-                        /** @description Of the current secret; null with `ed25519`, whose keys are published. */
+                        /** @description The id of the current secret. Null with `ed25519`, whose keys are published. */
                         keyid: string | null;
-                        /** @description Until then, deliveries are signed by the previous secret too. */
+                        /** @description Until then, deliveries are signed with the previous secret too. */
                         previous_secret_until: string | null;
-                        /** @description In base64url, with `hmac-sha256`. It is shown this once. */
+                        /** @description Base64url, for `hmac-sha256`. Shown only once. */
                         secret?: string;
                         /** @enum {string} */
                         signature: "ed25519" | "hmac-sha256";

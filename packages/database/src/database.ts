@@ -19,8 +19,8 @@ export type Scope = Readonly<{
 export type Driver = Readonly<{
   kind: 'pglite' | 'postgres';
   /**
-   * Calls back for each NOTIFY on the channel, and once with `undefined` after a lost connection was made again, since
-   * notifications may have been missed meanwhile.
+   * Called for each NOTIFY on the channel, and once with `undefined` after a reconnect, because notifications may have
+   * been missed.
    */
   listen(channel: string, onNotify: (payload: string | undefined) => void): Promise<() => Promise<void>>;
   close(): Promise<void>;
@@ -30,7 +30,7 @@ export type Database<Schema> = Readonly<{
   kind: 'pglite' | 'postgres';
   /**
    * Runs one transaction. Role and settings are local to it, so a pooled connection carries nothing to the next user.
-   * No network call, stream or bcrypt belongs inside; on PGlite any query outside it would wait for ever.
+   * No network call, stream or bcrypt belongs inside; on PGlite, a query outside it would wait forever.
    *
    * @throws AppError `unavailable` when the database cannot be reached or is shutting down.
    */

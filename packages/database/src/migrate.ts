@@ -31,7 +31,7 @@ export async function migrate(kysely: Kysely<unknown>, migrations: readonly Migr
 }
 
 /**
- * Refuses a database with migrations that this version does not have. Nothing has been written then.
+ * Refuses a database with migrations that this version does not have. Writes nothing.
  *
  * @param dataDir Of PGlite; undefined on a server and in memory.
  * @throws StartupError with what to do.
@@ -41,7 +41,7 @@ export async function checkMigrations(
   migrations: readonly Migration[],
   dataDir: string | undefined,
 ): Promise<void> {
-  // One of another owner cannot be read: `checkOwner` refuses it.
+  // A table of another owner cannot be read; `checkOwner` refuses it.
   const { rows: tables } = await sql<{ readable: boolean | null }>`
     select has_table_privilege(to_regclass('kysely_migration'), 'select') as readable`.execute(kysely);
   if (tables[0]?.readable !== true) return;

@@ -6,7 +6,7 @@ export type Provisioned = Readonly<{ name: string; login: string; roles: readonl
 
 /**
  * Creates a service's database, its login role and its request roles, where they do not exist. The login role owns the
- * database. The login role is neither superuser nor able to bypass row-level security, whatever the server's URL
+ * database. The login role is not a superuser and cannot bypass row-level security, whichever user the server's URL
  * names.
  *
  * @param serverUrl The URL of a user with the right to create databases and roles.

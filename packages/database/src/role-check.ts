@@ -3,8 +3,8 @@ import { type Kysely, sql } from 'kysely';
 import { databaseName } from './migrate.ts';
 
 /**
- * Refuses to start where row-level security would not hold: a session that is, or could become, a role that bypasses
- * it, or a request role that does.
+ * Refuses to start if row-level security can be bypassed: by the session's role, by a role that it can become, or by a
+ * request role.
  *
  * PGlite's only session user is a superuser, so there the check is of the role after SET ROLE.
  */
@@ -50,8 +50,8 @@ export async function checkOwner(kysely: Kysely<unknown>): Promise<void> {
 }
 
 /**
- * Refuses a migrated database in which a role has no grant. In a dump restored as the right owner, nothing else shows
- * that it is so.
+ * Refuses a migrated database in which a role has no grant. After a restore as the right owner, nothing else reveals
+ * it.
  */
 export async function checkPolicies(kysely: Kysely<unknown>, roles: readonly string[]): Promise<void> {
   const { rows } = await sql<{ role: string }>`
@@ -61,7 +61,7 @@ export async function checkPolicies(kysely: Kysely<unknown>, roles: readonly str
   if (rows[0] !== undefined) throw await restoredWithoutRoles(kysely, `${rows[0].role} has no grant in it`);
 }
 
-/** The server says of a restore that grants and policies failed, but leaves the tables, which no service could use. */
+/** A restore reports that grants and policies failed, but keeps the tables, which no service can use. */
 async function restoredWithoutRoles(kysely: Kysely<unknown>, sign: string): Promise<StartupError> {
   return new StartupError(
     `database ${await databaseName(kysely)}: was restored where its roles did not exist, so ${sign}. They exist now: restore the dump again with pg_restore --clean --if-exists, then start`,

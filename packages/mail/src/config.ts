@@ -14,7 +14,7 @@ export const mailConfig = {
 
 type MailConfig = z.infer<z.ZodObject<typeof mailConfig>> & Readonly<{ NODE_ENV: string; COUNTERSIGN_HOME: string }>;
 
-/** What production refuses to start with: mails that reach no one, and a sender that does not exist. */
+/** Problems that keep a production service from starting: no mail server, or no sender address. */
 export function mailProblems(config: MailConfig): string[] {
   if (config.NODE_ENV !== 'production') return [];
   const problems: string[] = [];

@@ -1,4 +1,4 @@
-// `description` is declared before these lines by the service, so that the page needs no request.
+// `description` is declared before these lines by the service, so that the page sends no request for it.
 document.title = description.info.title;
 Scalar.createApiReference('#app', {
   content: description,

@@ -13,7 +13,7 @@ export const api: Api = {
   description: 'Profiles, and the directory of a tenant. Clients call it through the gateway.',
   tags: [
     { name: 'Users', description: 'Your own profile, and the members of your tenant.' },
-    { name: 'Internal', description: 'For other services, on no public route.' },
+    { name: 'Internal', description: 'For other services only, not reachable from outside.' },
   ],
   errors,
   endpoints: routes.map(({ endpoint }) => endpoint),

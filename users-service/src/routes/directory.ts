@@ -17,7 +17,7 @@ export const directoryRoutes = [
     tag: 'Users',
     summary: 'List the members of your tenant',
     description:
-      'For agents and administrators, and for OAuth clients with the scope `users.read`. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.',
+      'For agents and administrators, and for OAuth clients with the scope `users.read`. Ordered by name. Unknown and repeated parameters are refused.',
     callers: ['user', 'client'],
     query: directoryQuery,
     responses: { 200: z.object({ items: z.array(profile), next_cursor: z.string().nullable() }) },

@@ -31,7 +31,7 @@ export const meRoutes = [
     operationId: 'changeOwnProfile',
     tag: 'Users',
     summary: 'Change your own profile',
-    description: '`null` removes a value. A field that is left out stays as it is.',
+    description: '`null` removes a value. Omitted fields stay unchanged.',
     callers: ['user'],
     headers: z.object(ifMatchField),
     body: profilePatch,

@@ -10,7 +10,7 @@ const source = 'auth-service';
 
 const membershipUpdate = z.strictObject({
   event_id: z.string().max(128),
-  sequence: z.int().positive().describe('Grows with every change of a member.'),
+  sequence: z.int().positive().describe('Increases with every change of a member.'),
   tenant_id: idField,
   user_id: idField,
   email: z.string().max(254),

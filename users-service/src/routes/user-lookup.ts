@@ -18,7 +18,7 @@ export const userLookupRoutes = [
     path: '/internal/users/:id',
     operationId: 'lookUpUser',
     tag: 'Internal',
-    summary: 'Look up a member of the tenant for whose user the service acts',
+    summary: 'Look up a member of the acting user’s tenant',
     callers: ['service'],
     // Returns only what the lookup needs, without names and addresses.
     responses: { 200: z.object({ id: z.string(), role: z.string(), status: z.enum(['active', 'inactive']) }) },
@@ -41,7 +41,7 @@ export const userLookupRoutes = [
     path: '/internal/users/names',
     operationId: 'readNames',
     tag: 'Internal',
-    summary: 'Read the display names of members of the tenant for whose user the service acts',
+    summary: 'Read the display names of members of the acting user’s tenant',
     callers: ['service'],
     body: z.strictObject({ ids: z.array(idField).max(maxNames) }),
     responses: {
@@ -66,7 +66,7 @@ export const userLookupRoutes = [
     path: '/internal/users/addresses',
     operationId: 'readAddresses',
     tag: 'Internal',
-    summary: 'Read the e-mail addresses of active members of a tenant; for the complaint-service, which mails them',
+    summary: 'Read the email addresses of active members of a tenant (complaint-service only)',
     callers: ['service'],
     body: z.strictObject({ tenant_id: idField, ids: z.array(idField).max(maxNames) }),
     responses: {

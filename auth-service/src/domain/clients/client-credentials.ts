@@ -14,7 +14,7 @@ export type ClientCredentials = Readonly<{ clientId: string }> &
     | Readonly<{ method: 'private_key_jwt'; assertion: string }>
   );
 
-/** Why a request names no client: an error code of RFC 6749 section 5.2, and its description. */
+/** Why a request does not identify a client: an error code of RFC 6749 section 5.2, and its description. */
 export type CredentialRefusal = Readonly<{ error: 'invalid_client' | 'invalid_request'; reason: string }>;
 
 /**

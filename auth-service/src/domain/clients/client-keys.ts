@@ -10,7 +10,7 @@ const value = z.string().regex(/^[A-Za-z0-9_-]{1,1024}$/, 'must be base64url');
 const named = {
   kid: z.string().min(1).max(128),
   use: z.literal('sig').exactOptional(),
-  // Refuses a private key loudly: its owner must replace it. Other members are dropped.
+  // Refuses a private key, because its owner must replace it. Other members are dropped.
   d: z.never('is a private key: give the public one alone').exactOptional(),
 };
 

@@ -20,7 +20,7 @@ export type GrantType = (typeof grantTypes)[number];
 
 export type ClientStatus = 'active' | 'disabled';
 
-/** Client ids begin with this, so that no client can have the id of a person. */
+/** Client ids begin with this prefix, so that no client can have the id of a user. */
 export const clientIdPrefix = 'client-';
 
 const clientIdPattern = /^client-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -33,14 +33,14 @@ export const maxScopes = 64;
 export const maxSecretOverlapSec = 7 * 24 * 3600;
 export const defaultSecretOverlapSec = 24 * 3600;
 
-/** What decides the tokens that a client can get. */
+/** What determines the tokens that a client can get. */
 export type ClientRights = Readonly<{
   status: ClientStatus;
   scopes: readonly string[];
   grantTypes: readonly GrantType[];
 }>;
 
-/** Whether a change takes something away, so that tokens issued before it must end. */
+/** Whether a change removes a right, so that existing tokens must be revoked. */
 export function losesRights(from: ClientRights, to: ClientRights): boolean {
   return (
     (from.status === 'active' && to.status === 'disabled') ||

@@ -4,5 +4,5 @@ export const authorizationPath = '/v1/auth/authorize';
 /** A public URL below the issuer, which may end in a slash. */
 export const publicUrl = (issuer: string, path: string): string => issuer.replace(/\/+$/, '') + path;
 
-/** What client assertions may name as their audience (RFC 7523 section 3). */
+/** The audiences that a client assertion may have (RFC 7523 section 3). */
 export const assertionAudiences = (issuer: string): readonly string[] => [issuer, publicUrl(issuer, tokenPath)];

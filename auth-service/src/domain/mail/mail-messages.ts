@@ -32,7 +32,7 @@ If you did not ask for an account, ignore this e-mail: without the link, no acco
       };
     case 'account_exists':
       return {
-        subject: 'You have an account already',
+        subject: 'You already have an account',
         text: `Someone, probably you, tried to make an account with this e-mail address. There is one already, and nothing about it
 has changed. If you do not remember its password, ask for a new one on the login page.
 `,

@@ -77,7 +77,7 @@ const recordedPerHour = { 'login.failed': 10, 'login.throttled': 10, known: 1_00
 
 /**
  * Limits entries of the audit log about refused logins, so that an attacker cannot flood it: failures of one person,
- * throttled attempts from one network, and in all, of each action, about people with an account and about addresses
+ * throttled attempts from one network, and in total for each action, about users with an account and about addresses
  * without one.
  */
 export const auditLimit = (kind: keyof typeof recordedPerHour, subject: string): Limit => ({

@@ -14,7 +14,7 @@ export const clockToleranceSec = 5;
 /** How long a revocation stays in the feed: as long as a verifier could accept a token issued before it. */
 export const revocationInForceSec = accessTokenLifetimeSec + clockToleranceSec;
 
-/** How a client carries its refresh token: in bodies, or in a cookie that scripts cannot read. */
+/** How a client sends its refresh token: in bodies, or in a cookie that scripts cannot read. */
 export type Transport = 'body' | 'cookie';
 
 /** How long a verifier may use a key set that still has a revoked key: the lifetime of a stale key set. */

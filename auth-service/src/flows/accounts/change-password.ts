@@ -18,7 +18,7 @@ import { demandGoodPassword } from './demand-good-password.ts';
 export type PasswordParts = Readonly<{ db: AuthDatabase; passwords: Passwords; throttle: Throttle }>;
 
 /**
- * Replaces the password of a person who gives the current one. All other sessions end in the same transaction, and a
+ * Replaces the password of a user who enters the current one. All other sessions end in the same transaction, and a
  * concurrent login with the old password fails.
  *
  * @throws AppError `invalid_credentials`, `validation_failed`, `session_revoked`, `too_many_attempts`, `login_busy`.

@@ -42,7 +42,7 @@ const seedSchema = z.object({
 /**
  * Creates missing demo tenants, members and clients. Existing ones stay unchanged, including changed passwords.
  *
- * @param clientSecret The secret of every demo client. Without it, none is created.
+ * @param clientSecret The secret of all demo clients. Without it, none is created.
  */
 export async function seed(
   db: AuthDatabase,

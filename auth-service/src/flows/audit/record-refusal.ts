@@ -31,7 +31,7 @@ async function record({ db, throttle }: RecordParts, { whose, code, caller }: Re
   const { requestId, ip } = caller;
   const action: AuditAction = code === 'too_many_attempts' ? 'login.throttled' : 'login.failed';
   const subject = 'email' in whose ? whose.email : whose.userId;
-  // First what costs least: a flood that is throttled already must not make us look up its addresses.
+  // The cheap check first: a flood that is already throttled must not cause address lookups.
   const limit = auditLimit(action, action === 'login.throttled' ? networkOf(ip) : subject);
   if (!(await throttle.mayRecord(limit))) return;
   const userId = 'userId' in whose ? whose.userId : (await findCandidate(db, whose.email)).userId;

@@ -6,8 +6,8 @@ import type { WithdrawnInvitation } from '../../store/tenants/invitations.ts';
 import { tenantsOf } from '../../store/tenants/members.ts';
 
 /**
- * Writes what happened to an account into the chain of every tenant its owner belongs to, or into the operator's.
- * Leaves the transaction as that person, with the rights to their own sessions.
+ * Records an event of an account in the chain of every tenant of its owner, or else in the operator's chain. The
+ * transaction then runs as that user, with access to their own sessions.
  */
 export async function recordForPerson(
   trx: Trx,
@@ -24,7 +24,7 @@ export async function recordForPerson(
 }
 
 /**
- * Writes what happened in a tenant into its chain. Leaves the transaction with the rights to that tenant's sessions.
+ * Records an event of a tenant in its chain. The transaction then has access to that tenant's sessions.
  */
 export async function recordInTenant(trx: Trx, event: AuditEvent): Promise<void> {
   await actAs(trx, roles.app);
@@ -41,8 +41,8 @@ export function recordForOperator(
 }
 
 /**
- * Writes that invitations ended with their inviter's right to invite, each into the chain of its tenant. The
- * transaction has the right to write there.
+ * Records that invitations ended because their inviter may no longer invite, each in the chain of its tenant. The
+ * transaction must have the right to write there.
  */
 export async function recordWithdrawn(
   trx: Trx,

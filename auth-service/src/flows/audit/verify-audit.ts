@@ -6,15 +6,15 @@ import { roles } from '../../store/roles.ts';
 export type ChainReport = Readonly<{
   tenantId: string;
   entries: number;
-  /** Of the last entry, in hex: kept elsewhere, it also shows that the end of a chain was cut off. */
+  /** The hash of the last entry, in hex. A copy kept elsewhere also reveals that the end of a chain was cut off. */
   head: string;
-  /** The first entry that does not follow from the one before; undefined when all do. */
+  /** The first entry whose hash does not match; undefined if all match. */
   brokenAt: number | undefined;
-  /** The entry whose hash is the one that was noted. */
+  /** The entry with the recorded hash. */
   notedAt: number | undefined;
 }>;
 
-/** Computes every chain of the audit log again. @param noted A hash in hex that an entry had once. */
+/** Recomputes every chain of the audit log. @param noted A hash that was recorded earlier, in hex. */
 export async function verifyAudit(db: AuthDatabase, noted?: string): Promise<ChainReport[]> {
   const chains = await db.transaction({ role: roles.operator }, listChains);
   const reports: ChainReport[] = [];

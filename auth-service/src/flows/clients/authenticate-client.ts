@@ -18,7 +18,7 @@ export type AuthenticateParts = Readonly<{
   issuer: Readonly<{ issuer: string }>;
 }>;
 
-/** A client that proved who it is. Its state is read again, under a lock, when a token is issued. */
+/** A client that proved who it is. Its state is read again, under a lock, before a token is issued. */
 export type AuthenticatedClient = Readonly<{
   tenantId: string;
   clientId: string;

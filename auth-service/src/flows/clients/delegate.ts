@@ -25,15 +25,15 @@ export type DelegateParts = Readonly<{ db: AuthDatabase; scopes: readonly string
 
 export type Consent = Readonly<{ clientId: string; scopes: readonly string[]; lifetimeSec: number }>;
 
-/** `token` is the subject token for the client; it is shown this once. */
+/** `token` is the subject token for the client; it is shown only once. */
 export type GrantedDelegation = Readonly<{ delegation: Delegation; clientName: string; token: string }>;
 
 /**
- * A person lets a client of their tenant act for them (RFC 8693): with these scopes, for so long, and no longer than
- * the session that they consent in.
+ * Lets a client of the user's tenant act for the user (RFC 8693), with these scopes, for this time, and never longer
+ * than the session of the consent.
  *
- * @throws AppError `session_revoked`, `too_many_delegations`; `validation_failed` for a client that is no agent, and
- * for scopes that it cannot have.
+ * @throws AppError `session_revoked`, `too_many_delegations`; `validation_failed` for a client that cannot act for
+ * users, and for scopes that it does not have.
  */
 export function delegate(
   { db, scopes: known }: DelegateParts,
@@ -51,7 +51,7 @@ export function delegate(
       scopes,
       client.scopes.filter((scope) => known.includes(scope)),
     );
-    // The locks above are shared: without this one, parallel consents would count the same ones.
+    // The locks above are shared: without this one, parallel consents would all see the same count.
     await holdLock(trx, 'delegations', userId);
     if ((await countDelegations(trx, tenantId, userId)) >= maxDelegations) throw new AppError('too_many_delegations');
     const { token, hash } = newDelegationToken();
@@ -82,8 +82,8 @@ function demandScopes(scopes: readonly string[], allowed: readonly string[]): vo
 }
 
 /**
- * Withdraws a delegation: its subject token is void and its access tokens are revoked in one transaction. The person's
- * session and other delegations go on.
+ * Withdraws a delegation: voids its subject token and revokes its access tokens in one transaction. The user's session
+ * and other delegations continue.
  *
  * @throws AppError `not_found`.
  */

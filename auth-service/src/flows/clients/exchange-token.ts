@@ -17,10 +17,10 @@ import { holdUsableClient, type IssueParts } from './issue-client-token.ts';
 export type Exchange = Readonly<{ subjectToken: string; asked: string | undefined; caller: Caller }>;
 
 /**
- * Exchanges a person's consent for an access token with which the client acts for them (RFC 8693). The token has the
- * person's present role, no more scopes than they consented to, and ends no later than the consent.
+ * Exchanges a user's consent for an access token with which the client acts for them (RFC 8693). The token has the
+ * user's current role, only scopes that they consented to, and expires no later than the consent.
  *
- * @throws AppError `invalid_request` for a consent that does not hold (RFC 8693 section 2.2.2), `invalid_client`,
+ * @throws AppError `invalid_request` for an invalid consent (RFC 8693 section 2.2.2), `invalid_client`,
  *   `unauthorized_client`, `invalid_scope`.
  */
 export function exchangeToken(

@@ -54,7 +54,7 @@ export function issueClientToken(
 }
 
 /**
- * Locks a client FOR SHARE and notes its use. It may have been disabled, or lost its secret or key, since it
+ * Locks a client FOR SHARE and records its use. It may have been disabled, or lost its secret or key, since it
  * authenticated.
  *
  * @throws AppError `invalid_client`, `unauthorized_client`.

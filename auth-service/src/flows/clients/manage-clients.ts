@@ -26,7 +26,7 @@ import { type Admin, asAdmin } from '../tenants/as-admin.ts';
 /** A client as its administrators see it. */
 export type ManagedClient = Readonly<{ client: Client; secrets: readonly ClientSecret[] }>;
 
-/** With the new secret, which is shown this once. */
+/** With the new secret, which is shown only once. */
 export type ClientWithSecret = ManagedClient & Readonly<{ secret: string | undefined }>;
 
 export type WantedClient = Readonly<{
@@ -81,11 +81,12 @@ export function readClient(db: AuthDatabase, tenantId: string, id: string): Prom
   );
 }
 
-/** Absent members stay as they are. Keys replace the client's secrets. */
+/** Absent members stay unchanged. Keys replace the client's secrets. */
 export type WantedChange = Partial<ChangedClient> & Readonly<{ revokeTokens: boolean }>;
 
 /**
- * Changes a client. Its tokens end in the same transaction when it loses a right, or when the administrator wants it.
+ * Changes a client. Its tokens are revoked in the same transaction when it loses a right, or when the administrator
+ * asks for it.
  *
  * @throws AppError `insufficient_role`, `not_found`.
  */
@@ -147,7 +148,9 @@ export async function record(
   });
 }
 
-/** Revokes every token of a client, users' tokens through it included; the last thing a transaction does. */
+/**
+ * Revokes every token of a client, including users' tokens issued to it. Must be the last statement of a transaction.
+ */
 export async function endTokens(trx: Trx, tenantId: string, clientId: string): Promise<void> {
   await appendRevocations(trx, [{ kind: 'client', clientId, tenantId }], revocationInForceSec);
 }

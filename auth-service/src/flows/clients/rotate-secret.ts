@@ -9,8 +9,8 @@ import { addSecret, type ClientWithSecret, demand, endTokens, record, withSecret
 export type Rotation = Readonly<{ keepOldForSec: number; revokeTokens: boolean }>;
 
 /**
- * Gives a client a new secret. The latest old one stays valid for a while, so that a client can change over without a
- * gap; older ones end, so that at most two are live. A client with keys has only the secret from then on.
+ * Gives a client a new secret. The latest old one stays valid for a while, so that a client can switch without an
+ * outage. Older ones are deleted, so that at most two are valid. A client with keys then has only the secret.
  *
  * @throws AppError `insufficient_role`, `not_found`.
  */
@@ -42,7 +42,7 @@ export function rotateSecret(
 }
 
 /**
- * Ends one secret of a client, e.g. the old one after a rotation.
+ * Revokes one secret of a client, such as the old one after a rotation.
  *
  * @throws AppError `insufficient_role`, `not_found`.
  */

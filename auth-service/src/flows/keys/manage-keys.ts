@@ -27,12 +27,12 @@ import { recordForOperator } from '../audit/record.ts';
 import { resealSecret } from '../second-factor/totp-secret.ts';
 import { makeKey, resealPrivateKey } from './signing-keys.ts';
 
-/** `alg`: of the keys that are made here, ES256 unless it says something else. */
+/** `alg` is the algorithm of new keys, ES256 by default. */
 export type KeyParts = Readonly<{ db: AuthDatabase; keks: KeyRing; alg?: SigningAlgorithm }>;
 
 export type ListedKey = Readonly<{ key: StoredKey; state: KeyState }>;
 
-/** Every key that was not removed yet, oldest first. */
+/** All keys that are not removed, oldest first. */
 export async function listKeys({ db }: Pick<KeyParts, 'db'>): Promise<ListedKey[]> {
   const { keys, now } = await readSigningKeys(db);
   return keys.map((key) => ({ key, state: keyState(key, keys, now) }));
@@ -41,7 +41,7 @@ export async function listKeys({ db }: Pick<KeyParts, 'db'>): Promise<ListedKey[
 /**
  * Activates the next key as soon as every verifier has had time to fetch it: now, if it was published 25 h ago.
  *
- * @returns Which key, and when.
+ * @returns The key, and the time of its activation.
  */
 export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string): Promise<{ kid: string; at: Date }> {
   return changeKeys(db, async (trx, { keys, now }) => {
@@ -60,8 +60,8 @@ export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string):
  * Revokes a key that may be compromised. It stops signing and leaves the key set, and gateways refuse every token it
  * signed or will sign. If it was the active key, the next key takes over at once.
  *
- * @returns Which key signs from now on.
- * @throws AppError `not_found`, also for one that is revoked already.
+ * @returns The key that signs from now on.
+ * @throws AppError `not_found`, also for a key that is already revoked.
  */
 export async function revokeKey(
   { db, ...parts }: KeyParts,

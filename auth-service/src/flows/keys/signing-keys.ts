@@ -10,7 +10,7 @@ import { AppError } from '../../errors.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { addDueKey, type KeysNow, readSigningKeys, type StoredKey } from '../../store/keys/signing-keys.ts';
 
-/** The key set as it is served. */
+/** The published key set. */
 export type PublishedKeySet = Readonly<{ body: string; etag: string }>;
 
 export type SigningKey = Readonly<{ kid: string; alg: string; privateKey: KeyObject }>;
@@ -29,9 +29,9 @@ type Held = Readonly<{ signing: SigningKey | undefined; published: PublishedKeyS
 /**
  * Reads the signing keys, and makes the first one.
  *
- * @param alg Of keys that are made from now on; those there are go on with their own.
- * @throws StartupError when a key in the database does not open under AUTH_SIGNING_KEK: going on with another would
- * leave every token that is out there unverifiable.
+ * @param alg For new keys. Existing keys keep their algorithm.
+ * @throws StartupError when a key in the database does not open under AUTH_SIGNING_KEK: with another key, no issued
+ * token could be verified.
  */
 export async function openSigningKeys(db: AuthDatabase, keks: KeyRing, alg?: SigningAlgorithm): Promise<SigningKeys> {
   const load = async (): Promise<Held> => hold(await currentKeys(db, keks, alg), keks);

@@ -16,7 +16,7 @@ export type MailOrder = z.infer<typeof mailOrder>;
 /** The member state that other services receive. It is complete, so that only the newest one counts. */
 export const membershipFact = z.object({
   event_id: z.string(),
-  /** Of the membership: the higher is the newer. */
+  /** Of the membership. A higher one is newer. */
   sequence: z.number(),
   tenant_id: z.string(),
   user_id: z.string(),
@@ -27,7 +27,7 @@ export const membershipFact = z.object({
 
 export type MembershipFact = z.infer<typeof membershipFact>;
 
-/** A fact on its way to one service. */
+/** A membership fact for one receiver. */
 export const membershipUpdate = membershipFact.extend({
   receiver: z.enum(['users-service', 'complaint-service']).default('users-service'),
 });
@@ -38,8 +38,8 @@ export async function orderMail(trx: Trx, id: string, order: MailOrder): Promise
 }
 
 /**
- * Call it under a lock on the membership, so that the states of one member are queued in order. Each service has a
- * delivery of its own, so that one that is down delays no other.
+ * Call it under a lock on the membership, so that the states of one member are queued in order. Each service gets its
+ * own delivery, so that a service that is down does not delay the other.
  */
 export async function queueMembership(trx: Trx, fact: MembershipFact): Promise<void> {
   const member = `${fact.tenant_id} ${fact.user_id}`;

@@ -61,7 +61,7 @@ export async function disableUser(db: AuthDatabase, email: string, requestId: st
   });
 }
 
-/** Lets this person log in again, and tells the directory of each of their tenants. @throws AppError `not_found` */
+/** Lets this user log in again, and updates the directory of each of their tenants. @throws AppError `not_found` */
 export async function enableUser(db: AuthDatabase, email: string, requestId: string): Promise<void> {
   await changeUser(db, email, async (trx, userId) => {
     await setUserStatus(trx, userId, 'active');

@@ -60,7 +60,7 @@ export async function enrolTotp({ db, keks }: FactorParts, asking: Asking): Prom
  * Confirms the secret: every login requires a code from now on. The other sessions end in every tenant, because they
  * began without one.
  *
- * @returns Recovery codes, which are shown this once.
+ * @returns Recovery codes, which are shown only once.
  * @throws AppError `fresh_login_required`, `mfa_not_enrolled`, `mfa_already_enabled`, `invalid_code`,
  * `too_many_attempts`.
  */

@@ -14,8 +14,8 @@ import { stepOf } from './second-factor.ts';
 export type SecondStepParts = AdmitParts & Readonly<{ keks: KeyRing }>;
 
 /**
- * The last step of a login: a code of the authenticator app, or a recovery code. A wrong code keeps the token,
- * so that the person can try again; the throttle limits the attempts.
+ * The last step of a login: a code of the authenticator app, or a recovery code. After a wrong code the token stays
+ * valid, so that the user can try again; the throttle limits the attempts.
  *
  * @param given.mayUse As for `chooseTenant`.
  * @throws AppError `invalid_mfa_token`, `invalid_code`, `too_many_attempts`, and whatever `mayUse` throws.

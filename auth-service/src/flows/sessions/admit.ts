@@ -47,9 +47,9 @@ export type Attempt = Readonly<{
 
 export type Admission =
   | Readonly<{ kind: 'granted'; grant: Grant; transport: Transport }>
-  /** Asked first: which tenant. */
+  /** The user must choose a tenant. Comes before the second factor. */
   | Readonly<{ kind: 'choose'; selectionToken: string; tenants: readonly Membership[] }>
-  /** Asked last: the second factor. */
+  /** The user must enter a second factor. This is the last step. */
   | Readonly<{ kind: 'mfa'; mfaToken: string }>;
 
 /**

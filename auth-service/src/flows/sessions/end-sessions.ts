@@ -14,7 +14,7 @@ export type SessionOwner = Readonly<{ userId: string; sessionId: string }>;
 
 /**
  * Ends a person's sessions: rows, audit and revocations in one transaction, so that a client gets the response to its
- * logout only when its access tokens are revoked too. Sessions that have ended already are no error.
+ * logout only when its access tokens are revoked too. Sessions that have already ended are not an error.
  */
 export async function logOut(
   db: AuthDatabase,
@@ -33,7 +33,7 @@ export async function logOut(
   });
 }
 
-/** @returns Whether the session is this person's; one that has ended already is left as it is. */
+/** @returns Whether the session belongs to this user. A session that has already ended stays unchanged. */
 export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, requestId: string): Promise<boolean> {
   const { userId, sessionId } = owner;
   return db.transaction({ role: roles.self, userId }, async (trx) => {
@@ -45,8 +45,8 @@ export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, reque
 }
 
 /**
- * Ends sessions of one person, which are locked; the last thing a transaction does. Leaves it in the tenant of the
- * last of them.
+ * Ends locked sessions of one user. Must be the last step of a transaction, which it leaves in the tenant of the last
+ * session.
  *
  * @param how.revocations Revocations to write besides those of the sessions.
  */

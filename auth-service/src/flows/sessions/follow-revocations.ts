@@ -5,7 +5,7 @@ export type FeedRequest = Readonly<{ log: string | undefined; after: number; for
 
 /** The revocation log for its followers. */
 export type Feed = Readonly<{
-  /** The next page; where nothing is new, it waits for something until `waitMs` have passed or `signal` aborts. */
+  /** Returns the next page. If nothing is new, it waits until `waitMs` have passed or `signal` aborts. */
   next(request: FeedRequest, signal: AbortSignal): Promise<FeedPage>;
   /** Answers all waiting requests at once, and later ones without waiting. May be called again. */
   end(): Promise<void>;

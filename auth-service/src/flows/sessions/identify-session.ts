@@ -8,10 +8,10 @@ import type { SessionOwner } from './end-sessions.ts';
 import { presentedTo, type RefreshParts } from './refresh.ts';
 
 /**
- * Whose session a refresh token names, for a logout without an access token.
+ * Finds the session of a refresh token, for a logout without an access token.
  *
- * @returns undefined when the session is gone. `current`: the token would still refresh; an older one, which may be a
- * stolen one, ends no more than its own session.
+ * @returns undefined when the session is gone. `current`: the token can still be refreshed. An older one may be
+ * stolen, so it can end only its own session.
  * @param jkt Thumbprint of the key that the gateway saw a proof of.
  * @throws AppError `invalid_refresh_token` for what we never made, and where the session is bound to another key: a
  *   stolen token without its key must not even end a session (RFC 9449 section 5).

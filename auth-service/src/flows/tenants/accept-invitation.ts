@@ -34,7 +34,7 @@ const amr = ['pwd'];
 
 type Offer = Readonly<{ invitationId: string; tenantId: string; email: string; invitedBy: string | null }>;
 
-/** What an invitation's link offers, and whether the address has an account, whose password is then asked for. */
+/** The offer of an invitation. `hasAccount` decides whether the page asks for the existing password or a new one. */
 export type InvitationPreview = Readonly<{ email: string; tenantName: string; hasAccount: boolean }>;
 
 /**
@@ -111,7 +111,7 @@ async function readOffer({ db }: Pick<LoginParts, 'db'>, token: string): Promise
 /**
  * Locks the inviter's membership, so that they are neither demoted nor disabled until the transaction ends.
  *
- * @throws AppError `invitation_gone` when the inviter is no active administrator any more.
+ * @throws AppError `invitation_gone` when the inviter is no longer an active administrator.
  */
 async function demandInviter(trx: Trx, { tenantId, invitedBy }: Offer): Promise<void> {
   if (invitedBy === null) return;
@@ -173,8 +173,8 @@ async function joinAsNewcomer(
 }
 
 /**
- * @throws AppError `invitation_gone` when it was accepted, withdrawn or ran out meanwhile, or its inviter is gone;
- * `already_member`.
+ * @throws AppError `invitation_gone` when it was accepted or withdrawn, has expired, or its inviter may no longer
+ * invite; `already_member`.
  */
 async function join(trx: Trx, offer: Offer, userId: string, requestId: string): Promise<void> {
   const { invitationId, tenantId, email } = offer;

@@ -36,7 +36,7 @@ export async function invite(
 /** The user is null where an operator invites. */
 export type Inviter = Omit<Admin, 'userId'> & Readonly<{ userId: string | null }>;
 
-/** Writes an invitation down and orders its mail. @throws AppError `already_member`, `already_invited`. */
+/** Stores an invitation and orders its mail. @throws AppError `already_member`, `already_invited`. */
 export async function placeInvitation(
   trx: Trx,
   { email, role }: Readonly<{ email: string; role: string }>,
@@ -50,7 +50,7 @@ export async function placeInvitation(
   return invitation;
 }
 
-/** Leaves the transaction with the rights to the tenant's sessions. */
+/** The transaction then has access to the tenant's sessions. */
 export async function recordInvitation(trx: Trx, { id, email, role }: Invitation, by: Inviter): Promise<void> {
   const detail = { invitation_id: id, email, role };
   await recordInTenant(trx, { ...by, action: 'invitation.created', detail });

@@ -6,7 +6,7 @@ import { queueMembership } from '../mail/outbox-messages.ts';
 /**
  * Makes a person a member of the tenant that the transaction is in, and orders the update to the directory.
  *
- * @returns false for one who belongs to it already.
+ * @returns false if the user is already a member.
  */
 export async function joinTenant(
   trx: Trx,

@@ -24,7 +24,7 @@ import { adminOf } from '../tenants/tenant-admin.ts';
 
 const grantTypeList = z.array(z.enum(grantTypes)).min(1).max(grantTypes.length);
 const scopeList = z.array(z.string()).max(maxScopes);
-const revokeTokens = z.boolean().default(false).describe('Ends every token of the client at once.');
+const revokeTokens = z.boolean().default(false).describe('Revokes all tokens of the client immediately.');
 
 const client = z
   .object({
@@ -49,7 +49,7 @@ const client = z
   .meta({ id: 'Client' });
 
 const clientWithSecret = client
-  .extend({ client_secret: z.string().optional().describe('Shown this once. Not there for a client with keys.') })
+  .extend({ client_secret: z.string().optional().describe('Shown only once. Absent for a client with keys.') })
   .meta({ id: 'ClientWithSecret' });
 
 const ofTenant = z.object({ id: z.string() });
@@ -64,9 +64,8 @@ export const clientRoutes = [
     method: 'post',
     path: '/v1/auth/tenants/:id/clients',
     operationId: 'createClient',
-    summary: 'Create an OAuth client of one’s own tenant; for its administrators',
-    description:
-      'Without `jwks` the client gets a secret. Scopes must be among those that the installation knows (AUTH_SCOPES).',
+    summary: 'Create an OAuth client in your tenant (administrators only)',
+    description: 'Without `jwks` the client gets a secret. Scopes must be listed in AUTH_SCOPES.',
     params: ofTenant,
     body: z
       .strictObject({
@@ -91,7 +90,7 @@ export const clientRoutes = [
     method: 'get',
     path: '/v1/auth/tenants/:id/clients',
     operationId: 'listClients',
-    summary: 'List the OAuth clients of one’s own tenant, newest first; for administrators',
+    summary: 'List the OAuth clients of your tenant, newest first (administrators only)',
     params: ofTenant,
     query: z.strictObject(pageFields({ maxLength: 43, decode: (text) => (isClientId(text) ? text : undefined) })),
     responses: { 200: z.object({ items: z.array(client), next_cursor: z.string().nullable() }) },
@@ -109,7 +108,7 @@ export const clientRoutes = [
     method: 'get',
     path: '/v1/auth/tenants/:id/clients/:clientId',
     operationId: 'readClient',
-    summary: 'Read an OAuth client; for administrators',
+    summary: 'Read an OAuth client (administrators only)',
     params: ofClient,
     responses: { 200: client },
     errors: adminErrors,
@@ -123,9 +122,9 @@ export const clientRoutes = [
     method: 'patch',
     path: '/v1/auth/tenants/:id/clients/:clientId',
     operationId: 'changeClient',
-    summary: 'Change, disable or enable an OAuth client; for administrators',
+    summary: 'Change, disable or enable an OAuth client (administrators only)',
     description:
-      'Disabling a client, or taking a scope or grant type from it, ends its tokens at once. `jwks` replaces its keys and secrets.',
+      'Disabling a client, or removing a scope or grant type, revokes its tokens immediately. `jwks` replaces its keys and secrets.',
     params: ofClient,
     body: z
       .strictObject({
@@ -157,7 +156,7 @@ export const clientRoutes = [
     method: 'delete',
     path: '/v1/auth/tenants/:id/clients/:clientId',
     operationId: 'deleteClient',
-    summary: 'Delete an OAuth client and end its tokens; for administrators',
+    summary: 'Delete an OAuth client and revoke its tokens (administrators only)',
     params: ofClient,
     responses: { 204: null },
     errors: adminErrors,
@@ -171,8 +170,8 @@ export const clientRoutes = [
     method: 'post',
     path: '/v1/auth/tenants/:id/clients/:clientId/secrets',
     operationId: 'rotateClientSecret',
-    summary: 'Give an OAuth client a new secret; for administrators',
-    description: 'The latest old secret stays valid for `keep_old_for` seconds. Older ones and keys end.',
+    summary: 'Rotate the secret of an OAuth client (administrators only)',
+    description: 'The latest old secret stays valid for `keep_old_for` seconds. Older secrets and keys are removed.',
     params: ofClient,
     body: z
       .strictObject({
@@ -192,7 +191,7 @@ export const clientRoutes = [
     method: 'delete',
     path: '/v1/auth/tenants/:id/clients/:clientId/secrets/:secretId',
     operationId: 'endClientSecret',
-    summary: 'End a secret of an OAuth client; for administrators',
+    summary: 'Revoke a secret of an OAuth client (administrators only)',
     params: ofSecret,
     responses: { 204: null },
     errors: adminErrors,

@@ -16,7 +16,7 @@ const delegation = z
     client_name: z.string(),
     tenant_id: z.string(),
     scopes: z.array(z.string()),
-    current: z.boolean().describe('Whether it was given in this session.'),
+    current: z.boolean().describe('Whether it was granted in this session.'),
     created_at: z.iso.datetime(),
     expires_at: z.iso.datetime(),
     last_used_at: z.iso.datetime().nullable().describe('To the minute.'),
@@ -25,7 +25,7 @@ const delegation = z
 
 const granted = delegation
   .extend({
-    subject_token: z.string().describe('For the client, to be exchanged at the token endpoint. Shown this once.'),
+    subject_token: z.string().describe('The client exchanges it at the token endpoint. Shown only once.'),
     subject_token_type: z.literal(delegationTokenType),
   })
   .meta({ id: 'GrantedDelegation' });
@@ -38,10 +38,10 @@ export const delegationRoutes = [
     method: 'post',
     path: '/v1/auth/delegations',
     operationId: 'delegate',
-    summary: 'Let a client of one’s tenant act for oneself',
+    summary: 'Let a client of your tenant act for you',
     description:
-      'The client gets no more than these scopes, for no longer than `expires_in` seconds and than this session. It exchanges ' +
-      '`subject_token` for access tokens (RFC 8693). A client that acts for a person already cannot consent for them.',
+      'The client gets these scopes for up to `expires_in` seconds, and never longer than this session. It exchanges ' +
+      '`subject_token` for access tokens (RFC 8693). A client that already acts for a user cannot consent for them.',
     body: z
       .strictObject({
         client_id: z.string().refine(isClientId, 'is not the id of a client'),
@@ -77,7 +77,7 @@ export const delegationRoutes = [
     method: 'get',
     path: '/v1/auth/delegations',
     operationId: 'listDelegations',
-    summary: 'List the clients that may act for oneself, newest first',
+    summary: 'List the clients that may act for you, newest first',
     responses: { 200: z.object({ items: z.array(delegation) }) },
     errors: [],
   }).handle(async ({ identity, reply }, parts) => {
@@ -90,7 +90,7 @@ export const delegationRoutes = [
     method: 'delete',
     path: '/v1/auth/delegations/:id',
     operationId: 'withdrawDelegation',
-    summary: 'End what a client may do for oneself; its tokens end at once',
+    summary: 'Withdraw a delegation and revoke its tokens',
     params: z.object({ id: z.uuid() }),
     responses: { 204: null },
     errors: ['session_revoked'],
@@ -104,7 +104,7 @@ export const delegationRoutes = [
     method: 'get',
     path: '/v1/auth/agents',
     operationId: 'listAgents',
-    summary: 'List the clients of one’s tenant that can act for people, by name',
+    summary: 'List the clients of your tenant that can act for users, by name',
     responses: {
       200: z.object({
         items: z.array(z.object({ client_id: z.string(), name: z.string(), scopes: z.array(z.string()) })),

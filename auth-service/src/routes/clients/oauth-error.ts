@@ -8,7 +8,7 @@ export const oauthError = z
   .object({ error: z.string(), error_description: z.string() })
   .meta({ id: 'OAuthError', description: 'RFC 6749 section 5.2.' });
 
-/** Codes of this service that OAuth has another name for. */
+/** Error codes that have another name in OAuth. */
 const standardNames: Readonly<Partial<Record<ErrorCode, string>>> = {
   target_not_offered: 'invalid_target',
   payload_too_large: 'invalid_request',

@@ -42,14 +42,14 @@ const repeatable = z
 /** The parameters of a token request. */
 export const tokenForm = z.object({
   grant_type: z.enum(grantTypes),
-  scope: parameter.describe('Scopes with spaces between. Without it, all that the client may have.'),
+  scope: parameter.describe('Space-separated scopes. Default: all scopes of the client.'),
   resource: repeatable.describe('RFC 8707. URLs of the same origin as the issuer.'),
-  audience: repeatable.describe('The audience of the access tokens; another one is an error.'),
+  audience: repeatable.describe('The audience of the access tokens. Any other value is refused.'),
   client_id: parameter,
   client_secret: parameter,
   client_assertion: parameter,
   client_assertion_type: parameter,
-  subject_token: parameter.describe('For a token exchange: what the person’s consent yielded.'),
+  subject_token: parameter.describe('For a token exchange: the `subject_token` of a delegation.'),
   subject_token_type: parameter.describe(`\`${delegationTokenType}\`.`),
   requested_token_type: parameter.describe(`\`${accessTokenType}\`, or absent.`),
   actor_token: parameter.describe('Not supported: the authenticated client is the actor.'),
@@ -67,7 +67,7 @@ export function readForm(req: Request): TokenForm {
   const names = [...new Set(parsed.error.issues.map(({ path }) => String(path[0])))];
   if (names.includes('grant_type') && typeof given.grant_type === 'string' && given.grant_type !== '')
     throw new AppError('unsupported_grant_type');
-  throw invalidRequest(`These parameters are missing, too long, or there more than once: ${names.join(', ')}.`);
+  throw invalidRequest(`These parameters are missing, too long, or repeated: ${names.join(', ')}.`);
 }
 
 /** @throws AppError `invalid_client`, `invalid_request`. */
@@ -91,7 +91,7 @@ export function subjectTokenOf(form: TokenForm): string {
   return subject_token;
 }
 
-/** All tokens are for one audience, so another one cannot be had. @throws AppError `target_not_offered`. */
+/** All tokens have one audience, so no other can be requested. @throws AppError `target_not_offered`. */
 export function assertTarget({ audience, resource }: TokenForm, issuer: TokenIssuer): void {
   const { origin } = new URL(issuer.issuer);
   const isOurs = (url: string) => URL.canParse(url) && new URL(url).origin === origin;
@@ -107,7 +107,7 @@ const clientToken = z
     issued_token_type: z.literal(accessTokenType).optional().describe('After a token exchange.'),
     token_type: z.enum(['Bearer', 'DPoP']),
     expires_in: z.int().describe('Seconds until the access token expires.'),
-    scope: z.string().optional().describe('The scopes of the token. Not there for a token without scopes.'),
+    scope: z.string().optional().describe('The scopes of the token. Absent for a token without scopes.'),
   })
   .meta({ id: 'ClientToken' });
 
@@ -127,7 +127,7 @@ export const tokenRoutes = [
       '`client_secret_basic`, `client_secret_post` or `private_key_jwt` (RFC 7523), one of them in a request. With a DPoP proof the ' +
       'token is bound to its key (RFC 9449). Parameters belong in the body, never in the URL.',
     callers: ['anonymous'],
-    query: z.looseObject({}), // `readForm` refuses it in the words of OAuth.
+    query: z.looseObject({}), // `readForm` refuses it with an OAuth error.
     upload: { 'application/x-www-form-urlencoded': tokenForm },
     responses: { 200: clientToken },
     errors: [

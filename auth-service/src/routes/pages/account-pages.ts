@@ -13,10 +13,10 @@ import { type Page, type PageParts, page, type View } from './page.ts';
 
 const requestFields = z.strictObject({ email: emailAddress });
 
-/** Besides the token and the password, the form carries what the page shows, so that it can show it again. */
+/** The form also has the values that the page shows, so that it can show them again. */
 const linkFields = z.strictObject({ token: mailedToken, password: newPassword, email: text(254).optional() });
 
-/** Registration, passwords and invitations: the pages that order a mail, and those that its link opens. */
+/** The pages for registration, passwords and invitations. */
 export function accountPages(parts: PageParts, proceed: Continue): readonly Page[] {
   return [
     page({
@@ -117,7 +117,7 @@ function requestForm(view: View, action: string, lead: string): Html {
 ${wayOn(link(loginPath, t.toLogIn))}`;
 }
 
-/** Asks for a password, a new one unless the account is known to exist. The address is there for password managers. */
+/** Asks for a password: a new one, unless the account exists. Password managers need the address. */
 function passwordForm(view: View, action: string, label: string): Content {
   const { t, values } = view;
   const shown = Object.entries(values).filter(([name]) => ['token', 'tenant', 'account'].includes(name));

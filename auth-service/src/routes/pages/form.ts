@@ -8,11 +8,11 @@ type Field = Readonly<{
   type: 'email' | 'password' | 'text';
   autocomplete: string;
   hint?: string;
-  /** Shown for the reader and their password manager; cannot be changed. */
+  /** Shown for the user and their password manager; read-only. */
   readonly?: boolean;
 }>;
 
-/** A form that posts to `action`. It has the token of the page's session, and works without script. */
+/** A form that posts to `action`, with the token of the page's session. Works without script. */
 export function form(
   { formToken }: View,
   { action, step, hidden = {} }: Readonly<{ action: string; step?: string; hidden?: Readonly<Record<string, string>> }>,
@@ -26,8 +26,8 @@ ${content}</form>`;
 }
 
 /**
- * One more than any field takes. What is longer is still refused on its page, instead of by the gateway, whose limit for
- * a body no form reaches.
+ * One more than any field takes. What is longer is still refused on its page, instead of by the gateway, whose limit
+ * for a body no form reaches.
  */
 const maxLength = maxPasswordLength + 1;
 
@@ -45,7 +45,7 @@ ${hint && html`<p class="hint" id="${name}-hint">${hint}</p>`}${problem && html`
 
 export const submit = (label: string): Html => html`<button class="primary" type="submit">${label}</button>`;
 
-/** Says at the top what was refused, with a link to each field. It gets the focus when the page opens. */
+/** Lists the errors at the top, with a link to each field. It gets the focus when the page opens. */
 export function summary({ t, problems }: View, code: string, text: string): Html {
   const body =
     problems.size === 0

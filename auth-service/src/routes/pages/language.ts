@@ -15,11 +15,11 @@ const isLanguage = (text: unknown): text is Language => typeof text === 'string'
 export const languageCookie = (language: Language): string =>
   `${name}=${language}; Max-Age=31536000; Path=/; Secure; HttpOnly; SameSite=Lax`;
 
-/** @returns undefined when the address chooses none. */
+/** @returns undefined if the URL has none. */
 export const chosenLanguage = (req: Request): Language | undefined =>
   isLanguage(req.query.lang) ? req.query.lang : undefined;
 
-/** The language of the address, or of an earlier choice, or else the one that the browser prefers. */
+/** The language in the URL, or an earlier choice, or else the browser's preferred one. */
 export function languageOf(req: Request): Language {
   const candidates = [chosenLanguage(req), ...cookieValues(req.headers.cookie, name)];
   const preferred = req.acceptsLanguages(...Object.keys(languages));

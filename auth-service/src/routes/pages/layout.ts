@@ -2,7 +2,7 @@ import { type Content, html } from '@countersign/service-kit';
 import { type Language, languages } from './language.ts';
 
 /**
- * Referrer-Policy: a page whose address has a mailed token must not send it on. `no-referrer` would make browsers post
+ * Referrer-Policy: a page whose URL has a mailed token must not leak it. `no-referrer` would make browsers post
  * `Origin: null` (Fetch, "serializing a request origin"), and the forms need the exact origin.
  */
 export const pageHeaders = {
@@ -19,7 +19,7 @@ export const pageHeaders = {
 export type Document = Readonly<{
   language: Language;
   title: string;
-  /** Whether the page shows a refusal, which its title then says first. */
+  /** Whether the page shows an error, which its title then mentions first. */
   refused: boolean;
   /** The address of this page in another language. */
   inLanguage(language: Language): string;

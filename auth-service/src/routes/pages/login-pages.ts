@@ -30,7 +30,7 @@ export const noPage = page({
   submit: async () => {},
 });
 
-/** Sends the browser on after a form. The address must not be taken from the request. */
+/** Redirects the browser after a form. The address must not come from the request. */
 export const seeOther = (res: Response, path: string): void =>
   void res.status(303).set('cache-control', 'no-store').location(path).end();
 
@@ -38,8 +38,8 @@ export const seeOther = (res: Response, path: string): void =>
 export type ShowStep = (call: PageCall, step: Page, content: (view: View) => Content) => void;
 
 /**
- * Continues a login: sets the refresh cookie and sends the browser on, or asks for the next step. Whatever was proven,
- * the page session changes: a session that was planted in this browser before is worth nothing afterwards.
+ * Continues a login: sets the refresh cookie and redirects the browser, or asks for the next step. Each step changes
+ * the page session, so that a session that an attacker planted in this browser becomes useless.
  */
 export type Continue = (call: PageCall, admission: Admission) => void;
 
@@ -88,7 +88,7 @@ ${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' &&
     },
   });
 
-  // The origin was checked: a login that was begun for another transport ends in this browser's cookie too.
+  // The origin was checked, so a login that began with another transport may end in this browser's cookie.
   const mayUse = () => undefined;
 
   const tenantPage = page({

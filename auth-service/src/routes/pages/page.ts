@@ -23,14 +23,14 @@ export type PageParts = LoginParts &
     }>;
   }>;
 
-/** What the fields of a form hold, and what the page needs to show it again. */
+/** The values of a form's fields, and what the page needs to show the form again. */
 export type Values = Readonly<Record<string, string>>;
 
-/** What a page is rendered from. */
+/** The data of a rendered page. */
 export type View = Readonly<{
   t: Texts;
   values: Values;
-  /** A text for each field that was refused. */
+  /** A message for each invalid field. */
   problems: ReadonlyMap<string, string>;
   /** The token of a form of this page: see `formTokenOf`. */
   formToken(action: string, step?: string): string;
@@ -49,14 +49,14 @@ export type Page<Schema extends z.ZodObject = z.ZodObject> = Readonly<{
   form(view: View): Content;
   /** The field that a refusal is about. */
   fieldOf?: Readonly<Partial<Record<ErrorCode, string>>>;
-  /** Whether the login starts over after this refusal: the page to log in is shown instead. */
+  /** Whether the login starts over after this error: the login page is shown instead. */
   startsOver?(code: string): boolean;
-  /** What the page shows below a refusal instead of its form. undefined: the form again. */
+  /** The content below an error, instead of the form. undefined: the form again. */
   instead?(code: string, view: View): Content | undefined;
   /**
    * Reads what the form shows, and changes nothing.
    *
-   * @returns undefined when there is no page without an earlier step.
+   * @returns undefined if the page needs an earlier step.
    */
   open(call: PageCall): Promise<Values | undefined> | Values | undefined;
   submit(call: PageCall, given: z.output<Schema>): Promise<void>;

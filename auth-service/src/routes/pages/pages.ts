@@ -34,7 +34,7 @@ export type AccountPages = Readonly<{
 }>;
 
 /**
- * The pages for people, over the same flows as the API: every rule stands there, and only the form's protection here.
+ * The account pages use the same flows as the API. Only the protection of forms is implemented here.
  */
 export function accountPageRoutes(parts: PageParts): AccountPages {
   const assets = pageAssets('/account', { style: new URL('./assets/account.css', import.meta.url) });
@@ -112,7 +112,7 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
     const refused = asked.startsOver?.(error.code) ? (pages.find(({ path }) => path === loginPath) ?? asked) : asked;
     const t = languages[languageOf(req)];
     const known = pageSessionIn(req.headers.cookie);
-    // The request of a foreign page comes without the cookie: it must not replace the one that the browser has.
+    // The request of a foreign page comes without the cookie, so it must not replace the browser's cookie.
     const isForeign = error.code === 'cross_site_refused';
     const session = known ?? newPageSession();
     const problems = problemsOf(refused, error, t);
@@ -142,7 +142,7 @@ const viewOf = (t: Texts, session: string): View => ({
 
 const textsIn = (body: unknown): Record<string, string> => z.record(z.string(), z.string()).parse(body ?? {});
 
-/** The values of a refused form, without its secrets that a person types. A link that was refused comes with none. */
+/** The values of a refused form, without passwords and codes. A refused link has none. */
 function shownAgain(req: Request): Values {
   const given = Object.entries((req.body ?? {}) as object).filter(([, value]) => typeof value === 'string');
   const { password: _password, code: _code, form_token: _token, ...shown } = Object.fromEntries(given);

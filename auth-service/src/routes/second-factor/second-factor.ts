@@ -19,7 +19,7 @@ const recoveryCodes = z
   .object({ recovery_codes: z.array(z.string()).describe('Each works once. They are not shown again.') })
   .meta({ id: 'RecoveryCodes' });
 
-const freshLogin = 'Needs a login of the last five minutes, with the second factor where there is one.';
+const freshLogin = 'Requires a login within the last five minutes, with the second factor if one is set up.';
 
 export const secondFactorRoutes = [
   route({
@@ -42,13 +42,13 @@ export const secondFactorRoutes = [
     path: '/v1/auth/mfa/totp',
     operationId: 'enrolTotp',
     tag: 'Second factor',
-    summary: 'Start to enrol an authenticator app',
+    summary: 'Start enrolling an authenticator app',
     description: freshLogin,
     callers: ['user'],
     responses: {
       200: z.object({
-        secret: z.string().describe('Base32, to be typed.'),
-        otpauth_uri: z.string().describe('To be shown as a QR code.'),
+        secret: z.string().describe('Base32, for typing it in.'),
+        otpauth_uri: z.string().describe('The content of a QR code.'),
       }),
     },
     errors: ['fresh_login_required', 'mfa_already_enabled'],

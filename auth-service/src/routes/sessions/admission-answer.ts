@@ -15,7 +15,7 @@ const mfaQuestion = z.object({ mfa_token: z.string() });
 /** The response of every endpoint that starts a session; spread into its declaration. */
 export const admissionResponses = { responses: { 200: tokens } } as const;
 
-/** What the problems that ask for the next login step carry. */
+/** Extension members of the problems that ask for the next login step. */
 export const admissionProblemMembers = {
   tenant_selection_required: tenantQuestion,
   mfa_required: mfaQuestion,

@@ -21,7 +21,7 @@ export const loginRoutes = [
       .strictObject({
         email: text(254),
         password: secretText(maxPasswordLength),
-        tenant: text(64).optional().describe('The slug of the tenant to enter, for people who belong to several.'),
+        tenant: text(64).optional().describe('The slug of the tenant to log in to, for users of several tenants.'),
         transport,
       })
       .meta({ examples: [{ email: 'ann@acme.test', password: 'correct horse battery staple' }] }),

@@ -17,7 +17,7 @@ export const logoutRoutes = [
     tag: 'Sessions',
     summary: 'Log out',
     description:
-      'Without an access token, a refresh token names the session: in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`. The cookie is cleared, unless only the others end.',
+      'Without an access token, send the refresh token: in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The cookie is cleared unless `scope` is `others`.',
     callers: ['anonymous', 'user'],
     body: z
       .strictObject({ scope: z.enum(['this', 'others', 'all']).default('this'), refresh_token: refreshToken })

@@ -15,7 +15,7 @@ export const refreshRoutes = [
     tag: 'Sessions',
     summary: 'Refresh the tokens of a session',
     description:
-      'The token is in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`; then the successor is in the cookie too.',
+      'Send the refresh token in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The new one is returned the same way.',
     callers: ['anonymous', 'user'],
     body: z.strictObject({ refresh_token: refreshToken }).default({}),
     responses: { 200: tokens },

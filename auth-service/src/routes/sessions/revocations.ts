@@ -39,7 +39,7 @@ export const revocationRoutes = [
     path: '/internal/revocations',
     operationId: 'followRevocations',
     tag: 'Internal',
-    summary: 'Follow the revocation log; for the gateway itself, on no public route',
+    summary: 'Follow the revocation log (gateway only)',
     description:
       `At most ${pageSize} on a page. To a client that accepts \`${groupedType}\` it answers with \`groups\` of revocations that ` +
       'share kind and times. The ids of a group are what an item names; of a member, `<tenant_id> <user_id>`, of a client, `<tenant_id> <client_id>`.',

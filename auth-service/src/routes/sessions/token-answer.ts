@@ -14,7 +14,7 @@ export const tokens = z
     access_token: z.string(),
     token_type: z.enum(['Bearer', 'DPoP']),
     expires_in: z.int().describe('Seconds until the access token expires.'),
-    refresh_token: z.string().optional().describe('Not there with `transport: cookie`.'),
+    refresh_token: z.string().optional().describe('Absent with `transport: cookie`.'),
     refresh_expires_in: z.int().describe('Seconds until the refresh token expires.'),
     session_id: z.uuid(),
     user: z.object({ id: z.string(), email: z.string() }),

@@ -7,14 +7,14 @@ import { adminOf } from './tenant-admin.ts';
 
 const auditEntry = z
   .object({
-    seq: z.int().describe('1, 2, 3 … without gaps in each tenant.'),
+    seq: z.int().describe('1, 2, 3 … in each tenant, without gaps.'),
     at: z.iso.datetime(),
     action: z.string(),
-    user_id: z.string().nullable().describe('Whom it is about.'),
+    user_id: z.string().nullable().describe('The user that the entry is about.'),
     session_id: z.string().nullable(),
     request_id: z.string(),
     detail: z.record(z.string(), z.unknown()),
-    hash: z.string().describe('SHA-256 over the hash before it and this entry, in hex.'),
+    hash: z.string().describe('SHA-256 of the previous hash and this entry, in hex.'),
   })
   .meta({ id: 'AuditEntry' });
 

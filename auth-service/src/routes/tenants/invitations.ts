@@ -15,7 +15,7 @@ const invitation = z
     id: z.uuid(),
     email: z.string(),
     role: z.string(),
-    invited_by: z.string().nullable().describe('Null: an operator.'),
+    invited_by: z.string().nullable().describe('Null for an operator.'),
     created_at: z.iso.datetime(),
     expires_at: z.iso.datetime(),
   })
@@ -80,15 +80,14 @@ export const invitationRoutes = [
     operationId: 'acceptInvitation',
     tag: 'Tenants',
     summary: 'Accept an invitation',
-    description: 'With the token that was mailed. You are logged in to the tenant.',
+    description: 'Takes the token from the email, and logs you in to the tenant.',
     callers: ['anonymous', 'user'],
     body: z.strictObject({
       token: mailedToken,
       password: secretText(maxPasswordLength)
         .optional()
         .meta({
-          description:
-            'A new person chooses a password. A person with an account gives its password, or is logged in and omits it.',
+          description: 'New users choose a password. Users with an account enter theirs, or omit it while logged in.',
           examples: ['correct horse battery staple'],
         }),
       transport,

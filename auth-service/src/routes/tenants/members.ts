@@ -13,7 +13,7 @@ export const memberRoutes = [
     operationId: 'changeMember',
     tag: 'Tenants',
     summary: 'Change the role or status of a member',
-    description: 'For administrators. The member’s sessions in the tenant end.',
+    description: 'For administrators. This ends the member’s sessions in the tenant.',
     callers: ['user'],
     body: z
       .strictObject({ role: roleName.optional(), status: status.optional() })

@@ -134,7 +134,7 @@ export async function setUserStatus(trx: Trx, userId: string, status: 'active' |
   await trx.updateTable('users').set({ status }).where('id', '=', userId).execute();
 }
 
-/** Whether the account is active. Takes FOR SHARE: it stays so until the transaction ends. */
+/** Whether the account is active. Takes FOR SHARE, so that this stays true until the transaction ends. */
 export async function isActiveAccount(trx: Trx, userId: string): Promise<boolean> {
   const user = await trx.selectFrom('users').select('status').where('id', '=', userId).forShare().executeTakeFirst();
   return user?.status === 'active';
@@ -145,12 +145,12 @@ export async function emailOf(trx: Trx, userId: string): Promise<string> {
   return row.email_ci;
 }
 
-/** Keeps the person from being issued anything until the transaction ends. */
+/** Blocks issuing tokens to the user until the transaction ends. */
 export async function lockUser(trx: Trx, userId: string): Promise<void> {
   await trx.selectFrom('users').select('id').where('id', '=', userId).forUpdate().execute();
 }
 
-/** The person of a session, and the password that they must know to change it. */
+/** The email and password of an active user. */
 export async function findOwnPassword(
   db: AuthDatabase,
   userId: string,

@@ -15,7 +15,7 @@ export async function insertRegistration(trx: Trx, { id, email }: Registration, 
     .execute();
 }
 
-/** All attempts on an address, and with them the tokens that were mailed for them. */
+/** Deletes all registrations of an address, and with them the tokens that were mailed. */
 export async function dropRegistrations(trx: Trx, email: string): Promise<void> {
   await trx.deleteFrom('registrations').where('email_ci', '=', email).execute();
 }

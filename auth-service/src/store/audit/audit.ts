@@ -35,8 +35,8 @@ export type AuditEvent = Readonly<{
 export const operatorChain = 'operator';
 
 /**
- * Locks the chains of several tenants in the one order. A transaction that writes to them in another order calls this
- * first.
+ * Locks the chains of several tenants in a fixed order. A transaction that writes to them in another order must call
+ * this first.
  */
 export async function holdChains(trx: Trx, tenantIds: readonly string[]): Promise<void> {
   for (const tenantId of [...new Set(tenantIds)].sort()) await holdLock(trx, 'auditChain', tenantId);
@@ -86,7 +86,7 @@ export async function listChains(trx: Trx): Promise<string[]> {
 
 export type StoredEntry = Readonly<{ entry: AuditEntry; previous: Buffer; hash: Buffer }>;
 
-/** The next entries of a chain behind this number, or the first there are, a thousand at a time. */
+/** Up to a thousand entries of a chain after this number, or from its start. */
 export async function readChain(trx: Trx, tenantId: string, after: number | undefined): Promise<StoredEntry[]> {
   let query = entries(trx, tenantId);
   if (after !== undefined) query = query.where('seq', '>', after);
@@ -94,7 +94,7 @@ export async function readChain(trx: Trx, tenantId: string, after: number | unde
   return rows.map(storedEntry);
 }
 
-/** One page of a chain, newest first. @param before The number of the entry that the page ends behind. */
+/** One page of a chain, newest first. @param before The page holds entries before this number. */
 export async function readNewest(
   trx: Trx,
   tenantId: string,

@@ -48,7 +48,7 @@ export async function listSecrets(trx: Trx, tenantId: string, clientIds: readonl
     .execute();
 }
 
-/** Lets a secret expire after this time, unless it does so earlier. */
+/** Lets a secret expire after this time, unless it expires earlier. */
 export async function expireSecret(trx: Trx, tenantId: string, id: string, afterSec: number): Promise<void> {
   await trx
     .updateTable('client_secrets')
@@ -77,7 +77,7 @@ export async function readCurrentHashes(trx: Trx): Promise<Readonly<{ id: string
   return rows.map(({ id, hash }) => ({ id, hash: Buffer.from(hash) }));
 }
 
-/** Notes the use of a secret. @returns false when it has ended since it was checked. */
+/** Records the use of a secret. @returns false if it has been revoked or has expired since it was checked. */
 export async function useSecret(
   trx: Trx,
   { tenantId, id: clientId }: Readonly<{ tenantId: string; id: string }>,
@@ -101,7 +101,7 @@ export async function useSecret(
 
 const isLive = sql<boolean>`(expires_at is null or expires_at > clock_timestamp())`;
 
-/** Uses an assertion up, for all instances. @returns false when it was used before. */
+/** Marks an assertion as used, for all instances. @returns false when it was used before. */
 export async function useAssertion(
   trx: Trx,
   { hash, expiresAt }: Pick<VerifiedAssertion, 'hash' | 'expiresAt'>,

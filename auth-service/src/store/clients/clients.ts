@@ -81,7 +81,7 @@ export async function lockClient(trx: Trx, tenantId: string, id: string): Promis
   return row && clientOf(row);
 }
 
-/** Takes FOR SHARE: the client stays as it is until the transaction ends. */
+/** Takes FOR SHARE: the client cannot change until the transaction ends. */
 export async function holdClient(trx: Trx, tenantId: string, id: string): Promise<Client | undefined> {
   const row = await clientRow(trx, tenantId, id).forShare().executeTakeFirst();
   return row && clientOf(row);
@@ -90,7 +90,7 @@ export async function holdClient(trx: Trx, tenantId: string, id: string): Promis
 const clientRow = (trx: Trx, tenantId: string, id: string) =>
   trx.selectFrom('clients').selectAll().where('tenant_id', '=', tenantId).where('id', '=', id);
 
-/** The client that `becomeClient` named, in whatever tenant. */
+/** The client that `becomeClient` named, in any tenant. */
 export async function findCurrentClient(trx: Trx): Promise<Client | undefined> {
   const row = await trx.selectFrom('clients').selectAll().executeTakeFirst();
   return row && clientOf(row);
@@ -124,7 +124,7 @@ export async function deleteClient(trx: Trx, tenantId: string, id: string): Prom
   await trx.deleteFrom('clients').where('tenant_id', '=', tenantId).where('id', '=', id).execute();
 }
 
-/** Writes are rare: a client that gets tokens all the time has one a minute. */
+/** Limits writes to one a minute, for clients that get tokens all the time. */
 export const usedSince = sql<boolean>`(last_used_at is null or last_used_at < clock_timestamp() - interval '1 minute')`;
 
 /** Call it before `holdClient`: two transactions that both share the row could not both change it. */

@@ -58,7 +58,7 @@ export async function insertDelegation(trx: Trx, delegation: NewDelegation): Pro
     .executeTakeFirstOrThrow();
 }
 
-/** How many live delegations a person has in a tenant. Those of ended sessions hold no more, and do not count. */
+/** The number of live delegations of a user in a tenant. Those of ended sessions are invalid, and do not count. */
 export async function countDelegations(trx: Trx, tenantId: string, userId: string): Promise<number> {
   const { count } = await trx
     .selectFrom('delegations')
@@ -76,7 +76,7 @@ export async function countDelegations(trx: Trx, tenantId: string, userId: strin
 
 type ClientKey = Readonly<{ tenantId: string; clientId: string }>;
 
-/** The delegation of a subject token, if it is for this client; whether it still holds is not looked at. */
+/** The delegation of a subject token, if it is for this client. It may have expired or been withdrawn. */
 export function findDelegation(
   trx: Trx,
   { tenantId, clientId }: ClientKey,
@@ -91,7 +91,7 @@ export function findDelegation(
     .executeTakeFirst();
 }
 
-/** Notes the use of a delegation and takes FOR SHARE. @returns undefined when it was withdrawn or has expired. */
+/** Records the use of a delegation and takes FOR SHARE. @returns undefined when it was withdrawn or has expired. */
 export async function holdDelegation(
   trx: Trx,
   { tenantId, id }: Pick<Delegation, 'tenantId' | 'id'>,
@@ -114,7 +114,7 @@ export async function holdDelegation(
     .executeTakeFirst();
 }
 
-/** A person's delegations that hold, in every tenant, newest first, with the names of the clients. */
+/** A user's valid delegations in every tenant, newest first, with the names of the clients. */
 export function listOwnDelegations(
   db: AuthDatabase,
   userId: string,
@@ -136,7 +136,7 @@ export function listOwnDelegations(
   );
 }
 
-/** Withdraws a person's delegation. @returns undefined when there is none of this id that holds. */
+/** Withdraws a person's delegation. @returns undefined if there is no valid one with this id. */
 export function revokeOwnDelegation(
   trx: Trx,
   userId: string,
@@ -153,7 +153,7 @@ export function revokeOwnDelegation(
 }
 
 /**
- * What was delegated from these sessions and could still have tokens: verifiers accept them a little after their end.
+ * Delegations of these sessions that may still have valid tokens: verifiers accept a token shortly after it expires.
  */
 export async function delegatedFrom(
   trx: Trx,

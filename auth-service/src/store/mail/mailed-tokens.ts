@@ -45,7 +45,7 @@ export async function findVerification(trx: Trx, token: string): Promise<string 
   return row?.email;
 }
 
-/** Uses a token up; one of two concurrent calls gets it. @returns Whether the token existed. */
+/** Uses a token. Of two concurrent calls, one succeeds. @returns Whether the token existed. */
 export const takeVerification = (trx: Trx, token: string): Promise<boolean> =>
   takeToken(trx, token, 'email_verification');
 
@@ -54,7 +54,7 @@ export async function findReset(trx: Trx, token: string): Promise<string | undef
   return (await findToken(trx, token, 'password_reset'))?.user_id ?? undefined;
 }
 
-/** Uses a token up; one of two concurrent calls gets it. @returns Whether the token existed. */
+/** Uses a token. Of two concurrent calls, one succeeds. @returns Whether the token existed. */
 export const takeReset = (trx: Trx, token: string): Promise<boolean> => takeToken(trx, token, 'password_reset');
 
 /** Deletes all password-reset tokens of this person. */

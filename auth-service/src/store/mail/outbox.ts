@@ -26,7 +26,7 @@ export async function addToOutbox(trx: Trx, { topic, key, payload }: NewDelivery
 }
 
 export type Delivery = Readonly<{
-  /** Grows with every delivery of the same key. */
+  /** Increases with every delivery. */
   seq: number;
   topic: OutboxTopic;
   /** JSON. */

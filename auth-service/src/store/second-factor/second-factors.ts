@@ -4,7 +4,7 @@ import type { Trx } from '../scope.ts';
 
 const now = sql<Date>`clock_timestamp()`;
 
-/** Whether this person has to show a second factor, as the role that issues may know it. */
+/** Whether this user must enter a second factor. */
 export async function hasSecondFactor(trx: Trx, userId: string): Promise<boolean> {
   const row = await trx
     .selectFrom('totp')
@@ -73,7 +73,7 @@ export async function replaceRecoveryCodes(trx: Trx, userId: string, hashes: rea
     .execute();
 }
 
-/** Uses up a recovery code; one of two concurrent calls gets it. */
+/** Uses a recovery code. Of two concurrent calls, one succeeds. */
 export async function takeRecoveryCode(trx: Trx, userId: string, hash: Buffer): Promise<boolean> {
   const row = await trx
     .deleteFrom('recovery_codes')
@@ -92,7 +92,7 @@ export async function countRecoveryCodes(trx: Trx, userId: string): Promise<numb
 export type SealedTotp = Readonly<{ userId: string; sealedSecret: Buffer; kekId: string }>;
 
 /**
- * Exchanges every secret that is not sealed under this master key.
+ * Reseals every secret that is not sealed under this master key.
  *
  * @returns How many.
  */

@@ -34,7 +34,7 @@ export async function saveStep(db: AuthDatabase, token: string, step: NewStep): 
 }
 
 /**
- * Uses a token up; one of two concurrent calls gets it.
+ * Uses a token. Of two concurrent calls, one succeeds.
  *
  * @returns undefined for one that is unknown, used or expired.
  */

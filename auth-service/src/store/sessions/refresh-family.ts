@@ -43,7 +43,7 @@ export async function insertSession(trx: Trx, session: NewSession): Promise<void
     .execute();
 }
 
-/** Whose session this is; read without a lock, since it never changes. */
+/** The user of a session. Needs no lock, because it never changes. */
 export async function findSessionUser(trx: Trx, tenantId: string, id: string): Promise<string | undefined> {
   const row = await trx
     .selectFrom('sessions')
@@ -62,7 +62,7 @@ export type LockedSession = Readonly<{
   revoked: boolean;
   /** Past its idle or its absolute end. */
   expired: boolean;
-  /** No longer since the last rotation than the grace asked about. */
+  /** Whether the last rotation was within the grace period. */
   withinGrace: boolean;
   tokenHash: Buffer;
   sealedSuccessor: Buffer | null;
@@ -125,10 +125,10 @@ export type Rotation = Readonly<{
 }>;
 
 /**
- * Steps the counter if it is unchanged and the session is live.
+ * Increments the counter if it is unchanged and the session is live.
  *
- * @returns Seconds until the new token expires; undefined when nothing was stepped, which under the row's lock means
- * that the session has expired since it was looked at.
+ * @returns Seconds until the new token expires; undefined when nothing changed, which under the row's lock means that
+ * the session has just expired.
  */
 export async function rotateSession(
   trx: Trx,

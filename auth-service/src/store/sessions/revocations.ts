@@ -20,7 +20,7 @@ export type NewRevocation =
   | Readonly<{ kind: 'client'; clientId: string; tenantId: string }>;
 
 /**
- * Writes entries of the log; the last thing a transaction does, after its FOR UPDATE locks.
+ * Appends entries to the log. Must be the last statement of a transaction, after its FOR UPDATE locks.
  *
  * The lock is held until commit, so numbers appear in the order in which they were given: without it a slow writer's
  * lower number would turn up behind a cursor that has passed it. `not_before` is the next whole second, because `iat`
@@ -30,7 +30,7 @@ export type NewRevocation =
  * session ends it here. That is a second later than the next whole one even where none is found, because a role does
  * not see all of them.
  *
- * @param inForceSec How long after that a token can live that the entry is about.
+ * @param inForceSec How long a token that the entry revokes can still be valid.
  */
 export async function appendRevocations(
   trx: Trx,
@@ -59,7 +59,7 @@ export async function appendRevocations(
 }
 
 /**
- * With a session ends what its person delegated from it. Read under the lock of the session: a consent waits for it.
+ * Ending a session also ends its delegations. Read under the session's lock, for which a consent waits.
  */
 async function delegatedEntries(trx: Trx, entries: readonly NewRevocation[]): Promise<NewRevocation[]> {
   const sids = entries.flatMap((entry) => (entry.kind === 'session' ? [entry.sid] : []));
@@ -160,14 +160,14 @@ export type RevocationGroup = Readonly<{
 }>;
 
 /**
- * Whether a page has each revocation for itself, or those with the same times together: a fifth of the bytes and of
+ * Whether a page lists each revocation, or groups those with the same times, which takes a fifth of the bytes and of
  * the work.
  */
 export type FeedForm = 'items' | 'groups';
 
 export type FeedPage = Readonly<{
   log: string;
-  /** Where to go on from. */
+  /** The position after this page. */
   cursor: number;
   /** Whether the page reached the end of the log. */
   complete: boolean;
@@ -180,13 +180,13 @@ export type FeedPage = Readonly<{
 export type FeedPosition = Readonly<{ log: string | undefined; after: number }>;
 
 /**
- * One page of what is still in force behind a cursor; from the beginning for a cursor of another log, or ahead of
- * this.
+ * One page of revocations in force after a cursor. Starts from the beginning if the cursor belongs to another log or
+ * is ahead of this one.
  */
 export async function readFeed(db: AuthDatabase, position: FeedPosition, form: FeedForm = 'items'): Promise<FeedPage> {
   return db.transaction({ role: roles.feed }, async (trx) => {
     const { id: log } = await trx.selectFrom('revocation_log').select('id').executeTakeFirstOrThrow();
-    // Before the page: what is written between the two statements is then on the page, or behind this head.
+    // Read before the page: an entry written between the two statements is then on the page, or after this head.
     const { head } = await trx
       .selectFrom('revocations')
       .select(sql<number>`coalesce(max(seq), 0)`.as('head'))
@@ -212,7 +212,7 @@ async function readItems(trx: Trx, after: number): Promise<Lists> {
   return { items, groups: [], isFull: items.length === pageSize, last: items.at(-1)?.seq };
 }
 
-/** Postgres puts them together: 5,000 rows would keep the event loop busy for longer than their ids do. */
+/** Postgres groups them: 5,000 rows would block the event loop longer than their ids. */
 async function readGroups(trx: Trx, after: number): Promise<Lists> {
   const page = inForceAfter(trx, after)
     .select(['seq', 'kind', 'not_before', 'expires_at'])

@@ -6,7 +6,7 @@ import type { SessionKey } from './refresh-family.ts';
 
 const now = sql<Date>`clock_timestamp()`;
 
-/** Ends sessions; nothing of them can be opened or continued afterwards. */
+/** Ends sessions. Their refresh tokens and sealed successors become useless. */
 export async function markRevoked(trx: Trx, ids: readonly string[], reason: string): Promise<void> {
   if (ids.length === 0) return;
   await trx
@@ -18,9 +18,9 @@ export async function markRevoked(trx: Trx, ids: readonly string[], reason: stri
 }
 
 /**
- * Ends every open session there is, or every one of a tenant, in the order of their ids.
+ * Ends every open session, or every one of a tenant, in the order of their ids.
  *
- * @returns How many of each tenant.
+ * @returns The number for each tenant.
  */
 export async function endEverySession(trx: Trx, reason: string, tenantId?: string): Promise<Map<string, number>> {
   const among = tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`;
@@ -35,7 +35,7 @@ export async function endEverySession(trx: Trx, reason: string, tenantId?: strin
 
 export type OwnSession = Readonly<{ id: string; tenantId: string }>;
 
-/** Locks those of a person's sessions that were not ended, in the order of their ids. */
+/** Locks the open sessions of a user, in the order of their ids. */
 export async function lockOwnSessions(trx: Trx, userId: string): Promise<OwnSession[]> {
   return trx
     .selectFrom('sessions')
@@ -61,7 +61,7 @@ export async function listOwnSessions(db: AuthDatabase, userId: string) {
   );
 }
 
-/** Whether the session is, or was, this person's. */
+/** Whether the session belongs to this user, even if it has ended. */
 export async function isOwnSession(trx: Trx, userId: string, id: string): Promise<boolean> {
   const row = await trx
     .selectFrom('sessions')
@@ -75,7 +75,7 @@ export async function isOwnSession(trx: Trx, userId: string, id: string): Promis
 /** How a person authenticated when they logged in to a session. */
 export type SessionProof = Readonly<{ authTime: Date; amr: readonly string[]; jkt: string | null }>;
 
-/** @returns undefined for a session that is over. */
+/** @returns undefined if the session has ended. */
 export async function readSessionProof(
   trx: Trx,
   { tenantId, sessionId }: SessionKey,
@@ -99,7 +99,7 @@ const going = (trx: Trx, { tenantId, sessionId }: SessionKey, userId: string) =>
     .where('revoked_at', 'is', null)
     .where(sql<boolean>`${now} < least(idle_expires_at, absolute_expires_at)`);
 
-/** Locks those of a member's sessions that were not ended, in the order of their ids. */
+/** Locks the open sessions of a member, in the order of their ids. */
 export async function lockSessionsOf(trx: Trx, tenantId: string, userId: string): Promise<OwnSession[]> {
   return trx
     .selectFrom('sessions')

@@ -33,7 +33,7 @@ export async function insertInvitation(
     .executeTakeFirst();
 }
 
-/** Those of a tenant that were neither accepted nor withdrawn, newest first; one page. */
+/** One page of a tenant's open invitations, newest first. */
 export function listInvitations(
   trx: Trx,
   tenantId: string,
@@ -71,7 +71,7 @@ export async function revokeInvitationsTo(trx: Trx, tenantId: string, email: str
 
 export type WithdrawnInvitation = Readonly<{ id: string; tenantId: string; email: string }>;
 
-/** Withdraws those of a person's invitations that can still be accepted, in one tenant or in all. */
+/** Withdraws the open invitations that a user sent, in one tenant or in all. */
 export function revokeInvitationsBy(trx: Trx, userId: string, tenantId?: string): Promise<WithdrawnInvitation[]> {
   let query = trx
     .updateTable('invitations')
@@ -84,7 +84,7 @@ export function revokeInvitationsBy(trx: Trx, userId: string, tenantId?: string)
   return query.returning(['id', 'tenant_id as tenantId', 'email_ci as email']).execute();
 }
 
-/** Of what was neither accepted nor withdrawn yet. */
+/** Withdraws open invitations of an address. */
 const revocationOf = (trx: Trx, tenantId: string, email: string) =>
   trx
     .updateTable('invitations')

@@ -4,7 +4,7 @@ import type { Trx } from '../scope.ts';
 export type MemberStatus = 'active' | 'disabled';
 export type Member = Readonly<{ userId: string; role: string; status: MemberStatus }>;
 
-/** @returns The number of this state; undefined when the person belongs to the tenant already, in whatever state. */
+/** @returns The version of the membership; undefined if the user is already a member, in any state. */
 export async function insertMember(
   trx: Trx,
   { tenantId, userId, role }: Readonly<{ tenantId: string; userId: string; role: string }>,
@@ -39,7 +39,7 @@ export function lockMemberAndAdmins(
 // Higher than every earlier version, also after a restore from a backup.
 const nextVersion = sql<number>`greatest(version + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)`;
 
-/** @returns The number of the new state. */
+/** @returns The new version. */
 export async function updateMember(trx: Trx, tenantId: string, { userId, role, status }: Member): Promise<number> {
   const { version } = await trx
     .updateTable('memberships')
@@ -54,7 +54,7 @@ export async function updateMember(trx: Trx, tenantId: string, { userId, role, s
 /** A membership as it was last sent to other services. */
 export type NumberedMembership = Readonly<{ tenantId: string; role: string; status: MemberStatus; version: number }>;
 
-/** Gives every membership of a person a new number, for when their account changed. Locks all of them. */
+/** Gives every membership of a user a new version after a change of their account. Locks all of them. */
 export function renumberMemberships(trx: Trx, userId: string): Promise<NumberedMembership[]> {
   return trx
     .updateTable('memberships')
@@ -89,7 +89,7 @@ export async function isMember(trx: Trx, tenantId: string, email: string): Promi
   return row !== undefined;
 }
 
-/** @returns undefined when there is none of this name, or it is closed. */
+/** @returns undefined if there is no such tenant, or it is disabled. */
 export async function findTenant(trx: Trx, slug: string): Promise<string | undefined> {
   const row = await trx
     .selectFrom('tenants')
@@ -112,8 +112,8 @@ export async function tenantsOf(trx: Trx, userId: string): Promise<string[]> {
 }
 
 /**
- * Whether a member is active in this role, and so is their account. Takes FOR SHARE on the membership: it stays so
- * until the transaction ends.
+ * Whether a member and their account are active, with this role. Takes FOR SHARE on the membership, so that this stays
+ * true until the transaction ends.
  */
 export async function holdsRole(
   trx: Trx,

@@ -3,7 +3,7 @@ import type { Trx } from '../scope.ts';
 export type Tenant = Readonly<{ id: string; slug: string; name: string }>;
 export type TenantStatus = 'active' | 'disabled';
 
-/** @returns false when there is one of this id or slug. */
+/** @returns false if the id or slug exists. */
 export async function insertTenant(trx: Trx, tenant: Tenant): Promise<boolean> {
   const made = await trx
     .insertInto('tenants')
@@ -21,7 +21,7 @@ export function listTenants(trx: Trx): Promise<(Tenant & Readonly<{ status: Tena
 /**
  * Locks the tenant, so that no tokens are issued in it until the transaction ends.
  *
- * @returns undefined when there is none of this name.
+ * @returns undefined if there is none.
  */
 export async function lockTenantBySlug(trx: Trx, slug: string): Promise<string | undefined> {
   const row = await trx.selectFrom('tenants').select('id').where('slug', '=', slug).forUpdate().executeTakeFirst();

@@ -32,12 +32,12 @@ export function typeByStart(start: Uint8Array): FileType | undefined {
   return bytes.length > 0 && !hasControl(bytes) ? text : undefined;
 }
 
-/** The largest part of a PDF after its last marker. Anything longer would be another file behind it. */
+/** The largest part of a PDF after its last marker. A longer part would be another file. */
 const maxPdfTail = 32;
 
 /**
- * Whether a document is of its type from the first byte to the last. A file that is two things at once, such as a PDF
- * with a ZIP archive behind it, is not. Images are not checked here: they are decoded and encoded again.
+ * Whether a whole document has its type. Refuses a file of two types, such as a PDF followed by a ZIP archive. Images
+ * are not checked here, because they are re-encoded.
  */
 export function isWhole(type: FileType, bytes: Buffer): boolean {
   if (type === pdf) {

@@ -17,8 +17,8 @@ export type Clocks = Readonly<{
 type DueTimes = Pick<Clocks, 'first_answer_due_at' | 'resolution_due_at'>;
 
 /**
- * Returns when the targets end. Clocks never pause: no status says that the complaint waits for the complainant. The
- * time to the first answer runs from the filing, also after a reopening.
+ * Returns when the targets end. Clocks never pause, because no status means that the complaint waits for the
+ * complainant. The time to the first answer runs from the filing, also after a reopening.
  */
 export function dueTimes(targets: Targets, from: Pick<Clocks, 'created_at' | 'clock_started_at'>): DueTimes {
   return {
@@ -38,7 +38,7 @@ export function clocksAfterMove(complaint: Clocks, to: Status, at: Date, targets
       return { resolved_at: at, ...answeredBy(complaint, at) };
     case 'rejected':
     case 'duplicate':
-      // The reason of a decision answers the complainant.
+      // The reason of the decision counts as an answer.
       return answeredBy(complaint, at);
     case 'reopened':
       return {
@@ -58,7 +58,7 @@ export function answeredBy(complaint: Clocks, at: Date): Partial<Clocks> {
 
 export type Marks = Readonly<{ firstAnswerOverdue: boolean; resolutionOverdue: boolean }>;
 
-/** Returns which targets were missed: the answer came late, or is due and has not come. */
+/** Returns which targets were missed: the answer came late, or is overdue. */
 export function overdueMarks(complaint: Clocks & Readonly<{ active: boolean }>, now: Date): Marks {
   const missed = (due: Date | null, done: Date | null) => {
     if (due === null) return false;

@@ -22,7 +22,7 @@ type Mover = 'staff' | 'anyone';
 const beforeItsEnd = { rejected: 'staff', duplicate: 'staff', withdrawn: 'anyone' } as const;
 
 /**
- * Every step of the workflow, and the callers that may make it. `open` and `assigned` also follow from assignments.
+ * Every transition of the workflow, and who may make it. Assignments also lead to `open` and `assigned`.
  */
 export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
   open: { in_progress: 'staff', ...beforeItsEnd },
@@ -52,7 +52,7 @@ export function judgeTransition(
   return mayEver ? 'illegal_transition' : 'insufficient_role';
 }
 
-/** Returns the statuses that may follow, for the message of a refusal. */
+/** Returns the possible next statuses, for an error message. */
 export const nextOf = (from: Status): readonly Status[] => Object.keys(steps[from]) as Status[];
 
 /** Whether the caller may still edit a complaint: complainants until work starts, agents and admins until it ends. */
@@ -70,7 +70,7 @@ export function isActiveStatus({ status }: AtStatus): boolean {
   return activeStatuses.includes(status);
 }
 
-/** Only reopening changes a complaint that has ended. */
+/** A complaint that has ended can only be reopened. */
 function hasEnded({ status }: AtStatus): boolean {
   return !activeStatuses.includes(status) && status !== 'resolved';
 }

@@ -1,8 +1,8 @@
-/** A value of one cell. Null and undefined are empty cells. */
+/** The value of a cell. Null and undefined are empty cells. */
 export type Cell = string | number | boolean | Date | null | undefined;
 
-// A spreadsheet recognizes a formula by its first character, after spaces that it trims. A tab or line break can move a
-// value into the next cell.
+// A spreadsheet recognizes a formula by its first character, after spaces that it trims. A tab or line break can move
+// a value into the next cell.
 const formulaStart = /^[\s\p{Z}\p{Cf}\p{Cc}]*[=+\-@|%−]|^[\t\r\n\0]/u;
 
 /** Also in the forms that mean the same character, such as the full-width ones of East Asian input methods. */
@@ -10,7 +10,7 @@ const startsFormula = (text: string) => formulaStart.test(text) || formulaStart.
 
 /**
  * One row in CSV (RFC 4180), safe to open in a spreadsheet. Every cell is quoted, so that no separator of any locale
- * splits it. An apostrophe in front makes a text of what would be a formula; it stays visible in some programs.
+ * splits it. A leading apostrophe turns a formula into text; some programs show it.
  */
 export function csvRow(cells: readonly Cell[]): string {
   return `${cells.map(csvCell).join(',')}\r\n`;

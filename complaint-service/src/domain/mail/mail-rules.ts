@@ -5,7 +5,7 @@ import { isActive, type Member } from '../people.ts';
 /** The total time of one attempt, even when the mail server keeps sending. */
 export const attemptTimeoutMs = 30_000;
 
-/** Mails that could not be sent for this long are given up, because their content is out of date. */
+/** Mails that could not be sent within this time are given up, because their content is outdated. */
 export const giveUpAfterMs = 3 * 24 * 3600_000;
 
 export type Mailed = Readonly<{
@@ -30,7 +30,7 @@ export function reporterAddress(complaint: Mailed): string | undefined {
   return wantsMail(complaint) ? (complaint.reporter_email ?? undefined) : undefined;
 }
 
-/** Whether a member may still see the complaint, and wants mail, when it is sent. */
+/** Whether a member may still see the complaint, and wants mail, at the time of sending. */
 export function mayBeMailed(complaint: Mailed, member: Member): boolean {
   if (!isActive(member)) return false;
   return member.id === complaint.complainant_id

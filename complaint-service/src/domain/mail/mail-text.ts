@@ -18,7 +18,7 @@ export type MailFacts = Readonly<{
   link: string | undefined;
 }>;
 
-/** Builds plain text with the title alone: comments, reasons and names stay behind the login. */
+/** Builds plain text with the title only: comments, reasons and names require a login. */
 export function mailText({ kind, title, id, link }: MailFacts): Readonly<{ subject: string; text: string }> {
   const line = oneLine(title);
   const where = link === undefined ? '' : `\nTo read more, open:\n\n${link}\n`;

@@ -57,5 +57,5 @@ const isPossibleKey = (column: SortColumn, key: number): boolean =>
 const firstMs = Date.parse('0001-01-01T00:00:00Z');
 const endMs = Date.UTC(10_000, 0, 1);
 
-/** Whether the database takes a time: Postgres and PGlite agree on the form of the years 1 to 9999 alone. */
+/** Whether the database can store a time: Postgres and PGlite share a format only for the years 1 to 9999. */
 export const isStoredTime = (ms: number): boolean => ms >= firstMs && ms < endMs;

@@ -37,7 +37,7 @@ export function verdictOn(result: Readonly<{ status: number } | { failure: strin
   return result.status === 410 ? 'gone' : 'retry';
 }
 
-/** Why an attempt got no status. Stable codes for the delivery log, which the tenant's admins read. */
+/** Why an attempt got no response. Stable codes for the delivery log, which admins read. */
 export type PostFailure = 'address_refused' | 'timeout' | 'connection_failed' | 'tls_failed' | 'bad_answer';
 
 export type PostResult = Readonly<{ status: number } | { failure: PostFailure }>;

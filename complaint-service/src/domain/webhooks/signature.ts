@@ -6,10 +6,10 @@ export type WebhookKey = Readonly<
   | { algorithm: 'hmac-sha256'; keyid: string; secret: Buffer }
 >;
 
-/** The purpose of a signature, so that none of another protocol passes for it (RFC 9421 section 7.3.2). */
+/** The purpose of a signature, so that a signature of another protocol is not accepted (RFC 9421 section 7.3.2). */
 export const webhookTag = 'countersign-webhook';
 
-/** Every part that a receiver acts on (RFC 9421 section 2.2). */
+/** All parts of the request that receivers use (RFC 9421 section 2.2). */
 const components = ['@method', '@target-uri', 'content-digest', 'content-type'] as const;
 
 const contentType = 'application/json';

@@ -38,9 +38,9 @@ export type UploadParts = Pick<FlowParts, 'db' | 'newId' | 'now' | 'files' | 'at
 
 /**
  * Stores a file and its row. Access is checked before the body is read, and again with the row: the body may take
- * minutes. A repeated request is read to its end too, to compare its bytes with the first one.
+ * minutes. A repeated request is also read to its end, to compare its bytes with the first request.
  *
- * @param answerOf Makes the response, which is stored for repeated requests.
+ * @param answerOf Creates the response, which is stored for repeated requests.
  *
  * @throws AppError `not_found`, `complaint_locked`, `unknown_comment`, `too_many_attachments`, `attachment_space_full`
  * or `too_many_attached_bytes`, and what `AttachmentStore.receive` and `createOnce` throw.
@@ -80,7 +80,7 @@ const repeatable = ({ key, complaintId, commentId, name }: Upload, { digest }: R
   request: ['attach', complaintId, commentId ?? null, name, digest],
 });
 
-/** Refuses early what would be refused later. A repeated request needs no space. */
+/** Refuses early what would fail later. A repeated request needs no space. */
 async function admit(trx: Trx, user: UserIdentity, upload: Upload): Promise<void> {
   await reachTarget(trx, user, upload);
   if (upload.key === undefined || !(await isClaimed(trx, upload.key))) await demandRoom(trx, upload);

@@ -2,14 +2,14 @@ import { existingIds } from '../../store/attachments/attachments.ts';
 import type { FlowParts } from '../parts.ts';
 
 const batchSize = 500;
-/** Longer than any upload takes, so that a file whose row is about to be written is not touched. */
+/** Longer than any upload takes, so that a file whose row is not written yet stays. */
 const minAgeMs = 6 * 3600_000;
 
 /**
- * Removes stored files without a row: of uploads that broke off, and of attachments that were deleted when the process
- * ended.
+ * Removes stored files without a row: from aborted uploads, and from attachments that were deleted just before the
+ * process ended.
  *
- * @returns How many were removed.
+ * @returns The number of removed files.
  */
 export async function sweepFiles(
   { db, files, now }: Pick<FlowParts, 'db' | 'files' | 'now'>,

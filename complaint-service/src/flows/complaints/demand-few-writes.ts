@@ -14,7 +14,7 @@ export async function demandFewWrites(trx: Trx, user: ScopeUser, at: Date): Prom
 }
 
 /**
- * One user files and edits at most this many complaints within a minute. Each may cost hundreds of rows of the search.
+ * The maximum filings and edits of one user per minute. Each may write hundreds of search rows.
  */
 export const maxWrites = 60;
 export const writeWindowMs = 60_000;

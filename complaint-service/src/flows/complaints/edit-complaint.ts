@@ -22,7 +22,7 @@ export type Edit = Omit<WantedEdit, 'category_id'> &
   }>;
 
 /**
- * Edits a complaint. Equal values change nothing.
+ * Edits a complaint. Values that are equal to the current ones change nothing.
  *
  * @throws AppError `not_found`, `complaint_locked`, `insufficient_role`, `unknown_category` or `too_many_changes`, and
  * what `assertCurrent` throws.
@@ -50,7 +50,7 @@ export async function editComplaint(
   });
 }
 
-/** A new category brings its own targets; the clocks keep their start. */
+/** A new category brings its own targets. The clocks keep their start time. */
 async function changesOf(
   trx: Trx,
   parts: FlowParts,

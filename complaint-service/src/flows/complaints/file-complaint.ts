@@ -30,9 +30,9 @@ export type Filing = Readonly<{
   priority?: Priority | undefined;
   location?: Location | undefined;
   contactPreference: ContactPreference;
-  /** The member who called, when an agent files for them. */
+  /** The member for whom an agent files. */
   complainantId?: string | undefined;
-  /** The person who called and has no account. */
+  /** The person without an account for whom an agent files. */
   reporter?: Reporter | undefined;
 }>;
 

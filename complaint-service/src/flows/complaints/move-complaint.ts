@@ -81,7 +81,7 @@ async function hasLeft(trx: Trx, assigneeId: string | null): Promise<boolean> {
   return update !== undefined && !mayTakeComplaints(update);
 }
 
-/** Locks a complaint and its original in one order: two that name each other would otherwise wait for ever. */
+/** Locks a complaint and its original in one order: otherwise two complaints that name each other would deadlock. */
 async function lockBoth(trx: Trx, id: string, duplicateOf: string): Promise<Complaint | undefined> {
   await reachComplaint(trx, id, 'read');
   const locked = await lockComplaints(trx, [id, duplicateOf]);

@@ -11,7 +11,8 @@ const queries = { read: findComplaint, change: lockComplaint };
  * @param id A UUID.
  *
  * @throws AppError `not_found`: the same for unknown complaints, other tenants' and other complainants'. For a change
- * of an anonymised complaint `complaint_locked`: what is added would stay for ever, because retention is done with it.
+ * of an anonymised complaint `complaint_locked`: anything added would stay forever, because retention does not process
+ * it again.
  */
 export async function reachComplaint(trx: Trx, id: string, purpose: 'read' | 'change'): Promise<Complaint> {
   const complaint = await queries[purpose](trx, id);

@@ -15,7 +15,7 @@ export type Change = Readonly<{
   event: HistoryEvent | ((after: Complaint) => HistoryEvent);
 }>;
 
-/** Changes a locked complaint. Every change of one goes through here: it writes history and statistics with it. */
+/** Changes a locked complaint. Every change goes through this function, which also writes history and statistics. */
 export async function recordChange(
   trx: Trx,
   { newId }: Pick<FlowParts, 'newId'>,

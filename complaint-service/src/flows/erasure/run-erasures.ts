@@ -30,14 +30,14 @@ type Parts = Pick<FlowParts, 'db' | 'files' | 'newId' | 'now'> & Readonly<{ logg
 
 /** The maximum number of complaints in one transaction, so that it stays short. */
 const batchSize = 100;
-/** Of one tenant in one run, so that a large tenant does not delay the others. */
+/** The maximum number of batches per tenant and run, so that a large tenant does not delay the others. */
 const maxBatches = 50;
 const dayMs = 24 * 3600_000;
 
 /**
- * Erases the people who are due, and complaints that have been kept long enough, in all tenants.
+ * Erases the people whose erasure is due, and the complaints whose retention has ended, in all tenants.
  *
- * @returns When the next person is due.
+ * @returns The time of the next erasure.
  */
 export async function runErasures(parts: Parts, stopped: AbortSignal): Promise<Date | undefined> {
   const { persons, policies, nextAt } = await pendingErasures(parts.db, parts.now());
@@ -90,8 +90,8 @@ async function returnToQueue(trx: Trx, { newId, now }: Changing, userId: string)
 }
 
 /**
- * Erases a person from complaints of theirs. With their texts, nothing is left to work on: active complaints are
- * withdrawn, and all are anonymised.
+ * Erases a person from their own complaints. If texts are removed too, active complaints are withdrawn, and all are
+ * anonymised.
  *
  * @returns Undefined when there were none.
  */
@@ -133,7 +133,7 @@ async function applyRetention(parts: Parts, policy: RetentionPolicy, stopped: Ab
     });
     if (removed === undefined) return;
     await removeFiles(parts, removed);
-    parts.logger.info({ tenant_id, action, complaints: removed.complaints }, 'complaints were kept long enough');
+    parts.logger.info({ tenant_id, action, complaints: removed.complaints }, 'the retention of complaints has ended');
     if (removed.complaints < batchSize) return;
   }
 }

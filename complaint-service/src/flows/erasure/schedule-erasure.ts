@@ -15,9 +15,9 @@ export type ErasurePreview = Readonly<{
 }>;
 
 /**
- * What erasing a person would remove.
+ * Counts what erasing a person would remove.
  *
- * @throws AppError `not_found` for an id that is of no member and of no one in a complaint; `people_unavailable`.
+ * @throws AppError `not_found` for an id that belongs to no member and occurs in no complaint; `people_unavailable`.
  */
 export async function previewErasure(
   { db, people }: FlowParts,

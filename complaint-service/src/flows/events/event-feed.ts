@@ -7,17 +7,17 @@ export type Following = Readonly<{
   /** The last event that the client has seen. Without one, the feed begins with the next event. */
   lastId: string | undefined;
   signal: AbortSignal;
-  /** Called whenever `quietMs` have passed without a batch, also while the database does not answer. */
+  /** Called after each `quietMs` without a batch, also while the database does not answer. */
   onQuiet: () => void;
 }>;
 
-/** Events as they happen, for the users who may see them. */
+/** A feed of new events, for the users who may see them. */
 export type EventFeed = Readonly<{
   /**
-   * Yields the events that this user may see, one batch at a time. The next batch is read when it is asked for, so a
-   * slow client holds no events in memory. The first batch says that the client can be answered: it is empty, or
-   * `missed` when the feed cannot continue where the client was. While the database cannot be reached, the feed waits,
-   * and then goes on without a gap. Ends with `signal` or the feed.
+   * Yields the events that this user may see, one batch at a time. Each batch is read on demand, so a slow client
+   * holds no events in memory. The first batch is empty, or `missed` if the feed cannot resume at the client's
+   * position; the response can start then. While the database is unreachable, the feed waits, and then continues
+   * without a gap. Ends with `signal` or the feed.
    */
   follow(user: ScopeUser, following: Following): AsyncGenerator<ComplaintEvent[] | 'missed'>;
   /** Ends all followers, and stops listening. */
@@ -26,10 +26,10 @@ export type EventFeed = Readonly<{
 
 const batchSize = 100;
 const retryMs = 1_000;
-/** Clients are answered within this time, since `EventSource` gives up after any status but 200. */
+/** Responses start within this time, because `EventSource` gives up after any status but 200. */
 const openWithinMs = 2_000;
 
-/** @param quietMs Must be shorter than the idle timeout of any proxy between. */
+/** @param quietMs Must be shorter than the idle timeout of any proxy in between. */
 export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): Promise<EventFeed> {
   const waiters = new Map<string, Set<() => void>>();
   const reads = new Map<string, Promise<ComplaintEvent[]>>();

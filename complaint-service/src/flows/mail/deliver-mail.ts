@@ -26,11 +26,11 @@ export type MailCourierParts = Readonly<{
   linkBase: string | undefined;
   now: () => Date;
   random?: () => number;
-  /** Called for each mail that was sent, failed or was given up. */
+  /** Called for each mail that was sent, that failed, or that was given up. */
   onResult?: (result: DeliveryResult) => void;
 }>;
 
-// A mail that is cut off after its last byte would be sent twice.
+// A mail that is aborted after its last byte would be sent twice.
 const graceMs = 5_000;
 
 /** Sends queued mails at least once, until it is stopped. @returns A function that stops it after the current mail. */
@@ -40,7 +40,7 @@ export function startMailCourier(parts: MailCourierParts): Promise<() => Promise
     rows: mailsOf(db),
     logger,
     what: 'a mail',
-    // In the order in which they were queued: a mail about what came later does not arrive first.
+    // In the order in which they were queued, so that mails arrive in the order of the changes.
     atOnce: 1,
     timeoutMs: attemptTimeoutMs,
     deliver: (mail, signal) => (mail.recipient === 'all' ? spread(parts, mail) : send(parts, mail, signal)),
@@ -53,7 +53,7 @@ export function startMailCourier(parts: MailCourierParts): Promise<() => Promise
   return startCourier({ db, logger, channel: mailChannel, graceMs, work: [mails] });
 }
 
-/** Finds the recipients of a change. Each gets a row of their own, so that one failure repeats no other mail. */
+/** Finds the recipients of a change. Each gets their own row, so that one failure does not repeat the other mails. */
 async function spread({ db }: MailCourierParts, mail: QueuedMail): Promise<false> {
   const { tenant_id, complaint_id, actor_id } = mail;
   await asMailer(db, tenant_id, async (trx) => {

@@ -21,7 +21,7 @@ export async function queueMail(
   await addMail(trx, { tenant_id, id: newId(), complaint_id, kind, actor_id: actorId });
 }
 
-/** The mail about a change, if any. A change of only the team sends none. */
+/** The mail about a change, if any. A change of the team alone sends none. */
 export function mailOf({ action, detail }: HistoryEvent): MailKind | undefined {
   if (action === 'assigned') return detail.to === detail.from ? undefined : 'assigned';
   return action === 'moved' ? mailedStatuses.find((status) => status === detail.to) : undefined;

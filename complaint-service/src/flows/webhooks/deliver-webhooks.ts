@@ -45,8 +45,7 @@ const ofTenant = 5;
 const turnMs = 40_000;
 
 /**
- * Delivers what transactions queued for webhooks, at least once, until it is stopped. One receiver that hangs delays
- * no other.
+ * Sends queued webhook deliveries at least once, until it is stopped. A receiver that hangs does not delay the others.
  *
  * @returns A function that stops it. Current attempts are aborted, and repeated later.
  */
@@ -57,7 +56,7 @@ export function startWebhookCourier(parts: WebhookCourierParts): Promise<() => P
   return startCourier({ db, logger, channel: webhooksChannel, graceMs: 0, work: [{ rows, atOnce, run }] });
 }
 
-/** Delivers what is due for one webhook, one after the other. */
+/** Sends the due deliveries of one webhook, one after the other. */
 async function serve(parts: WebhookCourierParts, webhook: Key, stopped: AbortSignal): Promise<void> {
   const { db, logger, now } = parts;
   const untilMs = now().getTime() + turnMs;

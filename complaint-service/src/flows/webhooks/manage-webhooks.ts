@@ -73,7 +73,7 @@ export async function editWebhook(parts: FlowParts, user: UserIdentity, id: stri
 /** Removes a webhook with its log. @throws AppError `not_found` */
 export async function removeWebhook(parts: FlowParts, user: UserIdentity, id: string): Promise<void> {
   const isRemoved = await asUser(parts.db, user, async (trx) => {
-    // Otherwise a transaction that has just read the webhook would queue a delivery for one that is gone, and fail.
+    // Otherwise a transaction that has just read the webhook would queue a delivery for a deleted webhook, and fail.
     await holdEvents(trx, user.tenantId);
     return deleteWebhook(trx, id);
   });
@@ -81,7 +81,7 @@ export async function removeWebhook(parts: FlowParts, user: UserIdentity, id: st
 }
 
 /**
- * Makes the next secret. For a day, deliveries are signed by both, so that a receiver can change over.
+ * Makes the next secret. For a day, deliveries are signed with both, so that a receiver can switch.
  *
  * @throws AppError `not_found`, or `webhook_has_no_secret`.
  */

@@ -31,7 +31,7 @@ export const downloadRoutes = [
         schema: z.string().meta({ format: 'binary' }),
         mediaType: '*/*',
         description: 'The file, with its own media type.',
-        headers: { 'content-disposition': 'The file name (RFC 6266).', etag: 'The same for as long as it exists.' },
+        headers: { 'content-disposition': 'The file name (RFC 6266).', etag: 'Never changes.' },
       },
       304: null,
     },
@@ -48,7 +48,7 @@ export const downloadRoutes = [
     res.set('etag', entityTag(found.id));
     if (req.fresh) return res.status(304).end();
     const file = await parts.files.open(found.id);
-    // Someone may have removed the attachment meanwhile: its row goes before its file.
+    // The attachment may have been removed meanwhile: its row is deleted before its file.
     if (file === undefined) throw new AppError((await find()) === undefined ? 'not_found' : 'attachment_lost');
     setSafeHeaders(res, found, query.disposition);
     // A client that disconnects halfway is not an error.

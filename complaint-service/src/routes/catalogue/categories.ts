@@ -79,7 +79,7 @@ export const categoryRoutes = [
     path: '/v1/categories/:id',
     operationId: 'editCategory',
     tag,
-    summary: 'Change a category, or take it out of the catalogue',
+    summary: 'Change or deactivate a category',
     description: 'New targets apply to new complaints.',
     callers: ['user'],
     roles: ['admin'],

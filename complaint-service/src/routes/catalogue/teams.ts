@@ -14,7 +14,7 @@ const tag = 'Catalogue';
 
 const wantedTeam = z.strictObject({
   name: lineField(50),
-  members: z.array(idField).max(50).optional().describe('Agents of the tenant. All of them: others leave the team.'),
+  members: z.array(idField).max(50).optional().describe('Agents of the tenant. Replaces all members.'),
 });
 
 const team = z

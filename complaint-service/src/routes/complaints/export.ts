@@ -15,7 +15,7 @@ export const exportRoutes = [
     tag: 'Complaints',
     summary: 'Export complaints as CSV, newest first',
     description:
-      'RFC 4180 in UTF-8, with a header row. Takes the filters of the list. A cell that a spreadsheet would take for a formula begins with an apostrophe. An export that fails half-way ends without its last chunk, so that clients notice.',
+      'RFC 4180 in UTF-8, with a header row. Accepts the filters of the list. A cell that a spreadsheet would treat as a formula begins with an apostrophe. An export that fails halfway ends without its last chunk, so that clients can detect it.',
     callers: ['user'],
     roles: staffRoles,
     query: filters,

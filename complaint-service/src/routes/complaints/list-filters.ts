@@ -48,7 +48,7 @@ export const filterFields = {
     .max(200)
     .transform(queryTerms)
     .optional()
-    .describe('Words of the title and the description; each may be the beginning of one.'),
+    .describe('Words, or the beginnings of words, of the title and the description.'),
 };
 
 export const filters = z.strictObject(filterFields);

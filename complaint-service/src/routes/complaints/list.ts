@@ -13,7 +13,7 @@ const listQuery = z
     sort: z
       .enum(orders)
       .default('newest')
-      .describe('`due` lists only complaints whose clock runs, the one that is due first at the top.'),
+      .describe('`due` lists only complaints with a running clock, the one that is due first at the top.'),
     ...pageFields({ maxLength: 200, decode: decodePosition }),
   })
   .refine(({ cursor, sort }) => cursor === undefined || cursor.order === sort, {

@@ -21,7 +21,7 @@ export const watcherRoutes = [
     ...watching,
     method: 'put',
     operationId: 'watchComplaint',
-    summary: 'Hear of changes of a complaint',
+    summary: 'Watch a complaint',
   }).handle(async ({ identity, params, reply }, parts) => {
     await asUser(parts.db, identity, async (trx) => {
       await addWatcher(trx, await reachComplaint(trx, params.id, 'change'), identity.userId, parts.now());
@@ -33,7 +33,7 @@ export const watcherRoutes = [
     ...watching,
     method: 'delete',
     operationId: 'unwatchComplaint',
-    summary: 'Stop hearing of changes of a complaint',
+    summary: 'Stop watching a complaint',
   }).handle(async ({ identity, params, reply }, parts) => {
     await asUser(parts.db, identity, async (trx) => {
       await removeWatcher(trx, await reachComplaint(trx, params.id, 'change'), identity.userId);

@@ -11,11 +11,11 @@ import { complaint, sendComplaint, status } from './complaint-json.ts';
 const assignment = z
   .strictObject({
     assignee_id: idField.optional().describe('An active agent of the tenant.'),
-    team_id: uuidField.nullable().optional().describe('Null takes the complaint from its team.'),
+    team_id: uuidField.nullable().optional().describe('Null removes the complaint from its team.'),
   })
   .refine((body) => body.assignee_id !== undefined || body.team_id !== undefined, {
     path: ['assignee_id'],
-    message: 'or team_id is needed',
+    message: 'or team_id is required',
   })
   .meta({ examples: [{ assignee_id: '01936f00-0000-7000-8000-000000000012' }] });
 
@@ -25,7 +25,7 @@ export const assignRoutes = [
     path: '/v1/complaints/:id/assign',
     operationId: 'assignComplaint',
     tag: 'Work',
-    summary: 'Give a complaint to an agent, a team, or both',
+    summary: 'Assign a complaint to an agent, a team, or both',
     callers: ['user'],
     roles: staffRoles,
     params: complaintPath,
@@ -63,16 +63,16 @@ export const assignRoutes = [
 const transition = z
   .strictObject({
     to: status,
-    reason: reason.optional().describe('Needed for `rejected`, `duplicate`, `withdrawn` and `reopened`.'),
-    duplicate_of: uuidField.optional().describe('Needed for `duplicate`: the complaint that this one repeats.'),
+    reason: reason.optional().describe('Required for `rejected`, `duplicate`, `withdrawn` and `reopened`.'),
+    duplicate_of: uuidField.optional().describe('Required for `duplicate`: the original complaint.'),
   })
   .refine(({ to, reason: why }) => why !== undefined || !statusesWithReason.includes(to), {
     path: ['reason'],
-    message: 'is needed for this status',
+    message: 'is required for this status',
   })
   .refine(({ to, duplicate_of: original }) => (to === 'duplicate') === (original !== undefined), {
     path: ['duplicate_of'],
-    message: 'goes with the status duplicate',
+    message: 'is required for the status duplicate, and allowed only there',
   })
   .meta({ examples: [{ to: 'rejected', reason: 'The road belongs to the county.' }] });
 
@@ -83,7 +83,8 @@ export const transitionRoutes = [
     operationId: 'moveComplaint',
     tag: 'Work',
     summary: 'Move a complaint to another status',
-    description: 'Agents and admins make every step. Complainants close, reopen and withdraw their own complaints.',
+    description:
+      'Agents and admins can make every transition. Complainants can close, reopen and withdraw their own complaints.',
     callers: ['user'],
     params: complaintPath,
     headers: ifMatch,

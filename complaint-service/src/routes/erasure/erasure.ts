@@ -18,11 +18,14 @@ const person = z.strictObject({ user_id: idField.refine(isPersonId, 'is not the 
 const preview = z
   .object({
     user_id: z.string(),
-    member: z.string().nullable().describe('`active` cannot be erased. Null: no member of the tenant any more.'),
+    member: z
+      .string()
+      .nullable()
+      .describe('An `active` member cannot be erased. Null: no longer a member of the tenant.'),
     texts: keptTexts,
-    complaints: z.int().describe('Their own.'),
-    active_complaints: z.int().describe('Of these: withdrawn, if the texts are removed.'),
-    assigned_complaints: z.int().describe('Active ones, which return to the queue.'),
+    complaints: z.int().describe('Complaints of the person.'),
+    active_complaints: z.int().describe('Active ones among them, which are withdrawn if the texts are removed.'),
+    assigned_complaints: z.int().describe('Active complaints assigned to them, which return to the queue.'),
     comments: z.int().describe('With `remove`, also those of others on their complaints.'),
     attachments: z.int().describe('With `remove`, also those of others on their complaints.'),
     history_entries: z.int(),
@@ -35,7 +38,7 @@ const erasure = z
     kind: z.enum(['person', 'retention']),
     user_id: z.string().nullable(),
     texts: keptTexts.nullable(),
-    requested_by: z.string().nullable().describe('Null for what the retention policy erased.'),
+    requested_by: z.string().nullable().describe('Null for erasures by the retention policy.'),
     session_id: z.string().nullable().describe('The session in which it was requested.'),
     request_id: z.string().nullable().describe('The request, as in the logs.'),
     requested_at: time,
@@ -44,7 +47,7 @@ const erasure = z
     cancelled_by: z
       .string()
       .nullable()
-      .describe('An admin; `complaint-service` when the person had become an active member again.'),
+      .describe('An admin, or `complaint-service` if the person became an active member again.'),
     finished_at: time.nullable(),
     complaints: z.int(),
     comments: z.int(),
@@ -58,7 +61,7 @@ export const erasureRoutes = [
     method: 'get',
     path: `${path}/preview`,
     operationId: 'previewErasure',
-    summary: 'Count what erasing a person would remove',
+    summary: 'Preview the erasure of a person',
     query: person,
     responses: { 200: preview },
     errors: ['not_found', 'people_unavailable'],
@@ -74,7 +77,7 @@ export const erasureRoutes = [
     operationId: 'erasePerson',
     summary: 'Schedule the erasure of a person from all complaints',
     description:
-      'Needs a login within the last five minutes, and an account that is disabled. It is carried out at `due_at`, and can be cancelled before. It removes the name, contact and attachments of the person. Their active complaints as an agent return to the queue. Their texts go too, unless the policy keeps them: their own complaints are then withdrawn and anonymised.',
+      'Requires a login within the last five minutes, and a disabled account. The erasure runs at `due_at`, and can be cancelled until then. It removes the name, contact details and attachments of the person. Active complaints assigned to them return to the queue. Unless the policy keeps texts, those are removed too: their own complaints are withdrawn and anonymised.',
     body: person.meta({ examples: [{ user_id: '01936f00-0000-7000-8000-000000000011' }] }),
     responses: { 202: erasure },
     errors: ['fresh_login_required', 'not_found', 'member_active', 'erasure_scheduled', 'people_unavailable'],
@@ -101,7 +104,7 @@ export const erasureRoutes = [
     method: 'get',
     path,
     operationId: 'listErasures',
-    summary: `List the latest ${shownErasures} erasures: scheduled, cancelled and carried out`,
+    summary: `List the latest ${shownErasures} erasures: scheduled, cancelled and completed`,
     responses: { 200: z.object({ items: z.array(erasure) }) },
     errors: [],
   }).handle(async ({ identity, reply }, parts) => {

@@ -6,7 +6,7 @@ import { route } from '../route.ts';
 
 const shared = { tag: 'Erasure', callers: ['user'], roles: ['admin'], path: '/v1/complaints/retention' } as const;
 
-export const keptTexts = z.enum(['keep', 'remove']).describe('Whether the texts of an erased person stay.');
+export const keptTexts = z.enum(['keep', 'remove']).describe('Whether the texts of an erased person are kept.');
 
 const policyFields = {
   closed_days: z
@@ -14,10 +14,10 @@ const policyFields = {
     .min(1)
     .max(36_500)
     .nullable()
-    .describe('Days after the last change of a finished complaint. Null keeps them for ever.'),
+    .describe('Days after the last change of a finished complaint. Null keeps them forever.'),
   action: z
     .enum(['anonymise', 'delete'])
-    .describe('`anonymise` removes people, texts, comments and attachments, and keeps what statistics count.'),
+    .describe('`anonymise` removes people, texts, comments and attachments, and keeps the statistics.'),
   texts: keptTexts,
 };
 
@@ -28,7 +28,7 @@ export const retentionRoutes = [
     ...shared,
     method: 'get',
     operationId: 'readRetention',
-    summary: 'Read how long finished complaints are kept',
+    summary: 'Read the retention policy for finished complaints',
     responses: { 200: policy },
     errors: [],
   }).handle(async ({ identity, reply }, { db }) => {
@@ -40,8 +40,8 @@ export const retentionRoutes = [
     ...shared,
     method: 'put',
     operationId: 'changeRetention',
-    summary: 'Change how long finished complaints are kept',
-    description: 'Needs a login within the last five minutes.',
+    summary: 'Change the retention policy for finished complaints',
+    description: 'Requires a login within the last five minutes.',
     body: z.strictObject(policyFields).meta({ examples: [{ closed_days: 730, action: 'anonymise', texts: 'remove' }] }),
     responses: { 200: policy },
     errors: ['fresh_login_required'],

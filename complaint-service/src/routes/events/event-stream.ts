@@ -28,9 +28,9 @@ export const eventRoutes = [
     path: eventsPath,
     operationId: 'followEvents',
     tag: 'Events',
-    summary: 'Follow what happens to complaints',
+    summary: 'Stream the events of complaints',
     description:
-      'Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive what happens in their tenant, complainants what happens to their own complaints, without internal notes. After a break, `Last-Event-ID` continues without a gap for 24 hours. An event `reset` says that events were missed: read the lists again. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query continues it.',
+      'Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive the events of their tenant. Complainants receive those of their own complaints, without internal notes. After a disconnect of up to 24 hours, `Last-Event-ID` resumes without a gap. An event `reset` means that events were missed: reload the lists. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query resumes it.',
     callers: ['user'],
     query: eventsQuery,
     headers: z.object({ 'last-event-id': z.string().max(40).optional() }),
@@ -44,10 +44,10 @@ export const eventRoutes = [
     res.once('close', () => gone.abort());
     try {
       const lastId = headers['last-event-id'] ?? query.last_event_id;
-      // Nothing is written while the client has not read the previous events.
+      // Writes nothing until the client has read the previous events.
       const onQuiet = () => res.headersSent && !res.writableNeedDrain && res.write(':\n\n');
       for await (const events of feed.follow(identity, { lastId, signal: gone.signal, onQuiet })) {
-        // The start of the stream is known only now: the client misses no event after these headers.
+        // The headers are sent once the position is known, so that the client misses no later event.
         if (!res.headersSent) {
           res.writeHead(200, streamHeaders);
           await write(res, 'retry: 2000\n\n', gone.signal);

@@ -15,11 +15,11 @@ export const membershipRoutes = [
     operationId: 'takeMemberNews',
     tag: 'Internal',
     summary: 'Update a membership; called by the auth-service',
-    description: 'If the person is not an active agent any more, their complaints return to the queue.',
+    description: 'If the person is no longer an active agent, their complaints return to the queue.',
     callers: ['service'],
     body: z.strictObject({
       event_id: z.string().max(128),
-      sequence: z.int().positive().describe('Grows with every change of a member.'),
+      sequence: z.int().positive().describe('Increases with every change of a member.'),
       tenant_id: idField,
       user_id: idField,
       role: roleField,

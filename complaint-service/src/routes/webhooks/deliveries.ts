@@ -21,7 +21,7 @@ export const deliveryRoutes = [
     path: `${path}/deliveries`,
     operationId: 'listWebhookDeliveries',
     summary: 'Read the delivery log of a webhook, newest first',
-    description: 'Deliveries are kept for 30 days. What a receiver answers besides its status is never read.',
+    description: 'Deliveries are kept for 30 days. Only the status of a response is read.',
     params: webhookPath,
     query: z.strictObject({
       state: z.enum(['waiting', 'delivered', 'failed']).optional(),

@@ -10,14 +10,17 @@ export const webhook = z
     url: z.string(),
     events: z.array(z.enum(eventTypes)),
     signature: z.enum(['ed25519', 'hmac-sha256']),
-    keyid: z.string().nullable().describe('Of the current secret; null with `ed25519`, whose keys are published.'),
-    previous_secret_until: time.nullable().describe('Until then, deliveries are signed by the previous secret too.'),
+    keyid: z
+      .string()
+      .nullable()
+      .describe('The id of the current secret. Null with `ed25519`, whose keys are published.'),
+    previous_secret_until: time.nullable().describe('Until then, deliveries are signed with the previous secret too.'),
     state: z.enum(['active', 'paused', 'ended']),
     ended_reason: z
       .enum(['gone', 'failing'])
       .nullable()
-      .describe('`gone`: the receiver answered 410. `failing`: it took nothing for three days.'),
-    failures: z.int().describe('Failed attempts since the last delivery that was taken.'),
+      .describe('`gone`: the receiver answered 410. `failing`: it accepted nothing for three days.'),
+    failures: z.int().describe('Failed attempts since the last accepted delivery.'),
     failing_since: time.nullable(),
     created_at: time,
     updated_at: time,
@@ -25,7 +28,7 @@ export const webhook = z
   .meta({ id: 'Webhook' });
 
 export const webhookWithSecret = webhook.extend({
-  secret: z.string().optional().describe('In base64url, with `hmac-sha256`. It is shown this once.'),
+  secret: z.string().optional().describe('Base64url, for `hmac-sha256`. Shown only once.'),
 });
 
 export const delivery = z
@@ -37,7 +40,7 @@ export const delivery = z
     attempts: z.int(),
     due_at: time.nullable().describe('The next attempt, while it waits.'),
     attempted_at: time.nullable(),
-    status: z.int().nullable().describe('Of the last attempt, if it was answered.'),
+    status: z.int().nullable().describe('Of the last attempt, if it got a response.'),
     failure: z
       .string()
       .nullable()

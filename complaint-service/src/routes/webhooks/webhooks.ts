@@ -22,7 +22,7 @@ const url = z
   .string()
   .max(2_000)
   .meta({
-    description: 'An https URL of a public address, in its normal form.',
+    description: 'An https URL of a public address, in its normalized form.',
     examples: ['https://hooks.example/complaints'],
   });
 const events = z
@@ -38,7 +38,7 @@ export const webhookRoutes = [
     path,
     operationId: 'addWebhook',
     summary: 'Add a webhook',
-    description: 'docs/webhooks.md says how a receiver verifies what it gets. Internal notes are never sent.',
+    description: 'docs/webhooks.md explains how to verify deliveries. Internal notes are never sent.',
     body: z.strictObject({ url, events, signature: z.enum(['ed25519', 'hmac-sha256']).default('ed25519') }),
     responses: { 201: webhookWithSecret },
     errors: ['too_many_webhooks'],
@@ -81,7 +81,7 @@ export const webhookRoutes = [
     path: `${path}/:webhookId`,
     operationId: 'editWebhook',
     summary: 'Change, pause or resume a webhook',
-    description: 'What happens while it is paused is delivered when it resumes, up to three days later.',
+    description: 'Events of a pause are delivered when the webhook resumes, for up to three days.',
     params: webhookPath,
     body: z.strictObject({ url, events, state: z.enum(['active', 'paused']) }).partial(),
     responses: { 200: webhook },
@@ -109,8 +109,8 @@ export const webhookRoutes = [
     method: 'post',
     path: `${path}/:webhookId/secret`,
     operationId: 'rotateWebhookSecret',
-    summary: 'Make a new secret',
-    description: 'For a day, deliveries are signed by the previous secret too.',
+    summary: 'Rotate the secret',
+    description: 'For a day, deliveries are signed with the previous secret too.',
     params: webhookPath,
     responses: { 200: webhookWithSecret },
     errors: ['webhook_has_no_secret'],

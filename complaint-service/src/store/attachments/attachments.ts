@@ -55,9 +55,10 @@ export function findOwnComment(
 }
 
 /**
- * Takes space of a tenant. The row stays locked until the transaction ends, so two uploads never share the last bytes.
+ * Reserves storage of a tenant. The row stays locked until the transaction ends, so two uploads never share the last
+ * bytes.
  *
- * @returns False when there is not enough.
+ * @returns False if there is not enough.
  */
 export async function takeSpace(
   trx: Trx,
@@ -73,10 +74,10 @@ export async function takeSpace(
 }
 
 /**
- * Which of a user's attachments since `since` leaves no room for more bytes: the newest one with which they take too
- * much. To be called after {@link takeSpace}, whose lock makes uploads of a tenant wait for each other.
+ * Finds the attachment that uses up a user's limit since `since`: the newest one with which more bytes exceed it. To
+ * be called after {@link takeSpace}, whose lock makes uploads of a tenant wait for each other.
  *
- * @returns When it was added; undefined when more fit.
+ * @returns The time it was added; undefined if the bytes fit.
  */
 export async function limitingAttachment(
   trx: Trx,
@@ -99,7 +100,7 @@ export async function returnSpace(trx: Trx, tenantId: string, bytes: number): Pr
     .execute();
 }
 
-/** Which of these ids belong to an attachment, of any tenant. */
+/** The ids among these that belong to an attachment of any tenant. */
 export async function existingIds(db: ComplaintsDatabase, ids: readonly string[]): Promise<ReadonlySet<string>> {
   const rows = await db.transaction({ role: upkeepRole }, (trx) =>
     trx.selectFrom('attachments').select('id').where('id', 'in', ids).execute(),

@@ -55,7 +55,7 @@ export async function deleteComplaints(trx: Trx, ids: readonly string[]): Promis
 }
 
 /**
- * Removes persons and texts from locked complaints, which nothing changes any more. What the statistics count stays.
+ * Removes people and texts from locked complaints, which cannot change afterwards. Keeps what the statistics count.
  */
 export async function anonymiseComplaints(trx: Trx, ids: readonly string[]): Promise<Removed> {
   const attachments = await deleteAttachments(trx, sql`complaint_id in (${sql.join(ids)})`);
@@ -78,7 +78,7 @@ export async function eraseComplainant(trx: Trx, ids: readonly string[]): Promis
   return { complaints: ids.length, comments: 0, attachments: [] };
 }
 
-/** Removes a person from a bounded part of everything else. @returns Undefined when nothing was left. */
+/** Removes a person from one batch of all other rows. @returns Undefined if none was left. */
 export async function eraseTraces(
   trx: Trx,
   { userId, texts, limit }: Readonly<{ userId: string; texts: RetentionPolicy['texts']; limit: number }>,
@@ -121,7 +121,7 @@ export async function eraseTraces(
   return total === 0 ? undefined : { complaints: 0, comments, attachments };
 }
 
-/** Receivers still get what waits for them, without the person. By member: an id may spell a status or a role. */
+/** Removes the person from waiting deliveries. Replaces whole members, because an id may equal a status or a role. */
 function eraseFromWaiting(member: 'actor_id' | 'from' | 'to', userId: string) {
   const [named, anonymous] = [userId, erasedId].map((id) => `"${member}":${JSON.stringify(id)}`);
   const types = member === 'actor_id' ? sql`` : sql`and type in ('complaint.assigned', 'complaint.unassigned')`;

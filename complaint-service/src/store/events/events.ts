@@ -35,10 +35,9 @@ export function listEvents(trx: Trx, after: number, limit: number): Promise<Comp
 }
 
 /**
- * Where a stream begins: after the event with this id, or after the newest one that the user of the transaction may
- * see.
+ * The start of a stream: after the event with this id, or after the newest one that the user may see.
  *
- * @returns `missed` when the id is of no event that is kept and visible, so that the client may have missed some.
+ * @returns `missed` if no visible, stored event has the id, so that the client may have missed some.
  */
 export async function positionAfter(trx: Trx, id: string | undefined): Promise<EventPosition> {
   const visible = trx.selectFrom('events').select('seq');

@@ -10,7 +10,7 @@ export function findMembershipUpdate(trx: Trx, userId: string): Promise<Membersh
 type Tenanted = Readonly<{ tenantId: string; userId: string }>;
 
 /**
- * Makes assignments to a member and updates of the member wait for each other, until the transaction ends. Otherwise
+ * Serializes assignments to a member and updates of the member, until the transaction ends. Otherwise
  * an agent could be given a complaint just after all of theirs returned to the queue.
  */
 export async function lockMember(trx: Trx, { tenantId, userId }: Tenanted): Promise<void> {

@@ -3,7 +3,7 @@ import { appRole } from '../roles.ts';
 
 const currentRole = `nullif(current_setting('app.role', true), '')`;
 
-/** Conditions on the user of the transaction. Each is false or null without a user. */
+/** SQL conditions on the user of the transaction. Each is false or null without a user. */
 export const isStaff = `(${currentUser} is not null and ${currentRole} in ('agent', 'admin'))`;
 export const isAdmin = `(${currentUser} is not null and ${currentRole} = 'admin')`;
 export const isKnown = `(${currentUser} is not null and ${currentRole} in ('complainant', 'agent', 'admin'))`;
@@ -15,8 +15,8 @@ export const isKnown = `(${currentUser} is not null and ${currentRole} in ('comp
 export const allForStaff = (others: string) => `(case when ${isStaff} then true else ${others} end)`;
 
 /**
- * Whether the user may see the complaint of a row. The policies of `complaints` apply inside, so the rule has one
- * home.
+ * Whether the user may see the complaint of a row. The policies of `complaints` apply inside, so the rule is defined
+ * once.
  */
 export const seesComplaint = (table: string) =>
   allForStaff(`exists (
@@ -28,11 +28,11 @@ type Restriction = Readonly<{
   check?: string;
 }>;
 
-/** Restricts requests further, by their user and role. Rows must satisfy this policy and that of the tenant. */
+/** Also restricts requests by their user and role. Rows must satisfy this policy and that of the tenant. */
 export const restrictRequests = (table: string, { using, check = using }: Restriction): string =>
   `create policy request on ${table} as restrictive to ${appRole} using (${using}) with check (${check})`;
 
-/** Restricts one command of requests further. */
+/** Also restricts one command of requests. */
 export const restrictCommand = (table: string, command: 'insert' | 'update' | 'delete', rule: string): string => {
   const clause = {
     insert: `with check (${rule})`,

@@ -5,7 +5,7 @@ type RetentionPoliciesTable = {
   /** Days after the last change of a finished complaint. Null keeps them. */
   closed_days: number | null;
   action: 'anonymise' | 'delete';
-  /** Whether the texts of an erased person stay. */
+  /** Whether the texts of an erased person are kept. */
   texts: 'keep' | 'remove';
   updated_by: string;
   updated_at: Date;

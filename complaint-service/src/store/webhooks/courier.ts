@@ -16,9 +16,9 @@ const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(sec
 export type Key = Readonly<{ tenant_id: string; id: string }>;
 
 /**
- * Webhooks of all tenants with something due, so that one instance at a time delivers to each. A receiver that hangs
- * holds up its own webhook alone. A tenant has up to `perTenant` leases at once, so that its slow receivers never take
- * all slots.
+ * Webhooks of all tenants with something due, so that only one instance delivers to each. A receiver that hangs blocks
+ * only its own webhook. A tenant has up to `perTenant` leases at once, so that its slow receivers never take all
+ * slots.
  */
 export function webhooksToServe(db: ComplaintsDatabase, perTenant: number): LeasedRows<Key> {
   return leasedRows({
@@ -27,7 +27,7 @@ export function webhooksToServe(db: ComplaintsDatabase, perTenant: number): Leas
     table: 'webhooks',
     key: ['tenant_id', 'id'],
     waits: sql`o.state = 'active'`,
-    // Not an `exists`: the planner would join it, and read every delivery that waits.
+    // Not an `exists`: the planner would join it, and read every waiting delivery.
     dueAt: sql`(select greatest(o.retry_at, d.due_at) from webhook_deliveries d
       where d.tenant_id = o.tenant_id and d.webhook_id = o.id and d.state = 'waiting' order by d.due_at limit 1)`,
     // The webhook whose last delivery is oldest comes first.
@@ -36,7 +36,10 @@ export function webhooksToServe(db: ComplaintsDatabase, perTenant: number): Leas
   });
 }
 
-/** The waiting deliveries of active webhooks, of all tenants. A paused one waits for its admin, not for a receiver. */
+/**
+ * The waiting deliveries of active webhooks, of all tenants. Those of paused webhooks do not count: they wait for an
+ * admin.
+ */
 export async function webhookDepth(db: ComplaintsDatabase): Promise<OutboxDepth> {
   const { rows } = await asCourier(db, (trx) =>
     sql<Omit<OutboxDepth, 'topic'>>`
@@ -79,7 +82,7 @@ export function nextDelivery(db: ComplaintsDatabase, { tenant_id, id }: Key): Pr
 
 export type Attempt = Readonly<{ result: PostResult; durationMs: number }>;
 
-/** Records that a delivery was accepted. The webhook works again. */
+/** Records that a delivery was accepted. Resets the failures of the webhook. */
 export function deliveryTaken(
   db: ComplaintsDatabase,
   { webhook, delivery }: DueDelivery,
@@ -92,7 +95,7 @@ export function deliveryTaken(
 }
 
 /**
- * Notes a failed attempt, and when the delivery and, after several, the webhook are tried again.
+ * Records a failed attempt, and the time of the next one: of the delivery and, after several failures, of the webhook.
  *
  * @returns Whether the delivery still waits; undefined when its webhook was removed meanwhile.
  */
@@ -117,9 +120,9 @@ export function deliveryFailed(
 }
 
 /**
- * Ends a webhook after an attempt, and gives up what still waits for it.
+ * Ends a webhook after an attempt, and gives up its waiting deliveries.
  *
- * @returns How many deliveries; undefined when an admin has changed the webhook since the attempt began.
+ * @returns The number of deliveries; undefined if an admin has changed the webhook since the attempt began.
  */
 export function endWebhook(
   db: ComplaintsDatabase,
@@ -160,7 +163,7 @@ export async function giveUpWaiting(
   return Number(numAffectedRows);
 }
 
-/** Ends a lease now. The time stays, so that the webhook whose last delivery is oldest comes first. */
+/** Ends a lease now. Keeps its time, so that the webhook whose last delivery is oldest comes first. */
 export function releaseWebhook(db: ComplaintsDatabase, webhook: Key): Promise<void> {
   return asCourier(db, (trx) => updateWebhook(trx, webhook, { leased_until: now }));
 }
@@ -176,16 +179,15 @@ export async function removeOldDeliveries(db: ComplaintsDatabase): Promise<numbe
 type Changes<Table extends 'webhooks' | 'webhook_deliveries'> = UpdateObject<ComplaintsSchema, Table>;
 
 /**
- * Before its deliveries, in the order in which removing a webhook locks them: two that differ could wait for each
- * other.
+ * Locks the webhook before its deliveries, in the same order as its removal, so that the two cannot deadlock.
  */
 async function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<'webhooks'>): Promise<void> {
   await trx.updateTable('webhooks').set(changes).where('tenant_id', '=', tenant_id).where('id', '=', id).execute();
 }
 
 /**
- * Changes a webhook after an attempt, unless an admin has changed it since: what an old URL does says nothing of a new
- * one.
+ * Changes a webhook after an attempt, unless an admin has changed it since: a failure of the old URL says nothing
+ * about a new one.
  */
 async function updateAttempted(
   trx: Trx,

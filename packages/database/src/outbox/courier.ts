@@ -26,7 +26,7 @@ export type CourierParts<Schema, Row> = Readonly<{
 }>;
 
 const idleMs = 30_000;
-/** The delay until the next look at rows that are due, but blocked by another row of their tenant or key. */
+/** The delay before checking again for rows that are due but blocked by another row of their tenant or key. */
 const busyMs = 1_000;
 const renewEveryMs = 3_000;
 

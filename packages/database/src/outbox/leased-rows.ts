@@ -19,10 +19,10 @@ export type LeasedTable<Schema> = Readonly<{
   table: string;
   /** The columns that identify a row. */
   key: readonly string[];
-  /** Whether each lease adds one to `attempts`. A process can then see that another one has taken over its lease. */
+  /** Whether each lease increments `attempts`. A process can then detect that another one has taken over its lease. */
   countsAttempts?: boolean;
   waits: RawBuilder<unknown>;
-  /** Which of the waiting rows may be leased now: all by default. */
+  /** A condition for waiting rows that may be leased now. All by default. */
   isNext?: RawBuilder<unknown>;
   /** Null for rows without work. */
   dueAt: RawBuilder<unknown>;

@@ -29,7 +29,7 @@ export type OutboxRows<Row> = LeasedRows<Row> &
   }>;
 
 export type Postponed = Readonly<{
-  /** Undefined sets `parked_at`: the row is delivered no more. */
+  /** Undefined sets `parked_at`: the row is not delivered again. */
   delayMs: number | undefined;
   /** Undefined if the attempt does not count. */
   error: string | undefined;
@@ -43,7 +43,7 @@ export function outboxRows<Schema, Row extends OutboxRow>(outbox: OutboxTable<Sc
   return {
     ...leasedRows<Schema, Row>(of),
     async remove(row) {
-      // Deletes a delivered row even when another process holds its lease now.
+      // Deletes a delivered row even if another process now holds its lease.
       const isRow = isHeld({ ...of, countsAttempts: false }, row);
       await inRole(of, (trx) => sql`delete from ${table} where ${isRow}`.execute(trx));
     },

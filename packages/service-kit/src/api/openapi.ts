@@ -98,12 +98,12 @@ function gatewayResponseOf({ gatewayErrors }: Api, components: Components): Json
   if (gatewayErrors !== undefined) {
     const code = { enum: Object.keys(gatewayErrors).sort() };
     components.add(gatewayResponse, {
-      description: 'A refusal of the gateway itself.',
+      description: 'An error of the gateway itself.',
       allOf: [problem, { type: 'object', properties: { code }, required: ['code'] }],
     });
   }
   return {
-    description: 'What the gateway refuses by itself: a token, a route, a limit. Codes: docs/errors.md.',
+    description: 'Errors of the gateway itself, such as an invalid token or an exceeded limit. Codes: docs/errors.md.',
     content: { [problemMediaType]: { schema: gatewayErrors === undefined ? problem : refTo(gatewayResponse) } },
   };
 }
@@ -153,8 +153,8 @@ function requestBodyOf({ body, encoding, upload }: Endpoint, components: Compone
 const usual: Readonly<Record<string, string>> = {
   200: 'The result.',
   201: 'Created.',
-  202: 'Accepted; the work goes on.',
-  204: 'Done. There is no body.',
+  202: 'Accepted. The work continues in the background.',
+  204: 'Success. There is no body.',
   304: 'Not modified: the client has the current revision.',
 };
 

@@ -122,7 +122,10 @@ function agreementOf({ config, logger }: TrustOptions): AgreementOptions | undef
       if (event.type === 'memory') {
         logger.warn({ kid: event.kid }, 'the key for agreement is in memory: run one instance of this service only');
       } else
-        logger.error({ err: event.error }, 'keys for agreement cannot be read or made: the last good ones are used');
+        logger.error(
+          { err: event.error },
+          'keys for agreement cannot be read or created: the last valid ones stay in use',
+        );
     },
   };
 }

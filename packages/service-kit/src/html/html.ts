@@ -23,7 +23,7 @@ export class Html<Context = undefined> {
     this.#values = values;
   }
 
-  /** Without an argument where the functions of the template accept undefined. */
+  /** The context can be omitted if the template's functions accept undefined. */
   render(...[context]: undefined extends Context ? [context?: Context] : [context: Context]): string {
     return this.#text(context as Context);
   }

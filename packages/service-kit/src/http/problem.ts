@@ -43,12 +43,12 @@ export function answerOf(error: AppError, table: ErrorTable, request: { id: stri
   return { status: entry.status, headers, body: JSON.stringify(body), entry };
 }
 
-/** Answers 404 when no route matched. */
+/** Responds with 404 when no route matched. */
 export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('not_found'));
 
 /**
- * Makes the body of an error for routes whose clients expect another one than problem+json: an object is sent as JSON,
- * a text as HTML. Returns undefined at all other routes.
+ * Formats an error for routes whose clients do not expect problem+json: an object is sent as JSON, a string as HTML.
+ * Returns undefined for all other routes.
  */
 export type FormatError = (
   error: AppError,

@@ -13,7 +13,7 @@ export type Health = Readonly<{
   readonly draining: boolean;
 }>;
 
-/** @param checks This process's own parts. Two processes that check each other's readiness never start. */
+/** @param checks This process's own parts. Two processes that check each other's readiness would never start. */
 export function createHealth(checks: Readonly<Record<string, HealthCheck>>): Health {
   const health = {
     draining: false,

@@ -14,7 +14,7 @@ export function createMetrics(): Registry {
 export function requestMetrics(registry: Registry): RequestHandler {
   const seconds = new Histogram({
     name: 'http_request_duration_seconds',
-    help: 'Time from the first byte read to the answer finished, in seconds.',
+    help: 'Time from the first byte of a request to the end of its response, in seconds.',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers: [registry],

@@ -6,8 +6,8 @@ const firstFixed: readonly (readonly [major: number, minor: number, patch: numbe
 ];
 
 /**
- * Says in a sentence that Countersign does not run on this release of Node.js. `engines` of each package.json has the
- * same range, which every dependency allows.
+ * Explains why Countersign does not run on this release of Node.js; undefined if it does. `engines` of each
+ * package.json has the same range, which every dependency allows.
  *
  * @param version Like `process.versions.node`, such as `26.10.0`.
  */

@@ -22,7 +22,7 @@ export function outboxMetrics<Depth extends OutboxDepth>(
   const registers = [registry];
   const deliveries = new Counter({
     name: `${name}_deliveries_total`,
-    help: `Deliveries out of the outbox, by what became of them: ${results}.`,
+    help: `Deliveries from the outbox, by result: ${results}.`,
     labelNames: ['topic', 'result'],
     registers,
   });

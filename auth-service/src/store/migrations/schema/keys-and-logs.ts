@@ -21,7 +21,7 @@ const signingKeys = [
   `grant select, insert, update (activate_at, retire_at, remove_at, revoked_at, private_enc, kek_id)
      on signing_keys to ${keys}`,
   `create policy ${keys}_all on signing_keys to ${keys} ${only('true')}`,
-  // A key that no longer verifies tokens is only a risk: an old master key could open it for ever.
+  // A key that no longer verifies tokens is only a risk: an old master key could open it forever.
   `grant delete on signing_keys to ${upkeep}`,
   `create policy ${upkeep}_removed on signing_keys for delete to ${upkeep} using (remove_at < clock_timestamp())`,
 ];

@@ -65,8 +65,8 @@ const complaints = [
      contact_preference, assignee_id, duplicate_of, reporter_name, reporter_email, reporter_phone, clock_started_at,
      first_answer_due_at, first_answered_at, resolution_due_at, resolved_at, revision, updated_at)
      on complaints to ${appRole}`,
-  // The policy of the tenant applies to every role. The policies of requests, which need a user, do not apply to
-  // machines.
+  // The policy of the tenant applies to every role. The policies of requests, which need a user, do not apply to OAuth
+  // clients.
   `grant select on complaints to ${readerRole}`,
   // Returns the complaints of a former agent to the queue.
   `grant select, update (assignee_id, status, revision, updated_at) on complaints to ${membershipRole}`,

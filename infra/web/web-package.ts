@@ -27,7 +27,8 @@ export async function buildIfNeeded(): Promise<void> {
 }
 
 function run(script: string): void {
-  const env = { ...process.env, NODE_OPTIONS: '' };
+  // A suite has NODE_ENV `test`, for which React would be built with its checks for developers.
+  const env = { ...process.env, NODE_OPTIONS: '', NODE_ENV: 'production' };
   execFileSync('npm', ['run', '--silent', script], { cwd: web, env, stdio: ['ignore', 'inherit', 'inherit'] });
 }
 

@@ -36,7 +36,12 @@ function isBuilt(): boolean {
   const built = join(web, 'dist/index.html');
   if (!existsSync(built)) return false;
   const builtAtMs = statSync(built).mtimeMs;
-  const sources = ['web/{src,public}/**', 'web/*.{html,json,ts}', 'packages/client/src/*.ts'];
+  const sources = [
+    'web/{src,public}/**',
+    'web/*.{html,json,ts}',
+    'packages/client/src/*.ts',
+    'packages/service-kit/src/html/*.css',
+  ];
   return globSync(sources, { cwd: repository }).every((file) => statSync(join(repository, file)).mtimeMs <= builtAtMs);
 }
 

@@ -105,7 +105,14 @@ describe('the account pages in Chromium', () => {
           if (process.env.SCREENSHOTS) await page.screenshot({ path: pictureOf(scheme, viewport.width, what) });
           expect([what, await findings(page), await overflow(page), await unreached(page)]).toEqual([what, [], 0, []]);
         };
-        const paths = ['/login', '/login?notice=logged_out', '/register', '/forgot-password', '/logout'];
+        const paths = [
+          '/login',
+          '/login?notice=logged_out',
+          '/login/nothing',
+          '/register',
+          '/forgot-password',
+          '/logout',
+        ];
         for (const path of [...paths, '/verify-email', '/reset-password', '/accept-invitation']) {
           await page.goto(gateway + path);
           await check(path);

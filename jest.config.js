@@ -57,6 +57,7 @@ export default {
     'packages/identity',
     'packages/http1-client',
     'packages/admin-api',
+    'packages/proxy-config',
     'packages/console',
     'packages/jwks',
     'packages/service-kit',

@@ -19,7 +19,6 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'main.ts',
       'index.ts',
       'cli',
-      'integrate',
       'serve.ts',
       'middleware.ts',
       'gateway.ts',

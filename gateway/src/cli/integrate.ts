@@ -1,24 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Printed, type ProxyPlan, printers, probe } from '@countersign/proxy-config';
 import { replaceFile } from '@countersign/service-kit';
-import type { DecisionProxy, GatewayConfig } from '../config/config.ts';
-import { printCaddy } from '../integrate/caddy.ts';
-import { printEnvoy } from '../integrate/envoy.ts';
-import { printHaproxy } from '../integrate/haproxy.ts';
-import { printNginx } from '../integrate/nginx.ts';
-import type { Printed } from '../integrate/printed.ts';
-import { probe } from '../integrate/probe.ts';
-import { printTraefik } from '../integrate/traefik.ts';
+import type { GatewayConfig } from '../config/config.ts';
+import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
+import { errorTable } from '../errors.ts';
 import { type Command, configOption, loadNamed, text, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';
-
-const printers: Readonly<Record<DecisionProxy, (config: GatewayConfig, listen: string) => Printed>> = {
-  nginx: printNginx,
-  caddy: printCaddy,
-  haproxy: printHaproxy,
-  traefik: printTraefik,
-  envoy: printEnvoy,
-};
 
 export const integrate: Command = {
   name: 'integrate',
@@ -32,36 +20,65 @@ export const integrate: Command = {
   ],
   run(terminal, values, [proxy, ...more]) {
     if (proxy === undefined || more.length > 0) throw new UsageError('one proxy is required');
-    const print = Object.hasOwn(printers, proxy) ? printers[proxy as DecisionProxy] : undefined;
+    const print = Object.hasOwn(printers, proxy) ? printers[proxy as keyof typeof printers] : undefined;
     if (print === undefined)
       throw new UsageError(`unknown proxy "${proxy}"; known: ${Object.keys(printers).join(', ')}`);
     const config = loadNamed(terminal, values);
     if (config.decision?.proxy !== proxy)
       throw new UsageError(`${config.file} does not say decision: { proxy: ${proxy} }`);
+    const plan = planOf(config, text(values.listen) ?? '127.0.0.1:8000');
     const origin = text(values.probe);
-    if (origin !== undefined) return tryLive(terminal, config, origin);
-    const files = print(config, text(values.listen) ?? '127.0.0.1:8000');
-    const directory = text(values.out);
-    if (directory === undefined) {
-      const [first] = Object.values(files);
-      terminal.out(first?.text.trimEnd() ?? '');
-      return 0;
-    }
-    mkdirSync(directory, { recursive: true });
-    for (const [name, { text: content, mode }] of Object.entries(files)) {
-      replaceFile(join(directory, name), content, mode);
-      terminal.out(join(directory, name));
-    }
-    return 0;
+    return origin === undefined
+      ? write(terminal, print(plan), text(values.out))
+      : tryLive(terminal, plan, origin, config.publicOrigins[0]);
   },
 };
 
-async function tryLive(terminal: Terminal, config: GatewayConfig, origin: string): Promise<number> {
+function write(terminal: Terminal, files: Printed, directory: string | undefined): number {
+  if (directory === undefined) {
+    const [first] = Object.values(files);
+    terminal.out(first?.text.trimEnd() ?? '');
+    return 0;
+  }
+  mkdirSync(directory, { recursive: true });
+  for (const [name, { text: content, mode }] of Object.entries(files)) {
+    replaceFile(join(directory, name), content, mode);
+    terminal.out(join(directory, name));
+  }
+  return 0;
+}
+
+async function tryLive(terminal: Terminal, plan: ProxyPlan, origin: string, publicOrigin = origin): Promise<number> {
   if (!/^https?:\/\/[^/]+$/.test(origin))
     throw new UsageError('--probe needs an origin, such as http://127.0.0.1:8000');
-  const findings = await probe(config, origin);
+  const findings = await probe(plan, origin, new URL(publicOrigin).host);
   for (const { request, problem } of findings) terminal.out(`${terminal.paint('bad', 'bad')} ${request}: ${problem}`);
   if (findings.length > 0) return 1;
   terminal.out(`${terminal.paint('good', 'good')} ${origin}: every location asks the gateway`);
   return 0;
+}
+
+/** @throws UsageError for a secret that the files of proxies cannot hold as it is. */
+function planOf({ routes, headers, listen, certificate, decision }: GatewayConfig, proxyListens: string): ProxyPlan {
+  if (listen.decision === undefined || decision === undefined) throw new Error('checked when the file is read');
+  const [bytes] = decision.secrets;
+  const secret = bytes && Buffer.from(bytes).toString();
+  if (secret !== undefined && !/^[A-Za-z0-9._~+/=-]+$/.test(secret))
+    throw new UsageError('decision.secret has characters that proxies read as syntax: use hex or base64');
+  return {
+    listen: proxyListens,
+    public: { ...listen.public, isTls: certificate !== undefined },
+    decision: { ...listen.decision, isTls: decision.clientCa !== undefined },
+    secret,
+    routes: routes
+      .filter(({ auth }) => auth !== 'service')
+      .map((route) => ({
+        ...route,
+        segments: parsePattern(route.path) as readonly Segment[],
+        methods: servedMethods(route.methods),
+        needsToken: route.auth === 'required',
+      })),
+    strip: headers.strip,
+    errors: errorTable,
+  };
 }

@@ -1,11 +1,12 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { decidePath, headersOfRequest } from '@countersign/proxy-config';
 import { AppError } from '../errors.ts';
 import { createRequestHandler, type HandlerOptions, type Handlers } from '../listen/request-handler.ts';
 import { Exchange, type Signed } from '../pipeline/exchange.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 import { responseFor } from '../pipeline/respond.ts';
-import { type Dialect, decidePath, headersOfRequest, readCall } from './dialect.ts';
+import { type Dialect, readCall } from './dialect.ts';
 
 export type DecisionOptions = Omit<HandlerOptions, 'forward' | 'unmatched'> &
   Readonly<{

@@ -1,13 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { contractHeaders, foldHeaderName, identityPrefixes } from '@countersign/identity';
+import { foldHeaderName, identityPrefixes } from '@countersign/identity';
+import { decidePath, proxySecretHeader } from '@countersign/proxy-config';
 import { plainAddress } from '@countersign/service-kit';
 import type { DecisionProxy } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { RawRequest } from '../pipeline/exchange.ts';
-
-/** The header in which a proxy sends its secret. */
-export const proxySecretHeader = 'x-countersign-proxy-secret';
 
 /** How one proxy describes the original request. Nothing is guessed: a call in another dialect is refused. */
 export type Dialect = Readonly<{
@@ -67,20 +65,6 @@ export const dialects: Readonly<Record<DecisionProxy, Dialect>> = {
     removal: 'x-envoy-auth-headers-to-remove',
   },
 };
-
-/** What a decision sets on the request to the service. A header that it does not set is removed. */
-export const headersOfRequest: readonly string[] = [
-  ...contractHeaders,
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'authorization',
-  'dpop',
-  'cookie',
-];
-
-/** The one path of the listener. Envoy appends the original target to it. */
-export const decidePath = '/decide';
 
 /** The original request, and the id that the client or the proxy gave it. */
 export type DecisionCall = Readonly<{ request: RawRequest; clientRequestId: string | undefined }>;

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
+import { proxySecretHeader } from '@countersign/proxy-config';
 import type { Decision } from '../config/config.ts';
-import { proxySecretHeader } from './dialect.ts';
 
 /**
  * Checks that a call comes from the configured proxy. A Unix socket needs no other proof: the mode of its directory and its group say who

@@ -1,17 +1,22 @@
 import { contractHeaders } from '@countersign/identity';
 import { stringify } from 'yaml';
-import type { GatewayConfig, Upstream } from '../config/config.ts';
-import { isSocket } from '../config/schema/decision.ts';
-import { decidePath, headersOfRequest, proxySecretHeader } from '../decision/dialect.ts';
 import { headersOfCall, headersOfResponse, removedFromRequest } from './headers.ts';
 import { type OrderedRoute, orderedRoutes } from './ordered-routes.ts';
-import type { Printed } from './printed.ts';
+import {
+  decidePath,
+  headersOfRequest,
+  maxDigested,
+  type Printed,
+  type ProxyPlan,
+  proxySecretHeader,
+  type Service,
+  servicesOf,
+} from './plan.ts';
 
 const http = 'type.googleapis.com/envoy.extensions.filters';
 
 /** Writes an envoy.yaml whose `ext_authz` filter asks the gateway over HTTP. */
-export function printEnvoy(config: GatewayConfig, listen: string): Printed {
-  const upstreams = [...new Set(orderedRoutes(config).map(({ route }) => route.upstream))];
+export function printEnvoy(plan: ProxyPlan): Printed {
   const text = `# Written by \`countersign integrate envoy\` from gateway.yaml. Run it: envoy -c envoy.yaml
 # Needs Envoy 1.36 or later.
 ${stringify(
@@ -20,16 +25,16 @@ ${stringify(
       listeners: [
         {
           name: 'public',
-          address: socketAddress(...hostAndPort(listen)),
-          filter_chains: [{ filters: [connectionManager(config)] }],
+          address: socketAddress(...hostAndPort(plan.listen)),
+          filter_chains: [{ filters: [connectionManager(plan)] }],
         },
       ],
       clusters: [
-        cluster('countersign-decision', decisionEndpoint(config), { connectMs: 250 }),
-        cluster('countersign-public', [socketAddress(config.listen.public.host, config.listen.public.port)], {
+        cluster('countersign-decision', decisionEndpoint(plan), { connectMs: 250 }),
+        cluster('countersign-public', [socketAddress(plan.public.host, plan.public.port)], {
           connectMs: 2_000,
         }),
-        ...upstreams.map(upstreamCluster),
+        ...servicesOf(plan).map(serviceCluster),
       ],
     },
   },
@@ -38,7 +43,7 @@ ${stringify(
   return { 'envoy.yaml': { text, mode: 0o600 } };
 }
 
-const connectionManager = (config: GatewayConfig) => ({
+const connectionManager = (plan: ProxyPlan) => ({
   name: 'envoy.filters.network.http_connection_manager',
   typed_config: {
     '@type': `${http}.network.http_connection_manager.v3.HttpConnectionManager`,
@@ -65,7 +70,7 @@ const connectionManager = (config: GatewayConfig) => ({
         {
           name: 'public',
           domains: ['*'],
-          routes: [...ownRoutes, ...orderedRoutes(config).map(route)],
+          routes: [...ownRoutes, ...orderedRoutes(plan).map(route)],
         },
       ],
     },
@@ -75,11 +80,11 @@ const connectionManager = (config: GatewayConfig) => ({
         typed_config: {
           '@type': `${http}.http.header_mutation.v3.HeaderMutation`,
           mutations: {
-            request_mutations: [...headersOfCall, ...removedFromRequest(config)].map((name) => ({ remove: name })),
+            request_mutations: [...headersOfCall, ...removedFromRequest(plan)].map((name) => ({ remove: name })),
           },
         },
       },
-      { name: 'countersign', typed_config: extAuthz(config) },
+      { name: 'countersign', typed_config: extAuthz(plan) },
       {
         name: 'envoy.filters.http.router',
         typed_config: { '@type': `${http}.http.router.v3.Router` },
@@ -88,10 +93,8 @@ const connectionManager = (config: GatewayConfig) => ({
   },
 });
 
-function extAuthz(config: GatewayConfig) {
-  const { decision } = config;
-  const [secret] = decision?.secrets ?? [];
-  const digested = config.routes.filter(({ body }) => body.mode === 'digest').map(({ body }) => body.maxBytes);
+function extAuthz(plan: ProxyPlan) {
+  const { secret } = plan;
   return {
     '@type': `${http}.http.ext_authz.v3.ExtAuthz`,
     transport_api_version: 'V3',
@@ -103,7 +106,7 @@ function extAuthz(config: GatewayConfig) {
     // Repeated headers stay apart (CVE-2021-32777).
     encode_raw_headers: true,
     with_request_body: {
-      max_request_bytes: Math.max(1, ...digested),
+      max_request_bytes: Math.max(1, maxDigested(plan)),
       allow_partial_message: false,
       pack_as_bytes: true,
     },
@@ -112,7 +115,7 @@ function extAuthz(config: GatewayConfig) {
       path_prefix: decidePath,
       authorization_request: {
         ...(secret !== undefined && {
-          headers_to_add: [{ key: proxySecretHeader, value: Buffer.from(secret).toString() }],
+          headers_to_add: [{ key: proxySecretHeader, value: secret }],
         }),
       },
       authorization_response: {
@@ -192,10 +195,9 @@ const hostAndPort = (address: string): readonly [host: string, port: number] => 
   return [address.slice(0, end).replace(/^\[|\]$/g, ''), Number(address.slice(end + 1))];
 };
 
-function decisionEndpoint({ listen: { decision } }: GatewayConfig): readonly object[] {
-  if (decision === undefined) throw new Error('check refuses a file without it');
-  return [isSocket(decision) ? { pipe: { path: decision.socket } } : socketAddress(decision.host, decision.port)];
-}
+const decisionEndpoint = ({ decision }: ProxyPlan): readonly object[] => [
+  'socket' in decision ? { pipe: { path: decision.socket } } : socketAddress(decision.host, decision.port),
+];
 
 const cluster = (name: string, addresses: readonly object[], { connectMs }: Readonly<{ connectMs: number }>) => ({
   name,
@@ -207,7 +209,7 @@ const cluster = (name: string, addresses: readonly object[], { connectMs }: Read
   },
 });
 
-function upstreamCluster({ name, targets, timeouts, tls }: Upstream) {
+function serviceCluster({ name, targets, timeouts, tls }: Service) {
   const urls = targets.map((target) => new URL(target));
   const isTls = urls[0]?.protocol === 'https:';
   const addresses = urls.map(({ hostname, port }) => socketAddress(hostname, Number(port || (isTls ? 443 : 80))));

@@ -1,23 +1,25 @@
 import { contractHeaders, identityPrefixes } from '@countersign/identity';
-import type { GatewayConfig, Upstream } from '../config/config.ts';
-import { isSocket } from '../config/schema/decision.ts';
-import { headersOfRequest } from '../decision/dialect.ts';
-import { errorTable } from '../errors.ts';
 import { headersOfCall, headersOfResponse, removedFromRequest } from './headers.ts';
-import type { Printed } from './printed.ts';
+import {
+  decidePath,
+  headersOfRequest,
+  maxDigested,
+  type Printed,
+  type ProxyPlan,
+  refusedIdentity,
+  type Service,
+  servicesOf,
+} from './plan.ts';
 
 /** What HAProxy's buffer holds beside the body: the head of the request. */
 const headBytes = 32 * 1024;
 
 /** Writes a haproxy.cfg, and the Lua action that asks the gateway with HAProxy's own HTTP client. */
-export function printHaproxy(config: GatewayConfig, listen: string): Printed {
-  const routes = config.routes.filter(({ auth }) => auth !== 'service');
-  const upstreams = [...new Set(routes.map(({ upstream }) => upstream))];
-  const digested = routes.filter(({ body }) => body.mode === 'digest').map(({ body }) => body.maxBytes);
+export function printHaproxy(plan: ProxyPlan): Printed {
   const text = `# Written by \`countersign integrate haproxy\` from gateway.yaml. Run it in this directory: haproxy -f haproxy.cfg
 global
   # A body that is signed must fit into a buffer, with the head of its request.
-  tune.bufsize ${Math.max(...digested, 0) + headBytes}
+  tune.bufsize ${maxDigested(plan) + headBytes}
   lua-load countersign.lua
 
 defaults
@@ -32,12 +34,12 @@ defaults
   timeout tunnel 1h
 
 frontend public
-  bind ${listen}
+  bind ${plan.listen}
   option http-buffer-request
   acl own path_beg /.well-known/oauth-protected-resource
   acl preflight method OPTIONS
   acl preflight_header req.hdr(access-control-request-method) -m found
-${deleted(config)
+${deleted(plan)
   .map((line) => `  http-request del-header ${line}`)
   .join('\n')}
   # Preflights and OAuth metadata carry no identity. The gateway's public listener answers them.
@@ -48,27 +50,29 @@ ${deleted(config)
   use_backend %[var(txn.countersign_audience)]
 
 backend countersign-public
-  server gateway ${config.listen.public.host}:${config.listen.public.port}
+  server gateway ${plan.public.host}:${plan.public.port}${plan.public.isTls ? ' ssl verify required ca-file @system-ca' : ''}
 
-${upstreams.map(backend).join('\n\n')}
+${servicesOf(plan)
+  .map((service) => backend(service, plan))
+  .join('\n\n')}
 `;
   return {
     'haproxy.cfg': { text, mode: 0o644 },
-    'countersign.lua': { text: luaText(config), mode: 0o600 },
+    'countersign.lua': { text: luaText(plan), mode: 0o600 },
   };
 }
 
 /** HAProxy removes by pattern too, so every spelling of an identity header goes. */
-function deleted(config: GatewayConfig): readonly string[] {
+function deleted(plan: ProxyPlan): readonly string[] {
   return [
     ...identityPrefixes.map((prefix) => `^${prefix.replaceAll('-', '[^a-z0-9]')} -m reg`),
-    ...[...new Set([...removedFromRequest(config), ...headersOfCall])].filter(
+    ...[...new Set([...removedFromRequest(plan), ...headersOfCall])].filter(
       (name) => !identityPrefixes.some((prefix) => name.startsWith(prefix)),
     ),
   ];
 }
 
-function backend({ name, targets, timeouts, tls }: Upstream): string {
+function backend({ name, targets, timeouts, tls }: Service, plan: ProxyPlan): string {
   const servers = targets.map((target, at) => {
     const { hostname, port, protocol } = new URL(target);
     const ssl =
@@ -77,14 +81,13 @@ function backend({ name, targets, timeouts, tls }: Upstream): string {
         : '';
     return `  server ${name}-${at + 1} ${hostname}:${port || (protocol === 'https:' ? 443 : 80)}${ssl}`;
   });
-  const { title, status } = errorTable.identity_refused;
-  const problem = `{"type":"urn:countersign:error:identity_refused","title":"${title.replaceAll("'", "\\'")}","status":${status},"code":"identity_refused","request_id":"%[var(txn.countersign_x_request_id)]"}`;
+  const problem = refusedIdentity(plan, '%[var(txn.countersign_x_request_id)]').replaceAll('"', '\\"');
   return [
     `backend ${name}`,
     `  timeout connect ${timeouts.connectMs}ms`,
     `  timeout server ${Math.max(timeouts.responseMs, timeouts.idleMs)}ms`,
     // A service that refuses the signature is a fault of the deployment, never of the client's token.
-    `  http-response return status 502 content-type application/problem+json hdr x-request-id %[var(txn.countersign_x_request_id)] lf-string "${problem.replaceAll('"', '\\"')}" if { status 401 } { res.hdr(x-identity-refused) -m found }`,
+    `  http-response return status 502 content-type application/problem+json hdr x-request-id %[var(txn.countersign_x_request_id)] lf-string "${problem}" if { status 401 } { res.hdr(x-identity-refused) -m found }`,
     ...contractHeaders.map((header) => `  http-response del-header ${header}`),
     `  http-response set-header x-request-id %[var(txn.countersign_x_request_id)]`,
     ...headersOfResponse.map((header) => {
@@ -95,19 +98,17 @@ function backend({ name, targets, timeouts, tls }: Upstream): string {
   ].join('\n');
 }
 
-function luaText(config: GatewayConfig): string {
-  const { decision, listen } = config;
-  if (decision === undefined || listen.decision === undefined) throw new Error('check refuses a file without it');
-  const [secret] = decision.secrets;
+function luaText({ decision, secret }: ProxyPlan): string {
   // HAProxy's client takes a socket as the destination of any URL.
-  const [url, destination] = isSocket(listen.decision)
-    ? ['http://gateway/decide', `unix@${listen.decision.socket}`]
-    : [`http://${listen.decision.host}:${listen.decision.port}/decide`, ''];
+  const [url, destination] =
+    'socket' in decision
+      ? [`http://gateway${decidePath}`, `unix@${decision.socket}`]
+      : [`${decision.isTls ? 'https' : 'http'}://${decision.host}:${decision.port}${decidePath}`, ''];
   const list = (names: readonly string[]) => names.map((name) => `["${name}"]=true`).join(', ');
   return `-- Written by \`countersign integrate haproxy\` from gateway.yaml. Asks the gateway about a request.
 local url = ${JSON.stringify(url)}
 local destination = ${JSON.stringify(destination)}
-local secret = ${JSON.stringify(secret === undefined ? '' : Buffer.from(secret).toString())}
+local secret = ${JSON.stringify(secret ?? '')}
 -- Headers of one connection. Those of the call are HAProxy's own.
 local not_asked = { ${list(['host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'upgrade', 'te', 'keep-alive'])} }
 -- What the decision sets on the request to the service. A header that it does not set is removed.

@@ -1,6 +1,5 @@
 import { proxyHeaders } from '@countersign/identity';
-import type { GatewayConfig } from '../config/config.ts';
-import { headersOfRequest, proxySecretHeader } from '../decision/dialect.ts';
+import { headersOfRequest, type ProxyPlan, proxySecretHeader } from './plan.ts';
 
 /** What a decision sets on the response to the client. */
 export const headersOfResponse = [
@@ -53,14 +52,12 @@ const knownNames = [
 ];
 
 /** What the proxy removes from each request before it asks, so that a service never sees it. */
-export function removedFromRequest({ headers }: GatewayConfig): readonly string[] {
+export function removedFromRequest({ strip }: Pick<ProxyPlan, 'strip'>): readonly string[] {
   const exact = Object.values(proxyHeaders)
     .flat()
     .filter((name) => !name.endsWith('*'));
   const kept = new Set(['x-forwarded-for', 'x-request-id', 'authorization', 'dpop', 'cookie']);
-  return [...new Set([...headersOfRequest, ...exact, ...knownNames, ...headers.strip])].filter(
-    (name) => !kept.has(name),
-  );
+  return [...new Set([...headersOfRequest, ...exact, ...knownNames, ...strip])].filter((name) => !kept.has(name));
 }
 
 /** The headers between the proxy and the gateway. None reaches a service. */

@@ -1,15 +1,20 @@
-import type { GatewayConfig, Upstream } from '../config/config.ts';
-import { isSocket } from '../config/schema/decision.ts';
-import { headersOfRequest } from '../decision/dialect.ts';
-import { errorTable } from '../errors.ts';
 import { headersOfCall, headersOfResponse, removedFromRequest } from './headers.ts';
-import type { Printed } from './printed.ts';
+import {
+  decidePath,
+  headersOfRequest,
+  type Printed,
+  type ProxyPlan,
+  refusedIdentity,
+  type Service,
+  servicesOf,
+} from './plan.ts';
 
 /** The lowest version without a known fault in what this file uses. */
 export const lowestNginx = '1.26.3';
 
-/** Statuses that the gateway answers besides 401 and 403. `return` takes no variable, so each has a line. */
-const statuses = [...new Set(Object.values(errorTable).map(({ status }) => status))].toSorted((a, b) => a - b);
+/** Statuses that the gateway answers. `return` takes no variable, so each has a line. */
+const statusesOf = ({ errors }: ProxyPlan): readonly number[] =>
+  [...new Set(Object.values(errors).map(({ status }) => status))].toSorted((a, b) => a - b);
 
 /**
  * Writes an nginx.conf: one subrequest asks the gateway, and each service has a named location.
@@ -17,10 +22,8 @@ const statuses = [...new Set(Object.values(errorTable).map(({ status }) => statu
  * The target that the gateway signed comes back in a header and is sent as it is. nginx decodes and normalizes its own `$uri`, which must
  * therefore appear nowhere.
  */
-export function printNginx(config: GatewayConfig, listen: string): Printed {
-  const upstreams = [
-    ...new Set(config.routes.filter(({ auth }) => auth !== 'service').map(({ upstream }) => upstream)),
-  ];
+export function printNginx(plan: ProxyPlan): Printed {
+  const services = servicesOf(plan);
   const text = `# Written by \`countersign integrate nginx\` from gateway.yaml. Run it: nginx -p DIR -c nginx.conf
 # Needs nginx ${lowestNginx} or later with ngx_http_auth_request_module.
 error_log stderr warn;
@@ -35,7 +38,7 @@ http {
   server_tokens off;
   client_body_temp_path client-body;
   proxy_temp_path proxied;
-  client_max_body_size ${Math.max(...config.routes.map(({ body }) => body.maxBytes))};
+  client_max_body_size ${Math.max(...plan.routes.map(({ body }) => body.maxBytes))};
   large_client_header_buffers 4 16k;
 
   proxy_http_version 1.1;
@@ -47,13 +50,13 @@ http {
   proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Charset Cache-Control Expires Vary Set-Cookie;
 
   upstream countersign-decision {
-    server ${decisionServer(config)};
+    server ${decisionServer(plan)};
     keepalive 32;
   }
   upstream countersign-public {
-    server ${config.listen.public.host}:${config.listen.public.port};
+    server ${plan.public.host}:${plan.public.port};
   }
-${upstreams.map(upstreamLines).join('\n')}
+${services.map(serverLines).join('\n')}
 
   # Browsers' preflights and the metadata of OAuth carry no identity. The gateway's public listener answers them.
   map "$request_method $http_access_control_request_method" $countersign_preflight {
@@ -72,18 +75,18 @@ ${upstreams.map(upstreamLines).join('\n')}
   # The public text of each code. Nothing else of the gateway's answer is repeated.
   map $countersign_code $countersign_title {
     default "The request was refused.";
-${titles().join('\n')}
+${titles(plan).join('\n')}
   }
 
   server {
-    listen ${listen};
+    listen ${plan.listen};
     ignore_invalid_headers on;
     underscores_in_headers off;
 
     # Asks the gateway. \`internal\`: no client reaches it.
     location = /countersign-decide {
       internal;
-      proxy_pass http://countersign-decision/decide;
+      proxy_pass ${'isTls' in plan.decision && plan.decision.isTls ? 'https' : 'http'}://countersign-decision${decidePath};
       proxy_pass_request_body off;
       proxy_connect_timeout 2s;
       proxy_read_timeout 5s;
@@ -98,7 +101,7 @@ ${titles().join('\n')}
       proxy_set_header X-Countersign-Content-Length $http_content_length;
       proxy_set_header X-Countersign-Transfer-Encoding $http_transfer_encoding;
       include countersign-secret.conf;
-${removedFromRequest(config)
+${removedFromRequest(plan)
   .map((name) => `      proxy_set_header ${name} "";`)
   .join('\n')}
     }
@@ -120,7 +123,7 @@ ${[...headersOfRequest, ...headersOfResponse].map((name) => `      auth_request_
       # After the decision: the location of the service that the gateway named.
       try_files /dev/null/none @$countersign_x_identity_audience;
     }
-${upstreams.map((upstream) => serviceLocation(upstream, config)).join('\n')}
+${services.map((service) => serviceLocation(service, plan)).join('\n')}
 
     # A service that refuses the gateway's signature is a fault of the deployment, never of the client's token.
     location @countersign-service-401 {
@@ -129,7 +132,7 @@ ${upstreams.map((upstream) => serviceLocation(upstream, config)).join('\n')}
       add_header X-Request-Id $countersign_x_request_id always;
       add_header WWW-Authenticate $upstream_http_www_authenticate always;
       if ($upstream_http_x_identity_refused) {
-        return 502 '${problem('identity_refused')}';
+        return 502 '${refusedIdentity(plan, '$countersign_x_request_id').replaceAll("'", "\\'")}';
       }
       return 401;
     }
@@ -144,45 +147,44 @@ ${upstreams.map((upstream) => serviceLocation(upstream, config)).join('\n')}
       add_header WWW-Authenticate $countersign_challenge_of_403 always;
 ${responseLines('      ')}
       set $countersign_problem '{"type":"urn:countersign:error:$countersign_code","title":"$countersign_title","status":$countersign_status,"code":"$countersign_code","request_id":"$countersign_x_request_id"}';
-${statuses.map((status) => `      if ($countersign_status = ${status}) {\n        return ${status} $countersign_problem;\n      }`).join('\n')}
+${statusesOf(plan)
+  .map(
+    (status) => `      if ($countersign_status = ${status}) {\n        return ${status} $countersign_problem;\n      }`,
+  )
+  .join('\n')}
       return 503;
     }
 
     location @countersign-public {
       auth_request off;
-      proxy_pass http://countersign-public;
+      proxy_pass ${publicScheme(plan)}://countersign-public;
       proxy_set_header Host $http_host;
       proxy_set_header Connection "";
     }
     location ^~ /.well-known/oauth-protected-resource {
       auth_request off;
-      proxy_pass http://countersign-public;
+      proxy_pass ${publicScheme(plan)}://countersign-public;
       proxy_set_header Host $http_host;
       proxy_set_header Connection "";
     }
   }
 }
 `;
-  return { 'nginx.conf': { text, mode: 0o644 }, 'countersign-secret.conf': secretFile(config) };
+  return { 'nginx.conf': { text, mode: 0o644 }, 'countersign-secret.conf': secretFile(plan) };
 }
 
-function secretFile({ decision }: GatewayConfig): Printed[string] {
-  const [secret] = decision?.secrets ?? [];
+function secretFile({ secret }: ProxyPlan): Printed[string] {
   const line =
     secret === undefined
       ? '# No secret: the Unix socket is the proof.\n'
-      : `proxy_set_header X-Countersign-Proxy-Secret "${Buffer.from(secret)
-          .toString()
-          .replace(/["\\$]/g, '\\$&')}";\n`;
+      : `proxy_set_header X-Countersign-Proxy-Secret "${secret}";\n`;
   return { text: line, mode: 0o600 };
 }
 
-function decisionServer({ listen: { decision } }: GatewayConfig): string {
-  if (decision === undefined) throw new Error('check refuses a file without it');
-  return isSocket(decision) ? `unix:${decision.socket}` : `${decision.host}:${decision.port}`;
-}
+const decisionServer = ({ decision }: ProxyPlan): string =>
+  'socket' in decision ? `unix:${decision.socket}` : `${decision.host}:${decision.port}`;
 
-const upstreamLines = ({ name, targets }: Upstream): string =>
+const serverLines = ({ name, targets }: Service): string =>
   [
     `  upstream ${name} {`,
     ...targets.map((target) => {
@@ -193,7 +195,7 @@ const upstreamLines = ({ name, targets }: Upstream): string =>
     '  }',
   ].join('\n');
 
-function serviceLocation({ name, targets, timeouts, tls }: Upstream, config: GatewayConfig): string {
+function serviceLocation({ name, targets, timeouts, tls }: Service, plan: ProxyPlan): string {
   const [first = ''] = targets;
   const { protocol, hostname } = new URL(first);
   const tlsLines =
@@ -217,7 +219,7 @@ function serviceLocation({ name, targets, timeouts, tls }: Upstream, config: Gat
     'proxy_set_header Upgrade $countersign_upgrade;',
     'proxy_set_header Connection $countersign_connection;',
     ...headersOfRequest.map((header) => `proxy_set_header ${header} ${variable(header)};`),
-    ...[...headersOfCall, ...removedFromRequest(config)]
+    ...[...headersOfCall, ...removedFromRequest(plan)]
       .filter((header) => !headersOfRequest.includes(header))
       .map((header) => `proxy_set_header ${header} "";`),
     ...headersOfRequest.map((header) => `proxy_hide_header ${header};`),
@@ -233,11 +235,10 @@ function serviceLocation({ name, targets, timeouts, tls }: Upstream, config: Gat
 const responseLines = (indent: string): string =>
   headersOfResponse.map((name) => `${indent}add_header ${name} ${variable(name)} always;`).join('\n');
 
-const titles = (): readonly string[] =>
-  Object.entries(errorTable).map(([code, { title }]) => `    ${code} "${title.replace(/["\\$]/g, '\\$&')}";`);
+const titles = ({ errors }: ProxyPlan): readonly string[] =>
+  Object.entries(errors).map(([code, { title }]) => `    ${code} "${title.replace(/["\\$]/g, '\\$&')}";`);
 
-const problem = (code: keyof typeof errorTable): string =>
-  `{"type":"urn:countersign:error:${code}","title":"${errorTable[code].title.replaceAll("'", "\\'")}","status":${errorTable[code].status},"code":"${code}","request_id":"$countersign_x_request_id"}`;
+const publicScheme = (plan: ProxyPlan): string => (plan.public.isTls ? 'https' : 'http');
 
 const snake = (name: string): string => name.toLowerCase().replaceAll('-', '_');
 const variable = (name: string): string => `$countersign_${snake(name)}`;

@@ -1,31 +1,36 @@
 import { contractHeaders } from '@countersign/identity';
 import { stringify } from 'yaml';
-import type { GatewayConfig, Upstream } from '../config/config.ts';
-import { isSocket } from '../config/schema/decision.ts';
-import { headersOfRequest } from '../decision/dialect.ts';
 import { headersOfCall, removedFromRequest } from './headers.ts';
 import { orderedRoutes } from './ordered-routes.ts';
-import type { Printed } from './printed.ts';
+import {
+  decidePath,
+  headersOfRequest,
+  maxDigested,
+  type Printed,
+  type ProxyPlan,
+  type Service,
+  servicesOf,
+} from './plan.ts';
 
 /** Writes Traefik's static file, and a file provider with the middlewares, routers and services. */
-export function printTraefik(config: GatewayConfig, listen: string): Printed {
+export function printTraefik(plan: ProxyPlan): Printed {
   const traefik = `# Written by \`countersign integrate traefik\` from gateway.yaml. Run it in this directory: traefik --configFile=traefik.yaml
 # Needs Traefik 3.6 or later: before it, a client could name a signed header in Connection (CVE-2024-45410).
 ${stringify({
   entryPoints: {
-    web: { address: listen, forwardedHeaders: { insecure: false }, http: { sanitizePath: false } },
+    web: { address: plan.listen, forwardedHeaders: { insecure: false }, http: { sanitizePath: false } },
   },
   providers: { file: { filename: 'dynamic.yaml' } },
 })}`;
-  const upstreams = [...new Set(orderedRoutes(config).map(({ route }) => route.upstream))];
+  const all = servicesOf(plan);
   const dynamic = `# Written by \`countersign integrate traefik\` from gateway.yaml.
 ${stringify(
   {
     http: {
-      middlewares: { 'countersign-clean': clean(config), countersign: forwardAuth(config), ...rewrites(config) },
-      routers: { ...publicRouters(), ...routers(config) },
-      services: { 'countersign-public': servers([publicUrl(config)]), ...services(upstreams) },
-      serversTransports: Object.fromEntries(upstreams.map((upstream) => [upstream.name, transport(upstream)])),
+      middlewares: { 'countersign-clean': clean(plan), countersign: forwardAuth(plan), ...rewrites(plan) },
+      routers: { ...publicRouters(), ...routers(plan) },
+      services: { 'countersign-public': servers([publicUrl(plan)]), ...services(all) },
+      serversTransports: Object.fromEntries(all.map((service) => [service.name, transport(service)])),
     },
   },
   { lineWidth: 0 },
@@ -34,31 +39,27 @@ ${stringify(
 }
 
 /** An empty value removes the header. The gateway refuses other spellings. */
-const clean = (config: GatewayConfig) => ({
+const clean = (plan: ProxyPlan) => ({
   headers: {
-    customRequestHeaders: Object.fromEntries(
-      [...headersOfCall, ...removedFromRequest(config)].map((name) => [name, '']),
-    ),
+    customRequestHeaders: Object.fromEntries([...headersOfCall, ...removedFromRequest(plan)].map((name) => [name, ''])),
     customResponseHeaders: Object.fromEntries(contractHeaders.map((name) => [name, ''])),
   },
 });
 
-function forwardAuth(config: GatewayConfig) {
-  const { decision, listen } = config;
-  if (decision === undefined || listen.decision === undefined || isSocket(listen.decision))
-    throw new Error('check refuses a file without an address');
-  const digested = config.routes.filter(({ body }) => body.mode === 'digest').map(({ body }) => body.maxBytes);
+function forwardAuth(plan: ProxyPlan) {
+  const { decision } = plan;
+  if ('socket' in decision) throw new RangeError('Traefik cannot ask over a Unix socket');
   return {
     forwardAuth: {
-      address: `${decision.clientCa === undefined ? 'http' : 'https'}://${listen.decision.host}:${listen.decision.port}/decide`,
+      address: `${decision.isTls ? 'https' : 'http'}://${decision.host}:${decision.port}${decidePath}`,
       // Traefik then writes the address of its own peer, and not what the client says.
       trustForwardHeader: false,
       forwardBody: true,
-      maxBodySize: Math.max(0, ...digested),
+      maxBodySize: maxDigested(plan),
       preserveLocationHeader: true,
       // Each is removed from the request, and then set if the decision has it.
       authResponseHeaders: headersOfRequest,
-      ...(decision.clientCa !== undefined && {
+      ...(decision.isTls && {
         tls: { ca: 'gateway-ca.pem', cert: 'proxy.pem', key: 'proxy-key.pem' },
       }),
     },
@@ -67,7 +68,7 @@ function forwardAuth(config: GatewayConfig) {
 
 const rewriteName = (name: string): string => `countersign-rewrite-${name}`;
 
-const rewrites = ({ routes }: GatewayConfig) =>
+const rewrites = ({ routes }: ProxyPlan) =>
   Object.fromEntries(
     routes.flatMap(({ name, rewrite }) =>
       rewrite === undefined
@@ -96,8 +97,8 @@ const publicRouters = () => ({
   },
 });
 
-function routers(config: GatewayConfig) {
-  const all = orderedRoutes(config);
+function routers(plan: ProxyPlan) {
+  const all = orderedRoutes(plan);
   return Object.fromEntries(
     all.map(({ route: { name, upstream, rewrite }, pattern, methods }, at) => [
       name,
@@ -113,20 +114,20 @@ function routers(config: GatewayConfig) {
   );
 }
 
-const publicUrl = ({ listen: { public: address }, certificate }: GatewayConfig): string =>
-  `${certificate === undefined ? 'http' : 'https'}://${address.host}:${address.port}`;
+const publicUrl = ({ public: { host, port, isTls } }: ProxyPlan): string =>
+  `${isTls ? 'https' : 'http'}://${host}:${port}`;
 
 const servers = (urls: readonly string[]) => ({ loadBalancer: { servers: urls.map((url) => ({ url })) } });
 
-const services = (upstreams: readonly Upstream[]) =>
+const services = (all: readonly Service[]) =>
   Object.fromEntries(
-    upstreams.map(({ name, targets }) => [
+    all.map(({ name, targets }) => [
       name,
       { loadBalancer: { ...servers(targets).loadBalancer, passHostHeader: false, serversTransport: name } },
     ]),
   );
 
-const transport = ({ timeouts, tls }: Upstream) => ({
+const transport = ({ timeouts, tls }: Service) => ({
   forwardingTimeouts: { dialTimeout: `${timeouts.connectMs}ms`, responseHeaderTimeout: `${timeouts.responseMs}ms` },
   ...(tls?.serverName !== undefined && { serverName: tls.serverName }),
   ...(tls?.caFile !== undefined && { rootCAs: [tls.caFile] }),

@@ -1,9 +1,8 @@
-import type { GatewayConfig, Route } from '../config/config.ts';
-import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
+import type { PathSegment, PlannedRoute, ProxyPlan } from './plan.ts';
 
 /** What a proxy that chooses the service itself needs of a route. */
 export type OrderedRoute = Readonly<{
-  route: Route;
+  route: PlannedRoute;
   /** Matches the whole path. RE2 and Go read it alike. */
   pattern: string;
   /** Undefined: every method at this path goes to the same service. */
@@ -16,21 +15,18 @@ const rank = { literal: 0, param: 1, rest: 2 } as const;
  * The routes in the order in which their patterns decide: segment by segment, a literal before a parameter before `**`. A proxy that
  * chooses another service than the gateway sends a signature for the wrong audience, and that service refuses it.
  */
-export function orderedRoutes({ routes }: Pick<GatewayConfig, 'routes'>): readonly OrderedRoute[] {
-  const all = routes
-    .filter(({ auth }) => auth !== 'service')
-    .map((route) => ({ route, segments: parsePattern(route.path) as readonly Segment[] }))
-    .toSorted((a, b) => compare(a.segments, b.segments));
+export function orderedRoutes({ routes }: Pick<ProxyPlan, 'routes'>): readonly OrderedRoute[] {
+  const all = routes.toSorted((a, b) => compare(a.segments, b.segments));
   const byPattern = Map.groupBy(all, ({ segments }) => patternOf(segments));
   return [...byPattern].flatMap(([pattern, same]): readonly OrderedRoute[] => {
-    const targets = new Set(same.map(({ route: { upstream, rewrite } }) => JSON.stringify([upstream.name, rewrite])));
+    const targets = new Set(same.map(({ upstream, rewrite }) => JSON.stringify([upstream.name, rewrite])));
     const [first] = same;
-    if (targets.size === 1 && first !== undefined) return [{ route: first.route, pattern, methods: undefined }];
-    return same.map(({ route }) => ({ route, pattern, methods: servedMethods(route.methods) }));
+    if (targets.size === 1 && first !== undefined) return [{ route: first, pattern, methods: undefined }];
+    return same.map((route) => ({ route, pattern, methods: route.methods }));
   });
 }
 
-function compare(a: readonly Segment[], b: readonly Segment[]): number {
+function compare(a: readonly PathSegment[], b: readonly PathSegment[]): number {
   for (let at = 0; at < Math.max(a.length, b.length); at += 1) {
     const [one, other] = [a[at], b[at]];
     if (one === undefined || other === undefined) return one === undefined ? (other?.kind === 'rest' ? -1 : 1) : -1;
@@ -40,7 +36,7 @@ function compare(a: readonly Segment[], b: readonly Segment[]): number {
   return 0;
 }
 
-function patternOf(segments: readonly Segment[]): string {
+function patternOf(segments: readonly PathSegment[]): string {
   const parts = segments.map((segment) => {
     if (segment.kind === 'literal') return `/${segment.text.replace(/[.+*?^$()[\]{}|\\]/g, '\\$&')}`;
     return segment.kind === 'param' ? '/[^/]+' : '(/.*)?';

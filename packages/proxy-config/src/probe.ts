@@ -1,6 +1,6 @@
 import { request } from 'node:http';
 import { request as requestTls } from 'node:https';
-import type { GatewayConfig, Route } from '../config/config.ts';
+import type { PathSegment, PlannedRoute, ProxyPlan } from './plan.ts';
 
 /** What a live proxy answered to one request. */
 type Answer = Readonly<{ status: number; requestId: string | undefined }>;
@@ -15,21 +15,30 @@ const timeoutMs = 10_000;
  * needs a token the refusal `token_missing`, whatever else the request says about its caller.
  *
  * @param origin Where the proxy listens.
+ * @param host What each request names as its host.
  * @returns What was wrong; empty if nothing was. Rejects when the proxy cannot be reached.
  */
-export async function probe(config: GatewayConfig, origin: string): Promise<readonly Finding[]> {
+export async function probe(
+  { routes }: Pick<ProxyPlan, 'routes'>,
+  origin: string,
+  host = new URL(origin).host,
+): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  const host = new URL(config.publicOrigins[0] ?? origin).host;
   const ask = (method: string, path: string, headers: readonly string[]) =>
     send(origin, method, path, ['host', host, 'connection', 'close', ...headers]);
-  const expectDecision = async (method: string, path: string, extra: readonly string[], route: Route | undefined) => {
+  const expectDecision = async (
+    method: string,
+    path: string,
+    extra: readonly string[],
+    route: PlannedRoute | undefined,
+  ) => {
     const name = [`${method} ${path}`, ...extra.slice(0, 1)].join(' with ');
     const answer = await ask(method, path, extra);
     const problem = problemOf(answer, route, extra);
     if (problem !== undefined) findings.push({ request: name, problem });
   };
-  for (const route of config.routes.filter(({ auth }) => auth !== 'service')) {
-    const path = examplePath(route.path);
+  for (const route of routes) {
+    const path = examplePath(route.segments);
     const [method = 'GET'] = route.methods;
     for (const extra of [[], ...spoofed]) await expectDecision(method, path, extra, route);
   }
@@ -48,20 +57,17 @@ const spoofed: readonly (readonly string[])[] = [
   ['content-type', 'text/plain', 'content-type', 'text/html'],
 ];
 
-function problemOf({ status, requestId }: Answer, route: Route | undefined, extra: readonly string[]) {
+function problemOf({ status, requestId }: Answer, route: PlannedRoute | undefined, extra: readonly string[]) {
   // What the proxy's own parser refuses never reaches a service.
   if (status === 400 && extra.length > 0) return undefined;
   if (route === undefined) return status < 400 ? `answers ${status}: it is not a route` : undefined;
   if (requestId === undefined || !uuidV7.test(requestId)) return `answers ${status} without a decision of the gateway`;
-  if (route.auth === 'required' && status < 400) return `answers ${status} without a token`;
+  if (route.needsToken && status < 400) return `answers ${status} without a token`;
   return undefined;
 }
 
-const examplePath = (pattern: string): string =>
-  pattern
-    .split('/')
-    .map((part) => (part.startsWith(':') || part === '**' ? 'probe' : part))
-    .join('/');
+const examplePath = (segments: readonly PathSegment[]): string =>
+  `/${segments.map((segment) => (segment.kind === 'literal' ? segment.text : 'probe')).join('/')}`;
 
 function send(origin: string, method: string, path: string, headers: readonly string[]): Promise<Answer> {
   const { protocol, hostname, port } = new URL(origin);

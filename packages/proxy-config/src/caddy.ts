@@ -1,18 +1,22 @@
-import type { GatewayConfig, Route, Upstream } from '../config/config.ts';
-import { isSocket } from '../config/schema/decision.ts';
-import { headersOfRequest } from '../decision/dialect.ts';
-import { errorTable } from '../errors.ts';
 import { headersOfCall, removedFromRequest } from './headers.ts';
-import type { Printed } from './printed.ts';
+import { type OrderedRoute, orderedRoutes } from './ordered-routes.ts';
+import {
+  decidePath,
+  headersOfRequest,
+  type Printed,
+  type ProxyPlan,
+  refusedIdentity,
+  type Service,
+  servicesOf,
+} from './plan.ts';
 
 /**
  * Writes a Caddyfile. One `route` holds everything in order: Caddy's own order runs `request_header` after `forward_auth`, and would
  * delete the signed headers. `copy_headers` is not used: before Caddy 2.11 it keeps a client's header that the decision does not set.
  */
-export function printCaddy(config: GatewayConfig, listen: string): Printed {
-  const routes = config.routes.filter(({ auth }) => auth !== 'service');
-  const upstreams = [...new Set(routes.map(({ upstream }) => upstream))];
-  const removed = [...headersOfCall, ...removedFromRequest(config)];
+export function printCaddy(plan: ProxyPlan): Printed {
+  const { listen } = plan;
+  const removed = [...headersOfCall, ...removedFromRequest(plan)];
   const text = `# Written by \`countersign integrate caddy\` from gateway.yaml. Run it: caddy run --config Caddyfile
 {
 	admin off
@@ -36,17 +40,17 @@ ${lines(removed.map((name) => `request_header -${name}`))}
 			method OPTIONS
 			header Access-Control-Request-Method *
 		}
-		reverse_proxy @own ${publicServer(config)}
-		reverse_proxy /.well-known/oauth-protected-resource* ${publicServer(config)}
+		reverse_proxy @own ${publicServer(plan)}
+		reverse_proxy /.well-known/oauth-protected-resource* ${publicServer(plan)}
 
 		# Asks the gateway. Every answer but 2xx goes to the client as it is.
-		reverse_proxy ${decisionServer(config)} {
+		reverse_proxy ${decisionServer(plan)} {
 			method GET
-			rewrite "/decide?"
+			rewrite "${decidePath}?"
 			header_up X-Forwarded-Method {http.request.method}
 			header_up X-Forwarded-Uri {http.request.orig_uri}
 			header_up X-Forwarded-Host {http.request.hostport}
-${secretLines(config)}
+${secretLines(plan)}
 			@allowed status 2xx
 			handle_response @allowed {
 				route {
@@ -58,8 +62,10 @@ ${headersOfRequest.map(copied).join('\n')}
 				}
 			}
 		}
-${routes.flatMap(rewriteLines).join('\n')}
-${upstreams.map(upstreamLines).join('\n')}
+${orderedRoutes(plan).flatMap(rewriteLines).join('\n')}
+${servicesOf(plan)
+  .map((service) => serviceLines(service, plan))
+  .join('\n')}
 		respond 503
 	}
 }
@@ -79,37 +85,33 @@ function copied(name: string): string {
   return `\t\t\t\t\t${matcher} expression \`${value} != null\`\n\t\t\t\t\trequest_header ${matcher} ${name} ${value}`;
 }
 
-function secretLines({ decision }: GatewayConfig): string {
-  const [secret] = decision?.secrets ?? [];
-  return secret === undefined
-    ? ''
-    : `\t\t\theader_up X-Countersign-Proxy-Secret ${JSON.stringify(Buffer.from(secret).toString())}`;
-}
+const secretLines = ({ secret }: ProxyPlan): string =>
+  secret === undefined ? '' : `\t\t\theader_up X-Countersign-Proxy-Secret ${JSON.stringify(secret)}`;
 
-const publicServer = ({ listen: { public: address } }: GatewayConfig): string => `${address.host}:${address.port}`;
+const publicServer = ({ public: { host, port, isTls } }: ProxyPlan): string =>
+  `${isTls ? 'https://' : ''}${host}:${port}`;
 
-function decisionServer({ listen: { decision } }: GatewayConfig): string {
-  if (decision === undefined) throw new Error('check refuses a file without it');
-  return isSocket(decision) ? `unix/${decision.socket}` : `${decision.host}:${decision.port}`;
-}
+const decisionServer = ({ decision }: ProxyPlan): string =>
+  'socket' in decision
+    ? `unix/${decision.socket}`
+    : `${decision.isTls ? 'https://' : ''}${decision.host}:${decision.port}`;
 
-function rewriteLines({ name, path, rewrite }: Route): readonly string[] {
+function rewriteLines({ route: { name, rewrite }, pattern }: OrderedRoute): readonly string[] {
   if (rewrite === undefined) return [];
-  const pattern = path.replace(/\/:[^/]+/g, '/*').replace(/\/\*\*$/, '/*');
   return [
-    `\t\t@rewrite_${name} path ${pattern}`,
+    `\t\t@rewrite_${name} path_regexp ${pattern}`,
     `\t\turi @rewrite_${name} path_regexp ^${rewrite.from === '/' ? '' : rewrite.from} ${rewrite.to === '/' ? '' : rewrite.to}`,
   ];
 }
 
-function upstreamLines({ name, targets, timeouts, tls }: Upstream): string {
+function serviceLines({ name, targets, timeouts, tls }: Service, plan: ProxyPlan): string {
   const transport = [
     `dial_timeout ${timeouts.connectMs}ms`,
     `response_header_timeout ${timeouts.responseMs}ms`,
     ...(targets[0]?.startsWith('https:') && tls?.caFile !== undefined ? [`tls_trusted_ca_certs ${tls.caFile}`] : []),
     ...(tls?.certFile === undefined ? [] : [`tls_client_auth ${tls.certFile} ${tls.keyFile}`]),
   ];
-  const body = `{"type":"urn:countersign:error:identity_refused","title":"${errorTable.identity_refused.title}","status":502,"code":"identity_refused","request_id":"{http.request.header.X-Request-Id}"}`;
+  const body = refusedIdentity(plan, '{http.request.header.X-Request-Id}');
   return `		@to_${name} header X-Identity-Audience ${name}
 		reverse_proxy @to_${name} ${targets.join(' ')} {
 			lb_try_duration 0s

@@ -1,0 +1,25 @@
+import { printCaddy } from './caddy.ts';
+import { printEnvoy } from './envoy.ts';
+import { printHaproxy } from './haproxy.ts';
+import { printNginx } from './nginx.ts';
+import type { Printed, ProxyPlan } from './plan.ts';
+import { printTraefik } from './traefik.ts';
+
+export {
+  decidePath,
+  headersOfRequest,
+  type PlannedRoute,
+  type Printed,
+  type ProxyPlan,
+  proxySecretHeader,
+} from './plan.ts';
+export { type Finding, probe } from './probe.ts';
+
+/** Writes the configuration of each proxy. */
+export const printers = {
+  nginx: printNginx,
+  caddy: printCaddy,
+  haproxy: printHaproxy,
+  traefik: printTraefik,
+  envoy: printEnvoy,
+} satisfies Readonly<Record<string, (plan: ProxyPlan) => Printed>>;

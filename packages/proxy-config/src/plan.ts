@@ -1,0 +1,84 @@
+import { contractHeaders } from '@countersign/identity';
+
+/** The header in which a proxy sends its secret. */
+export const proxySecretHeader = 'x-countersign-proxy-secret';
+
+/** The one path at which the gateway answers. Envoy appends the original target to it. */
+export const decidePath = '/decide';
+
+/** What a decision sets on the request to the service. A header that it does not set is removed. */
+export const headersOfRequest: readonly string[] = [
+  ...contractHeaders,
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'authorization',
+  'dpop',
+  'cookie',
+];
+
+export type TcpAddress = Readonly<{ host: string; port: number }>;
+
+/** A service behind the proxy. Its name is the audience of its signatures. */
+export type Service = Readonly<{
+  name: string;
+  /** Origins. All have one scheme. */
+  targets: readonly string[];
+  timeouts: Readonly<{ connectMs: number; responseMs: number; idleMs: number }>;
+  tls?:
+    | Readonly<{
+        serverName?: string | undefined;
+        caFile?: string | undefined;
+        certFile?: string | undefined;
+        keyFile?: string | undefined;
+      }>
+    | undefined;
+}>;
+
+/** A segment of a path: a literal, one of any text, or any number of them at the end. */
+export type PathSegment = Readonly<{ kind: 'literal'; text: string } | { kind: 'param' } | { kind: 'rest' }>;
+
+export type PlannedRoute = Readonly<{
+  name: string;
+  segments: readonly PathSegment[];
+  /** With HEAD where GET is served. */
+  methods: readonly string[];
+  needsToken: boolean;
+  upstream: Service;
+  rewrite?: Readonly<{ from: string; to: string }> | undefined;
+  websocket: boolean;
+  body: Readonly<{ mode: 'digest' | 'stream' | 'none'; maxBytes: number }>;
+}>;
+
+/** Everything that a proxy's configuration depends on. */
+export type ProxyPlan = Readonly<{
+  /** `host:port` of the proxy. */
+  listen: string;
+  /** The gateway's public listener, which answers preflights and OAuth metadata. */
+  public: TcpAddress & Readonly<{ isTls: boolean }>;
+  /** Where the gateway answers. With TLS it asks the proxy for a certificate. */
+  decision: (TcpAddress & Readonly<{ isTls: boolean }>) | Readonly<{ socket: string }>;
+  secret: string | undefined;
+  routes: readonly PlannedRoute[];
+  /** Further request headers that services must not see. */
+  strip: readonly string[];
+  /** Status and public text of each error code. */
+  errors: Readonly<Record<string, Readonly<{ status: number; title: string }>>>;
+}>;
+
+/** The files that a proxy needs, by name. */
+export type Printed = Readonly<Record<string, Readonly<{ text: string; mode: number }>>>;
+
+export const servicesOf = ({ routes }: Pick<ProxyPlan, 'routes'>): readonly Service[] => [
+  ...new Set(routes.map(({ upstream }) => upstream)),
+];
+
+/** The largest body that a signature has to cover. */
+export const maxDigested = ({ routes }: Pick<ProxyPlan, 'routes'>): number =>
+  Math.max(0, ...routes.filter(({ body }) => body.mode === 'digest').map(({ body }) => body.maxBytes));
+
+/** The body of an answer that says that a service refused the signature: a fault of the deployment, never of the client's token. */
+export function refusedIdentity({ errors }: Pick<ProxyPlan, 'errors'>, requestId: string): string {
+  const { title, status } = errors.identity_refused ?? { title: '', status: 502 };
+  return `{"type":"urn:countersign:error:identity_refused","title":"${title}","status":${status},"code":"identity_refused","request_id":"${requestId}"}`;
+}

@@ -58,6 +58,7 @@ export default {
     'packages/http1-client',
     'packages/admin-api',
     'packages/proxy-config',
+    'packages/strict-yaml',
     'packages/console',
     'packages/jwks',
     'packages/service-kit',

@@ -1,4 +1,4 @@
-import { printable } from '../config/yaml/syntax.ts';
+import { printable } from '@countersign/strict-yaml';
 import type { Terminal } from './terminal.ts';
 
 /** The log's levels of pino that a line shows. */

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { TokenReport } from '@countersign/admin-api';
 import { createLogger } from '@countersign/service-kit';
+import { printable } from '@countersign/strict-yaml';
 import type { Issuer } from '../config/config.ts';
-import { printable } from '../config/yaml/syntax.ts';
 import type { IssuerReport, OpenedIssuer } from '../explain/token-report.ts';
 import { type Command, configOption, jsonOption, loadNamed, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import type { Path, Source } from '@countersign/strict-yaml';
 import { redactedConfig } from './redacted-config.ts';
 import type { FlatFile } from './route-groups.ts';
 import { requiredScopes } from './schema/allow.ts';
@@ -10,7 +11,6 @@ import { resolveUpstream, type Upstream } from './schema/upstreams.ts';
 import type { Immutable } from './schema/values/shapes.ts';
 import type { Secrets } from './secrets.ts';
 import type { ListenerCertificate } from './tls-files.ts';
-import type { Path, Source } from './yaml/source.ts';
 
 export { providers } from './presets.ts';
 export { type Allow, type AllowedParty, requiredScopes } from './schema/allow.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { ConfigError } from '@countersign/service-kit';
-import { maxBytes, tooLarge } from './yaml/yaml.ts';
+import { maxBytes, tooLarge } from '@countersign/strict-yaml';
 
 /** A file of a configuration, with the SHA-256 of its content in hex. */
 export type FileRead = Readonly<{ path: string; hash: string }>;

@@ -1,6 +1,8 @@
 import { getFips } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { ConfigError, type Environment } from '@countersign/service-kit';
+import type { Path, Source } from '@countersign/strict-yaml';
+import { readYaml } from '@countersign/strict-yaml';
 import { z } from 'zod';
 import { type GatewayConfig, type PolicyTest, resolveConfig } from './config.ts';
 import { hashOf, readConfigFile } from './files.ts';
@@ -20,8 +22,6 @@ import { type Document, schema } from './schema/schema.ts';
 import { checkUpstreams } from './schema/upstreams.ts';
 import { readSecrets, type Secrets } from './secrets.ts';
 import { type ListenerCertificate, readListenerCertificate } from './tls-files.ts';
-import type { Path, Source } from './yaml/source.ts';
-import { readYaml } from './yaml/yaml.ts';
 
 /**
  * Reads a gateway.yaml.

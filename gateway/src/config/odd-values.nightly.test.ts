@@ -1,8 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how gateway.yaml writes variables
+
+import type { Path } from '@countersign/strict-yaml';
 import { expect, test } from '@jest/globals';
 import { problemsOf } from '../../test/kit/problems-of.ts';
 import { type JsonSchema, jsonSchema } from './schema/json-schema.ts';
-import type { Path } from './yaml/source.ts';
 
 /** Every path of the schema. */
 function pathsOf(part: JsonSchema, path: Path = []): readonly Path[] {

@@ -1,5 +1,5 @@
+import type { Path, Source } from '@countersign/strict-yaml';
 import { isMap } from './schema/values/shapes.ts';
-import type { Path, Source } from './yaml/source.ts';
 
 /** User and password of a URL in any text. Greedy, since a password may contain an `@` or a slash. */
 const userinfo = /\/\/\S*@/g;

@@ -1,5 +1,5 @@
+import type { FileProblem, Path, Source } from '@countersign/strict-yaml';
 import { isMap } from './schema/values/shapes.ts';
-import type { FileProblem, Path, Source } from './yaml/source.ts';
 
 const maxDepth = 3;
 

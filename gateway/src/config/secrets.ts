@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import { isPublishedSecret } from '@countersign/identity';
+import type { Path, Source } from '@countersign/strict-yaml';
 import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
 import type { Refuse } from './schema/cross-checks.ts';
 import type { DecisionPieces } from './schema/decision.ts';
 import type { DpopPart } from './schema/dpop.ts';
 import type { UpstreamIdentity, UpstreamPieces } from './schema/upstreams.ts';
-import type { Path, Source } from './yaml/source.ts';
 
 /** The signing settings of each upstream, the other secrets, and the files that were read for them. */
 export type Secrets = Readonly<{

@@ -1,5 +1,5 @@
+import type { Path } from '@countersign/strict-yaml';
 import { z } from 'zod';
-import type { Path } from '../yaml/source.ts';
 import { closest } from './closest.ts';
 
 /** A part of the file whose malformed keys are undefined; zod has already reported those. */

@@ -1,7 +1,7 @@
+import type { FileProblem, Path, Source } from '@countersign/strict-yaml';
+import { printable } from '@countersign/strict-yaml';
 import type { z } from 'zod';
 import { type FlatFile, pathText } from '../route-groups.ts';
-import type { FileProblem, Path, Source } from '../yaml/source.ts';
-import { printable } from '../yaml/syntax.ts';
 import { closest } from './closest.ts';
 import type { Conflict } from './cross-checks.ts';
 import { allowedKeys } from './messages.ts';

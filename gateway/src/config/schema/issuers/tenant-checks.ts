@@ -1,4 +1,4 @@
-import type { Path } from '../../yaml/source.ts';
+import type { Path } from '@countersign/strict-yaml';
 import type { Refuse } from '../cross-checks.ts';
 import type { ValueSource } from './issuer-values.ts';
 import type { Issuer, Template } from './issuers.ts';

@@ -1,5 +1,5 @@
+import { writtenKeys } from '@countersign/strict-yaml';
 import { z } from 'zod';
-import { writtenKeys } from '../../yaml/source.ts';
 import { isMap } from './shapes.ts';
 
 type OrderedPair<To> = readonly [from: string, to: To];

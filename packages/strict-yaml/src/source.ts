@@ -1,4 +1,3 @@
-import type { Environment } from '@countersign/service-kit';
 import {
   type Alias,
   type Document,
@@ -13,6 +12,7 @@ import {
   visit,
   type YAMLMap,
 } from 'yaml';
+import type { Environment } from './variables.ts';
 import { type Origin, substitute } from './variables.ts';
 
 export type Path = readonly (string | number)[];

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { readYaml } from '@countersign/strict-yaml';
 import { describe, expect, test } from '@jest/globals';
-import { exampleHead, exampleRoutes } from '../../../test/kit/example-config.ts';
-import { problemsOf } from '../../../test/kit/problems-of.ts';
-import { readYaml } from './yaml.ts';
+import { exampleHead, exampleRoutes } from '../../test/kit/example-config.ts';
+import { problemsOf } from '../../test/kit/problems-of.ts';
 
 /** A valid file; each case makes one mistake in it. */
 const good = `routes:
@@ -129,7 +129,7 @@ test.each([
 });
 
 const suite: { cases: Record<string, string> } = JSON.parse(
-  readFileSync(new URL('../../../test/kit/yaml-test-suite-failing.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../test/kit/yaml-test-suite-failing.json', import.meta.url), 'utf8'),
 );
 
 test.each(Object.entries(suite.cases))(

@@ -1,7 +1,7 @@
-import type { Environment } from '@countersign/service-kit';
 import { Composer, type CST, type Document, Lexer, LineCounter, Parser, YAMLParseError } from 'yaml';
 import { type FileProblem, maxDepth, Source, tooDeep } from './source.ts';
 import { invisibleCharacters, syntaxProblems } from './syntax.ts';
+import type { Environment } from './variables.ts';
 
 /** Enough for the 10,000 routes that the schema allows, at about 800 bytes each. */
 export const maxBytes = 8 * 1024 * 1024;

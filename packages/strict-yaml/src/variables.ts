@@ -1,4 +1,5 @@
-import type { Environment } from '@countersign/service-kit';
+/** Variables by name, such as `process.env`. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The origin of a string. Secrets must come from `variable`. `default`: a default is written, even if it is not used. */
 export type Origin = 'written' | 'variable' | 'default';

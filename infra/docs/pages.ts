@@ -1,3 +1,4 @@
+import { supportTable } from '@countersign/proxy-config';
 import { describeApi } from '@countersign/service-kit';
 import { usage as operatorUsage } from '../../auth-service/src/operator/commands.ts';
 import { overview } from '../../gateway/src/cli/cli.ts';
@@ -21,6 +22,7 @@ export const pages: readonly [file: string, render: Render][] = [
   ['docs/gateway-yaml.md', (current) => between(current, 'table', referenceTable())],
   ['docs/identity-contract.md', (current) => between(current, 'headers', headersTable())],
   ['docs/operations/verifiers.md', (current) => between(current, 'proxy-headers', proxyHeadersList())],
+  ['docs/behind-a-proxy.md', (current) => between(current, 'support', supportTable())],
   [
     'gateway/README.md',
     (current) => between(between(current, 'table', referenceTable(1)), 'help', `\`\`\`text\n${overview()}\n\`\`\``),

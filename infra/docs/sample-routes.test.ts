@@ -48,3 +48,7 @@ test('infra/gateway.tests.yaml passes', async () => {
   await runCli(['test', file, resolve(import.meta.dirname, '../gateway.tests.yaml')], terminal);
   expect(lines.at(-1)).toMatch(/^\d{2,} passed, 0 failed$/);
 });
+
+test('the sample is at most 300 lines', () => {
+  expect(read('infra/gateway.yaml').split('\n').length - 1).toBeLessThanOrEqual(300);
+});

@@ -14,7 +14,7 @@ import type { ListenerCertificate } from './tls-files.ts';
 
 export { providers } from './presets.ts';
 export { type Allow, type AllowedParty, requiredScopes } from './schema/allow.ts';
-export type { Decision, DecisionProxy } from './schema/decision.ts';
+export type { Decision } from './schema/decision.ts';
 export type * from './schema/issuers/issuer-values.ts';
 export type { Issuer } from './schema/issuers/issuers.ts';
 export type { Limit } from './schema/limits.ts';

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { foldHeaderName, identityPrefixes } from '@countersign/identity';
-import { decidePath, proxySecretHeader } from '@countersign/proxy-config';
+import { decidePath, type ProxyName, proxySecretHeader } from '@countersign/proxy-config';
 import { plainAddress } from '@countersign/service-kit';
-import type { DecisionProxy } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { RawRequest } from '../pipeline/exchange.ts';
 
@@ -50,7 +49,7 @@ const forwardedNames = {
   hidesStatus: false,
 };
 
-export const dialects: Readonly<Record<DecisionProxy, Dialect>> = {
+export const dialects: Readonly<Record<ProxyName, Dialect>> = {
   nginx: { ...ownNames, hidesStatus: true },
   haproxy: { ...ownNames, framing: undefined, hasBody: true },
   caddy: forwardedNames,

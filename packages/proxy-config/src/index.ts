@@ -3,6 +3,7 @@ import { printEnvoy } from './envoy.ts';
 import { printHaproxy } from './haproxy.ts';
 import { printNginx } from './nginx.ts';
 import type { Printed, ProxyPlan } from './plan.ts';
+import type { ProxyName } from './support.ts';
 import { printTraefik } from './traefik.ts';
 
 export {
@@ -14,6 +15,7 @@ export {
   proxySecretHeader,
 } from './plan.ts';
 export { type Finding, probe } from './probe.ts';
+export { type ProxyName, proxies, proxyNames, supportTable } from './support.ts';
 
 /** Writes the configuration of each proxy. */
 export const printers = {
@@ -22,4 +24,4 @@ export const printers = {
   haproxy: printHaproxy,
   traefik: printTraefik,
   envoy: printEnvoy,
-} satisfies Readonly<Record<string, (plan: ProxyPlan) => Printed>>;
+} satisfies Readonly<Record<ProxyName, (plan: ProxyPlan) => Printed>>;

@@ -1,19 +1,8 @@
+import { type ProxyName, proxies } from '@countersign/proxy-config';
 import type { IsMalformed, Refuse } from './cross-checks.ts';
-import { type DecisionAddress, type DecisionPieces, type DecisionProxy, isSocket } from './decision.ts';
+import { type DecisionAddress, type DecisionPieces, isSocket } from './decision.ts';
 import type { RoutePieces } from './routes.ts';
 import { isLoopbackHost } from './values/urls.ts';
-
-/** Proxies that send the body with the question, so that the signature can cover it. */
-const showsBody: Readonly<Record<DecisionProxy, boolean>> = {
-  nginx: false,
-  caddy: false,
-  traefik: true,
-  haproxy: true,
-  envoy: true,
-};
-
-/** Proxies that tell `Content-Length` and `Transfer-Encoding` of the original request. */
-const showsLength: Readonly<Record<DecisionProxy, boolean>> = { ...showsBody, nginx: true };
 
 type File = Readonly<{
   decision?: DecisionPieces | undefined;
@@ -37,7 +26,7 @@ export function checkDecision(file: File, isMalformed: IsMalformed, refuse: Refu
   } else checkProof(part, address, file.hasTls, refuse);
   const { proxy } = part;
   if (proxy === undefined) return;
-  if (hasNonces && (proxy === 'traefik' || proxy === 'caddy')) {
+  if (hasNonces && !proxies[proxy].passesHeaders) {
     refuse(['dpop', 'nonces'], `cannot be used with ${proxy}, which sends no DPoP-Nonce on to the client`);
   }
   for (const [index, route] of routes.entries())
@@ -64,18 +53,18 @@ function checkProof(part: DecisionPieces, address: DecisionAddress, hasTls: bool
 }
 
 /** What the proxy cannot do for this route, or only without a signature over the body. */
-function checkRoute(route: RoutePieces, proxy: DecisionProxy, refuse: Refuse): void {
+function checkRoute(route: RoutePieces, proxy: ProxyName, refuse: Refuse): void {
   const { auth, methods = [], body, websocket, longLived } = route;
   if (auth === 'service' || auth === undefined || body === undefined) return;
   const takesBody = methods.some((method) => method !== 'GET' && method !== 'HEAD');
-  if (takesBody && body.mode === 'digest' && !showsBody[proxy]) {
+  if (takesBody && body.mode === 'digest' && !proxies[proxy].showsBody) {
     const how = 'body: { mode: stream, unsigned: accept } forwards it unsigned';
     refuse(['body'], `${proxy} does not show the body, so it cannot be signed: ${how}`);
   }
   if (takesBody && body.mode === 'stream' && body.unsigned !== 'accept') {
     refuse(['body'], `a streamed body is not signed, so a fault of ${proxy} could exchange it: add unsigned: accept`);
   }
-  if (takesBody && body.mode === 'none' && !showsLength[proxy]) {
+  if (takesBody && body.mode === 'none' && !proxies[proxy].showsLength) {
     refuse(['body'], `${proxy} does not show whether there is a body, so mode none needs methods: [GET]`);
   }
   if ((websocket === true || (takesBody && body.mode === 'stream')) && longLived !== 'accept') {

@@ -1,10 +1,7 @@
+import { type ProxyName, proxyNames } from '@countersign/proxy-config';
 import { z } from 'zod';
 import type { Pieces } from './cross-checks.ts';
 import { type Address, addressPattern, filePath, parseAddress, parsedText, text } from './values/scalars.ts';
-
-/** The proxies that `/decide` speaks to. */
-export const decisionProxies = ['nginx', 'traefik', 'caddy', 'haproxy', 'envoy'] as const;
-export type DecisionProxy = (typeof decisionProxies)[number];
 
 /** A TCP address, or the absolute path of a Unix socket. */
 export type DecisionAddress = Address | Readonly<{ socket: string }>;
@@ -21,7 +18,7 @@ export const decisionAddress = parsedText<DecisionAddress>(
 
 export const decision = z
   .strictObject({
-    proxy: z.enum(decisionProxies).describe('The proxy that asks. Only its headers are read.'),
+    proxy: z.enum(proxyNames).describe('The proxy that asks. Only its headers are read.'),
     secret: text.optional().describe('The value of `x-countersign-proxy-secret`: 32 bytes or more, from a variable.'),
     secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
     secretNext: text.optional().describe('Accepted too, while the secret is replaced.'),
@@ -44,7 +41,7 @@ export type DecisionPieces = Pieces<DecisionPart>;
 
 /** How the proxy proves that it asks. */
 export type Decision = Readonly<{
-  proxy: DecisionProxy;
+  proxy: ProxyName;
   /** The secrets that are accepted; empty where another proof is used. */
   secrets: readonly Uint8Array[];
   /** PEM of the CAs of the proxy's certificate. */

@@ -40,6 +40,12 @@ test('infra/gateway.yaml decides as infra/gateway.routes.txt says, which `check 
   expect(`${routeLines(sample.routes).join('\n')}\n`).toBe(read('infra/gateway.routes.txt'));
 });
 
+test.each(['infra/gateway.yaml', 'examples/external-provider/gateway.yaml'])('%s gives no warning', (name) => {
+  expect.assertions(1);
+  const onWarnings = (lines: readonly string[]) => expect(lines).toEqual([]);
+  loadConfig(resolve(import.meta.dirname, '../..', name), {}, { onWarnings });
+});
+
 test('infra/gateway.tests.yaml passes', async () => {
   const lines: string[] = [];
   const add = (line: string) => void lines.push(line);

@@ -2,7 +2,6 @@ import { ConfigError, createLogger, StartupError } from '@countersign/service-ki
 import type { GatewayConfig, Issuer, Route, Upstream, ValueSource } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { servedMethods } from '../config/path-pattern.ts';
-import { openAdminProblem } from '../config/schema/listen.ts';
 import { limitText } from '../explain/route-text.ts';
 import { readAgreementKeys } from '../keys/key-files.ts';
 import { missingAgreementKey } from '../keys/signing-keys.ts';
@@ -25,7 +24,7 @@ const fetchTimeoutMs = 5_000;
 export const check: Command = {
   name: 'check',
   usage: '[FILE]',
-  summary: 'show every problem that would keep a gateway from starting',
+  summary: 'show every problem that would keep a gateway from starting, and rules that never match',
   options: [configOption, workersOption, ['--routes', 'print each route with its rules, groups resolved']],
   run: checkGateway,
 };
@@ -37,7 +36,26 @@ export async function checkGateway(
   positionals: readonly string[],
 ): Promise<number> {
   const file = configFile(values, positionals);
+  const { config, problems, warnings } = await examine(file, terminal, workersOf(values));
+  for (const warning of warnings) terminal.err(warning);
+  if (config === undefined || problems.length > 0)
+    throw new ConfigError([...problems, counted(problems.length, 'problem')]);
+  const counts = [
+    counted(config.routes.length, 'route'),
+    counted(config.upstreams.size, 'upstream'),
+    counted(config.issuers.length, 'issuer'),
+    counted(config.tests.length, 'test'),
+  ];
+  terminal.out(`${terminal.paint('good', 'good')} ${file}: ${counts.join(', ')}`);
+  for (const line of presetLines(config.issuers)) terminal.out(terminal.paint('quiet', line));
+  if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(line);
+  return 0;
+}
+
+/** @returns `config` undefined: the file has problems. */
+async function examine(file: string, terminal: Terminal, workers: number) {
   const problems: string[] = [];
+  const warnings: string[] = [];
   /** @returns Undefined when there are problems. */
   const collect = async <T>(build: () => T | Promise<T>): Promise<T | undefined> => {
     try {
@@ -50,28 +68,18 @@ export async function checkGateway(
     }
   };
   await collect(() => readServeSettings(terminal.env));
-  const config = await collect(() => loadConfig(file, terminal.env, { workers: workersOf(values) }));
+  const onWarnings = (lines: readonly string[]) => void warnings.push(...lines);
+  const config = await collect(() => loadConfig(file, terminal.env, { workers, onWarnings }));
   if (config !== undefined) {
     await collect(() => buildAndStop(config, terminal));
     const differences = await Promise.all([...config.upstreams.values()].map(differenceOf));
     problems.push(...differences.flatMap((difference) => difference ?? []));
   }
-  if (config === undefined || problems.length > 0)
-    throw new ConfigError([...problems, counted(problems.length, 'problem')]);
-  const counts = [
-    counted(config.routes.length, 'route'),
-    counted(config.upstreams.size, 'upstream'),
-    counted(config.issuers.length, 'issuer'),
-    counted(config.tests.length, 'test'),
-  ];
-  const missing = missingAgreementKey(config, readAgreementKeys(config.identity.keysDir));
-  if (missing !== undefined) terminal.err(`warning: ${missing}`);
-  const openAdmin = openAdminProblem(config);
-  if (openAdmin !== undefined) terminal.err(`warning: ${openAdmin}. Where NODE_ENV is production, this is refused`);
-  terminal.out(`${terminal.paint('good', 'good')} ${file}: ${counts.join(', ')}`);
-  for (const line of presetLines(config.issuers)) terminal.out(terminal.paint('quiet', line));
-  if (values.routes === true) for (const line of routeLines(config.routes)) terminal.out(line);
-  return 0;
+  if (config !== undefined && problems.length === 0) {
+    const missing = missingAgreementKey(config, readAgreementKeys(config.identity.keysDir));
+    if (missing !== undefined) warnings.push(`warning: ${missing}`);
+  }
+  return { config, problems, warnings };
 }
 
 async function buildAndStop(config: GatewayConfig, { env, nowMs }: Terminal): Promise<void> {

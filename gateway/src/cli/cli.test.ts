@@ -201,7 +201,7 @@ describe.each([
         'other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true where the network is trusted';
       expect(await checked()).toMatchObject({
         code: 0,
-        err: `warning: ${problem}. Where NODE_ENV is production, this is refused`,
+        err: `${file}:12:18: warning: listen.admin: ${problem}. Where NODE_ENV is production, this is refused`,
       });
       env = { NODE_ENV: 'production' };
       expect(await checked()).toMatchObject({ code: 1, err: `${file}:12:18: listen.admin: ${problem}\n1 problem` });

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { ConfigError, createFile } from '@countersign/service-kit';
 import { providers } from '../config/config.ts';
 import { parseConfig } from '../config/load.ts';
-import { presetOf } from '../config/presets.ts';
+import { endsWithSlash, presetOf } from '../config/presets.ts';
 import { editorSchema } from '../config/schema/json-schema.ts';
 import { createKey, hasGatewayKeys } from '../keys/key-files.ts';
 import { type Command, text, UsageError, type Values } from './command.ts';
@@ -73,11 +73,9 @@ function required(values: Values, name: string): string {
   return value;
 }
 
-/** An Auth0 issuer ends with a slash: its dashboard shows the domain without it, but `iss` has it. */
-function issuerOf(given: string, provider: string | undefined): string {
-  const isAuth0 = provider === 'auth0' || /^https:\/\/[a-z0-9.-]+\.auth0\.com$/i.test(given);
-  return isAuth0 && !given.endsWith('/') ? `${given}/` : given;
-}
+/** Auth0's dashboard shows the domain without the slash that its `iss` has. */
+const issuerOf = (issuer: string, provider: string | undefined): string =>
+  endsWithSlash({ provider, issuer }) === true && !issuer.endsWith('/') ? `${issuer}/` : issuer;
 
 function providerOf(values: Values): string | undefined {
   const name = text(values.provider);

@@ -15,13 +15,14 @@ import type { IssuerPieces } from './schema/issuers/issuers.ts';
 import { checkListeners, checkStartSettings, openAdminProblem, type StartSettings } from './schema/listen.ts';
 import { plainMessages } from './schema/messages.ts';
 import { checkTests } from './schema/policy-tests.ts';
-import { problemsIn } from './schema/problems.ts';
+import { problemsIn, warningsIn } from './schema/problems.ts';
 import { checkRedisForWorkers } from './schema/redis-check.ts';
 import { checkRoutes } from './schema/route-checks.ts';
 import { type Document, schema } from './schema/schema.ts';
 import { checkUpstreams } from './schema/upstreams.ts';
 import { readSecrets, type Secrets } from './secrets.ts';
 import { type ListenerCertificate, readListenerCertificate } from './tls-files.ts';
+import { warningsOf } from './warnings.ts';
 
 /**
  * Reads a gateway.yaml.
@@ -41,6 +42,8 @@ export type LoadContext = Readonly<{
   workers?: number;
   /** Whether Node runs in FIPS mode. Default: asks Node. */
   isFips?: boolean;
+  /** Called with the warnings of a valid file, as `file:line:column: warning: …`. Default: none are looked for. */
+  onWarnings?(lines: readonly string[]): void;
 }>;
 
 type ParseOptions = LoadContext & Readonly<{ file: string; env: Environment }>;
@@ -58,6 +61,7 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
   if (problems.length > 0 || !parsed.success || secrets === undefined || certificate === undefined) {
     throw new ConfigError(problems);
   }
+  context.onWarnings?.(warningsIn(file, source, flat, warningsOf(parsed.data, flat.value)));
   return resolveConfig(parsed.data, {
     file: absolute,
     hash: hashOf(text),

@@ -34,6 +34,7 @@ const preset = z.strictObject({
     })
     .prefault({}),
   isOpen: z.boolean().default(false),
+  slash: z.enum(['always', 'never', 'either']).default('never'),
   init: z.strictObject({
     audience: z.array(text).default(['audience: AUDIENCE # what aud must contain']),
     defaultAudience: text.default('api'),
@@ -60,5 +61,12 @@ const standard: Preset = {
   }),
   accessToken: [],
 };
+
+/** Whether every `iss` of its provider ends with a slash, or none. Undefined: not known. */
+export function endsWithSlash({ provider, issuer }: Readonly<{ provider?: string | undefined; issuer: string }>) {
+  if (provider === undefined) return /^https:\/\/[a-z0-9.-]+\.auth0\.com\/?$/i.test(issuer) || undefined;
+  const { slash } = presetOf(provider);
+  return slash === 'either' ? undefined : slash === 'always';
+}
 
 export const presetOf = (provider: string | undefined): Preset => presets[provider ?? ''] ?? standard;

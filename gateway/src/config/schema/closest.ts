@@ -7,6 +7,13 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return best !== undefined && best.distance <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined;
 }
 
+/** Says that a name is none of the known ones, and which of them was probably meant. */
+export function unknown(kind: string, name: string, known: readonly string[]): string {
+  const close = closest(name, known);
+  const hint = close === undefined ? '' : `; did you mean "${close}"?`;
+  return `"${name}" is not ${kind}${hint} (there are: ${known.join(', ') || 'none'})`;
+}
+
 /** The edit distance, with a swap of two neighboring letters as one change (optimal string alignment). */
 function distance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 8) return Number.POSITIVE_INFINITY;

@@ -46,6 +46,19 @@ export function problemsIn(
   ]);
 }
 
+/** A rule of a valid file that no caller meets, at a path or at a key of it. */
+export type Warning = Readonly<{ path: Path; message: string; key?: string }>;
+
+/** Each warning as `file:line:column: warning: message`, once, in the order of the file. */
+export function warningsIn(file: string, source: Source, flat: FlatFile, warnings: readonly Warning[]) {
+  const found = warnings
+    .map((warning) => problemAt(inFile(warning, flat), source))
+    .map(({ offset, message }) => ({ offset, message: `warning: ${message}` }));
+  // All routes of a group have its rules.
+  const once = new Map(found.map((one) => [`${one.offset} ${one.message}`, one]));
+  return problemLines(file, source, [...once.values()]);
+}
+
 function findingsOf(issues: readonly z.core.$ZodIssue[], raw: unknown): readonly ValueProblem[] {
   const ofWrongType = new Set(
     issues.flatMap(({ code, path }) => (code === 'invalid_type' ? [JSON.stringify(path)] : [])),
@@ -134,6 +147,6 @@ function problemLines(file: string, source: Source, problems: readonly FileProbl
   return [...new Set(lines)];
 }
 
-function valueAt(raw: unknown, path: Path): unknown {
+export function valueAt(raw: unknown, path: Path): unknown {
   return path.reduce<unknown>((value, step) => (value as Record<string | number, unknown> | undefined)?.[step], raw);
 }

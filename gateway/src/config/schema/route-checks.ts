@@ -1,7 +1,7 @@
 import { isOwnPath } from '../own-paths.ts';
 import { parsePattern, type Segment, servedMethods, shapeOf } from '../path-pattern.ts';
 import { checkAllow, checkSeveralIssuers } from './allow.ts';
-import { closest } from './closest.ts';
+import { unknown } from './closest.ts';
 import type { IsMalformed, Refuse, WellFormed } from './cross-checks.ts';
 import { checkLimits } from './limits.ts';
 import type { RoutePieces } from './routes.ts';
@@ -48,21 +48,15 @@ function checkReferences(
   refuse: Refuse,
 ): void {
   if (upstream !== undefined && !isMalformed('upstreams') && !Object.hasOwn(upstreams, upstream)) {
-    refuse(['upstream'], unknown('an upstream', upstream, Object.keys(upstreams)));
+    refuse(['upstream'], unknown('an upstream of this file', upstream, Object.keys(upstreams)));
   }
   for (const [index, caller] of callers.entries()) {
     if (isMalformed('services') || Object.hasOwn(services, caller)) continue;
-    refuse(['callers', index], unknown('a service', caller, Object.keys(services)));
+    refuse(['callers', index], unknown('a service of this file', caller, Object.keys(services)));
   }
   if ((auth === 'required' || auth === 'optional') && issuers.length === 0 && !isMalformed('issuers')) {
     refuse(['auth'], 'there are no issuers, so no token could be valid');
   }
-}
-
-function unknown(kind: string, name: string, known: readonly string[]): string {
-  const close = closest(name, known);
-  const hint = close === undefined ? '' : `; did you mean "${close}"?`;
-  return `"${name}" is not ${kind} of this file${hint} (there are: ${known.join(', ') || 'none'})`;
 }
 
 /** Checks the keys of routes on the internal listener. */

@@ -17,7 +17,8 @@ import {
 } from './issuers.ts';
 import { checkTenants } from './tenant-checks.ts';
 
-const unresolved = { directory: '', kept: { scopes: new Set<string>(), claims: [] }, redactedAt: () => '' };
+/** For checks of claims, which depend on no other part of the file. */
+export const unresolved = { directory: '', kept: { scopes: new Set<string>(), claims: [] }, redactedAt: () => '' };
 
 /** `directory`: of the file. Key files are relative to it. */
 type IssuersFile = Pick<WellFormed<Document>, 'issuers' | 'upstreams' | 'insecureTransport'> & { directory: string };

@@ -1,10 +1,7 @@
 import type { Path } from '@countersign/strict-yaml';
 import type { Refuse } from '../cross-checks.ts';
-import type { ValueSource } from './issuer-values.ts';
-import type { Issuer, Template } from './issuers.ts';
-
-/** The tenants that an issuer can name: a list, or everything under a prefix. Undefined: any. */
-type Tenants = Readonly<{ list: ReadonlySet<string> }> | Readonly<{ prefix: string }> | undefined;
+import type { Issuer } from './issuers.ts';
+import { rolesOf, type Names as Tenants, tenantsOf } from './names-of-issuer.ts';
 
 /**
  * Proves for each pair of issuers that they cannot name the same tenant. Otherwise a hostile issuer could impersonate the users
@@ -84,39 +81,8 @@ const nameOf = ({ issuer }: Known): string => issuer.name ?? issuer.issuer;
 const required = (key: string, instead: string): string =>
   `"${key}" is required with two or more issuers: the ${key} this one may name, ${instead}`;
 
-/** The tenants that an issuer can read from these sources. */
-function tenantsOf(
-  { tenants, tenantPrefix, template }: Issuer,
-  sources: readonly (ValueSource | undefined)[],
-): Tenants {
-  const values = valuesOfAll(sources, template)?.map((value) => tenantPrefix + value);
-  if (values !== undefined) return { list: new Set(values.filter((value) => tenants?.has(value) ?? true)) };
-  if (tenants !== undefined) return { list: tenants };
-  return tenantPrefix === '' ? undefined : { prefix: tenantPrefix };
-}
-
-/** The values that some sources can have together. Undefined: any. */
-function valuesOfAll(sources: readonly (ValueSource | undefined)[], template: Template): readonly string[] | undefined {
-  const all = sources.map((source) => (source === undefined ? [] : valuesOf(source, template)));
-  return all.includes(undefined) ? undefined : all.flatMap((values) => values ?? []);
-}
-
-/** The values that a source can have. Undefined: any. */
-function valuesOf(source: ValueSource, template: Template): readonly string[] | undefined {
-  switch (source.kind) {
-    case 'constant':
-      return [source.value];
-    case 'mapped':
-      return [...source.map.map(([, to]) => to), ...(source.otherwise === undefined ? [] : [source.otherwise])];
-    case 'fromIssuer':
-      return template?.value === undefined ? undefined : [template.value];
-    case 'claim':
-      return undefined;
-  }
-}
-
-const hasAnyRole = ({ roles, claims, machines, template }: Issuer): boolean =>
-  roles === undefined && valuesOfAll([claims.role, machines.role], template) === undefined;
+const hasAnyRole = (issuer: Issuer): boolean =>
+  rolesOf(issuer, [issuer.claims.role, issuer.machines.role]) === undefined;
 
 const meet = (a: Tenants, b: Tenants): boolean => sharedBy(a, b) !== undefined;
 

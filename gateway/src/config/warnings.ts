@@ -1,0 +1,140 @@
+import type { Path } from '@countersign/strict-yaml';
+import { endsWithSlash } from './presets.ts';
+import type { AllowedParty } from './schema/allow.ts';
+import { unknown } from './schema/closest.ts';
+import { unresolved } from './schema/issuers/issuer-checks.ts';
+import { type Issuer, resolveIssuers } from './schema/issuers/issuers.ts';
+import { type Names, rolesOf, valuesOf, whyImpossible } from './schema/issuers/names-of-issuer.ts';
+import { openAdminProblem } from './schema/listen.ts';
+import { valueAt, type Warning } from './schema/problems.ts';
+import type { Document } from './schema/schema.ts';
+import { isMap } from './schema/values/shapes.ts';
+
+type Route = Document['routes'][number];
+type IssuerPart = Document['issuers'][number];
+
+/**
+ * What a valid file says in vain: rules that no caller meets, and settings that refuse every token.
+ *
+ * @param raw The file before the schema has read it, with its groups resolved.
+ */
+export function warningsOf(document: Document, raw: unknown): readonly Warning[] {
+  const entries = document.issuers.map((part) => resolveIssuers(part, unresolved));
+  const issuers = entries.flat();
+  const openAdmin = openAdminProblem(document);
+  const admin = { path: ['listen', 'admin'], message: `${openAdmin}. Where NODE_ENV is production, this is refused` };
+  const users = together(issuers.map((issuer) => rolesOf(issuer, [issuer.claims.role])));
+  const machines = together(issuers.map((issuer) => rolesOf(issuer, [issuer.machines.role])));
+  return [
+    ...(openAdmin === undefined ? [] : [admin]),
+    ...document.issuers.flatMap((part, index) => ofIssuer(part, entries[index] ?? [], ['issuers', index], raw)),
+    ...document.routes.flatMap((route, index) => [
+      ...ofRoles(route, users, machines, ['routes', index, 'allow', 'roles']),
+      ...ofClients(route, issuers, ['routes', index, 'allow', 'clients']),
+      ...dottedKeys(raw, ['routes', index, 'allow', 'claims']),
+    ]),
+    ...document.tests.flatMap(({ request: { as } }, index) => {
+      const issuer = issuers.find(({ issuer: iss, name }) => [undefined, iss, name].includes(as?.issuer));
+      const found = as && issuer && whyImpossible(as, issuer);
+      return found ? [{ path: ['tests', index, 'request', 'as', found.key], message: found.message }] : [];
+    }),
+  ];
+}
+
+/** Undefined: any. */
+function together(all: readonly Names[]): ReadonlySet<string> | undefined {
+  const lists = all.map((names) => (names !== undefined && 'list' in names ? names.list : undefined));
+  return lists.includes(undefined) ? undefined : new Set(lists.flatMap((list) => [...(list ?? [])]));
+}
+
+function ofRoles(
+  { allow: { roles = [], clients } = {} }: Route,
+  users: ReadonlySet<string> | undefined,
+  machines: ReadonlySet<string> | undefined,
+  path: Path,
+): readonly Warning[] {
+  if (users === undefined || (clients !== undefined && machines === undefined)) return [];
+  const known = new Set([...users, ...((clients && machines) ?? [])]);
+  return roles.flatMap((role, index) => {
+    if (known.has(role)) return [];
+    const isOfMachines = clients === undefined && (machines?.has(role) ?? true);
+    const kind = isOfMachines ? 'a role of users, and machines need allow.clients' : 'a role that an issuer can give';
+    return [{ path: [...path, index], message: unknown(kind, role, [...known]) }];
+  });
+}
+
+function ofClients({ allow }: Route, issuers: readonly Issuer[], path: Path): readonly Warning[] {
+  const parties: readonly AllowedParty[] = allow?.clients === 'any' ? [] : (allow?.clients ?? []);
+  return parties.flatMap(({ issuer: iss, name }, index) => {
+    const trusted = issuers.filter((issuer) => iss === undefined || isFrom(issuer, iss));
+    if (trusted.length === 0 && iss !== undefined) {
+      const known = issuers.map(({ issuer }) => issuer);
+      return [{ path: [...path, index, 'iss'], message: unknown('an issuer of this file', iss, known) }];
+    }
+    if (trusted.some(({ clients }) => clients?.includes(name) ?? true)) return [];
+    const known = trusted.flatMap(({ clients }) => clients ?? []);
+    return [{ path: [...path, index], message: unknown('in the clients of an issuer', name, [...new Set(known)]) }];
+  });
+}
+
+/** Whether an issuer has this `iss`, or a template that could have it. */
+const isFrom = ({ issuer, template }: Issuer, iss: string): boolean =>
+  issuer === iss || (template?.value === undefined && iss.startsWith(issuer.split('{')[0] ?? ''));
+
+/** @param issuers What the part is resolved to: one for each value of its template. */
+function ofIssuer(part: IssuerPart, issuers: readonly Issuer[], path: Path, raw: unknown): readonly Warning[] {
+  const slash = endsWithSlash(part);
+  const wanted = slash === true ? 'must end with a slash, as every' : 'must not end with a slash: no';
+  const message = `${wanted} iss of ${part.provider ?? 'auth0'} does`;
+  const isRight = slash === undefined || slash === part.issuer.endsWith('/');
+  return [
+    ...(isRight ? [] : [{ path: [...path, 'issuer'], message }]),
+    ...issuers.flatMap((issuer) => outsideLists(issuer, path)),
+    ...['claims', 'machines'].flatMap((key) => dottedSources(raw, [...path, key])),
+    ...[['require'], ['machines', 'when']].flatMap((keys) => dottedKeys(raw, [...path, ...keys])),
+  ];
+}
+
+/** Roles and tenants of an issuer that its own lists refuse. */
+function outsideLists(issuer: Issuer, path: Path): readonly Warning[] {
+  const kinds = [
+    ['roles', 'role', ''],
+    ['tenants', 'tenantId', issuer.tenantPrefix],
+  ] as const;
+  return kinds.flatMap(([list, key, prefix]) =>
+    (['claims', 'machines'] as const).flatMap((part) => {
+      const [allowed, source] = [issuer[list], issuer[part][key]];
+      if (allowed === undefined || source === undefined) return [];
+      const values = valuesOf(source, issuer.template) ?? [];
+      const kind = `in ${list} of this issuer, so its tokens are refused`;
+      return values
+        .map(([at, value]) => ({ at, name: prefix + value }))
+        .filter(({ name }) => !allowed.has(name))
+        .map(({ at, name }) => ({ path: [...path, part, key, ...at], message: unknown(kind, name, [...allowed]) }));
+    }),
+  );
+}
+
+/** `realm_access.roles`, but neither a URL nor a domain such as `kubernetes.io`. */
+const isDotted = (name: unknown): boolean =>
+  typeof name === 'string' && /^[\w-]+(?:\.[\w-]+)+$/.test(name) && !/\.(?:com|dev|io|net|org)$/.test(name);
+
+/** Names of claims, in place of a path. A list of one name says that the name has the dot. */
+function dottedSources(raw: unknown, path: Path): readonly Warning[] {
+  const part = valueAt(raw, path);
+  const sources = Object.entries(isMap(part) ? part : {}).map(([key, source]) =>
+    isMap(source) ? { at: [...path, key, 'from'], name: source.from } : { at: [...path, key], name: source },
+  );
+  const advice = 'is the name of one claim: for a claim inside another write a list, such as [realm_access, roles]';
+  return sources.flatMap(({ at, name }) => (isDotted(name) ? [{ path: at, message: `"${name}" ${advice}` }] : []));
+}
+
+/** Conditions on claims, in one map or in several. */
+function dottedKeys(raw: unknown, path: Path): readonly Warning[] {
+  const value = valueAt(raw, path);
+  if (Array.isArray(value)) return value.flatMap((_, index) => dottedKeys(raw, [...path, index]));
+  const advice = 'is the name of one claim: a condition reads no claim inside another';
+  return Object.keys(isMap(value) ? value : {})
+    .filter(isDotted)
+    .map((key) => ({ path, key, message: `"${key}" ${advice}` }));
+}

@@ -46,6 +46,22 @@ describe('the countersign command', () => {
     expect((await run('chekc')).code).toBe(2);
   });
 
+  test('checks and tests the file on standard input, whose paths start at the working directory', async () => {
+    writeKey();
+    const tests = 'tests: [{ request: { method: GET, path: /v1/users/me }, expect: { allowed: false } }]\n';
+    write(exampleHead + exampleRoutes + tests);
+    const piped = (command: string) =>
+      promisify(execFile)('/bin/sh', ['-c', `'${process.execPath}' --conditions=source '${bin}' ${command}`], {
+        cwd: directory,
+      });
+    expect(await piped('check - < gateway.yaml')).toEqual({
+      stdout: 'good -: 1 route, 1 upstream, 1 issuer, 1 test\n',
+      stderr: '',
+    });
+    const { stdout } = await piped('test --json - < gateway.yaml');
+    expect(JSON.parse(stdout)).toMatchObject({ ok: true, tests: [{ file: '-', line: 12, column: 9, passed: true }] });
+  });
+
   test('does not fail when the reader closes the pipe', async () => {
     const pipe = `'${process.execPath}' --conditions=source '${bin}' schema | true`;
     const { stderr } = await promisify(execFile)('/bin/sh', ['-c', pipe]);

@@ -17,15 +17,21 @@ import {
   workersOf,
   workersOption,
 } from './command.ts';
+import { findingOf, formatOf, printReport, reportOptions } from './report.ts';
 import type { Terminal } from './terminal.ts';
 
 const fetchTimeoutMs = 5_000;
 
 export const check: Command = {
   name: 'check',
-  usage: '[FILE]',
+  usage: '[FILE|-]',
   summary: 'show every problem that would keep a gateway from starting, and rules that never match',
-  options: [configOption, workersOption, ['--routes', 'print each route with its rules, groups resolved']],
+  options: [
+    configOption,
+    workersOption,
+    ['--routes', 'print each route with its rules, groups resolved'],
+    ...reportOptions,
+  ],
   run: checkGateway,
 };
 
@@ -36,7 +42,12 @@ export async function checkGateway(
   positionals: readonly string[],
 ): Promise<number> {
   const file = configFile(values, positionals);
+  const format = formatOf(values);
   const { config, problems, warnings } = await examine(file, terminal, workersOf(values));
+  if (format !== 'text') {
+    const report = { problems: problems.map(findingOf), warnings: warnings.map(findingOf) };
+    return printReport(terminal, 'check', format, report);
+  }
   for (const warning of warnings) terminal.err(warning);
   if (config === undefined || problems.length > 0)
     throw new ConfigError([...problems, counted(problems.length, 'problem')]);

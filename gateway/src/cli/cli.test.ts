@@ -80,6 +80,9 @@ describe('countersign', () => {
   test.each([
     ['an unknown option', ['check', '--fast']],
     ['two files', ['check', 'a', 'b']],
+    ['two formats', ['check', '--json', '--junit']],
+    ['a format and a table', ['check', '--json', '--routes']],
+    ['standard input to reload', ['serve', '-']],
     ['the file given twice', ['check', 'a', '--config', 'b']],
     ['no path', ['explain', 'GET']],
     ['a tenant without a role', ['explain', 'GET', '/', '--tenant', 'acme']],
@@ -100,9 +103,12 @@ describe('countersign', () => {
 test.each([
   [['check', '--confg', 'x'], 'check: unknown option --confg; did you mean --config?'],
   [['serve', '--log-fromat=text'], 'serve: unknown option --log-fromat; did you mean --log-format?'],
-  [['check', '--fast'], 'check: unknown option --fast; known: --config, --workers, --routes, --help'],
-  [['check', '-x'], 'check: unknown option -x; known: --config, --workers, --routes, --help'],
-  [['check', '--constructor'], 'check: unknown option --constructor; known: --config, --workers, --routes, --help'],
+  [['check', '--fast'], 'check: unknown option --fast; known: --config, --workers, --routes, --json, --junit, --help'],
+  [['check', '-x'], 'check: unknown option -x; known: --config, --workers, --routes, --json, --junit, --help'],
+  [
+    ['check', '--constructor'],
+    'check: unknown option --constructor; known: --config, --workers, --routes, --json, --junit, --help',
+  ],
   [['check', '--config'], 'check: --config needs a value'],
   [['check', '-c', '--workers', '2'], 'check: -c needs a value; if it begins with "-", write --config=VALUE'],
   [['serve', '--check-only=yes'], 'serve: --check-only takes no value'],

@@ -45,6 +45,7 @@ export const serve: Command = {
   async run(terminal, values, positionals) {
     if (values['check-only'] === true) return checkGateway(terminal, values, positionals);
     const file = configFile(values, positionals);
+    if (file === '-') throw new UsageError('standard input cannot be reloaded: write a file, or use check -');
     const count = workersOf(values);
     const isText = isLogText(terminal, values);
     for (const flag of compilerFlags) setFlagsFromString(flag);

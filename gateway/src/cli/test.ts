@@ -1,3 +1,4 @@
+import { ConfigError } from '@countersign/service-kit';
 import type { PolicyTest } from '../config/config.ts';
 import { loadConfig, loadTests } from '../config/load.ts';
 import { whyImpossible } from '../config/schema/issuers/names-of-issuer.ts';
@@ -5,15 +6,25 @@ import { errorTable } from '../errors.ts';
 import { assumedToken, callerOf, callerText, issuerNamed } from '../explain/callers.ts';
 import type { DryRun } from '../explain/dry-run.ts';
 import { type Command, configOption, text, UsageError, type Values } from './command.ts';
+import { findingOf, formatOf, printReport, reportOptions, type TestResult } from './report.ts';
 import type { Terminal } from './terminal.ts';
 
 export const test: Command = {
   name: 'test',
-  usage: '[FILE] [MORE…]',
+  usage: '[FILE|-] [MORE…]',
   summary: 'run the `tests:` of a configuration and of more files',
-  options: [configOption],
+  options: [configOption, ...reportOptions],
   async run(terminal, values, positionals) {
-    return reportText(terminal, await runTests(terminal, values, positionals));
+    const format = formatOf(values);
+    try {
+      const results = await runTests(terminal, values, positionals);
+      if (format !== 'text')
+        return printReport(terminal, 'test', format, { problems: [], tests: results.map(resultOf) });
+      return reportText(terminal, results);
+    } catch (error) {
+      if (format === 'text' || !(error instanceof ConfigError)) throw error;
+      return printReport(terminal, 'test', format, { problems: error.problems.map(findingOf), tests: [] });
+    }
   },
 };
 
@@ -45,6 +56,11 @@ async function runTests(terminal: Terminal, values: Values, positionals: readonl
     results.push({ at: expected.at, sentence, lines });
   }
   return results;
+}
+
+function resultOf({ at, sentence, lines }: Result): TestResult {
+  const message = lines.map(([, line, why]) => `${line.replace(/ +/, ' ')}${why ? ` (${why})` : ''}`).join('; ');
+  return { ...findingOf(`${at}: ${message}`), name: sentence, passed: lines.length === 0 };
 }
 
 const keys = ['allowed', 'status', 'code', 'route', 'upstream', 'path'] as const;

@@ -13,13 +13,13 @@ export const hashOf = (content: string | Uint8Array): string => createHash('sha2
 export const isHash = (hash: string): boolean => /^[0-9a-f]{64}$/.test(hash);
 
 /**
- * @param file The path, and the name of the file in problems.
+ * @param file The path, and the name of the file in problems. `-`: standard input.
  * @throws ConfigError for a file that is missing, unreadable, too large or not UTF-8.
  */
 export function readConfigFile(file: string): string {
   let bytes: Buffer;
   try {
-    bytes = readNamedFile(file, maxBytes);
+    bytes = file === '-' ? readFileSync(0) : readNamedFile(file, maxBytes);
   } catch (error) {
     const isTooLarge = (error as NodeJS.ErrnoException).code === 'EFBIG';
     throw new ConfigError([isTooLarge ? `${file}:1:1: ${tooLarge}` : `${file}: ${whyUnreadable(error)}`]);

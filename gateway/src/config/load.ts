@@ -27,7 +27,7 @@ import { warningsOf } from './warnings.ts';
 /**
  * Reads a gateway.yaml.
  *
- * @param file Relative to the working directory, or absolute; problems name it as it is given here.
+ * @param file Relative to the working directory, or absolute; `-` is standard input. Problems name it as it is given here.
  * @param context The process that will use it, as far as it is known.
  * @throws ConfigError with every problem at once, each as `file:line:column: the problem, and the allowed values`.
  */

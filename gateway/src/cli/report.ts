@@ -1,0 +1,80 @@
+import { printable } from '@countersign/strict-yaml';
+import { type Option, UsageError, type Values } from './command.ts';
+import type { Terminal } from './terminal.ts';
+
+/** A problem, a warning or a test with its place, which is null for what is outside of the files. */
+export type Finding = Readonly<{ file: string | null; line: number | null; column: number | null; message: string }>;
+
+/** `message`: why it failed; empty if it passed. */
+export type TestResult = Finding & Readonly<{ name: string; passed: boolean }>;
+
+export type Report = Readonly<{
+  problems: readonly Finding[];
+  warnings?: readonly Finding[];
+  tests?: readonly TestResult[];
+}>;
+
+export const reportOptions: readonly Option[] = [
+  ['--json', 'print one JSON document'],
+  ['--junit', 'print JUnit XML, for CI'],
+];
+
+export type Format = 'text' | 'json' | 'junit';
+
+/** @throws UsageError for two options of which each wants standard output. */
+export function formatOf(values: Values): Format {
+  const chosen = ['json', 'junit', 'routes'].filter((name) => values[name] === true);
+  if (chosen.length > 1) throw new UsageError(`only one is allowed of --${chosen.join(', --')}`);
+  return chosen[0] === 'json' || chosen[0] === 'junit' ? chosen[0] : 'text';
+}
+
+/** Reads `file:line:column: message`. */
+export function findingOf(text: string): Finding {
+  const [, file, line, column, message] = /^(.+?):(\d+):(\d+): (?:warning: )?(.*)$/s.exec(text) ?? [];
+  if (file === undefined || message === undefined) return { file: null, line: null, column: null, message: text };
+  return { file, line: Number(line), column: Number(column), message };
+}
+
+/** Prints a report as a whole, and nothing else. @returns The exit code. */
+export function printReport(terminal: Terminal, command: string, format: Format, report: Report): number {
+  const ok = report.problems.length === 0 && (report.tests ?? []).every(({ passed }) => passed);
+  terminal.out(format === 'json' ? JSON.stringify({ ok, ...report }, null, 2) : junit(command, report));
+  return ok ? 0 : 1;
+}
+
+type Case = Finding & Readonly<{ name: string; element?: 'failure' | 'system-out' }>;
+
+/** Every test, problem and warning is a test case. A warning does not fail. Without any, there is one that says so. */
+function junit(command: string, { problems, warnings = [], tests = [] }: Report): string {
+  const cases: readonly Case[] = [
+    ...problems.map((one) => ({ ...one, name: one.message, element: 'failure' as const })),
+    ...warnings.map((one) => ({ ...one, name: one.message, element: 'system-out' as const })),
+    ...tests.map((one) => ({ ...one, ...(!one.passed && { element: 'failure' as const }) })),
+  ];
+  const all = cases.length > 0 ? cases : [{ ...findingOf('no problems'), name: 'no problems' }];
+  const failures = cases.filter(({ element }) => element === 'failure').length;
+  const suite = `name="countersign ${command}" tests="${all.length}" failures="${failures}"`;
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites><testsuite ${suite}>`,
+    ...all.map(caseLine),
+    '</testsuite></testsuites>',
+  ].join('\n');
+}
+
+function caseLine({ file, line, column, message, name, element }: Case): string {
+  const place = file === null ? '' : ` file="${escaped(file)}" line="${line}"`;
+  const start = `<testcase classname="${escaped(file ?? 'countersign')}" name="${escaped(name)}"${place}`;
+  if (element === undefined) return `${start}/>`;
+  const text = escaped(file === null ? message : `${file}:${line}:${column}: ${message}`);
+  const open = element === 'failure' ? `failure message="${escaped(message)}"` : element;
+  return `${start}><${open}>${text}</${element}></testcase>`;
+}
+
+const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+
+/** For text and for attributes. XML has no escape for control characters, so these are shown. */
+const escaped = (text: string): string =>
+  printable(text)
+    .replace(/[&<>"]/g, (character) => entities[character] ?? '')
+    .replace(/[\ufffe\uffff]/g, '\ufffd');

@@ -87,9 +87,9 @@ describe('keys', () => {
   });
 
   test.each([
-    ['is not JSON', '{"d":"hidden', 'is no key for agreement (it is not a JWK)'],
+    ['is not JSON', '{"d":"hidden', 'is not a key for agreement (it is not a JWK)'],
     ['is empty', '', 'is empty'],
-    ['is of another kind', '{"kty":"RSA","d":"hidden"}', 'is no key for agreement'],
+    ['is of another kind', '{"kty":"RSA","d":"hidden"}', 'is not a key for agreement'],
   ])('a file that %s is refused, and its content is not shown', async (_what, content, why) => {
     await run('keys', 'create', '-c', file);
     writeFileSync(join(keysDir(), 'a.x25519.json'), content, { mode: 0o600 });

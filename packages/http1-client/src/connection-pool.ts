@@ -8,7 +8,7 @@ import type { SocketOpener } from './open-socket.ts';
 export type ConnectionPoolOptions = ConnectionTimeouts &
   Readonly<{
     opener: SocketOpener;
-    /** How many at most. Further requests wait until one is free, as long as their handlers do not abort them. */
+    /** Maximum number of connections. Further requests wait until one is free, or until their handlers abort them. */
     connections: number;
   }>;
 
@@ -23,9 +23,9 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
   readonly #maxConnections: number;
   readonly #ownLines: string;
   readonly #connections = new Set<Connection>();
-  /** The last one was used last. */
+  /** Idle connections. The most recently used one is last. */
   readonly #idle: Connection[] = [];
-  /** Not ready yet: a faulty service may still send a body that must not come. */
+  /** Connections that must not be reused yet: a faulty service may still send a body that HTTP does not allow. */
   readonly #settling = new Set<Connection>();
   readonly #queue: Exchange[] = [];
   #assigned: Connection[] = [];
@@ -44,7 +44,7 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
     this.#ownLines = `host: ${new URL(origin).host}\r\nconnection: ${connection}\r\n`;
   }
 
-  /** Connections, with those that are still connecting. */
+  /** Open connections, including those that are still connecting. */
   get size(): number {
     return this.#connections.size;
   }
@@ -161,11 +161,14 @@ const closed = (): ExchangeError => new ExchangeError('UPSTREAM_POOL_CLOSED', 't
 /** Counts time in ticks, so that a request needs no timer. */
 class TickClock {
   /**
-   * Milliseconds since the first start, as of the last tick. While the event loop is blocked, hardly any time passes:
-   * responses that arrived meanwhile are read before they time out.
+   * Milliseconds since the first start, as of the last tick. While the event loop is blocked, this clock hardly
+   * advances: responses that arrived meanwhile are read before they time out.
    */
   nowMs = 0;
-  /** As of the last tick, in which all time passes: a service closes idle connections while the event loop is blocked. */
+  /**
+   * Milliseconds as of the last tick. Unlike `nowMs`, it includes the time in which the event loop was blocked: a
+   * service closes idle connections meanwhile.
+   */
   realMs = 0;
   readonly tickMs: number;
   readonly #onTick: () => void;
@@ -188,7 +191,7 @@ class TickClock {
     this.#timer = undefined;
   }
 
-  /** @returns The end of a time that starts now. It never comes early. */
+  /** @returns When a timeout that starts now expires, on this clock. It never expires early. */
   after(ms: number): number {
     return this.nowMs + ms + this.tickMs;
   }

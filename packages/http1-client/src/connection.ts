@@ -19,23 +19,23 @@ export type ConnectionTimeouts = Readonly<{
 /** The pool of a connection. */
 export interface ConnectionOwner {
   readonly opener: SocketOpener;
-  /** `after` returns the end of a time that starts now. */
+  /** `after` returns when a timeout that starts now expires. */
   readonly clock: Readonly<{ nowMs: number; realMs: number; after(ms: number): number }>;
   readonly timeouts: ConnectionTimeouts;
   /** The connection can carry a request. */
   connectionReady(connection: Connection): void;
   /** The connection will be ready after `settleMs`. It may be closed instead. */
   connectionSettling(connection: Connection): void;
-  /** The last call. @param unsent An exchange that needs another connection. */
+  /** Called last. @param unsent An exchange that needs another connection. */
   connectionClosed(connection: Connection, unsent: Exchange | undefined): void;
 }
 
 type ConnectionPhase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'flushing' | 'settling' | 'closed';
 
-// A request that is not written by then was answered early.
+// A request that is still unwritten after these turns got an early response.
 const maxFlushTurns = 3;
-// How long a connection is watched after HEAD or 304. A faulty service sends a body at once, and it would be read as the
-// next response.
+// How long a connection is watched after HEAD or 304. A faulty service sends a body at once, and it would be read as
+// the next response.
 const settleMs = 1_000;
 const never = Number.POSITIVE_INFINITY;
 
@@ -54,10 +54,10 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   #isPaused = false;
   /** Bytes of the current response have arrived. */
   #hasResponded = false;
-  /** The bytes that are being read are overwritten afterwards. */
+  /** Reads share one buffer, so the next read overwrites these bytes. */
   #isShared = false;
   #deadlineMs = never;
-  /** By `realMs` of the clock. */
+  /** On the clock's `realMs`. */
   #idleUntilMs = never;
 
   constructor(owner: ConnectionOwner) {
@@ -83,7 +83,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     if (this.#phase === 'idle') this.#phase = 'assigned';
   }
 
-  /** Sends the assigned request. Harmless if there is none any more. */
+  /** Sends the assigned request. Does nothing if there is none. */
   begin(): void {
     const exchange = this.#exchange;
     if (this.#phase !== 'assigned' || exchange === undefined) return;
@@ -255,7 +255,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     return idleMs > 0;
   }
 
-  /** TLS reports a write as complete some turns of the event loop later. */
+  /** TLS reports a write as complete a few turns of the event loop later. */
   #awaitFlush(turnsLeft: number): void {
     if (this.#phase === 'closed') return;
     if (this.#socket.writableLength > 0) {

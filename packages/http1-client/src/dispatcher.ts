@@ -20,12 +20,14 @@ export type DispatchOptions = Readonly<{
   /** Path and query. */
   path: string;
   /**
-   * Alternating names and values, written as they are. The client writes `Host`, `Connection` and the framing, and refuses
+   * Alternating names and values, sent unchanged. The client writes `Host`, `Connection` and the framing, and refuses
    * requests that have them here, with one exception: `Content-Length` of a streamed body. Without it, a stream is sent
    * in chunks.
    */
   headers: string[];
-  /** The index in `headers` from which the values need no check, because the caller has made them. undici checks all. */
+  /**
+   * The index in `headers` from which the values need no check, because the caller has made them. undici checks all.
+   */
   trustedFrom?: number;
   /** Bytes are sent with the head. A stream is sent as it flows, and destroyed if the exchange ends first. */
   body: Uint8Array | Readable | null;
@@ -37,9 +39,9 @@ export type DispatchOptions = Readonly<{
 type Called = 'onRequestStart' | 'onResponseStart' | 'onResponseData' | 'onResponseEnd' | 'onResponseError';
 
 /**
- * Receives one response. `onResponseEnd` or `onResponseError` is called exactly once, and is the last call. An exception of
- * another method ends the exchange, and is passed to `onResponseError`. Read headers and trailers from the controller,
- * because this client does not parse them. undici also calls `onResponseStart` for informational responses.
+ * Receives one response. `onResponseEnd` or `onResponseError` is called exactly once, and is the last call. An
+ * exception of another method ends the exchange, and is passed to `onResponseError`. Read headers and trailers from the
+ * controller, because this client does not parse them. undici also calls `onResponseStart` for informational responses.
  */
 export type DispatchHandler = Required<Pick<Undici.DispatchHandler, Called>> &
   Pick<Undici.DispatchHandler, 'onResponseStarted'>;

@@ -5,20 +5,19 @@ import { ExchangeError } from './exchange-error.ts';
 import { token } from './token.ts';
 import { Upload, type UploadOwner } from './upload.ts';
 
-// Up to this size head and body are one write.
+// A head and body of up to this size are sent in one write.
 const maxJoinedBytes = 16 * 1024;
 const sliceBytes = 64 * 1024;
 
-/** Handlers read the flat lists of the controller. */
+/** Handlers read the raw header lists of the controller instead. */
 export const unparsed = {};
 
 /** One request and its response. */
 export class Exchange implements DispatchController {
   readonly request: DispatchOptions;
   readonly handler: DispatchHandler;
-  /** The head of the request, as it is written. */
+  /** The head of the request as sent. */
   head = '';
-  /** Undefined while the request is queued. */
   connection: Readonly<{ abort(reason: unknown): void; resume(): void }> | undefined;
   /** The handler got its last call. */
   isOver = false;
@@ -64,7 +63,7 @@ export class Exchange implements DispatchController {
     this.handler.onResponseEnd(this, unparsed);
   }
 
-  /** @returns The upload that is to be started; undefined if the whole request was written. */
+  /** @returns The upload to start. Undefined if the whole request was written. */
   write(socket: Socket, owner: UploadOwner): Upload | undefined {
     const { head, request } = this;
     const { body, headers } = request;
@@ -80,7 +79,7 @@ export class Exchange implements DispatchController {
     this.connection = undefined;
     const { body } = this.request;
     if (body === null || body instanceof Uint8Array || body.destroyed) return;
-    // An error of the stream has no other listener from now on.
+    // From now on, nothing else listens for errors of the stream.
     body.on('error', () => {}).destroy();
   }
 }
@@ -92,7 +91,7 @@ export function latin1Fields(raw: DispatchController['rawHeaders']): string[] {
   return raw.map((field) => (field as Buffer).toString('latin1'));
 }
 
-// RFC 9112 section 3. Characters above 0xff would be cut to one byte, which could be a CR or LF.
+// RFC 9112 section 3. Latin-1 keeps only the low byte of other characters, which could be a CR or LF.
 const isPath = /^[\x21-\x7e\x80-\xff]+$/;
 const isNoValue = /[^\t\x20-\x7e\x80-\xff]/;
 

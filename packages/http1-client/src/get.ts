@@ -8,9 +8,11 @@ export type GetOptions = Readonly<{
   /** Alternating names and values. */
   headers?: readonly string[];
   maxBodyBytes: number;
-  /** What a larger body is: an error by default; `cut` ends the exchange and returns what was read. */
+  /** What to do with a larger body. By default it is an error. `cut` ends the exchange and returns what was read. */
   largerBody?: 'error' | 'cut';
-  /** For the whole exchange, instead of the pool's timeouts. A response that arrives byte by byte ends, too. */
+  /**
+   * Timeout of the whole exchange, instead of the pool's timeouts. It also ends a response that arrives byte by byte.
+   */
   timeoutMs: number;
   /** Ends the exchange with its reason. */
   signal?: AbortSignal;
@@ -26,8 +28,8 @@ export type GotResponse = Readonly<{
 /**
  * Gets a whole response, of any status. Redirects are not followed.
  *
- * @throws ExchangeError, `UPSTREAM_RESPONSE_TOO_LARGE` and `UPSTREAM_HEAD_TIMEOUT` or `UPSTREAM_BODY_TIMEOUT` included, or the
- *   reason of the signal.
+ * @throws ExchangeError, `UPSTREAM_RESPONSE_TOO_LARGE` and `UPSTREAM_HEAD_TIMEOUT` or `UPSTREAM_BODY_TIMEOUT` included,
+ *   or the reason of the signal.
  */
 export async function get(dispatcher: Dispatcher, path: string, options: GetOptions): Promise<GotResponse> {
   const { headers = [], timeoutMs, signal } = options;
@@ -93,7 +95,7 @@ class WholeResponse implements DispatchHandler {
       : new ExchangeError('UPSTREAM_BODY_TIMEOUT', 'no complete response in time');
   }
 
-  /** Also before the request has a connection. */
+  /** Works before the request has a connection, too. */
   stop(reason: Error): void {
     this.#stoppedFor = reason;
     this.#settle.reject(reason);
@@ -121,7 +123,7 @@ class WholeResponse implements DispatchHandler {
     this.#chunks.push(chunk);
   }
 
-  // The first of these calls counts.
+  // Only the first of these calls has an effect.
   onResponseEnd(): void {
     this.#settle.resolve({ status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) });
   }

@@ -15,7 +15,7 @@ export interface SocketUser {
   /** @param isClean By FIN, and under TLS with `close_notify`. */
   socketEnded(isClean: boolean): void;
   socketFailed(error: Error): void;
-  /** The last call. */
+  /** Called last. */
   socketClosed(): void;
 }
 
@@ -62,7 +62,7 @@ export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
 
   function current(): TlsIdentity | undefined {
     const now = tls?.();
-    // A session was checked with the files of its time.
+    // A TLS session was verified with the certificates of its time.
     if (now !== identity) session = undefined;
     identity = now;
     return now;

@@ -75,7 +75,7 @@ export type Framing = 'none' | 'length' | 'chunked' | 'until-close';
 /** What the head of a response says about its body and its connection. */
 export class ResponseFraming {
   framing: Framing = 'none';
-  /** Of the body, for framing `length`. */
+  /** Length of the body, for framing `length`. */
   length = 0;
   /** The connection may carry another request after this response. */
   mayReuse = false;
@@ -182,7 +182,8 @@ const maxIdleMs = 600_000;
  * How long an idle connection is kept, in milliseconds.
  *
  * @param keepAliveTimeout Unless the service names a time. With 0, each request gets a new connection.
- * @param keepAlive The service's `Keep-Alive`. A second less than its time, so that a request does not meet a closing connection.
+ * @param keepAlive The service's `Keep-Alive`. A second less than its time, so that a request does not meet a closing
+ *   connection.
  */
 export function idleTimeMs(keepAliveTimeout: number, keepAlive: string | undefined): number {
   if (keepAlive === undefined || keepAliveTimeout === 0) return keepAliveTimeout;

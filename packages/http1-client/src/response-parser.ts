@@ -23,7 +23,7 @@ type State =
   | 'chunk-data'
   | 'chunk-end'
   | 'trailers'
-  /** The response is complete, and the receiver does not know it yet. */
+  /** The response is complete, but `receiveEnd` was not called yet. */
   | 'ended';
 
 /** Of a head, and of trailers. */
@@ -52,12 +52,12 @@ export class ResponseParser {
   #fields: string[] = none;
   /** The start of an unfinished line. */
   #carry: Buffer | undefined;
-  /** Bytes that the head or the trailers may still have. */
+  /** Bytes left for the head or the trailers. */
   #bytesLeft = maxHeadBytes;
   #informational = 0;
-  /** Bytes that the body or the chunk still has. */
+  /** Bytes left in the body or the chunk. */
   #left = 0;
-  /** The body bytes of one read, moved together, so that many small chunks are one piece of data. */
+  /** The body bytes of one read, joined, so that many small chunks become one piece of data. */
   #dataStart = 0;
   #dataEnd = 0;
 
@@ -146,7 +146,7 @@ export class ResponseParser {
       case 'chunk-end':
         return this.#readChunkEnd(bytes, at, end);
       default:
-        // until-close: all of it is data.
+        // `until-close`: all bytes are data.
         this.#left = end - at;
         return this.#readData(bytes, at, end, this.#state);
     }
@@ -192,7 +192,7 @@ export class ResponseParser {
     this.#receiver.receiveHead(status, fields);
   }
 
-  /** Ignores it: the requests did not ask for a 1xx (RFC 9110 section 15.2). */
+  /** A client may ignore a 1xx that it did not ask for (RFC 9110 section 15.2). */
   #endInformational(status: number): void {
     if (status === 101) throw invalidResponse('a 101 to a request without Upgrade');
     if (!this.framing.mayReuse) throw invalidResponse('an informational response that closes the connection');
@@ -235,7 +235,7 @@ export class ResponseParser {
   #endTrailers(): void {
     for (let at = 0; at < this.#fields.length; at += 2) {
       const name = this.#fields[at]?.toLowerCase();
-      // They would describe the message that they follow (RFC 9110 section 6.5.1).
+      // Such fields must not be trailers, because they affect the whole message (RFC 9110 section 6.5.1).
       if (name === 'content-length' || name === 'transfer-encoding') throw invalidResponse(`${name} in the trailers`);
     }
     this.#state = 'ended';

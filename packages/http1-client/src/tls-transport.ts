@@ -10,9 +10,9 @@ const alertLengths: readonly number[] = [19, 11];
 type Callback = (error?: Error | null) => void;
 
 /**
- * Carries the records of one TLS connection, and sees whether the last one was an alert. Node reports the end of TCP and
- * `close_notify` alike, but only the latter proves that a body is complete (RFC 8446 section 6.1). An alert other than
- * `close_notify` is an error of its own.
+ * Carries the records of one TLS connection, and sees whether the last one was an alert. Node reports the end of TCP
+ * and `close_notify` alike, but only the latter proves that a body is complete (RFC 8446 section 6.1). An alert other
+ * than `close_notify` is an error of its own.
  */
 export class TlsTransport extends Duplex {
   /** Returns the number of decrypted bytes so far. */
@@ -39,7 +39,7 @@ export class TlsTransport extends Duplex {
       .once('end', () => this.push(null))
       .once('error', (error) => this.destroy(error))
       .once('close', () => {
-        // After a FIN, TLS may still have to read what is buffered here.
+        // After a FIN, TLS may still have buffered data to read.
         if (!this.#socket.readableEnded) this.destroy();
       });
     // Runs before TLS reads the chunk.

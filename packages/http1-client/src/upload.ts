@@ -28,7 +28,7 @@ export class Upload {
     this.#owner = owner;
   }
 
-  /** Writes the head, together with what the stream has now. */
+  /** Writes the head, together with the data that the stream has now. */
   start(head: string): void {
     const stream = this.#stream;
     this.#socket.cork();
@@ -42,7 +42,7 @@ export class Upload {
     this.#socket.on('drain', this.#onDrain);
   }
 
-  /** Sends nothing more. The stream stays as it is. */
+  /** Stops sending. Leaves the stream unchanged. */
   stop(): void {
     if (this.#isOver) return;
     this.#isOver = true;

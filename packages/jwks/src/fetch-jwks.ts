@@ -22,14 +22,14 @@ export function assertUrl(text: string | undefined): void {
   if (!URL.canParse(text)) throw new RangeError(`${expected}: it is not an absolute URL`);
   const { protocol, username, password } = new URL(text);
   if (protocol !== 'http:' && protocol !== 'https:') throw new RangeError(`${expected}: it is ${protocol}`);
-  if (username !== '' || password !== '') throw new RangeError(`${expected}: it carries some`);
+  if (username !== '' || password !== '') throw new RangeError(`${expected}: it contains credentials`);
 }
 
 const redirects = [301, 302, 303, 307, 308];
 
 /**
- * Fetches a key set, or another JSON document, once. `timeoutMs` bounds the whole exchange up to the last byte, and `maxBytes` the decompressed
- * body. Redirects are refused: an attacker who controls a redirect could supply any key.
+ * Fetches a key set, or another JSON document, once. `timeoutMs` bounds the whole exchange up to the last byte, and
+ * `maxBytes` the decompressed body. Redirects are refused: an attacker who controls a redirect could supply any key.
  */
 export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
   const late = AbortSignal.timeout(request.timeoutMs);
@@ -39,8 +39,8 @@ export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
       signal: AbortSignal.any([late, request.signal]),
       headers: {
         accept: 'application/jwk-set+json, application/json',
-        // With `if-none-match` alone, fetch adds `no-cache`, and Express and others then ignore the ETag. Without an ETag,
-        // `no-cache` is intended: a copy in an intermediate cache may be older than the key that is looked up.
+        // With `if-none-match` alone, fetch adds `no-cache`, and Express and others then ignore the ETag. Without an
+        // ETag, `no-cache` is intended: a copy in an intermediate cache may be older than the key that is looked up.
         ...(request.etag === undefined
           ? { 'cache-control': 'no-cache' }
           : { 'if-none-match': request.etag, 'cache-control': 'max-age=0' }),
@@ -79,7 +79,7 @@ function causeOf(error: unknown): string | undefined {
   return typeof detail === 'string' ? detail : undefined;
 }
 
-/** Reads the body up to `maxBytes` after decompression, so that a gzip bomb is refused. Undefined: it is larger. */
+/** Reads the body up to `maxBytes` after decompression, so that a gzip bomb is refused. Undefined if it is larger. */
 async function readBody(response: Response, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Uint8Array[] = [];
   let total = 0;

@@ -11,9 +11,9 @@ export type KeySetStats = Readonly<{
   keys: number;
   /** Their names. */
   held: readonly HeldKey[];
-  /** Keys of the last set that cannot be used. */
+  /** Unusable keys of the last set. */
   ignored: readonly IgnoredKey[];
-  /** Milliseconds until the next fetch. Undefined where nothing is fetched. */
+  /** Milliseconds until the next fetch. Undefined for sets that are not fetched. */
   nextInMs: number | undefined;
   /** The last failure, while fetches fail. */
   failure: Readonly<{ reason: string; failuresInARow: number }> | undefined;
@@ -41,11 +41,11 @@ export interface KeySet {
   /** Finds a held key, without I/O. `alg` is a JOSE name; each key serves exactly one. */
   find(kid: string, alg: string): KeyObject | undefined;
   /**
-   * Like {@link find}, but an unknown `kid` may trigger one fetch, which concurrent lookups share. At most one fetch that
-   * does not find its key runs per cool-down.
+   * Like {@link find}, but an unknown `kid` may trigger one fetch, which concurrent lookups share. At most one fetch
+   * that does not find its key runs per cool-down.
    *
-   * @param except A held key that did not verify a signature. It counts as unknown, because an issuer may replace a key and
-   *   keep its `kid`. A set that is not fetched may return it again.
+   * @param except A held key that did not verify a signature. It counts as unknown, because an issuer may replace a key
+   *   and keep its `kid`. A set that is not fetched may return it again.
    * @throws KeySetUnavailable when no usable set is held, or when the `kid` is unknown and the last fetch failed. The
    *   token is not at fault.
    */
@@ -56,8 +56,8 @@ export interface KeySet {
 }
 
 /**
- * The key set cannot tell whether a key exists. Either no set was fetched yet, the held set is older than `maxStaleMs`, or
- * the held set does not contain the key and the last fetch failed.
+ * The key set cannot tell whether a key exists. Either no set was fetched yet, the held set is older than `maxStaleMs`,
+ * or the held set does not contain the key and the last fetch failed.
  */
 export class KeySetUnavailable extends Error {
   override readonly name = 'KeySetUnavailable';

@@ -28,8 +28,8 @@ const defaults = {
   /** Longest time between two fetches. `max-age` can only shorten it. */
   cacheMaxAgeMs: 10 * 60_000,
   /**
-   * Unknown `kid`s and bad signatures cause at most one fetch without a result in this time, whether it succeeds or fails. It is also the
-   * shortest lifetime of a set.
+   * Unknown `kid`s and bad signatures cause at most one fetch without a result in this time, whether it succeeds or
+   * fails. It is also the shortest lifetime of a set.
    */
   cooldownMs: 30_000,
   /** Timeout of one fetch, body included. */
@@ -46,8 +46,8 @@ const defaults = {
 export type RemoteKeySetOptions = Readonly<Partial<typeof defaults>> &
   Readonly<{
     /**
-     * The URL of the set, or a function that finds it. The function is called again with the first fetch an hour later. If it then
-     * fails, or the set at a new URL is not usable, the set at the last URL stays in use.
+     * The URL of the set, or a function that finds it. The function is called again with the first fetch an hour later.
+     * If it then fails, or the set at a new URL is not usable, the set at the last URL stays in use.
      */
     url: string | FindUrl;
     /** JOSE names this signer may use, e.g. `['ES256']`. */
@@ -66,8 +66,8 @@ export type RemoteKeySetOptions = Readonly<Partial<typeof defaults>> &
 const urlLifeMs = 60 * 60 * 1000;
 
 /**
- * A key set fetched from a URL that stays usable while the endpoint fails. It runs one fetch at a time, refreshes before
- * the set expires, backs off after failures, and replaces the set only with one that has a usable key.
+ * A key set fetched from a URL that stays usable while the endpoint fails. It runs one fetch at a time, refreshes
+ * before the set expires, backs off after failures, and replaces the set only with one that has a usable key.
  *
  * @throws RangeError when the URL is not set, is not http(s) or carries credentials.
  */
@@ -98,7 +98,7 @@ class RemoteKeySet implements KeySet {
   #cancelTimer: () => void = () => {};
 
   constructor(options: RemoteKeySetOptions) {
-    // In JavaScript the URL may be missing: that is an error too.
+    // A JavaScript caller may omit the URL, which is also an error.
     if (typeof options.url !== 'function') {
       assertUrl(options.url);
       this.#url = options.url;
@@ -164,10 +164,11 @@ class RemoteKeySet implements KeySet {
       const arrived = find();
       if (arrived !== undefined) return arrived;
       this.#assertLastFetchWorked();
-      // The response may be from just before this key was published, so fetch once more below.
+      // The response may predate this key, so fetch once more below.
     }
     if (this.#pending === undefined) {
-      // The cool-down starts before the fetch, so that a flood of made-up kids or signatures costs one fetch while the endpoint fails, too.
+      // The cool-down starts before the fetch, so that a flood of made-up kids or signatures costs one fetch while the
+      // endpoint fails, too.
       if (this.#options.nowMs() - this.#cooldownFromMs < this.#options.cooldownMs) {
         this.#assertLastFetchWorked();
         return undefined;
@@ -235,7 +236,7 @@ class RemoteKeySet implements KeySet {
     this.#urlFoundAtMs = this.#options.nowMs();
   }
 
-  /** @returns Whether a usable set is at the URL. */
+  /** @returns Whether the URL has a usable set. */
   #handle(result: FetchedJwks, url: string): boolean {
     if (result.outcome === 'fetched') return this.#replaceWith(result, url);
     if (result.outcome === 'failed') this.#failed(result.reason, result.detail);

@@ -45,9 +45,9 @@ function parseKeySet(body: string): Readonly<{ keys: readonly unknown[] }> | und
   }
 }
 
-/** Headers of the service's response that no longer fit. */
+/** Headers of the service's response that are wrong for the changed body. */
 const replacedHeaders = ['content-length', 'content-encoding', 'transfer-encoding', 'last-modified', 'location'];
-/** With these the service might send no body, or one in a content coding. */
+/** These could make the service send no body, or a compressed one. */
 const conditionHeaders = ['if-none-match', 'if-modified-since', 'accept-encoding', 'range'];
 
 /**
@@ -61,7 +61,9 @@ export function askForWholeSet(req: IncomingMessage): string | undefined {
   return seen;
 }
 
-/** Publishes the keys of a Node.js service: its next handlers respond, and {@link publishKeys} adds to their response. */
+/**
+ * Publishes the keys of a Node.js service: its next handlers respond, and {@link publishKeys} adds to their response.
+ */
 export function publishOn(req: IncomingMessage, res: ServerResponse, agreement: AgreementKeys): void {
   const seen = askForWholeSet(req);
   const { method } = req;
@@ -103,7 +105,7 @@ function captureBody(res: ServerResponse, finish: (body: Buffer) => Buffer | str
     },
     end(...args: unknown[]) {
       take(args[0], args[1]);
-      // Other middleware may have replaced these functions before.
+      // Other middleware may already have replaced these functions.
       Object.assign(res, { writeHead, flushHeaders, write, end });
       return res.end(finish(Buffer.concat(chunks)), callbackIn(args));
     },

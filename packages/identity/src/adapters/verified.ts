@@ -59,7 +59,7 @@ export function allowKinds(request: object, kinds: readonly IdentityKind[]): Dec
 
 /**
  * Lets the handler read the identity if it has one of these roles. Users, and services acting for users, need no other
- * guard. The role of a client counts if a guard before accepted clients.
+ * guard. A client's role counts if an earlier guard accepted clients.
  */
 export function allowRoles(request: object, roles: readonly string[]): Decision {
   const found = verifiedOf(request);
@@ -69,14 +69,15 @@ export function allowRoles(request: object, roles: readonly string[]): Decision 
 
 /**
  * Lets the handler read the identity if its token has all of these scopes, compared byte by byte. Users, and services
- * acting for users, need no other guard. Other callers need one before that accepts their kind.
+ * acting for users, need no other guard. Other callers need an earlier guard that accepts their kind.
  */
 export function allowScopes(request: object, scopes: readonly string[]): Decision {
   const found = verifiedOf(request);
   if (!isAccepted(found)) return refuse('identity_not_allowed');
   const { scope = [], jkt } = found.identity.context;
   if (scopes.every((name) => scope.includes(name))) return allow(found);
-  // RFC 6750 section 3.1 and RFC 9449 section 7.1. A caller with a proof uses a token that is bound to its key.
+  // RFC 6750 section 3.1 and RFC 9449 section 7.1. A caller with a DPoP proof uses a token that is bound to the proof's
+  // key.
   const challenge = `${jkt === undefined ? 'Bearer' : 'DPoP'} error="insufficient_scope", scope="${scopes.join(' ')}"`;
   return refuse('insufficient_scope', { 'www-authenticate': challenge });
 }

@@ -24,8 +24,8 @@ export type WebIdentityOptions = Readonly<{
   stream?: (request: Request) => boolean;
   onRefused?: (request: Request, refusal: { reason: string }) => void;
   /**
-   * The service's own key set at `/.well-known/jwks.json`, if it has one. With `agreement`, the adapter responds to that path
-   * itself, with this set and the keys for agreement.
+   * The service's own key set at `/.well-known/jwks.json`, if it has one. With `agreement`, the adapter responds to
+   * that path itself, with this set and the keys for agreement.
    */
   ownKeySet?: () => object | Promise<object>;
 }>;
@@ -128,15 +128,15 @@ export function requireRole(request: Request, ...roles: string[]): Identity {
  * Returns the identity if its token has all of these scopes. On its own it allows users, and services acting for users.
  * After `requireIdentity` with `{ accept: ['user', 'client'] }` it allows clients too.
  *
- * @throws IdentityResponse 403 `insufficient_scope`, with a challenge that names the scopes; RangeError without a scope,
- *   and for a name that no token can have; Error for a request that was never verified.
+ * @throws IdentityResponse 403 `insufficient_scope`, with a challenge that names the scopes; RangeError without a
+ *   scope, and for a name that no token can have; Error for a request that was never verified.
  */
 export function requireScope(request: Request, ...scopes: string[]): Identity {
   assertScopes(scopes);
   return identityIn(request, allowScopes(request, scopes));
 }
 
-/** Returns the identity. @throws Error unless requireIdentity, requireRole or requireScope allowed this request before. */
+/** Returns the identity. @throws Error unless requireIdentity, requireRole or requireScope has allowed this request. */
 export { identityOf };
 
 function identityIn(request: Request, { identity, refusal }: Decision): Identity {

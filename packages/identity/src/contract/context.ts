@@ -26,7 +26,7 @@ const isScopes = (value: readonly string[]) => areNames(value, isScope);
 const isRoles = (value: readonly string[]) => areNames(value, role.matches);
 const isActor = ({ sub, iss }: Actor) => isSubject(sub) && isIssuer(iss);
 
-/** The caller's facts do not fit into `x-identity-context`. */
+/** The context of this caller does not fit into `x-identity-context`. */
 export class ContextTooLong extends RangeError {
   override readonly name = 'ContextTooLong';
 }

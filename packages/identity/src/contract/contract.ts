@@ -14,7 +14,7 @@ export type RequestToSign = Readonly<{
   requestId: string;
   /** The client's IP address. */
   ip?: string;
-  /** Covered only together with `contentDigest` (digest mode). */
+  /** Signed only together with `contentDigest` (digest mode). */
   contentType?: string | undefined;
   /** From {@link contentDigest}, in digest mode, for every method except GET and HEAD, also for an empty body. */
   contentDigest?: string | undefined;
@@ -45,7 +45,7 @@ export type HeaderRule = Readonly<{
   prefix?: string;
   /** The value, if the token and the audience determine it. */
   fromToken?: (facts: IdentityFacts, audience: string) => string | undefined;
-  /** The value, if the request determines it. */
+  /** The value, if the request determines it */
   fromRequest?: (request: RequestToSign) => string | undefined;
   /** For the documentation. */
   meaning: string;

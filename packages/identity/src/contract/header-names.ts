@@ -8,8 +8,8 @@ export const contractHeaders: readonly string[] = reservedRules.map(({ name }) =
 export const identityPrefixes: readonly string[] = [...new Set(reservedRules.flatMap(({ prefix }) => prefix ?? []))];
 
 /**
- * Headers in which a proxy tells a service something that the service then trusts. None of a client may pass. A `*` stands
- * for any ending.
+ * Headers that services trust because a proxy sets them. The gateway removes the client's own. A `*` matches any
+ * suffix.
  */
 export const proxyHeaders: Readonly<Record<string, readonly string[]>> = {
   "the client's address and host": [
@@ -40,7 +40,7 @@ export const proxyHeaders: Readonly<Record<string, readonly string[]>> = {
     'cf-access-*',
     'impersonate-*',
   ],
-  // CGI programs take it for their outgoing proxy (CVE-2016-5385).
+  // CGI programs use it as the proxy for their own requests (CVE-2016-5385).
   'a proxy to use': ['proxy'],
 };
 

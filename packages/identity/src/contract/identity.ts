@@ -1,4 +1,4 @@
-/** Further facts about the caller: the members of `x-identity-context`. */
+/** What is known about the caller besides its id, role and tenant: the members of `x-identity-context`. */
 export type IdentityContext = Readonly<{
   /** The client's IP address as the gateway saw it. */
   ip?: string;
@@ -30,7 +30,7 @@ export type Actor = Readonly<{ sub: string; iss: string }>;
 
 /** A user of one tenant. */
 export type UserClaims = Readonly<{ userId: string; role: string; tenantId: string }>;
-/** An OAuth client that calls for itself: a machine with a token of its own (RFC 6749 section 4.4). */
+/** An OAuth client with a token of its own, from the client-credentials grant (RFC 6749 section 4.4). */
 export type ClientClaims = Readonly<{
   clientId: string;
   role?: string | undefined;
@@ -42,7 +42,7 @@ type Common = Readonly<{ requestId: string; context: IdentityContext }>;
 export type UserIdentity = Common & UserClaims & Readonly<{ kind: 'user'; txnToken?: string }>;
 export type ClientIdentity = Common & ClientClaims & Readonly<{ kind: 'client'; txnToken?: string }>;
 export type AnonymousIdentity = Common & Readonly<{ kind: 'anonymous' }>;
-/** A request of the gateway's own, for example to the revocation feed. */
+/** The gateway itself, for example when it reads the revocation feed. */
 export type GatewayIdentity = Common & Readonly<{ kind: 'gateway' }>;
 /** The user or the client that a service acts for, never both. Neither when it acts for itself. */
 type Principal = Readonly<{ user?: UserClaims; client?: ClientClaims }>;

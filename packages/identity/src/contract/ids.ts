@@ -38,7 +38,7 @@ export function newRequestId(nowMs: number = Date.now()): string {
     lastMs = nowMs;
   }
   const random = randomHex(19);
-  // The variant: the digits 8 to b, each for four of the random digits.
+  // The variant: maps each random digit to one of 8, 9, a and b.
   const variant = '89ab'[Number.parseInt(random.charAt(3), 16) & 3];
   return `${lastTime}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7)}`;
 }

@@ -7,7 +7,7 @@ import type { GatewayKeys } from './gateway-keys.ts';
 export type KeyLookupOptions = Readonly<{
   audience: string;
   keys: GatewayKeys;
-  /** Undefined: the service accepts no agreed keys. */
+  /** Undefined if the service accepts no agreed keys. */
   agreement: Pick<AgreementKeys, 'find'> | undefined;
 }>;
 
@@ -18,8 +18,8 @@ type AgreedPair = Readonly<{ gateway: AgreementPublicKey['publicKey']; key: Veri
 const maxPairs = 64;
 
 /**
- * Returns a function that finds the key of a keyid: an agreed key for a keyid of the reserved form, a key of the gateway for any
- * other. A pair's key is derived once for each fetched key set of the gateway.
+ * Returns a function that finds the key of a keyid: an agreed key for a keyid of the reserved form, a key of the
+ * gateway for any other. A pair's key is derived once for each fetched key set of the gateway.
  */
 export function createKeyLookup({ audience, keys, agreement }: KeyLookupOptions): GatewayKeys['lookup'] {
   const pairs = new Map<string, AgreedPair>();

@@ -17,7 +17,7 @@ import { agreementKeyFromJwk, newAgreementJwk } from './agreement-jwk.ts';
 import type { DatedKey } from './agreement-schedule.ts';
 import { whyNotPrivate } from './private-file.ts';
 
-/** Numbered, so that of several instances that make the next key at once only one succeeds. */
+/** Numbered, so that only one of several concurrent instances can create the next key. */
 const fileName = /^agreement-([1-9][0-9]{0,8})\.jwk\.json$/;
 
 type Numbered = Readonly<{ number: number; path: string }>;
@@ -25,7 +25,7 @@ type Numbered = Readonly<{ number: number; path: string }>;
 /**
  * Reads the keys of a directory, oldest first. A directory that does not exist holds none.
  *
- * @throws Error naming the file that is malformed or that others may read. It reveals nothing of a key.
+ * @throws Error naming the file that is malformed or that others may read. The message reveals nothing about the key.
  */
 export function readAgreementDirectory(directory: string): readonly DatedKey[] {
   return filesIn(directory).flatMap(({ path }) => readKeyFile(path) ?? []);
@@ -51,7 +51,7 @@ export function addAgreementKey(directory: string, nowSec: number): void {
     } finally {
       closeSync(file);
     }
-    // Fails if the name is taken. A reader never sees a part of the file.
+    // Fails if the file exists. A reader never sees a partly written file.
     linkSync(temporary, path);
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error;
@@ -85,7 +85,7 @@ function filesIn(directory: string): readonly Numbered[] {
     .sort((a, b) => a.number - b.number);
 }
 
-/** Undefined: another instance has just deleted it. */
+/** Undefined if another instance has just deleted it. */
 function readKeyFile(path: string): DatedKey | undefined {
   let text: string;
   let open: string | undefined;
@@ -104,7 +104,9 @@ function readKeyFile(path: string): DatedKey | undefined {
   } catch (error) {
     // The parser's message could quote the private key.
     const why = error instanceof RangeError ? error.message : 'it is not JSON';
-    throw new Error(`${path}: is no key for agreement (${why}). Restore it, or delete it and another one is made`);
+    throw new Error(
+      `${path}: is not a key for agreement (${why}). Restore it, or delete it to have a new key generated`,
+    );
   }
 }
 

@@ -70,7 +70,8 @@ export function agreementKeysIn(jwks: unknown): readonly AgreementPublicKey[] | 
 /**
  * Reads a private key.
  *
- * @throws RangeError when it is not a private JWK as {@link newAgreementJwk} makes it. The message reveals nothing of the key.
+ * @throws RangeError when it is not a private JWK as {@link newAgreementJwk} makes it. The message reveals nothing
+ *   about the key.
  */
 export function agreementKeyFromJwk(jwk: unknown): AgreementKeyPair {
   const { d, ...half } = (jwk ?? {}) as Jwk;
@@ -138,8 +139,8 @@ function isBytes32(value: unknown): value is string {
 const fieldPrime = 2n ** 255n - 19n;
 
 /**
- * Whether a value is below the field's prime. RFC 7748 section 5 would reduce larger ones and ignore the top bit, so one key
- * would have several thumbprints.
+ * Whether a value is below the field's prime. RFC 7748 section 5 would reduce larger ones and ignore the top bit, so
+ * one key would have several thumbprints.
  */
 function isCanonicalPoint(value: unknown): value is string {
   if (!isBytes32(value)) return false;

@@ -10,7 +10,7 @@ import { type DatedKey, rotateAfterSec, type ScheduledKeys, scheduleKeys } from 
 
 /** The keys of a service for agreement with the gateway. */
 export interface AgreementKeys {
-  /** Whether the keys exist in this process alone. The service must then have one instance. */
+  /** Whether the keys exist only in this process. The service must then have one instance. */
   readonly isInMemory: boolean;
   /** Finds a key that the service accepts now. */
   find(kid: string): AgreementKeyPair | undefined;
@@ -35,7 +35,10 @@ export type AgreementOptions = Readonly<{
 }>;
 
 export type AgreementEvent =
-  /** The key exists in this process alone. Several instances would publish different keys, and the gateway would use none. */
+  /**
+   * The key exists only in this process. Several instances would publish different keys, and the gateway would use
+   * none.
+   */
   | Readonly<{ type: 'memory'; kid: string }>
   /** The keys cannot be read, or the next one cannot be made. The last good ones stay in use. */
   | Readonly<{ type: 'failed'; error: unknown }>;
@@ -44,7 +47,8 @@ const readAgainMs = 5_000;
 const shortestRotationSec = 3600;
 
 /**
- * Opens the keys of a service. They need no timer: keys are read, made and dropped when they are looked up or published.
+ * Opens the keys of a service. They need no timer: keys are read, made and dropped when they are looked up or
+ * published.
  *
  * @param nowMs Unix milliseconds.
  * @throws RangeError when a given key is not a private JWK, or none is given. Error when the directory cannot be used.
@@ -136,7 +140,6 @@ function rotatingKeys(source: KeySource, options: RotatingOptions): AgreementKey
 
   function refresh(): void {
     const now = nowMs();
-    // The clock may have been set back.
     if (Math.abs(now - readAtMs) < readAgainMs) return;
     readAtMs = now;
     try {

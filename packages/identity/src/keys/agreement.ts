@@ -48,7 +48,10 @@ type Derivation = Readonly<{
   shared: Uint8Array;
 }>;
 
-/** HKDF-SHA-256 (RFC 5869) without salt. Both keys and the audience stand in `info`, so none of them can be exchanged. */
+/**
+ * HKDF-SHA-256 (RFC 5869) without salt. `info` holds both public keys and the audience, so none of them can be
+ * replaced.
+ */
 function derive({ gateway, service, audience, shared }: Derivation): AgreedKey {
   const info = Buffer.concat([context, publicBytes(gateway), publicBytes(service), Buffer.from(audience, 'latin1')]);
   const secret = new Uint8Array(hkdfSync('sha256', shared, new Uint8Array(0), info, secretBytes));
@@ -61,9 +64,9 @@ function sharedSecret(privateKey: KeyObject, { publicKey }: AgreementPublicKey):
   try {
     shared = diffieHellman({ privateKey, publicKey });
   } catch (cause) {
-    // OpenSSL itself refuses an all-zero result.
-    throw new RangeError('the key of the other side is of low order', { cause });
+    // OpenSSL refuses an all-zero result.
+    throw new RangeError('the key of the other side has low order', { cause });
   }
-  if (shared.every((byte) => byte === 0)) throw new RangeError('the key of the other side is of low order');
+  if (shared.every((byte) => byte === 0)) throw new RangeError('the key of the other side has low order');
   return shared;
 }

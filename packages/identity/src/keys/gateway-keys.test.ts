@@ -64,7 +64,7 @@ test.each([
   ['not set', ''],
   ['not an absolute URL', 'gateway'],
   ['ftp:', 'ftp://gateway/keys'],
-  ['carries some', 'http://me:secret@gateway/keys'],
+  ['contains credentials', 'http://me:secret@gateway/keys'],
 ])('an invalid URL names the option, the allowed form, and the fault: %s', (said, url) => {
   const make = () => gatewayKeys({ url: url as string });
   expect(make).toThrow(RangeError);

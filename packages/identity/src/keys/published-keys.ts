@@ -1,7 +1,7 @@
 import { secretKeyid } from '../contract/rfc9421.ts';
 
 /**
- * Public keys, key ids and keyids of secrets whose private halves everybody has: those of our test vectors, RFC 8032, RFC
+ * Public keys, key ids and keyids of secrets whose private halves are public: those of our test vectors, RFC 8032, RFC
  * 8037, RFC 7748 and RFC 9421 appendix B. vectors.json lists them under `published`, and a test compares both.
  */
 export const publishedKeys: Readonly<Record<'x' | 'secret_keyids' | 'kids', readonly string[]>> = {
@@ -52,9 +52,9 @@ export function allowPublishedKeys(): void {
   areAllowed = true;
 }
 
-/** Whether everybody has the private half of this public key, or its id is one of a published key. */
+/** Whether the private half of this key has been published, or its id is that of a published key. */
 export const isPublishedKey = ({ kid, x }: Readonly<{ kid?: unknown; x?: unknown }>): boolean =>
   !areAllowed && (published.has(kid) || published.has(x));
 
-/** Whether everybody has this secret. */
+/** Whether this secret has been published. */
 export const isPublishedSecret = (secret: Uint8Array): boolean => isPublishedKey({ kid: secretKeyid(secret) });

@@ -9,8 +9,8 @@ export type ServiceCallerOptions = Readonly<{
   /** URL of the gateway's internal listener, for example `http://127.0.0.1:8090`. */
   gatewayUrl: string;
   /**
-   * The gateway's name, which the signature names: `identity.name` of its gateway.yaml. Another gateway refuses the call.
-   * Default `countersign-gateway`.
+   * The gateway's name, which the signature names: `identity.name` of its gateway.yaml. Another gateway refuses the
+   * call. Default `countersign-gateway`.
    */
   gatewayName?: string;
   /** This service's own key. */
@@ -78,8 +78,8 @@ export function serviceCaller(options: ServiceCallerOptions): CallService {
     const response = await send(accepted);
     if (!(await refusesSignature(response))) return response;
     await response.body?.cancel();
-    // A gateway accepts one form alone, and both have one nonce. So one call is handled at most, whatever someone on the
-    // way answers.
+    // A gateway accepts only one of the two forms, and both have the same nonce. So the call is handled at most once,
+    // even if an attacker on the network answers the first.
     const other: ServiceForm = accepted === 'current' ? 'previous' : 'current';
     const second = await send(other);
     if (!(await refusesSignature(second))) accepted = other;
@@ -99,14 +99,15 @@ async function refusesSignature(response: Response): Promise<boolean> {
 /**
  * Reads a service's private key from a JWK with `kid` (RFC 8037).
  *
- * @throws RangeError unless the JWK is an ed25519 private key with a `kid` within the contract, and not a published one.
+ * @throws RangeError unless the JWK is an ed25519 private key with a `kid` within the contract, and not a published
+ *   one.
  */
 export function serviceKeyFromJwk(jwk: Readonly<Record<string, unknown>>): ServiceKey {
   const { kty, crv, x, d, kid } = jwk;
   if (kty !== 'OKP' || crv !== 'Ed25519' || typeof x !== 'string' || typeof d !== 'string') {
     throw new RangeError('a service key must be an ed25519 private JWK');
   }
-  if (isPublishedKey({ kid, x })) throw new RangeError('everybody has this private key');
+  if (isPublishedKey({ kid, x })) throw new RangeError('this private key is published');
   if (typeof kid !== 'string' || !idPattern.test(kid))
     throw new RangeError('a service key needs a kid of 1 to 128 characters from A-Za-z0-9._~:@|-');
   return { keyid: kid, privateKey: createPrivateKey({ key: { kty, crv, x, d }, format: 'jwk' }) };

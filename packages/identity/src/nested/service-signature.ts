@@ -18,7 +18,7 @@ import {
 } from '../verify/signed-message.ts';
 import type { RequestHead } from '../verify/verify.ts';
 
-/** The form of a nested call. Gateways of the version before know `previous` alone, which names no gateway. */
+/** The form of a nested call. Gateways of the previous version accept only `previous`, which names no gateway. */
 export type ServiceForm = 'current' | 'previous';
 
 const serviceTag = 'countersign-service-v2';
@@ -27,7 +27,10 @@ const previousTag = 'countersign-service-v1';
 /** The name of a gateway whose gateway.yaml has no `identity.name`. */
 export const defaultGatewayName = 'countersign-gateway';
 
-/** Where the nonces of nested calls are remembered, whatever the gateway's name: both forms of a call have one nonce. */
+/**
+ * The audience under which nonces of nested calls are stored, whatever the gateway's name: both forms of a call have
+ * the same nonce.
+ */
 const nonceAudience = defaultGatewayName;
 
 /** The headers that a nested call may have, in the order of the contract, with their bits in a CoveredMask. */
@@ -60,8 +63,8 @@ export type ServiceRequest = Readonly<{
 /**
  * Signs a nested call to the gateway's internal listener, with `tag="countersign-service-v2"`.
  *
- * @returns `x-identity-audience`, `txn-token` if given, `content-digest`, `signature-input` and `signature`. Content-Type
- *   is covered but not returned, because the request already has it.
+ * @returns `x-identity-audience`, `txn-token` if given, `content-digest`, `signature-input` and `signature`.
+ *   Content-Type is covered but not returned, because the request already has it.
  * @throws RangeError on a value outside the contract.
  */
 export function signServiceRequest(
@@ -171,7 +174,7 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
           if (contentDigest(body) !== headers.get('content-digest'))
             throw new IdentityRefused('content_digest_mismatch');
           const { input } = signature;
-          // The call may have been accepted from this second on. A replay memory that began later cannot know.
+          // The call may have been accepted from this second on. A replay memory that began later cannot tell.
           const earliestUseSec = Math.max(input.createdSec - toleranceSec, notBeforeSec);
           await claimNonce(replay, nonceAudience, input, { nowSec: nowSec(), rules, earliestUseSec });
         },

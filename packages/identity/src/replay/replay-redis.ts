@@ -26,8 +26,8 @@ export type RedisReplayOptions = Readonly<{
   /** How often the store probes an unavailable Redis, in milliseconds. Requests do not wait for it. Default 200. */
   retryAfterMs?: number;
   /**
-   * How far the gateway's clock may be ahead of Redis' clock, in seconds. After Redis lost its data, requests are refused
-   * for this much longer: one that was created in the future may have been used at another instance. Default 0.
+   * How far the gateway's clock may be ahead of Redis' clock, in seconds. After Redis lost its data, requests are
+   * refused for this much longer: one that was created in the future may have been used at another instance. Default 0.
    */
   gatewayAheadSec?: number;
   /** Key prefix, the same for all services and instances that share a Redis. Default `countersign:replay:`. */
@@ -124,7 +124,7 @@ class RedisReplayStore implements RedisReplay {
   async check(): Promise<string | undefined> {
     const verdict = await this.#probe();
     if (this.#options.onUnavailable === 'memory') {
-      // Even while Redis responds: it may fail in this very second, and the instance's own memory must then suffice.
+      // Even while Redis responds: if it fails within the same second, the instance's own memory must suffice.
       return this.#nowMs() < this.#localStartSec * 1000 ? 'the replay memory has just begun' : undefined;
     }
     if (verdict === 'fresh') return undefined;

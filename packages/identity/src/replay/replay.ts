@@ -1,6 +1,6 @@
 /** One nonce to claim. */
 export type NonceClaim = Readonly<{
-  /** Nonces are separate for each audience, and for nothing else: one nonce under two keys is used once. */
+  /** Each audience has its own set of nonces. Keys do not: a nonce can be used only once, even with two keys. */
   audience: string;
   nonce: string;
   createdSec: number;
@@ -23,7 +23,7 @@ export type NonceVerdict = 'fresh' | 'replayed' | 'before_start';
  *   nonce was used, it returns `before_start` or throws IdentityUnavailable.
  */
 export interface ReplayStore {
-  /** Whether several instances share it. */
+  /** Whether several instances share this store. */
   readonly isShared?: boolean;
   claim(claim: NonceClaim): NonceVerdict | Promise<NonceVerdict>;
 }

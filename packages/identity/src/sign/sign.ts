@@ -72,7 +72,7 @@ export function prepareIdentity(facts: IdentityFacts, audience: string): Prepare
   };
 }
 
-/** A service that acts for a user needs all of the user's headers, and one that acts for a client needs its id. */
+/** A service that acts for a user needs all of the user's headers. One that acts for a client needs the client's id. */
 function isRequired({ name, present }: HeaderRule, facts: IdentityFacts): boolean {
   const presence = present[facts.kind];
   if (presence === 'required' || facts.kind !== 'service') return presence === 'required';

@@ -154,7 +154,7 @@ describe('the console', () => {
     expect(await page(`/console/requests/${requests[0].id}`)).toContain('Explain counts no rate limits');
     const text = await page('/console/routes/limited');
     expect(text).toContain('<p class="big">0 % ');
-    expect(text).toContain('0 in the last hour, 0 %. Not counted: 1 refused by fault of the caller');
+    expect(text).toContain('0 in the last hour, 0 %. Not counted: 1 refused because of the caller');
   });
 
   test("keeps the gateway's own responses apart from requests without a route", async () => {

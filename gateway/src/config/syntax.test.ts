@@ -109,14 +109,14 @@ test.each<[string, string, string, string]>([
     '5:11 not YAML: this "{" is not closed by a "}"',
   ],
   ['an equals sign for a colon', 'path: /a', 'path = /a', '3:5 not YAML: a key needs ": " before its value'],
-  ['a list item without its dash', '  - name: b', '    name: b', '6:5 this key is written twice'],
+  ['a list item without its dash', '  - name: b', '    name: b', '6:5 duplicate key'],
 ])('%s is reported once, at its place, without its consequences', (_name, from, to, problem) => {
   expect(good).toContain(from);
   const source = readYaml(good.replace(from, to), {});
   const told = source.problems.map(({ offset, message }) => `${source.lineColumn(offset)} ${message}`);
   expect(told[0]).toContain(problem);
-  // Without its dash an item joins the one before it, so each of its keys is written twice.
-  expect(told.length).toBeLessThanOrEqual(problem.endsWith('twice') ? 2 : 1);
+  // Without its dash an item joins the one before it, so each of its keys is a duplicate.
+  expect(told.length).toBeLessThanOrEqual(problem.endsWith('duplicate key') ? 2 : 1);
 });
 
 test.each([

@@ -13,9 +13,9 @@ const worker = z
   .string()
   .regex(/^[1-9]\d{0,3}$/, 'must be the number of a worker')
   .optional()
-  .describe('One of several workers, by its number.');
+  .describe('The number of a worker.');
 
-/** @param response Says how the answers of several processes become one: see `merge`. */
+/** @param response Defines how the answers of several processes are merged: see `merge`. */
 const get =
   (tag: 'Traffic' | 'State') =>
   <const Path extends string, Response extends z.ZodType>(
@@ -38,7 +38,7 @@ const get =
 const ofTraffic = get('Traffic');
 const ofState = get('State');
 
-/** What can be read from the admin API, in the order of its description. */
+/** The GET endpoints of the admin API, in the order of its OpenAPI description. */
 export const views = [
   ofTraffic('/api/traffic', 'readTraffic', 'The traffic of the last hour', traffic),
   ofTraffic('/api/routes', 'listRoutes', 'The routes in force, with their rules and totals', routeList, routeFilters),
@@ -78,7 +78,7 @@ export const views = [
   ofState(
     '/api/limits',
     'listLimits',
-    'Rate limits, and the callers that they refuse now or refused lately',
+    'Rate limits, and the callers that they refuse now or refused recently',
     limitList,
   ),
   ofState(
@@ -102,7 +102,7 @@ export const views = [
   ),
 ] as const;
 
-/** How the gateway would handle a request. Its body is the question, which the gateway describes. */
+/** How the gateway would handle a request. The gateway describes the body. */
 export const explainEndpoint = {
   method: 'post',
   path: '/api/explain',
@@ -116,19 +116,19 @@ export const explainEndpoint = {
   errors: [],
 } as const;
 
-/** A route that reads. */
+/** A GET route. */
 export type View = (typeof views)[number];
 
-/** What each of them answers with. */
+/** The response type of each. */
 export type Answers = { [One in View as One['path']]: z.output<One['responses'][200]> };
 
 /** Names and values of a path and a query. An empty value counts as absent. */
 export type Query = Readonly<Record<string, string | undefined>>;
 
-/** The admin API of the gateway, without HTTP. It throws the AppErrors that it would answer with. */
+/** The admin API of the gateway, without HTTP. It throws AppErrors instead of answering with a problem. */
 export type AdminApi = Readonly<{
   /** @param query Has the names of the path too. Names that the API does not know are ignored. */
   read<Path extends keyof Answers>(path: Path, query?: Query): Promise<Answers[Path]>;
-  /** @param question As a form has it. */
+  /** @param question Form fields. */
   explain(question: Query): Promise<Answer>;
 }>;

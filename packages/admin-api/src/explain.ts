@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { text } from './values.ts';
 
-/** A user or a machine, as JSON. */
+/** A user or an OAuth client, as JSON. */
 const identity = z
   .object({
     kind: z.enum(['user', 'client']),
     user_id: text,
-    client_id: text.describe('The machine, or the client through which the user came.'),
+    client_id: text.describe('The OAuth client, or the client through which the user came.'),
     role: text,
     tenant_id: text,
     session_id: text,
@@ -18,7 +18,7 @@ const identity = z
   .meta({ id: 'Identity' });
 export type Identity = z.output<typeof identity>;
 
-/** What each issuer makes of a token. It never repeats the signature. */
+/** How each issuer judges a token. Never contains the signature. */
 const tokenReport = z.object({
   unreadable: text.describe('Why the text is not a token.'),
   header: z.record(z.string(), z.unknown()).nullable(),
@@ -33,7 +33,7 @@ const tokenReport = z.object({
       findings: z.array(
         z.object({ code: z.string(), claim: z.string(), wanted: z.string(), found: z.string(), fix: z.string() }),
       ),
-      identity: identity.nullable().describe('What the service would read.'),
+      identity: identity.nullable().describe('What the service would receive.'),
     }),
   ),
 });
@@ -48,14 +48,14 @@ const routeSettings = z
     cors: z.array(z.string()).nullable().describe('The origins whose pages may call.'),
     inherited: z.array(z.string()).describe('The keys that come from a group of routes, with the place of the group.'),
   })
-  .describe('What the configuration says of the route.');
+  .describe('The configuration of the route.');
 
 const upstreamSettings = z
   .object({
     name: z.string(),
     targets: z.array(z.string()),
     handling: z.string(),
-    signing: text.describe('Set where the running gateway decides how it signs: see `algorithm: agreed`.'),
+    signing: text.describe('Set if only the running gateway knows how it signs: see `algorithm: agreed`.'),
     signed_now: text.describe('How the running gateway signs now, on the command line.'),
   })
   .describe('The upstream that receives the request.');
@@ -75,7 +75,7 @@ export const explainAnswer = z
     method: z.string(),
     path: z.string(),
     caller: z.string(),
-    identity: identity.nullable().describe('The user or the machine that calls, or for which a service calls.'),
+    identity: identity.nullable().describe('The user or the OAuth client that calls, or for which a service calls.'),
     issuer: text.describe("The issuer of the caller's token, to which its client belongs."),
     service: text.describe('The service that calls, on the internal listener.'),
     outcome: z.object({
@@ -84,7 +84,10 @@ export const explainAnswer = z
       code: text,
       title: text,
       why: text,
-      allow: z.array(z.string()).nullable().describe('The methods of the path, if the request has another one.'),
+      allow: z
+        .array(z.string())
+        .nullable()
+        .describe('The methods that the path allows, if the method of the request is not among them.'),
       warning: text.describe('Why an allowed request would fail now: the upstream of its route is unavailable.'),
     }),
     stages: z.array(stage),

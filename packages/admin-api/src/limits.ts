@@ -9,7 +9,7 @@ const limited = z
     user_id: text,
     tenant_id: text,
     ip: text,
-    since: earliestTime.describe('Its first refusal since it was last below the limit.'),
+    since: earliestTime.describe('When it reached the limit.'),
     last: time,
     until: time.describe('When its window ends.'),
     refused: total,
@@ -19,7 +19,7 @@ const limited = z
 mergedBy(limited, (same) => mergeMembers(limited, same.toSorted(newestFirst('last'))));
 export type LimitedCaller = z.output<typeof limited>;
 
-/** Those that are limited now, then by their last refusal. */
+/** Callers that are limited now come first, then the most recently refused. */
 export const limitedFirst = (a: LimitedCaller, b: LimitedCaller): number =>
   Number(b.now) - Number(a.now) || newestFirst('last')(a, b);
 

@@ -46,7 +46,7 @@ describe('a quantile', () => {
   });
 });
 
-test('the state of several workers is the worst one, since the first of them had it', () => {
+test('the state of several workers is the worst one, from when the first worker had it', () => {
   const states = [
     { state: 'up', since: '2026-01-01T00:00:00.000Z', why: null },
     { state: 'out', since: '2026-01-01T00:02:00.000Z', why: 'b' },

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-// How the answers of several processes become one. A schema that has no rule takes the value of the first process.
+// How the answers of several processes are merged. A schema that has no rule takes the value of the first process.
 
 type Rule = (values: readonly never[]) => unknown;
 
@@ -8,7 +8,7 @@ const rules = z.registry<Readonly<{ rule: Rule }>>();
 
 type Values<Schema extends z.ZodType> = readonly z.output<Schema>[];
 
-/** Gives a schema its rule, which takes the values of at least one process. */
+/** Sets the merge rule of a schema. The rule gets the values of at least one process. */
 export function mergedBy<Schema extends z.ZodType>(
   schema: Schema,
   rule: (values: Values<Schema>) => z.output<Schema>,
@@ -54,17 +54,17 @@ export const listOf = <Item extends z.ZodType>(
     [...Map.groupBy(lists.flat(), nameOf).values()].map((same) => merge(item, same)).sort(compare),
   );
 
-/** A list that has the items of all processes. */
+/** A list of the items of all processes. */
 export const joined = <Item extends z.ZodType>(
   item: Item,
   compare: Compare<z.output<Item>> = () => 0,
 ): z.ZodArray<Item> => mergedBy(z.array(item), (lists) => lists.flat().sort(compare));
 
-/** Ends a list after `max` items. */
+/** Keeps at most `max` items of a list. */
 export const atMost = <Item extends z.ZodType>(max: number, list: z.ZodArray<Item>): z.ZodArray<Item> =>
   mergedBy(list.clone(), (lists) => merge(list, lists).slice(0, max));
 
-/** A value that some processes may not know. Those that are known are merged. */
+/** A value that some processes may not know. Merges the known ones. */
 export const known = <Schema extends z.ZodType>(schema: Schema): z.ZodNullable<Schema> =>
   mergedBy(schema.nullable(), (values) => {
     const some = values.filter((value): value is NonNullable<typeof value> => value !== null);
@@ -82,8 +82,8 @@ export const worstFirst =
   };
 
 /**
- * An object with a state. The worst state counts, from when the first process had it; so do the members without a rule of the
- * process that has it.
+ * An object with a state. The worst state counts, from when the first process had it; so do the members without a rule
+ * of the process that has it.
  */
 export const fromWorst = <Schema extends z.ZodObject>(schema: Schema, order: readonly string[]): Schema =>
   mergedBy(schema, (values) => {
@@ -101,6 +101,6 @@ export const mostFirst: Compare<Readonly<{ count: number }>> = (a, b) => b.count
 
 export const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
-/** RFC 3339 times in UTC sort like texts. */
+/** RFC 3339 times in UTC sort as strings. */
 export const earliest = (times: readonly string[]): string => first(times.toSorted());
 export const latest = (times: readonly string[]): string => first(times.toSorted().reverse());

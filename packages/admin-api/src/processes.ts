@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { atMost, first, joined, listOf, mergedBy, newestFirst, sum, worstFirst } from './merge.ts';
 import { count, earliestTime, since, text, time } from './values.ts';
 
-// The processes of the gateway, what changed in them, and the file that they serve.
+// The processes of the gateway, what changed in them, and their configuration file.
 
-/** A process does not know its number: the primary fills it in. */
+/** A worker does not know its number, so the primary fills it in. */
 const worker = z.int().nullable();
 
 const processState = z

@@ -28,12 +28,14 @@ export const routeFilters = {
     .string()
     .regex(/^\d{1,9}$/, 'must be a whole number')
     .optional()
-    .describe(`The first one; a response has at most ${routesPerPage}. After the last route: the last page.`),
+    .describe(
+      `The index of the first route. A response has at most ${routesPerPage}. An index after the last route returns the last page.`,
+    ),
 };
 
 export const routeList = z.object({
   routes: listOf(route, ({ name }) => name),
-  total: count.describe('All routes that the search finds.'),
+  total: count.describe('The number of routes that match.'),
   configured: count,
   offset: count,
   page_size: count.describe('The maximum number of routes in a response.'),
@@ -53,7 +55,7 @@ export const oneRoute = z.object({
 
 const refusal = z
   .object({
-    route: text.describe('Null: no route matched.'),
+    route: text.describe('Null if no route matched.'),
     ...meaning,
     count: total.describe('Since the process started.'),
     last: latestTime,

@@ -7,12 +7,12 @@ const perSlice = z.array(count).describe('One number for each slice, the oldest 
 
 /** `none`: the client left before the response started. */
 export const responseClasses = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'] as const;
-/** Whose fault a refusal is. `service`: responses with 5xx of the services themselves. */
+/** Whose fault a refusal is. `service`: 5xx responses of the services themselves. */
 export const failureKinds = ['caller', 'configuration', 'capacity', 'upstream', 'ours', 'service'] as const;
 
 const sliced = <Name extends string>(names: readonly Name[]) =>
   z.object(Object.fromEntries(names.map((name) => [name, perSlice])) as Record<Name, typeof perSlice>);
-const responses = sliced(responseClasses).describe('By the class of the status. `none`: the client left.');
+const responses = sliced(responseClasses).describe('By status class. `none`: the client left.');
 const failures = sliced(failureKinds).describe(
   'Refusals of the gateway by fault. `service`: responses with 5xx of the services themselves.',
 );
@@ -66,7 +66,7 @@ export function summarized(series: Series, aliveMs: number): Traffic {
   const { step_sec, responses: byClass, failures: byFault, durations: all } = series;
   const slices = Math.max(1, Math.round(60 / step_sec));
   const length = byClass['2xx'].length;
-  // Without the current slice, which has not ended. A young process has no other.
+  // Excludes the current slice, which has not ended, unless it is the only one.
   const isYoung = aliveMs < 2 * step_sec * 1000;
   const end = isYoung ? length : length - 1;
   const seconds = Math.max(1, Math.min(slices * step_sec, aliveMs / 1000));
@@ -86,7 +86,7 @@ export function summarized(series: Series, aliveMs: number): Traffic {
   };
 }
 
-/** @param over Adds up the slices that count. */
+/** @param over Sums the relevant slices. */
 export function latencyOf({ bounds_ms, counts }: Durations, over: (list: readonly number[]) => number) {
   const totals = counts.map(over);
   const at = (share: number) => quantileOf(share, totals, bounds_ms) ?? null;
@@ -116,7 +116,7 @@ mergedBy(traffic, (parts) => {
   );
   return {
     ...series,
-    // Each process has its own time for its rates.
+    // Each process computes rates over its own uptime.
     last_minute: {
       ...last_minute,
       requests_per_sec: sum(minutes.map((minute) => minute.requests_per_sec)),

@@ -15,14 +15,14 @@ const issuer = fromWorst(
         .describe('The URL or the file of its keys, with the names of variables in place of their values.'),
       state: since,
       keys: z.array(
-        z.object({ kid: z.string(), algorithm: z.string(), since: time.describe('Since when this process holds it.') }),
+        z.object({ kid: z.string(), algorithm: z.string(), since: time.describe('When this process loaded it.') }),
       ),
       confirmed: time.nullable().describe('When the key set was last confirmed.'),
       next_fetch: time.nullable(),
       fetches: total,
       failed_fetches: total,
       failure: z.object({ reason: z.string(), in_a_row: count }).nullable().describe('While fetches fail.'),
-      ignored: z.array(z.object({ kid: text, reason: z.string() })).describe('Keys that cannot be used.'),
+      ignored: z.array(z.object({ kid: text, reason: z.string() })).describe('Unusable keys.'),
       verified: total.describe('Tokens, not requests: a verified token is cached.'),
       refused: counted.describe('Tokens that were refused when they were verified, by code.'),
     })
@@ -35,8 +35,8 @@ const gatewayKey = z.object({
   kid: z.string(),
   algorithm: z.string(),
   state: z.enum(['in use', 'next', 'replaced', 'expired']),
-  from: time.describe('From when it may be used. It is published before.'),
-  until: time.nullable().describe('Null: until it is retired.'),
+  from: time.describe('When it becomes usable. It is published earlier.'),
+  until: time.nullable().describe('Null if it is usable until retired.'),
 });
 
 export const issuerList = z.object({

@@ -28,8 +28,8 @@ const target = z.object({
   ejected_for_ms: highest,
   failing: failing
     .nullable()
-    .describe('Requests since the last one that succeeded. Null: the last one succeeded, or there was none.'),
-  last_success: time.nullable().describe('When a request last got a whole response, of any status.'),
+    .describe('Failed requests since the last success. Null if the last request succeeded, or there was none.'),
+  last_success: time.nullable().describe('When a request last got a complete response, of any status.'),
   last_error: known(lastError),
 });
 
@@ -75,8 +75,8 @@ export const upstreamLatency = (all: z.output<typeof durations>) => latencyOf(al
 type State = Readonly<{ state: string; why: string | null }>;
 
 /**
- * The state of an upstream, from its targets and its breaker. It is `failing` while the last request to each target failed,
- * whatever its breaker and its health checks say.
+ * The state of an upstream, from its targets and its breaker. It is `failing` while the last request to each target
+ * failed, whatever its breaker and its health checks say.
  *
  * @returns `since` is undefined where the state begins when it is first observed.
  */
@@ -100,7 +100,7 @@ export function upstreamState(
   return { state: targets.some(({ state }) => state.state === 'healthy') ? 'up' : 'not checked', why: null };
 }
 
-/** All requests of a failing target failed since then: one that succeeds ends the state. */
+/** Since then, all requests of a failing target have failed: a success ends the state. */
 export function failingState(
   { since: from, code, requests }: Omit<Failing, 'last'>,
   lastSuccess: string | null,
@@ -109,7 +109,7 @@ export function failingState(
   return { state: 'failing', since: from, why: `${code}; ${requests} of ${requests} failed; ${success}` };
 }
 
-/** The state is that of the merged parts, since the first process had it. */
+/** The state of the merged parts, from when the first process had it. */
 mergedBy(upstream, (parts) => {
   const merged = mergeMembers(upstream, parts);
   const { targets, breaker: circuit, durations: all } = merged;
@@ -122,7 +122,7 @@ mergedBy(upstream, (parts) => {
 /** From good to bad. */
 const targetStates = ['healthy', 'not checked', 'full', 'ejected', 'checks fail'];
 
-/** What a process says of failed requests is outdated once a request of another process has succeeded. */
+/** A process's report of failed requests is outdated once a request of another process has succeeded. */
 mergedBy(target, (parts) => {
   const success = latest(['', ...parts.flatMap(({ last_success }) => last_success ?? [])]);
   const current = parts.filter((part) => part.failing === null || part.failing.last >= success);
@@ -138,7 +138,7 @@ mergedBy(target, (parts) => {
   return { ...mergeMembers(target, parts), state, failing: requests, last_success: lastSuccess };
 });
 
-/** @param success The last one. Of requests that failed before it, only their end is known: at least one failed since. */
+/** @param success The last success. Of the failures before it, only the end is known: at least one failed since. */
 function mergeFailing(parts: readonly Failing[], success: string): Failing | null {
   const [last] = parts.toSorted(newestFirst('last'));
   if (last === undefined) return null;

@@ -9,11 +9,11 @@ export const earliestTime = mergedBy(z.iso.datetime().describe('RFC 3339, UTC.')
 export const latestTime = mergedBy(z.iso.datetime().describe('RFC 3339, UTC.'), latest);
 
 export const count = z.int().nonnegative();
-/** A count that processes add up. */
+/** A count, summed over processes. */
 export const total = mergedBy(z.int().nonnegative(), sum);
 export const highest = mergedBy(z.number(), (numbers) => Math.max(...numbers));
 
-/** Null: unknown. */
+/** Null if unknown. */
 export const ms = z.number().nullable();
 
 export const since = z

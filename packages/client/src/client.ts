@@ -22,7 +22,7 @@ export type ClientOptions = Readonly<{
    */
   dpop?: true | KeyPair;
   retry?: RetryOptions;
-  /** With `transport: 'body'`: keeps the refresh token beyond the process. Default: in memory. */
+  /** With `transport: 'body'`: stores the refresh token beyond the process. Default: in memory. */
   store?: RefreshTokenStore;
   /** Called when a session begins, changes or ends (undefined), also in another tab. */
   onSession?: (session: Session | undefined) => void;
@@ -36,7 +36,7 @@ type JsonBody<Name extends keyof operations> = operations[Name] extends {
   ? Omit<NonNullable<Body>, 'transport'>
   : never;
 
-/** Creates a client with one session at most. Create one for a process, or for a page. */
+/** Creates a client with at most one session. Create one per process, or per page. */
 export function createClient(options: ClientOptions = {}): Client {
   return new Client(options);
 }
@@ -96,7 +96,7 @@ export class Client {
     return this.#begin(await this.#public.POST('/v1/auth/login', { body: { ...body, transport: this.#transport } }));
   }
 
-  /** Continues a login in one of several tenants. */
+  /** Continues a login by choosing one of several tenants. */
   async chooseTenant(body: JsonBody<'chooseTenant'>) {
     return this.#begin(await this.#public.POST('/v1/auth/login/tenant', { body }));
   }
@@ -120,8 +120,7 @@ export class Client {
   }
 
   /**
-   * Continues the session of the cookie or the store, for example after a page is loaded. Undefined when there is
-   * none.
+   * Resumes the session of the cookie or the store, for example after a page load. Undefined when there is none.
    *
    * @throws ApiError when the gateway is temporarily unavailable.
    */

@@ -21,14 +21,14 @@ describe('the parser of server-sent events', () => {
     expect(new EventParser().push(text)).toMatchObject(expected);
   });
 
-  test('takes a reconnection time of digits alone', () => {
+  test('accepts only digits as a reconnection time', () => {
     const parser = new EventParser();
     parser.push('retry: 250\n');
     parser.push('retry: soon\n');
     expect(parser.retryMs).toBe(250);
   });
 
-  test('reads the same events however the text is cut', () => {
+  test('reads the same events however the text is split', () => {
     const line = fc.constantFrom(
       'data: one',
       'data:',

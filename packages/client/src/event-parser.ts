@@ -2,8 +2,8 @@
 export type StreamEvent = Readonly<{ id: string | undefined; event: string; data: string }>;
 
 /**
- * Parses server-sent events that arrive in pieces. The maintained packages name their sources by the export condition
- * `source`, which this repository runs with, so that Node.js would load their TypeScript.
+ * Parses server-sent events that arrive in pieces. The maintained packages export their sources under the condition
+ * `source`, which this repository uses, so Node.js would load their TypeScript.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */

@@ -16,7 +16,7 @@ export type EventPath = {
 export type EventStreamOptions = Readonly<{
   /** Ends the stream; the loop over it then ends too. */
   signal?: AbortSignal;
-  /** Continues after this event. */
+  /** Resumes after this event. */
   lastEventId?: string;
 }>;
 

@@ -26,7 +26,7 @@ export async function installationKey(): Promise<KeyPair> {
   const opening = indexedDB.open('countersign');
   opening.onupgradeneeded = () => (opening.result as Database).createObjectStore(storeName);
   const database = await done<Database>(opening);
-  // In one transaction, so that two tabs that start at once agree on one key.
+  // One transaction, so that two tabs that start at the same time use the same key.
   const store = database.transaction(storeName, 'readwrite').objectStore(storeName);
   const known = await done<KeyPair | undefined>(store.get('dpop'));
   if (known !== undefined) return known;

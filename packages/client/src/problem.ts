@@ -4,8 +4,8 @@ import type { components } from './api-types.ts';
 export type Problem = components['schemas']['Problem'];
 
 /**
- * A call of the client itself failed: a refresh, or the opening of an event stream. Calls of `api` return the problem
- * as `error` instead.
+ * A request of the client itself failed: a refresh, or opening an event stream. Calls of `api` return the problem as
+ * `error` instead.
  */
 export class ApiError extends Error {
   readonly status: number;

@@ -7,7 +7,7 @@ export type RetryOptions = Readonly<{
   maxWaitMs?: number;
 }>;
 
-/** Codes of other statuses than 503 after which a retry can succeed. */
+/** Codes with a status other than 503 after which a retry can succeed. */
 const passing: ReadonlySet<string> = new Set([
   'rate_limited',
   'upstream_unreachable',
@@ -21,7 +21,7 @@ const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
 const isRepeatable = (request: Request): boolean =>
   idempotent.has(request.method) || request.headers.has('idempotency-key');
 
-/** The outcome of an attempt: a response with its error code, or none. */
+/** The outcome of an attempt: a response with its error code, or no response. */
 export type Outcome = Readonly<{ response: Response; code: string | undefined }> | Readonly<{ error: unknown }>;
 
 /**
@@ -40,7 +40,7 @@ export function waitBeforeRetry(
   if ('error' in outcome) return backoffMs;
   const { response, code } = outcome;
   if (response.status !== 503 && (code === undefined || !passing.has(code))) return undefined;
-  // An HTTP date is NaN here, and the backoff is used.
+  // An HTTP date becomes NaN, so the backoff is used.
   const toldMs = Number(response.headers.get('retry-after') ?? Number.NaN) * 1000;
   const waitMs = Number.isFinite(toldMs) ? toldMs : backoffMs;
   return waitMs <= maxWaitMs ? waitMs : undefined;

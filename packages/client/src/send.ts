@@ -4,14 +4,14 @@ import { type Outcome, type RetryOptions, sleep, waitBeforeRetry } from './retry
 
 export type Send = (request: Request) => Promise<Response>;
 
-/** An access token with its scheme. A session that began without a key stays a bearer session. */
+/** An access token with its scheme. A session that began without a key remains a bearer session. */
 export type AccessToken = Readonly<{ value: string; scheme: 'Bearer' | 'DPoP' }>;
 
 /** Supplies the access token of each attempt. */
 export type TokenSource = Readonly<{
   /** Undefined without a session. Refreshes a token that is about to expire. */
   token(): Promise<AccessToken | undefined>;
-  /** After a 401 for this token. Undefined when the session has ended. */
+  /** Called after a 401 for this token. Undefined if the session has ended. */
   replace(token: AccessToken): Promise<AccessToken | undefined>;
 }>;
 
@@ -23,13 +23,14 @@ export type SendParts = Readonly<{
 }>;
 
 /**
- * Tokens with these refusals have successors, unless their session has ended. The gateway did not forward the request.
+ * A token refused with one of these codes can be replaced, unless its session has ended. The gateway did not forward
+ * the request.
  */
 const replaceable: ReadonlySet<string> = new Set(['token_expired', 'token_revoked', 'token_key_unknown']);
 
 /**
  * Sends requests: adds the token and the proof, answers a nonce challenge, replaces an expired token once, and retries
- * what may be retried.
+ * if that is safe.
  *
  * @param tokens Undefined for requests that need no session.
  */

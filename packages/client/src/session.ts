@@ -5,7 +5,7 @@ import { Tabs } from './tabs.ts';
 
 export type Tokens = components['schemas']['Tokens'];
 
-/** The login that the client uses. */
+/** The current login. */
 export type Session = Readonly<{
   id: string;
   user: Tokens['user'];
@@ -15,7 +15,7 @@ export type Session = Readonly<{
 /** Keeps the refresh token of a client outside of browsers, for example in the system's keychain. */
 export type RefreshTokenStore = Readonly<{
   read(): Promise<string | undefined> | string | undefined;
-  /** Undefined: forget it. */
+  /** Undefined deletes it. */
   write(token: string | undefined): Promise<void> | void;
 }>;
 
@@ -32,7 +32,7 @@ export type SessionParts = Readonly<{
   transport: Transport;
   store: RefreshTokenStore;
   refresh: Refresh;
-  /** Called when a session begins, changes or ends; undefined then. */
+  /** Called when a session begins, changes or ends (undefined). */
   onSession: (session: Session | undefined) => void;
 }>;
 
@@ -77,7 +77,7 @@ export class SessionKeeper implements TokenSource {
     return (await this.#refreshed(token))?.accessToken;
   }
 
-  /** Continues the session of the cookie or the store. Undefined when there is none. */
+  /** Resumes the session of the cookie or the store. Undefined if there is none. */
   async resume(): Promise<Session | undefined> {
     return (this.#state ?? (await this.#refreshed(undefined)))?.session;
   }
@@ -131,7 +131,7 @@ export class SessionKeeper implements TokenSource {
     );
   }
 
-  /** @throws ApiError when the session may still continue later. */
+  /** @throws ApiError if the session may still be resumed later. */
   async #refresh(): Promise<State | undefined> {
     const { store, transport } = this.#parts;
     const refreshToken = transport === 'body' ? await store.read() : undefined;

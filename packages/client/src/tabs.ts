@@ -3,7 +3,7 @@ type Locks = Readonly<{
   request<T>(name: string, options: { ifAvailable?: boolean }, work: (lock: object | null) => Promise<T>): Promise<T>;
 }>;
 
-/** How long the outcome of another tab's refresh may take to arrive, after that tab has finished. */
+/** How long to wait for the outcome of another tab's refresh after that tab has finished. */
 const arrivesWithinMs = 1_000;
 
 /** Lets the tabs of one browser, which share the refresh cookie, also share its refreshes. */
@@ -12,7 +12,7 @@ export class Tabs<State> {
   readonly #channel: BroadcastChannel;
   #arrived: (() => void)[] = [];
 
-  /** @param onState Takes what another tab announced; undefined when the session has ended. */
+  /** @param onState Receives the session that another tab announced. Undefined if it has ended. */
   constructor(name: string, onState: (state: State | undefined) => void) {
     this.#name = name;
     this.#channel = new BroadcastChannel(name);

@@ -4,7 +4,7 @@ import { type Client, createClient } from '../src/index.ts';
 
 type Scripted = Readonly<{ status: number; code?: string; headers?: Record<string, string>; body?: object }>;
 
-/** What the server answers, one after the other; then `byDefault`. `hang up` closes the connection. */
+/** The server's answers in order, then `byDefault`. `hang up` closes the connection. */
 let script: (Scripted | 'hang up')[];
 let byDefault: (request: RecordedRequest) => Scripted;
 let server: RecordingUpstream;
@@ -121,7 +121,7 @@ describe('retries', () => {
 });
 
 describe('a session', () => {
-  test('sends its token, and replaces an expired one by one refresh for all requests', async () => {
+  test('sends its token, and replaces an expired one with one refresh for all requests', async () => {
     await logIn();
     await client.api.GET('/v1/users');
     expect(authorizationOf(server.last())).toBe('Bearer access-1');
@@ -147,7 +147,7 @@ describe('a session', () => {
     expect(paths()).toEqual(['POST /v1/auth/login', 'POST /v1/auth/refresh', 'GET /v1/users']);
   });
 
-  test('ends when its refresh token is refused, and says so once', async () => {
+  test('ends when its refresh token is refused, and reports it once', async () => {
     const seen: (string | undefined)[] = [];
     client = createClient({ baseUrl: server.url, onSession: (session) => seen.push(session?.id) });
     await logIn();
@@ -163,7 +163,7 @@ describe('a session', () => {
     expect(authorizationOf(server.last())).toBeUndefined();
   });
 
-  test('stays when a refresh fails for the time being', async () => {
+  test('survives a temporary failure to refresh', async () => {
     await logIn();
     script = [
       { status: 401, code: 'token_expired' },
@@ -173,7 +173,7 @@ describe('a session', () => {
     expect(client.session?.user.email).toBe('ann@acme.test');
   });
 
-  test('goes on in the next process, with a store', async () => {
+  test('continues in the next process, with a store', async () => {
     let kept: string | undefined = 'refresh-0';
     const store = {
       read: () => kept,
@@ -190,7 +190,7 @@ describe('a session', () => {
     expect([kept, client.session]).toEqual([undefined, undefined]);
   });
 
-  test('that began without a key stays a bearer session', async () => {
+  test('that began without a key remains a bearer session', async () => {
     client = createClient({ baseUrl: server.url, dpop: true, store: { read: () => 'refresh-0', write() {} } });
     script = [{ status: 200, body: tokens(1) }];
     await client.resume();

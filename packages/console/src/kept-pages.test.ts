@@ -18,7 +18,7 @@ test('renders once a second for all readers of a URL, and separately for another
   await eventually(async () => expect(await read('/a')).toBe('/a 3'));
 });
 
-test('keeps no failure, and goes on after it', async () => {
+test('does not keep failures, and continues after one', async () => {
   const kept = new KeptPages<string>(atOnce);
   await expect(kept.of('/a', () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
   expect(await kept.of('/a', async () => 'mended')).toBe('mended');

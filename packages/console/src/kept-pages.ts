@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** How long a rendered page answers the same URL. */
+/** How long a rendered page is reused for the same URL. */
 const keptMs = 1_000;
 const maxKept = 32;
-/** How long a reader of a kept page waits. Otherwise, one that reads in a loop would occupy the process. */
+/** How long a reused page is delayed. Otherwise, a client that reads in a loop would keep the process busy. */
 const slowDownMs = 50;
 
 const pause = (ms: number): Promise<void> => delay(ms, undefined, { ref: false });
 
-/** Renders a page once a second for all who read its URL. */
+/** Renders a page at most once a second for all readers of its URL. */
 export class KeptPages<Page> {
   readonly #pages = new Map<string, Promise<Page>>();
   readonly #inTurn: (render: () => Promise<Page>) => Promise<Page>;
@@ -17,7 +17,7 @@ export class KeptPages<Page> {
     this.#inTurn = inTurn;
   }
 
-  /** @param url All that the page depends on, besides the state of the gateway. */
+  /** @param url Identifies the page: everything that it depends on, except the state of the gateway. */
   async of(url: string, render: () => Promise<Page>): Promise<Page> {
     const known = this.#pages.get(url);
     if (known !== undefined) {

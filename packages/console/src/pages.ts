@@ -15,11 +15,11 @@ import { upstreamsPage } from './pages/upstreams.ts';
 
 type Asked = Readonly<{ read: AdminApi['read']; nowMs: number; query: Query }>;
 
-/** A page of the console, made from what the API answers. */
+/** A page of the console, rendered from an answer of the API. */
 type ConsolePage = Readonly<{
   path: string;
   page(asked: Asked): Promise<Page>;
-  /** Says why the item may be missing. */
+  /** Explains why the item may be missing. */
   missing?(query: Query): string;
 }>;
 
@@ -67,7 +67,7 @@ export const consolePages: readonly ConsolePage[] = [
   },
 ];
 
-/** A page that shows one answer of the API, which has its name. */
+/** A page that shows the API endpoint of the same name. */
 function statePage<Name extends StateName>(
   name: Name,
   page: (answer: Answers[`/api/${Name}`], nowMs: number) => Content,
@@ -85,7 +85,7 @@ async function overview({ read, query: { worker }, nowMs }: Asked): Promise<Page
   return { body: overviewPage({ ...Object.fromEntries(await Promise.all(parts)), nowMs }) };
 }
 
-/** What the frame of every page shows of the gateway. While no worker answers, nothing is known. */
+/** The state of the gateway in the layout of every page. Unknown while no worker answers. */
 export async function frameFor(
   read: AdminApi['read'],
   chosen: string | undefined,
@@ -107,7 +107,7 @@ export async function frameFor(
   }
 }
 
-/** The worst state, since the first process had it. */
+/** The worst state, from when the first process had it. */
 function worstOf(states: readonly Since[]): Since {
   const rank = ({ state }: Since) => Number(state === 'ready');
   const [worst] = states.toSorted((a, b) => rank(a) - rank(b) || (a.since < b.since ? -1 : 1));

@@ -18,7 +18,7 @@ import { consolePages, frameFor } from './pages.ts';
 
 export type ConsoleOptions = Readonly<{
   api: AdminApi;
-  /** Does one piece of work after the other. May refuse one with an error, which the routes pass on. */
+  /** Runs tasks one after the other. May refuse one with an error, which the routes pass on. */
   inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
   /** The version of the gateway. */
   version: string;
@@ -40,7 +40,7 @@ export function consoleRoutes({ api, inTurn, version, nowMs }: ConsoleOptions): 
   router.use(assets.router);
   for (const url of Object.values(assets.urls)) router.all(url.replace(/\?.*/, ''), allowOnly('GET, HEAD'));
 
-  /** Renders a page, or the page for a problem that its reader can act on. */
+  /** Renders a page, or an error page if the reader can fix the problem. */
   async function render(req: Request, page: Promise<Page>, missing?: string): Promise<Rendered> {
     const query = queryOf(req);
     const [state, made] = await Promise.all([frameFor(api.read, query.worker, nowMs()), page.catch(shownError)]);
@@ -66,9 +66,9 @@ export function consoleRoutes({ api, inTurn, version, nowMs }: ConsoleOptions): 
   return router;
 }
 
-/** Answers the form of Explain. */
+/** Handles the form of Explain. */
 async function explained({ explain }: AdminApi, given: Query): Promise<Page> {
-  // The token must not come back in the page.
+  // The page must not contain the token.
   const { token: _token, ...shown } = given;
   try {
     return explainPage(shown, await explain(given));
@@ -79,7 +79,7 @@ async function explained({ explain }: AdminApi, given: Query): Promise<Page> {
   }
 }
 
-/** An error that has a page of its own. */
+/** An error that has its own page. */
 function shownError(thrown: unknown): AppError {
   const error = toAppError(thrown);
   if (['validation_failed', 'not_found', 'unavailable'].includes(error.code)) return error;

@@ -201,7 +201,7 @@ if (serverUrl !== undefined) {
     await dropDatabase(own);
   });
 
-  describe('a dump restored on postgres where its roles did not exist', () => {
+  describe('a dump restored on a postgres server without its roles', () => {
     const own = `${name}_restored`;
     const roles = { login: `${own}_login`, roles: [`${own}_app`] };
     const notes = ['create table notes (text text)', `grant select on notes to ${roles.roles}`];
@@ -213,7 +213,10 @@ if (serverUrl !== undefined) {
         location: { serverUrl },
       });
     const there = Object.assign(new URL(serverUrl), { pathname: `/${own}` }).href;
-    /** As pg_restore leaves it: the tables belong to who restored, and what names an unknown role is not there. */
+    /**
+     * The state after pg_restore: the restoring user owns the tables, and statements that name an unknown role were
+     * skipped.
+     */
     const asSuperuser = (...statements: string[]) => onServer(statements.join(';'), there);
     beforeEach(async () => (await open()).close());
     afterEach(async () => {
@@ -221,7 +224,7 @@ if (serverUrl !== undefined) {
       await onServer(`drop role ${roles.login}, ${roles.roles}`);
     });
 
-    test('is refused with its name and the next step, and the roles are created', async () => {
+    test("is refused with the database's name and the next step, and the roles are created", async () => {
       await asSuperuser(
         `reassign owned by ${roles.login} to current_user`,
         `drop owned by ${roles.login}, ${roles.roles}`,

@@ -1,11 +1,9 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { asUnavailable } from './failure.ts';
 
-/**
- * The database role, tenant and user of a transaction. Row-level security uses only these.
- */
+/** The database role, tenant and user of a transaction. Row-level security uses only these. */
 export type Scope = Readonly<{
-  /** A NOLOGIN role with only the grants that this kind of work needs. */
+  /** A NOLOGIN role with only the grants that this work needs. */
   role: string;
   /** The tenant whose rows may be seen and written; absent means none. */
   tenantId?: string;
@@ -36,7 +34,7 @@ export type Database<Schema> = Readonly<{
    */
   transaction<T>(scope: Scope, work: (trx: Transaction<Schema>) => Promise<T>): Promise<T>;
   listen: Driver['listen'];
-  /** @returns undefined when the database answers, else a sentence; fits a health check. */
+  /** @returns Undefined if the database answers, and otherwise the reason, as a health check returns it. */
   ping(): Promise<string | undefined>;
   close(): Promise<void>;
 }>;
@@ -49,7 +47,7 @@ export function makeDatabase<Schema>(kysely: Kysely<Schema>, driver: Driver): Da
     async transaction(scope, work) {
       try {
         return await kysely.transaction().execute(async (trx) => {
-          // set_config('role', …, true) is SET LOCAL ROLE, and lets all of them travel in one round trip.
+          // set_config('role', …, true) is SET LOCAL ROLE, and needs only one round trip for all settings.
           await sql`select set_config('role', ${scope.role}, true),
                            set_config('app.tenant_id', ${scope.tenantId ?? ''}, true),
                            set_config('app.user_id', ${scope.userId ?? ''}, true),

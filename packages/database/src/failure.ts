@@ -3,14 +3,14 @@ import { AppError } from '@countersign/service-kit';
 const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
 
 /**
- * SQLSTATE codes for failures of the server, not of the statement: 08 connection, 53 resources, 57P shutdown, 57014
- * our own statement_timeout, and 40P01 deadlock. Nothing was done, so the caller may retry (PostgreSQL, appendix A).
+ * SQLSTATE codes for failures of the server, not of the statement: 08 connection, 53 resources, 57P shutdown, 57014 our
+ * own statement_timeout, and 40P01 deadlock. Nothing was executed, so the caller may retry (PostgreSQL, appendix A).
  */
 function isServerTrouble(code: string): boolean {
   return /^(08...|53...|57P..|57014|40P01)$/.test(code);
 }
 
-/** Turns "cannot reach the database" into a 503; every other error passes unchanged. */
+/** Turns "cannot reach the database" into a 503; other errors pass unchanged. */
 export function asUnavailable(error: unknown): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   const isTrouble =
@@ -19,7 +19,7 @@ export function asUnavailable(error: unknown): unknown {
   return isTrouble ? new AppError('unavailable', { cause: error }) : error;
 }
 
-// pg gives these no code (pg-pool and client, 8.x).
+// pg sets no code on these errors (pg-pool and client, 8.x).
 const withoutCode =
   /^(timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection|Cannot use a pool after)/;
 

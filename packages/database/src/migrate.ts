@@ -33,7 +33,7 @@ export async function migrate(kysely: Kysely<unknown>, migrations: readonly Migr
 /**
  * Refuses a database with migrations that this version does not have. Writes nothing.
  *
- * @param dataDir Of PGlite; undefined on a server and in memory.
+ * @param dataDir The directory of PGlite. Undefined on a server and in memory.
  * @throws StartupError with what to do.
  */
 export async function checkMigrations(
@@ -41,7 +41,7 @@ export async function checkMigrations(
   migrations: readonly Migration[],
   dataDir: string | undefined,
 ): Promise<void> {
-  // A table of another owner cannot be read; `checkOwner` refuses it.
+  // Another owner's table cannot be read. `checkOwner` refuses it.
   const { rows: tables } = await sql<{ readable: boolean | null }>`
     select has_table_privilege(to_regclass('kysely_migration'), 'select') as readable`.execute(kysely);
   if (tables[0]?.readable !== true) return;
@@ -57,7 +57,7 @@ export async function checkMigrations(
   );
 }
 
-/** The name that the server gives this database, for messages to an operator. */
+/** The name of this database on the server, for messages to operators. */
 export async function databaseName(kysely: Kysely<unknown>): Promise<string> {
   const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(kysely);
   return rows[0]?.name ?? '';

@@ -21,7 +21,7 @@ async function gateTo(url: string) {
   let hangs = false;
   const server = createServer((near) => {
     if (hangs) {
-      // The kernel accepts connections for a stopped server, and nothing answers until it continues.
+      // The kernel accepts connections to a stopped server, but nothing answers until it continues.
       waiting.add(near);
       near.on('error', () => {}).on('close', () => waiting.delete(near));
       return;
@@ -53,7 +53,7 @@ async function gateTo(url: string) {
   near.port = String((server.address() as AddressInfo).port);
   return {
     url: near.href,
-    /** Settles when so many connections have been refused. */
+    /** Settles when this many connections have been refused. */
     async closeFor(tries: number): Promise<void> {
       await new Promise<void>((resolve) => {
         let left = tries;

@@ -6,7 +6,7 @@ import type { Driver } from './database.ts';
 import { describe } from './provision.ts';
 import { ServerWatch } from './server-watch.ts';
 
-// int8 as a number: our sequences stay below 2^53, and PGlite already answers numbers.
+// Reads int8 as a number: our sequences stay below 2^53, and PGlite already returns numbers.
 const types: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
     oid === pg.types.builtins.INT8 && format !== 'binary'
@@ -16,7 +16,7 @@ const types: pg.CustomTypesConfig = {
 
 const statementTimeoutMs = 10_000;
 const longestSilenceMs = statementTimeoutMs + 2_000;
-// A request that waits for a connection of a server that hangs is answered within 3 s.
+// Requests that wait for a connection to a hung server are answered within 3 s.
 const connectWithinMs = 2_500;
 
 export type Opened<Schema> = Readonly<{ kysely: Kysely<Schema>; driver: Driver }>;
@@ -130,7 +130,7 @@ async function listenOn(
         onNotify(undefined);
         return;
       } catch (error) {
-        // Log once: retries this frequent would fill the log while the server is away.
+        // Log once: such frequent retries would fill the log while the server is down.
         if (waitMs === firstRetryMs && !stopped.signal.aborted) onError(error as Error);
       }
     }

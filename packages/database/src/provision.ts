@@ -36,7 +36,7 @@ export async function provision(serverUrl: string, wanted: Provisioned): Promise
     );
     if (rows[0]?.owner !== wanted.login) {
       const [database, login] = [wanted.name, wanted.login].map(pg.escapeIdentifier);
-      // A creator without superuser rights must be a member of the owner role.
+      // Without superuser rights, the creator must be a member of the owner role.
       await admin.query(`grant ${login} to current_user`).catch(ignoreSelfGrant);
       // The user who restores a dump may have created the database for it.
       await admin.query(

@@ -41,7 +41,7 @@ export async function checkRoles(
   }
 }
 
-/** Refuses tables of another owner: a dump that was restored where the roles did not exist. */
+/** Refuses tables of another owner, as after restoring a dump on a server without the roles. */
 export async function checkOwner(kysely: Kysely<unknown>): Promise<void> {
   const { rows } = await sql<{ owner: string }>`
     select pg_get_userbyid(relowner) as owner from pg_class
@@ -61,7 +61,7 @@ export async function checkPolicies(kysely: Kysely<unknown>, roles: readonly str
   if (rows[0] !== undefined) throw await restoredWithoutRoles(kysely, `${rows[0].role} has no grant in it`);
 }
 
-/** A restore reports that grants and policies failed, but keeps the tables, which no service can use. */
+/** A restore reports failed grants and policies, but keeps the tables, which no service can then use. */
 async function restoredWithoutRoles(kysely: Kysely<unknown>, sign: string): Promise<StartupError> {
   return new StartupError(
     `database ${await databaseName(kysely)}: was restored where its roles did not exist, so ${sign}. They exist now: restore the dump again with pg_restore --clean --if-exists, then start`,

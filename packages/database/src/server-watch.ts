@@ -11,7 +11,7 @@ const askAgainMs = 100;
 export type ServerWatchOptions = Readonly<{
   url: string;
   /**
-   * The server ends every statement and idle transaction before this time, so a connection with a longer silence is
+   * The server ends every statement and idle transaction before this time, so a connection that is silent for longer is
    * lost.
    */
   longestSilenceMs: number;
@@ -99,7 +99,7 @@ export class ServerWatch {
 /** A refused connection counts as an answer: the server is starting, has stopped, or has no free connection. */
 async function answers(url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url });
-  client.on('error', () => {}); // It may be lost once it has answered.
+  client.on('error', () => {}); // The probe's connection may be lost once it has answered.
   const settled = client.connect().then(
     () => client.end(),
     () => {},

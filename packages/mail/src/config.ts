@@ -7,7 +7,7 @@ import { smtpMailer } from './smtp-mailer.ts';
 
 /** Variables of every service that sends mails. */
 export const mailConfig = {
-  /** Where mail goes; without it, into files under COUNTERSIGN_HOME. */
+  /** The SMTP server. Without it, mails are written to files under COUNTERSIGN_HOME. */
   AUTH_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
   AUTH_MAIL_FROM: z.string().min(3).default('Countersign <no-reply@countersign.invalid>'),
 };

@@ -6,8 +6,8 @@ import { createTransport } from 'nodemailer';
 import type { Mailer } from './mailer.ts';
 
 /**
- * Writes mails as `.eml` files and their links into the log, so that the flows can be tried without a mail server. A
- * logged link grants access to every reader of the log, so production refuses to start with this mailer.
+ * Writes mails as `.eml` files and their links into the log, so that mail flows work without a mail server. A logged
+ * link grants access to every reader of the log, so production refuses to start with this mailer.
  */
 export function fileMailer(options: Readonly<{ directory: string; from: string; logger: Logger }>): Mailer {
   const { directory, from, logger } = options;

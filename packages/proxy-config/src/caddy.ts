@@ -11,8 +11,9 @@ import {
 } from './plan.ts';
 
 /**
- * Writes a Caddyfile. One `route` holds everything in order: Caddy's own order runs `request_header` after `forward_auth`, and would
- * delete the signed headers. `copy_headers` is not used: before Caddy 2.11 it keeps a client's header that the decision does not set.
+ * Writes a Caddyfile. One `route` holds everything in order: Caddy's own order runs `request_header` after
+ * `forward_auth`, and would delete the signed headers. `copy_headers` is not used: before Caddy 2.11 it keeps a
+ * client's header that the decision does not set.
  */
 export function printCaddy(plan: ProxyPlan): Printed {
   const { listen } = plan;
@@ -75,10 +76,10 @@ ${servicesOf(plan)
 
 const lines = (all: readonly string[]): string => all.map((line) => `\t\t${line}`).join('\n');
 
-/** As Go writes a header's name: Caddy finds it by this spelling only. */
+/** A header name in Go's canonical form: Caddy finds it only by this spelling. */
 const canonical = (name: string): string => name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());
 
-/** Sets a header from the decision; not if the decision has none: an empty identity header is refused by the service. */
+/** Sets a header from the decision, unless the decision lacks it: services refuse an empty identity header. */
 function copied(name: string): string {
   const value = `{http.reverse_proxy.header.${canonical(name)}}`;
   const matcher = `@has_${name.replaceAll('-', '_')}`;
@@ -118,7 +119,7 @@ function serviceLines({ name, targets, timeouts, tls }: Service, plan: ProxyPlan
 			header_up Host {http.reverse_proxy.upstream.hostport}
 			header_up X-Forwarded-For {http.request.header.X-Forwarded-For}
 ${headersOfRequest
-  // Caddy deletes after it sets.
+  // Caddy deletes headers after it sets others.
   .filter((header) => header !== 'x-request-id')
   .map((header) => `\t\t\theader_down -${header}`)
   .join('\n')}

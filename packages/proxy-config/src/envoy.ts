@@ -98,10 +98,10 @@ function extAuthz(plan: ProxyPlan) {
   return {
     '@type': `${http}.http.ext_authz.v3.ExtAuthz`,
     transport_api_version: 'V3',
-    // Closed: without an answer nothing is forwarded (CVE-2024-23324).
+    // Fails closed: without an answer, nothing is forwarded (CVE-2024-23324).
     failure_mode_allow: false,
     failure_mode_allow_header_add: false,
-    // The route was chosen before the decision, and stays: a header of the answer must not choose another.
+    // Keeps the route that was chosen before the decision: a header of the answer must not choose another one.
     clear_route_cache: false,
     // Repeated headers stay apart (CVE-2021-32777).
     encode_raw_headers: true,
@@ -174,7 +174,7 @@ function route({ route: { upstream, rewrite, websocket, body }, pattern, methods
       cluster: upstream.name,
       timeout: '0s',
       idle_timeout: `${Math.max(upstream.timeouts.responseMs, upstream.timeouts.idleMs) / 1000}s`,
-      // One decision, one delivery: a repeated request carries a used nonce, and the service refuses it.
+      // No retries: a repeated request carries a used nonce, so the service refuses it.
       retry_policy: { num_retries: 0 },
       ...(rewrite !== undefined && {
         regex_rewrite: {

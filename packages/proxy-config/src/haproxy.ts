@@ -11,7 +11,7 @@ import {
   servicesOf,
 } from './plan.ts';
 
-/** What HAProxy's buffer holds beside the body: the head of the request. */
+/** The part of HAProxy's buffer that is reserved for the head of the request. */
 const headBytes = 32 * 1024;
 
 /** Writes a haproxy.cfg, and the Lua action that asks the gateway with HAProxy's own HTTP client. */
@@ -62,7 +62,7 @@ ${servicesOf(plan)
   };
 }
 
-/** HAProxy removes by pattern too, so every spelling of an identity header goes. */
+/** HAProxy can remove by pattern, so this covers every spelling of an identity header. */
 function deleted(plan: ProxyPlan): readonly string[] {
   return [
     ...identityPrefixes.map((prefix) => `^${prefix.replaceAll('-', '[^a-z0-9]')} -m reg`),
@@ -86,7 +86,7 @@ function backend({ name, targets, timeouts, tls }: Service, plan: ProxyPlan): st
     `backend ${name}`,
     `  timeout connect ${timeouts.connectMs}ms`,
     `  timeout server ${Math.max(timeouts.responseMs, timeouts.idleMs)}ms`,
-    // A service that refuses the signature is a fault of the deployment, never of the client's token.
+    // If a service refuses the signature, the deployment is at fault, never the client's token.
     `  http-response return status 502 content-type application/problem+json hdr x-request-id %[var(txn.countersign_x_request_id)] lf-string "${problem}" if { status 401 } { res.hdr(x-identity-refused) -m found }`,
     ...contractHeaders.map((header) => `  http-response del-header ${header}`),
     `  http-response set-header x-request-id %[var(txn.countersign_x_request_id)]`,
@@ -99,7 +99,7 @@ function backend({ name, targets, timeouts, tls }: Service, plan: ProxyPlan): st
 }
 
 function luaText({ decision, secret }: ProxyPlan): string {
-  // HAProxy's client takes a socket as the destination of any URL.
+  // HAProxy's client can send any URL to a socket.
   const [url, destination] =
     'socket' in decision
       ? [`http://gateway${decidePath}`, `unix@${decision.socket}`]

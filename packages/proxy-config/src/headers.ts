@@ -1,7 +1,7 @@
 import { proxyHeaders } from '@countersign/identity';
 import { headersOfRequest, type ProxyPlan, proxySecretHeader } from './plan.ts';
 
-/** What a decision sets on the response to the client. */
+/** The headers that a decision sets on the response to the client. */
 export const headersOfResponse = [
   'ratelimit',
   'ratelimit-policy',
@@ -12,7 +12,10 @@ export const headersOfResponse = [
   'vary',
 ] as const;
 
-/** Names under the prefixes of the strip rule that services are known to read. A proxy can remove exact names only. */
+/**
+ * Names that services are known to read, among those that the strip rule covers by prefix. A proxy can remove exact
+ * names only.
+ */
 const knownNames = [
   'x-forwarded-port',
   'x-forwarded-prefix',
@@ -51,7 +54,7 @@ const knownNames = [
   'impersonate-group',
 ];
 
-/** What the proxy removes from each request before it asks, so that a service never sees it. */
+/** The headers that the proxy removes from each request before it asks the gateway, so that services never see them. */
 export function removedFromRequest({ strip }: Pick<ProxyPlan, 'strip'>): readonly string[] {
   const exact = Object.values(proxyHeaders)
     .flat()
@@ -60,7 +63,7 @@ export function removedFromRequest({ strip }: Pick<ProxyPlan, 'strip'>): readonl
   return [...new Set([...headersOfRequest, ...exact, ...knownNames, ...strip])].filter((name) => !kept.has(name));
 }
 
-/** The headers between the proxy and the gateway. None reaches a service. */
+/** The headers between the proxy and the gateway. Services never see them. */
 export const headersOfCall = [
   proxySecretHeader,
   'x-countersign-method',

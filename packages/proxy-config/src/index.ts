@@ -17,7 +17,7 @@ export {
 export { type Finding, probe } from './probe.ts';
 export { type ProxyName, proxies, proxyNames, supportTable } from './support.ts';
 
-/** Writes the configuration of each proxy. */
+/** Generates the configuration of each proxy. */
 export const printers = {
   nginx: printNginx,
   caddy: printCaddy,

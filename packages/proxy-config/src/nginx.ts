@@ -9,18 +9,18 @@ import {
   servicesOf,
 } from './plan.ts';
 
-/** The lowest version without a known fault in what this file uses. */
+/** The oldest version without a known bug in the features that this file uses. */
 export const lowestNginx = '1.26.3';
 
-/** Statuses that the gateway answers. `return` takes no variable, so each has a line. */
+/** Statuses of the gateway. `return` accepts no variable, so each has its own line. */
 const statusesOf = ({ errors }: ProxyPlan): readonly number[] =>
   [...new Set(Object.values(errors).map(({ status }) => status))].toSorted((a, b) => a - b);
 
 /**
  * Writes an nginx.conf: one subrequest asks the gateway, and each service has a named location.
  *
- * The target that the gateway signed comes back in a header and is sent as it is. nginx decodes and normalizes its own `$uri`, which must
- * therefore appear nowhere.
+ * The gateway returns the signed target in a header, which is sent unchanged. nginx decodes and normalizes `$uri`, so
+ * the file must not use it.
  */
 export function printNginx(plan: ProxyPlan): Printed {
   const services = servicesOf(plan);
@@ -210,7 +210,7 @@ function serviceLocation({ name, targets, timeouts, tls }: Service, plan: ProxyP
         ]
       : [];
   const lines = [
-    // With a variable, nginx sends these bytes as they are.
+    // With a variable, nginx sends these bytes unchanged.
     `proxy_pass ${protocol}//${name}$countersign_target;`,
     ...tlsLines,
     `proxy_connect_timeout ${timeouts.connectMs}ms;`,

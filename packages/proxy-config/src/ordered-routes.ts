@@ -1,19 +1,19 @@
 import type { PathSegment, PlannedRoute, ProxyPlan } from './plan.ts';
 
-/** What a proxy that chooses the service itself needs of a route. */
+/** A route, for a proxy that chooses the service itself. */
 export type OrderedRoute = Readonly<{
   route: PlannedRoute;
-  /** Matches the whole path. RE2 and Go read it alike. */
+  /** Matches the whole path. Equivalent in RE2 and Go. */
   pattern: string;
-  /** Undefined: every method at this path goes to the same service. */
+  /** Undefined if every method at this path goes to the same service. */
   methods: readonly string[] | undefined;
 }>;
 
 const rank = { literal: 0, param: 1, rest: 2 } as const;
 
 /**
- * The routes in the order in which their patterns decide: segment by segment, a literal before a parameter before `**`. A proxy that
- * chooses another service than the gateway sends a signature for the wrong audience, and that service refuses it.
+ * The routes by precedence: segment by segment, a literal before a parameter before `**`. A proxy that chooses another
+ * service than the gateway sends a signature for the wrong audience, and that service refuses it.
  */
 export function orderedRoutes({ routes }: Pick<ProxyPlan, 'routes'>): readonly OrderedRoute[] {
   const all = routes.toSorted((a, b) => compare(a.segments, b.segments));

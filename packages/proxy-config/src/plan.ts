@@ -3,10 +3,10 @@ import { contractHeaders } from '@countersign/identity';
 /** The header in which a proxy sends its secret. */
 export const proxySecretHeader = 'x-countersign-proxy-secret';
 
-/** The one path at which the gateway answers. Envoy appends the original target to it. */
+/** The path of the gateway's decision endpoint. Envoy appends the original target to it. */
 export const decidePath = '/decide';
 
-/** What a decision sets on the request to the service. A header that it does not set is removed. */
+/** The headers that a decision sets on the request to the service. Headers that it does not set are removed. */
 export const headersOfRequest: readonly string[] = [
   ...contractHeaders,
   'x-forwarded-for',
@@ -22,7 +22,7 @@ export type TcpAddress = Readonly<{ host: string; port: number }>;
 /** A service behind the proxy. Its name is the audience of its signatures. */
 export type Service = Readonly<{
   name: string;
-  /** Origins. All have one scheme. */
+  /** Origins, all with the same scheme. */
   targets: readonly string[];
   timeouts: Readonly<{ connectMs: number; responseMs: number; idleMs: number }>;
   tls?:
@@ -35,13 +35,13 @@ export type Service = Readonly<{
     | undefined;
 }>;
 
-/** A segment of a path: a literal, one of any text, or any number of them at the end. */
+/** A segment of a path: a literal, any one segment, or any number of segments at the end. */
 export type PathSegment = Readonly<{ kind: 'literal'; text: string } | { kind: 'param' } | { kind: 'rest' }>;
 
 export type PlannedRoute = Readonly<{
   name: string;
   segments: readonly PathSegment[];
-  /** With HEAD where GET is served. */
+  /** Includes HEAD if GET is served. */
   methods: readonly string[];
   needsToken: boolean;
   upstream: Service;
@@ -56,7 +56,7 @@ export type ProxyPlan = Readonly<{
   listen: string;
   /** The gateway's public listener, which answers preflights and OAuth metadata. */
   public: TcpAddress & Readonly<{ isTls: boolean }>;
-  /** Where the gateway answers. With TLS it asks the proxy for a certificate. */
+  /** The gateway's decision listener. With TLS it requires a certificate of the proxy. */
   decision: (TcpAddress & Readonly<{ isTls: boolean }>) | Readonly<{ socket: string }>;
   secret: string | undefined;
   routes: readonly PlannedRoute[];
@@ -73,11 +73,11 @@ export const servicesOf = ({ routes }: Pick<ProxyPlan, 'routes'>): readonly Serv
   ...new Set(routes.map(({ upstream }) => upstream)),
 ];
 
-/** The largest body that a signature has to cover. */
+/** The largest body that a signature covers. */
 export const maxDigested = ({ routes }: Pick<ProxyPlan, 'routes'>): number =>
   Math.max(0, ...routes.filter(({ body }) => body.mode === 'digest').map(({ body }) => body.maxBytes));
 
-/** The body of an answer that says that a service refused the signature: a fault of the deployment, never of the client's token. */
+/** The response body after a service refused the signature: a fault of the deployment, never of the client's token. */
 export function refusedIdentity({ errors }: Pick<ProxyPlan, 'errors'>, requestId: string): string {
   const { title, status } = errors.identity_refused ?? { title: '', status: 502 };
   return `{"type":"urn:countersign:error:identity_refused","title":"${title}","status":${status},"code":"identity_refused","request_id":"${requestId}"}`;

@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { request as requestTls } from 'node:https';
 import type { PathSegment, PlannedRoute, ProxyPlan } from './plan.ts';
 
-/** What a live proxy answered to one request. */
+/** A live proxy's answer to one request. */
 type Answer = Readonly<{ status: number; requestId: string | undefined }>;
 
 export type Finding = Readonly<{ request: string; problem: string }>;
@@ -11,12 +11,13 @@ const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]
 const timeoutMs = 10_000;
 
 /**
- * Tries a live proxy, whose file people edit. Every answer must show that the gateway was asked: its request id, and on a route that
- * needs a token the refusal `token_missing`, whatever else the request says about its caller.
+ * Probes a live proxy, whose configuration may have been edited. Every answer must show that the proxy asked the
+ * gateway: it has the gateway's request id, and on a route that needs a token the refusal `token_missing`, whatever
+ * identity headers the request has.
  *
  * @param origin Where the proxy listens.
  * @param host What each request names as its host.
- * @returns What was wrong; empty if nothing was. Rejects when the proxy cannot be reached.
+ * @returns The problems found. Rejects when the proxy cannot be reached.
  */
 export async function probe(
   { routes }: Pick<ProxyPlan, 'routes'>,
@@ -47,7 +48,7 @@ export async function probe(
   return findings;
 }
 
-/** What a client says about itself, and what a proxy must not read twice. */
+/** Forged identity headers, and targets that a proxy must not normalize. */
 const spoofed: readonly (readonly string[])[] = [
   ['x-user-id', 'probe', 'x-user-role', 'admin', 'x-tenant-id', 'probe', 'x-identity', 'user'],
   ['X.User.Id', 'probe'],
@@ -58,7 +59,7 @@ const spoofed: readonly (readonly string[])[] = [
 ];
 
 function problemOf({ status, requestId }: Answer, route: PlannedRoute | undefined, extra: readonly string[]) {
-  // What the proxy's own parser refuses never reaches a service.
+  // A request that the proxy's own parser refuses never reaches a service.
   if (status === 400 && extra.length > 0) return undefined;
   if (route === undefined) return status < 400 ? `answers ${status}: it is not a route` : undefined;
   if (requestId === undefined || !uuidV7.test(requestId)) return `answers ${status} without a decision of the gateway`;

@@ -12,7 +12,7 @@ import {
   servicesOf,
 } from './plan.ts';
 
-/** Writes Traefik's static file, and a file provider with the middlewares, routers and services. */
+/** Writes Traefik's static configuration, and a file provider with middlewares, routers and services. */
 export function printTraefik(plan: ProxyPlan): Printed {
   const traefik = `# Written by \`countersign integrate traefik\` from gateway.yaml. Run it in this directory: traefik --configFile=traefik.yaml
 # Needs Traefik 3.6 or later: before it, a client could name a signed header in Connection (CVE-2024-45410).
@@ -48,16 +48,16 @@ const clean = (plan: ProxyPlan) => ({
 
 function forwardAuth(plan: ProxyPlan) {
   const { decision } = plan;
-  if ('socket' in decision) throw new RangeError('Traefik cannot ask over a Unix socket');
+  if ('socket' in decision) throw new RangeError('Traefik cannot connect to a Unix socket');
   return {
     forwardAuth: {
       address: `${decision.isTls ? 'https' : 'http'}://${decision.host}:${decision.port}${decidePath}`,
-      // Traefik then writes the address of its own peer, and not what the client says.
+      // Traefik then writes the address of its own peer instead of the client's header.
       trustForwardHeader: false,
       forwardBody: true,
       maxBodySize: maxDigested(plan),
       preserveLocationHeader: true,
-      // Each is removed from the request, and then set if the decision has it.
+      // Each header is removed from the request, and then set if the decision has it.
       authResponseHeaders: headersOfRequest,
       ...(decision.isTls && {
         tls: { ca: 'gateway-ca.pem', cert: 'proxy.pem', key: 'proxy-key.pem' },
@@ -106,7 +106,7 @@ function routers(plan: ProxyPlan) {
         entryPoints: ['web'],
         rule: `PathRegexp(\`${pattern}\`)${methods === undefined ? '' : ` && (${methods.map((method) => `Method(\`${method}\`)`).join(' || ')})`}`,
         priority: all.length - at,
-        // The rewrite comes last: the client's proof names the target before it.
+        // The rewrite comes last, because the client's DPoP proof names the original target.
         middlewares: ['countersign-clean', 'countersign', ...(rewrite === undefined ? [] : [rewriteName(name)])],
         service: upstream.name,
       },

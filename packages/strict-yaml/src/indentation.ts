@@ -4,14 +4,14 @@ import type { FileProblem } from './source.ts';
 /** A key, or the dash of a list item, in a line above. `column` counts from 0. */
 type Opened = Readonly<{ column: number; line: number; key: string | undefined }>;
 
-/** Indentation, dashes, and a key that could not be a secret value. */
+/** Indentation, dashes, and a key that cannot be a secret value. */
 const lineStart = /^(?<indent> *)(?<dashes>(?:- +|-$)*)(?:(?<key>["']?[\w.$/-]+["']?)\s*:(?=\s|$))?/;
 
 /**
- * Explains an error of the parser that a wrong indentation causes, at the line that begins in the wrong column. The parser names the end
- * of the line before, or column 1.
+ * Explains a parser error that wrong indentation causes, at the line that begins in the wrong column. The parser names
+ * the end of the previous line, or column 1.
  *
- * @returns Undefined: the indentation is not the cause.
+ * @returns Undefined if the indentation is not the cause.
  */
 export function indentationProblem({ code, message, pos: [at] }: YAMLError, text: string): FileProblem | undefined {
   const lines = text.split('\n');
@@ -22,7 +22,7 @@ export function indentationProblem({ code, message, pos: [at] }: YAMLError, text
   if (before.trim() === '' && (isUnclear || code === 'MISSING_CHAR' || message.includes('at node end'))) {
     return problemOfLine(lines, firstFrom(lines, line));
   }
-  // The value on this line is no map, so the map is on the next one.
+  // The value on this line is not a map, so the map is on the next line.
   if (code !== 'BLOCK_AS_IMPLICIT_KEY' || /:(?:\s|$)/.test(after)) return undefined;
   return problemOfLine(lines, firstFrom(lines, line + 1));
 }
@@ -47,7 +47,7 @@ function problemOfLine(lines: readonly string[], line: number): FileProblem | un
   };
 }
 
-/** What is open before a line: in each column the last key and the last item. */
+/** What is open before a line: the last key and the last item of each column. */
 function openAbove(lines: readonly string[], line: number): readonly Opened[] {
   const open: Opened[] = [];
   for (let above = line - 1, limit = Number.POSITIVE_INFINITY; above >= 0 && limit > 0; above -= 1) {

@@ -20,7 +20,9 @@ export type Path = readonly (string | number)[];
 /** A problem at an offset of the text. `other`: the offset of the value that it conflicts with. */
 export type FileProblem = Readonly<{ offset: number; message: string; other?: number }>;
 
-/** A string with variables in it. `redacted`: the string with `${NAME}` in place of every value from the environment. */
+/**
+ * A string with variables in it. `redacted`: the string with `${NAME}` in place of every value from the environment.
+ */
 type Variable = Readonly<{ redacted: string; origin: Origin }>;
 
 export const maxDepth = 24;
@@ -34,7 +36,7 @@ type Given = Readonly<{ text: string; env: Environment; lines: LineCounter }>;
 
 /** The values of a YAML file, and the place of each. It counts them, since a few aliases can repeat many. */
 export class Source {
-  /** Undefined: the file is not YAML. */
+  /** Undefined if the file is not YAML. */
   readonly value: unknown;
   readonly problems: FileProblem[];
   /** Strings with variables, by path. A large file has hundreds of thousands of values, so only these are recorded. */
@@ -63,7 +65,7 @@ export class Source {
     return this.#variables.get(keyOf(path))?.origin ?? 'written';
   }
 
-  /** The string at a path with the names of its variables. Empty: it has none. */
+  /** The string at a path with the names of its variables. Empty if it has none. */
   redactedAt(path: Path): string {
     return this.#variables.get(keyOf(path))?.redacted ?? '';
   }
@@ -79,7 +81,7 @@ export class Source {
     return `${Math.max(line, 1)}:${Math.max(col, 1)}`;
   }
 
-  /** @param parentOffset The place of a value that has none of its own. */
+  /** @param parentOffset The place of a value without its own. */
   #valueOf(node: Node | null, path: Path, depth: number, parentOffset: number): unknown {
     const offset = node?.range?.[0] ?? parentOffset;
     this.#visited += 1;
@@ -108,13 +110,13 @@ export class Source {
     for (const { key, value } of node.items) {
       const offset = (key as Node | null)?.range?.[0] ?? parentOffset;
       if (!isKey(key)) {
-        // The rest of the map says too little: a map of one entry would seem to be empty.
+        // Ignores the rest of the map: a map of one entry would look empty.
         this.#refuse(path, offset, `not a key: ${whyNoKey(key)}`);
         continue;
       }
       const first = seen.get(key.value);
       if (first !== undefined) {
-        this.problems.push({ offset, message: 'this key is written twice', other: first });
+        this.problems.push({ offset, message: 'duplicate key', other: first });
         continue;
       }
       seen.set(key.value, offset);
@@ -165,7 +167,8 @@ export class Source {
   }
 }
 
-// JavaScript moves keys that look like integers to the front of an object. Most files have none, so only those maps are here.
+// JavaScript moves keys that look like integers to the front of an object. Most files have none, so only those maps are
+// here.
 const written = new WeakMap<object, readonly string[]>();
 const integerLike = /^(?:0|[1-9]\d*)$/;
 

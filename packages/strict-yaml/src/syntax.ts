@@ -8,23 +8,23 @@ import type { FileProblem } from './source.ts';
 export function syntaxProblems(document: Document.Parsed, text: string): readonly FileProblem[] {
   const { explicit, version } = document.directives.yaml;
   if (explicit === true && version !== '1.2') return [{ offset: 0, message: 'only YAML 1.2 is supported' }];
-  // Tags are refused when the values are read.
+  // Tags are refused later, when the values are read.
   const warnings = document.warnings.filter((warning) => warning.code !== 'TAG_RESOLVE_FAILED');
   const errors = [...document.errors, ...warnings].toSorted((a, b) => a.pos[0] - b.pos[0]);
   const [first] = errors;
   if (first === undefined) return [];
   if (first.code === 'MULTIPLE_DOCS') {
-    return [{ offset: first.pos[0], message: 'a second document begins here: one file, one configuration' }];
+    return [{ offset: first.pos[0], message: 'a second document begins here, but a file has only one configuration' }];
   }
   const unquoted = unquotedVariables(errors, text);
   return unquoted.length > 0 ? unquoted : [structureProblem(first, document, text)];
 }
 
-// Characters that YAML 1.2 does not allow (c-printable, section 5.1), and those that make one text look like another: zero width,
-// a byte order mark after the start, a change of direction (CVE-2021-42574).
+// Characters that YAML 1.2 does not allow (c-printable, section 5.1), and those that make one text look like another:
+// zero width, a byte order mark after the start, a change of direction (CVE-2021-42574).
 const invisible = /(?![\t\n\r]|^\ufeff)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u200b\u2060\ufeff]/u;
 
-/** The first character that is invisible to a reviewer of the file. */
+/** The first character that a reviewer of the file would not see. */
 export function invisibleCharacters(text: string): readonly FileProblem[] {
   const match = invisible.exec(text);
   if (match === null) return [];
@@ -37,7 +37,7 @@ export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p
 
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
-/** Braces of variables that YAML reads as its own. */
+/** Braces of variables that YAML would parse as a map. */
 function unquotedVariables(errors: readonly YAMLError[], text: string): readonly FileProblem[] {
   return errors
     .filter(({ pos: [at] }) => text[at] === '{' && text[at - 1] === '$')
@@ -75,7 +75,9 @@ function openAt(document: Document.Parsed, offset: number) {
   return { flow, quote };
 }
 
-/** Whether it ends with a bracket or brace. Otherwise the parser has ended it, at the next line or the end of the file. */
+/**
+ * Whether it ends with a bracket or brace. Otherwise the parser has ended it, at the next line or the end of the file.
+ */
 const isClosed = ({ end: [end] }: CST.FlowCollection): boolean => end?.source === ']' || end?.source === '}';
 
 const notYaml = (offset: number, why: string): FileProblem => ({
@@ -85,7 +87,7 @@ const notYaml = (offset: number, why: string): FileProblem => ({
 
 type Messages = Partial<Record<YAMLError['code'], string>>;
 
-/** Plain words for the messages of the parser that assume knowledge of YAML's grammar. */
+/** Plain replacements for parser messages that assume knowledge of YAML's grammar. */
 const inBlock: Messages = {
   BAD_ALIAS: 'a text that begins with "*" or "&" needs quotes',
   MULTILINE_IMPLICIT_KEY: 'a key needs ": " before its value, a colon and a space, on the same line',

@@ -1,7 +1,7 @@
 /** Variables by name, such as `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The origin of a string. Secrets must come from `variable`. `default`: a default is written, even if it is not used. */
+/** The origin of a string. Secrets must come from `variable`. `default`: the variable has a default, used or not. */
 export type Origin = 'written' | 'variable' | 'default';
 
 export type Substituted = Readonly<{
@@ -12,7 +12,7 @@ export type Substituted = Readonly<{
   problems: readonly string[];
 }>;
 
-/** With a group, so that `split` keeps what it finds. */
+/** The group makes `split` keep the separators. */
 const reference = /(\$\$|\$\{[^}]*\}|\$\{)/;
 const variable = /^\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}$/;
 
@@ -21,8 +21,8 @@ type Piece = Readonly<{ value: string; redacted?: string; origin: Origin }>;
 const written = (value: string): Piece => ({ value, origin: 'written' });
 
 /**
- * Replaces the variables of one string: `${VAR}`, `${VAR:-default}`, and `$$` for a dollar. As in a shell, `:-` also gives the default
- * for an empty variable. Replaced values are not searched again, and variables do not nest.
+ * Replaces the variables of one string: `${VAR}`, `${VAR:-default}`, and `$$` for a dollar. As in a shell, `:-` also
+ * gives the default for an empty variable. Replaced values are not searched again, and variables do not nest.
  */
 export function substitute(text: string, env: Environment): Substituted {
   const problems: string[] = [];

@@ -35,8 +35,8 @@ describe('readYaml', () => {
   });
 
   test.each([
-    ['a key twice', 'a: 1\na: 2\n', ['2:1 this key is written twice']],
-    ['a key twice, deep', 'a:\n  b: {c: 1, c: 2}\n', ['2:13 this key is written twice']],
+    ['a key twice', 'a: 1\na: 2\n', ['2:1 duplicate key']],
+    ['a key twice, deep', 'a:\n  b: {c: 1, c: 2}\n', ['2:13 duplicate key']],
     [
       'an unquoted variable in braces',
       'a: { b: ${X} }\n',
@@ -53,7 +53,11 @@ describe('readYaml', () => {
       ['1:16 an unquoted "${" inside braces or brackets: write "${NAME}" in quotes'],
     ],
     ['an unset variable', 'a: 1\nb: "${X}"\n', ['2:4 the variable X is not set, and has no default ("${X:-default}")']],
-    ['two documents', 'a: 1\n---\nb: 2\n', ['2:1 a second document begins here: one file, one configuration']],
+    [
+      'two documents',
+      'a: 1\n---\nb: 2\n',
+      ['2:1 a second document begins here, but a file has only one configuration'],
+    ],
     ['another version', '%YAML 1.1\n---\na: yes\n', ['1:1 only YAML 1.2 is supported']],
     ['a foreign tag', 'a: !!js/function x\n', ['1:18 tags ("!…") are not supported']],
     ['a binary tag', 'a: !!binary aGk=\n', ['1:13 tags ("!…") are not supported']],

@@ -7,7 +7,7 @@ export type ThrowAway<Schema> = Readonly<{
   db: Database<Schema>;
   location: Location;
   name: string;
-  /** Closes it and, on a server, drops it. */
+  /** Closes the database and, on a server, drops it. */
   close(): Promise<void>;
 }>;
 
@@ -21,7 +21,7 @@ export type TestDatabase = Readonly<{
 
 /**
  * The database that a suite runs on, for `describe.each(databases())`: Postgres where `DATABASE_URL` names a server,
- * else PGlite. .ci/run asks for both, one after the other.
+ * else PGlite. .ci/run tests both, one after the other.
  */
 export function databases(serverUrl = process.env.DATABASE_URL): [kind: string, database: TestDatabase][] {
   if (serverUrl === undefined || serverUrl === '') return [['pglite', testDatabase('pglite', undefined)]];

@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 
 // Linux gives ports from 32768 on to outgoing connections and to servers that listen on 0, which could take the port
-// before the process that it is for.
+// before the intended process does.
 const firstPort = 10_000;
 const endOfPorts = 32_768;
 
 /**
- * Different ports that were free a moment ago, for processes that need their port as configuration. A server in the
- * test's own process listens on 0.
+ * Distinct ports that were free a moment ago, for processes that need their port as configuration. Servers in the
+ * test's own process should listen on 0 instead.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = new Map<number, Server>();

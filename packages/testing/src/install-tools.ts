@@ -3,8 +3,8 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Installs the packages of a folder that has a lock file of its own, unless they are installed. `npm ci` in the
- * repository does not install what few suites need.
+ * Installs the packages of a folder with its own lock file, if they are missing. `npm ci` in the repository does not
+ * install packages that only few suites need.
  *
  * @throws Error with the output of npm.
  */

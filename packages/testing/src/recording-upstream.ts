@@ -48,7 +48,7 @@ export async function recordingUpstream(options: UpstreamOptions = {}): Promise<
     try {
       for await (const chunk of req) chunks.push(chunk as Buffer);
     } catch {
-      return; // The sender went away in the middle of the body: nothing whole arrived.
+      return; // The sender disconnected in the middle of the body, so the request is not recorded.
     }
     const recorded = record(req, Buffer.concat(chunks));
     requests.push(recorded);

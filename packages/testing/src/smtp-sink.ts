@@ -8,7 +8,7 @@ export type ReceivedMail = Readonly<{ to: string; subject: string; text: string;
 export type SmtpSink = Readonly<{
   url: string;
   received: readonly ReceivedMail[];
-  /** The newest mail to this address, once this many have arrived. */
+  /** Waits for this many mails to the address, and returns the newest. */
   mailTo(to: string, count?: number): Promise<ReceivedMail>;
   /** Sets the SMTP refusal for later mails; undefined accepts them. */
   refuseWith(answer: string | undefined): void;
@@ -54,7 +54,7 @@ export async function smtpSink(): Promise<SmtpSink> {
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    // A mail counts only when the sender has finished it.
+    // Records a mail only when the sender has finished it.
     talk(socket).catch(() => socket.destroy());
   });
   server.listen(0, '127.0.0.1');

@@ -16,7 +16,7 @@ export type StartedProcess = Readonly<{
 }>;
 
 export type ProcessOptions = Readonly<{
-  /** A program other than the Node that runs the tests. */
+  /** Another program instead of the Node that runs the tests. */
   command?: string;
   /** For Node, after `--conditions=source`: the file and its arguments. */
   args: readonly string[];
@@ -24,7 +24,7 @@ export type ProcessOptions = Readonly<{
   cwd?: string;
 }>;
 
-// Reading compiled and type-stripped modules from it takes half the time of a start.
+// Caching compiled modules halves the start time.
 const compileCache = join(tmpdir(), `countersign-compile-cache-${userInfo().uid}`);
 
 /** Starts a real process: by default Node from source, on the Node that runs the tests. */

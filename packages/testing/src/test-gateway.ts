@@ -39,7 +39,7 @@ export type TestGateway = Readonly<{
 
 /**
  * Starts the signing half of a gateway: a throw-away key, its key set on a real port, and a signer for any service and
- * time. A service author without the port takes the one of `@countersign/identity/testing`.
+ * time. Service authors who need no port use `@countersign/identity/testing` instead.
  */
 export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Date.now }): Promise<TestGateway> {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');

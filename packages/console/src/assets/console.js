@@ -1,11 +1,11 @@
-// Live updates. Every page works without them: this fetches the same page again and exchanges its content.
+// Live updates. Every page works without them: this fetches the same page again and replaces its content.
 
 const everyMs = 5_000;
 const button = document.getElementById('live');
 const main = document.getElementById('main');
 let timer;
 
-/** Whether the reader is busy with something that an exchange would disturb. */
+/** Whether the reader is doing something that an update would interrupt. */
 function isInUse() {
   const active = document.activeElement;
   const isTyping = active?.matches('input, textarea, select') === true;
@@ -13,7 +13,7 @@ function isInUse() {
   return document.hidden || isTyping || selection?.isCollapsed === false;
 }
 
-/** Finds an element again by its id, its address or its place among the focusable elements. */
+/** Finds an element again by its id, its link or its position among the focusable elements. */
 function placeOf(element) {
   if (!(element instanceof HTMLElement) || !main.contains(element)) return () => null;
   const href = element.getAttribute('href');
@@ -78,7 +78,7 @@ if (main.hasAttribute('data-live')) {
   set(true);
 }
 
-// Without the script, a button sends the form.
+// Without JavaScript, a button submits the form.
 for (const select of document.querySelectorAll('.workers select')) {
   select.form.querySelector('button').hidden = true;
   select.addEventListener('change', () => select.form.requestSubmit());

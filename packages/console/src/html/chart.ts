@@ -5,29 +5,29 @@ import { type Html, html } from './html.ts';
 
 export type Line = Readonly<{
   label: string;
-  /** A class of the style sheet, which has its color. */
+  /** The CSS class with its color. */
   look: string;
-  /** Null: unknown. */
+  /** Null if unknown. */
   values: readonly (number | null)[];
 }>;
 
 export type ChartOptions = Readonly<{
   title: string;
   lines: readonly Line[];
-  /** Stacked areas, or lines over one another. */
+  /** Stacked areas, or overlapping lines. */
   kind: 'stacked' | 'lines';
   start: string;
   stepSec: number;
-  /** Writes a value of the axis. */
+  /** Formats a value of the axis. */
   format(value: number): string;
-  /** The values now, in words, for readers who do not see the picture. */
+  /** The current values in words, for readers who cannot see the chart. */
   summary: string;
 }>;
 
 const width = 600;
 const height = 150;
 
-/** A chart as SVG that stretches to its place. Its labels are HTML, so that they keep their size. */
+/** An SVG chart that fills its container. Its labels are HTML, so that they keep their size. */
 export function chart(options: ChartOptions): Html {
   const { title, lines, kind, start, stepSec, format, summary } = options;
   const drawn: readonly Drawn[] = kind === 'stacked' ? stacked(lines) : lines;
@@ -58,7 +58,7 @@ export function latencyLines({ bounds_ms, counts }: Durations): Line[] {
   ];
 }
 
-/** Joins neighbours, so that a picture has about 120 points. */
+/** Merges neighboring points, so that a chart has about 120. */
 export function joined(values: readonly number[], points = 120): number[] {
   const size = Math.max(1, Math.floor(values.length / points));
   const groups: number[] = [];
@@ -89,7 +89,7 @@ function areaPath(values: readonly (number | null)[], base: readonly number[], t
   return `M${[...edge(values), ...edge(base).reverse()].join('L')}Z`;
 }
 
-/** An unknown value interrupts the line. A value between two unknown ones is a short stroke, which ends at the edge. */
+/** An unknown value interrupts the line. A value between two unknown ones becomes a short stroke within the chart. */
 function linePath(values: readonly (number | null)[], top: number): string {
   let path = '';
   for (const [at, value] of values.entries()) {
@@ -101,7 +101,7 @@ function linePath(values: readonly (number | null)[], top: number): string {
   return path;
 }
 
-/** 1, 2, 2.5 or 5 times a power of ten. */
+/** Rounds up to 1, 2, 2.5 or 5 times a power of ten. */
 function niceCeiling(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
@@ -109,7 +109,7 @@ function niceCeiling(value: number): number {
   return step * power;
 }
 
-/** A number of the axis: exact, because half of 25 is not 13. */
+/** A number of the axis, not rounded: half of 25 is not 13. */
 export function axisNumber(value: number): string {
   const rounded = Number(value.toPrecision(3));
   return rounded >= 1 ? number(rounded) : String(rounded);

@@ -21,7 +21,7 @@ function twoUnits(ms: number, unit: number, name: string, smaller: number, small
   return `${Math.floor(ms / unit)} ${name}${rest === 0 ? '' : ` ${rest} ${smallerName}`}`;
 }
 
-/** Milliseconds with three digits at most, such as `0.42 ms` or `1.2 s`. */
+/** Milliseconds with at most three digits, such as `0.42 ms` or `1.2 s`. */
 export function milliseconds(ms: number | null): string {
   if (ms === null) return '–';
   if (ms < 10) return `${Number(ms.toFixed(2))} ms`;
@@ -47,7 +47,7 @@ export function percent(part: number, whole: number): string {
 
 export const bytes = (value: number): string => `${Math.round(value / 1024 / 1024)} MiB`;
 
-/** How long ago, with the exact time in a tooltip and for programs. */
+/** How long ago, with the exact time as a tooltip and in `datetime`. */
 export function ago(time: string, nowMs: number): Html {
   const ms = nowMs - Date.parse(time);
   const text = ms < 0 ? `in ${duration(-ms)}` : `${duration(ms)} ago`;

@@ -3,18 +3,18 @@ import { exact, forTime } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 import { pill, to, toneOf } from './parts.ts';
 
-/** What every page shows. */
+/** The data that every page shows. */
 export type Frame = Readonly<{
   gateway: Since;
   configuration: Since;
   version: string;
   nowMs: number;
-  /** The addresses of the files of every page. */
+  /** The URLs of the static files of every page. */
   assets: Readonly<Record<'style' | 'script' | 'icon', string>>;
-  /** The numbers of the workers, and the one that the page is about. Empty without workers. */
+  /** The numbers of the workers, and of the one that the page shows. Empty without workers. */
   workers: readonly number[];
   worker: number | undefined;
-  /** The path of the page, for links that stay on it. */
+  /** The path of the page, for links to the same page. */
   path: string;
   query: Readonly<Record<string, string | undefined>>;
 }>;
@@ -22,14 +22,14 @@ export type Frame = Readonly<{
 export type Page = Readonly<{
   /** Default: 200. */
   status?: number;
-  /** Default: that of its entry in the navigation. */
+  /** Default: the title of its navigation entry. */
   title?: string;
-  /** Whether the script refreshes it. Default: true. */
+  /** Whether the page refreshes itself. Default: true. */
   live?: boolean;
   body: Content;
 }>;
 
-/** The entries of the menu by group, each with its path. A page below such a path belongs to its entry. */
+/** The menu entries by group, each with its path. Pages below that path belong to the entry. */
 const navigation: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   Traffic: { Overview: '/', Routes: '/console/routes', Requests: '/console/requests', Explain: '/console/explain' },
   State: {
@@ -46,7 +46,7 @@ export function layout({ status, title: own, live = true, body }: Page, frame: F
   const { assets, version, nowMs } = frame;
   const [name, entryPath] = entryOf(frame.path);
   const title = own ?? name;
-  // A failure is no page of the menu: its reader can open the entry.
+  // An error page does not highlight a menu entry, so that the reader can open that entry.
   const place = status === undefined || own === undefined ? entryPath : undefined;
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${title} · Countersign</title>

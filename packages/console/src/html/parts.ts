@@ -27,7 +27,7 @@ const tones: Readonly<Record<string, Tone>> = {
   'not reached': 'quiet',
 };
 
-/** A state that is not listed is bad. */
+/** States that are not listed count as bad. */
 export const toneOf = (state: string): Tone => tones[state] ?? 'bad';
 
 /** A state as a word with a mark. The mark's shape differs too, not only its color. */
@@ -66,21 +66,21 @@ function cellOf<Row>({ label, kind, cell }: Column<Row>, row: Row): Html {
   return html`<td role="cell" class="${kind ?? ''}" data-label="${label}">${content}</td>`;
 }
 
-/** Lets an address break between its parts. As one word, it would push the next columns out of the table. */
+/** Lets a URL wrap between its parts. Otherwise it would push the next columns out of the table. */
 export const breakable = (text: string): Content =>
   text.includes('://') ? text.split(/(?<=[/.:?&=-])/).map((part) => html`${part}<wbr>`) : text;
 
-/** Names and values. A value that is null has no row. */
+/** A list of names and values. Null values are left out. */
 export type Facts = readonly (readonly [label: string, value: Content])[];
 
 export const facts = (rows: Facts): Html =>
   html`<dl class="facts">${rows.map(([label, value]) => value !== null && html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>`;
 
-/** A part of a page with a heading. */
+/** A section of a page with a heading. */
 export const section = (title: string, body: Content, aside: Content = ''): Html =>
   html`<section class="card"><header class="row"><h2>${title}</h2>${aside === '' ? '' : html`<div class="muted">${aside}</div>`}</header>${body}</section>`;
 
-/** A part of a page that is one table. */
+/** A section of a page with one table. */
 export const tableCard = <Row>(
   title: string,
   columns: readonly Column<Row>[],
@@ -93,7 +93,7 @@ export const tableCard = <Row>(
 export const link = (path: string, text: Content, query?: Query): Html =>
   html`<a href="${to(path, query)}">${text}</a>`;
 
-/** The address of a page. It stays with the worker that the reader chose. */
+/** The URL of a page. It keeps the worker that the reader chose. */
 export const to =
   (path: string, query: Query = {}): Content =>
   (worker) => {
@@ -103,7 +103,7 @@ export const to =
     return `${page}${parameters.size === 0 ? '' : `?${parameters}`}${fragment === undefined ? '' : `#${fragment}`}`;
   };
 
-/** For a form that the browser sends as a query, which replaces that of its address. */
+/** For a form that the browser submits as a query, which replaces the query of its action. */
 export const workerField: Content = (worker) =>
   worker === undefined ? '' : html`<input type="hidden" name="worker" value="${worker}">`;
 

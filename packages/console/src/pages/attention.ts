@@ -2,7 +2,7 @@ import type { Answers, Since } from '@countersign/admin-api';
 import { type Tone, toneOf } from '../html/parts.ts';
 import { soonestFirst, validityOf } from './certificates.ts';
 
-/** What the overview shows, by the path that it is read from. */
+/** The data of the overview, by the API path that it comes from. */
 export const overviewParts = {
   traffic: '/api/traffic',
   processes: '/api/workers',
@@ -19,7 +19,7 @@ export const overviewParts = {
 type Parts = typeof overviewParts;
 export type OverviewData = { readonly [Name in keyof Parts]: Answers[Parts[Name]] } & Readonly<{ nowMs: number }>;
 
-/** One thing that an operator should look at. */
+/** One problem that an operator should look at. */
 export type Attention = Readonly<{
   tone: Tone;
   what: string;

@@ -7,7 +7,7 @@ const dayMs = 86_400_000;
 const soonMs = 21 * dayMs;
 const urgentMs = 7 * dayMs;
 
-/** The validity of a certificate now. */
+/** The current validity of a certificate. */
 export function validityOf({ from, until }: Certificate, nowMs: number): Readonly<{ text: string; tone: Tone }> {
   const leftMs = Date.parse(until) - nowMs;
   if (leftMs <= 0) return { text: `expired ${duration(-leftMs)} ago`, tone: 'bad' };
@@ -15,7 +15,7 @@ export function validityOf({ from, until }: Certificate, nowMs: number): Readonl
   return { text: `${duration(leftMs)} left`, tone: leftMs < urgentMs ? 'bad' : leftMs <= soonMs ? 'warn' : 'good' };
 }
 
-/** The certificates by expiry. One that is used in several places is one row. */
+/** The certificates by expiry. A certificate with several uses has one row. */
 export function certificatesPage(
   { certificates, trouble, public_tls }: Answers['/api/certificates'],
   nowMs: number,
@@ -36,7 +36,7 @@ ${tableCard(
 )}`;
 }
 
-/** One certificate in the places that use it. */
+/** One certificate with all of its uses. */
 type Same = readonly [Certificate, ...Certificate[]];
 
 /** Sorts by expiry, and groups the uses of one certificate. */

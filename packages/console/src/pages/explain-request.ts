@@ -2,9 +2,12 @@ import type { Request } from '@countersign/admin-api';
 import { type Content, html } from '../html/html.ts';
 import { link } from '../html/parts.ts';
 
-/** Refusals before the caller was known: Explain needs the token, which is not kept. `rate_limited`: too many bad tokens. */
+/**
+ * Refusals before the caller was known: Explain needs the token, which is not stored. `rate_limited`: too many bad
+ * tokens.
+ */
 const ofToken = /^(?:token_(?!missing$)|(?:role|tenant)_missing$|dpop_|issuer_keys_|revocations_|rate_limited$)/;
-/** Likewise, on the internal listener. */
+/** The same for the internal listener. */
 const ofCall = /^(?:caller_|call_|txn_token_)/;
 
 /** The refusal of a DPoP proof. Explain checks no proofs, only the token that came with it. */
@@ -21,7 +24,7 @@ export function neededFor(refusal: string | undefined): Needed {
 
 /** A link to Explain with the request and its caller filled in. */
 export function explainLink(item: Request): Content {
-  // A request line that cannot be parsed.
+  // The request line could not be parsed.
   if (item.method === '' || item.path === '') return '';
   const unidentified = item.route !== null && item.identity === null && item.code !== null ? item.code : undefined;
   const needed = neededFor(unidentified);
@@ -57,7 +60,7 @@ const callerOf = (item: Request): Readonly<Record<string, string | null>> => ({
   service: item.service_id,
 });
 
-/** Lines of the form `name: value`, as Explain reads them. A text that could be read as another value is in quotes. */
+/** Lines of the form `name: value`, as Explain reads them. A string that could be read as another type is quoted. */
 const claimLines = (claims: Request['claims']): string =>
   Object.entries(claims)
     .flatMap(([name, values]) => values.map((value) => `${name}: ${isPlain(value) ? value : JSON.stringify(value)}`))

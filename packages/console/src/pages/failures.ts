@@ -3,7 +3,7 @@ import { html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
 import { link } from '../html/parts.ts';
 
-// Error pages. They keep the navigation, for a reader whose address is old or mistyped.
+// Error pages. They keep the navigation, for a reader with an old or mistyped URL.
 
 const onlyText = (status: number, title: string, body: Page['body']): Page => ({
   ...{ status, title, body, live: false },
@@ -12,7 +12,7 @@ const onlyText = (status: number, title: string, body: Page['body']): Page => ({
 export const notFoundPage = (why = 'The console has no page at this address.'): Page =>
   onlyText(404, 'Not found', html`<p class="lead">${why}</p>`);
 
-/** For a filter with a value that it cannot have. */
+/** For an invalid filter value. */
 export const badQueryPage = (errors: readonly FieldError[], path: string): Page =>
   onlyText(
     422,

@@ -24,7 +24,7 @@ import { worstFirst } from './upstreams.ts';
 const shownRefusals = 10;
 const shownEvents = 8;
 
-/** What an operator sees first: what needs attention, the traffic, and the state of every part. */
+/** The first page: what needs attention, the traffic, and the state of every component. */
 export function overviewPage(data: OverviewData): Html {
   const { traffic, events, nowMs } = data;
   return html`${attention(data)}${trafficTiles(traffic)}
@@ -37,8 +37,8 @@ ${refusalPart(data)}`;
 }
 
 /**
- * The last change of each part, so that one that changes all the time hides no others. The change of an upstream says
- * what its targets and its breaker did.
+ * The last change of each part, so that one that changes all the time does not hide the others. An upstream's change
+ * covers its targets and its breaker.
  */
 export function lastOfEach(events: readonly Event[]): readonly Event[] {
   const seen = new Set<string>();
@@ -48,7 +48,7 @@ export function lastOfEach(events: readonly Event[]): readonly Event[] {
   });
 }
 
-/** By route and code, so that many of one kind hide no others. */
+/** By route and code, so that many of one kind do not hide the others. */
 function refusalPart({ refusals: { refusals }, nowMs }: OverviewData): Html {
   return tableCard(
     'Last refusals',

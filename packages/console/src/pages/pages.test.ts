@@ -31,18 +31,18 @@ const upstream = (name: string, state: string): Upstream => ({
 });
 
 describe('the pages of the console', () => {
-  test('show upstreams that are out first, and the others in the order of the file', () => {
+  test('show upstreams that are down first, and the others in the order of the file', () => {
     const states = ['not checked', 'up', 'degraded', 'not checked', 'out'];
     const sorted = worstFirst(states.map((state, place) => upstream(`u${place}`, state)));
     expect(sorted.map(({ name }) => name)).toEqual(['u4', 'u2', 'u0', 'u1', 'u3']);
   });
 
-  test('show no empty chart of an upstream without requests', () => {
+  test('show no empty chart for an upstream without requests', () => {
     const body = upstreamsPage({ upstreams: [upstream('idle', 'up')] }, nowMs);
     expect(html`${body}`.render()).not.toContain('<svg');
   });
 
-  test('show the last change of each part, without those that an upstream says itself', () => {
+  test("show the last change of each part, without changes that the upstream's own entry covers", () => {
     const event = (kind: string, name: string, to: string) => ({
       at,
       kind,
@@ -62,7 +62,7 @@ describe('the pages of the console', () => {
     expect(lastOfEach(events)).toEqual([events[0], events[4]]);
   });
 
-  test('draw a single value at the end of a chart inside of it', () => {
+  test('draw a single value at the end of a chart within the chart', () => {
     const line = { label: 'p50', look: 'good', values: [null, null, 5] };
     const options = { title: 't', start: at, stepSec: 60, format: String, summary: 's' };
     const text = chart({ ...options, lines: [line], kind: 'lines' }).render();
@@ -79,12 +79,12 @@ describe('the pages of the console', () => {
     expect(axisNumber(value)).toBe(label);
   });
 
-  test('show the date of a request of another day', () => {
+  test('show the date of a request from another day', () => {
     expect(clock(at, nowMs).render()).toContain('>09:41:07<');
     expect(clock(at, nowMs + 86_400_000).render()).toContain('>2026-01-02 09:41<');
   });
 
-  test('do not give a gateway key that is valid from the start an age of decades', () => {
+  test('do not show an age of decades for a gateway key without nbf', () => {
     const key = { kid: 'k', algorithm: 'Ed25519', state: 'in use', until: null } as const;
     expect(gatewayKeyTable([{ ...key, from: '1970-01-01T00:00:00.000Z' }], nowMs).render()).toContain('>always<');
     expect(gatewayKeyTable([{ ...key, from: at }], nowMs).render()).toContain('>18 min ago<');

@@ -45,7 +45,7 @@ ${shown.length === requests.length ? '' : html`<p>${link('/console/requests', `S
 /** One request: how it was decided, where it went, how long each part took. */
 export function requestPage(item: Request): Page {
   return {
-    // The start of a UUIDv7 is its time: the same for all requests of a minute.
+    // A UUIDv7 begins with its time, which is equal for all requests of a minute.
     title: `Request …${item.id.slice(-8)}`,
     live: false,
     body: html`<p class="lead">${code(item.method)} <code class="path">${item.path}</code> ${statusOf(item)}</p>
@@ -67,7 +67,7 @@ const detailLabels: Readonly<Record<string, string>> = {
   kid: 'Key',
 };
 
-/** One sentence on why the request ended as it did. */
+/** One sentence about why the request ended as it did. */
 function verdict({ code: refusal, title, rule, fault, upstream, status, detail, aborted }: Request): Html {
   if (refusal === null) {
     const end = aborted ? ', and the response was cut off' : '';
@@ -117,7 +117,7 @@ function caller(item: Request): Facts {
 
 const width = 600;
 
-/** The parts of the time one after another, as bars. */
+/** The phases of the request as consecutive bars. */
 function timing({ code: refusal, total_ms, decided_ms, waited_ms, upstream_ms }: Request): Html {
   const elapsed = (decided_ms ?? 0) + (waited_ms ?? 0) + (upstream_ms ?? 0);
   const parts: readonly (readonly [string, number | null, string])[] = [

@@ -92,7 +92,7 @@ ${trafficTiles(traffic)}
         { label: 'Public text', cell: (one) => one.title },
       ],
       refusals,
-      'The gateway has refused no request here since the start.',
+      'The gateway has refused no request on this route since it started.',
     )}</div>
 <div class="columns stack">${section(
       'Totals since the start',
@@ -107,5 +107,5 @@ ${section('Last requests', requestTable(requests.slice(0, 20), 'None of the last
   };
 }
 
-/** A path that the pattern matches. */
+/** An example path that the pattern matches. */
 const examplePath = (path: string): string => path.replace(/\*\*$/, '1').replaceAll(/:[^/]+/g, '1');

@@ -35,7 +35,7 @@ export function trafficTiles(traffic: Traffic): Html {
       charts.requests,
     ]),
     tile('Failures', percent(failed, last_minute.requests_per_sec), 'of the requests of the last minute', [
-      `${number(failedInHour)} in the last hour, ${percent(failedInHour, last_hour.requests)}. Not counted: ${number(caller)} refused by fault of the caller`,
+      `${number(failedInHour)} in the last hour, ${percent(failedInHour, last_hour.requests)}. Not counted: ${number(caller)} refused because of the caller`,
       charts.failures,
     ]),
     tile('Latency', milliseconds(p50), 'median of the last minute', [
@@ -45,7 +45,7 @@ export function trafficTiles(traffic: Traffic): Html {
   ]}</div>`;
 }
 
-/** A 401, a 404 or a 429 is the caller's fault: it says nothing about the gateway and its services. */
+/** A 401, a 404 or a 429 is the caller's fault: not a failure of the gateway or its services. */
 const notByCallers = ({ caller: _caller, ...others }: Readonly<Record<string, number>>): number =>
   sum(Object.values(others));
 
@@ -95,7 +95,7 @@ function trafficCharts(whole: Traffic) {
 
 const shortestMs = 300_000;
 
-/** Leaves out the time before the first request, so that the charts of a young gateway are not empty. */
+/** Leaves out the time before the first request, so that charts are not mostly empty after a start. */
 function sinceFirstRequest(traffic: Traffic): Traffic {
   const { start, step_sec, responses, failures, durations } = traffic;
   const lists = Object.values(responses);

@@ -3,7 +3,7 @@ import { ago, duration, exact, forTime, milliseconds, number, percent } from '..
 import { type Html, html } from '../html/html.ts';
 import { code, facts, link, pill, section, stateSince, table, tableCard } from '../html/parts.ts';
 
-/** Issuers: how old their keys are, what was ignored, which tokens are refused and why. */
+/** Issuers: the age of their keys, ignored keys, and which tokens are refused and why. */
 export function issuersPage(
   { issuers, gateway_keys, unknown, refused_requests, cache }: Answers['/api/issuers'],
   nowMs: number,

@@ -6,14 +6,14 @@ import { code, type Facts, facts, stateSince, table } from '../html/parts.ts';
 
 const hourMs = 3_600_000;
 
-/** Upstreams: which are out, since when, and why. */
+/** Upstreams: which are down, since when, and why. */
 export function upstreamsPage({ upstreams }: Answers['/api/upstreams'], nowMs: number): Content {
   return upstreams.length === 0
     ? html`<p class="empty">The configuration has no upstream.</p>`
     : worstFirst(upstreams).map((one) => upstreamPart(one, nowMs));
 }
 
-/** Those that fail or are out, then those that are degraded, then the others in the order of the file. */
+/** Failing and unavailable upstreams first, then degraded ones, then the others in the order of the file. */
 export const worstFirst = (upstreams: readonly Upstream[]): readonly Upstream[] =>
   upstreams.toSorted((a, b) => rankOf(b) - rankOf(a));
 

@@ -19,7 +19,7 @@ export type CourierParts<Schema, Row> = Readonly<{
   logger: Logger;
   /** PostgreSQL sends a NOTIFY on it when there is work. */
   channel: string;
-  /** Each has its own loop, so that one that hangs delays no other. */
+  /** The number of couriers. Each has its own loop, so a hung delivery does not delay the others. */
   work: readonly CourierWork<Row>[];
   /** How long current deliveries may continue after a stop. */
   graceMs: number;

@@ -19,7 +19,7 @@ export type Deliveries<Row> = Readonly<{
   deliver(row: Row, signal: AbortSignal): Promise<boolean>;
   /** The delay before the next attempt; undefined if there is none. */
   retryAfterMs(row: Row): number | undefined;
-  /** Whether rows that were given up stay in the table, with `parked_at`. */
+  /** Whether failed rows stay in the table, with `parked_at`. */
   parks: boolean;
   /** Added to log lines. Must not hold an address or a secret. */
   logFields(row: Row): object;
@@ -37,7 +37,7 @@ export function deliveries<Row extends OutboxRow>(of: Deliveries<Row>): CourierW
         late.throwIfAborted();
         isSent = await of.deliver(row, AbortSignal.any([late, AbortSignal.timeout(of.timeoutMs)]));
       } catch (error) {
-        // The process is stopping, so the failure says nothing about the receiver.
+        // The process is stopping, so this is not a failure of the receiver.
         if (late.aborted) await of.rows.postpone(row, { delayMs: 0, error: undefined });
         else await failed(of, row, reasonOf(error));
         return;

@@ -7,7 +7,7 @@ import type { Database } from '../database.ts';
  */
 export const leaseSec = 10;
 
-// The time of the statement: constant, so that an index can be used.
+// The time of the statement: a constant, so that PostgreSQL can use an index.
 export const now = sql<Date>`statement_timestamp()`;
 export const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
 

@@ -8,9 +8,9 @@ export type OutboxTable<Schema> = Pick<
   'db' | 'role' | 'table' | 'key' | 'isNext' | 'order' | 'perTenant'
 > &
   Readonly<{
-    /** For the metrics. */
+    /** The `topic` label of the metrics. */
     topic: string;
-    /** All rows by default. */
+    /** Which rows to deliver. All by default. */
     waits?: RawBuilder<unknown>;
     /** The column with the time at which a row was added. */
     since: string;
@@ -31,7 +31,7 @@ export type OutboxRows<Row> = LeasedRows<Row> &
 export type Postponed = Readonly<{
   /** Undefined sets `parked_at`: the row is not delivered again. */
   delayMs: number | undefined;
-  /** Undefined if the attempt does not count. */
+  /** Undefined if the attempt does not count as a failure. */
   error: string | undefined;
 }>;
 

@@ -66,7 +66,7 @@ describe.each(databases())('an outbox on %s', (_kind, database) => {
     return startCourier({ db: made.db, logger, channel, graceMs: 100, work });
   };
 
-  test('leases as many rows of a tenant as it may have at once, and those of others meanwhile', async () => {
+  test('leases at most the allowed rows of a tenant, and those of other tenants meanwhile', async () => {
     await add('a', 'a', 'a', 'b');
     const ids = async (perTenant: number) => (await rows(perTenant).claim(10)).map(({ id }) => id).sort();
     expect(await ids(2)).toEqual([1, 2, 4]);
@@ -100,7 +100,7 @@ describe.each(databases())('an outbox on %s', (_kind, database) => {
     expect(await stored()).toMatchObject([{ attempts: 0, leased_until: null, last_error: null, due: true }]);
   });
 
-  test('what is delivered leaves the table, and what fails stays with its reason', async () => {
+  test('delivered rows leave the table, and failed rows stay with their reason', async () => {
     await add('a', 'b', 'c', 'd');
     const stop = await courier(async ({ id }) => {
       if (id === 2) throw Object.assign(new Error('secret'), { code: 'EAUTH' });

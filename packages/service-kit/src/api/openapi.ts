@@ -5,7 +5,7 @@ import type { Endpoint } from './endpoint.ts';
 import { Components, type Json, refTo, schemaOf } from './json-schema.ts';
 import { errorResponses, type ProblemMembers, problemSchema } from './problems.ts';
 
-/** Everything that a service's OpenAPI description is made from. */
+/** The input of a service's OpenAPI description. */
 export type Api = Readonly<{
   title: string;
   description: string;
@@ -13,7 +13,7 @@ export type Api = Readonly<{
   tags: readonly Readonly<{ name: string; description: string }>[];
   errors: ErrorTable;
   problemMembers?: ProblemMembers;
-  /** The errors that the gateway returns before a route is reached. Without them, their codes are not described. */
+  /** The errors that the gateway returns before a route is reached. If absent, their codes are not described. */
   gatewayErrors?: ErrorTable;
   /** Every route behind the identity check, in the order of the description. */
   endpoints: readonly Endpoint[];

@@ -51,7 +51,7 @@ function paramsOf({ params }: Endpoint, req: Request): unknown {
 }
 
 function bodyOf({ body, encoding, upload }: Endpoint, req: Request): unknown {
-  // The handler reads an upload itself.
+  // Handlers read uploads themselves.
   if (upload !== undefined) return undefined;
   if (body === undefined) return void nothing.parse(jsonBody(req) ?? {});
   return body.parse(encoding === 'form' ? formBody(req) : jsonBody(req));

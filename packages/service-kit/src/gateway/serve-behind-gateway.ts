@@ -24,7 +24,7 @@ export type BehindGatewayParts = BehindGateway &
     redis: Redis | undefined;
     /** Readiness checks. A service adds its own. */
     checks: Record<string, HealthCheck>;
-    /** Closes a resource when the service has drained, or when it fails to start. The last one opened closes first. */
+    /** Closes a resource when the service has drained, or when it fails to start. Resources close in reverse order. */
     onClose(close: () => unknown): void;
   }>;
 

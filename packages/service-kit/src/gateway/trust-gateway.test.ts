@@ -47,7 +47,7 @@ describe('keys by plain http from another machine', () => {
       metrics: createMetrics(),
     });
 
-  test('keep a service in production from starting, unless it says that the network is trusted', () => {
+  test('keep a service in production from starting, unless its configuration says that the network is trusted', () => {
     process.env.NODE_ENV = 'production';
     expect(() => trust({})).toThrow(
       /^GATEWAY_KEYS_URL: .*\(http:\/\/gateway:8090\/keys\).* set GATEWAY_INSECURE_TRANSPORT=true where the network is trusted$/,

@@ -57,8 +57,8 @@ export type GatewayTrust = Readonly<{
   /** Readiness checks: the keys and the replay memory that verification needs. */
   checks: Readonly<Record<'gateway_keys' | 'replay_memory', HealthCheck>>;
   /**
-   * Starts fetching the gateway's keys in the background. Resolves once requests can be verified, and after two
-   * seconds at most: a missing gateway or Redis must not keep the service from starting.
+   * Starts fetching the gateway's keys in the background. Resolves once requests can be verified, or after two seconds:
+   * a missing gateway or Redis must not keep the service from starting.
    */
   start(): Promise<void>;
   stop(): void;
@@ -178,7 +178,7 @@ function replayMemory({ config, redis, logger }: TrustOptions): ReplayMemory {
 
 type GatewayKeySource = Readonly<{ keys: GatewayKeys; isReady(): boolean; start(): Promise<void>; stop(): void }>;
 
-/** Uses the shared secrets alone when they are configured, and the gateway's published keys otherwise. */
+/** Uses only the shared secrets if they are configured, and otherwise the gateway's published keys. */
 function keySource({ config, logger, metrics }: TrustOptions): GatewayKeySource {
   const secrets = [config.GATEWAY_SECRET, config.GATEWAY_SECRET_NEXT].filter((secret) => secret !== undefined);
   if (secrets.length > 0) {

@@ -9,20 +9,20 @@ test('escapes every value, in elements and in attributes', () => {
   );
 });
 
-test('puts in the result of another template, and lists of them, as they are', () => {
+test('inserts other templates, and lists of them, without escaping them again', () => {
   const items = ['<1>', '2'].map((one) => html`<li>${one}</li>`);
   expect(html`<ul>${items}</ul>`.render()).toBe('<ul><li>&lt;1&gt;</li><li>2</li></ul>');
 });
 
-test('writes nothing for what is missing, but a zero', () => {
+test('renders missing values as nothing, and zero as 0', () => {
   expect(html`<p>${undefined}${null}${false}${true}${''}${0}</p>`.render()).toBe('<p>0</p>');
 });
 
-test('shows characters that would hide or turn a name', () => {
+test('makes invisible and bidirectional characters visible', () => {
   expect(escapeHtml('user\u202egnp.exe\u200b\u0000')).toBe('user\\u202egnp.exe\\u200b\\u0000');
 });
 
-test('no text leaves its element or its attribute', () => {
+test('no text breaks out of its element or attribute', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       expect(html`${text}`.render()).not.toMatch(/[<>"'`]|&(?!(?:amp|lt|gt|quot|#39|#96);)/);

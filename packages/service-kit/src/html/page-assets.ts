@@ -6,11 +6,11 @@ import type { Router } from 'express';
 import { createRouter } from '../http/service-app.ts';
 
 /**
- * The files of pages. The icon is everybody's, and a style sheet begins with the look of all pages.
+ * Serves the static files of pages. All pages share one icon, and each style sheet begins with the common style.
  *
  * @param under The path of the files, such as `/console/assets`.
  * @param files The other files by name.
- * @returns `urls` have the hash of the content, so browsers keep the files for a year.
+ * @returns `urls` contain the hash of the content, so browsers can cache the files for a year.
  */
 export function pageAssets<Name extends string>(
   under: string,

@@ -1,8 +1,8 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 
 /**
- * How far from the internet an IP address is. `private` addresses are also shared, reserved or without an assignment.
- * `forbidden` are link-local addresses and the metadata services of clouds, which no request has a reason to reach.
+ * What kind of network an IP address belongs to. `private` includes shared, reserved and unassigned addresses.
+ * `forbidden` are link-local addresses and the metadata services of clouds, which no request should ever reach.
  */
 export type AddressReach = 'public' | 'private' | 'loopback' | 'forbidden';
 
@@ -63,7 +63,7 @@ export function reachOf(address: string): AddressReach {
   const groups = expandIPv6(plain);
   if (startsWith(groups, nat64)) {
     const translated = reachOf(lastIPv4(groups));
-    return translated === 'loopback' ? 'private' : translated; // of the translator, not of this machine
+    return translated === 'loopback' ? 'private' : translated; // the translator's, not this machine's
   }
   return embeddedIPv4(groups).some((v4) => reachOf(v4) === 'forbidden') ? 'forbidden' : own;
 }

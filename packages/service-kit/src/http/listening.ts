@@ -22,7 +22,7 @@ export async function listen(server: Server, address: { host: string; port: numb
   return (server.address() as AddressInfo).port;
 }
 
-// How long a client may take to send its first request. Until then, Node.js 26 counts its connection as idle.
+// How long a client may take to send its first request. Until it does, Node.js 26 counts its connection as idle.
 const firstRequestMs = 1_000;
 
 /**
@@ -37,7 +37,7 @@ export async function drainServer(server: Server, graceMs: number): Promise<void
   const closed = once(server, 'close');
   const cutAtMs = performance.now() + graceMs;
   await untilNoneConnects(server, graceMs / 2);
-  // The method of the HTTP server also closes idle connections, and with them those of clients that just connected.
+  // `close` of an HTTP server also closes idle connections, including those of clients that have just connected.
   NetServer.prototype.close.call(server);
   const leftMs = cutAtMs - performance.now();
   const closeIdle = setTimeout(() => server.closeIdleConnections(), Math.min(firstRequestMs, leftMs));
@@ -47,7 +47,7 @@ export async function drainServer(server: Server, graceMs: number): Promise<void
   clearTimeout(cut);
 }
 
-// During a longer turn, more connections may arrive after the loop last polled.
+// During a long turn, more connections may have arrived since the loop last polled.
 const shortTurnMs = 0.5;
 
 /**

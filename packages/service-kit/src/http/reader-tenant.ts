@@ -2,7 +2,7 @@ import type { ClientIdentity, UserIdentity } from '@countersign/identity';
 import { AppError } from '../errors.ts';
 
 /**
- * The tenant in which a caller reads. OAuth clients, and agents that act for a user, need a scope.
+ * The tenant whose data a caller reads. OAuth clients, and agents that act for a user, need a scope.
  *
  * @throws AppError `insufficient_scope`, also for an OAuth client without a tenant.
  */

@@ -135,7 +135,7 @@ export const commonConfig = {
   AGREEMENT_KEYS: z.string().optional(),
   /** Instead of AGREEMENT_KEYS: a private JWK, or a set of them whose first one is published. */
   AGREEMENT_KEY: z.string().transform(toAgreementKeys).optional(),
-  /** While Redis is unavailable: refuse with 503, or check replays in this process alone. */
+  /** While Redis is unavailable: refuse with 503, or check replays only within this process. */
   REPLAY_WITHOUT_REDIS: z.enum(['refuse', 'memory']).default('refuse'),
   DATABASE_URL: z.url().optional(),
   DATABASE_PREFIX: z

@@ -1,6 +1,6 @@
 /**
  * Checks one part. Returns undefined when it is usable, and otherwise returns or throws the reason. With
- * `usableWithout`, the process is ready all the same, and the reason is shown.
+ * `usableWithout`, the process is still ready, and the reason is shown.
  */
 export type HealthCheck = () => Finding | Promise<Finding>;
 

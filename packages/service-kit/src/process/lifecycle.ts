@@ -37,7 +37,7 @@ export async function runProcess(name: string, start: () => Promise<Running>): P
     process.exit(1);
   }
   const { health, logger } = running;
-  // In development, npm installs Node.js, and has no newer release (SECURITY.md).
+  // In development Node.js comes from npm, which has no newer release (SECURITY.md).
   const safer = process.env.NODE_ENV === 'production' ? saferNodeRelease(process.versions.node) : undefined;
   if (safer !== undefined) {
     logger.warn({ node: process.versions.node, safer }, 'this release of Node.js lacks security fixes: upgrade it');

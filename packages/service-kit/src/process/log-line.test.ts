@@ -17,7 +17,7 @@ function capture(level = 'info') {
   return { logger, lines };
 }
 
-/** In their order. The time differs between two lines. */
+/** In order. The time differs between the two lines. */
 const membersOf = (line: string | undefined) =>
   Object.entries(JSON.parse(line ?? '')).map(([name, value]) => (name === 'time' ? name : [name, value]));
 
@@ -37,7 +37,7 @@ test('writes the same line as the logger', () => {
   );
 });
 
-test('leaves the lines of a child to the child', () => {
+test('leaves the lines of a child logger to the child', () => {
   const { logger, lines } = capture();
   createLineWriter(logger.child({ part: 'edge' }), 'request')({ a: 1 });
   expect(JSON.parse(lines[0] ?? '')).toMatchObject({ part: 'edge', a: 1, msg: 'request' });
@@ -53,7 +53,7 @@ test('writes nothing below the level of the logger', () => {
   expect(lines).toHaveLength(1);
 });
 
-test('formats a time as Date does, also when the clock goes back', () => {
+test('formats a time as Date does, even after the clock is set back', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 253_402_300_799_999 }), { minLength: 2 }), (times) => {
       for (const ms of [...times, ...times.map((time) => time + 1)])

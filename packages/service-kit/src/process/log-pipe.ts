@@ -25,7 +25,7 @@ const flushWithinMs = 1_000;
 // A system call per line costs more than the rest of the line.
 const appendForMs = 100;
 const appendUpToBytes = 16 * 1024;
-// A slow reader delays the exit by this much.
+// The maximum time that a slow reader delays the exit.
 const exitWithinMs = 200;
 
 /**
@@ -87,7 +87,7 @@ export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lo
       const left = writeNow(output, bytes);
       if (left.length > 0) buffer(left);
     } else if (lost > 0 || bufferedBytes + bytes.length > maxBufferedBytes) {
-      // Until the buffer is empty, so that one gap is reported where it is.
+      // Until the buffer is empty, so that each gap is reported once, where it occurred.
       lost += countLines(bytes);
     } else {
       buffer(bytes);

@@ -10,13 +10,13 @@ import {
 import type { Response } from 'supertest';
 import { z } from 'zod';
 
-/** Sent before the declaration is looked at: by the identity check, and by routes that have none. */
+/** Responses that no declaration covers: those of the identity check, and those of undeclared routes. */
 const beforeTheRoute: readonly string[] = ['identity_refused', 'identity_not_allowed', 'actor_not_allowed'];
 
 /**
- * Compares a response with the service's OpenAPI declarations. A route without one is left alone.
+ * Compares a response with the service's OpenAPI declarations. Routes without a declaration are skipped.
  *
- * @throws Error when the response differs, also by an extra member.
+ * @throws Error when the response differs, also if it has an extra member.
  */
 export function assertDescribed(api: Api, method: string, target: string, response: Response): void {
   const [path = ''] = target.split('?');

@@ -13,9 +13,9 @@ export type StartSubject = Readonly<{
   portVariable: string;
   /** A directory for its data. */
   home: string;
-  /** Starts it on any port, with a gateway's keys to fetch, and these variables over its usual ones. */
+  /** Starts it on any port, with a gateway's keys to fetch. These variables override the usual ones. */
   run(more?: Record<string, string | undefined>): Promise<Running & Readonly<{ port: number }>>;
-  /** A GET that a signed-in person may make, as the gateway would send it. */
+  /** A GET that a signed-in user may make, as the gateway would send it. */
   signed(): Readonly<{ target: string; headers: Record<string, string> }>;
 }>;
 

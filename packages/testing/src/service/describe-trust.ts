@@ -13,16 +13,16 @@ export type TrustSubject = Readonly<{
   target: string;
   /** A path that an admin of acme may read. */
   otherTarget: string;
-  /** What an agent may send to `target`: JSON with a `Mallory` in it. */
+  /** A JSON body that an agent may send to `target`. It must contain `Mallory`. */
   change: Readonly<{ method: string; body: string }>;
-  /** A service that is not this one. */
+  /** The name of another service. */
   otherService: string;
 }>;
 
 const { agent, admin, stranger } = people;
 const json = { 'content-type': 'application/json' };
 
-/** Callers that are not users, even with an admin's role and tenant. */
+/** Callers that are not users, although they have an admin's role and tenant. */
 const oauthClient = { clientId: 'client-7', role: admin.role, tenantId: admin.tenantId };
 const otherCallers: readonly IdentityFacts[] = [
   { kind: 'anonymous' },
@@ -103,7 +103,7 @@ export function describeTrust(facts: TrustSubject): void {
   });
 }
 
-/** Requests that the gateway did not sign in this form, for this service and time. */
+/** Requests that the gateway did not sign in this form, for this service, at this time. */
 function attacks({
   target,
   otherTarget,

@@ -8,7 +8,7 @@ type Layer = Readonly<{
 /** Routes that every service serves before the identity check. No API declares them. */
 const open: readonly string[] = ['get /healthz', 'get /readyz', 'get /metrics'];
 
-/** The routes in Express's own tables, as `get /v1/users`: to compare them with the declared ones. */
+/** The routes in Express's own tables, as `get /v1/users`, for comparison with the declared ones. */
 export function servedRoutes(app: Express): string[] {
   const walk = (layers: readonly Layer[]): string[] =>
     layers.flatMap(({ route, handle }) =>

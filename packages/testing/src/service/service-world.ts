@@ -15,14 +15,14 @@ import { assertDescribed } from './assert-described.ts';
 export type CallOptions = Readonly<{
   /** Sent as JSON. */
   body?: unknown;
-  /** Sent as it is. */
+  /** Sent unchanged. */
   rawBody?: string;
-  /** Sent as it is, on a route with streamed bodies: the signature does not cover it. */
+  /** Sent unchanged, on a route with streamed bodies. The signature does not cover it. */
   upload?: Buffer;
   /** Default `application/json`, where there is a body. */
   contentType?: string;
   headers?: Record<string, string>;
-  /** What the gateway knows of the caller besides, e.g. when they logged in. */
+  /** Further context of the caller, e.g. when they logged in. */
   context?: IdentityFacts['context'];
 }>;
 
@@ -30,7 +30,7 @@ export type ServiceWorld<Schema> = Readonly<{
   db: Database<Schema>;
   log: CapturingLogger;
   clock: TestClock;
-  /** The app behind the identity check, for suites that listen on a port. */
+  /** The app, for suites that listen on a port. */
   app: RequestListener;
   /** Verifies upgrades like the app verifies requests. */
   upgrade: ReturnType<typeof verifyUpgrade>;
@@ -52,7 +52,7 @@ export type WorldOptions<Schema> = Readonly<{
   api?: Api;
   /** See `ServeOptions.streams`. */
   streams?: (req: Request) => boolean;
-  /** An open database with the test's data. It is closed with the world. */
+  /** An open database with the test's data. Closed together with the service. */
   database: ThrowAway<Schema>;
   createApp(
     parts: Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'> & { db: Database<Schema> },
@@ -72,7 +72,7 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
     replay: memoryReplay({ nowMs: clock.nowMs }),
     nowMs: clock.nowMs,
   });
-  clock.advance(1_000); // Memory refuses what was created before it was there.
+  clock.advance(1_000); // A replay memory refuses signatures created before it started.
   const counted = countTransactions(database.db);
   const log = capturingLogger();
   const app = options.createApp({
@@ -127,7 +127,7 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
   };
 }
 
-/** Counts transactions. Every read and write goes through one. */
+/** Counts transactions. All reads and writes are in transactions. */
 function countTransactions<Schema>(db: Database<Schema>) {
   let begun = 0;
   const counting: Database<Schema> = {

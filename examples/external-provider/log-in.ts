@@ -32,14 +32,14 @@ async function ask(token?: string): Promise<Readonly<{ status: number; body: str
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const response = await fetch(`http://127.0.0.1:${GATEWAY_PORT}/orders`, { headers });
   const body = await response.text();
-  // In its first second, the service cannot rule out that it saw a request before.
+  // In its first second, the service cannot rule out replays, and refuses requests.
   const retryAfterSec = Number(response.headers.get('retry-after'));
   if (response.status !== 503 || !(retryAfterSec > 0)) return { status: response.status, body };
   await delay(retryAfterSec * 1000);
   return ask(token);
 }
 
-/** Follows redirects with cookies, as a browser does, until the one to the application. */
+/** Follows redirects with cookies, as a browser does, up to the redirect to the application. */
 async function browse(start: URL): Promise<URL> {
   const cookies = new Map<string, string>();
   let url = start;

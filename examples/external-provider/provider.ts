@@ -3,7 +3,9 @@ import { createServer, type Server } from 'node:http';
 import Provider, { type JWK } from 'oidc-provider';
 import { api, webApplication } from './web-application.ts';
 
-/** An OpenID provider with one user, whose log-in needs no page. Stands for Keycloak, Auth0 or any other. */
+/**
+ * An OpenID provider with one user, who logs in without a page. It stands for Keycloak, Auth0 or any other provider.
+ */
 export function startProvider(port: number): Server {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const key = { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), alg: 'RS256', use: 'sig' } as JWK;

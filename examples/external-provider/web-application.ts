@@ -1,4 +1,4 @@
-/** What the provider and the web application agree on. */
+/** Settings that the provider and the web application share. */
 export const webApplication = {
   clientId: 'web',
   secret: 'a-secret-for-this-example-alone',

@@ -1,8 +1,8 @@
 import { Client, ClientCredentialsProvider, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { OnBehalfOf } from './on-behalf-of.ts';
 
-// An agent that calls one tool and prints the answer: node agent.ts TOOL [ARGUMENTS]
-// CLIENT_ID and CLIENT_SECRET name the agent. With SUBJECT_TOKEN it acts for that user, without for itself.
+// An agent that calls one tool and prints the answer: node agent.ts TOOL [ARGUMENTS] CLIENT_ID and CLIENT_SECRET name
+// the agent. With SUBJECT_TOKEN it acts for that user, otherwise for itself.
 
 const { MCP_URL = 'http://127.0.0.1:8080/mcp', CLIENT_ID = '', CLIENT_SECRET = '', SUBJECT_TOKEN } = process.env;
 const [tool = 'list_notes', text = '{}'] = process.argv.slice(2);

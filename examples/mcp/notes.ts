@@ -4,7 +4,7 @@ import { type Caller, callerIn } from './caller.ts';
 
 type Note = Readonly<{ id: string; text: string; by: string; through: string | undefined }>;
 
-/** The notes of each tenant. They end with the process. */
+/** The notes of each tenant. They are kept in memory. */
 const notes = new Map<string, Note[]>();
 
 const notesOf = (ctx: ServerContext): Note[] => notes.get(callerIn(ctx).tenantId) ?? [];
@@ -36,7 +36,7 @@ export function createNotesServer(): McpServer {
     {
       description: 'Adds a note for everyone in your organization.',
       inputSchema: z.object({ text: z.string().min(1).max(2000) }),
-      // Answers 403 insufficient_scope, from which the client learns what to ask for.
+      // Answers 403 insufficient_scope, which names the scope to request.
       scopeChallenge: requireScopes('notes.write'),
     },
     ({ text }, ctx) => {

@@ -9,7 +9,7 @@ type Session = { readonly owner: string; readonly transport: NodeStreamableHTTPS
 const maxSessionsPerOwner = 20;
 const maxIdleMs = 30 * 60_000;
 
-/** Each member of the caller counts: another agent of the same person must not take a session over. */
+/** Compares every member of the caller: another agent of the same person must not take over a session. */
 const ownerOf = ({ kind, id, tenantId, actor }: Caller): string =>
   JSON.stringify([kind, id, tenantId, actor?.iss, actor?.sub]);
 

@@ -10,7 +10,7 @@ import { expectOk, type Site } from './site/site.ts';
 export type Contender = Readonly<{
   name: string;
   start(site: Site, cores: string | undefined): Promise<RunningServer & Readonly<{ origin: string }>>;
-  /** False for the limit, which forwards a request with an invalid token too. */
+  /** False for the limit, which also forwards requests with invalid tokens. */
   checksTokens: boolean;
 }>;
 
@@ -21,16 +21,16 @@ export type ContenderOptions = Readonly<{
   nodeFlags: readonly string[];
   /** More flags for Node of the gateways, to try them. */
   gatewayFlags: readonly string[];
-  /** Also the limit with the gateway's own HTTP client. */
+  /** Whether to include the limit with the gateway's own HTTP client. */
   hasClient?: boolean;
 }>;
 
-/** The name of the server that others are compared with. */
+/** The name of the baseline server. */
 export const limitName = 'limit';
 
 /** The limit, the rivals, and each gateway once for each algorithm. HAProxy only where it is installed. */
 export function allContenders({ gateways, nodeFlags, gatewayFlags, hasClient }: ContenderOptions): Contender[] {
-  // All of them on the Node of the gateway.
+  // All run on the gateway's Node version.
   const node = nodeOf(gateways[0] ?? '');
   const program = (name: string, argsOf: (site: Site) => readonly string[]): Contender => ({
     name,

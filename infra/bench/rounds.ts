@@ -24,7 +24,7 @@ export type RoundOptions = Readonly<{
   seconds: number;
 }>;
 
-// By then the optimizing compiler has seen every function many times. A slow server gets a limited time for it.
+// Enough for the optimizing compiler to see every function many times. A slow server gets limited time for it.
 const warmUpRequests = 30_000;
 const maxWarmUpRuns = 6;
 const warmUpSeconds = 2;

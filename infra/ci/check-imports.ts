@@ -86,7 +86,7 @@ function resolve(workspaces: readonly Workspace[], from: string, specifier: stri
   if (specifier.startsWith('.')) return { from, specifier, file: path.join(path.dirname(from), specifier) };
   const owner = workspaces.find(({ name }) => specifier === name || specifier.startsWith(`${name}/`));
   if (owner === undefined) return { from, specifier, file: undefined };
-  // A service exports nothing: its package.json then stands for it.
+  // A service exports nothing, so an import of it resolves to its package.json.
   const { source = 'package.json' } = owner.exports?.[`.${specifier.slice(owner.name.length)}`] ?? {};
   return { from, specifier, file: path.join(owner.folder, source) };
 }
@@ -100,7 +100,7 @@ function importsService(folders: readonly string[], { from, file }: Import): boo
   return imported !== undefined && imported !== importing && importing !== 'infra' && !isIn(imported, 'packages');
 }
 
-/** Other workspaces do not count: what a package needs of them is bundled into it. */
+/** Does not apply to other workspaces: their code is bundled into the package. */
 function importsForDevelopment(workspaces: readonly Workspace[], { from, file, specifier }: Import): boolean {
   const { devDependencies = {}, peerDependencies = {} } =
     workspaces.find(({ folder }) => isIn(from, `${folder}/src`)) ?? {};

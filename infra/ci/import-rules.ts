@@ -1,4 +1,4 @@
-/** Which imports the files in `src` of one workspace may have. Tests are free. */
+/** Which imports the files in `src` of one workspace may have. Tests have no rules. */
 export type WorkspaceRules = Readonly<{
   /** Folders and files of `src`, in order. A layer imports itself and the layers after it; every file is in one. */
   layers: readonly string[];
@@ -8,11 +8,11 @@ export type WorkspaceRules = Readonly<{
 
 const forbidden = {
   store: ['express'],
-  // Rules that decide do no I/O.
+  // The decision rules do no I/O.
   domain: ['express', 'kysely', 'pg', 'ioredis', 'node:http', 'node:fs', 'undici'],
 };
 
-/** By the folder of the workspace. One that is not listed has no order between its folders. */
+/** By the folder of the workspace. In a workspace that is not listed, folders may import each other freely. */
 export const importRules: Readonly<Record<string, WorkspaceRules>> = {
   gateway: {
     layers: [

@@ -17,7 +17,7 @@ const lowest = ['22.19.0', '24.0.0', '26.0.0'];
 
 type Package = Readonly<{ engines?: { node?: string }; optional?: boolean }>;
 
-/** Whether a version is in a range of npm's, as far as package-lock.json uses them. */
+/** Whether a version is in an npm range. Supports the forms that package-lock.json uses. */
 function isIn(version: string, wanted: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const meets = (one: string): boolean => {

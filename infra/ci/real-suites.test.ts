@@ -24,7 +24,7 @@ const whole = {
   ],
 };
 
-test('is content when every workspace ran on its servers', () => {
+test('reports nothing when every workspace ran on its servers', () => {
   expect(missingSuites(whole)).toEqual([]);
 });
 

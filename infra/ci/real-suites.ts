@@ -9,7 +9,7 @@ type Report = {
   testResults: { name: string; assertionResults: { status: string; ancestorTitles: string[]; title: string }[] }[];
 };
 
-/** Every workspace that keeps something in a server, and the servers its suites must have run on. */
+/** Every workspace that stores data on a server, and the servers that its suites must have used. */
 const required: readonly [workspace: string, server: 'postgres' | 'redis'][] = [
   ['packages/database', 'postgres'],
   ['auth-service', 'postgres'],
@@ -21,7 +21,7 @@ const required: readonly [workspace: string, server: 'postgres' | 'redis'][] = [
   ['auth-service', 'redis'],
 ];
 
-/** @returns What is missing, a sentence each. */
+/** @returns One sentence for each missing suite. */
 export function missingSuites(report: Report): string[] {
   const problems: string[] = [];
   for (const [workspace, server] of required) {
@@ -38,7 +38,7 @@ export function missingSuites(report: Report): string[] {
   return problems;
 }
 
-/** Several runs as one. */
+/** Combines the reports of several runs. */
 export function merged(reports: readonly Report[]): Report {
   const sum = (count: (report: Report) => number) => reports.reduce((total, report) => total + count(report), 0);
   return {

@@ -67,7 +67,7 @@ test('attachments, mails in files and the databases are in volumes, and the key 
   });
 });
 
-test('the gateway sees the directory of gateway.yaml, so that it sees a file that is renamed over it', () => {
+test('the gateway container mounts the directory of gateway.yaml, so that it notices a file renamed over it', () => {
   const [mount] = compose().services.gateway.volumes;
   expect(mount).toMatchObject({ source: join(directory, 'gateway'), target: '/etc/countersign', read_only: true });
   expect(globSync('**', { cwd: mount.source }).filter((path) => /secret|auth-service\.jwk\.json/.test(path))).toEqual(

@@ -10,12 +10,12 @@ import { ensureAuthSecrets, ensureGatewayKey, ensureServiceKey } from '../local/
 
 const infra = resolve(import.meta.dirname, '..');
 const directory = resolve(process.argv[2] ?? join(infra, 'secrets'));
-/** All that the gateway's container sees. */
+/** The files that the gateway's container sees. */
 const gateway = join(directory, 'gateway');
-/** The user of the images, when root prepares; otherwise the containers run as the user who prepares. */
+/** When root runs this, the user of the images. Otherwise the containers run as the user who runs this. */
 const imageUser = 10_001;
 
-/** A copy of infra/gateway.yaml in which the processes are reached by the names of their containers. */
+/** A copy of infra/gateway.yaml that reaches the processes by the names of their containers. */
 function gatewayConfig(): string {
   const document = parseDocument(readFileSync(join(infra, 'gateway.yaml'), 'utf8'));
   for (const [listener, port] of [
@@ -26,10 +26,10 @@ function gatewayConfig(): string {
     document.setIn(['listen', listener], `0.0.0.0:${port}`);
   // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of gateway.yaml
   const publicUrl = '${PUBLIC_URL:-http://127.0.0.1:8080}';
-  // The port is published on this machine alone.
+  // The port is published only on this machine.
   document.setIn(['publicOrigins'], document.createNode([publicUrl, 'http://localhost:8080'], { flow: true }));
   document.setIn(['issuers', 0, 'issuer'], publicUrl);
-  // The containers share a network that no other process can reach.
+  // No other process can reach the containers' network.
   document.setIn(['insecureTransport'], true);
   document.setIn(['identity', 'keys'], './gateway-keys');
   document.setIn(['issuers', 0, 'jwks'], 'http://auth-service:8081/.well-known/jwks.json');
@@ -61,7 +61,7 @@ function completeEnv(file: string, variables: Readonly<Record<string, string>>):
 }
 
 mkdirSync(gateway, { recursive: true, mode: 0o700 });
-// Where an earlier release put them.
+// The path that an earlier release used.
 for (const name of ['gateway.yaml', 'gateway-keys'])
   if (existsSync(join(directory, name))) renameSync(join(directory, name), join(gateway, name));
 ensureAuthSecrets(directory);

@@ -25,7 +25,7 @@ describe('the account pages in Chromium', () => {
   let everything: StartedProcess;
   let browser: Browser;
   let gateway: string;
-  /** A member of two tenants, and one with a second factor. */
+  /** One member of two tenants, and one with a second factor. */
   const [two, factor] = ['two@pages.test', 'factor@pages.test'];
   let recoveryCodes: string[];
   beforeAll(async () => {
@@ -76,7 +76,7 @@ describe('the account pages in Chromium', () => {
     return linkTo(email, 'accept-invitation');
   };
 
-  /** Opens a page, and checks afterwards that nothing was wrong with it. */
+  /** Opens a page, and checks it for errors afterwards. */
   async function onPage(options: BrowserContextOptions, use: (page: Page) => Promise<void>): Promise<void> {
     const context = await browser.newContext(options);
     const page = await context.newPage();
@@ -99,7 +99,7 @@ describe('the account pages in Chromium', () => {
     ] as const)('%s, %s: no finding of axe, nothing wider than the screen, all by keyboard', async (scheme, locale) => {
       const invited = `${scheme}-${viewport.width}@pages.test`;
       const links = [await resetLink('agent@globex.test'), await invitationLink(invited)];
-      // Only axe itself, which the test puts into the page, needs the policy out of its way.
+      // The policy is bypassed only for axe, which the test injects into the page.
       await onPage({ viewport, colorScheme: scheme, locale, bypassCSP: true }, async (page) => {
         const check = async (what: string) => {
           if (process.env.SCREENSHOTS) await page.screenshot({ path: pictureOf(scheme, viewport.width, what) });
@@ -148,7 +148,7 @@ describe('the account pages in Chromium', () => {
     });
   });
 
-  test('without script: register, log in, choose a tenant, show a second factor, log out', async () => {
+  test('without JavaScript: register, log in, choose a tenant, show a second factor, log out', async () => {
     await onPage({ viewport: sizes[0], javaScriptEnabled: false }, async (page) => {
       const email = 'noscript@pages.test';
       await page.goto(`${gateway}/register`);
@@ -177,7 +177,7 @@ describe('the account pages in Chromium', () => {
     });
   });
 
-  test('the token of a link leaves the page in its form alone, with the exact origin', async () => {
+  test('the token of a link is sent only by the form of the page, to the exact origin', async () => {
     const link = await resetLink('agent@acme.test');
     const sent: Readonly<{ method: string; headers: Record<string, string> }>[] = [];
     await onPage({ viewport: sizes[2] }, async (page) => {

@@ -13,7 +13,7 @@ export async function openBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath, args: ['--no-sandbox'] });
 }
 
-/** Collects what must not happen on a page: errors, broken policies, dialogs, and requests to other hosts. */
+/** Collects what must not happen on a page: errors, policy violations, dialogs, and requests to other hosts. */
 export function watchPage(page: Page, origin: string): readonly string[] {
   const complaints: string[] = [];
   page.on('console', (message) => {
@@ -64,7 +64,7 @@ export async function findings(page: Page): Promise<readonly Finding[]> {
 export const overflow = (page: Page) =>
   page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
 
-/** Tabs through the page. @returns The controls that never got the focus, or got one that is not visible. */
+/** Tabs through the page. @returns The controls that never got the focus, or whose focus was not visible. */
 export async function unreached(page: Page): Promise<readonly string[]> {
   const list = `[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
     .filter((one) => one.checkVisibility() && !one.disabled && (one.type !== 'radio' || one.checked))`;

@@ -44,7 +44,7 @@ describe('the console in Chromium', () => {
   });
 
   const urlOf = (path: string) => origin + path.replace(':id', refusedId);
-  /** Opens a page, and checks afterwards that nothing was wrong with it. */
+  /** Opens a page, and checks it for errors afterwards. */
   async function onPage(options: Parameters<Browser['newPage']>[0], use: (page: Page) => Promise<void>): Promise<void> {
     const page = await browser.newPage(options);
     const complaints = watchPage(page, origin);
@@ -57,7 +57,7 @@ describe('the console in Chromium', () => {
     test.each(['light', 'dark'] as const)(
       '%s: no finding of axe, and nothing wider than the screen',
       async (colorScheme) => {
-        // Only axe itself, which the test puts into the page, needs the policy out of its way.
+        // The policy is bypassed only for axe, which the test injects into the page.
         await onPage({ viewport, colorScheme, bypassCSP: true }, async (page) => {
           for (const path of paths) {
             await page.goto(urlOf(path));
@@ -67,7 +67,7 @@ describe('the console in Chromium', () => {
       },
     );
 
-    test('no page breaks its policy, or runs what a client or a file put into it', async () => {
+    test('no page violates its policy, or runs content of a client or a file', async () => {
       await onPage({ viewport }, async (page) => {
         for (const path of paths) {
           const response = await page.goto(urlOf(path));
@@ -81,7 +81,7 @@ describe('the console in Chromium', () => {
       await onPage({ viewport }, async (page) => {
         for (const path of paths) {
           await page.goto(urlOf(path));
-          // A refresh would exchange the controls meanwhile.
+          // A refresh would replace the controls meanwhile.
           const live = page.getByRole('button', { name: 'Live' });
           if (await live.isVisible()) await live.click();
           expect([path, await unreached(page)]).toEqual([path, []]);
@@ -130,7 +130,7 @@ describe('the console in Chromium', () => {
     });
   });
 
-  test('explains a token that is typed in, and shows it nowhere afterwards', async () => {
+  test('explains a token that is typed in, and never shows it afterwards', async () => {
     await onPage({ viewport: sizes[2] }, async (page) => {
       const token = await gateway.issuer.accessToken({ role: 'agent' });
       await page.goto(
@@ -146,7 +146,7 @@ describe('the console in Chromium', () => {
     });
   });
 
-  test('carries the caller of a refused request over to Explain, which refuses it too', async () => {
+  test('passes the caller of a refused request on to Explain, which refuses it too', async () => {
     await onPage({ viewport: sizes[2] }, async (page) => {
       await page.goto(`${origin}/console/requests/${refusedId}`);
       await page.getByRole('link', { name: 'Explain this request' }).click();
@@ -183,7 +183,7 @@ describe('the console in Chromium', () => {
     await page.close();
   });
 
-  test('shows what is wrong with a field below it, and leaves its neighbors as they are', async () => {
+  test('shows what is wrong with a field below it, and leaves the other fields unchanged', async () => {
     const page = await browser.newPage({ viewport: sizes[2] });
     await page.goto(`${origin}/console/explain?method=GET&path=/&tenant=acme`);
     const tenant = page.getByLabel('Tenant');
@@ -266,7 +266,7 @@ describe('a gateway that trusts realms with long addresses', () => {
     await gateway?.close();
   });
 
-  /** The tables that are wider than their place. */
+  /** The tables that are wider than their container. */
   const cutTables = () =>
     page
       .locator('.scroll')
@@ -319,7 +319,7 @@ describe('the page of certificates, with real ones', () => {
     }
   });
 
-  test('says how long each is valid, the soonest first, and shows one that several use once', async () => {
+  test('lists certificates by expiry, and shows a shared one only once', async () => {
     const page = await browser.newPage({ viewport: sizes[2] });
     await page.goto(`${origin}/console/certificates`);
     const rows = await page.getByRole('row').allTextContents();

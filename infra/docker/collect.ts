@@ -41,7 +41,7 @@ function dependenciesOf(entry: Entry): readonly string[] {
 }
 
 /**
- * Where Node.js finds a package from a place. Undefined: an optional one that is not installed, e.g. for another
+ * Where Node.js finds a package from a folder. Undefined if it is optional and not installed, e.g. for another
  * platform.
  */
 function placeOf(name: string, from: string): string | undefined {
@@ -59,7 +59,7 @@ function copy(place: string, out: string): void {
   if (entry.link && entry.resolved !== undefined) {
     symlinkSync(relative(dirname(place), entry.resolved), to);
   } else if (place.includes('node_modules')) {
-    // A package inside it has a place of its own.
+    // Packages nested inside are copied separately.
     const nested = join(place, 'node_modules') + sep;
     cpSync(place, to, { recursive: true, filter: (file) => !`${file}${sep}`.startsWith(nested) });
   } else {

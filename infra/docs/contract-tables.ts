@@ -3,7 +3,7 @@ import { type HeaderRule, headerRules, proxyHeaders } from '../../packages/ident
 const rules: readonly HeaderRule[] = headerRules;
 const everyKind = Object.keys(headerRules[0].present).length;
 
-/** What a signature covers, in its order, and the headers that carry the signature, as a Markdown table. */
+/** The components that a signature covers, in order, and the signature's headers, as a Markdown table. */
 export function headersTable(): string {
   const derived = ['@method', '@path', '@query'].map((name, index) => row(index + 1, name, 'always', 'section 4', ''));
   const headers = rules.map((rule, index) =>
@@ -24,7 +24,7 @@ export function proxyHeadersList(): string {
   return lines.map(wrapped).join('\n');
 }
 
-/** Breaks a list item where its lines would get longer than 120 characters. */
+/** Wraps a list item at 120 characters. */
 const wrapped = (line: string): string =>
   line.split(' ').reduce((text, word) => {
     const last = text.slice(text.lastIndexOf('\n') + 1);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-// Requests of the demo accounts, as a team would make them: most succeed, a few are refused.
+// Realistic requests of the demo accounts: most succeed, a few are refused.
 
 const password = 'correct horse battery staple';
 
@@ -32,7 +32,7 @@ export async function liveThrough(gateway: string, untilMs: number): Promise<voi
   for (let turn = 1; performance.now() < untilMs; turn += 1) {
     const due = asks.filter(({ every }) => turn % every === 0);
     await Promise.all(due.map((ask) => send(gateway, ask, tokens)));
-    // More in some minutes than in others.
+    // The rate varies by the minute.
     await delay(60 + 50 * Math.sin(turn / 120) ** 2 + 60 * Math.random());
   }
 }

@@ -2,10 +2,10 @@ import { createMetrics } from '@countersign/service-kit';
 import { registerScrapedMetrics } from '../../gateway/src/admin/scraped-metrics.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../../gateway/src/metrics/metrics.ts';
 
-/** Every metric of the gateway's own as a Markdown table. That none is missing is a test of the gateway. */
+/** The gateway's own metrics as a Markdown table. A gateway test checks that none is missing. */
 export function metricsTable(): string {
   const registry = createMetrics();
-  // Only their names are wanted: nothing is ever counted or read.
+  // Only the names are needed, so nothing is counted or read.
   const unread = (): never => {
     throw new Error('a metric was read');
   };

@@ -20,7 +20,7 @@ const operationsOf = (file: string): Operation[] => {
   return Object.values(paths).flatMap((path) => Object.values(path) as Operation[]);
 };
 
-test('Redocly has nothing to say about the descriptions', async () => {
+test('Redocly finds no problem in the descriptions', async () => {
   const redocly = createRequire(import.meta.url).resolve('@redocly/cli/bin/cli.js');
   const config = resolve(import.meta.dirname, 'redocly.yaml');
   const env = { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' };

@@ -11,12 +11,14 @@ import { errorsPage } from './errors-page.ts';
 import { mergedApi, serviceApis } from './merged-api.ts';
 import { metricsTable } from './metrics-table.ts';
 
-/** Makes a page from the code and from what stands there by hand. */
+/** Generates a page from the code and from its handwritten parts. */
 type Render = (current: string) => string;
 
 const json = (document: unknown) => `${JSON.stringify(document, null, 2)}\n`;
 
-/** Pages that are made from the code, wholly or between marks: the path in the repository, and what it must say. */
+/**
+ * Pages that are generated from the code, fully or between marks: the path in the repository, and the expected content.
+ */
 export const pages: readonly [file: string, render: Render][] = [
   ['docs/errors.md', errorsPage],
   ['docs/gateway-yaml.md', (current) => between(current, 'table', referenceTable())],

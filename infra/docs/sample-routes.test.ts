@@ -7,7 +7,7 @@ import { loadConfig } from '../../gateway/src/config/load.ts';
 
 const read = (file: string) => readFileSync(resolve(import.meta.dirname, '../..', file), 'utf8');
 
-/** `GET /v1/users/:`, whatever a parameter is called. */
+/** `GET /v1/users/:`, with any parameter name. */
 const callOf = (method: string, path: string) => `${method} ${path.replaceAll(/:\w+|\{\w+\}/g, ':')}`;
 
 const file = resolve(import.meta.dirname, '../gateway.yaml');
@@ -23,7 +23,7 @@ const described = Object.entries(
   JSON.parse(read('docs/openapi/countersign.json')).paths as Record<string, object>,
 ).flatMap(([path, operations]) => Object.keys(operations).map((method) => callOf(method.toUpperCase(), path)));
 
-// The history of a complaint once had no route: the service and its README had it, and clients got 404.
+// The history of a complaint once had no route, so clients got 404.
 test.each([
   ['users-service', inTable('users-service/README.md')],
   ['complaint-service', inTable('complaint-service/README.md')],
@@ -35,7 +35,7 @@ test.each([
   expect(calls.filter((call) => !isServed(call))).toEqual([]);
 });
 
-// A change of who may do what, how often and where it goes shows in this table, however the groups are written.
+// Every change of permissions, limits and upstreams shows in this table, however the groups are written.
 test('infra/gateway.yaml decides as infra/gateway.routes.txt says, which `check --routes` prints', () => {
   expect(`${routeLines(sample.routes).join('\n')}\n`).toBe(read('infra/gateway.routes.txt'));
 });

@@ -7,9 +7,9 @@ import { call } from './client.ts';
 type Running = Readonly<{ gateway: string; home: string; everything: StartedProcess }>;
 type Page = Readonly<{ status: number; headers: Headers; text: string }>;
 
-/** The account pages through the gateway, as a browser without script uses them. */
+/** The account pages through the gateway, as a browser without JavaScript uses them. */
 export function testAccountPages(running: () => Running): void {
-  test('a person registers by the printed link, logs in and out, all without script', async () => {
+  test('a person registers by the printed link, logs in and out, all without JavaScript', async () => {
     const { gateway, home, everything } = running();
     const email = `person-${process.pid}@example.test`;
     const chosen = 'a walrus on the gramophone';
@@ -44,7 +44,7 @@ export function testAccountPages(running: () => Running): void {
       expect((await call(`${gateway}/v1/users/me`, { token })).body.code).toBe('token_revoked'),
     );
 
-    // The mailer of `npm start` logs the link on purpose, once; the requests for it must not.
+    // The mailer of `npm start` logs the link once on purpose. Request logs must not contain it.
     const lines = readdirSync(join(home, 'logs')).flatMap((file) =>
       readFileSync(join(home, 'logs', file), 'utf8').split('\n'),
     );

@@ -112,7 +112,7 @@ describe('AI agents through the gateway', () => {
       await expect(connect(credentials(other))).rejects.toMatchObject({ code: 'invalid_scope' });
     });
 
-    test('asks for the scope of a tool when it calls the tool, and is refused if it may not have it', async () => {
+    test('asks for the scope of a tool when it calls the tool, and is refused if it is not allowed to have it', async () => {
       const connection = await connect(credentials(oauthClient));
       expect(connection.requests).not.toContain('POST /mcp 403');
       await use(connection, 'add_note', { text: 'after a second token' });
@@ -125,7 +125,7 @@ describe('AI agents through the gateway', () => {
   });
 
   describe('a session of the MCP transport', () => {
-    test('passes the gateway with its id, its streams and its end', async () => {
+    test('passes through the gateway: its id, its streams and its end', async () => {
       const token = await tokenOf(oauthClient, 'notes.read');
       const { transport } = await connect({ token: async () => token });
       const session = { 'mcp-session-id': transport.sessionId ?? '' };
@@ -148,7 +148,7 @@ describe('AI agents through the gateway', () => {
       }
     });
 
-    test('gives a request no scope that only an earlier request of the session had', async () => {
+    test('grants a request no scope that only an earlier request of the session had', async () => {
       const { transport } = await connect({ token: () => tokenOf(oauthClient, notes.join(' ')) });
       const added = await call(stack.mcp.href, {
         token: await tokenOf(oauthClient, 'notes.read'),
@@ -236,7 +236,7 @@ describe('AI agents through the gateway', () => {
       await expect(use(connection, 'add_note', { text: 'x' })).rejects.toMatchObject({ code: 'invalid_scope' });
     });
 
-    test('is refused by a route that does not name it, and cannot consent on', async () => {
+    test('is refused by a route that does not name it, and cannot delegate its consent', async () => {
       const other = await stack.createClient('acme', mayActFor);
       const token = await delegated((await consent({ to: other })).subjectToken, other);
       const refused = await post(token);
@@ -249,7 +249,7 @@ describe('AI agents through the gateway', () => {
       await eventually(() => expect(log()).toContainEqual(expect.objectContaining(line)));
     });
 
-    test('cannot use a session that it opened for another user, nor can the user', async () => {
+    test('cannot use a session that it opened for another user, and neither can the user', async () => {
       const token = await delegated((await consent()).subjectToken);
       const { session } = await openStream(token);
       expect((await post(token, session)).status).toBe(200);

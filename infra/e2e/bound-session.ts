@@ -11,7 +11,7 @@ import { repository } from './stack.ts';
 
 const run = promisify(execFile);
 
-/** A client with a key, built with an independent library. */
+/** A DPoP client, built with an independent library. */
 class BoundClient {
   readonly #gateway: string;
   readonly #keys: KeyPair;

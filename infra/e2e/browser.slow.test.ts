@@ -96,7 +96,7 @@ describe('in Chromium, through the gateway', () => {
       return page;
     }
     async function load(page: Page, options: object = {}): Promise<void> {
-      // Any response gives a script the gateway's origin. This one is no page with a policy of its own.
+      // Any response gives a script the gateway's origin. This one has no content security policy of its own.
       await page.goto(`${gateway}/.well-known/jwks.json`);
       await page.addScriptTag({ content: script });
       await page.evaluate(
@@ -116,7 +116,7 @@ describe('in Chromium, through the gateway', () => {
       const tabs = [await openTab(), await openTab()] as const;
       const tokens = (await logIn(tabs[0])) as { session_id: string; refresh_token?: string };
       expect(tokens.refresh_token).toBeUndefined();
-      // A loaded page has no access token. The cookie is there for both.
+      // A loaded page has no access token. Both tabs have the cookie.
       await Promise.all(tabs.map((tab) => load(tab)));
       expect(await Promise.all(tabs.map(resume))).toEqual([tokens.session_id, tokens.session_id]);
       expect(refreshes).toBe(1);
@@ -146,7 +146,7 @@ describe('in Chromium, through the gateway', () => {
       const file = `client.api.POST('/v1/complaints', {
         body: { title: 'Dark street', description: 'No light.', category: 'Lighting' },
         headers: { 'idempotency-key': crypto.randomUUID() } }).then(({ response }) => response.status)`;
-      // Until the stream is open, what happens is not sent to it.
+      // Events before the stream is open are not sent to it.
       await eventually(async () => {
         expect(await page.evaluate(file)).toBe(201);
         expect(await page.evaluate('events.length')).toBeGreaterThan(0);
@@ -175,7 +175,7 @@ describe('in Chromium, through the gateway', () => {
   });
 });
 
-test('the script of the API page is the one of the registry', () => {
+test('the script of the API page equals the one in the npm registry', () => {
   const assets = resolve(repository, 'packages/service-kit/assets');
   const folder = mkdtempSync(join(tmpdir(), 'countersign-scalar-'));
   try {

@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-/** An address like that of a Kubernetes Service: it refuses connections until `readyUrl` answers 200. */
+/** Behaves like a Kubernetes Service address: it refuses connections until `readyUrl` answers 200. */
 async function readyOnly(port: number, readyUrl: string): Promise<number> {
   const server = createServer(async (client) => {
     client.on('error', () => {});

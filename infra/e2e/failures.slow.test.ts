@@ -25,7 +25,7 @@ describe('npm start with errors', () => {
     await once(holder, 'listening');
     started = launch(place);
     expect(await started.exited).toBe(1);
-    expect(started.output().trim()).toBe(`port ${place.ports.users} is already in use; set USERS_PORT to another one`);
+    expect(started.output().trim()).toBe(`port ${place.ports.users} is already in use. Set USERS_PORT to another port`);
     holder.close();
   });
 
@@ -37,7 +37,7 @@ describe('npm start with errors', () => {
     );
     started = launch(place, { GATEWAY_CONFIG: file });
     expect(await started.exited).toBe(1);
-    expect(started.output()).toMatch(/gateway ended \(exit code 1\)[\s\S]*broken\.yaml:3:1: .*roots/);
+    expect(started.output()).toMatch(/gateway exited \(exit code 1\)[\s\S]*broken\.yaml:3:1: .*roots/);
   });
 
   test('Ctrl-C, which under npm arrives twice, is one orderly stop', async () => {
@@ -80,7 +80,7 @@ describe('npm start with errors', () => {
     };
     const gateway = pidOf('gateway');
     process.kill(pidOf('auth-service'), 'SIGKILL');
-    await started.waitFor(/auth-service ended \(SIGKILL\)\. Its last lines:[\s\S]*It is started again in 1 s/);
+    await started.waitFor(/auth-service exited \(SIGKILL\)\. Its last lines:[\s\S]*It restarts in 1 s/);
     const login = () =>
       fetch(`http://127.0.0.1:${place.ports.gateway}/v1/auth/login`, {
         method: 'POST',

@@ -237,7 +237,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
   });
 
   test('a captured signed request works once, and only at its destination', async () => {
-    // A second gateway with the same keys uses the recorder as complaint-service, like a man in the middle.
+    // A second gateway with the same keys uses the recorder as complaint-service, like an attacker in the middle.
     const config = writeGatewayConfig(place, 'tapped.yaml', (yaml) => {
       yaml.listen = { public: '127.0.0.1:0', admin: '127.0.0.1:0', internal: '127.0.0.1:0' };
       // Its port is unknown here, so it cannot verify proofs. Leave out the routes that require them.

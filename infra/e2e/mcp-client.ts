@@ -9,7 +9,7 @@ import {
 import type { AgentsStack, OAuthClient } from './agents-stack.ts';
 import { call } from './client.ts';
 
-/** `requests` are all requests that the client of the SDK made, its discovery included: `GET /mcp 200`. */
+/** `requests` lists all requests of the SDK's client, including discovery, as `GET /mcp 200`. */
 export type Connection = Readonly<{ client: Client; transport: StreamableHTTPClientTransport; requests: string[] }>;
 
 /** Calls a tool, and returns its answer. */

@@ -51,7 +51,7 @@ export function openShell(cwd: string, env: NodeJS.ProcessEnv): Shell {
 /** Runs a command until it prints what the page shows. Commands that change something run once. */
 export async function runAsPrinted(shell: Shell, { command, output }: PageCommand): Promise<void> {
   const isAsPrinted = async () => expect(await shell.run(command)).toMatch(patternOf(output));
-  // Logouts and changed files take effect later. Requests without side effects can be repeated.
+  // Logouts and changed files take effect later, so requests without side effects are repeated.
   const isRepeatable =
     (command.startsWith('curl') && !/ -[dX] /.test(command)) || /^grep|agent\.ts list_/.test(command);
   if (isRepeatable) await eventually(isAsPrinted, 60_000);

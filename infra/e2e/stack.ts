@@ -86,7 +86,7 @@ export type GatewayYaml = {
   listen: Record<string, string>;
   publicOrigins: string[];
   upstreams: Record<string, { targets: string[] }>;
-  /** With `routes`: a group. */
+  /** An entry with `routes` is a group. */
   routes: (Record<string, unknown> & { routes?: GatewayYaml['routes'] })[];
   tests?: unknown;
 };

@@ -20,7 +20,7 @@ export type FleetOptions = Readonly<{
 /** One process, which can be started again after a kill. */
 export type Member = Readonly<{
   url: string;
-  /** A URL that answers 200 when the process is ready. */
+  /** Answers 200 when the process is ready. */
   readyUrl: string;
   start(): void;
   ready(): Promise<void>;
@@ -113,7 +113,7 @@ function member(url: string, readyUrl: string, args: readonly string[], env: Rea
     },
     async ready() {
       await eventually(async () => {
-        if (!(await isCompletelyReady(readyUrl))) throw new Error(`${readyUrl} is not complete`);
+        if (!(await isCompletelyReady(readyUrl))) throw new Error(`${readyUrl} is not ready`);
       }, 60_000);
     },
     async stop(signal = 'SIGTERM') {

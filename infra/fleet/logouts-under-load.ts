@@ -7,7 +7,7 @@ export type Session = Readonly<{ token: string }>;
 export type LogoutMeasure = Readonly<{
   /** From the logout's answer until the last gateway had answered with its first refusal. */
   everywhereMs: number;
-  /** Requests that passed although the same gateway had refused this token before. Must be zero. */
+  /** Requests that a gateway accepted after it had refused this token. Must be zero. */
   relapses: number;
 }>;
 
@@ -78,7 +78,7 @@ export async function logoutsUnderLoad(options: LoadOptions): Promise<LoadResult
     await within(acceptedEverywhere.promise, 'the session is not taken everywhere');
     await logOut(gateways[index % gateways.length] ?? '', session);
     const loggedOutAtMs = performance.now();
-    await within(refusedEverywhere.promise, 'the session is still taken somewhere');
+    await within(refusedEverywhere.promise, 'a gateway still accepts the session');
     const everywhereMs = Math.max(...seen.map(({ refusedAtMs = Infinity }) => refusedAtMs)) - loggedOutAtMs;
     return {
       everywhereMs,

@@ -25,7 +25,7 @@ export function acceptSocket(request: RecordedRequest, socket: Duplex): void {
 }
 
 export type Opened = Readonly<{
-  /** The moment it ended, as `performance.now()` has it. */
+  /** When it ended, by `performance.now()`. */
   ended: Promise<number>;
   isOpen(): boolean;
   close(): void;
@@ -43,7 +43,7 @@ function watched(connection: IncomingMessage | Duplex): Opened {
   return { ended, isOpen: () => isOpen, close: () => connection.destroy() };
 }
 
-/** Opens an event stream, and has its answer. @throws Error on another answer. */
+/** Opens an event stream, and waits for the response. @throws Error on another answer. */
 export async function openStream(gateway: string, token: string): Promise<Opened> {
   const asked = httpRequest(`${gateway}/recorded/events`, { headers: { authorization: `Bearer ${token}` } }).end();
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
@@ -51,7 +51,7 @@ export async function openStream(gateway: string, token: string): Promise<Opened
   return watched(response);
 }
 
-/** Opens a WebSocket, and has its 101. */
+/** Opens a WebSocket, and waits for the 101. */
 export async function openSocket(gateway: string, token: string): Promise<Opened> {
   const headers = {
     authorization: `Bearer ${token}`,

@@ -10,11 +10,11 @@ export type Running = Readonly<{
 
 const firstWaitMs = 1_000;
 const longestWaitMs = 30_000;
-// A process that ran this long is not in a crash loop.
+// A process that ran this long is not crash-looping.
 const steadyMs = 60_000;
 
 /**
- * Restarts a process whenever it ends, with a growing delay while it keeps ending. The others stay up meanwhile: the
+ * Restarts a process whenever it exits, with a growing delay while it keeps exiting. The others stay up meanwhile: the
  * gateway verifies tokens without the auth-service, and a missing service is a 502 only on its own routes.
  *
  * @param startAgain Starts the same process once more.

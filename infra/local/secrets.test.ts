@@ -74,7 +74,7 @@ describe('the secrets of this machine', () => {
       const { AUTH_SIGNING_KEK_FILE: file = '' } = ensureAuthSecrets(home);
       writeFileSync(file, text);
       expect(() => ensureAuthSecrets(home)).toThrow(
-        `${file}: is empty or broken. Restore it from a backup. Where there is none, delete it`,
+        `${file}: is empty or broken. Restore it from a backup. Without a backup, delete it`,
       );
       expect(readFileSync(file, 'utf8')).toBe(text);
     },

@@ -7,18 +7,18 @@ import { createKey, hasGatewayKeys, readAgreementKeys } from '../../gateway/src/
 /** The auth-service's secret variables, and the files that hold them on this machine. */
 export type SecretFiles = Readonly<Record<`${string}_FILE`, string>>;
 
-/** The consequence of deleting a secret file that has been used. */
+/** What deleting a used secret file costs. */
 const authSecrets = {
   AUTH_SIGNING_KEK_FILE: ['auth-signing-kek', 'signing keys and second factors that are sealed under it are lost'],
-  AUTH_PASSWORD_PEPPERS_FILE: ['auth-password-peppers', 'everybody has to reset their password'],
-  AUTH_REFRESH_MAC_KEYS_FILE: ['auth-refresh-mac-keys', 'everybody has to log in again'],
+  AUTH_PASSWORD_PEPPERS_FILE: ['auth-password-peppers', 'every user has to reset their password'],
+  AUTH_REFRESH_MAC_KEYS_FILE: ['auth-refresh-mac-keys', 'every user has to log in again'],
 } as const;
 
 /** As the auth-service reads it: `id:base64url`, several with commas between. */
 const keyRing = /^[A-Za-z0-9_-]{1,32}:[A-Za-z0-9_-]{43}(?:,[A-Za-z0-9_-]{1,32}:[A-Za-z0-9_-]{43})*$/;
 
 /**
- * Creates the secrets of this machine once. The same home always returns the same ones.
+ * Creates the secrets of this machine once. The same home directory always returns the same secrets.
  *
  * @returns The variables that point the auth-service to the files.
  * @throws StartupError naming a file that is empty or broken, and what can be done.
@@ -48,7 +48,7 @@ export function ensureDemoClientSecret(home: string): string {
   mkdirSync(join(home, 'secrets'), { recursive: true, mode: 0o700 });
   if (!existsSync(file)) createFile(file, `countersign_secret_${randomBytes(32).toString('base64url')}\n`, 0o600);
   if (!clientSecretForm.test(readFileSync(file, 'utf8').trim()))
-    throw broken(file, 'programs that use the demo clients need the new one');
+    throw broken(file, 'programs that use the demo clients need the new secret');
   return file;
 }
 
@@ -56,7 +56,7 @@ export const demoClientSecretFile = (home: string): string => join(home, 'secret
 
 function broken(file: string, cost: string): StartupError {
   return new StartupError(
-    `${file}: is empty or broken. Restore it from a backup. Where there is none, delete it, and the next start makes another: ${cost}, if it was ever used`,
+    `${file}: is empty or broken. Restore it from a backup. Without a backup, delete it, and the next start creates a new one. If it was ever used, ${cost}`,
   );
 }
 
@@ -102,7 +102,7 @@ function publicHalf(privateFile: string, publicFile: string): string {
     return JSON.stringify({ keys: [{ ...half, kid, alg, use }] });
   } catch (cause) {
     throw new StartupError(
-      `${privateFile}: is empty or broken. Delete it and ${publicFile}: the next start makes another`,
+      `${privateFile}: is empty or broken. Delete it and ${publicFile}, and the next start creates new ones`,
       {
         cause,
       },

@@ -24,7 +24,7 @@ const schema = z.object({
   AUTH_REGISTRATION: z.string().default('open'),
   AUTH_REGISTRATION_TENANT: z.string().default('acme'),
   AUTH_SCOPES: z.string().default('complaints.read complaints.write notes.read notes.write users.read'),
-  /** The maximum time until all processes are ready. */
+  /** Maximum time until all processes are ready. */
   START_TIMEOUT_MS: wholeNumber(1, 3_600_000, 'a number of milliseconds').default(120_000),
   /** `npm run dev` sets it. */
   DEV: z.literal('1').optional(),

@@ -63,7 +63,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
       args: ['infra/web/serve.ts'],
       env: {
         WEB_PORT: String(ports.WEB_PORT),
-        // With `npm start`, the user of the browser is also the operator.
+        // With `npm start`, the user is also the operator.
         ...(seedFile !== undefined && { WEB_CONSOLE_URL: `http://127.0.0.1:${ports.GATEWAY_ADMIN_PORT}` }),
       },
       readyUrl: ready(ports.WEB_PORT),
@@ -74,7 +74,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
 
 /**
  * Returns what the terminal shows of a log line about a mail: its link. `npm start` has no mail server, and the link
- * would otherwise be found in the log alone.
+ * would otherwise be only in the log.
  *
  * @returns undefined for every other line, and for a mail without a link.
  */

@@ -9,7 +9,7 @@ import { keep, type Running } from './keep.ts';
 import { type Ports, readSettings, type Settings } from './settings.ts';
 import { describeStack } from './stack.ts';
 
-// `npm start`: runs all of Countersign on this machine: five processes from source.
+// `npm start`: runs all of Countersign on this machine, as five processes from source.
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
@@ -23,7 +23,7 @@ function firstToEnd(children: readonly Child[]): Promise<never> {
 }
 
 const howItEnded = (child: Child, how: string): string =>
-  `${child.name} ended (${how}). Its last lines:\n\n${indent(child.lastLines())}\n\nMore in ${child.logFile}`;
+  `${child.name} exited (${how}). Its last lines:\n\n${indent(child.lastLines())}\n\nMore in ${child.logFile}`;
 
 async function untilReady(child: Child, startedAt: number, deadline: number, given: AbortSignal): Promise<void> {
   for (;;) {
@@ -53,9 +53,9 @@ async function stopAll(running: readonly Running[]): Promise<void> {
 }
 
 const sayAgain = (how: string, child: Child, waitMs: number) =>
-  say(`\n${howItEnded(child, how)}\n\nIt is started again in ${waitMs / 1000} s; the others stay up.`);
+  say(`\n${howItEnded(child, how)}\n\nIt restarts in ${waitMs / 1000} s. The others keep running.`);
 
-/** During the start, a process that ends stops all processes. */
+/** During startup, a process that exits stops all processes. */
 const unrestarted = ({ ended, stop, kill }: Child): Running => ({
   async stop() {
     stop();
@@ -81,7 +81,7 @@ async function run(settings: Settings, interrupted: Promise<void>): Promise<void
   await requireFreePorts(settings.ports);
   say('Starting Countersign: gateway, auth-service, users-service, complaint-service, web');
   if (!existsSync(settings.home))
-    say('The first start makes keys, secrets and three databases; later ones are faster.');
+    say('The first start creates keys, secrets and three databases. Later starts are faster.');
   const specs = await describeStack(settings);
   const startedAt = performance.now();
   const start = (spec: ChildSpec) => startChild(spec, settings.repository);
@@ -101,7 +101,7 @@ async function run(settings: Settings, interrupted: Promise<void>): Promise<void
     }
     say('\nStopping …');
   } finally {
-    // From here on, processes end because of the stop itself.
+    // From here on, processes exit because of the stop itself.
     ended.catch(() => {});
     ready.catch(() => {});
     givenUp.abort();
@@ -144,7 +144,7 @@ export async function requireFreePorts(ports: Ports): Promise<void> {
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       const reason = code === 'EADDRINUSE' ? 'is already in use' : `cannot be opened (${code})`;
-      taken.push(`port ${port} ${reason}; set ${variable} to another one`);
+      taken.push(`port ${port} ${reason}. Set ${variable} to another port`);
     }
   }
   if (taken.length > 0) throw new StartupError(taken.join('\n'));

@@ -28,7 +28,7 @@ export function installPackages(others: readonly string[]): Project {
   const tarballs = globSync('*.tgz', { cwd: directory }).map((file) => join(directory, file));
   writeFileSync(join(directory, 'package.json'), '{ "private": true, "type": "module" }');
   const run: Project['run'] = (command, ...args) => runIn(directory, command, ...args);
-  // The versions are those of this repository's lock file, so a cache that `npm ci` filled may have them.
+  // Uses the versions of this repository's lock file, which `npm ci` may have cached.
   run('npm', 'install', '--prefer-offline', '--ignore-scripts', ...tarballs, ...others);
   return { directory, tarballs, run, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
@@ -41,7 +41,7 @@ function runIn(directory: string, command: string, ...args: string[]): string {
   return stdout;
 }
 
-/** What an example needs besides this repository's packages, as `name@version`. */
+/** The third-party packages of an example, as `name@version`. */
 export function dependenciesOf(example: string): readonly string[] {
   const file = resolve(repository, 'examples', example, 'package.json');
   const { dependencies, devDependencies } = JSON.parse(readFileSync(file, 'utf8'));

@@ -33,7 +33,7 @@ export async function followTutorial(project: Project): Promise<void> {
         writeFileSync(file, here(readFileSync(file, 'utf8')));
       } else {
         if (command.startsWith('kill ')) await restartIssuer(shell, here);
-        // Once, and at once: the page waits where a reader must.
+        // Run each command once and without a delay: the page itself waits where a reader must.
         expect(await shell.run(moved)).toMatch(patternOf(output));
       }
     }
@@ -46,7 +46,7 @@ export async function followTutorial(project: Project): Promise<void> {
   }
 }
 
-/** The gateway must take the new key at once, as a reader expects who starts the issuer again. */
+/** The gateway must use the new key immediately, as a reader who restarts the issuer expects. */
 async function restartIssuer(shell: Shell, here: (text: string) => string): Promise<void> {
   await shell.run('kill $ISSUER; wait $ISSUER');
   await shell.run('node issuer.js 2>> error.log & ISSUER=$!');

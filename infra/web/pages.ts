@@ -10,22 +10,22 @@ const [phone] = sizes;
 
 export type Options = NonNullable<Parameters<Browser['newContext']>[0]>;
 
-/** A browser in which a person is logged in, as the login page leaves it: with the cookie of the refresh token. */
+/** A browser with a logged-in person, in the state after the login page: with the refresh token's cookie. */
 export async function openPage(browser: Browser, origin: string, email: string, options: Options = {}): Promise<Page> {
   const context = await browser.newContext({ locale: 'en-GB', viewport: phone, ...options });
   const page = await context.newPage();
-  // A file of the origin, without a script of ours.
+  // A file of the same origin that runs no script of ours.
   await page.goto(`${origin}/app/icon.svg`);
   const body = JSON.stringify({ email, password, transport: 'cookie' });
   const headers = { 'content-type': 'application/json', 'x-requested-with': 'fetch' };
   const status = await page.evaluate(
     `fetch('/v1/auth/login', ${JSON.stringify({ method: 'POST', headers, body })}).then(({ status }) => status)`,
   );
-  if (status !== 200) throw new Error(`the login answers ${status}`);
+  if (status !== 200) throw new Error(`the login answered ${status}`);
   return page;
 }
 
-/** The complaints with this title, as their complainant reads them. */
+/** The complaints with this title that their complainant sees. */
 export async function filedAs(origin: string, email: string, title: string): Promise<{ id: string }[]> {
   const { token } = await logIn(origin, email);
   const { body } = await call(`${origin}/v1/complaints?limit=100`, { token });
@@ -42,7 +42,7 @@ export async function takePhoto(browser: Browser): Promise<Photo> {
   return { name: 'lamp.png', mimeType: 'image/png', buffer };
 }
 
-/** Goes to the last step of filing, with everything but the place. */
+/** Goes to the last step of filing, with every field filled in except the location. */
 export async function writeDraft(page: Page, origin: string, title: string, photos: readonly Photo[] = []) {
   await page.goto(`${origin}/app/new`);
   await page.getByRole('radio', { name: 'Lighting' }).check();
@@ -63,7 +63,7 @@ export async function writeDraft(page: Page, origin: string, title: string, phot
 
 type Chunk = Readonly<{ file: string; src?: string; imports?: readonly string[]; css?: readonly string[] }>;
 
-/** The compressed bytes of what a page loads before any lazy route, and of what the lazy routes add to it. */
+/** The compressed bytes that a page loads before any lazy route, and those that the lazy routes add. */
 export function bundleSizes(): Readonly<{ complainant: number; staff: number }> {
   const dist = join(web, 'dist');
   const manifest = JSON.parse(readFileSync(join(dist, '.vite/manifest.json'), 'utf8')) as Record<string, Chunk>;

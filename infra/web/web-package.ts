@@ -9,7 +9,7 @@ export const web = join(repository, 'web');
 const cache = join(repository, 'node_modules/.cache');
 const lock = join(cache, 'web.lock');
 
-/** Installs what web/ needs, unless it is installed, and runs one of its scripts. One process does so at a time. */
+/** Installs the dependencies of web/ if they are missing, and runs one of its scripts. Only one process at a time. */
 export async function runInWeb(script: 'build' | 'types'): Promise<void> {
   await inTurn(() => {
     installTools(web);
@@ -17,7 +17,7 @@ export async function runInWeb(script: 'build' | 'types'): Promise<void> {
   });
 }
 
-/** Builds web/ unless its files are newer than all that they are made of. */
+/** Builds web/ unless its output is newer than all of its sources. */
 export async function buildIfNeeded(): Promise<void> {
   await inTurn(() => {
     if (isBuilt()) return;
@@ -27,7 +27,7 @@ export async function buildIfNeeded(): Promise<void> {
 }
 
 function run(script: string): void {
-  // A suite has NODE_ENV `test`, for which React would be built with its checks for developers.
+  // Suites run with NODE_ENV `test`, which would build the development version of React.
   const env = { ...process.env, NODE_OPTIONS: '', NODE_ENV: 'production' };
   execFileSync('npm', ['run', '--silent', script], { cwd: web, env, stdio: ['ignore', 'inherit', 'inherit'] });
 }

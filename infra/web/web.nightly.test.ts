@@ -31,7 +31,7 @@ describe('web/ in Chromium', () => {
     await place?.remove();
   });
 
-  /** Opens a page for a person, and checks afterwards that nothing was wrong with it. */
+  /** Opens a page for a person, and checks it for errors afterwards. */
   async function as(email: string, options: Options, use: (page: Page) => Promise<void>): Promise<void> {
     const page = await openPage(browser, origin, email, options);
     const troubles = watchPage(page, origin);
@@ -67,7 +67,7 @@ describe('web/ in Chromium', () => {
     ] as const)(
       '%s, %s, %s: no finding of axe, and nothing wider than the screen',
       async (email, colorScheme, locale) => {
-        // Only axe itself, which the test puts into the page, needs the policy out of its way.
+        // The policy is bypassed only for axe, which the test injects into the page.
         await as(email, { viewport, colorScheme, locale, bypassCSP: true }, async (page) => {
           if (email === complainant) await draft(page);
           for (const path of await pathsOf(email)) {
@@ -134,7 +134,7 @@ describe('web/ in Chromium', () => {
     },
   );
 
-  test('after the login, the page goes on where the session was missing', async () => {
+  test('after the login, the user returns to the page that required it', async () => {
     const page = await browser.newPage({ viewport: sizes[0] });
     await page.goto(`${origin}/app/new`);
     await page.getByRole('link', { name: 'Log in' }).click();
@@ -188,7 +188,7 @@ describe('web/ in Chromium', () => {
       await page.getByText('No connection.').waitFor();
       await page.getByText('We do not know whether your complaint has arrived.').waitFor();
       await page.getByText('Dark since Monday.').waitFor();
-      // It goes by itself when the browser is online again.
+      // It is sent automatically when the browser is online again.
       await page.context().setOffline(false);
       await page.getByRole('heading', { name: 'Your complaint is filed' }).waitFor();
       expect(await filedAs(origin, complainant, title)).toMatchObject([{ description: 'Dark since Monday.' }]);
@@ -225,7 +225,7 @@ describe('web/ in Chromium', () => {
       },
     );
 
-    test('a draft outlives a reload, with its photos, and not the logout', async () => {
+    test('a draft and its photos survive a reload, but not a logout', async () => {
       await as(complainant, {}, async (page) => {
         await writeDraft(page, origin, 'Kept', [photo]);
         await page.reload();
@@ -257,7 +257,7 @@ describe('web/ in Chromium', () => {
       await type('Enter');
       await page.getByText('1 complaint', { exact: true }).waitFor();
       expect(new URL(page.url()).searchParams.get('q')).toBe('All by keyboard');
-      // Single keys belong to the field until it is left.
+      // Single keys go to the field while it has the focus.
       await type('Tab', 'j', 'Enter');
       await page.getByRole('heading', { level: 1, name: title }).waitFor();
       await type('i');
@@ -332,7 +332,7 @@ describe('web/ in Chromium', () => {
     await page.context().close();
   });
 
-  test('each page leads to what the gateway did with its last request', async () => {
+  test('each page links to what the gateway did with its last request', async () => {
     await as(agent, desktop, async (page) => {
       for (const path of await pathsOf(agent)) {
         await settled(page, path);

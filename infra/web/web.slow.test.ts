@@ -41,12 +41,12 @@ describe('web/ in Chromium', () => {
     await staff.getByRole('dialog').getByRole('button', { name: 'Start work' }).press('Enter');
     await staff.getByRole('button', { name: 'Resolve' }).waitFor();
 
-    // Without a reload: the event brings it.
+    // Without a reload: an event updates the page.
     await complainant.getByText('We are working on it.').waitFor();
     expect([complaints, troubles]).toEqual([[], []]);
   });
 
-  test('a complainant loads at most 150 kB, and staff little more', () => {
+  test('complainants load at most 150 kB, and staff little more', () => {
     const { complainant, staff } = bundleSizes();
     expect(complainant).toBeLessThan(150_000);
     expect(staff).toBeLessThan(20_000);

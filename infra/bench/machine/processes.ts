@@ -10,7 +10,7 @@ type Pinned = Readonly<{
   stdout?: number;
 }>;
 
-/** A process of the benchmark with which messages are exchanged. */
+/** A process of the benchmark, reached by messages. */
 export type Forked = Readonly<{
   process: ChildProcess;
   /** The next message. @throws Error if the process ends first. */
@@ -74,7 +74,7 @@ const children = new Set<ChildProcess>();
 function spawnPinned(command: string, args: readonly string[], cores: string | undefined, options: SpawnOptions) {
   const [program = '', ...rest] = [...(cores === undefined ? [] : ['taskset', '-c', cores]), command, ...args];
   const child = spawn(program, rest, options);
-  // Also when this process is interrupted: a process left behind would take its core from the next run.
+  // Also after an interrupt: a process left behind would occupy its core during the next run.
   if (children.size === 0) {
     process.once('exit', () => {
       for (const one of children) one.kill('SIGKILL');

@@ -29,7 +29,7 @@ export function describeMachine(
 
 /** The versions of the servers that the gateway is compared with. */
 export function rivalVersions(): string {
-  // Exact versions: infra and bench pin them.
+  // infra/package.json pins exact versions.
   const pinned: Readonly<Record<string, string>> = Object.assign(
     {},
     ...['../../package.json', '../package.json'].map(

@@ -105,7 +105,7 @@ export const benchPath = '/v1/complaints/01890a5d-ac96-774b-bcce-b302099a8057';
 /** A path of the additional route with this number. */
 export const pathOfRoute = (index: number): string => `/v1/area-${index % 100}/things-${index}/7`;
 
-/** The configuration that is measured. Everything that it does not say has its default. */
+/** The measured configuration. Other settings have their defaults. */
 function gatewayYaml(site: Site, options: Omit<GatewayOptions, 'cores'>, ports: readonly number[]): string {
   const { algorithm, revocations = 1_000, moreRoutes = 10, workers } = options;
   const [publicPort, admin, internal] = ports.map((port) => `"127.0.0.1:${port}"`);

@@ -20,7 +20,10 @@ export function revocationPage(count: number, after: number, { notBefore, expire
   return { log: `log-${count}`, cursor, complete: cursor === count, groups: ids.length === 0 ? [] : groups };
 }
 
-/** The auth-service as the gateway sees it: a key set at `/jwks.json`, and at `/revocations/N` a feed with N revocations. */
+/**
+ * The auth-service as the gateway sees it: a key set at `/jwks.json`, and at `/revocations/N` a feed with N
+ * revocations.
+ */
 export async function startIssuer(jwks: object): Promise<Readonly<{ origin: string; stop(): Promise<void> }>> {
   const startedMs = Math.floor(Date.now() / 1000) * 1000;
   const [notBefore, expiresAt] = [new Date(startedMs).toISOString(), new Date(startedMs + 3_600_000).toISOString()];
@@ -36,7 +39,7 @@ export async function startIssuer(jwks: object): Promise<Readonly<{ origin: stri
       return;
     }
     const after = searchParams.get('log') === `log-${count}` ? Number(searchParams.get('after')) : 0;
-    // There is never anything new, so a request at the end of the log waits as long as it may.
+    // The log never grows, so a request at its end waits for the maximum time.
     if (after === count) await delay(Number(searchParams.get('wait')) * 1000, undefined, { ref: false });
     res
       .setHeader('content-type', 'application/vnd.countersign.revocation-groups+json')

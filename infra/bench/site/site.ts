@@ -6,7 +6,7 @@ import { freePorts, mintIssuer, type TestIssuer } from '@countersign/testing';
 import { startServer } from '../machine/processes.ts';
 import { startIssuer } from './issuer.ts';
 
-/** What every server under test needs: an issuer with its tokens, and one service behind it. */
+/** The environment of every server under test: an issuer with its tokens, and one service. */
 export type Site = Readonly<{
   /** For files of the benchmark. Removed by `close`. */
   directory: string;
@@ -56,7 +56,7 @@ export async function openSite(cores: string | undefined): Promise<Site> {
     tokens,
     writeRequests(name, paths) {
       const file = join(directory, name);
-      // A path for each token at least, and a token for each path.
+      // At least one path per token, and one token per path.
       const lines = Array.from({ length: Math.max(paths.length, tokens.length) }, (_, index) => {
         return `${paths[index % paths.length]} ${tokens[index % tokens.length]}\n`;
       });

@@ -47,7 +47,7 @@ export type Assembly = Readonly<{
   respond(response: ServerResponse, headers: string[], body: Buffer): void;
   log: LogRequest;
   count: RequestMetrics['count'];
-  /** Passes each request to `hold` in place of the pipeline, and logs nothing. */
+  /** Passes each request to `hold` instead of the pipeline, and logs nothing. */
   holdingHandlers(hold: (held: Held) => void): Handlers;
   /** From the listener to the service and back. */
   handlers: Handlers;

@@ -3,7 +3,8 @@ import { connect, type Socket } from 'node:net';
 
 /*
  * A client that acts only on messages: `{ port }` sends one request on each of its connections to that port. The server
- * can hold all of them, and nothing arrives while it measures. A process of its own, so that its CPU time does not count.
+ * can hold all of them, and nothing arrives while it measures. A process of its own, so that its CPU time does not
+ * count.
  */
 
 const [requestsFile = '', connections = '0'] = process.argv.slice(2);
@@ -20,7 +21,7 @@ let sent = 0;
 function open(port: number): Socket[] {
   const sockets = Array.from({ length: Number(connections) }, () => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    // Reads and drops the responses.
+    // Reads and discards the responses.
     return socket.resume();
   });
   socketsTo.set(port, sockets);

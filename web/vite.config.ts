@@ -9,9 +9,9 @@ export default defineConfig({
     // The policy is `default-src 'self'`: no data: URLs.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    // Tests measure what each route loads.
+    // Tests use it to measure what each route loads.
     manifest: true,
-    // Packages mark modules of browsers for servers that render React. There is none.
+    // Ignores the `use client` markers of packages: there is no server rendering.
     rolldownOptions: { checks: { moduleLevelDirective: false } },
   },
 });

@@ -55,7 +55,7 @@ test.each(['/app/assets/gone.js', '/app/assets/..%2Fsecret.js'])('%s is not foun
   expect((await serving(directory).get(path)).status).toBe(404);
 });
 
-test('only a server that knows a console names one', async () => {
+test('only a server with a console URL names it', async () => {
   expect((await serving(directory).get('/app/config.json')).body).toEqual({});
   const { body } = await serving(directory, 'http://127.0.0.1:9090').get('/app/config.json');
   expect(body).toEqual({ console: 'http://127.0.0.1:9090' });

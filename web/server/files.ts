@@ -6,7 +6,7 @@ import { AppError, createRouter } from '@countersign/service-kit';
 import type { RequestHandler, Router } from 'express';
 
 /**
- * What the pages may load. The one exception is `blob:` for images: photos that are not sent yet, and attachments, which
+ * The content security policy. Images may be `blob:` URLs, for photos that are not sent yet, and for attachments, which
  * are fetched with the access token in a header.
  */
 const contentSecurityPolicy = [
@@ -29,11 +29,11 @@ const headers = {
 export type FilesOptions = Readonly<{
   /** What `npm run build` wrote. */
   directory: string;
-  /** The address of the operators' console. Absent: the pages do not link to it. */
+  /** The address of the operators' console. If absent, the pages do not link to it. */
   consoleUrl: string | undefined;
 }>;
 
-/** Serves the built files under /app/. Any other path there is the page itself, whose router knows it. */
+/** Serves the built files under /app/. Any other path below it returns the page, whose router handles it. */
 export function fileRoutes({ directory, consoleUrl }: FilesOptions): Router {
   const router = createRouter();
   router.use('/app', (_req, res, next) => {
@@ -57,7 +57,7 @@ export function fileRoutes({ directory, consoleUrl }: FilesOptions): Router {
   return router;
 }
 
-/** Serves scripts and styles. Their names have a hash of their content, so they are compressed once and kept. */
+/** Serves scripts and styles. Their names contain a hash of their content, so they are compressed once and cached. */
 function compressed(directory: string): RequestHandler<{ name: string }> {
   const kept = new Map<string, Buffer>();
   const compress = async (name: string) => promisify(gzip)(await readFile(join(directory, name)), { level: 9 });

@@ -21,7 +21,7 @@ const schema = z.object({
   WEB_PORT: port(8084),
   /** What `npm run build` wrote. */
   WEB_FILES: z.string().default(resolve(import.meta.dirname, '../dist')),
-  /** The address of the operators' console. Only where the users are operators too, as with `npm start`. */
+  /** The URL of the operators' console. Set it only if the users are also operators, as with `npm start`. */
   WEB_CONSOLE_URL: z.url().optional(),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   DRAIN_DELAY_MS: milliseconds(500),
@@ -37,7 +37,7 @@ await runProcess('web', async () => {
     health,
     metrics: createMetrics(),
     errors: commonErrors,
-    // The files are public: there is nothing to verify.
+    // The files are public, so requests are not verified.
     identity: (_req, _res, next) => next(),
     routes: fileRoutes({ directory: config.WEB_FILES, consoleUrl: config.WEB_CONSOLE_URL }),
   });

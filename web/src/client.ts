@@ -10,10 +10,10 @@ export type Attachment = Schemas['Attachment'];
 /** The session of this browser. Undefined before a login, and after it has ended. */
 export const session = stored<Session | undefined>(undefined);
 
-/** The id of the last request that the page made, as the gateway's console knows it. */
+/** The id of the page's last request, for a link to the gateway's console. */
 export const lastRequestId = stored<string | undefined>(undefined);
 
-/** Requests that the client makes by itself. */
+/** Requests that the client makes on its own. */
 const ofClient = /\/v1\/(?:auth\/refresh|complaints\/events)$/;
 
 async function notedFetch(request: Request): Promise<Response> {
@@ -24,7 +24,7 @@ async function notedFetch(request: Request): Promise<Response> {
   return response;
 }
 
-/** The access token is in its memory, and the refresh token in a cookie that no script can read. */
+/** The client keeps the access token in memory, and the refresh token in a cookie that scripts cannot read. */
 export const client = createClient({ transport: 'cookie', fetch: notedFetch, onSession: session.set });
 
 export const isStaff = (of: Session): boolean => of.tenant.role === 'agent' || of.tenant.role === 'admin';

@@ -1,8 +1,8 @@
 import { queryOptions, useQuery } from '@tanstack/react-query';
 
-/** What the server of these files says about the installation. */
+/** Settings of the installation, from the server of these files. */
 export type Config = Readonly<{
-  /** The address of the operators' console. Undefined where users have nothing to do with it. */
+  /** The URL of the operators' console. Undefined if users have no access to it. */
   console?: string;
 }>;
 

@@ -1,6 +1,6 @@
 import { ApiError } from '@countersign/client';
 
-/** An error response. The texts know its code. */
+/** An error response. `texts` has a message for its code. */
 export class Failure extends Error {
   readonly code: string;
   readonly status: number;
@@ -28,14 +28,14 @@ export async function taggedAnswerOf<T>(call: Promise<Result<T>>): Promise<Reado
   throw new Failure(code ?? 'unavailable', response.status);
 }
 
-/** The code of what went wrong: of the response, `offline` without one, `unknown` for an error of ours. */
+/** The error code: the response's, `offline` without a response, or `unknown` for a bug. */
 export function codeOf(error: unknown): string {
   if (error instanceof Failure) return error.code;
   if (error instanceof ApiError) return error.problem?.code ?? 'unavailable';
   return error instanceof TypeError ? 'offline' : 'unknown';
 }
 
-/** Whether the same request would be refused again: what it sends must change. */
+/** Whether the same request would be refused again, so that its content must change. */
 export function isFinal(error: unknown): boolean {
   if (!(error instanceof Failure) || error.code === 'rate_limited') return false;
   return error.status >= 400 && error.status < 500 && error.status !== 401 && error.status !== 408;

@@ -10,16 +10,17 @@ import { AccountMenu } from './ui/account-menu.tsx';
 
 const StaffBar = lazy(() => import('./staff/staff-bar.tsx').then(({ StaffBar: bar }) => ({ default: bar })));
 
-/** What every page has around it. */
+/** The layout of every page. */
 export function Layout() {
   const texts = useTexts();
   const staff = isStaff(useSession());
-  // Not where the router is going, but what it shows.
+  // The page that the router shows, not the one that it is loading.
   const pathname = useRouterState({ select: ({ resolvedLocation }) => resolvedLocation?.pathname });
   const main = useRef<HTMLElement>(null);
   const shown = useRef<string>(undefined);
   useLiveEvents();
-  // A screen reader says that the page has changed, and Tab continues in it. The first page keeps Tab at its start.
+  // Moves the focus, so that screen readers announce the new page and Tab continues in it. Not for the first page,
+  // where Tab begins at the top.
   useEffect(() => {
     const isAnother = shown.current !== undefined && shown.current !== pathname;
     if (isAnother && main.current?.contains(document.activeElement) === false) main.current.focus();
@@ -67,7 +68,7 @@ export function Layout() {
   );
 }
 
-/** The way to the operators' console, where there is one: what the gateway did with the last request. */
+/** A link to the operators' console, if there is one: what the gateway did with the last request. */
 function GatewayLink() {
   const texts = useTexts();
   const { console } = useConfig();

@@ -5,7 +5,7 @@ import { isLeaving } from './session.ts';
 import { useStored } from './store.ts';
 
 /**
- * Reads again what an event says has changed. A hidden page has no stream: browsers allow an origin six connections, and
+ * Reloads what an event says has changed. A hidden page has no stream: browsers allow an origin six connections, and
  * the service a user ten streams. When it is shown again, it continues after the last event.
  */
 export function useLiveEvents(): void {
@@ -29,7 +29,7 @@ export function useLiveEvents(): void {
       stopping.abort();
       if (document.hidden) return;
       stopping = new AbortController();
-      // Without a stream, lists are read again when the page gets the focus.
+      // Without a stream, lists reload when the page gets the focus.
       follow(stopping.signal).catch(() => {});
     }
 

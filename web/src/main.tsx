@@ -14,15 +14,15 @@ const queries = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 5_000,
-      // Offline, people see that at once, instead of a page that waits.
+      // If offline, users see that immediately instead of a loading page.
       networkMode: 'always',
-      // The client has already repeated what it may.
+      // The client already retries.
       retry: (count, error) => count < 1 && !isFinal(error),
     },
   },
 });
 
-// Another person may log in: nothing that was read for the last one stays.
+// Another user may log in, so discard the data of the last one.
 session.subscribe(() => queries.clear());
 
 function App() {

@@ -4,7 +4,7 @@ type Mover = 'staff' | 'anyone';
 
 const beforeItsEnd = { rejected: 'staff', duplicate: 'staff', withdrawn: 'anyone' } as const;
 
-/** The steps of the complaint-service, which decides. A test compares the two. */
+/** The complaint-service's workflow, which is authoritative. A test compares the two. */
 export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
   open: { in_progress: 'staff', ...beforeItsEnd },
   assigned: { in_progress: 'staff', ...beforeItsEnd },
@@ -27,5 +27,5 @@ export function nextStatuses(from: Status, caller: 'staff' | 'complainant'): Sta
   return next.filter(([, mover]) => caller === 'staff' || mover === 'anyone').map(([to]) => to);
 }
 
-/** Whether a complaint can be given to an agent. */
+/** Whether a complaint can be assigned. */
 export const isAssignable = (status: Status): boolean => activeStatuses.includes(status) || status === 'resolved';

@@ -4,10 +4,12 @@ import { answerOf } from '../failure.ts';
 
 export type Move = Readonly<{ to: Status; reason?: string; duplicate_of?: string }>;
 
-/** A complaint as it was read. Its entity tag refuses a change of what the user does not see yet. */
+/**
+ * A complaint as last read. With its entity tag, the service refuses to change a newer state than the user has seen.
+ */
 type Seen = Readonly<{ id: string; etag: string }>;
 
-/** Changes a complaint, and reads it again afterwards, also when the change is refused. */
+/** Changes a complaint, then reloads it, even if the change is refused. */
 function useAction<Input>(id: string, act: (input: Input) => Promise<unknown>) {
   const queries = useQueryClient();
   return useMutation({
@@ -27,7 +29,7 @@ export const useMove = ({ id, etag }: Seen) =>
     return answerOf(client.api.POST('/v1/complaints/{id}/transition', { params, body }));
   });
 
-/** Gives a complaint to an agent, or returns it to the queue. */
+/** Assigns a complaint to an agent, or returns it to the queue. */
 export const useAssign = ({ id, etag }: Seen) =>
   useAction(id, (assignee: string | undefined) => {
     const params = { path: { id }, header: { 'if-match': etag } };

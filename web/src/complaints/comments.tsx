@@ -63,7 +63,7 @@ type FormProps = Readonly<{
 export function CommentForm({ complaintId, internal, label, hint, action, fieldRef }: FormProps) {
   const add = useComment(complaintId);
   const [body, setBody] = useState('');
-  // A text that is sent again, because its answer was lost, is one comment.
+  // Sending the same text again after a lost response creates only one comment.
   const sent = useRef({ key: '', text: '' });
   const submit = () => {
     const text = `${internal} ${body.trim()}`;

@@ -93,7 +93,7 @@ function AddFile({ complaintId }: { complaintId: string }) {
     networkMode: 'always',
     mutationFn: async (upload: { id: string; file: File }) => {
       const { file } = upload;
-      // An image that the browser cannot read is sent unchanged. The service refuses it with a reason.
+      // Sends an image that the browser cannot read unchanged, so that the service refuses it with a reason.
       const smaller = file.type.startsWith('image/') ? await shrinkPhoto(file).catch(() => file) : file;
       return attachFile(complaintId, { ...upload, file: smaller });
     },

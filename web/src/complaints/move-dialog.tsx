@@ -12,14 +12,14 @@ type Props = Readonly<{
   seen: Readonly<{ id: string; etag: string }>;
   /** One status, or several to choose from. */
   choices: readonly Status[];
-  /** Whether another person, the complainant, will read the reason. */
+  /** Whether the complainant will read the reason. */
   hasReader: boolean;
   onClose: () => void;
 }>;
 
 const uuid = '[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}';
 
-/** Asks for what a move needs, and makes it. */
+/** Asks for the fields that a status change needs, and makes it. */
 export function MoveDialog({ seen, choices, hasReader, onClose }: Props) {
   const texts = useTexts();
   const move = useMove(seen);

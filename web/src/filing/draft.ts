@@ -1,15 +1,18 @@
-/** What is written but not filed yet. */
+/** A complaint that is written but not filed yet. */
 export type Draft = Readonly<{
-  /** The Idempotency-Key of the complaint: however often it is sent, it is filed once. */
+  /** The Idempotency-Key of the complaint, so that it is filed only once however often it is sent. */
   key: string;
   category: string;
   title: string;
   description: string;
   address: string;
   point?: Readonly<{ latitude: number; longitude: number }> | undefined;
-  /** It was sent, and the answer may be lost. Until there is one, the text must not change: the key belongs to it. */
+  /**
+   * It was sent, but its response may be lost. Until a response arrives, the text must not change, because the key
+   * belongs to it.
+   */
   sent: boolean;
-  /** It is filed, and only photos are missing. */
+  /** It is filed, but photos are still missing. */
   complaintId?: string;
 }>;
 
@@ -26,7 +29,7 @@ type Storage = Pick<globalThis.Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
 const nameOf = (userId: string): string => `countersign.draft.${userId}`;
 
-/** Drafts of one browser tab, by user: another person who logs in does not see them. */
+/** Drafts of one browser tab, by user: another user who logs in does not see them. */
 export function draftsIn(storage: Storage, newKey: () => string) {
   return {
     read(userId: string): Draft {
@@ -38,7 +41,7 @@ export function draftsIn(storage: Storage, newKey: () => string) {
   };
 }
 
-/** The body of the request that files it. */
+/** The request body. */
 export function bodyOf({ title, description, category, address, point }: Draft) {
   const place = { ...point, ...(address.trim() !== '' && { address: address.trim() }) };
   const location = place as { address: string };

@@ -23,11 +23,11 @@ async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore
 }
 
 /**
- * Photos of a draft, in IndexedDB: phones end a page in the background while the camera is open. Where a browser refuses, as
- * in a private window, they are in the memory of the page alone.
+ * Photos of a draft, in IndexedDB: phones may discard a page in the background while the camera is open. If the browser
+ * refuses, as in a private window, they are only in the memory of the page.
  */
 export const photoStore = {
-  /** Removes what is left of drafts whose tab was closed a day ago. */
+  /** Removes the photos of drafts whose tab was closed over a day ago. */
   async of(draft: string): Promise<Photo[]> {
     const all = await inStore<Photo[]>('readonly', (store) => store.getAll()).catch(() => []);
     for (const { id, addedAtMs } of all) if (addedAtMs < Date.now() - keptMs) await photoStore.remove(id);

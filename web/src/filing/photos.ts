@@ -8,8 +8,8 @@ export function fitWithin(width: number, height: number, max: number): Readonly<
 }
 
 /**
- * Makes a photo smaller, upright and a JPEG, so that it is sent quickly over a mobile network. Its metadata, such as the
- * place where it was taken, stays behind.
+ * Makes a photo smaller, upright and a JPEG, so that it is sent quickly over a mobile network. Its metadata, such as
+ * the location, is removed.
  *
  * @throws DOMException when the browser cannot read the image.
  */
@@ -19,7 +19,7 @@ export async function shrinkPhoto(file: File): Promise<File> {
   Object.assign(canvas, fitWithin(bitmap.width, bitmap.height, longestSide));
   const context = canvas.getContext('2d');
   if (context === null) throw new DOMException('no canvas', 'NotSupportedError');
-  // A JPEG has no transparency: it would turn black.
+  // JPEG has no transparency, so transparent areas would turn black.
   context.fillStyle = 'white';
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);

@@ -6,7 +6,7 @@ import { sendDraft } from './send-draft.ts';
 
 const offline = new TypeError('Failed to fetch');
 
-/** A server that knows Idempotency-Keys, and a network that loses the requests or answers that a test names. */
+/** A server that supports Idempotency-Keys, and a network that loses the requests or responses that a test names. */
 class Line {
   readonly complaints = new Map<string, string>();
   readonly photos = new Set<string>();
@@ -63,7 +63,7 @@ test.each(['request', 'answer'] as const)('the %s of the second photo is lost: o
   expect([...line.photos]).toEqual(['p1', 'p2']);
 });
 
-test('a refused complaint may be changed, and is filed then', async () => {
+test('a refused complaint may be changed, and can then be filed', async () => {
   const line = new Line(new Failure('unknown_category', 422));
   await expect(line.send()).rejects.toMatchObject({ code: 'unknown_category' });
   expect(line.draft.sent).toBe(false);
@@ -85,7 +85,7 @@ test.each([
   expect(line.complaints.size).toBe(1);
 });
 
-test('a refused photo is named, and the others are attached', async () => {
+test('a refused photo is reported, and the others are attached', async () => {
   const line = new Line(undefined as never, new Failure('unreadable_image', 422));
   expect(await line.send()).toEqual({ id: 'c1', refused: [{ name: 'p1.jpg', code: 'unreadable_image' }] });
   expect([...line.photos]).toEqual(['p2']);

@@ -2,14 +2,14 @@ import { codeOf, isFinal } from '../failure.ts';
 import type { Draft } from './draft.ts';
 import type { Photo } from './photo-store.ts';
 
-/** What sending needs of the page and the network. */
+/** The functions that sending needs. */
 export type Sending = Readonly<{
   /** Files the complaint, and returns its id. */
   file: (draft: Draft) => Promise<string>;
   attach: (complaintId: string, photo: Photo) => Promise<unknown>;
-  /** Keeps the draft, before and after what must not happen twice. */
+  /** Saves the draft, before and after each step that must not happen twice. */
   keep: (change: Partial<Draft>) => void;
-  /** A photo that arrived or was refused is not sent again. */
+  /** Called for a photo that was accepted or refused, which is not sent again. */
   finish: (photo: Photo) => void;
 }>;
 
@@ -17,8 +17,8 @@ export type RefusedPhoto = Readonly<{ name: string; code: string }>;
 export type Filed = Readonly<{ id: string; refused: readonly RefusedPhoto[] }>;
 
 /**
- * Files a draft and attaches its photos. It can be called again after any failure, also on a page that was loaded anew: the
- * complaint and each photo have an Idempotency-Key that is kept until the answer.
+ * Files a draft and attaches its photos. It can be called again after any failure, even after a reload: the complaint
+ * and each photo have an Idempotency-Key that is kept until the answer.
  *
  * @throws What `file` or `attach` throws, unless a photo is refused.
  */
@@ -44,8 +44,8 @@ async function fileOnce(draft: Draft, { file, keep }: Sending): Promise<string> 
     keep({ complaintId });
     return complaintId;
   } catch (error) {
-    // Refused by the service, it left no key behind, and the text may change. Any other refusal says nothing about an
-    // earlier request whose answer was lost.
+    // If the service refused it, the key is unused, and the text may change. Any other error leaves open whether an
+    // earlier request with a lost response succeeded.
     if (isFinal(error)) keep({ sent: false });
     throw error;
   }

@@ -7,7 +7,7 @@ export const readStep = ({ step }: Record<string, unknown>): { step: Step } => (
   step: steps.find((each) => each === step) ?? 'category',
 });
 
-/** The step to show: never one after a step that is not done, and the last one while the draft waits for its answer. */
+/** The step to show: never one after an incomplete step, and the last one while the draft waits for a response. */
 export function stepFor(draft: Draft, wanted: Step): Step {
   if (draft.sent) return 'place';
   if (draft.category === '') return 'category';

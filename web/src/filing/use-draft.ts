@@ -7,9 +7,9 @@ export const maxPhotos = 10;
 
 const drafts = draftsIn(sessionStorage, () => crypto.randomUUID());
 
-/** The draft of a user, with its photos. Each change is kept at once, so that no reload loses it. */
+/** The draft of a user, with its photos. Each change is saved immediately, so that a reload does not lose it. */
 export function useDraft(userId: string) {
-  // Sending reads it again after each step, without waiting for React.
+  // Sending reads the draft after each step, without waiting for React to render.
   const latest = useRef<Draft>(undefined);
   latest.current ??= drafts.read(userId);
   const [draft, setDraft] = useState(latest.current);
@@ -24,7 +24,7 @@ export function useDraft(userId: string) {
     setDraft(latest.current);
   }
 
-  /** @returns The names of files that are no photos. */
+  /** @returns The names of files that are not photos. */
   async function addPhotos(files: readonly File[]): Promise<string[]> {
     const unreadable: string[] = [];
     for (const file of files.slice(0, maxPhotos - photos.length)) {

@@ -12,11 +12,11 @@ async function file(draft: Draft): Promise<string> {
   return (await answerOf(client.api.POST('/v1/complaints', { params: { header }, body: bodyOf(draft) }))).id;
 }
 
-/** Sends the draft. While the network is away, it is sent again as soon as it is back. */
+/** Sends the draft. If the browser is offline, retries as soon as it is online. */
 export function useSending({ latest, photos, change, removePhoto, discard }: DraftInUse) {
   const queries = useQueryClient();
   const { mutate, isPending, error, data, reset } = useMutation({
-    // Offline, the user sees at once that it is not sent.
+    // If offline, the user sees immediately that it is not sent.
     networkMode: 'always',
     mutationFn: () => sendDraft(latest(), photos, { file, attach: attachFile, keep: change, finish: removePhoto }),
     onSuccess: () => {

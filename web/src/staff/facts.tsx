@@ -2,7 +2,7 @@ import type { Complaint } from '../client.ts';
 import { useTexts } from '../texts/texts.ts';
 import { Time } from '../ui/time.tsx';
 
-/** Who it is from, and by when it is to be answered. */
+/** Who filed the complaint, and when an answer is due. */
 export function Facts({ complaint }: { complaint: Complaint }) {
   const { work, unnamed, priority } = useTexts();
   const { reporter, service_level: level } = complaint;

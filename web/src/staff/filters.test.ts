@@ -21,7 +21,7 @@ test.each([
   expect(queryOf(readFilters(search))).toEqual(query);
 });
 
-test('what an address has no place for, or writes wrongly, is left out', () => {
+test('unknown and invalid parameters of a URL are ignored', () => {
   const typed = { whose: 'theirs', status: ['open'], priority: 'extreme', sort: 'random', overdue: 'yes', x: 1 };
   expect(queryOf(readFilters(typed))).toEqual(queryOf({}));
 });

@@ -6,11 +6,11 @@ export const owners = ['mine', 'unassigned'] as const;
 export const priorities: readonly Priority[] = ['urgent', 'high', 'normal', 'low'];
 export const orders = ['newest', 'oldest', 'updated', 'due', 'priority'] as const;
 
-/** What the address of the queue says. What is missing has its default. */
+/** The filters in the URL of the queue. Missing ones have their defaults. */
 export type Filters = Readonly<{
   /** Default: all. */
   whose?: (typeof owners)[number] | undefined;
-  /** Default: those that work is left on. */
+  /** Default: complaints that still need work. */
   status?: Status | 'any' | undefined;
   category?: string | undefined;
   priority?: Priority | undefined;
@@ -20,7 +20,7 @@ export type Filters = Readonly<{
   q?: string | undefined;
 }>;
 
-/** Reads an address, which a person may have typed. What is wrong is left out. */
+/** Parses the query of a URL, which a user may have typed. Ignores what is invalid. */
 export function readFilters(search: Record<string, unknown>): Filters {
   const oneOf = <T>(values: readonly T[], value: unknown) => values.find((each) => each === value);
   const text = (value: unknown, max: number) => String(value ?? '').slice(0, max) || undefined;
@@ -35,7 +35,7 @@ export function readFilters(search: Record<string, unknown>): Filters {
   };
 }
 
-/** The query of the list that these filters ask for. */
+/** The query of the API list for these filters. */
 export function queryOf({ whose, status, category, priority, sort = 'priority', overdue, q }: Filters): ListQuery {
   return {
     sort,

@@ -7,7 +7,7 @@ import { type Filters, orders, owners, priorities, readFilters } from './filters
 
 const route = getRouteApi('/queue');
 
-/** The filters. They are in the address, so that a view can be kept and shared. */
+/** The filters. They are in the URL, so that a view can be bookmarked and shared. */
 export function QueueFilters() {
   const texts = useTexts();
   const filters = route.useSearch();
@@ -54,7 +54,7 @@ export function QueueFilters() {
 type Choice = Readonly<{
   name: Exclude<keyof Filters, 'overdue' | 'q'>;
   label: string;
-  /** What it says when nothing is chosen. */
+  /** The label when nothing is chosen. */
   none: string;
   options: readonly (readonly [value: string, text: string])[];
 }>;

@@ -26,7 +26,7 @@ export function Queue() {
   useEffect(() => {
     if (items !== undefined) lastQueue.set({ ...lastQueue.get(), filters, ids: items.map(({ id }) => id) });
   }, [items, filters]);
-  // Back from a complaint, the keyboard goes on where it was.
+  // After returning from a complaint, restores the keyboard focus.
   useEffect(() => {
     const { openId } = lastQueue.get();
     if (openId !== undefined) list.current?.querySelector<HTMLElement>(`[data-id="${openId}"]`)?.focus();

@@ -3,13 +3,13 @@ import { stored } from '../store.ts';
 
 const storageKey = 'countersign.shortcuts';
 
-/** Single keys can be switched off: software for speech types them (WCAG 2.2, 2.1.4). */
+/** Single-key shortcuts can be turned off, because speech input types them (WCAG 2.2, 2.1.4). */
 export const shortcutsEnabled = stored(localStorage.getItem(storageKey) !== 'off');
 shortcutsEnabled.subscribe(() => localStorage.setItem(storageKey, shortcutsEnabled.get() ? 'on' : 'off'));
 
 const takesText = 'input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable]';
 
-/** Calls the function of the key that is pressed, unless the key belongs to a field or a dialog. */
+/** Calls the function of a pressed key, unless a field or a dialog has the focus. */
 export function useShortcuts(actions: Readonly<Record<string, () => void>>): void {
   const latest = useRef(actions);
   latest.current = actions;

@@ -1,4 +1,4 @@
-/** Every text of the pages. The other languages have the same members. */
+/** All texts of the pages. The other languages have the same members. */
 export const en = {
   language: 'English',
   product: 'Complaints',
@@ -48,13 +48,13 @@ export const en = {
     duplicate: 'Duplicate',
     withdrawn: 'Withdrawn',
   },
-  /** Where a complaint stands, said to its complainant. */
+  /** The status of a complaint, for its complainant. */
   standing: {
     open: 'We have your complaint. A member of our staff will take it on.',
     assigned: 'A member of our staff has your complaint and will start soon.',
     in_progress: 'We are working on it.',
     reopened: 'Your complaint is open again. A member of our staff will take it on.',
-    resolved: 'We think that this is done. Please check: close it, or reopen it if the problem is still there.',
+    resolved: 'We believe that this is resolved. Please check: close it, or reopen it if the problem persists.',
     closed: 'This complaint is closed. Nothing more will happen.',
     rejected: 'We cannot do anything about this complaint. The reason is in its history.',
     duplicate: 'This has already been reported. We follow it up there.',
@@ -239,7 +239,7 @@ export const en = {
     send: 'Send the text or the form',
   },
   errorTitle: 'That did not work',
-  /** By code, docs/errors.md. */
+  /** By error code, see docs/errors.md. */
   errors: {
     offline: 'No connection. Check your network, then try again.',
     unknown: 'Something went wrong on this page. Reload it.',

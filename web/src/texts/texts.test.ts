@@ -15,7 +15,7 @@ const api = JSON.parse(
   components: { schemas: Readonly<Record<string, unknown>> };
 }>;
 
-/** What the pages call, except what the client calls by itself. */
+/** The paths that the pages call. The client's own calls are not included. */
 const used = [
   'fileComplaint',
   'listComplaints',
@@ -57,6 +57,6 @@ const pathsOf = (value: object, prefix = ''): string[] =>
     typeof member === 'object' && member !== null ? pathsOf(member, `${prefix}${name}.`) : [prefix + name],
   );
 
-test('no text is missing in German, not even one that the type does not ask for', () => {
+test('no text is missing in German, not even one that its type makes optional', () => {
   expect(pathsOf(de)).toEqual(pathsOf(en));
 });

@@ -10,7 +10,7 @@ export type Language = keyof typeof languages;
 const storageKey = 'countersign.language';
 const isLanguage = (text: string | null | undefined): text is Language => text === 'en' || text === 'de';
 
-/** The language that was chosen, or the first of the browser's that there is. */
+/** The chosen language, or the first supported one of the browser's. */
 function initialLanguage(): Language {
   const chosen = localStorage.getItem(storageKey);
   return [chosen, ...navigator.languages.map((tag) => tag.slice(0, 2))].find(isLanguage) ?? 'en';
@@ -25,5 +25,5 @@ document.documentElement.lang = language.get();
 
 export const useTexts = (): Texts => languages[useStored(language)];
 
-/** The text for an error code. An unknown one is shown, so that people can say it when they ask for help. */
+/** The text for an error code. An unknown code is shown, so that users can report it. */
 export const errorText = (texts: Texts, code: string): string => texts.errors[code] ?? `${texts.errorTitle} (${code})`;

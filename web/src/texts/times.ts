@@ -2,13 +2,13 @@ import { useStored } from '../store.ts';
 import { type Language, language } from './texts.ts';
 import { timeInWords } from './time-in-words.ts';
 
-/** The browser's form of the language, which has the dates of its country. */
+/** The browser's regional variant of the language, for its date format. */
 const localeOf = (of: Language): string => navigator.languages.find((tag) => tag.startsWith(of)) ?? of;
 
 const momentOf = (of: string, time: Date): string =>
   time.toLocaleString(of, { dateStyle: 'medium', timeStyle: 'short' });
 
-/** How the language of the page says times. */
+/** Formats times in the language of the page. */
 export function useTimes() {
   const of = localeOf(useStored(language));
   return {

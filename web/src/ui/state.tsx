@@ -18,7 +18,7 @@ export function StatusPill({ status }: { status: Status }) {
   return <span className={`pill ${tones[status]}`}>{useTexts().status[status]}</span>;
 }
 
-/** Only a priority that stands out. */
+/** Shows only priorities that stand out. */
 export function PriorityPill({ priority }: { priority: Priority }) {
   const texts = useTexts();
   if (priority === 'normal') return null;
@@ -33,7 +33,7 @@ export function OverduePill({ overdue }: { overdue: boolean }) {
 
 type NoticeProps = Readonly<{ error: unknown; onRetry?: (() => void) | undefined }>;
 
-/** Says what went wrong, by its code. */
+/** Explains an error by its code. */
 export function ErrorNotice({ error, onRetry }: NoticeProps) {
   const texts = useTexts();
   return (
@@ -50,7 +50,7 @@ export function ErrorNotice({ error, onRetry }: NoticeProps) {
 
 type QueryLike = Readonly<{ isPending: boolean; error: unknown; refetch: () => unknown }>;
 
-/** What stands in place of data that is not there yet, or cannot be read. */
+/** Shown instead of data that is loading or cannot be loaded. */
 export function Waiting({ query }: { query: QueryLike }) {
   const texts = useTexts();
   if (query.error !== null) return <ErrorNotice error={query.error} onRetry={() => void query.refetch()} />;

@@ -14,9 +14,9 @@ import { Gateway } from './gateway.ts';
 import type { ReloadState } from './reload/reload.ts';
 
 export type GatewayMiddlewareOptions = Readonly<{
-  /** Gets one line for each request. Default: JSON lines on standard output. */
+  /** Receives one line for each request. Default: JSON lines on standard output. */
   logger?: Logger;
-  /** Gets the gateway's metrics. Default: a registry of its own. */
+  /** The registry for the gateway's metrics. Default: a new one. */
   metrics?: Registry;
   /** Unix milliseconds. Default: the system's clock. */
   nowMs?: () => number;
@@ -30,22 +30,29 @@ export type GatewayMiddleware = RequestHandler &
   Readonly<{
     /** Serves a WebSocket. Pass it to the server: `server.on('upgrade', gateway.upgrade)`. */
     upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-    /** Readiness: the gateway can sign, and knows the keys and revocations of every issuer or has waited ten seconds for them. */
+    /**
+     * Readiness: the gateway can sign, and knows the keys and revocations of every issuer or has waited ten seconds for
+     * them.
+     */
     health: Pick<Health, 'ready'>;
     metrics: Registry;
     /** The public keys with which services verify identity. Serve them at the URL that the services are given. */
     publicKeys(): unknown;
     /** Reads the file again. A bad file changes nothing, and the result has its problems. */
     reload(): Promise<ReloadState>;
-    /** Closes what the gateway opened: connections to services, feeds and stores. Call it when the server no longer accepts requests. */
+    /**
+     * Closes what the gateway opened: connections to services, feeds and stores. Call it when the server no longer
+     * accepts requests.
+     */
     close(): Promise<void>;
   }>;
 
 /**
  * Returns the gateway's public routes as Express middleware. `countersign serve` mounts the same handlers.
  *
- * Mount it before body parsers, because it forwards the body as it arrives. It reads `originalUrl`. A request that matches no route of the
- * configuration goes to the next handler. Every other request is answered here, refusals included.
+ * Mount it before body parsers, because it forwards the body as it arrives. It reads `originalUrl`. A request that
+ * matches no route of the configuration goes to the next handler. Every other request is answered here, refusals
+ * included.
  *
  * The server's own settings apply to parsing. docs/middleware.md lists what only the gateway's own listener checks.
  *

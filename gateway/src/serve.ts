@@ -25,7 +25,7 @@ export type GatewayDeps = Pick<GatewayOptions, 'env' | 'logger' | 'reloadTiming'
 
 export type RunningGateway = Running &
   Readonly<{
-    /** `admin` is 0 in a worker. */
+    /** In a worker, `admin` is 0. */
     ports: Readonly<{ public: number; admin: number; internal: number; decision?: number }>;
     /** Reads the file again, changed or not. */
     reload: ConfigReloader['reload'];
@@ -48,7 +48,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
 }
 
 /**
- * Builds everything that a gateway serves with. `countersign check` stops here.
+ * Builds everything that a gateway needs to serve. `countersign check` stops here.
  *
  * Everything made here lives as long as the process. A {@link Snapshot} holds what depends on one configuration.
  *
@@ -111,7 +111,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
     }),
   };
 
-  /** What a worker answers its primary. */
+  /** How a worker answers its primary. */
   const answers: WorkerAnswers = {
     alive: () => true,
     ready: health.ready,
@@ -135,7 +135,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
     operatorConsole?.stop();
     await gateway.close();
     if (workers !== undefined) await reportCounts(metrics);
-    // Last, so that an orchestrator sees "not ready" until the end, and not a refused connection.
+    // Last, so that an orchestrator sees "not ready" until the end instead of a refused connection.
     await drainServer(servers.admin, shutdownGraceMs);
   }
 

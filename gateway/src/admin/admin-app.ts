@@ -25,7 +25,10 @@ export type AdminOptions = Readonly<{
   routers: readonly Router[];
 }>;
 
-/** The admin listener, for operators and the orchestrator. It must not be public: it holds no secret, but maps the network. */
+/**
+ * The admin listener, for operators and the orchestrator. It must not be public: it holds no secret, but maps the
+ * network.
+ */
 export function createAdminApp(options: AdminOptions): RequestListener {
   const { health, metrics, logger, requireHost, routers } = options;
   const app = bareApp();
@@ -41,7 +44,7 @@ export type StateOptions = Readonly<{
   reloadState(): ReloadState;
 }>;
 
-/** What the gateway serves with now, by path of the admin listener. */
+/** What the admin listener shows of the current configuration, by path. */
 export const createStateReader = ({ keySet, current, nowMs, reloadState }: StateOptions) => ({
   [keySetPath]: keySet,
   '/config': () => describeConfig(current().config, reloadState()),

@@ -28,7 +28,7 @@ export const adminHeaders: RequestHandler = helmet({
 });
 
 /**
- * Refuses cross-site requests. The listener has no login and no cookie, but it is reached through an operator's browser.
+ * Refuses cross-site requests. The listener has no login and no cookie, but an operator's browser can reach it.
  * Cross-site links are allowed, because the other site cannot read the page.
  *
  * Browsers send `Sec-Fetch-Site` over TLS and to loopback addresses, and a site cannot forge it. Otherwise `Origin`
@@ -53,14 +53,15 @@ export const refuseCrossSite: RequestHandler = ({ method, headers, socket }, _re
 const loopbackNames = ['localhost', '127.0.0.1', '::1'];
 
 /**
- * Refuses a request to the admin listener under a name that is not its own. The listener has no login. Without this check, a web page could
- * read it through an operator's browser by resolving its own name to this address (DNS rebinding).
+ * Refuses a request whose `Host` does not name the admin listener. The listener has no login. Without this check, a web
+ * page could read it through an operator's browser by resolving its own name to this address (DNS rebinding).
  *
- * Accepts a Host that is in `admin.allowedHosts`. Also accepts the listener's own port with a loopback name, the host of `listen.admin`, or
- * the IP address that the connection arrived at. DNS rebinding cannot make a browser send an IP address, so probes and Prometheus may use
- * a pod's address.
+ * Accepts a Host that is in `admin.allowedHosts`. Also accepts the listener's own port with a loopback name, the host
+ * of `listen.admin`, or the IP address that the connection arrived at. DNS rebinding cannot make a browser send an IP
+ * address, so probes and Prometheus may use a pod's address.
  *
- * The middleware passes on AppError `misdirected_request`. A request without Host does not come from a browser; {@link requireWellFormed} checks it.
+ * The middleware passes on AppError `misdirected_request`. A request without Host does not come from a browser; {@link
+ * requireWellFormed} checks it.
  */
 export function requireAdminHost({
   admin,
@@ -93,7 +94,7 @@ const refused = new WeakSet<IncomingMessage>();
 
 /**
  * Makes the listener of the admin app. Express answers a target that it cannot parse, such as `http://[/`, before any
- * middleware. So a target that does not begin with `/` gets another one here, and {@link requirePath} refuses it.
+ * middleware. So a target that does not begin with `/` is replaced here, and {@link requirePath} refuses it.
  */
 export const adminListener =
   (app: Express): RequestListener =>

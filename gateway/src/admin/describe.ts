@@ -103,7 +103,7 @@ function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayK
       const kids = keys?.map(({ kid }) => kid);
       return {
         target: origin,
-        /** Null: not fetched yet. */
+        /** Null if it was not fetched yet. */
         kids: kids ?? null,
         confirmed_ms_ago: kids === undefined ? null : Math.round(nowMs() - confirmedAtMs),
         failure: failure ?? null,
@@ -112,7 +112,7 @@ function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayK
   };
 }
 
-/** Whether the last request succeeded, the checks do not fail, and the target is neither full nor ejected. */
+/** True if the last request succeeded, the checks do not fail, and the target is neither full nor ejected. */
 export const isHealthy = (target: Target, nowMs: number): boolean =>
   target.failing === undefined && target.isAvailable(nowMs);
 
@@ -130,7 +130,10 @@ function describeTarget(target: Target, nowMs: number) {
   };
 }
 
-/** Requests since the last one that succeeded, null if the last one succeeded or there was none; and when it did. */
+/**
+ * The failed requests since the last successful one, and when that one was. Null if the last request succeeded, or
+ * there was none.
+ */
 export const describeOutcomes = ({ failing, lastSuccessMs }: Target) => ({
   failing: failing
     ? { since: timeOf(failing.sinceMs), last: timeOf(failing.lastMs), code: failing.code, requests: failing.count }

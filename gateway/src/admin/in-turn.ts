@@ -6,7 +6,7 @@ const maxWaiting = 16;
 /** Rendering takes a fifth of the time at most, since the same process may serve requests. */
 const pausePerMs = 4;
 const maxPauseMs = 250;
-/** How long a reader waits for a refusal. Otherwise, one that reads in a loop would occupy the process. */
+/** How long a refusal is delayed. Without this, a client that retries in a loop would keep the process busy. */
 const slowDownMs = 50;
 
 const pause = (ms: number): Promise<void> => delay(ms, undefined, { ref: false });
@@ -14,9 +14,10 @@ const pause = (ms: number): Promise<void> => delay(ms, undefined, { ref: false }
 export type InTurn = <Result>(work: () => Promise<Result>) => Promise<Result>;
 
 /**
- * Does one piece of work at a time, so that readers of the console do not slow down the public listener.
+ * Runs one task at a time, so that readers of the console do not slow down the public listener.
  *
- * @returns A function that works when the work before has ended. It throws AppError `console_busy` when sixteen others wait.
+ * @returns A function that runs its task after the earlier ones. It throws AppError `console_busy` when sixteen others
+ *   wait.
  */
 export function createTurns(): InTurn {
   let last = Promise.resolve();

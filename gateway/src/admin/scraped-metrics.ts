@@ -17,7 +17,7 @@ type Sources = Readonly<{
   nowMs(): number;
 }>;
 
-/** The values of the labels, and the value. Undefined: it does not exist, and is absent, never 0. */
+/** Label values, and the value of the metric. An undefined value is not exported, not even as 0. */
 type Row = readonly [labels: readonly string[], value: number | undefined];
 
 type Scraped = Readonly<{
@@ -30,8 +30,8 @@ type Scraped = Readonly<{
 }>;
 
 /**
- * Registers the metrics that read their values when they are scraped, so that they cost requests nothing. The counters of
- * an upstream start again when a reload changes its configuration.
+ * Registers the metrics that read their values when they are scraped, so that they cost requests nothing. The counters
+ * of an upstream start again when a reload changes its configuration.
  *
  * @returns Counts one reload. A refused file counts once, however often it is tried again.
  */
@@ -137,7 +137,7 @@ function issuerMetrics({ current, nowMs }: Sources): readonly Scraped[] {
     name,
     help,
     labels: ['issuer'],
-    // Of several workers' states, the worst one is shown.
+    // The worst state of all workers.
     aggregator: 'max',
     rows: () => [...current().trust.issuers.values()].map((issuer) => [[issuer.config.issuer], read(issuer)]),
   });

@@ -117,7 +117,7 @@ describe('explain', () => {
         'rule      allow.clients: job of https://a.test  client_not_allowed  (the client is job of https://b.test)',
       ],
     ],
-    ['/orders', ['--client', 'job'], [/rule {6}auth: required {2}client_not_allowed {2}\(job is a machine/]],
+    ['/orders', ['--client', 'job'], [/rule {6}auth: required {2}client_not_allowed {2}\(job is an OAuth client/]],
     [
       '/orders',
       [

@@ -12,7 +12,9 @@ export type DecisionOptions = Omit<HandlerOptions, 'forward' | 'unmatched'> &
   Readonly<{
     dialect: Dialect;
     isProven(call: IncomingMessage): boolean;
-    /** Counts a WebSocket or a streamed body that the caller opens through the proxy, for as long as `lease` is open. */
+    /**
+     * Counts a WebSocket or a streamed body that the caller opens through the proxy, for as long as `lease` is open.
+     */
     admit(signed: Signed, lease: Lease): void;
   }>;
 
@@ -28,9 +30,9 @@ export class Lease extends EventEmitter {
 }
 
 /**
- * Answers the auth requests of another proxy: the pipeline with another first and last step. The answer is 2xx only together with a
- * complete signature. Whatever else the pipeline returns, such as the answer to a preflight, is a refusal here: the proxy would take it
- * for an allow, and forward the request unsigned.
+ * Answers the auth requests of another proxy: the pipeline with another first and last step. The answer is 2xx only
+ * together with a complete signature. Whatever else the pipeline returns, such as the answer to a preflight, is a
+ * refusal here: the proxy would take it for an allow, and forward the request unsigned.
  */
 export function createDecisionHandler(options: DecisionOptions): Handlers {
   const { pipeline, dialect, isProven, admit, inFlight, holdBody } = options;
@@ -71,7 +73,7 @@ const noForward = {
 const isDecidePath = (url: string, { target }: Dialect): boolean =>
   target === undefined ? url.startsWith(`${decidePath}/`) : url === decidePath;
 
-/** Writes the original request into the record, in place of the call. */
+/** Replaces the proxy's call with the original request in the record. */
 function describe(record: RequestRecord, method: string, target: string, clientRequestId: string | undefined): void {
   record.method = method;
   record.path = target.split('?', 1)[0]?.slice(0, 1024) ?? '';
@@ -81,7 +83,7 @@ function describe(record: RequestRecord, method: string, target: string, clientR
 /** The headers that the proxy must set on the request to the service, then those for the client's response. */
 function allow({ outbound, headers, record, upgrade }: Signed, response: ServerResponse, { removal }: Dialect): void {
   const { limits = [], cors = [], nonce = [] } = record;
-  // The client's own headers come first. The proxy has those.
+  // The client's own headers come first. The proxy already has them.
   const set = outbound.headers.slice(headers.length);
   response.writeHead(200, [
     ...set,
@@ -100,7 +102,7 @@ function allow({ outbound, headers, record, upgrade }: Signed, response: ServerR
   response.end();
 }
 
-/** @param hidesStatus The proxy passes 401 and 403 on, and makes a 500 of everything else. */
+/** @param hidesStatus The proxy forwards 401 and 403, and turns every other status into 500. */
 function refuse(error: unknown, record: RequestRecord, response: ServerResponse, hidesStatus: boolean): void {
   const { status, headers, body } = responseFor(error, record);
   response.writeHead(hidesStatus && status !== 401 ? 403 : status, {

@@ -13,7 +13,7 @@ export function proxyCertificate({
   decision,
 }: Pick<GatewayConfig, 'certificate' | 'decision'>): Certificate {
   if (certificate === undefined || decision?.clientCa === undefined) throw new Error('checked when the file is read');
-  // A call without a certificate gets 503, which names the fault. A broken handshake would not.
+  // A call without a certificate gets a 503 that names the fault. A failed handshake would not.
   return { ...certificate, clients: { ca: decision.clientCa, mode: 'request' } };
 }
 
@@ -34,7 +34,7 @@ export async function listenForProxy(
   const directory = dirname(socket);
   const isNew = mkdirSync(directory, { recursive: true, mode: 0o750 }) !== undefined;
   await removeStale(socket);
-  // The socket gets its mode before anyone can connect: owner and group only.
+  // Sets the mode of the socket before anyone can connect: owner and group only.
   const umask = process.umask(0o117);
   try {
     server.listen({ path: socket });
@@ -48,7 +48,7 @@ export async function listenForProxy(
   return 0;
 }
 
-/** Removes the socket of a process that is gone. One that accepts connections stays. */
+/** Removes the socket that an ended process left behind. A socket that accepts connections stays. */
 async function removeStale(path: string): Promise<void> {
   const probe = connect(path);
   try {

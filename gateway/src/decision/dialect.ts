@@ -13,15 +13,17 @@ export type Dialect = Readonly<{
   target: string | undefined;
   host: string;
   scheme: string;
-  /** The client's address. Of a list, the last one, which the proxy itself added. */
+  /** The client's address. In a list it is the last one, which the proxy itself added. */
   address: string;
   /** Headers that carry the original `Content-Length` and `Transfer-Encoding`, where the body is not sent. */
   framing: Readonly<{ length: string; coding: string }> | undefined;
   /** The call carries the original body. */
   hasBody: boolean;
-  /** The header in which an answer names the headers that the proxy removes. Others remove those that an answer lacks. */
+  /**
+   * The header in which an answer names the headers that the proxy removes. Others remove those that an answer lacks.
+   */
   removal: string | undefined;
-  /** The proxy passes only 401 and 403 on, so the true status goes into a header. */
+  /** The proxy passes only 401 and 403 on, so a header carries the original status. */
   hidesStatus: boolean;
 }>;
 
@@ -81,8 +83,9 @@ const framingHeaders: ReadonlySet<string> = new Set([
 /**
  * Reads the original request from a call of the proxy.
  *
- * @throws AppError `decision_call_invalid` unless each header of the dialect is there exactly once, under its exact name. The same for a
- *   header whose name is one of the identity contract, in any spelling: a proxy deletes exact names only, so a service could see it.
+ * @throws AppError `decision_call_invalid` unless each header of the dialect is there exactly once, under its exact
+ *   name. The same for a header whose name is one of the identity contract, in any spelling: a proxy deletes exact
+ *   names only, so a service could see it.
  */
 export function readCall(call: IncomingMessage, dialect: Dialect): DecisionCall {
   const values = dialectValues(call, dialect);
@@ -147,7 +150,9 @@ function originalLine(call: IncomingMessage, dialect: Dialect, values: ReadonlyM
   return { method: call.method ?? '', target: (call.url ?? '').slice(decidePath.length) };
 }
 
-/** `before`: what stood left of the address that the proxy added. It counts only as far as `trustedProxies` wrote it. */
+/**
+ * `before`: what stood left of the address that the proxy added. It counts only as far as `trustedProxies` wrote it.
+ */
 function splitAddress(list: string): Readonly<{ address: string; before: string | undefined }> {
   const end = list.lastIndexOf(',');
   const last = list.slice(end + 1).trim();
@@ -172,7 +177,7 @@ function framingOf(call: IncomingMessage, dialect: Dialect, values: ReadonlyMap<
   ];
 }
 
-/** A proxy writes an empty header, or none, for one that the client did not send. */
+/** For a header that the client did not send, a proxy writes an empty one or none. */
 const shownValue = (values: ReadonlyMap<string, string>, name: string | undefined): string | undefined =>
   (name === undefined ? undefined : values.get(name)) || undefined;
 

@@ -5,8 +5,8 @@ import { proxySecretHeader } from '@countersign/proxy-config';
 import type { Decision } from '../config/config.ts';
 
 /**
- * Checks that a call comes from the configured proxy. A Unix socket needs no other proof: the mode of its directory and its group say who
- * may connect.
+ * Checks that a call comes from the configured proxy. A Unix socket needs no other proof: the mode of its directory and
+ * its group say who may connect.
  *
  * @returns A check that is true for a proven call.
  */
@@ -24,7 +24,7 @@ export function createProxyProof(
 
 function hasSecret({ headersDistinct }: IncomingMessage, accepted: readonly Buffer[]): boolean {
   const sent = headersDistinct[proxySecretHeader] ?? [];
-  // Digests have one length. All are compared, so the time says nothing of which one was close.
+  // Digests have equal lengths. All are compared, so the time reveals nothing about which one was close.
   const digest = digestOf(Buffer.from(sent[0] ?? '', 'latin1'));
   const matches = accepted.map((secret) => timingSafeEqual(secret, digest));
   return sent.length === 1 && matches.includes(true);

@@ -13,7 +13,9 @@ import type { Claims } from '../tokens/claims.ts';
 /** The claims of a token, and the issuer that accepts it. */
 export type AcceptedToken = Readonly<{ claims: Claims; issuer: Issuer }>;
 
-/** Who makes a request: the bearer of a token, a service, or a service for that bearer. Neither: an anonymous caller. */
+/**
+ * Who makes a request: the bearer of a token, a service, or a service for that bearer. Neither: an anonymous caller.
+ */
 export type Requester = Readonly<{ token?: AcceptedToken | undefined; service?: string | undefined }>;
 
 // The example of RFC 7638.
@@ -40,15 +42,15 @@ export function assumedToken(assumed: TestCaller, issuer: Issuer, nowMs: number)
   // The configuration checks that a user has both, and that a caller without a user is a client.
   if (userId === undefined) {
     const clientId = client ?? '';
-    const machine = { kind: 'client', subject: clientId, userId, role, tenantId, clientId } as const;
-    return { claims: { ...common, ...machine, sessionId: undefined }, issuer };
+    const caller = { kind: 'client', subject: clientId, userId, role, tenantId, clientId } as const;
+    return { claims: { ...common, ...caller, sessionId: undefined }, issuer };
   }
   const person = { kind: 'user', subject: userId, userId, role: role ?? '', tenantId: tenantId ?? '' } as const;
   const sessionId = issuer.revocations && 'SESSION';
   return { claims: { ...common, ...person, clientId: client, sessionId }, issuer };
 }
 
-/** A trusted issuer has keys. Nothing asks for these. */
+/** The type requires keys, but explaining a request never uses them. */
 const noKeys = staticKeySet(
   { keys: [{ ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'KID' }] },
   { algorithms: ['EdDSA'] },
@@ -66,17 +68,17 @@ export function callerOf({ token: accepted, service }: Requester): Caller {
   return { kind: 'service', serviceId: service, principal: { id: newRequestId(), depth: 1, token: bearer.token } };
 }
 
-/** The refusal of a machine, where its issuer accepts none: its token never reaches the rules of a route. */
+/** The refusal of an OAuth client, where its issuer accepts none: its token never reaches the rules of a route. */
 export function machineRefusal(caller: Caller): Readonly<{ code: Code; why: string }> | undefined {
   if (caller.kind !== 'client' || caller.token.issuer.config.machines.isAccepted) return undefined;
-  return { code: 'token_machine_refused', why: 'set machines for the issuer to accept tokens of machines' };
+  return { code: 'token_machine_refused', why: 'set machines for the issuer to accept tokens of OAuth clients' };
 }
 
 /** Finds an issuer by the `iss` of a token, which may fit a template. */
 export const issuerOf = (issuers: readonly Issuer[], iss: string): Issuer | undefined =>
   findIssuer(new Map(issuers.map((config) => [config.issuer, { config }])), iss)?.config;
 
-/** Finds an issuer by `issuer`, by its name, or by the `iss` of a token. */
+/** Finds an issuer by its URL, by its name, or by the `iss` of a token. */
 export const issuerNamed = (issuers: readonly Issuer[], named: string): Issuer | undefined =>
   issuers.find(({ issuer, name }) => issuer === named || name === named) ?? issuerOf(issuers, named);
 
@@ -103,7 +105,7 @@ function claimsText({ kind, userId, role, tenantId, clientId, issuer, scope, act
   return parts.join(', ');
 }
 
-/** The user or the machine that calls, or for which a service calls. */
+/** The user or the OAuth client that calls, or for which a service calls. */
 export function identityOf(caller: Caller): Identity | null {
   const claims = claimsOf(caller);
   if (claims === undefined) return null;

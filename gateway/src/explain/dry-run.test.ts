@@ -25,7 +25,7 @@ const token = (as: Partial<TestCaller>) => {
 };
 const anonymous: Requester = {};
 const admin = token({ userId: 'u1', role: 'admin', tenantId: 'acme' });
-const machine = token({ client: 'job-1' });
+const oauthClient = token({ client: 'job-1' });
 const service: Requester = { service: 'complaint-service' };
 
 describe('the dry run', () => {
@@ -43,8 +43,8 @@ describe('the dry run', () => {
     ['GET', '/internal/users/1', service, undefined],
     ['GET', '/internal/users/1', admin, 'no_route'],
     ['GET', '/open', service, 'no_route'],
-    // A public route ignores the token of a machine.
-    ['GET', '/open', machine, undefined],
+    // A public route ignores the token of an OAuth client.
+    ['GET', '/open', oauthClient, undefined],
     ['BREW', '/open', anonymous, 'invalid_request'],
   ])('%s %s', async (method, target, requester, refusal) => {
     expect((await decide({ method, target, ...requester })).refusal?.code).toBe(refusal);

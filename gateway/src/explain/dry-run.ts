@@ -30,7 +30,7 @@ export type DryRequest = Requester &
     refusedToken?: Refusal | undefined;
   }>;
 
-/** `why`: for the reader, empty if the code says it all. */
+/** `why` explains the refusal. It is empty if the code is enough. */
 export type Refusal = Readonly<{ code: Code; why: string }>;
 
 /** The stages in order, as a reader sees them. */
@@ -50,8 +50,8 @@ type StageName = (typeof stageNames)[number];
 export type DryRun = Awaited<ReturnType<ReturnType<typeof createDryRun>>>;
 
 /**
- * Runs requests through the pipeline of a configuration, up to the point where they would be forwarded. Signs with temporary
- * keys. Values that differ for each request are shown as words such as `NONCE`, except the two timestamps.
+ * Runs requests through the pipeline of a configuration, up to the point where they would be forwarded. Signs with
+ * temporary keys. Values that differ for each request are shown as words such as `NONCE`, except the two timestamps.
  */
 export function createDryRun(config: GatewayConfig, nowMs: () => number) {
   const listeners = { public: stagesOn('public', config, nowMs), internal: stagesOn('internal', config, nowMs) };
@@ -74,7 +74,7 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number) {
       stage,
       /** Undefined if the request was refused before a route was found. */
       route: config.routes.find(({ name }) => name === arrival.record.route),
-      /** The rules of the route. Empty if the request did not come so far. */
+      /** The rules of the route. Empty if an earlier stage refused the request. */
       rules: rulesOf(arrival),
     });
     try {
@@ -89,7 +89,7 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number) {
       return { ...none, ...reached(), answered };
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      /** The methods of the path, if the request has another one. */
+      /** The methods that the path allows, if the request's is not among them. */
       const allow = error.headers?.allow?.split(', ') ?? null;
       return { ...none, ...reached(), refusal: { code: error.code as Code, why: whyOf(error) }, allow };
     }
@@ -99,7 +99,7 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number) {
 // An address for documentation (RFC 5737).
 const exampleAddress = '192.0.2.1';
 
-/** A request as a listener would deliver it, without a connection. */
+/** A request as a listener would receive it, without a connection. */
 function exampleArrival({ method, target, headers = [] }: DryRequest, { publicOrigins }: GatewayConfig): Arrival {
   const hasHost = headers.some(([name]) => name.toLowerCase() === 'host');
   const host: readonly Header[] = hasHost ? [] : [['Host', new URL(publicOrigins[0] ?? 'http://gateway').host]];
@@ -119,7 +119,7 @@ function exampleArrival({ method, target, headers = [] }: DryRequest, { publicOr
   return new Exchange(request, record, () => {}, holdBody);
 }
 
-/** The same rule as Node's parser and the listener. */
+/** The same rule as in Node's parser and the listener. */
 function isUpgrade(method: string, headers: readonly Header[]): boolean {
   const joined = (name: string) =>
     headers.flatMap(([given, value]) => (given.toLowerCase() === name ? [value.toLowerCase()] : [])).join(', ');
@@ -130,7 +130,7 @@ function isUpgrade(method: string, headers: readonly Header[]): boolean {
 
 /** Node's parser and the listener refuse these methods before the pipeline. */
 function refuseMethod(method: string): void {
-  if (!METHODS.includes(method)) throw new AppError('invalid_request', { detail: { reason: 'no method of HTTP' } });
+  if (!METHODS.includes(method)) throw new AppError('invalid_request', { detail: { reason: 'not an HTTP method' } });
   if (method === 'CONNECT') throw new AppError('invalid_target', { detail: { reason: 'CONNECT is for proxies' } });
 }
 
@@ -193,7 +193,7 @@ function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[]
     sends: {
       path,
       target: outbound.target,
-      // The bytes of the body are unknown.
+      // The body is unknown.
       headers: sent.map(
         ([name, value]): Header =>
           name === 'content-digest' && body.present ? [name, 'sha-256=:DIGEST:'] : [name, value],

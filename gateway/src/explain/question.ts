@@ -9,7 +9,7 @@ import type { Header } from './dry-run.ts';
 const optional = <Type extends z.ZodType>(type: Type) =>
   z.preprocess((value) => (value === '' ? undefined : value), type.optional());
 
-/** @param name What the text is, for the reader. */
+/** @param name What the text is, for error messages. */
 const textUpTo = (length: number, name: string) =>
   z.string({ error: `must be ${name}` }).max(length, `must have at most ${length} characters`);
 const required = (length: number, name: string) => textUpTo(length, name).trim().min(1, `must be ${name}`);
@@ -47,7 +47,7 @@ const question = z.object({
   tenant: optional(id),
   user: optional(id),
   client: optional(partyName).describe(
-    'The caller is this machine; with a user, the client through which the user came.',
+    'The caller is this OAuth client. With a user: the client through which the user came.',
   ),
   scope: several(4096, scopes, (scope) => scopeName.safeParse(scope).success),
   actor: optional(
@@ -55,7 +55,7 @@ const question = z.object({
       (text) => partyName.safeParse(actorIn(text).name).success,
       'must be visible ASCII characters without quote and backslash, 255 at most',
     ),
-  ).describe('The `sub` of the actor in the token, after its issuer and a space if that is another one.'),
+  ).describe('The `sub` of the actor. If the actor has another issuer: the issuer, a space, the `sub`.'),
   claims: several(8192, claimLines, (line) => claimIn(line) !== undefined),
   issuer: optional(textUpTo(512, 'an issuer')).describe(
     'The issuer of the token, by issuer or name. Default: the first one.',
@@ -68,7 +68,7 @@ const question = z.object({
   ),
 });
 
-/** What a reader asks: a request, and who makes it. */
+/** A question: a request, and who makes it. */
 export const explainQuestion = question
   .superRefine((asked, { addIssue }) => {
     for (const issue of callerIssues(asked)) addIssue(issue);
@@ -104,7 +104,7 @@ function callerIssues(asked: ExplainQuestion) {
   if (asked.role !== undefined || described === undefined) return [];
   if (asked.client === undefined) {
     const message = `must not be empty: a caller with "${described}" has a role, or is a client`;
-    return [refusal('role', message, `${optionOf(described)} needs --role, or --client for a machine`)];
+    return [refusal('role', message, `${optionOf(described)} needs --role, or --client for an OAuth client`)];
   }
   if (asked.user === undefined) return [];
   return [refusal('role', 'must not be empty: a user has a role', '--user needs --role')];
@@ -176,7 +176,7 @@ function actorIn(text: string): NonNullable<TestCaller['actor']> {
 }
 
 /**
- * Reads one value of a claim from a line. The value is a JSON scalar, or else a text.
+ * Reads one value of a claim from a line. The value is a JSON scalar, or otherwise plain text.
  *
  * @returns Undefined if the line has another form.
  */

@@ -37,11 +37,12 @@ export type ReportOptions = Readonly<{
 type Config = Pick<GatewayConfig, 'issuers' | 'publicOrigins' | 'certificate'>;
 
 /**
- * Says for each issuer everything that is wrong with a token, with the code that verifies tokens. It goes on after the first
- * problem.
+ * Reports everything that is wrong with a token, for each issuer, using the code that verifies tokens. It continues
+ * after the first problem.
  *
  * @param given The token; or a header value with it, or the JSON of a token endpoint.
- * @returns `accepted` is undefined if every issuer refuses the token. It has the configuration of the issuer, so it is not for output.
+ * @returns `accepted` is undefined if every issuer refuses the token. It holds the issuer's configuration, so do not
+ *   print it.
  */
 export async function reportToken(
   config: Config,
@@ -80,7 +81,7 @@ export async function reportToken(
   return { report: { unreadable: null, header: { ...header }, claims: { ...payload }, issuers: reports }, accepted };
 }
 
-/** Reads a token from a header value, from quotes, or from the JSON of a token endpoint. */
+/** Extracts a token from a header value, a quoted text, or the JSON of a token endpoint. */
 function tokenIn(text: string): string {
   if (!text.startsWith('{')) {
     return text.replace(/^(?:authorization:\s*)?(?:bearer|dpop)\s+/i, '').replace(/^"(.*)"$/, '$1');
@@ -117,7 +118,7 @@ async function examineFor(
   return { claims, findings: revocationFindings(opened.trusted, claims, token, nowMs) };
 }
 
-/** The bindings that the listener cannot check. It refuses tokens with such a binding, whatever the client sends. */
+/** Bindings that this listener cannot check. It refuses every token that has one. */
 function bindingFindings(
   { jkt, certificate }: Claims,
   listener: Pick<GatewayConfig, 'publicOrigins' | 'certificate'>,
@@ -153,7 +154,7 @@ function revocationFindings(
   }
 }
 
-/** One claim can fail for two reasons with the same text. */
+/** One claim can fail two checks whose texts are equal. */
 const once = (findings: readonly Finding[]): readonly Finding[] => [
   ...new Map(findings.map((finding) => [`${finding.code} ${finding.claim}`, finding])).values(),
 ];
@@ -161,7 +162,7 @@ const once = (findings: readonly Finding[]): readonly Finding[] => [
 function withAdvice(finding: Finding, { provider, claims }: Issuer, payload: UnverifiedToken['payload']): Finding {
   const dotted = dottedPath(finding, payload);
   if (dotted !== undefined) return { ...finding, fix: `a dot is part of a name: write the path as ${dotted}` };
-  // Advice about claims is about roles and tenants.
+  // Providers have advice only about role and tenant claims.
   const isMapped = [claims.role, claims.tenantId].some(
     (source) => 'path' in source && pathText(source.path) === finding.claim,
   );
@@ -203,7 +204,7 @@ async function signatureFindings(
   }
 }
 
-/** @param why Says why the keys cannot be fetched. */
+/** @param why Explains why the keys cannot be fetched. */
 function signatureFinding(code: Code, { shownJwks }: Issuer, kid: string, why: () => string): Finding {
   if (code === 'token_key_unknown') {
     const fix =

@@ -22,7 +22,7 @@ export function namedByConnection(connection: string | undefined): ReadonlySet<s
   return new Set(connection.split(',').map((token) => foldHeaderName(token.trim())));
 }
 
-/** Whether a body was announced: chunks, or a length above zero. */
+/** Whether the headers announce a body: chunked, or with a length above zero. */
 export const hasBody = ({ headers }: Pick<IncomingMessage, 'headers'>): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
 

@@ -54,7 +54,7 @@ function discover(of = issuer(), timing: KeySetTiming = {}) {
   return { keys, log };
 }
 
-/** A clock and timers that a test moves. */
+/** A clock and timers that the test controls. */
 function fakeTimers() {
   let nowMs = 1_000_000;
   const calls = new Set<() => void>();
@@ -200,7 +200,7 @@ describe('a guarded request', () => {
     if (!isAllowed) expect(asked).toEqual([]);
   });
 
-  test('takes no reach from an address that did not answer', async () => {
+  test('an address that did not answer does not widen the reach', async () => {
     const { fetch, reached } = guardedFetch(() => 'loopback');
     await expect(fetch('http://127.0.0.1:2/')).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
     expect(reached()).toBe('public');

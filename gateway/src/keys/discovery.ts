@@ -8,9 +8,9 @@ import { isLoopback, isPlainHttp } from '../config/schema/values/urls.ts';
 const maxBytes = 256 * 1024;
 
 /**
- * Where the keys of an issuer are whose URL is in its metadata (OpenID Connect Discovery 1.0, RFC 8414). The metadata decides nothing but
- * that URL. It must name the issuer exactly, without a redirect, and must not lead to an address closer to this network than the
- * issuer's own.
+ * Finds the URL of an issuer's keys in its metadata (OpenID Connect Discovery 1.0, RFC 8414). Nothing else in the
+ * metadata is used. It must name the issuer exactly, without a redirect, and must not lead to an address closer to this
+ * network than the issuer's own.
  */
 export function discoveredKeys(issuer: string): Required<Pick<RemoteKeySetOptions, 'url' | 'fetch'>> {
   // The operator chose the issuer, so its own address may be anywhere.
@@ -21,7 +21,7 @@ export function discoveredKeys(issuer: string): Required<Pick<RemoteKeySetOption
       const read = async (url: string) =>
         readResult(await fetchJwks({ url, etag: undefined, maxBytes, fetch: metadata.fetch, ...limits }), issuer);
       const found = await read(first);
-      // Only a missing document is a reason to look at the other place.
+      // Try the other URL only if this document does not exist.
       if ('url' in found || found.reason !== 'status') return found;
       const other = await read(second);
       return 'reason' in other && other.reason === 'status' ? found : other;
@@ -48,7 +48,7 @@ function readResult(result: FetchedJwks, issuer: string): Awaited<ReturnType<Fin
   if (document.issuer !== issuer) {
     return { reason: 'issuer_mismatch', detail: `it names ${JSON.stringify(document.issuer)?.slice(0, 200)}` };
   }
-  // A document with one endpoint over plain http is not the one that the provider serves to browsers.
+  // A provider never gives browsers an endpoint over plain http, so this is not its real document.
   const bad = Object.entries(document).find(([name, url]) => isEndpoint(name) && !isAcceptable(url, issuer));
   if (bad !== undefined) return { reason: 'url_refused', detail: bad[0] };
   const { jwks_uri: url } = document;
@@ -65,7 +65,7 @@ function isAcceptable(text: unknown, issuer: string): boolean {
   return url.protocol === 'http:' && (isLoopback(url.href) || isPlainHttp(issuer));
 }
 
-/** How far from the internet an address may be. A wider reach includes the narrower ones. */
+/** Which addresses a connection may go to. Each includes the ones before it. */
 export type Reach = Exclude<AddressReach, 'forbidden'>;
 
 const reaches: readonly AddressReach[] = ['public', 'private', 'loopback', 'forbidden'];
@@ -73,8 +73,8 @@ const reaches: readonly AddressReach[] = ['public', 'private', 'loopback', 'forb
 const isWithin = (reach: AddressReach, limit: Reach): boolean => reaches.indexOf(reach) <= reaches.indexOf(limit);
 
 /**
- * Makes requests whose addresses are checked when they connect, so that a name that resolves to another address later is checked
- * again. Link-local addresses and metadata services are always refused.
+ * Makes requests whose addresses are checked when they connect, so that a name that resolves to another address later
+ * is checked again. Link-local addresses and metadata services are always refused.
  *
  * @param mayReach How far connections may go.
  */
@@ -94,15 +94,15 @@ export function guardedFetch(mayReach: () => Reach) {
     });
   };
 
-  // Loaded here: most gateways discover no keys.
+  // Loaded on demand, because most gateways discover no keys.
   const undici = createRequire(import.meta.url)('undici') as typeof import('undici');
   const connect = undici.buildConnector({ lookup: checkedLookup });
   const dispatcher = new undici.Agent({
-    // One request a connection.
+    // One request per connection.
     pipelining: 0,
     connect(options, callback) {
       connect(options, (...result) => {
-        // Only an address that is connected to counts. A name may resolve to others.
+        // Only the address of an established connection counts, because a name may resolve to others.
         const reach = reachOf(result[1]?.remoteAddress ?? '');
         if (reach !== 'forbidden' && !isWithin(reach, reached)) reached = reach;
         callback(...result);
@@ -128,7 +128,7 @@ export function guardedFetch(mayReach: () => Reach) {
       });
       return response as Response;
     }) satisfies typeof fetch,
-    /** The furthest reach of an address that it connected to so far. */
+    /** The widest reach of the addresses connected to so far. */
     reached: () => reached,
   };
 }

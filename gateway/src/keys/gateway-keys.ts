@@ -14,7 +14,7 @@ import { createReloader, type Reloading } from './reloader.ts';
 type KeyFiles = Readonly<{
   /** Newest `nbf` last. */
   keys: readonly GatewayKey[];
-  /** X25519 keys, on which the gateway and its services agree. Newest `nbf` last; possibly none. */
+  /** X25519 keys, for key agreement with services. Newest `nbf` last; possibly none. */
   agreementKeys: readonly GatewayAgreementKey[];
 }>;
 
@@ -28,8 +28,8 @@ export type CurrentGatewayKeys = GatewayKeySet & Reloading;
 const toleranceSec = 5;
 
 /**
- * Reads the directory of `identity.keys`. One invalid file refuses the whole directory: an operator must fix it before the
- * gateway signs with the other keys.
+ * Reads the directory of `identity.keys`. One invalid file refuses the whole directory: an operator must fix it before
+ * the gateway signs with the other keys.
  *
  * @param nowSec Unix seconds. At least one key must be able to sign at this time.
  * @throws StartupError, see {@link readKeys}.
@@ -42,9 +42,9 @@ export function loadGatewayKeys(directory: string, nowSec: number): GatewayKeySe
 }
 
 /**
- * For this long, a key that appears while the gateway runs is published and does not sign. A service that meets an unknown key
- * asks any worker or gateway for it, and after a wrong answer it does not ask again for 30 s. Each of them reads the directory
- * every 5 s.
+ * A key that appears while the gateway runs is published this long before it signs. A service that meets an unknown key
+ * asks any worker or gateway for it, and after a wrong answer it does not ask again for 30 s. Each of them reads the
+ * directory every 5 s.
  */
 const publishFirstSec = 10;
 
@@ -94,7 +94,7 @@ type Period = Pick<ManagedKey, 'notBeforeSec' | 'expiresSec'>;
 export const isActive = (key: Period, nowSec: number): boolean =>
   key.notBeforeSec <= nowSec && (key.expiresSec === undefined || nowSec < key.expiresSec);
 
-/** @param keys Of one kind, the newest last. */
+/** @param keys Keys of one kind, the newest last. */
 export const keyInUse = <Key extends Period>(keys: readonly Key[], nowSec: number): Key | undefined =>
   keys.findLast((key) => isActive(key, nowSec));
 

@@ -53,7 +53,7 @@ export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing:
         case 'failed':
           return log(outages.failed(isKnown), 'issuer keys cannot be fetched');
         case 'key_ignored':
-          // A key for encryption or agreement beside the issuer's keys is no mistake.
+          // A key set may also contain keys for encryption or agreement.
           return log(event.reason === 'not_for_signatures' ? 'info' : 'warn', 'issuer key ignored');
       }
     },

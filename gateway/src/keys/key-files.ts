@@ -14,7 +14,7 @@ import { isBase64url, jwkThumbprint } from '@countersign/jwks';
 import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
 import { z } from 'zod';
 
-/** What a key is for: ed25519 signs, x25519 is agreed on with services. Each has a successor of its own kind. */
+/** What a key is for: ed25519 signs, x25519 is for key agreement with services. Each kind is rotated separately. */
 export type KeyKind = 'ed25519' | 'x25519';
 
 /** A key of the gateway, and the time in which it may be used. It is published as soon as it exists. */
@@ -28,13 +28,13 @@ export type ManagedKey = Readonly<{
   expiresSec: number | undefined;
 }>;
 
-/** The public key as services fetch it, without `d`. */
+/** The public key as published, without `d`. */
 export type PublicJwk = Readonly<{ kty: 'OKP'; crv: 'Ed25519'; x: string; kid: string; alg: 'EdDSA'; use: 'sig' }>;
 
 /** An ed25519 key that signs identity. */
 export type GatewayKey = ManagedKey & Readonly<{ kind: 'ed25519'; privateKey: KeyObject; publicJwk: PublicJwk }>;
 
-/** An X25519 key, on which the gateway and its services agree. */
+/** An X25519 key for key agreement with services. */
 export type GatewayAgreementKey = ManagedKey & AgreementKeyPair & Readonly<{ kind: 'x25519'; publicJwk: AgreementJwk }>;
 
 // A gateway of an older version would refuse a directory with X25519 keys under the suffix of the others.
@@ -43,7 +43,8 @@ const suffixes: Readonly<Record<KeyKind, string>> = { ed25519: '.jwk.json', x255
 /**
  * Reads the ed25519 keys of the directory of `identity.keys`, newest `nbf` last.
  *
- * @throws StartupError when the directory is missing, empty or unreadable, or a file is malformed or readable by others.
+ * @throws StartupError when the directory is missing, empty or unreadable, or a file is malformed or readable by
+ *   others.
  */
 export function readKeys(directory: string): readonly GatewayKey[] {
   const keys = readFiles(directory, 'ed25519', parseSigningKey);
@@ -115,7 +116,7 @@ function fileNames(directory: string, kind: KeyKind): readonly string[] {
   }
 }
 
-/** @param parse Throws RangeError with a message that reveals nothing of the key. */
+/** @param parse Throws RangeError with a message that reveals nothing about the key. */
 function readFiles<Key extends ManagedKey>(
   directory: string,
   kind: Key['kind'],
@@ -182,7 +183,7 @@ function parseSigningKey(text: string): GatewayKey {
   }
   const { kty, crv, x, d, kid } = parsed.data;
   if (kid !== jwkThumbprint({ kty, crv, x })) throw new RangeError('has a kid that is not its RFC 7638 thumbprint');
-  if (isPublishedKey({ x })) throw new RangeError('is a published test key: everybody can sign with it');
+  if (isPublishedKey({ x })) throw new RangeError('is a published test key: anyone can sign with it');
   const period = periodOf(parsed.data);
   const privateKey = privateKeyOf({ kty, crv, x, d });
   // Before Node.js 26, OpenSSL does not check `x`. The published key must be the one that `d` signs for.
@@ -208,6 +209,6 @@ function parseAgreementKey(text: string): GatewayAgreementKey {
     return { kind: 'x25519', ...pair, publicJwk: publicAgreementJwk(pair), ...periodOf({ nbf, exp }) };
   } catch (error) {
     const why = error instanceof RangeError ? error.message : 'it is not a JWK';
-    throw new RangeError(`is no key for agreement (${why})`);
+    throw new RangeError(`is not a key for agreement (${why})`);
   }
 }

@@ -14,7 +14,7 @@ export function createOutageLog(nowMs: () => number) {
   let nextAtMs: number | undefined;
   return {
     /**
-     * @param hasWorked Whether it worked before. At start, the other service may only be starting too.
+     * @param hasWorked Whether it has worked before. At startup, the other service may still be starting.
      * @returns The log level. Undefined: log nothing.
      */
     failed(hasWorked: boolean): 'info' | 'warn' | undefined {

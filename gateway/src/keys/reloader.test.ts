@@ -68,7 +68,7 @@ describe("the gateway's own keys while it runs", () => {
     expect(log.lines().map(({ msg }) => msg)).toContain('gateway keys can be read again');
   });
 
-  test('keep their identity while nothing changes', () => {
+  test('are the same object while nothing changes', () => {
     const { gateway, reload } = open();
     const key = gateway.signingKey(now);
     reload();

@@ -15,7 +15,8 @@ export type ServiceKeys = Readonly<ReturnType<typeof openServiceKeys>>;
 /**
  * Reads the keys of the services and reloads them.
  *
- * @throws StartupError with the file that cannot be read or holds no ed25519 key, or with a keyid that two services use.
+ * @throws StartupError with the file that cannot be read or holds no ed25519 key, or with a keyid that two services
+ *   use.
  */
 export function openServiceKeys(services: GatewayConfig['services'], logger: Logger) {
   const { current, ...reloading } = createReloader({
@@ -64,10 +65,10 @@ function readKeysFile(service: string, file: string): readonly (readonly [keyid:
     const why = `cannot be read (${code}). It must hold the public keys of ${service}, as a JWK set`;
     throw refuse(code === undefined ? 'is not JSON' : why, error);
   }
-  // Refuse the file instead of ignoring a key: its service's calls would fail later, without an obvious reason.
+  // Refuse the file instead of ignoring the key. Otherwise the service's calls would fail later, for no obvious reason.
   if (ignored.length > 0) throw refuse(ignored.join(', '));
   const keys = set.stats.held.map(({ kid, alg }) => [kid, set.find(kid, alg) as KeyObject] as const);
   const published = keys.find(([kid, key]) => isPublishedKey({ kid, x: key.export({ format: 'jwk' }).x }));
-  if (published) throw refuse(`${published[0]} is a published test key: everybody can sign with it`);
+  if (published) throw refuse(`${published[0]} is a published test key: anyone can sign with it`);
   return keys;
 }

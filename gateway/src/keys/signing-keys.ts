@@ -8,8 +8,8 @@ import type { GatewayKey } from './key-files.ts';
 export type KeyFor = (upstream: Upstream, nowSec: number, repeat: Repeat) => SigningKey;
 
 /**
- * Creates a function that returns the key to sign with for an upstream: its shared secret, the key on which both sides agree, or
- * the gateway's current ed25519 key.
+ * Creates a function that returns the key to sign with for an upstream: its shared secret, the agreed key, or the
+ * gateway's current ed25519 key.
  *
  * The returned function throws AppError `unavailable` when no key may sign.
  *
@@ -77,7 +77,10 @@ export function requireSigningKey(keys: Pick<GatewayKeySet, 'signingKey'>, nowSe
   }
 }
 
-/** Says that upstreams with `algorithm: agreed` are signed for with ed25519, because the gateway has no key to agree on. */
+/**
+ * Logs that requests to upstreams with `algorithm: agreed` are signed with ed25519, because the gateway has no key for
+ * agreement.
+ */
 export function missingAgreementKey(
   { identity, upstreams }: Pick<GatewayConfig, 'identity' | 'upstreams'>,
   keys: readonly unknown[],
@@ -99,7 +102,7 @@ export const noSignatures = () => ({
     no_common_key: 0,
     /** The service refused an agreed key in the last 30 s. */
     key_unknown: 0,
-    /** The gateway has no X25519 key that it may use now. */
+    /** The gateway has no usable X25519 key. */
     no_gateway_key: 0,
     /** A streamed body or an upgrade, which cannot be repeated when the service does not know the key. */
     not_repeatable: 0,
@@ -113,7 +116,7 @@ export type FallbackReason = keyof SignatureCounts['fallbacks'];
 /** Whether a request can be sent again when the service does not know the key. */
 export type Repeat = 'repeatable' | 'once';
 
-/** What signing needs of an open upstream. */
+/** The parts of an open upstream that signing needs. */
 export type SignedUpstream = Readonly<{
   signatures: SignatureCounts;
   /** The service's side of the agreement. Undefined unless the upstream has `algorithm: agreed`. */
@@ -121,8 +124,8 @@ export type SignedUpstream = Readonly<{
 }>;
 
 /**
- * Creates a function that returns the key on which the gateway and a service agree, or the reason why there is none. A pair's
- * key is derived once for each fetched key set of the service.
+ * Creates a function that returns the agreed key of the gateway and a service, or the reason why there is none. A
+ * pair's key is derived once for each fetched key set of the service.
  */
 function createAgreedKeys(
   keys: Pick<GatewayKeySet, 'agreementKey'>,

@@ -4,14 +4,14 @@ import { compactVerify } from 'jose';
 import { AppError } from '../errors.ts';
 
 /**
- * Verifies the signature of a token with the keys of its issuer. An unknown key may be new, so it is looked up. If a known key
- * does not match, the issuer may have replaced it and kept its `kid`, so it is looked up again. The key set limits the fetches
- * of both, see `cooldownMs`.
+ * Verifies the signature of a token with the keys of its issuer. An unknown key may be new, so it is looked up. If a
+ * known key does not match, the issuer may have replaced it and kept its `kid`, so it is looked up again. The key set
+ * limits the fetches of both, see `cooldownMs`.
  *
  * @param header With the `alg` of the token, which its issuer may use.
  * @returns The key that verified it, and the generation of the key set that held the key.
- * @throws AppError `token_key_unknown`, `token_signature_invalid`; `issuer_keys_unavailable` when no one knows whether the key
- *   exists, because the key set cannot be fetched.
+ * @throws AppError `token_key_unknown`, `token_signature_invalid`; `issuer_keys_unavailable` when no one knows whether
+ *   the key exists, because the key set cannot be fetched.
  */
 export async function verifySignature(
   token: string,

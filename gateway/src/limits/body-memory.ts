@@ -1,7 +1,7 @@
 import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 
-/** How many bytes of request bodies one process holds, in all and for one client address. */
+/** The maximum bytes of request bodies that one process holds, in total and for one client address. */
 export type BodyLimits = Readonly<{ bytes: number; bytesPerAddress: number }>;
 
 // Of the memory of the machine or container. The rest is for the runtime, connections, tokens and the kernel's buffers.
@@ -13,7 +13,7 @@ export function bodyLimits(
   { uploads, routes }: Pick<GatewayConfig, 'uploads' | 'routes'>,
   memoryBytes: number,
 ): BodyLimits {
-  // A body that its route allows must fit.
+  // Any body that a route allows must fit.
   const largest = routes.reduce((max, { body }) => (body.mode === 'digest' ? Math.max(max, body.maxBytes) : max), 0);
   const bytes = Math.max(largest, uploads.maxBuffered ?? Math.floor(memoryBytes * defaultShare));
   return {

@@ -4,7 +4,9 @@ import { Redis } from 'ioredis';
 
 export type LimitStore = ReturnType<typeof openLimitStore>;
 
-/** A request takes at most 300 ms while Redis hangs: 100 here, 100 for the replay store, and the rest for the work. */
+/**
+ * A request takes at most 300 ms while Redis hangs: 100 here, 100 for the replay store, and the rest for processing.
+ */
 export const redisTimeoutMs = 100;
 // While Redis hangs it gets a PING this often, in the background. No request waits or queues commands.
 const askAgainMs = 200;
@@ -49,7 +51,7 @@ export function openLimitStore(url: string, logger: Logger) {
         await withTimeout(redis.ping(), redisTimeoutMs);
         isPaused = false;
       } catch {
-        // No reply yet, or the connection closed, which was logged.
+        // No reply yet, or the connection closed, which is logged elsewhere.
         await delay(askAgainMs, undefined, { ref: false });
       }
     }
@@ -60,7 +62,8 @@ export function openLimitStore(url: string, logger: Logger) {
     /**
      * Runs `shared` if Redis responds in time, otherwise `fallback`.
      *
-     * @param untilMs On the clock of `performance.now()`. Bounds the wait of the whole request, however many limits it has.
+     * @param untilMs On the clock of `performance.now()`. Bounds the wait of the whole request, however many limits it
+     *   has.
      */
     async attempt<T>(shared: () => Promise<T>, fallback: () => Promise<T>, untilMs: number): Promise<T> {
       const leftMs = untilMs - performance.now();

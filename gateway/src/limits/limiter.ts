@@ -150,7 +150,7 @@ export class LocalLimiter implements Limiter {
   }
 
   #open(key: string, now: number): Bucket {
-    // Two for each new one, so that ended windows never accumulate.
+    // Removes up to two ended windows for each new one, so that they never accumulate.
     for (let count = 0; count < 2; count += 1) this.#dropOldest(now);
     if (this.#buckets.size >= this.#maxKeys) this.#dropOldest(Number.POSITIVE_INFINITY);
     return { key, taken: 0, endsAtMs: now + this.#windowMs };

@@ -10,7 +10,7 @@ afterEach(() => {
 
 const rate = { bytesPerSec: 1024, windowMs: 20_000 };
 
-/** A transfer of which the test says how many bytes have moved. */
+/** A transfer whose progress the test controls. */
 function transfer(watched: MinRate) {
   const state = { bytes: 0 as number | undefined, slowCalls: 0 };
   const watch = watchRate(

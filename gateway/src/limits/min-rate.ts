@@ -5,7 +5,8 @@ export type MinRate = Readonly<{ bytesPerSec: number; windowMs: number }>;
 
 // Short, so that a trickling body holds its connection briefly; long enough for a short loss of the network.
 const uploadWindowMs = 20_000;
-// Longer: the kernel takes writes in pieces of up to some hundred KiB, so a slow reader's progress shows rarely.
+// Longer: the kernel accepts writes in pieces of several hundred KiB, so progress of a slow reader is visible only
+// rarely.
 const downloadWindowMs = 60_000;
 
 type Limits = Pick<Upstream, 'minRate' | 'timeouts'>;
@@ -29,8 +30,8 @@ function rateOf({ minRate, timeouts: { idleMs } }: Limits, windowMs: number): Mi
 export type RateWatch = ReturnType<typeof watchRate>;
 
 /**
- * Measures a transfer window by window, and calls `onTooSlow` once, at the end of a window in which too few bytes moved. The
- * first window is a grace period. Checks four times a window, with one timer and no work per chunk.
+ * Measures a transfer window by window, and calls `onTooSlow` once, at the end of a window in which too few bytes
+ * moved. The first window is a grace period. Checks four times a window, with one timer and no work per chunk.
  *
  * @param bytesNow Bytes moved so far; undefined while the gateway is not waiting for the client.
  */

@@ -20,7 +20,7 @@ export const asksForKeySet = (request: Request): boolean =>
   request.headersDistinct.host?.length === 1 &&
   !hasBody(request);
 
-/** Serves the public keys that services verify identity with. */
+/** Serves the public keys with which services verify identity. */
 export function keySetRouter(keySet: () => unknown): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
   router.get(keySetPath, helmet(), async (_req, res) => {

@@ -8,15 +8,16 @@ import { hasBody } from '../http/header-fields.ts';
 import { maxTargetBytes } from '../routing/route-table.ts';
 import type { GatewayResponse, ListenerApp } from './request-handler.ts';
 
-// In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error code.
+// In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error
+// code.
 const maxHeaderSize = 20 * 1024;
 
-// The parser does not count spaces around values. Node reads up to 64 KiB at once, so the bytes that arrived until the parser reports a
-// request are the head and at most 64 KiB more.
+// The parser does not count spaces around values. Node reads up to 64 KiB at once, so the bytes that arrived until the
+// parser reports a request are the head and at most 64 KiB more.
 const maxHeadBytes = 128 * 1024;
 
-// Maximum unanswered requests per connection. Node keeps reading while they wait, and each costs about 2 KB. One 64 KiB read holds fewer
-// than this, so only a client that keeps sending without reading responses hits the limit.
+// Maximum unanswered requests per connection. Node keeps reading while they wait, and each costs about 2 KB. One 64 KiB
+// read holds fewer than this, so only a client that keeps sending without reading responses hits the limit.
 const maxPipelined = 2_500;
 
 /** In milliseconds. An idle connection holds a file descriptor until it times out. */
@@ -54,11 +55,11 @@ const connections = new WeakMap<Duplex, InboundConnection>();
 const connectionOf = (socket: Duplex) => connections.get(socket) as InboundConnection;
 
 /**
- * The public or the internal listener. The internal one is just as strict, because its clients are not trusted either. Node's strict parser
- * reads the requests. Parse errors get the same kind of response as every other error.
+ * The public or the internal listener. The internal one is just as strict, because its clients are not trusted either.
+ * Node's strict parser reads the requests. Parse errors get the same kind of response as every other error.
  *
- * There is no overall body timeout here, because a stream may run for a long time. Buffered bodies are limited where they are read, and
- * streams have an idle timeout.
+ * There is no overall body timeout here, because a stream may run for a long time. Buffered bodies are limited where
+ * they are read, and streams have an idle timeout.
  *
  * @param app Serves the requests. A connection may outlive several configurations.
  */
@@ -122,7 +123,10 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     runNext(connection, run);
   }
 
-  /** Node also accepts `100-continue` as one item of a list. We cannot meet any other expectation (RFC 9110 section 10.1.1). */
+  /**
+   * Node also accepts `100-continue` as one item of a list. We cannot meet any other expectation (RFC 9110 section
+   * 10.1.1).
+   */
   function acceptExpecting(request: IncomingMessage, response: ServerResponse): void {
     const isMet = request.headers.expect?.toLowerCase() === '100-continue';
     accept(request, response as GatewayResponse, isMet ? undefined : new AppError('expectation_failed'));
@@ -185,7 +189,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   return server;
 }
 
-/** What Node passes to `clientError`. `rawPacket` is the packet that the parser was reading. */
+/** What Node passes to `clientError`. `rawPacket` is the packet being parsed. */
 type ParseError = NodeJS.ErrnoException & Readonly<{ rawPacket?: Buffer }>;
 
 /** The error code for a request that the parser could not read. */
@@ -233,12 +237,12 @@ const isSafe = ({ refusal, req }: GatewayResponse): boolean =>
   !hasBody(req);
 
 /**
- * Runs the pipelined requests of one connection that may run now. Node hands out all of them at once and orders only their responses, so a
- * request could overtake a POST that was sent before it. Safe requests without a body may run in parallel (RFC 9112 section 9.3.2). Other
- * requests run alone.
+ * Runs the pipelined requests of one connection that may run now. Node hands out all of them at once and orders only
+ * their responses, so a request could overtake a POST that was sent before it. Safe requests without a body may run in
+ * parallel (RFC 9112 section 9.3.2). Other requests run alone.
  *
- * Requests behind a response that closes the connection never run (RFC 9112 section 9.6). If that response was sent because the end of a
- * body is unknown, the next request may have been smuggled in that body.
+ * Requests behind a response that closes the connection never run (RFC 9112 section 9.6). If that response was sent
+ * because the end of a body is unknown, the next request may have been smuggled in that body.
  */
 function runNext(connection: InboundConnection, run: (response: GatewayResponse) => void): void {
   const { unanswered } = connection;

@@ -38,7 +38,7 @@ export class InFlight {
     if (this.#count === 0) this.#whenIdle?.();
   };
 
-  /** Calls back once no request is left. No request may begin after that. */
+  /** Calls back once no request is left. Do not begin a request after calling this. */
   whenIdle(callback: () => void): void {
     if (this.#count === 0) callback();
     else this.#whenIdle = callback;
@@ -51,7 +51,7 @@ export type HandlerOptions = Readonly<{
   logRequest: LogRequest;
   health: Pick<Health, 'draining'>;
   inFlight: InFlight;
-  /** Makes the account of a body that is going to be held in memory. */
+  /** Starts counting a body that will be held in memory. */
   holdBody(address: string): HeldBody;
   /** What happens to a request that matches no route: it is refused, or goes to the next handler of the application. */
   unmatched: 'refuse' | 'next';
@@ -61,8 +61,8 @@ export type HandlerOptions = Readonly<{
 export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
 
 /**
- * Opens the record of each request, runs the pipeline, answers its errors, and logs the request when its response or its connection
- * closes.
+ * Opens the record of each request, runs the pipeline, answers its errors, and logs the request when its response or
+ * its connection closes.
  */
 export function createRequestHandler(options: HandlerOptions) {
   const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched } = options;
@@ -106,8 +106,8 @@ export function createRequestHandler(options: HandlerOptions) {
     /** Opens the record of a request that the gateway answers itself. Its end is logged. */
     begin,
     /**
-     * Serves a request as the last middleware of an Express application. The target is `originalUrl`, so routes name the whole
-     * path wherever this is mounted.
+     * Serves a request as the last middleware of an Express application. The target is `originalUrl`, so routes name
+     * the whole path wherever this is mounted.
      *
      * @throws Error if something has read the body.
      */
@@ -142,9 +142,9 @@ export function createRequestHandler(options: HandlerOptions) {
     refuseBody(error: AppError, response: GatewayResponse, socket: Duplex): void {
       const record = response.record as RequestRecord;
       if (!response.headersSent) respond.socket(error, record, socket);
-      // A refusal was waiting for the rest of the body, which will not come.
+      // The refusal is waiting for the rest of the body, which will not arrive.
       else if (record.code !== undefined) response.end();
-      // The service's response must not look complete.
+      // Closes the connection, so that the truncated response does not look complete.
       else response.destroy();
     },
     /** Answers bytes that the parser could not read as a request. */
@@ -168,7 +168,7 @@ const rawRequest = (request: IncomingMessage, response?: ServerResponse): RawReq
   interim: response,
 });
 
-/** A request of a server that is not the gateway's own. Node has sent `100 Continue` to its client already. */
+/** A request of a server that is not the gateway's own. Node has already sent `100 Continue` to its client. */
 function prepareForeign(request: IncomingMessage, response: ServerResponse): void {
   if (hasBody(request) && (request.readableDidRead || request.readableFlowing !== null)) throw new Error(bodyTaken);
   if (request.headers.expect !== undefined) response.writeContinue = () => {};
@@ -229,7 +229,7 @@ export function createListenerApp(
     classes: classesOf(app),
     handlers,
     serve(request, response) {
-      // Express calls back with an error of its own, or because it finds no path in the target, as in `OPTIONS *`.
+      // Express calls this for an error of its own, and for a target without a path, such as in `OPTIONS *`.
       app(request as Request, response as ServerResponse as Response, (error) => {
         if (error === undefined || error === null) handlers().request(request as Request, response, () => {});
         else handlers().refuse(error, request, response);
@@ -239,8 +239,8 @@ export function createListenerApp(
 }
 
 /**
- * Classes whose prototypes are the ones that Express gives to each request and response. It then changes nothing: an object whose
- * prototype changes is slow from then on.
+ * Classes whose prototypes are the ones that Express gives to each request and response. It then changes nothing: an
+ * object whose prototype changes is slow from then on.
  */
 function classesOf(app: Express): ListenerApp['classes'] {
   class AppRequest extends IncomingMessage {}

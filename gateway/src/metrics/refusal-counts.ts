@@ -4,7 +4,9 @@ import type { RequestRecord } from '../pipeline/request-record.ts';
 /** A caller that a limit refused. */
 export type LimitedCaller = Readonly<{
   route: string;
-  /** The limit's name in the `ratelimit-policy` header, such as `user`; `refused tokens` for too many invalid tokens. */
+  /**
+   * The limit's name in the `ratelimit-policy` header, such as `user`; `refused tokens` for too many invalid tokens.
+   */
   limit: string;
   userId: string | undefined;
   tenantId: string | undefined;
@@ -31,7 +33,9 @@ const maxLimitedCallers = 1_000;
 /** The route of requests that match none. */
 export const noRouteName = 'none';
 
-/** Counts refused requests by route and code, and remembers whom the limits refuse. Served requests cost nothing here. */
+/**
+ * Counts refused requests by route and code, and remembers whom the limits refuse. Served requests cost nothing here.
+ */
 export class RefusalCounts {
   readonly #byRoute = new Map<string, Map<string, RefusalCount>>();
   readonly #limited = new LRUCache<string, LimitedCaller>({ max: maxLimitedCallers });
@@ -68,7 +72,7 @@ export class RefusalCounts {
     const [, limit = 'refused tokens'] = /^limits: (.*)$/.exec(record.rule ?? '') ?? [];
     const key = `${route} ${limit} ${keyOf(limit, record)}`;
     const known = this.#limited.get(key);
-    // A caller that waited for its next window is at its limit since then only.
+    // A caller whose window has ended starts over, so it is at its limit only since this refusal.
     const isStill = known !== undefined && nowMs <= known.untilMs;
     this.#limited.set(key, {
       ...{ route, limit, userId, tenantId, address },
@@ -80,7 +84,7 @@ export class RefusalCounts {
   }
 }
 
-/** What the bucket of a limit stands for. An anonymous caller counts by address. */
+/** The subject of a limit's bucket. An anonymous caller counts by address. */
 function keyOf(limit: string, { claims, address }: RequestRecord): string {
   const { userId, tenantId } = claims ?? {};
   if (limit.startsWith('route')) return '';

@@ -39,7 +39,7 @@ export class TimeSlots {
   /** Clears the slices that have passed. @returns The index of the current slice. */
   #advance(nowMs: number): number {
     const slot = Math.floor(nowMs / this.stepMs);
-    // A clock that is set back adds to the newest slice.
+    // After the clock is set back, counts go into the newest slice.
     const last = this.#last ?? slot;
     for (let passing = Math.max(last + 1, slot - this.length + 1); passing <= slot; passing += 1) {
       const start = (passing % this.length) * this.#columns;

@@ -4,7 +4,7 @@ import type { RequestMetrics, Series } from './metrics.ts';
 import type { RefusalCount, RefusalCounts } from './refusal-counts.ts';
 import { TimeSlots } from './time-slots.ts';
 
-/** What the metrics count anyway. */
+/** Existing metrics. */
 type TrafficHistoryOptions = Pick<RequestMetrics, 'durations' | 'upstreamDurations'> &
   Readonly<{ refusals: RefusalCounts }>;
 
@@ -69,7 +69,7 @@ export class TrafficHistory {
     return this.#read(this.#routes.peek(route) ?? new TimeSlots({ ...ofRoute, columns: this.#columns }), nowMs);
   }
 
-  /** From the signed request sent to the start of the response. */
+  /** From the end of signing to the start of the response. */
   ofUpstream(upstream: string, nowMs: number): Durations {
     this.sample(nowMs);
     const { buckets } = this.#options.upstreamDurations;
@@ -121,7 +121,7 @@ export class TrafficHistory {
     const seen = this.#seenRefusals.get(refused) ?? { count: 0, serverErrors: 0 };
     if (count === seen.count) return;
     this.#addToRoute(route, columnOf(fault), count - seen.count, nowMs);
-    // `service` has all responses with 5xx so far. Those of the gateway are no failures of the service.
+    // `service` so far includes all 5xx responses. Subtract the gateway's own.
     this.#addToRoute(route, columnOf('service'), seen.serverErrors - serverErrors, nowMs);
     this.#seenRefusals.set(refused, { count, serverErrors });
   }

@@ -45,7 +45,7 @@ describe('time slots', () => {
     });
   });
 
-  test('are empty after a long pause', () => {
+  test('time slots are empty after a long pause', () => {
     const slots = new TimeSlots(step);
     slots.add(5, 0, 1);
     expect(slots.read(1_000_000).columns).toEqual([
@@ -136,7 +136,7 @@ describe('the traffic of a process', () => {
     expect(refusedIds().length).toBeLessThanOrEqual(1_000);
   });
 
-  test('remembers a limited caller by its bucket, and since when', () => {
+  test('remembers a limited caller by its bucket, and when it reached the limit', () => {
     const limited = {
       route: 'a',
       rule: 'limits: user',

@@ -3,7 +3,7 @@ import type { RequestMetrics } from './metrics.ts';
 import { RefusalCounts } from './refusal-counts.ts';
 import { TrafficHistory } from './traffic-history.ts';
 
-/** The last requests, in a ring of fixed size. It keeps the record that the access log was written from. */
+/** The last requests, in a ring of fixed size. It holds the records of the access log. */
 export class RecentRequests {
   readonly #records: RequestRecord[] = [];
   readonly #size: number;
@@ -26,7 +26,9 @@ export class RecentRequests {
 const keptRequests = 500;
 const keptRefusalsPerKind = 250;
 
-/** What a process remembers of its traffic, for operators. All of it is bounded, and none of it outlives the process. */
+/**
+ * What a process remembers of its traffic, for operators. All of it is bounded, and none of it outlives the process.
+ */
 export class Traffic {
   readonly recent = new RecentRequests(keptRequests);
   /**
@@ -59,7 +61,10 @@ export class Traffic {
   }
 }
 
-/** A client without a valid token fills only the first two. Refusals by a limit cost a caller nothing, so they go there too. */
+/**
+ * A client without a valid token fills only the first two. A caller can cause limit refusals at no cost, so they go
+ * there too.
+ */
 function kindOf({ fault, route, identity, code }: RequestRecord) {
   if (fault !== 'caller') return 'fault';
   if (route === undefined) return 'unmatched';

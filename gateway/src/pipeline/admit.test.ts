@@ -11,7 +11,7 @@ const upload = (address = '192.0.2.1') =>
     stream: new IncomingMessage(new Socket()),
   }) as unknown as Signed;
 
-test('limits the uploads of one address, and each one that ends makes room', async () => {
+test('limits concurrent uploads per address, and frees a slot when one ends', async () => {
   const admit = createAdmitUpload(new ConcurrencyCounter(), 2);
   const [first, second] = [upload(), upload()];
   admit(first);
@@ -28,7 +28,7 @@ test('limits the uploads of one address, and each one that ends makes room', asy
   expect(() => admit(upload())).toThrow(expect.objectContaining({ code: 'rate_limited' }));
 });
 
-test('a client that disconnected earlier takes no place', async () => {
+test('a client that has already disconnected takes no slot', async () => {
   const admit = createAdmitUpload(new ConcurrencyCounter(), 1);
   const gone = upload();
   gone.stream.destroy();

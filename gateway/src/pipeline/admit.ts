@@ -3,7 +3,7 @@ import { addressKey } from '../limits/address-key.ts';
 import type { BodyStream, Signed } from './exchange.ts';
 import { bucketKeys } from './limit.ts';
 
-/** What is open until it emits `close`: a socket, or what stands for one. */
+/** Anything that is open until it emits `close`: a socket, or a stand-in for one. */
 export type Open = Readonly<{ destroyed: boolean; once(event: 'end' | 'close', listener: () => void): unknown }>;
 
 /** Counts what is open now: WebSockets by user, or streamed bodies by address. Each process counts its own. */

@@ -27,8 +27,8 @@ export type AuthenticateServiceOptions = Readonly<{
 const maxLifetimeSec = 30;
 
 /**
- * Authenticates a nested call: the service by its signature, the user or machine by the txn-token that the service received. The
- * body is read here because the signature covers it. The nonce is used up last.
+ * Authenticates a nested call: the service by its signature, the user or OAuth client by the txn-token that the service
+ * received. The body is read here because the signature covers it. The nonce is used up last.
  *
  * The signature is read from the raw headers, because `sanitize` has removed it from the forwarded ones.
  *

@@ -11,8 +11,8 @@ import { type Authenticated, type Caller, type Exchange, type Matched, tokenStat
 export type AuthenticateOptions = Readonly<{
   tokens: AccessTokens;
   /**
-   * Counts refused tokens per client address. A client that sends too many is refused before its next token is verified. Each process
-   * counts for itself, because the counts protect it from verification work.
+   * Counts refused tokens per client address. A client that sends too many is refused before its next token is
+   * verified. Each process counts for itself, because the counts protect it from verification work.
    */
   throttle: Pick<LocalLimiter, 'take' | 'waitSec'>;
   /** Undefined: proofs cannot be checked, so bound tokens are refused. */
@@ -26,11 +26,11 @@ export type AuthenticateOptions = Readonly<{
  * public` ignore the token. On `optional` routes it may be missing, but not invalid (CVE-2021-21378). A token that is
  * bound to a key needs a proof of that key.
  *
- * The stage throws AppError `invalid_request` for a malformed header, and `token_*` and `dpop_*`. A valid token without a role
- * or a tenant gets `role_missing` or `tenant_missing`. At token endpoints it
- * throws `invalid_dpop_proof` and `use_dpop_nonce`. An address with too many refused tokens gets `rate_limited`. Faults
- * on our side are `issuer_keys_unavailable`, `revocations_unavailable` and `dpop_replay_unavailable`. It throws
- * synchronously for a malformed header and a cached bearer token, and rejects otherwise.
+ * The stage throws AppError `invalid_request` for a malformed header, and `token_*` and `dpop_*`. A valid token without
+ * a role or a tenant gets `role_missing` or `tenant_missing`. At token endpoints it throws `invalid_dpop_proof` and
+ * `use_dpop_nonce`. An address with too many refused tokens gets `rate_limited`. Faults on our side are
+ * `issuer_keys_unavailable`, `revocations_unavailable` and `dpop_replay_unavailable`. It throws synchronously for a
+ * malformed header and a cached bearer token, and rejects otherwise.
  */
 export function createAuthenticate({
   tokens,
@@ -60,7 +60,7 @@ export function createAuthenticate({
 
   async function withToken(matched: Matched, text: string, hasSenderProof: boolean): Promise<Authenticated> {
     const remembered = tokens.find(text);
-    // A token that is known to be valid passes, even if others at the same address send bad ones.
+    // A token that is known to be valid passes, even if other clients at the same address send bad ones.
     if (remembered === undefined) assertNotThrottled(matched);
     try {
       const token = remembered ?? (await tokens.verify(text));
@@ -109,8 +109,8 @@ export function createAuthenticate({
   }
 
   /**
-   * Checks the proof for a token that is going to be bound: the route forwards proofs, so it is a token endpoint. A token
-   * endpoint refuses with 400 (RFC 9449 sections 5 and 8).
+   * Checks the proof for a token that is going to be bound: the route forwards proofs, so it is a token endpoint. A
+   * token endpoint refuses with 400 (RFC 9449 sections 5 and 8).
    */
   async function proveSender(matched: Matched): Promise<string> {
     try {
@@ -124,10 +124,7 @@ export function createAuthenticate({
     }
   }
 
-  /**
-   * A cached token skips the check of the throttle. If its proof is bad, the check is made here, so that it gets 429
-   * too.
-   */
+  /** A cached token skips the throttle. If its proof is bad, the throttle applies here, so that it gets 429 too. */
   function countFailure(error: unknown, matched: Matched): unknown {
     if (countsAsAttempt(error)) {
       assertNotThrottled(matched);
@@ -147,7 +144,9 @@ export function createAuthenticate({
   }
 }
 
-/** A client gets its first nonce from a refusal, and a token without a role is valid, so neither counts as an attempt. */
+/**
+ * A client gets its first nonce from a refusal, and a token without a role is valid, so neither counts as an attempt.
+ */
 const uncounted: ReadonlySet<Code> = new Set([
   'dpop_nonce_required',
   'use_dpop_nonce',
@@ -161,7 +160,7 @@ function countsAsAttempt(error: unknown): boolean {
 
 const anonymous: Caller = { kind: 'anonymous', jkt: undefined };
 
-/** The user or the machine of a token. `jkt`: the key whose proof came with the request. */
+/** The user or the OAuth client of a token. `jkt`: the key whose proof came with the request. */
 export function bearerCaller(token: VerifiedToken, jkt: string | undefined) {
   const { kind, jkt: key, certificate } = token.claims;
   return { kind, token, bound: key !== undefined || certificate !== undefined, jkt } satisfies Caller;

@@ -48,10 +48,12 @@ export type Client = Readonly<{
 export type Caller =
   | Readonly<{ kind: 'anonymous'; jkt: string | undefined }>
   | Readonly<{
-      /** A machine with a token of its own is a `client`, and never a user. */
+      /** An OAuth client with a token of its own is a `client`, and never a user. */
       kind: 'user' | 'client';
       token: VerifiedToken;
-      /** Whether the token is bound to a key. If it is, a proof showed that this request comes from the key's holder. */
+      /**
+       * Whether the token is bound to a key. If it is, a proof showed that this request comes from the key's holder.
+       */
       bound: boolean;
       /** Thumbprint of the key whose proof came with this request; at a token endpoint also without a bound token. */
       jkt: string | undefined;
@@ -86,15 +88,16 @@ export type Peer = Readonly<{ remoteAddress?: string | undefined; encrypted?: bo
 /** A body as it arrives, such as Node's `IncomingMessage`. `complete`: all of it has arrived. */
 export type BodyStream = Readable & Readonly<{ complete: boolean }>;
 
-/** A request as plain values, whichever entrance it came by. */
+/** A request as plain values, independent of how it arrived. */
 export type RawRequest = Pick<
   Exchange,
   'kind' | 'method' | 'rawTarget' | 'httpVersion' | 'rawHeaders' | 'peer' | 'stream' | 'interim'
 >;
 
 /**
- * One request and what the stages find out about it. All stages share this object, and each fills in its own fields. The type
- * shows how far the request is: each stage takes the type of the stage before it, and returns its own.
+ * One request, and what the stages learn about it. All stages share this object, and each fills in its own fields. The
+ * type shows which stages the request has passed: each stage takes the type of the stage before it, and returns its
+ * own.
  */
 export class Exchange {
   readonly kind: 'http' | 'upgrade';
@@ -109,14 +112,15 @@ export class Exchange {
   /** Tells a client that waits for it to send the body. Undefined for an upgrade. */
   readonly interim: Readonly<{ writeContinue(): void }> | undefined;
   readonly record: RequestRecord;
-  /** Called when the exchange no longer keeps its configuration in use. */
+  /** Called when the exchange no longer needs its configuration. */
   readonly release: (record: RequestRecord) => void;
-  /** Makes the account of a body that is going to be held in memory. */
+  /** Starts counting a body that will be held in memory. */
   readonly holdBody: (address: string) => HeldBody;
 
   // Filled in by sanitize.
   /**
-   * Alternating names and values. Holds no header that the gateway writes itself, no hop-by-hop header and no credentials.
+   * Alternating names and values. Holds no header that the gateway writes itself, no hop-by-hop header and no
+   * credentials.
    */
   headers: readonly string[] | undefined = undefined;
   credentials: Credentials | undefined = undefined;
@@ -182,7 +186,7 @@ const is100Continue = (value: string | undefined): boolean => value?.toLowerCase
 declare const passed: unique symbol;
 type Passed<Stage extends string> = { readonly [passed]: { readonly [Name in Stage]: true } };
 
-/** A request as its entrance delivers it. Nothing in it is trusted yet. */
+/** A request as it arrived. Nothing in it is trusted yet. */
 export type Arrival = Readonly<Exchange>;
 
 export type Incoming = Arrival &

@@ -7,18 +7,18 @@ import { bucketKeys } from './limit.ts';
 const idText = fc.stringMatching(/^[A-Za-z0-9._~:@|*-]{1,12}$/);
 const issuerText = fc.constantFrom('https://a.test', 'https://a.test/', 'https://a.test:8443', 'http://a.test/user:x');
 const optional = fc.option(idText, { nil: undefined });
-/** Few different ids, so that users, clients and tenants often have the same one. */
+/** Few distinct ids, so that users, clients and tenants often share one. */
 const person = fc.record({ issuer: issuerText, tenantId: idText, userId: idText, clientId: optional });
-const machine = fc.record({ issuer: issuerText, tenantId: optional, clientId: idText });
+const oauthClient = fc.record({ issuer: issuerText, tenantId: optional, clientId: idText });
 type Person = Readonly<{ issuer: string; tenantId: string; userId: string; clientId: string | undefined }>;
-type Machine = Readonly<{ issuer: string; tenantId: string | undefined; clientId: string }>;
+type OauthClient = Readonly<{ issuer: string; tenantId: string | undefined; clientId: string }>;
 
 const user = ({ issuer, tenantId, userId, clientId }: Person): Caller => {
   const claims = { userId, clientId, tenantId };
   const token = { claims, issuer: { config: { issuer } } } as VerifiedToken;
   return { kind: 'user', token, bound: false, jkt: undefined };
 };
-const client = ({ issuer, tenantId, clientId }: Machine): Caller => {
+const client = ({ issuer, tenantId, clientId }: OauthClient): Caller => {
   const claims = { userId: undefined, clientId, tenantId };
   const token = { claims, issuer: { config: { issuer } } } as VerifiedToken;
   return { kind: 'client', token, bound: false, jkt: undefined };
@@ -41,9 +41,9 @@ describe('the bucket of a request', () => {
     );
   });
 
-  test('a machine never shares a bucket with a user, also where its id is that of the user', () => {
+  test('an OAuth client never shares a bucket with a user, also where its id is that of the user', () => {
     fc.assert(
-      fc.property(person, machine, fc.boolean(), (someone, something, isSameId) => {
+      fc.property(person, oauthClient, fc.boolean(), (someone, something, isSameId) => {
         const a = user(someone);
         const b = client({ ...something, ...(isSameId && { clientId: someone.userId, issuer: someone.issuer }) });
         for (const by of ['user', 'client', 'tenant'] as const) expect(keyOf('user', a)).not.toBe(keyOf(by, b));
@@ -53,7 +53,7 @@ describe('the bucket of a request', () => {
     );
   });
 
-  test('a machine without a tenant counts by itself', () => {
+  test('an OAuth client without a tenant counts by itself', () => {
     const lone = client({ issuer: 'https://a.test', tenantId: undefined, clientId: 'job' });
     expect(keyOf('tenant', lone)).toBe(keyOf('user', lone));
   });

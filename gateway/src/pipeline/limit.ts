@@ -12,7 +12,7 @@ type BucketKey = (request: Pick<Permitted, 'caller' | 'client'>) => string;
  * The bucket of a request, by what the limit counts. The parts of a key are separated by spaces, and none but the last
  * can contain one, so `a:b` and `a` with `b` never collide.
  *
- * The narrowest comes first: a caller over its own limit must not use up a shared one.
+ * The narrowest limit comes first: a caller over its own limit must not use up a shared one.
  */
 export const bucketKeys: Readonly<Record<Limit['by'], BucketKey>> = {
   user: byToken(keyOfHolder),
@@ -29,7 +29,7 @@ function byAddress({ client }: Parameters<BucketKey>[0]): string {
 
 /**
  * An anonymous caller counts by address, and a service that calls for itself by its name. A nested call counts against
- * the user or machine for which the service calls.
+ * the user or OAuth client for which the service calls.
  */
 function byToken(keyOf: (token: TokenStatus) => string): BucketKey {
   const known = new WeakMap<TokenStatus, string>();
@@ -47,12 +47,12 @@ function byToken(keyOf: (token: TokenStatus) => string): BucketKey {
   };
 }
 
-/** A machine never shares a bucket with a user, also where its id is a user's. */
+/** An OAuth client never shares a bucket with a user, also where its id is a user's. */
 function keyOfHolder({ claims: { userId, clientId }, issuer: { config } }: TokenStatus): string {
-  return userId === undefined ? `machine ${config.issuer} ${clientId}` : `user ${config.issuer} ${userId}`;
+  return userId === undefined ? `client ${config.issuer} ${clientId}` : `user ${config.issuer} ${userId}`;
 }
 
-/** What lacks a client or a tenant counts by itself. */
+/** Callers without a client or tenant count by themselves. */
 function keyWithin(kind: string, token: TokenStatus, id: string | undefined): string {
   return id === undefined ? keyOfHolder(token) : `${kind} ${token.issuer.config.issuer} ${id}`;
 }
@@ -86,11 +86,11 @@ export function compileLimits(route: Route, limiterFor: (name: string, limit: Li
 
 /**
  * Takes one request from each bucket of the route. It runs after authorize, so that refused callers use up nothing. The
- * rate limit headers go into the record, so that errors carry them too: every policy, and the bucket that allows least.
+ * rate limit headers go into the record, so that errors carry them too: every policy, and the bucket with the fewest
+ * requests left.
  *
- * @param limitsOf The limits of each route that has any.
- * The stage throws AppError `rate_limited` with `Retry-After`. It throws `limit_store_unavailable` if Redis is down and
- * the limit says `deny`.
+ * @param limitsOf The limits of each route that has any. The stage throws AppError `rate_limited` with `Retry-After`.
+ *   It throws `limit_store_unavailable` if Redis is down and the limit says `deny`.
  * @see draft-ietf-httpapi-ratelimit-headers-11
  */
 export function createLimit(
@@ -108,7 +108,7 @@ type Tightest = Readonly<{ policy: string; result: LimitResult }>;
 /**
  * Takes from the bucket of the limit at this index, and of those after it.
  *
- * @param before The result that allows least so far.
+ * @param before The result with the fewest requests left so far.
  * @returns A promise only if a limiter counts in Redis.
  */
 function takeFrom(

@@ -21,15 +21,15 @@ export type Stages = Readonly<{
 }>;
 
 /**
- * Decides about a request, whichever entrance it came by. The entrance takes the last step, such as {@link Forward}.
+ * Decides a request, however it arrived. The caller takes the last step, such as {@link Forward}.
  *
  * @returns The signed request, or an answer of the gateway's own. Rejects with an `AppError` for every known reason.
  */
 export type Pipeline = (arrival: Arrival) => Promise<Signed | OwnAnswer>;
 
 /**
- * The last step of the gateway's listeners. Both settle when the exchange is over. They reject only before a response has
- * started, with an `AppError` for every known reason.
+ * The last step of the gateway's own listeners. Both settle when the exchange is over. They reject only before a
+ * response has started, with an `AppError` for every known reason.
  */
 export type Forward = Readonly<{
   http(signed: Signed, response: ServerResponse): Promise<void>;

@@ -4,13 +4,13 @@ import type { HeldBody } from '../limits/body-memory.ts';
 import { type MinRate, watchRate, wholeBodyRate } from '../limits/min-rate.ts';
 import { type BodyStream, hasContent, type Matched, refusalOfSize } from './exchange.ts';
 
-// Bounds a body that arrives steadily but never ends.
+// Limits a body that arrives steadily but never ends.
 const wholeBodyMs = 30_000;
 
 const minGrownBytes = 16 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
 
-/** Collects a body in one piece of memory, which grows with it. */
+/** Collects a body in one buffer, which grows with it. */
 class GrowingBody {
   readonly #held: Pick<HeldBody, 'grow'>;
   readonly #maxBytes: number;
@@ -44,7 +44,7 @@ class GrowingBody {
     const size = Math.min(this.#maxBytes, Math.max(neededBytes, 2 * memory.length, minGrownBytes));
     this.#held.grow(size - memory.length);
     if (this.#isOwn) {
-      // This frees the old memory at once. Garbage of this size would be collected too late.
+      // Frees the old memory immediately. The garbage collector would do so too late.
       this.#memory = Buffer.from((memory.buffer as ArrayBuffer).transfer(size));
     } else {
       this.#memory = Buffer.from(new ArrayBuffer(size));

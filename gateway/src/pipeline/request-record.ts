@@ -8,19 +8,19 @@ import type { Claims, StatusClaims } from '../tokens/claims.ts';
 export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;
 
 /**
- * The contents of the request's one log line. Each stage adds what it learns, so that a refusal is logged with it too.
- * All fields exist from the start: an object that grows costs more than the work of some stages.
+ * The contents of the request's log line. Each stage adds what it learns, so that a refusal is logged with it too. All
+ * fields exist from the start: growing an object costs more than some stages do.
  */
 export class RequestRecord {
   readonly requestId: string;
-  /** Of the original request, where another proxy asks for a decision about it. */
+  /** Those of the original request, if another proxy asks for a decision. */
   method: string;
   /** Without the query, which may hold secrets. */
   path: string;
   readonly startedAt: number;
-  /** The request keeps its configuration in use. */
+  /** Whether the request still uses its configuration. */
   isInFlight = false;
-  /** No route matched, so another handler of the application serves the request. */
+  /** Whether no route matched, so that another handler of the application serves the request. */
   isPassedOn = false;
   /** The body, if it is held in memory. Released when the response closes. */
   heldBody: HeldBody | undefined = undefined;
@@ -46,21 +46,21 @@ export class RequestRecord {
   /** The host that the client named, in lower case. */
   host: string | undefined = undefined;
   identity: 'user' | 'client' | 'anonymous' | 'service' | undefined = undefined;
-  /** The claims of the user or machine that calls, or for which a service calls. */
+  /** The claims of the user or OAuth client that calls, or for which a service calls. */
   claims: (StatusClaims & Partial<Pick<Claims, 'jkt' | 'certificate'>>) | undefined = undefined;
   serviceId: string | undefined = undefined;
-  /** On nested calls for a user or a machine: the id of its original request. */
+  /** On nested calls for a user or an OAuth client: the id of its original request. */
   transactionId: string | undefined = undefined;
   upstream: string | undefined = undefined;
   /**
-   * Of the response, where no `ServerResponse` has it: upgrades and parser errors. Of every request once it is over. 0: the
-   * client left before the response started.
+   * Of the response, where no `ServerResponse` has it: upgrades and parser errors. Of every request once it is over. 0:
+   * the client left before the response started.
    */
   status: number | undefined = undefined;
   /** Whether the response ended early, and how long the request took. Known when it is over. */
   isAborted = false;
   durationMs = 0;
-  /** The origin that was tried last, and the number of attempts. */
+  /** The last origin tried, and the number of attempts. */
   target: string | undefined = undefined;
   attempts: number | undefined = undefined;
   /** The error code of the attempt before the last. */
@@ -74,7 +74,7 @@ export class RequestRecord {
   detail: Readonly<Record<string, unknown>> | undefined = undefined;
   /** The cause of a 5xx. */
   err: unknown = undefined;
-  /** Response headers, alternating names and values: what is left of the route's limits. Errors carry them too. */
+  /** Response headers, alternating names and values: the rate limit headers. Errors carry them too. */
   limits: readonly string[] | undefined = undefined;
   /** Likewise: the CORS headers. Where they are set, they replace those of the service. */
   cors: readonly string[] | undefined = undefined;
@@ -92,8 +92,8 @@ export class RequestRecord {
 }
 
 /**
- * Records an error, also one that comes too late for an error response. A client that disconnects ends its request, so
- * the error that this causes towards the service is not recorded.
+ * Records an error, even if it is too late for an error response. A client that disconnects ends its request, so the
+ * error that this causes towards the service is not recorded.
  */
 export function recordFailure(record: RequestRecord, { code }: AppError): void {
   if (record.isLogged) return;
@@ -105,8 +105,8 @@ export function recordFailure(record: RequestRecord, { code }: AppError): void {
 export type LogRequest = (record: RequestRecord, status: number, isAborted: boolean) => void;
 
 /**
- * A line with `detail` or `err` goes through pino, which redacts secrets in them. So does a 5xx, which is written at once. All
- * others hold nothing to redact.
+ * A line with `detail` or `err` goes through pino, which redacts secrets in them. So does a 5xx, which is written at
+ * once. All others hold nothing to redact.
  */
 export function createAccessLog(
   logger: Logger,
@@ -129,7 +129,7 @@ export function createAccessLog(
   };
 }
 
-/** What the log and the console show of a request that is over. */
+/** What the log and the console show of a finished request. */
 export function fieldsOf(record: RequestRecord) {
   return {
     request_id: record.requestId,
@@ -147,7 +147,7 @@ export function fieldsOf(record: RequestRecord) {
     err: record.err,
     identity: record.identity,
     user_id: record.claims?.userId,
-    // The machine, or the client through which the user came.
+    // The OAuth client that calls, or through which the user came.
     client_id: record.claims?.clientId,
     actor: record.claims?.act?.sub,
     service_id: record.serviceId,

@@ -15,12 +15,12 @@ export type OwnAnswer = Readonly<{
 const prefix = '/.well-known/oauth-protected-resource';
 const methods = ['GET', 'HEAD'] as const;
 const maxAgeSec = 300;
-/** The longest path that a challenge names. For a longer one, the document about the whole gateway is named. */
+/** The longest path that a challenge names. For a longer path, it names the document of the whole gateway. */
 const maxNamedPath = 512;
 
 /**
- * Serves OAuth 2.0 protected resource metadata (RFC 9728): of the whole gateway, and of each path with a token, which MCP
- * clients ask for first. The resource is the public origin that the client named, followed by the path.
+ * Serves OAuth 2.0 protected resource metadata (RFC 9728): of the whole gateway, and of each path with a token, which
+ * MCP clients ask for first. The resource is the public origin that the client named, followed by the path.
  *
  * @returns Undefined without `publicOrigins` or issuers, and where the configuration has a route of its own there.
  */
@@ -32,12 +32,12 @@ export function createResourceMetadata(
   const [firstOrigin] = publicOrigins;
   if (firstOrigin === undefined || issuers.length === 0) return undefined;
   if (routes.some(({ path }) => path.startsWith(prefix))) return undefined;
-  // The first of two origins with one host wins.
+  // If two origins have the same host, the first wins.
   const originOf = new Map(
     publicOrigins.toReversed().flatMap((origin) => hostsOf(origin).map((host) => [host, origin] as const)),
   );
   const common = {
-    // Any issuer of a template could be meant, so none can be named.
+    // A template stands for many issuers, so none can be named.
     authorization_servers: [
       ...new Set(issuers.flatMap(({ issuer, template }) => (issuer.includes(`{${template?.variable}}`) ? [] : issuer))),
     ],

@@ -66,7 +66,10 @@ export const respond = {
   },
 };
 
-/** Errors that only a proof or a bound token would fix. They are reported under the DPoP scheme, whatever the client used. */
+/**
+ * Errors that only a proof or a bound token would fix. They are reported under the DPoP scheme, whichever scheme the
+ * client used.
+ */
 function proofErrorOf(code: Code): string | undefined {
   if (code === 'dpop_nonce_required') return 'use_dpop_nonce';
   if (code.startsWith('dpop_proof_')) return 'invalid_dpop_proof';
@@ -99,7 +102,7 @@ export function challengeFor(code: Code, record: Challenged): Readonly<Record<st
   return challenge(scheme, record, { error: 'invalid_token', error_description: title });
 }
 
-/** The scopes of the route, with which a client asks for a token that passes. */
+/** The scopes of the route, so that a client can request a sufficient token. */
 const scopeOf = ({ scopes }: Challenged): Readonly<Record<string, string>> =>
   scopes === undefined || scopes === 'any' ? {} : { scope: scopes.join(' ') };
 

@@ -8,7 +8,7 @@ import type { OwnAnswer } from './resource-metadata.ts';
 
 type Answering = (incoming: Incoming) => OwnAnswer | undefined;
 
-/** Takes the first answer of those that the configuration has, and adds what all answers have. */
+/** Combines the gateway's own answers: the first one applies, and gets the headers common to all. */
 export function ownAnswers(...configured: readonly (Answering | undefined)[]): Answering {
   const answers = configured.filter((answer) => answer !== undefined);
   return (incoming) => {

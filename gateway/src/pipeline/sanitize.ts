@@ -58,7 +58,7 @@ export function createSanitize(
     if (handshake !== undefined) headers.push(...handshake.headers);
     const authorization = isNamed(named, 'authorization') ? undefined : read.authorization;
     if (authorization !== undefined && handshake?.token !== undefined) {
-      // Which of the two wins would be ambiguous.
+      // Otherwise it would be ambiguous which of the two applies.
       throw new AppError('invalid_request', {
         detail: { reason: 'a token in Authorization and another in a subprotocol' },
       });
@@ -130,8 +130,8 @@ function createHeaderClassifier(strip: readonly string[]): (rawName: string) => 
 }
 
 /**
- * Sorts the headers of a request: those that may be forwarded, and those that the gateway reads. A list that came in several
- * headers is joined.
+ * Sorts the headers of a request: those that may be forwarded, and those that the gateway reads. A list that came in
+ * several headers is joined.
  *
  * @throws AppError `headers_too_large`. `invalid_host` and `invalid_request` for a repeated header that is not a list:
  *   some readers take the first value, others the last (RFC 9110 section 5.3).

@@ -37,10 +37,10 @@ export type SignStageOptions = Readonly<{
 type Body = Outbound['body'];
 
 /**
- * Signs the caller's identity for this one request, and fixes exactly what the service receives. The route's body
- * mode is applied here, because in digest mode the signature covers the body. `signAgain` is for a retry: the same
- * request id and body, a new nonce and time. The retry gets an outbound of its own, which the first attempt never sees.
- * With `refused`, an attempt that was not handled, it keeps that attempt's nonce and time, so that the service can accept
+ * Signs the caller's identity for this one request, and fixes exactly what the service receives. The route's body mode
+ * is applied here, because in digest mode the signature covers the body. `signAgain` is for a retry: the same request
+ * id and body, a new nonce and time. The retry gets an outbound of its own, which the first attempt never sees. With
+ * `refused`, an attempt that was not handled, it keeps that attempt's nonce and time, so that the service can accept
  * only one of the two: an attacker on the path could hold the first one back and refuse it in the service's name.
  *
  * Both throw AppError `body_not_allowed`, `unsupported_media_type`, `payload_too_large`, `request_timeout` and
@@ -55,7 +55,7 @@ export function createSign(options: SignStageOptions): Readonly<{
   const anonymous = new Map<string, PreparedIdentity>();
 
   function preparedFor(caller: Caller, audience: string): PreparedIdentity {
-    // Each nested call has a txn-token of its own, so a cache would never hit.
+    // Each nested call has its own txn-token, so a cache would never hit.
     if (caller.kind === 'service') return prepareCaller(caller, audience);
     // The key of a proof without a bound token belongs to this request only.
     if (caller.jkt !== undefined && (caller.kind === 'anonymous' || !caller.bound))
@@ -115,7 +115,7 @@ export function createSign(options: SignStageOptions): Readonly<{
   };
 }
 
-/** Upgrades and streamed bodies cannot be sent again, should the service not know the key. */
+/** Upgrades and streamed bodies cannot be sent again if the service does not know the key. */
 const repeatOf = ({ upgrade }: Admitted, body: Body): Repeat =>
   body === 'stream' || upgrade !== undefined ? 'once' : 'repeatable';
 
@@ -138,7 +138,10 @@ function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefi
 
 const digestOf = (body: Body): string => (Buffer.isBuffer(body) ? contentDigest(body) : emptyContentDigest);
 
-/** The transaction that the service may continue in a nested call; undefined if there is neither user nor machine. */
+/**
+ * The transaction that the service may continue in a nested call; undefined if there is neither a user nor an OAuth
+ * client.
+ */
 function nextTransaction({ caller, record }: Admitted): Transaction | undefined {
   if (caller.kind === 'anonymous') return undefined;
   if (caller.kind !== 'service') return { id: record.requestId, depth: 1, token: caller.token };
@@ -148,7 +151,7 @@ function nextTransaction({ caller, record }: Admitted): Transaction | undefined 
   return { ...caller.principal, depth };
 }
 
-/** The client's headers that may pass, and what the gateway says about the client. A new list, because it grows. */
+/** The client's forwardable headers, and the gateway's headers about the client. A new list, because more are added. */
 function forwardedHeaders({ headers, credentials, client, route }: Admitted): string[] {
   const passing = headers.slice();
   passing.push(

@@ -15,7 +15,7 @@ import { TokenOutcomes } from '../tokens/verified-tokens.ts';
 import { OpenConnections } from '../upstreams/pool/open-connections.ts';
 import { createSharedResources } from './shared-resources.ts';
 
-/** What lives as long as the process, across all configurations. */
+/** Resources that live as long as the process, across all configurations. */
 export type ProcessResources = Readonly<ReturnType<typeof createProcessResources>>;
 
 export type ProcessResourcesOptions = Readonly<{
@@ -26,7 +26,10 @@ export type ProcessResourcesOptions = Readonly<{
   keySets?: KeySetTiming | undefined;
   /** How many processes share the memory. Default 1. */
   workers?: number | undefined;
-  /** Set with the console. It needs the last requests and the traffic of the last hour, and the time that each revocation took. */
+  /**
+   * Set with the console. It needs the last requests and the traffic of the last hour, and the time that each
+   * revocation took.
+   */
   observer?: Readonly<{ onLag(issuer: string, lagMs: number): void }> | undefined;
   health: Pick<Health, 'draining'>;
   /** What happens to a public request that matches no route. */
@@ -68,15 +71,15 @@ export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, 
     // Used nonces of nested calls and DPoP proofs. A store for each configuration would allow replays after a reload.
     // While Redis is unreachable, nested calls and proofs get 503, because they could be replays.
     replay: limitStore === undefined ? memoryReplay({ nowMs }) : redisReplay(limitStore.redis),
-    // They may outlive a configuration.
+    // WebSockets and streams may outlive a configuration.
     sockets: new ConcurrencyCounter(),
     uploads: new ConcurrencyCounter(),
     bodies: new BodyMemory(),
-    /** What this process has of the machine's memory or the container's. */
+    /** The share of the machine's or container's memory that this process may use. */
     memoryBytes: memoryOfAllWorkers() / workers,
     logRequest: createAccessLog(logger, requestMetrics.count, traffic),
     tokenOutcomes: new TokenOutcomes(),
-    /** Undefined without the console. */
+    /** Undefined if the console is off. */
     traffic,
     health,
     nowMs,

@@ -21,7 +21,7 @@ const readinessOf = (isKnown: boolean, signingKey = () => ({})) => {
   );
 };
 
-test('waits ten seconds for an issuer, and is ready without it then, because it may answer only a ready gateway', async () => {
+test('waits ten seconds for an issuer, and is then ready without it, because the issuer may answer only a ready gateway', async () => {
   const health = readinessOf(false);
   jest.advanceTimersByTime(9_999);
   expect(await health.ready()).toMatchObject({ ok: false, checks: { issuer_keys: `no keys of ${issuer} yet` } });

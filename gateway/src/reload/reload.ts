@@ -7,13 +7,13 @@ import type { Admission } from '../upstreams/pool/open-connections.ts';
 import type { ProcessResources } from './process-resources.ts';
 import { Snapshot } from './snapshot.ts';
 
-/** The result of reading the file last. */
+/** The result of the last read of the file. */
 export type ReloadState = Readonly<{
   /** When the configuration in force was loaded. Unix milliseconds. */
   loadedAtMs: number;
-  /** Undefined while the file is in force. `hash` is undefined if the refused file cannot be read. */
+  /** Undefined while the file on disk is in force. `hash` is undefined if the refused file cannot be read. */
   refused: Readonly<{ atMs: number; hash: string | undefined; problems: readonly string[] }> | undefined;
-  /** Since when the file is refused, for whatever reasons. */
+  /** When the file was first refused, for any reason. */
   refusedSinceMs: number | undefined;
 }>;
 
@@ -41,15 +41,15 @@ type ReloadOptions = Readonly<{
 }>;
 
 /**
- * Holds the snapshot that serves all new requests, and replaces it when the configuration file changes. A valid file is applied as a
- * whole. An invalid file changes nothing, and each of its problems is logged.
+ * Holds the snapshot that serves all new requests, and replaces it when the configuration file changes. A valid file is
+ * applied as a whole. An invalid file changes nothing, and each of its problems is logged.
  *
- * The files are watched by reading them. This notices every kind of change on every file system: a write, a rename, an exchanged
- * directory, a moved link (the `..data` of a Kubernetes ConfigMap). `fs.watch` follows an inode, so it misses renames and links, and all
- * changes on a network file system.
+ * The files are watched by reading them. This notices every kind of change on every file system: a write, a rename, a
+ * replaced directory, a changed link (the `..data` of a Kubernetes ConfigMap). `fs.watch` follows an inode, so it
+ * misses renames and links, and all changes on a network file system.
  *
- * A refused file is tried again every 10 s, because a secret file or an issuer that it names may become available. It is logged again only
- * when its problems change.
+ * A refused file is tried again every 10 s, because a secret file or an issuer that it names may become available. It
+ * is logged again only when its problems change.
  */
 export class ConfigReloader {
   /** A request reads it once, so that every stage sees the same configuration. */
@@ -97,7 +97,10 @@ export class ConfigReloader {
     this.#isStopped = true;
   }
 
-  /** Applies the files when their content differs from the last read. If it also differs from the last look, it may still be written. */
+  /**
+   * Applies the files when their content differs from the last read. If it changed since the last check, it may still
+   * be being written, so wait.
+   */
   async #look(): Promise<void> {
     const files = await this.#readFiles();
     const seen = fingerprintOf(files);
@@ -112,7 +115,7 @@ export class ConfigReloader {
     return Promise.all(this.#lastRead.map(readAgain));
   }
 
-  /** Runs one reload at a time, in order. */
+  /** Runs reloads one at a time, in order. */
   #enqueue(work: () => Promise<void>): Promise<void> {
     this.#pending = this.#pending.then(work);
     return this.#pending;
@@ -133,7 +136,10 @@ export class ConfigReloader {
     }
   }
 
-  /** Builds a snapshot, waits until it can verify tokens, and then uses it for all new requests. On failure the old one stays. */
+  /**
+   * Builds a snapshot, waits until it can verify tokens, and then uses it for all new requests. On failure the old one
+   * stays.
+   */
   async #replace(config: GatewayConfig): Promise<void> {
     const old = this.current;
     const fresh = new Snapshot(config, this.#resources, old);
@@ -185,8 +191,8 @@ const fingerprintOf = (files: readonly FileRead[]): string =>
 const checkReadyEveryMs = 50;
 
 /**
- * Waits for the keys and revocations of new issuers. Without this, the first requests with tokens of a new issuer would get 503. An
- * unchanged issuer that is already unreachable does not block a reload.
+ * Waits for the keys and revocations of new issuers. Without this, the first requests with tokens of a new issuer would
+ * get 503. An unchanged issuer that is already unreachable does not block a reload.
  *
  * @throws StartupError when they did not arrive in time.
  */
@@ -209,8 +215,8 @@ async function waitUntilReady({ trust }: Snapshot, old: Snapshot, withinMs: numb
 }
 
 /**
- * Decides whether a connection may stay open: only if its route, upstream and token issuer are unchanged. Other connections are closed.
- * Their clients reconnect and are authorized again.
+ * Decides whether a connection may stay open: only if its route, upstream and token issuer are unchanged. Other
+ * connections are closed. Their clients reconnect and are authorized again.
  */
 function stillAllowedBy({ config, trust }: Snapshot): (admission: Admission) => boolean {
   const routes = new Map(config.routes.map((route) => [route.name, route]));

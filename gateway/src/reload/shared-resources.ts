@@ -5,10 +5,12 @@ export type Resource = Readonly<{ start(): void; stop(): void | Promise<void> }>
 
 type Entry = { readonly name: string; readonly config: unknown; readonly resource: Resource; users: number };
 
-/** The resources that one snapshot uses. Each stays open until every lease with it is released. */
+/** The resources that one snapshot uses. Each stays open until every lease that holds it is released. */
 export type Lease = ReturnType<ReturnType<typeof createSharedResources>['lease']>;
 
-/** Resources that are reused across reloads. Two configurations can be in use at once, and share what is equal in both. */
+/**
+ * Resources that are reused across reloads. Two configurations can be in use at once, and share what is equal in both.
+ */
 export function createSharedResources() {
   const byName = new Map<string, readonly Entry[]>();
   const stopping = new Set<Promise<void>>();
@@ -26,7 +28,8 @@ export function createSharedResources() {
       const held = new Set<Entry>();
       return {
         /**
-         * Shares the resource of this name if its configuration is equal, and otherwise opens another one, which may throw.
+         * Shares the resource of this name if its configuration is equal, and otherwise opens another one, which may
+         * throw.
          *
          * @param config Everything that the resource depends on.
          */
@@ -44,7 +47,7 @@ export function createSharedResources() {
         },
         /** Calling it again is harmless. */
         release() {
-          // The last one first: it may use the others.
+          // In reverse order, because a later resource may use earlier ones.
           for (const entry of [...held].reverse()) {
             entry.users -= 1;
             if (entry.users === 0) stop(entry);

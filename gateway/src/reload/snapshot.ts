@@ -54,8 +54,8 @@ export class Snapshot {
   /**
    * Opens what the configuration describes. The previous snapshot serves requests meanwhile.
    *
-   * @param previous The snapshot in force. Resources with unchanged configuration are shared with it. No closure in here may
-   *   capture it: that would keep every earlier snapshot in memory.
+   * @param previous The snapshot in force. Resources with unchanged configuration are shared with it. No closure in
+   *   here may capture it: that would keep every earlier snapshot in memory.
    * @throws StartupError when a file that the configuration names cannot be read. Nothing stays open then.
    */
   constructor(config: GatewayConfig, resources: ProcessResources, previous?: Snapshot) {
@@ -94,7 +94,7 @@ export class Snapshot {
     this.#lease.start();
   }
 
-  /** Releases the resources after the last request ends. Call it when no new requests come to this snapshot. */
+  /** Releases the resources after the last request ends. Call it when this snapshot gets no new requests. */
   retire(): void {
     this.#inFlight.whenIdle(this.#lease.release);
   }
@@ -102,8 +102,8 @@ export class Snapshot {
   /**
    * Opens the keys and revocations of the issuers.
    *
-   * @param previous The trust of the previous snapshot. An unchanged issuer stays the same object, which keeps its verified tokens and
-   *   its open connections valid.
+   * @param previous The trust of the previous snapshot. An unchanged issuer stays the same object, which keeps its
+   *   verified tokens and its open connections valid.
    */
   #openTrust({ logger, keySets, revocationDeps }: ProcessResources, previous: Trust | undefined): Trust {
     const issuers = new Map<string, TrustedIssuer>();
@@ -115,7 +115,7 @@ export class Snapshot {
       const keys = this.#lease.use(`keys of ${name}`, keysConfig, () => openIssuerKeys(keysConfig, logger, keySets));
       if (feed !== undefined) {
         const upstream = upstreamOf(feed.url, this.config);
-        // The lease holds the keys and the upstream longer than their user.
+        // The lease keeps the keys and the upstream open longer than the resource that uses them.
         const used = { ...revocationDeps, keys: this.gatewayKeys, opened: this.upstreams.of(upstream) };
         const following = this.#lease.use(`revocations of ${name}`, { feed, upstream, lifetimeSec, keysDir }, () =>
           openRevocations({ issuer: name, feed, lifetimeSec }, used),
@@ -130,8 +130,8 @@ export class Snapshot {
   }
 
   /**
-   * Builds what serves the listeners. The public one authenticates users by token, the internal one services by signature; each
-   * serves its own routes.
+   * Builds what serves the listeners. The public one authenticates users by token, the internal one services by
+   * signature; each serves its own routes.
    */
   #createHandlers(
     resources: ProcessResources,
@@ -161,8 +161,8 @@ export class Snapshot {
     const { find: findKey } = serviceKeys;
     const authenticate = createAuthenticate({ tokens, throttle, dpop, certificates });
     const authenticateService = createAuthenticateService({ audience, findKey, replay, txnTokens, nowMs });
-    // Another proxy holds the client's certificate, so it proves no token. It sends a request once: a service that does not know an
-    // agreed key could not be asked again.
+    // Another proxy terminates the client's TLS, so certificate-bound tokens cannot be checked. It also sends each
+    // request only once, so a service that does not know an agreed key could not be asked again.
     const decisionPipeline = () =>
       pipelineOf('public', {
         authenticate: createAuthenticate({ tokens, throttle, dpop }),
@@ -207,14 +207,14 @@ function createForward(
   };
 }
 
-/** What answers another proxy. */
+/** The handler for other proxies. */
 function decisionHandlers(
   { decision, listen, websockets, uploads: { maxPerAddress } }: GatewayConfig,
   common: Omit<HandlerOptions, 'pipeline' | 'unmatched' | 'forward'>,
   pipeline: Pipeline,
   { sockets, uploads }: ProcessResources,
 ): Handlers | undefined {
-  // `check` refuses one without the other.
+  // `countersign check` refuses one without the other.
   if (decision === undefined || listen.decision === undefined) return undefined;
   const admitSocket = createAdmitSocket(sockets, websockets.maxPerUser);
   const admitUpload = createAdmitUpload(uploads, maxPerAddress);

@@ -98,7 +98,7 @@ describe('followRevocations', () => {
     expect(['s1', 's2', 's3', 's4'].map(has)).toEqual([true, true, true, false]);
   });
 
-  test('is never ready with an endless log, and pauses between pages without items', async () => {
+  test('never becomes ready with an endless log, and pauses between pages without items', async () => {
     const pages = Array.from({ length: 300 }, (_, n) => page(n + 1, [], false));
     const { revocations, pauses } = await follow(pages);
     expect(revocations.ready).toBe(false);

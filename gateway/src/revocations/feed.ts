@@ -3,7 +3,9 @@ import { createOutageLog, type OutageLog } from '../keys/outage-log.ts';
 import type { RevocationPage } from './page.ts';
 import type { Revocations } from './revocations.ts';
 
-/** Where to continue reading, and how long the feed may wait for new entries. Without a position, reading starts over. */
+/**
+ * Where to continue reading, and how long the feed may wait for new entries. Without a position, reading starts over.
+ */
 export type FeedRequest = Readonly<{ position: FeedPosition | undefined; waitSec: number }>;
 export type FeedPosition = Readonly<{ log: string; cursor: number }>;
 
@@ -16,7 +18,9 @@ export type FeedOptions = Readonly<{
   fetchPage(request: FeedRequest, signal: AbortSignal): Promise<RevocationPage>;
   maxStalenessMs: number;
   logger: Logger;
-  /** Called for each entry with the milliseconds between its `not_before` and now. Not called for entries of a snapshot. */
+  /**
+   * Called for each entry with the milliseconds between its `not_before` and now. Not called for entries of a snapshot.
+   */
   onLag?: ((lagMs: number) => void) | undefined;
   nowMs(): number;
   /** Returns 0 to 1, for jitter. */
@@ -113,7 +117,7 @@ export function followRevocations(options: FeedOptions) {
       return undefined;
     }
     revocations.apply(page.entries, nowMs());
-    // `not_before` is rounded up to a whole second, so an entry may come into force before it. Its lag is 0.
+    // `not_before` is rounded up to a whole second, so an entry may come into force before it. Its lag is then 0.
     for (const entry of page.entries) {
       const lagMs = Math.max(0, nowMs() - entry.notBeforeMs);
       for (const _name of entry.names) options.onLag?.(lagMs);
@@ -146,7 +150,7 @@ export function followRevocations(options: FeedOptions) {
     let failuresInARow = 0;
     while (!signal.aborted) {
       try {
-        // After a failure, ask without waiting: a response without entries already ends staleness.
+        // After a failure, do not long-poll: even a response without entries ends staleness.
         const wait = failuresInARow > 0 ? 0 : waitSec;
         position = position === undefined ? await readSnapshot(signal) : await readNext(position, wait, signal);
         logOverflow();

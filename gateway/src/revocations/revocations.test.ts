@@ -46,8 +46,8 @@ describe('revocations', () => {
 
   test('of a client end its own tokens and those of users who came through it, in that tenant alone', () => {
     const revocations = ready({ kind: 'client', names: ['t1 c1'], ...times });
-    const machine = { ...caller, sessionId: undefined, userId: undefined };
-    for (const claims of [machine, caller]) {
+    const oauthClient = { ...caller, sessionId: undefined, userId: undefined };
+    for (const claims of [oauthClient, caller]) {
       expect(() => revocations.assertNotRevoked(claims, 'k1', nowMs)).toThrow(
         expect.objectContaining({ code: 'token_revoked' }),
       );
@@ -58,8 +58,8 @@ describe('revocations', () => {
     }
   });
 
-  test('of a user, a member or a session never end the token of a machine with the same id', () => {
-    const machine = {
+  test('of a user, a member or a session never end the token of an OAuth client with the same id', () => {
+    const oauthClient = {
       sessionId: undefined,
       userId: undefined,
       clientId: 'u1',
@@ -70,7 +70,7 @@ describe('revocations', () => {
       { kind: 'user', names: ['u1'], ...times },
       { kind: 'member', names: ['t1 u1'], ...times },
       { kind: 'session', names: ['u1'], ...times },
-    ).assertNotRevoked(machine, 'k1', nowMs);
+    ).assertNotRevoked(oauthClient, 'k1', nowMs);
   });
 
   test('of a user accept tokens issued later; of a session never', () => {
@@ -125,7 +125,7 @@ describe('revocations', () => {
       revocations.applySnapshot([{ kind: 'session', names: ['s2'], ...times }], nowMs);
       revocations.confirmCurrent(nowMs);
       uptimeMs = 30_000;
-      // The system's clock is an hour ahead, which says nothing about the feed.
+      // The system's clock is an hour ahead, which must not affect the feed's age.
       revocations.assertNotRevoked(caller, 'k1', nowMs + 3_600_000);
       uptimeMs = 30_001;
       const ask = () => revocations.assertNotRevoked(caller, 'k1', nowMs);

@@ -4,8 +4,8 @@ import { digestsOf, digestWords, placeOf, type RevokedKind, type Subject, writeD
 import { latestSec, RevocationTable, type TableEntry } from './table.ts';
 
 /**
- * Revocations with the same kind and times, as in the issuer's log. They stay in force until every token that they could
- * revoke has expired.
+ * Revocations with the same kind and times, as in the issuer's log. They stay in force until every token that they
+ * could revoke has expired.
  */
 export type RevocationGroup = Readonly<{
   kind: RevokedKind;
@@ -35,9 +35,10 @@ const maxSweptPerTurn = 10_000;
 /**
  * The known revocations of one issuer, in memory.
  *
- * Beyond `maxHeld` entries, those that expire first are replaced with one cutoff: every token older than the latest of them
- * is refused until the last of them would have expired. The cutoff refuses all tokens that the dropped entries refused,
- * because an issuer issues no token for an ended session. Other clients get a valid token with their next refresh.
+ * Beyond `maxHeld` entries, those that expire first are replaced with one cutoff: every token older than the latest of
+ * them is refused until the last of them would have expired. The cutoff refuses all tokens that the dropped entries
+ * refused, because an issuer issues no token for an ended session. Other clients get a valid token with their next
+ * refresh.
  */
 export class Revocations {
   readonly #options: RevocationsOptions;
@@ -50,7 +51,7 @@ export class Revocations {
   readonly #listeners = new Set<() => void>();
   #cutoff: TableEntry = { notBeforeSec: 0, expiresAtSec: 0 };
   #sweptAtMs = Number.NEGATIVE_INFINITY;
-  /** Of the monotonic clock: after a corrected jump of the system's clock, the age would be wrong by the jump. */
+  /** On the monotonic clock: a jump of the system's clock must not change the age. */
   #currentAtMs: number | undefined;
   #isReady = false;
   /** Another one after each change. Unique in the process, because a token may be looked up in several objects. */
@@ -71,7 +72,9 @@ export class Revocations {
     return this.#table.size;
   }
 
-  /** @throws AppError `token_revoked`; `revocations_unavailable` before the first snapshot, and when stale under `deny`. */
+  /**
+   * @throws AppError `token_revoked`; `revocations_unavailable` before the first snapshot, and when stale under `deny`.
+   */
   assertNotRevoked(claims: Subject, kid: string, nowMs: number): void {
     if (!this.#isReady) throw new AppError('revocations_unavailable', { detail: { reason: 'no snapshot yet' } });
     const nowSec = expirySecAt(nowMs);
@@ -99,8 +102,9 @@ export class Revocations {
   }
 
   /**
-   * Adds the last entries of a snapshot, applies the snapshot as a whole, and becomes ready. Known entries that are missing
-   * in it stay in force until they expire: a log that was restored from a backup must not make a revoked token valid again.
+   * Adds the last entries of a snapshot, applies the snapshot as a whole, and becomes ready. Known entries that are
+   * missing in it stay in force until they expire: a log that was restored from a backup must not make a revoked token
+   * valid again.
    */
   applySnapshot(entries: readonly RevocationGroup[], nowMs: number): void {
     this.#addAll(entries, nowMs, 'stage');
@@ -109,7 +113,7 @@ export class Revocations {
     this.#notify(nowMs);
   }
 
-  /** Records that the feed had nothing more at this moment. */
+  /** Records that the feed had no further entries at this moment. */
   confirmCurrent(nowMs: number): void {
     this.#currentAtMs = this.#monotonicMs();
     this.#sweep(nowMs);
@@ -126,7 +130,10 @@ export class Revocations {
     return this.#currentAtMs === undefined ? undefined : Math.round(this.#monotonicMs() - this.#currentAtMs);
   }
 
-  /** Tokens issued before this moment are all refused, because there are more revocations than fit. Undefined: there are not. */
+  /**
+   * Tokens issued before this moment are all refused, because there are more revocations than fit. Undefined if all
+   * revocations fit.
+   */
   refusedBeforeMs(nowMs: number): number | undefined {
     const sec = this.#refusedBeforeSec(expirySecAt(nowMs));
     return sec === undefined ? undefined : sec * 1000;
@@ -207,7 +214,7 @@ const nextVersion = (): number => {
 const isBefore = ({ issuedAtSec }: Subject, goodFromSec: number | undefined): boolean =>
   goodFromSec !== undefined && issuedAtSec < goodFromSec;
 
-/** Rounds up to whole seconds: `iat` has whole seconds, and an entry may end late, but never early. */
+/** Rounds up to whole seconds: `iat` has whole seconds, and an entry may expire late, but never early. */
 const toSec = (ms: number): number => Math.min(Math.max(Math.ceil(ms / 1000), 0), latestSec);
 
 /** Entries that expire by this second can be removed: the tokens they revoke have expired, tolerance included. */

@@ -7,11 +7,11 @@ export type RevokedKind = (typeof revokedKinds)[number];
 /** The claims of a token that revocations refer to. */
 export type Subject = Readonly<{
   sessionId: string | undefined;
-  /** Undefined: the token belongs to a machine. */
+  /** Undefined if the token belongs to an OAuth client. */
   userId: string | undefined;
-  /** The machine, or the client through which the user came. */
+  /** The OAuth client that calls, or through which the user came. */
   clientId: string | undefined;
-  /** Undefined: a machine without a tenant. */
+  /** Undefined for an OAuth client without a tenant. */
   tenantId: string | undefined;
   issuedAtSec: number;
 }>;
@@ -23,12 +23,13 @@ export const digestWords = 3;
 export const placeOf = { session: 0, member: 3, user: 6, tenant: 9, key: 12, client: 15 } as const;
 const allWords = 6 * digestWords;
 
-// Secret, because an issuer could otherwise search for identifiers with the same digest. With a UUID it fits in one SHA-256 block.
+// Secret, because an issuer could otherwise search for identifiers with the same digest. With a UUID it fits in one
+// SHA-256 block.
 const key = randomBytes(12).toString('base64url');
 
 /**
- * Writes a keyed digest of a subject: 96 bits of a SHA-256. With two million entries, the probability that a lookup finds the
- * entry of another subject is 2^-75.
+ * Writes a keyed digest of a subject: 96 bits of a SHA-256. With two million entries, the probability that a lookup
+ * finds the entry of another subject is 2^-75.
  *
  * @param name The id within the kind. A member's is `<tenant id> <user id>`, a client's `<tenant id> <client id>`.
  */
@@ -53,8 +54,8 @@ export type TokenDigests = Readonly<{ kid: string; digests: Int32Array }> & {
 const digestCache = new WeakMap<Subject, TokenDigests>();
 
 /**
- * Returns the digests of all subjects that could revoke a token, each at its {@link placeOf}. They are computed once per
- * token, because every new entry is checked against the tokens of open connections.
+ * Returns the digests of all subjects that could revoke a token, each at its {@link placeOf}. They are computed once
+ * per token, because every new entry is checked against the tokens of open connections.
  */
 export function digestsOf(claims: Subject, kid: string): TokenDigests {
   const known = digestCache.get(claims);

@@ -76,21 +76,26 @@ describe('machines, actors, clients, scopes and claims', () => {
   const having = (...values: (string | number)[]) => exampleUser({ kept: new Map([['department', values]]) });
 
   test.each<[string, Partial<Allow>, PolicyCaller, string | undefined]>([
-    ['a machine without allow.clients', {}, job, 'client_not_allowed'],
+    ['an OAuth client without allow.clients', {}, job, 'client_not_allowed'],
     [
-      'a machine with a role that is listed',
+      'an OAuth client with a role that is listed',
       { roles: ['service'] },
       exampleClient({ role: 'service' }),
       'client_not_allowed',
     ],
-    ['a machine that is listed', { clients: [named('job-1')] }, job, undefined],
-    ['a machine that is not', { clients: [named('job-2')] }, job, 'client_not_allowed'],
+    ['an OAuth client that is listed', { clients: [named('job-1')] }, job, undefined],
+    ['an OAuth client that is not', { clients: [named('job-2')] }, job, 'client_not_allowed'],
     ['another case', { clients: [named('JOB-1')] }, job, 'client_not_allowed'],
-    ['any machine', { clients: 'any' }, job, undefined],
-    ['a machine of the issuer', { clients: [named('job-1', iss)] }, job, undefined],
-    ['a machine of the same id at another issuer', { clients: [named('job-1', other)] }, job, 'client_not_allowed'],
-    ['a machine without a role', { clients: 'any', roles: ['a'] }, job, 'insufficient_role'],
-    ['a machine without a tenant', { clients: 'any', tenant: ':t' }, job, 'tenant_mismatch'],
+    ['any OAuth client', { clients: 'any' }, job, undefined],
+    ['an OAuth client of the issuer', { clients: [named('job-1', iss)] }, job, undefined],
+    [
+      'an OAuth client of the same id at another issuer',
+      { clients: [named('job-1', other)] },
+      job,
+      'client_not_allowed',
+    ],
+    ['an OAuth client without a role', { clients: 'any', roles: ['a'] }, job, 'insufficient_role'],
+    ['an OAuth client without a tenant', { clients: 'any', tenant: ':t' }, job, 'tenant_mismatch'],
     [
       'a user through a client that is listed',
       { clients: [named('web')] },
@@ -122,7 +127,7 @@ describe('machines, actors, clients, scopes and claims', () => {
       undefined,
     ],
     ['no actor where some are listed', { actors: [named('agent-1')] }, exampleUser(), undefined],
-    ['an actor of a machine', { clients: 'any' }, exampleClient(actor('agent-1')), 'actor_not_allowed'],
+    ['an actor of an OAuth client', { clients: 'any' }, exampleClient(actor('agent-1')), 'actor_not_allowed'],
     [
       'an agent that is a client, and not listed as an actor',
       { clients: [named('agent-1')] },
@@ -133,7 +138,7 @@ describe('machines, actors, clients, scopes and claims', () => {
     ['all scopes but one', { scopes: ['a', 'b'] }, exampleUser({ scope: ['b'] }), 'insufficient_scope'],
     ['no scope', { scopes: ['a'] }, exampleUser(), 'insufficient_scope'],
     ['a scope of another case', { scopes: ['a'] }, exampleUser({ scope: ['A'] }), 'insufficient_scope'],
-    ['a machine without the scope', { clients: 'any', scopes: ['a'] }, job, 'insufficient_scope'],
+    ['an OAuth client without the scope', { clients: 'any', scopes: ['a'] }, job, 'insufficient_scope'],
     ['a claim', { claims: legal }, having('sales', 'legal'), undefined],
     ['a claim of another type', { claims: legal }, having('7'), 'claim_not_allowed'],
     ['no such claim', { claims: legal }, exampleUser(), 'claim_not_allowed'],
@@ -142,9 +147,9 @@ describe('machines, actors, clients, scopes and claims', () => {
   });
 
   test.each<[string, AuthMode, PolicyCaller, string | undefined]>([
-    ['a machine on an optional route', 'optional', job, 'client_not_allowed'],
+    ['an OAuth client on an optional route', 'optional', job, 'client_not_allowed'],
     ['an agent on an optional route', 'optional', exampleUser(actor('agent-1')), 'actor_not_allowed'],
-    ['a service for a machine', 'service', exampleService(job), 'client_not_allowed'],
+    ['a service for an OAuth client', 'service', exampleService(job), 'client_not_allowed'],
     [
       'a service for a user with an actor',
       'service',

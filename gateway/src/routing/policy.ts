@@ -5,7 +5,7 @@ import type { Code } from '../errors.ts';
 /** Values of the path's `:params`, decoded once. */
 export type Params = Readonly<Record<string, string>>;
 
-/** The claims of a user's token or of a machine's, as far as the rules of a route need them. */
+/** The claims of a user's or OAuth client's token that the rules of a route need. */
 export type Grant = Readonly<{
   kind: 'user' | 'client';
   userId: string | undefined;
@@ -18,19 +18,19 @@ export type Grant = Readonly<{
   kept: ReadonlyMap<string, readonly Scalar[]>;
 }>;
 
-/** A user, or a machine with a token of its own. */
+/** A user, or an OAuth client with a token of its own. */
 export type PolicyPrincipal = Readonly<{ token: Readonly<{ claims: Grant }> }>;
 
-/** The caller, as far as the rules of a route need it. */
+/** What the rules of a route need to know about the caller. */
 export type PolicyCaller =
   | Readonly<{ kind: 'anonymous' }>
   | (PolicyPrincipal & Readonly<{ kind: 'user' | 'client'; bound: boolean }>)
-  /** `principal`: the user or the machine that the service acts for. */
+  /** `principal`: the user or the OAuth client that the service acts for. */
   | Readonly<{ kind: 'service'; serviceId: string; principal?: PolicyPrincipal | undefined }>;
 
 /** One compiled rule of a route. */
 export type Rule = Readonly<{
-  /** The rule as the configuration has it. */
+  /** The rule as configured. */
   text: string;
   /** @returns The code of the refusal; undefined if the rule passes. Called for every request. */
   refusal(caller: PolicyCaller, params: Params): Code | undefined;
@@ -44,12 +44,12 @@ export type Policy = readonly [Rule, ...Rule[]];
 /** The result of one rule for a caller. `refusal` is undefined if it passes. */
 export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: string }>;
 
-/** All that the rules of a route depend on. */
+/** Everything that the rules of a route depend on. */
 export type PolicyRules = Pick<Route, 'auth' | 'callers' | 'senderConstrained' | 'allow'>;
 
 /**
- * The rules of each key of `allow`, in the order in which they refuse. A rule holds everything about a key
- * once the configuration is read: how it decides, the code of its refusal, and its texts for a reader.
+ * The rules of each key of `allow`, in the order in which they refuse. Each rule has everything about its key: how it
+ * decides, the code of its refusal, and its texts for operators.
  */
 const allowRules: Readonly<Record<keyof Allow, (allow: Allow) => readonly Rule[]>> = {
   actors: ({ actors = [] }) => (actors.length === 0 ? [] : [actorsRule(actors)]),
@@ -68,8 +68,8 @@ export function compilePolicy({ auth, callers, senderConstrained, allow }: Polic
 }
 
 /**
- * Evaluates every rule of a route, for a reader. The authorize stage evaluates the same compiled rules until one refuses,
- * so they cannot differ.
+ * Evaluates every rule of a route, to explain the result. The authorize stage evaluates the same compiled rules until
+ * one refuses, so they cannot differ.
  */
 export function evaluatePolicy(policy: Policy, params: Params, caller: PolicyCaller): readonly Verdict[] {
   return policy.map(({ text, refusal, why }) => ({
@@ -84,13 +84,13 @@ export function refusalOf(verdicts: readonly Verdict[]): Code | undefined {
   return verdicts.find((verdict) => verdict.refusal !== undefined)?.refusal;
 }
 
-/** The claims of the user or the machine behind a request. */
+/** The claims of the user or the OAuth client behind a request. */
 export function claimsOf(caller: PolicyCaller): Grant | undefined {
   if (caller.kind === 'anonymous') return undefined;
   return caller.kind === 'service' ? caller.principal?.token.claims : caller.token.claims;
 }
 
-/** What a route refuses unless its configuration allows it: machines, and actors. */
+/** What a route refuses unless its configuration allows it: OAuth clients, and actors. */
 function unaskedFor(
   claims: Grant | undefined,
   { clients, actors = [] }: Pick<Allow, 'clients' | 'actors'>,
@@ -101,7 +101,7 @@ function unaskedFor(
     return { code: 'actor_not_allowed', why: `${act.sub} acts for the caller, and the route has no allow.actors` };
   }
   if (kind === 'client' && clients === undefined) {
-    return { code: 'client_not_allowed', why: `${clientId} is a machine, and the route has no allow.clients` };
+    return { code: 'client_not_allowed', why: `${clientId} is an OAuth client, and the route has no allow.clients` };
   }
   return undefined;
 }
@@ -179,7 +179,7 @@ function clientsRule(clients: 'any' | readonly AllowedParty[]): Rule {
   );
 }
 
-/** Clients of two issuers may have the same name. Without an issuer, it is that of the token. */
+/** Clients of two issuers may have the same name. The default issuer is the token's. */
 const partyText = ({ name, issuer }: AllowedParty): string => (issuer ? `${name} of ${issuer}` : name);
 
 /**

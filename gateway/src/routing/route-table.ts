@@ -17,9 +17,10 @@ export const maxTargetBytes = 8192;
 
 type Flaw = readonly [pattern: RegExp, reason: string];
 
-/** What no canonical path has. */
+/** What a canonical path must not contain. */
 const pathFlaws: readonly Flaw[] = [
-  // Allowed is the pchar of RFC 3986 without `;`: some servers cut off its path parameters before they match (CVE-2026-73551).
+  // Anything but the pchar of RFC 3986 without `;`: some servers cut off its path parameters before they match
+  // (CVE-2026-73551).
   [/[^A-Za-z0-9._~!$&'()*+,=:@%/-]/, 'a character that is not allowed in a path'],
   [/%(?![0-9A-Fa-f]{2})/, 'a bad percent-encoding'],
   [/\/\//, 'an empty segment'],
@@ -31,7 +32,7 @@ const pathFlaws: readonly Flaw[] = [
   [/%(?:2[de]|3\d|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i, 'an encoded unreserved character'],
 ];
 
-/** What no canonical query has. */
+/** What a canonical query must not contain. */
 const queryFlaws: readonly Flaw[] = [
   // Without `'`, which WHATWG writes as %27 in a query; with `[` and `]`, which browsers do not escape.
   [/[^A-Za-z0-9._~!$&()*+,=:@;?[\]%/-]/, 'a character that is not allowed in a query'],
@@ -62,7 +63,7 @@ export function parseTarget(raw: string): RequestTarget {
   return { path, query };
 }
 
-// Segments of letters, digits and a few marks that do not begin with a dot. Most paths are of this form.
+// Most paths: segments of letters, digits and a few other characters that do not begin with a dot.
 const usualPath = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)+$/;
 
 function checkPath(path: string): void {
@@ -113,7 +114,7 @@ type RoutePlace = {
 };
 
 type RouteNode = {
-  /** Undefined where no literal follows. Most nodes are the last ones of their routes. */
+  /** Undefined if no literal follows: most nodes are leaves. */
   literals: Map<string, RouteNode> | undefined;
   param: RouteNode | undefined;
   /** Routes whose path ends at this node. */
@@ -136,11 +137,12 @@ export function routesOn(listener: ListenerName, config: Pick<GatewayConfig, 'ro
 }
 
 /**
- * Builds the table of one listener, which finds the route of a request. Segment by segment, a literal beats `:param`, which
- * beats `**`. If a more specific branch leads nowhere, the next one is tried, so the most specific pattern that fits the
- * whole path wins. The path alone decides: a method that is not listed there is refused, never served by a broader route.
+ * Builds the table of one listener, which finds the route of a request. Segment by segment, a literal beats `:param`,
+ * which beats `**`. If a more specific branch leads nowhere, the next one is tried, so the most specific pattern that
+ * fits the whole path wins. The path alone decides: a method that is not listed there is refused, never served by a
+ * broader route.
  *
- * @param routes Their order does not matter. Where there may be very many, they are added one by one later.
+ * @param routes Their order does not matter. If there may be very many, add them one by one later.
  */
 export function createRouteTable(listener: ListenerName, routes: readonly Route[] = []) {
   const root = newNode();
@@ -149,7 +151,8 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
     const place = find(root, segments, 0);
     return place?.routes.size === 0 ? undefined : place;
   };
-  // Routes with the same rules share one policy: ten thousand of them would not fit into the caches of a processor.
+  // Routes with the same rules share one policy, because ten thousand separate ones would not fit into processor
+  // caches.
   const policies = new Map<string, Policy>();
   const policyOf = ({ auth, callers, senderConstrained, allow }: Route): Policy => {
     // The policy is compiled from what the key shows, and from nothing else of the route.
@@ -161,8 +164,8 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
   };
   const table = {
     /**
-     * @throws Error on a malformed path, and on two routes with the same shape and method. The configuration check refuses
-     *   both earlier, so this is a bug of ours.
+     * @throws Error on a malformed path, and on two routes with the same shape and method. The configuration check
+     *   refuses both earlier, so this is a bug of ours.
      */
     add(route: Route): void {
       const segments = parsePattern(route.path);
@@ -173,8 +176,8 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
       insert(placeFor(root, segments), { route, policy: policyOf(route), params });
     },
     /**
-     * Finds the route, with the values of its parameters. Visits each node of the tree at most once, so the cost is bounded
-     * by the number of routes and the length of the path.
+     * Finds the route, with the values of its parameters. Visits each node of the tree at most once, so the cost is
+     * bounded by the number of routes and the length of the path.
      *
      * @param path From {@link parseTarget}.
      * @throws AppError `no_route`, and `method_not_allowed` with `Allow`.

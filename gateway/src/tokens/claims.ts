@@ -16,11 +16,11 @@ type CommonClaims = Readonly<{
   kept: ReadonlyMap<string, readonly Scalar[]>;
 }>;
 
-/** A person. `clientId`: the client through which the user came, in any grammar. */
+/** A user. `clientId`: the client through which the user came, in any grammar. */
 type Person = Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string; clientId: string | undefined }>;
 
-/** A machine, which is never a user. */
-type Machine = Readonly<{
+/** An OAuth client that calls for itself. It is never a user. */
+type OauthClient = Readonly<{
   kind: 'client';
   userId: undefined;
   role: string | undefined;
@@ -29,14 +29,14 @@ type Machine = Readonly<{
 }>;
 
 /** The claims that decide whether a token is still valid, and whether the rules of a route allow it. */
-export type StatusClaims = CommonClaims & (Person | Machine);
+export type StatusClaims = CommonClaims & (Person | OauthClient);
 
 type TokenDetails = Readonly<{
   /** Undefined: the token has no `jti`, which only RFC 9068 requires. */
   tokenId: string | undefined;
   authTimeSec: number | undefined;
   authMethods: readonly string[] | undefined;
-  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Undefined: no such binding. */
+  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Undefined if it is not bound. */
   jkt: string | undefined;
   /** SHA-256 of the client certificate that the token is bound to (RFC 8705 section 3.1). */
   certificate: string | undefined;
@@ -51,7 +51,7 @@ export type Claims = TokenDetails & StatusClaims;
 export const visibleText = /^[\x21-\x7e]{1,256}$/;
 
 /**
- * What a service receives of a token besides its user or machine.
+ * What a service receives of a token besides its user or OAuth client.
  *
  * @param jkt The key whose proof came with the request. It differs from the token's only at token endpoints.
  */
@@ -69,7 +69,7 @@ export function contextOf(claims: Claims, jkt: string | undefined): IdentityCont
 /** The part of {@link contextOf} that nested calls carry on. */
 export function delegationOf(claims: StatusClaims): IdentityContext {
   const { issuer, sessionId, kind, clientId, scope, act } = claims;
-  // A client that is no id, such as an origin at Clerk, is left out. Strict issuers have none.
+  // A client that does not have the form of an id, such as an origin at Clerk, is left out. Strict issuers send none.
   const client = kind === 'user' && clientId !== undefined && idPattern.test(clientId) ? clientId : undefined;
   return {
     iss: issuer,

@@ -97,7 +97,7 @@ describe('a txn-token', () => {
       if (kind === 'user') {
         return withToken({ ...claims, kind: 'user', userId: name, role, tenantId, clientId: client });
       }
-      // A machine needs neither role nor tenant.
+      // An OAuth client needs neither role nor tenant.
       const facts = { tenantId: isBare ? undefined : tenantId, role: isBare ? undefined : role };
       return withToken({ ...claims, kind: 'client', userId: undefined, clientId: name, ...facts });
     });

@@ -12,13 +12,13 @@ import type { StatusClaims } from './claims.ts';
 import { parseCompactToken } from './compact-token.ts';
 import type { TokenStatus, TrustedIssuer } from './verified-tokens.ts';
 
-/** A chain of calls that the request of one user or machine started. */
+/** A chain of calls that the request of one user or OAuth client started. */
 export type Transaction = Readonly<{
   /** The id of that request, the same along the whole chain. */
   id: string;
-  /** 1 when the user or machine called the service. Each further call between services adds one. */
+  /** 1 when the user or OAuth client called the service. Each further call between services adds one. */
   depth: number;
-  /** The token of the user or machine, as needed to check expiry, revocation and the rules of a route again. */
+  /** The token of the user or OAuth client, as needed to check expiry, revocation and the rules of a route again. */
   token: TokenStatus;
 }>;
 
@@ -44,7 +44,7 @@ const commonShape = {
   iat: seconds,
   exp: seconds,
   txn: z.uuid(),
-  /** The id of the user or of the machine. */
+  /** The id of the user or of the OAuth client. */
   sub: id,
   sid: id.optional(),
   scope: z.array(scopeName).min(1).max(64).optional(),
@@ -78,8 +78,8 @@ type TxnTokenOptions = Readonly<{
 }>;
 
 /**
- * Transaction tokens (draft-ietf-oauth-transaction-tokens) with a MAC. The MAC key is derived from the gateway's signing
- * key, which only replicas of the gateway share. docs/decisions/0003 explains why, and why jose is not used.
+ * Transaction tokens (draft-ietf-oauth-transaction-tokens) with a MAC. The MAC key is derived from the gateway's
+ * signing key, which only replicas of the gateway share. docs/decisions/0003 explains why, and why jose is not used.
  */
 export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
   const nowSec = () => Math.floor(nowMs() / 1000);
@@ -98,7 +98,7 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
       const payload: z.input<typeof payloadShape> = {
         aud: audience,
         iat,
-        // It must not outlive the user's token.
+        // The txn-token must not outlive the user's token.
         exp: Math.min(iat + lifetimeSec, claims.expiresAtSec),
         txn,
         ...principalOf(claims),
@@ -140,7 +140,7 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
   };
 }
 
-/** The members that say whose transaction it is. */
+/** The members that identify whose transaction it is. */
 function principalOf({ kind, userId, clientId, role, tenantId: tenant_id }: StatusClaims) {
   return kind === 'user'
     ? { sub: userId, tenant_id, role, client: clientId }

@@ -141,7 +141,7 @@ describe('the cache of access tokens', () => {
     await expect(tokens.verify(text)).resolves.toBeDefined();
   });
 
-  test('does not remember a refusal that may end soon', async () => {
+  test('does not remember a refusal that may be temporary', async () => {
     const text = await issuer.accessToken({ iat: clock.nowMs() / 1000 + 7 });
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_not_yet_valid' });
     clock.advance(2_000);

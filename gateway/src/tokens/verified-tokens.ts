@@ -14,7 +14,9 @@ export type TrustedIssuer = Readonly<{
   revocations: Revocations | undefined;
 }>;
 
-/** The parts of a caller's token that {@link assertStillValid} needs. A txn-token carries them without the token itself. */
+/**
+ * The parts of a caller's token that {@link assertStillValid} needs. A txn-token carries them without the token itself.
+ */
 export type TokenStatus = Readonly<{
   claims: StatusClaims;
   kid: string;
@@ -33,8 +35,8 @@ export type VerifiedToken = Readonly<{
 }>;
 
 /**
- * Checks expiry, with tolerance, and revocation. Call it on every use of a token: from the cache, before signing (the user may log out
- * while a slow body arrives), and while a connection stays open.
+ * Checks expiry, with tolerance, and revocation. Call it on every use of a token: from the cache, before signing (the
+ * user may log out while a slow body arrives), and while a connection stays open.
  *
  * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
  */
@@ -60,10 +62,10 @@ export function assertUnrevoked(token: TokenStatus, nowMs: number): void {
   }
 }
 
-/** Says for operators which token was refused. */
+/** Tells operators which token was refused. */
 const sourceOf = ({ issuer, claims }: TokenStatus) => ({ issuer: issuer.config.issuer, subject: claims.subject });
 
-/** What came of the verifications at one issuer, since the process started. */
+/** The results of verifying one issuer's tokens, since the process started. */
 export type IssuerOutcomes = { verified: number; readonly refused: Map<string, number> };
 
 /**
@@ -100,15 +102,15 @@ const maxCharacters = 16 * 1024 * 1024;
 type Entry = Readonly<{ text: string; token: VerifiedToken }>;
 
 /**
- * A refusal, and the generation of the key sets at the time: a signature that was invalid may be valid under a new key with the
- * same id.
+ * A refusal, and the generation of the key sets at the time: a signature that was invalid may be valid under a new key
+ * with the same id.
  */
 type Refusal = Readonly<{ code: Code; detail: AppError['detail']; keys: number; untilMs: number }>;
 
 const maxRefused = 2_000;
 const refusedForMs = 5_000;
 
-/** Refusals that may end within a second, or that need no verification. All other faults of a token last. */
+/** Refusals that may end within a second, or that need no verification. All other faults are permanent. */
 const passingCodes: ReadonlySet<string> = new Set<Code>([
   'token_key_unknown',
   'token_not_yet_valid',
@@ -118,13 +120,16 @@ const passingCodes: ReadonlySet<string> = new Set<Code>([
 
 const lasts = (code: Code): boolean => errorTable[code].fault === 'caller' && !passingCodes.has(code);
 
-/** Repeats a refusal for another request. The new error has no cause, because the first one's cause belongs to another request. */
+/**
+ * Repeats a refusal for another request. The new error has no cause, because the first one's cause belongs to another
+ * request.
+ */
 const repeated = ({ code, detail }: Pick<AppError, 'code' | 'detail'>): AppError =>
   new AppError(code as Code, { detail: { ...detail, remembered: true } });
 
 /**
- * The end of the token's signature, 256 bits. Hashing the whole token for each lookup takes 0.8 µs; comparing it with the
- * entry takes 0.05 µs.
+ * The end of the token's signature, 256 bits. Hashing the whole token for each lookup takes 0.8 µs; comparing it with
+ * the entry takes 0.05 µs.
  */
 const placeOf = (text: string): string => text.slice(-43);
 
@@ -134,20 +139,21 @@ export type AccessTokensOptions = Readonly<{
   verify(token: string): Promise<VerifiedToken>;
   nowMs(): number;
   /**
-   * The cache of the previous configuration. Entries of unchanged issuers are kept, so that a reload does not have to verify
-   * every token again.
+   * The cache of the previous configuration. Entries of unchanged issuers are kept, so that a reload does not have to
+   * verify every token again.
    */
   previous?: AccessTokens | undefined;
   /** Counts the verifications. */
   outcomes?: TokenOutcomes | undefined;
-  /** A clock that nothing sets: a correction of the system's clock would prolong a refusal. */
+  /** A monotonic clock: a correction of the system's clock would prolong a refusal. */
   monotonicMs?: () => number;
 }>;
 
 /**
  * Verifies each token once and caches the result. An entry is for the whole token, and is invalid once the issuer's key
  * set changes (CVE-2026-33496, CVE-2026-35039). Every hit checks expiry and revocation; a later stage checks the rules
- * of the route. Concurrent requests with the same token share one verification, and a refusal is remembered for five seconds.
+ * of the route. Concurrent requests with the same token share one verification, and a refusal is remembered for five
+ * seconds.
  */
 export class AccessTokens {
   readonly #options: AccessTokensOptions;

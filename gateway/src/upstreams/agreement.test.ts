@@ -79,7 +79,7 @@ describe('the keys of an upstream', () => {
     return typeof key === 'string' ? key : key.kid;
   };
   const settled = (expected: string) => eventually(() => expect(chosen()).toBe(expected));
-  /** Fetches again, as the refusal of a key does, and waits for the answer. */
+  /** Fetches again, as after a refused key, and waits for the answer. */
   async function fetchAgain(served: { fetches: number }): Promise<void> {
     const before = served.fetches;
     nowMs += 1_000;
@@ -87,7 +87,7 @@ describe('the keys of an upstream', () => {
     await eventually(() => expect(served.fetches).toBeGreaterThan(before));
   }
 
-  test('the first key that every target publishes is used', async () => {
+  test('uses the first key that every target publishes', async () => {
     const [old, fresh, other] = [newAgreementJwk(), newAgreementJwk(), newAgreementJwk()].map(publicOf);
     if (old === undefined || fresh === undefined || other === undefined) throw new Error('no key');
     const one = await target(setOf(fresh, old));

@@ -7,7 +7,7 @@ import { Poll, type PollAnswer } from './pool/poll.ts';
 
 type AgreementOptions = Readonly<{
   upstream: string;
-  /** Where each target is, and how to connect to it. */
+  /** The address of each target, and how to connect to it. */
   targets: readonly Readonly<{ origin: string; openSingleUse(timeoutMs: number): Dispatcher }>[];
   logger: Logger;
   monotonicMs(): number;
@@ -44,15 +44,15 @@ export class UpstreamAgreement {
   }
 
   /**
-   * Handles a refused request. If the service does not know the key of this request, requests are signed with ed25519 for 30 s, and
-   * the key sets are fetched again.
+   * Handles a refused request. If the service does not know the key of this request, requests are signed with ed25519
+   * for 30 s, and the key sets are fetched again.
    *
    * @param headers The headers of the refused request, as alternating names and values.
    * @returns Whether to send the request again. That is safe: the service refused it before handling it.
    */
   shouldRepeat({ code, detail }: AppError, headers: readonly string[]): boolean {
     if (code !== 'identity_refused' || detail?.reason !== 'key_unknown') return false;
-    // The last one: a client's header may have this value.
+    // Uses the last one, because a client's header may have this value.
     const input = headers[headers.lastIndexOf('signature-input') + 1];
     if (input === undefined || !agreedKeyid.test(input)) return false;
     const { upstream, logger, monotonicMs } = this.#options;
@@ -112,7 +112,7 @@ function chooseKey(targets: readonly FollowedTarget[]): AgreementPublicKey | Fal
 /** Shorter than the 15 minutes in which a service publishes its old key beside the new one. */
 const refreshMs = 60_000;
 const firstRetryMs = 250;
-/** While no key is known, requests are signed with ed25519, so this is only about cost. */
+/** While no key is known, requests are signed with ed25519, so a slow retry only costs CPU time. */
 const longestRetryMs = 5_000;
 /** Between the starts of two fetches. */
 const soonestMs = 1_000;
@@ -127,8 +127,8 @@ const request = {
 const maxKeys = 4;
 
 /**
- * The keys that one target publishes, fetched again and again. A failed fetch keeps the keys that are known. Redirects are not
- * followed: another host could supply any key.
+ * The keys that one target publishes, fetched again and again. A failed fetch keeps the keys that are known. Redirects
+ * are not followed: another host could supply any key.
  */
 class FollowedTarget {
   readonly origin: string;

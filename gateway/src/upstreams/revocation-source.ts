@@ -45,7 +45,7 @@ export function openRevocations(
     nowMs,
     random: Math.random,
     async pause(ms, signal) {
-      // An abort rejects. The feed checks the signal itself.
+      // Rejects on abort. The feed checks the signal itself.
       await delay(ms, undefined, { signal, ref: false }).catch(() => {});
     },
   });
@@ -63,11 +63,11 @@ type RevocationSourceOptions = Readonly<{
   graceMs?: number;
 }>;
 
-// A service that has no groups, or does not know them, responds with items.
+// A service without groups, or of an older version, responds with items.
 const accept = 'application/vnd.countersign.revocation-groups+json, application/json';
 // Enough for 5,000 entries with the longest identifiers.
 const maxBytes = 8 * 1024 * 1024;
-// Time for the second response, after the first has arrived.
+// How long to wait for the second response after the first.
 const lateMs = 1_000;
 
 /**
@@ -105,7 +105,7 @@ export function createRevocationSource(
     if (status !== 200) {
       const reason = headerOf({ headers }, 'x-identity-refused');
       const refusal = new AppError('identity_refused', { detail: { reason } });
-      // The next signature is one of ed25519.
+      // The next request is signed with ed25519.
       if (status === 401 && opened.agreement?.shouldRepeat(refusal, signed.flat()))
         return ask(target, question, signal);
       throw new Error(`the revocation feed responded with ${status}`);

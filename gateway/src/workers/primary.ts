@@ -20,7 +20,7 @@ export type PrimaryOptions = Readonly<{
   /** How many processes to run. */
   count: number;
   logger: Logger;
-  /** The workers' own settings. A worker that takes longer than both, and some time to exit, is killed. */
+  /** The workers' own settings. A worker that takes longer than both plus a margin is killed. */
   drainDelayMs: number;
   shutdownGraceMs: number;
   /** A worker that does not answer the primary for this long is killed and replaced. Default 30 s. */
@@ -32,8 +32,8 @@ export type RunningPrimary = Running & Readonly<{ reload(): void }>;
 const killAfterMs = 5_000;
 
 /**
- * Runs the gateway in several processes. Each worker is a whole gateway and takes its share of the connections. The primary serves no client
- * requests: it has the admin listener, restarts workers that exit, and passes signals on.
+ * Runs the gateway in several processes. Each worker is a whole gateway and takes its share of the connections. The
+ * primary serves no client requests: it has the admin listener, restarts workers that exit, and passes signals on.
  *
  * @throws StartupError when a worker exits before it serves. That worker has logged why.
  */
@@ -90,7 +90,7 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   return {
     health,
     logger,
-    // The workers wait themselves, so the primary signals them at once.
+    // Each worker waits on its own, so the primary signals all at once.
     drainDelayMs: 0,
     stop,
     reload() {

@@ -17,8 +17,8 @@ const steadyMs = 60_000;
 const questionsUntilHung = 6;
 
 /**
- * Doubles the delay before each restart, up to 30 s, so that a worker that always fails does not occupy a processor. A worker that ran for a
- * minute resets the delay.
+ * Doubles the delay before each restart, up to 30 s, so that a worker that always fails does not occupy a processor. A
+ * worker that ran for a minute resets the delay.
  *
  * @returns Maps how long the process ran to how long to wait. Both in milliseconds.
  */
@@ -38,7 +38,7 @@ export class SupervisedWorker {
   /** Settles when the first process serves, or with undefined when that process exits before. */
   readonly started: Promise<WorkerPorts | undefined>;
   restarts = 0;
-  /** Undefined while no process serves. */
+  /** Undefined while no process is serving. */
   channel: WorkerChannel | undefined;
   readonly #options: SuperviseOptions;
   readonly #counts = new WorkerCounts();
@@ -81,7 +81,7 @@ export class SupervisedWorker {
     const startedAt = performance.now();
     this.#worker = worker;
     worker.once('exit', (code, signal) => this.#exited(worker, performance.now() - startedAt, { code, signal }));
-    // After every message. The process may exit before its last one is read.
+    // `disconnect` comes after every message, unlike `exit`: the process may exit before its last message is read.
     worker.once('disconnect', () => this.#counts.end());
     return new Promise((resolve) => {
       worker.once('exit', () => resolve(undefined));
@@ -119,8 +119,8 @@ export class SupervisedWorker {
   }
 
   /**
-   * Kills a process that answers none of six questions in `hungAfterMs`. Counts questions instead of time, so that a
-   * primary that was itself suspended ends no worker that answers.
+   * Kills a process that answers none of six requests within `hungAfterMs`. Counts requests instead of time, so that a
+   * primary that was itself suspended kills no healthy worker.
    */
   #watch({ process: child }: Worker, channel: WorkerChannel): void {
     const { logger, hungAfterMs } = this.#options;

@@ -6,9 +6,9 @@ const answerWithinMs = 2_000;
 // A token of an unknown key may need a fetch of the issuer's keys.
 const explainWithinMs = 10_000;
 
-/** Asks one process of a worker. */
+/** Sends requests to one process of a worker. */
 export class WorkerChannel {
-  /** Of the worker, from 1. */
+  /** The worker's number, from 1. */
   readonly number: number;
   readonly #worker: Worker;
   readonly #waiting = new Map<number, (answer: WorkerAnswer) => void>();
@@ -19,7 +19,7 @@ export class WorkerChannel {
     this.#worker = worker;
   }
 
-  /** Takes an answer from the messages of the process. */
+  /** Handles a message of the process, if it is an answer. */
   receive(answer: WorkerAnswer): void {
     this.#waiting.get(answer.id)?.(answer);
   }
@@ -46,7 +46,7 @@ export class WorkerChannel {
     }
   }
 
-  /** A worker does not know its number: it answers with null. */
+  /** A worker does not know its own number, so it answers with null. */
   readonly #withNumber = (key: string, value: unknown) => (key === 'worker' && value === null ? this.number : value);
 }
 

@@ -9,7 +9,7 @@ export type CountedWorker = Readonly<{
   metrics(): Promise<readonly Metric[]>;
 }>;
 
-/** The metrics of the primary: those of all workers, added up, and its own. */
+/** The primary's metrics: its own, and those of all workers combined. */
 export function createWorkerMetrics(workers: readonly CountedWorker[]): MetricsSource {
   const registry = new Registry();
   const registers = [registry];
@@ -49,8 +49,8 @@ const keyOf = ({ name }: Metric, value: MetricValue<string>): string =>
   `${(value as MetricValueWithName<string>).metricName ?? name} ${JSON.stringify(value.labels)}`;
 
 /**
- * Reads the metrics of one worker, and adds what its earlier processes counted. Otherwise the sum of all workers would go
- * backwards when a process ends. Prometheus takes that for a restart, and counts the rest of the sum a second time.
+ * Reads the metrics of one worker, and adds what its earlier processes counted. Otherwise the sum of all workers would
+ * go backwards when a process ends. Prometheus takes that for a restart, and counts the rest of the sum a second time.
  */
 export class WorkerCounts {
   /** Undefined unless a process serves requests. */
@@ -60,18 +60,21 @@ export class WorkerCounts {
   /** Counts that started again at zero, one value each. */
   readonly #earlier = new Map<string, Metric>();
 
-  /** A process of the worker serves. */
+  /** Call when a process of the worker starts to serve. */
   begin(ask: () => Promise<readonly Metric[]>): void {
     this.#ask = ask;
   }
 
-  /** The process has answered its last request. It is not asked again, and an answer that is still coming is older. */
+  /**
+   * Call when the process has finished its last request. It is not asked again, and a pending answer is ignored as
+   * older.
+   */
   finish(metrics: readonly Metric[]): void {
     this.#ask = undefined;
     this.#replace(metrics);
   }
 
-  /** The process has ended. It counts what it said last. */
+  /** Call when the process has ended. Its last reported counts are kept. */
   end(): void {
     this.#ask = undefined;
     this.#carry(this.#last.filter(isTotal), []);

@@ -23,14 +23,14 @@ export type WorkerAnswers = Readonly<{
   explain: ConsoleData['explain'];
 }>;
 
-/** `answer`: JSON. It is absent for a value that does not exist. */
+/** `answer`: JSON. Absent if the value does not exist. */
 export type WorkerAnswer = Readonly<{
   id: number;
   answer?: string | undefined;
   failed?: Pick<ReturnType<typeof toAppError>, 'code' | 'errors'>;
 }>;
 
-/** The ports: the worker serves. The metrics: it has answered its last request, and exits. */
+/** `ports`: the worker serves. `metrics`: it has finished its last request and exits. */
 export type WorkerMessage = Readonly<{
   countersign?: Readonly<{ ports: WorkerPorts }> | Readonly<{ metrics: readonly Metric[] }> | WorkerAnswer;
 }>;
@@ -52,12 +52,12 @@ const send = (countersign: NonNullable<WorkerMessage['countersign']>) =>
   });
 
 /**
- * Tells the primary that this worker serves, and answers it from now on. If the primary dies, the worker finishes its requests and
- * exits in order.
+ * Tells the primary that this worker serves, and answers it from now on. If the primary dies, the worker finishes its
+ * requests and exits in order.
  */
 export function reportReady({ public: publicPort, internal }: WorkerPorts, answers: WorkerAnswers): void {
   const { worker } = cluster;
-  // Node.js would end it at once.
+  // Otherwise Node.js would end the process immediately.
   worker?.once('disconnect', () => {
     worker.exitedAfterDisconnect = true;
   });

@@ -24,7 +24,7 @@ export function explainNow(
   });
 }
 
-/** Says what happens to a request that the gateway would forward while the upstream is out. */
+/** Explains what happens to a request while its upstream is down. */
 function warningOf(opened: OpenUpstream): string | undefined {
   const { name } = opened.upstream;
   const { state, why } = upstreamStates(opened).upstream;

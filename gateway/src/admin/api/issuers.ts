@@ -26,7 +26,7 @@ export function readIssuers(sources: ConsoleSources): Answers['/api/issuers'] {
   };
 }
 
-/** @param keys The newest last. The newest one that may be used is in use. */
+/** @param keys Sorted by age, the newest last. The newest usable key is in use. */
 function describeKeys(algorithm: string, keys: readonly ManagedKey[], nowSec: number): GatewayKeys {
   const used = keyInUse(keys, nowSec);
   const stateOfKey = (key: ManagedKey) => {

@@ -21,14 +21,14 @@ export type ConsoleSources = Readonly<{
   lags: ReadonlyMap<string, Lag>;
   /** WebSockets and event streams that are open. */
   openConnections(): number;
-  /** Undefined without Redis. */
+  /** Undefined if Redis is not configured. */
   redisStatus(): string | undefined;
   nowMs(): number;
   startedAtMs: number;
   version: string;
 }>;
 
-/** The state that was observed last. Before the first time: `unknown`, since the start. */
+/** The last observed state. Before the first observation: `unknown`, since the start. */
 export const stateOf = ({ states, startedAtMs }: ConsoleSources, kind: string, name: string, unknown: string): Since =>
   states.of(kind, name) ?? { state: unknown, since: timeOf(startedAtMs), why: null };
 

@@ -10,7 +10,7 @@ export type StateSources = Readonly<{
   current(): Pick<Snapshot, 'config' | 'trust' | 'upstreams'>;
   health: Pick<Health, 'ready'>;
   reloadState(): ReloadState;
-  /** Undefined without Redis. */
+  /** Undefined if Redis is not configured. */
   redisStatus(): string | undefined;
 }>;
 

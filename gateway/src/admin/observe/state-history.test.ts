@@ -6,7 +6,7 @@ const at = (ms: number) => new Date(ms).toISOString();
 describe('the history of states', () => {
   const upstream = (state: string, why?: string) => [{ kind: 'upstream', name: 'a', state, why }];
 
-  test('knows since when a state holds, and what it was before', () => {
+  test('knows when a state began, and the state before it', () => {
     const history = new StateHistory();
     history.observe(upstream('up'), 1);
     history.observe(upstream('up'), 2);

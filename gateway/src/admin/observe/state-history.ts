@@ -10,7 +10,7 @@ export type Observed = Readonly<{
   since?: string | undefined;
 }>;
 
-/** One change of a state. */
+/** One state change. */
 type Change = Omit<Event, 'worker'>;
 
 const keptChanges = 20;
@@ -19,7 +19,8 @@ type Part = Readonly<{ since: Since; changes: readonly Change[] }>;
 
 /**
  * Remembers when each state began, and the last 20 changes of each part. The limit is per part, so that one part cannot
- * push out the changes of others. The states are sampled once a second, so no part of the gateway needs its own history.
+ * push out the changes of others. The states are sampled once a second, so no part of the gateway needs its own
+ * history.
  */
 export class StateHistory {
   #parts = new Map<string, Part>();
@@ -29,12 +30,12 @@ export class StateHistory {
     this.#parts = new Map(all.map((observed) => [keyOf(observed), this.#next(observed, nowMs)]));
   }
 
-  /** The state that was observed last. */
+  /** The last observed state. */
   of(kind: string, name: string): Since | undefined {
     return this.#parts.get(keyOf({ kind, name }))?.since;
   }
 
-  /** Since when a state holds that is read now. */
+  /** When the current state began. */
   since(observed: Observed, nowMs: number): Since {
     return this.#next(observed, nowMs).since;
   }

@@ -3,12 +3,12 @@ import type { Code } from '../../errors.ts';
 /** Claims that Keycloak leaves out for a client without this scope. */
 const basic = 'in Keycloak, add the client scope "basic" to the client';
 
-/** What to do at a provider about a claim that is missing. */
+/** What to change at a provider if a claim is missing. */
 export const missing: Readonly<Partial<Record<string, Readonly<Record<string, string>>>>> = {
   keycloak: { sub: basic, sid: basic },
 };
 
-/** What to do at a provider about a finding, where its name for the remedy helps more than a general word. */
+/** What to change at a provider to fix a finding, in the provider's own terms. */
 export const advice: Readonly<Partial<Record<string, Partial<Record<Code, string>>>>> = {
   keycloak: {
     token_audience_refused:

@@ -23,7 +23,7 @@ export const claimOf = (payload: Payload, name: string): unknown =>
 
 export const pathText = (path: ClaimPath): string => (path.length === 1 ? (path[0] ?? '') : `[${path.join(', ')}]`);
 
-/** Says what the token has instead of a value. */
+/** Describes what the token has instead of a value. */
 export function foundAt(read: Read): string {
   if (typeof read === 'object') return described(read.value);
   return read === 'absent' ? 'nothing' : 'a parent that is not an object';

@@ -24,21 +24,21 @@ const anyText: Grammar = { pattern: /^[\s\S]+$/, wanted: 'a text' };
 const authMethods = z.array(z.string().refine(isAuthMethod)).max(16);
 
 const thumbprint = z.string().refine((value) => isBase64url(value, 32));
-/** Another member (RFC 7800) could bind the token to something that the gateway does not check. */
+/** Other members (RFC 7800) could bind the token to something that the gateway does not check. */
 const confirmation = z
   .strictObject({ jkt: thumbprint.optional(), 'x5t#S256': thumbprint.optional() })
   .refine((members) => Object.keys(members).length > 0);
 
 type ClaimKey = 'role' | 'tenantId';
 
-type Sources = Readonly<Record<ClaimKey, ReadValue> & Record<'machineRole' | 'machineTenant', ReadValue | undefined>>;
+type Sources = Readonly<Record<ClaimKey, ReadValue> & Record<'clientRole' | 'clientTenant', ReadValue | undefined>>;
 
 export function compileSources({ claims, machines }: Issuer): Sources {
   return {
     role: compileSource(claims.role),
     tenantId: compileSource(claims.tenantId),
-    machineRole: machines.role && compileSource(machines.role),
-    machineTenant: machines.tenantId && compileSource(machines.tenantId),
+    clientRole: machines.role && compileSource(machines.role),
+    clientTenant: machines.tenantId && compileSource(machines.tenantId),
   };
 }
 
@@ -57,7 +57,7 @@ export class ClaimReader {
   }
 
   /**
-   * Reads the claims of a person, or of a machine. A value that was reported is empty.
+   * Reads the claims of a person, or of an OAuth client. A value that was reported is empty.
    *
    * @param clientId The client of the token.
    */
@@ -86,7 +86,7 @@ export class ClaimReader {
       kept: keptValues(this.#payload, issuer.kept.claims),
     };
     return kind === 'client'
-      ? { ...common, ...this.#machine(clientId, variable) }
+      ? { ...common, ...this.#oauthClient(clientId, variable) }
       : { ...common, ...this.#person(clientId, variable) };
   }
 
@@ -105,14 +105,14 @@ export class ClaimReader {
     } as const;
   }
 
-  #machine(clientId: string | undefined, variable: string | undefined) {
-    const { machineRole, machineTenant } = this.#sources;
+  #oauthClient(clientId: string | undefined, variable: string | undefined) {
+    const { clientRole, clientTenant } = this.#sources;
     const { machines, tenantPrefix } = this.#issuer;
     const source = machines.role;
-    // A provider gives roles to some machines only.
+    // Providers may give roles only to some OAuth clients.
     const hasRole = source?.kind !== 'claim' || readPath(this.#payload, source.path) !== 'absent';
-    const role = hasRole ? machineRole?.(this.#payload, variable) : undefined;
-    const tenant = machineTenant?.(this.#payload, variable);
+    const role = hasRole ? clientRole?.(this.#payload, variable) : undefined;
+    const tenant = clientTenant?.(this.#payload, variable);
     return {
       kind: 'client',
       userId: undefined,
@@ -183,7 +183,7 @@ export class ClaimReader {
     return this.#invalid(claim, `at most ${maxEncodedBytes} bytes`, `${bytes.length} bytes`, fix);
   }
 
-  /** @param value Empty: it was reported before. */
+  /** @param value Empty if it was already reported. */
   #prefixed(value: string, prefix: string, claim: string): string {
     if (value === '') return '';
     const whole = prefix + value;
@@ -217,7 +217,7 @@ export class ClaimReader {
     return `the claim is a list: choose from it with claims.${key}: { from: ${claim}, map: { … } }`;
   }
 
-  /** A machine has no session. */
+  /** An OAuth client has no session. */
   #sessionId(kind: Claims['kind']): string | undefined {
     const { claims, revocations } = this.#issuer;
     if ((revocations === undefined || kind === 'client') && readPath(this.#payload, claims.sessionId) === 'absent')
@@ -236,7 +236,7 @@ export class ClaimReader {
     if (!this.#has('amr')) return undefined;
     const { amr } = this.#payload;
     const { data } = authMethods.safeParse(amr);
-    // Providers have shapes of their own, and a service must not get one that it does not know.
+    // Providers use other shapes, and a service must not receive one that it does not know.
     if (data === undefined && this.#issuer.isStrict) {
       this.#invalid('amr', 'a list of methods', described(amr), 'see RFC 8176');
     }
@@ -253,7 +253,7 @@ export class ClaimReader {
     return { jkt: data?.jkt, certificate: data?.['x5t#S256'] };
   }
 
-  /** Some providers repeat the variable of their issuer in a claim. Two values mean that one of them is a lie. */
+  /** Some providers repeat the issuer's variable in a claim. If the two differ, one is false. */
   #checkVariable(variable: string | undefined): void {
     const { template, provider } = this.#issuer;
     if (template === undefined) return;

@@ -2,14 +2,14 @@ import type { Condition, Conditions, Expected } from '../../config/config.ts';
 import { claimOf, type Payload, valuesOf } from './claim-path.ts';
 import { described, type Finding, oneOfThese } from './finding.ts';
 
-/** Whether one of the alternatives holds. Without any, nothing passes. */
+/** Whether one of the alternatives holds. False if there are none. */
 export function isMet(conditions: Conditions, payload: Payload): boolean {
   return conditions.some((all) => all.every((condition) => passes(condition, payload)));
 }
 
 /**
- * Says which conditions a token does not meet, and what it has instead: at the first condition that fails, in the alternative that
- * fails last. Undefined: it meets them, or there are none.
+ * Describes the condition that a token does not meet, and what it has instead: the first failing condition, of the
+ * alternative that gets furthest. Undefined if the token passes, or there are no conditions.
  */
 export function unmet(
   conditions: Conditions,

@@ -5,8 +5,8 @@ import { variableOf } from './find-issuer.ts';
 import { described, type Finding, finding, oneOfThese } from './finding.ts';
 import { headerType } from './token-type.ts';
 
-// With the first four, a token could choose its own key (CVE-2018-0114, RFC 8725 section 3.10). `crit` and `b64` change the
-// meaning of the signature (RFC 7515 section 4.1.11, RFC 7797).
+// With the first four, a token could choose its own key (CVE-2018-0114, RFC 8725 section 3.10). `crit` and `b64` change
+// the meaning of the signature (RFC 7515 section 4.1.11, RFC 7797).
 const refusedParameters = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
 
 /** What is wrong with a header for every issuer. */
@@ -45,7 +45,7 @@ export function examineHeader(header: Payload, issuer: Issuer): readonly Finding
 
 const maxShown = 8;
 
-/** An `iss` of no issuer, and the ones that are known. */
+/** The finding for an unknown `iss`. It lists the known ones. */
 export function issuerFinding(iss: unknown, issuers: Iterable<Readonly<{ config: Issuer }>>): Finding {
   const known = [...issuers].map(({ config }) => config.issuer);
   const fix = typeof iss === 'string' ? nearMiss(iss, known) : 'the provider must name itself';
@@ -68,8 +68,9 @@ function nearMiss(iss: string, known: readonly string[]): string {
 }
 
 /**
- * Checks the `issuer` of a key, which Entra publishes in the key set that all of its tenants share. Without this check, a key of one
- * tenant could sign for another. Only the tenant is compared, since versions 1.0 and 2.0 of the issuer share keys.
+ * Checks the `issuer` of a key, which Entra publishes in the key set that all of its tenants share. Without this check,
+ * a key of one tenant could sign for another. Only the tenant is compared, since versions 1.0 and 2.0 of the issuer
+ * share keys.
  *
  * @param named Undefined: the provider does not publish it. With a variable, the key belongs to every tenant.
  * @see https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-the-issuer

@@ -1,7 +1,10 @@
 import { AppError, type Code } from '../../errors.ts';
 import { visibleText } from '../claims.ts';
 
-/** One thing that is wrong with a token. The texts are for operators: they name claims and their values, and no signature. */
+/**
+ * One thing that is wrong with a token. The texts are for operators: they name claims and their values, never a
+ * signature.
+ */
 export type Finding = Readonly<{
   code: Code;
   /** The claim, or the parameter of the header. */
@@ -34,13 +37,13 @@ export function refusalFor({ code, claim, wanted, found }: Finding, issuer?: str
   return new AppError(code, { detail: { claim, wanted, found, ...source } });
 }
 
-/** An issuer of a realm in full. */
+/** Long enough for an issuer that names a realm. */
 const maxText = 200;
 const maxItems = 8;
 
 /**
- * A value of a token in a few words, safe for a terminal and of bounded length. Characters outside of ASCII are escaped: a letter that
- * looks like another one would make two different values look equal.
+ * A short description of a token's value, safe for a terminal and of bounded length. Characters outside of ASCII are
+ * escaped: a letter that looks like another one would make two different values look equal.
  */
 export function described(value: unknown): string {
   if (value === undefined) return 'nothing';
@@ -65,7 +68,7 @@ function quoted(text: string): string {
   return text.length > maxText ? `${shown.slice(0, -1)}…"` : shown;
 }
 
-/** A list of accepted values in a few words. */
+/** A short list of accepted values. */
 export function oneOfThese(values: Iterable<unknown>): string {
   const all = [...values];
   const shown = all.slice(0, maxItems).map(described);

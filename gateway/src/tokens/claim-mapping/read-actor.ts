@@ -13,8 +13,8 @@ export type ReadActor = Readonly<{ actor: Actor | undefined; finding: Finding | 
 const none: ReadActor = { actor: undefined, finding: undefined };
 
 /**
- * Reads `act`. Only the outermost actor counts; the earlier ones inside it are checked, since a malformed one could have been meant as
- * the outermost. An actor without `iss` is one of the token's issuer.
+ * Reads `act`. Only the outermost actor counts; the earlier ones inside it are checked, since a malformed one could
+ * have been meant as the outermost. An actor without `iss` is one of the token's issuer.
  *
  * @param issuer The `iss` of the token.
  * @see RFC 8693 section 4.1
@@ -24,7 +24,7 @@ export function readActor(payload: Payload, issuer: string): ReadActor {
   let outermost: Actor | undefined;
   let value: unknown = payload.act;
   for (let depth = 1; ; depth += 1) {
-    if (depth > maxDepth) return refused(`at most ${maxDepth} actors inside one another`, 'more');
+    if (depth > maxDepth) return refused(`at most ${maxDepth} nested actors`, 'more');
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       return refused('an object', described(value));
     const level = value as Payload;

@@ -229,7 +229,7 @@ describe('scopes', () => {
     );
   });
 
-  test('and roles that services cannot be told refuse the token', () => {
+  test('scopes and roles that do not fit the identity contract refuse the token', () => {
     const many = Array.from({ length: 65 }, (_, at) => `s${at}`);
     const long = Array.from({ length: 20 }, (_, at) => `${at}`.padEnd(128, 's'));
     const wide: Issuer = { ...issuer, kept: { scopes: new Set([...many, ...long]), claims: [] } };
@@ -298,13 +298,13 @@ describe('the claims that routes check', () => {
   });
 });
 
-describe('the token of a machine', () => {
+describe('the token of an OAuth client', () => {
   const machines = { isAccepted: true, when: [], role: undefined, tenantId: undefined } as const;
   const by: Issuer = { ...issuer, machines };
-  const machine = { sub: 'job-1', client_id: 'job-1', user_id: undefined, role: undefined, tenant_id: undefined };
+  const oauthClient = { sub: 'job-1', client_id: 'job-1', user_id: undefined, role: undefined, tenant_id: undefined };
 
   test('has a client and no user, needs no session, and has role and tenant only where the issuer says so', () => {
-    const bare = read({ ...machine, sid: undefined }, by);
+    const bare = read({ ...oauthClient, sid: undefined }, by);
     expect(bare).toMatchObject({ kind: 'client', clientId: 'job-1', userId: undefined, role: undefined });
     expect([bare.tenantId, bare.sessionId]).toEqual([undefined, undefined]);
     const full: Issuer = {
@@ -316,38 +316,38 @@ describe('the token of a machine', () => {
         tenantId: { kind: 'claim', path: ['tenant_id'] },
       },
     };
-    expect(read({ ...machine, tenant_id: 't1', sid: 's1' }, full)).toMatchObject({
+    expect(read({ ...oauthClient, tenant_id: 't1', sid: 's1' }, full)).toMatchObject({
       role: 'service',
       tenantId: 'x:t1',
       sessionId: 's1',
     });
-    expect(() => read(machine, full)).toThrow(refusedWith('token_claims_invalid'));
+    expect(() => read(oauthClient, full)).toThrow(refusedWith('token_claims_invalid'));
   });
 
   test('may lack a role that is a claim, but not have a malformed one', () => {
     const some: Issuer = { ...by, machines: { ...machines, role: { kind: 'claim', path: ['role'] } } };
-    expect(read(machine, some).role).toBeUndefined();
-    expect(read({ ...machine, role: 'admin' }, some).role).toBe('admin');
+    expect(read(oauthClient, some).role).toBeUndefined();
+    expect(read({ ...oauthClient, role: 'admin' }, some).role).toBe('admin');
     for (const role of [null, 7, 'Admin', ['admin'], '']) {
-      expect(() => read({ ...machine, role }, some)).toThrow(refusedWith('token_claims_invalid'));
+      expect(() => read({ ...oauthClient, role }, some)).toThrow(refusedWith('token_claims_invalid'));
     }
     const bound = { ...some, roles: new Set(['agent']) };
-    expect(() => read({ ...machine, role: 'admin' }, bound)).toThrow(refusedWith('token_role_refused'));
+    expect(() => read({ ...oauthClient, role: 'admin' }, bound)).toThrow(refusedWith('token_role_refused'));
   });
 
-  test('that names a tenant of no concern to the issuer is refused', () => {
+  test('that names a tenant that the issuer may not use is refused', () => {
     const bound: Issuer = {
       ...by,
       tenants: new Set(['t1']),
       machines: { ...machines, tenantId: { kind: 'claim', path: ['tenant_id'] } },
     };
-    expect(() => read({ ...machine, tenant_id: 't2' }, bound)).toThrow(refusedWith('token_tenant_refused'));
+    expect(() => read({ ...oauthClient, tenant_id: 't2' }, bound)).toThrow(refusedWith('token_tenant_refused'));
   });
 
   test.each<[string, Record<string, unknown>, string]>([
     ['its sub is a user and also its client', { sub: 'u1', client_id: 'u1', user_id: 'u1', role: 'admin' }, 'u1'],
     ['its sub is its azp', { sub: 'u1', azp: 'u1', user_id: 'u1', role: 'admin' }, 'u1'],
-    ['it has a claim of machines', { sub: 'u1', client_id: 'job-1', user_id: 'u1', grant: 'cc' }, 'job-1'],
+    ['it has a claim of OAuth clients', { sub: 'u1', client_id: 'job-1', user_id: 'u1', grant: 'cc' }, 'job-1'],
   ])('is never a user, also where %s', (_name, changes, clientId) => {
     const when = [[{ claim: 'grant', expected: { is: 'oneOf', values: ['cc'] } }]] as const;
     const claims = read({ ...changes, tenant_id: 't1' }, { ...by, machines: { ...machines, when } });
@@ -360,11 +360,11 @@ describe('the token of a machine', () => {
     ['the client is no text', { client_id: ['job-1'] }, 'token_client_refused'],
     ['it has an actor that is malformed', { act: 'agent' }, 'token_actor_invalid'],
   ])('is refused where %s', (_name, changes, code) => {
-    expect(() => read({ ...machine, ...changes }, by)).toThrow(refusedWith(code));
+    expect(() => read({ ...oauthClient, ...changes }, by)).toThrow(refusedWith(code));
   });
 
-  test('is refused where the issuer has no machines', () => {
-    expect(() => read(machine, issuer)).toThrow(refusedWith('token_machine_refused'));
+  test('is refused where the issuer accepts no OAuth clients', () => {
+    expect(() => read(oauthClient, issuer)).toThrow(refusedWith('token_machine_refused'));
   });
 });
 

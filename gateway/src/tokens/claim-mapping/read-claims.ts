@@ -9,18 +9,19 @@ import { isMet, unmet } from './conditions.ts';
 import { described, type Finding, finding, oneOfThese } from './finding.ts';
 import { payloadType } from './token-type.ts';
 
-/** The identity contract carries no more scopes, and no more roles. */
+/** The identity contract's maximum number of scopes, and of roles. */
 const maxNames = 64;
 
 /**
- * Compiles the reader of an issuer's claims, once for each configuration. It finds everything that is wrong with the claims of a
- * token, in the order in which the token would be refused. Values are never repaired.
+ * Compiles the reader of an issuer's claims, once for each configuration. It finds everything that is wrong with the
+ * claims of a token, in the order in which the token would be refused. Values are never repaired.
  *
- * The reader takes the header too, because `typ` says whether the claims must show that this is an access token. Findings have the
- * codes `token_type_refused`, `token_audience_refused`, `token_client_refused`, `token_machine_refused`,
- * `token_requirement_unmet`, `token_claims_invalid`, `token_actor_invalid`, `token_tenant_refused`, `token_role_refused`,
- * `token_lifetime_refused`, `token_expired`, `token_not_yet_valid` and `token_context_too_long`; a token that is valid otherwise
- * has `role_missing` or `tenant_missing` without a role or a tenant.
+ * The reader takes the header too, because `typ` says whether the claims must show that this is an access token.
+ * Findings have the codes `token_type_refused`, `token_audience_refused`, `token_client_refused`,
+ * `token_machine_refused`, `token_requirement_unmet`, `token_claims_invalid`, `token_actor_invalid`,
+ * `token_tenant_refused`, `token_role_refused`, `token_lifetime_refused`, `token_expired`, `token_not_yet_valid` and
+ * `token_context_too_long`; a token that is valid otherwise has `role_missing` or `tenant_missing` without a role or a
+ * tenant.
  *
  * @see RFC 9068 section 4, RFC 7519 section 4.1
  */
@@ -37,10 +38,10 @@ export function compileClaims(issuer: Issuer) {
     report(payloadType(header, payload, issuer));
     report(audienceFinding(payload, issuer, client));
     report(client.finding);
-    const machine = checkMachine(payload, issuer, client);
-    report(machine.finding);
+    const clientToken = checkClientToken(payload, issuer, client);
+    report(clientToken.finding);
     report(requirementFinding(payload, issuer));
-    const kind = machine.isMachine ? 'client' : 'user';
+    const kind = clientToken.isClient ? 'client' : 'user';
     const claims = new ClaimReader(payload, issuer, sources, report).read(kind, client.id);
     report(allowedFinding('tenants', claims.tenantId, issuer));
     report(allowedFinding('roles', claims.role, issuer));
@@ -85,8 +86,8 @@ function audienceFinding(payload: Payload, issuer: Issuer, { id }: TokenClient):
 }
 
 /**
- * Reads the client. Two claims that differ refuse the token: which of them is right would be a guess. That also holds for
- * `client_id` and `azp` where neither is the claim with the client.
+ * Reads the client. Two claims that differ refuse the token: which of them is right would be a guess. That also holds
+ * for `client_id` and `azp` where neither is the claim with the client.
  */
 function clientOf(payload: Payload, { claims, clients }: Issuer): TokenClient {
   const refused = (claim: string, wanted: string, found: unknown, fix: string): TokenClient => ({
@@ -98,11 +99,11 @@ function clientOf(payload: Payload, { claims, clients }: Issuer): TokenClient {
     for (const name of given) {
       const one = payload[name];
       if (typeof one !== 'string' || one === '')
-        return refused(name, 'a text', one, 'the provider must send one client');
+        return refused(name, 'a text', one, 'the provider must send one client id');
       const [first = name] = given;
       if (one === payload[first]) continue;
       const wanted = `the same as ${first}: ${described(payload[first])}`;
-      return refused(name, wanted, one, 'the provider must send the same client in both');
+      return refused(name, wanted, one, 'the provider must send the same client id in both');
     }
   }
   const [name] = claims.client.filter((one) => Object.hasOwn(payload, one));
@@ -112,19 +113,22 @@ function clientOf(payload: Payload, { claims, clients }: Issuer): TokenClient {
   return refused(name ?? claims.client.join(' or '), oneOfThese(clients), id, fix);
 }
 
-/** Whether a token belongs to a machine, which is never a user. `finding`: the issuer's machines are not accepted. */
-type MachineCheck = Readonly<{ isMachine: boolean; finding: Finding | undefined }>;
+/**
+ * Whether a token belongs to an OAuth client, which is never a user. `finding`: this issuer's tokens for OAuth clients
+ * are not accepted.
+ */
+type ClientCheck = Readonly<{ isClient: boolean; finding: Finding | undefined }>;
 
-function checkMachine(payload: Payload, { machines, claims }: Issuer, client: TokenClient): MachineCheck {
+function checkClientToken(payload: Payload, { machines, claims }: Issuer, client: TokenClient): ClientCheck {
   const sub = claimOf(payload, 'sub');
   const names = [...claims.client, ...standardClient];
   const isItsClient =
     typeof sub === 'string' && (sub === client.id || names.some((name) => claimOf(payload, name) === sub));
-  const isMachine = isItsClient || isMet(machines.when, payload);
-  if (!isMachine || machines.isAccepted) return { isMachine, finding: undefined };
-  const [claim, found] = isItsClient ? ['sub', 'the client itself'] : ['machines', 'the token of a machine'];
+  const isClient = isItsClient || isMet(machines.when, payload);
+  if (!isClient || machines.isAccepted) return { isClient, finding: undefined };
+  const [claim, found] = isItsClient ? ['sub', 'the client itself'] : ['machines', 'the token of an OAuth client'];
   const fix = 'log in as a person, or set machines for this issuer and allow.clients on the route';
-  return { isMachine, finding: finding('token_machine_refused', claim, 'the token of a person', found, fix) };
+  return { isClient, finding: finding('token_machine_refused', claim, 'the token of a person', found, fix) };
 }
 
 const allowedCodes = { tenants: 'token_tenant_refused', roles: 'token_role_refused' } as const;
@@ -167,7 +171,9 @@ function startFinding(payload: Payload, { issuedAtSec }: Claims, nowMs: number):
 // A proof at a token endpoint adds its key to the context of a token without one.
 const anyThumbprint = 'A'.repeat(43);
 
-/** Whether the claims fit into the identity contract. Checked here, so that a token is refused everywhere or nowhere. */
+/**
+ * Whether the claims fit into the identity contract. Checked here, so that a token is refused everywhere or nowhere.
+ */
 function contextFinding(claims: Claims): Finding | undefined {
   const tooLong = finding(
     'token_context_too_long',

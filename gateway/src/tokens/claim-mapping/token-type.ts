@@ -42,14 +42,14 @@ export function headerType(header: Payload, { types }: Issuer): Finding | undefi
 }
 
 /**
- * Tells access tokens from other tokens of the same issuer by their claims, since most providers put the same `typ` in all. `azp` and
- * `client_id` cannot tell them apart, because ID tokens have them too.
+ * Tells access tokens from other tokens of the same issuer by their claims, since most providers put the same `typ` in
+ * all. `azp` and `client_id` cannot tell them apart, because ID tokens have them too.
  */
 export function payloadType(header: Payload, payload: Payload, issuer: Issuer): Finding | undefined {
   const isIdToken = issuer.types.includes('id-token');
   const member = (isIdToken ? foreignToIdTokens : foreignMembers).find((name) => Object.hasOwn(payload, name));
   if (member !== undefined) return wrongKind(member, 'nothing', 'a value', isIdToken);
-  // A list could name an access token and something else.
+  // A list could name an access token and another type.
   const list = typeClaims.find((name) => Array.isArray(claimOf(payload, name)));
   if (list !== undefined) return wrongKind(list, 'one text', described(payload[list]), isIdToken);
   const typ = claimOf(payload, 'typ');

@@ -66,7 +66,7 @@ describe('a modified proof', () => {
     const claims = ['jti', 'htm', 'htu', 'iat', 'ath'];
     const parameters = ['typ', 'alg', 'jwk'];
     const member = fc.constantFrom(...claims, ...parameters);
-    // A `jti` may be any text. Every other member has one valid value here.
+    // A `jti` may be any text. Every other member has exactly one valid value here.
     await fc.assert(
       fc.asyncProperty(member, fc.jsonValue(), async (name, value) => {
         fc.pre(!(name === 'jti' && typeof value === 'string'));

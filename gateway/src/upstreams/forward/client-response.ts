@@ -12,7 +12,7 @@ import type { ResponseLifetime, StalledResponses } from '../pool/open-connection
 
 export type ResponseHeaders = ReturnType<typeof filterHeaders>;
 
-// They name the service's software.
+// These reveal the service's software.
 const software: ReadonlySet<string> = new Set(['server', 'x-powered-by']);
 
 /** A header name as one service writes it. `default` is its bit among the default headers, or 0. */
@@ -24,7 +24,7 @@ const lookUp = rememberNames((name): KnownName => {
   return { handling: handlingOf(lower, foldHeaderName(name)), default: index === -1 ? 0 : 1 << index };
 });
 
-/** What happens to a header: one that is neither passed nor dropped depends on the route or the gateway's own headers. */
+/** What to do with a header. The others are decided by the route, or by the gateway's own headers. */
 function handlingOf(lower: string, folded: string) {
   if (lower === 'content-length' || lower === 'content-type') return lower;
   if (folded.startsWith('access-control-')) return 'cors';
@@ -113,14 +113,13 @@ export function filterHeaders(
   if (record.cors !== undefined) left.push(...record.cors);
   if (record.nonce !== undefined) left.push(...record.nonce);
   if (record.hasDefaults) addDefaults(left, left === passing ? present : defaultsIn(left));
-  // They have no body, and a reader could wait for one (RFC 9110 section 8.6).
+  // These responses have no body, and a client could wait for one (RFC 9110 section 8.6).
   if (status === 101 || status === 204) dropLength(left);
   return {
     /** Alternating names and values, as `writeHead` takes them; repeated headers stay separate. */
     passing: left,
     /** Why this is not the service's own response. */
     refusal: refused === undefined ? undefined : refusedIdentity(status, refused, route.upstream.name, target),
-    /** Not forwarded. */
     transferEncoding,
     contentLength,
     lifetime: lifetimeOf(contentType, contentLength),
@@ -161,7 +160,7 @@ function refusedIdentity(status: number, reason: string, upstream: string, targe
 const endlessTypes = ['text/event-stream', 'application/x-ndjson', 'application/json-seq', 'multipart/x-mixed-replace'];
 const shortBytes = 64 * 1024;
 
-/** Classifies a response by its media type and otherwise by its length. Without a length it may be long. */
+/** Classifies a response by its media type and otherwise by its length. Without a length, it counts as long. */
 function lifetimeOf(contentType: string | undefined, contentLength: string | undefined): ResponseLifetime {
   if (contentType !== undefined && endlessTypes.includes(mediaType(contentType))) return 'endless';
   return contentLength !== undefined && Number(contentLength) <= shortBytes ? 'short' : 'long';
@@ -231,7 +230,10 @@ export class ResponseWriter {
 // Above this, copying the body costs more than a second buffer in the same system call.
 const maxJoinedBytes = 16 * 1024;
 
-/** Node joins the head and a Latin-1 string to one string. It writes a Buffer separately, which costs 7 µs more. */
+/**
+ * As a Latin-1 string, Node sends the body together with the head. A Buffer would be written separately, which costs 7
+ * µs more.
+ */
 export function endWith(response: ServerResponse, body: Buffer | undefined): void {
   if (body === undefined || body.length > maxJoinedBytes) response.end(body);
   else response.end(body.toString('latin1'), 'latin1');

@@ -34,8 +34,8 @@ const clientGone = new AppError('invalid_request', { detail: { reason: 'the clie
  *
  * Before a response has started, the stage throws AppError `upstream_unreachable`, `upstream_untrusted`,
  * `upstream_timeout`, `upstream_broken`, `upstream_invalid_response`, `upstream_circuit_open`, `upstream_overloaded`,
- * `identity_refused` or `identity_unavailable`. It also throws what `admitUpload` and `signAgain` throw. After that it closes the
- * client's connection, so that a truncated response never looks complete.
+ * `identity_refused` or `identity_unavailable`. It also throws what `admitUpload` and `signAgain` throw. After that it
+ * closes the client's connection, so that a truncated response never looks complete.
  */
 export const createForwardHttp =
   (options: ForwardHttpOptions) =>
@@ -47,7 +47,7 @@ export const createForwardHttp =
     upstream.budget.deposit();
     let { outbound } = signed;
     let target: Target | undefined;
-    // Sent again with another key. That is not a retry: the service has handled nothing.
+    // Sent again with another key. This is not a retry, because the service has not handled the request.
     let isRepeated = false;
     try {
       for (let attempts = 1; ; attempts += 1) {
@@ -104,7 +104,7 @@ class Attempt implements DispatchHandler {
   #startedAt = 0;
   #sentAt = 0;
   #bodyLength: number | undefined;
-  /** A body that arrived whole: it goes out together with the head. */
+  /** A body that arrived whole is sent together with the head. */
   #wholeBody: Buffer | undefined;
   #hasBody = false;
   /** For a body that arrives in parts, or that the client reads slowly. */
@@ -206,7 +206,7 @@ class Attempt implements DispatchHandler {
   onResponseData(controller: DispatchController, chunk: Buffer): void {
     const isWhole = !this.#hasBody && chunk.length === this.#bodyLength;
     this.#hasBody = true;
-    // The end follows at once, and the whole response is written then.
+    // The end follows immediately, and writes the whole response.
     if (isWhole) this.#wholeBody = chunk;
     else this.#bodyWriter(controller).write(chunk);
   }

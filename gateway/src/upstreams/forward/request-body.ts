@@ -23,7 +23,7 @@ export function requestBody({ stream, route }: Signed): Transform {
     if (!stream.complete)
       body.destroy(new AppError('invalid_request', { detail: { reason: 'the client disconnected' } }));
   };
-  // The attempt that reads the body reports its errors. After the response errors no longer matter.
+  // The attempt that reads the body reports its errors. After the response, errors no longer matter.
   body.on('error', () => {}).on('drain', watch.restart);
   stream.once('end', watch.stop).once('close', onClose);
   body.once('close', () => {

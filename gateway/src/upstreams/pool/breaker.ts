@@ -11,7 +11,7 @@ export type Outcome = 'success' | 'failure' | 'neutral';
 /** Stands for one admitted request until its outcome is settled. */
 export type Permit = number;
 
-/** Concurrent trials while half-open. All of them must succeed to close the breaker. */
+/** Concurrent trial requests while half-open. All must succeed to close the breaker. */
 export const trials = 3;
 /** Slices of the window: an outcome is dropped between nine and ten tenths of `windowMs` after it. */
 export const slices = 10;
@@ -68,7 +68,7 @@ export class Breaker {
     else if (outcome !== 'neutral') {
       this.#window.add(outcome, nowMs);
       if (outcome === 'failure') this.#failedAtMs = nowMs;
-      // No failure is in the window, as usual: a success costs no count.
+      // Usually the window has no failure, and a success need not be counted.
       if (nowMs - this.#failedAtMs >= this.#rules.windowMs) return;
       const { successes, failures } = this.#window.counts(nowMs);
       const total = successes + failures;
@@ -79,7 +79,7 @@ export class Breaker {
 
   /**
    * Records a health check. A passing check ends the cool-down, unless a trial failed although the last check had
-   * passed. Then checks are not believed until one fails.
+   * passed. Then checks are ignored until one fails.
    */
   checked(isGood: boolean): void {
     this.#isCheckGood = isGood;
@@ -95,7 +95,7 @@ export class Breaker {
 
   /** The shortest useful wait; 0 if closed. */
   retryAfterMs(nowMs: number): number {
-    // While half-open, trials are running, and their outcome is not known sooner.
+    // While half-open, trials are running. Their outcome is not known sooner.
     if (this.#state !== 'open') return this.#state === 'half-open' ? 1_000 : 0;
     const coolInMs = Math.max(0, this.#openedAtMs + this.#rules.cooldownMs - nowMs);
     return this.#rules.hasChecks && !this.#areChecksMisleading ? Math.min(coolInMs, checkedWithinMs) : coolInMs;

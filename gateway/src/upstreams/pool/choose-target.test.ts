@@ -3,7 +3,7 @@ import { type Balance, createChooser } from './choose-target.ts';
 
 type State = true | false | 'ejected';
 
-/** True: available. Ejected: its checks pass, its requests failed. False: its checks fail. */
+/** True: available. `ejected`: its checks pass, but its requests failed. False: its checks fail. */
 function targets(...given: readonly (readonly [name: string, pending: number, state: State])[]) {
   return given.map(([name, pending, state]) => ({
     name,

@@ -36,10 +36,10 @@ export const connectPool = (
   options: ConnectionPoolOptions,
 ): Dispatcher => (client === 'own' ? new ConnectionPool(origin, options) : undiciPool(origin, options));
 
-/** Like the pool of our own client, which does not reuse a connection after its certificates have changed. */
+/** Like our own client's pool, it does not reuse a connection whose certificates have changed. */
 function undiciPool(origin: string, options: ConnectionPoolOptions): Dispatcher {
   const { opener, connections, headersTimeout, bodyTimeout, keepAliveTimeout } = options;
-  // Loaded here, because it takes 20 MB that most gateways do not need.
+  // Loaded on demand, because it takes 20 MB that most gateways do not need.
   const { Pool } = createRequire(import.meta.url)('undici') as typeof import('undici');
   const open = () =>
     new Pool(origin, {

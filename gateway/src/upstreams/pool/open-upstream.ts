@@ -10,7 +10,7 @@ import { openTlsFiles, type TlsFiles } from './connect-pool.ts';
 import { type FailedAttempt, mayRetry } from './retry.ts';
 import { Target } from './target.ts';
 
-/** One retry for five requests. */
+/** One retry per five requests. */
 const retriesPerRequest = 0.2;
 /** The maximum and the initial number of saved retries. With little traffic, they cover the restart of one instance. */
 export const maxSavedRetries = 10;
@@ -58,7 +58,7 @@ export class OpenUpstream {
   readonly tls: TlsFiles | undefined;
   readonly stats: UpstreamStats = { retries: 0, retriesRefused: 0, circuitRefusals: 0 };
   readonly signatures = noSignatures();
-  /** Undefined unless its identity is `agreed`. */
+  /** Undefined unless its identity algorithm is `agreed`. */
   readonly agreement: UpstreamAgreement | undefined;
   /** The clock of all its parts. */
   readonly nowMs: () => number;
@@ -116,7 +116,7 @@ export class OpenUpstream {
     throw new AppError('upstream_overloaded', { detail: { upstream: this.upstream.name, target: target.origin } });
   }
 
-  /** Whether a failed attempt may be repeated, and the budget has a retry left for it. Then it is taken. */
+  /** Whether a failed attempt may be repeated. If so, takes one retry from the budget. */
   takeRetry(outbound: Pick<Outbound, 'method' | 'body'>, failed: FailedAttempt): boolean {
     if (!mayRetry(outbound, failed, this.targets.length > 1)) return false;
     const isGranted = this.budget.withdraw();
@@ -124,7 +124,7 @@ export class OpenUpstream {
     return isGranted;
   }
 
-  /** Starts the health checks and the watch of the TLS files. Calling it again is harmless. */
+  /** Starts the health checks and the reloading of the TLS files. Calling it again is harmless. */
   start(): void {
     this.tls?.start();
     for (const target of this.targets) target.start();

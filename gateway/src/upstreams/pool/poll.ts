@@ -4,7 +4,10 @@ import { type Dispatcher, type GetOptions, type GotResponse, get } from '@counte
 export type PollAnswer = GotResponse | string;
 
 type PollOptions = Readonly<{
-  /** Each request has a connection of its own: it never queues behind others, and shows that the target accepts one. */
+  /**
+   * Each request has a connection of its own: it never queues behind others, and shows that the target accepts
+   * connections.
+   */
   pool: Dispatcher;
   path: string;
   request: GetOptions;
@@ -15,12 +18,12 @@ type PollOptions = Readonly<{
   random(): number;
 }>;
 
-/** Gets the same path of a target again and again, one request at a time. */
+/** Polls one path of a target, one request at a time. */
 export class Poll {
   readonly #options: PollOptions;
   readonly #stopped = new AbortController();
   #isStarted = false;
-  /** Undefined while a request is under way. */
+  /** Undefined while a request is running. */
   #timer: NodeJS.Timeout | undefined;
   #beganAtMs = Number.NEGATIVE_INFINITY;
 
@@ -34,7 +37,7 @@ export class Poll {
     this.#isStarted = true;
   }
 
-  /** Sends the next request soon, unless one is under way. @param afterMs Counted from the start of the last one. */
+  /** Sends the next request soon, unless one is running. @param afterMs Counted from the start of the last one. */
   hurry(afterMs: number): void {
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);

@@ -4,7 +4,7 @@ import { ejectedAfter, firstEjectionMs, maxEjectionMs, TargetHealth } from './ta
 const create = () => new TargetHealth({ unhealthyAfter: 2, healthyAfter: 3 });
 
 describe("a target's health", () => {
-  test('is good until checks or requests fail', () => {
+  test('is healthy until checks or requests fail', () => {
     const health = create();
     expect([health.isAvailable(0), health.checks, health.ejectedForMs(0), health.ejections]).toEqual([
       true,

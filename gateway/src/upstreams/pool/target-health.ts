@@ -1,9 +1,9 @@
 import type { Upstream } from '../../config/config.ts';
 
-/** Failed checks in a row that take a target out, and passed ones that bring it back. */
+/** Consecutive failed checks that make a target unavailable, and passed checks that make it available again. */
 type CheckThresholds = Pick<NonNullable<Upstream['health']>, 'unhealthyAfter' | 'healthyAfter'>;
 
-/** Failures in a row that eject a target. */
+/** Consecutive failures that eject a target. */
 export const ejectedAfter = 3;
 /** The first ejection; each further failure without a success in between doubles it. */
 export const firstEjectionMs = 5_000;
@@ -22,14 +22,17 @@ export class TargetHealth {
   failures = 0;
   readonly #thresholds: CheckThresholds;
   #ejectedUntilMs = Number.NEGATIVE_INFINITY;
-  /** Checks in a row that contradict `checks`. */
+  /** Consecutive checks that contradict `checks`. */
   #against = 0;
 
   constructor(thresholds: CheckThresholds) {
     this.#thresholds = thresholds;
   }
 
-  /** A response began, of any status, after failures. It ends an ejection: with no other target, requests still come here. */
+  /**
+   * A response began, of any status, after failures. It ends an ejection: with no other target, requests still come
+   * here.
+   */
   responded(): void {
     this.failures = 0;
     this.#ejectedUntilMs = Number.NEGATIVE_INFINITY;

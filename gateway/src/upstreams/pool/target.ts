@@ -12,7 +12,7 @@ import { blamesUpstream, isOutage } from './upstream-error.ts';
 
 type HealthRules = NonNullable<Upstream['health']>;
 
-/** Most of these are streams and slow clients: they cost memory, but the service does no work for them. */
+/** Most connections serve streams and slow clients: they cost memory, but no work of the service. */
 export const maxConnectionsPerTarget = 2_048;
 /**
  * Requests that the service works on or that are queued. A request that is still arriving, or whose response has
@@ -64,8 +64,8 @@ export class Target {
   /** The last failure, for operators. */
   lastError: Readonly<{ code: string; atMs: number }> | undefined;
   /**
-   * Requests that failed since the last one that succeeded. Times are Unix milliseconds. Undefined: the last one succeeded,
-   * or there was none. Neither time nor a health check ends it.
+   * Requests that failed since the last one that succeeded. Times are Unix milliseconds. Undefined: the last one
+   * succeeded, or there was none. Neither time nor a health check ends it.
    */
   failing: Readonly<{ sinceMs: number; lastMs: number; code: string; count: number }> | undefined;
   /** Undefined: no request has succeeded. */
@@ -115,12 +115,12 @@ export class Target {
     return this.health.passesChecks() && !this.isFull();
   }
 
-  /** The limit of requests without a response is reached. */
+  /** Whether the limit of requests without a response is reached. */
   isFull(): boolean {
     return this.unanswered >= maxUnansweredPerTarget;
   }
 
-  /** A new request must wait for a connection. */
+  /** Whether a new request must wait for a connection. */
   isBusy(): boolean {
     return this.requests > maxConnectionsPerTarget;
   }
@@ -133,7 +133,7 @@ export class Target {
    */
   freeConnections(giveUp: () => void): () => void {
     this.stalled.endOldest();
-    // Counted in turns, so that hardly any time passes while the event loop is blocked.
+    // Counted in turns of the event loop, so that a blocked loop hardly counts.
     let turnsLeft = Math.ceil(this.#deps.upstream.timeouts.connectMs / evictEveryMs);
     // Repeated, because another queued request may get the connection that this frees up.
     const eviction = setInterval(() => {
@@ -144,13 +144,16 @@ export class Target {
     return () => clearInterval(eviction);
   }
 
-  /** A response arrived whole, of any status; or an endless one began. */
+  /** Call when a whole response of any status arrived, or an endless one began. */
   succeeded(): void {
     this.lastSuccessMs = Date.now();
     this.failing = undefined;
   }
 
-  /** An attempt failed. Only faults of the service count, and only outages without a response towards an ejection. */
+  /**
+   * Call when an attempt failed. Only faults of the service count, and only outages without a response count towards an
+   * ejection.
+   */
   failed(code: Code, progress: AttemptProgress): void {
     if (!blamesUpstream(code)) return;
     const atMs = Date.now();
@@ -191,7 +194,7 @@ export class Target {
       request: { headers: ['user-agent', 'countersign-health'], maxBodyBytes: 16 * 1024, largerBody: 'cut', timeoutMs },
       onAnswer: (answer) => {
         this.#onChecked(problemOf(answer));
-        // Requests are refused until a check passes.
+        // The breaker refuses requests until a check passes.
         const isUrgent = breaker !== undefined && breaker.state(monotonicMs()) !== 'closed';
         return isUrgent ? Math.min(intervalMs, urgentIntervalMs) : intervalMs;
       },
@@ -227,7 +230,7 @@ function problemOf(answer: PollAnswer): string | undefined {
   return answer.status >= 200 && answer.status < 300 ? undefined : `status ${answer.status}`;
 }
 
-/** What one attempt counts at its target, and takes back when it ends. */
+/** What one attempt adds to the counts of its target until it ends. */
 export class TargetCounts {
   readonly #target: Target;
   readonly #kind: 'requests' | 'upgrades';

@@ -1,6 +1,6 @@
 import { AppError, type Code, errorTable } from '../../errors.ts';
 
-/** Of the system, of our client, and of undici, whose parser's errors have a name and no code. */
+/** Error codes of the system, of our client and of undici. Errors of undici's parser have a name and no code. */
 const causes: Partial<Record<Code, string>> = {
   upstream_unreachable: 'ECONNREFUSED ENOTFOUND EAI_AGAIN EHOSTUNREACH ENETUNREACH EADDRNOTAVAIL',
   upstream_timeout:
@@ -36,7 +36,7 @@ export function toUpstreamError(
   return new AppError(codeFor(firstError(error), isConnected), { cause: error, detail });
 }
 
-/** A name with several addresses fails with one error for each of them. */
+/** A host name with several addresses fails with one error for each. */
 const firstError = (error: unknown): unknown => (error instanceof AggregateError ? error.errors[0] : error);
 
 function codeFor(cause: unknown, isConnected: boolean): Code {

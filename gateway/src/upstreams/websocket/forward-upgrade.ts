@@ -52,7 +52,9 @@ export const createForwardUpgrade =
 type Upgrading = Pick<ForwardUpgradeOptions, 'open' | 'refuse'> &
   Readonly<{ signed: Signed; socket: Socket; target: Target; permit: Permit }>;
 
-/** One upgrade. Handles the service's response before http-proxy-middleware does, which attaches its listeners later. */
+/**
+ * One upgrade. Handles the service's response before http-proxy-middleware does, which attaches its listeners later.
+ */
 class UpgradeAttempt {
   readonly #upgrading: Upgrading;
   readonly #counts: TargetCounts;
@@ -74,7 +76,7 @@ class UpgradeAttempt {
     record.target = target.origin;
     record.attempts = 1;
     request.url = outbound.target;
-    // These hop-by-hop headers were dropped on the way in; this hop needs its own.
+    // Hop-by-hop headers of the client were dropped. The connection to the service needs its own.
     const ownHeaders = { host: target.host, connection: 'Upgrade', upgrade: 'websocket' };
     request.headers = { ...headerObject(outbound.headers), ...ownHeaders };
     this.#proxy().upgrade(request, socket, head);
@@ -138,7 +140,7 @@ class UpgradeAttempt {
   }
 
   /**
-   * Passes on a response other than 101. It may be endless: a service without WebSocket support may send an event
+   * Forwards a response other than 101. It may be endless: a service without WebSocket support may send an event
    * stream. So it ends with its token or route like every response, and after the idle timeout. The client sees its
    * connection close, because it already has the head.
    */

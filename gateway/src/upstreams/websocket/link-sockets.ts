@@ -8,10 +8,12 @@ import { type CloseCode, closeFrame, FrameCursor } from './websocket-frames.ts';
 /**
  * Links both sockets of an open WebSocket: when one side ends, the other ends too. A WebSocket is never half-open, so a
  * peer that keeps its side open must not keep ours. A peer that stops reading ends too: meanwhile the other side is not
- * read either, so its end would go unnoticed. That takes `idleMs` to twice as long. Progress shows in steps of 64 KiB.
+ * read either, so its end would go unnoticed. This takes between `idleMs` and twice as long. Progress shows in steps of
+ * 64 KiB.
  *
- * @returns A function that ends the WebSocket from here. From then on nothing is relayed. Each side gets a close frame
- *   if it is between two frames. Inside a frame the close frame would be read as payload, so the socket is destroyed.
+ * @returns A function that ends the WebSocket from the gateway's side. After that, nothing is relayed. Each side gets a
+ *   close frame if it is between two frames. Inside a frame the close frame would be read as payload, so the socket is
+ *   destroyed.
  */
 export function linkSockets(client: Socket, service: Socket, idleMs: number): EndConnection {
   const down = new FrameCursor();
@@ -49,7 +51,7 @@ export function linkSockets(client: Socket, service: Socket, idleMs: number): En
   };
 }
 
-/** RFC 6455 section 7.4.1: 1008 is a policy violation, 1001 a server that goes away. */
+/** RFC 6455 section 7.4.1: 1008 is a policy violation, 1001 a server that is going away. */
 const closeReason = (reason: AppError | undefined): [CloseCode, string] =>
   reason === undefined ? [1001, ''] : [1008, reason.code];
 

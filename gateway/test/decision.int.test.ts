@@ -233,6 +233,13 @@ describe('the decision endpoint in the dialects that send the body', () => {
     expect(removed.filter((name) => headers[name] !== undefined)).toEqual([]);
   });
 
+  test('a role with the name of a header does not keep that header', async () => {
+    const token = await envoy.issuer.accessToken({ role: 'authorization' });
+    const { headers } = await asEnvoy('POST /decide/v1/things/1', { Authorization: `Bearer ${token}` });
+    expect(Object.values(headers)).toContain('authorization');
+    expect(headers['x-envoy-auth-headers-to-remove']?.split(',')).toContain('authorization');
+  });
+
   test.each([
     ['a body over maxBytes', () => asTraefik({}, 'x'.repeat(65)), 413, 'payload_too_large'],
     ['a compressed body', () => asTraefik({ 'Content-Encoding': 'gzip' }), 415, 'unsupported_media_type'],

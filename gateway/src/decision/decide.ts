@@ -85,9 +85,10 @@ function allow({ outbound, headers, record, upgrade }: Signed, response: ServerR
   const { limits = [], cors = [], nonce = [] } = record;
   // The client's own headers come first. The proxy already has them.
   const set = outbound.headers.slice(headers.length);
+  const names = new Set(set.filter((_, at) => at % 2 === 0));
   response.writeHead(200, [
     ...set,
-    ...(removal === undefined ? [] : [removal, headersOfRequest.filter((name) => !set.includes(name)).join(',')]),
+    ...(removal === undefined ? [] : [removal, headersOfRequest.filter((name) => !names.has(name)).join(',')]),
     'x-countersign-target',
     outbound.target,
     ...(upgrade === undefined ? [] : ['x-countersign-upgrade', upgrade.protocol]),

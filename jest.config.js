@@ -59,6 +59,7 @@ export default {
     'packages/admin-api',
     'packages/proxy-config',
     'packages/strict-yaml',
+    'packages/ext-authz',
     'packages/console',
     'packages/jwks',
     'packages/service-kit',

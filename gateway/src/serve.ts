@@ -4,7 +4,7 @@ import { requireAdminHost } from './admin/admin-security.ts';
 import { apiAndPages, createConsole, createObservations } from './admin/console.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { version } from './config/version.ts';
-import { listenForProxy, proxyCertificate } from './decision/decision-listener.ts';
+import { buildDecisionListener, listenForProxy } from './decision/decision-listener.ts';
 import { AppError } from './errors.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
 import { createListener, type ListenerTimes } from './listen/listener.ts';
@@ -104,11 +104,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
 
   const proxied = config.listen.decision && {
     address: config.listen.decision,
-    server: createListener(createListenerApp(reloader, 'decision'), {
-      certificateNow: config.decision?.clientCa === undefined ? undefined : () => proxyCertificate(current().config),
-      times,
-      upgrades: false,
-    }),
+    ...buildDecisionListener(reloader, () => current().config, times),
   };
 
   /** How a worker answers its primary. */
@@ -126,6 +122,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
 
   async function stop(): Promise<void> {
     gateway.drain();
+    proxied?.http2.drain(shutdownGraceMs);
     await Promise.all([
       drainServer(servers.public, shutdownGraceMs),
       proxied && drainServer(proxied.server, shutdownGraceMs),

@@ -1,17 +1,21 @@
 import { EventEmitter } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { decidePath, headersOfRequest } from '@countersign/proxy-config';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { allowedResponse, deniedResponse } from '@countersign/ext-authz';
+import { decidePath } from '@countersign/proxy-config';
 import { AppError } from '../errors.ts';
 import { createRequestHandler, type HandlerOptions, type Handlers } from '../listen/request-handler.ts';
 import { Exchange, type Signed } from '../pipeline/exchange.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 import { responseFor } from '../pipeline/respond.ts';
-import { type Dialect, readCall } from './dialect.ts';
+import { answerCheck, isCheck, readCheck } from './check.ts';
+import { type Decided, type DecisionCall, type Dialect, decidedOf, dialects, readCall } from './dialect.ts';
+import type { ProofOfCall } from './proxy-proof.ts';
 
 export type DecisionOptions = Omit<HandlerOptions, 'forward' | 'unmatched'> &
   Readonly<{
     dialect: Dialect;
-    isProven(call: IncomingMessage): boolean;
+    isProven(call: ProofOfCall): boolean;
     /**
      * Counts a WebSocket or a streamed body that the caller opens through the proxy, for as long as `lease` is open.
      */
@@ -29,39 +33,82 @@ export class Lease extends EventEmitter {
   }
 }
 
+export type DecisionHandlers = Handlers &
+  Readonly<{
+    /** Answers a call over HTTP/2. Undefined: the proxy speaks HTTP/1.1 only. */
+    check: ((call: Http2ServerRequest, response: Http2ServerResponse) => Promise<void>) | undefined;
+  }>;
+
 /**
  * Answers the auth requests of another proxy: the pipeline with another first and last step. The answer is 2xx only
  * together with a complete signature. Whatever else the pipeline returns, such as the answer to a preflight, is a
  * refusal here: the proxy would take it for an allow, and forward the request unsigned.
  */
-export function createDecisionHandler(options: DecisionOptions): Handlers {
+export function createDecisionHandler(options: DecisionOptions): DecisionHandlers {
   const { pipeline, dialect, isProven, admit, inFlight, holdBody } = options;
   const base = createRequestHandler({ ...options, forward: noForward, unmatched: 'refuse' });
 
-  async function decide(call: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** @param read Reads the original request. Called only for a proven call. */
+  async function decide(
+    call: ProofOfCall,
+    record: RequestRecord,
+    read: () => DecisionCall | Promise<DecisionCall>,
+  ): Promise<Decided> {
+    if (!isProven(call)) throw new AppError('proxy_untrusted');
+    const reading = read();
+    const { request, clientRequestId } = reading instanceof Promise ? await reading : reading;
+    describe(record, request.method, request.rawTarget, clientRequestId);
+    const signed = await pipeline(new Exchange(request, record, inFlight.end, holdBody));
+    if (!('outbound' in signed)) throw new AppError('no_decision');
+    admit(signed, new Lease());
+    return decidedOf(signed);
+  }
+
+  async function answer(call: IncomingMessage, response: ServerResponse): Promise<void> {
     const record = base.begin(call, response);
     let hidesStatus = false;
     try {
-      if (!isProven(call)) throw new AppError('proxy_untrusted');
-      if (!isDecidePath(call.url ?? '', dialect)) throw new AppError('no_route');
-      hidesStatus = dialect.hidesStatus;
-      const { request, clientRequestId } = readCall(call, dialect);
-      describe(record, request.method, request.rawTarget, clientRequestId);
-      const decided = await pipeline(new Exchange(request, record, inFlight.end, holdBody));
-      if (!('outbound' in decided)) throw new AppError('no_decision');
-      admit(decided, new Lease());
+      const decided = await decide(call, record, () => {
+        if (!isDecidePath(call.url ?? '', dialect)) throw new AppError('no_route');
+        hidesStatus = dialect.hidesStatus;
+        return readCall(call, dialect);
+      });
       allow(decided, response, dialect);
     } catch (error) {
       refuse(error, record, response, hidesStatus);
     }
   }
 
+  async function check(call: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
+    const record = base.begin(call, response);
+    if (!isCheck(call)) {
+      refuse(new AppError('no_route'), record, response, false);
+      return;
+    }
+    try {
+      const decided = await decide(call, record, () => readCheck(call));
+      record.status = 200;
+      answerCheck(response, allowedResponse(decided));
+    } catch (error) {
+      const refusal = responseFor(error, record);
+      // Otherwise the call stays open until the rest of a refused message is read.
+      call.resume();
+      // The status of the call itself is 200: its message holds the refusal.
+      record.status = refusal.status;
+      answerCheck(
+        response,
+        deniedResponse({ ...refusal, headers: { ...refusal.headers, 'cache-control': 'no-store' } }),
+      );
+    }
+  }
+
   return {
     ...base,
-    request: (call, response) => void decide(call, response),
+    request: (call, response) => void answer(call, response),
     async upgrade(_call, socket) {
       base.refuseSocket(new AppError('no_route'), socket);
     },
+    check: dialect === dialects.envoy ? check : undefined,
   };
 }
 
@@ -80,21 +127,15 @@ function describe(record: RequestRecord, method: string, target: string, clientR
   record.clientRequestId = /^[!-~]{1,64}$/.test(clientRequestId ?? '') ? clientRequestId : undefined;
 }
 
-/** The headers that the proxy must set on the request to the service, then those for the client's response. */
-function allow({ outbound, headers, record, upgrade }: Signed, response: ServerResponse, { removal }: Dialect): void {
-  const { limits = [], cors = [], nonce = [] } = record;
-  // The client's own headers come first. The proxy already has them.
-  const set = outbound.headers.slice(headers.length);
-  const names = new Set(set.filter((_, at) => at % 2 === 0));
+function allow(decided: Decided, response: ServerResponse, { removal }: Dialect): void {
+  const { target, upgrade, set, remove, forClient } = decided;
   response.writeHead(200, [
     ...set,
-    ...(removal === undefined ? [] : [removal, headersOfRequest.filter((name) => !names.has(name)).join(',')]),
+    ...(removal === undefined ? [] : [removal, remove.join(',')]),
     'x-countersign-target',
-    outbound.target,
-    ...(upgrade === undefined ? [] : ['x-countersign-upgrade', upgrade.protocol]),
-    ...limits,
-    ...cors,
-    ...nonce,
+    target,
+    ...(upgrade === undefined ? [] : ['x-countersign-upgrade', upgrade]),
+    ...forClient,
     'cache-control',
     'no-store',
     'content-length',
@@ -104,7 +145,12 @@ function allow({ outbound, headers, record, upgrade }: Signed, response: ServerR
 }
 
 /** @param hidesStatus The proxy forwards 401 and 403, and turns every other status into 500. */
-function refuse(error: unknown, record: RequestRecord, response: ServerResponse, hidesStatus: boolean): void {
+function refuse(
+  error: unknown,
+  record: RequestRecord,
+  response: Readonly<{ writeHead(status: number, headers: OutgoingHttpHeaders): unknown; end(body: string): unknown }>,
+  hidesStatus: boolean,
+): void {
   const { status, headers, body } = responseFor(error, record);
   response.writeHead(hidesStatus && status !== 401 ? 403 : status, {
     ...headers,

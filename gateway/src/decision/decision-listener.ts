@@ -6,12 +6,36 @@ import { dirname } from 'node:path';
 import { listen, StartupError } from '@countersign/service-kit';
 import type { Certificate, GatewayConfig } from '../config/config.ts';
 import { type DecisionAddress, isSocket } from '../config/schema/decision.ts';
+import { createListener, defaultHeadMs, type ListenerTimes } from '../listen/listener.ts';
+import { createListenerApp, type Served } from '../listen/request-handler.ts';
+import type { DecisionHandlers } from './decide.ts';
+import { Http2Connections } from './http2-connections.ts';
 
-/** The certificate of the decision listener: the public one. Clients are asked for a certificate of the proxy's CAs. */
-export function proxyCertificate({
-  certificate,
-  decision,
-}: Pick<GatewayConfig, 'certificate' | 'decision'>): Certificate {
+/**
+ * Builds the decision listener: HTTP/1.1, and HTTP/2 on the same address while the configured proxy speaks it. It
+ * uses TLS if the first configuration names the CAs of the proxy.
+ */
+export function buildDecisionListener(
+  served: Served & Readonly<{ current: Readonly<{ handlers: { decision: DecisionHandlers | undefined } }> }>,
+  configNow: () => Pick<GatewayConfig, 'certificate' | 'decision'>,
+  times: ListenerTimes = {},
+): Readonly<{ server: Server; http2: Http2Connections }> {
+  const handlers = () => served.current.handlers.decision;
+  const hasTls = configNow().decision?.clientCa !== undefined;
+  const server = createListener(createListenerApp(served, 'decision'), {
+    certificateNow: hasTls ? () => proxyCertificate(configNow()) : undefined,
+    times,
+    upgrades: false,
+    offersHttp2: () => handlers()?.check !== undefined,
+  });
+  const event = hasTls ? 'secureConnection' : 'connection';
+  return { server, http2: new Http2Connections({ server, event, headMs: times.headMs ?? defaultHeadMs, handlers }) };
+}
+
+/**
+ * The certificate of the decision listener: the public one. Clients are asked for a certificate of the proxy's CAs.
+ */
+function proxyCertificate({ certificate, decision }: Pick<GatewayConfig, 'certificate' | 'decision'>): Certificate {
   if (certificate === undefined || decision?.clientCa === undefined) throw new Error('checked when the file is read');
   // A call without a certificate gets a 503 that names the fault. A failed handshake would not.
   return { ...certificate, clients: { ca: decision.clientCa, mode: 'request' } };

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import type { Allowed } from '@countersign/ext-authz';
 import { foldHeaderName, identityPrefixes } from '@countersign/identity';
-import { decidePath, type ProxyName, proxySecretHeader } from '@countersign/proxy-config';
+import { decidePath, headersOfRequest, type ProxyName, proxySecretHeader } from '@countersign/proxy-config';
 import { plainAddress } from '@countersign/service-kit';
 import { AppError } from '../errors.ts';
-import type { RawRequest } from '../pipeline/exchange.ts';
+import type { RawRequest, Signed } from '../pipeline/exchange.ts';
 
 /** How one proxy describes the original request. Nothing is guessed: a call in another dialect is refused. */
 export type Dialect = Readonly<{
@@ -67,8 +68,40 @@ export const dialects: Readonly<Record<ProxyName, Dialect>> = {
   },
 };
 
+/** What the proxy does with a permitted request. */
+export type Decided = Allowed & Readonly<{ target: string; upgrade: string | undefined }>;
+
+export function decidedOf({ outbound, headers, record, upgrade }: Signed): Decided {
+  const { limits = [], cors = [], nonce = [] } = record;
+  // The client's own headers come first. The proxy already has them.
+  const set = outbound.headers.slice(headers.length);
+  const names = new Set(set.filter((_, at) => at % 2 === 0));
+  return {
+    target: outbound.target,
+    upgrade: upgrade?.protocol,
+    set,
+    remove: headersOfRequest.filter((name) => !names.has(name)),
+    forClient: [...limits, ...cors, ...nonce],
+  };
+}
+
 /** The original request, and the id that the client or the proxy gave it. */
 export type DecisionCall = Readonly<{ request: RawRequest; clientRequestId: string | undefined }>;
+
+/** The values in which a call describes the original request, whichever protocol it came by. */
+export type CallValues = Pick<RawRequest, 'method' | 'rawTarget' | 'stream'> &
+  Readonly<{
+    host: string;
+    scheme: string | undefined;
+    /** The client's address, as the proxy itself saw it. */
+    address: string;
+    /** Alternating names and values: headers that describe the request, but not as the client sent them. */
+    described: readonly string[];
+    /** Alternating names and values: the headers of the client, and those of the call. */
+    headers: readonly string[];
+    /** The names in `headers` that are of the call only. */
+    ofCall: Readonly<{ has(name: string): boolean }>;
+  }>;
 
 /** Headers of the call itself. Those of the original request come in the dialect's. */
 const framingHeaders: ReadonlySet<string> = new Set([
@@ -80,31 +113,33 @@ const framingHeaders: ReadonlySet<string> = new Set([
   'keep-alive',
 ]);
 
+/** Set by Envoy: whether the body is longer than what it sends. */
+const partialBody = 'x-envoy-auth-partial-body';
+
 /**
- * Reads the original request from a call of the proxy.
+ * Reads the original request from the values of a call.
  *
- * @throws AppError `decision_call_invalid` unless each header of the dialect is there exactly once, under its exact
- *   name. The same for a header whose name is one of the identity contract, in any spelling: a proxy deletes exact
- *   names only, so a service could see it.
+ * @throws AppError `decision_call_invalid` without a scheme or an address, and for a part of a body. The same for a
+ *   header whose name is one of the identity contract, in any spelling: a proxy deletes exact names only, so a
+ *   service could see it.
  */
-export function readCall(call: IncomingMessage, dialect: Dialect): DecisionCall {
-  const values = dialectValues(call, dialect);
-  const { method, target } = originalLine(call, dialect, values);
-  const scheme = values.get(dialect.scheme);
-  if (scheme !== 'http' && scheme !== 'https') throw refused('scheme', dialect.scheme);
-  const { address, before } = splitAddress(values.get(dialect.address) ?? '');
-  const rawHeaders = ['host', values.get(dialect.host) ?? '', ...framingOf(call, dialect, values)];
-  if (before !== undefined) rawHeaders.push('x-forwarded-for', before);
+export function originalRequest(call: CallValues): DecisionCall {
+  const { method, rawTarget, stream, host, scheme, headers, ofCall } = call;
+  if (scheme !== 'http' && scheme !== 'https') throw refused('no scheme');
+  if (isIP(call.address) === 0) throw refused('no address', call.address);
+  const rawHeaders = ['host', host, ...call.described];
   let isUpgrade = false;
   let clientRequestId: string | undefined;
-  for (let at = 0; at < call.rawHeaders.length; at += 2) {
-    const name = (call.rawHeaders[at] as string).toLowerCase();
-    if (name === 'x-request-id') clientRequestId ??= call.rawHeaders[at + 1];
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = (headers[at] as string).toLowerCase();
+    const value = headers[at + 1] as string;
+    if (name === 'x-request-id') clientRequestId ??= value;
+    else if (name === partialBody && value !== 'false') throw refused('a part of the body', name);
     else if (identityPrefixes.some((prefix) => foldHeaderName(name).startsWith(prefix)))
       throw refused('an identity header of the client', name);
-    else if (!values.has(name) && !framingHeaders.has(name) && name !== proxySecretHeader) {
+    else if (!ofCall.has(name) && !framingHeaders.has(name) && name !== proxySecretHeader) {
       isUpgrade ||= name === 'sec-websocket-key';
-      rawHeaders.push(call.rawHeaders[at] as string, call.rawHeaders[at + 1] as string);
+      rawHeaders.push(headers[at] as string, value);
     }
   }
   return {
@@ -112,15 +147,38 @@ export function readCall(call: IncomingMessage, dialect: Dialect): DecisionCall 
       // The proxy drops `Upgrade` from its call. A route without WebSockets refuses it.
       kind: isUpgrade ? 'upgrade' : 'http',
       method,
-      rawTarget: target,
+      rawTarget,
       httpVersion: '1.1',
       rawHeaders,
-      peer: { remoteAddress: address, encrypted: scheme === 'https' },
-      stream: call,
+      peer: { remoteAddress: plainAddress(call.address), encrypted: scheme === 'https' },
+      stream,
       interim: undefined,
     },
     clientRequestId,
   };
+}
+
+/**
+ * Reads the original request from a call over HTTP.
+ *
+ * @throws AppError `decision_call_invalid` unless each header of the dialect is there exactly once, under its exact
+ *   name, and as {@link originalRequest}.
+ */
+export function readCall(call: IncomingMessage, dialect: Dialect): DecisionCall {
+  const values = dialectValues(call, dialect);
+  const { method, target } = originalLine(call, dialect, values);
+  const { address, before } = splitAddress(values.get(dialect.address) ?? '');
+  return originalRequest({
+    method,
+    rawTarget: target,
+    host: values.get(dialect.host) ?? '',
+    scheme: values.get(dialect.scheme),
+    address,
+    described: [...framingOf(call, dialect, values), ...(before === undefined ? [] : ['x-forwarded-for', before])],
+    headers: call.rawHeaders,
+    ofCall: values,
+    stream: call,
+  });
 }
 
 /** The headers of the dialect, by name. */
@@ -155,18 +213,12 @@ function originalLine(call: IncomingMessage, dialect: Dialect, values: ReadonlyM
  */
 function splitAddress(list: string): Readonly<{ address: string; before: string | undefined }> {
   const end = list.lastIndexOf(',');
-  const last = list.slice(end + 1).trim();
-  if (isIP(last) === 0) throw refused('no address', list.slice(0, 64));
-  return { address: plainAddress(last), before: end === -1 ? undefined : list.slice(0, end) };
+  return { address: list.slice(end + 1).trim(), before: end === -1 ? undefined : list.slice(0, end) };
 }
-
-/** Set by Envoy if the body is longer than what it sends. */
-const partialBody = 'x-envoy-auth-partial-body';
 
 /** @returns The framing headers of the original request, as far as the proxy shows them. */
 function framingOf(call: IncomingMessage, dialect: Dialect, values: ReadonlyMap<string, string>): readonly string[] {
   const { 'content-length': length, 'transfer-encoding': coding } = call.headers;
-  if (call.headers[partialBody] === 'true') throw refused('a part of the body', partialBody);
   if (!dialect.hasBody && (coding !== undefined || Number(length ?? 0) > 0)) throw refused('a body', 'content-length');
   const shown = dialect.hasBody
     ? { length, coding }
@@ -181,5 +233,6 @@ function framingOf(call: IncomingMessage, dialect: Dialect, values: ReadonlyMap<
 const shownValue = (values: ReadonlyMap<string, string>, name: string | undefined): string | undefined =>
   (name === undefined ? undefined : values.get(name)) || undefined;
 
-const refused = (reason: string, header: string): AppError =>
+/** The refusal of a call that does not describe a request as it must. */
+export const refused = (reason: string, header = ''): AppError =>
   new AppError('decision_call_invalid', { detail: { reason, header: header.slice(0, 64) } });

@@ -1,19 +1,22 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { proxySecretHeader } from '@countersign/proxy-config';
 import type { Decision } from '../config/config.ts';
 
+/** What proves a call, over HTTP/1.1 and HTTP/2: its connection and its headers. */
+export type ProofOfCall = Readonly<{ socket: Socket; rawHeaders: readonly string[] }>;
+
 /**
- * Checks that a call comes from the configured proxy. A Unix socket needs no other proof: the mode of its directory and
- * its group say who may connect.
+ * Checks that a call comes from the configured proxy. A Unix socket needs no other proof: the mode of its directory
+ * and its group say who may connect.
  *
  * @returns A check that is true for a proven call.
  */
 export function createProxyProof(
   { secrets, clientCa, trust }: Pick<Decision, 'secrets' | 'clientCa' | 'trust'>,
   isSocket: boolean,
-): (call: IncomingMessage) => boolean {
+): (call: ProofOfCall) => boolean {
   if (isSocket || trust !== 'none') return () => true;
   const accepted = secrets.map(digestOf);
   return (call) => {
@@ -22,8 +25,8 @@ export function createProxyProof(
   };
 }
 
-function hasSecret({ headersDistinct }: IncomingMessage, accepted: readonly Buffer[]): boolean {
-  const sent = headersDistinct[proxySecretHeader] ?? [];
+function hasSecret({ rawHeaders }: ProofOfCall, accepted: readonly Buffer[]): boolean {
+  const sent = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === proxySecretHeader);
   // Digests have equal lengths. All are compared, so the time reveals nothing about which one was close.
   const digest = digestOf(Buffer.from(sent[0] ?? '', 'latin1'));
   const matches = accepted.map((secret) => timingSafeEqual(secret, digest));

@@ -20,6 +20,8 @@ const maxHeadBytes = 128 * 1024;
 // read holds fewer than this, so only a client that keeps sending without reading responses hits the limit.
 const maxPipelined = 2_500;
 
+export const defaultHeadMs = 15_000;
+
 /** In milliseconds. An idle connection holds a file descriptor until it times out. */
 export type ListenerTimes = Readonly<{
   /** Timeout for the TLS handshake, and for the headers of each request. Default 15 s. */
@@ -36,6 +38,11 @@ export type ListenerOptions = Readonly<{
   times?: ListenerTimes | undefined;
   /** Whether upgrades are served. Default: yes. Without them, an upgrade is a plain request. */
   upgrades?: boolean;
+  /**
+   * With TLS: whether a client may choose HTTP/2. Its connections are then handled before this listener sees them.
+   * Default: no.
+   */
+  offersHttp2?: () => boolean;
 }>;
 
 type InboundConnection = {
@@ -64,8 +71,8 @@ const connectionOf = (socket: Duplex) => connections.get(socket) as InboundConne
  * @param app Serves the requests. A connection may outlive several configurations.
  */
 export function createListener(app: ListenerApp, options: ListenerOptions = {}): Server {
-  const { upgrades = true } = options;
-  const { headMs = 15_000, keepAliveMs = 60_000, checkEveryMs = 5_000 } = options.times ?? {};
+  const { upgrades = true, offersHttp2 = () => false } = options;
+  const { headMs = defaultHeadMs, keepAliveMs = 60_000, checkEveryMs = 5_000 } = options.times ?? {};
   const httpOptions: ServerOptions = {
     ...app.classes,
     maxHeaderSize,
@@ -84,7 +91,9 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   };
   const { certificateNow } = options;
   const server =
-    certificateNow === undefined ? createServer(httpOptions) : createTlsServer(httpOptions, certificateNow, headMs);
+    certificateNow === undefined
+      ? createServer(httpOptions)
+      : createTlsServer(httpOptions, certificateNow, headMs, offersHttp2);
   // Node would silently drop headers beyond its limit. The sanitize stage refuses them.
   server.maxHeadersCount = 0;
 
@@ -255,8 +264,13 @@ function runNext(connection: InboundConnection, run: (response: GatewayResponse)
   }
 }
 
-/** TLS 1.2 and 1.3 with Node's ciphers, and HTTP/1.1. New connections pick up a renewed certificate. */
-function createTlsServer(httpOptions: ServerOptions, certificateNow: () => Certificate, headMs: number): Server {
+/** TLS 1.2 and 1.3 with Node's ciphers. New connections pick up a renewed certificate. */
+function createTlsServer(
+  httpOptions: ServerOptions,
+  certificateNow: () => Certificate,
+  headMs: number,
+  offersHttp2: () => boolean,
+): Server {
   const contextOf = ({ cert, key, clients }: Certificate) => ({
     cert,
     key,
@@ -269,7 +283,8 @@ function createTlsServer(httpOptions: ServerOptions, certificateNow: () => Certi
     ...contextOf(inUse),
     requestCert: inUse.clients !== undefined,
     rejectUnauthorized: inUse.clients?.mode === 'require',
-    ALPNProtocols: ['http/1.1'],
+    ALPNCallback: ({ protocols }) =>
+      (offersHttp2() ? ['h2', 'http/1.1'] : ['http/1.1']).find((one) => protocols.includes(one)),
     handshakeTimeout: headMs,
   });
   // Prepended, because Node's own listener starts the handshake.

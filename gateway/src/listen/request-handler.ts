@@ -57,6 +57,12 @@ export type HandlerOptions = Readonly<{
   unmatched: 'refuse' | 'next';
 }>;
 
+/** What a record is opened for: a request over HTTP/1.1 or HTTP/2. */
+type Opened = Pick<IncomingMessage, 'method' | 'url'>;
+type Answered = Pick<ServerResponse, 'headersSent' | 'statusCode' | 'writableFinished'> & {
+  on(event: 'close', listener: () => void): unknown;
+};
+
 /** How one snapshot serves a listener. */
 export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
 
@@ -67,7 +73,7 @@ export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
 export function createRequestHandler(options: HandlerOptions) {
   const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched } = options;
 
-  function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
+  function begin(request: Opened, response: Answered): RequestRecord {
     const record = recordOf(request);
     inFlight.begin(record);
     if (response instanceof GatewayResponse) response.record = record;
@@ -179,7 +185,7 @@ const bodyTaken =
 
 const maxLoggedPathLength = 1024;
 
-function recordOf(request: IncomingMessage): RequestRecord {
+function recordOf(request: Opened): RequestRecord {
   const target = request.url ?? '';
   const query = target.indexOf('?');
   const path = query === -1 ? target : target.slice(0, query);

@@ -111,6 +111,11 @@ const joinedBy: Readonly<Partial<Record<ReadHeader, string>>> = {
   'x-forwarded-for': ',',
 };
 
+/** Headers that must not repeat, and whose values are no lists. */
+export const singleHeaders: ReadonlySet<string> = new Set(
+  Object.keys(noHeaders()).filter((name) => joinedBy[name as ReadHeader] === undefined),
+);
+
 const maxHeaders = 100;
 const maxHeaderBytes = 12 * 1024;
 

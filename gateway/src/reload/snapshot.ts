@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { GatewayConfig, Limit, Upstream } from '../config/config.ts';
 import { isSocket } from '../config/schema/decision.ts';
-import { createDecisionHandler } from '../decision/decide.ts';
+import { createDecisionHandler, type DecisionHandlers } from '../decision/decide.ts';
 import { dialects } from '../decision/dialect.ts';
 import { createProxyProof } from '../decision/proxy-proof.ts';
 import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/gateway-keys.ts';
@@ -47,7 +47,7 @@ export class Snapshot {
   readonly trust: Trust;
   readonly tokens: AccessTokens;
   readonly limiters: Limiters;
-  readonly handlers: Readonly<{ public: Handlers; internal: Handlers; decision: Handlers | undefined }>;
+  readonly handlers: Readonly<{ public: Handlers; internal: Handlers; decision: DecisionHandlers | undefined }>;
   readonly #lease: Lease;
   readonly #inFlight = new InFlight();
 
@@ -213,7 +213,7 @@ function decisionHandlers(
   common: Omit<HandlerOptions, 'pipeline' | 'unmatched' | 'forward'>,
   pipeline: Pipeline,
   { sockets, uploads }: ProcessResources,
-): Handlers | undefined {
+): DecisionHandlers | undefined {
   // `countersign check` refuses one without the other.
   if (decision === undefined || listen.decision === undefined) return undefined;
   const admitSocket = createAdmitSocket(sockets, websockets.maxPerUser);

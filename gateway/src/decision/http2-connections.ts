@@ -1,0 +1,115 @@
+import type { Server } from 'node:http';
+import { constants, createServer, type Http2Server, type ServerHttp2Session, type ServerOptions } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { DecisionHandlers } from './decide.ts';
+
+/** The bounds of one HTTP/2 connection. One that exceeds them is closed, and the proxy opens another. */
+const bounds: ServerOptions = {
+  settings: { maxConcurrentStreams: 250, maxHeaderListSize: 16 * 1024, enablePush: false },
+  // A proxy cancels a call when its client leaves. More cancelled calls than that a second are a rapid reset
+  // (CVE-2023-44487).
+  streamResetBurst: 1_000,
+  streamResetRate: 100,
+  // The library itself refuses more than eight CONTINUATION frames (CVE-2024-28182).
+  maxHeaderListPairs: 64,
+  maxSessionInvalidFrames: 10,
+  maxSessionRejectedStreams: 10,
+};
+
+// Without a byte in either direction.
+const idleMs = 5 * 60_000;
+// As `drainServer` does, for clients that have just connected.
+const firstBytesMs = 1_000;
+const preface = 'PRI';
+
+type Options = Readonly<{
+  server: Server;
+  /** What `server` emits for a connection that is ready to be read. */
+  event: 'connection' | 'secureConnection';
+  /** How long the first bytes may take. */
+  headMs: number;
+  /** Called for each connection, and for each call. */
+  handlers(): Pick<DecisionHandlers, 'check'> | undefined;
+}>;
+
+/**
+ * Serves HTTP/2 on the address of an HTTP/1.1 server. A connection that begins with the preface of HTTP/2 goes to a
+ * server of `node:http2` (RFC 9113 section 3.4), and each other one to `server`.
+ */
+export class Http2Connections {
+  readonly #server: Server;
+  readonly #serveHttp1: readonly ((socket: Socket) => void)[];
+  readonly #http2: Http2Server;
+  readonly #headMs: number;
+  readonly #sessions = new Set<ServerHttp2Session>();
+  /** The sockets of the sessions, and those that have not sent enough bytes to tell. */
+  readonly #sockets = new Map<Socket, 'http2' | 'undecided'>();
+
+  constructor({ server, event, headMs, handlers }: Options) {
+    this.#server = server;
+    this.#headMs = headMs;
+    this.#serveHttp1 = server.listeners(event) as ((socket: Socket) => void)[];
+    this.#http2 = createServer(bounds, (call, response) => {
+      const { check } = handlers() ?? {};
+      if (check !== undefined) {
+        void check(call, response);
+        return;
+      }
+      // A reload has named another proxy.
+      call.stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      call.stream.session?.close();
+    });
+    this.#http2.on('session', (session) => this.#keep(session));
+    server.removeAllListeners(event);
+    server.on(event, (socket: Socket) => {
+      if (handlers()?.check === undefined) this.#toHttp1(socket);
+      else this.#await(socket);
+    });
+  }
+
+  /** Ends each connection after its calls, or after `graceMs`. Call it when the server starts to close. */
+  drain(graceMs: number): void {
+    for (const session of this.#sessions) session.close();
+    setTimeout(() => this.#destroy('undecided'), Math.min(firstBytesMs, graceMs)).unref();
+    setTimeout(() => this.#destroy('http2'), graceMs).unref();
+  }
+
+  /** A session that closes waits for its client, so its socket ends it. */
+  #destroy(which: 'http2' | 'undecided'): void {
+    for (const [socket, state] of this.#sockets) if (state === which) socket.destroy();
+  }
+
+  #keep(session: ServerHttp2Session): void {
+    this.#sessions.add(session);
+    session.once('close', () => this.#sessions.delete(session));
+    session.setTimeout(this.#headMs, () => session.destroy());
+    session.once('remoteSettings', () => session.setTimeout(idleMs));
+    if (!this.#server.listening) session.close();
+  }
+
+  #toHttp1(socket: Socket): void {
+    for (const serve of this.#serveHttp1) serve.call(this.#server, socket);
+  }
+
+  /** Reads as many bytes as it takes to tell the protocols apart, and puts them back. */
+  #await(socket: Socket): void {
+    const destroy = () => socket.destroy();
+    const peek = () => {
+      const first: Buffer | null = socket.read(preface.length);
+      if (first === null) return;
+      socket.off('readable', peek).off('timeout', destroy).off('end', destroy).off('error', destroy).setTimeout(0);
+      socket.unshift(first);
+      const isHttp2 = first.toString('latin1') === preface;
+      if (isHttp2) this.#sockets.set(socket, 'http2');
+      else this.#sockets.delete(socket);
+      // Node lets the socket flow again a tick after its last listener of `readable` is gone.
+      process.nextTick(() => {
+        if (isHttp2) this.#http2.emit('connection', socket);
+        else this.#toHttp1(socket);
+      });
+    };
+    this.#sockets.set(socket, 'undecided');
+    socket.once('close', () => this.#sockets.delete(socket));
+    socket.on('readable', peek).on('timeout', destroy).on('end', destroy).on('error', destroy).setTimeout(this.#headMs);
+  }
+}

@@ -1,0 +1,74 @@
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+
+/** Field numbers of the public proto, `envoy/service/auth/v3` and `envoy/config/core/v3`. */
+const fields = {
+  checkResponse: { status: 1, denied: 2, ok: 3 },
+  status: { code: 1 },
+  denied: { status: 1, headers: 2, body: 3 },
+  ok: { headers: 2, headersToRemove: 5, responseHeadersToAdd: 6 },
+  headerOption: { header: 1, appendAction: 3 },
+  headerValue: { key: 1, value: 2 },
+} as const;
+
+/** Codes of `google.rpc.Status`. Each but `ok` refuses the request. */
+const codes = { ok: 0, permissionDenied: 7, unauthenticated: 16 } as const;
+
+/** `HeaderValueOption.HeaderAppendAction`. */
+const actions = { append: 0, overwrite: 2 } as const;
+
+/** Names and values alternate. */
+export type Allowed = Readonly<{
+  /** Headers of the request to the service, and names that it loses. No name is in both. */
+  set: readonly string[];
+  remove: readonly string[];
+  /** Headers of the response to the client. */
+  forClient: readonly string[];
+}>;
+
+/** The response to the client. */
+export type Denied = Readonly<{ status: number; headers: Readonly<Record<string, string>>; body: string }>;
+
+/** Encodes a `CheckResponse` that allows the request. */
+export function allowedResponse({ set, remove, forClient }: Allowed): Uint8Array {
+  const response = new BinaryWriter();
+  writeStatus(response, codes.ok);
+  response.tag(fields.checkResponse.ok, WireType.LengthDelimited).fork();
+  writeHeaders(response, fields.ok.headers, set);
+  for (const name of remove) response.tag(fields.ok.headersToRemove, WireType.LengthDelimited).string(name);
+  writeHeaders(response, fields.ok.responseHeadersToAdd, forClient);
+  return response.join().finish();
+}
+
+/** Encodes a `CheckResponse` that refuses the request. */
+export function deniedResponse({ status, headers, body }: Denied): Uint8Array {
+  const response = new BinaryWriter();
+  writeStatus(response, status === 401 ? codes.unauthenticated : codes.permissionDenied);
+  response.tag(fields.checkResponse.denied, WireType.LengthDelimited).fork();
+  response.tag(fields.denied.status, WireType.LengthDelimited).fork();
+  response.tag(fields.status.code, WireType.Varint).int32(status).join();
+  // Envoy frames its response itself.
+  const kept = Object.entries(headers).filter(([name]) => name !== 'content-length' && name !== 'connection');
+  writeHeaders(response, fields.denied.headers, kept.flat());
+  response.tag(fields.denied.body, WireType.LengthDelimited).string(body);
+  return response.join().finish();
+}
+
+function writeStatus(response: BinaryWriter, code: number): void {
+  response.tag(fields.checkResponse.status, WireType.LengthDelimited).fork();
+  response.tag(fields.status.code, WireType.Varint).int32(code).join();
+}
+
+function writeHeaders(response: BinaryWriter, field: number, headers: readonly string[]): void {
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at] ?? '';
+    response.tag(field, WireType.LengthDelimited).fork();
+    response.tag(fields.headerOption.header, WireType.LengthDelimited).fork();
+    response.tag(fields.headerValue.key, WireType.LengthDelimited).string(name);
+    // The bytes as they were received. If they are no UTF-8, Envoy cannot read the answer, and refuses the request.
+    const value = Buffer.from(headers[at + 1] ?? '', 'latin1');
+    response.tag(fields.headerValue.value, WireType.LengthDelimited).bytes(value).join();
+    // The service may name other headers in Vary.
+    const action = name === 'vary' ? actions.append : actions.overwrite;
+    response.tag(fields.headerOption.appendAction, WireType.Varint).int32(action).join();
+  }
+}

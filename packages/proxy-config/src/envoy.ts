@@ -1,21 +1,12 @@
 import { contractHeaders } from '@countersign/identity';
 import { stringify } from 'yaml';
-import { headersOfCall, headersOfResponse, removedFromRequest } from './headers.ts';
+import { headersOfCall, removedFromRequest } from './headers.ts';
 import { type OrderedRoute, orderedRoutes } from './ordered-routes.ts';
-import {
-  decidePath,
-  headersOfRequest,
-  maxDigested,
-  type Printed,
-  type ProxyPlan,
-  proxySecretHeader,
-  type Service,
-  servicesOf,
-} from './plan.ts';
+import { maxDigested, type Printed, type ProxyPlan, proxySecretHeader, type Service, servicesOf } from './plan.ts';
 
 const http = 'type.googleapis.com/envoy.extensions.filters';
 
-/** Writes an envoy.yaml whose `ext_authz` filter asks the gateway over HTTP. */
+/** Writes an envoy.yaml whose `ext_authz` filter asks the gateway over gRPC. */
 export function printEnvoy(plan: ProxyPlan): Printed {
   const text = `# Written by \`countersign integrate envoy\` from gateway.yaml. Run it: envoy -c envoy.yaml
 # Needs Envoy 1.36 or later.
@@ -30,7 +21,7 @@ ${stringify(
         },
       ],
       clusters: [
-        cluster('countersign-decision', decisionEndpoint(plan), { connectMs: 250 }),
+        decisionCluster(plan),
         cluster('countersign-public', [socketAddress(plan.public.host, plan.public.port)], {
           connectMs: 2_000,
         }),
@@ -110,31 +101,13 @@ function extAuthz(plan: ProxyPlan) {
       allow_partial_message: false,
       pack_as_bytes: true,
     },
-    http_service: {
-      server_uri: { uri: 'http://countersign-decision', cluster: 'countersign-decision', timeout: '0.5s' },
-      path_prefix: decidePath,
-      authorization_request: {
-        ...(secret !== undefined && {
-          headers_to_add: [{ key: proxySecretHeader, value: secret }],
-        }),
-      },
-      authorization_response: {
-        allowed_upstream_headers: exactly(headersOfRequest),
-        allowed_client_headers: exactly([
-          'www-authenticate',
-          'retry-after',
-          'content-type',
-          'x-request-id',
-          ...headersOfResponse,
-        ]),
-        allowed_client_headers_on_success: exactly(headersOfResponse),
-      },
+    grpc_service: {
+      envoy_grpc: { cluster_name: 'countersign-decision' },
+      timeout: '0.5s',
+      ...(secret !== undefined && { initial_metadata: [{ key: proxySecretHeader, value: secret }] }),
     },
-    allowed_headers: { patterns: [{ safe_regex: { regex: '.*' } }] },
   };
 }
-
-const exactly = (names: readonly string[]) => ({ patterns: names.map((exact) => ({ exact, ignore_case: true })) });
 
 const noDecision = {
   typed_per_filter_config: {
@@ -162,6 +135,16 @@ const ownRoutes = [
   },
 ];
 
+/** The gateway does not sign a streamed body, so Envoy does not hold it. */
+const bodyNotShown = {
+  typed_per_filter_config: {
+    countersign: {
+      '@type': `${http}.http.ext_authz.v3.ExtAuthzPerRoute`,
+      check_settings: { disable_request_body_buffering: true },
+    },
+  },
+};
+
 function route({ route: { upstream, rewrite, websocket, body }, pattern, methods }: OrderedRoute) {
   return {
     match: {
@@ -185,6 +168,7 @@ function route({ route: { upstream, rewrite, websocket, body }, pattern, methods
       upgrade_configs: [{ upgrade_type: 'websocket', enabled: websocket }],
       ...((websocket || body.mode === 'stream') && { max_stream_duration: { max_stream_duration: '900s' } }),
     },
+    ...(body.mode === 'stream' && bodyNotShown),
   };
 }
 
@@ -195,9 +179,38 @@ const hostAndPort = (address: string): readonly [host: string, port: number] => 
   return [address.slice(0, end).replace(/^\[|\]$/g, ''), Number(address.slice(end + 1))];
 };
 
-const decisionEndpoint = ({ decision }: ProxyPlan): readonly object[] => [
-  'socket' in decision ? { pipe: { path: decision.socket } } : socketAddress(decision.host, decision.port),
-];
+const upstreamTls = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
+
+function decisionCluster({ decision }: ProxyPlan) {
+  const isSocket = 'socket' in decision;
+  const address = isSocket ? { pipe: { path: decision.socket } } : socketAddress(decision.host, decision.port);
+  return {
+    ...cluster('countersign-decision', [address], { connectMs: 250 }),
+    // gRPC needs HTTP/2.
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+        explicit_http_config: { http2_protocol_options: {} },
+      },
+    },
+    ...(!isSocket &&
+      decision.isTls && {
+        transport_socket: {
+          name: 'envoy.transport_sockets.tls',
+          typed_config: {
+            '@type': upstreamTls,
+            common_tls_context: {
+              alpn_protocols: ['h2'],
+              tls_certificates: [
+                { certificate_chain: { filename: 'proxy.pem' }, private_key: { filename: 'proxy-key.pem' } },
+              ],
+              validation_context: { trusted_ca: { filename: 'gateway-ca.pem' } },
+            },
+          },
+        },
+      }),
+  };
+}
 
 const cluster = (name: string, addresses: readonly object[], { connectMs }: Readonly<{ connectMs: number }>) => ({
   name,
@@ -219,7 +232,7 @@ function serviceCluster({ name, targets, timeouts, tls }: Service) {
       transport_socket: {
         name: 'envoy.transport_sockets.tls',
         typed_config: {
-          '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+          '@type': upstreamTls,
           sni: tls?.serverName ?? urls[0]?.hostname,
           common_tls_context: {
             ...(tls?.certFile !== undefined && {

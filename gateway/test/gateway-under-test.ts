@@ -16,7 +16,7 @@ import {
   type TestIssuer,
   type UpstreamOptions,
 } from '@countersign/testing';
-import { request } from 'undici';
+import { Agent, request } from 'undici';
 import type { GatewayConfig } from '../src/config/config.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { createKey } from '../src/keys/key-files.ts';
@@ -177,6 +177,7 @@ routes:${options.routes ?? routes}
     throw error;
   }
   const { ports } = running;
+  const agent = new Agent();
   const gateway: GatewayUnderTest = {
     port: ports.public,
     running,
@@ -193,6 +194,7 @@ routes:${options.routes ?? routes}
     },
     async ask(path, { method = 'GET', token, headers, body } = {}) {
       const answer = await request(`http://127.0.0.1:${ports.public}${path}`, {
+        dispatcher: agent,
         method,
         headers: { host: 'gateway.test', ...(token !== undefined && { authorization: `Bearer ${token}` }), ...headers },
         body: body instanceof ReadableStream ? Readable.fromWeb(body) : (body ?? null),
@@ -202,13 +204,15 @@ routes:${options.routes ?? routes}
       const code = isProblem ? (JSON.parse(bytes.toString()) as { code: string }).code : undefined;
       return { status: answer.statusCode, code, body: bytes };
     },
-    admin: (path) => fetch(`http://127.0.0.1:${ports.admin}${path}`),
+    admin: (path) => fetch(`http://127.0.0.1:${ports.admin}${path}`, { headers: { connection: 'close' } }),
     async reload(edits) {
       write(edits);
       const { refused } = await running.reload();
       if (refused !== undefined) throw new Error(refused.problems.join('\n'));
     },
     async close() {
+      // An idle connection of ours would keep the gateway from stopping for a second.
+      void agent.close();
       await running.stop();
       await closeAround();
     },

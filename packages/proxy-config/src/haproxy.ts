@@ -42,11 +42,11 @@ frontend public
 ${deleted(plan)
   .map((line) => `  http-request del-header ${line}`)
   .join('\n')}
-  # Preflights and OAuth metadata carry no identity. The gateway's public listener answers them.
-  use_backend countersign-public if own or preflight preflight_header
   http-request lua.countersign unless own or preflight preflight_header
   http-request set-uri %[var(txn.countersign_target)] if { var(txn.countersign_target) -m found }
   http-request deny deny_status 503 unless { var(txn.countersign_audience) -m found } or own or preflight preflight_header
+  # Preflights and OAuth metadata carry no identity. The gateway's public listener answers them.
+  use_backend countersign-public if own or preflight preflight_header
   use_backend %[var(txn.countersign_audience)]
 
 backend countersign-public

@@ -36,6 +36,7 @@ events {
 http {
   access_log off;
   server_tokens off;
+  variables_hash_max_size 2048;
   client_body_temp_path client-body;
   proxy_temp_path proxied;
   client_max_body_size ${Math.max(...plan.routes.map(({ body }) => body.maxBytes))};

@@ -55,7 +55,7 @@ export function describeRoute(route: Route) {
     body: route.body,
     websocket: route.websocket,
     rewrite: route.rewrite ?? null,
-    forward: { ...route.forward, cookies: [...route.forward.cookies] },
+    forward: { ...route.forward, cookies: [...route.forward.cookies], guarded: undefined },
   };
 }
 

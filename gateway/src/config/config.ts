@@ -60,6 +60,8 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
     ]),
   );
   const kept = keptClaims(document);
+  const named = document.routes.flatMap(({ forward }) => forward.cookies);
+  const guarded = new Set(['__host-rt', ...named.map((name) => name.toLowerCase())]);
   return {
     ...rest,
     file,
@@ -89,6 +91,7 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
       resolveRoute(part, {
         upstream: known(upstreams, part.upstream),
         hasOrigins: document.publicOrigins.length > 0,
+        guarded,
         inherited: flat.inheritedBy(index).map(({ at, ...keys }) => ({ ...keys, at: placeOf(at) })),
       }),
     ),

@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { filterCookies, maySetCookie } from './cookies.ts';
 
-const none = new Set<string>();
-const refresh = new Set(['__Host-rt']);
+const guarded = new Set(['__host-rt']);
+const none = { cookies: new Set<string>(), guarded };
+const refresh = { cookies: new Set(['__Host-rt']), guarded };
 
 describe('cookies', () => {
   test.each([
@@ -17,6 +18,12 @@ describe('cookies', () => {
     ['', none, undefined],
   ])('%p with %p allowed', (cookie, allowed, expected) => {
     expect(filterCookies(cookie, allowed)).toBe(expected);
+  });
+
+  test('a cookie that one route names passes on no other', () => {
+    const both = new Set(['__host-rt', 'session']);
+    expect(filterCookies('session=1; a=2', { cookies: new Set(), guarded: both })).toBe('a=2');
+    expect(filterCookies('session=1; a=2', { cookies: new Set(['session']), guarded: both })).toBe('session=1; a=2');
   });
 
   test('a service sets a guarded cookie only if the route names it', () => {

@@ -1,16 +1,20 @@
 import { isIP } from 'node:net';
 
-/** The refresh cookie is worth a session: it passes only where a route names it. */
-const guardedCookies: ReadonlySet<string> = new Set(['__host-rt']);
+/**
+ * Which cookies pass on a route, both ways.
+ *
+ * `cookies`: the names of its `forward.cookies`. `guarded`: in lower case, the refresh cookie and each name that any route of the file
+ * forwards. Such a cookie is worth a session to somebody, so it passes on no other route. All others pass.
+ */
+export type CookieRule = Readonly<{ cookies: ReadonlySet<string>; guarded: ReadonlySet<string> }>;
 
 /**
  * Removes the guarded cookies that this route does not forward.
  *
- * @param allowed Names from the route's `forward.cookies`.
  * @returns The `Cookie` header; undefined if nothing is left.
  */
-export function filterCookies(cookie: string, allowed: ReadonlySet<string>): string | undefined {
-  const pairs = cookie.split(';').filter((pair) => isAllowed(pair, allowed));
+export function filterCookies(cookie: string, rule: CookieRule): string | undefined {
+  const pairs = cookie.split(';').filter((pair) => isAllowed(pair, rule));
   const left = pairs.join(';').trim();
   return left === '' ? undefined : left;
 }
@@ -24,8 +28,8 @@ const domainAttribute = /;[ \t]*domain[ \t]*=[ \t]*\.?([^;]*)/gi;
  * @param setCookie A whole `Set-Cookie` value.
  * @param host As the client sent it, in lower case; the port is ignored.
  */
-export function maySetCookie(setCookie: string, allowed: ReadonlySet<string>, host: string): boolean {
-  if (!isAllowed(setCookie, allowed)) return false;
+export function maySetCookie(setCookie: string, rule: CookieRule, host: string): boolean {
+  if (!isAllowed(setCookie, rule)) return false;
   for (const [, domain = ''] of setCookie.matchAll(domainAttribute)) {
     if (!covers(domain.trim().toLowerCase(), host)) return false;
   }
@@ -37,9 +41,9 @@ function covers(domain: string, host: string): boolean {
   return domain === '' || name === domain || (name.endsWith(`.${domain}`) && isIP(name) === 0);
 }
 
-function isAllowed(pair: string, allowed: ReadonlySet<string>): boolean {
+function isAllowed(pair: string, { cookies, guarded }: CookieRule): boolean {
   const [nameAndValue = ''] = pair.split(';', 1);
   const [rawName = ''] = nameAndValue.split('=', 1);
   const name = rawName.trim();
-  return !guardedCookies.has(name.toLowerCase()) || allowed.has(name);
+  return !guarded.has(name.toLowerCase()) || cookies.has(name);
 }

@@ -165,7 +165,7 @@ function forwardedHeaders({ headers, credentials, client, route }: Admitted): st
   const { authorization, dpop, cookie } = credentials;
   if (authorization !== undefined && route.forward.authorization) passing.push('authorization', authorization);
   if (dpop !== undefined && route.forward.dpop) passing.push('dpop', dpop);
-  const cookies = cookie === undefined ? undefined : filterCookies(cookie, route.forward.cookies);
+  const cookies = cookie === undefined ? undefined : filterCookies(cookie, route.forward);
   if (cookies !== undefined) passing.push('cookie', cookies);
   return passing;
 }

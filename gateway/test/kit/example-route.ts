@@ -34,7 +34,7 @@ export function exampleRoute(part: Partial<Route> & { path: string }): Route {
     body: { mode: 'digest', maxBytes: 1024 },
     websocket: false,
     rewrite: undefined,
-    forward: { cookies: new Set(), authorization: false, dpop: false },
+    forward: { cookies: new Set(), authorization: false, dpop: false, guarded: new Set<string>() },
     ...part,
   };
 }

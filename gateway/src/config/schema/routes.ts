@@ -79,7 +79,7 @@ export const route = z.strictObject({
     .describe('Changes the path for the upstream.'),
   forward: z
     .strictObject({
-      cookies: unique(cookieName).prefault([]).describe('Names of cookies that are forwarded in both directions.'),
+      cookies: unique(cookieName).prefault([]).describe('Cookies that pass on this route and on no other that does not name them.'),
       authorization: z.boolean().default(false).describe("Whether the client's `Authorization` header is forwarded."),
       dpop: z
         .boolean()
@@ -111,11 +111,13 @@ type ResolveOptions = Readonly<{
   upstream: Upstream;
   /** Whether the file has `publicOrigins`, without which no proof can be verified. */
   hasOrigins: boolean;
+  /** See `CookieRule`. */
+  guarded: ReadonlySet<string>;
   /** Keys from groups, the outermost first. `at`: `file:line:column`. */
   inherited: readonly Readonly<{ group: string; keys: readonly string[]; at: string }>[];
 }>;
 
-export function resolveRoute({ routes: _, ...part }: RoutePart, { upstream, hasOrigins, inherited }: ResolveOptions) {
+export function resolveRoute({ routes: _, ...part }: RoutePart, { upstream, hasOrigins, guarded, inherited }: ResolveOptions) {
   const senderConstrained = part.senderConstrained === 'required';
   const bearer: readonly Scheme[] = senderConstrained ? [] : ['Bearer'];
   return {
@@ -129,6 +131,6 @@ export function resolveRoute({ routes: _, ...part }: RoutePart, { upstream, hasO
     schemes: hasOrigins ? ([...bearer, 'DPoP'] as const) : (['Bearer'] as const satisfies readonly Scheme[]),
     /** The services that may call it on the internal listener. Empty unless `auth` is `service`. */
     callers: new Set(part.callers),
-    forward: { ...part.forward, cookies: new Set(part.forward.cookies) },
+    forward: { ...part.forward, cookies: new Set(part.forward.cookies), guarded },
   };
 }

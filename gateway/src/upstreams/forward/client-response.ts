@@ -83,7 +83,7 @@ export function filterHeaders(
         present |= known.default;
         break;
       case 'set-cookie':
-        if (maySetCookie(value, route.forward.cookies, client.host)) passing.push(name, value);
+        if (maySetCookie(value, route.forward, client.host)) passing.push(name, value);
         break;
       case 'connection':
         connection = connection === undefined ? value : `${connection},${value}`;

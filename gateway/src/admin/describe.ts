@@ -53,6 +53,7 @@ export function describeRoute(route: Route) {
     callers: [...route.callers],
     limits: route.limits.map(({ perSec, ...limit }) => ({ ...limit, per: `${perSec}s` })),
     body: route.body,
+    longLived: route.longLived ?? null,
     websocket: route.websocket,
     rewrite: route.rewrite ?? null,
     forward: { ...route.forward, cookies: [...route.forward.cookies], guarded: undefined },

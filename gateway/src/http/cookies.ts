@@ -3,8 +3,8 @@ import { isIP } from 'node:net';
 /**
  * Which cookies pass on a route, both ways.
  *
- * `cookies`: the names of its `forward.cookies`. `guarded`: in lower case, the refresh cookie and each name that any route of the file
- * forwards. Such a cookie is worth a session to somebody, so it passes on no other route. All others pass.
+ * `cookies`: the names in its `forward.cookies`. `guarded`: in lower case, the refresh cookie and each name that any route of the file
+ * forwards. A guarded cookie is often worth a session, so it passes only on the routes that name it. All others pass.
  */
 export type CookieRule = Readonly<{ cookies: ReadonlySet<string>; guarded: ReadonlySet<string> }>;
 

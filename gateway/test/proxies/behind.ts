@@ -105,6 +105,7 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       const answer = await proxy.raw(text);
       expect([answer.status, answer.code, arrived().length]).toEqual([status, code, 0]);
       expect(answer.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
+      expect(answer.headers.allow === undefined).toBe(status !== 405);
       expect(answer.text.match(/www-authenticate/gi)?.length ?? 0).toBe(
         status === 401 ? 1 : code === 'insufficient_role' ? 1 : 0,
       );

@@ -116,6 +116,7 @@ ${removedFromRequest(plan)
       auth_request_set $countersign_code $upstream_http_x_countersign_code;
       auth_request_set $countersign_retry_after $upstream_http_retry_after;
       auth_request_set $countersign_challenge $upstream_http_www_authenticate;
+      auth_request_set $countersign_allow $upstream_http_allow;
       auth_request_set $countersign_target $upstream_http_x_countersign_target;
       auth_request_set $countersign_upgrade $upstream_http_x_countersign_upgrade;
 ${[...headersOfRequest, ...headersOfResponse].map((name) => `      auth_request_set ${variable(name)} $upstream_http_${snake(name)};`).join('\n')}
@@ -145,6 +146,7 @@ ${services.map((service) => serviceLocation(service, plan)).join('\n')}
       add_header Cache-Control no-store always;
       add_header X-Request-Id $countersign_x_request_id always;
       add_header Retry-After $countersign_retry_after always;
+      add_header Allow $countersign_allow always;
       add_header WWW-Authenticate $countersign_challenge_of_403 always;
 ${responseLines('      ')}
       set $countersign_problem '{"type":"urn:countersign:error:$countersign_code","title":"$countersign_title","status":$countersign_status,"code":"$countersign_code","request_id":"$countersign_x_request_id"}';

@@ -79,7 +79,9 @@ export const route = z.strictObject({
     .describe('Changes the path for the upstream.'),
   forward: z
     .strictObject({
-      cookies: unique(cookieName).prefault([]).describe('Cookies that pass on this route and on no other that does not name them.'),
+      cookies: unique(cookieName)
+        .prefault([])
+        .describe('Cookies that pass on this route and on no other that does not name them.'),
       authorization: z.boolean().default(false).describe("Whether the client's `Authorization` header is forwarded."),
       dpop: z
         .boolean()
@@ -117,7 +119,10 @@ type ResolveOptions = Readonly<{
   inherited: readonly Readonly<{ group: string; keys: readonly string[]; at: string }>[];
 }>;
 
-export function resolveRoute({ routes: _, ...part }: RoutePart, { upstream, hasOrigins, guarded, inherited }: ResolveOptions) {
+export function resolveRoute(
+  { routes: _, ...part }: RoutePart,
+  { upstream, hasOrigins, guarded, inherited }: ResolveOptions,
+) {
   const senderConstrained = part.senderConstrained === 'required';
   const bearer: readonly Scheme[] = senderConstrained ? [] : ['Bearer'];
   return {

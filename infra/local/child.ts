@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { openLogFile } from './log-file.ts';
 
@@ -13,6 +14,8 @@ export type ChildSpec = Readonly<{
   /** A URL that answers 200 once the process is ready. */
   readyUrl: string;
   logFile: string;
+  /** Whether it starts after the databases exist. Default: false. */
+  keepsData?: boolean;
   /** Returns what the terminal shows of a line of the log. */
   show?(line: string): string | undefined;
 }>;
@@ -41,7 +44,8 @@ export function startChild(spec: ChildSpec, repository: string): Child {
     ['--conditions=source', ...(spec.nodeOptions ?? []), ...spec.args],
     {
       cwd: repository,
-      env: { ...process.env, ...spec.env },
+      // Later starts read compiled and type-stripped modules from it.
+      env: { NODE_COMPILE_CACHE: join(repository, 'node_modules/.cache/compiled'), ...process.env, ...spec.env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
     },

@@ -28,6 +28,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
     settings.isDevelopment ? ['--watch', '--watch-preserve-output', `--inspect=127.0.0.1:${inspectorPort}`] : [];
   const service = (name: string, port: number, env: Record<string, string>): ChildSpec => ({
     name,
+    keepsData: true,
     nodeOptions: nodeOptions(inspectorPorts[name] ?? 0),
     args: [`${name}/src/main.ts`],
     // Each service makes its own keys there, and reads no other directory.

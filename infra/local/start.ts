@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describeStartError, StartupError, stopRequested } from '@countersign/service-kit';
 import { banner } from './banner.ts';
 import { type Child, type ChildSpec, isCompletelyReady, startChild } from './child.ts';
+import { createDataDirs, missingDataDirs } from './data-dirs.ts';
 import { keep, type Running } from './keep.ts';
 import { type Ports, readSettings, type Settings } from './settings.ts';
 import { describeStack } from './stack.ts';
@@ -82,10 +83,13 @@ async function run(settings: Settings, interrupted: Promise<void>): Promise<void
   say('Starting Countersign: gateway, auth-service, users-service, complaint-service, web');
   if (!existsSync(settings.home))
     say('The first start creates keys, secrets and three databases. Later starts are faster.');
-  const specs = await describeStack(settings);
   const startedAt = performance.now();
+  const created = createDataDirs(missingDataDirs(settings.home, process.env), settings.repository);
+  const specs = await describeStack(settings);
   const start = (spec: ChildSpec) => startChild(spec, settings.repository);
-  const children = specs.map(start);
+  const early = new Map(specs.filter(({ keepsData }) => keepsData !== true).map((spec) => [spec, start(spec)]));
+  await Promise.race([created, interrupted]);
+  const children = specs.map((spec) => early.get(spec) ?? start(spec));
   let running = children.map(unrestarted);
   const ended = firstToEnd(children);
   const givenUp = new AbortController();

@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import { databases, silentLogger, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
@@ -35,7 +35,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
   });
 
   type Headers = Record<string, string>;
-  const post = (target: string, body: unknown, headers: Headers = fromPage, as?: IdentityFacts) =>
+  const post = (target: string, body: unknown, headers: Headers = fromPage, as?: IdentityClaims) =>
     gateway.call(service.port, 'POST', target, { body, headers, ...(as && { as }) });
   const logIn = (headers?: Headers) =>
     post('/v1/auth/login', { email: ann.email, password, transport: 'cookie' }, headers);
@@ -108,7 +108,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
       return post('/v1/auth/login/tenant', { selection_token, tenant_id: tenant.id }, headers);
     };
     const { session_id: sid } = (await choose(fromPage)).body;
-    const as: IdentityFacts = {
+    const as: IdentityClaims = {
       kind: 'user',
       userId: bob.userId,
       role: 'agent',
@@ -161,7 +161,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     const answer = await logIn();
     const cookie = sent(cookieOf(answer));
     const { user, session_id: sid } = answer.body;
-    const as: IdentityFacts = { kind: 'user', userId: user.id, role: 'agent', tenantId: tenant.id, context: { sid } };
+    const as: IdentityClaims = { kind: 'user', userId: user.id, role: 'agent', tenantId: tenant.id, context: { sid } };
     const others = await post('/v1/auth/logout', { scope: 'others' }, { ...fromPage, cookie }, as);
     expect([others.status, others.headers['set-cookie']]).toEqual([204, undefined]);
     const out = await post('/v1/auth/logout', {}, { ...fromPage, cookie }, as);

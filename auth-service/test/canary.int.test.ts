@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import { type CapturingLogger, capturingLogger, databases, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
@@ -76,7 +76,7 @@ describe('what a thief finds', () => {
     remember('access token', first.body.access_token);
     remember('refresh token', first.body.refresh_token);
     const context = { sid: first.body.session_id, amr: ['pwd'], authTime: Math.floor(Date.now() / 1000) };
-    const as: IdentityFacts = {
+    const as: IdentityClaims = {
       kind: 'user',
       userId: who.userId,
       role: 'agent',

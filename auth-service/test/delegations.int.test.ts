@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
@@ -33,9 +33,9 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
   });
   afterAll(() => world.close());
 
-  const consent = (person: Account, more: object = {}, facts: Partial<IdentityFacts> = {}) =>
+  const consent = (person: Account, more: object = {}, claims: Partial<IdentityClaims> = {}) =>
     world.call('POST', '/v1/auth/delegations', {
-      as: { ...world.as(person), ...facts } as IdentityFacts,
+      as: { ...world.as(person), ...claims } as IdentityClaims,
       body: { client_id: agent.id, scopes: ['complaints.read', 'users.read'], expires_in: 3600, ...more },
     });
   const consented = async (person: Account, more: object = {}) => {
@@ -226,7 +226,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     // Even if the actor went unnoticed, its session is none that can consent.
     const unnoticed = await consent(ann, {}, { context: { sid: id } });
     expect([unnoticed.status, unnoticed.body.code]).toEqual([401, 'session_revoked']);
-    const byClient = await consent(ann, {}, { kind: 'client', clientId: agent.id } as Partial<IdentityFacts>);
+    const byClient = await consent(ann, {}, { kind: 'client', clientId: agent.id } as Partial<IdentityClaims>);
     expect(byClient.status).toBe(403);
     const otherKey = await consent(ann, {}, { context: { sid: ann.sid, jkt: 'C'.repeat(43) } });
     expect(otherKey.body.code).toBe('session_revoked');
@@ -242,7 +242,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
       const [method, path] = call.split(' ') as ['GET' | 'POST', string];
       const context = { sid: id, act: { sub: agent.id, iss: issuer } };
       const answer = await world.call(method, path, {
-        as: { ...world.as(ann), context } as IdentityFacts,
+        as: { ...world.as(ann), context } as IdentityClaims,
         ...(method === 'POST' && { body: { scope: 'all' } }),
       });
       expect([answer.status, answer.body.code]).toEqual([403, 'actor_not_allowed']);

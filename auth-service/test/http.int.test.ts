@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import {
   type CapturingLogger,
   capturingLogger,
@@ -41,13 +41,13 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
 
     const post = (target: string, body?: unknown, more: Call = {}) =>
       gateway.call(service.port, 'POST', target, { ...more, ...(body !== undefined && { body }) });
-    const get = (target: string, as: IdentityFacts) => gateway.call(service.port, 'GET', target, { as });
+    const get = (target: string, as: IdentityClaims) => gateway.call(service.port, 'GET', target, { as });
     const login = async (who = ann) => {
       const { status, body } = await post('/v1/auth/login', { email: who.email, password });
       expect(status).toBe(200);
       return body as Record<string, string> & { user: object; tenant: object };
     };
-    const asUser = (sid: string | undefined, who = ann): IdentityFacts => ({
+    const asUser = (sid: string | undefined, who = ann): IdentityClaims => ({
       kind: 'user',
       userId: who.userId,
       role: 'agent',
@@ -302,7 +302,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
     });
 
     test('shows the feed only to the gateway, and sessions only to users', async () => {
-      const service: IdentityFacts = { kind: 'service', serviceId: 'complaint-service' };
+      const service: IdentityClaims = { kind: 'service', serviceId: 'complaint-service' };
       for (const identity of [asUser('s'), service, { kind: 'anonymous' } as const]) {
         const refused = await get('/internal/revocations', identity);
         expect([refused.status, refused.body.code]).toEqual([403, 'identity_not_allowed']);

@@ -104,9 +104,9 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
     ['no name', ['create', 'nameless', ' '], 'NAME: '],
     ['no address', ['invite', 'acme', 'no-address'], 'EMAIL: '],
     ['a header in the address', ['invite', 'acme', 'a@b.test\r\nBcc: c@d.test'], 'EMAIL: '],
-    ['a tenant that is not there', ['invite', 'nowhere', 'a@b.test'], 'SLUG: there is no such tenant'],
-    ['to disable one that is not there', ['disable', 'nowhere'], 'SLUG: there is no such tenant'],
-    ['to enable one that is not there', ['enable', 'nowhere'], 'SLUG: there is no such tenant'],
+    ['a tenant that is not there', ['invite', 'nowhere', 'a@b.test'], 'SLUG: the tenant does not exist or is disabled'],
+    ['to disable one that is not there', ['disable', 'nowhere'], 'SLUG: the tenant does not exist or is disabled'],
+    ['to enable one that is not there', ['enable', 'nowhere'], 'SLUG: the tenant does not exist or is disabled'],
   ])('are refused %s, and nothing changes', async (_what, command, message) => {
     const state = () =>
       probing(world.store.db, async (trx) => [

@@ -245,9 +245,11 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
         .orderBy('seq')
         .execute(),
     );
-    const facts = rows.map(({ payload }) => JSON.parse(payload) as Record<string, unknown> & { sequence: number });
-    expect(facts.map(({ sequence }) => sequence)).toEqual(facts.map(({ sequence }) => sequence).sort((a, b) => a - b));
-    return facts.at(-1);
+    const claims = rows.map(({ payload }) => JSON.parse(payload) as Record<string, unknown> & { sequence: number });
+    expect(claims.map(({ sequence }) => sequence)).toEqual(
+      claims.map(({ sequence }) => sequence).sort((a, b) => a - b),
+    );
+    return claims.at(-1);
   };
 
   test('updates the directory of each tenant when a person is disabled, and their state when enabled again', async () => {
@@ -345,7 +347,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await change('session.forged');
     expect(await run('audit', 'verify')).toMatchObject({
       ok: false,
-      lines: [expect.any(String), `${tenant.id}: entry 2 does not follow from the one before`],
+      lines: [expect.any(String), `${tenant.id}: entry 2 does not follow from its predecessor`],
     });
     await change('session.started');
     expect((await run('audit', 'verify')).ok).toBe(true);

@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import { databases, silentLogger, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
@@ -35,14 +35,14 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     places += 1;
     return `198.51.${Math.floor(places / 250)}.${1 + (places % 250)}`;
   };
-  const send = async (target: string, body: unknown, more: { as?: IdentityFacts; ip?: string } = {}) => {
+  const send = async (target: string, body: unknown, more: { as?: IdentityClaims; ip?: string } = {}) => {
     const { status, body: answer } = await gateway.call(service.port, 'POST', target, { ...more, body });
     return { status, code: answer.code as string | undefined, body: answer };
   };
   const logIn = (who: Person, more: object = {}) =>
     send('/v1/auth/login', { email: who.email, password, ...more }, { ip: freshAddress() });
   /** The identity that the gateway signs for a person with this access token. */
-  const asHolder = (accessToken: string, more: { authTime?: number } = {}): IdentityFacts => {
+  const asHolder = (accessToken: string, more: { authTime?: number } = {}): IdentityClaims => {
     const claims = decodeJwt<{ sid: string; tenant_id: string; role: string; amr: string[]; auth_time: number }>(
       accessToken,
     );
@@ -236,7 +236,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     ['of a login with all there is', { amr: ['pwd', 'otp'] }],
   ])('does not count confirmations with an access token %s against the owner’s attempts', async (_what, context) => {
     const { who, me, secret } = await enrolled();
-    const as: IdentityFacts = { ...me, context: { ...me.context, ...context } };
+    const as: IdentityClaims = { ...me, context: { ...me.context, ...context } };
     for (let count = 0; count < 31; count += 1) {
       const { code } = await send('/v1/auth/mfa/totp/confirm', { code: '000000' }, { as, ip: freshAddress() });
       expect(['fresh_login_required', 'mfa_already_enabled']).toContain(code);

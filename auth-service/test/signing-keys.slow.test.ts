@@ -41,7 +41,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       const [published = {}] = parse(keys.published().body).keys;
       expect(Object.keys(published).sort()).toEqual([...members.split(' '), 'alg', 'kid', 'use'].sort());
       const issuedAtSec = Math.floor(Date.now() / 1000);
-      const facts = {
+      const claims = {
         userId: 'u1',
         tenantId: 't1',
         role: 'agent',
@@ -53,7 +53,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
         jkt: null,
       };
       const issuer = { issuer: 'https://id.example', audience: 'complaints-api' };
-      const token = await signAccessToken(facts, issuer, keys.current());
+      const token = await signAccessToken(claims, issuer, keys.current());
       const keySet = createLocalJWKSet(JSON.parse(keys.published().body));
       const { payload, protectedHeader } = await jwtVerify(token, keySet, { ...issuer, typ: 'at+jwt' });
       expect(protectedHeader).toEqual({ alg, typ: 'at+jwt', kid: keys.current().kid });

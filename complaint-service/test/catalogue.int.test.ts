@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { complaintsWorld, people } from './world.ts';
@@ -146,7 +146,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     const sendUpdate = (
       who: typeof agent,
       change: object,
-      facts: IdentityFacts = { kind: 'service', serviceId: 'auth-service' },
+      claims: IdentityClaims = { kind: 'service', serviceId: 'auth-service' },
     ) => {
       sequence += 1;
       const update = {
@@ -158,7 +158,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
         status: 'active',
       };
       const body = JSON.stringify({ ...update, ...change });
-      const signed = world.sign({ method: 'POST', target, body, facts, contentType: 'application/json' });
+      const signed = world.sign({ method: 'POST', target, body, claims, contentType: 'application/json' });
       return world.send('POST', target, { ...signed, 'content-type': 'application/json' }, body);
     };
     beforeAll(() => post(admin, '/v1/categories', { name: 'Roads' }).expect(201));
@@ -224,13 +224,13 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
       expect(await read(id)).toMatchObject({ assignee_id: secondAgent.userId });
     });
 
-    test.each<[string, IdentityFacts, string]>([
+    test.each<[string, IdentityClaims, string]>([
       ['another service', { kind: 'service', serviceId: 'users-service' }, 'not_the_source'],
       ['an admin', { kind: 'user', ...admin }, 'identity_not_allowed'],
       ['the gateway', { kind: 'gateway' }, 'identity_not_allowed'],
-    ])('are not taken from %s', async (_who, facts, code) => {
+    ])('are not taken from %s', async (_who, claims, code) => {
       const before = world.transactions();
-      expect((await sendUpdate(secondAgent, {}, facts).expect(403)).body.code).toBe(code);
+      expect((await sendUpdate(secondAgent, {}, claims).expect(403)).body.code).toBe(code);
       expect(world.transactions()).toBe(before);
     });
   });

@@ -24,7 +24,7 @@ export async function eventClients(world: World) {
   const { port } = server.address() as AddressInfo;
 
   async function stream(who: Who, headers: Record<string, string> = {}) {
-    const signed = world.sign({ method: 'GET', target: eventsPath, facts: asUser(who) });
+    const signed = world.sign({ method: 'GET', target: eventsPath, claims: asUser(who) });
     const sent = request({ host: '127.0.0.1', port, path: eventsPath, headers: { ...signed, ...headers } }).end();
     const [answer] = (await once(sent, 'response')) as [IncomingMessage];
     let text = '';
@@ -54,7 +54,7 @@ export async function eventClients(world: World) {
     const ws = new WebSocket(`ws://127.0.0.1:${port}${target}`, {
       finishRequest(req) {
         const webSocketKey = String(req.getHeader('sec-websocket-key'));
-        const signed = world.sign({ method: 'GET', target, facts: asUser(who), webSocketKey });
+        const signed = world.sign({ method: 'GET', target, claims: asUser(who), webSocketKey });
         for (const [name, value] of Object.entries(signed)) req.setHeader(name, value);
         req.end();
       },

@@ -36,7 +36,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
 
   test('HEAD is answered at once, and takes no stream', async () => {
     for (let at = 0; at <= maxStreamsPerUser; at += 1) {
-      const signed = world.sign({ method: 'HEAD', target: eventsPath, facts: asUser(neighbour) });
+      const signed = world.sign({ method: 'HEAD', target: eventsPath, claims: asUser(neighbour) });
       const sent = request({
         method: 'HEAD',
         host: '127.0.0.1',
@@ -195,7 +195,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
       const ws = new WebSocket(`ws://127.0.0.1:${clients.port}${target}`, {
         finishRequest(req) {
           const webSocketKey = String(req.getHeader('sec-websocket-key'));
-          const signed = sign ? world.sign({ method: 'GET', target, facts: asUser(who), webSocketKey }) : {};
+          const signed = sign ? world.sign({ method: 'GET', target, claims: asUser(who), webSocketKey }) : {};
           for (const [name, value] of Object.entries(signed)) req.setHeader(name, value);
           req.end();
         },

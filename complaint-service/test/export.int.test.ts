@@ -48,7 +48,7 @@ describe.each(databases())('the export on %s', (_kind, database) => {
     const before = world.transactions();
     const answer = await request(world.app)
       .head(target)
-      .set(world.sign({ method: 'HEAD', target, facts: asUser(agent) }));
+      .set(world.sign({ method: 'HEAD', target, claims: asUser(agent) }));
     expect([answer.status, answer.headers['content-type']]).toEqual([200, 'text/csv; charset=utf-8; header=present']);
     expect(world.transactions()).toBe(before);
   });

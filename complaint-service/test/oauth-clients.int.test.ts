@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { complaintsWorld, people } from './world.ts';
@@ -30,8 +30,8 @@ describe.each(databases())('OAuth clients on %s', (_kind, database) => {
       ...person,
       context: { scope, act: { sub: 'client-2', iss: 'https://id.example.test' } },
     }) as const;
-  const get = (facts: IdentityFacts, target: string) =>
-    world.send('GET', target, world.sign({ method: 'GET', target, facts }));
+  const get = (claims: IdentityClaims, target: string) =>
+    world.send('GET', target, world.sign({ method: 'GET', target, claims }));
   const reader = oauthClient(['complaints.read']);
 
   test('an OAuth client with the scope lists, searches and reads the complaints of its tenant', async () => {
@@ -64,7 +64,7 @@ describe.each(databases())('OAuth clients on %s', (_kind, database) => {
     expect([...owners]).toEqual([complainant.userId]);
   });
 
-  test.each<[string, () => IdentityFacts]>([
+  test.each<[string, () => IdentityClaims]>([
     ['an OAuth client without the scope', () => oauthClient(['users.read'])],
     ['an OAuth client with the scope to write alone', () => oauthClient(['complaints.write'])],
     ['an OAuth client with the scope in another case', () => oauthClient(['Complaints.Read'])],
@@ -89,7 +89,7 @@ describe.each(databases())('OAuth clients on %s', (_kind, database) => {
       expect((await get(admin, `/v1/complaints/${end}`).expect(403)).body.code).toBe('identity_not_allowed');
     }
     const body = JSON.stringify({ title: 'a', description: 'b', category: 'c' });
-    const post = { method: 'POST', target: '/v1/complaints', facts: admin, body, contentType: 'application/json' };
+    const post = { method: 'POST', target: '/v1/complaints', claims: admin, body, contentType: 'application/json' };
     const headers = { ...world.sign(post), 'content-type': 'application/json' };
     expect((await world.send('POST', '/v1/complaints', headers, body).expect(403)).body.code).toBe(
       'identity_not_allowed',

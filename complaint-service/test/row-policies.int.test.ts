@@ -65,13 +65,13 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
     const { body } = await post(complainant, '/v1/complaints', text, { 'idempotency-key': 'k' }).expect(201);
     await post(agent, `/v1/complaints/${body.id}/comments`, { body: 'A note', internal: true }).expect(201);
     await post(agent, `/v1/complaints/${body.id}/comments`, { body: 'An answer' }).expect(201);
-    const [target, facts] = [
+    const [target, claims] = [
       '/internal/complaints/memberships',
       { kind: 'service', serviceId: 'auth-service' } as const,
     ];
     const about = { tenant_id: acme, user_id: secondAgent.userId, role: 'agent', status: 'active' };
     const update = JSON.stringify({ event_id: 'e', sequence: 1, ...about });
-    const signed = world.sign({ method: 'POST', target, body: update, facts, contentType: 'application/json' });
+    const signed = world.sign({ method: 'POST', target, body: update, claims, contentType: 'application/json' });
     await world.send('POST', target, { ...signed, 'content-type': 'application/json' }, update).expect(200);
   }
 

@@ -148,8 +148,8 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
     const target = '/internal/complaints/memberships';
     const member = { tenant_id: admin.tenantId, user_id: userId, role: 'agent', status: 'active' };
     const update = JSON.stringify({ event_id: 'e', sequence: 1, ...member });
-    const facts = { kind: 'service', serviceId: 'auth-service' } as const;
-    const signed = world.sign({ method: 'POST', target, body: update, facts, contentType: 'application/json' });
+    const claims = { kind: 'service', serviceId: 'auth-service' } as const;
+    const signed = world.sign({ method: 'POST', target, body: update, claims, contentType: 'application/json' });
     await world.send('POST', target, { ...signed, 'content-type': 'application/json' }, update).expect(200);
     moveClock(3 * dayMs);
     await run();

@@ -51,7 +51,7 @@ const signed = (method: string, body?: string, target = '/v1/complaints', who = 
     method,
     target,
     body,
-    facts: asUser(who),
+    claims: asUser(who),
     audience,
     ...(body !== undefined && { contentType: 'application/json' }),
   });
@@ -122,13 +122,13 @@ test('looks an assignee up through the gateway, with its own key and the receive
   const target = `/v1/complaints/${listed.body.items[0].id}/assign`;
   const assign = (txnToken?: string) => {
     const body = '{"assignee_id":"new-agent"}';
-    const facts = asUser(people.agent);
+    const claims = asUser(people.agent);
     const headers = gateway.sign({
       method: 'POST',
       target,
       body,
       contentType: 'application/json',
-      facts,
+      claims,
       audience,
       txnToken,
     });

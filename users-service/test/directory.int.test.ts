@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import { databases, people } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { usersWorld } from './world.ts';
@@ -36,8 +36,8 @@ describe.each(databases())('the directory on %s', (_kind, database) => {
         context: { scope, act: { sub: 'client-2', iss: 'https://id.example.test' } },
       }) as const;
 
-    const get = (facts: IdentityFacts, target: string) =>
-      world.send('GET', target, world.sign({ method: 'GET', target, facts }));
+    const get = (claims: IdentityClaims, target: string) =>
+      world.send('GET', target, world.sign({ method: 'GET', target, claims }));
 
     test('shows its tenant to an OAuth client, and to an agent for a user with a role, with the scope', async () => {
       for (const caller of [oauthClient(['users.read']), actor(agent, ['complaints.read', 'users.read'])]) {

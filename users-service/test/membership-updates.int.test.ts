@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import { asUser, databases, eventually, people, tenants } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
@@ -8,7 +8,7 @@ import { applyMembershipUpdate } from '../src/store/members.ts';
 import { usersWorld } from './world.ts';
 
 const { agent, admin } = people;
-const authService: IdentityFacts = { kind: 'service', serviceId: 'auth-service' };
+const authService: IdentityClaims = { kind: 'service', serviceId: 'auth-service' };
 
 describe.each(databases())('membership updates from the auth-service, on %s', (kind, database) => {
   let world: Awaited<ReturnType<typeof usersWorld>>;
@@ -23,7 +23,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
     made += 1;
     return `01980000-0000-7000-8000-${String(made).padStart(12, '0')}`;
   };
-  const sendUpdate = (update: object, facts: IdentityFacts = authService) => {
+  const sendUpdate = (update: object, claims: IdentityClaims = authService) => {
     const body = JSON.stringify({
       event_id: 'e',
       tenant_id: tenants.acme,
@@ -33,7 +33,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
       ...update,
     });
     const contentType = 'application/json';
-    const headers = world.sign({ method: 'POST', target, body, contentType, facts });
+    const headers = world.sign({ method: 'POST', target, body, contentType, claims });
     return world.send('POST', target, { ...headers, 'content-type': contentType }, body);
   };
   const seen = async (userId: string) => (await world.call(admin, 'GET', `/v1/users/${userId}`)).body;
@@ -174,7 +174,7 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
     });
   });
 
-  test.each<[string, IdentityFacts, string]>([
+  test.each<[string, IdentityClaims, string]>([
     ['another service', { kind: 'service', serviceId: 'complaint-service' }, 'not_the_source'],
     ['an administrator', asUser(admin), 'identity_not_allowed'],
     ['an anonymous caller', { kind: 'anonymous' }, 'identity_not_allowed'],
@@ -185,9 +185,9 @@ describe.each(databases())('membership updates from the auth-service, on %s', (k
       { ...authService, client: { clientId: 'client-7' } },
       'identity_not_allowed',
     ],
-  ])('are not taken from %s, and no row is touched', async (_who, facts, code) => {
+  ])('are not taken from %s, and no row is touched', async (_who, claims, code) => {
     const before = world.transactions();
-    const { body } = await sendUpdate({ user_id: newcomer(), sequence: 1 }, facts).expect(403);
+    const { body } = await sendUpdate({ user_id: newcomer(), sequence: 1 }, claims).expect(403);
     expect(body.code).toBe(code);
     expect(world.transactions()).toBe(before);
   });

@@ -49,7 +49,7 @@ const me = (port: number, change?: object) =>
     const method = change === undefined ? 'GET' : 'PATCH';
     const body = change && JSON.stringify(change);
     const typed = body === undefined ? {} : { contentType: 'application/json' };
-    const headers = gateway.sign({ method, target: '/v1/users/me', body, facts: asUser(agent), audience, ...typed });
+    const headers = gateway.sign({ method, target: '/v1/users/me', body, claims: asUser(agent), audience, ...typed });
     const asked = supertest(`http://127.0.0.1:${port}`)
       [method === 'GET' ? 'get' : 'patch']('/v1/users/me')
       .set(headers);
@@ -91,7 +91,7 @@ describeStart({
   run,
   signed: () => ({
     target: '/v1/users/me',
-    headers: gateway.sign({ method: 'GET', target: '/v1/users/me', facts: asUser(agent), audience }),
+    headers: gateway.sign({ method: 'GET', target: '/v1/users/me', claims: asUser(agent), audience }),
   }),
 });
 

@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import { asUser, databases, type Person, people } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { inTenantOfUpdate } from '../src/store/in-tenant.ts';
@@ -6,7 +6,7 @@ import { applyMembershipUpdate } from '../src/store/members.ts';
 import { usersWorld } from './world.ts';
 
 const { complainant, agent, admin, stranger } = people;
-const service = (user?: Person): IdentityFacts => ({
+const service = (user?: Person): IdentityClaims => ({
   kind: 'service',
   serviceId: 'complaint-service',
   ...(user && { user }),
@@ -18,9 +18,9 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
     world = await usersWorld(database);
   });
   afterAll(() => world.close());
-  const ask = (facts: IdentityFacts, id: string) => {
+  const ask = (claims: IdentityClaims, id: string) => {
     const target = `/internal/users/${id}`;
-    return world.send('GET', target, world.sign({ method: 'GET', target, facts }));
+    return world.send('GET', target, world.sign({ method: 'GET', target, claims }));
   };
 
   test('returns the role and status in the tenant, and nothing more', async () => {
@@ -30,13 +30,13 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
   });
 
   test('gives the same answer for another tenant’s user, an unknown user and an invalid id', async () => {
-    for (const [facts, id] of [
+    for (const [claims, id] of [
       [service(agent), stranger.userId],
       [service(stranger), agent.userId],
       [service(agent), '0197c2a0-0000-7000-8000-0000000000ff'],
       [service(agent), 'a%00b'],
     ] as const) {
-      const { body } = await ask(facts, id).expect(404);
+      const { body } = await ask(claims, id).expect(404);
       expect(body.code).toBe('unknown_user');
     }
   });
@@ -44,16 +44,16 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
   test('serves only services that act for a user, and reads no row for other callers', async () => {
     const before = world.transactions();
     expect((await ask(service(), agent.userId).expect(403)).body.code).toBe('acting_user_required');
-    for (const facts of [asUser(admin), { kind: 'anonymous' }, { kind: 'gateway' }] as const) {
-      expect((await ask(facts, agent.userId).expect(403)).body.code).toBe('identity_not_allowed');
+    for (const claims of [asUser(admin), { kind: 'anonymous' }, { kind: 'gateway' }] as const) {
+      expect((await ask(claims, agent.userId).expect(403)).body.code).toBe('identity_not_allowed');
     }
     await world.send('GET', `/internal/users/${agent.userId}`, {}).expect(401);
     expect(world.transactions()).toBe(before);
   });
 
-  const names = (facts: IdentityFacts, ids: unknown) => {
+  const names = (claims: IdentityClaims, ids: unknown) => {
     const [target, body] = ['/internal/users/names', JSON.stringify({ ids })];
-    const signed = world.sign({ method: 'POST', target, body, facts, contentType: 'application/json' });
+    const signed = world.sign({ method: 'POST', target, body, claims, contentType: 'application/json' });
     return world.send('POST', target, { ...signed, 'content-type': 'application/json' }, body);
   };
 
@@ -75,9 +75,9 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
 
   test('returns addresses of active members of the named tenant, to the complaint-service alone', async () => {
     const target = '/internal/users/addresses';
-    const addresses = (facts: IdentityFacts, body: object) => {
+    const addresses = (claims: IdentityClaims, body: object) => {
       const text = JSON.stringify(body);
-      const signed = world.sign({ method: 'POST', target, body: text, facts, contentType: 'application/json' });
+      const signed = world.sign({ method: 'POST', target, body: text, claims, contentType: 'application/json' });
       return world.send('POST', target, { ...signed, 'content-type': 'application/json' }, text);
     };
     const mailing = { kind: 'service', serviceId: 'complaint-service' } as const;
@@ -108,7 +108,7 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
   test('a service cannot use the routes for users', async () => {
     for (const target of ['/v1/users', '/v1/users/me', `/v1/users/${agent.userId}`]) {
       const { body } = await world
-        .send('GET', target, world.sign({ method: 'GET', target, facts: service(admin) }))
+        .send('GET', target, world.sign({ method: 'GET', target, claims: service(admin) }))
         .expect(403);
       expect(body.code).toBe('identity_not_allowed');
     }

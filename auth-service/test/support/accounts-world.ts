@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import {
   type CapturingLogger,
   capturingLogger,
@@ -94,13 +94,13 @@ export type AccountsWorld = Readonly<{
   logIn(email: string, secret?: string, tenant?: string): Promise<Awaited<ReturnType<TestGateway['call']>>>;
   /** A member of these tenants, logged in to the first. */
   account(role: string, tenants?: readonly Tenant[]): Promise<Account>;
-  as(account: Account): IdentityFacts;
+  as(account: Account): IdentityClaims;
   /** How often bcrypt has run so far. */
   hashes(): Promise<number>;
   close(): Promise<void>;
 }>;
 
-export const factsOf = ({ userId, role, tenant, sid }: Account): IdentityFacts => ({
+export const factsOf = ({ userId, role, tenant, sid }: Account): IdentityClaims => ({
   kind: 'user',
   userId,
   role,

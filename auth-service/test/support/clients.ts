@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { assertionType } from '../../src/domain/clients/client-assertion.ts';
@@ -18,7 +18,7 @@ type Options = Readonly<{
   ip?: string;
   contentType?: string;
   query?: string;
-  as?: IdentityFacts;
+  as?: IdentityClaims;
 }>;
 
 /** Calls the token endpoint with a form. */

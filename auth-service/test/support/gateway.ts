@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import {
   contentDigest,
-  type IdentityFacts,
+  type IdentityClaims,
   newNonce,
   newRequestId,
   prepareIdentity,
@@ -12,11 +12,11 @@ import { assertDescribed } from '@countersign/testing/service';
 import request, { type Test } from 'supertest';
 import { api } from '../../src/routes/api.ts';
 
-export const anonymous: IdentityFacts = { kind: 'anonymous' };
-export const gatewayItself: IdentityFacts = { kind: 'gateway' };
+export const anonymous: IdentityClaims = { kind: 'anonymous' };
+export const gatewayItself: IdentityClaims = { kind: 'gateway' };
 
 export type Call = Readonly<{
-  as?: IdentityFacts;
+  as?: IdentityClaims;
   body?: unknown;
   ip?: string;
   audience?: string;

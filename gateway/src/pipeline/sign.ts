@@ -3,7 +3,7 @@ import {
   ContextTooLong,
   contentDigest,
   emptyContentDigest,
-  type IdentityFacts,
+  type IdentityClaims,
   newNonce,
   type PreparedIdentity,
   prepareIdentity,
@@ -185,7 +185,7 @@ function prepareCaller(caller: Caller, audience: string): PreparedIdentity {
   }
 }
 
-function factsOf(caller: Caller): IdentityFacts {
+function factsOf(caller: Caller): IdentityClaims {
   const { kind } = caller;
   if (kind === 'anonymous') return { kind, context: caller.jkt === undefined ? undefined : { jkt: caller.jkt } };
   if (kind === 'service') {

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { contentDigest } from './contract/digest.ts';
-import type { IdentityFacts } from './contract/identity.ts';
+import type { IdentityClaims } from './contract/identity.ts';
 import { newNonce, newRequestId } from './contract/ids.ts';
 import { type GatewayKeys, staticGatewayKeys } from './keys/gateway-keys.ts';
 import type { ReplayStore } from './replay/replay.ts';
@@ -19,7 +19,7 @@ export type TestRequest = Readonly<{
   /** Path and query. */
   path: string;
   /** Default: the user `user-1` of tenant `tenant-1`, role `member`. */
-  as?: IdentityFacts;
+  as?: IdentityClaims;
   /** Body, sent as JSON. */
   json?: unknown;
   /** Body, sent as is, with `contentType`. */
@@ -49,7 +49,7 @@ export type TestGateway = Readonly<{
   signedRequest(request: TestRequest): SignedTestRequest;
 }>;
 
-const defaultUser: IdentityFacts = { kind: 'user', userId: 'user-1', role: 'member', tenantId: 'tenant-1' };
+const defaultUser: IdentityClaims = { kind: 'user', userId: 'user-1', role: 'member', tenantId: 'tenant-1' };
 
 /** Creates a gateway for a service's own tests, with a key that exists only in this process. */
 export function testGateway({ audience, nowMs = Date.now }: TestGatewayOptions): TestGateway {

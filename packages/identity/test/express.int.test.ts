@@ -9,7 +9,7 @@ import {
   type VerifyIdentityOptions,
   verifyIdentity,
 } from '../src/adapters/express.ts';
-import { type IdentityFacts, IdentityUnavailable, type ReplayStore } from '../src/index.ts';
+import { type IdentityClaims, IdentityUnavailable, type ReplayStore } from '../src/index.ts';
 import { genuine, type Message, type Pair, plus, requestId, withHeader, without } from './forge.ts';
 import { verifierAt } from './verifier.ts';
 import { exchange, headOf, listen, sendMessage } from './wire.ts';
@@ -67,7 +67,7 @@ async function start(app: Express = serviceApp()): Promise<number> {
   return listening.port;
 }
 
-const get = (target: string, as?: IdentityFacts) => genuine({ target, ...(as && { as }) });
+const get = (target: string, as?: IdentityClaims) => genuine({ target, ...(as && { as }) });
 const post = (body: string, target = '/whoami') =>
   genuine({ method: 'POST', target, body, contentType: 'application/json' });
 
@@ -286,11 +286,11 @@ describe('a body over maxBodyBytes is answered 413', () => {
 });
 
 describe('guards', () => {
-  const anonymous: IdentityFacts = { kind: 'anonymous' };
-  const service: IdentityFacts = { kind: 'service', serviceId: 's' };
-  const forAgent: IdentityFacts = { ...service, user: { userId: 'u', role: 'agent', tenantId: 't' } };
-  const member: IdentityFacts = { kind: 'user', userId: 'u', role: 'member', tenantId: 't' };
-  test.each<[string, string, IdentityFacts | undefined, number, string]>([
+  const anonymous: IdentityClaims = { kind: 'anonymous' };
+  const service: IdentityClaims = { kind: 'service', serviceId: 's' };
+  const forAgent: IdentityClaims = { ...service, user: { userId: 'u', role: 'agent', tenantId: 't' } };
+  const member: IdentityClaims = { kind: 'user', userId: 'u', role: 'member', tenantId: 't' };
+  test.each<[string, string, IdentityClaims | undefined, number, string]>([
     ['a user', '/whoami', undefined, 200, ''],
     ['an anonymous caller on a user route', '/whoami', anonymous, 403, 'identity_not_allowed'],
     ['a service on a user route', '/whoami', forAgent, 403, 'identity_not_allowed'],

@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { componentList, secretKeyid, signatureBase, signBase } from '../src/contract/rfc9421.ts';
-import { contentDigest, type IdentityFacts, prepareIdentity, type SigningKey, signRequest } from '../src/index.ts';
+import { contentDigest, type IdentityClaims, prepareIdentity, type SigningKey, signRequest } from '../src/index.ts';
 import { allowPublishedKeys } from '../src/keys/published-keys.ts';
 
 allowPublishedKeys();
@@ -26,7 +26,7 @@ export const edKey: SigningKey = { algorithm: 'ed25519', keyid: 'ed-1', privateK
 export const hmacKey: SigningKey = { algorithm: 'hmac-sha256', keyid: secretKeyid(secret), secret };
 export const { d: _private, ...publicJwk } = { ...ed25519Jwk, kid: 'ed-1', alg: 'EdDSA', use: 'sig' };
 
-export const user: IdentityFacts = {
+export const user: IdentityClaims = {
   kind: 'user',
   userId: 'u-1',
   role: 'agent',
@@ -46,7 +46,7 @@ export type Message = {
 
 export type Draft = {
   key?: SigningKey;
-  as?: IdentityFacts;
+  as?: IdentityClaims;
   audience?: string;
   method?: string;
   target?: string;

@@ -6,7 +6,7 @@ import * as onExpress from '../src/adapters/express.ts';
 import * as onFastify from '../src/adapters/fastify.ts';
 import type { Accepted } from '../src/adapters/verified.ts';
 import * as onWeb from '../src/adapters/web.ts';
-import { createVerifier, type Identity, type IdentityFacts } from '../src/index.ts';
+import { createVerifier, type Identity, type IdentityClaims } from '../src/index.ts';
 import { testGateway } from '../src/testing.ts';
 import { listen } from './wire.ts';
 
@@ -87,18 +87,24 @@ async function honoService(): Promise<Service> {
 
 const issuer = 'https://issuer.example';
 const read = { scope: ['orders.read'] };
-const user: IdentityFacts = { kind: 'user', userId: 'u-1', role: 'agent', tenantId: 'acme' };
-const agentFor: IdentityFacts = {
+const user: IdentityClaims = { kind: 'user', userId: 'u-1', role: 'agent', tenantId: 'acme' };
+const agentFor: IdentityClaims = {
   ...user,
   context: { ...read, client: 'app-1', act: { sub: 'client-9', iss: issuer } },
 };
-const machine: IdentityFacts = { kind: 'client', clientId: 'client-7', role: 'agent', tenantId: 'acme', context: read };
-const plainMachine: IdentityFacts = { kind: 'client', clientId: 'client-7' };
-const service: IdentityFacts = { kind: 'service', serviceId: 'billing', context: read };
-const serviceForUser: IdentityFacts = { ...service, user: { userId: 'u-1', role: 'agent', tenantId: 'acme' } };
-const serviceForClient: IdentityFacts = { ...service, client: { clientId: 'client-7', role: 'agent' } };
-const anonymous: IdentityFacts = { kind: 'anonymous', context: read };
-const scoped = (...scope: string[]): IdentityFacts => ({ kind: 'client', clientId: 'client-7', context: { scope } });
+const machine: IdentityClaims = {
+  kind: 'client',
+  clientId: 'client-7',
+  role: 'agent',
+  tenantId: 'acme',
+  context: read,
+};
+const plainMachine: IdentityClaims = { kind: 'client', clientId: 'client-7' };
+const service: IdentityClaims = { kind: 'service', serviceId: 'billing', context: read };
+const serviceForUser: IdentityClaims = { ...service, user: { userId: 'u-1', role: 'agent', tenantId: 'acme' } };
+const serviceForClient: IdentityClaims = { ...service, client: { clientId: 'client-7', role: 'agent' } };
+const anonymous: IdentityClaims = { kind: 'anonymous', context: read };
+const scoped = (...scope: string[]): IdentityClaims => ({ kind: 'client', clientId: 'client-7', context: { scope } });
 
 describe.each([
   ['Express', expressService],
@@ -111,10 +117,10 @@ describe.each([
   });
   afterAll(() => running.close());
 
-  const send = (path: string, as: IdentityFacts) =>
+  const send = (path: string, as: IdentityClaims) =>
     running.send(path, gateway.signedRequest({ path, as, ip: '192.0.2.1' }).headers);
 
-  test.each<[string, string, IdentityFacts, string | undefined]>([
+  test.each<[string, string, IdentityClaims, string | undefined]>([
     ['a machine where the default applies', '/users', machine, 'identity_not_allowed'],
     ['a machine that is asked for', '/both', machine, undefined],
     ['a machine that is asked for in a list', '/both-listed', machine, undefined],

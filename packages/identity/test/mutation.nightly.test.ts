@@ -15,7 +15,9 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
     functions: ['serializeContext', 'requireValid'],
     lines: ['const maxAddressLength'],
   },
-  'contract/contract.ts': { lines: ["facts.kind === 'user' ?", "facts.kind === 'client' ?", 'covered === undefined'] },
+  'contract/contract.ts': {
+    lines: ["claims.kind === 'user' ?", "claims.kind === 'client' ?", 'covered === undefined'],
+  },
   // Each member has a narrower grammar of its own, and nothing without a key or a value is a member.
   'contract/dictionary.ts': {
     lines: [

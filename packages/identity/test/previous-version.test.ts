@@ -60,21 +60,21 @@ describe('the previous version of the library', () => {
   );
 });
 
-test.each<[string, current.IdentityFacts]>([
+test.each<[string, current.IdentityClaims]>([
   ['a user', user],
   ['an anonymous caller', anonymous],
   ['a service', service],
   ['a service for a user', forUser],
   ['the gateway', { kind: 'gateway' }],
-])('a verifier of today accepts %s from a gateway of the previous version', async (_who, facts) => {
+])('a verifier of today accepts %s from a gateway of the previous version', async (_who, claims) => {
   const request = { method: 'GET', path: '/', query: '', requestId, ip: '192.0.2.7' };
   const options = { createdSec: nowSec, lifetimeSec: 30, nonce: previous.newNonce() };
-  const headers = previous.signRequest(edKey, previous.prepareIdentity(facts, audience), request, options);
+  const headers = previous.signRequest(edKey, previous.prepareIdentity(claims, audience), request, options);
   const identity = await deliver(verifierAt(), {
     method: 'GET',
     target: '/',
     headers: [...headers],
     body: Buffer.alloc(0),
   });
-  expect(identity).toEqual({ ...facts, requestId, context: { ip: '192.0.2.7', ...facts.context } });
+  expect(identity).toEqual({ ...claims, requestId, context: { ip: '192.0.2.7', ...claims.context } });
 });

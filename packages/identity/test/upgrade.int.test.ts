@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
-import { type Identity, type IdentityFacts, type VerifyUpgradeOptions, verifyUpgrade } from '../src/index.ts';
+import { type Identity, type IdentityClaims, type VerifyUpgradeOptions, verifyUpgrade } from '../src/index.ts';
 import { genuine, type Message, plus, requestId, withHeader } from './forge.ts';
 import { verifierAt } from './verifier.ts';
 import { exchange, headOf, listen } from './wire.ts';
@@ -100,7 +100,7 @@ test('answers 403 to another kind of caller', async () => {
   expect(accepted).toEqual([]);
 });
 
-const machine = (...scope: string[]): IdentityFacts => ({ kind: 'client', clientId: 'client-7', context: { scope } });
+const machine = (...scope: string[]): IdentityClaims => ({ kind: 'client', clientId: 'client-7', context: { scope } });
 const ofMachines = { kinds: ['client'], scopes: ['events.read'] } as const;
 
 test('answers 403 to a machine that the route does not ask for', async () => {

@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '../src/index.ts';
+import type { IdentityClaims } from '../src/index.ts';
 import { componentsOf, forged, genuine, hmacKey, type Message, type Pair, plus, withHeader, without } from './forge.ts';
 import {
   anonymous,
@@ -15,7 +15,7 @@ import {
   withContext,
 } from './vector-parts.ts';
 
-const bareClient: IdentityFacts = { kind: 'client', clientId: 'client-7' };
+const bareClient: IdentityClaims = { kind: 'client', clientId: 'client-7' };
 const client = (more: object = {}) => genuine({ as: machine, ...more });
 const serviceFor = (more: object) =>
   genuine({ as: { kind: 'service', serviceId: 'complaint-service', client: { clientId: 'client-7', ...more } } });
@@ -30,7 +30,7 @@ const everyMember = {
   roles: ['agent', 'auditor'],
   act: { sub: 'client-7', iss: issuer },
 };
-const person: IdentityFacts = { kind: 'user', userId: 'u-1', role: 'agent', tenantId: 'acme', context: everyMember };
+const person: IdentityClaims = { kind: 'user', userId: 'u-1', role: 'agent', tenantId: 'acme', context: everyMember };
 /** Adds a header in its place in the list of components, and covers it. */
 const covering = (message: Message, before: string, ...more: Pair[]) =>
   forged(plus(message, ...more), {

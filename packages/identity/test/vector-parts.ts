@@ -1,4 +1,4 @@
-import type { IdentityFacts, RefusalReason } from '../src/index.ts';
+import type { IdentityClaims, RefusalReason } from '../src/index.ts';
 import { componentsOf, forged, genuine, type Message, type Pair, standardParams, withHeader } from './forge.ts';
 
 /** One request and its expected result. */
@@ -23,20 +23,20 @@ export type VectorCase = {
 export type Refused = Partial<Record<RefusalReason, Record<string, Message | Partial<VectorCase>>>>;
 
 export const txn = 'eyJ0eXAiOiJ0eG50b2tlbitqd3QifQ.eyJ0eG4iOiIxIn0.c2lnbmF0dXJl';
-export const service: IdentityFacts = { kind: 'service', serviceId: 'complaint-service' };
-export const forUser: IdentityFacts = { ...service, user: { userId: 'u-1', role: 'agent', tenantId: 'acme' } };
-export const machine: IdentityFacts = {
+export const service: IdentityClaims = { kind: 'service', serviceId: 'complaint-service' };
+export const forUser: IdentityClaims = { ...service, user: { userId: 'u-1', role: 'agent', tenantId: 'acme' } };
+export const machine: IdentityClaims = {
   kind: 'client',
   clientId: 'client-7',
   role: 'agent',
   tenantId: 'acme',
   context: { iss: 'https://issuer.example', scope: ['orders.read'] },
 };
-export const forClient: IdentityFacts = {
+export const forClient: IdentityClaims = {
   ...service,
   client: { clientId: 'client-7', role: 'agent', tenantId: 'acme' },
 };
-export const anonymous: IdentityFacts = { kind: 'anonymous' };
+export const anonymous: IdentityClaims = { kind: 'anonymous' };
 export const upgrade = { protocol: 'websocket', key: 'dGhlIHNhbXBsZSBub25jZQ==' };
 export const emptyDigest = 'sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:';
 

@@ -1,4 +1,4 @@
-import { type HeaderRule, headerRules, type IdentityFacts, type IdentityKind } from '../src/index.ts';
+import { type HeaderRule, headerRules, type IdentityClaims, type IdentityKind } from '../src/index.ts';
 import {
   componentsOf,
   forged,
@@ -14,7 +14,7 @@ import { anonymous, forUser, machine, type Refused, service, txn, uncovered, upg
 
 const rules: readonly HeaderRule[] = headerRules;
 
-const kinds: Record<IdentityKind, IdentityFacts> = {
+const kinds: Record<IdentityKind, IdentityClaims> = {
   user: { kind: 'user', userId: 'u-1', role: 'agent', tenantId: 'acme' },
   client: machine,
   anonymous,

@@ -1,4 +1,4 @@
-import { createVerifier, gatewayKeys, type IdentityFacts, memoryReplay } from '@countersign/identity';
+import { createVerifier, gatewayKeys, type IdentityClaims, memoryReplay } from '@countersign/identity';
 import { verifyIdentity } from '@countersign/identity/express';
 import { asUser, people, silentLogger, type TestGateway, testClock, testGateway } from '@countersign/testing';
 import { assertDescribed } from '@countersign/testing/service';
@@ -142,8 +142,8 @@ const document = JSON.stringify(describeApi(api));
 const { admin, agent } = people;
 const json = 'application/json';
 const form = 'application/x-www-form-urlencoded';
-const reader: IdentityFacts = { kind: 'client', clientId: 'client-7', context: { scope: ['books.read'] } };
-const anonymous: IdentityFacts = { kind: 'anonymous' };
+const reader: IdentityClaims = { kind: 'client', clientId: 'client-7', context: { scope: ['books.read'] } };
+const anonymous: IdentityClaims = { kind: 'anonymous' };
 
 describe('a declared route', () => {
   let gateway: TestGateway;
@@ -173,7 +173,7 @@ describe('a declared route', () => {
 
   /** Sends a signed request, and compares the response with the declaration. */
   async function call(
-    facts: IdentityFacts,
+    claims: IdentityClaims,
     method: 'get' | 'post' | 'put',
     target: string,
     given: Readonly<{ body?: string; type?: string; headers?: Record<string, string> }> = {},
@@ -183,7 +183,7 @@ describe('a declared route', () => {
     const signed = gateway.sign({
       method: method.toUpperCase(),
       target,
-      facts,
+      claims,
       audience: 'library',
       body,
       ...contentType,

@@ -54,7 +54,7 @@ describe('a service behind the gateway', () => {
     services.push(service);
     return service;
   }
-  const signed = () => gateway.sign({ method: 'GET', target: '/me', facts: asUser(people.agent), audience });
+  const signed = () => gateway.sign({ method: 'GET', target: '/me', claims: asUser(people.agent), audience });
   const ask = async ({ port }: Service, headers = signed()) =>
     (await fetch(`http://127.0.0.1:${port}/me`, { headers })).status;
   async function readiness({ port }: Service) {

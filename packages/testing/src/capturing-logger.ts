@@ -2,7 +2,6 @@ import { createLogger, type Logger } from '@countersign/service-kit';
 
 export type CapturingLogger = Readonly<{
   logger: Logger;
-  /** Every line so far, parsed. */
   lines(): Record<string, unknown>[];
   /** Every byte so far, to search for secrets that must not be logged. */
   text(): string;

@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 
 /** A user as described by the gateway's headers. */
 export type Person = Readonly<{ userId: string; role: string; tenantId: string }>;
@@ -18,4 +18,4 @@ export const people = {
   stranger: person(tenants.globex, '0197c2a0-0000-7000-8000-0000000000b2', 'admin'),
 };
 
-export const asUser = (person: Person): IdentityFacts => ({ kind: 'user', ...person });
+export const asUser = (person: Person): IdentityClaims => ({ kind: 'user', ...person });

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import {
   contentDigest,
-  type IdentityFacts,
+  type IdentityClaims,
   newNonce,
   newRequestId,
   prepareIdentity,
@@ -20,7 +20,7 @@ export type Unsigned = Readonly<{
   streamed?: boolean;
   /** The `Sec-WebSocket-Key` of an upgrade to a WebSocket. */
   webSocketKey?: string;
-  facts: IdentityFacts;
+  claims: IdentityClaims;
   /** The service that the request is for. */
   audience: string;
   /** Unix seconds. Default: now, on the gateway's clock. */
@@ -51,12 +51,12 @@ export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Dat
   return {
     keysUrl: `${keySet.url}/.well-known/jwks.json`,
     sign(unsigned) {
-      const { method, target, body = '', contentType, facts, audience, ip = '192.0.2.7', txnToken } = unsigned;
+      const { method, target, body = '', contentType, claims, audience, ip = '192.0.2.7', txnToken } = unsigned;
       const at = target.indexOf('?');
       const hasDigest = method !== 'GET' && method !== 'HEAD' && unsigned.streamed !== true;
       const headers = signRequest(
         { algorithm: 'ed25519', keyid, privateKey },
-        prepareIdentity(facts, audience),
+        prepareIdentity(claims, audience),
         {
           method,
           path: at < 0 ? target : target.slice(0, at),

@@ -27,10 +27,10 @@ const contextWithAddress = (ip: string | undefined, rest: string) =>
   ip === undefined ? rest : `ip="${ip}"${rest && `, ${rest}`}`;
 
 /** The text, and what it says. Contexts that are too long are left out. */
-const serialized = fc.tuple(context, address).chain(([facts, ip]) => {
-  const said = ip === undefined ? facts : { ip, ...facts };
+const serialized = fc.tuple(context, address).chain(([claims, ip]) => {
+  const said = ip === undefined ? claims : { ip, ...claims };
   try {
-    return fc.constant({ said, text: contextWithAddress(ip, serializeContext(facts)) });
+    return fc.constant({ said, text: contextWithAddress(ip, serializeContext(claims)) });
   } catch (error) {
     expect(error).toBeInstanceOf(ContextTooLong);
     return fc.constant({ said: {}, text: '' });
@@ -85,14 +85,14 @@ test('a changed text is refused or says something else, unless only spaces diffe
 
 test('serializes members in a fixed order', () => {
   const token = { act: { iss: 'https://b', sub: 'https://c' }, roles: ['x', 'y'], scope: ['a:b', 'A;B'], client: 'c' };
-  const facts = { ...token, jkt: 'A'.repeat(43), amr: ['pwd', 'otp'], authTime: 7, sid: 's', iss: 'https://a' };
-  expect(contextWithAddress('::1', serializeContext(facts))).toBe(
+  const claims = { ...token, jkt: 'A'.repeat(43), amr: ['pwd', 'otp'], authTime: 7, sid: 's', iss: 'https://a' };
+  expect(contextWithAddress('::1', serializeContext(claims))).toBe(
     `ip="::1", iss="https://a", sid="s", auth-time=7, amr=("pwd" "otp"), jkt="${'A'.repeat(43)}", client="c", ` +
       'scope=("a:b" "A;B"), roles=("x" "y"), act="https://c";iss="https://b"',
   );
 });
 
-test('serializes no facts as an empty dictionary', () => {
+test('serializes no claims as an empty dictionary', () => {
   expect(contextWithAddress(undefined, serializeContext({ amr: [], scope: [], roles: [] }))).toBe('');
   expect(parseContext('')).toEqual({});
 });
@@ -131,8 +131,8 @@ test.each([
   { act: { sub: 'a"b', iss: 'i' } },
   { act: { sub: 's'.repeat(256), iss: 'i' } },
   { act: { sub: 'a', iss: 'i'.repeat(513) } },
-])('refuses to serialize %j', (facts) => {
-  expect(() => serializeContext(facts)).toThrow(RangeError);
+])('refuses to serialize %j', (claims) => {
+  expect(() => serializeContext(claims)).toThrow(RangeError);
 });
 
 test('refuses a context by its length with the longest address, so that the address decides nothing', () => {

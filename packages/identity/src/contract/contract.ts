@@ -1,5 +1,5 @@
 import * as grammar from './grammar.ts';
-import type { ClientClaims, IdentityFacts, IdentityKind, UserClaims } from './identity.ts';
+import type { ClientClaims, IdentityClaims, IdentityKind, UserClaims } from './identity.ts';
 import { componentList } from './rfc9421.ts';
 
 export const identityTag = 'countersign-v1';
@@ -44,7 +44,7 @@ export type HeaderRule = Readonly<{
   /** All names that begin with this are reserved too. Without it only the exact name is. */
   prefix?: string;
   /** The value, if the token and the audience determine it. */
-  fromToken?: (facts: IdentityFacts, audience: string) => string | undefined;
+  fromToken?: (claims: IdentityClaims, audience: string) => string | undefined;
   /** The value, if the request determines it */
   fromRequest?: (request: RequestToSign) => string | undefined;
   /** For the documentation. */
@@ -55,24 +55,24 @@ const everyKind = (presence: 'required' | 'optional') =>
   ({ user: presence, client: presence, anonymous: presence, service: presence, gateway: presence }) as const;
 const ofUser = { user: 'required', service: 'all-or-none' } as const;
 const ofUserOrClient = { user: 'required', client: 'optional', service: 'all-or-none' } as const;
-const userIn = (facts: IdentityFacts): UserClaims | undefined =>
-  facts.kind === 'user' ? facts : facts.kind === 'service' ? facts.user : undefined;
-const clientIn = (facts: IdentityFacts): ClientClaims | undefined =>
-  facts.kind === 'client' ? facts : facts.kind === 'service' ? facts.client : undefined;
-const principalIn = (facts: IdentityFacts) => userIn(facts) ?? clientIn(facts);
+const userIn = (claims: IdentityClaims): UserClaims | undefined =>
+  claims.kind === 'user' ? claims : claims.kind === 'service' ? claims.user : undefined;
+const clientIn = (claims: IdentityClaims): ClientClaims | undefined =>
+  claims.kind === 'client' ? claims : claims.kind === 'service' ? claims.client : undefined;
+const principalIn = (claims: IdentityClaims) => userIn(claims) ?? clientIn(claims);
 
 /** The contract: every header, in the order in which the signature covers them. To add a header, add a row. */
 // biome-ignore format: one line a header
 export const headerRules = [
   { name: 'x-request-id', present: everyKind('required'), grammar: grammar.uuidV7, covered: true, stripped: true, fromRequest: (request) => request.requestId, meaning: "the id that the gateway gave this request" },
-  { name: 'x-identity', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (facts) => facts.kind, meaning: 'the kind of caller: `user`, `client`, `anonymous`, `service` or `gateway`' },
+  { name: 'x-identity', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (claims) => claims.kind, meaning: 'the kind of caller: `user`, `client`, `anonymous`, `service` or `gateway`' },
   { name: 'x-identity-audience', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (_facts, audience) => audience, meaning: "the receiving service's name in gateway.yaml" },
   { name: 'x-identity-context', present: everyKind('required'), grammar: grammar.contextText, covered: true, stripped: true, prefix: 'x-identity', meaning: 'what else is known of the caller, possibly nothing' },
-  { name: 'x-service-id', present: { service: 'required' }, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-service', fromToken: (facts) => facts.kind === 'service' ? facts.serviceId : undefined, meaning: 'the calling service' },
-  { name: 'x-client-id', present: { client: 'required', service: 'optional' }, grammar: grammar.id, covered: true, stripped: true, fromToken: (facts) => clientIn(facts)?.clientId, meaning: 'the OAuth client that calls for itself' },
-  { name: 'x-user-id', present: ofUser, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-user', fromToken: (facts) => userIn(facts)?.userId, meaning: 'the user' },
-  { name: 'x-user-role', present: ofUserOrClient, grammar: grammar.role, covered: true, stripped: true, prefix: 'x-user', fromToken: (facts) => principalIn(facts)?.role, meaning: 'the role in the tenant' },
-  { name: 'x-tenant-id', present: ofUserOrClient, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-tenant', fromToken: (facts) => principalIn(facts)?.tenantId, meaning: 'the tenant' },
+  { name: 'x-service-id', present: { service: 'required' }, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-service', fromToken: (claims) => claims.kind === 'service' ? claims.serviceId : undefined, meaning: 'the calling service' },
+  { name: 'x-client-id', present: { client: 'required', service: 'optional' }, grammar: grammar.id, covered: true, stripped: true, fromToken: (claims) => clientIn(claims)?.clientId, meaning: 'the OAuth client that calls for itself' },
+  { name: 'x-user-id', present: ofUser, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-user', fromToken: (claims) => userIn(claims)?.userId, meaning: 'the user' },
+  { name: 'x-user-role', present: ofUserOrClient, grammar: grammar.role, covered: true, stripped: true, prefix: 'x-user', fromToken: (claims) => principalIn(claims)?.role, meaning: 'the role in the tenant' },
+  { name: 'x-tenant-id', present: ofUserOrClient, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-tenant', fromToken: (claims) => principalIn(claims)?.tenantId, meaning: 'the tenant' },
   { name: 'txn-token', present: { user: 'optional', client: 'optional', service: 'optional' }, grammar: grammar.threePartToken, covered: true, stripped: true, fromRequest: (request) => request.txnToken, meaning: 'opaque; the service sends it back on nested calls' },
   { name: 'content-type', present: everyKind('optional'), coveredWith: 'content-digest', grammar: grammar.printable, covered: true, stripped: false, fromRequest: (request) => request.contentType, meaning: 'the media type of the body' },
   { name: 'content-digest', present: everyKind('optional'), grammar: grammar.sha256Digest, covered: true, stripped: true, fromRequest: (request) => request.contentDigest, meaning: 'the hash of the body' },

@@ -56,7 +56,7 @@ export type IdentityKind = Identity['kind'];
 type ContextFacts = Readonly<{ context?: Omit<IdentityContext, 'ip'> | undefined }>;
 
 /** The part of an identity that is the same for every request of one token. */
-export type IdentityFacts =
+export type IdentityClaims =
   | (ContextFacts & UserClaims & Readonly<{ kind: 'user' }>)
   | (ContextFacts & ClientClaims & Readonly<{ kind: 'client' }>)
   | (ContextFacts & Readonly<{ kind: 'anonymous' | 'gateway' }>)

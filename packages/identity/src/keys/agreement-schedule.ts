@@ -15,7 +15,6 @@ export type ScheduledKeys = Readonly<{
   isDue: boolean;
 }>;
 
-/** A new key every 90 days. */
 export const rotateAfterSec = 90 * 24 * 3600;
 /** Every instance has read a new key by then, so it accepts the key before any instance publishes it. */
 const settleSec = 30;

@@ -3,7 +3,7 @@ import { edKey, requestId, user } from '../../test/forge.ts';
 import {
   type ClientClaims,
   emptyContentDigest,
-  type IdentityFacts,
+  type IdentityClaims,
   newNonce,
   newRequestId,
   prepareIdentity,
@@ -17,8 +17,8 @@ const request: RequestToSign = { method: 'GET', path: '/', query: '', requestId,
 const txn = { txnToken: 'a.b.c' };
 
 test('returns every applicable header in lower case, with the signature last', () => {
-  const names = (facts: IdentityFacts, more: Partial<RequestToSign> = {}) =>
-    signRequest(edKey, prepareIdentity(facts, 'svc'), { ...request, ...more }, options).map(([name]) => name);
+  const names = (claims: IdentityClaims, more: Partial<RequestToSign> = {}) =>
+    signRequest(edKey, prepareIdentity(claims, 'svc'), { ...request, ...more }, options).map(([name]) => name);
   const always = ['x-request-id', 'x-identity', 'x-identity-audience', 'x-identity-context'];
   const last = ['signature-input', 'signature'];
   expect(names({ kind: 'anonymous' })).toEqual([...always, ...last]);
@@ -52,7 +52,7 @@ test('returns every applicable header in lower case, with the signature last', (
 
 describe('refuses values outside the contract', () => {
   const person = { kind: 'user', userId: 'u', role: 'r', tenantId: 't' } as const;
-  test.each<IdentityFacts>([
+  test.each<IdentityClaims>([
     { ...person, userId: '' },
     { ...person, userId: 'a b' },
     { ...person, userId: 'a\r\nx: y' },
@@ -69,21 +69,21 @@ describe('refuses values outside the contract', () => {
     { kind: 'service', serviceId: 's', client: {} as ClientClaims },
     { kind: 'service', serviceId: 's', client: { role: 'r', tenantId: 't' } as ClientClaims },
     { kind: 'service', serviceId: 's', user: { userId: 'u', role: 'r', tenantId: 't' }, client: { clientId: 'c' } },
-    { kind: 'client' } as IdentityFacts,
+    { kind: 'client' } as IdentityClaims,
     { kind: 'client', clientId: '' },
     { kind: 'client', clientId: 'https://app.example/client' },
     { kind: 'client', clientId: 'c', role: '' },
     { kind: 'client', clientId: 'c', tenantId: '' },
     { ...person, context: { scope: ['a b'] } },
     { ...person, context: { scope: Array.from({ length: 20 }, (_, index) => `${index}`.padEnd(128, 's')) } },
-  ])('in an identity: %j', (facts) => {
-    expect(() => prepareIdentity(facts, 'svc')).toThrow(RangeError);
+  ])('in an identity: %j', (claims) => {
+    expect(() => prepareIdentity(claims, 'svc')).toThrow(RangeError);
   });
 
   test.each<unknown>([7, null, ['u'], { toString: () => 'u' }, undefined])(
     'in an identity parsed from JSON: %j',
     (userId) => {
-      expect(() => prepareIdentity({ ...person, userId } as IdentityFacts, 'svc')).toThrow(RangeError);
+      expect(() => prepareIdentity({ ...person, userId } as IdentityClaims, 'svc')).toThrow(RangeError);
     },
   );
 

@@ -8,7 +8,7 @@ import {
   type RequestToSign,
 } from '../contract/contract.ts';
 import { isAddress, isMethod, isPath, isQuery, uuidV7 } from '../contract/grammar.ts';
-import type { IdentityFacts } from '../contract/identity.ts';
+import type { IdentityClaims } from '../contract/identity.ts';
 import {
   componentLine,
   type SigningKey,
@@ -20,7 +20,7 @@ import {
 
 /** The part of a signed request that depends only on the token and the audience, already serialized. */
 export type PreparedIdentity = Readonly<{
-  kind: IdentityFacts['kind'];
+  kind: IdentityClaims['kind'];
   /** The headers of this type and `x-request-id`, as bits, and the components of a request without further headers. */
   covered: CoveredMask;
   components: string;
@@ -47,25 +47,25 @@ const requestIdBit = 1 << coveredRules.findIndex(({ name }) => name === 'x-reque
  * @throws RangeError on a value outside the contract; ContextTooLong. The gateway refuses such a token and never
  *   repairs it.
  */
-export function prepareIdentity(facts: IdentityFacts, audience: string): PreparedIdentity {
-  if (facts.kind === 'service' && facts.user !== undefined && facts.client !== undefined) {
+export function prepareIdentity(claims: IdentityClaims, audience: string): PreparedIdentity {
+  if (claims.kind === 'service' && claims.user !== undefined && claims.client !== undefined) {
     refuseValue('a service that acts for a user and a client');
   }
   const before: string[] = [];
   const after: string[] = [];
   let covered = requestIdBit | (1 << contextIndex);
   coveredRules.forEach((rule, index) => {
-    const value = rule.fromToken?.(facts, audience);
-    if (rule.fromToken === undefined || (value === undefined && !isRequired(rule, facts))) return;
+    const value = rule.fromToken?.(claims, audience);
+    if (rule.fromToken === undefined || (value === undefined && !isRequired(rule, claims))) return;
     (index < contextIndex ? before : after).push(rule.name, requireValid(rule, value));
     covered |= 1 << index;
   });
   return {
-    kind: facts.kind,
+    kind: claims.kind,
     covered,
     components: coveredComponents(covered).list,
     linesBeforeContext: `${serializeLines(before)}"x-identity-context": `,
-    context: serializeContext(facts.context ?? {}),
+    context: serializeContext(claims.context ?? {}),
     linesAfterContext: serializeLines(after),
     headersBeforeContext: before,
     headersAfterContext: after,
@@ -73,10 +73,10 @@ export function prepareIdentity(facts: IdentityFacts, audience: string): Prepare
 }
 
 /** A service that acts for a user needs all of the user's headers. One that acts for a client needs the client's id. */
-function isRequired({ name, present }: HeaderRule, facts: IdentityFacts): boolean {
-  const presence = present[facts.kind];
-  if (presence === 'required' || facts.kind !== 'service') return presence === 'required';
-  return name === 'x-client-id' ? facts.client !== undefined : presence === 'all-or-none' && facts.user !== undefined;
+function isRequired({ name, present }: HeaderRule, claims: IdentityClaims): boolean {
+  const presence = present[claims.kind];
+  if (presence === 'required' || claims.kind !== 'service') return presence === 'required';
+  return name === 'x-client-id' ? claims.client !== undefined : presence === 'all-or-none' && claims.user !== undefined;
 }
 
 function serializeLines(headers: readonly string[]): string {

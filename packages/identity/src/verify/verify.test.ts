@@ -19,10 +19,10 @@ import {
   without,
 } from '../../test/forge.ts';
 import { deliver, verdictOn, verifierAt } from '../../test/verifier.ts';
-import { createVerifier, type IdentityFacts, IdentityUnavailable, memoryReplay, staticGatewayKeys } from '../index.ts';
+import { createVerifier, type IdentityClaims, IdentityUnavailable, memoryReplay, staticGatewayKeys } from '../index.ts';
 
-const service: IdentityFacts = { kind: 'service', serviceId: 'complaint-service' };
-const serviceForUser: IdentityFacts = { ...service, user: { userId: 'u-1', role: 'agent', tenantId: 'acme' } };
+const service: IdentityClaims = { kind: 'service', serviceId: 'complaint-service' };
+const serviceForUser: IdentityClaims = { ...service, user: { userId: 'u-1', role: 'agent', tenantId: 'acme' } };
 const websocket = { protocol: 'websocket', key: 'dGhlIHNhbXBsZSBub25jZQ==' };
 const post = () =>
   genuine({ method: 'POST', target: '/v1/complaints', body: '{"a":1}', contentType: 'application/json' });

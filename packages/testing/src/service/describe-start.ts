@@ -9,7 +9,6 @@ import { freePorts } from '../free-ports.ts';
 export type StartSubject = Readonly<{
   /** The service's name. Its start-up errors begin with it. */
   name: string;
-  /** The variable of its port. */
   portVariable: string;
   /** A directory for its data. */
   home: string;

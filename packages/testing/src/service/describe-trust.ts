@@ -1,4 +1,4 @@
-import type { IdentityFacts } from '@countersign/identity';
+import type { IdentityClaims } from '@countersign/identity';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Test } from 'supertest';
 import { databases, type TestDatabase } from '../databases.ts';
@@ -24,7 +24,7 @@ const json = { 'content-type': 'application/json' };
 
 /** Callers that are not users, although they have an admin's role and tenant. */
 const oauthClient = { clientId: 'client-7', role: admin.role, tenantId: admin.tenantId };
-const otherCallers: readonly IdentityFacts[] = [
+const otherCallers: readonly IdentityClaims[] = [
   { kind: 'anonymous' },
   { kind: 'gateway' },
   { kind: 'client', ...oauthClient },
@@ -32,16 +32,16 @@ const otherCallers: readonly IdentityFacts[] = [
 ];
 
 /** Tests that a service trusts only the gateway, and reads no rows for unsigned or invalid requests. */
-export function describeTrust(facts: TrustSubject): void {
+export function describeTrust(claims: TrustSubject): void {
   describe.each(databases())('trust in the gateway alone, on %s', (_kind, database) => {
     let world: World;
     beforeAll(async () => {
-      world = await facts.world(database);
+      world = await claims.world(database);
     });
     afterAll(() => world.close());
-    const get = { method: 'GET', target: facts.target, facts: asUser(agent) };
+    const get = { method: 'GET', target: claims.target, claims: asUser(agent) };
 
-    test.each(attacks(facts))('refuses %s, and no row is read', async (_what, attack) => {
+    test.each(attacks(claims))('refuses %s, and no row is read', async (_what, attack) => {
       const before = world.transactions();
       const { status, headers, body: problem } = await attack(world);
       expect(status).toBe(401);
@@ -53,9 +53,9 @@ export function describeTrust(facts: TrustSubject): void {
 
     test('refuses a signed request that is replayed', async () => {
       const headers = world.sign(get);
-      await world.send('GET', facts.target, headers).expect(200);
+      await world.send('GET', claims.target, headers).expect(200);
       const before = world.transactions();
-      const again = await world.send('GET', facts.target, headers).expect(401);
+      const again = await world.send('GET', claims.target, headers).expect(401);
       expect(again.headers['x-identity-refused']).toBe('replayed');
       expect(world.transactions()).toBe(before);
     });
@@ -63,7 +63,7 @@ export function describeTrust(facts: TrustSubject): void {
     test.each(otherCallers)('gives the identity $kind nothing', async (caller) => {
       const before = world.transactions();
       const { body: problem } = await world
-        .send('GET', facts.target, world.sign({ ...get, facts: caller }))
+        .send('GET', claims.target, world.sign({ ...get, claims: caller }))
         .expect(403);
       expect(problem.code).toBe('identity_not_allowed');
       expect(world.transactions()).toBe(before);
@@ -77,17 +77,17 @@ export function describeTrust(facts: TrustSubject): void {
 
     test('writes one log line for each request, with its user and no secrets', async () => {
       const from = world.log.lines().length;
-      const target = `${facts.target}?q=%0d%0aforged`;
+      const target = `${claims.target}?q=%0d%0aforged`;
       const headers = world.sign({ ...get, target });
       const { status } = await world.send('GET', target, headers);
-      await world.send('GET', facts.target, {}).expect(401);
+      await world.send('GET', claims.target, {}).expect(401);
       const lines = world.log.lines().slice(from);
       expect(lines).toMatchObject([
         {
           msg: 'request',
           request_id: headers['x-request-id'],
           method: 'GET',
-          path: facts.target,
+          path: claims.target,
           status,
           tenant_id: agent.tenantId,
           user_id: agent.userId,
@@ -110,7 +110,7 @@ function attacks({
   change,
   otherService,
 }: TrustSubject): [what: string, (world: World) => Test][] {
-  const get = { method: 'GET', target, facts: asUser(agent) };
+  const get = { method: 'GET', target, claims: asUser(agent) };
   const { method, body } = change;
   const changed = { ...get, method, body, contentType: 'application/json' };
   const spoofed = {
@@ -133,7 +133,7 @@ function attacks({
       'a signature for another service',
       ({ send, sign }) => send('GET', target, sign({ ...get, audience: otherService })),
     ],
-    ['another path', ({ send, sign }) => send('GET', otherTarget, sign({ ...get, facts: asUser(admin) }))],
+    ['another path', ({ send, sign }) => send('GET', otherTarget, sign({ ...get, claims: asUser(admin) }))],
     ['another query', ({ send, sign }) => send('GET', `${target}?x=1`, sign(get))],
     ['another method', ({ send, sign }) => send('GET', target, sign({ ...get, method: 'HEAD' }))],
     [

@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import type { Database } from '@countersign/database';
-import { createVerifier, gatewayKeys, type IdentityFacts, memoryReplay, verifyUpgrade } from '@countersign/identity';
+import { createVerifier, gatewayKeys, type IdentityClaims, memoryReplay, verifyUpgrade } from '@countersign/identity';
 import { verifyIdentity } from '@countersign/identity/express';
 import { type Api, createHealth, createMetrics, type ServiceParts } from '@countersign/service-kit';
 import type { Request } from 'express';
@@ -15,7 +15,6 @@ import { assertDescribed } from './assert-described.ts';
 export type CallOptions = Readonly<{
   /** Sent as JSON. */
   body?: unknown;
-  /** Sent unchanged. */
   rawBody?: string;
   /** Sent unchanged, on a route with streamed bodies. The signature does not cover it. */
   upload?: Buffer;
@@ -23,7 +22,7 @@ export type CallOptions = Readonly<{
   contentType?: string;
   headers?: Record<string, string>;
   /** Further context of the caller, e.g. when they logged in. */
-  context?: IdentityFacts['context'];
+  context?: IdentityClaims['context'];
 }>;
 
 export type ServiceWorld<Schema> = Readonly<{
@@ -106,12 +105,12 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
       const signed = rawBody ?? (json === undefined ? undefined : JSON.stringify(json));
       const body = upload ?? signed;
       const typed = signed === undefined ? {} : { contentType };
-      const facts = {
-        facts: { ...asUser(who), ...(context && { context }) },
+      const claims = {
+        claims: { ...asUser(who), ...(context && { context }) },
         audience,
         ...(upload !== undefined && { streamed: true }),
       };
-      const headers = gateway.sign({ method, target, body: signed, ...facts, ...typed });
+      const headers = gateway.sign({ method, target, body: signed, ...claims, ...typed });
       return send(
         method,
         target,

@@ -51,7 +51,11 @@ describe('the configuration', () => {
     ['a short secret', { ...secrets, AUTH_SIGNING_KEK: 'a:abc' }, /AUTH_SIGNING_KEK: key 1 is not of the form/],
     ['demo accounts in production', { ...secrets, NODE_ENV: 'production', SEED_FILE: 'x' }, /SEED_FILE: .*production/],
     ['a cheap hash in production', { ...secrets, NODE_ENV: 'production', AUTH_BCRYPT_COST: '9' }, /10 or more/],
-    ['a wildcard for an origin', { ...secrets, AUTH_BROWSER_ORIGINS: '*' }, /AUTH_BROWSER_ORIGINS: must be origins/],
+    [
+      'a wildcard for an origin',
+      { ...secrets, AUTH_BROWSER_ORIGINS: '*' },
+      /AUTH_BROWSER_ORIGINS: must be comma-separated origins/,
+    ],
     ['null for an origin', { ...secrets, AUTH_BROWSER_ORIGINS: 'null' }, /AUTH_BROWSER_ORIGINS/],
     ['a path in an origin', { ...secrets, AUTH_BROWSER_ORIGINS: 'https://a.test/' }, /AUTH_BROWSER_ORIGINS/],
     ['a hash cheaper than bcrypt knows', { ...secrets, AUTH_BCRYPT_COST: '3' }, /AUTH_BCRYPT_COST/],

@@ -32,18 +32,18 @@ const originList = z.string().transform((text, context) => {
   const origins = text.split(',').map((entry) => entry.trim());
   const wrong = origins.find((entry) => !URL.canParse(entry) || new URL(entry).origin !== entry);
   if (wrong === undefined) return origins;
-  context.addIssue({ code: 'custom', message: 'must be origins like https://app.example.com, with commas between' });
+  context.addIssue({ code: 'custom', message: 'must be comma-separated origins like https://app.example.com' });
   return z.NEVER;
 });
 
-/** Scope-tokens with spaces between, as in the `scope` parameter. */
+/** Space-separated scope-tokens, as in the `scope` parameter. */
 const scopeList = z.string().transform((text, context) => {
   const scopes = text.split(/\s+/).filter((name) => name !== '');
   const wrong = scopes.find((name) => !scopePattern.test(name));
   if (wrong === undefined && scopes.length <= maxScopes) return [...new Set(scopes)];
   context.addIssue({
     code: 'custom',
-    message: `must be at most ${maxScopes} scopes with spaces between (RFC 6749 section 3.3)`,
+    message: `must be at most ${maxScopes} space-separated scopes (RFC 6749 section 3.3)`,
   });
   return z.NEVER;
 });
@@ -72,11 +72,11 @@ const schema = z.object({
   SEED_FILE: z.string().optional(),
   /** The secret of the demo clients in SEED_FILE. */
   SEED_CLIENT_SECRET: z.string().min(32).optional(),
-  /** The OpenAPI document that the API page at /docs shows; without it there is no page. */
+  /** The OpenAPI document that the API page at /docs shows; if absent, there is no page. */
   AUTH_API_DOCUMENT: z.string().optional(),
   AUTH_REGISTRATION: z.enum(['off', 'invite', 'open']).default('invite'),
   /**
-   * Slug of the tenant that new accounts join, and their role. Without it they have no tenant until they are invited.
+   * Slug of the tenant that new accounts join, and their role. If absent, they have no tenant until they are invited.
    */
   AUTH_REGISTRATION_TENANT: z.string().optional(),
   AUTH_REGISTRATION_ROLE: z
@@ -148,7 +148,6 @@ export const databaseLocation = (config: AuthConfig): Location =>
 export const linkBaseOf = (config: AuthConfig): string =>
   (config.AUTH_LINK_BASE_URL ?? issuerOf(config)).replace(/\/+$/, '');
 
-/** Registration mode, and the tenant and role of new accounts. */
 export function registrationOf(config: AuthConfig) {
   const { AUTH_REGISTRATION: mode, AUTH_REGISTRATION_TENANT: tenant, AUTH_REGISTRATION_ROLE: role } = config;
   return { mode, joins: mode === 'open' && tenant !== undefined ? { tenant, role } : undefined };

@@ -42,7 +42,7 @@ const name = 'auth-service';
 
 export type RunningService = Running & Readonly<{ port: number }>;
 
-/** Starts the service as it is configured. @throws StartupError when it cannot. */
+/** Starts the service. @throws StartupError when it cannot. */
 export async function start(config: AuthConfig): Promise<RunningService> {
   const logger = createLogger(name, config.LOG_LEVEL);
   const db: AuthDatabase = await openDatabase({

@@ -42,7 +42,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
   const sessionsOf = (who: Person) =>
     probing(store.db, (trx) => trx.selectFrom('sessions').selectAll().where('user_id', '=', who.userId).execute());
 
-  /** Another instance that reaches its database through a cable; always killed at the end. */
+  /** Another instance, connected to its database through a proxy that can be cut. Always killed at the end. */
   async function withVictim(
     work: (victim: { port: number; kill(): Promise<unknown>; loseCommits(): void }) => Promise<void>,
   ): Promise<void> {

@@ -65,7 +65,7 @@ export async function start(
     streams: new OpenStreams(),
     webhooks: {
       keys: webhookKeys(webhookMaster(config.COUNTERSIGN_HOME, config.COMPLAINTS_WEBHOOK_KEY)),
-      reach: config.COMPLAINTS_WEBHOOK_REACH,
+      receivers: config.COMPLAINTS_WEBHOOK_REACH,
     },
   };
   const mail = {

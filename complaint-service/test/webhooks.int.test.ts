@@ -252,7 +252,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     );
     const { id } = await add(url.replace('127.0.0.1', 'localhost'));
     await stop();
-    stop = await startCourier({ reach: 'public' });
+    stop = await startCourier({ receivers: 'public' });
     await fileComplaint();
     await eventually(async () => expect((await log(id))[0]).toMatchObject({ attempts: 1, failure: 'address_refused' }));
     expect(connections).toBe(0);

@@ -27,7 +27,7 @@ export const people = {
 };
 
 /** The users-service of a test: these people are active members of their tenants, and have no names. */
-/** @param disabled The ids of people whose accounts are disabled. It may change. */
+/** @param disabled The ids of people whose accounts are disabled. The test may change it. */
 export const directoryOf = (
   members: readonly (typeof people.agent)[] = Object.values(people),
   disabled: ReadonlySet<string> = new Set(),
@@ -97,7 +97,7 @@ export async function complaintsWorld(
     erasureGraceMs: 3 * 24 * 3600_000,
     feed,
     streams,
-    webhooks: { keys: webhookKeys(Buffer.alloc(32, 1)), reach: 'loopback' },
+    webhooks: { keys: webhookKeys(Buffer.alloc(32, 1)), receivers: 'loopback' },
   });
   const world = await serviceWorld({
     audience,

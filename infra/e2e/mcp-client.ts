@@ -12,7 +12,6 @@ import { call } from './client.ts';
 /** `requests` lists all requests of the SDK's client, including discovery, as `GET /mcp 200`. */
 export type Connection = Readonly<{ client: Client; transport: StreamableHTTPClientTransport; requests: string[] }>;
 
-/** Calls a tool, and returns its answer. */
 export async function use({ client }: Connection, name: string, args: Record<string, unknown> = {}) {
   const { content } = await client.callTool({ name, arguments: args });
   const [part] = content;

@@ -6,7 +6,6 @@ import { openLogFile } from './log-file.ts';
 
 export type ChildSpec = Readonly<{
   name: string;
-  /** Options for Node. */
   nodeOptions?: readonly string[];
   /** The file to run and its arguments. */
   args: readonly string[];

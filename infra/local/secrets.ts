@@ -14,7 +14,7 @@ const authSecrets = {
   AUTH_REFRESH_MAC_KEYS_FILE: ['auth-refresh-mac-keys', 'every user has to log in again'],
 } as const;
 
-/** As the auth-service reads it: `id:base64url`, several with commas between. */
+/** In the format of the auth-service: comma-separated `id:base64url`. */
 const keyRing = /^[A-Za-z0-9_-]{1,32}:[A-Za-z0-9_-]{43}(?:,[A-Za-z0-9_-]{1,32}:[A-Za-z0-9_-]{43})*$/;
 
 /**

@@ -34,7 +34,7 @@ function say(text: string, exitCode: number): number {
   return exitCode;
 }
 
-/** No service is listening; the message names the socket. */
+/** No service is listening. The message names the socket. */
 export class NotReached extends Error {}
 
 export type OperatorAnswer = Readonly<{ ok: boolean; lines: readonly string[] }>;

@@ -72,7 +72,7 @@ const described = [
 
 export type CommandName = (typeof described)[number]['name'];
 
-/** A command of the CLI. `takes` are its arguments, e.g. `KID`. */
+/** A command of the CLI. `takes` lists its arguments, e.g. `KID`. */
 export type Command = Readonly<{ name: CommandName; takes?: readonly string[]; summary: string }>;
 
 const commands: readonly Command[] = described;

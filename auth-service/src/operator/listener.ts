@@ -55,9 +55,9 @@ export async function listenForOperator(
 
 /** @returns Whether it was free. */
 async function take(path: string, server: Server): Promise<boolean> {
-  demandOwnDirectory(dirname(path));
+  assertOwnDirectory(dirname(path));
   if (await answers(path)) return false;
-  // Left behind by a process that was killed.
+  // A killed process left it behind.
   rmSync(path, { force: true });
   server.listen(path);
   await once(server, 'listening');
@@ -86,7 +86,7 @@ function operatorApp(parts: OperatorParts, logger: Logger): RequestListener {
  * Creates the directory, or requires mode 0700. A shared directory such as /run is not safe, and its mode is not ours
  * to change.
  */
-function demandOwnDirectory(directory: string): void {
+function assertOwnDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if ((statSync(directory).mode & 0o077) !== 0)
     throw new Error(`${directory} is open to others: it must have mode 0700`);

@@ -23,7 +23,7 @@ const slugField = z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 of a-z,
 const newTenant = z.object({ SLUG: slugField, NAME: lineField(100) });
 const invited = z.object({ SLUG: z.string(), EMAIL: z.email() });
 
-/** What each command does. It answers with lines for a person; none of them holds a secret. */
+/** Runs each command. The answers are lines of text without secrets. */
 export const run: Readonly<Record<CommandName, Run>> = {
   async 'keys list'(parts) {
     const rows = (await listKeys(parts)).map(({ key, state }) => [
@@ -87,7 +87,7 @@ export const run: Readonly<Record<CommandName, Run>> = {
   },
   async 'audit verify'({ db }) {
     const chains = await verifyAudit(db);
-    demandWhole(chains);
+    assertWhole(chains);
     return tableLines([
       ['TENANT', 'ENTRIES', 'LAST HASH'],
       ...chains.map(({ tenantId, entries, head }) => [tenantId, String(entries), head]),
@@ -95,7 +95,7 @@ export const run: Readonly<Record<CommandName, Run>> = {
   },
   async 'audit contains'({ db }, [hash = '']) {
     const chains = await verifyAudit(db, hash.toLowerCase());
-    demandWhole(chains);
+    assertWhole(chains);
     const found = chains.find(({ notedAt }) => notedAt !== undefined);
     if (found === undefined) {
       const message = 'no entry has this hash: its chain was cut off or written anew since, or it was noted wrongly';
@@ -105,8 +105,8 @@ export const run: Readonly<Record<CommandName, Run>> = {
   },
 };
 
-/** @throws AppError `audit_broken`, naming the first entry of each chain that does not follow from the one before. */
-function demandWhole(chains: readonly ChainReport[]): void {
+/** @throws AppError `audit_broken`, naming the first entry of each chain that does not follow from its predecessor. */
+function assertWhole(chains: readonly ChainReport[]): void {
   const broken = chains.filter(({ brokenAt }) => brokenAt !== undefined);
   if (broken.length === 0) return;
   const where = broken.map(({ tenantId, brokenAt }) => ({ tenant: tenantId, entry: brokenAt }));
@@ -114,7 +114,7 @@ function demandWhole(chains: readonly ChainReport[]): void {
     detail: { where },
     errors: where.map(({ tenant, entry }) => ({
       path: tenant,
-      message: `entry ${entry} does not follow from the one before`,
+      message: `entry ${entry} does not follow from its predecessor`,
     })),
   });
 }

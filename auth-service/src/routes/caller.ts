@@ -8,7 +8,7 @@ import type { InSession } from '../flows/sessions/switch-tenant.ts';
 
 const maxUserAgentLength = 256;
 
-/** Facts about a request besides its body. The gateway signs all of them but the user agent. */
+/** What is known about a request besides its body. The gateway signs all of it except the user agent. */
 export function callerOf(req: Request, res: Response, identity: Identity): Caller {
   return {
     requestId: requestIdOf(res),

@@ -38,17 +38,16 @@ export const newPassword = secretText(maxPasswordLength).meta({
   examples: ['correct horse battery staple'],
 });
 
-/** A mailed token. Other text is refused as a wrong token, not as a malformed request. */
+/** A mailed token. Text of another form is refused as an invalid token, not as a malformed request. */
 export const mailedToken = text(256).meta({ examples: ['the token of the link in the mail'] });
 
-/** The token from the previous step of a login. */
 export const loginToken = text(64).meta({ examples: ['the token of the previous step'] });
 
 /** A code of the authenticator app, or a recovery code. */
 export const secondFactorCode = text(64).meta({ examples: ['123456'] });
 
-/** The id of a tenant. Other text is refused as an unknown tenant. */
+/** The id of a tenant. Text of another form is refused as an unknown tenant. */
 export const tenantIdField = text(64).meta({ examples: ['0197c2a0-0000-7000-8000-00000000000a'] });
 
-/** Roles that an administrator can assign: those of tenants in gateway.yaml, never one for operators. */
+/** Roles that an administrator can assign: the tenant roles in gateway.yaml, never an operator role. */
 export const roleName = z.enum(['complainant', 'agent', 'admin']);

@@ -5,6 +5,6 @@ import type { Trx } from './scope.ts';
 export async function databaseNow(trx: Trx): Promise<Date> {
   const { rows } = await sql<{ now: Date }>`select date_trunc('milliseconds', clock_timestamp()) as now`.execute(trx);
   const [row] = rows;
-  if (row === undefined) throw new Error('the database gave no time');
+  if (row === undefined) throw new Error('the database returned no time');
   return row.now;
 }

@@ -13,13 +13,13 @@ export const roles = {
   factors: 'countersign_auth_factors',
   /** Creates and changes tenants, people, passwords, memberships and invitations. */
   accounts: 'countersign_auth_accounts',
-  /** Before a tenant is known: authenticates one OAuth client, and remembers its used assertions. */
+  /** Before a tenant is known: authenticates one OAuth client, and stores its used assertions. */
   clients: 'countersign_auth_clients',
-  /** Delivers the outbox, across tenants; makes the tokens that go out by mail. */
+  /** Delivers the outbox, across tenants; creates the tokens in mails. */
   courier: 'countersign_auth_courier',
-  /** The signing keys, what revokes them, and what else is sealed under the master key. */
+  /** Signing keys, their revocations, and everything else that is sealed under the master key. */
   keys: 'countersign_auth_keys',
-  /** What an operator's commands do across tenants. */
+  /** Runs operator commands across tenants. */
   operator: 'countersign_auth_operator',
   /** Reads the revocation log of all tenants. */
   feed: 'countersign_auth_feed',

@@ -21,7 +21,7 @@ export type MembershipsTable = {
   user_id: string;
   role: string;
   status: Generated<Status>;
-  /** Grows with every change. */
+  /** Increases with every change. */
   version: Generated<number>;
 };
 
@@ -77,7 +77,7 @@ export type TotpTable = {
   user_id: string;
   secret_enc: Buffer;
   kek_id: string;
-  /** null while the person has not yet shown that their app knows the secret. */
+  /** null until the user has confirmed the secret with a code. */
   confirmed_at: Date | null;
   /** Time step of the last accepted code; codes of this step or earlier ones are refused. */
   last_step: number | null;

@@ -9,7 +9,7 @@ import type { Trx } from './scope.ts';
  */
 export const batchRows = 1_000;
 
-// Limits one run, so that every table gets its turn; the next run continues where this one stopped.
+// Limits one run, so that every table is cleaned. The next run continues where this one stopped.
 const maxBatches = 200;
 
 /** Deletes or clears up to `batchRows` rows. @returns How many. */
@@ -31,9 +31,9 @@ const batches: readonly Batch[] = [
   deleting('registrations', sql`expires_at < now()`, sql`expires_at`),
   deleting('invitations', sql`expires_at < now() - interval '30 days'`, sql`expires_at`),
   deleting('outbox', sql`parked_at < now() - interval '30 days'`, sql`parked_at`),
-  // The role cannot read the few keys. Its policy alone selects them.
+  // The role cannot read the keys. Its policy selects the rows.
   (trx) => changed(trx, sql`delete from signing_keys`),
-  // Keeps the newest entry, which marks the head of the log: a cursor beyond it would look foreign.
+  // Keeps the newest entry, which marks the head of the log: a cursor beyond it would seem to be from another log.
   deleting('revocations', sql`expires_at < now() and seq < (select max(seq) from revocations)`, sql`expires_at`),
 ];
 

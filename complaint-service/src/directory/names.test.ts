@@ -6,7 +6,7 @@ import { createNames } from './names.ts';
 const caller = (tenantId: string, txnToken: string | undefined = 'a.b.c') =>
   ({ kind: 'user', requestId: 'r', context: {}, userId: 'u', role: 'agent', tenantId, txnToken }) as UserIdentity;
 
-/** A users-service that names each person after their tenant, and a clock. */
+/** A users-service whose names contain the tenant, and a clock. */
 function world(failing = () => false) {
   const asked: string[][] = [];
   const log = capturingLogger();
@@ -33,7 +33,7 @@ function world(failing = () => false) {
   };
 }
 
-test('asks once for all people who are not in the cache, the nameless included', async () => {
+test('asks once for all people who are not in the cache, including those without a name', async () => {
   const { asked, read, wait } = world();
   expect(await read('acme', 'ann', 'bob', 'ann', 'nameless')).toEqual({ ann: 'ann of acme', bob: 'bob of acme' });
   expect(await read('acme', 'bob', 'cat', 'nameless')).toEqual({ bob: 'bob of acme', cat: 'cat of acme' });
@@ -62,7 +62,7 @@ test('never shows the name that another tenant knows, whatever its id looks like
   expect(await read('acme', 'ann')).toEqual({ ann: 'ann of acme' });
 });
 
-test('leaves names out while the users-service fails, without asking for every list', async () => {
+test('leaves names out while the users-service fails, without a call for every list', async () => {
   let isDown = true;
   const { asked, read, wait, log } = world(() => isDown);
   expect(await read('acme', 'ann')).toEqual({});

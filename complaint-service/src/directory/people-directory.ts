@@ -17,8 +17,8 @@ export function createPeopleDirectory(
 }
 
 /**
- * Only the `unknown_user` answer of the users-service means that the user does not exist. Every other failure says
- * nothing about the user.
+ * Only the `unknown_user` answer of the users-service means that the user does not exist. Other failures do not mean
+ * that.
  */
 const findWith =
   (callService: CallService): PeopleDirectory['find'] =>

@@ -14,7 +14,7 @@ export type PeopleDirectory = Readonly<{
   namesOf: (caller: UserIdentity, userIds: readonly string[]) => Promise<ReadonlyMap<string, string>>;
 }>;
 
-/** Replaces the id of an erased person in rows. */
+/** The id that replaces an erased person's in rows. */
 export const erasedId = 'erased';
 
 /** The actors in the history of changes that no person made. */
@@ -25,7 +25,7 @@ export const serviceActors = {
 
 const reservedIds: readonly string[] = [erasedId, ...Object.values(serviceActors).map(({ userId }) => userId)];
 
-/** Whether an id can belong to a person. Erasing a reserved id would change the rows of all erased people. */
+/** Whether an id can belong to a person. Erasing a reserved id would change the rows of every erased person. */
 export const isPersonId = (id: string): boolean => !reservedIds.includes(id);
 
 /** A member with the address that mail to them goes to. */

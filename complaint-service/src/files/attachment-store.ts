@@ -17,7 +17,7 @@ export type ReceivedFile = Readonly<{
   /** Only for images. */
   width: number | null;
   height: number | null;
-  /** Gives the file its final name, which is the id of its row. */
+  /** Renames the file to its final name, the id of its row. */
   keepAs(id: string): Promise<void>;
   /** Removes the temporary file, if it was not kept. */
   discard(): Promise<void>;
@@ -34,7 +34,7 @@ export type AttachmentStore = Readonly<{
   receive(body: Readable, maxBytes: number, turn: Turn): Promise<ReceivedFile>;
   /** Opens a stored file; undefined when there is none. */
   open(id: string): Promise<ReadStream | undefined>;
-  /** Removes a file. Removing one that is not there is no error. */
+  /** Removes a file. Removing a missing one is not an error. */
   remove(id: string): Promise<void>;
   /** Files last changed before `olderThanMs`: first abandoned uploads, which it removes, then ids of stored files. */
   oldFiles(olderThanMs: number): AsyncIterable<string>;
@@ -114,12 +114,12 @@ async function writeBody(
       if (bytes > maxBytes) throw new AppError('payload_too_large');
       if (start.length < startBytes) {
         start = Buffer.concat([start, chunk.subarray(0, startBytes)]);
-        type = start.length < startBytes ? undefined : demandType(start);
+        type = start.length < startBytes ? undefined : detectType(start);
       }
       hash.update(chunk);
       await writeAll(file, chunk);
     }
-    return { type: type ?? demandType(start), bytes, digest: hash.digest('hex') };
+    return { type: type ?? detectType(start), bytes, digest: hash.digest('hex') };
   } finally {
     await file.close();
   }
@@ -138,13 +138,13 @@ async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
   for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
 }
 
-function demandType(start: Buffer): FileType {
+function detectType(start: Buffer): FileType {
   const type = typeByStart(start);
   if (type === undefined) throw new AppError('unsupported_file_type');
   return type;
 }
 
-/** Flushes a file or a directory to disk, so that a row never names a file that a power failure took. */
+/** Flushes a file or a directory to disk, so that a row never names a file that was lost in a power failure. */
 async function flush(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {

@@ -6,8 +6,8 @@ export type Turn = Readonly<{ tenantId: string; userId: string; signal: AbortSig
 /**
  * Runs work in order of arrival, within limits.
  *
- * @throws AppError `attachments_busy` when too much of the user, of the tenant or of all waits already, or when the
- *   wait takes too long. Throws the signal's reason when it aborts during the wait.
+ * @throws AppError `attachments_busy` when too much work of the user, of the tenant or in total is already waiting, or
+ *   when the wait takes too long. Throws the signal's reason when it aborts during the wait.
  */
 export type Slots = <T>(turn: Turn, work: () => Promise<T>) => Promise<T>;
 

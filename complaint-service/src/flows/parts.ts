@@ -1,5 +1,5 @@
 import type { PeopleDirectory } from '../domain/people.ts';
-import type { WebhookReach } from '../domain/webhooks/addresses.ts';
+import type { AllowedReceivers } from '../domain/webhooks/addresses.ts';
 import type { WebhookKeys } from '../domain/webhooks/webhook-keys.ts';
 import type { AttachmentStore } from '../files/attachment-store.ts';
 import type { ComplaintsDatabase } from '../store/scope.ts';
@@ -21,7 +21,7 @@ export type FlowParts = Readonly<{
   feed: EventFeed;
   streams: OpenStreams;
   /** The keys that sign deliveries, and the addresses that they may go to. */
-  webhooks: Readonly<{ keys: WebhookKeys; reach: WebhookReach }>;
+  webhooks: Readonly<{ keys: WebhookKeys; receivers: AllowedReceivers }>;
 }>;
 
 /** Throws when `If-Match` names another revision of the complaint. */

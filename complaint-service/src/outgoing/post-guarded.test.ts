@@ -74,7 +74,7 @@ const post = (url: string, options: Options = {}) =>
     url,
     headers: { 'content-type': 'application/json' },
     body: Buffer.from('{}'),
-    reach: 'loopback',
+    receivers: 'loopback',
     timeoutMs: 300,
     signal: new AbortController().signal,
     ...options,
@@ -106,7 +106,7 @@ describe('a receiver', () => {
     expect(reached).toBe(0);
   });
 
-  test('whose answer never ends is done with its status', async () => {
+  test('with an endless response ends at its status', async () => {
     const at = await http((_req, res) => {
       res.writeHead(200);
       const more = () => res.destroyed || res.write('x'.repeat(65_536), () => setImmediate(more));
@@ -165,7 +165,7 @@ describe('a receiver', () => {
   });
 });
 
-describe('an address inside', () => {
+describe('an internal address', () => {
   test.each([
     'http://127.0.0.1',
     'http://localhost',
@@ -177,7 +177,7 @@ describe('an address inside', () => {
     const at = await tcp(() => {
       connections += 1;
     });
-    expect(await post(`${host}:${at}/`, { reach: 'public' })).toEqual({ failure: 'address_refused' });
+    expect(await post(`${host}:${at}/`, { receivers: 'public' })).toEqual({ failure: 'address_refused' });
     expect(connections).toBe(0);
   });
 });
@@ -193,13 +193,13 @@ describe('the name of a receiver', () => {
     return { result, connections };
   };
 
-  test('is asked of DNS servers, once for each family', async () => {
+  test('is resolved by DNS servers, once for each family', async () => {
     const { server, asked } = await dns({ A: ['127.0.0.1'] });
     expect(await named([server])).toEqual({ result: { status: 200 }, connections: 1 });
     expect(asked.toSorted()).toEqual(['A hooks.example.com', 'AAAA hooks.example.com']);
   });
 
-  test('with an address inside leads to its other addresses alone', async () => {
+  test('with an internal address is reached only at its other addresses', async () => {
     const { server } = await dns({ A: ['10.0.0.1', '169.254.169.254', '127.0.0.1'], AAAA: ['fd00::1'] });
     expect(await named([server])).toEqual({ result: { status: 200 }, connections: 1 });
   });
@@ -211,7 +211,7 @@ describe('the name of a receiver', () => {
     [{ A: ['10.0.0.1', '127.0.0.1'], AAAA: ['::1'] }],
   ])('with %j alone gets no connection', async (answers) => {
     const { server } = await dns(answers);
-    expect(await named([server], { reach: 'public' })).toEqual({
+    expect(await named([server], { receivers: 'public' })).toEqual({
       result: { failure: 'address_refused' },
       connections: 0,
     });
@@ -222,7 +222,7 @@ describe('the name of a receiver', () => {
     expect(await named([server])).toEqual({ result: { failure: 'connection_failed' }, connections: 0 });
   });
 
-  test('that no DNS server answers for holds up no other work, and fails in time', async () => {
+  test('that no DNS server answers for delays no other work, and fails in time', async () => {
     const { server, asked } = await dns('silent');
     let ended = 0;
     // More than libuv's pool has threads.
@@ -238,7 +238,7 @@ describe('the name of a receiver', () => {
     expect(await Promise.all(attempts)).toEqual(Array.from({ length: 8 }, () => ({ failure: 'timeout' })));
   });
 
-  test('is asked for within 2 s, and no longer than the attempt lasts', async () => {
+  test('is resolved within 2 s, and within the attempt', async () => {
     const { server } = await dns('silent');
     const tookMs = async (timeoutMs: number) => {
       const begun = performance.now();
@@ -249,7 +249,7 @@ describe('the name of a receiver', () => {
     expect(await tookMs(100)).toBeLessThan(1_900);
   });
 
-  test('is not waited for when the process ends', async () => {
+  test('does not delay the end of the process', async () => {
     const { server, asked } = await dns('silent');
     const stopping = new AbortController();
     const attempt = named([server], { signal: stopping.signal, timeoutMs: 60_000 });
@@ -259,7 +259,7 @@ describe('the name of a receiver', () => {
   });
 });
 
-test('an attempt that the process ends says nothing about the receiver', async () => {
+test('an attempt that ends with the process is not a failure of the receiver', async () => {
   const at = await tcp(() => {});
   await expect(post(`http://127.0.0.1:${at}/`, { signal: AbortSignal.abort() })).rejects.toThrow('aborted');
 });

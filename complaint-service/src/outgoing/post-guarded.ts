@@ -3,14 +3,14 @@ import { Resolver } from 'node:dns/promises';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
-import { mayConnectTo, type WebhookReach } from '../domain/webhooks/addresses.ts';
+import { type AllowedReceivers, mayConnectTo } from '../domain/webhooks/addresses.ts';
 import type { PostFailure, PostResult } from '../domain/webhooks/retry-rules.ts';
 
 export type GuardedPost = Readonly<{
   url: string;
   headers: Readonly<Record<string, string>>;
   body: Buffer;
-  reach: WebhookReach;
+  receivers: AllowedReceivers;
   timeoutMs: number;
   signal: AbortSignal;
   /** The DNS servers, by default those of this machine. */
@@ -29,12 +29,12 @@ export async function postGuarded(post: GuardedPost): Promise<PostResult> {
   const signal = AbortSignal.any([timeout, post.signal]);
   try {
     const found = await addressesOf(host, { signal, servers: post.dnsServers });
-    const allowed = found.filter(({ address }) => mayConnectTo(address, post.reach));
+    const allowed = found.filter(({ address }) => mayConnectTo(address, post.receivers));
     if (allowed.length === 0) return { failure: 'address_refused' };
     return { status: await send(url, allowed, post, signal) };
   } catch (error) {
     if (timeout.aborted) return { failure: 'timeout' };
-    // The process is stopping, so the failure says nothing about the receiver.
+    // The process is stopping, so this is not a failure of the receiver.
     if (post.signal.aborted) throw error;
     return { failure: failureOf(error as NodeJS.ErrnoException) };
   }
@@ -97,7 +97,7 @@ function failureOf({ code = '' }: NodeJS.ErrnoException): PostFailure {
   return 'connection_failed';
 }
 
-/** The timeout for each DNS server. They usually answer in milliseconds. */
+/** The timeout for each DNS server. They usually answer within milliseconds. */
 const dnsTimeoutMs = 2_000;
 
 const localhost: readonly LookupAddress[] = [
@@ -107,8 +107,8 @@ const localhost: readonly LookupAddress[] = [
 
 /**
  * Returns the addresses of a host: a literal address is its own, `localhost` is this machine (RFC 6761 section 6.3),
- * and DNS servers are asked for any other name. The file of hosts is not read. `dns.lookup` would hold a thread of
- * libuv's pool for each name, so four names of a server that does not answer would hold up files and passwords.
+ * and DNS servers are asked for any other name. The hosts file is not read. `dns.lookup` would occupy a thread of
+ * libuv's pool for each name, so four names of an unresponsive server would block file access and password hashing.
  *
  * @param servers The DNS servers, as `address:port`. By default, those of the machine.
  * @throws The error of the DNS server, `ETIMEOUT` without an answer, or the reason of `signal`.

@@ -1,7 +1,6 @@
 import { lineField, pageFields } from '@countersign/service-kit';
 import { z } from 'zod';
 
-/** A reason in one line. */
 export const reason = lineField(500);
 /** A time in a response. */
 export const time = z.iso.datetime();

@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same for the same seed. */
+/** A pseudo-random number generator: the same seed gives the same numbers. */
 export type Random = Readonly<{
   /** A number from 0 to below 1. */
   next(): number;
@@ -23,7 +23,7 @@ export function createRandom(seed: number): Random {
     next,
     pick<T>(from: readonly T[]): T {
       const picked = from[Math.floor(next() * from.length)];
-      if (picked === undefined) throw new RangeError('nothing to pick from');
+      if (picked === undefined) throw new RangeError('nothing to choose from');
       return picked;
     },
     weighted(weights) {

@@ -13,10 +13,10 @@ export type SeededTenant = Readonly<{ id: string; members: readonly Readonly<{ u
 const monthMs = 30 * 24 * 3_600_000;
 
 /**
- * Fills the catalogue and a month of complaints of a tenant that has none. The same seed makes the same stories, so
- * many milliseconds before `now`.
+ * Fills the catalogue and a month of complaints of a tenant that has none. The same seed creates the same stories, at
+ * the same intervals before `now`.
  *
- * @returns The stories; none where the tenant has complaints already, or lacks people of a role.
+ * @returns The stories. None if the tenant already has complaints, or lacks people of a role.
  */
 export async function seedTenant(
   db: ComplaintsDatabase,
@@ -83,8 +83,8 @@ async function seedCatalogue(
 }
 
 /**
- * Writes the rows as the people who wrote them, which the policies demand. Entries of one complaint are numbered as
- * they are inserted, so each step inserts one entry of every complaint.
+ * Writes the rows as their authors, as the policies require. Entries of one complaint are numbered as they are
+ * inserted, so each step inserts one entry of every complaint.
  */
 async function insertStories(trx: Trx, random: Random, stories: readonly Story[]): Promise<void> {
   await byActor(
@@ -143,7 +143,7 @@ async function byActor<Row>(
   }
 }
 
-/** Writes search terms, watchers and statistics, as the last of the staff. */
+/** Writes search terms, watchers and statistics, as the last staff member. */
 async function insertDerived(trx: Trx, stories: readonly Story[]): Promise<void> {
   const staff = stories
     .flatMap(({ history }) => history.map(({ actor }) => actor))

@@ -6,7 +6,7 @@ import type { Story } from './story.ts';
 
 const size = 320;
 
-/** Attaches a drawn picture to some of the complaints, as the people who filed them. */
+/** Attaches a generated picture to some of the complaints, as the people who filed them. */
 export async function seedImages(
   parts: UploadParts,
   random: Random,
@@ -24,9 +24,7 @@ export async function seedImages(
   }
 }
 
-/**
- * A wall with a dark hole, in colors that the generator picks. Drawn as pixels: the service lets sharp read no SVG.
- */
+/** A wall with a dark hole, in random colors. Drawn as pixels, because the service does not let sharp read SVG. */
 function drawnPicture(random: Random): Promise<Buffer> {
   const part = () => Math.floor(random.next() * 256);
   const [x, y, radius] = [40 + part(), 40 + part(), 20 + Math.floor(random.next() * 60)];

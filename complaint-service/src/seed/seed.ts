@@ -8,7 +8,7 @@ import { seedImages } from './seed-images.ts';
 const complaintsOfATenant = 60;
 const imagesOfATenant = 6;
 
-/** Gives demo tenants that have no complaint yet a month of them, always the same. Later starts change nothing. */
+/** Adds a month of complaints to demo tenants that have none. They are always the same. Later starts change nothing. */
 export async function seed(parts: FlowParts, tenants: readonly SeededTenant[]): Promise<void> {
   for (const [index, tenant] of tenants.entries()) {
     const wanted = { now: parts.now(), seed: index + 1, complaints: complaintsOfATenant };

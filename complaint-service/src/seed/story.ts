@@ -11,7 +11,7 @@ type Said = Readonly<{ at: Date; actor: Actor; body: string; internal: boolean }
 type Happened = Readonly<{ at: Date; actor: Actor; event: HistoryEvent }>;
 type Row = NewComplaint & { status: Status; first_answered_at: Date | null; resolved_at: Date | null };
 
-/** One complaint with everything that happened to it. */
+/** One complaint with its history. */
 export type Story = { row: Row; filedBy: Actor; history: Happened[]; comments: Said[]; times: Measured[]; about: Case };
 
 export type Setting = Readonly<{
@@ -27,12 +27,12 @@ const hourMs = 3_600_000;
 
 const recentMs = 8 * 24 * hourMs;
 
-/** What is said of a complaint, and whether staff or the complainant say it. */
+/** A text about a complaint, and whether staff or the complainant wrote it. */
 const says = ['answer', 'reply', 'note', 'done'] as const;
 type Says = (typeof says)[number];
 const isSaid = (step: Status | Says): step is Says => (says as readonly string[]).includes(step);
 
-/** The ways that a complaint goes, and how often: once it is old, and while it is recent. */
+/** The paths of a complaint through the workflow, with their weights: for old and for recent complaints. */
 const ways: readonly Readonly<{ steps: readonly (Status | Says)[]; old: number; recent: number }>[] = [
   { steps: [], old: 1, recent: 30 },
   { steps: ['assigned', 'answer'], old: 3, recent: 20 },
@@ -48,7 +48,7 @@ const ways: readonly Readonly<{ steps: readonly (Status | Says)[]; old: number; 
   { steps: ['withdrawn'], old: 6, recent: 2 },
 ];
 
-/** Tells the story of one complaint. Steps in the future have not happened yet. */
+/** Generates the story of one complaint, without steps in the future. */
 export function makeStory(random: Random, setting: Setting): Story {
   const { cast, filedAt, now } = setting;
   const story = fileOne(random, setting);
@@ -132,7 +132,7 @@ function move(
 const reasonFor = (random: Random, to: Status): string | undefined =>
   to in reasons ? random.pick(reasons[to as keyof typeof reasons]) : undefined;
 
-/** Changes the complaint, and counts the times that end with it. */
+/** Changes the complaint, and counts the times that end with this change. */
 function change(random: Random, story: Story, at: Date, changes: Partial<Row>): void {
   const before = { ...clocksOf(story.row), category_id: story.row.category_id };
   Object.assign(story.row, changes, { updated_at: at, revision: random.id(at) });

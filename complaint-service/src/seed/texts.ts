@@ -1,14 +1,13 @@
-/** One thing that people complain about, and what is said about it. */
+/** A subject of complaints, and the texts about it. */
 export type Case = Readonly<{
   title: string;
   description: string;
-  /** The first answer of the staff. */
+  /** The first answer of staff. */
   answer: string;
-  /** What the complainant says then. */
+  /** The complainant's reply. */
   reply: string;
-  /** A note that only staff see. */
   note: string;
-  /** What the staff say when it is done. */
+  /** The comment of staff when it is resolved. */
   done: string;
 }>;
 
@@ -17,7 +16,7 @@ export type Topic = Readonly<{
   description: string;
   firstAnswerHours: number;
   resolutionHours: number;
-  /** Why staff reject a complaint of this category. */
+  /** The reason why staff reject a complaint of this category. */
   rejected: string;
   cases: readonly Case[];
 }>;
@@ -257,7 +256,7 @@ export const topics: readonly Topic[] = [
   },
 ];
 
-/** Categories of the demo tenants in which nothing was filed yet. */
+/** Categories of the demo tenants without complaints. */
 export const quietCategories = [
   'Facilities',
   'Housing',

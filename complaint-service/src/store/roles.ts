@@ -1,4 +1,4 @@
-/** The role of every request. It can add comments and history entries, and change neither. */
+/** The role of every request. It can add comments and history entries, but not change them. */
 export const appRole = 'countersign_complaints_app';
 /**
  * The role that stores membership updates and returns the complaints of former agents to the queue of their tenant.

@@ -32,7 +32,6 @@ export function createObservations(nowMs: () => number) {
   };
 }
 
-/** The API, and the pages that show it. */
 export function apiAndPages(data: ConsoleData, nowMs: () => number): readonly Router[] {
   const inTurn = createTurns();
   return [apiRoutes(data, inTurn), consoleRoutes({ api: apiOfPages(data), inTurn, version: version(), nowMs })];

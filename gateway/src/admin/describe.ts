@@ -7,7 +7,6 @@ import type { Target } from '../upstreams/pool/target.ts';
 
 // The JSON that the admin listener shows. None of it is secret.
 
-/** `GET /config`. */
 export function describeConfig({ file, hash, redacted }: GatewayConfig, { loadedAtMs, refused }: ReloadState) {
   return {
     file,

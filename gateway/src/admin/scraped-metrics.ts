@@ -4,14 +4,14 @@ import type { BodyMemory } from '../limits/body-memory.ts';
 import type { ReloadState } from '../reload/reload.ts';
 import type { Snapshot } from '../reload/snapshot.ts';
 import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
-import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
+import type { LongLivedConnections } from '../upstreams/pool/long-lived-connections.ts';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
 import type { Target } from '../upstreams/pool/target.ts';
 import { isHealthy } from './describe.ts';
 
 type Sources = Readonly<{
   current(): Pick<Snapshot, 'config' | 'trust' | 'tokens' | 'upstreams'>;
-  connections: Pick<OpenConnections, 'size'>;
+  connections: Pick<LongLivedConnections, 'size'>;
   bodies: Pick<BodyMemory, 'bytes'>;
   reloads(): Pick<ReloadState, 'loadedAtMs' | 'refused'>;
   nowMs(): number;

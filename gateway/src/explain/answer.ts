@@ -103,7 +103,6 @@ function outcomeOf({ refusal, allow, answered, sends }: DryRun, warning: string 
   return { allowed: sends !== undefined, status, code, title, why, allow, warning };
 }
 
-/** The refusal of a token that its issuer does not accept. */
 function refusalOf({ unreadable, issuers }: TokenReport): Refusal {
   if (unreadable !== null) return { code: 'token_malformed', why: unreadable };
   const finding = issuers.find(({ own }) => own)?.findings[0];

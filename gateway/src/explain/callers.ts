@@ -10,7 +10,6 @@ import { claimsOf, type Grant } from '../routing/policy.ts';
 import { findIssuer } from '../tokens/claim-mapping/find-issuer.ts';
 import type { Claims } from '../tokens/claims.ts';
 
-/** The claims of a token, and the issuer that accepts it. */
 export type AcceptedToken = Readonly<{ claims: Claims; issuer: Issuer }>;
 
 /**

@@ -76,7 +76,6 @@ export const explainQuestion = question
   .meta({ id: 'Question' });
 export type ExplainQuestion = z.output<typeof question>;
 
-/** The fields that describe a token. */
 const tokenFields = ['role', 'tenant', 'user', 'client', 'scope', 'actor', 'claims', 'issuer', 'bound'] as const;
 
 /**

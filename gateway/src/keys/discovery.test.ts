@@ -187,8 +187,8 @@ describe('a guarded request', () => {
     ['localhost', 'loopback', true],
     ['localhost', 'public', false],
     ['[::ffff:127.0.0.1]', 'public', false],
-  ])('to %s, with the reach %s', async (host, reach, isAllowed) => {
-    const { fetch } = guardedFetch(() => reach);
+  ])('to %s, with %s addresses allowed', async (host, farthest, isAllowed) => {
+    const { fetch } = guardedFetch(() => farthest);
     const url = new URL(origin);
     url.hostname = host;
     const result = await fetch(`${url.origin}/keys`).then(
@@ -200,7 +200,7 @@ describe('a guarded request', () => {
     if (!isAllowed) expect(asked).toEqual([]);
   });
 
-  test('an address that did not answer does not widen the reach', async () => {
+  test('an address that did not answer is not counted as reached', async () => {
     const { fetch, reached } = guardedFetch(() => 'loopback');
     await expect(fetch('http://127.0.0.1:2/')).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
     expect(reached()).toBe('public');

@@ -2,7 +2,7 @@ import { type LookupAddress, lookup } from 'node:dns';
 import { createRequire } from 'node:module';
 import { isIP, type LookupFunction } from 'node:net';
 import { type FetchedJwks, type FindUrl, fetchJwks, type RemoteKeySetOptions } from '@countersign/jwks';
-import { type AddressReach, reachOf } from '@countersign/service-kit';
+import { type AddressClass, classifyAddress } from '@countersign/service-kit';
 import { isLoopback, isPlainHttp } from '../config/schema/values/urls.ts';
 
 const maxBytes = 256 * 1024;
@@ -66,22 +66,23 @@ function isAcceptable(text: unknown, issuer: string): boolean {
 }
 
 /** Which addresses a connection may go to. Each includes the ones before it. */
-export type Reach = Exclude<AddressReach, 'forbidden'>;
+export type ReachableClass = Exclude<AddressClass, 'forbidden'>;
 
-const reaches: readonly AddressReach[] = ['public', 'private', 'loopback', 'forbidden'];
+const classes: readonly AddressClass[] = ['public', 'private', 'loopback', 'forbidden'];
 
-const isWithin = (reach: AddressReach, limit: Reach): boolean => reaches.indexOf(reach) <= reaches.indexOf(limit);
+const isWithin = (addressClass: AddressClass, limit: ReachableClass): boolean =>
+  classes.indexOf(addressClass) <= classes.indexOf(limit);
 
 /**
  * Makes requests whose addresses are checked when they connect, so that a name that resolves to another address later
  * is checked again. Link-local addresses and metadata services are always refused.
  *
- * @param mayReach How far connections may go.
+ * @param farthest The class of the farthest addresses that connections may go to.
  */
-export function guardedFetch(mayReach: () => Reach) {
-  let reached: Reach = 'public';
+export function guardedFetch(farthest: () => ReachableClass) {
+  let reached: ReachableClass = 'public';
 
-  const accept = (address: string): boolean => isWithin(reachOf(address), mayReach());
+  const accept = (address: string): boolean => isWithin(classifyAddress(address), farthest());
 
   const checkedLookup: LookupFunction = (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, found) => {
@@ -103,8 +104,8 @@ export function guardedFetch(mayReach: () => Reach) {
     connect(options, callback) {
       connect(options, (...result) => {
         // Only the address of an established connection counts, because a name may resolve to others.
-        const reach = reachOf(result[1]?.remoteAddress ?? '');
-        if (reach !== 'forbidden' && !isWithin(reach, reached)) reached = reach;
+        const addressClass = classifyAddress(result[1]?.remoteAddress ?? '');
+        if (addressClass !== 'forbidden' && !isWithin(addressClass, reached)) reached = addressClass;
         callback(...result);
       });
     },
@@ -128,7 +129,7 @@ export function guardedFetch(mayReach: () => Reach) {
       });
       return response as Response;
     }) satisfies typeof fetch,
-    /** The widest reach of the addresses connected to so far. */
+    /** The class of the farthest address connected to so far. */
     reached: () => reached,
   };
 }

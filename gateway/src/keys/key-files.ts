@@ -22,7 +22,6 @@ export type ManagedKey = Readonly<{
   kind: KeyKind;
   /** Its RFC 7638 thumbprint. */
   kid: string;
-  /** Unix seconds. */
   notBeforeSec: number;
   /** Unix seconds. Undefined: it may be used until it is retired. */
   expiresSec: number | undefined;
@@ -34,7 +33,6 @@ export type PublicJwk = Readonly<{ kty: 'OKP'; crv: 'Ed25519'; x: string; kid: s
 /** An ed25519 key that signs identity. */
 export type GatewayKey = ManagedKey & Readonly<{ kind: 'ed25519'; privateKey: KeyObject; publicJwk: PublicJwk }>;
 
-/** An X25519 key for key agreement with services. */
 export type GatewayAgreementKey = ManagedKey & AgreementKeyPair & Readonly<{ kind: 'x25519'; publicJwk: AgreementJwk }>;
 
 // A gateway of an older version would refuse a directory with X25519 keys under the suffix of the others.

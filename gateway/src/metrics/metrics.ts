@@ -104,7 +104,6 @@ export function createRequestMetrics(registry: Registry) {
   return {
     durations,
     upstreamDurations,
-    /** Counts one finished request. */
     count(record: RequestRecord, status: number): void {
       const { route = 'none', upstream = 'none', code, fault = 'ours', durationMs, upstreamMs } = record;
       durations.of(route, status).observe(durationMs / 1000);

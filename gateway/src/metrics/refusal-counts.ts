@@ -1,7 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 
-/** A caller that a limit refused. */
 export type LimitedCaller = Readonly<{
   route: string;
   /**

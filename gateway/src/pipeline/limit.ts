@@ -57,7 +57,6 @@ function keyWithin(kind: string, token: TokenStatus, id: string | undefined): st
   return id === undefined ? keyOfHolder(token) : `${kind} ${token.issuer.config.issuer} ${id}`;
 }
 
-/** The limits of one route, with their limiters. */
 export type RouteLimits = ReturnType<typeof compileLimits>;
 
 /** @param limiterFor Returns the limiter of one limit; the name is unique in the configuration. */

@@ -12,7 +12,7 @@ import { Traffic } from '../metrics/traffic.ts';
 import { ConcurrencyCounter } from '../pipeline/admit.ts';
 import { createAccessLog } from '../pipeline/request-record.ts';
 import { TokenOutcomes } from '../tokens/verified-tokens.ts';
-import { OpenConnections } from '../upstreams/pool/open-connections.ts';
+import { LongLivedConnections } from '../upstreams/pool/long-lived-connections.ts';
 import { createSharedResources } from './shared-resources.ts';
 
 /** Resources that live as long as the process, across all configurations. */
@@ -46,7 +46,7 @@ const memoryOfAllWorkers = (): number => Math.min(totalmem(), process.constraine
 /** Connects to nothing yet. `limitStore.start` connects to Redis. */
 export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, options: ProcessResourcesOptions) {
   const { metrics, logger, keySets, health, unmatched, observer, nowMs = Date.now, workers = 1 } = options;
-  const connections = new OpenConnections(nowMs);
+  const connections = new LongLivedConnections(nowMs);
   const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
   const requestMetrics = createRequestMetrics(metrics);
   const traffic = observer && new Traffic(requestMetrics, nowMs);

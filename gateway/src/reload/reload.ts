@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { ConfigError, type Logger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { type FileRead, isHash, readAgain } from '../config/files.ts';
-import type { Admission } from '../upstreams/pool/open-connections.ts';
+import type { Admission } from '../upstreams/pool/long-lived-connections.ts';
 import type { ProcessResources } from './process-resources.ts';
 import { Snapshot } from './snapshot.ts';
 

@@ -14,7 +14,6 @@ export type RevocationFeed = Readonly<ReturnType<typeof followRevocations>>;
 export type FeedOptions = Readonly<{
   issuer: string;
   revocations: Revocations;
-  /** Requests one page from the issuer. */
   fetchPage(request: FeedRequest, signal: AbortSignal): Promise<RevocationPage>;
   maxStalenessMs: number;
   logger: Logger;

@@ -17,10 +17,16 @@ type CommonClaims = Readonly<{
 }>;
 
 /** A user. `clientId`: the client through which the user came, in any grammar. */
-type Person = Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string; clientId: string | undefined }>;
+type UserSubject = Readonly<{
+  kind: 'user';
+  userId: string;
+  role: string;
+  tenantId: string;
+  clientId: string | undefined;
+}>;
 
 /** An OAuth client that calls for itself. It is never a user. */
-type OauthClient = Readonly<{
+type ClientSubject = Readonly<{
   kind: 'client';
   userId: undefined;
   role: string | undefined;
@@ -29,7 +35,7 @@ type OauthClient = Readonly<{
 }>;
 
 /** The claims that decide whether a token is still valid, and whether the rules of a route allow it. */
-export type StatusClaims = CommonClaims & (Person | OauthClient);
+export type StatusClaims = CommonClaims & (UserSubject | ClientSubject);
 
 type TokenDetails = Readonly<{
   /** Undefined: the token has no `jti`, which only RFC 9068 requires. */

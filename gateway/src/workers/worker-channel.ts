@@ -8,7 +8,6 @@ const explainWithinMs = 10_000;
 
 /** Sends requests to one process of a worker. */
 export class WorkerChannel {
-  /** The worker's number, from 1. */
   readonly number: number;
   readonly #worker: Worker;
   readonly #waiting = new Map<number, (answer: WorkerAnswer) => void>();

@@ -3,7 +3,6 @@ import { sizesTable } from '../results/comparison.ts';
 import { measureRounds, type RoundOptions, type Subject } from '../rounds.ts';
 import type { RunningGateway } from '../site/gateway.ts';
 
-/** One size, such as a number of routes, and a gateway of that size. */
 export type Size = Readonly<{ size: number; requestsFile: string; start(): Promise<RunningGateway> }>;
 
 /** Measures gateways of several sizes in interleaved rounds, and compares them with the first. */

@@ -99,10 +99,8 @@ export function writeGatewayFiles(
 
 const cliOf = (folder: string): string[] => ['--conditions=source', resolve(folder, 'bin/countersign.js')];
 
-/** The path that the benchmarks request. */
 export const benchPath = '/v1/complaints/01890a5d-ac96-774b-bcce-b302099a8057';
 
-/** A path of the additional route with this number. */
 export const pathOfRoute = (index: number): string => `/v1/area-${index % 100}/things-${index}/7`;
 
 /** The measured configuration. Other settings have their defaults. */

@@ -119,7 +119,6 @@ export const explainEndpoint = {
 /** A GET route. */
 export type View = (typeof views)[number];
 
-/** The response type of each. */
 export type Answers = { [One in View as One['path']]: z.output<One['responses'][200]> };
 
 /** Names and values of a path and a query. An empty value counts as absent. */

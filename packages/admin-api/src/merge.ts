@@ -24,7 +24,6 @@ export function merge<Schema extends z.ZodType>(schema: Schema, values: Values<S
   return schema instanceof z.ZodObject ? mergeMembers(schema, values as never) : first(values);
 }
 
-/** Merges objects member by member. */
 export function mergeMembers<Schema extends z.ZodObject>(schema: Schema, values: Values<Schema>): z.output<Schema> {
   const members = Object.entries<z.ZodType>(schema.shape).map(([key, member]) => [
     key,

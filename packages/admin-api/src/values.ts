@@ -22,7 +22,6 @@ export const since = z
   .describe('A state, and when it began.');
 export type Since = z.output<typeof since>;
 
-/** Counts by name. */
 export const counted = listOf(z.object({ name: z.string(), count: total }), ({ name }) => name, mostFirst).describe(
   'Most first.',
 );

@@ -907,7 +907,7 @@ export interface paths {
         put?: never;
         /**
          * Schedule the erasure of a person from all complaints
-         * @description Requires a login within the last five minutes, and a disabled account. The erasure runs at `due_at`, and can be cancelled until then. It removes the name, contact details and attachments of the person. Active complaints assigned to them return to the queue. Unless the policy keeps texts, those are removed too: their own complaints are withdrawn and anonymised.
+         * @description Requires a login within the last five minutes, and a disabled account. The erasure runs at `due_at`, and can be canceled until then. It removes the name, contact details and attachments of the person. Active complaints assigned to them return to the queue. Unless the policy keeps texts, those are removed too: their own complaints are withdrawn and anonymised.
          */
         post: operations["erasePerson"];
         delete?: never;
@@ -1545,7 +1545,7 @@ export interface components {
             complaints: number;
             /**
              * Format: date-time
-             * @description It can be cancelled until then.
+             * @description It can be canceled until then.
              */
             due_at: string;
             finished_at: string | null;
@@ -1583,7 +1583,7 @@ export interface components {
             /** @description Complaints of the person. */
             complaints: number;
             history_entries: number;
-            /** @description An `active` member cannot be erased. Null: no longer a member of the tenant. */
+            /** @description An `active` member cannot be erased. Null if no longer a member of the tenant. */
             member: string | null;
             /**
              * @description Whether the texts of an erased person are kept.

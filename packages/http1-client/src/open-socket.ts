@@ -22,7 +22,6 @@ export interface SocketUser {
 /** Certificates and names of TLS. A connection belongs to the object that it was opened with. */
 export type TlsIdentity = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername'>;
 
-/** Opens the connections of one pool. */
 export type SocketOpener = Readonly<{
   /** What new connections use. Connections with another identity are not reused. Undefined without TLS. */
   identity: (() => TlsIdentity | undefined) | undefined;

@@ -1,6 +1,5 @@
 import { contractHeaders } from '@countersign/identity';
 
-/** The header in which a proxy sends its secret. */
 export const proxySecretHeader = 'x-countersign-proxy-secret';
 
 /** The path of the gateway's decision endpoint. Envoy appends the original target to it. */

@@ -21,8 +21,8 @@ export { type BehindGateway, type BehindGatewayParts, serveBehindGateway } from 
 export { trustGateway } from './gateway/trust-gateway.ts';
 export { type Content, formValue, type Html, html } from './html/html.ts';
 export { pageAssets } from './html/page-assets.ts';
-export { type AddressReach, expandIPv6, lastIPv4, plainAddress, reachOf } from './http/address-reach.ts';
 export { formBody, idField, jsonBody, lineField, parseForm, parseJson, roleField, textField } from './http/body.ts';
+export { type AddressClass, classifyAddress, expandIPv6, lastIPv4, plainAddress } from './http/classify-address.ts';
 export {
   assertIfMatch,
   entityTag,

@@ -6,7 +6,6 @@ export type ProfileChanges = Readonly<{
   timeZone?: string | null | undefined;
 }>;
 
-/** A profile as it is stored. */
 export type StoredProfile = Readonly<{
   display_name: string | null;
   phone: string | null;
@@ -37,8 +36,8 @@ export const directoryScope = 'users.read';
 const maxFoldedLength = 100;
 
 /**
- * Normalises a name for sorting and searching: it folds compatibility forms and case. Keeps at most 100 characters:
- * one ligature can become eighteen letters, and the size of an index entry is limited.
+ * Normalizes a name for sorting and searching: folds compatibility forms and case. Keeps at most 100 characters: one
+ * ligature can become eighteen letters, and the size of an index entry is limited.
  */
 export function foldName(name: string): string {
   const folded = name.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');

@@ -41,7 +41,7 @@ export const meRoutes = [
     const member = await inTenant(db, user.tenantId, async (trx) => {
       await ownMember(trx, user, stamp());
       const current = await lockMember(trx, user.userId);
-      if (current === undefined) throw new Error('the caller has no row right after it was made');
+      if (current === undefined) throw new Error('the caller has no row right after it was created');
       assertIfMatch(req)(current.revision);
       const changes = changesTo(current, wanted);
       return changes === undefined ? current : changeMember(trx, user.userId, changes, stamp());
@@ -72,6 +72,6 @@ async function ownMember(trx: Transaction<UsersSchema>, user: UserIdentity, writ
     });
   }
   const member = await findMember(trx, user.userId);
-  if (member === undefined) throw new Error('the caller has no row right after it was made');
+  if (member === undefined) throw new Error('the caller has no row right after it was created');
   return member;
 }

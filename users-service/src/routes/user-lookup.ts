@@ -6,7 +6,7 @@ import { inTenant } from '../store/in-tenant.ts';
 import { findAddresses, findMember, findNames } from '../store/members.ts';
 import { route } from './route.ts';
 
-/** A page of complaints names up to three people in each of its hundred lines. */
+/** A page of a hundred complaints names up to three people each. */
 const maxNames = 300;
 
 /** The only service that may read addresses. This check holds even if gateway.yaml lets other services through. */
@@ -22,7 +22,7 @@ export const userLookupRoutes = [
     callers: ['service'],
     // Returns only what the lookup needs, without names and addresses.
     responses: { 200: z.object({ id: z.string(), role: z.string(), status: z.enum(['active', 'inactive']) }) },
-    // A code of its own lets the calling service distinguish an unknown user from an unknown path.
+    // A separate code, so that the calling service can distinguish an unknown user from an unknown path.
     errors: ['unknown_user', 'acting_user_required'],
   }).handle(async ({ req, res, identity, reply }, { db }) => {
     const { serviceId, tenantId } = actingService(identity);
@@ -60,7 +60,7 @@ export const userLookupRoutes = [
     reply(200, { names: Object.fromEntries(found.map((member) => [member.user_id, member.display_name])) });
   }),
 
-  // A mail is sent after its request has ended, so no user is served, and the body names the tenant.
+  // Mail is sent after its request has ended, so there is no user, and the body names the tenant.
   route({
     method: 'post',
     path: '/internal/users/addresses',

@@ -23,7 +23,7 @@ export function inTenantOfUpdate<T>(
   return db.transaction({ role: membershipRole, tenantId }, work);
 }
 
-/** Runs part of a transaction as another role, then goes on as the role of requests. */
+/** Runs part of a transaction as another role, then returns to the request role. */
 export async function actingAs<T>(trx: Transaction<UsersSchema>, role: string, work: () => Promise<T>): Promise<T> {
   await sql`select set_config('role', ${role}, true)`.execute(trx);
   const result = await work();

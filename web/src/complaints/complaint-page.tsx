@@ -18,7 +18,6 @@ import { Progress } from './progress.tsx';
 
 const route = getRouteApi('/complaints/$id');
 
-/** One complaint, for its complainant. */
 export function ComplaintPage() {
   const { id } = route.useParams();
   const query = useQuery(complaintQuery(id));

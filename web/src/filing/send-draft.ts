@@ -4,7 +4,6 @@ import type { Photo } from './photo-store.ts';
 
 /** The functions that sending needs. */
 export type Sending = Readonly<{
-  /** Files the complaint, and returns its id. */
   file: (draft: Draft) => Promise<string>;
   attach: (complaintId: string, photo: Photo) => Promise<unknown>;
   /** Saves the draft, before and after each step that must not happen twice. */

@@ -5,7 +5,6 @@ export const resetLifetimeSec = 3600;
 export const registrationLifetimeSec = 7 * 24 * 3600;
 export const invitationLifetimeSec = 7 * 24 * 3600;
 
-/** Who may register: no one (`off`), invited addresses only (`invite`), or everyone (`open`). */
 export type RegistrationMode = 'off' | 'invite' | 'open';
 
 /** The role that may invite, and change other members of its tenant. */

@@ -57,7 +57,7 @@ export function createHashQueue(
     async run(work) {
       if (running >= limits.concurrency) {
         if (waiting.length >= limits.maxWaiting) throw new AppError('login_busy');
-        // A finished hash passes its place to this one, so `running` does not change.
+        // A finished hash passes its slot to this one, so `running` does not change.
         await turn();
       } else {
         running += 1;

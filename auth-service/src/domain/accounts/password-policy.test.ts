@@ -67,7 +67,7 @@ test('any password of twelve random characters is fine, and every shorter one is
   const character = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code));
   fc.assert(
     fc.property(fc.uniqueArray(character, { minLength: minPasswordLength, maxLength: 40 }), (characters) => {
-      // Different characters, so neither repeated nor, but for the alphabet itself, in a row.
+      // Distinct characters, so that none repeats, and only the alphabet itself is a run.
       const password = `${characters.join('')}~7`;
       const problem = passwordProblem(password, email);
       expect(problem === undefined || problem === 'is too regular').toBe(true);

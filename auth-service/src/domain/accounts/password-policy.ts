@@ -7,7 +7,7 @@ export const minPasswordLength = 12;
 const hashBytes = 5;
 const common = Buffer.from(commonPasswordHashes, 'base64');
 
-/** Why a password is refused, and the text of the API. */
+/** Why a password is refused, and the message in the API. */
 export const passwordWeaknesses = {
   short: `must have ${minPasswordLength} characters or more`,
   common: 'is one of the most used passwords',
@@ -20,7 +20,7 @@ export type PasswordWeakness = keyof typeof passwordWeaknesses;
 /**
  * Returns why a password is not acceptable. The policy checks length and easy guesses, not character classes.
  *
- * @param email Whose password it is to be, canonical.
+ * @param email The canonical address of the password's owner.
  * @returns undefined for a good one.
  * @see NIST SP 800-63B section 5.1.1.2
  */
@@ -53,13 +53,10 @@ function isCommon(folded: string): boolean {
   return false;
 }
 
-/** The same few characters again and again: `abcabcabcabc`. */
+/** A few characters repeated: `abcabcabcabc`. */
 const repeats = (password: string): boolean => /^(.{1,4})\1+.{0,3}$/su.test(password);
 
-/**
- * The alphabet, the digits, and what lies side by side on keyboards: QWERTY, QWERTZ, AZERTY, with and without the
- * shift key.
- */
+/** The alphabet, the digits, and adjacent keys of keyboards: QWERTY, QWERTZ, AZERTY, with and without the shift key. */
 const rows = [
   'abcdefghijklmnopqrstuvwxyz',
   '01234567890123456789',
@@ -75,8 +72,8 @@ const bothWays = [...rows, ...rows.map((row) => [...row].reverse().join(''))];
 const looseCharacters = 3;
 
 /**
- * Consists of stretches of three characters or more of {@link rows}, in either direction, each character once or
- * repeated.
+ * Whether a password consists of runs of three characters or more of {@link rows}, in either direction, with or without
+ * repeated characters.
  */
 function runs(password: string): boolean {
   const characters = [...password.replaceAll(/(.)\1+/gsu, '$1')];

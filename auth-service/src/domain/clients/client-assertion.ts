@@ -25,7 +25,7 @@ export type VerifiedAssertion = Readonly<{ hash: Buffer; expiresAt: Date; keyThu
 /** Why an assertion is refused: text for `error_description`. */
 export type AssertionRefusal = Readonly<{ refused: string }>;
 
-/** The client that an assertion claims to be from. Nothing of it is verified yet. */
+/** The client that an assertion claims to be from. Nothing is verified yet. */
 export function claimedClient(assertion: string): string | undefined {
   try {
     const { sub } = decodeJwt(assertion);
@@ -58,7 +58,7 @@ export async function verifyAssertion(
       clockTolerance: clockToleranceSec,
       currentDate: expected.now,
     });
-    if (!types.includes(verified.protectedHeader.typ)) return { refused: 'The assertion has another typ.' };
+    if (!types.includes(verified.protectedHeader.typ)) return { refused: 'The assertion has the wrong typ.' };
     payload = verified.payload;
     keyThumbprint = await calculateJwkThumbprint(verified.key);
   } catch (error) {
@@ -69,9 +69,10 @@ export async function verifyAssertion(
   const nowSec = expected.now.getTime() / 1000;
   const audiences = [aud ?? []].flat();
   if (audiences.length === 0 || !audiences.every((one) => expected.audiences.includes(one)))
-    return { refused: 'The assertion is not for this server alone: aud.' };
+    return { refused: 'The assertion must be for this server only: aud.' };
   if (exp > nowSec + maxLifetimeSec + clockToleranceSec) return { refused: 'The assertion expires too late: exp.' };
-  if (iat !== undefined && iat > nowSec + clockToleranceSec) return { refused: 'The assertion is from later: iat.' };
+  if (iat !== undefined && iat > nowSec + clockToleranceSec)
+    return { refused: 'The assertion was issued in the future: iat.' };
   if (typeof jti !== 'string' || jti === '' || jti.length > maxJtiLength)
     return { refused: 'The assertion has no usable jti.' };
   const hash = createHash('sha256')
@@ -80,7 +81,7 @@ export async function verifyAssertion(
   return { hash, expiresAt: new Date((exp + clockToleranceSec) * 1000), keyThumbprint };
 }
 
-/** Whether a client has this very key (RFC 7638). Not its `kid`, which another key can have later. */
+/** Whether a client has this key, by its thumbprint (RFC 7638). Not by its `kid`, which another key can have later. */
 export async function hasKey(keys: ClientKeySet | undefined, thumbprint: string): Promise<boolean> {
   const thumbprints = await Promise.all((keys?.keys ?? []).map((key) => calculateJwkThumbprint(key)));
   return thumbprints.includes(thumbprint);

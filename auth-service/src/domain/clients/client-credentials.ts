@@ -41,7 +41,7 @@ export function readClientCredentials(
   return read;
 }
 
-// RFC 7617 section 2, and the scheme's name in any case.
+// RFC 7617 section 2. The name of the scheme is case-insensitive.
 const basic = /^Basic +([A-Za-z0-9+/]+={0,2})$/i;
 
 function readBasic(authorization: string): ClientCredentials | CredentialRefusal {

@@ -25,7 +25,7 @@ const rsaKey = z
   .object({
     ...named,
     kty: z.literal('RSA'),
-    // Without it, one key would serve two algorithms. The other types of key have one algorithm each.
+    // Without it, one key would work with two algorithms. Other key types have one algorithm each.
     alg: z.enum(['RS256', 'PS256']),
     n: value,
     // A large exponent makes each verification expensive.

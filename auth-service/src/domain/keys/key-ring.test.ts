@@ -3,7 +3,7 @@ import { parseKeyRing } from './key-ring.ts';
 
 describe('a key ring', () => {
   const bytes = (fill: number) => Buffer.alloc(32, fill).toString('base64url');
-  test('makes with the first and reads with all', () => {
+  test('protects with the first key, and reads with all', () => {
     const ring = parseKeyRing(`new:${bytes(1)}, old:${bytes(2)}`);
     expect(ring.current.id).toBe('new');
     expect(ring.find('old')).toEqual(Buffer.alloc(32, 2));

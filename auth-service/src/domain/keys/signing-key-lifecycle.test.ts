@@ -15,7 +15,7 @@ import {
 const start = Date.parse('2026-01-01T00:00:00Z');
 const hourMs = 3_600_000;
 
-/** A year of a service that looks after its keys at these intervals. */
+/** Simulates a year of a service that checks its keys at these intervals. */
 function live(gapsHours: readonly number[]) {
   const keys: KeyTimes[] = [];
   const moments: Date[] = [];
@@ -30,7 +30,7 @@ function live(gapsHours: readonly number[]) {
 }
 
 describe('signing keys', () => {
-  test('the first is active at once, and none is made beside it', () => {
+  test('the first is active at once, and no second one is made', () => {
     const now = new Date(start);
     const first = dueKey([], now);
     const key = { ...first, revokedAt: null } as KeyTimes;
@@ -66,7 +66,7 @@ describe('signing keys', () => {
     expect(states(first.removeAt.getTime())).toEqual(['removed', 'active']);
   });
 
-  test('a revoked key neither signs nor is shown, and one takes its place at once when there is no other', () => {
+  test('a revoked key neither signs nor is published, and is replaced at once when there is no other', () => {
     const now = new Date(start);
     const revoked = { ...dueKey([], now), revokedAt: now } as KeyTimes;
     expect([activeKey([revoked], now), publishedKeys([revoked], now)]).toEqual([undefined, []]);
@@ -74,7 +74,7 @@ describe('signing keys', () => {
   });
 });
 
-test('a verifier whose key set is as old as it may be refuses nothing, however often an operator rotates', () => {
+test('a verifier with the oldest allowed key set refuses nothing, however often an operator rotates', () => {
   fc.assert(
     fc.property(
       fc.array(fc.record({ gapHours: fc.integer({ min: 1, max: 100 }), rotates: fc.boolean() }), {
@@ -83,7 +83,7 @@ test('a verifier whose key set is as old as it may be refuses nothing, however o
       }),
       (steps) => {
         const keys: (KeyTimes & { id: number })[] = [];
-        /** What the set showed, and when. */
+        /** The published sets, and when. */
         const shown: { at: number; ids: number[] }[] = [];
         let now = start;
         const add = (times: Omit<KeyTimes, 'revokedAt'>) => keys.push({ ...times, revokedAt: null, id: keys.length });
@@ -103,7 +103,7 @@ test('a verifier whose key set is as old as it may be refuses nothing, however o
             look();
           }
           if (!rotates) continue;
-          // As `keys rotate` does it.
+          // As `keys rotate` does.
           const at = new Date(now);
           const next = nextKey(keys, at);
           const takesOver = new Date(Math.max(now, next?.knownAt.getTime() ?? now + publishAheadMs));

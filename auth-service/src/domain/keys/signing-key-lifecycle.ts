@@ -16,11 +16,11 @@ const hourMs = 3_600_000;
 export const publishAheadMs = 25 * hourMs;
 const activeForMs = 90 * 24 * hourMs;
 /**
- * The next key is made a minute after the last one came into use. Every verifier then knows it long before it signs,
+ * The next key is made a minute after the last one became active. Every verifier then knows it long before it signs,
  * and it can take over at once when the active key is revoked.
  */
 const planAheadMs = activeForMs - 60_000;
-/** A retired key stays while a successor that was made late is still being published. */
+/** A retired key stays published while its late successor is not active yet. */
 const retireForMs = publishAheadMs + 2 * hourMs;
 
 /** The state of a key among the others. A key signs until its successor is active, so there is never a gap. */

@@ -13,7 +13,7 @@ export function totpCode(secret: Uint8Array, step: number): string {
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(step));
   const mac = createHmac('sha1', secret).update(counter).digest();
-  // RFC 4226 section 5.3: the last four bits say where the 31 bits begin.
+  // RFC 4226 section 5.3: the last four bits are the offset of the 31 bits.
   const offset = (mac.at(-1) ?? 0) & 15;
   return String((mac.readUInt32BE(offset) & 0x7fffffff) % 10 ** digits).padStart(digits, '0');
 }

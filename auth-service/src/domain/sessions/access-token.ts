@@ -18,7 +18,6 @@ type CommonInput = Readonly<{
   jkt: string | null;
 }>;
 
-/** The input of a token for a person. */
 export type AccessTokenInput = CommonInput &
   Readonly<{
     userId: string;

@@ -29,7 +29,7 @@ export const addressLimit = (network: string): Limit => ({
 
 /**
  * Limits guesses of six-digit codes to 30 an hour for a person from all networks: one chance in ten thousand. Locking
- * out the person this way takes their password first.
+ * out a person this way requires their password.
  */
 export const codeLimits = (userId: string, network: string): readonly [pair: Limit, person: Limit] => [
   { key: keyOf('code', userId, network), windowSec: quarterHourSec, refuseAbove: 10 },
@@ -55,8 +55,8 @@ export type MailPurpose = 'registration' | 'verification' | 'password_reset';
 export type MailRequest = Readonly<{ purpose: MailPurpose; email: string }>;
 
 /**
- * Protects mailboxes from floods of our mail. The limit for one network is lower, so that its requests leave the owner
- * some.
+ * Protects mailboxes from floods of our mail. The limit for one network is lower, so that its requests do not use up
+ * the owner's.
  */
 export const mailLimits = (
   { purpose, email }: MailRequest,
@@ -91,7 +91,7 @@ export function slowdownMs(emailAttempts: number): number {
   return Math.min(2_000, Math.max(0, emailAttempts - emailFreeAttempts) * 50);
 }
 
-/** Hashes the parts, so that the store holds no address and adjacent parts cannot run together. */
+/** Hashes the parts, so that the store holds no address, and the boundaries between parts are unambiguous. */
 function keyOf(...parts: string[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
 }

@@ -2,8 +2,8 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { cookieValues } from './cookie-values.ts';
 
 /**
- * The session of the account pages, before and beside a login: a random value that only this browser has. It ends with
- * the browser. SameSite=Lax, because a link in a mail opens a page from another site.
+ * The session of the account pages, independent of a login: a random value that only this browser has. It ends when the
+ * browser closes. SameSite=Lax, because a link in a mail opens a page from another site.
  */
 const name = '__Host-account';
 const attributes = 'Path=/; Secure; HttpOnly; SameSite=Lax';
@@ -12,7 +12,7 @@ export const newPageSession = (): string => randomBytes(32).toString('base64url'
 
 export const pageSessionCookie = (session: string): string => `${name}=${session}; ${attributes}`;
 
-/** @returns undefined when there is none, or several, of which one may be a foreign one. */
+/** @returns undefined when there is none, or several: one of them may have been planted. */
 export function pageSessionIn(header: string | undefined): string | undefined {
   const [session, another] = cookieValues(header, name);
   return another === undefined && session !== undefined && /^[\w-]{43}$/.test(session) ? session : undefined;
@@ -21,9 +21,9 @@ export function pageSessionIn(header: string | undefined): string | undefined {
 /**
  * The token of one form in one session. The cookie is its key, so the server stores nothing.
  *
- * @param action The path that the form is sent to.
+ * @param action The path that the form posts to.
  * @param step The token of the login's next step that the form carries, which no other browser can then use in this
- * session.
+ *   session.
  */
 export const formTokenOf = (session: string, action: string, step = ''): string =>
   createHmac('sha256', session)

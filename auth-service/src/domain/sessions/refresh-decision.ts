@@ -4,9 +4,9 @@ import type { EndReason } from './session-rules.ts';
 export type FamilyState = Readonly<{
   counter: number;
   revoked: boolean;
-  /** Past its idle or its absolute end. */
+  /** Past its idle or its absolute timeout. */
   expired: boolean;
-  /** User, membership and tenant may all still log in. */
+  /** User, membership and tenant are all still active. */
   holderActive: boolean;
   /** No more than 30 s since the last rotation. */
   withinGrace: boolean;
@@ -15,7 +15,6 @@ export type FamilyState = Readonly<{
 /** A presented token whose MAC is valid. */
 export type Presented = Readonly<{
   counter: number;
-  /** Whether the hash of its random part equals the one in the row. */
   hashMatches: boolean;
   /** The successor token, when its random part opens the one sealed in the row. */
   successor: string | undefined;

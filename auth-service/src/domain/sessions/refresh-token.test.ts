@@ -34,7 +34,7 @@ describe('a refresh token', () => {
     );
   });
 
-  test('is refused for any text that we did not make', () => {
+  test('is refused if we did not issue it', () => {
     fc.assert(fc.property(fc.string(), (text) => expect(decodeRefreshToken(text, keys)).toBeUndefined()));
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
@@ -58,7 +58,7 @@ describe('a refresh token', () => {
     if (text !== made) expect(decodeRefreshToken(text, keys)).toBeUndefined();
   });
 
-  test('made under an older key works until that key is removed', () => {
+  test('issued under an older key works until that key is removed', () => {
     if (token === undefined) throw new Error('no sample');
     const old = keys.find('old');
     const text = encodeRefreshToken(token, { id: 'old', bytes: old ?? new Uint8Array() });

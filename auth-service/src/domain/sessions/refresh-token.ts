@@ -31,7 +31,7 @@ export function encodeRefreshToken(token: RefreshToken, key: SecretKey): string 
   return Buffer.concat([body, macOf(key.bytes, body)]).toString('base64url');
 }
 
-/** @returns undefined unless we made the token, in exactly this encoding, under a key that we still have. */
+/** @returns undefined unless we issued the token, in exactly this encoding, under a key that we still have. */
 export function decodeRefreshToken(text: string, keys: KeyRing): RefreshToken | undefined {
   const bytes = Buffer.from(text, 'base64url');
   if (bytes.toString('base64url') !== text || bytes[0] !== version) return undefined;

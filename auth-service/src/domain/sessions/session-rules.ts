@@ -8,7 +8,7 @@ export const selectionLifetimeSec = 300;
 export const mfaLifetimeSec = 300;
 /** Grace period in which a client that lost a refresh response may retry. The upkeep policies use the same value. */
 export const graceSec = 30;
-/** Clocks of verifiers may be this far behind. */
+/** How far a verifier's clock may be behind. */
 export const clockToleranceSec = 5;
 
 /** How long a revocation stays in the feed: as long as a verifier could accept a token issued before it. */

@@ -2,7 +2,6 @@ import { adminRole } from '../accounts/account-rules.ts';
 
 export type MemberState = Readonly<{ userId: string; role: string; status: 'active' | 'disabled' }>;
 
-/** A member, and whether their account is active. */
 export type KnownMember = MemberState & Readonly<{ accountActive: boolean }>;
 
 /** The change that an administrator requests. */
@@ -25,7 +24,7 @@ export function decideMemberChange(
 ): MemberDecision {
   const administers = (member: KnownMember) =>
     member.role === adminRole && member.status === 'active' && member.accountActive;
-  // Two administrators may demote each other at once: the second is no longer an administrator here.
+  // Two administrators may demote each other at the same time: by now, the second is no longer an administrator.
   if (!known.some((member) => member.userId === actor && administers(member))) {
     return { kind: 'refuse', code: 'insufficient_role' };
   }

@@ -8,7 +8,7 @@ import { AppError } from '../../errors.ts';
  * @throws AppError `validation_failed` with the reason, in `errors` and as `detail.weakness`; it never contains the
  * password.
  */
-export function demandGoodPassword(password: string, email: string, field = 'password'): void {
+export function assertGoodPassword(password: string, email: string, field = 'password'): void {
   const weakness = passwordWeakness(password, email);
   if (weakness === undefined) return;
   const errors = [{ path: field, message: passwordWeaknesses[weakness] }];

@@ -13,7 +13,7 @@ import { orderMail } from '../mail/outbox-messages.ts';
 import { endSessions, type SessionOwner } from '../sessions/end-sessions.ts';
 import type { Caller } from '../sessions/grant.ts';
 import { judge, type Throttle } from '../sessions/throttle.ts';
-import { demandGoodPassword } from './demand-good-password.ts';
+import { assertGoodPassword } from './assert-good-password.ts';
 
 export type PasswordParts = Readonly<{ db: AuthDatabase; passwords: Passwords; throttle: Throttle }>;
 
@@ -33,7 +33,7 @@ export async function changePassword(
   const own = await findOwnPassword(db, userId);
   if (own === undefined) throw new AppError('session_revoked');
   const { email, password: stored } = own;
-  demandGoodPassword(given.next, email, 'new_password');
+  assertGoodPassword(given.next, email, 'new_password');
   // As strict as a login, so that a stolen access token does not allow guessing the password.
   const reservation = await throttle.reserveLogin(email, networkOf(caller.ip));
   await judge(reservation, async () => {
@@ -53,7 +53,7 @@ export async function changePassword(
   });
 }
 
-/** Writes the new password, voids all mailed reset links and notifies the owner by mail. */
+/** Writes the new password, invalidates all mailed reset links and notifies the owner by mail. */
 export async function replace(
   trx: Trx,
   of: Readonly<{ userId: string; email: string; requestId: string }>,

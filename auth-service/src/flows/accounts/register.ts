@@ -16,7 +16,7 @@ import { orderMail } from '../mail/outbox-messages.ts';
 import type { Caller } from '../sessions/grant.ts';
 import { judge, type Throttle } from '../sessions/throttle.ts';
 import { joinTenant } from '../tenants/join-tenant.ts';
-import { demandGoodPassword } from './demand-good-password.ts';
+import { assertGoodPassword } from './assert-good-password.ts';
 
 /** Registration mode, and the tenant and role of new accounts. */
 export type RegistrationRules = Readonly<{
@@ -97,7 +97,7 @@ export async function verifyEmail(
   await judge(reservation, async () => {
     const email = await confirmedBy(db, token);
     // Checked before the link is used up, so that a refused password does not require a new mail.
-    demandGoodPassword(given.password, email);
+    assertGoodPassword(given.password, email);
     const password = await passwords.hash(given.password);
     const made = await db.transaction({ role: roles.accounts }, (trx) =>
       makeAccount(trx, registration, { token, email, password, requestId: caller.requestId }),
@@ -116,7 +116,7 @@ async function makeAccount(
 ): Promise<boolean> {
   const userId = uuidv7();
   await becomeUser(trx, userId);
-  // First, as when accepting an invitation: two links to one address wait for each other here without a deadlock.
+  // First, as when accepting an invitation, so that two links to one address cannot deadlock.
   const isNew = await insertAccount(trx, { userId, email, password });
   if (isNew && !(await takeVerification(trx, token))) throw new AppError('invalid_token');
   await dropRegistrations(trx, email);
@@ -129,7 +129,7 @@ async function makeAccount(
   const { role } = joins;
   await enterTenant(trx, tenantId);
   if (!(await joinTenant(trx, { tenantId, userId, email, role }))) {
-    throw new Error('a new account belongs to a tenant already');
+    throw new Error('a new account already belongs to a tenant');
   }
   const event = { tenantId, userId, sessionId: null, requestId };
   await recordInTenant(trx, { ...event, action: 'account.created', detail: {} });

@@ -13,8 +13,8 @@ import { orderMail } from '../mail/outbox-messages.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import type { Caller } from '../sessions/grant.ts';
 import { judge } from '../sessions/throttle.ts';
+import { assertGoodPassword } from './assert-good-password.ts';
 import { type PasswordParts, replace } from './change-password.ts';
-import { demandGoodPassword } from './demand-good-password.ts';
 
 /**
  * Orders a mail with a link to a new password. It does not look up the account: the courier does that when it makes
@@ -36,7 +36,8 @@ export async function forgotPassword(
 }
 
 /**
- * Returns the address of the account whose link is presented. The link stays valid: mail scanners open links too.
+ * Returns the address of the account whose link is presented. The link stays valid, because mail scanners open links
+ * too.
  *
  * @throws AppError `invalid_token`, `too_many_attempts`.
  */
@@ -73,7 +74,7 @@ export async function resetPassword(
   await judge(reservation, async () => {
     const { userId, email } = await holderOf(db, given.token);
     // Checked before the link is used up, so that a refused password does not require a new mail.
-    demandGoodPassword(given.password, email);
+    assertGoodPassword(given.password, email);
     const to = await passwords.hash(given.password);
     await db.transaction({ role: roles.accounts, userId }, async (trx) => {
       await actAs(trx, roles.self);

@@ -21,7 +21,7 @@ const seedSchema = z.object({
           user_id: z.uuid(),
           email: z.email(),
           role: z.string(),
-          // Each password to hash delays the first start.
+          // Each password hash delays the first start.
           can_log_in: z.boolean().default(true),
         }),
       ),

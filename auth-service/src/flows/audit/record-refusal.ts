@@ -19,7 +19,7 @@ type Refusal = Readonly<{ whose: Whose; code: ErrorCode; caller: Caller }>;
 
 /**
  * Writes a failed or throttled login into the audit log, a bounded number of them an hour. It runs after the response,
- * whose time would otherwise tell whether the address has an account.
+ * whose timing would otherwise reveal whether the address has an account.
  */
 export function recordRefusal(parts: RecordParts, refusal: Refusal): void {
   record(parts, refusal).catch((error) =>

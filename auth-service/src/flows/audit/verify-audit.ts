@@ -6,7 +6,7 @@ import { roles } from '../../store/roles.ts';
 export type ChainReport = Readonly<{
   tenantId: string;
   entries: number;
-  /** The hash of the last entry, in hex. A copy kept elsewhere also reveals that the end of a chain was cut off. */
+  /** The hash of the last entry, in hex. A copy kept elsewhere also reveals a truncated chain. */
   head: string;
   /** The first entry whose hash does not match; undefined if all match. */
   brokenAt: number | undefined;

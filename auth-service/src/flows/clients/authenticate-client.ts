@@ -23,7 +23,7 @@ export type AuthenticatedClient = Readonly<{
   tenantId: string;
   clientId: string;
   method: ClientCredentials['method'];
-  /** What it authenticated with: a secret, or one of its keys. */
+  /** How it authenticated: with a secret, or with one of its keys. */
   proof: Readonly<{ secretId: string } | { keyThumbprint: string }>;
 }>;
 
@@ -78,7 +78,7 @@ async function checkAssertion(
   return verified;
 }
 
-/** Committed at once: an assertion is used up whatever becomes of its request. */
+/** Committed immediately: an assertion is used up even if its request fails. */
 function isFirstUse(
   db: AuthDatabase,
   { id: clientId, tenantId }: Client,

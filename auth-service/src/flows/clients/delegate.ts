@@ -47,11 +47,11 @@ export function delegate(
     if (holder?.active !== true || session === undefined || session.jkt !== caller.jkt)
       throw new AppError('session_revoked');
     const client = await holdAgent(trx, tenantId, clientId);
-    demandScopes(
+    assertScopes(
       scopes,
       client.scopes.filter((scope) => known.includes(scope)),
     );
-    // The locks above are shared: without this one, parallel consents would all see the same count.
+    // The locks above are shared. Without this exclusive one, parallel consents would all see the same count.
     await holdLock(trx, 'delegations', userId);
     if ((await countDelegations(trx, tenantId, userId)) >= maxDelegations) throw new AppError('too_many_delegations');
     const { token, hash } = newDelegationToken();
@@ -74,7 +74,7 @@ async function holdAgent(trx: Trx, tenantId: string, clientId: string): Promise<
   throw new AppError('validation_failed', { errors: [{ path: 'client_id', message }] });
 }
 
-function demandScopes(scopes: readonly string[], allowed: readonly string[]): void {
+function assertScopes(scopes: readonly string[], allowed: readonly string[]): void {
   const errors = scopes.flatMap((scope, index) =>
     allowed.includes(scope) ? [] : [{ path: `scopes.${index}`, message: 'is not a scope of this client' }],
   );

@@ -26,14 +26,14 @@ import { type Admin, asAdmin } from '../tenants/as-admin.ts';
 /** A client as its administrators see it. */
 export type ManagedClient = Readonly<{ client: Client; secrets: readonly ClientSecret[] }>;
 
-/** With the new secret, which is shown only once. */
+/** Includes the new secret, which is shown only once. */
 export type ClientWithSecret = ManagedClient & Readonly<{ secret: string | undefined }>;
 
 export type WantedClient = Readonly<{
   name: string;
   scopes: readonly string[];
   grantTypes: readonly GrantType[];
-  /** Without keys the client gets a secret. */
+  /** If absent, the client gets a secret. */
   keys: ClientKeySet | undefined;
 }>;
 
@@ -43,7 +43,7 @@ export function createClient(db: AuthDatabase, admin: Admin, wanted: WantedClien
   const id = clientIdPrefix + uuidv7();
   return asAdmin(db, admin, async (trx) => {
     const client = await insertClient(trx, { id, tenantId, createdBy: userId, ...wanted });
-    if (client === undefined) throw new Error('a random id exists already');
+    if (client === undefined) throw new Error('a random id already exists');
     const secret = wanted.keys === undefined ? await addSecret(trx, client) : undefined;
     const created = { ...(await withSecrets(trx, client)), secret };
     await record(trx, admin, 'client.created', id, rightsOf(client));
@@ -130,7 +130,7 @@ export async function withSecrets(trx: Trx, client: Client): Promise<ManagedClie
   return { client, secrets: await listSecrets(trx, client.tenantId, [client.id]) };
 }
 
-/** Writes to the audit chain. Leaves the transaction with the rights to the tenant's sessions and revocations. */
+/** Writes to the audit chain. Afterwards, the transaction has the rights to the tenant's sessions and revocations. */
 export async function record(
   trx: Trx,
   { tenantId, userId, sessionId, requestId }: Admin,

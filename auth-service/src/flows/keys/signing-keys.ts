@@ -10,7 +10,6 @@ import { AppError } from '../../errors.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { addDueKey, type KeysNow, readSigningKeys, type StoredKey } from '../../store/keys/signing-keys.ts';
 
-/** The published key set. */
 export type PublishedKeySet = Readonly<{ body: string; etag: string }>;
 
 export type SigningKey = Readonly<{ kid: string; alg: string; privateKey: KeyObject }>;
@@ -107,7 +106,7 @@ function newKeyPair(alg: SigningAlgorithm) {
 /** Copies public members one by one, so that no private member is included. */
 const publicMembers = ({ kty, crv, x, y, n, e }: JWK) => ({ kty, crv, x, y, n, e });
 
-/** The same key under the current master key. */
+/** Reseals a key under the current master key. */
 export function resealPrivateKey(key: StoredKey, keks: KeyRing) {
   const pkcs8 = openPrivateKey(key, keks).export({ format: 'der', type: 'pkcs8' });
   return { sealedPrivate: seal(keks.current.bytes, pkcs8, key.kid), kekId: keks.current.id };

@@ -27,7 +27,7 @@ export type MailParts = Readonly<{
 
 type Outgoing = Readonly<{ to: string; content: MailContent }>;
 
-// Expired invitation tokens are kept this long, so that the person sees that the invitation has expired.
+// Expired invitation tokens are kept this long, so that their page can say that the invitation has expired.
 const keptAfterExpirySec = 30 * 24 * 3600;
 
 /**

@@ -15,7 +15,7 @@ export type CourierParts = Readonly<{
   deliver: Readonly<Record<OutboxTopic, Deliver>>;
   /** How long one delivery may take. */
   timeoutMs?: number;
-  /** For the metrics. */
+  /** The `topic` label of the metrics. */
   onResult?: (topic: OutboxTopic, result: DeliveryResult) => void;
 }>;
 

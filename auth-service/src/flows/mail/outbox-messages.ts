@@ -16,7 +16,7 @@ export type MailOrder = z.infer<typeof mailOrder>;
 /** The member state that other services receive. It is complete, so that only the newest one counts. */
 export const membershipFact = z.object({
   event_id: z.string(),
-  /** Of the membership. A higher one is newer. */
+  /** The version of the membership. A higher one is newer. */
   sequence: z.number(),
   tenant_id: z.string(),
   user_id: z.string(),
@@ -27,7 +27,6 @@ export const membershipFact = z.object({
 
 export type MembershipFact = z.infer<typeof membershipFact>;
 
-/** A membership fact for one receiver. */
 export const membershipUpdate = membershipFact.extend({
   receiver: z.enum(['users-service', 'complaint-service']).default('users-service'),
 });

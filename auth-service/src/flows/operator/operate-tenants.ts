@@ -15,7 +15,6 @@ import { insertTenant, listTenants, lockTenantBySlug, setTenantStatus } from '..
 import { recordForOperator } from '../audit/record.ts';
 import { placeInvitation, recordInvitation } from '../tenants/invite.ts';
 
-/** Every tenant there is, for an operator. */
 export const everyTenant = (db: AuthDatabase) => db.transaction({ role: roles.operator }, listTenants);
 
 /** Creates a tenant without members. @throws AppError `validation_failed` when the name is taken. */
@@ -92,5 +91,5 @@ async function lockTenant(trx: Trx, slug: string): Promise<string> {
 
 const noSuchTenant = () =>
   new AppError('not_found', {
-    errors: [{ path: 'SLUG', message: 'there is no such tenant, or it is disabled; tenants list shows all' }],
+    errors: [{ path: 'SLUG', message: 'the tenant does not exist or is disabled. tenants list shows all tenants' }],
   });

@@ -32,7 +32,7 @@ export type Asking = Readonly<{
   userId: string;
   tenantId: string;
   sessionId: string;
-  /** Unix seconds of the login; undefined counts as long ago. */
+  /** Unix seconds of the login; undefined counts as too long ago. */
   authTimeSec: number | undefined;
   amr: readonly string[];
   requestId: string;
@@ -66,8 +66,7 @@ export async function enrolTotp({ db, keks }: FactorParts, asking: Asking): Prom
  */
 export async function confirmEnrolment(parts: FactorParts, asking: Asking, code: string): Promise<string[]> {
   const { userId } = asking;
-  // Checked before the attempt is counted, so that a stolen access token cannot use up the owner's attempts at a
-  // login.
+  // Checked before the attempt is counted, so that a stolen access token cannot use up the owner's login attempts.
   await changing(parts.db, asking, async (_trx, totp) => pendingOf(totp));
   const reservation = await parts.throttle.reserveCode(userId, asking.network);
   return judge(reservation, () =>

@@ -65,7 +65,7 @@ async function verifyIn(
   const step = await stepOf(trx, keks, { userId, totp, code });
   const byRecovery = step === undefined && (await takeRecoveryCode(trx, userId, recoveryCodeHash(code)));
   if (step === undefined && !byRecovery) return 'wrong_code';
-  // Under the lock: of two concurrent requests with one token, the second finds it gone and uses up nothing.
+  // Under the lock: the second of two concurrent requests finds the token gone, and uses up nothing.
   const taken = await takeMfaStep(trx, mfaToken);
   if (taken === undefined) throw new AppError('invalid_mfa_token');
   if (step !== undefined) await rememberStep(trx, userId, step);

@@ -39,7 +39,7 @@ export type Attempt = Readonly<{
   reserve(throttle: Throttle, network: string): Promise<Reservation>;
   /** @returns undefined when the proof failed. A client error thrown as AppError counts as a failed attempt too. */
   verify(): Promise<Proven | undefined>;
-  /** The error code for every cause. */
+  /** The error code of a refusal, whatever its cause. */
   refusal: ErrorCode;
   /** Whose login it is, for the audit log of refusals. Without it, none is written. */
   whose?(): Whose | undefined;
@@ -47,7 +47,6 @@ export type Attempt = Readonly<{
 
 export type Admission =
   | Readonly<{ kind: 'granted'; grant: Grant; transport: Transport }>
-  /** The user must choose a tenant. Comes before the second factor. */
   | Readonly<{ kind: 'choose'; selectionToken: string; tenants: readonly Membership[] }>
   /** The user must enter a second factor. This is the last step. */
   | Readonly<{ kind: 'mfa'; mfaToken: string }>;

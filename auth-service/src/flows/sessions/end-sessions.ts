@@ -7,7 +7,7 @@ import { enterTenant, type Trx } from '../../store/scope.ts';
 import { appendRevocations, type NewRevocation } from '../../store/sessions/revocations.ts';
 import { isOwnSession, lockOwnSessions, markRevoked, type OwnSession } from '../../store/sessions/sessions.ts';
 
-/** Which of a person's sessions, seen from one of them. */
+/** Which of a person's sessions to end, relative to the current one. */
 export type LogoutScope = 'this' | 'others' | 'all';
 
 export type SessionOwner = Readonly<{ userId: string; sessionId: string }>;
@@ -24,7 +24,7 @@ export async function logOut(
 ): Promise<void> {
   const { userId, sessionId } = owner;
   await db.transaction({ role: roles.self, userId }, async (trx) => {
-    // Before looking for sessions: a session that is starting now is either among them or waits.
+    // Before looking for sessions, so that a session that starts now is either found or waits.
     if (scope !== 'this') await lockUser(trx, userId);
     const open = await lockOwnSessions(trx, userId);
     const doomed = open.filter(({ id }) => scope === 'all' || (id === sessionId) === (scope === 'this'));

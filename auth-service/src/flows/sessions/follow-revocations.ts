@@ -19,7 +19,7 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
   };
   let ended = false;
   let stopped: Promise<void> | undefined;
-  // Also called after a lost connection was made again, when notifications may have been missed.
+  // Also called after a reconnect, when notifications may have been missed.
   const stopListening = await db.listen(revocationsChannel, wakeAll);
 
   /** Registers before the read, so that an entry written between read and wait still wakes the waiter. */

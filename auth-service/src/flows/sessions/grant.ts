@@ -9,11 +9,11 @@ export type Grant = Readonly<{
   tenantSlug: string;
 }>;
 
-/** Facts about the request besides its body. */
+/** What is known about the request besides its body. */
 export type Caller = Readonly<{
   requestId: string;
   ip: string | null;
   userAgent: string | null;
-  /** Thumbprint of the key that the gateway saw a proof of. */
+  /** Thumbprint of the key whose DPoP proof the gateway verified. */
   jkt: string | null;
 }>;

@@ -10,11 +10,11 @@ import { presentedTo, type RefreshParts } from './refresh.ts';
 /**
  * Finds the session of a refresh token, for a logout without an access token.
  *
- * @returns undefined when the session is gone. `current`: the token can still be refreshed. An older one may be
- * stolen, so it can end only its own session.
- * @param jkt Thumbprint of the key that the gateway saw a proof of.
- * @throws AppError `invalid_refresh_token` for what we never made, and where the session is bound to another key: a
- *   stolen token without its key must not even end a session (RFC 9449 section 5).
+ * @returns undefined when the session is gone. `current`: the token can still be refreshed. An older one may be stolen,
+ *   so it can end only its own session.
+ * @param jkt Thumbprint of the key whose DPoP proof the gateway verified.
+ * @throws AppError `invalid_refresh_token` for a token that we never issued, and where the session is bound to another
+ *   key: a stolen token without its key must not even end a session (RFC 9449 section 5).
  */
 export async function identifySession(
   { db, macKeys }: RefreshParts,
@@ -30,7 +30,9 @@ export async function identifySession(
     const session = await lockSession(trx, token, graceSec);
     if (userId === undefined || session === undefined) return undefined;
     if (session.jkt !== null && session.jkt !== jkt) {
-      throw new AppError('invalid_refresh_token', { detail: { reason: 'no proof of its key', session_id: sessionId } });
+      throw new AppError('invalid_refresh_token', {
+        detail: { reason: 'no DPoP proof of its key', session_id: sessionId },
+      });
     }
     const { kind } = decideRefresh({ ...session, holderActive: true }, presentedTo(session, token));
     return { owner: { userId, sessionId }, current: kind === 'rotate' || kind === 'repeat' };

@@ -188,7 +188,7 @@ async function endFamily(
 export function observeRefreshes(registry: Registry, logger: Logger): RefreshObserver {
   const counter = new Counter({
     name: 'auth_refreshes_total',
-    help: 'Refreshes by outcome: rotated; repeated (a lost answer, within the grace); everything else was refused, and reuse, ahead and inactive ended the family.',
+    help: 'Refreshes by outcome: rotated; repeated (after a lost response, within the grace period). All others were refused. reuse, ahead and inactive also ended the session.',
     labelNames: ['outcome'],
     registers: [registry],
   });

@@ -14,7 +14,7 @@ import { issueTimeSec } from '../../store/sessions/revocations.ts';
 import { holdSession } from '../../store/sessions/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 
-/** Our own clients; registered third-party clients would bring ids of their own. */
+/** The id of our own clients. Registered OAuth clients have their own ids. */
 const clientId = 'first-party';
 
 /** The proven identity of a person. */
@@ -29,10 +29,10 @@ export type Proof = Readonly<{
 }>;
 
 /**
- * Begins a family: session, first refresh token, audit row. Only `admit` calls it.
+ * Starts a session: its row, the first refresh token, and an audit entry. Only `admit` calls it.
  *
- * @returns `needs_mfa` when the person has a second factor and did not use it; undefined when the person may not log
- * in to this tenant, or the password was changed meanwhile.
+ * @returns `needs_mfa` when the person has a second factor and did not use it; undefined when the person may not log in
+ *   to this tenant, or the password was changed meanwhile.
  */
 export async function startSession(
   parts: Readonly<{ db: AuthDatabase; macKeys: KeyRing }>,
@@ -93,8 +93,8 @@ export async function startSession(
 }
 
 /**
- * A changed password voids proofs made with the old one. It does not void the session that changed it: the change
- * ended all other sessions, so a live session knows the new password.
+ * A changed password voids proofs made with the old one. It does not end the session that changed it. The change ended
+ * all other sessions, so every live session is newer than the change or made it.
  */
 async function stillProves(trx: Trx, proof: Proof, passwordChangedAt: Date | undefined): Promise<boolean> {
   if (passwordChangedAt === undefined) return false;

@@ -18,7 +18,7 @@ import type { Attempts, Count } from '../../store/sessions/attempts.ts';
 export type Reservation = Readonly<{
   /** The attempt succeeded: takes it back from every counter, and resets the counter of this pair. */
   succeeded(): Promise<void>;
-  /** The attempt was not made, for lack of capacity. */
+  /** The attempt was not made, because of a lack of capacity. */
   cancelled(): Promise<void>;
 }>;
 
@@ -105,7 +105,7 @@ export function createThrottle(attempts: Attempts): Throttle {
       const { pair, mailbox } = mailLimits(request, network);
       const [atPlace, inAll] = await attempts.add([pair, mailbox]);
       if (!isOver({ limit: pair, count: atPlace })) return !isOver({ limit: mailbox, count: inAll });
-      // As above: one flooding network must not use up the mailbox's limit.
+      // As above: one network must not use up the mailbox's limit.
       await attempts.takeBack([mailbox]);
       return false;
     },
@@ -142,9 +142,9 @@ const isOver = ({ limit, count }: Readonly<{ limit: Limit; count: Count | undefi
 const leftAloneMs = 1_000;
 
 /**
- * Uses the second store while the first fails. The counts differ then, but attempts are always limited. After a
- * failure the first store is skipped for a second, and then one operation probes it: otherwise each of a login's
- * operations would wait for a hanging Redis.
+ * Uses the second store while the first fails. The counts then differ, but attempts are always limited. After a failure
+ * the first store is skipped for a second, and then one operation probes it: otherwise each of a login's operations
+ * would wait for a hanging Redis.
  *
  * @param nowMs A clock that is never set back.
  */

@@ -13,7 +13,7 @@ import { roles } from '../../store/roles.ts';
 import { actAs, becomeUser, enterTenant, type Trx } from '../../store/scope.ts';
 import { findOpenInvitation, acceptInvitation as markAccepted } from '../../store/tenants/invitations.ts';
 import { holdsRole } from '../../store/tenants/members.ts';
-import { demandGoodPassword } from '../accounts/demand-good-password.ts';
+import { assertGoodPassword } from '../accounts/assert-good-password.ts';
 import { recordInTenant } from '../audit/record.ts';
 import { type Admission, admit, type Proven } from '../sessions/admit.ts';
 import type { Caller } from '../sessions/grant.ts';
@@ -62,10 +62,10 @@ export async function readInvitation(
  *
  * The mailed token proves only the ownership of the address. A new person sets a password with it. A person with an
  * account also proves that it is theirs, by its password or a session, and passes the checks of a login: throttle,
- * state of the account, second factor. So access to a mailbox alone does not open an account.
+ * state of the account, second factor. Access to a mailbox alone is not enough to enter an account.
  *
  * @throws AppError `invalid_token`, `invitation_gone`, `invalid_credentials`, `already_member`, `validation_failed`,
- * `too_many_attempts`, `login_busy`.
+ *   `too_many_attempts`, `login_busy`.
  */
 export async function acceptInvitation(parts: LoginParts, given: Acceptance, caller: Caller): Promise<Admission> {
   const network = networkOf(caller.ip);
@@ -73,7 +73,7 @@ export async function acceptInvitation(parts: LoginParts, given: Acceptance, cal
   const { email, tenantId } = offer;
   const candidate = await findCandidate(parts.db, email);
   const newPassword = candidate.userId === undefined ? (given.password ?? '') : undefined;
-  if (newPassword !== undefined) demandGoodPassword(newPassword, email);
+  if (newPassword !== undefined) assertGoodPassword(newPassword, email);
   return admit(
     parts,
     {
@@ -103,7 +103,7 @@ async function readOffer({ db }: Pick<LoginParts, 'db'>, token: string): Promise
     if (invitation === undefined) throw new AppError('invitation_gone');
     const { email, invitedBy } = invitation;
     const offer = { ...named, email, invitedBy };
-    await demandInviter(trx, offer);
+    await assertInviter(trx, offer);
     return offer;
   });
 }
@@ -113,7 +113,7 @@ async function readOffer({ db }: Pick<LoginParts, 'db'>, token: string): Promise
  *
  * @throws AppError `invitation_gone` when the inviter is no longer an active administrator.
  */
-async function demandInviter(trx: Trx, { tenantId, invitedBy }: Offer): Promise<void> {
+async function assertInviter(trx: Trx, { tenantId, invitedBy }: Offer): Promise<void> {
   if (invitedBy === null) return;
   const inviter = { tenantId, userId: invitedBy, role: adminRole };
   if (!(await holdsRole(trx, inviter))) throw new AppError('invitation_gone');
@@ -131,8 +131,9 @@ async function joinWithAccount(
   if (proof === undefined) return undefined;
   const { userId } = proof;
   return parts.db.transaction({ role: roles.app, tenantId: offer.tenantId, userId }, async (trx) => {
-    // The account's state was read before its password was checked. Under this lock, an operator who disables the
-    // account either is seen here or sees the new membership, and tells the directory of it.
+    // The account's state was read before its password was checked. Under this lock, either this transaction sees that
+    // an operator disabled the account, or the operator's transaction sees the new membership and updates the
+    // directory.
     if (!(await isActiveAccount(trx, userId))) return undefined;
     await actAs(trx, roles.accounts);
     await join(trx, offer, userId, by.caller.requestId);
@@ -178,7 +179,7 @@ async function joinAsNewcomer(
  */
 async function join(trx: Trx, offer: Offer, userId: string, requestId: string): Promise<void> {
   const { invitationId, tenantId, email } = offer;
-  await demandInviter(trx, offer);
+  await assertInviter(trx, offer);
   const accepted = await markAccepted(trx, invitationId, userId);
   if (accepted === undefined) throw new AppError('invitation_gone');
   const { role } = accepted;

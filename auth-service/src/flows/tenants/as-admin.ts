@@ -5,7 +5,6 @@ import { roles } from '../../store/roles.ts';
 import type { Trx } from '../../store/scope.ts';
 import { holdsRole } from '../../store/tenants/members.ts';
 
-/** An administrator of the current tenant. */
 export type Admin = Readonly<{ tenantId: string; userId: string; sessionId: string | null; requestId: string }>;
 
 /**

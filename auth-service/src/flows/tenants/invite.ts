@@ -33,7 +33,7 @@ export async function invite(
   });
 }
 
-/** The user is null where an operator invites. */
+/** `userId` is null if an operator invites. */
 export type Inviter = Omit<Admin, 'userId'> & Readonly<{ userId: string | null }>;
 
 /** Stores an invitation and orders its mail. @throws AppError `already_member`, `already_invited`. */

@@ -13,7 +13,7 @@ import { type Page, type PageParts, page, type View } from './page.ts';
 
 const requestFields = z.strictObject({ email: emailAddress });
 
-/** The form also has the values that the page shows, so that it can show them again. */
+/** The form also contains the values that the page shows, so that an error page can show them again. */
 const linkFields = z.strictObject({ token: mailedToken, password: newPassword, email: text(254).optional() });
 
 /** The pages for registration, passwords and invitations. */

@@ -12,7 +12,7 @@ type Field = Readonly<{
   readonly?: boolean;
 }>;
 
-/** A form that posts to `action`, with the token of the page's session. Works without script. */
+/** A form that posts to `action`, with the token of the page's session. Works without JavaScript. */
 export function form(
   { formToken }: View,
   { action, step, hidden = {} }: Readonly<{ action: string; step?: string; hidden?: Readonly<Record<string, string>> }>,
@@ -26,8 +26,8 @@ ${content}</form>`;
 }
 
 /**
- * One more than any field takes. What is longer is still refused on its page, instead of by the gateway, whose limit
- * for a body no form reaches.
+ * One character more than any field allows. A longer value is then refused on its page, and no form reaches the
+ * gateway's body limit.
  */
 const maxLength = maxPasswordLength + 1;
 

@@ -21,9 +21,9 @@ export type Document = Readonly<{
   title: string;
   /** Whether the page shows an error, which its title then mentions first. */
   refused: boolean;
-  /** The address of this page in another language. */
+  /** The URL of this page in another language. */
   inLanguage(language: Language): string;
-  /** The addresses of the style sheet and the icon. */
+  /** The URLs of the style sheet and the icon. */
   assets: Readonly<Record<'style' | 'icon', string>>;
   body: Content;
 }>;

@@ -20,7 +20,7 @@ export const loginPath = '/login';
 const tenantPath = '/login/tenant';
 const secondFactorPath = '/login/second-factor';
 
-/** Shown where there is no page. */
+/** The page for an unknown path. */
 export const noPage = page({
   path: loginPath,
   title: (t) => t.notFound,
@@ -30,7 +30,7 @@ export const noPage = page({
   submit: async () => {},
 });
 
-/** Redirects the browser after a form. The address must not come from the request. */
+/** Redirects the browser after a form. The URL must not come from the request. */
 export const seeOther = (res: Response, path: string): void =>
   void res.status(303).set('cache-control', 'no-store').location(path).end();
 
@@ -88,7 +88,7 @@ ${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' &&
     },
   });
 
-  // The origin was checked, so a login that began with another transport may end in this browser's cookie.
+  // The origin was checked, so a login that began with another transport may set this browser's cookie.
   const mayUse = () => undefined;
 
   const tenantPage = page({

@@ -23,7 +23,7 @@ export type PageParts = LoginParts &
     }>;
   }>;
 
-/** The values of a form's fields, and what the page needs to show the form again. */
+/** The values of a form's fields, and what the page needs to redisplay the form. */
 export type Values = Readonly<Record<string, string>>;
 
 /** The data of a rendered page. */
@@ -51,7 +51,7 @@ export type Page<Schema extends z.ZodObject = z.ZodObject> = Readonly<{
   fieldOf?: Readonly<Partial<Record<ErrorCode, string>>>;
   /** Whether the login starts over after this error: the login page is shown instead. */
   startsOver?(code: string): boolean;
-  /** The content below an error, instead of the form. undefined: the form again. */
+  /** What to show below an error instead of the form. Undefined shows the form again. */
   instead?(code: string, view: View): Content | undefined;
   /**
    * Reads what the form shows, and changes nothing.

@@ -40,7 +40,7 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
   const assets = pageAssets('/account', { style: new URL('./assets/account.css', import.meta.url) });
   const router = createRouter();
 
-  /** @param content Besides the heading. */
+  /** @param content The content below the heading. */
   const render = (req: Request, shown: Page, view: View, content: Content, refused = false): string => {
     const token = view.values.token;
     const query = (language: Language) => new URLSearchParams({ lang: language, ...(token && { token }) });
@@ -98,7 +98,10 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
     });
   }
 
-  /** The page that shows an error. A browser gets one below a page too, where a program gets the problem. */
+  /**
+   * Finds the page that shows an error. Browsers also get a page for paths below a page, where other clients get a
+   * problem.
+   */
   function pageFor(req: Request, { code }: KitError): Page | undefined {
     const asked = pages.find(({ path }) => path === req.path);
     if (asked !== undefined || code !== 'not_found') return asked;
@@ -112,7 +115,7 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
     const refused = asked.startsOver?.(error.code) ? (pages.find(({ path }) => path === loginPath) ?? asked) : asked;
     const t = languages[languageOf(req)];
     const known = pageSessionIn(req.headers.cookie);
-    // The request of a foreign page comes without the cookie, so it must not replace the browser's cookie.
+    // A request from another site comes without the cookie, so it must not replace the browser's cookie.
     const isForeign = error.code === 'cross_site_refused';
     const session = known ?? newPageSession();
     const problems = problemsOf(refused, error, t);
@@ -142,7 +145,7 @@ const viewOf = (t: Texts, session: string): View => ({
 
 const textsIn = (body: unknown): Record<string, string> => z.record(z.string(), z.string()).parse(body ?? {});
 
-/** The values of a refused form, without passwords and codes. A refused link has none. */
+/** The values of a refused form, without passwords and codes. None for a refused link. */
 function shownAgain(req: Request): Values {
   const given = Object.entries((req.body ?? {}) as object).filter(([, value]) => typeof value === 'string');
   const { password: _password, code: _code, form_token: _token, ...shown } = Object.fromEntries(given);

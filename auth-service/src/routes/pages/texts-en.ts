@@ -61,10 +61,10 @@ export const en = {
     code: 'Enter a code of at most 64 characters.',
   },
   weaknesses,
-  // The titles of the API, unless they are for programs.
+  // The titles of the API, except those that only programs see.
   errors: {
     already_member: 'You are already a member of this organization.',
-    cross_site_refused: 'Forms of this site are not accepted here.',
+    cross_site_refused: 'Forms from this site are not accepted here.',
     form_expired: errors.form_expired.title,
     internal_error: errors.internal_error.title,
     invalid_code: errors.invalid_code.title,
@@ -86,5 +86,5 @@ export const en = {
   },
 };
 
-/** Everything that a page says, in one language. */
+/** All texts of the pages in one language. */
 export type Texts = typeof en;

@@ -55,7 +55,7 @@ export async function clearingDeadCookie<T>(transport: Transport, work: () => Pr
   }
 }
 
-/** After a logout, where the browser holds one. */
+/** After a logout, if the browser has one. */
 export function clearCookie(req: Request, res: Response): void {
   if (refreshCookiesIn(req.headers.cookie).length > 0) res.append('set-cookie', clearedRefreshCookie);
 }

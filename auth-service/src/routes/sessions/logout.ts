@@ -43,7 +43,7 @@ function bearerOf(identity: Identity, scope: LogoutScope): Asked | undefined {
   return { owner: { userId: identity.userId, sessionId: identity.context.sid }, scope };
 }
 
-/** @returns undefined when the session is gone already, which counts as success. */
+/** @returns undefined when the session has already ended, which counts as success. */
 async function namedBy(
   parts: RefreshParts,
   presented: PresentedRefreshToken | undefined,

@@ -19,5 +19,4 @@ export function adminOf(identity: UserIdentity, res: Response, tenantId = identi
   return { tenantId, userId, sessionId: context.sid ?? null, requestId: requestIdOf(res) };
 }
 
-/** One `:name` of the path. */
 export const pathId = (req: Request, name: string): string => String(req.params[name]);

@@ -17,7 +17,7 @@ export type Candidate = Readonly<{
   readAt: Date;
 }>;
 
-// Matches no one, so that an unknown e-mail costs the same queries as a known one.
+// Matches no user, so that an unknown e-mail costs the same queries as a known one.
 const unknownUserId = '00000000-0000-0000-0000-000000000000';
 
 export async function findCandidate(db: AuthDatabase, email: string): Promise<Candidate> {

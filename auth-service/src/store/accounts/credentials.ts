@@ -4,7 +4,7 @@ import type { Trx } from '../scope.ts';
 export type StoredPassword = Readonly<{ hash: string; pepperKid: string }>;
 
 /**
- * Replaces the password; proofs made with the old one become void.
+ * Replaces the password; proofs made with the old one become invalid.
  *
  * @param was The expected current hash, so that the second of two concurrent changes is refused.
  */
@@ -23,7 +23,7 @@ export async function changePassword(
 }
 
 /**
- * Makes an account whose address is known to be its owner's.
+ * Creates an account whose address is confirmed.
  *
  * @returns false when the address has one already.
  */
@@ -43,7 +43,7 @@ export async function insertAccount(
       user_id: userId,
       hash: password.hash,
       pepper_kid: password.pepperKid,
-      // A session may follow at once and must be younger by a clock of whole milliseconds. No earlier login can exist.
+      // A session may follow immediately, and must be newer in whole milliseconds. No earlier login can exist.
       changed_at: sql<Date>`clock_timestamp() - interval '2 milliseconds'`,
     })
     .execute();

@@ -23,7 +23,7 @@ export type AuditAction =
 export type AuditEvent = Readonly<{
   tenantId: string;
   action: AuditAction;
-  /** The person that the entry is about. */
+  /** The user that the entry is about. */
   userId: string | null;
   sessionId: string | null;
   requestId: string;

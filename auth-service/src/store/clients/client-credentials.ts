@@ -6,12 +6,12 @@ import { usedSince } from './clients.ts';
 
 const now = sql<Date>`clock_timestamp()`;
 
-/** One secret of a client; the secret itself is stored nowhere. */
+/** One secret of a client. The secret itself is not stored. */
 export type ClientSecret = Readonly<{
   id: string;
   clientId: string;
   createdAt: Date;
-  /** Null: until it is replaced. */
+  /** Null if it is valid until replaced. */
   expiresAt: Date | null;
   lastUsedAt: Date | null;
 }>;

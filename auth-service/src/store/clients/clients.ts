@@ -12,7 +12,7 @@ export type Client = ClientRights &
     id: string;
     tenantId: string;
     name: string;
-    /** Its public keys; undefined for a client that authenticates with a secret. */
+    /** Its public keys; undefined if it authenticates with a secret. */
     keys: ClientKeySet | undefined;
     /** The person who created it; null for a demo client. */
     createdBy: string | null;
@@ -57,7 +57,7 @@ export async function findClient(trx: Trx, tenantId: string, id: string): Promis
   return row && clientOf(row);
 }
 
-/** The clients of a tenant that can act for people now, by name. */
+/** The clients of a tenant that can currently act for users, by name. */
 export function listAgents(db: AuthDatabase, tenantId: string): Promise<Client[]> {
   return db.transaction({ role: roles.app, tenantId }, async (trx) => {
     const rows = await trx
@@ -119,7 +119,6 @@ export async function updateClient(trx: Trx, tenantId: string, id: string, to: C
     .execute();
 }
 
-/** Deletes a client with its secrets. */
 export async function deleteClient(trx: Trx, tenantId: string, id: string): Promise<void> {
   await trx.deleteFrom('clients').where('tenant_id', '=', tenantId).where('id', '=', id).execute();
 }

@@ -6,7 +6,6 @@ import type { Trx } from '../scope.ts';
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 const now = sql<Date>`clock_timestamp()`;
 
-/** The subject of a mailed token. */
 export type MailedTokenSubject =
   | Readonly<{ purpose: 'email_verification'; registrationId: string }>
   | Readonly<{ purpose: 'password_reset'; userId: string }>
@@ -62,7 +61,7 @@ export async function dropResets(trx: Trx, userId: string): Promise<void> {
   await trx.deleteFrom('mailed_tokens').where('user_id', '=', userId).execute();
 }
 
-/** The invitation that a token came with; the invitation itself says whether it can still be accepted. */
+/** The invitation that a token belongs to. The invitation itself shows whether it can still be accepted. */
 export async function findInvitationToken(
   trx: Trx,
   token: string,

@@ -31,7 +31,6 @@ export type Delivery = Readonly<{
   topic: OutboxTopic;
   /** JSON. */
   payload: string;
-  /** Number of attempts, including this one. */
   attempts: number;
 }>;
 

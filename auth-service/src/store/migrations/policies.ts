@@ -1,7 +1,7 @@
 /** What `becomeClient` sets; null when absent or empty, so nothing matches. */
 export const currentClient = `nullif(current_setting('app.client_id', true), '')`;
 
-/** Rows that a role may see and change, and that it may leave behind. */
+/** Rows that a role may see and change, and the state that they must have afterwards. */
 export const only = (rule: string): string => `using (${rule}) with check (${rule})`;
 
 /** `SELECT … FOR SHARE` requires the update right. This policy allows locking rows and refuses every changed row. */

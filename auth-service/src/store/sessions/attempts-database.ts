@@ -8,7 +8,7 @@ export function databaseAttempts(db: AuthDatabase): Attempts {
   const scope = { role: roles.login };
   return {
     async add(limits) {
-      // Rows in one order, so that two requests with keys in common do not wait for each other.
+      // Locks rows in a fixed order, so that two requests with common keys do not deadlock.
       const ordered = [...limits].sort((a, b) => (a.key < b.key ? -1 : 1));
       const counted = await db.transaction(scope, async (trx) => {
         const counts = new Map<string, Count>();

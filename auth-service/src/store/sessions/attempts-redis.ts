@@ -15,7 +15,7 @@ for i, key in ipairs(KEYS) do
 end
 return answer`;
 
-// A key that has expired meanwhile must not come back as -1 without an end.
+// A key that has expired meanwhile must not be recreated with -1 and no expiry.
 const takeBackScript = `
 for _, key in ipairs(KEYS) do
   if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end

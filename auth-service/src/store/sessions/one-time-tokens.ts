@@ -67,6 +67,6 @@ async function takeStep(trx: Trx, token: string, purpose: StepPurpose): Promise<
     .where('expires_at', '>', sql<Date>`clock_timestamp()`)
     .returning(['user_id as userId', 'created_at as provenAt', 'amr', 'transport'])
     .executeTakeFirst();
-  // Both are there for these purposes, by a check of the table.
+  // A check constraint guarantees both for these purposes.
   return row && { userId: row.userId, provenAt: row.provenAt, amr: row.amr ?? [], transport: row.transport ?? 'body' };
 }

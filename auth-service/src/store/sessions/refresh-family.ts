@@ -60,7 +60,7 @@ export type SessionKey = Readonly<{ tenantId: string; sessionId: string }>;
 export type LockedSession = Readonly<{
   counter: number;
   revoked: boolean;
-  /** Past its idle or its absolute end. */
+  /** Past its idle or its absolute timeout. */
   expired: boolean;
   /** Whether the last rotation was within the grace period. */
   withinGrace: boolean;

@@ -110,7 +110,7 @@ function subjectOf(entry: NewRevocation) {
   }
 }
 
-/** Starts a new log: old cursors become invalid, and every follower reads from the beginning. */
+/** Starts a new log: old cursors become invalid, and every follower starts over. */
 export async function renewLog(trx: Trx): Promise<void> {
   await trx.updateTable('revocation_log').set({ id: sql<string>`gen_random_uuid()::text` }).execute();
 }
@@ -134,7 +134,7 @@ export async function issueTimeSec(
           or (kind = 'client' and client_id = ${clientId ?? null} and tenant_id = ${tenantId}))
     )::bigint as sec`.execute(trx);
   const [row] = rows;
-  if (row === undefined) throw new Error('the database gave no time');
+  if (row === undefined) throw new Error('the database returned no time');
   return row.sec;
 }
 

@@ -36,7 +36,7 @@ export function lockMemberAndAdmins(
     .execute();
 }
 
-// Higher than every earlier version, also after a restore from a backup.
+// Higher than every earlier version, even after a restore from a backup.
 const nextVersion = sql<number>`greatest(version + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)`;
 
 /** @returns The new version. */
@@ -129,6 +129,6 @@ export async function holdsRole(
     .forShare()
     .executeTakeFirst();
   if (row === undefined) return false;
-  // Read under that lock, for which disabling the account waits too.
+  // Read under that lock. Disabling the account also waits for it.
   return (await readAccounts(trx, [userId])).get(userId)?.active ?? false;
 }

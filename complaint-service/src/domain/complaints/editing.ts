@@ -11,7 +11,7 @@ export type Editable = Readonly<{
   address: string | null;
   contact_preference: ContactPreference;
 }>;
-/** An edit. Missing members stay as they are. */
+/** An edit. Absent members stay unchanged. */
 export type WantedEdit = Readonly<{ [Field in keyof Editable]?: Editable[Field] | undefined }>;
 
 const fields = [

@@ -47,7 +47,7 @@ test('only the first answer counts, and a decision is an answer', () => {
   expect(clocksAfterMove(filed, 'withdrawn', at(7), targets)).toEqual({});
 });
 
-test('a reopening starts the time to the resolution again, and keeps the answer', () => {
+test('reopening restarts the time to the resolution, and keeps the answer', () => {
   const resolved = { ...filed, ...clocksAfterMove(filed, 'resolved', at(20), targets) };
   expect(resolved).toMatchObject({ first_answered_at: at(20), resolved_at: at(20) });
   expect({ ...resolved, ...clocksAfterMove(resolved, 'reopened', at(50), targets) }).toMatchObject({

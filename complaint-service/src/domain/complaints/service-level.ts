@@ -1,6 +1,6 @@
 import type { Status } from './workflow.ts';
 
-/** The targets of a category, in minutes of wall-clock time; null where it has none. */
+/** The targets of a category, in minutes of wall-clock time. Null if it has none. */
 export type Targets = Readonly<{ first_answer_minutes: number | null; resolution_minutes: number | null }>;
 
 /** The clocks of a complaint. */
@@ -31,7 +31,7 @@ function after(start: Date, minutes: number | null): Date | null {
   return minutes === null ? null : new Date(start.getTime() + minutes * 60_000);
 }
 
-/** Returns what a move to another status does to the clocks. */
+/** Returns the changes of the clocks after a move to another status. */
 export function clocksAfterMove(complaint: Clocks, to: Status, at: Date, targets: Targets): Partial<Clocks> {
   switch (to) {
     case 'resolved':
@@ -51,7 +51,7 @@ export function clocksAfterMove(complaint: Clocks, to: Status, at: Date, targets
   }
 }
 
-/** Returns what an answer does to the clocks: only the first one counts. */
+/** Returns the changes of the clocks after an answer. Only the first one counts. */
 export function answeredBy(complaint: Clocks, at: Date): Partial<Clocks> {
   return complaint.first_answered_at === null ? { first_answered_at: at } : {};
 }

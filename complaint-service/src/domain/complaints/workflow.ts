@@ -36,7 +36,6 @@ export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
   withdrawn: { reopened: 'staff' },
 };
 
-/** Statuses that need a reason. */
 export const statusesWithReason: readonly Status[] = ['rejected', 'duplicate', 'withdrawn', 'reopened'];
 
 /** Whether this caller may move a complaint there. The store lets complainants move only their own. */
@@ -75,7 +74,7 @@ function hasEnded({ status }: AtStatus): boolean {
   return !activeStatuses.includes(status) && status !== 'resolved';
 }
 
-/** The status after an assignment. A complaint that is worked on or resolved keeps its own. */
+/** The status after an assignment. A complaint in progress or resolved keeps its status. */
 export function afterAssigning(status: Status): Status {
   return status === 'open' || status === 'reopened' ? 'assigned' : status;
 }

@@ -32,7 +32,7 @@ test('a row has numbers, times and empty cells', () => {
   expect(csvRow([-1, true, null, undefined, new Date(0)])).toBe('"-1","true","","","1970-01-01T00:00:00.000Z"\r\n');
 });
 
-/** Reads one row strictly as RFC 4180 says. */
+/** Parses one row strictly by RFC 4180. */
 function parse(row: string): string[] {
   const cells: string[] = [];
   let rest = row;
@@ -45,7 +45,7 @@ function parse(row: string): string[] {
   return cells;
 }
 
-test('any texts come back as they were, and none begins like a formula', () => {
+test('any texts round-trip, and none begins like a formula', () => {
   fc.assert(
     fc.property(fc.array(fc.string({ unit: 'binary' }), { minLength: 1 }), (texts) => {
       const cells = parse(csvRow(texts));

@@ -1,4 +1,3 @@
-/** The value of a cell. Null and undefined are empty cells. */
 export type Cell = string | number | boolean | Date | null | undefined;
 
 // A spreadsheet recognizes a formula by its first character, after spaces that it trims. A tab or line break can move

@@ -46,7 +46,7 @@ test.each([
     termsOf(text);
     return performance.now() - begun;
   });
-  // Use the fastest run, because the machine may be busy. Without the bound these took 30 to 100.
+  // Uses the fastest run, because the machine may be busy. Without the bound, these took 30 to 100 ms.
   expect(Math.min(...tookMs)).toBeLessThan(15);
 });
 

@@ -1,7 +1,7 @@
 const maxTermLength = 64;
 /** Each term costs a row and an index entry, and the text of a complaint has room for thousands of words. */
 const maxTerms = 256;
-// A title and a description fit. Normalising can make a text 18 times as long.
+// Enough for a title and a description. Normalizing can make a text 18 times as long.
 const maxFoldedLength = 10_240;
 /** Words of a query beyond this number are ignored. */
 const maxQueryTerms = 10;

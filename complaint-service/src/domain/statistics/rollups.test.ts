@@ -16,7 +16,7 @@ const tally = (keys: readonly string[]) => {
   return counts;
 };
 
-test('the sum of all changes is what a count of the complaints finds', () => {
+test('the sum of all changes equals a count of the complaints', () => {
   // Each complaint is filed, changed any number of times, and perhaps deleted. The day of its filing stays.
   const life = fc.tuple(fc.array(counted, { minLength: 1, maxLength: 6 }), fc.boolean());
   fc.assert(
@@ -59,7 +59,7 @@ const clocks = {
   resolved_at: null,
 };
 
-test('times are counted once, in the month in which they end and the class that they reach', () => {
+test('times are counted once, in the month in which they end and in the right class', () => {
   const answered = { ...clocks, first_answered_at: new Date('2026-02-01T00:00:00Z') };
   expect(timesEnded(clocks, answered)).toEqual([
     { measure: 'first_answer', month: '2026-02-01', category_id: 'a', bucket: 1, seconds: 3_600, onTime: true },

@@ -8,7 +8,10 @@ export type StatusDelta = Readonly<{ category_id: string; status: Status; by: nu
 export type AgeDelta = Readonly<{ filed_on: string; by: number }>;
 export type CountDeltas = Readonly<{ byStatus: readonly StatusDelta[]; byAge: readonly AgeDelta[] }>;
 
-/** Returns what a change does to the counts. `before` is undefined for a new complaint, `after` for a deleted one. */
+/**
+ * Returns the changes of the counts after a change of a complaint. `before` is undefined for a new complaint, `after`
+ * for a deleted one.
+ */
 export function countDeltas(before: Counted | undefined, after: Counted | undefined): CountDeltas {
   const sameStatus = before?.status === after?.status && before?.category_id === after?.category_id;
   const [wasActive, isActive] = [before, after].map((each) => each !== undefined && isActiveStatus(each));

@@ -1,13 +1,13 @@
 import { isIP } from 'node:net';
-import { reachOf } from '@countersign/service-kit';
+import { classifyAddress } from '@countersign/service-kit';
 
-/** Whether deliveries may go to `public` addresses alone, or to this machine too (development). */
-export type WebhookReach = 'public' | 'loopback';
+/** Whether deliveries may go only to `public` addresses, or also to this machine (development). */
+export type AllowedReceivers = 'public' | 'loopback';
 
 /** Whether a delivery may connect to an IP address. */
-export function mayConnectTo(address: string, reach: WebhookReach): boolean {
-  const found = reachOf(address);
-  return found === 'public' || found === reach;
+export function mayConnectTo(address: string, receivers: AllowedReceivers): boolean {
+  const found = classifyAddress(address);
+  return found === 'public' || found === receivers;
 }
 
 /**
@@ -15,16 +15,16 @@ export function mayConnectTo(address: string, reach: WebhookReach): boolean {
  *
  * @returns What is wrong with it, or undefined.
  */
-export function problemOfUrl(text: string, reach: WebhookReach): string | undefined {
+export function problemOfUrl(text: string, receivers: AllowedReceivers): string | undefined {
   const url = URL.parse(text);
   if (url === null || text.length > 2_000 || /[^\x21-\x7e]/.test(text))
     return 'must be an https URL of at most 2,000 ASCII characters';
   if (url.username !== '' || url.password !== '' || text.includes('#'))
     return 'must not have a user, a password or a fragment';
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (isIP(host) !== 0 && !mayConnectTo(host, reach)) return 'must be a public address';
-  const isLocal = reach === 'loopback' && (host === 'localhost' || reachOf(host) === 'loopback');
+  if (isIP(host) !== 0 && !mayConnectTo(host, receivers)) return 'must be a public address';
+  const isLocal = receivers === 'loopback' && (host === 'localhost' || classifyAddress(host) === 'loopback');
   if (url.protocol !== 'https:' && !(isLocal && url.protocol === 'http:')) return 'must be an https URL';
-  // Signed as @target-uri: what is sent must be what was saved.
+  // Signed as @target-uri, so the URL that is sent must equal the saved one.
   return url.href === text ? undefined : `must be in its normal form: ${url.href}`;
 }

@@ -18,7 +18,7 @@ const longestDelayMs = 3600_000;
 
 /**
  * The delay before the next attempt: 5 s, 10 s, 20 s … up to an hour, half of it at random. Without the random part,
- * all that failed together would be sent together again.
+ * deliveries that failed together would be retried together.
  *
  * @param attempts Failed so far, from 1.
  * @param random In [0, 1).

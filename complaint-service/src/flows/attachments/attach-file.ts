@@ -15,7 +15,7 @@ import {
 import { isClaimed } from '../../store/idempotency/keys.ts';
 import type { Attachment } from '../../store/schema/attachments.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
-import { reachComplaint } from '../complaints/reach-complaint.ts';
+import { getComplaint } from '../complaints/get-complaint.ts';
 import { createOnce, type Idempotent } from '../create-once.ts';
 import { announce } from '../events/announce.ts';
 import type { FlowParts } from '../parts.ts';
@@ -83,23 +83,23 @@ const repeatable = ({ key, complaintId, commentId, name }: Upload, { digest }: R
 /** Refuses early what would fail later. A repeated request needs no space. */
 async function admit(trx: Trx, user: UserIdentity, upload: Upload): Promise<void> {
   await reachTarget(trx, user, upload);
-  if (upload.key === undefined || !(await isClaimed(trx, upload.key))) await demandRoom(trx, upload);
+  if (upload.key === undefined || !(await isClaimed(trx, upload.key))) await assertUnderMaxAttachments(trx, upload);
 }
 
 /** @returns Whether the attachment is internal. */
 async function reachTarget(trx: Trx, user: UserIdentity, { complaintId, commentId }: Upload): Promise<boolean> {
-  await reachComplaint(trx, complaintId, 'change');
+  await getComplaint(trx, complaintId, 'change');
   if (commentId === undefined) return false;
   const comment = await findOwnComment(trx, { complaintId, id: commentId, authorId: user.userId });
   if (comment === undefined) throw new AppError('unknown_comment');
   return comment.internal;
 }
 
-async function demandRoom(trx: Trx, { complaintId }: Upload): Promise<void> {
+async function assertUnderMaxAttachments(trx: Trx, { complaintId }: Upload): Promise<void> {
   if ((await countAttachments(trx, complaintId)) >= maxAttachments) throw new AppError('too_many_attachments');
 }
 
-async function demandSpace(
+async function assertSpace(
   trx: Trx,
   { attachmentSpace }: UploadParts,
   { tenantId, userId }: UserIdentity,
@@ -121,10 +121,10 @@ async function addRow(
 ): Promise<Attachment> {
   upload.signal.throwIfAborted();
   const internal = await reachTarget(trx, user, upload);
-  await demandRoom(trx, upload);
+  await assertUnderMaxAttachments(trx, upload);
   const { tenantId } = user;
   const at = parts.now();
-  await demandSpace(trx, parts, user, { bytes: file.bytes, at });
+  await assertSpace(trx, parts, user, { bytes: file.bytes, at });
   const added = await insertAttachment(trx, {
     tenant_id: tenantId,
     id,

@@ -2,7 +2,7 @@ import type { UserIdentity } from '@countersign/identity';
 import { AppError } from '../../errors.ts';
 import { deleteAttachment, findAttachment, returnSpace } from '../../store/attachments/attachments.ts';
 import { asUser } from '../../store/scope.ts';
-import { reachComplaint } from '../complaints/reach-complaint.ts';
+import { getComplaint } from '../complaints/get-complaint.ts';
 import { announce } from '../events/announce.ts';
 import type { FlowParts } from '../parts.ts';
 
@@ -17,7 +17,7 @@ export async function removeAttachment(
   place: Readonly<{ complaintId: string; id: string }>,
 ): Promise<void> {
   await asUser(parts.db, user, async (trx) => {
-    const complaint = await reachComplaint(trx, place.complaintId, 'change');
+    const complaint = await getComplaint(trx, place.complaintId, 'change');
     if ((await findAttachment(trx, place)) === undefined) throw new AppError('not_found');
     const removed = await deleteAttachment(trx, place);
     if (removed === undefined) throw new AppError('insufficient_role');

@@ -8,8 +8,8 @@ import type { ScopeUser, Trx } from '../../store/scope.ts';
 import type { FlowParts } from '../parts.ts';
 
 /**
- * Returns the category of this id or name. While the catalogue is open, a name that an agent or admin gives becomes a
- * category.
+ * Returns the category of this id or name. While the catalogue is open, an unknown name from an agent or admin becomes
+ * a category.
  *
  * @throws AppError `unknown_category`.
  */

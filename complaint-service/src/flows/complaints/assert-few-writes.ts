@@ -8,7 +8,7 @@ import type { ScopeUser, Trx } from '../../store/scope.ts';
  *
  * @throws AppError `too_many_changes`, with the seconds to wait.
  */
-export async function demandFewWrites(trx: Trx, user: ScopeUser, at: Date): Promise<void> {
+export async function assertFewWrites(trx: Trx, user: ScopeUser, at: Date): Promise<void> {
   const waitSec = secondsToWait(await oldestOfLatestWrites(trx, user, maxWrites), at, writeWindowMs);
   if (waitSec > 0) throw new AppError('too_many_changes', { headers: { 'retry-after': String(waitSec) } });
 }

@@ -8,14 +8,14 @@ import { findMembershipUpdate, lockMember } from '../../store/members/members.ts
 import type { Complaint } from '../../store/schema/complaints.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
-import { reachComplaint } from './reach-complaint.ts';
+import { getComplaint } from './get-complaint.ts';
 import { recordChange } from './record-change.ts';
 
 /** The new assignee: an agent, a team, or both. */
 export type Wanted = Readonly<{
   id: string;
   assigneeId?: string | undefined;
-  /** Null removes it from its team. */
+  /** Null removes the complaint from its team. */
   teamId?: string | null | undefined;
   assertCurrent: AssertCurrent;
 }>;
@@ -32,14 +32,14 @@ export async function assignComplaint(
   { id, assigneeId, teamId, assertCurrent }: Wanted,
 ): Promise<Complaint> {
   // Check the complaint first. Otherwise the answer would reveal whether any id is an agent.
-  await asUser(parts.db, user, (trx) => reachComplaint(trx, id, 'read'));
+  await asUser(parts.db, user, (trx) => getComplaint(trx, id, 'read'));
   if (assigneeId !== undefined && !mayTakeComplaints(await parts.people.find(user, assigneeId))) {
     throw new AppError('unknown_assignee');
   }
   return asUser(parts.db, user, async (trx) => {
     if (assigneeId !== undefined) await assertStillAgent(trx, user, assigneeId);
     if (typeof teamId === 'string' && (await findTeam(trx, teamId)) === undefined) throw new AppError('unknown_team');
-    const current = await reachComplaint(trx, id, 'change');
+    const current = await getComplaint(trx, id, 'change');
     if (!mayBeAssigned(current)) throw new AppError('complaint_locked');
     assertCurrent(current.revision);
     const next = {
@@ -71,7 +71,7 @@ export async function unassignComplaint(
   { id, reason, assertCurrent }: Readonly<{ id: string; reason?: string | undefined; assertCurrent: AssertCurrent }>,
 ): Promise<Complaint> {
   return asUser(parts.db, user, async (trx) => {
-    const current = await reachComplaint(trx, id, 'change');
+    const current = await getComplaint(trx, id, 'change');
     if (!mayBeAssigned(current)) throw new AppError('complaint_locked');
     assertCurrent(current.revision);
     if (current.assignee_id === null) return current;

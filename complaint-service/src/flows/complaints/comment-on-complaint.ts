@@ -11,7 +11,7 @@ import { addToStatistics } from '../../store/statistics/statistics.ts';
 import { announce } from '../events/announce.ts';
 import { queueMail } from '../mail/queue-mail.ts';
 import type { FlowParts } from '../parts.ts';
-import { reachComplaint } from './reach-complaint.ts';
+import { getComplaint } from './get-complaint.ts';
 
 export type NewRemark = Readonly<{ body: string; internal: boolean }>;
 
@@ -26,7 +26,7 @@ export async function commentOnComplaint(
   user: UserIdentity,
   { id, body, internal }: NewRemark & Readonly<{ id: string }>,
 ): Promise<Comment> {
-  const complaint = await reachComplaint(trx, id, 'change');
+  const complaint = await getComplaint(trx, id, 'change');
   if (internal && !isStaff(user)) throw new AppError('insufficient_role');
   const at = parts.now();
   const comment = await insertComment(trx, {

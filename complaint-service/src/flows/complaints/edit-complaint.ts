@@ -11,8 +11,8 @@ import type { Complaint, ComplaintChanges } from '../../store/schema/complaints.
 import { asUser, type Trx } from '../../store/scope.ts';
 import { chooseCategory } from '../catalogue/choose-category.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
-import { demandFewWrites } from './demand-few-writes.ts';
-import { reachComplaint } from './reach-complaint.ts';
+import { assertFewWrites } from './assert-few-writes.ts';
+import { getComplaint } from './get-complaint.ts';
 import { recordChange } from './record-change.ts';
 
 export type Edit = Omit<WantedEdit, 'category_id'> &
@@ -34,13 +34,13 @@ export async function editComplaint(
 ): Promise<Complaint> {
   if (wanted.priority !== undefined && !isStaff(user)) throw new AppError('insufficient_role');
   return asUser(parts.db, user, async (trx) => {
-    const current = await reachComplaint(trx, id, 'change');
+    const current = await getComplaint(trx, id, 'change');
     if (!mayEdit(user, current)) throw new AppError('complaint_locked');
     assertCurrent(current.revision);
     const changes = await changesOf(trx, parts, user, current, wanted);
     if (Object.keys(changes).length === 0) return current;
     const at = parts.now();
-    await demandFewWrites(trx, user, at);
+    await assertFewWrites(trx, user, at);
     const event = (after: Complaint) => ({ action: 'edited', detail: editOf(current, after) }) as const;
     const changed = await recordChange(trx, parts, current, { actor: user, at, changes, event });
     if (searchedText(changed) !== searchedText(current)) {

@@ -17,7 +17,7 @@ import { addToStatistics } from '../../store/statistics/statistics.ts';
 import { chooseCategory } from '../catalogue/choose-category.ts';
 import { announce } from '../events/announce.ts';
 import type { FlowParts } from '../parts.ts';
-import { demandFewWrites } from './demand-few-writes.ts';
+import { assertFewWrites } from './assert-few-writes.ts';
 
 export type Location = Readonly<{ latitude: number | null; longitude: number | null; address: string | null }>;
 export type Reporter = Readonly<{ name: string; email?: string | undefined; phone?: string | undefined }>;
@@ -30,7 +30,6 @@ export type Filing = Readonly<{
   priority?: Priority | undefined;
   location?: Location | undefined;
   contactPreference: ContactPreference;
-  /** The member for whom an agent files. */
   complainantId?: string | undefined;
   /** The person without an account for whom an agent files. */
   reporter?: Reporter | undefined;
@@ -60,7 +59,7 @@ export async function fileComplaint(
 ): Promise<Complaint> {
   const { newId } = parts;
   const at = parts.now();
-  await demandFewWrites(trx, user, at);
+  await assertFewWrites(trx, user, at);
   const category = await chooseCategory(trx, parts, user, filing.category);
   const complainantId = filing.reporter === undefined ? (filing.complainantId ?? user.userId) : null;
   const filed = await insertComplaint(trx, {

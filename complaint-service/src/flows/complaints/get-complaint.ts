@@ -14,7 +14,7 @@ const queries = { read: findComplaint, change: lockComplaint };
  * of an anonymised complaint `complaint_locked`: anything added would stay forever, because retention does not process
  * it again.
  */
-export async function reachComplaint(trx: Trx, id: string, purpose: 'read' | 'change'): Promise<Complaint> {
+export async function getComplaint(trx: Trx, id: string, purpose: 'read' | 'change'): Promise<Complaint> {
   const complaint = await queries[purpose](trx, id);
   if (complaint === undefined) throw new AppError('not_found');
   if (purpose === 'change' && complaint.erased_at !== null) throw new AppError('complaint_locked');

@@ -9,13 +9,13 @@ import { findMembershipUpdate, lockMember } from '../../store/members/members.ts
 import type { Complaint, ComplaintChanges } from '../../store/schema/complaints.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
-import { reachComplaint } from './reach-complaint.ts';
+import { getComplaint } from './get-complaint.ts';
 import { recordChange } from './record-change.ts';
 
 export type Move = Readonly<{
   to: Status;
   reason?: string | undefined;
-  /** The complaint that this one repeats, with the status `duplicate`. */
+  /** The original complaint, for the status `duplicate`. */
   duplicateOf?: string | undefined;
 }>;
 
@@ -34,7 +34,7 @@ export async function moveComplaint(
   return asUser(parts.db, user, async (trx) => {
     if (to === 'reopened') await lockAssignee(trx, user, id);
     const original = duplicateOf === undefined ? undefined : await lockBoth(trx, id, duplicateOf);
-    const current = await reachComplaint(trx, id, 'change');
+    const current = await getComplaint(trx, id, 'change');
     const verdict = judgeTransition(user, current.status, to);
     if (verdict === 'illegal_transition') throw illegalTransition(current.status);
     if (verdict !== 'allowed') throw new AppError(verdict);
@@ -68,7 +68,7 @@ async function changesOf(trx: Trx, current: Complaint, { to, duplicateOf }: Move
  * queue.
  */
 async function lockAssignee(trx: Trx, { tenantId }: UserIdentity, id: string): Promise<void> {
-  const { assignee_id: userId } = await reachComplaint(trx, id, 'read');
+  const { assignee_id: userId } = await getComplaint(trx, id, 'read');
   if (userId !== null) await lockMember(trx, { tenantId, userId });
 }
 
@@ -83,7 +83,7 @@ async function hasLeft(trx: Trx, assigneeId: string | null): Promise<boolean> {
 
 /** Locks a complaint and its original in one order: otherwise two complaints that name each other would deadlock. */
 async function lockBoth(trx: Trx, id: string, duplicateOf: string): Promise<Complaint | undefined> {
-  await reachComplaint(trx, id, 'read');
+  await getComplaint(trx, id, 'read');
   const locked = await lockComplaints(trx, [id, duplicateOf]);
   return locked.find((each) => each.id === duplicateOf);
 }

@@ -83,7 +83,7 @@ async function returnToQueue(trx: Trx, { newId, now }: Changing, userId: string)
   const assigned = await lockComplaintsOf(trx, userId, batchSize);
   const returning = { assigneeId: null, actor, at: now(), reason: 'The assignee was erased.' };
   for (const complaint of assigned) {
-    // History, event and webhooks never get the id that is about to be erased.
+    // The history, events and webhooks must not contain the id that is about to be erased.
     await setAssignee(trx, { newId }, { ...complaint, assignee_id: erasedId }, returning);
   }
   return assigned.length === 0 ? undefined : { complaints: 0, comments: 0, attachments: [] };

@@ -38,7 +38,7 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
   const wake = (tenants: Iterable<Set<() => void>>) => {
     for (const each of tenants) for (const resolve of [...each]) resolve();
   };
-  // Without a tenant after a lost connection was made again, when notifications may have been missed.
+  // Called without a tenant after a reconnect, when notifications may have been missed.
   const stopListening = await db.listen(eventsChannel, (tenantId) => {
     notified += 1;
     const waiting = tenantId === undefined ? undefined : waiters.get(tenantId);
@@ -93,7 +93,7 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
 
   async function* start(user: ScopeUser, lastId: string | undefined, stop: AbortSignal) {
     const placing = place(user, lastId, stop);
-    placing.catch(() => {}); // It is awaited below, unless the client leaves before.
+    placing.catch(() => {}); // It is awaited below, unless the client disconnects before.
     const inTime = await Promise.race([placing, delay(openWithinMs, undefined, { ref: false })]);
     if (inTime === undefined) yield [];
     const { seq, missed } = inTime ?? (await placing);
@@ -112,7 +112,7 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
           const next = nextEvents(user.tenantId, stop);
           try {
             const events = await unlessUnavailable(read(user, seq), stop);
-            // A wake-up without a visible event means that only other users may see it. This one must not notice.
+            // A wake-up without a visible event was for other users. This user must not learn of it.
             if (events?.length === 0) await next.promise;
             if (events === undefined || events.length === 0 || stop.aborted) continue;
             seq = events.at(-1)?.seq ?? seq;

@@ -1,6 +1,6 @@
 import { type DeliveryResult, startCourier } from '@countersign/database';
 import type { Logger } from '@countersign/service-kit';
-import type { WebhookReach } from '../../domain/webhooks/addresses.ts';
+import type { AllowedReceivers } from '../../domain/webhooks/addresses.ts';
 import {
   attemptTimeoutMs,
   giveUpAfterMs,
@@ -30,7 +30,7 @@ export type WebhookCourierParts = Readonly<{
   db: ComplaintsDatabase;
   logger: Logger;
   keys: WebhookKeys;
-  reach: WebhookReach;
+  receivers: AllowedReceivers;
   now: () => Date;
   random?: () => number;
   timeoutMs?: number;
@@ -82,7 +82,14 @@ async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: Ab
   const createdSec = Math.floor(now().getTime() / 1000);
   const headers = signDelivery({ url: webhook.url, body, createdSec }, keysOf(parts, webhook));
   const startedAt = performance.now();
-  const result = await postGuarded({ url: webhook.url, headers, body, reach: parts.reach, timeoutMs, signal: stopped });
+  const result = await postGuarded({
+    url: webhook.url,
+    headers,
+    body,
+    receivers: parts.receivers,
+    timeoutMs,
+    signal: stopped,
+  });
   const made: Attempt = { result, durationMs: Math.round(performance.now() - startedAt) };
   const verdict = verdictOn(result);
   if (verdict === 'taken') {

@@ -27,7 +27,7 @@ export type WithSecret = Readonly<{ webhook: Webhook; secret: string | undefined
 
 /** @throws AppError `validation_failed` for the URL, or `too_many_webhooks`. */
 export async function addWebhook(parts: FlowParts, user: UserIdentity, wanted: NewWebhook): Promise<WithSecret> {
-  demandUrl(parts, wanted.url);
+  assertUrl(parts, wanted.url);
   const at = parts.now();
   const webhook = await asUser(parts.db, user, async (trx) => {
     if ((await countWebhooks(trx)) >= maxWebhooks) throw new AppError('too_many_webhooks');
@@ -54,7 +54,7 @@ type Edit = Readonly<{
 
 /** Changes, pauses or resumes a webhook, also a disabled one. @throws AppError `not_found` */
 export async function editWebhook(parts: FlowParts, user: UserIdentity, id: string, edit: Edit): Promise<Webhook> {
-  if (edit.url !== undefined) demandUrl(parts, edit.url);
+  if (edit.url !== undefined) assertUrl(parts, edit.url);
   const changes: WebhookChanges = {
     ...(edit.url !== undefined && { url: edit.url }),
     ...(edit.events !== undefined && { events: [...new Set(edit.events)] }),
@@ -88,7 +88,7 @@ export async function removeWebhook(parts: FlowParts, user: UserIdentity, id: st
 export async function rotateSecret(parts: FlowParts, user: UserIdentity, id: string): Promise<WithSecret> {
   const at = parts.now();
   const webhook = await asUser(parts.db, user, async (trx) => {
-    const current = await demandWebhook(trx, id);
+    const current = await getWebhook(trx, id);
     if (current.signature !== 'hmac-sha256') throw new AppError('webhook_has_no_secret');
     const changes = {
       secret_version: current.secret_version + 1,
@@ -104,7 +104,7 @@ export async function rotateSecret(parts: FlowParts, user: UserIdentity, id: str
 export async function pingWebhook(parts: FlowParts, user: UserIdentity, id: string): Promise<WebhookDelivery> {
   return asUser(parts.db, user, async (trx) => {
     await holdEvents(trx, user.tenantId);
-    const webhook = await demandWebhook(trx, id);
+    const webhook = await getWebhook(trx, id);
     if (webhook.state !== 'active') throw new AppError('webhook_not_active');
     const event = { id: parts.newId(), type: 'ping', tenant_id: user.tenantId, created_at: parts.now().toISOString() };
     const delivery = { tenant_id: user.tenantId, id: parts.newId(), webhook_id: id, type: 'ping' };
@@ -121,7 +121,7 @@ export async function redeliver(
   place: Readonly<{ webhookId: string; id: string }>,
 ): Promise<WebhookDelivery> {
   return asUser(parts.db, user, async (trx) => {
-    const webhook = await demandWebhook(trx, place.webhookId);
+    const webhook = await getWebhook(trx, place.webhookId);
     if (webhook.state === 'ended') throw new AppError('webhook_not_active');
     const queued = await requeueDelivery(trx, place);
     if (queued === undefined) throw new AppError('not_found');
@@ -130,14 +130,14 @@ export async function redeliver(
   });
 }
 
-export async function demandWebhook(trx: Trx, id: string): Promise<Webhook> {
+export async function getWebhook(trx: Trx, id: string): Promise<Webhook> {
   const webhook = await findWebhook(trx, id);
   if (webhook === undefined) throw new AppError('not_found');
   return webhook;
 }
 
-function demandUrl({ webhooks }: FlowParts, url: string): void {
-  const message = problemOfUrl(url, webhooks.reach);
+function assertUrl({ webhooks }: FlowParts, url: string): void {
+  const message = problemOfUrl(url, webhooks.receivers);
   if (message !== undefined) throw new AppError('validation_failed', { errors: [{ path: 'url', message }] });
 }
 

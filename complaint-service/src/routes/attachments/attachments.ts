@@ -5,7 +5,7 @@ import { maxAttachments, maxFileBytes } from '../../domain/attachments/attachmen
 import { AppError } from '../../errors.ts';
 import { attachFile } from '../../flows/attachments/attach-file.ts';
 import { removeAttachment } from '../../flows/attachments/remove-attachment.ts';
-import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import { getComplaint } from '../../flows/complaints/get-complaint.ts';
 import { listAttachments } from '../../store/attachments/attachments.ts';
 import type { Attachment } from '../../store/schema/attachments.ts';
 import { asUser } from '../../store/scope.ts';
@@ -36,7 +36,7 @@ const path = '/v1/complaints/:id/attachments';
 
 const uploadTarget = /^\/v1\/complaints\/[^/?]+\/attachments(\?|$)/;
 
-/** Whether the body of a request is an upload. The gateway passes it on as it arrives, without a digest. */
+/** Whether the body of a request is an upload. The gateway streams it, without a digest. */
 export function isUpload({ method, originalUrl }: Pick<Request, 'method' | 'originalUrl'>): boolean {
   return method === 'POST' && uploadTarget.test(originalUrl);
 }
@@ -97,7 +97,7 @@ export const attachmentRoutes = [
     errors: ['insufficient_role'],
   }).handle(async ({ identity, params, reply }, parts) => {
     const found = await asUser(parts.db, identity, async (trx) => {
-      await reachComplaint(trx, params.id, 'read');
+      await getComplaint(trx, params.id, 'read');
       return listAttachments(trx, params.id);
     });
     const uploaders = found.map((row) => row.uploader_id);

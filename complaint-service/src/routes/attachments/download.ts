@@ -4,7 +4,7 @@ import type { Response } from 'express';
 import { z } from 'zod';
 import { contentDisposition } from '../../domain/attachments/file-name.ts';
 import { AppError } from '../../errors.ts';
-import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import { getComplaint } from '../../flows/complaints/get-complaint.ts';
 import { findAttachment } from '../../store/attachments/attachments.ts';
 import type { Attachment } from '../../store/schema/attachments.ts';
 import { asUser } from '../../store/scope.ts';
@@ -40,7 +40,7 @@ export const downloadRoutes = [
     const place = { complaintId: params.id, id: params.attachmentId };
     const find = () =>
       asUser(parts.db, identity, async (trx) => {
-        await reachComplaint(trx, place.complaintId, 'read');
+        await getComplaint(trx, place.complaintId, 'read');
         return findAttachment(trx, place);
       });
     const found = await find();

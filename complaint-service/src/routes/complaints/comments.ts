@@ -1,7 +1,7 @@
 import { jsonOf, pageOf, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { commentOnComplaint } from '../../flows/complaints/comment-on-complaint.ts';
-import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import { getComplaint } from '../../flows/complaints/get-complaint.ts';
 import { createOnce } from '../../flows/create-once.ts';
 import { listComments } from '../../store/complaints/comments.ts';
 import type { Comment } from '../../store/schema/complaints.ts';
@@ -65,7 +65,7 @@ export const commentRoutes = [
   }).handle(async ({ identity, params, query, reply }, parts) => {
     const { cursor, limit } = query;
     const found = await asUser(parts.db, identity, async (trx) => {
-      const { id } = await reachComplaint(trx, params.id, 'read');
+      const { id } = await getComplaint(trx, params.id, 'read');
       return listComments(trx, id, { after: cursor, limit: limit + 1 });
     });
     const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);

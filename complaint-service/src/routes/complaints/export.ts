@@ -33,7 +33,7 @@ export const exportRoutes = [
       'content-disposition': `attachment; filename="complaints-${parts.now().toISOString().slice(0, 10)}.csv"`,
       'x-content-type-options': 'nosniff',
     };
-    // Otherwise the response would wait until everything has been read.
+    // Otherwise the headers would wait until everything has been read.
     if (req.method === 'HEAD') return res.set(described).end();
     const rows = exportComplaints(parts, identity, filterOf(query));
     // Read the first part before the headers are sent, so that a failure still gets a proper answer.

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { priorityRank } from '../../domain/complaints/described.ts';
 import { editComplaint } from '../../flows/complaints/edit-complaint.ts';
 import { checkFiling, type Filing, fileComplaint } from '../../flows/complaints/file-complaint.ts';
-import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import { getComplaint } from '../../flows/complaints/get-complaint.ts';
 import { createOnce } from '../../flows/create-once.ts';
 import { asReader, asUser } from '../../store/scope.ts';
 import { complaintPath, creationHeaders, ifMatch } from '../fields.ts';
@@ -112,7 +112,7 @@ export const filingRoutes = [
     errors: ['insufficient_role', 'insufficient_scope', 'not_found'],
   }).handle(async (call, parts) => {
     const reader = readerOf(call.identity);
-    const found = await asReader(parts.db, reader, (trx) => reachComplaint(trx, call.params.id, 'read'));
+    const found = await asReader(parts.db, reader, (trx) => getComplaint(trx, call.params.id, 'read'));
     await sendComplaint(parts, { ...call, identity: reader }, found);
   }),
 

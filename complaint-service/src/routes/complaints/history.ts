@@ -2,7 +2,7 @@ import type { UserIdentity } from '@countersign/identity';
 import { pageOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isStaff } from '../../domain/access.ts';
-import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import { getComplaint } from '../../flows/complaints/get-complaint.ts';
 import { listHistory } from '../../store/complaints/history.ts';
 import type { HistoryEntry } from '../../store/schema/complaints.ts';
 import { asUser } from '../../store/scope.ts';
@@ -56,7 +56,7 @@ export const historyRoutes = [
   }).handle(async ({ identity, params, query, reply }, parts) => {
     const { cursor, limit } = query;
     const found = await asUser(parts.db, identity, async (trx) => {
-      const { id } = await reachComplaint(trx, params.id, 'read');
+      const { id } = await getComplaint(trx, params.id, 'read');
       return listHistory(trx, id, { after: cursor, limit: limit + 1 });
     });
     const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);

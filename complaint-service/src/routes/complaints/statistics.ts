@@ -53,7 +53,7 @@ export const statisticsRoutes = [
     callers: ['user'],
     roles: staffRoles,
     query: z.strictObject({
-      months: wholeNumberField({ min: 1, max: 120 }).default(12).describe('How many months of times.'),
+      months: wholeNumberField({ min: 1, max: 120 }).default(12).describe('The number of months of response times.'),
     }),
     responses: { 200: statistics },
     errors: [],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import { getComplaint } from '../../flows/complaints/get-complaint.ts';
 import { addWatcher, listWatchers, removeWatcher } from '../../store/complaints/watchers.ts';
 import { asUser } from '../../store/scope.ts';
 import { complaintPath } from '../fields.ts';
@@ -24,7 +24,7 @@ export const watcherRoutes = [
     summary: 'Watch a complaint',
   }).handle(async ({ identity, params, reply }, parts) => {
     await asUser(parts.db, identity, async (trx) => {
-      await addWatcher(trx, await reachComplaint(trx, params.id, 'change'), identity.userId, parts.now());
+      await addWatcher(trx, await getComplaint(trx, params.id, 'change'), identity.userId, parts.now());
     });
     reply(204);
   }),
@@ -36,7 +36,7 @@ export const watcherRoutes = [
     summary: 'Stop watching a complaint',
   }).handle(async ({ identity, params, reply }, parts) => {
     await asUser(parts.db, identity, async (trx) => {
-      await removeWatcher(trx, await reachComplaint(trx, params.id, 'change'), identity.userId);
+      await removeWatcher(trx, await getComplaint(trx, params.id, 'change'), identity.userId);
     });
     reply(204);
   }),
@@ -53,7 +53,7 @@ export const watcherRoutes = [
     errors: ['insufficient_role'],
   }).handle(async ({ identity, params, reply }, parts) => {
     const ids = await asUser(parts.db, identity, async (trx) => {
-      const { id } = await reachComplaint(trx, params.id, 'read');
+      const { id } = await getComplaint(trx, params.id, 'read');
       return listWatchers(trx, id);
     });
     const names = await parts.people.namesOf(identity, ids);

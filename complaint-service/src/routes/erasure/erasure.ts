@@ -21,7 +21,7 @@ const preview = z
     member: z
       .string()
       .nullable()
-      .describe('An `active` member cannot be erased. Null: no longer a member of the tenant.'),
+      .describe('An `active` member cannot be erased. Null if no longer a member of the tenant.'),
     texts: keptTexts,
     complaints: z.int().describe('Complaints of the person.'),
     active_complaints: z.int().describe('Active ones among them, which are withdrawn if the texts are removed.'),
@@ -42,7 +42,7 @@ const erasure = z
     session_id: z.string().nullable().describe('The session in which it was requested.'),
     request_id: z.string().nullable().describe('The request, as in the logs.'),
     requested_at: time,
-    due_at: time.describe('It can be cancelled until then.'),
+    due_at: time.describe('It can be canceled until then.'),
     cancelled_at: time.nullable(),
     cancelled_by: z
       .string()
@@ -77,7 +77,7 @@ export const erasureRoutes = [
     operationId: 'erasePerson',
     summary: 'Schedule the erasure of a person from all complaints',
     description:
-      'Requires a login within the last five minutes, and a disabled account. The erasure runs at `due_at`, and can be cancelled until then. It removes the name, contact details and attachments of the person. Active complaints assigned to them return to the queue. Unless the policy keeps texts, those are removed too: their own complaints are withdrawn and anonymised.',
+      'Requires a login within the last five minutes, and a disabled account. The erasure runs at `due_at`, and can be canceled until then. It removes the name, contact details and attachments of the person. Active complaints assigned to them return to the queue. Unless the policy keeps texts, those are removed too: their own complaints are withdrawn and anonymised.',
     body: person.meta({ examples: [{ user_id: '01936f00-0000-7000-8000-000000000011' }] }),
     responses: { 202: erasure },
     errors: ['fresh_login_required', 'not_found', 'member_active', 'erasure_scheduled', 'people_unavailable'],

@@ -1,6 +1,6 @@
 import { pageFields, pageOf } from '@countersign/service-kit';
 import { z } from 'zod';
-import { demandWebhook, pingWebhook, redeliver } from '../../flows/webhooks/manage-webhooks.ts';
+import { getWebhook, pingWebhook, redeliver } from '../../flows/webhooks/manage-webhooks.ts';
 import { asUser } from '../../store/scope.ts';
 import { listDeliveries } from '../../store/webhooks/webhooks.ts';
 import { pageOfItems, uuidField } from '../fields.ts';
@@ -32,7 +32,7 @@ export const deliveryRoutes = [
   }).handle(async ({ identity, params, query, reply }, parts) => {
     const { state, cursor, limit } = query;
     const found = await asUser(parts.db, identity, async (trx) => {
-      const { id } = await demandWebhook(trx, params.webhookId);
+      const { id } = await getWebhook(trx, params.webhookId);
       return listDeliveries(trx, id, { state, before: cursor, limit: limit + 1 });
     });
     const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);

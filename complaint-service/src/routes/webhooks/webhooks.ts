@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { eventTypes } from '../../domain/events/event-types.ts';
 import {
   addWebhook,
-  demandWebhook,
   editWebhook,
+  getWebhook,
   removeWebhook,
   rotateSecret,
 } from '../../flows/webhooks/manage-webhooks.ts';
@@ -71,7 +71,7 @@ export const webhookRoutes = [
     responses: { 200: webhook },
     errors: [],
   }).handle(async ({ identity, params, reply }, parts) => {
-    const found = await asUser(parts.db, identity, (trx) => demandWebhook(trx, params.webhookId));
+    const found = await asUser(parts.db, identity, (trx) => getWebhook(trx, params.webhookId));
     reply(200, webhookJson(found));
   }),
 

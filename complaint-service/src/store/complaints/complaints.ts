@@ -29,7 +29,6 @@ export function lockComplaints(trx: Trx, ids: readonly string[]): Promise<Compla
   return selectComplaints(trx).where('id', 'in', ids).orderBy('id').forUpdate().execute();
 }
 
-/** Locks active complaints of this assignee, at most `limit`. */
 export function lockComplaintsOf(trx: Trx, assigneeId: string, limit: number): Promise<Complaint[]> {
   const theirs = selectComplaints(trx).where('assignee_id', '=', assigneeId).where(sql<boolean>`active`);
   return theirs.orderBy('id').limit(limit).forUpdate().execute();
@@ -62,7 +61,6 @@ export async function hasDuplicates(trx: Trx, id: string): Promise<boolean> {
   return found.length > 0;
 }
 
-/** Selects complaints with the names of their categories. */
 export function selectComplaints(trx: Trx) {
   return trx.selectFrom('complaints').selectAll('complaints').select(categoryName);
 }
@@ -78,7 +76,6 @@ function categoryName(of: ExpressionBuilder<ComplaintsSchema, 'complaints'>) {
     .as('category');
 }
 
-/** Replaces the search terms of a complaint. */
 export async function replaceTerms(trx: Trx, complaint: Complaint, terms: readonly string[]): Promise<void> {
   await trx.deleteFrom('terms').where('complaint_id', '=', complaint.id).execute();
   await sql`

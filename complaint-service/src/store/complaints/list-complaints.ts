@@ -63,7 +63,7 @@ function filtered(trx: Trx, filter: ComplaintFilter) {
 const hasTerm = (word: string) => sql<boolean>`exists (
   select 1 from terms
   where terms.tenant_id = complaints.tenant_id and terms.complaint_id = complaints.id
-    and term >= ${word} and term < ${`${word}\u{10ffff}`})`; // In byte order, all terms with this prefix sort before it.
+    and term >= ${word} and term < ${`${word}\u{10ffff}`})`; // In byte order, all terms with this prefix sort before this value.
 
 function isAfter({ order, keys, id }: ListPosition) {
   const columns = sortColumns[order];

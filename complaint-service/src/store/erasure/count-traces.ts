@@ -2,14 +2,14 @@ import { sql } from 'kysely';
 import type { RetentionPolicy } from '../schema/erasure.ts';
 import type { Trx } from '../scope.ts';
 
-/** What the complaints of a tenant contain about a person. */
+/** The data about a person in the complaints of a tenant. */
 export type Traces = Readonly<{
-  /** Their own, and how many of these work is still to be done on. */
+  /** Their own complaints, and how many of them are active. */
   complaints: number;
   active_complaints: number;
-  /** Active ones of others, which return to the queue. */
+  /** Active complaints of others that are assigned to them. These return to the queue. */
   assigned_complaints: number;
-  /** Also those of others, where they go with the person's complaints. */
+  /** Includes those of others that are removed with the person's complaints. */
   comments: number;
   attachments: number;
   history_entries: number;

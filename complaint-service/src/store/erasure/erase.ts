@@ -33,7 +33,6 @@ export async function lockExpired(trx: Trx, before: Date, limit: number): Promis
   return rows.map(({ id }) => id);
 }
 
-/** Locks complaints of a person, filed by them or for them. */
 export function lockComplaintsOfPerson(trx: Trx, userId: string, limit: number): Promise<Complaint[]> {
   const theirs = selectComplaints(trx).where('complainant_id', '=', userId);
   return theirs.orderBy('id').limit(limit).forUpdate().execute();

@@ -5,7 +5,7 @@ import type { Erasure, ErasureTables, RetentionPolicy } from '../schema/erasure.
 import type { ComplaintsDatabase, Trx } from '../scope.ts';
 import { lockErasing, type Removed } from './erase.ts';
 
-/** Wakes the upkeep of all instances. */
+/** The channel that wakes the upkeep of all instances. */
 export const upkeepChannel = 'countersign_complaint_upkeep';
 
 /** The defaults of a tenant. */
@@ -90,7 +90,6 @@ export function inErasing<T>(
   );
 }
 
-/** Adds to the counts of an erasure. */
 export async function countErased(trx: Trx, id: string, removed: Removed): Promise<void> {
   await trx
     .updateTable('erasures')

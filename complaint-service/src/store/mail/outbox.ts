@@ -5,7 +5,7 @@ import { mailerRole } from '../roles.ts';
 import type { QueuedMail } from '../schema/deliveries.ts';
 import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
-/** Wakes the mail couriers of all instances. */
+/** The channel that wakes the mail couriers of all instances. */
 export const mailChannel = 'countersign_complaint_mail';
 
 /** Runs one transaction in one tenant, to find recipients and texts. */
@@ -37,7 +37,7 @@ export function mailsOf(db: ComplaintsDatabase): OutboxRows<QueuedMail> {
   });
 }
 
-/** The complaint of a mail, as far as mails describe it. */
+/** The members of a complaint that mails contain. */
 export function findMailed(trx: Trx, id: string): Promise<(Mailed & Readonly<{ title: string }>) | undefined> {
   return trx
     .selectFrom('complaints')

@@ -106,7 +106,6 @@ type IdempotencyKeysTable = {
   created_at: Date;
 };
 
-/** A complaint with the name of its category. */
 export type Complaint = Selectable<ComplaintsTable> & Readonly<{ category: string }>;
 export type NewComplaint = Insertable<ComplaintsTable>;
 export type ComplaintChanges = Partial<

@@ -8,9 +8,9 @@ type WebhooksTable = {
   url: string;
   events: string[];
   signature: 'ed25519' | 'hmac-sha256';
-  /** The secret is derived from it. */
+  /** The secret is derived from this version. */
   secret_version: Generated<number>;
-  /** The end of the time in which the previous version signs too. */
+  /** Until then, deliveries are also signed with the previous version. */
   previous_secret_until: Generated<Date | null>;
   state: 'active' | 'paused' | 'ended';
   /** The receiver answered 410, or accepted nothing for days. */
@@ -78,13 +78,13 @@ type MailOutboxTable = {
   id: string;
   complaint_id: string;
   kind: MailKind;
-  /** `all` until the recipients are known. `reporter` is the person without an account. */
+  /** `all` until the recipients are known. `reporter` is a person without an account. */
   recipient: 'all' | 'member' | 'reporter';
   /** Of a member. */
   user_id: string | null;
   /** The user who made the change, and gets no mail about it; only with `all`. */
   actor_id: string | null;
-  /** So far, including the current one. */
+  /** Including the current one. */
   attempts: Generated<number>;
   /** The earliest time at which it is sent. */
   due_at: Generated<Date>;

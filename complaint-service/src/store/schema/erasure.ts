@@ -19,7 +19,7 @@ type ErasuresTable = {
   user_id: string | null;
   texts: 'keep' | 'remove' | null;
   requested_by: string | null;
-  /** The session and the request in which it was asked for. */
+  /** The session and the request that requested it. */
   session_id: Generated<string | null>;
   request_id: Generated<string | null>;
   requested_at: Date;

@@ -9,7 +9,7 @@ import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
 const asCourier = <T>(db: ComplaintsDatabase, work: (trx: Trx) => Promise<T>) =>
   db.transaction({ role: courierRole }, work);
-// Of the statement, so that an index can be searched for it.
+// The time of the statement, so that PostgreSQL can use an index.
 const now = sql<Date>`statement_timestamp()`;
 const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
 
@@ -27,7 +27,7 @@ export function webhooksToServe(db: ComplaintsDatabase, perTenant: number): Leas
     table: 'webhooks',
     key: ['tenant_id', 'id'],
     waits: sql`o.state = 'active'`,
-    // Not an `exists`: the planner would join it, and read every waiting delivery.
+    // Not `exists`, which the planner would turn into a join that reads every waiting delivery.
     dueAt: sql`(select greatest(o.retry_at, d.due_at) from webhook_deliveries d
       where d.tenant_id = o.tenant_id and d.webhook_id = o.id and d.state = 'waiting' order by d.due_at limit 1)`,
     // The webhook whose last delivery is oldest comes first.

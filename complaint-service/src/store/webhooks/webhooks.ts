@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import type { NewWebhook, Webhook, WebhookDelivery } from '../schema/deliveries.ts';
 import type { Trx } from '../scope.ts';
 
-/** Wakes the couriers of all instances. */
+/** The channel that wakes the couriers of all instances. */
 export const webhooksChannel = 'countersign_complaint_webhooks';
 
 export async function countWebhooks(trx: Trx): Promise<number> {
@@ -56,7 +56,7 @@ export async function deleteWebhook(trx: Trx, id: string): Promise<boolean> {
 }
 
 /**
- * Queues a delivery for every webhook of the tenant that wants this type. Paused ones get theirs when they resume. To
+ * Queues a delivery for every webhook of the tenant that wants this type. Paused ones receive it when they resume. To
  * be called after `addEvent`, whose lock keeps the webhooks from being removed meanwhile.
  */
 export async function queueDeliveries(

@@ -88,7 +88,6 @@ export function readRefusals({ traffic: { refusals } }: ConsoleSources): Answers
   return { refusals: all.sort(newestFirst('last')).slice(0, maxRefusals) };
 }
 
-/** The meaning of an error code, and whose fault it is. */
 function meaningOf(code: string) {
   const { fault, status, title } = errorTable[code as Code] ?? errorTable.internal_error;
   return { fault, status, title };

@@ -8,7 +8,6 @@ import { timeOf } from '../describe.ts';
 import type { ReloadLog } from '../observe/reload-log.ts';
 import type { StateHistory } from '../observe/state-history.ts';
 
-/** The sources of the console of one process. */
 export type ConsoleSources = Readonly<{
   current(): Snapshot;
   health: Health;

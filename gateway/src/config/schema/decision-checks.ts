@@ -12,7 +12,7 @@ type File = Readonly<{
   routes: readonly RoutePieces[];
 }>;
 
-/** Checks `decision` and `listen.decision`, and what the proxy cannot do for the routes. */
+/** Checks `decision` and `listen.decision`, and that the proxy supports every feature of the routes. */
 export function checkDecision(file: File, isMalformed: IsMalformed, refuse: Refuse): void {
   const { decision: part, address, routes, hasNonces } = file;
   if (part === undefined) {

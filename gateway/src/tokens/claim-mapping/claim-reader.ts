@@ -57,7 +57,7 @@ export class ClaimReader {
   }
 
   /**
-   * Reads the claims of a person, or of an OAuth client. A value that was reported is empty.
+   * Reads the claims of a user, or of an OAuth client. A value that was reported is empty.
    *
    * @param clientId The client of the token.
    */
@@ -87,10 +87,10 @@ export class ClaimReader {
     };
     return kind === 'client'
       ? { ...common, ...this.#oauthClient(clientId, variable) }
-      : { ...common, ...this.#person(clientId, variable) };
+      : { ...common, ...this.#user(clientId, variable) };
   }
 
-  #person(clientId: string | undefined, variable: string | undefined) {
+  #user(clientId: string | undefined, variable: string | undefined) {
     const { role, tenantId } = this.#sources;
     const { tenantPrefix } = this.#issuer;
     const roles = role(this.#payload, variable);

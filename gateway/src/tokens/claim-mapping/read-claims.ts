@@ -168,7 +168,7 @@ function startFinding(payload: Payload, { issuedAtSec }: Claims, nowMs: number):
   return finding('token_not_yet_valid', nbf === startSec ? 'nbf' : 'iat', wanted, timeText(startSec), fix);
 }
 
-// A proof at a token endpoint adds its key to the context of a token without one.
+// At a token endpoint, a DPoP proof adds its key to the context of an unbound token.
 const anyThumbprint = 'A'.repeat(43);
 
 /**

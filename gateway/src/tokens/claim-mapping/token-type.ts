@@ -11,7 +11,6 @@ const typNames: Readonly<Record<string, readonly unknown[]>> = {
 /** Members that no access token has: those of ID tokens, of logout tokens and security events, and of DPoP proofs. */
 const foreignMembers = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'token_introspection', 'htm'] as const;
 const foreignToIdTokens = ['events', 'token_introspection', 'htm', 'scope', 'scp'] as const;
-/** The claims with which Keycloak and Cognito name the type of a token. */
 const typeClaims = ['typ', 'token_use'] as const;
 /** Keycloak's, in the payload. */
 const foreignTypes: readonly unknown[] = ['ID', 'Refresh', 'Offline', 'Logout'];

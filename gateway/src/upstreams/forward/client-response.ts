@@ -8,7 +8,7 @@ import { hopByHop, namedByConnection, rememberNames, withoutHeaders } from '../.
 import { defaultSecurityHeaders } from '../../http/security-headers.ts';
 import { downloadRate, type RateWatch, watchRate } from '../../limits/min-rate.ts';
 import type { Signed } from '../../pipeline/exchange.ts';
-import type { ResponseLifetime, StalledResponses } from '../pool/open-connections.ts';
+import type { ResponseLifetime, StalledResponses } from '../pool/long-lived-connections.ts';
 
 export type ResponseHeaders = ReturnType<typeof filterHeaders>;
 

@@ -6,7 +6,7 @@ import { AppError, type Code } from '../../errors.ts';
 import { discardBody } from '../../http/lingering-close.ts';
 import { type Signed, type SignedOutbound, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { recordFailure } from '../../pipeline/request-record.ts';
-import type { OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
+import type { LongLivedConnections, ResponseLifetime } from '../pool/long-lived-connections.ts';
 import type { OpenUpstream, OpenUpstreams, Permit } from '../pool/open-upstream.ts';
 import type { AttemptProgress } from '../pool/retry.ts';
 import { type Target, TargetCounts } from '../pool/target.ts';
@@ -16,7 +16,7 @@ import { requestBody } from './request-body.ts';
 
 export type ForwardHttpOptions = Readonly<{
   upstreams: OpenUpstreams;
-  open: OpenConnections;
+  open: LongLivedConnections;
   /** While it drains, each response closes its connection. */
   health: Pick<Health, 'draining'>;
   /** Counts a streamed body against the limit of its client's address. Throws if it is reached. */

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { StalledResponses } from './open-connections.ts';
+import { StalledResponses } from './long-lived-connections.ts';
 
 test('ends the response that has stalled longest first, and none that stalled a moment ago', () => {
   let nowMs = 0;

@@ -14,7 +14,7 @@ export type ResponseLifetime = 'endless' | 'long' | 'short';
 type Open = Readonly<{ lifetime: 'endless' | 'long'; admission: Admission; end: EndConnection }>;
 
 /** Responses, uploads and WebSockets that must end when their token or route is revoked. */
-export class OpenConnections {
+export class LongLivedConnections {
   readonly #nowMs: () => number;
   readonly #open = new Set<Open>();
   #mayStay = (_admission: Admission) => true;

@@ -10,7 +10,6 @@ import { openTlsFiles, type TlsFiles } from './connect-pool.ts';
 import { type FailedAttempt, mayRetry } from './retry.ts';
 import { Target } from './target.ts';
 
-/** One retry per five requests. */
 const retriesPerRequest = 0.2;
 /** The maximum and the initial number of saved retries. With little traffic, they cover the restart of one instance. */
 export const maxSavedRetries = 10;

@@ -3,7 +3,6 @@ import type { Upstream } from '../../config/config.ts';
 /** Consecutive failed checks that make a target unavailable, and passed checks that make it available again. */
 type CheckThresholds = Pick<NonNullable<Upstream['health']>, 'unhealthyAfter' | 'healthyAfter'>;
 
-/** Consecutive failures that eject a target. */
 export const ejectedAfter = 3;
 /** The first ejection; each further failure without a success in between doubles it. */
 export const firstEjectionMs = 5_000;

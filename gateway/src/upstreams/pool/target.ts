@@ -4,7 +4,7 @@ import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
 import type { Breaker } from './breaker.ts';
 import { connectPool, type TlsFiles } from './connect-pool.ts';
-import { type ResponseLifetime, StalledResponses } from './open-connections.ts';
+import { type ResponseLifetime, StalledResponses } from './long-lived-connections.ts';
 import { Poll, type PollAnswer } from './poll.ts';
 import type { AttemptProgress } from './retry.ts';
 import { TargetHealth } from './target-health.ts';

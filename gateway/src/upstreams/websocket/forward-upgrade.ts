@@ -9,7 +9,7 @@ import { chosenSubprotocol } from '../../http/websocket-handshake.ts';
 import { type Signed, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { type RequestRecord, recordFailure } from '../../pipeline/request-record.ts';
 import { filterHeaders, type ResponseHeaders } from '../forward/client-response.ts';
-import type { EndConnection, OpenConnections } from '../pool/open-connections.ts';
+import type { EndConnection, LongLivedConnections } from '../pool/long-lived-connections.ts';
 import type { OpenUpstreams, Permit } from '../pool/open-upstream.ts';
 import { type Target, TargetCounts } from '../pool/target.ts';
 import { isOutage, toUpstreamError } from '../pool/upstream-error.ts';
@@ -17,7 +17,7 @@ import { linkSockets } from './link-sockets.ts';
 
 export type ForwardUpgradeOptions = Readonly<{
   upstreams: OpenUpstreams;
-  open: OpenConnections;
+  open: LongLivedConnections;
   /**
    * Responds on the raw socket. Synchronous: http-proxy-middleware closes the socket right after it reports an error.
    */

@@ -47,7 +47,6 @@ export function chart(options: ChartOptions): Html {
 <div class="times" aria-hidden="true"><span>${minutes} min ago</span><span>${Math.round(minutes / 2)} min</span><span>now</span></div></figure>`;
 }
 
-/** The latency of each slice, from the counts of its buckets. */
 export function latencyLines({ bounds_ms, counts }: Durations): Line[] {
   const slices = (counts[0] ?? []).map((_, slice) => counts.map((bucket) => bucket[slice] ?? 0));
   const at = (share: number) => slices.map((buckets) => quantileOf(share, buckets, bounds_ms) ?? null);

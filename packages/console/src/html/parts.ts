@@ -71,12 +71,11 @@ export const breakable = (text: string): Content =>
   text.includes('://') ? text.split(/(?<=[/.:?&=-])/).map((part) => html`${part}<wbr>`) : text;
 
 /** A list of names and values. Null values are left out. */
-export type Facts = readonly (readonly [label: string, value: Content])[];
+export type Definitions = readonly (readonly [label: string, value: Content])[];
 
-export const facts = (rows: Facts): Html =>
-  html`<dl class="facts">${rows.map(([label, value]) => value !== null && html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>`;
+export const definitions = (rows: Definitions): Html =>
+  html`<dl class="definitions">${rows.map(([label, value]) => value !== null && html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>`;
 
-/** A section of a page with a heading. */
 export const section = (title: string, body: Content, aside: Content = ''): Html =>
   html`<section class="card"><header class="row"><h2>${title}</h2>${aside === '' ? '' : html`<div class="muted">${aside}</div>`}</header>${body}</section>`;
 
@@ -89,7 +88,6 @@ export const tableCard = <Row>(
   aside: Content = '',
 ): Html => section(title, table(title, columns, rows, empty), aside);
 
-/** A link within the console. */
 export const link = (path: string, text: Content, query?: Query): Html =>
   html`<a href="${to(path, query)}">${text}</a>`;
 

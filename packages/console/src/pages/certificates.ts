@@ -7,7 +7,6 @@ const dayMs = 86_400_000;
 const soonMs = 21 * dayMs;
 const urgentMs = 7 * dayMs;
 
-/** The current validity of a certificate. */
 export function validityOf({ from, until }: Certificate, nowMs: number): Readonly<{ text: string; tone: Tone }> {
   const leftMs = Date.parse(until) - nowMs;
   if (leftMs <= 0) return { text: `expired ${duration(-leftMs)} ago`, tone: 'bad' };

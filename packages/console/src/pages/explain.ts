@@ -2,7 +2,7 @@ import type { Answer, Query } from '@countersign/admin-api';
 import { type FieldError, formValue } from '@countersign/service-kit';
 import { type Content, type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
-import { code, facts, link, pill, routeLink, section, table, to } from '../html/parts.ts';
+import { code, definitions, link, pill, routeLink, section, table, to } from '../html/parts.ts';
 import { isOfProof, neededFor } from './explain-request.ts';
 import { toneOfStatus } from './request-table.ts';
 
@@ -98,7 +98,7 @@ ${section(
 ${token === null ? '' : tokenPart(token)}
 ${sends === null ? '' : section('What the service receives', html`<p>${code(`${sends.method} ${sends.target}`)}</p>${headerTable('Headers', sends.headers)}`, 'exact, except values that change per request')}
 ${responds.length === 0 ? '' : section('The response', headerTable('Response headers', responds))}
-${dropped.length === 0 ? '' : section('Dropped', facts(dropped.map(({ name, why: reason }) => [name, reason])))}`;
+${dropped.length === 0 ? '' : section('Dropped', definitions(dropped.map(({ name, why: reason }) => [name, reason])))}`;
 }
 
 const headerTable = (label: string, headers: readonly (readonly [string, string])[]): Html =>

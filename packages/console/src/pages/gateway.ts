@@ -1,7 +1,7 @@
 import type { Answers, Reload } from '@countersign/admin-api';
 import { ago, bytes, duration, exact, forTime, number, rate } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
-import { code, facts, pill, section, stateSince, tableCard } from '../html/parts.ts';
+import { code, definitions, pill, section, stateSince, tableCard } from '../html/parts.ts';
 import { eventTable } from './events.ts';
 
 /** Reloads: whether the last file is in force, and what each reload changed. */
@@ -11,7 +11,7 @@ export function reloadsPage({ file, state, in_force, reloads }: Answers['/api/re
       ? 'The file on disk was refused. The configuration below stays in force until the file is good.'
       : 'The file on disk is the configuration in force.';
   return html`<section class="verdict ${state.state === 'refused' ? 'bad' : 'good'}"><h2 class="headline">${stateSince({ ...state, why: null }, nowMs)}</h2><p>${meaning}</p></section>
-${section('In force', facts([['File', file], ...in_force.map(({ hash, loaded, processes }) => ['SHA-256', html`<code>${hash}</code> <span class="muted">loaded ${ago(loaded, nowMs)}${in_force.length > 1 ? `, by ${processes} workers` : ''}</span>`] as const)]))}
+${section('In force', definitions([['File', file], ...in_force.map(({ hash, loaded, processes }) => ['SHA-256', html`<code>${hash}</code> <span class="muted">loaded ${ago(loaded, nowMs)}${in_force.length > 1 ? `, by ${processes} workers` : ''}</span>`] as const)]))}
 ${section('Last reloads', reloads.length === 0 ? html`<p class="empty">The file was not reloaded since the start.</p>` : html`<ol>${reloads.map((one) => reloadPart(one, nowMs))}</ol>`)}`;
 }
 

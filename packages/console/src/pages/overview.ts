@@ -4,7 +4,7 @@ import { type Html, html } from '../html/html.ts';
 import {
   breakable,
   code,
-  facts,
+  definitions,
   link,
   pill,
   routeLink,
@@ -152,7 +152,7 @@ function gatewayPart({ processes: { processes }, reloads, nowMs }: OverviewData)
   const [inForce] = reloads.in_force;
   return section(
     'Gateway',
-    facts([
+    definitions([
       ['Configuration', stateSince(reloads.state, nowMs)],
       ['Loaded', inForce ? html`${ago(inForce.loaded, nowMs)}, ${code(inForce.hash.slice(0, 12))}` : '–'],
       ['Version', first?.version ?? '–'],

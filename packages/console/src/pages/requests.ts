@@ -2,7 +2,17 @@ import type { Answers, Query, Request } from '@countersign/admin-api';
 import { exact, milliseconds } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
-import { code, type Facts, facts, link, pill, section, to, upstreamLink, workerField } from '../html/parts.ts';
+import {
+  code,
+  type Definitions,
+  definitions,
+  link,
+  pill,
+  section,
+  to,
+  upstreamLink,
+  workerField,
+} from '../html/parts.ts';
 import { explainLink } from './explain-request.ts';
 import { requestTable, routeOf, statusOf, toneOfStatus } from './request-table.ts';
 
@@ -51,7 +61,7 @@ export function requestPage(item: Request): Page {
     body: html`<p class="lead">${code(item.method)} <code class="path">${item.path}</code> ${statusOf(item)}</p>
 ${verdict(item)}
 <p>${explainLink(item)}</p>
-<div class="columns stack">${section('Decision', facts(decision(item)))}${section('Caller', facts(caller(item)))}</div>
+<div class="columns stack">${section('Decision', definitions(decision(item)))}${section('Caller', definitions(caller(item)))}</div>
 ${section('Time', timing(item))}`,
   };
 }
@@ -77,10 +87,10 @@ function verdict({ code: refusal, title, rule, fault, upstream, status, detail, 
   const tone = fault === 'caller' ? 'warn' : 'bad';
   return html`<section class="verdict ${tone}"><h2 class="headline">${pill('refused', tone)} ${code(refusal)}</h2>
 <p>${title ?? ''}</p>${rule === null ? '' : html`<p>Rule: ${code(rule)}</p>`}
-${why.length === 0 ? '' : facts(why.map(([name, value]) => [detailLabels[name] ?? name, value]))}</section>`;
+${why.length === 0 ? '' : definitions(why.map(([name, value]) => [detailLabels[name] ?? name, value]))}</section>`;
 }
 
-function decision(item: Request): Facts {
+function decision(item: Request): Definitions {
   const { id, at, rule, code: refusal, upstream, target, attempts, retried_after, error, fault } = item;
   return [
     ['Request id', code(id)],
@@ -97,7 +107,7 @@ function decision(item: Request): Facts {
   ];
 }
 
-function caller(item: Request): Facts {
+function caller(item: Request): Definitions {
   return [
     ['Identity', item.identity ?? 'not identified'],
     ['User', item.user_id ?? '–'],

@@ -4,7 +4,7 @@ import { type Html, html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
 import {
   code,
-  facts,
+  definitions,
   link,
   pill,
   routeLink,
@@ -96,13 +96,13 @@ ${trafficTiles(traffic)}
     )}</div>
 <div class="columns stack">${section(
       'Totals since the start',
-      facts([
+      definitions([
         ['Requests', number(route.requests)],
         ['Per second, last minute', rate(traffic.last_minute.requests_per_sec)],
         ['Latency, last minute', `p50 ${milliseconds(p50)}, p95 ${milliseconds(p95)}, p99 ${milliseconds(p99)}`],
         ...statuses.map((one) => [one.name === '0' ? 'Client left' : `Status ${one.name}`, number(one.count)] as const),
       ]),
-    )}${section('Definition', facts(Object.entries(definition).map(([key, value]) => [key, html`<code>${JSON.stringify(value)}</code>`])))}</div>
+    )}${section('Definition', definitions(Object.entries(definition).map(([key, value]) => [key, html`<code>${JSON.stringify(value)}</code>`])))}</div>
 ${section('Last requests', requestTable(requests.slice(0, 20), 'None of the last requests was for this route.', nowMs), link('/console/requests', 'All', { route: name }))}`,
   };
 }

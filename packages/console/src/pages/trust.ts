@@ -1,7 +1,7 @@
 import type { Answers, Issuer, Revocations } from '@countersign/admin-api';
 import { ago, duration, exact, forTime, milliseconds, number, percent } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
-import { code, facts, link, pill, section, stateSince, table, tableCard } from '../html/parts.ts';
+import { code, definitions, link, pill, section, stateSince, table, tableCard } from '../html/parts.ts';
 
 /** Issuers: the age of their keys, ignored keys, and which tokens are refused and why. */
 export function issuersPage(
@@ -23,7 +23,7 @@ ${section('Keys of this gateway', gatewayKeyTable(gateway_keys, nowMs), 'which s
     'on all routes, since the start',
   )}${section(
     'Cache of verified tokens',
-    facts([
+    definitions([
       ['Held', number(cache.size)],
       ['Found', `${number(cache.hits)} (${percent(cache.hits, lookups)})`],
       ['Not found, so checked', number(cache.misses)],
@@ -52,7 +52,7 @@ function issuerPart(one: Issuer, nowMs: number): Html {
   const label = [name, provider].filter((part) => part !== null).join(', ');
   return section(
     issuer,
-    html`<div class="columns stack">${facts([
+    html`<div class="columns stack">${definitions([
       ['Name, provider', label || null],
       ['Keys from', source],
       ['Confirmed', confirmed === null ? 'never' : ago(confirmed, nowMs)],
@@ -112,7 +112,7 @@ function followedPart(one: Revocations, nowMs: number): Html {
   const { issuer, source, state, held, staleness_ms, max_staleness_ms, on_stale, refused_before, lag } = one;
   return section(
     issuer,
-    html`<div class="columns stack">${facts([
+    html`<div class="columns stack">${definitions([
       ['Held', number(held)],
       ['Confirmed', staleness_ms === null ? 'never' : `${duration(staleness_ms)} ago`],
       [
@@ -130,7 +130,7 @@ function followedPart(one: Revocations, nowMs: number): Html {
         lag === null ? '–' : html`${milliseconds(lag.max_ms)} <span class="muted">of ${number(lag.count)}</span>`,
       ],
       ['Refuses tokens before', refused_before && html`<span class="why">${exact(refused_before)}</span>`],
-    ])}${facts([
+    ])}${definitions([
       ['Feed', source],
       ['Responses', number(one.answers)],
       ['Failed reads', number(one.failures)],

@@ -2,7 +2,7 @@ import type { Answers, Upstream } from '@countersign/admin-api';
 import { chart, latencyLines } from '../html/chart.ts';
 import { ago, duration, milliseconds, number } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
-import { code, type Facts, facts, stateSince, table } from '../html/parts.ts';
+import { code, type Definitions, definitions, stateSince, table } from '../html/parts.ts';
 
 const hourMs = 3_600_000;
 
@@ -43,10 +43,10 @@ ${table(
   targets,
   'No target.',
 )}
-<div class="columns stack">${facts(factsOf(upstream, nowMs))}${latencyChart(upstream, nowMs)}</div></section>`;
+<div class="columns stack">${definitions(definitionsOf(upstream, nowMs))}${latencyChart(upstream, nowMs)}</div></section>`;
 }
 
-function factsOf(upstream: Upstream, nowMs: number): Facts {
+function definitionsOf(upstream: Upstream, nowMs: number): Definitions {
   const { breaker, pending, retries, identity, tls_trouble, balance, latency_ms } = upstream;
   return [
     ['Circuit breaker', breaker ? stateSince(breaker.state, nowMs) : 'not configured'],

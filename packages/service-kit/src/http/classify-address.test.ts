@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { type AddressReach, reachOf } from './address-reach.ts';
+import { type AddressClass, classifyAddress } from './classify-address.ts';
 
-test.each<[AddressReach, string[]]>([
+test.each<[AddressClass, string[]]>([
   [
     'public',
     ['1.1.1.1', '93.184.216.34', '172.15.255.255', '172.32.0.1', '100.63.255.255', '100.128.0.1', '223.255.255.255'],
@@ -35,6 +35,8 @@ test.each<[AddressReach, string[]]>([
   // Teredo: 168.63.129.16 with all bits inverted.
   ['forbidden', ['2001:0:101:101:0:0:57c0:7eef']],
   ['forbidden', ['', 'localhost', '2130706433', '0x7f.1', '[::1]', '1.1.1.1:80', '1.1.1.1/8']],
-])('%s: %j', (reach, addresses) => {
-  expect(addresses.map((address) => [address, reachOf(address)])).toEqual(addresses.map((address) => [address, reach]));
+])('%s: %j', (expected, addresses) => {
+  expect(addresses.map((address) => [address, classifyAddress(address)])).toEqual(
+    addresses.map((address) => [address, expected]),
+  );
 });

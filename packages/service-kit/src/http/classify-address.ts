@@ -4,7 +4,7 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
  * What kind of network an IP address belongs to. `private` includes shared, reserved and unassigned addresses.
  * `forbidden` are link-local addresses and the metadata services of clouds, which no request should ever reach.
  */
-export type AddressReach = 'public' | 'private' | 'loopback' | 'forbidden';
+export type AddressClass = 'public' | 'private' | 'loopback' | 'forbidden';
 
 // A BlockList checks an IPv4-mapped IPv6 address (::ffff:10.0.0.1) as IPv4.
 const forbidden = new BlockList();
@@ -53,22 +53,22 @@ assigned.addSubnet('2000::', 3, 'ipv6'); // RFC 4291 section 2.4
  *
  * @param address IPv4 or IPv6, without brackets. Anything else is `forbidden`.
  */
-export function reachOf(address: string): AddressReach {
+export function classifyAddress(address: string): AddressClass {
   const [plain = ''] = address.split('%'); // without the zone of a link-local address
   const version = isIP(plain);
   if (version === 0) return 'forbidden';
-  if (version === 4) return ownReach(plain, 'ipv4');
-  const own = ownReach(plain, 'ipv6');
+  if (version === 4) return ownClass(plain, 'ipv4');
+  const own = ownClass(plain, 'ipv6');
   if (own === 'loopback' || own === 'forbidden') return own;
   const groups = expandIPv6(plain);
   if (startsWith(groups, nat64)) {
-    const translated = reachOf(lastIPv4(groups));
+    const translated = classifyAddress(lastIPv4(groups));
     return translated === 'loopback' ? 'private' : translated; // the translator's, not this machine's
   }
-  return embeddedIPv4(groups).some((v4) => reachOf(v4) === 'forbidden') ? 'forbidden' : own;
+  return embeddedIPv4(groups).some((v4) => classifyAddress(v4) === 'forbidden') ? 'forbidden' : own;
 }
 
-function ownReach(address: string, family: 'ipv4' | 'ipv6'): AddressReach {
+function ownClass(address: string, family: 'ipv4' | 'ipv6'): AddressClass {
   if (forbidden.check(address, family)) return 'forbidden';
   if (loopback.check(address, family)) return 'loopback';
   return assigned.check(address, family) && !special.check(address, family) ? 'public' : 'private';

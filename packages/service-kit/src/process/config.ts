@@ -91,7 +91,6 @@ export function wholeNumber(min: number, max: number, what = 'a whole number') {
 /** A TCP port. 0 lets the system choose one (tests). */
 export const port = (fallback: number) => wholeNumber(0, 65_535, 'a port').default(fallback);
 
-/** A whole number of milliseconds. */
 export const milliseconds = (fallback: number) => wholeNumber(0, 600_000, 'a number of milliseconds').default(fallback);
 
 /** The UTF-8 bytes of the text, the same as in gateway.yaml. At least 32. */

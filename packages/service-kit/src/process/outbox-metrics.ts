@@ -1,6 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-/** The deliveries that wait in an outbox, for one topic. */
 export type OutboxDepth = Readonly<{ topic: string; waiting: number; oldestSec: number }>;
 
 export type OutboxMetricsOptions<Depth extends OutboxDepth> = Readonly<{

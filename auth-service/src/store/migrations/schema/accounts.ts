@@ -46,7 +46,8 @@ const memberships = [
   ...rowSecurity('memberships'),
 ];
 
-// Reads the id and status of any person by e-mail, and the credential and memberships of the one it names.
+// Reads the id and status of any user by e-mail, and the credential and memberships of the user that the transaction
+// names.
 const forLogin = [
   `grant select (id, email_ci, status) on users to ${login}`,
   `create policy ${login}_read on users for select to ${login} using (true)`,
@@ -60,7 +61,7 @@ const forLogin = [
      using (exists (select from memberships m where m.tenant_id = tenants.id and m.user_id = ${currentUser}))`,
 ];
 
-// Locks and reads the holder of a session, changes nothing. Of the credential it learns only its age.
+// Locks and reads the user of a session, and changes nothing. Of the credential it can read only the age.
 const forIssuing = [
   `grant select on tenants, memberships to ${app}`,
   `grant select (id, email_ci, status) on users to ${app}`,
@@ -74,7 +75,7 @@ const forIssuing = [
   ...lockOnly(app, 'memberships', 'status', `tenant_id = ${currentTenant}`),
 ];
 
-// Ending all of one's sessions locks one's own row; account changes are reported to every tenant of the account.
+// Ending all of a user's sessions locks the user's row. Account changes are reported to every tenant of the account.
 const forOneself = [
   `grant select (id, status, email_ci) on users to ${self}`,
   `create policy ${self}_read on users for select to ${self} using (id = ${currentUser})`,
@@ -95,8 +96,8 @@ const forAccounts = [
   `create policy ${accounts}_write on memberships to ${accounts} ${only(`tenant_id = ${currentTenant}`)}`,
   `grant select (id, email_ci, status), insert on users to ${accounts}`,
   `create policy ${accounts}_write on users to ${accounts} ${only(`id = ${currentUser}`)}`,
-  // People of the current tenant: an invitation checks whether an address is a member, a change reads the member's
-  // address.
+  // People of the current tenant: an invitation checks whether an address belongs to a member, and a change reads the
+  // member's address.
   `create policy ${accounts}_members on users for select to ${accounts} using (exists (
      select from memberships m where m.user_id = users.id and m.tenant_id = ${currentTenant}))`,
   `grant select (user_id, hash), insert, update (hash, pepper_kid, changed_at) on credentials to ${accounts}`,
@@ -118,7 +119,7 @@ const forOperator = [
   ...lockOnly(operator, 'tenants', 'status', 'true'),
   `grant select (id, email_ci, status), update (status) on users to ${operator}`,
   `create policy ${operator}_change on users to ${operator} ${only('true')}`,
-  // Disabling an account gives its memberships a new number, with which the directory of each tenant learns of it.
+  // Disabling an account increases the version of its memberships, so that the directory of each tenant is updated.
   `grant select (tenant_id, user_id, role, status, version), update (version) on memberships to ${operator}`,
   `create policy ${operator}_renumber on memberships to ${operator} ${only('true')}`,
 ];

@@ -76,7 +76,7 @@ const forAdministrators = [
   `create policy ${accounts}_manage on client_secrets to ${accounts} ${ofTenant}`,
 ];
 
-// Locks the client and its secret, and notes when they were used.
+// Locks the client and its secret, and records when they were used.
 const forIssuing = [
   `grant select, update (last_used_at) on clients to ${app}`,
   `create policy ${app}_use on clients to ${app} ${ofTenant}`,
@@ -101,7 +101,7 @@ const forOneself = [
 ];
 
 const forOperatorAndUpkeep = [
-  // Ending a person's sessions ends what was delegated from them.
+  // Ending a person's sessions ends their delegations.
   `grant select (id, tenant_id, user_id, session_id, expires_at, revoked_at) on delegations to ${operator}`,
   `create policy ${operator}_see on delegations for select to ${operator} using (true)`,
   ...['client_secrets', 'client_assertions', 'delegations'].flatMap((table) => [
@@ -110,7 +110,7 @@ const forOperatorAndUpkeep = [
   ]),
 ];
 
-/** OAuth clients, their secrets and used assertions, and what people delegated to them. */
+/** OAuth clients, their secrets and used assertions, and delegations to them. */
 export const clientTables = [
   ...[tables, forAuthentication, forAdministrators, forIssuing, forOneself, forOperatorAndUpkeep],
 ].flat();

@@ -46,14 +46,14 @@ const revocations = [
        when 'client' then client_id is not null and tenant_id is not null end))`,
   `create index revocations_by_expiry on revocations (expires_at)`,
   // Issuing a token looks for revocations of its holder, never for ended sessions, of which a tenant can have 100,000
-  // in the quarter of an hour for which they stay. So no index holds those.
+  // within the quarter of an hour that they are kept. So no index includes those.
   `create index revocations_of_holders on revocations (tenant_id, kind, user_id) where kind in ('member', 'tenant')`,
   `create index revocations_of_users on revocations (user_id) where kind = 'user'`,
   `create index revocations_of_clients on revocations (tenant_id, client_id) where kind = 'client'`,
   ...rowSecurity('revocations'),
 
   `grant select, insert on revocations to ${app}, ${keys}, ${operator}`,
-  // What concerns the caller is read when issuing: a new token must not be older than a revocation of its holder.
+  // Issuing a token reads the revocations of its holder: a new token must not be older than any of them.
   `create policy ${app}_read on revocations for select to ${app}
      using (tenant_id = ${currentTenant} or user_id = ${currentUser})`,
   `create policy ${app}_write on revocations for insert to ${app}
@@ -117,5 +117,4 @@ const auditLog = [
   ]),
 ];
 
-/** Signing keys, revocations and the audit log. */
 export const keyAndLogTables = [...signingKeys, ...revocations, ...revocationLog, ...auditLog];

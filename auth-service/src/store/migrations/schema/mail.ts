@@ -55,7 +55,7 @@ const invitations = [
   `create policy ${operator}_see on invitations for select to ${operator} using (true)`,
   `create policy ${operator}_withdraw on invitations for update to ${operator}
      using (true) with check (revoked_at is not null)`,
-  // Kept for a while, so that a late person reads that the invitation has expired.
+  // Kept for a while, so that a late user sees that the invitation has expired.
   `grant select, delete on invitations to ${upkeep}`,
   `create policy ${upkeep}_expired on invitations to ${upkeep}
      using (expires_at < clock_timestamp() - interval '30 days')`,
@@ -117,5 +117,5 @@ const outbox = [
   `create policy ${upkeep}_parked on outbox to ${upkeep} using (parked_at < clock_timestamp() - interval '30 days')`,
 ];
 
-/** Registrations, invitations, the tokens in mails, and what waits to be sent. */
+/** Registrations, invitations, the tokens in mails, and the outbox. */
 export const mailTables = [...registrations, ...invitations, ...mailedTokens, ...outbox];

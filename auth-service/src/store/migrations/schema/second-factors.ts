@@ -7,7 +7,7 @@ const own = only(`user_id = ${currentUser}`);
 
 /** Codes of an app, and recovery codes. */
 export const secondFactorTables = [
-  // The secret is sealed under the service's key: the table alone makes no code.
+  // The secret is sealed under the service's key, so codes cannot be computed from the table alone.
   `create table totp (
      user_id text primary key references users,
      secret_enc bytea not null,
@@ -26,7 +26,7 @@ export const secondFactorTables = [
   `grant select (user_id, confirmed_at) on totp to ${app}`,
   `create policy ${app}_read on totp for select to ${app} using (user_id = ${currentUser})`,
 
-  // Checking a code remembers its step and uses up a recovery code; only the person themselves changes more.
+  // Checking a code stores its step or uses up a recovery code. Only the user can change more.
   `grant select, update (last_step) on totp to ${factors}`,
   `create policy ${factors}_own on totp to ${factors} ${own}`,
   `grant select, delete on recovery_codes to ${factors}`,
@@ -36,7 +36,7 @@ export const secondFactorTables = [
   `grant select, insert, delete on recovery_codes to ${self}`,
   `create policy ${self}_own on recovery_codes to ${self} ${own}`,
 
-  // A new master key seals the secrets again.
+  // The secrets are resealed under a new master key.
   `grant select (user_id, secret_enc, kek_id), update (secret_enc, kek_id) on totp to ${keys}`,
   `create policy ${keys}_rewrap on totp to ${keys} ${only('true')}`,
 

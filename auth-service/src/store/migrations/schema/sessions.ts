@@ -46,7 +46,7 @@ const sessions = [
   `create policy ${operator}_see on sessions for select to ${operator} using (true)`,
   `create policy ${operator}_end on sessions for update to ${operator} using (true) with check (revoked_at is not null)`,
 
-  // Upkeep removes a sealed successor soon after its grace period, so that a later thief finds nothing to open.
+  // Upkeep removes a sealed successor soon after its grace period, so that a later thief has nothing to unseal.
   `grant select, delete, update (sealed_successor) on sessions to ${upkeep}`,
   `create policy ${upkeep}_see on sessions for select to ${upkeep} using (
      absolute_expires_at < clock_timestamp() or rotated_at < clock_timestamp() - interval '30 seconds')`,

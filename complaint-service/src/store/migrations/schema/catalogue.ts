@@ -3,7 +3,7 @@ import { appRole, eraserRole, membershipRole, readerRole } from '../../roles.ts'
 import { isAdmin, isKnown, isStaff, restrictCommand, restrictRequests } from '../policies.ts';
 
 const settings = [
-  // The catalogue begins closed: anyone who can register could fill one that is open to complainants.
+  // The catalogue starts closed: if it were open, anyone who can register could fill it.
   `create table settings (
      tenant_id text primary key check (tenant_id <> ''),
      open_catalogue boolean not null default false,
@@ -87,5 +87,4 @@ const members = [
   `grant select, delete on members to ${eraserRole}`,
 ];
 
-/** Settings, teams, categories and members of a tenant. */
 export const catalogueTables = [...settings, ...teams, ...categories, ...members];

@@ -58,7 +58,7 @@ const complaints = [
   `create index complaints_duplicates on complaints (tenant_id, duplicate_of) where duplicate_of is not null`,
   `create index complaints_to_erase on complaints (tenant_id, updated_at) where erased_at is null and not active`,
   ...tenantTable('complaints'),
-  // Complainants reach only their own complaints and no internal comment, in the database too.
+  // Complainants can access only their own complaints and no internal comments, in the database too.
   restrictRequests('complaints', { using: allForStaff(`complainant_id = ${currentUser}`) }),
   restrictCommand('complaints', 'insert', `created_by = ${currentUser}`),
   `grant select, insert, update (title, description, category_id, team_id, status, priority, latitude, longitude, address,
@@ -74,7 +74,7 @@ const complaints = [
   `grant select, delete, update (title, description, complainant_id, created_by, assignee_id, reporter_name,
      reporter_email, reporter_phone, contact_preference, latitude, longitude, address, duplicate_of, revision, erased_at,
      status, updated_at) on complaints to ${eraserRole}`,
-  // In one tenant at a time, like the recipients.
+  // One tenant at a time, like the recipients.
   `grant select (tenant_id, id, title, complainant_id, contact_preference, reporter_email) on complaints to ${mailerRole}`,
 ];
 
@@ -88,7 +88,8 @@ const terms = [
      primary key (tenant_id, term, complaint_id),
      foreign key (tenant_id, complaint_id) references complaints (tenant_id, id))`,
   `create index terms_by_complaint on terms (tenant_id, complaint_id, term)`,
-  // The planner chooses between the newest complaints and the rows of a word: it must know how common each word is.
+  // The planner chooses between the newest complaints and the rows of a word: so it needs statistics on how common each
+  // word is.
   `alter table terms alter column term set statistics 2000`,
   ...tenantTable('terms'),
   restrictRequests('terms', { using: seesComplaint('terms') }),
@@ -160,5 +161,5 @@ const watchers = [
   `grant select, delete on watchers to ${eraserRole}`,
 ];
 
-/** Complaints, the words in them, and what people add to them. */
+/** Complaints, their search terms, comments, history and watchers. */
 export const complaintTables = [...complaints, ...terms, ...comments, ...history, ...watchers];

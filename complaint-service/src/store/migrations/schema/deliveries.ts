@@ -3,12 +3,12 @@ import { eventTypes } from '../../../domain/events/event-types.ts';
 import { appRole, courierRole, eraserRole, mailerRole, membershipRole, upkeepRole } from '../../roles.ts';
 import { allForStaff, isAdmin, isKnown, restrictCommand, restrictRequests, seesComplaint } from '../policies.ts';
 
-// What is due and what is old is found by an index. An index can be searched for `statement_timestamp()`, but not for
-// `clock_timestamp()`, which has another value for each row.
+// Indexes find due and old rows. PostgreSQL can use them with `statement_timestamp()`, but not with
+// `clock_timestamp()`, which differs for each row.
 const olderThan = (column: string, age: string) => `${column} < statement_timestamp() - interval '${age}'`;
 
-// The answers to requests that create something, for clients that repeat a request because its answer was lost. They
-// are removed in all tenants, an hour after none can be asked for again.
+// Stored responses of requests that create something, for clients that repeat a request after a lost response. Removed
+// an hour after they expire, in all tenants.
 const idempotencyKeys = [
   `create table idempotency_keys (
      tenant_id text not null,
@@ -31,8 +31,8 @@ const idempotencyKeys = [
   `grant select, delete on idempotency_keys to ${eraserRole}`,
 ];
 
-// What happened to complaints, written in the transaction in which it happened. Streams and webhooks read it. Streams
-// continue after the event with an id. The numbers stay inside: they would reveal how much happens to others.
+// Events of complaints, written in the transaction of the change, for streams and webhooks. Streams resume after an
+// event id. The sequence numbers are internal, because they would reveal how much happens in other tenants.
 const events = [
   `create table events (
      tenant_id text not null,
@@ -82,7 +82,7 @@ const webhooks = [
      primary key (tenant_id, id),
      check ((state = 'ended') = (ended_reason is not null)))`,
   ...tenantTable('webhooks'),
-  // Every change looks up the webhooks that it is for.
+  // Every change looks up its webhooks.
   restrictRequests('webhooks', { using: isKnown, check: isAdmin }),
   restrictCommand('webhooks', 'delete', isAdmin),
   `grant select, insert, delete, update (url, events, secret_version, previous_secret_until, state, ended_reason, failures,
@@ -92,7 +92,7 @@ const webhooks = [
   `create policy courier on webhooks to ${courierRole} using (true) with check (true)`,
 ];
 
-// What is to be delivered, and the log of what was.
+// Waiting deliveries, and the log of past ones.
 const webhookDeliveries = [
   `create table webhook_deliveries (
      tenant_id text not null,
@@ -126,7 +126,7 @@ const webhookDeliveries = [
   `grant select (created_at), delete on webhook_deliveries to ${upkeepRole}`,
   `create policy upkeep on webhook_deliveries to ${upkeepRole}
      using (state <> 'waiting' and ${olderThan('created_at', '30 days')}) with check (false)`,
-  // Erasing a person removes their id from deliveries that wait, too.
+  // Erasing a person also removes their id from waiting deliveries.
   `grant select, insert, delete, update (payload) on webhook_deliveries to ${eraserRole}`,
 ];
 
@@ -153,7 +153,7 @@ const mailOutbox = [
   `create index mail_outbox_due on mail_outbox (due_at)`,
   `create index mail_outbox_complaint on mail_outbox (tenant_id, complaint_id)`,
   ...tenantTable('mail_outbox'),
-  // Complainants must not see who else gets a mail.
+  // Complainants must not see who else receives mail.
   restrictRequests('mail_outbox', {
     using: isAdmin,
     check: `actor_id = ${currentUser} and ${seesComplaint('mail_outbox')}`,
@@ -165,5 +165,5 @@ const mailOutbox = [
   `grant select, delete on mail_outbox to ${eraserRole}`,
 ];
 
-/** Answers, events, webhooks and mails: what clients receive about complaints. */
+/** Stored responses, events, webhooks and mails. */
 export const deliveryTables = [...idempotencyKeys, ...events, ...webhooks, ...webhookDeliveries, ...mailOutbox];

@@ -6,7 +6,7 @@ const waiting = `kind = 'person' and finished_at is null and cancelled_at is nul
 
 /** How long a tenant keeps complaints, and the record of erasures. */
 export const erasureTables = [
-  // Without a row, complaints stay, and erasing a person removes their texts.
+  // Without a row, complaints are kept, and erasing a person removes their texts.
   `create table retention_policies (
      tenant_id text primary key check (tenant_id <> ''),
      closed_days integer check (closed_days between 1 and 36500),
@@ -21,7 +21,7 @@ export const erasureTables = [
   `create policy upkeep on retention_policies to ${upkeepRole} using (true) with check (false)`,
 
   // Requests to erase a person, and the record of everything that was erased. A person is erased after a grace period,
-  // in which an admin can cancel it. A row is the record of who did what when.
+  // in which an admin can cancel it.
   `create table erasures (
      tenant_id text not null check (tenant_id <> ''),
      id uuid not null,

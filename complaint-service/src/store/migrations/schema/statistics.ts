@@ -2,7 +2,7 @@ import { tenantTable } from '@countersign/database';
 import { appRole, eraserRole, membershipRole } from '../../roles.ts';
 import { isKnown, restrictRequests } from '../policies.ts';
 
-/** Counts of complaints. Requests keep them up to date. */
+/** Counts of complaints, which requests keep up to date. */
 export const statisticsTables = [
   // How many complaints a tenant has, by category and status.
   `create table statistics_by_status (
@@ -11,7 +11,7 @@ export const statisticsTables = [
      status text not null,
      complaints bigint not null,
      primary key (tenant_id, category_id, status))`,
-  // How many active complaints were filed on each day (UTC). Their age follows from it at any time.
+  // How many active complaints were filed on each day (UTC). Their age can be computed from it at any time.
   `create table statistics_by_age (
      tenant_id text not null check (tenant_id <> ''),
      filed_on date not null,

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { reachOf } from '@countersign/service-kit';
+import { classifyAddress } from '@countersign/service-kit';
 import { parsedText } from './scalars.ts';
 
 const urlText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#]+$/;
@@ -119,7 +119,7 @@ const forbiddenNames = new Set([
  */
 export function isForbiddenTarget(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
-  return isIP(host) === 0 ? forbiddenNames.has(host) : reachOf(host) === 'forbidden';
+  return isIP(host) === 0 ? forbiddenNames.has(host) : classifyAddress(host) === 'forbidden';
 }
 
 export const plainHttp =
@@ -136,6 +136,6 @@ export function isLoopback(url: string): boolean {
 }
 
 export function isLoopbackHost(host: string): boolean {
-  if (isIP(host) !== 0) return reachOf(host) === 'loopback';
+  if (isIP(host) !== 0) return classifyAddress(host) === 'loopback';
   return /^(?:.+\.)?localhost\.?$/.test(host);
 }

@@ -209,8 +209,8 @@ function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[]
 function whyDropped(name: string, strip: readonly string[]): string {
   const folded = foldHeaderName(name);
   if (strip.map(foldHeaderName).includes(folded)) return 'headers.strip';
-  if (folded === 'authorization' || folded === 'dpop' || folded === 'cookie')
-    return "forwarded only if the route's forward allows it";
+  if (folded === 'authorization' || folded === 'dpop') return "forwarded only if the route's forward allows it";
+  if (folded === 'cookie') return 'without the cookies that only other routes forward';
   if (folded === 'host' || folded === 'content-length') return 'the gateway writes its own';
   if (hopByHop.has(folded)) return 'hop-by-hop header';
   if (isReservedHeader(folded)) return 'only the gateway may write it';

@@ -46,12 +46,13 @@ const project = (path) => ({
 });
 
 export default {
-  maxWorkers: 2,
+  // Suites wait for timeouts, for processes and for databases half of the time: four of them keep two cores busy.
+  maxWorkers: 4,
   // For what hangs. No test goes by it: a busy machine may take ten times as long as a quiet one.
   testTimeout: 120_000,
   // A worker keeps about 15 MB of each suite, which makes it slow to collect garbage, and to free it takes a second.
   // It starts anew beyond this, and has time to end; one that an open handle keeps alive is still reported.
-  workerIdleMemoryLimit: '1GB',
+  workerIdleMemoryLimit: '768MB',
   workerGracefulExitTimeout: 10_000,
   projects: [
     'packages/identity',

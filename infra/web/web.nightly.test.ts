@@ -48,6 +48,7 @@ describe('web/ in Chromium', () => {
       .first()
       .waitFor({ state: 'detached' });
   };
+  const focused = (page: Page, selector: string) => page.locator(`${selector}:focus`).waitFor();
   /** The pages of complainants and of staff. */
   async function pathsOf(email: string): Promise<string[]> {
     const { token } = await logIn(origin, email);
@@ -257,24 +258,37 @@ describe('web/ in Chromium', () => {
       await type('Enter');
       await page.getByText('1 complaint', { exact: true }).waitFor();
       expect(new URL(page.url()).searchParams.get('q')).toBe('All by keyboard');
-      // Single keys go to the field while it has the focus.
-      await type('Tab', 'j', 'Enter');
+      // Enter moves the focus to the first row, and Escape leaves a field without a change.
+      await focused(page, 'a.row');
+      await type('/', 'Escape', 'j');
+      await focused(page, 'a.row');
+      expect(await page.getByLabel('Search').inputValue()).toBe(title);
+      await type('Enter');
       await page.getByRole('heading', { level: 1, name: title }).waitFor();
       await type('i');
       await page.getByText('Assigned', { exact: true }).waitFor();
       await type('n');
       await page.keyboard.type('The same lamp as last winter.');
-      await type('Control+Enter');
-      await page.getByRole('listitem').filter({ hasText: 'The same lamp' }).getByText('Internal').waitFor();
-      await type('Tab', 'r');
+      await type('Escape', 'r');
+      expect(await page.getByLabel('Answer to the complainant').inputValue()).toBe('');
       await page.keyboard.type('We are on our way.');
-      await type('Control+Enter');
-      await page.getByRole('listitem').filter({ hasText: 'We are on our way.' }).waitFor();
-      await type('Tab', 'm');
+      await page.getByRole('button', { name: 'Send answer to the complainant' }).waitFor();
+      // The next key is a shortcut, even before the response: the note does not become part of an answer.
+      await type('Control+Enter', 'n', 'Control+Enter');
+      await page.getByRole('listitem').filter({ hasText: 'We are on our way.' }).getByText('Staff').waitFor();
+      await page.getByRole('listitem').filter({ hasText: 'The same lamp' }).getByText('Internal').waitFor();
+      await page.getByRole('status').getByText('Your internal note is saved.').waitFor();
+      await focused(page, '#comments');
+      await type('n');
+      expect(await page.getByRole('textbox', { name: 'Internal note' }).inputValue()).toBe('');
+      expect(await page.locator('textarea:user-invalid').count()).toBe(0);
+      await type('Escape', 'm');
       await page.getByRole('combobox', { name: 'New status' }).waitFor();
-      await type('Tab', 'Tab', 'Enter');
+      await type('Enter');
       await page.getByRole('button', { name: 'Resolve' }).waitFor();
-      await page.getByRole('button', { name: 'Resolve' }).press('Enter');
+      await type('m');
+      await page.getByRole('combobox', { name: 'New status' }).waitFor();
+      await type('Control+Enter');
       await page.getByText('Resolved', { exact: true }).waitFor();
       await type('h');
       await page.getByText('moved it from “Assigned” to “In progress”').waitFor();

@@ -3,7 +3,7 @@ import { type Ref, useRef, useState } from 'react';
 import { commentsQuery } from '../queries.ts';
 import { useSession } from '../session.ts';
 import { useTexts } from '../texts/texts.ts';
-import { sendOnCtrlEnter } from '../ui/ctrl-enter.ts';
+import { sendByKey } from '../ui/ctrl-enter.ts';
 import { TextField } from '../ui/field.tsx';
 import { ErrorNotice, Waiting } from '../ui/state.tsx';
 import { Time } from '../ui/time.tsx';
@@ -14,13 +14,16 @@ export function Comments({ complaintId }: { complaintId: string }) {
   const texts = useTexts();
   return (
     <section className="card" aria-labelledby="comments">
-      <h2 id="comments">{texts.complaint.comments}</h2>
+      <h2 id="comments" tabIndex={-1}>
+        {texts.complaint.comments}
+      </h2>
       <CommentList complaintId={complaintId} />
       <CommentForm
         complaintId={complaintId}
         internal={false}
         label={texts.complaint.comment}
         action={texts.complaint.addComment}
+        sent={texts.complaint.commentSent}
       />
     </section>
   );
@@ -57,30 +60,39 @@ type FormProps = Readonly<{
   label: string;
   hint?: string;
   action: string;
+  /** Announced when the comment has been sent. */
+  sent: string;
   fieldRef?: Ref<HTMLTextAreaElement>;
 }>;
 
-export function CommentForm({ complaintId, internal, label, hint, action, fieldRef }: FormProps) {
+export function CommentForm({ complaintId, internal, label, hint, action, sent, fieldRef }: FormProps) {
   const add = useComment(complaintId);
   const [body, setBody] = useState('');
   // Sending the same text again after a lost response creates only one comment.
-  const sent = useRef({ key: '', text: '' });
-  const submit = () => {
-    const text = `${internal} ${body.trim()}`;
-    if (sent.current.text !== text) sent.current = { key: crypto.randomUUID(), text };
-    const remark = { key: sent.current.key, body: body.trim(), internal };
-    add.mutate(remark, {
-      onSuccess: () => {
-        sent.current = { key: '', text: '' };
-        setBody('');
+  const last = useRef({ key: '', text: '' });
+  const submit = (form: HTMLFormElement) => {
+    const text = body.trim();
+    if (last.current.text !== text) last.current = { key: crypto.randomUUID(), text };
+    // At once, not after the response: the next key is a shortcut, and must not become part of the text.
+    document.getElementById('comments')?.focus({ preventScroll: true });
+    add.mutate(
+      { key: last.current.key, body: text, internal },
+      {
+        onSuccess: () => {
+          last.current = { key: '', text: '' };
+          setBody('');
+          // Otherwise, the browser marks the empty field as invalid.
+          form.reset();
+        },
       },
-    });
+    );
   };
   return (
     <form
+      onKeyDown={sendByKey}
       onSubmit={(event) => {
         event.preventDefault();
-        submit();
+        if (!add.isPending) submit(event.currentTarget);
       }}
     >
       <TextField
@@ -92,14 +104,17 @@ export function CommentForm({ complaintId, internal, label, hint, action, fieldR
         {...(hint !== undefined && { hint })}
         {...(fieldRef !== undefined && { ref: fieldRef })}
         value={body}
+        readOnly={add.isPending}
         onText={setBody}
-        onKeyDown={sendOnCtrlEnter}
       />
       {add.error !== null && <ErrorNotice error={add.error} />}
       <p className="actions">
         <button type="submit" className={internal ? undefined : 'primary'} disabled={add.isPending}>
           {action}
         </button>
+        <span role="status" className="muted">
+          {add.isSuccess && body === '' && sent}
+        </span>
       </p>
     </form>
   );

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import type { Status } from '../client.ts';
 import { useTexts } from '../texts/texts.ts';
-import { sendOnCtrlEnter } from '../ui/ctrl-enter.ts';
+import { sendByKey } from '../ui/ctrl-enter.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { TextField } from '../ui/field.tsx';
 import { ErrorNotice } from '../ui/state.tsx';
@@ -36,6 +36,7 @@ export function MoveDialog({ seen, choices, hasReader, onClose }: Props) {
   return (
     <Dialog title={choices.length > 1 ? texts.move.title : texts.move[to]} onClose={onClose}>
       <form
+        onKeyDown={sendByKey}
         onSubmit={(event) => {
           event.preventDefault();
           submit();
@@ -63,7 +64,6 @@ export function MoveDialog({ seen, choices, hasReader, onClose }: Props) {
             {...(hasReader && { hint: texts.move.reasonHint })}
             value={reason}
             onText={setReason}
-            onKeyDown={sendOnCtrlEnter}
           />
         )}
         {to === 'duplicate' && (

@@ -5,6 +5,7 @@ import { useAssign } from '../complaints/actions.ts';
 import { agentsQuery } from '../queries.ts';
 import { useSession } from '../session.ts';
 import { useTexts } from '../texts/texts.ts';
+import { sendByKey } from '../ui/ctrl-enter.ts';
 import { Dialog } from '../ui/dialog.tsx';
 import { ErrorNotice, Waiting } from '../ui/state.tsx';
 import { isAssignable } from '../workflow.ts';
@@ -65,6 +66,7 @@ export function AssignDialog({ seen, current, onClose }: DialogProps) {
       {query.data === undefined && <Waiting query={query} />}
       {query.data !== undefined && (
         <form
+          onKeyDown={sendByKey}
           onSubmit={(event) => {
             event.preventDefault();
             assign.mutate(chosen, { onSuccess: onClose });

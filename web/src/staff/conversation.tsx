@@ -6,33 +6,38 @@ type Props = Readonly<{
   complaintId: string;
   isNote: boolean;
   onNote: (isNote: boolean) => void;
+  /** The field of the form that is shown. */
   fieldRef: Ref<HTMLTextAreaElement>;
 }>;
 
 /** Answers and internal notes in one list, so that they are read in their order. */
 export function Conversation({ complaintId, isNote, onNote, fieldRef }: Props) {
-  const { complaint, work } = useTexts();
+  const { complaint, work, shortcuts } = useTexts();
+  const forms = [
+    { internal: false, label: work.answer, hint: work.answerHint, action: work.sendAnswer, sent: work.answerSent },
+    { internal: true, label: work.note, hint: work.noteHint, action: work.saveNote, sent: work.noteSaved },
+  ];
   return (
-    <section className={isNote ? 'card writes-note' : 'card'} aria-labelledby="comments">
-      <h2 id="comments">{complaint.comments}</h2>
+    <section className="card" aria-labelledby="comments">
+      <h2 id="comments" tabIndex={-1}>
+        {complaint.comments}
+      </h2>
       <CommentList complaintId={complaintId} />
       <fieldset className="switch">
         <legend className="sr-only">{work.tabs}</legend>
-        {[false, true].map((asNote) => (
-          <label key={String(asNote)}>
-            <input type="radio" name="remark" checked={isNote === asNote} onChange={() => onNote(asNote)} />
-            {asNote ? complaint.note : work.answer}
+        {forms.map(({ internal, label }) => (
+          <label key={label}>
+            <input type="radio" name="remark" checked={isNote === internal} onChange={() => onNote(internal)} />
+            {internal ? shortcuts.note : shortcuts.answer}
           </label>
         ))}
       </fieldset>
-      <CommentForm
-        complaintId={complaintId}
-        internal={isNote}
-        label={isNote ? complaint.note : work.answer}
-        hint={isNote ? complaint.noteHint : work.answerHint}
-        action={isNote ? complaint.addNote : complaint.addComment}
-        fieldRef={fieldRef}
-      />
+      {/* Each keeps its own text, so that no key turns a note into an answer. */}
+      {forms.map((form) => (
+        <div key={form.label} className={form.internal ? 'writes-note' : undefined} hidden={isNote !== form.internal}>
+          <CommentForm complaintId={complaintId} {...form} {...(isNote === form.internal && { fieldRef })} />
+        </div>
+      ))}
     </section>
   );
 }

@@ -8,7 +8,7 @@ import { type Filters, orders, owners, priorities, readFilters } from './filters
 const route = getRouteApi('/queue');
 
 /** The filters. They are in the URL, so that a view can be bookmarked and shared. */
-export function QueueFilters() {
+export function QueueFilters({ onSearch }: { onSearch: (text: string) => void }) {
   const texts = useTexts();
   const filters = route.useSearch();
   const navigate = route.useNavigate();
@@ -30,7 +30,14 @@ export function QueueFilters() {
           </select>
         </div>
       ))}
-      <form className="field" action={(form) => set('q', String(form.get('q')).trim())}>
+      <form
+        className="field"
+        action={(form) => {
+          const text = String(form.get('q')).trim();
+          set('q', text);
+          onSearch(text);
+        }}
+      >
         <label htmlFor="search">{texts.queue.search}</label>
         <input id="search" type="search" name="q" maxLength={200} defaultValue={filters.q} enterKeyHint="search" />
       </form>

@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { Complaint } from '../client.ts';
 import { complaintsQuery } from '../queries.ts';
 import { useTexts } from '../texts/texts.ts';
@@ -32,6 +32,14 @@ export function Queue() {
     if (openId !== undefined) list.current?.querySelector<HTMLElement>(`[data-id="${openId}"]`)?.focus();
   }, []);
 
+  // A search moves the focus to the first complaint that it finds, as soon as it is there.
+  const [searched, setSearched] = useState<string>();
+  useEffect(() => {
+    if (items === undefined || searched !== (filters.q ?? '')) return;
+    setSearched(undefined);
+    if (document.activeElement?.id === 'search') focusRow(1);
+  });
+
   function focusRow(distance: 1 | -1): void {
     const rows = [...(list.current?.querySelectorAll<HTMLElement>('a.row') ?? [])];
     const at = rows.indexOf(document.activeElement as HTMLElement);
@@ -52,7 +60,7 @@ export function Queue() {
           {items !== undefined && texts.queue.shown(items.length, query.hasNextPage)}
         </p>
       </header>
-      <QueueFilters />
+      <QueueFilters onSearch={setSearched} />
       {items === undefined && <Waiting query={query} />}
       {items?.length === 0 && <p className="card empty">{texts.queue.empty}</p>}
       {items !== undefined && items.length > 0 && (

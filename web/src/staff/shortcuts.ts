@@ -9,17 +9,22 @@ shortcutsEnabled.subscribe(() => localStorage.setItem(storageKey, shortcutsEnabl
 
 const takesText = 'input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable]';
 
-/** Calls the function of a pressed key, unless a field or a dialog has the focus. */
+/** Calls the function of a pressed key, unless a field or a dialog has the focus. Escape leaves a field. */
 export function useShortcuts(actions: Readonly<Record<string, () => void>>): void {
   const latest = useRef(actions);
   latest.current = actions;
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const action = latest.current[event.key];
-      const isElsewhere = event.target instanceof Element && event.target.matches(takesText);
-      const isModified = event.ctrlKey || event.metaKey || event.altKey;
-      if (action === undefined || isElsewhere || isModified || !shortcutsEnabled.get()) return;
       if (document.querySelector('dialog[open]') !== null) return;
+      if (event.target instanceof HTMLElement && event.target.matches(takesText)) {
+        if (event.key !== 'Escape') return;
+        // Otherwise, the browser clears a search field.
+        event.preventDefault();
+        return event.target.blur();
+      }
+      const isModified = event.ctrlKey || event.metaKey || event.altKey;
+      if (action === undefined || isModified || !shortcutsEnabled.get()) return;
       event.preventDefault();
       action();
     };

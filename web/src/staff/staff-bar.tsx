@@ -45,6 +45,7 @@ const keys = [
   ['n', 'note'],
   ['h', 'history'],
   ['Ctrl Enter', 'send'],
+  ['Esc', 'leave'],
 ] as const;
 
 function ShortcutList({ onClose }: { onClose: () => void }) {

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 import type { Complaint, Status } from '../client.ts';
 import { useAssign } from '../complaints/actions.ts';
 import { Description } from '../complaints/description.tsx';
@@ -47,7 +48,8 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
   const mayTake = tenant.role === 'agent' && complaint.assignee_id !== user.id && isAssignable(complaint.status);
 
   function write(asNote: boolean): void {
-    setNote(asNote);
+    // The other field must be shown before it can have the focus.
+    flushSync(() => setNote(asNote));
     field.current?.focus();
   }
   function goBy(distance: 1 | -1): void {

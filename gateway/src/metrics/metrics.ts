@@ -7,8 +7,10 @@ export class Series {
   readonly labels: Readonly<Record<string, string>>;
   readonly #bounds: readonly number[];
   readonly #exported: Pick<PromHistogram.Internal<string>, 'observe'>;
-  /** One count for each bucket, and a last one for larger values. */
+  /** One count for each bucket, and a last one for larger values. Without streams. */
   readonly counts: number[];
+  /** Streams and WebSockets, whose duration says nothing about latency. */
+  streams = 0;
   sum = 0;
 
   constructor(labels: Readonly<Record<string, string>>, bounds: readonly number[], exported: PromHistogram) {
@@ -16,6 +18,12 @@ export class Series {
     this.#bounds = bounds;
     this.#exported = exported.labels(labels);
     this.counts = new Array<number>(bounds.length + 1).fill(0);
+  }
+
+  observeStream(value: number): void {
+    this.streams += 1;
+    this.sum += value;
+    this.#exported.observe(value);
   }
 
   observe(value: number): void {
@@ -106,7 +114,9 @@ export function createRequestMetrics(registry: Registry) {
     upstreamDurations,
     count(record: RequestRecord, status: number): void {
       const { route = 'none', upstream = 'none', code, fault = 'ours', durationMs, upstreamMs } = record;
-      durations.of(route, status).observe(durationMs / 1000);
+      const series = durations.of(route, status);
+      if (record.isStream) series.observeStream(durationMs / 1000);
+      else series.observe(durationMs / 1000);
       if (code !== undefined) refusals.inc({ code, fault });
       if (upstreamMs !== undefined) upstreamDurations.of(upstream).observe(upstreamMs / 1000);
     },

@@ -26,7 +26,7 @@ export class TrafficHistory {
   readonly #routes = new LRUCache<string, TimeSlots>({ max: maxHistories });
   readonly #upstreams = new LRUCache<string, TimeSlots>({ max: maxHistories });
   readonly #columns: number;
-  readonly #seen = new Map<Series, Readonly<{ sum: number; counts: readonly number[] }>>();
+  readonly #seen = new Map<Series, Readonly<Pick<Series, 'sum' | 'streams'> & { counts: readonly number[] }>>();
   readonly #seenRefusals = new Map<Readonly<RefusalCount>, Readonly<{ count: number; serverErrors: number }>>();
 
   /** @param startedMs When the process started. */
@@ -43,7 +43,8 @@ export class TrafficHistory {
     for (const series of durations.all) {
       const { route = '', status = '' } = series.labels;
       this.#addedTo(series, (bucket, added) => {
-        this.#addToRoute(route, firstBucket + bucket, added, nowMs);
+        // Streams count as responses, but have no bucket.
+        if (bucket !== undefined) this.#addToRoute(route, firstBucket + bucket, added, nowMs);
         this.#addToRoute(route, responseClasses.indexOf(classOf(status)), added, nowMs);
         if (status >= '500') this.#addToRoute(route, columnOf('service'), added, nowMs);
       });
@@ -53,7 +54,7 @@ export class TrafficHistory {
     }
     const columns = upstreamDurations.buckets.length + 1;
     for (const series of upstreamDurations.all) {
-      this.#addedTo(series, (bucket, added) => {
+      this.#addedTo(series, (bucket = 0, added) => {
         slotsIn(this.#upstreams, series.labels.upstream ?? '', columns).add(nowMs, bucket, added);
       });
     }
@@ -80,13 +81,13 @@ export class TrafficHistory {
   /** The requests of each route by status, since the process started. Status 0: the client left before the response. */
   statuses(): ReadonlyMap<string, ReadonlyMap<string, number>> {
     const byRoute = new Map<string, Map<string, number>>();
-    for (const { labels, counts } of this.#options.durations.all) {
+    for (const { labels, counts, streams } of this.#options.durations.all) {
       const { route = '', status = '' } = labels;
       const statuses = byRoute.get(route) ?? new Map<string, number>();
       byRoute.set(route, statuses);
       statuses.set(
         status,
-        counts.reduce((sum, count) => sum + count, 0),
+        counts.reduce((sum, count) => sum + count, streams),
       );
     }
     return byRoute;
@@ -106,14 +107,16 @@ export class TrafficHistory {
     return summarized(series, nowMs - this.#startedMs);
   }
 
-  #addedTo(series: Series, report: (bucket: number, added: number) => void): void {
+  #addedTo(series: Series, report: (bucket: number | undefined, added: number) => void): void {
     const seen = this.#seen.get(series);
     if (series.sum === seen?.sum) return;
     for (const [bucket, count] of series.counts.entries()) {
       const added = count - (seen?.counts[bucket] ?? 0);
       if (added > 0) report(bucket, added);
     }
-    this.#seen.set(series, { sum: series.sum, counts: [...series.counts] });
+    const streams = series.streams - (seen?.streams ?? 0);
+    if (streams > 0) report(undefined, streams);
+    this.#seen.set(series, { sum: series.sum, streams: series.streams, counts: [...series.counts] });
   }
 
   #addRefusals(route: string, refused: Readonly<RefusalCount>, nowMs: number): void {

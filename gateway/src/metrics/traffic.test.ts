@@ -115,6 +115,21 @@ describe('the traffic of a process', () => {
     expect(traffic.history.statuses().get('a')?.get('200')).toBe(2);
   });
 
+  test('leaves the lifetime of a stream out of the latency, but counts its request', () => {
+    finish({ route: 'a' }, 200, 4);
+    finish({ route: 'a', isStream: true }, 200, 3_000_000);
+    finish({ route: 'a', isStream: true }, 101, 3_000_000);
+    const { responses, durations } = traffic.history.ofProcess(nowMs);
+    expect(totals(responses)).toEqual({ '2xx': 2, '1xx': 1 });
+    expect(durations.counts.flat().reduce((sum, count) => sum + count)).toBe(1);
+    expect(traffic.history.statuses().get('a')).toEqual(
+      new Map([
+        ['200', 2],
+        ['101', 1],
+      ]),
+    );
+  });
+
   test('keeps refusals when many requests follow', () => {
     finish({ requestId: 'refused', code: 'no_route', fault: 'caller' }, 404);
     for (let count = 0; count < 600; count += 1) finish({}, 200);

@@ -60,6 +60,8 @@ export class RequestRecord {
   /** Whether the response ended early, and how long the request took. Known when it is over. */
   isAborted = false;
   durationMs = 0;
+  /** Whether the response is an event stream or a WebSocket, which last as long as the client wants. */
+  isStream = false;
   /** The last origin tried, and the number of attempts. */
   target: string | undefined = undefined;
   attempts: number | undefined = undefined;

@@ -186,7 +186,8 @@ class Attempt implements DispatchHandler {
       throw new AppError('upstream_invalid_response', { detail: { ...this.#where(), reason: 'transfer-encoding' } });
     }
     if (!this.#counts.responseBegan(lifetime)) throw this.#overloaded('streams');
-    if (lifetime === 'endless') target.succeeded();
+    record.isStream = lifetime === 'endless';
+    if (record.isStream) target.succeeded();
     passing.push('x-request-id', record.requestId);
     // The response started before the request was complete. The rest of the request is discarded, so the connection
     // cannot be reused.

@@ -166,7 +166,8 @@ class UpgradeAttempt {
     };
     response.setTimeout(route.upstream.timeouts.idleMs, () => end(new AppError('upstream_timeout')));
     socket.once('close', open.add(lifetime, { route, token: tokenStatusOf(caller) }, end));
-    if (lifetime === 'endless') signed.detach();
+    record.isStream = lifetime === 'endless';
+    if (record.isStream) signed.detach();
     if (framing !== undefined) response.headers['transfer-encoding'] = framing;
     // Discards what the client still sends; unread bytes would keep the socket open.
     socket.resume();
@@ -189,6 +190,7 @@ class UpgradeAttempt {
       return;
     }
     record.status = 101;
+    record.isStream = true;
     response.headers = { ...response.headers, ...subprotocol, connection: 'Upgrade', upgrade: 'websocket' };
     this.#progress = 'over';
     target.succeeded();

@@ -131,7 +131,7 @@ function followedPart(one: Revocations, nowMs: number): Html {
       ],
       ['Refuses tokens before', refused_before && html`<span class="why">${exact(refused_before)}</span>`],
     ])}${definitions([
-      ['Feed', source],
+      ['Feed, as in gateway.yaml', source],
       ['Responses', number(one.answers)],
       ['Failed reads', number(one.failures)],
       ['Complete snapshots', number(one.snapshots)],

@@ -93,6 +93,23 @@ describe('web/ in Chromium', () => {
     );
   });
 
+  test.each(sizes)('at $width, no filter cuts its choice, and no link of the bar wraps in German', async (viewport) => {
+    const cut = `[...document.querySelectorAll('.filters select')].filter((field) => {
+      const { width } = field.getBoundingClientRect();
+      field.style.width = 'max-content';
+      return field.getBoundingClientRect().width > width + 1;
+    }).map(({ id }) => id)`;
+    await as(agent, { viewport }, async (page) => {
+      await settled(page, '/app/queue');
+      expect(await page.evaluate(cut)).toEqual([]);
+    });
+    await as(complainant, { viewport, locale: 'de-DE' }, async (page) => {
+      await settled(page, '/app/');
+      const link = page.getByRole('navigation').getByRole('link', { name: 'Meine Beschwerden' });
+      expect((await link.boundingBox())?.height).toBe(44);
+    });
+  });
+
   /** Writes a draft in any language, so that every step can be opened. */
   async function draft(page: Page): Promise<void> {
     await settled(page, '/app/new');
@@ -343,6 +360,30 @@ describe('web/ in Chromium', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
     await page.getByRole('alert').getByText('This complaint was changed in the meantime.').waitFor();
     await page.getByText('Changed meanwhile').first().waitFor();
+    await page.context().close();
+  });
+
+  test('an action reads the complaint once, and the link to the console shows the action', async () => {
+    const [, , path = ''] = await pathsOf(agent);
+    const page = await openPage(browser, origin, agent, desktop);
+    const streaming = page.waitForResponse('**/v1/complaints/events');
+    await settled(page, path);
+    await streaming;
+    const aborted: string[] = [];
+    const read: string[] = [];
+    page.on('requestfailed', (request) => aborted.push(request.url()));
+    page.on('request', (request) => {
+      if (request.method() === 'GET') read.push(new URL(request.url()).pathname);
+    });
+    await page.keyboard.press('n');
+    await page.keyboard.type('Read once.');
+    await page.keyboard.press('Control+Enter');
+    await page.getByText('Your internal note is saved.').waitFor();
+    const complaint = path.replace('/app/queue', '/v1/complaints');
+    expect(read.sort()).toEqual([complaint, `${complaint}/attachments`, `${complaint}/comments`]);
+    expect(aborted).toEqual([]);
+    const shown = await page.getByRole('link', { name: 'See what the gateway did' }).getAttribute('href');
+    expect(await (await fetch(shown ?? '')).text()).toContain('<code>POST</code>');
     await page.context().close();
   });
 

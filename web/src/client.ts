@@ -10,15 +10,23 @@ export type Attachment = Schemas['Attachment'];
 /** The session of this browser. Undefined before a login, and after it has ended. */
 export const session = stored<Session | undefined>(undefined);
 
-/** The id of the page's last request, for a link to the gateway's console. */
+/** A request of the page, for a link to the gateway's console: the user's last action, or else what was read last. */
 export const lastRequestId = stored<string | undefined>(undefined);
+let hasActed = false;
+
+/** The actions of the last page no longer count. */
+export function beginPage(): void {
+  hasActed = false;
+}
 
 /** Requests that the client makes on its own. */
 const ofClient = /\/v1\/(?:auth\/refresh|complaints\/events)$/;
 
 async function notedFetch(request: Request): Promise<Response> {
   const response = await fetch(request);
-  if (!ofClient.test(new URL(request.url).pathname)) {
+  const isAction = request.method !== 'GET';
+  if (!ofClient.test(new URL(request.url).pathname) && (isAction || !hasActed)) {
+    hasActed = isAction;
     lastRequestId.set(response.headers.get('x-request-id') ?? undefined);
   }
   return response;

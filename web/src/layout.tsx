@@ -1,6 +1,6 @@
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useRef } from 'react';
-import { isStaff, lastRequestId } from './client.ts';
+import { beginPage, isStaff, lastRequestId } from './client.ts';
 import { useConfig } from './config.ts';
 import { useLiveEvents } from './live.ts';
 import { useSession } from './session.ts';
@@ -25,6 +25,7 @@ export function Layout() {
     const isAnother = shown.current !== undefined && shown.current !== pathname;
     if (isAnother && main.current?.contains(document.activeElement) === false) main.current.focus();
     shown.current = pathname;
+    beginPage();
   }, [pathname]);
   return (
     <>

@@ -1,8 +1,10 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect } from 'react';
-import { client } from './client.ts';
+import { client, session } from './client.ts';
 import { isLeaving } from './session.ts';
 import { useStored } from './store.ts';
+
+type Change = Readonly<{ complaint_id: string; actor_id: string }>;
 
 /**
  * Reloads what an event says has changed. A hidden page has no stream: browsers allow an origin six connections, and
@@ -20,9 +22,14 @@ export function useLiveEvents(): void {
       const resumed = lastEventId === undefined ? {} : { lastEventId };
       for await (const { event, id, data } of client.events('/v1/complaints/events', { signal, ...resumed })) {
         lastEventId = id ?? lastEventId;
+        const { complaint_id: changed, actor_id: actor } = (
+          event === 'reset' ? {} : JSON.parse(data)
+        ) as Partial<Change>;
+        const queryKey = changed === undefined ? ['complaint'] : ['complaint', changed];
+        // An action of this page reloads the same by itself, after its response.
+        if (actor === session.get()?.user.id && queries.isMutating({ mutationKey: queryKey }) > 0) continue;
         void queries.invalidateQueries({ queryKey: ['complaints'] });
-        const changed = event === 'reset' ? [] : [(JSON.parse(data) as { complaint_id: string }).complaint_id];
-        void queries.invalidateQueries({ queryKey: ['complaint', ...changed] });
+        void queries.invalidateQueries({ queryKey });
       }
     }
     function followWhileVisible(): void {

@@ -13,6 +13,7 @@ type Seen = Readonly<{ id: string; etag: string }>;
 function useAction<Input>(id: string, act: (input: Input) => Promise<unknown>) {
   const queries = useQueryClient();
   return useMutation({
+    mutationKey: ['complaint', id],
     networkMode: 'always',
     mutationFn: act,
     onSettled: () =>

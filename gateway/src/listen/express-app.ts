@@ -1,7 +1,6 @@
 import express, { type Express, type Request, type Router } from 'express';
 import helmet from 'helmet';
 import { keySetPath } from '../config/own-paths.ts';
-import { hasBody } from '../http/header-fields.ts';
 
 /** An Express app that matches paths exactly, and sends no `x-powered-by` and no `etag`. */
 export function bareApp(): Express {
@@ -18,7 +17,9 @@ export const asksForKeySet = (request: Request): boolean =>
   request.url === keySetPath &&
   (request.method === 'GET' || request.method === 'HEAD') &&
   request.headersDistinct.host?.length === 1 &&
-  !hasBody(request);
+  // `00` is no length that the pipeline accepts.
+  (request.headers['content-length'] ?? '0') === '0' &&
+  request.headers['transfer-encoding'] === undefined;
 
 /** Serves the public keys with which services verify identity. */
 export function keySetRouter(keySet: () => unknown): Router {

@@ -302,10 +302,12 @@ describe('web/ in Chromium', () => {
       await type('Escape', 'm');
       await page.getByRole('combobox', { name: 'New status' }).waitFor();
       await type('Enter');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
       await page.getByRole('button', { name: 'Resolve' }).waitFor();
       await type('m');
       await page.getByRole('combobox', { name: 'New status' }).waitFor();
       await type('Control+Enter');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
       await page.getByText('Resolved', { exact: true }).waitFor();
       await type('h');
       await page.getByText('moved it from “Assigned” to “In progress”').waitFor();

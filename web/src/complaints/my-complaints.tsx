@@ -9,12 +9,12 @@ import { useTitle } from '../ui/use-title.ts';
 export function MyComplaints() {
   const texts = useTexts();
   const query = useInfiniteQuery(complaintsQuery({ mine: true, sort: 'updated' }));
-  useTitle(texts.mine.title);
+  useTitle(texts.menu.mine);
   const items = query.data?.pages.flatMap((page) => page.items);
   return (
     <div className="narrow">
       <header className="page-head">
-        <h1>{texts.mine.title}</h1>
+        <h1>{texts.menu.mine}</h1>
         <Link className="button primary" to="/new" search={{ step: 'category' }}>
           {texts.menu.file}
         </Link>

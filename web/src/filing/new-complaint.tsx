@@ -23,7 +23,7 @@ export function NewComplaint() {
   const navigate = route.useNavigate();
   const step = stepFor(inUse.draft, route.useSearch().step);
   const heading = useRef<HTMLHeadingElement>(null);
-  useTitle(texts.filing.title);
+  useTitle(texts.menu.file);
   useEffect(() => {
     if (step !== 'category') heading.current?.focus();
   }, [step]);
@@ -40,7 +40,7 @@ export function NewComplaint() {
   };
   return (
     <div className="narrow">
-      <h1>{texts.filing.title}</h1>
+      <h1>{texts.menu.file}</h1>
       <ol className="steps" aria-label={texts.filing.step(steps.indexOf(step) + 1, steps.length)}>
         {steps.map((each) => (
           <li key={each} aria-current={each === step ? 'step' : undefined}>

@@ -14,8 +14,8 @@ type Props = Readonly<{
 export function Conversation({ complaintId, isNote, onNote, fieldRef }: Props) {
   const { complaint, work, shortcuts } = useTexts();
   const forms = [
-    { internal: false, label: work.answer, hint: work.answerHint, action: work.sendAnswer, sent: work.answerSent },
-    { internal: true, label: work.note, hint: work.noteHint, action: work.saveNote, sent: work.noteSaved },
+    { internal: false, label: work.answer, action: work.sendAnswer, sent: work.answerSent },
+    { internal: true, label: shortcuts.note, hint: work.noteHint, action: work.saveNote, sent: work.noteSaved },
   ];
   return (
     <section className="card" aria-labelledby="comments">
@@ -25,8 +25,8 @@ export function Conversation({ complaintId, isNote, onNote, fieldRef }: Props) {
       <CommentList complaintId={complaintId} />
       <fieldset className="switch">
         <legend className="sr-only">{work.tabs}</legend>
-        {forms.map(({ internal, label }) => (
-          <label key={label}>
+        {forms.map(({ internal }) => (
+          <label key={String(internal)}>
             <input type="radio" name="remark" checked={isNote === internal} onChange={() => onNote(internal)} />
             {internal ? shortcuts.note : shortcuts.answer}
           </label>
@@ -34,7 +34,11 @@ export function Conversation({ complaintId, isNote, onNote, fieldRef }: Props) {
       </fieldset>
       {/* Each keeps its own text, so that no key turns a note into an answer. */}
       {forms.map((form) => (
-        <div key={form.label} className={form.internal ? 'writes-note' : undefined} hidden={isNote !== form.internal}>
+        <div
+          key={String(form.internal)}
+          className={form.internal ? 'writes-note' : undefined}
+          hidden={isNote !== form.internal}
+        >
           <CommentForm complaintId={complaintId} {...form} {...(isNote === form.internal && { fieldRef })} />
         </div>
       ))}

@@ -41,13 +41,13 @@ export function Facts({ complaint }: { complaint: Complaint }) {
 type TargetProps = Readonly<{ name: string; dueAt: string | null; doneAt: string | null; isMissed: boolean }>;
 
 function Target({ name, dueAt, doneAt, isMissed }: TargetProps) {
-  const { work } = useTexts();
+  const { queue, work } = useTexts();
   return (
     <div>
       <dt>{name}</dt>
       <dd>
         {doneAt !== null && <Time of={doneAt} say={work.done} />}
-        {doneAt === null && dueAt !== null && <Time of={dueAt} say={work.due} />}
+        {doneAt === null && dueAt !== null && <Time of={dueAt} say={queue.due} />}
         {doneAt === null && dueAt === null && work.noTarget}
         {isMissed && <span className="error">{work.missed}</span>}
       </dd>

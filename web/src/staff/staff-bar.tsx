@@ -49,10 +49,10 @@ const keys = [
 ] as const;
 
 function ShortcutList({ onClose }: { onClose: () => void }) {
-  const { shortcuts } = useTexts();
+  const { menu, shortcuts } = useTexts();
   const isEnabled = useStored(shortcutsEnabled);
   return (
-    <Dialog title={shortcuts.title} onClose={onClose}>
+    <Dialog title={menu.shortcuts} onClose={onClose}>
       <dl className="keys">
         {keys.map(([key, name]) => (
           <div key={key}>

@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { acme, type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
@@ -123,6 +125,18 @@ describe('the decision endpoint in the dialect of nginx', () => {
       expect([status, code, headers.signature]).toEqual([404, 'no_route', undefined]);
     },
   );
+
+  test('a caller without proof cannot go on uploading', async () => {
+    const { port, received } = { port: gateway.running.ports.decision ?? 0, received: [] as Buffer[] };
+    const socket = connect(port, '127.0.0.1');
+    socket.on('data', (chunk: Buffer) => received.push(chunk)).on('error', () => {});
+    socket.write('POST /decide HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000000\r\n\r\n');
+    const chunk = Buffer.alloc(64 * 1024);
+    const sending = setInterval(() => socket.writable && socket.write(chunk), 1);
+    await once(socket, 'close');
+    clearInterval(sending);
+    expect(Buffer.concat(received).toString()).toMatch(/^HTTP\/1.1 503 [\s\S]*connection: close/i);
+  });
 
   test('a WebSocket is signed with its key, and one of an old version is refused', async () => {
     const key = 'dGhlIHNhbXBsZSBub25jZQ==';

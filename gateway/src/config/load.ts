@@ -136,6 +136,7 @@ function crossChecksFor(
         address: listen.decision,
         hasTls: listen.tls !== undefined,
         hasNonces: file.dpop?.nonces !== undefined,
+        upstreams: Object.keys(upstreams),
       },
       isMalformed,
       refuse,

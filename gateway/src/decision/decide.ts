@@ -4,6 +4,8 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { allowedResponse, deniedResponse } from '@countersign/ext-authz';
 import { decidePath } from '@countersign/proxy-config';
 import { AppError } from '../errors.ts';
+import { hasBody } from '../http/header-fields.ts';
+import { discardBody } from '../http/lingering-close.ts';
 import { createRequestHandler, type HandlerOptions, type Handlers } from '../listen/request-handler.ts';
 import { Exchange, type Signed } from '../pipeline/exchange.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
@@ -75,7 +77,7 @@ export function createDecisionHandler(options: DecisionOptions): DecisionHandler
       });
       allow(decided, response, dialect);
     } catch (error) {
-      refuse(error, record, response, hidesStatus);
+      refuse(error, record, response, hidesStatus, call);
     }
   }
 
@@ -150,12 +152,16 @@ function refuse(
   record: RequestRecord,
   response: Readonly<{ writeHead(status: number, headers: OutgoingHttpHeaders): unknown; end(body: string): unknown }>,
   hidesStatus: boolean,
+  call?: IncomingMessage,
 ): void {
   const { status, headers, body } = responseFor(error, record);
+  const isUnread = call !== undefined && !call.complete && hasBody(call);
   response.writeHead(hidesStatus && status !== 401 ? 403 : status, {
     ...headers,
+    ...(isUnread && { connection: 'close' }),
     'cache-control': 'no-store',
     ...(hidesStatus && { 'x-countersign-status': String(status), 'x-countersign-code': record.code ?? '' }),
   });
-  response.end(body);
+  if (isUnread) discardBody(call, () => response.end(body));
+  else response.end(body);
 }

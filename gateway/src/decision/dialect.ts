@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { Allowed } from '@countersign/ext-authz';
-import { foldHeaderName, identityPrefixes } from '@countersign/identity';
+import { contractHeaders, foldHeaderName, identityPrefixes, isReservedHeader } from '@countersign/identity';
 import { decidePath, headersOfRequest, type ProxyName, proxySecretHeader } from '@countersign/proxy-config';
 import { plainAddress } from '@countersign/service-kit';
 import { AppError } from '../errors.ts';
@@ -113,6 +113,15 @@ const framingHeaders: ReadonlySet<string> = new Set([
   'keep-alive',
 ]);
 
+/** What a proxy says of itself, or the printed file removes. Anything else that is reserved would reach the service. */
+const knownForwarded = /^x-forwarded-[a-z]+$|^x-real-ip$|^forwarded$/;
+
+function isForbidden(name: string): boolean {
+  const folded = foldHeaderName(name);
+  if (identityPrefixes.some((prefix) => folded.startsWith(prefix))) return true;
+  return isReservedHeader(folded) && !contractHeaders.includes(name) && !knownForwarded.test(name);
+}
+
 /** Set by Envoy: whether the body is longer than what it sends. */
 const partialBody = 'x-envoy-auth-partial-body';
 
@@ -135,8 +144,7 @@ export function originalRequest(call: CallValues): DecisionCall {
     const value = headers[at + 1] as string;
     if (name === 'x-request-id') clientRequestId ??= value;
     else if (name === partialBody && value !== 'false') throw refused('a part of the body', name);
-    else if (identityPrefixes.some((prefix) => foldHeaderName(name).startsWith(prefix)))
-      throw refused('an identity header of the client', name);
+    else if (isForbidden(name) && !ofCall.has(name)) throw refused('a header that only the gateway may write', name);
     else if (!ofCall.has(name) && !framingHeaders.has(name) && name !== proxySecretHeader) {
       isUpgrade ||= name === 'sec-websocket-key';
       rawHeaders.push(headers[at] as string, value);

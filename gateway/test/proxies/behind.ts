@@ -130,6 +130,13 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       'X-Forwarded-Host: evil',
       'X-Real-IP: evil',
       'Forwarded: for=evil',
+      'X-Forwarded-Client-Cert: evil',
+      'X.Forwarded.For: evil',
+      'X_Forwarded_Host: evil',
+      'X_Real_IP: evil',
+      'SSL_CLIENT_CERT: evil',
+      'X_Auth_Request_User: evil',
+      'X-Original-Anything: evil',
       'X-Countersign-Target: /v1/open/evil',
       'X-Countersign-Address: 203.0.113.9',
       'X-Countersign-Proxy-Secret: evil',
@@ -141,6 +148,18 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       const texts = arrived().map(({ rawHeaders }) => JSON.stringify(rawHeaders));
       expect(texts.filter((text) => /evil|203\.0\.113\.9/.test(text))).toEqual([]);
       for (const request of arrived()) await expect(proxy.verify(request)).resolves.toBeDefined();
+    });
+
+    test('only the exact paths of the metadata pass the decision by', async () => {
+      for (const path of ['/.well-known/oauth-protected-resourceX', '/.well-known/oauth-protected-resource%2fx']) {
+        const { status } = await proxy.get(path, '<token>\r\nX-Forwarded-For: 203.0.113.9\r\n');
+        expect([path, status >= 400, arrived().length]).toEqual([path, true, 0]);
+      }
+    });
+
+    test('an upgrade that was not decided does not reach the service', async () => {
+      await proxy.raw('GET /v1/open/1 HTTP/1.1\r\n<host>\r\nConnection: Upgrade\r\nUpgrade: foo\r\n<close>\r\n\r\n');
+      expect(arrived().map(({ headers }) => headers.upgrade)).toEqual([undefined]);
     });
 
     test('the decision location is not reachable', async () => {

@@ -27,6 +27,9 @@ export function printCaddy(plan: ProxyPlan): Printed {
 http://:${listen.slice(listen.lastIndexOf(':') + 1)} {
 	bind ${listen.slice(0, listen.lastIndexOf(':'))}
 	route {
+		request_body {
+			max_size ${Math.max(...plan.routes.map(({ body }) => body.maxBytes))}
+		}
 		# A client's own identity headers. The gateway refuses the spellings that are not listed here.
 ${lines(removed.map((name) => `request_header -${name}`))}
 
@@ -42,12 +45,17 @@ ${lines(removed.map((name) => `request_header -${name}`))}
 			header Access-Control-Request-Method *
 		}
 		reverse_proxy @own ${publicServer(plan)}
-		reverse_proxy /.well-known/oauth-protected-resource* ${publicServer(plan)}
+		@metadata path /.well-known/oauth-protected-resource /.well-known/oauth-protected-resource/*
+		reverse_proxy @metadata ${publicServer(plan)}
 
 		# Asks the gateway. Every answer but 2xx goes to the client as it is.
 		reverse_proxy ${decisionServer(plan)} {
 			method GET
 			rewrite "${decidePath}?"
+			transport http {
+				dial_timeout 2s
+				response_header_timeout 5s
+			}
 			header_up X-Forwarded-Method {http.request.method}
 			header_up X-Forwarded-Uri {http.request.orig_uri}
 			header_up X-Forwarded-Host {http.request.hostport}
@@ -59,6 +67,10 @@ ${secretLines(plan)}
 					request_header -DPoP
 					request_header -Cookie
 					request_header -X-Forwarded-For
+					@no_upgrade expression \`{http.reverse_proxy.header.X-Countersign-Upgrade} == null\`
+					request_header @no_upgrade -Upgrade
+					request_header @no_upgrade -Connection
+					request_header -HTTP2-Settings
 ${headersOfRequest.map(copied).join('\n')}
 				}
 			}
@@ -113,7 +125,10 @@ function serviceLines({ name, targets, timeouts, tls }: Service, plan: ProxyPlan
     ...(tls?.certFile === undefined ? [] : [`tls_client_auth ${tls.certFile} ${tls.keyFile}`]),
   ];
   const body = refusedIdentity(plan, '{http.request.header.X-Request-Id}');
-  return `		@to_${name} header X-Identity-Audience ${name}
+  return `		@to_${name} {
+			header X-Identity-Audience ${name}
+			header Signature *
+		}
 		reverse_proxy @to_${name} ${targets.join(' ')} {
 			lb_try_duration 0s
 			header_up Host {http.reverse_proxy.upstream.hostport}

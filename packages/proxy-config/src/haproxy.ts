@@ -1,4 +1,4 @@
-import { contractHeaders, identityPrefixes } from '@countersign/identity';
+import { contractHeaders, identityPrefixes, proxyHeaders } from '@countersign/identity';
 import { headersOfCall, headersOfResponse, removedFromRequest } from './headers.ts';
 import {
   decidePath,
@@ -21,6 +21,9 @@ global
   # A body that is signed must fit into a buffer, with the head of its request.
   tune.bufsize ${maxDigested(plan) + headBytes}
   lua-load countersign.lua
+  # The gateway is asked once: limits and proofs count each call.
+  httpclient.retries 0
+  httpclient.timeout.connect 2s
 
 defaults
   mode http
@@ -36,18 +39,24 @@ defaults
 frontend public
   bind ${plan.listen}
   option http-buffer-request
-  acl own path_beg /.well-known/oauth-protected-resource
+  acl own path /.well-known/oauth-protected-resource
+  acl own path_beg /.well-known/oauth-protected-resource/
   acl preflight method OPTIONS
   acl preflight_header req.hdr(access-control-request-method) -m found
 ${deleted(plan)
   .map((line) => `  http-request del-header ${line}`)
   .join('\n')}
+  http-request set-header x-forwarded-for %[src] if own or preflight preflight_header
+  http-request del-header upgrade
+  http-request del-header http2-settings
   http-request lua.countersign unless own or preflight preflight_header
+  http-request set-header connection upgrade if { var(txn.countersign_upgrade) -m found }
+  http-request set-header upgrade %[var(txn.countersign_upgrade)] if { var(txn.countersign_upgrade) -m found }
   http-request set-uri %[var(txn.countersign_target)] if { var(txn.countersign_target) -m found }
   http-request deny deny_status 503 unless { var(txn.countersign_audience) -m found } or own or preflight preflight_header
   # Preflights and OAuth metadata carry no identity. The gateway's public listener answers them.
-  use_backend countersign-public if own or preflight preflight_header
-  use_backend %[var(txn.countersign_audience)]
+  use_backend %[var(txn.countersign_audience)] if { var(txn.countersign_audience) -m found }
+  use_backend countersign-public
 
 backend countersign-public
   server gateway ${plan.public.host}:${plan.public.port}${plan.public.isTls ? ' ssl verify required ca-file @system-ca' : ''}
@@ -62,10 +71,20 @@ ${servicesOf(plan)
   };
 }
 
+const anySpelling = (name: string): string => name.replaceAll('-', '[^a-z0-9]');
+
 /** HAProxy can remove by pattern, so this covers every spelling of an identity header. */
 function deleted(plan: ProxyPlan): readonly string[] {
   return [
-    ...identityPrefixes.map((prefix) => `^${prefix.replaceAll('-', '[^a-z0-9]')} -m reg`),
+    ...identityPrefixes.map((prefix) => `^${anySpelling(prefix)} -m reg`),
+    ...Object.values(proxyHeaders)
+      .flat()
+      .filter((name) => name !== 'x-forwarded*')
+      .map((name) => `^${name.endsWith('*') ? anySpelling(name.slice(0, -1)) : `${anySpelling(name)}$`} -m reg`),
+    // `X-Forwarded-For` itself says through which trusted proxies the client came.
+    '^x[^a-z0-9]forwarded[^a-z0-9]([^f]|f[^o]|fo[^r]|for.) -m reg',
+    '^x[^a-z0-9]forwarded[._]for$ -m reg',
+    '^x[._]forwarded[^a-z0-9]for$ -m reg',
     ...[...new Set([...removedFromRequest(plan), ...headersOfCall])].filter(
       (name) => !identityPrefixes.some((prefix) => name.startsWith(prefix)),
     ),
@@ -98,7 +117,8 @@ function backend({ name, targets, timeouts, tls }: Service, plan: ProxyPlan): st
   ].join('\n');
 }
 
-function luaText({ decision, secret }: ProxyPlan): string {
+function luaText(plan: ProxyPlan): string {
+  const { decision, secret } = plan;
   // HAProxy's client can send any URL to a socket.
   const [url, destination] =
     'socket' in decision
@@ -115,6 +135,7 @@ local not_asked = { ${list(['host', 'connection', 'content-length', 'transfer-en
 local of_request = { ${headersOfRequest.map((name) => `"${name}"`).join(', ')} }
 -- What the decision sets on the response to the client.
 local of_response = { ${headersOfResponse.map((name) => `"${name}"`).join(', ')}, "x-request-id" }
+local services = { ${list(servicesOf(plan).map(({ name }) => name))} }
 local not_answered = { ${list(['connection', 'content-length', 'transfer-encoding', 'keep-alive', 'date'])} }
 
 local function first(headers, name)
@@ -145,7 +166,8 @@ core.register_action("countersign", { "http-req" }, function(txn)
   call["host"] = { txn.sf:req_hdr("host") }
   call["x-countersign-proxy-secret"] = { secret }
   call["x-countersign-method"] = { txn.sf:method() }
-  call["x-countersign-target"] = { txn.sf:url() }
+  -- Over HTTP/2 the URL is always absolute. In HTTP/1.1 an absolute one is refused.
+  call["x-countersign-target"] = { txn.f:fc_http_major() == 2 and txn.sf:pathq() or txn.sf:url() }
   call["x-countersign-scheme"] = { txn.f:ssl_fc() == 1 and "https" or "http" }
   call["x-countersign-address"] = { txn.sf:src() }
   local request = { url = url, headers = call, body = body, timeout = 5000 }
@@ -154,6 +176,9 @@ core.register_action("countersign", { "http-req" }, function(txn)
   local answer = body and client:post(request) or client:get(request)
   if not answer or answer.status == 0 then return refuse(txn, 503, "", {}) end
   if answer.status ~= 200 then return refuse(txn, answer.status, answer.body, answer.headers) end
+  local service = first(answer.headers, "x-identity-audience")
+  local target = first(answer.headers, "x-countersign-target")
+  if not services[service] or not target or not first(answer.headers, "signature") then return refuse(txn, 503, "", {}) end
   for _, name in ipairs(of_request) do
     txn.http:req_del_header(name)
     local value = first(answer.headers, name)
@@ -163,8 +188,10 @@ core.register_action("countersign", { "http-req" }, function(txn)
     local value = first(answer.headers, name)
     if value then txn:set_var("txn.countersign_" .. string.gsub(name, "-", "_"), value) end
   end
-  txn:set_var("txn.countersign_target", first(answer.headers, "x-countersign-target"))
-  txn:set_var("txn.countersign_audience", first(answer.headers, "x-identity-audience"))
+  txn:set_var("txn.countersign_target", target)
+  txn:set_var("txn.countersign_audience", service)
+  local upgrade = first(answer.headers, "x-countersign-upgrade")
+  if upgrade then txn:set_var("txn.countersign_upgrade", upgrade) end
 end)
 `;
 }

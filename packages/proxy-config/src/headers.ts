@@ -17,6 +17,7 @@ export const headersOfResponse = [
  * names only.
  */
 const knownNames = [
+  'x-forwarded-client-cert',
   'x-forwarded-port',
   'x-forwarded-prefix',
   'x-forwarded-server',

@@ -68,6 +68,15 @@ ${services.map(serverLines).join('\n')}
     default "";
     websocket upgrade;
   }
+  # Only a known service, and only with a signature.
+  map $countersign_x_identity_audience $countersign_known {
+    default countersign-none;
+${services.map(({ name }) => `    ${name} ${name};`).join('\n')}
+  }
+  map $countersign_signature $countersign_service {
+    default $countersign_known;
+    "" countersign-none;
+  }
   # nginx passes the challenge of a 401 on by itself.
   map $countersign_status $countersign_challenge_of_403 {
     default $countersign_challenge;
@@ -123,7 +132,7 @@ ${[...headersOfRequest, ...headersOfResponse].map((name) => `      auth_request_
       error_page 401 403 = @countersign-refused;
       error_page 418 = @countersign-public;
       # After the decision: the location of the service that the gateway named.
-      try_files /dev/null/none @$countersign_x_identity_audience;
+      try_files /dev/null/none @$countersign_service;
     }
 ${services.map((service) => serviceLocation(service, plan)).join('\n')}
 
@@ -159,16 +168,17 @@ ${statusesOf(plan)
     }
 
     location @countersign-public {
-      auth_request off;
-      proxy_pass ${publicScheme(plan)}://countersign-public;
-      proxy_set_header Host $http_host;
-      proxy_set_header Connection "";
+${publicLines(plan)}
     }
-    location ^~ /.well-known/oauth-protected-resource {
+    location = /.well-known/oauth-protected-resource {
+${publicLines(plan)}
+    }
+    location ^~ /.well-known/oauth-protected-resource/ {
+${publicLines(plan)}
+    }
+    location @countersign-none {
       auth_request off;
-      proxy_pass ${publicScheme(plan)}://countersign-public;
-      proxy_set_header Host $http_host;
-      proxy_set_header Connection "";
+      return 503;
     }
   }
 }
@@ -240,6 +250,18 @@ const responseLines = (indent: string): string =>
 
 const titles = ({ errors }: ProxyPlan): readonly string[] =>
   Object.entries(errors).map(([code, { title }]) => `    ${code} "${title.replace(/["\\$]/g, '\\$&')}";`);
+
+/** The gateway's public listener sees the client's address, and nothing that the client says of it. */
+const publicLines = (plan: ProxyPlan): string =>
+  [
+    'auth_request off;',
+    `proxy_pass ${publicScheme(plan)}://countersign-public;`,
+    'proxy_set_header Host $http_host;',
+    'proxy_set_header Connection "";',
+    'proxy_set_header X-Forwarded-For $remote_addr;',
+  ]
+    .map((line) => `      ${line}`)
+    .join('\n');
 
 const publicScheme = (plan: ProxyPlan): string => (plan.public.isTls ? 'https' : 'http');
 

@@ -38,6 +38,7 @@ const rows: readonly (readonly [keys: string, cell: Cell])[] = [
   ['`rewrite`', ({ takesTarget }) => (takesTarget ? 'done' : 'printed')],
   ['`body: { mode: digest }`', ({ showsBody }) => (showsBody ? 'done' : 'refused')],
   ['`body: { mode: stream }`', everywhere('needs `unsigned: accept`')],
+  ['`maxBytes` of a stream', everywhere('the largest of all routes')],
   ['`body: { mode: none }`', ({ showsLength }) => (showsLength ? 'done' : 'refused, but for GET')],
   ['`websocket`, streams', everywhere('needs `longLived: accept`')],
   ['`dpop.nonces`', ({ passesHeaders }) => (passesHeaders ? 'done' : 'refused')],

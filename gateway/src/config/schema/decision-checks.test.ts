@@ -89,6 +89,11 @@ describe('decision', () => {
     ],
     ['a WebSocket', { route: ', websocket: true' }, 'routes[0]: needs longLived: accept'],
     [
+      'OPTIONS',
+      { route: ', methods: [OPTIONS], body: { mode: none }' },
+      'routes[0].methods: OPTIONS cannot be decided',
+    ],
+    [
       'nonces with caddy',
       {
         decision: nginx.replace('nginx', 'caddy'),

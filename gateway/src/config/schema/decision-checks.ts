@@ -9,12 +9,13 @@ type File = Readonly<{
   address?: DecisionAddress | undefined;
   hasTls: boolean;
   hasNonces: boolean;
+  upstreams: readonly string[];
   routes: readonly RoutePieces[];
 }>;
 
 /** Checks `decision` and `listen.decision`, and that the proxy supports every feature of the routes. */
 export function checkDecision(file: File, isMalformed: IsMalformed, refuse: Refuse): void {
-  const { decision: part, address, routes, hasNonces } = file;
+  const { decision: part, address, routes, hasNonces, upstreams } = file;
   if (part === undefined) {
     if (address !== undefined && !isMalformed('decision'))
       refuse(['listen', 'decision'], 'needs "decision", which names the proxy');
@@ -29,6 +30,8 @@ export function checkDecision(file: File, isMalformed: IsMalformed, refuse: Refu
   if (hasNonces && !proxies[proxy].passesHeaders) {
     refuse(['dpop', 'nonces'], `cannot be used with ${proxy}, which sends no DPoP-Nonce on to the client`);
   }
+  for (const name of upstreams.filter((one) => one.startsWith('countersign-')))
+    refuse(['upstreams', name], `has a name that the file of ${proxy} needs itself`);
   for (const [index, route] of routes.entries())
     checkRoute(route, proxy, (at, message) => refuse(['routes', index, ...at], message));
 }
@@ -56,6 +59,8 @@ function checkProof(part: DecisionPieces, address: DecisionAddress, hasTls: bool
 function checkRoute(route: RoutePieces, proxy: ProxyName, refuse: Refuse): void {
   const { auth, methods = [], body, websocket, longLived } = route;
   if (auth === 'service' || auth === undefined || body === undefined) return;
+  if (methods.includes('OPTIONS'))
+    refuse(['methods'], `OPTIONS cannot be decided: ${proxy} sends preflights to the public listener`);
   const takesBody = methods.some((method) => method !== 'GET' && method !== 'HEAD');
   if (takesBody && body.mode === 'digest' && !proxies[proxy].showsBody) {
     const how = 'body: { mode: stream, unsigned: accept } forwards it unsigned';

@@ -169,7 +169,10 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect([foreign.status, foreign.body.code]).toEqual([403, 'cross_site_refused']);
         const answer = await world.post('/v1/auth/invitations/accept', body);
         expect([answer.status, answer.body.refresh_token]).toEqual([200, undefined]);
-        expect(answer.headers['set-cookie']).toEqual([expect.stringMatching(/^__Host-rt=.*HttpOnly/)]);
+        expect(answer.headers['set-cookie']).toEqual([
+          expect.stringMatching(/^__Host-rt=.*HttpOnly/),
+          expect.stringMatching(/^__Host-signed-in=1; Max-Age=\d+; Path=\/; Secure; SameSite=Strict$/),
+        ]);
       });
 
       test('an address only a limited number of times, even with withdrawals in between', async () => {

@@ -46,6 +46,14 @@ describe('web/ in Chromium', () => {
     expect([complaints, troubles]).toEqual([[], []]);
   });
 
+  test('a first visit asks for no session, and leaves no error in the console', async () => {
+    const page = await (await browser.newContext()).newPage();
+    const troubles = watchPage(page, origin);
+    await page.goto(`${origin}/app/`);
+    await page.getByRole('link', { name: 'Log in' }).waitFor();
+    expect(troubles).toEqual([]);
+  });
+
   test('complainants load at most 150 kB, and staff little more', () => {
     const { complainant, staff } = bundleSizes();
     expect(complainant).toBeLessThan(150_000);

@@ -37,9 +37,15 @@ function App() {
 
 const page = createRoot(document.getElementById('root') as HTMLElement);
 
+/** Set and cleared with the refresh token, which scripts cannot see. */
+const signedIn = '__Host-signed-in';
+
 async function start(): Promise<void> {
   try {
-    if ((await client.resume()) !== undefined) returnToPage();
+    if (document.cookie.includes(`${signedIn}=`)) {
+      if ((await client.resume()) === undefined) await cookieStore.delete(signedIn);
+      else returnToPage();
+    }
     page.render(<App />);
   } catch (error) {
     page.render(

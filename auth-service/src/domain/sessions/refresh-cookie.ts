@@ -7,11 +7,21 @@ import { cookieValues } from './cookie-values.ts';
 const name = '__Host-rt';
 const attributes = 'Path=/; Secure; HttpOnly; SameSite=Strict';
 
-/** @param token base64url, which needs no quoting. */
-export const refreshCookie = (token: string, maxAgeSec: number): string =>
-  `${name}=${token}; Max-Age=${maxAgeSec}; ${attributes}`;
+/** Tells scripts that there probably is a session. Without it, every first visit would begin with a refused refresh. */
+const signedIn = '__Host-signed-in';
+const readable = 'Path=/; Secure; SameSite=Strict';
+
+/**
+ * @param token base64url, which needs no quoting.
+ * @returns The refresh token, and a cookie for scripts that lives as long.
+ */
+export const refreshCookies = (token: string, maxAgeSec: number): string[] => [
+  `${name}=${token}; Max-Age=${maxAgeSec}; ${attributes}`,
+  `${signedIn}=1; Max-Age=${maxAgeSec}; ${readable}`,
+];
 
 export const clearedRefreshCookie = `${name}=; Max-Age=0; ${attributes}`;
+export const clearedSignedIn = `${signedIn}=; Max-Age=0; ${readable}`;
 
 /** All values under the cookie's name; a browser sends at most one. */
 export const refreshCookiesIn = (header: string | undefined): string[] => cookieValues(header, name);

@@ -3,7 +3,7 @@ import type { Response } from 'express';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
 import { newPageSession, pageSessionCookie } from '../../domain/sessions/page-session.ts';
-import { refreshCookie, refreshCookiesIn } from '../../domain/sessions/refresh-cookie.ts';
+import { refreshCookies, refreshCookiesIn } from '../../domain/sessions/refresh-cookie.ts';
 import { AppError } from '../../errors.ts';
 import { showSecondFactor } from '../../flows/second-factor/second-step.ts';
 import type { Admission } from '../../flows/sessions/admit.ts';
@@ -52,7 +52,7 @@ export function loginPages(
     switch (admission.kind) {
       case 'granted': {
         const { refreshToken, refreshExpiresInSec } = admission.grant;
-        res.append('set-cookie', refreshCookie(refreshToken, refreshExpiresInSec));
+        res.append('set-cookie', refreshCookies(refreshToken, refreshExpiresInSec));
         res.append('set-cookie', pageSessionCookie(newPageSession()));
         return seeOther(res, parts.pages.afterLogin);
       }

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { clearedRefreshCookie, refreshCookiesIn } from '../../domain/sessions/refresh-cookie.ts';
+import { clearedRefreshCookie, clearedSignedIn, refreshCookiesIn } from '../../domain/sessions/refresh-cookie.ts';
 import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 
@@ -57,5 +57,6 @@ export async function clearingDeadCookie<T>(transport: Transport, work: () => Pr
 
 /** After a logout, if the browser has one. */
 export function clearCookie(req: Request, res: Response): void {
-  if (refreshCookiesIn(req.headers.cookie).length > 0) res.append('set-cookie', clearedRefreshCookie);
+  if (refreshCookiesIn(req.headers.cookie).length > 0)
+    res.append('set-cookie', [clearedRefreshCookie, clearedSignedIn]);
 }

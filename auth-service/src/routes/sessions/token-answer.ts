@@ -1,7 +1,7 @@
 import type { Response } from 'express';
 import { z } from 'zod';
 import { signAccessToken, type TokenIssuer } from '../../domain/sessions/access-token.ts';
-import { refreshCookie } from '../../domain/sessions/refresh-cookie.ts';
+import { refreshCookies } from '../../domain/sessions/refresh-cookie.ts';
 import { accessTokenLifetimeSec, type Transport } from '../../domain/sessions/session-rules.ts';
 import type { SigningKeys } from '../../flows/keys/signing-keys.ts';
 import type { Grant } from '../../flows/sessions/grant.ts';
@@ -54,6 +54,6 @@ export async function answerWithTokens(
     user: { id: access.userId, email: grant.email },
     tenant: { id: access.tenantId, slug: grant.tenantSlug, role: access.role },
   };
-  if (transport === 'cookie') res.append('set-cookie', refreshCookie(grant.refreshToken, grant.refreshExpiresInSec));
+  if (transport === 'cookie') res.append('set-cookie', refreshCookies(grant.refreshToken, grant.refreshExpiresInSec));
   res.json(answer);
 }

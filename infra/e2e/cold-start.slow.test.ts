@@ -51,16 +51,18 @@ test('a gateway and an auth-service that reach each other only when ready start,
     for (const { readyUrl } of [gateway, auth]) {
       await eventually(async () => expect((await fetch(readyUrl)).status).toBe(200), 60_000);
     }
-    const url = `http://127.0.0.1:${place.ports.gateway}/v1/auth`;
+    const origin = `http://127.0.0.1:${place.ports.gateway}`;
+    // This route has no limit. A login has one, which polling would reach.
+    const keys = `${origin}/.well-known/jwks.json`;
+    await eventually(async () => expect((await fetch(keys)).status).toBe(200), 30_000);
+    const login = await fetch(`${origin}/v1/auth/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ email: 'agent@acme.test', password }),
+    });
+    const { access_token: token } = (await login.json()) as { access_token: string };
     await eventually(async () => {
-      const body = JSON.stringify({ email: 'agent@acme.test', password });
-      const login = await fetch(`${url}/login`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body,
-      });
-      const { access_token: token } = (await login.json()) as { access_token: string };
-      const sessions = await fetch(`${url}/sessions`, { headers: { authorization: `Bearer ${token}` } });
+      const sessions = await fetch(`${origin}/v1/auth/sessions`, { headers: { authorization: `Bearer ${token}` } });
       expect([login.status, sessions.status]).toEqual([200, 200]);
     }, 30_000);
     for (const close of closing.splice(0).reverse()) await close();

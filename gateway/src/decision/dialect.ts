@@ -1,8 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import type { Allowed } from '@countersign/ext-authz';
-import { contractHeaders, foldHeaderName, identityPrefixes, isReservedHeader } from '@countersign/identity';
-import { decidePath, headersOfRequest, type ProxyName, proxySecretHeader } from '@countersign/proxy-config';
+import { foldHeaderName, identityPrefixes, isReservedHeader } from '@countersign/identity';
+import {
+  decidePath,
+  headersOfRequest,
+  type ProxyName,
+  proxySecretHeader,
+  removedFromRequest,
+} from '@countersign/proxy-config';
 import { plainAddress } from '@countersign/service-kit';
 import { AppError } from '../errors.ts';
 import type { RawRequest, Signed } from '../pipeline/exchange.ts';
@@ -113,13 +119,14 @@ const framingHeaders: ReadonlySet<string> = new Set([
   'keep-alive',
 ]);
 
-/** What a proxy says of itself, or the printed file removes. Anything else that is reserved would reach the service. */
-const knownForwarded = /^x-forwarded-[a-z]+$|^x-real-ip$|^forwarded$/;
+/** Names that no printed file lets through to a service: those of the proxy itself, or removed. */
+const removed: ReadonlySet<string> = new Set([...removedFromRequest({ strip: [] }), 'x-forwarded-for']);
 
+/** Every other reserved name would reach the service, since a proxy removes exact names only. */
 function isForbidden(name: string): boolean {
   const folded = foldHeaderName(name);
   if (identityPrefixes.some((prefix) => folded.startsWith(prefix))) return true;
-  return isReservedHeader(folded) && !contractHeaders.includes(name) && !knownForwarded.test(name);
+  return isReservedHeader(folded) && !removed.has(name);
 }
 
 /** Set by Envoy: whether the body is longer than what it sends. */

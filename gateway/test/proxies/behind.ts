@@ -137,6 +137,7 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       'SSL_CLIENT_CERT: evil',
       'X_Auth_Request_User: evil',
       'X-Original-Anything: evil',
+      'X-Forwarded-Anything: evil',
       'X-Countersign-Target: /v1/open/evil',
       'X-Countersign-Address: 203.0.113.9',
       'X-Countersign-Proxy-Secret: evil',

@@ -118,7 +118,13 @@ describe('in Chromium, through the gateway', () => {
       expect(tokens.refresh_token).toBeUndefined();
       // A loaded page has no access token. Both tabs have the cookie.
       await Promise.all(tabs.map((tab) => load(tab)));
-      expect(await Promise.all(tabs.map(resume))).toEqual([tokens.session_id, tokens.session_id]);
+      // The first answer waits until both tabs have asked. Otherwise one tab may ask only after the other has finished.
+      const bothAsked = Promise.withResolvers<void>();
+      await context.route('**/v1/auth/refresh', (route) => bothAsked.promise.then(() => route.continue()));
+      await Promise.all(tabs.map((tab) => tab.evaluate('globalThis.resumed = client.resume(); undefined')));
+      bothAsked.resolve();
+      const resumed = (tab: Page): Promise<unknown> => tab.evaluate('resumed.then((session) => session?.id)');
+      expect(await Promise.all(tabs.map(resumed))).toEqual([tokens.session_id, tokens.session_id]);
       expect(refreshes).toBe(1);
       expect(await Promise.all(tabs.map(role))).toEqual(['agent', 'agent']);
       expect(refreshes).toBe(1);

@@ -6,9 +6,9 @@ import {
   descriptionRoutes,
   type Health,
   type Logger,
+  mountRoutes,
   notStored,
   type Registry,
-  serveRoutes,
 } from '@countersign/service-kit';
 import type { Express, RequestHandler } from 'express';
 import { AppError, errors } from './errors.ts';
@@ -36,7 +36,7 @@ const maxBodyBytes = 16 * 1024;
 
 export function createApp(parts: AppParts): Express {
   const pages = accountPageRoutes(parts);
-  const router = createRouter().use(refuseActors, notStored, serveRoutes(routes, parts), pages.router);
+  const router = createRouter().use(refuseActors, notStored, mountRoutes(routes, parts), pages.router);
   if (parts.apiDocument !== undefined) router.use(apiPageRoutes(parts.apiDocument));
   return createServiceApp({
     logger: parts.logger,

@@ -5,7 +5,7 @@ import {
   type Logger,
   type Registry,
   type Running,
-  serveBehindGateway,
+  startBehindGateway,
 } from '@countersign/service-kit';
 import type { Express } from 'express';
 import { Counter, Gauge } from 'prom-client';
@@ -51,16 +51,16 @@ export async function start(config: AuthConfig): Promise<RunningService> {
     name: `${config.DATABASE_PREFIX}_auth`,
     onError: (error) => logger.warn({ err: error }, 'a database connection was lost'),
   });
-  return serve(config, { db, logger });
+  return startOn(config, { db, logger });
 }
 
 /** Starts the service on an open database, which it closes when it stops or cannot start. */
-export async function serve(
+export async function startOn(
   config: AuthConfig,
   { db, logger }: Readonly<{ db: AuthDatabase; logger: Logger }>,
 ): Promise<RunningService> {
   let feed: Feed | undefined;
-  return serveBehindGateway({
+  return startBehindGateway({
     name,
     port: config.AUTH_PORT,
     config,

@@ -12,7 +12,7 @@ import { refresh } from '../src/flows/sessions/refresh.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import type { Trx } from '../src/store/scope.ts';
-import { appendRevocations, issueTimeSec, pageSize, readFeed } from '../src/store/sessions/revocations.ts';
+import { appendRevocations, batchSize, issueTimeSec, readFeed } from '../src/store/sessions/revocations.ts';
 import { listOwnSessions } from '../src/store/sessions/sessions.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { caller, codeOf, grantFor, loginParts } from './support/flows.ts';
@@ -203,7 +203,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
 
   test('comes in pages, none lost between them', async () => {
     const { log, cursor } = await head();
-    const count = pageSize + 3;
+    const count = batchSize + 3;
     await probing(store.db, (trx) =>
       sql`insert into revocations (kind, user_id, not_before, expires_at)
           select 'user', 'bulk-' || n, clock_timestamp(), clock_timestamp() + interval '1 hour'
@@ -211,7 +211,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     );
     const first = await readFeed(store.db, { log, after: cursor });
     const second = await readFeed(store.db, { log, after: first.cursor });
-    expect([first.items.length, first.complete]).toEqual([pageSize, false]);
+    expect([first.items.length, first.complete]).toEqual([batchSize, false]);
     expect([second.items.length, second.complete]).toEqual([3, true]);
     await probing(store.db, (trx) => trx.deleteFrom('revocations').where('user_id', 'like', 'bulk-%').execute());
   });
@@ -257,16 +257,16 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
             select 'user', 'bulk-' || n, clock_timestamp(), clock_timestamp() + interval '1 hour'
             from generate_series(${from}::int, ${to}::int) n`.execute(trx),
       );
-    await addBulk(1, pageSize + 1);
+    await addBulk(1, batchSize + 1);
     const seen: string[] = [];
     let page = await readFeed(store.db, { log, after: cursor }, 'groups');
-    expect([page.complete, page.groups.flatMap(({ ids }) => ids).length]).toEqual([false, pageSize]);
-    await addBulk(pageSize + 2, pageSize + 3);
+    expect([page.complete, page.groups.flatMap(({ ids }) => ids).length]).toEqual([false, batchSize]);
+    await addBulk(batchSize + 2, batchSize + 3);
     seen.push(...page.groups.flatMap(({ ids }) => ids));
     page = await readFeed(store.db, { log, after: page.cursor }, 'groups');
     seen.push(...page.groups.flatMap(({ ids }) => ids));
     expect(page.complete).toBe(true);
-    expect(seen).toHaveLength(pageSize + 3);
+    expect(seen).toHaveLength(batchSize + 3);
     expect(new Set(seen).size).toBe(seen.length);
     const after = await feed.next({ log, after: page.cursor, form: 'groups', waitMs: 0 }, never);
     expect(after).toMatchObject({ groups: [], cursor: page.cursor, complete: true });

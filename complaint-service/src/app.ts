@@ -5,7 +5,7 @@ import {
   createServiceApp,
   describeCaller,
   descriptionRoutes,
-  serveRoutes,
+  mountRoutes,
 } from '@countersign/service-kit';
 import type { Express, RequestHandler } from 'express';
 import { knownRoles } from './domain/access.ts';
@@ -28,6 +28,6 @@ export function createApp(parts: BehindGateway, flows: FlowParts): Express {
   const open = createRouter().use(descriptionRoutes(api), webhookKeyRoutes(flows.webhooks.keys));
   const router = createRouter();
   router.use('/v1', requireIdentity('user', 'client'), requireRoleOfUsers, describeCaller);
-  router.use(serveRoutes(routes, flows));
+  router.use(mountRoutes(routes, flows));
   return createServiceApp({ ...parts, errors, open, routes: router });
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { locationFrom, openDatabase } from '@countersign/database';
 import { serviceCaller } from '@countersign/identity';
 import { openMailer } from '@countersign/mail';
-import { createLogger, gatewayInternalUrl, type Running, serveBehindGateway } from '@countersign/service-kit';
+import { createLogger, gatewayInternalUrl, type Running, startBehindGateway } from '@countersign/service-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from './app.ts';
 import { startBackground } from './background.ts';
@@ -73,7 +73,7 @@ export async function start(
     addresses: createAddressBook(callService),
     linkBase: config.COMPLAINTS_LINK_BASE_URL?.replace(/\/+$/, ''),
   };
-  return serveBehindGateway({
+  return startBehindGateway({
     name,
     port: config.COMPLAINTS_PORT,
     config,

@@ -2,7 +2,7 @@ import { createHealth, type Environment, type Health } from '@countersign/servic
 import type { Observations } from './admin/console.ts';
 import { registerScrapedMetrics } from './admin/scraped-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
-import { loadWhileServing } from './config/config-loader.ts';
+import { loadWhileRunning } from './config/config-loader.ts';
 import { missingAgreementKey } from './keys/signing-keys.ts';
 import {
   createProcessResources,
@@ -19,7 +19,7 @@ export type GatewayOptions = Omit<ProcessResourcesOptions, 'health'> &
     env: Environment;
     reloadTiming?: ReloadTiming | undefined;
     /** Reads the file when it changed. Default: a large one in a worker thread. */
-    load?: typeof loadWhileServing | undefined;
+    load?: typeof loadWhileRunning | undefined;
     /** Undefined without the console. */
     observer?: Observations | undefined;
   }>;
@@ -35,7 +35,7 @@ export class Gateway {
 
   /** @throws StartupError when a file that the configuration names cannot be used. Nothing stays open then. */
   constructor(config: GatewayConfig, options: GatewayOptions) {
-    const { metrics, logger, env, observer, reloadTiming: timing, load = loadWhileServing, workers = 1 } = options;
+    const { metrics, logger, env, observer, reloadTiming: timing, load = loadWhileRunning, workers = 1 } = options;
     this.health = createHealth({
       ...readinessChecks(this.current, () => this.resources.nowSec()),
       dpop_replay: () => checkReplay(),

@@ -4,4 +4,4 @@ export { ConfigError, createLogger, type Logger, type Running, StartupError } fr
 export type { GatewayConfig } from './config/config.ts';
 export { loadConfig } from './config/load.ts';
 export { countersignGateway, type GatewayMiddleware, type GatewayMiddlewareOptions } from './middleware.ts';
-export { type GatewayDeps, type RunningGateway, serveGateway } from './serve.ts';
+export { type GatewayDeps, type RunningGateway, startGateway } from './start-gateway.ts';

@@ -21,7 +21,7 @@ import type { GatewayConfig } from '../src/config/config.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { createKey } from '../src/keys/key-files.ts';
 import type { ReloadTiming } from '../src/reload/reload.ts';
-import { type GatewayDeps, type RunningGateway, serveGateway } from '../src/serve.ts';
+import { type GatewayDeps, type RunningGateway, startGateway } from '../src/start-gateway.ts';
 import { type IssuerServer, issuerServer } from './issuer-server.ts';
 
 export const acme = '01890a5d-ac96-774b-bcce-b302099a8001';
@@ -52,7 +52,7 @@ export type GatewayOptions = Readonly<{
   upstream?: UpstreamOptions;
   /** Replaces lines of the file, e.g. `['trustedProxies: []', 'trustedProxies: ["127.0.0.0/8"]']`. */
   edits?: Edits;
-  pageSize?: number;
+  batchSize?: number;
   reloadTiming?: ReloadTiming;
   /** Whether a new file is read in a thread, as in production. Default: in this thread, since starting a thread takes time. */
   isReadAside?: boolean;
@@ -119,7 +119,7 @@ export async function gatewayUnderTest(options: GatewayOptions = {}): Promise<Ga
   createKey('ed25519', join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
   if (options.hasAgreementKey === true) createKey('x25519', join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
   const issuer = await mintIssuer({ nowMs });
-  const auth = await issuerServer(issuer, options.pageSize);
+  const auth = await issuerServer(issuer, options.batchSize);
   auth.setHealthy(options.isIssuerHealthy ?? true);
   if (options.answerKeys !== undefined) auth.answerKeys(options.answerKeys);
   auth.setFeedHealthy(options.isFeedHealthy ?? true);
@@ -161,7 +161,7 @@ routes:${options.routes ?? routes}
   };
   let running: RunningGateway;
   try {
-    running = await serveGateway(loadConfig(file, env), {
+    running = await startGateway(loadConfig(file, env), {
       env,
       reloadTiming: options.reloadTiming,
       load: options.isReadAside === true ? undefined : loadHere,

@@ -27,7 +27,7 @@ export type IssuerServer = Readonly<{
 }>;
 
 /** The auth-service as the gateway sees it: a key set, and a revocation log with long polling. */
-export async function issuerServer(issuer: TestIssuer, pageSize = 5_000): Promise<IssuerServer> {
+export async function issuerServer(issuer: TestIssuer, batchSize = 5_000): Promise<IssuerServer> {
   let log = { id: 'log-1', items: [] as FeedItem[] };
   let healthy = true;
   let feedHealthy = true;
@@ -47,7 +47,7 @@ export async function issuerServer(issuer: TestIssuer, pageSize = 5_000): Promis
     const send = () => {
       waiting.delete(send);
       clearTimeout(timer);
-      const items = log.items.slice(after, after + pageSize);
+      const items = log.items.slice(after, after + batchSize);
       const cursor = after + items.length;
       res.setHeader('content-type', 'application/json');
       res.end(JSON.stringify({ log: log.id, cursor, complete: cursor === log.items.length, items }));

@@ -2,7 +2,7 @@ import { eventually, type TestClock, testClock } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { request } from 'undici';
 import { loadConfig } from '../src/config/load.ts';
-import { type RunningGateway, serveGateway } from '../src/serve.ts';
+import { type RunningGateway, startGateway } from '../src/start-gateway.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { callingServices, type NestedCall, sendCall, signCall } from './nested-caller.ts';
 
@@ -31,7 +31,7 @@ describe('after a restart without Redis', () => {
     await running.stop();
     const env = { HASHED_SECRET: gateway.hmacSecret };
     const options = { env, logger: gateway.log.logger, drainDelayMs: 0, shutdownGraceMs: 2_000, nowMs: clock.nowMs };
-    running = await serveGateway(loadConfig(gateway.file, env), options);
+    running = await startGateway(loadConfig(gateway.file, env), options);
     await eventually(async () => expect((await running.health.ready()).ok).toBe(true));
   }
   const sign = (aheadSec: number, call: NestedCall = {}) =>

@@ -6,7 +6,7 @@ import { feedItem, issuerServer } from './issuer-server.ts';
 describe('a revoked token', () => {
   let gateway: GatewayUnderTest;
   beforeEach(async () => {
-    gateway = await gatewayUnderTest({ pageSize: 2 });
+    gateway = await gatewayUnderTest({ batchSize: 2 });
   });
   afterEach(() => gateway.close());
 

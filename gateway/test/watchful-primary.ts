@@ -1,7 +1,7 @@
 import { createLogger, runProcess } from '@countersign/service-kit';
 import { loadConfig } from '../src/config/load.ts';
-import { serveGateway } from '../src/serve.ts';
-import { servePrimary } from '../src/workers/primary.ts';
+import { startGateway } from '../src/start-gateway.ts';
+import { startPrimary } from '../src/workers/primary.ts';
 import { isWorker } from '../src/workers/worker-process.ts';
 
 // `countersign serve --config FILE` with two workers, for tests: one that hangs is replaced after 3 s.
@@ -12,6 +12,6 @@ const common = { logger: createLogger('gateway', 'info'), drainDelayMs: 0, shutd
 const config = loadConfig(file, process.env, { workers: count });
 
 await runProcess('gateway', async () => {
-  if (!isWorker(process.env)) return servePrimary(config, { ...common, count, hungAfterMs: 3_000 });
-  return serveGateway(config, { ...common, env: process.env, workers: count });
+  if (!isWorker(process.env)) return startPrimary(config, { ...common, count, hungAfterMs: 3_000 });
+  return startGateway(config, { ...common, env: process.env, workers: count });
 });

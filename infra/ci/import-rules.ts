@@ -19,7 +19,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'main.ts',
       'index.ts',
       'cli',
-      'serve.ts',
+      'start-gateway.ts',
       'middleware.ts',
       'gateway.ts',
       'workers',

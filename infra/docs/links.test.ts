@@ -58,7 +58,7 @@ test('docs/debugging.md: every code is one of docs/errors.md or a reason of the 
 
 test('docs/breakpoints.md names the line that every request passes', () => {
   const [, file = '', line = ''] = /setBreakpoint\('([a-z-]+\.ts)', (\d+)\)/.exec(read('docs/breakpoints.md')) ?? [];
-  expect(read(`gateway/src/pipeline/${file}`).split('\n')[Number(line) - 1]).toContain('parseTarget(');
+  expect(read(`gateway/src/pipeline/${file}`).split('\n')[Number(line) - 1]).toContain('parseRequestTarget(');
 });
 
 test('README.md has fewer than 120 lines, and at most five links to go on', () => {

@@ -61,7 +61,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
     service('complaint-service', ports.COMPLAINTS_PORT, { ...seeded, ...keyOf('complaint-service') }),
     {
       name: 'web',
-      args: ['infra/web/serve.ts'],
+      args: ['infra/web/start.ts'],
       env: {
         WEB_PORT: String(ports.WEB_PORT),
         // With `npm start`, the user is also the operator.

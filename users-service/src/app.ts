@@ -4,7 +4,7 @@ import {
   createRouter,
   createServiceApp,
   describeCaller,
-  serveRoutes,
+  mountRoutes,
 } from '@countersign/service-kit';
 import type { Express } from 'express';
 import { v7 as uuidv7 } from 'uuid';
@@ -20,7 +20,7 @@ import type { Written } from './store/members.ts';
 export function createApp({ db, stamp, ...parts }: BehindGateway & RouteParts): Express {
   const router = createRouter();
   router.use('/v1', requireIdentity('user', 'client'), describeCaller);
-  router.use(serveRoutes(routes, { db, stamp }));
+  router.use(mountRoutes(routes, { db, stamp }));
   return createServiceApp({ ...parts, errors, routes: router });
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { locationFrom, openDatabase } from '@countersign/database';
-import { createLogger, type Running, serveBehindGateway } from '@countersign/service-kit';
+import { createLogger, type Running, startBehindGateway } from '@countersign/service-kit';
 import { createApp, newStamp } from './app.ts';
 import type { UsersConfig } from './config.ts';
 import { readSeed, seedMembers } from './seed.ts';
@@ -26,7 +26,7 @@ export async function start(
     migrations,
     onError: (error) => logger.warn({ err: error }, 'database connection lost'),
   });
-  return serveBehindGateway({
+  return startBehindGateway({
     name,
     port: config.USERS_PORT,
     config,

@@ -18,7 +18,7 @@ async function allItems<Item>(read: (cursor?: string) => Promise<Page<Item>>): P
   return items;
 }
 
-const pageQuery = (cursor: string | undefined) => ({ limit: 100, ...(cursor !== undefined && { cursor }) });
+const paginationQuery = (cursor: string | undefined) => ({ limit: 100, ...(cursor !== undefined && { cursor }) });
 
 export const complaintsQuery = (query: ListQuery) =>
   infiniteQueryOptions({
@@ -43,7 +43,7 @@ export const commentsQuery = (id: string) =>
       allItems((cursor) =>
         answerOf(
           client.api.GET('/v1/complaints/{id}/comments', {
-            params: { path: { id }, query: pageQuery(cursor) },
+            params: { path: { id }, query: paginationQuery(cursor) },
             signal,
           }),
         ),
@@ -56,7 +56,10 @@ export const historyQuery = (id: string) =>
     queryFn: ({ signal }) =>
       allItems((cursor) =>
         answerOf(
-          client.api.GET('/v1/complaints/{id}/history', { params: { path: { id }, query: pageQuery(cursor) }, signal }),
+          client.api.GET('/v1/complaints/{id}/history', {
+            params: { path: { id }, query: paginationQuery(cursor) },
+            signal,
+          }),
         ),
       ),
   });
@@ -97,6 +100,8 @@ export const agentsQuery = queryOptions({
   staleTime: 300_000,
   queryFn: ({ signal }) =>
     allItems((cursor) =>
-      answerOf(client.api.GET('/v1/users', { params: { query: { role: 'agent', ...pageQuery(cursor) } }, signal })),
+      answerOf(
+        client.api.GET('/v1/users', { params: { query: { role: 'agent', ...paginationQuery(cursor) } }, signal }),
+      ),
     ),
 });

@@ -1,7 +1,7 @@
 import { openDatabase } from '@countersign/database';
 import { createLogger, runProcess } from '@countersign/service-kit';
 import { databaseLocation, readAuthConfig } from '../../src/config.ts';
-import { serve } from '../../src/service.ts';
+import { startOn } from '../../src/service.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
 import { probedDatabase } from './probed-database.ts';
 
@@ -10,6 +10,6 @@ await runProcess('auth-service', async () => {
   const config = readAuthConfig(process.env);
   const location = databaseLocation(config);
   const db = await openDatabase<AuthSchema>({ ...probedDatabase, location, name: 'unused' });
-  const service = await serve(config, { db, logger: createLogger('auth-service', 'info') });
+  const service = await startOn(config, { db, logger: createLogger('auth-service', 'info') });
   return service;
 });

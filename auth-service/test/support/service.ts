@@ -4,7 +4,7 @@ import type { Logger } from '@countersign/service-kit';
 import { eventually } from '@countersign/testing';
 import request from 'supertest';
 import { readAuthConfig } from '../../src/config.ts';
-import { type RunningService, serve } from '../../src/service.ts';
+import { type RunningService, startOn } from '../../src/service.ts';
 import type { AuthDatabase } from '../../src/store/database.ts';
 import type { TestGateway } from './gateway.ts';
 import { peppers, ring } from './people.ts';
@@ -37,7 +37,7 @@ export async function startService(
   env: Readonly<Record<string, string | undefined>> = {},
 ): Promise<RunningService> {
   const config = readAuthConfig({ AUTH_PORT: '0', ...serviceEnv(gateway), ...env });
-  const service = await serve(config, { db, logger });
+  const service = await startOn(config, { db, logger });
   await eventually(async () => {
     const { status, text } = await request(`http://127.0.0.1:${service.port}`).get('/readyz');
     if (status !== 200) throw new Error(text);

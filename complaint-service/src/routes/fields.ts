@@ -1,4 +1,4 @@
-import { lineField, pageFields } from '@countersign/service-kit';
+import { lineField, paginationFields } from '@countersign/service-kit';
 import { z } from 'zod';
 
 export const reason = lineField(500);
@@ -12,8 +12,8 @@ export const uuidField = z.uuid().toLowerCase();
 export const complaintPath = z.object({ id: uuidField });
 
 /** The query of a list whose cursor is an id: a number would reveal how much happens in other tenants. */
-export const pageQuery = z.strictObject(
-  pageFields({ maxLength: 200, decode: (text) => uuidField.safeParse(text).data }),
+export const paginationQuery = z.strictObject(
+  paginationFields({ maxLength: 200, decode: (text) => uuidField.safeParse(text).data }),
 );
 
 /** The header with which a client changes only the state it has read. */
@@ -22,7 +22,7 @@ export const ifMatch = z.object({
 });
 
 /** A page of a list. */
-export const pageOfItems = <Item extends z.ZodType>(item: Item) =>
+export const listOfItems = <Item extends z.ZodType>(item: Item) =>
   z.object({ items: z.array(item), next_cursor: z.string().nullable().describe('Null on the last page.') });
 
 /**

@@ -1,4 +1,4 @@
-import { answeredBy, clocksAfterMove, dueTimes, type Targets } from '../domain/complaints/service-level.ts';
+import { answeredBy, clocksAfterMove, dueTimes, type ServiceLevelTargets } from '../domain/complaints/service-level.ts';
 import { afterAssigning, type Status } from '../domain/complaints/workflow.ts';
 import { type Measured, timesEnded } from '../domain/statistics/rollups.ts';
 import type { HistoryEvent, NewComplaint } from '../store/schema/complaints.ts';
@@ -18,7 +18,7 @@ export type Setting = Readonly<{
   tenantId: string;
   cast: Cast;
   topic: Topic;
-  category: Targets & Readonly<{ id: string; teamId: string }>;
+  category: ServiceLevelTargets & Readonly<{ id: string; teamId: string }>;
   filedAt: Date;
   now: Date;
 }>;

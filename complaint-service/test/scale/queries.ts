@@ -4,7 +4,7 @@ import { removeOldEvents } from '../../src/store/events/events.ts';
 import { removeExpiredAnswers } from '../../src/store/idempotency/keys.ts';
 import type { ComplaintsDatabase, ScopeUser, Trx } from '../../src/store/scope.ts';
 import { readByAge, readByStatus, readTimes } from '../../src/store/statistics/statistics.ts';
-import { giveUpWaiting, nextDelivery, removeOldDeliveries, webhooksToServe } from '../../src/store/webhooks/courier.ts';
+import { dueWebhooks, giveUpWaiting, nextDelivery, removeOldDeliveries } from '../../src/store/webhooks/courier.ts';
 
 export const agent: ScopeUser = { tenantId: 'acme', userId: 'agent-3', role: 'agent' };
 const complainant: ScopeUser = { tenantId: 'acme', userId: 'person-7', role: 'complainant' };
@@ -64,10 +64,10 @@ export type BackgroundQuery = Readonly<{
 export const background: readonly BackgroundQuery[] = [
   {
     what: 'the webhooks with something due',
-    work: (db) => webhooksToServe(db, 5).claim(20),
+    work: (db) => dueWebhooks(db, 5).claim(20),
     maxRows: 100,
   },
-  { what: 'when a webhook has something due', work: (db) => webhooksToServe(db, 5).nextDueMs(), maxRows: 100 },
+  { what: 'when a webhook has something due', work: (db) => dueWebhooks(db, 5).nextDueMs(), maxRows: 100 },
   {
     what: 'the next delivery of a webhook',
     // The active webhook 2 of acme, as in manyDeliveries.

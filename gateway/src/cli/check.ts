@@ -95,7 +95,7 @@ async function examine(file: string, terminal: Terminal, workers: number) {
 
 async function buildAndStop(config: GatewayConfig, { env, nowMs }: Terminal): Promise<void> {
   // Imported here, so that the problems of a file are shown faster.
-  const { buildGateway } = await import('../serve.ts');
+  const { buildGateway } = await import('../start-gateway.ts');
   await buildGateway(config, { env, nowMs, logger: createLogger('gateway', 'silent') }).stop();
 }
 

@@ -9,7 +9,7 @@ import { keys } from './keys.ts';
 import { schema } from './schema.ts';
 import { serve } from './serve.ts';
 import type { Terminal } from './terminal.ts';
-import { test } from './test.ts';
+import { test } from './test-command.ts';
 import { token } from './token.ts';
 
 const commands: readonly Command[] = [init, serve, check, test, explain, token, schema, keys, integrate];

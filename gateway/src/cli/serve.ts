@@ -65,15 +65,15 @@ export const serve: Command = {
       if (openAdmin !== undefined && !isOneOfMany) common.logger.warn(openAdmin);
       // Imported here: the other commands start five times as fast without a server.
       if (count > 1 && !isOneOfMany) {
-        const { servePrimary } = await import('../workers/primary.ts');
-        const primary = await servePrimary(config, { ...common, count });
+        const { startPrimary } = await import('../workers/primary.ts');
+        const primary = await startPrimary(config, { ...common, count });
         hangUp.follow(primary.reload);
         void announceReady(primary);
         return primary;
       }
-      const { serveGateway } = await import('../serve.ts');
+      const { startGateway } = await import('../start-gateway.ts');
       const workers = isOneOfMany ? count : undefined;
-      const gateway = await serveGateway(config, { ...common, env: terminal.env, workers });
+      const gateway = await startGateway(config, { ...common, env: terminal.env, workers });
       hangUp.follow(() => void gateway.reload());
       if (!isOneOfMany) void announceReady(gateway);
       return gateway;

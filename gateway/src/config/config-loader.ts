@@ -22,7 +22,7 @@ const maxBytesHere = 64 * 1024;
  * @returns Without tests, which a running gateway does not need.
  * @throws ConfigError also for a file that takes more than 30 s or 1024 MB to read.
  */
-export async function loadWhileServing(
+export async function loadWhileRunning(
   file: string,
   env: Environment,
   { running, workers }: Required<Pick<LoadContext, 'running' | 'workers'>>,

@@ -13,7 +13,7 @@ import { claimName, text } from './schema/values/scalars.ts';
 import type { Immutable } from './schema/values/shapes.ts';
 
 /** The names of RFC 9068 and OpenID Connect Core for the client. */
-export const standardClient = ['client_id', 'azp'] as const;
+export const standardClientClaims = ['client_id', 'azp'] as const;
 
 const preset = z.strictObject({
   types: z.array(z.enum(tokenTypes)),
@@ -22,7 +22,7 @@ const preset = z.strictObject({
   idToken: conditions.optional(),
   mayLackAudience: z.boolean().default(false),
   sharedAudiences: z.array(text).default([]),
-  client: z.array(claimName).default([...standardClient]),
+  client: z.array(claimName).default([...standardClientClaims]),
   machines: conditions.optional(),
   claims: z
     .strictObject({

@@ -36,11 +36,11 @@ export async function readCheck(call: Http2ServerRequest): Promise<DecisionCall>
   if (frame.length < prefixBytes || frame[0] !== 0 || frame.readUInt32BE(1) !== frame.length - prefixBytes)
     throw refused('no message');
   const checked = parse(frame.subarray(prefixBytes));
-  const { path: rawTarget, headers, isMerged } = checked;
+  const { path: requestTarget, headers, isMerged } = checked;
   // A comma may join two values of the client. The service would see both, and take either (CVE-2021-32777).
   const joined = headers.find((name, at) => at % 2 === 0 && singleHeaders.has(name) && headers[at + 1]?.includes(','));
   if (isMerged && joined !== undefined) throw refused('perhaps repeated', joined);
-  return originalRequest({ ...checked, rawTarget, ofCall: nothing, ...bodyOf(checked) });
+  return originalRequest({ ...checked, requestTarget, ofCall: nothing, ...bodyOf(checked) });
 }
 
 const nothing = new Set<string>();

@@ -59,7 +59,7 @@ export function createDecisionHandler(options: DecisionOptions): DecisionHandler
     if (!isProven(call)) throw new AppError('proxy_untrusted');
     const reading = read();
     const { request, clientRequestId } = reading instanceof Promise ? await reading : reading;
-    describe(record, request.method, request.rawTarget, clientRequestId);
+    describe(record, request.method, request.requestTarget, clientRequestId);
     const signed = await pipeline(new Exchange(request, record, inFlight.end, holdBody));
     if (!('outbound' in signed)) throw new AppError('no_decision');
     admit(signed, new Lease());
@@ -119,23 +119,28 @@ const noForward = {
   upgrade: () => Promise.reject(new Error('a decision is not forwarded')),
 };
 
-const isDecidePath = (url: string, { target }: Dialect): boolean =>
-  target === undefined ? url.startsWith(`${decidePath}/`) : url === decidePath;
+const isDecidePath = (url: string, { requestTarget }: Dialect): boolean =>
+  requestTarget === undefined ? url.startsWith(`${decidePath}/`) : url === decidePath;
 
 /** Replaces the proxy's call with the original request in the record. */
-function describe(record: RequestRecord, method: string, target: string, clientRequestId: string | undefined): void {
+function describe(
+  record: RequestRecord,
+  method: string,
+  requestTarget: string,
+  clientRequestId: string | undefined,
+): void {
   record.method = method;
-  record.path = target.split('?', 1)[0]?.slice(0, 1024) ?? '';
+  record.path = requestTarget.split('?', 1)[0]?.slice(0, 1024) ?? '';
   record.clientRequestId = /^[!-~]{1,64}$/.test(clientRequestId ?? '') ? clientRequestId : undefined;
 }
 
 function allow(decided: Decided, response: ServerResponse, { removal }: Dialect): void {
-  const { target, upgrade, set, remove, forClient } = decided;
+  const { requestTarget, upgrade, set, remove, forClient } = decided;
   response.writeHead(200, [
     ...set,
     ...(removal === undefined ? [] : [removal, remove.join(',')]),
     'x-countersign-target',
-    target,
+    requestTarget,
     ...(upgrade === undefined ? [] : ['x-countersign-upgrade', upgrade]),
     ...forClient,
     'cache-control',

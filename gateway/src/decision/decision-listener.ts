@@ -7,7 +7,7 @@ import { listen, StartupError } from '@countersign/service-kit';
 import type { Certificate, GatewayConfig } from '../config/config.ts';
 import { type DecisionAddress, isSocket } from '../config/schema/decision.ts';
 import { createListener, defaultHeadMs, type ListenerTimes } from '../listen/listener.ts';
-import { createListenerApp, type Served } from '../listen/request-handler.ts';
+import { createListenerApp, type LiveHandlers } from '../listen/request-handler.ts';
 import type { DecisionHandlers } from './decide.ts';
 import { Http2Connections } from './http2-connections.ts';
 
@@ -16,13 +16,13 @@ import { Http2Connections } from './http2-connections.ts';
  * uses TLS if the first configuration names the CAs of the proxy.
  */
 export function buildDecisionListener(
-  served: Served & Readonly<{ current: Readonly<{ handlers: { decision: DecisionHandlers | undefined } }> }>,
+  live: LiveHandlers & Readonly<{ current: Readonly<{ handlers: { decision: DecisionHandlers | undefined } }> }>,
   configNow: () => Pick<GatewayConfig, 'certificate' | 'decision'>,
   times: ListenerTimes = {},
 ): Readonly<{ server: Server; http2: Http2Connections }> {
-  const handlers = () => served.current.handlers.decision;
+  const handlers = () => live.current.handlers.decision;
   const hasTls = configNow().decision?.clientCa !== undefined;
-  const server = createListener(createListenerApp(served, 'decision'), {
+  const server = createListener(createListenerApp(live, 'decision'), {
     certificateNow: hasTls ? () => proxyCertificate(configNow()) : undefined,
     times,
     upgrades: false,

@@ -17,7 +17,7 @@ import type { RawRequest, Signed } from '../pipeline/exchange.ts';
 export type Dialect = Readonly<{
   /** Headers that the proxy writes, exactly one each. Undefined: the call's own request line or `Host`. */
   method: string | undefined;
-  target: string | undefined;
+  requestTarget: string | undefined;
   host: string;
   scheme: string;
   /** The client's address. In a list it is the last one, which the proxy itself added. */
@@ -36,7 +36,7 @@ export type Dialect = Readonly<{
 
 const ownNames = {
   method: 'x-countersign-method',
-  target: 'x-countersign-target',
+  requestTarget: 'x-countersign-target',
   host: 'host',
   scheme: 'x-countersign-scheme',
   address: 'x-countersign-address',
@@ -48,7 +48,7 @@ const ownNames = {
 
 const forwardedNames = {
   method: 'x-forwarded-method',
-  target: 'x-forwarded-uri',
+  requestTarget: 'x-forwarded-uri',
   host: 'x-forwarded-host',
   scheme: 'x-forwarded-proto',
   address: 'x-forwarded-for',
@@ -67,7 +67,7 @@ export const dialects: Readonly<Record<ProxyName, Dialect>> = {
     ...forwardedNames,
     // Envoy repeats the request line, behind `path_prefix`.
     method: undefined,
-    target: undefined,
+    requestTarget: undefined,
     host: 'host',
     hasBody: true,
     removal: 'x-envoy-auth-headers-to-remove',
@@ -75,7 +75,7 @@ export const dialects: Readonly<Record<ProxyName, Dialect>> = {
 };
 
 /** What the proxy does with a permitted request. */
-export type Decided = Allowed & Readonly<{ target: string; upgrade: string | undefined }>;
+export type Decided = Allowed & Readonly<{ requestTarget: string; upgrade: string | undefined }>;
 
 export function decidedOf({ outbound, headers, record, upgrade }: Signed): Decided {
   const { limits = [], cors = [], nonce = [] } = record;
@@ -83,7 +83,7 @@ export function decidedOf({ outbound, headers, record, upgrade }: Signed): Decid
   const set = outbound.headers.slice(headers.length);
   const names = new Set(set.filter((_, at) => at % 2 === 0));
   return {
-    target: outbound.target,
+    requestTarget: outbound.requestTarget,
     upgrade: upgrade?.protocol,
     set,
     remove: headersOfRequest.filter((name) => !names.has(name)),
@@ -95,7 +95,7 @@ export function decidedOf({ outbound, headers, record, upgrade }: Signed): Decid
 export type DecisionCall = Readonly<{ request: RawRequest; clientRequestId: string | undefined }>;
 
 /** The values in which a call describes the original request, whichever protocol it came by. */
-export type CallValues = Pick<RawRequest, 'method' | 'rawTarget' | 'stream'> &
+export type CallValues = Pick<RawRequest, 'method' | 'requestTarget' | 'stream'> &
   Readonly<{
     host: string;
     scheme: string | undefined;
@@ -140,7 +140,7 @@ const partialBody = 'x-envoy-auth-partial-body';
  *   service could see it.
  */
 export function originalRequest(call: CallValues): DecisionCall {
-  const { method, rawTarget, stream, host, scheme, headers, ofCall } = call;
+  const { method, requestTarget, stream, host, scheme, headers, ofCall } = call;
   if (scheme !== 'http' && scheme !== 'https') throw refused('no scheme');
   if (isIP(call.address) === 0) throw refused('no address', call.address);
   const rawHeaders = ['host', host, ...call.described];
@@ -162,7 +162,7 @@ export function originalRequest(call: CallValues): DecisionCall {
       // The proxy drops `Upgrade` from its call. A route without WebSockets refuses it.
       kind: isUpgrade ? 'upgrade' : 'http',
       method,
-      rawTarget,
+      requestTarget,
       httpVersion: '1.1',
       rawHeaders,
       peer: { remoteAddress: plainAddress(call.address), encrypted: scheme === 'https' },
@@ -181,11 +181,11 @@ export function originalRequest(call: CallValues): DecisionCall {
  */
 export function readCall(call: IncomingMessage, dialect: Dialect): DecisionCall {
   const values = dialectValues(call, dialect);
-  const { method, target } = originalLine(call, dialect, values);
+  const { method, requestTarget } = originalLine(call, dialect, values);
   const { address, before } = splitAddress(values.get(dialect.address) ?? '');
   return originalRequest({
     method,
-    rawTarget: target,
+    requestTarget,
     host: values.get(dialect.host) ?? '',
     scheme: values.get(dialect.scheme),
     address,
@@ -198,8 +198,8 @@ export function readCall(call: IncomingMessage, dialect: Dialect): DecisionCall 
 
 /** The headers of the dialect, by name. */
 function dialectValues(call: IncomingMessage, dialect: Dialect): ReadonlyMap<string, string> {
-  const { method, target, host, scheme, address, framing } = dialect;
-  const required = [method, target, host, scheme, address].filter((name) => name !== undefined);
+  const { method, requestTarget, host, scheme, address, framing } = dialect;
+  const required = [method, requestTarget, host, scheme, address].filter((name) => name !== undefined);
   const known = new Set([...required, ...(framing === undefined ? [] : [framing.length, framing.coding])]);
   const values = new Map<string, string>();
   for (let at = 0; at < call.rawHeaders.length; at += 2) {
@@ -218,9 +218,9 @@ function dialectValues(call: IncomingMessage, dialect: Dialect): ReadonlyMap<str
 }
 
 function originalLine(call: IncomingMessage, dialect: Dialect, values: ReadonlyMap<string, string>) {
-  if (dialect.method !== undefined && dialect.target !== undefined)
-    return { method: values.get(dialect.method) ?? '', target: values.get(dialect.target) ?? '' };
-  return { method: call.method ?? '', target: (call.url ?? '').slice(decidePath.length) };
+  if (dialect.method !== undefined && dialect.requestTarget !== undefined)
+    return { method: values.get(dialect.method) ?? '', requestTarget: values.get(dialect.requestTarget) ?? '' };
+  return { method: call.method ?? '', requestTarget: (call.url ?? '').slice(decidePath.length) };
 }
 
 /**

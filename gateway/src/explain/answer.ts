@@ -33,7 +33,7 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
   const requester = accepted === undefined ? requesterOf(asked, config.issuers, nowMs) : { token: accepted };
   const caller = callerOf(requester);
   const refusedToken = examined && accepted === undefined ? refusalOf(examined.report) : undefined;
-  const request = { ...requester, method, target: asked.path, headers, refusedToken };
+  const request = { ...requester, method, requestTarget: asked.path, headers, refusedToken };
   const run = await createDryRun(config, () => nowMs)(request);
   const isVerified = run.route?.auth === 'required' || run.route?.auth === 'optional';
   if (caller.kind === 'anonymous' && examined === undefined && isVerified && hasAuthorization(headers)) {
@@ -59,7 +59,7 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
     route: run.route?.name ?? null,
     ...known,
     token: report,
-    sends: run.sends === undefined ? null : { method, target: run.sends.target, headers: run.sends.headers },
+    sends: run.sends === undefined ? null : { method, target: run.sends.requestTarget, headers: run.sends.headers },
     responds: run.answered?.headers ?? [],
   };
 }

@@ -46,19 +46,19 @@ describe('the dry run', () => {
     // A public route ignores the token of an OAuth client.
     ['GET', '/open', oauthClient, undefined],
     ['BREW', '/open', anonymous, 'invalid_request'],
-  ])('%s %s', async (method, target, requester, refusal) => {
-    expect((await decide({ method, target, ...requester })).refusal?.code).toBe(refusal);
+  ])('%s %s', async (method, requestTarget, requester, refusal) => {
+    expect((await decide({ method, requestTarget, ...requester })).refusal?.code).toBe(refusal);
   });
 
   test('returns the path and query for the upstream', async () => {
-    const decision = await decide({ method: 'GET', target: '/v1/tenants/acme/settings?full=1', ...admin });
+    const decision = await decide({ method: 'GET', requestTarget: '/v1/tenants/acme/settings?full=1', ...admin });
     expect(decision).toMatchObject({
-      sends: { path: '/tenants/acme/settings', target: '/tenants/acme/settings?full=1' },
+      sends: { path: '/tenants/acme/settings', requestTarget: '/tenants/acme/settings?full=1' },
       route: { name: 'settings' },
     });
   });
 
   test('lists the allowed methods of a path', async () => {
-    expect((await decide({ method: 'DELETE', target: '/open', ...anonymous })).allow).toEqual(['GET', 'HEAD']);
+    expect((await decide({ method: 'DELETE', requestTarget: '/open', ...anonymous })).allow).toEqual(['GET', 'HEAD']);
   });
 });

@@ -24,7 +24,7 @@ export type Header = [name: string, value: string];
 export type DryRequest = Requester &
   Readonly<{
     method: string;
-    target: string;
+    requestTarget: string;
     headers?: readonly Header[];
     /** Set if the request has a token that authenticate refuses. */
     refusedToken?: Refusal | undefined;
@@ -100,14 +100,17 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number) {
 const exampleAddress = '192.0.2.1';
 
 /** A request as a listener would receive it, without a connection. */
-function exampleArrival({ method, target, headers = [] }: DryRequest, { publicOrigins }: GatewayConfig): Arrival {
+function exampleArrival(
+  { method, requestTarget, headers = [] }: DryRequest,
+  { publicOrigins }: GatewayConfig,
+): Arrival {
   const hasHost = headers.some(([name]) => name.toLowerCase() === 'host');
   const host: readonly Header[] = hasHost ? [] : [['Host', new URL(publicOrigins[0] ?? 'http://gateway').host]];
-  const record = new RequestRecord(newRequestId(), method, target, 0);
+  const record = new RequestRecord(newRequestId(), method, requestTarget, 0);
   const request: RawRequest = {
     kind: isUpgrade(method, headers) ? 'upgrade' : 'http',
     method,
-    rawTarget: target,
+    requestTarget,
     httpVersion: '1.1',
     rawHeaders: [...host, ...headers].flat(),
     peer: { remoteAddress: exampleAddress },
@@ -192,7 +195,7 @@ function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[]
   return {
     sends: {
       path,
-      target: outbound.target,
+      requestTarget: outbound.requestTarget,
       // The body is unknown.
       headers: sent.map(
         ([name, value]): Header =>

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { hasBody } from '../http/header-fields.ts';
-import { maxTargetBytes } from '../routing/route-table.ts';
+import { maxRequestTargetBytes } from '../routing/route-table.ts';
 import type { GatewayResponse, ListenerApp } from './request-handler.ts';
 
 // In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error
@@ -205,7 +205,7 @@ type ParseError = NodeJS.ErrnoException & Readonly<{ rawPacket?: Buffer }>;
 function codeForParseError({ code, rawPacket }: ParseError): Code {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
-      return isLongTarget(rawPacket) ? 'uri_too_long' : 'headers_too_large';
+      return isLongRequestTarget(rawPacket) ? 'uri_too_long' : 'headers_too_large';
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return 'request_timeout';
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
@@ -216,10 +216,10 @@ function codeForParseError({ code, rawPacket }: ParseError): Code {
 }
 
 /** Whether the packet begins with a request line that is longer than the longest target. */
-function isLongTarget(packet: Buffer | undefined): boolean {
+function isLongRequestTarget(packet: Buffer | undefined): boolean {
   if (packet === undefined || !/^[A-Z]+ /.test(packet.toString('latin1', 0, 16))) return false;
   const end = packet.indexOf('\n');
-  return end === -1 || end > maxTargetBytes;
+  return end === -1 || end > maxRequestTargetBytes;
 }
 
 /** Whether more arrived for this head than a head may have. Unknown behind a body that may still be arriving. */

@@ -166,7 +166,7 @@ export function createRequestHandler(options: HandlerOptions) {
 const rawRequest = (request: IncomingMessage, response?: ServerResponse): RawRequest => ({
   kind: response === undefined ? 'upgrade' : 'http',
   method: request.method ?? '',
-  rawTarget: request.url ?? '',
+  requestTarget: request.url ?? '',
   httpVersion: request.httpVersion,
   rawHeaders: request.rawHeaders,
   peer: request.socket,
@@ -186,9 +186,9 @@ const bodyTaken =
 const maxLoggedPathLength = 1024;
 
 function recordOf(request: Opened): RequestRecord {
-  const target = request.url ?? '';
-  const query = target.indexOf('?');
-  const path = query === -1 ? target : target.slice(0, query);
+  const requestTarget = request.url ?? '';
+  const query = requestTarget.indexOf('?');
+  const path = query === -1 ? requestTarget : requestTarget.slice(0, query);
   return new RequestRecord(newRequestId(), request.method ?? '', path.slice(0, maxLoggedPathLength), performance.now());
 }
 
@@ -200,7 +200,7 @@ export type ListenerApp = Readonly<{
 }>;
 
 /** What serves each listener now. A reload replaces it. */
-export type Served = Readonly<{
+export type LiveHandlers = Readonly<{
   current: Readonly<{
     handlers: Readonly<Record<'public' | 'internal', Handlers> & { decision?: Handlers | undefined }>;
   }>;
@@ -209,15 +209,15 @@ export type Served = Readonly<{
 /**
  * The Express application of a listener: the gateway's key set, then the routes of the configuration.
  *
- * @param served Read once per request, so that every stage of a request sees the same configuration.
+ * @param live Read once per request, so that every stage of a request sees the same configuration.
  * @param keySet The public keys of the gateway, if the listener serves them.
  */
 export function createListenerApp(
-  served: Served,
+  live: LiveHandlers,
   listener: 'public' | 'internal' | 'decision',
   keySet?: () => unknown,
 ): ListenerApp {
-  const handlers = () => served.current.handlers[listener] as Handlers;
+  const handlers = () => live.current.handlers[listener] as Handlers;
   const app = bareApp();
   if (keySet !== undefined) {
     const router = keySetRouter(keySet);

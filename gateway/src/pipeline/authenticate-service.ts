@@ -50,7 +50,7 @@ export function createAuthenticateService(
   }
 
   return async (matched) => {
-    const { method, rawTarget: target, rawHeaders, record } = matched;
+    const { method, requestTarget: target, rawHeaders, record } = matched;
     try {
       const head = verifier.verifyHead({ method, target, rawHeaders });
       const { serviceId } = head;

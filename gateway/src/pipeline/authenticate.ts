@@ -99,12 +99,12 @@ export function createAuthenticate({
    * @returns The thumbprint of its key.
    */
   async function prove(matched: Matched, token: ProvenRequest['token']): Promise<string> {
-    const { method, record, rawTarget, credentials } = matched;
+    const { method, record, requestTarget, credentials } = matched;
     if (dpop === undefined || credentials.dpop === undefined) throw new AppError('token_proof_missing');
     const nonce = dpop.nonce();
     if (nonce !== undefined) record.nonce = ['dpop-nonce', nonce];
     // The path before any rewrite: a client makes its proof for the URL that it requested.
-    const [path = ''] = rawTarget.split('?', 1);
+    const [path = ''] = requestTarget.split('?', 1);
     return dpop.prove(credentials.dpop, { method, path, token });
   }
 

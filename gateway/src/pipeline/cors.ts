@@ -1,6 +1,6 @@
 import type { Cors, GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { parseTarget, type RouteTable } from '../routing/route-table.ts';
+import { parseRequestTarget, type RouteTable } from '../routing/route-table.ts';
 import type { Incoming } from './exchange.ts';
 import type { OwnAnswer } from './resource-metadata.ts';
 import { hostsOf } from './sanitize.ts';
@@ -51,7 +51,7 @@ export function createCors(
     record.cors = allowed ?? vary;
     if (client.origin === undefined || !isPreflight(incoming)) return undefined;
     if (allowed === undefined) throw new AppError('origin_not_allowed');
-    const methods = table.methodsAt(parseTarget(incoming.rawTarget).path);
+    const methods = table.methodsAt(parseRequestTarget(incoming.requestTarget).path);
     if (methods === undefined) throw new AppError('no_route');
     return { status: 204, headers: { ...preflight, 'access-control-allow-methods': methods.join(', ') } };
   };

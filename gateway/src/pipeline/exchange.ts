@@ -71,7 +71,7 @@ export function tokenStatusOf(caller: Caller): TokenStatus | undefined {
 export type Outbound = Readonly<{
   method: string;
   /** Path and query, as signed. */
-  target: string;
+  requestTarget: string;
   /** Alternating names and values. */
   headers: readonly string[];
   /** Where the headers begin that the gateway signed. Their values match the identity contract. */
@@ -91,7 +91,7 @@ export type BodyStream = Readable & Readonly<{ complete: boolean }>;
 /** A request as plain values, independent of how it arrived. */
 export type RawRequest = Pick<
   Exchange,
-  'kind' | 'method' | 'rawTarget' | 'httpVersion' | 'rawHeaders' | 'peer' | 'stream' | 'interim'
+  'kind' | 'method' | 'requestTarget' | 'httpVersion' | 'rawHeaders' | 'peer' | 'stream' | 'interim'
 >;
 
 /**
@@ -103,7 +103,7 @@ export class Exchange {
   readonly kind: 'http' | 'upgrade';
   readonly method: string;
   /** The request line's target, byte for byte. */
-  readonly rawTarget: string;
+  readonly requestTarget: string;
   readonly httpVersion: string;
   /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[];
@@ -151,7 +151,7 @@ export class Exchange {
   ) {
     this.kind = request.kind;
     this.method = request.method;
-    this.rawTarget = request.rawTarget;
+    this.requestTarget = request.requestTarget;
     this.httpVersion = request.httpVersion;
     this.rawHeaders = request.rawHeaders;
     this.peer = request.peer;

@@ -1,6 +1,6 @@
 import { type GatewayConfig, requiredScopes } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { parseTarget, type RouteTable } from '../routing/route-table.ts';
+import { parseRequestTarget, type RouteTable } from '../routing/route-table.ts';
 import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';
 import type { Incoming } from './exchange.ts';
 import { hostsOf } from './sanitize.ts';
@@ -75,9 +75,9 @@ export function createResourceMetadata(
      * @returns Undefined unless the request asks for a document.
      * @throws AppError `method_not_allowed`, `body_not_allowed`.
      */
-    answer({ rawTarget, method, client, body }: Incoming): OwnAnswer | undefined {
-      if (!rawTarget.startsWith(prefix)) return undefined;
-      const { path, query } = parseTarget(rawTarget);
+    answer({ requestTarget, method, client, body }: Incoming): OwnAnswer | undefined {
+      if (!requestTarget.startsWith(prefix)) return undefined;
+      const { path, query } = parseRequestTarget(requestTarget);
       const document = isAsked(path) && query === '' ? documentOf(path.slice(prefix.length), client.host) : undefined;
       if (document === undefined) return undefined;
       if (method !== 'GET' && method !== 'HEAD') {

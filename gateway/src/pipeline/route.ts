@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import { headersFrom } from '../http/header-fields.ts';
 import { securityHeaders } from '../http/security-headers.ts';
-import { parseTarget, type RouteTable, rewritePath } from '../routing/route-table.ts';
+import { parseRequestTarget, type RouteTable, rewritePath } from '../routing/route-table.ts';
 import type { Authenticated, Exchange, Incoming, Matched, Permitted } from './exchange.ts';
 import type { ChallengeMetadata } from './request-record.ts';
 import type { OwnAnswer } from './resource-metadata.ts';
@@ -24,8 +24,8 @@ export function ownAnswers(...configured: readonly (Answering | undefined)[]): A
 }
 
 /** Answers `OPTIONS *`, which asks about the server and not about a resource (RFC 9110 section 9.3.7). */
-export function answerOptions({ method, rawTarget, body }: Incoming): OwnAnswer | undefined {
-  if (rawTarget !== '*' || method !== 'OPTIONS') return undefined;
+export function answerOptions({ method, requestTarget, body }: Incoming): OwnAnswer | undefined {
+  if (requestTarget !== '*' || method !== 'OPTIONS') return undefined;
   if (body.present) throw new AppError('body_not_allowed');
   return { status: 204, headers: {} };
 }
@@ -41,8 +41,8 @@ export function answerOptions({ method, rawTarget, body }: Incoming): OwnAnswer 
  */
 export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (incoming: Incoming) => Matched {
   return (incoming) => {
-    const target = parseTarget(incoming.rawTarget);
-    const { route, policy, params } = table.match(incoming.method, target.path);
+    const parsed = parseRequestTarget(incoming.requestTarget);
+    const { route, policy, params } = table.match(incoming.method, parsed.path);
     const exchange: Exchange = incoming;
     const { record } = exchange;
     record.route = route.name;
@@ -56,8 +56,8 @@ export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (i
     exchange.route = route;
     exchange.policy = policy;
     exchange.params = params;
-    exchange.path = rewritePath(target.path, route.rewrite);
-    exchange.query = target.query;
+    exchange.path = rewritePath(parsed.path, route.rewrite);
+    exchange.query = parsed.query;
     return incoming as Matched;
   };
 }

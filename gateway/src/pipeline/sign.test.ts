@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { exampleRoute } from '../../test/kit/example-route.ts';
 import { method } from '../config/schema/routes.ts';
 import { AppError } from '../errors.ts';
-import { parseTarget } from '../routing/route-table.ts';
+import { parseRequestTarget } from '../routing/route-table.ts';
 import { type Admitted, Exchange } from './exchange.ts';
 import { RequestRecord } from './request-record.ts';
 import { createSign } from './sign.ts';
@@ -19,7 +19,7 @@ function admitted(): Admitted {
   const request = {
     kind: 'http',
     method: 'GET',
-    rawTarget: '/a',
+    requestTarget: '/a',
     httpVersion: '1.1',
     rawHeaders: [],
     peer: {},
@@ -82,7 +82,7 @@ test('the contract accepts every method and target that the gateway forwards', (
   const anonymous = prepareIdentity({ kind: 'anonymous' }, 'users-service');
   const isForwarded = (raw: string) => {
     try {
-      return parseTarget(raw);
+      return parseRequestTarget(raw);
     } catch (error) {
       if (error instanceof AppError) return undefined;
       throw error;

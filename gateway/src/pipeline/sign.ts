@@ -93,7 +93,7 @@ export function createSign(options: SignStageOptions): Readonly<{
       { createdSec, lifetimeSec, nonce },
     );
     record.decidedMs ??= performance.now() - record.startedAt;
-    const outbound: Outbound = { method, target: path + query, headers, signedFrom, body, createdSec, nonce };
+    const outbound: Outbound = { method, requestTarget: path + query, headers, signedFrom, body, createdSec, nonce };
     return outbound as SignedOutbound;
   }
 

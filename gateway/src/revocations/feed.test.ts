@@ -1,7 +1,7 @@
 import { capturingLogger, testClock } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
 import { type FeedRequest, followRevocations } from './feed.ts';
-import { readRevocationPage } from './page.ts';
+import { readRevocationBatch } from './revocation-batch.ts';
 import { Revocations } from './revocations.ts';
 
 const item = (sid: string) => ({
@@ -10,7 +10,12 @@ const item = (sid: string) => ({
   not_before: '2026-01-01T00:00:01.000Z',
   expires_at: '2026-01-01T00:15:01.000Z',
 });
-const page = (cursor: number, items: unknown[] = [], complete = true, log = 'L1') => ({ log, cursor, complete, items });
+const batch = (cursor: number, items: unknown[] = [], complete = true, log = 'L1') => ({
+  log,
+  cursor,
+  complete,
+  items,
+});
 
 /** Follows a feed that gives these answers, and stops after the last one. */
 async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_000, maxHeld?: number) {
@@ -33,16 +38,16 @@ async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_
       nowMs: clock.nowMs,
       random: () => 1,
       pause: async (ms) => void pauses.push(ms),
-      fetchPage: async (request) => {
+      fetchBatch: async (request) => {
         requests.push(request);
         const answer = left.shift();
         if (answer === undefined) {
           feed.stop();
           end();
-          return readRevocationPage(page(0));
+          return readRevocationBatch(batch(0));
         }
         if (answer instanceof Error) throw answer;
-        return readRevocationPage(answer);
+        return readRevocationBatch(answer);
       },
     });
     feed.start();
@@ -64,8 +69,8 @@ async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_
 }
 
 describe('followRevocations', () => {
-  test('reads a snapshot page by page, and is ready after the last page', async () => {
-    const { requests, has } = await follow([page(1, [item('s1')], false), page(2, [item('s2')])]);
+  test('reads a snapshot batch by batch, and is ready after the last batch', async () => {
+    const { requests, has } = await follow([batch(1, [item('s1')], false), batch(2, [item('s2')])]);
     expect(requests).toEqual([
       { position: undefined, waitSec: 0 },
       { position: { log: 'L1', cursor: 1 }, waitSec: 0 },
@@ -75,91 +80,99 @@ describe('followRevocations', () => {
   });
 
   test('is not ready after half a snapshot', async () => {
-    const { revocations } = await follow([page(1, [item('s1')], false)]);
+    const { revocations } = await follow([batch(1, [item('s1')], false)]);
     expect(revocations.ready).toBe(false);
   });
 
-  test('reads a snapshot of any number of pages', async () => {
-    const pages = Array.from({ length: 1_000 }, (_, n) => page(n + 1, [item(`s${n}`)], n === 999));
-    const { revocations, has, log } = await follow(pages);
+  test('reads a snapshot of any number of batches', async () => {
+    const batches = Array.from({ length: 1_000 }, (_, n) => batch(n + 1, [item(`s${n}`)], n === 999));
+    const { revocations, has, log } = await follow(batches);
     expect([revocations.ready, has('s0'), has('s999'), has('s1000')]).toEqual([true, true, true, false]);
     expect(log.lines()).toContainEqual(expect.objectContaining({ msg: 'revocations read', entries: 1_000 }));
   });
 
   test('continues a snapshot after a failure, and starts over in another log', async () => {
     const { requests, has } = await follow([
-      page(1, [item('s1')], false),
+      batch(1, [item('s1')], false),
       new Error('gone'),
-      page(2, [item('s2')], false),
-      page(3, [], false, 'L2'),
-      page(4, [item('s3')], true, 'L2'),
+      batch(2, [item('s2')], false),
+      batch(3, [], false, 'L2'),
+      batch(4, [item('s3')], true, 'L2'),
     ]);
     expect(requests.map(({ position }) => position?.cursor)).toEqual([undefined, 1, 1, 2, undefined, 4]);
     expect(['s1', 's2', 's3', 's4'].map(has)).toEqual([true, true, true, false]);
   });
 
-  test('never becomes ready with an endless log, and pauses between pages without items', async () => {
-    const pages = Array.from({ length: 300 }, (_, n) => page(n + 1, [], false));
-    const { revocations, pauses } = await follow(pages);
+  test('never becomes ready with an endless log, and pauses between batches without items', async () => {
+    const batches = Array.from({ length: 300 }, (_, n) => batch(n + 1, [], false));
+    const { revocations, pauses } = await follow(batches);
     expect(revocations.ready).toBe(false);
-    expect(pauses.slice(0, 300)).toEqual(pages.map(() => 200));
+    expect(pauses.slice(0, 300)).toEqual(batches.map(() => 200));
   });
 
   test('logs an alarm when there are more revocations than fit in memory', async () => {
     const items = Array.from({ length: 20 }, (_, n) => item(`s${n}`));
-    const { log } = await follow([page(1, items), page(2, [item('s20')])], 30_000, 10);
+    const { log } = await follow([batch(1, items), batch(2, [item('s20')])], 30_000, 10);
     const alarms = log.lines().filter(({ alarm }) => alarm === 'too_many_revocations');
     expect(alarms).toMatchObject([{ level: 50, refused_before: '2026-01-01T00:00:01.000Z' }]);
   });
 
   test('continues from its cursor, and keeps known revocations', async () => {
-    const { requests, has } = await follow([page(1, [item('s1')]), page(2, [item('s2')]), page(2)]);
+    const { requests, has } = await follow([batch(1, [item('s1')]), batch(2, [item('s2')]), batch(2)]);
     expect(requests.map(({ position }) => position?.cursor)).toEqual([undefined, 1, 2, 2]);
     expect([has('s1'), has('s2')]).toEqual([true, true]);
   });
 
   test('reads another log from the start, applies it as a whole, and keeps known revocations', async () => {
     const { requests, has } = await follow([
-      page(5, [item('s1')]),
-      page(9, [item('s8')], true, 'L2'),
-      page(1, [item('s2')], false, 'L2'),
-      page(2, [item('s3')], true, 'L2'),
+      batch(5, [item('s1')]),
+      batch(9, [item('s8')], true, 'L2'),
+      batch(1, [item('s2')], false, 'L2'),
+      batch(2, [item('s3')], true, 'L2'),
     ]);
     expect(requests[2]).toEqual({ position: undefined, waitSec: 0 });
     expect([has('s1'), has('s2'), has('s3')]).toEqual([true, true, true]);
   });
 
-  test('applies nothing of another log before its last page', async () => {
-    const { has } = await follow([page(5, [item('s1')]), page(0, [], true, 'L2'), page(1, [item('s2')], false, 'L2')]);
+  test('applies nothing of another log before its last batch', async () => {
+    const { has } = await follow([
+      batch(5, [item('s1')]),
+      batch(0, [], true, 'L2'),
+      batch(1, [item('s2')], false, 'L2'),
+    ]);
     expect([has('s1'), has('s2')]).toEqual([true, false]);
   });
 
   test('keeps known revocations when the log is empty', async () => {
-    const { has, requests } = await follow([page(5, [item('s1')]), page(0, [], true, 'L2'), page(0, [], true, 'L2')]);
+    const { has, requests } = await follow([
+      batch(5, [item('s1')]),
+      batch(0, [], true, 'L2'),
+      batch(0, [], true, 'L2'),
+    ]);
     expect(requests.map(({ position }) => position?.log)).toEqual([undefined, 'L1', undefined, 'L2']);
     expect(has('s1')).toBe(true);
   });
 
   test('starts over when the log ends before its cursor', async () => {
-    const { requests, has } = await follow([page(5, [item('s1')]), page(3), page(3, [item('s2')])]);
+    const { requests, has } = await follow([batch(5, [item('s1')]), batch(3), batch(3, [item('s2')])]);
     expect(requests[2]?.position).toBeUndefined();
     expect([has('s1'), has('s2')]).toEqual([true, true]);
   });
 
   test('repeats the same request after failures, with backoff', async () => {
     const gone = new Error('gone');
-    const { requests, pauses } = await follow([page(1), gone, gone, gone, gone, gone, gone, page(1)]);
+    const { requests, pauses } = await follow([batch(1), gone, gone, gone, gone, gone, gone, batch(1)]);
     expect(pauses.slice(0, 6)).toEqual([100, 200, 400, 500, 500, 500]);
     expect(requests[7]).toEqual({ position: { log: 'L1', cursor: 1 }, waitSec: 0 });
     expect(requests[8]).toEqual({ position: { log: 'L1', cursor: 1 }, waitSec: 25 });
   });
 
   test.each([
-    ['an object that is not a page', { hello: 1 }],
-    ['a cursor that is not a number', { ...page(0), cursor: 'x' }],
+    ['an object that is not a batch', { hello: 1 }],
+    ['a cursor that is not a number', { ...batch(0), cursor: 'x' }],
     [
-      'more items than a page has',
-      page(
+      'more items than a batch has',
+      batch(
         9_000,
         Array.from({ length: 5_001 }, () => item('s')),
       ),
@@ -170,9 +183,9 @@ describe('followRevocations', () => {
     expect(revocations.ready).toBe(false);
   });
 
-  test('applies known items of a page, and logs unknown ones', async () => {
+  test('applies known items of a batch, and logs unknown ones', async () => {
     const { has, log } = await follow([
-      page(3, [item('s1'), { kind: 'planet', id: 'x' }, { kind: 'user' }, item('s2')]),
+      batch(3, [item('s1'), { kind: 'planet', id: 'x' }, { kind: 'user' }, item('s2')]),
     ]);
     expect([has('s1'), has('s2')]).toEqual([true, true]);
     expect(log.lines()).toContainEqual(expect.objectContaining({ level: 50, items: 2 }));
@@ -184,17 +197,17 @@ describe('followRevocations', () => {
     [2_000, 1],
     [1_000, 0],
   ])('with a maximal staleness of %d ms lets the feed wait for %d s at most', async (oldMs, waitSec) => {
-    const { requests } = await follow([page(1), page(1)], oldMs);
+    const { requests } = await follow([batch(1), batch(1)], oldMs);
     expect(requests[1]?.waitSec).toBe(waitSec);
   });
 
   test('pauses between requests when the feed does not wait', async () => {
-    const { pauses } = await follow([page(1), page(1), page(1)]);
+    const { pauses } = await follow([batch(1), batch(1), batch(1)]);
     expect(pauses).toEqual([200, 200]);
   });
 
   test('pauses between requests when the log changes each time, as with two databases', async () => {
-    const logOf = (name: string) => page(1, [], true, name);
+    const logOf = (name: string) => batch(1, [], true, name);
     const { pauses } = await follow([logOf('L1'), logOf('L2'), logOf('L1'), logOf('L2'), logOf('L1')]);
     expect(pauses).toEqual([200, 200]);
   });

@@ -1,6 +1,6 @@
 import type { Logger } from '@countersign/service-kit';
 import { createOutageLog, type OutageLog } from '../keys/outage-log.ts';
-import type { RevocationPage } from './page.ts';
+import type { RevocationBatch } from './revocation-batch.ts';
 import type { Revocations } from './revocations.ts';
 
 /**
@@ -14,7 +14,7 @@ export type RevocationFeed = Readonly<ReturnType<typeof followRevocations>>;
 export type FeedOptions = Readonly<{
   issuer: string;
   revocations: Revocations;
-  fetchPage(request: FeedRequest, signal: AbortSignal): Promise<RevocationPage>;
+  fetchBatch(request: FeedRequest, signal: AbortSignal): Promise<RevocationBatch>;
   maxStalenessMs: number;
   logger: Logger;
   /**
@@ -37,7 +37,7 @@ const lastRetryMs = 500;
 const earlyAnswerPauseMs = 200;
 
 /**
- * Follows one issuer's revocations. It first reads a snapshot and applies it as a whole, then reads further pages with
+ * Follows one issuer's revocations. It first reads a snapshot and applies it as a whole, then reads further batches with
  * long polls. A log with another id, or one that ends before our cursor, is a different log, such as a restored backup.
  * It is then read from the start, and known revocations stay in force.
  */
@@ -53,50 +53,53 @@ export function followRevocations(options: FeedOptions) {
   /** The snapshot being read. */
   let snapshot: SnapshotProgress | undefined;
 
-  async function fetchPage(request: FeedRequest, signal: AbortSignal): Promise<RevocationPage> {
-    const page = await options.fetchPage(request, signal);
+  async function fetchBatch(request: FeedRequest, signal: AbortSignal): Promise<RevocationBatch> {
+    const batch = await options.fetchBatch(request, signal);
     stats.answers += 1;
-    if (page.unknown > 0) {
-      stats.unknownItems += page.unknown;
-      logger.error({ issuer, items: page.unknown, cursor: page.cursor }, 'revocations of an unknown kind are ignored');
+    if (batch.unknown > 0) {
+      stats.unknownItems += batch.unknown;
+      logger.error(
+        { issuer, items: batch.unknown, cursor: batch.cursor },
+        'revocations of an unknown kind are ignored',
+      );
     }
-    return page;
+    return batch;
   }
 
   /**
-   * Reads a log of any length. Each page is staged as it arrives, and `revocations` bounds the memory. After a failure,
-   * reading continues from the last page, because a long log might never be read in one go.
+   * Reads a log of any length. Each batch is staged as it arrives, and `revocations` bounds the memory. After a failure,
+   * reading continues from the last batch, because a long log might never be read in one go.
    */
   async function readSnapshot(signal: AbortSignal): Promise<FeedPosition> {
     snapshot ??= { position: undefined, entries: 0, sinceMs: monotonicMs(), slow: createOutageLog(monotonicMs) };
     for (;;) {
       const { position, slow } = snapshot;
-      const page = await fetchPage({ position, waitSec: 0 }, signal);
-      if (position !== undefined && !follows(page, position)) {
+      const batch = await fetchBatch({ position, waitSec: 0 }, signal);
+      if (position !== undefined && !follows(batch, position)) {
         snapshot = undefined;
         throw new Error('the log changed while it was read');
       }
-      snapshot.entries += page.count;
+      snapshot.entries += batch.count;
       const { entries } = snapshot;
-      if (page.complete) {
-        revocations.applySnapshot(page.entries, nowMs());
+      if (batch.complete) {
+        revocations.applySnapshot(batch.entries, nowMs());
         revocations.confirmCurrent(nowMs());
         stats.snapshots += 1;
         logger.info(
-          { issuer, entries, took_ms: Math.round(monotonicMs() - snapshot.sinceMs), log: page.log },
+          { issuer, entries, took_ms: Math.round(monotonicMs() - snapshot.sinceMs), log: batch.log },
           'revocations read',
         );
         snapshot = undefined;
-        return positionAfter(page);
+        return positionAfter(batch);
       }
-      if (position?.cursor === page.cursor) {
+      if (position?.cursor === batch.cursor) {
         snapshot = undefined;
         throw new Error('the log does not advance');
       }
-      snapshot.position = positionAfter(page);
-      revocations.stage(page.entries, nowMs());
+      snapshot.position = positionAfter(batch);
+      revocations.stage(batch.entries, nowMs());
       if (slow.failed(false) === 'warn') logger.warn({ issuer, entries }, 'revocations are still being read');
-      if (page.count === 0) await options.pause(earlyAnswerPauseMs, signal);
+      if (batch.count === 0) await options.pause(earlyAnswerPauseMs, signal);
     }
   }
 
@@ -106,24 +109,27 @@ export function followRevocations(options: FeedOptions) {
     signal: AbortSignal,
   ): Promise<FeedPosition | undefined> {
     const askedAt = performance.now();
-    const page = await fetchPage({ position, waitSec }, signal);
+    const batch = await fetchBatch({ position, waitSec }, signal);
     const pauseIfEarly = async () => {
       if (performance.now() - askedAt < earlyAnswerPauseMs) await options.pause(earlyAnswerPauseMs, signal);
     };
-    if (!follows(page, position)) {
-      logger.warn({ issuer, log: page.log, cursor: page.cursor }, 'another revocation log: reading it from the start');
+    if (!follows(batch, position)) {
+      logger.warn(
+        { issuer, log: batch.log, cursor: batch.cursor },
+        'another revocation log: reading it from the start',
+      );
       await pauseIfEarly();
       return undefined;
     }
-    revocations.apply(page.entries, nowMs());
+    revocations.apply(batch.entries, nowMs());
     // `not_before` is rounded up to a whole second, so an entry may come into force before it. Its lag is then 0.
-    for (const entry of page.entries) {
+    for (const entry of batch.entries) {
       const lagMs = Math.max(0, nowMs() - entry.notBeforeMs);
       for (const _name of entry.names) options.onLag?.(lagMs);
     }
-    if (page.complete) revocations.confirmCurrent(nowMs());
-    if (page.cursor === position.cursor) await pauseIfEarly();
-    return positionAfter(page);
+    if (batch.complete) revocations.confirmCurrent(nowMs());
+    if (batch.cursor === position.cursor) await pauseIfEarly();
+    return positionAfter(batch);
   }
 
   function logOverflow(): void {
@@ -187,7 +193,7 @@ export function followRevocations(options: FeedOptions) {
 const reasonOf = (error: unknown): string =>
   (error as NodeJS.ErrnoException).code ?? (error instanceof Error ? error.message : String(error));
 
-const positionAfter = (page: RevocationPage): FeedPosition => ({ log: page.log, cursor: page.cursor });
+const positionAfter = (batch: RevocationBatch): FeedPosition => ({ log: batch.log, cursor: batch.cursor });
 
-const follows = (page: RevocationPage, position: FeedPosition): boolean =>
-  page.log === position.log && page.cursor >= position.cursor;
+const follows = (batch: RevocationBatch, position: FeedPosition): boolean =>
+  batch.log === position.log && batch.cursor >= position.cursor;

@@ -2,11 +2,11 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { fastestMs } from '../../test/kit/fastest.ts';
 import { AppError } from '../errors.ts';
-import { maxTargetBytes, parseTarget, rewritePath } from './route-table.ts';
+import { maxRequestTargetBytes, parseRequestTarget, rewritePath } from './route-table.ts';
 
 function codeOf(raw: string): string {
   try {
-    parseTarget(raw);
+    parseRequestTarget(raw);
     return 'accepted';
   } catch (error) {
     if (error instanceof AppError) return error.code;
@@ -14,7 +14,7 @@ function codeOf(raw: string): string {
   }
 }
 
-describe('parseTarget', () => {
+describe('parseRequestTarget', () => {
   test.each([
     ['dot segments', '/public/../admin'],
     ['a single dot', '/./admin'],
@@ -94,18 +94,18 @@ describe('parseTarget', () => {
     ['/%EF%BC%8E%EF%BC%8E/admin', '/%EF%BC%8E%EF%BC%8E/admin', ''],
     ['/a%252e%252e', '/a%252e%252e', ''],
   ])('keeps %s byte for byte', (raw, path, query) => {
-    expect(parseTarget(raw)).toEqual({ path, query });
+    expect(parseRequestTarget(raw)).toEqual({ path, query });
   });
 
   test('puts the reason into the detail, for the log only', () => {
-    expect(() => parseTarget('/a/../b')).toThrow(
+    expect(() => parseRequestTarget('/a/../b')).toThrow(
       expect.objectContaining({ code: 'invalid_target', detail: { reason: 'a dot segment' } }),
     );
   });
 
   test('refuses a target longer than 8 KiB with 414', () => {
-    expect(codeOf(`/${'a'.repeat(maxTargetBytes - 1)}`)).toBe('accepted');
-    expect(codeOf(`/${'a'.repeat(maxTargetBytes)}`)).toBe('uri_too_long');
+    expect(codeOf(`/${'a'.repeat(maxRequestTargetBytes - 1)}`)).toBe('accepted');
+    expect(codeOf(`/${'a'.repeat(maxRequestTargetBytes)}`)).toBe('uri_too_long');
   });
 
   const hostile = fc.constantFrom(
@@ -168,7 +168,7 @@ describe('parseTarget', () => {
     fc.assert(
       fc.property(target, (raw) => {
         if (codeOf(raw) !== 'accepted') return;
-        const { path, query } = parseTarget(raw);
+        const { path, query } = parseRequestTarget(raw);
         const url = new URL(raw, 'http://h');
         expect(path + query).toBe(raw);
         expect(url.pathname + url.search).toBe(raw);
@@ -182,7 +182,7 @@ describe('parseTarget', () => {
     fc.assert(
       fc.property(target, (raw) => {
         if (codeOf(raw) !== 'accepted') return;
-        const { path } = parseTarget(raw);
+        const { path } = parseRequestTarget(raw);
         const decoded = decodeURIComponent(path);
         expect(decoded.split('/').length).toBe(path.split('/').length);
         expect(decoded.split(/[/\\;]/).some((segment) => segment === '.' || segment === '..')).toBe(false);
@@ -194,7 +194,7 @@ describe('parseTarget', () => {
   test('parses hostile targets of 8 KiB in linear time', () => {
     const patterns = ['a-', '%41', '%20', '/a', '/.a', '.', '%c3%a9', '?', '=&'];
     for (const pattern of patterns) {
-      const raw = `/${pattern.repeat(maxTargetBytes)}`.slice(0, maxTargetBytes - 2);
+      const raw = `/${pattern.repeat(maxRequestTargetBytes)}`.slice(0, maxRequestTargetBytes - 2);
       expect(fastestMs(() => codeOf(raw))).toBeLessThan(5);
     }
   });

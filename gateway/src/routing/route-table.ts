@@ -13,7 +13,7 @@ export type RequestTarget = Readonly<{
 }>;
 
 /** Longest accepted target, in bytes. RFC 9112 section 3 recommends at least 8000. */
-export const maxTargetBytes = 8192;
+export const maxRequestTargetBytes = 8192;
 
 type Flaw = readonly [pattern: RegExp, reason: string];
 
@@ -51,8 +51,8 @@ const queryFlaws: readonly Flaw[] = [
  * @throws AppError `invalid_target` (with the reason for the log), `uri_too_long`.
  * @see DESIGN section 5, "Targets refused"; CVE-2019-9901, CVE-2021-29492, CVE-2026-33494
  */
-export function parseTarget(raw: string): RequestTarget {
-  if (raw.length > maxTargetBytes) throw new AppError('uri_too_long');
+export function parseRequestTarget(raw: string): RequestTarget {
+  if (raw.length > maxRequestTargetBytes) throw new AppError('uri_too_long');
   if (!raw.startsWith('/')) throw refused('does not begin with a slash');
 
   const mark = raw.indexOf('?');
@@ -179,7 +179,7 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
      * Finds the route, with the values of its parameters. Visits each node of the tree at most once, so the cost is
      * bounded by the number of routes and the length of the path.
      *
-     * @param path From {@link parseTarget}.
+     * @param path From {@link parseRequestTarget}.
      * @throws AppError `no_route`, and `method_not_allowed` with `Allow`.
      */
     match(method: string, path: string) {

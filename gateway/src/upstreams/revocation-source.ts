@@ -6,7 +6,7 @@ import type { Issuer } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { createSigningKeys, type KeyFor } from '../keys/signing-keys.ts';
 import { type FeedRequest, followRevocations, type RevocationFeed } from '../revocations/feed.ts';
-import { type RevocationPage, readRevocationPage } from '../revocations/page.ts';
+import { type RevocationBatch, readRevocationBatch } from '../revocations/revocation-batch.ts';
 import { Revocations } from '../revocations/revocations.ts';
 import type { OpenUpstream } from './pool/open-upstream.ts';
 import type { Target } from './pool/target.ts';
@@ -38,7 +38,7 @@ export function openRevocations(
   const follower = followRevocations({
     issuer,
     revocations,
-    fetchPage: createRevocationSource({ url: feed.url, opened, keyFor, lifetimeSec, nowMs }),
+    fetchBatch: createRevocationSource({ url: feed.url, opened, keyFor, lifetimeSec, nowMs }),
     maxStalenessMs: feed.maxStalenessMs,
     logger,
     onLag: (lagMs) => onLag(issuer, lagMs),
@@ -73,20 +73,20 @@ const lateMs = 1_000;
 /**
  * Asks the auth-service for revocations in the gateway's own name (`x-identity: gateway`). Redirects are not followed.
  *
- * Each request goes to two targets if there are two, and the first valid page counts. One instance that hangs, or lost
+ * Each request goes to two targets if there are two, and the first valid batch counts. One instance that hangs, or lost
  * its database, would otherwise delay revocations until the wait ends.
  *
- * @returns A function that throws on a status other than 200, a timeout, a body that is too large, and an invalid page.
+ * @returns A function that throws on a status other than 200, a timeout, a body that is too large, and an invalid batch.
  */
 export function createRevocationSource(
   options: RevocationSourceOptions,
-): (question: FeedRequest, signal: AbortSignal) => Promise<RevocationPage> {
+): (question: FeedRequest, signal: AbortSignal) => Promise<RevocationBatch> {
   const { opened, keyFor, lifetimeSec, nowMs, graceMs = 5_000 } = options;
   const { upstream } = opened;
   const { pathname } = new URL(options.url);
   const gateway: PreparedIdentity = prepareIdentity({ kind: 'gateway' }, upstream.name);
 
-  async function ask(target: Target, question: FeedRequest, signal: AbortSignal): Promise<RevocationPage> {
+  async function ask(target: Target, question: FeedRequest, signal: AbortSignal): Promise<RevocationBatch> {
     const query = queryOf(question);
     const nowSec = Math.floor(nowMs() / 1000);
     const signed = signRequest(
@@ -110,7 +110,7 @@ export function createRevocationSource(
         return ask(target, question, signal);
       throw new Error(`the revocation feed responded with ${status}`);
     }
-    return readRevocationPage(JSON.parse(body.toString('utf8')));
+    return readRevocationBatch(JSON.parse(body.toString('utf8')));
   }
 
   return async (question, signal) => {

@@ -37,7 +37,7 @@ const killAfterMs = 5_000;
  *
  * @throws StartupError when a worker exits before it serves. That worker has logged why.
  */
-export async function servePrimary(config: GatewayConfig, options: PrimaryOptions): Promise<RunningPrimary> {
+export async function startPrimary(config: GatewayConfig, options: PrimaryOptions): Promise<RunningPrimary> {
   const { count, logger, drainDelayMs, shutdownGraceMs, hungAfterMs = 30_000 } = options;
   const workers: SupervisedWorker[] = [];
   const serving = () => workers.flatMap(({ channel }) => channel ?? []);

@@ -90,14 +90,14 @@ export class SupervisedWorker {
         if ('metrics' in said) this.#counts.finish(said.metrics);
         else if ('id' in said) channel.receive(said);
         else {
-          this.#serves(worker, channel);
+          this.#onServing(worker, channel);
           resolve(said.ports);
         }
       });
     });
   }
 
-  #serves(worker: Worker, channel: WorkerChannel): void {
+  #onServing(worker: Worker, channel: WorkerChannel): void {
     this.channel = channel;
     this.#counts.begin(() => channel.ask('metrics'));
     this.#watch(worker, channel);

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const pageSize = 5_000;
+const batchSize = 5_000;
 
 export type FeedTimes = Readonly<{ notBefore: string; expiresAt: string }>;
 
@@ -11,8 +11,8 @@ export type FeedTimes = Readonly<{ notBefore: string; expiresAt: string }>;
  * One page of a feed with this many revoked sessions, in groups (docs/operations/revocations.md). None of them belongs
  * to a token of the benchmark.
  */
-export function revocationPage(count: number, after: number, { notBefore, expiresAt }: FeedTimes) {
-  const cursor = Math.min(count, after + pageSize);
+export function revocationBatch(count: number, after: number, { notBefore, expiresAt }: FeedTimes) {
+  const cursor = Math.min(count, after + batchSize);
   // As long as a UUID.
   const idOf = (index: number) => `01890a5d-0000-7000-8000-${index.toString(16).padStart(12, '0')}`;
   const ids = Array.from({ length: cursor - after }, (_, index) => idOf(after + index));
@@ -43,7 +43,7 @@ export async function startIssuer(jwks: object): Promise<Readonly<{ origin: stri
     if (after === count) await delay(Number(searchParams.get('wait')) * 1000, undefined, { ref: false });
     res
       .setHeader('content-type', 'application/vnd.countersign.revocation-groups+json')
-      .end(JSON.stringify(revocationPage(count, after, { notBefore, expiresAt })));
+      .end(JSON.stringify(revocationBatch(count, after, { notBefore, expiresAt })));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {

@@ -120,7 +120,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
     ],
     upstreamRequest: ({ outbound }) => ({
       method: 'GET',
-      path: outbound.target,
+      path: outbound.requestTarget,
       headers: [...outbound.headers],
       body: null,
     }),

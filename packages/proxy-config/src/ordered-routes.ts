@@ -19,9 +19,9 @@ export function orderedRoutes({ routes }: Pick<ProxyPlan, 'routes'>): readonly O
   const all = routes.toSorted((a, b) => compare(a.segments, b.segments));
   const byPattern = Map.groupBy(all, ({ segments }) => patternOf(segments));
   return [...byPattern].flatMap(([pattern, same]): readonly OrderedRoute[] => {
-    const targets = new Set(same.map(({ upstream, rewrite }) => JSON.stringify([upstream.name, rewrite])));
+    const destinations = new Set(same.map(({ upstream, rewrite }) => JSON.stringify([upstream.name, rewrite])));
     const [first] = same;
-    if (targets.size === 1 && first !== undefined) return [{ route: first, pattern, methods: undefined }];
+    if (destinations.size === 1 && first !== undefined) return [{ route: first, pattern, methods: undefined }];
     return same.map((route) => ({ route, pattern, methods: route.methods }));
   });
 }

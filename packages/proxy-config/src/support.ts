@@ -7,17 +7,17 @@ type Abilities = Readonly<{
   /** Response headers of an allowed request reach the client. */
   passesHeaders: boolean;
   /** The target that was signed is sent as it is. Otherwise the proxy rewrites it by its own rules. */
-  takesTarget: boolean;
+  takesRequestTarget: boolean;
   /** The version in front of which the suite runs. Undefined: the configuration is generated, not run here. */
   tested: string | undefined;
 }>;
 
 export const proxies = {
-  nginx: { showsBody: false, showsLength: true, passesHeaders: true, takesTarget: true, tested: '1.26.3' },
-  caddy: { showsBody: false, showsLength: false, passesHeaders: false, takesTarget: false, tested: '2.6.2' },
-  haproxy: { showsBody: true, showsLength: true, passesHeaders: true, takesTarget: true, tested: '3.0.11' },
-  traefik: { showsBody: true, showsLength: true, passesHeaders: false, takesTarget: false, tested: undefined },
-  envoy: { showsBody: true, showsLength: true, passesHeaders: true, takesTarget: false, tested: undefined },
+  nginx: { showsBody: false, showsLength: true, passesHeaders: true, takesRequestTarget: true, tested: '1.26.3' },
+  caddy: { showsBody: false, showsLength: false, passesHeaders: false, takesRequestTarget: false, tested: '2.6.2' },
+  haproxy: { showsBody: true, showsLength: true, passesHeaders: true, takesRequestTarget: true, tested: '3.0.11' },
+  traefik: { showsBody: true, showsLength: true, passesHeaders: false, takesRequestTarget: false, tested: undefined },
+  envoy: { showsBody: true, showsLength: true, passesHeaders: true, takesRequestTarget: false, tested: undefined },
 } as const satisfies Readonly<Record<string, Abilities>>;
 
 export type ProxyName = keyof typeof proxies;
@@ -35,7 +35,7 @@ const rows: readonly (readonly [keys: string, cell: Cell])[] = [
   ['`path`, `methods`, `auth`, `allow`', everywhere('done')],
   ['`limits`', everywhere('done, by decision')],
   ['`forward`, `senderConstrained`, `txnToken`', everywhere('done')],
-  ['`rewrite`', ({ takesTarget }) => (takesTarget ? 'done' : 'printed')],
+  ['`rewrite`', ({ takesRequestTarget }) => (takesRequestTarget ? 'done' : 'printed')],
   ['`body: { mode: digest }`', ({ showsBody }) => (showsBody ? 'done' : 'refused')],
   ['`body: { mode: stream }`', everywhere('needs `unsigned: accept`')],
   ['`maxBytes` of a stream', everywhere('the largest of all routes')],

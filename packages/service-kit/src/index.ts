@@ -2,9 +2,9 @@ export { apiPageRoutes, descriptionRoutes } from './api/api-page.ts';
 export { type Call, type Endpoint, ignoresUnknown, type ResponseSpec, type Route, routesWith } from './api/endpoint.ts';
 export { jsonOf } from './api/json-of.ts';
 export { type MergeOptions, mergeApis } from './api/merge.ts';
+export { mountRoutes } from './api/mount-routes.ts';
 export { type Api, describeApi } from './api/openapi.ts';
 export { errorBodyOf, errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
-export { serveRoutes } from './api/serve.ts';
 export {
   AppError,
   caller,
@@ -17,7 +17,7 @@ export {
   ours,
 } from './errors.ts';
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
-export { type BehindGateway, type BehindGatewayParts, serveBehindGateway } from './gateway/serve-behind-gateway.ts';
+export { type BehindGateway, type BehindGatewayParts, startBehindGateway } from './gateway/start-behind-gateway.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';
 export { type Content, formValue, type Html, html } from './html/html.ts';
 export { pageAssets } from './html/page-assets.ts';
@@ -33,7 +33,7 @@ export {
 } from './http/entity-tag.ts';
 export { assertFreshLogin } from './http/fresh-login.ts';
 export { drainServer, listen } from './http/listening.ts';
-export { pageFields, pageOf, wholeNumberField } from './http/page.ts';
+export { paginate, paginationFields, wholeNumberField } from './http/pagination.ts';
 export {
   type Answer,
   answerOf,

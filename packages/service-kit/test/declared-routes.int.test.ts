@@ -17,8 +17,8 @@ import {
   type Endpoint,
   ignoresUnknown,
   mergeApis,
+  mountRoutes,
   routesWith,
-  serveRoutes,
   wholeNumberField,
 } from '../src/index.ts';
 
@@ -163,7 +163,7 @@ describe('a declared route', () => {
       metrics: createMetrics(),
       errors,
       identity: verifyIdentity({ verifier: createVerifier({ audience: 'library', keys, replay, nowMs: clock.nowMs }) }),
-      routes: serveRoutes(routes, undefined).use(apiPageRoutes(document)),
+      routes: mountRoutes(routes, undefined).use(apiPageRoutes(document)),
     });
   });
   afterAll(async () => {

@@ -144,10 +144,10 @@ export class Source {
     let offset = node?.range?.[0] ?? 0;
     let keyOffset = offset;
     for (const step of path) {
-      const target: Node | null | undefined = isAlias(node) ? this.#anchored.get(node) : node;
+      const resolved: Node | null | undefined = isAlias(node) ? this.#anchored.get(node) : node;
       // The first of two equal keys counts.
-      const pair = isMap(target) ? target.items.find(({ key }) => isKey(key) && key.value === step) : undefined;
-      const item = isSeq(target) ? target.items[Number(step)] : pair?.value;
+      const pair = isMap(resolved) ? resolved.items.find(({ key }) => isKey(key) && key.value === step) : undefined;
+      const item = isSeq(resolved) ? resolved.items[Number(step)] : pair?.value;
       if (item === undefined) return { offset, keyOffset: offset };
       node = item as Node | null;
       offset = node?.range?.[0] ?? offset;
@@ -195,8 +195,8 @@ function anchoredNodes(document: Document.Parsed): ReadonlyMap<Alias, Node> {
   visit(document, {
     Value: (_key, node) => void (node.anchor !== undefined && anchors.set(node.anchor, node)),
     Alias: (_key, node) => {
-      const target = anchors.get(node.source);
-      if (target !== undefined) anchored.set(node, target);
+      const resolved = anchors.get(node.source);
+      if (resolved !== undefined) anchored.set(node, resolved);
     },
   });
   return anchored;

@@ -1,4 +1,4 @@
-import { idField, ifNoneMatchField, pageOf, readerTenantOf } from '@countersign/service-kit';
+import { idField, ifNoneMatchField, paginate, readerTenantOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { cursorAt } from '../domain/cursor.ts';
 import { directoryRoles, directoryScope, maySee } from '../domain/profile.ts';
@@ -29,7 +29,7 @@ export const directoryRoutes = [
       throw new AppError('insufficient_role');
     const tenantId = readerTenantOf(identity, directoryScope);
     const found = await inTenant(db, tenantId, (trx) => listMembers(trx, filter));
-    const { rows, nextCursor } = pageOf(found, limit, cursorAt);
+    const { rows, nextCursor } = paginate(found, limit, cursorAt);
     reply(200, { items: rows.map(profileJson), next_cursor: nextCursor });
   }),
 

@@ -1,4 +1,4 @@
-import { lineField, pageFields, roleField } from '@countersign/service-kit';
+import { lineField, paginationFields, roleField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { decodeCursor } from '../domain/cursor.ts';
 import { foldName } from '../domain/profile.ts';
@@ -30,7 +30,7 @@ export const directoryQuery = z.strictObject({
     .transform(foldName)
     .optional()
     .describe('Part of a name or an e-mail address. Case does not matter.'),
-  ...pageFields({ maxLength: 4_000, decode: decodeCursor }),
+  ...paginationFields({ maxLength: 4_000, decode: decodeCursor }),
 });
 
 function isLocale(value: string): boolean {

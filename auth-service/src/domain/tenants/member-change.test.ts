@@ -33,8 +33,8 @@ test.each<[string, KnownMember[], string, WantedChange, object]>([
     { role: 'agent' },
     { kind: 'refuse', code: 'last_admin' },
   ],
-])('decides a change of %s', (_what, known, target, wanted, expected) => {
-  expect(decideMemberChange(known, { actor: 'boss', target }, wanted)).toMatchObject(expected);
+])('decides a change of %s', (_what, known, memberId, wanted, expected) => {
+  expect(decideMemberChange(known, { actor: 'boss', memberId }, wanted)).toMatchObject(expected);
 });
 
 test.each<[string, KnownMember]>([
@@ -42,8 +42,8 @@ test.each<[string, KnownMember]>([
   ['a disabled administrator', member('eve', 'admin', { status: 'disabled' })],
   ['an administrator with a disabled account', member('eve', 'admin', { accountActive: false })],
 ])('refuses every change by %s, also of an unknown member', (_who, eve) => {
-  for (const target of ['ann', 'eve', 'boss', 'unknown']) {
-    const decision = decideMemberChange([boss, ann, eve], { actor: 'eve', target }, { role: 'admin' });
+  for (const memberId of ['ann', 'eve', 'boss', 'unknown']) {
+    const decision = decideMemberChange([boss, ann, eve], { actor: 'eve', memberId }, { role: 'admin' });
     expect(decision).toEqual({ kind: 'refuse', code: 'insufficient_role' });
   }
 });
@@ -53,7 +53,7 @@ test('always leaves an administrator who can log in, after any sequence of chang
   const id = fc.constantFrom(...ids);
   const step = fc.record({
     actor: id,
-    target: id,
+    memberId: id,
     wanted: fc.record(
       { role: fc.constantFrom('admin', 'agent'), status: fc.constantFrom('active' as const, 'disabled' as const) },
       { requiredKeys: [] },
@@ -62,10 +62,10 @@ test('always leaves an administrator who can log in, after any sequence of chang
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
       let members = ids.map((userId, index) => member(userId, index < 2 ? 'admin' : 'agent'));
-      for (const { actor, target, wanted } of steps) {
-        const decision = decideMemberChange(members, { actor, target }, wanted);
+      for (const { actor, memberId, wanted } of steps) {
+        const decision = decideMemberChange(members, { actor, memberId }, wanted);
         if (decision.kind !== 'change') continue;
-        members = members.map((each) => (each.userId === target ? { ...each, ...decision.to } : each));
+        members = members.map((each) => (each.userId === memberId ? { ...each, ...decision.to } : each));
         expect(members.some(({ role, status }) => role === 'admin' && status === 'active')).toBe(true);
       }
     }),

@@ -19,7 +19,7 @@ export type MemberDecision =
  */
 export function decideMemberChange(
   known: readonly KnownMember[],
-  { actor, target }: Readonly<{ actor: string; target: string }>,
+  { actor, memberId }: Readonly<{ actor: string; memberId: string }>,
   wanted: WantedChange,
 ): MemberDecision {
   const administers = (member: KnownMember) =>
@@ -28,12 +28,12 @@ export function decideMemberChange(
   if (!known.some((member) => member.userId === actor && administers(member))) {
     return { kind: 'refuse', code: 'insufficient_role' };
   }
-  const member = known.find(({ userId }) => userId === target);
+  const member = known.find(({ userId }) => userId === memberId);
   if (member === undefined) return { kind: 'refuse', code: 'not_found' };
   const from: MemberState = { userId: member.userId, role: member.role, status: member.status };
   const to: MemberState = { ...from, role: wanted.role ?? from.role, status: wanted.status ?? from.status };
   if (to.role === from.role && to.status === from.status) return { kind: 'same', member: from };
-  const after = known.map((each) => (each.userId === target ? { ...each, ...to } : each));
+  const after = known.map((each) => (each.userId === memberId ? { ...each, ...to } : each));
   if (!after.some(administers)) return { kind: 'refuse', code: 'last_admin' };
   return { kind: 'change', from, to };
 }

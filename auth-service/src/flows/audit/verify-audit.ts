@@ -34,10 +34,10 @@ async function verifyChain(db: AuthDatabase, tenantId: string, noted: string | u
     notedAt,
   });
   for (;;) {
-    // The first page has no lower bound, so that an entry inserted before the first one is found too.
+    // The first batch has no lower bound, so that an entry inserted before the first one is found too.
     const after = entries === 0 ? undefined : entries;
-    const page = await db.transaction({ role: roles.operator }, (trx) => readChain(trx, tenantId, after));
-    for (const stored of page) {
+    const batch = await db.transaction({ role: roles.operator }, (trx) => readChain(trx, tenantId, after));
+    for (const stored of batch) {
       const expected = auditHash(previous, stored.entry);
       const follows =
         stored.entry.seq === entries + 1 && stored.previous.equals(previous) && stored.hash.equals(expected);
@@ -46,6 +46,6 @@ async function verifyChain(db: AuthDatabase, tenantId: string, noted: string | u
       entries += 1;
       if (expected.toString('hex') === noted) notedAt = entries;
     }
-    if (page.length === 0) return report(undefined);
+    if (batch.length === 0) return report(undefined);
   }
 }

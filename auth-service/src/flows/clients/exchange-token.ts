@@ -14,7 +14,7 @@ import type { Caller } from '../sessions/grant.ts';
 import type { AuthenticatedClient } from './authenticate-client.ts';
 import { holdUsableClient, type IssueParts } from './issue-client-token.ts';
 
-export type Exchange = Readonly<{ subjectToken: string; asked: string | undefined; caller: Caller }>;
+export type TokenExchange = Readonly<{ subjectToken: string; asked: string | undefined; caller: Caller }>;
 
 /**
  * Exchanges a user's consent for an access token with which the client acts for them (RFC 8693). The token has the
@@ -26,7 +26,7 @@ export type Exchange = Readonly<{ subjectToken: string; asked: string | undefine
 export function exchangeToken(
   { db, scopes: known }: IssueParts,
   authenticated: AuthenticatedClient,
-  { subjectToken, asked, caller }: Exchange,
+  { subjectToken, asked, caller }: TokenExchange,
 ): Promise<DelegatedTokenInput> {
   const { tenantId, clientId } = authenticated;
   return db.transaction({ role: roles.app, tenantId }, async (trx) => {

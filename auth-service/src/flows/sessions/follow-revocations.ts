@@ -1,12 +1,12 @@
 import type { AuthDatabase } from '../../store/database.ts';
-import { type FeedForm, type FeedPage, readFeed, revocationsChannel } from '../../store/sessions/revocations.ts';
+import { type FeedBatch, type FeedForm, readFeed, revocationsChannel } from '../../store/sessions/revocations.ts';
 
 export type FeedRequest = Readonly<{ log: string | undefined; after: number; form?: FeedForm; waitMs: number }>;
 
 /** The revocation log for its followers. */
 export type Feed = Readonly<{
-  /** Returns the next page. If nothing is new, it waits until `waitMs` have passed or `signal` aborts. */
-  next(request: FeedRequest, signal: AbortSignal): Promise<FeedPage>;
+  /** Returns the next batch. If nothing is new, it waits until `waitMs` have passed or `signal` aborts. */
+  next(request: FeedRequest, signal: AbortSignal): Promise<FeedBatch>;
   /** Answers all waiting requests at once, and later ones without waiting. May be called again. */
   end(): Promise<void>;
   readonly ended: boolean;
@@ -46,9 +46,9 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
       for (;;) {
         const wake = wakeUp(Math.max(0, deadline - performance.now()), signal);
         try {
-          const page = await readFeed(db, { log, after }, form);
-          const isNews = page.items.length > 0 || page.groups.length > 0 || page.fromStart;
-          if (isNews || ended || signal.aborted || performance.now() >= deadline) return page;
+          const batch = await readFeed(db, { log, after }, form);
+          const isNews = batch.items.length > 0 || batch.groups.length > 0 || batch.fromStart;
+          if (isNews || ended || signal.aborted || performance.now() >= deadline) return batch;
           await wake.promise;
         } finally {
           wake.release();

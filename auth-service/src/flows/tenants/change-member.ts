@@ -35,7 +35,7 @@ export async function changeMember(
       ...member,
       accountActive: accounts.get(member.userId)?.active ?? false,
     }));
-    const decision = decideMemberChange(known, { actor: admin.userId, target: userId }, wanted);
+    const decision = decideMemberChange(known, { actor: admin.userId, memberId: userId }, wanted);
     if (decision.kind === 'refuse') throw new AppError(decision.code);
     const { email = '', active = false } = accounts.get(userId) ?? {};
     if (decision.kind === 'same') return { ...decision.member, email };

@@ -1,4 +1,4 @@
-import { lineField, pageFields, pageOf } from '@countersign/service-kit';
+import { lineField, paginate, paginationFields } from '@countersign/service-kit';
 import { z } from 'zod';
 import { clientKeySet } from '../../domain/clients/client-keys.ts';
 import {
@@ -92,14 +92,14 @@ export const clientRoutes = [
     operationId: 'listClients',
     summary: 'List the OAuth clients of your tenant, newest first (administrators only)',
     params: ofTenant,
-    query: z.strictObject(pageFields({ maxLength: 43, decode: (text) => (isClientId(text) ? text : undefined) })),
+    query: z.strictObject(paginationFields({ maxLength: 43, decode: (text) => (isClientId(text) ? text : undefined) })),
     responses: { 200: z.object({ items: z.array(client), next_cursor: z.string().nullable() }) },
     errors: adminErrors,
   }).handle(async ({ res, identity, params, query, reply }, { db }) => {
     const { tenantId } = adminOf(identity, res, params.id);
     const { cursor: before, limit } = query;
     const found = await everyClient(db, tenantId, { before, limit: limit + 1 });
-    const { rows, nextCursor } = pageOf(found, limit, ({ client: { id } }) => id);
+    const { rows, nextCursor } = paginate(found, limit, ({ client: { id } }) => id);
     reply(200, { items: rows.map(toJson), next_cursor: nextCursor });
   }),
 

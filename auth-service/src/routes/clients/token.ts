@@ -92,7 +92,7 @@ export function subjectTokenOf(form: TokenForm): string {
 }
 
 /** All tokens have one audience, so no other can be requested. @throws AppError `target_not_offered`. */
-export function assertTarget({ audience, resource }: TokenForm, issuer: TokenIssuer): void {
+export function assertOwnAudience({ audience, resource }: TokenForm, issuer: TokenIssuer): void {
   const { origin } = new URL(issuer.issuer);
   const isOurs = (url: string) => URL.canParse(url) && new URL(url).origin === origin;
   if (audience.every((name) => name === issuer.audience) && resource.every(isOurs)) return;
@@ -143,7 +143,7 @@ export const tokenRoutes = [
     const form = readForm(req);
     const caller = callerOf(req, res, identity);
     const client = await authenticateClient(parts, credentialsOf(req, form), networkOf(caller.ip));
-    assertTarget(form, parts.issuer);
+    assertOwnAudience(form, parts.issuer);
     const issue = form.grant_type === 'client_credentials' ? forClient : forPerson;
     const token = await issue(parts, client, form, caller);
     reply(200, token);
@@ -167,8 +167,8 @@ async function forPerson(
   form: TokenForm,
   caller: Caller,
 ): Promise<ClientToken> {
-  const exchange = { subjectToken: subjectTokenOf(form), asked: form.scope, caller };
-  const input = await exchangeToken(parts, client, exchange);
+  const tokenExchange = { subjectToken: subjectTokenOf(form), asked: form.scope, caller };
+  const input = await exchangeToken(parts, client, tokenExchange);
   const token = await signDelegatedToken(input, parts.issuer, parts.signingKeys.current());
   return { access_token: token, issued_token_type: accessTokenType, ...answerOf(input, input.lifetimeSec) };
 }

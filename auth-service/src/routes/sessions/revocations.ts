@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { pageSize, type Revocation, type RevocationGroup } from '../../store/sessions/revocations.ts';
+import { batchSize, type Revocation, type RevocationGroup } from '../../store/sessions/revocations.ts';
 import { route } from '../route.ts';
 
 const maxWaitSec = 30;
@@ -41,7 +41,7 @@ export const revocationRoutes = [
     tag: 'Internal',
     summary: 'Follow the revocation log (gateway only)',
     description:
-      `At most ${pageSize} on a page. To a client that accepts \`${groupedType}\` it answers with \`groups\` of revocations that ` +
+      `At most ${batchSize} in one answer. To a client that accepts \`${groupedType}\` it answers with \`groups\` of revocations that ` +
       'share kind and times. The ids of a group are what an item names; of a member, `<tenant_id> <user_id>`, of a client, `<tenant_id> <client_id>`.',
     callers: ['gateway'],
     query: feedQuery,
@@ -57,13 +57,13 @@ export const revocationRoutes = [
     const form = req.accepts(['application/json', groupedType]) === groupedType ? 'groups' : 'items';
     const gone = new AbortController();
     res.once('close', () => gone.abort());
-    const page = await feed.next({ log, after, form, waitMs: wait * 1000 }, gone.signal);
+    const batch = await feed.next({ log, after, form, waitMs: wait * 1000 }, gone.signal);
     // Closes the connection, because a gateway that asks again on it would keep this process from stopping.
     if (feed.ended) res.set('connection', 'close');
-    const { cursor, complete } = page;
-    const place = { log: page.log, cursor, complete };
-    if (form === 'items') res.json({ ...place, items: page.items.map(toItem) });
-    else res.type(groupedType).json({ ...place, groups: page.groups.map(toGroup) });
+    const { cursor, complete } = batch;
+    const place = { log: batch.log, cursor, complete };
+    if (form === 'items') res.json({ ...place, items: batch.items.map(toItem) });
+    else res.type(groupedType).json({ ...place, groups: batch.groups.map(toGroup) });
   }),
 ];
 

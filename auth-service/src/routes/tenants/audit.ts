@@ -1,4 +1,4 @@
-import { pageFields, pageOf } from '@countersign/service-kit';
+import { paginate, paginationFields } from '@countersign/service-kit';
 import { z } from 'zod';
 import { readNewest, type StoredEntry } from '../../store/audit/audit.ts';
 import { roles } from '../../store/roles.ts';
@@ -36,7 +36,7 @@ export const auditRoutes = [
     summary: 'Read the audit log of your tenant',
     description: 'For administrators. Newest first.',
     callers: ['user'],
-    query: z.strictObject(pageFields({ maxLength: 10, decode: (text) => place.safeParse(text).data })),
+    query: z.strictObject(paginationFields({ maxLength: 10, decode: (text) => place.safeParse(text).data })),
     responses: { 200: z.object({ items: z.array(auditEntry), next_cursor: z.string().nullable() }) },
     errors: ['insufficient_role'],
   }).handle(async ({ res, identity, query, reply }, { db }) => {
@@ -45,7 +45,7 @@ export const auditRoutes = [
     const found = await db.transaction({ role: roles.app, tenantId }, (trx) =>
       readNewest(trx, tenantId, { before, limit: limit + 1 }),
     );
-    const { rows, nextCursor } = pageOf(found, limit, ({ entry }) => String(entry.seq));
+    const { rows, nextCursor } = paginate(found, limit, ({ entry }) => String(entry.seq));
     reply(200, { items: rows.map(toJson), next_cursor: nextCursor });
   }),
 ];

@@ -1,4 +1,4 @@
-import { jsonOf, pageFields, pageOf } from '@countersign/service-kit';
+import { jsonOf, paginate, paginationFields } from '@countersign/service-kit';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
 import { acceptInvitation } from '../../flows/tenants/accept-invitation.ts';
@@ -48,14 +48,14 @@ export const invitationRoutes = [
     summary: 'List open invitations',
     description: 'For administrators. Newest first.',
     callers: ['user'],
-    query: z.strictObject(pageFields({ maxLength: 36, decode: (text) => cursor.safeParse(text).data })),
+    query: z.strictObject(paginationFields({ maxLength: 36, decode: (text) => cursor.safeParse(text).data })),
     responses: { 200: z.object({ items: z.array(invitation), next_cursor: z.string().nullable() }) },
     errors: ['insufficient_role', 'tenant_mismatch'],
   }).handle(async ({ req, res, identity, query, reply }, parts) => {
     const { tenantId } = adminOf(identity, res, pathId(req, 'id'));
     const { cursor: before, limit } = query;
     const found = await openInvitations(parts.db, tenantId, { before, limit: limit + 1 });
-    const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);
+    const { rows, nextCursor } = paginate(found, limit, ({ id }) => id);
     reply(200, { items: rows.map((row) => jsonOf(invitation, row)), next_cursor: nextCursor });
   }),
 

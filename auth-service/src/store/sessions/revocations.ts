@@ -8,7 +8,7 @@ import type { RevocationKind } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
 export const revocationsChannel = 'countersign_revocations';
-export const pageSize = 5_000;
+export const batchSize = 5_000;
 const rowsPerInsert = 1_000;
 
 export type NewRevocation =
@@ -160,18 +160,18 @@ export type RevocationGroup = Readonly<{
 }>;
 
 /**
- * Whether a page lists each revocation, or groups those with the same times, which takes a fifth of the bytes and of
+ * Whether a batch lists each revocation, or groups those with the same times, which takes a fifth of the bytes and of
  * the work.
  */
 export type FeedForm = 'items' | 'groups';
 
-export type FeedPage = Readonly<{
+export type FeedBatch = Readonly<{
   log: string;
-  /** The position after this page. */
+  /** The position after this batch. */
   cursor: number;
-  /** Whether the page reached the end of the log. */
+  /** Whether the batch reached the end of the log. */
   complete: boolean;
-  /** Whether the page starts at the beginning, because the given cursor was of another log. */
+  /** Whether the batch starts at the beginning, because the given cursor was of another log. */
   fromStart: boolean;
   items: readonly Revocation[];
   groups: readonly RevocationGroup[];
@@ -180,13 +180,13 @@ export type FeedPage = Readonly<{
 export type FeedPosition = Readonly<{ log: string | undefined; after: number }>;
 
 /**
- * One page of revocations in force after a cursor. Starts from the beginning if the cursor belongs to another log or
+ * One batch of revocations in force after a cursor. Starts from the beginning if the cursor belongs to another log or
  * is ahead of this one.
  */
-export async function readFeed(db: AuthDatabase, position: FeedPosition, form: FeedForm = 'items'): Promise<FeedPage> {
+export async function readFeed(db: AuthDatabase, position: FeedPosition, form: FeedForm = 'items'): Promise<FeedBatch> {
   return db.transaction({ role: roles.feed }, async (trx) => {
     const { id: log } = await trx.selectFrom('revocation_log').select('id').executeTakeFirstOrThrow();
-    // Read before the page: an entry written between the two statements is then on the page, or after this head.
+    // Read before the batch: an entry written between the two statements is then in the batch, or after this head.
     const { head } = await trx
       .selectFrom('revocations')
       .select(sql<number>`coalesce(max(seq), 0)`.as('head'))
@@ -198,7 +198,7 @@ export async function readFeed(db: AuthDatabase, position: FeedPosition, form: F
   });
 }
 
-type Lists = Pick<FeedPage, 'items' | 'groups'> & Readonly<{ isFull: boolean; last: number | undefined }>;
+type Lists = Pick<FeedBatch, 'items' | 'groups'> & Readonly<{ isFull: boolean; last: number | undefined }>;
 
 const inForceAfter = (trx: Trx, after: number) =>
   trx
@@ -208,21 +208,21 @@ const inForceAfter = (trx: Trx, after: number) =>
     .orderBy('seq');
 
 async function readItems(trx: Trx, after: number): Promise<Lists> {
-  const items = await inForceAfter(trx, after).selectAll().limit(pageSize).execute();
-  return { items, groups: [], isFull: items.length === pageSize, last: items.at(-1)?.seq };
+  const items = await inForceAfter(trx, after).selectAll().limit(batchSize).execute();
+  return { items, groups: [], isFull: items.length === batchSize, last: items.at(-1)?.seq };
 }
 
 /** Postgres groups them: 5,000 rows would block the event loop longer than their ids. */
 async function readGroups(trx: Trx, after: number): Promise<Lists> {
-  const page = inForceAfter(trx, after)
+  const batch = inForceAfter(trx, after)
     .select(['seq', 'kind', 'not_before', 'expires_at'])
     .select(
       sql<string>`case kind when 'session' then sid when 'user' then user_id when 'tenant' then tenant_id when 'key' then kid
         when 'member' then tenant_id || ' ' || user_id when 'client' then tenant_id || ' ' || client_id end`.as('id'),
     )
-    .limit(pageSize);
+    .limit(batchSize);
   const rows = await trx
-    .selectFrom(page.as('page'))
+    .selectFrom(batch.as('batch'))
     .select(['kind', 'not_before', 'expires_at'])
     .select([sql<string[]>`json_agg(id)`.as('ids'), sql<number>`max(seq)`.as('last')])
     .groupBy(['kind', 'not_before', 'expires_at'])
@@ -230,5 +230,5 @@ async function readGroups(trx: Trx, after: number): Promise<Lists> {
     .execute();
   const groups = rows.map(({ last: _last, ...group }) => group);
   const count = groups.reduce((sum, { ids }) => sum + ids.length, 0);
-  return { items: [], groups, isFull: count === pageSize, last: rows.at(-1)?.last };
+  return { items: [], groups, isFull: count === batchSize, last: rows.at(-1)?.last };
 }

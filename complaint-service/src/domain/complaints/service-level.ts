@@ -1,7 +1,7 @@
 import type { Status } from './workflow.ts';
 
 /** The targets of a category, in minutes of wall-clock time. Null if it has none. */
-export type Targets = Readonly<{ first_answer_minutes: number | null; resolution_minutes: number | null }>;
+export type ServiceLevelTargets = Readonly<{ first_answer_minutes: number | null; resolution_minutes: number | null }>;
 
 /** The clocks of a complaint. */
 export type Clocks = Readonly<{
@@ -20,7 +20,10 @@ type DueTimes = Pick<Clocks, 'first_answer_due_at' | 'resolution_due_at'>;
  * Returns when the targets end. Clocks never pause, because no status means that the complaint waits for the
  * complainant. The time to the first answer runs from the filing, also after a reopening.
  */
-export function dueTimes(targets: Targets, from: Pick<Clocks, 'created_at' | 'clock_started_at'>): DueTimes {
+export function dueTimes(
+  targets: ServiceLevelTargets,
+  from: Pick<Clocks, 'created_at' | 'clock_started_at'>,
+): DueTimes {
   return {
     first_answer_due_at: after(from.created_at, targets.first_answer_minutes),
     resolution_due_at: after(from.clock_started_at, targets.resolution_minutes),
@@ -32,7 +35,12 @@ function after(start: Date, minutes: number | null): Date | null {
 }
 
 /** Returns the changes of the clocks after a move to another status. */
-export function clocksAfterMove(complaint: Clocks, to: Status, at: Date, targets: Targets): Partial<Clocks> {
+export function clocksAfterMove(
+  complaint: Clocks,
+  to: Status,
+  at: Date,
+  targets: ServiceLevelTargets,
+): Partial<Clocks> {
   switch (to) {
     case 'resolved':
       return { resolved_at: at, ...answeredBy(complaint, at) };

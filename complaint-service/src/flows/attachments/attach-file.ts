@@ -82,12 +82,12 @@ const repeatable = ({ key, complaintId, commentId, name }: Upload, { digest }: R
 
 /** Refuses early what would fail later. A repeated request needs no space. */
 async function admit(trx: Trx, user: UserIdentity, upload: Upload): Promise<void> {
-  await reachTarget(trx, user, upload);
+  await assertMayAttach(trx, user, upload);
   if (upload.key === undefined || !(await isClaimed(trx, upload.key))) await assertUnderMaxAttachments(trx, upload);
 }
 
 /** @returns Whether the attachment is internal. */
-async function reachTarget(trx: Trx, user: UserIdentity, { complaintId, commentId }: Upload): Promise<boolean> {
+async function assertMayAttach(trx: Trx, user: UserIdentity, { complaintId, commentId }: Upload): Promise<boolean> {
   await getComplaint(trx, complaintId, 'change');
   if (commentId === undefined) return false;
   const comment = await findOwnComment(trx, { complaintId, id: commentId, authorId: user.userId });
@@ -120,7 +120,7 @@ async function addRow(
   { id, file, upload }: Readonly<{ id: string; file: ReceivedFile; upload: Upload }>,
 ): Promise<Attachment> {
   upload.signal.throwIfAborted();
-  const internal = await reachTarget(trx, user, upload);
+  const internal = await assertMayAttach(trx, user, upload);
   await assertUnderMaxAttachments(trx, upload);
   const { tenantId } = user;
   const at = parts.now();

@@ -7,7 +7,7 @@ import { type Filter, findComplaints } from '../complaints/list-complaints.ts';
 import type { FlowParts } from '../parts.ts';
 
 /** Each complaint has two people, so the names of a page fit into one call. */
-const pageSize = 150;
+const batchSize = 150;
 // By the time of filing, which never changes: a complaint that is edited meanwhile appears once.
 const order = 'newest';
 
@@ -46,7 +46,7 @@ const columns: Readonly<Record<string, (row: Complaint, names: Names) => Cell>> 
 export async function* exportComplaints(parts: FlowParts, user: UserIdentity, filter: Filter): AsyncGenerator<string> {
   yield byteOrderMark + csvRow(Object.keys(columns));
   for (let after: ReturnType<typeof positionOf> | undefined; ; ) {
-    const rows = await findComplaints(parts, user, { ...filter, order, after, limit: pageSize });
+    const rows = await findComplaints(parts, user, { ...filter, order, after, limit: batchSize });
     const people = rows.flatMap(({ complainant_id, assignee_id }) => [complainant_id, assignee_id]);
     const names = await parts.people.namesOf(
       user,
@@ -54,7 +54,7 @@ export async function* exportComplaints(parts: FlowParts, user: UserIdentity, fi
     );
     yield rows.map((row) => csvRow(Object.values(columns).map((cell) => cell(row, names)))).join('');
     const last = rows.at(-1);
-    if (last === undefined || rows.length < pageSize) return;
+    if (last === undefined || rows.length < batchSize) return;
     after = positionOf(order, last);
   }
 }

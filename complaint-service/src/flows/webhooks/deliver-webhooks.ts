@@ -18,11 +18,11 @@ import {
   type DueDelivery,
   deliveryFailed,
   deliveryTaken,
+  dueWebhooks,
   endWebhook,
   type Key,
   nextDelivery,
   releaseWebhook,
-  webhooksToServe,
 } from '../../store/webhooks/courier.ts';
 import { webhooksChannel } from '../../store/webhooks/webhooks.ts';
 
@@ -51,13 +51,13 @@ const turnMs = 40_000;
  */
 export function startWebhookCourier(parts: WebhookCourierParts): Promise<() => Promise<void>> {
   const { db, logger } = parts;
-  const rows = webhooksToServe(db, ofTenant);
-  const run = (webhook: Key, stopped: AbortSignal) => serve(parts, webhook, stopped);
+  const rows = dueWebhooks(db, ofTenant);
+  const run = (webhook: Key, stopped: AbortSignal) => deliverDue(parts, webhook, stopped);
   return startCourier({ db, logger, channel: webhooksChannel, graceMs: 0, work: [{ rows, atOnce, run }] });
 }
 
 /** Sends the due deliveries of one webhook, one after the other. */
-async function serve(parts: WebhookCourierParts, webhook: Key, stopped: AbortSignal): Promise<void> {
+async function deliverDue(parts: WebhookCourierParts, webhook: Key, stopped: AbortSignal): Promise<void> {
   const { db, logger, now } = parts;
   const untilMs = now().getTime() + turnMs;
   try {

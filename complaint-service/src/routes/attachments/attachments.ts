@@ -34,11 +34,11 @@ export const attachmentPath = complaintPath.extend({ attachmentId: uuidField });
 
 const path = '/v1/complaints/:id/attachments';
 
-const uploadTarget = /^\/v1\/complaints\/[^/?]+\/attachments(\?|$)/;
+const uploadUrl = /^\/v1\/complaints\/[^/?]+\/attachments(\?|$)/;
 
 /** Whether the body of a request is an upload. The gateway streams it, without a digest. */
 export function isUpload({ method, originalUrl }: Pick<Request, 'method' | 'originalUrl'>): boolean {
-  return method === 'POST' && uploadTarget.test(originalUrl);
+  return method === 'POST' && uploadUrl.test(originalUrl);
 }
 
 export const attachmentRoutes = [

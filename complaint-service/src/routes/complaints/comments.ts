@@ -1,4 +1,4 @@
-import { jsonOf, pageOf, textField } from '@countersign/service-kit';
+import { jsonOf, paginate, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { commentOnComplaint } from '../../flows/complaints/comment-on-complaint.ts';
 import { getComplaint } from '../../flows/complaints/get-complaint.ts';
@@ -6,7 +6,7 @@ import { createOnce } from '../../flows/create-once.ts';
 import { listComments } from '../../store/complaints/comments.ts';
 import type { Comment } from '../../store/schema/complaints.ts';
 import { asUser } from '../../store/scope.ts';
-import { complaintPath, creationHeaders, pageOfItems, pageQuery, time } from '../fields.ts';
+import { complaintPath, creationHeaders, listOfItems, paginationQuery, time } from '../fields.ts';
 import { route } from '../route.ts';
 import { displayName } from './complaint-json.ts';
 
@@ -59,8 +59,8 @@ export const commentRoutes = [
     summary: 'List the comments of a complaint, oldest first',
     callers: ['user'],
     params: complaintPath,
-    query: pageQuery,
-    responses: { 200: pageOfItems(comment) },
+    query: paginationQuery,
+    responses: { 200: listOfItems(comment) },
     errors: ['insufficient_role'],
   }).handle(async ({ identity, params, query, reply }, parts) => {
     const { cursor, limit } = query;
@@ -68,7 +68,7 @@ export const commentRoutes = [
       const { id } = await getComplaint(trx, params.id, 'read');
       return listComments(trx, id, { after: cursor, limit: limit + 1 });
     });
-    const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);
+    const { rows, nextCursor } = paginate(found, limit, ({ id }) => id);
     const authors = rows.map((row) => row.author_id);
     const names = await parts.people.namesOf(identity, authors);
     reply(200, { items: rows.map((row) => commentJson(row, names)), next_cursor: nextCursor });

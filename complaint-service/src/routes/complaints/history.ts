@@ -1,12 +1,12 @@
 import type { UserIdentity } from '@countersign/identity';
-import { pageOf } from '@countersign/service-kit';
+import { paginate } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isStaff } from '../../domain/access.ts';
 import { getComplaint } from '../../flows/complaints/get-complaint.ts';
 import { listHistory } from '../../store/complaints/history.ts';
 import type { HistoryEntry } from '../../store/schema/complaints.ts';
 import { asUser } from '../../store/scope.ts';
-import { complaintPath, pageOfItems, pageQuery, time } from '../fields.ts';
+import { complaintPath, listOfItems, paginationQuery, time } from '../fields.ts';
 import { route } from '../route.ts';
 import { displayName } from './complaint-json.ts';
 
@@ -50,8 +50,8 @@ export const historyRoutes = [
     summary: 'List the changes of a complaint, oldest first',
     callers: ['user'],
     params: complaintPath,
-    query: pageQuery,
-    responses: { 200: pageOfItems(entry) },
+    query: paginationQuery,
+    responses: { 200: listOfItems(entry) },
     errors: ['insufficient_role'],
   }).handle(async ({ identity, params, query, reply }, parts) => {
     const { cursor, limit } = query;
@@ -59,7 +59,7 @@ export const historyRoutes = [
       const { id } = await getComplaint(trx, params.id, 'read');
       return listHistory(trx, id, { after: cursor, limit: limit + 1 });
     });
-    const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);
+    const { rows, nextCursor } = paginate(found, limit, ({ id }) => id);
     const actors = rows.map((row) => row.actor_id);
     const names = await parts.people.namesOf(identity, actors);
     reply(200, { items: rows.map((row) => historyJson(row, identity, names)), next_cursor: nextCursor });

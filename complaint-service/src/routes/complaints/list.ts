@@ -1,8 +1,8 @@
-import { pageFields, pageOf } from '@countersign/service-kit';
+import { paginate, paginationFields } from '@countersign/service-kit';
 import { z } from 'zod';
 import { decodePosition, encodePosition, orders, positionOf } from '../../domain/search/list-order.ts';
 import { findComplaints } from '../../flows/complaints/list-complaints.ts';
-import { pageOfItems } from '../fields.ts';
+import { listOfItems } from '../fields.ts';
 import { route } from '../route.ts';
 import { complaint, complaintsJson, readerOf } from './complaint-json.ts';
 import { filterFields, filterOf } from './list-filters.ts';
@@ -14,7 +14,7 @@ const listQuery = z
       .enum(orders)
       .default('newest')
       .describe('`due` lists only complaints with a running clock, the one that is due first at the top.'),
-    ...pageFields({ maxLength: 200, decode: decodePosition }),
+    ...paginationFields({ maxLength: 200, decode: decodePosition }),
   })
   .refine(({ cursor, sort }) => cursor === undefined || cursor.order === sort, {
     path: ['cursor'],
@@ -32,13 +32,13 @@ export const listRoutes = [
       'Complainants find their own complaints. Agents, admins, and OAuth clients with the scope `complaints.read` find all of their tenant.',
     callers: ['user', 'client'],
     query: listQuery,
-    responses: { 200: pageOfItems(complaint) },
+    responses: { 200: listOfItems(complaint) },
     errors: ['insufficient_role', 'insufficient_scope'],
   }).handle(async ({ identity, query, reply }, parts) => {
     const reader = readerOf(identity);
     const page = { order: query.sort, after: query.cursor, limit: query.limit + 1 };
     const found = await findComplaints(parts, reader, { ...filterOf(query), ...page });
-    const { rows, nextCursor } = pageOf(found, query.limit, (row) => encodePosition(positionOf(query.sort, row)));
+    const { rows, nextCursor } = paginate(found, query.limit, (row) => encodePosition(positionOf(query.sort, row)));
     reply(200, { items: await complaintsJson(parts, reader, rows), next_cursor: nextCursor });
   }),
 ];

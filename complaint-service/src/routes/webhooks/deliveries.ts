@@ -1,9 +1,9 @@
-import { pageFields, pageOf } from '@countersign/service-kit';
+import { paginate, paginationFields } from '@countersign/service-kit';
 import { z } from 'zod';
 import { getWebhook, pingWebhook, redeliver } from '../../flows/webhooks/manage-webhooks.ts';
 import { asUser } from '../../store/scope.ts';
 import { listDeliveries } from '../../store/webhooks/webhooks.ts';
-import { pageOfItems, uuidField } from '../fields.ts';
+import { listOfItems, uuidField } from '../fields.ts';
 import { route } from '../route.ts';
 import { delivery, deliveryJson } from './webhook-json.ts';
 import { webhookPath } from './webhooks.ts';
@@ -25,9 +25,9 @@ export const deliveryRoutes = [
     params: webhookPath,
     query: z.strictObject({
       state: z.enum(['waiting', 'delivered', 'failed']).optional(),
-      ...pageFields({ maxLength: 36, decode: decodeCursor }),
+      ...paginationFields({ maxLength: 36, decode: decodeCursor }),
     }),
-    responses: { 200: pageOfItems(delivery) },
+    responses: { 200: listOfItems(delivery) },
     errors: [],
   }).handle(async ({ identity, params, query, reply }, parts) => {
     const { state, cursor, limit } = query;
@@ -35,7 +35,7 @@ export const deliveryRoutes = [
       const { id } = await getWebhook(trx, params.webhookId);
       return listDeliveries(trx, id, { state, before: cursor, limit: limit + 1 });
     });
-    const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);
+    const { rows, nextCursor } = paginate(found, limit, ({ id }) => id);
     reply(200, { items: rows.map(deliveryJson), next_cursor: nextCursor });
   }),
 

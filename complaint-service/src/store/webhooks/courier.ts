@@ -20,7 +20,7 @@ export type Key = Readonly<{ tenant_id: string; id: string }>;
  * only its own webhook. A tenant has up to `perTenant` leases at once, so that its slow receivers never take all
  * slots.
  */
-export function webhooksToServe(db: ComplaintsDatabase, perTenant: number): LeasedRows<Key> {
+export function dueWebhooks(db: ComplaintsDatabase, perTenant: number): LeasedRows<Key> {
   return leasedRows({
     db,
     role: courierRole,

@@ -26,7 +26,7 @@ export const testCase = z.strictObject({
         .describe('The caller with a valid token, or the one that `service` acts for. Default: anonymous.'),
       service: name.optional().describe('The calling service, on the internal listener.'),
     })
-    .transform(({ path: target, ...request }) => ({ ...request, target }))
+    .transform(({ path: requestTarget, ...request }) => ({ ...request, requestTarget }))
     .describe('The request.'),
   expect: z
     .strictObject({

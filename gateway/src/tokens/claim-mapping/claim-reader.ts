@@ -31,14 +31,16 @@ const confirmation = z
 
 type ClaimKey = 'role' | 'tenantId';
 
-type Sources = Readonly<Record<ClaimKey, ReadValue> & Record<'clientRole' | 'clientTenant', ReadValue | undefined>>;
+type Sources = Readonly<
+  Record<ClaimKey, ReadValue> & Record<'oauthClientRole' | 'oauthClientTenant', ReadValue | undefined>
+>;
 
 export function compileSources({ claims, machines }: Issuer): Sources {
   return {
     role: compileSource(claims.role),
     tenantId: compileSource(claims.tenantId),
-    clientRole: machines.role && compileSource(machines.role),
-    clientTenant: machines.tenantId && compileSource(machines.tenantId),
+    oauthClientRole: machines.role && compileSource(machines.role),
+    oauthClientTenant: machines.tenantId && compileSource(machines.tenantId),
   };
 }
 
@@ -94,7 +96,7 @@ export class ClaimReader {
     const { role, tenantId } = this.#sources;
     const { tenantPrefix } = this.#issuer;
     const roles = role(this.#payload, variable);
-    if (this.#issuer.isStrict && clientId !== undefined) this.#client(clientId);
+    if (this.#issuer.isStrict && clientId !== undefined) this.#validClientId(clientId);
     return {
       kind: 'user',
       userId: this.#userId(),
@@ -106,19 +108,19 @@ export class ClaimReader {
   }
 
   #oauthClient(clientId: string | undefined, variable: string | undefined) {
-    const { clientRole, clientTenant } = this.#sources;
+    const { oauthClientRole, oauthClientTenant } = this.#sources;
     const { machines, tenantPrefix } = this.#issuer;
     const source = machines.role;
     // Providers may give roles only to some OAuth clients.
     const hasRole = source?.kind !== 'claim' || readPath(this.#payload, source.path) !== 'absent';
-    const role = hasRole ? clientRole?.(this.#payload, variable) : undefined;
-    const tenant = clientTenant?.(this.#payload, variable);
+    const role = hasRole ? oauthClientRole?.(this.#payload, variable) : undefined;
+    const tenant = oauthClientTenant?.(this.#payload, variable);
     return {
       kind: 'client',
       userId: undefined,
       role: role && this.#value('role', role, roleName),
       tenantId: tenant && this.#value('tenantId', tenant, id, tenantPrefix),
-      clientId: this.#client(clientId),
+      clientId: this.#validClientId(clientId),
       roles: role === undefined ? [] : this.#roles(role),
     } as const;
   }
@@ -130,7 +132,7 @@ export class ClaimReader {
     return roles === undefined ? all : all.filter((role) => roles.has(role));
   }
 
-  #client(clientId: string | undefined): string {
+  #validClientId(clientId: string | undefined): string {
     if (clientId !== undefined && idPattern.test(clientId)) return clientId;
     const name = this.#issuer.claims.client.join(' or ');
     return this.#invalid(name, id.wanted, described(clientId), 'name the claim with the client in claims.client');

@@ -1,6 +1,6 @@
 import { ContextTooLong, isUnixSeconds, prepareIdentity } from '@countersign/identity';
 import { type Issuer, toleranceMs } from '../../config/config.ts';
-import { standardClient } from '../../config/presets.ts';
+import { standardClientClaims } from '../../config/presets.ts';
 import { errorTable } from '../../errors.ts';
 import { type Claims, contextOf } from '../claims.ts';
 import { claimOf, type Payload, textsOf } from './claim-path.ts';
@@ -94,7 +94,7 @@ function clientOf(payload: Payload, { claims, clients }: Issuer): TokenClient {
     id: undefined,
     finding: finding('token_client_refused', claim, wanted, described(found), fix),
   });
-  for (const names of [claims.client, standardClient]) {
+  for (const names of [claims.client, standardClientClaims]) {
     const given = names.filter((name) => Object.hasOwn(payload, name));
     for (const name of given) {
       const one = payload[name];
@@ -121,7 +121,7 @@ type ClientCheck = Readonly<{ isClient: boolean; finding: Finding | undefined }>
 
 function checkClientToken(payload: Payload, { machines, claims }: Issuer, client: TokenClient): ClientCheck {
   const sub = claimOf(payload, 'sub');
-  const names = [...claims.client, ...standardClient];
+  const names = [...claims.client, ...standardClientClaims];
   const isItsClient =
     typeof sub === 'string' && (sub === client.id || names.some((name) => claimOf(payload, name) === sub));
   const isClient = isItsClient || isMet(machines.when, payload);

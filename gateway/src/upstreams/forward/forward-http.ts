@@ -145,7 +145,7 @@ class Attempt implements DispatchHandler {
 
   #send(headers: string[], body: Buffer | Transform | null): void {
     const { response, target, outbound } = this.sending;
-    const { method, target: path, signedFrom: trustedFrom } = outbound;
+    const { method, requestTarget: path, signedFrom: trustedFrom } = outbound;
     // If the client disconnects, cancels the request to the service.
     response.on('close', () => {
       if (!this.#isOver && !response.writableFinished) this.#stop(clientGone);

@@ -75,7 +75,7 @@ class UpgradeAttempt {
     this.#counts.requestComplete();
     record.target = target.origin;
     record.attempts = 1;
-    request.url = outbound.target;
+    request.url = outbound.requestTarget;
     // Hop-by-hop headers of the client were dropped. The connection to the service needs its own.
     const ownHeaders = { host: target.host, connection: 'Upgrade', upgrade: 'websocket' };
     request.headers = { ...headerObject(outbound.headers), ...ownHeaders };

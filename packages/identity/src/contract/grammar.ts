@@ -60,12 +60,13 @@ const query = /^(?:\?[!$-&(-;=?-[\]_a-z~]*)?$/;
  * containers drop path parameters first: Tomcat reads `/public/..;/admin` as `/admin`, and `/;x/admin` as `//admin`.
  */
 const dotSegment = /^\/(?:;|%3b)|\/(?:\.|%2e){1,2}(?:\/|;|%3b|$)/i;
-const maxTargetLength = 16 * 1024;
+const maxRequestTargetLength = 16 * 1024;
 
 export const isMethod = (value: string) => method.test(value);
-export const isPath = (value: string) => value.length <= maxTargetLength && path.test(value) && !dotSegment.test(value);
+export const isPath = (value: string) =>
+  value.length <= maxRequestTargetLength && path.test(value) && !dotSegment.test(value);
 /** Empty, or `?` followed by the query. */
-export const isQuery = (value: string) => value.length <= maxTargetLength && query.test(value);
+export const isQuery = (value: string) => value.length <= maxRequestTargetLength && query.test(value);
 
 const issuer = /^[!#-[\]-~]{1,512}$/;
 const authMethod = /^[A-Za-z0-9._:-]{1,64}$/;

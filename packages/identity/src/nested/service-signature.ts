@@ -14,7 +14,7 @@ import {
   componentLines,
   componentReader,
   parseSignatureHeaders,
-  splitTarget,
+  splitRequestTarget,
 } from '../verify/signed-message.ts';
 import type { RequestHead } from '../verify/verify.ts';
 
@@ -152,7 +152,7 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
   const nowSec = () => Math.floor(nowMs() / 1000);
   return {
     verifyHead({ method, target, rawHeaders }) {
-      const split = splitTarget(method, target);
+      const split = splitRequestTarget(method, target);
       const headers = parseRawHeaders(rawHeaders).values;
       const signature = parseSignatureHeaders(headers, serviceTag);
       const { names, list } = coveredComponents(maskOf(headers));

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { splitTarget } from './signed-message.ts';
+import { splitRequestTarget } from './signed-message.ts';
 
 test.each([
   ['/a', '/a', ''],
@@ -9,7 +9,7 @@ test.each([
   ["/a//b/.well-known/...;x=1/[y]'", "/a//b/.well-known/...;x=1/[y]'", ''],
   ['/%2e%2e%2f', '/%2e%2e%2f', ''],
 ])('splits %s', (target, path, query) => {
-  expect(splitTarget('GET', target)).toEqual({ path, query });
+  expect(splitRequestTarget('GET', target)).toEqual({ path, query });
 });
 
 const piece = fc.constantFrom(
@@ -22,9 +22,9 @@ const target = fc.array(piece, { maxLength: 12 }).map((pieces) => `/${pieces.joi
 test('accepts only targets that a WHATWG URL parser leaves unchanged, except for an empty query', () => {
   fc.assert(
     fc.property(target, (raw) => {
-      let split: ReturnType<typeof splitTarget>;
+      let split: ReturnType<typeof splitRequestTarget>;
       try {
-        split = splitTarget('GET', raw);
+        split = splitRequestTarget('GET', raw);
       } catch {
         return;
       }

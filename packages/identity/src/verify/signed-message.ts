@@ -25,7 +25,7 @@ export type SignedTarget = Readonly<{ path: string; query: string }>;
  * @throws IdentityRefused `target_malformed` unless the target is in origin form and a WHATWG URL parser leaves it
  *   unchanged.
  */
-export function splitTarget(method: string, target: string): SignedTarget {
+export function splitRequestTarget(method: string, target: string): SignedTarget {
   const mark = target.indexOf('?');
   const path = mark === -1 ? target : target.slice(0, mark);
   const query = mark === -1 ? '' : target.slice(mark);

@@ -16,7 +16,7 @@ import {
   componentLines,
   componentReader,
   parseSignatureHeaders,
-  splitTarget,
+  splitRequestTarget,
 } from './signed-message.ts';
 
 export type VerifierOptions = Readonly<{
@@ -100,7 +100,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const nowSec = () => Math.floor(nowMs() / 1000);
 
   async function verifyHead(head: RequestHead): Promise<VerifiedHead> {
-    const target = splitTarget(head.method, head.target);
+    const target = splitRequestTarget(head.method, head.target);
     const { values: headers, hasBody } = parseRawHeaders(head.rawHeaders);
     const signature = parseSignatureHeaders(headers, identityTag);
     const { identity, audience: signedAudience, covered: mask } = parseIdentityHeaders(headers);

@@ -52,18 +52,18 @@ export function apiPageRoutes(document: string): Router {
     },
   ];
   const router = createRouter();
-  for (const file of files) serveFile(router, file, allowAnonymous());
+  for (const file of files) addFile(router, file, allowAnonymous());
   return router;
 }
 
 /** Serves a service's OpenAPI description. It is public, because the repository contains the same text. */
 export function descriptionRoutes(api: Api, path = '/.well-known/openapi.json'): Router {
   const router = createRouter();
-  serveFile(router, { path, type: 'application/json', body: Buffer.from(JSON.stringify(describeApi(api))) });
+  addFile(router, { path, type: 'application/json', body: Buffer.from(JSON.stringify(describeApi(api))) });
   return router;
 }
 
-function serveFile(router: Router, { path, type, body, headers }: File, ...guards: readonly RequestHandler[]): void {
+function addFile(router: Router, { path, type, body, headers }: File, ...guards: readonly RequestHandler[]): void {
   const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
   router.get(path, ...guards, (_req, res) => {
     const shared = { 'cache-control': 'public, max-age=300', 'x-content-type-options': 'nosniff', etag };

@@ -2,7 +2,7 @@ import express, { type Express, type RequestHandler, type Router } from 'express
 import { AppError, type ErrorTable } from '../errors.ts';
 import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
-import { type MetricsSource, type Registry, requestMetrics, serveMetrics } from '../process/metrics.ts';
+import { type MetricsSource, metricsHandler, type Registry, requestMetrics } from '../process/metrics.ts';
 import { parseForm, parseJson } from './body.ts';
 import { type FormatError, notFound, respondWithProblem } from './problem.ts';
 import { adoptRequestId, requestLog } from './request-log.ts';
@@ -73,6 +73,6 @@ export function healthRoutes(health: Health, metrics: MetricsSource): Router {
     const { ok, checks } = await health.ready();
     res.status(ok ? 200 : 503).json({ status: ok ? 'ready' : 'not ready', checks });
   });
-  router.get('/metrics', serveMetrics(metrics));
+  router.get('/metrics', metricsHandler(metrics));
   return router;
 }

@@ -31,10 +31,10 @@ function routeOf(req: Request): string {
   return typeof pattern === 'string' ? req.baseUrl + pattern : 'none';
 }
 
-/** The parts of a registry that {@link serveMetrics} needs. */
+/** The parts of a registry that {@link metricsHandler} needs. */
 export type MetricsSource = Pick<Registry, 'contentType' | 'metrics'>;
 
-export function serveMetrics(registry: MetricsSource) {
+export function metricsHandler(registry: MetricsSource) {
   return async (_req: Request, res: Response): Promise<void> => {
     res.type(registry.contentType).send(await registry.metrics());
   };

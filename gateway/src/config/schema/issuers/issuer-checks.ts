@@ -4,7 +4,7 @@ import { presetOf } from '../../presets.ts';
 import type { IsMalformed, Refuse, WellFormed } from '../cross-checks.ts';
 import type { Document } from '../schema.ts';
 import type { UpstreamPieces } from '../upstreams.ts';
-import { isFetched, isForbiddenTarget, isPlainHttp, plainHttp } from '../values/urls.ts';
+import { isFetched, isForbiddenHost, isPlainHttp, plainHttp } from '../values/urls.ts';
 import type { ClaimPath, Conditions, ValueSource } from './issuer-values.ts';
 import {
   algorithmsOf,
@@ -141,7 +141,7 @@ function checkUrls(part: IssuerPieces, { upstreams, insecureTransport }: Issuers
   const { jwks, revocations: feed } = part;
   // The metadata, which names the URL of the keys, is fetched from the issuer itself.
   const issuer = isDiscovered(part) ? part.issuer : undefined;
-  if (issuer !== undefined && isForbiddenTarget(new URL(issuer).hostname)) {
+  if (issuer !== undefined && isForbiddenHost(new URL(issuer).hostname)) {
     refuse(['issuer'], 'is a link-local or metadata address, from which nothing is fetched');
   }
   // The gateway signs its requests to the feed for an upstream.

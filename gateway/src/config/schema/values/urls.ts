@@ -101,7 +101,7 @@ const bareOrigin = (url: URL | undefined): string | undefined =>
 
 function callable(text: string): URL | undefined {
   const url = httpUrl(text);
-  return url === undefined || isForbiddenTarget(url.hostname) ? undefined : url;
+  return url === undefined || isForbiddenHost(url.hostname) ? undefined : url;
 }
 
 const forbiddenNames = new Set([
@@ -117,7 +117,7 @@ const forbiddenNames = new Set([
  *
  * @param hostname From a WHATWG URL: lower case, dotted IPv4, IPv6 in brackets.
  */
-export function isForbiddenTarget(hostname: string): boolean {
+export function isForbiddenHost(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
   return isIP(host) === 0 ? forbiddenNames.has(host) : classifyAddress(host) === 'forbidden';
 }

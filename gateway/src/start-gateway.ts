@@ -43,7 +43,7 @@ export type BuiltGateway = Readonly<{
  *
  * @throws StartupError when keys cannot be loaded or a port is taken. Everything is closed then.
  */
-export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
+export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   return buildGateway(config, deps).start();
 }
 

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import type { RevocationGroup } from './revocations.ts';
 import { type RevokedKind, revokedKinds } from './revoked-subject.ts';
 
-/** One page of the feed. */
-export type RevocationPage = Readonly<{
+/** One batch of the feed. */
+export type RevocationBatch = Readonly<{
   /** The id of the log. Cursors are valid only within one log. */
   log: string;
   cursor: number;
-  /** Whether this is the last page for now. */
+  /** Whether this is the last batch for now. */
   complete: boolean;
   entries: readonly RevocationGroup[];
   /** The number of revocations in `entries`. */
@@ -25,7 +25,7 @@ const place = {
   complete: z.boolean(),
 };
 const list = z.array(z.unknown()).max(maxItems);
-const page = z.union([z.object({ ...place, items: list }), z.object({ ...place, groups: list })]);
+const batch = z.union([z.object({ ...place, items: list }), z.object({ ...place, groups: list })]);
 
 const instant = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 const common = { kind: z.enum(revokedKinds), not_before: instant, expires_at: instant };
@@ -45,13 +45,13 @@ const nameMembers: Readonly<Record<RevokedKind, readonly string[]>> = {
 };
 
 /**
- * Reads a page of the feed. Invalid items are counted and skipped, so that one unknown item does not block the others.
+ * Reads a batch of the feed. Invalid items are counted and skipped, so that one unknown item does not block the others.
  *
  * @param body The parsed JSON, with `items` or `groups`.
- * @throws ZodError when the body is not a page. Error when it holds more than 5,000 ids.
+ * @throws ZodError when the body is not a batch. Error when it holds more than 5,000 ids.
  */
-export function readRevocationPage(body: unknown): RevocationPage {
-  const { log, cursor, complete, ...rest } = page.parse(body);
+export function readRevocationBatch(body: unknown): RevocationBatch {
+  const { log, cursor, complete, ...rest } = batch.parse(body);
   const entries: RevocationGroup[] = [];
   let count = 0;
   let unknown = 0;
@@ -65,7 +65,7 @@ export function readRevocationPage(body: unknown): RevocationPage {
       count += names.length;
       unknown += ids.length - names.length;
     }
-    if (count + unknown > maxItems) throw new Error(`a page of more than ${maxItems} revocations`);
+    if (count + unknown > maxItems) throw new Error(`a batch of more than ${maxItems} revocations`);
   }
   return { log, cursor, complete, entries, count, unknown };
 }

@@ -18,14 +18,14 @@ import {
   createRouter,
   createServiceApp,
   readConfig,
-  serveBehindGateway,
+  startBehindGateway,
 } from '../src/index.ts';
 
 const schema = z.object(commonConfig);
 const audience = 'things';
 const database = { kind: 'none', ping: async () => undefined, close: async () => {} };
 
-type Service = Awaited<ReturnType<typeof serveBehindGateway>>;
+type Service = Awaited<ReturnType<typeof startBehindGateway>>;
 
 describe('a service behind the gateway', () => {
   let gateway: TestGateway;
@@ -39,7 +39,7 @@ describe('a service behind the gateway', () => {
   });
 
   async function start(env: Record<string, string> = {}, log = capturingLogger()): Promise<Service> {
-    const service = await serveBehindGateway({
+    const service = await startBehindGateway({
       name: audience,
       port: 0,
       config: readConfig(schema, { GATEWAY_KEYS_URL: gateway.keysUrl, ...env }),

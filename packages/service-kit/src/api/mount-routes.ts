@@ -10,7 +10,7 @@ import type { Call, Endpoint, Route } from './endpoint.ts';
 const nothing = z.strictObject({});
 
 /** Serves declared routes in their order. Each checks the caller, validates the input, then runs the handler. */
-export function serveRoutes<Parts>(routes: readonly Route<Parts>[], parts: Parts): Router {
+export function mountRoutes<Parts>(routes: readonly Route<Parts>[], parts: Parts): Router {
   const router = createRouter();
   for (const { endpoint, handle } of routes) {
     const { method, path, callers, roles, scopes } = endpoint;

@@ -46,13 +46,13 @@ async function runTests(terminal: Terminal, values: Values, positionals: readonl
   const dryRun = createDryRun(config, terminal.nowMs);
   const results: Result[] = [];
   for (const expected of tests) {
-    const { method, target, as, service } = expected.request;
+    const { method, requestTarget, as, service } = expected.request;
     const issuer = as?.issuer === undefined ? config.issuers[0] : issuerNamed(config.issuers, as.issuer);
     const token = as && issuer && assumedToken(as, issuer, terminal.nowMs());
     const why = as && issuer && whyImpossible(as, issuer)?.message;
     const lines: readonly Line[] =
-      why === undefined ? compare(expected, await dryRun({ method, target, token, service })) : [['bad', why]];
-    const sentence = `${method} ${target} as ${callerText(callerOf({ token, service }))}`;
+      why === undefined ? compare(expected, await dryRun({ method, requestTarget, token, service })) : [['bad', why]];
+    const sentence = `${method} ${requestTarget} as ${callerText(callerOf({ token, service }))}`;
     results.push({ at: expected.at, sentence, lines });
   }
   return results;

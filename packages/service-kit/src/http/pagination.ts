@@ -21,7 +21,7 @@ export const wholeNumberField = ({ min, max }: Readonly<{ min: number; max: numb
  * The `cursor` and `limit` parameters of a list. `limit` is 1 to 100, 20 by default. Spread them into the query's
  * schema.
  */
-export const pageFields = <Position>({ maxLength, decode }: CursorReader<Position>) => ({
+export const paginationFields = <Position>({ maxLength, decode }: CursorReader<Position>) => ({
   cursor: z
     .string()
     .max(maxLength)
@@ -41,7 +41,7 @@ export const pageFields = <Position>({ maxLength, decode }: CursorReader<Positio
  *
  * @param cursorAt Returns the cursor for the rows after the given one.
  */
-export function pageOf<Row>(
+export function paginate<Row>(
   rows: readonly Row[],
   limit: number,
   cursorAt: (last: Row) => string,

@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { readRevocationPage } from './page.ts';
+import { readRevocationBatch } from './revocation-batch.ts';
 
 const times = { not_before: '2026-01-01T00:00:01.000Z', expires_at: '2026-01-01T00:15:01Z' };
 const read = { notBeforeMs: Date.UTC(2026, 0, 1, 0, 0, 1), expiresAtMs: Date.UTC(2026, 0, 1, 0, 15, 1) };
 const place = { log: 'L1', cursor: 7, complete: true };
-const pageOf = (...groups: unknown[]) => readRevocationPage({ ...place, groups });
+const batchOf = (...groups: unknown[]) => readRevocationBatch({ ...place, groups });
 
-describe('a page of groups', () => {
-  test('equals a page of items', () => {
+describe('a batch of groups', () => {
+  test('equals a batch of items', () => {
     const groups = [
       { kind: 'session', ids: ['s1', 's2'], ...times },
       { kind: 'member', ids: ['t1 u1'], ...times },
@@ -23,9 +23,9 @@ describe('a page of groups', () => {
       { kind: 'tenant', tenant_id: 't1', ...times },
       { kind: 'key', kid: 'k1', ...times },
     ];
-    const { entries, ...page } = pageOf(...groups);
-    const { entries: single, ...same } = readRevocationPage({ ...place, items });
-    expect(page).toEqual(same);
+    const { entries, ...batch } = batchOf(...groups);
+    const { entries: single, ...same } = readRevocationBatch({ ...place, items });
+    expect(batch).toEqual(same);
     const flat = entries.flatMap(({ kind, names }) => names.map((name) => ({ kind, names: [name], ...read })));
     expect(flat).toEqual(single);
   });
@@ -38,20 +38,20 @@ describe('a page of groups', () => {
     ['members without exactly two names', { kind: 'member', ids: ['t1', 't1 ', ' u1', 't1 u1 u2', 7], ...times }, 5],
     ['null', null, 1],
   ])('with %s applies the rest, and counts what it ignores', (_what, group, unknown) => {
-    const page = pageOf({ kind: 'session', ids: ['s1'], ...times }, group, { kind: 'user', ids: ['u1'], ...times });
-    expect(page.entries.filter(({ names }) => names.length > 0)).toEqual([
+    const batch = batchOf({ kind: 'session', ids: ['s1'], ...times }, group, { kind: 'user', ids: ['u1'], ...times });
+    expect(batch.entries.filter(({ names }) => names.length > 0)).toEqual([
       { kind: 'session', names: ['s1'], ...read },
       { kind: 'user', names: ['u1'], ...read },
     ]);
-    expect([page.count, page.unknown]).toEqual([2, unknown]);
+    expect([batch.count, batch.unknown]).toEqual([2, unknown]);
   });
 
   test('with more than 5,000 ids is refused', () => {
     const ids = Array.from({ length: 2_501 }, (_, n) => `s${n}`);
-    expect(() => pageOf(...[1, 2].map(() => ({ kind: 'session', ids, ...times })))).toThrow('5000');
+    expect(() => batchOf(...[1, 2].map(() => ({ kind: 'session', ids, ...times })))).toThrow('5000');
   });
 
   test('without groups or items is refused', () => {
-    expect(() => readRevocationPage(place)).toThrow();
+    expect(() => readRevocationBatch(place)).toThrow();
   });
 });

@@ -1,17 +1,20 @@
 import { expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { pageFields, pageOf } from './page.ts';
+import { paginate, paginationFields } from './pagination.ts';
 
 const query = z.object(
-  pageFields({ maxLength: 5, decode: (cursor) => (cursor.startsWith('at-') ? Number(cursor.slice(3)) : undefined) }),
+  paginationFields({
+    maxLength: 5,
+    decode: (cursor) => (cursor.startsWith('at-') ? Number(cursor.slice(3)) : undefined),
+  }),
 );
 
 test('a page has a next cursor only when more rows follow', () => {
   const rows = [1, 2, 3];
   const cursorAt = (row: number) => `at-${row}`;
-  expect(pageOf(rows, 3, cursorAt)).toEqual({ rows, nextCursor: null });
-  expect(pageOf(rows, 2, cursorAt)).toEqual({ rows: [1, 2], nextCursor: 'at-2' });
-  expect(pageOf([], 2, cursorAt)).toEqual({ rows: [], nextCursor: null });
+  expect(paginate(rows, 3, cursorAt)).toEqual({ rows, nextCursor: null });
+  expect(paginate(rows, 2, cursorAt)).toEqual({ rows: [1, 2], nextCursor: 'at-2' });
+  expect(paginate([], 2, cursorAt)).toEqual({ rows: [], nextCursor: null });
 });
 
 test('decodes the cursor, and defaults the limit to 20', () => {

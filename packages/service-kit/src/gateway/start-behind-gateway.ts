@@ -14,7 +14,7 @@ import { createMetrics } from '../process/metrics.ts';
 import { connectRedis } from '../process/redis.ts';
 import { type GatewayTrust, trustGateway } from './trust-gateway.ts';
 
-/** The parts that {@link serveBehindGateway} creates for the app of a service. */
+/** The parts that {@link startBehindGateway} creates for the app of a service. */
 export type BehindGateway = Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'>;
 
 export type BehindGatewayParts = BehindGateway &
@@ -28,7 +28,7 @@ export type BehindGatewayParts = BehindGateway &
     onClose(close: () => unknown): void;
   }>;
 
-export type ServeOptions = Readonly<{
+export type StartOptions = Readonly<{
   /** The service's name: its audience in gateway.yaml. */
   name: string;
   port: number;
@@ -54,7 +54,7 @@ export type ServeOptions = Readonly<{
  * @throws StartupError when the port cannot be opened. ConfigError, see trustGateway. Errors of `createApp` pass
  * through.
  */
-export async function serveBehindGateway(options: ServeOptions): Promise<Running & Readonly<{ port: number }>> {
+export async function startBehindGateway(options: StartOptions): Promise<Running & Readonly<{ port: number }>> {
   const { name, config, logger, database } = options;
   const metrics = createMetrics();
   const closers = [() => database.close() as unknown];
@@ -89,7 +89,7 @@ export async function serveBehindGateway(options: ServeOptions): Promise<Running
 }
 
 /** The server does not track upgraded sockets, so `onDrain` must end them. */
-function acceptUpgrades(server: Server, trust: GatewayTrust, { upgrade, logger }: ServeOptions): void {
+function acceptUpgrades(server: Server, trust: GatewayTrust, { upgrade, logger }: StartOptions): void {
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     trust.upgrade(req, socket).then(
       (identity) => {

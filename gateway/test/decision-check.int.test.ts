@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { ClientHttp2Session, OutgoingHttpHeaders } from 'node:http2';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { type Check, checkRequest, framed, openSession, sendFrame } from './check-client.ts';
+import { decisionAt, decisionWithSecret } from './decision-edits.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
 const secret = randomBytes(32).toString('hex');
@@ -19,10 +20,7 @@ let bearer: readonly [string, string];
 beforeAll(async () => {
   gateway = await gatewayUnderTest({
     routes,
-    edits: [
-      ['internal: "127.0.0.1:0" }', 'internal: "127.0.0.1:0", decision: "127.0.0.1:0" }'],
-      ['trustedProxies: []', `trustedProxies: []\ndecision: { proxy: envoy, secret: "\${DECISION_SECRET}" }`],
-    ],
+    edits: [decisionAt('127.0.0.1:0'), decisionWithSecret('envoy')],
     env: { DECISION_SECRET: secret },
   });
   session = await openSession(`http://127.0.0.1:${gateway.running.ports.decision}`);

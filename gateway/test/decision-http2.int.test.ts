@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { type ClientHttp2Session, constants } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,7 @@ import { setTimeout as after } from 'node:timers/promises';
 import { type CertificateAndKey, testAuthority } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { checkRequest, framed, openSession, sendFrame } from './check-client.ts';
+import { decisionAt, decisionFor, decisionOverTls } from './decision-edits.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'countersign-decision-http2-'));
@@ -16,10 +17,7 @@ afterAll(() => rmSync(home, { recursive: true }));
 const routes = `
   - { name: things, path: "/v1/things/**", methods: [GET], upstream: things, auth: required }
 `;
-const decisionAt = (address: string) =>
-  ['internal: "127.0.0.1:0" }', `internal: "127.0.0.1:0", decision: "${address}" }`] as const;
-const trusting = (proxy: string) =>
-  ['trustedProxies: []', `trustedProxies: []\ndecision: { proxy: ${proxy}, trust: loopback }`] as const;
+const trusting = (proxy: string) => decisionFor(`${proxy}, trust: loopback`);
 
 const check = async (session: ClientHttp2Session, gateway: GatewayUnderTest) => {
   const headers = [['authorization', `Bearer ${await gateway.issuer.accessToken()}`]] as const;
@@ -176,26 +174,11 @@ test('a reload that names another proxy ends HTTP/2, and its return brings it ba
 });
 
 test('over TLS the proxy chooses HTTP/2, and its certificate is the proof', async () => {
-  const authority = testAuthority();
-  const proxies = testAuthority('proxies');
-  const server = authority.issue(['gateway.test']);
-  for (const [name, text] of [
-    ['tls.pem', server.cert],
-    ['tls.key', server.key],
-    ['proxies.pem', proxies.ca],
-  ] as const)
-    writeFileSync(join(home, name), text);
-  const gateway = await gatewayUnderTest({
-    routes,
-    edits: [
-      ['listen: {', `listen: { tls: { cert: "${home}/tls.pem", key: "${home}/tls.key" }, decision: "127.0.0.1:0",`],
-      ['http://gateway.test', 'https://gateway.test'],
-      ['trustedProxies: []', `trustedProxies: []\ndecision: { proxy: envoy, clientCa: "${home}/proxies.pem" }`],
-    ],
-  });
+  const { edits, proxies, tls } = decisionOverTls(home, 'envoy');
+  const gateway = await gatewayUnderTest({ routes, edits });
   const ask = async (certificate: Partial<CertificateAndKey>) => {
-    const tls = { ca: authority.ca, servername: 'gateway.test', ...certificate };
-    const session = await openSession(`https://127.0.0.1:${gateway.running.ports.decision}`, tls);
+    const url = `https://127.0.0.1:${gateway.running.ports.decision}`;
+    const session = await openSession(url, { ...tls, ...certificate });
     const headers = [['authorization', `Bearer ${await gateway.issuer.accessToken()}`]] as const;
     const { code, denied } = await sendFrame(session, framed(checkRequest({ headers })));
     session.close();
@@ -211,7 +194,7 @@ test('a Unix socket is its own proof', async () => {
   const path = join(home, 'run', 'decision.sock');
   const gateway = await gatewayUnderTest({
     routes,
-    edits: [decisionAt(`unix:${path}`), ['trustedProxies: []', 'trustedProxies: []\ndecision: { proxy: envoy }']],
+    edits: [decisionAt(`unix:${path}`), decisionFor('envoy')],
   });
   const session = await openSession('http://gateway.test', { createConnection: () => connect(path) });
   expect(await check(session, gateway)).toBe(0);

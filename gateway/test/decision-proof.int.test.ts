@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CertificateAndKey, startProcess, testAuthority } from '@countersign/testing';
 import { afterAll, expect, test } from '@jest/globals';
+import { decisionAt, decisionFor, decisionOverTls } from './decision-edits.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'countersign-decision-proof-'));
@@ -28,10 +29,7 @@ test('a Unix socket is its own proof, opens to its group, and takes the place of
   const open = () =>
     gatewayUnderTest({
       routes,
-      edits: [
-        ['internal: "127.0.0.1:0" }', `internal: "127.0.0.1:0", decision: "unix:${path}" }`],
-        ['trustedProxies: []', 'trustedProxies: []\ndecision: { proxy: nginx, group: daemon }'],
-      ],
+      edits: [decisionAt(`unix:${path}`), decisionFor('nginx, group: daemon')],
     });
   const ask = async (gateway: GatewayUnderTest) => {
     const call = request({
@@ -60,29 +58,13 @@ test('a Unix socket is its own proof, opens to its group, and takes the place of
 });
 
 test('a certificate of the proxy is its proof, and never that of a token', async () => {
-  const authority = testAuthority();
-  const proxies = testAuthority('proxies');
-  const server = authority.issue(['gateway.test']);
-  for (const [name, text] of [
-    ['tls.pem', server.cert],
-    ['tls.key', server.key],
-    ['proxies.pem', proxies.ca],
-  ] as const)
-    writeFileSync(join(home, name), text);
-  const gateway = await gatewayUnderTest({
-    routes,
-    edits: [
-      ['listen: {', `listen: { tls: { cert: "${home}/tls.pem", key: "${home}/tls.key" }, decision: "127.0.0.1:0",`],
-      ['http://gateway.test', 'https://gateway.test'],
-      ['trustedProxies: []', `trustedProxies: []\ndecision: { proxy: nginx, clientCa: "${home}/proxies.pem" }`],
-    ],
-  });
+  const { edits, proxies, tls } = decisionOverTls(home, 'nginx');
+  const gateway = await gatewayUnderTest({ routes, edits });
   const ask = async (certificate: Partial<CertificateAndKey>, token: string) => {
     const call = requestTls({
       port: gateway.running.ports.decision,
       host: '127.0.0.1',
-      servername: 'gateway.test',
-      ca: authority.ca,
+      ...tls,
       path: '/decide',
       headers: dialect(token),
       ...certificate,

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { decisionAt, decisionFor, decisionWithSecret } from './decision-edits.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
 const secret = randomBytes(32).toString('hex');
@@ -29,16 +30,13 @@ async function call(
   return parseAnswer(await rawRequest(gateway.running.ports.decision ?? 0, bytes));
 }
 
-const decisionFor = (proxy: string): readonly (readonly [string, string])[] => [
-  ['internal: "127.0.0.1:0" }', 'internal: "127.0.0.1:0", decision: "127.0.0.1:0" }'],
-  ['trustedProxies: []', `trustedProxies: []\ndecision: { proxy: ${proxy}, secret: "\${DECISION_SECRET}" }`],
-];
+const editsFor = (proxy: string) => [decisionAt('127.0.0.1:0'), decisionWithSecret(proxy)];
 
 describe('the decision endpoint in the dialect of nginx', () => {
   let gateway: GatewayUnderTest;
   let token: string;
   beforeAll(async () => {
-    gateway = await gatewayUnderTest({ routes, edits: decisionFor('nginx'), env: { DECISION_SECRET: secret } });
+    gateway = await gatewayUnderTest({ routes, edits: editsFor('nginx'), env: { DECISION_SECRET: secret } });
     token = await gateway.issuer.accessToken();
   });
   afterAll(() => gateway.close());
@@ -178,12 +176,9 @@ describe('the decision endpoint in the dialects that send the body', () => {
     const env = { DECISION_SECRET: secret };
     traefik = await gatewayUnderTest({
       routes: bodyRoutes,
-      edits: [
-        decisionFor('traefik')[0] ?? ['', ''],
-        ['trustedProxies: []', 'trustedProxies: []\ndecision: { proxy: traefik, trust: loopback }'],
-      ],
+      edits: [decisionAt('127.0.0.1:0'), decisionFor('traefik, trust: loopback')],
     });
-    envoy = await gatewayUnderTest({ routes: bodyRoutes, edits: decisionFor('envoy'), env });
+    envoy = await gatewayUnderTest({ routes: bodyRoutes, edits: editsFor('envoy'), env });
   });
   afterAll(async () => {
     await traefik.close();

@@ -1,24 +1,12 @@
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Http2ServerRequest } from 'node:http2';
 import { Readable } from 'node:stream';
-import { type CheckedRequest, readCheckRequest } from '@countersign/ext-authz';
+import { type CheckedRequest, maxCheckBytes, messageOf, readCheckRequest } from '@countersign/ext-authz';
 import { readBody } from '../pipeline/read-body.ts';
 import { singleHeaders } from '../pipeline/sanitize.ts';
 import { type CallValues, type DecisionCall, originalRequest, refused } from './dialect.ts';
 
-const checkPath = '/envoy.service.auth.v3.Authorization/Check';
-
-/** Whether a call over HTTP/2 is Envoy's `Check`. The listener serves no other method of gRPC. */
-export const isCheck = ({ method, url, headers }: Http2ServerRequest): boolean =>
-  method === 'POST' && url === checkPath && /^application\/grpc(?:\+proto)?$/.test(headers['content-type'] ?? '');
-
-// A flag and the length.
-const prefixBytes = 5;
-
-// The default of gRPC.
-const maxMessageBytes = 4 * 1024 * 1024;
-
 const reading = {
-  maxBytes: prefixBytes + maxMessageBytes,
+  maxBytes: maxCheckBytes,
   rate: { bytesPerSec: 0, windowMs: 10_000 },
   // Only the body in it counts, once its client is known.
   held: { grow() {}, release() {} },
@@ -31,11 +19,7 @@ const reading = {
  *   arrived, and as {@link originalRequest}. `payload_too_large` for a message over 4 MiB; `request_timeout`.
  */
 export async function readCheck(call: Http2ServerRequest): Promise<DecisionCall> {
-  const frame = await readBody(call, reading);
-  // A compressed message has another flag. Two messages make another length.
-  if (frame.length < prefixBytes || frame[0] !== 0 || frame.readUInt32BE(1) !== frame.length - prefixBytes)
-    throw refused('no message');
-  const checked = parse(frame.subarray(prefixBytes));
+  const checked = parse(await readBody(call, reading));
   const { path: requestTarget, headers, isMerged } = checked;
   // A comma may join two values of the client. The service would see both, and take either (CVE-2021-32777).
   const joined = headers.find((name, at) => at % 2 === 0 && singleHeaders.has(name) && headers[at + 1]?.includes(','));
@@ -45,9 +29,9 @@ export async function readCheck(call: Http2ServerRequest): Promise<DecisionCall>
 
 const nothing = new Set<string>();
 
-function parse(message: Buffer): CheckedRequest {
+function parse(body: Buffer): CheckedRequest {
   try {
-    return readCheckRequest(message);
+    return readCheckRequest(messageOf(body));
   } catch (error) {
     throw refused((error as Error).message);
   }
@@ -69,14 +53,4 @@ function bodyOf({ headers, body, size }: CheckedRequest): Pick<CallValues, 'desc
   // A route that streams its bodies does not need the bytes. Every other one fails to read them.
   stream.destroy();
   return { described: length === undefined ? ['transfer-encoding', 'chunked'] : ['content-length', length], stream };
-}
-
-/** Sends the one message of the answer. */
-export function answerCheck(response: Http2ServerResponse, message: Uint8Array): void {
-  const frame = Buffer.alloc(prefixBytes + message.length);
-  frame.writeUInt32BE(message.length, 1);
-  frame.set(message, prefixBytes);
-  response.writeHead(200, { 'content-type': 'application/grpc' });
-  response.addTrailers({ 'grpc-status': '0' });
-  response.end(frame);
 }

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import { allowedResponse, deniedResponse } from '@countersign/ext-authz';
+import { type AnswerCall, allowedResponse, answerCheck, deniedResponse, isCheck } from '@countersign/ext-authz';
 import { decidePath } from '@countersign/proxy-config';
 import { AppError } from '../errors.ts';
 import { hasBody } from '../http/header-fields.ts';
@@ -10,7 +10,7 @@ import { createRequestHandler, type HandlerOptions, type Handlers } from '../lis
 import { Exchange, type Signed } from '../pipeline/exchange.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 import { responseFor } from '../pipeline/respond.ts';
-import { answerCheck, isCheck, readCheck } from './check.ts';
+import { readCheck } from './check.ts';
 import { type Decided, type DecisionCall, type Dialect, decidedOf, dialects, readCall } from './dialect.ts';
 import type { ProofOfCall } from './proxy-proof.ts';
 
@@ -38,7 +38,7 @@ export class Lease extends EventEmitter {
 export type DecisionHandlers = Handlers &
   Readonly<{
     /** Answers a call over HTTP/2. Undefined: the proxy speaks HTTP/1.1 only. */
-    check: ((call: Http2ServerRequest, response: Http2ServerResponse) => Promise<void>) | undefined;
+    check: AnswerCall | undefined;
   }>;
 
 /**

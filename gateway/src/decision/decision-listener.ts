@@ -3,13 +3,13 @@ import { chownSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
+import { Http2Connections } from '@countersign/ext-authz';
 import { listen, StartupError } from '@countersign/service-kit';
 import type { Certificate, GatewayConfig } from '../config/config.ts';
 import { type DecisionAddress, isSocket } from '../config/schema/decision.ts';
 import { createListener, defaultHeadMs, type ListenerTimes } from '../listen/listener.ts';
 import { createListenerApp, type LiveHandlers } from '../listen/request-handler.ts';
 import type { DecisionHandlers } from './decide.ts';
-import { Http2Connections } from './http2-connections.ts';
 
 /**
  * Builds the decision listener: HTTP/1.1, and HTTP/2 on the same address while the configured proxy speaks it. It
@@ -20,16 +20,16 @@ export function buildDecisionListener(
   configNow: () => Pick<GatewayConfig, 'certificate' | 'decision'>,
   times: ListenerTimes = {},
 ): Readonly<{ server: Server; http2: Http2Connections }> {
-  const handlers = () => live.current.handlers.decision;
+  const answerNow = () => live.current.handlers.decision?.check;
   const hasTls = configNow().decision?.clientCa !== undefined;
   const server = createListener(createListenerApp(live, 'decision'), {
     certificateNow: hasTls ? () => proxyCertificate(configNow()) : undefined,
     times,
     upgrades: false,
-    offersHttp2: () => handlers()?.check !== undefined,
+    offersHttp2: () => answerNow() !== undefined,
   });
   const event = hasTls ? 'secureConnection' : 'connection';
-  return { server, http2: new Http2Connections({ server, event, headMs: times.headMs ?? defaultHeadMs, handlers }) };
+  return { server, http2: new Http2Connections({ server, event, headMs: times.headMs ?? defaultHeadMs, answerNow }) };
 }
 
 /**

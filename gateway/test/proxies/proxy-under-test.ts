@@ -13,6 +13,7 @@ import {
   type UpstreamOptions,
 } from '@countersign/testing';
 import { runCli } from '../../src/cli/cli.ts';
+import { decisionAt, decisionWithSecret } from '../decision-edits.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer, type RawAnswer } from '../gateway-under-test.ts';
 
 export type ProxyUnderTest = Readonly<{
@@ -63,8 +64,8 @@ export async function proxyUnderTest(options: ProxyOptions): Promise<ProxyUnderT
     ...(upstream && { upstream }),
     edits: [
       ['public: "127.0.0.1:0"', `public: "127.0.0.1:${publicPort}"`],
-      ['internal: "127.0.0.1:0" }', `internal: "127.0.0.1:0", decision: "127.0.0.1:${decisionPort}" }`],
-      ['trustedProxies: []', `trustedProxies: []\ndecision: { proxy: ${proxy}, secret: "\${DECISION_SECRET}" }`],
+      decisionAt(`127.0.0.1:${decisionPort}`),
+      decisionWithSecret(proxy),
       ...edits,
     ],
   });

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import { constants, createServer, type Http2Server, type ServerHttp2Session, type ServerOptions } from 'node:http2';
 import type { Socket } from 'node:net';
-import type { DecisionHandlers } from './decide.ts';
+import type { AnswerCall } from './check-call.ts';
 
 /** The bounds of one HTTP/2 connection. One that exceeds them is closed, and the proxy opens another. */
 const bounds: ServerOptions = {
@@ -18,7 +18,7 @@ const bounds: ServerOptions = {
 
 // Without a byte in either direction.
 const idleMs = 5 * 60_000;
-// As `drainServer` does, for clients that have just connected.
+// While draining, for proxies that have just connected.
 const firstBytesMs = 1_000;
 const preface = 'PRI';
 
@@ -28,8 +28,8 @@ type Options = Readonly<{
   event: 'connection' | 'secureConnection';
   /** How long the first bytes may take. */
   headMs: number;
-  /** Called for each connection, and for each call. */
-  handlers(): Pick<DecisionHandlers, 'check'> | undefined;
+  /** What answers calls now. Asked for each connection, and for each call. Undefined: HTTP/1.1 only. */
+  answerNow(): AnswerCall | undefined;
 }>;
 
 /**
@@ -45,24 +45,24 @@ export class Http2Connections {
   /** The sockets of the sessions, and those that have not sent enough bytes to tell. */
   readonly #sockets = new Map<Socket, 'http2' | 'undecided'>();
 
-  constructor({ server, event, headMs, handlers }: Options) {
+  constructor({ server, event, headMs, answerNow }: Options) {
     this.#server = server;
     this.#headMs = headMs;
     this.#serveHttp1 = server.listeners(event) as ((socket: Socket) => void)[];
     this.#http2 = createServer(bounds, (call, response) => {
-      const { check } = handlers() ?? {};
-      if (check !== undefined) {
-        void check(call, response);
+      const answer = answerNow();
+      if (answer !== undefined) {
+        void answer(call, response);
         return;
       }
-      // A reload has named another proxy.
+      // HTTP/2 was turned off while the connection was open.
       call.stream.close(constants.NGHTTP2_REFUSED_STREAM);
       call.stream.session?.close();
     });
     this.#http2.on('session', (session) => this.#keep(session));
     server.removeAllListeners(event);
     server.on(event, (socket: Socket) => {
-      if (handlers()?.check === undefined) this.#toHttp1(socket);
+      if (answerNow() === undefined) this.#toHttp1(socket);
       else this.#await(socket);
     });
   }

@@ -59,6 +59,7 @@ export default {
     'packages/http1-client',
     'packages/admin-api',
     'packages/proxy-config',
+    'packages/strict-jwt',
     'packages/strict-yaml',
     'packages/ext-authz',
     'packages/console',

@@ -4,7 +4,16 @@ import { dirname, join, relative, resolve } from 'node:path';
 // The last step of `npm run build`. These packages are not published, so the gateway's package contains their builds: this script
 // copies each to dist, and makes each import of it relative.
 
-const bundled = ['service-kit', 'http1-client', 'admin-api', 'proxy-config', 'strict-yaml', 'ext-authz', 'console'];
+const bundled = [
+  'service-kit',
+  'http1-client',
+  'admin-api',
+  'proxy-config',
+  'strict-yaml',
+  'ext-authz',
+  'strict-jwt',
+  'console',
+];
 const dist = resolve(import.meta.dirname, '../dist');
 
 // tsc copies only TypeScript.

@@ -11,7 +11,7 @@ import {
 } from './reload/process-resources.ts';
 import { readinessChecks } from './reload/readiness.ts';
 import { ConfigReloader, type ReloadTiming } from './reload/reload.ts';
-import { createReplayCheck } from './tokens/dpop/dpop.ts';
+import { createReplayCheck } from './tokens/dpop.ts';
 
 export type GatewayOptions = Omit<ProcessResourcesOptions, 'health'> &
   Readonly<{

@@ -1,6 +1,6 @@
 import { eventually, type TestClock, testClock } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { dpopClient } from './dpop-client.ts';
+import { dpopClient } from '../../packages/strict-jwt/test/dpop-client.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { callingServices, sendCall, signCall } from './nested-caller.ts';
 

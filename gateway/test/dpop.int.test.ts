@@ -2,7 +2,7 @@ import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { calculateThumbprint, generateKeyPair as generateDpopKeys, generateProof } from 'dpop';
-import { type DpopClient, dpopClient } from './dpop-client.ts';
+import { type DpopClient, dpopClient } from '../../packages/strict-jwt/test/dpop-client.ts';
 import { type Ask, asker, dpopGateway, origin } from './dpop-gateway.ts';
 import type { GatewayUnderTest } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';

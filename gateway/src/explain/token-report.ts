@@ -1,5 +1,6 @@
 import type { TokenReport } from '@countersign/admin-api';
 import { keyIssuer } from '@countersign/jwks';
+import type { UnverifiedJwt } from '@countersign/strict-jwt';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { verifySignature } from '../keys/verify-signature.ts';
@@ -14,7 +15,7 @@ import {
 import { described, type Finding, finding } from '../tokens/claim-mapping/finding.ts';
 import { compileClaims } from '../tokens/claim-mapping/read-claims.ts';
 import type { Claims } from '../tokens/claims.ts';
-import { parseCompactToken, type UnverifiedToken } from '../tokens/compact-token.ts';
+import { parseCompactToken } from '../tokens/compact-token.ts';
 import { assertUnrevoked, type TrustedIssuer } from '../tokens/verified-tokens.ts';
 import { type AcceptedToken, callerOf, identityOf, issuerOf } from './callers.ts';
 
@@ -51,7 +52,7 @@ export async function reportToken(
 ): Promise<Readonly<{ report: TokenReport; accepted: AcceptedToken | undefined }>> {
   const { issuers } = config;
   const text = tokenIn(given.trim());
-  let token: UnverifiedToken;
+  let token: UnverifiedJwt;
   try {
     token = parseCompactToken(text);
   } catch (error) {
@@ -98,7 +99,7 @@ async function examineFor(
   issuer: Issuer,
   isOwn: boolean,
   text: string,
-  token: UnverifiedToken,
+  token: UnverifiedJwt,
   config: Config,
   { nowMs, openIssuer }: ReportOptions,
 ): Promise<Readonly<{ claims: Claims; findings: readonly Finding[] }>> {
@@ -138,7 +139,7 @@ function bindingFindings(
 function revocationFindings(
   issuer: TrustedIssuer,
   claims: Claims,
-  { header }: UnverifiedToken,
+  { header }: UnverifiedJwt,
   nowMs: number,
 ): readonly Finding[] {
   try {
@@ -159,7 +160,7 @@ const once = (findings: readonly Finding[]): readonly Finding[] => [
   ...new Map(findings.map((finding) => [`${finding.code} ${finding.claim}`, finding])).values(),
 ];
 
-function withAdvice(finding: Finding, { provider, claims }: Issuer, payload: UnverifiedToken['payload']): Finding {
+function withAdvice(finding: Finding, { provider, claims }: Issuer, payload: UnverifiedJwt['payload']): Finding {
   const dotted = dottedPath(finding, payload);
   if (dotted !== undefined) return { ...finding, fix: `a dot is part of a name: write the path as ${dotted}` };
   // Providers have advice only about role and tenant claims.
@@ -175,7 +176,7 @@ function withAdvice(finding: Finding, { provider, claims }: Issuer, payload: Unv
 }
 
 /** A name with dots that would lead to a value if it were a path. */
-function dottedPath({ claim, found }: Finding, payload: UnverifiedToken['payload']): string | undefined {
+function dottedPath({ claim, found }: Finding, payload: UnverifiedJwt['payload']): string | undefined {
   if (found !== 'nothing' || !claim.includes('.') || claim.includes('://')) return undefined;
   const steps = claim.split('.');
   let value: unknown = payload;
@@ -188,7 +189,7 @@ function dottedPath({ claim, found }: Finding, payload: UnverifiedToken['payload
 
 async function signatureFindings(
   text: string,
-  { header, payload }: UnverifiedToken,
+  { header, payload }: UnverifiedJwt,
   { trusted, why, close }: OpenedIssuer,
 ): Promise<readonly Finding[]> {
   const { keys, config: issuer } = trusted;

@@ -1,10 +1,10 @@
+import type { ProvenRequest } from '@countersign/strict-jwt';
 import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
 import { addressKey } from '../limits/address-key.ts';
 import type { LocalLimiter } from '../limits/limiter.ts';
 import { type CertificateCheck, createCertificateCheck } from '../tokens/certificate-binding.ts';
-import type { Dpop } from '../tokens/dpop/dpop.ts';
-import type { ProvenRequest } from '../tokens/dpop/dpop-proof.ts';
+import type { Dpop } from '../tokens/dpop.ts';
 import type { AccessTokens, VerifiedToken } from '../tokens/verified-tokens.ts';
 import { type Authenticated, type Caller, type Exchange, type Matched, tokenStatusOf } from './exchange.ts';
 

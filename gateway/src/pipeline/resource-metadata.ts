@@ -1,7 +1,7 @@
+import { proofAlgorithms } from '@countersign/strict-jwt';
 import { type GatewayConfig, requiredScopes } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { parseRequestTarget, type RouteTable } from '../routing/route-table.ts';
-import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';
 import type { Incoming } from './exchange.ts';
 import { hostsOf } from './sanitize.ts';
 

@@ -1,12 +1,12 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Answer, answerOf } from '@countersign/service-kit';
+import { proofAlgorithms } from '@countersign/strict-jwt';
 import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
 import { hasBody, headersFrom } from '../http/header-fields.ts';
 import { destroyLater, discardBody } from '../http/lingering-close.ts';
 import { securityHeaders } from '../http/security-headers.ts';
-import { proofAlgorithms } from '../tokens/dpop/dpop-proof.ts';
 import { type RequestRecord, recordFailure } from './request-record.ts';
 
 /** Builds the response, and writes the error into the record. */

@@ -21,7 +21,7 @@ import { respond } from '../pipeline/respond.ts';
 import { createSign } from '../pipeline/sign.ts';
 import { createRouteTable, routesOn } from '../routing/route-table.ts';
 import { createCertificateCheck } from '../tokens/certificate-binding.ts';
-import { createDpop } from '../tokens/dpop/dpop.ts';
+import { createDpop } from '../tokens/dpop.ts';
 import { createTxnTokens } from '../tokens/txn-token.ts';
 import { AccessTokens, type TrustedIssuer } from '../tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../tokens/verify-access-token.ts';

@@ -53,9 +53,6 @@ type TokenDetails = Readonly<{
 /** The claims of a verified access token. Each value matches the grammar of the identity contract. */
 export type Claims = TokenDetails & StatusClaims;
 
-/** A subject or token id: visible ASCII characters. */
-export const visibleText = /^[\x21-\x7e]{1,256}$/;
-
 /**
  * What a service receives of a token besides its user or OAuth client.
  *

@@ -1,88 +1,21 @@
-import { isBase64url } from '@countersign/jwks';
-import { AppError, type Code } from '../errors.ts';
+import { MalformedJwt, parseJwt, type UnverifiedJwt } from '@countersign/strict-jwt';
+import { AppError } from '../errors.ts';
 
 /** Longest token accepted, in characters. */
-export const maxTokenLength = 8192;
-
-/** A parsed token. Its signature has not been verified, so no value can be trusted yet. */
-export type UnverifiedToken = Readonly<{
-  header: Readonly<Record<string, unknown>>;
-  payload: Readonly<Record<string, unknown>>;
-}>;
+const maxTokenLength = 8192;
 
 /**
- * Parses a JWS in compact form. Unused bits at the end of a part must be zero. Otherwise the same token could be written
- * in several ways, and evade checks that compare tokens as text. jose accepts them all.
+ * Parses an access token or a transaction token.
  *
- * @throws AppError `token_too_large`, `token_malformed`.
- * @see RFC 7515 section 7.1, RFC 4648 section 3.5
+ * @throws AppError `token_too_large`, `token_malformed`; `token_algorithm_refused` without a signature.
  */
-export function parseCompactToken(token: string): UnverifiedToken {
+export function parseCompactToken(token: string): UnverifiedJwt {
   if (token.length > maxTokenLength) throw new AppError('token_too_large');
-  const parts = token.split('.');
-  if (parts.length !== 3) throw malformed('not three parts');
-  if (!parts.every((part) => part === '' || isBase64url(part))) throw malformed('not canonical base64url');
-  const [header = '', payload = '', signature] = parts;
-  if (header === '' || payload === '') throw malformed('an empty part');
-  // Refuse an unsigned token before a key is looked up.
-  if (signature === '') throw malformed('no signature', 'token_algorithm_refused');
-  return { header: parsePart(header, 'header'), payload: parsePart(payload, 'payload') };
-}
-
-function parsePart(part: string, name: string): Record<string, unknown> {
   try {
-    return parseStrictObject(Buffer.from(part, 'base64url'));
-  } catch (cause) {
-    throw new AppError('token_malformed', { cause, detail: { reason: `the ${name} is not one JSON object` } });
+    return parseJwt(token);
+  } catch (error) {
+    if (!(error instanceof MalformedJwt)) throw error;
+    const { isUnsigned, message: reason, cause } = error;
+    throw new AppError(isUnsigned ? 'token_algorithm_refused' : 'token_malformed', { cause, detail: { reason } });
   }
-}
-
-function malformed(reason: string, code: Code = 'token_malformed'): AppError {
-  return new AppError(code, { detail: { reason } });
-}
-
-/**
- * Parses a JSON object and refuses repeated names at any depth. `JSON.parse` keeps the last of two values and other
- * parsers the first, so two readers could see different claims (RFC 8725 section 2.4, RFC 7519 section 4).
- *
- * @param bytes UTF-8. Invalid sequences are refused and never replaced.
- * @throws SyntaxError or TypeError when the bytes are not such an object.
- */
-export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> {
-  const text = utf8.decode(bytes);
-  const value: unknown = JSON.parse(text);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new SyntaxError('not a JSON object');
-  refuseRepeatedNames(text);
-  return value as Record<string, unknown>;
-}
-
-// `ignoreBOM` keeps a byte order mark in the text, so that JSON.parse refuses it.
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** A string, and the colon after it if it is a name. */
-const string = /("(?:[^"\\]|\\.)*")([ \n\r\t]*:)?/y;
-
-/** @param text Valid JSON, so only strings and brackets matter here. */
-function refuseRepeatedNames(text: string): void {
-  const open: (Set<string> | undefined)[] = [];
-  let at = 0;
-  while (at < text.length) {
-    const character = text[at];
-    if (character === '"') {
-      string.lastIndex = at;
-      const [whole = '', literal = '', colon] = string.exec(text) ?? [];
-      at += whole.length;
-      const names = open.at(-1);
-      if (names !== undefined && colon !== undefined) addOnce(names, JSON.parse(literal) as string);
-      continue;
-    }
-    if (character === '{') open.push(new Set());
-    else if (character === '[') open.push(undefined);
-    else if (character === '}' || character === ']') open.pop();
-    at += 1;
-  }
-}
-
-function addOnce(names: Set<string>, name: string): void {
-  if (names.has(name)) throw new SyntaxError('a name is repeated');
-  names.add(name);
 }

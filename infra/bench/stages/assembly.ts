@@ -18,7 +18,7 @@ import { createSign } from '../../../gateway/src/pipeline/sign.ts';
 import { createProcessResources } from '../../../gateway/src/reload/process-resources.ts';
 import { Snapshot } from '../../../gateway/src/reload/snapshot.ts';
 import { createRouteTable, routesOn } from '../../../gateway/src/routing/route-table.ts';
-import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
+import { createDpop } from '../../../gateway/src/tokens/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
 import { AccessTokens } from '../../../gateway/src/tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../../../gateway/src/tokens/verify-access-token.ts';

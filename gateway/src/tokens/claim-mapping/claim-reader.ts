@@ -1,8 +1,9 @@
 import { idPattern, isAuthMethod, isUnixSeconds, rolePattern } from '@countersign/identity';
 import { isBase64url } from '@countersign/jwks';
+import { visibleText } from '@countersign/strict-jwt';
 import { z } from 'zod';
 import type { ClaimPath, Issuer } from '../../config/config.ts';
-import { type Claims, visibleText } from '../claims.ts';
+import type { Claims } from '../claims.ts';
 import { claimOf, foundAt, keptValues, type Payload, pathText, readPath, textsOf } from './claim-path.ts';
 import { variableOf } from './find-issuer.ts';
 import { described, type Finding, finding } from './finding.ts';

@@ -1,5 +1,5 @@
+import { visibleText } from '@countersign/strict-jwt';
 import { AppError, type Code } from '../../errors.ts';
-import { visibleText } from '../claims.ts';
 
 /**
  * One thing that is wrong with a token. The texts are for operators: they name claims and their values, never a

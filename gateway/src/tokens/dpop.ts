@@ -2,10 +2,15 @@ import { createHash, createHmac, createSecretKey, randomUUID, timingSafeEqual } 
 import { IdentityUnavailable, type NonceVerdict, type ReplayStore } from '@countersign/identity';
 import { isBase64url } from '@countersign/jwks';
 import type { HealthCheck } from '@countersign/service-kit';
-import { type GatewayConfig, toleranceMs } from '../../config/config.ts';
-import { AppError } from '../../errors.ts';
-import { createProofVerifier, type DpopProof, type ProvenRequest, proofLifetimeSec } from './dpop-proof.ts';
-import { createUriCheck } from './dpop-uri.ts';
+import {
+  createProofVerifier,
+  type DpopProof,
+  ProofError,
+  type ProvenRequest,
+  proofLifetimeSec,
+} from '@countersign/strict-jwt';
+import { type GatewayConfig, toleranceMs } from '../config/config.ts';
+import { AppError } from '../errors.ts';
 
 /** Verifies proofs of possession (RFC 9449) on the public listener. */
 export type Dpop = Readonly<NonNullable<ReturnType<typeof createDpop>>>;
@@ -24,13 +29,14 @@ export function createDpop({ config, replay, nowMs }: DpopOptions) {
   if (config.publicOrigins.length === 0) return undefined;
   const nonces = config.dpop.nonces && createNonces(config.dpop.nonces, nowMs);
   const verify = createProofVerifier({
-    isOurUri: createUriCheck(config.publicOrigins),
+    publicOrigins: config.publicOrigins,
     checkNonce(nonce) {
       if (nonces === undefined || (typeof nonce === 'string' && nonces.accepts(nonce))) return;
       throw new AppError('dpop_nonce_required', {
         detail: { reason: nonce === undefined ? 'missing' : 'not current' },
       });
     },
+    toleranceMs,
     nowMs,
   });
   return {
@@ -41,13 +47,18 @@ export function createDpop({ config, replay, nowMs }: DpopOptions) {
      * @throws AppError `dpop_*`, `token_key_mismatch`; `dpop_replay_unavailable` when a replay cannot be ruled out.
      */
     async prove(text: string, request: ProvenRequest): Promise<string> {
-      const proof = await verify(text, request);
+      const proof = await verify(text, request).catch(asAppError);
       await claimJti(proof, replay, Math.floor(nowMs() / 1000));
       return proof.thumbprint;
     },
     /** The nonce for the client's next proof. Undefined when nonces are not required. */
     nonce: (): string | undefined => nonces?.current(),
   };
+}
+
+function asAppError(error: unknown): never {
+  if (!(error instanceof ProofError)) throw error;
+  throw new AppError(error.code, { cause: error.cause, detail: error.detail });
 }
 
 /** Runs after all other checks, so that only the key's holder can claim a `jti`. */

@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
-import { hashOf } from '../src/tokens/dpop/dpop-proof.ts';
+import { hashOf } from '../src/dpop-proof.ts';
 
 const curves = { ES256: 'P-256', ES384: 'P-384' } as const;
 type Algorithm = keyof typeof curves | 'EdDSA' | 'RS256' | 'PS256';

@@ -3,10 +3,8 @@ import { isUnixSeconds } from '@countersign/identity';
 import { importPublicJwk, jwkThumbprint, keyAlgorithmOf } from '@countersign/jwks';
 import { compactVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { toleranceMs } from '../../config/config.ts';
-import { AppError } from '../../errors.ts';
-import { visibleText } from '../claims.ts';
-import { parseCompactToken } from '../compact-token.ts';
+import { createUriCheck } from './dpop-uri.ts';
+import { parseJwt, type UnverifiedJwt } from './parse-jwt.ts';
 
 /** Allowed signature algorithms, also sent as `algs` in a challenge. Asymmetric only (RFC 9449 section 4.3, point 5). */
 export const proofAlgorithms = ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'RS256', 'PS256'] as const;
@@ -50,11 +48,30 @@ export type ProvenRequest = Readonly<{
   token: Readonly<{ text: string; jkt: string }> | undefined;
 }>;
 
+/** Why a proof does not count. `token_key_mismatch`: the token is bound to another key. */
+export type ProofRefusal = 'dpop_proof_invalid' | 'dpop_proof_mismatch' | 'dpop_proof_expired' | 'token_key_mismatch';
+
+/** `detail` is for the log, and shows no part of the proof. */
+export class ProofError extends Error {
+  override readonly name = 'ProofError';
+  readonly code: ProofRefusal;
+  readonly detail: Readonly<Record<string, string | number>>;
+
+  constructor(code: ProofRefusal, detail: Readonly<Record<string, string | number>> = {}, cause?: unknown) {
+    super(code, { cause });
+    this.code = code;
+    this.detail = detail;
+  }
+}
+
 /** A proof that is valid for its request. Replay has not been checked yet. */
 export type DpopProof = Readonly<{ thumbprint: string; tokenId: string; issuedAtSec: number }>;
 
+/** A subject or token id: visible ASCII characters. */
+export const visibleText = /^[\x21-\x7e]{1,256}$/;
+
 /** Longest proof accepted, in characters. A proof with an RSA key of 4096 bits has about 2500. */
-export const maxProofLength = 4096;
+const maxProofLength = 4096;
 /** How long a proof is valid after `iat`, in seconds, without the clock tolerance. */
 export const proofLifetimeSec = 60;
 
@@ -66,9 +83,13 @@ const maxSigners = 5_000;
 type Signer = ProofKey & Readonly<{ algorithm: string }>;
 
 export type ProofVerifierOptions = Readonly<{
-  isOurUri(htu: string, path: string): boolean;
-  /** @throws AppError when the nonce is missing or not accepted. */
+  /** The origins that clients request, in the form of `URL.origin`. */
+  publicOrigins: readonly string[];
+  /** Throws an error of the caller when the nonce is missing or not accepted. */
   checkNonce(nonce: unknown): void;
+  /** How far the clock of a client may be off, in milliseconds. */
+  toleranceMs: number;
+  /** Unix milliseconds. */
   nowMs(): number;
 }>;
 
@@ -76,26 +97,29 @@ export type ProofVerifierOptions = Readonly<{
  * Creates the verifier of DPoP proofs (RFC 9449 section 4.3). The signature is checked last, because it costs most. A
  * client sends the same header text each time, so the key of a header with a valid signature is cached.
  *
- * The returned function throws AppError `dpop_proof_invalid`, `dpop_proof_mismatch`, `dpop_proof_expired`,
- * `token_key_mismatch`, and the errors of `checkNonce`.
+ * The returned function throws ProofError, and the errors of `checkNonce`.
  */
-export function createProofVerifier(
-  options: ProofVerifierOptions,
-): (text: string, request: ProvenRequest) => Promise<DpopProof> {
+export function createProofVerifier({
+  publicOrigins,
+  checkNonce,
+  toleranceMs,
+  nowMs,
+}: ProofVerifierOptions): (text: string, request: ProvenRequest) => Promise<DpopProof> {
+  const isOurUri = createUriCheck(publicOrigins);
   const signers = new LRUCache<string, Signer>({ max: maxSigners });
   return async (text, request) => {
     const { header, payload } = parse(text);
     const headerText = text.slice(0, text.indexOf('.'));
     const signer = signers.get(headerText) ?? readHeader(header);
     const { algorithm, key, thumbprint } = signer;
-    if (request.token !== undefined && request.token.jkt !== thumbprint) throw new AppError('token_key_mismatch');
+    if (request.token !== undefined && request.token.jkt !== thumbprint) throw new ProofError('token_key_mismatch');
     const tokenId = payload.jti;
     if (typeof tokenId !== 'string' || !visibleText.test(tokenId)) throw invalid('jti');
     if (payload.htm !== request.method) throw mismatch('htm');
-    if (typeof payload.htu !== 'string' || !options.isOurUri(payload.htu, request.path)) throw mismatch('htu');
+    if (typeof payload.htu !== 'string' || !isOurUri(payload.htu, request.path)) throw mismatch('htu');
     if (request.token !== undefined && payload.ath !== hashOf(request.token.text)) throw mismatch('ath');
-    const issuedAtSec = readTime(payload.iat, options.nowMs());
-    options.checkNonce(payload.nonce);
+    const issuedAtSec = readTime(payload.iat, nowMs(), toleranceMs);
+    checkNonce(payload.nonce);
     await checkSignature(text, key, algorithm);
     signers.set(headerText, signer);
     return { thumbprint, tokenId, issuedAtSec };
@@ -105,10 +129,10 @@ export function createProofVerifier(
 /** Base64url of the SHA-256 of an ASCII text, as in `ath`. */
 export const hashOf = (text: string): string => createHash('sha256').update(text, 'latin1').digest('base64url');
 
-function parse(text: string): ReturnType<typeof parseCompactToken> {
+function parse(text: string): UnverifiedJwt {
   if (text.length > maxProofLength) throw invalid('too large');
   try {
-    return parseCompactToken(text);
+    return parseJwt(text);
   } catch (cause) {
     throw invalid('not one JWS in canonical form', cause);
   }
@@ -125,11 +149,11 @@ function readHeader(header: Readonly<Record<string, unknown>>): Signer {
   return { algorithm, ...imported };
 }
 
-function readTime(iat: unknown, nowMs: number): number {
+function readTime(iat: unknown, nowMs: number, toleranceMs: number): number {
   if (typeof iat !== 'number' || !isUnixSeconds(iat)) throw invalid('iat');
   const isFuture = iat * 1000 > nowMs + toleranceMs;
   if (isFuture || nowMs >= (iat + proofLifetimeSec) * 1000 + toleranceMs) {
-    throw new AppError('dpop_proof_expired', { detail: { ageSec: Math.round(nowMs / 1000) - iat } });
+    throw new ProofError('dpop_proof_expired', { ageSec: Math.round(nowMs / 1000) - iat });
   }
   return iat;
 }
@@ -142,7 +166,7 @@ async function checkSignature(text: string, key: KeyObject, algorithm: string): 
   }
 }
 
-const invalid = (reason: string, cause?: unknown): AppError =>
-  new AppError('dpop_proof_invalid', { cause, detail: { reason } });
+const invalid = (reason: string, cause?: unknown): ProofError =>
+  new ProofError('dpop_proof_invalid', { reason }, cause);
 
-const mismatch = (claim: string): AppError => new AppError('dpop_proof_mismatch', { detail: { claim } });
+const mismatch = (claim: string): ProofError => new ProofError('dpop_proof_mismatch', { claim });

@@ -1,0 +1,10 @@
+export {
+  createProofVerifier,
+  type DpopProof,
+  ProofError,
+  type ProvenRequest,
+  proofAlgorithms,
+  proofLifetimeSec,
+  visibleText,
+} from './dpop-proof.ts';
+export { MalformedJwt, parseJwt, type UnverifiedJwt } from './parse-jwt.ts';

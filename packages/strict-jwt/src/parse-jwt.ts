@@ -1,0 +1,92 @@
+import { isBase64url } from '@countersign/jwks';
+
+/** A parsed JWT. Its signature has not been verified, so no value can be trusted yet. */
+export type UnverifiedJwt = Readonly<{
+  header: Readonly<Record<string, unknown>>;
+  payload: Readonly<Record<string, unknown>>;
+}>;
+
+/** The message is the reason, without any part of the token. */
+export class MalformedJwt extends Error {
+  override readonly name = 'MalformedJwt';
+  /** A JWT in the right form, but without a signature. */
+  readonly isUnsigned: boolean;
+
+  constructor(reason: string, { cause, isUnsigned = false }: Readonly<{ cause?: unknown; isUnsigned?: boolean }> = {}) {
+    super(reason, { cause });
+    this.isUnsigned = isUnsigned;
+  }
+}
+
+/**
+ * Parses a JWS in compact form. Unused bits at the end of a part must be zero. Otherwise the same token could be written
+ * in several ways, and evade checks that compare tokens as text. jose accepts them all.
+ *
+ * @param text Of any length: the caller bounds it.
+ * @throws MalformedJwt
+ * @see RFC 7515 section 7.1, RFC 4648 section 3.5
+ */
+export function parseJwt(text: string): UnverifiedJwt {
+  const parts = text.split('.');
+  if (parts.length !== 3) throw new MalformedJwt('not three parts');
+  if (!parts.every((part) => part === '' || isBase64url(part))) throw new MalformedJwt('not canonical base64url');
+  const [header = '', payload = '', signature] = parts;
+  if (header === '' || payload === '') throw new MalformedJwt('an empty part');
+  // Refuse an unsigned token before a key is looked up.
+  if (signature === '') throw new MalformedJwt('no signature', { isUnsigned: true });
+  return { header: parsePart(header, 'header'), payload: parsePart(payload, 'payload') };
+}
+
+function parsePart(part: string, name: string): Record<string, unknown> {
+  try {
+    return parseStrictObject(Buffer.from(part, 'base64url'));
+  } catch (cause) {
+    throw new MalformedJwt(`the ${name} is not one JSON object`, { cause });
+  }
+}
+
+/**
+ * Parses a JSON object and refuses repeated names at any depth. `JSON.parse` keeps the last of two values and other
+ * parsers the first, so two readers could see different claims (RFC 8725 section 2.4, RFC 7519 section 4).
+ *
+ * @param bytes UTF-8. Invalid sequences are refused and never replaced.
+ * @throws SyntaxError or TypeError when the bytes are not such an object.
+ */
+export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> {
+  const text = utf8.decode(bytes);
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new SyntaxError('not a JSON object');
+  refuseRepeatedNames(text);
+  return value as Record<string, unknown>;
+}
+
+// `ignoreBOM` keeps a byte order mark in the text, so that JSON.parse refuses it.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** A string, and the colon after it if it is a name. */
+const string = /("(?:[^"\\]|\\.)*")([ \n\r\t]*:)?/y;
+
+/** @param text Valid JSON, so only strings and brackets matter here. */
+function refuseRepeatedNames(text: string): void {
+  const open: (Set<string> | undefined)[] = [];
+  let at = 0;
+  while (at < text.length) {
+    const character = text[at];
+    if (character === '"') {
+      string.lastIndex = at;
+      const [whole = '', literal = '', colon] = string.exec(text) ?? [];
+      at += whole.length;
+      const names = open.at(-1);
+      if (names !== undefined && colon !== undefined) addOnce(names, JSON.parse(literal) as string);
+      continue;
+    }
+    if (character === '{') open.push(new Set());
+    else if (character === '[') open.push(undefined);
+    else if (character === '}' || character === ']') open.pop();
+    at += 1;
+  }
+}
+
+function addOnce(names: Set<string>, name: string): void {
+  if (names.has(name)) throw new SyntaxError('a name is repeated');
+  names.add(name);
+}

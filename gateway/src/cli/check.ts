@@ -87,7 +87,8 @@ async function examine(file: string, terminal: Terminal, workers: number) {
     problems.push(...differences.flatMap((difference) => difference ?? []));
   }
   if (config !== undefined && problems.length === 0) {
-    const missing = missingAgreementKey(config, readAgreementKeys(config.identity.keysDir));
+    const { keysDir, keyFiles } = config.identity;
+    const missing = missingAgreementKey(config, readAgreementKeys(keysDir, keyFiles));
     if (missing !== undefined) warnings.push(`warning: ${missing}`);
   }
   return { config, problems, warnings };

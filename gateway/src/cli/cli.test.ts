@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
 import { exampleHead, exampleRoutes } from '../../test/kit/example-config.ts';
 import { readKeys } from '../keys/key-files.ts';
 import { overview, runCli } from './cli.ts';
@@ -519,6 +520,28 @@ describe('keys', () => {
     expect((await run('keys', 'retire', first, '--now', '--dir', dir())).code).toBe(0);
     expect(keyids()).toHaveLength(1);
     expect(keyids()).not.toContain(first);
+  });
+
+  test('prints the next Secret of Kubernetes, changes no file, and leaves out a key that was replaced', async () => {
+    await run('keys', 'create', '--dir', dir());
+    const before = readdirSync(dir());
+    const printed = await run('keys', 'rotate', '--to-stdout', '--dir', dir());
+    const { kind, metadata, data } = parse(printed.out);
+    expect([kind, metadata]).toEqual(['Secret', { name: 'gateway-keys' }]);
+    expect(readdirSync(dir())).toEqual(before);
+    const names = Object.keys(data);
+    expect(names).toEqual(expect.arrayContaining(before));
+    const added = names.filter((name) => !before.includes(name));
+    expect(added.map((name) => JSON.parse(atob(data[name])).nbf)).toEqual(added.map(() => nowMs / 1000 + 900));
+    expect(added).toHaveLength(2);
+    expect(printed.err).toContain('used from 2027-01-15T08:15:00Z: apply this Secret before');
+
+    for (const name of added) writeFileSync(join(dir(), name), atob(data[name]), { mode: 0o440 });
+    nowMs += (900 + 71) * 1000;
+    const next = parse((await run('keys', 'rotate', '--to-stdout', '--dir', dir())).out);
+    expect(Object.keys(next.data)).toHaveLength(4);
+    expect(Object.keys(next.data)).toEqual(expect.arrayContaining(added));
+    expect(Object.keys(next.data)).not.toEqual(expect.arrayContaining([before[0]]));
   });
 
   test('never shows a private key', async () => {

@@ -19,6 +19,7 @@ export const init: Command = {
     ['--upstream URL', 'the origin of your service, such as http://127.0.0.1:3000'],
     ['--audience A', 'what `aud` must contain, or for cognito and clerk the client; default: api'],
     ['--insecure-transport', 'the network is trusted: allow plain http to other machines'],
+    ['--in-cluster', 'for Kubernetes: listen on all addresses, trust the network, read keys from a Secret'],
     ['--dir DIRECTORY', 'where to write; default: this directory'],
   ],
   run(terminal, values, positionals) {
@@ -36,7 +37,8 @@ function write(terminal: Terminal, values: Values): number {
     issuer: issuerOf(required(values, 'issuer'), provider),
     upstream: originOf(required(values, 'upstream')),
     audience: text(values.audience),
-    insecureTransport: values['insecure-transport'] === true,
+    isInCluster: values['in-cluster'] === true,
+    insecureTransport: values['insecure-transport'] === true || values['in-cluster'] === true,
   };
   const yaml = fileFor(answers);
   refuseProblems(yaml, file, terminal);
@@ -49,7 +51,8 @@ function write(terminal: Terminal, values: Values): number {
   const keys = join(directory, 'gateway-keys');
   if (!hasGatewayKeys(keys)) createKey('ed25519', keys, Math.floor(terminal.nowMs() / 1000));
   createFile(join(keys, '.gitignore'), '*\n', 0o600);
-  for (const line of nextSteps(directory, portsFor(answers).public)) terminal.out(line);
+  for (const line of answers.isInCluster ? stepsInCluster(directory) : nextSteps(directory, portsFor(answers).public))
+    terminal.out(line);
   return 0;
 }
 
@@ -65,6 +68,15 @@ const nextSteps = (directory: string, port: number): readonly string[] => [
   `  curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:${port}/`,
   '',
   'If a token is refused, `countersign token FILE` says what is wrong with it.',
+];
+
+const stepsInCluster = (directory: string): readonly string[] => [
+  `${directory}: gateway.yaml, its schema, and gateway-keys/, which becomes a Secret`,
+  '',
+  'Next:',
+  '  kubectl create secret generic gateway-keys --from-file=gateway-keys',
+  '  kubectl create configmap gateway --from-file=gateway.yaml',
+  '  apply a Deployment that mounts them: docs/operations/kubernetes.md',
 ];
 
 function required(values: Values, name: string): string {
@@ -130,11 +142,14 @@ type Answers = Readonly<{
   issuer: string;
   upstream: string;
   audience: string | undefined;
+  isInCluster: boolean;
   insecureTransport: boolean;
 }>;
 
 /** The first port of each list that neither the issuer nor the service uses on this machine. */
-function portsFor({ issuer, upstream }: Answers): Readonly<{ public: number; admin: number; internal: number }> {
+function portsFor(answers: Answers): Readonly<{ public: number; admin: number; internal: number }> {
+  // In a cluster they are on other machines, and manifests name the ports.
+  const { issuer, upstream } = answers.isInCluster ? { issuer: '', upstream: '' } : answers;
   const taken = new Set([issuer, upstream].map((url) => Number(URL.parse(url)?.port)));
   const free = (...ports: readonly number[]) => ports.find((port) => !taken.has(port)) ?? 0;
   return { public: free(8080, 8000, 8800), admin: free(9090, 9190, 9290), internal: free(8090, 8190, 8290) };
@@ -144,6 +159,9 @@ function portsFor({ issuer, upstream }: Answers): Readonly<{ public: number; adm
 function fileFor(answers: Answers): string {
   const values: Readonly<Record<string, string | number>> = {
     ...portsFor(answers),
+    host: answers.isInCluster ? '0.0.0.0' : '127.0.0.1',
+    keys: answers.isInCluster ? '/etc/gateway-keys' : './gateway-keys',
+    keyFiles: answers.isInCluster ? '\n  keyFiles: group # of a Secret: root owns its files' : '',
     insecureTransport: answers.insecureTransport
       ? 'insecureTransport: true # the network is trusted: plain http to other machines is allowed\n'
       : '',

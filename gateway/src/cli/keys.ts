@@ -1,12 +1,16 @@
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { secretKeyid } from '@countersign/identity';
 import type { GatewayConfig } from '../config/config.ts';
 import { keyInUse } from '../keys/gateway-keys.ts';
 import {
   createKey,
   hasGatewayKeys,
+  type KeyFile,
+  type KeyFileAccess,
   type KeyKind,
+  keyFileOf,
   type ManagedKey,
+  newKeyFile,
   readAllKeys,
   removeKey,
   retireKey,
@@ -27,6 +31,7 @@ export const keys: Command = {
   options: [
     configOption,
     ['--dir DIRECTORY', 'the directory of the keys, instead of a configuration file'],
+    ['--to-stdout', 'rotate: print the Kubernetes Secret that has the next key too; change no file'],
     ['--now', 'rotate: sign with the new key within 15 s; retire: remove the key at once'],
   ],
   run(terminal, values, [action, keyid, ...more]) {
@@ -39,7 +44,10 @@ export const keys: Command = {
     const act = Object.hasOwn(actions, action) ? actions[action as keyof typeof actions] : undefined;
     if (act === undefined)
       throw new UsageError(`unknown action "${action}"; known: ${Object.keys(actions).join(', ')}`);
-    return act({ terminal, config, directory, isNow: values.now === true, nowSec, keyid });
+    const isToStdout = values['to-stdout'] === true;
+    if (isToStdout && action !== 'rotate') throw new UsageError('--to-stdout is for rotate');
+    const access = config?.identity.keyFiles ?? 'group';
+    return act({ terminal, config, directory, access, isNow: values.now === true, isToStdout, nowSec, keyid });
   },
 };
 
@@ -48,15 +56,17 @@ type Asked = Readonly<{
   terminal: Terminal;
   config: GatewayConfig | undefined;
   directory: string;
+  access: KeyFileAccess;
   isNow: boolean;
+  isToStdout: boolean;
   nowSec: number;
   keyid: string | undefined;
 }>;
 
 const actions = { list, create, rotate, retire } as const;
 
-async function list({ terminal, config, directory, nowSec }: Asked): Promise<number> {
-  const all = readAllKeys(directory);
+async function list({ terminal, config, directory, access, nowSec }: Asked): Promise<number> {
+  const all = readAllKeys(directory, access);
   for (const key of all) terminal.out(`${key.kid}  ${key.kind}  ${stateOf(key, all, nowSec)}`);
   if (config === undefined) return 0;
   for (const { name, identity } of config.upstreams.values()) {
@@ -82,11 +92,11 @@ async function list({ terminal, config, directory, nowSec }: Asked): Promise<num
 const agreedUpstreams = ({ upstreams }: GatewayConfig) =>
   [...upstreams.values()].filter(({ identity }) => identity.algorithm === 'agreed');
 
-function create({ terminal, config, directory, nowSec }: Asked): number {
+function create({ terminal, config, directory, access, nowSec }: Asked): number {
   // Only upstreams with `algorithm: agreed` need x25519. Without a file, they are not known.
   const needsAgreement = config === undefined || agreedUpstreams(config).length > 0;
   const wanted: readonly KeyKind[] = needsAgreement ? ['ed25519', 'x25519'] : ['ed25519'];
-  const existing = hasGatewayKeys(directory) ? readAllKeys(directory).map(({ kind }) => kind) : [];
+  const existing = hasGatewayKeys(directory) ? readAllKeys(directory, access).map(({ kind }) => kind) : [];
   const missing = wanted.filter((kind) => !existing.includes(kind));
   if (missing.length === 0) {
     terminal.err(`${directory} has keys already. To replace them: countersign keys rotate`);
@@ -100,8 +110,18 @@ function create({ terminal, config, directory, nowSec }: Asked): number {
   return 0;
 }
 
-function rotate({ terminal, directory, isNow, nowSec }: Asked): number {
-  for (const kind of new Set(readAllKeys(directory).map((key) => key.kind))) {
+function rotate({ terminal, directory, access, isNow, isToStdout, nowSec }: Asked): number {
+  const all = readAllKeys(directory, access);
+  const kinds = new Set(all.map((key) => key.kind));
+  if (isToStdout) {
+    const fromSec = isNow ? nowSec : nowSec + publishAheadSec;
+    const kept = all.filter((key) => isNeeded(key, all, nowSec)).map((key) => keyFileOf(directory, key));
+    const added = [...kinds].map((kind) => newKeyFile(kind, fromSec));
+    for (const line of secretLines(basename(directory), [...kept, ...added])) terminal.out(line);
+    for (const { kid } of added) terminal.err(`${kid}  used from ${time(fromSec)}: apply this Secret before`);
+    return 0;
+  }
+  for (const kind of kinds) {
     if (isNow)
       terminal.out(`${createKey(kind, directory, nowSec)}  published within 5 s, ${useOf[kind].now} within 15 s`);
     else publish(terminal, kind, directory, nowSec + publishAheadSec);
@@ -110,13 +130,29 @@ function rotate({ terminal, directory, isNow, nowSec }: Asked): number {
   return 0;
 }
 
+/** Whether requests that the key signed, or will sign, can still arrive. */
+function isNeeded(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): boolean {
+  const newerSec = inUse(all, key.kind, nowSec)?.notBeforeSec ?? 0;
+  const endSec = Math.min(key.expiresSec ?? Infinity, key.notBeforeSec < newerSec ? newerSec : Infinity);
+  return nowSec < endSec + runOutSec;
+}
+
+const secretLines = (name: string, files: readonly KeyFile[]): readonly string[] => [
+  'apiVersion: v1',
+  'kind: Secret',
+  `metadata: { name: ${name} }`,
+  'type: Opaque',
+  'data:',
+  ...files.map((file) => `  ${file.name}: ${Buffer.from(file.text).toString('base64')}`),
+];
+
 function publish(terminal: Terminal, kind: KeyKind, directory: string, fromSec: number): void {
   terminal.out(`${createKey(kind, directory, fromSec)}  published now, ${useOf[kind].now} from ${time(fromSec)}`);
 }
 
-function retire({ terminal, directory, isNow, nowSec, keyid }: Asked): number {
+function retire({ terminal, directory, access, isNow, nowSec, keyid }: Asked): number {
   if (keyid === undefined) throw new UsageError('KEYID is missing; `countersign keys list` shows the keys');
-  const all = readAllKeys(directory);
+  const all = readAllKeys(directory, access);
   const key = all.find(({ kid }) => kid === keyid);
   if (key === undefined) throw new UsageError(`unknown key ${keyid}`);
   const { now, may } = useOf[key.kind];

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { keycloak } from '../../test/providers/keycloak.ts';
 import { timed } from '../../test/providers/shape.ts';
 import { providers } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
 import { runCli } from './cli.ts';
 
 let directory = '';
@@ -258,6 +259,24 @@ describe('countersign init', () => {
     expect((await made('--issuer', 'https://a.test', ...service)).code).toBe(0);
     expect(readFileSync(file(), 'utf8')).toContain('\ninsecureTransport: true #');
     expect((await run('check', file())).code).toBe(0);
+  });
+
+  test('in a cluster, takes plain http, listens on all addresses and reads the keys of a Secret', async () => {
+    const service = ['--upstream', 'http://orders.default.svc:8080', '--in-cluster'];
+    const { code, out } = await made('--issuer', 'https://a.test', ...service);
+    expect([code, out]).toEqual([0, expect.stringContaining('kubectl create secret generic gateway-keys')]);
+    const config = loadConfig(file(), {});
+    expect(config).toMatchObject({
+      listen: Object.fromEntries(
+        ['public', 'admin', 'internal'].map((name, at) => [name, { host: '0.0.0.0', port: [8080, 9090, 8090][at] }]),
+      ),
+      insecureTransport: true,
+      identity: { keysDir: '/etc/gateway-keys', keyFiles: 'group' },
+    });
+    expect(readdirSync(join(directory, 'gateway-keys'))).toEqual([
+      '.gitignore',
+      expect.stringMatching(/^[\w-]{43}\.jwk\.json$/),
+    ]);
   });
 
   test.each([

@@ -79,7 +79,12 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
     }),
     /** Every scope that a route requires, or that a service checks. */
     scopes: [...kept.scopes],
-    identity: { keysDir: resolve(directory, identity.keys), lifetimeSec: identity.lifetime, name: identity.name },
+    identity: {
+      keysDir: resolve(directory, identity.keys),
+      keyFiles: identity.keyFiles,
+      lifetimeSec: identity.lifetime,
+      name: identity.name,
+    },
     dpop: { nonces: secrets.nonces },
     /** How another proxy asks for decisions. Undefined: none does. */
     decision: document.decision && resolveDecision(document.decision, secrets.decision, certificate.decisionCa),

@@ -1,5 +1,17 @@
 import { createPublicKey, sign, verify } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { capturingLogger } from '@countersign/testing';
@@ -101,6 +113,40 @@ describe('the gateway keys', () => {
   test.each([0o644, 0o660, 0o604, 0o620])('refuses a key file that others can access, mode %o', (mode) => {
     chmodSync(fileOf(createKey('ed25519', directory, now)), mode);
     expect(() => loadGatewayKeys(directory, now)).toThrow(`others may read it (mode ${mode.toString(8)})`);
+  });
+
+  test.each([0o440, 0o640])('takes a key file that its group may read only with keyFiles: group, mode %o', (mode) => {
+    const keyid = createKey('ed25519', directory, now);
+    chmodSync(fileOf(keyid), mode);
+    expect(() => loadGatewayKeys(directory, now)).toThrow(
+      `its group may read it (mode ${mode.toString(8)}). Run chmod 600 on it, or set identity.keyFiles: group`,
+    );
+    expect(loadGatewayKeys(directory, now, 'group').signingKey(now).kid).toBe(keyid);
+  });
+
+  test.each([0o644, 0o660, 0o444, 0o620])('keyFiles: group admits no others and no writers, mode %o', (mode) => {
+    chmodSync(fileOf(createKey('ed25519', directory, now)), mode);
+    expect(() => loadGatewayKeys(directory, now, 'group')).toThrow(`others may read it (mode ${mode.toString(8)})`);
+  });
+
+  test('keyFiles: group takes the mode of what a link leads to, and refuses the file of another group', () => {
+    const keyid = createKey('ed25519', directory, now);
+    const target = join(directory, '..', 'target');
+    renameSync(fileOf(keyid), target);
+    symlinkSync(target, fileOf(keyid));
+    chmodSync(target, 0o440);
+    expect(loadGatewayKeys(directory, now, 'group').signingKey(now).kid).toBe(keyid);
+    // Only root can give a file to another group.
+    if (process.geteuid?.() !== 0) return;
+    chownSync(target, 0, 54_321);
+    expect(() => loadGatewayKeys(directory, now, 'group')).toThrow('group 54321 may read it (mode 440)');
+  });
+
+  test('a directory that cannot be written names the command for a Secret', () => {
+    // Not even root can create a file in sysfs.
+    expect(() => createKey('ed25519', '/sys', now)).toThrow(
+      /^\/sys: cannot be written \(E(?:ACCES|PERM|ROFS)\)\. For a Secret of Kubernetes: countersign keys rotate --to-stdout$/,
+    );
   });
 
   test.each<[string, (jwk: Record<string, unknown>) => void, string]>([

@@ -3,6 +3,7 @@ import { type Logger, StartupError } from '@countersign/service-kit';
 import {
   type GatewayAgreementKey,
   type GatewayKey,
+  type KeyFileAccess,
   type ManagedKey,
   type PublicJwk,
   readAgreementKeys,
@@ -34,8 +35,8 @@ const toleranceSec = 5;
  * @param nowSec Unix seconds. At least one key must be able to sign at this time.
  * @throws StartupError, see {@link readKeys}.
  */
-export function loadGatewayKeys(directory: string, nowSec: number): GatewayKeySet {
-  const files = { keys: readKeys(directory), agreementKeys: readAgreementKeys(directory) };
+export function loadGatewayKeys(directory: string, nowSec: number, access: KeyFileAccess = 'owner'): GatewayKeySet {
+  const files = { keys: readKeys(directory, access), agreementKeys: readAgreementKeys(directory, access) };
   const set = keySetOf(directory, () => files);
   set.signingKey(nowSec);
   return set;
@@ -55,7 +56,12 @@ const publishFirstSec = 10;
  *
  * @throws StartupError when a file cannot be read.
  */
-export function openGatewayKeys(directory: string, nowSec: () => number, logger: Logger): CurrentGatewayKeys {
+export function openGatewayKeys(
+  directory: string,
+  nowSec: () => number,
+  logger: Logger,
+  access: KeyFileAccess = 'owner',
+): CurrentGatewayKeys {
   const usableFromSec = new Map<string, number>();
   let before: KeyFiles | undefined;
 
@@ -67,7 +73,7 @@ export function openGatewayKeys(directory: string, nowSec: () => number, logger:
 
   function load(): KeyFiles {
     const now = nowSec();
-    const files = loadGatewayKeys(directory, now);
+    const files = loadGatewayKeys(directory, now, access);
     const keys = files.keys.map(publishFirst);
     const agreementKeys = files.agreementKeys.map(publishFirst).sort(byStart);
     const inUse = keyInUse(before?.keys ?? [], now);

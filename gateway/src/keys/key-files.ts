@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, type Stats, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type AgreementJwk,
@@ -13,6 +13,9 @@ import {
 import { isBase64url, jwkThumbprint } from '@countersign/jwks';
 import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
 import { z } from 'zod';
+
+/** `identity.keyFiles`: who may read the key files. `group`: a group of this process too, as in a Kubernetes Secret. */
+export type KeyFileAccess = 'owner' | 'group';
 
 /** What a key is for: ed25519 signs, x25519 is for key agreement with services. Each kind is rotated separately. */
 export type KeyKind = 'ed25519' | 'x25519';
@@ -44,20 +47,20 @@ const suffixes: Readonly<Record<KeyKind, string>> = { ed25519: '.jwk.json', x255
  * @throws StartupError when the directory is missing, empty or unreadable, or a file is malformed or readable by
  *   others.
  */
-export function readKeys(directory: string): readonly GatewayKey[] {
-  const keys = readFiles(directory, 'ed25519', parseSigningKey);
+export function readKeys(directory: string, access: KeyFileAccess = 'owner'): readonly GatewayKey[] {
+  const keys = readFiles({ directory, access }, 'ed25519', parseSigningKey);
   if (keys.length > 0) return keys;
   throw new StartupError(`${directory}: holds no keys (*${suffixes.ed25519}). ${remedyFor(directory)}`);
 }
 
 /** Like {@link readKeys}, for X25519 keys. There may be none. */
-export function readAgreementKeys(directory: string): readonly GatewayAgreementKey[] {
-  return readFiles(directory, 'x25519', parseAgreementKey);
+export function readAgreementKeys(directory: string, access: KeyFileAccess = 'owner'): readonly GatewayAgreementKey[] {
+  return readFiles({ directory, access }, 'x25519', parseAgreementKey);
 }
 
 /** Reads all keys of a directory, each kind with its newest last, as {@link readKeys} does. */
-export function readAllKeys(directory: string): readonly ManagedKey[] {
-  return [...readKeys(directory), ...readAgreementKeys(directory)];
+export function readAllKeys(directory: string, access: KeyFileAccess = 'owner'): readonly ManagedKey[] {
+  return [...readKeys(directory, access), ...readAgreementKeys(directory, access)];
 }
 
 /** Whether the directory exists and holds a key. */
@@ -65,30 +68,60 @@ export function hasGatewayKeys(directory: string): boolean {
   return existsSync(directory) && fileNames(directory, 'ed25519').length > 0;
 }
 
+/** A key as a file. `text` is secret. */
+export type KeyFile = Readonly<{ kid: string; name: string; text: string }>;
+
+/** @param notBeforeSec When the gateway begins to use the key. Services must have fetched it by then. */
+export function newKeyFile(kind: KeyKind, notBeforeSec: number): KeyFile {
+  const jwk = kind === 'ed25519' ? newSigningJwk() : newAgreementJwk();
+  return { kid: jwk.kid, name: jwk.kid + suffixes[kind], text: textOf({ ...jwk, nbf: notBeforeSec }) };
+}
+
+export function keyFileOf(directory: string, { kind, kid }: Named): KeyFile {
+  const name = kid + suffixes[kind];
+  return { kid, name, text: readSecretFile(join(directory, name), 'group') };
+}
+
 /**
  * Creates a key file.
  *
- * @param notBeforeSec When the gateway begins to use the key. Services must have fetched it by then.
+ * @param notBeforeSec As for {@link newKeyFile}.
  * @returns The kid.
+ * @throws StartupError when the directory cannot be written.
  */
 export function createKey(kind: KeyKind, directory: string, notBeforeSec: number): string {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const jwk = kind === 'ed25519' ? newSigningJwk() : newAgreementJwk();
-  createFile(fileOf(directory, { kind, kid: jwk.kid }), textOf({ ...jwk, nbf: notBeforeSec }), 0o600);
-  return jwk.kid;
+  const { kid, name, text } = newKeyFile(kind, notBeforeSec);
+  changeIn(directory, () => {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    createFile(join(directory, name), text, 0o600);
+  });
+  return kid;
+}
+
+function changeIn(directory: string, change: () => void): void {
+  try {
+    change();
+  } catch (cause) {
+    const code = codeOf(cause);
+    const isReadOnly = ['EROFS', 'EACCES', 'EPERM'].includes(code);
+    const advice = isReadOnly ? '. For a Secret of Kubernetes: countersign keys rotate --to-stdout' : '';
+    throw new StartupError(`${directory}: cannot be written (${code})${advice}`, { cause });
+  }
 }
 
 type Named = Pick<ManagedKey, 'kind' | 'kid'>;
 
 /** Gives a key an expiry, so that requests signed shortly before stay valid until then. */
 export function retireKey(directory: string, key: Named, expiresSec: number): void {
-  const file = fileOf(directory, key);
-  replaceFile(file, textOf({ ...JSON.parse(readSecretFile(file)), exp: expiresSec }), 0o600);
+  const { name, text } = keyFileOf(directory, key);
+  changeIn(directory, () =>
+    replaceFile(join(directory, name), textOf({ ...JSON.parse(text), exp: expiresSec }), 0o600),
+  );
 }
 
 /** Deletes a key at once. Services then refuse requests signed shortly before, too. */
-export function removeKey(directory: string, key: Named): void {
-  unlinkSync(fileOf(directory, key));
+export function removeKey(directory: string, { kind, kid }: Named): void {
+  changeIn(directory, () => unlinkSync(join(directory, kid + suffixes[kind])));
 }
 
 /** Generates a key. The kid never starts with `-`, which a command line would read as an option. */
@@ -102,8 +135,6 @@ export function newSigningJwk(): PublicJwk & Readonly<{ d: string }> {
 
 export const remedyFor = (directory: string): string => `Make one: countersign keys create --dir ${directory}`;
 
-const fileOf = (directory: string, { kind, kid }: Named) => join(directory, kid + suffixes[kind]);
-
 const textOf = (jwk: object) => `${JSON.stringify(jwk, null, 2)}\n`;
 
 function fileNames(directory: string, kind: KeyKind): readonly string[] {
@@ -116,13 +147,13 @@ function fileNames(directory: string, kind: KeyKind): readonly string[] {
 
 /** @param parse Throws RangeError with a message that reveals nothing about the key. */
 function readFiles<Key extends ManagedKey>(
-  directory: string,
+  { directory, access }: Readonly<{ directory: string; access: KeyFileAccess }>,
   kind: Key['kind'],
   parse: (text: string) => Key,
 ): readonly Key[] {
   const keys = fileNames(directory, kind).map((name) => {
     const file = join(directory, name);
-    const text = readSecretFile(file);
+    const text = readSecretFile(file, access);
     if (text.trim() === '') {
       throw new StartupError(`${file}: is empty, so it was never a key. Delete it. ${remedyFor(directory)}`);
     }
@@ -137,17 +168,23 @@ function readFiles<Key extends ManagedKey>(
 }
 
 /** @throws StartupError when the file cannot be read, or when others may read it: see `whyNotPrivate`. */
-function readSecretFile(file: string): string {
+function readSecretFile(file: string, access: KeyFileAccess): string {
   let text: string;
   let open: string | undefined;
   try {
-    open = whyNotPrivate(statSync(file));
+    open = whyTooOpen(statSync(file), access);
     text = readFileSync(file, 'utf8');
   } catch (cause) {
     throw new StartupError(`${file}: cannot be read (${codeOf(cause)})`, { cause });
   }
   if (open !== undefined) throw new StartupError(`${file}: ${open}`);
   return text;
+}
+
+function whyTooOpen(stats: Stats, access: KeyFileAccess): string | undefined {
+  const open = whyNotPrivate(stats);
+  if (open !== undefined || access === 'group' || (stats.mode & 0o077) === 0) return open;
+  return `its group may read it (mode ${(stats.mode & 0o777).toString(8)}). Run chmod 600 on it, or set identity.keyFiles: group`;
 }
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? 'error';

@@ -64,8 +64,10 @@ export class Snapshot {
     this.config = config;
     this.#lease = lease;
     try {
-      const { keysDir } = config.identity;
-      this.gatewayKeys = lease.use('gateway keys', keysDir, () => openGatewayKeys(keysDir, resources.nowSec, logger));
+      const { keysDir, keyFiles } = config.identity;
+      this.gatewayKeys = lease.use('gateway keys', { keysDir, keyFiles }, () =>
+        openGatewayKeys(keysDir, resources.nowSec, logger, keyFiles),
+      );
       const { services } = config;
       const serviceKeys = lease.use('service keys', services, () => openServiceKeys(services, logger));
       const openUpstream = (upstream: Upstream) =>
@@ -108,7 +110,7 @@ export class Snapshot {
   #openTrust({ logger, keySets, revocationDeps }: ProcessResources, previous: Trust | undefined): Trust {
     const issuers = new Map<string, TrustedIssuer>();
     const followed = new Map<string, FollowedRevocations>();
-    const { keysDir, lifetimeSec } = this.config.identity;
+    const { keysDir, keyFiles, lifetimeSec } = this.config.identity;
     for (const issuer of this.config.issuers) {
       const { issuer: name, jwks, discovery, algorithms, revocations: feed } = issuer;
       const keysConfig = { issuer: name, jwks, discovery, algorithms };
@@ -117,8 +119,10 @@ export class Snapshot {
         const upstream = upstreamOf(feed.url, this.config);
         // The lease keeps the keys and the upstream open longer than the resource that uses them.
         const used = { ...revocationDeps, keys: this.gatewayKeys, opened: this.upstreams.of(upstream) };
-        const following = this.#lease.use(`revocations of ${name}`, { feed, upstream, lifetimeSec, keysDir }, () =>
-          openRevocations({ issuer: name, feed, lifetimeSec }, used),
+        const following = this.#lease.use(
+          `revocations of ${name}`,
+          { feed, upstream, lifetimeSec, keysDir, keyFiles },
+          () => openRevocations({ issuer: name, feed, lifetimeSec }, used),
         );
         followed.set(name, following);
       }

@@ -59,6 +59,10 @@ export const schema = z
     identity: z
       .strictObject({
         keys: filePath.describe('The directory of the ed25519 keys: JWK files, mode 0600. Relative to this file.'),
+        keyFiles: z
+          .enum(['owner', 'group'])
+          .default('owner')
+          .describe('Who may read them. `group`: the group of this process too, as in a Secret of Kubernetes.'),
         lifetime: seconds({ min: '1s', max: '60s' }).prefault('30s').describe('How long a signature is valid.'),
         name: name.prefault(defaultGatewayName).describe('The name of the gateway in nested calls.'),
       })

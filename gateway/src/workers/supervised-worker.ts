@@ -1,9 +1,8 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
-import type { Logger } from '@countersign/service-kit';
+import { type Logger, type Metric, ProcessCounts } from '@countersign/service-kit';
 import { WorkerChannel } from './worker-channel.ts';
-import { WorkerCounts } from './worker-metrics.ts';
-import { type Metric, type WorkerMessage, type WorkerPorts, workerVariable } from './worker-process.ts';
+import { type WorkerMessage, type WorkerPorts, workerVariable } from './worker-process.ts';
 
 export type SuperviseOptions = Readonly<{
   logger: Logger;
@@ -41,7 +40,7 @@ export class SupervisedWorker {
   /** Undefined while no process is serving. */
   channel: WorkerChannel | undefined;
   readonly #options: SuperviseOptions;
-  readonly #counts = new WorkerCounts();
+  readonly #counts = new ProcessCounts();
   readonly #restartDelay = createRestartDelay();
   #worker: Worker | undefined;
   #restarting: NodeJS.Timeout | undefined;

@@ -1,14 +1,10 @@
 import cluster from 'node:cluster';
 import type { Query, View } from '@countersign/admin-api';
-import { type Health, type Registry, toAppError } from '@countersign/service-kit';
-import type { MetricObjectWithValues, MetricValue } from 'prom-client';
+import { type Health, type Metric, type Registry, toAppError } from '@countersign/service-kit';
 import type { StatePath } from '../admin/admin-app.ts';
 import type { ConsoleData } from '../admin/api/admin-api.ts';
 
 // What a worker does for its primary, in messages of node:cluster.
-
-/** A metric as prom-client writes and aggregates it. */
-export type Metric = MetricObjectWithValues<MetricValue<string>>;
 
 export type WorkerPorts = Readonly<{ public: number; internal: number }>;
 

@@ -71,6 +71,7 @@ export { describeStartError, type Running, runProcess, StartupError, stopRequest
 export { createLineWriter, createLogger, type Logger, standardOutput } from './process/logger.ts';
 export { createMetrics, type MetricsSource, quantileOf, type Registry } from './process/metrics.ts';
 export { type OutboxDepth, outboxMetrics } from './process/outbox-metrics.ts';
+export { type Metric, ProcessCounts } from './process/process-counts.ts';
 export { readSeedFile } from './process/read-seed.ts';
 export { connectRedis } from './process/redis.ts';
 export { withTimeout } from './process/with-timeout.ts';

@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -63,6 +66,62 @@ describe('in Chromium, through the gateway', () => {
   });
 
   testGeneratedClient(() => gateway);
+
+  describe.each(['127.0.0.1', 'localhost'])('a session with cookies at %s', (host) => {
+    let context: BrowserContext;
+    let tab: Page;
+    const origin = () => `http://${host}:${place.ports.gateway}`;
+    // Any answer of the gateway gives a script its origin.
+    const load = () => tab.goto(`${origin()}/.well-known/jwks.json`);
+    const refreshCookies = async () => (await context.cookies()).filter(({ name }) => name === '__Host-rt');
+    beforeAll(async () => {
+      context = await browser.newContext();
+      tab = await context.newPage();
+      await load();
+    });
+    afterAll(() => context.close());
+
+    test('the refresh token is in no body, and in a cookie that scripts cannot read', async () => {
+      const login = { email: 'agent@acme.test', password, transport: 'cookie' };
+      expect(await tab.evaluate(post('/v1/auth/login', login))).toEqual([200, true, false]);
+      const wanted = { domain: host, path: '/', httpOnly: true, secure: true, sameSite: 'Strict' };
+      expect(await refreshCookies()).toEqual([expect.objectContaining(wanted)]);
+      expect(await tab.evaluate('document.cookie')).toBe('__Host-signed-in=1');
+    });
+
+    test('it goes on after a reload, in three tabs at once', async () => {
+      await load();
+      expect(await tab.evaluate(post('/v1/auth/refresh', {}))).toEqual([200, true, false]);
+      const refresh = post('/v1/auth/refresh', {});
+      const tabs = await tab.evaluate(`Promise.all([1, 2, 3].map(() => ${refresh}))`);
+      expect(tabs).toEqual([1, 2, 3].map(() => [200, true, false]));
+    });
+
+    test('a request without X-Requested-With, and a page of the same site, cannot use it', async () => {
+      const bare = post('/v1/auth/refresh', {}, { 'x-requested-with': '' });
+      expect(await tab.evaluate(bare)).toEqual([403, false, false]);
+      // Another port is the same site, so the browser sends the cookie.
+      const elsewhere = createServer((_req, res) => {
+        const form = `<form method="post" enctype="text/plain" action="${origin()}/v1/auth/logout">`;
+        res.setHeader('content-type', 'text/html').end(`${form}<input name='{"scope":"all","x":"' value='"}'></form>`);
+      }).listen(0, '127.0.0.1');
+      await once(elsewhere, 'listening');
+      const evil = await context.newPage();
+      await evil.goto(`http://${host}:${(elsewhere.address() as AddressInfo).port}/`);
+      expect(await evil.evaluate(post(`${origin()}/v1/auth/refresh`, {}))).toEqual(['blocked', false, false]);
+      const answered = evil.waitForResponse('**/v1/auth/logout');
+      await evil.evaluate('document.forms[0].submit()');
+      expect(String((await answered).status())).toMatch(/^4/);
+      elsewhere.close().closeAllConnections();
+      expect(await tab.evaluate(post('/v1/auth/refresh', {}))).toEqual([200, true, false]);
+    });
+
+    test('a logout clears the cookie, and the session is over', async () => {
+      expect(await tab.evaluate(post('/v1/auth/logout', {}))).toEqual([204, false, false]);
+      expect(await refreshCookies()).toEqual([]);
+      expect(await tab.evaluate(post('/v1/auth/refresh', {}))).toEqual([401, false, false]);
+    });
+  });
 
   describe('packages/client', () => {
     let script: string;
@@ -180,6 +239,17 @@ describe('in Chromium, through the gateway', () => {
     });
   });
 });
+
+/** The script of a page that posts: the status, and whether the body has an access and a refresh token. */
+const post = (url: string, body: object, headers: object = {}): string => `
+  fetch(${JSON.stringify(url)}, {
+    method: 'POST', credentials: 'include',
+    headers: { 'content-type': 'application/json', 'x-requested-with': 'fetch', ...${JSON.stringify(headers)} },
+    body: ${JSON.stringify(JSON.stringify(body))},
+  }).then(async (answer) => {
+    const text = await answer.text();
+    return [answer.status, text.includes('"access_token"'), text.includes('"refresh_token"')];
+  }, () => ['blocked', false, false])`;
 
 test('the script of the API page equals the one in the npm registry', () => {
   const assets = resolve(repository, 'packages/service-kit/assets');

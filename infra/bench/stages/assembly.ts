@@ -6,14 +6,13 @@ import { loadConfig } from '../../../gateway/src/config/load.ts';
 import { createSigningKeys } from '../../../gateway/src/keys/signing-keys.ts';
 import { HeldBody } from '../../../gateway/src/limits/body-memory.ts';
 import { createLimiters } from '../../../gateway/src/limits/limiter.ts';
-import { createRequestHandler, type Handlers, InFlight } from '../../../gateway/src/listen/request-handler.ts';
-import { createRequestMetrics, type RequestMetrics } from '../../../gateway/src/metrics/metrics.ts';
+import { createRequestHandler, InFlight } from '../../../gateway/src/listen/request-handler.ts';
+import { createRequestMetrics } from '../../../gateway/src/metrics/metrics.ts';
 import { createAuthenticate } from '../../../gateway/src/pipeline/authenticate.ts';
 import { configuredStages } from '../../../gateway/src/pipeline/configured-stages.ts';
 import type { Arrival, Signed } from '../../../gateway/src/pipeline/exchange.ts';
 import { compileLimits, createLimit } from '../../../gateway/src/pipeline/limit.ts';
-import type { Stages } from '../../../gateway/src/pipeline/pipeline.ts';
-import { createAccessLog, type LogRequest } from '../../../gateway/src/pipeline/request-record.ts';
+import { createAccessLog } from '../../../gateway/src/pipeline/request-record.ts';
 import { createSign } from '../../../gateway/src/pipeline/sign.ts';
 import { createProcessResources } from '../../../gateway/src/reload/process-resources.ts';
 import { Snapshot } from '../../../gateway/src/reload/snapshot.ts';
@@ -23,38 +22,20 @@ import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
 import { AccessTokens } from '../../../gateway/src/tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../../../gateway/src/tokens/verify-access-token.ts';
 import { filterHeaders } from '../../../gateway/src/upstreams/forward/client-response.ts';
-import { createForwardHttp, type ForwardHttpOptions } from '../../../gateway/src/upstreams/forward/forward-http.ts';
+import { createForwardHttp } from '../../../gateway/src/upstreams/forward/forward-http.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 
 /** A request that has arrived and waits for its response. */
 export type Held = Readonly<{ arrival: Arrival; response: ServerResponse }>;
 
-/**
- * The parts of one gateway, each to be called alone. This file is the only one that follows changes of the gateway.
- */
-export type Assembly = Readonly<{
-  stages: Stages;
-  /** The last step. */
-  forwardHttp(signed: Signed, response: ServerResponse): Promise<void>;
-  /** Authenticates with an empty cache. */
-  atFirstSight(): Stages['authenticate'];
-  signAgain: ForwardHttpOptions['signAgain'];
-  /** The headers of the client's response to this request, when the service sends its usual ones. */
-  responseHeaders(signed: Signed): string[];
-  /** The request that the upstream client sends. */
-  upstreamRequest(signed: Signed): DispatchOptions;
-  /** Writes a response as the gateway writes the response of a service. */
-  respond(response: ServerResponse, headers: string[], body: Buffer): void;
-  log: LogRequest;
-  count: RequestMetrics['count'];
-  /** Passes each request to `hold` instead of the pipeline, and logs nothing. */
-  holdingHandlers(hold: (held: Held) => void): Handlers;
-  /** From the listener to the service and back. */
-  handlers: Handlers;
-}>;
+/** The parts of one gateway, each to be called alone. */
+export type Assembly = Awaited<ReturnType<typeof assembleGateway>>;
 
-/** Opens the parts of the gateway that this configuration describes, once keys and revocations are there. */
-export async function assembleGateway(file: string): Promise<Assembly> {
+/**
+ * Opens the parts of the gateway that this configuration describes, once keys and revocations are there. This file is
+ * the only one that follows changes of the gateway.
+ */
+export async function assembleGateway(file: string) {
   const config = loadConfig(file, {});
   const nowMs = Date.now;
   const health = { draining: false };
@@ -104,6 +85,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
       sign,
     },
     forwardHttp,
+    /** Authenticates with an empty cache. */
     atFirstSight: () =>
       authenticateWith(
         new AccessTokens({
@@ -112,24 +94,23 @@ export async function assembleGateway(file: string): Promise<Assembly> {
           nowMs,
         }),
       ),
-    signAgain,
-    responseHeaders: (signed) => [
+    /** The headers of the client's response to this request, when the service sends its usual ones. */
+    responseHeaders: (signed: Signed) => [
       ...filterHeaders(200, serviceHeaders, signed, service.targets[0] ?? '').passing,
       'x-request-id',
       signed.record.requestId,
     ],
-    upstreamRequest: ({ outbound }) => ({
+    /** The request that the upstream client sends. */
+    upstreamRequest: ({ outbound }: Signed): DispatchOptions => ({
       method: 'GET',
       path: outbound.requestTarget,
       headers: [...outbound.headers],
       body: null,
     }),
-    respond(response, headers, body) {
-      response.writeHead(200, headers).end(body);
-    },
     log: createAccessLog(logger, () => {}),
     count: createRequestMetrics(createMetrics()).count,
-    holdingHandlers: (hold) =>
+    /** Passes each request to `hold` instead of the pipeline, and logs nothing. */
+    holdingHandlers: (hold: (held: Held) => void) =>
       createRequestHandler({
         pipeline: async (arrival) => arrival as Signed,
         forward: {
@@ -146,6 +127,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
         holdBody: () => new HeldBody(resources.bodies, { bytes: 0, bytesPerAddress: 0 }, ''),
         unmatched: 'refuse',
       }),
+    /** From the listener to the service and back. */
     handlers: snapshot.handlers.public,
   };
 }

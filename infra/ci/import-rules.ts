@@ -79,6 +79,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'trust.ts',
       'upstreams.ts',
       'traffic.ts',
+      'time-slots.ts',
       'values.ts',
       'merge.ts',
     ],

@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { commonConfig, type Environment, readConfig } from '@countersign/service-kit';
+import { closest } from '@countersign/strict-yaml';
 import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { closest } from '../config/schema/closest.ts';
 import type { Terminal } from './terminal.ts';
 
 type OptionValue = string | boolean | undefined;

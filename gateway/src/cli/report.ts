@@ -1,4 +1,4 @@
-import { printable } from '@countersign/strict-yaml';
+import { printable } from '@countersign/service-kit';
 import { type Option, UsageError, type Values } from './command.ts';
 import type { Terminal } from './terminal.ts';
 

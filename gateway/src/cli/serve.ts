@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import {
   createLogger,
   type Environment,
+  logText,
   type Running,
   runProcess,
   StartupError,
@@ -23,7 +24,6 @@ import {
   workersOf,
   workersOption,
 } from './command.ts';
-import { logText } from './log-text.ts';
 import type { Terminal } from './terminal.ts';
 
 /**

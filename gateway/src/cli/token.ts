@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { TokenReport } from '@countersign/admin-api';
-import { createLogger } from '@countersign/service-kit';
-import { printable } from '@countersign/strict-yaml';
+import { createLogger, printable } from '@countersign/service-kit';
 import type { Issuer } from '../config/config.ts';
 import type { IssuerReport, OpenedIssuer } from '../explain/token-report.ts';
 import { type Command, configOption, jsonOption, loadNamed, UsageError } from './command.ts';

@@ -1,7 +1,7 @@
 import type { Path } from '@countersign/strict-yaml';
+import { unknown } from '@countersign/strict-yaml';
 import { endsWithSlash } from './presets.ts';
 import type { AllowedParty } from './schema/allow.ts';
-import { unknown } from './schema/closest.ts';
 import { unresolved } from './schema/issuers/issuer-checks.ts';
 import { type Issuer, resolveIssuers } from './schema/issuers/issuers.ts';
 import { type Names, rolesOf, valuesOf, whyImpossible } from './schema/issuers/names-of-issuer.ts';

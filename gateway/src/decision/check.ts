@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { type CheckedRequest, maxCheckBytes, messageOf, readCheckRequest } from '@countersign/ext-authz';
 import { readBody } from '../pipeline/read-body.ts';
 import { singleHeaders } from '../pipeline/sanitize.ts';
-import { type CallValues, type DecisionCall, originalRequest, refused } from './dialect.ts';
+import { type CallValues, type DecisionCall, originalRequest, refused } from './original-request.ts';
 
 const reading = {
   maxBytes: maxCheckBytes,

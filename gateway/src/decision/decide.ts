@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { type AnswerCall, allowedResponse, answerCheck, deniedResponse, isCheck } from '@countersign/ext-authz';
-import { decidePath } from '@countersign/proxy-config';
+import { type Dialect, decidePath, dialects } from '@countersign/proxy-config';
 import { AppError } from '../errors.ts';
 import { hasBody } from '../http/header-fields.ts';
 import { discardBody } from '../http/lingering-close.ts';
@@ -11,7 +11,7 @@ import { Exchange, type Signed } from '../pipeline/exchange.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 import { responseFor } from '../pipeline/respond.ts';
 import { readCheck } from './check.ts';
-import { type Decided, type DecisionCall, type Dialect, decidedOf, dialects, readCall } from './dialect.ts';
+import { type Decided, type DecisionCall, decidedOf, readCall } from './original-request.ts';
 import type { ProofOfCall } from './proxy-proof.ts';
 
 export type DecisionOptions = Omit<HandlerOptions, 'forward' | 'unmatched'> &

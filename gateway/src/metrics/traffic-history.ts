@@ -1,8 +1,14 @@
-import { type Durations, failureKinds, responseClasses, summarized, type Traffic } from '@countersign/admin-api';
+import {
+  type Durations,
+  failureKinds,
+  responseClasses,
+  summarized,
+  TimeSlots,
+  type Traffic,
+} from '@countersign/admin-api';
 import { LRUCache } from 'lru-cache';
 import type { RequestMetrics, Series } from './metrics.ts';
 import type { RefusalCount, RefusalCounts } from './refusal-counts.ts';
-import { TimeSlots } from './time-slots.ts';
 
 /** Existing metrics. */
 type TrafficHistoryOptions = Pick<RequestMetrics, 'durations' | 'upstreamDurations'> &

@@ -2,7 +2,6 @@ import { createMetrics } from '@countersign/service-kit';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { RequestRecord } from '../pipeline/request-record.ts';
 import { createRequestMetrics } from './metrics.ts';
-import { TimeSlots } from './time-slots.ts';
 import { RecentRequests, Traffic } from './traffic.ts';
 
 function recordOf(fields: Partial<RequestRecord>): RequestRecord {
@@ -25,46 +24,6 @@ describe('recent requests', () => {
     const record = recordOf({});
     recent.keep(record);
     expect(recent.newestFirst()[0]).toBe(record);
-  });
-});
-
-describe('time slots', () => {
-  const step = { stepMs: 10, length: 3, columns: 2 };
-
-  test('drop what is older than the ring', () => {
-    const slots = new TimeSlots(step);
-    slots.add(5, 0, 1);
-    slots.add(12, 1, 2);
-    slots.add(39, 0, 4);
-    expect(slots.read(39)).toEqual({
-      startMs: 10,
-      columns: [
-        [0, 0, 4],
-        [2, 0, 0],
-      ],
-    });
-  });
-
-  test('time slots are empty after a long pause', () => {
-    const slots = new TimeSlots(step);
-    slots.add(5, 0, 1);
-    expect(slots.read(1_000_000).columns).toEqual([
-      [0, 0, 0],
-      [0, 0, 0],
-    ]);
-  });
-
-  test('add to the newest slice when the clock is set back', () => {
-    const slots = new TimeSlots(step);
-    slots.add(25, 0, 1);
-    slots.add(5, 0, 1);
-    expect(slots.read(5)).toEqual({
-      startMs: 0,
-      columns: [
-        [0, 0, 2],
-        [0, 0, 0],
-      ],
-    });
   });
 });
 

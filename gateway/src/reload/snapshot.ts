@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
+import { dialects } from '@countersign/proxy-config';
 import type { GatewayConfig, Limit, Upstream } from '../config/config.ts';
 import { isSocket } from '../config/schema/decision.ts';
 import { createDecisionHandler, type DecisionHandlers } from '../decision/decide.ts';
-import { dialects } from '../decision/dialect.ts';
 import { createProxyProof } from '../decision/proxy-proof.ts';
 import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/gateway-keys.ts';
 import { openIssuerKeys } from '../keys/issuer-keys.ts';

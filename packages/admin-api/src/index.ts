@@ -8,6 +8,7 @@ export { latest, merge, mostFirst, newestFirst, sum } from './merge.ts';
 export { type Event, maxEvents, type Reload, type RouteChange } from './processes.ts';
 export { maxRequests, outcomes, type Request } from './requests.ts';
 export { maxRefusals, type Refusal, type Route, routesPerPage } from './routes.ts';
+export { TimeSlots } from './time-slots.ts';
 export { type Durations, failureKinds, mapped, responseClasses, summarized, type Traffic } from './traffic.ts';
 export type { Issuer, Lag, Revocations } from './trust.ts';
 export { type Failing, failingState, type Upstream, upstreamLatency, upstreamState } from './upstreams.ts';

@@ -1,4 +1,5 @@
-import { headersOfCall, removedFromRequest } from './headers.ts';
+import { headersOfCall } from './dialect.ts';
+import { removedFromRequest } from './headers.ts';
 import { type OrderedRoute, orderedRoutes } from './ordered-routes.ts';
 import {
   decidePath,

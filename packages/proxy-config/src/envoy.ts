@@ -1,6 +1,7 @@
 import { contractHeaders } from '@countersign/identity';
 import { stringify } from 'yaml';
-import { headersOfCall, removedFromRequest } from './headers.ts';
+import { headersOfCall } from './dialect.ts';
+import { removedFromRequest } from './headers.ts';
 import { type OrderedRoute, orderedRoutes } from './ordered-routes.ts';
 import { maxDigested, type Printed, type ProxyPlan, proxySecretHeader, type Service, servicesOf } from './plan.ts';
 

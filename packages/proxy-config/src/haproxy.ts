@@ -1,5 +1,6 @@
 import { contractHeaders, identityPrefixes, proxyHeaders } from '@countersign/identity';
-import { headersOfCall, headersOfResponse, removedFromRequest } from './headers.ts';
+import { headersOfCall } from './dialect.ts';
+import { headersOfResponse, removedFromRequest } from './headers.ts';
 import {
   decidePath,
   headersOfRequest,

@@ -1,5 +1,5 @@
 import { proxyHeaders } from '@countersign/identity';
-import { headersOfRequest, type ProxyPlan, proxySecretHeader } from './plan.ts';
+import { headersOfRequest, type ProxyPlan } from './plan.ts';
 
 /** The headers that a decision sets on the response to the client. */
 export const headersOfResponse = [
@@ -63,15 +63,3 @@ export function removedFromRequest({ strip }: Pick<ProxyPlan, 'strip'>): readonl
   const kept = new Set(['x-forwarded-for', 'x-request-id', 'authorization', 'dpop', 'cookie']);
   return [...new Set([...headersOfRequest, ...exact, ...knownNames, ...strip])].filter((name) => !kept.has(name));
 }
-
-/** The headers between the proxy and the gateway. Services never see them. */
-export const headersOfCall = [
-  proxySecretHeader,
-  'x-countersign-method',
-  'x-countersign-target',
-  'x-countersign-scheme',
-  'x-countersign-address',
-  'x-countersign-content-length',
-  'x-countersign-transfer-encoding',
-  'x-countersign-upgrade',
-] as const;

@@ -6,6 +6,7 @@ import type { Printed, ProxyPlan } from './plan.ts';
 import type { ProxyName } from './support.ts';
 import { printTraefik } from './traefik.ts';
 
+export { type Dialect, dialects } from './dialect.ts';
 export { removedFromRequest } from './headers.ts';
 export {
   decidePath,

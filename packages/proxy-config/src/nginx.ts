@@ -1,4 +1,5 @@
-import { headersOfCall, headersOfResponse, removedFromRequest } from './headers.ts';
+import { headersOfCall } from './dialect.ts';
+import { headersOfResponse, removedFromRequest } from './headers.ts';
 import {
   decidePath,
   headersOfRequest,

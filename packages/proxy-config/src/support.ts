@@ -1,5 +1,5 @@
 /** What a proxy tells of a request when it asks, and what it passes on of the answer. */
-type Abilities = Readonly<{
+export type Abilities = Readonly<{
   /** The body is sent with the question, so the signature can cover it. */
   showsBody: boolean;
   /** `Content-Length` and `Transfer-Encoding` of the original request are known. */

@@ -1,6 +1,7 @@
 import { contractHeaders } from '@countersign/identity';
 import { stringify } from 'yaml';
-import { headersOfCall, removedFromRequest } from './headers.ts';
+import { headersOfCall } from './dialect.ts';
+import { removedFromRequest } from './headers.ts';
 import { orderedRoutes } from './ordered-routes.ts';
 import {
   decidePath,

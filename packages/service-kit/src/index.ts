@@ -68,6 +68,7 @@ export {
 } from './process/config.ts';
 export { createHealth, type Health, type HealthCheck } from './process/health.ts';
 export { describeStartError, type Running, runProcess, StartupError, stopRequested } from './process/lifecycle.ts';
+export { logText, printable } from './process/log-text.ts';
 export { createLineWriter, createLogger, type Logger, standardOutput } from './process/logger.ts';
 export { createMetrics, type MetricsSource, quantileOf, type Registry } from './process/metrics.ts';
 export { type OutboxDepth, outboxMetrics } from './process/outbox-metrics.ts';

@@ -32,9 +32,6 @@ export function invisibleCharacters(text: string): readonly FileProblem[] {
   return [{ offset: match.index, message }];
 }
 
-/** Makes text safe for a terminal: control characters and unusual spaces become escapes. */
-export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, escaped);
-
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /** Braces of variables that YAML would parse as a map. */

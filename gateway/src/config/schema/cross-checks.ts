@@ -1,6 +1,6 @@
 import type { Path } from '@countersign/strict-yaml';
+import { closest } from '@countersign/strict-yaml';
 import { z } from 'zod';
-import { closest } from './closest.ts';
 
 /** A part of the file whose malformed keys are undefined; zod has already reported those. */
 export type Pieces<Part> = { readonly [Key in keyof Part]?: Part[Key] | undefined };

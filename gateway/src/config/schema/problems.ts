@@ -1,8 +1,7 @@
-import type { FileProblem, Path, Source } from '@countersign/strict-yaml';
-import { printable } from '@countersign/strict-yaml';
+import { printable } from '@countersign/service-kit';
+import { closest, type FileProblem, type Path, type Source } from '@countersign/strict-yaml';
 import type { z } from 'zod';
 import { type FlatFile, pathText } from '../route-groups.ts';
-import { closest } from './closest.ts';
 import type { Conflict } from './cross-checks.ts';
 import { allowedKeys } from './messages.ts';
 

@@ -1,7 +1,7 @@
+import { unknown } from '@countersign/strict-yaml';
 import { isOwnPath } from '../own-paths.ts';
 import { parsePattern, type Segment, servedMethods, shapeOf } from '../path-pattern.ts';
 import { checkAllow, checkSeveralIssuers } from './allow.ts';
-import { unknown } from './closest.ts';
 import type { IsMalformed, Refuse, WellFormed } from './cross-checks.ts';
 import { checkLimits } from './limits.ts';
 import type { RoutePieces } from './routes.ts';

@@ -1,5 +1,5 @@
 import type { Path } from '@countersign/strict-yaml';
-import { unknown } from '../closest.ts';
+import { unknown } from '@countersign/strict-yaml';
 import type { TestCaller } from '../policy-tests.ts';
 import type { ValueSource } from './issuer-values.ts';
 import type { Issuer, Template } from './issuers.ts';

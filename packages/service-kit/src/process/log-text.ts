@@ -1,6 +1,3 @@
-import { printable } from '@countersign/strict-yaml';
-import type { Terminal } from './terminal.ts';
-
 /** The log's levels of pino that a line shows. */
 const labels: Readonly<Record<number, string>> = { 40: 'warning: ', 50: 'error: ', 60: 'error: ' };
 
@@ -11,7 +8,7 @@ const shownOfRequest = 'code route user_id client_id tenant_id upstream target d
  * Writes a JSON line of the log for people, such as `11:02:03 GET /orders 200 3.1 ms route=api user_id=ada`. Values come from
  * clients too, so every control character is escaped.
  */
-export function logText(json: string, paint: Terminal['paint']): string {
+export function logText(json: string, paint: (style: 'bad' | 'quiet', text: string) => string): string {
   const {
     time,
     level,
@@ -46,3 +43,8 @@ function stackOf(err: unknown): string {
   const lines = text === '' ? [] : text.split('\n');
   return lines.map((line) => `\n  ${printable(line.trim())}`).join('');
 }
+
+/** Makes text safe for a terminal: control characters and unusual spaces become escapes. */
+export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, escaped);
+
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -3,76 +3,15 @@ import { isIP } from 'node:net';
 import type { Allowed } from '@countersign/ext-authz';
 import { foldHeaderName, identityPrefixes, isReservedHeader } from '@countersign/identity';
 import {
+  type Dialect,
   decidePath,
   headersOfRequest,
-  type ProxyName,
   proxySecretHeader,
   removedFromRequest,
 } from '@countersign/proxy-config';
 import { plainAddress } from '@countersign/service-kit';
 import { AppError } from '../errors.ts';
 import type { RawRequest, Signed } from '../pipeline/exchange.ts';
-
-/** How one proxy describes the original request. Nothing is guessed: a call in another dialect is refused. */
-export type Dialect = Readonly<{
-  /** Headers that the proxy writes, exactly one each. Undefined: the call's own request line or `Host`. */
-  method: string | undefined;
-  requestTarget: string | undefined;
-  host: string;
-  scheme: string;
-  /** The client's address. In a list it is the last one, which the proxy itself added. */
-  address: string;
-  /** Headers that carry the original `Content-Length` and `Transfer-Encoding`, where the body is not sent. */
-  framing: Readonly<{ length: string; coding: string }> | undefined;
-  /** The call carries the original body. */
-  hasBody: boolean;
-  /**
-   * The header in which an answer names the headers that the proxy removes. Others remove those that an answer lacks.
-   */
-  removal: string | undefined;
-  /** The proxy passes only 401 and 403 on, so a header carries the original status. */
-  hidesStatus: boolean;
-}>;
-
-const ownNames = {
-  method: 'x-countersign-method',
-  requestTarget: 'x-countersign-target',
-  host: 'host',
-  scheme: 'x-countersign-scheme',
-  address: 'x-countersign-address',
-  framing: { length: 'x-countersign-content-length', coding: 'x-countersign-transfer-encoding' },
-  hasBody: false,
-  removal: undefined,
-  hidesStatus: false,
-};
-
-const forwardedNames = {
-  method: 'x-forwarded-method',
-  requestTarget: 'x-forwarded-uri',
-  host: 'x-forwarded-host',
-  scheme: 'x-forwarded-proto',
-  address: 'x-forwarded-for',
-  framing: undefined,
-  hasBody: false,
-  removal: undefined,
-  hidesStatus: false,
-};
-
-export const dialects: Readonly<Record<ProxyName, Dialect>> = {
-  nginx: { ...ownNames, hidesStatus: true },
-  haproxy: { ...ownNames, framing: undefined, hasBody: true },
-  caddy: forwardedNames,
-  traefik: { ...forwardedNames, hasBody: true },
-  envoy: {
-    ...forwardedNames,
-    // Envoy repeats the request line, behind `path_prefix`.
-    method: undefined,
-    requestTarget: undefined,
-    host: 'host',
-    hasBody: true,
-    removal: 'x-envoy-auth-headers-to-remove',
-  },
-};
 
 /** What the proxy does with a permitted request. */
 export type Decided = Allowed & Readonly<{ requestTarget: string; upgrade: string | undefined }>;
@@ -234,8 +173,9 @@ function splitAddress(list: string): Readonly<{ address: string; before: string 
 /** @returns The framing headers of the original request, as far as the proxy shows them. */
 function framingOf(call: IncomingMessage, dialect: Dialect, values: ReadonlyMap<string, string>): readonly string[] {
   const { 'content-length': length, 'transfer-encoding': coding } = call.headers;
-  if (!dialect.hasBody && (coding !== undefined || Number(length ?? 0) > 0)) throw refused('a body', 'content-length');
-  const shown = dialect.hasBody
+  if (!dialect.showsBody && (coding !== undefined || Number(length ?? 0) > 0))
+    throw refused('a body', 'content-length');
+  const shown = dialect.showsBody
     ? { length, coding }
     : { length: shownValue(values, dialect.framing?.length), coding: shownValue(values, dialect.framing?.coding) };
   return [

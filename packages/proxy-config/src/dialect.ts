@@ -1,0 +1,67 @@
+import { proxySecretHeader } from './plan.ts';
+import { type Abilities, type ProxyName, proxies } from './support.ts';
+
+/** How one proxy describes the original request. Nothing is guessed: a call in another dialect is refused. */
+export type Dialect = Pick<Abilities, 'showsBody'> &
+  Readonly<{
+    /** Headers that the proxy writes, exactly one each. Undefined: the call's own request line or `Host`. */
+    method: string | undefined;
+    requestTarget: string | undefined;
+    host: string;
+    scheme: string;
+    /** The client's address. In a list it is the last one, which the proxy itself added. */
+    address: string;
+    /** Headers that carry the original `Content-Length` and `Transfer-Encoding`, where the body is not sent. */
+    framing: Readonly<{ length: string; coding: string }> | undefined;
+    /**
+     * The header in which an answer names the headers that the proxy removes. Others remove those that an answer lacks.
+     */
+    removal: string | undefined;
+    /** The proxy passes only 401 and 403 on, so a header carries the original status. */
+    hidesStatus: boolean;
+  }>;
+
+const requestHeaders = {
+  method: 'x-countersign-method',
+  requestTarget: 'x-countersign-target',
+  scheme: 'x-countersign-scheme',
+  address: 'x-countersign-address',
+};
+const framing = { length: 'x-countersign-content-length', coding: 'x-countersign-transfer-encoding' };
+
+/** The headers between the proxy and the gateway. Services never see them. */
+export const headersOfCall: readonly string[] = [
+  proxySecretHeader,
+  ...Object.values(requestHeaders),
+  ...Object.values(framing),
+  'x-countersign-upgrade',
+];
+
+const ownNames = { ...requestHeaders, host: 'host', framing, removal: undefined, hidesStatus: false };
+
+const forwardedNames = {
+  method: 'x-forwarded-method',
+  requestTarget: 'x-forwarded-uri',
+  host: 'x-forwarded-host',
+  scheme: 'x-forwarded-proto',
+  address: 'x-forwarded-for',
+  framing: undefined,
+  removal: undefined,
+  hidesStatus: false,
+};
+
+export const dialects: Readonly<Record<ProxyName, Dialect>> = {
+  nginx: { ...proxies.nginx, ...ownNames, hidesStatus: true },
+  haproxy: { ...proxies.haproxy, ...ownNames, framing: undefined },
+  caddy: { ...proxies.caddy, ...forwardedNames },
+  traefik: { ...proxies.traefik, ...forwardedNames },
+  envoy: {
+    ...proxies.envoy,
+    ...forwardedNames,
+    // Envoy repeats the request line, behind `path_prefix`.
+    method: undefined,
+    requestTarget: undefined,
+    host: 'host',
+    removal: 'x-envoy-auth-headers-to-remove',
+  },
+};

@@ -1,0 +1,201 @@
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { parseAllDocuments } from 'yaml';
+import { loadConfig } from '../../gateway/src/config/load.ts';
+
+const repository = resolve(import.meta.dirname, '../..');
+const place = mkdtempSync(join(tmpdir(), 'countersign-manifests-'));
+const overlays = ['gateway-alone', 'decision', 'stack', 'local'] as const;
+
+function run(command: string, ...args: readonly string[]): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd: repository,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  });
+  if (error !== undefined) throw error;
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}:\n${stdout}${stderr}`);
+  return stdout;
+}
+
+const node = (...args: readonly string[]) => run(process.execPath, '--conditions=source', ...args);
+const build = (overlay: string) => run('kustomize', 'build', join(place, overlay));
+const check = (file: string) => node('infra/kubernetes/check-manifests.ts', file);
+
+type Container = Readonly<{
+  name: string;
+  env?: readonly { name: string; value?: string }[];
+  ports: readonly { name: string; containerPort: number }[];
+  resources: { requests: object; limits: object };
+  securityContext: object;
+}> &
+  Readonly<Record<'startupProbe' | 'readinessProbe' | 'livenessProbe', object>>;
+type Manifest = Readonly<{
+  kind: string;
+  metadata: Readonly<{ name: string }>;
+  // biome-ignore lint/suspicious/noExplicitAny: each kind has its own
+  spec: any;
+  data?: Readonly<Record<string, string>>;
+}>;
+
+let built: ReadonlyMap<string, readonly Manifest[]>;
+const find = (overlay: string, kind: string, name: string) =>
+  built.get(overlay)?.find((manifest) => manifest.kind === kind && manifest.metadata.name === name);
+/** Those that run this repository's images. */
+const processes = (overlay: string) =>
+  (built.get(overlay) ?? []).filter(
+    ({ kind, spec }) => kind === 'Deployment' && spec.template.spec.containers[0].image.startsWith('countersign/'),
+  );
+
+beforeAll(() => {
+  run('npm', 'ci', '--prefix', 'infra/kubernetes');
+  cpSync(import.meta.dirname, place, {
+    recursive: true,
+    filter: (path) => !/\/(node_modules|prepared|gateway-alone\/gateway.*|decision\/gateway.*)$/.test(path),
+  });
+  // What the page says.
+  const init = ['gateway/src/main.ts', 'init', '--in-cluster', '--provider', 'keycloak'];
+  const from = ['--issuer', 'https://sso.example.com/realms/acme', '--upstream', 'http://orders.default.svc:8080'];
+  for (const overlay of ['gateway-alone', 'decision']) node(...init, ...from, '--dir', join(place, overlay));
+  const decision = join(place, 'decision/gateway.yaml');
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of gateway.yaml
+  const asks = 'decision: { proxy: envoy, secret: "${DECISION_SECRET}" }\n';
+  const listens = readFileSync(decision, 'utf8').replace('listen:\n', 'listen:\n  decision: "0.0.0.0:8091"\n');
+  writeFileSync(decision, listens + asks);
+  node('infra/kubernetes/prepare.ts', join(place, 'stack/prepared'));
+  const documents = (text: string) => parseAllDocuments(text).map((document) => document.toJS() as Manifest);
+  built = new Map(overlays.map((overlay) => [overlay, documents(build(overlay))]));
+}, 120_000);
+afterAll(() => rmSync(place, { recursive: true }));
+
+test.each(overlays)('%s is valid for Kubernetes 1.36, the Gateway API and the Prometheus operator', (overlay) => {
+  const file = join(place, `${overlay}.yaml`);
+  writeFileSync(file, build(overlay));
+  expect(check(file)).toMatch(/^\d+ manifests are valid$/m);
+});
+
+test('the check finds an unknown field and a wrong value', () => {
+  const file = join(place, 'wrong.yaml');
+  const text = build('stack');
+  writeFileSync(file, text.replace('readOnlyRootFilesystem', 'readOnlyRootFileSystem'));
+  expect(() => check(file)).toThrow('\'"readOnlyRootFileSystem"\' does not exist');
+  writeFileSync(file, text.replace('port: 8080', 'port: web'));
+  expect(() => check(file)).toThrow('data/spec/ports/0/port must be integer');
+});
+
+describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
+  test('each process has probes, resources, and no privileges', () => {
+    expect(processes(overlay).length).toBeGreaterThan(0);
+    for (const { spec } of processes(overlay)) {
+      const pod = spec.template.spec;
+      const [container] = pod.containers as readonly [Container];
+      expect(pod).toMatchObject({
+        automountServiceAccountToken: false,
+        enableServiceLinks: false,
+        securityContext: { runAsNonRoot: true, runAsUser: 10_001, seccompProfile: { type: 'RuntimeDefault' } },
+      });
+      expect(pod.topologySpreadConstraints).toHaveLength(2);
+      expect(container).toMatchObject({
+        securityContext: {
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        },
+        resources: { requests: { cpu: expect.any(String) }, limits: { memory: expect.any(String) } },
+        startupProbe: { httpGet: { path: '/healthz' } },
+        readinessProbe: { httpGet: { path: '/readyz' } },
+        livenessProbe: { httpGet: { path: '/healthz' } },
+      });
+    }
+  });
+
+  test('a Pod may take as long to end as it waits for endpoints and for requests on each of its listeners', () => {
+    for (const { spec } of processes(overlay)) {
+      const pod = spec.template.spec;
+      const [container] = pod.containers as readonly [Container];
+      const ms = (variable: string) => Number(container.env?.find(({ name }) => name === variable)?.value);
+      expect(ms('DRAIN_DELAY_MS')).toBe(10_000);
+      const { periodSeconds, failureThreshold } = pod.containers[0].readinessProbe;
+      expect(ms('DRAIN_DELAY_MS')).toBeGreaterThan(2 * periodSeconds * failureThreshold * 1000);
+      expect(pod.terminationGracePeriodSeconds * 1000).toBeGreaterThan(
+        ms('DRAIN_DELAY_MS') + 3 * ms('SHUTDOWN_GRACE_MS'),
+      );
+    }
+  });
+
+  test('the gateway scales, keeps its Pods through a disruption, and reads its keys by group', () => {
+    expect(find(overlay, 'HorizontalPodAutoscaler', 'gateway')?.spec).toMatchObject({ minReplicas: 3 });
+    expect(find(overlay, 'PodDisruptionBudget', 'gateway')?.spec).toMatchObject({
+      maxUnavailable: 1,
+      selector: { matchLabels: { 'app.kubernetes.io/name': 'gateway' } },
+    });
+    expect(find(overlay, 'ServiceMonitor', 'gateway')).toBeDefined();
+    expect(find(overlay, 'HTTPRoute', 'gateway') === undefined).toBe(overlay === 'decision');
+    expect(find(overlay, 'Deployment', 'gateway')?.spec.template.spec.volumes).toContainEqual({
+      name: 'keys',
+      secret: { secretName: 'gateway-keys', defaultMode: 0o440 },
+    });
+  });
+
+  test('each port of the gateway but the public one is for named Pods only', () => {
+    const policies = (built.get(overlay) ?? []).filter(
+      ({ kind, spec }) =>
+        kind === 'NetworkPolicy' && spec.podSelector.matchLabels?.['app.kubernetes.io/name'] === 'gateway',
+    );
+    const open = policies.flatMap(({ spec }) => spec.ingress).filter(({ from }) => from === undefined);
+    expect(open.flatMap(({ ports }) => ports)).toEqual(overlay === 'decision' ? [] : [{ port: 'public' }]);
+    const admitted = policies.flatMap(({ spec }) => spec.ingress).flatMap(({ ports }) => ports);
+    const ports = find(overlay, 'Deployment', 'gateway')?.spec.template.spec.containers[0].ports;
+    expect(admitted.map(({ port }) => port).sort()).toEqual(ports.map(({ name }: { name: string }) => name).sort());
+  });
+
+  test('check accepts the gateway.yaml of the ConfigMap', () => {
+    const directory = mkdtempSync(join(place, 'config-'));
+    for (const [name, text] of Object.entries(find(overlay, 'ConfigMap', 'gateway')?.data ?? {}))
+      appendFileSync(join(directory, name), text);
+    const config = loadConfig(join(directory, 'gateway.yaml'), {
+      DECISION_SECRET: 'only-for-this-test-0123456789abcdef',
+      NODE_ENV: 'production',
+    });
+    expect(config.identity).toMatchObject({ keysDir: '/etc/gateway-keys', keyFiles: 'group' });
+    const listeners = Object.values(config.listen).map((listener) => (listener as { port: number }).port);
+    const ports = find(overlay, 'Deployment', 'gateway')?.spec.template.spec.containers[0].ports;
+    expect(listeners.sort()).toEqual(
+      ports.map(({ containerPort }: Container['ports'][number]) => containerPort).sort(),
+    );
+    // A service that the gateway agrees on a key with has one key for all its Pods.
+    for (const { name, identity } of config.upstreams.values()) {
+      if (identity.algorithm !== 'agreed') continue;
+      const env = find(overlay, 'Deployment', name)?.spec.template.spec.containers[0].env;
+      expect(env).toContainEqual({ name: 'AGREEMENT_KEY_FILE', value: '/etc/secrets/agreement-key' });
+      expect(find(overlay, 'Secret', name)?.data).toHaveProperty('agreement-key');
+    }
+  });
+});
+
+test('key sets are reachable before their Pods are ready, and nothing else is', () => {
+  const early = (built.get('stack') ?? []).filter(({ spec }) => spec?.publishNotReadyAddresses === true);
+  expect(early.map(({ metadata }) => metadata.name).sort()).toEqual([
+    'auth-service-keys',
+    'gateway-admin',
+    'gateway-keys',
+  ]);
+  const literals = (built.get('stack') ?? []).find(({ metadata }) => /^services-/.test(metadata.name))?.data;
+  expect(literals?.GATEWAY_KEYS_URL).toBe('http://gateway-keys:8090/.well-known/jwks.json');
+});
+
+test('a second preparation keeps every key and secret, and lists a key that was added', () => {
+  const directory = join(place, 'stack/prepared');
+  const before = build('stack');
+  node('infra/kubernetes/prepare.ts', directory);
+  expect(build('stack')).toBe(before);
+  node('gateway/src/main.ts', 'keys', 'rotate', '--dir', join(directory, 'gateway-keys'));
+  node('infra/kubernetes/prepare.ts', directory);
+  const secret = parseAllDocuments(build('stack')).find(
+    (document) => document.getIn(['metadata', 'name']) === 'gateway-keys',
+  );
+  expect(Object.keys((secret?.toJS() as Manifest | undefined)?.data ?? {})).toHaveLength(4);
+});

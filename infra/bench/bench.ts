@@ -1,6 +1,9 @@
 import { parseArgs } from 'node:util';
 import { installTools } from '@countersign/testing';
 import { allContenders, type Contender, selectContenders } from './contenders.ts';
+import { startDecisionSubjects } from './decision/contenders.ts';
+import { measureDecision } from './decision/decision.ts';
+import { nginxVersion } from './decision/nginx.ts';
 import { findLoadGenerator } from './load/load.ts';
 import { findCores } from './machine/cores.ts';
 import { describeMachine, rivalVersions } from './machine/versions.ts';
@@ -20,6 +23,9 @@ import { openSite, type Site } from './site/site.ts';
  *   --gateway FOLDER     the folder `gateway/` of a checkout, more than once to compare; default: this one's
  *   --node-flags="…"     flags for Node of the limit and the rivals: those that the gateway sets for itself
  *   --gateway-flags="…"  more flags for Node of the gateways, to try them
+ *   --decision           instead: nginx alone, nginx that asks a server of node:http, nginx that asks the gateway, and
+ *                        the gateway in its place
+ *   --algorithm NAME     with --decision, how the gateway signs: ed25519, hmac-sha256 (default)
  *   --write              write the result into docs/benchmarks.md
  */
 
@@ -31,6 +37,8 @@ const { values } = parseArgs({
     gateway: { type: 'string', multiple: true, default: [ownGateway] },
     'node-flags': { type: 'string', default: '' },
     'gateway-flags': { type: 'string', default: '' },
+    decision: { type: 'boolean', default: false },
+    algorithm: { type: 'string', default: 'hmac-sha256' },
     write: { type: 'boolean', default: false },
   },
 });
@@ -51,6 +59,27 @@ const site = await openSite(cores?.load);
 const running: Readonly<{ stop(): Promise<void> }>[] = [];
 try {
   const requestsFile = site.writeRequests('requests', [benchPath]);
+  const machine = describeMachine({ cores, load: load.name, gateways });
+  const conditions = `64 connections, ${site.tokens.length} tokens in rotation, ${options.rounds} rounds of ${seconds} s.`;
+  if (values.decision) {
+    const subjects = await startDecisionSubjects(
+      site,
+      { folder: gateways[0] ?? ownGateway, algorithm: values.algorithm, requestsFile, cores: cores?.server },
+      (server) => running.push(server),
+    );
+    const measured = await measureDecision(subjects, options);
+    const versions = `nginx ${nginxVersion()}. Signature: ${values.algorithm}.`;
+    report('decision', [machine, `${conditions} ${versions}`, ...measured], values);
+  } else {
+    const samples = await measureRounds(await startContenders(requestsFile), options);
+    report('bench', [machine, `${conditions} ${rivalVersions()}`, comparisonTable(samples)], values);
+  }
+} finally {
+  for (const server of running) await server.stop();
+  await site.close();
+}
+
+async function startContenders(requestsFile: string): Promise<Subject[]> {
   const subjects: Subject[] = [];
   for (const contender of contenders) {
     process.stderr.write(`starting ${contender.name}\n`);
@@ -59,13 +88,7 @@ try {
     await expectRefusal(contender, server.origin, site);
     subjects.push({ ...server, name: contender.name, requestsFile });
   }
-  const machine = describeMachine({ cores, load: load.name, gateways });
-  const samples = await measureRounds(subjects, options);
-  const conditions = `64 connections, ${site.tokens.length} tokens in rotation, ${options.rounds} rounds of ${seconds} s`;
-  report('bench', [machine, `${conditions}. ${rivalVersions()}`, comparisonTable(samples)], values);
-} finally {
-  for (const server of running) await server.stop();
-  await site.close();
+  return subjects;
 }
 
 /** A server that forwards a request with an invalid token would win by not doing the work. */

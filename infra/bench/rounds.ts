@@ -3,13 +3,22 @@ import type { Cores } from './machine/cores.ts';
 import { cpuMicrosOf } from './machine/process-usage.ts';
 
 /** A server that runs, and what to send to it. */
-export type Subject = Readonly<{ name: string; pid: number; origin: string; requestsFile: string }>;
+export type Subject = Readonly<{
+  name: string;
+  pid: number;
+  /** The process that this one asks about each request. It is measured too. */
+  asks?: number;
+  origin: string;
+  requestsFile: string;
+}>;
 
 /** One server in one round. */
 export type Sample = Readonly<{
   perSecond: number;
   /** CPU microseconds of the server for each request. Undefined where there is no `/proc`. */
   cpuMicros: number | undefined;
+  /** The same of the process that it asks. */
+  askedMicros: number | undefined;
   /** CPU seconds a second. Below 1 on a core of its own, something else was the bottleneck. */
   busy: number | undefined;
   p50Ms: number;
@@ -64,21 +73,26 @@ export async function warmUp(subject: Subject, options: Omit<RoundOptions, 'roun
 }
 
 async function measure(subject: Subject, options: Omit<RoundOptions, 'rounds'>, seconds: number): Promise<Sample> {
-  const { name, pid, origin, requestsFile } = subject;
+  const { name, pid, asks, origin, requestsFile } = subject;
   const { load, connections, cores } = options;
-  const before = cpuMicrosOf(pid);
+  const usedBy = (process: number | undefined) => (process === undefined ? undefined : cpuMicrosOf(process));
+  const [before, askedBefore] = [usedBy(pid), usedBy(asks)];
   const startedAt = performance.now();
   const result = await load.run({ origin, requestsFile, pace: { connections }, seconds, cores: cores?.load });
   const tookMs = performance.now() - startedAt;
-  const after = cpuMicrosOf(pid);
+  const [after, askedAfter] = [usedBy(pid), usedBy(asks)];
   const { requests, refused, broken } = result;
   if (refused + broken > 0 || requests === 0) {
     throw new Error(`${name}: of ${requests} requests, ${refused} were refused and ${broken} got no response`);
   }
-  const cpuMicros = before === undefined || after === undefined ? undefined : after - before;
+  const between = (from: number | undefined, to: number | undefined) =>
+    from === undefined || to === undefined ? undefined : to - from;
+  const cpuMicros = between(before, after);
+  const askedMicros = between(askedBefore, askedAfter);
   return {
     perSecond: requests / result.seconds,
     cpuMicros: cpuMicros && cpuMicros / requests,
+    askedMicros: askedMicros && askedMicros / requests,
     busy: cpuMicros && cpuMicros / 1_000 / tookMs,
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,

@@ -5,6 +5,7 @@ import { comparisonTable } from './comparison.ts';
 const sample = (perSecond: number, cpuMicros: number | undefined): Sample => ({
   perSecond,
   cpuMicros,
+  askedMicros: undefined,
   busy: cpuMicros === undefined ? undefined : 0.5,
   p50Ms: 1,
   p99Ms: 2,

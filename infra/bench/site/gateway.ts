@@ -34,9 +34,16 @@ export type GatewayOptions = Readonly<{
    * only.
    */
   workers?: number;
+  /** The path of a Unix socket on which nginx asks for decisions. Default: none. */
+  decision?: string;
 }>;
 
-export type RunningGateway = RunningServer & Readonly<{ origin: string }>;
+export type RunningGateway = RunningServer &
+  Readonly<{
+    origin: string;
+    /** Its gateway.yaml. */
+    file: string;
+  }>;
 
 /** A checkout has its own Node, which may be another version. */
 export function nodeOf(folder: string): string {
@@ -73,7 +80,7 @@ export async function startGateway(site: Site, options: GatewayOptions): Promise
         if (!(await isCompletelyReady(`http://127.0.0.1:${admin}/readyz`))) throw new Error('the gateway is not ready');
       },
     });
-    return { ...server, origin: `http://127.0.0.1:${publicPort}` };
+    return { ...server, origin: `http://127.0.0.1:${publicPort}`, file };
   } finally {
     closeSync(log);
   }
@@ -97,7 +104,8 @@ export function writeGatewayFiles(
   return { home, file };
 }
 
-const cliOf = (folder: string): string[] => ['--conditions=source', resolve(folder, 'bin/countersign.js')];
+/** The arguments of Node that run the command line of a checkout. */
+export const cliOf = (folder: string): string[] => ['--conditions=source', resolve(folder, 'bin/countersign.js')];
 
 export const benchPath = '/v1/complaints/01890a5d-ac96-774b-bcce-b302099a8057';
 
@@ -105,16 +113,19 @@ export const pathOfRoute = (index: number): string => `/v1/area-${index % 100}/t
 
 /** The measured configuration. Other settings have their defaults. */
 function gatewayYaml(site: Site, options: Omit<GatewayOptions, 'cores'>, ports: readonly number[]): string {
-  const { algorithm, revocations = 1_000, moreRoutes = 10, workers } = options;
+  const { algorithm, revocations = 1_000, moreRoutes = 10, workers, decision } = options;
   const [publicPort, admin, internal] = ports.map((port) => `"127.0.0.1:${port}"`);
   const limits = workers === undefined ? ', limits: [{ requests: 1000000, per: 1s, by: user }]' : '';
   const rules = `upstream: service, auth: required, allow: { roles: [complainant, agent, admin] }${limits}`;
+  // nginx shows no body, so a route for POST would have to say that it is not signed.
+  const methods = decision === undefined ? '[GET, POST, PATCH]' : '[GET]';
   const more = Array.from({ length: moreRoutes }, (_, index) => {
     const path = pathOfRoute(index).replace(/7$/, ':id');
-    return `  - { name: route-${index}, path: "${path}", methods: [GET, POST], ${rules} }\n`;
+    return `  - { name: route-${index}, path: "${path}", methods: ${methods}, ${rules} }\n`;
   });
   return `version: 1
-listen: { public: ${publicPort}, admin: ${admin}, internal: ${internal} }
+listen: { public: ${publicPort}, admin: ${admin}, internal: ${internal}${decision ? `, decision: "unix:${decision}"` : ''} }
+${decision ? 'decision: { proxy: nginx }' : ''}
 issuers:
   - issuer: ${site.issuer}
     audience: ${site.audience}
@@ -131,6 +142,6 @@ upstreams:
     retry: { attempts: 1 }
     breaker: {}
 routes:
-  - { name: complaints, path: "/v1/complaints/**", methods: [GET, POST, PATCH], ${rules} }
+  - { name: complaints, path: "/v1/complaints/**", methods: ${methods}, ${rules} }
 ${more.join('')}`;
 }

@@ -1,0 +1,10 @@
+import { createServer } from 'node:http';
+
+/*
+ * The limit of a decision endpoint: `node:http` that gives every call the same answer, on a Unix socket. The answer
+ * has as many header bytes as one of the gateway.
+ */
+
+const [socket = '', rawHeaders = '[]'] = process.argv.slice(2);
+const headers = JSON.parse(rawHeaders) as string[];
+createServer((_request, response) => void response.writeHead(200, headers).end()).listen(socket);

@@ -1,0 +1,104 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { dirname, join } from 'node:path';
+import { type RunningServer, startServer } from '../machine/processes.ts';
+import type { Subject } from '../rounds.ts';
+import { benchPath, cliOf, nodeOf, startGateway } from '../site/gateway.ts';
+import type { Site } from '../site/site.ts';
+import { plainNginx, printedAddress, startNginx } from './nginx.ts';
+
+export type DecisionOptions = Readonly<{
+  /** The folder `gateway/` of a checkout. */
+  folder: string;
+  /** How it signs: a key of `signatures`. */
+  algorithm: string;
+  requestsFile: string;
+  cores: string | undefined;
+}>;
+
+/** The name of the limit: nginx asks a server that answers at once. */
+export const limitOfDecision = 'nginx, asks node:http';
+
+/**
+ * Starts nginx alone, nginx that asks a server of `node:http`, nginx that asks the gateway, and the gateway in its
+ * place. nginx and what it asks share one core.
+ */
+export async function startDecisionSubjects(
+  site: Site,
+  options: DecisionOptions,
+  onStart: (running: Pick<RunningServer, 'stop'>) => void,
+): Promise<Subject[]> {
+  const { folder, algorithm, requestsFile, cores } = options;
+  const started = <Server extends RunningServer>(server: Server): Server => {
+    onStart(server);
+    return server;
+  };
+  const nginx = (files: Readonly<Record<string, string>>) => startNginx(site, files, cores).then(started);
+  const socket = join(mkdtempSync(join(site.directory, 'decision-')), 'decision.sock');
+  const gateway = started(await startGateway(site, { folder, algorithm, cores, decision: socket }));
+  const files = printedFiles(folder, gateway.file);
+  const answerSocket = join(dirname(socket), 'answer.sock');
+  const answer = started(await startAnswer(folder, answerSocket, await gatewaysAnswer(site, socket), cores));
+  const asksAnswer = { ...files, 'nginx.conf': (files['nginx.conf'] ?? '').replaceAll(socket, answerSocket) };
+  const subjects = [
+    { name: limitOfDecision, asks: answer.pid, ...(await nginx(asksAnswer)) },
+    { name: 'nginx alone', ...(await nginx({ 'nginx.conf': plainNginx(site) })) },
+    { name: 'nginx, asks the gateway', asks: gateway.pid, ...(await nginx(files)) },
+    { name: 'the gateway in its place', ...gateway },
+  ];
+  return subjects.map((subject) => ({ ...subject, requestsFile }));
+}
+
+/** What `countersign integrate` writes: file names with their texts. */
+function printedFiles(folder: string, config: string): Record<string, string> {
+  const out = mkdtempSync(join(dirname(config), 'printed-'));
+  const args = [...cliOf(folder), 'integrate', 'nginx', '--config', config, '--listen', printedAddress, '--out', out];
+  execFileSync(nodeOf(folder), args);
+  return Object.fromEntries(readdirSync(out).map((name) => [name, readFileSync(join(out, name), 'utf8')]));
+}
+
+function startAnswer(
+  folder: string,
+  socket: string,
+  headers: readonly string[],
+  cores: string | undefined,
+): Promise<RunningServer> {
+  const program = join(import.meta.dirname, 'answer-program.ts');
+  return startServer({
+    command: nodeOf(folder),
+    args: [program, socket, JSON.stringify(headers)],
+    cores,
+    ready: async () => void (await ask(socket, {})),
+  });
+}
+
+/** The headers, names and values in turn, that the gateway answers a call of nginx with. */
+function gatewaysAnswer(site: Site, socket: string): Promise<readonly string[]> {
+  return ask(socket, {
+    Host: '127.0.0.1',
+    'X-Countersign-Method': 'GET',
+    'X-Countersign-Target': benchPath,
+    'X-Countersign-Scheme': 'http',
+    'X-Countersign-Address': '127.0.0.1',
+    Authorization: `Bearer ${site.tokens[0]}`,
+  });
+}
+
+/** @throws Error unless the answer is 200. */
+function ask(socketPath: string, headers: Readonly<Record<string, string>>): Promise<readonly string[]> {
+  return new Promise((resolve, reject) => {
+    request({ socketPath, path: '/decide', headers, agent: false }, (response) => {
+      response.resume();
+      const { statusCode, rawHeaders } = response;
+      if (statusCode === 200)
+        resolve(rawHeaders.filter((_, at) => !connectionNames.test(rawHeaders[at - (at % 2)] ?? '')));
+      else reject(new Error(`the decision endpoint answered ${statusCode}`));
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+// Node's server writes its own.
+const connectionNames = /^(?:connection|keep-alive|date)$/i;

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { type CheckedRequest, maxCheckBytes, messageOf, readCheckRequest } from '@countersign/ext-authz';
 import { readBody } from '../pipeline/read-body.ts';
 import { singleHeaders } from '../pipeline/sanitize.ts';
-import { type CallValues, type DecisionCall, originalRequest, refused } from './original-request.ts';
+import { type CallValues, type DecisionCall, headerUses, originalRequest, refused } from './original-request.ts';
 
 const reading = {
   maxBytes: maxCheckBytes,
@@ -24,10 +24,11 @@ export async function readCheck(call: Http2ServerRequest): Promise<DecisionCall>
   // A comma may join two values of the client. The service would see both, and take either (CVE-2021-32777).
   const joined = headers.find((name, at) => at % 2 === 0 && singleHeaders.has(name) && headers[at + 1]?.includes(','));
   if (isMerged && joined !== undefined) throw refused('perhaps repeated', joined);
-  return originalRequest({ ...checked, requestTarget, ofCall: nothing, ...bodyOf(checked) });
+  return originalRequest({ ...checked, requestTarget, useOf, ...bodyOf(checked) });
 }
 
-const nothing = new Set<string>();
+/** A message describes the request in fields of its own, so no header of it belongs to a dialect. */
+const useOf = headerUses(new Set());
 
 function parse(body: Buffer): CheckedRequest {
   try {

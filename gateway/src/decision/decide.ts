@@ -11,7 +11,7 @@ import { Exchange, type Signed } from '../pipeline/exchange.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 import { responseFor } from '../pipeline/respond.ts';
 import { readCheck } from './check.ts';
-import { type Decided, type DecisionCall, decidedOf, readCall } from './original-request.ts';
+import { createCallReader, type Decided, type DecisionCall, decidedOf, removedNames } from './original-request.ts';
 import type { ProofOfCall } from './proxy-proof.ts';
 
 export type DecisionOptions = Omit<HandlerOptions, 'forward' | 'unmatched'> &
@@ -19,9 +19,9 @@ export type DecisionOptions = Omit<HandlerOptions, 'forward' | 'unmatched'> &
     dialect: Dialect;
     isProven(call: ProofOfCall): boolean;
     /**
-     * Counts a WebSocket or a streamed body that the caller opens through the proxy, for as long as `lease` is open.
+     * Counts a WebSocket or a streamed body that the caller opens through the proxy, for as long as its lease is open.
      */
-    admit(signed: Signed, lease: Lease): void;
+    admit(signed: Signed, lease: () => Lease): void;
   }>;
 
 /** Stands for a connection of the proxy, whose end the gateway does not see. It counts as open for a minute. */
@@ -48,6 +48,7 @@ export type DecisionHandlers = Handlers &
  */
 export function createDecisionHandler(options: DecisionOptions): DecisionHandlers {
   const { pipeline, dialect, isProven, admit, inFlight, holdBody } = options;
+  const readCall = createCallReader(dialect);
   const base = createRequestHandler({ ...options, forward: noForward, unmatched: 'refuse' });
 
   /** @param read Reads the original request. Called only for a proven call. */
@@ -62,7 +63,7 @@ export function createDecisionHandler(options: DecisionOptions): DecisionHandler
     describe(record, request.method, request.requestTarget, clientRequestId);
     const signed = await pipeline(new Exchange(request, record, inFlight.end, holdBody));
     if (!('outbound' in signed)) throw new AppError('no_decision');
-    admit(signed, new Lease());
+    admit(signed, () => new Lease());
     return decidedOf(signed);
   }
 
@@ -73,7 +74,7 @@ export function createDecisionHandler(options: DecisionOptions): DecisionHandler
       const decided = await decide(call, record, () => {
         if (!isDecidePath(call.url ?? '', dialect)) throw new AppError('no_route');
         hidesStatus = dialect.hidesStatus;
-        return readCall(call, dialect);
+        return readCall(call);
       });
       allow(decided, response, dialect);
     } catch (error) {
@@ -90,7 +91,7 @@ export function createDecisionHandler(options: DecisionOptions): DecisionHandler
     try {
       const decided = await decide(call, record, () => readCheck(call));
       record.status = 200;
-      answerCheck(response, allowedResponse(decided));
+      answerCheck(response, allowedResponse({ ...decided, remove: removedNames(decided) }));
     } catch (error) {
       const refusal = responseFor(error, record);
       // Otherwise the call stays open until the rest of a refused message is read.
@@ -135,10 +136,10 @@ function describe(
 }
 
 function allow(decided: Decided, response: ServerResponse, { removal }: Dialect): void {
-  const { requestTarget, upgrade, set, remove, forClient } = decided;
+  const { requestTarget, upgrade, set, forClient } = decided;
   response.writeHead(200, [
     ...set,
-    ...(removal === undefined ? [] : [removal, remove.join(',')]),
+    ...(removal === undefined ? [] : [removal, removedNames(decided).join(',')]),
     'x-countersign-target',
     requestTarget,
     ...(upgrade === undefined ? [] : ['x-countersign-upgrade', upgrade]),

@@ -11,23 +11,27 @@ import {
 } from '@countersign/proxy-config';
 import { plainAddress } from '@countersign/service-kit';
 import { AppError } from '../errors.ts';
+import { rememberNames } from '../http/header-fields.ts';
 import type { RawRequest, Signed } from '../pipeline/exchange.ts';
 
 /** What the proxy does with a permitted request. */
-export type Decided = Allowed & Readonly<{ requestTarget: string; upgrade: string | undefined }>;
+export type Decided = Omit<Allowed, 'remove'> & Readonly<{ requestTarget: string; upgrade: string | undefined }>;
 
 export function decidedOf({ outbound, headers, record, upgrade }: Signed): Decided {
   const { limits = [], cors = [], nonce = [] } = record;
   // The client's own headers come first. The proxy already has them.
-  const set = outbound.headers.slice(headers.length);
-  const names = new Set(set.filter((_, at) => at % 2 === 0));
   return {
     requestTarget: outbound.requestTarget,
     upgrade: upgrade?.protocol,
-    set,
-    remove: headersOfRequest.filter((name) => !names.has(name)),
+    set: outbound.headers.slice(headers.length),
     forClient: [...limits, ...cors, ...nonce],
   };
+}
+
+/** The names that the proxy removes from the request, because the answer sets none of them. */
+export function removedNames({ set }: Decided): readonly string[] {
+  const names = new Set(set.filter((_, at) => at % 2 === 0));
+  return headersOfRequest.filter((name) => !names.has(name));
 }
 
 /** The original request, and the id that the client or the proxy gave it. */
@@ -44,8 +48,7 @@ export type CallValues = Pick<RawRequest, 'method' | 'requestTarget' | 'stream'>
     described: readonly string[];
     /** Alternating names and values: the headers of the client, and those of the call. */
     headers: readonly string[];
-    /** The names in `headers` that are of the call only. */
-    ofCall: Readonly<{ has(name: string): boolean }>;
+    useOf: HeaderUses;
   }>;
 
 /** Headers of the call itself. Those of the original request come in the dialect's. */
@@ -71,6 +74,32 @@ function isForbidden(name: string): boolean {
 /** Set by Envoy: whether the body is longer than what it sends. */
 const partialBody = 'x-envoy-auth-partial-body';
 
+/** What a header of a call is for, besides those that are part of the original request. */
+type HeaderUse =
+  | 'dialect'
+  | 'other spelling'
+  | 'forbidden'
+  | 'call'
+  | 'request id'
+  | 'partial body'
+  | 'key'
+  | 'request';
+type HeaderUses = (rawName: string) => HeaderUse;
+
+/** @param dialect The headers of the dialect. */
+export function headerUses(dialect: ReadonlySet<string>): HeaderUses {
+  return rememberNames((rawName) => {
+    const name = rawName.toLowerCase();
+    if (dialect.has(name)) return 'dialect';
+    if (dialect.has(foldHeaderName(name))) return 'other spelling';
+    if (name === 'x-request-id') return 'request id';
+    if (name === partialBody) return 'partial body';
+    if (isForbidden(name)) return 'forbidden';
+    if (framingHeaders.has(name) || name === proxySecretHeader) return 'call';
+    return name === 'sec-websocket-key' ? 'key' : 'request';
+  });
+}
+
 /**
  * Reads the original request from the values of a call.
  *
@@ -79,22 +108,21 @@ const partialBody = 'x-envoy-auth-partial-body';
  *   service could see it.
  */
 export function originalRequest(call: CallValues): DecisionCall {
-  const { method, requestTarget, stream, host, scheme, headers, ofCall } = call;
+  const { method, requestTarget, stream, host, scheme, headers, useOf } = call;
   if (scheme !== 'http' && scheme !== 'https') throw refused('no scheme');
   if (isIP(call.address) === 0) throw refused('no address', call.address);
   const rawHeaders = ['host', host, ...call.described];
   let isUpgrade = false;
   let clientRequestId: string | undefined;
   for (let at = 0; at < headers.length; at += 2) {
-    const name = (headers[at] as string).toLowerCase();
+    const name = headers[at] as string;
     const value = headers[at + 1] as string;
-    if (name === 'x-request-id') clientRequestId ??= value;
-    else if (name === partialBody && value !== 'false') throw refused('a part of the body', name);
-    else if (isForbidden(name) && !ofCall.has(name)) throw refused('a header that only the gateway may write', name);
-    else if (!ofCall.has(name) && !framingHeaders.has(name) && name !== proxySecretHeader) {
-      isUpgrade ||= name === 'sec-websocket-key';
-      rawHeaders.push(headers[at] as string, value);
-    }
+    const use = useOf(name);
+    if (use === 'forbidden') throw refused('a header that only the gateway may write', name);
+    if (use === 'partial body' && value !== 'false') throw refused('a part of the body', name);
+    if (use === 'request id') clientRequestId ??= value;
+    if (use === 'key') isUpgrade = true;
+    if (use === 'key' || use === 'request') rawHeaders.push(name, value);
   }
   return {
     request: {
@@ -113,46 +141,53 @@ export function originalRequest(call: CallValues): DecisionCall {
 }
 
 /**
- * Reads the original request from a call over HTTP.
+ * Reads the original request from calls over HTTP.
  *
- * @throws AppError `decision_call_invalid` unless each header of the dialect is there exactly once, under its exact
- *   name, and as {@link originalRequest}.
+ * The reader throws AppError `decision_call_invalid` unless each header of the dialect is there exactly once, under its
+ * exact name, and as {@link originalRequest}.
  */
-export function readCall(call: IncomingMessage, dialect: Dialect): DecisionCall {
-  const values = dialectValues(call, dialect);
-  const { method, requestTarget } = originalLine(call, dialect, values);
-  const { address, before } = splitAddress(values.get(dialect.address) ?? '');
-  return originalRequest({
-    method,
-    requestTarget,
-    host: values.get(dialect.host) ?? '',
-    scheme: values.get(dialect.scheme),
-    address,
-    described: [...framingOf(call, dialect, values), ...(before === undefined ? [] : ['x-forwarded-for', before])],
-    headers: call.rawHeaders,
-    ofCall: values,
-    stream: call,
-  });
+export function createCallReader(dialect: Dialect): (call: IncomingMessage) => DecisionCall {
+  const { method, requestTarget, host, scheme, address, framing } = dialect;
+  const required = [method, requestTarget, host, scheme, address].filter((name) => name !== undefined);
+  const useOf = headerUses(new Set([...required, ...(framing === undefined ? [] : [framing.length, framing.coding])]));
+  return (call) => {
+    const values = dialectValues(call, required, useOf);
+    const from = splitAddress(values.get(address) ?? '');
+    return originalRequest({
+      ...originalLine(call, dialect, values),
+      host: values.get(host) ?? '',
+      scheme: values.get(scheme),
+      address: from.address,
+      described: [
+        ...framingOf(call, dialect, values),
+        ...(from.before === undefined ? [] : ['x-forwarded-for', from.before]),
+      ],
+      headers: call.rawHeaders,
+      useOf,
+      stream: call,
+    });
+  };
 }
 
 /** The headers of the dialect, by name. */
-function dialectValues(call: IncomingMessage, dialect: Dialect): ReadonlyMap<string, string> {
-  const { method, requestTarget, host, scheme, address, framing } = dialect;
-  const required = [method, requestTarget, host, scheme, address].filter((name) => name !== undefined);
-  const known = new Set([...required, ...(framing === undefined ? [] : [framing.length, framing.coding])]);
+function dialectValues(
+  call: IncomingMessage,
+  required: readonly string[],
+  useOf: HeaderUses,
+): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   for (let at = 0; at < call.rawHeaders.length; at += 2) {
-    const name = (call.rawHeaders[at] as string).toLowerCase();
-    if (known.has(name)) {
-      if (values.has(name)) throw refused('repeated', name);
-      values.set(name, call.rawHeaders[at + 1] as string);
-    } else if (known.has(foldHeaderName(name))) throw refused('another spelling', name);
+    const rawName = call.rawHeaders[at] as string;
+    const use = useOf(rawName);
+    if (use === 'other spelling') throw refused('another spelling', rawName);
+    if (use !== 'dialect') continue;
+    const name = rawName.toLowerCase();
+    if (values.has(name)) throw refused('repeated', name);
+    values.set(name, call.rawHeaders[at + 1] as string);
   }
+  for (const name of required) if (!values.has(name)) throw refused('absent', name);
   const named = call.headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
-  for (const name of required) {
-    if (!values.has(name)) throw refused('absent', name);
-    if (named.includes(name)) throw refused('named in Connection', name);
-  }
+  for (const name of named) if (required.includes(name)) throw refused('named in Connection', name);
   return values;
 }
 

@@ -228,8 +228,8 @@ function decisionHandlers(
     dialect: dialects[decision.proxy],
     isProven: createProxyProof(decision, isSocket(listen.decision)),
     admit(signed, lease) {
-      if (signed.upgrade !== undefined) admitSocket(signed, lease);
-      else if (signed.outbound.body === 'stream') admitUpload(signed, lease);
+      if (signed.upgrade !== undefined) admitSocket(signed, lease());
+      else if (signed.outbound.body === 'stream') admitUpload(signed, lease());
     },
   });
 }

@@ -32,7 +32,7 @@ http {
   proxy_http_version 1.1;
   proxy_buffer_size 16k;
   proxy_buffers 8 16k;
-  upstream service { server ${new URL(upstreamOrigin).host}; keepalive 32; }
+  upstream service { server ${new URL(upstreamOrigin).host}; keepalive 128; }
   server {
     listen ${printedAddress};
     location / {

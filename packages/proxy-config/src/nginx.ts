@@ -53,7 +53,7 @@ http {
 
   upstream countersign-decision {
     server ${decisionServer(plan)};
-    keepalive 32;
+    keepalive 128;
   }
   upstream countersign-public {
     server ${plan.public.host}:${plan.public.port};
@@ -205,7 +205,7 @@ const serverLines = ({ name, targets }: Service): string =>
       const { hostname, port, protocol } = new URL(target);
       return `    server ${hostname}:${port || (protocol === 'https:' ? 443 : 80)};`;
     }),
-    '    keepalive 32;',
+    '    keepalive 128;',
     '  }',
   ].join('\n');
 

@@ -43,6 +43,16 @@ test(
 );
 
 test(
+  'bench --decision measures nginx, and what it asks',
+  async () => {
+    const output = await run('bench.ts', [...short, '--decision']);
+    expect(output).toMatch(/^\| nginx, asks node:http \| \d.*\| 1\.00 \|/m);
+    expect(output).toMatch(/^\| nginx, asks the gateway \| \d/m);
+  },
+  timeoutMs,
+);
+
+test(
   'bench:stages measures every part and the whole',
   async () => {
     const output = await run('stages.ts', ['--rounds', '1', '--batches', '1']);

@@ -44,8 +44,8 @@ http {
 `;
 
 /**
- * Runs nginx, with one worker, with these files, of which `nginx.conf` is the main one. As the user of the sockets:
- * `root` would become `nobody` otherwise.
+ * Runs nginx, with one worker, with these files, of which `nginx.conf` is the main one. Its worker runs as the
+ * user that starts it: that of root would otherwise be `nobody`, who may not open the sockets.
  */
 export async function startNginx(
   site: Site,

@@ -44,8 +44,8 @@ http {
 `;
 
 /**
- * Runs nginx, with one worker, with these files, of which `nginx.conf` is the main one. Its worker runs as the
- * user that starts it: that of root would otherwise be `nobody`, who may not open the sockets.
+ * Runs nginx, with one worker, with these files, of which `nginx.conf` is the main one. The worker runs as the user
+ * that starts it, so that it may open the sockets; started by root, it would choose another one.
  */
 export async function startNginx(
   site: Site,

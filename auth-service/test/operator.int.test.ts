@@ -184,7 +184,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
         sessionId: context.sid,
         authTimeSec: context.authTime,
         requestId: 'test',
-        network: 'test',
+        ip: '192.0.2.1',
       },
       totpCode(base32Bytes(secret), totpStep(new Date())),
     );

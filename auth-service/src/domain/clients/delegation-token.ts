@@ -1,5 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
-
 /** `subject_token_type` of the tokens that a consent yields (RFC 8693 section 3 lets deployments define their own). */
 export const delegationTokenType = 'urn:countersign:token-type:delegation';
 export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
@@ -8,11 +6,3 @@ export const minDelegationSec = 60;
 export const maxDelegationSec = 30 * 24 * 3600;
 /** Live delegations of a person in a tenant. Each is an entry of the revocation log when the session ends. */
 export const maxDelegations = 100;
-
-/** A subject token of 256 random bits. Only the client that the consent names can exchange it. */
-export function newDelegationToken(): Readonly<{ token: string; hash: Buffer }> {
-  const token = `countersign_delegation_${randomBytes(32).toString('base64url')}`;
-  return { token, hash: hashDelegationToken(token) };
-}
-
-export const hashDelegationToken = (token: string): Buffer => createHash('sha256').update(token).digest();

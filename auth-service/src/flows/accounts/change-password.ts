@@ -1,4 +1,3 @@
-import { networkOf } from '../../domain/accounts/network.ts';
 import type { Passwords } from '../../domain/accounts/passwords.ts';
 import { AppError } from '../../errors.ts';
 import { findOwnPassword, lockUser } from '../../store/accounts/accounts.ts';
@@ -35,7 +34,7 @@ export async function changePassword(
   const { email, password: stored } = own;
   assertGoodPassword(given.next, email, 'new_password');
   // As strict as a login, so that a stolen access token does not allow guessing the password.
-  const reservation = await throttle.reserveLogin(email, networkOf(caller.ip));
+  const reservation = await throttle.reserveLogin(email, caller.ip);
   await judge(reservation, async () => {
     if (!(await passwords.verify(given.current, stored))) throw new AppError('invalid_credentials');
     const to = await passwords.hash(given.next);

@@ -1,7 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import { type RegistrationMode, registrationLifetimeSec } from '../../domain/accounts/account-rules.ts';
 import { canonicalEmail } from '../../domain/accounts/email.ts';
-import { networkOf } from '../../domain/accounts/network.ts';
 import type { Passwords } from '../../domain/accounts/passwords.ts';
 import { AppError } from '../../errors.ts';
 import { insertAccount, type StoredPassword } from '../../store/accounts/credentials.ts';
@@ -42,7 +41,7 @@ export async function register(parts: RegisterParts, given: string, caller: Call
   if (parts.registration.mode === 'off') throw new AppError('registration_off');
   const email = canonicalEmail(given);
   const request = { purpose: 'registration', email } as const;
-  if (!(await parts.throttle.reserveMail(request, networkOf(caller.ip)))) return;
+  if (!(await parts.throttle.reserveMail(request, caller.ip))) return;
   const id = uuidv7();
   await parts.db.transaction({ role: roles.accounts }, async (trx) => {
     await insertRegistration(trx, { id, email }, registrationLifetimeSec);
@@ -54,7 +53,7 @@ export async function register(parts: RegisterParts, given: string, caller: Call
 export async function resendVerification(parts: RegisterParts, given: string, caller: Caller): Promise<void> {
   const email = canonicalEmail(given);
   const request = { purpose: 'verification', email } as const;
-  if (!(await parts.throttle.reserveMail(request, networkOf(caller.ip)))) return;
+  if (!(await parts.throttle.reserveMail(request, caller.ip))) return;
   await parts.db.transaction({ role: roles.accounts }, (trx) =>
     orderMail(trx, uuidv7(), { kind: 'verification_again', email, requestId: caller.requestId }),
   );
@@ -70,7 +69,7 @@ export async function readVerification(
   token: string,
   caller: Caller,
 ): Promise<string> {
-  const reservation = await throttle.reserveToken(networkOf(caller.ip));
+  const reservation = await throttle.reserveToken(caller.ip);
   return judge(reservation, () => confirmedBy(db, token));
 }
 
@@ -93,7 +92,7 @@ export async function verifyEmail(
   caller: Caller,
 ): Promise<void> {
   const { token } = given;
-  const reservation = await throttle.reserveToken(networkOf(caller.ip));
+  const reservation = await throttle.reserveToken(caller.ip);
   await judge(reservation, async () => {
     const email = await confirmedBy(db, token);
     // Checked before the link is used up, so that a refused password does not require a new mail.

@@ -1,6 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
 import { canonicalEmail } from '../../domain/accounts/email.ts';
-import { networkOf } from '../../domain/accounts/network.ts';
 import { AppError } from '../../errors.ts';
 import { findOwnPassword, lockUser } from '../../store/accounts/accounts.ts';
 import type { AuthDatabase } from '../../store/database.ts';
@@ -29,7 +28,7 @@ export async function forgotPassword(
 ): Promise<void> {
   const email = canonicalEmail(given);
   const request = { purpose: 'password_reset', email } as const;
-  if (!(await throttle.reserveMail(request, networkOf(caller.ip)))) return;
+  if (!(await throttle.reserveMail(request, caller.ip))) return;
   await db.transaction({ role: roles.accounts }, (trx) =>
     orderMail(trx, uuidv7(), { kind: 'password_reset', email, requestId: caller.requestId }),
   );
@@ -46,7 +45,7 @@ export async function readReset(
   token: string,
   caller: Caller,
 ): Promise<string> {
-  const reservation = await throttle.reserveToken(networkOf(caller.ip));
+  const reservation = await throttle.reserveToken(caller.ip);
   return (await judge(reservation, () => holderOf(db, token))).email;
 }
 
@@ -70,7 +69,7 @@ export async function resetPassword(
   caller: Caller,
 ): Promise<void> {
   const { requestId } = caller;
-  const reservation = await throttle.reserveToken(networkOf(caller.ip));
+  const reservation = await throttle.reserveToken(caller.ip);
   await judge(reservation, async () => {
     const { userId, email } = await holderOf(db, given.token);
     // Checked before the link is used up, so that a refused password does not require a new mail.

@@ -31,15 +31,14 @@ export type AuthenticatedClient = Readonly<{
  * Authenticates a client (RFC 6749 section 2.3.1, RFC 7523 section 3). One error for every cause, except that the
  * holder of a client's keys learns what is wrong with its assertion.
  *
- * @param network See `networkOf`.
  * @throws AppError `invalid_client`, `too_many_attempts`.
  */
 export async function authenticateClient(
   parts: AuthenticateParts,
   credentials: ClientCredentials,
-  network: string,
+  ip: string | null,
 ): Promise<AuthenticatedClient> {
-  const reservation = await parts.throttle.reserveClient(credentials.clientId, network);
+  const reservation = await parts.throttle.reserveClient(credentials.clientId, ip);
   return judge(reservation, async () => {
     const found = isClientId(credentials.clientId) ? await readClient(parts.db, credentials.clientId) : undefined;
     if (found === undefined) throw new AppError('invalid_client');

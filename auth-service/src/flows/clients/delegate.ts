@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
-import { maxDelegations, newDelegationToken } from '../../domain/clients/delegation-token.ts';
+import { newSecret } from '../../domain/clients/client-secret.ts';
+import { maxDelegations } from '../../domain/clients/delegation-token.ts';
 import { revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { lockHolder } from '../../store/accounts/accounts.ts';
@@ -54,7 +55,7 @@ export function delegate(
     // The locks above are shared. Without this exclusive one, parallel consents would all see the same count.
     await holdLock(trx, 'delegations', userId);
     if ((await countDelegations(trx, tenantId, userId)) >= maxDelegations) throw new AppError('too_many_delegations');
-    const { token, hash } = newDelegationToken();
+    const { secret: token, hash } = newSecret('delegation');
     const wanted = { id: uuidv7(), tenantId, userId, clientId, sessionId, scopes, tokenHash: hash, lifetimeSec };
     const delegation = await insertDelegation(trx, wanted);
     await appendAudit(trx, {

@@ -1,5 +1,5 @@
 import { chooseScopes } from '../../domain/clients/client-rules.ts';
-import { hashDelegationToken } from '../../domain/clients/delegation-token.ts';
+import { hashSecret } from '../../domain/clients/client-secret.ts';
 import type { DelegatedTokenInput } from '../../domain/sessions/access-token.ts';
 import { accessTokenLifetimeSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
@@ -30,7 +30,7 @@ export function exchangeToken(
 ): Promise<DelegatedTokenInput> {
   const { tenantId, clientId } = authenticated;
   return db.transaction({ role: roles.app, tenantId }, async (trx) => {
-    const delegation = await findDelegation(trx, authenticated, hashDelegationToken(subjectToken));
+    const delegation = await findDelegation(trx, authenticated, hashSecret(subjectToken));
     if (delegation === undefined) throw invalidSubject();
     const holder = await holdPerson(trx, delegation);
     const client = await holdUsableClient(trx, authenticated, 'urn:ietf:params:oauth:grant-type:token-exchange');

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { ClientKeySet } from '../../domain/clients/client-keys.ts';
 import { clientIdPrefix, type GrantType, losesRights } from '../../domain/clients/client-rules.ts';
-import { newClientSecret } from '../../domain/clients/client-secret.ts';
+import { newSecret } from '../../domain/clients/client-secret.ts';
 import { revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import type { AuditAction } from '../../store/audit/audit.ts';
@@ -53,7 +53,7 @@ export function createClient(db: AuthDatabase, admin: Admin, wanted: WantedClien
 
 /** Creates a secret. Its id is higher than those of the client's earlier ones. */
 export async function addSecret(trx: Trx, { tenantId, id: clientId }: Client): Promise<string> {
-  const { secret, hash } = newClientSecret();
+  const { secret, hash } = newSecret('secret');
   await insertSecret(trx, { tenantId, clientId, hash });
   return secret;
 }

@@ -36,7 +36,7 @@ export type Asking = Readonly<{
   authTimeSec: number | undefined;
   amr: readonly string[];
   requestId: string;
-  network: string;
+  ip: string | undefined;
 }>;
 
 export type Enrolment = Readonly<{ secret: string; uri: string }>;
@@ -68,7 +68,7 @@ export async function confirmEnrolment(parts: FactorParts, asking: Asking, code:
   const { userId } = asking;
   // Checked before the attempt is counted, so that a stolen access token cannot use up the owner's login attempts.
   await changing(parts.db, asking, async (_trx, totp) => pendingOf(totp));
-  const reservation = await parts.throttle.reserveCode(userId, asking.network);
+  const reservation = await parts.throttle.reserveCode(userId, asking.ip);
   return judge(reservation, () =>
     changing(parts.db, asking, async (trx, stored) => {
       const totp = pendingOf(stored);

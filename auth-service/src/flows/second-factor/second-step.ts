@@ -31,10 +31,10 @@ export async function showSecondFactor(
     {
       refusal: 'invalid_mfa_token',
       whose: () => (userId === undefined ? undefined : { userId }),
-      async reserve(throttle, network) {
+      async reserve(throttle) {
         const holder = await parts.db.transaction({ role: roles.factors }, (trx) => findMfaHolder(trx, given.mfaToken));
         userId = holder?.userId;
-        return holder === undefined ? throttle.reserveToken(network) : throttle.reserveCode(holder.userId, network);
+        return userId === undefined ? throttle.reserveToken(caller.ip) : throttle.reserveCode(userId, caller.ip);
       },
       async verify() {
         const proven = await parts.db.transaction({ role: roles.factors }, (trx) =>

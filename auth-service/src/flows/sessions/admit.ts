@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from '@countersign/service-kit';
-import { networkOf } from '../../domain/accounts/network.ts';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
 import { mfaLifetimeSec, selectionLifetimeSec, type Transport } from '../../domain/sessions/session-rules.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
@@ -35,8 +34,8 @@ export type Proven = Readonly<{
 }>;
 
 export type Attempt = Readonly<{
-  /** Counts the attempt as failed before anything is checked. `network`: see `networkOf`. */
-  reserve(throttle: Throttle, network: string): Promise<Reservation>;
+  /** Counts the attempt as failed before anything is checked. */
+  reserve(throttle: Throttle): Promise<Reservation>;
   /** @returns undefined when the proof failed. A client error thrown as AppError counts as a failed attempt too. */
   verify(): Promise<Proven | undefined>;
   /** The error code of a refusal, whatever its cause. */
@@ -59,7 +58,7 @@ export type Admission =
  */
 export async function admit(parts: AdmitParts, attempt: Attempt, caller: Caller): Promise<Admission> {
   try {
-    const reservation = await attempt.reserve(parts.throttle, networkOf(caller.ip));
+    const reservation = await attempt.reserve(parts.throttle);
     const { admission, onAdmitted } = await judge(reservation, async () => {
       const proven = await attempt.verify();
       const admission = proven && (await proceed(parts, proven, caller));

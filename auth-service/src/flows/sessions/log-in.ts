@@ -34,7 +34,7 @@ async function logInWithPlace(parts: LoginParts, given: Credentials, caller: Cal
     {
       refusal: 'invalid_credentials',
       whose: () => ({ email }),
-      reserve: (throttle, network) => throttle.reserveLogin(email, network),
+      reserve: (throttle) => throttle.reserveLogin(email, caller.ip),
       async verify() {
         const candidate = await findCandidate(parts.db, email);
         const matches = await parts.passwords.verify(given.password, candidate.password);
@@ -62,7 +62,7 @@ export async function chooseTenant(
     parts,
     {
       refusal: 'invalid_selection_token',
-      reserve: (throttle, network) => throttle.reserveToken(network),
+      reserve: (throttle) => throttle.reserveToken(caller.ip),
       async verify() {
         const step = await takeSelection(parts.db, given.selectionToken);
         if (step !== undefined) given.mayUse(step.transport);

@@ -24,7 +24,7 @@ export function switchTenant(
     parts,
     {
       refusal: 'not_a_member',
-      reserve: (throttle, network) => throttle.reserveToken(network),
+      reserve: (throttle) => throttle.reserveToken(caller.ip),
       async verify() {
         return { ...(await proofOf(parts, from, caller)), tenants: { id: given.tenantId }, transport: given.transport };
       },

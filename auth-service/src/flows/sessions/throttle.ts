@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@countersign/service-kit';
+import { networkOf } from '../../domain/accounts/network.ts';
 import {
   addressLimit,
   clientLimits,
@@ -22,16 +23,19 @@ export type Reservation = Readonly<{
   cancelled(): Promise<void>;
 }>;
 
+/** What the gateway knows of a client's address. */
+type Ip = string | null | undefined;
+
 /** Guards every flow that issues a token: it reserves before verifying, so that parallel guesses are all counted. */
 export type Throttle = Readonly<{
   /** @throws AppError `too_many_attempts` with `retry-after`. */
-  reserveLogin(email: string, network: string): Promise<Reservation>;
+  reserveLogin(email: string, ip: Ip): Promise<Reservation>;
   /** For tokens that prove an identity. @throws AppError `too_many_attempts` with `retry-after`. */
-  reserveToken(network: string): Promise<Reservation>;
+  reserveToken(ip: Ip): Promise<Reservation>;
   /** For codes of this person's second factor. @throws AppError `too_many_attempts` with `retry-after`. */
-  reserveCode(userId: string, network: string): Promise<Reservation>;
+  reserveCode(userId: string, ip: Ip): Promise<Reservation>;
   /** For the credentials of this OAuth client. @throws AppError `too_many_attempts` with `retry-after`. */
-  reserveClient(clientId: string, network: string): Promise<Reservation>;
+  reserveClient(clientId: string, ip: Ip): Promise<Reservation>;
   /**
    * For requests that send a mail, whether or not the address has an account.
    *
@@ -39,7 +43,7 @@ export type Throttle = Readonly<{
    * either way, so that it reveals nothing about other requests.
    * @throws AppError `too_many_attempts` with `retry-after`, for a network with too many requests.
    */
-  reserveMail(request: MailRequest, network: string): Promise<boolean>;
+  reserveMail(request: MailRequest, ip: Ip): Promise<boolean>;
   /** For invitations by a tenant's administrators. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveInvitation(tenantId: string, email: string): Promise<void>;
   /** For entries of the audit log about refused logins. @returns Whether to write it. */
@@ -57,50 +61,40 @@ export function createThrottle(attempts: Attempts): Throttle {
     const waitSec = Math.max(...over.map(({ count }) => count?.resetsInSec ?? 0));
     throw new AppError('too_many_attempts', { headers: { 'retry-after': String(waitSec) } });
   };
-  return {
-    async reserveLogin(email, network) {
-      const { pair, address, email: perEmail } = loginLimits(email, network);
-      const all = [pair, address, perEmail];
-      const [, , emailCount] = await reserve(all);
-      await delay(slowdownMs(emailCount?.count ?? 0));
-      return {
-        async succeeded() {
-          await attempts.clear(pair);
-          await attempts.takeBack([address, perEmail]);
-        },
-        cancelled: () => attempts.takeBack(all),
-      };
+  const reservation = (pair: Limit, others: readonly Limit[]): Reservation => ({
+    async succeeded() {
+      await attempts.clear(pair);
+      await attempts.takeBack(others);
     },
-    async reserveToken(network) {
-      const limits = [addressLimit(network)];
+    cancelled: () => attempts.takeBack([pair, ...others]),
+  });
+  return {
+    async reserveLogin(email, ip) {
+      const { pair, address, email: perEmail } = loginLimits(email, networkOf(ip));
+      const [, , emailCount] = await reserve([pair, address, perEmail]);
+      await delay(slowdownMs(emailCount?.count ?? 0));
+      return reservation(pair, [address, perEmail]);
+    },
+    async reserveToken(ip) {
+      const limits = [addressLimit(networkOf(ip))];
       await reserve(limits);
       const takeBack = () => attempts.takeBack(limits);
       return { succeeded: takeBack, cancelled: takeBack };
     },
-    async reserveCode(userId, network) {
+    async reserveCode(userId, ip) {
+      const network = networkOf(ip);
       const [pair, person] = codeLimits(userId, network);
       const address = addressLimit(network);
       await reserve([pair, person, address]);
-      return {
-        async succeeded() {
-          await attempts.clear(pair);
-          await attempts.takeBack([person, address]);
-        },
-        cancelled: () => attempts.takeBack([pair, person, address]),
-      };
+      return reservation(pair, [person, address]);
     },
-    async reserveClient(clientId, network) {
-      const [pair, address] = clientLimits(clientId, network);
+    async reserveClient(clientId, ip) {
+      const [pair, address] = clientLimits(clientId, networkOf(ip));
       await reserve([pair, address]);
-      return {
-        async succeeded() {
-          await attempts.clear(pair);
-          await attempts.takeBack([address]);
-        },
-        cancelled: () => attempts.takeBack([pair, address]),
-      };
+      return reservation(pair, [address]);
     },
-    async reserveMail(request, network) {
+    async reserveMail(request, ip) {
+      const network = networkOf(ip);
       await reserve([addressLimit(network)]);
       const { pair, mailbox } = mailLimits(request, network);
       const [atPlace, inAll] = await attempts.add([pair, mailbox]);

@@ -1,6 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
 import { adminRole } from '../../domain/accounts/account-rules.ts';
-import { networkOf } from '../../domain/accounts/network.ts';
 import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { type Candidate, findCandidate, isActiveAccount } from '../../store/accounts/accounts.ts';
@@ -48,9 +47,7 @@ export async function readInvitation(
   caller: Caller,
 ): Promise<InvitationPreview> {
   const { db, throttle } = parts;
-  const { email, tenantId } = await judge(await throttle.reserveToken(networkOf(caller.ip)), () =>
-    readOffer(parts, token),
-  );
+  const { email, tenantId } = await judge(await throttle.reserveToken(caller.ip), () => readOffer(parts, token));
   const tenantName = await db.transaction({ role: roles.accounts, tenantId }, (trx) => findTenantName(trx, tenantId));
   if (tenantName === undefined) throw new AppError('invitation_gone');
   const { userId } = await findCandidate(db, email);
@@ -68,8 +65,7 @@ export async function readInvitation(
  *   `too_many_attempts`, `login_busy`.
  */
 export async function acceptInvitation(parts: LoginParts, given: Acceptance, caller: Caller): Promise<Admission> {
-  const network = networkOf(caller.ip);
-  const offer = await judge(await parts.throttle.reserveToken(network), () => readOffer(parts, given.token));
+  const offer = await judge(await parts.throttle.reserveToken(caller.ip), () => readOffer(parts, given.token));
   const { email, tenantId } = offer;
   const candidate = await findCandidate(parts.db, email);
   const newPassword = candidate.userId === undefined ? (given.password ?? '') : undefined;
@@ -79,7 +75,7 @@ export async function acceptInvitation(parts: LoginParts, given: Acceptance, cal
     {
       refusal: 'invalid_credentials',
       // Password guesses are counted together with those at the login.
-      reserve: (throttle) => throttle.reserveLogin(email, network),
+      reserve: (throttle) => throttle.reserveLogin(email, caller.ip),
       whose: () => ({ email }),
       async verify() {
         const { transport } = given;

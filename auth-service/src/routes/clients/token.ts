@@ -1,6 +1,5 @@
 import type { Request } from 'express';
 import { z } from 'zod';
-import { networkOf } from '../../domain/accounts/network.ts';
 import { type ClientCredentials, readClientCredentials } from '../../domain/clients/client-credentials.ts';
 import { grantTypes } from '../../domain/clients/client-rules.ts';
 import { accessTokenType, delegationTokenType } from '../../domain/clients/delegation-token.ts';
@@ -142,7 +141,7 @@ export const tokenRoutes = [
   }).handle(async ({ req, res, identity, reply }, parts) => {
     const form = readForm(req);
     const caller = callerOf(req, res, identity);
-    const client = await authenticateClient(parts, credentialsOf(req, form), networkOf(caller.ip));
+    const client = await authenticateClient(parts, credentialsOf(req, form), caller.ip);
     assertOwnAudience(form, parts.issuer);
     const issue = form.grant_type === 'client_credentials' ? forClient : forPerson;
     const token = await issue(parts, client, form, caller);

@@ -2,7 +2,6 @@ import type { UserIdentity } from '@countersign/identity';
 import { requestIdOf } from '@countersign/service-kit';
 import type { Response } from 'express';
 import { z } from 'zod';
-import { networkOf } from '../../domain/accounts/network.ts';
 import { AppError } from '../../errors.ts';
 import {
   type Asking,
@@ -115,6 +114,6 @@ function askingOf(res: Response, { userId, tenantId, context }: UserIdentity): A
     authTimeSec: context.authTime,
     amr: context.amr ?? [],
     requestId: requestIdOf(res),
-    network: networkOf(context.ip),
+    ip: context.ip,
   };
 }

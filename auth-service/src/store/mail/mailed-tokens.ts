@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
+import { hashSecret } from '../../domain/clients/client-secret.ts';
 import type { MailedTokenPurpose } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
-const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 const now = sql<Date>`clock_timestamp()`;
 
 export type MailedTokenSubject =
@@ -20,7 +19,7 @@ export async function saveMailedToken(
   await trx
     .insertInto('mailed_tokens')
     .values({
-      hash: hashOf(token),
+      hash: hashSecret(token),
       purpose: subject.purpose,
       ...(subject.purpose === 'email_verification' && { registration_id: subject.registrationId }),
       ...(subject.purpose === 'password_reset' && { user_id: subject.userId }),
@@ -36,7 +35,7 @@ export async function findVerification(trx: Trx, token: string): Promise<string 
     .selectFrom('mailed_tokens')
     .innerJoin('registrations', 'registrations.id', 'mailed_tokens.registration_id')
     .select('registrations.email_ci as email')
-    .where('mailed_tokens.hash', '=', hashOf(token))
+    .where('mailed_tokens.hash', '=', hashSecret(token))
     .where('mailed_tokens.purpose', '=', 'email_verification')
     .where('mailed_tokens.expires_at', '>', now)
     .where('registrations.expires_at', '>', now)
@@ -74,7 +73,7 @@ export async function findInvitationToken(
 async function takeToken(trx: Trx, token: string, purpose: MailedTokenPurpose): Promise<boolean> {
   const row = await trx
     .deleteFrom('mailed_tokens')
-    .where('hash', '=', hashOf(token))
+    .where('hash', '=', hashSecret(token))
     .where('purpose', '=', purpose)
     .where('expires_at', '>', now)
     .returning('hash')
@@ -86,7 +85,7 @@ function findToken(trx: Trx, token: string, purpose: MailedTokenPurpose) {
   return trx
     .selectFrom('mailed_tokens')
     .select(['user_id', 'invitation_id', 'tenant_id'])
-    .where('hash', '=', hashOf(token))
+    .where('hash', '=', hashSecret(token))
     .where('purpose', '=', purpose)
     .where('expires_at', '>', now)
     .executeTakeFirst();

@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
+import { hashSecret } from '../../domain/clients/client-secret.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
 import type { Trx } from '../scope.ts';
-
-const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
 /** The state that the next step of a login continues from. */
 export type Step = Readonly<{ userId: string; provenAt: Date; amr: readonly string[]; transport: 'body' | 'cookie' }>;
@@ -20,7 +18,7 @@ export async function saveStep(db: AuthDatabase, token: string, step: NewStep): 
     trx
       .insertInto('one_time_tokens')
       .values({
-        hash: hashOf(token),
+        hash: hashSecret(token),
         purpose: step.purpose,
         user_id: step.userId,
         tenant_id: step.purpose === 'mfa' ? step.tenantId : null,
@@ -50,7 +48,7 @@ export async function findMfaHolder(
   const row = await trx
     .selectFrom('one_time_tokens')
     .select(['user_id as userId', 'tenant_id as tenantId'])
-    .where('hash', '=', hashOf(token))
+    .where('hash', '=', hashSecret(token))
     .where('purpose', '=', 'mfa')
     .where('expires_at', '>', sql<Date>`clock_timestamp()`)
     .executeTakeFirst();
@@ -62,7 +60,7 @@ export const takeMfaStep = (trx: Trx, token: string): Promise<Step | undefined> 
 async function takeStep(trx: Trx, token: string, purpose: StepPurpose): Promise<Step | undefined> {
   const row = await trx
     .deleteFrom('one_time_tokens')
-    .where('hash', '=', hashOf(token))
+    .where('hash', '=', hashSecret(token))
     .where('purpose', '=', purpose)
     .where('expires_at', '>', sql<Date>`clock_timestamp()`)
     .returning(['user_id as userId', 'created_at as provenAt', 'amr', 'transport'])

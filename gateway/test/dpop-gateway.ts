@@ -17,15 +17,19 @@ const moreRoutes = [
 const allOk = { signing_key: 'ok', issuer_keys: 'ok', revocations: 'ok', dpop_replay: 'ok' };
 
 /**
- * A gateway whose clock was 100 s behind at its start, so that its replay memory covers the present.
+ * A gateway with more routes whose clock was 100 s behind at its start, so that its replay memory covers the present.
  *
  * @param aheadMs How far the clock is ahead afterwards.
  */
 export async function dpopGateway(options: GatewayOptions = {}, aheadMs = 0) {
+  return gatewayWithReplay({ ...options, edits: [moreRoutes, ...(options.edits ?? [])] }, aheadMs);
+}
+
+/** As {@link dpopGateway}, with no other routes than those of `options`. */
+export async function gatewayWithReplay(options: GatewayOptions, aheadMs = 0) {
   const clock = { aheadMs: -100_000 };
   const nowMs = () => Date.now() + clock.aheadMs;
-  const edits = [moreRoutes, ...(options.edits ?? [])];
-  const gateway = await gatewayUnderTest({ ...options, nowMs, edits, isReady: false });
+  const gateway = await gatewayUnderTest({ ...options, nowMs, isReady: false });
   clock.aheadMs = aheadMs;
   await eventually(async () => expect((await gateway.running.health.ready()).checks).toMatchObject(allOk));
   return { gateway, clock, nowMs };

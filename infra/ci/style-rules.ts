@@ -4,8 +4,9 @@ export type Finding = Readonly<{ line: number; rule: Rule; text: string }>;
 const maxColumns = 120;
 const maxCellWords = 25;
 
-/** Sentence subjects that do not name a person or thing. */
-const riddle = /\b(?:who(?:ever| (?:comes|asks|wants|has|is|goes|knows|brings))|(?:no|some|any)body|what is[ ]no)\b/i;
+/** Sentence subjects that do not name a person or thing. The Unix account in `user nobody` is one. */
+const riddle =
+  /\b(?:who(?:ever| (?:comes|asks|wants|has|is|goes|knows|brings))|(?<!`user )(?:no|some|any)body|what is[ ]no)\b/i;
 
 /** A member that its library does not document: a leading underscore, or a symbol of a foreign object. */
 const privateMember =

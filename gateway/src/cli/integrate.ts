@@ -5,6 +5,7 @@ import { replaceFile } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
 import { errorTable } from '../errors.ts';
+import { exposed } from '../pipeline/cors.ts';
 import { type Command, configOption, loadNamed, text, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -59,7 +60,8 @@ async function tryLive(terminal: Terminal, plan: ProxyPlan, origin: string, publ
 }
 
 /** @throws UsageError for a secret that the files of proxies cannot hold as it is. */
-function planOf({ routes, headers, listen, certificate, decision }: GatewayConfig, proxyListens: string): ProxyPlan {
+function planOf(config: GatewayConfig, proxyListens: string): ProxyPlan {
+  const { routes, headers, listen, certificate, decision, cors, publicOrigins } = config;
   if (listen.decision === undefined || decision === undefined) throw new Error('checked when the file is read');
   const [bytes] = decision.secrets;
   const secret = bytes && Buffer.from(bytes).toString();
@@ -68,7 +70,8 @@ function planOf({ routes, headers, listen, certificate, decision }: GatewayConfi
   return {
     listen: proxyListens,
     public: { ...listen.public, isTls: certificate !== undefined },
-    decision: { ...listen.decision, isTls: decision.clientCa !== undefined },
+    decision: { ...listen.decision, isTls: decision.clientCa !== undefined, group: decision.group },
+    serverName: new URL(publicOrigins[0] ?? 'https://localhost').hostname,
     secret,
     routes: routes
       .filter(({ auth }) => auth !== 'service')
@@ -79,6 +82,7 @@ function planOf({ routes, headers, listen, certificate, decision }: GatewayConfi
         needsToken: route.auth === 'required',
       })),
     strip: headers.strip,
+    cors: cors && { ...cors, exposed: exposed(cors) },
     errors: errorTable,
   };
 }

@@ -11,6 +11,7 @@ const settable =
   'Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Requested-With';
 // Response headers that a page may read: for support, rate limits, retries, new resources and new proofs.
 const readable = 'X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, DPoP-Nonce, ETag, Location';
+export const exposed = ({ expose }: Pick<Cors, 'expose'>): string => [readable, ...expose].join(', ');
 
 /**
  * Handles CORS for all services: their own CORS headers are dropped. The headers go into the record, so that errors
@@ -35,7 +36,7 @@ export function createCors(
       [
         ...['access-control-allow-origin', origin],
         ...(config.credentials ? ['access-control-allow-credentials', 'true'] : []),
-        ...['access-control-expose-headers', [readable, ...config.expose].join(', ')],
+        ...['access-control-expose-headers', exposed(config)],
         ...vary,
       ],
     ]),

@@ -1,12 +1,19 @@
-import { describeBehind } from './behind.ts';
+import { type Behind, describeBehind } from './behind.ts';
+import { describeConnections } from './behind-connections.ts';
+import { describePages } from './behind-pages.ts';
 
-describeBehind({
+const behind: Behind = {
   proxy: 'caddy',
   start: (directory) => ({
     command: 'caddy',
     args: ['run', '--config', `${directory}/Caddyfile`, '--adapter', 'caddyfile'],
   }),
   showsLength: false,
+  showsCertificate: true,
   removesAliases: false,
   passesLimits: false,
-});
+};
+
+describeBehind(behind);
+describePages(behind);
+describeConnections(behind);

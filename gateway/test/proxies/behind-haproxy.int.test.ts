@@ -1,9 +1,23 @@
-import { describeBehind } from './behind.ts';
+import { type Behind, describeBehind } from './behind.ts';
+import { describeConnections } from './behind-connections.ts';
+import { describePages } from './behind-pages.ts';
 
-describeBehind({
+const behind: Behind = {
   proxy: 'haproxy',
   start: (directory) => ({ command: 'haproxy', args: ['-C', directory, '-f', 'haproxy.cfg', '-W'] }),
   showsLength: true,
+  showsCertificate: false,
   removesAliases: true,
   passesLimits: true,
-});
+  cache: {
+    file: 'haproxy.cfg',
+    edits: [
+      ['frontend public', 'cache all\n  total-max-size 4\n\nfrontend public'],
+      ['\nbackend things\n', '\nbackend things\n  http-request cache-use all\n  http-response cache-store all\n'],
+    ],
+  },
+};
+
+describeBehind(behind);
+describePages(behind);
+describeConnections(behind);

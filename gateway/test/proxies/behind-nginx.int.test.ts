@@ -2,7 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
-import { describeBehind } from './behind.ts';
+import { type Behind, describeBehind } from './behind.ts';
+import { describeConnections } from './behind-connections.ts';
+import { describePages } from './behind-pages.ts';
 import { isInstalled, proxyUnderTest } from './proxy-under-test.ts';
 
 const start = (directory: string) => ({
@@ -13,13 +15,27 @@ const routes = `
   - { name: things, path: "/v1/things/**", methods: [GET], upstream: things, auth: required }
 `;
 
-describeBehind({
+const behind: Behind = {
   proxy: 'nginx',
   start,
   showsLength: true,
+  showsCertificate: true,
   removesAliases: false,
   passesLimits: true,
-});
+  cache: {
+    file: 'nginx.conf',
+    edits: [
+      [
+        '  access_log off;',
+        '  access_log off;\n  proxy_cache_path cache keys_zone=all:1m;\n  proxy_cache all;\n  proxy_cache_valid any 1m;',
+      ],
+    ],
+  },
+};
+
+describeBehind(behind);
+describePages(behind);
+describeConnections(behind);
 
 (isInstalled('nginx') ? test : test.skip)(
   '--probe finds a location that an operator added without a decision',

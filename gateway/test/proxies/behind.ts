@@ -19,8 +19,12 @@ export type Behind = Readonly<{
   start: ProxyOptions['start'];
   /** Whether the proxy tells the length of a body that it does not send. */
   showsLength: boolean;
+  /** Whether the proxy can show a client certificate to the gateway. */
+  showsCertificate: boolean;
   /** Whether the proxy removes identity headers in every spelling, so that the gateway has none to refuse. */
   removesAliases: boolean;
+  /** Turns the proxy's own cache on for every response. Undefined: it has none. */
+  cache?: Readonly<{ file: string; edits: readonly (readonly [string, string])[] }>;
   /** Whether the headers of limits reach the client with a successful response. */
   passesLimits: boolean;
 }>;

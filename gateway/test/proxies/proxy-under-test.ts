@@ -13,8 +13,14 @@ import {
   type UpstreamOptions,
 } from '@countersign/testing';
 import { runCli } from '../../src/cli/cli.ts';
-import { decisionAt, decisionWithSecret } from '../decision-edits.ts';
-import { type GatewayUnderTest, gatewayUnderTest, parseAnswer, type RawAnswer } from '../gateway-under-test.ts';
+import { decisionAt, decisionFor } from '../decision-edits.ts';
+import {
+  type GatewayOptions,
+  type GatewayUnderTest,
+  gatewayUnderTest,
+  parseAnswer,
+  type RawAnswer,
+} from '../gateway-under-test.ts';
 
 export type ProxyUnderTest = Readonly<{
   gateway: GatewayUnderTest;
@@ -49,23 +55,33 @@ export type ProxyOptions = Readonly<{
   routes: string;
   edits?: readonly (readonly [string, string])[];
   upstream?: UpstreamOptions;
+  /** How the proxy proves that it asks: by a secret if this is absent. `<port>` stands for a free one. */
+  proof?: Readonly<{ listen: string; decision: string }>;
+  /** Changes the written files, as an operator might, before the proxy starts. */
+  prepare?: (directory: string) => void;
+  /** Starts the gateway. */
+  open?: (options: GatewayOptions) => Promise<GatewayUnderTest>;
   /** The program and its arguments, for the directory with its files. */
   start: (directory: string) => Readonly<{ command: string; args: readonly string[] }>;
 }>;
 
 /** Starts a gateway, and a real proxy in front of its upstream with the files that `countersign integrate` writes. */
 export async function proxyUnderTest(options: ProxyOptions): Promise<ProxyUnderTest> {
-  const { proxy, routes, edits = [], start, upstream } = options;
-  const secret = randomBytes(32).toString('hex');
+  const { proxy, routes, edits = [], start, upstream, prepare, open = gatewayUnderTest } = options;
+  const env = { DECISION_SECRET: randomBytes(32).toString('hex'), NONCE_SECRET: randomBytes(32).toString('hex') };
   const [port = 0, decisionPort = 0, publicPort = 0] = await freePorts(3);
-  const gateway = await gatewayUnderTest({
+  const { listen, decision } = options.proof ?? {
+    listen: '127.0.0.1:<port>',
+    decision: `secret: "\${DECISION_SECRET}"`,
+  };
+  const gateway = await open({
     routes,
-    env: { DECISION_SECRET: secret },
+    env,
     ...(upstream && { upstream }),
     edits: [
       ['public: "127.0.0.1:0"', `public: "127.0.0.1:${publicPort}"`],
-      decisionAt(`127.0.0.1:${decisionPort}`),
-      decisionWithSecret(proxy),
+      decisionAt(listen.replace('<port>', String(decisionPort))),
+      decisionFor(`${proxy}, ${decision}`),
       ...edits,
     ],
   });
@@ -77,14 +93,15 @@ export async function proxyUnderTest(options: ProxyOptions): Promise<ProxyUnderT
       err: (line) => void lines.push(line),
       paint: (_style, text) => text,
       isInteractive: false,
-      env: { DECISION_SECRET: secret, HASHED_SECRET: gateway.hmacSecret },
+      env: { ...env, HASHED_SECRET: gateway.hmacSecret },
       nowMs: Date.now,
     });
     return { code, output: lines.join('\n') };
   };
   const { code, output } = await integrate('--listen', `127.0.0.1:${port}`, '--out', directory);
   if (code !== 0) throw new Error(output);
-  const running = startProcess(start(directory));
+  prepare?.(directory);
+  const running = startProcess({ ...start(directory), cwd: directory });
   const token = await gateway.issuer.accessToken();
   const jwks = await (await gateway.admin('/.well-known/jwks.json')).json();
   const verifier = createVerifier({

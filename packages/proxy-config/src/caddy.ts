@@ -1,11 +1,13 @@
+import { identityPrefixes } from '@countersign/identity';
 import { headersOfCall } from './dialect.ts';
-import { removedFromRequest } from './headers.ts';
+import { removedFromRequest, removedFromResponse } from './headers.ts';
 import { type OrderedRoute, orderedRoutes } from './ordered-routes.ts';
 import {
   decidePath,
   headersOfRequest,
   type Printed,
   type ProxyPlan,
+  proxyFiles,
   refusedIdentity,
   type Service,
   servicesOf,
@@ -19,7 +21,7 @@ import {
 export function printCaddy(plan: ProxyPlan): Printed {
   const { listen } = plan;
   const removed = [...headersOfCall, ...removedFromRequest(plan)];
-  const text = `# Written by \`countersign integrate caddy\` from gateway.yaml. Run it: caddy run --config Caddyfile
+  const text = `# Written by \`countersign integrate caddy\` from gateway.yaml. Run it in this directory: caddy run
 {
 	admin off
 	auto_https off
@@ -40,6 +42,13 @@ ${lines(removed.map((name) => `request_header -${name}`))}
 		@plain not header_regexp Connection (?i)upgrade
 		request_header @plain -Connection
 
+		# Caddy does not show a body to the gateway. With chunks it cannot be told, and the service refuses it unsigned.
+		@body_of_get {
+			method GET HEAD
+			header_regexp Content-Length [1-9]
+		}
+		respond @body_of_get 400
+
 		# Preflights and OAuth metadata carry no identity. The gateway's public listener answers them.
 		@own {
 			method OPTIONS
@@ -56,7 +65,7 @@ ${lines(removed.map((name) => `request_header -${name}`))}
 			transport http {
 				dial_timeout 2s
 				response_header_timeout 5s
-			}
+${certificateLines(plan)}			}
 			header_up X-Forwarded-Method {http.request.method}
 			header_up X-Forwarded-Uri {http.request.orig_uri}
 			header_up X-Forwarded-Host {http.request.hostport}
@@ -76,6 +85,7 @@ ${headersOfRequest.map(copied).join('\n')}
 				}
 			}
 		}
+${corsLines(plan)}
 ${orderedRoutes(plan).flatMap(rewriteLines).join('\n')}
 ${servicesOf(plan)
   .map((service) => serviceLines(service, plan))
@@ -99,6 +109,15 @@ function copied(name: string): string {
   return `\t\t\t\t\t${matcher} expression \`${value} != null\`\n\t\t\t\t\trequest_header ${matcher} ${name} ${value}`;
 }
 
+/** The proxy's own certificate is the proof that it asks. */
+function certificateLines({ decision, serverName }: ProxyPlan): string {
+  if ('socket' in decision || !decision.isTls) return '';
+  const { cert, key, ca } = proxyFiles;
+  return [`tls_client_auth ${cert} ${key}`, `tls_trusted_ca_certs ${ca}`, `tls_server_name ${serverName}`]
+    .map((line) => `\t\t\t\t${line}\n`)
+    .join('');
+}
+
 const secretLines = ({ secret }: ProxyPlan): string =>
   secret === undefined ? '' : `\t\t\theader_up X-Countersign-Proxy-Secret ${JSON.stringify(secret)}`;
 
@@ -109,6 +128,21 @@ const decisionServer = ({ decision }: ProxyPlan): string =>
   'socket' in decision
     ? `unix/${decision.socket}`
     : `${decision.isTls ? 'https://' : ''}${decision.host}:${decision.port}`;
+
+/** Caddy passes no header of the decision on to the client. `defer`: after the service's own headers are removed. */
+function corsLines({ cors }: ProxyPlan): string {
+  if (cors === undefined) return '';
+  return `		header {
+			+Vary Origin
+			defer
+		}
+		@listed header Origin ${cors.origins.join(' ')}
+		header @listed {
+			Access-Control-Allow-Origin {http.request.header.Origin}
+			Access-Control-Expose-Headers "${cors.exposed}"${cors.credentials ? '\n\t\t\tAccess-Control-Allow-Credentials true' : ''}
+			defer
+		}`;
+}
 
 function rewriteLines({ route: { name, rewrite }, pattern }: OrderedRoute): readonly string[] {
   if (rewrite === undefined) return [];
@@ -123,6 +157,7 @@ function serviceLines({ name, targets, timeouts, tls }: Service, plan: ProxyPlan
     `dial_timeout ${timeouts.connectMs}ms`,
     `response_header_timeout ${timeouts.responseMs}ms`,
     ...(targets[0]?.startsWith('https:') && tls?.caFile !== undefined ? [`tls_trusted_ca_certs ${tls.caFile}`] : []),
+    ...(tls?.serverName === undefined ? [] : [`tls_server_name ${tls.serverName}`]),
     ...(tls?.certFile === undefined ? [] : [`tls_client_auth ${tls.certFile} ${tls.keyFile}`]),
   ];
   const body = refusedIdentity(plan, '{http.request.header.X-Request-Id}');
@@ -134,7 +169,7 @@ function serviceLines({ name, targets, timeouts, tls }: Service, plan: ProxyPlan
 			lb_try_duration 0s
 			header_up Host {http.reverse_proxy.upstream.hostport}
 			header_up X-Forwarded-For {http.request.header.X-Forwarded-For}
-${headersOfRequest
+${[...identityPrefixes.map((prefix) => `${prefix}*`), ...removedFromResponse(plan)]
   // Caddy deletes headers after it sets others.
   .filter((header) => header !== 'x-request-id')
   .map((header) => `\t\t\theader_down -${header}`)

@@ -23,6 +23,7 @@ function printed(decision: ProxyPlan['decision'], secret?: string) {
     listen: '0.0.0.0:8000',
     public: { host: '127.0.0.1', port: 8080, isTls: false },
     decision,
+    serverName: 'gateway.test',
     secret,
     routes: [routeOf('digest'), routeOf('stream')],
     strip: [],

@@ -1,9 +1,16 @@
-import { contractHeaders } from '@countersign/identity';
 import { stringify } from 'yaml';
 import { headersOfCall } from './dialect.ts';
-import { removedFromRequest } from './headers.ts';
+import { removedFromRequest, removedFromResponse } from './headers.ts';
 import { type OrderedRoute, orderedRoutes } from './ordered-routes.ts';
-import { maxDigested, type Printed, type ProxyPlan, proxySecretHeader, type Service, servicesOf } from './plan.ts';
+import {
+  maxDigested,
+  type Printed,
+  type ProxyPlan,
+  proxyFiles,
+  proxySecretHeader,
+  type Service,
+  servicesOf,
+} from './plan.ts';
 
 const http = 'type.googleapis.com/envoy.extensions.filters';
 
@@ -57,7 +64,7 @@ const connectionManager = (plan: ProxyPlan) => ({
     route_config: {
       name: 'public',
       request_headers_to_remove: [],
-      response_headers_to_remove: contractHeaders,
+      response_headers_to_remove: removedFromResponse(plan),
       virtual_hosts: [
         {
           name: 'public',
@@ -203,9 +210,9 @@ function decisionCluster({ decision }: ProxyPlan) {
             common_tls_context: {
               alpn_protocols: ['h2'],
               tls_certificates: [
-                { certificate_chain: { filename: 'proxy.pem' }, private_key: { filename: 'proxy-key.pem' } },
+                { certificate_chain: { filename: proxyFiles.cert }, private_key: { filename: proxyFiles.key } },
               ],
-              validation_context: { trusted_ca: { filename: 'gateway-ca.pem' } },
+              validation_context: { trusted_ca: { filename: proxyFiles.ca } },
             },
           },
         },

@@ -1,6 +1,6 @@
-import { contractHeaders, identityPrefixes, proxyHeaders } from '@countersign/identity';
+import { identityPrefixes, proxyHeaders } from '@countersign/identity';
 import { headersOfCall } from './dialect.ts';
-import { headersOfResponse, removedFromRequest } from './headers.ts';
+import { headersOfResponse, removedFromRequest, removedFromResponse } from './headers.ts';
 import {
   decidePath,
   headersOfRequest,
@@ -18,6 +18,7 @@ const headBytes = 32 * 1024;
 /** Writes a haproxy.cfg, and the Lua action that asks the gateway with HAProxy's own HTTP client. */
 export function printHaproxy(plan: ProxyPlan): Printed {
   const text = `# Written by \`countersign integrate haproxy\` from gateway.yaml. Run it in this directory: haproxy -f haproxy.cfg
+# Needs HAProxy 3.0 or later.
 global
   # A body that is signed must fit into a buffer, with the head of its request.
   tune.bufsize ${maxDigested(plan) + headBytes}
@@ -26,7 +27,7 @@ global
   httpclient.retries 0
   httpclient.timeout.connect 2s
 
-defaults
+${certificateStore(plan)}defaults
   mode http
   # One decision, one delivery: a repeated request carries a used nonce, and the service refuses it.
   retries 0
@@ -54,6 +55,8 @@ ${deleted(plan)
   http-request set-header connection upgrade if { var(txn.countersign_upgrade) -m found }
   http-request set-header upgrade %[var(txn.countersign_upgrade)] if { var(txn.countersign_upgrade) -m found }
   http-request set-uri %[var(txn.countersign_target)] if { var(txn.countersign_target) -m found }
+  # Without Authorization, a cache of HAProxy would keep what a service answers to one caller.
+  http-request set-header cache-control no-store if { var(txn.countersign_audience) -m found }
   http-request deny deny_status 503 unless { var(txn.countersign_audience) -m found } or own or preflight preflight_header
   # Preflights and OAuth metadata carry no identity. The gateway's public listener answers them.
   use_backend %[var(txn.countersign_audience)] if { var(txn.countersign_audience) -m found }
@@ -70,6 +73,14 @@ ${servicesOf(plan)
     'haproxy.cfg': { text, mode: 0o644 },
     'countersign.lua': { text: luaText(plan), mode: 0o600 },
   };
+}
+
+/** Certificate and key of a service's client are two files, which only a store can name. */
+function certificateStore(plan: ProxyPlan): string {
+  const lines = servicesOf(plan).flatMap(({ name, tls }) =>
+    tls?.certFile === undefined ? [] : [`  load crt ${tls.certFile} key ${tls.keyFile} alias ${name}`],
+  );
+  return lines.length === 0 ? '' : `crt-store services\n${lines.join('\n')}\n\n`;
 }
 
 const anySpelling = (name: string): string => name.replaceAll('-', '[^a-z0-9]');
@@ -97,7 +108,7 @@ function backend({ name, targets, timeouts, tls }: Service, plan: ProxyPlan): st
     const { hostname, port, protocol } = new URL(target);
     const ssl =
       protocol === 'https:'
-        ? ` ssl verify required sni str(${tls?.serverName ?? hostname}) verifyhost ${tls?.serverName ?? hostname} ca-file ${tls?.caFile ?? '@system-ca'}${tls?.certFile === undefined ? '' : ` crt ${tls.certFile}`}`
+        ? ` ssl verify required sni str(${tls?.serverName ?? hostname}) verifyhost ${tls?.serverName ?? hostname} ca-file ${tls?.caFile ?? '@system-ca'}${tls?.certFile === undefined ? '' : ` crt @services/${name}`}`
         : '';
     return `  server ${name}-${at + 1} ${hostname}:${port || (protocol === 'https:' ? 443 : 80)}${ssl}`;
   });
@@ -108,11 +119,14 @@ function backend({ name, targets, timeouts, tls }: Service, plan: ProxyPlan): st
     `  timeout server ${Math.max(timeouts.responseMs, timeouts.idleMs)}ms`,
     // If a service refuses the signature, the deployment is at fault, never the client's token.
     `  http-response return status 502 content-type application/problem+json hdr x-request-id %[var(txn.countersign_x_request_id)] lf-string "${problem}" if { status 401 } { res.hdr(x-identity-refused) -m found }`,
-    ...contractHeaders.map((header) => `  http-response del-header ${header}`),
+    ...identityPrefixes.map((prefix) => `  http-response del-header ^${anySpelling(prefix)} -m reg`),
+    ...removedFromResponse(plan).map((header) => `  http-response del-header ${header}`),
     `  http-response set-header x-request-id %[var(txn.countersign_x_request_id)]`,
     ...headersOfResponse.map((header) => {
       const variable = `var(txn.countersign_${header.replaceAll('-', '_')})`;
-      return `  http-response set-header ${header} %[${variable}] if { ${variable} -m found }`;
+      // The service has its own reasons to vary.
+      const how = header === 'vary' ? 'add-header' : 'set-header';
+      return `  http-response ${how} ${header} %[${variable}] if { ${variable} -m found }`;
     }),
     ...servers,
   ].join('\n');

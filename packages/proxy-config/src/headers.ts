@@ -1,4 +1,4 @@
-import { proxyHeaders } from '@countersign/identity';
+import { contractHeaders, proxyHeaders } from '@countersign/identity';
 import { headersOfRequest, type ProxyPlan } from './plan.ts';
 
 /** The headers that a decision sets on the response to the client. */
@@ -63,3 +63,23 @@ export function removedFromRequest({ strip }: Pick<ProxyPlan, 'strip'>): readonl
   const kept = new Set(['x-forwarded-for', 'x-request-id', 'authorization', 'dpop', 'cookie']);
   return [...new Set([...headersOfRequest, ...exact, ...knownNames, ...strip])].filter((name) => !kept.has(name));
 }
+
+/** CORS is the gateway's, where it is configured. */
+const corsHeaders = [
+  'access-control-allow-origin',
+  'access-control-allow-credentials',
+  'access-control-allow-headers',
+  'access-control-allow-methods',
+  'access-control-expose-headers',
+  'access-control-max-age',
+];
+
+/**
+ * The headers that the proxy removes from each response of a service: those of identity, and some names like them. A
+ * proxy that can remove by prefix removes every name with an identity prefix.
+ */
+export const removedFromResponse = ({ cors }: Pick<ProxyPlan, 'cors'>): readonly string[] => [
+  ...contractHeaders,
+  ...['x-user-email', 'x-user-groups', 'x-user-name', 'x-user-roles', 'x-user', 'x-tenant', 'x-tenant-name'],
+  ...(cors === undefined ? [] : corsHeaders),
+];

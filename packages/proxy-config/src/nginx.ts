@@ -1,10 +1,11 @@
 import { headersOfCall } from './dialect.ts';
-import { headersOfResponse, removedFromRequest } from './headers.ts';
+import { headersOfResponse, removedFromRequest, removedFromResponse } from './headers.ts';
 import {
   decidePath,
   headersOfRequest,
   type Printed,
   type ProxyPlan,
+  proxyFiles,
   refusedIdentity,
   type Service,
   servicesOf,
@@ -29,7 +30,7 @@ export function printNginx(plan: ProxyPlan): Printed {
 # Needs nginx ${lowestNginx} or later with ngx_http_auth_request_module.
 error_log stderr warn;
 pid nginx.pid;
-
+${userLine(plan)}
 events {
   worker_connections 4096;
 }
@@ -65,6 +66,11 @@ ${services.map(serverLines).join('\n')}
     default 0;
     "~^OPTIONS ." 1;
   }
+  # $request_uri lacks the origin of an absolute URL. The gateway refuses one.
+  map $request $countersign_asked {
+    default $request_uri;
+    "~^\\S+ (?<countersign_absolute>[^/*]\\S*)" $countersign_absolute;
+  }
   map $countersign_upgrade $countersign_connection {
     default "";
     websocket upgrade;
@@ -93,6 +99,10 @@ ${titles(plan).join('\n')}
     listen ${plan.listen};
     ignore_invalid_headers on;
     underscores_in_headers off;
+    # A cache that is configured around this file keeps neither decisions nor what a service answers to one caller.
+    proxy_cache off;
+    proxy_no_cache 1;
+    proxy_cache_bypass 1;
 
     # Asks the gateway. \`internal\`: no client reaches it.
     location = /countersign-decide {
@@ -106,13 +116,13 @@ ${titles(plan).join('\n')}
       proxy_set_header Transfer-Encoding "";
       proxy_set_header Host $http_host;
       proxy_set_header X-Countersign-Method $request_method;
-      proxy_set_header X-Countersign-Target $request_uri;
+      proxy_set_header X-Countersign-Target $countersign_asked;
       proxy_set_header X-Countersign-Scheme $scheme;
       proxy_set_header X-Countersign-Address $remote_addr;
       proxy_set_header X-Countersign-Content-Length $http_content_length;
       proxy_set_header X-Countersign-Transfer-Encoding $http_transfer_encoding;
       include countersign-secret.conf;
-${removedFromRequest(plan)
+${certificateLines(plan)}${removedFromRequest(plan)
   .map((name) => `      proxy_set_header ${name} "";`)
   .join('\n')}
     }
@@ -187,13 +197,31 @@ ${publicLines(plan)}
   return { 'nginx.conf': { text, mode: 0o644 }, 'countersign-secret.conf': secretFile(plan) };
 }
 
+/** The proxy's own certificate is the proof that it asks. */
+function certificateLines({ decision, serverName }: ProxyPlan): string {
+  if ('socket' in decision || !decision.isTls) return '';
+  return [
+    `proxy_ssl_certificate ${proxyFiles.cert};`,
+    `proxy_ssl_certificate_key ${proxyFiles.key};`,
+    'proxy_ssl_verify on;',
+    `proxy_ssl_trusted_certificate ${proxyFiles.ca};`,
+    `proxy_ssl_name ${serverName};`,
+  ]
+    .map((line) => `      ${line}\n`)
+    .join('');
+}
+
 function secretFile({ secret }: ProxyPlan): Printed[string] {
   const line =
     secret === undefined
-      ? '# No secret: the Unix socket is the proof.\n'
+      ? '# No secret: a Unix socket or a certificate is the proof.\n'
       : `proxy_set_header X-Countersign-Proxy-Secret "${secret}";\n`;
   return { text: line, mode: 0o600 };
 }
+
+/** Started by root, nginx gives its workers another user, who must be in the group of the socket. */
+const userLine = ({ decision }: ProxyPlan): string =>
+  'socket' in decision && decision.group !== undefined ? `user nobody ${decision.group};\n` : '';
 
 const decisionServer = ({ decision }: ProxyPlan): string =>
   'socket' in decision ? `unix:${decision.socket}` : `${decision.host}:${decision.port}`;
@@ -236,9 +264,7 @@ function serviceLocation({ name, targets, timeouts, tls }: Service, plan: ProxyP
     ...[...headersOfCall, ...removedFromRequest(plan)]
       .filter((header) => !headersOfRequest.includes(header))
       .map((header) => `proxy_set_header ${header} "";`),
-    ...headersOfRequest.map((header) => `proxy_hide_header ${header};`),
-    'proxy_no_cache 1;',
-    'proxy_cache_bypass 1;',
+    ...removedFromResponse(plan).map((header) => `proxy_hide_header ${header};`),
     'proxy_intercept_errors on;',
     'error_page 401 = @countersign-service-401;',
     'add_header X-Request-Id $countersign_x_request_id always;',

@@ -55,18 +55,25 @@ export type ProxyPlan = Readonly<{
   listen: string;
   /** The gateway's public listener, which answers preflights and OAuth metadata. */
   public: TcpAddress & Readonly<{ isTls: boolean }>;
-  /** The gateway's decision listener. With TLS it requires a certificate of the proxy. */
-  decision: (TcpAddress & Readonly<{ isTls: boolean }>) | Readonly<{ socket: string }>;
+  /** The gateway's decision listener. With TLS it requires a certificate of the proxy; see {@link proxyFiles}. */
+  decision: (TcpAddress & Readonly<{ isTls: boolean }>) | Readonly<{ socket: string; group?: string | undefined }>;
+  /** The name in the gateway's certificate. */
+  serverName: string;
   secret: string | undefined;
   routes: readonly PlannedRoute[];
   /** Further request headers that services must not see. */
   strip: readonly string[];
+  /** The origins whose pages may read responses. Undefined: the services' own CORS headers pass. */
+  cors?: Readonly<{ origins: readonly string[]; credentials: boolean; exposed: string }> | undefined;
   /** Status and public text of each error code. */
   errors: Readonly<Record<string, Readonly<{ status: number; title: string }>>>;
 }>;
 
 /** The files that a proxy needs, by name. */
 export type Printed = Readonly<Record<string, Readonly<{ text: string; mode: number }>>>;
+
+/** Where the proxy finds its certificate, its key, and the CA of the gateway: beside its configuration. */
+export const proxyFiles = { cert: 'proxy.pem', key: 'proxy-key.pem', ca: 'gateway-ca.pem' };
 
 export const servicesOf = ({ routes }: Pick<ProxyPlan, 'routes'>): readonly Service[] => [
   ...new Set(routes.map(({ upstream }) => upstream)),

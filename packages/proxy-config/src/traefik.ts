@@ -1,7 +1,6 @@
-import { contractHeaders } from '@countersign/identity';
 import { stringify } from 'yaml';
 import { headersOfCall } from './dialect.ts';
-import { removedFromRequest } from './headers.ts';
+import { removedFromRequest, removedFromResponse } from './headers.ts';
 import { orderedRoutes } from './ordered-routes.ts';
 import {
   decidePath,
@@ -9,6 +8,7 @@ import {
   maxDigested,
   type Printed,
   type ProxyPlan,
+  proxyFiles,
   type Service,
   servicesOf,
 } from './plan.ts';
@@ -43,7 +43,14 @@ ${stringify(
 const clean = (plan: ProxyPlan) => ({
   headers: {
     customRequestHeaders: Object.fromEntries([...headersOfCall, ...removedFromRequest(plan)].map((name) => [name, ''])),
-    customResponseHeaders: Object.fromEntries(contractHeaders.map((name) => [name, ''])),
+    customResponseHeaders: Object.fromEntries(removedFromResponse(plan).map((name) => [name, ''])),
+    // Traefik passes no header of the decision on to the client, so it sets those of CORS itself.
+    ...(plan.cors && {
+      accessControlAllowOriginList: plan.cors.origins,
+      accessControlAllowCredentials: plan.cors.credentials,
+      accessControlExposeHeaders: plan.cors.exposed.split(', '),
+      addVaryHeader: true,
+    }),
   },
 });
 
@@ -61,7 +68,7 @@ function forwardAuth(plan: ProxyPlan) {
       // Each header is removed from the request, and then set if the decision has it.
       authResponseHeaders: headersOfRequest,
       ...(decision.isTls && {
-        tls: { ca: 'gateway-ca.pem', cert: 'proxy.pem', key: 'proxy-key.pem' },
+        tls: proxyFiles,
       }),
     },
   };

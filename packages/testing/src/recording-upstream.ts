@@ -8,6 +8,7 @@ export type RecordedRequest = Readonly<{
   /** The request target as received over the wire. */
   target: string;
   rawHeaders: readonly string[];
+  rawTrailers: readonly string[];
   /** Lower-case names; values of repeated ones joined by `, `. */
   headers: Readonly<Record<string, string>>;
   /** The number of occurrences of each lower-case name. */
@@ -102,6 +103,7 @@ function record(req: IncomingMessage, body: Buffer): RecordedRequest {
     method: req.method ?? '',
     target: req.url ?? '',
     rawHeaders: req.rawHeaders,
+    rawTrailers: req.rawTrailers,
     headers,
     count: (name) => counts.get(name) ?? 0,
     body,

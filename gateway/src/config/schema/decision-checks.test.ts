@@ -53,6 +53,11 @@ describe('decision', () => {
       'decision.clientCa: needs "listen.tls"',
     ],
     [
+      'a client CA with haproxy',
+      { decision: '{ proxy: haproxy, clientCa: ca.pem }' },
+      'decision.clientCa: cannot be used with haproxy',
+    ],
+    [
       'a group without a socket',
       { decision: nginx.replace(' }', ', group: www-data }') },
       'decision.group: is for a Unix socket',
@@ -88,6 +93,11 @@ describe('decision', () => {
       'routes[0].body: caddy does not show whether there is a body',
     ],
     ['a WebSocket', { route: ', websocket: true' }, 'routes[0]: needs longLived: accept'],
+    [
+      'a signed body over the messages of envoy',
+      { decision: nginx.replace('nginx', 'envoy'), route: ', methods: [POST], body: { maxBytes: 4MiB }' },
+      'routes[0].body.maxBytes: must be at most 4032KiB',
+    ],
     [
       'OPTIONS',
       { route: ', methods: [OPTIONS], body: { mode: none }' },

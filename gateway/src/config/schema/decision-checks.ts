@@ -42,6 +42,8 @@ function checkProof(part: DecisionPieces, address: DecisionAddress, hasTls: bool
   if (proxy === 'traefik' && hasSecret) {
     refuse(['decision', 'secret'], 'cannot be used with traefik, which adds no header to its request: use clientCa');
   }
+  if (proxy === 'haproxy' && clientCa !== undefined)
+    refuse(['decision', 'clientCa'], 'cannot be used with haproxy, which shows no certificate: use secret');
   if (clientCa !== undefined && !hasTls)
     refuse(['decision', 'clientCa'], 'needs "listen.tls": the proxy connects over TLS');
   if (clientCa !== undefined && isSocket(address))
@@ -55,6 +57,9 @@ function checkProof(part: DecisionPieces, address: DecisionAddress, hasTls: bool
   });
 }
 
+// Of the 4 MiB of a message, 64 KiB are left for the headers.
+const maxChecked = (4096 - 64) * 1024;
+
 /** What the proxy cannot do for this route, or only without a signature over the body. */
 function checkRoute(route: RoutePieces, proxy: ProxyName, refuse: Refuse): void {
   const { auth, methods = [], body, websocket, longLived } = route;
@@ -66,6 +71,8 @@ function checkRoute(route: RoutePieces, proxy: ProxyName, refuse: Refuse): void 
     const how = 'body: { mode: stream, unsigned: accept } forwards it unsigned';
     refuse(['body'], `${proxy} does not show the body, so it cannot be signed: ${how}`);
   }
+  if (takesBody && body.mode === 'digest' && proxy === 'envoy' && (body.maxBytes ?? 0) > maxChecked)
+    refuse(['body', 'maxBytes'], 'must be at most 4032KiB: envoy sends the body in a gRPC message of at most 4 MiB');
   if (takesBody && body.mode === 'stream' && body.unsigned !== 'accept') {
     refuse(['body'], `a streamed body is not signed, so a fault of ${proxy} could exchange it: add unsigned: accept`);
   }

@@ -120,8 +120,11 @@ export type Load = Readonly<{
 }>;
 
 /** Sends this many requests a second over keep-alive connections, until it is stopped. */
-export function loadOn(url: string, options: Readonly<{ path: string; perSecond: number; token: string }>): Load {
-  const { path, perSecond, token } = options;
+export function loadOn(
+  url: string,
+  options: Readonly<{ path: string; perSecond: number; token: string; method?: 'GET' | 'POST' }>,
+): Load {
+  const { path, perSecond, token, method = 'GET' } = options;
   const pool = new Pool(url, { connections: 50, pipelining: 1 });
   const outcomes: Record<string, number> = {};
   const underWay = new Set<Promise<void>>();
@@ -133,7 +136,7 @@ export function loadOn(url: string, options: Readonly<{ path: string; perSecond:
     let outcome: string;
     try {
       const headers = { authorization: `Bearer ${token}` };
-      const { statusCode, headers: answered, body } = await pool.request({ path, method: 'GET', headers });
+      const { statusCode, headers: answered, body } = await pool.request({ path, method, headers });
       await body.dump();
       outcome = String(statusCode);
       if (answered.connection === 'close') lastOnes += 1;

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { installTools } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { loadConfig } from '../../gateway/src/config/load.ts';
@@ -51,7 +52,7 @@ const processes = (overlay: string) =>
   );
 
 beforeAll(() => {
-  run('npm', 'ci', '--prefix', 'infra/kubernetes');
+  installTools(import.meta.dirname);
   cpSync(import.meta.dirname, place, {
     recursive: true,
     filter: (path) => !/\/(node_modules|prepared|gateway-alone\/gateway.*|decision\/gateway.*)$/.test(path),

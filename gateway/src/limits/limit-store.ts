@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Logger, withTimeout } from '@countersign/service-kit';
-import { Redis } from 'ioredis';
+import { connectRedis, type Logger, withTimeout } from '@countersign/service-kit';
 
 export type LimitStore = ReturnType<typeof openLimitStore>;
 
@@ -16,30 +15,14 @@ const askAgainMs = 200;
  * again. Does not connect before `start`.
  */
 export function openLimitStore(url: string, logger: Logger) {
-  const redis = new Redis(url, {
-    lazyConnect: true,
-    // Queued commands would run when Redis is back, and count requests that were served long ago.
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    // Only frees commands that never get a reply. Each caller has a shorter time limit of its own.
-    commandTimeout: 5_000,
-    connectTimeout: 500,
-    disconnectTimeout: 100,
-    // A host that vanishes never closes the connection, and TCP would take 15 minutes to give up.
-    socketTimeout: 2_000,
-    retryStrategy: (attempts) => Math.min(100, 10 * attempts),
+  const options = { lazyConnect: true, disconnectTimeout: 100 };
+  const redis = connectRedis(url, logger, options, {
+    gone: 'redis is down: onStoreFailure applies to limits until it is back',
+    back: 'redis is back: limits are shared again',
   });
   /** Connected, but the last reply was late. */
   let isPaused = false;
-  let failing = false;
-  redis.on('error', (error) => {
-    if (!failing) logger.warn({ err: error }, 'redis is down: onStoreFailure applies to limits until it is back');
-    failing = true;
-  });
   redis.on('ready', () => {
-    if (failing) logger.info('redis is back: limits are shared again');
-    failing = false;
     isPaused = false;
   });
 

@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { roles } from '../../store/roles.ts';
 import { actAs, type Trx } from '../../store/scope.ts';
-import { lockSessionsOf } from '../../store/sessions/sessions.ts';
+import { lockOwnSessions } from '../../store/sessions/sessions.ts';
 import { revokeInvitationsBy } from '../../store/tenants/invitations.ts';
 import { lockMemberAndAdmins, readAccounts, updateMember } from '../../store/tenants/members.ts';
 import { recordInTenant, recordWithdrawn } from '../audit/record.ts';
@@ -62,7 +62,7 @@ async function recordChange(
   const detail = { by, by_session: sessionId, from: stateOf(from), to: stateOf(to) };
   await actAs(trx, roles.app);
   // Before the audit chain, as in every flow: a concurrent logout locks a session and then waits for the chain.
-  const open = await lockSessionsOf(trx, tenantId, userId);
+  const open = await lockOwnSessions(trx, userId, tenantId);
   await actAs(trx, roles.accounts);
   const mayInvite = to.role === adminRole && to.status === 'active';
   const withdrawn = mayInvite ? [] : await revokeInvitationsBy(trx, userId, tenantId);

@@ -9,7 +9,10 @@ import { usedSince } from './clients.ts';
 const now = sql<Date>`clock_timestamp()`;
 const isLive = sql<boolean>`(revoked_at is null and expires_at > clock_timestamp())`;
 
-const inSession = sql<boolean>`clock_timestamp() < least(sessions.idle_expires_at, sessions.absolute_expires_at)`;
+const isLiveInSession = sql<boolean>`(
+  delegations.revoked_at is null and delegations.expires_at > clock_timestamp()
+  and sessions.revoked_at is null
+  and clock_timestamp() < least(sessions.idle_expires_at, sessions.absolute_expires_at))`;
 
 /** A person's consent that a client acts for them. It ends with the session it was given in. */
 export type Delegation = Readonly<{
@@ -66,10 +69,7 @@ export async function countDelegations(trx: Trx, tenantId: string, userId: strin
     .select(countRows)
     .where('delegations.tenant_id', '=', tenantId)
     .where('delegations.user_id', '=', userId)
-    .where('delegations.revoked_at', 'is', null)
-    .where('delegations.expires_at', '>', now)
-    .where('sessions.revoked_at', 'is', null)
-    .where(inSession)
+    .where(isLiveInSession)
     .executeTakeFirstOrThrow();
   return count;
 }
@@ -127,10 +127,7 @@ export function listOwnDelegations(
       .select(columns)
       .select('clients.name as clientName')
       .where('delegations.user_id', '=', userId)
-      .where('delegations.revoked_at', 'is', null)
-      .where('delegations.expires_at', '>', now)
-      .where('sessions.revoked_at', 'is', null)
-      .where(inSession)
+      .where(isLiveInSession)
       .orderBy('delegations.id', 'desc')
       .execute(),
   );

@@ -35,16 +35,15 @@ export async function endEverySession(trx: Trx, reason: string, tenantId?: strin
 
 export type OwnSession = Readonly<{ id: string; tenantId: string }>;
 
-/** Locks the open sessions of a user, in the order of their ids. */
-export async function lockOwnSessions(trx: Trx, userId: string): Promise<OwnSession[]> {
-  return trx
+/** Locks the open sessions of a user, in one tenant or in all, in the order of their ids. */
+export async function lockOwnSessions(trx: Trx, userId: string, tenantId?: string): Promise<OwnSession[]> {
+  let query = trx
     .selectFrom('sessions')
     .select(['id', 'tenant_id as tenantId'])
     .where('user_id', '=', userId)
-    .where('revoked_at', 'is', null)
-    .orderBy('id')
-    .forUpdate()
-    .execute();
+    .where('revoked_at', 'is', null);
+  if (tenantId !== undefined) query = query.where('tenant_id', '=', tenantId);
+  return query.orderBy('id').forUpdate().execute();
 }
 
 /** A person's live sessions in every tenant, newest use first. */
@@ -98,16 +97,3 @@ const going = (trx: Trx, { tenantId, sessionId }: SessionKey, userId: string) =>
     .where('user_id', '=', userId)
     .where('revoked_at', 'is', null)
     .where(sql<boolean>`${now} < least(idle_expires_at, absolute_expires_at)`);
-
-/** Locks the open sessions of a member, in the order of their ids. */
-export async function lockSessionsOf(trx: Trx, tenantId: string, userId: string): Promise<OwnSession[]> {
-  return trx
-    .selectFrom('sessions')
-    .select(['id', 'tenant_id as tenantId'])
-    .where('tenant_id', '=', tenantId)
-    .where('user_id', '=', userId)
-    .where('revoked_at', 'is', null)
-    .orderBy('id')
-    .forUpdate()
-    .execute();
-}

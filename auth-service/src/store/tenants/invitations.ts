@@ -3,6 +3,8 @@ import type { InvitationsTable } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
 const now = sql<Date>`clock_timestamp()`;
+const isPending = sql<boolean>`(accepted_at is null and revoked_at is null)`;
+const isOpen = sql<boolean>`(${isPending} and expires_at > clock_timestamp())`;
 
 export type Invitation = Readonly<{ email: string }> &
   Pick<Selectable<InvitationsTable>, 'id' | 'role' | 'invited_by' | 'created_at' | 'expires_at'>;
@@ -39,13 +41,7 @@ export function listInvitations(
   tenantId: string,
   { before, limit }: Readonly<{ before: string | undefined; limit: number }>,
 ): Promise<Invitation[]> {
-  let query = trx
-    .selectFrom('invitations')
-    .select(columns)
-    .where('tenant_id', '=', tenantId)
-    .where('accepted_at', 'is', null)
-    .where('revoked_at', 'is', null)
-    .where('expires_at', '>', now);
+  let query = trx.selectFrom('invitations').select(columns).where('tenant_id', '=', tenantId).where(isOpen);
   if (before !== undefined) query = query.where('id', '<', before);
   return query.orderBy('id', 'desc').limit(limit).execute();
 }
@@ -57,8 +53,7 @@ export async function revokeInvitation(trx: Trx, tenantId: string, id: string): 
     .set({ revoked_at: now })
     .where('tenant_id', '=', tenantId)
     .where('id', '=', id)
-    .where('accepted_at', 'is', null)
-    .where('revoked_at', 'is', null)
+    .where(isPending)
     .returning('email_ci')
     .executeTakeFirst();
   return row?.email_ci;
@@ -73,13 +68,7 @@ export type WithdrawnInvitation = Readonly<{ id: string; tenantId: string; email
 
 /** Withdraws the open invitations that a user sent, in one tenant or in all. */
 export function revokeInvitationsBy(trx: Trx, userId: string, tenantId?: string): Promise<WithdrawnInvitation[]> {
-  let query = trx
-    .updateTable('invitations')
-    .set({ revoked_at: now })
-    .where('invited_by', '=', userId)
-    .where('accepted_at', 'is', null)
-    .where('revoked_at', 'is', null)
-    .where('expires_at', '>', now);
+  let query = trx.updateTable('invitations').set({ revoked_at: now }).where('invited_by', '=', userId).where(isOpen);
   if (tenantId !== undefined) query = query.where('tenant_id', '=', tenantId);
   return query.returning(['id', 'tenant_id as tenantId', 'email_ci as email']).execute();
 }
@@ -91,8 +80,7 @@ const revocationOf = (trx: Trx, tenantId: string, email: string) =>
     .set({ revoked_at: now })
     .where('tenant_id', '=', tenantId)
     .where('email_ci', '=', email)
-    .where('accepted_at', 'is', null)
-    .where('revoked_at', 'is', null);
+    .where(isPending);
 
 /** An invitation that can still be accepted. */
 export type OpenInvitation = Readonly<{
@@ -116,9 +104,7 @@ export function findOpenInvitation(trx: Trx, id: string): Promise<OpenInvitation
       sql<number>`ceil(extract(epoch from expires_at - clock_timestamp()))::int`.as('expiresInSec'),
     ])
     .where('id', '=', id)
-    .where('accepted_at', 'is', null)
-    .where('revoked_at', 'is', null)
-    .where('expires_at', '>', now)
+    .where(isOpen)
     .executeTakeFirst();
 }
 
@@ -132,9 +118,7 @@ export function acceptInvitation(
     .updateTable('invitations')
     .set({ accepted_at: now, accepted_by: userId })
     .where('id', '=', id)
-    .where('accepted_at', 'is', null)
-    .where('revoked_at', 'is', null)
-    .where('expires_at', '>', now)
+    .where(isOpen)
     .returning('role')
     .executeTakeFirst();
 }
@@ -145,9 +129,7 @@ export async function isInvited(trx: Trx, email: string): Promise<boolean> {
     .selectFrom('invitations')
     .select('id')
     .where('email_ci', '=', email)
-    .where('accepted_at', 'is', null)
-    .where('revoked_at', 'is', null)
-    .where('expires_at', '>', now)
+    .where(isOpen)
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;

@@ -8,8 +8,16 @@ const maxRetryDelayMs = 100;
  * Creates a Redis client that fails commands at once while Redis is unavailable, and reconnects by itself. Commands
  * are never queued or repeated after a reconnect: a late command would count or claim something for a request that has
  * ended.
+ *
+ * @param options Further options of ioredis.
+ * @param messages Logged when Redis becomes unavailable, and when it is available again.
  */
-export function connectRedis(url: string, logger: Logger): Redis {
+export function connectRedis(
+  url: string,
+  logger: Logger,
+  options: Readonly<{ lazyConnect?: boolean; disconnectTimeout?: number }> = {},
+  messages = { gone: 'redis is unavailable', back: 'redis is available again' },
+): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -20,15 +28,16 @@ export function connectRedis(url: string, logger: Logger): Redis {
     // A host that disappears never closes the connection, and TCP gives up only after 15 minutes.
     socketTimeout: 2_000,
     retryStrategy: (attempts) => Math.min(maxRetryDelayMs, 10 * attempts),
+    ...options,
   });
   let isGone = false;
   redis.on('error', (error) => {
     // Log once per outage, not per attempt.
-    if (!isGone) logger.warn({ err: error }, 'redis is unavailable');
+    if (!isGone) logger.warn({ err: error }, messages.gone);
     isGone = true;
   });
   redis.on('ready', () => {
-    if (isGone) logger.info('redis is available again');
+    if (isGone) logger.info(messages.back);
     isGone = false;
   });
   return redis;

@@ -26,50 +26,41 @@ export class BodyTooLarge extends Error {
   override readonly name = 'BodyTooLarge';
 }
 
+/** The request that a problem is about. Without a valid `requestId` it gets a new one. */
+type About = Readonly<{ target: string; requestId: string | undefined }>;
+
 /** Builds a problem+json response (RFC 9457). It shows the path without the query, which may contain secrets. */
-function problemResponse(
-  code: ProblemCode,
-  request: { target: string; requestId: string | undefined },
-): ProblemResponse {
+function problemResponse(code: ProblemCode, about: About, more: ProblemResponse['headers']): ProblemResponse {
   const { status, title } = problems[code];
-  const id = request.requestId !== undefined && uuidV7.matches(request.requestId) ? request.requestId : newRequestId();
-  const instance = request.target.split('?', 1)[0]?.slice(0, 1024) ?? '/';
+  const id = about.requestId !== undefined && uuidV7.matches(about.requestId) ? about.requestId : newRequestId();
+  const instance = about.target.split('?', 1)[0]?.slice(0, 1024) ?? '/';
   const body = { type: `urn:countersign:error:${code}`, title, status, instance, code, request_id: id };
   return {
     status,
-    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', 'x-request-id': id },
+    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', 'x-request-id': id, ...more },
     body: JSON.stringify(body),
   };
 }
 
 /** Builds the response to a caller that a guard refuses. */
-export function problemForRefusal(
-  { code, headers }: Refusal,
-  request: { target: string; requestId: string | undefined },
-): ProblemResponse {
-  const base = problemResponse(code, request);
-  return { ...base, headers: { ...base.headers, ...headers } };
-}
+export const problemForRefusal = ({ code, headers }: Refusal, about: About): ProblemResponse =>
+  problemResponse(code, about, headers);
 
 /** Maps an error to its response. @returns undefined for errors that this package does not answer. */
-export function problemForError(
-  error: unknown,
-  request: { target: string; requestId: string | undefined },
-): (ProblemResponse & { reason: string }) | undefined {
+export function problemForError(error: unknown, about: About): (ProblemResponse & { reason: string }) | undefined {
   if (error instanceof IdentityRefused) {
-    const base = problemResponse('identity_refused', request);
+    const { reason } = error;
     // RFC 9110 section 15.5.2 requires a challenge in every 401.
-    const headers = { ...base.headers, 'x-identity-refused': error.reason, 'www-authenticate': 'Countersign' };
-    return { ...base, headers, reason: error.reason };
+    const headers = { 'x-identity-refused': reason, 'www-authenticate': 'Countersign' };
+    return { ...problemResponse('identity_refused', about, headers), reason };
   }
   if (error instanceof IdentityUnavailable) {
-    const base = problemResponse('identity_unavailable', request);
-    const headers = { ...base.headers, 'retry-after': '1', 'x-identity-unavailable': error.reason };
-    return { ...base, headers, reason: error.reason };
+    const { reason } = error;
+    const headers = { 'retry-after': '1', 'x-identity-unavailable': reason };
+    return { ...problemResponse('identity_unavailable', about, headers), reason };
   }
   if (error instanceof BodyTooLarge) {
-    const base = problemResponse('payload_too_large', request);
-    return { ...base, headers: { ...base.headers, connection: 'close' }, reason: 'body_too_large' };
+    return { ...problemResponse('payload_too_large', about, { connection: 'close' }), reason: 'body_too_large' };
   }
   return undefined;
 }

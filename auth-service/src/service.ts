@@ -5,10 +5,11 @@ import {
   type Logger,
   type Registry,
   type Running,
+  registerScraped,
   startBehindGateway,
 } from '@countersign/service-kit';
 import type { Express } from 'express';
-import { Counter, Gauge } from 'prom-client';
+import { Counter } from 'prom-client';
 import { createApp } from './app.ts';
 import {
   type AuthConfig,
@@ -138,14 +139,8 @@ async function openPasswords(config: AuthConfig, metrics: Registry) {
     help: 'bcrypt computations begun: one a login attempt, one more where a hash is renewed.',
     registers: [metrics],
   });
-  new Gauge({
-    name: 'auth_password_hashes_waiting',
-    help: 'Login attempts that wait for a place to compute their hash.',
-    registers: [metrics],
-    collect() {
-      this.set(queue.waiting);
-    },
-  });
+  const help = 'Login attempts that wait for a place to compute their hash.';
+  registerScraped({ name: 'auth_password_hashes_waiting', help, rows: () => [[[], queue.waiting]] }, metrics);
   return createPasswords({ peppers: config.AUTH_PASSWORD_PEPPERS, cost: config.AUTH_BCRYPT_COST, queue }, () =>
     hashes.inc(),
   );

@@ -1,5 +1,5 @@
-import type { Registry } from '@countersign/service-kit';
-import { Counter, Gauge } from 'prom-client';
+import { type MetricRow, type Registry, registerScraped, type ScrapedMetric } from '@countersign/service-kit';
+import { Counter } from 'prom-client';
 import type { BodyMemory } from '../limits/body-memory.ts';
 import type { ReloadState } from '../reload/reload.ts';
 import type { Snapshot } from '../reload/snapshot.ts';
@@ -17,18 +17,6 @@ type Sources = Readonly<{
   nowMs(): number;
 }>;
 
-/** Label values, and the value of the metric. An undefined value is not exported, not even as 0. */
-type Row = readonly [labels: readonly string[], value: number | undefined];
-
-type Scraped = Readonly<{
-  name: string;
-  help: string;
-  labels?: readonly string[];
-  /** How several workers' values combine. Default: their sum. */
-  aggregator?: 'min' | 'max';
-  rows(): Iterable<Row>;
-}>;
-
 /**
  * Registers the metrics that read their values when they are scraped, so that they cost requests nothing. The counters
  * of an upstream start again when a reload changes its configuration.
@@ -37,7 +25,7 @@ type Scraped = Readonly<{
  */
 export function registerScrapedMetrics(sources: Sources, registry: Registry): (result: 'applied' | 'refused') => void {
   for (const metric of [...processMetrics(sources), ...issuerMetrics(sources), ...upstreamMetrics(sources)]) {
-    register(metric, registry);
+    registerScraped({ ...metric, name: `countersign_${metric.name}` }, registry);
   }
   const total = new Counter({
     name: 'countersign_config_reloads_total',
@@ -49,36 +37,15 @@ export function registerScrapedMetrics(sources: Sources, registry: Registry): (r
   return (result) => total.inc({ result });
 }
 
-/** A metric whose name ends in `_total` is a counter, the others are gauges. */
-function register({ name, help, labels = [], aggregator, rows }: Scraped, registry: Registry): void {
-  const options = { name: `countersign_${name}`, help, labelNames: labels, registers: [registry] };
-  const named = (values: readonly string[]) => Object.fromEntries(values.map((value, at) => [labels[at] ?? '', value]));
-  if (name.endsWith('_total')) {
-    new Counter({
-      ...options,
-      collect() {
-        this.reset();
-        for (const [values, value] of rows()) if (value !== undefined) this.inc(named(values), value);
-      },
-    });
-    return;
-  }
-  new Gauge({
-    ...options,
-    ...(aggregator && { aggregator }),
-    collect() {
-      // Also drops the values of issuers and upstreams that a reload removed. Without labels, a reset sets 0.
-      this.reset();
-      if (labels.length === 0) this.remove();
-      for (const [values, value] of rows()) if (value !== undefined) this.set(named(values), value);
-    },
-  });
-}
-
 const inSeconds = (ms: number | undefined) => (ms === undefined ? undefined : ms / 1000);
 
-function processMetrics({ current, connections, bodies, reloads }: Sources): readonly Scraped[] {
-  const one = (name: string, help: string, read: () => number | undefined, aggregator?: 'min' | 'max'): Scraped => ({
+function processMetrics({ current, connections, bodies, reloads }: Sources): readonly ScrapedMetric[] {
+  const one = (
+    name: string,
+    help: string,
+    read: () => number | undefined,
+    aggregator?: 'min' | 'max',
+  ): ScrapedMetric => ({
     name,
     help,
     ...(aggregator && { aggregator }),
@@ -131,9 +98,9 @@ function processMetrics({ current, connections, bodies, reloads }: Sources): rea
   ];
 }
 
-function issuerMetrics({ current, nowMs }: Sources): readonly Scraped[] {
+function issuerMetrics({ current, nowMs }: Sources): readonly ScrapedMetric[] {
   const feedOf = ({ config }: TrustedIssuer) => current().trust.followed.get(config.issuer)?.stats;
-  const each = (name: string, help: string, read: (issuer: TrustedIssuer) => number | undefined): Scraped => ({
+  const each = (name: string, help: string, read: (issuer: TrustedIssuer) => number | undefined): ScrapedMetric => ({
     name,
     help,
     labels: ['issuer'],
@@ -174,9 +141,9 @@ function issuerMetrics({ current, nowMs }: Sources): readonly Scraped[] {
 
 const breakerStates = ['closed', 'half-open', 'open'] as const;
 
-function upstreamMetrics({ current }: Sources): readonly Scraped[] {
+function upstreamMetrics({ current }: Sources): readonly ScrapedMetric[] {
   const all = () => [...current().upstreams.all()];
-  const upstream = (name: string, help: string, read: (opened: OpenUpstream) => number | undefined): Scraped => ({
+  const upstream = (name: string, help: string, read: (opened: OpenUpstream) => number | undefined): ScrapedMetric => ({
     name: `upstream_${name}`,
     help,
     labels: ['upstream'],
@@ -188,14 +155,14 @@ function upstreamMetrics({ current }: Sources): readonly Scraped[] {
     help: string,
     read: (target: Target, nowMs: number) => number | undefined,
     aggregator?: 'min' | 'max',
-  ): Scraped => ({
+  ): ScrapedMetric => ({
     name: `upstream_target_${name}`,
     help,
     labels: ['upstream', 'target'],
     ...(aggregator && { aggregator }),
     rows: () =>
       all().flatMap((opened) =>
-        opened.targets.map((one): Row => [[opened.upstream.name, one.origin], read(one, opened.nowMs())]),
+        opened.targets.map((one): MetricRow => [[opened.upstream.name, one.origin], read(one, opened.nowMs())]),
       ),
   });
   return [
@@ -241,7 +208,7 @@ function upstreamMetrics({ current }: Sources): readonly Scraped[] {
       labels: ['upstream', 'algorithm'],
       rows: () =>
         all().flatMap(({ upstream: { name }, signatures }) =>
-          Object.entries(signatures.algorithms).map(([algorithm, n]): Row => [[name, algorithm], n || undefined]),
+          Object.entries(signatures.algorithms).map(([algorithm, n]): MetricRow => [[name, algorithm], n || undefined]),
         ),
     },
     {
@@ -251,7 +218,7 @@ function upstreamMetrics({ current }: Sources): readonly Scraped[] {
       rows: () =>
         all().flatMap(({ upstream: { name }, signatures, agreement }) =>
           Object.entries(agreement === undefined ? {} : signatures.fallbacks).map(
-            ([reason, n]): Row => [[name, reason], n],
+            ([reason, n]): MetricRow => [[name, reason], n],
           ),
         ),
     },

@@ -1,5 +1,4 @@
-import type { Logger } from '@countersign/service-kit';
-import { createOutageLog, type OutageLog } from '../keys/outage-log.ts';
+import { createOutageLog, type Logger, type OutageLog } from '@countersign/service-kit';
 import type { RevocationBatch } from './revocation-batch.ts';
 import type { Revocations } from './revocations.ts';
 

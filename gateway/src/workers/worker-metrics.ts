@@ -1,5 +1,5 @@
-import type { Metric, MetricsSource } from '@countersign/service-kit';
-import { AggregatorRegistry, Counter, Gauge, type MetricValue, Registry } from 'prom-client';
+import { type Metric, type MetricsSource, registerScraped } from '@countersign/service-kit';
+import { AggregatorRegistry, type MetricValue, Registry } from 'prom-client';
 
 /** A worker, as far as the metrics of the primary need it. */
 export type CountedWorker = Readonly<{
@@ -11,24 +11,22 @@ export type CountedWorker = Readonly<{
 /** The primary's metrics: its own, and those of all workers combined. */
 export function createWorkerMetrics(workers: readonly CountedWorker[]): MetricsSource {
   const registry = new Registry();
-  const registers = [registry];
-  new Gauge({
-    name: 'countersign_workers',
-    help: 'Workers that serve now. Absent without --workers.',
-    registers,
-    collect() {
-      this.set(workers.filter(({ channel }) => channel !== undefined).length);
+  registerScraped(
+    {
+      name: 'countersign_workers',
+      help: 'Workers that serve now. Absent without --workers.',
+      rows: () => [[[], workers.filter(({ channel }) => channel !== undefined).length]],
     },
-  });
-  new Counter({
-    name: 'countersign_worker_restarts_total',
-    help: 'Workers that exited and were started again.',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(workers.reduce((sum, { restarts }) => sum + restarts, 0));
+    registry,
+  );
+  registerScraped(
+    {
+      name: 'countersign_worker_restarts_total',
+      help: 'Workers that exited and were started again.',
+      rows: () => [[[], workers.reduce((sum, { restarts }) => sum + restarts, 0)]],
     },
-  });
+    registry,
+  );
   return {
     contentType: registry.contentType,
     async metrics() {

@@ -71,9 +71,11 @@ export { describeStartError, type Running, runProcess, StartupError, stopRequest
 export { logText, printable } from './process/log-text.ts';
 export { createLineWriter, createLogger, type Logger, standardOutput } from './process/logger.ts';
 export { createMetrics, type MetricsSource, quantileOf, type Registry } from './process/metrics.ts';
+export { createOutageLog, type OutageLog } from './process/outage-log.ts';
 export { type OutboxDepth, outboxMetrics } from './process/outbox-metrics.ts';
 export { type Metric, ProcessCounts } from './process/process-counts.ts';
 export { readSeedFile } from './process/read-seed.ts';
 export { connectRedis } from './process/redis.ts';
+export { type MetricRow, registerScraped, type ScrapedMetric } from './process/scraped-metric.ts';
 export { withTimeout } from './process/with-timeout.ts';
 export { createFile, replaceFile } from './process/write-file.ts';

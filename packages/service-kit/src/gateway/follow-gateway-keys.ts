@@ -1,6 +1,7 @@
 import { gatewayKeys, type RemoteGatewayKeys } from '@countersign/identity';
-import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { Logger } from '../process/logger.ts';
+import { registerScraped } from '../process/scraped-metric.ts';
 
 /**
  * Fetches the gateway's published keys and reports their state in the log and the metrics. Known keys stay usable for
@@ -32,34 +33,14 @@ export function followGatewayKeys(
       else logger.warn(why, "cannot fetch the gateway's keys: requests are refused with 503");
     },
   });
-  const gauge = (name: string, help: string, read: () => number | undefined) =>
-    new Gauge({
-      name: `gateway_keys_${name}`,
-      help,
-      registers: [metrics],
-      collect() {
-        const value = read();
-        // Before the first fetch there is no value to report.
-        if (value === undefined) this.remove();
-        else this.set(value);
-      },
-    });
-  gauge('age_seconds', "Seconds since the gateway's key set was last confirmed.", () => {
+  const metric = (name: string, help: string, read: () => number | undefined) =>
+    registerScraped({ name: `gateway_keys_${name}`, help, rows: () => [[[], read()]] }, metrics);
+  metric('age_seconds', "Seconds since the gateway's key set was last confirmed.", () => {
     const { ageMs } = keys.stats;
     return ageMs === undefined ? undefined : ageMs / 1000;
   });
-  gauge('held', 'Usable gateway keys held.', () => keys.stats.keys);
-  const counter = (name: string, help: string, read: () => number) =>
-    new Counter({
-      name: `gateway_keys_${name}_total`,
-      help,
-      registers: [metrics],
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  counter('fetches', "Attempts to fetch the gateway's key set.", () => keys.stats.fetches);
-  counter('fetch_failures', 'Attempts that failed.', () => keys.stats.failures);
+  metric('held', 'Usable gateway keys held.', () => keys.stats.keys);
+  metric('fetches_total', "Attempts to fetch the gateway's key set.", () => keys.stats.fetches);
+  metric('fetch_failures_total', 'Attempts that failed.', () => keys.stats.failures);
   return keys;
 }

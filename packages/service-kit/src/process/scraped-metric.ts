@@ -1,0 +1,45 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+/** Label values, and the value of the metric. An undefined value is not exported, not even as 0. */
+export type MetricRow = readonly [labels: readonly string[], value: number | undefined];
+
+export type ScrapedMetric = Readonly<{
+  name: string;
+  help: string;
+  labels?: readonly string[];
+  /** How the values of several processes combine. Default: their sum. */
+  aggregator?: 'min' | 'max';
+  rows(): Iterable<MetricRow>;
+}>;
+
+/**
+ * Registers a metric whose values are read when it is scraped, so that they cost requests nothing. One whose name ends
+ * in `_total` is a counter, the others are gauges.
+ */
+export function registerScraped(
+  { name, help, labels = [], aggregator, rows }: ScrapedMetric,
+  registry: Registry,
+): void {
+  const options = { name, help, labelNames: labels, registers: [registry] };
+  const named = (values: readonly string[]) => Object.fromEntries(values.map((value, at) => [labels[at] ?? '', value]));
+  if (name.endsWith('_total')) {
+    new Counter({
+      ...options,
+      collect() {
+        this.reset();
+        for (const [values, value] of rows()) if (value !== undefined) this.inc(named(values), value);
+      },
+    });
+    return;
+  }
+  new Gauge({
+    ...options,
+    ...(aggregator && { aggregator }),
+    collect() {
+      // Also drops the values of what is gone. Without labels, a reset sets 0.
+      this.reset();
+      if (labels.length === 0) this.remove();
+      for (const [values, value] of rows()) if (value !== undefined) this.set(named(values), value);
+    },
+  });
+}

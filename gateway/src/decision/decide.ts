@@ -3,9 +3,9 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { type AnswerCall, allowedResponse, answerCheck, deniedResponse, isCheck } from '@countersign/ext-authz';
 import { type Dialect, decidePath, dialects } from '@countersign/proxy-config';
+import { discardBody } from '@countersign/service-kit';
 import { AppError } from '../errors.ts';
 import { hasBody } from '../http/header-fields.ts';
-import { discardBody } from '../http/lingering-close.ts';
 import { createRequestHandler, type HandlerOptions, type Handlers } from '../listen/request-handler.ts';
 import { Exchange, type Signed } from '../pipeline/exchange.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';

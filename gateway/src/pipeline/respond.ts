@@ -1,11 +1,10 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type Answer, answerOf } from '@countersign/service-kit';
+import { type Answer, answerOf, discardBody, respondOnSocket } from '@countersign/service-kit';
 import { proofAlgorithms } from '@countersign/strict-jwt';
 import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
 import { hasBody, headersFrom } from '../http/header-fields.ts';
-import { destroyLater, discardBody } from '../http/lingering-close.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { type RequestRecord, recordFailure } from './request-record.ts';
 
@@ -53,16 +52,9 @@ export const respond = {
   /** Responds on a bare socket, for upgrades and parser errors, and closes it. */
   socket(thrown: unknown, record: RequestRecord, socket: Duplex): void {
     if (record.isLogged) return;
-    const { status, headers, body } = responseFor(thrown, record);
-    record.status = status;
-    if (!socket.writable) {
-      socket.destroy();
-      return;
-    }
-    const head = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
-    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`);
-    destroyLater(socket);
-    socket.resume();
+    const refusal = responseFor(thrown, record);
+    record.status = refusal.status;
+    respondOnSocket(socket, refusal);
   },
 };
 

@@ -32,6 +32,7 @@ export {
   preconditionErrors,
 } from './http/entity-tag.ts';
 export { assertFreshLogin } from './http/fresh-login.ts';
+export { destroyLater, discardBody, respondOnSocket } from './http/lingering-close.ts';
 export { drainServer, listen } from './http/listening.ts';
 export { paginate, paginationFields, wholeNumberField } from './http/pagination.ts';
 export {

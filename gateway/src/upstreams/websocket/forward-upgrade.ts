@@ -2,9 +2,9 @@ import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, type 
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { destroyLater } from '@countersign/service-kit';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { AppError } from '../../errors.ts';
-import { destroyLater } from '../../http/lingering-close.ts';
 import { chosenSubprotocol } from '../../http/websocket-handshake.ts';
 import { type Signed, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { type RequestRecord, recordFailure } from '../../pipeline/request-record.ts';

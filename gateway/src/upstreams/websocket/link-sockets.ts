@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
+import { destroyLater } from '@countersign/service-kit';
 import type { AppError } from '../../errors.ts';
-import { destroyLater } from '../../http/lingering-close.ts';
 import { watchRate } from '../../limits/min-rate.ts';
 import type { EndConnection } from '../pool/long-lived-connections.ts';
 import { type CloseCode, closeFrame, FrameCursor } from './websocket-frames.ts';

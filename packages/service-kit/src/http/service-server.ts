@@ -1,7 +1,8 @@
-import { createServer, type RequestListener, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { v7 as uuidv7 } from 'uuid';
 import { AppError, type CommonCode, commonErrors } from '../errors.ts';
+import { respondOnSocket } from './lingering-close.ts';
 import { answerOf } from './problem.ts';
 
 /**
@@ -36,18 +37,12 @@ const codes: Readonly<Record<string, CommonCode>> = {
 };
 
 function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
+  if (error.code === 'ECONNRESET' || error.code === 'EPIPE') {
     socket.destroy();
     return;
   }
   const code = codes[error.code ?? ''] ?? 'invalid_request';
   const id = uuidv7();
   const { status, headers, body } = answerOf(new AppError(code), commonErrors, { id, path: '/' });
-  const lines = Object.entries({
-    ...headers,
-    'x-request-id': id,
-    'content-length': String(Buffer.byteLength(body)),
-    connection: 'close',
-  }).map(([name, value]) => `${name}: ${value}`);
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
+  respondOnSocket(socket, { status, headers: { ...headers, 'x-request-id': id }, body });
 }

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 
 // Bounds of the unread body that is read, so that a client that is still sending can read the response.
@@ -8,6 +9,22 @@ const lingerMs = 2_000;
 export function destroyLater(socket: Duplex): void {
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer));
+}
+
+/** Writes a whole response to a socket that Node's server no longer handles, and closes it. */
+export function respondOnSocket(
+  socket: Duplex,
+  { status, headers, body }: Readonly<{ status: number; headers: object; body: string }>,
+): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const fields = { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' };
+  const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`);
+  destroyLater(socket);
+  socket.resume();
 }
 
 /**

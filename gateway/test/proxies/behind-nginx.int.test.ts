@@ -41,9 +41,9 @@ describeConnections(behind);
   '--probe finds a location that an operator added without a decision',
   async () => {
     const proxy = await proxyUnderTest({ proxy: 'nginx', routes, start });
-    const file = join(proxy.directory, 'nginx.conf');
+    const file = join(proxy.directory, 'countersign-server.conf');
     const added = 'location /v1/things/ { proxy_pass http://things; }';
-    writeFileSync(file, readFileSync(file, 'utf8').replace('    location / {', `    ${added}\n    location / {`));
+    writeFileSync(file, readFileSync(file, 'utf8').replace('location / {', `${added}\nlocation / {`));
     proxy.signal('SIGHUP');
     await eventually(async () => expect((await proxy.get('/v1/things/1', '')).status).toBe(200));
     // Workers with the old file may serve a few more requests.

@@ -40,7 +40,9 @@ export async function startDecisionSubjects(
   const files = printedFiles(folder, gateway.file);
   const answerSocket = join(dirname(socket), 'answer.sock');
   const answer = started(await startAnswer(folder, answerSocket, await gatewaysAnswer(site, socket), cores));
-  const asksAnswer = { ...files, 'nginx.conf': (files['nginx.conf'] ?? '').replaceAll(socket, answerSocket) };
+  const asksAnswer = Object.fromEntries(
+    Object.entries(files).map(([name, text]) => [name, text.replaceAll(socket, answerSocket)]),
+  );
   const subjects = [
     { name: limitOfDecision, asks: answer.pid, ...(await nginx(asksAnswer)) },
     { name: 'nginx alone', ...(await nginx({ 'nginx.conf': plainNginx(site) })) },

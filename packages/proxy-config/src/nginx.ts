@@ -1,33 +1,29 @@
-import { headersOfCall } from './dialect.ts';
-import { headersOfResponse, removedFromRequest, removedFromResponse } from './headers.ts';
-import {
-  decidePath,
-  headersOfRequest,
-  type Printed,
-  type ProxyPlan,
-  proxyFiles,
-  refusedIdentity,
-  type Service,
-  servicesOf,
-} from './plan.ts';
+import { serverText } from './nginx-server.ts';
+import { type Printed, type ProxyPlan, type Service, servicesOf } from './plan.ts';
 
 /** The oldest version without a known bug in the features that this file uses. */
 export const lowestNginx = '1.26.3';
 
-/** Statuses of the gateway. `return` accepts no variable, so each has its own line. */
-const statusesOf = ({ errors }: ProxyPlan): readonly number[] =>
-  [...new Set(Object.values(errors).map(({ status }) => status))].toSorted((a, b) => a - b);
-
 /**
- * Writes an nginx.conf: one subrequest asks the gateway, and each service has a named location.
+ * Writes an nginx.conf, and the two files that it includes in `http` and `server`, so that an existing nginx.conf can
+ * include them too. One subrequest asks the gateway, and each service has a named location.
  *
  * The gateway returns the signed target in a header, which is sent unchanged. nginx decodes and normalizes `$uri`, so
  * the file must not use it.
  */
 export function printNginx(plan: ProxyPlan): Printed {
-  const services = servicesOf(plan);
-  const text = `# Written by \`countersign integrate nginx\` from gateway.yaml. Run it: nginx -p DIR -c nginx.conf
-# Needs nginx ${lowestNginx} or later with ngx_http_auth_request_module.
+  return {
+    'nginx.conf': { text: mainText(plan), mode: 0o644 },
+    'countersign-http.conf': { text: httpText(plan), mode: 0o644 },
+    // It has the secret.
+    'countersign-server.conf': { text: serverText(plan), mode: 0o600 },
+  };
+}
+
+const mainText = (
+  plan: ProxyPlan,
+): string => `# Written by \`countersign integrate nginx\` from gateway.yaml. Run it: nginx -p DIR -c nginx.conf
+# In an nginx.conf of your own, include the other two files: docs/behind-a-proxy.md.
 error_log stderr warn;
 pid nginx.pid;
 ${userLine(plan)}
@@ -38,185 +34,65 @@ events {
 http {
   access_log off;
   server_tokens off;
-  variables_hash_max_size 2048;
   client_body_temp_path client-body;
   proxy_temp_path proxied;
-  client_max_body_size ${Math.max(...plan.routes.map(({ body }) => body.maxBytes))};
-  large_client_header_buffers 4 16k;
-
-  proxy_http_version 1.1;
-  proxy_buffer_size 16k;
-  proxy_buffers 8 16k;
-  # One decision, one delivery: a repeated request carries a used nonce, and the service refuses it.
-  proxy_next_upstream off;
-  # A service must not choose another location, or what nginx caches.
-  proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Charset Cache-Control Expires Vary Set-Cookie;
-
-  upstream countersign-decision {
-    server ${decisionServer(plan)};
-    keepalive 128;
-  }
-  upstream countersign-public {
-    server ${plan.public.host}:${plan.public.port};
-  }
-${services.map(serverLines).join('\n')}
-
-  # Browsers' preflights and the metadata of OAuth carry no identity. The gateway's public listener answers them.
-  map "$request_method $http_access_control_request_method" $countersign_preflight {
-    default 0;
-    "~^OPTIONS ." 1;
-  }
-  # $request_uri lacks the origin of an absolute URL. The gateway refuses one.
-  map $request $countersign_asked {
-    default $request_uri;
-    "~^\\S+ (?<countersign_absolute>[^/*]\\S*)" $countersign_absolute;
-  }
-  map $countersign_upgrade $countersign_connection {
-    default "";
-    websocket upgrade;
-  }
-  # Only a known service, and only with a signature.
-  map $countersign_x_identity_audience $countersign_known {
-    default countersign-none;
-${services.map(({ name }) => `    ${name} ${name};`).join('\n')}
-  }
-  map $countersign_signature $countersign_service {
-    default $countersign_known;
-    "" countersign-none;
-  }
-  # nginx passes the challenge of a 401 on by itself.
-  map $countersign_status $countersign_challenge_of_403 {
-    default $countersign_challenge;
-    401 "";
-  }
-  # The public text of each code. Nothing else of the gateway's answer is repeated.
-  map $countersign_code $countersign_title {
-    default "The request was refused.";
-${titles(plan).join('\n')}
-  }
+  include countersign-http.conf;
 
   server {
     listen ${plan.listen};
-    ignore_invalid_headers on;
-    underscores_in_headers off;
-    # A cache that is configured around this file keeps neither decisions nor what a service answers to one caller.
-    proxy_cache off;
-    proxy_no_cache 1;
-    proxy_cache_bypass 1;
-
-    # Asks the gateway. \`internal\`: no client reaches it.
-    location = /countersign-decide {
-      internal;
-      proxy_pass ${'isTls' in plan.decision && plan.decision.isTls ? 'https' : 'http'}://countersign-decision${decidePath};
-      proxy_pass_request_body off;
-      proxy_connect_timeout 2s;
-      proxy_read_timeout 5s;
-      proxy_set_header Connection "";
-      proxy_set_header Content-Length "";
-      proxy_set_header Transfer-Encoding "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Countersign-Method $request_method;
-      proxy_set_header X-Countersign-Target $countersign_asked;
-      proxy_set_header X-Countersign-Scheme $scheme;
-      proxy_set_header X-Countersign-Address $remote_addr;
-      proxy_set_header X-Countersign-Content-Length $http_content_length;
-      proxy_set_header X-Countersign-Transfer-Encoding $http_transfer_encoding;
-      include countersign-secret.conf;
-${certificateLines(plan)}${removedFromRequest(plan)
-  .map((name) => `      proxy_set_header ${name} "";`)
-  .join('\n')}
-    }
-
-    location / {
-      if ($countersign_preflight) {
-        return 418;
-      }
-      auth_request /countersign-decide;
-      auth_request_set $countersign_status $upstream_http_x_countersign_status;
-      auth_request_set $countersign_code $upstream_http_x_countersign_code;
-      auth_request_set $countersign_retry_after $upstream_http_retry_after;
-      auth_request_set $countersign_challenge $upstream_http_www_authenticate;
-      auth_request_set $countersign_allow $upstream_http_allow;
-      auth_request_set $countersign_target $upstream_http_x_countersign_target;
-      auth_request_set $countersign_upgrade $upstream_http_x_countersign_upgrade;
-${[...headersOfRequest, ...headersOfResponse].map((name) => `      auth_request_set ${variable(name)} $upstream_http_${snake(name)};`).join('\n')}
-      error_page 401 403 = @countersign-refused;
-      error_page 418 = @countersign-public;
-      # After the decision: the location of the service that the gateway named.
-      try_files /dev/null/none @$countersign_service;
-    }
-${services.map((service) => serviceLocation(service, plan)).join('\n')}
-
-    # A service that refuses the gateway's signature is a fault of the deployment, never of the client's token.
-    location @countersign-service-401 {
-      auth_request off;
-      default_type application/problem+json;
-      add_header X-Request-Id $countersign_x_request_id always;
-      add_header WWW-Authenticate $upstream_http_www_authenticate always;
-      if ($upstream_http_x_identity_refused) {
-        return 502 '${refusedIdentity(plan, '$countersign_x_request_id').replaceAll("'", "\\'")}';
-      }
-      return 401;
-    }
-
-    # Restores the status of a refusal: nginx passes on 401 and 403 alone.
-    location @countersign-refused {
-      auth_request off;
-      default_type application/problem+json;
-      add_header Cache-Control no-store always;
-      add_header X-Request-Id $countersign_x_request_id always;
-      add_header Retry-After $countersign_retry_after always;
-      add_header Allow $countersign_allow always;
-      add_header WWW-Authenticate $countersign_challenge_of_403 always;
-${responseLines('      ')}
-      set $countersign_problem '{"type":"urn:countersign:error:$countersign_code","title":"$countersign_title","status":$countersign_status,"code":"$countersign_code","request_id":"$countersign_x_request_id"}';
-${statusesOf(plan)
-  .map(
-    (status) => `      if ($countersign_status = ${status}) {\n        return ${status} $countersign_problem;\n      }`,
-  )
-  .join('\n')}
-      return 503;
-    }
-
-    location @countersign-public {
-${publicLines(plan)}
-    }
-    location = /.well-known/oauth-protected-resource {
-${publicLines(plan)}
-    }
-    location ^~ /.well-known/oauth-protected-resource/ {
-${publicLines(plan)}
-    }
-    location @countersign-none {
-      auth_request off;
-      return 503;
-    }
+    include countersign-server.conf;
   }
 }
 `;
-  return { 'nginx.conf': { text, mode: 0o644 }, 'countersign-secret.conf': secretFile(plan) };
-}
 
-/** The proxy's own certificate is the proof that it asks. */
-function certificateLines({ decision, serverName }: ProxyPlan): string {
-  if ('socket' in decision || !decision.isTls) return '';
-  return [
-    `proxy_ssl_certificate ${proxyFiles.cert};`,
-    `proxy_ssl_certificate_key ${proxyFiles.key};`,
-    'proxy_ssl_verify on;',
-    `proxy_ssl_trusted_certificate ${proxyFiles.ca};`,
-    `proxy_ssl_name ${serverName};`,
-  ]
-    .map((line) => `      ${line}\n`)
-    .join('');
+function httpText(plan: ProxyPlan): string {
+  const services = servicesOf(plan);
+  return `# Written by \`countersign integrate nginx\` from gateway.yaml. For \`http\`.
+# Needs nginx ${lowestNginx} or later with ngx_http_auth_request_module.
+variables_hash_max_size 2048;
+upstream countersign-decision {
+  server ${decisionServer(plan)};
+  keepalive 128;
 }
+upstream countersign-public {
+  server ${plan.public.host}:${plan.public.port};
+}
+${services.map(serverLines).join('\n')}
 
-function secretFile({ secret }: ProxyPlan): Printed[string] {
-  const line =
-    secret === undefined
-      ? '# No secret: a Unix socket or a certificate is the proof.\n'
-      : `proxy_set_header X-Countersign-Proxy-Secret "${secret}";\n`;
-  return { text: line, mode: 0o600 };
+# Browsers' preflights and the metadata of OAuth carry no identity. The gateway's public listener answers them.
+map "$request_method $http_access_control_request_method" $countersign_preflight {
+  default 0;
+  "~^OPTIONS ." 1;
+}
+# $request_uri lacks the origin of an absolute URL. The gateway refuses one.
+map $request $countersign_asked {
+  default $request_uri;
+  "~^\\S+ (?<countersign_absolute>[^/*]\\S*)" $countersign_absolute;
+}
+map $countersign_upgrade $countersign_connection {
+  default "";
+  websocket upgrade;
+}
+# Only a known service, and only with a signature.
+map $countersign_x_identity_audience $countersign_known {
+  default countersign-none;
+${services.map(({ name }) => `  ${name} ${name};`).join('\n')}
+}
+map $countersign_signature $countersign_service {
+  default $countersign_known;
+  "" countersign-none;
+}
+# nginx passes the challenge of a 401 on by itself.
+map $countersign_status $countersign_challenge_of_403 {
+  default $countersign_challenge;
+  401 "";
+}
+# The public text of each code. Nothing else of the gateway's answer is repeated.
+map $countersign_code $countersign_title {
+  default "The request was refused.";
+${titles(plan).join('\n')}
+}
+`;
 }
 
 /** Started by root, nginx gives its workers another user, who must be in the group of the socket. */
@@ -228,69 +104,14 @@ const decisionServer = ({ decision }: ProxyPlan): string =>
 
 const serverLines = ({ name, targets }: Service): string =>
   [
-    `  upstream ${name} {`,
+    `upstream ${name} {`,
     ...targets.map((target) => {
       const { hostname, port, protocol } = new URL(target);
-      return `    server ${hostname}:${port || (protocol === 'https:' ? 443 : 80)};`;
+      return `  server ${hostname}:${port || (protocol === 'https:' ? 443 : 80)};`;
     }),
-    '    keepalive 128;',
-    '  }',
+    '  keepalive 128;',
+    '}',
   ].join('\n');
 
-function serviceLocation({ name, targets, timeouts, tls }: Service, plan: ProxyPlan): string {
-  const [first = ''] = targets;
-  const { protocol, hostname } = new URL(first);
-  const tlsLines =
-    protocol === 'https:'
-      ? [
-          'proxy_ssl_verify on;',
-          'proxy_ssl_server_name on;',
-          `proxy_ssl_name ${tls?.serverName ?? hostname};`,
-          `proxy_ssl_trusted_certificate ${tls?.caFile ?? '/etc/ssl/certs/ca-certificates.crt'};`,
-          ...(tls?.certFile === undefined ? [] : [`proxy_ssl_certificate ${tls.certFile};`]),
-          ...(tls?.keyFile === undefined ? [] : [`proxy_ssl_certificate_key ${tls.keyFile};`]),
-        ]
-      : [];
-  const lines = [
-    // With a variable, nginx sends these bytes unchanged.
-    `proxy_pass ${protocol}//${name}$countersign_target;`,
-    ...tlsLines,
-    `proxy_connect_timeout ${timeouts.connectMs}ms;`,
-    `proxy_read_timeout ${Math.max(timeouts.responseMs, timeouts.idleMs)}ms;`,
-    'proxy_set_header Host $proxy_host;',
-    'proxy_set_header Upgrade $countersign_upgrade;',
-    'proxy_set_header Connection $countersign_connection;',
-    ...headersOfRequest.map((header) => `proxy_set_header ${header} ${variable(header)};`),
-    ...[...headersOfCall, ...removedFromRequest(plan)]
-      .filter((header) => !headersOfRequest.includes(header))
-      .map((header) => `proxy_set_header ${header} "";`),
-    ...removedFromResponse(plan).map((header) => `proxy_hide_header ${header};`),
-    'proxy_intercept_errors on;',
-    'error_page 401 = @countersign-service-401;',
-    'add_header X-Request-Id $countersign_x_request_id always;',
-  ];
-  return `\n    location @${name} {\n${lines.map((line) => `      ${line}`).join('\n')}\n${responseLines('      ')}\n    }`;
-}
-
-const responseLines = (indent: string): string =>
-  headersOfResponse.map((name) => `${indent}add_header ${name} ${variable(name)} always;`).join('\n');
-
 const titles = ({ errors }: ProxyPlan): readonly string[] =>
-  Object.entries(errors).map(([code, { title }]) => `    ${code} "${title.replace(/["\\$]/g, '\\$&')}";`);
-
-/** The gateway's public listener sees the client's address, and nothing that the client says of it. */
-const publicLines = (plan: ProxyPlan): string =>
-  [
-    'auth_request off;',
-    `proxy_pass ${publicScheme(plan)}://countersign-public;`,
-    'proxy_set_header Host $http_host;',
-    'proxy_set_header Connection "";',
-    'proxy_set_header X-Forwarded-For $remote_addr;',
-  ]
-    .map((line) => `      ${line}`)
-    .join('\n');
-
-const publicScheme = (plan: ProxyPlan): string => (plan.public.isTls ? 'https' : 'http');
-
-const snake = (name: string): string => name.toLowerCase().replaceAll('-', '_');
-const variable = (name: string): string => `$countersign_${snake(name)}`;
+  Object.entries(errors).map(([code, { title }]) => `  ${code} "${title.replace(/["\\$]/g, '\\$&')}";`);

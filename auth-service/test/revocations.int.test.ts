@@ -180,6 +180,23 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect((await asked).items).toMatchObject([{ kind: 'user', user_id: userId }]);
   });
 
+  test('reads an entry once for all followers that it wakes: a thousand transactions would keep out a logout', async () => {
+    let reads = 0;
+    const transaction: typeof store.db.transaction = (...args) => {
+      reads += 1;
+      return store.db.transaction(...args);
+    };
+    const own = await openFeed({ ...store.db, transaction });
+    const { log, cursor } = await head();
+    const asked = Array.from({ length: 100 }, () => own.next({ log, after: cursor, waitMs: 30_000 }, never));
+    const userId = uuidv7();
+    await revoke(userId);
+    for (const batch of await Promise.all(asked)) expect(batch.items).toMatchObject([{ user_id: userId }]);
+    // The first read, one after the notification, and another where the entry came between.
+    expect(reads).toBeLessThanOrEqual(3);
+    await own.end();
+  });
+
   test('answers with an empty page when the wait is over, or the client is gone', async () => {
     const { log, cursor } = await head();
     expect(await feed.next({ log, after: cursor, waitMs: 20 }, never)).toMatchObject({ items: [], cursor });

@@ -22,6 +22,9 @@ export type Member = Readonly<{
   url: string;
   /** Answers 200 when the process is ready. */
   readyUrl: string;
+  env: Readonly<Record<string, string>>;
+  /** Of the running process; 0 between a stop and a start. */
+  pid(): number;
   start(): void;
   ready(): Promise<void>;
   /** Sends a signal, SIGTERM by default. Settles when the process has ended. */
@@ -32,6 +35,8 @@ export type Member = Readonly<{
 export type Fleet = Readonly<{
   authServices: readonly Member[];
   gateways: readonly Member[];
+  /** The gateway.yaml of all gateways, which takes the variables of each. */
+  configFile: string;
   /** Stops the processes and drops the database. */
   remove(): Promise<void>;
 }>;
@@ -86,6 +91,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const fleet: Fleet = {
     authServices,
     gateways,
+    configFile: config,
     async remove() {
       await Promise.all(all.map(({ stop }) => stop()));
       await dropDatabases(options.databaseUrl, `${prefix}_`);
@@ -108,6 +114,8 @@ function member(url: string, readyUrl: string, args: readonly string[], env: Rea
   return {
     url,
     readyUrl,
+    env,
+    pid: () => running?.pid ?? 0,
     start() {
       running = startProcess({ args, env, cwd: repository });
     },

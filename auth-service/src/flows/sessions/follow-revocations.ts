@@ -1,7 +1,12 @@
 import type { AuthDatabase } from '../../store/database.ts';
 import { type FeedBatch, type FeedForm, readFeed, revocationsChannel } from '../../store/sessions/revocations.ts';
 
-export type FeedRequest = Readonly<{ log: string | undefined; after: number; form?: FeedForm; waitMs: number }>;
+export type FeedRequest = Readonly<{
+  log: string | undefined;
+  after: number;
+  form?: FeedForm | undefined;
+  waitMs: number;
+}>;
 
 /** The revocation log for its followers. */
 export type Feed = Readonly<{
@@ -14,13 +19,31 @@ export type Feed = Readonly<{
 
 export async function openFeed(db: AuthDatabase): Promise<Feed> {
   const waiters = new Set<() => void>();
+  const reads = new Map<string, Promise<FeedBatch>>();
   const wakeAll = () => {
+    // A read that began before this notification may lack the new entry.
+    reads.clear();
     for (const wake of [...waiters]) wake();
   };
   let ended = false;
   let stopped: Promise<void> | undefined;
   // Also called after a reconnect, when notifications may have been missed.
   const stopListening = await db.listen(revocationsChannel, wakeAll);
+
+  /**
+   * Shares a read among the followers at one position. One entry wakes all of them, and a thousand transactions at once
+   * would leave no connection for a logout.
+   */
+  function read({ log, after, form }: Pick<FeedRequest, 'log' | 'after' | 'form'>): Promise<FeedBatch> {
+    const key = JSON.stringify([log, after, form]);
+    const shared = reads.get(key);
+    if (shared !== undefined) return shared;
+    const started = readFeed(db, { log, after }, form).finally(() => {
+      if (reads.get(key) === started) reads.delete(key);
+    });
+    reads.set(key, started);
+    return started;
+  }
 
   /** Registers before the read, so that an entry written between read and wait still wakes the waiter. */
   function wakeUp(waitMs: number, signal: AbortSignal) {
@@ -46,7 +69,7 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
       for (;;) {
         const wake = wakeUp(Math.max(0, deadline - performance.now()), signal);
         try {
-          const batch = await readFeed(db, { log, after }, form);
+          const batch = await read({ log, after, form });
           const isNews = batch.items.length > 0 || batch.groups.length > 0 || batch.fromStart;
           if (isNews || ended || signal.aborted || performance.now() >= deadline) return batch;
           await wake.promise;

@@ -4,7 +4,7 @@ import { createLogger, type Running, startBehindGateway } from '@countersign/ser
 import { createApp, newStamp } from './app.ts';
 import type { UsersConfig } from './config.ts';
 import { readSeed, seedMembers } from './seed.ts';
-import { loginRole, migrations, requestRoles, type UsersSchema } from './store/schema.ts';
+import { type UsersSchema, usersDatabase } from './store/schema.ts';
 
 const name = 'users-service';
 
@@ -21,9 +21,7 @@ export async function start(
       join(config.COUNTERSIGN_HOME, 'data', 'users'),
     ),
     name: `${config.DATABASE_PREFIX}_users`,
-    login: loginRole,
-    roles: requestRoles,
-    migrations,
+    ...usersDatabase,
     onError: (error) => logger.warn({ err: error }, 'database connection lost'),
   });
   return startBehindGateway({

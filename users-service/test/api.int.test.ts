@@ -4,10 +4,10 @@ import { servedRoutes } from '@countersign/testing/service';
 import { expect, test } from '@jest/globals';
 import { createApp, newStamp } from '../src/app.ts';
 import { api } from '../src/routes/api.ts';
-import { loginRole, migrations, requestRoles, type UsersSchema } from '../src/store/schema.ts';
+import { type UsersSchema, usersDatabase } from '../src/store/schema.ts';
 
 test('the description names exactly the served routes', async () => {
-  const database = await databases()[0]?.[1].open<UsersSchema>({ login: loginRole, roles: requestRoles, migrations });
+  const database = await databases()[0]?.[1].open<UsersSchema>(usersDatabase);
   if (database === undefined) throw new Error('there is no database');
   const app = createApp({
     db: database.db,

@@ -3,7 +3,7 @@ import { serviceWorld } from '@countersign/testing/service';
 import { createApp, newStamp } from '../src/app.ts';
 import { api } from '../src/routes/api.ts';
 import { type Seed, seedMembers } from '../src/seed.ts';
-import { loginRole, migrations, requestRoles, type UsersSchema } from '../src/store/schema.ts';
+import { type UsersSchema, usersDatabase } from '../src/store/schema.ts';
 
 export const audience = 'users-service';
 
@@ -23,7 +23,7 @@ export const seed: Seed = {
 
 /** Starts the service on a database with all test people. */
 export async function usersWorld(where: TestDatabase) {
-  const database = await where.open<UsersSchema>({ login: loginRole, roles: requestRoles, migrations });
+  const database = await where.open<UsersSchema>(usersDatabase);
   await seedMembers(database.db, seed, newStamp);
   return serviceWorld({ audience, api, database, createApp: (parts) => createApp({ ...parts, stamp: newStamp }) });
 }

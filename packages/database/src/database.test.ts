@@ -118,6 +118,13 @@ test.each(locations)(
     );
     expect(rows).toEqual([{ others: null, roles: 0 }]);
     await db.close();
+
+    const newer = [...migrations, { name: '0002-more', statements: [] }];
+    await (await open({ migrations: newer })).close();
+    const place = kind === 'pglite' ? `data folder ${dataDir}` : `database ${earlier}`;
+    await expect(open()).rejects.toThrow(
+      `${place}: a newer version changed its tables (kysely_migration lists 0002-more); start that version, or restore a backup from before the upgrade`,
+    );
     if (kind === 'postgres') await dropDatabase(earlier);
     rmSync(home, { recursive: true });
   },

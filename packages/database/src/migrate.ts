@@ -46,12 +46,15 @@ export async function checkMigrations(
     select has_table_privilege(to_regclass('kysely_migration'), 'select') as readable`.execute(kysely);
   if (tables[0]?.readable !== true) return;
   const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(kysely);
+  const applied = new Set(rows.map(({ name }) => name));
   const unknown = rows.find((row) => migrations.every(({ name }) => name !== row.name));
   if (unknown === undefined) return;
-  const [where, remedy] =
-    dataDir === undefined
-      ? [`database ${await databaseName(kysely)}`, 'drop and recreate the database']
-      : [`data folder ${dataDir}`, `remove ${dataDir}`];
+  const where = dataDir === undefined ? `database ${await databaseName(kysely)}` : `data folder ${dataDir}`;
+  if (migrations.every(({ name }) => applied.has(name)))
+    throw new StartupError(
+      `${where}: a newer version changed its tables (kysely_migration lists ${unknown.name}); start that version, or restore a backup from before the upgrade`,
+    );
+  const remedy = dataDir === undefined ? 'drop and recreate the database' : `remove ${dataDir}`;
   throw new StartupError(
     `${where}: another development version made its tables (kysely_migration lists ${unknown.name}), and this version cannot read them; ${remedy} to start with empty tables`,
   );

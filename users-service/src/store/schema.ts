@@ -1,4 +1,4 @@
-import { type Migration, tenantTable } from '@countersign/database';
+import { type Migration, type OpenOptions, tenantTable } from '@countersign/database';
 import type { Selectable } from 'kysely';
 
 type MemberStatus = 'active' | 'inactive';
@@ -35,12 +35,12 @@ export const appRole = 'countersign_users_app';
 export const membershipRole = 'countersign_users_news';
 /** The role that copies a member's role from a token; it sees only members without a membership update. */
 export const identityRole = 'countersign_users_identity';
-export const requestRoles: readonly string[] = [appRole, membershipRole, identityRole];
+const requestRoles: readonly string[] = [appRole, membershipRole, identityRole];
 /** The role that connects and owns the tables. Row-level security applies to it too. */
-export const loginRole = 'countersign_users';
+const loginRole = 'countersign_users';
 
 /** All migrations in order. The statements of a released one never change. */
-export const migrations: readonly Migration[] = [
+const migrations: readonly Migration[] = [
   {
     name: '0001-schema',
     statements: [
@@ -74,3 +74,10 @@ export const migrations: readonly Migration[] = [
     ],
   },
 ];
+
+/** The settings of our database, except its location. */
+export const usersDatabase: Omit<OpenOptions, 'location' | 'name'> = {
+  login: loginRole,
+  roles: requestRoles,
+  migrations,
+};

@@ -14,6 +14,7 @@ const production = {
   NODE_ENV: 'production',
   AUTH_SMTP_URL: 'smtps://mail.example',
   AUTH_MAIL_FROM: 'id@example.test',
+  DATABASE_URL: 'postgres://db.example.test/postgres',
 };
 
 describe('the configuration', () => {
@@ -65,6 +66,11 @@ describe('the configuration', () => {
       /AUTH_SMTP_URL: is required in production/,
     ],
     ['no sender address in production', { ...secrets, NODE_ENV: 'production' }, /AUTH_MAIL_FROM: is required/],
+    [
+      'PGlite in production',
+      { ...secrets, ...production, DATABASE_URL: '' },
+      /^DATABASE_URL: is required in production, or AUTH_DATABASE_URL: the built-in PGlite is for development$/,
+    ],
     ['mail to no mail server', { ...secrets, AUTH_SMTP_URL: 'https://mail.example' }, /AUTH_SMTP_URL/],
     ['links to no page', { ...secrets, AUTH_LINK_BASE_URL: 'javascript:alert(1)' }, /AUTH_LINK_BASE_URL/],
     ['strangers as administrators', { ...secrets, AUTH_REGISTRATION_ROLE: 'admin' }, /must not be admin/],

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Location, locationFrom } from '@countersign/database';
+import { databaseProblems, type Location, locationFrom } from '@countersign/database';
 import { mailConfig, mailProblems } from '@countersign/mail';
 import {
   assertPrivateKeyFile,
@@ -92,13 +92,16 @@ const schema = z.object({
   AUTH_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
 });
 
+/** Every variable that the service reads. */
+export const authVariables: readonly string[] = Object.keys(schema.shape);
+
 /** The configuration of the service, from environment variables. */
 export type AuthConfig = z.infer<typeof schema>;
 
 /** @throws ConfigError with every problem at once. */
 export function readAuthConfig(env: Environment): AuthConfig {
   const config = readConfig(schema, env);
-  const problems = mailProblems(config);
+  const problems = [...mailProblems(config), ...databaseProblems('AUTH_DATABASE_URL', config)];
   if (config.AUTH_REGISTRATION_ROLE === adminRole) problems.push('AUTH_REGISTRATION_ROLE: must not be admin');
   if (config.NODE_ENV === 'production') {
     if (config.SEED_FILE !== undefined) problems.push('SEED_FILE: demo accounts are never made in production');

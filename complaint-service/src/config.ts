@@ -1,3 +1,4 @@
+import { databaseProblems } from '@countersign/database';
 import { mailConfig, mailProblems } from '@countersign/mail';
 import {
   assertPrivateKeyFile,
@@ -34,13 +35,16 @@ const schema = z.object({
   COMPLAINTS_ERASURE_GRACE_MINUTES: wholeNumber(1, 30 * 24 * 60).default(3 * 24 * 60),
 });
 
+/** Every variable that the service reads. */
+export const complaintsVariables: readonly string[] = Object.keys(schema.shape);
+
 export type ComplaintsConfig = z.infer<typeof schema>;
 
 /** @throws ConfigError that lists every problem. */
 export function readComplaintsConfig(env: Environment): ComplaintsConfig {
   const config = readConfig(schema, env);
   assertPrivateKeyFile(env);
-  const problems = mailProblems(config);
+  const problems = [...mailProblems(config), ...databaseProblems('COMPLAINTS_DATABASE_URL', config)];
   if (config.NODE_ENV === 'production') {
     if (config.COMPLAINTS_WEBHOOK_REACH !== 'public') {
       problems.push('COMPLAINTS_WEBHOOK_REACH: must be public in production');

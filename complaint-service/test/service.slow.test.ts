@@ -161,6 +161,7 @@ test('production demands the key of webhooks, which a lost file would change', (
     SERVICE_KEY: JSON.stringify(serviceKey),
     AUTH_SMTP_URL: 'smtps://mail.example.test',
     AUTH_MAIL_FROM: 'a@example.test',
+    DATABASE_URL: 'postgres://db.example.test/postgres',
   };
   expect(() => readComplaintsConfig(env)).toThrow(/^COMPLAINTS_WEBHOOK_KEY: is required in production/);
   const file = join(home, 'webhook-key');

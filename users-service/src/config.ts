@@ -1,3 +1,4 @@
+import { databaseProblems } from '@countersign/database';
 import { ConfigError, commonConfig, type Environment, port, readConfig } from '@countersign/service-kit';
 import { z } from 'zod';
 
@@ -8,14 +9,18 @@ const schema = z.object({
   SEED_FILE: z.string().optional(),
 });
 
+/** Every variable that the service reads. */
+export const usersVariables: readonly string[] = Object.keys(schema.shape);
+
 export type UsersConfig = z.infer<typeof schema>;
 
 /** @throws ConfigError that lists every problem. */
 export function readUsersConfig(env: Environment): UsersConfig {
   const config = readConfig(schema, env);
   // Demo accounts have a published password, so production must not start with them.
-  if (config.NODE_ENV === 'production' && config.SEED_FILE !== undefined) {
-    throw new ConfigError(['SEED_FILE: demo tenants are never seeded where NODE_ENV is production; unset it']);
-  }
+  const problems = databaseProblems('USERS_DATABASE_URL', config);
+  if (config.NODE_ENV === 'production' && config.SEED_FILE !== undefined)
+    problems.push('SEED_FILE: demo tenants are never seeded where NODE_ENV is production; unset it');
+  if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }

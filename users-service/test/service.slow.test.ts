@@ -95,9 +95,12 @@ describeStart({
   }),
 });
 
-test('never seeds in production', () => {
-  expect(() => readUsersConfig(environment({ NODE_ENV: 'production' }))).toThrow(/^SEED_FILE: .*production/);
-  expect(readUsersConfig(environment({ NODE_ENV: 'production', SEED_FILE: '' })).SEED_FILE).toBeUndefined();
+test('never seeds in production, and needs a server there', () => {
+  const server = { NODE_ENV: 'production', USERS_DATABASE_URL: 'postgres://db.example.test/users' };
+  expect(() => readUsersConfig(environment(server))).toThrow(/^SEED_FILE: .*production/);
+  expect(readUsersConfig(environment({ ...server, SEED_FILE: '' })).SEED_FILE).toBeUndefined();
+  const none = { ...server, SEED_FILE: '', USERS_DATABASE_URL: '', DATABASE_URL: '' };
+  expect(() => readUsersConfig(environment(none))).toThrow(/^DATABASE_URL: is required in production, or USERS_/);
 });
 
 test.each([

@@ -1,7 +1,7 @@
 export type { Database, Scope } from './database.ts';
 export { isUniqueViolation } from './failure.ts';
 export type { Migration } from './migrate.ts';
-export { type Location, locationFrom, type OpenOptions, openDatabase } from './open-database.ts';
+export { databaseProblems, type Location, locationFrom, type OpenOptions, openDatabase } from './open-database.ts';
 export { type CourierWork, startCourier } from './outbox/courier.ts';
 export { type DeliveryResult, deliveries } from './outbox/delivery.ts';
 export { type LeasedRows, leasedRows, leaseSec } from './outbox/leased-rows.ts';

@@ -62,3 +62,17 @@ export function locationFrom(
   if (databaseUrl !== undefined) return { databaseUrl };
   return serverUrl !== undefined ? { serverUrl } : { dataDir };
 }
+
+/**
+ * Returns the problem that keeps a production service from starting: no server.
+ *
+ * @param variable The service's own URL, e.g. `AUTH_DATABASE_URL`.
+ */
+export function databaseProblems(
+  variable: string,
+  config: Readonly<{ NODE_ENV: string; DATABASE_URL?: string | undefined; [own: string]: unknown }>,
+): string[] {
+  if (config.NODE_ENV !== 'production') return [];
+  if (config[variable] !== undefined || config.DATABASE_URL !== undefined) return [];
+  return [`DATABASE_URL: is required in production, or ${variable}: the built-in PGlite is for development`];
+}

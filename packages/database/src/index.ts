@@ -1,3 +1,4 @@
+export { copyDatabase } from './copy-database.ts';
 export type { Database, Scope } from './database.ts';
 export { isUniqueViolation } from './failure.ts';
 export type { Migration } from './migrate.ts';

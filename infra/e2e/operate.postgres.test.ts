@@ -1,0 +1,90 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { StartedProcess } from '@countersign/testing';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { call, logIn } from './client.ts';
+import { makePlace, type Place, repository, startEverything } from './stack.ts';
+
+const server = { DATABASE_URL: process.env.DATABASE_URL ?? '' };
+const backups = mkdtempSync(join(tmpdir(), 'countersign-backups-'));
+let onServer: Place;
+let place: Place;
+let running: StartedProcess | undefined;
+
+const operate = (command: string, args: readonly string[], env: Readonly<Record<string, string>>) => {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--conditions=source', join(repository, `infra/operate/${command}.ts`), ...args],
+    { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '', ...place.env, ...server, ...env } },
+  );
+  return { status, output: stdout + stderr };
+};
+
+beforeAll(async () => {
+  place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
+  onServer = await makePlace({ databaseUrl: server.DATABASE_URL, redisUrl: undefined });
+});
+afterAll(async () => {
+  await running?.stop();
+  await onServer.remove();
+  await place.remove();
+  rmSync(backups, { recursive: true });
+});
+
+test('what PGlite held is moved to a server, backed up, and restored there', async () => {
+  const gateway = `http://127.0.0.1:${place.ports.gateway}`;
+  const prefix = { DATABASE_PREFIX: onServer.env.DATABASE_PREFIX ?? '' };
+  running = await startEverything(place);
+  const { token, refreshToken } = await logIn(gateway, 'complainant@acme.test');
+  const body = { title: 'The lamp is dark', description: 'Since Monday.', category: 'Other' };
+  const filed = await call(`${gateway}/v1/complaints`, { token, body });
+  expect(filed.status).toBe(201);
+  const file = {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'text/plain' },
+    body: 'a note',
+  };
+  const url = `${gateway}/v1/complaints/${filed.body.id}`;
+  const attached = (await (await fetch(`${url}/attachments?name=note.txt`, file)).json()) as { id: string };
+  const read = async () => [
+    (await call(url, { token })).body,
+    (await call(`${url}/attachments/${attached.id}`, { token })).text,
+  ];
+  const before = await read();
+  expect(before).toMatchObject([body, 'a note']);
+  await running.stop();
+
+  expect(operate('move-to-server', [], prefix)).toMatchObject({
+    status: 0,
+    output: expect.stringMatching(/auth: copied and compared \d+ tables\nusers: .*\ncomplaints: /),
+  });
+  expect(operate('move-to-server', [], prefix)).toMatchObject({
+    status: 1,
+    output: expect.stringContaining('has data already'),
+  });
+  running = await startEverything(place, { ...server, ...prefix });
+  expect(await read()).toEqual(before);
+
+  const backup = join(backups, 'one');
+  expect(operate('backup', [backup], prefix)).toMatchObject({ status: 0 });
+  expect(operate('restore', [backup, '--replace'], prefix)).toMatchObject({
+    status: 1,
+    output: expect.stringMatching(/is in use: stop the services first/),
+  });
+  const late = await call(`${gateway}/v1/complaints`, { token, body });
+  await running.stop();
+  rmSync(join(place.home, 'data/complaint-attachments'), { recursive: true });
+  expect(operate('restore', [backup], prefix)).toMatchObject({
+    status: 1,
+    output: expect.stringContaining('--replace'),
+  });
+  expect(operate('restore', [backup, '--replace'], prefix)).toMatchObject({ status: 0 });
+
+  running = await startEverything(place, { ...server, ...prefix });
+  expect(await read()).toEqual(before);
+  expect((await call(`${gateway}/v1/complaints/${late.body.id}`, { token })).status).toBe(404);
+  const refresh = { body: { refresh_token: refreshToken } };
+  expect((await call(`${gateway}/v1/auth/refresh`, refresh)).status).toBe(200);
+}, 300_000);

@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { copyDatabase, openDatabase } from '@countersign/database';
+import { databaseNames, databases } from './databases.ts';
+
+// `npm run move-to-server`: copies what services kept in PGlite under COUNTERSIGN_HOME to the server of DATABASE_URL.
+// PGlite stays as it is. No service may run.
+
+/** A table that has rows once somebody used the service. */
+const filled = { auth: 'tenants', users: 'members', complaints: 'complaints' };
+
+/** @returns How many tables were copied. */
+async function move(name: (typeof databaseNames)[number], home: string, serverUrl: string): Promise<number> {
+  const { DATABASE_PREFIX: prefix = 'countersign' } = process.env;
+  const options = { ...databases[name], name: `${prefix}_${name}` };
+  const from = await openDatabase<unknown>({ ...options, location: { dataDir: join(home, 'data', name) } });
+  try {
+    const to = await openDatabase<unknown>({ ...options, location: { serverUrl } });
+    try {
+      return await copyDatabase(from, { to, owner: options.login, filled: filled[name] });
+    } finally {
+      await to.close();
+    }
+  } finally {
+    await from.close();
+  }
+}
+
+const { DATABASE_URL: serverUrl, COUNTERSIGN_HOME } = process.env;
+const home = resolve(process.env.INIT_CWD ?? '.', COUNTERSIGN_HOME ?? '.countersign');
+try {
+  if (!serverUrl) throw new Error('set DATABASE_URL to the server, and COUNTERSIGN_HOME to where PGlite is');
+  for (const name of databaseNames.filter((one) => existsSync(join(home, 'data', one)))) {
+    const tables = await move(name, home, serverUrl);
+    process.stdout.write(`${name}: copied and compared ${tables} tables\n`);
+  }
+  process.stdout.write('Start the services with this DATABASE_URL. Attachments and keys stay in COUNTERSIGN_HOME.\n');
+} catch (error) {
+  process.stderr.write(`move-to-server: ${(error as Error).message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,121 @@
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { createOnServer, databaseNames } from './databases.ts';
+
+const repository = resolve(import.meta.dirname, '../..');
+
+/** Where an installation keeps its data: what `backup` reads and `restore` writes. */
+export type Place = Readonly<{
+  /** The prefix of the databases' names. */
+  prefix: string;
+  /** Writes a dump in PostgreSQL's custom format. */
+  dump(database: string, file: string): void;
+  /** Replaces the database's tables by those of a dump, or changes nothing. */
+  load(database: string, file: string): void;
+  /** Returns the value of a query with one row of one column. */
+  ask(database: string, sql: string): string;
+  packAttachments(file: string): void;
+  /** Replaces the attachments. */
+  unpackAttachments(file: string): void;
+  /** Files and directories with keys and secrets, relative to `root`. Those that do not exist are left out. */
+  keys: Readonly<{ root: string; paths: readonly string[] }>;
+  /** Creates the databases and roles that are missing. No service may run when it returns. */
+  prepare(): Promise<void>;
+  /** Starts the services. @returns What the user must do instead, if anything. */
+  start(): string;
+}>;
+
+/** Runs a program, from and to files if given. @throws Error with its errors. */
+export function run(
+  command: string,
+  args: readonly string[],
+  files: Readonly<{ from?: string; to?: string }> = {},
+): string {
+  const input = files.from === undefined ? 'ignore' : openSync(files.from, 'r');
+  const output = files.to === undefined ? 'pipe' : openSync(files.to, 'wx', 0o600);
+  const env = { COMPOSE_FILE: 'infra/compose.yaml', ...process.env };
+  const options = { cwd: repository, env, encoding: 'utf8', maxBuffer: 2 ** 26 } as const;
+  const { status, stdout, stderr, error } = spawnSync(command, args, { ...options, stdio: [input, output, 'pipe'] });
+  for (const file of [input, output]) if (typeof file === 'number') closeSync(file);
+  if (error !== undefined) throw new Error(`${command}: ${error.message}`);
+  if (status !== 0) throw new Error(`${command} ${args.slice(0, 4).join(' ')}: ${stderr.trim()}`);
+  return (stdout ?? '').trim();
+}
+
+// All or nothing, as the owner that the dump names.
+const restoreOptions = ['--clean', '--if-exists', '--single-transaction', '--exit-on-error'];
+
+/** The containers of compose.yaml. */
+export function composePlace(prefix: string): Place {
+  const compose = (args: readonly string[], files = {}) => run('docker', ['compose', ...args], files);
+  const postgres = (args: readonly string[], files = {}) => compose(['exec', '-T', 'postgres', ...args], files);
+  const services = ['gateway', 'auth-service', 'users-service', 'complaint-service'];
+  const home = '/var/lib/countersign';
+  return {
+    prefix,
+    dump: (database, file) => void postgres(['pg_dump', '-U', 'postgres', '-Fc', database], { to: file }),
+    load: (database, file) =>
+      void postgres(['pg_restore', '-U', 'postgres', ...restoreOptions, '-d', database], { from: file }),
+    ask: (database, sql) => postgres(['psql', '-U', 'postgres', '-d', database, '-tAc', sql]),
+    packAttachments(file) {
+      const pack = `cd ${home} && mkdir -p data && exec tar -c data`;
+      compose(['exec', '-T', 'complaint-service', 'sh', '-c', pack], { to: file });
+    },
+    unpackAttachments(file) {
+      const unpack = ['-c', `cd ${home} && rm -rf data && exec tar -x`];
+      const once = ['run', '--rm', '-T', '--no-deps', '--entrypoint', 'sh'];
+      compose([...once, 'complaint-service', ...unpack], { from: file });
+    },
+    keys: { root: join(repository, 'infra'), paths: ['secrets', '.env'] },
+    async prepare() {
+      // Each service creates its database and its roles when it starts.
+      compose(['up', '--wait']);
+      compose(['stop', ...services]);
+    },
+    start() {
+      compose(['up', '--wait']);
+      return '';
+    },
+  };
+}
+
+/**
+ * A PostgreSQL server, and a directory of this machine.
+ *
+ * @param serverUrl `DATABASE_URL`.
+ * @param home `COUNTERSIGN_HOME`.
+ */
+export function serverPlace(prefix: string, serverUrl: string, home: string): Place {
+  const urlOf = (database: string) => Object.assign(new URL(serverUrl), { pathname: `/${database}` }).href;
+  const ask: Place['ask'] = (database, sql) => run('psql', ['-d', urlOf(database), '-tAc', sql]);
+  const attachments = 'data/complaint-attachments';
+  return {
+    prefix,
+    dump: (database, file) => void run('pg_dump', ['-Fc', '-d', urlOf(database)], { to: file }),
+    load: (database, file) => void run('pg_restore', [...restoreOptions, '-d', urlOf(database)], { from: file }),
+    ask,
+    packAttachments(file) {
+      const paths = existsSync(join(home, attachments)) ? [attachments] : ['-T', '/dev/null'];
+      run('tar', ['-c', '-C', home, ...paths], { to: file });
+    },
+    unpackAttachments(file) {
+      run('mkdir', ['-p', '-m', '700', home]);
+      run('rm', ['-rf', join(home, attachments)]);
+      run('tar', ['-x', '-C', home], { from: file });
+    },
+    keys: {
+      root: home,
+      paths: ['secrets', 'service-keys', 'gateway-keys', 'agreement-keys', 'complaint-webhook.key'],
+    },
+    async prepare() {
+      for (const name of databaseNames) {
+        await createOnServer(serverUrl, name, prefix);
+        const used = `select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`;
+        if (ask(`${prefix}_${name}`, used) !== '0')
+          throw new Error(`${prefix}_${name} is in use: stop the services first`);
+      }
+    },
+    start: () => 'Now start the services.\n',
+  };
+}

@@ -1,0 +1,39 @@
+import { existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Command, runCommand } from './command.ts';
+import { databaseNames } from './databases.ts';
+import { run } from './place.ts';
+
+// `npm run restore -- [--compose] [--replace] DIRECTORY`: brings back what `npm run backup` wrote. With --replace, also
+// where there is data.
+
+await runCommand('restore', async ({ directory, place, replace }) => {
+  run('sh', ['-c', 'cd "$0" && sha256sum --check --strict --quiet SHA256SUMS', directory]);
+  restoreKeys(join(directory, 'keys.tar.gz'), place.keys.root);
+  await place.prepare();
+  const hasData = place.ask(`${place.prefix}_auth`, 'select exists (select from tenants)') === 't';
+  if (hasData && !replace) throw new Error('there is data already. To replace it by the backup, add --replace');
+  for (const name of databaseNames) place.load(`${place.prefix}_${name}`, join(directory, `${name}.dump`));
+  place.unpackAttachments(join(directory, 'attachments.tar'));
+  process.stdout.write(`Restored: ${directory}\n${place.start()}`);
+});
+
+/** Copies keys to where they were. @throws Error when another one is there. */
+function restoreKeys(archive: string, root: Command['place']['keys']['root']): void {
+  const unpacked = mkdtempSync(join(tmpdir(), 'countersign-keys-'));
+  try {
+    run('tar', ['-xz', '-C', unpacked], { from: archive });
+    const files = globSync('**', { cwd: unpacked }).filter((file) => statSync(join(unpacked, file)).isFile());
+    const differs = (file: string) =>
+      existsSync(join(root, file)) && !readFileSync(join(root, file)).equals(readFileSync(join(unpacked, file)));
+    const different = files.filter(differs);
+    if (different.length > 0)
+      throw new Error(`${root} has other keys or settings. Move these away first: ${different.join(', ')}`);
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    // Keeps modes and, for root, owners.
+    run('cp', ['-a', '-t', root, ...readdirSync(unpacked).map((name) => join(unpacked, name))]);
+  } finally {
+    rmSync(unpacked, { recursive: true });
+  }
+}

@@ -3,7 +3,10 @@ import { appendFileSync, globSync, mkdtempSync, readFileSync, rmSync, statSync, 
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { authVariables } from '../../auth-service/src/config.ts';
+import { complaintsVariables } from '../../complaint-service/src/config.ts';
 import { loadConfig } from '../../gateway/src/config/load.ts';
+import { usersVariables } from '../../users-service/src/config.ts';
 
 const infra = resolve(import.meta.dirname, '..');
 const place = mkdtempSync(join(tmpdir(), 'countersign-compose-'));
@@ -35,7 +38,7 @@ test('docker-compose accepts compose.yaml, and every file that it mounts exists'
     .map(({ source }) => source);
   const files = Object.values<{ file: string }>(secrets).map(({ file }) => file);
   for (const path of [...mounts, ...files]) expect(statSync(path).size).toBeGreaterThan(0);
-  const own = ['gateway', 'auth-service', 'users-service', 'complaint-service'];
+  const own = ['gateway', 'auth-service', 'users-service', 'complaint-service', 'web'];
   for (const name of own) {
     expect(services[name]).toMatchObject({ read_only: true, cap_drop: ['ALL'] });
     expect(services[name].user).not.toMatch(/^0|^root/);
@@ -80,31 +83,60 @@ test('PUBLIC_URL sets the issuer, the origin and the base of links, and without 
   const read = (variables: Readonly<Record<string, string>>) => {
     const { services } = compose(variables);
     const auth = services['auth-service'].environment;
-    const config = loadConfig(gatewayFile, { PUBLIC_URL: services.gateway.environment.PUBLIC_URL });
+    const config = loadConfig(gatewayFile, services.gateway.environment);
     return {
       issuers: [auth.AUTH_ISSUER, ...config.issuers.map(({ issuer }) => issuer)],
       origins: [...config.publicOrigins],
-      // The auth-service falls back to its issuer.
-      links: [auth.AUTH_LINK_BASE_URL, services['complaint-service'].environment.COMPLAINTS_LINK_BASE_URL],
+      // Not set, so the auth-service takes its issuer for links and for browsers.
+      own: [auth.AUTH_LINK_BASE_URL, auth.AUTH_BROWSER_ORIGINS],
+      links: [services['complaint-service'].environment.COMPLAINTS_LINK_BASE_URL],
     };
   };
   expect(read({ PUBLIC_URL: url })).toEqual({
     issuers: [url, url],
     origins: [url, 'http://localhost:8080'],
-    links: ['', `${url}/complaints`],
+    own: [null, null],
+    links: [`${url}/app/complaints`],
   });
   const local = 'http://127.0.0.1:8080';
   expect(read({})).toEqual({
     issuers: [local, local],
     origins: [local, 'http://localhost:8080'],
-    links: ['', ''],
+    own: [null, null],
+    links: [`${local}/app/complaints`],
   });
+  expect(read({ GATEWAY_PORT: '18080' })).toMatchObject({
+    issuers: ['http://127.0.0.1:18080', 'http://127.0.0.1:18080'],
+    origins: ['http://127.0.0.1:18080', 'http://localhost:18080'],
+  });
+});
+
+// What compose.yaml and the images decide: addresses inside their network, and paths inside the containers.
+const decided = [
+  ...['HOST', 'AUTH_PORT', 'USERS_PORT', 'COMPLAINTS_PORT', 'GATEWAY_INTERNAL_PORT', 'COUNTERSIGN_HOME'],
+  ...['AUTH_API_DOCUMENT', 'SEED_FILE', 'SEED_CLIENT_SECRET', 'AUTH_ISSUER'],
+];
+
+test.each([
+  ['auth-service', 'AUTH_', authVariables],
+  ['users-service', 'USERS_', usersVariables],
+  ['complaint-service', 'COMPLAINTS_', complaintsVariables],
+] as const)('every variable of the %s can be set, or is a secret in a file', (service, prefix, names) => {
+  const given = names.flatMap((name) => [
+    [name, `set-${name}`],
+    [`${prefix}${name}`, `set-${name}`],
+  ]);
+  const variables = { ...Object.fromEntries(given), GATEWAY_PORT: '18080' };
+  const { environment } = compose(variables).services[service];
+  const isSet = (name: string) =>
+    environment[name] === `set-${name}` || `${name}_FILE` in environment || environment[name] === '18080';
+  expect(names.filter((name) => !decided.includes(name) && !isSet(name))).toEqual([]);
 });
 
 test('the gateway starts with the configuration that is prepared', () => {
   expect(readFileSync(gatewayFile, 'utf8')).not.toContain('127.0.0.1:8081');
   const config = loadConfig(gatewayFile, {});
-  expect([...config.upstreams.keys()]).toEqual(['auth-service', 'users-service', 'complaint-service']);
+  expect([...config.upstreams.keys()]).toEqual(['auth-service', 'users-service', 'complaint-service', 'web']);
 });
 
 test('a second run keeps what was edited, and every key and secret; compose.yaml contains none', () => {

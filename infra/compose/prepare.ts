@@ -24,10 +24,12 @@ function gatewayConfig(): string {
     ['internal', 8090],
   ] as const)
     document.setIn(['listen', listener], `0.0.0.0:${port}`);
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of gateway.yaml
+  // biome-ignore-start lint/suspicious/noTemplateCurlyInString: variables of gateway.yaml
   const publicUrl = '${PUBLIC_URL:-http://127.0.0.1:8080}';
   // The port is published only on this machine.
-  document.setIn(['publicOrigins'], document.createNode([publicUrl, 'http://localhost:8080'], { flow: true }));
+  const origins = [publicUrl, 'http://localhost:${GATEWAY_PORT:-8080}'];
+  // biome-ignore-end lint/suspicious/noTemplateCurlyInString: variables of gateway.yaml
+  document.setIn(['publicOrigins'], document.createNode(origins, { flow: true }));
   document.setIn(['issuers', 0, 'issuer'], publicUrl);
   // No other process can reach the containers' network.
   document.setIn(['insecureTransport'], true);
@@ -38,12 +40,13 @@ function gatewayConfig(): string {
     ['auth-service', 8081],
     ['users-service', 8082],
     ['complaint-service', 8083],
+    ['web', 8084],
   ] as const)
     document.setIn(['upstreams', name, 'targets'], [`http://${name}:${port}`]);
   for (const name of ['auth-service', 'complaint-service'])
     document.setIn(['services', name, 'keys'], `./service-keys/${name}.jwks.json`);
-  // The pages and the example services of `npm start` are not among the containers.
-  const absent = ['web', 'my-service', 'mcp-server'];
+  // The example services are not among the containers.
+  const absent = ['my-service', 'mcp-server'];
   for (const name of absent) document.deleteIn(['upstreams', name]);
   const routes = document.get('routes') as YAMLSeq<YAMLMap>;
   routes.items = routes.items.filter((route) => !absent.includes(String(route.get('upstream'))));
@@ -89,7 +92,7 @@ if (isRoot) {
 const { PUBLIC_URL } = process.env;
 completeEnv(join(dirname(directory), '.env'), {
   COUNTERSIGN_USER: isRoot ? `${imageUser}:${imageUser}` : `${user}:${group}`,
-  COUNTERSIGN_SECRETS: directory,
+  ...(process.argv[2] !== undefined && { COUNTERSIGN_SECRETS: directory }),
   ...(PUBLIC_URL && { PUBLIC_URL }),
 });
 if (isEdited) process.stdout.write(`Kept as it is, though infra/gateway.yaml would give another one: ${file}\n`);

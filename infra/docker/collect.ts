@@ -71,20 +71,43 @@ function copy(place: string, out: string): void {
   }
 }
 
-function collect(workspace: string, out: string): void {
-  for (const place of closureOf(workspace)) copy(place, out);
+type Content = Readonly<{ name: string; version: string; needs: Readonly<Record<string, string>> }>;
+
+/** Copies packages with all that they need, and lists them. */
+function writeImage(places: readonly string[], out: string, { name, version, needs }: Content): void {
+  for (const place of new Set(places.flatMap((root) => [...closureOf(root)]))) copy(place, out);
   for (const file of globSync('**/*.{map,d.ts,d.mts,d.cts}', { cwd: out })) rmSync(join(out, file));
   cpSync('LICENSE', join(out, 'LICENSE'));
   cpSync('infra/docker/healthcheck.js', join(out, 'healthcheck.js'));
-  const { name, version } = JSON.parse(readFileSync(join(workspace, 'package.json'), 'utf8'));
-  const root = { name: `${name}-image`, version, private: true, type: 'module', dependencies: { [name]: version } };
+  const root = { name: `${name}-image`, version, private: true, type: 'module', dependencies: needs };
   writeFileSync(join(out, 'package.json'), JSON.stringify(root, null, 2));
-  const link = join(out, 'node_modules', name);
-  mkdirSync(dirname(link), { recursive: true });
-  if (!existsSync(link)) symlinkSync(relative(dirname(link), join(out, workspace)), link);
+}
+
+function writeSbom(out: string): void {
   const sbom = execFileSync('npm', ['sbom', '--sbom-format', 'cyclonedx'], { cwd: out, maxBuffer: 2 ** 26 });
   writeFileSync(join(out, 'sbom.cdx.json'), sbom);
 }
 
+function collect(workspace: string, out: string): void {
+  const { name, version } = JSON.parse(readFileSync(join(workspace, 'package.json'), 'utf8'));
+  writeImage([workspace], out, { name, version, needs: { [name]: version } });
+  const link = join(out, 'node_modules', name);
+  mkdirSync(dirname(link), { recursive: true });
+  if (!existsSync(link)) symlinkSync(relative(dirname(link), join(out, workspace)), link);
+  writeSbom(out);
+}
+
+/** web/ is no workspace: its files are built, and its server runs from source on these packages. */
+function collectWeb(out: string): void {
+  const places = ['@countersign/service-kit', 'express', 'zod'].map((name) => join('node_modules', name));
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const versionOf = (place: string) => JSON.parse(readFileSync(join(place, 'package.json'), 'utf8')).version;
+  const needs = places.map((place) => [relative('node_modules', place), versionOf(place)]);
+  writeImage(places, out, { name: 'web', version, needs: Object.fromEntries(needs) });
+  for (const part of ['dist', 'server']) cpSync(join('web', part), join(out, 'web', part), { recursive: true });
+  writeSbom(out);
+}
+
 const [out = '', ...workspaces] = process.argv.slice(2);
 for (const workspace of workspaces) collect(workspace, join(out, workspace));
+collectWeb(join(out, 'web'));

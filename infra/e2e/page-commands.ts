@@ -23,7 +23,7 @@ export const patternOf = (output: string): RegExp =>
 
 export type Shell = Readonly<{
   /** Runs one line, and returns its trimmed standard output. */
-  run(command: string): Promise<string>;
+  run(command: string, withinMs?: number): Promise<string>;
   close(): void;
 }>;
 
@@ -36,12 +36,12 @@ export function openShell(cwd: string, env: NodeJS.ProcessEnv): Shell {
   });
   let count = 0;
   return {
-    async run(command) {
+    async run(command, withinMs = 60_000) {
       count += 1;
       const end = `end-of-${count}`;
       const from = output.length;
       shell.stdin.write(`${command}\necho; echo ${end}\n`);
-      await eventually(() => expect(output).toContain(`\n${end}\n`), 60_000);
+      await eventually(() => expect(output).toContain(`\n${end}\n`), withinMs);
       return output.slice(from, output.indexOf(`\n${end}\n`)).trim();
     },
     close: () => shell.stdin.end(),

@@ -6,7 +6,7 @@ import { databaseNames, databases } from './databases.ts';
 // `npm run move-to-server`: copies what services kept in PGlite under COUNTERSIGN_HOME to the server of DATABASE_URL.
 // PGlite stays as it is. No service may run.
 
-/** A table that has rows once somebody used the service. */
+/** The table of each database that is empty until the service is used. */
 const filled = { auth: 'tenants', users: 'members', complaints: 'complaints' };
 
 /** @returns How many tables were copied. */

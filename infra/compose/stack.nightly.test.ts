@@ -1,0 +1,131 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { freePorts } from '@countersign/testing';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { call } from '../e2e/client.ts';
+import { commandsOf, openShell, patternOf, type Shell } from '../e2e/page-commands.ts';
+import { type Engine, startEngine } from './engine/engine.ts';
+
+// Follows docs/operations/containers.md in a clone, with docker-compose on podman.
+
+const repository = resolve(import.meta.dirname, '../..');
+const photo = readFileSync(join(repository, 'docs/images/web-filing.png'));
+const clone = mkdtempSync(join(tmpdir(), 'countersign-clone-'));
+let engine: Engine;
+let shell: Shell;
+let gateway: string;
+let filed: Readonly<{ url: string; attachment: string; token: string; refreshToken: string }>;
+
+/** Runs a line that must succeed within ten minutes. */
+async function succeed(command: string): Promise<string> {
+  const output = await shell.run(`${command}; echo "exit code $?"`, 600_000);
+  expect(output).toMatch(/exit code 0$/);
+  return output.replace(/\n?exit code 0$/, '');
+}
+
+/** Runs the commands of a page, or those of them that match. */
+async function follow(page: string, wanted = /^/): Promise<void> {
+  const text = readFileSync(join(repository, page), 'utf8').replaceAll('http://127.0.0.1:8080', gateway);
+  for (const { command, output } of commandsOf(text).filter((one) => wanted.test(one.command))) {
+    const printed = await succeed(command);
+    if (output !== '') expect(printed).toMatch(patternOf(output));
+  }
+}
+
+/** The complaint and its photo, as their person reads them. */
+async function readComplaint({ url, attachment, token }: typeof filed) {
+  const { status, body } = await call(url, { token });
+  const file = await fetch(`${url}/attachments/${attachment}`, { headers: { authorization: `Bearer ${token}` } });
+  const bytes = Buffer.from(await file.arrayBuffer()).toString('base64');
+  return { statuses: [status, file.status], body, bytes };
+}
+
+/** The rows of every table, by database and table. */
+async function allRows(): Promise<Record<string, string>> {
+  const rows: Record<string, string> = {};
+  for (const database of ['countersign_auth', 'countersign_users', 'countersign_complaints']) {
+    const psql = `docker compose exec -T postgres psql -U postgres -d ${database} -tA`;
+    const tables = await succeed(`${psql} -c "select tablename from pg_tables where schemaname = 'public'"`);
+    for (const table of tables.split('\n'))
+      rows[`${database} ${table}`] = await succeed(`${psql} -c 'select t from "${table}" t order by t::text'`);
+  }
+  return rows;
+}
+
+beforeAll(async () => {
+  // What Git would clone, with changes that are not committed yet.
+  const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    cwd: repository,
+  });
+  execFileSync('tar', ['-cf', join(clone, 'files.tar'), '--null', '-T', '-'], { cwd: repository, input: files });
+  execFileSync('sh', ['-c', 'tar -xf files.tar && rm files.tar'], { cwd: clone });
+  engine = await startEngine(clone);
+  const [port, admin] = await freePorts(2);
+  gateway = `http://127.0.0.1:${port}`;
+  const ports = { GATEWAY_PORT: String(port), GATEWAY_ADMIN_PORT: String(admin) };
+  shell = openShell(clone, { ...process.env, NODE_OPTIONS: '', ...engine.env, ...ports });
+}, 900_000);
+
+afterAll(async () => {
+  shell.close();
+  await engine.stop();
+  rmSync(clone, { recursive: true, force: true });
+}, 60_000);
+
+test('the page brings up the stack; a complaint with a photo is still there after every container was replaced', async () => {
+  await follow('docs/operations/containers.md');
+  const ada = { email: 'ada@acme.example', password: 'a walrus on the gramophone' };
+  const login = await call(`${gateway}/v1/auth/login`, { body: ada });
+  const [token, refreshToken] = [String(login.body.access_token), String(login.body.refresh_token)];
+  const complaint = { title: 'The lamp is dark', description: 'Since Monday.', category: 'Lighting' };
+  const { status, body } = await call(`${gateway}/v1/complaints`, { token, body: complaint });
+  expect(status).toBe(201);
+  const url = `${gateway}/v1/complaints/${body.id}`;
+  const attached = await fetch(`${url}/attachments?name=lamp.png`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'image/png' },
+    body: photo,
+  });
+  expect(attached.status).toBe(201);
+  filed = { url, attachment: ((await attached.json()) as { id: string }).id, token, refreshToken };
+  const before = await readComplaint(filed);
+  expect(before).toMatchObject({ statuses: [200, 200], body: { title: complaint.title } });
+
+  await succeed('docker compose restart');
+  await succeed('docker compose up --wait');
+  expect(await readComplaint(filed)).toEqual(before);
+  await succeed('docker compose down');
+  await succeed('docker compose up --wait');
+  expect(await readComplaint(filed)).toEqual(before);
+  expect((await call(`${gateway}/app/`)).text).toContain('<div id="root">');
+}, 900_000);
+
+test('every process runs as an unprivileged user, on a root that it cannot write', async () => {
+  for (const name of ['gateway', 'auth-service', 'users-service', 'complaint-service', 'web']) {
+    const inside = (program: string) => succeed(`docker compose exec -T ${name} node -e '${program}'`);
+    expect(await inside('console.log(process.getuid())')).not.toBe('0');
+    expect(await inside('try { require("fs").writeFileSync("/app/x", "") } catch (e) { console.log(e.code) }')).toBe(
+      'EROFS',
+    );
+  }
+}, 120_000);
+
+test('a restore brings back every row, file and key, and tokens from before are still accepted', async () => {
+  const before = await readComplaint(filed);
+  await succeed('docker compose stop gateway');
+  const rows = await allRows();
+  const page = 'docs/operations/backups.md';
+  await follow(page, /backup --/);
+  await succeed('docker compose down --volumes');
+  await succeed('rm -rf infra/secrets infra/.env');
+  await follow(page, /restore --/);
+  expect(await readComplaint(filed)).toEqual(before);
+  expect(await allRows()).toEqual(rows);
+  const body = { refresh_token: filed.refreshToken };
+  expect((await call(`${gateway}/v1/auth/refresh`, { body })).status).toBe(200);
+  expect(await shell.run('npm run --silent restore -- --compose ../countersign-backup 2>&1; echo $?', 300_000)).toMatch(
+    /restore: there is data already\. .*--replace\n1$/s,
+  );
+}, 900_000);

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-// One run for every workspace, so that `npm test` ends with one summary. Projects only name what failed.
+// One run for every workspace, so that `npm test` ends with a single summary. Projects only label failures.
 const shared = {
   testEnvironment: 'node',
   testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
@@ -11,7 +11,7 @@ const shared = {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } },
     ],
   },
-  // These packages have TypeScript under the condition `source` too.
+  // These packages also export TypeScript under the condition `source`.
   moduleNameMapper: {
     '^eventsource$': '<rootDir>/node_modules/eventsource/dist/index.js',
     '^eventsource-parser$': '<rootDir>/node_modules/eventsource-parser/dist/index.js',
@@ -26,12 +26,13 @@ const python = ['python3', '/usr/bin/python3'].find(
 );
 if (python !== undefined) process.env.VERIFIER_PYTHON = python;
 
-// What only a server can show, e.g. two processes on one database, is in *.postgres.test.ts; .ci/run sees to it that they ran.
+// Tests that need a server, e.g. two processes on one database, are in *.postgres.test.ts. .ci/run checks that they
+// ran.
 const ignored = [
   '/node_modules/',
   ...(process.env.DATABASE_URL ? [] : ['\\.postgres\\.test\\.ts$']),
   ...(python ? [] : ['\\.python\\.test\\.ts$']),
-  // `npm run test:slow` and `npm run test:nightly` run these alone.
+  // `npm run test:slow` and `npm run test:nightly` run only these.
   ...(process.env.SLOW ? [] : ['\\.slow\\.test\\.ts$']),
   ...(process.env.NIGHTLY ? [] : ['\\.nightly\\.test\\.ts$']),
 ];
@@ -46,12 +47,12 @@ const project = (path) => ({
 });
 
 export default {
-  // Suites wait for timeouts, for processes and for databases half of the time: four of them keep two cores busy.
+  // Half of the time, suites wait for timeouts, processes and databases: four of them keep two cores busy.
   maxWorkers: 4,
-  // For what hangs. No test goes by it: a busy machine may take ten times as long as a quiet one.
+  // Only for tests that hang. No test depends on it: a busy machine may take ten times as long as a quiet one.
   testTimeout: 120_000,
-  // A worker keeps about 15 MB of each suite, which makes it slow to collect garbage, and to free it takes a second.
-  // It starts anew beyond this, and has time to end; one that an open handle keeps alive is still reported.
+  // A worker retains about 15 MB of each suite, which slows garbage collection. Above this limit it is restarted, and
+  // has time to end; a worker that an open handle keeps alive is still reported.
   workerIdleMemoryLimit: '768MB',
   workerGracefulExitTimeout: 10_000,
   projects: [

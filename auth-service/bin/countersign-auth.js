@@ -22,7 +22,7 @@ if (!existsSync(source)) {
   await run(source.href);
 } else {
   process.stderr.write(
-    `countersign-auth: needs Node.js 22 (from 22.19), 24, or 26 and later, and this is ${process.version}. In a clone, npx runs the project's own\n`,
+    `countersign-auth: needs Node.js 22 (from 22.19), 24, or 26 and later, but this is ${process.version}. In a clone, npx runs the project's own\n`,
   );
   process.exitCode = 1;
 }

@@ -22,10 +22,10 @@ import { keySetRoutes, metadataRoutes } from './routes/well-known.ts';
 export type AppParts = RouteParts &
   PageParts &
   Readonly<{
-    /** The OpenAPI document for the API page. Undefined: there is no page. */
+    /** The OpenAPI document that the API page shows. If undefined, there is no page. */
     apiDocument?: string;
     identity: RequestHandler;
-    /** Adds the keys for agreement with the gateway to the key set. */
+    /** Adds the key-agreement keys for the gateway to the key set. */
     publishKeys?: RequestHandler;
     health: Health;
     metrics: Registry;
@@ -62,8 +62,8 @@ const refuseActors: RequestHandler[] = [
 ];
 
 /**
- * Clients read the key set through the gateway, and expect only an issuer's keys: some token libraries refuse a set
- * with any other key. The gateway's own request for keys carries no identity.
+ * Clients read the key set through the gateway, and expect only token-signing keys: some token libraries reject a set
+ * that contains others. The gateway's own request for keys carries no identity.
  */
 function toGatewayAlone(publishKeys: RequestHandler): RequestHandler {
   return (req, res, next) => {

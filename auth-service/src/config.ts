@@ -27,7 +27,7 @@ const keyRing = z.string().transform((text, context) => {
   }
 });
 
-/** Origins in the form browsers send in `Origin`; rejects `null` and wildcards. */
+/** Origins in the form that browsers send in `Origin`. Rejects `null` and wildcards. */
 const originList = z.string().transform((text, context) => {
   const origins = text.split(',').map((entry) => entry.trim());
   const wrong = origins.find((entry) => !URL.canParse(entry) || new URL(entry).origin !== entry);
@@ -72,23 +72,24 @@ const schema = z.object({
   SEED_FILE: z.string().optional(),
   /** The secret of the demo clients in SEED_FILE. */
   SEED_CLIENT_SECRET: z.string().min(32).optional(),
-  /** The OpenAPI document that the API page at /docs shows; if absent, there is no page. */
+  /** The OpenAPI document that the API page at /docs shows. Without it, there is no page. */
   AUTH_API_DOCUMENT: z.string().optional(),
   AUTH_REGISTRATION: z.enum(['off', 'invite', 'open']).default('invite'),
   /**
-   * Slug of the tenant that new accounts join, and their role. If absent, they have no tenant until they are invited.
+   * Slug of the tenant that new accounts join, and their role. If unset, new accounts have no tenant until they are
+   * invited.
    */
   AUTH_REGISTRATION_TENANT: z.string().optional(),
   AUTH_REGISTRATION_ROLE: z
     .string()
     .regex(/^[a-z0-9_-]{1,64}$/, 'must be the name of a role')
     .default('complainant'),
-  /** Where the account pages send a browser after a login: a path of their own origin. */
+  /** Where the account pages redirect the browser after a login: a path on their own origin. */
   AUTH_AFTER_LOGIN: z
     .string()
     .regex(/^\/(?:[\w.-]+\/)*[\w.-]*$/, 'must be a path like /app/')
     .default('/app/'),
-  /** Base URL of the pages that links in mails open. */
+  /** Base URL of the pages that emailed links open. */
   AUTH_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
 });
 
@@ -104,7 +105,7 @@ export function readAuthConfig(env: Environment): AuthConfig {
   const problems = [...mailProblems(config), ...databaseProblems('AUTH_DATABASE_URL', config)];
   if (config.AUTH_REGISTRATION_ROLE === adminRole) problems.push('AUTH_REGISTRATION_ROLE: must not be admin');
   if (config.NODE_ENV === 'production') {
-    if (config.SEED_FILE !== undefined) problems.push('SEED_FILE: demo accounts are never made in production');
+    if (config.SEED_FILE !== undefined) problems.push('SEED_FILE: demo accounts are never created in production');
     if (config.AUTH_BCRYPT_COST < 10) problems.push('AUTH_BCRYPT_COST: must be 10 or more in production');
   }
   assertPrivateKeyFile(env);
@@ -125,17 +126,17 @@ export function apiDocumentOf({ AUTH_API_DOCUMENT: file }: AuthConfig): string |
   }
 }
 
-/** Origins that may use the session cookie: the configured ones, or else the gateway's own. */
+/** Origins that may use the session cookie: the configured ones, or by default the gateway's own. */
 export function browserOriginsOf(config: AuthConfig): ReadonlySet<string> {
   if (config.AUTH_BROWSER_ORIGINS !== undefined) return new Set(config.AUTH_BROWSER_ORIGINS);
   return new Set([new URL(issuerOf(config)).origin, ...localOrigins(config)]);
 }
 
-/** Origins of the account pages: the issuer's, and that of the links in mails. Never taken from a request. */
+/** Origins of the account pages: the issuer's, and the origin of emailed links. Never taken from a request. */
 export const pageOriginsOf = (config: AuthConfig): ReadonlySet<string> =>
   new Set([...[issuerOf(config), linkBaseOf(config)].map((url) => new URL(url).origin), ...localOrigins(config)]);
 
-/** The gateway of `npm start`, by both names of this machine. */
+/** The gateway that `npm start` runs, under both loopback names. */
 function localOrigins({ NODE_ENV: environment, GATEWAY_PORT: gatewayPort }: AuthConfig): string[] {
   if (environment === 'production') return [];
   return ['127.0.0.1', 'localhost'].map((host) => `http://${host}:${gatewayPort}`);

@@ -3,7 +3,7 @@ import { caller, capacity, commonErrors, type ErrorTable, AppError as KitError, 
 /** Every code this service can answer with; `docs/errors.md` lists the same ones. */
 export const errors = {
   ...commonErrors,
-  // One code for every cause: the answer must not tell a guesser which part was wrong.
+  // One code for every cause, so that the response does not reveal which part was wrong.
   invalid_credentials: caller(401, 'The email address, password or tenant is incorrect.'),
   tenant_selection_required: caller(409, 'You belong to several tenants. Choose one.'),
   invalid_selection_token: caller(401, 'The login has expired. Log in again to choose a tenant.'),
@@ -17,7 +17,7 @@ export const errors = {
   login_busy: capacity(503, 'Too many people are logging in. Try again shortly.', 2),
   registration_off: caller(403, 'Registration is closed. Ask an administrator for an invitation.'),
   invalid_token: caller(400, 'This link is invalid, has expired, or was already used. Request a new one.'),
-  insufficient_role: caller(403, 'Your role does not allow this.'),
+  insufficient_role: caller(403, 'Your role does not allow this action.'),
   tenant_mismatch: caller(403, 'This resource belongs to another tenant.'),
   not_a_member: caller(403, 'You are not a member of this tenant.'),
   already_member: caller(409, 'This person is already a member of the tenant.'),
@@ -27,16 +27,19 @@ export const errors = {
   invalid_refresh_token: caller(401, 'The refresh token is invalid.'),
   audit_broken: ours(409, 'The audit log was altered: its hash chain does not verify.'),
   two_refresh_tokens: caller(400, 'Send the refresh token in the body or in the cookie, not in both.'),
-  form_expired: caller(403, 'This form has expired. Check it, and send it again.'),
+  form_expired: caller(403, 'This form has expired. Check your entries and submit it again.'),
   cross_site_refused: caller(403, 'Requests from this site cannot use the session cookie.'),
   // RFC 6749 section 5.2 and RFC 8693 section 2.2.2: the token endpoint's own codes.
   invalid_client: caller(401, 'The client is unknown or disabled, or its credentials are wrong.'),
   unauthorized_client: caller(400, 'This client is not allowed to use this grant type.'),
   unsupported_grant_type: caller(400, 'The token endpoint does not support this grant type.'),
-  unsupported_response_type: caller(400, 'This server has no authorization endpoint. Use the token endpoint.'),
+  unsupported_response_type: caller(
+    400,
+    'This server does not support the authorization endpoint. Use the token endpoint.',
+  ),
   invalid_scope: caller(400, 'The scope is malformed, or the client is not allowed to request it.'),
   target_not_offered: caller(400, 'This server does not issue tokens for this audience or resource.'),
-  too_many_delegations: caller(409, 'You have reached the limit of 100 connected applications. Remove one first.'),
+  too_many_delegations: caller(409, 'You have reached the limit of 100 connected applications. Disconnect one first.'),
   actor_not_allowed: caller(403, 'This actor is not allowed to act for the caller here.'),
   refresh_token_reused: caller(401, 'The refresh token was already used, so the session has ended.'),
   session_expired: caller(401, 'The session has expired.'),

@@ -8,7 +8,7 @@ import { deliverMembership } from './flows/mail/deliver-membership.ts';
 import type { AuthDatabase } from './store/database.ts';
 import { outboxDepth } from './store/mail/outbox.ts';
 
-/** Starts the delivery of mail and membership updates. @returns Stops it. */
+/** Starts the delivery of email and membership updates. @returns A function that stops it. */
 export async function startOutgoing(
   config: AuthConfig,
   { db, logger, metrics }: Readonly<{ db: AuthDatabase; logger: Logger; metrics: Registry }>,
@@ -36,7 +36,7 @@ export async function startOutgoing(
       results: 'delivered, retried, parked (given up)',
       depth: () => outboxDepth(db),
       gauges: {
-        parked: { help: 'Mails that were given up and are kept for 30 days.', measure: ({ parked }) => parked },
+        parked: { help: 'Emails that failed permanently and are kept for 30 days.', measure: ({ parked }) => parked },
       },
     }),
   });

@@ -43,7 +43,11 @@ const name = 'auth-service';
 
 export type RunningService = Running & Readonly<{ port: number }>;
 
-/** Starts the service. @throws StartupError when it cannot. */
+/**
+ * Starts the service.
+ *
+ * @throws StartupError if it cannot start.
+ */
 export async function start(config: AuthConfig): Promise<RunningService> {
   const logger = createLogger(name, config.LOG_LEVEL);
   const db: AuthDatabase = await openDatabase({
@@ -55,7 +59,7 @@ export async function start(config: AuthConfig): Promise<RunningService> {
   return startOn(config, { db, logger });
 }
 
-/** Starts the service on an open database, which it closes when it stops or cannot start. */
+/** Starts the service on an open database, and closes the database when it stops or fails to start. */
 export async function startOn(
   config: AuthConfig,
   { db, logger }: Readonly<{ db: AuthDatabase; logger: Logger }>,
@@ -108,9 +112,9 @@ async function openApp(config: AuthConfig, { redis, checks, onClose, ...parts }:
   });
   onClose(await startOutgoing(config, parts));
   onClose(startHousekeeping(db, signingKeys, logger));
-  // Notifies all instances, so that each signs with the right key at once.
+  // Notifies all instances, so that each one switches keys immediately.
   const stopFollowing = await db.listen(signingKeysChannel, () => {
-    signingKeys.refresh().catch((error) => logger.error({ err: error }, 'the signing keys could not be read again'));
+    signingKeys.refresh().catch((error) => logger.error({ err: error }, 'the signing keys could not be reloaded'));
   });
   onClose(stopFollowing);
   const operatorSocket = operatorSocketPath(config);
@@ -126,7 +130,7 @@ async function warnOfNowhere(db: AuthDatabase, { joins }: RegistrationRules, log
   if (joins === undefined) return;
   const found = await db.transaction({ role: roles.accounts }, (trx) => findTenant(trx, joins.tenant));
   if (found !== undefined) return;
-  logger.warn({ tenant: joins.tenant }, 'AUTH_REGISTRATION_TENANT names no tenant: new accounts cannot log in');
+  logger.warn({ tenant: joins.tenant }, 'AUTH_REGISTRATION_TENANT does not exist, so new accounts cannot log in');
 }
 
 async function openPasswords(config: AuthConfig, metrics: Registry) {
@@ -136,10 +140,10 @@ async function openPasswords(config: AuthConfig, metrics: Registry) {
   });
   const hashes = new Counter({
     name: 'auth_password_hashes_total',
-    help: 'bcrypt computations begun: one a login attempt, one more where a hash is renewed.',
+    help: 'bcrypt computations started: one per login attempt, and one more when a hash is updated.',
     registers: [metrics],
   });
-  const help = 'Login attempts that wait for a place to compute their hash.';
+  const help = 'Login attempts that wait to compute their hash.';
   registerScraped({ name: 'auth_password_hashes_waiting', help, rows: () => [[[], queue.waiting]] }, metrics);
   return createPasswords({ peppers: config.AUTH_PASSWORD_PEPPERS, cost: config.AUTH_BCRYPT_COST, queue }, () =>
     hashes.inc(),

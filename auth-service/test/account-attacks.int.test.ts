@@ -111,7 +111,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     expect(answer.body.request_id).toBe(answer.headers['x-request-id']);
   });
 
-  // Catalogue 77 and 82: fields that the client must not set.
+  // Catalogue 77 and 82: fields that a client must not set.
   test.each<[string, string, object]>([
     ['the tenant in the body', 'invitations', { tenant_id: 'globex' }],
     ['who invited', 'invitations', { invited_by: 'someone' }],

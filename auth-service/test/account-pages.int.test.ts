@@ -40,7 +40,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
     return tokenIn(await world.mail.mailTo(email));
   };
 
-  /** Everything that a refused form must leave as it is. */
+  /** Everything that a refused form must leave unchanged. */
   const state = () =>
     probing(world.store.db, async (trx) => ({
       tokens: (await trx.selectFrom('mailed_tokens').select('hash').execute()).length,
@@ -48,7 +48,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       users: (await trx.selectFrom('users').select('id').execute()).length,
       sessions: await trx.selectFrom('sessions').select(['id', 'revoked_at']).orderBy('id').execute(),
       registrations: (await trx.selectFrom('registrations').select('id').execute()).length,
-      // Every request that orders a mail is counted first.
+      // Every request that sends an email is counted first.
       attempts: await trx
         .selectFrom('login_attempts')
         .select(['key', 'count'])
@@ -68,7 +68,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       );
       const cookie = `${refreshCookie}=${visitor.jar.get(refreshCookie)}`;
       const headers = { origin: pagesOrigin, 'x-requested-with': 'fetch', cookie };
-      // The origin of the pages may not use the API's cookie here: the issuer's may.
+      // The pages' origin may not use the API's cookie here, but the issuer's origin may.
       const refused = await world.call('POST', '/v1/auth/refresh', { body: {}, headers });
       expect(refused.body.code).toBe('cross_site_refused');
       const own = { ...headers, origin: 'https://id.example.test' };
@@ -415,7 +415,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
     },
   );
 
-  // The gateway would answer a longer body with a problem, as it does not know pages.
+  // The gateway would answer a longer body with a problem document, because it does not know about pages.
   test('no form can exceed the limit of the gateway for its body', async () => {
     const inputs = (await pageVisitor(world).open('/login')).text.match(/<input id="[^>]+>/g) ?? [];
     expect(inputs).toHaveLength(2);

@@ -10,13 +10,13 @@ describe.each(databases())('the time of an answer, on %s', (_, database) => {
   });
   afterAll(() => world.close());
 
-  // Catalogue 74: the work that differs between the two happens outside the request.
+  // Catalogue 74: the work that differs between the two cases happens after the request.
   test.each(['/v1/auth/password/forgot', '/v1/auth/register', '/v1/auth/email/resend', '/v1/auth/login'])(
     'answers at %s as fast for a known address as for an unknown one',
     async (path) => {
       const who = await world.account('agent');
       const timed = async (email: string) => {
-        // Otherwise the known address would soon reach its mail limit.
+        // Otherwise the known address would soon reach its email limit.
         await probing(world.store.db, (trx) => trx.deleteFrom('login_attempts').execute());
         const startedAt = performance.now();
         await world.post(path, path.endsWith('/login') ? { email, password: 'not the password' } : { email });

@@ -119,7 +119,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
     for (const [method, path, body] of calls) {
       expect((await call(method, path, body, agent)).body.code).toBe('insufficient_role');
       expect((await call(method, path, body, foreigner)).body.code).toBe('tenant_mismatch');
-      // Their token still says administrator.
+      // Their token still says that they are an administrator.
       if (method !== 'GET') expect((await call(method, path, body, demoted)).body.code).toBe('insufficient_role');
     }
     const elsewhere = pathOf(client).replace(admin.tenant.id, foreigner.tenant.id);
@@ -144,7 +144,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
     await call('PATCH', pathOf(client), { status: 'active' });
     const { body } = await askForToken(world, withSecret(client));
     const { iat } = JSON.parse(Buffer.from(body.access_token.split('.')[1], 'base64url').toString());
-    // The new token is not older than the revocation, in whatever part of the second it was issued.
+    // The new token is not older than the revocation, no matter in which part of the second it was issued.
     expect(iat * 1000).toBeGreaterThanOrEqual(Date.parse((await revocations()).at(-1)?.not_before ?? ''));
     expect(await endedTokensOf(client)).toBe(1);
   });

@@ -223,7 +223,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     const act = { sub: agent.id, iss: issuer };
     const byAgent = await consent(ann, {}, { context: { sid: id, act } });
     expect([byAgent.status, byAgent.body.code]).toEqual([403, 'actor_not_allowed']);
-    // Even if the actor went unnoticed, its session is none that can consent.
+    // Even if the actor were overlooked, its session is not one that can consent.
     const unnoticed = await consent(ann, {}, { context: { sid: id } });
     expect([unnoticed.status, unnoticed.body.code]).toEqual([401, 'session_revoked']);
     const byClient = await consent(ann, {}, { kind: 'client', clientId: agent.id } as Partial<IdentityClaims>);
@@ -286,7 +286,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     ]);
   });
 
-  /** As many consents as a session could get before there was a limit. */
+  /** As many consents as a session could have before there was a limit. */
   const addDelegations = (person: Account, count: number) =>
     probing(world.store.db, (trx) =>
       sql`insert into delegations (id, tenant_id, user_id, client_id, session_id, scopes, token_hash, expires_at)
@@ -297,7 +297,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
 
   test('a session ends, however many consents were given in it', async () => {
     const ann = await world.account('agent');
-    // With five parameters each, more than one statement can take.
+    // With five parameters each, this exceeds the limit of one statement.
     await addDelegations(ann, 13_200);
     expect((await world.post('/v1/auth/logout', {}, ann)).status).toBe(204);
     const { rows } = await probing(world.store.db, (trx) =>
@@ -321,7 +321,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     expect((await consent(ann)).status).toBe(409);
     const { body } = await world.logIn(ann.email);
     await world.post('/v1/auth/logout', {}, ann);
-    // The consents of an ended session do not count.
+    // Consents of an ended session do not count.
     expect((await consent({ ...ann, sid: body.session_id })).status).toBe(201);
   });
 

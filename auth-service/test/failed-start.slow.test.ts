@@ -14,7 +14,7 @@ import { serviceEnv } from './support/service.ts';
 
 const source = (path: string) => JSON.stringify(new URL(`../src/${path}`, import.meta.url).href);
 
-/** Only reports why the start failed; the process ends once no handle is open. */
+/** Only reports why the start failed. The process ends once no handle is open. */
 const startAlone = `
   import { readAuthConfig } from ${source('config.ts')};
   import { start } from ${source('service.ts')};

@@ -214,7 +214,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
         ['role', 'tenant_id', 'is_admin', 'amr', '__proto__'],
       ]);
       const answer = await post('/v1/auth/login', `{${known}}`);
-      // JSON.parse takes the last of two members, and no other parser reads the body.
+      // JSON.parse keeps the last of two equal members, and no other parser reads the body.
       expect(answer.body).toMatchObject({ user: { id: ann.userId }, tenant: { role: 'agent' } });
       expect(JSON.parse(Buffer.from(answer.body.access_token.split('.')[1], 'base64url').toString())).toMatchObject({
         role: 'agent',

@@ -11,7 +11,7 @@ import { startService } from './support/service.ts';
 
 const servers = databases().filter(([kind]) => kind === 'postgres');
 
-// Two processes can share only a server; PGlite allows one process.
+// Two processes can only share a server: PGlite allows one process.
 if (servers.length > 0) {
   describe.each(servers)('two instances on one %s', (_, database) => {
     let store: ThrowAway<AuthSchema>;

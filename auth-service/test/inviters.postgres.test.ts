@@ -67,7 +67,7 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
       return rows.map(({ email }) => email);
     });
 
-  /** Resolves once this many connections to the database wait for a lock. */
+  /** Resolves once this many database connections wait for a lock. */
   const waiting = (count: number) =>
     eventually(async () => {
       const { rows } = await probing(store.db, (trx) =>
@@ -78,7 +78,8 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
     });
 
   /**
-   * Starts operations in order while an audit chain is locked, so that the first has decided before the second reads.
+   * Starts operations in order while an audit chain is locked, so that the first has made its decision before the
+   * second reads.
    */
   async function inThisOrder<A, B>(chain: string, first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> {
     const started: [Promise<A>?, Promise<B>?] = [];

@@ -42,7 +42,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
   const sessionsOf = (who: Person) =>
     probing(store.db, (trx) => trx.selectFrom('sessions').selectAll().where('user_id', '=', who.userId).execute());
 
-  /** Another instance, connected to its database through a proxy that can be cut. Always killed at the end. */
+  /** Another instance whose database connections pass through a proxy that can be cut. Always killed at the end. */
   async function withVictim(
     work: (victim: { port: number; kill(): Promise<unknown>; loseCommits(): void }) => Promise<void>,
   ): Promise<void> {
@@ -95,7 +95,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
         expect(await lost).toBe('no answer');
       });
     });
-    // The server has dropped the killed connection and its locks.
+    // The server has noticed the killed connection and released its locks.
     const again = await eventually(async () => {
       const answer = await refresh(refresh_token);
       expect(answer.status).toBe(200);
@@ -119,7 +119,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
     expect([one.status, two.status]).toEqual([200, 200]);
     expect(one.body.refresh_token).toBe(two.body.refresh_token);
     expect((await refresh(one.body.refresh_token)).status).toBe(200);
-    // There was never a second chain: the earlier token is refused.
+    // The chain never forked: the earlier token is refused.
     expect((await refresh(refresh_token)).body.code).toBe('refresh_token_reused');
     expect(await sessionsOf(who)).toMatchObject([{ counter: 3, revoked_reason: 'reuse' }]);
   });

@@ -206,7 +206,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       const ip = freshAddress();
       await Promise.all(Array.from({ length: 110 }, () => attempt(victim.email, 'wrong', ip)));
       expect(await attempt(other.email, password, ip)).toBe('ok');
-      // More than 100 guesses in the hour would have slowed the victim down.
+      // More than 100 guesses within the hour would have slowed the victim down.
       const [count] = await attempts.add([loginLimits(victim.email, ip).email]);
       expect(count?.count).toBe(11);
     });

@@ -12,14 +12,14 @@ import type { AuthSchema } from '../src/store/schema.ts';
 import { keks, loginParts } from './support/flows.ts';
 import { openProbed } from './support/probed-database.ts';
 
-/** For people: they answer with HTML. */
+/** Pages for people, which answer with HTML. */
 const pages = [
   ...['/login', '/login/tenant', '/login/second-factor', '/logout', '/register', '/forgot-password'],
   ...Object.values(linkPages),
 ].flatMap((path) => [`get ${path}`, `post ${path}`]);
 const assets = ['get /account/account.css', 'get /account/icon.svg'];
 
-/** Routes that are served before the identity check, and described elsewhere. */
+/** Routes that are mounted before the identity check and described elsewhere. */
 const open = [
   'get /.well-known/jwks.json',
   'get /.well-known/openapi.json',

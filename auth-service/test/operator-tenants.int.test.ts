@@ -44,7 +44,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
   test('are created with a first administrator, who invites the next', async () => {
     const slug = freshSlug();
     const made = await run('create', slug, 'Initech & Söhne');
-    expect(made).toMatchObject({ ok: true, lines: [expect.stringContaining(`${slug} is made`)] });
+    expect(made).toMatchObject({ ok: true, lines: [expect.stringContaining(`created ${slug}`)] });
     const email = freshEmail();
     expect(await run('invite', slug, email.toUpperCase())).toMatchObject({ ok: true });
     const mail = await world.mail.mailTo(email);
@@ -98,7 +98,11 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
 
   test.each([
     ['a slug that is taken', ['create', 'acme', 'Another'], 'SLUG: is taken already'],
-    ['a slug that no login could name', ['create', 'Ac/me', 'Acme'], 'SLUG: must be 1 to 64 of a-z, 0-9 and -'],
+    [
+      'a slug that no login could name',
+      ['create', 'Ac/me', 'Acme'],
+      'SLUG: must be 1 to 64 characters of a-z, 0-9 and -',
+    ],
     ['an empty slug', ['create', '', 'Acme'], 'SLUG: must be'],
     ['a name of two lines', ['create', 'two-lines', 'Acme\r\nBcc: x@evil.test'], 'NAME: must be one line of text'],
     ['no name', ['create', 'nameless', ' '], 'NAME: '],
@@ -129,7 +133,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
       (await world.logIn(who.email, password, closed.slug)).body,
       (await world.logIn(who.email, password, 'acme')).body,
     ];
-    // One session started with the account itself.
+    // The new account started one session.
     expect((await run('disable', closed.slug)).lines).toEqual([`${closed.slug} is disabled; 2 sessions ended`]);
     expect((await world.logIn(who.email, password, closed.slug)).body.code).toBe('invalid_credentials');
     const refresh = (token: string) => world.post('/v1/auth/refresh', { refresh_token: token });

@@ -102,7 +102,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     const { items } = await heard;
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     expect(items).toMatchObject([{ kind: 'key', kid: old }]);
-    // A thief of the key can choose any `iat`, so no token passes before the end of the entry.
+    // A thief of the key can choose any `iat`, so no token is accepted before the entry expires.
     expect(items[0].not_before).toBe(items[0].expires_at);
     expect(Date.parse(items[0].expires_at) - Date.now()).toBeGreaterThan(24.9 * 3_600_000);
     await eventually(async () => {
@@ -114,14 +114,14 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await post('/v1/auth/refresh', { refresh_token: before.refresh_token })).status).toBe(200);
     expect(await run('keys', 'revoke', old)).toMatchObject({
       ok: false,
-      lines: [expect.anything(), 'KID: no key with this id can be revoked; keys list shows all'],
+      lines: [expect.anything(), 'KID: no revocable key has this id; run keys list to see all keys'],
     });
     expect((await run('keys', 'list')).lines.join('\n')).toMatch(new RegExp(`${old}\\s+revoked`));
   });
 
   test('replaces a revoked key with the one that every verifier knows, if there is one', async () => {
     const [active] = (await keySet()).keys;
-    // The state a minute after the active key came into use.
+    // The state a minute after the active key was activated.
     await probing(store.db, (trx) =>
       sql`update signing_keys set retire_at = retire_at - interval '2 minutes', remove_at = remove_at - interval '2 minutes'
           where revoked_at is null`.execute(trx),
@@ -139,7 +139,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     const verify = (token: string, set = oldSet) => jwtVerify(token, set, { typ: 'at+jwt' });
     const { ok } = await run('keys', 'rotate');
     expect(ok).toBe(true);
-    // The new key is published only now, so it must not sign yet: the old key set has to suffice.
+    // The new key is published only now, so it must not sign yet: verifiers may still have the old key set.
     await verify((await logIn(await person())).access_token);
     const pending = await openSigningKeys(store.db, keks);
     const published = createLocalJWKSet(JSON.parse(pending.published().body));
@@ -169,12 +169,12 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     const path = join(home, 'rewrap', 'auth.sock');
     const stop = await listenForOperator(path, { db: store.db, keks: newer }, log.logger);
     const { lines } = await sendCommand(path, ['keys', 'rewrap']);
-    expect(lines[0]).toMatch(/^sealed anew under "kek-new": [1-9]\d* signing keys, [1-9]\d* second factors$/);
+    expect(lines[0]).toMatch(/^encrypted with "kek-new": [1-9]\d* signing keys, [1-9]\d* second factors$/);
     expect((await sendCommand(path, ['keys', 'rewrap'])).lines[0]).toContain(': 0 signing keys, 0 second factors');
     await stop();
     const only = parseKeyRing(ring('kek-new', 8));
     expect((await openSigningKeys(store.db, only)).ready).toBe(true);
-    await expect(openSigningKeys(store.db, keks)).rejects.toThrow(/which AUTH_SIGNING_KEK does not have/);
+    await expect(openSigningKeys(store.db, keks)).rejects.toThrow(/which AUTH_SIGNING_KEK does not contain/);
     const codes = await confirmEnrolment(
       { ...(await loginParts(store.db)), keks: only },
       {
@@ -189,7 +189,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
       totpCode(base32Bytes(secret), totpStep(new Date())),
     );
     expect(codes).toHaveLength(10);
-    // Switches back for the following tests: the old key is current again when it is listed first.
+    // Switches back for the following tests: the old key is current again if it is listed first.
     const back = parseKeyRing(`${ring('kek', 3)},${ring('kek-new', 8)}`);
     const stopBack = await listenForOperator(path, { db: store.db, keks: back }, log.logger);
     expect((await sendCommand(path, ['keys', 'rewrap'])).ok).toBe(true);
@@ -235,7 +235,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     });
   });
 
-  /** The latest member state that the directory of a tenant received. */
+  /** The latest member state that a tenant's directory received. */
   const sentUpdate = async (userId: string, tenantId: string) => {
     const rows = await probing(store.db, (trx) =>
       trx
@@ -271,14 +271,14 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     };
     await run('users', 'disable', who.email.toUpperCase());
     await expectTold(['disabled', 'disabled', 'disabled']);
-    // An administrator's change of the membership meanwhile does not activate it.
+    // An administrator's change of the membership meanwhile does not reactivate it.
     const admin = await makeAdmin(tenant);
     await changeMember(store.db, admin, { userId: who.userId, wanted: { role: 'complainant' } });
     expect(await sentUpdate(who.userId, tenant.id)).toMatchObject({ role: 'complainant', status: 'disabled' });
     await changeMember(store.db, admin, { userId: who.userId, wanted: { role: 'agent' } });
     await run('users', 'enable', who.email);
     await expectTold(['active', 'active', 'disabled']);
-    // Also when both run at once: whichever commits first, the last update says disabled.
+    // Also if both run at once: whichever commits first, the last update says disabled.
     await Promise.all([
       ...['complainant', 'admin', 'agent'].map((role) =>
         changeMember(store.db, admin, { userId: who.userId, wanted: { role } }),
@@ -347,7 +347,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await change('session.forged');
     expect(await run('audit', 'verify')).toMatchObject({
       ok: false,
-      lines: [expect.any(String), `${tenant.id}: entry 2 does not follow from its predecessor`],
+      lines: [expect.any(String), `${tenant.id}: entry 2 does not match the hash of the entry before it`],
     });
     await change('session.started');
     expect((await run('audit', 'verify')).ok).toBe(true);
@@ -357,7 +357,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await run('users', 'enable', (await person()).email);
     const { lines } = await run('audit', 'verify');
     const [, entries = '', head = ''] = /^operator +(\d+) +([0-9a-f]{64})$/m.exec(lines.join('\n')) ?? [];
-    const whole = `in operator, and all before it are as they were`;
+    const whole = `in operator and all earlier entries are unchanged`;
     expect(await run('audit', 'contains', head)).toEqual({
       ok: true,
       lines: [`entry ${entries} of ${entries} ${whole}`],
@@ -389,7 +389,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     writeFileSync(path, '');
     const stop = await listenForOperator(path, parts, log.logger);
     const stopSecond = await listenForOperator(path, parts, log.logger);
-    expect(log.text()).toContain('taken by another instance');
+    expect(log.text()).toContain('another instance handles operator commands');
     await stopSecond();
     expect((await sendCommand(path, ['keys', 'list'])).ok).toBe(true);
     await stop();

@@ -31,7 +31,7 @@ import { tokenIn } from './support/mailed-token.ts';
 import { openProbed, probedDatabase, probing } from './support/probed-database.ts';
 import { startService } from './support/service.ts';
 
-/** Claims mails, and waits for a mail server that never answers. */
+/** Claims emails, then waits for a mail server that never responds. */
 const sendsForEver = `
   import { startCourier } from ${JSON.stringify(new URL('../src/flows/mail/deliver.ts', import.meta.url).href)};
   import { openAgain } from ${JSON.stringify(new URL('./support/probed-database.ts', import.meta.url).href)};
@@ -77,7 +77,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     expect(whom(await claim())).toEqual(['ann two']);
   });
 
-  // PGlite runs one transaction at a time: the first to write is the first to commit there.
+  // PGlite runs one transaction at a time, so the first to write is the first to commit.
   if (database.kind === 'postgres') {
     test('leases a delivery that commits late, after higher numbers were delivered', async () => {
       await sendUpdate('slow', 'one', async () => {
@@ -97,7 +97,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     expect(await memberships().nextDueMs()).toBeGreaterThan((leaseSec - 10) * 1000);
     await memberships().postpone(first, { error: 'x', delayMs: 3600_000 });
     expect(await claim()).toEqual([]);
-    // It does not poll all the time: the second is due, but only after the first.
+    // It does not poll all the time: the second delivery is due, but must wait for the first.
     expect(await memberships().nextDueMs()).toBeGreaterThan(3_500_000);
     await expireLeases();
     expect(whom(await claim())).toEqual(['ann one']);
@@ -226,7 +226,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
       const { logger } = capturingLogger();
       const stop = await startCourier({ db: store.db, logger, deliver: { mail, membership: mail } });
       try {
-        // Past the end of the lease that it began with.
+        // Later than the end of its first lease.
         await eventually(async () => {
           expect(Date.now()).toBeGreaterThan(first + 1_000);
           expect(await leasedUntil()).toBeGreaterThan(Date.now());
@@ -328,7 +328,7 @@ test('a delivery to a very slow mail server ends on abort', async () => {
   const mailer = smtpMailer({ url: `smtp://127.0.0.1:${port}`, from: 'a@example.test', requireTls: false });
   const mail = { kind: 'password_changed', to: 'b@example.test', subject: 's', text: 't', link: undefined } as const;
   await expect(mailer.send(mail, AbortSignal.timeout(300))).rejects.toMatchObject({ code: 'EABORT' });
-  // It also settles once the connection is closed.
+  // It also settles after the connection is closed.
   const closed = once(server, 'close');
   server.close();
   await closed;
@@ -430,7 +430,7 @@ describe.each(databases())('membership updates on %s', (_, database) => {
       role: 'agent',
       status: 'active',
     });
-    // The complaint-service needs no address.
+    // The complaint-service does not need the address.
     const complaints = () => sentUpdates('ann', '/internal/complaints/memberships');
     await eventually(() => expect(complaints()).toHaveLength(1));
     const { email: _, ...rest } = sentUpdates('ann')[0] ?? {};

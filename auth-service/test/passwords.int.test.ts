@@ -7,7 +7,7 @@ import { makeTenant, password } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
 
 describe.each(databases())('passwords on %s', (_, database) => {
-  // One run has no Redis and the other does: that changes where attempts are counted.
+  // One run has Redis and the other does not, which changes where attempts are counted.
   describe.each(redisServers().slice(-1))('and %s', (__, { url }) => {
     let world: AccountsWorld;
     beforeAll(async () => {
@@ -107,7 +107,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
         await trx.updateTable('users').set({ status: 'disabled' }).where('id', '=', gone.userId).execute();
       });
       for (const token of [lateToken, goneToken]) expect((await reset(token)).body.code).toBe('invalid_token');
-      // A disabled account is not mailed a new link.
+      // A disabled account is not sent a new link.
       await forgot(gone.email);
       const other = await world.account('agent');
       await linkFor(other.email);
@@ -147,7 +147,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       const token = await linkFor(who.email);
       const refused = await reset(token, 'qwertyqwerty');
       expect(refused.status).toBe(422);
-      expect(refused.body.errors).toEqual([{ path: 'password', message: 'is one of the most used passwords' }]);
+      expect(refused.body.errors).toEqual([{ path: 'password', message: 'is one of the most common passwords' }]);
       expect((await reset(token, who.email)).status).toBe(422);
       expect((await reset(token)).status).toBe(204);
     });
@@ -249,7 +249,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect(dump).toContain(who.email);
     });
 
-    /** All rows, as a superuser sees them; bytes in hex. */
+    /** All rows, as a superuser sees them, with bytes in hex. */
     const dumped = () =>
       probing(world.store.db, async (trx) => {
         const tables = [

@@ -33,7 +33,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     probing(store.db, (trx) =>
       trx.selectFrom('sessions').selectAll().where('id', '=', access.sessionId).executeTakeFirstOrThrow(),
     );
-  /** Moves the last rotation into the past by this much. */
+  /** Moves the last rotation into the past by this duration. */
   const age = ({ access }: Grant, seconds: number) =>
     probing(store.db, (trx) =>
       sql`update sessions set rotated_at = rotated_at - make_interval(secs => ${seconds}::int)

@@ -11,7 +11,7 @@ import { openProbed, probing } from './support/probed-database.ts';
 import { startService } from './support/service.ts';
 
 describe.each(databases())('registration on %s', (_, database) => {
-  // One run has no Redis and the other does: that changes where attempts are counted.
+  // One run has Redis and the other does not, which changes where attempts are counted.
   describe.each(redisServers().slice(-1))('and %s', (__, { url }) => {
     let world: AccountsWorld;
     beforeAll(async () => {
@@ -158,7 +158,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       const ip = freshAddress();
       for (let count = 0; count < 25; count += 1) expect((await registerFrom(ip, email)).status).toBe(202);
       expect(await attemptsOn(email)).toHaveLength(5);
-      // The owner on another network is not blocked by that.
+      // The owner, on another network, is not blocked by that.
       expect((await register(email)).status).toBe(202);
       expect(await attemptsOn(email)).toHaveLength(6);
     });
@@ -178,7 +178,7 @@ describe.each(databases())('registration on %s', (_, database) => {
     ])('refuses %s, and sends no mail', async (_what, wrong) => {
       const answer = await world.post('/v1/auth/register', wrong);
       expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
-      // Mail of earlier tests may still be on its way.
+      // Email of earlier tests may not have arrived yet.
       expect(world.mail.received.filter(({ to }) => JSON.stringify(wrong).includes(to))).toEqual([]);
     });
 
@@ -245,7 +245,7 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
     await service.stop();
     await gateway.close();
     await store.close();
-    expect(log.text().includes('AUTH_REGISTRATION_TENANT names no tenant')).toBe(warns);
+    expect(log.text().includes('AUTH_REGISTRATION_TENANT does not exist')).toBe(warns);
   });
 
   test('is refused when it is off', async () => {

@@ -60,7 +60,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
   const since = (position: { log: string; cursor: number }) =>
     readFeed(store.db, { log: position.log, after: position.cursor });
 
-  /** Resolves once this many connections to the database wait for a lock. */
+  /** Resolves once this many database connections wait for a lock. */
   const waiting = (count: number) =>
     eventually(async () => {
       const { rows } = await probing(store.db, (trx) =>
@@ -188,7 +188,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     });
 
     test('delays the logout of its session: no session starts from it after the response', async () => {
-      // The lock is on the entered tenant; the logout in the other tenant does not wait for it.
+      // The lock is on the new tenant, so the logout in the old tenant does not wait for it.
       const letGo = await hold((trx) => holdLock(trx, 'auditChain', other.id));
       const issuing = switching();
       await waiting(1);
@@ -223,7 +223,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
   test.each(['user', 'member', 'tenant'] as const)(
     'in the second of a revocation of a %s: tokens issued before are refused, later ones are not',
     async (kind) => {
-      // Three times, because one run may cross the boundary of a second.
+      // Three times, because a run may cross the boundary of a second.
       for (let round = 0; round < 3; round += 1) {
         const own = await makeTenant(store.db, `${kind}-${uuidv7()}`);
         const person = await makePerson(store.db, parts.passwords, [own]);
@@ -254,7 +254,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     const person = await makePerson(store.db, parts.passwords, [tenant]);
     const everywhere = () => logOut(store.db, { userId: person.userId, sessionId: uuidv7() }, 'all', 'test');
     await everywhere();
-    // Its `iat` is the not_before of the first logout, which may equal that of the second: the entry alone would
+    // Its `iat` is the not_before of the first logout, which may equal that of the second one: the entry alone would
     // accept it.
     const { access } = await grantFor(parts, person, tenant);
     const before = await head();

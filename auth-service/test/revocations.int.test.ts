@@ -98,7 +98,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
   ])(
     'refuses for a tenant that is %s also tokens issued after another revocation in this second',
     async (_name, end) => {
-      // Three times, because one run may cross the boundary of a second.
+      // Three times, because a run may cross the boundary of a second.
       for (let round = 0; round < 3; round += 1) {
         const slug = `t-${uuidv7()}`;
         const own = await makeTenant(store.db, slug);
@@ -113,7 +113,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
   );
 
   test('refuses the tenants that end together from one moment on: the log is read once for all of them', async () => {
-    // Three times, because one run may cross the boundary of a second.
+    // Three times, because a run may cross the boundary of a second.
     for (let round = 0; round < 3; round += 1) {
       const [one, ...more] = Array.from({ length: 3 }, () => ({ kind: 'tenant', tenantId: uuidv7() }) as const);
       if (one === undefined) throw new Error('no tenant');
@@ -129,7 +129,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
   });
 
   test('refuses for a client also tokens for a person, issued after a revocation of theirs in this second', async () => {
-    // Three times, because one run may cross the boundary of a second.
+    // Three times, because a run may cross the boundary of a second.
     for (let round = 0; round < 3; round += 1) {
       const [tenantId, userId, clientId] = [uuidv7(), uuidv7(), `client-${uuidv7()}`];
       const inTenant = <T>(work: (trx: Trx) => Promise<T>, who: { userId?: string } = {}) =>

@@ -55,7 +55,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     };
   };
   /**
-   * A code of the next step: enrolling used up the current one. It stays valid even if the current step ends
+   * A code of the next step, because enrolling used up the current one. It stays valid even if the current step ends
    * meanwhile.
    */
   const codeOf = (secret: Buffer, stepsAhead = 1) => totpCode(secret, totpStep(new Date()) + stepsAhead);
@@ -207,7 +207,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect((await send('/v1/auth/mfa/totp', {}, { as: fresh })).code).toBe('mfa_already_enabled');
     const removed = await gateway.call(service.port, 'DELETE', '/v1/auth/mfa/totp', { as: fresh });
     expect(removed.status).toBe(204);
-    // A login that was asked for a code earlier can no longer be finished.
+    // A login that was asked for a code before this can no longer be finished.
     const stale = await send('/v1/auth/login/mfa', { mfa_token: asked.body.mfa_token, code: codeOf(secret) });
     expect(stale.code).toBe('invalid_mfa_token');
     expect((await logIn(who)).status).toBe(200);

@@ -93,9 +93,9 @@ describe.each(databases())('signing keys on %s', (_, database) => {
     withStore(async ({ db }) => {
       const { kid } = (await openSigningKeys(db, keks)).current();
       const wrong = openSigningKeys(db, parseKeyRing(ring('kek-1', 4)));
-      await expect(wrong).rejects.toThrow(/does not open: the key "kek-1" in AUTH_SIGNING_KEK/);
+      await expect(wrong).rejects.toThrow(/cannot be decrypted: the key "kek-1" in AUTH_SIGNING_KEK/);
       const missing = openSigningKeys(db, parseKeyRing(ring('kek-2', 3)));
-      await expect(missing).rejects.toThrow(/sealed under the key "kek-1", which AUTH_SIGNING_KEK does not have/);
+      await expect(missing).rejects.toThrow(/master key "kek-1", which AUTH_SIGNING_KEK does not contain/);
       const rotated = await openSigningKeys(db, parseKeyRing(`${ring('kek-2', 5)},${ring('kek-1', 3)}`));
       expect(rotated.current().kid).toBe(kid);
     }));

@@ -10,7 +10,7 @@ import { makeTenant, password, type Tenant } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
 
 describe.each(databases())('a tenant on %s', (_, database) => {
-  // One run has no Redis and the other does: that changes where attempts are counted.
+  // One run has Redis and the other does not, which changes where attempts are counted.
   describe.each(redisServers().slice(-1))('and %s', (__, { url }) => {
     let world: AccountsWorld;
     let admin: Account;
@@ -25,7 +25,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
     const invitations = (tenant = world.acme) => `/v1/auth/tenants/${tenant.id}/invitations`;
     const invite = (email: string, { role = 'agent', by = admin, to = world.acme } = {}) =>
       world.post(invitations(to), { email, role }, by);
-    /** Skips other mail to the same address, e.g. about a changed password. */
+    /** Skips other email to the same address, such as about a changed password. */
     const invitationsTo = (email: string) =>
       world.mail.received.filter(({ to, subject }) => to === email && subject.startsWith('You are invited'));
     const invited = async (email: string, more: Parameters<typeof invite>[1] = {}) => {
@@ -88,7 +88,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
           const refused = await accept(token, secret);
           expect([refused.status, refused.body.code]).toEqual([401, 'invalid_credentials']);
         }
-        // A session of another person is no proof either.
+        // A session of another person is not a proof either.
         expect((await accept(token, undefined, admin)).body.code).toBe('invalid_credentials');
         expect((await world.logIn(bob.email)).body.tenant.slug).toBe('globex');
         const before = await world.hashes();
@@ -267,7 +267,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(items).toContainEqual(
           expect.objectContaining({ action: 'invitation.revoked', user_id: boss.userId, detail }),
         );
-        // With the role back, they can invite again.
+        // With the role restored, they can invite again.
         await change(second, { role: 'admin', status: 'active' }, boss, tenant);
         await expectGone(token);
         expect((await invite(email, { by: second, to: tenant })).status).toBe(201);

@@ -20,7 +20,7 @@ import { openProbed } from './support/probed-database.ts';
 
 const servers = redisServers().filter(([kind]) => kind === 'redis');
 
-// Runs only where the suite has a Redis to stop.
+// Runs only if the suite has its own Redis to stop.
 (servers.length > 0 ? describe : describe.skip)('the login throttle over redis, which is stopped and hangs', () => {
   let store: ThrowAway<AuthSchema>;
   let server: ThrowAwayRedis;

@@ -1,7 +1,7 @@
 /**
- * Fills a database with complaints of two tenants, and prints what their lists, search and statistics cost. Arguments:
- * the number of complaints of each tenant. A database that is filled already is only measured. Needs DATABASE_URL, a
- * superuser on this machine. Filling a million takes some minutes.
+ * Fills a database with complaints of two tenants, and prints the cost of their lists, searches and statistics.
+ * Argument: the number of complaints per tenant. A database that already has complaints is only measured. Needs
+ * DATABASE_URL, a superuser on this machine. Filling a million takes some minutes.
  */
 import { readFileSync } from 'node:fs';
 import { openDatabase } from '@countersign/database';
@@ -53,7 +53,7 @@ async function measure(trx: Trx, work: (trx: Trx) => Promise<unknown>) {
   return { cpuMs: (cpuMsOf(pid) - before) / runs, wallMs };
 }
 
-/** The computing time of a process of this machine: user and system time in ticks of 10 ms (proc_pid_stat(5)). */
+/** CPU time of a process on this machine: user and system time in ticks of 10 ms (proc_pid_stat(5)). */
 function cpuMsOf(pid: number): number {
   const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
   const [userTicks, systemTicks] = fields.split(' ').slice(11, 13).map(Number);

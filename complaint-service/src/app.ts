@@ -21,7 +21,7 @@ const requireRoleOfUsers: RequestHandler = (req, res, next) =>
   req.identity.kind === 'client' ? next() : requireKnownRole(req, res, next);
 
 /**
- * Routes under /v1 serve signed-in users of one tenant, and OAuth clients where a route names them. Routes under
+ * Routes under /v1 serve signed-in users of one tenant, and OAuth clients where a route allows them. Routes under
  * /internal serve other services.
  */
 export function createApp(parts: BehindGateway, flows: FlowParts): Express {

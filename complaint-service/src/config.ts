@@ -20,18 +20,18 @@ const schema = z.object({
   COMPLAINTS_DATABASE_URL: z.url().optional(),
   COMPLAINTS_WEBHOOK_KEY: z
     .string()
-    .refine((text) => Buffer.byteLength(text) >= 32, 'must have 32 bytes or more')
+    .refine((text) => Buffer.byteLength(text) >= 32, 'must have at least 32 bytes')
     .optional(),
-  /** For development: webhooks may go to this machine, and over plain http. */
+  /** For development: webhooks may use plain http and addresses of this machine. */
   COMPLAINTS_WEBHOOK_REACH: z.enum(['public', 'loopback']).default('public'),
-  /** The page of a complaint is this URL and the id; without it, mails have no link. */
+  /** The URL of a complaint's page without the id. If unset, emails contain no link. */
   COMPLAINTS_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
   SEED_FILE: z.string().optional(),
   /** The attachment storage of one tenant, in MiB. */
   COMPLAINTS_ATTACHMENT_SPACE_MB: wholeNumber(1, 100_000_000).default(5_000),
   /** The attachments that one user may add within 24 hours, in MiB. */
   COMPLAINTS_ATTACHED_PER_DAY_MB: wholeNumber(1, 100_000_000).default(250),
-  /** The days between a request to erase a person and the erasure, at most 30. */
+  /** The number of days between a request to erase a person and the erasure, at most 30. */
   COMPLAINTS_ERASURE_GRACE_MINUTES: wholeNumber(1, 30 * 24 * 60).default(3 * 24 * 60),
 });
 
@@ -51,10 +51,10 @@ export function readComplaintsConfig(env: Environment): ComplaintsConfig {
     }
     if (config.COMPLAINTS_WEBHOOK_KEY === undefined) {
       problems.push(
-        'COMPLAINTS_WEBHOOK_KEY: is required in production. If webhooks exist, it is the text of complaint-webhook.key under COUNTERSIGN_HOME',
+        'COMPLAINTS_WEBHOOK_KEY: is required in production. If webhooks exist, use the content of complaint-webhook.key in COUNTERSIGN_HOME',
       );
     }
-    // The accounts of demo tenants have a published password, so production must not start with them.
+    // Demo accounts have a published password, so production must not start with them.
     if (config.SEED_FILE !== undefined) {
       problems.push('SEED_FILE: demo tenants are never seeded where NODE_ENV is production; unset it');
     }

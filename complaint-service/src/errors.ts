@@ -12,8 +12,8 @@ import {
 export const errors = {
   ...commonErrors,
   ...preconditionErrors,
-  insufficient_role: caller(403, 'Your role does not allow this.'),
-  // The auth-service has the same code, for the second factor.
+  insufficient_role: caller(403, 'Your role does not allow this action.'),
+  // The auth-service uses the same code, for the second factor.
   fresh_login_required: caller(401, 'Log in again, then retry within five minutes. This action needs a recent login.'),
   insufficient_scope: caller(403, 'The access token lacks a required scope.'),
   not_the_source: caller(403, 'Only the auth-service can change memberships.'),
@@ -29,13 +29,13 @@ export const errors = {
   ),
   too_many_changes: caller(429, 'You have filed or edited too many complaints. Wait a minute, then try again.', 60),
   unknown_category: caller(422, 'This tenant has no such category.'),
-  unknown_team: caller(422, 'This tenant has no team with this id.'),
+  unknown_team: caller(422, 'This tenant has no such team.'),
   unknown_assignee: caller(422, 'The assignee must be an active agent of this tenant.'),
   unknown_complainant: caller(422, 'The complainant must be an active member of this tenant.'),
-  invalid_duplicate: caller(422, 'The complaint cannot be marked as a duplicate of this one.'),
+  invalid_duplicate: caller(422, 'The complaint cannot be marked as a duplicate of that complaint.'),
   unsupported_file_type: caller(415, 'The file must be a JPEG, PNG or WebP image, a PDF document or plain text.'),
   unreadable_image: caller(422, 'The image is damaged or has too many pixels.'),
-  unknown_comment: caller(422, 'You have no comment with this id on the complaint.'),
+  unknown_comment: caller(422, 'You have no such comment on this complaint.'),
   too_many_attachments: caller(409, 'The complaint has reached its limit of 30 attachments.'),
   attachment_space_full: capacity(409, 'Your tenant has used all of its attachment storage.'),
   too_many_attached_bytes: caller(
@@ -43,7 +43,7 @@ export const errors = {
     "You have reached the daily size limit for attachments. Remove some of today's attachments, or try again later.",
     3_600,
   ),
-  attachment_lost: ours(410, 'The file of this attachment was lost. If you still have it, attach it again.'),
+  attachment_lost: ours(410, 'The file of this attachment was lost. If you still have the file, attach it again.'),
   attachments_busy: capacity(503, 'The server is processing too many images. Try again shortly.', 5),
   too_many_streams: caller(429, 'You have too many event streams open. Close some first.', 30),
   too_many_webhooks: caller(409, 'Your tenant has reached its limit of webhooks.'),

@@ -24,7 +24,11 @@ const name = 'complaint-service';
 // Short, because a client is waiting for the response and can retry.
 const nestedCallMs = 3_000;
 
-/** Starts the service. @throws StartupError when the database or the port cannot be used. */
+/**
+ * Starts the service.
+ *
+ * @throws StartupError if the database or the port is not available.
+ */
 export async function start(
   config: ComplaintsConfig,
   logger = createLogger(name, config.LOG_LEVEL),

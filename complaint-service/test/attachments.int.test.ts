@@ -147,7 +147,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     }
     await upload(who, id, Buffer.from('PK\x03\x04')).expect(404);
     expect(await world.rows()).toEqual(before);
-    // Its attachment under the path of another complaint.
+    // Its attachment, under the path of another complaint.
     const other = await fileComplaint();
     await world.call(complainant, 'GET', at.replace(id, other)).expect(404);
   });

@@ -84,7 +84,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     await file('Old').expect(422);
     await file(body.id).expect(422);
     await patch(admin, '/v1/complaint-settings', { open_catalogue: true }).expect(200);
-    // An admin took it out of the catalogue: naming it does not bring it back.
+    // An admin removed it from the catalogue, and naming it does not bring it back.
     await file('old', agent).expect(422);
   });
 
@@ -194,12 +194,12 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
         actor_role: 'service',
         status: { from: 'in_progress', to: 'open' },
       });
-      // The users-service may not have heard yet. The complaint stays in the queue.
+      // The users-service may not have received the update yet. The complaint stays in the queue.
       const late = await post(admin, `/v1/complaints/${waiting}/assign`, { assignee_id: secondAgent.userId }).expect(
         422,
       );
       expect(late.body.code).toBe('unknown_assignee');
-      // What was resolved returns when it is reopened, by its complainant too.
+      // A resolved complaint returns to the queue when it is reopened, even by its complainant.
       const reopen = { to: 'reopened', reason: 'Dark again' };
       await post(complainant, `/v1/complaints/${resolved}/transition`, reopen).expect(200);
       expect(await read(resolved)).toMatchObject({ status: 'reopened', assignee_id: null });

@@ -7,7 +7,7 @@ import { complaintsWorld, directoryOf, people } from './world.ts';
 const { complainant, agent, admin } = people;
 export const dayMs = 24 * 3600_000;
 
-/** A world for suites about erasure: accounts can be disabled, the clock moved, and people erased. */
+/** A test world for erasure: accounts can be disabled, the clock moved, and people erased. */
 export function erasureWorld(database: TestDatabase) {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   /** The people whose accounts are disabled. */
@@ -25,7 +25,7 @@ export function erasureWorld(database: TestDatabase) {
   };
   const schedule = (userId: string, context: { authTime?: number; sid?: string } = fresh(), who = admin) =>
     world.call(who, 'POST', '/v1/complaints/erasures', { body: { user_id: userId }, context });
-  /** Erases a person: their account is disabled meanwhile, and enabled again afterwards. */
+  /** Erases a person. Their account is disabled meanwhile, and enabled again afterwards. */
   const erase = async (userId: string) => {
     disabled.add(userId);
     await schedule(userId).expect(202);
@@ -77,7 +77,7 @@ export function erasureWorld(database: TestDatabase) {
     );
   };
   return {
-    /** Once the suite has begun. */
+    /** Available once the suite has started. */
     world: () => world,
     disabled,
     fresh,

@@ -42,7 +42,7 @@ describe.each(databases())('events without a free connection to %s', (_kind, dat
     });
     await held.promise;
     const before = { comments: open.comments(), pings: socket.pings() };
-    // A request waits 2.5 s for a connection of the pool. A quiet stream sends a comment every 300 ms here.
+    // A request waits 2.5 s for a pooled connection. In this test, a quiet stream sends a comment every 300 ms.
     await eventually(() => {
       expect(open.comments()).toBeGreaterThan(before.comments + 14);
       expect(socket.pings()).toBeGreaterThan(before.pings + 14);
@@ -57,7 +57,7 @@ describe.each(databases())('events without a free connection to %s', (_kind, dat
 
     await eventually(() => {
       expect([open.types(), socket.types()]).toEqual(Array(2).fill(['complaint.filed', 'comment.added']));
-      // One of them has never seen an event, so it reads its lists.
+      // One of them has never seen an event, so it reloads its lists.
       expect(late.map((each) => each.types())).toEqual([['reset'], ['comment.added']]);
     });
     await world

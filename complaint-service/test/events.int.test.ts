@@ -143,7 +143,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     const again = await stream(complainant, { 'last-event-id': before });
     await eventually(() => expect(again.types()).toEqual(['comment.added']));
     await again.end();
-    // The id of an event that the user may not see says no more than one that was never given.
+    // The response for an event that the user may not see is the same as for an id that never existed.
     for (const unseen of [note.id, theirs.ids()[0] ?? '']) {
       const reset = await stream(complainant, { 'last-event-id': unseen });
       await eventually(() => expect(reset.types()).toEqual(['reset']));
@@ -212,7 +212,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     const id = await fileComplaint();
     const { body } = await world.call(agent, 'GET', `/v1/complaints/${id}/history`).expect(200);
     const watching = await stream(agent);
-    world.nextIds(body.items[0].id); // Taken: the row of history fails.
+    world.nextIds(body.items[0].id); // The id is taken, so the history row fails.
     await world
       .call(agent, 'POST', `/v1/complaints/${id}/transition`, { body: { to: 'rejected', reason: 'x' } })
       .expect(500);

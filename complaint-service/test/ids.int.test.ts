@@ -82,7 +82,7 @@ describe.each(databases())('a UUID in upper case is the same id on %s', (_kind, 
       const { body } = await world.call(agent, 'GET', `/v1/complaints?${filter}`).expect(200);
       expect(body.items.map(({ id }: { id: string }) => id)).toEqual([filed.id]);
     }
-    // It is assigned already, so nothing changes.
+    // It is already assigned, so nothing changes.
     const given = await post(agent, `/v1/complaints/${filed.id}/assign`, { team_id: wanted.team_id }).expect(200);
     expect(given.body).toEqual(filed);
     const hook = { url: 'https://hooks.example/', events: ['complaint.filed'] };

@@ -123,7 +123,7 @@ describe.each(databases())('tenants and complainants on %s', (_kind, database) =
   test('a change and its history commit together or not at all, and an error reveals no details', async () => {
     const { body } = await world.call(agent, 'GET', `/v1/complaints/${id}/history`).expect(200);
     const before = await world.rows();
-    world.nextIds(body.items[0].id); // Taken: the row of history fails after the complaint was changed.
+    world.nextIds(body.items[0].id); // The id is taken, so the history row fails after the complaint was changed.
     const failed = await world
       .call(agent, 'POST', `/v1/complaints/${id}/transition`, { body: { to: 'in_progress' } })
       .expect(500);

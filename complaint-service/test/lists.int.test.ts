@@ -5,7 +5,7 @@ import { complaintsWorld, people } from './world.ts';
 const { complainant, neighbour, agent, secondAgent, admin } = people;
 type Page = { items: { id: string; title: string; [member: string]: unknown }[]; next_cursor: string | null };
 const minuteMs = 60_000;
-/** A cursor of the right shape that the service did not make. */
+/** A well-formed cursor that the service did not create. */
 const forged = (text: string) => Buffer.from(`${text}.0197c2a0-0000-7000-8000-000000000000`).toString('base64url');
 
 describe.each(databases())('finding complaints on %s', (_kind, database) => {

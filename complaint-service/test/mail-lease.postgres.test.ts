@@ -7,7 +7,7 @@ import { complaintsWorld, people } from './world.ts';
 const { complainant, agent } = people;
 const source = (path: string) => JSON.stringify(new URL(`../src/${path}`, import.meta.url).href);
 
-/** Claims mails, and waits for a mail server that never answers. */
+/** Claims emails, then waits for a mail server that never responds. */
 const sendsForEver = `
   import { openDatabase } from '@countersign/database';
   import { startMailCourier } from ${source('flows/mail/deliver-mail.ts')};
@@ -45,7 +45,7 @@ test.each(databases())(
       now: () => new Date(),
     });
     try {
-      // Past the end of the lease that it began with.
+      // Later than the end of its first lease.
       await eventually(async () => {
         expect(Date.now()).toBeGreaterThan(first + 1_000);
         expect(await leasedUntil()).toBeGreaterThan(Date.now());

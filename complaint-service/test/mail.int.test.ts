@@ -17,7 +17,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
   let sink: SmtpSink;
   let stop: () => Promise<void>;
   const disabled = new Set<string>();
-  /** What the users-service knows when a mail is sent. */
+  /** What the users-service knows when an email is sent. */
   const directory = new Map<string, Addressee>();
   const fillDirectory = () => {
     for (const [name, { userId: id, role, tenantId }] of Object.entries(people)) {

@@ -49,7 +49,7 @@ describe.each(databases())('metrics of mails and webhooks on %s', (_kind, databa
     await world.close();
   });
 
-  /** The series of the outbox as `name{topic} value`, without those of 0. */
+  /** The series of the outbox as `name{topic} value`, without zeros. */
   async function series(): Promise<string[]> {
     const lines = (await metrics.metrics()).split('\n').filter((line) => line.startsWith('complaints_outbox_'));
     return lines.filter((line) => !line.endsWith(' 0')).map((line) => line.replaceAll('"', ''));
@@ -90,7 +90,7 @@ describe.each(databases())('metrics of mails and webhooks on %s', (_kind, databa
     );
     const ages = (await series()).filter((line) => line.includes('oldest_seconds'));
     expect(ages.map((line) => Number(line.split(' ')[1]) > 0)).toEqual([true, true]);
-    // A paused webhook waits for its admin.
+    // A paused webhook waits for an admin to resume it.
     await world.call(admin, 'PATCH', `/v1/webhooks/${webhook}`, { body: { state: 'paused' } }).expect(200);
     expect((await series()).filter((line) => /(waiting|oldest).*webhook/.test(line))).toEqual([]);
     await world.call(admin, 'PATCH', `/v1/webhooks/${webhook}`, { body: { state: 'active' } }).expect(200);

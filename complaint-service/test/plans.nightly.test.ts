@@ -29,7 +29,7 @@ describe.each(databases())('plans for 100,000 complaints in two tenants, on %s',
       const [explained] = await explain(made.db, user, work);
       if (explained === undefined) throw new Error('no query was made');
       expect(explained.plan).not.toMatch(/Seq Scan on (?:complaints|terms)[^\n]*\(actual/);
-      // A page has 21 rows. A query that reads the whole tenant would read 70,000.
+      // A list reads 21 rows. A query that reads the whole tenant would read 70,000.
       expect([Math.max(...explained.rowsRead) < 5_000, explained.plan]).toEqual([true, explained.plan]);
     },
   );

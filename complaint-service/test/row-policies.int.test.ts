@@ -8,7 +8,7 @@ import { complaintsWorld, directoryOf, people } from './world.ts';
 const { complainant, neighbour, agent, secondAgent, admin, stranger } = people;
 const acme = agent.tenantId;
 
-/** Tables that every member of the tenant may read. All others show a complainant their own rows at most. */
+/** Tables that every member of the tenant may read. In all others, a complainant sees at most their own rows. */
 const shared = [
   'categories',
   'members',
@@ -38,9 +38,7 @@ const outsiders: [what: string, scope: Scope][] = [
 
 describe.each(databases())('row-level policies on %s, with one connection', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
-  /**
-   * By table: a copy of a row of the tenant, undefined where there is none; and changes that change nothing, by role.
-   */
+  /** Per table: a copy of a row of the tenant, or undefined if there is none; and updates without effect, by role. */
   const statements = new Map<string, Readonly<{ insert: string | undefined; updates: ReadonlyMap<string, string> }>>();
   beforeAll(async () => {
     world = await complaintsWorld(database, directoryOf(), { maxConnections: 1, categories: [] });
@@ -54,7 +52,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
 
   const within = <T>(scope: Scope, work: (trx: Trx) => Promise<T>) => world.db.transaction(scope, work);
 
-  /** Writes a row of each table that requests of the core write. */
+  /** Writes a row into each table that the core requests use. */
   async function fill() {
     const post = (who: typeof agent, path: string, body: unknown, headers = {}) =>
       world.call(who, 'POST', path, { body, headers });
@@ -75,7 +73,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
     await world.send('POST', target, { ...signed, 'content-type': 'application/json' }, update).expect(200);
   }
 
-  /** All tables with a tenant, from the catalogue, so that a new one is tested too. */
+  /** All tables with a tenant column, read from the catalogue, so that a new table is tested too. */
   async function tenantTables(trx: Trx): Promise<string[]> {
     const { rows: found } = await sql<{ table: string }>`
       select c.relname as table from pg_class c
@@ -85,7 +83,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
     return found.map(({ table }) => table);
   }
 
-  /** Returns how many rows a statement touched; undefined when the database refused it. */
+  /** Returns how many rows a statement affected. Undefined if the database refused it. */
   async function touched(scope: Scope, statement: string): Promise<number | undefined> {
     try {
       return await within(scope, async (trx) => (await sql.raw(statement).execute(trx)).rows.length);
@@ -119,7 +117,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
       return updates;
     });
 
-  /** Copies a row of the tenant. Columns that the database computes are left out. */
+  /** Copies a row of the tenant. Omits columns that the database computes. */
   const copyOf = (table: string, row: string) =>
     world.as(admin, async (trx) => {
       const { rows: found } = await sql<{ columns: string }>`

@@ -20,7 +20,7 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
   const newest = async () => (await erasures())[0];
   beforeAll(() => void disabled.add(userId));
   afterAll(() => void disabled.delete(userId));
-  /** Work that a person leaves behind, so that their id is known in complaints. */
+  /** Creates data of a person, so that their id occurs in complaints. */
   const work = async () => {
     const id = await fileComplaint();
     const as = (path: string, body: object) =>
@@ -163,7 +163,7 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
     const stop = await startUpkeep(world.flows, silentLogger());
     await schedule(strangerComplainant.userId, fresh(), stranger).expect(202);
     moveClock(3 * dayMs);
-    // Any change of the erasures wakes it. The clock of this test jumps, which no timer notices.
+    // Any change to an erasure wakes the upkeep. The test moves its clock, which timers do not notice.
     await world.as(admin, (trx) => sql`select pg_notify(${upkeepChannel}, '')`.execute(trx));
     await eventually(async () => expect((await erasures(stranger))[0].finished_at).not.toBeNull());
     await stop();

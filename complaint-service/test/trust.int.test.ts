@@ -3,7 +3,7 @@ import { complaintsWorld } from './world.ts';
 
 describeTrust({
   world: complaintsWorld,
-  // OAuth clients are admitted to the list of complaints.
+  // OAuth clients may use the list of complaints.
   target: '/v1/categories',
   otherTarget: '/v1/categories/0197c2a0-0000-7000-8000-000000000000',
   change: { method: 'POST', body: '{"name":"Mallory was here"}' },

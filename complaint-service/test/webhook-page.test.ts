@@ -28,7 +28,7 @@ function changed(name: string, from: string | RegExp, to: string): Delivery {
   return genuine({ headers: { ...headers, [name]: (headers[name] ?? '').replace(from, to) } });
 }
 
-/** Runs the code of the page in a Node.js process of its own, over these deliveries. */
+/** Runs the code from the docs page in a separate Node.js process, with these deliveries. */
 function verdicts(deliveries: readonly Delivery[]): boolean[] {
   const page = readFileSync(new URL('../../docs/webhooks.md', import.meta.url), 'utf8');
   const [, code = ''] = /```js\n(.*?)```/s.exec(page) ?? [];

@@ -35,7 +35,7 @@ describe.each(servers)('while a webhook is removed on %s,', (_kind, database) =>
       return rows[0]?.count;
     });
 
-  /** Starts to remove the webhook, then `other`. Lets both go on once they wait. */
+  /** Starts to remove the webhook, then starts `other`. Lets both continue once they wait. */
   async function duringRemoval<T>(other: () => PromiseLike<T>): Promise<T> {
     const held = Promise.withResolvers<void>();
     const release = Promise.withResolvers<void>();

@@ -60,7 +60,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     }
   });
 
-  /** A receiver that keeps what it gets. */
+  /** A receiver that records what it gets. */
   async function receiver(answer: (res: ServerResponse, count: number) => unknown = (res) => res.writeHead(204).end()) {
     const got: Delivered[] = [];
     const url = await listen(
@@ -92,7 +92,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
   const read = async (id: string) => (await world.call(admin, 'GET', `${base}/${id}`).expect(200)).body;
   const log = async (id: string, query = '') =>
     (await world.call(admin, 'GET', `${base}/${id}/deliveries${query}`).expect(200)).body.items;
-  /** Makes every retry due now, as if its time had passed. */
+  /** Makes every retry due now. */
   const passTime = (change = sql``) =>
     world.db.transaction({ role: courierRole }, async (trx) => {
       await sql`update webhooks set retry_at = null ${change}`.execute(trx);
@@ -100,7 +100,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
       await sql`select pg_notify(${webhooksChannel}, '')`.execute(trx);
     });
 
-  /** Verifies as docs/webhooks.md says, with another implementation of RFC 9421. */
+  /** Verifies as docs/webhooks.md describes, with another implementation of RFC 9421. */
   async function verify(
     { url, headers }: Delivered,
     at: string,
@@ -446,14 +446,14 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
       const logs = await Promise.all(Object.values(hooks).map(({ id }) => log(id)));
       return logs.map((entries) => entries.map(({ state }: { state: string }) => state));
     };
-    /** After upkeep, the deliveries of each are in these states, the newest first. */
+    /** After upkeep, the deliveries of each webhook are in these states, newest first. */
     const upkeepLeaves = async (expected: string[][]) => {
       const stopUpkeep = await startUpkeep(world.flows, world.log.logger);
       await eventually(async () => expect(await states()).toEqual(expected));
       await stopUpkeep();
     };
     await fileComplaint();
-    // As if a transaction that had not seen the end had queued this one.
+    // Simulates a delivery that was queued by a transaction that had not seen the webhook being disabled.
     await world.db.transaction({ role: courierRole }, (trx) =>
       sql`update webhooks set state = 'ended', ended_reason = 'failing' where id = ${hooks.ended.id}`.execute(trx),
     );

@@ -123,7 +123,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
       reason: 'On leave',
       status: { from: 'in_progress', to: 'open' },
     });
-    // The reason is for staff alone.
+    // Only staff see the reason.
     expect((await history(id, admin)).at(-1)).toHaveProperty('reason', 'On leave');
     const [shown] = (await history(id, complainant)).slice(-1);
     expect(shown).toMatchObject({ action: 'unassigned', to: null });

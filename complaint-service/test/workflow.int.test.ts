@@ -4,7 +4,7 @@ import { complaintsWorld, directoryOf, people } from './world.ts';
 
 const { complainant, neighbour, agent, admin, stranger } = people;
 
-/** The tag without the hash of what is shown. */
+/** The entity tag without the hash of the content. */
 const revisionOf = (tag = '') => tag.replace(/\..*$/, '"');
 
 describe.each(databases())('working on a complaint, on %s', (_kind, database) => {

@@ -63,13 +63,13 @@ const tables = [
   'statistics_times',
 ] as const;
 
-/** Small, so that tests can fill it. */
+/** Low, so that tests can reach it. */
 export const attachmentSpace = { ofTenant: 2 * 1024 * 1024, ofUserPerDay: 1024 * 1024 };
 
 /** Short, so that tests see what a quiet stream sends. */
 const quietMs = 300;
 
-/** The catalogue of both tenants, where a test does not choose its own. */
+/** The catalogue of both tenants, unless a test has its own. */
 const usualCategories = ['light', 'noise', 'praise', 'phone', 'house', 'street', 'c'];
 
 /** Starts the service on a database without complaints. Tests can choose new ids and read every row. */
@@ -124,11 +124,11 @@ export async function complaintsWorld(
       await world.close();
       await rm(attachments, { recursive: true });
     },
-    /** Makes every new id this one. Undefined restores fresh ids. */
+    /** Makes every new id equal this one. Undefined restores random ids. */
     nextIds(id: string | undefined) {
       forcedId = id;
     },
-    /** Moves the service's clock, forward or back. */
+    /** Moves the service's clock forward or back. */
     moveClock(ms: number) {
       laterMs += ms;
     },

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { startProvider } from './provider.ts';
 import { startService } from './service.ts';
 
-// Starts the provider, the service and the gateway. Ends with Ctrl-C.
+// Starts the provider, the service and the gateway. Press Ctrl-C to stop.
 
 const { PROVIDER_PORT = '4000', SERVICE_PORT = '3000', COUNTERSIGN_HOME } = process.env;
 const { GATEWAY_INTERNAL_PORT = '8090', GATEWAY_ADMIN_PORT = '9090' } = process.env;

@@ -37,7 +37,8 @@ func main() {
 	log.Fatal(http.ListenAndServe("127.0.0.1:"+cmp.Or(os.Getenv("PORT"), "3000"), nil))
 }
 
-// requestOf gives the verifier what arrived. net/http has taken two headers out of the map, and the body's length tells of both.
+// requestOf returns the request as it arrived. net/http removes two headers from the map; the body's length stands for
+// both.
 func requestOf(w http.ResponseWriter, r *http.Request) verifier.Request {
 	headers := [][2]string{}
 	for name, values := range r.Header {
@@ -50,7 +51,7 @@ func requestOf(w http.ResponseWriter, r *http.Request) verifier.Request {
 	} else if r.ContentLength < 0 {
 		headers = append(headers, [2]string{"transfer-encoding", "chunked"})
 	}
-	// A body that is too large is cut, and then its digest does not match.
+	// A body that is too large is truncated, and then its digest does not match.
 	body, _ := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 	return verifier.Request{Method: r.Method, Target: r.RequestURI, Headers: headers, Body: body}
 }

@@ -1,7 +1,7 @@
 import type { Identity, IdentityContext } from '@countersign/identity';
 import type { AuthInfo, ServerContext } from '@modelcontextprotocol/server';
 
-/** A person, an OAuth client, or an agent that acts for a person, in a tenant. */
+/** The caller, in a tenant: a person, an OAuth client, or an agent that acts for a person. */
 export type Caller = Readonly<{
   kind: 'user' | 'client';
   id: string;
@@ -11,7 +11,7 @@ export type Caller = Readonly<{
   actor: IdentityContext['act'];
 }>;
 
-/** @returns Undefined for an OAuth client without a tenant: all notes belong to tenants. */
+/** @returns Undefined for an OAuth client without a tenant, because all notes belong to tenants. */
 export function callerOf(identity: Identity): Caller | undefined {
   if (identity.kind !== 'user' && identity.kind !== 'client') return undefined;
   const { kind, tenantId, context } = identity;
@@ -20,14 +20,14 @@ export function callerOf(identity: Identity): Caller | undefined {
   return { kind, id, tenantId, scopes: context.scope ?? [], actor: context.act };
 }
 
-/** Hands the caller to the MCP SDK, which passes it to every tool. There is no token: the gateway forwards none. */
+/** Passes the caller to the MCP SDK, which passes it to every tool. There is no token: the gateway forwards none. */
 export function toAuthInfo(caller: Caller): AuthInfo {
   return { token: '', clientId: caller.id, scopes: [...caller.scopes], extra: { caller } };
 }
 
-/** The caller of the request that a tool answers, whichever session it belongs to. */
+/** The caller of the request that a tool handles, whichever session it belongs to. */
 export function callerIn({ http }: ServerContext): Caller {
   const { caller } = http?.authInfo?.extra ?? {};
-  if (caller === undefined) throw new Error('the request was not given to the SDK with toAuthInfo');
+  if (caller === undefined) throw new Error('the request was not passed to the SDK with toAuthInfo');
   return caller as Caller;
 }

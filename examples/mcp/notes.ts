@@ -10,7 +10,7 @@ const notes = new Map<string, Note[]>();
 const notesOf = (ctx: ServerContext): Note[] => notes.get(callerIn(ctx).tenantId) ?? [];
 
 /**
- * The MCP server: three tools on the notes of the caller's tenant. The route requires `notes.read` for all of them.
+ * The MCP server: three tools for the notes of the caller's tenant. The route requires `notes.read` for all of them.
  */
 export function createNotesServer(): McpServer {
   const server = new McpServer({ name: 'notes', version: '1.0.0' });
@@ -28,7 +28,7 @@ export function createNotesServer(): McpServer {
     },
     ({ id }, ctx) => {
       const note = notesOf(ctx).find((one) => one.id === id);
-      return note === undefined ? { ...answer('There is no note with this id.'), isError: true } : answer(note);
+      return note === undefined ? { ...answer('No note has this id.'), isError: true } : answer(note);
     },
   );
   server.registerTool(
@@ -36,7 +36,7 @@ export function createNotesServer(): McpServer {
     {
       description: 'Adds a note for everyone in your organization.',
       inputSchema: z.object({ text: z.string().min(1).max(2000) }),
-      // Answers 403 insufficient_scope, which names the scope to request.
+      // Responds with 403 insufficient_scope, which names the scope to request.
       scopeChallenge: requireScopes('notes.write'),
     },
     ({ text }, ctx) => {

@@ -17,7 +17,7 @@ app.use(verifyIdentity({ verifier: createVerifier({ audience: 'mcp-server', keys
 app.use('/mcp', requireIdentity({ accept: ['user', 'client'] }), requireScope('notes.read'), express.json());
 app.all('/mcp', async (req, res) => {
   const caller = callerOf(req.identity);
-  if (caller === undefined) return void res.status(403).json({ error: 'This client belongs to no tenant.' });
+  if (caller === undefined) return void res.status(403).json({ error: 'This client does not belong to a tenant.' });
   if (await isLegacyRequest(await toWebRequest(req, req.body))) return withSession(req, res, caller);
   await withoutSession(Object.assign(req, { auth: toAuthInfo(caller) }), res, req.body);
 });

@@ -9,13 +9,13 @@ type Session = { readonly owner: string; readonly transport: NodeStreamableHTTPS
 const maxSessionsPerOwner = 20;
 const maxIdleMs = 30 * 60_000;
 
-/** Compares every member of the caller: another agent of the same person must not take over a session. */
+/** Compares every member of the caller, because another agent of the same person must not take over a session. */
 const ownerOf = ({ kind, id, tenantId, actor }: Caller): string =>
   JSON.stringify([kind, id, tenantId, actor?.iss, actor?.sub]);
 
 /**
- * Serves MCP clients of the 2025 revisions, which keep sessions. A session id is no credential: it works only for the
- * caller who opened the session, and each request is answered with the scopes of its own token.
+ * Serves MCP clients of the 2025 revisions, which keep sessions. A session id is not a credential: it works only for
+ * the caller who opened the session, and each request has only the scopes of its own token.
  *
  * @see MCP, security best practices, "session hijacking"
  */
@@ -45,7 +45,7 @@ export function serveSessions(createServer: () => McpServer) {
     const id = req.get('mcp-session-id');
     const session = id === undefined ? undefined : sessions.get(id);
     if (id !== undefined && session?.owner !== owner) {
-      // The same answer as for an unknown id, after which clients start a new session.
+      // The same response as for an unknown id, after which clients start a new session.
       res.status(404).json({ jsonrpc: '2.0', error: { code: -32001, message: 'Session not found' }, id: null });
       return;
     }

@@ -1,8 +1,8 @@
 import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
-// The last step of `npm run build`. These packages are not published, so the gateway's package contains their builds: this script
-// copies each to dist, and makes each import of it relative.
+// The last step of `npm run build`. These packages are not published, so the gateway's package contains their builds.
+// This script copies them to dist, and makes imports of them relative.
 
 const bundled = [
   'service-kit',

@@ -18,7 +18,7 @@ export type GatewayOptions = Omit<ProcessResourcesOptions, 'health'> &
     /** The variables that a reload substitutes in the file. */
     env: Environment;
     reloadTiming?: ReloadTiming | undefined;
-    /** Reads the file when it changed. Default: a large one in a worker thread. */
+    /** Reads the file when it has changed. Default: a large one in a worker thread. */
     load?: typeof loadWhileRunning | undefined;
     /** Undefined without the console. */
     observer?: Observations | undefined;
@@ -26,14 +26,17 @@ export type GatewayOptions = Omit<ProcessResourcesOptions, 'health'> &
 
 const reviewMs = 1_000;
 
-/** A gateway without listeners: what its configuration describes, kept up to date. It lives as long as the process. */
+/**
+ * A gateway without listeners: everything that its configuration describes, kept up to date. It lives as long as the
+ * process.
+ */
 export class Gateway {
   readonly health: Health;
   readonly resources: ProcessResources;
   readonly reloader: ConfigReloader;
   #review: NodeJS.Timeout | undefined;
 
-  /** @throws StartupError when a file that the configuration names cannot be used. Nothing stays open then. */
+  /** @throws StartupError if a file that the configuration names cannot be used. Nothing is then left open. */
   constructor(config: GatewayConfig, options: GatewayOptions) {
     const { metrics, logger, env, observer, reloadTiming: timing, load = loadWhileRunning, workers = 1 } = options;
     this.health = createHealth({
@@ -61,7 +64,7 @@ export class Gateway {
   /** The public keys with which services verify identity. */
   readonly keySet = () => this.current().gatewayKeys.publicJwks(this.resources.nowSec());
 
-  /** Starts to fetch keys, to follow revocations, to check upstreams and to connect to Redis. */
+  /** Starts fetching keys, following revocations, checking upstreams and connecting to Redis. */
   start(): void {
     const { connections, limitStore, logger } = this.resources;
     this.#review = setInterval(connections.review, reviewMs).unref();
@@ -72,14 +75,14 @@ export class Gateway {
     if (missing !== undefined) logger.warn(missing);
   }
 
-  /** Ends long connections and refuses new ones. No reload happens any more. */
+  /** Ends long connections and refuses new ones. No reload happens afterwards. */
   drain(): void {
     this.reloader.stop();
     this.health.drain();
     this.resources.connections.endAll();
   }
 
-  /** Closes what is open. Call it when no request can arrive any more. */
+  /** Closes everything that is open. Call it when no more requests can arrive. */
   async close(): Promise<void> {
     clearInterval(this.#review);
     this.current().retire();

@@ -14,7 +14,7 @@ import { Gateway } from './gateway.ts';
 import type { ReloadState } from './reload/reload.ts';
 
 export type GatewayMiddlewareOptions = Readonly<{
-  /** Receives one line for each request. Default: JSON lines on standard output. */
+  /** Receives one line per request. Default: JSON lines on standard output. */
   logger?: Logger;
   /** The registry for the gateway's metrics. Default: a new one. */
   metrics?: Registry;
@@ -28,7 +28,7 @@ export type GatewayMiddlewareOptions = Readonly<{
 
 export type GatewayMiddleware = RequestHandler &
   Readonly<{
-    /** Serves a WebSocket. Pass it to the server: `server.on('upgrade', gateway.upgrade)`. */
+    /** Serves WebSockets. Pass it to the server: `server.on('upgrade', gateway.upgrade)`. */
     upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
     /**
      * Readiness: the gateway can sign, and knows the keys and revocations of every issuer or has waited ten seconds for
@@ -36,9 +36,11 @@ export type GatewayMiddleware = RequestHandler &
      */
     health: Pick<Health, 'ready'>;
     metrics: Registry;
-    /** The public keys with which services verify identity. Serve them at the URL that the services are given. */
+    /**
+     * The public keys that services verify identity with. Serve them at the URL that the services are configured with.
+     */
     publicKeys(): unknown;
-    /** Reads the file again. A bad file changes nothing, and the result has its problems. */
+    /** Reads the file again. A bad file changes nothing, and the result contains its problems. */
     reload(): Promise<ReloadState>;
     /**
      * Closes what the gateway opened: connections to services, feeds and stores. Call it when the server no longer
@@ -57,7 +59,7 @@ export type GatewayMiddleware = RequestHandler &
  * The server's own settings apply to parsing. docs/middleware.md lists what only the gateway's own listener checks.
  *
  * @param config From `loadConfig`. Its listeners are not opened.
- * @throws StartupError when a file that the configuration names cannot be used.
+ * @throws StartupError if a file that the configuration names cannot be used.
  */
 export function countersignGateway(config: GatewayConfig, options: GatewayMiddlewareOptions = {}): GatewayMiddleware {
   const {

@@ -16,10 +16,13 @@ export type GatewayDeps = Pick<GatewayOptions, 'env' | 'logger' | 'reloadTiming'
   Readonly<{
     /** Default 500 ms. */
     drainDelayMs?: number;
-    /** How long requests in flight may take when the gateway stops. Default 10 s. */
+    /** How long requests in progress may take when the gateway stops. Default 10 s. */
     shutdownGraceMs?: number;
     listenerTimes?: ListenerTimes;
-    /** How many workers there are. Set in a worker process, which answers its primary in place of an admin listener. */
+    /**
+     * The number of workers. Set in a worker process, which responds to its primary instead of having an admin
+     * listener.
+     */
     workers?: number | undefined;
   }>;
 
@@ -31,9 +34,9 @@ export type RunningGateway = Running &
     reload: ConfigReloader['reload'];
   }>;
 
-/** A gateway before it starts. It has read its files, but does not listen and has sent nothing over the network. */
+/** A gateway before it starts. It has read its files, but does not listen and has not used the network. */
 export type BuiltGateway = Readonly<{
-  /** @throws StartupError when a port is taken. Everything is closed then. */
+  /** @throws StartupError if a port is taken. Everything is then closed. */
   start(): Promise<RunningGateway>;
   stop(): Promise<void>;
 }>;
@@ -41,7 +44,7 @@ export type BuiltGateway = Readonly<{
 /**
  * Builds a gateway and starts it.
  *
- * @throws StartupError when keys cannot be loaded or a port is taken. Everything is closed then.
+ * @throws StartupError if keys cannot be loaded or a port is taken. Everything is then closed.
  */
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   return buildGateway(config, deps).start();
@@ -96,7 +99,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
       createAdminApp({ health, metrics, logger, requireHost: requireAdminHost(config), routers }),
     ),
     public: createListener(createListenerApp(reloader, 'public'), {
-      // A reload can replace the certificate, but cannot switch TLS on or off.
+      // A reload can replace the certificate, but cannot turn TLS on or off.
       certificateNow: certificate && (() => current().config.certificate ?? certificate),
       times,
     }),
@@ -107,7 +110,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
     ...buildDecisionListener(reloader, () => current().config, times),
   };
 
-  /** How a worker answers its primary. */
+  /** How a worker responds to its primary. */
   const answers: WorkerAnswers = {
     alive: () => true,
     ready: health.ready,
@@ -127,12 +130,12 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
       drainServer(servers.public, shutdownGraceMs),
       proxied && drainServer(proxied.server, shutdownGraceMs),
     ]);
-    // Later, because public requests in flight may need nested calls.
+    // Closed later, because public requests in progress may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);
     operatorConsole?.stop();
     await gateway.close();
     if (workers !== undefined) await reportCounts(metrics);
-    // Last, so that an orchestrator sees "not ready" until the end instead of a refused connection.
+    // Closed last, so that an orchestrator sees "not ready" until the end instead of a refused connection.
     await drainServer(servers.admin, shutdownGraceMs);
   }
 

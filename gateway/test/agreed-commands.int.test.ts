@@ -87,7 +87,7 @@ describe('keys', () => {
   });
 
   test.each([
-    ['is not JSON', '{"d":"hidden', 'is not a key for agreement (it is not a JWK)'],
+    ['is not JSON', '{"d":"hidden', 'is not a key-agreement key (it is not a JWK)'],
     ['is empty', '', 'is empty'],
     ['is of another kind', '{"kty":"RSA","d":"hidden"}', 'is not a key for agreement'],
   ])('a file that %s is refused, and its content is not shown', async (_what, content, why) => {
@@ -176,7 +176,7 @@ describe('check', () => {
     );
     await other.trust(jwks, { keys: [first, second] });
     expect(await run('check', file)).toMatchObject({ code: 0, err: '' });
-    // A target that does not answer tells nothing.
+    // A target that does not respond is ignored.
     await other.close();
     expect(await run('check', file)).toMatchObject({ code: 0, err: '' });
     await one.close();
@@ -190,7 +190,9 @@ describe('check', () => {
     writeFileSync(file, agreedHead(service.url) + exampleRoutes);
     const { code, err } = await run('check', file);
     expect(code).toBe(0);
-    expect(err).toContain('holds no X25519 key, so requests to users-service are signed with ed25519. Make one:');
+    expect(err).toContain(
+      'holds no X25519 key, so requests to users-service are signed with ed25519. To create one, run:',
+    );
     expect(service.keyFetches()).toBe(0);
     await service.close();
   });

@@ -130,7 +130,7 @@ describe('an upstream with algorithm: agreed', () => {
     const [service] = (await start(1)) as [AgreedService];
     await service.trust(keysUrl(), { keys: [newAgreementJwk()] });
     const { keyid } = await uses('agreed');
-    // Another key, as after a restart of a service with its key in memory.
+    // A different key, as after restarting a service that has its key in memory.
     await service.trust(keysUrl(), { keys: [newAgreementJwk()] });
     const ask = () => gateway.ask('/v1/things/1', { token, method, ...(body && { body }) });
     expect((await ask()).status).toBe(200);
@@ -141,7 +141,7 @@ describe('an upstream with algorithm: agreed', () => {
     const line = gateway.log.lines().findLast(({ msg }) => msg === 'request');
     expect(line).toMatchObject({ status: 200, attempts: 2, retried_after: 'identity_refused' });
     expect(line).not.toHaveProperty('alarm');
-    // For 30 s nothing is tried again.
+    // For 30 s, nothing is retried.
     expect((await ask()).status).toBe(200);
     expect(service.arrived.slice(2)).toMatchObject([{ alg: 'ed25519', outcome: '200' }]);
     await uses('ed25519', 'key_unknown');
@@ -173,7 +173,7 @@ describe('an upstream with algorithm: agreed', () => {
     await service.trust(keysUrl(), { keys: [published] });
     await uses('agreed');
     await service.trust(strangers, { keys: [published] });
-    // Without keys of the gateway a service cannot tell: 503.
+    // Without the gateway's keys, a service cannot tell: 503.
     expect((await gateway.ask('/v1/things/1', { token })).code).toBe('identity_unavailable');
     expect(service.arrived).toHaveLength(1);
   });
@@ -208,7 +208,7 @@ describe('an upstream with algorithm: agreed', () => {
   });
 
   test('shows what each target publishes', async () => {
-    // The other one trusts no gateway yet, and answers 503.
+    // The other one has no gateway keys yet, and answers 503.
     const [one, other] = (await start(2)) as [AgreedService, AgreedService];
     const jwk = newAgreementJwk();
     await one.trust(keysUrl(), { keys: [jwk] });

@@ -62,7 +62,7 @@ describe('agreed keys under load, with a gateway and two instances of a service 
     return made;
   }
 
-  /** Starts everything, and waits until both sides agree. */
+  /** Starts everything, and waits until both sides agree on a key. */
   async function begin(offsets: readonly number[] = [0, 0]): Promise<string> {
     await gateway.start();
     await Promise.all(instances.map((one, index) => one.start(offsets[index])));
@@ -125,7 +125,7 @@ describe('agreed keys under load, with a gateway and two instances of a service 
 
   test('the service replaces its key', async () => {
     const before = await begin();
-    // Published from now on beside the old one, and then alone.
+    // From now on, published together with the old one, and later alone.
     addServiceKey(2, 31);
     const second = await agreedOn(before);
     await answered(2 * perSecond);

@@ -86,7 +86,7 @@ describe.each(['express', 'fastify', 'web'])('a route with body mode none, in fr
     });
     keys.start();
     token = await gateway.issuer.accessToken();
-    // A replay memory begins at the next whole second.
+    // Replay memory starts at the next whole second.
     await eventually(async () => expect(await gateway.ask('/bodiless', { token })).toMatchObject({ status: 200 }));
   });
   afterAll(async () => {

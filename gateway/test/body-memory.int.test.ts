@@ -93,7 +93,7 @@ describe('request bodies in memory', () => {
     });
     expect(arrived()).toBe(0);
     expect((await answer(get('127.0.0.4'))).status).toBe(200);
-    // A client that leaves makes room.
+    // A client that disconnects frees its memory.
     slow.destroy();
     await holds(MiB);
     expect((await answer(post('127.0.0.4', '/v1/open/1', 100, Buffer.alloc(100)))).status).toBe(200);

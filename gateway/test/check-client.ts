@@ -7,8 +7,8 @@ import {
 } from 'node:http2';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
-// Speaks Envoy's `Check` as its public proto has it. The field numbers stand here again, so that a wrong one in the
-// gateway shows.
+// Speaks Envoy's `Check` according to its public proto. The field numbers are repeated here, so that a wrong one in the
+// gateway is detected.
 
 type Field = readonly [number: number, value: string | number | Uint8Array | undefined];
 
@@ -33,7 +33,7 @@ export type Check = Readonly<{
   size?: number;
   body?: string;
   rawBody?: string;
-  /** Of the client. The pseudo-headers are added. */
+  /** Headers of the client. The pseudo-headers are added. */
   headers?: readonly (readonly [name: string, value: string])[];
   /** Sends them as the map of `encode_raw_headers: false`. */
   isMerged?: boolean;
@@ -116,7 +116,7 @@ const options = (bytes: Uint8Array | undefined, field: number): (readonly [strin
 export type Checked = Readonly<{
   httpStatus: number;
   grpcStatus: string | undefined;
-  /** Of the `CheckResponse`: 0 allows the request. Undefined without one. */
+  /** The status in the `CheckResponse`; 0 allows the request. Undefined if it has none. */
   code: number | undefined;
   set: Readonly<Record<string, string>>;
   remove: readonly string[];
@@ -124,7 +124,7 @@ export type Checked = Readonly<{
   denied: Readonly<{ status: number; headers: Readonly<Record<string, string>>; code: string | undefined }> | undefined;
 }>;
 
-/** @param frame The bytes of the call, as they are. */
+/** @param frame The bytes of the call, sent unchanged. */
 export async function sendFrame(
   session: ClientHttp2Session,
   frame: Uint8Array,

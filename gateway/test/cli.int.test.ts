@@ -82,7 +82,7 @@ describe('the countersign command', () => {
     const { code, output } = await run('serve');
     expect(code).toBe(1);
     expect(output).toBe(
-      `gateway: ${directory}/gateway-keys: cannot be read (ENOENT). Make one: countersign keys create --dir ${directory}/gateway-keys\n`,
+      `gateway: ${directory}/gateway-keys: cannot be read (ENOENT). To create one, run countersign keys create --dir ${directory}/gateway-keys\n`,
     );
   });
 
@@ -176,7 +176,7 @@ describe('the log of countersign serve', () => {
 
   test('is text in a terminal', async () => {
     const command = [process.execPath, '--conditions=source', bin, 'serve', '--config', gateway.file].join(' ');
-    // `script` of util-linux runs it in a pseudo terminal, and copies what it writes.
+    // `script` from util-linux runs it in a pseudo terminal, and copies its output.
     const terminal = spawn('script', ['-qefc', command, '/dev/null'], { env: { ...process.env, NO_COLOR: '1' } });
     let output = '';
     terminal.stdout.on('data', (chunk) => {

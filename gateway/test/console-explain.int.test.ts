@@ -33,7 +33,7 @@ describe('Explain', () => {
     clock = testClock(Math.floor(Date.now() / 1000) * 1000);
     gateway = await gatewayUnderTest({
       nowMs: clock.nowMs,
-      // Until the replay memory is older than the calls that it may have missed.
+      // Waits until the replay memory is older than the calls that it may have missed.
       isReady: false,
       edits: [
         ...services.edits,
@@ -52,7 +52,9 @@ describe('Explain', () => {
   });
 
   let pages = 0;
-  /** A page is kept for a second by its URL. More separators make another URL with the same query. */
+  /**
+   * A rendered page is reused for a second by its URL. Additional separators make a different URL with the same query.
+   */
   const page = async (path: string) => {
     pages += 1;
     return (await fetch(`${origin}${path}${path.includes('?') ? '' : '?'}${'&'.repeat(pages)}`)).text();
@@ -65,7 +67,7 @@ describe('Explain', () => {
     expect(answer.status).toBe(200);
     return (await answer.json()) as Explained;
   }
-  /** The values that the link of the last request fills into the form. */
+  /** The values that the link from the last request fills into the form. */
   async function carriedOver(): Promise<Record<string, string>> {
     const { requests } = JSON.parse(await page('/api/requests'));
     const text = await page(`/console/requests/${requests[0].id}`);
@@ -181,7 +183,7 @@ describe('Explain', () => {
     ['issuer', { role: 'agent', issuer: 'https://other.test' }, 'must be an issuer of the configuration'],
     ['token', { token: 'a'.repeat(16_385) }, 'must have at most 16384 characters'],
     ['headers', { headers: 'Authorization: Bearer x', path: '/v1/things/1' }, 'must have no Authorization'],
-    ['scope', { role: 'agent', scope: 'a "' }, 'must be scopes with spaces between them'],
+    ['scope', { role: 'agent', scope: 'a "' }, 'must be scopes separated by spaces'],
     ['actor', { role: 'agent', actor: '"' }, 'must be visible ASCII'],
   ])('says at the field %s what is wrong', async (field, fields, message) => {
     const answer = await form({ method: 'GET', path: '/', ...fields });

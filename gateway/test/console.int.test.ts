@@ -45,7 +45,9 @@ describe('the console', () => {
 
   const json = async (path: string) => JSON.parse(await (await fetch(origin + path)).text());
   let pages = 0;
-  /** A page is kept for a second by its URL. More separators make another URL with the same query. */
+  /**
+   * A rendered page is reused for a second by its URL. Additional separators make a different URL with the same query.
+   */
   const page = async (path: string) => {
     pages += 1;
     return (await fetch(`${origin}${path}${path.includes('?') ? '' : '?'}${'&'.repeat(pages)}`)).text();

@@ -185,7 +185,7 @@ describe('the decision endpoint in the dialects that send the body', () => {
     await envoy.close();
   });
 
-  // As Traefik's forwardAuth with forwardBody: always GET, the body and its length as they are.
+  // Like Traefik's forwardAuth with forwardBody: always GET, with the body and its length unchanged.
   const asTraefik = async (over: Readonly<Record<string, string | undefined>> = {}, body = '{"a":1}') =>
     call(
       traefik,
@@ -206,7 +206,7 @@ describe('the decision endpoint in the dialects that send the body', () => {
       },
       body,
     );
-  // As Envoy's ext_authz over HTTP with path_prefix, allowed_headers ".*" and with_request_body.
+  // Like Envoy's ext_authz over HTTP with path_prefix, allowed_headers ".*" and with_request_body.
   const asEnvoy = async (line: string, over: Readonly<Record<string, string | undefined>> = {}, body = '{"a":1}') =>
     call(
       envoy,

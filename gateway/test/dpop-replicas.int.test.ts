@@ -161,8 +161,8 @@ describeWithRedis('proofs and Redis', () => {
     const [used, unused] = [proof(), proof()];
     expect((await posts(0, used)).status).toBe(200);
     const before = arrived();
-    // Close to the end of the proof's life at the gateway that is behind: 60 + 5 s after it was made, by a clock 5 s behind. The
-    // difference is the time that this test needs.
+    // Close to the end of the proof's life at the gateway whose clock is behind: 60 + 5 s after it was made, by a clock
+    // 5 s behind. The difference is the time that this test needs.
     const laterMs = 67_000;
     const client = new Redis(redis.url);
     for (const key of await client.keys('countersign:replay:dpop*')) {

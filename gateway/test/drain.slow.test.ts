@@ -79,7 +79,7 @@ test.each([
     await eventually(() => expect(clients.outcomes['200']).toBeGreaterThan(250), 20_000);
     expect(await gateway.stop()).toBe(0);
     await clients.refused;
-    // A connection that the closed listener still held is reset, or ended where its request had not arrived yet.
+    // A connection that the closed listener still held is reset, or ended if its request had not arrived yet.
     const { 200: _answered, ECONNREFUSED: refused, ECONNRESET: reset = 0, ended = 0, ...others } = clients.outcomes;
     expect([refused, others]).toEqual([count, {}]);
     expect(reset + ended).toBeLessThanOrEqual(count);

@@ -27,7 +27,7 @@ let reads = 0;
 async function shown() {
   reads += 1;
   const read = async (path: string) => (await fetch(place.adminUrl + path)).text();
-  // A page is kept for a second by its URL.
+  // A rendered page is reused for a second by its URL.
   const overview = await read(`/?${'&'.repeat(reads)}`);
   const { upstreams } = JSON.parse(await read('/api/upstreams')) as Answers['/api/upstreams'];
   const [, gauge] =

@@ -182,7 +182,7 @@ describe('the framing of a request', () => {
     const own = `Host: gateway.test\r\nAuthorization: Bearer ${await stuck.issuer.accessToken()}\r\n`;
     const first = `POST /v1/things HTTP/1.1\r\n${own}Content-Length: 1\r\n\r\na`;
     const behind = 'GET /v1/nothing HTTP/1.1\r\nHost: gateway.test\r\n\r\n';
-    // The gateway disconnects long before the service must answer; otherwise this throws.
+    // The gateway disconnects long before the service must respond; otherwise this throws.
     await rawRequest(stuck.port, first + behind.repeat(6_000), 5_000).catch((error: NodeJS.ErrnoException) =>
       expect(['ECONNRESET', 'EPIPE']).toContain(error.code),
     );

@@ -66,10 +66,10 @@ export type GatewayOptions = Readonly<{
   redis?: string;
   /** Whether the gateway has an X25519 key too. Default: false. */
   hasAgreementKey?: boolean;
-  /** False: returns the gateway before it has read its keys and revocations. */
+  /** If false, returns the gateway before it has read its keys and revocations. */
   isIssuerHealthy?: boolean;
   isFeedHealthy?: boolean;
-  /** False: returns the gateway before it is ready. */
+  /** If false, returns the gateway before it is ready. */
   isReady?: boolean;
 }>;
 

@@ -11,7 +11,7 @@ import { thingsAt } from './kit/raw-service.ts';
 
 type Held = Readonly<{ method: string; url: string; rawHeaders: readonly string[]; body: Buffer }>;
 
-/** Sends a request to the service as it came. */
+/** Sends a request to the service unchanged. */
 async function deliver(service: AgreedService, { method, url, rawHeaders, body }: Held): Promise<IncomingMessage> {
   const sent = request(service.url + url, { method, headers: [...rawHeaders], agent: false });
   sent.end(body);

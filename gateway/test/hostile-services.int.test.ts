@@ -196,7 +196,7 @@ describe('a misbehaving service', () => {
   ])('never makes a partial answer look complete: %s', async (_name, framing, end) => {
     service.answerWith((socket) => {
       const half = framing.startsWith('Transfer') ? '5\r\nhalf!\r\n' : 'half!';
-      // The client receives the first half in any case.
+      // The client receives the first half in every case.
       socket.write(`HTTP/1.1 200 OK\r\n${framing}\r\n${half}`, () => void arrived.then(() => end(socket)));
     });
     const client = connect(gateway.port, '127.0.0.1');
@@ -332,7 +332,7 @@ describe('a misbehaving service', () => {
       client.write(Buffer.alloc(64 * 1024));
       await eventually(() => expect([cut, client.closed]).toEqual([true, true]));
       expect(parseAnswer(text)).toMatchObject({ status: 413, headers: { connection: 'close' }, body: answer });
-      // The gateway reads the rest of the body for another 2 s; the answer does not wait for that.
+      // The gateway reads the rest of the body for another 2 s; the response does not wait for that.
       expect((answeredAt ?? Number.POSITIVE_INFINITY) - askedAt).toBeLessThan(1_800);
       await expectRecovered();
     },

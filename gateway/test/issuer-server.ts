@@ -8,7 +8,7 @@ export type FeedItem = Readonly<Record<string, string>>;
 
 export type IssuerServer = Readonly<{
   url: string;
-  /** Requests to the feed so far: target and headers. */
+  /** Requests to the feed so far: request target and headers. */
   questions: readonly Readonly<{ target: string; headers: Readonly<Record<string, string | undefined>> }>[];
   /** Appends items, and answers waiting long polls. */
   revoke(...items: FeedItem[]): void;
@@ -18,9 +18,9 @@ export type IssuerServer = Readonly<{
   setHealthy(healthy: boolean): void;
   /** The same for the feed alone. */
   setFeedHealthy(healthy: boolean): void;
-  /** Sets how the key set endpoint answers from now on. Undefined: with the issuer's keys. */
+  /** Sets how the key set endpoint answers from now on. If undefined, with the keys of the issuer. */
   answerKeys(answer: RequestListener | undefined): void;
-  /** Sets how the feed answers from now on. Undefined: with the log. */
+  /** Sets how the feed answers from now on. If undefined, with the log. */
   answerFeed(answer: RequestListener | undefined): void;
   keyFetches(): number;
   close(): Promise<void>;
@@ -96,7 +96,7 @@ export async function issuerServer(issuer: TestIssuer, batchSize = 5_000): Promi
     },
     answerFeed(answer) {
       feedAnswer = answer;
-      // Makes waiting long polls ask again.
+      // Makes waiting long polls check again.
       server.closeAllConnections();
     },
     keyFetches: () => keyFetches,

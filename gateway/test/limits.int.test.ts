@@ -28,7 +28,10 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     if (url !== undefined) await foundRedis(url, probe);
     seen = gateway.upstream.requests.length;
   };
-  /** Waits until the gateway uses Redis. Earlier requests are counted in the process, so that a test would see one more pass. */
+  /**
+   * Waits until the gateway uses Redis. Earlier requests are counted in the process, so that one more request would
+   * pass in a test.
+   */
   async function foundRedis(url: string, probe: string): Promise<void> {
     const client = new Redis(url);
     await eventually(async () => {
@@ -160,7 +163,7 @@ describe('a limit while Redis is down', () => {
   test('is counted locally, in time, while Redis accepts connections and does not answer', async () => {
     const sockets = new Set<Socket>();
     let unanswered = 0;
-    // Greets a client as Redis does, then sends nothing.
+    // Greets a client like Redis, then sends nothing.
     const mute = createServer((socket) => {
       sockets.add(socket);
       socket.on('error', () => socket.destroy());

@@ -349,7 +349,7 @@ function upgrade(_request: unknown, socket: Duplex): void {
   socket.write(`${head}\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
 }
 
-/** A chain of actors, each inside the one before. */
+/** A chain of actors, each nested in the previous one. */
 function chain(depth: number): Record<string, unknown> {
   let act: Record<string, unknown> = { sub: `a${depth}` };
   for (let level = depth - 1; level > 0; level -= 1) act = { sub: `a${level}`, act };

@@ -52,9 +52,9 @@ describe('many routes', () => {
 
   const status = async (path: string) => (await gateway.ask(path)).status;
 
-  // The schema allows 10,000, and the gateway under test already has some.
-  // The bound is 50 ms for 1,000 routes, where reading them takes 150 ms on a quiet machine: a third. A busy machine
-  // needs several times as long for both, so the two are compared.
+  // The schema allows 10,000, and the gateway under test already has some. The limit is 50 ms for 1,000 routes, where
+  // reading them takes 150 ms on a quiet machine: a third. Both take several times as long on a busy machine, so the
+  // two are compared.
   test.each([1_000, 9_900])(
     '%d load in seconds, keep their counts over a reload, and stop requests for less than a third of the reading',
     async (count) => {

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 
 export type NewConnections = Readonly<{
-  /** Counts by outcome: the status of the answer, the error's code, or `ended`: closed without an answer. */
+  /** Counts by outcome: the status of the response, the error's code, or `ended` if closed without a response. */
   outcomes: Readonly<Record<string, number>>;
   /** Settles when every client has been refused. */
   refused: Promise<unknown>;

@@ -21,7 +21,7 @@ import {
 } from './openid-server.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'countersign-openid-'));
-/** By its options: a provider takes seconds to start, and no test depends on what another left in one. */
+/** By options: a provider takes seconds to start, and no test depends on the state that another one left. */
 const providers = new Map<string, Promise<OpenIdServer>>();
 afterAll(async () => {
   for (const provider of providers.values()) await (await provider).close();

@@ -25,7 +25,7 @@ export const audience = 'orders-api';
 export const resource = 'https://orders.example.test/';
 export const webClient = { id: 'web', secret: 'web-secret-of-32-characters-or-more' };
 export const machineClient = { id: 'robot', secret: 'robot-secret-of-32-characters-or-more' };
-/** Where a proxy in front of the provider puts the certificate of the client. */
+/** The header in which a proxy in front of the provider puts the client's certificate. */
 export const certificateHeader = 'x-client-certificate';
 export const account = 'ann-7f3a';
 

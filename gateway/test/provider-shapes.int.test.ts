@@ -90,7 +90,7 @@ routes: [{ name: a, path: /a, methods: [GET], upstream: api, auth: required }]
     for (const one of shape.wrong.filter(({ code }) => code === 'token_machine_refused')) {
       const result = await verifyWithMachines(await sign(one)).catch((error: { code: string }) => error);
       const { cid, client_id, azp, appid } = { ...shape.claims, ...one.claims };
-      // The client of a token of Clerk is the origin of a page, which is no id.
+      // The client of a Clerk token is the origin of a page, which is not an id.
       if ('code' in result)
         expect([shape.name, result.code]).toEqual([expect.stringContaining('clerk'), 'token_claims_invalid']);
       else {

@@ -56,7 +56,10 @@ test.each(['/v1/signed/1', '/v1/hashed/1'])(`GET %s runs functions of at most ${
 
 const gets = 10;
 
-/** The files with a function that every GET with a known token calls. Timers call theirs less often, or not in each round. */
+/**
+ * The files with a function that every GET with a known token calls. Functions called by timers run less often, or not
+ * in each round.
+ */
 async function filesOf(path: string): Promise<readonly string[]> {
   await getMany(path);
   const rounds: ReadonlyMap<string, number>[] = [];

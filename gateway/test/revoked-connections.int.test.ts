@@ -8,7 +8,7 @@ import { feedItem } from './issuer-server.ts';
 const toleranceSec = 5;
 const subject = { sid: 's-1', user_id: 'u-1', sub: 'u-1', tenant_id: 't-1' };
 
-/** How the service answers, by the query. None of these answers ends by itself. */
+/** How the service responds, by query. None of these responses ends by itself. */
 function answer({ target }: RecordedRequest, res: ServerResponse): void {
   const [, how = 'short'] = target.split('?');
   const heads: Record<string, Record<string, string | number>> = {

@@ -22,7 +22,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
 
-/** A real service that notes which keys signed the requests that it accepted, in the order of their first use. */
+/** A real service that records which keys signed the accepted requests, in order of first use. */
 async function startService() {
   const signers = new Set<string>();
   let app = express();
@@ -36,7 +36,7 @@ async function startService() {
       const keys = gatewayKeys({ url: keysUrl });
       await keys.start();
       closing.push(() => keys.stop());
-      // As if it had started a while ago.
+      // As if it had started some time ago.
       const replay = memoryReplay({ nowMs: () => Date.now() - 60_000 });
       app = express();
       app.use(verifyIdentity({ verifier: createVerifier({ audience: 'things', keys, replay }) }), (req, res) => {
@@ -72,7 +72,7 @@ type Rotation = Readonly<{
   whenToRotate(): Promise<void>;
 }>;
 
-/** Rotates under load, and returns what the clients got until the new key had signed for ten seconds. */
+/** Rotates under load, and returns the clients' results until the new key had signed for ten seconds. */
 async function outcomesOf({ url, token, directory, service, rotate, whenToRotate }: Rotation) {
   const load = loadOn(url, { path: '/v1/things/1', perSecond: 100, token });
   await eventually(() => expect(load.outcomes['200']).toBeGreaterThan(100));

@@ -27,7 +27,7 @@ function commandsOf(text: string): { command: string; output: string }[] {
     });
 }
 
-/** `…` stands for text that differs each time. */
+/** `…` represents text that differs each time. */
 const patternOf = (output: string) =>
   new RegExp(`^${output.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('…', '[^\\n]*')}$`);
 

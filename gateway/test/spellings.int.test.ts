@@ -80,7 +80,7 @@ describe('an identity header of a client, in any spelling', () => {
     services.remove();
   });
 
-  /** Expects each contract header at most once, in its own spelling, and no value of the client. */
+  /** Expects each contract header at most once, in its own spelling, and without any value from the client. */
   function expectOnlyGatewayIdentity(identity: string): void {
     const { rawHeaders, headers } = gateway.upstream.last();
     expect(headers['x-identity']).toBe(identity);

@@ -7,7 +7,7 @@ import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts
 const json = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const algorithms = ['ES256', 'EdDSA', 'RS256'] as const;
 
-/** The parts of a valid token. Every change of them must be refused. */
+/** The parts of a valid token. Every change to them must be refused. */
 type Parts = Readonly<{ header: string; payload: string; signature: string; key: webcrypto.JsonWebKey }>;
 
 /** Cases from Wycheproof's JSON Web Signature file, and more. */

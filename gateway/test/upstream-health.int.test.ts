@@ -158,7 +158,7 @@ describe('without health checks, an upstream whose process is killed', () => {
     reads += 1;
     const { upstreams } = (await (await gateway.admin('/api/upstreams')).json()) as Answers['/api/upstreams'];
     const metrics = await (await gateway.admin('/metrics')).text();
-    // A page is kept for a second by its URL.
+    // A rendered page is reused for a second by its URL.
     const overview = await (await gateway.admin(`/?${'&'.repeat(reads)}`)).text();
     const [, gauge] = /^countersign_upstream_target_healthy\{upstream="things".*\} (.*)$/m.exec(metrics) ?? [];
     const things = upstreams.find(({ name }) => name === 'things');

@@ -163,7 +163,7 @@ describe('an https upstream', () => {
       writePair('renewed', clients.issue(['fourth']));
       opened.tls?.reload();
       await eventually(async () => expect([opened.tls?.failure(), await ask()]).toEqual([undefined, 'fourth']));
-      expect(log.text()).toContain('the last good ones stay in use');
+      expect(log.text()).toContain('the last valid ones stay in use');
       expect(log.text()).not.toContain('PRIVATE KEY');
       await opened.stop();
     },

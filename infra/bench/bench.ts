@@ -91,7 +91,7 @@ async function startContenders(requestsFile: string): Promise<Subject[]> {
   return subjects;
 }
 
-/** A server that forwards a request with an invalid token would win by not doing the work. */
+/** A server that forwards a request with an invalid token would win by skipping the work. */
 async function expectRefusal({ name, checksTokens }: Contender, origin: string, { tokens }: Site): Promise<void> {
   if (!checksTokens) return;
   const [header, payload] = (tokens[0] ?? '').split('.');

@@ -10,7 +10,7 @@ import { expectOk, type Site } from './site/site.ts';
 export type Contender = Readonly<{
   name: string;
   start(site: Site, cores: string | undefined): Promise<RunningServer & Readonly<{ origin: string }>>;
-  /** False for the limit, which also forwards requests with invalid tokens. */
+  /** False for the baseline, which also forwards requests with invalid tokens. */
   checksTokens: boolean;
 }>;
 
@@ -19,7 +19,7 @@ export type ContenderOptions = Readonly<{
   gateways: readonly string[];
   /** Flags for Node of the limit and the rivals: those that the gateway sets for itself. */
   nodeFlags: readonly string[];
-  /** More flags for Node of the gateways, to try them. */
+  /** Additional Node flags for the gateways, to try them out. */
   gatewayFlags: readonly string[];
   /** Whether to include the limit with the gateway's own HTTP client. */
   hasClient?: boolean;

@@ -46,7 +46,7 @@ const start = (changed: Partial<GatewayOptions>) => startGateway(site, { ...usua
 const parts: Readonly<Record<string, () => Promise<readonly string[]>>> = {
   async routes() {
     const sizes = [10, 100, 1_000, 10_000].map((size) => {
-      // One of them is the usual route. Requests are spread over the others.
+      // One of them is the usual route. Requests are distributed over the others.
       const moreRoutes = size - 1;
       const paths = site.tokens.map((_, index) => pathOfRoute(Math.floor((index * moreRoutes) / site.tokens.length)));
       return {

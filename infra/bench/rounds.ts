@@ -19,7 +19,7 @@ export type Sample = Readonly<{
   cpuMicros: number | undefined;
   /** The same of the process that it asks. */
   askedMicros: number | undefined;
-  /** CPU seconds a second. Below 1 on a core of its own, something else was the bottleneck. */
+  /** CPU seconds per second. A value below 1 on a dedicated core means that something else was the bottleneck. */
   busy: number | undefined;
   p50Ms: number;
   p99Ms: number;

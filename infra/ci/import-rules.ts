@@ -1,18 +1,18 @@
-/** Which imports the files in `src` of one workspace may have. Tests have no rules. */
+/** The imports that the files in `src` of a workspace may have. Tests have no rules. */
 export type WorkspaceRules = Readonly<{
   /** Folders and files of `src`, in order. A layer imports itself and the layers after it; every file is in one. */
   layers: readonly string[];
-  /** Packages that a layer does not import, by layer. */
+  /** Packages that a layer may not import, by layer. */
   forbidden?: Readonly<Record<string, readonly string[]>>;
 }>;
 
 const forbidden = {
   store: ['express'],
-  // The decision rules do no I/O.
+  // The domain rules do no I/O.
   domain: ['express', 'kysely', 'pg', 'ioredis', 'node:http', 'node:fs', 'undici'],
 };
 
-/** By the folder of the workspace. In a workspace that is not listed, folders may import each other freely. */
+/** By workspace folder. In a workspace that is not listed, folders may import each other freely. */
 export const importRules: Readonly<Record<string, WorkspaceRules>> = {
   gateway: {
     layers: [

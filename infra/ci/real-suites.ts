@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-// Called by .ci/run with jest's JSON reports: a real-server suite that was quietly skipped is a failure.
+// Called by .ci/run with jest's JSON reports: it is a failure if a suite for real servers was silently skipped.
 
 type Report = {
   numPassedTests: number;

@@ -148,7 +148,7 @@ test('a second run keeps what was edited, and every key and secret; compose.yaml
   const { status, stdout } = prepare();
   expect(status).toBe(0);
   expect(contents()).toEqual(before);
-  expect(stdout).toContain(`Kept as it is, though infra/gateway.yaml would give another one: ${gatewayFile}\n`);
+  expect(stdout).toContain(`Not changed, although infra/gateway.yaml has changed since: ${gatewayFile}\n`);
   expect(readFileSync(env, 'utf8')).toBe(
     `AUTH_SMTP_URL=smtp://mail.example.test\nCOUNTERSIGN_USER=1000:1000\nCOUNTERSIGN_SECRETS=${directory}\n`,
   );

@@ -10,12 +10,12 @@ import { ensureAuthSecrets, ensureGatewayKey, ensureServiceKey } from '../local/
 
 const infra = resolve(import.meta.dirname, '..');
 const directory = resolve(process.argv[2] ?? join(infra, 'secrets'));
-/** The files that the gateway's container sees. */
+/** The files that are mounted into the gateway's container. */
 const gateway = join(directory, 'gateway');
-/** When root runs this, the user of the images. Otherwise the containers run as the user who runs this. */
+/** If root runs this, the user of the images. Otherwise the containers run as the current user. */
 const imageUser = 10_001;
 
-/** A copy of infra/gateway.yaml that reaches the processes by the names of their containers. */
+/** A copy of infra/gateway.yaml that uses the container names of the processes. */
 function gatewayConfig(): string {
   const document = parseDocument(readFileSync(join(infra, 'gateway.yaml'), 'utf8'));
   for (const [listener, port] of [
@@ -95,7 +95,7 @@ completeEnv(join(dirname(directory), '.env'), {
   ...(process.argv[2] !== undefined && { COUNTERSIGN_SECRETS: directory }),
   ...(PUBLIC_URL && { PUBLIC_URL }),
 });
-if (isEdited) process.stdout.write(`Kept as it is, though infra/gateway.yaml would give another one: ${file}\n`);
+if (isEdited) process.stdout.write(`Not changed, although infra/gateway.yaml has changed since: ${file}\n`);
 process.stdout.write(
   `Keys, secrets and gateway.yaml: ${directory}\nNext: docker compose -f infra/compose.yaml up --build --wait\n`,
 );

@@ -14,7 +14,7 @@ import { findings, openBrowser, overflow, sizes, unreached, watchPage } from './
 const acme = '01936f00-0000-7000-8000-000000000001';
 const chosen = 'a walrus on the gramophone';
 
-/** Chromium reports the status of a refused form as an error of the console. */
+/** Chromium reports the status of a refused form as a console error. */
 const isStatus = (text: string) => /^Failed to load resource: .* status of 4\d\d/.test(text);
 
 const pictureOf = (scheme: string, width: number, what: string): string =>

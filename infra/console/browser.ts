@@ -5,7 +5,7 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 /** Debian's Chromium, or the one that `CHROMIUM` names. */
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
-/** @throws Error where Chromium is missing: these suites must not pass without a browser. */
+/** @throws Error if Chromium is missing: these suites must not pass without a browser. */
 export async function openBrowser(): Promise<Browser> {
   if (!existsSync(executablePath)) {
     throw new Error(`${executablePath} is missing: install Debian's package chromium, or set CHROMIUM`);
@@ -13,7 +13,9 @@ export async function openBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath, args: ['--no-sandbox'] });
 }
 
-/** Collects what must not happen on a page: errors, policy violations, dialogs, and requests to other hosts. */
+/**
+ * Collects everything that must not happen on a page: errors, policy violations, dialogs, and requests to other hosts.
+ */
 export function watchPage(page: Page, origin: string): readonly string[] {
   const complaints: string[] = [];
   page.on('console', (message) => {
@@ -44,10 +46,12 @@ export const sizes = [
   { width: 1440, height: 900 },
 ] as const;
 
-/** What axe finds on a page. */
+/** The findings of axe on a page. */
 type Finding = Readonly<{ id: string; nodes: readonly Readonly<{ html: string; failureSummary?: string }>[] }>;
 
-/** @returns What axe finds against WCAG 2.2 AA and its best practices. The page must be opened with `bypassCSP`. */
+/**
+ * @returns The violations of WCAG 2.2 AA and best practices that axe finds. The page must be opened with `bypassCSP`.
+ */
 export async function findings(page: Page): Promise<readonly Finding[]> {
   await page.addScriptTag({ content: axe.source });
   const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];

@@ -342,7 +342,7 @@ describe('the page of certificates, with real ones', () => {
     const page = await browser.newPage({ viewport: sizes[2] });
     await eventually(async () => {
       await page.goto(`${origin}/console/certificates`);
-      expect(await page.locator('main').textContent()).toMatch(/TLS files of upstream orders.*holds no certificate/);
+      expect(await page.locator('main').textContent()).toMatch(/TLS files of upstream orders.*contains no certificate/);
     }, 15_000);
     await page.close();
   });

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the images without a Docker engine, looks into them, and starts each process of them with a read-only root, as an unprivileged
-# user, on the Postgres and the Redis of this machine. Needs root, and Debian's buildah, netavark, mmdebstrap and jq.
+# Builds the images without a Docker engine, inspects them, and starts each process with a read-only root, as an
+# unprivileged user, with the Postgres and Redis of this machine. Needs root, and Debian's buildah, netavark, mmdebstrap
+# and jq.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 npm_home="$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")"
@@ -19,7 +20,7 @@ work="$(mktemp -d "${TMPDIR:-/tmp}/countersign-image.XXXXXX")"
 export BUILDAH_ISOLATION=chroot
 pids=()
 
-# Overlay mounts share layers, where the kernel allows them; vfs copies every layer.
+# Overlay mounts share layers, if the kernel allows them; vfs copies every layer.
 driver=vfs
 mkdir "$work/lower" "$work/upper" "$work/over" "$work/merged"
 if mount -t overlay overlay -o "lowerdir=$work/lower,upperdir=$work/upper,workdir=$work/over" "$work/merged" 2> /dev/null; then
@@ -110,7 +111,8 @@ read -r gateway admin internal auth users complaints < <(node --conditions=sourc
   import { freePorts } from '@countersign/testing'; console.log((await freePorts(6)).join(' '))")
 declare -A port=([gateway]=$admin [auth-service]=$auth [users-service]=$users [complaint-service]=$complaints)
 
-# enter NAME COMMAND…: runs a command in an image's files as its user, with nothing writable but its own data and /tmp.
+# enter NAME COMMAND…: runs a command in an image's file system as its user, where only its own data and /tmp are
+# writable.
 enter() {
   local target="$1" root
   root="$(cat "$work/$target.root")"

@@ -35,7 +35,7 @@ test.each([
   expect(calls.filter((call) => !isServed(call))).toEqual([]);
 });
 
-// Every change of permissions, limits and upstreams shows in this table, however the groups are written.
+// Every change of permissions, limits or upstreams shows up in this table, no matter how the groups are written.
 test('infra/gateway.yaml decides as infra/gateway.routes.txt says, which `check --routes` prints', () => {
   expect(`${routeLines(sample.routes).join('\n')}\n`).toBe(read('infra/gateway.routes.txt'));
 });

@@ -7,7 +7,7 @@ import { call } from './client.ts';
 type Running = Readonly<{ gateway: string; home: string; everything: StartedProcess }>;
 type Page = Readonly<{ status: number; headers: Headers; text: string }>;
 
-/** The account pages through the gateway, as a browser without JavaScript uses them. */
+/** The account pages through the gateway, used like a browser without JavaScript. */
 export function testAccountPages(running: () => Running): void {
   test('a person registers by the printed link, logs in and out, all without JavaScript', async () => {
     const { gateway, home, everything } = running();
@@ -49,7 +49,7 @@ export function testAccountPages(running: () => Running): void {
       const all = readdirSync(join(home, 'logs')).flatMap((file) =>
         readFileSync(join(home, 'logs', file), 'utf8').split('\n'),
       );
-      // A busy machine writes them later.
+      // On a busy machine, they are written later.
       expect(all.filter((line) => line.includes('"path":"/verify-email"')).length).toBeGreaterThan(1);
       return all;
     });

@@ -29,7 +29,7 @@ export type AgentsStack = Readonly<{
   stop(): Promise<void>;
 }>;
 
-/** Starts the gateway, the auth-service and examples/mcp, each a process, as a reader of docs/ai-agents.md does. */
+/** Starts the gateway, the auth-service and examples/mcp, each as a process, following docs/ai-agents.md. */
 export async function startAgentsStack(): Promise<AgentsStack> {
   const place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
   const [mcpPort = 0] = await freePorts(1);

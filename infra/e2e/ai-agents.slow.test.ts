@@ -177,7 +177,7 @@ describe('AI agents through the gateway', () => {
       await eventually(async () => expect((await post(await delegated(subjectToken))).status).toBe(400), 60_000);
     });
 
-    /** The user's consent, in a session of its own. */
+    /** The user's consent, in a separate session. */
     async function consent({ email = ann.email, to = agent, scopes = notes } = {}) {
       const { token: session } = await logIn(stack.gateway, email);
       const given = { client_id: to.id, scopes, expires_in: 3600 };

@@ -147,7 +147,7 @@ describe('in Chromium, through the gateway', () => {
     afterEach(() => context.close());
 
     /**
-     * A page of the gateway's origin with a client, as an app has one. It notes the sessions that the client reports.
+     * A page of the gateway's origin with a client, like in an app. It records the sessions that the client reports.
      */
     async function openTab(options: object = {}): Promise<Page> {
       const page = await context.newPage();
@@ -177,7 +177,8 @@ describe('in Chromium, through the gateway', () => {
       expect(tokens.refresh_token).toBeUndefined();
       // A loaded page has no access token. Both tabs have the cookie.
       await Promise.all(tabs.map((tab) => load(tab)));
-      // The first answer waits until both tabs have asked. Otherwise one tab may ask only after the other has finished.
+      // The first response waits until both tabs have asked. Otherwise one tab may ask only after the other has
+      // finished.
       const bothAsked = Promise.withResolvers<void>();
       await context.route('**/v1/auth/refresh', (route) => bothAsked.promise.then(() => route.continue()));
       await Promise.all(tabs.map((tab) => tab.evaluate('globalThis.resumed = client.resume(); undefined')));

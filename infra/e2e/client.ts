@@ -30,7 +30,7 @@ export async function call(url: string, { token, method, headers = {}, body }: C
 
 export const password = 'correct horse battery staple';
 
-/** @throws Error with the answer when the login did not succeed. */
+/** @throws Error with the response if the login did not succeed. */
 export async function logIn(
   gatewayUrl: string,
   email: string,

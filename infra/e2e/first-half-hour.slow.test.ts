@@ -20,7 +20,7 @@ async function follow(place: Place, servicePort: number): Promise<void> {
   try {
     for (const { command, output } of commandsOf(page)) {
       const mail = /\$\((mailed [a-z-]+)\)/.exec(command)?.[1];
-      // A mail is written shortly after the answer. On a busy machine the page's two seconds may be too short.
+      // An email is written shortly after the response. On a busy machine the page's two seconds may be too short.
       if (mail !== undefined) await shell.run(`until [ -n "$(${mail})" ]; do sleep 0.1; done`);
       await runAsPrinted(shell, { command: here(command), output });
     }
@@ -29,7 +29,7 @@ async function follow(place: Place, servicePort: number): Promise<void> {
   }
 }
 
-/** Pastes the service of README.md into a file of the clone, runs it as README.md says, and calls it. */
+/** Pastes the service from README.md into a file of the clone, runs it as README.md says, and calls it. */
 async function followReadme(place: Place, servicePort: number): Promise<void> {
   const { gateway, internal } = place.ports;
   const readme = readFileSync(resolve(repository, 'README.md'), 'utf8')

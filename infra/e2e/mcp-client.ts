@@ -18,7 +18,7 @@ export async function use({ client }: Connection, name: string, args: Record<str
   return JSON.parse(part?.type === 'text' ? part.text : '');
 }
 
-/** Clients of the stack's MCP server. The suite's end closes them. */
+/** Clients of the stack's MCP server, closed at the end of the suite. */
 export function mcpClients(stackOf: () => AgentsStack) {
   const open: Client[] = [];
   afterAll(() => Promise.all(open.map((client) => client.close())));

@@ -17,7 +17,7 @@ export function commandsOf(page: string): readonly PageCommand[] {
   );
 }
 
-/** The pattern of a shown output, in which `…` matches any text of one line. */
+/** The pattern of a shown output, in which `…` matches any text within a line. */
 export const patternOf = (output: string): RegExp =>
   new RegExp(`^${output.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('…', '[^\\n]*')}$`);
 
@@ -27,7 +27,7 @@ export type Shell = Readonly<{
   close(): void;
 }>;
 
-/** Runs all commands of a page in one shell, because later blocks use its variables and functions. */
+/** Runs all commands of a page in one shell, because later blocks use earlier variables and functions. */
 export function openShell(cwd: string, env: NodeJS.ProcessEnv): Shell {
   const shell = spawn('/bin/sh', [], { cwd, env, stdio: ['pipe', 'pipe', 'inherit'] });
   let output = '';
@@ -48,7 +48,7 @@ export function openShell(cwd: string, env: NodeJS.ProcessEnv): Shell {
   };
 }
 
-/** Runs a command until it prints what the page shows. Commands that change something run once. */
+/** Runs a command until it prints the output shown on the page. Commands that change something run once. */
 export async function runAsPrinted(shell: Shell, { command, output }: PageCommand): Promise<void> {
   const isAsPrinted = async () => expect(await shell.run(command)).toMatch(patternOf(output));
   // Logouts and changed files take effect later, so requests without side effects are repeated.

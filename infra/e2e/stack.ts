@@ -9,7 +9,7 @@ const launcher = resolve(repository, 'infra/local/start.ts');
 
 export type Stores = Readonly<{ databaseUrl: string | undefined; redisUrl: string | undefined }>;
 
-/** The stores of an end-to-end suite: always this repository alone, and real servers where variables name them. */
+/** The stores of an end-to-end suite: always embedded ones, and real servers if variables name them. */
 export function storesToRunOn(env = process.env): [name: string, stores: Stores][] {
   const found: ReturnType<typeof storesToRunOn> = [
     ['pglite and memory', { databaseUrl: undefined, redisUrl: undefined }],

@@ -7,8 +7,8 @@ import { logIn } from '../e2e/client.ts';
 import { type GatewayYaml, makePlace, startEverything, writeGatewayConfig } from '../e2e/stack.ts';
 import { steadyLoad } from '../fleet/steady-load.ts';
 
-// `npm run bench:faults`: what clients see while a part of `npm start` fails, and how long refusals continue after it
-// recovers. Needs DATABASE_URL. It starts its own Redis; a proxy in front of Postgres simulates an outage.
+// `npm run bench:faults`: what clients experience while a part of `npm start` fails, and how long refusals continue
+// after it recovers. Needs DATABASE_URL. It starts its own Redis; a proxy in front of Postgres simulates an outage.
 
 const { DATABASE_URL: databaseUrl, RATE = '50', FAULT_SECONDS = '10', ONLY } = process.env;
 if (!databaseUrl) throw new Error('DATABASE_URL must name a PostgreSQL server to run on');
@@ -17,7 +17,7 @@ const faultMs = Number(FAULT_SECONDS) * 1000;
 const redis = await throwAwayRedis();
 const postgres = await stoppable(new URL(databaseUrl));
 const place = await makePlace({ databaseUrl: postgres.url, redisUrl: redis.url });
-// One user sends all requests, which the limits of the routes would refuse.
+// One user sends all requests, which route limits would otherwise refuse.
 const config = writeGatewayConfig(place, 'without-limits.yaml', ({ routes }) => withoutLimits(routes));
 const stack = await startEverything(place, { LOG_LEVEL: 'warn', GATEWAY_CONFIG: config });
 const gateway = `http://127.0.0.1:${place.ports.gateway}`;
@@ -117,7 +117,7 @@ async function measure(fault: Fault, token: string): Promise<void> {
   const slowest = Math.max(...during.map(({ sentMs, endedMs }) => endedMs - sentMs));
   const shown = [...counts].map(([result, all]) => `${all.length} × ${result}`).join(', ');
   const lasted = seconds(backMs - beganMs);
-  const after = refused.length === 0 ? 'none refused' : `the last one ${seconds(last - backMs)} after it was back`;
+  const after = refused.length === 0 ? 'none refused' : `the last one ${seconds(last - backMs)} after it recovered`;
   process.stdout.write(`${fault.name} for ${lasted}: ${shown}; ${after}; slowest ${seconds(slowest)}
 `);
 }
@@ -139,7 +139,7 @@ function pidOf(name: string): number {
     .toString()
     .split('\n');
   const line = lines.find((text) => text.includes(`${name}/src/main.ts`));
-  if (line === undefined) throw new Error(`${name} does not run`);
+  if (line === undefined) throw new Error(`${name} is not running`);
   return Number.parseInt(line, 10);
 }
 

@@ -10,7 +10,7 @@ const repository = resolve(import.meta.dirname, '../..');
 export type FleetOptions = Readonly<{
   authServices: number;
   gateways: number;
-  /** The server that all auth-services share; the fleet creates its own database there. */
+  /** The server that all auth-services share. The fleet creates its own database there. */
   databaseUrl: string;
   redisUrl: string;
   /** The upstream of the routes under `/recorded`. */
@@ -42,7 +42,7 @@ export type Fleet = Readonly<{
 }>;
 
 /**
- * Starts several auth-services and gateways, each a process, on one Postgres and one Redis, like a cluster.
+ * Starts several auth-services and gateways, each as a process, with one Postgres and one Redis, like a cluster.
  * Settles when all are ready.
  */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {

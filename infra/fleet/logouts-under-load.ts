@@ -5,7 +5,7 @@ export type Session = Readonly<{ token: string }>;
 
 /** The results for one session that was in use at every gateway. */
 export type LogoutMeasure = Readonly<{
-  /** From the logout's answer until the last gateway had answered with its first refusal. */
+  /** From the response to the logout until the last gateway had answered with its first refusal. */
   everywhereMs: number;
   /** Requests that a gateway accepted after it had refused this token. Must be zero. */
   relapses: number;
@@ -16,7 +16,8 @@ export type LoadResult = Readonly<{
   requests: number;
   perSecond: number;
   /**
-   * Answers other than 200 and a revoked token's 401, as `status code`, and requests without an answer. Must be empty.
+   * Responses other than 200 and a revoked token's 401, as `status code`, and requests without a response. Must be
+   * empty.
    */
   unexpected: readonly string[];
 }>;
@@ -26,7 +27,7 @@ export type LoadOptions = Readonly<{
   path: string;
   sessions: readonly Session[];
   requestsPerSecond: number;
-  /** Logs the session out at one gateway; settles when that is answered. */
+  /** Logs the session out at one gateway. Settles when that is answered. */
   logOut(gateway: string, session: Session): Promise<void>;
 }>;
 
@@ -38,7 +39,7 @@ const revoked = '401 token_revoked';
 /**
  * Uses each session in turn at all gateways, logs it out meanwhile, and continues until every gateway refuses it.
  *
- * @throws Error when a gateway still accepts a token 10 s after its logout.
+ * @throws Error if a gateway still accepts a token 10 s after its logout.
  */
 export async function logoutsUnderLoad(options: LoadOptions): Promise<LoadResult> {
   const { gateways, path, sessions, requestsPerSecond, logOut } = options;
@@ -75,7 +76,7 @@ export async function logoutsUnderLoad(options: LoadOptions): Promise<LoadResult
       }
       return result;
     };
-    await within(acceptedEverywhere.promise, 'the session is not taken everywhere');
+    await within(acceptedEverywhere.promise, 'the session is not accepted everywhere');
     await logOut(gateways[index % gateways.length] ?? '', session);
     const loggedOutAtMs = performance.now();
     await within(refusedEverywhere.promise, 'a gateway still accepts the session');

@@ -10,9 +10,9 @@ export type SteadyLoad = Readonly<{
 }>;
 
 /**
- * Sends requests at a constant rate, whether or not earlier ones are answered.
+ * Sends requests at a constant rate, whether or not earlier ones were answered.
  *
- * @param ask Sends one request and names its result, such as `200` or `503 upstream_circuit_open`.
+ * @param ask Sends one request and returns a name for its result, such as `200` or `503 upstream_circuit_open`.
  */
 export function steadyLoad(perSecond: number, ask: () => Promise<string>): SteadyLoad {
   const began = performance.now();

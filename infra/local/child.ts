@@ -15,7 +15,7 @@ export type ChildSpec = Readonly<{
   logFile: string;
   /** Whether it starts after the databases exist. Default: false. */
   keepsData?: boolean;
-  /** Returns what the terminal shows of a line of the log. */
+  /** Returns the text that the terminal shows for a log line. */
   show?(line: string): string | undefined;
 }>;
 
@@ -23,7 +23,7 @@ export type Child = Readonly<{
   name: string;
   readyUrl: string;
   logFile: string;
-  /** How the process ended, as text: `exit code 1` or `SIGKILL`. */
+  /** How the process ended: `exit code 1` or `SIGKILL`. */
   ended: Promise<string>;
   /** The last lines of its output, newest last. */
   lastLines(): string;
@@ -34,8 +34,8 @@ export type Child = Readonly<{
 const keptLines = 15;
 
 /**
- * Starts a process whose output goes to its log file. It leads its own process group, so that Ctrl-C reaches only us
- * and we stop them in order; the IPC channel ends with us, and with it the process, even when we are killed.
+ * Starts a process whose output goes to its log file. It has its own process group, so that Ctrl-C reaches only us and
+ * we stop the processes in order. The IPC channel ends with us, and the process with it, even if we are killed.
  */
 export function startChild(spec: ChildSpec, repository: string): Child {
   const child: ChildProcess = spawn(
@@ -43,7 +43,7 @@ export function startChild(spec: ChildSpec, repository: string): Child {
     ['--conditions=source', ...(spec.nodeOptions ?? []), ...spec.args],
     {
       cwd: repository,
-      // Later starts read compiled and type-stripped modules from it.
+      // Later starts load compiled modules from it.
       env: { NODE_COMPILE_CACHE: join(repository, 'node_modules/.cache/compiled'), ...process.env, ...spec.env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
@@ -83,7 +83,7 @@ export function startChild(spec: ChildSpec, repository: string): Child {
 }
 
 /**
- * Whether a process is ready and nothing is missing. Ten seconds after its start, a gateway is also ready without the
+ * Whether a process is ready and nothing is missing. Ten seconds after its start, a gateway is ready even without the
  * keys and revocations of an issuer.
  */
 export async function isCompletelyReady(readyUrl: string, signal: AbortSignal | null = null): Promise<boolean> {

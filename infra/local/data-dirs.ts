@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The variable with which a service gets a server's database, and its directory without one. */
+/** The variable that gives a service a server's database, and the directory that it uses otherwise. */
 const directories = { AUTH_DATABASE_URL: 'auth', USERS_DATABASE_URL: 'users', COMPLAINTS_DATABASE_URL: 'complaints' };
 
-/** The directories under this home that services would have to initialize, each for itself. */
+/** The directories under this home that services would otherwise initialize one by one. */
 export function missingDataDirs(home: string, env: Readonly<Record<string, string | undefined>>): readonly string[] {
   if (env.DATABASE_URL !== undefined) return [];
   return Object.entries(directories)
@@ -16,8 +16,8 @@ export function missingDataDirs(home: string, env: Readonly<Record<string, strin
 }
 
 /**
- * Initializes several databases at the cost of one. A failure is no error: services initialize what is missing, and
- * say what prevents it.
+ * Initializes several databases at the cost of one. A failure is not an error: services initialize missing directories,
+ * and report what prevents it.
  */
 export async function createDataDirs(dataDirs: readonly string[], repository: string): Promise<void> {
   if (dataDirs.length < 2) return;

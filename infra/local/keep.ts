@@ -17,7 +17,7 @@ const steadyMs = 60_000;
  * Restarts a process whenever it exits, with a growing delay while it keeps exiting. The others stay up meanwhile: the
  * gateway verifies tokens without the auth-service, and a missing service is a 502 only on its own routes.
  *
- * @param startAgain Starts the same process once more.
+ * @param startAgain Starts the same process again.
  * @param say Called before each restart, with the delay.
  */
 export function keep(

@@ -3,8 +3,8 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 export type LogFile = Readonly<{ write(chunk: Buffer): void; close(): void }>;
 
 /**
- * Opens a process's log file. When it cannot be written, as on a full disk, its lines are lost and the process keeps
- * running. Writes are synchronous, because a stream would end at the first error.
+ * Opens a process's log file. If it cannot be written, for example because the disk is full, lines are lost but the
+ * process keeps running. Writes are synchronous, because a stream would end at the first error.
  *
  * @param onLost Called when lines begin to be lost.
  */
@@ -14,7 +14,7 @@ export function openLogFile(path: string, onLost: (why: Error) => void): LogFile
   return {
     write(chunk) {
       try {
-        // Separate a truncated line from the next one.
+        // Separates a truncated line from the next one.
         writeFileSync(file, losing ? Buffer.concat([Buffer.from('\n'), chunk]) : chunk);
         losing = false;
       } catch (error) {

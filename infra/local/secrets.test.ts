@@ -26,7 +26,7 @@ describe('the secrets of this machine', () => {
       .filter((entry) => entry.isFile())
       .map(({ parentPath, name }) => join(parentPath, name))
       .sort();
-  /** Runs one function in a process that cannot write any file content, as on a full disk. */
+  /** Runs a function in a process that cannot write any file content, as on a full disk. */
   const onFullDisk = (name: string, ...args: string[]) => {
     const call = `import('${here}').then((it) => it.${name}(...${JSON.stringify([home, ...args])}))`;
     const limited = ['-c', 'ulimit -f 0; exec "$@"', 'bash', process.execPath, '--conditions=source', '-e', call];

@@ -7,9 +7,9 @@ import { createKey, hasGatewayKeys, readAgreementKeys } from '../../gateway/src/
 /** The auth-service's secret variables, and the files that hold them on this machine. */
 export type SecretFiles = Readonly<Record<`${string}_FILE`, string>>;
 
-/** What deleting a used secret file costs. */
+/** The consequence of deleting a secret file that is in use. */
 const authSecrets = {
-  AUTH_SIGNING_KEK_FILE: ['auth-signing-kek', 'signing keys and second factors that are sealed under it are lost'],
+  AUTH_SIGNING_KEK_FILE: ['auth-signing-kek', 'signing keys and second factors that are encrypted with it are lost'],
   AUTH_PASSWORD_PEPPERS_FILE: ['auth-password-peppers', 'every user has to reset their password'],
   AUTH_REFRESH_MAC_KEYS_FILE: ['auth-refresh-mac-keys', 'every user has to log in again'],
 } as const;
@@ -38,10 +38,10 @@ export function ensureAuthSecrets(home: string): SecretFiles {
 const clientSecretForm = /^countersign_secret_[A-Za-z0-9_-]{43}$/;
 
 /**
- * Creates once the secret that all demo clients have. The same home always returns the same one.
+ * Creates the secret of all demo clients once. The same home always returns the same one.
  *
- * @returns The file that holds it.
- * @throws StartupError naming a file that is empty or broken.
+ * @returns The file that contains it.
+ * @throws StartupError that names a file that is empty or broken.
  */
 export function ensureDemoClientSecret(home: string): string {
   const file = demoClientSecretFile(home);
@@ -61,8 +61,8 @@ function broken(file: string, cost: string): StartupError {
 }
 
 /**
- * Creates once the gateway's first key that signs, and its first key for agreement with services. `countersign keys`
- * manages the keys from then on.
+ * Creates the gateway's first signing key and its first key-agreement key once. `countersign keys` manages the keys
+ * from then on.
  */
 export function ensureGatewayKey(home: string): void {
   const directory = join(home, 'gateway-keys');
@@ -71,10 +71,10 @@ export function ensureGatewayKey(home: string): void {
 }
 
 /**
- * Creates once the key with which a service signs its calls to other services. Only that service reads the private
- * half. gateway.yaml names the public half, derived from it, under `services`.
+ * Creates the key with which a service signs its calls to other services once. Only that service reads the private key.
+ * gateway.yaml names the public key, derived from it, under `services`.
  *
- * @throws StartupError naming a file that is empty or broken.
+ * @throws StartupError that names a file that is empty or broken.
  */
 export function ensureServiceKey(home: string, service: string): Readonly<{ privateFile: string }> {
   const directory = join(home, 'service-keys');

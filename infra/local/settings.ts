@@ -20,7 +20,7 @@ const schema = z.object({
   GATEWAY_CONFIG: z.string().default('infra/gateway.yaml'),
   SEED_FILE: z.string().default('infra/local/demo-tenants.json'),
   NODE_ENV: z.string().optional(),
-  // Locally, anyone may register and joins the demo tenant.
+  // Locally, anyone may register, and joins the demo tenant.
   AUTH_REGISTRATION: z.string().default('open'),
   AUTH_REGISTRATION_TENANT: z.string().default('acme'),
   AUTH_SCOPES: z.string().default('complaints.read complaints.write notes.read notes.write users.read'),
@@ -32,13 +32,13 @@ const schema = z.object({
 
 export type Ports = Readonly<Record<keyof typeof ports, number>>;
 
-/** What `npm start` runs with. Paths are absolute; relative ones in variables are relative to the repository. */
+/** The settings of `npm start`. Paths are absolute; relative ones in variables are relative to the repository. */
 export type Settings = Readonly<{
   repository: string;
   ports: Ports;
   home: string;
   gatewayConfig: string;
-  /** Undefined in production, which is never seeded. */
+  /** Undefined in production, where nothing is seeded. */
   seedFile: string | undefined;
   /** The auth-service's registration variables. In production its own defaults apply. */
   registration: Readonly<Record<string, string>>;
@@ -49,7 +49,7 @@ export type Settings = Readonly<{
   isDevelopment: boolean;
 }>;
 
-/** @throws ConfigError naming every variable that is wrong. */
+/** @throws ConfigError that names every wrong variable. */
 export function readSettings(env: Environment): Settings {
   const { COUNTERSIGN_HOME, GATEWAY_CONFIG, SEED_FILE, AUTH_SCOPES, START_TIMEOUT_MS, ...rest } = readConfig(
     schema,

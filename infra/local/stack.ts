@@ -31,7 +31,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
     keepsData: true,
     nodeOptions: nodeOptions(inspectorPorts[name] ?? 0),
     args: [`${name}/src/main.ts`],
-    // Each service makes its own keys there, and reads no other directory.
+    // Each service creates its own keys there, and reads no other directory.
     env: { ...shared, AGREEMENT_KEYS: join(home, 'agreement-keys', name), ...env },
     readyUrl: ready(port),
     logFile: logFile(name),
@@ -74,8 +74,8 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
 }
 
 /**
- * Returns what the terminal shows of a log line about a mail: its link. `npm start` has no mail server, and the link
- * would otherwise be only in the log.
+ * Returns the text that the terminal shows for a log line about an email: its link. `npm start` has no mail server, and
+ * the link would otherwise be only in the log.
  *
  * @returns undefined for every other line, and for a mail without a link.
  */

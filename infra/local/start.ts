@@ -105,7 +105,7 @@ async function run(settings: Settings, interrupted: Promise<void>): Promise<void
     }
     say('\nStopping …');
   } finally {
-    // From here on, processes exit because of the stop itself.
+    // From here on, processes exit because of the shutdown itself.
     ended.catch(() => {});
     ready.catch(() => {});
     givenUp.abort();
@@ -135,7 +135,7 @@ try {
 /**
  * Checks every port before any process starts.
  *
- * @throws StartupError naming each taken port and the variable that moves it.
+ * @throws StartupError that names each taken port and the variable that moves it.
  */
 export async function requireFreePorts(ports: Ports): Promise<void> {
   const taken: string[] = [];

@@ -9,7 +9,7 @@ export const published = ['countersign', '@countersign/identity', '@countersign/
 /** An empty project outside the repository, with the packages as npm would publish them. */
 export type Project = Readonly<{
   directory: string;
-  /** The files that `npm pack` wrote. */
+  /** The files that `npm pack` created. */
   tarballs: readonly string[];
   /** Runs a program in the project. @throws Error with the output, unless the program exits with 0. */
   run(command: string, ...args: string[]): string;
@@ -19,7 +19,7 @@ export type Project = Readonly<{
 /**
  * Builds and packs the packages, and installs them in a new project.
  *
- * @param others Further packages to install, as `name@version`.
+ * @param others Additional packages to install, as `name@version`.
  */
 export function installPackages(others: readonly string[]): Project {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-installed-'));

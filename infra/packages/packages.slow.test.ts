@@ -9,7 +9,7 @@ import { followTutorial } from './tutorial.ts';
 
 const examples = ['express', 'fastify', 'hono', 'nestjs'];
 const binaries = `node-${process.platform}-${process.arch}`;
-// The oldest of each line that the packages allow, and the newest.
+// The oldest version of each release line that the packages allow, and the newest.
 const nodes = ['22.19.0', '24.0.0', '26'];
 
 let project: Project;

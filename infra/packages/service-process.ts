@@ -7,7 +7,7 @@ export type ServiceProcess = Readonly<{ output(): string; stop(): Promise<void> 
 
 export type Program = Readonly<{ command: string; args: readonly string[]; cwd: string; env?: NodeJS.ProcessEnv }>;
 
-/** Starts a program as its user would: without a Node option or a condition of the repository. */
+/** Starts a program as its user would, without Node options or conditions of the repository. */
 export function startProgram({ command, args, cwd, env = {} }: Program): ServiceProcess {
   // A process group of its own, so that programs that `npm start` or `go run` started end too.
   const child = spawn(command, args, { cwd, env: { ...process.env, NODE_OPTIONS: '', ...env }, detached: true });
@@ -27,7 +27,7 @@ export function startProgram({ command, args, cwd, env = {} }: Program): Service
   };
 }
 
-/** Repeats a request until it is answered with this status. */
+/** Repeats a request until the response has this status. */
 export async function untilStatus(status: number, send: () => Promise<Response>): Promise<Response> {
   let answer: Response | undefined;
   await eventually(async () => {

@@ -10,11 +10,11 @@ const [phone] = sizes;
 
 export type Options = NonNullable<Parameters<Browser['newContext']>[0]>;
 
-/** A browser with a logged-in person, in the state after the login page: with the refresh token's cookie. */
+/** A browser with a logged-in user, in the state after the login page: with the refresh token's cookie. */
 export async function openPage(browser: Browser, origin: string, email: string, options: Options = {}): Promise<Page> {
   const context = await browser.newContext({ locale: 'en-GB', viewport: phone, ...options });
   const page = await context.newPage();
-  // A file of the same origin that runs no script of ours.
+  // A file of the same origin that runs none of our scripts.
   await page.goto(`${origin}/app/icon.svg`);
   const body = JSON.stringify({ email, password, transport: 'cookie' });
   const headers = { 'content-type': 'application/json', 'x-requested-with': 'fetch' };
@@ -25,7 +25,7 @@ export async function openPage(browser: Browser, origin: string, email: string, 
   return page;
 }
 
-/** The complaints with this title that their complainant sees. */
+/** The complaints with this title, as seen by their complainant. */
 export async function filedAs(origin: string, email: string, title: string): Promise<{ id: string }[]> {
   const { token } = await logIn(origin, email);
   const { body } = await call(`${origin}/v1/complaints?limit=100`, { token });
@@ -34,7 +34,7 @@ export async function filedAs(origin: string, email: string, title: string): Pro
 
 export type Photo = Readonly<{ name: string; mimeType: string; buffer: Buffer }>;
 
-/** A photo that is larger than what is sent. */
+/** A photo that is larger than the version that is sent. */
 export async function takePhoto(browser: Browser): Promise<Photo> {
   const page = await browser.newPage({ viewport: { width: 2_400, height: 1_800 } });
   const buffer = await page.screenshot();

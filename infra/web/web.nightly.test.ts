@@ -219,7 +219,7 @@ describe('web/ in Chromium', () => {
         const title = `Lost answer of ${path}`;
         const page = await openPage(browser, origin, complainant);
         await writeDraft(page, origin, title, [photo]);
-        // The requests arrive, and no answer does.
+        // The requests arrive, but no response does.
         const isLost = (url: URL) => url.pathname.endsWith(path);
         await page.route(isLost, async (route) => {
           if (route.request().method() !== 'POST') return route.continue();
@@ -338,7 +338,7 @@ describe('web/ in Chromium', () => {
       await settled(page, '/app/queue?sort=newest');
       const { token } = await logIn(origin, complainant);
       const body = { title: 'Seen at once', description: 'Live.', category: 'Lighting' };
-      // Until the stream is open, what happens is not sent to it.
+      // Until the stream is open, it receives no events.
       await eventually(async () => {
         await call(`${origin}/v1/complaints`, { token, body });
         expect(await page.getByRole('link', { name: /Seen at once/ }).count()).toBeGreaterThan(0);

@@ -14,7 +14,7 @@ import type { RouteParts } from './routes/route.ts';
 import type { Written } from './store/members.ts';
 
 /**
- * Routes under /v1 serve signed-in users of one tenant, and OAuth clients where a route names them. Routes under
+ * Routes under /v1 serve signed-in users of one tenant, and OAuth clients where a route allows them. Routes under
  * /internal serve other services.
  */
 export function createApp({ db, stamp, ...parts }: BehindGateway & RouteParts): Express {

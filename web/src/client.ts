@@ -10,7 +10,7 @@ export type Attachment = Schemas['Attachment'];
 /** The session of this browser. Undefined before a login, and after it has ended. */
 export const session = stored<Session | undefined>(undefined);
 
-/** A request of the page, for a link to the gateway's console: the user's last action, or else what was read last. */
+/** A request of the page, for the link to the gateway's console: the user's last action, or otherwise the last read. */
 export const lastRequestId = stored<string | undefined>(undefined);
 let hasActed = false;
 

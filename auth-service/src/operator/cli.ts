@@ -7,15 +7,15 @@ import { operatorSocketPath } from './socket-path.ts';
 // Imports only Node and its sibling modules, so that a command starts fast.
 
 /**
- * `countersign-auth`.
+ * Runs `countersign-auth`.
  *
- * @returns The exit code: 0 done, 1 refused or service not reached, 2 wrong usage.
+ * @returns The exit code: 0 for success, 1 if refused or if the service was not reached, 2 for wrong usage.
  */
 export async function runOperatorCli(args: readonly string[], env = process.env): Promise<number> {
   if (args[0] === 'help' || args.includes('--help') || args.includes('-h')) return say(`${usage()}\n`, 0);
   if (findCommand(args) === undefined) return say(`${usage()}\n`, 2);
   const path = operatorSocketPath(env);
-  if (path === undefined) return say('countersign-auth: operator commands are switched off\n', 1);
+  if (path === undefined) return say('countersign-auth: operator commands are disabled\n', 1);
   try {
     const { ok, lines } = await sendCommand(path, args);
     return say(`${lines.join('\n')}\n`, ok ? 0 : 1);
@@ -26,7 +26,7 @@ export async function runOperatorCli(args: readonly string[], env = process.env)
 }
 
 function say(text: string, exitCode: number): number {
-  // In `keys list | head -1` the reader closes the pipe early; the exit code stays that of the command.
+  // In `keys list | head -1` the reader closes the pipe early. The exit code stays that of the command.
   const stream = (exitCode === 0 ? process.stdout : process.stderr).on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
@@ -50,7 +50,7 @@ export async function sendCommand(socketPath: string, command: readonly string[]
   } catch (error) {
     const { code = 'error' } = error as NodeJS.ErrnoException;
     throw new NotReached(
-      `no auth-service listens at ${socketPath} (${code}); is it running, with this COUNTERSIGN_HOME?`,
+      `no auth-service listens at ${socketPath} (${code}). Is it running with this COUNTERSIGN_HOME?`,
     );
   }
   const answer = JSON.parse(await text(response)) as {

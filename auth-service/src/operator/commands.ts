@@ -1,11 +1,11 @@
 const described = [
   {
     name: 'keys list',
-    summary: 'list the signing keys, with their state, times and master key',
+    summary: 'list the signing keys with their state, times and master key',
   },
   {
     name: 'keys rotate',
-    summary: 'switch to the next signing key as soon as every verifier has it',
+    summary: 'activate the next signing key as soon as every verifier has it',
   },
   {
     name: 'keys revoke',
@@ -72,12 +72,12 @@ const described = [
 
 export type CommandName = (typeof described)[number]['name'];
 
-/** A command of the CLI. `takes` lists its arguments, e.g. `KID`. */
+/** A command of the CLI. `takes` lists its arguments, such as `KID`. */
 export type Command = Readonly<{ name: CommandName; takes?: readonly string[]; summary: string }>;
 
 const commands: readonly Command[] = described;
 
-/** @returns undefined when the command is unknown or the number of arguments is wrong. */
+/** @returns undefined if the command is unknown or the number of arguments is wrong. */
 export function findCommand(
   words: readonly string[],
 ): Readonly<{ command: Command; given: readonly string[] }> | undefined {
@@ -86,7 +86,7 @@ export function findCommand(
   return command !== undefined && given.length === (command.takes ?? []).length ? { command, given } : undefined;
 }
 
-/** The help of the command line. */
+/** The help text of the command line. */
 export function usage(): string {
   const rows = commands.map(({ name, takes = [], summary }) => [`  ${[name, ...takes].join(' ')}`, summary]);
   return ['countersign-auth COMMAND: operate the running auth-service', '', ...tableLines(rows)].join('\n');

@@ -11,17 +11,17 @@ import { findCommand } from './commands.ts';
 import { type OperatorParts, run } from './run-command.ts';
 
 const maxBodyBytes = 4 * 1024;
-// The kernel's struct has 108 bytes for the path, including the final NUL.
+// sockaddr_un has 108 bytes for the path, including the final NUL.
 const maxPathBytes = 107;
 
 const commandBody = z.object({ command: z.array(z.string().max(256)).max(4) });
 
 /**
- * Listens for operator commands on a Unix socket in a directory that only our own user can enter; that user can read
- * our secrets anyway. The running service executes them, because PGlite allows one process and a revoked key must go
- * out of use at once. When another instance holds the socket, that instance takes the commands for the same database.
+ * Listens for operator commands on a Unix socket in a directory that only our own user can access; that user can read
+ * our secrets anyway. The running service executes them, because PGlite allows only one process and a revoked key must
+ * stop signing immediately. If another instance already has the socket, it handles the commands for the same database.
  *
- * @returns Stops it.
+ * @returns A function that stops it.
  */
 export async function listenForOperator(
   path: string,
@@ -30,19 +30,19 @@ export async function listenForOperator(
 ): Promise<() => Promise<void>> {
   const nothing = async () => {};
   if (Buffer.byteLength(path) > maxPathBytes) {
-    logger.warn({ path }, `operator commands are off: a socket's path has at most ${maxPathBytes} bytes`);
+    logger.warn({ path }, `operator commands are disabled: the path of the socket exceeds ${maxPathBytes} bytes`);
     return nothing;
   }
   const server = createServer(operatorApp(parts, logger));
   try {
     if (!(await take(path, server))) {
-      logger.warn({ path }, 'operator commands are taken by another instance');
+      logger.warn({ path }, 'another instance handles operator commands');
       return nothing;
     }
   } catch (error) {
     server.close();
-    // The service starts without operator commands on a read-only disk or in a directory of another user.
-    logger.warn({ path, err: error }, 'operator commands are off: the socket cannot be created');
+    // The service starts without operator commands if the disk is read-only or the directory belongs to another user.
+    logger.warn({ path, err: error }, 'operator commands are disabled: the socket cannot be created');
     return nothing;
   }
   return async () => {
@@ -53,11 +53,11 @@ export async function listenForOperator(
   };
 }
 
-/** @returns Whether it was free. */
+/** @returns Whether the socket was stale and has been removed. */
 async function take(path: string, server: Server): Promise<boolean> {
   assertOwnDirectory(dirname(path));
   if (await answers(path)) return false;
-  // A killed process left it behind.
+  // A killed process left the socket behind.
   rmSync(path, { force: true });
   server.listen(path);
   await once(server, 'listening');
@@ -83,13 +83,13 @@ function operatorApp(parts: OperatorParts, logger: Logger): RequestListener {
 }
 
 /**
- * Creates the directory, or requires mode 0700. A shared directory such as /run is not safe, and its mode is not ours
- * to change.
+ * Creates the directory, or requires mode 0700 of an existing one. A shared directory such as /run is not safe, and we
+ * must not change its mode.
  */
 function assertOwnDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if ((statSync(directory).mode & 0o077) !== 0)
-    throw new Error(`${directory} is open to others: it must have mode 0700`);
+    throw new Error(`${directory} is accessible to other users: it must have mode 0700`);
 }
 
 async function answers(path: string): Promise<boolean> {

@@ -19,11 +19,11 @@ export type OperatorParts = KeyParts;
 
 type Run = (parts: OperatorParts, given: readonly string[], requestId: string) => Promise<readonly string[]>;
 
-const slugField = z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 of a-z, 0-9 and -');
+const slugField = z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 characters of a-z, 0-9 and -');
 const newTenant = z.object({ SLUG: slugField, NAME: lineField(100) });
 const invited = z.object({ SLUG: z.string(), EMAIL: z.email() });
 
-/** Runs each command. The answers are lines of text without secrets. */
+/** Runs each command. Results are lines of text without secrets. */
 export const run: Readonly<Record<CommandName, Run>> = {
   async 'keys list'(parts) {
     const rows = (await listKeys(parts)).map(({ key, state }) => [
@@ -41,15 +41,15 @@ export const run: Readonly<Record<CommandName, Run>> = {
   },
   async 'keys revoke'(parts, [kid = ''], requestId) {
     const { signing } = await revokeKey(parts, kid, requestId);
-    return [`${kid} is revoked`, `${signing} signs from now on`];
+    return [`${kid} is revoked`, `${signing} now signs`];
   },
   async 'keys rewrap'(parts, _given, requestId) {
     const { signingKeys, secondFactors, kekId } = await rewrapSecrets(parts, requestId);
-    return [`sealed anew under "${kekId}": ${signingKeys} signing keys, ${secondFactors} second factors`];
+    return [`encrypted with "${kekId}": ${signingKeys} signing keys, ${secondFactors} second factors`];
   },
   async 'sessions end-all'({ db }, _given, requestId) {
     const { ended, tenants } = await endAllSessions(db, requestId);
-    return [`${ended} sessions ended in ${tenants} tenants; no access token from before passes a gateway any more`];
+    return [`${ended} sessions ended in ${tenants} tenants; gateways refuse all earlier access tokens`];
   },
   async 'tenants list'({ db }) {
     const rows = (await everyTenant(db)).map(({ id, slug, name, status }) => [id, slug, status, name]);
@@ -58,12 +58,12 @@ export const run: Readonly<Record<CommandName, Run>> = {
   async 'tenants create'({ db }, [SLUG, NAME], requestId) {
     const { SLUG: slug, NAME: name } = newTenant.parse({ SLUG, NAME });
     const { id } = await createTenant(db, { slug, name }, requestId);
-    return [`${slug} is made, as ${id}; tenants invite ${slug} EMAIL invites its first administrator`];
+    return [`created ${slug} with id ${id}; run tenants invite ${slug} EMAIL to invite its first administrator`];
   },
   async 'tenants invite'({ db }, [SLUG, EMAIL], requestId) {
     const { SLUG: slug, EMAIL: email } = invited.parse({ SLUG, EMAIL });
     await inviteAdministrator(db, { slug, email }, requestId);
-    return [`${email} is invited to ${slug} as administrator, by mail`];
+    return [`invitation sent to ${email}, to administer ${slug}`];
   },
   async 'tenants disable'({ db }, [slug = ''], requestId) {
     const { ended } = await disableTenant(db, slug, requestId);
@@ -83,7 +83,7 @@ export const run: Readonly<Record<CommandName, Run>> = {
   },
   async 'mfa reset'({ db }, [email = ''], requestId) {
     await resetSecondFactor(db, email, requestId);
-    return [`${email} logs in with the password alone, until they enrol again`];
+    return [`${email} can log in with the password alone until they set up a second factor again`];
   },
   async 'audit verify'({ db }) {
     const chains = await verifyAudit(db);
@@ -98,10 +98,11 @@ export const run: Readonly<Record<CommandName, Run>> = {
     assertWhole(chains);
     const found = chains.find(({ notedAt }) => notedAt !== undefined);
     if (found === undefined) {
-      const message = 'no entry has this hash: its chain was cut off or written anew since, or it was noted wrongly';
+      const message =
+        'no entry has this hash: its chain was truncated or rewritten, or the hash was recorded incorrectly';
       throw new AppError('audit_broken', { errors: [{ path: 'HASH', message }] });
     }
-    return [`entry ${found.notedAt} of ${found.entries} in ${found.tenantId}, and all before it are as they were`];
+    return [`entry ${found.notedAt} of ${found.entries} in ${found.tenantId} and all earlier entries are unchanged`];
   },
 };
 
@@ -114,7 +115,7 @@ function assertWhole(chains: readonly ChainReport[]): void {
     detail: { where },
     errors: where.map(({ tenant, entry }) => ({
       path: tenant,
-      message: `entry ${entry} does not follow from its predecessor`,
+      message: `entry ${entry} does not match the hash of the entry before it`,
     })),
   });
 }

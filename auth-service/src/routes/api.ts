@@ -39,9 +39,9 @@ export const routes = [
 export const api: Api = {
   title: 'Countersign auth-service',
   description:
-    'Accounts, login, tokens, sessions. Clients call it through the gateway, which adds refusals of its own (docs/errors.md).',
+    'Accounts, login, tokens, sessions. Clients call it through the gateway, which adds its own error codes (docs/errors.md).',
   tags: [
-    { name: 'Accounts', description: 'Registration, e-mail addresses and passwords.' },
+    { name: 'Accounts', description: 'Registration, email addresses and passwords.' },
     { name: 'Sessions', description: 'Login, tokens, and the sessions of the caller.' },
     { name: 'Second factor', description: 'Authenticator apps and recovery codes.' },
     { name: 'Tenants', description: 'Invitations, members and the audit log of a tenant.' },

@@ -8,7 +8,7 @@ import type { InSession } from '../flows/sessions/switch-tenant.ts';
 
 const maxUserAgentLength = 256;
 
-/** What is known about a request besides its body. The gateway signs all of it except the user agent. */
+/** Properties of a request other than its body. The gateway signs all of them except the user agent. */
 export function callerOf(req: Request, res: Response, identity: Identity): Caller {
   return {
     requestId: requestIdOf(res),
@@ -21,7 +21,7 @@ export function callerOf(req: Request, res: Response, identity: Identity): Calle
 /**
  * The session of an access token.
  *
- * @throws AppError `session_revoked` for a token without one: another issuer made it.
+ * @throws AppError `session_revoked` for a token without one, which another issuer made.
  */
 export function sessionOf({ userId, context }: UserIdentity): SessionOwner {
   if (context.sid === undefined) throw new AppError('session_revoked');

@@ -14,7 +14,7 @@ export function metadataRoutes({ issuer: { issuer }, scopes }: MetadataParts): R
   const metadata = {
     issuer,
     token_endpoint: publicUrl(issuer, tokenPath),
-    // Optional without a grant type that uses it, but MCP clients refuse metadata that lacks it.
+    // Optional without a grant type that uses it, but MCP clients reject metadata that lacks it.
     authorization_endpoint: publicUrl(issuer, authorizationPath),
     jwks_uri: publicUrl(issuer, '/.well-known/jwks.json'),
     scopes_supported: scopes,
@@ -32,14 +32,14 @@ export function metadataRoutes({ issuer: { issuer }, scopes }: MetadataParts): R
 }
 
 /**
- * Serves the public keys to verifiers of access tokens. The route needs no signed identity: the keys establish
- * identities.
+ * Publishes the public keys for verifiers of access tokens. The route needs no signed identity, because verifiers need
+ * the keys first.
  */
 export function keySetRoutes(signingKeys: SigningKeys): Router {
   const router = createRouter();
   router.get('/.well-known/jwks.json', (_req, res) => {
     const { body, etag } = signingKeys.published();
-    // With an ETag set, Express itself answers If-None-Match.
+    // Once an ETag is set, Express handles If-None-Match.
     res.set({ 'cache-control': 'public, max-age=300', etag }).type('application/jwk-set+json').send(body);
   });
   return router;

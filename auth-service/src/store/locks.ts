@@ -8,12 +8,12 @@ import type { Trx } from './scope.ts';
  */
 const names = { auditChain: 1, revocationLog: 2, signingKeys: 3, upkeep: 4, delegations: 5 } as const;
 
-/** Holds a named lock until the transaction ends. `of` is a part of it, such as a tenant. */
+/** Takes a named lock until the transaction ends. `of` is part of the name, such as a tenant. */
 export async function holdLock(trx: Trx, name: keyof typeof names, of = ''): Promise<void> {
   await sql`select pg_advisory_xact_lock(${names[name]}::int, hashtext(${of}))`.execute(trx);
 }
 
-/** Takes a named lock until the transaction ends, if it is free. @returns Whether it was; never waits. */
+/** Tries to take a named lock until the transaction ends, without waiting. @returns Whether it was free. */
 export async function tryLock(trx: Trx, name: keyof typeof names): Promise<boolean> {
   const { rows } = await sql<{ taken: boolean }>`
     select pg_try_advisory_xact_lock(${names[name]}::int, hashtext('')) as taken`.execute(trx);

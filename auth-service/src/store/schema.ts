@@ -2,7 +2,7 @@ import type { ColumnType, Generated } from 'kysely';
 import type { GrantType } from '../domain/clients/client-rules.ts';
 
 type Status = 'active' | 'disabled';
-/** Written by the database, so that all times come from its clock. */
+/** Set by the database, so that all times come from its clock. */
 type DatabaseTime = ColumnType<Date, never, Date>;
 
 export type TenantsTable = { id: string; slug: string; name: string; status: Generated<Status> };
@@ -77,9 +77,9 @@ export type TotpTable = {
   user_id: string;
   secret_enc: Buffer;
   kek_id: string;
-  /** null until the user has confirmed the secret with a code. */
+  /** Null until the user has confirmed the secret with a code. */
   confirmed_at: Date | null;
-  /** Time step of the last accepted code; codes of this step or earlier ones are refused. */
+  /** Time step of the last accepted code. Codes of this step or earlier are refused. */
   last_step: number | null;
   created_at: DatabaseTime;
 };
@@ -168,7 +168,7 @@ export type InvitationsTable = {
   tenant_id: string;
   email_ci: string;
   role: string;
-  /** Null for an operator. */
+  /** Null if an operator invited. */
   invited_by: string | null;
   created_at: DatabaseTime;
   expires_at: Date;

@@ -8,17 +8,17 @@ export async function becomeUser(trx: Trx, userId: string): Promise<void> {
   await sql`select set_config('app.user_id', ${userId}, true)`.execute(trx);
 }
 
-/** Gives the transaction access to this tenant's rows; for work on one person's sessions in several tenants. */
+/** Gives the transaction access to this tenant's rows, for work on one person's sessions in several tenants. */
 export async function enterTenant(trx: Trx, tenantId: string): Promise<void> {
   await sql`select set_config('app.tenant_id', ${tenantId}, true)`.execute(trx);
 }
 
-/** Switches the transaction to this role; it loses the rights of the previous one. */
+/** Switches the transaction to this role. It loses the privileges of the previous one. */
 export async function actAs(trx: Trx, role: string): Promise<void> {
   await sql`select set_config('role', ${role}, true)`.execute(trx);
 }
 
-/** Gives the transaction access to this OAuth client's row, for authenticating it. */
+/** Gives the transaction access to the row of this OAuth client, to authenticate it. */
 export async function becomeClient(trx: Trx, clientId: string): Promise<void> {
   await sql`select set_config('app.client_id', ${clientId}, true)`.execute(trx);
 }

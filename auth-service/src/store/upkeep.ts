@@ -5,19 +5,19 @@ import { roles } from './roles.ts';
 import type { Trx } from './scope.ts';
 
 /**
- * The maximum rows per transaction. They take tens of milliseconds; the server ends a statement after 10 s.
+ * The maximum number of rows per transaction. They take tens of milliseconds; the server aborts a statement after 10 s.
  */
 export const batchRows = 1_000;
 
 // Limits one run, so that every table is cleaned. The next run continues where this one stopped.
 const maxBatches = 200;
 
-/** Deletes or clears up to `batchRows` rows. @returns How many. */
+/** Deletes or clears up to `batchRows` rows. @returns The number of rows. */
 type Batch = (trx: Trx) => Promise<number>;
 
 /**
- * The same conditions as the policies of the role, which decide what can be deleted at all. With now(), unlike with
- * their clock_timestamp(), an index finds the rows.
+ * The same conditions as the role's policies, which decide what can be deleted at all. These use now(), because the
+ * policies' clock_timestamp() prevents the use of an index.
  */
 const batches: readonly Batch[] = [
   unseal,
@@ -33,12 +33,13 @@ const batches: readonly Batch[] = [
   deleting('outbox', sql`parked_at < now() - interval '30 days'`, sql`parked_at`),
   // The role cannot read the keys. Its policy selects the rows.
   (trx) => changed(trx, sql`delete from signing_keys`),
-  // Keeps the newest entry, which marks the head of the log: a cursor beyond it would seem to be from another log.
+  // Keeps the newest entry, which marks the head of the log: otherwise a current cursor would seem to belong to another
+  // log.
   deleting('revocations', sql`expires_at < now() and seq < (select max(seq) from revocations)`, sql`expires_at`),
 ];
 
 /**
- * Deletes expired rows in short transactions, one table after the other. One instance runs at a time; the others
+ * Deletes expired rows in short transactions, one table after another. Only one instance runs at a time; the others
  * skip this run.
  *
  * @param signal Ends the run after the current transaction.

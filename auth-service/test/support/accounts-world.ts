@@ -95,7 +95,7 @@ export type AccountsWorld = Readonly<{
   /** A member of these tenants, logged in to the first. */
   account(role: string, tenants?: readonly Tenant[]): Promise<Account>;
   as(account: Account): IdentityClaims;
-  /** How often bcrypt has run so far. */
+  /** Number of bcrypt runs so far. */
   hashes(): Promise<number>;
   close(): Promise<void>;
 }>;

@@ -32,7 +32,7 @@ export function askForToken(world: AccountsWorld, form: Form, { query = '', ...o
 
 export type MadeClient = Readonly<{ id: string; secret: string }>;
 
-/** A client of the administrator's tenant, as the API makes it. */
+/** A client of the administrator's tenant, created through the API. */
 export async function makeClient(world: AccountsWorld, admin: Account, more: object = {}): Promise<MadeClient> {
   const { status, body, text } = await world.post(
     `/v1/auth/tenants/${admin.tenant.id}/clients`,

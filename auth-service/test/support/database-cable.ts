@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A connection to the database that can be cut, or lose the answer to a commit. */
+/** A database connection that can be cut, or lose the response to a commit. */
 export async function databaseCable(serverUrl: string) {
   const { hostname, port } = new URL(serverUrl);
   const sockets = new Set<Socket>();
@@ -13,7 +13,7 @@ export async function databaseCable(serverUrl: string) {
       socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     }
     near.on('data', (chunk) => {
-      // Stops forwarding the server's responses: it commits, and the client gets no confirmation.
+      // Stops forwarding the server's responses: it commits, but the client gets no confirmation.
       if (losesCommits && /\bcommit\0/i.test(chunk.toString('latin1'))) far.unpipe(near);
     });
     near.pipe(far).pipe(near);

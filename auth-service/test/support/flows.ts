@@ -33,7 +33,7 @@ export async function grantFor(parts: LoginParts, { email }: Person, tenant: Ten
   return result.grant;
 }
 
-/** The code that a refusal carries, or the value. */
+/** The error code of a refusal, or the value. */
 export async function codeOf(work: Promise<unknown>): Promise<unknown> {
   try {
     await work;

@@ -20,13 +20,13 @@ export type Call = Readonly<{
   body?: unknown;
   ip?: string;
   audience?: string;
-  /** Of the body; JSON by default. */
+  /** The content type of the body. Default: JSON. */
   contentType?: string;
-  /** The client's own, which the gateway passes on unsigned. */
+  /** Headers of the client, which the gateway passes on unsigned. */
   headers?: Readonly<Record<string, string>>;
 }>;
 
-/** A gateway's signing half: a throw-away key, its key set on a real port, and requests signed with it. */
+/** The signing part of a gateway: a throw-away key, its key set on a real port, and requests signed with it. */
 export async function testGateway() {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const keyid = 'test-gateway-key';
@@ -53,14 +53,14 @@ export async function testGateway() {
         ...(method !== 'GET' && { contentDigest: contentDigest(Buffer.from(body)) }),
         ...(hasBody && { contentType }),
       },
-      // One second ahead, because a service refuses signatures from the second in which it started.
+      // One second in the future, because a service refuses signatures from the second in which it started.
       { createdSec: Math.floor(Date.now() / 1000) + 1, lifetimeSec: 30, nonce: newNonce() },
     );
     const agent = request(`http://127.0.0.1:${port}`);
     const sent = agent[method.toLowerCase() as 'get' | 'post' | 'patch' | 'delete'](target);
     sent.set(Object.fromEntries(headers)).set({ 'user-agent': 'jest', ...options.headers });
     if (hasBody) sent.set('content-type', contentType).send(body);
-    // Checks every response in every test against the description.
+    // Checks every response of every test against the OpenAPI description.
     return sent.expect((answer) => assertDescribed(api, method, path, answer));
   }
 

@@ -1,12 +1,12 @@
 import type { Response } from 'supertest';
 import { type AccountsWorld, freshAddress } from './accounts-world.ts';
 
-/** Where the links of the mails lead in these tests. */
+/** The origin of emailed links in these tests. */
 export const pagesOrigin = 'https://app.example.test';
 
 type Sent = Readonly<{ headers?: Readonly<Record<string, string>>; values?: Readonly<Record<string, string>> }>;
 
-/** A browser without script: it keeps cookies, and sends the forms that a page has. */
+/** A browser without JavaScript. It keeps cookies, and submits the forms of a page. */
 export function pageVisitor(world: AccountsWorld, ip = freshAddress()) {
   const jar = new Map<string, string>();
 
@@ -28,7 +28,7 @@ export function pageVisitor(world: AccountsWorld, ip = freshAddress()) {
   return {
     jar,
     open: (target: string, headers?: Sent['headers']) => send('GET', target, headers && { headers }),
-    /** Sends the first form of a page, with these values besides its hidden ones. */
+    /** Submits the first form of a page, with these values in addition to its hidden fields. */
     submit(page: Response, values: Sent['values'], headers: Sent['headers'] = {}): Promise<Response> {
       const { action, hidden } = formIn(page);
       return send('POST', action, { values: { ...hidden, ...values }, headers: { origin: pagesOrigin, ...headers } });
@@ -48,5 +48,5 @@ export function formIn({ text, status }: Response): Readonly<{ action: string; h
   return { action, hidden: Object.fromEntries([...inputs].map(([, name = '', value = '']) => [name, value])) };
 }
 
-/** The refusal that a page shows. */
+/** The error that a page shows. */
 export const codeIn = ({ text }: Response): string | undefined => /data-code="([^"]+)"/.exec(text)?.[1];

@@ -10,7 +10,7 @@ export const ring = (id: string, fill: number) => `${id}:${Buffer.alloc(32, fill
 export const password = 'correct horse battery staple';
 export const peppers = ring('pepper', 1);
 
-// The lowest bcrypt cost: the tests check how often it runs, not how long.
+// The lowest bcrypt cost, because the tests check how often it runs, not how long.
 export const testPasswords = (): Promise<Passwords> =>
   createPasswords({
     peppers: parseKeyRing(peppers),
@@ -27,7 +27,7 @@ export async function makeTenant(db: Database<AuthSchema>, slug: string): Promis
   return { id, slug };
 }
 
-/** @param tenants Whose member this person is, as an agent. */
+/** @param tenants The tenants that this person is a member of, as an agent. */
 export async function makePerson(
   db: Database<AuthSchema>,
   passwords: Passwords,

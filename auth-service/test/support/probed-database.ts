@@ -5,7 +5,7 @@ import { authDatabase } from '../../src/store/database.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
 
 const probe = 'countersign_auth_probe';
-/** Every table there is; a test's role may do everything in them. */
+/** All tables. A role of the tests may do everything in them. */
 export const probedTables = [
   ...['tenants', 'users', 'credentials', 'memberships', 'sessions', 'one_time_tokens', 'login_attempts'],
   ...['totp', 'recovery_codes'],
@@ -34,7 +34,7 @@ const probeMigration: Migration = {
   ]),
 };
 
-/** The service's own migrations, and the probe. */
+/** The service's own migrations, and the test role. */
 export const probedDatabase = {
   ...authDatabase,
   roles: [...authDatabase.roles, probe],
@@ -43,11 +43,11 @@ export const probedDatabase = {
 
 export const openProbed = (database: TestDatabase) => database.open<AuthSchema>(probedDatabase);
 
-/** Another opening of the same database, as another instance has it. */
+/** A second connection to the same database, as another instance would have. */
 export const openAgain = (store: ThrowAway<AuthSchema>) =>
   openDatabase<AuthSchema>({ ...probedDatabase, location: store.location, name: store.name });
 
-/** Looks or meddles, past every policy. */
+/** Reads or changes rows, bypassing every policy. */
 export function probing<T>(db: Database<AuthSchema>, work: (trx: Transaction<AuthSchema>) => Promise<T>): Promise<T> {
   return db.transaction({ role: probe }, work);
 }

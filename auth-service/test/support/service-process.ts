@@ -5,7 +5,7 @@ import { startOn } from '../../src/service.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
 import { probedDatabase } from './probed-database.ts';
 
-// The service as a process that a test can kill, on a database that the test can look into.
+// The service as a process that a test can kill, on a database that the test can inspect.
 await runProcess('auth-service', async () => {
   const config = readAuthConfig(process.env);
   const location = databaseLocation(config);

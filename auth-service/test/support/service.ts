@@ -12,7 +12,7 @@ import { testServiceKey } from './service-key.ts';
 
 export const issuer = 'https://id.example.test';
 
-/** The environment of every instance in the tests. */
+/** The environment of every instance in these tests. */
 export const serviceEnv = (gateway: TestGateway): Record<string, string> => ({
   AUTH_ISSUER: issuer,
   AUTH_SIGNING_KEK: ring('kek', 3),
@@ -24,12 +24,12 @@ export const serviceEnv = (gateway: TestGateway): Record<string, string> => ({
   DRAIN_DELAY_MS: '0',
   AUTH_OPERATOR_SOCKET: 'off',
   SERVICE_KEY: testServiceKey(),
-  // No service listens on this port: these tests need no other service.
+  // No service listens on this port: these tests do not need another service.
   GATEWAY_INTERNAL_URL: 'http://127.0.0.1:9',
   COUNTERSIGN_HOME: join(tmpdir(), `countersign-auth-test-${process.pid}`),
 });
 
-/** The whole service on a port of its own, ready. It closes the database when it stops. */
+/** The complete service on its own port, ready. It closes the database when it stops. */
 export async function startService(
   db: AuthDatabase,
   gateway: TestGateway,

@@ -6,7 +6,7 @@ import { createNames } from './names.ts';
 const caller = (tenantId: string, txnToken: string | undefined = 'a.b.c') =>
   ({ kind: 'user', requestId: 'r', context: {}, userId: 'u', role: 'agent', tenantId, txnToken }) as UserIdentity;
 
-/** A users-service whose names contain the tenant, and a clock. */
+/** A users-service whose display names contain the tenant, and a clock. */
 function world(failing = () => false) {
   const asked: string[][] = [];
   const log = capturingLogger();
@@ -68,7 +68,7 @@ test('leaves names out while the users-service fails, without a call for every l
   expect(await read('acme', 'ann')).toEqual({});
   expect(await read('acme', 'ann')).toEqual({});
   expect(asked).toHaveLength(1);
-  expect(log.text()).toContain('display names are not available');
+  expect(log.text()).toContain('display names are unavailable');
   isDown = false;
   wait(5_001);
   expect(await read('acme', 'ann')).toEqual({ ann: 'ann of acme' });

@@ -6,24 +6,24 @@ import type { PeopleDirectory } from '../domain/people.ts';
 
 const answer = z.object({ names: z.record(z.string(), z.string()) });
 const problem = z.object({ code: z.string() });
-/** Codes with which the gateway refuses this caller only. */
+/** Codes with which the gateway refuses only this caller. */
 const refusalsOfCaller = ['token_revoked', 'txn_token_expired'];
 
-/** How long a name is cached: a changed one appears within this time. */
+/** How long a name is cached. A changed name appears within this time. */
 const keptMs = 60_000;
 const maxKept = 20_000;
-/** A page has up to 100 complaints with three people each. The users-service takes as many ids in one call. */
+/** A list has up to 100 complaints with three people each. The users-service accepts as many ids in one call. */
 const maxBatch = 300;
 /** A slow users-service must not slow down every list. */
 const timeoutMs = 500;
-/** After a failure, names are left out for this long without a call. */
+/** After a failure, names are omitted for this long without another call. */
 const pauseMs = 5_000;
 
 type Parts = Readonly<{ logger: Logger; nowMs?: () => number }>;
 
 /**
- * Reads display names from the users-service, in one call for all that are not in the cache. The cache is by tenant:
- * the same id is another person there. People without a name are remembered too.
+ * Reads display names from the users-service, in one call for all that are not cached. The cache is per tenant, because
+ * the same id is another person in another tenant. It also remembers people without a name.
  */
 export function createNames(callService: CallService, { logger, nowMs = Date.now }: Parts): PeopleDirectory['namesOf'] {
   const cache = new LRUCache<string, { name: string | undefined }>({
@@ -42,7 +42,7 @@ export function createNames(callService: CallService, { logger, nowMs = Date.now
       for (const id of ids) cache.set(keyOf(caller.tenantId, id), { name: names.get(id) });
     } catch (error) {
       pausedUntilMs = nowMs() + pauseMs;
-      logger.warn({ err: error }, 'display names are not available, and are left out');
+      logger.warn({ err: error }, 'display names are unavailable, and omitted');
     }
   }
 
@@ -62,10 +62,12 @@ export function createNames(callService: CallService, { logger, nowMs = Date.now
   };
 }
 
-/** Ids may contain every separator, so that joined ids of two tenants could be equal. */
+/** Ids may contain any separator, so joined ids of two tenants could be equal. */
 const keyOf = (tenantId: string, userId: string) => JSON.stringify([tenantId, userId]);
 
-/** @returns Undefined if this caller is refused, as after a logout: the users-service may still work for others. */
+/**
+ * @returns Undefined if only this caller is refused, as after a logout. The users-service may still work for others.
+ */
 async function ask(
   callService: CallService,
   txnToken: string,

@@ -15,7 +15,7 @@ const caller: UserIdentity = {
 
 const directoryWith = (callService: CallService) => createPeopleDirectory(callService, { logger: silentLogger() });
 
-/** Asks about `u-2` and returns the result, when the call gets this answer. */
+/** Asks about `u-2` when the call gets this response, and returns the result. */
 async function verdict(answer: () => Promise<Response>, userId = 'u-2', from = caller): Promise<unknown> {
   return directoryWith(answer)
     .find(from, userId)

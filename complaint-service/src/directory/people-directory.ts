@@ -8,7 +8,7 @@ import { createNames } from './names.ts';
 const lookup = z.object({ id: z.string(), role: z.string(), status: z.string() });
 const problem = z.object({ code: z.string() });
 
-/** Asks the users-service about people, through the gateway and for the caller. */
+/** Asks the users-service about people, through the gateway and on behalf of the caller. */
 export function createPeopleDirectory(
   callService: CallService,
   parts: Readonly<{ logger: Logger; nowMs?: () => number }>,
@@ -16,20 +16,19 @@ export function createPeopleDirectory(
   return { find: findWith(callService), namesOf: createNames(callService, parts) };
 }
 
-/**
- * Only the `unknown_user` answer of the users-service means that the user does not exist. Other failures do not mean
- * that.
- */
+/** Only the users-service's own `unknown_user` means that the user does not exist. Other failures do not. */
 const findWith =
   (callService: CallService): PeopleDirectory['find'] =>
   async ({ txnToken }, userId) => {
     // URL parsers remove dot segments from a path, and no user has such an id.
     if (userId === '.' || userId === '..') return undefined;
-    if (txnToken === undefined) throw unavailable({ reason: 'no txn-token: gateway.yaml hands this service none' });
+    if (txnToken === undefined)
+      throw unavailable({ reason: 'no txn-token: set txnToken for this service in gateway.yaml' });
     const { status, body } = await ask(callService, `/internal/users/${encodeURIComponent(userId)}`, txnToken);
     if (status === 200) {
       const found = lookup.safeParse(body);
-      if (!found.success || found.data.id !== userId) throw unavailable({ reason: 'not an answer to the question' });
+      if (!found.success || found.data.id !== userId)
+        throw unavailable({ reason: 'not a valid response to this request' });
       return found.data;
     }
     const code = problem.safeParse(body).data?.code;
@@ -57,7 +56,7 @@ const answer = z.object({
   members: z.array(z.object({ id: z.string(), role: z.string(), status: z.string(), email: z.string() })),
 });
 
-/** Asks the users-service for addresses. No user is being served, so the call names the tenant. */
+/** Asks the users-service for email addresses. No user made a request, so the call names the tenant. */
 export function createAddressBook(callService: CallService): AddressBook {
   return async (tenantId, userId, signal) => {
     const response = await callService({
@@ -68,7 +67,7 @@ export function createAddressBook(callService: CallService): AddressBook {
     });
     if (!response.ok) {
       await response.body?.cancel();
-      throw Object.assign(new Error('the users-service gave no address'), { code: `HTTP_${response.status}` });
+      throw Object.assign(new Error('the users-service returned no address'), { code: `HTTP_${response.status}` });
     }
     const { members } = answer.parse(await response.json());
     return members.find(({ id }) => id === userId);

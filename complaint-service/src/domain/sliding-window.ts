@@ -1,7 +1,7 @@
 /**
- * How long a user must wait for a rate limit with a sliding window.
+ * How long a user must wait because of a rate limit with a sliding window.
  *
- * @param limiting The time of the event that must leave the window first; undefined if the limit is not reached.
+ * @param limiting The time of the event that must leave the window first. Undefined if the limit is not reached.
  * @returns The remaining whole seconds; 0 if there is no wait.
  */
 export function secondsToWait(limiting: Date | undefined, now: Date, windowMs: number): number {

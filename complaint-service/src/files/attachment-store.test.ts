@@ -28,7 +28,7 @@ const inPieces = (bytes: Buffer, size: number) =>
   );
 const photo = (width: number, height: number) => sharp({ create: { width, height, channels: 3, background: 'red' } });
 
-/** A PNG that claims a size but has few bytes. */
+/** A PNG that claims a large size but has few bytes. */
 function claimingPng(width: number, height: number): Buffer {
   const chunk = (type: string, data: Buffer) => {
     const body = Buffer.concat([Buffer.from(type), data]);

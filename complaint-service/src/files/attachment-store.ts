@@ -8,18 +8,18 @@ import { AppError } from '../errors.ts';
 import { encodeAgain } from './image-encoder.ts';
 import { createSlots, type Turn } from './slots.ts';
 
-/** A file that was received, checked and written in its final form, under a temporary name. */
+/** A received file, checked and written in its final form under a temporary name. */
 export type ReceivedFile = Readonly<{
   type: FileType;
   bytes: number;
-  /** SHA-256 of the body as it arrived, in hexadecimal. */
+  /** SHA-256 of the received body, in hexadecimal. */
   digest: string;
   /** Only for images. */
   width: number | null;
   height: number | null;
   /** Renames the file to its final name, the id of its row. */
   keepAs(id: string): Promise<void>;
-  /** Removes the temporary file, if it was not kept. */
+  /** Removes the temporary file, unless it was kept. */
   discard(): Promise<void>;
 }>;
 
@@ -29,14 +29,14 @@ export type AttachmentStore = Readonly<{
    * Reads a body to its end.
    *
    * @throws AppError `payload_too_large`, `unsupported_file_type`, `unreadable_image`, `attachments_busy`, or
-   *   `invalid_request` when the client stops in the middle. Nothing is left on disk then.
+   *   `invalid_request` if the client stops early. Nothing is then left on disk.
    */
   receive(body: Readable, maxBytes: number, turn: Turn): Promise<ReceivedFile>;
-  /** Opens a stored file; undefined when there is none. */
+  /** Opens a stored file. Undefined if there is none. */
   open(id: string): Promise<ReadStream | undefined>;
   /** Removes a file. Removing a missing one is not an error. */
   remove(id: string): Promise<void>;
-  /** Files last changed before `olderThanMs`: first abandoned uploads, which it removes, then ids of stored files. */
+  /** Files last changed before `olderThanMs`. Removes abandoned uploads, then yields the ids of stored files. */
   oldFiles(olderThanMs: number): AsyncIterable<string>;
 }>;
 
@@ -125,7 +125,7 @@ async function writeBody(
   }
 }
 
-/** Does not destroy a request that is refused halfway, because the response uses the same socket. */
+/** Does not destroy a request that is refused before its end, because the response uses the same socket. */
 async function* chunksOf(body: Readable): AsyncIterable<Buffer> {
   try {
     yield* body.iterator({ destroyOnReturn: false });
@@ -144,7 +144,7 @@ function detectType(start: Buffer): FileType {
   return type;
 }
 
-/** Flushes a file or a directory to disk, so that a row never names a file that was lost in a power failure. */
+/** Flushes a file or a directory to disk, so that a row never refers to a file that was lost in a power failure. */
 async function flush(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {
@@ -158,7 +158,7 @@ async function namesIn(directory: string): Promise<string[]> {
   return ((await unlessMissing(readdir(directory))) ?? []).map((name) => join(directory, name));
 }
 
-/** Infinity for a file that another instance removed meanwhile. */
+/** Infinity if another instance has removed the file meanwhile. */
 async function changedAtMs(path: string): Promise<number> {
   return (await unlessMissing(stat(path)))?.mtimeMs ?? Number.POSITIVE_INFINITY;
 }

@@ -20,7 +20,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-/** Work that runs until the test finishes it. */
+/** Work that runs until the test completes it. */
 function run(name: string, turn: ReturnType<typeof turnOf>): Promise<void> {
   return slots(turn, () => {
     started.push(name);
@@ -28,7 +28,7 @@ function run(name: string, turn: ReturnType<typeof turnOf>): Promise<void> {
   });
 }
 
-/** Until every promise that is settled has run its callbacks. */
+/** Waits until every settled promise has run its callbacks. */
 const settled = () => new Promise(setImmediate);
 
 describe('a slot', () => {

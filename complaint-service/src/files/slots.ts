@@ -1,13 +1,13 @@
 import { AppError } from '../errors.ts';
 
-/** The owner of the work. The signal ends the wait when the client has disconnected. */
+/** The owner of the work. The signal ends the wait if the client disconnects. */
 export type Turn = Readonly<{ tenantId: string; userId: string; signal: AbortSignal }>;
 
 /**
  * Runs work in order of arrival, within limits.
  *
- * @throws AppError `attachments_busy` when too much work of the user, of the tenant or in total is already waiting, or
- *   when the wait takes too long. Throws the signal's reason when it aborts during the wait.
+ * @throws AppError `attachments_busy` if too much work of the user, of the tenant or in total is already waiting, or
+ *   the wait takes too long. Throws the signal's reason if it aborts during the wait.
  */
 export type Slots = <T>(turn: Turn, work: () => Promise<T>) => Promise<T>;
 
@@ -15,15 +15,15 @@ export type SlotLimits = Readonly<{
   atOnce: number;
   maxWaiting: number;
   maxWaitMs: number;
-  /** Running and waiting work together. One user runs one at a time. */
+  /** Limits on running and waiting work together. One user runs one at a time. */
   perUser: number;
   perTenant: number;
 }>;
 
 /**
  * Bounds how much work runs and waits at the same time. Decoding an image takes one of libuv's four threads and up to
- * 200 MB for a moment: without a bound, a few uploads could stop a whole instance. The bounds for users and tenants
- * keep the slots free for others.
+ * 200 MB for a moment: without a bound, a few uploads could stop a whole instance. The limits per user and tenant keep
+ * slots free for others.
  */
 export function createSlots(limits: SlotLimits): Slots {
   const running = new Set<Turn>();
@@ -69,7 +69,7 @@ export function createSlots(limits: SlotLimits): Slots {
     }
   }
 
-  /** A tenant without running work goes first: otherwise two users of one tenant could block all others. */
+  /** A tenant without running work goes first. Otherwise two users of one tenant could block all others. */
   function startNext(): void {
     while (running.size < limits.atOnce) {
       const turns = [...waiting.keys()];

@@ -14,13 +14,13 @@ export type FlowParts = Readonly<{
   now: () => Date;
   people: PeopleDirectory;
   files: AttachmentStore;
-  /** The maximum bytes of attachments: of one tenant, and of one user within 24 hours. */
+  /** The maximum size of attachments in bytes: per tenant, and per user within 24 hours. */
   attachmentSpace: Readonly<{ ofTenant: number; ofUserPerDay: number }>;
   /** How long an admin can cancel the erasure of a person. */
   erasureGraceMs: number;
   feed: EventFeed;
   streams: OpenStreams;
-  /** The keys that sign deliveries, and the addresses that they may go to. */
+  /** The keys that sign deliveries, and the addresses that deliveries may go to. */
   webhooks: Readonly<{ keys: WebhookKeys; receivers: AllowedReceivers }>;
 }>;
 

@@ -11,8 +11,8 @@ import type { FlowParts } from './parts.ts';
 const everyMs = 3600_000;
 
 /**
- * Erases people when their erasure is due. Every hour, also removes old events, stored responses, deliveries and
- * files, and gives up deliveries that no webhook would send.
+ * Erases people when their erasure is due. Every hour, also removes old events, stored responses, deliveries and files,
+ * and drops deliveries that no webhook will send.
  *
  * @returns A function that stops it after the current transaction.
  */

@@ -225,7 +225,7 @@ describe('the name of a receiver', () => {
   test('that no DNS server answers for delays no other work, and fails in time', async () => {
     const { server, asked } = await dns('silent');
     let ended = 0;
-    // More than libuv's pool has threads.
+    // More threads than libuv's pool has.
     const attempts = Array.from({ length: 8 }, async (_, n) => {
       const result = await post(`http://hooks-${n}.example.com/`, { dnsServers: [server], timeoutMs: 2_500 });
       ended += 1;

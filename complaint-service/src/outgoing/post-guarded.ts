@@ -13,14 +13,14 @@ export type GuardedPost = Readonly<{
   receivers: AllowedReceivers;
   timeoutMs: number;
   signal: AbortSignal;
-  /** The DNS servers, by default those of this machine. */
+  /** The DNS servers. Default: those of this machine. */
   dnsServers?: readonly string[];
 }>;
 
 /**
  * Sends one POST to a URL that a tenant chose. Each call resolves the name, checks its addresses and connects only to
- * those, so a name that later resolves differently is checked again. Redirects are not followed. Only the status is
- * read: the body could show a page of an internal service to the tenant.
+ * those, so a name that later resolves differently is checked again. Does not follow redirects. Reads only the status:
+ * the body could show the tenant a page of an internal service.
  */
 export async function postGuarded(post: GuardedPost): Promise<PostResult> {
   const url = new URL(post.url);
@@ -50,7 +50,7 @@ function send(
   return new Promise((resolve, reject) => {
     const sent = request(url, {
       method: 'POST',
-      // A new connection each time: a pooled one would go to an address of an earlier lookup.
+      // Opens a new connection each time: a pooled one would go to an address from an earlier lookup.
       agent: false,
       lookup: answerWith(addresses),
       signal,
@@ -59,7 +59,7 @@ function send(
     });
     sent.on('response', (answer) => {
       resolve(answer.statusCode ?? 0);
-      // The body is never read: it may be endless.
+      // The body is never read, because it may be endless.
       answer.destroy();
     });
     sent.on('error', reject);
@@ -106,8 +106,8 @@ const localhost: readonly LookupAddress[] = [
 ];
 
 /**
- * Returns the addresses of a host: a literal address is its own, `localhost` is this machine (RFC 6761 section 6.3),
- * and DNS servers are asked for any other name. The hosts file is not read. `dns.lookup` would occupy a thread of
+ * Returns the addresses of a host. A literal address is returned as is, `localhost` is this machine (RFC 6761 section
+ * 6.3), and DNS servers are asked for any other name. The hosts file is not read. `dns.lookup` would occupy a thread of
  * libuv's pool for each name, so four names of an unresponsive server would block file access and password hashing.
  *
  * @param servers The DNS servers, as `address:port`. By default, those of the machine.

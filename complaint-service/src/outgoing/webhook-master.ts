@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { createFile } from '@countersign/service-kit';
 
 /**
- * Returns the secret from which the keys of webhooks are derived: the configured one, or one in a file that is created
- * once.
+ * Returns the secret from which webhook keys are derived: the configured one, or one in a file that is created once.
  *
  * @param home Shared by all instances, like the stored attachments.
  */
@@ -13,7 +12,7 @@ export function webhookMaster(home: string, configured: string | undefined): Buf
   if (configured !== undefined) return Buffer.from(configured);
   const file = join(home, 'complaint-webhook.key');
   mkdirSync(home, { recursive: true });
-  // Another instance may create it at the same time. The first one wins.
+  // If another instance creates it at the same time, the first one wins.
   createFile(file, `${randomBytes(32).toString('base64url')}\n`, 0o600);
   return Buffer.from(readFileSync(file, 'utf8').trim());
 }

@@ -21,7 +21,7 @@ import { deliveryRoutes } from './webhooks/deliveries.ts';
 import { webhookRoutes } from './webhooks/webhooks.ts';
 
 /**
- * All routes, in order: a path such as `/v1/complaints/export` comes before the one in which `export` would be an id.
+ * All routes, in order: a path such as `/v1/complaints/export` must come before one in which `export` would be an id.
  */
 export const routes = [
   ...listRoutes,
@@ -49,15 +49,15 @@ export const routes = [
 export const api: Api = {
   title: 'Countersign complaint-service',
   description:
-    'Complaints, their workflow, comments and history. Clients call it through the gateway, which adds refusals of its own (docs/errors.md).',
+    'Complaints, their workflow, comments and history. Clients call it through the gateway, which adds its own error codes (docs/errors.md).',
   tags: [
     { name: 'Complaints', description: 'File, find, read and edit complaints.' },
     { name: 'Comments', description: 'Public comments and internal notes.' },
     { name: 'Attachments', description: 'Photos and documents of complaints and comments.' },
     { name: 'Events', description: 'Events of complaints, as they happen.' },
-    { name: 'Webhooks', description: 'Signed deliveries of events to other systems, for admins.' },
+    { name: 'Webhooks', description: 'Signed event deliveries to other systems, for admins.' },
     { name: 'Work', description: 'Assignments and the workflow.' },
-    { name: 'Statistics', description: 'Counts and times of the tenant.' },
+    { name: 'Statistics', description: 'Counts and response times of the tenant.' },
     { name: 'Catalogue', description: 'Categories, teams and settings of the tenant.' },
     { name: 'Erasure', description: 'Retention of complaints, and erasure of people.' },
     { name: 'Internal', description: 'For other services only, not reachable from outside.' },

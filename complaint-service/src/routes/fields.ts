@@ -5,25 +5,25 @@ export const reason = lineField(500);
 /** A time in a response. */
 export const time = z.iso.datetime();
 
-/** A UUID in a request. In upper case it is the same id (RFC 9562 section 4), so it is read in lower case. */
+/** A UUID in a request. Converted to lower case, because upper case means the same id (RFC 9562 section 4). */
 export const uuidField = z.uuid().toLowerCase();
 
 /** The path of one complaint. An id that is not a UUID gets 404, because no complaint can have it. */
 export const complaintPath = z.object({ id: uuidField });
 
-/** The query of a list whose cursor is an id: a number would reveal how much happens in other tenants. */
+/** The query of a list whose cursor is an id. A number would reveal the activity of other tenants. */
 export const paginationQuery = z.strictObject(
   paginationFields({ maxLength: 200, decode: (text) => uuidField.safeParse(text).data }),
 );
 
-/** The header with which a client changes only the state it has read. */
+/** The header with which a client changes only the version that it has read. */
 export const ifMatch = z.object({
   'if-match': z.string().optional().describe('Changes the complaint only if it still has this entity tag.'),
 });
 
-/** A page of a list. */
+/** The response with a part of a list. */
 export const listOfItems = <Item extends z.ZodType>(item: Item) =>
-  z.object({ items: z.array(item), next_cursor: z.string().nullable().describe('Null on the last page.') });
+  z.object({ items: z.array(item), next_cursor: z.string().nullable().describe('Null if there are no more items.') });
 
 /**
  * A quoted string, as in the draft, or the same text without quotes, as many clients send it.

@@ -10,7 +10,7 @@ export const upkeepRole = 'countersign_complaints_upkeep';
 export const courierRole = 'countersign_complaints_courier';
 /** The role that erases complaints and people, in one tenant at a time. */
 export const eraserRole = 'countersign_complaints_eraser';
-/** The role that sends mails of all tenants. It reads recipients and titles in one tenant at a time. */
+/** The role that sends emails of all tenants. It reads recipients and titles in one tenant at a time. */
 export const mailerRole = 'countersign_complaints_mailer';
 /** The role of OAuth clients. It reads the complaints and categories of one tenant, and writes nothing. */
 export const readerRole = 'countersign_complaints_reader';

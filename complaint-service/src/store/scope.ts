@@ -7,10 +7,10 @@ import type { ComplaintsSchema } from './schema/schema.ts';
 export type ComplaintsDatabase = Database<ComplaintsSchema>;
 export type Trx = Transaction<ComplaintsSchema>;
 
-/** The user whom the gateway signed for. */
+/** The user that the gateway signed for. */
 export type ScopeUser = Readonly<{ tenantId: string; userId: string; role: string }>;
 
-/** Runs one transaction for a user: row-level security shows and changes only what this user may see and change. */
+/** Runs one transaction for a user. Row-level security limits it to what this user may see and change. */
 export function asUser<T>(
   db: ComplaintsDatabase,
   { tenantId, userId, role: userRole }: ScopeUser,
@@ -34,7 +34,7 @@ export function asMembershipUpdater<T>(
   return db.transaction({ role: membershipRole, tenantId }, work);
 }
 
-/** Makes another user of the tenant act in the rest of a transaction, for rows that were written by several people. */
+/** Makes another user of the tenant act in the rest of a transaction, for rows written by several people. */
 export async function becomeUser(trx: Trx, { userId, role }: Omit<ScopeUser, 'tenantId'>): Promise<void> {
   await sql`select set_config('app.user_id', ${userId}, true), set_config('app.role', ${role}, true)`.execute(trx);
 }

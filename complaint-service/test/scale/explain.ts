@@ -4,11 +4,11 @@ import { asUser, type ComplaintsDatabase, type ScopeUser, type Trx } from '../..
 
 export type Explained = Readonly<{
   plan: string;
-  /** How many rows each node of the plan returned, and how many its filter removed, over all its loops. */
+  /** How many rows each node of the plan returned and how many its filter removed, over all loops. */
   rowsRead: readonly number[];
 }>;
 
-/** Runs the built queries of `work` for a user, and returns their plans with real numbers of rows. */
+/** Runs the queries that `work` builds for a user, and returns their plans with actual row counts. */
 export function explain(
   db: ComplaintsDatabase,
   user: ScopeUser,
@@ -17,7 +17,7 @@ export function explain(
   return asUser(db, user, async (trx) => (await explainIn(trx, work)).explained);
 }
 
-/** The same for work that begins its own transactions. Each is undone, and explained on the rows that it found. */
+/** The same for work that starts its own transactions. Each is rolled back, and explained on the rows that it found. */
 export async function explainTransactions(
   db: ComplaintsDatabase,
   work: (db: ComplaintsDatabase) => Promise<unknown>,

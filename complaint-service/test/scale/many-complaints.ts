@@ -1,8 +1,8 @@
-/** What to generate for one tenant. The same numbers make the same rows, on every server. */
+/** What to generate for one tenant. The same numbers generate the same rows on every server. */
 export type Wanted = Readonly<{
   tenantId: string;
   complaints: number;
-  /** Numbers the tenant, so that two tenants differ. */
+  /** The number of the tenant, so that two tenants differ. */
   seed: number;
 }>;
 
@@ -19,27 +19,27 @@ const categoryNames = [
   'Other',
 ];
 const agents = Array.from({ length: 40 }, (_, n) => `agent-${n}`);
-/** The user who files all of them, for callers. */
+/** The user who files all of them, on behalf of callers. */
 const filler = { userId: 'agent-0', userRole: 'admin' } as const;
-/** Words of the generated texts, the common ones first: the first is in two of five complaints. */
+/** Words of the generated texts, common ones first. The first word is in two of five complaints. */
 const vocabulary = 20_000;
 const wordsEach = 10;
 const days = 1_000;
 
-/** A number from 0 to 1 that depends on the row, the column and the seed alone. */
+/** A number from 0 to 1 that depends only on the row, the column and the seed. */
 const random = (row: string, column: number, seed: number) =>
   `((hashint8extended(${row}, ${seed * 1_000 + column}) & 2147483647) / 2147483648.0::float8)`;
 
-/** Four syllables for a number: every word begins like 1/20 of the others, as in a language. */
+/** Four syllables for a number. Every word shares its beginning with 1/20 of the others, as in a natural language. */
 const syllables =
   "array['ba','ce','di','fo','gu','ha','je','ki','lo','mu','na','pe','ri','so','tu','va','we','xi','yo','zu']";
 const wordOf = (index: string) =>
   `(${[1, 20, 400, 8_000].map((step) => `(${syllables})[1 + (${index} / ${step}) % 20]`).join(' || ')})`;
 
 /**
- * Statements that fill an empty tenant, to run as a superuser: about ten seconds of computing for
- * 100,000 complaints, on any server the same. Older complaints have ended, recent ones are open, and every tenth has a
- * target that it misses.
+ * Statements that fill an empty tenant, to run as a superuser. They take about ten seconds of CPU time for 100,000
+ * complaints, and create the same rows on any server. Older complaints are finished, recent ones are open, and every
+ * tenth misses its target.
  */
 export function fillTenant({ tenantId, complaints, seed }: Wanted): readonly string[] {
   const r = (column: number) => random('n', column, seed);
@@ -70,7 +70,7 @@ export function fillTenant({ tenantId, complaints, seed }: Wanted): readonly str
            else array['open', 'open', 'open', 'assigned', 'assigned', 'in_progress', 'in_progress', 'reopened', 'resolved', 'rejected']
          end)[1 + floor(${r(11)} * 10)::int] as status
        from generate_series(1, ${complaints}) as n) as drawn`,
-    // A common word is drawn more often: the cube of an even number is mostly small.
+    // Common words are drawn more often: the cube of a uniform number is mostly small.
     `insert into terms
      select distinct '${tenantId}', ${wordOf(`floor((${random('n', 20, seed)} ^ 3) * ${vocabulary})::int`)}, id
      from (

@@ -1,9 +1,9 @@
-/** Webhooks of each tenant: half are active, the others paused and ended. */
+/** Webhooks of each tenant: half are active, the others paused or disabled. */
 const webhooksEach = 20;
-/** Of each webhook. A tenth is due, a tenth waits for a retry, the rest is the log. */
+/** Deliveries of each webhook. A tenth is due, a tenth waits for a retry, the rest is the log. */
 const deliveriesEach = 2_500;
 
-/** SQL that generates webhooks, deliveries, events and kept answers, with and without something old among them. */
+/** SQL that generates webhooks, deliveries, events and stored responses, with or without expired ones among them. */
 export const manyDeliveries: readonly string[] = [
   `insert into webhooks (tenant_id, id, url, events, signature, state, ended_reason, created_by, created_at, updated_at)
    select tenant_id, md5(tenant_id || n)::uuid, 'https://hooks.example/', array['complaint.filed'], 'ed25519',

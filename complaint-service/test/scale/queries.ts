@@ -24,7 +24,7 @@ export const list =
 
 const byAgent = (what: string, work: MeasuredQuery['work']): MeasuredQuery => ({ what, user: agent, work });
 
-/** What requests read: pages of lists and searches, and the statistics. */
+/** Queries of requests: lists, searches, and the statistics. */
 export const queries: readonly MeasuredQuery[] = [
   byAgent('newest', list({})),
   byAgent('a page in the middle', list({}, { after: middle })),
@@ -60,7 +60,7 @@ export type BackgroundQuery = Readonly<{
   maxRows: number;
 }>;
 
-/** What couriers and upkeep read, among 100,000 deliveries, 50,000 events and as many kept answers. */
+/** Queries of couriers and upkeep, among 100,000 deliveries, 50,000 events and as many stored responses. */
 export const background: readonly BackgroundQuery[] = [
   {
     what: 'the webhooks with something due',

@@ -1,6 +1,4 @@
-/**
- * Upper bounds, in seconds, of the classes in which times are counted: an hour, four, a day, three, seven and thirty.
- */
+/** Upper bounds of the time ranges, in seconds: an hour, four hours, a day, three days, seven and thirty. */
 const bounds = 'array[3600, 14400, 86400, 259200, 604800, 2592000]';
 
 type Clock = Readonly<{ measure: string; startedAt: string; endedAt: string; dueAt: string }>;
@@ -15,7 +13,7 @@ const timesOf = ({ measure, startedAt, endedAt, dueAt }: Clock) => `
   group by 1, 2, 4, 5`;
 
 /**
- * Computes the statistics of empty tables from the complaints that the role can see. Requests keep them up to date
+ * Computes the statistics from the complaints that the role can see, into empty tables. Requests keep them up to date
  * afterwards, so this is for complaints that were written in bulk.
  */
 export const rebuildStatistics: readonly string[] = [

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Cause is why a service does not accept a request: one of a reason, an outage, or a body that is too large.
+// Cause is why a service does not accept a request: a reason, an outage, or a body that is too large. Exactly one is
+// set.
 type Cause struct {
 	Refused, Unavailable string
 	TooLarge             bool `json:"too_large"`

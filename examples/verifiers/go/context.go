@@ -37,7 +37,7 @@ var (
 	}
 )
 
-// parseContext is section 5. Strings hold no escape, so a quoted string ends at the next quote.
+// parseContext implements section 5. Strings contain no escapes, so a quoted string ends at the next quote.
 func parseContext(text string) (map[string]any, error) {
 	context, rest := map[string]any{}, strings.Trim(text, " ")
 	for rest != "" {
@@ -93,7 +93,7 @@ func contextValue(key, text string) (any, bool) {
 	return nil, false
 }
 
-// has says whether these may be the items of the list.
+// has reports whether these may be the items of the list.
 func (l list) has(items []string) bool {
 	seen := map[string]bool{}
 	for _, item := range items {

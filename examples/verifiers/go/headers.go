@@ -62,7 +62,8 @@ func isDigest(value string) bool {
 	return match != nil && canonical(match[1]) != nil
 }
 
-// Section 2 and section 3: the headers that a signature covers, in order, the kinds that have them, and their grammar.
+// Sections 2 and 3: the headers that a signature covers, in order, the kinds of identity that have them, and their
+// grammar.
 var coveredHeaders = func() []covered {
 	ofUser := presence{"user": required, "service": allOrNone}
 	ofUserOrClient := presence{"user": required, "client": optional, "service": allOrNone}
@@ -102,7 +103,7 @@ var contract, tracked = func() (map[string]bool, map[string]bool) {
 	return own, all
 }()
 
-// isIdentityHeader says whether only the gateway may write a header, and whether its name is spelled plainly.
+// isIdentityHeader reports whether only the gateway may write a header, and whether its name has the exact spelling.
 func isIdentityHeader(name string) (isIdentity, isPlain bool) {
 	head := strings.ToLower(name)
 	head = head[:min(len(head), 64)]
@@ -185,7 +186,7 @@ func readSignature(found map[string]string, tag string) (signature, error) {
 		keyid: given[6], alg: given[7], bytes: canonical(value[1])}, nil
 }
 
-// readIdentity returns the identity that the headers claim, and the names of the headers that a signature over it covers.
+// readIdentity returns the identity that the headers claim, and the names of the headers that a signature must cover.
 func readIdentity(found map[string]string) (Identity, []string, error) {
 	kind, isThere := found["x-identity"]
 	if !isThere {
@@ -241,7 +242,7 @@ var (
 	clientMembers = map[string]string{"client_id": "x-client-id", "role": "x-user-role", "tenant_id": "x-tenant-id"}
 )
 
-// addMembers adds the members whose headers are there.
+// addMembers adds the members whose headers are present.
 func addMembers(to Identity, found, members map[string]string) Identity {
 	for member, name := range members {
 		if value, isThere := found[name]; isThere {

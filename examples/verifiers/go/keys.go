@@ -12,7 +12,7 @@ var (
 	reserved       = whole(`[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}`)
 	publicValue    = whole(`[A-Za-z0-9_-]{43}`)
 	privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
-	// Anyone can sign under a public key of small order.
+	// Anyone can sign for a public key of small order.
 	smallOrder = []string{
 		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA",
 		"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA",
@@ -24,7 +24,7 @@ var (
 	}
 )
 
-// Published are public keys, keyids of secrets and kids that everybody has (section 3).
+// Published holds public keys, keyids of secrets and kids that are publicly known (section 3).
 var Published = map[string]bool{
 	"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo": true, "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw": true,
 	"JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs": true, "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo": true,
@@ -41,7 +41,7 @@ var Published = map[string]bool{
 	strings.Repeat("k", 128): true,
 }
 
-// AllowPublished is for tests of the vectors alone.
+// AllowPublished is only for tests with the vectors.
 var AllowPublished = false
 
 func isPublished(values ...string) bool {
@@ -53,7 +53,7 @@ func secretKeyid(secret []byte) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])[:22]
 }
 
-// KeySet returns the usable public keys of a key set by kid. None: the set is refused as a whole.
+// KeySet returns the usable public keys of a key set by kid, or nil if the set must be refused as a whole.
 func KeySet(document any) map[string]ed25519.PublicKey {
 	set, _ := document.(map[string]any)
 	entries, _ := set["keys"].([]any)
@@ -90,7 +90,7 @@ func countKids(keys []Key) map[string]int {
 	return count
 }
 
-// isInField says whether y is below 2^255 - 19. The top bit is the sign of x.
+// isInField reports whether y is below 2^255 - 19. The top bit is the sign of x.
 func isInField(x []byte) bool {
 	if x[31]&0x7f != 0x7f || x[0] < 0xed {
 		return true
@@ -98,7 +98,7 @@ func isInField(x []byte) bool {
 	return slices.ContainsFunc(x[1:31], func(each byte) bool { return each != 0xff })
 }
 
-// signingKey returns the kid and the public key of an entry, or nil where section 3 says to ignore the entry.
+// signingKey returns the kid and the public key of an entry, or nil if section 3 says to ignore the entry.
 func signingKey(key Key) (string, ed25519.PublicKey) {
 	kid, isNamed := key["kid"].(string)
 	x, _ := key["x"].(string)
@@ -122,7 +122,7 @@ func signingKey(key Key) (string, ed25519.PublicKey) {
 	return kid, bytes
 }
 
-// or returns a member of the entry, or this value where the entry has no such member.
+// or returns a member of the entry, or the default value if the entry has no such member.
 func (k Key) or(member string, absent any) any {
 	if value, isThere := k[member]; isThere {
 		return value

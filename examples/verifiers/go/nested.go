@@ -11,7 +11,7 @@ import (
 
 const callTag = "countersign-service-v2"
 
-// The headers of a call, in the order of the signature, and the reason where one is missing.
+// The headers of a call, in the order of the signature, and the reason for a refusal if one is missing.
 var callHeaders = []struct {
 	name    string
 	missing Refused
@@ -19,7 +19,7 @@ var callHeaders = []struct {
 	{"x-identity-audience", "header_missing"}, {"txn-token", ""}, {"content-type", ""}, {"content-digest", "content_digest_missing"},
 }
 
-// Call is what a service signs. TxnToken and ContentType are empty where the call has none.
+// Call is what a service signs. TxnToken and ContentType are empty if the call has none.
 type Call struct {
 	Gateway, Method, Target, TxnToken, ContentType string
 	Body                                           []byte
@@ -35,7 +35,7 @@ func callComponents(found map[string]string) []string {
 	return components
 }
 
-// SignCall returns the headers that a service adds to a call. nonce has 128 random bits or more, in base64url.
+// SignCall returns the headers that a service adds to a call. nonce must have at least 128 random bits, in base64url.
 func SignCall(key ed25519.PrivateKey, keyid string, call Call, created int64, nonce string) (map[string]string, error) {
 	path, query, err := splitTarget(call.Method, call.Target)
 	if err != nil {
@@ -70,7 +70,7 @@ type CallVerifier struct {
 	owners map[string]Service
 }
 
-// NewCallVerifier makes a verifier of calls to this gateway. services has the owner of each keyid.
+// NewCallVerifier creates a verifier of calls to this gateway. services maps each keyid to its owner.
 func NewCallVerifier(gateway string, services map[string]Service, tolerance, maxLifetime int64) *CallVerifier {
 	public := map[string]ed25519.PublicKey{}
 	for keyid, service := range services {

@@ -65,7 +65,7 @@ type document struct {
 	Published map[string][]string
 }
 
-// In the file a character stands for a byte.
+// In the file, each character stands for a byte.
 func latin1(text string) string {
 	bytes := []byte{}
 	for _, character := range text {

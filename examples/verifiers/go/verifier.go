@@ -1,5 +1,5 @@
 // Package verifier verifies that a request came through a Countersign gateway: docs/identity-contract.md, rule by rule.
-// It keeps nonces in memory, so it fits a service with one instance.
+// It keeps nonces in memory, so it is only for services with one instance.
 package verifier
 
 import (
@@ -15,23 +15,23 @@ import (
 	"sync"
 )
 
-// Refused is the reason of a refusal, for x-identity-refused.
+// Refused is the reason for a refusal, for x-identity-refused.
 type Refused string
 
 func (r Refused) Error() string { return string(r) }
 
-// Key is one entry of the gateway's key set, as it stands in the JSON.
+// Key is one entry of the gateway's key set, as in the JSON.
 type Key map[string]any
 
 // Identity has the members of section 10: kind, request_id, context, and so on.
 type Identity map[string]any
 
-// Request is what arrived. Headers are the pairs as they came off the wire.
+// Request is the request as it arrived. Headers are the pairs in the order in which they arrived.
 type Request struct {
 	Method, Target string
 	Headers        [][2]string
 	Body           []byte
-	// Stream: the service accepts bodies without a digest on this path.
+	// Stream says that the service accepts bodies without a digest on this path.
 	Stream bool
 }
 
@@ -45,7 +45,8 @@ type Verifier struct {
 	nonces                        map[string]int64
 }
 
-// New makes a verifier. began is the Unix second when its memory of nonces begins; secrets maps keyids to HMAC secrets.
+// New creates a verifier. began is the Unix second in which its nonce memory starts; secrets maps keyids to HMAC
+// secrets.
 func New(audience string, keys []Key, secrets map[string][]byte, began, tolerance, maxLifetime int64) (*Verifier, error) {
 	count := countKids(keys)
 	public := signingKeys(keys)
@@ -150,7 +151,7 @@ func signatureBase(components []string, found map[string]string, method, path, q
 }
 
 func (v *Verifier) checkSignature(given signature, base []byte) error {
-	// The algorithm comes from the key; the parameter must only agree.
+	// The algorithm comes from the key. The parameter only has to match it.
 	if public, isKnown := v.public[given.keyid]; isKnown {
 		if given.alg != "ed25519" {
 			return Refused("algorithm_mismatch")
@@ -198,7 +199,7 @@ func digestOf(body []byte) string {
 	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
 }
 
-// checkBody is section 6.
+// checkBody implements section 6.
 func checkBody(request Request, found map[string]string, hasBody bool) error {
 	encoding, isEncoded := found["content-encoding"]
 	if _, isCovered := found["content-digest"]; isCovered {
@@ -214,7 +215,7 @@ func checkBody(request Request, found map[string]string, hasBody bool) error {
 	return nil
 }
 
-// IsExempt says whether a request needs no identity.
+// IsExempt reports whether a request needs no identity.
 func IsExempt(method, target string) bool {
 	path, _, _ := strings.Cut(target, "?")
 	isOpen := slices.Contains([]string{"/healthz", "/readyz", "/metrics"}, path) || len(path) <= 256 && wellKnown.MatchString(path)

@@ -33,7 +33,7 @@ def thumbprint(x):
 
 
 def public_bytes(jwk):
-    """The 32 bytes of a public key that may be used, or None."""
+    """The 32 bytes of a usable public key, or None."""
     expected = {"kty": "OKP", "crv": "X25519", "use": "enc", "alg": "countersign-agreed-v1"}
     if "d" in jwk or any(jwk.get(name) != value for name, value in expected.items()):
         return None
@@ -44,7 +44,7 @@ def public_bytes(jwk):
 
 
 def usable_keys(jwks):
-    """The public keys of a key set that may be used, by kid."""
+    """The usable public keys of a key set, by kid."""
     kids = [key.get("kid") for key in jwks["keys"]]
     found = {key.get("kid"): public_bytes(key) for key in jwks["keys"] if kids.count(key.get("kid")) == 1}
     return {kid: raw for kid, raw in found.items() if raw is not None}

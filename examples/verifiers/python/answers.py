@@ -1,4 +1,4 @@
-"""Answers to requests that a service does not accept: docs/identity-contract.md, section 8."""
+"""Responses to requests that a service does not accept: docs/identity-contract.md, section 8."""
 
 import json
 import os
@@ -15,7 +15,7 @@ def new_request_id():
 
 
 def answer(target, headers, refused=None, unavailable=None, too_large=False):
-    """Status, headers and body for a refusal with this reason, or for a check that could not be made."""
+    """Status, headers and body for a refusal with this reason, or for a failed check."""
     if refused is not None:
         status, code, more = 401, "identity_refused", {"www-authenticate": "Countersign", "x-identity-refused": refused}
     elif too_large:

@@ -32,7 +32,7 @@ STRINGS = {
     "jkt": full(re.compile(r"[A-Za-z0-9_-]{43}")),
     "client": full(ID),
 }
-# For each list: the grammar of an item, the most items, and whether all must differ.
+# For each list: the grammar of an item, the maximum number of items, and whether all must differ.
 LISTS = {
     "amr": (full(re.compile(r"[A-Za-z0-9._:-]{1,64}")), 16, False),
     "scope": (full(re.compile(r"[!#-\[\]-~]{1,128}")), 64, True),
@@ -41,7 +41,7 @@ LISTS = {
 
 
 def parse_context(text):
-    """The members, or None for any other form. Strings hold no escape, so a quoted string ends at the next quote."""
+    """The members, or None for any other form. Strings contain no escapes, so a quoted string ends at the next quote."""
     context, rest = {}, text.strip(" ")
     while rest:
         match = MEMBER.match(rest)
@@ -59,7 +59,7 @@ def parse_context(text):
 
 
 def parse_member(key, value):
-    """The value of a member, or None if its type or grammar is another."""
+    """The value of a member, or None if its type or grammar is wrong."""
     items = STRING.findall(value)
     if key in STRINGS:
         return items[0] if value[0] == value[-1] == '"' and len(items) == 1 and STRINGS[key](items[0]) else None

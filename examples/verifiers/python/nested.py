@@ -9,7 +9,7 @@ from verifier import COVERED, Refused, Verifier, digest_of, read_headers, read_s
 
 TAG = "countersign-service-v2"
 GRAMMARS = {name: matches for name, _, matches in COVERED}
-# The headers of a call, in the order of the signature, and the reason where one is missing.
+# The headers of a call, in the order of the signature, and the reason for a refusal if one is missing.
 CALL = {
     "x-identity-audience": "header_missing", "txn-token": None, "content-type": None,
     "content-digest": "content_digest_missing",
@@ -26,7 +26,7 @@ def list_of(components):
 
 def sign_call(private_key, keyid, method, target, body, created, nonce, audience="countersign-gateway", txn_token=None,
               content_type=None):
-    """The headers that a service adds to a call. `content_type` is the one that the call has, if it has one."""
+    """The headers that a service adds to a call. `content_type` is that of the call, if it has one."""
     path, query = split_target(method, target)
     sent = {"x-identity-audience": audience, "txn-token": txn_token, "content-type": content_type,
             "content-digest": digest_of(body)}

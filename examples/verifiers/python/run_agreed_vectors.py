@@ -18,7 +18,7 @@ def x25519(scalar, u):
 
 
 def checks(document):
-    """Pairs of what is checked, and whether it holds."""
+    """Pairs of a check, and whether it passed."""
     unhex = bytes.fromhex
     for one in document["rfc7748"]:
         yield f"RFC 7748 {one['name']}", x25519(unhex(one["scalar"]), unhex(one["u"])).hex() == one["result"]

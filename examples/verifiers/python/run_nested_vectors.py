@@ -1,4 +1,4 @@
-"""Runs packages/identity/nested-vectors.json, and signs every accepted call once more: the headers must be the same."""
+"""Runs packages/identity/nested-vectors.json, and signs every accepted call again: the headers must be the same."""
 
 import json
 import pathlib

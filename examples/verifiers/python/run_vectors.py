@@ -64,7 +64,7 @@ def is_answered(vector):
 
 
 def checks(document):
-    """Pairs of what else vectors.json says, and whether it holds."""
+    """Pairs of an additional check of vectors.json, and whether it passed."""
     for one in document.get("key_sets", []):
         yield f"key set: {one['name']}", list(signing_keys(one["jwks"], True)) == one["usable"]
     for one in document.get("answers", []):

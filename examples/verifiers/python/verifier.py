@@ -1,6 +1,6 @@
 """Verifies that a request came through a Countersign gateway: docs/identity-contract.md, rule by rule.
 
-Needs Python 3.10 and `cryptography`. It keeps nonces in memory, so it fits a service with one instance.
+Needs Python 3.10 and `cryptography`. It keeps nonces in memory, so it is only for services with one instance.
 """
 
 import base64
@@ -30,7 +30,7 @@ DOT_SEGMENT = re.compile(r"^/(?:;|%3[bB])|/(?:\.|%2[eE]){1,2}(?:/|;|%3[bB]|$)")
 EXEMPT = re.compile(r"/\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 PREFIXES = ("x-identity", "x-user", "x-tenant", "x-service")
 KINDS = ("user", "client", "anonymous", "service", "gateway")
-# Section 3: members of private keys, and public keys under which anyone can sign.
+# Section 3: members of private keys, and public keys for which anyone can sign.
 PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 SMALL_ORDER = {
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA",
@@ -42,7 +42,8 @@ SMALL_ORDER = {
     "7v_______________________________________38", "7v________________________________________8",
 }
 
-# Section 3: public keys, keyids of secrets and kids that everybody has. `allow_published` is for tests of the vectors alone.
+# Section 3: public keys, keyids of secrets and kids that are publicly known. `allow_published` is only for tests with
+# the vectors.
 PUBLISHED = {
     "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw",
     "JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs", "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo",
@@ -69,7 +70,8 @@ def canonical(text):
     return raw if base64.b64encode(raw).decode() == text else None
 
 
-# Section 2 and section 3: the headers that a signature covers, in order, the kinds that have them, and their grammar.
+# Sections 2 and 3: the headers that a signature covers, in order, the kinds of identity that have them, and their
+# grammar.
 EVERY = dict.fromkeys(KINDS, "required")
 OF_USER = {"user": "required", "service": "all-or-none"}
 OF_USER_OR_CLIENT = OF_USER | {"client": "optional"}
@@ -118,7 +120,7 @@ def without_identity(headers):
 
 
 def is_signing_key(key, allow_published=False):
-    """Whether an entry of the key set is a public ed25519 key that may be used (section 3)."""
+    """Whether an entry of the key set is a usable public ed25519 key (section 3)."""
     if not isinstance(key, dict) or not allow_published and is_published(key):
         return False
     good = key.get("kty") == "OKP" and key.get("crv") == "Ed25519" and isinstance(key.get("kid"), str)
@@ -132,7 +134,7 @@ def is_signing_key(key, allow_published=False):
 
 
 def signing_keys(jwks, allow_published=False):
-    """The usable public keys of a key set by kid. None: the set is refused as a whole."""
+    """The usable public keys of a key set by kid, or None if the set is refused as a whole."""
     entries = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(entries, list) or len(entries) > 100:
         return {}
@@ -165,7 +167,7 @@ class Verifier:
         kids = [key.get("kid") for key in jwks["keys"] if isinstance(key, dict)]
         self.public = {kid: Ed25519PublicKey.from_public_bytes(x) for kid, x in public.items() if kid not in secrets}
         self.secrets = {keyid: secret for keyid, secret in secrets.items() if keyid not in kids}
-        # A keyid of the reserved form is an agreed key or none.
+        # A keyid of the reserved form must be an agreed key.
         for keys in (self.public, self.secrets):
             for keyid in [keyid for keyid in keys if agreement.KEYID.fullmatch(keyid)]:
                 del keys[keyid]

@@ -44,7 +44,7 @@ export type StateOptions = Readonly<{
   reloadState(): ReloadState;
 }>;
 
-/** What the admin listener shows of the current configuration, by path. */
+/** The views of the current configuration on the admin listener, by path. */
 export const createStateReader = ({ keySet, current, nowMs, reloadState }: StateOptions) => ({
   [keySetPath]: keySet,
   '/config': () => describeConfig(current().config, reloadState()),

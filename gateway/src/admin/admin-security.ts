@@ -93,8 +93,9 @@ const addressOf = (address = ''): string =>
 const refused = new WeakSet<IncomingMessage>();
 
 /**
- * Makes the listener of the admin app. Express answers a target that it cannot parse, such as `http://[/`, before any
- * middleware. So a target that does not begin with `/` is replaced here, and {@link requirePath} refuses it.
+ * Makes the listener of the admin app. Express itself responds to a request target that it cannot parse, such as
+ * `http://[/`, before any middleware runs. So a target that does not begin with `/` is replaced here, and {@link
+ * requirePath} refuses it.
  */
 export const adminListener =
   (app: Express): RequestListener =>
@@ -106,7 +107,7 @@ export const adminListener =
     app(req, res);
   };
 
-/** Passes on AppError `invalid_target` for a target that is not a path (RFC 9112 section 3.2.1). */
+/** Passes on AppError `invalid_target` if the request target is not a path (RFC 9112 section 3.2.1). */
 export const requirePath: RequestHandler = (req, _res, next) => {
   next(refused.has(req) ? new AppError('invalid_target') : undefined);
 };

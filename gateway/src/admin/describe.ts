@@ -5,14 +5,14 @@ import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
 import type { Target } from '../upstreams/pool/target.ts';
 
-// The JSON that the admin listener shows. None of it is secret.
+// The JSON of the admin listener. It contains no secrets.
 
 export function describeConfig({ file, hash, redacted }: GatewayConfig, { loadedAtMs, refused }: ReloadState) {
   return {
     file,
     hash,
     loaded_at: timeOf(loadedAtMs),
-    /** The file on disk, when it was refused and an older configuration is in force. */
+    /** The file on disk, if it was refused and an older configuration is in force. */
     refused: refused ? { at: timeOf(refused.atMs), hash: refused.hash ?? null, problems: refused.problems } : null,
     config: JSON.parse(redacted),
   };
@@ -95,7 +95,7 @@ function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayK
   const fallback = typeof key === 'string' ? key : gatewayKid === undefined ? 'no_gateway_key' : null;
   return {
     algorithm,
-    /** `agreed`; or `ed25519`, and `fallback` says why. */
+    /** `agreed`, or `ed25519` with the reason in `fallback`. */
     uses: fallback === null ? 'agreed' : 'ed25519',
     keyid: typeof key === 'string' || gatewayKid === undefined ? null : `${gatewayKid}.${key.kid}`,
     fallback,
@@ -103,7 +103,7 @@ function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayK
       const kids = keys?.map(({ kid }) => kid);
       return {
         target: origin,
-        /** Null if it was not fetched yet. */
+        /** Null if it has not been fetched yet. */
         kids: kids ?? null,
         confirmed_ms_ago: kids === undefined ? null : Math.round(nowMs() - confirmedAtMs),
         failure: failure ?? null,
@@ -131,7 +131,7 @@ function describeTarget(target: Target, nowMs: number) {
 }
 
 /**
- * The failed requests since the last successful one, and when that one was. Null if the last request succeeded, or
+ * The failed requests since the last successful one, and the time of that one. Null if the last request succeeded, or
  * there was none.
  */
 export const describeOutcomes = ({ failing, lastSuccessMs }: Target) => ({

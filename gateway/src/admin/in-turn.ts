@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 
 /** A program may read all views of the API at once. */
 const maxWaiting = 16;
-/** Rendering takes a fifth of the time at most, since the same process may serve requests. */
+/** Rendering takes at most a fifth of the time, because the same process may serve requests. */
 const pausePerMs = 4;
 const maxPauseMs = 250;
 /** How long a refusal is delayed. Without this, a client that retries in a loop would keep the process busy. */

@@ -19,9 +19,9 @@ type Sources = Readonly<{
 
 /**
  * Registers the metrics that read their values when they are scraped, so that they cost requests nothing. The counters
- * of an upstream start again when a reload changes its configuration.
+ * of an upstream start over when a reload changes its configuration.
  *
- * @returns Counts one reload. A refused file counts once, however often it is tried again.
+ * @returns A function that counts one reload. A refused file counts once, no matter how often it is retried.
  */
 export function registerScrapedMetrics(sources: Sources, registry: Registry): (result: 'applied' | 'refused') => void {
   for (const metric of [...processMetrics(sources), ...issuerMetrics(sources), ...upstreamMetrics(sources)]) {
@@ -68,7 +68,7 @@ function processMetrics({ current, connections, bodies, reloads }: Sources): rea
     one('open_connections', 'Open WebSockets and event streams.', () => connections.size),
     one(
       'buffered_body_bytes',
-      'Bytes of request bodies in memory. The bound is `uploads.maxBuffered` for each process.',
+      'Bytes of request bodies in memory. The limit is `uploads.maxBuffered` for each process.',
       () => bodies.bytes,
     ),
     one(

@@ -63,11 +63,11 @@ export async function checkGateway(
   return 0;
 }
 
-/** @returns `config` undefined: the file has problems. */
+/** @returns `config` is undefined if the file has problems. */
 async function examine(file: string, terminal: Terminal, workers: number) {
   const problems: string[] = [];
   const warnings: string[] = [];
-  /** @returns Undefined when there are problems. */
+  /** @returns Undefined if there are problems. */
   const collect = async <T>(build: () => T | Promise<T>): Promise<T | undefined> => {
     try {
       return await build();
@@ -101,8 +101,8 @@ async function buildAndStop(config: GatewayConfig, { env, nowMs }: Terminal): Pr
 }
 
 /**
- * Says which keys the targets of an upstream with `algorithm: agreed` publish, if no key is common to them. Sends requests
- * only to such targets. Those that do not answer tell nothing.
+ * Returns a warning if the targets of an upstream with `algorithm: agreed` publish different keys. Sends requests only
+ * to such targets, and ignores those that do not respond.
  */
 async function differenceOf(upstream: Upstream): Promise<string | undefined> {
   if (upstream.identity.algorithm !== 'agreed' || upstream.targets.length < 2) return undefined;
@@ -168,7 +168,9 @@ function sourceText(source: ValueSource): string {
   }
 }
 
-/** Each route in two lines: what it serves, and its rules. Groups are resolved, and the order is that of the paths. */
+/**
+ * Prints each route in two lines: what it serves, and its rules. Groups are resolved, and routes are sorted by path.
+ */
 export function routeLines(routes: readonly Route[]): readonly string[] {
   const keyOf = ({ path, methods }: Route) => `${path} ${methods}`;
   return routes

@@ -144,7 +144,7 @@ describe.each([
     expect(await checked()).toEqual({
       code: 1,
       out: '',
-      err: `${keysDir()}: cannot be read (ENOENT). Make one: countersign keys create --dir ${keysDir()}\n1 problem`,
+      err: `${keysDir()}: cannot be read (ENOENT). To create one, run countersign keys create --dir ${keysDir()}\n1 problem`,
     });
   });
 
@@ -157,7 +157,7 @@ describe.each([
       () => {
         nowMs -= 86_400_000;
       },
-      'no key may sign now',
+      'no key is currently valid for signing',
     ],
   ])('refuses a signing key that %s', async (_what, spoil, why) => {
     writeFileSync(file, exampleHead + exampleRoutes);
@@ -168,9 +168,9 @@ describe.each([
   });
 
   test.each([
-    ['that are missing', undefined, 'cannot be read (ENOENT). It must hold the public keys of caller, as a JWK set'],
+    ['that are missing', undefined, 'cannot be read (ENOENT). It must contain the public keys of caller, as a JWK set'],
     ['that are not JSON', 'nonsense', 'is not JSON'],
-    ['without a key', '{"keys":[]}', 'holds no ed25519 public key'],
+    ['without a key', '{"keys":[]}', 'contains no ed25519 public key'],
     [
       'that everybody has',
       '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}',
@@ -205,7 +205,7 @@ describe.each([
       writeFileSync(file, open);
       await run('keys', 'create', '-c', file);
       const problem =
-        'other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true where the network is trusted';
+        'other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true if the network is trusted';
       expect(await checked()).toMatchObject({
         code: 0,
         err: `${file}:12:18: warning: listen.admin: ${problem}. Where NODE_ENV is production, this is refused`,
@@ -416,12 +416,12 @@ describe('explain', () => {
     );
     expect(out).toContain('            Accept: text/plain\n');
     expect(out.split('\n').filter((line) => line.startsWith('  drops'))).toEqual([
-      '  drops     X_User_Id  (only the gateway may write it)',
-      '  drops     Signature  (only the gateway may write it)',
+      '  drops     X_User_Id  (removed: only the gateway may set it)',
+      '  drops     Signature  (removed: only the gateway may set it)',
       '  drops     Connection  (hop-by-hop header)',
       '  drops     X-Mine  (named by Connection)',
       "  drops     Authorization  (forwarded only if the route's forward allows it)",
-      '  drops     Forwarded  (only the gateway may write it)',
+      '  drops     Forwarded  (removed: only the gateway may set it)',
     ]);
     expect(out).not.toContain('evil');
   });
@@ -462,7 +462,7 @@ describe('explain', () => {
   test('shows which rule refuses, without headers', async () => {
     const { code, out } = await run('explain', 'PUT', settings, '--role', 'admin', '--tenant', 'globex', '-c', file);
     expect(code).toBe(0);
-    expect(out).toMatch(/rule {6}allow\.tenant: :tenantId {2}tenant_mismatch {2}\(the path says acme/);
+    expect(out).toMatch(/rule {6}allow\.tenant: :tenantId {2}tenant_mismatch {2}\(the path has acme/);
     expect(out).toContain('answer    403 tenant_mismatch');
     expect(out).not.toContain('x-user-role');
   });
@@ -489,7 +489,7 @@ describe('keys', () => {
     expect(keyids()).toHaveLength(1);
     const again = await run('keys', 'create', '-c', file);
     expect(again.code).toBe(1);
-    expect(again.err).toContain('has keys already');
+    expect(again.err).toContain('already has keys');
     expect(keyids()).toHaveLength(1);
   });
 
@@ -554,6 +554,6 @@ describe('keys', () => {
   test('shows how to create a key when there is none', async () => {
     const { code, err } = await run('keys', 'list', '--dir', dir());
     expect(code).toBe(1);
-    expect(err).toContain(`Make one: countersign keys create --dir ${dir()}`);
+    expect(err).toContain(`To create one, run countersign keys create --dir ${dir()}`);
   });
 });

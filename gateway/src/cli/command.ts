@@ -11,8 +11,8 @@ type OptionValue = string | boolean | undefined;
 export type Values = Readonly<Record<string, OptionValue | readonly (string | boolean)[]>>;
 
 /**
- * An option as `--help` shows it: `-w, --workers N`. One without a word after its name is boolean. `repeats`: it may be
- * given several times.
+ * An option as `--help` shows it: `-w, --workers N`. An option without a word after its name is boolean. `repeats`
+ * allows it to be given several times.
  */
 export type Option = readonly [flag: string, meaning: string, repeats?: 'repeats'];
 
@@ -31,7 +31,7 @@ export type Command = Readonly<{
 
 export const configOption: Option = [
   '-c, --config FILE',
-  'the configuration file; default: gateway.yaml in this directory',
+  'the configuration file; default: gateway.yaml in the current directory',
 ];
 export const jsonOption: Option = ['--json', 'print JSON'];
 export const helpOption: Option = ['-h, --help', 'show this help'];
@@ -42,10 +42,10 @@ function parsedAs([flag, , repeats]: Option): [name: string, config: ParseArgsOp
   return [name, { type, multiple: repeats !== undefined, ...(short !== undefined && { short }) }];
 }
 
-/** @throws UsageError for an unknown option, or one without the value that it needs. */
+/** @throws UsageError for an unknown option, or for one that lacks its value. */
 export function parseCommandLine(command: Command, args: readonly string[]) {
   const options = Object.fromEntries([...command.options, helpOption].map(parsedAs));
-  // Not strict, since Node's own messages advise on its syntax, and name no known option.
+  // Not strict, because Node's own messages give advice about syntax and do not list the known options.
   const parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
   for (const token of parsed.tokens) {
     if (token.kind !== 'option') continue;
@@ -72,7 +72,7 @@ export function configFile(values: Values, positionals: readonly string[]): stri
   if (more.length > 0) throw new UsageError(`only one file is allowed; also given: ${more.join(' ')}`);
   const option = text(values.config);
   if (option !== undefined && positional !== undefined)
-    throw new UsageError('the file is given twice: as an argument and with --config');
+    throw new UsageError('the file is given twice, as an argument and with --config');
   return option ?? positional ?? 'gateway.yaml';
 }
 
@@ -98,9 +98,9 @@ const { LOG_LEVEL, DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS } = commonConfig;
 const settings = z.object({ LOG_LEVEL, DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS });
 
 /**
- * The settings that `serve` reads from the environment. Variables of the configuration file are separate.
+ * The settings that `serve` reads from the environment. Variables in the configuration file are separate.
  *
- * @throws ConfigError naming every variable that is wrong.
+ * @throws ConfigError that lists every wrong variable.
  */
 export const readServeSettings = (env: Environment) => readConfig(settings, env);
 

@@ -98,7 +98,7 @@ function settingLines({ outcome, route, settings, stages }: Answer, terminal: Te
     ...(settings.websocket ? [row('upgrade', 'websocket')] : []),
     ...(settings.cors === null
       ? []
-      : [row('cors', `answered by the gateway, including preflights, for ${settings.cors.join(' ')}`)]),
+      : [row('cors', `handled by the gateway, including preflights, for ${settings.cors.join(' ')}`)]),
   ];
 }
 
@@ -106,7 +106,7 @@ function outcomeLines({ outcome, stages, settings, upstream, sends, dropped }: A
   const { status, code, why, allow } = outcome;
   if (upstream === null || sends === null) {
     const refusing = stages.find(({ verdict }) => verdict === 'refuses');
-    // The line of the rule or of the route has the reason already.
+    // The line of the rule or of the route already shows the reason.
     const isSaid = refusing?.rules.length || (refusing?.stage === 'match' && settings === null);
     return [
       row('answer', `${terminal.paint('bad', `${status} ${code}`)}${isSaid ? '' : quiet(why, terminal)}`),

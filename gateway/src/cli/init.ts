@@ -12,18 +12,18 @@ import type { Terminal } from './terminal.ts';
 export const init: Command = {
   name: 'init',
   usage: '--issuer URL --upstream URL',
-  summary: 'write a small gateway.yaml for your issuer and your service, its schema and the keys',
+  summary: 'write a small gateway.yaml for your issuer and service, its schema, and the keys',
   options: [
     ['--provider NAME', `the identity provider: ${providers.join(', ')}`],
     ['--issuer URL', 'the `iss` of its tokens, exactly'],
     ['--upstream URL', 'the origin of your service, such as http://127.0.0.1:3000'],
-    ['--audience A', 'what `aud` must contain, or for cognito and clerk the client; default: api'],
-    ['--insecure-transport', 'the network is trusted: allow plain http to other machines'],
+    ['--audience A', 'the required audience (`aud`), or the client for cognito and clerk; default: api'],
+    ['--insecure-transport', 'trust the network: allow plain http to other machines'],
     ['--in-cluster', 'for Kubernetes: listen on all addresses, trust the network, read keys from a Secret'],
     ['--dir DIRECTORY', 'where to write; default: this directory'],
   ],
   run(terminal, values, positionals) {
-    if (positionals.length > 0) throw new UsageError('there are only options, and no arguments');
+    if (positionals.length > 0) throw new UsageError('init takes only options, no arguments');
     return write(terminal, values);
   },
 };
@@ -44,7 +44,7 @@ function write(terminal: Terminal, values: Values): number {
   refuseProblems(yaml, file, terminal);
   mkdirSync(directory, { recursive: true });
   if (existsSync(file) || !createFile(file, yaml, 0o644)) {
-    terminal.err(`${file} exists already, and is left as it is`);
+    terminal.err(`${file} already exists and was not changed`);
     return 1;
   }
   createFile(join(directory, 'gateway.schema.json'), `${JSON.stringify(editorSchema(), null, 2)}\n`, 0o644);
@@ -60,7 +60,7 @@ const nextSteps = (directory: string, port: number): readonly string[] => [
   `${directory}:`,
   '  gateway.yaml         your configuration',
   '  gateway.schema.json  for editors',
-  '  gateway-keys/        signs the identity of your users: keep it secret; git ignores it',
+  '  gateway-keys/        the keys that sign identities: keep them secret; git ignores them',
   '',
   'Next:',
   '  countersign check',
@@ -106,7 +106,7 @@ function originOf(given: string): string {
 }
 
 /**
- * Refuses what `check` would refuse.
+ * Refuses options that `check` would refuse.
  *
  * @throws ConfigError with the problems by option, because there is no file yet.
  */
@@ -180,10 +180,10 @@ function issuerLines({ provider, issuer, audience }: Answers): readonly string[]
   const tenant = claims.tenantId.kind === 'constant' ? ' and the tenant "default"' : '';
   return [
     ...(provider === undefined
-      ? [iss, 'discovery: true # finds the keys at the issuer']
+      ? [iss, 'discovery: true # reads the key URL from the metadata of the issuer']
       : [`provider: ${provider}`, iss]),
     ...init.audience.map((line) => line.replace('AUDIENCE', () => quoted(audience ?? init.defaultAudience))),
-    // With a preset, the claims are an example in a comment.
+    // With a preset, the claims appear as an example in a comment.
     ...(provider === undefined
       ? [`claims: { ${init.claims} }`]
       : [`# Every user has the role "user"${tenant}, unless claims are set:`, `# claims: { ${init.claims} }`]),

@@ -12,12 +12,12 @@ import type { Terminal } from './terminal.ts';
 export const integrate: Command = {
   name: 'integrate',
   usage: 'PROXY --out DIR | PROXY --probe URL',
-  summary: 'write the configuration of a proxy that asks this gateway, or try a live one',
+  summary: 'write the configuration of a proxy that uses this gateway for decisions, or test a live one',
   options: [
     configOption,
     ['--listen ADDRESS', 'where the proxy listens; default: 127.0.0.1:8000'],
     ['--out DIR', 'where to write the files; default: print the main one'],
-    ['--probe URL', 'try the proxy at this address: every location must ask the gateway'],
+    ['--probe URL', 'test the proxy at this address: every location must ask the gateway'],
   ],
   run(terminal, values, [proxy, ...more]) {
     if (proxy === undefined || more.length > 0) throw new UsageError('one proxy is required');
@@ -25,8 +25,7 @@ export const integrate: Command = {
     if (print === undefined)
       throw new UsageError(`unknown proxy "${proxy}"; known: ${Object.keys(printers).join(', ')}`);
     const config = loadNamed(terminal, values);
-    if (config.decision?.proxy !== proxy)
-      throw new UsageError(`${config.file} does not say decision: { proxy: ${proxy} }`);
+    if (config.decision?.proxy !== proxy) throw new UsageError(`${config.file} needs decision: { proxy: ${proxy} }`);
     const plan = planOf(config, text(values.listen) ?? '127.0.0.1:8000');
     const origin = text(values.probe);
     return origin === undefined
@@ -59,7 +58,7 @@ async function tryLive(terminal: Terminal, plan: ProxyPlan, origin: string, publ
   return 0;
 }
 
-/** @throws UsageError for a secret that the files of proxies cannot hold as it is. */
+/** @throws UsageError for a secret that the proxies' files cannot contain unquoted. */
 function planOf(config: GatewayConfig, proxyListens: string): ProxyPlan {
   const { routes, headers, listen, certificate, decision, cors, publicOrigins } = config;
   if (listen.decision === undefined || decision === undefined) throw new Error('checked when the file is read');

@@ -19,9 +19,12 @@ import { type Command, configOption, loadNamed, text, UsageError } from './comma
 import { adminUrl, askIdentities } from './running-gateway.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Services fetch the key set again after 10 minutes at most; this adds time to reach the gateway. */
+/** Services fetch the key set again after at most 10 minutes. This adds time for changes to reach the gateway. */
 const publishAheadSec = 15 * 60;
-/** Signatures and txn-tokens live 60 s at most. Adds 5 s of clock difference and 5 s until gateways read the change. */
+/**
+ * Signatures and txn-tokens are valid for at most 60 s. Adds 5 s of clock difference, and 5 s until gateways read the
+ * change.
+ */
 const runOutSec = 70;
 
 export const keys: Command = {
@@ -32,7 +35,7 @@ export const keys: Command = {
     configOption,
     ['--dir DIRECTORY', 'the directory of the keys, instead of a configuration file'],
     ['--to-stdout', 'rotate: print the Kubernetes Secret that has the next key too; change no file'],
-    ['--now', 'rotate: sign with the new key within 15 s; retire: remove the key at once'],
+    ['--now', 'rotate: sign with the new key within 15 s; retire: remove the key immediately'],
   ],
   run(terminal, values, [action, keyid, ...more]) {
     if (action === undefined) throw new UsageError('an action is missing: list, create, rotate or retire');
@@ -51,7 +54,7 @@ export const keys: Command = {
   },
 };
 
-/** `config`: undefined if only the directory is known. */
+/** `config` is undefined if only the directory is known. */
 type Asked = Readonly<{
   terminal: Terminal;
   config: GatewayConfig | undefined;
@@ -99,7 +102,7 @@ function create({ terminal, config, directory, access, nowSec }: Asked): number 
   const existing = hasGatewayKeys(directory) ? readAllKeys(directory, access).map(({ kind }) => kind) : [];
   const missing = wanted.filter((kind) => !existing.includes(kind));
   if (missing.length === 0) {
-    terminal.err(`${directory} has keys already. To replace them: countersign keys rotate`);
+    terminal.err(`${directory} already has keys. To replace them, run countersign keys rotate`);
     return 1;
   }
   for (const kind of missing) {
@@ -158,7 +161,7 @@ function retire({ terminal, directory, access, isNow, nowSec, keyid }: Asked): n
   const { now, may } = useOf[key.kind];
   const others = all.filter((other) => other !== key);
   if (inUse(others, key.kind, nowSec) === undefined) {
-    terminal.err(`${keyid} is the only key that may ${may} now. First: countersign keys rotate --now`);
+    terminal.err(`${keyid} is the only key that may ${may} now. First run countersign keys rotate --now`);
     return 1;
   }
   if (isNow) {
@@ -169,7 +172,7 @@ function retire({ terminal, directory, access, isNow, nowSec, keyid }: Asked): n
     return 0;
   }
   if (inUse(all, key.kind, nowSec) === key) {
-    terminal.err(`${keyid} ${now} now. First: countersign keys rotate, then wait until the new key ${now}`);
+    terminal.err(`${keyid} ${now} now. First run countersign keys rotate, then wait until the new key ${now}`);
     return 1;
   }
   const endSec = nowSec + runOutSec;

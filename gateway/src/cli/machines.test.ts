@@ -170,7 +170,11 @@ describe('explain', () => {
     ['a malformed header', ['-H', 'a'], '--header must be "Name: value", not "a"'],
     ['an empty role', ['--role', ''], '--role must not be empty'],
     ['a malformed actor', ['--role', 'agent', '--actor', '"'], '--actor must be visible ASCII'],
-    ['a token and a client', ['--token', 'x', '--client', 'job'], '--token already says who calls: leave out --client'],
+    [
+      'a token and a client',
+      ['--token', 'x', '--client', 'job'],
+      '--token already identifies the caller: omit --client',
+    ],
   ])('refuses %s', async (_name, options, message) => {
     const { code, err } = await explain('/jobs', ...options);
     expect(code).toBe(2);

@@ -2,10 +2,10 @@ import { printable } from '@countersign/service-kit';
 import { type Option, UsageError, type Values } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
-/** A problem, a warning or a test with its place, which is null for what is outside of the files. */
+/** A problem, a warning or a test with its location. The location is null for anything outside of the files. */
 export type Finding = Readonly<{ file: string | null; line: number | null; column: number | null; message: string }>;
 
-/** `message`: why it failed; empty if it passed. */
+/** `message` is why it failed. It is empty if the test passed. */
 export type TestResult = Finding & Readonly<{ name: string; passed: boolean }>;
 
 export type Report = Readonly<{
@@ -21,10 +21,10 @@ export const reportOptions: readonly Option[] = [
 
 export type Format = 'text' | 'json' | 'junit';
 
-/** @throws UsageError for two options of which each wants standard output. */
+/** @throws UsageError if two options both need standard output. */
 export function formatOf(values: Values): Format {
   const chosen = ['json', 'junit', 'routes'].filter((name) => values[name] === true);
-  if (chosen.length > 1) throw new UsageError(`only one is allowed of --${chosen.join(', --')}`);
+  if (chosen.length > 1) throw new UsageError(`only one of --${chosen.join(', --')} is allowed`);
   return chosen[0] === 'json' || chosen[0] === 'junit' ? chosen[0] : 'text';
 }
 
@@ -35,7 +35,7 @@ export function findingOf(text: string): Finding {
   return { file, line: Number(line), column: Number(column), message };
 }
 
-/** Prints a report as a whole, and nothing else. @returns The exit code. */
+/** Prints the whole report, and nothing else. @returns The exit code. */
 export function printReport(terminal: Terminal, command: string, format: Format, report: Report): number {
   const ok = report.problems.length === 0 && (report.tests ?? []).every(({ passed }) => passed);
   terminal.out(format === 'json' ? JSON.stringify({ ok, ...report }, null, 2) : junit(command, report));
@@ -44,7 +44,10 @@ export function printReport(terminal: Terminal, command: string, format: Format,
 
 type Case = Finding & Readonly<{ name: string; element?: 'failure' | 'system-out' }>;
 
-/** Every test, problem and warning is a test case. A warning does not fail. Without any, there is one that says so. */
+/**
+ * Every test, problem and warning is a test case. Warnings do not fail. If there is nothing to report, one passing case
+ * says so.
+ */
 function junit(command: string, { problems, warnings = [], tests = [] }: Report): string {
   const cases: readonly Case[] = [
     ...problems.map((one) => ({ ...one, name: one.message, element: 'failure' as const })),
@@ -73,7 +76,7 @@ function caseLine({ file, line, column, message, name, element }: Case): string 
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
-/** For text and for attributes. XML has no escape for control characters, so these are shown. */
+/** Escapes text and attribute values. XML cannot escape control characters, so they are replaced by visible ones. */
 const escaped = (text: string): string =>
   printable(text)
     .replace(/[&<>"]/g, (character) => entities[character] ?? '')

@@ -10,9 +10,9 @@ export const adminUrl = ({ listen: { admin } }: GatewayConfig): string =>
   `http://${admin.host.includes(':') ? `[${admin.host}]` : admin.host}:${admin.port}`;
 
 /**
- * Asks the running gateway, at the file's admin listener, how it signs for each upstream now.
+ * Asks the running gateway, at the file's admin address, how it currently signs for each upstream.
  *
- * @returns By the upstream's name. Undefined when no gateway answers.
+ * @returns A map by upstream name. Undefined if no gateway answers.
  */
 export async function askIdentities(
   config: GatewayConfig,
@@ -22,7 +22,7 @@ export async function askIdentities(
     const parsed = upstreams.parse(await response.json());
     return new Map(parsed.upstreams.map(({ name, identity }) => [name, identity]));
   } catch {
-    // No gateway runs, or another program has the port.
+    // No gateway is running, or another program has the port.
     return undefined;
   }
 }

@@ -27,8 +27,8 @@ import {
 import type { Terminal } from './terminal.ts';
 
 /**
- * A request passes many small functions. By default V8 stops inlining long before the end of a stage. Set before any of
- * them is compiled, since V8 reads these when it optimizes a function.
+ * A request passes through many small functions, and V8's defaults stop inlining long before the end of a stage. V8
+ * reads these flags when it optimizes a function, so they are set first.
  */
 const compilerFlags = ['--max-inlined-bytecode-size=2000', '--max-inlined-bytecode-size-cumulative=4000'];
 
@@ -61,9 +61,9 @@ export const serve: Command = {
       };
       const isOneOfMany = isWorker(terminal.env);
       const openAdmin = openAdminProblem(config);
-      // Only the primary has this listener.
+      // Only the primary process has this listener.
       if (openAdmin !== undefined && !isOneOfMany) common.logger.warn(openAdmin);
-      // Imported here: the other commands start five times as fast without a server.
+      // Imported here, because the other commands start five times as fast without a server.
       if (count > 1 && !isOneOfMany) {
         const { startPrimary } = await import('../workers/primary.ts');
         const primary = await startPrimary(config, { ...common, count });
@@ -104,7 +104,7 @@ const textOutput = ({ paint }: Terminal) => standardOutput('gateway', (line) => 
 
 const readyCheckEveryMs = 50;
 
-/** Logs once that `/readyz` answers 200, and what is missing then. */
+/** Logs once `/readyz` answers 200, including what is still missing then. */
 async function announceReady({ health, logger }: Pick<Running, 'health' | 'logger'>): Promise<void> {
   let ready = await health.ready();
   while (!ready.ok) {
@@ -114,7 +114,7 @@ async function announceReady({ health, logger }: Pick<Running, 'health' | 'logge
   }
   const missing = Object.entries(ready.checks).filter(([, state]) => state !== 'ok');
   if (missing.length === 0) logger.info('gateway is ready');
-  else logger.warn({ missing: Object.fromEntries(missing) }, 'gateway is ready, and some tokens get 503');
+  else logger.warn({ missing: Object.fromEntries(missing) }, 'gateway is ready, but some tokens get 503');
 }
 
 /** Catches SIGHUP from the start, because an unhandled SIGHUP ends the process. An early one causes a reload once the gateway runs. */

@@ -30,7 +30,7 @@ export const test: Command = {
 
 type Line = readonly [style: 'good' | 'bad', text: string, why?: string | undefined];
 
-/** A test that has run. `lines`: why it failed. */
+/** A test that has run. `lines` say why it failed. */
 type Result = Readonly<{ at: string; sentence: string; lines: readonly Line[] }>;
 
 async function runTests(terminal: Terminal, values: Values, positionals: readonly string[]) {

@@ -225,7 +225,7 @@ describe('countersign init', () => {
     writeFileSync(file(), 'mine');
     const { code, err } = await made('--issuer', 'https://a.test', ...upstream);
     expect([code, readFileSync(file(), 'utf8')]).toEqual([1, 'mine']);
-    expect(err).toContain('exists already');
+    expect(err).toContain('already exists');
   });
 
   test.each([
@@ -239,8 +239,7 @@ describe('countersign init', () => {
     expect(readdirSync(directory)).toEqual(['keys.json']);
   });
 
-  const plainHttp =
-    'plain http leaves this machine: use https, or add --insecure-transport where the network is trusted';
+  const plainHttp = 'plain http leaves this machine: use https, or add --insecure-transport if the network is trusted';
 
   test.each([
     ['--upstream', ['--issuer', 'https://a.test', '--upstream', 'http://orders.default.svc:8080'], plainHttp],

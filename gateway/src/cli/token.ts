@@ -10,9 +10,9 @@ export const token: Command = {
   name: 'token',
   usage: 'FILE|-',
   summary: 'show everything that is wrong with a token, for each issuer; - reads standard input',
-  options: [configOption, ['--offline', 'do not fetch the keys of the issuer, and skip the signature'], jsonOption],
+  options: [configOption, ['--offline', 'skip the signature, without fetching keys'], jsonOption],
   async run(terminal, values, [file, ...more]) {
-    if (file === undefined || more.length > 0) throw new UsageError('one FILE with a token is required, or -');
+    if (file === undefined || more.length > 0) throw new UsageError('a FILE with a token is required, or -');
     const config = loadNamed(terminal, values);
     const isOffline = values.offline === true;
     const text = readToken(file);
@@ -32,13 +32,13 @@ export function readToken(file: string): string {
     text = readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
     const { code = 'unknown' } = error as NodeJS.ErrnoException;
-    // A token in place of the file must not appear in an error.
+    // If a token is passed instead of a file, it must not appear in the error.
     const name = /eyJ[\w-]*\.[\w-]*\./.test(file)
       ? 'a token on the command line is visible to every user: use a file, or -'
       : file;
     throw new UsageError(`the token cannot be read (${code}): ${name}`);
   }
-  if (text.trim() === '') throw new UsageError('there is no token: the input is empty');
+  if (text.trim() === '') throw new UsageError('the input is empty: it must contain a token');
   return text;
 }
 
@@ -56,7 +56,7 @@ export async function keysOpener(): Promise<(issuer: Issuer) => OpenedIssuer> {
   };
 }
 
-/** The report as text. It has no part of the signature. */
+/** The report as text. It does not contain the signature. */
 export function tokenLines(
   { unreadable, header, claims, issuers }: TokenReport,
   terminal: Terminal,
@@ -91,7 +91,7 @@ function issuerLines(report: IssuerReport, terminal: Terminal, isOffline: boolea
   ];
 }
 
-/** What the service reads about the caller. */
+/** The caller's identity as the service receives it. */
 function identityLines(identity: NonNullable<IssuerReport['identity']>): readonly string[] {
   const { kind, role, scope, roles, act, bound } = identity;
   const lines: readonly (readonly [label: string, value: string | null])[] = [
@@ -111,7 +111,7 @@ function identityLines(identity: NonNullable<IssuerReport['identity']>): readonl
 
 const maxShown = 2_000;
 
-/** JSON on one line. */
+/** The claim as JSON on one line. */
 function shown(value: unknown): string {
   const text = printable(JSON.stringify(value));
   return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text;

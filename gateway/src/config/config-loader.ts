@@ -7,7 +7,7 @@ import type { GatewayConfig } from './config.ts';
 import { type LoadContext, loadConfig } from './load.ts';
 
 type LoadedMessage = Readonly<{ config: GatewayConfig } | { problems: readonly string[] }>;
-/** What the thread gets, which runs this module too. */
+/** The input of the worker thread, which also runs this module. */
 type Task = Readonly<{ countersignConfig: Parameters<typeof loadConfig> }>;
 
 const timeoutMs = 30_000;
@@ -16,8 +16,9 @@ const maxMemoryMb = 1024;
 const maxBytesHere = 64 * 1024;
 
 /**
- * Like `loadConfig`, while the gateway serves requests. Small files are read in this thread, others in one of their own: a thousand
- * routes take 150 ms, and requests would wait meanwhile. To start that thread takes 0.4 s of a core and 80 MB.
+ * Like `loadConfig`, but while the gateway serves requests. Reads large files in a worker thread: a thousand routes
+ * take 150 ms, and requests would wait meanwhile. Starting the thread takes 0.4 s of CPU time and 80 MB, so small files
+ * are read directly.
  *
  * @returns Without tests, which a running gateway does not need.
  * @throws ConfigError also for a file that takes more than 30 s or 1024 MB to read.
@@ -32,7 +33,7 @@ export async function loadWhileRunning(
   if (isSmall(file)) return { ...loadConfig(file, env, context), tests: [] };
   const thread = new Worker(new URL(import.meta.url), {
     workerData: { countersignConfig: [file, { ...env }, context] } satisfies Task,
-    // Source files resolve workspaces by this condition. The process of the tests is started without it.
+    // Source files resolve workspaces with this condition. The test process starts without it.
     execArgv: extname(import.meta.url) === '.ts' ? ['--conditions=source'] : [],
     resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb },
   });
@@ -57,7 +58,7 @@ function isSmall(file: string): boolean {
   return stats === undefined || (stats.isFile() && stats.size <= maxBytesHere);
 }
 
-/** Other errors end the thread, and reach its `error` event. */
+/** Other errors end the thread, and arrive in its `error` event. */
 function loadHere(task: Task['countersignConfig']): LoadedMessage {
   try {
     return { config: loadConfig(...task) };

@@ -30,7 +30,7 @@ export const toleranceMs = 5000;
 /** Settings of CORS. `headers` and `expose` add to the headers that the gateway needs itself. */
 export type Cors = NonNullable<GatewayConfig['cors']>;
 
-/** A valid configuration. Immutable: a reload makes a new one. */
+/** A valid configuration. It is immutable: a reload creates a new one. */
 export type GatewayConfig = Immutable<ReturnType<typeof resolveConfig>>;
 
 type ResolveOptions = Readonly<{
@@ -50,7 +50,7 @@ type ResolveOptions = Readonly<{
 export function resolveConfig(document: Document, options: ResolveOptions) {
   const { file, hash, source, flat, certificate, secrets, placeOf } = options;
   const directory = dirname(file);
-  // The certificate is read already, and its files may change without a restart.
+  // The certificate has already been read, and its files may change without a restart.
   const { tls: _tls, ...listen } = document.listen;
   const { version: _version, identity, services, httpClient, uploads, headers, ...rest } = document;
   const upstreams = new Map<string, Upstream>(
@@ -68,10 +68,12 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
     hash,
     /** All files that it was read from: gateway.yaml, then those with secrets and the certificate. */
     files: [{ path: file, hash }, ...secrets.files, ...certificate.files],
-    /** The values of the file without secrets, as JSON. One string passes between threads faster than a tree of objects. */
+    /**
+     * The values of the file without secrets, as JSON. A string passes between threads faster than a tree of objects.
+     */
     redacted: redactedConfig(source),
     listen,
-    /** The certificate of the public listener. Undefined: plain HTTP. */
+    /** The certificate of the public listener. Undefined for plain HTTP. */
     certificate: certificate.certificate,
     issuers: document.issuers.flatMap((part, index) => {
       const redactedAt = (...keys: readonly string[]) => source.redactedAt(['issuers', index, ...keys]);
@@ -86,7 +88,7 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
       name: identity.name,
     },
     dpop: { nonces: secrets.nonces },
-    /** How another proxy asks for decisions. Undefined: none does. */
+    /** How another proxy asks for decisions. Undefined if none does. */
     decision: document.decision && resolveDecision(document.decision, secrets.decision, certificate.decisionCa),
     services: new Map(
       Object.entries(services).map(([name, { keys }]) => [name, { name, keysFile: resolve(directory, keys) }]),

@@ -9,12 +9,12 @@ export type FileRead = Readonly<{ path: string; hash: string }>;
 
 export const hashOf = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
 
-/** Whether this is a hash, not the reason why {@link readAgain} failed. */
+/** Whether this is a hash, as opposed to the reason why {@link readAgain} failed. */
 export const isHash = (hash: string): boolean => /^[0-9a-f]{64}$/.test(hash);
 
 /**
- * @param file The path, and the name of the file in problems. `-`: standard input.
- * @throws ConfigError for a file that is missing, unreadable, too large or not UTF-8.
+ * @param file The path, and the name of the file in error messages. `-` is standard input.
+ * @throws ConfigError if the file is missing, unreadable, too large or not UTF-8.
  */
 export function readConfigFile(file: string): string {
   let bytes: Buffer;
@@ -25,7 +25,7 @@ export function readConfigFile(file: string): string {
     throw new ConfigError([isTooLarge ? `${file}:1:1: ${tooLarge}` : `${file}: ${whyUnreadable(error)}`]);
   }
   try {
-    // The byte order mark stays, so that the hash is that of the file.
+    // Keeps the byte order mark, so that the hash is that of the file.
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw new ConfigError([`${file}:1:1: is not UTF-8`]);
@@ -35,13 +35,13 @@ export function readConfigFile(file: string): string {
 /**
  * Reads a file that a configuration names, such as keys, certificates or a secret.
  *
- * @throws Error with a `code`, `EFBIG` for a larger file, or the reason for a device.
+ * @throws Error with a `code`: `EFBIG` if it is too large, or that it is not a regular file.
  */
 export function readNamedFile(path: string, largest = 1024 * 1024): Buffer {
-  // Before reading: a disk image would fill the memory, and /dev/zero has no end.
+  // Checked before reading: a disk image would fill the memory, and /dev/zero has no end.
   const stats = statSync(path);
   const code = stats.size > largest ? 'EFBIG' : stats.isCharacterDevice() ? 'not a file' : undefined;
-  if (code !== undefined) throw Object.assign(new Error(`${path} is not read`), { code });
+  if (code !== undefined) throw Object.assign(new Error(`${path} is not a regular file`), { code });
   return readFileSync(path);
 }
 

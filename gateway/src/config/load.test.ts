@@ -78,7 +78,8 @@ tests:
       { address: 'fd00::', prefix: 8, family: 'ipv6' },
       { address: '192.0.2.1', prefix: 32, family: 'ipv4' },
     ]);
-    // A thread hands it over by structured clone, which makes a Buffer a Uint8Array: a reload would see another upstream.
+    // A worker thread returns the configuration by structured clone, which turns a Buffer into a Uint8Array. A reload
+    // would then see a changed upstream.
     expect(structuredClone(config)).toEqual(config);
     expect(config.upstreams.get('hmac-service')?.identity).toMatchObject({
       secret: new Uint8Array(Buffer.from(secret)),
@@ -153,7 +154,7 @@ test('problems between routes are reported with the problems inside them', () =>
   expect(told.map((problem) => problem.trim())).toEqual([
     'routes[0].allow: needs auth: required',
     expect.stringMatching(/^routes\[0\]\.body\.maxBytes: must be a size/),
-    'routes[1].name: another route is called "a" too: names are unique',
+    'routes[1].name: another route is also called "a": names must be unique',
     expect.stringMatching(/^routes\[1\]\.methods\[1\]: must be one of/),
     'routes[1]: unknown key "colour"',
     'routes[2].path: route "a" serves GET at the same place',
@@ -161,7 +162,7 @@ test('problems between routes are reported with the problems inside them', () =>
     expect.stringMatching(/^routes\[2\]\.limits: must be a list/),
     expect.stringMatching(/^routes\[3\]\.callers: must be a list/),
     expect.stringMatching(/^routes\[4\]: "methods" is required/),
-    'routes[4].rewrite.prefix.from: must be literal segments at the front of the path',
+    'routes[4].rewrite.prefix.from: must be literal segments at the start of the path',
   ]);
 });
 
@@ -242,12 +243,12 @@ describe('keys of an issuer', () => {
 
   test.each([
     ['is not JSON', 'nonsense', 'is not a JWK set'],
-    ['is another JSON', '[1]', 'holds no key that this issuer may sign with'],
-    ['is empty', '{"keys":[]}', 'holds no key that this issuer may sign with'],
+    ['is another JSON', '[1]', 'contains no key that this issuer may sign with'],
+    ['is empty', '{"keys":[]}', 'contains no key that this issuer may sign with'],
     [
       'has a key for other algorithms',
       JSON.stringify({ keys: [{ ...ed25519, kid: 'a', alg: 'EdDSA' }] }),
-      'holds no key that this issuer',
+      'contains no key that this issuer',
     ],
   ])('are refused, with their place, where the file %s', (_what, content, why) => {
     writeFileSync(join(directory, 'b.json'), content);
@@ -299,7 +300,7 @@ describe('a secret', () => {
       'published',
       'secret: "${S}"',
       { S: 'countersign test vectors: a secret everybody knows' },
-      'must be secret: this one is published with test vectors',
+      'must be secret, but this one is published with test vectors',
     ],
     ['not random', 'secret: "${S}"', { S: 'x'.repeat(64) }, 'must be random'],
     ['the same as the next', 'secret: "${S}", next: "${S}"', { S: secret }, "is the same as users-service's secret"],

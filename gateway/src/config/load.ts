@@ -27,8 +27,8 @@ import { warningsOf } from './warnings.ts';
 /**
  * Reads a gateway.yaml.
  *
- * @param file Relative to the working directory, or absolute; `-` is standard input. Problems name it as it is given here.
- * @param context The process that will use it, as far as it is known.
+ * @param file Relative to the working directory, or absolute; `-` is standard input. Problems name it as given here.
+ * @param context Known properties of the process that will use it.
  * @throws ConfigError with every problem at once, each as `file:line:column: the problem, and the allowed values`.
  */
 export function loadConfig(file: string, env: Environment, context: LoadContext = {}): GatewayConfig {
@@ -36,19 +36,21 @@ export function loadConfig(file: string, env: Environment, context: LoadContext 
 }
 
 export type LoadContext = Readonly<{
-  /** The settings of the running gateway that a reload cannot change: a file that changes them is refused. */
+  /** The settings of the running gateway that a reload cannot change. A file that changes them is refused. */
   running?: StartSettings;
   /** The number of worker processes, 1 by default. */
   workers?: number;
   /** Whether Node runs in FIPS mode. Default: asks Node. */
   isFips?: boolean;
-  /** Called with the warnings of a valid file, as `file:line:column: warning: …`. Default: none are looked for. */
+  /**
+   * Called with the warnings of a valid file, as `file:line:column: warning: …`. By default, warnings are not checked.
+   */
   onWarnings?(lines: readonly string[]): void;
 }>;
 
 type ParseOptions = LoadContext & Readonly<{ file: string; env: Environment }>;
 
-/** Like {@link loadConfig}, for a text that is already read. */
+/** Like {@link loadConfig}, for text that has already been read. */
 export function parseConfig(text: string, { file, env, ...context }: ParseOptions): GatewayConfig {
   const absolute = resolve(file);
   const source = readYaml(text, env);
@@ -101,13 +103,13 @@ export function loadTests(file: string, env: Environment, config: GatewayConfig)
   return parsed.data.tests.map((test, index) => ({ ...test, at: placeIn(file, source, ['tests', index]) }));
 }
 
-/** Undefined for one that is malformed or has a template. */
+/** Undefined if the issuer is malformed or has a template. */
 const namesOfIssuer = ({ issuer, name, template }: IssuerPieces): readonly (string | undefined)[] =>
   template === undefined ? [issuer, name ?? issuer] : [undefined];
 
 type FilesRead = { secrets?: Secrets; certificate?: ListenerCertificate };
 
-/** @returns All cross-checks of a file. They put the content of the files that it names into `read`. */
+/** @returns All cross-checks of a file. They store the contents of the files that it names in `read`. */
 function crossChecksFor(
   source: Source,
   directory: string,

@@ -20,7 +20,7 @@ function pathsOf(part: JsonSchema, path: Path = []): readonly Path[] {
 
 const paths = [...new Map(pathsOf(jsonSchema()).map((path) => [path.join('.'), path])).values()];
 
-/** A file in one line with this value at this path. */
+/** A one-line file with this value at this path. */
 function fileWith([key, ...rest]: Path, value: string): string {
   const inside = rest.reduceRight<string>((text, step) => (step === 0 ? `[${text}]` : `{ ${step}: ${text} }`), value);
   return `${key}: ${inside}\n`;

@@ -1,7 +1,7 @@
-/** Where services and operators fetch the key set, on the internal and the admin listener. */
+/** Path of the key set for services and operators, on the internal and the admin listener. */
 export const keySetPath = '/.well-known/jwks.json';
 
-/** Patterns that the gateway keeps for itself, by listener. No route of the configuration covers them, `/**` included. */
+/** Patterns that the gateway reserves for itself, by listener. No configured route covers them, not even `/**`. */
 export const ownPatterns = {
   public: ['/.well-known/countersign/**'],
   internal: [keySetPath],

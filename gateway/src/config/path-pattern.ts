@@ -5,11 +5,12 @@ export type Segment =
   | Readonly<{ kind: 'rest' }>;
 
 const maxSegments = 32;
-// Unreserved characters only (RFC 3986 section 2.3). They have one spelling: targets that encode them are refused.
+// Unreserved characters only (RFC 3986 section 2.3). They have one spelling, because request targets that encode them
+// are refused.
 const literalText = /^[A-Za-z0-9._~-]+$/;
 const paramName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 
-/** @returns The segments of a route's path, or the problem as a sentence. */
+/** @returns The segments of a route's path, or a sentence about the problem. */
 export function parsePattern(pattern: string): readonly Segment[] | string {
   if (!pattern.startsWith('/')) return 'must begin with a slash';
   const parts = pattern.slice(1).split('/');
@@ -20,7 +21,7 @@ export function parsePattern(pattern: string): readonly Segment[] | string {
   for (const [index, part] of parts.entries()) {
     const last = index === parts.length - 1;
     if (part === '**') {
-      if (!last) return 'has "**" before its end: it may only be the last segment';
+      if (!last) return 'has "**" before the end: it may only be the last segment';
       segments.push({ kind: 'rest' });
     } else if (part.startsWith(':')) {
       const name = part.slice(1);

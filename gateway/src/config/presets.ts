@@ -12,7 +12,7 @@ import {
 import { claimName, text } from './schema/values/scalars.ts';
 import type { Immutable } from './schema/values/shapes.ts';
 
-/** The names of RFC 9068 and OpenID Connect Core for the client. */
+/** The names for the client in RFC 9068 and OpenID Connect Core. */
 export const standardClientClaims = ['client_id', 'azp'] as const;
 
 const preset = z.strictObject({
@@ -51,7 +51,7 @@ const presets: Readonly<Record<string, Preset>> = z
 
 export const providers = Object.keys(presets);
 
-/** An issuer without a provider: RFC 9068, with the names of the auth-service's claims. */
+/** An issuer without a provider follows RFC 9068, with the auth-service's claim names. */
 const standard: Preset = {
   ...preset.parse({
     types: ['at+jwt'],
@@ -62,7 +62,7 @@ const standard: Preset = {
   accessToken: [],
 };
 
-/** Whether every `iss` of its provider ends with a slash, or none. Undefined: not known. */
+/** Whether every `iss` of the provider ends with a slash, or none does. Undefined if unknown. */
 export function endsWithSlash({ provider, issuer }: Readonly<{ provider?: string | undefined; issuer: string }>) {
   if (provider === undefined) return /^https:\/\/[a-z0-9.-]+\.auth0\.com\/?$/i.test(issuer) || undefined;
   const { slash } = presetOf(provider);

@@ -29,7 +29,7 @@ describe('a configuration', () => {
     ['no roles', route(', auth: required, allow: { roles: [] }'), 'allow.roles: must have at least 1 item'],
     ['an empty allow', route(', auth: required, allow: {}'), 'allow: has no condition'],
     ['no scopes', route(', auth: required, allow: { scopes: [] }'), 'allow.scopes: must have at least 1 item'],
-    ['a scope twice', route(', auth: required, allow: { scopes: [a, a] }'), 'has the same value twice'],
+    ['a scope twice', route(', auth: required, allow: { scopes: [a, a] }'), 'contains the same value twice'],
     ['scopes in one text', route(', auth: required, allow: { scopes: "a b" }'), 'must be a list of scopes, or any'],
     ['a scope with a space', route(', auth: required, allow: { scopes: ["a b"] }'), 'must be a scope'],
     ['no client', route(', auth: required, allow: { clients: [] }'), 'allow.clients: must have at least 1 item'],
@@ -73,7 +73,7 @@ describe('a configuration', () => {
       `${exampleHead}${exampleRoutes}tests: [{ request: { method: GET, path: /, as: { client: a, issuer: other } }, expect: { allowed: true } }]\n`,
       'issuer: "other" is not an issuer of the configuration',
     ],
-    ['scopes twice', `${exampleHead}${exampleRoutes}scopes: [a, a]\n`, 'has the same value twice'],
+    ['scopes twice', `${exampleHead}${exampleRoutes}scopes: [a, a]\n`, 'contains the same value twice'],
     ['a malformed role', route(', auth: required, allow: { roles: [Admin] }'), 'must be a role'],
     ['roles on a public route', route(', auth: public, allow: { roles: [a] }'), 'needs auth: required'],
     ['roles on an optional route', route(', auth: optional, allow: { roles: [a] }'), 'needs auth: required'],
@@ -140,7 +140,7 @@ describe('a configuration', () => {
       'attempts: must be at most 3',
     ],
     ['an unknown caller', route(', auth: service, callers: [x]'), '"x" is not a service of this file'],
-    ['a method twice', route(', auth: public').replace('[GET]', '[GET, GET]'), 'has the same value twice'],
+    ['a method twice', route(', auth: public').replace('[GET]', '[GET, GET]'), 'contains the same value twice'],
     ['TRACE', route(', auth: public').replace('[GET]', '[TRACE]'), 'must be one of "GET"'],
     ['a lower-case method', route(', auth: public').replace('[GET]', '[get]'), 'must be one of "GET"'],
     ['no methods', route(', auth: public').replace('[GET]', '[]'), 'must have at least 1 item'],
@@ -177,7 +177,7 @@ describe('a configuration', () => {
     [
       'a rewrite of half a segment',
       route(', auth: public, rewrite: { prefix: { from: /a/i, to: / } }'),
-      'at the front of the path',
+      'at the start of the path',
     ],
     [
       'a rewrite to a slash at the end',
@@ -192,7 +192,7 @@ describe('a configuration', () => {
     [
       'a revocation feed outside of every upstream',
       changed('[ES256]', '[ES256]\n    revocations: { url: "http://127.0.0.1:8081/revocations" }'),
-      'issuers[0].revocations.url: is at no target of any upstream',
+      'issuers[0].revocations.url: is not at a target of any upstream',
     ],
     ['no routes', `${exampleHead}routes: []\n`, 'routes: must have at least 1 item'],
     [
@@ -208,7 +208,7 @@ describe('a configuration', () => {
     [
       'two routes of one name',
       `${route(', auth: public')}  - { name: a, path: /b, methods: [GET], upstream: users-service, auth: public }\n`,
-      'gateway.yaml:12:13: routes[1].name: another route is called "a" too: names are unique (gateway.yaml:11:13)',
+      'gateway.yaml:12:13: routes[1].name: another route is also called "a": names must be unique (gateway.yaml:11:13)',
     ],
     [
       'an unknown upstream',
@@ -416,12 +416,12 @@ describe('a configuration', () => {
     [
       'all addresses as trusted proxies',
       `${exampleHead}${exampleRoutes}trustedProxies: [0.0.0.0/0]\n`,
-      'would let every client choose its address',
+      'would let every client fake its address',
     ],
     [
       'all IPv4 addresses as trusted proxies, written as IPv6',
       `${exampleHead}${exampleRoutes}trustedProxies: ["::ffff:0:0/96"]\n`,
-      'would let every client choose its address',
+      'would let every client fake its address',
     ],
     ...[
       ['10.0.0.5/8', '10.0.0.0/8'],
@@ -438,7 +438,7 @@ describe('a configuration', () => {
       (host): [string, string, string] => [
         `a malformed host of the admin listener, ${host}`,
         `${exampleHead}${exampleRoutes}admin: { allowedHosts: ["${host}"] }\n`,
-        'admin.allowedHosts[0]: must be a host without scheme, path or wildcard',
+        'admin.allowedHosts[0]: must be a host, with or without a port, without scheme, path or wildcard',
       ],
     ),
     [
@@ -459,7 +459,7 @@ describe('a configuration', () => {
     [
       'a Redis password in the query',
       `${exampleHead}${exampleRoutes}redis: "redis://127.0.0.1/0?family=4&password=canary"\n`,
-      'with a password before the host alone',
+      'with a password only before the host',
     ],
     ['a key without a value', `${exampleHead}${exampleRoutes}redis:\n`, 'redis: has no value'],
     ['a list as the whole file', '- a\n', 'must be a map of keys and values'],
@@ -486,7 +486,7 @@ describe('a configuration', () => {
     [
       'a key in place of its path',
       changed('./gateway-keys', '"{ \\"kty\\": \\"OKP\\" }"'),
-      'identity.keys: must be the path of a file or directory, not what is in it',
+      'identity.keys: must be the path of a file or directory, not its content',
     ],
   ])('is refused for %s', (_name, text, problem) => {
     const problems = problemsOf(text);
@@ -494,7 +494,7 @@ describe('a configuration', () => {
     expect(problems[0]).toMatch(/^gateway\.yaml:\d+:\d+: /);
   });
 
-  // Many secrets are valid names: lower-case letters and digits.
+  // Many secrets consist of lower-case letters and digits, and are valid names.
   test.each([
     ['as an upstream', changed('upstream: users-service', 'upstream: "${CANARY}"'), '"${CANARY}" is not an upstream'],
     ['in a path', changed('path: /v1/users/me', 'path: "/v1/${CANARY}*"'), 'the invalid segment "/v1/${CANARY}*"'],

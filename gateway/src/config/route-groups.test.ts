@@ -110,19 +110,19 @@ describe('problems of groups', () => {
       'no list',
       /routes:\n {6}[\s\S]*/,
       'routes: 5\n',
-      ['18:13: routes[0].routes: must be a list of one route or more'],
+      ['18:13: routes[0].routes: must be a list of at least one route'],
     ],
     [
       'an empty list',
       /routes:\n {6}[\s\S]*/,
       'routes: []\n',
-      ['18:13: routes[0].routes: must be a list of one route or more'],
+      ['18:13: routes[0].routes: must be a list of at least one route'],
     ],
     [
       'two equal names',
       'name: files, path: "/:id/attachments/**"',
       'name: id, path: /x',
-      ['22:17: routes[0].routes[3].name: another route is called "complaints-id" too'],
+      ['22:17: routes[0].routes[3].name: another route is also called "complaints-id"'],
     ],
   ])('%s', (_what, from, to, expected) => {
     const file = exampleHead + complaints.replace(from, to);

@@ -3,26 +3,26 @@ import { isMap } from './schema/values/shapes.ts';
 
 const maxDepth = 3;
 
-/** Keys that a route has from a group. `group`: its name, or its path. */
+/** Keys that a route inherits from a group. `group` is its name, or its path. */
 export type InheritedKeys = Readonly<{ group: string; keys: readonly string[]; at: Path }>;
 
-/** A file whose `routes` has no groups. Paths count the routes of that list. */
+/** A file after groups were replaced by their routes. Paths refer to the resulting list. */
 export type FlatFile = Readonly<{
   value: unknown;
   problems: readonly FileProblem[];
-  /** Where the file has a value: it may be a key of a group. */
+  /** The place of a value in the file, which may be a key of a group. */
   pathInFile(path: Path): Path;
-  /** The groups of a route that it has keys from, the outermost first. */
+  /** The groups that a route inherits keys from, outermost first. */
   inheritedBy(index: number): readonly InheritedKeys[];
 }>;
 
-/** `writtenIn`: the route or group with each key. */
+/** `writtenIn` is the route or group in which each key is written. */
 type FlatRoute = Readonly<{ value: unknown; path: Path; writtenIn: ReadonlyMap<string, Path> }>;
 
 type Keys = Readonly<Record<string, unknown>>;
 type Group = Readonly<{ keys: Keys; writtenIn: ReadonlyMap<string, Path> }>;
 
-/** Replaces each group of a file by the routes in it: see docs/gateway-yaml.md. */
+/** Replaces each group of a file by its routes: see docs/gateway-yaml.md. */
 export function flattenRoutes(source: Source): FlatFile {
   const { value } = source;
   const routes = isMap(value) && Array.isArray(value.routes) ? value.routes : [];
@@ -63,13 +63,13 @@ function flatten(
     return [{ value: keys, path, writtenIn: writtenIn.set('name', path).set('path', path) }];
   }
   const at = [...path, 'routes'];
-  if (!Array.isArray(routes) || routes.length === 0) refuse(at, 'must be a list of one route or more');
+  if (!Array.isArray(routes) || routes.length === 0) refuse(at, 'must be a list of at least one route');
   else if (path.length / 2 > maxDepth) refuse(at, `groups nest ${maxDepth} deep at most`);
   else return routes.flatMap((child, index) => flatten(child, [...at, index], { keys, writtenIn }, refuse));
   return [];
 }
 
-/** The path and the name of a route, or of a group, inside a group. What is not a text is left to the schema. */
+/** The path and the name of a route or group inside a group. Values that are not text are left to the schema. */
 function joined({ path = '', name }: Keys, own: Keys): Record<string, unknown> {
   const isText = typeof path === 'string' && typeof own.path === 'string';
   const last = own.name ?? (name === undefined ? undefined : wordsOf(own.path));

@@ -10,9 +10,9 @@ import type { UpstreamIdentity, UpstreamPieces } from './schema/upstreams.ts';
 /** The signing settings of each upstream, the other secrets, and the files that were read for them. */
 export type Secrets = Readonly<{
   identities: ReadonlyMap<string, UpstreamIdentity>;
-  /** One nonce is issued for `lifetimeSec`. The previous one is still accepted. */
+  /** Each nonce is issued for `lifetimeSec`. The previous one is still accepted. */
   nonces: Readonly<{ secret: Uint8Array; lifetimeSec: number }> | undefined;
-  /** What the proxy that asks for decisions sends: the secret, and the next one. */
+  /** The secrets that the proxy may send: the current one, and the next one. */
   decision: readonly Uint8Array[];
   files: readonly FileRead[];
 }>;
@@ -26,9 +26,10 @@ type SecretPieces = Readonly<{
 }>;
 
 /**
- * Reads the hmac secrets of all upstreams, the secret of DPoP nonces and those of the proxy that asks for decisions. A secret is the bytes of its text, without the newline at the
- * end of a file. The file and defaults of variables are not secret, so it may not come from there. Two upstreams may not share one:
- * one service could impersonate callers to the other.
+ * Reads the hmac secrets of all upstreams, the secret of DPoP nonces and those of the proxy that asks for decisions. A
+ * secret is the bytes of its text, without the newline at the end of a file. It must not come from the file itself or
+ * from a variable's default, which are not secret. Two upstreams must not share one, because each service could
+ * impersonate callers to the other.
  */
 export function readSecrets(
   { upstreams, dpop, decision }: SecretPieces,
@@ -75,7 +76,7 @@ function decisionSecrets(decision: DecisionPieces | undefined, reader: Reader): 
   return (['secret', 'secretNext'] as const).flatMap((key) => readSecret(at, key, decision ?? {}, reader) ?? []);
 }
 
-/** `needs`: the key that is required. */
+/** `needs` is the required key. */
 type Place = Readonly<{ path: Path; owner: string; needs?: Key }>;
 
 type Key = 'secret' | 'next' | 'secretNext';
@@ -105,12 +106,12 @@ function readSecret(
   const bytes = text === undefined ? readFile(file ?? '', reader) : Buffer.from(text);
   if (typeof bytes === 'string') return refuse(bytes);
   if (bytes.length < minSecretBytes) return refuse(`must be at least ${minSecretBytes} bytes`);
-  if (isPublishedSecret(bytes)) return refuse('must be secret: this one is published with test vectors');
-  if (new Set(bytes).size < 8) return refuse('must be random: it repeats a few characters');
+  if (isPublishedSecret(bytes)) return refuse('must be secret, but this one is published with test vectors');
+  if (new Set(bytes).size < 8) return refuse('must be random, but this one repeats a few characters');
   const owner = reader.owners.get(bytes.toString('base64'));
-  if (owner !== undefined) return refuse(`is the same as ${owner}: each needs its own`);
+  if (owner !== undefined) return refuse(`is the same as ${owner}: each needs its own secret`);
   reader.owners.set(bytes.toString('base64'), `${holder}'s ${key}`);
-  // Not a Buffer: in a configuration that came from another thread it would not equal this one.
+  // Not a Buffer, because it would not equal the Uint8Array in a configuration from another thread.
   return new Uint8Array(bytes);
 }
 

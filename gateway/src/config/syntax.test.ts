@@ -115,7 +115,7 @@ test.each<[string, string, string, string]>([
   const source = readYaml(good.replace(from, to), {});
   const told = source.problems.map(({ offset, message }) => `${source.lineColumn(offset)} ${message}`);
   expect(told[0]).toContain(problem);
-  // Without its dash an item joins the one before it, so each of its keys is a duplicate.
+  // Without its dash, an item joins the previous one, so each of its keys is a duplicate.
   expect(told.length).toBeLessThanOrEqual(problem.endsWith('duplicate key') ? 2 : 1);
 });
 

@@ -45,22 +45,17 @@ describe('a certificate for the public listener', () => {
       'listen.tls.key: is not the key of the first certificate in "cert"',
     ],
     ['its chain first', authority.ca + good.cert, good.key, 'is not the key of the first certificate in "cert"'],
-    ['a key in place of the certificate', good.key, good.key, 'listen.tls.cert: holds no certificate in PEM'],
-    ['a certificate in place of the key', good.cert, good.cert, 'listen.tls.key: holds no private key in PEM'],
+    ['a key in place of the certificate', good.key, good.key, 'listen.tls.cert: contains no certificate in PEM'],
+    ['a certificate in place of the key', good.cert, good.cert, 'listen.tls.key: contains no private key in PEM'],
     [
       'half a certificate',
       good.cert.replace(/\n.{20}/, '\n'),
       good.key,
-      'listen.tls.cert: holds a certificate that is malformed',
+      'listen.tls.cert: contains a malformed certificate',
     ],
-    [
-      'a broken chain',
-      good.cert + authority.ca.replace(/\n.{20}/, '\n'),
-      good.key,
-      'holds a certificate that is malformed',
-    ],
+    ['a broken chain', good.cert + authority.ca.replace(/\n.{20}/, '\n'), good.key, 'contains a malformed certificate'],
     ['an encrypted key', good.cert, encrypted, 'listen.tls.key: is encrypted: the gateway cannot ask for a passphrase'],
-    ['empty files', '', '', 'listen.tls.cert: holds no certificate in PEM'],
+    ['empty files', '', '', 'listen.tls.cert: contains no certificate in PEM'],
   ])('is refused with %s, without any content of the files', (_name, cert, key, problem) => {
     let said = '';
     try {

@@ -5,12 +5,12 @@ import { StartupError } from '@countersign/service-kit';
 import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
 import type { Refuse } from './schema/cross-checks.ts';
 
-/** As `tls.connect` takes it. */
+/** In the form that `tls.connect` takes. */
 export type TlsMaterial = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;
 
 type NamedFile = Readonly<{ key: 'ca' | 'cert' | 'key' | 'clients' | 'decision'; path: string }>;
 
-/** `key`: the key that names the file. `why`: the problem, without the path and the content of the file. */
+/** `key` is the key that names the file. `why` is the problem, without the path and the content of the file. */
 export class UnusableTlsFile extends StartupError {
   readonly key: NamedFile['key'];
   readonly why: string;
@@ -22,12 +22,12 @@ export class UnusableTlsFile extends StartupError {
   }
 }
 
-/** In PEM: a certificate followed by its chain, and its private key. */
+/** A certificate followed by its chain, and its private key, in PEM. */
 export type Certificate = Readonly<{
   cert: string;
   key: string;
   expiresAtMs: number;
-  /** Whose certificates clients may present, in PEM. Undefined: clients are not asked for one. */
+  /** The CAs of client certificates, in PEM. If undefined, clients are not asked for one. */
   clients?: Readonly<{ ca: string; mode: 'request' | 'require' }> | undefined;
 }>;
 
@@ -52,7 +52,7 @@ export function readTlsFiles({ caFile, certFile, keyFile, serverName }: Upstream
   try {
     createSecureContext(material);
   } catch (cause) {
-    const why = 'is no private key in PEM, or not the one of "cert"';
+    const why = 'is not a private key in PEM, or does not match "cert"';
     throw new UnusableTlsFile({ key: 'key', path: String(keyFile) }, why, cause);
   }
   return material;
@@ -68,8 +68,9 @@ export type ListenerCertificate = Readonly<{
 }>;
 
 /**
- * Reads the certificate of the public listener and its key, and the CAs of clients and of the proxy that asks for decisions. `check` then finds a pair that does not match, and a reload takes a
- * renewed pair with the rest of the configuration, or nothing of it.
+ * Reads the certificate of the public listener and its key, and the CAs of clients and of the proxy that asks for
+ * decisions. So `check` finds a pair that does not match, and a reload applies a renewed pair together with the rest of
+ * the configuration, or not at all.
  */
 export function readListenerCertificate(
   { tls, decisionCa }: Readonly<{ tls?: ListenerTls | undefined; decisionCa?: string | undefined }>,
@@ -101,7 +102,7 @@ export function readListenerCertificate(
   }
   const certificate = { cert: chain.text, key: key.text, expiresAtMs: chain.leaf.validToDate.getTime() };
   if (clients === undefined) return { certificate, ...read };
-  // Without its CAs, the file was refused above.
+  // If the CAs could not be read, the file was refused above.
   return { certificate: { ...certificate, clients: { ca: authorities?.text ?? '', mode: clients.mode } }, ...read };
 }
 
@@ -115,7 +116,7 @@ function readChain(file: NamedFile) {
   try {
     createSecureContext({ cert: chain.text });
   } catch (cause) {
-    const why = 'holds a certificate that OpenSSL refuses, such as one with a key that is too short';
+    const why = 'contains a certificate that OpenSSL refuses, such as one with a key that is too short';
     throw new UnusableTlsFile(file, why, cause);
   }
   return chain;
@@ -129,23 +130,26 @@ function readKey(file: NamedFile) {
   try {
     return { text, object: createPrivateKey(text) };
   } catch (cause) {
-    throw new UnusableTlsFile(file, 'holds no private key in PEM', cause);
+    throw new UnusableTlsFile(file, 'contains no private key in PEM', cause);
   }
 }
 
 const pemCertificate = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
-/** Reads every certificate itself: OpenSSL skips those it does not understand, and would then trust fewer CAs than the file has. */
+/**
+ * Reads every certificate separately: OpenSSL skips those it does not understand, and would then trust fewer CAs than
+ * the file has.
+ */
 function readCertificates(file: NamedFile) {
   const text = readText(file);
   const [leaf] = (text.match(pemCertificate) ?? []).map((pem) => {
     try {
       return new X509Certificate(pem);
     } catch (cause) {
-      throw new UnusableTlsFile(file, 'holds a certificate that is malformed', cause);
+      throw new UnusableTlsFile(file, 'contains a malformed certificate', cause);
     }
   });
-  if (leaf === undefined) throw new UnusableTlsFile(file, 'holds no certificate in PEM');
+  if (leaf === undefined) throw new UnusableTlsFile(file, 'contains no certificate in PEM');
   return { text, leaf };
 }
 

@@ -50,7 +50,7 @@ describe('a warning', () => {
     [
       'a role of machines on a route for users',
       { issuers: [`${admins}, machines: { role: { constant: robot } }`], allow: 'roles: [robot]' },
-      'routes[0].allow.roles[0]: "robot" is not a role of users, and machines need allow.clients (there are: admin, agent)',
+      'routes[0].allow.roles[0]: "robot" is not a role of users, but machines need allow.clients (there are: admin, agent)',
     ],
     [
       'a client that no issuer lists',
@@ -73,22 +73,22 @@ describe('a warning', () => {
     [
       'a dotted name of a role',
       { issuers: [`${strict}, claims: { role: realm_access.roles }`] },
-      'issuers[0].claims.role: "realm_access.roles" is the name of one claim: for a claim inside another write a list, such as [realm_access, roles]',
+      'issuers[0].claims.role: "realm_access.roles" is the name of a single claim: for a claim inside another, write a list such as [realm_access, roles]',
     ],
     [
       'a dotted name that is mapped, of machines',
       { issuers: [`${strict}, machines: { tenantId: { from: org.id, map: { a: acme } } }`] },
-      'issuers[0].machines.tenantId.from: "org.id" is the name of one claim: for a claim inside another write a list, such as [realm_access, roles]',
+      'issuers[0].machines.tenantId.from: "org.id" is the name of a single claim: for a claim inside another, write a list such as [realm_access, roles]',
     ],
     [
       'a dotted name in a condition',
       { issuers: [`${strict}, require: [{ acr: "1" }, { realm_access.roles: x }]`] },
-      'issuers[0].require[1]: "realm_access.roles" is the name of one claim: a condition reads no claim inside another',
+      'issuers[0].require[1]: "realm_access.roles" is the name of a single claim: conditions cannot read a claim inside another',
     ],
     [
       'a dotted name in a rule',
       { issuers: [strict], allow: 'claims: { org.id: [acme] }' },
-      'routes[0].allow.claims: "org.id" is the name of one claim: a condition reads no claim inside another',
+      'routes[0].allow.claims: "org.id" is the name of a single claim: conditions cannot read a claim inside another',
     ],
     [
       "a tenant outside of the issuer's list",
@@ -136,7 +136,7 @@ describe('a warning', () => {
     [
       'a reachable admin listener',
       { issuers: [strict], rest: 'listen: { admin: "0.0.0.0:9090" }' },
-      'listen.admin: other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true where the network is trusted. Where NODE_ENV is production, this is refused',
+      'listen.admin: other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true if the network is trusted. Where NODE_ENV is production, this is refused',
     ],
   ])('is given for %s', (_what, file, message) => {
     expect(messagesOf(file)).toEqual([message]);

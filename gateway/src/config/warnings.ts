@@ -14,7 +14,7 @@ type Route = Document['routes'][number];
 type IssuerPart = Document['issuers'][number];
 
 /**
- * What a valid file says in vain: rules that no caller meets, and settings that refuse every token.
+ * Returns warnings about a valid file: rules that no caller can match, and settings that refuse every token.
  *
  * @param raw The file before the schema has read it, with its groups resolved.
  */
@@ -41,7 +41,7 @@ export function warningsOf(document: Document, raw: unknown): readonly Warning[]
   ];
 }
 
-/** Undefined: any. */
+/** Undefined for any. */
 function together(all: readonly Names[]): ReadonlySet<string> | undefined {
   const lists = all.map((names) => (names !== undefined && 'list' in names ? names.list : undefined));
   return lists.includes(undefined) ? undefined : new Set(lists.flatMap((list) => [...(list ?? [])]));
@@ -58,7 +58,7 @@ function ofRoles(
   return roles.flatMap((role, index) => {
     if (known.has(role)) return [];
     const isOfMachines = clients === undefined && (machines?.has(role) ?? true);
-    const kind = isOfMachines ? 'a role of users, and machines need allow.clients' : 'a role that an issuer can give';
+    const kind = isOfMachines ? 'a role of users, but machines need allow.clients' : 'a role that an issuer can give';
     return [{ path: [...path, index], message: unknown(kind, role, [...known]) }];
   });
 }
@@ -81,7 +81,7 @@ function ofClients({ allow }: Route, issuers: readonly Issuer[], path: Path): re
 const isFrom = ({ issuer, template }: Issuer, iss: string): boolean =>
   issuer === iss || (template?.value === undefined && iss.startsWith(issuer.split('{')[0] ?? ''));
 
-/** @param issuers What the part is resolved to: one for each value of its template. */
+/** @param issuers The issuers of the entry: one for each value of its template. */
 function ofIssuer(part: IssuerPart, issuers: readonly Issuer[], path: Path, raw: unknown): readonly Warning[] {
   const slash = endsWithSlash(part);
   const wanted = slash === true ? 'must end with a slash, as every' : 'must not end with a slash: no';
@@ -115,17 +115,18 @@ function outsideLists(issuer: Issuer, path: Path): readonly Warning[] {
   );
 }
 
-/** `realm_access.roles`, but neither a URL nor a domain such as `kubernetes.io`. */
+/** Matches `realm_access.roles`, but neither a URL nor a domain such as `kubernetes.io`. */
 const isDotted = (name: unknown): boolean =>
   typeof name === 'string' && /^[\w-]+(?:\.[\w-]+)+$/.test(name) && !/\.(?:com|dev|io|net|org)$/.test(name);
 
-/** Names of claims, in place of a path. A list of one name says that the name has the dot. */
+/** Names of claims used in place of a path. A list of one name confirms that the dot belongs to the name. */
 function dottedSources(raw: unknown, path: Path): readonly Warning[] {
   const part = valueAt(raw, path);
   const sources = Object.entries(isMap(part) ? part : {}).map(([key, source]) =>
     isMap(source) ? { at: [...path, key, 'from'], name: source.from } : { at: [...path, key], name: source },
   );
-  const advice = 'is the name of one claim: for a claim inside another write a list, such as [realm_access, roles]';
+  const advice =
+    'is the name of a single claim: for a claim inside another, write a list such as [realm_access, roles]';
   return sources.flatMap(({ at, name }) => (isDotted(name) ? [{ path: at, message: `"${name}" ${advice}` }] : []));
 }
 
@@ -133,7 +134,7 @@ function dottedSources(raw: unknown, path: Path): readonly Warning[] {
 function dottedKeys(raw: unknown, path: Path): readonly Warning[] {
   const value = valueAt(raw, path);
   if (Array.isArray(value)) return value.flatMap((_, index) => dottedKeys(raw, [...path, index]));
-  const advice = 'is the name of one claim: a condition reads no claim inside another';
+  const advice = 'is the name of a single claim: conditions cannot read a claim inside another';
   return Object.keys(isMap(value) ? value : {})
     .filter(isDotted)
     .map((key) => ({ path, key, message: `"${key}" ${advice}` }));

@@ -8,20 +8,21 @@ import { type CallValues, type DecisionCall, headerUses, originalRequest, refuse
 const reading = {
   maxBytes: maxCheckBytes,
   rate: { bytesPerSec: 0, windowMs: 10_000 },
-  // Only the body in it counts, once its client is known.
+  // Only the body inside it counts, once its client is known.
   held: { grow() {}, release() {} },
 };
 
 /**
  * Reads the original request from a `Check`.
  *
- * @throws AppError `decision_call_invalid` for a message that is malformed, or that does not show the request as it
- *   arrived, and as {@link originalRequest}. `payload_too_large` for a message over 4 MiB; `request_timeout`.
+ * @throws AppError `decision_call_invalid` for a message that is malformed or that does not contain the request as it
+ *   arrived, and in the cases of {@link originalRequest}. `payload_too_large` for a message over 4 MiB;
+ *   `request_timeout`.
  */
 export async function readCheck(call: Http2ServerRequest): Promise<DecisionCall> {
   const checked = parse(await readBody(call, reading));
   const { path: requestTarget, headers, isMerged } = checked;
-  // A comma may join two values of the client. The service would see both, and take either (CVE-2021-32777).
+  // A comma may join two values from the client. The service would see both, and use either one (CVE-2021-32777).
   const joined = headers.find((name, at) => at % 2 === 0 && singleHeaders.has(name) && headers[at + 1]?.includes(','));
   if (isMerged && joined !== undefined) throw refused('perhaps repeated', joined);
   return originalRequest({ ...checked, requestTarget, useOf, ...bodyOf(checked) });
@@ -46,12 +47,12 @@ function bodyOf({ headers, body, size }: CheckedRequest): Pick<CallValues, 'desc
   const stream = Object.assign(Readable.from([body]), { complete: true });
   if (body.length > 0) {
     if (size > body.length || (length ?? String(body.length)) !== String(body.length))
-      throw refused('a part of the body', 'content-length');
+      throw refused('only a part of the body', 'content-length');
     return { described: ['content-length', String(body.length)], stream };
   }
   const isAnnounced = size > 0 || (length ?? '0') !== '0' || valuesOf('transfer-encoding').length > 0;
   if (!isAnnounced) return { described: [], stream };
-  // A route that streams its bodies does not need the bytes. Every other one fails to read them.
+  // A route that streams its bodies does not need the bytes. On every other route, reading them fails.
   stream.destroy();
   return { described: length === undefined ? ['transfer-encoding', 'chunked'] : ['content-length', length], stream };
 }

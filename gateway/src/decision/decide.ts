@@ -24,7 +24,7 @@ export type DecisionOptions = Omit<HandlerOptions, 'forward' | 'unmatched'> &
     admit(signed: Signed, lease: () => Lease): void;
   }>;
 
-/** Stands for a connection of the proxy, whose end the gateway does not see. It counts as open for a minute. */
+/** Represents a connection of the proxy, whose end the gateway cannot see. It counts as open for a minute. */
 export class Lease extends EventEmitter {
   readonly destroyed = false;
   readonly complete = false;
@@ -37,21 +37,21 @@ export class Lease extends EventEmitter {
 
 export type DecisionHandlers = Handlers &
   Readonly<{
-    /** Answers a call over HTTP/2. Undefined: the proxy speaks HTTP/1.1 only. */
+    /** Responds to a call over HTTP/2. Undefined if the proxy uses only HTTP/1.1. */
     check: AnswerCall | undefined;
   }>;
 
 /**
- * Answers the auth requests of another proxy: the pipeline with another first and last step. The answer is 2xx only
- * together with a complete signature. Whatever else the pipeline returns, such as the answer to a preflight, is a
- * refusal here: the proxy would take it for an allow, and forward the request unsigned.
+ * Responds to auth requests of another proxy: the pipeline with a different first and last step. The response is 2xx
+ * only with a complete signature. Anything else that the pipeline returns, such as the response to a preflight, becomes
+ * a refusal: the proxy would treat it as permission, and forward the request unsigned.
  */
 export function createDecisionHandler(options: DecisionOptions): DecisionHandlers {
   const { pipeline, dialect, isProven, admit, inFlight, holdBody } = options;
   const readCall = createCallReader(dialect);
   const base = createRequestHandler({ ...options, forward: noForward, unmatched: 'refuse' });
 
-  /** @param read Reads the original request. Called only for a proven call. */
+  /** @param read Reads the original request. Called only if the call is proven to come from the proxy. */
   async function decide(
     call: ProofOfCall,
     record: RequestRecord,
@@ -94,9 +94,9 @@ export function createDecisionHandler(options: DecisionOptions): DecisionHandler
       answerCheck(response, allowedResponse({ ...decided, remove: removedNames(decided) }));
     } catch (error) {
       const refusal = responseFor(error, record);
-      // Otherwise the call stays open until the rest of a refused message is read.
+      // Otherwise the call stays open until the rest of a refused message has been read.
       call.resume();
-      // The status of the call itself is 200: its message holds the refusal.
+      // The HTTP status of the call is 200; its message contains the refusal.
       record.status = refusal.status;
       answerCheck(
         response,
@@ -116,8 +116,8 @@ export function createDecisionHandler(options: DecisionOptions): DecisionHandler
 }
 
 const noForward = {
-  http: () => Promise.reject(new Error('a decision is not forwarded')),
-  upgrade: () => Promise.reject(new Error('a decision is not forwarded')),
+  http: () => Promise.reject(new Error('a decision cannot be forwarded')),
+  upgrade: () => Promise.reject(new Error('a decision cannot be forwarded')),
 };
 
 const isDecidePath = (url: string, { requestTarget }: Dialect): boolean =>
@@ -152,7 +152,7 @@ function allow(decided: Decided, response: ServerResponse, { removal }: Dialect)
   response.end();
 }
 
-/** @param hidesStatus The proxy forwards 401 and 403, and turns every other status into 500. */
+/** @param hidesStatus Whether the proxy forwards only 401 and 403, and turns every other status into 500. */
 function refuse(
   error: unknown,
   record: RequestRecord,

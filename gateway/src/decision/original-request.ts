@@ -37,21 +37,21 @@ export function removedNames({ set }: Decided): readonly string[] {
 /** The original request, and the id that the client or the proxy gave it. */
 export type DecisionCall = Readonly<{ request: RawRequest; clientRequestId: string | undefined }>;
 
-/** The values in which a call describes the original request, whichever protocol it came by. */
+/** The values of a call that describe the original request, whatever the protocol. */
 export type CallValues = Pick<RawRequest, 'method' | 'requestTarget' | 'stream'> &
   Readonly<{
     host: string;
     scheme: string | undefined;
-    /** The client's address, as the proxy itself saw it. */
+    /** The client's address, as seen by the proxy itself. */
     address: string;
-    /** Alternating names and values: headers that describe the request, but not as the client sent them. */
+    /** Alternating names and values of headers that describe the request, but not as the client sent them. */
     described: readonly string[];
-    /** Alternating names and values: the headers of the client, and those of the call. */
+    /** Alternating names and values of the client's headers, and of the call's own. */
     headers: readonly string[];
     useOf: HeaderUses;
   }>;
 
-/** Headers of the call itself. Those of the original request come in the dialect's. */
+/** Headers of the call itself. Those of the original request use the dialect's names. */
 const framingHeaders: ReadonlySet<string> = new Set([
   'host',
   'connection',
@@ -61,17 +61,17 @@ const framingHeaders: ReadonlySet<string> = new Set([
   'keep-alive',
 ]);
 
-/** Names that no printed file lets through to a service: those of the proxy itself, or removed. */
+/** Names that no generated proxy file passes to a service, because they belong to the proxy or are removed. */
 const removed: ReadonlySet<string> = new Set([...removedFromRequest({ strip: [] }), 'x-forwarded-for']);
 
-/** Every other reserved name would reach the service, since a proxy removes exact names only. */
+/** Every other reserved name would reach the service, because a proxy removes only exact names. */
 function isForbidden(name: string): boolean {
   const folded = foldHeaderName(name);
   if (identityPrefixes.some((prefix) => folded.startsWith(prefix))) return true;
   return isReservedHeader(folded) && !removed.has(name);
 }
 
-/** Set by Envoy: whether the body is longer than what it sends. */
+/** Set by Envoy if the body is longer than the part that it sends. */
 const partialBody = 'x-envoy-auth-partial-body';
 
 /** What a header of a call is for, besides those that are part of the original request. */
@@ -103,9 +103,8 @@ export function headerUses(dialect: ReadonlySet<string>): HeaderUses {
 /**
  * Reads the original request from the values of a call.
  *
- * @throws AppError `decision_call_invalid` without a scheme or an address, and for a part of a body. The same for a
- *   header whose name is one of the identity contract, in any spelling: a proxy deletes exact names only, so a
- *   service could see it.
+ * @throws AppError `decision_call_invalid` if the scheme or the address is missing, or the body is incomplete. Also for
+ *   a header of the identity contract in any spelling: a proxy deletes only exact names, so a service could see it.
  */
 export function originalRequest(call: CallValues): DecisionCall {
   const { method, requestTarget, stream, host, scheme, headers, useOf } = call;
@@ -198,14 +197,15 @@ function originalLine(call: IncomingMessage, dialect: Dialect, values: ReadonlyM
 }
 
 /**
- * `before`: what stood left of the address that the proxy added. It counts only as far as `trustedProxies` wrote it.
+ * `before` is the rest of the list before the address that the proxy added. It counts only as far as `trustedProxies`
+ * wrote it.
  */
 function splitAddress(list: string): Readonly<{ address: string; before: string | undefined }> {
   const end = list.lastIndexOf(',');
   return { address: list.slice(end + 1).trim(), before: end === -1 ? undefined : list.slice(0, end) };
 }
 
-/** @returns The framing headers of the original request, as far as the proxy shows them. */
+/** @returns The framing headers of the original request, as far as the proxy passes them on. */
 function framingOf(call: IncomingMessage, dialect: Dialect, values: ReadonlyMap<string, string>): readonly string[] {
   const { 'content-length': length, 'transfer-encoding': coding } = call.headers;
   if (!dialect.showsBody && (coding !== undefined || Number(length ?? 0) > 0))
@@ -219,10 +219,10 @@ function framingOf(call: IncomingMessage, dialect: Dialect, values: ReadonlyMap<
   ];
 }
 
-/** For a header that the client did not send, a proxy writes an empty one or none. */
+/** If the client did not send a header, a proxy writes an empty one or none. */
 const shownValue = (values: ReadonlyMap<string, string>, name: string | undefined): string | undefined =>
   (name === undefined ? undefined : values.get(name)) || undefined;
 
-/** The refusal of a call that does not describe a request as it must. */
+/** The refusal of a call that does not describe a request correctly. */
 export const refused = (reason: string, header = ''): AppError =>
   new AppError('decision_call_invalid', { detail: { reason, header: header.slice(0, 64) } });

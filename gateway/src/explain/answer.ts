@@ -8,12 +8,12 @@ import { type ExplainQuestion, headersOf, requesterOf, unverified } from './ques
 import { inheritedText, limitText } from './route-text.ts';
 import { type ReportOptions, reportToken } from './token-report.ts';
 
-/** Where an answer comes from: a configuration file, or a running gateway. */
+/** The source of an answer: a configuration file, or a running gateway. */
 export type ExplainSources = Readonly<{
   config: GatewayConfig;
   /** @returns Why a request to this upstream would fail now. */
   warningOf?(upstream: Upstream): string | undefined;
-  /** @returns How requests to this upstream, whose identity is `agreed`, are signed now. */
+  /** @returns How requests to this upstream, whose identity is `agreed`, are currently signed. */
   signedNow?(upstream: Upstream): Promise<string>;
 }> &
   ReportOptions;
@@ -21,8 +21,8 @@ export type ExplainSources = Readonly<{
 /**
  * Decides a request with the code that serves it. Sends nothing, and does not count limits.
  *
- * @throws ZodError if the question names no issuer of the configuration, or has an `Authorization` header that the gateway
- *   would verify.
+ * @throws ZodError if the question names an unknown issuer, or has an `Authorization` header that the gateway would
+ *   verify.
  */
 export async function explain(asked: ExplainQuestion, sources: ExplainSources): Promise<Answer> {
   const { config, nowMs } = sources;
@@ -89,7 +89,7 @@ function handlingOf({ timeouts, retry, breaker }: Upstream): string {
   const { connectMs, responseMs, idleMs } = timeouts;
   const parts = [`connect ${connectMs} ms, response ${responseMs} ms, idle ${idleMs} ms`];
   if (retry.attempts > 0)
-    parts.push(`${retry.attempts} more ${retry.attempts === 1 ? 'attempt' : 'attempts'} where it is safe`);
+    parts.push(`up to ${retry.attempts} more ${retry.attempts === 1 ? 'attempt' : 'attempts'} if it is safe`);
   if (breaker !== undefined) parts.push('a circuit breaker');
   return parts.join('; ');
 }
@@ -106,8 +106,7 @@ function outcomeOf({ refusal, allow, answered, sends }: DryRun, warning: string 
 function refusalOf({ unreadable, issuers }: TokenReport): Refusal {
   if (unreadable !== null) return { code: 'token_malformed', why: unreadable };
   const finding = issuers.find(({ own }) => own)?.findings[0];
-  if (finding === undefined)
-    return { code: 'token_issuer_unknown', why: 'the token names no issuer of the configuration' };
+  if (finding === undefined) return { code: 'token_issuer_unknown', why: 'the token names no configured issuer' };
   const { code, claim, wanted, found } = finding;
   return { code: code as Code, why: `${claim}: expected ${wanted}, found ${found}` };
 }

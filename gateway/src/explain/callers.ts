@@ -13,14 +13,15 @@ import type { Claims } from '../tokens/claims.ts';
 export type AcceptedToken = Readonly<{ claims: Claims; issuer: Issuer }>;
 
 /**
- * Who makes a request: the bearer of a token, a service, or a service for that bearer. Neither: an anonymous caller.
+ * The sender of a request: the holder of a token, a service, or a service acting for that holder. If neither is set,
+ * the caller is anonymous.
  */
 export type Requester = Readonly<{ token?: AcceptedToken | undefined; service?: string | undefined }>;
 
-// The example of RFC 7638.
+// The example key of RFC 7638.
 const exampleThumbprint = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
 
-/** A token that an issuer would accept. It has no scopes that the configuration does not know. */
+/** A token that an issuer would accept. It has only scopes that the configuration knows. */
 export function assumedToken(assumed: TestCaller, issuer: Issuer, nowMs: number): AcceptedToken {
   const { userId, role, tenantId, client, actor, bound } = assumed;
   const nowSec = Math.floor(nowMs / 1000);
@@ -55,7 +56,7 @@ const noKeys = staticKeySet(
   { algorithms: ['EdDSA'] },
 );
 
-/** The caller that authenticate finds. */
+/** The caller that the authenticate stage would find. */
 export function callerOf({ token: accepted, service }: Requester): Caller {
   if (accepted === undefined) {
     return service === undefined ? { kind: 'anonymous', jkt: undefined } : { kind: 'service', serviceId: service };
@@ -67,13 +68,13 @@ export function callerOf({ token: accepted, service }: Requester): Caller {
   return { kind: 'service', serviceId: service, principal: { id: newRequestId(), depth: 1, token: bearer.token } };
 }
 
-/** The refusal of an OAuth client, where its issuer accepts none: its token never reaches the rules of a route. */
+/** The refusal of an OAuth client if its issuer accepts none: its token never reaches the rules of a route. */
 export function machineRefusal(caller: Caller): Readonly<{ code: Code; why: string }> | undefined {
   if (caller.kind !== 'client' || caller.token.issuer.config.machines.isAccepted) return undefined;
   return { code: 'token_machine_refused', why: 'set machines for the issuer to accept tokens of OAuth clients' };
 }
 
-/** Finds an issuer by the `iss` of a token, which may fit a template. */
+/** Finds an issuer by the `iss` of a token, which may match a template. */
 export const issuerOf = (issuers: readonly Issuer[], iss: string): Issuer | undefined =>
   findIssuer(new Map(issuers.map((config) => [config.issuer, { config }])), iss)?.config;
 
@@ -81,7 +82,7 @@ export const issuerOf = (issuers: readonly Issuer[], iss: string): Issuer | unde
 export const issuerNamed = (issuers: readonly Issuer[], named: string): Issuer | undefined =>
   issuers.find(({ issuer, name }) => issuer === named || name === named) ?? issuerOf(issuers, named);
 
-/** The caller in a few words. */
+/** A short description of the caller. */
 export function callerText(caller: Caller): string {
   const claims = claimsOf(caller);
   const text = claims && claimsText(claims);
@@ -104,7 +105,7 @@ function claimsText({ kind, userId, role, tenantId, clientId, issuer, scope, act
   return parts.join(', ');
 }
 
-/** The user or the OAuth client that calls, or for which a service calls. */
+/** The user or OAuth client that calls, or that a service calls for. */
 export function identityOf(caller: Caller): Identity | null {
   const claims = claimsOf(caller);
   if (claims === undefined) return null;

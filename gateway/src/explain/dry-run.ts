@@ -20,20 +20,20 @@ import { callerOf, machineRefusal, type Requester } from './callers.ts';
 
 export type Header = [name: string, value: string];
 
-/** A request, and who makes it. Services call on the internal listener, all other callers on the public one. */
+/** A request, and its caller. Services call the internal listener, all other callers the public one. */
 export type DryRequest = Requester &
   Readonly<{
     method: string;
     requestTarget: string;
     headers?: readonly Header[];
-    /** Set if the request has a token that authenticate refuses. */
+    /** Set if the request has a token that the authenticate stage refuses. */
     refusedToken?: Refusal | undefined;
   }>;
 
-/** `why` explains the refusal. It is empty if the code is enough. */
+/** `why` explains the refusal. It is empty if the code says enough. */
 export type Refusal = Readonly<{ code: Code; why: string }>;
 
-/** The stages in order, as a reader sees them. */
+/** The stages in order, with their names for readers. */
 export const stageNames = [
   'sanitize',
   'own answers',
@@ -89,7 +89,7 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number) {
       return { ...none, ...reached(), answered };
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      /** The methods that the path allows, if the request's is not among them. */
+      /** The methods that the path allows, if the request's method is not among them. */
       const allow = error.headers?.allow?.split(', ') ?? null;
       return { ...none, ...reached(), refusal: { code: error.code as Code, why: whyOf(error) }, allow };
     }
@@ -141,7 +141,7 @@ function refuseMethod(method: string): void {
 function whyOf({ code, detail, headers }: AppError): string {
   if (code === 'no_route') return 'no route has this path';
   if (code === 'uri_too_long') return 'too long';
-  if (headers?.allow !== undefined) return `this path takes ${headers.allow}`;
+  if (headers?.allow !== undefined) return `this path allows ${headers.allow}`;
   const { reason, header, why } = detail ?? {};
   return [reason, header, why].filter((text) => text !== undefined).join(': ');
 }
@@ -183,7 +183,7 @@ function authenticateAs(matched: Matched, request: DryRequest) {
   return toAuthenticated(matched, caller, undefined);
 }
 
-/** What the upstream receives, and what it does not. `path` is without the query. */
+/** What the upstream receives, and what it does not. `path` excludes the query. */
 function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[], { headers }: GatewayConfig) {
   const upgrade: readonly Header[] = [
     ['connection', 'Upgrade'],
@@ -214,9 +214,9 @@ function whyDropped(name: string, strip: readonly string[]): string {
   if (strip.map(foldHeaderName).includes(folded)) return 'headers.strip';
   if (folded === 'authorization' || folded === 'dpop') return "forwarded only if the route's forward allows it";
   if (folded === 'cookie') return 'without the cookies that only other routes forward';
-  if (folded === 'host' || folded === 'content-length') return 'the gateway writes its own';
+  if (folded === 'host' || folded === 'content-length') return 'replaced by the gateway';
   if (hopByHop.has(folded)) return 'hop-by-hop header';
-  if (isReservedHeader(folded)) return 'only the gateway may write it';
+  if (isReservedHeader(folded)) return 'removed: only the gateway may set it';
   return 'named by Connection';
 }
 
@@ -228,7 +228,7 @@ function throwAwayKey({ identity }: Upstream, _nowSec: number, repeat: Repeat) {
   if (identity.algorithm === 'hmac-sha256') {
     return { algorithm: 'hmac-sha256', keyid: secretKeyid(identity.secret), secret: randomBytes(32) } as const;
   }
-  // Which keys both sides agree on is known only while they run.
+  // The agreed key is known only while both sides run.
   if (identity.algorithm === 'agreed' && repeat === 'repeatable') {
     return { algorithm: 'hmac-sha256', keyid: 'GATEWAY-KID.SERVICE-KID', secret: randomBytes(32) } as const;
   }

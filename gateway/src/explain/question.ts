@@ -5,11 +5,11 @@ import { id, partyName, role, scopeName } from '../config/schema/values/scalars.
 import { assumedToken, issuerNamed, type Requester } from './callers.ts';
 import type { Header } from './dry-run.ts';
 
-/** An empty field of a form counts as absent. */
+/** An empty form field counts as absent. */
 const optional = <Type extends z.ZodType>(type: Type) =>
   z.preprocess((value) => (value === '' ? undefined : value), type.optional());
 
-/** @param name What the text is, for error messages. */
+/** @param name The name of the value in error messages. */
 const textUpTo = (length: number, name: string) =>
   z.string({ error: `must be ${name}` }).max(length, `must have at most ${length} characters`);
 const required = (length: number, name: string) => textUpTo(length, name).trim().min(1, `must be ${name}`);
@@ -19,9 +19,9 @@ type Form = Readonly<{ separator: RegExp; one: string; all: string }>;
 const lines = (form: string): Form => ({ separator: /\r?\n/, one: `"${form}"`, all: `lines of the form "${form}"` });
 const headerLines = lines('Name: value');
 const claimLines = lines('name: value');
-const scopes: Form = { separator: / /, one: 'a scope', all: 'scopes with spaces between them' };
+const scopes: Form = { separator: / /, one: 'a scope', all: 'scopes separated by spaces' };
 
-/** Values in one text, as a form has them, or a list of them. */
+/** Several values in one text, as a form sends them, or a list of values. */
 const several = (length: number, form: Form, isOne: (text: string) => boolean) => {
   const one = z.string().refine(isOne, { error: ({ input }) => `must be ${form.one}, not "${input}"` });
   const error = `must be ${form.all}`;
@@ -43,7 +43,7 @@ const question = z.object({
   token: optional(textUpTo(16_384, 'an access token')).describe(
     'An access token. It is verified, and neither stored nor logged.',
   ),
-  role: optional(role).describe('Instead of a token: the caller has a valid one with this role.'),
+  role: optional(role).describe('Instead of a token: the caller has a valid token with this role.'),
   tenant: optional(id),
   user: optional(id),
   client: optional(partyName).describe(
@@ -53,9 +53,9 @@ const question = z.object({
   actor: optional(
     textUpTo(1024, 'an actor').refine(
       (text) => partyName.safeParse(actorIn(text).name).success,
-      'must be visible ASCII characters without quote and backslash, 255 at most',
+      'must be visible ASCII characters without quote and backslash, at most 255',
     ),
-  ).describe('The `sub` of the actor. If the actor has another issuer: the issuer, a space, the `sub`.'),
+  ).describe('The `sub` of the actor. If the actor has another issuer, the issuer, a space and the `sub`.'),
   claims: several(8192, claimLines, (line) => claimIn(line) !== undefined),
   issuer: optional(textUpTo(512, 'an issuer')).describe(
     'The issuer of the token, by issuer or name. Default: the first one.',
@@ -68,7 +68,7 @@ const question = z.object({
   ),
 });
 
-/** A question: a request, and who makes it. */
+/** A question: a request, and its caller. */
 export const explainQuestion = question
   .superRefine((asked, { addIssue }) => {
     for (const issue of callerIssues(asked)) addIssue(issue);
@@ -79,9 +79,9 @@ export type ExplainQuestion = z.output<typeof question>;
 const tokenFields = ['role', 'tenant', 'user', 'client', 'scope', 'actor', 'claims', 'issuer', 'bound'] as const;
 
 /**
- * What is wrong with a field.
+ * A problem with a field.
  *
- * @param option The same in the words of the command line.
+ * @param option The same problem in terms of the command line.
  */
 const refusal = (field: keyof ExplainQuestion, message: string, option: string) => ({
   code: 'custom' as const,
@@ -97,16 +97,16 @@ function callerIssues(asked: ExplainQuestion) {
   const other = described ?? (asked.service === undefined ? undefined : 'service');
   if (asked.token !== undefined) {
     if (other === undefined) return [];
-    const option = `--token already says who calls: leave out ${optionOf(other)}`;
-    return [refusal(other, 'must be empty: the token already says who calls', option)];
+    const option = `--token already identifies the caller: omit ${optionOf(other)}`;
+    return [refusal(other, 'must be empty: the token already identifies the caller', option)];
   }
   if (asked.role !== undefined || described === undefined) return [];
   if (asked.client === undefined) {
-    const message = `must not be empty: a caller with "${described}" has a role, or is a client`;
+    const message = `must not be empty: a caller with "${described}" needs a role, or is a client`;
     return [refusal('role', message, `${optionOf(described)} needs --role, or --client for an OAuth client`)];
   }
   if (asked.user === undefined) return [];
-  return [refusal('role', 'must not be empty: a user has a role', '--user needs --role')];
+  return [refusal('role', 'must not be empty: a user needs a role', '--user needs --role')];
 }
 
 const options: Readonly<Record<string, string>> = {
@@ -116,16 +116,16 @@ const options: Readonly<Record<string, string>> = {
   claims: '--claim',
 };
 
-/** How the command line names a field. */
+/** The command-line name of a field. */
 const optionOf = (field: PropertyKey | undefined): string => options[String(field)] ?? `--${String(field)}`;
 
-/** A problem of a question in the words of the command line. */
+/** A problem of a question in terms of the command line. */
 export function optionProblem({ issues: [issue] }: z.ZodError): string {
   const option = issue?.code === 'custom' ? issue.params?.option : undefined;
   return String(option ?? `${optionOf(issue?.path[0])} ${issue?.message}`);
 }
 
-/** The refusal of an `Authorization` header where the gateway would verify it. */
+/** The refusal of an `Authorization` header if the gateway would verify it. */
 export const unverified = (): z.ZodError =>
   new z.ZodError([
     refusal(
@@ -136,7 +136,7 @@ export const unverified = (): z.ZodError =>
   ]);
 
 /**
- * Who the fields say makes the request.
+ * The caller that the fields describe.
  *
  * @throws ZodError if the configuration has no such issuer.
  */

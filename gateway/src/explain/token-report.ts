@@ -21,7 +21,7 @@ import { type AcceptedToken, callerOf, identityOf, issuerOf } from './callers.ts
 
 export type IssuerReport = TokenReport['issuers'][number];
 
-/** An issuer with its keys, and for a running gateway its revocations. */
+/** An issuer with its keys, and in a running gateway also its revocations. */
 export type OpenedIssuer = Readonly<{
   trusted: TrustedIssuer;
   /** Why its keys cannot be fetched. */
@@ -31,7 +31,7 @@ export type OpenedIssuer = Readonly<{
 
 export type ReportOptions = Readonly<{
   nowMs: number;
-  /** Undefined: neither the signature nor revocations are checked. */
+  /** If undefined, neither the signature nor revocations are checked. */
   openIssuer: ((issuer: Issuer) => OpenedIssuer) | undefined;
 }>;
 
@@ -41,8 +41,8 @@ type Config = Pick<GatewayConfig, 'issuers' | 'publicOrigins' | 'certificate'>;
  * Reports everything that is wrong with a token, for each issuer, using the code that verifies tokens. It continues
  * after the first problem.
  *
- * @param given The token; or a header value with it, or the JSON of a token endpoint.
- * @returns `accepted` is undefined if every issuer refuses the token. It holds the issuer's configuration, so do not
+ * @param given The token, a header value that contains it, or the JSON of a token endpoint.
+ * @returns `accepted` is undefined if every issuer refuses the token. It contains the issuer's configuration, so do not
  *   print it.
  */
 export async function reportToken(
@@ -150,12 +150,12 @@ function revocationFindings(
     const [found, fix] =
       error.code === 'token_revoked'
         ? ['a revocation of its session, user, tenant or key', 'log in again']
-        : ['none can be read now', 'see the page on revocations'];
+        : ['none can be read now', 'see docs/operations/revocations.md'];
     return [finding(error.code as Code, 'revocation', 'no revocation in force', found, fix)];
   }
 }
 
-/** One claim can fail two checks whose texts are equal. */
+/** One claim can fail two checks with equal texts. */
 const once = (findings: readonly Finding[]): readonly Finding[] => [
   ...new Map(findings.map((finding) => [`${finding.code} ${finding.claim}`, finding])).values(),
 ];
@@ -163,7 +163,7 @@ const once = (findings: readonly Finding[]): readonly Finding[] => [
 function withAdvice(finding: Finding, { provider, claims }: Issuer, payload: UnverifiedJwt['payload']): Finding {
   const dotted = dottedPath(finding, payload);
   if (dotted !== undefined) return { ...finding, fix: `a dot is part of a name: write the path as ${dotted}` };
-  // Providers have advice only about role and tenant claims.
+  // Only role and tenant claims have advice for providers.
   const isMapped = [claims.role, claims.tenantId].some(
     (source) => 'path' in source && pathText(source.path) === finding.claim,
   );
@@ -209,22 +209,22 @@ async function signatureFindings(
 function signatureFinding(code: Code, { shownJwks }: Issuer, kid: string, why: () => string): Finding {
   if (code === 'token_key_unknown') {
     const fix =
-      'compare the kid with the key set of the issuer: the token may be of another issuer, or its key withdrawn';
+      'compare the kid with the key set of the issuer: the token may come from another issuer, or its key was withdrawn';
     return finding(code, 'header kid', `a key at ${shownJwks}`, described(kid), fix);
   }
   if (code === 'issuer_keys_unavailable') {
-    const fix = 'check that this machine reaches the URL, or use --offline to skip the signature';
+    const fix = 'check that this machine can reach the URL, or use --offline to skip the signature';
     return finding(code, 'keys', `the keys at ${shownJwks}`, why(), fix);
   }
   const fix =
-    'the token was changed or cut, or signed by someone else, or the key may have changed and kept its kid: get a new one';
+    'the token was changed, truncated or signed by someone else, or the key was replaced under the same kid: get a new token';
   return finding(code, 'signature', 'a valid signature', 'an invalid one', fix);
 }
 
 function whyUnreadable(text: string, { code, detail }: AppError): string {
   if (code === 'token_too_large') return 'it is longer than 8192 characters';
   const parts = text.split('.').length;
-  if (parts === 1) return 'it is not a JWT: an opaque token, which only its issuer can read';
+  if (parts === 1) return 'it is not a JWT but an opaque token, which only its issuer can read';
   if (parts === 5) return 'it is encrypted (JWE), so only its issuer can read it';
   return `it is not a JWT: ${String(detail?.reason ?? 'malformed')}`;
 }

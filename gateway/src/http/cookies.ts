@@ -1,10 +1,11 @@
 import { isIP } from 'node:net';
 
 /**
- * Which cookies pass on a route, both ways.
+ * Which cookies pass on a route, in both directions.
  *
- * `cookies`: the names in its `forward.cookies`. `guarded`: in lower case, the refresh cookie and each name that any route of the file
- * forwards. A guarded cookie is often worth a session, so it passes only on the routes that name it. All others pass.
+ * `cookies` has the names in its `forward.cookies`. `guarded` has, in lower case, the refresh cookie and each name that
+ * any route forwards. A guarded cookie often grants a session, so it passes only on routes that name it. All other
+ * cookies pass.
  */
 export type CookieRule = Readonly<{ cookies: ReadonlySet<string>; guarded: ReadonlySet<string> }>;
 

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { foldHeaderName } from '@countersign/identity';
 
 /**
- * Headers of one connection, which a proxy never forwards, in requests and in responses: RFC 9110 section 7.6.1, and
- * names that older proxies treat alike. The gateway itself handles `Expect`.
+ * Hop-by-hop headers, which a proxy never forwards in requests or responses: RFC 9110 section 7.6.1, and names that
+ * older proxies treat the same way. The gateway itself handles `Expect`.
  */
 export const hopByHop: ReadonlySet<string> = new Set(
   (
@@ -14,7 +14,7 @@ export const hopByHop: ReadonlySet<string> = new Set(
 
 /**
  * The folded names in `Connection`, which the next hop would drop. They are dropped before the gateway adds its own
- * headers: otherwise a sender could name ours (CVE-2024-45410, CVE-2025-48865).
+ * headers. Otherwise a sender could name ours (CVE-2024-45410, CVE-2025-48865).
  */
 export function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close' || connection === 'Upgrade')
@@ -26,22 +26,22 @@ export function namedByConnection(connection: string | undefined): ReadonlySet<s
 export const hasBody = ({ headers }: Pick<IncomingMessage, 'headers'>): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
 
-/** Turns alternating names and values into an object, as `writeHead` takes it. */
+/** Turns alternating names and values into an object for `writeHead`. */
 export function headersFrom(flat: readonly string[] = []): Record<string, string> {
   const headers: Record<string, string> = {};
   for (let at = 0; at < flat.length; at += 2) headers[flat[at] ?? ''] = flat[at + 1] ?? '';
   return headers;
 }
 
-/** Copies alternating names and values, but for the headers with these folded names. */
+/** Copies alternating names and values, without the headers of these folded names. */
 export function withoutHeaders(flat: readonly string[], folded: ReadonlySet<string>): string[] {
   return flat.filter((_, at) => !folded.has(foldHeaderName(flat[at - (at % 2)] ?? '')));
 }
 
-// Clients choose some of the names, so the number of remembered ones is bounded.
+// Clients choose some of the names, so the number of cached ones is limited.
 const maxNames = 1_000;
 
-/** Remembers what depends only on the name of a header, for the first 1,000 names. */
+/** Caches a function of a header's name, for the first 1,000 names. */
 export function rememberNames<Result extends NonNullable<unknown>>(
   resultOf: (name: string) => Result,
 ): (name: string) => Result {
@@ -50,7 +50,7 @@ export function rememberNames<Result extends NonNullable<unknown>>(
     const before = known.get(name);
     if (before !== undefined) return before;
     const result = resultOf(name);
-    // A copy: the name may be a slice of a whole head, which would stay in memory.
+    // Copied, because the name may be a slice of a whole head, which would stay in memory.
     if (known.size < maxNames) known.set(Buffer.from(name, 'latin1').toString('latin1'), result);
     return result;
   };

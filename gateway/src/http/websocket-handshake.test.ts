@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { AppError } from '../errors.ts';
 import { readSubprotocols } from './websocket-handshake.ts';
 
-/** As sanitize joins several headers. */
+/** Joined like sanitize joins several headers. */
 const read = (values: readonly string[]) => readSubprotocols(values.length === 0 ? undefined : values.join(','));
 
 describe('parsing Sec-WebSocket-Protocol', () => {

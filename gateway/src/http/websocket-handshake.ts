@@ -6,22 +6,22 @@ export type Upgrade = Readonly<{
   protocol: 'websocket';
   key: string;
   version: string | undefined;
-  /** The names from which the service may choose. */
+  /** The subprotocols from which the service may choose. */
   subprotocols: readonly string[];
   /** If the service chooses none, the gateway chooses `countersign`. */
   isMarked: boolean;
 }>;
 
-/** A browser can set no other header on a WebSocket, so the token comes here: `countersign, bearer.TOKEN`. */
+/** A browser cannot set other headers on a WebSocket, so the token is a subprotocol: `countersign, bearer.TOKEN`. */
 const mark = 'countersign';
 const prefix = 'bearer.';
 const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
 
 /**
- * Takes the token out of the offered subprotocols. The token needs `countersign` beside it: a browser gives up unless
- * the server chooses one of its names, and the name with the token must never be sent back.
+ * Takes the token out of the offered subprotocols. The token must be accompanied by `countersign`: a browser gives up
+ * unless the server chooses one of its names, and the name with the token must never be sent back.
  *
- * @param value Of all `Sec-WebSocket-Protocol` headers, joined.
+ * @param value The joined values of all `Sec-WebSocket-Protocol` headers.
  * @returns `offered`: the names for the service, in the client's order. `isMarked`: the client offered `countersign`.
  * @throws AppError `invalid_request` unless it is a list of distinct names. A token must not be empty, repeated or
  *   without `countersign`.
@@ -55,7 +55,7 @@ type HandshakeHeader = 'sec-websocket-key' | 'sec-websocket-version' | 'sec-webs
 /**
  * Reads the headers of a handshake.
  *
- * @param isProtocolDropped The client named `Sec-WebSocket-Protocol` in `Connection`.
+ * @param isProtocolDropped Whether the client named `Sec-WebSocket-Protocol` in `Connection`.
  * @returns Its parameters, the client's token if it is among the subprotocols, and the headers for the service.
  * @throws AppError `body_not_allowed`, `invalid_request`.
  */
@@ -78,8 +78,8 @@ export function readHandshake(
 
 /**
  * Decides the subprotocol of the response. A browser fails the connection unless the response chooses one of the
- * offered names. The service does not see `countersign`, so if it chooses none, the gateway chooses that (RFC 6455
- * section 4.2.2).
+ * offered names. The service does not see `countersign`. If it chooses no name, the gateway chooses `countersign` (RFC
+ * 6455 section 4.2.2).
  *
  * @returns Headers that replace the service's; undefined if the service chose a name that it was not offered.
  */

@@ -195,7 +195,7 @@ describe('a guarded request', () => {
       ({ status }) => status,
       ({ cause }: { cause?: { code?: string } }) => cause?.code,
     );
-    // An IPv4-mapped address reaches no IPv4 listener on some systems, but it is refused before.
+    // On some systems an IPv4-mapped address reaches no IPv4 listener, but it is refused before that.
     expect(result).toBe(isAllowed ? 200 : 'ADDRESS_REFUSED');
     if (!isAllowed) expect(asked).toEqual([]);
   });

@@ -9,8 +9,8 @@ const maxBytes = 256 * 1024;
 
 /**
  * Finds the URL of an issuer's keys in its metadata (OpenID Connect Discovery 1.0, RFC 8414). Nothing else in the
- * metadata is used. It must name the issuer exactly, without a redirect, and must not lead to an address closer to this
- * network than the issuer's own.
+ * metadata is used. The metadata must name the issuer exactly, without a redirect, and its key URL must not be closer
+ * to this network than the issuer's address.
  */
 export function discoveredKeys(issuer: string): Required<Pick<RemoteKeySetOptions, 'url' | 'fetch'>> {
   // The operator chose the issuer, so its own address may be anywhere.
@@ -48,7 +48,7 @@ function readResult(result: FetchedJwks, issuer: string): Awaited<ReturnType<Fin
   if (document.issuer !== issuer) {
     return { reason: 'issuer_mismatch', detail: `it names ${JSON.stringify(document.issuer)?.slice(0, 200)}` };
   }
-  // A provider never gives browsers an endpoint over plain http, so this is not its real document.
+  // A provider never offers browsers an endpoint over plain http, so this is not its real document.
   const bad = Object.entries(document).find(([name, url]) => isEndpoint(name) && !isAcceptable(url, issuer));
   if (bad !== undefined) return { reason: 'url_refused', detail: bad[0] };
   const { jwks_uri: url } = document;
@@ -57,7 +57,7 @@ function readResult(result: FetchedJwks, issuer: string): Awaited<ReturnType<Fin
 
 const isEndpoint = (name: string): boolean => name === 'jwks_uri' || name.endsWith('_endpoint');
 
-/** https; http on this machine, or where the operator chose an issuer over http. */
+/** https, or http on this machine or if the operator configured an http issuer. */
 function isAcceptable(text: unknown, issuer: string): boolean {
   const url = typeof text === 'string' ? URL.parse(text) : null;
   if (url === null || url.username !== '' || url.password !== '') return false;
@@ -65,7 +65,7 @@ function isAcceptable(text: unknown, issuer: string): boolean {
   return url.protocol === 'http:' && (isLoopback(url.href) || isPlainHttp(issuer));
 }
 
-/** Which addresses a connection may go to. Each includes the ones before it. */
+/** Classes of addresses that a connection may go to. Each includes the previous ones. */
 export type ReachableClass = Exclude<AddressClass, 'forbidden'>;
 
 const classes: readonly AddressClass[] = ['public', 'private', 'loopback', 'forbidden'];
@@ -74,7 +74,7 @@ const isWithin = (addressClass: AddressClass, limit: ReachableClass): boolean =>
   classes.indexOf(addressClass) <= classes.indexOf(limit);
 
 /**
- * Makes requests whose addresses are checked when they connect, so that a name that resolves to another address later
+ * Makes requests whose addresses are checked when they connect, so that a name that later resolves to another address
  * is checked again. Link-local addresses and metadata services are always refused.
  *
  * @param farthest The class of the farthest addresses that connections may go to.
@@ -112,15 +112,15 @@ export function guardedFetch(farthest: () => ReachableClass) {
   });
 
   return {
-    /** Uses a new connection for each request. Follows no redirect, and accepts no compression. */
+    /** Uses a new connection for each request. Does not follow redirects or accept compression. */
     fetch: (async (input, init = {}) => {
       const url = String(input);
       const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
-      // A literal address is never looked up.
+      // Literal addresses are never looked up.
       if (isIP(host) !== 0 && !accept(host)) throw new TypeError('fetch failed', { cause: refusedAddress() });
       const own = { 'accept-encoding': 'identity', 'user-agent': 'countersign' };
       const headers = { ...Object.fromEntries(new Headers(init.headers)), ...own };
-      // Node.js has the same class from its own copy of undici.
+      // Node.js has the same class in its own copy of undici.
       const response: unknown = await undici.fetch(url, {
         ...(init as object),
         redirect: 'manual',

@@ -84,9 +84,9 @@ describe('the gateway keys', () => {
     const keyid = createKey('ed25519', directory, now);
     rewrite(keyid, (jwk) => Object.assign(jwk, { exp: now + 10 }));
     const set = loadGatewayKeys(directory, now);
-    expect(() => set.signingKey(now - 1)).toThrow('no key may sign now');
-    expect(() => set.signingKey(now + 10)).toThrow('no key may sign now');
-    expect(() => loadGatewayKeys(directory, now + 10)).toThrow('no key may sign now');
+    expect(() => set.signingKey(now - 1)).toThrow('no key is currently valid for signing');
+    expect(() => set.signingKey(now + 10)).toThrow('no key is currently valid for signing');
+    expect(() => loadGatewayKeys(directory, now + 10)).toThrow('no key is currently valid for signing');
   });
 
   test('no keyid starts with a dash, which a command line reads as an option', () => {
@@ -104,10 +104,10 @@ describe('the gateway keys', () => {
   });
 
   test('refuses a missing or empty directory', () => {
-    expect(() => loadGatewayKeys(directory, now)).toThrow(`${directory}: cannot be read (ENOENT). Make one:`);
+    expect(() => loadGatewayKeys(directory, now)).toThrow(`${directory}: cannot be read (ENOENT). To create one,`);
     mkdirSync(directory);
     writeFileSync(join(directory, 'README'), '');
-    expect(() => loadGatewayKeys(directory, now)).toThrow('holds no keys');
+    expect(() => loadGatewayKeys(directory, now)).toThrow('contains no keys');
   });
 
   test.each([0o644, 0o660, 0o604, 0o620])('refuses a key file that others can access, mode %o', (mode) => {
@@ -154,7 +154,7 @@ describe('the gateway keys', () => {
     ['no d', (jwk) => void Reflect.deleteProperty(jwk, 'd'), 'is not an ed25519 private JWK (d)'],
     ['a short x', (jwk) => Object.assign(jwk, { x: 'AAAA' }), 'is not an ed25519 private JWK (x)'],
     ["another key's kid", (jwk) => Object.assign(jwk, { kid: 'mine' }), 'not its RFC 7638 thumbprint'],
-    ['exp before nbf', (jwk) => Object.assign(jwk, { exp: now - 1 }), 'expires before it begins'],
+    ['exp before nbf', (jwk) => Object.assign(jwk, { exp: now - 1 }), 'expires before it becomes valid'],
     ['an unknown member', (jwk) => Object.assign(jwk, { note: 'x' }), 'is not an ed25519 private JWK'],
     ['a d that everybody has', (jwk) => Object.assign(jwk, publishedJwk), 'is a published test key'],
     ['the d of another key', (jwk) => Object.assign(jwk, { d: 'A'.repeat(43) }), 'an x that does not belong to its d'],
@@ -175,7 +175,7 @@ describe('the gateway keys', () => {
 });
 
 describe('the keys of a running gateway', () => {
-  /** The gateway at a time, after it has read the directory. */
+  /** The gateway at a given time, after it has read the directory. */
   function opened() {
     let nowSec = now;
     const keys = openGatewayKeys(directory, () => nowSec, capturingLogger().logger);

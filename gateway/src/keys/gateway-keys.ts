@@ -15,7 +15,7 @@ import { createReloader, type Reloading } from './reloader.ts';
 type KeyFiles = Readonly<{
   /** Newest `nbf` last. */
   keys: readonly GatewayKey[];
-  /** X25519 keys, for key agreement with services. Newest `nbf` last; possibly none. */
+  /** X25519 keys for key agreement with services, sorted by `nbf`, newest last. May be empty. */
   agreementKeys: readonly GatewayAgreementKey[];
 }>;
 
@@ -29,8 +29,8 @@ export type CurrentGatewayKeys = GatewayKeySet & Reloading;
 const toleranceSec = 5;
 
 /**
- * Reads the directory of `identity.keys`. One invalid file refuses the whole directory: an operator must fix it before
- * the gateway signs with the other keys.
+ * Reads the directory of `identity.keys`. One invalid file makes the whole directory invalid: an operator must fix it
+ * before the gateway signs with the other keys.
  *
  * @param nowSec Unix seconds. At least one key must be able to sign at this time.
  * @throws StartupError, see {@link readKeys}.
@@ -43,16 +43,16 @@ export function loadGatewayKeys(directory: string, nowSec: number, access: KeyFi
 }
 
 /**
- * A key that appears while the gateway runs is published this long before it signs. A service that meets an unknown key
- * asks any worker or gateway for it, and after a wrong answer it does not ask again for 30 s. Each of them reads the
- * directory every 5 s.
+ * A key that appears while the gateway runs is published this long before it signs. A service that sees an unknown key
+ * asks any worker or gateway for it, and if it gets a wrong answer, it does not ask again for 30 s. Each gateway reads
+ * the directory every 5 s.
  */
 const publishFirstSec = 10;
 
 /**
  * Reads the gateway's keys and reloads them. The files and the time decide which key signs, so replicas that share the
- * directory agree: each publishes a new key within seconds and signs with it from its `nbf` on, but never in the first
- * seconds. The key in use signs until then, even when its file is gone.
+ * directory agree: each publishes a new key within seconds and signs with it from its `nbf` on, but never within the
+ * first seconds. The key in use signs until then, even when its file is gone.
  *
  * @throws StartupError when a file cannot be read.
  */
@@ -100,7 +100,7 @@ type Period = Pick<ManagedKey, 'notBeforeSec' | 'expiresSec'>;
 export const isActive = (key: Period, nowSec: number): boolean =>
   key.notBeforeSec <= nowSec && (key.expiresSec === undefined || nowSec < key.expiresSec);
 
-/** @param keys Keys of one kind, the newest last. */
+/** @param keys Keys of one kind, newest last. */
 export const keyInUse = <Key extends Period>(keys: readonly Key[], nowSec: number): Key | undefined =>
   keys.findLast((key) => isActive(key, nowSec));
 
@@ -115,7 +115,7 @@ function keySetOf(directory: string, current: () => KeyFiles) {
     get agreementKeys() {
       return current().agreementKeys;
     },
-    /** The newest X25519 key that may be used now. */
+    /** The newest X25519 key that is currently valid. */
     agreementKey: (nowSec: number): AgreementKeyPair | undefined => keyInUse(current().agreementKeys, nowSec),
     /**
      * The newest key that may sign now.
@@ -124,13 +124,14 @@ function keySetOf(directory: string, current: () => KeyFiles) {
      */
     signingKey(nowSec: number): GatewayKey {
       const key = keyInUse(current().keys, nowSec);
-      if (key === undefined) throw new StartupError(`${directory}: no key may sign now. ${remedyFor(directory)}`);
+      if (key === undefined)
+        throw new StartupError(`${directory}: no key is currently valid for signing. ${remedyFor(directory)}`);
       return key;
     },
     /** A key that has not expired, or expired within the tolerance: its recent signatures are still accepted. */
     find: (kid: string, nowSec: number): GatewayKey | undefined =>
       current().keys.find((key) => key.kid === kid && isPublished(key, nowSec)),
-    /** All keys that have not expired, future ones included: a key is published before it signs. */
+    /** All keys that have not expired, including future ones: a key is published before it signs. */
     publicJwks(nowSec: number): Readonly<{ keys: readonly (PublicJwk | AgreementJwk)[] }> {
       const { keys, agreementKeys } = current();
       const published = [...keys, ...agreementKeys].filter((key) => isPublished(key, nowSec));

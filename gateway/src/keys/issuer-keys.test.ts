@@ -72,12 +72,12 @@ describe('keys of an issuer in a file', () => {
     write(text);
     jest.advanceTimersByTime(5_000);
     expect(keys.find(first.kid, 'ES256')).toBeDefined();
-    // The issuer may have added the other key since.
+    // The issuer may have added the other key since then.
     await expect(keys.lookup(second.kid, 'ES256')).rejects.toThrow(KeySetUnavailable);
     expect(keys.generation).toBe(generation);
     keys.stop();
     expect(open).toThrow(StartupError);
-    expect(open).toThrow(/issuer\.jwks\.json: (?:is not a JWK set|holds no key)/);
+    expect(open).toThrow(/issuer\.jwks\.json: (?:is not a JWK set|contains no key)/);
   });
 
   test('in a missing file are refused with its path', () => {

@@ -22,7 +22,7 @@ export type KeySetTiming = Pick<RemoteKeySetOptions, 'cooldownMs' | 'timeoutMs' 
 
 const maxStaleMs = 24 * 60 * 60 * 1000;
 
-/** @throws StartupError when the keys are in a file that cannot be read. */
+/** @throws StartupError if the keys are in a file that cannot be read. */
 export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing: KeySetTiming = {}): KeySet {
   const { issuer, jwks, discovery, algorithms } = config;
   if (!isFetched(jwks)) return openIssuerKeyFile(config, logger);
@@ -63,7 +63,7 @@ export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing:
  * The keys of an issuer in a JWK set file, read every 5 s under the same rules as a fetched set. A file that cannot be
  * read, or holds no usable key, never replaces the current keys.
  *
- * @throws StartupError when the first reading fails.
+ * @throws StartupError if the first reading fails.
  */
 export function openIssuerKeyFile(
   { issuer, jwks: file, algorithms }: Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>,
@@ -80,7 +80,7 @@ export function openIssuerKeyFile(
   function load(): Readonly<{ text: string; keys: KeySet }> {
     try {
       const text = readNamedFile(file).toString();
-      // Log ignored keys once per content, not at every reading.
+      // Logs ignored keys once per content, not at every reading.
       const isNew = text !== loggedText;
       loggedText = text;
       const onIgnored = (ignored: IgnoredKey) => {
@@ -106,7 +106,7 @@ export function openIssuerKeyFile(
       const key = find(kid, algorithm);
       const cause = failure();
       if (key === undefined && cause !== undefined) {
-        throw new KeySetUnavailable(`the key is not held, and the file cannot be read: ${cause}`);
+        throw new KeySetUnavailable(`the key is unknown, and the file cannot be read: ${cause}`);
       }
       return key;
     },

@@ -17,16 +17,16 @@ import { z } from 'zod';
 /** `identity.keyFiles`: who may read the key files. `group`: a group of this process too, as in a Kubernetes Secret. */
 export type KeyFileAccess = 'owner' | 'group';
 
-/** What a key is for: ed25519 signs, x25519 is for key agreement with services. Each kind is rotated separately. */
+/** The purpose of a key: ed25519 signs, x25519 is for key agreement with services. Each kind is rotated separately. */
 export type KeyKind = 'ed25519' | 'x25519';
 
-/** A key of the gateway, and the time in which it may be used. It is published as soon as it exists. */
+/** A key of the gateway, and its period of validity. It is published as soon as it exists. */
 export type ManagedKey = Readonly<{
   kind: KeyKind;
   /** Its RFC 7638 thumbprint. */
   kid: string;
   notBeforeSec: number;
-  /** Unix seconds. Undefined: it may be used until it is retired. */
+  /** Unix seconds. If undefined, it may be used until it is retired. */
   expiresSec: number | undefined;
 }>;
 
@@ -38,7 +38,7 @@ export type GatewayKey = ManagedKey & Readonly<{ kind: 'ed25519'; privateKey: Ke
 
 export type GatewayAgreementKey = ManagedKey & AgreementKeyPair & Readonly<{ kind: 'x25519'; publicJwk: AgreementJwk }>;
 
-// A gateway of an older version would refuse a directory with X25519 keys under the suffix of the others.
+// A gateway of an older version would refuse a directory if X25519 keys had the suffix of the others.
 const suffixes: Readonly<Record<KeyKind, string>> = { ed25519: '.jwk.json', x25519: '.x25519.json' };
 
 /**
@@ -50,7 +50,7 @@ const suffixes: Readonly<Record<KeyKind, string>> = { ed25519: '.jwk.json', x255
 export function readKeys(directory: string, access: KeyFileAccess = 'owner'): readonly GatewayKey[] {
   const keys = readFiles({ directory, access }, 'ed25519', parseSigningKey);
   if (keys.length > 0) return keys;
-  throw new StartupError(`${directory}: holds no keys (*${suffixes.ed25519}). ${remedyFor(directory)}`);
+  throw new StartupError(`${directory}: contains no keys (*${suffixes.ed25519}). ${remedyFor(directory)}`);
 }
 
 /** Like {@link readKeys}, for X25519 keys. There may be none. */
@@ -63,7 +63,7 @@ export function readAllKeys(directory: string, access: KeyFileAccess = 'owner'):
   return [...readKeys(directory, access), ...readAgreementKeys(directory, access)];
 }
 
-/** Whether the directory exists and holds a key. */
+/** Whether the directory exists and contains a key. */
 export function hasGatewayKeys(directory: string): boolean {
   return existsSync(directory) && fileNames(directory, 'ed25519').length > 0;
 }
@@ -119,7 +119,7 @@ export function retireKey(directory: string, key: Named, expiresSec: number): vo
   );
 }
 
-/** Deletes a key at once. Services then refuse requests signed shortly before, too. */
+/** Deletes a key immediately. Services then refuse even requests that were signed shortly before. */
 export function removeKey(directory: string, { kind, kid }: Named): void {
   changeIn(directory, () => unlinkSync(join(directory, kid + suffixes[kind])));
 }
@@ -133,7 +133,7 @@ export function newSigningJwk(): PublicJwk & Readonly<{ d: string }> {
   return { kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig', kid, x, d };
 }
 
-export const remedyFor = (directory: string): string => `Make one: countersign keys create --dir ${directory}`;
+export const remedyFor = (directory: string): string => `To create one, run countersign keys create --dir ${directory}`;
 
 const textOf = (jwk: object) => `${JSON.stringify(jwk, null, 2)}\n`;
 
@@ -160,7 +160,7 @@ function readFiles<Key extends ManagedKey>(
     try {
       return parse(text);
     } catch (error) {
-      // The message of another error, and the error itself, could quote the private key.
+      // The message of any other error, and the error itself, could quote the private key.
       throw new StartupError(`${file}: ${error instanceof RangeError ? error.message : 'is not JSON'}`);
     }
   });
@@ -189,11 +189,11 @@ function whyTooOpen(stats: Stats, access: KeyFileAccess): string | undefined {
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? 'error';
 
-/** Of both kinds, in Unix seconds. */
+/** The keys of both kinds; times are in Unix seconds. */
 const times = { nbf: z.int().min(0).optional(), exp: z.int().min(0).optional() };
 
 function periodOf({ nbf = 0, exp }: z.infer<z.ZodObject<typeof times>>) {
-  if (exp !== undefined && exp <= nbf) throw new RangeError('expires before it begins');
+  if (exp !== undefined && exp <= nbf) throw new RangeError('expires before it becomes valid');
   return { notBeforeSec: nbf, expiresSec: exp };
 }
 
@@ -221,7 +221,7 @@ function parseSigningKey(text: string): GatewayKey {
   if (isPublishedKey({ x })) throw new RangeError('is a published test key: anyone can sign with it');
   const period = periodOf(parsed.data);
   const privateKey = privateKeyOf({ kty, crv, x, d });
-  // Before Node.js 26, OpenSSL does not check `x`. The published key must be the one that `d` signs for.
+  // Before Node.js 26, OpenSSL does not check `x`. The published key must belong to `d`.
   const derived = privateKey && createPublicKey(privateKey.export({ format: 'pem', type: 'pkcs8' }));
   if (privateKey === undefined || derived?.export({ format: 'jwk' }).x !== x) {
     throw new RangeError('has an x that does not belong to its d');
@@ -244,6 +244,6 @@ function parseAgreementKey(text: string): GatewayAgreementKey {
     return { kind: 'x25519', ...pair, publicJwk: publicAgreementJwk(pair), ...periodOf({ nbf, exp }) };
   } catch (error) {
     const why = error instanceof RangeError ? error.message : 'it is not a JWK';
-    throw new RangeError(`is not a key for agreement (${why})`);
+    throw new RangeError(`is not a key-agreement key (${why})`);
   }
 }

@@ -61,11 +61,11 @@ describe("the gateway's own keys while it runs", () => {
     chmodSync(join(home, 'gateway', `${bad}.jwk.json`), 0o644);
     for (let count = 0; count < 3; count += 1) reload();
     expect(gateway.signingKey(now).kid).toBe(kid);
-    expect(log.lines().filter(({ msg }) => String(msg).includes('the last good ones stay in use'))).toHaveLength(1);
+    expect(log.lines().filter(({ msg }) => String(msg).includes('the last valid ones stay in use'))).toHaveLength(1);
     chmodSync(join(home, 'gateway', `${bad}.jwk.json`), 0o600);
     reload();
     expect(gateway.keys).toHaveLength(2);
-    expect(log.lines().map(({ msg }) => msg)).toContain('gateway keys can be read again');
+    expect(log.lines().map(({ msg }) => msg)).toContain('gateway keys were read again');
   });
 
   test('are the same object while nothing changes', () => {
@@ -104,8 +104,8 @@ describe('the keys of services', () => {
       /mail-service\.jwks\.json: keys of mail-service: cannot be read \(ENOENT\)/,
     ],
     ['is not JSON', () => writeFileSync(fileOf('mail-service'), '{'), /is not JSON/],
-    ['is not a key set', () => writeFileSync(fileOf('mail-service'), '[]'), /holds no ed25519 public key/],
-    ['is empty', () => writeService('mail-service'), /holds no ed25519 public key/],
+    ['is not a key set', () => writeFileSync(fileOf('mail-service'), '[]'), /contains no ed25519 public key/],
+    ['is empty', () => writeService('mail-service'), /contains no ed25519 public key/],
     ['has a private key', () => writeService('mail-service', publicJwk('m-1', { d: 'A'.repeat(43) })), /m-1: /],
     [
       'has a key of another kind beside a good one',
@@ -124,7 +124,7 @@ describe('the keys of services', () => {
     [
       "has another service's keyid",
       () => writeService('mail-service', publicJwk('c-1')),
-      /the key c-1 of mail-service belongs to complaint-service too/,
+      /the key c-1 of mail-service also belongs to complaint-service/,
     ],
   ])('are refused at start when a file %s', (_name, spoil, problem) => {
     spoil();

@@ -4,7 +4,7 @@ import type { Logger } from '@countersign/service-kit';
 export type Reloading = Pick<ReturnType<typeof createReloader>, 'reload' | 'start' | 'stop'>;
 
 export type ReloadOptions<T> = Readonly<{
-  /** The name of the value in the log. */
+  /** The name of the value in log lines. */
   what: string;
   /** Reads all files. Throws if one of them cannot be read. */
   load(): T;
@@ -35,11 +35,12 @@ export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOpt
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       // Log a failure once, not at every reading.
-      if (message !== failure) logger.error({ err: error }, `${what} cannot be read: the last good ones stay in use`);
+      if (message !== failure)
+        logger.error({ err: error }, `${what} cannot be read, so the last valid ones stay in use`);
       failure = message;
       return;
     }
-    if (failure !== undefined) logger.info(`${what} can be read again`);
+    if (failure !== undefined) logger.info(`${what} were read again`);
     failure = undefined;
     const freshFingerprint = fingerprint(fresh);
     if (freshFingerprint === heldFingerprint) return;
@@ -52,9 +53,9 @@ export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOpt
   return {
     /** The last value that was read without an error. */
     current: () => held,
-    /** 1, and one more after each change. */
+    /** Starts at 1, and increases with each change. */
     generation: () => generation,
-    /** Why the last reading failed. Undefined: it succeeded. */
+    /** Why the last reading failed. Undefined if it succeeded. */
     failure: () => failure,
     /** Reads the files now. A failure is logged and keeps the current value. */
     reload,

@@ -15,8 +15,7 @@ export type ServiceKeys = Readonly<ReturnType<typeof openServiceKeys>>;
 /**
  * Reads the keys of the services and reloads them.
  *
- * @throws StartupError with the file that cannot be read or holds no ed25519 key, or with a keyid that two services
- *   use.
+ * @throws StartupError if a file cannot be read or contains no ed25519 key, or two services use the same keyid.
  */
 export function openServiceKeys(services: GatewayConfig['services'], logger: Logger) {
   const { current, ...reloading } = createReloader({
@@ -36,7 +35,7 @@ function loadServiceKeys(services: GatewayConfig['services']): Owners {
     for (const [keyid, publicKey] of readKeysFile(name, keysFile)) {
       const other = owners.get(keyid);
       if (other !== undefined) {
-        throw new StartupError(`${keysFile}: the key ${keyid} of ${name} belongs to ${other.serviceId} too`);
+        throw new StartupError(`${keysFile}: the key ${keyid} of ${name} also belongs to ${other.serviceId}`);
       }
       owners.set(keyid, { serviceId: name, publicKey });
     }
@@ -60,9 +59,10 @@ function readKeysFile(service: string, file: string): readonly (readonly [keyid:
   try {
     set = staticKeySet(JSON.parse(readNamedFile(file).toString()), { algorithms: ['EdDSA'], onIgnored });
   } catch (error) {
-    if (error instanceof KeySetUnavailable) throw refuse(['holds no ed25519 public key', ...ignored].join(', '), error);
+    if (error instanceof KeySetUnavailable)
+      throw refuse(['contains no ed25519 public key', ...ignored].join(', '), error);
     const { code } = error as NodeJS.ErrnoException;
-    const why = `cannot be read (${code}). It must hold the public keys of ${service}, as a JWK set`;
+    const why = `cannot be read (${code}). It must contain the public keys of ${service}, as a JWK set`;
     throw refuse(code === undefined ? 'is not JSON' : why, error);
   }
   // Refuse the file instead of ignoring the key. Otherwise the service's calls would fail later, for no obvious reason.

@@ -73,13 +73,13 @@ export function requireSigningKey(keys: Pick<GatewayKeySet, 'signingKey'>, nowSe
   try {
     return keys.signingKey(nowSec);
   } catch (cause) {
-    throw new AppError('unavailable', { cause, detail: { reason: 'no gateway key may sign now' } });
+    throw new AppError('unavailable', { cause, detail: { reason: 'no gateway key is currently valid for signing' } });
   }
 }
 
 /**
- * Logs that requests to upstreams with `algorithm: agreed` are signed with ed25519, because the gateway has no key for
- * agreement.
+ * Logs that requests to upstreams with `algorithm: agreed` are signed with ed25519, because the gateway has no
+ * key-agreement key.
  */
 export function missingAgreementKey(
   { identity, upstreams }: Pick<GatewayConfig, 'identity' | 'upstreams'>,
@@ -88,23 +88,23 @@ export function missingAgreementKey(
   const names = [...upstreams.values()].filter((one) => one.identity.algorithm === 'agreed').map(({ name }) => name);
   if (names.length === 0 || keys.length > 0) return undefined;
   const { keysDir } = identity;
-  return `${keysDir} holds no X25519 key, so requests to ${names.join(', ')} are signed with ed25519. Make one: countersign keys create --dir ${keysDir}`;
+  return `${keysDir} holds no X25519 key, so requests to ${names.join(', ')} are signed with ed25519. To create one, run countersign keys create --dir ${keysDir}`;
 }
 
-/** No signatures made for an upstream yet. */
+/** The count before any signature for an upstream. */
 export const noSignatures = () => ({
   algorithms: { ed25519: 0, 'hmac-sha256': 0, agreed: 0 },
   /** Why requests to an upstream with `algorithm: agreed` were signed with ed25519. */
   fallbacks: {
-    /** A target's key set was not fetched yet, or not confirmed for an hour. */
+    /** A target's key set has not been fetched, or has not been confirmed for an hour. */
     keys_unknown: 0,
     /** No key is published by every target. */
     no_common_key: 0,
-    /** The service refused an agreed key in the last 30 s. */
+    /** The service refused an agreed key within the last 30 s. */
     key_unknown: 0,
     /** The gateway has no usable X25519 key. */
     no_gateway_key: 0,
-    /** A streamed body or an upgrade, which cannot be repeated when the service does not know the key. */
+    /** A streamed body or an upgrade, which cannot be repeated if the service does not know the key. */
     not_repeatable: 0,
   },
 });
@@ -113,7 +113,7 @@ export const noSignatures = () => ({
 export type SignatureCounts = ReturnType<typeof noSignatures>;
 export type FallbackReason = keyof SignatureCounts['fallbacks'];
 
-/** Whether a request can be sent again when the service does not know the key. */
+/** Whether a request can be sent again if the service does not know the key. */
 export type Repeat = 'repeatable' | 'once';
 
 /** The parts of an open upstream that signing needs. */

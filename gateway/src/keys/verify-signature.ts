@@ -6,11 +6,11 @@ import { AppError } from '../errors.ts';
 /**
  * Verifies the signature of a token with the keys of its issuer. An unknown key may be new, so it is looked up. If a
  * known key does not match, the issuer may have replaced it and kept its `kid`, so it is looked up again. The key set
- * limits the fetches of both, see `cooldownMs`.
+ * limits both kinds of fetches, see `cooldownMs`.
  *
- * @param header With the `alg` of the token, which its issuer may use.
- * @returns The key that verified it, and the generation of the key set that held the key.
- * @throws AppError `token_key_unknown`, `token_signature_invalid`; `issuer_keys_unavailable` when no one knows whether
+ * @param header Has the `alg` of the token, which its issuer may use.
+ * @returns The key that verified it, and the generation of the key set with that key.
+ * @throws AppError `token_key_unknown`, `token_signature_invalid`; `issuer_keys_unavailable` if it is unknown whether
  *   the key exists, because the key set cannot be fetched.
  */
 export async function verifySignature(
@@ -37,14 +37,14 @@ export async function verifySignature(
   try {
     await keys.lookup(kid, algorithm, key);
   } catch (error) {
-    // The held key does not match, so the token is at fault as far as the gateway can tell.
+    // The known key does not match, so as far as the gateway can tell, the token is at fault.
     if (!(error instanceof KeySetUnavailable)) throw error;
   }
   const { key: replaced, generation: later } = held();
   if (replaced !== undefined && !replaced.equals(key) && (await isSigned(token, replaced, alg))) {
     return { key: replaced, generation: later };
   }
-  const reason = 'the token was changed or forged, or the key may have changed and kept its kid';
+  const reason = 'the token was changed or forged, or the key was replaced under the same kid';
   throw new AppError('token_signature_invalid', { detail: { ...detail, reason } });
 }
 
@@ -53,7 +53,7 @@ async function isSigned(token: string, key: KeyObject, alg: string): Promise<boo
     await compactVerify(token, key, { algorithms: [alg] });
     return true;
   } catch {
-    // Any error of jose is the token's fault, including an ECDSA signature in DER or with r = s = 0.
+    // Every error of jose is the token's fault, including an ECDSA signature in DER or with r = s = 0.
     return false;
   }
 }

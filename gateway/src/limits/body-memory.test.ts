@@ -49,7 +49,7 @@ test.each<[yaml: string, memoryMiB: number, expected: BodyLimits]>([
   ['', 4096, { bytes: 512 * MiB, bytesPerAddress: 128 * MiB }],
   ['uploads: { maxBuffered: 16MiB }\n', 4096, { bytes: 16 * MiB, bytesPerAddress: 4 * MiB }],
   ['uploads: { maxBufferedPerAddress: 3MiB }\n', 256, { bytes: 32 * MiB, bytesPerAddress: 3 * MiB }],
-  // The example's route takes bodies of 1 MiB.
+  // The example's route accepts bodies of up to 1 MiB.
   ['', 4, { bytes: MiB, bytesPerAddress: MiB }],
 ])('%j with %i MiB of memory', (yaml, memoryMiB, expected) => {
   const route = '{ name: me, path: /v1/users/me, methods: [POST], upstream: users-service, auth: required }';

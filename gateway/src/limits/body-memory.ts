@@ -4,11 +4,12 @@ import { AppError } from '../errors.ts';
 /** The maximum bytes of request bodies that one process holds, in total and for one client address. */
 export type BodyLimits = Readonly<{ bytes: number; bytesPerAddress: number }>;
 
-// Of the memory of the machine or container. The rest is for the runtime, connections, tokens and the kernel's buffers.
+// The share of the memory of the machine or container. The rest is for the runtime, connections, tokens and the
+// kernel's buffers.
 const defaultShare = 1 / 8;
 const defaultShareOfAddress = 1 / 4;
 
-/** @param memoryBytes What this process has, of the machine or the container. */
+/** @param memoryBytes The memory available to this process on the machine or in the container. */
 export function bodyLimits(
   { uploads, routes }: Pick<GatewayConfig, 'uploads' | 'routes'>,
   memoryBytes: number,
@@ -31,7 +32,7 @@ export class BodyMemory {
     return this.#bytes;
   }
 
-  /** @throws AppError `rate_limited` if the address holds too much, `body_memory_full` if all addresses do. */
+  /** @throws AppError `rate_limited` if the address holds too much, `body_memory_full` if all addresses together do. */
   take(address: string, bytes: number, limits: BodyLimits): void {
     const ofAddress = (this.#byAddress.get(address) ?? 0) + bytes;
     if (ofAddress > limits.bytesPerAddress) {
@@ -81,7 +82,7 @@ export class HeldBody {
     this.#bytes += bytes;
   }
 
-  /** A second call does nothing. */
+  /** Further calls have no effect. */
   release(): void {
     if (this.#isReleased) return;
     this.#isReleased = true;

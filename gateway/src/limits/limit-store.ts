@@ -4,10 +4,11 @@ import { connectRedis, type Logger, withTimeout } from '@countersign/service-kit
 export type LimitStore = ReturnType<typeof openLimitStore>;
 
 /**
- * A request takes at most 300 ms while Redis hangs: 100 here, 100 for the replay store, and the rest for processing.
+ * A request takes at most 300 ms longer while Redis hangs: 100 here, 100 for the replay store, and the rest for
+ * processing.
  */
 export const redisTimeoutMs = 100;
-// While Redis hangs it gets a PING this often, in the background. No request waits or queues commands.
+// While Redis hangs, it gets a PING this often in the background. No request waits or queues commands.
 const askAgainMs = 200;
 
 /**
@@ -17,8 +18,8 @@ const askAgainMs = 200;
 export function openLimitStore(url: string, logger: Logger) {
   const options = { lazyConnect: true, disconnectTimeout: 100 };
   const redis = connectRedis(url, logger, options, {
-    gone: 'redis is down: onStoreFailure applies to limits until it is back',
-    back: 'redis is back: limits are shared again',
+    gone: 'Redis is unavailable: onStoreFailure applies to limits until it is back',
+    back: 'Redis is available again: limits are shared',
   });
   /** Connected, but the last reply was late. */
   let isPaused = false;
@@ -55,7 +56,7 @@ export function openLimitStore(url: string, logger: Logger) {
         return await withTimeout(shared(), leftMs);
       } catch (error) {
         if (!isPaused)
-          logger.warn({ err: error }, 'redis timed out: onStoreFailure applies to limits until it responds');
+          logger.warn({ err: error }, 'Redis timed out: onStoreFailure applies to limits until it responds');
         void pause();
         return fallback();
       }

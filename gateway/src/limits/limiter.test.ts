@@ -21,7 +21,7 @@ test('rounds the end of a window up to whole seconds', async () => {
   expect(await limiter.take('a', Number.POSITIVE_INFINITY)).toEqual({ allowed: true, remaining: 1, resetSec: 10 });
 });
 
-/** The same rules with a list that is searched from its start. */
+/** The same rules, with a list that is searched from the start. */
 function model(requests: number, perSec: number, maxKeys: number) {
   let buckets: { key: string; taken: number; endsAtMs: number }[] = [];
   return (key: string, nowMs: number) => {

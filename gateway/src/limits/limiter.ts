@@ -6,9 +6,9 @@ import type { LimitStore } from './limit-store.ts';
 /** One limit of one route. */
 export type Limiter = Readonly<{
   /**
-   * Takes one request from the bucket of this key. A promise only with Redis.
+   * Takes one request from the bucket of this key. Returns a promise only with Redis.
    *
-   * @param untilMs Longest wait for Redis, on the clock of `performance.now()`; then `onStoreFailure` applies.
+   * @param untilMs Deadline for Redis, on the clock of `performance.now()`. Afterwards `onStoreFailure` applies.
    * @throws AppError `limit_store_unavailable` if that is `deny`.
    */
   take(key: string, untilMs: number): LimitResult | Promise<LimitResult>;
@@ -58,7 +58,7 @@ async function takeShared(limiter: RateLimiterRedis, key: string): Promise<Limit
   try {
     return resultOf(await limiter.consume(key), true);
   } catch (refusal) {
-    // The library throws its result when a bucket is empty, and an Error when its store failed.
+    // The library throws its result if a bucket is empty, and an Error if its store failed.
     if (refusal instanceof RateLimiterRes) return resultOf(refusal, false);
     throw refusal;
   }
@@ -74,7 +74,7 @@ const resultOf = (result: RateLimiterRes, allowed: boolean): LimitResult => ({
 export type Limiters = ReadonlyMap<string, Limiter>;
 
 /**
- * Creates the limiters of a configuration. A limit that did not change keeps its limiter, and so its counts.
+ * Creates the limiters of a configuration. A limit that did not change keeps its limiter and its counts.
  *
  * @param before The limiters of the current configuration.
  */
@@ -142,7 +142,11 @@ export class LocalLimiter implements Limiter {
     };
   }
 
-  /** Takes nothing. @returns Whole seconds until this bucket allows a request again, or 0. */
+  /**
+   * Takes nothing.
+   *
+   * @returns Whole seconds until this bucket allows a request again, or 0.
+   */
   waitSec(key: string): number {
     const bucket = this.#buckets.get(key);
     if (bucket === undefined || bucket.taken < this.#requests) return 0;

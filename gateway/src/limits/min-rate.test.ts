@@ -23,7 +23,10 @@ function transfer(watched: MinRate) {
   return { state, watch };
 }
 
-/** @param chunks Bytes that arrive in each second. @returns The second in which the rate is too slow. */
+/**
+ * @param chunks The bytes that arrive in each second.
+ * @returns The second in which the rate is too slow.
+ */
 function tooSlowAt(chunks: (second: number) => number, seconds: number): number | undefined {
   const { state } = transfer(rate);
   for (let second = 1; second <= seconds; second += 1) {

@@ -1,12 +1,15 @@
 import type { Upstream } from '../config/config.ts';
 
-/** Slowest transfer that a client may make: `bytesPerSec` on average over each `windowMs`, and at least one byte. */
+/**
+ * The slowest transfer that a client may make: `bytesPerSec` on average over each `windowMs`, and at least one byte.
+ */
 export type MinRate = Readonly<{ bytesPerSec: number; windowMs: number }>;
 
-// Short, so that a trickling body holds its connection briefly; long enough for a short loss of the network.
+// Short, so that a trickling body does not hold its connection for long, but long enough for a brief loss of the
+// network.
 const uploadWindowMs = 20_000;
-// Longer: the kernel accepts writes in pieces of several hundred KiB, so progress of a slow reader is visible only
-// rarely.
+// Longer: the kernel accepts writes in pieces of several hundred KiB, so the progress of a slow reader is rarely
+// visible.
 const downloadWindowMs = 60_000;
 
 type Limits = Pick<Upstream, 'minRate' | 'timeouts'>;
@@ -15,14 +18,15 @@ type Limits = Pick<Upstream, 'minRate' | 'timeouts'>;
 export const uploadRate = (limits: Limits): MinRate => rateOf(limits, uploadWindowMs);
 
 /**
- * The slowest rate of a body that is read whole. The service does not wait for it, so its idle timeout does not apply.
+ * The slowest rate of a body that is read completely before forwarding. The service does not wait for it, so its idle
+ * timeout does not apply.
  */
 export const wholeBodyRate = ({ minRate }: Limits): MinRate => ({ bytesPerSec: minRate, windowMs: uploadWindowMs });
 
 /** The slowest rate at which a client may read a response. */
 export const downloadRate = (limits: Limits): MinRate => rateOf(limits, downloadWindowMs);
 
-/** The idle timeout bounds the window. Without a rate it is the window. */
+/** The idle timeout limits the window. Without a rate, it is the window. */
 function rateOf({ minRate, timeouts: { idleMs } }: Limits, windowMs: number): MinRate {
   return { bytesPerSec: minRate, windowMs: minRate === 0 ? idleMs : Math.min(idleMs, windowMs) };
 }
@@ -30,10 +34,10 @@ function rateOf({ minRate, timeouts: { idleMs } }: Limits, windowMs: number): Mi
 export type RateWatch = ReturnType<typeof watchRate>;
 
 /**
- * Measures a transfer window by window, and calls `onTooSlow` once, at the end of a window in which too few bytes
- * moved. The first window is a grace period. Checks four times a window, with one timer and no work per chunk.
+ * Measures a transfer in windows, and calls `onTooSlow` once, at the end of a window with too few bytes. The first
+ * window is a grace period. Checks four times per window, with one timer and no work per chunk.
  *
- * @param bytesNow Bytes moved so far; undefined while the gateway is not waiting for the client.
+ * @param bytesNow Bytes transferred so far; undefined while the gateway is not waiting for the client.
  */
 export function watchRate(
   { bytesPerSec, windowMs }: MinRate,
@@ -59,7 +63,7 @@ export function watchRate(
     }
   }, windowMs / 4);
   return {
-    /** Starts another window with the next check. Call it when the gateway was not waiting for the client. */
+    /** Starts a new window with the next check. Call it if the gateway was not waiting for the client. */
     restart(): void {
       isExcused = true;
     },

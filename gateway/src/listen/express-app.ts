@@ -17,11 +17,11 @@ export const asksForKeySet = (request: Request): boolean =>
   request.url === keySetPath &&
   (request.method === 'GET' || request.method === 'HEAD') &&
   request.headersDistinct.host?.length === 1 &&
-  // `00` is no length that the pipeline accepts.
+  // `00` is not a length that the pipeline accepts.
   (request.headers['content-length'] ?? '0') === '0' &&
   request.headers['transfer-encoding'] === undefined;
 
-/** Serves the public keys with which services verify identity. */
+/** Serves the public keys that services verify identity with. */
 export function keySetRouter(keySet: () => unknown): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
   router.get(keySetPath, helmet(), async (_req, res) => {

@@ -8,8 +8,8 @@ import { hasBody } from '../http/header-fields.ts';
 import { maxRequestTargetBytes } from '../routing/route-table.ts';
 import type { GatewayResponse, ListenerApp } from './request-handler.ts';
 
-// In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error
-// code.
+// In bytes. Leaves room for an 8 KiB request target and 12 KiB of headers. Each has its own limit, which gives a better
+// error code.
 const maxHeaderSize = 20 * 1024;
 
 // The parser does not count spaces around values. Node reads up to 64 KiB at once, so the bytes that arrived until the
@@ -22,7 +22,7 @@ const maxPipelined = 2_500;
 
 export const defaultHeadMs = 15_000;
 
-/** In milliseconds. An idle connection holds a file descriptor until it times out. */
+/** In milliseconds. An idle connection uses a file descriptor until it times out. */
 export type ListenerTimes = Readonly<{
   /** Timeout for the TLS handshake, and for the headers of each request. Default 15 s. */
   headMs?: number;
@@ -33,23 +33,23 @@ export type ListenerTimes = Readonly<{
 }>;
 
 export type ListenerOptions = Readonly<{
-  /** Returns the current certificate, and makes the listener speak TLS. Called once for each connection. */
+  /** Returns the current certificate, and makes the listener use TLS. Called once per connection. */
   certificateNow?: (() => Certificate) | undefined;
   times?: ListenerTimes | undefined;
   /** Whether upgrades are served. Default: yes. Without them, an upgrade is a plain request. */
   upgrades?: boolean;
   /**
-   * With TLS: whether a client may choose HTTP/2. Its connections are then handled before this listener sees them.
-   * Default: no.
+   * With TLS: whether a client may choose HTTP/2. Such connections are handled before this listener sees them. Default:
+   * no.
    */
   offersHttp2?: () => boolean;
 }>;
 
 type InboundConnection = {
-  /** In the order in which they arrived. The first ones are running. */
+  /** In order of arrival. The first ones are running. */
   readonly unanswered: GatewayResponse[];
   running: number;
-  /** The bytes that had arrived when the last request arrived, and when the last one was answered. */
+  /** The number of bytes that had arrived when the last request arrived, and when the last one was answered. */
   arrivedAtBytes: number;
   answeredAtBytes: number;
   /** No later request is served. */
@@ -63,7 +63,7 @@ const connectionOf = (socket: Duplex) => connections.get(socket) as InboundConne
 
 /**
  * The public or the internal listener. The internal one is just as strict, because its clients are not trusted either.
- * Node's strict parser reads the requests. Parse errors get the same kind of response as every other error.
+ * Requests are read by Node's strict parser. Parse errors get the same kind of response as every other error.
  *
  * There is no overall body timeout here, because a stream may run for a long time. Buffered bodies are limited where
  * they are read, and streams have an idle timeout.
@@ -103,7 +103,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     else app.handlers().refuse(refusal, req, response);
   };
 
-  /** The response is sent, or its connection is closed. */
+  /** The response was sent, or its connection was closed. */
   function responseClosed(this: GatewayResponse): void {
     const { socket } = this.req;
     const connection = connectionOf(socket);
@@ -141,7 +141,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     accept(request, response as GatewayResponse, isMet ? undefined : new AppError('expectation_failed'));
   }
 
-  /** @param stream Node.js 26 passes a wrapper of the socket if the request has a body. Such a request is refused. */
+  /** @param stream In Node.js 26, a wrapper of the socket if the request has a body. Such a request is refused. */
   function upgrade(req: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { socket, method } = req;
     destroyOnError(socket);
@@ -163,7 +163,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   function refuseUnparsed(error: ParseError, socket: Duplex): void {
     const isGone = !socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE';
     const connection = connections.get(socket);
-    // Without a connection the TLS handshake failed, so no response can be sent.
+    // Without a connection, the TLS handshake failed, so no response can be sent.
     if (isGone || connection === undefined) {
       socket.destroy();
       return;
@@ -198,7 +198,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   return server;
 }
 
-/** What Node passes to `clientError`. `rawPacket` is the packet being parsed. */
+/** The error that Node passes to `clientError`. `rawPacket` is the packet being parsed. */
 type ParseError = NodeJS.ErrnoException & Readonly<{ rawPacket?: Buffer }>;
 
 /** The error code for a request that the parser could not read. */
@@ -222,7 +222,7 @@ function isLongRequestTarget(packet: Buffer | undefined): boolean {
   return end === -1 || end > maxRequestTargetBytes;
 }
 
-/** Whether more arrived for this head than a head may have. Unknown behind a body that may still be arriving. */
+/** Whether more bytes arrived for this head than a head may have. Unknown after a body that may still be arriving. */
 function hasLongHead(socket: Socket, { unanswered, arrivedAtBytes, answeredAtBytes }: InboundConnection): boolean {
   const before = unanswered.at(-1);
   if (before !== undefined && hasBody(before.req)) return false;
@@ -233,12 +233,12 @@ function hasLongHead(socket: Socket, { unanswered, arrivedAtBytes, answeredAtByt
 const longHead = () =>
   new AppError('headers_too_large', { detail: { reason: 'long head' }, headers: { connection: 'close' } });
 
-/** Node removes its own listener for errors when it hands over a socket. Without one, a reset would end the process. */
+/** Node removes its own error listener when it hands over a socket. Without one, a reset would end the process. */
 const destroyOnError = (socket: Duplex) => void socket.on('error', () => socket.destroy());
 
 const safeMethods: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
-/** A request that is refused for its head or its version closes the connection, so what follows it must wait. */
+/** A request that is refused for its head or version closes the connection, so later requests must wait. */
 const isSafe = ({ refusal, req }: GatewayResponse): boolean =>
   refusal === undefined &&
   (req.httpVersion === '1.1' || req.httpVersion === '1.0') &&

@@ -12,15 +12,15 @@ import { type LogRequest, RequestRecord } from '../pipeline/request-record.ts';
 import { respond } from '../pipeline/respond.ts';
 import { asksForKeySet, bareApp, keySetRouter } from './express-app.ts';
 
-/** A response of the gateway's own listeners, with what they keep for the request. */
+/** A response of the gateway's own listeners, with their data about the request. */
 export class GatewayResponse extends ServerResponse {
-  /** Why the listener refused the request, before any stage. */
+  /** Why the listener refused the request before any stage. */
   refusal: AppError | undefined = undefined;
   record: RequestRecord | undefined = undefined;
 }
 Object.setPrototypeOf(GatewayResponse.prototype, express.response);
 
-/** The requests that one snapshot still serves. */
+/** The requests that one snapshot is still serving. */
 export class InFlight {
   #count = 0;
   #whenIdle: (() => void) | undefined;
@@ -30,7 +30,7 @@ export class InFlight {
     this.#count += 1;
   }
 
-  /** The request is over, or became a connection that no longer needs the snapshot. A second call does nothing. */
+  /** The request is over, or became a connection that no longer needs the snapshot. Further calls have no effect. */
   readonly end = (record: RequestRecord): void => {
     if (!record.isInFlight) return;
     record.isInFlight = false;
@@ -57,7 +57,7 @@ export type HandlerOptions = Readonly<{
   unmatched: 'refuse' | 'next';
 }>;
 
-/** What a record is opened for: a request over HTTP/1.1 or HTTP/2. */
+/** The properties of a request that its record needs, over HTTP/1.1 or HTTP/2. */
 type Opened = Pick<IncomingMessage, 'method' | 'url'>;
 type Answered = Pick<ServerResponse, 'headersSent' | 'statusCode' | 'writableFinished'> & {
   on(event: 'close', listener: () => void): unknown;
@@ -67,8 +67,8 @@ type Answered = Pick<ServerResponse, 'headersSent' | 'statusCode' | 'writableFin
 export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
 
 /**
- * Opens the record of each request, runs the pipeline, answers its errors, and logs the request when its response or
- * its connection closes.
+ * Opens the record of each request, runs the pipeline, responds to its errors, and logs the request when its response
+ * or its connection closes.
  */
 export function createRequestHandler(options: HandlerOptions) {
   const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched } = options;
@@ -81,7 +81,7 @@ export function createRequestHandler(options: HandlerOptions) {
       inFlight.end(record);
       record.heldBody?.release();
       if (record.isPassedOn) return;
-      // Node's default status is 200, but a client that left early got no response.
+      // Node's default status is 200, but a client that disconnected early got no response.
       const status = record.status ?? (response.headersSent ? response.statusCode : 0);
       logRequest(record, status, record.status === undefined && !response.writableFinished);
     });
@@ -140,7 +140,7 @@ export function createRequestHandler(options: HandlerOptions) {
         respond.socket(error, record, socket);
       }
     },
-    /** Answers a request that no stage sees. */
+    /** Responds to a request that no stage sees. */
     refuse(error: unknown, request: IncomingMessage, response: ServerResponse): void {
       respond.http(error, begin(request, response), request, response);
     },
@@ -153,7 +153,7 @@ export function createRequestHandler(options: HandlerOptions) {
       // Closes the connection, so that the truncated response does not look complete.
       else response.destroy();
     },
-    /** Answers bytes that the parser could not read as a request. */
+    /** Responds to bytes that the parser could not read as a request. */
     refuseSocket(error: AppError, socket: Duplex): void {
       const record = new RequestRecord(newRequestId(), '', '', performance.now());
       socket.once('close', () => logRequest(record, record.status ?? 0, false));
@@ -174,7 +174,7 @@ const rawRequest = (request: IncomingMessage, response?: ServerResponse): RawReq
   interim: response,
 });
 
-/** A request of a server that is not the gateway's own. Node has already sent `100 Continue` to its client. */
+/** A request on a server that is not the gateway's own. Node has already sent `100 Continue` to its client. */
 function prepareForeign(request: IncomingMessage, response: ServerResponse): void {
   if (hasBody(request) && (request.readableDidRead || request.readableFlowing !== null)) throw new Error(bodyTaken);
   if (request.headers.expect !== undefined) response.writeContinue = () => {};
@@ -199,7 +199,7 @@ export type ListenerApp = Readonly<{
   handlers(): Handlers;
 }>;
 
-/** What serves each listener now. A reload replaces it. */
+/** The handlers that are currently in use. A reload replaces them. */
 export type LiveHandlers = Readonly<{
   current: Readonly<{
     handlers: Readonly<Record<'public' | 'internal', Handlers> & { decision?: Handlers | undefined }>;
@@ -235,7 +235,7 @@ export function createListenerApp(
     classes: classesOf(app),
     handlers,
     serve(request, response) {
-      // Express calls this for an error of its own, and for a target without a path, such as in `OPTIONS *`.
+      // Express calls this for its own errors, and for a request target without a path, such as in `OPTIONS *`.
       app(request as Request, response as ServerResponse as Response, (error) => {
         if (error === undefined || error === null) handlers().request(request as Request, response, () => {});
         else handlers().refuse(error, request, response);
@@ -245,8 +245,8 @@ export function createListenerApp(
 }
 
 /**
- * Classes whose prototypes are the ones that Express gives to each request and response. It then changes nothing: an
- * object whose prototype changes is slow from then on.
+ * Classes whose prototypes are those that Express assigns to each request and response. Express then changes nothing;
+ * an object whose prototype was changed is slow from then on.
  */
 function classesOf(app: Express): ListenerApp['classes'] {
   class AppRequest extends IncomingMessage {}

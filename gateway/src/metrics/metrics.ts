@@ -7,7 +7,7 @@ export class Series {
   readonly labels: Readonly<Record<string, string>>;
   readonly #bounds: readonly number[];
   readonly #exported: Pick<PromHistogram.Internal<string>, 'observe'>;
-  /** One count for each bucket, and a last one for larger values. Without streams. */
+  /** One count per bucket, and one for larger values at the end. Excludes streams. */
   readonly counts: number[];
   /** Streams and WebSockets, whose duration says nothing about latency. */
   streams = 0;
@@ -39,17 +39,17 @@ export class Series {
 export type HistogramOptions = Readonly<{
   name: string;
   help: string;
-  /** The second one, if any, is a status. */
+  /** The second label, if any, is a status. */
   labelNames: readonly [string, 'status'?];
   /** Upper bounds, ascending, without infinity. */
   buckets: readonly number[];
   registry: Registry;
 }>;
 
-/** A histogram of prom-client whose counts the console can read. Finds a series without making a key or an object. */
+/** A prom-client histogram whose counts the console can read. Finds a series without creating a key or an object. */
 export class Histogram {
   readonly buckets: readonly number[];
-  /** In the order in which they were made. */
+  /** In creation order. */
   readonly all: Series[] = [];
   readonly #labelNames: HistogramOptions['labelNames'];
   readonly #exported: PromHistogram;
@@ -98,7 +98,7 @@ export function createRequestMetrics(registry: Registry) {
   });
   const refusals = new Counter({
     name: 'countersign_refusals_total',
-    help: 'Requests that the gateway refused, by error code and by whose fault it was.',
+    help: 'Requests that the gateway refused, by error code and fault.',
     labelNames: ['code', 'fault'],
     registers: [registry],
   });
@@ -123,7 +123,10 @@ export function createRequestMetrics(registry: Registry) {
   };
 }
 
-/** @returns Records how long one revocation took to come into force. Its quantiles check the promise of one second. */
+/**
+ * @returns A function that records how long one revocation took to come into force. The quantiles check the promise of
+ *   one second.
+ */
 export function createRevocationLagMetric(registry: Registry): (issuer: string, lagMs: number) => void {
   const seconds = new Histogram({
     name: 'countersign_revocation_lag_seconds',

@@ -33,7 +33,8 @@ const maxLimitedCallers = 1_000;
 export const noRouteName = 'none';
 
 /**
- * Counts refused requests by route and code, and remembers whom the limits refuse. Served requests cost nothing here.
+ * Counts refused requests by route and code, and remembers the callers that limits refuse. Successful requests cost
+ * nothing here.
  */
 export class RefusalCounts {
   readonly #byRoute = new Map<string, Map<string, RefusalCount>>();
@@ -71,7 +72,7 @@ export class RefusalCounts {
     const [, limit = 'refused tokens'] = /^limits: (.*)$/.exec(record.rule ?? '') ?? [];
     const key = `${route} ${limit} ${keyOf(limit, record)}`;
     const known = this.#limited.get(key);
-    // A caller whose window has ended starts over, so it is at its limit only since this refusal.
+    // A caller whose window has ended starts over, so it has been at its limit only since this refusal.
     const isStill = known !== undefined && nowMs <= known.untilMs;
     this.#limited.set(key, {
       ...{ route, limit, userId, tenantId, address },

@@ -17,13 +17,15 @@ type TrafficHistoryOptions = Pick<RequestMetrics, 'durations' | 'upstreamDuratio
 const hourMs = 3_600_000;
 const ofProcess = { stepMs: 10_000, length: hourMs / 10_000 };
 const ofRoute = { stepMs: 60_000, length: hourMs / 60_000 };
-/** Routes and upstreams with a history of their own, 6 KiB each: the ones with requests most recently. */
+/**
+ * The number of routes and upstreams that have their own history, of 6 KiB each: those with the most recent requests.
+ */
 const maxHistories = 1_000;
 const firstBucket = responseClasses.length + failureKinds.length;
 
 /**
- * The traffic of the last hour: of the process, of each route and of each upstream. It reads the counts of the metrics
- * and keeps the differences, so requests pay nothing for it.
+ * The traffic of the last hour, of the process, each route and each upstream. It stores differences of the metrics'
+ * counts, so it costs requests nothing.
  */
 export class TrafficHistory {
   readonly #options: TrafficHistoryOptions;
@@ -43,13 +45,13 @@ export class TrafficHistory {
     this.#all = new TimeSlots({ ...ofProcess, columns: this.#columns });
   }
 
-  /** Adds what was counted since the last call to the current slice. Called every ten seconds, and before a reading. */
+  /** Adds what was counted since the last call to the current slot. Called every ten seconds, and before a reading. */
   sample(nowMs: number): void {
     const { durations, upstreamDurations, refusals } = this.#options;
     for (const series of durations.all) {
       const { route = '', status = '' } = series.labels;
       this.#addedTo(series, (bucket, added) => {
-        // Streams count as responses, but have no bucket.
+        // Streams count as responses, but are in no bucket.
         if (bucket !== undefined) this.#addToRoute(route, firstBucket + bucket, added, nowMs);
         this.#addToRoute(route, responseClasses.indexOf(classOf(status)), added, nowMs);
         if (status >= '500') this.#addToRoute(route, columnOf('service'), added, nowMs);
@@ -84,7 +86,10 @@ export class TrafficHistory {
     return { bounds_ms: inMs(buckets), counts: slots.read(nowMs).columns };
   }
 
-  /** The requests of each route by status, since the process started. Status 0: the client left before the response. */
+  /**
+   * The requests of each route by status, since the process started. Status 0: the client disconnected before the
+   * response.
+   */
   statuses(): ReadonlyMap<string, ReadonlyMap<string, number>> {
     const byRoute = new Map<string, Map<string, number>>();
     for (const { labels, counts, streams } of this.#options.durations.all) {
@@ -130,7 +135,7 @@ export class TrafficHistory {
     const seen = this.#seenRefusals.get(refused) ?? { count: 0, serverErrors: 0 };
     if (count === seen.count) return;
     this.#addToRoute(route, columnOf(fault), count - seen.count, nowMs);
-    // `service` so far includes all 5xx responses. Subtract the gateway's own.
+    // `service` so far includes all 5xx responses. Subtracts the gateway's own.
     this.#addToRoute(route, columnOf('service'), seen.serverErrors - serverErrors, nowMs);
     this.#seenRefusals.set(refused, { count, serverErrors });
   }
@@ -152,7 +157,7 @@ function slotsIn(all: LRUCache<string, TimeSlots>, name: string, columns: number
 
 const columnOf = (kind: string): number => responseClasses.length + (failureKinds as readonly string[]).indexOf(kind);
 
-/** The class of a status. 0: the client left before the response started. */
+/** The class of a status. 0: the client disconnected before the response started. */
 const classOf = (status: string) => responseClasses.find((name) => name[0] === status[0]) ?? 'none';
 
 const inMs = (seconds: readonly number[]): number[] => seconds.map((bound) => bound * 1000);

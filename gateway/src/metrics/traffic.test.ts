@@ -57,7 +57,7 @@ describe('the traffic of a process', () => {
     finish({ route: 'b', code: 'upstream_timeout', fault: 'upstream' }, 504);
     const all = traffic.history.ofProcess(nowMs);
     expect(totals(all.responses)).toEqual({ '2xx': 1, '4xx': 1, '5xx': 2 });
-    // The 504 is the gateway's, the 500 is the service's.
+    // The 504 comes from the gateway, the 500 from the service.
     expect(totals(all.failures)).toEqual({ caller: 1, upstream: 1, service: 1 });
     expect(totals(traffic.history.ofRoute('b', nowMs).failures)).toEqual({ upstream: 1 });
   });

@@ -26,13 +26,11 @@ export class RecentRequests {
 const keptRequests = 500;
 const keptRefusalsPerKind = 250;
 
-/**
- * What a process remembers of its traffic, for operators. All of it is bounded, and none of it outlives the process.
- */
+/** What a process remembers about its traffic, for operators. It is limited in size, and lost when the process ends. */
 export class Traffic {
   readonly recent = new RecentRequests(keptRequests);
   /**
-   * Refused requests are also kept apart, by kind: under load, the last ones would be gone within a second, and
+   * Refused requests are also kept separately, by kind: under load, the last ones would be gone within a second, and
    * anonymous clients could push out the refusals of identified callers.
    */
   readonly #refused = {
@@ -62,7 +60,7 @@ export class Traffic {
 }
 
 /**
- * A client without a valid token fills only the first two. A caller can cause limit refusals at no cost, so they go
+ * A client without a valid token fills only the first two. Hitting a limit costs a caller nothing, so these refusals go
  * there too.
  */
 function kindOf({ fault, route, identity, code }: RequestRecord) {

@@ -23,7 +23,7 @@ export type AuthenticateServiceOptions = Readonly<{
   nowMs(): number;
 }>;
 
-/** Longest lifetime of a service's signature, in seconds. It bounds how long a captured call can be replayed. */
+/** The longest lifetime of a service's signature, in seconds. It limits how long a captured call can be replayed. */
 const maxLifetimeSec = 30;
 
 /**
@@ -75,7 +75,7 @@ const codes: Partial<Record<RefusalReason, Code>> = {
   expired: 'call_expired',
   created_in_future: 'call_expired',
   replayed: 'call_replayed',
-  // The replay store started after the call was signed, so it cannot tell a replay. The call may be valid.
+  // The replay store started after the call was signed, so it cannot detect a replay. The call may be valid.
   created_before_start: 'unavailable',
 };
 

@@ -12,19 +12,19 @@ export type AuthenticateOptions = Readonly<{
   tokens: AccessTokens;
   /**
    * Counts refused tokens per client address. A client that sends too many is refused before its next token is
-   * verified. Each process counts for itself, because the counts protect it from verification work.
+   * verified. Each process counts separately, because the counts protect it from verification work.
    */
   throttle: Pick<LocalLimiter, 'take' | 'waitSec'>;
-  /** Undefined: proofs cannot be checked, so bound tokens are refused. */
+  /** If undefined, proofs cannot be checked, and bound tokens are refused. */
   dpop: Dpop | undefined;
   /** Checks the client certificate of tokens that are bound to one. Default: such tokens are refused. */
   certificates?: CertificateCheck;
 }>;
 
 /**
- * Identifies the caller by the access token. Whether the caller may do this is decided by authorize. Routes with `auth:
- * public` ignore the token. On `optional` routes it may be missing, but not invalid (CVE-2021-21378). A token that is
- * bound to a key needs a proof of that key.
+ * Identifies the caller by the access token. The authorize stage decides whether the caller may make the request.
+ * Routes with `auth: public` ignore the token. On `optional` routes it may be missing, but not invalid
+ * (CVE-2021-21378). A token that is bound to a key needs a proof of that key.
  *
  * The stage throws AppError `invalid_request` for a malformed header, and `token_*` and `dpop_*`. A valid token without
  * a role or a tenant gets `role_missing` or `tenant_missing`. At token endpoints it throws `invalid_dpop_proof` and
@@ -46,8 +46,8 @@ export function createAuthenticate({
       return hasSenderProof ? withoutToken(matched) : toAuthenticated(matched, anonymous, undefined);
     }
     // The cache holds only tokens that were parsed before, so most requests need no parsing. A cached token that has
-    // expired or was revoked does not count as an attempt: it costs no verification. Otherwise clients that have not
-    // noticed a logout would block others at their address.
+    // expired or was revoked does not count as an attempt, because it needs no verification. Otherwise clients that
+    // have not noticed a logout would block others at their address.
     if (authorization.startsWith('Bearer ') && !hasSenderProof) {
       record.scheme = 'Bearer';
       const known = tokens.find(authorization.slice('Bearer '.length));
@@ -77,7 +77,7 @@ export function createAuthenticate({
     }
   }
 
-  /** @throws AppError `token_proof_missing` for a bound token: without a proof, a thief could use it. */
+  /** @throws AppError `token_proof_missing` for a bound token: without the proof, a thief could use it. */
   function asBearer(matched: Matched, token: VerifiedToken, jkt: string | undefined): Authenticated {
     if (token.claims.jkt !== undefined) throw new AppError('token_proof_missing');
     if (token.claims.certificate !== undefined) certificates(token.claims, matched.peer);
@@ -103,14 +103,14 @@ export function createAuthenticate({
     if (dpop === undefined || credentials.dpop === undefined) throw new AppError('token_proof_missing');
     const nonce = dpop.nonce();
     if (nonce !== undefined) record.nonce = ['dpop-nonce', nonce];
-    // The path before any rewrite: a client makes its proof for the URL that it requested.
+    // The path before any rewrite: a client makes its proof for the URL that it requests.
     const [path = ''] = requestTarget.split('?', 1);
     return dpop.prove(credentials.dpop, { method, path, token });
   }
 
   /**
-   * Checks the proof for a token that is going to be bound: the route forwards proofs, so it is a token endpoint. A
-   * token endpoint refuses with 400 (RFC 9449 sections 5 and 8).
+   * Checks the proof for a token that is about to be bound: the route forwards proofs, so it is a token endpoint. Token
+   * endpoints refuse with 400 (RFC 9449 sections 5 and 8).
    */
   async function proveSender(matched: Matched): Promise<string> {
     try {
@@ -124,7 +124,7 @@ export function createAuthenticate({
     }
   }
 
-  /** A cached token skips the throttle. If its proof is bad, the throttle applies here, so that it gets 429 too. */
+  /** A cached token skips the throttle. If its proof is bad, the throttle applies here, so that it also gets 429. */
   function countFailure(error: unknown, matched: Matched): unknown {
     if (countsAsAttempt(error)) {
       assertNotThrottled(matched);
@@ -160,14 +160,14 @@ function countsAsAttempt(error: unknown): boolean {
 
 const anonymous: Caller = { kind: 'anonymous', jkt: undefined };
 
-/** The user or the OAuth client of a token. `jkt`: the key whose proof came with the request. */
+/** The user or OAuth client of a token. `jkt` identifies the key whose proof came with the request. */
 export function bearerCaller(token: VerifiedToken, jkt: string | undefined) {
   const { kind, jkt: key, certificate } = token.claims;
   return { kind, token, bound: key !== undefined || certificate !== undefined, jkt } satisfies Caller;
 }
 
-// One scheme in any case (RFC 9110 section 11.1), one space, one token: no list, no parameters.
-// See RFC 6750 section 2.1 and RFC 9449 section 7.1.
+// A scheme in any case (RFC 9110 section 11.1), one space, one token; no list, no parameters. See RFC 6750 section 2.1
+// and RFC 9449 section 7.1.
 const credentials = /^(bearer|dpop) ([A-Za-z0-9._~+/-]+=*)$/i;
 const knownScheme = /^(bearer|dpop)(?:\s|,|$)/i;
 
@@ -175,8 +175,8 @@ const knownScheme = /^(bearer|dpop)(?:\s|,|$)/i;
  * Parses an `Authorization` header.
  *
  * @param offered The schemes that the route accepts. DPoP counts as unknown if the route does not offer it, because
- *   without public origins no proof can be checked. Bearer is always parsed, so that the error says what is wrong with
- *   the token.
+ *   proofs cannot be checked without public origins. Bearer is always parsed, so that the error can describe the
+ *   problem with the token.
  * @throws AppError `invalid_request` if it is malformed, `token_missing` for another scheme.
  */
 function readCredentials(

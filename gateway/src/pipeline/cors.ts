@@ -14,9 +14,9 @@ const readable = 'X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, WWW-Au
 export const exposed = ({ expose }: Pick<Cors, 'expose'>): string => [readable, ...expose].join(', ');
 
 /**
- * Handles CORS for all services: their own CORS headers are dropped. The headers go into the record, so that errors
- * carry them too and a page can tell a 401 from a 429. Preflights are served from the route table without a token:
- * whether a path exists is not secret, since 404 and 401 differ too.
+ * Handles CORS for all services, whose own CORS headers are dropped. The headers go into the record, so that errors
+ * carry them too and a page can distinguish a 401 from a 429. Preflights are served from the route table without a
+ * token: whether a path exists is not secret, since 404 and 401 differ too.
  *
  * Origins match byte by byte; an origin that is not listed gets no CORS headers. Neither `null` nor `*` can be listed.
  *
@@ -67,7 +67,7 @@ const maxLoggedOrigin = 200;
 /**
  * Checks the origin of a WebSocket handshake. Browsers let any page open a WebSocket with the user's cookies, so the
  * server must check `Origin` (RFC 6455 section 10.2). Public origins and those of `cors` are allowed. If neither is
- * configured, the page's host must equal the requested host. Clients that send no `Origin` are not browsers, and pass.
+ * configured, the page's host must equal the requested host. Clients without `Origin` are not browsers, and pass.
  *
  * @returns A check that throws AppError `origin_not_allowed`.
  */

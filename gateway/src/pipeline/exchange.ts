@@ -10,7 +10,7 @@ import type { RequestRecord } from './request-record.ts';
 
 /** The body's framing, as the parser understood it. The bytes are still in the socket. */
 export type InboundBody = Readonly<{
-  /** A body was announced: a length above zero, or chunks. */
+  /** Whether a body was announced: a length above zero, or chunks. */
   present: boolean;
   /** Undefined for a chunked body and for no body. */
   length: number | undefined;
@@ -25,7 +25,7 @@ export const hasContent = (method: string): boolean => method !== 'GET' && metho
 export const refusalOfSize = (bytes: number, maxBytes: number): AppError | undefined =>
   bytes > maxBytes ? new AppError('payload_too_large', { detail: { maxBytes } }) : undefined;
 
-/** Kept apart from the other headers: the route decides which of them are forwarded. */
+/** Kept apart from the other headers, because the route decides which of them are forwarded. */
 export type Credentials = Readonly<{
   authorization: string | undefined;
   dpop: string | undefined;
@@ -37,28 +37,25 @@ export type Client = Readonly<{
   address: string;
   protocol: 'http' | 'https';
   host: string;
-  /** The origin of the page that makes the request, as the browser states it (RFC 6454 section 7). */
+  /** The origin of the page that makes the request, as sent by the browser (RFC 6454 section 7). */
   origin: string | undefined;
 }>;
 
-/**
- * The authenticated caller. `anonymous` is a result too: the request has no identity, and the route's authentication
- * allows that.
- */
+/** The authenticated caller. `anonymous` is also a result: the request has no identity, and the route allows that. */
 export type Caller =
   | Readonly<{ kind: 'anonymous'; jkt: string | undefined }>
   | Readonly<{
-      /** An OAuth client with a token of its own is a `client`, and never a user. */
+      /** An OAuth client with its own token is a `client`, and never a user. */
       kind: 'user' | 'client';
       token: VerifiedToken;
       /**
-       * Whether the token is bound to a key. If it is, a proof showed that this request comes from the key's holder.
+       * Whether the token is bound to a key. If so, a proof showed that this request comes from the holder of the key.
        */
       bound: boolean;
       /** Thumbprint of the key whose proof came with this request; at a token endpoint also without a bound token. */
       jkt: string | undefined;
     }>
-  /** A service, on the internal listener. Without `principal` it calls for itself. */
+  /** A service on the internal listener. Without `principal`, it calls on its own behalf. */
   | Readonly<{ kind: 'service'; serviceId: string; principal?: Transaction | undefined }>;
 
 /** The token behind a request. It must stay valid until the request is over. */
@@ -74,9 +71,9 @@ export type Outbound = Readonly<{
   requestTarget: string;
   /** Alternating names and values. */
   headers: readonly string[];
-  /** Where the headers begin that the gateway signed. Their values match the identity contract. */
+  /** The index at which the headers that the gateway signed begin. Their values match the identity contract. */
   signedFrom: number;
-  /** Buffered in digest mode; `stream`: the client's body, forwarded as it arrives. */
+  /** In digest mode, the buffered body. `stream` means the client's body, forwarded as it arrives. */
   body: Buffer | 'stream' | undefined;
   createdSec: number;
   nonce: string;
@@ -85,7 +82,7 @@ export type Outbound = Readonly<{
 /** The other end of a connection: a socket, or an object with the same properties. */
 export type Peer = Readonly<{ remoteAddress?: string | undefined; encrypted?: boolean }>;
 
-/** A body as it arrives, such as Node's `IncomingMessage`. `complete`: all of it has arrived. */
+/** A body as it arrives, such as Node's `IncomingMessage`. `complete` says that all of it has arrived. */
 export type BodyStream = Readable & Readonly<{ complete: boolean }>;
 
 /** A request as plain values, independent of how it arrived. */
@@ -95,21 +92,21 @@ export type RawRequest = Pick<
 >;
 
 /**
- * One request, and what the stages learn about it. All stages share this object, and each fills in its own fields. The
- * type shows which stages the request has passed: each stage takes the type of the stage before it, and returns its
- * own.
+ * One request, and everything that the stages find out about it. All stages share this object, and each fills in its
+ * own fields. The type shows which stages the request has passed: each stage takes the type of the stage before it, and
+ * returns its own.
  */
 export class Exchange {
   readonly kind: 'http' | 'upgrade';
   readonly method: string;
-  /** The request line's target, byte for byte. */
+  /** The target of the request line, byte for byte. */
   readonly requestTarget: string;
   readonly httpVersion: string;
   /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[];
   readonly peer: Peer;
   readonly stream: BodyStream;
-  /** Tells a client that waits for it to send the body. Undefined for an upgrade. */
+  /** Asks a waiting client to send the body. Undefined for an upgrade. */
   readonly interim: Readonly<{ writeContinue(): void }> | undefined;
   readonly record: RequestRecord;
   /** Called when the exchange no longer needs its configuration. */
@@ -117,9 +114,9 @@ export class Exchange {
   /** Starts counting a body that will be held in memory. */
   readonly holdBody: (address: string) => HeldBody;
 
-  // Filled in by sanitize.
+  // Set by sanitize.
   /**
-   * Alternating names and values. Holds no header that the gateway writes itself, no hop-by-hop header and no
+   * Alternating names and values. Contains no header that the gateway writes itself, no hop-by-hop header and no
    * credentials.
    */
   headers: readonly string[] | undefined = undefined;
@@ -129,18 +126,18 @@ export class Exchange {
   /** Upgrades only. */
   upgrade: Upgrade | undefined = undefined;
 
-  // By match. `path` and `query` are canonical, and are what the service receives.
+  // Set by match. `path` and `query` are canonical, and are sent to the service.
   route: Route | undefined = undefined;
   policy: Policy | undefined = undefined;
   params: Params | undefined = undefined;
   path = '';
   query = '';
 
-  // By authenticate. `content` is the body, where authentication had to read it.
+  // Set by authenticate. `content` is the body, if authentication had to read it.
   caller: Caller | undefined = undefined;
   content: Buffer | undefined = undefined;
 
-  // By sign, for the first attempt.
+  // Set by sign, for the first attempt.
   outbound: Outbound | undefined = undefined;
 
   constructor(
@@ -170,7 +167,7 @@ export class Exchange {
     if (this.httpVersion === '1.1' && expectsContinue(this.rawHeaders)) this.interim?.writeContinue();
   }
 
-  /** Called when the exchange becomes a connection that may stay open for long. */
+  /** Called when the exchange becomes a connection that may stay open for a long time. */
   detach(): void {
     this.release(this.record);
   }
@@ -181,8 +178,8 @@ const expectsContinue = (rawHeaders: readonly string[]): boolean =>
 
 const is100Continue = (value: string | undefined): boolean => value?.toLowerCase() === '100-continue';
 
-// The mark of a stage cannot be set without a cast, and stages.test.ts checks that each cast stands in one file of
-// this folder.
+// The mark of a stage cannot be set without a cast, and stages.test.ts checks that each cast occurs in exactly one file
+// of this folder.
 declare const passed: unique symbol;
 type Passed<Stage extends string> = { readonly [passed]: { readonly [Name in Stage]: true } };
 
@@ -203,7 +200,7 @@ export type Permitted = Authenticated & Passed<'authorize'>;
 /** The route's limits allow the request too. */
 export type Admitted = Permitted & Passed<'limit'>;
 
-/** A retry is signed again. Its attempt gets an outbound of its own, which the first attempt never sees. */
+/** A retry is signed again. Its attempt has its own outbound request, which the first attempt never sees. */
 export type SignedOutbound = Outbound & Passed<'sign'>;
 
 export type Signed = Admitted & Readonly<{ outbound: SignedOutbound }> & Passed<'sign'>;

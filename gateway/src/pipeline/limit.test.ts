@@ -7,7 +7,7 @@ import { bucketKeys } from './limit.ts';
 const idText = fc.stringMatching(/^[A-Za-z0-9._~:@|*-]{1,12}$/);
 const issuerText = fc.constantFrom('https://a.test', 'https://a.test/', 'https://a.test:8443', 'http://a.test/user:x');
 const optional = fc.option(idText, { nil: undefined });
-/** Few distinct ids, so that users, clients and tenants often share one. */
+/** Few distinct ids, so that users, clients and tenants often have the same one. */
 const person = fc.record({ issuer: issuerText, tenantId: idText, userId: idText, clientId: optional });
 const oauthClient = fc.record({ issuer: issuerText, tenantId: optional, clientId: idText });
 type Person = Readonly<{ issuer: string; tenantId: string; userId: string; clientId: string | undefined }>;

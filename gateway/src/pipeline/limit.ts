@@ -9,8 +9,8 @@ import type { Admitted, Permitted } from './exchange.ts';
 type BucketKey = (request: Pick<Permitted, 'caller' | 'client'>) => string;
 
 /**
- * The bucket of a request, by what the limit counts. The parts of a key are separated by spaces, and none but the last
- * can contain one, so `a:b` and `a` with `b` never collide.
+ * The bucket of a request, by what the limit counts. The parts of a key are separated by spaces, and only the last can
+ * contain one, so keys never collide.
  *
  * The narrowest limit comes first: a caller over its own limit must not use up a shared one.
  */
@@ -28,8 +28,8 @@ function byAddress({ client }: Parameters<BucketKey>[0]): string {
 }
 
 /**
- * An anonymous caller counts by address, and a service that calls for itself by its name. A nested call counts against
- * the user or OAuth client for which the service calls.
+ * Anonymous callers are counted by address, and services that call on their own behalf by name. A nested call is
+ * counted for the user or OAuth client that the service acts for.
  */
 function byToken(keyOf: (token: TokenStatus) => string): BucketKey {
   const known = new WeakMap<TokenStatus, string>();
@@ -47,12 +47,12 @@ function byToken(keyOf: (token: TokenStatus) => string): BucketKey {
   };
 }
 
-/** An OAuth client never shares a bucket with a user, also where its id is a user's. */
+/** An OAuth client never shares a bucket with a user, even if their ids are equal. */
 function keyOfHolder({ claims: { userId, clientId }, issuer: { config } }: TokenStatus): string {
   return userId === undefined ? `client ${config.issuer} ${clientId}` : `user ${config.issuer} ${userId}`;
 }
 
-/** Callers without a client or tenant count by themselves. */
+/** Callers without a client or tenant are counted individually. */
 function keyWithin(kind: string, token: TokenStatus, id: string | undefined): string {
   return id === undefined ? keyOfHolder(token) : `${kind} ${token.issuer.config.issuer} ${id}`;
 }
@@ -64,14 +64,14 @@ export function compileLimits(route: Route, limiterFor: (name: string, limit: Li
   const numbered = route.limits.map((limit, index) => {
     const { by, requests, perSec } = limit;
     const before = route.limits.slice(0, index).filter((other) => other.by === by).length;
-    // Policy names must be unique in their list, also for two limits by user.
+    // Policy names must be unique in their list, even for two limits by user.
     const policy = before === 0 ? by : `${by}-${before + 1}`;
     return {
       limiter: limiterFor(`${route.name} ${index} ${by} ${perSec}`, limit),
       keyOf: bucketKeys[by],
-      /** Its name in the headers. */
+      /** The name of the limit in response headers. */
       policy,
-      /** Its name in the log. */
+      /** The name of the limit in the log. */
       rule: `limits: ${policy}`,
       place: narrowestFirst.indexOf(by),
       header: `"${policy}";q=${requests};w=${perSec}`,

@@ -9,7 +9,7 @@ import type { OwnAnswer } from './resource-metadata.ts';
  */
 export type Stages = Readonly<{
   sanitize(arrival: Arrival): Incoming;
-  /** Preflights, `OPTIONS *` and metadata: what no service answers. */
+  /** Preflights, `OPTIONS *` and metadata, which no service handles. */
   answerItself(incoming: Incoming): OwnAnswer | undefined;
   /** Upgrades only: throws if the page's origin is not allowed. */
   checkOrigin?(incoming: Incoming): void;
@@ -21,9 +21,9 @@ export type Stages = Readonly<{
 }>;
 
 /**
- * Decides a request, however it arrived. The caller takes the last step, such as {@link Forward}.
+ * Decides about a request, however it arrived. The caller takes the last step, such as {@link Forward}.
  *
- * @returns The signed request, or an answer of the gateway's own. Rejects with an `AppError` for every known reason.
+ * @returns The signed request, or a response of the gateway's own. Rejects with an `AppError` for every known reason.
  */
 export type Pipeline = (arrival: Arrival) => Promise<Signed | OwnAnswer>;
 
@@ -37,7 +37,7 @@ export type Forward = Readonly<{
 }>;
 
 /**
- * Runs the stages in order. Requests and upgrades differ in the last step only, so neither can bypass a stage. Waits
+ * Runs the stages in order. Requests and upgrades differ only in the last step, so neither can bypass a stage. Waits
  * only where a stage returns a promise: most requests reach their service without a pause.
  *
  *     sanitize ─► match ─► authenticate ─► authorize ─► limit ─► sign

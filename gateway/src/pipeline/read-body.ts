@@ -10,7 +10,7 @@ const wholeBodyMs = 30_000;
 const minGrownBytes = 16 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
 
-/** Collects a body in one buffer, which grows with it. */
+/** Collects a body in one buffer that grows as needed. */
 class GrowingBody {
   readonly #held: Pick<HeldBody, 'grow'>;
   readonly #maxBytes: number;
@@ -44,7 +44,7 @@ class GrowingBody {
     const size = Math.min(this.#maxBytes, Math.max(neededBytes, 2 * memory.length, minGrownBytes));
     this.#held.grow(size - memory.length);
     if (this.#isOwn) {
-      // Frees the old memory immediately. The garbage collector would do so too late.
+      // Frees the old memory immediately. Garbage collection would do so too late.
       this.#memory = Buffer.from((memory.buffer as ArrayBuffer).transfer(size));
     } else {
       this.#memory = Buffer.from(new ArrayBuffer(size));
@@ -64,7 +64,7 @@ class GrowingBody {
  * @param held Counts the memory. Released here if the body is refused, and otherwise when the response closes.
  * @throws AppError `payload_too_large` as soon as `maxBytes` is exceeded. `request_timeout` after 30 s, or if the body
  *   arrives more slowly than `rate`. `invalid_request` if the client disconnects or its chunks are malformed.
- *   `rate_limited` or `body_memory_full` when there is no memory for more of it.
+ *   `rate_limited` or `body_memory_full` if there is no memory for the rest.
  */
 export function readBody(
   stream: BodyStream,
@@ -90,7 +90,7 @@ export function readBody(
       });
     const timer = setTimeout(onTooSlow, wholeBodyMs);
     const watch = watchRate(rate, () => body.bytes, onTooSlow);
-    // The client disconnected earlier, so no further event comes.
+    // The client has already disconnected, so no further event will come.
     if (stream.destroyed) {
       onBroken();
       return;
@@ -109,11 +109,11 @@ export function readBody(
 }
 
 /**
- * Applies the route's body mode: reads the body whole, leaves it to be streamed, or refuses it.
+ * Applies the route's body mode: buffers the body, leaves it to be streamed, or refuses it.
  *
- * @returns A promise only if bytes must be read; undefined if there is no body.
- * @throws AppError `body_not_allowed`, `payload_too_large`, `unsupported_media_type`. Rejects with `request_timeout`,
- *   `invalid_request`, `rate_limited` and `body_memory_full` too.
+ * @returns A promise only if bytes must be read. Undefined if there is no body.
+ * @throws AppError `body_not_allowed`, `payload_too_large`, `unsupported_media_type`. Also rejects with
+ *   `request_timeout`, `invalid_request`, `rate_limited` and `body_memory_full`.
  */
 export function takeContent(matched: Matched): Buffer | 'stream' | undefined | Promise<Buffer> {
   const { route, method, body, stream } = matched;
@@ -122,7 +122,7 @@ export function takeContent(matched: Matched): Buffer | 'stream' | undefined | P
   const tooLarge = refusalOfSize(body.length ?? 0, route.body.maxBytes);
   if (tooLarge !== undefined) throw tooLarge;
   if (route.body.mode === 'stream') return 'stream';
-  // A decoder would see other bytes than the signed ones, and perhaps very many of them.
+  // A decoder would see other bytes than the signed ones, and possibly very many.
   if (body.encoding !== undefined) {
     throw new AppError('unsupported_media_type', { detail: { reason: 'content-encoding' } });
   }

@@ -8,14 +8,14 @@ import type { Claims, StatusClaims } from '../tokens/claims.ts';
 export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;
 
 /**
- * The contents of the request's log line. Each stage adds what it learns, so that a refusal is logged with it too. All
+ * The contents of the request's log line. Each stage adds its findings, so that a refusal is logged with them too. All
  * fields exist from the start: growing an object costs more than some stages do.
  */
 export class RequestRecord {
   readonly requestId: string;
-  /** Those of the original request, if another proxy asks for a decision. */
+  /** Belongs to the original request, if another proxy asks for a decision. */
   method: string;
-  /** Without the query, which may hold secrets. */
+  /** Without the query, which may contain secrets. */
   path: string;
   readonly startedAt: number;
   /** Whether the request still uses its configuration. */
@@ -24,37 +24,40 @@ export class RequestRecord {
   isPassedOn = false;
   /** The body, if it is held in memory. Released when the response closes. */
   heldBody: HeldBody | undefined = undefined;
-  /** The request is over. The console shows the record as it was logged, so nothing changes it anymore. */
+  /** Whether the request is over. The console shows the record as it was logged, so it no longer changes. */
   isLogged = false;
-  /** The id that the client or a proxy gave the request. Only for the log. */
+  /** The id that the client or a proxy gave the request. Used only for the log. */
   clientRequestId: string | undefined = undefined;
   address: string | undefined = undefined;
   route: string | undefined = undefined;
   /**
-   * The rule that decided: the one that refused the request, or the last one of the route, which allowed it. Undefined
-   * if something else decided, such as a service that is down.
+   * The deciding rule: the one that refused the request, or the last one of the route, which allowed it. Undefined if
+   * something else was decisive, such as a service that is down.
    */
   rule: string | undefined = undefined;
   /** The last rule of the route, once all have passed. It becomes `rule` if nothing refuses the request later. */
   allowedBy: string | undefined = undefined;
-  /** The schemes that the route accepts, and the one that the client used. A challenge depends on both. */
+  /** The schemes that the route accepts, and the scheme that the client used. A challenge depends on both. */
   schemes: readonly Scheme[] | undefined = undefined;
   scheme: Scheme | undefined = undefined;
-  /** The scopes that the route requires, and where clients find the authorization server. A challenge names both. */
+  /**
+   * The scopes that the route requires, and the URL where clients find the authorization server. A challenge names
+   * both.
+   */
   scopes: Allow['scopes'] = undefined;
   metadata: ChallengeMetadata | undefined = undefined;
   /** The host that the client named, in lower case. */
   host: string | undefined = undefined;
   identity: 'user' | 'client' | 'anonymous' | 'service' | undefined = undefined;
-  /** The claims of the user or OAuth client that calls, or for which a service calls. */
+  /** The claims of the user or OAuth client that calls, or that a service calls for. */
   claims: (StatusClaims & Partial<Pick<Claims, 'jkt' | 'certificate'>>) | undefined = undefined;
   serviceId: string | undefined = undefined;
-  /** On nested calls for a user or an OAuth client: the id of its original request. */
+  /** For nested calls on behalf of a user or an OAuth client, the id of the original request. */
   transactionId: string | undefined = undefined;
   upstream: string | undefined = undefined;
   /**
-   * Of the response, where no `ServerResponse` has it: upgrades and parser errors. Of every request once it is over. 0:
-   * the client left before the response started.
+   * The status of the response. Set early only for upgrades and parser errors, which have no `ServerResponse`. 0: the
+   * client disconnected before the response started.
    */
   status: number | undefined = undefined;
   /** Whether the response ended early, and how long the request took. Known when it is over. */
@@ -67,7 +70,7 @@ export class RequestRecord {
   attempts: number | undefined = undefined;
   /** The error code of the attempt before the last. */
   retriedAfter: string | undefined = undefined;
-  /** Milliseconds: until the request was signed, then until it had a connection, then until the response began. */
+  /** Milliseconds until the request was signed, then until it had a connection, then until the response began. */
   decidedMs: number | undefined = undefined;
   waitedMs: number | undefined = undefined;
   upstreamMs: number | undefined = undefined;
@@ -78,11 +81,11 @@ export class RequestRecord {
   err: unknown = undefined;
   /** Response headers, alternating names and values: the rate limit headers. Errors carry them too. */
   limits: readonly string[] | undefined = undefined;
-  /** Likewise: the CORS headers. Where they are set, they replace those of the service. */
+  /** Also for errors: the CORS headers. If set, they replace those of the service. */
   cors: readonly string[] | undefined = undefined;
-  /** Likewise: the nonce for the client's next DPoP proof. */
+  /** Also for errors: the nonce for the client's next DPoP proof. */
   nonce: readonly string[] | undefined = undefined;
-  /** Likewise: whether security headers are added that the service does not send. */
+  /** Also for errors: whether to add security headers that the service does not send. */
   hasDefaults = false;
 
   constructor(requestId: string, method: string, path: string, startedAt: number) {
@@ -94,8 +97,8 @@ export class RequestRecord {
 }
 
 /**
- * Records an error, even if it is too late for an error response. A client that disconnects ends its request, so the
- * error that this causes towards the service is not recorded.
+ * Records an error, even if it is too late for an error response. If the client disconnects, the resulting error on the
+ * service side is not recorded.
  */
 export function recordFailure(record: RequestRecord, { code }: AppError): void {
   if (record.isLogged) return;
@@ -107,8 +110,8 @@ export function recordFailure(record: RequestRecord, { code }: AppError): void {
 export type LogRequest = (record: RequestRecord, status: number, isAborted: boolean) => void;
 
 /**
- * A line with `detail` or `err` goes through pino, which redacts secrets in them. So does a 5xx, which is written at
- * once. All others hold nothing to redact.
+ * A line with `detail` or `err` is written by pino, which redacts secrets in them. So is a 5xx, which must be written
+ * immediately. Other lines contain nothing to redact.
  */
 export function createAccessLog(
   logger: Logger,
@@ -131,7 +134,7 @@ export function createAccessLog(
   };
 }
 
-/** What the log and the console show of a finished request. */
+/** A finished request as the log and the console show it. */
 export function fieldsOf(record: RequestRecord) {
   return {
     request_id: record.requestId,

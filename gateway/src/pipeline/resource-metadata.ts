@@ -15,14 +15,14 @@ export type OwnAnswer = Readonly<{
 const prefix = '/.well-known/oauth-protected-resource';
 const methods = ['GET', 'HEAD'] as const;
 const maxAgeSec = 300;
-/** The longest path that a challenge names. For a longer path, it names the document of the whole gateway. */
+/** The longest path that a challenge names. For longer paths, it names the document of the whole gateway. */
 const maxNamedPath = 512;
 
 /**
- * Serves OAuth 2.0 protected resource metadata (RFC 9728): of the whole gateway, and of each path with a token, which
- * MCP clients ask for first. The resource is the public origin that the client named, followed by the path.
+ * Serves OAuth 2.0 protected resource metadata (RFC 9728) of the whole gateway, and of each path that requires a token,
+ * which MCP clients request first. The resource is the public origin that the client named, followed by the path.
  *
- * @returns Undefined without `publicOrigins` or issuers, and where the configuration has a route of its own there.
+ * @returns Undefined without `publicOrigins` or issuers, and if a configured route has that path.
  */
 export function createResourceMetadata(
   config: Pick<GatewayConfig, 'publicOrigins' | 'issuers' | 'scopes' | 'certificate' | 'routes'>,
@@ -37,7 +37,7 @@ export function createResourceMetadata(
     publicOrigins.toReversed().flatMap((origin) => hostsOf(origin).map((host) => [host, origin] as const)),
   );
   const common = {
-    // A template stands for many issuers, so none can be named.
+    // A template represents many issuers, so none can be named.
     authorization_servers: [
       ...new Set(issuers.flatMap(({ issuer, template }) => (issuer.includes(`{${template?.variable}}`) ? [] : issuer))),
     ],
@@ -68,7 +68,7 @@ export function createResourceMetadata(
     /** The URL of the document about a path, for a challenge. */
     urlFor: (host: string | undefined, path: string) =>
       originFor(host) + prefix + (path === '/' || path.length > maxNamedPath ? '' : path),
-    /** @returns Undefined unless the path is that of a document. */
+    /** @returns Undefined unless the path belongs to a document. */
     methodsAt: (path: string) =>
       isAsked(path) && documentOf(path.slice(prefix.length), firstOrigin) !== undefined ? methods : undefined,
     /**

@@ -49,7 +49,7 @@ export const respond = {
     if (request.method !== 'HEAD') response.write(body);
     discardBody(request, () => response.end());
   },
-  /** Responds on a bare socket, for upgrades and parser errors, and closes it. */
+  /** Responds on a raw socket, for upgrades and parser errors, and closes it. */
   socket(thrown: unknown, record: RequestRecord, socket: Duplex): void {
     if (record.isLogged) return;
     const refusal = responseFor(thrown, record);
@@ -72,8 +72,8 @@ function proofErrorOf(code: Code): string | undefined {
 type Challenged = Pick<RequestRecord, 'scheme' | 'schemes' | 'scopes' | 'metadata' | 'host' | 'path'>;
 
 /**
- * `WWW-Authenticate` of a refusal, in the scheme that the client used. A client without a token learns which scheme the
- * route accepts: Bearer, or DPoP where only bound tokens are accepted. Every challenge of the public listener names the
+ * `WWW-Authenticate` of a refusal, in the scheme that the client used. Without a token, it names the scheme that the
+ * route accepts: Bearer, or DPoP if only bound tokens are accepted. Every challenge of the public listener names the
  * metadata of the resource, if there is any.
  *
  * @see RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1
@@ -88,7 +88,7 @@ export function challengeFor(code: Code, record: Challenged): Readonly<Record<st
   const proofError = proofErrorOf(code);
   if (proofError !== undefined) return challenge('DPoP', record, { error: proofError, error_description: title });
   if (status !== 401) return {};
-  // A 401 must name a scheme (RFC 9110 section 15.5.2), but none is registered for a service that authenticates by its
+  // A 401 must name a scheme (RFC 9110 section 15.5.2), but none is registered for services that authenticate by
   // signature.
   if (!code.startsWith('token_')) return { 'www-authenticate': 'Countersign' };
   return challenge(scheme, record, { error: 'invalid_token', error_description: title });
@@ -108,7 +108,7 @@ function challenge(
     ...(scheme === 'DPoP' && { algs: proofAlgorithms.join(' ') }),
     ...(metadata && { resource_metadata: metadata.urlFor(host, path) }),
   };
-  // No value has a quote or a backslash: titles are ours, and the grammars of scopes and paths have neither.
+  // No value contains a quote or a backslash: titles are ours, and scopes and paths cannot contain them.
   const text = Object.entries(all).map(([name, value]) => `${name}="${value}"`);
   return { 'www-authenticate': [scheme, text.join(', ')].join(' ').trimEnd() };
 }

@@ -8,7 +8,7 @@ import type { OwnAnswer } from './resource-metadata.ts';
 
 type Answering = (incoming: Incoming) => OwnAnswer | undefined;
 
-/** Combines the gateway's own answers: the first one applies, and gets the headers common to all. */
+/** Combines the gateway's own responses. The first one that applies wins, and gets the headers common to all. */
 export function ownAnswers(...configured: readonly (Answering | undefined)[]): Answering {
   const answers = configured.filter((answer) => answer !== undefined);
   return (incoming) => {
@@ -23,7 +23,7 @@ export function ownAnswers(...configured: readonly (Answering | undefined)[]): A
   };
 }
 
-/** Answers `OPTIONS *`, which asks about the server and not about a resource (RFC 9110 section 9.3.7). */
+/** Responds to `OPTIONS *`, which is about the server and not about a resource (RFC 9110 section 9.3.7). */
 export function answerOptions({ method, requestTarget, body }: Incoming): OwnAnswer | undefined {
   if (requestTarget !== '*' || method !== 'OPTIONS') return undefined;
   if (body.present) throw new AppError('body_not_allowed');
@@ -31,13 +31,13 @@ export function answerOptions({ method, requestTarget, body }: Incoming): OwnAns
 }
 
 /**
- * Finds the route by the bytes of the target, and sets the path and query that the service receives. Nothing is decoded
- * or normalized: the matched bytes are signed and sent (CVE-2026-33494).
+ * Finds the route by the bytes of the request target, and sets the path and query that the service receives. Nothing is
+ * decoded or normalized: the matched bytes are signed and sent (CVE-2026-33494).
  *
- * @param metadata Public listener only: named in challenges.
+ * @param metadata For challenges; only on the public listener.
  *
  * The stage throws AppError `invalid_target`, `uri_too_long`, `no_route`, and `method_not_allowed` with `Allow`. It
- * throws `upgrade_not_allowed` if the route takes no WebSockets.
+ * throws `upgrade_not_allowed` if the route does not accept WebSockets.
  */
 export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (incoming: Incoming) => Matched {
   return (incoming) => {
@@ -63,7 +63,7 @@ export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (i
 }
 
 /**
- * Evaluates the route's policy for this caller, on every request: the cache of tokens holds identities, never decisions
+ * Evaluates the route's policy for this caller on every request: the token cache contains identities, never decisions
  * (CVE-2021-32701).
  *
  * The stage throws AppError with the code of the first rule that refuses, such as `token_missing`, `insufficient_role`

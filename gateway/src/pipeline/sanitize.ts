@@ -13,7 +13,7 @@ const maxContentType = 1024;
 
 /**
  * The first stage, on every route. Checks what the parser accepted, and drops each header that only the gateway may
- * write, in any spelling. Drops hop-by-hop headers too, and sets credentials apart.
+ * write, in any spelling. Also drops hop-by-hop headers, and separates credentials.
  *
  * Reads `rawHeaders`, because Node joins repeated headers or keeps only the first.
  *
@@ -31,7 +31,7 @@ export function createSanitize(
 
   return (arrival) => {
     const { record, kind, rawHeaders, peer, httpVersion } = arrival;
-    // Node's parser also accepts a line without a version (as 0.9), and the name of HTTP/2. WebSockets need 1.1.
+    // Node's parser also accepts a line without a version (as 0.9), and the name of HTTP/2. WebSockets require 1.1.
     if (httpVersion !== '1.1' && (httpVersion !== '1.0' || kind === 'upgrade')) {
       throw new AppError('invalid_request', {
         detail: { reason: 'version', version: httpVersion },
@@ -41,7 +41,7 @@ export function createSanitize(
     const { passing, read } = sortHeaders(rawHeaders, useOf);
     const forwardedFor = read['x-forwarded-for'];
     const address = clientAddress(peer.remoteAddress ?? '', forwardedFor === undefined ? [] : [forwardedFor]);
-    // Without an address the socket is closed already, so no response can be sent.
+    // Without an address, the socket is already closed, so no response can be sent.
     if (address === '') throw new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
     record.address = address;
     record.hasDefaults = hasDefaults;
@@ -50,7 +50,8 @@ export function createSanitize(
     const body = readFraming(read, isNamed(named, 'content-type') ? undefined : read['content-type'], httpVersion);
     const headers = named === undefined ? passing : withoutHeaders(passing, named);
     if (body.type !== undefined) headers.push('content-type', body.type);
-    // Without a body it means nothing, and a service that requires digests would refuse a header that no digest covers.
+    // Without a body the header has no meaning, and a service that requires digests would refuse a header that no
+    // digest covers.
     if (body.encoding !== undefined && body.present) headers.push('content-encoding', body.encoding);
     if (read.origin !== undefined && passesOrigin && !isNamed(named, 'origin')) headers.push('origin', read.origin);
     const handshake =
@@ -78,8 +79,8 @@ export function createSanitize(
 }
 
 /**
- * What happens to an inbound header: it is forwarded, dropped, or read by the gateway, in which case this is its name.
- * Names match exactly: `Content_Length` is not `Content-Length`, and is dropped.
+ * What happens to an inbound header: it is forwarded, dropped, or read by the gateway. In the last case, this is the
+ * name of the field. Names match exactly: `Content_Length` is not `Content-Length`, and is dropped.
  */
 type HeaderUse = 'pass' | 'drop' | ReadHeader;
 
@@ -111,7 +112,7 @@ const joinedBy: Readonly<Partial<Record<ReadHeader, string>>> = {
   'x-forwarded-for': ',',
 };
 
-/** Headers that must not repeat, and whose values are no lists. */
+/** Headers that must not repeat, and whose values are not lists. */
 export const singleHeaders: ReadonlySet<string> = new Set(
   Object.keys(noHeaders()).filter((name) => joinedBy[name as ReadHeader] === undefined),
 );
@@ -119,14 +120,14 @@ export const singleHeaders: ReadonlySet<string> = new Set(
 const maxHeaders = 100;
 const maxHeaderBytes = 12 * 1024;
 
-/** @param strip Further names to drop, from the configuration. */
+/** @param strip Additional names to drop, from the configuration. */
 function createHeaderClassifier(strip: readonly string[]): (rawName: string) => HeaderUse {
   const read: ReadonlySet<string> = new Set(Object.keys(noHeaders()));
   const stripped: ReadonlySet<string> = new Set(strip.map(foldHeaderName));
   return rememberNames((rawName) => {
     const folded = foldHeaderName(rawName);
     if (read.has(folded)) {
-      // `headers.strip` keeps Origin from services, but the checks of the gateway still need it.
+      // `headers.strip` hides Origin from services, but the gateway's own checks still need it.
       const isTaken = !stripped.has(folded) || folded === 'origin';
       return rawName.toLowerCase() === folded && isTaken ? (folded as ReadHeader) : 'drop';
     }
@@ -186,7 +187,7 @@ function readFraming(
   if (length !== undefined && !contentLengthGrammar.test(length)) {
     throw framingError('content-length');
   }
-  // Node decodes `chunked` only: with any other coding the bytes are not the body (RFC 9112 sections 6.1, 6.3).
+  // Node decodes only `chunked`. With any other coding, the bytes are not the body (RFC 9112 sections 6.1, 6.3).
   if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion !== '1.1')) {
     throw framingError('transfer-encoding');
   }
@@ -233,7 +234,7 @@ export function createClientAddress(trustedProxies: readonly Network[]): ClientA
   };
 }
 
-// Some proxies append the client's port. IPv6 then stands in brackets.
+// Some proxies append the client's port. IPv6 addresses are then in brackets.
 const withPort = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/;
 
 function hopAddress(entry: string): string | undefined {
@@ -255,7 +256,7 @@ const hostGrammar = /^(?:[a-z0-9](?:[a-z0-9.-]{0,253})|\[[0-9a-f:.]{2,45}\])(?::
  */
 export function createHostCheck(publicOrigins: readonly string[]): (host: string | undefined) => string {
   const served = new Set(publicOrigins.flatMap(hostsOf));
-  // Most requests name the same host. It is checked once.
+  // Most requests name the same host, which is checked once.
   let last: string | undefined;
   let lastLower = '';
   return (host = '') => {
@@ -273,9 +274,9 @@ export function createHostCheck(publicOrigins: readonly string[]): (host: string
 }
 
 /**
- * The hosts of an origin. On its default port it may be named with or without the port.
+ * The hosts of an origin. With the default port, the port may be omitted.
  *
- * @param origin As `URL` writes it.
+ * @param origin In the form of `URL.origin`.
  */
 export function hostsOf(origin: string): readonly string[] {
   const { host, port, protocol } = new URL(origin);

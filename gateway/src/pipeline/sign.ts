@@ -39,9 +39,9 @@ type Body = Outbound['body'];
 /**
  * Signs the caller's identity for this one request, and fixes exactly what the service receives. The route's body mode
  * is applied here, because in digest mode the signature covers the body. `signAgain` is for a retry: the same request
- * id and body, a new nonce and time. The retry gets an outbound of its own, which the first attempt never sees. With
- * `refused`, an attempt that was not handled, it keeps that attempt's nonce and time, so that the service can accept
- * only one of the two: an attacker on the path could hold the first one back and refuse it in the service's name.
+ * id and body, a new nonce and time. The retry gets its own outbound request, which the first attempt never sees. If
+ * `refused` is an attempt that was not handled, the retry keeps its nonce and time, so that the service can accept only
+ * one of the two: an attacker on the path could hold back the first one and refuse it in the service's name.
  *
  * Both throw AppError `body_not_allowed`, `unsupported_media_type`, `payload_too_large`, `request_timeout` and
  * `call_too_deep`. They check the token again, because a slow body can outlive a logout: see {@link assertStillValid}
@@ -55,9 +55,9 @@ export function createSign(options: SignStageOptions): Readonly<{
   const anonymous = new Map<string, PreparedIdentity>();
 
   function preparedFor(caller: Caller, audience: string): PreparedIdentity {
-    // Each nested call has its own txn-token, so a cache would never hit.
+    // Each nested call has a different txn-token, so a cache would never hit.
     if (caller.kind === 'service') return prepareCaller(caller, audience);
-    // The key of a proof without a bound token belongs to this request only.
+    // The key of a proof without a bound token belongs only to this request.
     if (caller.jkt !== undefined && (caller.kind === 'anonymous' || !caller.bound))
       return prepareCaller(caller, audience);
     const known = caller.kind === 'anonymous' ? anonymous : caller.token.prepared;
@@ -119,7 +119,7 @@ export function createSign(options: SignStageOptions): Readonly<{
 const repeatOf = ({ upgrade }: Admitted, body: Body): Repeat =>
   body === 'stream' || upgrade !== undefined ? 'once' : 'repeatable';
 
-/** What the signature covers of this request. The body is covered even if it is empty, except in stream mode. */
+/** The parts of this request that the signature covers. An empty body is covered too, except in stream mode. */
 function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefined): RequestToSign {
   const { method, path, query, route, client, record, upgrade } = admitted;
   const isDigested = route.body.mode !== 'stream' && hasContent(method);
@@ -139,7 +139,7 @@ function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefi
 const digestOf = (body: Body): string => (Buffer.isBuffer(body) ? contentDigest(body) : emptyContentDigest);
 
 /**
- * The transaction that the service may continue in a nested call; undefined if there is neither a user nor an OAuth
+ * The transaction that the service may continue in a nested call. Undefined if there is neither a user nor an OAuth
  * client.
  */
 function nextTransaction({ caller, record }: Admitted): Transaction | undefined {
@@ -171,7 +171,7 @@ function forwardedHeaders({ headers, credentials, client, route }: Admitted): st
 }
 
 /**
- * Prepares what is signed about a caller. The result can be reused for the same caller and audience.
+ * Prepares the signed headers about a caller. The result can be reused for the same caller and audience.
  *
  * @throws AppError `token_context_too_long`; `token_claims_invalid` if a claim does not fit the contract.
  */

@@ -27,8 +27,8 @@ export type ProcessResourcesOptions = Readonly<{
   /** How many processes share the memory. Default 1. */
   workers?: number | undefined;
   /**
-   * Set with the console. It needs the last requests and the traffic of the last hour, and the time that each
-   * revocation took.
+   * Set with the console, which needs the last requests, the traffic of the last hour, and how long each revocation
+   * took.
    */
   observer?: Readonly<{ onLag(issuer: string, lagMs: number): void }> | undefined;
   health: Pick<Health, 'draining'>;
@@ -36,14 +36,14 @@ export type ProcessResourcesOptions = Readonly<{
   unmatched: HandlerOptions['unmatched'];
 }>;
 
-/** Refused tokens of one client address. */
+/** Counts refused tokens per client address. */
 const refusedTokens = { requests: 600, perSec: 60 };
 const maxRefusedAddresses = 20_000;
 
-/** The container's memory, or the machine's where nothing limits it. */
+/** The container's memory, or the machine's if the container has no limit. */
 const memoryOfAllWorkers = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
-/** Connects to nothing yet. `limitStore.start` connects to Redis. */
+/** Does not connect yet; `limitStore.start` connects to Redis. */
 export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, options: ProcessResourcesOptions) {
   const { metrics, logger, keySets, health, unmatched, observer, nowMs = Date.now, workers = 1 } = options;
   const connections = new LongLivedConnections(nowMs);
@@ -66,9 +66,9 @@ export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, 
     },
     connections,
     throttle: new LocalLimiter(refusedTokens, maxRefusedAddresses),
-    /** Where rate limits are counted. Undefined: in this process. */
+    /** Where rate limits are counted. If undefined, in this process. */
     limitStore,
-    // Used nonces of nested calls and DPoP proofs. A store for each configuration would allow replays after a reload.
+    // Used nonces of nested calls and DPoP proofs. One store per configuration would allow replays after a reload.
     // While Redis is unreachable, nested calls and proofs get 503, because they could be replays.
     replay: limitStore === undefined ? memoryReplay({ nowMs }) : redisReplay(limitStore.redis),
     // WebSockets and streams may outlive a configuration.

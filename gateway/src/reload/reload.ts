@@ -20,7 +20,7 @@ export type ReloadState = Readonly<{
 export type ReloadTiming = Readonly<{
   /** How often the file is checked for changes. Default 250 ms. */
   checkEveryMs?: number;
-  /** How often a refused file is tried again. Default 10 s. */
+  /** How often a refused file is retried. Default 10 s. */
   retryEveryMs?: number;
   /** How long to wait for the keys and revocations of a new issuer. Default 10 s. */
   warmUpMs?: number;
@@ -32,7 +32,7 @@ export type Reload =
   | Readonly<{ result: 'refused'; atMs: number; hash: string | undefined; problems: readonly string[] }>;
 
 type ReloadOptions = Readonly<{
-  /** @throws ConfigError with every problem. */
+  /** @throws ConfigError that lists every problem. */
   load(running: GatewayConfig): Promise<GatewayConfig>;
   logger: Logger;
   /** Called once for each file that was applied or refused. */
@@ -62,7 +62,7 @@ export class ConfigReloader {
   #pending: Promise<void> = Promise.resolve();
   #isStopped = false;
 
-  /** @throws StartupError when a file that the configuration names cannot be read. Nothing stays open then. */
+  /** @throws StartupError if a file that the configuration names cannot be read. Nothing is then left open. */
   constructor(config: GatewayConfig, resources: ProcessResources, options: ReloadOptions) {
     this.current = new Snapshot(config, resources);
     this.#resources = resources;
@@ -73,7 +73,7 @@ export class ConfigReloader {
 
   readonly state = (): ReloadState => this.#state;
 
-  /** Reads the file now, changed or not, and applies it. Its problems are in the log and in the result. */
+  /** Reads and applies the file now, even if it has not changed. Its problems are in the log and in the result. */
   readonly reload = async (): Promise<ReloadState> => {
     await this.#enqueue(this.#readNow);
     return this.#state;
@@ -98,8 +98,8 @@ export class ConfigReloader {
   }
 
   /**
-   * Applies the files when their content differs from the last read. If it changed since the last check, it may still
-   * be being written, so wait.
+   * Applies the files if their content differs from the last read. A file that changed since the last check may still
+   * be being written, so it waits.
    */
   async #look(): Promise<void> {
     const files = await this.#readFiles();
@@ -176,7 +176,7 @@ export class ConfigReloader {
       logger.error({ config: hash?.slice(0, 12), inForce, problem }, 'configuration refused');
   }
 
-  /** An internal error also keeps the old configuration. The log has its stack. */
+  /** An internal error also keeps the old configuration. The log contains its stack. */
   #problemsOf(error: unknown): readonly string[] {
     if (error instanceof ConfigError) return error.problems;
     if (error instanceof StartupError) return [error.message];
@@ -194,7 +194,7 @@ const checkReadyEveryMs = 50;
  * Waits for the keys and revocations of new issuers. Without this, the first requests with tokens of a new issuer would
  * get 503. An unchanged issuer that is already unreachable does not block a reload.
  *
- * @throws StartupError when they did not arrive in time.
+ * @throws StartupError if they do not arrive in time.
  */
 async function waitUntilReady({ trust }: Snapshot, old: Snapshot, withinMs: number): Promise<void> {
   const missing = () =>
@@ -215,7 +215,7 @@ async function waitUntilReady({ trust }: Snapshot, old: Snapshot, withinMs: numb
 }
 
 /**
- * Decides whether a connection may stay open: only if its route, upstream and token issuer are unchanged. Other
+ * Decides which connections may stay open: only those whose route, upstream and token issuer are unchanged. Other
  * connections are closed. Their clients reconnect and are authorized again.
  */
 function stillAllowedBy({ config, trust }: Snapshot): (admission: Admission) => boolean {

@@ -28,8 +28,7 @@ export function createSharedResources() {
       const held = new Set<Entry>();
       return {
         /**
-         * Shares the resource of this name if its configuration is equal, and otherwise opens another one, which may
-         * throw.
+         * Shares the resource of this name if its configuration is equal. Otherwise opens another one, which may throw.
          *
          * @param config Everything that the resource depends on.
          */
@@ -45,7 +44,7 @@ export function createSharedResources() {
         start() {
           for (const { resource } of held) resource.start();
         },
-        /** Calling it again is harmless. */
+        /** May be called again. */
         release() {
           // In reverse order, because a later resource may use earlier ones.
           for (const entry of [...held].reverse()) {

@@ -52,11 +52,11 @@ export class Snapshot {
   readonly #inFlight = new InFlight();
 
   /**
-   * Opens what the configuration describes. The previous snapshot serves requests meanwhile.
+   * Opens everything that the configuration describes. Meanwhile the previous snapshot serves requests.
    *
-   * @param previous The snapshot in force. Resources with unchanged configuration are shared with it. No closure in
-   *   here may capture it: that would keep every earlier snapshot in memory.
-   * @throws StartupError when a file that the configuration names cannot be read. Nothing stays open then.
+   * @param previous The snapshot in force. Resources with unchanged configuration are shared with it. No closure here
+   *   may capture it, or every earlier snapshot would stay in memory.
+   * @throws StartupError if a file that the configuration names cannot be read. Nothing is then left open.
    */
   constructor(config: GatewayConfig, resources: ProcessResources, previous?: Snapshot) {
     const { logger, nowMs } = resources;
@@ -91,7 +91,7 @@ export class Snapshot {
     }
   }
 
-  /** Starts to fetch keys, to follow revocations and to check upstreams, unless that has started already. */
+  /** Starts fetching keys, following revocations and checking upstreams, unless already started. */
   start(): void {
     this.#lease.start();
   }
@@ -104,8 +104,8 @@ export class Snapshot {
   /**
    * Opens the keys and revocations of the issuers.
    *
-   * @param previous The trust of the previous snapshot. An unchanged issuer stays the same object, which keeps its
-   *   verified tokens and its open connections valid.
+   * @param previous The trust of the previous snapshot. An unchanged issuer remains the same object, so its verified
+   *   tokens and open connections stay valid.
    */
   #openTrust({ logger, keySets, revocationDeps }: ProcessResources, previous: Trust | undefined): Trust {
     const issuers = new Map<string, TrustedIssuer>();
@@ -134,8 +134,8 @@ export class Snapshot {
   }
 
   /**
-   * Builds what serves the listeners. The public one authenticates users by token, the internal one services by
-   * signature; each serves its own routes.
+   * Builds the handlers of the listeners. The public one authenticates users by token, the internal one services by
+   * signature. Each serves its own routes.
    */
   #createHandlers(
     resources: ProcessResources,
@@ -166,7 +166,7 @@ export class Snapshot {
     const authenticate = createAuthenticate({ tokens, throttle, dpop, certificates });
     const authenticateService = createAuthenticateService({ audience, findKey, replay, txnTokens, nowMs });
     // Another proxy terminates the client's TLS, so certificate-bound tokens cannot be checked. It also sends each
-    // request only once, so a service that does not know an agreed key could not be asked again.
+    // request only once, so a request could not be repeated if the service does not know an agreed key.
     const decisionPipeline = () =>
       pipelineOf('public', {
         authenticate: createAuthenticate({ tokens, throttle, dpop }),

@@ -17,7 +17,7 @@ const batch = (cursor: number, items: unknown[] = [], complete = true, log = 'L1
   items,
 });
 
-/** Follows a feed that gives these answers, and stops after the last one. */
+/** Follows a feed that gives these responses, and stops after the last one. */
 async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_000, maxHeld?: number) {
   const clock = testClock();
   const log = capturingLogger();

@@ -32,13 +32,13 @@ const longestWaitSec = 25;
 // Short, so that a logout just after the auth-service recovers is known within a second.
 const firstRetryMs = 100;
 const lastRetryMs = 500;
-// Avoids a tight loop when the feed answers at once without entries, or with another log each time.
+// Prevents a tight loop if the feed responds immediately without entries, or with another log each time.
 const earlyAnswerPauseMs = 200;
 
 /**
- * Follows one issuer's revocations. It first reads a snapshot and applies it as a whole, then reads further batches with
- * long polls. A log with another id, or one that ends before our cursor, is a different log, such as a restored backup.
- * It is then read from the start, and known revocations stay in force.
+ * Follows one issuer's revocations. It first reads a snapshot and applies it as a whole, then reads further batches
+ * with long polls. A log with another id, or one that ends before our cursor, is a different log, such as a restored
+ * backup. It is then read from the start, and known revocations remain in force.
  */
 export function followRevocations(options: FeedOptions) {
   const { revocations, logger, issuer, nowMs } = options;
@@ -66,8 +66,8 @@ export function followRevocations(options: FeedOptions) {
   }
 
   /**
-   * Reads a log of any length. Each batch is staged as it arrives, and `revocations` bounds the memory. After a failure,
-   * reading continues from the last batch, because a long log might never be read in one go.
+   * Reads a log of any length. Each batch is staged as it arrives, and `revocations` limits the memory. After a
+   * failure, reading continues from the last batch, because a long log might never be read in one go.
    */
   async function readSnapshot(signal: AbortSignal): Promise<FeedPosition> {
     snapshot ??= { position: undefined, entries: 0, sinceMs: monotonicMs(), slow: createOutageLog(monotonicMs) };
@@ -154,7 +154,7 @@ export function followRevocations(options: FeedOptions) {
     let failuresInARow = 0;
     while (!signal.aborted) {
       try {
-        // After a failure, do not long-poll: even a response without entries ends staleness.
+        // After a failure, does not long-poll: even a response without entries ends staleness.
         const wait = failuresInARow > 0 ? 0 : waitSec;
         position = position === undefined ? await readSnapshot(signal) : await readNext(position, wait, signal);
         logOverflow();

@@ -29,7 +29,7 @@ const batch = z.union([z.object({ ...place, items: list }), z.object({ ...place,
 
 const instant = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 const common = { kind: z.enum(revokedKinds), not_before: instant, expires_at: instant };
-/** One revocation. Further members name its subject. */
+/** One revocation. Other members name its subject. */
 const item = z.looseObject({ kind: common.kind });
 /** Revocations with the same kind and times. */
 const group = z.object({ ...common, ids: z.array(z.unknown()) });
@@ -48,7 +48,7 @@ const nameMembers: Readonly<Record<RevokedKind, readonly string[]>> = {
  * Reads a batch of the feed. Invalid items are counted and skipped, so that one unknown item does not block the others.
  *
  * @param body The parsed JSON, with `items` or `groups`.
- * @throws ZodError when the body is not a batch. Error when it holds more than 5,000 ids.
+ * @throws ZodError if the body is not a batch. Error if it contains more than 5,000 ids.
  */
 export function readRevocationBatch(body: unknown): RevocationBatch {
   const { log, cursor, complete, ...rest } = batch.parse(body);
@@ -70,7 +70,7 @@ export function readRevocationBatch(body: unknown): RevocationBatch {
   return { log, cursor, complete, entries, count, unknown };
 }
 
-/** An item as a group of one. Undefined: its kind is unknown, or it does not name its subject. */
+/** An item as a group of one. Undefined if its kind is unknown, or it does not name its subject. */
 function groupOf(raw: unknown): unknown {
   const { data } = item.safeParse(raw);
   const ids = data && nameMembers[data.kind].map((member) => data[member]);

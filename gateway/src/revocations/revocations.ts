@@ -20,7 +20,7 @@ export type RevocationsOptions = Readonly<{
   maxStalenessMs: number;
   /** `allow`: tokens without a known revocation pass. `deny`: all tokens get 503 until the feed recovers. */
   onStale: 'allow' | 'deny';
-  /** The largest number of entries in memory, 36 bytes each. Default 2 million. */
+  /** The maximum number of entries in memory, 36 bytes each. Default 2 million. */
   maxHeld?: number;
   monotonicMs?: () => number;
 }>;
@@ -37,7 +37,7 @@ const maxSweptPerTurn = 10_000;
  *
  * Beyond `maxHeld` entries, those that expire first are replaced with one cutoff: every token older than the latest of
  * them is refused until the last of them would have expired. The cutoff refuses all tokens that the dropped entries
- * refused, because an issuer issues no token for an ended session. Other clients get a valid token with their next
+ * refused, because an issuer issues no token for an ended session. Other clients get a valid token at their next
  * refresh.
  */
 export class Revocations {
@@ -51,10 +51,10 @@ export class Revocations {
   readonly #listeners = new Set<() => void>();
   #cutoff: TableEntry = { notBeforeSec: 0, expiresAtSec: 0 };
   #sweptAtMs = Number.NEGATIVE_INFINITY;
-  /** On the monotonic clock: a jump of the system's clock must not change the age. */
+  /** On the monotonic clock, because a jump of the system clock must not change the age. */
   #currentAtMs: number | undefined;
   #isReady = false;
-  /** Another one after each change. Unique in the process, because a token may be looked up in several objects. */
+  /** A different object after each change. Unique in the process, because a token may be looked up in several sets. */
   #version = nextVersion();
 
   constructor(options: RevocationsOptions) {
@@ -73,7 +73,7 @@ export class Revocations {
   }
 
   /**
-   * @throws AppError `token_revoked`; `revocations_unavailable` before the first snapshot, and when stale under `deny`.
+   * @throws AppError `token_revoked`; `revocations_unavailable` before the first snapshot, or if stale under `deny`.
    */
   assertNotRevoked(claims: Subject, kid: string, nowMs: number): void {
     if (!this.#isReady) throw new AppError('revocations_unavailable', { detail: { reason: 'no snapshot yet' } });
@@ -95,7 +95,7 @@ export class Revocations {
     this.#notify(nowMs);
   }
 
-  /** Adds a part of a snapshot. It comes into force at the next {@link applySnapshot}. */
+  /** Adds a part of a snapshot. It takes effect with the next {@link applySnapshot}. */
   stage(entries: readonly RevocationGroup[], nowMs: number): void {
     this.#addAll(entries, nowMs, 'stage');
     this.#sweep(nowMs);
@@ -131,8 +131,8 @@ export class Revocations {
   }
 
   /**
-   * Tokens issued before this moment are all refused, because there are more revocations than fit. Undefined if all
-   * revocations fit.
+   * All tokens issued before this moment are refused, because there are more revocations than fit. Undefined if all
+   * fit.
    */
   refusedBeforeMs(nowMs: number): number | undefined {
     const sec = this.#refusedBeforeSec(expirySecAt(nowMs));
@@ -147,7 +147,7 @@ export class Revocations {
     if (this.#table.size === 0) return false;
     const token = digestsOf(claims, kid);
     const { digests, goodAt } = token;
-    // Without a change, entries only expire.
+    // Without a change, entries can only expire.
     if (goodAt !== undefined && goodAt.version === this.#version && goodAt.nowSec <= nowSec) return false;
     const goodFrom = (kind: RevokedKind): number | undefined =>
       this.#lastExpirySec[kind] > nowSec ? this.#table.find(digests, placeOf[kind]) : undefined;

@@ -4,7 +4,7 @@ import { hash, randomBytes } from 'node:crypto';
 export const revokedKinds = ['session', 'member', 'user', 'client', 'tenant', 'key'] as const;
 export type RevokedKind = (typeof revokedKinds)[number];
 
-/** The claims of a token that revocations refer to. */
+/** The claims of a token that revocations can refer to. */
 export type Subject = Readonly<{
   sessionId: string | undefined;
   /** Undefined if the token belongs to an OAuth client. */
@@ -19,11 +19,11 @@ export type Subject = Readonly<{
 /** The number of 32-bit words in a digest. */
 export const digestWords = 3;
 
-/** Where the digest of each kind begins among those of a token. */
+/** The offset of each kind's digest among those of a token. */
 export const placeOf = { session: 0, member: 3, user: 6, tenant: 9, key: 12, client: 15 } as const;
 const allWords = 6 * digestWords;
 
-// Secret, because an issuer could otherwise search for identifiers with the same digest. With a UUID it fits in one
+// Secret, because otherwise an issuer could search for identifiers with the same digest. With a UUID it fits into one
 // SHA-256 block.
 const key = randomBytes(12).toString('base64url');
 
@@ -46,7 +46,7 @@ export function writeDigest(kind: RevokedKind, name: string, into: Int32Array, a
   }
 }
 
-/** The digests of a token, and where the last lookup found none of them revoked. */
+/** The digests of a token, and the state for which the last lookup found none of them revoked. */
 export type TokenDigests = Readonly<{ kid: string; digests: Int32Array }> & {
   goodAt: Readonly<{ version: number; nowSec: number }> | undefined;
 };

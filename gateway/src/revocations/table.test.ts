@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { RevocationTable } from './table.ts';
 
 const startSec = 1_700_000_000;
-/** A few digests. Most share one head of the hash table, so that its list is long. */
+/** A few digests. Most have the same head in the hash table, so that its list is long. */
 const digestOf = (subject: number): Int32Array => Int32Array.of(subject % 5 === 0 ? -1 : 7, subject, -subject);
 const timesAt = (expiresAtSec: number, notBeforeSec = startSec) => ({ notBeforeSec, expiresAtSec });
 
@@ -48,7 +48,7 @@ describe('the table of revocations', () => {
               isStaged: what === 'stage' && (before?.isStaged ?? true),
             });
           }
-          // Entries that expire far ahead may stay slightly longer. None is removed early.
+          // Entries that expire far in the future may stay slightly longer. None is removed early.
           const sure = subjects.filter((key) => (model.get(key)?.expiresAtSec ?? Infinity) > nowSec);
           const wanted = sure.map((key) => {
             const known = model.get(key);

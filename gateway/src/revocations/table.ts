@@ -7,7 +7,7 @@ const headBits = 20;
 const blockBits = 14;
 const blockMask = (1 << blockBits) - 1;
 
-// The words of an entry after its digest. A link is the number of another entry, and 0 ends a list.
+// The words of an entry after its digest. A link is the number of another entry; 0 ends a list.
 const notBefore = digestWords;
 const expiresAt = digestWords + 1;
 const generation = digestWords + 2;
@@ -18,13 +18,14 @@ const entryWords = digestWords + 5;
 /** The largest time of an entry, in the year 2106. Times are unsigned 32-bit words. */
 export const latestSec = 0xffff_ffff;
 
-// Entries that expire within 17 minutes have one list per second. Later ones share lists of up to 1/512 of the time left.
+// Entries that expire within 17 minutes have one list per second. Later ones share lists that cover up to 1/512 of the
+// time left.
 const exactSec = 1024;
 
 /**
- * A hash table of revoked subjects by digest, 32 bytes each. No operation takes time in proportion to its size. Blocks of
- * entries are never copied, and the table has its full size from the start (untouched pages use no memory). Entries that
- * expire together are in one list.
+ * A hash table of revoked subjects by digest, 32 bytes each. No operation takes time proportional to the table's size.
+ * Blocks of entries are never copied, and the table has its full size from the start (untouched memory pages cost
+ * nothing). Entries that expire together are in one list.
  */
 export class RevocationTable {
   #heads: Int32Array | undefined;
@@ -33,11 +34,11 @@ export class RevocationTable {
   readonly #due = new Map<number, number>();
   #used = 0;
   #free = 0;
-  /** How many subjects it holds. */
+  /** The number of subjects in the table. */
   size = 0;
   #staged = 1;
 
-  /** @returns When tokens of this subject become valid again, in Unix seconds. Undefined: it is not revoked. */
+  /** @returns When tokens of this subject become valid again, in Unix seconds. Undefined if it is not revoked. */
   find(digests: Int32Array, at: number): number | undefined {
     const entry = this.#entryOf(digests, at);
     if (entry === 0 || this.#get(entry, generation) >= this.#staged) return undefined;
@@ -167,7 +168,7 @@ export class RevocationTable {
       return entry;
     }
     this.#used += 1;
-    // Entry 0 is never used, so that 0 can end a list.
+    // Entry 0 is never used, because 0 ends a list.
     if (this.#blocks.length <= this.#used >>> blockBits) this.#blocks.push(new Int32Array(entryWords << blockBits));
     return this.#used;
   }
@@ -182,7 +183,7 @@ export class RevocationTable {
   }
 }
 
-/** The second whose list holds the entry: its own, or slightly later if it is far ahead. */
+/** The second whose list contains the entry: its own, or slightly later if it is far in the future. */
 function expiryListFor(untilSec: number, nowSec: number): number {
   const aheadSec = untilSec - nowSec;
   if (aheadSec < exactSec) return untilSec;

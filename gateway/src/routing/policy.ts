@@ -18,21 +18,21 @@ export type Grant = Readonly<{
   kept: ReadonlyMap<string, readonly Scalar[]>;
 }>;
 
-/** A user, or an OAuth client with a token of its own. */
+/** A user, or an OAuth client with its own token. */
 export type PolicyPrincipal = Readonly<{ token: Readonly<{ claims: Grant }> }>;
 
-/** What the rules of a route need to know about the caller. */
+/** The properties of the caller that the rules of a route need. */
 export type PolicyCaller =
   | Readonly<{ kind: 'anonymous' }>
   | (PolicyPrincipal & Readonly<{ kind: 'user' | 'client'; bound: boolean }>)
-  /** `principal`: the user or the OAuth client that the service acts for. */
+  /** `principal` is the user or OAuth client that the service acts for. */
   | Readonly<{ kind: 'service'; serviceId: string; principal?: PolicyPrincipal | undefined }>;
 
 /** One compiled rule of a route. */
 export type Rule = Readonly<{
-  /** The rule as configured. */
+  /** The rule, as configured. */
   text: string;
-  /** @returns The code of the refusal; undefined if the rule passes. Called for every request. */
+  /** @returns The code of the refusal, or undefined if the rule passes. Called for every request. */
   refusal(caller: PolicyCaller, params: Params): Code | undefined;
   /** Explains the result to a reader. Called for refusals, `countersign test` and `countersign explain`. */
   why(caller: PolicyCaller, params: Params): string;
@@ -41,15 +41,15 @@ export type Rule = Readonly<{
 /** The rules of a route, in the order in which they refuse. There is at least one. */
 export type Policy = readonly [Rule, ...Rule[]];
 
-/** The result of one rule for a caller. `refusal` is undefined if it passes. */
+/** The result of one rule for a caller. `refusal` is undefined if the rule passes. */
 export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: string }>;
 
-/** Everything that the rules of a route depend on. */
+/** All inputs of the rules of a route. */
 export type PolicyRules = Pick<Route, 'auth' | 'callers' | 'senderConstrained' | 'allow'>;
 
 /**
- * The rules of each key of `allow`, in the order in which they refuse. Each rule has everything about its key: how it
- * decides, the code of its refusal, and its texts for operators.
+ * The rules of each key of `allow`, in the order in which they refuse. Each rule contains everything about its key: the
+ * decision, the code of the refusal, and the texts for operators.
  */
 const allowRules: Readonly<Record<keyof Allow, (allow: Allow) => readonly Rule[]>> = {
   actors: ({ actors = [] }) => (actors.length === 0 ? [] : [actorsRule(actors)]),
@@ -69,7 +69,7 @@ export function compilePolicy({ auth, callers, senderConstrained, allow }: Polic
 
 /**
  * Evaluates every rule of a route, to explain the result. The authorize stage evaluates the same compiled rules until
- * one refuses, so they cannot differ.
+ * one refuses, so the two cannot differ.
  */
 export function evaluatePolicy(policy: Policy, params: Params, caller: PolicyCaller): readonly Verdict[] {
   return policy.map(({ text, refusal, why }) => ({
@@ -84,7 +84,7 @@ export function refusalOf(verdicts: readonly Verdict[]): Code | undefined {
   return verdicts.find((verdict) => verdict.refusal !== undefined)?.refusal;
 }
 
-/** The claims of the user or the OAuth client behind a request. */
+/** The claims of the user or OAuth client behind a request. */
 export function claimsOf(caller: PolicyCaller): Grant | undefined {
   if (caller.kind === 'anonymous') return undefined;
   return caller.kind === 'service' ? caller.principal?.token.claims : caller.token.claims;
@@ -129,7 +129,7 @@ const callersRule = (callers: ReadonlySet<string>, allow: Allow): Rule => ({
   },
 });
 
-/** An anonymous caller has no token to bind; `auth` decides whether it is allowed. */
+/** An anonymous caller has no token to bind. `auth` decides whether anonymous callers are allowed. */
 const bindingRule: Rule = {
   text: 'senderConstrained: required',
   refusal: (caller) => ('bound' in caller && !caller.bound ? 'token_unbound' : undefined),
@@ -139,7 +139,7 @@ const bindingRule: Rule = {
   },
 };
 
-/** A rule about the claims of the caller. */
+/** A rule about the caller's claims. */
 const claimsRule = (
   text: string,
   code: Code,
@@ -158,7 +158,9 @@ function actorsRule(actors: readonly AllowedParty[]): Rule {
     'actor_not_allowed',
     (claims) => claims?.act === undefined || allows(claims.act.sub, claims.act.iss, claims.issuer),
     (claims) =>
-      claims?.act === undefined ? 'the caller acts itself' : `the actor is ${claims.act.sub} of ${claims.act.iss}`,
+      claims?.act === undefined
+        ? 'the caller acts on its own behalf'
+        : `the actor is ${claims.act.sub} of ${claims.act.iss}`,
   );
 }
 
@@ -179,11 +181,11 @@ function clientsRule(clients: 'any' | readonly AllowedParty[]): Rule {
   );
 }
 
-/** Clients of two issuers may have the same name. The default issuer is the token's. */
+/** Clients of two issuers may have the same name. The default issuer is the token's issuer. */
 const partyText = ({ name, issuer }: AllowedParty): string => (issuer ? `${name} of ${issuer}` : name);
 
 /**
- * Compiles a list of clients or actors to one look-up by name.
+ * Compiles a list of clients or actors into a single lookup by name.
  *
  * @returns A function of the name, the issuer of the name, and the issuer of the token.
  */
@@ -208,7 +210,7 @@ function scopesRule(scopes: readonly string[]): Rule {
     (claims) => missingOf(claims) === undefined,
     (claims) => {
       const missing = missingOf(claims);
-      return missing === undefined ? 'the token has them' : `the token lacks ${missing}`;
+      return missing === undefined ? 'the token has all of them' : `the token lacks ${missing}`;
     },
   );
 }
@@ -229,7 +231,7 @@ const tenantRule = (param: string): Rule =>
     (claims, params) => {
       if (claims?.tenantId === undefined) return 'the caller has no tenant';
       const own = `the caller's tenant is ${claims.tenantId}`;
-      return params[param] === claims.tenantId ? own : `the path says ${params[param]}, ${own}`;
+      return params[param] === claims.tenantId ? own : `the path has ${params[param]}, ${own}`;
     },
   );
 

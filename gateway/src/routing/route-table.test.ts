@@ -13,7 +13,7 @@ const table = (...routes: readonly (readonly [path: string, methods?: readonly s
     routes.map(([path, methods = ['GET']], index) => exampleRoute({ name: `r${index}`, path, methods })),
   );
 
-/** The path of the route that matches, or the code of the refusal. */
+/** The path of the matching route, or the code of the refusal. */
 const chosen = (of: ReturnType<typeof table>, path: string, method = 'GET') => {
   try {
     return of.match(method, path).route.path;

@@ -6,20 +6,20 @@ import { compilePolicy, type Params, type Policy, type PolicyRules } from './pol
 
 /** A request target in canonical form. These bytes are matched, signed and sent. */
 export type RequestTarget = Readonly<{
-  /** Starts with `/`; still percent-encoded. */
+  /** Starts with `/`. Still percent-encoded. */
   path: string;
   /** Empty, or `?` and at least one character. */
   query: string;
 }>;
 
-/** Longest accepted target, in bytes. RFC 9112 section 3 recommends at least 8000. */
+/** Longest accepted request target, in bytes. RFC 9112 section 3 recommends at least 8000. */
 export const maxRequestTargetBytes = 8192;
 
 type Flaw = readonly [pattern: RegExp, reason: string];
 
 /** What a canonical path must not contain. */
 const pathFlaws: readonly Flaw[] = [
-  // Anything but the pchar of RFC 3986 without `;`: some servers cut off its path parameters before they match
+  // Anything except the pchar of RFC 3986 without `;`: some servers cut off `;` parameters before they match
   // (CVE-2026-73551).
   [/[^A-Za-z0-9._~!$&'()*+,=:@%/-]/, 'a character that is not allowed in a path'],
   [/%(?![0-9A-Fa-f]{2})/, 'a bad percent-encoding'],
@@ -34,7 +34,7 @@ const pathFlaws: readonly Flaw[] = [
 
 /** What a canonical query must not contain. */
 const queryFlaws: readonly Flaw[] = [
-  // Without `'`, which WHATWG writes as %27 in a query; with `[` and `]`, which browsers do not escape.
+  // Excludes `'`, which WHATWG writes as %27 in a query. Includes `[` and `]`, which browsers do not escape.
   [/[^A-Za-z0-9._~!$&()*+,=:@;?[\]%/-]/, 'a character that is not allowed in a query'],
   [/%(?![0-9A-Fa-f]{2})/, 'a bad percent-encoding'],
   // WHATWG drops a lone `?`, so the service's URL would differ from ours.
@@ -45,7 +45,7 @@ const queryFlaws: readonly Flaw[] = [
 /**
  * Parses a request target, or refuses it. An accepted target equals its WHATWG URL form, so a service that sees only a
  * URL object reads the same bytes. No later decoder can find another path in it. Nothing is normalized: a target that
- * is not canonical is refused. Linear in its length.
+ * is not canonical is refused. Takes time linear in its length.
  *
  * @param raw The request line's target, as received.
  * @throws AppError `invalid_target` (with the reason for the log), `uri_too_long`.
@@ -63,7 +63,7 @@ export function parseRequestTarget(raw: string): RequestTarget {
   return { path, query };
 }
 
-// Most paths: segments of letters, digits and a few other characters that do not begin with a dot.
+// Matches most paths: segments of letters, digits and a few other characters that do not begin with a dot.
 const usualPath = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)+$/;
 
 function checkPath(path: string): void {
@@ -106,15 +106,15 @@ type CompiledRoute = Readonly<{
   params: readonly (readonly [index: number, name: string])[];
 }>;
 
-/** The routes of one path, by method. Without routes: a path of the gateway itself. */
+/** The routes of one path, by method. Has no routes for a path of the gateway itself. */
 type RoutePlace = {
   readonly routes: Map<string, CompiledRoute>;
-  /** Sorted, and with HEAD if it contains GET. */
+  /** Sorted. Contains HEAD if it contains GET. */
   allow: readonly string[];
 };
 
 type RouteNode = {
-  /** Undefined if no literal follows: most nodes are leaves. */
+  /** Undefined if no literal follows, because most nodes are leaves. */
   literals: Map<string, RouteNode> | undefined;
   param: RouteNode | undefined;
   /** Routes whose path ends at this node. */
@@ -125,7 +125,7 @@ type RouteNode = {
 
 const noParams: Params = Object.create(null);
 
-/** A text that is the same for equal rules, sets included. */
+/** A text that is equal for equal rules, even if they contain sets. */
 const textOf = (rules: PolicyRules): string =>
   JSON.stringify(rules, (_key, part: unknown) => (part instanceof Set ? { set: [...part] } : part));
 
@@ -142,7 +142,7 @@ export function routesOn(listener: ListenerName, config: Pick<GatewayConfig, 'ro
  * fits the whole path wins. The path alone decides: a method that is not listed there is refused, never served by a
  * broader route.
  *
- * @param routes Their order does not matter. If there may be very many, add them one by one later.
+ * @param routes Their order does not matter. Very many routes can be added one by one later.
  */
 export function createRouteTable(listener: ListenerName, routes: readonly Route[] = []) {
   const root = newNode();
@@ -155,7 +155,7 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
   // caches.
   const policies = new Map<string, Policy>();
   const policyOf = ({ auth, callers, senderConstrained, allow }: Route): Policy => {
-    // The policy is compiled from what the key shows, and from nothing else of the route.
+    // The policy is compiled only from what the key contains, and from nothing else of the route.
     const rules: PolicyRules = { auth, callers, senderConstrained, allow };
     const key = textOf(rules);
     const policy = policies.get(key) ?? compilePolicy(rules);
@@ -164,8 +164,8 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
   };
   const table = {
     /**
-     * @throws Error on a malformed path, and on two routes with the same shape and method. The configuration check
-     *   refuses both earlier, so this is a bug of ours.
+     * @throws Error for a malformed path, or for two routes with the same shape and method. The configuration check
+     *   refuses both first, so this would be a bug of ours.
      */
     add(route: Route): void {
       const segments = parsePattern(route.path);
@@ -176,8 +176,8 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
       insert(placeFor(root, segments), { route, policy: policyOf(route), params });
     },
     /**
-     * Finds the route, with the values of its parameters. Visits each node of the tree at most once, so the cost is
-     * bounded by the number of routes and the length of the path.
+     * Finds the route, with the values of its parameters. Visits each node of the tree at most once, so the number of
+     * routes and the length of the path limit the cost.
      *
      * @param path From {@link parseRequestTarget}.
      * @throws AppError `no_route`, and `method_not_allowed` with `Allow`.
@@ -205,7 +205,7 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
 }
 
 function readParams(params: CompiledRoute['params'], segments: readonly string[]): Params {
-  // Without a prototype: a parameter may have any name.
+  // Without a prototype, because a parameter may have any name.
   const values: Record<string, string> = Object.create(null);
   for (const [index, name] of params) values[name] = decodeURIComponent(segments[index] ?? '');
   return values;

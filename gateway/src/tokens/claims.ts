@@ -3,20 +3,20 @@ import type { Scalar } from '../config/config.ts';
 
 type CommonClaims = Readonly<{
   issuer: string;
-  /** `sub` as the issuer wrote it. Revocations of the issuer name it. */
+  /** `sub` as the issuer wrote it. The issuer's revocations use it. */
   subject: string;
   sessionId: string | undefined;
   issuedAtSec: number;
   expiresAtSec: number;
-  /** The scopes that the configuration knows. */
+  /** The scopes that the configuration defines. */
   scope: readonly string[];
-  /** The outermost actor (RFC 8693 section 4.1). Undefined: the caller acts itself. */
+  /** The outermost actor (RFC 8693 section 4.1). Undefined if the caller acts on its own behalf. */
   act: Actor | undefined;
   /** The values of the claims that routes check with `allow.claims`. */
   kept: ReadonlyMap<string, readonly Scalar[]>;
 }>;
 
-/** A user. `clientId`: the client through which the user came, in any grammar. */
+/** A user. `clientId` is the client through which the user came, in any grammar. */
 type UserSubject = Readonly<{
   kind: 'user';
   userId: string;
@@ -25,7 +25,7 @@ type UserSubject = Readonly<{
   clientId: string | undefined;
 }>;
 
-/** An OAuth client that calls for itself. It is never a user. */
+/** An OAuth client that calls on its own behalf. It is never a user. */
 type ClientSubject = Readonly<{
   kind: 'client';
   userId: undefined;
@@ -38,7 +38,7 @@ type ClientSubject = Readonly<{
 export type StatusClaims = CommonClaims & (UserSubject | ClientSubject);
 
 type TokenDetails = Readonly<{
-  /** Undefined: the token has no `jti`, which only RFC 9068 requires. */
+  /** Undefined if the token has no `jti`, which only RFC 9068 requires. */
   tokenId: string | undefined;
   authTimeSec: number | undefined;
   authMethods: readonly string[] | undefined;
@@ -46,7 +46,7 @@ type TokenDetails = Readonly<{
   jkt: string | undefined;
   /** SHA-256 of the client certificate that the token is bound to (RFC 8705 section 3.1). */
   certificate: string | undefined;
-  /** Every mapped role of the token. Empty where roles are not mapped. */
+  /** Every mapped role of the token. Empty if roles are not mapped. */
   roles: readonly string[];
 }>;
 
@@ -54,7 +54,7 @@ type TokenDetails = Readonly<{
 export type Claims = TokenDetails & StatusClaims;
 
 /**
- * What a service receives of a token besides its user or OAuth client.
+ * The context that a service receives from a token besides its user or OAuth client.
  *
  * @param jkt The key whose proof came with the request. It differs from the token's only at token endpoints.
  */
@@ -69,10 +69,10 @@ export function contextOf(claims: Claims, jkt: string | undefined): IdentityCont
   };
 }
 
-/** The part of {@link contextOf} that nested calls carry on. */
+/** The part of {@link contextOf} that nested calls pass on. */
 export function delegationOf(claims: StatusClaims): IdentityContext {
   const { issuer, sessionId, kind, clientId, scope, act } = claims;
-  // A client that does not have the form of an id, such as an origin at Clerk, is left out. Strict issuers send none.
+  // Omits a client that does not have the form of an id, such as an origin at Clerk. Strict issuers send none.
   const client = kind === 'user' && clientId !== undefined && idPattern.test(clientId) ? clientId : undefined;
   return {
     iss: issuer,

@@ -24,7 +24,7 @@ type DpopOptions = Readonly<{
 const toleranceSec = toleranceMs / 1000;
 const audience = 'dpop';
 
-/** @returns Undefined without public origins in the configuration, because `htu` cannot be compared then. */
+/** @returns Undefined if the configuration has no public origins, because `htu` cannot then be compared. */
 export function createDpop({ config, replay, nowMs }: DpopOptions) {
   if (config.publicOrigins.length === 0) return undefined;
   const nonces = config.dpop.nonces && createNonces(config.dpop.nonces, nowMs);
@@ -44,7 +44,7 @@ export function createDpop({ config, replay, nowMs }: DpopOptions) {
      * Verifies a proof and claims its `jti`, so that it cannot be used again.
      *
      * @returns The thumbprint of the proof's key.
-     * @throws AppError `dpop_*`, `token_key_mismatch`; `dpop_replay_unavailable` when a replay cannot be ruled out.
+     * @throws AppError `dpop_*`, `token_key_mismatch`; `dpop_replay_unavailable` if a replay cannot be ruled out.
      */
     async prove(text: string, request: ProvenRequest): Promise<string> {
       const proof = await verify(text, request).catch(asAppError);
@@ -67,7 +67,7 @@ async function claimJti({ thumbprint, tokenId, issuedAtSec }: DpopProof, replay:
   try {
     verdict = await replay.claim({
       audience,
-      // Per key, because clients choose their `jti`. A hash has a fixed length for any of them (RFC 9449 section 11.1).
+      // Per key, because clients choose their `jti`. A hash has a fixed length (RFC 9449 section 11.1).
       nonce: `${thumbprint} ${createHash('sha256').update(tokenId).digest('base64url')}`,
       // The earliest second in which the proof was valid, because the client's clock may be ahead.
       createdSec: issuedAtSec - toleranceSec,
@@ -82,17 +82,17 @@ async function claimJti({ thumbprint, tokenId, issuedAtSec }: DpopProof, replay:
   }
   if (verdict === 'replayed') throw new AppError('dpop_proof_replayed');
   if (verdict === 'before_start') {
-    throw new AppError('dpop_replay_unavailable', { detail: { reason: 'made before the replay memory began' } });
+    throw new AppError('dpop_replay_unavailable', { detail: { reason: 'created before the replay memory started' } });
   }
 }
 
 const macBytes = 16;
 
 /**
- * Nonces that proofs must contain, so that a proof cannot be made long before its use (RFC 9449 sections 8 and 9). Derived from the time
- * and a shared secret. Nothing is stored, and each replica accepts the nonces of the others.
+ * Nonces that proofs must contain, so that a proof cannot be made long before its use (RFC 9449 sections 8 and 9).
+ * Derived from the time and a shared secret, so nothing is stored, and each replica accepts the nonces of the others.
  *
- * @param options.lifetimeSec A nonce is handed out for this time, and accepted for at most twice as long.
+ * @param options.lifetimeSec A nonce is issued for this long, and accepted for at most twice as long.
  */
 function createNonces(
   { secret, lifetimeSec }: Readonly<{ secret: Uint8Array; lifetimeSec: number }>,
@@ -105,7 +105,7 @@ function createNonces(
   let latest = { window: Number.NaN, text: '' };
 
   return {
-    /** The nonce to hand out now. */
+    /** The nonce to issue now. */
     current(): string {
       const window = windowAt(nowMs());
       if (window !== latest.window) latest = { window, text: macOf(window).toString('base64url') };
@@ -116,7 +116,7 @@ function createNonces(
       if (!isBase64url(nonce, macBytes)) return false;
       const given = Buffer.from(nonce, 'base64url');
       const window = windowAt(nowMs());
-      // The third may come from a replica whose clock is ahead.
+      // The third one may come from a replica whose clock is ahead.
       const good = new Set([window, window - 1, windowAt(nowMs() + toleranceMs)]);
       return [...good].filter((one) => timingSafeEqual(macOf(one), given)).length > 0;
     },
@@ -128,9 +128,9 @@ type ProofConfig = Pick<GatewayConfig, 'dpop' | 'routes'>;
 const waitForStoreMs = 5_000;
 
 /**
- * Readiness check for the replay memory of proofs. A new memory does not know which proofs a client with a fast clock used
- * before the start, so proofs get 503 in the first seconds. If the configuration expects proofs, the gateway is not ready
- * until then. A memory shared through Redis is usually old enough.
+ * Readiness check for the replay memory of proofs. A new memory does not know which proofs a client with a fast clock
+ * used before the start, so proofs get 503 during the first seconds. If the configuration requires proofs, the gateway
+ * is not ready until then. A memory shared through Redis is usually old enough.
  *
  * @param config Returns the current configuration.
  */
@@ -145,10 +145,11 @@ export function createReplayCheck(config: () => ProofConfig, replay: ReplayStore
       hasBegun = (await replay.claim({ audience, nonce: `readiness ${randomUUID()}`, ...at })) !== 'before_start';
     } catch (error) {
       if (!(error instanceof IdentityUnavailable)) throw error;
-      // Connecting takes a moment. After that, be ready without Redis: requests without proofs can be served.
+      // Connecting takes a moment. After that, the gateway is ready even without Redis: requests without proofs can be
+      // served.
       return performance.now() - startedAt < waitForStoreMs ? 'cannot reach the replay memory yet' : undefined;
     }
-    return hasBegun ? undefined : 'the replay memory has just begun';
+    return hasBegun ? undefined : 'the replay memory has just started';
   };
 }
 

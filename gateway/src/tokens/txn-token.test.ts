@@ -14,7 +14,7 @@ import type { StatusClaims } from './claims.ts';
 import { createTxnTokens, maxDepth, type Transaction } from './txn-token.ts';
 import type { TrustedIssuer } from './verified-tokens.ts';
 
-/** A token without scopes and actor. */
+/** A token without scopes or actor. */
 const nothingMore = { scope: [], act: undefined, kept: new Map() };
 const requestId = '0197c2a0-0000-7000-8000-000000000001';
 

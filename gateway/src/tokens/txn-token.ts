@@ -12,13 +12,13 @@ import type { StatusClaims } from './claims.ts';
 import { parseCompactToken } from './compact-token.ts';
 import type { TokenStatus, TrustedIssuer } from './verified-tokens.ts';
 
-/** A chain of calls that the request of one user or OAuth client started. */
+/** A chain of calls started by the request of one user or OAuth client. */
 export type Transaction = Readonly<{
-  /** The id of that request, the same along the whole chain. */
+  /** The id of that request, which stays the same along the whole chain. */
   id: string;
   /** 1 when the user or OAuth client called the service. Each further call between services adds one. */
   depth: number;
-  /** The token of the user or OAuth client, as needed to check expiry, revocation and the rules of a route again. */
+  /** The token of the user or OAuth client, as needed to check expiry, revocation and route rules again. */
   token: TokenStatus;
 }>;
 
@@ -32,7 +32,7 @@ export type TxnTokens = ReturnType<typeof createTxnTokens>;
 export const maxDepth = 4;
 
 const lifetimeSec = 60;
-/** The longest token that the identity contract carries. */
+/** The longest token that the identity contract allows. */
 const maxLength = 4096;
 const type = 'txntoken+jwt';
 const audience = 'countersign-internal';
@@ -51,7 +51,7 @@ const commonShape = {
   act: z.strictObject({ sub: partyName, iss: z.string().refine(isIssuer) }).optional(),
   req_wl: name,
   depth: z.int().min(1).max(maxDepth),
-  /** The token, as needed to check revocation. `sub` is the issuer's own, before any mapping. */
+  /** The token, as needed to check revocation. `sub` is the issuer's, before any mapping. */
   token: z.strictObject({ iss: z.string(), sub: z.string().optional(), kid: z.string(), iat: seconds, exp: seconds }),
 };
 // A gateway of the previous version writes no `kind`, and refuses a token that has one.
@@ -94,7 +94,7 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
       const { claims, kid } = token;
       const iat = nowSec();
       const key = requireSigningKey(keys, iat);
-      // JSON leaves out what is undefined.
+      // JSON omits undefined values.
       const payload: z.input<typeof payloadShape> = {
         aud: audience,
         iat,
@@ -119,7 +119,7 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
     /**
      * Does not check revocation. Call `assertStillValid` with the returned token.
      *
-     * @param service The presenting service, proved by its signature.
+     * @param service The calling service, proven by its signature.
      * @throws AppError `txn_token_invalid`, `txn_token_expired`, `txn_token_foreign`.
      */
     read(text: string, service: string): PresentedTransaction {

@@ -10,12 +10,13 @@ import type { Claims, StatusClaims } from './claims.ts';
 export type TrustedIssuer = Readonly<{
   config: Issuer;
   keys: KeySet;
-  /** Undefined: this issuer has no revocation feed, and its tokens end at `exp`. */
+  /** Undefined if this issuer has no revocation feed. Its tokens then end at `exp`. */
   revocations: Revocations | undefined;
 }>;
 
 /**
- * The parts of a caller's token that {@link assertStillValid} needs. A txn-token carries them without the token itself.
+ * The parts of a caller's token that {@link assertStillValid} needs. A txn-token contains them without the token
+ * itself.
  */
 export type TokenStatus = Readonly<{
   claims: StatusClaims;
@@ -35,8 +36,8 @@ export type VerifiedToken = Readonly<{
 }>;
 
 /**
- * Checks expiry, with tolerance, and revocation. Call it on every use of a token: from the cache, before signing (the
- * user may log out while a slow body arrives), and while a connection stays open.
+ * Checks expiry, with tolerance, and revocation. Call it on every use of a token: when it comes from the cache, before
+ * signing (the user may log out while a slow body arrives), and while a connection stays open.
  *
  * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
  */
@@ -48,7 +49,7 @@ export function assertStillValid(token: TokenStatus, nowMs: number): void {
 }
 
 /**
- * Checks revocation alone, for a response that started before the token expired and ends by itself.
+ * Checks only revocation, for a response that started before the token expired and ends by itself.
  *
  * @throws AppError `token_revoked`, `revocations_unavailable`.
  */
@@ -62,7 +63,7 @@ export function assertUnrevoked(token: TokenStatus, nowMs: number): void {
   }
 }
 
-/** Tells operators which token was refused. */
+/** Identifies the refused token for operators. */
 const sourceOf = ({ issuer, claims }: TokenStatus) => ({ issuer: issuer.config.issuer, subject: claims.subject });
 
 /** The results of verifying one issuer's tokens, since the process started. */
@@ -70,7 +71,7 @@ export type IssuerOutcomes = { verified: number; readonly refused: Map<string, n
 
 /**
  * Counts verifications by issuer. A cached token is not verified again, so these are tokens and not requests. A token
- * whose issuer is not trusted, or that is malformed, counts under `undefined`.
+ * that is malformed or whose issuer is not trusted counts under `undefined`.
  */
 export class TokenOutcomes {
   readonly #byIssuer = new Map<string | undefined, IssuerOutcomes>();
@@ -80,7 +81,7 @@ export class TokenOutcomes {
   }
 
   refused({ code, detail }: AppError): void {
-    // Set where the issuer is one of the configuration: the claim `iss` of an unknown one is never a key here.
+    // Set only for configured issuers: the claim `iss` of an unknown one is never a key here.
     const issuer = typeof detail?.issuer === 'string' ? detail.issuer : undefined;
     const { refused } = this.of(issuer);
     refused.set(code, (refused.get(code) ?? 0) + 1);
@@ -110,7 +111,7 @@ type Refusal = Readonly<{ code: Code; detail: AppError['detail']; keys: number; 
 const maxRefused = 2_000;
 const refusedForMs = 5_000;
 
-/** Refusals that may end within a second, or that need no verification. All other faults are permanent. */
+/** Refusals that may change within a second, or that need no verification. All others are permanent. */
 const passingCodes: ReadonlySet<string> = new Set<Code>([
   'token_key_unknown',
   'token_not_yet_valid',
@@ -128,8 +129,8 @@ const repeated = ({ code, detail }: Pick<AppError, 'code' | 'detail'>): AppError
   new AppError(code as Code, { detail: { ...detail, remembered: true } });
 
 /**
- * The end of the token's signature, 256 bits. Hashing the whole token for each lookup takes 0.8 µs; comparing it with
- * the entry takes 0.05 µs.
+ * The end of the token's signature, 256 bits. Hashing the whole token for each lookup takes 0.8 µs, while comparing it
+ * with the entry takes 0.05 µs.
  */
 const placeOf = (text: string): string => text.slice(-43);
 
@@ -139,13 +140,13 @@ export type AccessTokensOptions = Readonly<{
   verify(token: string): Promise<VerifiedToken>;
   nowMs(): number;
   /**
-   * The cache of the previous configuration. Entries of unchanged issuers are kept, so that a reload does not have to
-   * verify every token again.
+   * The cache of the previous configuration. Entries of unchanged issuers are kept, so that a reload need not verify
+   * every token again.
    */
   previous?: AccessTokens | undefined;
   /** Counts the verifications. */
   outcomes?: TokenOutcomes | undefined;
-  /** A monotonic clock: a correction of the system's clock would prolong a refusal. */
+  /** A monotonic clock, because a correction of the system clock would prolong a refusal. */
   monotonicMs?: () => number;
 }>;
 
@@ -240,7 +241,7 @@ export class AccessTokens {
     const keys = this.#keysGeneration();
     try {
       const token = await verify(text);
-      // Cache a revoked token too. Its signature is still valid, so we do not verify it again each time it is sent.
+      // Caches a revoked token too. Its signature is still valid, so it need not be verified each time it is sent.
       this.#verified.set(placeOf(text), { text, token });
       assertStillValid(token, nowMs());
       outcomes?.verified(token.issuer.config.issuer);

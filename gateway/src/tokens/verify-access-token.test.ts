@@ -179,7 +179,7 @@ describe('the verification of an access token', () => {
     const both = trusting([issuer], [other]);
     const forged = await other.accessToken({ iss: issuer.issuer });
     await expect(both(forged)).rejects.toMatchObject({ code: 'token_key_unknown' });
-    // The same with a kid of the named issuer.
+    // The same, with a kid of the named issuer.
     const borrowed = await other.accessToken({ iss: issuer.issuer }, { kid: issuer.kid });
     await expect(both(borrowed)).rejects.toMatchObject({ code: 'token_signature_invalid' });
   });

@@ -9,11 +9,11 @@ import { parseCompactToken } from './compact-token.ts';
 import type { TrustedIssuer, VerifiedToken } from './verified-tokens.ts';
 
 /**
- * Creates the verifier of access tokens (RFC 9068). The token's issuer selects the key set and the allowed algorithms, so
- * the key of one issuer never verifies a token of another.
+ * Creates the verifier of access tokens (RFC 9068). The token's issuer selects the key set and the allowed algorithms,
+ * so the key of one issuer never verifies a token of another.
  *
- * The returned function throws AppError: `token_*` when the token is invalid, `issuer_keys_unavailable` when its key
- * cannot be looked up.
+ * The returned function throws AppError: `token_*` if the token is invalid, `issuer_keys_unavailable` if its key cannot
+ * be looked up.
  */
 export function createTokenVerifier(
   issuers: ReadonlyMap<string, TrustedIssuer>,

@@ -38,7 +38,7 @@ describe('the keys of an upstream', () => {
     for (const close of closes) await close();
   });
 
-  /** A target whose answer can be changed. */
+  /** A target whose response can be changed. */
   async function target(answer: RequestListener) {
     const served = { answer, fetches: 0, url: '' };
     const server = createServer((req, res) => {
@@ -79,7 +79,7 @@ describe('the keys of an upstream', () => {
     return typeof key === 'string' ? key : key.kid;
   };
   const settled = (expected: string) => eventually(() => expect(chosen()).toBe(expected));
-  /** Fetches again, as after a refused key, and waits for the answer. */
+  /** Fetches again, as after a refused key, and waits for the response. */
   async function fetchAgain(served: { fetches: number }): Promise<void> {
     const before = served.fetches;
     nowMs += 1_000;
@@ -97,7 +97,7 @@ describe('the keys of an upstream', () => {
     two.answer = setOf(other, fresh, old);
     await fetchAgain(two);
     await settled(fresh.kid);
-    expect(log.lines().filter(({ msg }) => String(msg).includes('both sides agree'))).toHaveLength(2);
+    expect(log.lines().filter(({ msg }) => String(msg).includes('signed with an agreed key'))).toHaveLength(2);
   });
 
   test.each<[string, RequestListener, string]>([

@@ -21,7 +21,7 @@ const fallbackMs = 30_000;
 
 const agreedKeyid = /;keyid="[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}";/;
 
-/** The service's side of an agreement: which of its keys to use. Fetches nothing before `start`. */
+/** The service's side of a key agreement: which of its keys to use. Does not fetch before `start`. */
 export class UpstreamAgreement {
   readonly targets: readonly FollowedTarget[];
   readonly #options: AgreementOptions;
@@ -52,13 +52,13 @@ export class UpstreamAgreement {
    */
   shouldRepeat({ code, detail }: AppError, headers: readonly string[]): boolean {
     if (code !== 'identity_refused' || detail?.reason !== 'key_unknown') return false;
-    // Uses the last one, because a client's header may have this value.
+    // Uses the last value, because a client's header may have the same name.
     const input = headers[headers.lastIndexOf('signature-input') + 1];
     if (input === undefined || !agreedKeyid.test(input)) return false;
     const { upstream, logger, monotonicMs } = this.#options;
     const nowMs = monotonicMs();
     if (nowMs >= this.#fallbackUntilMs) {
-      logger.warn({ upstream, ...detail }, 'a service does not know the agreed key: ed25519 is used for 30 s');
+      logger.warn({ upstream, ...detail }, 'a service does not know the agreed key, so ed25519 is used for 30 s');
     }
     this.#fallbackUntilMs = nowMs + fallbackMs;
     for (const { poll } of this.targets) poll.hurry(soonestMs);
@@ -77,7 +77,7 @@ export class UpstreamAgreement {
     const before = this.#chosen;
     const next = chooseKey(this.targets);
     this.#validUntilMs = Math.min(...this.targets.map(({ confirmedAtMs }) => confirmedAtMs)) + maxAgeMs;
-    // Reuse the object of an unchanged key: the derived key is cached by it.
+    // Reuses the object of an unchanged key, because derived keys are cached by it.
     this.#chosen = typeof next !== 'string' && typeof before !== 'string' && next.kid === before.kid ? before : next;
     this.#logChange();
   }
@@ -91,7 +91,7 @@ export class UpstreamAgreement {
     const now = JSON.stringify([kid ?? this.#chosen, differ && published]);
     if (now === this.#logged) return;
     this.#logged = now;
-    if (kid !== undefined) logger.info({ upstream, kid }, 'requests are signed with a key that both sides agree on');
+    if (kid !== undefined) logger.info({ upstream, kid }, 'requests are signed with an agreed key');
     if (!isNone) return;
     const why = differ
       ? 'the targets of an upstream publish different keys, so requests are signed with ed25519: give them one key'
@@ -109,12 +109,12 @@ function chooseKey(targets: readonly FollowedTarget[]): AgreementPublicKey | Fal
   return first?.find(isCommon) ?? 'no_common_key';
 }
 
-/** Shorter than the 15 minutes in which a service publishes its old key beside the new one. */
+/** Shorter than the 15 minutes for which a service publishes its old key together with the new one. */
 const refreshMs = 60_000;
 const firstRetryMs = 250;
 /** While no key is known, requests are signed with ed25519, so a slow retry only costs CPU time. */
 const longestRetryMs = 5_000;
-/** Between the starts of two fetches. */
+/** Minimum time between the starts of two fetches. */
 const soonestMs = 1_000;
 
 const path = '/.well-known/jwks.json';
@@ -123,20 +123,20 @@ const request = {
   maxBodyBytes: 64 * 1024,
   timeoutMs: 5_000,
 };
-/** A service publishes one key, and two while it replaces it. */
+/** A service publishes one key, or two while it rotates. */
 const maxKeys = 4;
 
 /**
- * The keys that one target publishes, fetched again and again. A failed fetch keeps the keys that are known. Redirects
- * are not followed: another host could supply any key.
+ * The keys that one target publishes, fetched periodically. A failed fetch keeps the known keys. Redirects are not
+ * followed, because another host could supply any key.
  */
 class FollowedTarget {
   readonly origin: string;
-  /** Undefined: not fetched yet. */
+  /** Undefined if not fetched yet. */
   keys: readonly AgreementPublicKey[] | undefined;
   /** When a fetch confirmed them, in monotonic milliseconds. */
   confirmedAtMs = Number.NEGATIVE_INFINITY;
-  /** Why the last fetch failed. Undefined: it succeeded, or there was none. */
+  /** Why the last fetch failed. Undefined if it succeeded, or there was none. */
   failure: string | undefined;
   readonly poll: Poll;
   #failuresInARow = 0;
@@ -155,7 +155,7 @@ class FollowedTarget {
     this.poll = new Poll({ pool: openSingleUse(request.timeoutMs), path, request, onAnswer, monotonicMs, random });
   }
 
-  /** Fetches once, without `start`. Undefined: the target does not answer with a key set in this time. */
+  /** Fetches once, without `start`. Undefined if the target does not respond with a key set in time. */
   async fetchOnce(timeoutMs: number): Promise<readonly AgreementPublicKey[] | undefined> {
     const fetched = keysIn(await this.poll.ask(AbortSignal.timeout(timeoutMs)));
     return typeof fetched === 'string' ? undefined : fetched;
@@ -176,7 +176,7 @@ class FollowedTarget {
   }
 }
 
-/** @returns The keys, or the reason why they are not known. No key if the target publishes no key set. */
+/** @returns The keys, or the reason why they are unknown. Empty if the target publishes no key set. */
 function keysIn(answer: PollAnswer): readonly AgreementPublicKey[] | string {
   if (typeof answer === 'string') return answer;
   const { status, body } = answer;

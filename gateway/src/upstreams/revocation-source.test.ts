@@ -65,7 +65,7 @@ test.each<[name: string, answer: RequestListener]>([
 ])('a response that %s does not delay the page of the other target', async (_name, answer) => {
   const wrong = createServer(answer).listen(0, '127.0.0.1');
   await once(wrong, 'listening');
-  // The good target responds after the bad one.
+  // The valid target responds after the bad one.
   const right = createServer((_req, res) => void setImmediate(() => res.end(JSON.stringify(page))));
   right.listen(0, '127.0.0.1');
   await once(right, 'listening');

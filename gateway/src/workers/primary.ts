@@ -32,10 +32,10 @@ export type RunningPrimary = Running & Readonly<{ reload(): void }>;
 const killAfterMs = 5_000;
 
 /**
- * Runs the gateway in several processes. Each worker is a whole gateway and takes its share of the connections. The
+ * Runs the gateway in several processes. Each worker is a complete gateway and takes its share of the connections. The
  * primary serves no client requests: it has the admin listener, restarts workers that exit, and passes signals on.
  *
- * @throws StartupError when a worker exits before it serves. That worker has logged why.
+ * @throws StartupError if a worker exits before it serves. That worker has logged the reason.
  */
 export async function startPrimary(config: GatewayConfig, options: PrimaryOptions): Promise<RunningPrimary> {
   const { count, logger, drainDelayMs, shutdownGraceMs, hungAfterMs = 30_000 } = options;
@@ -79,7 +79,7 @@ export async function startPrimary(config: GatewayConfig, options: PrimaryOption
     const first = await startNext();
     const others = await Promise.all(Array.from({ length: first === undefined ? 0 : count - 1 }, startNext));
     if (first === undefined || others.includes(undefined)) {
-      throw new StartupError('a worker exited before it served');
+      throw new StartupError('a worker exited before it was ready');
     }
     const ports = { ...first, admin: await listen(admin, config.listen.admin, 'admin listener') };
     logger.info({ ports, workers: count, config: config.hash.slice(0, 12) }, 'gateway listens');
@@ -90,7 +90,7 @@ export async function startPrimary(config: GatewayConfig, options: PrimaryOption
   return {
     health,
     logger,
-    // Each worker waits on its own, so the primary signals all at once.
+    // Each worker waits separately, so the primary signals all of them at once.
     drainDelayMs: 0,
     stop,
     reload() {
@@ -99,7 +99,7 @@ export async function startPrimary(config: GatewayConfig, options: PrimaryOption
   };
 }
 
-/** @returns Undefined when every worker that accepts connections is ready. A worker that is restarting accepts none. */
+/** @returns Undefined if every worker that accepts connections is ready. A worker that is restarting accepts none. */
 async function describeUnready(serving: readonly WorkerChannel[]): Promise<string | undefined> {
   if (serving.length === 0) return 'no worker is serving';
   const problems = await Promise.all(

@@ -16,7 +16,7 @@ const steadyMs = 60_000;
 const questionsUntilHung = 6;
 
 /**
- * Doubles the delay before each restart, up to 30 s, so that a worker that always fails does not occupy a processor. A
+ * Doubles the delay before each restart, up to 30 s, so that a worker that always fails does not use up a processor. A
  * worker that ran for a minute resets the delay.
  *
  * @returns Maps how long the process ran to how long to wait. Both in milliseconds.
@@ -31,10 +31,10 @@ export function createRestartDelay(): (ranMs: number) => number {
   };
 }
 
-/** One worker. Its process starts at once, and again whenever it exits. */
+/** One worker. Its process starts immediately, and is restarted whenever it exits. */
 export class SupervisedWorker {
   readonly number: number;
-  /** Settles when the first process serves, or with undefined when that process exits before. */
+  /** Settles when the first process serves, or with undefined if that process exits first. */
   readonly started: Promise<WorkerPorts | undefined>;
   restarts = 0;
   /** Undefined while no process is serving. */

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import type { PrimaryMessage, WorkerAnswer, WorkerAnswers } from './worker-process.ts';
 
 const answerWithinMs = 2_000;
-// A token of an unknown key may need a fetch of the issuer's keys.
+// A token with an unknown key may require fetching the issuer's keys.
 const explainWithinMs = 10_000;
 
 /** Sends requests to one process of a worker. */
@@ -18,7 +18,7 @@ export class WorkerChannel {
     this.#worker = worker;
   }
 
-  /** Handles a message of the process, if it is an answer. */
+  /** Handles a message of the process, if it is a response. */
   receive(answer: WorkerAnswer): void {
     this.#waiting.get(answer.id)?.(answer);
   }
@@ -45,7 +45,7 @@ export class WorkerChannel {
     }
   }
 
-  /** A worker does not know its own number, so it answers with null. */
+  /** A worker does not know its own number, so it responds with null. */
   readonly #withNumber = (key: string, value: unknown) => (key === 'worker' && value === null ? this.number : value);
 }
 

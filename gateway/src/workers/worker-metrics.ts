@@ -1,7 +1,7 @@
 import { type Metric, type MetricsSource, registerScraped } from '@countersign/service-kit';
 import { AggregatorRegistry, type MetricValue, Registry } from 'prom-client';
 
-/** A worker, as far as the metrics of the primary need it. */
+/** The parts of a worker that the primary's metrics need. */
 export type CountedWorker = Readonly<{
   channel: unknown;
   restarts: number;
@@ -22,7 +22,7 @@ export function createWorkerMetrics(workers: readonly CountedWorker[]): MetricsS
   registerScraped(
     {
       name: 'countersign_worker_restarts_total',
-      help: 'Workers that exited and were started again.',
+      help: 'Workers that exited and were restarted.',
       rows: () => [[[], workers.reduce((sum, { restarts }) => sum + restarts, 0)]],
     },
     registry,

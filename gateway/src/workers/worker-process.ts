@@ -4,7 +4,7 @@ import { type Health, type Metric, type Registry, toAppError } from '@countersig
 import type { StatePath } from '../admin/admin-app.ts';
 import type { ConsoleData } from '../admin/api/admin-api.ts';
 
-// What a worker does for its primary, in messages of node:cluster.
+// What a worker does for its primary, in node:cluster messages.
 
 export type WorkerPorts = Readonly<{ public: number; internal: number }>;
 
@@ -19,7 +19,7 @@ export type WorkerAnswers = Readonly<{
   explain: ConsoleData['explain'];
 }>;
 
-/** `answer`: JSON. Absent if the value does not exist. */
+/** `answer` is JSON. Absent if the value does not exist. */
 export type WorkerAnswer = Readonly<{
   id: number;
   answer?: string | undefined;
@@ -34,7 +34,7 @@ export type WorkerMessage = Readonly<{
 type Question = Readonly<{ id: number; ask: keyof WorkerAnswers; given: readonly unknown[] }>;
 export type PrimaryMessage = Readonly<{ countersign?: Question }>;
 
-/** The environment variable that tells a process that it is a worker of this primary. Other processes ignore it. */
+/** The environment variable that identifies a process as a worker of this primary. Other processes ignore it. */
 export const workerVariable = 'COUNTERSIGN_WORKER';
 
 export const isWorker = (env: Readonly<Record<string, string | undefined>>): boolean =>
@@ -48,8 +48,8 @@ const send = (countersign: NonNullable<WorkerMessage['countersign']>) =>
   });
 
 /**
- * Tells the primary that this worker serves, and answers it from now on. If the primary dies, the worker finishes its
- * requests and exits in order.
+ * Reports to the primary that this worker serves, and answers its requests from then on. If the primary dies, the
+ * worker finishes its requests and exits normally.
  */
 export function reportReady({ public: publicPort, internal }: WorkerPorts, answers: WorkerAnswers): void {
   const { worker } = cluster;

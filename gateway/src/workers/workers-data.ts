@@ -5,7 +5,7 @@ import type { ConsoleData } from '../admin/api/admin-api.ts';
 import { AppError } from '../errors.ts';
 import type { WorkerChannel } from './worker-channel.ts';
 
-/** Reads what every worker answers in the same way, from the first that answers. */
+/** Reads data that every worker has, from the first one that answers. */
 export async function stateOfAny(workers: readonly WorkerChannel[], path: StatePath): Promise<unknown> {
   let cause: unknown;
   for (const worker of workers) {

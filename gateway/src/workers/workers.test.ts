@@ -19,9 +19,9 @@ describe('several workers', () => {
   const problemsWith = (workers: number, yaml: string) => problemsOf(exampleHead + yaml, {}, { workers });
 
   test.each([
-    ['a limit', route('auth: required, limits: [{ requests: 1, per: 1m, by: user }]'), /limits of r for itself/],
-    ['services that call', `${plain}services: { a-service: { keys: ./a.json } }\n`, /calls of a-service were made/],
-    ['DPoP', `${plain}publicOrigins: ["https://api.example.test"]\n`, /DPoP proofs r took/],
+    ['a limit', route('auth: required, limits: [{ requests: 1, per: 1m, by: user }]'), /limits of r separately/],
+    ['services that call', `${plain}services: { a-service: { keys: ./a.json } }\n`, /remember calls of a-service/],
+    ['DPoP', `${plain}publicOrigins: ["https://api.example.test"]\n`, /DPoP proofs of r/],
   ])('with %s need redis', (_name, yaml, problem) => {
     const [found, ...more] = problemsWith(2, yaml);
     expect(more).toEqual([]);

@@ -42,7 +42,9 @@ type Padding = (digest: string, length: number) => string;
 const padded = (rest: string, length: number, { start = '0001', fill = 'ff', end = '00' } = {}) =>
   start + fill.repeat(length - (start.length + end.length + rest.length) / 2) + end + rest;
 
-/** Cases that Wycheproof's JSON Web Signature and RSA files call ModifiedPadding, or are made of. */
+/**
+ * Cases that Wycheproof's JSON Web Signature and RSA files call ModifiedPadding, or the operations that produce them.
+ */
 const paddings: Record<string, Padding> = {
   'without NULL': (digest, length) => padded(`302f300b0609608648016503040201${'0420'}${digest}`, length),
   'NULL with a long length': (digest, length) => padded(`3032300e06096086480165030402010581000420${digest}`, length),

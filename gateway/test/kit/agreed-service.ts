@@ -13,18 +13,18 @@ import {
 import { verifyIdentity } from '@countersign/identity/express';
 import express from 'express';
 
-/** How a request that arrived was signed, and whether it was handled. */
+/** How a received request was signed, and whether it was handled. */
 export type Arrived = Readonly<{ method: string; path: string; alg: string; keyid: string; outcome: string }>;
 
 export type AgreedService = Readonly<{
   url: string;
   /** Requests in the order in which they were answered. */
   arrived: readonly Arrived[];
-  /** How often the key set was asked for. */
+  /** How often the key set was requested. */
   keyFetches(): number;
   /** Trusts the gateway with this key set from now on, like a service that has just started. */
   trust(keysUrl: string, agreement?: AgreementOptions): Promise<void>;
-  /** Answers for the key set from now on. Undefined: the service itself. */
+  /** Responds to key set requests from now on. If undefined, the service responds itself. */
   answerKeys(answer: RequestListener | undefined): void;
   /** Closes the connection of the next request that is signed with ed25519. */
   breakNextEd25519(): void;
@@ -83,7 +83,7 @@ export async function agreedService(audience = 'things', port = 0): Promise<Agre
     async trust(keysUrl, agreement) {
       const keys = gatewayKeys({ url: keysUrl, cooldownMs: 100 });
       await keys.start();
-      // As if it had started a while ago.
+      // As if it had started some time ago.
       const replay = memoryReplay({ nowMs: () => Date.now() - 60_000 });
       const verifier = createVerifier({ audience, keys, replay, ...(agreement && { agreement }) });
       const next = express();

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Profiler } from 'node:inspector';
 
-/** Watches which functions a process calls that was started with `--inspect`. */
+/** Watches which functions are called in a process that was started with `--inspect`. */
 export type CallWatch = Readonly<{
   /** The URLs of the scripts, each with the number of calls of the function that was called most during `act`. */
   during(act: () => Promise<void>): Promise<ReadonlyMap<string, number>>;

@@ -15,10 +15,10 @@ export const exampleUpstream: Upstream = {
   tls: undefined,
 };
 
-/** No condition: every user is allowed, and no machine. */
+/** No conditions: every user is allowed, and no machine. */
 export const exampleAllow: Allow = {};
 
-/** A complete route; a test passes only the fields that it is about. */
+/** A complete route. A test passes only the fields that it is about. */
 export function exampleRoute(part: Partial<Route> & { path: string }): Route {
   return {
     name: 'example',

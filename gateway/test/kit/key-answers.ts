@@ -21,10 +21,10 @@ export const hang: RequestListener = () => {};
 
 export const breakOff: RequestListener = (req) => void req.socket.destroy();
 
-/** Begins an answer, and never ends it. */
+/** Begins a response, and never ends it. */
 export const stall: RequestListener = (_req, res) => void res.writeHead(200).write('{"keys":[');
 
-/** Sends a byte now and then. */
+/** Sends a byte from time to time. */
 export const drip: RequestListener = (_req, res) => {
   res.writeHead(200);
   const timer = setInterval(() => res.write(' '), 20);

@@ -1,6 +1,6 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider';
 
-/** What an OpenID provider remembers, for its life. Its own memory warns in every test. */
+/** The storage of an OpenID provider for as long as it runs. Its built-in memory store warns in every test. */
 const stored = new Map<string, AdapterPayload>();
 const idsByUid = new Map<string, string>();
 const keysByGrant = new Map<string, Set<string>>();

@@ -12,7 +12,7 @@ export type Shape = Readonly<{
   yaml: string;
   algorithm: 'RS256' | 'ES256';
   header: Json;
-  /** `iat`, `nbf`, `exp` and `auth_time` are added where the claims have them as 0: then, and an hour later. */
+  /** `iat`, `nbf`, `exp` and `auth_time` are filled in where the claims have them as 0: now, and an hour later. */
   claims: Json;
   gives: Readonly<{ userId: string; role: string; tenantId: string; sessionId?: string }>;
   wrong: readonly Wrong[];

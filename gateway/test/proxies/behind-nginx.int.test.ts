@@ -50,7 +50,7 @@ describeConnections(behind);
     await eventually(async () => {
       const { code, output } = await proxy.integrate('--probe', `http://127.0.0.1:${proxy.port}`);
       expect(code).toBe(1);
-      expect(output).toContain('bad GET /v1/things/probe: answers 200 without a decision of the gateway');
+      expect(output).toContain('bad GET /v1/things/probe: answers 200 without a decision by the gateway');
     });
     await proxy.close();
   },

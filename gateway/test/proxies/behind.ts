@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { isInstalled, type ProxyOptions, type ProxyUnderTest, proxyUnderTest } from './proxy-under-test.ts';
 
-/** Without a length, a route that takes no body has to be a GET. */
+/** Without a length, a route that accepts no body must be a GET. */
 const routesFor = (showsLength: boolean) => `
   - { name: things, path: "/v1/things/**", methods: [GET${showsLength ? ', DELETE' : ''}], upstream: things, auth: required, body: { mode: none } }
   - { name: admin, path: /v1/admin, methods: [GET], upstream: things, auth: required, allow: { roles: [admin] } }
@@ -21,15 +21,15 @@ export type Behind = Readonly<{
   showsLength: boolean;
   /** Whether the proxy can show a client certificate to the gateway. */
   showsCertificate: boolean;
-  /** Whether the proxy removes identity headers in every spelling, so that the gateway has none to refuse. */
+  /** Whether the proxy removes identity headers in every spelling, so that the gateway need not refuse any. */
   removesAliases: boolean;
   /** Turns the proxy's own cache on for every response. Undefined: it has none. */
   cache?: Readonly<{ file: string; edits: readonly (readonly [string, string])[] }>;
-  /** Whether the headers of limits reach the client with a successful response. */
+  /** Whether rate limit headers reach the client with a successful response. */
   passesLimits: boolean;
 }>;
 
-/** What must hold behind every real proxy that `countersign integrate` configures. */
+/** Guarantees that must hold behind every real proxy that `countersign integrate` configures. */
 export function describeBehind({ proxy: name, start, showsLength, removesAliases, passesLimits }: Behind): void {
   (isInstalled(name) ? describe : describe.skip)(`behind a real ${name}, configured by integrate`, () => {
     let proxy: ProxyUnderTest;

@@ -33,9 +33,9 @@ export type ProxyUnderTest = Readonly<{
   get(path: string, lines?: string): Promise<RawAnswer>;
   /** Runs `countersign integrate PROXY` with these arguments. Settles with its exit code and its output. */
   integrate(...args: readonly string[]): Promise<Readonly<{ code: number; output: string }>>;
-  /** Lets the proxy read its files again, as an operator does. */
+  /** Makes the proxy reload its files, like an operator would. */
   signal(signal: NodeJS.Signals): void;
-  /** What a service makes of a request that arrived. Rejects as the service would refuse it. */
+  /** The result of a service's verification of a received request. Rejects if the service would refuse it. */
   verify(request: RecordedRequest): Promise<Identity>;
   close(): Promise<void>;
 }>;

@@ -14,7 +14,7 @@ export type LatencyOptions = Readonly<{
 
 /**
  * Measures latencies at a constant rate, in interleaved rounds. The first subject is the service itself, so the
- * difference to it is what a gateway adds.
+ * difference is the latency that a gateway adds.
  */
 export async function measureLatency(
   subjects: readonly Omit<Subject, 'pid'>[],

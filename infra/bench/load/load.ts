@@ -7,9 +7,9 @@ export type LoadOptions = Readonly<{
   /** A file with a path and an access token on each line. They are sent in rotation. */
   requestsFile: string;
   seconds: number;
-  /** How many connections send as fast as responses come, or how many requests a second are sent. */
+  /** Either how many connections send as fast as responses arrive, or how many requests are sent per second. */
   pace: Readonly<{ connections: number } | { perSecond: number }>;
-  /** Cores in the form of `taskset -c`. Undefined: not pinned. */
+  /** Cores in the form of `taskset -c`. Undefined if not pinned. */
   cores: string | undefined;
 }>;
 
@@ -28,14 +28,14 @@ export type LoadGenerator = Readonly<{ name: string; run(options: LoadOptions): 
 
 const run = promisify(execFile);
 
-/** wrk where it is installed. Otherwise a program on undici, which needs a multiple of wrk's CPU. */
+/** Uses wrk if it is installed. Otherwise a program on undici, which needs several times the CPU of wrk. */
 export function findLoadGenerator(): LoadGenerator {
   const version = wrkVersion();
   if (version === undefined) return { name: 'undici', run: runLoadProgram };
   return { name: version, run: (options) => execute('wrk', wrkArgs(options), options) };
 }
 
-/** Sends with the program on undici, which wrk cannot replace where the rate is constant. */
+/** Sends with the program on undici. wrk cannot send at a constant rate. */
 export function runLoadProgram(options: LoadOptions): Promise<LoadResult> {
   const { origin, requestsFile, seconds, pace } = options;
   const [kind, value] = 'perSecond' in pace ? ['rate', pace.perSecond] : ['connections', pace.connections];

@@ -22,7 +22,7 @@ export function parseResidentBytes(text: string): number {
   return Number(/^VmRSS:\s*(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
 }
 
-/** The process and all of its descendants, so that workers count too. */
+/** Includes all descendants of the process, so that workers count too. */
 export function familyOf(pid: number, all: readonly ProcessStat[]): ProcessStat[] {
   const own = all.filter((stat) => stat.pid === pid);
   return own.concat(all.filter(({ parent }) => parent === pid).flatMap((child) => familyOf(child.pid, all)));

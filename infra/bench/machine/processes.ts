@@ -4,7 +4,7 @@ import { eventually } from '@countersign/testing';
 
 type Pinned = Readonly<{
   args: readonly string[];
-  /** In the form of `taskset -c`. Undefined: not pinned. */
+  /** In the form of `taskset -c`. Undefined if not pinned. */
   cores: string | undefined;
   /** A file descriptor for standard output. */
   stdout?: number;

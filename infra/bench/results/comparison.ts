@@ -5,7 +5,7 @@ import { median, ratioOf, spreadOf } from './statistics.ts';
 
 const header = ['server', 'requests/s', 'of the limit', 'CPU µs a request', 'limit / CPU', 'core', 'p50 ms', 'p99 ms'];
 
-/** Medians of the rounds with the smallest and the largest, and the ratios to the limit within each round. */
+/** Medians of the rounds with minimum and maximum, and the ratios to the baseline within each round. */
 export function comparisonTable(samples: ReadonlyMap<string, readonly Sample[]>): string {
   const limit = samples.get(limitName) ?? [];
   const rows = [...samples].map(([name, own]) => {

@@ -12,5 +12,5 @@ export function report(mark: string, parts: readonly string[], { write }: Readon
   if (write) writeFileSync(page, replaceBetween(readFileSync(page, 'utf8'), mark, text));
 }
 
-/** Breaks a paragraph into lines that the style of our pages allows. */
+/** Wraps a paragraph at the line length that our style allows. */
 export const wrapLines = (paragraph: string): string => paragraph.replace(wholeLine, '$1\n').trimEnd();

@@ -1,4 +1,4 @@
-/** The middle of some measurements, and how far they spread. */
+/** The median of some measurements, and their spread. */
 export type Spread = Readonly<{ median: number; min: number; max: number }>;
 
 /** @param share Between 0 and 1. @returns The smallest value that this share of the values does not exceed. */

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { ConnectionPool, createSocketOpener, latin1Fields } from '@countersign/http1-client';
 
-// The limit with the gateway's own HTTP client in place of undici.
+// The baseline with the gateway's own HTTP client instead of undici.
 
 const [port, upstream = ''] = process.argv.slice(2);
 const pool = new ConnectionPool(upstream, {
@@ -11,7 +11,7 @@ const pool = new ConnectionPool(upstream, {
   bodyTimeout: 60_000,
   keepAliveTimeout: 4_000,
 });
-// The client writes its own.
+// The client writes its own header.
 const isOwn = (name: string) => /^(?:host|connection|keep-alive)$/i.test(name);
 const withoutOwn = (flat: readonly string[]) => flat.filter((_, at) => !isOwn(flat[at - (at % 2)] ?? ''));
 

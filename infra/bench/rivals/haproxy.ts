@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 
-/** @returns HAProxy's version. Undefined: it is not installed, or too old for `jwt_verify` (2.5). */
+/** @returns HAProxy's version. Undefined if it is not installed, or too old for `jwt_verify` (2.5). */
 export function haproxyVersion(): string | undefined {
   try {
     const [, version = ''] = /version (\S+)/.exec(execFileSync('haproxy', ['-v'], { encoding: 'utf8' })) ?? [];

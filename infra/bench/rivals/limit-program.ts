@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { Pool } from 'undici';
 
-// The limit: what Node can do at most with its own server and undici. Checks nothing, and changes no header.
+// The baseline: the most that Node can do with its own server and undici. Checks nothing, and changes no header.
 
 const [port, upstream = ''] = process.argv.slice(2);
 const pool = new Pool(upstream, { connections: 64, pipelining: 1 });

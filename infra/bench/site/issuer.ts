@@ -8,7 +8,7 @@ const batchSize = 5_000;
 export type FeedTimes = Readonly<{ notBefore: string; expiresAt: string }>;
 
 /**
- * One page of a feed with this many revoked sessions, in groups (docs/operations/revocations.md). None of them belongs
+ * One batch of a feed with this many revoked sessions, in groups (docs/operations/revocations.md). None of them belongs
  * to a token of the benchmark.
  */
 export function revocationBatch(count: number, after: number, { notBefore, expiresAt }: FeedTimes) {

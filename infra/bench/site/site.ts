@@ -8,13 +8,13 @@ import { startIssuer } from './issuer.ts';
 
 /** The environment of every server under test: an issuer with its tokens, and one service. */
 export type Site = Readonly<{
-  /** For files of the benchmark. Removed by `close`. */
+  /** For benchmark files. Removed by `close`. */
   directory: string;
   issuer: string;
   audience: string;
   /** The public key of the issuer, in a PEM file. */
   publicKeyFile: string;
-  /** Where the key set and the revocation feeds are. */
+  /** The URL of the key set and the revocation feeds. */
   issuerOrigin: string;
   upstreamOrigin: string;
   tokens: readonly string[];

@@ -25,7 +25,7 @@ import { filterHeaders } from '../../../gateway/src/upstreams/forward/client-res
 import { createForwardHttp } from '../../../gateway/src/upstreams/forward/forward-http.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 
-/** A request that has arrived and waits for its response. */
+/** A request that has arrived and is waiting for its response. */
 export type Held = Readonly<{ arrival: Arrival; response: ServerResponse }>;
 
 /** The parts of one gateway, each to be called alone. */
@@ -94,7 +94,7 @@ export async function assembleGateway(file: string) {
           nowMs,
         }),
       ),
-    /** The headers of the client's response to this request, when the service sends its usual ones. */
+    /** The headers of the client's response to this request, if the service sends its usual ones. */
     responseHeaders: (signed: Signed) => [
       ...filterHeaders(200, serviceHeaders, signed, service.targets[0] ?? '').passing,
       'x-request-id',
@@ -109,7 +109,7 @@ export async function assembleGateway(file: string) {
     }),
     log: createAccessLog(logger, () => {}),
     count: createRequestMetrics(createMetrics()).count,
-    /** Passes each request to `hold` instead of the pipeline, and logs nothing. */
+    /** Passes each request to `hold` instead of the pipeline, and does not log. */
     holdingHandlers: (hold: (held: Held) => void) =>
       createRequestHandler({
         pipeline: async (arrival) => arrival as Signed,

@@ -10,7 +10,7 @@ import { forkPinned } from '../machine/processes.ts';
 /** How many requests arrive at once, each on its own connection. */
 export const batchSize = 64;
 
-/** A server of this process. Settles when a whole batch has arrived, and when a whole batch was answered. */
+/** A server in this process. Settles when a whole batch has arrived, and when a whole batch was answered. */
 export type BatchServer = Readonly<{ port: number; arrived(): Promise<void>; answered(): Promise<void> }>;
 
 /** Starts a client on its own core. It sends a batch when it receives the port. */
@@ -24,7 +24,7 @@ export const openListener = (handlers: Handlers): Promise<BatchServer> =>
     createListener(createListenerApp({ current: { handlers: { public: handlers, internal: handlers } } }, 'public')),
   );
 
-/** Node's server alone, as the base of comparison. */
+/** Node's server alone, as the baseline. */
 export const openBareServer = (hold: (response: ServerResponse) => void): Promise<BatchServer> =>
   openBatchServer(createServer((_request, response) => hold(response)));
 

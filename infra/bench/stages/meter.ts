@@ -1,4 +1,4 @@
-/** CPU microseconds of this process so far, all threads included. Other work on the machine adds nothing to them. */
+/** CPU microseconds of this process so far, including all threads. Other work on the machine does not affect it. */
 export function cpuMicros(): number {
   const { user, system } = process.cpuUsage();
   return user + system;

@@ -54,7 +54,7 @@ async function measureBare(meter: Meter): Promise<void> {
   });
 }
 
-/** One batch through the stages and to the service, one answered at once, and one through the whole gateway. */
+/** One batch through the stages and to the service, one answered immediately, and one through the whole gateway. */
 async function measureGateway({ algorithm, gateway, holding, whole }: Measured, meter: Meter): Promise<void> {
   const signed = await measureStages(algorithm, gateway, holding, meter);
   const headers = gateway.responseHeaders(signed);
@@ -66,7 +66,7 @@ async function measureGateway({ algorithm, gateway, holding, whole }: Measured, 
   await exchangeAlone(gateway.upstreamRequest(signed), meter);
 }
 
-/** Sends a batch of the same requests with the upstream client and nothing else. */
+/** Sends a batch of identical requests with the upstream client and nothing else. */
 async function exchangeAlone(request: ReturnType<Assembly['upstreamRequest']>, meter: Meter): Promise<void> {
   const before = cpuMicros();
   await new Promise<void>((resolve, reject) => {

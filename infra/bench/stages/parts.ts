@@ -1,7 +1,7 @@
 import { markdownTable, showSpread } from '../results/markdown.ts';
 import { spreadOf } from '../results/statistics.ts';
 
-/** CPU microseconds a request of everything that is measured in one round, by name. */
+/** CPU microseconds per request of everything measured in one round, by name. */
 export type Parts = Readonly<Record<string, number>>;
 
 /** The message to the measuring process. */
@@ -12,7 +12,7 @@ export type PartsSettings = Readonly<{
   configurations: readonly Readonly<{ algorithm: string; file: string }>[];
   warmUpRounds: number;
   rounds: number;
-  /** Batches in a round. */
+  /** Batches per round. */
   batches: number;
 }>;
 
@@ -20,7 +20,9 @@ type Row = Readonly<{ name: string; of(parts: Parts): number }>;
 
 const measured = (name: string, part = name): Row => ({ name, of: (parts) => parts[part] ?? Number.NaN });
 
-/** The rows of one request with this signature. What cannot be measured alone is a difference of two measurements. */
+/**
+ * The rows of one request with this signature. Parts that cannot be measured alone are differences of two measurements.
+ */
 function rowsOf(algorithm: string): Row[] {
   const of = (parts: Parts, part: string) => parts[part] ?? Number.NaN;
   return [
@@ -43,7 +45,7 @@ function rowsOf(algorithm: string): Row[] {
   ];
 }
 
-/** Every part once, then the sum of the parts and the whole for each algorithm. */
+/** Every part once, then the sum of the parts and the total for each algorithm. */
 export function partsTable(rounds: readonly Parts[], algorithms: readonly string[]): string {
   const [first = ''] = algorithms;
   const rows: Row[] = [

@@ -15,7 +15,7 @@ const worker = z
   .optional()
   .describe('The number of a worker.');
 
-/** @param response Defines how the answers of several processes are merged: see `merge`. */
+/** @param response Defines how the responses of several processes are merged: see `merge`. */
 const get =
   (tag: 'Traffic' | 'State') =>
   <const Path extends string, Response extends z.ZodType>(
@@ -126,7 +126,7 @@ export type Query = Readonly<Record<string, string | undefined>>;
 
 /** The admin API of the gateway, without HTTP. It throws AppErrors instead of answering with a problem. */
 export type AdminApi = Readonly<{
-  /** @param query Has the names of the path too. Names that the API does not know are ignored. */
+  /** @param query Includes the parameters of the path. Unknown names are ignored. */
   read<Path extends keyof Answers>(path: Path, query?: Query): Promise<Answers[Path]>;
   /** @param question Form fields. */
   explain(question: Query): Promise<Answer>;

@@ -75,7 +75,7 @@ export const explainAnswer = z
     method: z.string(),
     path: z.string(),
     caller: z.string(),
-    identity: identity.nullable().describe('The user or the OAuth client that calls, or for which a service calls.'),
+    identity: identity.nullable().describe('The user or OAuth client that calls, or that a service calls for.'),
     issuer: text.describe("The issuer of the caller's token, to which its client belongs."),
     service: text.describe('The service that calls, on the internal listener.'),
     outcome: z.object({

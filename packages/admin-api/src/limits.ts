@@ -34,6 +34,6 @@ export const limitList = z.object({
   ),
   counted_in: z.enum(['redis', 'process']),
   redis: mergedBy(text.clone(), (states) => states.find((state) => state !== 'ready') ?? states[0] ?? null).describe(
-    'The state of the connection. Null: not configured.',
+    'The state of the connection. Null if Redis is not configured.',
   ),
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-// How the answers of several processes are merged. A schema that has no rule takes the value of the first process.
+// How the responses of several processes are merged. A schema without a rule takes the value of the first process.
 
 type Rule = (values: readonly never[]) => unknown;
 
@@ -81,8 +81,8 @@ export const worstFirst =
   };
 
 /**
- * An object with a state. The worst state counts, from when the first process had it; so do the members without a rule
- * of the process that has it.
+ * An object with a state. The worst state counts, starting when the first process had it. Members without a merge rule
+ * come from the process with that state.
  */
 export const fromWorst = <Schema extends z.ZodObject>(schema: Schema, order: readonly string[]): Schema =>
   mergedBy(schema, (values) => {

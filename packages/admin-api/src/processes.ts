@@ -61,9 +61,9 @@ const reload = z
   .object({
     at: time,
     result: z.enum(['applied', 'refused']),
-    hash: text.describe('The SHA-256 of the file. Null: it cannot be read.'),
+    hash: text.describe('The SHA-256 of the file. Null if it cannot be read.'),
     problems: z.array(z.string()).describe('Each as file:line:column: the problem.'),
-    changed_routes: z.int().nullable().describe('Null: refused.'),
+    changed_routes: z.int().nullable().describe('Null if the file was refused.'),
     changes: z.array(routeChange).describe('The first 100 routes that differ.'),
   })
   .meta({ id: 'Reload' });
@@ -81,6 +81,6 @@ export const reloadList = z.object({
     'Whether the file on disk is the configuration in force.',
   ),
   in_force: listOf(inForce, ({ hash }) => hash),
-  // Every process reads the same file. One that started later has seen fewer reloads than the one shown.
+  // Every process reads the same file. A process that started later has seen fewer reloads than the one shown.
   reloads: mergedBy(z.array(reload), (lists) => first(lists.toSorted((a, b) => b.length - a.length))),
 });

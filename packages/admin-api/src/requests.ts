@@ -13,7 +13,7 @@ export const request = z
     aborted: z.boolean(),
     route: text,
     rule: text.describe(
-      'The rule that refused it, or the last rule of its route, which allowed it. Null: no rule decided.',
+      'The rule that refused it, or the last rule of its route, which allowed it. Null if no rule decided.',
     ),
     code: text.describe('Null if the gateway did not refuse it.'),
     fault: text,

@@ -1,5 +1,5 @@
 /**
- * Counts per slice of time, in a ring of fixed size. Slices start at multiples of `stepMs`, so that those of several
+ * Counts per time slot, in a ring of fixed size. Slots start at multiples of `stepMs`, so that those of several
  * processes line up.
  */
 export class TimeSlots {
@@ -21,7 +21,9 @@ export class TimeSlots {
     this.#counts[at] = (this.#counts[at] ?? 0) + count;
   }
 
-  /** The start of the oldest slice, and each column from the oldest slice to the current one, which is not over yet. */
+  /**
+   * The start of the oldest slot, and each column from the oldest slot to the current one, which is not complete yet.
+   */
   read(nowMs: number): Readonly<{ startMs: number; columns: number[][] }> {
     this.#advance(nowMs);
     const newest = this.#last ?? 0;
@@ -36,10 +38,14 @@ export class TimeSlots {
     return this.#counts[(((slot % this.length) + this.length) % this.length) * this.#columns + column] ?? 0;
   }
 
-  /** Clears the slices that have passed. @returns The index of the current slice. */
+  /**
+   * Clears the slots that have passed.
+   *
+   * @returns The index of the current slot.
+   */
   #advance(nowMs: number): number {
     const slot = Math.floor(nowMs / this.stepMs);
-    // After the clock is set back, counts go into the newest slice.
+    // If the clock is set back, counts go into the newest slot.
     const last = this.#last ?? slot;
     for (let passing = Math.max(last + 1, slot - this.length + 1); passing <= slot; passing += 1) {
       const start = (passing % this.length) * this.#columns;

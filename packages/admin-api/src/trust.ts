@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { fromWorst, known, listOf, mergedBy, mergeMembers, mostFirst, newestFirst } from './merge.ts';
 import { count, counted, highest, ms, since, text, time, total } from './values.ts';
 
-// Whom the gateway trusts: the issuers of tokens, and their revocations.
+// The issuers that the gateway trusts, and their revocations.
 
 const issuer = fromWorst(
   z
@@ -72,7 +72,7 @@ const revocations = fromWorst(
         'All older tokens are refused, because there are more revocations than fit in memory.',
       ),
       lag: known(lag).describe(
-        'From the time a revocation takes effect until it is in force here. Null: none arrived since the start.',
+        'From the time a revocation takes effect until it is in force here. Null if none arrived since the start.',
       ),
       answers: total,
       failures: total,

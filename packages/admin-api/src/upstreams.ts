@@ -78,7 +78,7 @@ type State = Readonly<{ state: string; why: string | null }>;
  * The state of an upstream, from its targets and its breaker. It is `failing` while the last request to each target
  * failed, whatever its breaker and its health checks say.
  *
- * @returns `since` is undefined where the state begins when it is first observed.
+ * @returns `since` is undefined if the state starts when it is first observed.
  */
 export function upstreamState(
   targets: readonly Readonly<{ state: State; failing: Failing | null; last_success: string | null }>[],
@@ -119,7 +119,7 @@ mergedBy(upstream, (parts) => {
   return { ...merged, state: { since: from, ...state }, latency_ms: upstreamLatency(all) };
 });
 
-/** From good to bad. */
+/** Ordered from good to bad. */
 const targetStates = ['healthy', 'not checked', 'full', 'ejected', 'checks fail'];
 
 /** A process's report of failed requests is outdated once a request of another process has succeeded. */
@@ -138,7 +138,7 @@ mergedBy(target, (parts) => {
   return { ...mergeMembers(target, parts), state, failing: requests, last_success: lastSuccess };
 });
 
-/** @param success The last success. Of the failures before it, only the end is known: at least one failed since. */
+/** @param success The last success. Of the failures before it, only the end is known: at least one has failed since. */
 function mergeFailing(parts: readonly Failing[], success: string): Failing | null {
   const [last] = parts.toSorted(newestFirst('last'));
   if (last === undefined) return null;

@@ -45,7 +45,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The authorization endpoint, which supports no response type
+         * Authorization endpoint (supports no response type)
          * @description Clients get tokens at the token endpoint. The metadata names this endpoint because OAuth libraries refuse metadata without one.
          */
         get: operations["authorize"];
@@ -164,7 +164,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Log in with e-mail and password */
+        /** Log in with email and password */
         post: operations["logIn"];
         delete?: never;
         options?: never;
@@ -238,7 +238,7 @@ export interface paths {
         };
         /**
          * Read the state of the second factor
-         * @description Whether a login asks for one, and how many recovery codes are left.
+         * @description Whether logins require a second factor, and how many recovery codes are left.
          */
         get: operations["readSecondFactor"];
         put?: never;
@@ -460,7 +460,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Start a session in another of your tenants
+         * Start a session in another one of your tenants
          * @description No new login is needed.
          */
         post: operations["switchTenant"];
@@ -625,7 +625,7 @@ export interface paths {
         put?: never;
         /**
          * Get an access token as an OAuth client
-         * @description RFC 6749 section 4.4, and token exchange for a person who consented (RFC 8693). The client authenticates with `client_secret_basic`, `client_secret_post` or `private_key_jwt` (RFC 7523), one of them in a request. With a DPoP proof the token is bound to its key (RFC 9449). Parameters belong in the body, never in the URL.
+         * @description RFC 6749 section 4.4, and token exchange for a person who consented (RFC 8693). The client authenticates with `client_secret_basic`, `client_secret_post` or `private_key_jwt` (RFC 7523), one of them in a request. With a DPoP proof the token is bound to the key (RFC 9449). Parameters belong in the body, never in the URL.
          */
         post: operations["issueToken"];
         delete?: never;
@@ -902,12 +902,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the latest 100 erasures: scheduled, cancelled and completed */
+        /** List the latest 100 erasures: scheduled, canceled and completed */
         get: operations["listErasures"];
         put?: never;
         /**
          * Schedule the erasure of a person from all complaints
-         * @description Requires a login within the last five minutes, and a disabled account. The erasure runs at `due_at`, and can be canceled until then. It removes the name, contact details and attachments of the person. Active complaints assigned to them return to the queue. Unless the policy keeps texts, those are removed too: their own complaints are withdrawn and anonymised.
+         * @description Requires a login within the last five minutes, and a disabled account. The erasure runs at `due_at`, and can be canceled until then. It removes the name, contact details and attachments of the person. Active complaints assigned to them return to the queue. Unless the policy keeps texts, those are removed too: their own complaints are withdrawn and anonymized.
          */
         post: operations["erasePerson"];
         delete?: never;
@@ -1162,7 +1162,7 @@ export interface paths {
         head?: never;
         /**
          * Change, pause or resume a webhook
-         * @description Events of a pause are delivered when the webhook resumes, for up to three days.
+         * @description Events from a pause of up to three days are delivered when the webhook resumes.
          */
         patch: operations["editWebhook"];
         trace?: never;
@@ -1176,7 +1176,7 @@ export interface paths {
         };
         /**
          * Read the delivery log of a webhook, newest first
-         * @description Deliveries are kept for 30 days. Only the status of a response is read.
+         * @description Deliveries are kept for 30 days. Response bodies are not read.
          */
         get: operations["listWebhookDeliveries"];
         put?: never;
@@ -1232,7 +1232,7 @@ export interface paths {
         put?: never;
         /**
          * Rotate the secret
-         * @description For a day, deliveries are signed with the previous secret too.
+         * @description For a day, deliveries are also signed with the previous secret.
          */
         post: operations["rotateWebhookSecret"];
         delete?: never;
@@ -1275,12 +1275,12 @@ export interface components {
             /** @description Sanitized, with the extension of the detected type. */
             name: string;
             uploader_id: string;
-            /** @description Null when the person has none, or when it is not available. */
+            /** @description Null if the person has no name, or it is unavailable. */
             uploader_name: string | null;
             /** @description Of images, in pixels. */
             width: number | null;
         };
-        /** @description The file of this attachment was lost. If you still have it, attach it again. */
+        /** @description The file of this attachment was lost. If you still have the file, attach it again. */
         AttachmentLostProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "attachment_lost";
@@ -1311,7 +1311,7 @@ export interface components {
             /** @description SHA-256 of the previous hash and this entry, in hex. */
             hash: string;
             request_id: string;
-            /** @description 1, 2, 3 … in each tenant, without gaps. */
+            /** @description Counts up from 1 in each tenant, without gaps. */
             seq: number;
             session_id: string | null;
             /** @description The user that the entry is about. */
@@ -1431,7 +1431,7 @@ export interface components {
         };
         Comment: {
             author_id: string;
-            /** @description Null when the person has none, or when it is not available. */
+            /** @description Null if the person has no name, or it is unavailable. */
             author_name: string | null;
             author_role: string;
             body: string;
@@ -1446,7 +1446,7 @@ export interface components {
         };
         Complaint: {
             assignee_id: string | null;
-            /** @description Null when the person has none, or when it is not available. */
+            /** @description Null if the person has no name, or it is unavailable. */
             assignee_name: string | null;
             /** @description The name of the category. */
             category: string;
@@ -1454,13 +1454,13 @@ export interface components {
             category_id: string;
             /** @description Null when an agent filed it for a person without an account. */
             complainant_id: string | null;
-            /** @description Null when the person has none, or when it is not available. */
+            /** @description Null if the person has no name, or it is unavailable. */
             complainant_name: string | null;
             contact_preference: components["schemas"]["ContactPreference"];
             /** Format: date-time */
             created_at: string;
             created_by: string;
-            /** @description Null when the person has none, or when it is not available. */
+            /** @description Null if the person has no name, or it is unavailable. */
             created_by_name: string | null;
             description: string;
             /** @description For agents and admins; null for complainants. */
@@ -1506,7 +1506,7 @@ export interface components {
             status: 409;
         };
         ComplaintSettings: {
-            /** @description Whether agents and admins can add a category by naming it in a complaint. Complainants never can. By default, an unknown name is refused. */
+            /** @description Whether agents and admins can add a category by using a new name in a complaint. Complainants never can. By default, unknown names are refused. */
             open_catalogue: boolean;
         };
         /** @enum {string} */
@@ -1525,7 +1525,7 @@ export interface components {
             client_name: string;
             /** Format: date-time */
             created_at: string;
-            /** @description Whether it was granted in this session. */
+            /** @description Whether it was granted in the current session. */
             current: boolean;
             /** Format: date-time */
             expires_at: string;
@@ -1553,7 +1553,7 @@ export interface components {
             id: string;
             /** @enum {string} */
             kind: "person" | "retention";
-            /** @description The request, as in the logs. */
+            /** @description The request id, as it appears in the logs. */
             request_id: string | null;
             /** Format: date-time */
             requested_at: string;
@@ -1572,7 +1572,7 @@ export interface components {
             status: 409;
         };
         ErasurePreview: {
-            /** @description Active ones among them, which are withdrawn if the texts are removed. */
+            /** @description The active ones among them, which are withdrawn if texts are removed. */
             active_complaints: number;
             /** @description Active complaints assigned to them, which return to the queue. */
             assigned_complaints: number;
@@ -1616,7 +1616,7 @@ export interface components {
             client_name: string;
             /** Format: date-time */
             created_at: string;
-            /** @description Whether it was granted in this session. */
+            /** @description Whether it was granted in the current session. */
             current: boolean;
             /** Format: date-time */
             expires_at: string;
@@ -1635,10 +1635,10 @@ export interface components {
             /** @description `filed`, `edited`, `assigned`, `unassigned` or `moved`. Later releases may add others. */
             action: string;
             actor_id: string;
-            /** @description Null when the person has none, or when it is not available. */
+            /** @description Null if the person has no name, or it is unavailable. */
             actor_name: string | null;
             actor_role: string;
-            /** @description Of `edited`: the values before and after. */
+            /** @description For `edited`: the values before and after. */
             changes?: {
                 [key: string]: {
                     from: unknown;
@@ -1651,7 +1651,7 @@ export interface components {
             created_at: string;
             /**
              * Format: uuid
-             * @description For agents and admins.
+             * @description Only for agents and admins.
              */
             duplicate_of?: string;
             /** @description Of `edited`. */
@@ -1660,14 +1660,14 @@ export interface components {
             from?: string | null;
             /** Format: uuid */
             id: string;
-            /** @description Of `unassigned` for agents and admins, of `moved` for all. */
+            /** @description For `unassigned` visible to agents and admins only; for `moved` visible to everyone. */
             reason?: string;
-            /** @description Of `assigned` and `unassigned`: the status that followed. */
+            /** @description For `assigned` and `unassigned`: the resulting status. */
             status?: {
                 from: string;
                 to: string;
             };
-            /** @description Of `assigned`: the ids of teams. */
+            /** @description For `assigned`: the ids of the teams. */
             team?: {
                 from: string | null;
                 to: string | null;
@@ -1690,7 +1690,7 @@ export interface components {
             /** @constant */
             status: 409;
         };
-        /** @description Your role does not allow this. */
+        /** @description Your role does not allow this action. */
         InsufficientRoleProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "insufficient_role";
@@ -1725,7 +1725,7 @@ export interface components {
             /** @constant */
             status: 401;
         };
-        /** @description The complaint cannot be marked as a duplicate of this one. */
+        /** @description The complaint cannot be marked as a duplicate of that complaint. */
         InvalidDuplicateProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "invalid_duplicate";
@@ -1775,7 +1775,7 @@ export interface components {
             expires_at: string;
             /** Format: uuid */
             id: string;
-            /** @description Null for an operator. */
+            /** @description Null if an operator invited. */
             invited_by: string | null;
             role: string;
         };
@@ -1927,7 +1927,7 @@ export interface components {
             updated_at: string;
         };
         RecoveryCodes: {
-            /** @description Each works once. They are not shown again. */
+            /** @description Each code works once. They are not shown again. */
             recovery_codes: string[];
         };
         /** @description The refresh token was already used, so the session has ended. */
@@ -1985,7 +1985,7 @@ export interface components {
         };
         Statistics: {
             active: number;
-            /** @description Active complaints by the days since their filing. */
+            /** @description Active complaints by days since filing. */
             by_age: {
                 complaints: number;
                 from_days: number;
@@ -2012,7 +2012,7 @@ export interface components {
             /** Format: uuid */
             id: string;
             members: {
-                /** @description Null when the person has none, or when it is not available. */
+                /** @description Null if the person has no name, or it is unavailable. */
                 name: string | null;
                 user_id: string;
             }[];
@@ -2048,10 +2048,10 @@ export interface components {
             mean_seconds: number;
             /**
              * Format: date
-             * @description The first day of the month (UTC) in which the times ended.
+             * @description The first day of the month (UTC) in which the clocks stopped.
              */
             month: string;
-            /** @description Of these, complaints that met it. */
+            /** @description The complaints among these that met it. */
             on_time: number;
             /** @description Complaints that had a target. */
             with_target: number;
@@ -2125,7 +2125,7 @@ export interface components {
             /** @constant */
             status: 429;
         };
-        /** @description You have reached the limit of 100 connected applications. Remove one first. */
+        /** @description You have reached the limit of 100 connected applications. Disconnect one first. */
         TooManyDelegationsProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "too_many_delegations";
@@ -2174,7 +2174,7 @@ export interface components {
             /** @constant */
             status: 422;
         };
-        /** @description You have no comment with this id on the complaint. */
+        /** @description You have no such comment on this complaint. */
         UnknownCommentProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "unknown_comment";
@@ -2188,7 +2188,7 @@ export interface components {
             /** @constant */
             status: 422;
         };
-        /** @description This tenant has no team with this id. */
+        /** @description This tenant has no such team. */
         UnknownTeamProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "unknown_team";
@@ -2234,9 +2234,9 @@ export interface components {
             failures: number;
             /** Format: uuid */
             id: string;
-            /** @description The id of the current secret. Null with `ed25519`, whose keys are published. */
+            /** @description The id of the current secret. Null for `ed25519`, whose keys are published. */
             keyid: string | null;
-            /** @description Until then, deliveries are signed with the previous secret too. */
+            /** @description Until then, deliveries are also signed with the previous secret. */
             previous_secret_until: string | null;
             /** @enum {string} */
             signature: "ed25519" | "hmac-sha256";
@@ -2251,7 +2251,7 @@ export interface components {
             attempts: number;
             /** Format: date-time */
             created_at: string;
-            /** @description The next attempt, while it waits. */
+            /** @description The time of the next attempt, if it is waiting. */
             due_at: string | null;
             duration_ms: number | null;
             /** @description Otherwise: `address_refused`, `timeout`, `connection_failed`, `tls_failed` or `bad_answer`. */
@@ -2262,7 +2262,7 @@ export interface components {
             payload: string;
             /** @enum {string} */
             state: "waiting" | "delivered" | "failed";
-            /** @description Of the last attempt, if it got a response. */
+            /** @description The status of the last attempt, if it got a response. */
             status: number | null;
             type: string;
             /** Format: uuid */
@@ -2381,7 +2381,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2429,7 +2429,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `unsupported_response_type`: This server has no authorization endpoint. Use the token endpoint. */
+            /** @description `unsupported_response_type`: This server does not support the authorization endpoint. Use the token endpoint. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2555,7 +2555,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["SessionRevokedProblem"];
                 };
             };
-            /** @description `too_many_delegations`: You have reached the limit of 100 connected applications. Remove one first. */
+            /** @description `too_many_delegations`: You have reached the limit of 100 connected applications. Disconnect one first. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -2782,7 +2782,7 @@ export interface operations {
                      * @example correct horse battery staple
                      */
                     password: string;
-                    /** @example the token of the link in the mail */
+                    /** @example The token from the link in the email. */
                     token: string;
                 };
             };
@@ -2872,11 +2872,11 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description New users choose a password. Users with an account enter theirs, or omit it while logged in.
+                     * @description New users choose a password. Users with an account enter theirs, or omit it if they are logged in.
                      * @example correct horse battery staple
                      */
                     password?: string;
-                    /** @example the token of the link in the mail */
+                    /** @example The token from the link in the email. */
                     token: string;
                     /**
                      * @description `cookie` is for browsers: the refresh token is set as a cookie that scripts cannot read.
@@ -3137,7 +3137,7 @@ export interface operations {
                 "application/json": {
                     /** @example 123456 */
                     code: string;
-                    /** @example the token of the previous step */
+                    /** @example The token from the previous step. */
                     mfa_token: string;
                 };
             };
@@ -3246,7 +3246,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @example the token of the previous step */
+                    /** @example The token from the previous step. */
                     selection_token: string;
                     /** @example 0197c2a0-0000-7000-8000-00000000000a */
                     tenant_id: string;
@@ -3586,7 +3586,7 @@ export interface operations {
                     "application/json": {
                         /** @description The content of a QR code. */
                         otpauth_uri: string;
-                        /** @description Base32, for typing it in. */
+                        /** @description Base32, for manual entry. */
                         secret: string;
                     };
                 };
@@ -4028,7 +4028,7 @@ export interface operations {
                      * @example correct horse battery staple
                      */
                     password: string;
-                    /** @example the token of the link in the mail */
+                    /** @example The token from the link in the email. */
                     token: string;
                 };
             };
@@ -4556,7 +4556,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this action. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4648,7 +4648,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this action. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4736,7 +4736,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this action. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4804,7 +4804,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this action. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4899,7 +4899,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this action. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5011,7 +5011,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this action. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5098,7 +5098,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this action. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5173,7 +5173,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this action. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5251,7 +5251,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this action. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5346,7 +5346,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this action. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5441,7 +5441,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `tenant_mismatch`: This resource belongs to another tenant. */
+            /** @description `insufficient_role`: Your role does not allow this action. `tenant_mismatch`: This resource belongs to another tenant. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5542,7 +5542,7 @@ export interface operations {
                     /** @description `urn:ietf:params:oauth:token-type:access_token`, or absent. */
                     requested_token_type?: string;
                     /**
-                     * @description RFC 8707. URLs of the same origin as the issuer.
+                     * @description RFC 8707. URLs with the same origin as the issuer.
                      * @default []
                      */
                     resource?: string | string[];
@@ -5652,7 +5652,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5701,15 +5701,15 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description New complaints take only active categories. */
+                    /** @description New complaints can use only active categories. */
                     active?: boolean;
                     description?: "" | string;
-                    /** @description Target for the first answer. Null: none. */
+                    /** @description Target for the first answer. Null if there is none. */
                     first_answer_minutes?: number | null;
                     name: string;
-                    /** @description Target for the resolution. Null: none. */
+                    /** @description Target for the resolution. Null if there is none. */
                     resolution_minutes?: number | null;
-                    /** @description The team of new complaints. */
+                    /** @description The team that new complaints are assigned to. */
                     team_id?: string | null;
                 };
             };
@@ -5736,7 +5736,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5772,7 +5772,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_team`: This tenant has no team with this id. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_team`: This tenant has no such team. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5816,15 +5816,15 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description New complaints take only active categories. */
+                    /** @description New complaints can use only active categories. */
                     active?: boolean;
                     description?: "" | string;
-                    /** @description Target for the first answer. Null: none. */
+                    /** @description Target for the first answer. Null if there is none. */
                     first_answer_minutes?: number | null;
                     name?: string;
-                    /** @description Target for the resolution. Null: none. */
+                    /** @description Target for the resolution. Null if there is none. */
                     resolution_minutes?: number | null;
-                    /** @description The team of new complaints. */
+                    /** @description The team that new complaints are assigned to. */
                     team_id?: string | null;
                 };
             };
@@ -5851,7 +5851,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5905,7 +5905,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_team`: This tenant has no team with this id. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_team`: This tenant has no such team. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5954,7 +5954,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6003,7 +6003,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description Whether agents and admins can add a category by naming it in a complaint. Complainants never can. By default, an unknown name is refused. */
+                    /** @description Whether agents and admins can add a category by using a new name in a complaint. Complainants never can. By default, unknown names are refused. */
                     open_catalogue: boolean;
                 };
             };
@@ -6028,7 +6028,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6117,13 +6117,13 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Complaint"][];
-                        /** @description Null on the last page. */
+                        /** @description Null if there are no more items. */
                         next_cursor: string | null;
                     };
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a required scope. */
+            /** @description `insufficient_role`: Your role does not allow this action. `insufficient_scope`: The access token lacks a required scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6176,7 +6176,7 @@ export interface operations {
                 "application/json": {
                     /** @description The id or the name of a category. */
                     category: string;
-                    /** @description For agents and admins: the member for whom they file. */
+                    /** @description Only for agents and admins: the member for whom they file. */
                     complainant_id?: string;
                     /** @default email */
                     contact_preference?: components["schemas"]["ContactPreference"];
@@ -6191,9 +6191,9 @@ export interface operations {
                         latitude?: null;
                         longitude?: null;
                     };
-                    /** @description For agents and admins. Otherwise `normal`. */
+                    /** @description Only for agents and admins. Default: `normal`. */
                     priority?: components["schemas"]["Priority"];
-                    /** @description For agents and admins: the person without an account for whom they file. */
+                    /** @description Only for agents and admins: the person without an account for whom they file. */
                     reporter?: {
                         /** Format: email */
                         email?: string;
@@ -6228,7 +6228,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6324,7 +6324,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a required scope. */
+            /** @description `insufficient_role`: Your role does not allow this action. `insufficient_scope`: The access token lacks a required scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6400,7 +6400,7 @@ export interface operations {
                         latitude?: null;
                         longitude?: null;
                     }) | null;
-                    /** @description For agents and admins. */
+                    /** @description Only for agents and admins. */
                     priority?: components["schemas"]["Priority"];
                     title?: string;
                 };
@@ -6428,7 +6428,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6562,7 +6562,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6616,7 +6616,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_assignee`: The assignee must be an active agent of this tenant. `unknown_team`: This tenant has no team with this id. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_assignee`: The assignee must be an active agent of this tenant. `unknown_team`: This tenant has no such team. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6669,7 +6669,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6761,7 +6761,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6806,7 +6806,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedFileTypeProblem"] | components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_comment`: You have no comment with this id on the complaint. `unreadable_image`: The image is damaged or has too many pixels. `idempotency_key_reused`: This Idempotency-Key was already used for a different request. Use a new key for each request. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_comment`: You have no such comment on this complaint. `unreadable_image`: The image is damaged or has too many pixels. `idempotency_key_reused`: This Idempotency-Key was already used for a different request. Use a new key for each request. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6880,7 +6880,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6898,7 +6898,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `attachment_lost`: The file of this attachment was lost. If you still have it, attach it again. */
+            /** @description `attachment_lost`: The file of this attachment was lost. If you still have the file, attach it again. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -6957,7 +6957,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7036,13 +7036,13 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["Comment"][];
-                        /** @description Null on the last page. */
+                        /** @description Null if there are no more items. */
                         next_cursor: string | null;
                     };
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7130,7 +7130,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7227,13 +7227,13 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["HistoryEntry"][];
-                        /** @description Null on the last page. */
+                        /** @description Null if there are no more items. */
                         next_cursor: string | null;
                     };
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7326,7 +7326,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7380,7 +7380,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `invalid_duplicate`: The complaint cannot be marked as a duplicate of this one. `validation_failed`: Some fields are invalid. */
+            /** @description `invalid_duplicate`: The complaint cannot be marked as a duplicate of that complaint. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7449,7 +7449,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7552,7 +7552,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: {
-                            /** @description Null when the person has none, or when it is not available. */
+                            /** @description Null if the person has no name, or it is unavailable. */
                             name: string | null;
                             user_id: string;
                         }[];
@@ -7560,7 +7560,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7627,7 +7627,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7703,7 +7703,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7781,7 +7781,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7862,7 +7862,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["FreshLoginRequiredProblem"];
                 };
             };
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7958,7 +7958,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8036,7 +8036,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8107,7 +8107,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8179,7 +8179,7 @@ export interface operations {
             /** @description The result. */
             200: {
                 headers: {
-                    /** @description A file name with the date. */
+                    /** @description A file name that contains the date. */
                     "content-disposition"?: string;
                     [name: string]: unknown;
                 };
@@ -8188,7 +8188,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8246,7 +8246,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8338,7 +8338,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["FreshLoginRequiredProblem"];
                 };
             };
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8416,7 +8416,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8476,7 +8476,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8551,7 +8551,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8655,7 +8655,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8757,7 +8757,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a required scope. */
+            /** @description `insufficient_role`: Your role does not allow this action. `insufficient_scope`: The access token lacks a required scope. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9046,7 +9046,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9108,7 +9108,7 @@ export interface operations {
                      */
                     signature?: "ed25519" | "hmac-sha256";
                     /**
-                     * @description An https URL of a public address, in its normalized form.
+                     * @description A normalized https URL with a public address.
                      * @example https://hooks.example/complaints
                      */
                     url: string;
@@ -9133,9 +9133,9 @@ export interface operations {
                         failures: number;
                         /** Format: uuid */
                         id: string;
-                        /** @description The id of the current secret. Null with `ed25519`, whose keys are published. */
+                        /** @description The id of the current secret. Null for `ed25519`, whose keys are published. */
                         keyid: string | null;
-                        /** @description Until then, deliveries are signed with the previous secret too. */
+                        /** @description Until then, deliveries are also signed with the previous secret. */
                         previous_secret_until: string | null;
                         /** @description Base64url, for `hmac-sha256`. Shown only once. */
                         secret?: string;
@@ -9159,7 +9159,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9246,7 +9246,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9313,7 +9313,7 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9383,7 +9383,7 @@ export interface operations {
                     /** @enum {string} */
                     state?: "active" | "paused";
                     /**
-                     * @description An https URL of a public address, in its normalized form.
+                     * @description A normalized https URL with a public address.
                      * @example https://hooks.example/complaints
                      */
                     url?: string;
@@ -9410,7 +9410,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9499,13 +9499,13 @@ export interface operations {
                 content: {
                     "application/json": {
                         items: components["schemas"]["WebhookDelivery"][];
-                        /** @description Null on the last page. */
+                        /** @description Null if there are no more items. */
                         next_cursor: string | null;
                     };
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9575,7 +9575,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9653,7 +9653,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9738,9 +9738,9 @@ export interface operations {
                         failures: number;
                         /** Format: uuid */
                         id: string;
-                        /** @description The id of the current secret. Null with `ed25519`, whose keys are published. */
+                        /** @description The id of the current secret. Null for `ed25519`, whose keys are published. */
                         keyid: string | null;
-                        /** @description Until then, deliveries are signed with the previous secret too. */
+                        /** @description Until then, deliveries are also signed with the previous secret. */
                         previous_secret_until: string | null;
                         /** @description Base64url, for `hmac-sha256`. Shown only once. */
                         secret?: string;
@@ -9755,7 +9755,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this action. */
             403: {
                 headers: {
                     [name: string]: unknown;

@@ -17,8 +17,8 @@ export type ClientOptions = Readonly<{
    */
   transport?: Transport;
   /**
-   * Binds the session to a key (RFC 9449). `true`: a key of this installation that cannot be exported. A key pair of
-   * your own serves where the session outlives the process.
+   * Binds the session to a key (RFC 9449). `true`: a key of this installation that cannot be exported. Pass your own
+   * key pair if the session outlives the process.
    */
   dpop?: true | KeyPair;
   retry?: RetryOptions;
@@ -120,9 +120,9 @@ export class Client {
   }
 
   /**
-   * Resumes the session of the cookie or the store, for example after a page load. Undefined when there is none.
+   * Resumes the session of the cookie or the store, for example after a page load. Undefined if there is none.
    *
-   * @throws ApiError when the gateway is temporarily unavailable.
+   * @throws ApiError if the gateway is temporarily unavailable.
    */
   resume(): Promise<Session | undefined> {
     return this.#keeper.resume();

@@ -25,9 +25,9 @@ const isRepeatable = (request: Request): boolean =>
 export type Outcome = Readonly<{ response: Response; code: string | undefined }> | Readonly<{ error: unknown }>;
 
 /**
- * The milliseconds to wait before sending a request again. Undefined: its outcome is final.
+ * The milliseconds to wait before sending a request again. Undefined if its outcome is final.
  *
- * @param attempt How often it was sent, from 1.
+ * @param attempt How often it was sent, at least 1.
  */
 export function waitBeforeRetry(
   request: Request,

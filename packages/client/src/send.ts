@@ -17,7 +17,7 @@ export type TokenSource = Readonly<{
 
 export type SendParts = Readonly<{
   fetch: (request: Request) => Promise<Response>;
-  /** Undefined: the client has no key, and its tokens are bearer tokens. */
+  /** Undefined if the client has no key, and its tokens are bearer tokens. */
   proofs: Proofs | undefined;
   retry: RetryOptions;
 }>;

@@ -21,7 +21,7 @@ export type RefreshTokenStore = Readonly<{
 
 export type Transport = 'body' | 'cookie';
 
-/** The refresh call, made by the client. `refreshToken` is undefined with cookies. */
+/** Makes the refresh call for the client. `refreshToken` is undefined with cookies. */
 export type Refresh = (
   refreshToken: string | undefined,
 ) => Promise<Readonly<{ data?: Tokens; error?: Problem; response: Response }>>;

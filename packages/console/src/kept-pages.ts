@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** How long a rendered page is reused for the same URL. */
 const keptMs = 1_000;
 const maxKept = 32;
-/** How long a reused page is delayed. Otherwise, a client that reads in a loop would keep the process busy. */
+/** How long a reused page is delayed. Otherwise a client that reads in a loop would keep the process busy. */
 const slowDownMs = 50;
 
 const pause = (ms: number): Promise<void> => delay(ms, undefined, { ref: false });

@@ -107,7 +107,7 @@ export async function frameFor(
   }
 }
 
-/** The worst state, from when the first process had it. */
+/** The worst state, starting when the first process had it. */
 function worstOf(states: readonly Since[]): Since {
   const rank = ({ state }: Since) => Number(state === 'ready');
   const [worst] = states.toSorted((a, b) => rank(a) - rank(b) || (a.since < b.since ? -1 : 1));

@@ -27,7 +27,7 @@ export type ConsoleOptions = Readonly<{
 
 type Rendered = Readonly<{ status: number; body: string }>;
 
-/** A token of 16 KiB, twice the longest that the gateway accepts, with its escapes. */
+/** Enough for an escaped token of 16 KiB, twice the longest that the gateway accepts. */
 const maxBodyBytes = 64 * 1024;
 const explainPath = '/console/explain';
 

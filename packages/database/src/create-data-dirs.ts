@@ -16,7 +16,7 @@ try {
   for (const [at, dataDir] of dataDirs.entries()) {
     const copy = join(made, String(at));
     cpSync(original, copy, { recursive: true });
-    // A directory appears whole or not at all, also when the disk is full or the process is killed.
+    // A directory appears completely or not at all, even if the disk is full or the process is killed.
     renameSync(copy, dataDir);
   }
 } finally {

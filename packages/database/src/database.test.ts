@@ -248,7 +248,7 @@ if (serverUrl !== undefined) {
 
     test('is refused if the tables have the right owner, but policies and grants are missing', async () => {
       await asSuperuser(`drop owned by ${roles.roles}`, `drop role ${roles.roles}`);
-      await expect(open()).rejects.toThrow(/did not exist, so \w+_restored_app has no grant in it/);
+      await expect(open()).rejects.toThrow(/did not exist, so \w+_restored_app has no privileges in it/);
     });
 
     test('belongs to the login role afterwards, and no other role may connect', async () => {

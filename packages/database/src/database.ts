@@ -5,11 +5,11 @@ import { asUnavailable } from './failure.ts';
 export type Scope = Readonly<{
   /** A NOLOGIN role with only the grants that this work needs. */
   role: string;
-  /** The tenant whose rows may be seen and written; absent means none. */
+  /** The tenant whose rows may be seen and written. If absent, none. */
   tenantId?: string;
-  /** The user for whom it runs, for policies on their own rows; absent means none. */
+  /** The user for whom it runs, for policies on their own rows. If absent, none. */
   userId?: string;
-  /** The user's role in the tenant, for policies that distinguish roles; absent means none. */
+  /** The user's role in the tenant, for policies that distinguish roles. If absent, none. */
   userRole?: string;
 }>;
 

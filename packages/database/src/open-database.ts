@@ -35,7 +35,7 @@ export async function openDatabase<Schema>(options: OpenOptions): Promise<Databa
     const { location } = options;
     await checkMigrations(untyped, options.migrations, 'dataDir' in location ? location.dataDir : undefined);
     if (driver.kind === 'pglite') await createRoles(untyped, options.roles);
-    // Check roles before tables: those that a superuser created by mistake would stay the superuser's.
+    // Checks roles before tables: tables that a superuser created by mistake would remain the superuser's.
     await checkRoles(untyped, driver.kind, options.roles);
     await checkOwner(untyped);
     await migrate(untyped, options.migrations);

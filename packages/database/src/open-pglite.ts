@@ -24,7 +24,7 @@ export async function openPglite<Schema>(location: PgliteLocation): Promise<Open
     const files = dataDir !== undefined ? { dataDir } : location.copyOf && { loadDataDir: location.copyOf };
     pglite = await PGlite.create({ ...files, parsers: { [int8]: Number } });
   } catch (error) {
-    // A half-created database, e.g. on a full disk, could never be opened.
+    // A partially created database, e.g. on a full disk, could never be opened.
     if (isNew) rmSync(dataDir, { recursive: true, force: true });
     unlock();
     throw new StartupError(`database: cannot open ${dataDir ?? 'in memory'}: ${whyNot(error)}`, {

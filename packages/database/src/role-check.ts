@@ -6,7 +6,7 @@ import { databaseName } from './migrate.ts';
  * Refuses to start if row-level security can be bypassed: by the session's role, by a role that it can become, or by a
  * request role.
  *
- * PGlite's only session user is a superuser, so there the check is of the role after SET ROLE.
+ * PGlite's only session user is a superuser, so there the role after SET ROLE is checked.
  */
 export async function checkRoles(
   kysely: Kysely<unknown>,
@@ -58,7 +58,7 @@ export async function checkPolicies(kysely: Kysely<unknown>, roles: readonly str
     select rolname as role from pg_roles where rolname = any(${[...roles]}) and not exists (
       select from pg_shdepend d join pg_database b on b.oid = d.dbid and b.datname = current_database()
       where d.refclassid = 'pg_authid'::regclass and d.refobjid = pg_roles.oid)`.execute(kysely);
-  if (rows[0] !== undefined) throw await restoredWithoutRoles(kysely, `${rows[0].role} has no grant in it`);
+  if (rows[0] !== undefined) throw await restoredWithoutRoles(kysely, `${rows[0].role} has no privileges in it`);
 }
 
 /** A restore reports failed grants and policies, but keeps the tables, which no service can then use. */

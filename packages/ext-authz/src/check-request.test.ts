@@ -30,7 +30,7 @@ test('texts have one character a byte, and fields of other numbers are skipped',
 });
 
 test.each([
-  ['a number in place of a text', http(Buffer.from([4 << 3, 1])), 'a number in place of bytes'],
+  ['a number in place of a text', http(Buffer.from([4 << 3, 1])), 'a number instead of bytes'],
   ['a text in place of a number', http(delimited(9, Buffer.from('1'))), 'field 9 is no number'],
   ['a second request', Buffer.concat([http(), http()]), 'field 1 repeats'],
   ['a cut message', http().subarray(0, -1), 'premature EOF'],

@@ -26,14 +26,14 @@ const fields = {
   headerValue: { key: 1, value: 2, rawValue: 3 },
 } as const;
 
-/** The request that Envoy asks about. Texts have one character a byte. */
+/** The request that Envoy asks about. Texts have one character per byte. */
 export type CheckedRequest = Readonly<{
   method: string;
-  /** With the query, not decoded. */
+  /** Includes the query. Not decoded. */
   path: string;
   host: string;
   scheme: string;
-  /** `source.address`. Empty if it is no address of a network. */
+  /** `source.address`. Empty if it is not a network address. */
   address: string;
   /** Alternating names, in lower case, and values. No pseudo-headers. */
   headers: readonly string[];
@@ -47,18 +47,18 @@ export type CheckedRequest = Readonly<{
 /**
  * Reads a `CheckRequest`.
  *
- * @throws Error for bytes that are no such message, or that two readers could understand differently. Its message
+ * @throws Error if the bytes are not such a message, or two readers could understand them differently. Its message
  *   names the reason.
  */
 export function readCheckRequest(bytes: Buffer): CheckedRequest {
   const attributes = new ReceivedMessage(bytes).message(fields.checkRequest.attributes);
   const peer = attributes.message(fields.attributes.source).message(fields.peer.address);
   const source = peer.message(fields.address.socketAddress);
-  // TCP and UDP are known.
+  // Only TCP and UDP are known.
   if (source.number(fields.socketAddress.protocol) > 1) throw new Error('unknown protocol of source');
   const http = attributes.message(fields.attributes.request).message(fields.request.http);
   const { query, fragment } = fields.http;
-  // The path holds the query. A reader that joins both would see another target.
+  // The path includes the query. A reader that joins both would see another request target.
   if (http.bytes(query).length > 0 || http.bytes(fragment).length > 0) throw new Error('a query beside the path');
   const line = {
     method: http.text(fields.http.method),
@@ -75,7 +75,7 @@ export function readCheckRequest(bytes: Buffer): CheckedRequest {
   };
 }
 
-/** @param pseudo Stand among the headers a second time. */
+/** @param pseudo Pseudo-headers, which the message also contains among the headers. */
 function headersOf(http: ReceivedMessage, pseudo: Readonly<Record<string, string>>) {
   const merged = http.messages(fields.http.headers);
   const raw = http.message(fields.http.headerMap).messages(fields.headerMap.headers);
@@ -95,7 +95,7 @@ function headersOf(http: ReceivedMessage, pseudo: Readonly<Record<string, string
   return { headers, isMerged: merged.length > 0 };
 }
 
-/** @returns The one of two fields that is there. */
+/** @returns Whichever of two fields is present. */
 function either(message: ReceivedMessage, one: number, other: number): number {
   if (message.bytes(one).length === 0) return other;
   if (message.bytes(other).length > 0) throw new Error(`fields ${one} and ${other}`);

@@ -10,15 +10,15 @@ const fields = {
   headerValue: { key: 1, value: 2 },
 } as const;
 
-/** Codes of `google.rpc.Status`. Each but `ok` refuses the request. */
+/** Codes of `google.rpc.Status`. Each one except `ok` refuses the request. */
 const codes = { ok: 0, permissionDenied: 7, unauthenticated: 16 } as const;
 
 /** `HeaderValueOption.HeaderAppendAction`. */
 const actions = { append: 0, overwrite: 2 } as const;
 
-/** Names and values alternate. */
+/** Alternating names and values. */
 export type Allowed = Readonly<{
-  /** Headers of the request to the service, and names that it loses. No name is in both. */
+  /** Headers to set on the request to the service, and names to remove from it. No name is in both. */
   set: readonly string[];
   remove: readonly string[];
   /** Headers of the response to the client. */
@@ -64,7 +64,7 @@ function writeHeaders(response: BinaryWriter, field: number, headers: readonly s
     response.tag(field, WireType.LengthDelimited).fork();
     response.tag(fields.headerOption.header, WireType.LengthDelimited).fork();
     response.tag(fields.headerValue.key, WireType.LengthDelimited).string(name);
-    // The bytes as they were received. If they are no UTF-8, Envoy cannot read the answer, and refuses the request.
+    // The bytes as received. If they are not UTF-8, Envoy cannot read the response, and refuses the request.
     const value = Buffer.from(headers[at + 1] ?? '', 'latin1');
     response.tag(fields.headerValue.value, WireType.LengthDelimited).bytes(value).join();
     // The service may name other headers in Vary.

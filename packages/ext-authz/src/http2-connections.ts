@@ -3,10 +3,10 @@ import { constants, createServer, type Http2Server, type ServerHttp2Session, typ
 import type { Socket } from 'node:net';
 import type { AnswerCall } from './check-call.ts';
 
-/** The bounds of one HTTP/2 connection. One that exceeds them is closed, and the proxy opens another. */
+/** The limits of one HTTP/2 connection. A connection that exceeds them is closed, and the proxy opens another. */
 const bounds: ServerOptions = {
   settings: { maxConcurrentStreams: 250, maxHeaderListSize: 16 * 1024, enablePush: false },
-  // A proxy cancels a call when its client leaves. More cancelled calls than that a second are a rapid reset
+  // A proxy cancels a call when its client leaves. More canceled calls per second than this are a rapid reset
   // (CVE-2023-44487).
   streamResetBurst: 1_000,
   streamResetRate: 100,
@@ -16,7 +16,7 @@ const bounds: ServerOptions = {
   maxSessionRejectedStreams: 10,
 };
 
-// Without a byte in either direction.
+// Timeout without a byte in either direction.
 const idleMs = 5 * 60_000;
 // While draining, for proxies that have just connected.
 const firstBytesMs = 1_000;
@@ -24,9 +24,9 @@ const preface = 'PRI';
 
 type Options = Readonly<{
   server: Server;
-  /** What `server` emits for a connection that is ready to be read. */
+  /** The event that `server` emits for a connection that is ready to be read. */
   event: 'connection' | 'secureConnection';
-  /** How long the first bytes may take. */
+  /** Timeout for the first bytes. */
   headMs: number;
   /** What answers calls now. Asked for each connection, and for each call. Undefined: HTTP/1.1 only. */
   answerNow(): AnswerCall | undefined;
@@ -42,7 +42,7 @@ export class Http2Connections {
   readonly #http2: Http2Server;
   readonly #headMs: number;
   readonly #sessions = new Set<ServerHttp2Session>();
-  /** The sockets of the sessions, and those that have not sent enough bytes to tell. */
+  /** The sockets of the sessions, and those that have not yet sent enough bytes to identify the protocol. */
   readonly #sockets = new Map<Socket, 'http2' | 'undecided'>();
 
   constructor({ server, event, headMs, answerNow }: Options) {
@@ -91,7 +91,7 @@ export class Http2Connections {
     for (const serve of this.#serveHttp1) serve.call(this.#server, socket);
   }
 
-  /** Reads as many bytes as it takes to tell the protocols apart, and puts them back. */
+  /** Reads as many bytes as needed to identify the protocol, and puts them back. */
   #await(socket: Socket): void {
     const destroy = () => socket.destroy();
     const peek = () => {
@@ -102,7 +102,7 @@ export class Http2Connections {
       const isHttp2 = first.toString('latin1') === preface;
       if (isHttp2) this.#sockets.set(socket, 'http2');
       else this.#sockets.delete(socket);
-      // Node lets the socket flow again a tick after its last listener of `readable` is gone.
+      // Node resumes the socket one tick after its last `readable` listener was removed.
       process.nextTick(() => {
         if (isHttp2) this.#http2.emit('connection', socket);
         else this.#toHttp1(socket);

@@ -11,7 +11,7 @@ const noBytes = Buffer.alloc(0);
 export class ReceivedMessage {
   readonly #fields = new Map<number, (Buffer | number)[]>();
 
-  /** @throws Error for bytes that are no message. */
+  /** @throws Error if the bytes are not a message. */
   constructor(bytes: Buffer) {
     const reader = new BinaryReader(bytes);
     while (reader.pos < reader.len) {
@@ -34,7 +34,7 @@ export class ReceivedMessage {
     return bytesOf(this.#one(field) ?? noBytes);
   }
 
-  /** One character a byte. Empty if it is absent. */
+  /** One character per byte. Empty if absent. */
   text(field: number): string {
     return this.bytes(field).toString('latin1');
   }
@@ -62,7 +62,7 @@ export class ReceivedMessage {
 }
 
 function bytesOf(value: Buffer | number): Buffer {
-  if (typeof value === 'number') throw new Error('a number in place of bytes');
+  if (typeof value === 'number') throw new Error('a number instead of bytes');
   return value;
 }
 

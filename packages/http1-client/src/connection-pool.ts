@@ -15,7 +15,7 @@ export type ConnectionPoolOptions = ConnectionTimeouts &
 const minTickMs = 10;
 const maxTickMs = 100;
 
-/** The connections to one target. Each carries one request at a time; the others wait in order. */
+/** The connections to one target. Each carries one request at a time; other requests wait in order. */
 export class ConnectionPool implements Dispatcher, ConnectionOwner {
   readonly opener: SocketOpener;
   readonly clock: TickClock;
@@ -179,7 +179,7 @@ class TickClock {
     this.#onTick = onTick;
   }
 
-  /** Calling it again is harmless. The timer does not keep the process alive. */
+  /** May be called again. The timer does not keep the process alive. */
   start(): void {
     if (this.#timer !== undefined) return;
     this.realMs = performance.now();

@@ -8,11 +8,13 @@ import type { Upload, UploadOwner } from './upload.ts';
 
 /** All in milliseconds. */
 export type ConnectionTimeouts = Readonly<{
-  /** From the end of the request to the response head. Also while the service does not read the request. */
+  /** From the end of the request to the response head. Also applies while the service does not read the request. */
   headersTimeout: number;
   /** Between two reads of a response body, while it is not paused. */
   bodyTimeout: number;
-  /** How long an idle connection is kept, unless the service names a time. With 0, each request gets a new one. */
+  /**
+   * How long an idle connection is kept, unless the service sends a time. With 0, each request gets a new connection.
+   */
   keepAliveTimeout: number;
 }>;
 
@@ -26,7 +28,11 @@ export interface ConnectionOwner {
   connectionReady(connection: Connection): void;
   /** The connection will be ready after `settleMs`. It may be closed instead. */
   connectionSettling(connection: Connection): void;
-  /** Called last. @param unsent An exchange that needs another connection. */
+  /**
+   * Called last.
+   *
+   * @param unsent An exchange that needs another connection.
+   */
   connectionClosed(connection: Connection, unsent: Exchange | undefined): void;
 }
 
@@ -76,7 +82,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     );
   }
 
-  /** Reserves the connection for an exchange. `begin` sends it; a new connection sends it by itself. */
+  /** Reserves the connection for an exchange. `begin` sends it; a new connection sends it on its own. */
   assign(exchange: Exchange): void {
     this.#exchange = exchange;
     exchange.connection = this;
@@ -112,7 +118,11 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#socket.resume();
   }
 
-  /** Closes it at once. @param unsent An exchange that needs another connection. */
+  /**
+   * Closes the connection immediately.
+   *
+   * @param unsent An exchange that needs another connection.
+   */
   close(unsent?: Exchange): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';

@@ -25,13 +25,11 @@ export type DispatchOptions = Readonly<{
    * in chunks.
    */
   headers: string[];
-  /**
-   * The index in `headers` from which the values need no check, because the caller has made them. undici checks all.
-   */
+  /** The index in `headers` from which values need no check, because the caller has created them. undici checks all. */
   trustedFrom?: number;
   /** Bytes are sent with the head. A stream is sent as it flows, and destroyed if the exchange ends first. */
   body: Uint8Array | Readable | null;
-  /** Milliseconds, instead of those of the pool. */
+  /** Milliseconds, overriding those of the pool. */
   headersTimeout?: number;
   bodyTimeout?: number;
 }>;
@@ -46,5 +44,5 @@ type Called = 'onRequestStart' | 'onResponseStart' | 'onResponseData' | 'onRespo
 export type DispatchHandler = Required<Pick<Undici.DispatchHandler, Called>> &
   Pick<Undici.DispatchHandler, 'onResponseStarted'>;
 
-/** Controls one exchange. `abort` is harmless when it is over. */
+/** Controls one exchange. `abort` has no effect after it is over. */
 export type DispatchController = Undici.DispatchController;

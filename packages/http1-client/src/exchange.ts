@@ -19,7 +19,7 @@ export class Exchange implements DispatchController {
   /** The head of the request as sent. */
   head = '';
   connection: Readonly<{ abort(reason: unknown): void; resume(): void }> | undefined;
-  /** The handler got its last call. */
+  /** Whether the handler got its last call. */
   isOver = false;
   rawHeaders: string[] | null = null;
   rawTrailers: string[] | null = null;
@@ -100,7 +100,7 @@ const refusedNames: ReadonlySet<string> = new Set(
   'host connection content-length transfer-encoding keep-alive proxy-connection upgrade expect'.split(' '),
 );
 
-// Names that passed the checks. Clients choose some of them, so their number is bounded.
+// Names that passed the checks. Clients choose some of them, so their number is limited.
 const goodNames = new Set<string>();
 const maxGoodNames = 1_000;
 

@@ -26,10 +26,10 @@ export type GotResponse = Readonly<{
 }>;
 
 /**
- * Gets a whole response, of any status. Redirects are not followed.
+ * Gets a complete response, of any status. Does not follow redirects.
  *
- * @throws ExchangeError, `UPSTREAM_RESPONSE_TOO_LARGE` and `UPSTREAM_HEAD_TIMEOUT` or `UPSTREAM_BODY_TIMEOUT` included,
- *   or the reason of the signal.
+ * @throws ExchangeError, including `UPSTREAM_RESPONSE_TOO_LARGE` and `UPSTREAM_HEAD_TIMEOUT` or
+ *   `UPSTREAM_BODY_TIMEOUT`, or the reason of the signal.
  */
 export async function get(dispatcher: Dispatcher, path: string, options: GetOptions): Promise<GotResponse> {
   const { headers = [], timeoutMs, signal } = options;
@@ -49,8 +49,8 @@ export async function get(dispatcher: Dispatcher, path: string, options: GetOpti
 }
 
 /**
- * The options of a pool for occasional requests. Each opens a connection of its own, so it never meets one that the
- * service is closing.
+ * The options of a pool for occasional requests. Each opens its own connection, so it never meets one that the service
+ * is closing.
  */
 export const singleUse = (opener: SocketOpener, timeoutMs: number): ConnectionPoolOptions => ({
   opener,
@@ -95,7 +95,7 @@ class WholeResponse implements DispatchHandler {
       : new ExchangeError('UPSTREAM_BODY_TIMEOUT', 'no complete response in time');
   }
 
-  /** Works before the request has a connection, too. */
+  /** Also works before the request has a connection. */
   stop(reason: Error): void {
     this.#stoppedFor = reason;
     this.#settle.reject(reason);

@@ -19,11 +19,11 @@ export interface SocketUser {
   socketClosed(): void;
 }
 
-/** Certificates and names of TLS. A connection belongs to the object that it was opened with. */
+/** TLS certificates and names. A connection belongs to the object that it was opened with. */
 export type TlsIdentity = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername'>;
 
 export type SocketOpener = Readonly<{
-  /** What new connections use. Connections with another identity are not reused. Undefined without TLS. */
+  /** The identity for new connections. Connections with another identity are not reused. Undefined without TLS. */
   identity: (() => TlsIdentity | undefined) | undefined;
   open(user: SocketUser): Socket;
   /** Opens a connection that something else reads, e.g. for an upgrade. Failures are emitted as `error`. */
@@ -61,7 +61,7 @@ export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
 
   function current(): TlsIdentity | undefined {
     const now = tls?.();
-    // A TLS session was verified with the certificates of its time.
+    // A TLS session was verified with the certificates that were current then.
     if (now !== identity) session = undefined;
     identity = now;
     return now;

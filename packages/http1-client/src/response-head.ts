@@ -4,7 +4,7 @@ import { tokenCharacters } from './token.ts';
 // The longest status line that is read, with its reason.
 const maxStatusLineBytes = 1024;
 
-// The text is in Latin-1. A reason and a field value have no control character but the tab (RFC 9110 section 5.5).
+// The text is in Latin-1. A reason or field value may contain no control character except tab (RFC 9110 section 5.5).
 const statusLine = /HTTP\/1\.[01] [1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/y;
 const startOfStatusLine = /^HTTP\/1\.[01] [1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?\r?$/;
 const fieldLines = new RegExp(String.raw`(?:[${tokenCharacters}]+:[\t\x20-\x7e\x80-\xff]*\r\n)*`, 'y');
@@ -35,7 +35,7 @@ function refuseStatusLine(text: string): void {
 /**
  * Reads whole field lines of a head or of trailers, and appends their names and values.
  *
- * @returns The position after the last of them. Behind it is the empty line, or the start of a line.
+ * @returns The position after the last of them, where the empty line or an unfinished line starts.
  * @throws ExchangeError
  */
 export function readFieldLines(text: string, from: number, fields: string[]): number {
@@ -77,9 +77,9 @@ export class ResponseFraming {
   framing: Framing = 'none';
   /** Length of the body, for framing `length`. */
   length = 0;
-  /** The connection may carry another request after this response. */
+  /** Whether the connection may carry another request after this response. */
   mayReuse = false;
-  /** The head announces a body that must not follow. A faulty service sends it nevertheless. */
+  /** Whether the head announces a body that must not follow. A faulty service sends it anyway. */
   mayBeFollowed = false;
   /** The value of `Keep-Alive`. */
   keepAlive: string | undefined;
@@ -157,7 +157,7 @@ export class ResponseFraming {
     }
     if (status < 200 || status === 204) {
       if (coding !== undefined) throw invalidResponse('a transfer coding without a body');
-      // A service that counts a body here would send it before the next response.
+      // A service that sends a body here would send it before the next response.
       if (this.length > 0) this.mayReuse = false;
       return;
     }

@@ -4,9 +4,9 @@ import { tokenCharacters } from './token.ts';
 
 /** Receives the parts of a response as they are read, until `stop`. */
 export interface ResponseReceiver {
-  /** @param fields Alternating names and values, without the blanks around values. */
+  /** @param fields Alternating names and values, without surrounding whitespace. */
   receiveHead(status: number, fields: string[]): void;
-  /** At most once for each call of `read`. `bytes` may be overwritten after it returns. */
+  /** At most once per call of `read`. `bytes` may be overwritten after it returns. */
   receiveData(bytes: Buffer, start: number, end: number): void;
   /** @param trailers Alternating names and values. */
   receiveEnd(trailers: string[]): void;
@@ -26,7 +26,7 @@ type State =
   /** The response is complete, but `receiveEnd` was not called yet. */
   | 'ended';
 
-/** Of a head, and of trailers. */
+/** For a head, and for trailers. */
 export const maxHeadBytes = 16 * 1024;
 /** Informational responses before the final one. */
 const maxInformational = 9;
@@ -48,7 +48,7 @@ export class ResponseParser {
   #status = 0;
   /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
   #minor = 1;
-  /** Of the head or of the trailers. */
+  /** Counts the head or the trailers. */
   #fields: string[] = none;
   /** The start of an unfinished line. */
   #carry: Buffer | undefined;

@@ -32,7 +32,7 @@ const derivedFrom = (over: Partial<Parameters<typeof derived>[0]>) =>
 
 type Entry = Readonly<Record<string, unknown>>;
 
-/** Entries of the gateway's key set that must not be used. Each is of a key of its own. */
+/** Entries of the gateway's key set that must not be used. Each belongs to a different key. */
 const oddEntries: Readonly<Record<string, (jwk: PrivateJwk) => readonly Entry[]>> = {
   'of another algorithm': (jwk) => [{ ...withoutPrivate(jwk), alg: 'ECDH-ES' }],
   'without an algorithm': ({ kty, crv, kid, use, x }) => [{ kty, crv, kid, use, x }],
@@ -88,7 +88,7 @@ export const agreedJwks = {
     ...gatewayJwks.map(withoutPrivate),
     ...badPoints.map(({ bytes }) => jwkOfPoint(bytes)),
     ...oddKeys.flatMap(([name, jwk]) => oddEntries[name]?.(jwk) ?? []),
-    // The reserved form, so it is no keyid of an ed25519 key.
+    // The reserved form, so it is not the keyid of an ed25519 key.
     ...[reserved, ...Object.values(nearlyReserved)].map((kid) => ({ ...publicJwk, kid })),
   ],
 };
@@ -130,7 +130,7 @@ const refusedFor: Refused = {
     ...named(
       oddKeys.map(([name, jwk]) => {
         const { secret } = agreedKey(jwk, service) as Extract<SigningKey, { secret: unknown }>;
-        // Under the kid that the key set says.
+        // Under the kid given in the key set.
         const [entry] = oddEntries[name]?.(jwk) ?? [];
         return [`a key of the gateway ${name}`, genuine({ key: keyWith(`${entry?.kid}.${service.kid}`, secret) })];
       }),

@@ -6,7 +6,7 @@ export type PrivateJwk = Readonly<Record<'kty' | 'crv' | 'use' | 'alg' | 'kid' |
 
 export const hex = (text: string) => Buffer.from(text, 'hex');
 
-/** RFC 7638, computed here once more. */
+/** RFC 7638, computed independently. */
 export const thumbprint = (x: string) =>
   createHash('sha256').update(`{"crv":"X25519","kty":"OKP","x":"${x}"}`).digest('base64url');
 
@@ -25,7 +25,7 @@ function privateJwk(bytes: Buffer): PrivateJwk {
   return { kty: 'OKP', crv: 'X25519', use: 'enc', alg: 'countersign-agreed-v1', kid: thumbprint(x), x, d };
 }
 
-/** A private key that follows from a name. */
+/** A private key derived from a name. */
 export const namedJwk = (name: string): PrivateJwk =>
   privateJwk(createHash('sha256').update(`countersign test vectors: ${name}`).digest());
 
@@ -59,7 +59,7 @@ export type Derivation = Readonly<{
   salt?: Uint8Array;
 }>;
 
-/** The derivation of the contract, written a second time, for any input. */
+/** The key derivation of the contract, implemented independently, for any input. */
 export function derived({ shared, gateway, service, ...rest }: Derivation): Buffer {
   const { audience: forAudience = audience, label = 'countersign-v1 agreed\0', salt = new Uint8Array(0) } = rest;
   const info = Buffer.concat([Buffer.from(label), gateway, service, Buffer.from(forAudience)]);
@@ -71,5 +71,5 @@ export const rawPublic = ({ x }: Readonly<{ x: string }>) => Buffer.from(x, 'bas
 export const sharedOf = (own: PrivateJwk, other: PrivateJwk): Buffer =>
   diffieHellman({ privateKey: pairOf(own).privateKey, publicKey: pairOf(other).publicKey });
 
-/** Signs under this keyid with any secret. */
+/** Signs with any secret under this keyid. */
 export const keyWith = (keyid: string, secret: Uint8Array): SigningKey => ({ algorithm: 'hmac-sha256', keyid, secret });

@@ -1,6 +1,6 @@
 import { hex, thumbprint } from './agreed-forge.ts';
 
-/** 32 bytes, the least significant first. */
+/** 32 bytes, least significant first. */
 const little = (value: bigint) => hex(value.toString(16).padStart(64, '0')).reverse();
 const prime = 2n ** 255n - 19n;
 const top = 2n ** 255n;
@@ -42,7 +42,7 @@ export const badPoints: readonly Point[] = [
   })),
 ];
 
-/** A public JWK with these bytes, otherwise in order. */
+/** A public JWK with these bytes, otherwise valid. */
 export function jwkOfPoint(bytes: Uint8Array): Record<string, string> {
   const x = Buffer.from(bytes).toString('base64url');
   return { kty: 'OKP', crv: 'X25519', use: 'enc', alg: 'countersign-agreed-v1', kid: thumbprint(x), x };

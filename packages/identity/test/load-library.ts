@@ -23,7 +23,7 @@ function tick(): true {
 }
 const compiled = new Map<string, string>();
 
-/** Loads the library with compiled files in the place of its own. */
+/** Loads the library with compiled files in place of its own. */
 export function load(replaced: Record<string, string>): Library {
   const modules = new Map<string, { exports: Record<string, unknown> }>();
   function run(file: string): Record<string, unknown> {
@@ -49,10 +49,12 @@ export function load(replaced: Record<string, string>): Library {
   return Object.assign({}, ...parts.map(run)) as Library;
 }
 
-/** Checks that found a recent mutant come first, because few vectors find most mutants. At first, the newest do. */
+/**
+ * Checks that found a recent mutant run first, because few vectors find most mutants. Initially, the newest run first.
+ */
 const order: Check[] = checks.toReversed();
 
-/** Whether some vector tells this library from the right one. */
+/** Whether any vector distinguishes this library from the correct one. */
 export async function isFaulty(library: Library): Promise<boolean> {
   for (const [index, check] of order.entries()) {
     ticks = 0;
@@ -64,7 +66,10 @@ export async function isFaulty(library: Library): Promise<boolean> {
   return false;
 }
 
-/** The same for a library with these sources in place of its own. One that does not start or throws another error is no verifier. */
+/**
+ * The same for a library with these sources in place of its own. A library that does not start, or throws another
+ * error, counts as detected.
+ */
 export async function isFound(replaced: Readonly<Record<string, string>>): Promise<boolean> {
   try {
     return await isFaulty(

@@ -1,6 +1,6 @@
 import { parseSync } from '@swc/core';
 
-/** One change of one source file that weakens, or at least changes, what it decides. */
+/** A change to one source file that weakens, or at least changes, a decision. */
 export type Mutant = Readonly<{ line: number; before: string; after: string; source: string }>;
 
 type Node = Readonly<{ type: string; span: { start: number; end: number } }> & Record<string, unknown>;
@@ -54,7 +54,7 @@ export function mutantsOf(source: string, skipped: readonly string[], ignored: r
         ...weakerExpressions(node.pattern as string).map((pattern) => `/${pattern}/${node.flags}`),
         ...(hasOneCase(node.pattern as string) ? [`${textOf(node)}i`] : []),
       );
-    // Expressions that are put together from strings.
+    // Expressions that are assembled from strings.
     if (node.type === 'StringLiteral' || node.type === 'TemplateLiteral') {
       const text = textOf(node);
       if (/\[.*\]|\{\d/.test(text)) replace(node, ...weakerExpressions(text));
@@ -87,7 +87,7 @@ export function mutantsOf(source: string, skipped: readonly string[], ignored: r
 /** Whether the case of letters matters to it. */
 const hasOneCase = (pattern: string) => /a-[zf]/.test(pattern) !== /A-Z|[@?]-\[/.test(pattern);
 
-/** swc counts from the first token, and a comment is none. */
+/** swc counts from the first token, which a comment is not. */
 function leadingBytes(source: string): number {
   let rest = source;
   for (;;) {
@@ -100,7 +100,7 @@ function leadingBytes(source: string): number {
   }
 }
 
-/** What a careless expression lets in besides, each with a character of it that a stricter one refuses. */
+/** What a careless expression accepts in addition, each with a character that a stricter one refuses. */
 const widenings: readonly (readonly [range: string, example: string])[] = [
   ['A-Z', 'Z'],
   ['a-z', 'z'],

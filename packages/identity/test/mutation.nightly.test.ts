@@ -18,7 +18,7 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
   'contract/contract.ts': {
     lines: ["claims.kind === 'user' ?", "claims.kind === 'client' ?", 'covered === undefined'],
   },
-  // Each member has a narrower grammar of its own, and nothing without a key or a value is a member.
+  // Each member has its own narrower grammar, and an entry without a key or a value is not a member.
   'contract/dictionary.ts': {
     lines: [
       'Pattern = /',
@@ -33,7 +33,7 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
   },
   'verify/exempt.ts': { lines: ["split('?', 1)"] },
   'verify/freshness.ts': { lines: ['2 * rules.toleranceSec'] }, // Matters only between two clocks: see skewed-clocks.int.test.ts.
-  'contract/grammar.ts': { lines: ['text: ', 'value.slice(', 'isUnixSeconds = '] }, // An integer of the dictionary is one.
+  'contract/grammar.ts': { lines: ['text: ', 'value.slice(', 'isUnixSeconds = '] }, // An integer in the dictionary is always one.
   'contract/header-names.ts': { functions: ['isReservedHeader'], lines: ['const proxyPrefixes'] },
   'keys/gateway-keys.ts': {
     functions: [
@@ -45,7 +45,7 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
       'fetchAgreementKey',
       'unavailable',
     ],
-    // agreed-lookup.ts looks for no other key under a keyid of an agreed key. A lookup finds what is held too.
+    // agreed-lookup.ts does not look for any other key under the keyid of an agreed key. A lookup also finds held keys.
     lines: ['isPublished', 'parseAgreedKeyid(', 'keys.size === 0', 'publicKey === undefined ?'],
   },
   // Keys of other algorithms, and checks before those of the curve and of OpenSSL: see parse-jwks.test.ts.
@@ -101,12 +101,13 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
   },
   'keys/agreed-lookup.ts': { lines: ['maxPairs', 'known?.gateway'] },
   'verify/raw-headers.ts': { lines: ['index + 1 < rawHeaders.length', 'while (start < end', 'while (end > start'] },
-  // The lifetime of a call is 30 s in the vectors, and where a memory begins is the gateway's own: see nested-calls.int.test.ts.
+  // The lifetime of a call is 30 s in the vectors, and the start of a memory is the gateway's own: see
+  // nested-calls.int.test.ts.
   'nested/service-signature.ts': {
     functions: ['signServiceRequest', 'headerOf', 'previousNames'],
     lines: ['toleranceSec = 5', 'const earliestUseSec', 'notBeforeSec = '],
   },
-  // Every other error is one of the service's own.
+  // Every other error comes from the service.
   'adapters/problem.ts': {
     functions: ['problemForRefusal'],
     lines: ["?? '/'", 'identity_not_allowed', 'insufficient_', 'requestId !== undefined', 'instanceof BodyTooLarge'],
@@ -139,11 +140,11 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
 const equivalent = [
   /^\/\[\^a-z0-9\]\/g => \/\[\^(?:[A-Z]|\\-)a-z0-9\]\/g$/, // Names are in lower case already, and `-` is replaced by itself.
   /^\/\[\^a-z0-9\]\/g => \/\[\^a-z0-9\]\/gi$/,
-  /^\/\^\[!-~\]/, // White space around a value is removed before.
-  /(?:signature|countersign|created|nonce|alg)=.* => .*\\n/, // `.` in the bound of the length matches no line feed.
+  /^\/\^\[!-~\]/, // Surrounding white space is removed first.
+  /(?:signature|countersign|created|nonce|alg)=.* => .*\\n/, // `.` in the length limit matches no line feed.
   /^\/\^\[(?:!#-|A-Za-z0-9).* => .*\[(?:\\n|\\u0080)/, // The dictionary's strings are printable ASCII.
   /^\/\^\[A-Za-z0-9_-\]\{43\}.* => .*\[(?:\/|\+| |\\n|\\u0080)/, // A keyid has none of these characters.
-  / => typeof jwk\.crv === 'string'$/, // No member of every object is a curve with a kty.
+  / => typeof jwk\.crv === 'string'$/, // No inherited member is a curve with a kty.
   /well-known.* => .*\[\?A-Za-z/, // A path ends at the first `?`.
 ];
 

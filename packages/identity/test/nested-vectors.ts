@@ -16,7 +16,7 @@ import { callingServices as services } from './key-set.ts';
 import { emptyDigest, type Refused, txn } from './vector-parts.ts';
 import { baseOf, withVectors } from './vectors.ts';
 
-/** The name of the gateway that is called. */
+/** The name of the called gateway. */
 const gateway = 'gateway-1';
 type Draft = Partial<
   Record<'method' | 'target' | 'body' | 'contentType' | 'txnToken' | 'audience' | 'nonce', string>
@@ -190,7 +190,7 @@ function toVector({ name, message, at = nowSec, before = [], delivered = 0 }: Ne
 const valueIn = ({ headers }: Message, name: string) =>
   headers.find(([known]) => known.toLowerCase() === name)?.[1].trim();
 
-/** What the gateway learns of an accepted call, and what its signature covers. */
+/** The gateway's result for an accepted call, and what its signature covers. */
 function expectedOf(message: Message): object {
   const keyid = /keyid="([^"]+)"/.exec(valueIn(message, 'signature-input') ?? '')?.[1];
   const { service_id } = services.find(({ jwk }) => jwk.kid === keyid) ?? {};

@@ -15,7 +15,7 @@ export const nestedVectorFile: {
 } = JSON.parse(nestedVectorsText);
 export const privateKeyOf = (jwk: ServiceJwk) => createPrivateKey({ key: { ...jwk }, format: 'jwk' });
 
-/** What the gateway makes of a nested call: the calling service and its txn-token, or the reason of the refusal. */
+/** The gateway's verdict on a nested call: the calling service and its txn-token, or the reason for the refusal. */
 export async function nestedVerdictOf(
   library: Pick<typeof current, 'createServiceVerifier' | 'memoryReplay' | 'IdentityRefused'>,
   { now, delivered_before, requests_before = [], request }: NestedVector,

@@ -23,13 +23,13 @@ function loadPrevious(): typeof current {
 
 type Shown = Readonly<{ kind: string; client?: unknown; context: Readonly<Record<string, unknown>> }>;
 const newMembers = ['client', 'scope', 'roles', 'act'];
-/** Whether an accepted request says something that the previous version does not know. */
+/** Whether an accepted request contains something that the previous version does not know. */
 function isNews({ identity }: Vector): boolean {
   const { kind, client, context } = identity as Shown;
   return kind === 'client' || client !== undefined || newMembers.some((member) => member in context);
 }
 
-/** It knows no `x-client-id`: it misses the user of a role or tenant, or finds a header that is covered but unknown. */
+/** It does not know `x-client-id`: either the user of a role or tenant is missing, or a covered header is unknown. */
 function refusalOf({ identity, request }: Vector): string {
   if ((identity as Shown).client === undefined) return 'header_malformed';
   const hasClaims = request.headers.some(([name]) => name === 'x-user-role' || name === 'x-tenant-id');

@@ -17,7 +17,7 @@ export const publishedIn = () => ({
       ({ x }) => x,
     ),
   ],
-  // As base64 too: a configuration holds text.
+  // In base64 too, because a configuration contains text.
   secret_keyids: [...secrets, Buffer.from(rfc9421.secret, 'base64'), Buffer.from(rfc9421.secret)].map(secretKeyid),
   kids: [
     'ed-1',

@@ -24,7 +24,7 @@ test('the README example accepts signed requests and refuses others', async () =
   );
   const url = `http://127.0.0.1:${port}/hello`;
   try {
-    // Retry until it listens, has keys, and its nonce memory has begun.
+    // Retries until it listens, has keys, and its nonce memory has started.
     let answer: Response | undefined;
     while (answer?.status !== 200) {
       await wait(20);

@@ -11,7 +11,7 @@ import { Redis } from 'ioredis';
 import { IdentityUnavailable, type RedisForReplay, type RedisReplayOptions, redisReplay } from '../src/index.ts';
 
 const secondsNow = () => Math.floor(Date.now() / 1000);
-/** A claim created 2 s from now, after the second in which a store begins. */
+/** A claim created 2 s from now, after the second in which a store starts. */
 const claim = (nonce: string, createdSec = secondsNow() + 2) => ({
   audience: 'a',
   nonce,
@@ -116,10 +116,10 @@ describe('while Redis is unavailable', () => {
     ['refuse', async () => 'fresh', 1_000_500, undefined],
     ['refuse', gone, 1_001_000, 'Redis does not answer'],
     ['refuse', silent, 1_001_000, 'Redis does not answer'],
-    ['refuse', async () => 'before_start', 1_001_000, 'the replay memory in Redis has just begun'],
-    ['memory', async () => 'fresh', 1_000_500, 'the replay memory has just begun'],
+    ['refuse', async () => 'before_start', 1_001_000, 'the replay memory in Redis has just started'],
+    ['memory', async () => 'fresh', 1_000_500, 'the replay memory has just started'],
     ['memory', async () => 'fresh', 1_001_000, undefined],
-    ['memory', gone, 1_000_500, 'the replay memory has just begun'],
+    ['memory', gone, 1_000_500, 'the replay memory has just started'],
     ['memory', gone, 1_001_000, undefined],
     ['memory', async () => 'before_start', 1_001_000, undefined],
   ])('check() with onUnavailable: %s (%#)', async (onUnavailable, answer, atMs, said) => {

@@ -107,7 +107,7 @@ describeOnRedis('instances that share a Redis and have different clocks', () => 
     'a %s accepted by an instance %i s off is refused by one %i s off until it expires',
     async (_what, first, second, sign) => {
       prefix = `countersign:test:${randomUUID()}:`;
-      // After the second in which this memory begins.
+      // After the second in which this memory starts.
       let trueMs = (Math.floor(Date.now() / 1000) + 10) * 1000;
       const instance = sign(trueMs / 1000);
       expect(await instance(trueMs + first * 1000)).toBe('accepted');
@@ -138,7 +138,7 @@ describeOnRedis('instances that share a Redis and have different clocks', () => 
       };
       await redis.set(`${prefix}since`, redisSec - 10);
       expect(await anotherStore(5).claim(claim)).toBe('fresh');
-      // As a restart does, without harm to the other users of this server.
+      // Has the effect of a restart, without harming other users of this server.
       await redis.del(...(await redis.keys(`${prefix}*`)));
       expect(await anotherStore(5).claim(claim)).toBe('before_start');
     },

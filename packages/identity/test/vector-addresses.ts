@@ -18,7 +18,7 @@ export const addressAccepted: readonly VectorCase[] = [
   '255.255.255.255',
 ].map((address) => ({ name: `context with the address ${address}`, message: withContext(context(address)) }));
 
-/** Texts that some parsers take for an address. */
+/** Texts that some parsers accept as an address. */
 export const addressRefused: Refused = {
   header_malformed: Object.fromEntries(
     [

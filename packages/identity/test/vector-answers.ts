@@ -55,7 +55,7 @@ const renewed: readonly (readonly [string, [string, string][]])[] = [
   ['a request id twice', [withId(requestId), withId(requestId)]],
 ];
 
-/** Answers of a service that does not accept a request. Without `request_id` the id is a new one. */
+/** Responses of a service that does not accept a request. Without `request_id`, the id is a new one. */
 export const answerVectors: readonly AnswerVector[] = [
   ...causes.map((cause) => ({
     name: Object.entries(cause).join(),

@@ -2,7 +2,9 @@ import { type HeaderRule, headerRules } from '../src/index.ts';
 import { forged, genuine, type Message, standardParams, withHeader } from './forge.ts';
 import { anonymous, forUser, machine, type Refused, txn, upgrade } from './vector-parts.ts';
 
-/** Characters that a careless expression lets in: another case, another alphabet, white space, a line feed, beyond ASCII. */
+/**
+ * Characters that a careless expression accepts: another case, another alphabet, white space, a line feed, non-ASCII.
+ */
 const characters = ['Z', 'z', '_', '.', '/', '+', ' ', '\n', '\u00e9'];
 
 /** The value with each of these characters first and in the middle of each of its segments, and with a segment one character shorter and longer. */
@@ -45,7 +47,7 @@ const carriers: Readonly<Record<string, () => Message>> = {
 const inHeaders = Object.entries(carriers).map(([name, carrier]) => {
   const { grammar } = headerRules.find((rule) => rule.name === name) as HeaderRule;
   const value = carrier().headers.find(([known]) => known === name)?.[1] ?? '';
-  // White space around a value is removed before its grammar is looked at.
+  // Surrounding white space is removed before the grammar is checked.
   const refused = variantsOf(value).filter((variant) => !grammar.matches(variant.replace(/^[ \t]+|[ \t]+$/g, '')));
   return named(`${name}:`, refused, (variant) => forged(withHeader(carrier(), name, variant), {}));
 });
@@ -127,7 +129,7 @@ const targets = {
 
 const oddNames = ['', 'x'.repeat(65), ...characters.filter((one) => one !== 'z').map((one) => `x${one}`)];
 
-/** Every grammar with a character that it does not have, in its middle, before and behind it; and with a wrong length. */
+/** Every grammar with a disallowed character in the middle, at the start and at the end; and with a wrong length. */
 export const characterRefused: Refused = {
   target_malformed: targets,
   header_malformed: Object.assign({}, ...inHeaders, ...inContext, ...inLists, ...inActors, inNumbers, {

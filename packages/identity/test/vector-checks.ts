@@ -12,11 +12,11 @@ import {
   verdictOf,
 } from './vector-verdict.ts';
 
-/** What all vectors need of the library, or of a mutant of it. */
+/** What all vectors need from the library, or from a mutant of it. */
 export type Library = VerifierLibrary &
   typeof current & { problemForError: typeof problemForError; BodyTooLarge: typeof BodyTooLarge };
 
-/** One vector, of whatever kind. */
+/** One vector of any kind. */
 export type Check = Readonly<{ name: string; isPassedBy(library: Library): boolean | Promise<boolean> }>;
 
 /** The kids under which a service would use a key of this set. */
@@ -32,7 +32,7 @@ export async function usableKidsOf({ staticGatewayKeys }: Pick<Library, 'staticG
   }
 }
 
-/** The answer of a service, as a vector shows it. */
+/** The response of a service, in the form of a vector. */
 export function answerOf(library: Library, { request: { target, headers }, cause }: AnswerVector): unknown {
   const error =
     'refused' in cause

@@ -32,7 +32,7 @@ import {
   withTarget,
 } from './vector-parts.ts';
 
-// Each of these finds a verifier that passed every vector before: see weakenings.ts.
+// Each of these detects a verifier that passed every vector before: see weakenings.ts.
 
 const flipped = (bytes: Buffer, at: number) => {
   const copy = Buffer.from(bytes);
@@ -46,7 +46,7 @@ const macOf = (change: (mac: Buffer) => Buffer) => {
   const mac = Buffer.from(message.headers.at(-1)?.[1].slice('countersign=:'.length, -1) ?? '', 'base64');
   return withHeader(message, 'signature', `countersign=:${change(mac).toString('base64')}:`);
 };
-/** HMAC under the public key, which everybody knows. */
+/** HMAC with the public key, which is known to everybody. */
 const macUnder = (secret: Buffer) =>
   forged(get(), { key: { ...hmacKey, keyid: 'ed-1', secret } as typeof hmacKey, params: standardParams() });
 const list = (change: (components: string[]) => string[]) => forged(get(), { components: change(componentsOf(get())) });
@@ -56,7 +56,7 @@ const renamed = (from: string, to: string): Message => ({
   headers: get().headers.map(([name, value]): Pair => [name === from ? to : name, value]),
 });
 const signature = get().headers.at(-1)?.[1] ?? '';
-/** A signature that base64 and base64url write in different letters. */
+/** A signature that base64 and base64url write with different characters. */
 const signedInBase64url = (() => {
   for (let count = 10; ; count += 1) {
     const message = genuine({ nonce: `${nonce.slice(0, -2)}${count}` });

@@ -58,7 +58,7 @@ export const grammarAccepted: VectorCase[] = [
   },
 ];
 
-/** Each request is signed as it stands, so only the grammar can refuse it. */
+/** Each request is signed as is, so only the grammar can refuse it. */
 export const grammarRefused: Refused = {
   target_malformed: {
     'a space': withTarget('/v1/a b'),

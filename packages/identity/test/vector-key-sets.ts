@@ -4,7 +4,7 @@ export type KeySetVector = Readonly<{ name: string; jwks: unknown; usable: reado
 
 const good = { ...publicJwk, kid: 'good' };
 const odd = { ...publicJwk, kid: 'odd' };
-/** A set with a good entry and these. */
+/** A set that contains a valid entry and these. */
 const beside = (name: string, ...entries: unknown[]): KeySetVector => ({
   name,
   jwks: { keys: [good, ...entries] },
@@ -18,7 +18,9 @@ const beyondField = (more: number, sign: 0 | 0x80) => {
   return bytes.toString('base64url');
 };
 
-/** Key sets as a verifier fetches them, and the kids of the keys that it may use. None: the set is refused as a whole. */
+/**
+ * Key sets as a verifier fetches them, and the kids of the usable keys. None means that the set is refused as a whole.
+ */
 export const keySetVectors: readonly KeySetVector[] = [
   beside('one key'),
   { name: 'other members of the set', jwks: { keys: [good], issuer: 'x', expires: null }, usable: ['good'] },

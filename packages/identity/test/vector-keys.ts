@@ -27,10 +27,13 @@ const scalarOf = (() => {
   return numberOf(bytes);
 })();
 
-/** A point and its number are a signature, where the hash is a multiple of 8: then a public key of small order has no effect. */
+/**
+ * A point and its number form a signature if the hash is a multiple of 8, because a public key of small order then has
+ * no effect.
+ */
 const forgedSignature = Buffer.concat([pointOf, bytesOf(scalarOf % order)]);
 
-/** A request that a verifier accepts if it uses this public key. Every eighth nonce serves. */
+/** A request that a verifier accepts if it uses this public key. One nonce in eight works. */
 function underSmallOrder(point: Buffer, keyid: string): Message {
   for (let count = 10; ; count += 1) {
     let isForged = false;

@@ -20,7 +20,7 @@ const client = (more: object = {}) => genuine({ as: machine, ...more });
 const serviceFor = (more: object) =>
   genuine({ as: { kind: 'service', serviceId: 'complaint-service', client: { clientId: 'client-7', ...more } } });
 const issuer = 'https://issuer.example';
-/** Names that differ: n0, n1, and so on. */
+/** Distinct names: n0, n1, and so on. */
 const names = (count: number, length = 2) =>
   Array.from({ length: count }, (_, index) => `n${index}`.padEnd(length, 'x'));
 const listOf = (items: readonly string[]) => `(${items.map((item) => `"${item}"`).join(' ')})`;
@@ -31,7 +31,7 @@ const everyMember = {
   act: { sub: 'client-7', iss: issuer },
 };
 const person: IdentityClaims = { kind: 'user', userId: 'u-1', role: 'agent', tenantId: 'acme', context: everyMember };
-/** Adds a header in its place in the list of components, and covers it. */
+/** Adds a header at its place in the list of components, and covers it. */
 const covering = (message: Message, before: string, ...more: Pair[]) =>
   forged(plus(message, ...more), {
     components: componentsOf(message).flatMap((name) =>

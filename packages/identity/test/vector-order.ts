@@ -18,7 +18,7 @@ const otherBody = (message: Message): Message => ({ ...message, body: Buffer.fro
 const elsewhere = (message: Message) => forged(withHeader(message, 'x-identity-audience', 'users-service'), {});
 const unknownKey = (message: Message) => forged(message, { params: standardParams({ keyid: 'ed-9' }) });
 
-/** Requests with two faults. The first check that fails gives the reason: section 7 of docs/identity-contract.md. */
+/** Requests with two faults. The first failing check determines the reason: section 7 of docs/identity-contract.md. */
 export const orderRefused: Refused = {
   target_malformed: {
     'before 257 headers': plus({ ...get(), target: '/a b' }, ...spareHeaders(257 - get().headers.length)),

@@ -83,7 +83,7 @@ export async function verdictOf(library: Library, vector: Vector, file = vectorF
 
 const combined = new WeakMap<Library, Map<VectorFile['keys'], GatewayKeys>>();
 
-/** The keys of a file hold nothing of a request, so they are imported once. */
+/** The keys of a file do not depend on a request, so they are imported once. */
 function keysOf(library: Library, keys: VectorFile['keys']): GatewayKeys {
   const ofLibrary = combined.get(library) ?? new Map<VectorFile['keys'], GatewayKeys>();
   combined.set(library, ofLibrary);

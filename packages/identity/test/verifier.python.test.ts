@@ -4,7 +4,7 @@ import { expect, test } from '@jest/globals';
 
 const directory = resolve(import.meta.dirname, '../../../examples/verifiers/python');
 
-// jest.config.js looks for a Python with `cryptography` and leaves this file out where there is none.
+// jest.config.js looks for a Python with `cryptography`, and skips this file if there is none.
 test.each(['run_vectors.py', 'run_agreed_vectors.py', 'run_nested_vectors.py'])(
   'the reference verifier in Python passes %s',
   (script) => {

@@ -1,4 +1,4 @@
-/** A verifier that someone could write by mistake: its name, and replacements in our own source files. */
+/** A verifier that someone could write by mistake: its name, and the replacements in our own source files. */
 export type Weakening = readonly [name: string, ...changes: (readonly [file: string, from: string, to: string])[]];
 
 const grammar = 'contract/grammar.ts';
@@ -15,7 +15,7 @@ const claim = 'await claimNonce(replay, audience, signature.input, { nowSec: now
 const isPath = 'path.test(value)';
 const isQuery = 'query.test(value)';
 
-/** Each decides some request otherwise than the contract, and none may pass every vector. */
+/** Each decides some request differently from the contract, and none may pass every vector. */
 export const weakenings: readonly Weakening[] = [
   // Signatures.
   ...inFile(

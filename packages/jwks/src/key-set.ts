@@ -4,7 +4,7 @@ import type { JwkRefusal } from './import-jwk.ts';
 export type KeySetStats = Readonly<{
   /** Milliseconds since a fetch last confirmed the held set. Undefined while no set is held. */
   ageMs: number | undefined;
-  /** Fetch attempts so far, failed ones included. */
+  /** Fetch attempts so far, including failed ones. */
   fetches: number;
   failures: number;
   /** Usable keys held. */
@@ -46,8 +46,8 @@ export interface KeySet {
    *
    * @param except A held key that did not verify a signature. It counts as unknown, because an issuer may replace a key
    *   and keep its `kid`. A set that is not fetched may return it again.
-   * @throws KeySetUnavailable when no usable set is held, or when the `kid` is unknown and the last fetch failed. The
-   *   token is not at fault.
+   * @throws KeySetUnavailable if no usable set is held, or the `kid` is unknown and the last fetch failed. The token is
+   *   not at fault.
    */
   lookup(kid: string, alg: string, except?: KeyObject): Promise<KeyObject | undefined>;
   /** Starts fetching and refreshing in the background. The timers do not keep the process alive. */

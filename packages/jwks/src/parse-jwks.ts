@@ -17,7 +17,7 @@ const issuers = new WeakMap<KeyObject, string>();
 
 /**
  * The member `issuer` of a key, where a provider publishes one set for many issuers (Microsoft Entra). It may contain a variable in
- * braces. Undefined: the key has no such member.
+ * braces. Undefined if the key has no such member.
  */
 export const keyIssuer = (key: KeyObject): string | undefined => issuers.get(key);
 

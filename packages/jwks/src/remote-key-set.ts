@@ -28,8 +28,8 @@ const defaults = {
   /** Longest time between two fetches. `max-age` can only shorten it. */
   cacheMaxAgeMs: 10 * 60_000,
   /**
-   * Unknown `kid`s and bad signatures cause at most one fetch without a result in this time, whether it succeeds or
-   * fails. It is also the shortest lifetime of a set.
+   * Unknown `kid`s and bad signatures cause at most one fruitless fetch within this time, whether it succeeds or fails.
+   * It is also the shortest lifetime of a set.
    */
   cooldownMs: 30_000,
   /** Timeout of one fetch, body included. */
@@ -158,7 +158,7 @@ class RemoteKeySet implements KeySet {
       throw new KeySetUnavailable(isFound ? 'no usable key set' : 'the metadata of the issuer cannot be used');
     }
     if (this.#pending !== undefined) {
-      // After a failure, the running fetch may fail or hang as well. Do not wait for it.
+      // After a failure, the running fetch may fail or hang as well, so this does not wait for it.
       this.#assertLastFetchWorked();
       await this.#pending;
       const arrived = find();
@@ -191,7 +191,7 @@ class RemoteKeySet implements KeySet {
   }
 
   async #fetchUnlessBackedOff(): Promise<void> {
-    // After a failure, the running fetch may fail or hang as well. Do not wait for it.
+    // After a failure, the running fetch may fail or hang as well, so this does not wait for it.
     const mayFetch = this.#pending === undefined && this.#options.nowMs() >= this.#nextAtMs;
     if (this.#failure === undefined || mayFetch) await this.#fetch(this.#etag);
   }

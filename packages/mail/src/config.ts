@@ -5,9 +5,9 @@ import { fileMailer } from './file-mailer.ts';
 import type { Mailer } from './mailer.ts';
 import { smtpMailer } from './smtp-mailer.ts';
 
-/** Variables of every service that sends mails. */
+/** Variables of every service that sends email. */
 export const mailConfig = {
-  /** The SMTP server. Without it, mails are written to files under COUNTERSIGN_HOME. */
+  /** The SMTP server. Without it, emails are written to files under COUNTERSIGN_HOME. */
   AUTH_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
   AUTH_MAIL_FROM: z.string().min(3).default('Countersign <no-reply@countersign.invalid>'),
 };

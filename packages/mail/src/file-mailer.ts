@@ -6,8 +6,8 @@ import { createTransport } from 'nodemailer';
 import type { Mailer } from './mailer.ts';
 
 /**
- * Writes mails as `.eml` files and their links into the log, so that mail flows work without a mail server. A logged
- * link grants access to every reader of the log, so production refuses to start with this mailer.
+ * Writes emails to `.eml` files and their links to the log, so that email flows work without a mail server. A logged
+ * link gives access to every reader of the log, so production refuses to start with this mailer.
  */
 export function fileMailer(options: Readonly<{ directory: string; from: string; logger: Logger }>): Mailer {
   const { directory, from, logger } = options;
@@ -32,7 +32,7 @@ export function fileMailer(options: Readonly<{ directory: string; from: string; 
   };
 }
 
-/** Decodes quoted-printable, which would break a link over two lines; a file has no maximum line length. */
+/** Decodes quoted-printable, which would split a link over two lines; a file has no maximum line length. */
 function readable(message: Buffer): Buffer {
   const text = message.toString('latin1');
   const encoding = 'Content-Transfer-Encoding: ';

@@ -9,8 +9,7 @@ const silenceTimeoutMs = 15_000;
  * Sends through an SMTP server.
  *
  * @param options.url `smtps://user:password@host:465`, or `smtp://…` that is upgraded by STARTTLS.
- * @param options.requireTls Refuses to send when the server offers no TLS, because others could read a link in plain
- * text.
+ * @param options.requireTls Refuses to send if the server does not offer TLS, because others could read the link.
  */
 export function smtpMailer(options: Readonly<{ url: string; from: string; requireTls: boolean }>): Mailer {
   const transport = createTransport({
@@ -19,7 +18,7 @@ export function smtpMailer(options: Readonly<{ url: string; from: string; requir
     connectionTimeout: connectionTimeoutMs,
     greetingTimeout: connectionTimeoutMs,
     socketTimeout: silenceTimeoutMs,
-    // The mail content comes from the call only and may not refer to a file or a URL.
+    // The content comes only from the call, and may not refer to a file or a URL.
     disableFileAccess: true,
     disableUrlAccess: true,
   });

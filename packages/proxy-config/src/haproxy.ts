@@ -93,7 +93,7 @@ function deleted(plan: ProxyPlan): readonly string[] {
       .flat()
       .filter((name) => name !== 'x-forwarded*')
       .map((name) => `^${name.endsWith('*') ? anySpelling(name.slice(0, -1)) : `${anySpelling(name)}$`} -m reg`),
-    // `X-Forwarded-For` itself says through which trusted proxies the client came.
+    // `X-Forwarded-For` itself contains the trusted proxies through which the client came.
     '^x[^a-z0-9]forwarded[^a-z0-9]([^f]|f[^o]|fo[^r]|for.) -m reg',
     '^x[^a-z0-9]forwarded[._]for$ -m reg',
     '^x[._]forwarded[^a-z0-9]for$ -m reg',

@@ -48,7 +48,7 @@ export async function probe(
   return findings;
 }
 
-/** Forged identity headers, and targets that a proxy must not normalize. */
+/** Forged identity headers, and request targets that a proxy must not normalize. */
 const spoofed: readonly (readonly string[])[] = [
   ['x-user-id', 'probe', 'x-user-role', 'admin', 'x-tenant-id', 'probe', 'x-identity', 'user'],
   ['X.User.Id', 'probe'],
@@ -62,7 +62,7 @@ function problemOf({ status, requestId }: Answer, route: PlannedRoute | undefine
   // A request that the proxy's own parser refuses never reaches a service.
   if (status === 400 && extra.length > 0) return undefined;
   if (route === undefined) return status < 400 ? `answers ${status}: it is not a route` : undefined;
-  if (requestId === undefined || !uuidV7.test(requestId)) return `answers ${status} without a decision of the gateway`;
+  if (requestId === undefined || !uuidV7.test(requestId)) return `answers ${status} without a decision by the gateway`;
   if (route.needsToken && status < 400) return `answers ${status} without a token`;
   return undefined;
 }

@@ -1,14 +1,14 @@
-/** What a proxy tells of a request when it asks, and what it passes on of the answer. */
+/** What a proxy sends about a request when it asks, and what it passes on from the response. */
 export type Abilities = Readonly<{
-  /** The body is sent with the question, so the signature can cover it. */
+  /** Whether the body is sent with the question, so that the signature can cover it. */
   showsBody: boolean;
-  /** `Content-Length` and `Transfer-Encoding` of the original request are known. */
+  /** Whether `Content-Length` and `Transfer-Encoding` of the original request are known. */
   showsLength: boolean;
-  /** Response headers of an allowed request reach the client. */
+  /** Whether response headers of an allowed request reach the client. */
   passesHeaders: boolean;
-  /** The target that was signed is sent as it is. Otherwise the proxy rewrites it by its own rules. */
+  /** Whether the signed request target is sent unchanged. Otherwise the proxy rewrites it by its own rules. */
   takesRequestTarget: boolean;
-  /** The version in front of which the suite runs. Undefined: the configuration is generated, not run here. */
+  /** The version that the test suite runs with. Undefined if the configuration is generated but not run. */
   tested: string | undefined;
 }>;
 
@@ -29,7 +29,7 @@ const everywhere =
   () =>
     text;
 
-/** What becomes of each key of gateway.yaml behind a proxy. */
+/** How each key of gateway.yaml works behind a proxy. */
 const rows: readonly (readonly [keys: string, cell: Cell])[] = [
   ['`publicOrigins`, `trustedProxies`, `issuers`, `identity`', everywhere('done')],
   ['`path`, `methods`, `auth`, `allow`', everywhere('done')],
@@ -39,7 +39,7 @@ const rows: readonly (readonly [keys: string, cell: Cell])[] = [
   ['`body: { mode: digest }`', ({ showsBody }) => (showsBody ? 'done' : 'refused')],
   ['`body: { mode: stream }`', everywhere('needs `unsigned: accept`')],
   ['`maxBytes` of a stream', everywhere('the largest of all routes')],
-  ['`body: { mode: none }`', ({ showsLength }) => (showsLength ? 'done' : 'refused, but for GET')],
+  ['`body: { mode: none }`', ({ showsLength }) => (showsLength ? 'done' : 'refused, except for GET')],
   ['`websocket`, streams', everywhere('needs `longLived: accept`')],
   ['`dpop.nonces`', ({ passesHeaders }) => (passesHeaders ? 'done' : 'refused')],
   ['`cors`: preflights', everywhere('printed')],
@@ -56,7 +56,7 @@ const rows: readonly (readonly [keys: string, cell: Cell])[] = [
   ],
 ];
 
-/** A Markdown table: a key of gateway.yaml a row, a proxy a column. */
+/** A Markdown table with one row per key of gateway.yaml and one column per proxy. */
 export function supportTable(): string {
   return [
     ['', ...proxyNames],

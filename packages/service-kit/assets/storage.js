@@ -1,4 +1,5 @@
-// The page is sandboxed, where reading the browser's storage throws. Scalar gets one that lives as long as the page.
+// The page is sandboxed, where accessing the browser's storage throws. Scalar gets a storage that lives as long as the
+// page.
 const createStorage = () => {
   const items = new Map();
   return {

@@ -10,7 +10,7 @@ import { parseJwt, type UnverifiedJwt } from './parse-jwt.ts';
 export const proofAlgorithms = ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'RS256', 'PS256'] as const;
 type ProofAlgorithm = (typeof proofAlgorithms)[number];
 
-/** A client's key, taken from its own proof. It proves only that two proofs come from the same client. */
+/** A client's key, taken from its own proof. It only proves that two proofs come from the same client. */
 type ProofKey = Readonly<{
   key: KeyObject;
   /** RFC 7638 with SHA-256, 43 characters. Compared with `cnf.jkt`. */
@@ -44,7 +44,7 @@ export type ProvenRequest = Readonly<{
   method: string;
   /** The path of the request target, unchanged. */
   path: string;
-  /** Undefined: the request has no access token, and `ath` is not checked. */
+  /** If undefined, the request has no access token, and `ath` is not checked. */
   token: Readonly<{ text: string; jkt: string }> | undefined;
 }>;
 
@@ -75,7 +75,7 @@ const maxProofLength = 4096;
 /** How long a proof is valid after `iat`, in seconds, without the clock tolerance. */
 export const proofLifetimeSec = 60;
 
-// The first three name another key than `jwk`. `crit` and `b64` change the meaning of the signature.
+// The first three could provide another key than `jwk`. `crit` and `b64` change the meaning of the signature.
 const refusedParameters = ['jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
 // About 3 KB each. The cache saves importing the key, which costs half as much as verifying a signature.
 const maxSigners = 5_000;
@@ -94,8 +94,8 @@ export type ProofVerifierOptions = Readonly<{
 }>;
 
 /**
- * Creates the verifier of DPoP proofs (RFC 9449 section 4.3). The signature is checked last, because it costs most. A
- * client sends the same header text each time, so the key of a header with a valid signature is cached.
+ * Creates the verifier of DPoP proofs (RFC 9449 section 4.3). The signature is checked last, because that costs the
+ * most. A client sends the same header text each time, so the key of a header with a valid signature is cached.
  *
  * The returned function throws ProofError, and the errors of `checkNonce`.
  */
@@ -134,7 +134,7 @@ function parse(text: string): UnverifiedJwt {
   try {
     return parseJwt(text);
   } catch (cause) {
-    throw invalid('not one JWS in canonical form', cause);
+    throw invalid('not a single JWS in canonical form', cause);
   }
 }
 

@@ -21,7 +21,7 @@ export function createUriCheck(publicOrigins: readonly string[]): (htu: string, 
   };
 }
 
-// Scheme, authority without user info, path, query, fragment. Characters that a URL parser repairs are refused.
+// Scheme, authority without user info, path, query, fragment. Refuses characters that a URL parser would repair.
 const uri = /^(https?:\/\/[A-Za-z0-9.:[\]-]+)((?:\/[!-"$->@-[\]-~]*)?)(?:\?[!-"$-~]*)?(?:#[!-~]*)?$/i;
 
 function originOf(text: string): string | undefined {

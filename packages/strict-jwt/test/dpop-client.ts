@@ -19,7 +19,7 @@ export type DpopClient = Readonly<{
 
 export type ProofRequest = Readonly<{ method?: string; url: string; token?: string; nonce?: string }>;
 
-/** A client with its own key. It shares only SHA-256 with the verifier, so that it can make any malformed proof. */
+/** A client with its own key. It shares only SHA-256 with the verifier, so that it can create any malformed proof. */
 export function dpopClient(alg: Algorithm = 'ES256', nowMs: () => number = Date.now): DpopClient {
   const { publicKey, privateKey } = keyPair(alg);
   const jwk = publicKey.export({ format: 'jwk' }) as Json;

@@ -7,7 +7,7 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return best !== undefined && best.distance <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined;
 }
 
-/** Says that a name is none of the known ones, and which of them was probably meant. */
+/** Returns that a name is unknown, and which known name was probably meant. */
 export function unknown(kind: string, name: string, known: readonly string[]): string {
   const close = closest(name, known);
   const hint = close === undefined ? '' : `; did you mean "${close}"?`;

@@ -49,7 +49,7 @@ export class Source {
   #visited = 0;
 
   /**
-   * @param document Undefined: the file is not YAML.
+   * @param document Undefined if the file is not YAML.
    * @param problems Those that the parser has found.
    */
   constructor(document: Document.Parsed | undefined, problems: readonly FileProblem[], { text, env, lines }: Given) {

@@ -1,6 +1,6 @@
 /** A clock that advances only when the test advances it. */
 export type TestClock = Readonly<{
-  /** Unix milliseconds. Pass it where a `nowMs` is asked for. */
+  /** Unix milliseconds. Pass it wherever a `nowMs` is expected. */
   nowMs(): number;
   advance(ms: number): void;
   set(ms: number): void;

@@ -38,7 +38,7 @@ export type TestGateway = Readonly<{
 }>;
 
 /**
- * Starts the signing half of a gateway: a throw-away key, its key set on a real port, and a signer for any service and
+ * Starts the signing part of a gateway: a throw-away key, its key set on a real port, and a signer for any service and
  * time. Service authors who need no port use `@countersign/identity/testing` instead.
  */
 export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Date.now }): Promise<TestGateway> {

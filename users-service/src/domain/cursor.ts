@@ -1,4 +1,4 @@
-/** A page begins after this member, in the order of the directory. */
+/** A position in the directory: the list continues after this member. */
 export type DirectoryPosition = Readonly<{ foldedName: string; userId: string }>;
 
 /** Encodes a position in the directory as base64url of the sort key. Clients treat it as opaque. */

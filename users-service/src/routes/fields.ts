@@ -29,7 +29,7 @@ export const directoryQuery = z.strictObject({
   q: lineField(100)
     .transform(foldName)
     .optional()
-    .describe('Part of a name or an e-mail address. Case does not matter.'),
+    .describe('Part of a name or an email address. Case does not matter.'),
   ...paginationFields({ maxLength: 4_000, decode: decodeCursor }),
 });
 

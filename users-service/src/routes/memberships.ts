@@ -5,12 +5,12 @@ import { inTenantOfUpdate } from '../store/in-tenant.ts';
 import { applyMembershipUpdate } from '../store/members.ts';
 import { route } from './route.ts';
 
-/** The only service that may change memberships. This check holds even if gateway.yaml lets other services through. */
+/** The only service that may change memberships. This check holds even if gateway.yaml allows other services. */
 const source = 'auth-service';
 
 const membershipUpdate = z.strictObject({
   event_id: z.string().max(128),
-  sequence: z.int().positive().describe('Increases with every change of a member.'),
+  sequence: z.int().positive().describe('Increases with every change to a member.'),
   tenant_id: idField,
   user_id: idField,
   email: z.string().max(254),

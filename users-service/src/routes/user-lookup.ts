@@ -6,7 +6,7 @@ import { inTenant } from '../store/in-tenant.ts';
 import { findAddresses, findMember, findNames } from '../store/members.ts';
 import { route } from './route.ts';
 
-/** A page of a hundred complaints names up to three people each. */
+/** A list of a hundred complaints names up to three people each. */
 const maxNames = 300;
 
 /** The only service that may read addresses. This check holds even if gateway.yaml lets other services through. */
@@ -48,7 +48,7 @@ export const userLookupRoutes = [
       200: z.object({
         names: z
           .record(z.string(), z.string())
-          .describe('By id. Unknown people, and people without a name, are left out.'),
+          .describe('By id. Unknown people, and people without a name, are omitted.'),
       }),
     },
     errors: ['acting_user_required'],
@@ -60,7 +60,7 @@ export const userLookupRoutes = [
     reply(200, { names: Object.fromEntries(found.map((member) => [member.user_id, member.display_name])) });
   }),
 
-  // Mail is sent after its request has ended, so there is no user, and the body names the tenant.
+  // Emails are sent after the request has ended, so there is no user, and the body names the tenant.
   route({
     method: 'post',
     path: '/internal/users/addresses',
@@ -73,7 +73,7 @@ export const userLookupRoutes = [
       200: z.object({
         members: z
           .array(z.object({ id: z.string(), role: z.string(), status: z.literal('active'), email: z.string() }))
-          .describe('Unknown and disabled people, and people without an address, are left out.'),
+          .describe('Unknown and disabled people, and people without an address, are omitted.'),
       }),
     },
     errors: ['not_a_mailer'],

@@ -119,7 +119,7 @@ export function changeMember(trx: Trx, userId: string, changes: MemberChanges, w
     .executeTakeFirstOrThrow();
 }
 
-/** Returns one page of the tenant's members, ordered by name. The transaction sets the tenant. */
+/** Lists the tenant's members, ordered by name. The transaction sets the tenant. */
 export function listMembers(trx: Trx, { role, part, after, limit }: DirectoryFilter): Promise<Member[]> {
   let query = trx.selectFrom('members').selectAll();
   if (role !== undefined) query = query.where('role', '=', role);

@@ -67,7 +67,7 @@ const migrations: readonly Migration[] = [
       `grant select, insert, update (display_name, folded_name, phone, locale, time_zone, revision, updated_at)
          on members to ${appRole}`,
       `grant select, insert, update (role, status, email, sequence, revision, updated_at) on members to ${membershipRole}`,
-      // A token has the role of when it was issued. An update may be newer, so the token never overwrites it.
+      // A token contains the role at the time it was issued. An update may be newer, so the token never overwrites it.
       `grant select, update (role, revision, updated_at) on members to ${identityRole}`,
       `create policy before_news on members as restrictive to ${identityRole}
          using (sequence = 0) with check (sequence = 0)`,

@@ -6,7 +6,7 @@ type Props = Readonly<{
   complaintId: string;
   isNote: boolean;
   onNote: (isNote: boolean) => void;
-  /** The field of the form that is shown. */
+  /** The field of the form that is currently shown. */
   fieldRef: Ref<HTMLTextAreaElement>;
 }>;
 

@@ -2,13 +2,13 @@ import { AppError } from '../../errors.ts';
 
 export type HashQueue = Readonly<{
   /**
-   * Runs work that ends in a hash. Refuses it up front when the queue is full, so that a refused request costs almost
-   * nothing and a flood does not slow down other requests.
+   * Runs work that ends in a hash. When the queue is full, refuses immediately, so that a flood costs almost nothing
+   * and does not slow down other requests.
    *
    * @throws AppError `login_busy` when the limit of running and waiting work is reached.
    */
   admit<T>(work: () => Promise<T>): Promise<T>;
-  /** @throws AppError `login_busy` when the queue is full, or this hash waited for `maxWaitMs`. */
+  /** @throws AppError `login_busy` when the queue is full, or this hash has waited for `maxWaitMs`. */
   run<T>(work: () => Promise<T>): Promise<T>;
   readonly waiting: number;
 }>;
@@ -26,7 +26,7 @@ export function createHashQueue(
   let running = 0;
   let admitted = 0;
 
-  /** After `maxWaitMs` the client is about to time out; hashing for it would only delay the others. */
+  /** After `maxWaitMs` the client is about to time out, so hashing for it would only delay others. */
   function turn(): Promise<void> {
     return new Promise((resolve, reject) => {
       const begin = () => {
@@ -57,7 +57,7 @@ export function createHashQueue(
     async run(work) {
       if (running >= limits.concurrency) {
         if (waiting.length >= limits.maxWaiting) throw new AppError('login_busy');
-        // A finished hash passes its slot to this one, so `running` does not change.
+        // The finished hash hands its slot to this one, so `running` does not change.
         await turn();
       } else {
         running += 1;

@@ -7,21 +7,21 @@ export const minPasswordLength = 12;
 const hashBytes = 5;
 const common = Buffer.from(commonPasswordHashes, 'base64');
 
-/** Why a password is refused, and the message in the API. */
+/** Reasons to refuse a password, with the message in the API. */
 export const passwordWeaknesses = {
   short: `must have ${minPasswordLength} characters or more`,
-  common: 'is one of the most used passwords',
+  common: 'is one of the most common passwords',
   regular: 'is too regular',
-  email: 'is too close to the e-mail',
+  email: 'is too similar to the email address',
 } as const;
 
 export type PasswordWeakness = keyof typeof passwordWeaknesses;
 
 /**
- * Returns why a password is not acceptable. The policy checks length and easy guesses, not character classes.
+ * Returns the reason to refuse a password. The policy checks length and easy guesses, not character classes.
  *
  * @param email The canonical address of the password's owner.
- * @returns undefined for a good one.
+ * @returns undefined for an acceptable one.
  * @see NIST SP 800-63B section 5.1.1.2
  */
 export function passwordWeakness(password: string, email: string): PasswordWeakness | undefined {
@@ -36,7 +36,7 @@ export function passwordWeakness(password: string, email: string): PasswordWeakn
   return undefined;
 }
 
-/** `letmein12345!!` is no better than `letmein12345`. */
+/** `letmein12345!!` is no stronger than `letmein12345`. */
 const withoutEnd = (password: string): string => password.replace(/[^a-z0-9]+$/, '');
 
 /** Binary search among the sorted prefixes. */
@@ -68,12 +68,12 @@ const rows = [
 ].map((row) => row.normalize('NFKC'));
 const bothWays = [...rows, ...rows.map((row) => [...row].reverse().join(''))];
 
-/** Characters next to such stretches, as in `qwertyuiop[]!1`, that do not make a password harder to guess. */
+/** Characters around such runs, as in `qwertyuiop[]!1`, that do not make a password harder to guess. */
 const looseCharacters = 3;
 
 /**
- * Whether a password consists of runs of three characters or more of {@link rows}, in either direction, with or without
- * repeated characters.
+ * Whether a password consists only of runs of three or more characters of {@link rows}, in either direction, with or
+ * without repeated characters.
  */
 function runs(password: string): boolean {
   const characters = [...password.replaceAll(/(.)\1+/gsu, '$1')];

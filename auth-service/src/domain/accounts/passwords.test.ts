@@ -53,7 +53,7 @@ describe('passwords', () => {
       for (let turn = 0; turn < 8; turn += 1) expect(await passwords.verify('wrong', of)).toBe(false);
       return process.cpuUsage(before).user;
     };
-    // Without the added work the ratio would be 1/32.
+    // Without the extra work, the ratio would be 1/32.
     expect((await work(stored)) / (await work(undefined))).toBeGreaterThan(0.5);
   });
 

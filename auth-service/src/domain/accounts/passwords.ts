@@ -9,7 +9,7 @@ export const maxPasswordLength = 256;
 export type StoredPassword = Readonly<{ hash: string; pepperKid: string }>;
 
 export type Passwords = Readonly<{
-  /** See `HashQueue`. Wraps all work that ends in `verify`. */
+  /** See `HashQueue`. Wraps every operation that ends in `verify`. */
   admit: HashQueue['admit'];
   hash(password: string): Promise<StoredPassword>;
   /**
@@ -19,7 +19,7 @@ export type Passwords = Readonly<{
    * @throws AppError `login_busy` when the queue is full.
    */
   verify(password: string, stored: StoredPassword | undefined): Promise<boolean>;
-  /** Whether the hash was made with another cost or pepper than the current ones. */
+  /** Whether the hash was made with a different cost or pepper than the current ones. */
   isStale(stored: StoredPassword): boolean;
 }>;
 
@@ -61,9 +61,9 @@ export async function createPasswords(
 }
 
 /**
- * Does the missing work for a hash with an older, lower cost: its faster answer would reveal that the account exists.
- * Each step of cost doubles the work, so one hash of each missing cost fills the gap: 2^n + (2^n + 2^(n+1) + … +
- * 2^(cost-1)) = 2^cost.
+ * Adds the missing work when a hash has an older, lower cost. Otherwise the faster response would reveal that the
+ * account exists. Each step of cost doubles the work, so one hash of each missing cost fills the gap: 2^n + (2^n +
+ * 2^(n+1) + … + 2^(cost-1)) = 2^cost.
  */
 async function catchUp(from: number, cost: number): Promise<void> {
   for (let rounds = from; rounds < cost; rounds += 1) await bcrypt.hash('', rounds);

@@ -5,7 +5,7 @@ import { assertionAlgorithms, type ClientKeySet } from './client-keys.ts';
 /** `client_assertion_type` of RFC 7523 section 2.2. */
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 
-/** An assertion must expire within this time, so that used ones need not be remembered for longer. */
+/** An assertion must expire within this time, which bounds how long used ones must be remembered. */
 const maxLifetimeSec = 300;
 const clockToleranceSec = 5;
 const maxJtiLength = 256;
@@ -17,15 +17,15 @@ const maxJtiLength = 256;
 const types: readonly (string | undefined)[] = [undefined, 'JWT', 'client-authentication+jwt'];
 
 /**
- * A verified assertion. It may be used once: `hash` names it until `expiresAt`. `keyThumbprint`: of the key that
- * signed it.
+ * A verified assertion. It may be used once; `hash` identifies it until `expiresAt`. `keyThumbprint` identifies the key
+ * that signed it.
  */
 export type VerifiedAssertion = Readonly<{ hash: Buffer; expiresAt: Date; keyThumbprint: string }>;
 
-/** Why an assertion is refused: text for `error_description`. */
+/** Why an assertion was refused: the text of `error_description`. */
 export type AssertionRefusal = Readonly<{ refused: string }>;
 
-/** The client that an assertion claims to be from. Nothing is verified yet. */
+/** The client that an assertion claims to come from. Nothing is verified yet. */
 export function claimedClient(assertion: string): string | undefined {
   try {
     const { sub } = decodeJwt(assertion);
@@ -39,8 +39,8 @@ export function claimedClient(assertion: string): string | undefined {
  * Verifies a client assertion (RFC 7523 section 3): signature by one of the client's keys, `iss` and `sub` the client,
  * `aud` this server, a near `exp`, and a `jti`.
  *
- * @param expected.audiences The issuer and the URL of the token endpoint. The assertion may name no other server,
- *   which could otherwise use it here.
+ * @param expected.audiences The issuer and the URL of the token endpoint. The assertion must not name another server,
+ * which could then replay it here.
  */
 export async function verifyAssertion(
   assertion: string,
@@ -81,7 +81,7 @@ export async function verifyAssertion(
   return { hash, expiresAt: new Date((exp + clockToleranceSec) * 1000), keyThumbprint };
 }
 
-/** Whether a client has this key, by its thumbprint (RFC 7638). Not by its `kid`, which another key can have later. */
+/** Whether a client has this key, by its thumbprint (RFC 7638). Does not compare `kid`, which a later key may reuse. */
 export async function hasKey(keys: ClientKeySet | undefined, thumbprint: string): Promise<boolean> {
   const thumbprints = await Promise.all((keys?.keys ?? []).map((key) => calculateJwkThumbprint(key)));
   return thumbprints.includes(thumbprint);

@@ -14,11 +14,11 @@ export type ClientCredentials = Readonly<{ clientId: string }> &
     | Readonly<{ method: 'private_key_jwt'; assertion: string }>
   );
 
-/** Why a request does not identify a client: an error code of RFC 6749 section 5.2, and its description. */
+/** Why a request does not authenticate a client: an error code of RFC 6749 section 5.2, and its description. */
 export type CredentialRefusal = Readonly<{ error: 'invalid_client' | 'invalid_request'; reason: string }>;
 
 /**
- * Reads how a client authenticates. It may use one method in a request (RFC 6749 section 2.3): with two, it would be
+ * Reads how a client authenticates. A request may use only one method (RFC 6749 section 2.3): with two, it would be
  * unclear which client is meant.
  */
 export function readClientCredentials(
@@ -37,7 +37,7 @@ export function readClientCredentials(
         : readPost(form);
   if ('error' in read) return read;
   if (form.client_id !== undefined && form.client_id !== read.clientId)
-    return invalid('client_id names another client than the credentials.');
+    return invalid('client_id does not match the credentials.');
   return read;
 }
 
@@ -51,7 +51,7 @@ function readBasic(authorization: string): ClientCredentials | CredentialRefusal
   const clientId = decodeForm(pair.slice(0, Math.max(0, colon)));
   const secret = decodeForm(pair.slice(colon + 1));
   if (colon < 1 || clientId === undefined || secret === undefined)
-    return { error: 'invalid_client', reason: 'Authorization is not HTTP Basic with a client and a secret.' };
+    return { error: 'invalid_client', reason: 'Authorization must be HTTP Basic with a client id and a secret.' };
   return { method: 'client_secret_basic', clientId, secret };
 }
 
@@ -66,10 +66,10 @@ function decodeForm(text: string): string | undefined {
 
 function readAssertion(assertion: string | undefined, type: string | undefined): ClientCredentials | CredentialRefusal {
   if (assertion === undefined || type !== assertionType)
-    return invalid(`client_assertion and client_assertion_type=${assertionType} belong together.`);
+    return invalid(`client_assertion requires client_assertion_type=${assertionType}, and vice versa.`);
   const clientId = claimedClient(assertion);
   if (clientId === undefined)
-    return { error: 'invalid_client', reason: 'client_assertion is not a JWT with the client as sub.' };
+    return { error: 'invalid_client', reason: 'client_assertion must be a JWT whose sub is the client.' };
   return { method: 'private_key_jwt', clientId, assertion };
 }
 

@@ -3,15 +3,16 @@ import { ignoresUnknown } from '@countersign/service-kit';
 import { z } from 'zod';
 import { maxClientKeys } from './client-rules.ts';
 
-/** Algorithms of client assertions. The key decides which of them it can be used with. */
+/** Algorithms of client assertions. The type of the key decides which of them it can use. */
 export const assertionAlgorithms = ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'RS256', 'PS256'] as const;
 
 const value = z.string().regex(/^[A-Za-z0-9_-]{1,1024}$/, 'must be base64url');
 const named = {
   kid: z.string().min(1).max(128),
   use: z.literal('sig').exactOptional(),
-  // Refuses a private key, because its owner must replace it. Other members are dropped.
-  d: z.never('is a private key: give the public one alone').exactOptional(),
+  // Refuses a private key, because it is compromised once sent here and its owner must replace it. Other members are
+  // dropped.
+  d: z.never('is a private key: send only the public key').exactOptional(),
 };
 
 const source = 'RFC 7517 section 4';
@@ -25,7 +26,7 @@ const rsaKey = z
   .object({
     ...named,
     kty: z.literal('RSA'),
-    // Without it, one key would work with two algorithms. Other key types have one algorithm each.
+    // Without `alg`, one key would work with two algorithms. Other key types have one algorithm each.
     alg: z.enum(['RS256', 'PS256']),
     n: value,
     // A large exponent makes each verification expensive.
@@ -42,7 +43,7 @@ const publicKey = z
 export const clientKeySet = z
   .object({ keys: z.array(publicKey).min(1).max(maxClientKeys) })
   .register(ignoresUnknown, { source: 'RFC 7517 section 5' })
-  .refine(({ keys }) => new Set(keys.map(({ kid }) => kid)).size === keys.length, 'each key needs a kid of its own')
+  .refine(({ keys }) => new Set(keys.map(({ kid }) => kid)).size === keys.length, 'each key needs a unique kid')
   .meta({ id: 'ClientKeySet' });
 
 export type ClientKeySet = z.infer<typeof clientKeySet>;

@@ -1,10 +1,13 @@
-/** A scope-token of RFC 6749 section 3.3, as the identity contract bounds it. Scopes are compared byte by byte. */
+/**
+ * A scope-token of RFC 6749 section 3.3, with the length limit of the identity contract. Scopes are compared byte by
+ * byte.
+ */
 export const scopePattern = /^[\x21\x23-\x5b\x5d-\x7e]{1,128}$/;
 
 /**
- * Chooses the scopes of a token: those asked for, or all allowed ones when the request names none.
+ * Chooses the scopes of a token: the requested ones, or all allowed ones when the request names none.
  *
- * @param asked The `scope` parameter: scope-tokens with one space between.
+ * @param asked The `scope` parameter: scope-tokens separated by single spaces.
  * @returns undefined when the parameter is malformed or names a scope that is not allowed.
  */
 export function chooseScopes(asked: string | undefined, allowed: readonly string[]): readonly string[] | undefined {
@@ -20,7 +23,7 @@ export type GrantType = (typeof grantTypes)[number];
 
 export type ClientStatus = 'active' | 'disabled';
 
-/** Client ids begin with this prefix, so that no client can have the id of a user. */
+/** Client ids start with this prefix, so that no client id can equal a user id. */
 export const clientIdPrefix = 'client-';
 
 const clientIdPattern = /^client-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -29,18 +32,18 @@ export const isClientId = (text: string): boolean => clientIdPattern.test(text);
 
 export const maxClientKeys = 8;
 export const maxScopes = 64;
-/** How long the previous secret may stay valid after a rotation, in seconds. */
+/** Maximum time that the previous secret stays valid after a rotation, in seconds. */
 export const maxSecretOverlapSec = 7 * 24 * 3600;
 export const defaultSecretOverlapSec = 24 * 3600;
 
-/** What determines the tokens that a client can get. */
+/** The properties that determine which tokens a client can get. */
 export type ClientRights = Readonly<{
   status: ClientStatus;
   scopes: readonly string[];
   grantTypes: readonly GrantType[];
 }>;
 
-/** Whether a change removes a right, so that existing tokens must be revoked. */
+/** Whether a change removes a right. If so, existing tokens must be revoked. */
 export function losesRights(from: ClientRights, to: ClientRights): boolean {
   return (
     (from.status === 'active' && to.status === 'disabled') ||

@@ -11,10 +11,10 @@ export function newSecret(kind: 'secret' | 'delegation'): Readonly<{ secret: str
   return { secret, hash: hashSecret(secret) };
 }
 
-/** SHA-256 without salt and cost: 256 random bits cannot be guessed from their hash. */
+/** SHA-256 without salt or cost factor: 256 random bits cannot be guessed from their hash. */
 export const hashSecret = (secret: string): Buffer => createHash('sha256').update(secret).digest();
 
-/** Compares with every secret in constant time. @returns The one that matches. */
+/** Compares with every secret in constant time. @returns The matching secret. */
 export function matchSecret<Stored extends Readonly<{ hash: Buffer }>>(
   given: string,
   stored: readonly Stored[],

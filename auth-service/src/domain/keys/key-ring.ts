@@ -1,6 +1,6 @@
 export type SecretKey = Readonly<{ id: string; bytes: Uint8Array }>;
 
-/** Secrets for one purpose: the current one protects new values, the older ones still read existing values. */
+/** Secrets for one purpose: the first protects new values, the others can still read existing ones. */
 export type KeyRing = Readonly<{
   current: SecretKey;
   find(id: string): Uint8Array | undefined;
@@ -9,7 +9,7 @@ export type KeyRing = Readonly<{
 /**
  * Reads `id:base64url32bytes[,id:…]`; the first is current.
  *
- * @throws Error that names the wrong entry by its number, because its text is secret.
+ * @throws Error that identifies a malformed entry by its position, because its text is secret.
  */
 export function parseKeyRing(text: string): KeyRing {
   const keys = text.split(',').map(parseKey);

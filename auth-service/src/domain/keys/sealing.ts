@@ -6,7 +6,7 @@ const tagBytes = 16;
 /**
  * AES-256-GCM as `nonce | ciphertext | tag`.
  *
- * @param context Bound in as associated data: the same bytes do not open under another context.
+ * @param context Associated data: the value cannot be opened under another context.
  */
 export function seal(key: Uint8Array, plain: Uint8Array, context: string): Buffer {
   const nonce = randomBytes(nonceBytes);
@@ -23,7 +23,7 @@ export function unseal(key: Uint8Array, sealed: Uint8Array, context: string): Bu
   try {
     return Buffer.concat([decipher.update(sealed.subarray(nonceBytes, -tagBytes)), decipher.final()]);
   } catch {
-    // final() throws only when the tag does not match.
+    // final() throws only if the tag does not match.
     return undefined;
   }
 }

@@ -83,7 +83,7 @@ test('a verifier with the oldest allowed key set refuses nothing, however often 
       }),
       (steps) => {
         const keys: (KeyTimes & { id: number })[] = [];
-        /** The published sets, and when. */
+        /** The published key sets and their times. */
         const shown: { at: number; ids: number[] }[] = [];
         let now = start;
         const add = (times: Omit<KeyTimes, 'revokedAt'>) => keys.push({ ...times, revokedAt: null, id: keys.length });
@@ -103,7 +103,7 @@ test('a verifier with the oldest allowed key set refuses nothing, however often 
             look();
           }
           if (!rotates) continue;
-          // As `keys rotate` does.
+          // The same as `keys rotate`.
           const at = new Date(now);
           const next = nextKey(keys, at);
           const takesOver = new Date(Math.max(now, next?.knownAt.getTime() ?? now + publishAheadMs));

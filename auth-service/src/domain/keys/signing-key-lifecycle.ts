@@ -11,26 +11,27 @@ export type KeyState = 'pending' | 'active' | 'retiring' | 'removed';
 
 const hourMs = 3_600_000;
 /**
- * Longest time until every verifier has a new key: our `max-age`, the verifier's stale key set (24 h), and tolerance.
+ * Longest time until every verifier has a new key: our `max-age`, plus the lifetime of a stale key set (24 h), plus
+ * tolerance.
  */
 export const publishAheadMs = 25 * hourMs;
 const activeForMs = 90 * 24 * hourMs;
 /**
- * The next key is made a minute after the last one became active. Every verifier then knows it long before it signs,
- * and it can take over at once when the active key is revoked.
+ * The next key is created a minute after the last one became active. Verifiers then know it long before it signs, and
+ * it can replace a revoked key immediately.
  */
 const planAheadMs = activeForMs - 60_000;
-/** A retired key stays published while its late successor is not active yet. */
+/** A retired key stays published until its successor is active, even if the successor is late. */
 const retireForMs = publishAheadMs + 2 * hourMs;
 
-/** The state of a key among the others. A key signs until its successor is active, so there is never a gap. */
+/** The state of a key relative to the others. A key signs until its successor is active, so there is never a gap. */
 export function keyState(key: KeyTimes, all: readonly KeyTimes[], now: Date): KeyState {
   if (key.revokedAt !== null || now >= key.removeAt || now < key.publishAt) return 'removed';
   if (now < key.activateAt) return 'pending';
   return key === activeKey(all, now) ? 'active' : 'retiring';
 }
 
-/** The signing key: the most recently activated one of the active keys. */
+/** The signing key: the active key that was activated last. */
 export function activeKey<Key extends KeyTimes>(keys: readonly Key[], now: Date): Key | undefined {
   return keys
     .filter((key) => key.revokedAt === null && key.activateAt <= now && now < key.removeAt)
@@ -46,8 +47,8 @@ export function publishedKeys<Key extends KeyTimes>(keys: readonly Key[], now: D
 }
 
 /**
- * Returns the key to make now, if one is due. The first key is active at once, because no verifier has cached a key
- * set yet. Every later key is published 25 h before use.
+ * Returns the key to create now, if one is due. The first key is active immediately, because no verifier has cached a
+ * key set yet. Later keys are published 25 h before use.
  */
 export function dueKey(keys: readonly KeyTimes[], now: Date): Omit<KeyTimes, 'revokedAt'> | undefined {
   const alive = publishedKeys(keys, now);
@@ -57,7 +58,7 @@ export function dueKey(keys: readonly KeyTimes[], now: Date): Omit<KeyTimes, 're
   return timesFrom(now, new Date(Math.max(lastRetirement, now.getTime() + publishAheadMs)));
 }
 
-/** The key that takes over next, and when: once every verifier has had time to fetch it. */
+/** The key that takes over next, and the time: when every verifier has had time to fetch it. */
 export function nextKey<Key extends KeyTimes>(
   keys: readonly Key[],
   now: Date,
@@ -68,11 +69,11 @@ export function nextKey<Key extends KeyTimes>(
   return key && { key, knownAt: new Date(key.publishAt.getTime() + publishAheadMs) };
 }
 
-/** The later timestamps of a key that is activated at `activateAt`. */
+/** The timestamps that follow when a key is activated at `activateAt`. */
 export const lifeFrom = (key: KeyTimes, activateAt: Date): Omit<KeyTimes, 'revokedAt'> =>
   timesFrom(key.publishAt, activateAt);
 
-/** The later timestamps of a key that is replaced at `retireAt`. */
+/** The timestamps that follow when a key is replaced at `retireAt`. */
 export const retiredAt = (retireAt: Date): Pick<KeyTimes, 'retireAt' | 'removeAt'> => ({
   retireAt,
   removeAt: new Date(retireAt.getTime() + retireForMs),

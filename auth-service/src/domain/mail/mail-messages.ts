@@ -1,11 +1,14 @@
-/** The pages that links in mails open, by what the link is for. */
+/** The pages that emailed links open, by purpose. */
 export const linkPages = {
   email_verification: '/verify-email',
   password_reset: '/reset-password',
   invitation: '/accept-invitation',
 } as const;
 
-/** The content of a mail. `link` opens a page that asks before it uses the token: mail scanners open links too. */
+/**
+ * The content of an email. `link` opens a page that asks before it uses the token, because mail scanners open links
+ * too.
+ */
 export type MailContent =
   | Readonly<{ kind: 'verification'; link: string; lifetimeSec: number }>
   | Readonly<{ kind: 'account_exists' }>
@@ -15,7 +18,7 @@ export type MailContent =
 
 export type MailText = Readonly<{ subject: string; text: string }>;
 
-/** Builds plain text only, so that a mail cannot run or load anything or hide the target of a link. */
+/** Builds plain text only, so that a message cannot run code, load content or hide the target of a link. */
 export function mailText(content: MailContent): MailText {
   switch (content.kind) {
     case 'verification':
@@ -73,5 +76,5 @@ function inWords(sec: number): string {
   return hours < 48 ? `${hours} hours` : `${Math.round(hours / 24)} days`;
 }
 
-/** Keeps a tenant name to one short line: tenants choose it freely, and it goes into headers and text. */
+/** Shortens a tenant name to one line: tenants choose it freely, and it appears in headers and text. */
 const oneLine = (name: string): string => name.replace(/\p{C}/gu, ' ').slice(0, 100);

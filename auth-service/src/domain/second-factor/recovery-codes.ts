@@ -4,7 +4,7 @@ import { base32 } from './totp.ts';
 const count = 10;
 const bytes = 10;
 
-/** Ten codes of 80 bits, as `ABCD-EFGH-IJKL-MNOP`: enough entropy to store an unsalted fast hash. */
+/** Ten codes of 80 bits, as `ABCD-EFGH-IJKL-MNOP`. That is enough entropy to store a fast, unsalted hash. */
 export function newRecoveryCodes(): string[] {
   return Array.from({ length: count }, () => (base32(randomBytes(bytes)).match(/.{4}/g) ?? []).join('-'));
 }

@@ -1,9 +1,9 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** The values that every authenticator app supports; some apps ignore other values in the URI. */
+/** The parameters that every authenticator app supports; some apps ignore others in the URI. */
 const digits = 6;
 const stepSec = 30;
-/** Accepted steps before and after the current one (RFC 6238 section 5.2). */
+/** Number of steps accepted before and after the current one (RFC 6238 section 5.2). */
 const window = 1;
 
 export const totpSecretBytes = 20;
@@ -21,9 +21,9 @@ export function totpCode(secret: Uint8Array, step: number): string {
 export const totpStep = (now: Date): number => Math.floor(now.getTime() / 1000 / stepSec);
 
 /**
- * @param lastStep The step of the last accepted code, or null. A code is accepted once (RFC 6238 section 5.2), and
- * older codes are refused.
- * @returns The step of this code; undefined when the code is not currently valid.
+ * @param lastStep The step of the last accepted code, or null. Each code is accepted once (RFC 6238 section 5.2), and
+ *   older codes are refused.
+ * @returns The step of this code; undefined if the code is not valid now.
  */
 export function matchTotp(
   secret: Uint8Array,
@@ -33,7 +33,7 @@ export function matchTotp(
   const given = Buffer.from(code);
   const current = totpStep(now);
   let matched: number | undefined;
-  // Computes every step, so that the timing does not reveal which one matched.
+  // Computes every step, so that the timing does not reveal which one matches.
   for (let step = current - window; step <= current + window; step += 1) {
     const wanted = Buffer.from(totpCode(secret, step));
     const equal = given.length === wanted.length && timingSafeEqual(given, wanted);
@@ -44,7 +44,7 @@ export function matchTotp(
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-/** Base32 (RFC 4648 section 6) without padding: the form in which apps accept a typed secret. */
+/** Base32 (RFC 4648 section 6) without padding: the form in which users type a secret into an app. */
 export function base32(bytes: Uint8Array): string {
   const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('');
   return (bits.match(/.{1,5}/g) ?? []).map((five) => alphabet[Number.parseInt(five.padEnd(5, '0'), 2)]).join('');

@@ -8,7 +8,7 @@ export const signingAlgorithms = ['ES256', 'EdDSA', 'RS256'] as const;
 
 export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 
-/** The input of every access token. Seconds are Unix seconds, by the database's clock. */
+/** The input of every access token. Times are Unix seconds by the database's clock. */
 type CommonInput = Readonly<{
   tenantId: string;
   /** The OAuth client that the token was issued to. */
@@ -27,17 +27,17 @@ export type AccessTokenInput = CommonInput &
     amr: readonly string[];
   }>;
 
-/** The token of a client that acts for itself. It has no user, role or session. */
+/** The token of a client that acts on its own behalf. It has no user, role or session. */
 export type ClientTokenInput = CommonInput & Readonly<{ scopes: readonly string[] }>;
 
-/** The token of a client that acts for a person. `sessionId` is that of the delegation. */
+/** The token of a client that acts for a person. `sessionId` is the id of the delegation. */
 export type DelegatedTokenInput = AccessTokenInput & Readonly<{ scopes: readonly string[]; lifetimeSec: number }>;
 
 export type TokenIssuer = Readonly<{ issuer: string; audience: string }>;
 
 type Key = Readonly<{ kid: string; alg: string; privateKey: KeyObject }>;
 
-/** An RFC 9068 access token of a person: `typ: at+jwt`, 900 s, by the algorithm of the key. */
+/** An RFC 9068 access token for a person: `typ: at+jwt`, valid for 900 s, signed with the algorithm of the key. */
 export function signAccessToken(input: AccessTokenInput, issuer: TokenIssuer, key: Key): Promise<string> {
   const claims = personClaims(input);
   return sign(input, { subject: input.userId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);
@@ -58,7 +58,7 @@ const personClaims = (input: AccessTokenInput) => ({
   amr: input.amr,
 });
 
-/** An RFC 9068 access token of a client, whose `sub` is the client (section 5). */
+/** An RFC 9068 access token for a client, whose `sub` is the client (section 5). */
 export function signClientToken(input: ClientTokenInput, issuer: TokenIssuer, key: Key): Promise<string> {
   const claims = scopeClaim(input.scopes);
   return sign(input, { subject: input.clientId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);

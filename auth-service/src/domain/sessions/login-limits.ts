@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
 /**
- * One counter. With `refuseAbove` undefined it never refuses, so that an attacker cannot lock out a user by e-mail
- * alone.
+ * One counter. If `refuseAbove` is undefined it never refuses, so that an attacker cannot lock out a user by email
+ * address alone.
  */
 export type Limit = Readonly<{ key: string; windowSec: number; refuseAbove: number | undefined }>;
 
@@ -37,9 +37,9 @@ export const codeLimits = (userId: string, network: string): readonly [pair: Lim
 ];
 
 /**
- * Limits failed authentications of OAuth clients. Their secrets have 256 random bits, so the numbers only bound the
- * work: many instances of a client may start at once behind one address. Failures are counted apart from those of
- * people, so that a client with a wrong secret never keeps people at its address from logging in.
+ * Limits failed authentications of OAuth clients. Their secrets have 256 random bits, so the limits only bound the
+ * work: many instances of a client may start at once behind one address. Failures of clients and people are counted
+ * separately, so that a client with a wrong secret never blocks logins from its address.
  */
 export const clientLimits = (clientId: string, network: string): readonly [pair: Limit, address: Limit] => [
   { key: keyOf('client', clientId, network), windowSec: quarterHourSec, refuseAbove: 60 },
@@ -47,16 +47,14 @@ export const clientLimits = (clientId: string, network: string): readonly [pair:
 ];
 
 /**
- * Mails that a client without a session can request. Counted separately, so that requests for one kind do not block
- * another.
+ * Emails that can be requested without a session. Counted by kind, so that requests for one kind do not block another.
  */
 export type MailPurpose = 'registration' | 'verification' | 'password_reset';
 
 export type MailRequest = Readonly<{ purpose: MailPurpose; email: string }>;
 
 /**
- * Protects mailboxes from floods of our mail. The limit for one network is lower, so that its requests do not use up
- * the owner's.
+ * Protects mailboxes from being flooded. The limit per network is lower, so that one network cannot use up the owner's.
  */
 export const mailLimits = (
   { purpose, email }: MailRequest,
@@ -66,7 +64,7 @@ export const mailLimits = (
   mailbox: { key: keyOf('mail', purpose, email), windowSec: hourSec, refuseAbove: 20 },
 });
 
-/** Limits invitations to an address: repeated inviting and withdrawing would flood its mailbox. */
+/** Limits invitations to an address: repeatedly inviting and withdrawing would flood its mailbox. */
 export const invitationLimit = (tenantId: string, email: string): Limit => ({
   key: keyOf('invitation', tenantId, email),
   windowSec: hourSec,
@@ -86,12 +84,12 @@ export const auditLimit = (kind: keyof typeof recordedPerHour, subject: string):
   refuseAbove: recordedPerHour[kind],
 });
 
-/** Delay of an attempt once an e-mail was tried more than 100 times in the hour; it grows up to 2 s. */
+/** Delay of an attempt once an email address was tried more than 100 times within the hour; it grows up to 2 s. */
 export function slowdownMs(emailAttempts: number): number {
   return Math.min(2_000, Math.max(0, emailAttempts - emailFreeAttempts) * 50);
 }
 
-/** Hashes the parts, so that the store holds no address, and the boundaries between parts are unambiguous. */
+/** Hashes the parts, so that the store holds no address and the boundaries between parts are unambiguous. */
 function keyOf(...parts: string[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
 }

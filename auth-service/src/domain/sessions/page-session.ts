@@ -3,7 +3,7 @@ import { cookieValues } from './cookie-values.ts';
 
 /**
  * The session of the account pages, independent of a login: a random value that only this browser has. It ends when the
- * browser closes. SameSite=Lax, because a link in a mail opens a page from another site.
+ * browser closes. SameSite=Lax, because emailed links open pages from another site.
  */
 const name = '__Host-account';
 const attributes = 'Path=/; Secure; HttpOnly; SameSite=Lax';
@@ -19,11 +19,10 @@ export function pageSessionIn(header: string | undefined): string | undefined {
 }
 
 /**
- * The token of one form in one session. The cookie is its key, so the server stores nothing.
+ * The token of one form in one session. It is keyed by the cookie, so the server stores nothing.
  *
  * @param action The path that the form posts to.
- * @param step The token of the login's next step that the form carries, which no other browser can then use in this
- *   session.
+ * @param step The login token in the form, if any. Binding it prevents its use in another browser.
  */
 export const formTokenOf = (session: string, action: string, step = ''): string =>
   createHmac('sha256', session)

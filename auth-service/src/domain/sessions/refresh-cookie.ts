@@ -7,13 +7,13 @@ import { cookieValues } from './cookie-values.ts';
 const name = '__Host-rt';
 const attributes = 'Path=/; Secure; HttpOnly; SameSite=Strict';
 
-/** Tells scripts that there probably is a session. Without it, every first visit would begin with a refused refresh. */
+/** Tells scripts that a session probably exists. Without it, every first visit would begin with a refused refresh. */
 const signedIn = '__Host-signed-in';
 const readable = 'Path=/; Secure; SameSite=Strict';
 
 /**
  * @param token base64url, which needs no quoting.
- * @returns The refresh token, and a cookie for scripts that lives as long.
+ * @returns The cookie with the refresh token, and the cookie for scripts with the same lifetime.
  */
 export const refreshCookies = (token: string, maxAgeSec: number): string[] => [
   `${name}=${token}; Max-Age=${maxAgeSec}; ${attributes}`,
@@ -23,5 +23,5 @@ export const refreshCookies = (token: string, maxAgeSec: number): string[] => [
 export const clearedRefreshCookie = `${name}=; Max-Age=0; ${attributes}`;
 export const clearedSignedIn = `${signedIn}=; Max-Age=0; ${readable}`;
 
-/** All values under the cookie's name; a browser sends at most one. */
+/** All values of the cookie; a browser sends at most one. */
 export const refreshCookiesIn = (header: string | undefined): string[] => cookieValues(header, name);

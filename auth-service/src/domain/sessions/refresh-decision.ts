@@ -4,7 +4,7 @@ import type { EndReason } from './session-rules.ts';
 export type FamilyState = Readonly<{
   counter: number;
   revoked: boolean;
-  /** Past its idle or its absolute timeout. */
+  /** Past its idle or absolute timeout. */
   expired: boolean;
   /** User, membership and tenant are all still active. */
   holderActive: boolean;
@@ -16,7 +16,7 @@ export type FamilyState = Readonly<{
 export type Presented = Readonly<{
   counter: number;
   hashMatches: boolean;
-  /** The successor token, when its random part opens the one sealed in the row. */
+  /** The successor token, if the random part opens the one sealed in the row. */
   successor: string | undefined;
 }>;
 
@@ -30,7 +30,7 @@ export type Decision =
       code: 'session_revoked' | 'refresh_token_reused' | 'invalid_refresh_token';
     }>;
 
-/** The state table of `refresh`; its rows are checked in this order. */
+/** The state table of `refresh`. Its rows are checked in this order. */
 export function decideRefresh(family: FamilyState, presented: Presented): Decision {
   // Checked first, so that the grace period never revives an ended session (supabase discussion 52614).
   if (family.revoked) return { kind: 'refuse', code: 'session_revoked' };

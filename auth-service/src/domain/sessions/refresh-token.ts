@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { KeyRing, SecretKey } from '../keys/key-ring.ts';
 
-/** One link of a session's chain. Ids are UUIDs in their canonical text form. */
+/** One token in a session's chain. Ids are UUIDs in their canonical text form. */
 export type RefreshToken = Readonly<{ tenantId: string; sessionId: string; counter: number; random: Buffer }>;
 
 const version = 1;
@@ -31,7 +31,7 @@ export function encodeRefreshToken(token: RefreshToken, key: SecretKey): string 
   return Buffer.concat([body, macOf(key.bytes, body)]).toString('base64url');
 }
 
-/** @returns undefined unless we issued the token, in exactly this encoding, under a key that we still have. */
+/** @returns undefined unless we issued the token, in exactly this encoding, with a key that is still configured. */
 export function decodeRefreshToken(text: string, keys: KeyRing): RefreshToken | undefined {
   const bytes = Buffer.from(text, 'base64url');
   if (bytes.toString('base64url') !== text || bytes[0] !== version) return undefined;

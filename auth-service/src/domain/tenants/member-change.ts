@@ -13,7 +13,7 @@ export type MemberDecision =
   | Readonly<{ kind: 'refuse'; code: 'insufficient_role' | 'not_found' | 'last_admin' }>;
 
 /**
- * Decides a change of a member.
+ * Decides whether a member may be changed.
  *
  * @param known The member and every administrator of the tenant, locked.
  */
@@ -24,7 +24,7 @@ export function decideMemberChange(
 ): MemberDecision {
   const administers = (member: KnownMember) =>
     member.role === adminRole && member.status === 'active' && member.accountActive;
-  // Two administrators may demote each other at the same time: by now, the second is no longer an administrator.
+  // Two administrators may demote each other at the same time. The second is then no longer an administrator.
   if (!known.some((member) => member.userId === actor && administers(member))) {
     return { kind: 'refuse', code: 'insufficient_role' };
   }

@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts';
  * Throws unless the password meets the policy.
  *
  * @param field Its path in the request.
- * @throws AppError `validation_failed` with the reason, in `errors` and as `detail.weakness`; it never contains the
+ * @throws AppError `validation_failed` with the reason in `errors` and `detail.weakness`. Neither contains the
  * password.
  */
 export function assertGoodPassword(password: string, email: string, field = 'password'): void {

@@ -33,7 +33,7 @@ export async function changePassword(
   if (own === undefined) throw new AppError('session_revoked');
   const { email, password: stored } = own;
   assertGoodPassword(given.next, email, 'new_password');
-  // As strict as a login, so that a stolen access token does not allow guessing the password.
+  // As strict as a login, so that a stolen access token cannot be used to guess the password.
   const reservation = await throttle.reserveLogin(email, caller.ip);
   await judge(reservation, async () => {
     if (!(await passwords.verify(given.current, stored))) throw new AppError('invalid_credentials');
@@ -52,7 +52,7 @@ export async function changePassword(
   });
 }
 
-/** Writes the new password, invalidates all mailed reset links and notifies the owner by mail. */
+/** Writes the new password, invalidates all password-reset links and notifies the owner by email. */
 export async function replace(
   trx: Trx,
   of: Readonly<{ userId: string; email: string; requestId: string }>,

@@ -20,7 +20,7 @@ import { assertGoodPassword } from './assert-good-password.ts';
 /** Registration mode, and the tenant and role of new accounts. */
 export type RegistrationRules = Readonly<{
   mode: RegistrationMode;
-  /** The tenant that new accounts join, by its slug. undefined: they have no tenant until they are invited. */
+  /** The slug of the tenant that new accounts join. If undefined, they have no tenant until they are invited. */
   joins: Readonly<{ tenant: string; role: string }> | undefined;
 }>;
 
@@ -32,8 +32,8 @@ export type RegisterParts = Readonly<{
 }>;
 
 /**
- * Stores an address and orders a mail with a link. It always does one insert and no bcrypt, and never checks whether
- * the address is known. The holder of the link chooses the password and creates the account: see `verifyEmail`.
+ * Stores an address and queues an email with a link. It always does one insert and no bcrypt, and never checks whether
+ * the address is known. The person who receives the link chooses the password and creates the account: see `verifyEmail`.
  *
  * @throws AppError `registration_off`, `too_many_attempts`.
  */
@@ -49,7 +49,7 @@ export async function register(parts: RegisterParts, given: string, caller: Call
   });
 }
 
-/** Orders the confirmation mail again, if a registration is pending. @throws AppError `too_many_attempts`. */
+/** Queues the confirmation email again, if a registration is pending. @throws AppError `too_many_attempts`. */
 export async function resendVerification(parts: RegisterParts, given: string, caller: Caller): Promise<void> {
   const email = canonicalEmail(given);
   const request = { purpose: 'verification', email } as const;
@@ -60,7 +60,7 @@ export async function resendVerification(parts: RegisterParts, given: string, ca
 }
 
 /**
- * Returns the address that a link confirms. The link stays valid: mail scanners open links too.
+ * Returns the address that a link confirms. The link stays valid, because mail scanners open links too.
  *
  * @throws AppError `invalid_token`, `too_many_attempts`.
  */
@@ -81,8 +81,8 @@ async function confirmedBy(db: AuthDatabase, token: string): Promise<string> {
 }
 
 /**
- * Creates the account of a registration, with a password chosen by the holder of the link. The client that registered
- * the address never sets a password. The transaction that creates the account also uses up the link.
+ * Creates the account of a registration with a password that the link's recipient chooses. The client that registered
+ * the address never sets one. The same transaction creates the account and uses up the link.
  *
  * @throws AppError `invalid_token`, `validation_failed`, `too_many_attempts`, `login_busy`.
  */
@@ -95,7 +95,7 @@ export async function verifyEmail(
   const reservation = await throttle.reserveToken(caller.ip);
   await judge(reservation, async () => {
     const email = await confirmedBy(db, token);
-    // Checked before the link is used up, so that a refused password does not require a new mail.
+    // Checked before the link is used up, so that a refused password does not require a new email.
     assertGoodPassword(given.password, email);
     const password = await passwords.hash(given.password);
     const made = await db.transaction({ role: roles.accounts }, (trx) =>
@@ -107,7 +107,7 @@ export async function verifyEmail(
 
 type Confirmed = Readonly<{ token: string; email: string; password: StoredPassword; requestId: string }>;
 
-/** @returns false when the address has an account already. */
+/** @returns false if the address already has an account. */
 async function makeAccount(
   trx: Trx,
   { joins }: RegistrationRules,
@@ -115,7 +115,7 @@ async function makeAccount(
 ): Promise<boolean> {
   const userId = uuidv7();
   await becomeUser(trx, userId);
-  // First, as when accepting an invitation, so that two links to one address cannot deadlock.
+  // Taken first, as when accepting an invitation, so that two links to one address cannot deadlock.
   const isNew = await insertAccount(trx, { userId, email, password });
   if (isNew && !(await takeVerification(trx, token))) throw new AppError('invalid_token');
   await dropRegistrations(trx, email);

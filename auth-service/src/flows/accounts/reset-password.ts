@@ -16,8 +16,8 @@ import { assertGoodPassword } from './assert-good-password.ts';
 import { type PasswordParts, replace } from './change-password.ts';
 
 /**
- * Orders a mail with a link to a new password. It does not look up the account: the courier does that when it makes
- * the mail, so the response time reveals nothing.
+ * Queues an email with a password-reset link. It does not look up the account: that happens when the email is built, so
+ * the response time reveals nothing.
  *
  * @throws AppError `too_many_attempts`.
  */
@@ -35,7 +35,7 @@ export async function forgotPassword(
 }
 
 /**
- * Returns the address of the account whose link is presented. The link stays valid, because mail scanners open links
+ * Returns the address of the account that the link belongs to. The link stays valid, because mail scanners open links
  * too.
  *
  * @throws AppError `invalid_token`, `too_many_attempts`.
@@ -58,8 +58,8 @@ async function holderOf(db: AuthDatabase, token: string): Promise<Readonly<{ use
 }
 
 /**
- * Replaces the password of the person whose link is presented. The transaction that writes the new password also uses
- * up the link, ends every session and revokes every token. A second factor stays and is required at the next login.
+ * Replaces the password of the person who received the link. The transaction that writes the new password also uses up
+ * the link, ends every session and revokes every token. A second factor stays set up and is required at the next login.
  *
  * @throws AppError `invalid_token`, `validation_failed`, `too_many_attempts`, `login_busy`.
  */
@@ -72,13 +72,14 @@ export async function resetPassword(
   const reservation = await throttle.reserveToken(caller.ip);
   await judge(reservation, async () => {
     const { userId, email } = await holderOf(db, given.token);
-    // Checked before the link is used up, so that a refused password does not require a new mail.
+    // Checked before the link is used up, so that a refused password does not require a new email.
     assertGoodPassword(given.password, email);
     const to = await passwords.hash(given.password);
     await db.transaction({ role: roles.accounts, userId }, async (trx) => {
       await actAs(trx, roles.self);
       await lockUser(trx, userId);
-      // Before the audit chain, as in every flow: a concurrent logout locks a session and then waits for the chain.
+      // Locked before the audit chain, as in every flow: a concurrent logout locks a session and then waits for the
+      // chain.
       const open = await lockOwnSessions(trx, userId);
       await actAs(trx, roles.accounts);
       if (!(await takeReset(trx, given.token))) throw new AppError('invalid_token');

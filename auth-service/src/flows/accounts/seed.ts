@@ -68,7 +68,7 @@ export async function seed(
   }
 }
 
-/** Hashes the password for each person without a credential, a few at a time so that the hash queue never fills. */
+/** Hashes the password for each person without credentials, a few at a time so that the hash queue never fills up. */
 async function hashFor(
   db: AuthDatabase,
   passwords: Passwords,

@@ -6,8 +6,8 @@ import type { WithdrawnInvitation } from '../../store/tenants/invitations.ts';
 import { tenantsOf } from '../../store/tenants/members.ts';
 
 /**
- * Records an event of an account in the chain of every tenant of its owner, or else in the operator's chain. The
- * transaction then runs as that user, with access to their own sessions.
+ * Records an event of an account in the chain of every tenant that its owner belongs to, or else in the operator's
+ * chain. The transaction then runs as that user, with access to their own sessions.
  */
 export async function recordForPerson(
   trx: Trx,
@@ -32,7 +32,7 @@ export async function recordInTenant(trx: Trx, event: AuditEvent): Promise<void>
   await appendAudit(trx, event);
 }
 
-/** Appends what an operator did to the operator's chain. Call it before writing to the chain of a tenant. */
+/** Appends an operator's action to the operator's chain. Call it before writing to the chain of a tenant. */
 export function recordForOperator(
   trx: Trx,
   { userId = null, detail = {}, ...event }: Pick<AuditEvent, 'action' | 'requestId'> & Partial<AuditEvent>,
@@ -42,7 +42,7 @@ export function recordForOperator(
 
 /**
  * Records that invitations ended because their inviter may no longer invite, each in the chain of its tenant. The
- * transaction must have the right to write there.
+ * transaction must be allowed to write there.
  */
 export async function recordWithdrawn(
   trx: Trx,

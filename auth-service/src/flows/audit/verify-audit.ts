@@ -6,11 +6,11 @@ import { roles } from '../../store/roles.ts';
 export type ChainReport = Readonly<{
   tenantId: string;
   entries: number;
-  /** The hash of the last entry, in hex. A copy kept elsewhere also reveals a truncated chain. */
+  /** The hash of the last entry, in hex. Compared with a copy kept elsewhere, it also reveals a truncated chain. */
   head: string;
   /** The first entry whose hash does not match; undefined if all match. */
   brokenAt: number | undefined;
-  /** The entry with the recorded hash. */
+  /** The number of the entry with the recorded hash. */
   notedAt: number | undefined;
 }>;
 

@@ -18,7 +18,7 @@ export type AuthenticateParts = Readonly<{
   issuer: Readonly<{ issuer: string }>;
 }>;
 
-/** A client that proved who it is. Its state is read again, under a lock, before a token is issued. */
+/** A client that has authenticated. Its state is read again, under a lock, before a token is issued. */
 export type AuthenticatedClient = Readonly<{
   tenantId: string;
   clientId: string;
@@ -28,8 +28,8 @@ export type AuthenticatedClient = Readonly<{
 }>;
 
 /**
- * Authenticates a client (RFC 6749 section 2.3.1, RFC 7523 section 3). One error for every cause, except that the
- * holder of a client's keys learns what is wrong with its assertion.
+ * Authenticates a client (RFC 6749 section 2.3.1, RFC 7523 section 3). Every cause has the same error, except that a
+ * caller with the client's key learns what is wrong with its assertion.
  *
  * @throws AppError `invalid_client`, `too_many_attempts`.
  */
@@ -73,11 +73,11 @@ async function checkAssertion(
   const audiences = assertionAudiences(issuer);
   const verified = await verifyAssertion(assertion, client.keys, { clientId: client.id, audiences, now });
   if ('refused' in verified) throw refusal(verified.refused);
-  if (!(await isFirstUse(db, client, verified))) throw refusal('The assertion was used before: jti.');
+  if (!(await isFirstUse(db, client, verified))) throw refusal('The assertion was already used: jti.');
   return verified;
 }
 
-/** Committed immediately: an assertion is used up even if its request fails. */
+/** Committed immediately: an assertion is used up even if the request fails. */
 function isFirstUse(
   db: AuthDatabase,
   { id: clientId, tenantId }: Client,

@@ -30,11 +30,11 @@ export type Consent = Readonly<{ clientId: string; scopes: readonly string[]; li
 export type GrantedDelegation = Readonly<{ delegation: Delegation; clientName: string; token: string }>;
 
 /**
- * Lets a client of the user's tenant act for the user (RFC 8693), with these scopes, for this time, and never longer
- * than the session of the consent.
+ * Lets a client of the user's tenant act for the user (RFC 8693) with these scopes, for this time, but never beyond the
+ * session in which the user consented.
  *
- * @throws AppError `session_revoked`, `too_many_delegations`; `validation_failed` for a client that cannot act for
- * users, and for scopes that it does not have.
+ * @throws AppError `session_revoked`, `too_many_delegations`; `validation_failed` if the client cannot act for users,
+ *   or lacks one of the scopes.
  */
 export function delegate(
   { db, scopes: known }: DelegateParts,
@@ -52,7 +52,7 @@ export function delegate(
       scopes,
       client.scopes.filter((scope) => known.includes(scope)),
     );
-    // The locks above are shared. Without this exclusive one, parallel consents would all see the same count.
+    // The locks above are shared. Without this exclusive one, concurrent consents would all see the same count.
     await holdLock(trx, 'delegations', userId);
     if ((await countDelegations(trx, tenantId, userId)) >= maxDelegations) throw new AppError('too_many_delegations');
     const { secret: token, hash } = newSecret('delegation');
@@ -71,13 +71,13 @@ async function holdAgent(trx: Trx, tenantId: string, clientId: string): Promise<
   const client = await holdClient(trx, tenantId, clientId);
   if (client?.status === 'active' && client.grantTypes.includes('urn:ietf:params:oauth:grant-type:token-exchange'))
     return client;
-  const message = 'is not a client of this tenant that may act for people';
+  const message = 'is not a client of this tenant that can act for users';
   throw new AppError('validation_failed', { errors: [{ path: 'client_id', message }] });
 }
 
 function assertScopes(scopes: readonly string[], allowed: readonly string[]): void {
   const errors = scopes.flatMap((scope, index) =>
-    allowed.includes(scope) ? [] : [{ path: `scopes.${index}`, message: 'is not a scope of this client' }],
+    allowed.includes(scope) ? [] : [{ path: `scopes.${index}`, message: 'is not an allowed scope of this client' }],
   );
   if (errors.length > 0) throw new AppError('validation_failed', { errors });
 }

@@ -16,12 +16,12 @@ import type { AuthenticatedClient } from './authenticate-client.ts';
 
 export type IssueParts = Readonly<{
   db: AuthDatabase;
-  /** The scopes that this installation knows (AUTH_SCOPES). */
+  /** The scopes that this installation defines (AUTH_SCOPES). */
   scopes: readonly string[];
 }>;
 
 /**
- * The token of a client that acts for itself (RFC 6749 section 4.4).
+ * The token of a client that acts on its own behalf (RFC 6749 section 4.4).
  *
  * @param asked The `scope` parameter; without it, all scopes of the client.
  * @throws AppError `invalid_client`, `unauthorized_client`, `invalid_scope`.
@@ -54,8 +54,8 @@ export function issueClientToken(
 }
 
 /**
- * Locks a client FOR SHARE and records its use. It may have been disabled, or lost its secret or key, since it
- * authenticated.
+ * Locks a client FOR SHARE and records its use. Since it authenticated, it may have been disabled, or its secret or key
+ * removed.
  *
  * @throws AppError `invalid_client`, `unauthorized_client`.
  */

@@ -23,7 +23,7 @@ import { appendRevocations } from '../../store/sessions/revocations.ts';
 import { recordInTenant } from '../audit/record.ts';
 import { type Admin, asAdmin } from '../tenants/as-admin.ts';
 
-/** A client as its administrators see it. */
+/** A client as shown to administrators. */
 export type ManagedClient = Readonly<{ client: Client; secrets: readonly ClientSecret[] }>;
 
 /** Includes the new secret, which is shown only once. */
@@ -33,7 +33,7 @@ export type WantedClient = Readonly<{
   name: string;
   scopes: readonly string[];
   grantTypes: readonly GrantType[];
-  /** If absent, the client gets a secret. */
+  /** If absent, the client gets a generated secret. */
   keys: ClientKeySet | undefined;
 }>;
 
@@ -51,7 +51,7 @@ export function createClient(db: AuthDatabase, admin: Admin, wanted: WantedClien
   });
 }
 
-/** Creates a secret. Its id is higher than those of the client's earlier ones. */
+/** Creates a secret. Its id is higher than the ids of the client's earlier secrets. */
 export async function addSecret(trx: Trx, { tenantId, id: clientId }: Client): Promise<string> {
   const { secret, hash } = newSecret('secret');
   await insertSecret(trx, { tenantId, clientId, hash });
@@ -81,7 +81,7 @@ export function readClient(db: AuthDatabase, tenantId: string, id: string): Prom
   );
 }
 
-/** Absent members stay unchanged. Keys replace the client's secrets. */
+/** Members that are absent stay unchanged. Setting keys removes the client's secrets. */
 export type WantedChange = Partial<ChangedClient> & Readonly<{ revokeTokens: boolean }>;
 
 /**
@@ -120,7 +120,7 @@ export async function removeClient(db: AuthDatabase, admin: Admin, id: string): 
   });
 }
 
-/** @throws AppError `not_found` for undefined. */
+/** @throws AppError `not_found` if the client is undefined. */
 export function demand<T>(found: T | undefined): T {
   if (found === undefined) throw new AppError('not_found');
   return found;
@@ -130,7 +130,7 @@ export async function withSecrets(trx: Trx, client: Client): Promise<ManagedClie
   return { client, secrets: await listSecrets(trx, client.tenantId, [client.id]) };
 }
 
-/** Writes to the audit chain. Afterwards, the transaction has the rights to the tenant's sessions and revocations. */
+/** Writes to the audit chain. Afterwards, the transaction may access the tenant's sessions and revocations. */
 export async function record(
   trx: Trx,
   { tenantId, userId, sessionId, requestId }: Admin,

@@ -5,12 +5,12 @@ import type { AuthDatabase } from '../../store/database.ts';
 import { type Admin, asAdmin } from '../tenants/as-admin.ts';
 import { addSecret, type ClientWithSecret, demand, endTokens, record, withSecrets } from './manage-clients.ts';
 
-/** `keepOldForSec`: how long the latest of the old secrets stays valid. 0 ends it at once. */
+/** `keepOldForSec`: how long the most recent old secret stays valid. 0 ends it immediately. */
 export type Rotation = Readonly<{ keepOldForSec: number; revokeTokens: boolean }>;
 
 /**
- * Gives a client a new secret. The latest old one stays valid for a while, so that a client can switch without an
- * outage. Older ones are deleted, so that at most two are valid. A client with keys then has only the secret.
+ * Gives a client a new secret. The most recent old one stays valid for a while, so that the client can switch without
+ * an outage. Older ones are deleted, so at most two are valid. The client's keys are removed.
  *
  * @throws AppError `insufficient_role`, `not_found`.
  */

@@ -32,16 +32,17 @@ export type KeyParts = Readonly<{ db: AuthDatabase; keks: KeyRing; alg?: Signing
 
 export type ListedKey = Readonly<{ key: StoredKey; state: KeyState }>;
 
-/** All keys that are not removed, oldest first. */
+/** All stored keys, oldest first. */
 export async function listKeys({ db }: Pick<KeyParts, 'db'>): Promise<ListedKey[]> {
   const { keys, now } = await readSigningKeys(db);
   return keys.map((key) => ({ key, state: keyState(key, keys, now) }));
 }
 
 /**
- * Activates the next key as soon as every verifier has had time to fetch it: now, if it was published 25 h ago.
+ * Activates the next key as soon as every verifier has had time to fetch it: immediately if it was published at least
+ * 25 h ago.
  *
- * @returns The key, and the time of its activation.
+ * @returns The key and its activation time.
  */
 export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string): Promise<{ kid: string; at: Date }> {
   return changeKeys(db, async (trx, { keys, now }) => {
@@ -58,7 +59,7 @@ export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string):
 
 /**
  * Revokes a key that may be compromised. It stops signing and leaves the key set, and gateways refuse every token it
- * signed or will sign. If it was the active key, the next key takes over at once.
+ * signed or will sign. If it was the active key, the next key takes over immediately.
  *
  * @returns The key that signs from now on.
  * @throws AppError `not_found`, also for a key that is already revoked.
@@ -71,12 +72,12 @@ export async function revokeKey(
   return changeKeys(db, async (trx, { keys, now }) => {
     const left = keys.filter((key) => key.kid !== kid && key.revokedAt === null);
     if (!keys.some((key) => key.kid === kid && key.revokedAt === null)) {
-      const message = 'no key with this id can be revoked; keys list shows all';
+      const message = 'no revocable key has this id; run keys list to see all keys';
       throw new AppError('not_found', { errors: [{ path: 'KID', message }] });
     }
     await markKeyRevoked(trx, kid);
     const active = activeKey(left, now);
-    // Prefers the next key to a retiring one: a retiring key was taken out of use, although it could still sign.
+    // Prefers the next key to a retiring one, which was taken out of use although it could still sign.
     const wasActive = activeKey(keys, now)?.kid === kid;
     const signing =
       wasActive || active === undefined
@@ -89,8 +90,8 @@ export async function revokeKey(
 }
 
 /**
- * Reseals signing keys and second-factor secrets under the current master key. Afterwards the old master key opens
- * nothing and can be removed.
+ * Reseals signing keys and second-factor secrets under the current master key. Afterwards the old master key is not
+ * needed and can be removed.
  */
 export async function rewrapSecrets(
   { db, keks }: Pick<KeyParts, 'db' | 'keks'>,

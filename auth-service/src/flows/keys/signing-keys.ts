@@ -15,10 +15,10 @@ export type PublishedKeySet = Readonly<{ body: string; etag: string }>;
 export type SigningKey = Readonly<{ kid: string; alg: string; privateKey: KeyObject }>;
 
 export type SigningKeys = Readonly<{
-  /** @throws AppError `unavailable` when there is none. */
+  /** @throws AppError `unavailable` if there is no signing key. */
   current(): SigningKey;
   published(): PublishedKeySet;
-  /** Reads the keys again, and makes the next key when it is due. On failure the loaded keys stay in use. */
+  /** Reloads the keys, and creates the next key when it is due. On failure the loaded keys stay in use. */
   refresh(): Promise<void>;
   readonly ready: boolean;
 }>;
@@ -26,11 +26,11 @@ export type SigningKeys = Readonly<{
 type Held = Readonly<{ signing: SigningKey | undefined; published: PublishedKeySet }>;
 
 /**
- * Reads the signing keys, and makes the first one.
+ * Loads the signing keys, and creates the first one.
  *
  * @param alg For new keys. Existing keys keep their algorithm.
- * @throws StartupError when a key in the database does not open under AUTH_SIGNING_KEK: with another key, no issued
- * token could be verified.
+ * @throws StartupError if a key in the database cannot be decrypted with AUTH_SIGNING_KEK. A new signing key would make
+ *   issued tokens unverifiable.
  */
 export async function openSigningKeys(db: AuthDatabase, keks: KeyRing, alg?: SigningAlgorithm): Promise<SigningKeys> {
   const load = async (): Promise<Held> => hold(await currentKeys(db, keks, alg), keks);
@@ -54,7 +54,7 @@ async function currentKeys(db: AuthDatabase, keks: KeyRing, alg?: SigningAlgorit
   const found = await readSigningKeys(db);
   if (dueKey(found.keys, found.now) === undefined) return found;
   return addDueKey(db, async ({ keys, now }) => {
-    // Opens all existing keys first, so that a wrong master key never leads to a new signing key.
+    // Decrypts all existing keys first, so that a wrong master key never leads to a new signing key.
     for (const key of keys) openPrivateKey(key, keks);
     const times = dueKey(keys, now);
     return times && { ...(await makeKey(keks, alg)), ...times, revokedAt: null };
@@ -74,7 +74,7 @@ function hold({ keys, now }: KeysNow, keks: KeyRing): Held {
   };
 }
 
-/** Makes a sealed key; the caller decides its timestamps. */
+/** Creates a sealed key. The caller decides its timestamps. */
 export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
   const { publicKey, privateKey } = await newKeyPair(alg);
   const jwk = publicKey.export({ format: 'jwk' }) as JWK;
@@ -89,7 +89,7 @@ export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
   };
 }
 
-// Asynchronous, because an RSA key takes up to a third of a second.
+// Asynchronous, because generating an RSA key takes up to a third of a second.
 const generate = promisify(generateKeyPair);
 
 function newKeyPair(alg: SigningAlgorithm) {
@@ -116,13 +116,13 @@ function openPrivateKey({ kid, kekId, sealedPrivate }: StoredKey, keks: KeyRing)
   const kek = keks.find(kekId);
   if (kek === undefined) {
     throw new StartupError(
-      `signing key ${kid} is sealed under the key "${kekId}", which AUTH_SIGNING_KEK does not have`,
+      `signing key ${kid} is encrypted with the master key "${kekId}", which AUTH_SIGNING_KEK does not contain`,
     );
   }
   const pkcs8 = unseal(kek, sealedPrivate, kid);
   if (pkcs8 === undefined) {
     throw new StartupError(
-      `signing key ${kid} does not open: the key "${kekId}" in AUTH_SIGNING_KEK is not the one it was sealed under`,
+      `signing key ${kid} cannot be decrypted: the key "${kekId}" in AUTH_SIGNING_KEK has changed`,
     );
   }
   return createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });

@@ -20,7 +20,7 @@ import { type MailOrder, mailOrder } from './outbox-messages.ts';
 export type MailParts = Readonly<{
   db: AuthDatabase;
   mailer: Mailer;
-  /** Base URL of the pages that links open; never taken from a request. */
+  /** Base URL of the pages that links open. Never taken from a request. */
   linkBase: string;
   registration: Readonly<{ mode: RegistrationMode }>;
 }>;
@@ -31,7 +31,7 @@ type Outgoing = Readonly<{ to: string; content: MailContent }>;
 const keptAfterExpirySec = 30 * 24 * 3600;
 
 /**
- * Builds an ordered mail and its token, and sends it. The recipient is looked up here, outside the request, so that
+ * Builds a queued email with its token, and sends it. The recipient is looked up here, outside the request, so that
  * response times do not reveal which accounts exist.
  */
 export function deliverMail(parts: MailParts): Deliver {
@@ -45,7 +45,7 @@ export function deliverMail(parts: MailParts): Deliver {
   };
 }
 
-/** @returns undefined when there is no recipient, or the mail is no longer needed. */
+/** @returns undefined if there is no recipient, or the email is no longer needed. */
 async function prepare(trx: Trx, parts: MailParts, order: MailOrder): Promise<Outgoing | undefined> {
   switch (order.kind) {
     case 'registration':
@@ -106,7 +106,7 @@ async function invitation(trx: Trx, parts: MailParts, invitationId: string): Pro
   return { to, content: { kind: 'invitation', link, lifetimeSec, tenantName, role } };
 }
 
-/** Makes a token and stores only its hash. */
+/** Creates a token and stores only its hash. */
 async function newLink(
   trx: Trx,
   { linkBase }: MailParts,

@@ -4,7 +4,7 @@ import type { AuthDatabase } from '../../store/database.ts';
 import { type Delivery, outboxChannel, outboxOf } from '../../store/mail/outbox.ts';
 import type { OutboxTopic } from '../../store/schema.ts';
 
-/** Delivers one message; gives up when `signal` aborts. @throws The error that prevented the delivery. */
+/** Delivers one message. Stops when `signal` aborts. @throws The error that prevented the delivery. */
 export type Deliver = (delivery: Readonly<{ payload: unknown }>, signal: AbortSignal) => Promise<void>;
 
 export type DeliveryResult = 'delivered' | 'retried' | 'parked';
@@ -13,7 +13,7 @@ export type CourierParts = Readonly<{
   db: AuthDatabase;
   logger: Logger;
   deliver: Readonly<Record<OutboxTopic, Deliver>>;
-  /** How long one delivery may take. */
+  /** Timeout of one delivery. */
   timeoutMs?: number;
   /** The `topic` label of the metrics. */
   onResult?: (topic: OutboxTopic, result: DeliveryResult) => void;
@@ -23,12 +23,12 @@ export type CourierParts = Readonly<{
 // mail.
 const longestMembershipDelaySec = 30;
 
-// Current deliveries may finish on stop: a mail that is cut off after its last byte would be sent twice.
+// Current deliveries may finish on shutdown: an email that is cut off after its last byte would be sent twice.
 const graceMs = 5_000;
 
 /**
- * Delivers the messages in the outbox at least once, in order for each key, until it is stopped. A hanging mail server
- * does not delay membership updates.
+ * Delivers messages from the outbox at least once, in order per key, until it is stopped. A mail server that hangs does
+ * not delay membership updates.
  *
  * @returns A function that stops it after the current deliveries, or after five seconds.
  */
@@ -65,10 +65,10 @@ export function startCourier(parts: CourierParts): Promise<() => Promise<void>> 
   });
 }
 
-/** Timeout of one delivery in total, even when the other side keeps sending data. */
+/** Total timeout of one delivery, even if the other side keeps sending data. */
 export const deliveryTimeoutMs = 45_000;
 
-/** Failures after which a mail is parked: about two hours of retries. */
+/** Number of failures after which an email is parked: about two hours of retries. */
 export const maxMailAttempts = 12;
 
 const longestDelaySec = 900;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { addToOutbox } from '../../store/mail/outbox.ts';
 import type { Trx } from '../../store/scope.ts';
 
-/** An ordered mail. It names the person and never holds a token, which is made with the mail. */
+/** A queued email. It identifies the person and never holds a token, which is created when the email is built. */
 export const mailOrder = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('registration'), registrationId: z.string(), requestId: z.string() }),
   z.object({ kind: z.literal('verification_again'), email: z.string(), requestId: z.string() }),
@@ -31,14 +31,14 @@ export const membershipUpdate = membershipFact.extend({
   receiver: z.enum(['users-service', 'complaint-service']).default('users-service'),
 });
 
-/** @param id The subject of the mail; mails about different subjects never wait for each other. */
+/** @param id The subject of the email. Emails about different subjects never wait for each other. */
 export async function orderMail(trx: Trx, id: string, order: MailOrder): Promise<void> {
   await addToOutbox(trx, { topic: 'mail', key: `mail ${id}`, payload: order });
 }
 
 /**
- * Call it under a lock on the membership, so that the states of one member are queued in order. Each service gets its
- * own delivery, so that a service that is down does not delay the other.
+ * Call it while holding a lock on the membership, so that the states of one member are queued in order. Each service
+ * gets its own delivery, so that an outage of one does not delay the other.
  */
 export async function queueMembership(trx: Trx, fact: MembershipFact): Promise<void> {
   const member = `${fact.tenant_id} ${fact.user_id}`;

@@ -6,8 +6,8 @@ import type { SigningKeys } from '../keys/signing-keys.ts';
 const everyMs = 30_000;
 
 /**
- * Deletes expired rows and rotates the signing keys at intervals. Each has its own timer, so that a long deletion does
- * not delay a key.
+ * Periodically deletes expired rows and rotates the signing keys. Each has its own timer, so that a long deletion does
+ * not delay a rotation.
  *
  * @returns A function that stops it after the current transactions.
  */

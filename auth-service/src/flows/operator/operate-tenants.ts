@@ -35,8 +35,8 @@ export async function createTenant(
 }
 
 /**
- * Invites an address as administrator: the first of a tenant, or a replacement when no administrator can log in. An
- * open invitation to the address is withdrawn, so that the command can be repeated when a mail was lost.
+ * Invites an address as administrator: the first one of a tenant, or a replacement when no administrator can log in.
+ * Withdraws a pending invitation to the address, so that the command can be repeated if an email was lost.
  *
  * @throws AppError `not_found`, `already_member`.
  */
@@ -91,5 +91,7 @@ async function lockTenant(trx: Trx, slug: string): Promise<string> {
 
 const noSuchTenant = () =>
   new AppError('not_found', {
-    errors: [{ path: 'SLUG', message: 'the tenant does not exist or is disabled. tenants list shows all tenants' }],
+    errors: [
+      { path: 'SLUG', message: 'the tenant does not exist or is disabled; run tenants list to see all tenants' },
+    ],
   });

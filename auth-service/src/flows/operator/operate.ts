@@ -37,8 +37,8 @@ export async function endAllSessions(db: AuthDatabase, requestId: string): Promi
 }
 
 /**
- * Blocks logins of this person, ends their sessions and withdraws their open invitations. The users-service of
- * each of their tenants receives the change.
+ * Blocks this person's logins, ends their sessions and withdraws their pending invitations. The users-service receives
+ * the change for each of their tenants.
  *
  * @throws AppError `not_found`
  */
@@ -83,7 +83,7 @@ export async function resetSecondFactor(db: AuthDatabase, email: string, request
   });
 }
 
-/** Orders updates of the account's memberships to the directories of their tenants. */
+/** Queues updates of the account's memberships for the directories of their tenants. */
 async function queueMemberships(
   trx: Trx,
   userId: string,

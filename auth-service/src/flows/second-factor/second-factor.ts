@@ -27,12 +27,12 @@ import { openSecret, sealSecret } from './totp-secret.ts';
 
 export type FactorParts = Readonly<{ db: AuthDatabase; keks: KeyRing; throttle: Throttle }>;
 
-/** The calling session, as signed by the gateway. */
+/** The current session, as signed by the gateway. */
 export type Asking = Readonly<{
   userId: string;
   tenantId: string;
   sessionId: string;
-  /** Unix seconds of the login; undefined counts as too long ago. */
+  /** Unix seconds of the login. If undefined, the login counts as too old. */
   authTimeSec: number | undefined;
   amr: readonly string[];
   requestId: string;
@@ -42,7 +42,7 @@ export type Asking = Readonly<{
 export type Enrolment = Readonly<{ secret: string; uri: string }>;
 
 /**
- * Makes a secret, which has no effect until one of its codes is confirmed.
+ * Creates a secret, which has no effect until one of its codes is confirmed.
  *
  * @throws AppError `fresh_login_required`, `mfa_already_enabled`.
  */
@@ -57,8 +57,8 @@ export async function enrolTotp({ db, keks }: FactorParts, asking: Asking): Prom
 }
 
 /**
- * Confirms the secret: every login requires a code from now on. The other sessions end in every tenant, because they
- * began without one.
+ * Confirms the secret. From now on, every login requires a code. The person's other sessions end in every tenant,
+ * because they began without one.
  *
  * @returns Recovery codes, which are shown only once.
  * @throws AppError `fresh_login_required`, `mfa_not_enrolled`, `mfa_already_enabled`, `invalid_code`,
@@ -93,8 +93,8 @@ function pendingOf(totp: StoredTotp | undefined): StoredTotp {
 }
 
 /**
- * Removes the secret and the recovery codes. Sessions stay, because they began with a stronger login than is required
- * from now on.
+ * Removes the secret and the recovery codes. Sessions continue, because they began with a stronger login than is now
+ * required.
  *
  * @throws AppError `fresh_login_required`, `mfa_not_enrolled`.
  */
@@ -107,7 +107,7 @@ export async function removeTotp({ db }: FactorParts, asking: Asking): Promise<v
 }
 
 /**
- * Replaces all recovery codes. Sessions stay.
+ * Replaces all recovery codes. Sessions continue.
  *
  * @throws AppError `fresh_login_required`, `mfa_not_enrolled`.
  */
@@ -129,7 +129,7 @@ export async function readSecondFactor({ db }: FactorParts, userId: string): Pro
   }));
 }
 
-/** The unused step of this code. Shared with the login, which runs under another role. */
+/** The unused step of this code. The login also calls this, under another database role. */
 export async function stepOf(
   trx: Trx,
   keks: KeyRing,
@@ -141,7 +141,7 @@ export async function stepOf(
   });
 }
 
-/** Runs under the user's lock, which a concurrent login waits for, and requires a recent login with all factors. */
+/** Runs under the user's lock, which a concurrent login waits for. Requires a recent login with all factors. */
 async function changing<T>(
   db: AuthDatabase,
   asking: Asking,

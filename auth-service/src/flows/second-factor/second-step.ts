@@ -17,7 +17,7 @@ export type SecondStepParts = AdmitParts & Readonly<{ keks: KeyRing }>;
  * The last step of a login: a code of the authenticator app, or a recovery code. After a wrong code the token stays
  * valid, so that the user can try again; the throttle limits the attempts.
  *
- * @param given.mayUse As for `chooseTenant`.
+ * @param given.mayUse See `chooseTenant`.
  * @throws AppError `invalid_mfa_token`, `invalid_code`, `too_many_attempts`, and whatever `mayUse` throws.
  */
 export async function showSecondFactor(
@@ -65,7 +65,7 @@ async function verifyIn(
   const step = await stepOf(trx, keks, { userId, totp, code });
   const byRecovery = step === undefined && (await takeRecoveryCode(trx, userId, recoveryCodeHash(code)));
   if (step === undefined && !byRecovery) return 'wrong_code';
-  // Under the lock: the second of two concurrent requests finds the token gone, and uses up nothing.
+  // Under the lock, the second of two concurrent requests finds that the token is gone, and uses up nothing.
   const taken = await takeMfaStep(trx, mfaToken);
   if (taken === undefined) throw new AppError('invalid_mfa_token');
   if (step !== undefined) await rememberStep(trx, userId, step);

@@ -7,19 +7,16 @@ export const sealSecret = (secret: Uint8Array, userId: string, keks: KeyRing) =>
   kekId: keks.current.id,
 });
 
-/**
- * @throws Error when the secret does not open. That is a server fault, so the client must not learn that its code is
- * wrong.
- */
+/** @throws Error if the secret cannot be decrypted. That is a server fault and must not look like a wrong code. */
 export function openSecret({ userId, sealedSecret, kekId }: SealedTotp, keks: KeyRing): Buffer {
   const kek = keks.find(kekId);
   const secret = kek && unseal(kek, sealedSecret, contextOf(userId));
-  if (secret === undefined) throw new Error(`a TOTP secret does not open under the key "${kekId}"`);
+  if (secret === undefined) throw new Error(`a TOTP secret cannot be decrypted with the key "${kekId}"`);
   return secret;
 }
 
 export const resealSecret = (sealed: SealedTotp, keks: KeyRing) =>
   sealSecret(openSecret(sealed, keks), sealed.userId, keks);
 
-/** Binds the secret to the person, so that it does not open for another one. */
+/** Binds the secret to the person, so that it cannot be decrypted for another one. */
 const contextOf = (userId: string): string => `totp ${userId}`;

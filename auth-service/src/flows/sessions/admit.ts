@@ -14,33 +14,33 @@ import { judge, type Reservation, type Throttle } from './throttle.ts';
 
 export type AdmitParts = Readonly<{ db: AuthDatabase; throttle: Throttle; macKeys: KeyRing; logger: Logger }>;
 
-/** The proven identity of a person, and the tenants they may enter. */
+/** A person whose identity is proven, and the tenants that they may enter. */
 export type Proven = Readonly<{
   userId: string;
-  /** The only tenant they may enter, or those that they may choose from. */
+  /** The only tenant that they may enter, or the tenants to choose from. */
   tenants: readonly Membership[] | Readonly<{ id: string }>;
   /**
-   * Becomes `auth_time`. It follows the database's clock and must be later than the password's `changed_at`: proofs
-   * made with an older password are void.
+   * Becomes `auth_time`. Uses the database's clock and must be later than the password's `changed_at`: a proof with an
+   * older password is invalid.
    */
   provenAt: Date;
   /** Authentication methods (RFC 8176). Without `otp`, a person with a second factor is asked for it. */
   amr: readonly string[];
   transport: Transport;
-  /** The session used as proof when no password was checked; it must still be live. */
+  /** The session that serves as proof when no password was checked. It must still be live. */
   from?: SessionKey;
-  /** Runs after the session was started, or the next step was requested. */
+  /** Runs after the session has started, or the next step was requested. */
   onAdmitted?(): Promise<void>;
 }>;
 
 export type Attempt = Readonly<{
   /** Counts the attempt as failed before anything is checked. */
   reserve(throttle: Throttle): Promise<Reservation>;
-  /** @returns undefined when the proof failed. A client error thrown as AppError counts as a failed attempt too. */
+  /** @returns undefined if the proof failed. A client error thrown as AppError also counts as a failed attempt. */
   verify(): Promise<Proven | undefined>;
-  /** The error code of a refusal, whatever its cause. */
+  /** The error code of every refusal, whatever its cause. */
   refusal: ErrorCode;
-  /** Whose login it is, for the audit log of refusals. Without it, none is written. */
+  /** Who tries to log in, for audit entries about refusals. If absent, none is written. */
   whose?(): Whose | undefined;
 }>;
 

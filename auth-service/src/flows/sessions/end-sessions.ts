@@ -13,8 +13,8 @@ export type LogoutScope = 'this' | 'others' | 'all';
 export type SessionOwner = Readonly<{ userId: string; sessionId: string }>;
 
 /**
- * Ends a person's sessions: rows, audit and revocations in one transaction, so that a client gets the response to its
- * logout only when its access tokens are revoked too. Sessions that have already ended are not an error.
+ * Ends a person's sessions: rows, audit and revocations in one transaction, so that the response to a logout is sent
+ * only after the access tokens are revoked. Sessions that have already ended are not an error.
  */
 export async function logOut(
   db: AuthDatabase,
@@ -24,7 +24,7 @@ export async function logOut(
 ): Promise<void> {
   const { userId, sessionId } = owner;
   await db.transaction({ role: roles.self, userId }, async (trx) => {
-    // Before looking for sessions, so that a session that starts now is either found or waits.
+    // Taken before looking for sessions, so that a session that is just starting is either found or waits.
     if (scope !== 'this') await lockUser(trx, userId);
     const open = await lockOwnSessions(trx, userId);
     const doomed = open.filter(({ id }) => scope === 'all' || (id === sessionId) === (scope === 'this'));
@@ -33,7 +33,7 @@ export async function logOut(
   });
 }
 
-/** @returns Whether the session belongs to this user. A session that has already ended stays unchanged. */
+/** @returns Whether the session belongs to this user. A session that has already ended is left unchanged. */
 export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, requestId: string): Promise<boolean> {
   const { userId, sessionId } = owner;
   return db.transaction({ role: roles.self, userId }, async (trx) => {
@@ -45,10 +45,10 @@ export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, reque
 }
 
 /**
- * Ends locked sessions of one user. Must be the last step of a transaction, which it leaves in the tenant of the last
- * session.
+ * Ends locked sessions of one user. Must be the last step of a transaction: it leaves the transaction in the tenant of
+ * the last session.
  *
- * @param how.revocations Revocations to write besides those of the sessions.
+ * @param how.revocations Additional revocations to write.
  */
 export async function endSessions(
   trx: Trx,

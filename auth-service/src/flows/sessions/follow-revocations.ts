@@ -12,7 +12,7 @@ export type FeedRequest = Readonly<{
 export type Feed = Readonly<{
   /** Returns the next batch. If nothing is new, it waits until `waitMs` have passed or `signal` aborts. */
   next(request: FeedRequest, signal: AbortSignal): Promise<FeedBatch>;
-  /** Answers all waiting requests at once, and later ones without waiting. May be called again. */
+  /** Responds to all waiting requests immediately, and to later ones without waiting. May be called again. */
   end(): Promise<void>;
   readonly ended: boolean;
 }>;

@@ -9,7 +9,7 @@ export type Grant = Readonly<{
   tenantSlug: string;
 }>;
 
-/** What is known about the request besides its body. */
+/** Properties of the request other than its body. */
 export type Caller = Readonly<{
   requestId: string;
   ip: string | null;

@@ -10,11 +10,11 @@ import { presentedTo, type RefreshParts } from './refresh.ts';
 /**
  * Finds the session of a refresh token, for a logout without an access token.
  *
- * @returns undefined when the session is gone. `current`: the token can still be refreshed. An older one may be stolen,
- *   so it can end only its own session.
+ * @returns undefined when the session is gone. `current` says whether the token can still be refreshed. An older one
+ * may be stolen, so it can end only its own session.
  * @param jkt Thumbprint of the key whose DPoP proof the gateway verified.
- * @throws AppError `invalid_refresh_token` for a token that we never issued, and where the session is bound to another
- *   key: a stolen token without its key must not even end a session (RFC 9449 section 5).
+ * @throws AppError `invalid_refresh_token` if we never issued the token, or if the session is bound to another key: a
+ * stolen token without its key must not even end a session (RFC 9449 section 5).
  */
 export async function identifySession(
   { db, macKeys }: RefreshParts,
@@ -31,7 +31,7 @@ export async function identifySession(
     if (userId === undefined || session === undefined) return undefined;
     if (session.jkt !== null && session.jkt !== jkt) {
       throw new AppError('invalid_refresh_token', {
-        detail: { reason: 'no DPoP proof of its key', session_id: sessionId },
+        detail: { reason: 'no DPoP proof for its key', session_id: sessionId },
       });
     }
     const { kind } = decideRefresh({ ...session, holderActive: true }, presentedTo(session, token));

@@ -18,8 +18,8 @@ export type Credentials = Readonly<{
 const amr = ['pwd'];
 
 /**
- * Logs in with a password: reserves, looks up, does one bcrypt and then decides. All refusals look alike and take
- * equally long.
+ * Logs in with a password: reserves an attempt, looks up the account, runs bcrypt once and then decides. All refusals
+ * look alike and take the same time.
  *
  * @throws AppError `invalid_credentials`, `too_many_attempts`, `login_busy`.
  */
@@ -50,7 +50,7 @@ async function logInWithPlace(parts: LoginParts, given: Credentials, caller: Cal
 }
 
 /**
- * @param given.mayUse Throws when the client may not receive tokens by the transport that the login requested.
+ * @param given.mayUse Throws if the client may not receive tokens by the transport that the login requested.
  * @throws AppError `invalid_selection_token`, `too_many_attempts`, and whatever `mayUse` throws.
  */
 export async function chooseTenant(
@@ -73,7 +73,7 @@ export async function chooseTenant(
   );
 }
 
-/** Renews a hash that was made under older settings, after the password was verified. */
+/** Replaces a hash that was made with older settings, after the password was verified. */
 async function renewHash(
   { db, passwords, logger }: LoginParts,
   password: string,
@@ -83,7 +83,7 @@ async function renewHash(
   try {
     await replaceHash(db, userId, { from: stored.hash, to: await passwords.hash(password) });
   } catch (error) {
-    // The login succeeds anyway; the next login retries the renewal.
-    logger.warn({ err: error, user_id: userId }, 'a password hash could not be renewed');
+    // The login succeeds anyway, and the next login retries.
+    logger.warn({ err: error, user_id: userId }, 'a password hash could not be updated');
   }
 }

@@ -47,13 +47,16 @@ export type RefreshObserver = (outcome: RefreshOutcome, session?: Readonly<{ ses
 
 export type RefreshParts = Readonly<{ db: AuthDatabase; macKeys: KeyRing; observe?: RefreshObserver }>;
 
-/** Errors are returned until the commit: throwing inside the transaction would undo the revocation of the family. */
+/**
+ * Errors are returned, not thrown, until the commit: throwing inside the transaction would undo the revocation of the
+ * family.
+ */
 type Outcome =
   | Readonly<{ as: 'rotated' | 'repeated'; grant: Grant }>
   | Readonly<{ as: Exclude<RefreshOutcome, 'rotated' | 'repeated'>; refused: ErrorCode; ended?: EndReason }>;
 
 /**
- * Continues a session: issues a new access token and the only successor of the given refresh token.
+ * Refreshes a session: issues a new access token and the only successor of the given refresh token.
  *
  * @throws AppError `invalid_refresh_token`, `refresh_token_reused`, `session_expired`, `session_revoked`.
  */
@@ -99,7 +102,10 @@ async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller
   };
 }
 
-/** Compares the token with the session row: it may be the current token, or the previous one, which unseals it. */
+/**
+ * Compares the token with the session row. It may be the current token, or the previous one, which can unseal the
+ * current one.
+ */
 export function presentedTo(session: LockedSession, token: RefreshToken): Presented {
   const hash = createHash('sha256').update(token.random).digest();
   const { tokenHash, sealedSuccessor } = session;
@@ -171,7 +177,8 @@ async function grantOf(
 }
 
 /**
- * Ends, audits and revokes the session in one transaction, so that access tokens of a stolen family are revoked too.
+ * Ends, audits and revokes the session in one transaction, so that the access tokens of a stolen family are revoked
+ * too.
  */
 async function endFamily(
   trx: Trx,
@@ -184,7 +191,7 @@ async function endFamily(
   await appendRevocations(trx, [{ kind: 'session', sid: sessionId, userId, tenantId }], revocationInForceSec);
 }
 
-/** Counts outcomes of refreshes, and logs an alarm for a token that we cannot have issued. */
+/** Counts refresh outcomes, and logs an alarm for a token that we cannot have issued. */
 export function observeRefreshes(registry: Registry, logger: Logger): RefreshObserver {
   const counter = new Counter({
     name: 'auth_refreshes_total',

@@ -14,25 +14,25 @@ import { issueTimeSec } from '../../store/sessions/revocations.ts';
 import { holdSession } from '../../store/sessions/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 
-/** The id of our own clients. Registered OAuth clients have their own ids. */
+/** The client id of our own clients. Registered OAuth clients have their own ids. */
 const clientId = 'first-party';
 
-/** The proven identity of a person. */
+/** A person whose identity is proven. */
 export type Proof = Readonly<{
   userId: string;
   tenantId: string;
   /** When the password was checked. */
   provenAt: Date;
   amr: readonly string[];
-  /** The session used as proof instead of a login; it must still be live. */
+  /** The session that serves as proof instead of a login. It must still be live. */
   from?: SessionKey | undefined;
 }>;
 
 /**
  * Starts a session: its row, the first refresh token, and an audit entry. Only `admit` calls it.
  *
- * @returns `needs_mfa` when the person has a second factor and did not use it; undefined when the person may not log in
- *   to this tenant, or the password was changed meanwhile.
+ * @returns `needs_mfa` when the person has a second factor and did not use it; undefined if the person may not log in
+ * to this tenant, or the password was changed meanwhile.
  */
 export async function startSession(
   parts: Readonly<{ db: AuthDatabase; macKeys: KeyRing }>,
@@ -93,15 +93,15 @@ export async function startSession(
 }
 
 /**
- * A changed password voids proofs made with the old one. It does not end the session that changed it. The change ended
- * all other sessions, so every live session is newer than the change or made it.
+ * Changing the password invalidates proofs made with the old one, except in the session that changed it. The change
+ * ends all other sessions, so every live session is newer than the change or made it.
  */
 async function stillProves(trx: Trx, proof: Proof, passwordChangedAt: Date | undefined): Promise<boolean> {
   if (passwordChangedAt === undefined) return false;
   return proof.from === undefined ? passwordChangedAt < proof.provenAt : holdOrigin(trx, proof.from, proof);
 }
 
-/** A concurrent logout is either visible here, or waits and then ends the new session too. */
+/** A concurrent logout is either visible here, or waits and then ends the new session as well. */
 async function holdOrigin(
   trx: Trx,
   from: SessionKey,

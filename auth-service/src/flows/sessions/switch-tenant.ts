@@ -5,12 +5,12 @@ import { readSessionProof } from '../../store/sessions/sessions.ts';
 import { type Admission, type AdmitParts, admit, type Proven } from './admit.ts';
 import type { Caller } from './grant.ts';
 
-/** A person and their session, from the access token. */
+/** A person and their session, as identified by the access token. */
 export type InSession = SessionKey & Readonly<{ userId: string }>;
 
 /**
- * Starts a session in another tenant with the proof of this one: the authentication methods and the login time stay
- * the same. This session stays live.
+ * Starts a session in another tenant, with the authentication methods and login time of the current one. The current
+ * session continues.
  *
  * @throws AppError `not_a_member`, `session_revoked`, `too_many_attempts`.
  */
@@ -36,7 +36,7 @@ export function switchTenant(
 /**
  * The proof of a session.
  *
- * @throws AppError `session_revoked` when it has ended, or is bound to a key without a proof here.
+ * @throws AppError `session_revoked` if it has ended, or is bound to a key and the request has no proof of it.
  */
 export async function proofOf(
   { db }: Pick<AdmitParts, 'db'>,

@@ -15,18 +15,21 @@ import {
 import { AppError, errors } from '../../errors.ts';
 import type { Attempts, Count } from '../../store/sessions/attempts.ts';
 
-/** An attempt that is already counted as a failure. */
+/** An attempt that already counts as a failure. */
 export type Reservation = Readonly<{
-  /** The attempt succeeded: takes it back from every counter, and resets the counter of this pair. */
+  /** The attempt succeeded. Uncounts it everywhere, and resets the counter of this pair. */
   succeeded(): Promise<void>;
-  /** The attempt was not made, because of a lack of capacity. */
+  /** The attempt was not made, because the server lacked capacity. Uncounts it. */
   cancelled(): Promise<void>;
 }>;
 
 /** What the gateway knows of a client's address. */
 type Ip = string | null | undefined;
 
-/** Guards every flow that issues a token: it reserves before verifying, so that parallel guesses are all counted. */
+/**
+ * Guards every flow that issues a token. Attempts are counted before they are verified, so that parallel guesses all
+ * count.
+ */
 export type Throttle = Readonly<{
   /** @throws AppError `too_many_attempts` with `retry-after`. */
   reserveLogin(email: string, ip: Ip): Promise<Reservation>;
@@ -37,11 +40,11 @@ export type Throttle = Readonly<{
   /** For the credentials of this OAuth client. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveClient(clientId: string, ip: Ip): Promise<Reservation>;
   /**
-   * For requests that send a mail, whether or not the address has an account.
+   * For requests that send an email, whether or not the address has an account.
    *
-   * @returns Whether to send it: at most five an hour for one network, or twenty in all. The response is the same
-   * either way, so that it reveals nothing about other requests.
-   * @throws AppError `too_many_attempts` with `retry-after`, for a network with too many requests.
+   * @returns Whether to send it: at most five an hour per network, and twenty in total. The response is the same either
+   *   way, so that it reveals nothing about other requests.
+   * @throws AppError `too_many_attempts` with `retry-after` if the network has made too many requests.
    */
   reserveMail(request: MailRequest, ip: Ip): Promise<boolean>;
   /** For invitations by a tenant's administrators. @throws AppError `too_many_attempts` with `retry-after`. */
@@ -114,8 +117,8 @@ export function createThrottle(attempts: Attempts): Throttle {
 }
 
 /**
- * Runs a reserved attempt. Success takes it back, a refusal leaves it counted, and a server fault does not count as an
- * attempt.
+ * Runs an attempt that is already counted. Success uncounts it, a refusal leaves it counted, and a server fault
+ * uncounts it.
  */
 export async function judge<T>(reservation: Reservation, work: () => Promise<T>): Promise<T> {
   let result: T;
@@ -136,11 +139,11 @@ const isOver = ({ limit, count }: Readonly<{ limit: Limit; count: Count | undefi
 const leftAloneMs = 1_000;
 
 /**
- * Uses the second store while the first fails. The counts then differ, but attempts are always limited. After a failure
- * the first store is skipped for a second, and then one operation probes it: otherwise each of a login's operations
- * would wait for a hanging Redis.
+ * Uses the second store while the first one fails. The counts then differ, but attempts are always limited. After a
+ * failure the first store is skipped for a second, then one operation probes it: otherwise every operation of a login
+ * would wait for a Redis that hangs.
  *
- * @param nowMs A clock that is never set back.
+ * @param nowMs A monotonic clock.
  */
 export function withFallback(
   first: Attempts,
@@ -161,7 +164,7 @@ export function withFallback(
       return result;
     } catch (error) {
       failingUntilMs = nowMs() + leftAloneMs;
-      logger.warn({ err: error }, 'attempts are counted in the database: redis does not answer');
+      logger.warn({ err: error }, 'Redis does not respond; attempts are counted in the database');
       return use(second);
     }
   };

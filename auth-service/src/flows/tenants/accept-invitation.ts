@@ -21,7 +21,7 @@ import { type InSession, proofOf } from '../sessions/switch-tenant.ts';
 import { judge } from '../sessions/throttle.ts';
 import { joinTenant } from './join-tenant.ts';
 
-/** The input for accepting an invitation; `session` when the caller is logged in. */
+/** The input for accepting an invitation. `session` is set if the caller is logged in. */
 export type Acceptance = Readonly<{
   token: string;
   password: string | undefined;
@@ -33,11 +33,11 @@ const amr = ['pwd'];
 
 type Offer = Readonly<{ invitationId: string; tenantId: string; email: string; invitedBy: string | null }>;
 
-/** The offer of an invitation. `hasAccount` decides whether the page asks for the existing password or a new one. */
+/** What an invitation offers. `hasAccount` decides whether the page asks for the existing password or a new one. */
 export type InvitationPreview = Readonly<{ email: string; tenantName: string; hasAccount: boolean }>;
 
 /**
- * Reads what an invitation offers. Its link stays valid: mail scanners open links too.
+ * Reads what an invitation offers. The link stays valid, because mail scanners open links too.
  *
  * @throws AppError `invalid_token`, `invitation_gone`, `too_many_attempts`.
  */
@@ -74,7 +74,7 @@ export async function acceptInvitation(parts: LoginParts, given: Acceptance, cal
     parts,
     {
       refusal: 'invalid_credentials',
-      // Password guesses are counted together with those at the login.
+      // Password guesses are counted together with those at login.
       reserve: (throttle) => throttle.reserveLogin(email, caller.ip),
       whose: () => ({ email }),
       async verify() {
@@ -117,7 +117,7 @@ async function assertInviter(trx: Trx, { tenantId, invitedBy }: Offer): Promise<
 
 type Proof = Pick<Proven, 'userId' | 'provenAt' | 'amr' | 'from'>;
 
-/** @returns undefined when the caller did not prove that the account is theirs. */
+/** @returns undefined if the caller did not prove that the account is theirs. */
 async function joinWithAccount(
   parts: LoginParts,
   offer: Offer,
@@ -127,7 +127,7 @@ async function joinWithAccount(
   if (proof === undefined) return undefined;
   const { userId } = proof;
   return parts.db.transaction({ role: roles.app, tenantId: offer.tenantId, userId }, async (trx) => {
-    // The account's state was read before its password was checked. Under this lock, either this transaction sees that
+    // The account's status was read before its password was checked. Under this lock, either this transaction sees that
     // an operator disabled the account, or the operator's transaction sees the new membership and updates the
     // directory.
     if (!(await isActiveAccount(trx, userId))) return undefined;
@@ -160,7 +160,7 @@ async function joinAsNewcomer(
   const { tenantId, email } = offer;
   const userId = uuidv7();
   return db.transaction({ role: roles.accounts, tenantId, userId }, async (trx) => {
-    // A concurrent request may have created the account; then its password is required.
+    // A concurrent request may have created the account. Its password is then required.
     if (!(await insertAccount(trx, { userId, email, password: stored }))) throw new AppError('invalid_credentials');
     await dropRegistrations(trx, email);
     const provenAt = await databaseNow(trx);
@@ -170,8 +170,8 @@ async function joinAsNewcomer(
 }
 
 /**
- * @throws AppError `invitation_gone` when it was accepted or withdrawn, has expired, or its inviter may no longer
- * invite; `already_member`.
+ * @throws AppError `invitation_gone` if it was accepted or withdrawn, has expired, or its inviter may no longer invite;
+ * `already_member`.
  */
 async function join(trx: Trx, offer: Offer, userId: string, requestId: string): Promise<void> {
   const { invitationId, tenantId, email } = offer;

@@ -8,8 +8,8 @@ import { holdsRole } from '../../store/tenants/members.ts';
 export type Admin = Readonly<{ tenantId: string; userId: string; sessionId: string | null; requestId: string }>;
 
 /**
- * Runs a transaction of the accounts role in the tenant. Checks the membership again under a lock, so that an
- * administrator cannot act while losing the role.
+ * Runs a transaction in the tenant with the `accounts` database role. Checks the membership again under a lock, so that
+ * a concurrent loss of the role takes effect.
  *
  * @throws AppError `insufficient_role`.
  */

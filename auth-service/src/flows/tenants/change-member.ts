@@ -16,9 +16,9 @@ import type { Admin } from './as-admin.ts';
 export type ChangedMember = MemberState & Readonly<{ email: string }>;
 
 /**
- * Gives a member another role or state. Their sessions in this tenant end and their tokens for it are revoked in the
- * same transaction, so they log in again to get the new rights. Their open invitations are withdrawn unless they are
- * still an administrator.
+ * Changes the role or status of a member. The same transaction ends their sessions in this tenant and revokes their
+ * tokens for it, so they must log in again to get the new rights. Their pending invitations are withdrawn unless they
+ * are still an administrator.
  *
  * @throws AppError `insufficient_role`, `not_found`, `last_admin`.
  */
@@ -42,7 +42,7 @@ export async function changeMember(
     const { from, to } = decision;
     const sequence = await updateMember(trx, tenantId, to);
     const { role } = to;
-    // A disabled account is active in no tenant, whatever the state of its memberships.
+    // A disabled account is inactive in every tenant, whatever the status of its memberships.
     const status = active ? to.status : 'disabled';
     const about = { tenant_id: tenantId, user_id: userId, email };
     await queueMembership(trx, { event_id: uuidv7(), sequence, ...about, role, status });
@@ -51,7 +51,7 @@ export async function changeMember(
   });
 }
 
-/** Records the changed member in the entry and the acting administrator in its detail. */
+/** Records the changed member as the subject of the entry, and the acting administrator in its detail. */
 async function recordChange(
   trx: Trx,
   { tenantId, userId: by, sessionId, requestId }: Admin,
@@ -61,7 +61,7 @@ async function recordChange(
   const stateOf = ({ role, status }: MemberState) => ({ role, status });
   const detail = { by, by_session: sessionId, from: stateOf(from), to: stateOf(to) };
   await actAs(trx, roles.app);
-  // Before the audit chain, as in every flow: a concurrent logout locks a session and then waits for the chain.
+  // Locked before the audit chain, as in every flow: a concurrent logout locks a session and then waits for the chain.
   const open = await lockOwnSessions(trx, userId, tenantId);
   await actAs(trx, roles.accounts);
   const mayInvite = to.role === adminRole && to.status === 'active';

@@ -36,7 +36,7 @@ export async function invite(
 /** `userId` is null if an operator invites. */
 export type Inviter = Omit<Admin, 'userId'> & Readonly<{ userId: string | null }>;
 
-/** Stores an invitation and orders its mail. @throws AppError `already_member`, `already_invited`. */
+/** Stores an invitation and queues its email. @throws AppError `already_member`, `already_invited`. */
 export async function placeInvitation(
   trx: Trx,
   { email, role }: Readonly<{ email: string; role: string }>,

@@ -4,7 +4,7 @@ import { insertMember } from '../../store/tenants/members.ts';
 import { queueMembership } from '../mail/outbox-messages.ts';
 
 /**
- * Makes a person a member of the tenant that the transaction is in, and orders the update to the directory.
+ * Makes a person a member of the transaction's tenant, and queues the directory update.
  *
  * @returns false if the user is already a member.
  */

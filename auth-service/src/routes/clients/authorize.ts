@@ -4,14 +4,14 @@ import { AppError } from '../../errors.ts';
 import { route } from '../route.ts';
 import { oauthError } from './oauth-error.ts';
 
-/** Refuses every request, and redirects nowhere: no redirect URI is registered (RFC 6749 section 4.1.2.1). */
+/** Refuses every request, and never redirects: no redirect URI is registered (RFC 6749 section 4.1.2.1). */
 export const authorizeRoutes = [
   route({
     method: 'get',
     path: authorizationPath,
     operationId: 'authorize',
     tag: 'Clients',
-    summary: 'The authorization endpoint, which supports no response type',
+    summary: 'Authorization endpoint (supports no response type)',
     description:
       'Clients get tokens at the token endpoint. The metadata names this endpoint because OAuth libraries refuse metadata without one.',
     callers: ['anonymous'],

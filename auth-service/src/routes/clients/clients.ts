@@ -201,10 +201,12 @@ export const clientRoutes = [
   }),
 ];
 
-/** @throws AppError `validation_failed` naming the scopes that the installation does not know. */
+/** @throws AppError `validation_failed` naming the scopes that the installation does not define. */
 function knownScopes(known: readonly string[], given: readonly string[]): readonly string[] {
   const errors = given.flatMap((scope, index) =>
-    known.includes(scope) ? [] : [{ path: `scopes.${index}`, message: 'is not a scope of this installation' }],
+    known.includes(scope)
+      ? []
+      : [{ path: `scopes.${index}`, message: 'is not a scope that this installation defines' }],
   );
   if (errors.length > 0) throw new AppError('validation_failed', { errors });
   return [...new Set(given)];

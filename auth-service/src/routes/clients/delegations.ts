@@ -16,7 +16,7 @@ const delegation = z
     client_name: z.string(),
     tenant_id: z.string(),
     scopes: z.array(z.string()),
-    current: z.boolean().describe('Whether it was granted in this session.'),
+    current: z.boolean().describe('Whether it was granted in the current session.'),
     created_at: z.iso.datetime(),
     expires_at: z.iso.datetime(),
     last_used_at: z.iso.datetime().nullable().describe('To the minute.'),

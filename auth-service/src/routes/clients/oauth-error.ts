@@ -17,9 +17,9 @@ const standardNames: Readonly<Partial<Record<ErrorCode, string>>> = {
 };
 
 /**
- * Formats errors of the OAuth endpoints that are the caller's fault. A 401 names the scheme Basic unless the body had
- * the credentials: libraries that find a challenge do not read the body (RFC 6749 section 5.2 asks for one only after
- * an `Authorization` header).
+ * Formats client errors of the OAuth endpoints. A 401 has a Basic challenge unless the credentials were in the body:
+ * libraries that find a challenge ignore the body, and RFC 6749 section 5.2 requires one only after an `Authorization`
+ * header.
  */
 export const formatOAuthError: FormatError = ({ code, errors }, { status, title, fault }, req) => {
   if (fault !== 'caller') return undefined;

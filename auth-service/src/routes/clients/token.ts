@@ -25,7 +25,7 @@ import { route } from '../route.ts';
 import type { TokenSigner } from '../sessions/token-answer.ts';
 import { oauthError } from './oauth-error.ts';
 
-/** A parameter without a value counts as absent, and one that comes twice is an error (RFC 6749 section 3.2). */
+/** An empty parameter counts as absent, and a repeated one is an error (RFC 6749 section 3.2). */
 const parameter = z
   .string()
   .max(16 * 1024)
@@ -42,7 +42,7 @@ const repeatable = z
 export const tokenForm = z.object({
   grant_type: z.enum(grantTypes),
   scope: parameter.describe('Space-separated scopes. Default: all scopes of the client.'),
-  resource: repeatable.describe('RFC 8707. URLs of the same origin as the issuer.'),
+  resource: repeatable.describe('RFC 8707. URLs with the same origin as the issuer.'),
   audience: repeatable.describe('The audience of the access tokens. Any other value is refused.'),
   client_id: parameter,
   client_secret: parameter,
@@ -58,7 +58,7 @@ export type TokenForm = z.infer<typeof tokenForm>;
 
 /** @throws AppError `invalid_request`, `unsupported_grant_type`. */
 export function readForm(req: Request): TokenForm {
-  // A secret in a URL would reach logs and histories (RFC 6749 section 2.3.1).
+  // A secret in a URL would end up in logs and browser histories (RFC 6749 section 2.3.1).
   if (req.originalUrl.includes('?')) throw invalidRequest('Parameters belong in the body, not in the URL.');
   const given = { ...(req.body as Record<string, unknown> | undefined) };
   const parsed = tokenForm.safeParse(given);
@@ -79,12 +79,12 @@ export function credentialsOf(req: Request, form: TokenForm): ClientCredentials 
 /**
  * The subject token of an exchange.
  *
- * @throws AppError `invalid_request` for another kind of token: a person's access token is no consent.
+ * @throws AppError `invalid_request` for any other kind of token: a user's access token is not a consent.
  */
 export function subjectTokenOf(form: TokenForm): string {
   const { subject_token, subject_token_type, requested_token_type = accessTokenType, actor_token } = form;
   if (subject_token === undefined || subject_token_type !== delegationTokenType)
-    throw invalidRequest(`subject_token of the type ${delegationTokenType} is required.`);
+    throw invalidRequest(`A subject_token of type ${delegationTokenType} is required.`);
   if (requested_token_type !== accessTokenType) throw invalidRequest('Only access tokens are issued.');
   if (actor_token !== undefined) throw invalidRequest('actor_token is not supported: the client is the actor.');
   return subject_token;
@@ -124,7 +124,7 @@ export const tokenRoutes = [
     description:
       'RFC 6749 section 4.4, and token exchange for a person who consented (RFC 8693). The client authenticates with ' +
       '`client_secret_basic`, `client_secret_post` or `private_key_jwt` (RFC 7523), one of them in a request. With a DPoP proof the ' +
-      'token is bound to its key (RFC 9449). Parameters belong in the body, never in the URL.',
+      'token is bound to the key (RFC 9449). Parameters belong in the body, never in the URL.',
     callers: ['anonymous'],
     query: z.looseObject({}), // `readForm` refuses it with an OAuth error.
     upload: { 'application/x-www-form-urlencoded': tokenForm },

@@ -13,7 +13,7 @@ import { type Page, type PageParts, page, type View } from './page.ts';
 
 const requestFields = z.strictObject({ email: emailAddress });
 
-/** The form also contains the values that the page shows, so that an error page can show them again. */
+/** The form repeats the values that the page shows, so that an error page can show them again. */
 const linkFields = z.strictObject({ token: mailedToken, password: newPassword, email: text(254).optional() });
 
 /** The pages for registration, passwords and invitations. */
@@ -101,7 +101,7 @@ export function accountPages(parts: PageParts, proceed: Continue): readonly Page
   ];
 }
 
-/** @throws AppError `invalid_token` when the address has none, or several. */
+/** @throws AppError `invalid_token` if the URL has no token, or several. */
 function tokenIn(req: Request): string {
   const { data } = mailedToken.safeParse(req.query.token);
   if (data === undefined) throw new AppError('invalid_token');

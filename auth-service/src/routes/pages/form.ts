@@ -8,7 +8,7 @@ type Field = Readonly<{
   type: 'email' | 'password' | 'text';
   autocomplete: string;
   hint?: string;
-  /** Shown for the user and their password manager; read-only. */
+  /** Read-only, for the user and their password manager. */
   readonly?: boolean;
 }>;
 
@@ -26,7 +26,7 @@ ${content}</form>`;
 }
 
 /**
- * One character more than any field allows. A longer value is then refused on its page, and no form reaches the
+ * One character more than any field allows. A longer value is then refused by its page, and no form reaches the
  * gateway's body limit.
  */
 const maxLength = maxPasswordLength + 1;
@@ -45,7 +45,7 @@ ${hint && html`<p class="hint" id="${name}-hint">${hint}</p>`}${problem && html`
 
 export const submit = (label: string): Html => html`<button class="primary" type="submit">${label}</button>`;
 
-/** Lists the errors at the top, with a link to each field. It gets the focus when the page opens. */
+/** Lists the errors at the top, with a link to each field. Receives the focus when the page opens. */
 export function summary({ t, problems }: View, code: string, text: string): Html {
   const body =
     problems.size === 0

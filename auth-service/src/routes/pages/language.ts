@@ -11,7 +11,7 @@ export type Language = keyof typeof languages;
 const name = '__Host-lang';
 const isLanguage = (text: unknown): text is Language => typeof text === 'string' && Object.hasOwn(languages, text);
 
-/** The language that a link of the page chose, for a year. */
+/** The language chosen on a page, kept for a year. */
 export const languageCookie = (language: Language): string =>
   `${name}=${language}; Max-Age=31536000; Path=/; Secure; HttpOnly; SameSite=Lax`;
 
@@ -19,7 +19,7 @@ export const languageCookie = (language: Language): string =>
 export const chosenLanguage = (req: Request): Language | undefined =>
   isLanguage(req.query.lang) ? req.query.lang : undefined;
 
-/** The language in the URL, or an earlier choice, or else the browser's preferred one. */
+/** The language in the URL, the earlier choice, or the browser's preference, in this order. */
 export function languageOf(req: Request): Language {
   const candidates = [chosenLanguage(req), ...cookieValues(req.headers.cookie, name)];
   const preferred = req.acceptsLanguages(...Object.keys(languages));

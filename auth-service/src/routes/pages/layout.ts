@@ -2,8 +2,8 @@ import { type Content, html } from '@countersign/service-kit';
 import { type Language, languages } from './language.ts';
 
 /**
- * Referrer-Policy: a page whose URL has a mailed token must not leak it. `no-referrer` would make browsers post
- * `Origin: null` (Fetch, "serializing a request origin"), and the forms need the exact origin.
+ * Referrer-Policy: a page whose URL contains an emailed token must not leak it. `no-referrer` would make browsers send
+ * `Origin: null` (Fetch, "serializing a request origin"), but the forms need the exact origin.
  */
 export const pageHeaders = {
   'content-type': 'text/html; charset=utf-8',
@@ -19,7 +19,7 @@ export const pageHeaders = {
 export type Document = Readonly<{
   language: Language;
   title: string;
-  /** Whether the page shows an error, which its title then mentions first. */
+  /** Whether the page shows an error. If so, the title starts with it. */
   refused: boolean;
   /** The URL of this page in another language. */
   inLanguage(language: Language): string;

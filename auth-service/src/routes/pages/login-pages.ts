@@ -39,7 +39,7 @@ export type ShowStep = (call: PageCall, step: Page, content: (view: View) => Con
 
 /**
  * Continues a login: sets the refresh cookie and redirects the browser, or asks for the next step. Each step changes
- * the page session, so that a session that an attacker planted in this browser becomes useless.
+ * the page session, so that a session planted by an attacker becomes useless.
  */
 export type Continue = (call: PageCall, admission: Admission) => void;
 
@@ -96,7 +96,7 @@ ${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' &&
     title: (t) => t.chooseTenant,
     fields: z.strictObject({ selection_token: loginToken, tenant_id: tenantIdField }),
     stepField: 'selection_token',
-    // A selection can be made once, so every refusal starts over.
+    // A selection token works once, so every refusal starts over.
     startsOver: () => true,
     form: () => undefined,
     open: () => undefined,

@@ -16,14 +16,14 @@ export type PageParts = LoginParts &
   RegisterParts &
   Readonly<{
     pages: Readonly<{
-      /** Origins that the pages are served from. Only their own forms may post to them. */
+      /** Origins that serve the pages. Only forms of these origins may post to them. */
       origins: ReadonlySet<string>;
-      /** The path that a browser is sent to after a login, on the same origin. */
+      /** The path to redirect to after a login, on the same origin. */
       afterLogin: string;
     }>;
   }>;
 
-/** The values of a form's fields, and what the page needs to redisplay the form. */
+/** The values of a form's fields, and whatever else the page needs to show the form again. */
 export type Values = Readonly<Record<string, string>>;
 
 /** The data of a rendered page. */
@@ -47,16 +47,16 @@ export type Page<Schema extends z.ZodObject = z.ZodObject> = Readonly<{
   /** The field that carries the token of a login's next step. */
   stepField?: string;
   form(view: View): Content;
-  /** The field that a refusal is about. */
+  /** The field that an error refers to. */
   fieldOf?: Readonly<Partial<Record<ErrorCode, string>>>;
-  /** Whether the login starts over after this error: the login page is shown instead. */
+  /** Whether the login starts over after this error. If so, the login page is shown instead. */
   startsOver?(code: string): boolean;
-  /** What to show below an error instead of the form. Undefined shows the form again. */
+  /** What to show below an error instead of the form. If undefined, the form is shown again. */
   instead?(code: string, view: View): Content | undefined;
   /**
-   * Reads what the form shows, and changes nothing.
+   * Reads the data that the form shows, without changing anything.
    *
-   * @returns undefined if the page needs an earlier step.
+   * @returns undefined if an earlier step is required.
    */
   open(call: PageCall): Promise<Values | undefined> | Values | undefined;
   submit(call: PageCall, given: z.output<Schema>): Promise<void>;

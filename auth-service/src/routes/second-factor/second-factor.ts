@@ -15,7 +15,7 @@ import { secondFactorCode } from '../fields.ts';
 import { route } from '../route.ts';
 
 const recoveryCodes = z
-  .object({ recovery_codes: z.array(z.string()).describe('Each works once. They are not shown again.') })
+  .object({ recovery_codes: z.array(z.string()).describe('Each code works once. They are not shown again.') })
   .meta({ id: 'RecoveryCodes' });
 
 const freshLogin = 'Requires a login within the last five minutes, with the second factor if one is set up.';
@@ -27,7 +27,7 @@ export const secondFactorRoutes = [
     operationId: 'readSecondFactor',
     tag: 'Second factor',
     summary: 'Read the state of the second factor',
-    description: 'Whether a login asks for one, and how many recovery codes are left.',
+    description: 'Whether logins require a second factor, and how many recovery codes are left.',
     callers: ['user'],
     responses: { 200: z.object({ totp: z.boolean(), recovery_codes_left: z.int() }) },
     errors: [],
@@ -46,7 +46,7 @@ export const secondFactorRoutes = [
     callers: ['user'],
     responses: {
       200: z.object({
-        secret: z.string().describe('Base32, for typing it in.'),
+        secret: z.string().describe('Base32, for manual entry.'),
         otpauth_uri: z.string().describe('The content of a QR code.'),
       }),
     },

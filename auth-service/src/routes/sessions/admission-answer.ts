@@ -21,7 +21,7 @@ export const admissionProblemMembers = {
   mfa_required: mfaQuestion,
 } as const satisfies ProblemMembers;
 
-/** Answers with tokens, or with the next login step. */
+/** Responds with tokens, or with the next login step. */
 export async function answerAdmission(
   req: Request,
   res: Response,
@@ -49,7 +49,7 @@ function ask(req: Request, res: Response, code: ErrorCode, members: object): voi
   const problem = problemOf(code, errors[code], { id: requestIdOf(res), path: req.path });
   res
     .status(errors[code].status)
-    // Not by send(), which would add a charset; the media type has none (RFC 9457 section 6.1).
+    // send() would add a charset, which this media type does not have (RFC 9457 section 6.1).
     .set({ 'cache-control': 'no-store', 'content-type': problemMediaType })
     .end(JSON.stringify({ ...problem, ...members }));
 }

@@ -3,16 +3,16 @@ import { clearedRefreshCookie, clearedSignedIn, refreshCookiesIn } from '../../d
 import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 
-/** Origins of the pages that may use the cookie, as browsers write them: `https://app.example.com`. */
+/** Origins of the pages that may use the cookie, in the form that browsers send: `https://app.example.com`. */
 export type BrowserParts = Readonly<{ browserOrigins: ReadonlySet<string> }>;
 
 export type PresentedRefreshToken = Readonly<{ token: string; transport: Transport }>;
 
 /**
- * The refresh token of the body, or of the cookie. Browsers attach the cookie to every request, so it counts only with
- * a known `Origin`, which a page cannot forge, and with `X-Requested-With`, which a form cannot set.
+ * The refresh token from the body or the cookie. Browsers attach the cookie to every request, so it is accepted only
+ * with a known `Origin`, which a page cannot forge, and with `X-Requested-With`, which a form cannot set.
  *
- * @throws AppError `cross_site_refused`; `two_refresh_tokens` when there is more than one.
+ * @throws AppError `cross_site_refused`; `two_refresh_tokens` if there is more than one.
  */
 export function refreshTokenOf(
   { browserOrigins }: BrowserParts,
@@ -30,8 +30,8 @@ export function refreshTokenOf(
 }
 
 /**
- * Checks the origin before the cookie is first set: an unknown page must not log a person in to another account.
- * Clients other than browsers send no `Origin`.
+ * Checks the origin before the cookie is first set: a foreign page must not log a user in to another account. Only
+ * browsers send `Origin`.
  *
  * @throws AppError `cross_site_refused`
  */
@@ -44,7 +44,7 @@ export function refuseForeignPage({ browserOrigins }: BrowserParts, req: Request
 
 const endings: ReadonlySet<string> = new Set(['refresh_token_reused', 'session_expired', 'session_revoked']);
 
-/** Runs `work`, and clears the cookie in the browser when its session has ended. */
+/** Runs `work`, and clears the browser's cookie if the session has ended. */
 export async function clearingDeadCookie<T>(transport: Transport, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

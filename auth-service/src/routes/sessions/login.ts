@@ -15,7 +15,7 @@ export const loginRoutes = [
     path: '/v1/auth/login',
     operationId: 'logIn',
     tag: 'Sessions',
-    summary: 'Log in with e-mail and password',
+    summary: 'Log in with email and password',
     callers: ['anonymous', 'user'],
     body: z
       .strictObject({

@@ -43,7 +43,7 @@ function bearerOf(identity: Identity, scope: LogoutScope): Asked | undefined {
   return { owner: { userId: identity.userId, sessionId: identity.context.sid }, scope };
 }
 
-/** @returns undefined when the session has already ended, which counts as success. */
+/** @returns undefined if the session has already ended, which counts as success. */
 async function namedBy(
   parts: RefreshParts,
   presented: PresentedRefreshToken | undefined,
@@ -52,6 +52,6 @@ async function namedBy(
   if (presented === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'none given' } });
   const named = await identifySession(parts, presented.token, jkt);
   if (named === undefined) return undefined;
-  // An old token may be stolen: it ends only its own session.
+  // An old token may be stolen, so it ends only its own session.
   return { owner: named.owner, scope: named.current ? scope : 'this' };
 }

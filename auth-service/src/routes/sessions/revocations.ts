@@ -41,8 +41,8 @@ export const revocationRoutes = [
     tag: 'Internal',
     summary: 'Follow the revocation log (gateway only)',
     description:
-      `At most ${batchSize} in one answer. To a client that accepts \`${groupedType}\` it answers with \`groups\` of revocations that ` +
-      'share kind and times. The ids of a group are what an item names; of a member, `<tenant_id> <user_id>`, of a client, `<tenant_id> <client_id>`.',
+      `Returns at most ${batchSize} revocations. With \`Accept: ${groupedType}\` it returns \`groups\` of revocations that ` +
+      'share kind and times. The ids of a group are those of its items; for members `<tenant_id> <user_id>`, for clients `<tenant_id> <client_id>`.',
     callers: ['gateway'],
     query: feedQuery,
     responses: {
@@ -58,7 +58,7 @@ export const revocationRoutes = [
     const gone = new AbortController();
     res.once('close', () => gone.abort());
     const batch = await feed.next({ log, after, form, waitMs: wait * 1000 }, gone.signal);
-    // Closes the connection, because a gateway that asks again on it would keep this process from stopping.
+    // Closes the connection: another request on it would keep this process from stopping.
     if (feed.ended) res.set('connection', 'close');
     const { cursor, complete } = batch;
     const place = { log: batch.log, cursor, complete };

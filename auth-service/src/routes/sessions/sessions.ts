@@ -64,7 +64,7 @@ export const switchTenantRoutes = [
     path: '/v1/auth/sessions/switch-tenant',
     operationId: 'switchTenant',
     tag: 'Sessions',
-    summary: 'Start a session in another of your tenants',
+    summary: 'Start a session in another one of your tenants',
     description: 'No new login is needed.',
     callers: ['user'],
     body: z.strictObject({ tenant_id: tenantIdField, transport }),

@@ -7,7 +7,7 @@ import { adminOf } from './tenant-admin.ts';
 
 const auditEntry = z
   .object({
-    seq: z.int().describe('1, 2, 3 … in each tenant, without gaps.'),
+    seq: z.int().describe('Counts up from 1 in each tenant, without gaps.'),
     at: z.iso.datetime(),
     action: z.string(),
     user_id: z.string().nullable().describe('The user that the entry is about.'),

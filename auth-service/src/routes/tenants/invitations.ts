@@ -15,7 +15,7 @@ const invitation = z
     id: z.uuid(),
     email: z.string(),
     role: z.string(),
-    invited_by: z.string().nullable().describe('Null for an operator.'),
+    invited_by: z.string().nullable().describe('Null if an operator invited.'),
     created_at: z.iso.datetime(),
     expires_at: z.iso.datetime(),
   })
@@ -87,7 +87,8 @@ export const invitationRoutes = [
       password: secretText(maxPasswordLength)
         .optional()
         .meta({
-          description: 'New users choose a password. Users with an account enter theirs, or omit it while logged in.',
+          description:
+            'New users choose a password. Users with an account enter theirs, or omit it if they are logged in.',
           examples: ['correct horse battery staple'],
         }),
       transport,

@@ -17,7 +17,10 @@ export const memberRoutes = [
     callers: ['user'],
     body: z
       .strictObject({ role: roleName.optional(), status: status.optional() })
-      .refine(({ role, status: state }) => role !== undefined || state !== undefined, 'must name a role or a status'),
+      .refine(
+        ({ role, status: state }) => role !== undefined || state !== undefined,
+        'must contain a role or a status',
+      ),
     responses: {
       200: z.object({ tenant_id: z.string(), user_id: z.string(), email: z.string(), role: z.string(), status }),
     },

@@ -6,8 +6,8 @@ import { AppError } from '../../errors.ts';
 import type { Admin } from '../../flows/tenants/as-admin.ts';
 
 /**
- * Checks that the caller administers their own tenant. The gateway's `allow` checks it too; this check does not rely
- * on it.
+ * Checks that the caller administers their own tenant. The gateway's `allow` also checks it, but this check does not
+ * rely on that.
  *
  * @param tenantId The tenant in the path, if any; it must be the caller's.
  * @throws AppError `insufficient_role`, `tenant_mismatch`.

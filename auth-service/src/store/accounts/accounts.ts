@@ -7,17 +7,17 @@ export type Membership = Readonly<{ tenantId: string; slug: string; name: string
 
 /** The columns that are read before the password is checked. */
 export type Candidate = Readonly<{
-  /** undefined when no account has this e-mail. */
+  /** undefined if no account has this email address. */
   userId: string | undefined;
   password: Readonly<{ hash: string; pepperKid: string }> | undefined;
   active: boolean;
-  /** The tenants that this person may enter now. */
+  /** The tenants that this person may currently enter. */
   memberships: readonly Membership[];
-  /** Database time of this read: a password changed later voids the login. */
+  /** Database time of this read. If the password is changed later, the login is invalid. */
   readAt: Date;
 }>;
 
-// Matches no user, so that an unknown e-mail costs the same queries as a known one.
+// Matches no user, so that an unknown email address costs the same queries as a known one.
 const unknownUserId = '00000000-0000-0000-0000-000000000000';
 
 export async function findCandidate(db: AuthDatabase, email: string): Promise<Candidate> {
@@ -71,7 +71,7 @@ export async function replaceHash(
   );
 }
 
-/** A person in a tenant, locked so that none of it changes before the token is committed. */
+/** A person in a tenant, locked so that nothing changes before the token is committed. */
 export type Holder = Readonly<{
   active: boolean;
   email: string;
@@ -80,7 +80,7 @@ export type Holder = Readonly<{
   passwordChangedAt: Date | undefined;
 }>;
 
-/** Takes FOR SHARE on user, membership and tenant, in this order. @returns undefined when there is no such member. */
+/** Takes FOR SHARE on user, membership and tenant, in this order. @returns undefined if there is no such member. */
 export async function lockHolder(trx: Trx, userId: string, tenantId: string): Promise<Holder | undefined> {
   const user = await trx
     .selectFrom('users')
@@ -122,7 +122,7 @@ export async function lockTenants(trx: Trx): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** Locks the person. @returns undefined when no account has this e-mail. */
+/** Locks the person. @returns undefined if no account has this email address. */
 export async function lockUserByEmail(
   trx: Trx,
   email: string,
@@ -145,7 +145,7 @@ export async function emailOf(trx: Trx, userId: string): Promise<string> {
   return row.email_ci;
 }
 
-/** Blocks issuing tokens to the user until the transaction ends. */
+/** Prevents issuing tokens to the user until the transaction ends. */
 export async function lockUser(trx: Trx, userId: string): Promise<void> {
   await trx.selectFrom('users').select('id').where('id', '=', userId).forUpdate().execute();
 }

@@ -25,7 +25,7 @@ export async function changePassword(
 /**
  * Creates an account whose address is confirmed.
  *
- * @returns false when the address has one already.
+ * @returns false if the address already has one.
  */
 export async function insertAccount(
   trx: Trx,
@@ -43,7 +43,7 @@ export async function insertAccount(
       user_id: userId,
       hash: password.hash,
       pepper_kid: password.pepperKid,
-      // A session may follow immediately, and must be newer in whole milliseconds. No earlier login can exist.
+      // A session may start immediately, and must be later by at least a millisecond. No earlier login can exist.
       changed_at: sql<Date>`clock_timestamp() - interval '2 milliseconds'`,
     })
     .execute();

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Trx } from '../scope.ts';
 
-/** A request for an account. It holds no password: the holder of the mailed link chooses it. */
+/** A request for an account. It holds no password: the recipient of the emailed link chooses it. */
 export type Registration = Readonly<{ id: string; email: string }>;
 
 export async function insertRegistration(trx: Trx, { id, email }: Registration, lifetimeSec: number): Promise<void> {
@@ -15,12 +15,12 @@ export async function insertRegistration(trx: Trx, { id, email }: Registration, 
     .execute();
 }
 
-/** Deletes all registrations of an address, and with them the tokens that were mailed. */
+/** Deletes all registrations of an address, and with them the emailed tokens. */
 export async function dropRegistrations(trx: Trx, email: string): Promise<void> {
   await trx.deleteFrom('registrations').where('email_ci', '=', email).execute();
 }
 
-/** One registration by its id, or the newest of an address. */
+/** Finds a registration by its id, or the newest one of an address. */
 export async function findWaiting(
   trx: Trx,
   which: Readonly<{ id: string } | { email: string }>,

@@ -18,7 +18,7 @@ export async function hasCredential(db: AuthDatabase, userId: string): Promise<b
   return row !== undefined;
 }
 
-/** @param member.password Undefined keeps the current one. */
+/** @param member.password If undefined, the current one stays. */
 export async function addMember(
   db: AuthDatabase,
   member: Readonly<{
@@ -52,8 +52,8 @@ export async function addMember(
 }
 
 /**
- * Adds a client. An existing client also gets the secret, unless it has it, because the file with the demo secret may
- * be replaced.
+ * Adds a client. An existing client also gets the secret if it lacks it, because the file with the demo secret may have
+ * been replaced.
  */
 export async function addClient(db: AuthDatabase, client: NewClient, hash: Buffer): Promise<void> {
   const { tenantId, id: clientId } = client;

@@ -12,10 +12,10 @@ export type AuditEntry = Readonly<{
   detail: string;
 }>;
 
-/** The previous hash of a tenant's first entry. */
+/** The "previous hash" of a tenant's first entry. */
 export const chainStart = Buffer.alloc(32);
 
-/** Each entry's hash covers the one before it, so that a changed, removed or inserted entry is detected. */
+/** The hash of each entry covers the previous one, so that changed, removed and inserted entries are detected. */
 export function auditHash(previous: Uint8Array, entry: AuditEntry): Buffer {
   const { tenantId, seq, at, action, userId, sessionId, requestId, detail } = entry;
   const fields = JSON.stringify([tenantId, seq, at.toISOString(), action, userId, sessionId, requestId, detail]);

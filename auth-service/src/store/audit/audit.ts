@@ -78,7 +78,7 @@ export async function appendAudit(trx: Trx, event: AuditEvent): Promise<void> {
 
 const auditPage = 1_000;
 
-/** Every tenant that has a chain, and the operator's. */
+/** Every tenant that has a chain, and the operator. */
 export async function listChains(trx: Trx): Promise<string[]> {
   const rows = await trx.selectFrom('audit_log').select('tenant_id').distinct().orderBy('tenant_id').execute();
   return rows.map(({ tenant_id }) => tenant_id);
@@ -94,7 +94,7 @@ export async function readChain(trx: Trx, tenantId: string, after: number | unde
   return rows.map(storedEntry);
 }
 
-/** One page of a chain, newest first. @param before The page holds entries before this number. */
+/** Lists entries of a chain, newest first. @param before Lists entries before this number. */
 export async function readNewest(
   trx: Trx,
   tenantId: string,

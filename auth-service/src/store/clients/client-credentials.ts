@@ -18,7 +18,7 @@ export type ClientSecret = Readonly<{
 
 type SecretKey = Readonly<{ tenantId: string; clientId: string }>;
 
-/** Ids of later secrets are higher. */
+/** Newer secrets have higher ids. */
 export async function insertSecret(
   trx: Trx,
   { tenantId, clientId, hash }: SecretKey & Readonly<{ hash: Buffer }>,
@@ -48,7 +48,7 @@ export async function listSecrets(trx: Trx, tenantId: string, clientIds: readonl
     .execute();
 }
 
-/** Lets a secret expire after this time, unless it expires earlier. */
+/** Makes a secret expire after this time, unless it expires earlier. */
 export async function expireSecret(trx: Trx, tenantId: string, id: string, afterSec: number): Promise<void> {
   await trx
     .updateTable('client_secrets')
@@ -58,7 +58,7 @@ export async function expireSecret(trx: Trx, tenantId: string, id: string, after
     .execute();
 }
 
-/** Deletes these secrets of a client, or all of them. @returns How many. */
+/** Deletes these secrets of a client, or all of them. @returns The number of deleted secrets. */
 export async function deleteSecrets(
   trx: Trx,
   { tenantId, clientId }: SecretKey,
@@ -101,7 +101,7 @@ export async function useSecret(
 
 const isLive = sql<boolean>`(expires_at is null or expires_at > clock_timestamp())`;
 
-/** Marks an assertion as used, for all instances. @returns false when it was used before. */
+/** Marks an assertion as used, for all instances. @returns false if it was already used. */
 export async function useAssertion(
   trx: Trx,
   { hash, expiresAt }: Pick<VerifiedAssertion, 'hash' | 'expiresAt'>,

@@ -12,7 +12,7 @@ export type Client = ClientRights &
     id: string;
     tenantId: string;
     name: string;
-    /** Its public keys; undefined if it authenticates with a secret. */
+    /** Its public keys. Undefined if it authenticates with a secret. */
     keys: ClientKeySet | undefined;
     /** The person who created it; null for a demo client. */
     createdBy: string | null;
@@ -22,7 +22,7 @@ export type Client = ClientRights &
 
 export type NewClient = Omit<Client, 'createdAt' | 'lastUsedAt' | 'status'>;
 
-/** @returns undefined when there is one with this id. */
+/** @returns undefined if a client with this id exists. */
 export async function insertClient(trx: Trx, client: NewClient): Promise<Client | undefined> {
   const row = await trx
     .insertInto('clients')
@@ -41,7 +41,7 @@ export async function insertClient(trx: Trx, client: NewClient): Promise<Client 
   return row && clientOf(row);
 }
 
-/** One page of a tenant's clients, newest first. */
+/** Lists a tenant's clients, newest first. */
 export async function listClients(
   trx: Trx,
   tenantId: string,
@@ -123,10 +123,10 @@ export async function deleteClient(trx: Trx, tenantId: string, id: string): Prom
   await trx.deleteFrom('clients').where('tenant_id', '=', tenantId).where('id', '=', id).execute();
 }
 
-/** Limits writes to one a minute, for clients that get tokens all the time. */
+/** Writes at most once a minute, because some clients get tokens all the time. */
 export const usedSince = sql<boolean>`(last_used_at is null or last_used_at < clock_timestamp() - interval '1 minute')`;
 
-/** Call it before `holdClient`: two transactions that both share the row could not both change it. */
+/** Call it before `holdClient`: if two transactions both hold a shared lock, neither can change the row. */
 export async function markClientUsed(trx: Trx, tenantId: string, id: string): Promise<void> {
   await trx
     .updateTable('clients')

@@ -14,7 +14,7 @@ const isLiveInSession = sql<boolean>`(
   and sessions.revoked_at is null
   and clock_timestamp() < least(sessions.idle_expires_at, sessions.absolute_expires_at))`;
 
-/** A person's consent that a client acts for them. It ends with the session it was given in. */
+/** A person's consent that a client may act for them. It ends with the session in which it was given. */
 export type Delegation = Readonly<{
   /** Also the `sid` of the tokens made from it. */
   id: string;
@@ -61,7 +61,7 @@ export async function insertDelegation(trx: Trx, delegation: NewDelegation): Pro
     .executeTakeFirstOrThrow();
 }
 
-/** The number of live delegations of a user in a tenant. Those of ended sessions are invalid, and do not count. */
+/** The number of live delegations of a user in a tenant. Delegations of ended sessions do not count. */
 export async function countDelegations(trx: Trx, tenantId: string, userId: string): Promise<number> {
   const { count } = await trx
     .selectFrom('delegations')
@@ -76,7 +76,7 @@ export async function countDelegations(trx: Trx, tenantId: string, userId: strin
 
 type ClientKey = Readonly<{ tenantId: string; clientId: string }>;
 
-/** The delegation of a subject token, if it is for this client. It may have expired or been withdrawn. */
+/** Finds the delegation of a subject token, if it is for this client. It may have expired or been withdrawn. */
 export function findDelegation(
   trx: Trx,
   { tenantId, clientId }: ClientKey,
@@ -91,12 +91,12 @@ export function findDelegation(
     .executeTakeFirst();
 }
 
-/** Records the use of a delegation and takes FOR SHARE. @returns undefined when it was withdrawn or has expired. */
+/** Records the use of a delegation and takes FOR SHARE. @returns undefined if it was withdrawn or has expired. */
 export async function holdDelegation(
   trx: Trx,
   { tenantId, id }: Pick<Delegation, 'tenantId' | 'id'>,
 ): Promise<Readonly<{ expiresAtSec: number }> | undefined> {
-  // Before the lock: two transactions that both share the row could not both change it.
+  // Written before the lock: if two transactions both hold a shared lock, neither can change the row.
   await trx
     .updateTable('delegations')
     .set({ last_used_at: now })
@@ -150,7 +150,8 @@ export function revokeOwnDelegation(
 }
 
 /**
- * Delegations of these sessions that may still have valid tokens: verifiers accept a token shortly after it expires.
+ * Delegations of these sessions that may still have valid tokens: verifiers accept a token for a short time after it
+ * expires.
  */
 export async function delegatedFrom(
   trx: Trx,

@@ -8,7 +8,7 @@ import type { Trx } from '../scope.ts';
 
 export type StoredKey = Readonly<{
   kid: string;
-  /** As JOSE names it. */
+  /** The JOSE name of the algorithm. */
   alg: string;
   publicJwk: string;
   sealedPrivate: Buffer;
@@ -38,8 +38,8 @@ export async function changeKeys<T>(db: AuthDatabase, change: (trx: Trx, existin
 }
 
 /**
- * Adds the key that is due, if one is. Instances that start together wait for each other here. All but the first then
- * find that no key is due.
+ * Adds the key that is due, if any. Instances that start together wait for each other here, and all but the first find
+ * that no key is due.
  */
 export async function addDueKey(
   db: AuthDatabase,

@@ -10,7 +10,9 @@ export type MailedTokenSubject =
   | Readonly<{ purpose: 'password_reset'; userId: string }>
   | Readonly<{ purpose: 'invitation'; invitationId: string; tenantId: string }>;
 
-/** Stores a token's hash. A subject may have several tokens, so that both copies of a mail sent twice work. */
+/**
+ * Stores a token's hash. A subject may have several tokens, so that both copies of an email that was sent twice work.
+ */
 export async function saveMailedToken(
   trx: Trx,
   token: string,
@@ -29,7 +31,7 @@ export async function saveMailedToken(
     .execute();
 }
 
-/** @returns The address that a token confirms; the token stays valid. */
+/** @returns The address that a token confirms. The token stays valid. */
 export async function findVerification(trx: Trx, token: string): Promise<string | undefined> {
   const row = await trx
     .selectFrom('mailed_tokens')
@@ -47,7 +49,7 @@ export async function findVerification(trx: Trx, token: string): Promise<string 
 export const takeVerification = (trx: Trx, token: string): Promise<boolean> =>
   takeToken(trx, token, 'email_verification');
 
-/** @returns The person whose password it may replace; the token stays valid. */
+/** @returns The person whose password it may replace. The token stays valid. */
 export async function findReset(trx: Trx, token: string): Promise<string | undefined> {
   return (await findToken(trx, token, 'password_reset'))?.user_id ?? undefined;
 }
@@ -60,7 +62,7 @@ export async function dropResets(trx: Trx, userId: string): Promise<void> {
   await trx.deleteFrom('mailed_tokens').where('user_id', '=', userId).execute();
 }
 
-/** The invitation that a token belongs to. The invitation itself shows whether it can still be accepted. */
+/** Finds the invitation of a token. The invitation itself shows whether it can still be accepted. */
 export async function findInvitationToken(
   trx: Trx,
   token: string,

@@ -10,9 +10,9 @@ export const outboxChannel = 'countersign_auth_outbox';
 
 export type NewDelivery = Readonly<{
   topic: OutboxTopic;
-  /** Deliveries with the same key leave one after another, in the order in which they were added. */
+  /** Deliveries with the same key are sent one after another, in the order in which they were added. */
   key: string;
-  /** JSON; never a secret. */
+  /** JSON. Never contains a secret. */
   payload: unknown;
 }>;
 
@@ -34,7 +34,7 @@ export type Delivery = Readonly<{
   attempts: number;
 }>;
 
-/** The deliveries of a topic. Only the first of each key can be leased. */
+/** The deliveries of a topic. Only the first one of each key can be leased. */
 export function outboxOf(db: AuthDatabase, topic: OutboxTopic): OutboxRows<Delivery> {
   return outboxRows({
     db,

@@ -1,6 +1,6 @@
 import type { Trx } from '../scope.ts';
 
-/** The person with this address; for the courier. */
+/** Finds the person with this address, for the courier. */
 export async function findAddressee(
   trx: Trx,
   email: string,
@@ -9,7 +9,7 @@ export async function findAddressee(
   return row && { userId: row.id, active: row.status === 'active' };
 }
 
-/** @returns undefined when there is none, or it is disabled. */
+/** @returns undefined if there is no such person, or they are disabled. */
 export async function findTenantName(trx: Trx, tenantId: string): Promise<string | undefined> {
   const row = await trx
     .selectFrom('tenants')

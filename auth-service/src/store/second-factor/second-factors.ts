@@ -22,7 +22,7 @@ export type StoredTotp = Readonly<{
   lastStep: number | null;
 }>;
 
-/** Takes FOR UPDATE: the second of two concurrent codes sees the step that the first used. */
+/** Takes FOR UPDATE: the second of two concurrent requests sees the step that the first one used. */
 export async function lockTotp(trx: Trx, userId: string): Promise<StoredTotp | undefined> {
   const row = await trx
     .selectFrom('totp')
@@ -54,12 +54,12 @@ export async function confirmTotp(trx: Trx, userId: string): Promise<void> {
   await trx.updateTable('totp').set({ confirmed_at: now }).where('user_id', '=', userId).execute();
 }
 
-/** Call it under the row's lock, after checking that the step is a later one. */
+/** Call it with the row locked, after checking that the step is later. */
 export async function rememberStep(trx: Trx, userId: string, step: number): Promise<void> {
   await trx.updateTable('totp').set({ last_step: step }).where('user_id', '=', userId).execute();
 }
 
-/** Removes secret and recovery codes. */
+/** Removes the secret and the recovery codes. */
 export async function removeSecondFactor(trx: Trx, userId: string): Promise<void> {
   await trx.deleteFrom('totp').where('user_id', '=', userId).execute();
   await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute();
@@ -92,9 +92,9 @@ export async function countRecoveryCodes(trx: Trx, userId: string): Promise<numb
 export type SealedTotp = Readonly<{ userId: string; sealedSecret: Buffer; kekId: string }>;
 
 /**
- * Reseals every secret that is not sealed under this master key.
+ * Re-encrypts every secret that is not encrypted with this master key.
  *
- * @returns How many.
+ * @returns The number of changed secrets.
  */
 export async function resealTotp(
   trx: Trx,

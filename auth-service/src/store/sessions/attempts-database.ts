@@ -3,7 +3,7 @@ import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
 import type { Attempts, Count } from './attempts.ts';
 
-/** Counts in the database: survives a restart and is shared by all instances. */
+/** Counts in the database. The counts survive a restart and are shared by all instances. */
 export function databaseAttempts(db: AuthDatabase): Attempts {
   const scope = { role: roles.login };
   return {

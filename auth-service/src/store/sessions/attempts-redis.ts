@@ -4,7 +4,7 @@ import type { Attempts } from './attempts.ts';
 
 const prefix = 'countersign:auth:attempts:';
 
-// KEYS counted, ARGV the window of each in milliseconds; a window begins with its first attempt.
+// KEYS are the counted keys, ARGV their windows in milliseconds. A window begins with its first attempt.
 const addScript = `
 local answer = {}
 for i, key in ipairs(KEYS) do
@@ -25,7 +25,7 @@ end`;
 const answerWithinMs = 200;
 const answer = <T>(command: Promise<T>) => withTimeout(command, answerWithinMs);
 
-/** Counts in Redis: one round trip, and shared by all instances. */
+/** Counts in Redis, with one round trip. The counts are shared by all instances. */
 export function redisAttempts(redis: Redis): Attempts {
   return {
     async add(limits) {

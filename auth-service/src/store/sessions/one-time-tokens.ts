@@ -34,13 +34,13 @@ export async function saveStep(db: AuthDatabase, token: string, step: NewStep): 
 /**
  * Uses a token. Of two concurrent calls, one succeeds.
  *
- * @returns undefined for one that is unknown, used or expired.
+ * @returns undefined if the token is unknown, used or expired.
  */
 export async function takeSelection(db: AuthDatabase, token: string): Promise<Step | undefined> {
   return db.transaction({ role: roles.login }, (trx) => takeStep(trx, token, 'tenant_selection'));
 }
 
-/** The person whose code is required, and the tenant they want; the token stays valid. */
+/** The person whose code is required, and the tenant that they want. The token stays valid. */
 export async function findMfaHolder(
   trx: Trx,
   token: string,
@@ -65,6 +65,6 @@ async function takeStep(trx: Trx, token: string, purpose: StepPurpose): Promise<
     .where('expires_at', '>', sql<Date>`clock_timestamp()`)
     .returning(['user_id as userId', 'created_at as provenAt', 'amr', 'transport'])
     .executeTakeFirst();
-  // A check constraint guarantees both for these purposes.
+  // For these purposes, a check constraint guarantees that both are set.
   return row && { userId: row.userId, provenAt: row.provenAt, amr: row.amr ?? [], transport: row.transport ?? 'body' };
 }

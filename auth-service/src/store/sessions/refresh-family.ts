@@ -54,13 +54,13 @@ export async function findSessionUser(trx: Trx, tenantId: string, id: string): P
   return row?.user_id;
 }
 
-/** A session is found within its tenant only. */
+/** Finds a session within its tenant only. */
 export type SessionKey = Readonly<{ tenantId: string; sessionId: string }>;
 
 export type LockedSession = Readonly<{
   counter: number;
   revoked: boolean;
-  /** Past its idle or its absolute timeout. */
+  /** Past its idle or absolute timeout. */
   expired: boolean;
   /** Whether the last rotation was within the grace period. */
   withinGrace: boolean;
@@ -74,7 +74,7 @@ export type LockedSession = Readonly<{
   jkt: string | null;
 }>;
 
-/** Takes FOR UPDATE: the second of two concurrent refreshes sees the result of the first. */
+/** Takes FOR UPDATE: the second of two concurrent refreshes sees the result of the first one. */
 export async function lockSession(
   trx: Trx,
   { tenantId, sessionId: id }: SessionKey,
@@ -82,7 +82,7 @@ export async function lockSession(
 ): Promise<LockedSession | undefined> {
   const locked = trx.selectFrom('sessions').select('id').where('tenant_id', '=', tenantId).where('id', '=', id);
   await locked.forUpdate().execute();
-  // A second statement, because the first one read the clock before it waited for the lock.
+  // A separate statement, because the first one read the clock before it waited for the lock.
   const row = await trx
     .selectFrom('sessions')
     .select(['counter', 'token_hash', 'sealed_successor', 'client_id', 'auth_time', 'amr', 'jkt'])

@@ -22,10 +22,10 @@ export type NewRevocation =
 /**
  * Appends entries to the log. Must be the last statement of a transaction, after its FOR UPDATE locks.
  *
- * The lock is held until commit, so numbers appear in the order in which they were given: without it a slow writer's
- * lower number would turn up behind a cursor that has passed it. `not_before` is the next whole second, because `iat`
- * counts whole seconds and every earlier token must be older. For a key it is the end of the entry, because a thief of
- * the key can choose any `iat`. For a tenant or a client it is later than that of every revocation that `issueTimeSec`
+ * The lock is held until the commit, so entries become visible in the order of their numbers. Otherwise a slow writer's
+ * lower number could appear after a cursor has passed it. `not_before` is the next whole second, because `iat` counts
+ * whole seconds and every earlier token must be older. For a key it is the expiry of the entry, because a thief of the
+ * key can choose any `iat`. For a tenant or a client it is later than that of every revocation that `issueTimeSec`
  * counts: a token issued after such a revocation in the same second carries its `not_before`, and no entry of its
  * session ends it here. That is a second later than the next whole one even where none is found, because a role does
  * not see all of them.
@@ -58,17 +58,15 @@ export async function appendRevocations(
       .execute();
 }
 
-/**
- * Ending a session also ends its delegations. Read under the session's lock, for which a consent waits.
- */
+/** Ending a session also ends its delegations. Read while holding the session's lock, which a consent waits for. */
 async function delegatedEntries(trx: Trx, entries: readonly NewRevocation[]): Promise<NewRevocation[]> {
   const sids = entries.flatMap((entry) => (entry.kind === 'session' ? [entry.sid] : []));
   return (await delegatedFrom(trx, sids)).map((delegation) => ({ kind: 'session', ...delegation }));
 }
 
 /**
- * The latest `not_before` that a token of these tenants or clients may carry. Read once for all tenants: a read for
- * each of thousands of tenants would scan all users' entries each time.
+ * The latest `not_before` that a token of these tenants or clients may have to respect. Read once for all tenants:
+ * reading it separately for thousands of tenants would scan all users' entries each time.
  */
 async function latestAmong(trx: Trx, entries: readonly NewRevocation[]): Promise<Date | null> {
   const tenants = entries.flatMap((entry) => (entry.kind === 'tenant' ? [entry.tenantId] : []));
@@ -83,7 +81,7 @@ async function latestAmong(trx: Trx, entries: readonly NewRevocation[]): Promise
         is('kind', '=', 'user'),
         is.and([is('kind', 'in', ['member', 'tenant']), is('tenant_id', 'in', concerned)]),
         ...(tenants.length === 0 ? [] : [is.and([is('kind', '=', 'client'), is('tenant_id', 'in', tenants)])]),
-        // Not those of other clients: each entry would push the tokens of the next client a second further ahead.
+        // Excludes other clients: each entry would push the tokens of the next client a second further ahead.
         ...clients.map(({ tenantId, clientId }) =>
           is.and([is('kind', '=', 'client'), is('tenant_id', '=', tenantId), is('client_id', '=', clientId)]),
         ),
@@ -110,15 +108,15 @@ function subjectOf(entry: NewRevocation) {
   }
 }
 
-/** Starts a new log: old cursors become invalid, and every follower starts over. */
+/** Starts a new log. Old cursors become invalid, and every follower starts over. */
 export async function renewLog(trx: Trx): Promise<void> {
   await trx.updateTable('revocation_log').set({ id: sql<string>`gen_random_uuid()::text` }).execute();
 }
 
 /**
- * The `iat` for a token of this person, this client or both in this tenant: now, and not before the latest revocation
- * that concerns it. Call it under the locks on the holder, so that a revocation is either visible here or comes after
- * the token.
+ * The `iat` for a token of this person, this client or both in this tenant: now, but not before the latest revocation
+ * that concerns it. Call it while holding the locks on the holder, so that a revocation is either visible here or comes
+ * after the token.
  */
 export async function issueTimeSec(
   trx: Trx,
@@ -150,12 +148,12 @@ export type Revocation = Readonly<{
   expires_at: Date;
 }>;
 
-/** Revocations of one kind and with the same times. */
+/** Revocations of one kind that have the same times. */
 export type RevocationGroup = Readonly<{
   kind: RevocationKind;
   not_before: Date;
   expires_at: Date;
-  /** The revoked ids; for a member `<tenant_id> <user_id>`, for a client `<tenant_id> <client_id>`. */
+  /** The revoked ids. Members are `<tenant_id> <user_id>`, and clients `<tenant_id> <client_id>`. */
   ids: readonly string[];
 }>;
 
@@ -171,7 +169,7 @@ export type FeedBatch = Readonly<{
   cursor: number;
   /** Whether the batch reached the end of the log. */
   complete: boolean;
-  /** Whether the batch starts at the beginning, because the given cursor was of another log. */
+  /** Whether the batch starts at the beginning, because the given cursor belongs to another log. */
   fromStart: boolean;
   items: readonly Revocation[];
   groups: readonly RevocationGroup[];
@@ -212,7 +210,7 @@ async function readItems(trx: Trx, after: number): Promise<Lists> {
   return { items, groups: [], isFull: items.length === batchSize, last: items.at(-1)?.seq };
 }
 
-/** Postgres groups them: 5,000 rows would block the event loop longer than their ids. */
+/** Grouped by Postgres: building 5,000 rows here would block the event loop longer than reading their ids. */
 async function readGroups(trx: Trx, after: number): Promise<Lists> {
   const batch = inForceAfter(trx, after)
     .select(['seq', 'kind', 'not_before', 'expires_at'])

@@ -18,9 +18,9 @@ export async function markRevoked(trx: Trx, ids: readonly string[], reason: stri
 }
 
 /**
- * Ends every open session, or every one of a tenant, in the order of their ids.
+ * Ends every open session, or every open session of a tenant, in the order of their ids.
  *
- * @returns The number for each tenant.
+ * @returns The number of ended sessions in each tenant.
  */
 export async function endEverySession(trx: Trx, reason: string, tenantId?: string): Promise<Map<string, number>> {
   const among = tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`;
@@ -46,7 +46,7 @@ export async function lockOwnSessions(trx: Trx, userId: string, tenantId?: strin
   return query.orderBy('id').forUpdate().execute();
 }
 
-/** A person's live sessions in every tenant, newest use first. */
+/** A person's live sessions in every tenant, most recently used first. */
 export async function listOwnSessions(db: AuthDatabase, userId: string) {
   return db.transaction({ role: roles.self, userId }, (trx) =>
     trx
@@ -71,7 +71,7 @@ export async function isOwnSession(trx: Trx, userId: string, id: string): Promis
   return row !== undefined;
 }
 
-/** How a person authenticated when they logged in to a session. */
+/** How a person authenticated when the session started. */
 export type SessionProof = Readonly<{ authTime: Date; amr: readonly string[]; jkt: string | null }>;
 
 /** @returns undefined if the session has ended. */
@@ -83,7 +83,9 @@ export async function readSessionProof(
   return going(trx, { tenantId, sessionId }, userId).executeTakeFirst();
 }
 
-/** As {@link readSessionProof}, FOR SHARE: a transaction that ends the session waits until this one is over. */
+/**
+ * Like {@link readSessionProof}, but takes FOR SHARE: a transaction that ends the session waits until this one is over.
+ */
 export function holdSession(trx: Trx, key: SessionKey, userId: string): Promise<SessionProof | undefined> {
   return going(trx, key, userId).forShare().executeTakeFirst();
 }

@@ -11,7 +11,7 @@ export type Invitation = Readonly<{ email: string }> &
 
 const columns = ['id', 'email_ci as email', 'role', 'invited_by', 'created_at', 'expires_at'] as const;
 
-/** @returns undefined when the address has an invitation to this tenant that can still be accepted. */
+/** @returns undefined if the address already has a pending invitation to this tenant. */
 export async function insertInvitation(
   trx: Trx,
   invitation: Readonly<{ id: string; tenantId: string; email: string; role: string; invitedBy: string | null }>,
@@ -35,7 +35,7 @@ export async function insertInvitation(
     .executeTakeFirst();
 }
 
-/** One page of a tenant's open invitations, newest first. */
+/** Lists a tenant's open invitations, newest first. */
 export function listInvitations(
   trx: Trx,
   tenantId: string,
@@ -46,7 +46,7 @@ export function listInvitations(
   return query.orderBy('id', 'desc').limit(limit).execute();
 }
 
-/** @returns The address that can no longer accept; undefined when there is no such invitation. */
+/** @returns The address that can no longer accept. Undefined if there is no such invitation. */
 export async function revokeInvitation(trx: Trx, tenantId: string, id: string): Promise<string | undefined> {
   const row = await trx
     .updateTable('invitations')
@@ -82,17 +82,17 @@ const revocationOf = (trx: Trx, tenantId: string, email: string) =>
     .where('email_ci', '=', email)
     .where(isPending);
 
-/** An invitation that can still be accepted. */
+/** Finds an invitation that can still be accepted. */
 export type OpenInvitation = Readonly<{
   tenantId: string;
   email: string;
   role: string;
-  /** Null for an operator. */
+  /** Null if an operator invited. */
   invitedBy: string | null;
   expiresInSec: number;
 }>;
 
-/** @returns undefined for one that was accepted or withdrawn, or has expired. */
+/** @returns undefined if it was accepted or withdrawn, or has expired. */
 export function findOpenInvitation(trx: Trx, id: string): Promise<OpenInvitation | undefined> {
   return trx
     .selectFrom('invitations')
@@ -108,7 +108,7 @@ export function findOpenInvitation(trx: Trx, id: string): Promise<OpenInvitation
     .executeTakeFirst();
 }
 
-/** As {@link findOpenInvitation}, under a lock: a concurrent acceptance waits, and then finds it accepted. */
+/** Like {@link findOpenInvitation}, but under a lock: a concurrent acceptance waits, and then finds it accepted. */
 export function acceptInvitation(
   trx: Trx,
   id: string,

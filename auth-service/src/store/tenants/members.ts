@@ -20,7 +20,7 @@ export async function insertMember(
 
 /**
  * Locks the member and every administrator of the tenant in a fixed order, so that two administrators who demote each
- * other do so one after the other. No tokens are issued to any of them meanwhile.
+ * other do so one after the other. Meanwhile, no tokens are issued to any of them.
  */
 export function lockMemberAndAdmins(
   trx: Trx,
@@ -64,7 +64,7 @@ export function renumberMemberships(trx: Trx, userId: string): Promise<NumberedM
     .execute();
 }
 
-/** The address and state of people of the current tenant. */
+/** The addresses and account states of people in the current tenant. */
 export async function readAccounts(
   trx: Trx,
   userIds: readonly string[],
@@ -129,6 +129,6 @@ export async function holdsRole(
     .forShare()
     .executeTakeFirst();
   if (row === undefined) return false;
-  // Read under that lock. Disabling the account also waits for it.
+  // Read while holding that lock. Disabling the account also waits for it.
   return (await readAccounts(trx, [userId])).get(userId)?.active ?? false;
 }

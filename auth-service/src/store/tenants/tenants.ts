@@ -3,7 +3,7 @@ import type { Trx } from '../scope.ts';
 export type Tenant = Readonly<{ id: string; slug: string; name: string }>;
 export type TenantStatus = 'active' | 'disabled';
 
-/** @returns false if the id or slug exists. */
+/** @returns false if the id or slug already exists. */
 export async function insertTenant(trx: Trx, tenant: Tenant): Promise<boolean> {
   const made = await trx
     .insertInto('tenants')

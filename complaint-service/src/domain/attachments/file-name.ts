@@ -2,20 +2,21 @@ import { create } from 'content-disposition';
 import type { FileType } from './file-types.ts';
 
 /**
- * In UTF-16 units, without the extension. With UTF-8 and the extension it fits into the 255 bytes of a file system.
+ * In UTF-16 units, without the extension. In UTF-8 and with the extension, it fits into the 255 bytes that file systems
+ * allow.
  */
 const maxStem = 60;
 
-// Letters, marks, numbers, punctuation, symbols and the plain space. Not: controls, NUL, line breaks, bidirectional
-// and other invisible formatting, private use, lone surrogates.
+// Allows letters, marks, numbers, punctuation, symbols and the plain space. Excludes controls, NUL, line breaks,
+// bidirectional and other invisible formatting, private use, and lone surrogates.
 const unsafe = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu;
-// Reserved on Windows, or by shells and paths.
+// Reserved on Windows, or special in shells and paths.
 const reserved = /[<>:"/\\|?*]/g;
 const deviceName = /^(con|prn|aux|nul|com\d|lpt\d)$/i;
 
 /**
- * Returns a name that is safe to save on any system, and that ends in the extension of the type, so that no name can
- * make a text a script. The client's directories are dropped.
+ * Returns a name that is safe to save on any system. It ends in the extension of the type, so that a text file cannot
+ * be saved as a script. Directories in the client's name are dropped.
  *
  * @param given The client's file name, in any form.
  */
@@ -31,7 +32,7 @@ export function safeFileName(given: string, { extension }: FileType): string {
 
 /**
  * The Content-Disposition header, with the name in the form of RFC 8187. Only images that this service encoded itself
- * may be shown in place: everything else is saved.
+ * may be displayed; everything else is downloaded.
  */
 export function contentDisposition(
   name: string,

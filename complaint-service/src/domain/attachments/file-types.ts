@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-/** A file type that may be attached, with its file name extension. */
+/** A file type that may be attached, with its extension. */
 export type FileType = Readonly<{
   mediaType: 'image/jpeg' | 'image/png' | 'image/webp' | 'application/pdf' | 'text/plain';
   extension: 'jpg' | 'png' | 'webp' | 'pdf' | 'txt';
@@ -17,10 +17,10 @@ const text: FileType = { mediaType: 'text/plain', extension: 'txt', kind: 'docum
 export const startBytes = 16;
 
 /**
- * Detects the type by the first bytes. The name and the Content-Type header come from the client and are ignored.
+ * Detects the type by the first bytes. Ignores the name and the Content-Type header, which come from the client.
  *
- * @returns undefined for a type that is not accepted. A file that could be text is accepted for now: {@link isWhole}
- *   checks the rest.
+ * @returns undefined if the type is not accepted. A file that could be text is accepted for now; {@link isWhole} checks
+ *   the rest.
  */
 export function typeByStart(start: Uint8Array): FileType | undefined {
   const bytes = Buffer.from(start.buffer, start.byteOffset, Math.min(start.byteLength, startBytes));
@@ -32,12 +32,12 @@ export function typeByStart(start: Uint8Array): FileType | undefined {
   return bytes.length > 0 && !hasControl(bytes) ? text : undefined;
 }
 
-/** The largest part of a PDF after its last marker. A longer part would be another file. */
+/** The maximum number of bytes of a PDF after its last marker. More could be another file. */
 const maxPdfTail = 32;
 
 /**
- * Whether a whole document has its type. Refuses a file of two types, such as a PDF followed by a ZIP archive. Images
- * are not checked here, because they are re-encoded.
+ * Whether a complete document has its type. Refuses polyglots, such as a PDF followed by a ZIP archive. Images are not
+ * checked here, because they are re-encoded.
  */
 export function isWhole(type: FileType, bytes: Buffer): boolean {
   if (type === pdf) {
@@ -47,15 +47,13 @@ export function isWhole(type: FileType, bytes: Buffer): boolean {
   return isUtf8(bytes) && !hasControl(bytes) && !isMarkup(bytes);
 }
 
-/**
- * The end record of a ZIP archive may stand anywhere near the end (APPNOTE 4.3.16), so an archive can hide in a PDF.
- */
+/** The end record of a ZIP archive may be anywhere near the end (APPNOTE 4.3.16), so an archive can hide in a PDF. */
 function isZip(bytes: Buffer): boolean {
   const endRecord = bytes.lastIndexOf('PK\x05\x06', bytes.length, 'latin1');
   return endRecord !== -1 && bytes.indexOf('PK\x01\x02', 0, 'latin1') !== -1;
 }
 
-/** HTML, SVG and XML are text too, and could run scripts where a downloaded file is opened. */
+/** HTML, SVG and XML are text too, and could run scripts wherever a downloaded file is opened. */
 function isMarkup(bytes: Buffer): boolean {
   return /^\s*<[!?/a-z]/i.test(
     bytes

@@ -25,7 +25,7 @@ type Stored = Readonly<{
   contact_preference: ContactPreference;
 }>;
 
-/** The editable members of a complaint as the API shows them, for the complaint itself and for its history. */
+/** The editable members of a complaint as the API returns them, for the complaint itself and for its history. */
 export function described(complaint: Stored) {
   const { title, description, category, priority, contact_preference } = complaint;
   return {
@@ -43,7 +43,7 @@ function locationOf({ latitude, longitude, address }: Stored) {
   return { latitude, longitude, address };
 }
 
-/** The history of an edit: the values before and after each change. */
+/** A history entry of an edit: the values before and after each change. */
 export type Edit = Readonly<{
   fields: readonly string[];
   changes: Readonly<Record<string, Readonly<{ from: unknown; to: unknown }>>>;

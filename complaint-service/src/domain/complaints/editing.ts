@@ -11,7 +11,7 @@ export type Editable = Readonly<{
   address: string | null;
   contact_preference: ContactPreference;
 }>;
-/** An edit. Absent members stay unchanged. */
+/** An edit. Members that are absent stay unchanged. */
 export type WantedEdit = Readonly<{ [Field in keyof Editable]?: Editable[Field] | undefined }>;
 
 const fields = [
@@ -25,13 +25,13 @@ const fields = [
   'contact_preference',
 ] as const satisfies readonly (keyof Editable)[];
 
-/** Returns only the members that differ, so that a repeated PATCH changes neither entity tag nor history. */
+/** Returns only the members that differ, so that a repeated PATCH changes neither the entity tag nor the history. */
 export function changedFields(current: Editable, wanted: WantedEdit): Partial<Editable> {
   const changed = fields.filter((field) => wanted[field] !== undefined && wanted[field] !== current[field]);
   return Object.fromEntries(changed.map((field) => [field, wanted[field]]));
 }
 
-/** Returns the text that is searched. Comments are left out: a match could reveal an internal one. */
+/** Returns the text that searches use. Excludes comments, because a match could reveal an internal one. */
 export function searchedText({ title, description }: Pick<Editable, 'title' | 'description'>): string {
   return `${title}\n${description}`;
 }

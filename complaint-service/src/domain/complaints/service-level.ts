@@ -6,7 +6,7 @@ export type ServiceLevelTargets = Readonly<{ first_answer_minutes: number | null
 /** The clocks of a complaint. */
 export type Clocks = Readonly<{
   created_at: Date;
-  /** When the time to the resolution began: the filing, or the last reopening. */
+  /** When the clock for the resolution started: at the filing, or at the last reopening. */
   clock_started_at: Date;
   first_answer_due_at: Date | null;
   first_answered_at: Date | null;
@@ -17,8 +17,8 @@ export type Clocks = Readonly<{
 type DueTimes = Pick<Clocks, 'first_answer_due_at' | 'resolution_due_at'>;
 
 /**
- * Returns when the targets end. Clocks never pause, because no status means that the complaint waits for the
- * complainant. The time to the first answer runs from the filing, also after a reopening.
+ * Returns when the targets are due. Clocks never pause, because no status means that the complaint waits for the
+ * complainant. The time to the first answer always runs from the filing, even after a reopening.
  */
 export function dueTimes(
   targets: ServiceLevelTargets,
@@ -34,7 +34,7 @@ function after(start: Date, minutes: number | null): Date | null {
   return minutes === null ? null : new Date(start.getTime() + minutes * 60_000);
 }
 
-/** Returns the changes of the clocks after a move to another status. */
+/** Returns the changes to the clocks after a move to another status. */
 export function clocksAfterMove(
   complaint: Clocks,
   to: Status,
@@ -46,7 +46,7 @@ export function clocksAfterMove(
       return { resolved_at: at, ...answeredBy(complaint, at) };
     case 'rejected':
     case 'duplicate':
-      // The reason of the decision counts as an answer.
+      // The reason given for the decision counts as an answer.
       return answeredBy(complaint, at);
     case 'reopened':
       return {
@@ -59,14 +59,14 @@ export function clocksAfterMove(
   }
 }
 
-/** Returns the changes of the clocks after an answer. Only the first one counts. */
+/** Returns the changes to the clocks after an answer. Only the first one counts. */
 export function answeredBy(complaint: Clocks, at: Date): Partial<Clocks> {
   return complaint.first_answered_at === null ? { first_answered_at: at } : {};
 }
 
 export type Marks = Readonly<{ firstAnswerOverdue: boolean; resolutionOverdue: boolean }>;
 
-/** Returns which targets were missed: the answer came late, or is overdue. */
+/** Returns which targets were missed because the answer came late or is overdue. */
 export function overdueMarks(complaint: Clocks & Readonly<{ active: boolean }>, now: Date): Marks {
   const missed = (due: Date | null, done: Date | null) => {
     if (due === null) return false;

@@ -49,8 +49,8 @@ describe('moving a complaint', () => {
 });
 
 /**
- * The model is a set of rules instead of a table of steps: work ends once, and only reopening begins it again.
- * `withdrawn` and the end of a resolved complaint belong to the complainant too.
+ * The model is a set of rules instead of a table of steps: work ends once, and only reopening starts it again.
+ * Complainants may also withdraw, and close a resolved complaint.
  */
 type Model = { status: Status; isEnded: boolean; isResolved: boolean; isStarted: boolean };
 

@@ -1,6 +1,6 @@
 import { type Caller, isStaff } from '../access.ts';
 
-/** The statuses of a complaint. The first four are active: work is still to be done. */
+/** The statuses of a complaint. The first four are active: work remains to be done. */
 export const statuses = [
   'open',
   'assigned',
@@ -21,9 +21,7 @@ type Mover = 'staff' | 'anyone';
 
 const beforeItsEnd = { rejected: 'staff', duplicate: 'staff', withdrawn: 'anyone' } as const;
 
-/**
- * Every transition of the workflow, and who may make it. Assignments also lead to `open` and `assigned`.
- */
+/** Every transition of the workflow, and who may make it. Assignments also lead to `open` and `assigned`. */
 export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
   open: { in_progress: 'staff', ...beforeItsEnd },
   assigned: { in_progress: 'staff', ...beforeItsEnd },
@@ -38,7 +36,7 @@ export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
 
 export const statusesWithReason: readonly Status[] = ['rejected', 'duplicate', 'withdrawn', 'reopened'];
 
-/** Whether this caller may move a complaint there. The store lets complainants move only their own. */
+/** Whether this caller may move a complaint to that status. The store lets complainants move only their own. */
 export function judgeTransition(
   caller: Caller,
   from: Status,
@@ -74,12 +72,12 @@ function hasEnded({ status }: AtStatus): boolean {
   return !activeStatuses.includes(status) && status !== 'resolved';
 }
 
-/** The status after an assignment. A complaint in progress or resolved keeps its status. */
+/** The status after an assignment. A complaint that is in progress or resolved keeps its status. */
 export function afterAssigning(status: Status): Status {
   return status === 'open' || status === 'reopened' ? 'assigned' : status;
 }
 
-/** The status after a complaint returns to the queue: work starts over. */
+/** The status after a complaint returns to the queue. Work starts over. */
 export function afterUnassigning(status: Status): Status {
   return status === 'assigned' || status === 'in_progress' ? 'open' : status;
 }

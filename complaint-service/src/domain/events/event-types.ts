@@ -11,5 +11,5 @@ export const eventTypes = [
 ] as const;
 export type EventType = (typeof eventTypes)[number];
 
-/** Details of an event: ids, statuses and names of fields. Never the text of a complaint or a comment. */
+/** Details of an event: ids, statuses and names of fields. Never contains the text of a complaint or a comment. */
 export type EventDetail = Readonly<Record<string, string | null | readonly string[]>>;

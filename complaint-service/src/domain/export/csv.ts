@@ -1,10 +1,10 @@
 export type Cell = string | number | boolean | Date | null | undefined;
 
-// A spreadsheet recognizes a formula by its first character, after spaces that it trims. A tab or line break can move
-// a value into the next cell.
+// A spreadsheet recognizes a formula by its first character, after spaces that it trims. A tab or line break can move a
+// value into the next cell.
 const formulaStart = /^[\s\p{Z}\p{Cf}\p{Cc}]*[=+\-@|%−]|^[\t\r\n\0]/u;
 
-/** Also in the forms that mean the same character, such as the full-width ones of East Asian input methods. */
+/** Includes the equivalent forms of each character, such as the full-width ones of East Asian input methods. */
 const startsFormula = (text: string) => formulaStart.test(text) || formulaStart.test(text.normalize('NFKC'));
 
 /**

@@ -1,4 +1,4 @@
-/** The events that mails are about. */
+/** The events that cause emails. */
 export type MailKind = 'answered' | 'assigned' | 'resolved' | 'closed' | 'rejected' | 'duplicate';
 
 const happened: Readonly<Record<MailKind, string>> = {
@@ -14,11 +14,11 @@ export type MailFacts = Readonly<{
   kind: MailKind;
   title: string;
   id: string;
-  /** Undefined for a person without an account: the page needs a login. */
+  /** Undefined for a person without an account, because the page requires a login. */
   link: string | undefined;
 }>;
 
-/** Builds plain text with the title only: comments, reasons and names require a login. */
+/** Builds plain text with the title only. Comments, reasons and names require a login. */
 export function mailText({ kind, title, id, link }: MailFacts): Readonly<{ subject: string; text: string }> {
   const line = oneLine(title);
   const where = link === undefined ? '' : `\nTo read more, open:\n\n${link}\n`;

@@ -4,7 +4,7 @@ import { priorities } from '../complaints/described.ts';
 export const orders = ['newest', 'oldest', 'updated', 'due', 'priority'] as const;
 export type Order = (typeof orders)[number];
 
-/** A position in an ordered list: the sort keys of its last complaint, times in milliseconds, and its id. */
+/** A position in an ordered list: the sort keys of the last complaint, with times in milliseconds, and its id. */
 export type ListPosition = Readonly<{ order: Order; keys: readonly number[]; id: string }>;
 
 type Sorted = Readonly<{ id: string; created_at: Date; updated_at: Date; due_at: Date | null; priority: number }>;
@@ -46,7 +46,7 @@ export function decodePosition(cursor: string): ListPosition | undefined {
   const columns = sortColumns[order];
   const isPossible =
     keys.length === columns.length && columns.every((column, index) => isPossibleKey(column, keys[index] ?? 0));
-  // Accept only the canonical form: Buffer skips invalid base64url characters, and parseInt accepts leading zeros.
+  // Accepts only the canonical form: Buffer skips invalid base64url characters, and parseInt accepts leading zeros.
   return isPossible && encodePosition(position) === cursor ? position : undefined;
 }
 

@@ -46,7 +46,7 @@ test.each([
     termsOf(text);
     return performance.now() - begun;
   });
-  // Uses the fastest run, because the machine may be busy. Without the bound, these took 30 to 100 ms.
+  // Uses the fastest of several runs, because the machine may be busy. Without the limit, these took 30 to 100 ms.
   expect(Math.min(...tookMs)).toBeLessThan(15);
 });
 

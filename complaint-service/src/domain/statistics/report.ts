@@ -1,11 +1,11 @@
-/** Classes of the age of active complaints: the days that each begins after. */
+/** Age ranges of active complaints: the number of days at which each range starts. */
 export const ageBoundsDays = [1, 3, 7, 30, 90] as const;
 
 export type AgeClass = Readonly<{ from_days: number; to_days: number | null; complaints: number }>;
 
 const dayMs = 86_400_000;
 
-/** Counts active complaints by age, from their number for each day (UTC) of filing. */
+/** Counts active complaints by age, from the number filed on each day (UTC). */
 export function ageClasses(
   filed: readonly Readonly<{ filed_on: string; complaints: number }>[],
   now: Date,

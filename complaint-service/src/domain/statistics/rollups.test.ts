@@ -17,7 +17,7 @@ const tally = (keys: readonly string[]) => {
 };
 
 test('the sum of all changes equals a count of the complaints', () => {
-  // Each complaint is filed, changed any number of times, and perhaps deleted. The day of its filing stays.
+  // Each complaint is filed, changed any number of times, and perhaps deleted. The day of its filing never changes.
   const life = fc.tuple(fc.array(counted, { minLength: 1, maxLength: 6 }), fc.boolean());
   fc.assert(
     fc.property(fc.array(life, { maxLength: 8 }), (lives) => {

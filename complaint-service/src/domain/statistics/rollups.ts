@@ -1,7 +1,7 @@
 import type { Clocks } from '../complaints/service-level.ts';
 import { isActiveStatus, type Status } from '../complaints/workflow.ts';
 
-/** The part of a complaint that is counted. */
+/** The properties of a complaint that the statistics count. */
 export type Counted = Readonly<{ category_id: string; status: Status; created_at: Date }>;
 
 export type StatusDelta = Readonly<{ category_id: string; status: Status; by: number }>;
@@ -9,7 +9,7 @@ export type AgeDelta = Readonly<{ filed_on: string; by: number }>;
 export type CountDeltas = Readonly<{ byStatus: readonly StatusDelta[]; byAge: readonly AgeDelta[] }>;
 
 /**
- * Returns the changes of the counts after a change of a complaint. `before` is undefined for a new complaint, `after`
+ * Returns the changes to the counts after a change to a complaint. `before` is undefined for a new complaint, `after`
  * for a deleted one.
  */
 export function countDeltas(before: Counted | undefined, after: Counted | undefined): CountDeltas {
@@ -29,24 +29,24 @@ function statusCount(complaint: Counted | undefined, by: number): StatusDelta[] 
   return complaint === undefined ? [] : [{ category_id: complaint.category_id, status: complaint.status, by }];
 }
 
-/** Upper bounds, in seconds, of the classes in which times are counted: an hour, four, a day, three, seven, thirty. */
+/** Upper bounds of the time ranges, in seconds: an hour, four hours, a day, three days, seven, thirty. */
 export const timeBoundsSec = [3_600, 14_400, 86_400, 259_200, 604_800, 2_592_000] as const;
 
 export type Measured = Readonly<{
   measure: 'first_answer' | 'resolution';
-  /** The first day of the month (UTC) in which the time ended. */
+  /** The first day of the month (UTC) in which the clock stopped. */
   month: string;
   category_id: string;
-  /** The number of bounds that the time reached. */
+  /** The number of upper bounds that the time has reached. */
   bucket: number;
   seconds: number;
-  /** Whether the target was met; undefined where there is none. */
+  /** Whether the target was met. Undefined if there was no target. */
   onTime: boolean | undefined;
 }>;
 
 type Timed = Clocks & Readonly<{ category_id: string }>;
 
-/** Returns the times that a change ended: a first answer and a resolution are counted when they happen. */
+/** Returns the times that a change completes: a first answer and a resolution are counted when they happen. */
 export function timesEnded(before: Timed, after: Timed): Measured[] {
   const measured: Measured[] = [];
   if (before.first_answered_at === null && after.first_answered_at !== null) {

@@ -11,7 +11,7 @@ export function mayConnectTo(address: string, receivers: AllowedReceivers): bool
 }
 
 /**
- * Checks a webhook's URL before it is saved. The address behind its name is checked with each connection.
+ * Checks a webhook's URL before it is saved. The address that its name resolves to is checked at every connection.
  *
  * @returns What is wrong with it, or undefined.
  */
@@ -26,5 +26,5 @@ export function problemOfUrl(text: string, receivers: AllowedReceivers): string 
   const isLocal = receivers === 'loopback' && (host === 'localhost' || classifyAddress(host) === 'loopback');
   if (url.protocol !== 'https:' && !(isLocal && url.protocol === 'http:')) return 'must be an https URL';
   // Signed as @target-uri, so the URL that is sent must equal the saved one.
-  return url.href === text ? undefined : `must be in its normal form: ${url.href}`;
+  return url.href === text ? undefined : `must be in normalized form: ${url.href}`;
 }

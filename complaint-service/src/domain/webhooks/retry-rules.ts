@@ -1,4 +1,4 @@
-/** Deliveries are given up after this time, and a webhook that accepted none in this time is disabled. */
+/** Deliveries are dropped after this time, and a webhook that accepted none within this time is disabled. */
 export const giveUpAfterMs = 3 * 24 * 3600_000;
 
 /** The total time of one attempt, from the DNS lookup to the status of the response. */
@@ -10,17 +10,17 @@ export const maxFailuresInRow = 3;
 /** How long signatures by the previous secret are added after a rotation. */
 export const previousSecretMs = 24 * 3600_000;
 
-/** The maximum number of webhooks of one tenant: each multiplies the cost of an event. */
+/** The maximum number of webhooks of one tenant. Each multiplies the cost of an event. */
 export const maxWebhooks = 20;
 
 const firstDelayMs = 5_000;
 const longestDelayMs = 3600_000;
 
 /**
- * The delay before the next attempt: 5 s, 10 s, 20 s … up to an hour, half of it at random. Without the random part,
+ * The delay before the next attempt: 5 s, 10 s, 20 s … up to an hour, half of it random. Without the random part,
  * deliveries that failed together would be retried together.
  *
- * @param attempts Failed so far, from 1.
+ * @param attempts The number of failed attempts so far, at least 1.
  * @param random In [0, 1).
  */
 export function retryDelayMs(attempts: number, random: number): number {
@@ -29,7 +29,8 @@ export function retryDelayMs(attempts: number, random: number): number {
 }
 
 /**
- * The outcome of an attempt: accepted, to be retried, or 410: the receiver wants no more (RFC 9110 section 15.5.11).
+ * The outcome of an attempt: accepted, to be retried, or gone. 410 means that the receiver wants no more deliveries
+ * (RFC 9110 section 15.5.11).
  */
 export function verdictOn(result: Readonly<{ status: number } | { failure: string }>): 'taken' | 'retry' | 'gone' {
   if (!('status' in result)) return 'retry';
@@ -37,7 +38,7 @@ export function verdictOn(result: Readonly<{ status: number } | { failure: strin
   return result.status === 410 ? 'gone' : 'retry';
 }
 
-/** Why an attempt got no response. Stable codes for the delivery log, which admins read. */
+/** Why an attempt got no response. Stable codes for the delivery log, which administrators read. */
 export type PostFailure = 'address_refused' | 'timeout' | 'connection_failed' | 'tls_failed' | 'bad_answer';
 
 export type PostResult = Readonly<{ status: number } | { failure: PostFailure }>;

@@ -1,6 +1,6 @@
 import { createHash, createHmac, type KeyObject, sign } from 'node:crypto';
 
-/** A key that signs deliveries. `hmac-sha256` is a secret that the receiver has too. */
+/** A key that signs deliveries. `hmac-sha256` uses a secret that the receiver has too. */
 export type WebhookKey = Readonly<
   | { algorithm: 'ed25519'; keyid: string; privateKey: KeyObject }
   | { algorithm: 'hmac-sha256'; keyid: string; secret: Buffer }
@@ -16,9 +16,9 @@ const contentType = 'application/json';
 
 /**
  * Signs a delivery: method, URL, body and time (RFC 9421, with the digest of RFC 9530). Receivers refuse a `created`
- * that is not recent, so that a recorded delivery cannot be sent again later.
+ * that is not recent, so that a recorded delivery cannot be replayed later.
  *
- * @param keys One, or two while a secret is rotated: `sig1` is by the newer one.
+ * @param keys One key, or two while a secret is rotated. `sig1` uses the newer one.
  * @returns The headers of the request.
  */
 export function signDelivery(

@@ -22,14 +22,14 @@ import type { FlowParts } from '../parts.ts';
 
 export type Upload = Readonly<{
   complaintId: string;
-  /** A comment of the user's own. The attachment is as visible as the comment. */
+  /** A comment by the same user. The attachment is as visible as the comment. */
   commentId?: string | undefined;
   /** The client's file name. */
   name: string;
   body: Readable;
   /** The `Idempotency-Key`. */
   key?: string | undefined;
-  /** Aborts when the client no longer waits. Nothing is stored then. */
+  /** Aborts when the client no longer waits. Nothing is then stored. */
   signal: AbortSignal;
 }>;
 
@@ -37,13 +37,12 @@ export type Upload = Readonly<{
 export type UploadParts = Pick<FlowParts, 'db' | 'newId' | 'now' | 'files' | 'attachmentSpace'>;
 
 /**
- * Stores a file and its row. Access is checked before the body is read, and again with the row: the body may take
- * minutes. A repeated request is also read to its end, to compare its bytes with the first request.
+ * Stores a file and its row. Access is checked before the body is read, and again when the row is written: the body may
+ * take minutes. A repeated request is also read to its end, to compare its bytes with those of the first request.
  *
  * @param answerOf Creates the response, which is stored for repeated requests.
- *
  * @throws AppError `not_found`, `complaint_locked`, `unknown_comment`, `too_many_attachments`, `attachment_space_full`
- * or `too_many_attached_bytes`, and what `AttachmentStore.receive` and `createOnce` throw.
+ *   or `too_many_attached_bytes`, and what `AttachmentStore.receive` and `createOnce` throw.
  */
 export async function attachFile<Answer extends Readonly<{ id: string }>>(
   parts: UploadParts,
@@ -57,7 +56,7 @@ export async function attachFile<Answer extends Readonly<{ id: string }>>(
   const file = await files.receive(upload.body, maxFileBytes, { tenantId, userId, signal: upload.signal });
   const id = newId();
   try {
-    // Before the row: a row must never name a file that is not there.
+    // Stored before the row: a row must never refer to a missing file.
     await file.keepAs(id);
     const answer = await asUser(db, user, (trx) =>
       createOnce(trx, parts, user, repeatable(upload, file), async () => {
@@ -69,7 +68,7 @@ export async function attachFile<Answer extends Readonly<{ id: string }>>(
     return answer;
   } catch (error) {
     await file.discard();
-    // After a lost connection the row may be there. If it is not, `sweepFiles` removes the file.
+    // After a lost connection, the row may exist. If it does not, `sweepFiles` removes the file.
     if (!(error instanceof AppError && error.code === 'unavailable')) await files.remove(id);
     throw error;
   }
@@ -80,7 +79,7 @@ const repeatable = ({ key, complaintId, commentId, name }: Upload, { digest }: R
   request: ['attach', complaintId, commentId ?? null, name, digest],
 });
 
-/** Refuses early what would fail later. A repeated request needs no space. */
+/** Refuses early what would fail later. A repeated request needs no additional space. */
 async function admit(trx: Trx, user: UserIdentity, upload: Upload): Promise<void> {
   await assertMayAttach(trx, user, upload);
   if (upload.key === undefined || !(await isClaimed(trx, upload.key))) await assertUnderMaxAttachments(trx, upload);

@@ -2,7 +2,7 @@ import { existingIds } from '../../store/attachments/attachments.ts';
 import type { FlowParts } from '../parts.ts';
 
 const batchSize = 500;
-/** Longer than any upload takes, so that a file whose row is not written yet stays. */
+/** Longer than any upload takes, so that a file whose row is not yet written is kept. */
 const minAgeMs = 6 * 3600_000;
 
 /**

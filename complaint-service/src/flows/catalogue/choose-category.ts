@@ -8,8 +8,8 @@ import type { ScopeUser, Trx } from '../../store/scope.ts';
 import type { FlowParts } from '../parts.ts';
 
 /**
- * Returns the category of this id or name. While the catalogue is open, an unknown name from an agent or admin becomes
- * a category.
+ * Returns the category with this id or name. While the catalogue is open, an unknown name from an agent or admin
+ * becomes a new category.
  *
  * @throws AppError `unknown_category`.
  */
@@ -36,6 +36,6 @@ export async function chooseCategory(
     created_at: now(),
   });
   const added = await findCategoryNamed(trx, idOrName);
-  if (added === undefined) throw new Error('a category is missing right after it was added');
+  if (added === undefined) throw new Error('a category is missing immediately after it was added');
   return added;
 }

@@ -8,7 +8,7 @@ import type { Category } from '../../store/schema/catalogue.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
 
-/** A change of a category. Missing members stay as they are. */
+/** A change to a category. Members that are absent stay unchanged. */
 export type WantedCategory = Readonly<{
   name?: string | undefined;
   description?: string | undefined;
@@ -48,7 +48,7 @@ export async function addCategory(
 }
 
 /**
- * Changes a category. New targets apply to new complaints: those that are filed keep their due times.
+ * Changes a category. New targets apply only to new complaints; existing ones keep their due times.
  *
  * @throws AppError `not_found`, `name_taken` or `unknown_team`, and what `assertCurrent` throws.
  */
@@ -79,7 +79,7 @@ async function assertTeam(trx: Trx, id: string | null): Promise<void> {
   if (id !== null && (await findTeam(trx, id)) === undefined) throw new AppError('unknown_team');
 }
 
-/** @throws AppError `name_taken` where the work violates this constraint. */
+/** @throws AppError `name_taken` if the work violates this constraint. */
 export async function withUniqueName<T>(constraint: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -16,7 +16,7 @@ import { withUniqueName } from './manage-categories.ts';
 
 export type WantedTeam = Readonly<{
   name?: string | undefined;
-  /** All members: others leave the team. */
+  /** All members. Anyone else leaves the team. */
   members?: readonly string[] | undefined;
 }>;
 
@@ -71,6 +71,6 @@ async function assertAgents({ people }: FlowParts, user: UserIdentity, userIds: 
 
 async function teamAfter(trx: Trx, id: string): Promise<TeamWithMembers> {
   const team = await findTeam(trx, id);
-  if (team === undefined) throw new Error('a team is missing right after it was written');
+  if (team === undefined) throw new Error('a team is missing immediately after it was written');
   return team;
 }

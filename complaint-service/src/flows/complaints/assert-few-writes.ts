@@ -13,8 +13,6 @@ export async function assertFewWrites(trx: Trx, user: ScopeUser, at: Date): Prom
   if (waitSec > 0) throw new AppError('too_many_changes', { headers: { 'retry-after': String(waitSec) } });
 }
 
-/**
- * The maximum filings and edits of one user per minute. Each may write hundreds of search rows.
- */
+/** The maximum number of filings and edits per user and minute. Each may write hundreds of search rows. */
 export const maxWrites = 60;
 export const writeWindowMs = 60_000;

@@ -31,7 +31,7 @@ export async function assignComplaint(
   user: UserIdentity,
   { id, assigneeId, teamId, assertCurrent }: Wanted,
 ): Promise<Complaint> {
-  // Check the complaint first. Otherwise the answer would reveal whether any id is an agent.
+  // Checks the complaint first. Otherwise the response would reveal whether any id belongs to an agent.
   await asUser(parts.db, user, (trx) => getComplaint(trx, id, 'read'));
   if (assigneeId !== undefined && !mayTakeComplaints(await parts.people.find(user, assigneeId))) {
     throw new AppError('unknown_assignee');
@@ -61,7 +61,7 @@ async function assertStillAgent(trx: Trx, { tenantId }: UserIdentity, userId: st
 }
 
 /**
- * Returns a complaint to the queue. Without an assignee, nothing changes.
+ * Returns a complaint to the queue. If it has no assignee, nothing changes.
  *
  * @throws AppError `not_found` or `complaint_locked`, and what `assertCurrent` throws.
  */
@@ -81,14 +81,14 @@ export async function unassignComplaint(
 
 type Assignment = Readonly<{
   assigneeId: string | null;
-  /** Undefined keeps the team. */
+  /** If undefined, the team stays. */
   teamId?: string | null;
   actor: Readonly<{ userId: string; role: string }>;
   at: Date;
   reason?: string | undefined;
 }>;
 
-/** Changes the assignee of a locked complaint, and the status that follows from it. */
+/** Changes the assignee of a locked complaint, and updates the status accordingly. */
 export function setAssignee(
   trx: Trx,
   parts: Pick<FlowParts, 'newId'>,

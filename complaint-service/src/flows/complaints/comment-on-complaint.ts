@@ -16,7 +16,7 @@ import { getComplaint } from './get-complaint.ts';
 export type NewRemark = Readonly<{ body: string; internal: boolean }>;
 
 /**
- * Adds a comment, in every status. The first public one of an agent or admin answers the complaint.
+ * Adds a comment, in any status. The first public one by an agent or admin counts as the first answer.
  *
  * @throws AppError `not_found`, `complaint_locked`, or `insufficient_role` for an internal comment by a complainant.
  */

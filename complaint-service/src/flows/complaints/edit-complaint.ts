@@ -50,7 +50,7 @@ export async function editComplaint(
   });
 }
 
-/** A new category brings its own targets. The clocks keep their start time. */
+/** A new category has its own targets. The clocks keep their start time. */
 async function changesOf(
   trx: Trx,
   parts: FlowParts,

@@ -9,10 +9,9 @@ const queries = { read: findComplaint, change: lockComplaint };
  * Returns a complaint, if the user may see it. Locks it for a change.
  *
  * @param id A UUID.
- *
- * @throws AppError `not_found`: the same for unknown complaints, other tenants' and other complainants'. For a change
- * of an anonymised complaint `complaint_locked`: anything added would stay forever, because retention does not process
- * it again.
+ * @throws AppError `not_found` for unknown complaints and those of other tenants or complainants alike.
+ *   `complaint_locked` when changing an anonymized complaint: anything added would stay forever, because retention does
+ *   not process it again.
  */
 export async function getComplaint(trx: Trx, id: string, purpose: 'read' | 'change'): Promise<Complaint> {
   const complaint = await queries[purpose](trx, id);

@@ -9,7 +9,7 @@ import type { FlowParts } from '../parts.ts';
 
 export type Filter = Readonly<{
   statuses?: readonly Status[] | undefined;
-  /** For staff the complaints assigned to them, for complainants their own. OAuth clients have none. */
+  /** For staff, the complaints assigned to them; for complainants, their own. OAuth clients have none. */
   mine?: boolean | undefined;
   unassigned?: boolean | undefined;
   overdue?: boolean | undefined;
@@ -25,7 +25,7 @@ export type Filter = Readonly<{
 
 export type Wanted = Filter & Readonly<{ order: Order; after: ListPosition | undefined; limit: number }>;
 
-/** Lists the complaints that the reader may see: complainants their own, others all of the tenant. */
+/** Lists the complaints that the reader may see: complainants see their own, others see all of the tenant. */
 export async function findComplaints(parts: FlowParts, reader: Reader, wanted: Wanted): Promise<Complaint[]> {
   const { mine, overdue, category: named, order, after, limit, ...filter } = wanted;
   if (mine === true && reader.kind === 'client') return [];

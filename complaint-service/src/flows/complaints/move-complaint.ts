@@ -64,8 +64,8 @@ async function changesOf(trx: Trx, current: Complaint, { to, duplicateOf }: Move
 }
 
 /**
- * Before the complaint, as in assigning. Otherwise it could become active just after all of theirs returned to the
- * queue.
+ * Locked before the complaint, as in assigning. Otherwise it could become active just after all of the agent's
+ * complaints returned to the queue.
  */
 async function lockAssignee(trx: Trx, { tenantId }: UserIdentity, id: string): Promise<void> {
   const { assignee_id: userId } = await getComplaint(trx, id, 'read');
@@ -73,15 +73,18 @@ async function lockAssignee(trx: Trx, { tenantId }: UserIdentity, id: string): P
 }
 
 /**
- * Whether an agent is known to have left or changed role since the assignment. Active complaints return to the queue
- * then.
+ * Whether an agent is known to have left or changed role since the assignment. Active complaints then return to the
+ * queue.
  */
 async function hasLeft(trx: Trx, assigneeId: string | null): Promise<boolean> {
   const update = assigneeId === null ? undefined : await findMembershipUpdate(trx, assigneeId);
   return update !== undefined && !mayTakeComplaints(update);
 }
 
-/** Locks a complaint and its original in one order: otherwise two complaints that name each other would deadlock. */
+/**
+ * Locks a complaint and its original in a fixed order. Otherwise two complaints that refer to each other would
+ * deadlock.
+ */
 async function lockBoth(trx: Trx, id: string, duplicateOf: string): Promise<Complaint | undefined> {
   await getComplaint(trx, id, 'read');
   const locked = await lockComplaints(trx, [id, duplicateOf]);
@@ -95,7 +98,7 @@ async function assertOriginal(trx: Trx, current: Complaint, original: Complaint 
       : original.id === current.id
         ? 'is this complaint'
         : original.status === 'duplicate'
-          ? 'is a duplicate itself'
+          ? 'is itself a duplicate'
           : (await hasDuplicates(trx, current.id))
             ? 'cannot be set: other complaints are duplicates of this one'
             : undefined;

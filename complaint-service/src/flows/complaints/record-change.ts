@@ -15,7 +15,10 @@ export type Change = Readonly<{
   event: HistoryEvent | ((after: Complaint) => HistoryEvent);
 }>;
 
-/** Changes a locked complaint. Every change goes through this function, which also writes history and statistics. */
+/**
+ * Changes a locked complaint. Every change goes through this function, which also writes the history and the
+ * statistics.
+ */
 export async function recordChange(
   trx: Trx,
   { newId }: Pick<FlowParts, 'newId'>,

@@ -67,7 +67,10 @@ async function erasePerson(parts: Parts, erasure: Erasure, stopped: AbortSignal)
     });
     if (removed === undefined) return;
     if (removed === 'finished' || removed === 'active') {
-      const what = removed === 'finished' ? 'a person was erased' : 'a person was not erased: an active member again';
+      const what =
+        removed === 'finished'
+          ? 'a person was erased'
+          : 'a person was not erased, because they are an active member again';
       parts.logger.info({ tenant_id, erasure_id: id }, what);
       return;
     }
@@ -78,7 +81,7 @@ async function erasePerson(parts: Parts, erasure: Erasure, stopped: AbortSignal)
 const actor = serviceActors.complaintService;
 type Changing = Pick<Parts, 'newId' | 'now'>;
 
-/** Returns active complaints of an agent to the queue. @returns Undefined when there were none. */
+/** Returns an agent's active complaints to the queue. @returns Undefined if there were none. */
 async function returnToQueue(trx: Trx, { newId, now }: Changing, userId: string): Promise<Removed | undefined> {
   const assigned = await lockComplaintsOf(trx, userId, batchSize);
   const returning = { assigneeId: null, actor, at: now(), reason: 'The assignee was erased.' };
@@ -91,9 +94,9 @@ async function returnToQueue(trx: Trx, { newId, now }: Changing, userId: string)
 
 /**
  * Erases a person from their own complaints. If texts are removed too, active complaints are withdrawn, and all are
- * anonymised.
+ * anonymized.
  *
- * @returns Undefined when there were none.
+ * @returns Undefined if there were none.
  */
 async function eraseOwnComplaints(
   trx: Trx,
@@ -133,12 +136,15 @@ async function applyRetention(parts: Parts, policy: RetentionPolicy, stopped: Ab
     });
     if (removed === undefined) return;
     await removeFiles(parts, removed);
-    parts.logger.info({ tenant_id, action, complaints: removed.complaints }, 'the retention of complaints has ended');
+    parts.logger.info(
+      { tenant_id, action, complaints: removed.complaints },
+      'complaints were removed by the retention policy',
+    );
     if (removed.complaints < batchSize) return;
   }
 }
 
-/** After the commit. If the process ends in between, `sweepFiles` removes them. */
+/** Runs after the commit. If the process ends in between, `sweepFiles` removes the files. */
 async function removeFiles({ files }: Parts, { attachments }: Removed): Promise<void> {
   for (const id of attachments) await files.remove(id);
 }

@@ -17,7 +17,7 @@ export type ErasurePreview = Readonly<{
 /**
  * Counts what erasing a person would remove.
  *
- * @throws AppError `not_found` for an id that belongs to no member and occurs in no complaint; `people_unavailable`.
+ * @throws AppError `not_found` if the id belongs to no member and occurs in no complaint; `people_unavailable`.
  */
 export async function previewErasure(
   { db, people }: FlowParts,
@@ -63,7 +63,7 @@ export async function scheduleErasure(parts: FlowParts, admin: UserIdentity, use
   }
 }
 
-/** @throws AppError `not_found`, or `erasure_not_cancellable` when it is due, done or cancelled already. */
+/** @throws AppError `not_found`, or `erasure_not_cancellable` if it is due, done or already canceled. */
 export async function cancelScheduled({ db, now }: FlowParts, admin: UserIdentity, id: string): Promise<Erasure> {
   return asUser(db, admin, async (trx) => {
     const cancelled = await cancelErasure(trx, { id, by: admin.userId, at: now() });

@@ -36,7 +36,7 @@ export async function announce(
   await queueDeliveries(trx, { tenantId: tenant_id, type: announcement.type, payload });
 }
 
-/** The event of a change in the history, without its texts. */
+/** The event for a change in the history, without its texts. */
 export function announcementOf({ action, detail }: HistoryEvent): Pick<Announcement, 'type' | 'detail'> {
   const type = `complaint.${action}` as const;
   if (action === 'edited') return { type, detail: { fields: detail.fields } };

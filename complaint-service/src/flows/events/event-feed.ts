@@ -4,20 +4,20 @@ import type { ComplaintEvent } from '../../store/schema/deliveries.ts';
 import { asUser, type ComplaintsDatabase, type ScopeUser } from '../../store/scope.ts';
 
 export type Following = Readonly<{
-  /** The last event that the client has seen. Without one, the feed begins with the next event. */
+  /** The last event that the client has seen. If absent, the feed starts with the next event. */
   lastId: string | undefined;
   signal: AbortSignal;
-  /** Called after each `quietMs` without a batch, also while the database does not answer. */
+  /** Called whenever `quietMs` pass without a batch, even while the database is unreachable. */
   onQuiet: () => void;
 }>;
 
-/** A feed of new events, for the users who may see them. */
+/** A feed of new events for users who may see them. */
 export type EventFeed = Readonly<{
   /**
-   * Yields the events that this user may see, one batch at a time. Each batch is read on demand, so a slow client
-   * holds no events in memory. The first batch is empty, or `missed` if the feed cannot resume at the client's
-   * position; the response can start then. While the database is unreachable, the feed waits, and then continues
-   * without a gap. Ends with `signal` or the feed.
+   * Yields the events that this user may see, one batch at a time. Each batch is read on demand, so a slow client holds
+   * no events in memory. The first batch is empty, or `missed` if the feed cannot resume at the client's position. The
+   * response can then start. While the database is unreachable, the feed waits, and later continues without a gap. Ends
+   * when `signal` aborts or the feed ends.
    */
   follow(user: ScopeUser, following: Following): AsyncGenerator<ComplaintEvent[] | 'missed'>;
   /** Ends all followers, and stops listening. */
@@ -26,7 +26,7 @@ export type EventFeed = Readonly<{
 
 const batchSize = 100;
 const retryMs = 1_000;
-/** Responses start within this time, because `EventSource` gives up after any status but 200. */
+/** Responses start within this time, because `EventSource` gives up on any status other than 200. */
 const openWithinMs = 2_000;
 
 /** @param quietMs Must be shorter than the idle timeout of any proxy in between. */
@@ -46,8 +46,8 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
   });
 
   /**
-   * Resolves with the next notification, and after `quietMs` in case one was lost. Registers before the read, so that
-   * an event committed between read and wait still wakes the follower.
+   * Resolves with the next notification, or after `quietMs` in case one was lost. Registers before the read, so that an
+   * event committed between the read and the wait still wakes the follower.
    */
   function nextEvents(tenantId: string, stop: AbortSignal) {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -66,9 +66,9 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
   }
 
   /**
-   * Reads as the user: row-level security decides about each event. Followers who may see the same share one read, so
-   * an event costs one query for all agents of a tenant. A read that began before the last notification is not shared:
-   * it may have missed what was notified.
+   * Reads as the user, so row-level security decides about each event. Followers with the same access share one read,
+   * so an event costs one query for all agents of a tenant. A read that began before the last notification is not
+   * shared, because it may have missed the new event.
    */
   function read(user: ScopeUser, after: number): Promise<ComplaintEvent[]> {
     const seesAll = user.role === 'agent' || user.role === 'admin';
@@ -93,11 +93,11 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
 
   async function* start(user: ScopeUser, lastId: string | undefined, stop: AbortSignal) {
     const placing = place(user, lastId, stop);
-    placing.catch(() => {}); // It is awaited below, unless the client disconnects before.
+    placing.catch(() => {}); // Awaited below, unless the client disconnects first.
     const inTime = await Promise.race([placing, delay(openWithinMs, undefined, { ref: false })]);
     if (inTime === undefined) yield [];
     const { seq, missed } = inTime ?? (await placing);
-    // A client that got its response before its position was known may have missed events in between.
+    // A client that got its response before its position was known may have missed events.
     yield missed || (inTime === undefined && lastId === undefined) ? ('missed' as const) : [];
     return seq;
   }
@@ -112,7 +112,7 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
           const next = nextEvents(user.tenantId, stop);
           try {
             const events = await unlessUnavailable(read(user, seq), stop);
-            // A wake-up without a visible event was for other users. This user must not learn of it.
+            // A wake-up without a visible event was for other users, which this user must not learn.
             if (events?.length === 0) await next.promise;
             if (events === undefined || events.length === 0 || stop.aborted) continue;
             seq = events.at(-1)?.seq ?? seq;

@@ -1,9 +1,9 @@
 import { AppError } from '../../errors.ts';
 
-/** The maximum for one user on one instance: browser tabs and devices. */
+/** The maximum per user and instance, for browser tabs and devices. */
 export const maxStreamsPerUser = 10;
 
-/** Counts the open streams of each user, of either kind. */
+/** Counts the open streams of each user, SSE and WebSocket together. */
 export class OpenStreams {
   readonly #byUser = new Map<string, number>();
 

@@ -6,14 +6,14 @@ import type { Complaint } from '../../store/schema/complaints.ts';
 import { type Filter, findComplaints } from '../complaints/list-complaints.ts';
 import type { FlowParts } from '../parts.ts';
 
-/** Each complaint has two people, so the names of a page fit into one call. */
+/** Each complaint has two people, so one call can look up the names of a batch. */
 const batchSize = 150;
-// By the time of filing, which never changes: a complaint that is edited meanwhile appears once.
+// Ordered by filing time, which never changes: a complaint that is edited meanwhile appears once.
 const order = 'newest';
 
 type Names = ReadonlyMap<string, string>;
 
-/** The columns, in order. Programs rely on their names: add new ones at the end. */
+/** The columns, in order. Programs depend on their names: add new ones at the end. */
 const columns: Readonly<Record<string, (row: Complaint, names: Names) => Cell>> = {
   id: ({ id }) => id,
   filed_at: ({ created_at }) => created_at,
@@ -40,8 +40,8 @@ const columns: Readonly<Record<string, (row: Complaint, names: Names) => Cell>> 
 };
 
 /**
- * Writes the complaints that the user may see as CSV, page by page: memory stays the same for any number of them. Each
- * page is one short transaction, so a slow client holds none open.
+ * Writes the complaints that the user may see as CSV, in batches, so that memory use does not depend on their number.
+ * Each batch is one short transaction, so a slow client keeps none open.
  */
 export async function* exportComplaints(parts: FlowParts, user: UserIdentity, filter: Filter): AsyncGenerator<string> {
   yield byteOrderMark + csvRow(Object.keys(columns));

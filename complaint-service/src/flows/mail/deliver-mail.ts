@@ -20,27 +20,29 @@ export type MailCourierParts = Readonly<{
   db: ComplaintsDatabase;
   logger: Logger;
   mailer: Mailer;
-  /** Called when a mail is sent, so that people who have left the tenant get none. */
+  /** Called when an email is sent, so that people who have left the tenant get none. */
   addresses: AddressBook;
-  /** Base URL of the page of a complaint, without a trailing slash. Without it, mails have no link. */
+  /** Base URL of a complaint's page, without a trailing slash. If unset, emails have no link. */
   linkBase: string | undefined;
   now: () => Date;
   random?: () => number;
-  /** Called for each mail that was sent, that failed, or that was given up. */
+  /** Called for each email that was sent, failed, or was given up. */
   onResult?: (result: DeliveryResult) => void;
 }>;
 
-// A mail that is aborted after its last byte would be sent twice.
+// An email that is aborted after its last byte would be sent twice.
 const graceMs = 5_000;
 
-/** Sends queued mails at least once, until it is stopped. @returns A function that stops it after the current mail. */
+/**
+ * Sends queued emails at least once, until it is stopped. @returns A function that stops it after the current email.
+ */
 export function startMailCourier(parts: MailCourierParts): Promise<() => Promise<void>> {
   const { db, logger, now, random = Math.random, onResult } = parts;
   const mails = deliveries<QueuedMail>({
     rows: mailsOf(db),
     logger,
     what: 'a mail',
-    // In the order in which they were queued, so that mails arrive in the order of the changes.
+    // In queue order, so that emails arrive in the order of the changes.
     atOnce: 1,
     timeoutMs: attemptTimeoutMs,
     deliver: (mail, signal) => (mail.recipient === 'all' ? spread(parts, mail) : send(parts, mail, signal)),
@@ -53,7 +55,7 @@ export function startMailCourier(parts: MailCourierParts): Promise<() => Promise
   return startCourier({ db, logger, channel: mailChannel, graceMs, work: [mails] });
 }
 
-/** Finds the recipients of a change. Each gets their own row, so that one failure does not repeat the other mails. */
+/** Finds the recipients of a change. Each gets a separate row, so that one failure does not repeat the other emails. */
 async function spread({ db }: MailCourierParts, mail: QueuedMail): Promise<false> {
   const { tenant_id, complaint_id, actor_id } = mail;
   await asMailer(db, tenant_id, async (trx) => {
@@ -67,7 +69,11 @@ async function spread({ db }: MailCourierParts, mail: QueuedMail): Promise<false
   return false;
 }
 
-/** Sends one mail, if its recipient may still see the complaint and wants mail. @returns Whether it was sent. */
+/**
+ * Sends one email, if its recipient may still see the complaint and wants email.
+ *
+ * @returns Whether it was sent.
+ */
 async function send(parts: MailCourierParts, mail: QueuedMail, signal: AbortSignal): Promise<boolean> {
   const { tenant_id, complaint_id: id, kind, user_id } = mail;
   const complaint = await asMailer(parts.db, tenant_id, (trx) => findMailed(trx, id));

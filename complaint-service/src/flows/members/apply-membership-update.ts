@@ -6,12 +6,12 @@ import { asMembershipUpdater } from '../../store/scope.ts';
 import { setAssignee } from '../complaints/assign-complaint.ts';
 import type { FlowParts } from '../parts.ts';
 
-/** Complaints that one transaction returns to the queue, so that it stays short. */
+/** The maximum number of complaints that one transaction returns to the queue, so that it stays short. */
 const batch = 50;
 
 /**
  * Stores a membership update. If the member is no longer an active agent, their active complaints return to the queue.
- * When this fails halfway, the auth-service sends the same update again, and the rest returns then.
+ * If this fails halfway, the auth-service sends the same update again, and the rest then returns.
  *
  * @returns Whether this is the latest update of the member.
  */

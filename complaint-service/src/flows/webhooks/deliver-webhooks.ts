@@ -34,7 +34,7 @@ export type WebhookCourierParts = Readonly<{
   now: () => Date;
   random?: () => number;
   timeoutMs?: number;
-  /** Called for each attempt, and for the deliveries that are given up when a webhook is disabled. */
+  /** Called for each attempt, and for each delivery that is dropped when a webhook is disabled. */
   onResult?: (result: DeliveryResult, deliveries?: number) => void;
 }>;
 
@@ -98,7 +98,7 @@ async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: Ab
     return;
   }
   const failures = webhook.failures + 1;
-  // Without a status, the receiver is down, and the other deliveries would fail too.
+  // Without a status, the receiver is down, and other deliveries would fail too.
   const isDown = 'failure' in result || failures >= maxFailuresInRow;
   const state = await deliveryFailed(db, due, made, {
     delayMs: retryDelayMs(delivery.attempts + 1, random()),
@@ -116,7 +116,7 @@ async function end(parts: WebhookCourierParts, webhook: Webhook, reason: 'gone' 
   const givenUp = await endWebhook(db, webhook, reason);
   if (givenUp === undefined) return;
   onResult?.('given_up', givenUp);
-  logger.warn({ tenant_id: webhook.tenant_id, webhook_id: webhook.id, reason }, 'a webhook was ended');
+  logger.warn({ tenant_id: webhook.tenant_id, webhook_id: webhook.id, reason }, 'a webhook was disabled');
 }
 
 function keysOf({ keys, now }: WebhookCourierParts, webhook: Webhook): readonly WebhookKey[] {

@@ -22,10 +22,10 @@ import type { FlowParts } from '../parts.ts';
 
 type NewWebhook = Readonly<{ url: string; events: readonly EventType[]; signature: Webhook['signature'] }>;
 
-/** A webhook, with its secret in base64url if one was just made. */
+/** A webhook, with its secret in base64url if it is new. */
 export type WithSecret = Readonly<{ webhook: Webhook; secret: string | undefined }>;
 
-/** @throws AppError `validation_failed` for the URL, or `too_many_webhooks`. */
+/** @throws AppError `validation_failed` if the URL is not allowed, or `too_many_webhooks`. */
 export async function addWebhook(parts: FlowParts, user: UserIdentity, wanted: NewWebhook): Promise<WithSecret> {
   assertUrl(parts, wanted.url);
   const at = parts.now();
@@ -52,14 +52,14 @@ type Edit = Readonly<{
   state?: 'active' | 'paused' | undefined;
 }>;
 
-/** Changes, pauses or resumes a webhook, also a disabled one. @throws AppError `not_found` */
+/** Changes, pauses or resumes a webhook, even a disabled one. @throws AppError `not_found` */
 export async function editWebhook(parts: FlowParts, user: UserIdentity, id: string, edit: Edit): Promise<Webhook> {
   if (edit.url !== undefined) assertUrl(parts, edit.url);
   const changes: WebhookChanges = {
     ...(edit.url !== undefined && { url: edit.url }),
     ...(edit.events !== undefined && { events: [...new Set(edit.events)] }),
     ...(edit.state !== undefined && { state: edit.state, ended_reason: null }),
-    // Try a new URL, or a resumed webhook, at once.
+    // Tries a new URL or a resumed webhook immediately.
     ...((edit.url !== undefined || edit.state === 'active') && { failures: 0, failing_since: null, retry_at: null }),
   };
   return asUser(parts.db, user, async (trx) => {
@@ -81,7 +81,7 @@ export async function removeWebhook(parts: FlowParts, user: UserIdentity, id: st
 }
 
 /**
- * Makes the next secret. For a day, deliveries are signed with both, so that a receiver can switch.
+ * Creates a new secret. For a day, deliveries are signed with both secrets, so that the receiver can switch.
  *
  * @throws AppError `not_found`, or `webhook_has_no_secret`.
  */
@@ -114,7 +114,11 @@ export async function pingWebhook(parts: FlowParts, user: UserIdentity, id: stri
   });
 }
 
-/** Sends a delivery of the log again. @throws AppError `not_found`, or `webhook_not_active`. */
+/**
+ * Sends a logged delivery again.
+ *
+ * @throws AppError `not_found`, or `webhook_not_active`.
+ */
 export async function redeliver(
   parts: FlowParts,
   user: UserIdentity,

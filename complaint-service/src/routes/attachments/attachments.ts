@@ -36,7 +36,7 @@ const path = '/v1/complaints/:id/attachments';
 
 const uploadUrl = /^\/v1\/complaints\/[^/?]+\/attachments(\?|$)/;
 
-/** Whether the body of a request is an upload. The gateway streams it, without a digest. */
+/** Whether the body of a request is an upload, which the gateway streams without a digest. */
 export function isUpload({ method, originalUrl }: Pick<Request, 'method' | 'originalUrl'>): boolean {
   return method === 'POST' && uploadUrl.test(originalUrl);
 }
@@ -53,7 +53,7 @@ export const attachmentRoutes = [
     params: complaintPath,
     headers: creationHeaders,
     query: z.strictObject({
-      name: z.string().max(1_000).default('').describe('The name of the file.'),
+      name: z.string().max(1_000).default('').describe('The file name.'),
       comment_id: uuidField.optional().describe('A comment by the caller. The attachment has the same visibility.'),
     }),
     upload: { 'application/octet-stream': null, 'image/*': null, 'application/pdf': null, 'text/plain': null },
@@ -121,7 +121,7 @@ export const attachmentRoutes = [
   }),
 ];
 
-/** Aborts when the connection closes before the answer is sent. */
+/** Aborts if the connection closes before the response is sent. */
 function closeOf(res: Response): AbortSignal {
   const closed = new AbortController();
   res.on('close', () => {

@@ -51,7 +51,7 @@ export const downloadRoutes = [
     // The attachment may have been removed meanwhile: its row is deleted before its file.
     if (file === undefined) throw new AppError((await find()) === undefined ? 'not_found' : 'attachment_lost');
     setSafeHeaders(res, found, query.disposition);
-    // A client that disconnects halfway is not an error.
+    // A client that disconnects early is not an error.
     return pipeline(file, res).catch((error: unknown) => {
       if (!res.destroyed) throw error;
     });

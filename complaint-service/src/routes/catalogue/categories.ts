@@ -14,10 +14,10 @@ const minutes = z.int().min(1).max(tenYearsInMinutes).nullable();
 const wantedCategory = z.strictObject({
   name: lineField(50),
   description: z.union([z.literal(''), textField(1_000)]).optional(),
-  team_id: uuidField.nullable().optional().describe('The team of new complaints.'),
-  first_answer_minutes: minutes.optional().describe('Target for the first answer. Null: none.'),
-  resolution_minutes: minutes.optional().describe('Target for the resolution. Null: none.'),
-  active: z.boolean().optional().describe('New complaints take only active categories.'),
+  team_id: uuidField.nullable().optional().describe('The team that new complaints are assigned to.'),
+  first_answer_minutes: minutes.optional().describe('Target for the first answer. Null if there is none.'),
+  resolution_minutes: minutes.optional().describe('Target for the resolution. Null if there is none.'),
+  active: z.boolean().optional().describe('New complaints can use only active categories.'),
 });
 
 const category = z

@@ -7,7 +7,7 @@ import { route } from '../route.ts';
 const openCatalogue = z
   .boolean()
   .describe(
-    'Whether agents and admins can add a category by naming it in a complaint. Complainants never can. By default, an unknown name is refused.',
+    'Whether agents and admins can add a category by using a new name in a complaint. Complainants never can. By default, unknown names are refused.',
   );
 
 const settings = z.object({ open_catalogue: openCatalogue }).meta({ id: 'ComplaintSettings' });

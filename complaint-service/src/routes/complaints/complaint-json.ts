@@ -15,10 +15,7 @@ export const status = z.enum(statuses).meta({ id: 'ComplaintStatus' });
 export const priority = z.enum(priorities).meta({ id: 'Priority' });
 export const contactPreference = z.enum(contactPreferences).meta({ id: 'ContactPreference' });
 /** The name of a person, from the users-service; null where they have none, or where it does not answer. */
-export const displayName = z
-  .string()
-  .nullable()
-  .describe('Null when the person has none, or when it is not available.');
+export const displayName = z.string().nullable().describe('Null if the person has no name, or it is unavailable.');
 
 const location = z.object({
   latitude: z.number().nullable(),
@@ -66,20 +63,20 @@ export const complaint = z
 
 export type ComplaintJson = z.infer<typeof complaint>;
 
-/** The values besides its row that the JSON of a complaint depends on. */
+/** Data beyond its row that the JSON of a complaint depends on. */
 export type View = Readonly<{ caller: Reader; now: Date; names: ReadonlyMap<string, string> }>;
 
-/** @throws AppError `insufficient_scope`: OAuth clients, and agents that act for a user, need a scope. */
+/** @throws AppError `insufficient_scope` if an OAuth client, or an agent that acts for a user, lacks the scope. */
 export const readerOf = (identity: UserIdentity | ClientIdentity): Reader => ({
   ...identity,
   tenantId: readerTenantOf(identity, readScope),
 });
 
-/** The people whom the JSON of a complaint names. */
+/** The people who appear in the JSON of a complaint. */
 export const peopleOf = ({ complainant_id, created_by, assignee_id }: Complaint): readonly string[] =>
   [complainant_id, created_by, assignee_id].filter((id) => id !== null);
 
-/** OAuth clients get no names here; those with the scope for the directory can read them there. */
+/** OAuth clients get no names here. Those with the directory's scope can read them there. */
 async function namesFor(
   people: FlowParts['people'],
   reader: Reader,
@@ -138,8 +135,8 @@ export function complaintJson(row: Complaint, { caller, now, names }: View): Com
 const timeOf = (at: Date | null) => at?.toISOString() ?? null;
 
 /**
- * Returns the entity tag of a representation: the revision of the complaint, and a hash of all that is shown. Names
- * and overdue marks change without the complaint.
+ * Returns the entity tag of a representation: the revision of the complaint, and a hash of everything shown. Names and
+ * overdue marks can change without the complaint.
  */
 export function tagOf(row: Complaint, json: ComplaintJson): string {
   const hash = createHash('sha256').update(JSON.stringify(json)).digest('hex').slice(0, 16);
@@ -152,7 +149,7 @@ type Answering = Readonly<{
   reply: (status: 200, body: ComplaintJson) => void;
 }>;
 
-/** Answers with one complaint and its entity tag. */
+/** Responds with one complaint and its entity tag. */
 export async function sendComplaint(
   { people, now }: Pick<FlowParts, 'people' | 'now'>,
   { identity, res, reply }: Answering,

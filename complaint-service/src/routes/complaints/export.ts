@@ -23,7 +23,7 @@ export const exportRoutes = [
       200: {
         schema: z.string(),
         mediaType: 'text/csv',
-        headers: { 'content-disposition': 'A file name with the date.' },
+        headers: { 'content-disposition': 'A file name that contains the date.' },
       },
     },
     errors: [],
@@ -36,7 +36,7 @@ export const exportRoutes = [
     // Otherwise the headers would wait until everything has been read.
     if (req.method === 'HEAD') return res.set(described).end();
     const rows = exportComplaints(parts, identity, filterOf(query));
-    // Read the first part before the headers are sent, so that a failure still gets a proper answer.
+    // Reads the first part before sending headers, so that a failure still gets a proper error response.
     const head = await rows.next();
     const first = await rows.next();
     res.set(described);
@@ -45,7 +45,7 @@ export const exportRoutes = [
       yield* rows;
     }
     return pipeline(Readable.from(whole()), res).catch((error: unknown) => {
-      // The client disconnected, or a read failed. Without the last chunk, the client sees that the file is
+      // The client disconnected, or a read failed. Without the last chunk, the client can tell that the file is
       // incomplete.
       if (!res.destroyed) res.destroy();
       if ((error as { code?: string }).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;

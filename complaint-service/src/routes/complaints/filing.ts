@@ -34,29 +34,29 @@ const text = {
   category: lineField(50).describe('The id or the name of a category.'),
 };
 
-// Bodies are strict: one with other fields, such as `tenant_id` or `status`, is refused.
+// Bodies are strict: additional fields, such as `tenant_id` or `status`, are refused.
 const newComplaint = z
   .strictObject({
     ...text,
-    priority: priority.optional().describe('For agents and admins. Otherwise `normal`.'),
+    priority: priority.optional().describe('Only for agents and admins. Default: `normal`.'),
     location: location.optional(),
     contact_preference: contactPreference.default('email'),
-    complainant_id: idField.optional().describe('For agents and admins: the member for whom they file.'),
+    complainant_id: idField.optional().describe('Only for agents and admins: the member for whom they file.'),
     reporter: z
       .strictObject({ name: lineField(200), email: z.email().max(254).optional(), phone: lineField(50).optional() })
       .optional()
-      .describe('For agents and admins: the person without an account for whom they file.'),
+      .describe('Only for agents and admins: the person without an account for whom they file.'),
   })
   .refine((body) => body.complainant_id === undefined || body.reporter === undefined, {
     path: ['reporter'],
-    message: 'cannot be given with complainant_id',
+    message: 'cannot be combined with complainant_id',
   })
   .meta({ examples: [{ title: 'Street light out', description: 'Dark since Monday.', category: 'Lighting' }] });
 
 const complaintPatch = z
   .strictObject({
     ...z.object(text).partial().shape,
-    priority: priority.optional().describe('For agents and admins.'),
+    priority: priority.optional().describe('Only for agents and admins.'),
     location: location.nullable().optional().describe('Null removes it.'),
     contact_preference: contactPreference.optional(),
   })

@@ -24,19 +24,22 @@ const entry = z
     changes: z
       .record(z.string(), z.object({ from: z.unknown(), to: z.unknown() }))
       .optional()
-      .describe('Of `edited`: the values before and after.'),
+      .describe('For `edited`: the values before and after.'),
     from: z.string().nullable().optional().describe('Of `assigned` and `unassigned` an agent, of `moved` a status.'),
     to: z.string().nullable().optional(),
     status: z
       .object({ from: z.string(), to: z.string() })
       .optional()
-      .describe('Of `assigned` and `unassigned`: the status that followed.'),
+      .describe('For `assigned` and `unassigned`: the resulting status.'),
     team: z
       .object({ from: z.uuid().nullable(), to: z.uuid().nullable() })
       .optional()
-      .describe('Of `assigned`: the ids of teams.'),
-    reason: z.string().optional().describe('Of `unassigned` for agents and admins, of `moved` for all.'),
-    duplicate_of: z.uuid().optional().describe('For agents and admins.'),
+      .describe('For `assigned`: the ids of the teams.'),
+    reason: z
+      .string()
+      .optional()
+      .describe('For `unassigned` visible to agents and admins only; for `moved` visible to everyone.'),
+    duplicate_of: z.uuid().optional().describe('Only for agents and admins.'),
     created_at: time,
   })
   .meta({ id: 'HistoryEntry' });

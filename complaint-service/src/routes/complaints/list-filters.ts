@@ -15,7 +15,7 @@ const flag = z
 const instant = z.iso
   .datetime({ offset: true })
   .transform((text) => new Date(text))
-  .refine((at) => isStoredTime(at.getTime()), 'must be in the years 1 to 9999');
+  .refine((at) => isStoredTime(at.getTime()), 'must be a year from 1 to 9999');
 
 const isStatus = (text: string): text is Status => (statuses as readonly string[]).includes(text);
 
@@ -30,30 +30,30 @@ const statusList = z
   })
   .describe(`One or more, separated by commas: ${statuses.join(', ')}.`);
 
-/** Query parameters that choose complaints, for the list and the export. */
+/** Query parameters that select complaints, for the list and the export. */
 export const filterFields = {
   status: statusList.optional(),
-  mine: flag.optional().describe('For agents and admins: assigned to them. For complainants: their own.'),
+  mine: flag.optional().describe('For agents and admins, complaints assigned to them; for complainants, their own.'),
   unassigned: flag.optional().describe('Active complaints without an assignee.'),
   assignee: idField.optional(),
   category: lineField(50).optional().describe('The id or the name of a category.'),
   team: uuidField.optional(),
   priority: priority.optional(),
   overdue: flag.optional().describe('Complaints with a running clock that has passed its target.'),
-  from: instant.optional().describe('Filed at this time or later.'),
-  before: instant.optional().describe('Filed before this time.'),
+  from: instant.optional().describe('Complaints filed at this time or later.'),
+  before: instant.optional().describe('Complaints filed before this time.'),
   q: z
     .string()
     .min(1)
     .max(200)
     .transform(queryTerms)
     .optional()
-    .describe('Words, or the beginnings of words, of the title and the description.'),
+    .describe('Words, or beginnings of words, in the title and the description.'),
 };
 
 export const filters = z.strictObject(filterFields);
 
-/** `false` is the same as a missing parameter. */
+/** `false` is the same as omitting the parameter. */
 export function filterOf(query: z.output<typeof filters>): Filter {
   const { status, mine, unassigned, assignee, category, team, priority: name, overdue, from, before, q } = query;
   return {

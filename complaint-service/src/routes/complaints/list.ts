@@ -13,12 +13,12 @@ const listQuery = z
     sort: z
       .enum(orders)
       .default('newest')
-      .describe('`due` lists only complaints with a running clock, the one that is due first at the top.'),
+      .describe('`due` lists only complaints with a running clock, the earliest due first.'),
     ...paginationFields({ maxLength: 200, decode: decodePosition }),
   })
   .refine(({ cursor, sort }) => cursor === undefined || cursor.order === sort, {
     path: ['cursor'],
-    message: 'is not a cursor of this order',
+    message: 'is not a cursor for this order',
   });
 
 export const listRoutes = [

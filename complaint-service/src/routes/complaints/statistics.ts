@@ -19,11 +19,11 @@ const count = z.int();
 
 const times = z
   .object({
-    month: z.iso.date().describe('The first day of the month (UTC) in which the times ended.'),
+    month: z.iso.date().describe('The first day of the month (UTC) in which the clocks stopped.'),
     complaints: count,
     mean_seconds: z.int(),
     with_target: count.describe('Complaints that had a target.'),
-    on_time: count.describe('Of these, complaints that met it.'),
+    on_time: count.describe('The complaints among these that met it.'),
     classes: z.array(z.object({ from_seconds: z.int(), to_seconds: z.int().nullable(), complaints: count })),
   })
   .meta({ id: 'TimesOfMonth' });
@@ -36,13 +36,13 @@ const statistics = z
     by_category: z.array(z.object({ category_id: z.uuid(), category: z.string(), complaints: count, active: count })),
     by_age: z
       .array(z.object({ from_days: z.int(), to_days: z.int().nullable(), complaints: count }))
-      .describe('Active complaints by the days since their filing.'),
+      .describe('Active complaints by days since filing.'),
     first_answer: z.array(times).describe('From the filing to the first answer.'),
     resolution: z.array(times).describe('From the filing, or the last reopening, to each resolution.'),
   })
   .meta({ id: 'Statistics' });
 
-/** Every change of a complaint updates the statistics in its own transaction. */
+/** Every change to a complaint updates the statistics in its own transaction. */
 export const statisticsRoutes = [
   route({
     method: 'get',
@@ -53,7 +53,9 @@ export const statisticsRoutes = [
     callers: ['user'],
     roles: staffRoles,
     query: z.strictObject({
-      months: wholeNumberField({ min: 1, max: 120 }).default(12).describe('The number of months of response times.'),
+      months: wholeNumberField({ min: 1, max: 120 })
+        .default(12)
+        .describe('The number of months to report response times for.'),
     }),
     responses: { 200: statistics },
     errors: [],

@@ -72,7 +72,7 @@ const transition = z
   })
   .refine(({ to, duplicate_of: original }) => (to === 'duplicate') === (original !== undefined), {
     path: ['duplicate_of'],
-    message: 'is required for the status duplicate, and allowed only there',
+    message: 'is required for the status duplicate, and not allowed for others',
   })
   .meta({ examples: [{ to: 'rejected', reason: 'The road belongs to the county.' }] });
 

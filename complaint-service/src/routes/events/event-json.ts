@@ -9,12 +9,12 @@ export const complaintEvent = z
     id: z.uuid(),
     type: z.enum(eventTypes),
     complaint_id: z.uuid(),
-    internal: z.boolean().describe('About an internal note. Only agents and admins receive it.'),
+    internal: z.boolean().describe('Whether it is about an internal note. Only agents and admins receive such events.'),
     actor_id: z.string(),
     actor_role: z.string(),
     detail: z
       .record(z.string(), z.union([z.string(), z.null(), z.array(z.string())]))
-      .describe('Ids, statuses and names of fields: `from`, `to`, `fields`, `comment_id` or `attachment_id`.'),
+      .describe('Ids, statuses and field names: `from`, `to`, `fields`, `comment_id` or `attachment_id`.'),
     created_at: time,
   })
   .meta({ id: 'ComplaintEvent' });

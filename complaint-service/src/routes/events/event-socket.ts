@@ -18,10 +18,10 @@ const policyViolation = 1008;
 const internalError = 1011;
 const tryAgainLater = 1013;
 
-/** A client that does not answer the close must not keep the process from stopping. */
+/** A client that does not answer the close frame must not keep the process from stopping. */
 const closeWithinMs = 1_000;
 
-/** The WebSocket with the same events as the stream. It sends only: a message from the client closes it. */
+/** The WebSocket with the same events as the stream. It only sends: a message from the client closes it. */
 export function eventSocket(parts: FlowParts, logger: Logger): TakeUpgrade {
   const server = new WebSocketServer({
     noServer: true,
@@ -54,7 +54,7 @@ async function follow(
   const gone = new AbortController();
   ws.once('close', () => gone.abort());
   ws.on('error', () => ws.terminate());
-  ws.on('message', () => ws.close(policyViolation, 'this socket takes no messages'));
+  ws.on('message', () => ws.close(policyViolation, 'this socket does not accept messages'));
   let close: () => void;
   try {
     close = streams.open(identity);

@@ -12,7 +12,7 @@ export const eventsPath = '/v1/complaints/events';
 export const slowClientMs = 30_000;
 
 export const eventsQuery = z.strictObject({
-  last_event_id: z.string().max(40).optional().describe('For clients that cannot send the header.'),
+  last_event_id: z.string().max(40).optional().describe('For clients that cannot send the `Last-Event-ID` header.'),
 });
 
 const streamHeaders = {
@@ -37,14 +37,14 @@ export const eventRoutes = [
     responses: { 200: { schema: z.string(), mediaType: 'text/event-stream' } },
     errors: ['insufficient_role', 'too_many_streams'],
   }).handle(async ({ req, res, identity, headers, query }, { feed, streams }) => {
-    // Node.js sends the headers of an answer without a body when it ends, and a stream never does.
+    // Node.js sends the headers of a response without a body when it ends, and a stream never ends.
     if (req.method === 'HEAD') return res.writeHead(200, streamHeaders).end();
     const close = streams.open(identity);
     const gone = new AbortController();
     res.once('close', () => gone.abort());
     try {
       const lastId = headers['last-event-id'] ?? query.last_event_id;
-      // Writes nothing until the client has read the previous events.
+      // Writes nothing more until the client has read the previous events.
       const onQuiet = () => res.headersSent && !res.writableNeedDrain && res.write(':\n\n');
       for await (const events of feed.follow(identity, { lastId, signal: gone.signal, onQuiet })) {
         // The headers are sent once the position is known, so that the client misses no later event.
@@ -63,7 +63,7 @@ export const eventRoutes = [
   }),
 ];
 
-/** The format of the HTML standard. JSON has no line breaks, so an event is one line of data. */
+/** The event stream format of the HTML standard. JSON has no line breaks, so an event is one line of data. */
 function serverSent(events: ComplaintEvent[] | 'missed'): string {
   if (events === 'missed') return 'event: reset\ndata: {}\n\n';
   return events

@@ -4,7 +4,7 @@ import { AppError } from '../../errors.ts';
 import { applyMembershipUpdate } from '../../flows/members/apply-membership-update.ts';
 import { route } from '../route.ts';
 
-/** The only service that may change memberships. This check holds even if gateway.yaml lets other services through. */
+/** The only service that may change memberships. This check holds even if gateway.yaml allows other services. */
 const source = 'auth-service';
 
 /** The request has no user, so the body names the tenant. */
@@ -19,13 +19,15 @@ export const membershipRoutes = [
     callers: ['service'],
     body: z.strictObject({
       event_id: z.string().max(128),
-      sequence: z.int().positive().describe('Increases with every change of a member.'),
+      sequence: z.int().positive().describe('Increases with every change to a member.'),
       tenant_id: idField,
       user_id: idField,
       role: roleField,
       status: z.enum(['active', 'disabled']),
     }),
-    responses: { 200: z.object({ applied: z.boolean().describe('False for an older update.') }) },
+    responses: {
+      200: z.object({ applied: z.boolean().describe('False if the update is older than the stored one.') }),
+    },
     errors: ['not_the_source'],
   }).handle(async ({ res, identity, body, reply }, parts) => {
     if (identity.serviceId !== source) throw new AppError('not_the_source');

@@ -11,7 +11,7 @@ import { webhookPath } from './webhooks.ts';
 const path = '/v1/webhooks/:webhookId';
 const shared = { tag: 'Webhooks', callers: ['user'], roles: ['admin'] } as const;
 
-// The id of a delivery. Its number would reveal how much is delivered to other tenants.
+// The id of a delivery. Its number would reveal the activity of other tenants.
 const decodeCursor = (text: string) => uuidField.safeParse(text).data;
 
 export const deliveryRoutes = [
@@ -21,7 +21,7 @@ export const deliveryRoutes = [
     path: `${path}/deliveries`,
     operationId: 'listWebhookDeliveries',
     summary: 'Read the delivery log of a webhook, newest first',
-    description: 'Deliveries are kept for 30 days. Only the status of a response is read.',
+    description: 'Deliveries are kept for 30 days. Response bodies are not read.',
     params: webhookPath,
     query: z.strictObject({
       state: z.enum(['waiting', 'delivered', 'failed']).optional(),

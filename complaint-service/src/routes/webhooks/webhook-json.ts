@@ -13,8 +13,8 @@ export const webhook = z
     keyid: z
       .string()
       .nullable()
-      .describe('The id of the current secret. Null with `ed25519`, whose keys are published.'),
-    previous_secret_until: time.nullable().describe('Until then, deliveries are signed with the previous secret too.'),
+      .describe('The id of the current secret. Null for `ed25519`, whose keys are published.'),
+    previous_secret_until: time.nullable().describe('Until then, deliveries are also signed with the previous secret.'),
     state: z.enum(['active', 'paused', 'ended']),
     ended_reason: z
       .enum(['gone', 'failing'])
@@ -38,9 +38,9 @@ export const delivery = z
     type: z.string(),
     state: z.enum(['waiting', 'delivered', 'failed']),
     attempts: z.int(),
-    due_at: time.nullable().describe('The next attempt, while it waits.'),
+    due_at: time.nullable().describe('The time of the next attempt, if it is waiting.'),
     attempted_at: time.nullable(),
-    status: z.int().nullable().describe('Of the last attempt, if it got a response.'),
+    status: z.int().nullable().describe('The status of the last attempt, if it got a response.'),
     failure: z
       .string()
       .nullable()

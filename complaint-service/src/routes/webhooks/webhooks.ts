@@ -22,7 +22,7 @@ const url = z
   .string()
   .max(2_000)
   .meta({
-    description: 'An https URL of a public address, in its normalized form.',
+    description: 'A normalized https URL with a public address.',
     examples: ['https://hooks.example/complaints'],
   });
 const events = z
@@ -81,7 +81,7 @@ export const webhookRoutes = [
     path: `${path}/:webhookId`,
     operationId: 'editWebhook',
     summary: 'Change, pause or resume a webhook',
-    description: 'Events of a pause are delivered when the webhook resumes, for up to three days.',
+    description: 'Events from a pause of up to three days are delivered when the webhook resumes.',
     params: webhookPath,
     body: z.strictObject({ url, events, state: z.enum(['active', 'paused']) }).partial(),
     responses: { 200: webhook },
@@ -110,7 +110,7 @@ export const webhookRoutes = [
     path: `${path}/:webhookId/secret`,
     operationId: 'rotateWebhookSecret',
     summary: 'Rotate the secret',
-    description: 'For a day, deliveries are signed with the previous secret too.',
+    description: 'For a day, deliveries are also signed with the previous secret.',
     params: webhookPath,
     responses: { 200: webhookWithSecret },
     errors: ['webhook_has_no_secret'],

@@ -9,7 +9,7 @@ export function insertAttachment(trx: Trx, attachment: NewAttachment): Promise<A
   return trx.insertInto('attachments').values(attachment).returningAll().executeTakeFirstOrThrow();
 }
 
-/** The attachments of a complaint that the user of the transaction may see, oldest first. */
+/** Lists the attachments of a complaint that the transaction's user may see, oldest first. */
 export function listAttachments(trx: Trx, complaintId: string): Promise<Attachment[]> {
   return trx.selectFrom('attachments').selectAll().where('complaint_id', '=', complaintId).orderBy('id').execute();
 }
@@ -25,7 +25,7 @@ export function findAttachment(trx: Trx, { complaintId, id }: Place): Promise<At
     .executeTakeFirst();
 }
 
-/** @returns The row that was deleted; undefined when the user may not delete it. */
+/** @returns The deleted row. Undefined if the user may not delete it. */
 export function deleteAttachment(trx: Trx, { complaintId, id }: Place): Promise<Attachment | undefined> {
   return trx
     .deleteFrom('attachments')
@@ -40,7 +40,7 @@ export async function countAttachments(trx: Trx, complaintId: string): Promise<n
   return (await all.select(countRows).executeTakeFirstOrThrow()).count;
 }
 
-/** A comment that the user of the transaction may see and has written. */
+/** Finds a comment that the transaction's user may see and wrote themselves. */
 export function findOwnComment(
   trx: Trx,
   { complaintId, id, authorId }: Place & Readonly<{ authorId: string }>,
@@ -55,8 +55,8 @@ export function findOwnComment(
 }
 
 /**
- * Reserves storage of a tenant. The row stays locked until the transaction ends, so two uploads never share the last
- * bytes.
+ * Reserves attachment storage of a tenant. The row stays locked until the transaction ends, so two uploads never share
+ * the last bytes.
  *
  * @returns False if there is not enough.
  */
@@ -74,10 +74,10 @@ export async function takeSpace(
 }
 
 /**
- * Finds the attachment that uses up a user's limit since `since`: the newest one with which more bytes exceed it. To
- * be called after {@link takeSpace}, whose lock makes uploads of a tenant wait for each other.
+ * Finds the attachment that must leave the window before a user can add these bytes. Call it after {@link takeSpace},
+ * whose lock serializes uploads of a tenant.
  *
- * @returns The time it was added; undefined if the bytes fit.
+ * @returns The time that the attachment was added. Undefined if the bytes fit.
  */
 export async function limitingAttachment(
   trx: Trx,
@@ -100,7 +100,7 @@ export async function returnSpace(trx: Trx, tenantId: string, bytes: number): Pr
     .execute();
 }
 
-/** The ids among these that belong to an attachment of any tenant. */
+/** The ids among these that belong to an attachment, in any tenant. */
 export async function existingIds(db: ComplaintsDatabase, ids: readonly string[]): Promise<ReadonlySet<string>> {
   const rows = await db.transaction({ role: upkeepRole }, (trx) =>
     trx.selectFrom('attachments').select('id').where('id', 'in', ids).execute(),

@@ -2,15 +2,15 @@ import type { Comment, NewComment } from '../schema/complaints.ts';
 import type { Trx } from '../scope.ts';
 
 /**
- * Adds a comment to a complaint that this transaction has locked. The lock makes comments visible in the order of
- * their numbers. With times, a reader's cursor could pass a comment that commits late or on an instance whose clock is
- * behind.
+ * Adds a comment to a complaint that this transaction has locked. Because of the lock, comments become visible in the
+ * order of their numbers. With times instead of numbers, a cursor could miss a comment that commits late or comes from
+ * an instance with a slow clock.
  */
 export function insertComment(trx: Trx, comment: NewComment): Promise<Comment> {
   return trx.insertInto('comments').values(comment).returningAll().executeTakeFirstOrThrow();
 }
 
-/** Returns one page, oldest first, of the comments that the user of the transaction may see. */
+/** Lists the comments that the transaction's user may see, oldest first. */
 export function listComments(
   trx: Trx,
   complaintId: string,

@@ -14,7 +14,7 @@ export async function insertComplaint(trx: Trx, complaint: NewComplaint): Promis
     .executeTakeFirstOrThrow();
 }
 
-/** Finds a complaint that the user of the transaction may see. */
+/** Finds a complaint that the transaction's user may see. */
 export function findComplaint(trx: Trx, id: string): Promise<Complaint | undefined> {
   return selectComplaints(trx).where('id', '=', id).executeTakeFirst();
 }
@@ -24,7 +24,7 @@ export function lockComplaint(trx: Trx, id: string): Promise<Complaint | undefin
   return selectComplaints(trx).where('id', '=', id).forUpdate().executeTakeFirst();
 }
 
-/** Locks several complaints, always in the same order, so that two transactions never wait for each other. */
+/** Locks several complaints, always in the same order, so that transactions cannot deadlock. */
 export function lockComplaints(trx: Trx, ids: readonly string[]): Promise<Complaint[]> {
   return selectComplaints(trx).where('id', 'in', ids).orderBy('id').forUpdate().execute();
 }

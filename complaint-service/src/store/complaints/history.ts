@@ -35,7 +35,7 @@ export async function addHistory(
     .execute();
 }
 
-/** Returns one page, oldest first, of a complaint that the caller may see. */
+/** Lists the history of a complaint that the caller may see, oldest first. */
 export function listHistory(
   trx: Trx,
   complaintId: string,
@@ -52,7 +52,7 @@ export function listHistory(
 
 /**
  * Returns when this user made the oldest of their latest `writes` filings and edits in this tenant; undefined when
- * there are fewer. The user's next write waits here until this transaction ends, so the count misses none.
+ * there are fewer. The user's next write waits here until this transaction ends, so no write is missed.
  */
 export async function oldestOfLatestWrites(trx: Trx, user: Tenanted, writes: number): Promise<Date | undefined> {
   const { tenantId, userId } = user;

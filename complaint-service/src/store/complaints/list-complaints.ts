@@ -5,11 +5,11 @@ import type { Complaint } from '../schema/complaints.ts';
 import type { Trx } from '../scope.ts';
 import { selectComplaints } from './complaints.ts';
 
-/** Which complaints to list. A member that is undefined matches all. */
+/** Selects complaints. A member that is undefined matches all. */
 export type ComplaintFilter = Readonly<{
   statuses?: readonly Status[] | undefined;
   /**
-   * Row-level security hides the complaints of others anyway. Naming the complainant lets the planner use an index.
+   * Row-level security hides other people's complaints anyway. Naming the complainant lets the planner use an index.
    */
   complainantId?: string | undefined;
   assigneeId?: string | undefined;
@@ -22,7 +22,7 @@ export type ComplaintFilter = Readonly<{
   overdueAt?: Date | undefined;
   from?: Date | undefined;
   before?: Date | undefined;
-  /** Each term must begin a word of the complaint. An empty list matches none. */
+  /** Each term must match the beginning of a word in the complaint. An empty list matches none. */
   words?: readonly string[] | undefined;
 }>;
 
@@ -33,7 +33,7 @@ export type ListWanted = Readonly<{
   limit: number;
 }>;
 
-/** Returns one page of the complaints that the user of the transaction may see. */
+/** Lists the complaints that the transaction's user may see. */
 export async function listComplaints(trx: Trx, { filter, order, after, limit }: ListWanted): Promise<Complaint[]> {
   if (filter.words?.length === 0) return [];
   let query = filtered(trx, filter);

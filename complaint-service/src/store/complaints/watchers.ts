@@ -15,7 +15,7 @@ export async function removeWatcher(trx: Trx, complaint: Watched, userId: string
   await trx.deleteFrom('watchers').where('complaint_id', '=', complaint.id).where('user_id', '=', userId).execute();
 }
 
-/** Returns the watchers whom the user of the transaction may see, oldest first. */
+/** Lists the watchers whom the transaction's user may see, oldest first. */
 export async function listWatchers(trx: Trx, complaintId: string): Promise<string[]> {
   const found = await trx
     .selectFrom('watchers')

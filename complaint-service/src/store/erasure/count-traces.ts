@@ -9,7 +9,7 @@ export type Traces = Readonly<{
   active_complaints: number;
   /** Active complaints of others that are assigned to them. These return to the queue. */
   assigned_complaints: number;
-  /** Includes those of others that are removed with the person's complaints. */
+  /** Includes attachments of other people that are removed with the person's complaints. */
   comments: number;
   attachments: number;
   history_entries: number;

@@ -5,20 +5,24 @@ import type { Complaint } from '../schema/complaints.ts';
 import type { RetentionPolicy } from '../schema/erasure.ts';
 import type { Trx } from '../scope.ts';
 
-/** Replaces an erased text. */
+/** The text that replaces an erased text. */
 const erasedText = '[erased]';
 
 /** The rows that a transaction removed. The files of `attachments` are removed after the commit. */
 export type Removed = Readonly<{ complaints: number; comments: number; attachments: readonly string[] }>;
 
-/** Locks a tenant, so that one instance at a time erases in it. @returns False while another one does. */
+/**
+ * Locks a tenant, so that only one instance at a time erases in it.
+ *
+ * @returns False if another instance has the lock.
+ */
 export async function lockErasing(trx: Trx, tenantId: string): Promise<boolean> {
   const { rows } = await sql<{ locked: boolean }>`
     select pg_try_advisory_xact_lock(hashtextextended(${`erasing ${tenantId}`}, 0)) as locked`.execute(trx);
   return rows[0]?.locked ?? false;
 }
 
-/** Locks finished complaints that changed last before `before`. */
+/** Locks finished complaints that last changed before `before`. */
 export async function lockExpired(trx: Trx, before: Date, limit: number): Promise<string[]> {
   const rows = await trx
     .selectFrom('complaints')
@@ -71,13 +75,17 @@ export async function anonymiseComplaints(trx: Trx, ids: readonly string[]): Pro
 
 /** Removes the person from locked complaints of theirs, and keeps the texts. */
 export async function eraseComplainant(trx: Trx, ids: readonly string[]): Promise<Removed> {
-  // Responses that are stored for repeated requests contain the whole complaint.
+  // Stored responses for repeated requests contain the whole complaint.
   await deleteOf(trx, 'idempotency_keys', ids);
   await removePersons(trx, ids);
   return { complaints: ids.length, comments: 0, attachments: [] };
 }
 
-/** Removes a person from one batch of all other rows. @returns Undefined if none was left. */
+/**
+ * Removes a person from all other rows, one batch at a time.
+ *
+ * @returns Undefined if none was left.
+ */
 export async function eraseTraces(
   trx: Trx,
   { userId, texts, limit }: Readonly<{ userId: string; texts: RetentionPolicy['texts']; limit: number }>,
@@ -120,7 +128,9 @@ export async function eraseTraces(
   return total === 0 ? undefined : { complaints: 0, comments, attachments };
 }
 
-/** Removes the person from waiting deliveries. Replaces whole members, because an id may equal a status or a role. */
+/**
+ * Removes the person from waiting deliveries. Replaces whole members only, because an id may equal a status or a role.
+ */
 function eraseFromWaiting(member: 'actor_id' | 'from' | 'to', userId: string) {
   const [named, anonymous] = [userId, erasedId].map((id) => `"${member}":${JSON.stringify(id)}`);
   const types = member === 'actor_id' ? sql`` : sql`and type in ('complaint.assigned', 'complaint.unassigned')`;

@@ -41,7 +41,7 @@ export function listErasures(trx: Trx, limit: number): Promise<Erasure[]> {
     .execute();
 }
 
-/** Cancels an erasure of a person that is not due yet. @returns Undefined when there is none. */
+/** Cancels an erasure of a person that is not due yet. @returns Undefined if there is none. */
 export function cancelErasure(
   trx: Trx,
   { id, by, at }: Readonly<{ id: string; by: string; at: Date }>,
@@ -79,7 +79,7 @@ export function pendingErasures(
   });
 }
 
-/** Runs one bounded transaction that erases in a tenant. @returns Undefined while another instance erases there. */
+/** Runs one bounded erasure transaction in a tenant. @returns Undefined while another instance erases there. */
 export function inErasing<T>(
   db: ComplaintsDatabase,
   tenantId: string,
@@ -102,14 +102,18 @@ export async function countErased(trx: Trx, id: string, removed: Removed): Promi
     .execute();
 }
 
-/** Locks the record of a running erasure. @returns False when it is done, or was cancelled meanwhile. */
+/**
+ * Locks the record of a running erasure.
+ *
+ * @returns False if it is done, or was canceled meanwhile.
+ */
 export async function lockErasure(trx: Trx, id: string): Promise<boolean> {
   const waiting = trx.selectFrom('erasures').select('id').where('id', '=', id);
   const found = await waiting.where('finished_at', 'is', null).where('cancelled_at', 'is', null).forUpdate().execute();
   return found.length > 0;
 }
 
-/** The person became an active member again in the grace period. */
+/** The person became an active member again during the grace period. */
 export async function dropErasure(trx: Trx, id: string, by: string): Promise<void> {
   const cancelled = { cancelled_at: sql<Date>`clock_timestamp()`, cancelled_by: by };
   await trx.updateTable('erasures').set(cancelled).where('id', '=', id).execute();

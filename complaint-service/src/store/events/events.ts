@@ -3,13 +3,13 @@ import { upkeepRole } from '../roles.ts';
 import type { ComplaintEvent, NewEvent } from '../schema/deliveries.ts';
 import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
-/** Notifies with the tenant's id. */
+/** The channel for notifications, which carry the tenant's id. */
 export const eventsChannel = 'countersign_complaint_events';
 
 /**
- * Adds an event to the transaction in which it happens. Events of a tenant get their numbers under a lock that is held
- * until the commit, so none appears behind a reader. A transaction that changes several complaints locks all of them
- * before the first event, or two such transactions could wait for each other.
+ * Adds an event in the transaction that causes it. Events of a tenant get their numbers under a lock that is held until
+ * the commit, so none appears behind a reader's position. A transaction that changes several complaints must lock all
+ * of them before the first event, or two such transactions could deadlock.
  */
 export async function addEvent(trx: Trx, event: NewEvent): Promise<void> {
   await sql`select ${eventsLock(event.tenant_id)},
@@ -20,24 +20,22 @@ export async function addEvent(trx: Trx, event: NewEvent): Promise<void> {
     .execute();
 }
 
-/**
- * Waits for the transactions of a tenant that have added events, and makes the next ones wait for this transaction.
- */
+/** Waits for transactions that have added events of a tenant, and makes later ones wait for this transaction. */
 export async function holdEvents(trx: Trx, tenantId: string): Promise<void> {
   await sql`select ${eventsLock(tenantId)}`.execute(trx);
 }
 
 const eventsLock = (tenantId: string) => sql`pg_advisory_xact_lock(hashtextextended(${`events of ${tenantId}`}, 0))`;
 
-/** The next events that the user of the transaction may see. */
+/** The next events that the transaction's user may see. */
 export function listEvents(trx: Trx, after: number, limit: number): Promise<ComplaintEvent[]> {
   return trx.selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(limit).execute();
 }
 
 /**
- * The start of a stream: after the event with this id, or after the newest one that the user may see.
+ * The starting position of a stream: after the event with this id, or after the newest one that the user may see.
  *
- * @returns `missed` if no visible, stored event has the id, so that the client may have missed some.
+ * @returns `missed` if no stored event that the user may see has the id. The client may then have missed some.
  */
 export async function positionAfter(trx: Trx, id: string | undefined): Promise<EventPosition> {
   const visible = trx.selectFrom('events').select('seq');
@@ -52,10 +50,10 @@ export type EventPosition = Readonly<{ seq: number; missed: boolean }>;
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-// A minute less than events are kept, so that none is removed between this check and the first read.
+// A minute less than the retention of events, so that none is removed between this check and the first read.
 const isKept = sql<boolean>`created_at > clock_timestamp() - interval '23 hours 59 minutes'`;
 
-/** Removes events of all tenants that are no longer kept. The policy of the role sees no others. */
+/** Removes expired events of all tenants. The role's policy hides all others. */
 export async function removeOldEvents(db: ComplaintsDatabase): Promise<number> {
   const { numDeletedRows } = await db.transaction({ role: upkeepRole }, (trx) =>
     trx.deleteFrom('events').where('created_at', '<', sql<Date>`statement_timestamp()`).executeTakeFirst(),

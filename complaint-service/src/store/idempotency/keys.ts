@@ -14,8 +14,8 @@ export type Repeatable = Readonly<{
 export type Claim = Readonly<{ isNew: true }> | Readonly<{ isNew: false; fingerprint: Buffer; answer: unknown }>;
 
 /**
- * Claims a key for this transaction. When another one has claimed it, this waits until that one commits or fails.
- * An expired key is new again.
+ * Claims a key for this transaction. If another transaction has claimed it, waits until that one commits or fails. An
+ * expired key counts as new.
  */
 export async function claimKey(
   trx: Trx,
@@ -46,7 +46,7 @@ export async function claimKey(
   return { isNew: false, fingerprint: Buffer.from(known.fingerprint), answer: known.answer };
 }
 
-/** Whether a key of the user of the transaction was claimed. Reads only: the claim itself decides. */
+/** Whether a key of the transaction's user was claimed. Only reads; the claim itself decides. */
 export async function isClaimed(trx: Trx, key: string): Promise<boolean> {
   const found = await trx.selectFrom('idempotency_keys').select('key').where('key', '=', key).executeTakeFirst();
   return found !== undefined;
@@ -65,7 +65,7 @@ export async function keepAnswer(
     .execute();
 }
 
-/** Removes expired answers of all tenants. The policy of the role sees no others. */
+/** Removes expired responses of all tenants. The role's policy hides all others. */
 export async function removeExpiredAnswers(db: ComplaintsDatabase): Promise<number> {
   const { numDeletedRows } = await db.transaction({ role: upkeepRole }, (trx) =>
     trx.deleteFrom('idempotency_keys').where('created_at', '<', sql<Date>`statement_timestamp()`).executeTakeFirst(),

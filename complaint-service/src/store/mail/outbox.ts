@@ -8,11 +8,11 @@ import type { ComplaintsDatabase, Trx } from '../scope.ts';
 /** The channel that wakes the mail couriers of all instances. */
 export const mailChannel = 'countersign_complaint_mail';
 
-/** Runs one transaction in one tenant, to find recipients and texts. */
+/** Runs a transaction in one tenant, to find recipients and texts. */
 export const asMailer = <T>(db: ComplaintsDatabase, tenantId: string, work: (trx: Trx) => Promise<T>) =>
   db.transaction({ role: mailerRole, tenantId }, work);
 
-/** Queues the mails about a change, in its transaction. */
+/** Queues the emails about a change, in its transaction. */
 export async function addMail(
   trx: Trx,
   mail: Pick<QueuedMail, 'tenant_id' | 'id' | 'complaint_id' | 'kind' | 'actor_id'>,
@@ -24,7 +24,7 @@ export async function addMail(
   await notify(trx, mailChannel);
 }
 
-/** The mails of all tenants that wait. A change whose recipients are not known yet counts as one. */
+/** The waiting emails of all tenants. A change whose recipients are not known yet counts as one. */
 export function mailsOf(db: ComplaintsDatabase): OutboxRows<QueuedMail> {
   return outboxRows({
     db,
@@ -37,7 +37,7 @@ export function mailsOf(db: ComplaintsDatabase): OutboxRows<QueuedMail> {
   });
 }
 
-/** The members of a complaint that mails contain. */
+/** The members of a complaint that emails contain. */
 export function findMailed(trx: Trx, id: string): Promise<(Mailed & Readonly<{ title: string }>) | undefined> {
   return trx
     .selectFrom('complaints')
@@ -48,7 +48,7 @@ export function findMailed(trx: Trx, id: string): Promise<(Mailed & Readonly<{ t
 
 export type Recipient = Readonly<{ recipient: 'member'; user_id: string } | { recipient: 'reporter'; user_id: null }>;
 
-/** Replaces a queued change by one mail for each recipient. */
+/** Replaces a queued change by one email for each recipient. */
 export async function spreadMail(trx: Trx, mail: QueuedMail, recipients: readonly Recipient[]): Promise<void> {
   const { tenant_id, id: queued, complaint_id, kind, queued_at } = mail;
   await trx.deleteFrom('mail_outbox').where('tenant_id', '=', tenant_id).where('id', '=', queued).execute();

@@ -6,16 +6,16 @@ type AttachmentsTable = {
   /** Also the name of the stored file. */
   id: string;
   complaint_id: string;
-  /** The comment that it belongs to; null for one of the complaint itself. */
+  /** The comment that it belongs to. Null if it belongs to the complaint itself. */
   comment_id: string | null;
   uploader_id: string;
-  /** Made safe from the client's file name. */
+  /** Sanitized from the client's file name. */
   name: string;
   media_type: FileType['mediaType'];
   bytes: number;
   width: number | null;
   height: number | null;
-  /** As the comment: visible to agents and admins only. */
+  /** Inherited from the comment: visible to agents and admins only. */
   internal: boolean;
   created_at: Date;
 };

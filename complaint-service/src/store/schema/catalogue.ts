@@ -2,7 +2,7 @@ import type { Generated, Selectable } from 'kysely';
 
 type SettingsTable = {
   tenant_id: string;
-  /** Whether filing a complaint may add a category by naming it. */
+  /** Whether filing a complaint may add a category by using a new name. */
   open_catalogue: boolean;
   revision: string;
   updated_at: Date;
@@ -30,7 +30,7 @@ type CategoriesTable = {
   team_id: Generated<string | null>;
   first_answer_minutes: Generated<number | null>;
   resolution_minutes: Generated<number | null>;
-  /** New complaints take only active categories. */
+  /** New complaints can use only active categories. */
   active: Generated<boolean>;
   revision: string;
   created_at: Date;

@@ -10,9 +10,9 @@ type ComplaintsTable = {
   category_id: string;
   team_id: string | null;
   status: Status;
-  /** The position of the priority in its list, low to urgent. */
+  /** The index of the priority, from low to urgent. */
   priority: number;
-  /** The member who complains; null where an agent filed it for a person without an account. */
+  /** The member who complains. Null if an agent filed it for a person without an account. */
   complainant_id: string | null;
   /** The member who filed it: the complainant, or an agent for a caller. */
   created_by: string;
@@ -30,9 +30,9 @@ type ComplaintsTable = {
   first_answered_at: Date | null;
   resolution_due_at: Date | null;
   resolved_at: Date | null;
-  /** Whether work is still to be done. */
+  /** Whether work remains to be done. */
   active: GeneratedAlways<boolean>;
-  /** When the next target ends; null where no clock runs. */
+  /** When the next target is due. Null if no clock runs. */
   due_at: GeneratedAlways<Date | null>;
   /** When people and texts were removed from it. Nothing changes it afterwards. */
   erased_at: GeneratedAlways<Date | null>;
@@ -42,7 +42,7 @@ type ComplaintsTable = {
   updated_at: Date;
 };
 
-/** The words of each complaint. This full-text search can use an index under row-level security. */
+/** The words of each complaint. Unlike Postgres full-text search, this can use an index under row-level security. */
 type TermsTable = { tenant_id: string; term: string; complaint_id: string };
 
 type CommentsTable = {
@@ -67,7 +67,7 @@ export type HistoryEvent =
   | Readonly<{ action: 'filed'; detail: Readonly<Record<string, never>> }>
   | Readonly<{
       action: 'edited';
-      /** Without `changes` once texts were erased. */
+      /** Has no `changes` once texts were erased. */
       detail: Readonly<{ fields: readonly string[]; changes?: Readonly<Record<string, Change<unknown>>> }>;
     }>
   | Readonly<{
@@ -99,7 +99,7 @@ type IdempotencyKeysTable = {
   tenant_id: string;
   user_id: string;
   key: string;
-  /** A hash of the request, to tell a repeated request from another one with the same key. */
+  /** A hash of the request, to distinguish a repeated request from a different one with the same key. */
   fingerprint: Buffer;
   complaint_id: Generated<string | null>;
   answer: ColumnType<unknown, string | undefined, string>;

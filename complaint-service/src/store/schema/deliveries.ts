@@ -8,7 +8,7 @@ type WebhooksTable = {
   url: string;
   events: string[];
   signature: 'ed25519' | 'hmac-sha256';
-  /** The secret is derived from this version. */
+  /** The version from which the secret is derived. */
   secret_version: Generated<number>;
   /** Until then, deliveries are also signed with the previous version. */
   previous_secret_until: Generated<Date | null>;
@@ -41,7 +41,7 @@ type WebhookDeliveriesTable = {
   due_at: Generated<Date>;
   /** When it was created, or sent again by an admin. */
   queued_at: Generated<Date>;
-  /** Of the last attempt. */
+  /** The HTTP status of the last attempt. */
   attempted_at: Generated<Date | null>;
   status: Generated<number | null>;
   failure: Generated<string | null>;
@@ -56,7 +56,7 @@ export type WebhookTables = { webhooks: WebhooksTable; webhook_deliveries: Webho
 
 type EventsTable = {
   tenant_id: string;
-  /** Of one tenant, in the order of the commits. */
+  /** The order of commits, within one tenant. */
   seq: Generated<number>;
   id: string;
   complaint_id: string;
@@ -82,9 +82,9 @@ type MailOutboxTable = {
   recipient: 'all' | 'member' | 'reporter';
   /** Of a member. */
   user_id: string | null;
-  /** The user who made the change, and gets no mail about it; only with `all`. */
+  /** The user who made the change, who gets no email about it. Only with `all`. */
   actor_id: string | null;
-  /** Including the current one. */
+  /** The number of attempts, including the current one. */
   attempts: Generated<number>;
   /** The earliest time at which it is sent. */
   due_at: Generated<Date>;

@@ -2,7 +2,7 @@ import type { Generated, Selectable } from 'kysely';
 
 type RetentionPoliciesTable = {
   tenant_id: string;
-  /** Days after the last change of a finished complaint. Null keeps them. */
+  /** Days after the last change of a finished complaint. Null keeps complaints forever. */
   closed_days: number | null;
   action: 'anonymise' | 'delete';
   /** Whether the texts of an erased person are kept. */
@@ -26,7 +26,7 @@ type ErasuresTable = {
   /** The earliest time of the erasure. */
   due_at: Date;
   cancelled_at: Generated<Date | null>;
-  /** An admin, or this service when the person became an active member again. */
+  /** An admin, or this service if the person became an active member again. */
   cancelled_by: Generated<string | null>;
   finished_at: Date | null;
   complaints: Generated<number>;

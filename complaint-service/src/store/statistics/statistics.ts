@@ -30,7 +30,7 @@ export type TimesOfMonth = Readonly<{
   on_time: number;
 }>;
 
-/** @param from The first month, as its first day. */
+/** @param from The first day of the first month. */
 export async function readTimes(trx: Trx, from: string): Promise<TimesOfMonth[]> {
   const { rows } = await sql<TimesOfMonth>`
     select month::text, measure, bucket, sum(complaints)::bigint as complaints, sum(seconds)::bigint as seconds,
@@ -42,7 +42,7 @@ export async function readTimes(trx: Trx, from: string): Promise<TimesOfMonth[]>
 
 /**
  * Adds to the statistics of a tenant, in the transaction of the change. Call it last: the rows stay locked until the
- * commit, and other changes of the tenant wait for them. Rows are locked in the order of their keys.
+ * commit, and other changes in the tenant wait for them. Locks rows in the order of their keys.
  */
 export async function addToStatistics(
   trx: Trx,

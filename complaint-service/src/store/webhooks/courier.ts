@@ -9,16 +9,16 @@ import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
 const asCourier = <T>(db: ComplaintsDatabase, work: (trx: Trx) => Promise<T>) =>
   db.transaction({ role: courierRole }, work);
-// The time of the statement, so that PostgreSQL can use an index.
+// The statement's start time, so that PostgreSQL can use an index.
 const now = sql<Date>`statement_timestamp()`;
 const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
 
 export type Key = Readonly<{ tenant_id: string; id: string }>;
 
 /**
- * Webhooks of all tenants with something due, so that only one instance delivers to each. A receiver that hangs blocks
- * only its own webhook. A tenant has up to `perTenant` leases at once, so that its slow receivers never take all
- * slots.
+ * Leases webhooks with due deliveries, in all tenants, so that only one instance delivers to each. A receiver that
+ * hangs blocks only its own webhook. A tenant has up to `perTenant` leases at once, so that slow receivers never take
+ * all slots.
  */
 export function dueWebhooks(db: ComplaintsDatabase, perTenant: number): LeasedRows<Key> {
   return leasedRows({
@@ -27,7 +27,7 @@ export function dueWebhooks(db: ComplaintsDatabase, perTenant: number): LeasedRo
     table: 'webhooks',
     key: ['tenant_id', 'id'],
     waits: sql`o.state = 'active'`,
-    // Not `exists`, which the planner would turn into a join that reads every waiting delivery.
+    // Does not use `exists`, which the planner would turn into a join that reads every waiting delivery.
     dueAt: sql`(select greatest(o.retry_at, d.due_at) from webhook_deliveries d
       where d.tenant_id = o.tenant_id and d.webhook_id = o.id and d.state = 'waiting' order by d.due_at limit 1)`,
     // The webhook whose last delivery is oldest comes first.
@@ -52,7 +52,7 @@ export async function webhookDepth(db: ComplaintsDatabase): Promise<OutboxDepth>
 
 export type DueDelivery = Readonly<{ webhook: Webhook; delivery: WebhookDelivery }>;
 
-/** The next due delivery of a webhook, which may have been changed or paused since the last one. */
+/** The next due delivery of a webhook. The webhook may have been changed or paused since the last delivery. */
 export function nextDelivery(db: ComplaintsDatabase, { tenant_id, id }: Key): Promise<DueDelivery | undefined> {
   return asCourier(db, async (trx) => {
     const webhook = await trx
@@ -95,9 +95,9 @@ export function deliveryTaken(
 }
 
 /**
- * Records a failed attempt, and the time of the next one: of the delivery and, after several failures, of the webhook.
+ * Records a failed attempt, and the time of the next one. After several failures, also delays the whole webhook.
  *
- * @returns Whether the delivery still waits; undefined when its webhook was removed meanwhile.
+ * @returns Whether the delivery will be retried. Undefined if its webhook was removed meanwhile.
  */
 export function deliveryFailed(
   db: ComplaintsDatabase,
@@ -120,9 +120,9 @@ export function deliveryFailed(
 }
 
 /**
- * Ends a webhook after an attempt, and gives up its waiting deliveries.
+ * Disables a webhook after an attempt, and drops its waiting deliveries.
  *
- * @returns The number of deliveries; undefined if an admin has changed the webhook since the attempt began.
+ * @returns The number of dropped deliveries. Undefined if an admin has changed the webhook since the attempt began.
  */
 export function endWebhook(
   db: ComplaintsDatabase,
@@ -144,8 +144,8 @@ export function endWebhook(
 }
 
 /**
- * Gives up deliveries that no courier would send: those of ended webhooks, queued by a transaction that had not seen
- * the end, and those that waited longer than `giveUpAfterMs` for a paused one.
+ * Drops deliveries that no courier would send: those of disabled webhooks, queued by a transaction that had not seen
+ * the change, and those that waited longer than `giveUpAfterMs` for a paused webhook.
  */
 export async function giveUpWaiting(
   db: ComplaintsDatabase,
@@ -163,12 +163,12 @@ export async function giveUpWaiting(
   return Number(numAffectedRows);
 }
 
-/** Ends a lease now. Keeps its time, so that the webhook whose last delivery is oldest comes first. */
+/** Ends a lease now, but keeps its time, so that the webhook whose last delivery is oldest comes first. */
 export function releaseWebhook(db: ComplaintsDatabase, webhook: Key): Promise<void> {
   return asCourier(db, (trx) => updateWebhook(trx, webhook, { leased_until: now }));
 }
 
-/** Removes the oldest part of the log, of all tenants. */
+/** Removes old log entries, in all tenants. */
 export async function removeOldDeliveries(db: ComplaintsDatabase): Promise<number> {
   const { numDeletedRows } = await db.transaction({ role: upkeepRole }, (trx) =>
     trx.deleteFrom('webhook_deliveries').where('created_at', '<', now).executeTakeFirst(),
@@ -186,8 +186,8 @@ async function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<
 }
 
 /**
- * Changes a webhook after an attempt, unless an admin has changed it since: a failure of the old URL says nothing
- * about a new one.
+ * Changes a webhook after an attempt, unless an admin has changed it since: a failure of the old URL says nothing about
+ * a new one.
  */
 async function updateAttempted(
   trx: Trx,

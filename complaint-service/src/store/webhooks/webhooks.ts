@@ -7,7 +7,7 @@ import type { Trx } from '../scope.ts';
 export const webhooksChannel = 'countersign_complaint_webhooks';
 
 export async function countWebhooks(trx: Trx): Promise<number> {
-  // Two admins who add the last one at the same time must not both succeed.
+  // If two admins add the last allowed webhook at the same time, only one may succeed.
   await sql`select pg_advisory_xact_lock(hashtextextended('webhooks ' || current_setting('app.tenant_id'), 0))`.execute(
     trx,
   );
@@ -56,8 +56,8 @@ export async function deleteWebhook(trx: Trx, id: string): Promise<boolean> {
 }
 
 /**
- * Queues a delivery for every webhook of the tenant that wants this type. Paused ones receive it when they resume. To
- * be called after `addEvent`, whose lock keeps the webhooks from being removed meanwhile.
+ * Queues a delivery for every webhook of the tenant that subscribes to this type. Paused ones receive it when they
+ * resume. Call it after `addEvent`, whose lock prevents the webhooks from being removed meanwhile.
  */
 export async function queueDeliveries(
   trx: Trx,
@@ -83,7 +83,7 @@ export type LogWanted = Readonly<{
   limit: number;
 }>;
 
-/** One page of the delivery log, newest first. */
+/** Lists the delivery log, newest first. */
 export function listDeliveries(
   trx: Trx,
   webhookId: string,
@@ -99,7 +99,7 @@ export function listDeliveries(
   return query.orderBy('seq', 'desc').limit(limit).execute();
 }
 
-/** Queues a delivered or given-up delivery again. A waiting one is sent at once. */
+/** Queues a delivered or dropped delivery again. A waiting one is sent immediately. */
 export function requeueDelivery(
   trx: Trx,
   { webhookId, id }: Readonly<{ webhookId: string; id: string }>,

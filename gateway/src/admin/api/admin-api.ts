@@ -14,7 +14,7 @@ import { readUpstreams } from './upstreams.ts';
 
 type Path = View['path'];
 
-/** What one process answers. Undefined if the item does not exist, which is a 404. */
+/** The response of one process. Undefined if the item does not exist, which is a 404. */
 const reads: { readonly [One in Path]: (sources: ConsoleSources, query: Query) => Answers[One] | undefined } = {
   '/api/traffic': ({ traffic, nowMs }) => traffic.history.ofProcess(nowMs()),
   '/api/routes': readRoutes,
@@ -34,12 +34,15 @@ const reads: { readonly [One in Path]: (sources: ConsoleSources, query: Query) =
 
 /** Where the API gets its data: from this process, or from all workers. */
 export type ConsoleData = Readonly<{
-  /** @param query As the view describes it. @returns Undefined if the item does not exist. */
+  /**
+   * @param query In the form that the view describes.
+   * @returns Undefined if the item does not exist.
+   */
   read(view: View, query: Query): Promise<unknown>;
   explain(asked: ExplainQuestion): Promise<Answer>;
 }>;
 
-/** The data of this process alone. */
+/** Reads the data from this process alone. */
 export const ownData = (sources: ConsoleSources) => ({
   async read({ path }: Pick<View, 'path'>, query: Query): Promise<unknown> {
     if (query.worker) throw new AppError('not_found');
@@ -56,7 +59,7 @@ export function describeAdminApi(): Record<string, unknown> {
       'What the console on the admin listener shows, as JSON. With several workers, their data is merged; `?worker=N` selects one.',
     tags: [
       { name: 'Traffic', description: 'Requests, by route and individually.' },
-      { name: 'State', description: 'The state of each part of the gateway, and when it began.' },
+      { name: 'State', description: 'The state of each part of the gateway, and when the state began.' },
       { name: 'Explain', description: 'How a request would be handled.' },
     ],
     errors: errorTable,

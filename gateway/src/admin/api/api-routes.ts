@@ -5,11 +5,11 @@ import { explainQuestion } from '../../explain/question.ts';
 import type { InTurn } from '../in-turn.ts';
 import { type ConsoleData, describeAdminApi } from './admin-api.ts';
 
-/** A token of 16 KiB, twice the longest that the gateway accepts, with its escapes. */
+/** Enough for an escaped token of 16 KiB, twice the longest that the gateway accepts. */
 const maxBodyBytes = 64 * 1024;
 const readOnly = allowOnly('GET, HEAD');
 
-/** The JSON of the console. */
+/** The data of the console as JSON. */
 export function apiRoutes(data: ConsoleData, inTurn: InTurn): Router {
   const router = createRouter();
   router.use(['/api'], notStored);
@@ -30,7 +30,7 @@ export function apiRoutes(data: ConsoleData, inTurn: InTurn): Router {
   return router;
 }
 
-/** The same for the pages. */
+/** The same data, for the console pages. */
 export const apiOfPages = (data: ConsoleData): AdminApi => ({
   async read(path, query = {}) {
     const view = views.find((one) => one.path === path) as View;
@@ -42,7 +42,8 @@ export const apiOfPages = (data: ConsoleData): AdminApi => ({
 });
 
 /**
- * @param given A repeated parameter counts once. Spaces around a value come from copying it. An empty value counts as absent.
+ * @param given Only the first value of a repeated parameter counts. Surrounding spaces come from copying and are
+ *   removed. An empty value counts as absent.
  * @throws ZodError for an invalid query, AppError `not_found` for an item that does not exist.
  */
 async function readView(data: ConsoleData, view: View, given: Query, params: Query): Promise<unknown> {

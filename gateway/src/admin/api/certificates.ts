@@ -28,7 +28,7 @@ export function readCertificates({ current, nowMs }: ConsoleSources): Answers['/
 const dayMs = 86_400_000;
 const pem = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
-/** Cannot fail: the files were checked when they were read. */
+/** Cannot fail, because the files were checked when they were read. */
 const readAll = (text = ''): X509Certificate[] => (text.match(pem) ?? []).map((one) => new X509Certificate(one));
 
 function describe(one: X509Certificate, use: string, position: string, nowMs: number): Certificate {

@@ -22,7 +22,7 @@ export const readRequests = (sources: ConsoleSources, query: Query): Answers['/a
 export const readRequest = (sources: ConsoleSources, { id }: Query): Request | undefined =>
   itemsOf(sources).find((item) => item.id === id);
 
-/** The longest path in a list. A path can have 16 KiB, and a list has many rows. */
+/** The longest path that a list shows. A path can have 16 KiB, and a list has many rows. */
 const maxListedPath = 256;
 const shortened = (path: string): string =>
   path.length > maxListedPath ? `${path.slice(0, maxListedPath - 1)}…` : path;
@@ -69,7 +69,7 @@ function itemsOf({ traffic: { recent, refused }, nowMs }: ConsoleSources): Reque
   return [...items.values()];
 }
 
-/** The contents of the log line, and what Explain needs to answer for the same request. */
+/** The contents of the log line, plus what Explain needs to repeat the request. */
 function itemOf(record: RequestRecord): Request {
   const { request_id, duration_ms, alarm: _alarm, detail, err, status = 0, ...logged } = fieldsOf(record);
   const { code, claims } = record;
@@ -98,7 +98,7 @@ type WithNulls<Fields> = {
 const withNulls = <Fields extends object>(fields: Fields): WithNulls<Fields> =>
   Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value ?? null])) as WithNulls<Fields>;
 
-/** The members that stages write for operators. Others could hold client input. */
+/** The members of `detail` that are for operators. Others could contain client input. */
 const shownMembers = 'why reason claim wanted found issuer subject kid header limit upstream target status'.split(' ');
 
 function shownDetail(detail: Readonly<Record<string, unknown>> | undefined): Record<string, string> {

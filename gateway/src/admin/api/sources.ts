@@ -16,7 +16,7 @@ export type ConsoleSources = Readonly<{
   tokenOutcomes: TokenOutcomes;
   states: StateHistory;
   reloads: ReloadLog;
-  /** How long the revocations of each issuer took to come into force. Those of a first snapshot do not count. */
+  /** How long each issuer's revocations took to come into force. Excludes those of the first snapshot. */
   lags: ReadonlyMap<string, Lag>;
   /** WebSockets and event streams that are open. */
   openConnections(): number;

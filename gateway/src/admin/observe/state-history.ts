@@ -1,7 +1,7 @@
 import type { Event, Since } from '@countersign/admin-api';
 import { timeOf } from '../describe.ts';
 
-/** A state that was observed now. `since` is set where the observed part knows it itself. */
+/** A state that was just observed. `since` is set if the observed part knows it. */
 export type Observed = Readonly<{
   kind: string;
   name: string;
@@ -25,7 +25,7 @@ type Part = Readonly<{ since: Since; changes: readonly Change[] }>;
 export class StateHistory {
   #parts = new Map<string, Part>();
 
-  /** Records all states at one moment. A part that is missing is forgotten. */
+  /** Records all states at one moment. Parts that are missing are forgotten. */
   observe(all: readonly Observed[], nowMs: number): void {
     this.#parts = new Map(all.map((observed) => [keyOf(observed), this.#next(observed, nowMs)]));
   }

@@ -7,7 +7,9 @@ import { issuerIdentifier } from './values/urls.ts';
 
 const iss = issuerIdentifier.describe('The issuer of the name. Required with two or more issuers.');
 
-/** A client or an actor that a route allows, by its name at `issuer`. `issuer` undefined: the issuer of the token. */
+/**
+ * A client or an actor that a route allows, by its name at `issuer`. If `issuer` is undefined, the issuer of the token.
+ */
 export type AllowedParty = Readonly<{ issuer: string | undefined; name: string }>;
 
 const named = partyName.transform((name): AllowedParty => ({ issuer: undefined, name }));
@@ -27,7 +29,7 @@ export const actor = oneShape('text or map', 'a text, or { iss, sub }', [
 ]);
 
 const maxParties = 100;
-/** As many as the identity contract can carry. */
+/** The maximum that the identity contract can carry. */
 const maxScopes = 64;
 
 export const claimValues = z
@@ -43,7 +45,7 @@ export const allow = z.strictObject({
     .describe("The path parameter that must equal the caller's tenant."),
   scopes: listOrAny('scopes', unique(scopeName).min(1).max(maxScopes))
     .optional()
-    .describe('The scopes that a token must have, all of them; `any` says that none is needed. Compared byte by byte.'),
+    .describe('The scopes that a token must have, all of them. `any` requires none. Compared byte by byte.'),
   clients: listOrAny('clients', z.array(client).min(1).max(maxParties))
     .optional()
     .describe('The clients that may call, by id, or `any`. Machines may call only routes that have this key.'),
@@ -55,7 +57,7 @@ export const allow = z.strictObject({
   claims: claimValues.optional().describe('Claims of the token, each with its accepted values.'),
 });
 
-/** Conditions on the caller, as the file has them. A rule of routing/policy.ts decides about each. */
+/** Conditions on the caller, as in the file. Each is decided by a rule in routing/policy.ts. */
 export type Allow = Immutable<z.output<typeof allow>>;
 
 export const requiredScopes = ({ scopes }: Allow): readonly string[] =>
@@ -63,7 +65,7 @@ export const requiredScopes = ({ scopes }: Allow): readonly string[] =>
 
 type RouteWithAllow = Readonly<{ auth?: string | undefined; allow?: Allow | undefined }>;
 
-/** @param params The parameters of the path. Undefined: the path is malformed. */
+/** @param params The parameters of the path. Undefined if the path is malformed. */
 export function checkAllow(
   { auth, allow }: RouteWithAllow,
   params: readonly string[] | undefined,
@@ -80,13 +82,13 @@ export function checkAllow(
     refuse(['allow'], 'has no condition: set roles, tenant, scopes, clients, actors or claims');
   }
   if (allow.claims !== undefined && auth === 'service') {
-    refuse(['allow', 'claims'], 'needs auth: required; a txn-token has no further claims');
+    refuse(['allow', 'claims'], 'needs auth: required; a txn-token has no additional claims');
   }
 }
 
 /**
- * Checks what is ambiguous with two or more issuers. A client or an actor of one issuer must not pass for one of another, and a token
- * with few scopes must not pass a route that forgot to ask for them.
+ * Checks what is ambiguous with two or more issuers. A client or an actor of one issuer must not pass for one of
+ * another, and a token with few scopes must not pass a route that does not check scopes.
  */
 export function checkSeveralIssuers({ auth, allow }: RouteWithAllow, needsScopes: boolean, refuse: Refuse): void {
   for (const [key, name] of [
@@ -97,12 +99,12 @@ export function checkSeveralIssuers({ auth, allow }: RouteWithAllow, needsScopes
     if (parties === 'any') continue;
     for (const [index, { issuer }] of parties.entries()) {
       if (issuer !== undefined) continue;
-      const message = `must be { iss, ${name} } with two or more issuers: each could have one of this name`;
+      const message = `must be { iss, ${name} } with two or more issuers, because each could use this name`;
       refuse(['allow', key, index], message);
     }
   }
   if (auth !== 'required' || !needsScopes || allow?.scopes !== undefined) return;
   const message =
-    '"allow.scopes" is required, since there are two or more issuers and another route has scopes: list them, or write any';
+    '"allow.scopes" is required, because there are two or more issuers and another route checks scopes: list them, or write any';
   refuse([], message, { absent: 'allow' });
 }

@@ -2,19 +2,25 @@ import type { Path } from '@countersign/strict-yaml';
 import { closest } from '@countersign/strict-yaml';
 import { z } from 'zod';
 
-/** A part of the file whose malformed keys are undefined; zod has already reported those. */
+/** A part of the file whose malformed keys are undefined. zod has already reported those. */
 export type Pieces<Part> = { readonly [Key in keyof Part]?: Part[Key] | undefined };
 
 /** Whether zod has reported the value at a path, or a misspelled key that is probably this one. */
 export type IsMalformed = (...path: Path) => boolean;
 
-/** `other`: the value that this one conflicts with. `absent`: the key that is missing at the path. The `params` of a problem. */
+/**
+ * The `params` of a problem. `other` is the value that this one conflicts with. `absent` is the key that is missing at
+ * the path.
+ */
 export type Conflict = Readonly<{ other?: Path; absent?: string }>;
 
 /** Adds a problem at a path. */
 export type Refuse = (path: Path, message: string, conflict?: Conflict) => void;
 
-/** The steps to a piece, where it is not a key of the file: a key of a route, such as `routes[0].limits`, but `cors` as a whole. */
+/**
+ * The steps to a piece that is not a key of the file: a key of a route, such as `routes[0].limits`, but `cors` as a
+ * whole.
+ */
 const stepsTo = { listen: 2, services: 2, upstreams: 3, issuers: 3, routes: 3, tests: 3 } as const;
 type Divided = keyof typeof stepsTo;
 
@@ -24,7 +30,7 @@ type Entries<Part> = Part extends readonly (infer Item)[]
     ? Readonly<Record<string, Pieces<Item>>>
     : never;
 
-/** A file in which keys, entries of lists and entries of maps may be malformed: then they are undefined, or without keys. */
+/** A file in which keys, list items and map entries may be malformed. They are then undefined, or have no keys. */
 export type WellFormed<File> = Pieces<Omit<File, Divided>> & {
   readonly [Key in keyof File & Divided]: Key extends 'listen' ? Pieces<File[Key]> : Entries<File[Key]>;
 };
@@ -42,7 +48,7 @@ export function withCrossChecks<Shape extends z.ZodObject>(shape: Shape, checks:
     (file: unknown, context) => {
       const malformed = context.issues.flatMap(malformedPaths).map(pieceOf);
       const known = new Set(malformed.map(keyOf));
-      // zod has built these objects itself, so the input stays as it is.
+      // zod has created these objects, so the input is not changed.
       for (const path of malformed) remove(file, path);
       checks(
         file as WellFormed<z.output<Shape>>,

@@ -14,7 +14,7 @@ function problems({ listen = 'decision: "127.0.0.1:8091"', decision = nginx, rou
   const head = exampleHead.replace('version: 1\n', `version: 1\nlisten: { ${listen} }\n`);
   const line = decision === '' ? '' : `decision: ${decision}\n`;
   const routes = `routes:\n  - { name: a, path: /a, upstream: users-service, auth: required, methods: [GET]${route} }\n`;
-  // A later key of the route replaces an earlier one in this text only.
+  // In this text, a later key of the route replaces an earlier one.
   return problemsOf(head + line + more + routes.replace('methods: [GET], methods', 'methods'), env);
 }
 
@@ -40,7 +40,7 @@ describe('decision', () => {
     [
       'no proof',
       { decision: '{ proxy: nginx }' },
-      'decision: has no proof that the proxy asks: set "secret" or "clientCa", or use a Unix socket',
+      'decision: needs proof that calls come from the proxy: set "secret" or "clientCa", or use a Unix socket',
     ],
     [
       'a secret for traefik',

@@ -28,10 +28,10 @@ export function checkDecision(file: File, isMalformed: IsMalformed, refuse: Refu
   const { proxy } = part;
   if (proxy === undefined) return;
   if (hasNonces && !proxies[proxy].passesHeaders) {
-    refuse(['dpop', 'nonces'], `cannot be used with ${proxy}, which sends no DPoP-Nonce on to the client`);
+    refuse(['dpop', 'nonces'], `cannot be used with ${proxy}, which does not pass DPoP-Nonce on to the client`);
   }
   for (const name of upstreams.filter((one) => one.startsWith('countersign-')))
-    refuse(['upstreams', name], `has a name that the file of ${proxy} needs itself`);
+    refuse(['upstreams', name], `has a name that is reserved in the ${proxy} file`);
   for (const [index, route] of routes.entries())
     checkRoute(route, proxy, (at, message) => refuse(['routes', index, ...at], message));
 }
@@ -40,19 +40,22 @@ function checkProof(part: DecisionPieces, address: DecisionAddress, hasTls: bool
   const { proxy, trust, clientCa, group } = part;
   const hasSecret = part.secret !== undefined || part.secretFile !== undefined;
   if (proxy === 'traefik' && hasSecret) {
-    refuse(['decision', 'secret'], 'cannot be used with traefik, which adds no header to its request: use clientCa');
+    refuse(
+      ['decision', 'secret'],
+      'cannot be used with traefik, which cannot add a header to its request: use clientCa',
+    );
   }
   if (proxy === 'haproxy' && clientCa !== undefined)
     refuse(['decision', 'clientCa'], 'cannot be used with haproxy, which shows no certificate: use secret');
   if (clientCa !== undefined && !hasTls)
     refuse(['decision', 'clientCa'], 'needs "listen.tls": the proxy connects over TLS');
   if (clientCa !== undefined && isSocket(address))
-    refuse(['decision', 'clientCa'], 'is for a TCP address: a Unix socket is its own proof');
+    refuse(['decision', 'clientCa'], 'is for a TCP address; a Unix socket needs no other proof');
   if (group !== undefined && !isSocket(address)) refuse(['decision', 'group'], 'is for a Unix socket');
   if (trust === 'loopback' && !isSocket(address) && !isLoopbackHost(address.host))
     refuse(['decision', 'trust'], 'loopback needs a loopback address in "listen.decision"');
   if (trust !== 'none' || hasSecret || clientCa !== undefined || isSocket(address)) return;
-  refuse(['decision'], 'has no proof that the proxy asks: set "secret" or "clientCa", or use a Unix socket', {
+  refuse(['decision'], 'needs proof that calls come from the proxy: set "secret" or "clientCa", or use a Unix socket', {
     absent: 'secret',
   });
 }
@@ -60,7 +63,7 @@ function checkProof(part: DecisionPieces, address: DecisionAddress, hasTls: bool
 // Of the 4 MiB of a message, 64 KiB are left for the headers.
 const maxChecked = (4096 - 64) * 1024;
 
-/** What the proxy cannot do for this route, or only without a signature over the body. */
+/** What the proxy cannot do for this route, or can do only without a signature over the body. */
 function checkRoute(route: RoutePieces, proxy: ProxyName, refuse: Refuse): void {
   const { auth, methods = [], body, websocket, longLived } = route;
   if (auth === 'service' || auth === undefined || body === undefined) return;
@@ -74,17 +77,17 @@ function checkRoute(route: RoutePieces, proxy: ProxyName, refuse: Refuse): void 
   if (takesBody && body.mode === 'digest' && proxy === 'envoy' && (body.maxBytes ?? 0) > maxChecked)
     refuse(['body', 'maxBytes'], 'must be at most 4032KiB: envoy sends the body in a gRPC message of at most 4 MiB');
   if (takesBody && body.mode === 'stream' && body.unsigned !== 'accept') {
-    refuse(['body'], `a streamed body is not signed, so a fault of ${proxy} could exchange it: add unsigned: accept`);
+    refuse(['body'], `a streamed body is not signed, so a faulty ${proxy} could replace it: add unsigned: accept`);
   }
   if (takesBody && body.mode === 'none' && !proxies[proxy].showsLength) {
     refuse(['body'], `${proxy} does not show whether there is a body, so mode none needs methods: [GET]`);
   }
   if ((websocket === true || (takesBody && body.mode === 'stream')) && longLived !== 'accept') {
-    refuse([], `needs longLived: accept: ${proxy} does not end it when the token ends or is revoked`);
+    refuse([], `needs longLived: accept, because ${proxy} does not close it when the token expires or is revoked`);
   }
 }
 
-/** Keys of routes that only a proxy makes necessary. */
+/** Route keys that are only needed because of a proxy. */
 function checkUnused(routes: readonly RoutePieces[], refuse: Refuse): void {
   for (const [index, { longLived, body }] of routes.entries()) {
     if (longLived !== undefined) refuse(['routes', index, 'longLived'], 'needs "decision"');

@@ -18,19 +18,19 @@ export const decisionAddress = parsedText<DecisionAddress>(
 
 export const decision = z
   .strictObject({
-    proxy: z.enum(proxyNames).describe('The proxy that asks. Only its headers are read.'),
+    proxy: z.enum(proxyNames).describe('The proxy that asks for decisions. Only its headers are read.'),
     secret: text.optional().describe('The value of `x-countersign-proxy-secret`: 32 bytes or more, from a variable.'),
     secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
-    secretNext: text.optional().describe('Accepted too, while the secret is replaced.'),
+    secretNext: text.optional().describe('A second accepted value, while the secret is replaced.'),
     secretNextFile: filePath.optional().describe('A file with the next secret, instead of `secretNext`.'),
     clientCa: filePath.optional().describe("PEM file of the CAs of the proxy's certificate. Requires `listen.tls`."),
     trust: z
       .enum(['none', 'loopback', 'network'])
       .default('none')
-      .describe('Which calls need no proof: none, those of this machine, or all.'),
+      .describe('Which calls need no proof: none, those from this machine, or all.'),
     group: z
       .string()
-      .regex(/^[a-z_][a-z0-9_-]{0,31}$/, { error: 'must be the name of a group of this machine' })
+      .regex(/^[a-z_][a-z0-9_-]{0,31}$/, { error: 'must be the name of a group on this machine' })
       .optional()
       .describe('With a Unix socket: the group that may connect.'),
   })
@@ -39,10 +39,10 @@ export const decision = z
 type DecisionPart = z.output<typeof decision>;
 export type DecisionPieces = Pieces<DecisionPart>;
 
-/** How the proxy proves that it asks. */
+/** How the proxy proves its identity. */
 export type Decision = Readonly<{
   proxy: ProxyName;
-  /** The secrets that are accepted; empty where another proof is used. */
+  /** The accepted secrets. Empty if another proof is used. */
   secrets: readonly Uint8Array[];
   /** PEM of the CAs of the proxy's certificate. */
   clientCa: string | undefined;

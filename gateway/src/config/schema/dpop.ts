@@ -7,11 +7,11 @@ import { filePath, seconds, text } from './values/scalars.ts';
 export const dpop = z.strictObject({
   nonces: z
     .strictObject({
-      secret: text.optional().describe('The secret, 32 bytes or more, from a variable. The same for all replicas.'),
+      secret: text.optional().describe('The secret, at least 32 bytes, from a variable. The same for all replicas.'),
       secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
       lifetime: seconds({ min: '10s', max: '1h' })
         .prefault('5m')
-        .describe('How long one nonce is issued. The previous one is still accepted.'),
+        .describe('How long each nonce is issued. The previous one is still accepted.'),
     })
     .optional()
     .describe('Requires a nonce from the gateway in every DPoP proof.'),
@@ -22,7 +22,7 @@ export type DpopPart = z.output<typeof dpop>;
 type DpopFile = Readonly<{
   routes: readonly RoutePieces[];
   dpop?: DpopPart | undefined;
-  /** Undefined: malformed. */
+  /** Undefined if malformed. */
   publicOrigins?: readonly string[] | undefined;
 }>;
 
@@ -35,7 +35,7 @@ export function checkDpop({ routes, publicOrigins, dpop }: DpopFile, refuse: Ref
     if (senderConstrained !== undefined && auth !== undefined) {
       const path = ['routes', index, 'senderConstrained'];
       if (auth !== 'required' && auth !== 'optional') {
-        refuse(path, 'needs auth: required or optional: there is no token here');
+        refuse(path, 'needs auth: required or optional: this route takes no token');
       } else if (!hasOrigins) refuse(path, noOrigins);
     }
     if (forward?.dpop) {

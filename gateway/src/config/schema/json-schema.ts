@@ -13,19 +13,19 @@ export function jsonSchema(): JsonSchema {
 const variable = '\\$\\{';
 
 /**
- * The schema that `countersign schema` prints. It has standard keywords only, so that any validator accepts it, and allows variables
- * in every string. `countersign check` also applies the rules between keys.
+ * The schema that `countersign schema` prints. It has only standard keywords, so that any validator accepts it, and
+ * allows variables in every string. `countersign check` also applies the rules between keys.
  */
 export function editorSchema(): JsonSchema {
   return withGroups(forEditors(jsonSchema()));
 }
 
-/** Lets a route be a group of routes, which have all keys that it has. Only `check` knows which keys are missing then. */
+/** Lets a route be a group of routes, with every key of a route. Only `check` knows which keys are then missing. */
 function withGroups(file: JsonSchema): JsonSchema {
   const { routes, ...properties } = file.properties ?? {};
   const { required = [], ...item } = routes?.items ?? {};
   const $ref = '#/$defs/route';
-  // Strict validators want the properties beside `required`.
+  // Strict validators require `properties` next to `required`.
   const demands = (keys: readonly string[]): JsonSchema => ({
     type: 'object',
     properties: Object.fromEntries(keys.map((key) => [key, {}])),
@@ -33,7 +33,7 @@ function withGroups(file: JsonSchema): JsonSchema {
   });
   const { description = '' } = item.properties?.routes ?? {};
   const children = { type: 'array', description, minItems: 1, items: { $ref } };
-  // Inside a group, an empty path is that of the group.
+  // Inside a group, an empty path means the path of the group.
   const path = { ...item.properties?.path, pattern: `^$|${item.properties?.path?.pattern}` };
   return {
     ...file,
@@ -53,7 +53,7 @@ function withGroups(file: JsonSchema): JsonSchema {
 
 function forEditors({ 'x-type': type, 'x-bounds': bounds, ...given }: JsonSchema): JsonSchema {
   const { oneOf, ...rest } = given;
-  // The shapes of one value may overlap: the word `present` is also a text.
+  // The shapes of one value may overlap: the word `present` is also text.
   const part = type === undefined || oneOf === undefined ? given : { ...rest, anyOf: oneOf };
   const written = [type, bounds].filter((text) => text !== undefined).join(', ');
   const described: JsonSchema = {

@@ -9,7 +9,9 @@ const limit = z
     per: seconds({ min: '1s', max: '1d' }).describe('The period.'),
     by: z
       .enum(['user', 'client', 'tenant', 'address', 'route'])
-      .describe('What requests are counted by. Anonymous callers count by address; a machine has buckets of its own.'),
+      .describe(
+        'What requests are counted by. Anonymous callers are counted by address; machines have their own buckets.',
+      ),
     onStoreFailure: z
       .enum(['local', 'deny'])
       .default('local')
@@ -19,7 +21,7 @@ const limit = z
 
 export const limits = z.array(limit).max(8).prefault([]).describe('Rate limits. All of them apply.');
 
-/** At most `requests` in any `perSec` seconds. `by: user` counts an anonymous caller by address. */
+/** At most `requests` in any `perSec` seconds. `by: user` counts anonymous callers by address. */
 export type Limit = Immutable<z.output<typeof limit>>;
 
 export function checkLimits(auth: string | undefined, given: readonly Limit[], refuse: Refuse): void {

@@ -22,7 +22,7 @@ export const listen = z.strictObject({
           mode: z
             .enum(['request', 'require'])
             .prefault('request')
-            .describe('`require`: refuses connections without one.'),
+            .describe('`require` refuses connections without one.'),
         })
         .optional()
         .describe('Asks clients for a certificate, which tokens may be bound to (RFC 8705).'),
@@ -38,19 +38,19 @@ export const admin = z
     console: z.boolean().default(true).describe('Whether the admin listener serves the console and its API.'),
     allowedHosts: unique(allowedHost)
       .prefault([])
-      .describe('Additional values of `Host`: with a port, or without for any. Others get 421.'),
+      .describe('Additional values of `Host`, with a port, or without one for any port. Others get 421.'),
   })
   .prefault({})
   .describe('The listener for operators. It always accepts `localhost` and its own address, with its own port.');
 
-/** The settings that a process keeps from its start to its end. Of the certificate, only whether there is one. */
+/** Settings that a process keeps from start to end. Of the certificate, only whether there is one. */
 export type StartSettings = Readonly<{
   listen: Readonly<Record<'public' | 'admin' | 'internal', Address>> &
     Readonly<{ decision?: DecisionAddress | undefined }>;
   admin: Immutable<z.output<typeof admin>>;
   redis?: string | undefined;
   certificate: Pick<Certificate, 'clients'> | undefined;
-  /** Whether the proxy that asks for decisions shows a certificate. */
+  /** Whether the proxy that asks for decisions presents a certificate. */
   decision?: Pick<Decision, 'clientCa'> | undefined;
 }>;
 
@@ -67,16 +67,21 @@ export function checkListeners(listen: ListenPieces, refuse: Refuse): void {
   }
 }
 
-/** @returns Undefined: only this machine reaches the admin listener, or the file says that the network is trusted. */
+/**
+ * @returns Undefined if only this machine can reach the admin listener, or the file says that the network is trusted.
+ */
 export function openAdminProblem({
   listen: { admin },
   insecureTransport,
 }: Readonly<{ listen: ListenPieces; insecureTransport?: boolean | undefined }>): string | undefined {
   if (insecureTransport || admin === undefined || isLoopbackHost(admin.host)) return undefined;
-  return 'other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true where the network is trusted';
+  return 'other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true if the network is trusted';
 }
 
-/** Refuses a reload that changes a start setting. Half of the new file would be neither the old configuration nor the new one. */
+/**
+ * Refuses a reload that changes a startup setting. Applying the rest would be neither the old configuration nor the new
+ * one.
+ */
 export function checkStartSettings(
   file: Pieces<Pick<StartSettings, 'admin' | 'redis'>> &
     Readonly<{ listen: ListenPieces; decision?: DecisionPieces | undefined }>,
@@ -89,7 +94,7 @@ export function checkStartSettings(
   for (const name of listenerNames) {
     const wanted = file.listen[name];
     const isKept = isDeepStrictEqual(wanted, running.listen[name]);
-    // A malformed address is refused already. The decision listener is optional.
+    // A malformed address was already refused. The decision listener is optional.
     if (!isKept && (wanted !== undefined || (name === 'decision' && !isMalformed('listen', name))))
       refuseChange('listen', name);
   }
@@ -100,7 +105,7 @@ export function checkStartSettings(
   if (!isMalformed('listen') && !isMalformed('listen', 'tls')) {
     const hasTls = file.listen.tls !== undefined;
     if (hasTls !== (running.certificate !== undefined)) refuseChange('listen', ...(hasTls ? ['tls'] : []));
-    // The CAs may change too, but not whether clients are asked.
+    // The CAs may change too, but not whether clients are asked for a certificate.
     else if (file.listen.tls?.clients?.mode !== running.certificate?.clients?.mode) refuseChange('listen', 'tls');
   }
   for (const key of ['admin', 'redis'] as const) {
@@ -118,7 +123,7 @@ const addressesOf = (listen: ListenPieces): readonly (readonly [name: string, Ad
     return address === undefined || isSocket(address) ? [] : [[name, address] as const];
   });
 
-/** Whether the system would refuse the second of two. */
+/** Whether the system would refuse to open the second of two listeners. */
 function isShared(a: Address, b: Address): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   return a.host === b.host || isUnspecified(a) || isUnspecified(b);

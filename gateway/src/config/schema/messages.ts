@@ -1,9 +1,12 @@
 import { z } from 'zod';
 
-/** The keys that a map may have, from the message of `unrecognized_keys`: zod makes one issue of all unknown keys of a map. */
+/**
+ * The keys that a map may have, from the message of `unrecognized_keys`: zod reports all unknown keys of a map as one
+ * issue.
+ */
 export const allowedKeys = (message: string): readonly string[] => message.split(', ');
 
-/** zod's issues as sentences that name the allowed values. They never repeat a value: it could be a secret. */
+/** zod's issues as sentences that name the allowed values. They never repeat a value, which could be a secret. */
 export const plainMessages: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case 'invalid_type':
@@ -23,7 +26,7 @@ export const plainMessages: z.core.$ZodErrorMap = (issue) => {
 };
 
 const inDigits = ', in digits: values in quotes and values of variables are text';
-/** Each kind of value, and what a text in its place needs to be told. */
+/** Each kind of value, and advice for text in its place. */
 const kinds: Readonly<Record<string, readonly [kind: string, ofText?: string]>> = {
   object: ['a map of keys and values'],
   record: ['a map of keys and values'],

@@ -42,15 +42,15 @@ export const testCase = z.strictObject({
 
 type TestPart = z.output<typeof testCase>;
 
-/** One entry of the `tests:` block. `at`: its `file:line:column`, for the report. */
+/** One entry of the `tests:` block. `at` is its `file:line:column`, for the report. */
 export type PolicyTest = Immutable<TestPart & { at: string }>;
 
-/** The caller of a test: a user, or without `userId` a machine. */
+/** The caller of a test: a user, or a machine if there is no `userId`. */
 export type TestCaller = NonNullable<PolicyTest['request']['as']>;
 
 type Kind = 'issuers' | 'routes' | 'upstreams' | 'services';
 
-/** The names that a test may use. With undefined among them, any name may be that of a malformed entry. */
+/** The names that a test may use. If undefined is among them, any name could belong to a malformed entry. */
 type KnownNames = Readonly<Record<Kind, ReadonlySet<string | undefined>>>;
 
 /** Checks that tests use names of the configuration, and that each expects either a request or a refusal. */

@@ -6,8 +6,8 @@ import type { Conflict } from './cross-checks.ts';
 import { allowedKeys } from './messages.ts';
 
 /**
- * A problem of the value at a path. `key`: the problem is one of its keys. `absent`: the missing key. `other`: the value that it
- * conflicts with. `meant`: the allowed key that an unknown key is probably a misspelling of.
+ * A problem with the value at a path. `key`: the key of the value that has the problem. `absent`: the missing key.
+ * `other`: the conflicting value. `meant`: the allowed key that an unknown key probably misspells.
  */
 type ValueProblem = Readonly<{
   path: Path;
@@ -16,14 +16,14 @@ type ValueProblem = Readonly<{
   absent?: string;
   other?: Path;
   meant?: string | undefined;
-  /** A cross-check has found it. */
+  /** Found by a cross-check. */
   isConflict?: true;
 }>;
 
 /**
- * Every problem of a file as `file:line:column: message`, in the order of the file.
+ * Every problem in a file as `file:line:column: message`, in the order of the file.
  *
- * @param flat What the schema has read.
+ * @param flat The input of the schema.
  */
 export function problemsIn(
   file: string,
@@ -45,7 +45,7 @@ export function problemsIn(
   ]);
 }
 
-/** A rule of a valid file that no caller meets, at a path or at a key of it. */
+/** A rule of a valid file that no caller can match, at a path or at a key of it. */
 export type Warning = Readonly<{ path: Path; message: string; key?: string }>;
 
 /** Each warning as `file:line:column: warning: message`, once, in the order of the file. */
@@ -53,7 +53,7 @@ export function warningsIn(file: string, source: Source, flat: FlatFile, warning
   const found = warnings
     .map((warning) => problemAt(inFile(warning, flat), source))
     .map(({ offset, message }) => ({ offset, message: `warning: ${message}` }));
-  // All routes of a group have its rules.
+  // All routes of a group have the group's rules.
   const once = new Map(found.map((one) => [`${one.offset} ${one.message}`, one]));
   return problemLines(file, source, [...once.values()]);
 }
@@ -67,7 +67,7 @@ function findingsOf(issues: readonly z.core.$ZodIssue[], raw: unknown): readonly
     .filter(({ code, path }) => code === 'invalid_type' || !ofWrongType.has(JSON.stringify(path)))
     .flatMap((issue) => findingsOfIssue(issue, raw));
   const misspelled = new Set(findings.flatMap(({ path, meant }) => (meant === undefined ? [] : [keyOf(path, meant)])));
-  // A misspelled key is one problem, not also a missing key.
+  // A misspelled key is one problem, and not a missing key as well.
   return findings.filter(({ path, absent }) => absent === undefined || !misspelled.has(keyOf(path, absent)));
 }
 
@@ -119,13 +119,13 @@ function problemAt(finding: ValueProblem, source: Source): FileProblem {
   };
 }
 
-/** Replaces a value from the environment by its variable: it could be a secret in the wrong place. */
+/** Replaces a value from the environment by its variable, because it could be a secret in the wrong place. */
 function withoutVariable({ path, message }: ValueProblem, source: Source): string {
-  // These messages quote the schema only.
+  // These messages quote only the schema.
   if (source.originOf(path) === 'written' || message.startsWith('must ')) return message;
   const value = String(valueAt(source.value, path));
   const start = message.indexOf('"');
-  // From the last quotation mark, since the value may contain some.
+  // Cuts at the last quotation mark, because the value may contain some.
   for (let end = message.lastIndexOf('"'); end > start + 1; end = message.lastIndexOf('"', end - 1)) {
     if (!value.includes(message.slice(start + 1, end))) continue;
     return message.slice(0, start) + JSON.stringify(source.redactedAt(path)) + message.slice(end + 1);

@@ -9,8 +9,8 @@ type Sharing = Readonly<{
 }>;
 
 /**
- * Requires Redis with several workers if they share state. Without it, each would apply its own copy of a limit, and a captured call
- * or DPoP proof would work once in each.
+ * Requires Redis if several workers share state. Without it, each worker would count limits separately, and a captured
+ * call or DPoP proof would work once in each.
  */
 export function checkRedisForWorkers(file: Sharing, workers: number, refuse: Refuse): void {
   const { routes, services, publicOrigins = [], redis } = file;
@@ -18,9 +18,9 @@ export function checkRedisForWorkers(file: Sharing, workers: number, refuse: Ref
   const limited = routes.filter(({ limits = [] }) => limits.length > 0);
   const proving = publicOrigins.length > 0 ? routes : [];
   for (const [names, why] of [
-    [limited.map(nameOf), 'count the limits of … for itself'],
-    [Object.keys(services), 'remember for itself which calls of … were made'],
-    [proving.map(nameOf), 'remember for itself which DPoP proofs … took'],
+    [limited.map(nameOf), 'count the limits of … separately'],
+    [Object.keys(services), 'remember calls of … separately'],
+    [proving.map(nameOf), 'remember the DPoP proofs of … separately'],
   ] as const) {
     const reason = `each would ${why.replace('…', () => someOf(names))}`;
     if (names.length > 0) refuse([], `"redis" is required with ${workers} workers: ${reason}`, { absent: 'redis' });

@@ -48,8 +48,8 @@ describe('infra/gateway.yaml', () => {
   test('publishes no internal path of a service', () => {
     const paths = routesOn('public', loadConfig(file, {})).map((route) => route.path);
     expect(paths.filter((path) => /internal|metrics|healthz|readyz/.test(path))).toEqual([]);
-    // Everything below these is for users: `web` serves nothing but files there, and a page of the account answers what is not
-    // below it. A wildcard higher up could hold anything.
+    // Everything below these paths is for users: `web` serves only files there, and an account page answers unknown
+    // paths below it. A wildcard higher up could cover anything.
     expect(paths.filter((path) => path.endsWith('**'))).toEqual([
       ...['register', 'verify-email', 'forgot-password', 'reset-password', 'login', 'logout', 'accept-invitation'].map(
         (page) => `/${page}/**`,

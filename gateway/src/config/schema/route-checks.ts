@@ -34,7 +34,7 @@ function checkName({ name }: RoutePieces, index: number, names: Map<string, numb
   if (name === undefined) return;
   const other = names.get(name);
   if (other !== undefined) {
-    refuse(['name'], `another route is called "${name}" too: names are unique`, {
+    refuse(['name'], `another route is also called "${name}": names must be unique`, {
       other: ['routes', other, 'name'],
     });
   }
@@ -55,7 +55,7 @@ function checkReferences(
     refuse(['callers', index], unknown('a service of this file', caller, Object.keys(services)));
   }
   if ((auth === 'required' || auth === 'optional') && issuers.length === 0 && !isMalformed('issuers')) {
-    refuse(['auth'], 'there are no issuers, so no token could be valid');
+    refuse(['auth'], 'there are no issuers, so no token can be valid');
   }
 }
 
@@ -85,14 +85,14 @@ function checkShape(route: RoutePieces, segments: readonly Segment[] | undefined
   }
   const from = route.rewrite?.from;
   if (from !== undefined && segments !== undefined && !isFrontOf(from, segments)) {
-    refuse(['rewrite', 'prefix', 'from'], 'must be literal segments at the front of the path');
+    refuse(['rewrite', 'prefix', 'from'], 'must be literal segments at the start of the path');
   }
 }
 
-/** The route of each method and shape. */
+/** The route for each method and shape. */
 type Served = Map<string, Readonly<{ name: string; index: number }>>;
 
-/** Refuses two routes of one shape with a method in common. Service routes are on a listener of their own. */
+/** Refuses two routes of one shape with a method in common. Service routes have a separate listener. */
 function checkOverlap(
   { auth, methods, name }: RoutePieces,
   segments: readonly Segment[],

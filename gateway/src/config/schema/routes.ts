@@ -26,7 +26,7 @@ const pattern = z
 const prefix = z
   .string()
   .regex(/^\/$|^(\/[A-Za-z0-9._~-]+)+$/, {
-    error: 'must be whole literal segments, such as /v1, without a slash at the end; or / alone',
+    error: 'must be whole literal segments, such as /v1, without a trailing slash; or just /',
   })
   .refine((path) => !path.split('/').some((part) => part === '.' || part === '..'), {
     error: 'must not have dot segments',
@@ -95,7 +95,7 @@ export const route = z.strictObject({
     .never()
     .optional()
     .meta({ 'x-type': 'list of routes' })
-    .describe('Makes this a group: routes that have every key of it that they do not write themselves.'),
+    .describe('Makes this a group. Its routes inherit every key that they do not set themselves.'),
 });
 
 type RoutePart = z.output<typeof route>;
@@ -115,7 +115,7 @@ type ResolveOptions = Readonly<{
   hasOrigins: boolean;
   /** See `CookieRule`. */
   guarded: ReadonlySet<string>;
-  /** Keys from groups, the outermost first. `at`: `file:line:column`. */
+  /** Keys from groups, outermost first. `at` is a `file:line:column`. */
   inherited: readonly Readonly<{ group: string; keys: readonly string[]; at: string }>[];
 }>;
 

@@ -11,11 +11,11 @@ import { network } from './values/networks.ts';
 import { filePath, headerName, name, scopeName, seconds, size, unique, wholeNumber } from './values/scalars.ts';
 import { publicOrigin, redisUrl } from './values/urls.ts';
 
-/** Without `*`: it would also allow unknown headers, and browsers ignore it for requests with credentials. */
+/** `*` is not allowed: it would also allow unknown headers, and browsers ignore it for requests with credentials. */
 const namedHeader = headerName.refine((name) => name !== '*', { error: 'must be the name of one header, not "*"' });
 
 const settableHeader = namedHeader.refine((name) => !isReservedHeader(foldHeaderName(name)), {
-  error: 'is a header that only the gateway writes: it would be dropped',
+  error: 'is a header that only the gateway writes, so it would be dropped',
 });
 
 const cors = z
@@ -30,10 +30,12 @@ const cors = z
 
 const websockets = z
   .strictObject({
-    maxPerUser: wholeNumber(1, 10_000).default(100).describe('The most per user. Anonymous callers count by address.'),
+    maxPerUser: wholeNumber(1, 10_000)
+      .default(100)
+      .describe('The maximum per user. Anonymous callers are counted by address.'),
   })
   .prefault({})
-  .describe('WebSockets on all routes.');
+  .describe('Limits on WebSockets, over all routes.');
 
 /** The only source of validation, `countersign schema` and docs/gateway-yaml.md. */
 export const schema = z
@@ -50,7 +52,7 @@ export const schema = z
       .describe('Whether to trust the network: plain http to other machines, a reachable admin listener.'),
     redis: redisUrl
       .optional()
-      .describe('Shares limits, used proofs and nested calls. Default: each process has its own.'),
+      .describe('Shares limits and replay memory between processes. Default: each process has its own.'),
     issuers: z.array(issuer).prefault([]).describe('The trusted token issuers.'),
     scopes: unique(scopeName)
       .max(64)
@@ -87,10 +89,12 @@ export const schema = z
           .describe('With `mode: digest`: the most held at once. Default: an eighth of the memory.'),
         maxBufferedPerAddress: size({ min: '1MiB', max: '64GiB' })
           .optional()
-          .describe('The same for one client address (IPv6: one /64). Default: a quarter of `maxBuffered`.'),
+          .describe('The maximum for one client address (IPv6: one /64). Default: a quarter of `maxBuffered`.'),
       })
       .prefault({})
-      .describe('Request bodies, over all routes. No bound is below the largest `maxBytes` of a route with `digest`.'),
+      .describe(
+        'Limits on request bodies, over all routes. Each is at least the largest `maxBytes` of a route with `digest`.',
+      ),
     headers: z
       .strictObject({
         strip: unique(headerName).prefault([]).describe('Additional request headers that are removed.'),
@@ -100,7 +104,7 @@ export const schema = z
           .describe('Whether HSTS, nosniff, frame and referrer headers are added to responses that lack them.'),
       })
       .prefault({})
-      .describe('Headers on all routes.'),
+      .describe('Settings for headers, on all routes.'),
     tests: z.array(testCase).prefault([]).describe('Tests that `countersign test` runs.'),
   })
   .describe('The configuration of a Countersign gateway.');

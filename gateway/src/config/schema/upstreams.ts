@@ -9,18 +9,18 @@ import { isPlainHttp, plainHttp, targetOrigin } from './values/urls.ts';
 export const httpClient = z
   .enum(['own', 'undici'])
   .default('own')
-  .describe('What carries requests to services: the strict client of this gateway, or undici.');
+  .describe('The HTTP client for requests to services: the strict client of the gateway, or undici.');
 type HttpClient = z.output<typeof httpClient>;
 
 const secretOptions = {
-  secret: text.optional().describe('The secret, 32 bytes or more, from a variable. Unique to this upstream.'),
+  secret: text.optional().describe('The secret, at least 32 bytes, from a variable. Unique to this upstream.'),
   secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
-  next: text.optional().describe('The next secret. It is checked and listed by `keys list`, but signs nothing yet.'),
+  next: text.optional().describe('The next secret. It is checked, and listed by `keys list`, but does not sign yet.'),
   nextFile: filePath.optional().describe('A file with the next secret, instead of `next`.'),
 };
 
 const algorithmMeaning =
-  'The signing algorithm. With `ed25519` and `agreed` the service needs only public keys; `agreed` costs as little as HMAC.';
+  'The signing algorithm. With `ed25519` and `agreed` the service needs only public keys; `agreed` is as fast as HMAC.';
 
 const upstreamIdentity = z
   .discriminatedUnion('algorithm', [
@@ -33,9 +33,11 @@ const upstreamIdentity = z
 
 const health = z
   .strictObject({
-    path: pathOnly.describe('The path that is requested with GET. A status of 200 to 299 is healthy.'),
-    interval: duration({ min: '100ms', max: '1h' }).prefault('5s').describe('The time between two checks, ±10%.'),
-    timeout: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('The limit of a check, connection included.'),
+    path: pathOnly.describe('The path for GET requests. A status from 200 to 299 is healthy.'),
+    interval: duration({ min: '100ms', max: '1h' }).prefault('5s').describe('The interval between checks, ±10%.'),
+    timeout: duration({ min: '1ms', max: '1m' })
+      .prefault('2s')
+      .describe('The timeout of a check, including the connection.'),
     unhealthyAfter: wholeNumber(1, 10).default(2).describe('Failed checks in a row until a target is skipped.'),
     healthyAfter: wholeNumber(1, 10).default(2).describe('Passed checks in a row until it is used again.'),
   })
@@ -45,14 +47,14 @@ const health = z
 const breaker = z
   .strictObject({
     failureRate: z.number().min(0.01).max(1).default(0.5).describe('The share of failures that opens the breaker.'),
-    minimum: wholeNumber(1, 100_000).default(20).describe('Requests in the window before the share counts.'),
+    minimum: wholeNumber(1, 100_000).default(20).describe('The minimum number of requests in the window.'),
     window: duration({ min: '100ms', max: '10m' }).prefault('10s').describe('The period in which requests count.'),
     cooldown: duration({ min: '100ms', max: '10m' })
       .prefault('10s')
-      .describe('How long it stays open until 3 requests try again. With `health`, a passed check ends it earlier.'),
+      .describe('How long it stays open before 3 trial requests. With `health`, a passed check closes it earlier.'),
   })
   .transform(({ window, cooldown, ...rest }) => ({ ...rest, windowMs: window, cooldownMs: cooldown }))
-  .describe('Responds 503 at once while the upstream is unreachable or times out. Other failures do not count.');
+  .describe('Responds 503 immediately while the upstream is unreachable or times out. Other failures do not count.');
 
 const tls = z
   .strictObject({
@@ -69,27 +71,29 @@ export const upstream = z.strictObject({
   txnToken: z.boolean().default(false).describe('Whether it receives a `txn-token` for calls to other services.'),
   timeouts: z
     .strictObject({
-      connect: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('Until the connection is open.'),
+      connect: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('The maximum time to open a connection.'),
       response: duration({ min: '1ms', max: '1h' })
         .prefault('30s')
         .describe('From the end of the request to the first byte of the response.'),
-      idle: duration({ min: '1ms', max: '1d' }).prefault('60s').describe('Between two chunks of a response or body.'),
+      idle: duration({ min: '1ms', max: '1d' })
+        .prefault('60s')
+        .describe('The maximum time between two chunks of a response or body.'),
     })
     .prefault({})
     .transform(({ connect, response, idle }) => ({ connectMs: connect, responseMs: response, idleMs: idle }))
     .describe('Time limits.'),
   minRate: size({ min: '0B', max: '1MiB' })
     .prefault('1KiB')
-    .describe('The fewest bytes per second that a client sends or reads. `0B`: no minimum.'),
+    .describe('The minimum bytes per second that a client must send or read. `0B`: no minimum.'),
   balance: z
     .enum(['round-robin', 'least-pending'])
     .default('round-robin')
-    .describe('How targets are chosen: in turn, or the one with the fewest pending requests.'),
+    .describe('How targets are chosen: in turn, or by the fewest pending requests.'),
   health: health.optional(),
   retry: z
-    .strictObject({ attempts: wholeNumber(0, 3).default(1).describe('Attempts after the first.') })
+    .strictObject({ attempts: wholeNumber(0, 3).default(1).describe('The number of attempts after the first.') })
     .optional()
-    .describe('Retries idempotent requests that got no byte of a response. Default: no retries.'),
+    .describe('Retries idempotent requests that received no bytes of a response. Default: no retries.'),
   breaker: breaker.optional(),
   tls: tls.optional(),
 });
@@ -101,8 +105,9 @@ export type UpstreamPieces = Readonly<Record<string, Pieces<UpstreamPart>>>;
 export type Upstream = Immutable<ReturnType<typeof resolveUpstream>>;
 
 /**
- * How the gateway signs requests to one upstream. `agreed`: with an HMAC key that both sides derive from published keys, or with ed25519
- * while there is none. `next` will replace `secret`: `countersign keys list` prints its keyid, but it signs nothing yet.
+ * How the gateway signs requests to one upstream. `agreed`: with an HMAC key that both sides derive from published
+ * keys, or with ed25519 while there is no such key. `next` will replace `secret`: `countersign keys list` prints its
+ * keyid, but it does not sign yet.
  */
 export type UpstreamIdentity =
   | Readonly<{ algorithm: 'ed25519' | 'agreed' }>
@@ -123,11 +128,11 @@ export function resolveUpstream(name: string, part: UpstreamPart, { directory, .
 type UpstreamsFile = Readonly<{
   upstreams: UpstreamPieces;
   listen: ListenPieces;
-  /** Of the file: TLS files are relative to it. */
+  /** The directory of the file. TLS files are relative to it. */
   directory: string;
   insecureTransport?: boolean | undefined;
   isFips: boolean;
-  /** Undefined among them: one is malformed. */
+  /** Undefined entries are malformed. */
   services: ReadonlySet<string | undefined>;
 }>;
 

@@ -10,14 +10,14 @@ import { described, type Finding, finding } from './finding.ts';
 import { readActor } from './read-actor.ts';
 import { compileSource, type ReadValue, type Unread, type Value } from './value-source.ts';
 
-/** For subjects that are encoded: at most 128 characters of base64url. */
+/** For encoded subjects: at most 128 characters of base64url. */
 const maxEncodedBytes = 96;
 
-/** What a claim may hold, and how it is described to an operator. */
+/** The values that a claim may have, and their description for operators. */
 type Grammar = Readonly<{ pattern: RegExp; wanted: string }>;
 
-const id: Grammar = { pattern: idPattern, wanted: 'letters, digits and "._~:@|-", 128 at most' };
-const roleName: Grammar = { pattern: rolePattern, wanted: 'lower-case letters, digits, "_" and "-", 64 at most' };
+const id: Grammar = { pattern: idPattern, wanted: 'letters, digits and "._~:@|-", at most 128' };
+const roleName: Grammar = { pattern: rolePattern, wanted: 'lower-case letters, digits, "_" and "-", at most 64' };
 const visible: Grammar = { pattern: visibleText, wanted: 'visible characters' };
 const subjectText: Grammar = { pattern: /^[^\0]{1,256}$/, wanted: 'a text' };
 const anyText: Grammar = { pattern: /^[\s\S]+$/, wanted: 'a text' };
@@ -45,7 +45,7 @@ export function compileSources({ claims, machines }: Issuer): Sources {
   };
 }
 
-/** Reads the claims of one token, and reports each that is missing or invalid. */
+/** Reads the claims of one token, and reports every claim that is missing or invalid. */
 export class ClaimReader {
   readonly #payload: Payload;
   readonly #issuer: Issuer;
@@ -126,7 +126,7 @@ export class ClaimReader {
     } as const;
   }
 
-  /** Roles that the issuer may not assign are left out. The first one refuses the token. */
+  /** Omits roles that the issuer may not assign. The first one refuses the token. */
   #roles(value: Value): readonly string[] {
     const { roles } = this.#issuer;
     const all = 'text' in value ? (value.all ?? []) : [];
@@ -152,7 +152,7 @@ export class ClaimReader {
     return [...new Set(scopes.filter((scope) => kept.scopes.has(scope)))];
   }
 
-  // Own members only: a claim name must not find a value on Object.prototype.
+  // Reads only own members: a claim name must not match a value on Object.prototype.
   #has(name: string): boolean {
     return Object.hasOwn(this.#payload, name);
   }
@@ -169,7 +169,7 @@ export class ClaimReader {
     return this.#invalid(pathText(path), wanted, foundAt(read), fix);
   }
 
-  /** The raw `sub`. Its grammar is wider where ids are encoded. */
+  /** The raw `sub`. Its grammar is wider if ids are encoded. */
   #subject(): string {
     return this.#issuer.subjectEncoding === 'base64url'
       ? this.#text(['sub'], subjectText)
@@ -210,7 +210,7 @@ export class ClaimReader {
     }
     const [code, what] =
       key === 'role' ? (['role_missing', 'a role'] as const) : (['tenant_missing', 'a tenant'] as const);
-    const fix = `assign ${what} at the provider, map what the token has in claims.${key}, or set its otherwise`;
+    const fix = `assign ${what} at the provider, map the token's value in claims.${key}, or set its otherwise`;
     this.#report(finding(code, claim, wanted, found, fix));
     return '';
   }
@@ -239,7 +239,7 @@ export class ClaimReader {
     if (!this.#has('amr')) return undefined;
     const { amr } = this.#payload;
     const { data } = authMethods.safeParse(amr);
-    // Providers use other shapes, and a service must not receive one that it does not know.
+    // Providers use other shapes, and a service must not receive a shape that it does not know.
     if (data === undefined && this.#issuer.isStrict) {
       this.#invalid('amr', 'a list of methods', described(amr), 'see RFC 8176');
     }
@@ -256,7 +256,7 @@ export class ClaimReader {
     return { jkt: data?.jkt, certificate: data?.['x5t#S256'] };
   }
 
-  /** Some providers repeat the issuer's variable in a claim. If the two differ, one is false. */
+  /** Some providers repeat the issuer's variable in a claim. If the two differ, one of them is false. */
   #checkVariable(variable: string | undefined): void {
     const { template, provider } = this.#issuer;
     if (template === undefined) return;

@@ -8,7 +8,7 @@ export function isMet(conditions: Conditions, payload: Payload): boolean {
 }
 
 /**
- * Describes the condition that a token does not meet, and what it has instead: the first failing condition, of the
+ * Describes the condition that a token does not meet, and the token's value: the first failing condition of the
  * alternative that gets furthest. Undefined if the token passes, or there are no conditions.
  */
 export function unmet(

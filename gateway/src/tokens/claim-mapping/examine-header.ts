@@ -9,10 +9,10 @@ import { headerType } from './token-type.ts';
 // the meaning of the signature (RFC 7515 section 4.1.11, RFC 7797).
 const refusedParameters = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
 
-/** What is wrong with a header for every issuer. */
+/** Problems with a header for any issuer. */
 export function headerFindings(header: Payload): readonly Finding[] {
   const [alg, kid] = [claimOf(header, 'alg'), claimOf(header, 'kid')];
-  const choice = 'the provider must leave it out: a token cannot choose its own key';
+  const choice = 'the provider must omit it: a token cannot choose its own key';
   const findings = refusedParameters
     .filter((name) => Object.hasOwn(header, name))
     .map((name) => finding('token_header_refused', `header ${name}`, 'nothing', 'a value', choice));
@@ -21,13 +21,13 @@ export function headerFindings(header: Payload): readonly Finding[] {
     findings.push(finding('token_algorithm_refused', 'header alg', 'a text', described(alg), fix));
   }
   if (typeof kid !== 'string' || !kidPattern.test(kid)) {
-    const fix = 'the provider must name its key, as all do that publish several';
+    const fix = 'the provider must name its key, because it publishes several';
     findings.push(finding('token_key_unknown', 'header kid', 'the id of a key', described(kid), fix));
   }
   return findings;
 }
 
-/** What is wrong with a header for one issuer: its type and its algorithm. */
+/** Problems with a header for one issuer: its type and its algorithm. */
 export function examineHeader(header: Payload, issuer: Issuer): readonly Finding[] {
   const type = headerType(header, issuer);
   const findings = type === undefined ? [] : [type];
@@ -48,7 +48,7 @@ const maxShown = 8;
 /** The finding for an unknown `iss`. It lists the known ones. */
 export function issuerFinding(iss: unknown, issuers: Iterable<Readonly<{ config: Issuer }>>): Finding {
   const known = [...issuers].map(({ config }) => config.issuer);
-  const fix = typeof iss === 'string' ? nearMiss(iss, known) : 'the provider must name itself';
+  const fix = typeof iss === 'string' ? nearMiss(iss, known) : 'the provider must add its issuer URL';
   return finding('token_issuer_unknown', 'iss', oneOfThese(known.slice(0, maxShown)), described(iss), fix);
 }
 
@@ -69,10 +69,10 @@ function nearMiss(iss: string, known: readonly string[]): string {
 
 /**
  * Checks the `issuer` of a key, which Entra publishes in the key set that all of its tenants share. Without this check,
- * a key of one tenant could sign for another. Only the tenant is compared, since versions 1.0 and 2.0 of the issuer
+ * a key of one tenant could sign for another. Only the tenant is compared, because versions 1.0 and 2.0 of the issuer
  * share keys.
  *
- * @param named Undefined: the provider does not publish it. With a variable, the key belongs to every tenant.
+ * @param named The published value. Undefined if there is none. With a variable, the key belongs to every tenant.
  * @see https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-the-issuer
  */
 export function keyIssuerFinding(named: string | undefined, iss: string, issuer: Issuer): readonly Finding[] {

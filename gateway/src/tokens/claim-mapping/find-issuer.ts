@@ -2,7 +2,7 @@ import type { Issuer } from '../../config/config.ts';
 
 const variableValue = /^[A-Za-z0-9-]{1,64}$/;
 
-/** The variable of an `iss` that fits the template of an issuer. Undefined: it does not fit. */
+/** The variable of an `iss` that matches the template of an issuer. Undefined if it does not match. */
 function variableIn(iss: string, { issuer, template }: Issuer): string | undefined {
   if (template === undefined || template.value !== undefined) return undefined;
   const [before = '', after = ''] = issuer.split(`{${template.variable}}`);
@@ -14,8 +14,8 @@ function variableIn(iss: string, { issuer, template }: Issuer): string | undefin
 const isAny = ({ template }: Issuer): boolean => template !== undefined && template.value === undefined;
 
 /**
- * Finds the issuer of an `iss`, compared byte by byte. A template takes one segment of letters, digits and `-`, so no host,
- * path or query of a token can pass for the issuer's.
+ * Finds the issuer of an `iss`, compared byte by byte. A template accepts one segment of letters, digits and `-`, so a
+ * token cannot supply a different host, path or query.
  */
 export function findIssuer<Trusted extends Readonly<{ config: Issuer }>>(
   issuers: ReadonlyMap<string, Trusted>,
@@ -23,7 +23,7 @@ export function findIssuer<Trusted extends Readonly<{ config: Issuer }>>(
 ): Trusted | undefined {
   const literal = issuers.get(iss);
   if (literal !== undefined) return isAny(literal.config) ? undefined : literal;
-  // Any number of issuers may have a template, but few configurations have one at all.
+  // Any number of issuers may have a template, but few configurations have even one.
   for (const trusted of issuers.values()) {
     if (variableIn(iss, trusted.config) !== undefined) return trusted;
   }

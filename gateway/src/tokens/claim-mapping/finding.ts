@@ -1,10 +1,7 @@
 import { visibleText } from '@countersign/strict-jwt';
 import { AppError, type Code } from '../../errors.ts';
 
-/**
- * One thing that is wrong with a token. The texts are for operators: they name claims and their values, never a
- * signature.
- */
+/** A problem with a token. The texts are for operators: they contain claims and their values, but never a signature. */
 export type Finding = Readonly<{
   code: Code;
   /** The claim, or the parameter of the header. */
@@ -24,9 +21,9 @@ export const finding = (code: Code, claim: string, wanted: string, found: string
 });
 
 /**
- * The refusal that a finding causes. `detail` reaches the log only.
+ * The refusal that a finding causes. `detail` only goes to the log.
  *
- * @param issuer An issuer of the configuration.
+ * @param issuer A configured issuer.
  * @param subject The `sub` of a token with a valid signature.
  */
 export function refusalFor({ code, claim, wanted, found }: Finding, issuer?: string, subject?: unknown): AppError {
@@ -42,8 +39,8 @@ const maxText = 200;
 const maxItems = 8;
 
 /**
- * A short description of a token's value, safe for a terminal and of bounded length. Characters outside of ASCII are
- * escaped: a letter that looks like another one would make two different values look equal.
+ * A short description of a token's value, safe for a terminal and limited in length. Non-ASCII characters are escaped,
+ * because look-alike letters could make two different values look equal.
  */
 export function described(value: unknown): string {
   if (value === undefined) return 'nothing';

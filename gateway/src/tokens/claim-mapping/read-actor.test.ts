@@ -5,7 +5,7 @@ import { readActor } from './read-actor.ts';
 
 const own = 'https://issuer.test';
 const read = (act: unknown) => readActor({ act }, own);
-/** A chain of actors, each inside the one before. */
+/** A chain of actors, each nested in the previous one. */
 const chain = (depth: number) => {
   let act: Record<string, unknown> = { sub: `agent-${depth}` };
   for (let level = depth - 1; level > 0; level -= 1) act = { sub: `agent-${level}`, act };

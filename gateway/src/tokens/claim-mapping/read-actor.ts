@@ -2,19 +2,19 @@ import { type Actor, isIssuer, isSubject } from '@countersign/identity';
 import { claimOf, type Payload } from './claim-path.ts';
 import { described, type Finding, finding } from './finding.ts';
 
-/** The longest chain of actors, the outermost one included. */
+/** The longest chain of actors, including the outermost one. */
 const maxDepth = 8;
 /** The longest `act`, as JSON. */
 const maxCharacters = 2048;
 
-/** The outermost actor of a token, or what is wrong with its `act`. Both undefined: there is no actor. */
+/** The outermost actor of a token, or the problem with its `act`. Both are undefined if there is no actor. */
 export type ReadActor = Readonly<{ actor: Actor | undefined; finding: Finding | undefined }>;
 
 const none: ReadActor = { actor: undefined, finding: undefined };
 
 /**
- * Reads `act`. Only the outermost actor counts; the earlier ones inside it are checked, since a malformed one could
- * have been meant as the outermost. An actor without `iss` is one of the token's issuer.
+ * Reads `act`. Only the outermost actor counts. The nested ones are checked too, because a malformed one could have
+ * been meant as the outermost. An actor without `iss` belongs to the token's issuer.
  *
  * @param issuer The `iss` of the token.
  * @see RFC 8693 section 4.1
@@ -42,6 +42,6 @@ export function readActor(payload: Payload, issuer: string): ReadActor {
 }
 
 function refused(wanted: string, found: string): ReadActor {
-  const fix = 'the provider must describe the actor as RFC 8693 section 4.1 does';
+  const fix = 'the provider must describe the actor as in RFC 8693 section 4.1';
   return { actor: undefined, finding: finding('token_actor_invalid', 'act', wanted, found, fix) };
 }

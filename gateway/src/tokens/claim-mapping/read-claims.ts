@@ -29,7 +29,7 @@ export function compileClaims(issuer: Issuer) {
   const sources = compileSources(issuer);
   return (header: Payload, payload: Payload, nowMs: number) => {
     const invalid: Finding[] = [];
-    /** Only a token that is valid otherwise gets 403: an expired one must be replaced first. */
+    /** Only an otherwise valid token gets 403: an expired one must be replaced first. */
     const forbidden: Finding[] = [];
     const report = (found: Finding | undefined) => {
       if (found !== undefined) (errorTable[found.code].status === 403 ? forbidden : invalid).push(found);
@@ -60,10 +60,10 @@ function requirementFinding(payload: Payload, { require: required }: Issuer): Fi
   return lacking && finding('token_requirement_unmet', lacking.claim, lacking.wanted, lacking.found, fix);
 }
 
-/** The client of a token, as far as its claims agree. */
+/** The client of a token, if its claims agree. */
 type TokenClient = Readonly<{ id: string | undefined; finding: Finding | undefined }>;
 
-/** Checks `aud`. A list of clients takes its place only for providers whose tokens have none. */
+/** Checks `aud`. A list of clients replaces it only for providers whose tokens have no `aud`. */
 function audienceFinding(payload: Payload, issuer: Issuer, { id }: TokenClient): Finding | undefined {
   const { audience, mayLackAudience, clients } = issuer;
   const aud = claimOf(payload, 'aud');
@@ -86,8 +86,8 @@ function audienceFinding(payload: Payload, issuer: Issuer, { id }: TokenClient):
 }
 
 /**
- * Reads the client. Two claims that differ refuse the token: which of them is right would be a guess. That also holds
- * for `client_id` and `azp` where neither is the claim with the client.
+ * Reads the client. If two claims differ, the token is refused, because choosing one would be a guess. This also
+ * applies to `client_id` and `azp` if neither is configured as the client claim.
  */
 function clientOf(payload: Payload, { claims, clients }: Issuer): TokenClient {
   const refused = (claim: string, wanted: string, found: unknown, fix: string): TokenClient => ({
@@ -114,7 +114,7 @@ function clientOf(payload: Payload, { claims, clients }: Issuer): TokenClient {
 }
 
 /**
- * Whether a token belongs to an OAuth client, which is never a user. `finding`: this issuer's tokens for OAuth clients
+ * Whether a token belongs to an OAuth client, which is never a user. `finding` is set if OAuth clients of this issuer
  * are not accepted.
  */
 type ClientCheck = Readonly<{ isClient: boolean; finding: Finding | undefined }>;
@@ -127,8 +127,8 @@ function checkClientToken(payload: Payload, { machines, claims }: Issuer, client
   const isClient = isItsClient || isMet(machines.when, payload);
   if (!isClient || machines.isAccepted) return { isClient, finding: undefined };
   const [claim, found] = isItsClient ? ['sub', 'the client itself'] : ['machines', 'the token of an OAuth client'];
-  const fix = 'log in as a person, or set machines for this issuer and allow.clients on the route';
-  return { isClient, finding: finding('token_machine_refused', claim, 'the token of a person', found, fix) };
+  const fix = 'log in as a user, or set machines for this issuer and allow.clients on the route';
+  return { isClient, finding: finding('token_machine_refused', claim, 'the token of a user', found, fix) };
 }
 
 const allowedCodes = { tenants: 'token_tenant_refused', roles: 'token_role_refused' } as const;
@@ -180,7 +180,7 @@ function contextFinding(claims: Claims): Finding | undefined {
     'scope, roles and act',
     'at most 64 known scopes, 64 roles and 2,048 characters of context',
     `${claims.scope.length} scopes and ${claims.roles.length} roles`,
-    'ask for fewer scopes, or map fewer roles',
+    'request fewer scopes, or map fewer roles',
   );
   if (claims.scope.length > maxNames || claims.roles.length > maxNames) return tooLong;
   try {

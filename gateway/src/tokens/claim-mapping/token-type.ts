@@ -8,11 +8,11 @@ const typNames: Readonly<Record<string, readonly unknown[]>> = {
   JWT: ['JWT', 'jwt', 'application/jwt'],
 };
 
-/** Members that no access token has: those of ID tokens, of logout tokens and security events, and of DPoP proofs. */
+/** Claims that no access token has: those of ID tokens, logout tokens, security events, and DPoP proofs. */
 const foreignMembers = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'token_introspection', 'htm'] as const;
 const foreignToIdTokens = ['events', 'token_introspection', 'htm', 'scope', 'scp'] as const;
 const typeClaims = ['typ', 'token_use'] as const;
-/** Keycloak's, in the payload. */
+/** Keycloak's type claim, in the payload. */
 const foreignTypes: readonly unknown[] = ['ID', 'Refresh', 'Offline', 'Logout'];
 
 type Kind = 'at+jwt' | 'JWT' | 'none';
@@ -23,7 +23,7 @@ function kindOf(header: Payload): Kind | undefined {
   return typNames.JWT?.includes(header.typ) ? 'JWT' : undefined;
 }
 
-/** Checks the header `typ`. It decides nothing by itself: {@link payloadType} does for `JWT` and `none`. */
+/** Checks the header `typ`, which does not decide alone: for `JWT` and `none`, {@link payloadType} decides. */
 export function headerType(header: Payload, { types }: Issuer): Finding | undefined {
   const kind = kindOf(header);
   const isIdToken = types.includes('id-token');
@@ -33,16 +33,16 @@ export function headerType(header: Payload, { types }: Issuer): Finding | undefi
     : oneOfThese(types.map((type) => (type === 'none' ? undefined : type)));
   const fix =
     kind === undefined
-      ? 'send an access token: this type is for something else'
+      ? 'send an access token: this type of token has another purpose'
       : isIdToken
         ? 'send the ID token, or set types without id-token'
-        : `add ${kind} to types, if the provider sends access tokens like that`;
+        : `add ${kind} to types, if the provider's access tokens have this type`;
   return finding('token_type_refused', 'header typ', wanted, described(claimOf(header, 'typ')), fix);
 }
 
 /**
- * Tells access tokens from other tokens of the same issuer by their claims, since most providers put the same `typ` in
- * all. `azp` and `client_id` cannot tell them apart, because ID tokens have them too.
+ * Distinguishes access tokens from other tokens of the same issuer by their claims, because most providers use the same
+ * `typ` for all. `azp` and `client_id` do not help, because ID tokens have them too.
  */
 export function payloadType(header: Payload, payload: Payload, issuer: Issuer): Finding | undefined {
   const isIdToken = issuer.types.includes('id-token');
@@ -61,7 +61,7 @@ export function payloadType(header: Payload, payload: Payload, issuer: Issuer): 
 
 function wrongKind(claim: string, wanted: string, found: string, isIdToken: boolean): Finding {
   const fix = isIdToken
-    ? 'send the ID token: this is another token of the issuer'
-    : 'send the access token of the issuer: this is an ID token, or another token';
+    ? 'send the ID token: this is another kind of token'
+    : 'send the access token: this is an ID token or another kind of token';
   return finding('token_type_refused', claim, wanted, found, fix);
 }

@@ -2,12 +2,15 @@ import type { ValueSource } from '../../config/config.ts';
 import { foundAt, type Payload, pathText, readPath, textsOf } from './claim-path.ts';
 import { oneOfThese } from './finding.ts';
 
-/** A value read from a token, or why it could not be read. `all`: every mapped value of the token, where values are mapped. */
+/**
+ * A value read from a token, or why it could not be read. `all` has every mapped value of the token, if values are
+ * mapped.
+ */
 export type Value = Readonly<{ text: string; all?: readonly string[] }> | Unread;
 
 /**
- * `isList`: the claim is a list where one text is read. `missing`: the token is well formed, but it has no such claim, or none of
- * the values in the map.
+ * `isList`: the claim is a list, but a single text is expected. `missing`: the token is well-formed but lacks the
+ * claim, or has none of the values in the map.
  */
 export type Unread = Readonly<{
   claim: string;
@@ -17,10 +20,10 @@ export type Unread = Readonly<{
   missing?: 'claim' | 'mapping';
 }>;
 
-/** Reads a role or a tenant. `variable`: the variable of the issuer's template. */
+/** Reads a role or a tenant. `variable` is the variable of the issuer's template. */
 export type ReadValue = (payload: Payload, variable: string | undefined) => Value;
 
-/** Compiles a source once, so that reading it costs one look-up for each value of the token. */
+/** Compiles a source once, so that reading it needs one lookup per value of the token. */
 export function compileSource(source: ValueSource): ReadValue {
   switch (source.kind) {
     case 'constant': {

@@ -15,7 +15,7 @@ export type ResponseHeaders = ReturnType<typeof filterHeaders>;
 // These reveal the service's software.
 const software: ReadonlySet<string> = new Set(['server', 'x-powered-by']);
 
-/** A header name as one service writes it. `default` is its bit among the default headers, or 0. */
+/** A header name as one service spells it. `default` is its bit among the default headers, or 0. */
 type KnownName = Readonly<{ handling: ReturnType<typeof handlingOf>; default: number }>;
 
 const lookUp = rememberNames((name): KnownName => {
@@ -24,7 +24,7 @@ const lookUp = rememberNames((name): KnownName => {
   return { handling: handlingOf(lower, foldHeaderName(name)), default: index === -1 ? 0 : 1 << index };
 });
 
-/** What to do with a header. The others are decided by the route, or by the gateway's own headers. */
+/** What to do with a header. The other cases depend on the route or on the gateway's own headers. */
 function handlingOf(lower: string, folded: string) {
   if (lower === 'content-length' || lower === 'content-type') return lower;
   if (folded.startsWith('access-control-')) return 'cors';
@@ -113,12 +113,12 @@ export function filterHeaders(
   if (record.cors !== undefined) left.push(...record.cors);
   if (record.nonce !== undefined) left.push(...record.nonce);
   if (record.hasDefaults) addDefaults(left, left === passing ? present : defaultsIn(left));
-  // These responses have no body, and a client could wait for one (RFC 9110 section 8.6).
+  // These responses have no body, but a client could wait for one (RFC 9110 section 8.6).
   if (status === 101 || status === 204) dropLength(left);
   return {
-    /** Alternating names and values, as `writeHead` takes them; repeated headers stay separate. */
+    /** Alternating names and values for `writeHead`. Repeated headers stay separate. */
     passing: left,
-    /** Why this is not the service's own response. */
+    /** Why the gateway does not forward the service's own response. */
     refusal: refused === undefined ? undefined : refusedIdentity(status, refused, route.upstream.name, target),
     transferEncoding,
     contentLength,
@@ -147,9 +147,9 @@ function addDefaults(headers: string[], present: number): void {
 }
 
 /**
- * A refusal of our signature is never the client's fault: a clock or a key of the deployment is wrong.
- * `identity_unavailable` means that the service cannot check it now, and the request may be valid. The service has no
- * keys of ours yet, or its replay store is down or too new.
+ * A refusal of our signature is never the client's fault: a clock or a key in the deployment is wrong.
+ * `identity_unavailable` means that the service cannot check the signature now, so the request may be valid: the
+ * service does not have our keys yet, or its replay store is down or too new.
  */
 function refusedIdentity(status: number, reason: string, upstream: string, target: string): AppError {
   const isUnavailable = status === 503 || reason === 'created_before_start';
@@ -166,7 +166,7 @@ function lifetimeOf(contentType: string | undefined, contentLength: string | und
   return contentLength !== undefined && Number(contentLength) <= shortBytes ? 'short' : 'long';
 }
 
-/** Without parameters; in any case (RFC 9110 section 8.3.1). */
+/** Without parameters, in any case (RFC 9110 section 8.3.1). */
 function mediaType(value: string): string {
   const end = value.indexOf(';');
   return (end === -1 ? value : value.slice(0, end)).trim().toLowerCase();
@@ -174,8 +174,9 @@ function mediaType(value: string): string {
 
 /**
  * Writes a long response's body at the client's pace, and disconnects a client that reads more slowly than the minimum
- * rate. While it does not read, the service is not read either, so both connections would be held. The rate counts only
- * while bytes wait for the client. Progress shows when the buffer, at most about 128 KiB, shrinks.
+ * rate. While the client does not read, the service is not read either, so both connections would be held. The rate is
+ * measured only while bytes wait for the client. Progress becomes visible when the buffer, at most about 128 KiB,
+ * shrinks.
  */
 export class ResponseWriter {
   readonly #response: ServerResponse;
@@ -184,7 +185,7 @@ export class ResponseWriter {
   readonly #controller: DispatchController;
   #watching: RateWatch | undefined;
   #written = 0;
-  /** The connection to the service is no longer held. */
+  /** The connection to the service has been released. */
   releaseService: () => void = () => {};
 
   constructor(response: ServerResponse, limits: Upstream, stalled: StalledResponses, controller: DispatchController) {
@@ -208,7 +209,7 @@ export class ResponseWriter {
     });
   }
 
-  /** Watches the last bytes too, after the response has ended. */
+  /** Also watches the last bytes, after the response has ended. */
   watchEnd(): void {
     this.#watch();
     this.#response.once('finish', this.stop).once('close', this.stop);
@@ -227,7 +228,7 @@ export class ResponseWriter {
   }
 }
 
-// Above this, copying the body costs more than a second buffer in the same system call.
+// Above this size, copying the body costs more than a second buffer in the same system call.
 const maxJoinedBytes = 16 * 1024;
 
 /**

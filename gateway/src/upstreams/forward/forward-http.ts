@@ -17,9 +17,9 @@ import { requestBody } from './request-body.ts';
 export type ForwardHttpOptions = Readonly<{
   upstreams: OpenUpstreams;
   open: LongLivedConnections;
-  /** While it drains, each response closes its connection. */
+  /** While it is draining, each response closes its connection. */
   health: Pick<Health, 'draining'>;
-  /** Counts a streamed body against the limit of its client's address. Throws if it is reached. */
+  /** Counts a streamed body against the limit of its client's address. Throws if the limit is reached. */
   admitUpload(signed: Signed): void;
   /** Signs a request again, after checking its token again. @see createSign */
   signAgain(signed: Signed, refused?: SignedOutbound): SignedOutbound;
@@ -29,8 +29,8 @@ const stopping = new AppError('unavailable', { detail: { reason: 'the gateway is
 const clientGone = new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
 
 /**
- * Streams a signed request to its service and the response back. Takes only a `Signed`, and adds nothing to it.
- * Redirects and errors of the service go to the client.
+ * Streams a signed request to its service and the response back. Takes only a `Signed`, and adds nothing to it. The
+ * service's redirects and errors go to the client.
  *
  * Before a response has started, the stage throws AppError `upstream_unreachable`, `upstream_untrusted`,
  * `upstream_timeout`, `upstream_broken`, `upstream_invalid_response`, `upstream_circuit_open`, `upstream_overloaded`,
@@ -71,7 +71,11 @@ export const createForwardHttp =
     }
   };
 
-/** Counts a failed attempt. @returns Whether the request may be sent again; then its retry is taken from the budget. */
+/**
+ * Counts a failed attempt.
+ *
+ * @returns Whether the request may be sent again. If so, the retry is taken from the budget.
+ */
 function takeRetry(upstream: OpenUpstream, { progress, sending }: Attempt, code: Code, retries: number): boolean {
   const { target, outbound, response, permit } = sending;
   const hasResponded = progress === 'responded';
@@ -82,7 +86,7 @@ function takeRetry(upstream: OpenUpstream, { progress, sending }: Attempt, code:
   return false;
 }
 
-/** `outbound` is of this attempt alone. A retry has another one. */
+/** `outbound` belongs only to this attempt. A retry has another one. */
 type Sending = Readonly<{
   options: ForwardHttpOptions;
   signed: Signed;
@@ -104,7 +108,7 @@ class Attempt implements DispatchHandler {
   #startedAt = 0;
   #sentAt = 0;
   #bodyLength: number | undefined;
-  /** A body that arrived whole is sent together with the head. */
+  /** A body that has arrived completely is sent together with the head. */
   #wholeBody: Buffer | undefined;
   #hasBody = false;
   /** For a body that arrives in parts, or that the client reads slowly. */
@@ -181,7 +185,7 @@ class Attempt implements DispatchHandler {
     const head = filterHeaders(status, latin1Fields(rawHeaders), signed, target.origin);
     const { passing, lifetime, contentLength, transferEncoding, refusal } = head;
     if (refusal !== undefined) throw refusal;
-    // The client decodes `chunked` only: with any other coding the bytes are not the body (RFC 9112 section 6.1).
+    // The client decodes only `chunked`. With any other coding, the bytes are not the body (RFC 9112 section 6.1).
     if (transferEncoding !== undefined && transferEncoding.toLowerCase() !== 'chunked') {
       throw new AppError('upstream_invalid_response', { detail: { ...this.#where(), reason: 'transfer-encoding' } });
     }
@@ -196,7 +200,7 @@ class Attempt implements DispatchHandler {
     response.writeHead(status, passing);
     this.#watchRevocation(lifetime);
     if (contentLength !== undefined && !isEarly) this.#bodyLength = Number(contentLength);
-    // Runs when all that has arrived was read: a body that came with the head goes out with it.
+    // Runs after everything that has arrived was read, so a body that came with the head goes out with it.
     process.nextTick(Attempt.#flushHead, this);
   }
 
@@ -237,7 +241,7 @@ class Attempt implements DispatchHandler {
     this.#fail(toUpstreamError(error, { ...this.#where(), isConnected: this.progress !== 'unsent' }));
   }
 
-  /** Ends the attempt at once. A request that still waits for a connection is dropped when its turn comes. */
+  /** Ends the attempt immediately. A request that still waits for a connection is dropped when its turn comes. */
   #stop(reason: AppError): void {
     if (this.#controller === undefined) this.#fail(reason);
     else this.#controller.abort(reason);

@@ -16,7 +16,7 @@ export function requestBody({ stream, route }: Signed): Transform {
       done(refusalOfSize(bytes, maxBytes) ?? null, chunk);
     },
   });
-  // A full buffer means that the service is slow, which has a timeout of its own.
+  // A full buffer means that the service is slow, for which there is a separate timeout.
   const bytesNow = () => (body.writableNeedDrain ? undefined : bytes);
   const watch = watchRate(uploadRate(route.upstream), bytesNow, () => body.destroy(new AppError('request_timeout')));
   const onClose = () => {

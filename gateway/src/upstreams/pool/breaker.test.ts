@@ -111,7 +111,7 @@ describe('a circuit breaker', () => {
           if (one.do === 'admit') {
             const [ours, models] = [breaker.admit(nowMs), model.admit(nowMs)];
             expect(ours === undefined).toBe(models === undefined);
-            // Each refusal says how long to wait.
+            // Each refusal includes the time to wait.
             if (ours === undefined) expect(breaker.retryAfterMs(nowMs)).toBeGreaterThan(0);
             if (ours !== undefined && models !== undefined) pending.push({ ours, models });
           }

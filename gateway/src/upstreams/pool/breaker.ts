@@ -1,29 +1,29 @@
 import type { Upstream } from '../../config/config.ts';
 
-/** `hasChecks`: whether health checks run and report to `checked`. Default false. */
+/** `hasChecks` says whether health checks run and report to `checked`. Default false. */
 export type BreakerRules = NonNullable<Upstream['breaker']> & Readonly<{ hasChecks?: boolean }>;
 
 export type BreakerState = 'closed' | 'half-open' | 'open';
 
-/** `neutral` says nothing about the service, e.g. because the client disconnected. */
+/** `neutral` says nothing about the service, for example because the client disconnected. */
 export type Outcome = 'success' | 'failure' | 'neutral';
 
-/** Stands for one admitted request until its outcome is settled. */
+/** Represents one admitted request until its outcome is settled. */
 export type Permit = number;
 
 /** Concurrent trial requests while half-open. All must succeed to close the breaker. */
 export const trials = 3;
-/** Slices of the window: an outcome is dropped between nine and ten tenths of `windowMs` after it. */
+/** Slices of the window: an outcome is dropped after 90 to 100 % of `windowMs`. */
 export const slices = 10;
 
 /** Health checks notice within this time that a service is back. */
 const checkedWithinMs = 1_000;
 
 /**
- * Stops sending requests to a failing service, to protect both the service and the gateway. A state machine without a
- * clock of its own: `nowMs` comes from a monotonic clock. Closed: it opens when the share of failures in the window is
- * too high. Open: it becomes half-open after the cool-down or a passing health check. Half-open: one failed trial opens
- * it again, enough successful ones close it.
+ * Stops sending requests to a failing service, to protect both the service and the gateway. A state machine without its
+ * own clock: `nowMs` comes from a monotonic clock. Closed: it opens when the share of failures in the window is too
+ * high. Open: it becomes half-open after the cool-down or a passing health check. Half-open: one failed trial opens it
+ * again, enough successful ones close it.
  */
 export class Breaker {
   /** How often it has opened. */
@@ -57,9 +57,9 @@ export class Breaker {
   }
 
   /**
-   * Records the outcome of a request. An outcome of an earlier state does not count, with one exception. While health
-   * checks fail, a late response ends the cool-down, and `minimum` of them in a row close the breaker. Such a service
-   * is back, but its queue may delay the trials.
+   * Records the outcome of a request. Outcomes from an earlier state do not count, with one exception. While health
+   * checks fail, a late response ends the cool-down, and `minimum` of them in a row close the breaker: the service is
+   * back, but its queue may delay the trials.
    */
   settle(permit: Permit, outcome: Outcome, nowMs: number): void {
     if (permit !== this.#epoch) {
@@ -68,7 +68,7 @@ export class Breaker {
     else if (outcome !== 'neutral') {
       this.#window.add(outcome, nowMs);
       if (outcome === 'failure') this.#failedAtMs = nowMs;
-      // Usually the window has no failure, and a success need not be counted.
+      // Usually the window contains no failure, so a success need not be counted.
       if (nowMs - this.#failedAtMs >= this.#rules.windowMs) return;
       const { successes, failures } = this.#window.counts(nowMs);
       const total = successes + failures;
@@ -87,13 +87,13 @@ export class Breaker {
     else if (this.#state === 'open' && !this.#areChecksMisleading) this.#enter('half-open');
   }
 
-  /** The state that a request would meet now. */
+  /** The state that a request would encounter now. */
   state(nowMs: number): BreakerState {
     const hasCooledDown = nowMs - this.#openedAtMs >= this.#rules.cooldownMs;
     return this.#state === 'open' && hasCooledDown ? 'half-open' : this.#state;
   }
 
-  /** The shortest useful wait; 0 if closed. */
+  /** The shortest useful wait, or 0 if closed. */
   retryAfterMs(nowMs: number): number {
     // While half-open, trials are running. Their outcome is not known sooner.
     if (this.#state !== 'open') return this.#state === 'half-open' ? 1_000 : 0;
@@ -142,7 +142,7 @@ export class Breaker {
 
 type Slice = { number: number; success: number; failure: number };
 
-/** Counts of the last ten slices. Memory and time do not depend on the number of outcomes. */
+/** Counts per slice for the last ten slices. Memory and time do not depend on the number of outcomes. */
 class CountWindow {
   readonly #sliceMs: number;
   readonly #slices: readonly Slice[] = Array.from({ length: slices }, () => ({ number: -1, success: 0, failure: 0 }));

@@ -16,7 +16,7 @@ export type TlsFiles = ReturnType<typeof createReloader<TlsMaterial>>;
 /**
  * Reads an upstream's PEM files now and every 5 s. Bad files never replace good ones.
  *
- * @throws StartupError if they are bad at first. Its message holds no content of a file.
+ * @throws StartupError if they are bad at the start. Its message contains no file content.
  */
 export const openTlsFiles = (name: string, tls: UpstreamTls, logger: Logger): TlsFiles =>
   createReloader({
@@ -29,7 +29,7 @@ export const openTlsFiles = (name: string, tls: UpstreamTls, logger: Logger): Tl
     logger,
   });
 
-/** Opens the connections to one target, with the client that the configuration names. */
+/** Opens the connections to one target, with the configured HTTP client. */
 export const connectPool = (
   client: Upstream['httpClient'],
   origin: string,

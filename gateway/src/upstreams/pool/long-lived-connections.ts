@@ -23,17 +23,17 @@ export class LongLivedConnections {
     this.#nowMs = nowMs;
   }
 
-  /** The number of endless ones. */
+  /** The number of endless responses. */
   get size(): number {
     return [...this.#open].filter(({ lifetime }) => lifetime === 'endless').length;
   }
 
   /**
-   * Endless ones, WebSockets and event streams, end when their token expires. Long ones, uploads and long responses,
-   * may outlast `exp`, but not a revocation. Short ones are not tracked.
+   * Tracks a response, upload or WebSocket. Endless ones (WebSockets and event streams) end when their token expires.
+   * Long ones (uploads and long responses) may outlast `exp`, but not a revocation. Short ones are not tracked.
    *
-   * @param end Called at once if the current configuration does not admit an endless one.
-   * @returns A function that removes it.
+   * @param end Called immediately if the current configuration does not admit an endless one.
+   * @returns A function that stops tracking.
    */
   add(lifetime: ResponseLifetime, admission: Admission, end: EndConnection): () => void {
     const isRefused = lifetime === 'endless' && !this.#mayStay(admission);
@@ -45,7 +45,7 @@ export class LongLivedConnections {
     return () => this.#open.delete(connection);
   }
 
-  /** Ends all whose token is no longer valid. Called on new revocations, and every second for expiry. */
+  /** Ends every connection whose token is no longer valid. Called on new revocations, and every second for expiry. */
   readonly review = (): void => {
     const nowMs = this.#nowMs();
     for (const connection of this.#open) {
@@ -81,7 +81,7 @@ export class LongLivedConnections {
   }
 }
 
-// A client that reads as fast as its line allows never stalls this long.
+// A client that reads as fast as its connection allows never stalls this long.
 const minStallMs = 1_000;
 
 /** Responses whose clients have stopped reading. Each holds a connection to its service. */
@@ -95,7 +95,7 @@ export class StalledResponses {
   }
 
   /**
-   * @param end Disconnects the client. Another function for each stall.
+   * @param end Disconnects the client. A different function for each stall.
    * @returns A function that removes the response, because its client reads again or it has ended.
    */
   add(end: () => void): () => void {

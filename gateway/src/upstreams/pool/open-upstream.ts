@@ -42,7 +42,7 @@ export type UpstreamDeps = Readonly<{
   random?: () => number;
 }>;
 
-/** One admitted request. Its first outcome counts, further ones do not. */
+/** One admitted request. Only its first outcome counts. */
 export type Permit = Readonly<{ settle(outcome: Outcome): void }>;
 
 // Without a breaker all requests are admitted.
@@ -59,7 +59,7 @@ export class OpenUpstream {
   readonly signatures = noSignatures();
   /** Undefined unless its identity algorithm is `agreed`. */
   readonly agreement: UpstreamAgreement | undefined;
-  /** The clock of all its parts. */
+  /** The clock of all parts of the upstream. */
   readonly nowMs: () => number;
   readonly #logger: Logger;
   readonly #choose: (nowMs: number, except?: Target) => Target;
@@ -108,7 +108,10 @@ export class OpenUpstream {
     });
   }
 
-  /** @param except The target that just failed. @throws AppError `upstream_overloaded`. */
+  /**
+   * @param except The target that just failed.
+   * @throws AppError `upstream_overloaded`.
+   */
   choose(except?: Target): Target {
     const target = this.#choose(this.nowMs(), except);
     if (!target.isFull()) return target;
@@ -123,14 +126,14 @@ export class OpenUpstream {
     return isGranted;
   }
 
-  /** Starts the health checks and the reloading of the TLS files. Calling it again is harmless. */
+  /** Starts the health checks and the reloading of the TLS files. May be called again. */
   start(): void {
     this.tls?.start();
     for (const target of this.targets) target.start();
     this.agreement?.start();
   }
 
-  /** Stops the checks and closes idle connections at once, other connections after their responses. */
+  /** Stops the checks. Closes idle connections immediately, and others after their responses. */
   async stop(): Promise<void> {
     this.tls?.stop();
     await this.agreement?.stop();

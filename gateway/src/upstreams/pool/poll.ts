@@ -1,12 +1,11 @@
 import { type Dispatcher, type GetOptions, type GotResponse, get } from '@countersign/http1-client';
 
-/** A response of any status, or why there was none, for operators. */
+/** A response of any status, or for operators the reason why there was none. */
 export type PollAnswer = GotResponse | string;
 
 type PollOptions = Readonly<{
   /**
-   * Each request has a connection of its own: it never queues behind others, and shows that the target accepts
-   * connections.
+   * Each request has its own connection. It never queues behind others, and shows that the target accepts connections.
    */
   pool: Dispatcher;
   path: string;
@@ -31,7 +30,7 @@ export class Poll {
     this.#options = options;
   }
 
-  /** Calling it again is harmless. */
+  /** May be called again. */
   start(firstInMs: number): void {
     if (!this.#isStarted) this.#schedule(firstInMs);
     this.#isStarted = true;
@@ -44,7 +43,7 @@ export class Poll {
     this.#schedule(Math.max(0, this.#beganAtMs + afterMs - this.#options.monotonicMs()));
   }
 
-  /** Sends one request, also without `start`. */
+  /** Sends one request, even without `start`. */
   async ask(signal: AbortSignal): Promise<PollAnswer> {
     const { pool, path, request } = this.#options;
     try {

@@ -15,7 +15,7 @@ const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
  * Never after a byte of the response, and never with a streamed body, which cannot be replayed. A sent request is
  * repeated only if its method is idempotent, and not after a timeout: the service may still be working on it. A request
  * without a connection was never applied (RFC 9110 section 9.2.2), so any method may go to another target. The same
- * target would most likely fail again.
+ * target would probably fail again.
  */
 export function mayRetry(
   { method, body }: Pick<Signed['outbound'], 'method' | 'body'>,
@@ -29,7 +29,7 @@ export function mayRetry(
     case 'unsent':
       return hasOtherTarget && isConnectFailure(code);
     case 'sent':
-      // In TLS 1.3 a certificate is refused after the first request was sent.
+      // In TLS 1.3, a certificate is refused after the first request was sent.
       return (code === 'upstream_broken' || code === 'upstream_untrusted') && idempotent.has(method);
   }
 }

@@ -4,7 +4,7 @@ import type { Upstream } from '../../config/config.ts';
 type CheckThresholds = Pick<NonNullable<Upstream['health']>, 'unhealthyAfter' | 'healthyAfter'>;
 
 export const ejectedAfter = 3;
-/** The first ejection; each further failure without a success in between doubles it. */
+/** The duration of the first ejection. Each further failure without a success in between doubles it. */
 export const firstEjectionMs = 5_000;
 export const maxEjectionMs = 60_000;
 
@@ -13,7 +13,7 @@ export const maxEjectionMs = 60_000;
  * consecutive requests fail, so that a start does not wait for checks. Both conditions end by themselves.
  */
 export class TargetHealth {
-  /** `none`: no check has finished. */
+  /** `none` if no check has finished. */
   checks: 'none' | 'passing' | 'failing' = 'none';
   /** How often it has been ejected. */
   ejections = 0;
@@ -29,15 +29,18 @@ export class TargetHealth {
   }
 
   /**
-   * A response began, of any status, after failures. It ends an ejection: with no other target, requests still come
-   * here.
+   * A response of any status began after failures. Ends an ejection: with no other target, requests still arrive here.
    */
   responded(): void {
     this.failures = 0;
     this.#ejectedUntilMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** A request could not connect, or got no response in time. @returns Whether that ejects the target. */
+  /**
+   * A request could not connect, or got no response in time.
+   *
+   * @returns Whether that ejects the target.
+   */
   failed(nowMs: number): boolean {
     // Requests that were sent before the ejection do not extend it.
     if (nowMs < this.#ejectedUntilMs) return false;
@@ -71,7 +74,7 @@ export class TargetHealth {
     return this.passesChecks() && nowMs >= this.#ejectedUntilMs;
   }
 
-  /** Milliseconds until the ejection ends; 0 if the target is not ejected. */
+  /** Milliseconds until the ejection ends, or 0 if the target is not ejected. */
   ejectedForMs(nowMs: number): number {
     return Math.max(0, this.#ejectedUntilMs - nowMs);
   }

@@ -12,23 +12,23 @@ import { blamesUpstream, isOutage } from './upstream-error.ts';
 
 type HealthRules = NonNullable<Upstream['health']>;
 
-/** Most connections serve streams and slow clients: they cost memory, but no work of the service. */
+/** Most connections serve streams and slow clients, which cost memory but no work of the service. */
 export const maxConnectionsPerTarget = 2_048;
 /**
- * Requests that the service works on or that are queued. A request that is still arriving, or whose response has
- * started, does not count.
+ * Requests that are queued or being processed by the service. Excludes requests that are still arriving and those whose
+ * response has started.
  */
 export const maxUnansweredPerTarget = 1_024;
 /**
  * Streamed bodies that are still arriving, and endless responses. Half of the connections, so that streams always leave
- * a connection for each request that the service may be working on.
+ * a connection for each request that the service may be processing.
  */
 export const maxStreamsPerTarget = maxConnectionsPerTarget / 2;
 // Shorter than the 5 s after which a Node service closes an idle connection, so that a request never meets a closing
 // one.
 const idleConnectionMs = 4_000;
 const evictEveryMs = 250;
-/** Between health checks while the breaker is open; the configured interval if that is shorter. */
+/** Interval of health checks while the breaker is open, or the configured interval if that is shorter. */
 const urgentIntervalMs = 300;
 
 type TargetDeps = Readonly<{
@@ -37,7 +37,7 @@ type TargetDeps = Readonly<{
   logger: Logger;
   monotonicMs(): number;
   random(): number;
-  /** The upstream's. Receives the results of the health checks. */
+  /** The breaker of the upstream, which receives the results of the health checks. */
   breaker: Breaker | undefined;
 }>;
 
@@ -51,26 +51,26 @@ export class Target {
   /** Responses whose clients have stopped reading. */
   readonly stalled: StalledResponses;
 
-  // Attempts count themselves here: see TargetCounts.
+  // Updated by attempts: see TargetCounts.
   /** Requests that hold a connection of the pool or are queued for one. */
   requests = 0;
   /** Unfinished upgrades and upgraded connections. */
   upgrades = 0;
   /** Requests and upgrades that are complete but have no response. */
   unanswered = 0;
-  /** Streams that may last as long as their clients like. */
+  /** Streams that may last as long as their clients want. */
   streams = 0;
 
   /** The last failure, for operators. */
   lastError: Readonly<{ code: string; atMs: number }> | undefined;
   /**
-   * Requests that failed since the last one that succeeded. Times are Unix milliseconds. Undefined: the last one
-   * succeeded, or there was none. Neither time nor a health check ends it.
+   * Requests that failed since the last one that succeeded. Times are Unix milliseconds. Undefined if the last one
+   * succeeded, or there was none. Neither time nor a health check resets it.
    */
   failing: Readonly<{ sinceMs: number; lastMs: number; code: string; count: number }> | undefined;
-  /** Undefined: no request has succeeded. */
+  /** Undefined if no request has succeeded. */
   lastSuccessMs: number | undefined;
-  /** How many health checks have failed. */
+  /** The number of failed health checks. */
   failedChecks = 0;
   readonly #deps: TargetDeps;
   readonly #checks: Poll | undefined;
@@ -98,7 +98,7 @@ export class Target {
     this.#checks = rules && this.#healthChecks(rules);
   }
 
-  /** Opens a pool whose requests each have a connection of their own. */
+  /** Opens a pool in which each request has its own connection. */
   readonly openSingleUse = (timeoutMs: number): Dispatcher =>
     connectPool(this.#deps.upstream.httpClient, this.origin, singleUse(this.opener, timeoutMs));
 
@@ -128,12 +128,12 @@ export class Target {
   /**
    * Ends responses whose clients have stopped reading, while a request waits for one of their connections.
    *
-   * @param giveUp Called when the request has waited as long as it may.
+   * @param giveUp Called when the request has waited for the maximum time.
    * @returns A function that stops this.
    */
   freeConnections(giveUp: () => void): () => void {
     this.stalled.endOldest();
-    // Counted in turns of the event loop, so that a blocked loop hardly counts.
+    // Counted in event-loop turns, so that a blocked loop hardly counts.
     let turnsLeft = Math.ceil(this.#deps.upstream.timeouts.connectMs / evictEveryMs);
     // Repeated, because another queued request may get the connection that this frees up.
     const eviction = setInterval(() => {
@@ -144,15 +144,15 @@ export class Target {
     return () => clearInterval(eviction);
   }
 
-  /** Call when a whole response of any status arrived, or an endless one began. */
+  /** Call it when a complete response of any status arrived, or an endless one began. */
   succeeded(): void {
     this.lastSuccessMs = Date.now();
     this.failing = undefined;
   }
 
   /**
-   * Call when an attempt failed. Only faults of the service count, and only outages without a response count towards an
-   * ejection.
+   * Call it when an attempt failed. Only faults of the service count, and only outages without a response count towards
+   * an ejection.
    */
   failed(code: Code, progress: AttemptProgress): void {
     if (!blamesUpstream(code)) return;
@@ -164,7 +164,7 @@ export class Target {
     const nowMs = monotonicMs();
     if (progress === 'responded' || !isOutage(code) || !this.health.failed(nowMs)) return;
     const forMs = this.health.ejectedForMs(nowMs);
-    logger.warn({ ...this.#logFields(), code, for_ms: forMs }, 'target is ejected: its requests fail');
+    logger.warn({ ...this.#logFields(), code, for_ms: forMs }, 'target is ejected because its requests fail');
   }
 
   /** Runs a health check now, if checks are configured. */
@@ -215,8 +215,8 @@ export class Target {
     }
     if (after === before) return;
     const fields = this.#logFields();
-    if (after === 'failing') logger.warn({ ...fields, reason }, 'target is unhealthy: its health checks fail');
-    else if (before === 'failing') logger.info(fields, 'target is healthy again: its health checks pass');
+    if (after === 'failing') logger.warn({ ...fields, reason }, 'target is unhealthy because its health checks fail');
+    else if (before === 'failing') logger.info(fields, 'target is healthy again because its health checks pass');
   }
 
   #logFields() {
@@ -224,13 +224,13 @@ export class Target {
   }
 }
 
-/** Why a target is not healthy: a status or an error code. Undefined if it is. */
+/** Why a target is not healthy: a status or an error code. Undefined if it is healthy. */
 function problemOf(answer: PollAnswer): string | undefined {
   if (typeof answer === 'string') return answer;
   return answer.status >= 200 && answer.status < 300 ? undefined : `status ${answer.status}`;
 }
 
-/** What one attempt adds to the counts of its target until it ends. */
+/** The contribution of one attempt to the counts of its target, until the attempt ends. */
 export class TargetCounts {
   readonly #target: Target;
   readonly #kind: 'requests' | 'upgrades';

@@ -1,6 +1,6 @@
 import { AppError, type Code, errorTable } from '../../errors.ts';
 
-/** Error codes of the system, of our client and of undici. Errors of undici's parser have a name and no code. */
+/** Error codes of the system, our client and undici. Errors of undici's parser have a name but no code. */
 const causes: Partial<Record<Code, string>> = {
   upstream_unreachable: 'ECONNREFUSED ENOTFOUND EAI_AGAIN EHOSTUNREACH ENETUNREACH EADDRNOTAVAIL',
   upstream_timeout:
@@ -25,7 +25,7 @@ export const isOutage = (code: Code): boolean => code === 'upstream_unreachable'
 /**
  * Maps the error of a failed attempt to our code, by the error's own code and never by its text.
  *
- * @param at `target` is its origin. `isConnected`: there was a connection, TLS included.
+ * @param at `target` is its origin. `isConnected` says whether there was a connection, including TLS.
  * @returns The error itself if it is an AppError: our own code stopped the attempt.
  */
 export function toUpstreamError(

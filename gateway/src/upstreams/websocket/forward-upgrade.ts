@@ -52,9 +52,7 @@ export const createForwardUpgrade =
 type Upgrading = Pick<ForwardUpgradeOptions, 'open' | 'refuse'> &
   Readonly<{ signed: Signed; socket: Socket; target: Target; permit: Permit }>;
 
-/**
- * One upgrade. Handles the service's response before http-proxy-middleware does, which attaches its listeners later.
- */
+/** One upgrade. Handles the service's response before http-proxy-middleware, which attaches its listeners later. */
 class UpgradeAttempt {
   readonly #upgrading: Upgrading;
   readonly #counts: TargetCounts;
@@ -126,7 +124,7 @@ class UpgradeAttempt {
       });
   }
 
-  /** Replaces the headers of the response by those for the client. */
+  /** Replaces the headers of the response with those for the client. */
   #receive(response: IncomingMessage): ResponseHeaders {
     const { signed, target, permit } = this.#upgrading;
     this.#progress = 'responded';
@@ -226,7 +224,7 @@ class UpgradeAttempt {
   }
 }
 
-/** Connects like requests do: with the same timeout and certificates. */
+/** Connects in the same way as requests: with the same timeout and certificates. */
 function agentFor({ origin, opener }: Target): HttpAgent {
   const agent = origin.startsWith('https:')
     ? new HttpsAgent({ keepAlive: false })

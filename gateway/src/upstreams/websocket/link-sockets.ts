@@ -7,9 +7,9 @@ import { type CloseCode, closeFrame, FrameCursor } from './websocket-frames.ts';
 
 /**
  * Links both sockets of an open WebSocket: when one side ends, the other ends too. A WebSocket is never half-open, so a
- * peer that keeps its side open must not keep ours. A peer that stops reading ends too: meanwhile the other side is not
- * read either, so its end would go unnoticed. This takes between `idleMs` and twice as long. Progress shows in steps of
- * 64 KiB.
+ * peer that keeps its side open must not keep ours open. A peer that stops reading is disconnected too: the other side
+ * is not read meanwhile, so its end would go unnoticed. This takes between `idleMs` and twice as long. Progress shows
+ * in steps of 64 KiB.
  *
  * @returns A function that ends the WebSocket from the gateway's side. After that, nothing is relayed. Each side gets a
  *   close frame if it is between two frames. Inside a frame the close frame would be read as payload, so the socket is
@@ -19,7 +19,8 @@ export function linkSockets(client: Socket, service: Socket, idleMs: number): En
   const down = new FrameCursor();
   const up = new FrameCursor();
   let isEnding = false;
-  // After http-proxy-middleware has connected its pipes; otherwise the first bytes would reach only these listeners.
+  // Runs after http-proxy-middleware has connected its pipes. Otherwise the first bytes would reach only these
+  // listeners.
   process.nextTick(() => {
     service.on('data', down.pass);
     client.on('data', up.pass);

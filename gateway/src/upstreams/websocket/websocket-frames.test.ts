@@ -9,7 +9,7 @@ function frame(opcode: number, length: number, isMasked: boolean): Buffer {
   if (length < 126) head.push(mask | length);
   else if (length < 0x1_0000) head.push(mask | 126, length >> 8, length & 0xff);
   else head.push(mask | 127, 0, 0, 0, 0, 0, length >> 16, (length >> 8) & 0xff, length & 0xff);
-  // Payload that looks like frames, so that a wrong count shows.
+  // Payload that looks like frames, so that a wrong count is detected.
   return Buffer.concat([Buffer.from(head), Buffer.alloc(isMasked ? 4 : 0, 0x88), Buffer.alloc(length, 0x88)]);
 }
 

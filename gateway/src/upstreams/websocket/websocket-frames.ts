@@ -30,13 +30,13 @@ export class FrameCursor {
     }
   };
 
-  /** Between two frames and before a close frame: only here may another frame be inserted. */
+  /** Between two frames and before a close frame, the only place where another frame may be inserted. */
   get isBetween(): boolean {
     return this.#header.length === 0 && this.#payloadLeft === 0 && !this.#isClosed;
   }
 }
 
-/** At least two bytes, which say how long the header is. */
+/** At least two bytes, which determine the length of the header. */
 function headerLength([, second]: readonly number[]): number {
   if (second === undefined) return 2;
   const short = second & 0x7f;

@@ -88,7 +88,7 @@ function areaPath(values: readonly (number | null)[], base: readonly number[], t
   return `M${[...edge(values), ...edge(base).reverse()].join('L')}Z`;
 }
 
-/** An unknown value interrupts the line. A value between two unknown ones becomes a short stroke within the chart. */
+/** An unknown value interrupts the line. A value between two unknown ones becomes a short stroke. */
 function linePath(values: readonly (number | null)[], top: number): string {
   let path = '';
   for (const [at, value] of values.entries()) {
@@ -108,7 +108,7 @@ function niceCeiling(value: number): number {
   return step * power;
 }
 
-/** A number of the axis, not rounded: half of 25 is not 13. */
+/** A number on the axis, not rounded: half of 25 is not 13. */
 export function axisNumber(value: number): string {
   const rounded = Number(value.toPrecision(3));
   return rounded >= 1 ? number(rounded) : String(rounded);

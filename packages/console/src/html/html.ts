@@ -1,6 +1,6 @@
 import { type Content as AnyContent, type Html as AnyHtml, html as template } from '@countersign/service-kit';
 
-/** What links on the page depend on: the worker that the page shows. */
+/** Context for the links on a page: the worker that the page shows. */
 export type Worker = number | undefined;
 
 export type Content = AnyContent<Worker>;

@@ -13,7 +13,7 @@ const ofCall = /^(?:caller_|call_|txn_token_)/;
 /** The refusal of a DPoP proof. Explain checks no proofs, only the token that came with it. */
 export const isOfProof = (refusal: string): boolean => refusal.startsWith('dpop_');
 
-/** The field that Explain needs to give the same answer as the gateway. */
+/** The field that Explain needs to give the same result as the gateway. */
 export type Needed = 'token' | 'service' | undefined;
 
 /** @param refusal The code with which a request was refused before its caller was known. */

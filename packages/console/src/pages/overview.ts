@@ -37,7 +37,7 @@ ${refusalPart(data)}`;
 }
 
 /**
- * The last change of each part, so that one that changes all the time does not hide the others. An upstream's change
+ * The last change of each part, so that a part that changes all the time does not hide the others. An upstream's change
  * covers its targets and its breaker.
  */
 export function lastOfEach(events: readonly Event[]): readonly Event[] {

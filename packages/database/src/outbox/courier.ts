@@ -8,8 +8,7 @@ export type CourierWork<Row> = Readonly<{
   /** The maximum that this process delivers at the same time. */
   atOnce: number;
   /**
-   * Delivers one row; gives up when `signal` aborts. An error is logged, and the row is retried after its lease
-   * expires.
+   * Delivers one row. Stops when `signal` aborts. An error is logged, and the row is retried after its lease expires.
    */
   run(row: Row, signal: AbortSignal): Promise<void>;
 }>;

@@ -13,7 +13,7 @@ export type Deliveries<Row> = Readonly<{
   /** The total time of one attempt, even when the receiver keeps sending. */
   timeoutMs: number;
   /**
-   * Delivers one row; gives up when `signal` aborts. @returns Whether it was sent; false if it is no longer needed.
+   * Delivers one row. Stops when `signal` aborts. @returns Whether it was sent. False if it is no longer needed.
    * @throws The error that prevented it.
    */
   deliver(row: Row, signal: AbortSignal): Promise<boolean>;
@@ -21,7 +21,7 @@ export type Deliveries<Row> = Readonly<{
   retryAfterMs(row: Row): number | undefined;
   /** Whether failed rows stay in the table, with `parked_at`. */
   parks: boolean;
-  /** Added to log lines. Must not hold an address or a secret. */
+  /** Added to log lines. Must not contain an address or a secret. */
   logFields(row: Row): object;
   onResult?: ((result: DeliveryResult) => void) | undefined;
 }>;

@@ -31,7 +31,7 @@ export type RequestToSend = Readonly<{
   onData?: (chunk: Buffer) => boolean;
 }>;
 
-/** What a caller learned of one exchange. */
+/** What a caller observed of one exchange. */
 export type Outcome = {
   status?: number;
   /** Names and values in turn. */
@@ -94,7 +94,7 @@ class Collector implements DispatchHandler, SentRequest {
   constructor(request: RequestToSend) {
     this.#request = request;
     this.outcome = new Promise((resolve) => {
-      // undici uses a connection again a turn of the event loop later.
+      // undici reuses a connection one turn of the event loop later.
       this.#settle = (outcome) => setImmediate(() => setImmediate(resolve, outcome));
     });
   }

@@ -3,10 +3,10 @@ import { Worker } from 'node:worker_threads';
 
 export type Spoiling = 'end' | 'reset' | 'response' | 'byte';
 
-/** A service in a thread of its own, so that it can act while the thread of the client is blocked. */
+/** A service in its own thread, so that it can act while the client's thread is blocked. */
 export type OtherThread = Readonly<{
   origin: string;
-  /** Spoils the first connection, and blocks this thread until the kernel has what was sent. */
+  /** Spoils the first connection, and blocks this thread until the kernel has the sent bytes. */
   spoil(how: Spoiling): void;
   /** The number of connections so far. */
   connections(): number;

@@ -9,21 +9,21 @@ const announces = (method: string, head: string): string =>
   `to ${method} that announces a body has none, and its connection is used again: "${head}"`;
 
 export const undiciFails: readonly string[] = [
-  // It takes an unasked 100 for an error. The gateway asks for none, but some services send one.
+  // It treats an unrequested 100 as an error. The gateway never requests one, but some services send it.
   'may follow 1 early hints',
   // It closes the connection.
   announces('HEAD', 'HTTP/1.1 200 OK\\r\\nContent-Length: 60\\r\\n\\r\\n'),
   announces('HEAD', 'HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n'),
   announces('GET', 'HTTP/1.1 304 Not Modified\\r\\nContent-Length: 60\\r\\n\\r\\n'),
-  // It takes a reset for the end of a body.
+  // It treats a reset as the end of a body.
   'in a body until the end, reset is an error',
   'that the service reset is not used, even if this process has not noticed yet',
   // After a pause, no timeout applies to the rest of a body.
   'counts again after a pause of 100 ms',
   'counts again after a pause of 500 ms',
-  // It drops one from a GET.
+  // It removes the body from a GET.
   'with a Content-Length is refused, and nothing arrives',
-  // It reads these, or waits for their end, or fails with another error.
+  // It reads these, waits for their end, or fails with another error.
   ...[
     'HTTP/2.0',
     'a status below 100',
@@ -45,10 +45,10 @@ export const undiciFails: readonly string[] = [
 ];
 
 export const undiciFailsWithTls: readonly string[] = [
-  // It takes the end of TCP for the end of a body, without close_notify.
+  // It treats the end of TCP as the end of a body, without close_notify.
   ...[0, 1, 2, 3, 4].map((index) => `is an error without it (ends with a record ${index})`),
   'arrives byte by byte and ends with a bare FIN',
   'is an error when a record was cut',
-  // It goes on with the connections that it has. The gateway opens a new pool.
+  // It continues with its existing connections. The gateway opens a new pool.
   'changed certificates apply to new connections, without the old session',
 ];

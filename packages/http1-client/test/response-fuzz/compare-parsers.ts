@@ -8,8 +8,8 @@ import { readWithNode } from './read-with-node.ts';
 export type Counts = { accepted: number; refusedByBoth: number; refusedByClient: number };
 
 /**
- * Reads random responses with our parser and with node's. Ours may refuse more, but what it accepts, node's accepts too
- * and reads the same.
+ * Reads random responses with our parser and with node's. Ours may refuse more, but everything that it accepts, node's
+ * parser must accept too, with the same result.
  *
  * @throws Error with the seed and the bytes of the first difference.
  */

@@ -1,4 +1,4 @@
-/** What a parser made of the bytes of one connection, up to the end of the first final response. */
+/** What a parser read from the bytes of one connection, up to the end of the first final response. */
 export type Reading = {
   /** Of the final response; undefined if no whole head was read. */
   status: number | undefined;
@@ -6,7 +6,7 @@ export type Reading = {
   fields: readonly string[];
   body: string;
   trailers: readonly string[];
-  /** The response is complete. Otherwise the parser refused it, or the connection ended too early. */
+  /** Whether the response is complete. Otherwise the parser refused it, or the connection ended too early. */
   isComplete: boolean;
   mayReuse: boolean;
 };

@@ -94,9 +94,9 @@ export function verifyIdentity(options: VerifyIdentityOptions): RequestHandler {
 }
 
 /**
- * Publishes the service's keys for agreement at `/.well-known/jwks.json`. {@link verifyIdentity} does this already. Install it
- * only before a route that serves a key set of the service's own and that comes before {@link verifyIdentity}: that set stays
- * as it is, with these keys appended.
+ * Publishes the service's keys for agreement at `/.well-known/jwks.json`. {@link verifyIdentity} does this already.
+ * Install it only before a route that serves the service's own key set and that comes before {@link verifyIdentity}.
+ * These keys are then appended to that set.
  */
 export function publishAgreementKeys({ agreement }: Pick<Verifier, 'agreement'>): RequestHandler {
   return (req, res, next) => {

@@ -2,13 +2,13 @@ import { uuidV7 } from '../contract/grammar.ts';
 import { newRequestId } from '../contract/ids.ts';
 import { IdentityRefused, IdentityUnavailable } from '../contract/refusal.ts';
 
-/** The problems that this package answers itself. */
+/** The problems that this package itself responds with. */
 const problems = {
   identity_refused: { status: 401, title: 'The request does not carry a valid identity from the gateway' },
   identity_unavailable: { status: 503, title: 'The identity of the request cannot be checked at the moment' },
   identity_not_allowed: { status: 403, title: 'This kind of caller is not allowed here' },
-  insufficient_role: { status: 403, title: "The caller's role does not allow this" },
-  insufficient_scope: { status: 403, title: "The caller's scopes do not allow this" },
+  insufficient_role: { status: 403, title: "The caller's role does not allow this request" },
+  insufficient_scope: { status: 403, title: "The caller's scopes do not allow this request" },
   payload_too_large: { status: 413, title: 'The request body is too large' },
 } as const;
 

@@ -62,7 +62,8 @@ export function askForWholeSet(req: IncomingMessage): string | undefined {
 }
 
 /**
- * Publishes the keys of a Node.js service: its next handlers respond, and {@link publishKeys} adds to their response.
+ * Publishes the keys of a Node.js service: its next handlers respond, and {@link publishKeys} adds the keys to the
+ * response.
  */
 export function publishOn(req: IncomingMessage, res: ServerResponse, agreement: AgreementKeys): void {
   const seen = askForWholeSet(req);

@@ -18,8 +18,8 @@ export type VerifyUpgradeOptions = Readonly<{
 /**
  * Verifies requests of a server's `upgrade` event, which middleware never sees. Call it first for every WebSocket.
  *
- * @returns The identity; undefined when the request was refused, answered and its socket closed. Other errors close the
- *   socket and reject.
+ * @returns The identity. Undefined if the request was refused and its socket closed. Other errors close the socket and
+ *   reject.
  * @throws RangeError for `scopes` that no token can have.
  */
 export function verifyUpgrade(

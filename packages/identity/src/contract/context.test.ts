@@ -26,7 +26,7 @@ const address = fc.option(fc.oneof(fc.ipV4(), fc.ipV6()), { nil: undefined });
 const contextWithAddress = (ip: string | undefined, rest: string) =>
   ip === undefined ? rest : `ip="${ip}"${rest && `, ${rest}`}`;
 
-/** The text, and what it says. Contexts that are too long are left out. */
+/** The text, and its meaning. Omits contexts that are too long. */
 const serialized = fc.tuple(context, address).chain(([claims, ip]) => {
   const said = ip === undefined ? claims : { ip, ...claims };
   try {

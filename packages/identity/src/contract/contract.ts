@@ -28,8 +28,8 @@ export type RequestToSign = Readonly<{
 export type HeaderRule = Readonly<{
   name: string;
   /**
-   * By kind of identity. `all-or-none` headers come together or not at all; with `x-client-id` the rule of `client`
-   * applies instead. A kind without an entry never has the header.
+   * By kind of identity. `all-or-none` headers are either all present or all absent; with `x-client-id` the rule of
+   * `client` applies instead. A kind without an entry never has the header.
    */
   present: Readonly<Partial<Record<IdentityKind, 'required' | 'optional' | 'all-or-none'>>>;
   /** Required with this header, refused without it. */
@@ -67,7 +67,7 @@ export const headerRules = [
   { name: 'x-request-id', present: everyKind('required'), grammar: grammar.uuidV7, covered: true, stripped: true, fromRequest: (request) => request.requestId, meaning: "the id that the gateway gave this request" },
   { name: 'x-identity', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (claims) => claims.kind, meaning: 'the kind of caller: `user`, `client`, `anonymous`, `service` or `gateway`' },
   { name: 'x-identity-audience', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (_facts, audience) => audience, meaning: "the receiving service's name in gateway.yaml" },
-  { name: 'x-identity-context', present: everyKind('required'), grammar: grammar.contextText, covered: true, stripped: true, prefix: 'x-identity', meaning: 'what else is known of the caller, possibly nothing' },
+  { name: 'x-identity-context', present: everyKind('required'), grammar: grammar.contextText, covered: true, stripped: true, prefix: 'x-identity', meaning: 'additional data about the caller, possibly none' },
   { name: 'x-service-id', present: { service: 'required' }, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-service', fromToken: (claims) => claims.kind === 'service' ? claims.serviceId : undefined, meaning: 'the calling service' },
   { name: 'x-client-id', present: { client: 'required', service: 'optional' }, grammar: grammar.id, covered: true, stripped: true, fromToken: (claims) => clientIn(claims)?.clientId, meaning: 'the OAuth client that calls for itself' },
   { name: 'x-user-id', present: ofUser, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-user', fromToken: (claims) => userIn(claims)?.userId, meaning: 'the user' },

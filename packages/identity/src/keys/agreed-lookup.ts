@@ -37,7 +37,7 @@ export function createKeyLookup({ audience, keys, agreement }: KeyLookupOptions)
 
   return (keyid) => {
     const named = parseAgreedKeyid(keyid);
-    // A key of another kind never has such a keyid, whatever the source of the gateway's keys says.
+    // A keyid of this form never belongs to any other kind of key, whatever the source of the gateway's keys contains.
     if (named === undefined) return keys.lookup(keyid);
     const own = agreement?.find(named.serviceKid);
     if (own === undefined) return undefined;

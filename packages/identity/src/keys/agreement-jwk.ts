@@ -31,7 +31,7 @@ export type AgreementRefusal = 'malformed' | 'private' | 'algorithm_mismatch' | 
 
 type Jwk = Readonly<Record<string, unknown>>;
 
-/** Whether an entry of a key set is meant for key agreement. Every other entry is for something else. */
+/** Whether an entry of a key set is meant for key agreement. Other entries serve other purposes. */
 export function isAgreementJwk(jwk: Jwk): boolean {
   return jwk.alg === agreementAlgorithm;
 }
@@ -51,9 +51,9 @@ export function importAgreementJwk(jwk: Jwk): AgreementPublicKey | Readonly<{ re
 }
 
 /**
- * Returns the keys for agreement of a key set, in its order, without those that must not be used.
+ * Returns the key-agreement keys of a key set, in its order, without those that must not be used.
  *
- * @returns Undefined when the value is not a key set.
+ * @returns Undefined if the value is not a key set.
  */
 export function agreementKeysIn(jwks: unknown): readonly AgreementPublicKey[] | undefined {
   const entries = (jwks as { keys?: unknown } | null)?.keys;
@@ -80,7 +80,7 @@ export function agreementKeyFromJwk(jwk: unknown): AgreementKeyPair {
   const { x } = half;
   if (!isBytes32(d)) throw new RangeError('not an X25519 private JWK for key agreement (d)');
   const privateKey = privateKeyOf(d);
-  // The published key must be the one of `d`.
+  // The published key must belong to `d`.
   if (publicValue(createPublicKey(privateKey)) !== x) {
     throw new RangeError('the x of an X25519 private JWK does not belong to its d');
   }
@@ -90,7 +90,7 @@ export function agreementKeyFromJwk(jwk: unknown): AgreementKeyPair {
 /** RFC 8410 section 7: everything before the 32 bytes of an X25519 private key. */
 const pkcs8Head = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
-/** From `d` alone: versions of Node differ in what they do with an `x` that does not belong to it. */
+/** Uses `d` alone: versions of Node differ in how they treat an `x` that does not belong to it. */
 function privateKeyOf(d: string): KeyObject {
   return createPrivateKey({ key: Buffer.concat([pkcs8Head, bytesOf(d)]), format: 'der', type: 'pkcs8' });
 }

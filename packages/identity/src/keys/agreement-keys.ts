@@ -22,7 +22,7 @@ export type AgreementOptions = Readonly<{
   /**
    * Where the service's keys are. All instances of a service share them.
    *
-   * - The path of a directory. The keys are made there (mode 0600), replaced every 90 days and read again every 5 s.
+   * - The path of a directory. The keys are created there (mode 0600), replaced every 90 days and read again every 5 s.
    *   Instances on several machines need a shared directory.
    * - `memory`: made at start, for a service with one instance. (A directory of this name is `./memory`.)
    * - Private JWKs, for example from a variable: see `newAgreementJwk`. The first one is published, all are accepted.
@@ -124,7 +124,7 @@ function rotatingKeys(source: KeySource, options: RotatingOptions): AgreementKey
     try {
       source.add();
     } catch (error) {
-      // A directory that this instance may only read: another instance or the operator makes the next key.
+      // A directory that this instance may only read: another instance or the operator creates the next key.
       if (found.published.length === 0) throw error;
       report(error);
       return found;

@@ -1,6 +1,6 @@
 import type { AgreementKeyPair } from './agreement-jwk.ts';
 
-/** A key of the service, and when it was made, in Unix seconds. */
+/** A key of the service, and when it was created, in Unix seconds. */
 export type DatedKey = AgreementKeyPair & Readonly<{ createdSec: number }>;
 
 /** The service's keys at one moment. */
@@ -11,22 +11,26 @@ export type ScheduledKeys = Readonly<{
   accepted: readonly DatedKey[];
   /** The keys that the service no longer accepts. */
   over: readonly DatedKey[];
-  /** The next key must be made. */
+  /** Whether the next key must be created. */
   isDue: boolean;
 }>;
 
 export const rotateAfterSec = 90 * 24 * 3600;
 /** Every instance has read a new key by then, so it accepts the key before any instance publishes it. */
 const settleSec = 30;
-/** How long the old key is published beside the new one. The gateway fetches the keys of every instance meanwhile. */
+/**
+ * How long the old key is published together with the new one. The gateway fetches the keys of every instance
+ * meanwhile.
+ */
 const overlapSec = 15 * 60;
 /** The gateway drops a key that no fetch confirmed for an hour. Until then, and 15 minutes more, the service accepts it. */
 const acceptSec = 75 * 60;
 
 /**
- * Decides what each key is for at this time. It depends on the keys and the time alone, so instances with the same keys agree.
+ * Decides the use of each key at this time. It depends only on the keys and the time, so instances with the same keys
+ * agree.
  *
- * @param keys In the order in which they were made.
+ * @param keys In the order in which they were created.
  */
 export function scheduleKeys(keys: readonly DatedKey[], nowSec: number, everySec = rotateAfterSec): ScheduledKeys {
   const publishedFrom = keys.map(({ createdSec }, index) => (index === 0 ? createdSec : createdSec + settleSec));

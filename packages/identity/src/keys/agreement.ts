@@ -4,7 +4,7 @@ import { type AgreementKeyPair, type AgreementPublicKey, publicBytes } from './a
 /** The HMAC key that a gateway and a service derive, and its keyid. */
 export type AgreedKey = Readonly<{ keyid: string; secret: Uint8Array }>;
 
-/** The service that is called, and its key. */
+/** The called service, and its key. */
 export type AgreementPeer<Key> = Readonly<{ audience: string; key: Key }>;
 
 /** Both sides of a keyid: `<gateway thumbprint>.<service thumbprint>`. */
@@ -15,7 +15,7 @@ const secretBytes = 32;
 const thumbprintLength = 43;
 const keyidPattern = /^[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}$/;
 
-/** Splits a keyid of the form that is reserved for agreed keys. Undefined: it has another form. */
+/** Splits a keyid of the form that is reserved for agreed keys. Undefined for any other form. */
 export function parseAgreedKeyid(keyid: string): AgreedKeyid | undefined {
   if (!keyidPattern.test(keyid)) return undefined;
   return { gatewayKid: keyid.slice(0, thumbprintLength), serviceKid: keyid.slice(thumbprintLength + 1) };

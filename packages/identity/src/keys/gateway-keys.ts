@@ -161,7 +161,7 @@ export function staticGatewayKeys(jwks: { keys: readonly unknown[] }): GatewayKe
   };
 }
 
-/** The gateway's key set holds keys that sign, and keys for agreement. */
+/** The gateway's key set contains signing keys and key-agreement keys. */
 const imports = {
   algorithms: ['EdDSA'],
   importJwk(jwk: Readonly<Record<string, unknown>>, algorithms: readonly string[]): ImportedJwk {
@@ -187,11 +187,11 @@ export function secretGatewayKeys(secrets: readonly SharedSecret[]): GatewayKeys
   const keys = new Map<string, VerifyingKey>();
   for (const { secret, keyid = secretKeyid(secret) } of secrets) {
     assertStrongSecret(secret);
-    if (parseAgreedKeyid(keyid) !== undefined) throw new RangeError('this form of a keyid is for agreed keys');
+    if (parseAgreedKeyid(keyid) !== undefined) throw new RangeError('keyids of this form are reserved for agreed keys');
     if (isPublishedSecret(secret) || isPublishedKey({ kid: keyid })) throw new RangeError('this secret is published');
     keys.set(keyid, { algorithm: 'hmac-sha256', secret });
   }
-  if (keys.size === 0 || keys.size !== secrets.length) throw new RangeError('every secret needs a keyid of its own');
+  if (keys.size === 0 || keys.size !== secrets.length) throw new RangeError('every secret needs a unique keyid');
   return { lookup: (keyid) => keys.get(keyid) };
 }
 
@@ -221,13 +221,13 @@ async function fetchAgreementKey(set: KeySet, kid: string, noteOutage: () => voi
     const publicKey = await set.lookup(kid, agreementAlgorithm);
     return publicKey && { kid, publicKey };
   } catch (cause) {
-    // The gateway's ed25519 keys are known: the gateway uses them when this key is refused.
+    // The gateway's ed25519 keys are known, and the gateway uses them if this key is refused.
     if (cause instanceof KeySetUnavailable && set.ready) return undefined;
     throw unavailable(cause, noteOutage);
   }
 }
 
-/** @throws The error itself, unless it says that keys are missing. */
+/** @throws The error itself, unless it means that keys are missing. */
 function unavailable(cause: unknown, noteOutage: () => void): IdentityUnavailable {
   if (!(cause instanceof KeySetUnavailable)) throw cause;
   noteOutage();

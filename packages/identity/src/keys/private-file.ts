@@ -1,7 +1,7 @@
 import type { Stats } from 'node:fs';
 
 /**
- * Says why a file must not hold a private key: someone else may read or write it.
+ * Returns why a file must not hold a private key: other users may read or write it.
  *
  * Its group may read it (mode 0440 or 0640) if this process is in that group, and root or this process's user owns the
  * file. A Kubernetes Secret is such a file: root owns it, and its group is the `fsGroup` of the Pod.

@@ -174,7 +174,7 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
           if (contentDigest(body) !== headers.get('content-digest'))
             throw new IdentityRefused('content_digest_mismatch');
           const { input } = signature;
-          // The call may have been accepted from this second on. A replay memory that began later cannot tell.
+          // The call may have been accepted from this second on. A replay memory that started later cannot tell.
           const earliestUseSec = Math.max(input.createdSec - toleranceSec, notBeforeSec);
           await claimNonce(replay, nonceAudience, input, { nowSec: nowSec(), rules, earliestUseSec });
         },

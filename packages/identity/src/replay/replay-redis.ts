@@ -125,10 +125,10 @@ class RedisReplayStore implements RedisReplay {
     const verdict = await this.#probe();
     if (this.#options.onUnavailable === 'memory') {
       // Even while Redis responds: if it fails within the same second, the instance's own memory must suffice.
-      return this.#nowMs() < this.#localStartSec * 1000 ? 'the replay memory has just begun' : undefined;
+      return this.#nowMs() < this.#localStartSec * 1000 ? 'the replay memory has just started' : undefined;
     }
     if (verdict === 'fresh') return undefined;
-    return verdict === undefined ? 'Redis does not answer' : 'the replay memory in Redis has just begun';
+    return verdict === undefined ? 'Redis does not answer' : 'the replay memory in Redis has just started';
   }
 
   /** Claims a random nonce. In a restarted Redis this also loads the script and restarts the memory. */

@@ -5,7 +5,7 @@ import { z } from 'zod';
 /** A response that is more than a JSON body, or that needs a description of its own. */
 export type ResponseSpec = Readonly<{
   description?: string;
-  /** Absent: the response has no body. A stream of text is a `z.string()` with its media type. */
+  /** If absent, the response has no body. A stream of text is a `z.string()` with its media type. */
   schema?: z.ZodType;
   /** Default `application/json`. A stream is for example `text/csv` or `text/event-stream`. */
   mediaType?: string;
@@ -19,7 +19,7 @@ export type ResponseSpec = Readonly<{
  */
 export type Endpoint<Code extends string = string> = Readonly<{
   method: 'get' | 'post' | 'put' | 'patch' | 'delete';
-  /** As Express writes it: `/v1/auth/sessions/:id`. */
+  /** In Express syntax: `/v1/auth/sessions/:id`. */
   path: string;
   /** A verb and its object, unique: names the operation in generated clients. */
   operationId: string;
@@ -36,11 +36,11 @@ export type Endpoint<Code extends string = string> = Readonly<{
   scopes?: readonly string[];
   /** Path parameters. A value that does not match gets 404 `not_found`: no resource can have that path. */
   params?: z.ZodObject;
-  /** Query parameters, strict. Absent: the route takes none, and refuses every one. */
+  /** Query parameters, strict. If absent, the route accepts none. */
   query?: z.ZodType;
   /** Request headers, by lower-case name. */
   headers?: z.ZodObject;
-  /** Strict, with every object in it. Absent: no body is read. */
+  /** Strict, with every object in it. If absent, no body is read. */
   body?: z.ZodType;
   /** How `body` is encoded: JSON by default, or `application/x-www-form-urlencoded`. */
   encoding?: 'json' | 'form';
@@ -71,7 +71,7 @@ type BodyOf<Spec> = Spec extends z.ZodType
     ? [body: z.output<Schema>]
     : [];
 
-/** What the handler of a route gets: the caller, and the validated input. */
+/** What the handler of a route receives: the caller, and the validated input. */
 export type Call<E extends Endpoint> = Readonly<{
   req: Request;
   res: Response;

@@ -9,7 +9,7 @@ import type { Call, Endpoint, Route } from './endpoint.ts';
 /** A route takes no query and no body unless it declares one. */
 const nothing = z.strictObject({});
 
-/** Serves declared routes in their order. Each checks the caller, validates the input, then runs the handler. */
+/** Mounts declared routes in order. Each checks the caller, validates the input, then runs the handler. */
 export function mountRoutes<Parts>(routes: readonly Route<Parts>[], parts: Parts): Router {
   const router = createRouter();
   for (const { endpoint, handle } of routes) {

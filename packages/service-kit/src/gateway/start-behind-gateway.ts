@@ -38,7 +38,7 @@ export type StartOptions = Readonly<{
   database: Readonly<{ kind: string; ping(): Promise<string | undefined>; close(): Promise<void> }>;
   /** Whether the handler reads the body of this request as a stream, which the gateway's signature does not cover. */
   streams?: (req: Request) => boolean;
-  /** Takes over sockets whose upgrade was verified, e.g. WebSockets. Absent: upgrades are served as plain requests. */
+  /** Takes over sockets of verified upgrades, e.g. WebSockets. If absent, upgrades are served as plain requests. */
   upgrade?: (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Ends streams, which never end by themselves, while the server drains. */
   onDrain?: () => Promise<void>;
@@ -46,13 +46,12 @@ export type StartOptions = Readonly<{
 }>;
 
 /**
- * Serves an app behind the gateway. It listens once it can verify requests, because a client can retry a refused
+ * Starts an app behind the gateway. It listens once it can verify requests, because a client can retry a refused
  * connection on another instance. It waits at most two seconds for the gateway and Redis, then answers 503 until they
  * are available. Without this limit, two processes that wait for each other would never start.
  *
  * @returns The running service and its port.
- * @throws StartupError when the port cannot be opened. ConfigError, see trustGateway. Errors of `createApp` pass
- * through.
+ * @throws StartupError if the port cannot be opened. ConfigError, see trustGateway. Errors of `createApp` pass through.
  */
 export async function startBehindGateway(options: StartOptions): Promise<Running & Readonly<{ port: number }>> {
   const { name, config, logger, database } = options;
@@ -83,7 +82,7 @@ export async function startBehindGateway(options: StartOptions): Promise<Running
     };
     return { health, logger, port, drainDelayMs: config.DRAIN_DELAY_MS, stop };
   } catch (error) {
-    await closeAll().catch((failure) => logger.error({ err: failure }, 'a part could not be closed'));
+    await closeAll().catch((failure) => logger.error({ err: failure }, 'a resource could not be closed'));
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import { createLogger } from '../process/logger.ts';
 import { createMetrics } from '../process/metrics.ts';
 import { trustGateway } from './trust-gateway.ts';
 
-const justBegun = 'the replay memory has just begun';
+const justBegun = 'the replay memory has just started';
 
 test.each<[name: string, withRedis: boolean, withoutRedis: 'refuse' | 'memory', reason: string | undefined]>([
   ['without redis', false, 'refuse', justBegun],

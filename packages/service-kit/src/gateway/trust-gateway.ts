@@ -39,7 +39,7 @@ export type TrustOptions = Readonly<{
   /** This service's name in gateway.yaml. Identity signed for another service is refused. */
   audience: string;
   config: TrustConfig;
-  /** Shares used nonces between instances. Undefined: this process keeps its own. */
+  /** Shares used nonces between instances. If undefined, this process keeps its own. */
   redis: Redis | undefined;
   logger: Logger;
   metrics: Registry;
@@ -159,7 +159,7 @@ function replayMemory({ config, redis, logger }: TrustOptions): ReplayMemory {
   if (redis === undefined) {
     const replay = memoryReplay();
     // Refuses signatures made before the start: they may have been used before a restart.
-    const check = () => (Date.now() < replay.startsAtMs ? 'the replay memory has just begun' : undefined);
+    const check = () => (Date.now() < replay.startsAtMs ? 'the replay memory has just started' : undefined);
     return { replay, check };
   }
   const onUnavailable = config.REPLAY_WITHOUT_REDIS;

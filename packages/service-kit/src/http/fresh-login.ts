@@ -3,9 +3,9 @@ import { AppError } from '../errors.ts';
 const freshLoginSec = 5 * 60;
 
 /**
- * Requires a login within five minutes: a token that was taken from a browser is usually older.
+ * Requires a login within the last five minutes, because a token stolen from a browser is usually older.
  *
- * @param authTimeSec When the user logged in. Undefined, from an issuer that does not say so, is refused.
+ * @param authTimeSec When the user logged in. If the issuer does not send it, the request is refused.
  * @throws AppError `fresh_login_required`, with the challenge of RFC 9470 section 3.
  */
 export function assertFreshLogin(authTimeSec: number | undefined, now: Date): void {

@@ -1,11 +1,11 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 
-// Bounds of the unread body that is read, so that a client that is still sending can read the response.
+// Limits on the unread body that is read so that a client that is still sending can receive the response.
 const lingerBytes = 1024 * 1024;
 const lingerMs = 2_000;
 
-/** Frees an ended socket whose peer does not read the last bytes and close its side within 2 s. */
+/** Destroys an ended socket whose peer does not read the last bytes and close its side within 2 s. */
 export function destroyLater(socket: Duplex): void {
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer));

@@ -36,8 +36,7 @@ export const paginationFields = <Position>({ maxLength, decode }: CursorReader<P
 });
 
 /**
- * Cuts one page from rows that were read with a limit of `limit + 1`. The extra row shows whether there is a next
- * page.
+ * Takes `limit` items from rows that were read with a limit of `limit + 1`. The extra row shows whether there are more.
  *
  * @param cursorAt Returns the cursor for the rows after the given one.
  */

@@ -21,7 +21,7 @@ export type ServiceParts = Readonly<{
   /** Largest JSON body or form, in bytes. Default 100 KiB. Handlers limit uploads themselves. */
   maxBodyBytes?: number;
   routes: Router;
-  /** Makes the bodies of errors at routes with an `errorBody`. */
+  /** Formats the bodies of errors for routes with an `errorBody`. */
   formatError?: FormatError;
 }>;
 
@@ -52,7 +52,7 @@ export function createServiceApp(parts: ServiceParts): Express {
  */
 export const createRouter = (): Router => express.Router({ caseSensitive: true, strict: true });
 
-/** Passes on AppError `method_not_allowed`, for the methods that no route of a path takes. */
+/** Passes on AppError `method_not_allowed` for methods that no route of a path accepts. */
 export const allowOnly =
   (allow: string): RequestHandler =>
   (_req, _res, next) =>

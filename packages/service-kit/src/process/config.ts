@@ -69,10 +69,10 @@ function allowedBy(issue: z.core.$ZodRawIssue): string | undefined {
       return issue.format === 'url' ? 'must be a URL' : undefined;
     case 'too_small':
       return issue.origin === 'string'
-        ? `must have ${issue.minimum} characters or more`
-        : `must be a whole number from ${issue.minimum}`;
+        ? `must have at least ${issue.minimum} characters`
+        : `must be a whole number of at least ${issue.minimum}`;
     case 'too_big':
-      return `must be ${issue.maximum} at most`;
+      return `must be at most ${issue.maximum}`;
     default:
       return undefined;
   }
@@ -96,7 +96,7 @@ export const milliseconds = (fallback: number) => wholeNumber(0, 600_000, 'a num
 /** The UTF-8 bytes of the text, the same as in gateway.yaml. At least 32. */
 const sharedSecret = z
   .string()
-  .refine((text) => Buffer.byteLength(text) >= 32, 'must have 32 bytes or more')
+  .refine((text) => Buffer.byteLength(text) >= 32, 'must have at least 32 bytes')
   .transform((text) => Buffer.from(text));
 
 function toAgreementKeys(value: string, context: z.RefinementCtx): readonly unknown[] {

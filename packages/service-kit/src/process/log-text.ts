@@ -1,12 +1,12 @@
 /** The log's levels of pino that a line shows. */
 const labels: Readonly<Record<number, string>> = { 40: 'warning: ', 50: 'error: ', 60: 'error: ' };
 
-/** What a line of a request shows besides its method, path, status and time. JSON has all. */
+/** What a request's line shows besides method, path, status and time. The JSON has everything. */
 const shownOfRequest = 'code route user_id client_id tenant_id upstream target detail err request_id'.split(' ');
 
 /**
- * Writes a JSON line of the log for people, such as `11:02:03 GET /orders 200 3.1 ms route=api user_id=ada`. Values come from
- * clients too, so every control character is escaped.
+ * Formats a JSON log line for people, such as `11:02:03 GET /orders 200 3.1 ms route=api user_id=ada`. Some values come
+ * from clients, so every control character is escaped.
  */
 export function logText(json: string, paint: (style: 'bad' | 'quiet', text: string) => string): string {
   const {

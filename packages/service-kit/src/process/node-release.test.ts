@@ -22,5 +22,5 @@ test.each(['22.19.0', '22.23.3', '24.0.0', '26.0.0', '27.1.0'])('runs on Node.js
 });
 
 test.each(['18.20.0', '20.20.2', '22.18.0', '23.11.0', '25.9.0'])('does not run on Node.js %s', (version) => {
-  expect(unsupportedNode(version)).toBe(`needs Node.js 22 (from 22.19), 24, or 26 and later, and this is ${version}`);
+  expect(unsupportedNode(version)).toBe(`needs Node.js 22 (from 22.19), 24, or 26 and later, but this is ${version}`);
 });

@@ -14,7 +14,7 @@ const firstFixed: readonly (readonly [major: number, minor: number, patch: numbe
 export function unsupportedNode(version: string): string | undefined {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if ((major === 22 && minor >= 19) || major === 24 || major >= 26) return undefined;
-  return `needs Node.js 22 (from 22.19), 24, or 26 and later, and this is ${version}`;
+  return `needs Node.js 22 (from 22.19), 24, or 26 and later, but this is ${version}`;
 }
 
 /**

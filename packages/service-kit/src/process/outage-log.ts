@@ -1,12 +1,12 @@
-/** Decides which failures in a row are worth a log line. */
+/** Decides which of several consecutive failures to log. */
 export type OutageLog = Readonly<ReturnType<typeof createOutageLog>>;
 
 const startUpMs = 10_000;
 const repeatMs = 60_000;
 
 /**
- * Logs the first failure as a warning if it worked before, and as information otherwise. An outage that lasts is logged
- * as a warning after 10 s, then once a minute, regardless of retries.
+ * Logs the first failure as a warning if it worked before, and otherwise at level info. A lasting outage is logged as a
+ * warning after 10 s, then once a minute, regardless of retries.
  *
  * @param nowMs Milliseconds from any fixed origin.
  */
@@ -15,7 +15,7 @@ export function createOutageLog(nowMs: () => number) {
   return {
     /**
      * @param hasWorked Whether it has worked before. At startup, the other service may still be starting.
-     * @returns The log level. Undefined: log nothing.
+     * @returns The log level. Undefined to log nothing.
      */
     failed(hasWorked: boolean): 'info' | 'warn' | undefined {
       if (nextAtMs === undefined) {

@@ -37,7 +37,7 @@ export type ServiceWorld<Schema> = Readonly<{
   transactions(): number;
   /** Sends exactly these headers, signed or not. */
   send(method: string, target: string, headers: Record<string, string>, body?: string | Buffer): Test;
-  /** Headers as the gateway makes them for this service, or for another `audience`. */
+  /** Headers that the gateway would create for this service, or for another `audience`. */
   sign(unsigned: Omit<Unsigned, 'audience'> & { audience?: string }): Record<string, string>;
   /** Sends one request as the gateway would forward it. */
   call(who: Person, method: string, target: string, options?: CallOptions): Test;

@@ -31,9 +31,9 @@ const credentials = [
   ...rowSecurity('credentials'),
 ];
 
-// Receivers of member states keep the one with the highest version. A counter would restart at its backup value after
-// a restore, and new states would look old. So the version is the time in microseconds, or one more if the clock went
-// back.
+// Receivers of member states keep the one with the highest version. After a restore, a counter would continue from its
+// old value and new states would look old. So the version is the time in microseconds, or the previous version plus one
+// if the clock went back.
 const memberships = [
   `create table memberships (
      tenant_id text not null references tenants,
@@ -61,7 +61,7 @@ const forLogin = [
      using (exists (select from memberships m where m.tenant_id = tenants.id and m.user_id = ${currentUser}))`,
 ];
 
-// Locks and reads the user of a session, and changes nothing. Of the credential it can read only the age.
+// Locks and reads the user of a session, and changes nothing. Reads only the age of the credential.
 const forIssuing = [
   `grant select on tenants, memberships to ${app}`,
   `grant select (id, email_ci, status) on users to ${app}`,
@@ -75,7 +75,7 @@ const forIssuing = [
   ...lockOnly(app, 'memberships', 'status', `tenant_id = ${currentTenant}`),
 ];
 
-// Ending all of a user's sessions locks the user's row. Account changes are reported to every tenant of the account.
+// Ending all sessions of a user locks the user's row. Account changes are reported to every tenant of the account.
 const forOneself = [
   `grant select (id, status, email_ci) on users to ${self}`,
   `create policy ${self}_read on users for select to ${self} using (id = ${currentUser})`,
@@ -96,8 +96,8 @@ const forAccounts = [
   `create policy ${accounts}_write on memberships to ${accounts} ${only(`tenant_id = ${currentTenant}`)}`,
   `grant select (id, email_ci, status), insert on users to ${accounts}`,
   `create policy ${accounts}_write on users to ${accounts} ${only(`id = ${currentUser}`)}`,
-  // People of the current tenant: an invitation checks whether an address belongs to a member, and a change reads the
-  // member's address.
+  // Sees people of the current tenant: an invitation checks whether an address belongs to a member, and a change reads
+  // the member's address.
   `create policy ${accounts}_members on users for select to ${accounts} using (exists (
      select from memberships m where m.user_id = users.id and m.tenant_id = ${currentTenant}))`,
   `grant select (user_id, hash), insert, update (hash, pepper_kid, changed_at) on credentials to ${accounts}`,
@@ -111,7 +111,7 @@ const forCourier = [
   `create policy ${courier}_read on users for select to ${courier} using (true)`,
 ];
 
-// Across tenants, limited to the operator's commands: the role cannot start a session or read a secret.
+// Works across tenants, but only as operator commands need: it cannot start a session or read a secret.
 const forOperator = [
   `grant select (id, slug, status, name) on tenants to ${operator}`,
   `create policy ${operator}_read on tenants for select to ${operator} using (true)`,

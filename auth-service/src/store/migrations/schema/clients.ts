@@ -29,14 +29,14 @@ const tables = [
      foreign key (tenant_id, client_id) references clients (tenant_id, id) on delete cascade)`,
   `create index client_secrets_by_client on client_secrets (tenant_id, client_id)`,
   `create index client_secrets_by_expiry on client_secrets (expires_at) where expires_at is not null`,
-  // Assertions that were used, so that none is used twice (RFC 7523 section 3, jti).
+  // Used assertions, so that none can be used twice (RFC 7523 section 3, jti).
   `create table client_assertions (
      hash bytea primary key check (length(hash) = 32),
      tenant_id text not null,
      client_id text not null,
      expires_at timestamptz not null)`,
   `create index client_assertions_by_expiry on client_assertions (expires_at)`,
-  // A person's consent that a client acts for them. The id is the session id (`sid`) of the tokens made from it.
+  // A person's consent that a client may act for them. The id is the session id (`sid`) of the tokens made from it.
   `create table delegations (
      id text primary key,
      tenant_id text not null,
@@ -58,7 +58,7 @@ const tables = [
   ...['clients', 'client_secrets', 'client_assertions', 'delegations'].flatMap(rowSecurity),
 ];
 
-// Reads the one client that the request names, whatever its tenant.
+// Reads the one client that the request names, in any tenant.
 const forAuthentication = [
   `grant select on clients, client_secrets to ${clients}`,
   `create policy ${clients}_read on clients for select to ${clients} using (id = ${currentClient})`,
@@ -67,7 +67,7 @@ const forAuthentication = [
   `create policy ${clients}_use on client_assertions for insert to ${clients} with check (client_id = ${currentClient})`,
 ];
 
-// Administrators manage the clients of their tenant, and read no hash.
+// Administrators manage the clients of their tenant, and cannot read the hashes.
 const forAdministrators = [
   `grant select, insert, update, delete on clients to ${accounts}`,
   `create policy ${accounts}_manage on clients to ${accounts} ${ofTenant}`,
@@ -84,7 +84,7 @@ const forIssuing = [
   `create policy ${app}_use on client_secrets to ${app} ${ofTenant}`,
   `grant select, insert, update (last_used_at) on delegations to ${app}`,
   `create policy ${app}_use on delegations to ${app} ${ofTenant}`,
-  // Besides the policy for the tenant: a person consents for themselves alone.
+  // In addition to the tenant's policy: people can consent only for themselves.
   `create policy ${app}_own on delegations as restrictive for insert to ${app} with check (user_id = ${currentUser})`,
 ];
 

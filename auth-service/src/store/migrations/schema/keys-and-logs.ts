@@ -21,7 +21,7 @@ const signingKeys = [
   `grant select, insert, update (activate_at, retire_at, remove_at, revoked_at, private_enc, kek_id)
      on signing_keys to ${keys}`,
   `create policy ${keys}_all on signing_keys to ${keys} ${only('true')}`,
-  // A key that no longer verifies tokens is only a risk: an old master key could open it forever.
+  // A key that no longer verifies tokens is only a risk: an old master key could decrypt it forever.
   `grant delete on signing_keys to ${upkeep}`,
   `create policy ${upkeep}_removed on signing_keys for delete to ${upkeep} using (remove_at < clock_timestamp())`,
 ];
@@ -45,8 +45,8 @@ const revocations = [
        when 'key' then kid is not null
        when 'client' then client_id is not null and tenant_id is not null end))`,
   `create index revocations_by_expiry on revocations (expires_at)`,
-  // Issuing a token looks for revocations of its holder, never for ended sessions, of which a tenant can have 100,000
-  // within the quarter of an hour that they are kept. So no index includes those.
+  // Issuing a token searches for revocations of its holder, never for ended sessions, of which a tenant can have
+  // 100,000 within the 15 minutes that they are kept. So no index includes those.
   `create index revocations_of_holders on revocations (tenant_id, kind, user_id) where kind in ('member', 'tenant')`,
   `create index revocations_of_users on revocations (user_id) where kind = 'user'`,
   `create index revocations_of_clients on revocations (tenant_id, client_id) where kind = 'client'`,
@@ -109,7 +109,7 @@ const auditLog = [
      hash bytea not null,
      primary key (tenant_id, seq))`,
   ...rowSecurity('audit_log'),
-  // No role may update or delete; writers read the head of the chain.
+  // No role may update or delete. Writers read the head of the chain.
   ...chains.flatMap(([role, visible]) => [
     `grant select, insert on audit_log to ${role}`,
     `create policy ${role}_read on audit_log for select to ${role} using (${visible})`,

@@ -4,9 +4,9 @@ import { only } from '../policies.ts';
 
 const { accounts, courier, operator, upkeep } = roles;
 
-// An account is created when its address is confirmed; until then only this row exists. The holder of the mailed link
-// chooses the password, so that an attacker cannot register a foreign address with their password and wait for its
-// owner.
+// An account is created when its address is confirmed. Until then only this row exists. The recipient of the emailed
+// link chooses the password: otherwise an attacker could register someone else's address with their own password and
+// wait for the owner to confirm it.
 const registrations = [
   `create table registrations (
      id text primary key,
@@ -55,13 +55,13 @@ const invitations = [
   `create policy ${operator}_see on invitations for select to ${operator} using (true)`,
   `create policy ${operator}_withdraw on invitations for update to ${operator}
      using (true) with check (revoked_at is not null)`,
-  // Kept for a while, so that a late user sees that the invitation has expired.
+  // Kept for a while, so that users who come late see that the invitation has expired.
   `grant select, delete on invitations to ${upkeep}`,
   `create policy ${upkeep}_expired on invitations to ${upkeep}
      using (expires_at < clock_timestamp() - interval '30 days')`,
 ];
 
-// Tokens are made with the mail and stored as a hash: neither this table nor the outbox holds a usable token.
+// Tokens are created with the email and stored as a hash: neither this table nor the outbox holds a usable token.
 const mailedTokens = [
   `create table mailed_tokens (
      hash bytea primary key check (length(hash) = 32),
@@ -80,7 +80,7 @@ const mailedTokens = [
   `create index mailed_tokens_by_invitation on mailed_tokens (invitation_id)`,
   `create index mailed_tokens_by_expiry on mailed_tokens (expires_at)`,
   ...rowSecurity('mailed_tokens'),
-  // The token itself identifies the person, so the transaction names no person yet.
+  // The token itself identifies the person, so the transaction does not name one yet.
   `grant select, delete on mailed_tokens to ${accounts}`,
   `create policy ${accounts}_find on mailed_tokens for select to ${accounts} using (true)`,
   `create policy ${accounts}_use on mailed_tokens for delete to ${accounts} using (true)`,
@@ -107,7 +107,7 @@ const outbox = [
   `create index outbox_by_due on outbox (due_at) where parked_at is null`,
   `create index outbox_parked on outbox (parked_at) where parked_at is not null`,
   ...rowSecurity('outbox'),
-  // Roles that make changes may add deliveries, and cannot read them.
+  // Roles that make changes may queue deliveries but not read them.
   `grant insert on outbox to ${accounts}, ${operator}`,
   `create policy ${accounts}_add on outbox for insert to ${accounts} with check (true)`,
   `create policy ${operator}_add on outbox for insert to ${operator} with check (topic = 'membership')`,
@@ -117,5 +117,5 @@ const outbox = [
   `create policy ${upkeep}_parked on outbox to ${upkeep} using (parked_at < clock_timestamp() - interval '30 days')`,
 ];
 
-/** Registrations, invitations, the tokens in mails, and the outbox. */
+/** Registrations, invitations, emailed tokens, and the outbox. */
 export const mailTables = [...registrations, ...invitations, ...mailedTokens, ...outbox];

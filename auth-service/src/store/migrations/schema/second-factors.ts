@@ -7,7 +7,7 @@ const own = only(`user_id = ${currentUser}`);
 
 /** Codes of an app, and recovery codes. */
 export const secondFactorTables = [
-  // The secret is sealed under the service's key, so codes cannot be computed from the table alone.
+  // The secret is encrypted with the service's key, so codes cannot be computed from the table alone.
   `create table totp (
      user_id text primary key references users,
      secret_enc bytea not null,
@@ -22,11 +22,11 @@ export const secondFactorTables = [
   `create index recovery_codes_by_user on recovery_codes (user_id)`,
   ...['totp', 'recovery_codes'].flatMap(rowSecurity),
 
-  // The issuing role sees only whether there is a second factor.
+  // The role that issues tokens sees only whether there is a second factor.
   `grant select (user_id, confirmed_at) on totp to ${app}`,
   `create policy ${app}_read on totp for select to ${app} using (user_id = ${currentUser})`,
 
-  // Checking a code stores its step or uses up a recovery code. Only the user can change more.
+  // Checking a code stores its step or uses up a recovery code. Only the user can change anything else.
   `grant select, update (last_step) on totp to ${factors}`,
   `create policy ${factors}_own on totp to ${factors} ${own}`,
   `grant select, delete on recovery_codes to ${factors}`,
@@ -36,7 +36,7 @@ export const secondFactorTables = [
   `grant select, insert, delete on recovery_codes to ${self}`,
   `create policy ${self}_own on recovery_codes to ${self} ${own}`,
 
-  // The secrets are resealed under a new master key.
+  // The secrets are re-encrypted with a new master key.
   `grant select (user_id, secret_enc, kek_id), update (secret_enc, kek_id) on totp to ${keys}`,
   `create policy ${keys}_rewrap on totp to ${keys} ${only('true')}`,
 

@@ -24,7 +24,7 @@ export const attachmentTables = [
      foreign key (tenant_id, comment_id) references comments (tenant_id, id))`,
   `create index attachments_by_complaint on attachments (tenant_id, complaint_id, id)`,
   `create index attachments_by_comment on attachments (tenant_id, comment_id) where comment_id is not null`,
-  // Each upload sums the bytes that the user attached within a day.
+  // Each upload sums up the bytes that the user attached within a day.
   `create index attachments_of_uploader on attachments (tenant_id, uploader_id, created_at desc) include (bytes)`,
   ...tenantTable('attachments'),
   `grant select, insert, delete on attachments to ${appRole}`,

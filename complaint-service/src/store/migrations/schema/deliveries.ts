@@ -32,7 +32,7 @@ const idempotencyKeys = [
 ];
 
 // Events of complaints, written in the transaction of the change, for streams and webhooks. Streams resume after an
-// event id. The sequence numbers are internal, because they would reveal how much happens in other tenants.
+// event id. The sequence numbers are internal, because they would reveal the activity of other tenants.
 const events = [
   `create table events (
      tenant_id text not null,
@@ -60,7 +60,7 @@ const events = [
   `grant select, insert, delete on events to ${eraserRole}`,
 ];
 
-// No secret is stored: each is derived from the service's key and its version.
+// No secret is stored: each is derived from the service's key and a version number.
 const webhooks = [
   `create table webhooks (
      tenant_id text not null check (tenant_id <> ''),
@@ -82,7 +82,7 @@ const webhooks = [
      primary key (tenant_id, id),
      check ((state = 'ended') = (ended_reason is not null)))`,
   ...tenantTable('webhooks'),
-  // Every change looks up its webhooks.
+  // Every change looks up the webhooks of its tenant.
   restrictRequests('webhooks', { using: isKnown, check: isAdmin }),
   restrictCommand('webhooks', 'delete', isAdmin),
   `grant select, insert, delete, update (url, events, secret_version, previous_secret_until, state, ended_reason, failures,
@@ -130,7 +130,7 @@ const webhookDeliveries = [
   `grant select, insert, delete, update (payload) on webhook_deliveries to ${eraserRole}`,
 ];
 
-// A row is one change of a complaint, or one recipient of its mail once the recipients are known. Mailed rows are
+// A row is one change of a complaint, or, once the recipients are known, one email to a recipient. Sent rows are
 // removed.
 const mailOutbox = [
   `create table mail_outbox (
@@ -153,7 +153,7 @@ const mailOutbox = [
   `create index mail_outbox_due on mail_outbox (due_at)`,
   `create index mail_outbox_complaint on mail_outbox (tenant_id, complaint_id)`,
   ...tenantTable('mail_outbox'),
-  // Complainants must not see who else receives mail.
+  // Complainants must not see who else receives email.
   restrictRequests('mail_outbox', {
     using: isAdmin,
     check: `actor_id = ${currentUser} and ${seesComplaint('mail_outbox')}`,
@@ -165,5 +165,5 @@ const mailOutbox = [
   `grant select, delete on mail_outbox to ${eraserRole}`,
 ];
 
-/** Stored responses, events, webhooks and mails. */
+/** Stored responses, events, webhooks and emails. */
 export const deliveryTables = [...idempotencyKeys, ...events, ...webhooks, ...webhookDeliveries, ...mailOutbox];

@@ -33,7 +33,7 @@ describe('an issuer', () => {
 
   test.each([
     ['no keys', 'issuer: https://a.test, audience: x', '"jwks" is required'],
-    ['keys and discovery', `${strict}, discovery: true`, 'discovery: finds the keys already'],
+    ['keys and discovery', `${strict}, discovery: true`, 'discovery: already finds the keys'],
     ['no audience', 'issuer: https://a.test, jwks: https://a.test/keys', '"audience" is required'],
     ['no client, where tokens have no audience', 'provider: cognito, issuer: https://a.test', '"clients" is required'],
     [
@@ -84,7 +84,7 @@ describe('an issuer', () => {
     [
       'ID tokens beside access tokens',
       `${strict}, types: [at+jwt, id-token], require: { a: present }, machines: none`,
-      'id-token stands alone',
+      'id-token must be the only type',
     ],
     [
       'access tokens of Google',
@@ -109,7 +109,7 @@ describe('an issuer', () => {
     [
       'a variable in the URL of the keys',
       'issuer: "https://a.test/{t}", template: { t: [x] }, audience: x, jwks: "https://a.test/{t}/keys", algorithms: [ES256]',
-      'must be one URL: leave jwks out',
+      'must be one URL: omit jwks',
     ],
     [
       'an unknown provider',
@@ -175,7 +175,7 @@ describe('an issuer', () => {
     [
       'a value twice',
       `${strict}, claims: { role: { from: r, map: [[a, admin], [a, agent]] } }`,
-      'has the value "a" twice',
+      'contains the value "a" twice',
     ],
     [
       'a misspelled key of a role',
@@ -463,12 +463,12 @@ describe('two issuers', () => {
       [
         'a client',
         ['auth: required, allow: { clients: [web] }'],
-        ['routes[0].allow.clients[0]: must be { iss, id } with two or more issuers: each could have one of this name'],
+        ['routes[0].allow.clients[0]: must be { iss, id } with two or more issuers, because each could use this name'],
       ],
       [
         'an actor',
         ['auth: required, allow: { actors: [bot] }'],
-        ['routes[0].allow.actors[0]: must be { iss, sub } with two or more issuers: each could have one of this name'],
+        ['routes[0].allow.actors[0]: must be { iss, sub } with two or more issuers, because each could use this name'],
       ],
       ['any client', ['auth: required, allow: { clients: any }'], []],
       ['a client of an issuer', ['auth: required, allow: { clients: [{ iss: "https://a.test", id: web }] }'], []],
@@ -477,7 +477,7 @@ describe('two issuers', () => {
       [
         'scopes on another route',
         ['auth: required, allow: { scopes: [a] }', 'auth: required', 'auth: public', 'auth: optional'],
-        [expect.stringMatching(/^routes\[1\]: "allow.scopes" is required, since there are two or more issuers/)],
+        [expect.stringMatching(/^routes\[1\]: "allow.scopes" is required, because there are two or more issuers/)],
       ],
       [
         'scopes on another route, and any',

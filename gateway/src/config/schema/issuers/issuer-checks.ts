@@ -20,7 +20,7 @@ import { checkTenants } from './tenant-checks.ts';
 /** For checks of claims, which depend on no other part of the file. */
 export const unresolved = { directory: '', kept: { scopes: new Set<string>(), claims: [] }, redactedAt: () => '' };
 
-/** `directory`: of the file. Key files are relative to it. */
+/** `directory` is that of the file. Key files are relative to it. */
 type IssuersFile = Pick<WellFormed<Document>, 'issuers' | 'upstreams' | 'insecureTransport'> & { directory: string };
 
 /** Checks each issuer, and that no two of them issue the same `iss` or name the same tenant. */
@@ -41,7 +41,7 @@ export function checkIssuers(file: IssuersFile, isMalformed: IsMalformed, refuse
   checkTenants(
     issuers.map((part, index) => {
       const whole = Object.keys(part).every((key) => !isMalformed('issuers', index, key));
-      // A malformed part could be the one that bounds the tenants.
+      // A malformed part could be the one that limits the tenants.
       return whole && part.issuer !== undefined
         ? resolveIssuers(part as Parameters<typeof resolveIssuers>[0], unresolved)
         : undefined;
@@ -56,10 +56,10 @@ function checkKeys(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   const { jwks, discovery, template } = part;
   if (isBad('jwks', 'discovery', 'provider', 'template')) return;
   if (jwks !== undefined && discovery === true) {
-    refuse(['discovery'], 'finds the keys already: remove it, or "jwks"', { other: ['jwks'] });
+    refuse(['discovery'], 'already finds the keys: remove it, or "jwks"', { other: ['jwks'] });
   }
   if (jwks !== undefined && /[{}]|%7b|%7d/i.test(jwks)) {
-    refuse(['jwks'], 'must be one URL: leave jwks out and set discovery: true to find the keys of each issuer');
+    refuse(['jwks'], 'must be one URL: omit jwks and set discovery: true to find the keys of each issuer');
   }
   if (jwks === undefined && !isDiscovered(part)) {
     const message =
@@ -76,9 +76,13 @@ function checkAudience(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   if (isBad('audience', 'provider', 'types', 'clients')) return;
   if (mayLackAudience(part)) {
     if (audience === undefined && clients === undefined) {
-      refuse([], `"clients" is required: tokens of ${provider} have no \`aud\`, so a list of clients takes its place`, {
-        absent: 'clients',
-      });
+      refuse(
+        [],
+        `"clients" is required: tokens of ${provider} have no \`aud\`, so a list of clients is needed instead`,
+        {
+          absent: 'clients',
+        },
+      );
     }
     return;
   }
@@ -96,14 +100,15 @@ function checkTypes(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   if (isBad('types', 'provider')) return;
   const types = typesOf(part);
   if (types.includes('id-token')) {
-    if (types.length > 1) refuse(['types'], 'id-token stands alone: an issuer sends ID tokens or access tokens');
+    if (types.length > 1)
+      refuse(['types'], 'id-token must be the only type: an issuer sends ID tokens or access tokens');
   } else if (presetOf(part.provider).accessToken === undefined) {
     refuse(['types'], `${part.provider} sends ID tokens only: remove "types", or write [id-token]`);
   }
   if (isStrict(part) || part.provider !== undefined) return;
   if (!isBad('require')) {
     const message =
-      '"require" is required with types other than at+jwt: a claim that only these tokens have, since ID tokens look the same';
+      '"require" is required with types other than at+jwt: a claim that only these tokens have, because ID tokens look the same';
     requireProof(part.require, message, refuse);
   }
   if (part.machines === undefined && !isBad('machines')) {
@@ -146,7 +151,7 @@ function checkUrls(part: IssuerPieces, { upstreams, insecureTransport }: Issuers
   }
   // The gateway signs its requests to the feed for an upstream.
   if (feed !== undefined && isAtNoTarget(feed.url, upstreams)) {
-    refuse(['revocations', 'url'], 'is at no target of any upstream, so requests for it could not be signed');
+    refuse(['revocations', 'url'], 'is not at a target of any upstream, so requests for it could not be signed');
   }
   if (insecureTransport) return;
   if (issuer !== undefined && isPlainHttp(issuer)) refuse(['issuer'], plainHttp);
@@ -160,14 +165,14 @@ function isAtNoTarget(url: string, upstreams: UpstreamPieces): boolean {
   return !all.includes(undefined) && !all.flat().includes(new URL(url).origin);
 }
 
-/** Checks that a key file is usable. A URL without its scheme counts as a missing file. */
+/** Checks that a key file is usable. A URL without a scheme counts as a missing file. */
 function checkKeyFile(part: IssuerPieces, directory: string, refuse: Refuse): void {
   if (part.jwks === undefined || isFetched(part.jwks)) return;
   const why = whyNoIssuerKeys(resolve(directory, part.jwks), algorithmsOf(part));
   if (why !== undefined) refuse(['jwks'], `is a file that ${why}; a URL begins with http:// or https://`);
 }
 
-/** Refuses the name and the `iss` of an issuer before. */
+/** Refuses the name and the `iss` of an earlier issuer. */
 function checkConflicts(part: IssuerPieces, before: readonly IssuerPieces[], refuse: Refuse): void {
   const named = before.findIndex(({ name }) => name !== undefined && name === part.name);
   if (named !== -1) refuse(['name'], 'is written twice', { other: ['issuers', named, 'name'] });
@@ -179,7 +184,7 @@ function checkConflicts(part: IssuerPieces, before: readonly IssuerPieces[], ref
 
 const variable = /^\{([A-Za-z][A-Za-z0-9_]{0,31})\}$/;
 
-/** The variables of an issuer. Undefined: braces stand elsewhere than around one whole segment of the path. */
+/** The variables of an issuer. Undefined if braces are used anywhere except around one whole path segment. */
 function variablesIn(issuer: string): readonly string[] | undefined {
   const [, , , ...segments] = issuer.split('/');
   const found = segments.flatMap((segment) => variable.exec(segment)?.[1] ?? []);
@@ -190,7 +195,7 @@ function variablesIn(issuer: string): readonly string[] | undefined {
 /** Any value of a variable. */
 const anyValue = '{}';
 
-/** Whether one `iss` could belong to both. */
+/** Whether one `iss` could match both. */
 const overlap = (a: IssuerPieces, b: IssuerPieces): boolean =>
   issuersOf(a).some((ours) => issuersOf(b).some((theirs) => meet(ours, theirs)));
 
@@ -207,12 +212,12 @@ function meet(a: string, b: string): boolean {
   return ours.length === theirs.length && ours.every((one, at) => fits(one, theirs[at]) || fits(theirs[at] ?? '', one));
 }
 
-/** A person can get another's old address or name, and some providers let people choose them. */
+/** An address or name can pass to another person, and some providers let people choose them. */
 const reassignable = new Set(['email', 'upn', 'preferred_username', 'unique_name', 'username', 'nickname']);
-/** What people can write themselves at Auth0, Supabase and Clerk. */
+/** Claims that people can write themselves at Auth0, Supabase and Clerk. */
 const selfWritten = new Set(['user_metadata', 'unsafe_metadata']);
 
-/** Refuses claims that do not identify anyone for good, or that people can set themselves. */
+/** Refuses claims that do not identify anyone permanently, or that people can set themselves. */
 function checkIssuerClaims({ claims, provider, machines, require: required }: IssuerPieces, refuse: Refuse): void {
   if (claims === undefined) return;
   // Auth0 names custom claims by URLs, such as https://example.com/email.
@@ -244,11 +249,14 @@ function checkIssuerClaims({ claims, provider, machines, require: required }: Is
   }
 }
 
-/** Refuses an issuer whose `require` does not prove that a token has some claim: a claim that is absent proves nothing. */
+/** Refuses an issuer whose `require` does not prove that a token has some claim: an absent claim proves nothing. */
 function requireProof(required: Conditions | undefined, message: string, refuse: Refuse): void {
   if (required === undefined) refuse([], message, { absent: 'require' });
   else if (!proves(required)) {
-    refuse(['require'], 'proves nothing: each map must have a condition on a claim that is there, not only absent');
+    refuse(
+      ['require'],
+      'proves nothing: each map needs a condition on a claim that is present, not only on absent ones',
+    );
   }
 }
 

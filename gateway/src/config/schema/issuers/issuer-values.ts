@@ -18,7 +18,7 @@ export const signingAlgorithms = [
 ] as const;
 export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 
-/** The accepted values of the header `typ`. `none`: no `typ`. `id-token`: ID tokens, and no other tokens. */
+/** The accepted values of the header `typ`. `none` means no `typ`. `id-token` means ID tokens, and no other tokens. */
 export const tokenTypes = ['at+jwt', 'JWT', 'none', 'id-token'] as const;
 export type TokenType = (typeof tokenTypes)[number];
 
@@ -44,7 +44,7 @@ function sourceShapes(value: typeof role) {
     .union([z.literal('refuse'), value], { error: 'must be refuse, or the value for tokens without such a claim' })
     .meta({ 'x-type': '`refuse`, or a value' })
     .prefault('refuse')
-    .describe('What a token without the claim, or without any value of `map`, gets: `refuse`, or a value.');
+    .describe('The value for tokens without the claim, or without any value of `map`; or `refuse`.');
   return [
     oneClaim.transform(claimOf),
     pathToClaim.transform(claimOf),
@@ -54,14 +54,14 @@ function sourceShapes(value: typeof role) {
     z
       .strictObject({
         from: claimPath.describe('The claim: a text, or a list of texts.'),
-        map: orderedMap(value).describe('Its values, and what each means. The first entry that the token has wins.'),
+        map: orderedMap(value).describe('Its values, and what each means. The first matching entry wins.'),
         otherwise,
       })
       .transform(({ from, map, otherwise: other }) => ({
         kind: 'mapped' as const,
         path: from,
         map,
-        /** Undefined: the token is refused. */
+        /** If undefined, the token is refused. */
         otherwise: other === 'refuse' ? undefined : other,
       })),
   ] as const;
@@ -101,10 +101,10 @@ const expected = oneShape('condition', 'a list of accepted values, present, abse
   scalar.transform((value) => oneOf([value])),
 ]);
 
-/** A test of one claim. A list of the token passes if one of its items does. */
+/** A test of one claim. If the claim is a list, one of its items must pass. */
 export type Expected = Immutable<z.output<typeof expected>>;
 export type Condition = Readonly<{ claim: string; expected: Expected }>;
-/** Alternatives, of which one must hold. All conditions of an alternative must hold. */
+/** Alternatives, one of which must hold. All conditions of an alternative must hold. */
 export type Conditions = readonly (readonly Condition[])[];
 
 const all = z

@@ -24,7 +24,7 @@ const audience = oneShape('string or list', 'a text, or a list of texts', [
 
 const variableValue = z
   .string()
-  .regex(/^[A-Za-z0-9-]{1,64}$/, { error: 'must be letters, digits and "-", 64 at most' });
+  .regex(/^[A-Za-z0-9-]{1,64}$/, { error: 'must be letters, digits and "-", at most 64' });
 
 const template = z
   .record(z.string(), listOrAny('values', unique(variableValue).min(1).max(100)))
@@ -32,12 +32,12 @@ const template = z
 
 const prefix = z
   .string()
-  .regex(/^[A-Za-z0-9._~:@|-]{1,64}$/, { error: 'must be letters, digits and "._~:@|-", 64 at most' });
+  .regex(/^[A-Za-z0-9._~:@|-]{1,64}$/, { error: 'must be letters, digits and "._~:@|-", at most 64' });
 
 const machines = oneShape('none, or map', 'none, or a map with `when`', [
   z.literal('none'),
   z.strictObject({
-    when: conditions.optional().describe('The claims that only machines have in tokens. A preset has its own.'),
+    when: conditions.optional().describe('The claims that only tokens of machines have. Presets define their own.'),
     role: roleSource.optional().describe('The role of machines. Default: none.'),
     tenantId: tenantSource.optional().describe('The tenant of machines. Default: none.'),
   }),
@@ -67,7 +67,9 @@ export const issuer = z.strictObject({
   types: unique(z.enum(tokenTypes))
     .min(1)
     .optional()
-    .describe('The accepted values of the header `typ`. `none`: no `typ`. `id-token` stands alone. Default: `at+jwt`.'),
+    .describe(
+      'The accepted values of the header `typ`. `none`: no `typ`. `id-token` must be the only one. Default: `at+jwt`.',
+    ),
   require: conditions
     .optional()
     .describe('Claims that a token must have. Without `provider`, required for every type but `at+jwt`.'),
@@ -88,12 +90,14 @@ export const issuer = z.strictObject({
     .enum(['none', 'base64url'])
     .prefault('none')
     .describe('`base64url` encodes user ids with characters that an id cannot have.'),
-  userPrefix: prefix.optional().describe('Stands before each user id, so that two issuers can share a tenant.'),
-  tenantPrefix: prefix.optional().describe('Stands before each tenant id, so that two issuers cannot name the same.'),
+  userPrefix: prefix.optional().describe('A prefix of each user id, so that two issuers can share a tenant.'),
+  tenantPrefix: prefix
+    .optional()
+    .describe('A prefix of each tenant id, so that two issuers cannot name the same tenant.'),
   sameSubjects: z
     .boolean()
     .default(false)
-    .describe('Whether user ids mean the same people as at other issuers with this key, which may share its tenants.'),
+    .describe('Whether a user id means the same person as at other issuers with this key, which may share tenants.'),
   machines: machines
     .optional()
     .describe('Accepts tokens of machines. Default: they are refused. Required for types but `at+jwt`.'),
@@ -103,18 +107,18 @@ export const issuer = z.strictObject({
   tenants: unique(id)
     .min(1)
     .optional()
-    .describe('The tenants that its tokens may name. With two or more issuers, each needs a bounded set of tenants.'),
+    .describe('The tenants that its tokens may name. With two or more issuers, each needs a limited set of tenants.'),
   roles: unique(role)
     .min(1)
     .optional()
-    .describe('The roles that its tokens may name. With two or more issuers, each needs a bounded set of roles.'),
+    .describe('The roles that its tokens may name. With two or more issuers, each needs a limited set of roles.'),
   revocations: z
     .strictObject({
       url: calledUrl.describe('The URL of the feed. Requests carry a signed `x-identity: gateway`.'),
       maxStaleness: duration({ min: '1s', max: '1h' })
         .prefault('30s')
-        .describe('How long ago the last successful read may be.'),
-      onStale: z.enum(['allow', 'deny']).prefault('allow').describe('Whether tokens are accepted after that.'),
+        .describe('The maximum age of the last successful read.'),
+      onStale: z.enum(['allow', 'deny']).prefault('allow').describe('Whether tokens are still accepted after that.'),
     })
     .transform(({ maxStaleness, ...feed }) => ({ ...feed, maxStalenessMs: maxStaleness }))
     .optional()
@@ -129,7 +133,10 @@ export const algorithmsOf = ({ algorithms, provider }: IssuerPieces): readonly S
 
 export const typesOf = ({ types, provider }: IssuerPieces): readonly TokenType[] => types ?? presetOf(provider).types;
 
-/** Whether the strict rules of RFC 9068 apply: `jti` and a well-formed `amr`, and neither a preset nor a further test. */
+/**
+ * Whether the strict rules of RFC 9068 apply: `jti` and a well-formed `amr`, and neither a preset nor an additional
+ * test.
+ */
 export const isStrict = (part: IssuerPieces): boolean =>
   part.provider === undefined && typesOf(part).every((type) => type === 'at+jwt');
 
@@ -140,20 +147,23 @@ export const isDiscovered = ({ discovery, jwks, provider }: IssuerPieces): boole
 export const mayLackAudience = (part: IssuerPieces): boolean =>
   presetOf(part.provider).mayLackAudience && !typesOf(part).includes('id-token');
 
-/** What is kept of a token because a route or a service asks for it: other scopes and claims are dropped. */
+/** The scopes and claims that a route or a service uses. All others of a token are dropped. */
 export type KeptClaims = Readonly<{ scopes: ReadonlySet<string>; claims: readonly string[] }>;
 
-/** `value` undefined: any value, read from `iss`. */
+/** If `value` is undefined, any value, read from `iss`. */
 export type Template = Readonly<{ variable: string; value: string | undefined }> | undefined;
 
 type ResolveOptions = Readonly<{
   directory: string;
   kept: KeptClaims;
-  /** A string of the issuer's entry with the names of its variables, for operators. Empty: it has none. */
+  /**
+   * A string of the issuer's entry in which variables are replaced by their names, for operators. Empty if there are
+   * none.
+   */
   redactedAt(...keys: readonly string[]): string;
 }>;
 
-/** An issuer of tokens, and the claims that its tokens may have. Plain data, because a thread sends it to another. */
+/** An issuer of tokens, and the claims that its tokens may have. Plain data, because it is sent between threads. */
 export type Issuer = Immutable<ReturnType<typeof resolveOne>>;
 
 /** The issuers of one entry of the file: one, or one for each value of its template. */
@@ -170,7 +180,7 @@ export function resolveIssuers(part: IssuerPart, options: ResolveOptions): reado
 
 const entraIssuer = /^https:\/\/[^/]+\/([A-Za-z0-9-]{1,64})\/(?:v2\.0\/?)?$/;
 
-/** An Entra issuer always names its tenant, also where the file has no template. */
+/** An Entra issuer always names its tenant, even if the file has no template. */
 function entraTenantIn(issuer: string): Template {
   const value = entraIssuer.exec(issuer)?.[1];
   return value === undefined ? undefined : { variable: 'tid', value };
@@ -198,7 +208,7 @@ function resolveOne(
     discovery,
     algorithms: algorithmsOf(part),
     types,
-    /** Conditions on a token whose header does not state its kind. */
+    /** Conditions on a token whose header does not indicate its kind. */
     typeTest: (types.includes('id-token') ? preset.idToken : preset.accessToken) ?? [],
     require: part.require ?? [],
     claims: claimsOf(part.claims, preset, template),
@@ -214,9 +224,9 @@ function resolveOne(
   };
 }
 
-/** How a machine's tokens are marked. A token whose subject is its client always is a machine's. */
+/** How a machine's tokens are recognized. A token whose subject equals its client always belongs to a machine. */
 function machinesOf(machines: IssuerPart['machines'], { machines: known = [] }: Preset) {
-  // They are still recognized, since they must not pass for users.
+  // They are still recognized, because they must not be mistaken for users.
   if (machines === 'none' || machines === undefined) {
     return { isAccepted: false, when: known, role: undefined, tenantId: undefined };
   }
@@ -224,13 +234,13 @@ function machinesOf(machines: IssuerPart['machines'], { machines: known = [] }: 
   return { isAccepted: true, when: [...known, ...when], role, tenantId };
 }
 
-/** @param template Undefined: the issuer has no variable that could name the tenant. */
+/** @param template Undefined if the issuer has no variable that could name the tenant. */
 function claimsOf({ client, ...claims }: IssuerPart['claims'], preset: Preset, template: Template) {
   const given = Object.fromEntries(Object.entries(claims).filter(([, source]) => source !== undefined));
   const all: Preset['claims'] = { ...preset.claims, ...given };
   // Only Entra's preset reads the issuer, and its tokens have the same value in a claim.
   const isInClaim = all.tenantId.kind === 'fromIssuer' && template === undefined;
   const tenantId: ValueSource = isInClaim ? { kind: 'claim', path: ['tid'] } : all.tenantId;
-  /** `client`: the names of claims with the client. All that are present must be equal. */
+  /** `client` lists the names of claims with the client. All that are present must be equal. */
   return { ...all, tenantId, client: client === undefined ? preset.client : [client] };
 }

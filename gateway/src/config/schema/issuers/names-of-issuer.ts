@@ -4,7 +4,7 @@ import type { TestCaller } from '../policy-tests.ts';
 import type { ValueSource } from './issuer-values.ts';
 import type { Issuer, Template } from './issuers.ts';
 
-/** The roles, tenants or clients that tokens can name: a list, or everything under a prefix. Undefined: any. */
+/** The roles, tenants or clients that tokens can name: a list, or everything with a prefix. Undefined for any. */
 export type Names = Readonly<{ list: ReadonlySet<string> }> | Readonly<{ prefix: string }> | undefined;
 
 type Sources = readonly (ValueSource | undefined)[];
@@ -30,7 +30,7 @@ function namesOf(
   return prefix === '' ? undefined : { prefix };
 }
 
-/** The values that a source can have, each with its place in the source. Undefined: any. */
+/** The values that a source can have, each with its place in the source. Undefined for any. */
 export function valuesOf(
   source: ValueSource,
   template: Template,
@@ -49,11 +49,11 @@ export function valuesOf(
   }
 }
 
-/** Why no token of an issuer has the caller of a test: the key, and what the issuer can give. Undefined: one can. */
+/** Why no token of an issuer can have the caller of a test: the key, and the possible values. Undefined if one can. */
 export function whyImpossible(as: TestCaller, issuer: Issuer): Readonly<{ key: string; message: string }> | undefined {
   const { claims, machines, clients, name = issuer.issuer } = issuer;
   const isUser = as.userId !== undefined;
-  // The gateway refuses every machine of this issuer, and a test may say so.
+  // The gateway refuses every machine of this issuer, which a test may expect.
   if (!isUser && !machines.isAccepted) return undefined;
   const source = isUser ? claims : machines;
   const kinds = [

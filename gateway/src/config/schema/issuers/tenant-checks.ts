@@ -4,10 +4,10 @@ import type { Issuer } from './issuers.ts';
 import { rolesOf, type Names as Tenants, tenantsOf } from './names-of-issuer.ts';
 
 /**
- * Proves for each pair of issuers that they cannot name the same tenant. Otherwise a hostile issuer could impersonate the users
- * of another (docs/threat-model.md). The values of a template are issuers of their own.
+ * Proves for each pair of issuers that they cannot name the same tenant. Otherwise a hostile issuer could impersonate
+ * the users of another (docs/threat-model.md). Each value of a template is a separate issuer.
  *
- * @param resolved The issuers of each entry. Undefined: the entry is malformed.
+ * @param resolved The issuers of each entry. Undefined if the entry is malformed.
  */
 export function checkTenants(resolved: readonly (readonly Issuer[] | undefined)[], refuse: Refuse): void {
   const all = resolved.flatMap((issuers = [], index) => issuers.map((issuer) => knownOf(issuer, index)));
@@ -36,7 +36,7 @@ export function checkTenants(resolved: readonly (readonly Issuer[] | undefined)[
   }
 }
 
-/** The tenants of all callers of an issuer, of its users and of its machines. */
+/** The tenants of all callers of an issuer: its users and its machines. */
 type Known = Readonly<{ index: number; issuer: Issuer; tenants: Tenants; users: Tenants; machines: Tenants }>;
 
 function knownOf(issuer: Issuer, index: number): Known {
@@ -50,7 +50,10 @@ function mustNotMeet(a: Known, b: Known): boolean {
   return !haveDistinctUsers(a.issuer, b.issuer) || mayShareMachines(a, b);
 }
 
-/** Whether a service could take a machine of one for a machine of the other. `userPrefix` does not change client ids. */
+/**
+ * Whether a service could mistake a machine of one issuer for a machine of the other. `userPrefix` does not change
+ * client ids.
+ */
 function mayShareMachines(a: Known, b: Known): boolean {
   if (!meet(a.machines, b.machines)) return false;
   const [ours, theirs] = [a.issuer.clients, b.issuer.clients];
@@ -79,14 +82,14 @@ function clashBetween(one: Known, other: Known): string {
 const nameOf = ({ issuer }: Known): string => issuer.name ?? issuer.issuer;
 
 const required = (key: string, instead: string): string =>
-  `"${key}" is required with two or more issuers: the ${key} this one may name, ${instead}`;
+  `"${key}" is required with two or more issuers: the ${key} that this one may name, ${instead}`;
 
 const hasAnyRole = (issuer: Issuer): boolean =>
   rolesOf(issuer, [issuer.claims.role, issuer.machines.role]) === undefined;
 
 const meet = (a: Tenants, b: Tenants): boolean => sharedBy(a, b) !== undefined;
 
-/** A tenant or prefix that both can name. */
+/** A tenant or prefix that both issuers can name. */
 function sharedBy(a: Tenants, b: Tenants): string | undefined {
   if (a === undefined || b === undefined) return undefined;
   if ('list' in a) {
@@ -99,6 +102,9 @@ function sharedBy(a: Tenants, b: Tenants): string | undefined {
 
 const haveSameSubjects = (a: Issuer, b: Issuer): boolean => a.sameSubjects && b.sameSubjects;
 
-/** No user id under one prefix can be one under the other, unless one prefix begins the other: the empty one begins every other. */
+/**
+ * Whether no user id with one prefix can equal one with the other. They can if one prefix begins with the other; every
+ * prefix begins with the empty one.
+ */
 const haveDistinctUsers = (a: Issuer, b: Issuer): boolean =>
   !a.userPrefix.startsWith(b.userPrefix) && !b.userPrefix.startsWith(a.userPrefix);

@@ -8,7 +8,7 @@ export type Network = Readonly<{ address: string; prefix: number; family: 'ipv4'
 /** A network such as `10.0.0.0/8` or `fd00::/8`, or one address. */
 export const network = parsedText(
   'network',
-  'an address or a network, such as "10.0.0.0/8"; a network of all addresses would let every client choose its address',
+  'an address or a network, such as "10.0.0.0/8"; a network of all addresses would let every client fake its address',
   parseNetwork,
   /^[0-9A-Fa-f:.]+(\/\d{1,3})?$/,
 ).superRefine((given, context) => {
@@ -18,7 +18,7 @@ export const network = parsedText(
   context.addIssue({ code: 'custom', message });
 });
 
-/** @returns The first address of a network, or undefined if it is the given one. */
+/** @returns The first address of a network, or undefined if it equals the given one. */
 function firstAddressOf({ address, prefix, family }: Network): string | undefined {
   const [bits, groups] = family === 'ipv4' ? [8, address.split('.').map(Number)] : [16, groupsOfIPv6(address)];
   const first = groups.map((group, index) => {

@@ -7,8 +7,8 @@ type OrderedPair<To> = readonly [from: string, to: To];
 const maxEntries = 200;
 
 /**
- * A map whose entries keep the order of the file. JavaScript would move keys such as "10" to the front, and the first entry that
- * a token has wins. Also accepts a list of pairs: `- [from, to]` or `- from: to`.
+ * A map whose entries keep the order of the file, because the first matching entry wins. JavaScript objects would move
+ * keys such as "10" to the front. Also accepts a list of pairs: `- [from, to]` or `- from: to`.
  *
  * @param to The schema of each value.
  */
@@ -35,7 +35,7 @@ export function orderedMap<To>(to: z.ZodType<To>) {
         const parsed = to.safeParse(wanted);
         if (typeof from !== 'string' || from === '')
           refuse('must be a pair of a value of the token and its meaning, both text', at);
-        else if (entries.has(from)) refuse(`has the value "${from}" twice`, at);
+        else if (entries.has(from)) refuse(`contains the value "${from}" twice`, at);
         else if (!parsed.success) refuse(parsed.error.issues[0]?.message ?? 'is invalid', at);
         else entries.set(from, parsed.data);
       }
@@ -43,7 +43,7 @@ export function orderedMap<To>(to: z.ZodType<To>) {
     });
 }
 
-/** Each entry with its place. A malformed pair has neither. */
+/** Each entry with its location. A malformed pair has neither. */
 function pairsOf(raw: unknown): readonly (readonly [at: string | number, from?: unknown, to?: unknown])[] {
   if (isMap(raw)) return writtenKeys(raw).map((key) => [key, key, raw[key]]);
   const items: readonly unknown[] = Array.isArray(raw) ? raw : [];

@@ -14,7 +14,8 @@ const durationText = /^(\d{1,9})(ms|s|m|h|d)$/;
 const sizeText = /^(\d{1,9})(B|KiB|MiB|GiB)$/;
 
 /**
- * A whole number between two bounds. `z.int` aborts the parse of the whole file, and then zod skips even the cross-checks that always run.
+ * A whole number between two bounds. `z.int` aborts the parse of the whole file, and zod then skips even the
+ * cross-checks that always run.
  */
 export function wholeNumber(min: number, max: number) {
   return z
@@ -63,7 +64,7 @@ function amountOf(text: string, pattern: RegExp, units: Readonly<Record<string, 
   return Number(digits) * (units[unit] ?? Number.NaN);
 }
 
-/** What `parse` makes of a value. It returns undefined to refuse. */
+/** The parsed form of a value. `parse` returns undefined to refuse. */
 function parsed<In, Out>(schema: z.ZodType<In>, error: string, parse: (given: In) => Out | undefined) {
   return schema.transform((given, context) => {
     const value = parse(given);
@@ -110,29 +111,29 @@ const matching = (pattern: RegExp, allowed: string) =>
 /** The name of an upstream, a service or a route. The name of an upstream is the audience of its signatures. */
 export const name = matching(
   /^[a-z][a-z0-9-]{0,62}$/,
-  'a name: a lower-case letter, then letters, digits and "-", 63 at most',
+  'a name: a lower-case letter, then letters, digits and "-", at most 63',
 );
 
-export const role = matching(rolePattern, 'a role: lower-case letters, digits, "_" and "-", 64 at most');
+export const role = matching(rolePattern, 'a role: lower-case letters, digits, "_" and "-", at most 64');
 
 /** The id of a user or tenant, in the grammar of the identity contract. */
-export const id = matching(idPattern, 'an id: letters, digits and "._~:@|-", 128 at most');
+export const id = matching(idPattern, 'an id: letters, digits and "._~:@|-", at most 128');
 
 /** A scope (RFC 6749 section 3.3). */
 export const scopeName = parsedText(
   'scope',
-  'a scope: visible ASCII characters without quote and backslash, 128 at most',
+  'a scope: visible ASCII characters without quote and backslash, at most 128',
   (text) => (isScope(text) ? text : undefined),
 );
 
 /** The id of a client, or the `sub` of an actor. */
 export const partyName = parsedText(
   'text',
-  'visible ASCII characters without quote and backslash, 255 at most',
+  'visible ASCII characters without quote and backslash, at most 255',
   (text) => (isSubject(text) ? text : undefined),
 );
 
-/** The name of one claim. A dot is part of the name; a list is the path to a claim inside another one. */
+/** The name of one claim. Dots are part of the name; a list is the path to a claim inside another one. */
 export const claimName = matching(/^[^\s"\\]{1,128}$/, 'the name of a claim');
 
 /** A token (RFC 9110 section 5.6.2), at most 64 characters. */
@@ -145,7 +146,7 @@ export const cookieName = matching(token, 'the name of a cookie');
 /** Refuses the content of a file in place of its path: a key would appear wherever the path is logged. */
 export const filePath = matching(
   /^[^\0\r\n{][^\0\r\n]*$/,
-  'the path of a file or directory, not what is in it; a relative one starts at the directory of this file',
+  'the path of a file or directory, not its content; relative paths start at the directory of this file',
 );
 
 export const pathOnly = parsedText(
@@ -168,6 +169,6 @@ export const text = matching(/^[^\0]+$/, 'a text');
 export function unique<Item extends z.ZodType>(item: Item) {
   return z
     .array(item)
-    .refine((items) => new Set(items).size === items.length, { error: 'has the same value twice' })
+    .refine((items) => new Set(items).size === items.length, { error: 'contains the same value twice' })
     .meta({ uniqueItems: true });
 }

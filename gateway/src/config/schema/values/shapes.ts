@@ -26,8 +26,8 @@ export type Immutable<T> = T extends string | number | boolean | undefined | Uin
       : { readonly [Key in keyof T]: Immutable<T[Key]> };
 
 /**
- * A value of one of several shapes. zod's own union reports only that no shape fits. This one reports what is wrong with the
- * shape that the author meant: the first of the value's own type, and of two maps the one that has a key of it.
+ * A value of one of several shapes. zod's own union reports only that no shape fits. This one reports the problems of
+ * the shape that the author meant: the first one of the value's type, or for maps the one that shares a key.
  *
  * @param type For the reference table.
  * @param allowed Completes "must be …", for a value of no shape.

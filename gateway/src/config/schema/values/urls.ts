@@ -5,7 +5,7 @@ import { parsedText } from './scalars.ts';
 const urlText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#]+$/;
 const originText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#?*/]+\/?$/;
 
-/** A URL that the gateway requests: http or https, without password, not the metadata service of a cloud. */
+/** A URL that the gateway requests: http or https, without a password, and not a cloud's metadata service. */
 export const calledUrl = parsedText(
   'URL',
   'an http or https URL without user, password or fragment, that is not a link-local or metadata address',
@@ -30,7 +30,7 @@ export function isFetched(source: string): boolean {
   return scheme.test(source);
 }
 
-/** Like {@link calledUrl}, with nothing but scheme, host and port. */
+/** Like {@link calledUrl}, but with only scheme, host and port. */
 export const targetOrigin = parsedText(
   'origin',
   'an http or https origin (scheme, host and port, no path, user or password) that is not a link-local or metadata address',
@@ -46,7 +46,7 @@ export const publicOrigin = parsedText(
   originText,
 );
 
-/** The characters that the identity contract allows. Every token of another issuer would be refused. */
+/** The characters that the identity contract allows. With others, every token of the issuer would be refused. */
 const carriedIssuer = /^[!#-[\]-~]{1,512}$/;
 
 /** Not normalized: `iss` is compared byte by byte (RFC 9068 section 4). */
@@ -63,7 +63,7 @@ export const issuerIdentifier = parsedText(
 
 export const allowedHost = parsedText(
   'host',
-  'a host without scheme, path or wildcard, with a port or without, such as "gateway.internal" or "10.0.0.5:9090"',
+  'a host, with or without a port, without scheme, path or wildcard, such as "gateway.internal" or "10.0.0.5:9090"',
   (text) => {
     const port = /:(\d+)$/.exec(text.replace(/^\[[^\]]*\]/, ''));
     const isHost = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)(:[1-9]\d{0,4})?$/i.test(text);
@@ -76,7 +76,7 @@ export const allowedHost = parsedText(
 // ioredis also takes a password from the query. Only the one before the host is redacted.
 export const redisUrl = parsedText(
   'URL',
-  'a redis: or rediss: URL, with a password before the host alone',
+  'a redis: or rediss: URL, with a password only before the host',
   (text) => {
     const url = URL.parse(text);
     if (url === null || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '')
@@ -90,7 +90,7 @@ function httpUrl(text: string): URL | undefined {
   const url = URL.parse(text);
   // `http:/a` and `https://*.a.test` parse as URLs, but are mistakes.
   if (url === null || !/^https?:\/\//i.test(text) || url.hostname.includes('*')) return undefined;
-  // The parsed URL does not show an empty user or fragment.
+  // The parsed URL does not reveal an empty user or fragment.
   if (url.username !== '' || url.password !== '' || /[@#\s]/.test(text)) return undefined;
   // Port 0 cannot be connected to.
   return url.port === '0' ? undefined : url;
@@ -123,7 +123,7 @@ export function isForbiddenHost(hostname: string): boolean {
 }
 
 export const plainHttp =
-  'plain http leaves this machine: use https, or set insecureTransport: true where the network is trusted';
+  'plain http leaves this machine: use https, or set insecureTransport: true if the network is trusted';
 
 /** Whether a URL, or the path of a file, is a URL over plain http to another machine. */
 export function isPlainHttp(url: string): boolean {

@@ -79,5 +79,5 @@ test('a service with a shared secret refuses other secrets and ed25519 keys', as
 });
 
 test('refuses a secret under 32 bytes at start', () => {
-  expect(() => serviceWith({ GATEWAY_SECRET: 'short' })).toThrow('GATEWAY_SECRET: must have 32 bytes or more');
+  expect(() => serviceWith({ GATEWAY_SECRET: 'short' })).toThrow('GATEWAY_SECRET: must have at least 32 bytes');
 });

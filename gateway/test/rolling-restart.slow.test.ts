@@ -3,10 +3,16 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { eventually, freePorts, type RecordedRequest, type StartedProcess, startProcess } from '@countersign/testing';
+import {
+  eventually,
+  freePorts,
+  isInstalled,
+  type RecordedRequest,
+  type StartedProcess,
+  startProcess,
+} from '@countersign/testing';
 import { afterEach, expect, test } from '@jest/globals';
 import { type GatewayProcess, gatewayProcess, loadOn } from './gateway-process.ts';
-import { isInstalled } from './proxies/proxy-under-test.ts';
 
 const bin = fileURLToPath(new URL('../bin/countersign.js', import.meta.url));
 const page = resolve(import.meta.dirname, '../../docs/operations/workers.md');

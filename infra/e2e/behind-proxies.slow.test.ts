@@ -1,21 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { eventually, freePorts } from '@countersign/testing';
+import { eventually, freePorts, isInstalled } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 import { commandsOf, openShell, runAsPrinted } from './page-commands.ts';
 import { makePlace, startEverything } from './stack.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
-
-const isInstalled = (program: string): boolean => {
-  try {
-    execFileSync('which', [program], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 test('the examples behind real proxies work as printed', async () => {
   const place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });

@@ -3,11 +3,11 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { testAuthority } from '@countersign/testing';
+import { isInstalled, testAuthority } from '@countersign/testing';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { edited } from '../gateway-under-test.ts';
 import type { Behind } from './behind.ts';
-import { isInstalled, proxyUnderTest } from './proxy-under-test.ts';
+import { proxyUnderTest } from './proxy-under-test.ts';
 
 const routes = `
   - { name: things, path: "/v1/things/**", methods: [GET], upstream: things, auth: required }

@@ -1,11 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '@countersign/testing';
+import { eventually, isInstalled } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 import { type Behind, describeBehind } from './behind.ts';
 import { describeConnections } from './behind-connections.ts';
 import { describePages } from './behind-pages.ts';
-import { isInstalled, proxyUnderTest } from './proxy-under-test.ts';
+import { proxyUnderTest } from './proxy-under-test.ts';
 
 const start = (directory: string) => ({
   command: 'nginx',

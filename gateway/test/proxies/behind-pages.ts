@@ -1,9 +1,10 @@
+import { isInstalled } from '@countersign/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { dpopClient } from '../../../packages/strict-jwt/test/dpop-client.ts';
 import { gatewayWithReplay } from '../dpop-gateway.ts';
 import type { RawAnswer } from '../gateway-under-test.ts';
 import type { Behind } from './behind.ts';
-import { isInstalled, type ProxyUnderTest, proxyUnderTest } from './proxy-under-test.ts';
+import { type ProxyUnderTest, proxyUnderTest } from './proxy-under-test.ts';
 
 const app = 'https://app.example.test';
 

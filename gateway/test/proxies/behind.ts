@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isInstalled } from '@countersign/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { isInstalled, type ProxyOptions, type ProxyUnderTest, proxyUnderTest } from './proxy-under-test.ts';
+import { type ProxyOptions, type ProxyUnderTest, proxyUnderTest } from './proxy-under-test.ts';
 
 /** Without a length, a route that accepts no body must be a GET. */
 const routesFor = (showsLength: boolean) => `

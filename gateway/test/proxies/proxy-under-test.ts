@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -39,16 +38,6 @@ export type ProxyUnderTest = Readonly<{
   verify(request: RecordedRequest): Promise<Identity>;
   close(): Promise<void>;
 }>;
-
-/** Whether a program is installed. Suites of proxies are skipped without it; `.ci/run` installs them. */
-export function isInstalled(program: string): boolean {
-  try {
-    execFileSync('which', [program], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 export type ProxyOptions = Readonly<{
   proxy: string;

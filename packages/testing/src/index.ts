@@ -12,6 +12,7 @@ export {
 export { eventually } from './eventually.ts';
 export { freePorts } from './free-ports.ts';
 export { installTools } from './install-tools.ts';
+export { isInstalled } from './is-installed.ts';
 export { type IssuerOptions, mintIssuer, type TestIssuer } from './mint-issuer.ts';
 export { asUser, type Person, people, tenants } from './people.ts';
 export { rawRequest } from './raw-request.ts';

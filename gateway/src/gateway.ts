@@ -44,7 +44,7 @@ export class Gateway {
       dpop_replay: () => checkReplay(),
     });
     this.resources = createProcessResources(config, { ...options, health: this.health });
-    const { connections, bodies, replay, nowMs } = this.resources;
+    const { connections, bodies, limitStore, replay, nowMs } = this.resources;
     this.reloader = new ConfigReloader(config, this.resources, {
       load: (running) => load(config.file, env, { running, workers }),
       onReload(reload) {
@@ -55,7 +55,8 @@ export class Gateway {
       timing,
     });
     const checkReplay = createReplayCheck(() => this.current().config, replay, nowMs);
-    const sources = { current: this.current, connections, bodies, reloads: this.reloader.state, nowMs };
+    const redisStatus = () => limitStore?.redis.status;
+    const sources = { current: this.current, connections, bodies, reloads: this.reloader.state, redisStatus, nowMs };
     const countReload = registerScrapedMetrics(sources, metrics);
   }
 

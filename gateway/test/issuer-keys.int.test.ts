@@ -260,6 +260,7 @@ describe('the keys of an issuer', () => {
     );
     expect([code, headers['retry-after'], headers['www-authenticate']]).toEqual([503, '2', undefined]);
     expect(await status(await gateway.issuer.accessToken())).toBe('503 issuer_keys_unavailable');
+    expect(await metric(gateway, 'jwks_keys')).toBe(0);
     expect(gateway.upstream.requests.length).toBe(before);
     gateway.issuerServer.answerKeys(undefined);
     await refresh();

@@ -102,6 +102,9 @@ describe('a gateway in operation', () => {
       expect(metrics).toMatch(/countersign_jwks_fetches_total\{issuer="http:\/\/issuer.test"\} 1/);
       expect(metrics).toMatch(/countersign_revocations_staleness_seconds\{issuer="http:\/\/issuer.test"\} [\d.]+/);
       expect(metrics).toMatch(/countersign_token_cache_lookups_total\{result="miss"\} 1/);
+      expect(metrics).toMatch(/countersign_revocations_max_staleness_seconds\{issuer="http:\/\/issuer.test"\} 30/);
+      // Prometheus' rate() does not see the first refusal of a series that begins with it.
+      expect(metrics).toMatch(/countersign_refusals_total\{code="identity_refused",fault="configuration"\} 0/);
     });
     const page = readFileSync(join(import.meta.dirname, '../../docs/operations/metrics.md'), 'utf8');
     const types = (await (await gateway.admin('/metrics')).text()).matchAll(/^# TYPE (countersign_\S+) (\S+)/gm);

@@ -11,7 +11,8 @@ export function metricsTable(): string {
   };
   createRequestMetrics(registry);
   createRevocationLagMetric(registry);
-  const sources = { current: unread, connections: { size: 0 }, bodies: { bytes: 0 }, reloads: unread, nowMs: unread };
+  const reads = { current: unread, reloads: unread, redisStatus: unread, nowMs: unread };
+  const sources = { ...reads, connections: { size: 0 }, bodies: { bytes: 0 } };
   registerScrapedMetrics(sources, registry);
   const rows = (registry.getMetricsAsArray() as unknown as readonly Metric[])
     .filter(({ name }) => name.startsWith('countersign_'))

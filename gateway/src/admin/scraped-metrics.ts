@@ -14,6 +14,8 @@ type Sources = Readonly<{
   connections: Pick<LongLivedConnections, 'size'>;
   bodies: Pick<BodyMemory, 'bytes'>;
   reloads(): Pick<ReloadState, 'loadedAtMs' | 'refused'>;
+  /** That of the client of Redis. Undefined without Redis. */
+  redisStatus(): string | undefined;
   nowMs(): number;
 }>;
 
@@ -39,7 +41,7 @@ export function registerScrapedMetrics(sources: Sources, registry: Registry): (r
 
 const inSeconds = (ms: number | undefined) => (ms === undefined ? undefined : ms / 1000);
 
-function processMetrics({ current, connections, bodies, reloads }: Sources): readonly ScrapedMetric[] {
+function processMetrics({ current, connections, bodies, reloads, redisStatus }: Sources): readonly ScrapedMetric[] {
   const one = (
     name: string,
     help: string,
@@ -65,6 +67,15 @@ function processMetrics({ current, connections, bodies, reloads }: Sources): rea
         ]);
       },
     },
+    one(
+      'redis_up',
+      'Whether Redis is connected. Absent without `redis`. The lowest of all workers.',
+      () => {
+        const status = redisStatus();
+        return status === undefined ? undefined : Number(status === 'ready');
+      },
+      'min',
+    ),
     one('open_connections', 'Open WebSockets and event streams.', () => connections.size),
     one(
       'buffered_body_bytes',
@@ -100,23 +111,33 @@ function processMetrics({ current, connections, bodies, reloads }: Sources): rea
 
 function issuerMetrics({ current, nowMs }: Sources): readonly ScrapedMetric[] {
   const feedOf = ({ config }: TrustedIssuer) => current().trust.followed.get(config.issuer)?.stats;
-  const each = (name: string, help: string, read: (issuer: TrustedIssuer) => number | undefined): ScrapedMetric => ({
+  const each = (
+    name: string,
+    help: string,
+    read: (issuer: TrustedIssuer) => number | undefined,
+    aggregator: 'min' | 'max' = 'max',
+  ): ScrapedMetric => ({
     name,
     help,
     labels: ['issuer'],
     // The worst state of all workers.
-    aggregator: 'max',
+    aggregator,
     rows: () => [...current().trust.issuers.values()].map((issuer) => [[issuer.config.issuer], read(issuer)]),
   });
   return [
     each('jwks_age_seconds', 'Time since the key set was last confirmed.', ({ keys }) => inSeconds(keys.stats.ageMs)),
-    each('jwks_keys', 'Usable keys held.', ({ keys }) => keys.stats.keys),
+    each('jwks_keys', 'Usable keys held.', ({ keys }) => keys.stats.keys, 'min'),
     each('jwks_fetches_total', 'Attempts to fetch the key set.', ({ keys }) => keys.stats.fetches),
     each('jwks_fetch_failures_total', 'Failed attempts to fetch the key set.', ({ keys }) => keys.stats.failures),
     each(
       'revocations_staleness_seconds',
       'Time since the revocation feed last reported no further items.',
       ({ revocations }) => inSeconds(revocations?.stalenessMs()),
+    ),
+    each(
+      'revocations_max_staleness_seconds',
+      '`maxStaleness` of the issuer: the staleness from which `onStale` applies.',
+      ({ config }) => inSeconds(config.revocations?.maxStalenessMs),
     ),
     each('revocations_held', 'Revocations in force.', ({ revocations }) => revocations?.size),
     each(

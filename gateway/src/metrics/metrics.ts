@@ -1,5 +1,6 @@
 import type { Registry } from '@countersign/service-kit';
 import { Counter, Histogram as PromHistogram } from 'prom-client';
+import { errorTable } from '../errors.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 
 /** The observations with one set of label values. prom-client exports them; the counts here are for the console. */
@@ -102,6 +103,8 @@ export function createRequestMetrics(registry: Registry) {
     labelNames: ['code', 'fault'],
     registers: [registry],
   });
+  // From the start, because Prometheus' rate() does not see the first refusal of a counter that begins at 1.
+  for (const [code, { fault }] of Object.entries(errorTable)) refusals.inc({ code, fault }, 0);
   const upstreamDurations = new Histogram({
     name: 'countersign_upstream_duration_seconds',
     help: 'From the signed request sent to the start of the response.',

@@ -7,7 +7,7 @@ export type KeySetStats = Readonly<{
   /** Fetch attempts so far, including failed ones. */
   fetches: number;
   failures: number;
-  /** Usable keys held. */
+  /** Usable keys held. 0 once the set is too old. */
   keys: number;
   /** Their names. */
   held: readonly HeldKey[];

@@ -119,7 +119,7 @@ class RemoteKeySet implements KeySet {
       ageMs: this.#held === undefined ? undefined : this.#options.nowMs() - this.#heldAtMs,
       fetches: this.#fetches,
       failures: this.#failures,
-      keys: this.#held?.keys.size ?? 0,
+      keys: this.ready ? (this.#held?.keys.size ?? 0) : 0,
       held: heldKeys(this.#held?.keys.keys() ?? []),
       ignored: this.#ignored,
       nextInMs: this.#running ? Math.max(0, this.#nextAtMs - this.#options.nowMs()) : undefined,

@@ -5,6 +5,7 @@ import { overview } from '../../gateway/src/cli/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
 import { replaceBetween as between } from '../bench/results/markdown.ts';
+import { alertsTable, prometheusRule } from '../prometheus/rules.ts';
 import { clientTypes } from './client-types.ts';
 import { headersTable, proxyHeadersList } from './contract-tables.ts';
 import { errorsPage } from './errors-page.ts';
@@ -30,7 +31,16 @@ export const pages: readonly [file: string, render: Render][] = [
     (current) => between(between(current, 'table', referenceTable(1)), 'help', `\`\`\`text\n${overview()}\n\`\`\``),
   ],
   ['auth-service/README.md', (current) => between(current, 'operator', `\`\`\`text\n${operatorUsage()}\n\`\`\``)],
-  ['docs/operations/metrics.md', (current) => between(current, 'metrics', metricsTable())],
+  [
+    'docs/operations/metrics.md',
+    (current) =>
+      between(
+        between(between(current, 'metrics', metricsTable()), 'alerts', alertsTable('countersign-gateway')),
+        'service-alerts',
+        alertsTable('countersign-services'),
+      ),
+  ],
+  ['infra/kubernetes/gateway/prometheus-rule.yaml', prometheusRule],
   ...Object.entries({ ...serviceApis, countersign: mergedApi }).map(([name, api]): [string, Render] => [
     `docs/openapi/${name}.json`,
     () => json(describeApi(api)),

@@ -5,6 +5,7 @@ import { overview } from '../../gateway/src/cli/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
 import { replaceBetween as between } from '../bench/results/markdown.ts';
+import { dashboard } from '../prometheus/dashboard.ts';
 import { alertsTable, prometheusRule } from '../prometheus/rules.ts';
 import { clientTypes } from './client-types.ts';
 import { headersTable, proxyHeadersList } from './contract-tables.ts';
@@ -41,6 +42,7 @@ export const pages: readonly [file: string, render: Render][] = [
       ),
   ],
   ['infra/kubernetes/gateway/prometheus-rule.yaml', prometheusRule],
+  ['infra/prometheus/dashboard.json', () => json(dashboard())],
   ...Object.entries({ ...serviceApis, countersign: mergedApi }).map(([name, api]): [string, Render] => [
     `docs/openapi/${name}.json`,
     () => json(describeApi(api)),

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isInstalled } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
+import { fastRules } from './real-prometheus.ts';
 import { readRules, rulesFile } from './rules.ts';
 
 const testsFile = join(import.meta.dirname, 'rules.tests.yaml');
@@ -11,6 +12,13 @@ test('each alert has a test in which it fires', () => {
   const tested = [...readFileSync(testsFile, 'utf8').matchAll(/ALERTS\{alertname="(\w+)"/g)].map(([, alert]) => alert);
   const alerts = readRules().groups.flatMap(({ rules }) => rules.map(({ alert }) => alert));
   expect([...new Set(tested)].sort()).toEqual(alerts.sort());
+});
+
+test('the rules for tests with faults have no minute left, and the same thresholds', () => {
+  expect(fastRules()).not.toMatch(/(for: |\[)\d+[mh]/);
+  expect(fastRules().replace(/for: \S+|\[\d+s\]/g, '')).toBe(
+    readFileSync(rulesFile, 'utf8').replace(/for: \S+|\[\d+[mh]\]/g, ''),
+  );
 });
 
 (isInstalled('promtool') ? test : test.skip).each([

@@ -18,8 +18,7 @@ import { openSite, type Site } from './site/site.ts';
  *
  *   --rounds N           rounds; default 5
  *   --seconds S          seconds for each server in a round; default 4
- *   --only NAME,…        limit, recipe, fastify, haproxy, gateway, gateway-ed25519, …; default: all but
- *                        client, which is the limit with the gateway's own HTTP client
+ *   --only NAME,…        limit, recipe, fastify, haproxy, gateway, gateway-ed25519, …; default: all
  *   --gateway FOLDER     the folder `gateway/` of a checkout, more than once to compare; default: this one's
  *   --node-flags="…"     flags for Node of the limit and the rivals: those that the gateway sets for itself
  *   --gateway-flags="…"  more flags for Node of the gateways, to try them
@@ -48,8 +47,7 @@ const gateways = values.gateway;
 const nodeFlags = words(values['node-flags'], ' ');
 const gatewayFlags = words(values['gateway-flags'], ' ');
 const only = words(values.only, ',');
-const hasClient = only.includes('client');
-const contenders = selectContenders(allContenders({ gateways, nodeFlags, gatewayFlags, hasClient }), only);
+const contenders = selectContenders(allContenders({ gateways, nodeFlags, gatewayFlags }), only);
 const cores = findCores();
 const load = findLoadGenerator();
 const seconds = Number(values.seconds);

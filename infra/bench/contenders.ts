@@ -21,15 +21,13 @@ export type ContenderOptions = Readonly<{
   nodeFlags: readonly string[];
   /** Additional Node flags for the gateways, to try them out. */
   gatewayFlags: readonly string[];
-  /** Whether to include the limit with the gateway's own HTTP client. */
-  hasClient?: boolean;
 }>;
 
 /** The name of the baseline server. */
 export const limitName = 'limit';
 
 /** The limit, the rivals, and each gateway once for each algorithm. HAProxy only where it is installed. */
-export function allContenders({ gateways, nodeFlags, gatewayFlags, hasClient }: ContenderOptions): Contender[] {
+export function allContenders({ gateways, nodeFlags, gatewayFlags }: ContenderOptions): Contender[] {
   // All run on the gateway's Node version.
   const node = nodeOf(gateways[0] ?? '');
   const program = (name: string, argsOf: (site: Site) => readonly string[]): Contender => ({
@@ -44,7 +42,6 @@ export function allContenders({ gateways, nodeFlags, gatewayFlags, hasClient }: 
   });
   return [
     program(limitName, () => []),
-    ...(hasClient ? [{ ...program('client', () => []), checksTokens: false }] : []),
     program('recipe', (site) => [`${site.issuerOrigin}/jwks.json`, site.issuer, site.audience]),
     program('fastify', (site) => [site.publicKeyFile, site.issuer, site.audience]),
     ...(haproxyVersion() === undefined ? [] : [haproxy]),

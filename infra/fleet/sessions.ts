@@ -1,8 +1,7 @@
-import { request } from 'undici';
+import { call, password } from '../e2e/client.ts';
 import type { Session } from './logouts-under-load.ts';
 
 const people = ['complainant', 'agent', 'admin'].flatMap((role) => [`${role}@acme.test`, `${role}@globex.test`]);
-const password = 'correct horse battery staple';
 
 /** Logs in the given number of times, rotating through demo users and gateways, with a few logins at once. */
 export async function openSessions(gateways: readonly string[], count: number): Promise<Session[]> {
@@ -19,24 +18,17 @@ export async function openSessions(gateways: readonly string[], count: number): 
 }
 
 async function logIn(gateway: string, index: number): Promise<Session> {
-  const { statusCode, body } = await request(`${gateway}/v1/auth/login`, {
-    method: 'POST',
+  const { status, body, text } = await call(`${gateway}/v1/auth/login`, {
     // Use a separate address for each login, because one address with hundreds of logins is throttled.
-    headers: { 'content-type': 'application/json', 'x-forwarded-for': `10.0.${index >> 8}.${index & 255}` },
-    body: JSON.stringify({ email: people[index % people.length], password }),
+    headers: { 'x-forwarded-for': `10.0.${index >> 8}.${index & 255}` },
+    body: { email: people[index % people.length], password },
   });
-  const text = await body.text();
-  if (statusCode !== 200) throw new Error(`login: ${statusCode} ${text}`);
-  const { access_token: token } = JSON.parse(text) as { access_token: string };
-  return { token };
+  if (status !== 200) throw new Error(`login: ${status} ${text}`);
+  return { token: String(body.access_token) };
 }
 
 /** @throws Error when the answer is not 204. */
 export async function logOut(gateway: string, { token }: Session): Promise<void> {
-  const { statusCode, body } = await request(`${gateway}/v1/auth/logout`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}` },
-  });
-  const text = await body.text();
-  if (statusCode !== 204) throw new Error(`logout: ${statusCode} ${text}`);
+  const { status, text } = await call(`${gateway}/v1/auth/logout`, { method: 'POST', token });
+  if (status !== 204) throw new Error(`logout: ${status} ${text}`);
 }

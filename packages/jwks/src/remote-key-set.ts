@@ -190,8 +190,8 @@ class RemoteKeySet implements KeySet {
     throw new KeySetUnavailable('the key is not held, and the last fetch of the key set failed');
   }
 
+  /** As in {@link lookup}, does not wait for a fetch that follows a failed one. */
   async #fetchUnlessBackedOff(): Promise<void> {
-    // After a failure, the running fetch may fail or hang as well, so this does not wait for it.
     const mayFetch = this.#pending === undefined && this.#options.nowMs() >= this.#nextAtMs;
     if (this.#failure === undefined || mayFetch) await this.#fetch(this.#etag);
   }
@@ -272,11 +272,10 @@ class RemoteKeySet implements KeySet {
     this.#heldAtMs = this.#options.nowMs();
     this.#maxAgeMs = maxAgeMs;
     this.#failure = undefined;
-    const { cacheMaxAgeMs, cooldownMs: floorMs, random } = this.#options;
+    const { cacheMaxAgeMs, cooldownMs: floorMs, random, onEvent } = this.#options;
     const nextInMs = refreshDelayMs(maxAgeMs, { floorMs, cacheMaxAgeMs }, random());
     this.#schedule(nextInMs);
-    const { generation, stats } = this;
-    this.#options.onEvent?.({ type: 'fetched', changed, generation, keys: stats.keys, nextInMs });
+    onEvent?.({ type: 'fetched', changed, generation: this.#generation, keys: this.stats.keys, nextInMs });
   }
 
   #failed(reason: FetchFailure | 'empty', detail?: string): void {

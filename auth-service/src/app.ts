@@ -1,6 +1,7 @@
 import { requireIdentity } from '@countersign/identity/express';
 import {
   apiPageRoutes,
+  type BehindGateway,
   createRouter,
   createServiceApp,
   descriptionRoutes,
@@ -30,6 +31,7 @@ export type AppParts = RouteParts &
     health: Health;
     metrics: Registry;
     logger: Logger;
+    tracing?: BehindGateway['tracing'];
   }>;
 
 const maxBodyBytes = 16 * 1024;
@@ -44,6 +46,7 @@ export function createApp(parts: AppParts): Express {
     metrics: parts.metrics,
     errors,
     formatError: (...refused) => formatOAuthError(...refused) ?? pages.formatError(...refused),
+    tracing: parts.tracing,
     ...(parts.publishKeys && { publishKeys: toGatewayAlone(parts.publishKeys) }),
     open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes(api), metadataRoutes(parts)),
     identity: parts.identity,

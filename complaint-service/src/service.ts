@@ -1,8 +1,13 @@
 import { join } from 'node:path';
 import { locationFrom, openDatabase } from '@countersign/database';
-import { serviceCaller } from '@countersign/identity';
 import { openMailer } from '@countersign/mail';
-import { createLogger, gatewayInternalUrl, type Running, startBehindGateway } from '@countersign/service-kit';
+import {
+  createLogger,
+  gatewayInternalUrl,
+  type Running,
+  startBehindGateway,
+  tracedCaller,
+} from '@countersign/service-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from './app.ts';
 import { startBackground } from './background.ts';
@@ -44,7 +49,7 @@ export async function start(
     ...complaintsDatabase,
     onError: (error) => logger.warn({ err: error }, 'database connection lost'),
   });
-  const callService = serviceCaller({
+  const callService = tracedCaller({
     gatewayUrl: gatewayInternalUrl(config),
     gatewayName: config.GATEWAY_NAME,
     key: config.SERVICE_KEY,

@@ -12,6 +12,7 @@ const bundled = [
   'strict-yaml',
   'ext-authz',
   'strict-jwt',
+  'tracing',
   'console',
 ];
 const dist = resolve(import.meta.dirname, '../dist');

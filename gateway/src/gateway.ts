@@ -1,8 +1,11 @@
-import { createHealth, type Environment, type Health } from '@countersign/service-kit';
+import { createHealth, type Environment, type Health, StartupError } from '@countersign/service-kit';
+import { isPlainToOthers, openTracing, type Tracing } from '@countersign/tracing';
 import type { Observations } from './admin/console.ts';
 import { registerScrapedMetrics } from './admin/scraped-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { loadWhileRunning } from './config/config-loader.ts';
+import { plainHttp } from './config/schema/values/urls.ts';
+import { version } from './config/version.ts';
 import { missingAgreementKey } from './keys/signing-keys.ts';
 import {
   createProcessResources,
@@ -13,7 +16,7 @@ import { readinessChecks } from './reload/readiness.ts';
 import { ConfigReloader, type ReloadTiming } from './reload/reload.ts';
 import { createReplayCheck } from './tokens/dpop.ts';
 
-export type GatewayOptions = Omit<ProcessResourcesOptions, 'health'> &
+export type GatewayOptions = Omit<ProcessResourcesOptions, 'health' | 'tracing'> &
   Readonly<{
     /** The variables that a reload substitutes in the file. */
     env: Environment;
@@ -43,7 +46,8 @@ export class Gateway {
       ...readinessChecks(this.current, () => this.resources.nowSec()),
       dpop_replay: () => checkReplay(),
     });
-    this.resources = createProcessResources(config, { ...options, health: this.health });
+    const tracing = openTraces(config, env);
+    this.resources = createProcessResources(config, { ...options, tracing, health: this.health });
     const { connections, bodies, limitStore, replay, nowMs } = this.resources;
     this.reloader = new ConfigReloader(config, this.resources, {
       load: (running) => load(config.file, env, { running, workers }),
@@ -89,5 +93,17 @@ export class Gateway {
     this.current().retire();
     this.resources.limitStore?.close();
     await this.resources.shared.stopped();
+    await this.resources.tracing?.close();
   }
+}
+
+/** @throws StartupError for a collector's address that is no URL, or that is plain http on another machine. */
+function openTraces({ insecureTransport }: GatewayConfig, env: Environment): Tracing | undefined {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = env;
+  if (endpoint === undefined || endpoint === '') return undefined;
+  if (!/^https?:/.test(endpoint) || !URL.canParse(endpoint))
+    throw new StartupError('OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL of http or https');
+  if (isPlainToOthers(endpoint) && !insecureTransport)
+    throw new StartupError(`OTEL_EXPORTER_OTLP_ENDPOINT: ${plainHttp}`);
+  return openTracing({ service: 'countersign-gateway', version: version(), endpoint });
 }

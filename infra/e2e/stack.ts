@@ -89,4 +89,5 @@ export type GatewayYaml = {
   /** An entry with `routes` is a group. */
   routes: (Record<string, unknown> & { routes?: GatewayYaml['routes'] })[];
   tests?: unknown;
+  telemetry?: unknown;
 };

@@ -1,9 +1,10 @@
 import type { Http2ServerRequest } from 'node:http2';
 import { Readable } from 'node:stream';
 import { type CheckedRequest, maxCheckBytes, messageOf, readCheckRequest } from '@countersign/ext-authz';
+import type { RawRequest } from '../pipeline/exchange.ts';
 import { readBody } from '../pipeline/read-body.ts';
 import { singleHeaders } from '../pipeline/sanitize.ts';
-import { type CallValues, type DecisionCall, headerUses, originalRequest, refused } from './original-request.ts';
+import { type CallValues, headerUses, originalRequest, refused } from './original-request.ts';
 
 const reading = {
   maxBytes: maxCheckBytes,
@@ -19,7 +20,7 @@ const reading = {
  *   arrived, and in the cases of {@link originalRequest}. `payload_too_large` for a message over 4 MiB;
  *   `request_timeout`.
  */
-export async function readCheck(call: Http2ServerRequest): Promise<DecisionCall> {
+export async function readCheck(call: Http2ServerRequest): Promise<RawRequest> {
   const checked = parse(await readBody(call, reading));
   const { path: requestTarget, headers, isMerged } = checked;
   // A comma may join two values from the client. The service would see both, and use either one (CVE-2021-32777).

@@ -6,12 +6,12 @@ import { type Dialect, decidePath, dialects } from '@countersign/proxy-config';
 import { discardBody } from '@countersign/service-kit';
 import { AppError } from '../errors.ts';
 import { hasBody } from '../http/header-fields.ts';
-import { createRequestHandler, type HandlerOptions, type Handlers } from '../listen/request-handler.ts';
-import { Exchange, type Signed } from '../pipeline/exchange.ts';
+import { createRequestHandler, type HandlerOptions, type Handlers, loggedPath } from '../listen/request-handler.ts';
+import { Exchange, type RawRequest, type Signed } from '../pipeline/exchange.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 import { responseFor } from '../pipeline/respond.ts';
 import { readCheck } from './check.ts';
-import { createCallReader, type Decided, type DecisionCall, decidedOf, removedNames } from './original-request.ts';
+import { createCallReader, type Decided, decidedOf, removedNames } from './original-request.ts';
 import type { ProofOfCall } from './proxy-proof.ts';
 
 export type DecisionOptions = Omit<HandlerOptions, 'forward' | 'unmatched'> &
@@ -55,12 +55,13 @@ export function createDecisionHandler(options: DecisionOptions): DecisionHandler
   async function decide(
     call: ProofOfCall,
     record: RequestRecord,
-    read: () => DecisionCall | Promise<DecisionCall>,
+    read: () => RawRequest | Promise<RawRequest>,
   ): Promise<Decided> {
     if (!isProven(call)) throw new AppError('proxy_untrusted');
     const reading = read();
-    const { request, clientRequestId } = reading instanceof Promise ? await reading : reading;
-    describe(record, request.method, request.requestTarget, clientRequestId);
+    const request = reading instanceof Promise ? await reading : reading;
+    record.method = request.method;
+    record.path = loggedPath(request.requestTarget);
     const signed = await pipeline(new Exchange(request, record, inFlight.end, holdBody));
     if (!('outbound' in signed)) throw new AppError('no_decision');
     admit(signed, () => new Lease());
@@ -122,18 +123,6 @@ const noForward = {
 
 const isDecidePath = (url: string, { requestTarget }: Dialect): boolean =>
   requestTarget === undefined ? url.startsWith(`${decidePath}/`) : url === decidePath;
-
-/** Replaces the proxy's call with the original request in the record. */
-function describe(
-  record: RequestRecord,
-  method: string,
-  requestTarget: string,
-  clientRequestId: string | undefined,
-): void {
-  record.method = method;
-  record.path = requestTarget.split('?', 1)[0]?.slice(0, 1024) ?? '';
-  record.clientRequestId = /^[!-~]{1,64}$/.test(clientRequestId ?? '') ? clientRequestId : undefined;
-}
 
 function allow(decided: Decided, response: ServerResponse, { removal }: Dialect): void {
   const { requestTarget, upgrade, set, forClient } = decided;

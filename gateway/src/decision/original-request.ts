@@ -34,9 +34,6 @@ export function removedNames({ set }: Decided): readonly string[] {
   return headersOfRequest.filter((name) => !names.has(name));
 }
 
-/** The original request, and the id that the client or the proxy gave it. */
-export type DecisionCall = Readonly<{ request: RawRequest; clientRequestId: string | undefined }>;
-
 /** The values of a call that describe the original request, whatever the protocol. */
 export type CallValues = Pick<RawRequest, 'method' | 'requestTarget' | 'stream'> &
   Readonly<{
@@ -92,7 +89,8 @@ export function headerUses(dialect: ReadonlySet<string>): HeaderUses {
     const name = rawName.toLowerCase();
     if (dialect.has(name)) return 'dialect';
     if (dialect.has(foldHeaderName(name))) return 'other spelling';
-    if (name === 'x-request-id') return 'request id';
+    // Only for the log.
+    if (name === 'x-request-id') return 'request';
     if (name === partialBody) return 'partial body';
     if (isForbidden(name)) return 'forbidden';
     if (framingHeaders.has(name) || name === proxySecretHeader) return 'call';
@@ -106,36 +104,31 @@ export function headerUses(dialect: ReadonlySet<string>): HeaderUses {
  * @throws AppError `decision_call_invalid` if the scheme or the address is missing, or the body is incomplete. Also for
  *   a header of the identity contract in any spelling: a proxy deletes only exact names, so a service could see it.
  */
-export function originalRequest(call: CallValues): DecisionCall {
+export function originalRequest(call: CallValues): RawRequest {
   const { method, requestTarget, stream, host, scheme, headers, useOf } = call;
   if (scheme !== 'http' && scheme !== 'https') throw refused('no scheme');
   if (isIP(call.address) === 0) throw refused('no address', call.address);
   const rawHeaders = ['host', host, ...call.described];
   let isUpgrade = false;
-  let clientRequestId: string | undefined;
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at] as string;
     const value = headers[at + 1] as string;
     const use = useOf(name);
     if (use === 'forbidden') throw refused('a header that only the gateway may write', name);
     if (use === 'partial body' && value !== 'false') throw refused('a part of the body', name);
-    if (use === 'request id') clientRequestId ??= value;
     if (use === 'key') isUpgrade = true;
     if (use === 'key' || use === 'request') rawHeaders.push(name, value);
   }
   return {
-    request: {
-      // The proxy drops `Upgrade` from its call. A route without WebSockets refuses it.
-      kind: isUpgrade ? 'upgrade' : 'http',
-      method,
-      requestTarget,
-      httpVersion: '1.1',
-      rawHeaders,
-      peer: { remoteAddress: plainAddress(call.address), encrypted: scheme === 'https' },
-      stream,
-      interim: undefined,
-    },
-    clientRequestId,
+    // The proxy drops `Upgrade` from its call. A route without WebSockets refuses it.
+    kind: isUpgrade ? 'upgrade' : 'http',
+    method,
+    requestTarget,
+    httpVersion: '1.1',
+    rawHeaders,
+    peer: { remoteAddress: plainAddress(call.address), encrypted: scheme === 'https' },
+    stream,
+    interim: undefined,
   };
 }
 
@@ -145,7 +138,7 @@ export function originalRequest(call: CallValues): DecisionCall {
  * The reader throws AppError `decision_call_invalid` unless each header of the dialect is there exactly once, under its
  * exact name, and as {@link originalRequest}.
  */
-export function createCallReader(dialect: Dialect): (call: IncomingMessage) => DecisionCall {
+export function createCallReader(dialect: Dialect): (call: IncomingMessage) => RawRequest {
   const { method, requestTarget, host, scheme, address, framing } = dialect;
   const required = [method, requestTarget, host, scheme, address].filter((name) => name !== undefined);
   const useOf = headerUses(new Set([...required, ...(framing === undefined ? [] : [framing.length, framing.coding])]));

@@ -185,11 +185,14 @@ const bodyTaken =
 
 const maxLoggedPathLength = 1024;
 
-function recordOf(request: Opened): RequestRecord {
-  const requestTarget = request.url ?? '';
+/** The path of a request target, without the query, which may hold secrets. */
+export function loggedPath(requestTarget: string): string {
   const query = requestTarget.indexOf('?');
-  const path = query === -1 ? requestTarget : requestTarget.slice(0, query);
-  return new RequestRecord(newRequestId(), request.method ?? '', path.slice(0, maxLoggedPathLength), performance.now());
+  return requestTarget.slice(0, query === -1 ? maxLoggedPathLength : Math.min(query, maxLoggedPathLength));
+}
+
+function recordOf(request: Opened): RequestRecord {
+  return new RequestRecord(newRequestId(), request.method ?? '', loggedPath(request.url ?? ''), performance.now());
 }
 
 /** A listener's application, and the classes of its requests and responses. */

@@ -55,6 +55,7 @@ export function createAuthenticateService(
       const head = verifier.verifyHead({ method, target, rawHeaders });
       const { serviceId } = head;
       record.serviceId = serviceId;
+      record.trace?.trustCaller();
       const principal = principalOf(head);
       const caller: Caller = { kind: 'service', serviceId, principal };
       const content = await takeContent(matched);

@@ -8,20 +8,20 @@ import { createSanitize } from './sanitize.ts';
 
 type ConfiguredStage = 'sanitize' | 'answerItself' | 'checkOrigin' | 'match' | 'authorize';
 
-/** The stages of a listener that depend only on its configuration. */
+/** The stages of a listener that depend only on its configuration. @param traceRatio See {@link createSanitize}. */
 export function configuredStages(
   listener: 'public' | 'internal',
   config: GatewayConfig,
   table: RouteTable,
+  traceRatio?: number,
 ): Pick<Stages, ConfiguredStage> {
   if (listener === 'internal') {
     return {
       // Services may use any host name, and there is no proxy between them and this listener.
-      sanitize: createSanitize({
-        headers: { ...config.headers, security: false },
-        publicOrigins: [],
-        trustedProxies: [],
-      }),
+      sanitize: createSanitize(
+        { headers: { ...config.headers, security: false }, publicOrigins: [], trustedProxies: [] },
+        traceRatio,
+      ),
       answerItself: ownAnswers(answerOptions),
       match: createMatch(table),
       authorize,
@@ -30,7 +30,7 @@ export function configuredStages(
   const metadata = createResourceMetadata(config, table);
   const methodsAt = (path: string) => metadata?.methodsAt(path) ?? table.methodsAt(path);
   return {
-    sanitize: createSanitize(config),
+    sanitize: createSanitize(config, traceRatio),
     answerItself: ownAnswers(config.cors && createCors(config.cors, { methodsAt }), answerOptions, metadata?.answer),
     checkOrigin: createUpgradeOrigin(config),
     match: createMatch(table, metadata),

@@ -1,8 +1,10 @@
 import { createLineWriter, type Logger } from '@countersign/service-kit';
+import type { Tracing } from '@countersign/tracing';
 import type { Allow, Scheme } from '../config/config.ts';
 import { type AppError, errorTable } from '../errors.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import type { Claims, StatusClaims } from '../tokens/claims.ts';
+import type { RequestTrace } from './trace.ts';
 
 /** Where clients find metadata about the path that refused them (RFC 9728 section 5.1). */
 export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;
@@ -28,6 +30,8 @@ export class RequestRecord {
   isLogged = false;
   /** The id that the client or a proxy gave the request. Used only for the log. */
   clientRequestId: string | undefined = undefined;
+  /** Undefined while traces are off, and until the request is sanitized. */
+  trace: RequestTrace | undefined = undefined;
   address: string | undefined = undefined;
   route: string | undefined = undefined;
   /**
@@ -117,6 +121,7 @@ export function createAccessLog(
   logger: Logger,
   countRequest: (record: RequestRecord, status: number) => void,
   traffic?: Readonly<{ keep(record: RequestRecord, status: number): void }>,
+  tracing?: Tracing,
 ): LogRequest {
   const write = createLineWriter(logger, 'request');
   return (record, status, isAborted) => {
@@ -127,6 +132,7 @@ export function createAccessLog(
     if (record.code === undefined) record.rule = record.allowedBy;
     countRequest(record, status);
     traffic?.keep(record, status);
+    if (tracing !== undefined) record.trace?.addSpans(tracing, record, status);
     const fields = fieldsOf(record);
     if (status >= 500) logger.error(fields, 'request');
     else if (record.detail !== undefined || record.err !== undefined) logger.info(fields, 'request');
@@ -139,6 +145,7 @@ export function fieldsOf(record: RequestRecord) {
   return {
     request_id: record.requestId,
     client_request_id: record.clientRequestId,
+    trace_id: record.trace?.traceId,
     method: record.method,
     path: record.path,
     status: record.status,

@@ -1,15 +1,18 @@
 import { BlockList, isIP } from 'node:net';
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { plainAddress } from '@countersign/service-kit';
+import { parseTraceparent } from '@countersign/tracing';
 import type { GatewayConfig, Network } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { hopByHop, namedByConnection, rememberNames, withoutHeaders } from '../http/header-fields.ts';
 import { readHandshake } from '../http/websocket-handshake.ts';
 import type { Arrival, Exchange, InboundBody, Incoming } from './exchange.ts';
+import { RequestTrace } from './trace.ts';
 
 const contentTypeGrammar = /^[!-~](?:[ -~]*[!-~])?$/;
 const contentLengthGrammar = /^(?:0|[1-9][0-9]{0,15})$/;
 const maxContentType = 1024;
+const requestIdGrammar = /^[!-~]{1,64}$/;
 
 /**
  * The first stage, on every route. Checks what the parser accepted, and drops each header that only the gateway may
@@ -17,14 +20,17 @@ const maxContentType = 1024;
  *
  * Reads `rawHeaders`, because Node joins repeated headers or keeps only the first.
  *
+ * @param traceRatio The share of traces that is recorded. Undefined: traces are off, and their headers pass.
  * The stage throws AppError `headers_too_large`, `invalid_host`, `misdirected_request`, `invalid_request`.
  * @see DESIGN section 3, "Strip, then sign"
  */
 export function createSanitize(
   config: Pick<GatewayConfig, 'headers' | 'publicOrigins' | 'trustedProxies'>,
+  traceRatio?: number,
 ): (arrival: Arrival) => Incoming {
-  const useOf = createHeaderClassifier(config.headers.strip);
+  const useOf = createHeaderClassifier(config.headers.strip, traceRatio !== undefined);
   const checkHost = createHostCheck(config.publicOrigins);
+  const isTrusted = createTrust(config.trustedProxies);
   const clientAddress = createClientAddress(config.trustedProxies);
   const passesOrigin = !config.headers.strip.includes('origin');
   const hasDefaults = config.headers.security;
@@ -39,6 +45,11 @@ export function createSanitize(
       });
     }
     const { passing, read } = sortHeaders(rawHeaders, useOf);
+    record.clientRequestId = requestIdGrammar.test(read['x-request-id'] ?? '') ? read['x-request-id'] : undefined;
+    if (traceRatio !== undefined) {
+      record.trace = new RequestTrace(traceRatio, arrival, parseTraceparent(read.traceparent));
+      if (isTrusted(plainAddress(peer.remoteAddress ?? ''))) record.trace.trustCaller();
+    }
     const forwardedFor = read['x-forwarded-for'];
     const address = clientAddress(peer.remoteAddress ?? '', forwardedFor === undefined ? [] : [forwardedFor]);
     // Without an address, the socket is already closed, so no response can be sent.
@@ -100,6 +111,8 @@ const noHeaders = () => ({
   'sec-websocket-protocol': undefined as string | undefined,
   'x-forwarded-for': undefined as string | undefined,
   origin: undefined as string | undefined,
+  'x-request-id': undefined as string | undefined,
+  traceparent: undefined as string | undefined,
 });
 
 type ReadHeader = keyof ReturnType<typeof noHeaders>;
@@ -110,6 +123,9 @@ const joinedBy: Readonly<Partial<Record<ReadHeader, string>>> = {
   connection: ',',
   'sec-websocket-protocol': ',',
   'x-forwarded-for': ',',
+  // Two of them are none: neither grammar allows the separator.
+  'x-request-id': ', ',
+  traceparent: ', ',
 };
 
 /** Headers that must not repeat, and whose values are not lists. */
@@ -120,10 +136,15 @@ export const singleHeaders: ReadonlySet<string> = new Set(
 const maxHeaders = 100;
 const maxHeaderBytes = 12 * 1024;
 
+// Of a client, they would lead a trace, or fill it (W3C Trace Context and Baggage).
+const ofTraces = ['tracestate', 'baggage'];
+
 /** @param strip Additional names to drop, from the configuration. */
-function createHeaderClassifier(strip: readonly string[]): (rawName: string) => HeaderUse {
-  const read: ReadonlySet<string> = new Set(Object.keys(noHeaders()));
-  const stripped: ReadonlySet<string> = new Set(strip.map(foldHeaderName));
+function createHeaderClassifier(strip: readonly string[], isTraced: boolean): (rawName: string) => HeaderUse {
+  const read: ReadonlySet<string> = new Set(
+    Object.keys(noHeaders()).filter((name) => isTraced || name !== 'traceparent'),
+  );
+  const stripped: ReadonlySet<string> = new Set([...strip.map(foldHeaderName), ...(isTraced ? ofTraces : [])]);
   return rememberNames((rawName) => {
     const folded = foldHeaderName(rawName);
     if (read.has(folded)) {
@@ -217,9 +238,7 @@ export type ClientAddress = (peer: string, forwardedFor: readonly string[]) => s
 /** @param trustedProxies If empty, the peer is the client and the header is ignored. */
 export function createClientAddress(trustedProxies: readonly Network[]): ClientAddress {
   if (trustedProxies.length === 0) return (peer) => (peer.includes(':') ? plainAddress(peer) : peer);
-  const trusted = new BlockList();
-  for (const { address, prefix, family } of trustedProxies) trusted.addSubnet(address, prefix, family);
-  const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  const isTrusted = createTrust(trustedProxies);
 
   return (peer, forwardedFor) => {
     let address = plainAddress(peer);
@@ -232,6 +251,12 @@ export function createClientAddress(trustedProxies: readonly Network[]): ClientA
     }
     return address;
   };
+}
+
+function createTrust(trustedProxies: readonly Network[]): (address: string) => boolean {
+  const trusted = new BlockList();
+  for (const { address, prefix, family } of trustedProxies) trusted.addSubnet(address, prefix, family);
+  return (address) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }
 
 // Some proxies append the client's port. IPv6 addresses are then in brackets.

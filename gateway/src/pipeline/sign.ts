@@ -32,6 +32,8 @@ export type SignStageOptions = Readonly<{
   txnTokens: Pick<TxnTokens, 'mint'>;
   lifetimeSec: number;
   nowMs(): number;
+  /** Whether another proxy forwards the request, whose own span then precedes that of the service. */
+  isForwardedElsewhere?: boolean;
 }>;
 
 type Body = Outbound['body'];
@@ -51,7 +53,7 @@ export function createSign(options: SignStageOptions): Readonly<{
   sign(admitted: Admitted): Signed | Promise<Signed>;
   signAgain(signed: Signed, refused?: SignedOutbound): SignedOutbound;
 }> {
-  const { keyFor, txnTokens, lifetimeSec, nowMs } = options;
+  const { keyFor, txnTokens, lifetimeSec, nowMs, isForwardedElsewhere = false } = options;
   const anonymous = new Map<string, PreparedIdentity>();
 
   function preparedFor(caller: Caller, audience: string): PreparedIdentity {
@@ -84,6 +86,7 @@ export function createSign(options: SignStageOptions): Readonly<{
     const transaction = upstream.txnToken ? nextTransaction(admitted) : undefined;
     const txnToken = transaction && txnTokens.mint(transaction, upstream.name);
     const headers = forwardedHeaders(admitted);
+    if (record.trace !== undefined && !isForwardedElsewhere) headers.push('traceparent', record.trace.nextAttempt());
     const signedFrom = headers.length;
     appendSignedHeaders(
       headers,

@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import { memoryReplay, redisReplay } from '@countersign/identity';
 import type { Health, Logger, Registry } from '@countersign/service-kit';
+import type { Tracing } from '@countersign/tracing';
 import type { GatewayConfig } from '../config/config.ts';
 import type { KeySetTiming } from '../keys/issuer-keys.ts';
 import { BodyMemory } from '../limits/body-memory.ts';
@@ -32,6 +33,8 @@ export type ProcessResourcesOptions = Readonly<{
    */
   observer?: Readonly<{ onLag(issuer: string, lagMs: number): void }> | undefined;
   health: Pick<Health, 'draining'>;
+  /** Undefined: traces are off. */
+  tracing?: Tracing | undefined;
   /** What happens to a public request that matches no route. */
   unmatched: HandlerOptions['unmatched'];
 }>;
@@ -45,7 +48,7 @@ const memoryOfAllWorkers = (): number => Math.min(totalmem(), process.constraine
 
 /** Does not connect yet; `limitStore.start` connects to Redis. */
 export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, options: ProcessResourcesOptions) {
-  const { metrics, logger, keySets, health, unmatched, observer, nowMs = Date.now, workers = 1 } = options;
+  const { metrics, logger, keySets, health, unmatched, observer, nowMs = Date.now, workers = 1, tracing } = options;
   const connections = new LongLivedConnections(nowMs);
   const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
   const requestMetrics = createRequestMetrics(metrics);
@@ -77,7 +80,8 @@ export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, 
     bodies: new BodyMemory(),
     /** The share of the machine's or container's memory that this process may use. */
     memoryBytes: memoryOfAllWorkers() / workers,
-    logRequest: createAccessLog(logger, requestMetrics.count, traffic),
+    logRequest: createAccessLog(logger, requestMetrics.count, traffic, tracing),
+    tracing,
     tokenOutcomes: new TokenOutcomes(),
     /** Undefined if the console is off. */
     traffic,

@@ -143,7 +143,8 @@ export class Snapshot {
     limiterFor: (name: string, limit: Limit) => Limiter,
   ): Snapshot['handlers'] {
     const { config, gatewayKeys, upstreams, tokens } = this;
-    const { logRequest, health, nowMs, replay, throttle, unmatched } = resources;
+    const { logRequest, health, nowMs, replay, throttle, unmatched, tracing } = resources;
+    const traceRatio = tracing && config.telemetry.traces.sampling;
     const keyFor = createSigningKeys(gatewayKeys, upstreams.of);
     const txnTokens = createTxnTokens({ keys: gatewayKeys, issuers: this.trust.issuers, nowMs });
     const signing = { keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs };
@@ -156,7 +157,7 @@ export class Snapshot {
       const routes = routesOn(listener, config);
       const limited = routes.filter(({ limits }) => limits.length > 0);
       const limit = createLimit(new Map(limited.map((route) => [route, compileLimits(route, limiterFor)])));
-      const stages = configuredStages(listener, config, createRouteTable(listener, routes));
+      const stages = configuredStages(listener, config, createRouteTable(listener, routes), traceRatio);
       return createPipeline({ ...stages, ...own, limit });
     };
     const dpop = createDpop({ config, replay, nowMs });
@@ -170,7 +171,11 @@ export class Snapshot {
     const decisionPipeline = () =>
       pipelineOf('public', {
         authenticate: createAuthenticate({ tokens, throttle, dpop }),
-        sign: createSign({ ...signing, keyFor: (upstream, nowSec) => keyFor(upstream, nowSec, 'once') }).sign,
+        sign: createSign({
+          ...signing,
+          keyFor: (upstream, nowSec) => keyFor(upstream, nowSec, 'once'),
+          isForwardedElsewhere: true,
+        }).sign,
       });
     return {
       public: createRequestHandler({ ...common, pipeline: pipelineOf('public', { authenticate, sign }), unmatched }),

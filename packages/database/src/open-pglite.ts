@@ -3,6 +3,7 @@ import { StartupError } from '@countersign/service-kit';
 import { PGlite } from '@electric-sql/pglite';
 import { Kysely, PGliteDialect, sql } from 'kysely';
 import type { Opened } from './open-postgres.ts';
+import { traceQuery } from './trace-query.ts';
 
 const int8 = 20;
 
@@ -31,7 +32,7 @@ export async function openPglite<Schema>(location: PgliteLocation): Promise<Open
       cause: error,
     });
   }
-  const kysely = new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }) });
+  const kysely = new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }), log: traceQuery });
   return {
     kysely,
     driver: {

@@ -5,6 +5,7 @@ import pg from 'pg';
 import type { Driver } from './database.ts';
 import { describe } from './provision.ts';
 import { ServerWatch } from './server-watch.ts';
+import { traceQuery } from './trace-query.ts';
 
 // Reads int8 as a number: our sequences stay below 2^53, and PGlite already returns numbers.
 const types: pg.CustomTypesConfig = {
@@ -61,7 +62,7 @@ export async function openPostgres<Schema>(
     end: () => pool.end(),
     options: pool.options,
   };
-  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: watched }) });
+  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: watched }), log: traceQuery });
   const listeners = new Set<() => Promise<void>>();
   return {
     kysely,

@@ -18,6 +18,7 @@ export {
 } from './errors.ts';
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
 export { type BehindGateway, type BehindGatewayParts, startBehindGateway } from './gateway/start-behind-gateway.ts';
+export { tracedCaller } from './gateway/traced-caller.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';
 export { type Content, formValue, type Html, html } from './html/html.ts';
 export { pageAssets } from './html/page-assets.ts';

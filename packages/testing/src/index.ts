@@ -24,5 +24,6 @@ export {
 } from './recording-upstream.ts';
 export { redisServers, type ThrowAwayRedis, throwAwayRedis } from './redis-servers.ts';
 export { type ReceivedMail, type SmtpSink, smtpSink } from './smtp-sink.ts';
+export { type ReceivedSpan, type SpanReceiver, spanReceiver } from './span-receiver.ts';
 export { type ProcessOptions, type StartedProcess, startProcess } from './start-process.ts';
 export { type TestGateway, testGateway, type Unsigned } from './test-gateway.ts';

@@ -37,6 +37,18 @@ const websockets = z
   .prefault({})
   .describe('Limits on WebSockets, over all routes.');
 
+const telemetry = z
+  .strictObject({
+    traces: z
+      .strictObject({
+        sampling: z.number().min(0).max(1).default(0.01).describe('The share of requests whose spans are recorded.'),
+      })
+      .prefault({})
+      .describe('Where OTEL_EXPORTER_OTLP_ENDPOINT names a collector.'),
+  })
+  .prefault({})
+  .describe('What the gateway reports about itself.');
+
 /** The only source of validation, `countersign schema` and docs/gateway-yaml.md. */
 export const schema = z
   .strictObject({
@@ -105,6 +117,7 @@ export const schema = z
       })
       .prefault({})
       .describe('Settings for headers, on all routes.'),
+    telemetry,
     tests: z.array(testCase).prefault([]).describe('Tests that `countersign test` runs.'),
   })
   .describe('The configuration of a Countersign gateway.');

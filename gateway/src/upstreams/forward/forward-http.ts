@@ -107,6 +107,7 @@ class Attempt implements DispatchHandler {
   #isOver = false;
   #startedAt = 0;
   #sentAt = 0;
+  #status: number | undefined;
   #bodyLength: number | undefined;
   /** A body that has arrived completely is sent together with the head. */
   #wholeBody: Buffer | undefined;
@@ -179,6 +180,7 @@ class Attempt implements DispatchHandler {
     if (status < 200) return;
     const { options, signed, outbound, response, target, permit } = this.sending;
     const { record, stream } = signed;
+    this.#status = status;
     if (target.health.failures > 0) target.health.responded();
     permit.settle('success');
     record.upstreamMs = performance.now() - this.#sentAt;
@@ -250,7 +252,7 @@ class Attempt implements DispatchHandler {
   #fail(failure: AppError): void {
     if (this.#isOver) return;
     const { response, signed, target } = this.sending;
-    this.#finish();
+    this.#finish(failure.code);
     this.#writer?.stop();
     if (!response.headersSent) {
       this.#resolve(failure);
@@ -265,8 +267,10 @@ class Attempt implements DispatchHandler {
     this.#resolve();
   }
 
-  #finish(): void {
+  #finish(code?: Code): void {
     this.#isOver = true;
+    const { signed, target } = this.sending;
+    signed.record.trace?.attempted({ origin: target.origin, startedAt: this.#startedAt, status: this.#status, code });
     this.#counts.end();
     this.#leaveQueue?.();
     this.#unwatch?.();

@@ -18,6 +18,8 @@ export type ServiceCallerOptions = Readonly<{
   /** Timeout of a whole call, in milliseconds. Default 5000. */
   timeoutMs?: number;
   nowMs?: () => number;
+  /** Headers that every call carries besides, such as `traceparent`. The signature does not cover them. */
+  headers?: () => Readonly<Record<string, string>>;
 }>;
 
 export type ServiceCall = Readonly<{
@@ -40,7 +42,7 @@ export type CallService = (call: ServiceCall) => Promise<Response>;
  * @throws RangeError (from the call) for a path that a URL parser would change before sending it.
  */
 export function serviceCaller(options: ServiceCallerOptions): CallService {
-  const { gatewayUrl, gatewayName = defaultGatewayName, key, timeoutMs = 5_000, nowMs = Date.now } = options;
+  const { gatewayUrl, gatewayName = defaultGatewayName, key, timeoutMs = 5_000, nowMs = Date.now, headers } = options;
   const { origin } = new URL(gatewayUrl);
   let accepted: ServiceForm = 'current';
 
@@ -67,6 +69,7 @@ export function serviceCaller(options: ServiceCallerOptions): CallService {
         method,
         redirect: 'error',
         headers: {
+          ...headers?.(),
           accept: 'application/json',
           ...content,
           ...Object.fromEntries(signServiceRequest(key, request, options, form)),

@@ -1,12 +1,13 @@
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Identity } from '@countersign/identity';
+import { isPlainToOthers, openTracing, type Tracing } from '@countersign/tracing';
 import type { Request, RequestHandler } from 'express';
 import type { Redis } from 'ioredis';
 import { drainServer, listen } from '../http/listening.ts';
 import type { ServiceParts } from '../http/service-app.ts';
 import { createServiceServer } from '../http/service-server.ts';
-import type { CommonConfig } from '../process/config.ts';
+import { type CommonConfig, ConfigError } from '../process/config.ts';
 import { createHealth, type HealthCheck } from '../process/health.ts';
 import type { Running } from '../process/lifecycle.ts';
 import type { Logger } from '../process/logger.ts';
@@ -15,7 +16,7 @@ import { connectRedis } from '../process/redis.ts';
 import { type GatewayTrust, trustGateway } from './trust-gateway.ts';
 
 /** The parts that {@link startBehindGateway} creates for the app of a service. */
-export type BehindGateway = Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'>;
+export type BehindGateway = Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger' | 'tracing'>;
 
 export type BehindGatewayParts = BehindGateway &
   Readonly<{
@@ -70,7 +71,10 @@ export async function startBehindGateway(options: StartOptions): Promise<Running
     const checks = { database: () => database.ping(), ...trust.checks };
     const health = createHealth(checks);
     const { handler: identity, publishKeys } = trust;
-    const app = await options.createApp({ identity, publishKeys, health, metrics, logger, redis, checks, onClose });
+    const tracing = openTraces(name, config);
+    onClose(() => tracing?.close());
+    const kit = { identity, publishKeys, health, metrics, logger, tracing };
+    const app = await options.createApp({ ...kit, redis, checks, onClose });
     const server = createServiceServer(app);
     if (options.upgrade !== undefined) acceptUpgrades(server, trust, options);
     await isTrusting;
@@ -85,6 +89,17 @@ export async function startBehindGateway(options: StartOptions): Promise<Running
     await closeAll().catch((failure) => logger.error({ err: failure }, 'a resource could not be closed'));
     throw error;
   }
+}
+
+/** @throws ConfigError for a collector to which spans would travel unencrypted. */
+function openTraces(service: string, config: CommonConfig): Tracing | undefined {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_INSECURE: isInsecure } = config;
+  if (endpoint === undefined) return undefined;
+  if (isPlainToOthers(endpoint) && !isInsecure)
+    throw new ConfigError([
+      'OTEL_EXPORTER_OTLP_ENDPOINT: plain http leaves this machine: use https, or set OTEL_EXPORTER_OTLP_INSECURE=true where the network is trusted',
+    ]);
+  return openTracing({ service, endpoint });
 }
 
 /** The server does not track upgraded sockets, so `onDrain` must end them. */

@@ -1,3 +1,4 @@
+import type { Tracing } from '@countersign/tracing';
 import express, { type Express, type RequestHandler, type Router } from 'express';
 import { AppError, type ErrorTable } from '../errors.ts';
 import type { Health } from '../process/health.ts';
@@ -6,6 +7,7 @@ import { type MetricsSource, metricsHandler, type Registry, requestMetrics } fro
 import { parseForm, parseJson } from './body.ts';
 import { type FormatError, notFound, respondWithProblem } from './problem.ts';
 import { adoptRequestId, requestLog } from './request-log.ts';
+import { traceRequests } from './trace-requests.ts';
 
 export type ServiceParts = Readonly<{
   logger: Logger;
@@ -21,6 +23,8 @@ export type ServiceParts = Readonly<{
   /** Largest JSON body or form, in bytes. Default 100 KiB. Handlers limit uploads themselves. */
   maxBodyBytes?: number;
   routes: Router;
+  /** Undefined: traces are off. */
+  tracing?: Tracing | undefined;
   /** Formats the bodies of errors for routes with an `errorBody`. */
   formatError?: FormatError;
 }>;
@@ -38,6 +42,7 @@ export function createServiceApp(parts: ServiceParts): Express {
   if (parts.publishKeys !== undefined) app.use(parts.publishKeys);
   if (parts.open !== undefined) app.use(parts.open);
   app.use(parts.identity, adoptRequestId);
+  if (parts.tracing !== undefined) app.use(traceRequests(parts.tracing));
   const maxBodyBytes = parts.maxBodyBytes ?? 100 * 1024;
   app.use(parseJson(maxBodyBytes), parseForm(maxBodyBytes));
   app.use(parts.routes);

@@ -112,6 +112,11 @@ function toAgreementKeys(value: string, context: z.RefinementCtx): readonly unkn
   }
 }
 
+const flag = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((value) => value === 'true');
+
 /** Variables that every service reads. Spread them into the service's schema. */
 export const commonConfig = {
   HOST: z.string().default('127.0.0.1'),
@@ -121,10 +126,7 @@ export const commonConfig = {
   GATEWAY_INTERNAL_PORT: port(8090),
   GATEWAY_KEYS_URL: z.url().optional(),
   /** Whether GATEWAY_KEYS_URL may be plain http to another machine. In production it is refused otherwise. */
-  GATEWAY_INSECURE_TRANSPORT: z
-    .enum(['true', 'false'])
-    .default('false')
-    .transform((value) => value === 'true'),
+  GATEWAY_INSECURE_TRANSPORT: flag,
   /**
    * When the gateway signs for this service with `hmac-sha256`: the current secret, and the next one during rotation.
    */
@@ -142,6 +144,10 @@ export const commonConfig = {
     .regex(/^[a-z][a-z0-9_]{0,30}$/, 'must be lower-case letters, digits and _')
     .default('countersign'),
   REDIS_URL: z.url().optional(),
+  /** The base URL of a collector that takes OTLP over HTTP. Without it, nothing is traced. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  /** Whether it may be plain http to another machine. */
+  OTEL_EXPORTER_OTLP_INSECURE: flag,
   DRAIN_DELAY_MS: milliseconds(500),
   SHUTDOWN_GRACE_MS: milliseconds(10_000),
 };

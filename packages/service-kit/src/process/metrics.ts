@@ -21,14 +21,17 @@ export function requestMetrics(registry: Registry): RequestHandler {
   });
   return (req, res, next) => {
     const stop = seconds.startTimer();
-    res.once('close', () => stop({ method: req.method, route: routeOf(req), status: String(res.statusCode) }));
+    res.once('close', () =>
+      stop({ method: req.method, route: routeOf(req) ?? 'none', status: String(res.statusCode) }),
+    );
     next();
   };
 }
 
-function routeOf(req: Request): string {
+/** The pattern of the route that took the request. */
+export function routeOf(req: Request): string | undefined {
   const pattern: unknown = (req.route as { path?: unknown } | undefined)?.path;
-  return typeof pattern === 'string' ? req.baseUrl + pattern : 'none';
+  return typeof pattern === 'string' ? req.baseUrl + pattern : undefined;
 }
 
 /** The parts of a registry that {@link metricsHandler} needs. */

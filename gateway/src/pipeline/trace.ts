@@ -1,0 +1,119 @@
+import {
+  isSampledAt,
+  methodAttribute,
+  newSpanId,
+  type Parent,
+  type Tracing,
+  traceparentOf,
+  unixMs,
+} from '@countersign/tracing';
+import type { Exchange } from './exchange.ts';
+import type { RequestRecord } from './request-record.ts';
+
+/** One attempt to send a request to a service. `startedAt` is of `performance.now()`. */
+export type TracedAttempt = Readonly<{
+  origin: string;
+  startedAt: number;
+  /** Undefined without a response. */
+  status: number | undefined;
+  /** The error code. Undefined: the response arrived. */
+  code: string | undefined;
+}>;
+
+/** A request's place in its trace, and what its spans will say. */
+export class RequestTrace {
+  traceId: string;
+  isSampled: boolean;
+  readonly #spanId = newSpanId();
+  readonly #ratio: number;
+  readonly #exchange: Readonly<Exchange>;
+  /** The caller's span, which belongs to the trace only if the caller is trusted. */
+  readonly #caller: Parent | undefined;
+  #parentId: string | undefined;
+  #attemptId = '';
+  readonly #attempts: (TracedAttempt & Readonly<{ spanId: string; endedAt: number }>)[] = [];
+
+  /**
+   * @param ratio The share of traces that is recorded.
+   * @param caller What the request says of its caller's span.
+   */
+  constructor(ratio: number, exchange: Readonly<Exchange>, caller: Parent | undefined) {
+    this.#ratio = ratio;
+    this.#exchange = exchange;
+    this.#caller = caller;
+    // A UUIDv7 has 62 random bits at its end: as good as an id of its own.
+    this.traceId = exchange.record.requestId.replaceAll('-', '');
+    this.isSampled = isSampledAt(ratio, this.traceId);
+  }
+
+  /**
+   * Continues the trace of a trusted caller. Its flag does not count: the caller would otherwise decide how much is
+   * recorded here.
+   */
+  trustCaller(): void {
+    if (this.#caller === undefined) return;
+    this.traceId = this.#caller.traceId;
+    this.#parentId = this.#caller.spanId;
+    this.isSampled = isSampledAt(this.#ratio, this.traceId);
+  }
+
+  /** The `traceparent` of the next attempt. */
+  nextAttempt(): string {
+    this.#attemptId = newSpanId();
+    return traceparentOf({ traceId: this.traceId, spanId: this.#attemptId }, this.isSampled);
+  }
+
+  /** An attempt is over. */
+  attempted(attempt: TracedAttempt): void {
+    if (this.isSampled) this.#attempts.push({ ...attempt, spanId: this.#attemptId, endedAt: performance.now() });
+  }
+
+  /** Makes the spans of the request, which is over. */
+  addSpans(tracing: Tracing, record: RequestRecord, status: number): void {
+    if (!this.isSampled) return;
+    const { traceId } = this;
+    const { method, httpVersion, route, client } = this.#exchange;
+    const name = methodAttribute(method);
+    tracing.add({
+      traceId,
+      spanId: this.#spanId,
+      parentId: this.#parentId,
+      link: this.#parentId === undefined ? this.#caller : undefined,
+      kind: 'server',
+      name: route === undefined ? name : `${name} ${route.path}`,
+      startMs: unixMs(record.startedAt),
+      endMs: unixMs(record.startedAt + record.durationMs),
+      attributes: {
+        'http.request.method': name,
+        'http.route': route?.path,
+        'http.response.status_code': status === 0 ? undefined : status,
+        'network.protocol.version': httpVersion,
+        'url.scheme': client?.protocol,
+        'countersign.request_id': record.requestId,
+      },
+      errorType: record.code,
+      isFailed: status >= 500,
+    });
+    for (const [index, attempt] of this.#attempts.entries()) {
+      const { hostname, port, protocol } = new URL(attempt.origin);
+      tracing.add({
+        traceId,
+        spanId: attempt.spanId,
+        parentId: this.#spanId,
+        kind: 'client',
+        name,
+        startMs: unixMs(attempt.startedAt),
+        endMs: unixMs(attempt.endedAt),
+        attributes: {
+          'http.request.method': name,
+          'http.response.status_code': attempt.status,
+          'http.request.resend_count': index === 0 ? undefined : index,
+          'server.address': hostname,
+          'server.port': Number(port) || (protocol === 'https:' ? 443 : 80),
+        },
+        errorType: attempt.code,
+        isFailed: attempt.code !== undefined || (attempt.status ?? 0) >= 400,
+      });
+    }
+  }
+}

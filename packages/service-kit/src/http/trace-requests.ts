@@ -1,0 +1,43 @@
+import { inServerSpan, methodAttribute, newSpanId, parseTraceparent, type Tracing, unixMs } from '@countersign/tracing';
+import type { RequestHandler } from 'express';
+import { routeOf } from '../process/metrics.ts';
+import { addToLog, type RequestLocals, requestIdOf } from './request-log.ts';
+
+/**
+ * Makes a span of each request that the gateway samples, and names its trace in the log. Mount it after the identity
+ * middleware: until then, anyone may have written `traceparent`.
+ */
+export const traceRequests =
+  (tracing: Tracing): RequestHandler =>
+  (req, res, next) => {
+    const parent = parseTraceparent(req.get('traceparent'));
+    if (parent === undefined) {
+      next();
+      return;
+    }
+    const { traceId, spanId: parentId, isSampled } = parent;
+    const spanId = newSpanId();
+    const startMs = unixMs(performance.now());
+    addToLog(res, { trace_id: traceId });
+    if (isSampled) res.once('close', () => tracing.add({ ...serverSpan(), traceId, spanId, parentId, startMs }));
+    inServerSpan(tracing, parent, spanId, next);
+
+    function serverSpan() {
+      const method = methodAttribute(req.method);
+      const route = routeOf(req);
+      const { code } = (res.locals as RequestLocals).log;
+      return {
+        name: route === undefined ? method : `${method} ${route}`,
+        kind: 'server' as const,
+        endMs: unixMs(performance.now()),
+        attributes: {
+          'http.request.method': method,
+          'http.route': route,
+          'http.response.status_code': res.headersSent ? res.statusCode : undefined,
+          'countersign.request_id': requestIdOf(res),
+        },
+        errorType: code === undefined ? undefined : String(code),
+        isFailed: res.statusCode >= 500,
+      };
+    }
+  };

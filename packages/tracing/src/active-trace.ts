@@ -1,0 +1,72 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { newSpanId, type Parent, type SpanContext, traceparentOf } from './trace-context.ts';
+import { type FinishedSpan, type Tracing, unixMs } from './tracing.ts';
+
+/** The span in which a service works now. */
+type ActiveTrace = SpanContext & Readonly<{ tracing: Tracing; isSampled: boolean }>;
+
+const active = new AsyncLocalStorage<ActiveTrace>();
+
+/** Runs a request's work, so that the calls in it become children of its span. @returns What `work` returns. */
+export function inServerSpan<Result>(tracing: Tracing, parent: Parent, spanId: string, work: () => Result): Result {
+  const { traceId, isSampled } = parent;
+  return active.run({ tracing, traceId, spanId, isSampled }, work);
+}
+
+/** The header that tells the called service which span called it. Empty outside of a traced request. */
+export function traceHeaders(): Readonly<Record<string, string>> {
+  const trace = active.getStore();
+  return trace === undefined ? {} : { traceparent: traceparentOf(trace, trace.isSampled) };
+}
+
+/** Runs a call to another service in a span of its own. Its result passes through. */
+export async function inClientSpan<Result>(
+  name: string,
+  attributesOf: (result: Result) => FinishedSpan['attributes'],
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const trace = active.getStore();
+  if (trace === undefined || !trace.isSampled) return work();
+  const spanId = newSpanId();
+  const startMs = unixMs(performance.now());
+  const end = (span: Pick<FinishedSpan, 'attributes' | 'errorType' | 'isFailed'>) =>
+    addChild(trace, { name, spanId, startMs, ...span });
+  try {
+    const result = await active.run({ ...trace, spanId }, work);
+    end({ attributes: attributesOf(result) });
+    return result;
+  } catch (error) {
+    end({ attributes: {}, errorType: (error as Error).name, isFailed: true });
+    throw error;
+  }
+}
+
+/** Adds a span for a statement that has just ended. Its values and its text stay out of the span. */
+export function addQuerySpan(statement: string, durationMs: number, failure?: unknown): void {
+  const trace = active.getStore();
+  if (trace === undefined || !trace.isSampled) return;
+  const { operation, table } = summaryOf(statement);
+  addChild(trace, {
+    name: table === undefined ? operation : `${operation} ${table}`,
+    spanId: newSpanId(),
+    startMs: unixMs(performance.now()) - durationMs,
+    attributes: { 'db.system.name': 'postgresql', 'db.operation.name': operation, 'db.collection.name': table },
+    errorType: (failure as { code?: string } | undefined)?.code ?? (failure as Error | undefined)?.name,
+    isFailed: failure !== undefined,
+  });
+}
+
+function addChild(
+  { tracing, traceId, spanId: parentId }: ActiveTrace,
+  span: Omit<FinishedSpan, 'traceId' | 'kind' | 'parentId' | 'endMs'>,
+): void {
+  tracing.add({ ...span, traceId, parentId, kind: 'client', endMs: unixMs(performance.now()) });
+}
+
+const tableGrammar = /\b(?:from|into|update|join)\s+"?([a-z_][a-z0-9_]*)"?/i;
+
+/** The first word of a statement, and the table that it names first. */
+export function summaryOf(statement: string): Readonly<{ operation: string; table: string | undefined }> {
+  const [operation = ''] = /[a-z]+/i.exec(statement) ?? [];
+  return { operation: operation.toUpperCase(), table: tableGrammar.exec(statement)?.[1] };
+}

@@ -1,0 +1,63 @@
+import type { SpanContext } from './trace-context.ts';
+
+/** A span that is over. */
+export type FinishedSpan = SpanContext &
+  Readonly<{
+    name: string;
+    kind: 'server' | 'client';
+    /** The id of the span that caused it. Undefined: the trace starts with it. */
+    parentId: string | undefined;
+    /** Unix milliseconds. */
+    startMs: number;
+    endMs: number;
+    /** By the names of OpenTelemetry's semantic conventions. They hold no secret, no subject and no query. */
+    attributes: Readonly<Record<string, string | number | undefined>>;
+    /** `error.type`: what was wrong, also where the caller is to blame and the span has not failed. */
+    errorType?: string | undefined;
+    isFailed?: boolean;
+    /** The span of a caller that is not trusted. */
+    link?: SpanContext | undefined;
+  }>;
+
+/** Sends the spans of sampled requests to a collector. */
+export type Tracing = Readonly<{
+  /** Sends the span with the next batch. Never throws and never waits: under load, spans are dropped. */
+  add(span: FinishedSpan): void;
+  /** Sends what waits. */
+  close(): Promise<void>;
+}>;
+
+export type TracingOptions = Readonly<{
+  /** `service.name`. */
+  service: string;
+  version?: string | undefined;
+  /** The collector's base URL, as in OTEL_EXPORTER_OTLP_ENDPOINT. Spans go to `/v1/traces` below it. */
+  endpoint: string;
+}>;
+
+/**
+ * Sends spans by OTLP over HTTP. OpenTelemetry is loaded now, and not while tracing is off.
+ *
+ * @see createSpanSender
+ */
+export function openTracing(options: TracingOptions): Tracing {
+  const sender = import('./span-sender.ts').then(({ createSpanSender }) => createSpanSender(options));
+  return {
+    add: (span) => void sender.then(({ send }) => send(span)),
+    close: async () => (await sender).close(),
+  };
+}
+
+/** Unix milliseconds of a moment that `performance.now()` gave. */
+export const unixMs = (performanceMs: number): number => performance.timeOrigin + performanceMs;
+
+const known = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY']);
+
+/** `http.request.method`: a client could otherwise make any number of values. */
+export const methodAttribute = (method: string): string => (known.has(method) ? method : '_OTHER');
+
+/** Whether spans would leave this machine unencrypted. */
+export function isPlainToOthers(endpoint: string): boolean {
+  const { protocol, hostname } = new URL(endpoint);
+  return protocol === 'http:' && !/^(?:127(?:\.\d+){3}|\[::1\]|(?:.+\.)?localhost)$/.test(hostname);
+}

@@ -16,6 +16,7 @@ describe('a configuration', () => {
     const config = exampleConfig();
     expect(config.listen.public).toEqual({ host: '127.0.0.1', port: 8080 });
     expect(config.identity).toEqual({
+      keyFiles: 'owner',
       keysDir: '/etc/countersign/gateway-keys',
       lifetimeSec: 30,
       name: 'countersign-gateway',
@@ -111,7 +112,7 @@ routes:
       'gateway.yaml:1:10: version: must be 1',
       'gateway.yaml:2:20: insecureTransport: must be true or false: values in quotes, values of variables, and yes, no, on and off are text',
       'gateway.yaml:4:19: the variable HOME_OF_KEYS is not set, and has no default ("${HOME_OF_KEYS:-default}")',
-      'gateway.yaml:4:40: identity: unknown key "lifetme"; did you mean "lifetime"? (allowed here: keys, lifetime, name)',
+      'gateway.yaml:4:40: identity: unknown key "lifetme"; did you mean "lifetime"? (allowed here: keys, keyFiles, lifetime, name)',
       'gateway.yaml:5:40: upstreams.users-service.targets: must have at least 1 item',
       'gateway.yaml:7:22: routes[0].path: the path has an empty segment ("//")',
       'gateway.yaml:7:39: routes[0].methods[0]: must be one of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"',

@@ -1,10 +1,9 @@
 import { createLineWriter, type Logger } from '@countersign/service-kit';
-import type { Tracing } from '@countersign/tracing';
+import type { RequestTrace, Tracing } from '@countersign/tracing';
 import type { Allow, Scheme } from '../config/config.ts';
 import { type AppError, errorTable } from '../errors.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import type { Claims, StatusClaims } from '../tokens/claims.ts';
-import type { RequestTrace } from './trace.ts';
 
 /** Where clients find metadata about the path that refused them (RFC 9728 section 5.1). */
 export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;

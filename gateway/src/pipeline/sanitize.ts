@@ -1,13 +1,12 @@
 import { BlockList, isIP } from 'node:net';
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { plainAddress } from '@countersign/service-kit';
-import { parseTraceparent } from '@countersign/tracing';
+import { parseTraceparent, RequestTrace } from '@countersign/tracing';
 import type { GatewayConfig, Network } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { hopByHop, namedByConnection, rememberNames, withoutHeaders } from '../http/header-fields.ts';
 import { readHandshake } from '../http/websocket-handshake.ts';
 import type { Arrival, Exchange, InboundBody, Incoming } from './exchange.ts';
-import { RequestTrace } from './trace.ts';
 
 const contentTypeGrammar = /^[!-~](?:[ -~]*[!-~])?$/;
 const contentLengthGrammar = /^(?:0|[1-9][0-9]{0,15})$/;
@@ -47,7 +46,7 @@ export function createSanitize(
     const { passing, read } = sortHeaders(rawHeaders, useOf);
     record.clientRequestId = requestIdGrammar.test(read['x-request-id'] ?? '') ? read['x-request-id'] : undefined;
     if (traceRatio !== undefined) {
-      record.trace = new RequestTrace(traceRatio, arrival, parseTraceparent(read.traceparent));
+      record.trace = new RequestTrace(traceRatio, record.requestId, arrival, parseTraceparent(read.traceparent));
       if (isTrusted(plainAddress(peer.remoteAddress ?? ''))) record.trace.trustCaller();
     }
     const forwardedFor = read['x-forwarded-for'];

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { inClientSpan, inServerSpan, summaryOf, traceHeaders } from './active-trace.ts';
-import type { FinishedSpan } from './tracing.ts';
+import type { FinishedSpan } from './span.ts';
 
 const parent = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', isSampled: true };
 

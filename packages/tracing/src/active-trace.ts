@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { FinishedSpan } from './span.ts';
 import { newSpanId, type Parent, type SpanContext, traceparentOf } from './trace-context.ts';
-import { type FinishedSpan, type Tracing, unixMs } from './tracing.ts';
+import { type Tracing, unixMs } from './tracing.ts';
 
 /** The span in which a service works now. */
 type ActiveTrace = SpanContext & Readonly<{ tracing: Tracing; isSampled: boolean }>;

@@ -1,6 +1,6 @@
 export { addQuerySpan, inClientSpan, inServerSpan, traceHeaders } from './active-trace.ts';
+export { RequestTrace } from './request-trace.ts';
 export {
-  isSampledAt,
   newSpanId,
   type Parent,
   parseTraceparent,
@@ -8,11 +8,9 @@ export {
   traceparentOf,
 } from './trace-context.ts';
 export {
-  type FinishedSpan,
   isPlainToOthers,
   methodAttribute,
   openTracing,
   type Tracing,
-  type TracingOptions,
   unixMs,
 } from './tracing.ts';

@@ -2,8 +2,8 @@ import { SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, type ReadableSpan } from '@opentelemetry/sdk-trace';
+import type { FinishedSpan, TracingOptions } from './span.ts';
 import type { SpanContext } from './trace-context.ts';
-import type { FinishedSpan, TracingOptions } from './tracing.ts';
 
 /** How long a span waits for others. */
 const sendAfterMs = 1_000;

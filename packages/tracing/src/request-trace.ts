@@ -1,14 +1,16 @@
-import {
-  isSampledAt,
-  methodAttribute,
-  newSpanId,
-  type Parent,
-  type Tracing,
-  traceparentOf,
-  unixMs,
-} from '@countersign/tracing';
-import type { Exchange } from './exchange.ts';
-import type { RequestRecord } from './request-record.ts';
+import { isSampledAt, newSpanId, type Parent, traceparentOf } from './trace-context.ts';
+import { methodAttribute, type Tracing, unixMs } from './tracing.ts';
+
+/** The request of a trace, as far as its stages got. */
+type Traced = Readonly<{
+  method: string;
+  httpVersion: string;
+  route: Readonly<{ path: string }> | undefined;
+  client: Readonly<{ protocol: string }> | undefined;
+}>;
+
+/** What is known of a request once it is over. */
+type Ended = Readonly<{ requestId: string; startedAt: number; durationMs: number; code: string | undefined }>;
 
 /** One attempt to send a request to a service. `startedAt` is of `performance.now()`. */
 export type TracedAttempt = Readonly<{
@@ -20,13 +22,13 @@ export type TracedAttempt = Readonly<{
   code: string | undefined;
 }>;
 
-/** A request's place in its trace, and what its spans will say. */
+/** A forwarded request's place in its trace, and what its spans will say. */
 export class RequestTrace {
   traceId: string;
   isSampled: boolean;
   readonly #spanId = newSpanId();
   readonly #ratio: number;
-  readonly #exchange: Readonly<Exchange>;
+  readonly #request: Traced;
   /** The caller's span, which belongs to the trace only if the caller is trusted. */
   readonly #caller: Parent | undefined;
   #parentId: string | undefined;
@@ -37,12 +39,12 @@ export class RequestTrace {
    * @param ratio The share of traces that is recorded.
    * @param caller What the request says of its caller's span.
    */
-  constructor(ratio: number, exchange: Readonly<Exchange>, caller: Parent | undefined) {
+  constructor(ratio: number, requestId: string, request: Traced, caller: Parent | undefined) {
     this.#ratio = ratio;
-    this.#exchange = exchange;
+    this.#request = request;
     this.#caller = caller;
     // A UUIDv7 has 62 random bits at its end: as good as an id of its own.
-    this.traceId = exchange.record.requestId.replaceAll('-', '');
+    this.traceId = requestId.replaceAll('-', '');
     this.isSampled = isSampledAt(ratio, this.traceId);
   }
 
@@ -69,10 +71,10 @@ export class RequestTrace {
   }
 
   /** Makes the spans of the request, which is over. */
-  addSpans(tracing: Tracing, record: RequestRecord, status: number): void {
+  addSpans(tracing: Tracing, record: Ended, status: number): void {
     if (!this.isSampled) return;
     const { traceId } = this;
-    const { method, httpVersion, route, client } = this.#exchange;
+    const { method, httpVersion, route, client } = this.#request;
     const name = methodAttribute(method);
     tracing.add({
       traceId,

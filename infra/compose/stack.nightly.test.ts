@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { freePorts } from '@countersign/testing';
@@ -12,7 +12,9 @@ import { type Engine, startEngine } from './engine/engine.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 const photo = readFileSync(join(repository, 'docs/images/web-filing.png'));
-const clone = mkdtempSync(join(tmpdir(), 'countersign-clone-'));
+const place = mkdtempSync(join(tmpdir(), 'countersign-compose-'));
+// The backup gets a place beside it.
+const clone = join(place, 'clone');
 let engine: Engine;
 let shell: Shell;
 let gateway: string;
@@ -59,6 +61,7 @@ beforeAll(async () => {
   const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
     cwd: repository,
   });
+  mkdirSync(clone);
   execFileSync('tar', ['-cf', join(clone, 'files.tar'), '--null', '-T', '-'], { cwd: repository, input: files });
   execFileSync('sh', ['-c', 'tar -xf files.tar && rm files.tar'], { cwd: clone });
   engine = await startEngine(clone);
@@ -71,7 +74,7 @@ beforeAll(async () => {
 afterAll(async () => {
   shell.close();
   await engine.stop();
-  rmSync(clone, { recursive: true, force: true });
+  rmSync(place, { recursive: true });
 }, 60_000);
 
 test('the page brings up the stack; a complaint with a photo is still there after every container was replaced', async () => {

@@ -1,5 +1,5 @@
 import type { AgreementJwk, AgreementKeyPair } from '@countersign/identity';
-import { type Logger, StartupError } from '@countersign/service-kit';
+import { createReloader, type Logger, type Reloading, StartupError } from '@countersign/service-kit';
 import {
   type GatewayAgreementKey,
   type GatewayKey,
@@ -10,7 +10,6 @@ import {
   readKeys,
   remedyFor,
 } from './key-files.ts';
-import { createReloader, type Reloading } from './reloader.ts';
 
 type KeyFiles = Readonly<{
   /** Newest `nbf` last. */

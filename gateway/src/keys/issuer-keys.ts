@@ -6,13 +6,12 @@ import {
   remoteKeySet,
   staticKeySet,
 } from '@countersign/jwks';
-import { createOutageLog, type Logger, StartupError } from '@countersign/service-kit';
+import { createOutageLog, createReloader, type Logger, StartupError } from '@countersign/service-kit';
 import type { Issuer } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
 import { whyUnusable } from '../config/issuer-key-file.ts';
 import { isFetched } from '../config/schema/values/urls.ts';
 import { discoveredKeys } from './discovery.ts';
-import { createReloader } from './reloader.ts';
 
 /** The configuration of an issuer's key set. */
 export type IssuerKeysConfig = Pick<Issuer, 'issuer' | 'jwks' | 'discovery' | 'algorithms'>;

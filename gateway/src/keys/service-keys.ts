@@ -1,10 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { isPublishedKey } from '@countersign/identity';
 import { type IgnoredKey, type KeySet, KeySetUnavailable, staticKeySet } from '@countersign/jwks';
-import { type Logger, StartupError } from '@countersign/service-kit';
+import { createReloader, type Logger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
-import { createReloader } from './reloader.ts';
 
 /** The public keys of the services that may call on the internal listener. Each keyid belongs to one service. */
 type Owners = ReadonlyMap<string, Readonly<{ serviceId: string; publicKey: KeyObject }>>;

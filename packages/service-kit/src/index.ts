@@ -57,6 +57,7 @@ export {
   type ServiceParts,
 } from './http/service-app.ts';
 export { createServiceServer } from './http/service-server.ts';
+export { type CloseCode, closeFrame, FrameCursor } from './http/websocket-frames.ts';
 export { type BackgroundLoop, type BackgroundLoopOptions, startBackgroundLoop } from './process/background-loop.ts';
 export {
   ConfigError,
@@ -78,6 +79,7 @@ export { type OutboxDepth, outboxMetrics } from './process/outbox-metrics.ts';
 export { type Metric, ProcessCounts } from './process/process-counts.ts';
 export { readSeedFile } from './process/read-seed.ts';
 export { connectRedis } from './process/redis.ts';
+export { createReloader, type Reloading } from './process/reloader.ts';
 export { type MetricRow, registerScraped, type ScrapedMetric } from './process/scraped-metric.ts';
 export { withTimeout } from './process/with-timeout.ts';
 export { createFile, replaceFile } from './process/write-file.ts';

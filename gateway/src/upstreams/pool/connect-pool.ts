@@ -6,10 +6,9 @@ import {
   type Dispatcher,
   undiciConnector,
 } from '@countersign/http1-client';
-import type { Logger } from '@countersign/service-kit';
+import { createReloader, type Logger } from '@countersign/service-kit';
 import type { Upstream, UpstreamTls } from '../../config/config.ts';
 import { readTlsFiles, type TlsMaterial } from '../../config/tls-files.ts';
-import { createReloader } from '../../keys/reloader.ts';
 
 export type TlsFiles = ReturnType<typeof createReloader<TlsMaterial>>;
 

@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net';
-import { destroyLater } from '@countersign/service-kit';
+import { type CloseCode, closeFrame, destroyLater, FrameCursor } from '@countersign/service-kit';
 import type { AppError } from '../../errors.ts';
 import { watchRate } from '../../limits/min-rate.ts';
 import type { EndConnection } from '../pool/long-lived-connections.ts';
-import { type CloseCode, closeFrame, FrameCursor } from './websocket-frames.ts';
 
 /**
  * Links both sockets of an open WebSocket: when one side ends, the other ends too. A WebSocket is never half-open, so a

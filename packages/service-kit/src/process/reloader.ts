@@ -1,4 +1,4 @@
-import type { Logger } from '@countersign/service-kit';
+import type { Logger } from './logger.ts';
 
 /** The functions that control when files are read. */
 export type Reloading = Pick<ReturnType<typeof createReloader>, 'reload' | 'start' | 'stop'>;

@@ -6,6 +6,7 @@ import { installTools } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { loadConfig } from '../../gateway/src/config/load.ts';
+import { readRules } from '../prometheus/rules.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 const place = mkdtempSync(join(tmpdir(), 'countersign-manifests-'));
@@ -134,6 +135,7 @@ describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
       selector: { matchLabels: { 'app.kubernetes.io/name': 'gateway' } },
     });
     expect(find(overlay, 'ServiceMonitor', 'gateway')).toBeDefined();
+    expect(find(overlay, 'PrometheusRule', 'countersign')?.spec).toEqual(readRules());
     expect(find(overlay, 'HTTPRoute', 'gateway') === undefined).toBe(overlay === 'decision');
     expect(find(overlay, 'Deployment', 'gateway')?.spec.template.spec.volumes).toContainEqual({
       name: 'keys',

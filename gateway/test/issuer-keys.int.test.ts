@@ -205,7 +205,7 @@ describe('the keys of an issuer', () => {
     expect(gateway.issuerServer.keyFetches()).toBe(fetches + 1);
     expect(gateway.upstream.requests.length).toBe(arrived);
     expect(gateway.log.lines().find(({ code }) => code === 'token_signature_invalid')).toMatchObject({
-      detail: { kid, reason: expect.stringContaining('the key may have changed') },
+      detail: { kid, reason: expect.stringContaining('the key was replaced') },
     });
 
     const replaced = await mintIssuer({ kid });

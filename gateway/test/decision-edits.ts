@@ -6,14 +6,16 @@ import { testAuthority } from '@countersign/testing';
 export const decisionAt = (address: string) =>
   ['internal: "127.0.0.1:0" }', `internal: "127.0.0.1:0", decision: "${address}" }`] as const;
 
-/** Names the proxy, and what else `decision` says. */
+/** Names the proxy, and sets the other keys of `decision`. */
 export const decisionFor = (settings: string) =>
   ['trustedProxies: []', `trustedProxies: []\ndecision: { proxy: ${settings} }`] as const;
 
-/** Calls of the proxy are proven by the variable DECISION_SECRET. */
+/** The variable DECISION_SECRET proves that calls come from the proxy. */
 export const decisionWithSecret = (proxy: string) => decisionFor(`${proxy}, secret: "\${DECISION_SECRET}"`);
 
-/** A decision listener with TLS, and the two authorities: the gateway's own, and the one that proves the proxy. */
+/**
+ * A decision listener with TLS, and the two authorities: the gateway's own, and the one for the proxy's certificate.
+ */
 export function decisionOverTls(home: string, proxy: string) {
   const authority = testAuthority();
   const proxies = testAuthority('proxies');

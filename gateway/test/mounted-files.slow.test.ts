@@ -20,7 +20,7 @@ const bin = fileURLToPath(new URL('../bin/countersign.js', import.meta.url));
 
 type Files = Readonly<Record<string, string>>;
 
-/** Writes files as kubelet does: into a new directory, to which the link `..data` moves at once. */
+/** Writes files like kubelet: into a new directory, to which the link `..data` is switched atomically. */
 function publish(volume: string, files: Files): void {
   const version = `..${readdirSync(volume).length}_${process.hrtime.bigint()}`;
   mkdirSync(join(volume, version));
@@ -70,7 +70,7 @@ test('reloads a ConfigMap and a Secret when their links move, and the Secret is 
       };
       expect(keys.map(({ kid }) => kid).sort()).toEqual(kids);
     }, 20_000);
-    // The new key is published, and does not sign before its `nbf`.
+    // The new key is published, but does not sign before its `nbf`.
     await fetch(`${gateway.url}/v2/open/1`);
     expect(gateway.upstream.requests.at(-1)?.headers['signature-input']).toContain(
       `keyid="${first.replace('.jwk.json', '')}"`,

@@ -41,7 +41,7 @@ async function start(member: Member): Promise<void> {
   }, 60_000);
 }
 
-/** Reads a stream, and opens it again each time that it ends, until `stop`. */
+/** Reads a stream, and reopens it whenever it ends, until `stop`. */
 function follow(url: string, headers: Readonly<Record<string, string>>) {
   const ends: string[] = [];
   let isOver = false;
@@ -116,7 +116,7 @@ function follow(url: string, headers: Readonly<Record<string, string>>) {
     await Promise.all(loads.map((load) => load.stop()));
     expect(loads.map(({ outcomes }) => Object.keys(outcomes))).toEqual([['200'], ['200']]);
     expect(place.upstream.requests.length).toBeGreaterThan(before + 3_000);
-    // Each stream ended whole at least once, and was open again at another gateway.
+    // Each stream ended completely at least once, and was reopened at another gateway.
     await Promise.all(streams.map((stream) => stream.stop()));
     const ends = streams.flatMap((stream) => stream.ends);
     expect(ends.length).toBeGreaterThanOrEqual(3);

@@ -7,7 +7,7 @@ import { cpuMicrosOf, residentBytesOf } from './machine/process-usage.ts';
 //   DATABASE_URL=postgres://… node --conditions=source infra/bench/complaints.ts
 // The server must run on this machine, for the CPU of its backends. Figures: docs/operations/sizes.md
 
-// The complaint-service lets one person file 60 in a minute.
+// The complaint-service lets each person file 60 per minute.
 const each = 60;
 const databaseUrl = process.env.DATABASE_URL ?? '';
 const place = await makePlace({ databaseUrl, redisUrl: process.env.REDIS_URL });
@@ -17,7 +17,7 @@ const complaints = `${place.env.DATABASE_PREFIX}_complaints`;
 const ask = (sql: string) =>
   spawnSync('psql', [new URL(`/${complaints}`, databaseUrl).href, '-tAc', sql], { encoding: 'utf8' }).stdout.trim();
 
-/** The processes that we measure, by name. */
+/** The measured processes, by name. */
 function processes(launcher: number): ReadonlyMap<string, readonly number[]> {
   const found = new Map<string, number[]>();
   const children = spawnSync('ps', ['--ppid', String(launcher), '-ww', '-o', 'pid=,args='], {
@@ -26,7 +26,7 @@ function processes(launcher: number): ReadonlyMap<string, readonly number[]> {
   for (const [, pid, name = ''] of children.matchAll(/^ *(\d+) .* ([a-z-]+)\/src\/main\.ts/gm))
     found.set(name, [Number(pid)]);
   const backends = ask(`select pid from pg_stat_activity where datname = '${complaints}' and pid <> pg_backend_pid()`);
-  return found.set('its backends of PostgreSQL', backends.split('\n').map(Number));
+  return found.set('its PostgreSQL backends', backends.split('\n').map(Number));
 }
 
 async function measure(what: string, launcher: number, work: () => Promise<number>): Promise<void> {
@@ -47,7 +47,7 @@ try {
   const people = ['complainant', 'agent', 'admin'].flatMap((name) => [`${name}@acme.test`, `${name}@globex.test`]);
   const tokens = await Promise.all(people.map(async (email) => (await logIn(gateway, email)).token));
   const read = async (path: string) => {
-    // One after the other for each person, within the limits of gateway.yaml.
+    // Runs one after the other for each person, within the limits of gateway.yaml.
     const readAll = async (token: string) => {
       for (let count = 0; count < 300; count += 1) await call(`${gateway}/v1/complaints${path}`, { token });
     };

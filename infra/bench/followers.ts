@@ -23,7 +23,7 @@ const idleMs = 50_000;
 
 type Usage = Readonly<{ cpuMs: number; sent: number; received: number }>;
 
-/** What the process used so far: CPU time, and the bytes of its open connections, as Linux counts them. */
+/** The process's usage so far: CPU time, and the bytes of its open connections, as counted by Linux. */
 function usageOf({ pid, url }: Member): Usage {
   const sockets = execFileSync('ss', ['-Htin', 'state', 'established', `sport = :${new URL(url).port}`], {
     encoding: 'utf8',
@@ -39,7 +39,7 @@ function costOf(before: Usage, after: Usage, times: number): string {
   return `${each('cpuMs').toFixed(2)} ms CPU, ${each('sent').toFixed(0)} bytes sent, ${each('received').toFixed(0)} received`;
 }
 
-/** Followers as gateways have them, and how many of them applied a change since the last reset. */
+/** Followers like those of gateways, and how many of them applied a change since the last reset. */
 function startFollowers(configFile: string, gatewayEnv: Readonly<Record<string, string>>) {
   const logger = createLogger('followers', 'error');
   const config = loadConfig(configFile, gatewayEnv);
@@ -62,7 +62,7 @@ function startFollowers(configFile: string, gatewayEnv: Readonly<Record<string, 
     reset() {
       changedAtMs = [];
     },
-    /** Settles when each follower changed once. Milliseconds of `performance.now`. */
+    /** Settles when each follower has changed once. Milliseconds of `performance.now`. */
     async changed(): Promise<readonly number[]> {
       await eventually(() => expectAll(changedAtMs.length), 60_000);
       return changedAtMs;

@@ -27,7 +27,7 @@ async function succeed(command: string): Promise<string> {
   return output.replace(/\n?exit code 0$/, '');
 }
 
-/** Runs the commands of a page, or those of them that match. */
+/** Runs the commands of a page, or those that match. */
 async function follow(page: string, wanted = /^/): Promise<void> {
   const text = readFileSync(join(repository, page), 'utf8').replaceAll('http://127.0.0.1:8080', gateway);
   for (const { command, output } of commandsOf(text).filter((one) => wanted.test(one.command))) {
@@ -36,7 +36,7 @@ async function follow(page: string, wanted = /^/): Promise<void> {
   }
 }
 
-/** The complaint and its photo, as their person reads them. */
+/** The complaint and its photo, as their complainant reads them. */
 async function readComplaint({ url, attachment, token }: typeof filed) {
   const { status, body } = await call(url, { token });
   const file = await fetch(`${url}/attachments/${attachment}`, { headers: { authorization: `Bearer ${token}` } });
@@ -57,7 +57,7 @@ async function allRows(): Promise<Record<string, string>> {
 }
 
 beforeAll(async () => {
-  // What Git would clone, with changes that are not committed yet.
+  // The files that Git would clone, including uncommitted changes.
   const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
     cwd: repository,
   });
@@ -129,6 +129,6 @@ test('a restore brings back every row, file and key, and tokens from before are 
   const body = { refresh_token: filed.refreshToken };
   expect((await call(`${gateway}/v1/auth/refresh`, { body })).status).toBe(200);
   expect(await shell.run('npm run --silent restore -- --compose ../countersign-backup 2>&1; echo $?', 300_000)).toMatch(
-    /restore: there is data already\. .*--replace\n1$/s,
+    /restore: data already exists\. .*--replace\n1$/s,
   );
 }, 900_000);

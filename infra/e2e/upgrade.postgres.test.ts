@@ -16,11 +16,11 @@ let running: StartedProcess | undefined;
 
 beforeAll(async () => {
   place = await makePlace({ databaseUrl, redisUrl: process.env.REDIS_URL });
-  // Fails in a clone without history: fetch it whole.
+  // Fails in a clone without history, which must be fetched completely.
   const files = execFileSync('git', ['archive', commit], { cwd: repository, maxBuffer: 2 ** 28 });
   execFileSync('tar', ['-x', '-C', earlier], { input: files });
   installTools(earlier);
-  // Its pages take no part: they need not be built again.
+  // The pages are not part of this test, so they need not be built again.
   if (existsSync(join(repository, 'web/dist')))
     cpSync(join(repository, 'web/dist'), join(earlier, 'web/dist'), { recursive: true });
 }, 300_000);
@@ -43,7 +43,7 @@ test('the services of the first deployable state go on while the schema becomes 
   const first = await logIn(gateway, 'complainant@acme.test');
   await file(first.token, 'Before');
 
-  // As an instance of the present version does when it starts.
+  // As an instance of the current version does when it starts.
   for (const name of databaseNames) await createOnServer(databaseUrl, name, place.env.DATABASE_PREFIX ?? '');
   const second = await logIn(gateway, 'complainant@acme.test');
   await file(second.token, 'Meanwhile');

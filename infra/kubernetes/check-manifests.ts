@@ -27,8 +27,8 @@ function withoutBreaks(manifest: Manifest): Manifest {
 }
 
 /**
- * A program with one line for each manifest. Its types know the names of all fields, which the validators do not ask
- * for; the validators know what values may be.
+ * A program with one line for each manifest. Its types know all field names, which the validators do not check; the
+ * validators know the allowed values.
  */
 function programOf(manifests: readonly Manifest[]): string {
   const line = (manifest: Manifest, index: number) => {

@@ -46,7 +46,7 @@ type Manifest = Readonly<{
 let built: ReadonlyMap<string, readonly Manifest[]>;
 const find = (overlay: string, kind: string, name: string) =>
   built.get(overlay)?.find((manifest) => manifest.kind === kind && manifest.metadata.name === name);
-/** Those that run this repository's images. */
+/** Containers that run this repository's images. */
 const processes = (overlay: string) =>
   (built.get(overlay) ?? []).filter(
     ({ kind, spec }) => kind === 'Deployment' && spec.template.spec.containers[0].image.startsWith('countersign/'),
@@ -58,7 +58,7 @@ beforeAll(() => {
     recursive: true,
     filter: (path) => !/\/(node_modules|prepared|gateway-alone\/gateway.*|decision\/gateway.*)$/.test(path),
   });
-  // What the page says.
+  // The commands and outputs of the page.
   const init = ['gateway/src/main.ts', 'init', '--in-cluster', '--provider', 'keycloak'];
   const from = ['--issuer', 'https://sso.example.com/realms/acme', '--upstream', 'http://orders.default.svc:8080'];
   for (const overlay of ['gateway-alone', 'decision']) node(...init, ...from, '--dir', join(place, overlay));
@@ -169,7 +169,7 @@ describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
     expect(listeners.sort()).toEqual(
       ports.map(({ containerPort }: Container['ports'][number]) => containerPort).sort(),
     );
-    // A service that the gateway agrees on a key with has one key for all its Pods.
+    // A service with an agreed key shares one key between all its Pods.
     for (const { name, identity } of config.upstreams.values()) {
       if (identity.algorithm !== 'agreed') continue;
       const env = find(overlay, 'Deployment', name)?.spec.template.spec.containers[0].env;

@@ -65,7 +65,7 @@ const serviceKey = (name: string) => `service-key=service-keys/${name}.jwk.json`
 const kustomization = {
   apiVersion: 'kustomize.config.k8s.io/v1beta1',
   kind: 'Kustomization',
-  // Running gateways read a changed ConfigMap and Secret. Another name would restart them.
+  // Running gateways reload a changed ConfigMap and Secret. A different name would restart them.
   generatorOptions: { disableNameSuffixHash: true },
   configMapGenerator: [
     { name: 'gateway', files: ['gateway.yaml', ...callers.map((name) => `service-keys/${name}.jwks.json`)] },

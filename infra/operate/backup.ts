@@ -17,11 +17,11 @@ await runCommand('backup', async ({ directory, place }) => {
   } finally {
     rmSync(partial, { recursive: true, force: true });
   }
-  process.stdout.write(`Written: ${directory}\nKeep keys.tar.gz apart from the rest: together they open everything.\n`);
+  process.stdout.write(`Written: ${directory}\nStore keys.tar.gz separately: with the rest, it decrypts everything.\n`);
 });
 
 function write(place: Command['place'], to: string): void {
-  // The databases first: what their complaints name is then among the attachments.
+  // Databases are dumped first, so that every attachment that their complaints refer to is in the backup.
   for (const name of databaseNames) place.dump(`${place.prefix}_${name}`, join(to, `${name}.dump`));
   place.packAttachments(join(to, 'attachments.tar'));
   const { root, paths } = place.keys;

@@ -30,6 +30,6 @@ function readCommand(): Command {
   const place = values.compose
     ? composePlace(DATABASE_PREFIX)
     : serverPlace(DATABASE_PREFIX, DATABASE_URL ?? '', resolve(COUNTERSIGN_HOME));
-  // npm changes the working directory, and names the one in which it was called.
+  // npm changes the working directory, and passes the one in which it was called.
   return { directory: resolve(process.env.INIT_CWD ?? '.', directory), place, replace: values.replace };
 }

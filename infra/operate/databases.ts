@@ -12,7 +12,7 @@ export const databases: Readonly<Record<'auth' | 'users' | 'complaints', Omit<Op
 
 export const databaseNames = Object.keys(databases) as (keyof typeof databases)[];
 
-/** Creates a database, its roles and its tables on a server, where they are missing, as its service does at start. */
+/** Creates missing databases, roles and tables on a server, like the service does when it starts. */
 export async function createOnServer(serverUrl: string, name: keyof typeof databases, prefix: string): Promise<void> {
   const db = await openDatabase({ ...databases[name], location: { serverUrl }, name: `${prefix}_${name}` });
   await db.close();

@@ -6,10 +6,10 @@ import { databaseNames, databases } from './databases.ts';
 // `npm run move-to-server`: copies what services kept in PGlite under COUNTERSIGN_HOME to the server of DATABASE_URL.
 // PGlite stays as it is. No service may run.
 
-/** The table of each database that is empty until the service is used. */
+/** The table of each database that stays empty until the service is used. */
 const filled = { auth: 'tenants', users: 'members', complaints: 'complaints' };
 
-/** @returns How many tables were copied. */
+/** @returns The number of copied tables. */
 async function move(name: (typeof databaseNames)[number], home: string, serverUrl: string): Promise<number> {
   const { DATABASE_PREFIX: prefix = 'countersign' } = process.env;
   const options = { ...databases[name], name: `${prefix}_${name}` };

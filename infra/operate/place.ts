@@ -5,13 +5,13 @@ import { createOnServer, databaseNames } from './databases.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 
-/** Where an installation keeps its data: what `backup` reads and `restore` writes. */
+/** Where an installation keeps its data, for `backup` to read and `restore` to write. */
 export type Place = Readonly<{
   /** The prefix of the databases' names. */
   prefix: string;
   /** Writes a dump in PostgreSQL's custom format. */
   dump(database: string, file: string): void;
-  /** Replaces the database's tables by those of a dump, or changes nothing. */
+  /** Replaces the database's tables with those of a dump, or changes nothing. */
   load(database: string, file: string): void;
   /** Returns the value of a query with one row of one column. */
   ask(database: string, sql: string): string;
@@ -20,7 +20,7 @@ export type Place = Readonly<{
   unpackAttachments(file: string): void;
   /** Files and directories with keys and secrets, relative to `root`. Those that do not exist are left out. */
   keys: Readonly<{ root: string; paths: readonly string[] }>;
-  /** Creates the databases and roles that are missing. No service may run when it returns. */
+  /** Creates missing databases and roles. No service may be running when it returns. */
   prepare(): Promise<void>;
   /** Starts the services. @returns What the user must do instead, if anything. */
   start(): string;
@@ -43,7 +43,7 @@ export function run(
   return (stdout ?? '').trim();
 }
 
-// All or nothing, as the owner that the dump names.
+// All or nothing, as the owner named in the dump.
 const restoreOptions = ['--clean', '--if-exists', '--single-transaction', '--exit-on-error'];
 
 /** The containers of compose.yaml. */

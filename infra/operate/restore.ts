@@ -13,13 +13,17 @@ await runCommand('restore', async ({ directory, place, replace }) => {
   restoreKeys(join(directory, 'keys.tar.gz'), place.keys.root);
   await place.prepare();
   const hasData = place.ask(`${place.prefix}_auth`, 'select exists (select from tenants)') === 't';
-  if (hasData && !replace) throw new Error('there is data already. To replace it by the backup, add --replace');
+  if (hasData && !replace) throw new Error('data already exists. To replace it with the backup, add --replace');
   for (const name of databaseNames) place.load(`${place.prefix}_${name}`, join(directory, `${name}.dump`));
   place.unpackAttachments(join(directory, 'attachments.tar'));
   process.stdout.write(`Restored: ${directory}\n${place.start()}`);
 });
 
-/** Copies keys to where they were. @throws Error when another one is there. */
+/**
+ * Restores keys to their original locations.
+ *
+ * @throws Error if a different key is there.
+ */
 function restoreKeys(archive: string, root: Command['place']['keys']['root']): void {
   const unpacked = mkdtempSync(join(tmpdir(), 'countersign-keys-'));
   try {
@@ -31,7 +35,7 @@ function restoreKeys(archive: string, root: Command['place']['keys']['root']): v
     if (different.length > 0)
       throw new Error(`${root} has other keys or settings. Move these away first: ${different.join(', ')}`);
     mkdirSync(root, { recursive: true, mode: 0o700 });
-    // Keeps modes and, for root, owners.
+    // Keeps modes and, if run by root, owners.
     run('cp', ['-a', '-t', root, ...readdirSync(unpacked).map((name) => join(unpacked, name))]);
   } finally {
     rmSync(unpacked, { recursive: true });

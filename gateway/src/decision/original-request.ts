@@ -14,7 +14,7 @@ import { AppError } from '../errors.ts';
 import { rememberNames } from '../http/header-fields.ts';
 import type { RawRequest, Signed } from '../pipeline/exchange.ts';
 
-/** What the proxy does with a permitted request. */
+/** The decision about a permitted request, with everything that the proxy needs. */
 export type Decided = Omit<Allowed, 'remove'> & Readonly<{ requestTarget: string; upgrade: string | undefined }>;
 
 export function decidedOf({ outbound, headers, record, upgrade }: Signed): Decided {
@@ -28,7 +28,7 @@ export function decidedOf({ outbound, headers, record, upgrade }: Signed): Decid
   };
 }
 
-/** The names that the proxy removes from the request, because the answer sets none of them. */
+/** The names that the proxy must remove from the request, because the response sets none of them. */
 export function removedNames({ set }: Decided): readonly string[] {
   const names = new Set(set.filter((_, at) => at % 2 === 0));
   return headersOfRequest.filter((name) => !names.has(name));
@@ -71,7 +71,7 @@ function isForbidden(name: string): boolean {
 /** Set by Envoy if the body is longer than the part that it sends. */
 const partialBody = 'x-envoy-auth-partial-body';
 
-/** What a header of a call is for, besides those that are part of the original request. */
+/** The purpose of a call's header, unless it is part of the original request. */
 type HeaderUse =
   | 'dialect'
   | 'other spelling'
@@ -83,7 +83,7 @@ type HeaderUse =
   | 'request';
 type HeaderUses = (rawName: string) => HeaderUse;
 
-/** @param dialect The headers of the dialect. */
+/** @param dialect The headers of the proxy's dialect. */
 export function headerUses(dialect: ReadonlySet<string>): HeaderUses {
   return rememberNames((rawName) => {
     const name = rawName.toLowerCase();
@@ -135,8 +135,8 @@ export function originalRequest(call: CallValues): RawRequest {
 /**
  * Reads the original request from calls over HTTP.
  *
- * The reader throws AppError `decision_call_invalid` unless each header of the dialect is there exactly once, under its
- * exact name, and as {@link originalRequest}.
+ * The reader throws AppError `decision_call_invalid` unless each header of the dialect occurs exactly once, with its
+ * exact name, and in the cases of {@link originalRequest}.
  */
 export function createCallReader(dialect: Dialect): (call: IncomingMessage) => RawRequest {
   const { method, requestTarget, host, scheme, address, framing } = dialect;

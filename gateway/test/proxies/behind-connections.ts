@@ -24,7 +24,7 @@ export function describeConnections({ proxy: name, start, cache, showsCertificat
     };
 
     test('a Unix socket is proof enough', async () => {
-      // The workers of nginx run as another user.
+      // nginx's workers run as another user.
       chmodSync(home, 0o755);
       const proxy = await proxyUnderTest({
         proxy: name,

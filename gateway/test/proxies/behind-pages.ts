@@ -24,7 +24,7 @@ const told = {
   Vary: 'Accept-Encoding',
 };
 
-/** What pages and their proofs rely on, behind every real proxy. */
+/** What pages and their proofs depend on, behind every real proxy. */
 export function describePages({ proxy: name, start, passesLimits, showsLength }: Behind): void {
   (isInstalled(name) ? describe : describe.skip)(`pages behind a real ${name}`, () => {
     let proxy: ProxyUnderTest;

@@ -17,7 +17,7 @@ export type DecisionOptions = Readonly<{
   cores: string | undefined;
 }>;
 
-/** The name of the limit: nginx asks a server that answers at once. */
+/** The name of the baseline: nginx with a server that answers immediately. */
 export const limitOfDecision = 'nginx, asks node:http';
 
 /**
@@ -52,7 +52,7 @@ export async function startDecisionSubjects(
   return subjects.map((subject) => ({ ...subject, requestsFile }));
 }
 
-/** What `countersign integrate` writes: file names with their texts. */
+/** The output of `countersign integrate`: file names with their contents. */
 function printedFiles(folder: string, config: string): Record<string, string> {
   const out = mkdtempSync(join(dirname(config), 'printed-'));
   const args = [...cliOf(folder), 'integrate', 'nginx', '--config', config, '--listen', printedAddress, '--out', out];
@@ -75,7 +75,7 @@ function startAnswer(
   });
 }
 
-/** The headers, names and values in turn, that the gateway answers a call of nginx with. */
+/** The headers with which the gateway answers a call from nginx, as alternating names and values. */
 function gatewaysAnswer(site: Site, socket: string): Promise<readonly string[]> {
   return ask(socket, {
     Host: '127.0.0.1',
@@ -102,5 +102,5 @@ function ask(socketPath: string, headers: Readonly<Record<string, string>>): Pro
   });
 }
 
-// Node's server writes its own.
+// Node's server writes its own headers.
 const connectionNames = /^(?:connection|keep-alive|date)$/i;

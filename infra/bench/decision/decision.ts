@@ -17,7 +17,9 @@ export async function measureDecision(subjects: readonly Subject[], options: Rou
 
 const header = ['', 'requests/s', 'CPU µs: proxy', 'CPU µs: asked', 'both', 'of the first', 'p50 ms', 'p99 ms'];
 
-/** CPU microseconds a request of each process. `of the first` compares the asked processes, round by round. */
+/**
+ * CPU microseconds per request of each process. `of the first` compares the servers that nginx asks, round by round.
+ */
 export function decisionTable(samples: ReadonlyMap<string, readonly Sample[]>): string {
   const asked = (name: string) => (samples.get(name) ?? []).map(({ askedMicros }) => askedMicros);
   const rows = [...samples].map(([name, own]) => {

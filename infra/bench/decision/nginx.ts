@@ -7,10 +7,10 @@ import { type RunningServer, startServer } from '../machine/processes.ts';
 import { benchPath } from '../site/gateway.ts';
 import { expectOk, type Site } from '../site/site.ts';
 
-/** The address for which `countersign integrate` prints, which each nginx then replaces by its own. */
+/** The address that `countersign integrate` prints, which is replaced by that of each nginx. */
 export const printedAddress = '127.0.0.1:8000';
 
-/** @returns nginx's version. Undefined: it is not installed. */
+/** @returns nginx's version. Undefined if it is not installed. */
 export function nginxVersion(): string | undefined {
   try {
     // `nginx -v` prints to standard error.
@@ -21,7 +21,7 @@ export function nginxVersion(): string | undefined {
   }
 }
 
-/** nginx that forwards each request as it is, with the settings of the printed file that cost or save time. */
+/** An nginx that forwards each request unchanged, with the settings of the generated file that affect performance. */
 export const plainNginx = ({ upstreamOrigin }: Site): string => `error_log stderr warn;
 pid nginx.pid;
 events { worker_connections 4096; }

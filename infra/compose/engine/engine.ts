@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { eventually, startProcess } from '@countersign/testing';
 
-// Podman leaves health checks to timers of systemd, which may not run here. compose waits for those that pass.
+// Podman leaves health checks to systemd timers, which may not run here. compose waits for health checks to pass.
 const healthChecks = `while sleep 1; do
   for id in $("$@" ps --quiet); do "$@" healthcheck run "$id" > /dev/null 2>&1 || true; done
 done`;
@@ -12,7 +12,7 @@ done`;
 const here = import.meta.dirname;
 const repository = resolve(here, '../../..');
 
-/** Podman with images, containers and networks of its own, behind the API of Docker. Needs root. */
+/** Podman with its own images, containers and networks, behind Docker's API. Needs root. */
 export type Engine = Readonly<{
   /** For `docker compose`: a `docker` on the PATH, and the address of the API. */
   env: Readonly<Record<string, string>>;
@@ -40,7 +40,8 @@ export async function startEngine(clone: string, store = process.env.IMAGE_STORE
       maxBuffer: 2 ** 26,
     });
   run(join(here, 'base-images.sh'), images);
-  // The stage that all images share. docker-compose builds them at once, and would build it for each of them.
+  // The stage that all images share. docker-compose builds images in parallel, and would build this stage for each of
+  // them.
   const dockerfile = join(clone, 'infra/docker/Dockerfile');
   run('podman', ...options, 'build', '--quiet', '--format', 'docker', '-f', dockerfile, '--target', 'build', clone);
   const withNetworks = [...options, '--network-config-dir', join(place, 'networks')];
@@ -77,7 +78,7 @@ function writeSettings(place: string): Engine['env'] {
     return `"${name}=${stdout.trim()}:${stdout.trim()}"`;
   };
   const containers = join(place, 'containers.conf');
-  // runc, cgroupfs and files work where there is no systemd. Default limits may be higher than ours.
+  // runc, cgroupfs and files work without systemd. Default limits may be higher than ours.
   writeFileSync(
     containers,
     `[containers]
@@ -95,7 +96,7 @@ events_logger = "file"
     CONTAINERS_CONF: containers,
     PODMAN_IGNORE_CGROUPSV1_WARNING: '1',
     DOCKER_HOST: `unix://${join(place, 'engine.sock')}`,
-    // Podman knows the classic builder.
+    // Podman supports the classic builder.
     DOCKER_BUILDKIT: '0',
   };
 }

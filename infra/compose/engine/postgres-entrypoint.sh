@@ -1,5 +1,6 @@
 #!/bin/sh
-# What compose.yaml needs of the public image's entrypoint: creates the database once, then runs the server as postgres.
+# The part of the public image's entrypoint that compose.yaml needs: creates the database once, then runs the server as
+# postgres.
 set -eu
 if [ "$(id -u)" = 0 ]; then
   POSTGRES_PASSWORD="$(cat "$POSTGRES_PASSWORD_FILE")"

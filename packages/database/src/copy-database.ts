@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { Database } from './database.ts';
 
-/** How many rows one statement moves. */
+/** Rows per statement. */
 const batch = 500;
 
 type Table = Readonly<{ name: string; columns: readonly string[]; isForced: boolean }>;
@@ -17,7 +17,7 @@ async function tablesOf(trx: Kysely<unknown>): Promise<readonly Table[]> {
   return rows;
 }
 
-/** Runs work as if the owner could see every row, and with foreign keys that are checked only afterwards. */
+/** Runs work as if the owner could see every row, with foreign keys checked only at the end. */
 async function unchecked(trx: Kysely<unknown>, tables: readonly Table[], work: () => Promise<void>): Promise<void> {
   const { rows: keys } = await sql<{ table: string; name: string }>`
     select conrelid::regclass::text as table, conname as name from pg_constraint where contype = 'f'`.execute(trx);
@@ -49,7 +49,7 @@ async function copyTable(from: Kysely<unknown>, to: Kysely<unknown>, { name, col
   for (;;) {
     const { rows } = await sql<{ row: string }>`fetch ${sql.lit(batch)} from source`.execute(from);
     if (rows.length === 0) break;
-    // As text, because numbers of JavaScript would lose digits.
+    // As text, because JavaScript numbers would lose digits.
     await sql`insert into ${table} (${names}) overriding system value
       select ${names} from jsonb_populate_recordset(null::${table}, ${`[${rows.map(({ row }) => row).join()}]`}::jsonb)`.execute(
       to,
@@ -83,7 +83,7 @@ export async function copyDatabase(
       const tables = await tablesOf(source);
       await unchecked(target, tables, async () => {
         const { rows } = await sql`select from ${sql.table(filled)} limit 1`.execute(target);
-        if (rows.length > 0) throw new Error(`the server has data already: its table ${filled} is not empty`);
+        if (rows.length > 0) throw new Error(`the server already has data: its table ${filled} is not empty`);
         for (const { name } of tables) await sql`delete from ${sql.table(name)}`.execute(target);
         for (const table of tables) {
           await copyTable(source, target, table);

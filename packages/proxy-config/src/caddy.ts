@@ -109,7 +109,7 @@ function copied(name: string): string {
   return `\t\t\t\t\t${matcher} expression \`${value} != null\`\n\t\t\t\t\trequest_header ${matcher} ${name} ${value}`;
 }
 
-/** The proxy's own certificate is the proof that it asks. */
+/** The proxy's own certificate proves its identity. */
 function certificateLines({ decision, serverName }: ProxyPlan): string {
   if ('socket' in decision || !decision.isTls) return '';
   const { cert, key, ca } = proxyFiles;

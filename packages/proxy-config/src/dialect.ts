@@ -1,23 +1,21 @@
 import { proxySecretHeader } from './plan.ts';
 import { type Abilities, type ProxyName, proxies } from './support.ts';
 
-/** How one proxy describes the original request. Nothing is guessed: a call in another dialect is refused. */
+/** How one proxy describes the original request. Nothing is guessed: a call in another form is refused. */
 export type Dialect = Pick<Abilities, 'showsBody'> &
   Readonly<{
-    /** Headers that the proxy writes, exactly one each. Undefined: the call's own request line or `Host`. */
+    /** Headers that the proxy writes, exactly one each. If undefined, the call's own request line or `Host` is used. */
     method: string | undefined;
     requestTarget: string | undefined;
     host: string;
     scheme: string;
-    /** The client's address. In a list it is the last one, which the proxy itself added. */
+    /** The header with the client's address. In a list, the last address counts, which the proxy itself added. */
     address: string;
-    /** Headers that carry the original `Content-Length` and `Transfer-Encoding`, where the body is not sent. */
+    /** Headers that carry the original `Content-Length` and `Transfer-Encoding`, if the body is not sent. */
     framing: Readonly<{ length: string; coding: string }> | undefined;
-    /**
-     * The header in which an answer names the headers that the proxy removes. Others remove those that an answer lacks.
-     */
+    /** The response header that names the headers to remove. Other proxies remove the headers that a response lacks. */
     removal: string | undefined;
-    /** The proxy passes only 401 and 403 on, so a header carries the original status. */
+    /** Whether the proxy passes on only 401 and 403, so that a header must carry the original status. */
     hidesStatus: boolean;
   }>;
 
@@ -58,7 +56,7 @@ export const dialects: Readonly<Record<ProxyName, Dialect>> = {
   envoy: {
     ...proxies.envoy,
     ...forwardedNames,
-    // Envoy repeats the request line, behind `path_prefix`.
+    // Envoy repeats the request line, with `path_prefix` in front.
     method: undefined,
     requestTarget: undefined,
     host: 'host',

@@ -14,7 +14,7 @@ import {
 const statusesOf = ({ errors }: ProxyPlan): readonly number[] =>
   [...new Set(Object.values(errors).map(({ status }) => status))].toSorted((a, b) => a - b);
 
-/** What a `server` of nginx includes: the question, a location for each service, and one for each kind of refusal. */
+/** The content of an nginx `server`: the subrequest, a location for each service, and one for each kind of refusal. */
 export const serverText = (
   plan: ProxyPlan,
 ): string => `# Written by \`countersign integrate nginx\` from gateway.yaml. For \`server\`.
@@ -123,7 +123,7 @@ location @countersign-none {
 }
 `;
 
-/** The proxy's own certificate is the proof that it asks. */
+/** The proxy's own certificate proves its identity. */
 function certificateLines({ decision, serverName }: ProxyPlan): string {
   if ('socket' in decision || !decision.isTls) return '';
   return [
@@ -178,7 +178,7 @@ function serviceLocation({ name, targets, timeouts, tls }: Service, plan: ProxyP
 const responseLines = (): string =>
   headersOfResponse.map((name) => `  add_header ${name} ${variable(name)} always;`).join('\n');
 
-/** The gateway's public listener sees the client's address, and nothing that the client says of it. */
+/** The gateway's public listener gets the client's real address, and ignores what the client claims about it. */
 const publicLines = (plan: ProxyPlan): string =>
   [
     'auth_request off;',

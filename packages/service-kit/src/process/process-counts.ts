@@ -11,15 +11,15 @@ const keyOf = ({ name }: Metric, value: MetricValue<string>): string =>
 
 /**
  * Reads the metrics of a process that another one supervises, and adds what its earlier processes counted. Otherwise
- * the sum of several would go backwards when a process ends. Prometheus takes that for a restart, and counts the rest
- * of the sum a second time.
+ * the sum would decrease when a process ends, and Prometheus would treat that as a restart and count the rest of the
+ * sum again.
  */
 export class ProcessCounts {
   /** Undefined unless a process serves requests. */
   #ask: (() => Promise<readonly Metric[]>) | undefined;
   #reading: Promise<boolean> | undefined;
   #last: readonly Metric[] = [];
-  /** Counts that started again at zero, one value each. */
+  /** Counts that started over at zero, one value each. */
   readonly #earlier = new Map<string, Metric>();
 
   /** Call when a process starts to serve. */
@@ -28,8 +28,7 @@ export class ProcessCounts {
   }
 
   /**
-   * Call when the process has finished its last request. It is not asked again, and a pending answer is ignored as
-   * older.
+   * Call it when the process has finished its last request. It is not asked again, and a pending response is ignored.
    */
   finish(metrics: readonly Metric[]): void {
     this.#ask = undefined;
@@ -68,13 +67,13 @@ export class ProcessCounts {
     }
   }
 
-  /** A counter of an upstream or issuer starts again within a process when its configuration changes. */
+  /** A counter of an upstream or issuer starts over within a process when its configuration changes. */
   #replace(metrics: readonly Metric[]): void {
     this.#carry(this.#last.filter(isCounter), metrics.filter(isCounter));
     this.#last = metrics;
   }
 
-  /** Adds the counts of `before` that are lower or missing in `now` to the earlier ones. */
+  /** Adds to the earlier counts those of `before` that are lower or missing in `now`. */
   #carry(before: readonly Metric[], now: readonly Metric[]): void {
     const current = new Map(now.flatMap((metric) => metric.values.map((one) => [keyOf(metric, one), one.value])));
     for (const metric of before) {

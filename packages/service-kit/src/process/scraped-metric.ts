@@ -7,7 +7,7 @@ export type ScrapedMetric = Readonly<{
   name: string;
   help: string;
   labels?: readonly string[];
-  /** How the values of several processes combine. Default: their sum. */
+  /** How the values of several processes are combined. Default: their sum. */
   aggregator?: 'min' | 'max';
   rows(): Iterable<MetricRow>;
 }>;
@@ -36,7 +36,7 @@ export function registerScraped(
     ...options,
     ...(aggregator && { aggregator }),
     collect() {
-      // Also drops the values of what is gone. Without labels, a reset sets 0.
+      // Also drops the values of removed items. Without labels, a reset sets 0.
       this.reset();
       if (labels.length === 0) this.remove();
       for (const [values, value] of rows()) if (value !== undefined) this.set(named(values), value);

@@ -75,7 +75,7 @@ afterAll(async () => {
   shell.close();
   await engine.stop();
   rmSync(place, { recursive: true });
-}, 60_000);
+}, 300_000);
 
 test('the page brings up the stack; a complaint with a photo is still there after every container was replaced', async () => {
   await follow('docs/operations/containers.md');

@@ -65,7 +65,8 @@ export async function startEngine(clone: string, store = process.env.IMAGE_STORE
       podman('volume', 'rm', '--all', '--force');
       podman('network', 'prune', '--force');
       await service.stop();
-      if (store === undefined) podman('system', 'reset', '--force');
+      // Not `system reset`: it deletes /run/libpod, which belongs to every podman of this machine.
+      if (store === undefined) podman('rmi', '--all', '--force');
       rmSync(place, { recursive: true });
     },
   };

@@ -1,5 +1,6 @@
 export { addQuerySpan, inClientSpan, inServerSpan, traceHeaders } from './active-trace.ts';
 export { RequestTrace } from './request-trace.ts';
+export type { FinishedSpan } from './span.ts';
 export {
   newSpanId,
   type Parent,

@@ -333,7 +333,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       test('refuses a used assertion, and a second one with its jti', async () => {
         const assertion = await key.assertion(keyed, { jti: 'once' });
         expect((await ask(withAssertion(assertion))).status).toBe(200);
-        expect(await expectRefused(ask(withAssertion(assertion)), 401, 'invalid_client')).toMatch(/used before/);
+        expect(await expectRefused(ask(withAssertion(assertion)), 401, 'invalid_client')).toMatch(/already used/);
         await expectRefused(ask(withAssertion(await key.assertion(keyed, { jti: 'once' }))), 401, 'invalid_client');
         const other = await clientKey('ES256');
         const { id } = await makeClient(world, admin, { jwks: { keys: [other.jwk] } });

@@ -402,7 +402,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
       await (await listenForOperator(path, { db: store.db, keks }, log.logger))();
     }
     expect(log.text()).toContain('the socket cannot be created');
-    expect(log.text()).toContain('at most 107 bytes');
+    expect(log.text()).toContain('exceeds 107 bytes');
   });
 
   test('is switched off in a shared directory, which stays unchanged', async () => {
@@ -411,7 +411,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     chmodSync(shared, 0o755);
     const path = join(shared, 'auth.sock');
     await (await listenForOperator(path, { db: store.db, keks }, log.logger))();
-    expect(log.text()).toContain(`${shared} is open to others`);
+    expect(log.text()).toContain(`${shared} is accessible to other users`);
     expect(statSync(shared).mode & 0o777).toBe(0o755);
     expect(existsSync(path)).toBe(false);
   });

@@ -87,9 +87,9 @@ describe('keys', () => {
   });
 
   test.each([
-    ['is not JSON', '{"d":"hidden', 'is not a key-agreement key (it is not a JWK)'],
+    ['is not JSON', '{"d":"hidden', 'is not a key-agreement key: it is not a JWK'],
     ['is empty', '', 'is empty'],
-    ['is of another kind', '{"kty":"RSA","d":"hidden"}', 'is not a key for agreement'],
+    ['is of another kind', '{"kty":"RSA","d":"hidden"}', 'is not a key-agreement key: it is not an X25519 private JWK'],
   ])('a file that %s is refused, and its content is not shown', async (_what, content, why) => {
     await run('keys', 'create', '-c', file);
     writeFileSync(join(keysDir(), 'a.x25519.json'), content, { mode: 0o600 });
@@ -191,7 +191,7 @@ describe('check', () => {
     const { code, err } = await run('check', file);
     expect(code).toBe(0);
     expect(err).toContain(
-      'holds no X25519 key, so requests to users-service are signed with ed25519. To create one, run:',
+      'holds no X25519 key, so requests to users-service are signed with ed25519. To create one, run countersign keys create',
     );
     expect(service.keyFetches()).toBe(0);
     await service.close();

@@ -494,7 +494,13 @@ test('groups the last refusals by route and code, so that one flood hides no oth
   expect(refusals).toMatchObject([
     { route: 'limited', code: 'rate_limited', status: 429, count: 300 },
     { route: null, code: 'no_route', count: 1 },
-    { route: 'admin', code: 'insufficient_role', fault: 'caller', count: 1, title: 'Your role does not allow this.' },
+    {
+      route: 'admin',
+      code: 'insufficient_role',
+      fault: 'caller',
+      count: 1,
+      title: 'Your role does not allow this action.',
+    },
   ]);
   const text = await (await gateway.admin('/')).text();
   expect(text).toContain('href="/console/requests?route=admin&amp;code=insufficient_role"');

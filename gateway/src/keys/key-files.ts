@@ -244,6 +244,6 @@ function parseAgreementKey(text: string): GatewayAgreementKey {
     return { kind: 'x25519', ...pair, publicJwk: publicAgreementJwk(pair), ...periodOf({ nbf, exp }) };
   } catch (error) {
     const why = error instanceof RangeError ? error.message : 'it is not a JWK';
-    throw new RangeError(`is not a key-agreement key (${why})`);
+    throw new RangeError(`is not a key-agreement key: ${why}`);
   }
 }

@@ -6,6 +6,7 @@ export const request = z
   .object({
     id: z.string().describe('The `x-request-id`.'),
     client_request_id: text.describe('The id that the client or another proxy gave it.'),
+    trace_id: text.describe('Null while traces are off.'),
     at: time.describe('When it ended.'),
     method: z.string(),
     path: z.string().describe('Without the query. In a list, at most 256 characters.'),

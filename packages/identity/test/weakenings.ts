@@ -397,8 +397,8 @@ export const weakenings: readonly Weakening[] = [
     "const serviceTag = 'countersign-service-v1'",
   ),
   // Answers.
-  ...inFile('adapters/problem.ts', 'the query in an answer', "request.target.split('?', 1)[0]", 'request.target'),
+  ...inFile('adapters/problem.ts', 'the query in an answer', "about.target.split('?', 1)[0]", 'about.target'),
   ...inFile('adapters/problem.ts', 'a long path in an answer', '?.slice(0, 1024)', ''),
-  ...inFile('adapters/problem.ts', 'any request id in an answer', ' && uuidV7.matches(request.requestId)', ''),
+  ...inFile('adapters/problem.ts', 'any request id in an answer', ' && uuidV7.matches(about.requestId)', ''),
   ...inFile('adapters/problem.ts', 'no challenge', "'www-authenticate': 'Countersign'", ''),
 ];

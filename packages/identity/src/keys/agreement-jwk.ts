@@ -76,9 +76,9 @@ export function agreementKeysIn(jwks: unknown): readonly AgreementPublicKey[] | 
 export function agreementKeyFromJwk(jwk: unknown): AgreementKeyPair {
   const { d, ...half } = (jwk ?? {}) as Jwk;
   const key = importAgreementJwk(half);
-  if ('refused' in key) throw new RangeError(`not an X25519 private JWK for key agreement (${key.refused})`);
+  if ('refused' in key) throw new RangeError(`it is not an X25519 private JWK: ${key.refused}`);
   const { x } = half;
-  if (!isBytes32(d)) throw new RangeError('not an X25519 private JWK for key agreement (d)');
+  if (!isBytes32(d)) throw new RangeError('it is not an X25519 private JWK: d');
   const privateKey = privateKeyOf(d);
   // The published key must belong to `d`.
   if (publicValue(createPublicKey(privateKey)) !== x) {

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { freePorts } from '@countersign/testing';
 import { type RunningServer, startServer } from '../machine/processes.ts';
@@ -44,8 +43,8 @@ http {
 `;
 
 /**
- * Runs nginx, with one worker, with these files, of which `nginx.conf` is the main one. The worker runs as the user
- * that starts it, so that it may open the sockets; started by root, it would choose another one.
+ * Runs nginx with these files, of which `nginx.conf` is the main one. It is one process, which serves by itself: a
+ * worker would outlive a master that is killed.
  */
 export async function startNginx(
   site: Site,
@@ -61,7 +60,7 @@ export async function startNginx(
   const origin = `http://127.0.0.1:${port}`;
   const server = await startServer({
     command: 'nginx',
-    args: ['-p', directory, '-c', 'nginx.conf', '-g', `daemon off; user ${userInfo().username};`],
+    args: ['-p', directory, '-c', 'nginx.conf', '-g', 'daemon off; master_process off;'],
     cores,
     ready: () => expectOk(origin + benchPath, site.tokens[0]),
   });

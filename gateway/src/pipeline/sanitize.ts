@@ -1,11 +1,11 @@
-import { BlockList, isIP } from 'node:net';
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { plainAddress } from '@countersign/service-kit';
 import { parseTraceparent, RequestTrace } from '@countersign/tracing';
-import type { GatewayConfig, Network } from '../config/config.ts';
+import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { hopByHop, namedByConnection, rememberNames, withoutHeaders } from '../http/header-fields.ts';
 import { readHandshake } from '../http/websocket-handshake.ts';
+import { createClientAddress, createTrust } from './client-address.ts';
 import type { Arrival, Exchange, InboundBody, Incoming } from './exchange.ts';
 
 const contentTypeGrammar = /^[!-~](?:[ -~]*[!-~])?$/;
@@ -224,51 +224,6 @@ function readFraming(
 /** The end of the body is ambiguous, and so is the start of the next request on this connection. */
 const framingError = (header: string): AppError =>
   new AppError('invalid_request', { detail: { reason: 'framing', header }, headers: { connection: 'close' } });
-
-/**
- * Returns the client's address. `X-Forwarded-For` counts only as far as trusted proxies wrote it. Read from the right,
- * the first address that is not a trusted proxy is the client (CVE-2026-40575).
- *
- * @param peer The socket's remote address.
- * @param forwardedFor Every `X-Forwarded-For` value, in the order received.
- */
-export type ClientAddress = (peer: string, forwardedFor: readonly string[]) => string;
-
-/** @param trustedProxies If empty, the peer is the client and the header is ignored. */
-export function createClientAddress(trustedProxies: readonly Network[]): ClientAddress {
-  if (trustedProxies.length === 0) return (peer) => (peer.includes(':') ? plainAddress(peer) : peer);
-  const isTrusted = createTrust(trustedProxies);
-
-  return (peer, forwardedFor) => {
-    let address = plainAddress(peer);
-    const hops = forwardedFor.join(',').split(',');
-    while (hops.length > 0 && isTrusted(address)) {
-      const hop = hopAddress(hops.pop() ?? '');
-      // An invalid entry ends the search: the proxy that forwarded it is the last known address.
-      if (hop === undefined) break;
-      address = hop;
-    }
-    return address;
-  };
-}
-
-function createTrust(trustedProxies: readonly Network[]): (address: string) => boolean {
-  const trusted = new BlockList();
-  for (const { address, prefix, family } of trustedProxies) trusted.addSubnet(address, prefix, family);
-  return (address) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
-}
-
-// Some proxies append the client's port. IPv6 addresses are then in brackets.
-const withPort = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/;
-
-function hopAddress(entry: string): string | undefined {
-  const text = entry.trim();
-  const [, v6, other] = withPort.exec(text) ?? [];
-  const address = v6 ?? other ?? text;
-  const version = isIP(address);
-  if (version === 0 || (v6 !== undefined && version !== 6)) return undefined;
-  return plainAddress(address);
-}
 
 const hostGrammar = /^(?:[a-z0-9](?:[a-z0-9.-]{0,253})|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/;
 

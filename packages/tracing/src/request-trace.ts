@@ -12,13 +12,12 @@ type Traced = Readonly<{
 /** What is known of a request once it is over. */
 type Ended = Readonly<{ requestId: string; startedAt: number; durationMs: number; code: string | undefined }>;
 
-/** One attempt to send a request to a service. `startedAt` is of `performance.now()`. */
-export type TracedAttempt = Readonly<{
+type Attempt = Readonly<{
+  spanId: string;
   origin: string;
   startedAt: number;
-  /** Undefined without a response. */
+  endedAt: number;
   status: number | undefined;
-  /** The error code. Undefined: the response arrived. */
   code: string | undefined;
 }>;
 
@@ -33,7 +32,7 @@ export class RequestTrace {
   readonly #caller: Parent | undefined;
   #parentId: string | undefined;
   #attemptId = '';
-  readonly #attempts: (TracedAttempt & Readonly<{ spanId: string; endedAt: number }>)[] = [];
+  readonly #attempts: Attempt[] = [];
 
   /**
    * @param ratio The share of traces that is recorded.
@@ -65,9 +64,17 @@ export class RequestTrace {
     return traceparentOf({ traceId: this.traceId, spanId: this.#attemptId }, this.isSampled);
   }
 
-  /** An attempt is over. */
-  attempted(attempt: TracedAttempt): void {
-    if (this.isSampled) this.#attempts.push({ ...attempt, spanId: this.#attemptId, endedAt: performance.now() });
+  /**
+   * An attempt to send the request is over.
+   *
+   * @param startedAt Of `performance.now()`.
+   * @param status Undefined without a response.
+   * @param code The error code. Undefined: the response arrived.
+   */
+  attempted(origin: string, startedAt: number, status: number | undefined, code: string | undefined): void {
+    if (!this.isSampled) return;
+    const endedAt = performance.now();
+    this.#attempts.push({ spanId: this.#attemptId, origin, startedAt, endedAt, status, code });
   }
 
   /** Makes the spans of the request, which is over. */

@@ -1,8 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
 import { type DispatchController, type DispatchHandler, latin1Fields } from '@countersign/http1-client';
-import type { Health } from '@countersign/service-kit';
-import { discardBody } from '@countersign/service-kit';
+import { discardBody, type Health } from '@countersign/service-kit';
 import { AppError, type Code } from '../../errors.ts';
 import { type Signed, type SignedOutbound, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { recordFailure } from '../../pipeline/request-record.ts';
@@ -269,8 +268,7 @@ class Attempt implements DispatchHandler {
 
   #finish(code?: Code): void {
     this.#isOver = true;
-    const { signed, target } = this.sending;
-    signed.record.trace?.attempted({ origin: target.origin, startedAt: this.#startedAt, status: this.#status, code });
+    this.sending.signed.record.trace?.attempted(this.sending.target.origin, this.#startedAt, this.#status, code);
     this.#counts.end();
     this.#leaveQueue?.();
     this.#unwatch?.();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { createClientAddress } from './sanitize.ts';
+import { createClientAddress } from './client-address.ts';
 
 const trusted = createClientAddress([
   { address: '10.0.0.0', prefix: 8, family: 'ipv4' },

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-// Called by .ci/run with jest's JSON reports: it is a failure if a suite for real servers was silently skipped.
+// Called by .ci/run with Jest's JSON reports. Fails if a suite that needs a real server was silently skipped.
 
 type Report = {
   numPassedTests: number;

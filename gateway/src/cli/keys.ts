@@ -34,7 +34,7 @@ export const keys: Command = {
   options: [
     configOption,
     ['--dir DIRECTORY', 'the directory of the keys, instead of a configuration file'],
-    ['--to-stdout', 'rotate: print the Kubernetes Secret that has the next key too; change no file'],
+    ['--to-stdout', 'rotate: print a Kubernetes Secret that also contains the next key, without changing any files'],
     ['--now', 'rotate: sign with the new key within 15 s; retire: remove the key immediately'],
   ],
   run(terminal, values, [action, keyid, ...more]) {

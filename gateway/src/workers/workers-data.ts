@@ -42,4 +42,4 @@ export function workersData(workers: () => readonly WorkerChannel[]): ConsoleDat
   };
 }
 
-const noAnswer = (cause: unknown) => new AppError('unavailable', { cause, detail: { reason: 'no worker answers' } });
+const noAnswer = (cause: unknown) => new AppError('unavailable', { cause, detail: { reason: 'no worker answered' } });

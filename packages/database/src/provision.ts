@@ -48,7 +48,7 @@ export async function provision(serverUrl: string, wanted: Provisioned): Promise
     }
   } catch (error) {
     throw new StartupError(
-      `database: cannot prepare ${wanted.name} on the server of DATABASE_URL: ${describe(error)}`,
+      `database: cannot prepare ${wanted.name} on the server in DATABASE_URL: ${describe(error)}`,
       { cause: error },
     );
   } finally {

@@ -11,7 +11,7 @@ export type RecordedRequest = Readonly<{
   rawTrailers: readonly string[];
   /** Lower-case names; values of repeated ones joined by `, `. */
   headers: Readonly<Record<string, string>>;
-  /** The number of occurrences of each lower-case name. */
+  /** How many times the header with this lower-case name occurs. */
   count(name: string): number;
   body: Buffer;
 }>;

@@ -5,7 +5,7 @@ import { meRoutes } from './me.ts';
 import { membershipRoutes } from './memberships.ts';
 import { userLookupRoutes } from './user-lookup.ts';
 
-/** All routes. Those of `me` come before the directory, for which `me` would be an id. */
+/** All routes. The `me` routes come first; otherwise the directory would treat `me` as an id. */
 export const routes = [...meRoutes, ...directoryRoutes, ...userLookupRoutes, ...membershipRoutes];
 
 export const api: Api = {

@@ -6,8 +6,8 @@ import type { WithdrawnInvitation } from '../../store/tenants/invitations.ts';
 import { tenantsOf } from '../../store/tenants/members.ts';
 
 /**
- * Records an event of an account in the chain of every tenant that its owner belongs to, or else in the operator's
- * chain. The transaction then runs as that user, with access to their own sessions.
+ * Records an account event in the chain of every tenant its owner belongs to, or in the operator's chain if
+ * there are none. The transaction then runs as that user, with access to their own sessions.
  */
 export async function recordForPerson(
   trx: Trx,

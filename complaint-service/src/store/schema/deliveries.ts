@@ -18,7 +18,7 @@ type WebhooksTable = {
   /** Failed attempts since the last successful one. */
   failures: Generated<number>;
   failing_since: Generated<Date | null>;
-  /** The earliest time at which it is sent. */
+  /** The earliest time it may be sent. */
   retry_at: Generated<Date | null>;
   /** The end of an instance's lease. */
   leased_until: Generated<Date | null>;
@@ -86,7 +86,7 @@ type MailOutboxTable = {
   actor_id: string | null;
   /** The number of attempts, including the current one. */
   attempts: Generated<number>;
-  /** The earliest time at which it is sent. */
+  /** The earliest time it may be sent. */
   due_at: Generated<Date>;
   /** The end of an instance's lease. */
   leased_until: Generated<Date | null>;

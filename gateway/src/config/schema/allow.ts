@@ -45,7 +45,9 @@ export const allow = z.strictObject({
     .describe("The path parameter that must equal the caller's tenant."),
   scopes: listOrAny('scopes', unique(scopeName).min(1).max(maxScopes))
     .optional()
-    .describe('The scopes that a token must have, all of them. `any` requires none. Compared byte by byte.'),
+    .describe(
+      'The scopes a token must have; all are required. With `any`, none are. Scopes are compared byte by byte.',
+    ),
   clients: listOrAny('clients', z.array(client).min(1).max(maxParties))
     .optional()
     .describe('The clients that may call, by id, or `any`. Machines may call only routes that have this key.'),

@@ -18,7 +18,7 @@ export type ChartOptions = Readonly<{
   kind: 'stacked' | 'lines';
   start: string;
   stepSec: number;
-  /** Formats a value of the axis. */
+  /** Formats a value on the axis. */
   format(value: number): string;
   /** The current values in words, for readers who cannot see the chart. */
   summary: string;

@@ -130,7 +130,7 @@ export function allowAnonymous(): preHandlerAsyncHookHandler {
   return requireIdentity('anonymous', 'user');
 }
 
-/** Returns the user of a request. @throws Error when the caller is of another kind, or no guard ran. */
+/** Returns the user who made the request. @throws Error if the caller is not a user, or if no guard ran. */
 export function userOf(request: FastifyRequest): UserIdentity {
   const { identity } = request;
   if (identity.kind !== 'user') throw new Error(`the identity is a ${identity.kind}, not a user`);

@@ -68,7 +68,7 @@ export const issuer = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      'The accepted values of the header `typ`. `none`: no `typ`. `id-token` must be the only one. Default: `at+jwt`.',
+      'The accepted values of the `typ` header. `none` accepts tokens without one. `id-token` cannot be combined with other values. Default: `at+jwt`.',
     ),
   require: conditions
     .optional()
@@ -80,7 +80,7 @@ export const issuer = z.strictObject({
       tenantId: tenantSource
         .optional()
         .describe('The tenant. Default: the claim `tenant_id`; with `provider`, the tenant `default`.'),
-      sessionId: claimPath.optional().describe('The session. Default: `sid`, or that of `provider`.'),
+      sessionId: claimPath.optional().describe('The session id. Default: `sid`, or that of `provider`.'),
       scope: claimPath.optional().describe('The scopes: a list, or a text. Default: `scope`, or that of `provider`.'),
       client: claimName.optional().describe('The client. Default: `client_id` and `azp`, or those of `provider`.'),
     })

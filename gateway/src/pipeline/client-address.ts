@@ -1,0 +1,49 @@
+import { BlockList, isIP } from 'node:net';
+import { plainAddress } from '@countersign/service-kit';
+import type { Network } from '../config/config.ts';
+
+/**
+ * Returns the client's address. `X-Forwarded-For` counts only as far as trusted proxies wrote it. Read from the right,
+ * the first address that is not a trusted proxy is the client (CVE-2026-40575).
+ *
+ * @param peer The socket's remote address.
+ * @param forwardedFor Every `X-Forwarded-For` value, in the order received.
+ */
+export type ClientAddress = (peer: string, forwardedFor: readonly string[]) => string;
+
+/** @param trustedProxies If empty, the peer is the client and the header is ignored. */
+export function createClientAddress(trustedProxies: readonly Network[]): ClientAddress {
+  if (trustedProxies.length === 0) return (peer) => (peer.includes(':') ? plainAddress(peer) : peer);
+  const isTrusted = createTrust(trustedProxies);
+
+  return (peer, forwardedFor) => {
+    let address = plainAddress(peer);
+    const hops = forwardedFor.join(',').split(',');
+    while (hops.length > 0 && isTrusted(address)) {
+      const hop = hopAddress(hops.pop() ?? '');
+      // An invalid entry ends the search: the proxy that forwarded it is the last known address.
+      if (hop === undefined) break;
+      address = hop;
+    }
+    return address;
+  };
+}
+
+/** @returns Whether an address is one of the trusted proxies. */
+export function createTrust(trustedProxies: readonly Network[]): (address: string) => boolean {
+  const trusted = new BlockList();
+  for (const { address, prefix, family } of trustedProxies) trusted.addSubnet(address, prefix, family);
+  return (address) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+}
+
+// Some proxies append the client's port. IPv6 addresses are then in brackets.
+const withPort = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/;
+
+function hopAddress(entry: string): string | undefined {
+  const text = entry.trim();
+  const [, v6, other] = withPort.exec(text) ?? [];
+  const address = v6 ?? other ?? text;
+  const version = isIP(address);
+  if (version === 0 || (v6 !== undefined && version !== 6)) return undefined;
+  return plainAddress(address);
+}

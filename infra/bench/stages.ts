@@ -34,6 +34,7 @@ try {
     requestsFile: site.writeRequests('requests', [benchPath]),
     upstreamOrigin: site.upstreamOrigin,
     clientCores: cores?.load,
+    decisionFile: decisionFile(),
     configurations: algorithms.map((algorithm) => {
       const { file } = writeGatewayFiles(site, { folder: ownGateway, algorithm }, [0, 0, 0]);
       return { algorithm, file };
@@ -47,6 +48,12 @@ try {
   report('stages', [machine, partsTable(rounds, algorithms)], values);
 } finally {
   await site.close();
+}
+
+/** A gateway that nginx asks, with the signature that it shares with the table's other rows. */
+function decisionFile(): string {
+  const decision = join(site.directory, 'decision.sock');
+  return writeGatewayFiles(site, { folder: ownGateway, algorithm: 'hmac-sha256', decision }, [0, 0, 0]).file;
 }
 
 async function measureParts(settings: PartsSettings, log: number): Promise<Parts[]> {

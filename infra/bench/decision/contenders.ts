@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { type RunningServer, startServer } from '../machine/processes.ts';
 import type { Subject } from '../rounds.ts';
 import { benchPath, cliOf, nodeOf, startGateway } from '../site/gateway.ts';
 import type { Site } from '../site/site.ts';
+import { ask } from './ask.ts';
 import { plainNginx, printedAddress, startNginx } from './nginx.ts';
 
 export type DecisionOptions = Readonly<{
@@ -38,8 +38,11 @@ export async function startDecisionSubjects(
   const socket = join(mkdtempSync(join(site.directory, 'decision-')), 'decision.sock');
   const gateway = started(await startGateway(site, { folder, algorithm, cores, decision: socket }));
   const files = printedFiles(folder, gateway.file);
+  const [token = ''] = site.tokens;
   const answerSocket = join(dirname(socket), 'answer.sock');
-  const answer = started(await startAnswer(folder, answerSocket, await gatewaysAnswer(site, socket), cores));
+  const answer = started(
+    await startAnswer(folder, answerSocket, await ask({ socketPath: socket }, benchPath, token), cores),
+  );
   const asksAnswer = Object.fromEntries(
     Object.entries(files).map(([name, text]) => [name, text.replaceAll(socket, answerSocket)]),
   );
@@ -71,36 +74,6 @@ function startAnswer(
     command: nodeOf(folder),
     args: [program, socket, JSON.stringify(headers)],
     cores,
-    ready: async () => void (await ask(socket, {})),
+    ready: async () => void (await ask({ socketPath: socket }, benchPath, '')),
   });
 }
-
-/** The headers with which the gateway answers a call from nginx, as alternating names and values. */
-function gatewaysAnswer(site: Site, socket: string): Promise<readonly string[]> {
-  return ask(socket, {
-    Host: '127.0.0.1',
-    'X-Countersign-Method': 'GET',
-    'X-Countersign-Target': benchPath,
-    'X-Countersign-Scheme': 'http',
-    'X-Countersign-Address': '127.0.0.1',
-    Authorization: `Bearer ${site.tokens[0]}`,
-  });
-}
-
-/** @throws Error unless the answer is 200. */
-function ask(socketPath: string, headers: Readonly<Record<string, string>>): Promise<readonly string[]> {
-  return new Promise((resolve, reject) => {
-    request({ socketPath, path: '/decide', headers, agent: false }, (response) => {
-      response.resume();
-      const { statusCode, rawHeaders } = response;
-      if (statusCode === 200)
-        resolve(rawHeaders.filter((_, at) => !connectionNames.test(rawHeaders[at - (at % 2)] ?? '')));
-      else reject(new Error(`the decision endpoint answered ${statusCode}`));
-    })
-      .on('error', reject)
-      .end();
-  });
-}
-
-// Node's server writes its own headers.
-const connectionNames = /^(?:connection|keep-alive|date)$/i;

@@ -107,6 +107,7 @@ export async function assembleGateway(file: string) {
       headers: [...outbound.headers],
       body: null,
     }),
+    decision: snapshot.handlers.decision,
     log: createAccessLog(logger, () => {}),
     count: createRequestMetrics(createMetrics()).count,
     /** Passes each request to `hold` instead of the pipeline, and does not log. */

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { questionOf } from '../decision/ask.ts';
 
 /*
- * A client that acts only on messages: `{ port }` sends one request on each of its connections to that port. The server
+ * A client that acts only on messages: `{ port }` sends one request on each of its connections to that port. With
+ * `{ port, asksAsNginx: true }` it sends what nginx asks about that request. The server
  * can hold all of them, and nothing arrives while it measures. A process of its own, so that its CPU time does not
  * count.
  */
@@ -12,8 +14,13 @@ const requests = readFileSync(requestsFile, 'utf8')
   .trimEnd()
   .split('\n')
   .map((line) => {
-    const [path, token] = line.split(' ');
-    return Buffer.from(`GET ${path} HTTP/1.1\r\nAuthorization: Bearer ${token}\r\nHost: 127.0.0.1\r\n\r\n`);
+    const [path = '', token = ''] = line.split(' ');
+    const credentials = `Authorization: Bearer ${token}\r\nHost: 127.0.0.1\r\n`;
+    const question = Object.entries(questionOf(path)).map(([name, value]) => `${name}: ${value}\r\n`);
+    return {
+      request: Buffer.from(`GET ${path} HTTP/1.1\r\n${credentials}\r\n`),
+      question: Buffer.from(`GET /decide HTTP/1.1\r\n${credentials}${question.join('')}\r\n`),
+    };
   });
 const socketsTo = new Map<number, Socket[]>();
 let sent = 0;
@@ -28,9 +35,10 @@ function open(port: number): Socket[] {
   return sockets;
 }
 
-process.on('message', ({ port }: { port: number }) => {
+process.on('message', ({ port, asksAsNginx }: { port: number; asksAsNginx: boolean }) => {
+  const kind = asksAsNginx ? 'question' : 'request';
   for (const socket of socketsTo.get(port) ?? open(port)) {
-    socket.write(requests[sent % requests.length] ?? '');
+    socket.write(requests[sent % requests.length]?.[kind] ?? '');
     sent += 1;
   }
 });

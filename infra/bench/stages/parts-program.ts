@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { ConnectionPool, createSocketOpener } from '@countersign/http1-client';
 import type { Signed } from '../../../gateway/src/pipeline/exchange.ts';
+import { ask } from '../decision/ask.ts';
 import { serviceBody, serviceHeaders } from '../site/service-response.ts';
 import { type Assembly, assembleGateway, type Held } from './assembly.ts';
 import { type BatchServer, batchSize, openBareServer, openListener, startClient } from './lockstep.ts';
@@ -26,6 +28,9 @@ const pool = new ConnectionPool(settings.upstreamOrigin, {
 const held: Held[] = [];
 const responses: ServerResponse[] = [];
 const bare = await openBareServer((response) => responses.push(response));
+const calls: ServerResponse[] = [];
+const bareDecision = await openBareServer((response) => calls.push(response));
+const decision = await openDecision();
 const gateways = await Promise.all(settings.configurations.map(openGateway));
 
 const rounds: Parts[] = [];
@@ -34,6 +39,7 @@ for (let round = 0; round < settings.warmUpRounds + settings.rounds; round += 1)
   for (let batch = 0; batch < settings.batches; batch += 1) {
     await measureBare(meter);
     for (const gateway of gateways) await measureGateway(gateway, meter);
+    await measureDecision(meter);
   }
   if (round >= settings.warmUpRounds) rounds.push(Object.fromEntries(meter.perRequest()));
 }
@@ -45,6 +51,24 @@ async function openGateway({ algorithm, file }: PartsSettings['configurations'][
   const gateway = await assembleGateway(file);
   const holding = await openListener(gateway.holdingHandlers((request) => held.push(request)));
   return { algorithm, gateway, holding, whole: await openListener(gateway.handlers) };
+}
+
+/** A gateway that nginx asks, and the headers that it answers with. */
+async function openDecision() {
+  const { decision: handlers } = await assembleGateway(settings.decisionFile);
+  if (handlers === undefined) throw new Error('the configuration has no decision endpoint');
+  const server = await openListener(handlers);
+  const [path = '', token = ''] = readFileSync(settings.requestsFile, 'utf8').split('\n', 1)[0]?.split(' ') ?? [];
+  return { server, headers: await ask({ host: '127.0.0.1', port: server.port }, path, token) };
+}
+
+/** One batch of nginx's questions to Node's server alone, which gives the same answer, and one to the gateway. */
+async function measureDecision(meter: Meter): Promise<void> {
+  await receive(bareDecision, 'arrived', meter, 'bare call in', true);
+  await answer(bareDecision, meter, 'bare answer', calls.splice(0), (response) => {
+    response.writeHead(200, [...decision.headers]).end();
+  });
+  await receive(decision.server, 'answered', meter, 'whole, decision', true);
 }
 
 async function measureBare(meter: Meter): Promise<void> {
@@ -116,9 +140,15 @@ async function measureStages(
   return signed[0] as Signed;
 }
 
-async function receive(server: BatchServer, until: 'arrived' | 'answered', meter: Meter, part: string): Promise<void> {
+async function receive(
+  server: BatchServer,
+  until: 'arrived' | 'answered',
+  meter: Meter,
+  part: string,
+  asksAsNginx = false,
+): Promise<void> {
   const done = server[until]();
-  client.send({ port: server.port });
+  client.send({ port: server.port, asksAsNginx });
   const before = cpuMicros();
   await done;
   meter.add(part, cpuMicros() - before, batchSize);

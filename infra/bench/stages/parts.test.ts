@@ -21,6 +21,9 @@ const round: Parts = {
   metrics: 2,
   'whole, ed25519': 170,
   'whole, hmac-sha256': 140,
+  'bare call in': 11,
+  'bare answer': 10,
+  'whole, decision': 55,
 };
 
 const table = partsTable([round], ['ed25519', 'hmac-sha256']);
@@ -39,6 +42,9 @@ test.each([
   ['sum, ed25519', 10 + 15 + 1 + 1 + 2 + 1 + 2 + 36 + 10 + 35 + 15 + 10 + 2],
   ['sum, hmac-sha256', 10 + 15 + 1 + 1 + 2 + 1 + 2 + 6 + 10 + 35 + 15 + 10 + 2],
   ['whole, hmac-sha256', 140],
+  ['node:http reads a call of nginx and answers it', 21],
+  ['sum, decision', 21 + 1 + 1 + 2 + 1 + 2 + 6 + 10 + 2],
+  ['whole, decision', 55],
 ])('%s takes %p µs', (part, micros) => {
   expect(medianOf(part)).toBe(micros);
 });

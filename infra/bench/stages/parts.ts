@@ -9,6 +9,8 @@ export type PartsSettings = Readonly<{
   requestsFile: string;
   upstreamOrigin: string;
   clientCores: string | undefined;
+  /** The gateway.yaml of a gateway that nginx asks. */
+  decisionFile: string;
   configurations: readonly Readonly<{ algorithm: string; file: string }>[];
   warmUpRounds: number;
   rounds: number;
@@ -45,6 +47,9 @@ function rowsOf(algorithm: string): Row[] {
   ];
 }
 
+// What a decision shares with a request that is forwarded.
+const decisionStages = /^(?:sanitize|match|authenticate, cached|authorize|limit|sign, hmac-sha256|log|metrics)$/;
+
 /** Every part once, then the sum of the parts and the total for each algorithm. */
 export function partsTable(rounds: readonly Parts[], algorithms: readonly string[]): string {
   const [first = ''] = algorithms;
@@ -63,6 +68,16 @@ export function partsTable(rounds: readonly Parts[], algorithms: readonly string
       measured(`whole, ${algorithm}`),
     ]),
   ];
+  const bareDecision = (parts: Parts) => (parts['bare call in'] ?? Number.NaN) + (parts['bare answer'] ?? Number.NaN);
+  const stages = rowsOf('hmac-sha256').filter(({ name }) => decisionStages.test(name));
+  rows.push(
+    { name: 'node:http reads a call of nginx and answers it', of: bareDecision },
+    {
+      name: 'sum, decision',
+      of: (parts) => stages.reduce((sum, row) => sum + row.of(parts), bareDecision(parts)),
+    },
+    measured('whole, decision'),
+  );
   return markdownTable(
     ['part', 'CPU µs a request'],
     rows.map(({ name, of }) => [name, showSpread(spreadOf(rounds.map(of)), 1)]),

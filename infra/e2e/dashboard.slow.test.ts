@@ -34,9 +34,11 @@ const queries = dashboard.panels.flatMap(({ title, targets = [] }) =>
     const started = await startEverything(place);
     stop = () => started.stop();
     gateway = `http://127.0.0.1:${place.ports.gateway}`;
-    prometheus = await realPrometheus(jobs);
     const { token } = await logIn(gateway, 'agent@acme.test');
     const paths = ['/v1/complaints', '/v1/users/me', '/v1/auth/sessions'];
+    // While the stack started, a target may have refused a connection. It is unhealthy until a request succeeds.
+    for (const path of paths) expect((await call(gateway + path, { token })).status).toBe(200);
+    prometheus = await realPrometheus(jobs);
     load = steadyLoad(2, async () => {
       const answers = paths.map((path) => call(gateway + path, { token }));
       const statuses = (await Promise.all([...answers, call(`${gateway}/v1/users/me`)])).map(({ status }) => status);

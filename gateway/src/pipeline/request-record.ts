@@ -131,7 +131,7 @@ export function createAccessLog(
     if (record.code === undefined) record.rule = record.allowedBy;
     countRequest(record, status);
     traffic?.keep(record, status);
-    if (tracing !== undefined) record.trace?.addSpans(tracing, record, status);
+    if (tracing !== undefined) record.trace?.end(tracing, record, status);
     const fields = fieldsOf(record);
     if (status >= 500) logger.error(fields, 'request');
     else if (record.detail !== undefined || record.err !== undefined) logger.info(fields, 'request');

@@ -46,8 +46,9 @@ export function createSanitize(
     const { passing, read } = sortHeaders(rawHeaders, useOf);
     record.clientRequestId = requestIdGrammar.test(read['x-request-id'] ?? '') ? read['x-request-id'] : undefined;
     if (traceRatio !== undefined) {
-      record.trace = new RequestTrace(traceRatio, record.requestId, arrival, parseTraceparent(read.traceparent));
-      if (isTrusted(plainAddress(peer.remoteAddress ?? ''))) record.trace.trustCaller();
+      const caller = parseTraceparent(read.traceparent);
+      record.trace = new RequestTrace(traceRatio, record.requestId, arrival, caller);
+      if (caller !== undefined && isTrusted(plainAddress(peer.remoteAddress ?? ''))) record.trace.trustCaller();
     }
     const forwardedFor = read['x-forwarded-for'];
     const address = clientAddress(peer.remoteAddress ?? '', forwardedFor === undefined ? [] : [forwardedFor]);

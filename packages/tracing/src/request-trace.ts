@@ -27,7 +27,8 @@ export class RequestTrace {
   isSampled: boolean;
   readonly #spanId = newSpanId();
   readonly #ratio: number;
-  readonly #request: Traced;
+  /** Undefined once it is over: its record is kept for the console, and would keep all of the request. */
+  #request: Traced | undefined;
   /** The caller's span, which belongs to the trace only if the caller is trusted. */
   readonly #caller: Parent | undefined;
   #parentId: string | undefined;
@@ -77,11 +78,13 @@ export class RequestTrace {
     this.#attempts.push({ spanId: this.#attemptId, origin, startedAt, endedAt, status, code });
   }
 
-  /** Makes the spans of the request, which is over. */
-  addSpans(tracing: Tracing, record: Ended, status: number): void {
-    if (!this.isSampled) return;
+  /** Makes the spans of the request, which is over, and forgets the request. */
+  end(tracing: Tracing, record: Ended, status: number): void {
+    const request = this.#request;
+    this.#request = undefined;
+    if (!this.isSampled || request === undefined) return;
     const { traceId } = this;
-    const { method, httpVersion, route, client } = this.#request;
+    const { method, httpVersion, route, client } = request;
     const name = methodAttribute(method);
     tracing.add({
       traceId,

@@ -25,7 +25,6 @@ type Attempt = Readonly<{
 export class RequestTrace {
   traceId: string;
   isSampled: boolean;
-  readonly #spanId = newSpanId();
   readonly #ratio: number;
   /** Undefined once it is over: its record is kept for the console, and would keep all of the request. */
   #request: Traced | undefined;
@@ -61,7 +60,8 @@ export class RequestTrace {
 
   /** The `traceparent` of the next attempt. */
   nextAttempt(): string {
-    this.#attemptId = newSpanId();
+    // Without sampling no span has this id, so digits of the trace are enough.
+    this.#attemptId = this.isSampled ? newSpanId() : this.traceId.slice(16);
     return traceparentOf({ traceId: this.traceId, spanId: this.#attemptId }, this.isSampled);
   }
 
@@ -84,11 +84,12 @@ export class RequestTrace {
     this.#request = undefined;
     if (!this.isSampled || request === undefined) return;
     const { traceId } = this;
+    const spanId = newSpanId();
     const { method, httpVersion, route, client } = request;
     const name = methodAttribute(method);
     tracing.add({
       traceId,
-      spanId: this.#spanId,
+      spanId,
       parentId: this.#parentId,
       link: this.#parentId === undefined ? this.#caller : undefined,
       kind: 'server',
@@ -111,7 +112,7 @@ export class RequestTrace {
       tracing.add({
         traceId,
         spanId: attempt.spanId,
-        parentId: this.#spanId,
+        parentId: spanId,
         kind: 'client',
         name,
         startMs: unixMs(attempt.startedAt),

@@ -1,5 +1,5 @@
-import { createHealth, type Environment, type Health, StartupError } from '@countersign/service-kit';
-import { isPlainToOthers, openTracing, type Tracing } from '@countersign/tracing';
+import { createHealth, type Environment, type Health, isPlainHttp, StartupError } from '@countersign/service-kit';
+import { openTracing, type Tracing } from '@countersign/tracing';
 import type { Observations } from './admin/console.ts';
 import { registerScrapedMetrics } from './admin/scraped-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
@@ -97,13 +97,12 @@ export class Gateway {
   }
 }
 
-/** @throws StartupError for a collector's address that is no URL, or that is plain http on another machine. */
+/** @throws StartupError if the collector's address is not a URL, or is plain http to another machine. */
 function openTraces({ insecureTransport }: GatewayConfig, env: Environment): Tracing | undefined {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = env;
   if (endpoint === undefined || endpoint === '') return undefined;
   if (!/^https?:/.test(endpoint) || !URL.canParse(endpoint))
     throw new StartupError('OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL of http or https');
-  if (isPlainToOthers(endpoint) && !insecureTransport)
-    throw new StartupError(`OTEL_EXPORTER_OTLP_ENDPOINT: ${plainHttp}`);
+  if (isPlainHttp(endpoint) && !insecureTransport) throw new StartupError(`OTEL_EXPORTER_OTLP_ENDPOINT: ${plainHttp}`);
   return openTracing({ service: 'countersign-gateway', version: version(), endpoint });
 }

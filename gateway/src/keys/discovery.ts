@@ -2,8 +2,7 @@ import { type LookupAddress, lookup } from 'node:dns';
 import { createRequire } from 'node:module';
 import { isIP, type LookupFunction } from 'node:net';
 import { type FetchedJwks, type FindUrl, fetchJwks, type RemoteKeySetOptions } from '@countersign/jwks';
-import { type AddressClass, classifyAddress } from '@countersign/service-kit';
-import { isLoopback, isPlainHttp } from '../config/schema/values/urls.ts';
+import { type AddressClass, classifyAddress, isLoopback, isPlainHttp } from '@countersign/service-kit';
 
 const maxBytes = 256 * 1024;
 

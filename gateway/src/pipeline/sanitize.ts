@@ -123,7 +123,7 @@ const joinedBy: Readonly<Partial<Record<ReadHeader, string>>> = {
   connection: ',',
   'sec-websocket-protocol': ',',
   'x-forwarded-for': ',',
-  // Two of them are none: neither grammar allows the separator.
+  // A repeated header is ignored, because neither grammar allows the separator.
   'x-request-id': ', ',
   traceparent: ', ',
 };
@@ -136,7 +136,7 @@ export const singleHeaders: ReadonlySet<string> = new Set(
 const maxHeaders = 100;
 const maxHeaderBytes = 12 * 1024;
 
-// Of a client, they would lead a trace, or fill it (W3C Trace Context and Baggage).
+// With these headers, a client could add its own data to a trace (W3C Trace Context and Baggage).
 const ofTraces = ['tracestate', 'baggage'];
 
 /** @param strip Additional names to drop, from the configuration. */

@@ -23,7 +23,16 @@ export { trustGateway } from './gateway/trust-gateway.ts';
 export { type Content, formValue, type Html, html } from './html/html.ts';
 export { pageAssets } from './html/page-assets.ts';
 export { formBody, idField, jsonBody, lineField, parseForm, parseJson, roleField, textField } from './http/body.ts';
-export { type AddressClass, classifyAddress, expandIPv6, lastIPv4, plainAddress } from './http/classify-address.ts';
+export {
+  type AddressClass,
+  classifyAddress,
+  expandIPv6,
+  isLoopback,
+  isLoopbackHost,
+  isPlainHttp,
+  lastIPv4,
+  plainAddress,
+} from './http/classify-address.ts';
 export {
   assertIfMatch,
   entityTag,

@@ -5,6 +5,7 @@ import {
   eventually,
   freePorts,
   people,
+  spanReceiver,
   type TestGateway,
   type ThrowAwayRedis,
   testGateway,
@@ -67,6 +68,26 @@ describe('a service behind the gateway', () => {
     const service = await start();
     expect(await ask(service)).toBe(200);
     expect(await readiness(service)).toMatchObject({ status: 200 });
+  });
+
+  test('makes a span of a request that the gateway signed, under the span of its header, and of no other', async () => {
+    const collector = await spanReceiver();
+    const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+    const traceparent = (trace: string) => ({ traceparent: `00-${trace.repeat(32)}-${'b'.repeat(16)}-01` });
+    expect(await ask(service, { ...traceparent('c') })).toBe(401);
+    expect(await ask(service, { ...signed(), ...traceparent('a') })).toBe(200);
+    // What waits is sent before the service ends.
+    await Promise.all(services.splice(0).map((one) => one.stop()));
+    expect(collector.spans()).toMatchObject([
+      { service: audience, name: 'GET /me', kind: 'server', traceId: 'a'.repeat(32), parentSpanId: 'b'.repeat(16) },
+    ]);
+    await collector.close();
+  });
+
+  test('does not start if spans would travel unencrypted, unless the network is trusted', async () => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'HTTP://collector.test:4318' };
+    await expect(start(env)).rejects.toThrow(/^OTEL_EXPORTER_OTLP_ENDPOINT: plain http leaves this machine/);
+    await start({ ...env, OTEL_EXPORTER_OTLP_INSECURE: 'true' });
   });
 
   test('logs once that it has no keys, with the URL, and logs the reason for each refused request', async () => {

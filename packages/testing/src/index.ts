@@ -16,14 +16,14 @@ export { isInstalled } from './is-installed.ts';
 export { type IssuerOptions, mintIssuer, type TestIssuer } from './mint-issuer.ts';
 export { asUser, type Person, people, tenants } from './people.ts';
 export { rawRequest } from './raw-request.ts';
+export { redisServers, type ThrowAwayRedis, throwAwayRedis } from './redis-servers.ts';
 export {
   type RecordedRequest,
   type RecordingUpstream,
   recordingUpstream,
   type UpstreamOptions,
-} from './recording-upstream.ts';
-export { redisServers, type ThrowAwayRedis, throwAwayRedis } from './redis-servers.ts';
-export { type ReceivedMail, type SmtpSink, smtpSink } from './smtp-sink.ts';
-export { type ReceivedSpan, type SpanReceiver, spanReceiver } from './span-receiver.ts';
+} from './servers/recording-upstream.ts';
+export { type ReceivedMail, type SmtpSink, smtpSink } from './servers/smtp-sink.ts';
+export { type ReceivedSpan, type SpanReceiver, spanReceiver } from './servers/span-receiver.ts';
 export { type ProcessOptions, type StartedProcess, startProcess } from './start-process.ts';
 export { type TestGateway, testGateway, type Unsigned } from './test-gateway.ts';

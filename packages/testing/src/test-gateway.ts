@@ -8,7 +8,7 @@ import {
   signRequest,
 } from '@countersign/identity';
 import type { TestClock } from './clock.ts';
-import { recordingUpstream } from './recording-upstream.ts';
+import { recordingUpstream } from './servers/recording-upstream.ts';
 
 export type Unsigned = Readonly<{
   method: string;

@@ -9,7 +9,6 @@ export {
   traceparentOf,
 } from './trace-context.ts';
 export {
-  isPlainToOthers,
   methodAttribute,
   openTracing,
   type Tracing,

@@ -28,9 +28,3 @@ const known = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIO
 
 /** `http.request.method`: a client could otherwise make any number of values. */
 export const methodAttribute = (method: string): string => (known.has(method) ? method : '_OTHER');
-
-/** Whether spans would leave this machine unencrypted. */
-export function isPlainToOthers(endpoint: string): boolean {
-  const { protocol, hostname } = new URL(endpoint);
-  return protocol === 'http:' && !/^(?:127(?:\.\d+){3}|\[::1\]|(?:.+\.)?localhost)$/.test(hostname);
-}

@@ -1,8 +1,8 @@
 import { type ProxyName, proxies } from '@countersign/proxy-config';
+import { isLoopbackHost } from '@countersign/service-kit';
 import type { IsMalformed, Refuse } from './cross-checks.ts';
 import { type DecisionAddress, type DecisionPieces, isSocket } from './decision.ts';
 import type { RoutePieces } from './routes.ts';
-import { isLoopbackHost } from './values/urls.ts';
 
 type File = Readonly<{
   decision?: DecisionPieces | undefined;

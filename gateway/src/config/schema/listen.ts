@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
+import { isLoopback, isLoopbackHost } from '@countersign/service-kit';
 import { z } from 'zod';
 import type { Certificate } from '../tls-files.ts';
 import type { IsMalformed, Pieces, Refuse } from './cross-checks.ts';
 import { type Decision, type DecisionAddress, type DecisionPieces, decisionAddress, isSocket } from './decision.ts';
 import { type Address, address, filePath, unique } from './values/scalars.ts';
 import type { Immutable } from './values/shapes.ts';
-import { allowedHost, isLoopback, isLoopbackHost } from './values/urls.ts';
+import { allowedHost } from './values/urls.ts';
 
 export const listen = z.strictObject({
   public: address.prefault('127.0.0.1:8080').describe('The address for clients.'),

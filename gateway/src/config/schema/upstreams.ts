@@ -1,10 +1,11 @@
+import { isPlainHttp } from '@countersign/service-kit';
 import { z } from 'zod';
 import { readTlsFiles, resolveTls, UnusableTlsFile } from '../tls-files.ts';
 import type { Pieces, Refuse } from './cross-checks.ts';
 import { type ListenPieces, ownListenerAt } from './listen.ts';
 import { duration, filePath, hostName, pathOnly, size, text, unique, wholeNumber } from './values/scalars.ts';
 import type { Immutable } from './values/shapes.ts';
-import { isPlainHttp, plainHttp, targetOrigin } from './values/urls.ts';
+import { plainHttp, targetOrigin } from './values/urls.ts';
 
 export const httpClient = z
   .enum(['own', 'undici'])

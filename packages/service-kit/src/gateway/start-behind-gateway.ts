@@ -1,9 +1,10 @@
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Identity } from '@countersign/identity';
-import { isPlainToOthers, openTracing, type Tracing } from '@countersign/tracing';
+import { openTracing, type Tracing } from '@countersign/tracing';
 import type { Request, RequestHandler } from 'express';
 import type { Redis } from 'ioredis';
+import { isPlainHttp } from '../http/classify-address.ts';
 import { drainServer, listen } from '../http/listening.ts';
 import type { ServiceParts } from '../http/service-app.ts';
 import { createServiceServer } from '../http/service-server.ts';
@@ -95,7 +96,7 @@ export async function startBehindGateway(options: StartOptions): Promise<Running
 function openTraces(service: string, config: CommonConfig): Tracing | undefined {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_INSECURE: isInsecure } = config;
   if (endpoint === undefined) return undefined;
-  if (isPlainToOthers(endpoint) && !isInsecure)
+  if (isPlainHttp(new URL(endpoint).href) && !isInsecure)
     throw new ConfigError([
       'OTEL_EXPORTER_OTLP_ENDPOINT: plain http leaves this machine: use https, or set OTEL_EXPORTER_OTLP_INSECURE=true where the network is trusted',
     ]);

@@ -138,3 +138,18 @@ function groupsOf(text: string): number[] {
     return [a * 256 + b, c * 256 + d];
   });
 }
+
+/** Whether a URL, or the path of a file, is a URL over plain http to another machine. */
+export function isPlainHttp(url: string): boolean {
+  return url.startsWith('http:') && !isLoopback(url);
+}
+
+export function isLoopback(url: string): boolean {
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
+  return isLoopbackHost(host);
+}
+
+export function isLoopbackHost(host: string): boolean {
+  if (isIP(host) !== 0) return classifyAddress(host) === 'loopback';
+  return /^(?:.+\.)?localhost\.?$/.test(host);
+}

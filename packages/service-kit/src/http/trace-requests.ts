@@ -5,7 +5,7 @@ import { addToLog, type RequestLocals, requestIdOf } from './request-log.ts';
 
 /**
  * Makes a span of each request that the gateway samples, and names its trace in the log. Mount it after the identity
- * middleware: until then, anyone may have written `traceparent`.
+ * middleware: before it, the client may have written `traceparent`.
  */
 export const traceRequests =
   (tracing: Tracing): RequestHandler =>

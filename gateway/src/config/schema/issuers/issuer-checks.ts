@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
+import { isPlainHttp } from '@countersign/service-kit';
 import { whyNoIssuerKeys } from '../../issuer-key-file.ts';
 import { presetOf } from '../../presets.ts';
 import type { IsMalformed, Refuse, WellFormed } from '../cross-checks.ts';
 import type { Document } from '../schema.ts';
 import type { UpstreamPieces } from '../upstreams.ts';
-import { isFetched, isForbiddenHost, isPlainHttp, plainHttp } from '../values/urls.ts';
+import { isFetched, isForbiddenHost, plainHttp } from '../values/urls.ts';
 import type { ClaimPath, Conditions, ValueSource } from './issuer-values.ts';
 import {
   algorithmsOf,

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { eventually } from './eventually.ts';
+import { eventually } from '../eventually.ts';
 
 export type ReceivedMail = Readonly<{ to: string; subject: string; text: string; raw: string }>;
 

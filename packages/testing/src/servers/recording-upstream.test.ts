@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { rawRequest } from './raw-request.ts';
+import { rawRequest } from '../raw-request.ts';
 import { recordingUpstream } from './recording-upstream.ts';
 
 test('records the bytes of the target, every occurrence of a header, and the whole body', async () => {

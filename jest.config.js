@@ -61,6 +61,7 @@ export default {
     'packages/admin-api',
     'packages/proxy-config',
     'packages/strict-jwt',
+    'packages/signals',
     'packages/tracing',
     'packages/strict-yaml',
     'packages/ext-authz',

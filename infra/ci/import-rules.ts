@@ -99,6 +99,20 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'thumbprint.ts',
     ],
   },
+  'packages/signals': {
+    layers: [
+      'index.ts',
+      'logout-token.ts',
+      'security-event.ts',
+      'subject.ts',
+      'signed-token.ts',
+      'end.ts',
+      'push.ts',
+      'seen-ids.ts',
+      'presets.ts',
+      'signal-error.ts',
+    ],
+  },
   'packages/mail': {
     layers: ['index.ts', 'config.ts', 'file-mailer.ts', 'smtp-mailer.ts', 'mailer.ts'],
   },

@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 export const repository = resolve(import.meta.dirname, '../..');
-export const published = ['countersign', '@countersign/identity', '@countersign/jwks', '@countersign/client'];
+export const published = [
+  'countersign',
+  '@countersign/identity',
+  '@countersign/jwks',
+  '@countersign/signals',
+  '@countersign/client',
+];
 
 /** An empty project outside the repository, with the packages as npm would publish them. */
 export type Project = Readonly<{

@@ -1,0 +1,55 @@
+/**
+ * The tokens that an event ends.
+ *
+ * - `session`: the tokens with this session id, whenever they were issued.
+ * - `user`, `member`, `tenant`: the tokens issued before `notBeforeMs`. A member is a user in one tenant.
+ */
+export type End = Readonly<{
+  /** The `iss` of the tokens. */
+  issuer: string;
+  /** Unix milliseconds, a whole second. It is at most the clock tolerance after now. */
+  notBeforeMs: number;
+  /** The name of the event, such as `session-revoked`. */
+  event: string;
+}> &
+  (
+    | Readonly<{ kind: 'session'; sessionId: string }>
+    | Readonly<{ kind: 'user'; userId: string }>
+    | Readonly<{ kind: 'member'; userId: string; tenantId: string }>
+    | Readonly<{ kind: 'tenant'; tenantId: string }>
+  );
+
+/** A verified logout token or Security Event Token. */
+export type Notice = Readonly<{
+  /** Unique per issuer. A repeated one changes nothing. */
+  jti: string;
+  /** `iat`, in Unix milliseconds. */
+  issuedAtMs: number;
+  ends: readonly End[];
+  /** Why events of this token end nothing, such as `an unknown event`. */
+  ignored: readonly string[];
+  /**
+   * Whether the time of an event is more than a day before `iat`. Such an event ends only old tokens. The usual reason
+   * is a transmitter that sends another unit of time.
+   */
+  isLate: boolean;
+  /** `state` of a verification event (SSF 1.0 section 8.1.4.1). */
+  verification: Readonly<{ state: string | undefined }> | undefined;
+}>;
+
+const dayMs = 86_400_000;
+
+/**
+ * The moment from which tokens count as issued after the event: the next whole second, because `iat` has whole seconds.
+ * It is limited to now plus the tolerance. Otherwise an event from the future would end logins that follow it.
+ *
+ * @param eventMs Undefined if the event has no time of its own.
+ */
+export function timeOfEnd(
+  { eventMs, issuedAtMs }: Readonly<{ eventMs: number | undefined; issuedAtMs: number }>,
+  { nowMs, toleranceMs }: Readonly<{ nowMs: number; toleranceMs: number }>,
+): Readonly<{ notBeforeMs: number; isLate: boolean }> {
+  const nextSecond = (ms: number) => (Math.floor(ms / 1000) + 1) * 1000;
+  const atMs = Math.min(eventMs ?? issuedAtMs, nowMs + toleranceMs);
+  return { notBeforeMs: nextSecond(atMs), isLate: eventMs !== undefined && eventMs < issuedAtMs - dayMs };
+}

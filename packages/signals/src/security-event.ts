@@ -1,0 +1,154 @@
+import type { KeySet } from '@countersign/jwks';
+import { type End, type Notice, timeOfEnd } from './end.ts';
+import { SignalError } from './signal-error.ts';
+import {
+  checkAudience,
+  isObject,
+  isText,
+  isTime,
+  type Json,
+  parseToken,
+  readIdAndTime,
+  verifySignature,
+} from './signed-token.ts';
+import { type EventSubject, readSubject } from './subject.ts';
+
+/** The kinds of a credential change (CAEP 1.0 section 3.3.1). */
+export const credentialChanges = ['create', 'revoke', 'update', 'delete'] as const;
+export type CredentialChange = (typeof credentialChanges)[number];
+
+export type SecurityEventOptions = Readonly<{
+  /** The `iss` of its tokens. */
+  transmitter: string;
+  /** The keys of the transmitter. */
+  keys: Pick<KeySet, 'find' | 'lookup'>;
+  /** JOSE names of the algorithms that it may use. */
+  algorithms: readonly string[];
+  /** The values of which `aud` must contain one. */
+  audience: readonly string[];
+  /** The `iss` of the access tokens, by the `iss` that subjects of events have. */
+  issuers: ReadonlyMap<string, string>;
+  /** Whether access tokens name their session. If not, an event about a session ends older tokens of its user. */
+  sessions?: boolean | undefined;
+  /**
+   * Which tenants an event may name. `any`: access tokens name the tenant in the same words. `none`: they do not, so a
+   * tenant in an event says nothing. Default: `none`.
+   */
+  tenants?: 'any' | 'none' | ReadonlySet<string> | undefined;
+  /** Which changes of a credential end tokens. Default: all. */
+  credentialChange?: readonly CredentialChange[] | undefined;
+  /** The unit of `event_timestamp`. Default, and in the specification: seconds. */
+  timestamps?: 'seconds' | 'milliseconds' | undefined;
+  nowMs: number;
+  /** How far the clocks may differ. Default: 5 s. */
+  toleranceMs?: number;
+}>;
+
+const caep = 'https://schemas.openid.net/secevent/caep/event-type/';
+const risc = 'https://schemas.openid.net/secevent/risc/event-type/';
+const ssf = 'https://schemas.openid.net/secevent/ssf/event-type/';
+
+/** The events that end tokens, and whether a session in the subject limits the end to that session. */
+const ending: ReadonlyMap<string, 'session' | 'user'> = new Map([
+  [`${caep}session-revoked`, 'session'],
+  [`${caep}credential-change`, 'user'],
+  [`${caep}token-claims-change`, 'user'],
+  [`${risc}account-disabled`, 'user'],
+  [`${risc}account-purged`, 'user'],
+  [`${risc}credential-compromise`, 'user'],
+  [`${risc}sessions-revoked`, 'user'],
+]);
+
+const maxEvents = 16;
+
+/**
+ * Verifies a Security Event Token, and maps its events to the tokens that they end. An event that ends nothing here is
+ * no error: its token is acknowledged, and `ignored` has the reason.
+ *
+ * @throws SignalError if the token is invalid. KeySetUnavailable: try later.
+ * @see RFC 8417, OpenID Shared Signals Framework 1.0, CAEP 1.0, RISC 1.0
+ */
+export async function verifySecurityEvent(text: string, options: SecurityEventOptions): Promise<Notice> {
+  const { transmitter, keys, algorithms, audience } = options;
+  const token = parseToken(text, ['secevent+jwt']);
+  const { iss, events, sub_id: subject } = token.payload;
+  if (iss !== transmitter) throw new SignalError('invalid_issuer', 'iss is not the transmitter');
+  checkAudience(token.payload, audience);
+  const { jti, issuedAtMs } = readIdAndTime(token.payload);
+  if (!isObject(events)) throw new SignalError('invalid_request', 'events is missing');
+  const all = Object.entries(events);
+  if (all.length === 0 || all.length > maxEvents) throw new SignalError('invalid_request', 'events has no event');
+  await verifySignature(token, keys, algorithms);
+  const ends: End[] = [];
+  const ignored: string[] = [];
+  let isLate = false;
+  let verification: Notice['verification'];
+  for (const [type, value] of all) {
+    const event = isObject(value) ? value : {};
+    if (type === `${ssf}verification`) {
+      verification = { state: isText(event.state) ? event.state : undefined };
+      continue;
+    }
+    const result = endOf(type, event, subject ?? event.subject, options);
+    if (typeof result === 'string') {
+      ignored.push(result);
+      continue;
+    }
+    const eventMs = timeOf(event, options);
+    const time = timeOfEnd(
+      { eventMs, issuedAtMs },
+      { nowMs: options.nowMs, toleranceMs: options.toleranceMs ?? 5_000 },
+    );
+    isLate ||= time.isLate;
+    ends.push({ ...result, notBeforeMs: time.notBeforeMs, event: nameOf(type) });
+  }
+  return { jti, issuedAtMs, ends, ignored, isLate, verification };
+}
+
+const nameOf = (type: string): string => type.slice(type.lastIndexOf('/') + 1);
+
+function timeOf({ event_timestamp: time }: Json, { timestamps }: SecurityEventOptions): number | undefined {
+  if (!isTime(time)) return undefined;
+  return timestamps === 'milliseconds' ? time : time * 1000;
+}
+
+/** An {@link End} without its time. */
+type Ending = End extends infer Each ? (Each extends End ? Omit<Each, 'notBeforeMs' | 'event'> : never) : never;
+
+/** @returns The end, or why there is none. */
+function endOf(type: string, event: Json, about: unknown, options: SecurityEventOptions): Ending | string {
+  const scope = ending.get(type);
+  if (scope === undefined) return 'an unknown event';
+  const { credentialChange = credentialChanges } = options;
+  const { change_type: change } = event;
+  if (type === `${caep}credential-change` && !credentialChange.some((one) => change === undefined || one === change)) {
+    return 'a change of a credential that ends nothing';
+  }
+  return subjectEnd(scope, readSubject(about), options);
+}
+
+/**
+ * The members of a complex subject are AND. An unknown member, such as a device, may widen the end to the user, because
+ * the stolen token would stay valid otherwise. It never widens it to the tenant.
+ */
+function subjectEnd(
+  scope: 'session' | 'user',
+  { user, sessionId, tenantId, unknown }: EventSubject,
+  { issuers, sessions = true, tenants = 'none' }: SecurityEventOptions,
+): Ending | string {
+  const [only] = issuers.size === 1 ? issuers.values() : [];
+  const issuer = user === undefined ? only : issuers.get(user.issuer);
+  if (issuer === undefined) return 'a subject of another issuer';
+  if (tenantId !== undefined && typeof tenants === 'object' && !tenants.has(tenantId)) return 'another tenant';
+  if (scope === 'session' && sessions && sessionId !== undefined) return { kind: 'session', issuer, sessionId };
+  const tenant = tenants === 'none' ? undefined : tenantId;
+  if (user !== undefined) {
+    return tenant === undefined
+      ? { kind: 'user', issuer, userId: user.id }
+      : { kind: 'member', issuer, userId: user.id, tenantId: tenant };
+  }
+  if (tenant !== undefined && unknown.length === 0 && sessionId === undefined) {
+    return { kind: 'tenant', issuer, tenantId: tenant };
+  }
+  return 'a subject that tokens do not name';
+}

@@ -7,7 +7,8 @@ import { describeMachine } from './machine/versions.ts';
 import { report } from './results/report.ts';
 import { benchPath, ownGateway, signatures, writeGatewayFiles } from './site/gateway.ts';
 import { openSite } from './site/site.ts';
-import { type Parts, type PartsSettings, partsTable } from './stages/parts.ts';
+import { type Measurement, type PartsSettings, partsTable } from './stages/parts.ts';
+import { describeShares } from './stages/profile.ts';
 
 /*
  * `npm run bench:stages`: what each part of a request through the gateway costs, in CPU microseconds (docs/benchmarks.md).
@@ -44,8 +45,8 @@ try {
     batches: Number(values.batches),
   };
   const machine = describeMachine({ cores, load: 'batches of 64 requests', gateways: [ownGateway] });
-  const rounds = await measureParts(settings, openSync(join(site.directory, 'access.log'), 'a'));
-  report('stages', [machine, partsTable(rounds, algorithms)], values);
+  const { rounds, shares } = await measureParts(settings, openSync(join(site.directory, 'access.log'), 'a'));
+  report('stages', [machine, partsTable(rounds, algorithms), describeShares(shares)], values);
 } finally {
   await site.close();
 }
@@ -56,12 +57,12 @@ function decisionFile(): string {
   return writeGatewayFiles(site, { folder: ownGateway, algorithm: 'hmac-sha256', decision }, [0, 0, 0]).file;
 }
 
-async function measureParts(settings: PartsSettings, log: number): Promise<Parts[]> {
+async function measureParts(settings: PartsSettings, log: number): Promise<Measurement> {
   const program = forkPinned(join(import.meta.dirname, 'stages/parts-program.ts'), {
     args: [JSON.stringify(settings)],
     cores: cores?.server,
     nodeFlags: values['node-flags'].split(' ').filter((flag) => flag !== ''),
     stdout: log,
   });
-  return (await program.message()) as Parts[];
+  return (await program.message()) as Measurement;
 }

@@ -143,7 +143,7 @@ export function createCallReader(dialect: Dialect): (call: IncomingMessage) => R
   const required = [method, requestTarget, host, scheme, address].filter((name) => name !== undefined);
   const useOf = headerUses(new Set([...required, ...(framing === undefined ? [] : [framing.length, framing.coding])]));
   return (call) => {
-    const values = dialectValues(call, required, useOf);
+    const values = callValues(call, required, useOf);
     const from = splitAddress(values.get(address) ?? '');
     return originalRequest({
       ...originalLine(call, dialect, values),
@@ -151,7 +151,7 @@ export function createCallReader(dialect: Dialect): (call: IncomingMessage) => R
       scheme: values.get(scheme),
       address: from.address,
       described: [
-        ...framingOf(call, dialect, values),
+        ...framingOf(dialect, values),
         ...(from.before === undefined ? [] : ['x-forwarded-for', from.before]),
       ],
       headers: call.rawHeaders,
@@ -161,8 +161,8 @@ export function createCallReader(dialect: Dialect): (call: IncomingMessage) => R
   };
 }
 
-/** The headers of the dialect, by name. */
-function dialectValues(
+/** The headers of the dialect and of the call itself, by name. */
+function callValues(
   call: IncomingMessage,
   required: readonly string[],
   useOf: HeaderUses,
@@ -172,13 +172,19 @@ function dialectValues(
     const rawName = call.rawHeaders[at] as string;
     const use = useOf(rawName);
     if (use === 'other spelling') throw refused('another spelling', rawName);
-    if (use !== 'dialect') continue;
+    if (use !== 'dialect' && use !== 'call') continue;
     const name = rawName.toLowerCase();
-    if (values.has(name)) throw refused('repeated', name);
-    values.set(name, call.rawHeaders[at + 1] as string);
+    const value = call.rawHeaders[at + 1] as string;
+    const before = values.get(name);
+    if (before !== undefined && use === 'dialect') throw refused('repeated', name);
+    values.set(name, before === undefined ? value : `${before},${value}`);
   }
   for (const name of required) if (!values.has(name)) throw refused('absent', name);
-  const named = call.headers.connection?.toLowerCase().split(/[\s,]+/) ?? [];
+  const named =
+    values
+      .get('connection')
+      ?.toLowerCase()
+      .split(/[\s,]+/) ?? [];
   for (const name of named) if (required.includes(name)) throw refused('named in Connection', name);
   return values;
 }
@@ -199,8 +205,9 @@ function splitAddress(list: string): Readonly<{ address: string; before: string 
 }
 
 /** @returns The framing headers of the original request, as far as the proxy passes them on. */
-function framingOf(call: IncomingMessage, dialect: Dialect, values: ReadonlyMap<string, string>): readonly string[] {
-  const { 'content-length': length, 'transfer-encoding': coding } = call.headers;
+function framingOf(dialect: Dialect, values: ReadonlyMap<string, string>): readonly string[] {
+  const length = values.get('content-length');
+  const coding = values.get('transfer-encoding');
   if (!dialect.showsBody && (coding !== undefined || Number(length ?? 0) > 0))
     throw refused('a body', 'content-length');
   const shown = dialect.showsBody

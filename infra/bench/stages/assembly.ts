@@ -12,6 +12,7 @@ import { createAuthenticate } from '../../../gateway/src/pipeline/authenticate.t
 import { configuredStages } from '../../../gateway/src/pipeline/configured-stages.ts';
 import type { Arrival, Signed } from '../../../gateway/src/pipeline/exchange.ts';
 import { compileLimits, createLimit } from '../../../gateway/src/pipeline/limit.ts';
+import { createPipeline } from '../../../gateway/src/pipeline/pipeline.ts';
 import { createAccessLog } from '../../../gateway/src/pipeline/request-record.ts';
 import { createSign } from '../../../gateway/src/pipeline/sign.ts';
 import { createProcessResources } from '../../../gateway/src/reload/process-resources.ts';
@@ -77,13 +78,15 @@ export async function assembleGateway(file: string) {
   const forwardHttp = createForwardHttp(forwardOptions);
   const service = routes[0]?.upstream;
   if (service === undefined) throw new Error('the configuration has no route');
+  const stages = {
+    ...configuredStages('public', config, createRouteTable('public', routes)),
+    authenticate: authenticateWith(snapshot.tokens),
+    limit: createLimit(new Map(routes.map((route) => [route, compileLimits(route, limiterFor)]))),
+    sign,
+  };
   return {
-    stages: {
-      ...configuredStages('public', config, createRouteTable('public', routes)),
-      authenticate: authenticateWith(snapshot.tokens),
-      limit: createLimit(new Map(routes.map((route) => [route, compileLimits(route, limiterFor)]))),
-      sign,
-    },
+    stages,
+    pipeline: createPipeline(stages),
     forwardHttp,
     /** Authenticates with an empty cache. */
     atFirstSight: () =>

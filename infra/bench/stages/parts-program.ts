@@ -7,7 +7,8 @@ import { serviceBody, serviceHeaders } from '../site/service-response.ts';
 import { type Assembly, assembleGateway, type Held } from './assembly.ts';
 import { type BatchServer, batchSize, openBareServer, openListener, startClient } from './lockstep.ts';
 import { cpuMicros, Meter } from './meter.ts';
-import type { Parts, PartsSettings } from './parts.ts';
+import type { Measurement, Parts, PartsSettings } from './parts.ts';
+import { profile, sharesOf } from './profile.ts';
 
 /*
  * Measures every part of a request in one process, which runs on a core of its own. Its standard output is the access log, so the
@@ -43,7 +44,14 @@ for (let round = 0; round < settings.warmUpRounds + settings.rounds; round += 1)
   }
   if (round >= settings.warmUpRounds) rounds.push(Object.fromEntries(meter.perRequest()));
 }
-process.send?.(rounds, () => process.exit());
+const shares = sharesOf(
+  await profile(async () => {
+    for (let batch = 0; batch < 20 * settings.batches; batch += 1) {
+      await receive(decision.server, 'answered', new Meter(), 'whole, decision', true);
+    }
+  }),
+);
+process.send?.({ rounds, shares } satisfies Measurement, () => process.exit());
 
 type Measured = Readonly<{ algorithm: string; gateway: Assembly; holding: BatchServer; whole: BatchServer }>;
 
@@ -62,13 +70,29 @@ async function openDecision() {
   return { server, headers: await ask({ host: '127.0.0.1', port: server.port }, path, token) };
 }
 
-/** One batch of nginx's questions to Node's server alone, which gives the same answer, and one to the gateway. */
+/**
+ * One batch of nginx's questions to Node's server alone, which gives the same answer, one through the pipeline alone,
+ * and one to the gateway.
+ */
 async function measureDecision(meter: Meter): Promise<void> {
+  await measurePipeline(meter);
   await receive(bareDecision, 'arrived', meter, 'bare call in', true);
   await answer(bareDecision, meter, 'bare answer', calls.splice(0), (response) => {
     response.writeHead(200, [...decision.headers]).end();
   });
   await receive(decision.server, 'answered', meter, 'whole, decision', true);
+}
+
+/** The pipeline as the gateway runs it: all stages for one request, then for the next. */
+async function measurePipeline(meter: Meter): Promise<void> {
+  const { gateway, holding } = gateways.find(({ algorithm }) => algorithm === 'hmac-sha256') as Measured;
+  await receive(holding, 'arrived', meter, 'listener in');
+  await meter.each('pipeline', held, async ({ arrival }) => {
+    await gateway.pipeline(arrival);
+    gateway.log(arrival.record, 200, false);
+    gateway.count(arrival.record, 200);
+  });
+  await answer(holding, meter, 'answer of a held request', held.splice(0), ({ response }) => response.end());
 }
 
 async function measureBare(meter: Meter): Promise<void> {

@@ -29,8 +29,9 @@ export class RequestRecord {
   isLogged = false;
   /** The id that the client or a proxy gave the request. Used only for the log. */
   clientRequestId: string | undefined = undefined;
-  /** Undefined while traces are off, and until the request is sanitized. */
+  /** Undefined while traces are off, until the request is sanitized, and once it is over. */
   trace: RequestTrace | undefined = undefined;
+  traceId: string | undefined = undefined;
   address: string | undefined = undefined;
   route: string | undefined = undefined;
   /**
@@ -131,7 +132,7 @@ export function createAccessLog(
     if (record.code === undefined) record.rule = record.allowedBy;
     countRequest(record, status);
     traffic?.keep(record, status);
-    if (tracing !== undefined) record.trace?.end(tracing, record, status);
+    endTrace(record, status, tracing);
     const fields = fieldsOf(record);
     if (status >= 500) logger.error(fields, 'request');
     else if (record.detail !== undefined || record.err !== undefined) logger.info(fields, 'request');
@@ -139,12 +140,21 @@ export function createAccessLog(
   };
 }
 
+/** Sends the spans. The console keeps the record, which would keep the whole request if it kept the trace. */
+function endTrace(record: RequestRecord, status: number, tracing: Tracing | undefined): void {
+  const { trace } = record;
+  if (trace === undefined) return;
+  record.traceId = trace.traceId;
+  record.trace = undefined;
+  if (tracing !== undefined && trace.isSampled) trace.end(tracing, record, status);
+}
+
 /** A finished request as the log and the console show it. */
 export function fieldsOf(record: RequestRecord) {
   return {
     request_id: record.requestId,
     client_request_id: record.clientRequestId,
-    trace_id: record.trace?.traceId,
+    trace_id: record.traceId,
     method: record.method,
     path: record.path,
     status: record.status,

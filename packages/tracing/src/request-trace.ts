@@ -26,13 +26,12 @@ export class RequestTrace {
   traceId: string;
   isSampled: boolean;
   readonly #ratio: number;
-  /** Undefined once it is over: its record is kept for the console, and would keep all of the request. */
-  #request: Traced | undefined;
+  readonly #request: Traced;
   /** The caller's span, which belongs to the trace only if the caller is trusted. */
   readonly #caller: Parent | undefined;
   #parentId: string | undefined;
   #attemptId = '';
-  readonly #attempts: Attempt[] = [];
+  #attempts: Attempt[] | undefined;
 
   /**
    * @param ratio The share of traces that is recorded.
@@ -75,17 +74,15 @@ export class RequestTrace {
   attempted(origin: string, startedAt: number, status: number | undefined, code: string | undefined): void {
     if (!this.isSampled) return;
     const endedAt = performance.now();
+    this.#attempts ??= [];
     this.#attempts.push({ spanId: this.#attemptId, origin, startedAt, endedAt, status, code });
   }
 
-  /** Makes the spans of the request, which is over, and forgets the request. */
+  /** Makes the spans of a sampled request, which is over. */
   end(tracing: Tracing, record: Ended, status: number): void {
-    const request = this.#request;
-    this.#request = undefined;
-    if (!this.isSampled || request === undefined) return;
     const { traceId } = this;
     const spanId = newSpanId();
-    const { method, httpVersion, route, client } = request;
+    const { method, httpVersion, route, client } = this.#request;
     const name = methodAttribute(method);
     tracing.add({
       traceId,
@@ -107,7 +104,7 @@ export class RequestTrace {
       errorType: record.code,
       isFailed: status >= 500,
     });
-    for (const [index, attempt] of this.#attempts.entries()) {
+    for (const [index, attempt] of (this.#attempts ?? []).entries()) {
       const { hostname, port, protocol } = new URL(attempt.origin);
       tracing.add({
         traceId,

@@ -87,6 +87,7 @@ export const errorTable = {
 
   issuer_keys_unavailable: ours(503, 'Access tokens cannot be verified right now. Try again shortly.', 2),
   revocations_unavailable: ours(503, 'Revocations cannot be checked right now. Try again shortly.', 2),
+  events_unavailable: ours(503, 'The event cannot be stored right now. Send it again shortly.', 2),
   dpop_replay_unavailable: ours(503, 'DPoP proofs cannot be checked for replay right now. Try again shortly.', 2),
   limit_store_unavailable: capacity(503, 'Rate limits cannot be checked right now. Try again shortly.', 2),
 

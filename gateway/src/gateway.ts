@@ -69,9 +69,14 @@ export class Gateway {
   /** The public keys with which services verify identity. */
   readonly keySet = () => this.current().gatewayKeys.publicJwks(this.resources.nowSec());
 
-  /** Starts fetching keys, following revocations, checking upstreams and connecting to Redis. */
+  /**
+   * Starts fetching keys, following revocations, checking upstreams and connecting to Redis.
+   *
+   * @throws StartupError if the journal cannot be written.
+   */
   start(): void {
-    const { connections, limitStore, logger } = this.resources;
+    const { connections, limitStore, logger, journal } = this.resources;
+    openJournal(journal);
     this.#review = setInterval(connections.review, reviewMs).unref();
     limitStore?.start();
     this.current().start();
@@ -93,6 +98,7 @@ export class Gateway {
     this.current().retire();
     this.resources.limitStore?.close();
     await this.resources.shared.stopped();
+    this.resources.journal?.close();
     await this.resources.tracing?.close();
   }
 }
@@ -105,4 +111,13 @@ function openTraces({ insecureTransport }: GatewayConfig, env: Environment): Tra
     throw new StartupError('OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL of http or https');
   if (isPlainHttp(endpoint) && !insecureTransport) throw new StartupError(`OTEL_EXPORTER_OTLP_ENDPOINT: ${plainHttp}`);
   return openTracing({ service: 'countersign-gateway', version: version(), endpoint });
+}
+
+/** @throws StartupError if the journal cannot be written. */
+function openJournal(journal: ProcessResources['journal']): void {
+  try {
+    journal?.open();
+  } catch (cause) {
+    throw new StartupError(`journal: cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  }
 }

@@ -29,7 +29,7 @@ export type GatewayDeps = Pick<GatewayOptions, 'env' | 'logger' | 'reloadTiming'
 export type RunningGateway = Running &
   Readonly<{
     /** In a worker, `admin` is 0. */
-    ports: Readonly<{ public: number; admin: number; internal: number; decision?: number }>;
+    ports: Readonly<{ public: number; admin: number; internal: number; decision?: number; events?: number }>;
     /** Reads the file again, changed or not. */
     reload: ConfigReloader['reload'];
   }>;
@@ -110,6 +110,16 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
     ...buildDecisionListener(reloader, () => current().config, times),
   };
 
+  // Like the public listener: providers call it from outside.
+  const events = config.listen.events && {
+    address: config.listen.events,
+    server: createListener(createListenerApp(reloader, 'events'), {
+      certificateNow: certificate && (() => current().config.certificate ?? certificate),
+      times,
+      upgrades: false,
+    }),
+  };
+
   /** How a worker responds to its primary. */
   const answers: WorkerAnswers = {
     alive: () => true,
@@ -129,6 +139,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
     await Promise.all([
       drainServer(servers.public, shutdownGraceMs),
       proxied && drainServer(proxied.server, shutdownGraceMs),
+      events && drainServer(events.server, shutdownGraceMs),
     ]);
     // Closed later, because public requests in progress may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);
@@ -151,6 +162,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
         public: await listen(servers.public, config.listen.public, 'public listener'),
         admin,
         internal,
+        ...(events && { events: await listen(events.server, events.address, 'events listener') }),
         ...(proxied && { decision: await listenForProxy(proxied.server, proxied.address, config) }),
       };
       logger.info({ ports, routes: config.routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');

@@ -28,8 +28,8 @@ export async function loadWhileRunning(
   env: Environment,
   { running, workers }: Required<Pick<LoadContext, 'running' | 'workers'>>,
 ): Promise<GatewayConfig> {
-  const { listen, admin, redis, certificate } = running;
-  const context: LoadContext = { running: { listen, admin, redis, certificate }, workers };
+  const { listen, admin, redis, instances, journal, certificate } = running;
+  const context: LoadContext = { running: { listen, admin, redis, instances, journal, certificate }, workers };
   if (isSmall(file)) return { ...loadConfig(file, env, context), tests: [] };
   const thread = new Worker(new URL(import.meta.url), {
     workerData: { countersignConfig: [file, { ...env }, context] } satisfies Task,

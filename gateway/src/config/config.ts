@@ -88,6 +88,9 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
       name: identity.name,
     },
     dpop: { nonces: secrets.nonces },
+    journal: document.journal && resolve(directory, document.journal),
+    /** The bearer secrets of transmitters, by the name of the issuer. */
+    eventSecrets: secrets.events,
     /** How another proxy asks for decisions. Undefined if none does. */
     decision: document.decision && resolveDecision(document.decision, secrets.decision, certificate.decisionCa),
     services: new Map(

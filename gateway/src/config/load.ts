@@ -12,11 +12,12 @@ import { checkDecision } from './schema/decision-checks.ts';
 import { checkDpop } from './schema/dpop.ts';
 import { checkIssuers } from './schema/issuers/issuer-checks.ts';
 import type { IssuerPieces } from './schema/issuers/issuers.ts';
+import { checkJournal } from './schema/journal-check.ts';
 import { checkListeners, checkStartSettings, openAdminProblem, type StartSettings } from './schema/listen.ts';
 import { plainMessages } from './schema/messages.ts';
 import { checkTests } from './schema/policy-tests.ts';
 import { problemsIn, warningsIn } from './schema/problems.ts';
-import { checkRedisForWorkers } from './schema/redis-check.ts';
+import { checkRedisForProcesses } from './schema/redis-check.ts';
 import { checkRoutes } from './schema/route-checks.ts';
 import { type Document, schema } from './schema/schema.ts';
 import { checkUpstreams } from './schema/upstreams.ts';
@@ -150,8 +151,10 @@ function crossChecksFor(
       issuers: new Set(issuers.flatMap(namesOfIssuer)),
     };
     checkTests(file.tests, known, refuse);
-    if (!isMalformed('redis')) checkRedisForWorkers(file, workers, refuse);
-    if (running !== undefined) checkStartSettings(file, isMalformed, refuse, running);
+    if (!isMalformed('redis') && !isMalformed('instances')) checkRedisForProcesses(file, workers, refuse);
+    if (!isMalformed('journal')) checkJournal(file, directory, refuse);
+    const journal = file.journal && resolve(directory, file.journal);
+    if (running !== undefined) checkStartSettings({ ...file, journal }, isMalformed, refuse, running);
   };
   return { check, read };
 }

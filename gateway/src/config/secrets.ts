@@ -5,6 +5,7 @@ import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts'
 import type { Refuse } from './schema/cross-checks.ts';
 import type { DecisionPieces } from './schema/decision.ts';
 import type { DpopPart } from './schema/dpop.ts';
+import type { IssuerPieces } from './schema/issuers/issuers.ts';
 import type { UpstreamIdentity, UpstreamPieces } from './schema/upstreams.ts';
 
 /** The signing settings of each upstream, the other secrets, and the files that were read for them. */
@@ -14,6 +15,8 @@ export type Secrets = Readonly<{
   nonces: Readonly<{ secret: Uint8Array; lifetimeSec: number }> | undefined;
   /** The secrets that the proxy may send: the current one, and the next one. */
   decision: readonly Uint8Array[];
+  /** The secrets that a transmitter of events may send: the current and the previous one, by the name of the issuer. */
+  events: ReadonlyMap<string, readonly Uint8Array[]>;
   files: readonly FileRead[];
 }>;
 
@@ -23,6 +26,7 @@ type SecretPieces = Readonly<{
   upstreams: UpstreamPieces;
   dpop?: DpopPart | undefined;
   decision?: DecisionPieces | undefined;
+  issuers?: readonly IssuerPieces[] | undefined;
 }>;
 
 /**
@@ -32,7 +36,7 @@ type SecretPieces = Readonly<{
  * impersonate callers to the other.
  */
 export function readSecrets(
-  { upstreams, dpop, decision }: SecretPieces,
+  { upstreams, dpop, decision, issuers = [] }: SecretPieces,
   source: Source,
   directory: string,
   refuse: Refuse,
@@ -44,7 +48,13 @@ export function readSecrets(
     const identity = identityOf(name, upstream, reader);
     if (identity !== undefined) identities.set(name, identity);
   }
-  return { identities, nonces: noncesOf(dpop, reader), decision: decisionSecrets(decision, reader), files };
+  return {
+    identities,
+    nonces: noncesOf(dpop, reader),
+    decision: decisionSecrets(decision, reader),
+    events: eventSecrets(issuers, reader),
+    files,
+  };
 }
 
 type Reader = {
@@ -76,10 +86,22 @@ function decisionSecrets(decision: DecisionPieces | undefined, reader: Reader): 
   return (['secret', 'secretNext'] as const).flatMap((key) => readSecret(at, key, decision ?? {}, reader) ?? []);
 }
 
+function eventSecrets(issuers: readonly IssuerPieces[], reader: Reader): Secrets['events'] {
+  const secrets = issuers.flatMap(({ name, events }, index) => {
+    const signals = events?.sharedSignals;
+    if (signals === undefined || name === undefined) return [];
+    const path = ['issuers', index, 'events', 'sharedSignals'];
+    const at = { path, owner: `events of ${name}`, needs: 'secret' } as const;
+    const all = (['secret', 'previousSecret'] as const).flatMap((key) => readSecret(at, key, signals, reader) ?? []);
+    return [[name, all] as const];
+  });
+  return new Map(secrets);
+}
+
 /** `needs` is the required key. */
 type Place = Readonly<{ path: Path; owner: string; needs?: Key }>;
 
-type Key = 'secret' | 'next' | 'secretNext';
+type Key = 'secret' | 'next' | 'secretNext' | 'previousSecret';
 type Given = { readonly [Each in Key | `${Key}File`]?: string | undefined };
 
 function readSecret(

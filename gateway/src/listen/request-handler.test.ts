@@ -16,7 +16,12 @@ test('Express finds the prototypes that it sets on each request, so it changes n
     },
   };
   const app = createListenerApp(
-    { current: { handlers: { public: handlers as Handlers, internal: handlers as Handlers } } },
+    {
+      current: {
+        handlers: { public: handlers as Handlers, internal: handlers as Handlers },
+        events: { find: () => undefined },
+      },
+    },
     'public',
   );
   const server = createServer(app.classes, (request, response) => {

@@ -10,6 +10,7 @@ import { Exchange, type RawRequest } from '../pipeline/exchange.ts';
 import type { Forward, Pipeline } from '../pipeline/pipeline.ts';
 import { type LogRequest, RequestRecord } from '../pipeline/request-record.ts';
 import { respond } from '../pipeline/respond.ts';
+import type { EventEndpoints } from './event-endpoints.ts';
 import { asksForKeySet, bareApp, keySetRouter } from './express-app.ts';
 
 /** A response of the gateway's own listeners, with their data about the request. */
@@ -206,6 +207,7 @@ export type ListenerApp = Readonly<{
 export type LiveHandlers = Readonly<{
   current: Readonly<{
     handlers: Readonly<Record<'public' | 'internal', Handlers> & { decision?: Handlers | undefined }>;
+    events: EventEndpoints;
   }>;
 }>;
 
@@ -217,10 +219,10 @@ export type LiveHandlers = Readonly<{
  */
 export function createListenerApp(
   live: LiveHandlers,
-  listener: 'public' | 'internal' | 'decision',
+  listener: 'public' | 'internal' | 'decision' | 'events',
   keySet?: () => unknown,
 ): ListenerApp {
-  const handlers = () => live.current.handlers[listener] as Handlers;
+  const handlers = () => live.current.handlers[listener === 'events' ? 'public' : listener] as Handlers;
   const app = bareApp();
   if (keySet !== undefined) {
     const router = keySetRouter(keySet);
@@ -233,7 +235,15 @@ export function createListenerApp(
       router(request, response, next);
     });
   }
-  app.use((request, response, next) => handlers().request(request, response, next));
+  app.use((request, response, next) => {
+    const endpoint = live.current.events.find(listener, request);
+    if (endpoint !== undefined) {
+      const record = handlers().begin(request, response);
+      response.set('x-request-id', record.requestId);
+      void endpoint(request, response, record);
+    } else if (listener === 'events') handlers().refuse(new AppError('no_route'), request, response);
+    else handlers().request(request, response, next);
+  });
   return {
     classes: classesOf(app),
     handlers,

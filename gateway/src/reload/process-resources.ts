@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import { memoryReplay, redisReplay } from '@countersign/identity';
 import type { Health, Logger, Registry } from '@countersign/service-kit';
+import { Journal } from '@countersign/signals';
 import type { Tracing } from '@countersign/tracing';
 import type { GatewayConfig } from '../config/config.ts';
 import type { KeySetTiming } from '../keys/issuer-keys.ts';
@@ -47,7 +48,10 @@ const maxRefusedAddresses = 20_000;
 const memoryOfAllWorkers = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
 /** Does not connect yet; `limitStore.start` connects to Redis. */
-export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, options: ProcessResourcesOptions) {
+export function createProcessResources(
+  { redis, journal }: Pick<GatewayConfig, 'redis' | 'journal'>,
+  options: ProcessResourcesOptions,
+) {
   const { metrics, logger, keySets, health, unmatched, observer, nowMs = Date.now, workers = 1, tracing } = options;
   const connections = new LongLivedConnections(nowMs);
   const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
@@ -69,6 +73,10 @@ export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, 
     },
     connections,
     throttle: new LocalLimiter(refusedTokens, maxRefusedAddresses),
+    /** Counts refused events per client address. */
+    eventThrottle: new LocalLimiter(refusedTokens, maxRefusedAddresses),
+    /** The events of issuers, on disk. Undefined unless configured. `open` creates its first file. */
+    journal: journal === undefined ? undefined : openJournal(journal, nowMs, logger),
     /** Where rate limits are counted. If undefined, in this process. */
     limitStore,
     // Used nonces of nested calls and DPoP proofs. One store per configuration would allow replays after a reload.
@@ -91,3 +99,10 @@ export function createProcessResources({ redis }: Pick<GatewayConfig, 'redis'>, 
     unmatched,
   };
 }
+
+const openJournal = (directory: string, nowMs: () => number, logger: Logger): Journal =>
+  new Journal({
+    directory,
+    nowMs,
+    onDamaged: (file, lines) => logger.warn({ file, lines }, 'damaged lines of the journal are skipped'),
+  });

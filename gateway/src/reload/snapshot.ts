@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { dialects } from '@countersign/proxy-config';
-import type { GatewayConfig, Limit, Upstream } from '../config/config.ts';
+import type { GatewayConfig, Issuer, Limit, Upstream } from '../config/config.ts';
 import { isSocket } from '../config/schema/decision.ts';
 import { createDecisionHandler, type DecisionHandlers } from '../decision/decide.ts';
 import { createProxyProof } from '../decision/proxy-proof.ts';
@@ -10,15 +10,19 @@ import { openServiceKeys, type ServiceKeys } from '../keys/service-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
 import { bodyLimits, HeldBody } from '../limits/body-memory.ts';
 import { createLimiters, type Limiter, type Limiters } from '../limits/limiter.ts';
+import { createEventEndpoints, type EventEndpoints } from '../listen/event-endpoints.ts';
 import { createRequestHandler, type HandlerOptions, type Handlers, InFlight } from '../listen/request-handler.ts';
 import { createAdmitSocket, createAdmitUpload } from '../pipeline/admit.ts';
 import { createAuthenticate } from '../pipeline/authenticate.ts';
 import { createAuthenticateService } from '../pipeline/authenticate-service.ts';
+import { createClientAddress } from '../pipeline/client-address.ts';
 import { configuredStages } from '../pipeline/configured-stages.ts';
 import { compileLimits, createLimit } from '../pipeline/limit.ts';
 import { createPipeline, type Forward, type Pipeline, type Stages } from '../pipeline/pipeline.ts';
 import { respond } from '../pipeline/respond.ts';
 import { createSign } from '../pipeline/sign.ts';
+import { createEventReceiver, type EventReceiver } from '../revocations/events/event-receiver.ts';
+import { EventStream } from '../revocations/events/event-stream.ts';
 import { createRouteTable, routesOn } from '../routing/route-table.ts';
 import { createCertificateCheck } from '../tokens/certificate-binding.ts';
 import { createDpop } from '../tokens/dpop.ts';
@@ -37,6 +41,8 @@ export type Trust = Readonly<{
   issuers: ReadonlyMap<string, TrustedIssuer>;
   /** The revocations of each issuer that has a feed. */
   followed: ReadonlyMap<string, FollowedRevocations>;
+  /** The events of each issuer that sends them. */
+  streams: ReadonlyMap<string, EventStream>;
 }>;
 
 /** One configuration with its open resources. A reload builds another snapshot, and new requests go to that one. */
@@ -47,6 +53,8 @@ export class Snapshot {
   readonly trust: Trust;
   readonly tokens: AccessTokens;
   readonly limiters: Limiters;
+  /** Where providers send events. */
+  readonly events: EventEndpoints;
   readonly handlers: Readonly<{ public: Handlers; internal: Handlers; decision: DecisionHandlers | undefined }>;
   readonly #lease: Lease;
   readonly #inFlight = new InFlight();
@@ -75,6 +83,7 @@ export class Snapshot {
       this.upstreams = upstreamsOf(new Map([...config.upstreams].map(([name, one]) => [name, openUpstream(one)])));
       this.trust = this.#openTrust(resources, previous?.trust);
       const { issuers } = this.trust;
+      this.events = this.#createEventEndpoints(resources);
       this.tokens = new AccessTokens({
         issuers,
         verify: createTokenVerifier(issuers, nowMs),
@@ -107,9 +116,11 @@ export class Snapshot {
    * @param previous The trust of the previous snapshot. An unchanged issuer remains the same object, so its verified
    *   tokens and open connections stay valid.
    */
-  #openTrust({ logger, keySets, revocationDeps }: ProcessResources, previous: Trust | undefined): Trust {
+  #openTrust(resources: ProcessResources, previous: Trust | undefined): Trust {
+    const { logger, keySets, revocationDeps } = resources;
     const issuers = new Map<string, TrustedIssuer>();
     const followed = new Map<string, FollowedRevocations>();
+    const streams = new Map<string, EventStream>();
     const { keysDir, keyFiles, lifetimeSec } = this.config.identity;
     for (const issuer of this.config.issuers) {
       const { issuer: name, jwks, discovery, algorithms, revocations: feed } = issuer;
@@ -126,11 +137,58 @@ export class Snapshot {
         );
         followed.set(name, following);
       }
-      const fresh: TrustedIssuer = { config: issuer, keys, revocations: followed.get(name)?.revocations };
+      const stream = this.#openStream(issuer, resources);
+      if (stream !== undefined) streams.set(name, stream);
+      const { revocations } = followed.get(name) ?? stream ?? {};
+      const fresh: TrustedIssuer = { config: issuer, keys, revocations };
       const old = previous?.issuers.get(name);
       issuers.set(name, old !== undefined && isSame(old, fresh) ? old : fresh);
     }
-    return { issuers, followed };
+    return { issuers, followed, streams };
+  }
+
+  /** Opens the events of an issuer. The lease keeps the keys open longer than the resource that uses them. */
+  #openStream({ issuer, events, maxTokenLifetimeSec }: Issuer, resources: ProcessResources): EventStream | undefined {
+    const { journal, limitStore, revocationDeps, nowSec } = resources;
+    // `countersign check` refuses one without the other.
+    if (events === undefined || journal === undefined) return undefined;
+    const { maxStalenessMs, onStale, onOverflow } = events;
+    const config = { issuer, maxTokenLifetimeSec, maxStalenessMs, onStale, onOverflow };
+    const { keysDir, keyFiles } = this.config.identity;
+    const isShared = limitStore !== undefined;
+    const shared = isShared ? { redis: limitStore.redis, keys: this.gatewayKeys, nowSec } : undefined;
+    return this.#lease.use(
+      `events of ${issuer}`,
+      { ...config, ...(isShared && { keysDir, keyFiles }) },
+      () => new EventStream(config, { ...revocationDeps, journal, shared }),
+    );
+  }
+
+  #createEventEndpoints({ eventThrottle: throttle, logger, keySets, nowMs }: ProcessResources): EventEndpoints {
+    const { listen, trustedProxies, eventSecrets } = this.config;
+    const { issuers, streams } = this.trust;
+    const sources = [...issuers.values()].flatMap(({ config, keys }) => {
+      const stream = streams.get(config.issuer);
+      return stream === undefined ? [] : [{ config, keys, stream }];
+    });
+    const receivers = new Map<string, EventReceiver>();
+    for (const [name = '', own] of Map.groupBy(sources, ({ config }) => config.name)) {
+      const { algorithms, events } = own[0]?.config ?? {};
+      const { transmitter = '', jwks } = events?.sharedSignals ?? {};
+      const keysConfig = { issuer: transmitter, jwks: jwks ?? '', discovery: false, algorithms: algorithms ?? [] };
+      const openKeys = () => openIssuerKeys(keysConfig, logger, keySets);
+      const transmitterKeys =
+        jwks === undefined ? undefined : this.#lease.use(`event keys of ${name}`, keysConfig, openKeys);
+      const secrets = eventSecrets.get(name) ?? [];
+      const receiver = createEventReceiver({ issuers: own, transmitterKeys, secrets, nowMs });
+      if (receiver !== undefined) receivers.set(name, receiver);
+    }
+    return createEventEndpoints({
+      receivers,
+      listener: listen.events === undefined ? 'public' : 'events',
+      throttle,
+      clientAddress: createClientAddress(trustedProxies),
+    });
   }
 
   /**

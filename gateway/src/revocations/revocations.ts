@@ -54,6 +54,7 @@ export class Revocations {
   /** On the monotonic clock, because a jump of the system clock must not change the age. */
   #currentAtMs: number | undefined;
   #isReady = false;
+  #coveredFromSec = 0;
   /** A different object after each change. Unique in the process, because a token may be looked up in several sets. */
   #version = nextVersion();
 
@@ -83,7 +84,8 @@ export class Revocations {
       throw new AppError('token_revoked', { detail: { reason: 'too many revocations: older tokens are refused' } });
     }
     const { onStale, maxStalenessMs } = this.#options;
-    if (onStale === 'deny' && (this.stalenessMs() ?? 0) > maxStalenessMs) {
+    const isUncovered = isBefore(claims, this.#coveredFromSec);
+    if (onStale === 'deny' && (isUncovered || (this.stalenessMs() ?? 0) > maxStalenessMs)) {
       throw new AppError('revocations_unavailable', { detail: { reason: 'stale' } });
     }
   }
@@ -117,6 +119,18 @@ export class Revocations {
   confirmCurrent(nowMs: number): void {
     this.#currentAtMs = this.#monotonicMs();
     this.#sweep(nowMs);
+  }
+
+  /** Whether the set has this subject, with the same or a later time. */
+  knows(kind: RevokedKind, name: string, notBeforeMs: number): boolean {
+    writeDigest(kind, name, this.#digest, 0);
+    const known = this.#table.find(this.#digest, 0);
+    return known !== undefined && known >= toSec(notBeforeMs);
+  }
+
+  /** Tokens issued before this moment may have been revoked without our knowledge, and count as stale. */
+  coverFrom(sinceMs: number): void {
+    this.#coveredFromSec = toSec(sinceMs);
   }
 
   /** Calls the listener after entries were added, to close open connections. Returns a function that removes it. */

@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { isIssuer, isUnixSeconds } from '@countersign/identity';
 import { z } from 'zod';
 import { toleranceMs } from '../config/config.ts';
@@ -6,6 +6,7 @@ import { id, name, partyName, role, scopeName } from '../config/schema/values/sc
 import { AppError } from '../errors.ts';
 import type { GatewayKeySet } from '../keys/gateway-keys.ts';
 import type { GatewayKey } from '../keys/key-files.ts';
+import { macKeysFor } from '../keys/mac-key.ts';
 import { requireSigningKey } from '../keys/signing-keys.ts';
 import { findIssuer } from './claim-mapping/find-issuer.ts';
 import type { StatusClaims } from './claims.ts';
@@ -191,19 +192,7 @@ function hasValidMac(token: string, key: GatewayKey): boolean {
   return given.length === made.length && timingSafeEqual(given, made);
 }
 
-const macKeys = new WeakMap<GatewayKey, KeyObject>();
-
-/** Derives the MAC key from the private key (RFC 5869). The label separates it from other derived keys. */
-function macKeyOf(key: GatewayKey): KeyObject {
-  let mac = macKeys.get(key);
-  if (mac === undefined) {
-    const { d = '' } = key.privateKey.export({ format: 'jwk' });
-    const secret = hkdfSync('sha256', Buffer.from(d, 'base64url'), '', 'countersign txn-token v1', 32);
-    mac = createSecretKey(Buffer.from(secret));
-    macKeys.set(key, mac);
-  }
-  return mac;
-}
+const macKeyOf = macKeysFor('countersign txn-token v1');
 
 function parse(text: string): ReturnType<typeof parseCompactToken> {
   try {

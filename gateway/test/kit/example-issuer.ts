@@ -36,6 +36,7 @@ export function exampleIssuer(changes: Partial<Issuer> = {}): Issuer {
     tenants: undefined,
     roles: undefined,
     revocations: undefined,
+    events: undefined,
     ...changes,
   };
 }

@@ -21,7 +21,12 @@ export function startClient(requestsFile: string, cores: string | undefined): Ch
 
 export const openListener = (handlers: Handlers): Promise<BatchServer> =>
   openBatchServer(
-    createListener(createListenerApp({ current: { handlers: { public: handlers, internal: handlers } } }, 'public')),
+    createListener(
+      createListenerApp(
+        { current: { handlers: { public: handlers, internal: handlers }, events: { find: () => undefined } } },
+        'public',
+      ),
+    ),
   );
 
 /** Node's server alone, as the baseline. */

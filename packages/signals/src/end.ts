@@ -1,7 +1,7 @@
 /**
  * The tokens that an event ends.
  *
- * - `session`: the tokens with this session id, whenever they were issued.
+ * - `session`: the tokens with this session id, whenever they were issued. Its tenant may be known.
  * - `user`, `member`, `tenant`: the tokens issued before `notBeforeMs`. A member is a user in one tenant.
  */
 export type End = Readonly<{
@@ -13,7 +13,7 @@ export type End = Readonly<{
   event: string;
 }> &
   (
-    | Readonly<{ kind: 'session'; sessionId: string }>
+    | Readonly<{ kind: 'session'; sessionId: string; tenantId?: string | undefined }>
     | Readonly<{ kind: 'user'; userId: string }>
     | Readonly<{ kind: 'member'; userId: string; tenantId: string }>
     | Readonly<{ kind: 'tenant'; tenantId: string }>

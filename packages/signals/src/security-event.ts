@@ -140,8 +140,10 @@ function subjectEnd(
   const issuer = user === undefined ? only : issuers.get(user.issuer);
   if (issuer === undefined) return 'a subject of another issuer';
   if (tenantId !== undefined && typeof tenants === 'object' && !tenants.has(tenantId)) return 'another tenant';
-  if (scope === 'session' && sessions && sessionId !== undefined) return { kind: 'session', issuer, sessionId };
   const tenant = tenants === 'none' ? undefined : tenantId;
+  if (scope === 'session' && sessions && sessionId !== undefined) {
+    return { kind: 'session', issuer, sessionId, ...(tenant !== undefined && { tenantId: tenant }) };
+  }
   if (user !== undefined) {
     return tenant === undefined
       ? { kind: 'user', issuer, userId: user.id }

@@ -13,6 +13,7 @@ export const listen = z.strictObject({
   admin: address.prefault('127.0.0.1:9090').describe('The address for operators: health, metrics, the key set.'),
   internal: address.prefault('127.0.0.1:8090').describe('The address for services: the key set, nested calls.'),
   decision: decisionAddress.optional().describe('The address at which another proxy asks for decisions.'),
+  events: address.optional().describe('The address to which providers send events. Default: `public` receives them.'),
   tls: z
     .strictObject({
       cert: filePath.describe('PEM file of the certificate, followed by its chain.'),
@@ -47,15 +48,19 @@ export const admin = z
 /** Settings that a process keeps from start to end. Of the certificate, only whether there is one. */
 export type StartSettings = Readonly<{
   listen: Readonly<Record<'public' | 'admin' | 'internal', Address>> &
-    Readonly<{ decision?: DecisionAddress | undefined }>;
+    Readonly<{ decision?: DecisionAddress | undefined; events?: Address | undefined }>;
   admin: Immutable<z.output<typeof admin>>;
   redis?: string | undefined;
+  instances: 'one' | 'many';
+  /** An absolute path. */
+  journal?: string | undefined;
   certificate: Pick<Certificate, 'clients'> | undefined;
   /** Whether the proxy that asks for decisions presents a certificate. */
   decision?: Pick<Decision, 'clientCa'> | undefined;
 }>;
 
-const listenerNames = ['public', 'admin', 'internal', 'decision'] as const;
+const listenerNames = ['public', 'admin', 'internal', 'decision', 'events'] as const;
+const optionalListeners: ReadonlySet<string> = new Set(['decision', 'events']);
 
 export function checkListeners(listen: ListenPieces, refuse: Refuse): void {
   const all = addressesOf(listen);
@@ -84,7 +89,7 @@ export function openAdminProblem({
  * one.
  */
 export function checkStartSettings(
-  file: Pieces<Pick<StartSettings, 'admin' | 'redis'>> &
+  file: Pieces<Pick<StartSettings, 'admin' | 'redis' | 'instances' | 'journal'>> &
     Readonly<{ listen: ListenPieces; decision?: DecisionPieces | undefined }>,
   isMalformed: IsMalformed,
   refuse: Refuse,
@@ -95,8 +100,8 @@ export function checkStartSettings(
   for (const name of listenerNames) {
     const wanted = file.listen[name];
     const isKept = isDeepStrictEqual(wanted, running.listen[name]);
-    // A malformed address was already refused. The decision listener is optional.
-    if (!isKept && (wanted !== undefined || (name === 'decision' && !isMalformed('listen', name))))
+    // A malformed address was already refused.
+    if (!isKept && (wanted !== undefined || (optionalListeners.has(name) && !isMalformed('listen', name))))
       refuseChange('listen', name);
   }
   const hasProxyCa = file.decision?.clientCa !== undefined;
@@ -109,7 +114,7 @@ export function checkStartSettings(
     // The CAs may change too, but not whether clients are asked for a certificate.
     else if (file.listen.tls?.clients?.mode !== running.certificate?.clients?.mode) refuseChange('listen', 'tls');
   }
-  for (const key of ['admin', 'redis'] as const) {
+  for (const key of ['admin', 'redis', 'instances', 'journal'] as const) {
     if (!isMalformed(key) && !isDeepStrictEqual(file[key], running[key])) refuseChange(key);
   }
 }

@@ -6,28 +6,32 @@ type Sharing = Readonly<{
   services: Readonly<Record<string, unknown>>;
   publicOrigins?: readonly string[] | undefined;
   redis?: string | undefined;
+  instances?: 'one' | 'many' | undefined;
+  issuers: readonly Readonly<{ name?: string | undefined; events?: unknown }>[];
 }>;
 
 /**
- * Requires Redis if several workers share state. Without it, each worker would count limits separately, and a captured
- * call or DPoP proof would work once in each.
+ * Requires Redis if several processes share state: workers, or several gateways. Without it, each would count limits
+ * separately, a captured call or DPoP proof would work once in each, and each would know only its own events.
  */
-export function checkRedisForWorkers(file: Sharing, workers: number, refuse: Refuse): void {
-  const { routes, services, publicOrigins = [], redis } = file;
-  if (workers === 1 || redis !== undefined) return;
+export function checkRedisForProcesses(file: Sharing, workers: number, refuse: Refuse): void {
+  const { routes, services, issuers, publicOrigins = [], redis, instances } = file;
+  if ((workers === 1 && instances !== 'many') || redis !== undefined) return;
   const limited = routes.filter(({ limits = [] }) => limits.length > 0);
   const proving = publicOrigins.length > 0 ? routes : [];
+  const several = workers > 1 ? `${workers} workers` : 'instances: many';
   for (const [names, why] of [
     [limited.map(nameOf), 'count the limits of … separately'],
     [Object.keys(services), 'remember calls of … separately'],
     [proving.map(nameOf), 'remember the DPoP proofs of … separately'],
+    [issuers.filter(({ events }) => events !== undefined).map(nameOf), 'know only some events of …'],
   ] as const) {
     const reason = `each would ${why.replace('…', () => someOf(names))}`;
-    if (names.length > 0) refuse([], `"redis" is required with ${workers} workers: ${reason}`, { absent: 'redis' });
+    if (names.length > 0) refuse([], `"redis" is required with ${several}: ${reason}`, { absent: 'redis' });
   }
 }
 
-const nameOf = ({ name = 'a route' }: RoutePieces): string => name;
+const nameOf = ({ name = '(unnamed)' }: Readonly<{ name?: string | undefined }>): string => name;
 
 function someOf(names: readonly string[]): string {
   const shown = names.slice(0, 3).join(', ');

@@ -65,6 +65,13 @@ export const schema = z
     redis: redisUrl
       .optional()
       .describe('Shares limits and replay memory between processes. Default: each process has its own.'),
+    instances: z
+      .enum(['one', 'many'])
+      .default('one')
+      .describe('Whether several gateways serve this file. `many` requires `redis` for what they must share.'),
+    journal: filePath
+      .optional()
+      .describe('The directory in which events of issuers are kept, on a disk of this gateway alone.'),
     issuers: z.array(issuer).prefault([]).describe('The trusted token issuers.'),
     scopes: unique(scopeName)
       .max(64)

@@ -222,9 +222,9 @@ export class ClaimReader {
 
   /** An OAuth client has no session. */
   #sessionId(kind: Claims['kind']): string | undefined {
-    const { claims, revocations } = this.#issuer;
-    if ((revocations === undefined || kind === 'client') && readPath(this.#payload, claims.sessionId) === 'absent')
-      return undefined;
+    const { claims, revocations, events } = this.#issuer;
+    const isRequired = kind === 'user' && (revocations !== undefined || events?.sessions === true);
+    if (!isRequired && readPath(this.#payload, claims.sessionId) === 'absent') return undefined;
     return this.#text(claims.sessionId, id, 'name another claim in claims.sessionId');
   }
 

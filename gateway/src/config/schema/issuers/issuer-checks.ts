@@ -6,6 +6,7 @@ import type { IsMalformed, Refuse, WellFormed } from '../cross-checks.ts';
 import type { Document } from '../schema.ts';
 import type { UpstreamPieces } from '../upstreams.ts';
 import { isFetched, isForbiddenHost, plainHttp } from '../values/urls.ts';
+import { checkEvents } from './events.ts';
 import type { ClaimPath, Conditions, ValueSource } from './issuer-values.ts';
 import {
   algorithmsOf,
@@ -36,7 +37,10 @@ export function checkIssuers(file: IssuersFile, isMalformed: IsMalformed, refuse
     checkTemplate(part, isBad, refuseHere);
     checkIssuerClaims(part, refuseHere);
     checkUrls(part, file, refuseHere);
-    if (!isBad('algorithms')) checkKeyFile(part, directory, refuseHere);
+    if (!isBad('algorithms')) checkKeyFiles(part, directory, refuseHere);
+    if (!isBad('events', 'name', 'provider', 'template', 'claims')) {
+      checkEvents(part, part.claims?.userId ?? presetOf(part.provider).claims.userId, refuseHere);
+    }
     checkConflicts(part, issuers.slice(0, index), refuseHere);
   }
   checkTenants(
@@ -144,7 +148,8 @@ function checkTemplate(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
 }
 
 function checkUrls(part: IssuerPieces, { upstreams, insecureTransport }: IssuersFile, refuse: Refuse): void {
-  const { jwks, revocations: feed } = part;
+  const { jwks, revocations: feed, events } = part;
+  const eventKeys = events?.sharedSignals?.jwks;
   // The metadata, which names the URL of the keys, is fetched from the issuer itself.
   const issuer = isDiscovered(part) ? part.issuer : undefined;
   if (issuer !== undefined && isForbiddenHost(new URL(issuer).hostname)) {
@@ -158,6 +163,7 @@ function checkUrls(part: IssuerPieces, { upstreams, insecureTransport }: Issuers
   if (issuer !== undefined && isPlainHttp(issuer)) refuse(['issuer'], plainHttp);
   if (jwks !== undefined && isPlainHttp(jwks)) refuse(['jwks'], plainHttp);
   if (feed !== undefined && isPlainHttp(feed.url)) refuse(['revocations', 'url'], plainHttp);
+  if (eventKeys !== undefined && isPlainHttp(eventKeys)) refuse(['events', 'sharedSignals', 'jwks'], plainHttp);
 }
 
 function isAtNoTarget(url: string, upstreams: UpstreamPieces): boolean {
@@ -166,11 +172,17 @@ function isAtNoTarget(url: string, upstreams: UpstreamPieces): boolean {
   return !all.includes(undefined) && !all.flat().includes(new URL(url).origin);
 }
 
-/** Checks that a key file is usable. A URL without a scheme counts as a missing file. */
-function checkKeyFile(part: IssuerPieces, directory: string, refuse: Refuse): void {
-  if (part.jwks === undefined || isFetched(part.jwks)) return;
-  const why = whyNoIssuerKeys(resolve(directory, part.jwks), algorithmsOf(part));
-  if (why !== undefined) refuse(['jwks'], `is a file that ${why}; a URL begins with http:// or https://`);
+/** Checks that key files are usable. A URL without a scheme counts as a missing file. */
+function checkKeyFiles(part: IssuerPieces, directory: string, refuse: Refuse): void {
+  const sources = [
+    [part.jwks, ['jwks']],
+    [part.events?.sharedSignals?.jwks, ['events', 'sharedSignals', 'jwks']],
+  ] as const;
+  for (const [source, path] of sources) {
+    if (source === undefined || isFetched(source)) continue;
+    const why = whyNoIssuerKeys(resolve(directory, source), algorithmsOf(part));
+    if (why !== undefined) refuse(path, `is a file that ${why}; a URL begins with http:// or https://`);
+  }
 }
 
 /** Refuses the name and the `iss` of an earlier issuer. */

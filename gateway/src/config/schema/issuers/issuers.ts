@@ -5,6 +5,7 @@ import type { Pieces } from '../cross-checks.ts';
 import { claimName, duration, id, name, role, seconds, text, unique } from '../values/scalars.ts';
 import { type Immutable, listOrAny, oneShape } from '../values/shapes.ts';
 import { calledUrl, isFetched, issuerIdentifier, keySource } from '../values/urls.ts';
+import { events, resolveEvents } from './events.ts';
 import {
   claimPath,
   conditions,
@@ -123,6 +124,7 @@ export const issuer = z.strictObject({
     .transform(({ maxStaleness, ...feed }) => ({ ...feed, maxStalenessMs: maxStaleness }))
     .optional()
     .describe('The feed of revoked sessions, users, tenants and keys. Makes the session id required.'),
+  events: events.optional(),
 });
 
 type IssuerPart = z.output<typeof issuer>;
@@ -196,7 +198,8 @@ function resolveOne(
   const preset = presetOf(part.provider);
   const types = typesOf(part);
   const discovery = isDiscovered(part);
-  const keys = discovery ? iss : isFetched(jwks) ? jwks : resolve(directory, jwks);
+  const sourceOf = (keySource: string) => (isFetched(keySource) ? keySource : resolve(directory, keySource));
+  const keys = discovery ? iss : sourceOf(jwks);
   return {
     ...part,
     issuer: iss,
@@ -221,6 +224,7 @@ function resolveOne(
     tenants: part.tenants && new Set(part.tenants),
     roles: part.roles && new Set(part.roles),
     revocations: revocations && { ...revocations, shownUrl: redactedAt('revocations', 'url') || revocations.url },
+    events: part.events && resolveEvents(part.events, { provider: part.provider, issuer: iss }, sourceOf),
   };
 }
 

@@ -1,0 +1,130 @@
+import { type KeySet, KeySetUnavailable } from '@countersign/jwks';
+import {
+  type End,
+  type EventOrigin,
+  isBearer,
+  type Notice,
+  SignalError,
+  verifyLogoutToken,
+  verifySecurityEvent,
+} from '@countersign/signals';
+import { type Issuer, toleranceMs } from '../../config/config.ts';
+import { AppError } from '../../errors.ts';
+import type { EndedTokens, EventResult, EventStream } from './event-stream.ts';
+
+/** An issuer whose events are received. */
+export type EventIssuer = Readonly<{ config: Issuer; keys: KeySet; stream: EventStream }>;
+
+type ReceiverOptions = Readonly<{
+  /** The issuers of one entry: one, or one for each value of its template. */
+  issuers: readonly EventIssuer[];
+  /** The keys of the transmitter. Undefined: those of the issuer. */
+  transmitterKeys: KeySet | undefined;
+  secrets: readonly Uint8Array[];
+  nowMs(): number;
+}>;
+
+/** What was received, for the log of the request. */
+export type Received = Readonly<Record<string, unknown> & { result: EventResult }>;
+
+export type EventReceiver = Readonly<{
+  /** Undefined if logout tokens are not received. Throws like {@link signal}. */
+  logout: ((token: string) => Promise<Received>) | undefined;
+  /**
+   * Undefined if events are not received. Rejects with SignalError for an invalid token, and with AppError
+   * `events_unavailable` for an event that must be sent again.
+   */
+  signal: ((token: string) => Promise<Received>) | undefined;
+  /** Whether a request has the secret of the transmitter. */
+  isAuthentic(authorization: string | undefined): boolean;
+}>;
+
+/** Receives the events of one entry of `issuers`, under one configuration. */
+export function createEventReceiver({
+  issuers,
+  transmitterKeys,
+  secrets,
+  nowMs,
+}: ReceiverOptions): EventReceiver | undefined {
+  const [first] = issuers;
+  const { events, algorithms } = first?.config ?? {};
+  if (first === undefined || events === undefined || algorithms === undefined) return undefined;
+  const byName = new Map(issuers.map((issuer) => [issuer.config.issuer, issuer]));
+  const keysOf = new Map(issuers.map(({ config, keys }) => [config.issuer, keys]));
+  const common = { audience: events.audience, algorithms, sessions: events.sessions, toleranceMs };
+  const { sharedSignals: signals } = events;
+
+  async function receive(source: EventOrigin['source'], verify: () => Promise<Notice>): Promise<Received> {
+    try {
+      const notice = await verify();
+      const { jti, ends, ignored, isLate, verification } = notice;
+      const origin = (event: string) => ({ source, event, jti, atMs: nowMs() });
+      let result: EventResult = verification === undefined ? 'ignored' : 'verification';
+      for (const [iss, own] of Map.groupBy(ends, ({ issuer }) => issuer)) {
+        const { stream, config } = byName.get(iss) as EventIssuer;
+        if (isLate) stream.late += 1;
+        result = await stream.receive(
+          own.map((end) => endedTokens(end, config)),
+          origin(own[0]?.event ?? ''),
+        );
+      }
+      const streams = new Set(ends.map(({ issuer }) => byName.get(issuer)?.stream ?? first?.stream));
+      for (const stream of streams.size === 0 ? [first?.stream] : streams) stream?.count(source, result);
+      return { source, jti, result, ends: ends.map(({ kind, event }) => `${event}: ${kind}`), ignored, late: isLate };
+    } catch (error) {
+      first?.stream.count(source, error instanceof SignalError ? 'refused' : 'unavailable');
+      if (error instanceof KeySetUnavailable) throw new AppError('events_unavailable', { cause: error });
+      throw error;
+    }
+  }
+
+  return {
+    logout: events.backchannelLogout
+      ? (token) =>
+          receive('backchannel_logout', () =>
+            verifyLogoutToken(token, { ...common, issuers: keysOf, types: events.logoutTypes, nowMs: nowMs() }),
+          )
+      : undefined,
+    signal:
+      signals &&
+      ((token) =>
+        receive('shared_signals', () =>
+          verifySecurityEvent(token, {
+            ...common,
+            ...signals,
+            keys: transmitterKeys ?? first.keys,
+            issuers: new Map([[events.subjectIssuer, first.config.issuer]]),
+            tenants: tenantsOf(first.config),
+            nowMs: nowMs(),
+          }),
+        )),
+    isAuthentic: (authorization) => isBearer(authorization, secrets),
+  };
+}
+
+/** The tenants that an event can name: those that tokens name in the same words. */
+function tenantsOf({ claims, tenants, tenantPrefix, template }: Issuer): 'none' | 'any' | ReadonlySet<string> {
+  if (claims.tenantId.kind !== 'claim' || template?.value !== undefined) return 'none';
+  if (tenants === undefined) return 'any';
+  const own = [...tenants].filter((tenant) => tenant.startsWith(tenantPrefix));
+  return new Set(own.map((tenant) => tenant.slice(tenantPrefix.length)));
+}
+
+/** The subject of an end as our tokens name it. */
+function endedTokens(end: End, { subjectEncoding, userPrefix, tenantPrefix }: Issuer): EndedTokens {
+  const userOf = (id: string) =>
+    userPrefix + (subjectEncoding === 'base64url' ? Buffer.from(id).toString('base64url') : id);
+  const { kind, notBeforeMs } = end;
+  const tenantId = 'tenantId' in end && end.tenantId !== undefined ? tenantPrefix + end.tenantId : undefined;
+  const common = { kind, tenantId, notBeforeMs };
+  switch (kind) {
+    case 'session':
+      return { ...common, name: end.sessionId };
+    case 'user':
+      return { ...common, name: userOf(end.userId) };
+    case 'member':
+      return { ...common, name: `${tenantId} ${userOf(end.userId)}` };
+    case 'tenant':
+      return { ...common, name: tenantPrefix + end.tenantId };
+  }
+}

@@ -1,0 +1,149 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Journal } from '@countersign/signals';
+import { capturingLogger, eventually, testClock } from '@countersign/testing';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type EndedTokens, EventStream, type EventStreamConfig } from './event-stream.ts';
+
+const clock = testClock();
+const issuer = 'https://sso.example.test';
+const lifetimeSec = 3_600;
+
+describe('the events of an issuer', () => {
+  let directory: string;
+  let journal: Journal;
+  let streams: EventStream[];
+  const log = capturingLogger();
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'countersign-stream-'));
+    journal = new Journal({ directory, nowMs: clock.nowMs });
+    journal.open();
+    streams = [];
+  });
+  afterEach(() => {
+    for (const stream of streams) stream.stop();
+    journal.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  async function open(
+    config: Partial<EventStreamConfig> = {},
+    bounds: { maxHeld?: number; maxPerTenant?: number } = {},
+  ) {
+    const stream = new EventStream(
+      {
+        issuer,
+        maxTokenLifetimeSec: lifetimeSec,
+        maxStalenessMs: 30_000,
+        onStale: 'allow',
+        onOverflow: 'revoke',
+        ...config,
+      },
+      { journal, shared: undefined, nowMs: clock.nowMs, logger: log.logger, onChange() {}, onLag() {}, ...bounds },
+    );
+    streams.push(stream);
+    stream.start();
+    await eventually(() => expect(stream.revocations.ready).toBe(true));
+    return stream;
+  }
+
+  let count = 0;
+  const receive = (stream: EventStream, end: Partial<EndedTokens> & Pick<EndedTokens, 'kind' | 'name'>) => {
+    count += 1;
+    const origin = {
+      source: 'shared_signals',
+      event: 'session-revoked',
+      jti: `j-${count}`,
+      atMs: clock.nowMs(),
+    } as const;
+    return stream.receive([{ tenantId: undefined, notBeforeMs: clock.nowMs() + 1_000, ...end }], origin);
+  };
+  const nowSec = () => clock.nowMs() / 1000;
+  const codeOf = (stream: EventStream, userId: string, tenantId: string, issuedAtSec = nowSec()) => {
+    try {
+      const claims = { sessionId: undefined, userId, tenantId, clientId: undefined, issuedAtSec };
+      stream.revocations.assertNotRevoked(claims, 'k', clock.nowMs());
+      return 'valid';
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  };
+  const member = (tenantId: string, userId: string) =>
+    ({ kind: 'member', name: `${tenantId} ${userId}`, tenantId }) as const;
+
+  test("one tenant's mass deletion ends its own older tokens together, and no token of another tenant", async () => {
+    const stream = await open({}, { maxPerTenant: 3 });
+    for (let at = 0; at < 100; at += 1) await receive(stream, member('a', `u-${at}`));
+    expect(stream.revocations.size).toBe(4);
+    expect(codeOf(stream, 'u-99', 'a')).toBe('token_revoked');
+    expect(codeOf(stream, 'innocent', 'a')).toBe('token_revoked');
+    expect(codeOf(stream, 'innocent', 'a', nowSec() + 2)).toBe('valid');
+    expect(codeOf(stream, 'u-99', 'b')).toBe('valid');
+    expect(log.text()).toContain('too_many_events');
+    // Also after a restart.
+    const again = await open();
+    expect(codeOf(again, 'u-99', 'a')).toBe('token_revoked');
+    expect(codeOf(again, 'u-99', 'b')).toBe('valid');
+  });
+
+  test('the same subject is one entry, however often it ends', async () => {
+    const stream = await open({}, { maxPerTenant: 3 });
+    for (let at = 0; at < 10; at += 1) {
+      await receive(stream, member('a', 'u-1'));
+      clock.advance(1_000);
+    }
+    expect(stream.revocations.size).toBe(1);
+    expect(codeOf(stream, 'u-2', 'a')).toBe('valid');
+  });
+
+  test('beyond the memory are 503 where the file says so, and nothing else ends', async () => {
+    const stream = await open({ onOverflow: 'refuse' }, { maxHeld: 2 });
+    for (const name of ['u-1', 'u-2']) await receive(stream, { kind: 'user', name });
+    await expect(receive(stream, { kind: 'user', name: 'u-3' })).rejects.toMatchObject({ code: 'events_unavailable' });
+    expect(['u-1', 'u-2', 'u-3', 'u-4'].map((user) => codeOf(stream, user, 'a'))).toEqual([
+      'token_revoked',
+      'token_revoked',
+      'valid',
+      'valid',
+    ]);
+  });
+
+  test('from before the journal began are unknown: with deny, older tokens get 503 and later ones pass', async () => {
+    const stream = await open({ onStale: 'deny' });
+    const before = nowSec() - 60;
+    expect(codeOf(stream, 'u-1', 'a', before)).toBe('revocations_unavailable');
+    expect(codeOf(stream, 'u-1', 'a')).toBe('valid');
+    const lenient = await open();
+    expect(codeOf(lenient, 'u-1', 'a', before)).toBe('valid');
+    // Still known after a restart.
+    clock.advance(120_000);
+    const again = await open({ onStale: 'deny' });
+    expect(codeOf(again, 'u-1', 'a', nowSec() - 60)).toBe('valid');
+  });
+
+  test('end when every token that they could end has expired', async () => {
+    const stream = await open();
+    await receive(stream, { kind: 'user', name: 'u-1' });
+    expect(codeOf(stream, 'u-1', 'a')).toBe('token_revoked');
+    clock.advance((lifetimeSec + 10) * 1_000);
+    await receive(stream, { kind: 'user', name: 'u-1', notBeforeMs: clock.nowMs() - lifetimeSec * 1_000 });
+    const again = await open();
+    expect(again.revocations.size).toBe(0);
+  });
+
+  test('received under an old configuration are in force under the one that replaces it', async () => {
+    const old = await open();
+    const replacing = await open({ maxStalenessMs: 60_000 });
+    await receive(old, { kind: 'user', name: 'u-1' });
+    expect(codeOf(replacing, 'u-1', 'a')).toBe('token_revoked');
+  });
+
+  test('say where the end of a token came from', async () => {
+    const stream = await open();
+    await receive(stream, { kind: 'user', name: 'u-1' });
+    const subject = { sessionId: 's', userId: 'u-1', tenantId: 'a', clientId: undefined, issuedAtSec: 0 };
+    expect(stream.originOf(subject)).toMatchObject({ source: 'shared_signals', event: 'session-revoked' });
+    expect(stream.originOf({ ...subject, userId: 'u-2' })).toBeUndefined();
+  });
+});

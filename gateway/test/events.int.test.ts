@@ -1,0 +1,284 @@
+import { Readable } from 'node:stream';
+import { eventually, testClock } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { request } from 'undici';
+import {
+  backchannelPath,
+  type EventGateway,
+  type EventWorld,
+  eventSecret,
+  eventsPath,
+  eventWorld,
+  previousSecret,
+} from './event-gateway.ts';
+
+const caep = 'https://schemas.openid.net/secevent/caep/event-type/';
+
+describe('an event of the provider', () => {
+  let world: EventWorld;
+  let gateway: EventGateway;
+  const clock = testClock(Date.now());
+  beforeAll(async () => {
+    world = await eventWorld(clock.nowMs);
+    gateway = await world.start();
+  });
+  afterAll(() => world.close());
+
+  /** Each test has users and sessions of its own. */
+  let count = 0;
+  const fresh = () => {
+    count += 1;
+    return { sub: `user-${count}`, sid: `session-${count}` };
+  };
+  const about = (sub: string, more: object = {}) => ({
+    sub_id: { format: 'iss_sub', iss: world.issuer.issuer, sub },
+    ...more,
+  });
+
+  test('a logout token ends its session and no other', async () => {
+    const own = fresh();
+    const [ended, other] = [await world.token(own), await world.token({ ...own, sid: 'other' })];
+    for (const token of [ended, other]) expect(await gateway.ask(token)).toEqual([200, undefined]);
+    const answer = await gateway.logOut(await world.logoutToken(own));
+    expect(answer).toMatchObject({ status: 200, body: '', headers: { 'cache-control': 'no-store' } });
+    const before = world.upstream.requests.length;
+    expect(await gateway.ask(ended)).toEqual([401, 'token_revoked']);
+    expect(world.upstream.requests.length).toBe(before);
+    expect(await gateway.ask(other)).toEqual([200, undefined]);
+  });
+
+  test('an event ends the older tokens of its user, and no token of another user or a later login', async () => {
+    const own = fresh();
+    const [ended, stranger] = [await world.token(own), await world.token(fresh())];
+    const later = await world.token({ ...own, iat: Math.floor(clock.nowMs() / 1000) + 2 });
+    const answer = await gateway.push(await world.signal(about(own.sub)));
+    expect(answer).toMatchObject({ status: 202, body: '' });
+    expect(await gateway.ask(ended)).toEqual([401, 'token_revoked']);
+    expect(await gateway.ask(stranger)).toEqual([200, undefined]);
+    expect(await gateway.ask(later)).toEqual([200, undefined]);
+  });
+
+  test('is accepted with the previous secret, and answered alike when it is repeated', async () => {
+    const own = fresh();
+    const signal = await world.signal(about(own.sub));
+    expect((await gateway.push(signal, previousSecret)).status).toBe(202);
+    expect((await gateway.push(signal)).status).toBe(202);
+    const logout = await world.logoutToken(fresh());
+    expect((await gateway.logOut(logout)).status).toBe(200);
+    expect((await gateway.logOut(logout)).status).toBe(200);
+  });
+
+  test('that is late or repeated ends no newer login', async () => {
+    const own = fresh();
+    const anHourAgo = Math.floor(clock.nowMs() / 1000) - 3_600;
+    const late = await world.signal(
+      about(own.sub, { events: { [`${caep}session-revoked`]: { event_timestamp: anHourAgo } } }),
+    );
+    const [old, newer] = [
+      await world.token({ ...own, iat: anHourAgo - 10, exp: anHourAgo + 7_200 }),
+      await world.token(own),
+    ];
+    for (let times = 0; times < 2; times += 1) expect((await gateway.push(late)).status).toBe(202);
+    expect(await gateway.ask(old)).toEqual([401, 'token_revoked']);
+    expect(await gateway.ask(newer)).toEqual([200, undefined]);
+  });
+
+  test('of an unknown kind is acknowledged and ends nothing', async () => {
+    const own = fresh();
+    const token = await world.token(own);
+    for (const claims of [
+      about(own.sub, { events: { 'https://e.test/x': {} } }),
+      { sub_id: { format: 'email', email: 'a@b.test' } },
+    ]) {
+      expect((await gateway.push(await world.signal(claims))).status).toBe(202);
+    }
+    expect(await gateway.ask(token)).toEqual([200, undefined]);
+  });
+
+  test('about a tenant ends that tenant only, and one about a device ends no tenant', async () => {
+    const [a, b] = [
+      await world.token({ ...fresh(), tenant_id: 't-9' }),
+      await world.token({ ...fresh(), tenant_id: 't-8' }),
+    ];
+    const opaque = (id: string) => ({ format: 'opaque', id });
+    const device = { format: 'complex', tenant: opaque('t-9'), device: opaque('d') };
+    expect((await gateway.push(await world.signal({ sub_id: device }))).status).toBe(202);
+    expect(await gateway.ask(a)).toEqual([200, undefined]);
+    expect(
+      (await gateway.push(await world.signal({ sub_id: { format: 'complex', tenant: opaque('t-9') } }))).status,
+    ).toBe(202);
+    expect(await gateway.ask(a)).toEqual([401, 'token_revoked']);
+    expect(await gateway.ask(b)).toEqual([200, undefined]);
+  });
+
+  test.each([
+    ['an access token', () => world.token()],
+    ['an event', () => world.signal()],
+    ['another audience', () => world.logoutToken({ aud: 'complaints-api' })],
+    ['an expired one', () => world.logoutToken({ exp: 1 })],
+    ['one of another issuer', () => world.logoutToken({ iss: 'https://evil.test' })],
+    ['one with a nonce', () => world.logoutToken({ nonce: 'n' })],
+    ['garbage', async () => 'a.b.c'],
+    ['nothing', async () => ''],
+    ['100 KB', async () => 'x'.repeat(100_000)],
+  ])('a logout token that is %s gets one 400, and ends nothing', async (_name, make) => {
+    const token = await world.token(fresh());
+    const answer = await gateway.logOut(await make());
+    expect([answer.status, answer.headers['cache-control'], JSON.parse(answer.body)]).toEqual([
+      400,
+      'no-store',
+      { error: 'invalid_request', error_description: 'The logout token is invalid.' },
+    ]);
+    expect(await gateway.ask(token)).toEqual([200, undefined]);
+  });
+
+  test.each([
+    ['a logout token', () => world.logoutToken(), 'invalid_request'],
+    ['an access token', () => world.token(), 'invalid_request'],
+    ['for another audience', () => world.signal({ aud: 'x' }), 'invalid_audience'],
+    ['of another transmitter', () => world.signal({ iss: 'https://evil.test' }), 'invalid_issuer'],
+    ['with an unknown key', () => world.signal({}, { kid: 'k2' }), 'invalid_key'],
+    [
+      'unsigned',
+      async () => `${Buffer.from('{"alg":"none","typ":"secevent+jwt"}').toString('base64url')}.e30.`,
+      'invalid_request',
+    ],
+    ['100 KB', async () => 'x'.repeat(100_000), 'invalid_request'],
+  ])('a pushed token that is %s is 400 with the code of RFC 8935', async (_name, make, err) => {
+    const answer = await gateway.push(await make());
+    expect([answer.status, (JSON.parse(answer.body) as { err: string }).err]).toEqual([400, err]);
+  });
+
+  test.each([
+    ['another', { authorization: `Bearer ${eventSecret}x` }],
+    ['no', {}],
+    ['a Basic', { authorization: `Basic ${eventSecret}` }],
+  ])('a pushed token with %s secret is 401, and ends nothing', async (_name, headers) => {
+    const own = fresh();
+    const token = await world.token(own);
+    const all = { 'content-type': 'application/secevent+jwt', ...headers };
+    const answer = await gateway.post(eventsPath, all, await world.signal(about(own.sub)));
+    expect([answer.status, (JSON.parse(answer.body) as { err: string }).err]).toEqual([401, 'authentication_failed']);
+    expect(await gateway.ask(token)).toEqual([200, undefined]);
+  });
+
+  test.each([
+    ['a form with two tokens', backchannelPath, 'application/x-www-form-urlencoded', 'logout_token=a&logout_token=b'],
+    ['JSON', backchannelPath, 'application/json', '{}'],
+    ['no content type', eventsPath, '', 'a.b.c'],
+  ])('%s is 400', async (_name, path, type, body) => {
+    const headers = { authorization: `Bearer ${eventSecret}`, ...(type !== '' && { 'content-type': type }) };
+    expect((await gateway.post(path, headers, body)).status).toBe(400);
+  });
+
+  test('has a path of its issuer only, and no other method', async () => {
+    expect((await gateway.logOut(await world.logoutToken(), `${backchannelPath}2`)).status).toBe(404);
+    expect((await gateway.logOut(await world.logoutToken(), `${backchannelPath}?a`)).status).toBe(404);
+    const { public: port } = gateway.running.ports;
+    const answer = await fetch(`http://127.0.0.1:${port}${backchannelPath}`);
+    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST']);
+    expect(answer.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test('no secret or token is logged', () => {
+    const text = gateway.log.text();
+    expect(text).toContain('"backchannel_logout"');
+    for (const secret of [eventSecret, previousSecret, 'eyJ']) expect(text).not.toContain(secret);
+  });
+});
+
+describe('a flood of forged tokens', () => {
+  let world: EventWorld;
+  beforeAll(async () => {
+    world = await eventWorld();
+  });
+  afterAll(() => world.close());
+
+  test('is limited by address, and neither shuts the transmitter out nor counts valid ones', async () => {
+    const gateway = await world.start();
+    const statuses = new Map<number, number>();
+    const post = async (token: string) => {
+      const { status } = await gateway.logOut(token);
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    };
+    for (let round = 0; round < 31; round += 1) await Promise.all(Array.from({ length: 20 }, () => post('a.b.c')));
+    expect(statuses.get(400)).toBeGreaterThanOrEqual(600);
+    expect(statuses.get(429)).toBeGreaterThan(0);
+    expect((await gateway.push(await world.signal())).status).toBe(202);
+  });
+});
+
+describe('the listener for events', () => {
+  let world: EventWorld;
+  beforeAll(async () => {
+    world = await eventWorld();
+  });
+  afterAll(() => world.close());
+
+  test('receives them instead of the public one, and serves nothing else', async () => {
+    const own = world.yaml().replace('internal: "127.0.0.1:0"', 'internal: "127.0.0.1:0", events: "127.0.0.1:0"');
+    const gateway = await world.start({ text: own });
+    const { events = 0 } = gateway.running.ports;
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    const token = await world.token();
+    const logout = `logout_token=${await world.logoutToken()}`;
+    expect((await gateway.post(backchannelPath, form, logout)).status).toBe(404);
+    expect(await gateway.ask(token)).toEqual([200, undefined]);
+    expect((await gateway.post(backchannelPath, form, logout, events)).status).toBe(200);
+    expect(await gateway.ask(token)).toEqual([401, 'token_revoked']);
+    const before = world.upstream.requests.length;
+    const answer = await fetch(`http://127.0.0.1:${events}/things/1`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect([answer.status, world.upstream.requests.length]).toEqual([404, before]);
+  });
+});
+
+describe('an event', () => {
+  let world: EventWorld;
+  beforeAll(async () => {
+    world = await eventWorld(Date.now, {
+      answer: (_request, response) =>
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n'),
+    });
+  });
+  afterAll(() => world.close());
+
+  test('ends a running event stream and a running upload, and others continue', async () => {
+    const gateway = await world.start();
+    const [ended, other] = [await world.token({ sub: 'u-1' }), await world.token({ sub: 'u-2', sid: 's-2' })];
+    const url = `http://127.0.0.1:${gateway.running.ports.public}`;
+    const open = async (token: string) => {
+      const { body } = await request(`${url}/things/1`, { headers: { authorization: `Bearer ${token}` } });
+      const state = { now: 'open' };
+      body.on('data', () => {});
+      body.on('error', () => {
+        state.now = 'cut';
+      });
+      return state;
+    };
+    const [stream, continued] = [await open(ended), await open(other)];
+    let status: number | string | undefined;
+    const endless = new Readable({ read() {} });
+    endless.push('a');
+    const upload = request(`${url}/upload`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ended}` },
+      body: endless,
+    });
+    void upload.then(
+      (answer) => {
+        status = answer.statusCode;
+      },
+      () => {
+        status = 'cut';
+      },
+    );
+    await eventually(() => expect(world.upstream.underWay()).toBe(3));
+    expect((await gateway.push(await world.signal())).status).toBe(202);
+    await eventually(() => expect([stream.now, world.upstream.underWay()]).toEqual(['cut', 1]));
+    await eventually(() => expect([401, 'cut']).toContain(status));
+    expect(continued.now).toBe('open');
+    endless.destroy();
+  });
+});

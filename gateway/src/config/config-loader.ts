@@ -7,20 +7,20 @@ import type { GatewayConfig } from './config.ts';
 import { type LoadContext, loadConfig } from './load.ts';
 
 type LoadedMessage = Readonly<{ config: GatewayConfig } | { problems: readonly string[] }>;
-/** The input of the worker thread, which also runs this module. */
+/** The input to the worker thread, which also runs this module. */
 type Task = Readonly<{ countersignConfig: Parameters<typeof loadConfig> }>;
 
 const timeoutMs = 30_000;
 const maxMemoryMb = 1024;
-/** About two hundred routes, which take up to 50 ms. */
+/** About 200 routes, which take up to 50 ms to read. */
 const maxBytesHere = 64 * 1024;
 
 /**
- * Like `loadConfig`, but while the gateway serves requests. Reads large files in a worker thread: a thousand routes
- * take 150 ms, and requests would wait meanwhile. Starting the thread takes 0.4 s of CPU time and 80 MB, so small files
- * are read directly.
+ * Like `loadConfig`, but for use while the gateway serves requests. Reads large files in a worker thread: reading a
+ * thousand routes takes 150 ms and would block requests. Starting the thread takes 0.4 s of CPU time and 80 MB, so
+ * small files are read on the main thread.
  *
- * @returns Without tests, which a running gateway does not need.
+ * @returns A configuration without tests, which a running gateway does not need.
  * @throws ConfigError also for a file that takes more than 30 s or 1024 MB to read.
  */
 export async function loadWhileRunning(
@@ -33,7 +33,7 @@ export async function loadWhileRunning(
   if (isSmall(file)) return { ...loadConfig(file, env, context), tests: [] };
   const thread = new Worker(new URL(import.meta.url), {
     workerData: { countersignConfig: [file, { ...env }, context] } satisfies Task,
-    // Source files resolve workspaces with this condition. The test process starts without it.
+    // Source files resolve workspace packages with this condition. The test process starts without it.
     execArgv: extname(import.meta.url) === '.ts' ? ['--conditions=source'] : [],
     resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb },
   });
@@ -52,13 +52,13 @@ export async function loadWhileRunning(
   }
 }
 
-/** Whether the file is small or missing. A pipe could block forever. */
+/** Whether the file is small or missing. Pipes count as large, because reading one could block forever. */
 function isSmall(file: string): boolean {
   const stats = statSync(file, { throwIfNoEntry: false });
   return stats === undefined || (stats.isFile() && stats.size <= maxBytesHere);
 }
 
-/** Other errors end the thread, and arrive in its `error` event. */
+/** Any other error ends the thread, and its `error` event reports it. */
 function loadHere(task: Task['countersignConfig']): LoadedMessage {
   try {
     return { config: loadConfig(...task) };

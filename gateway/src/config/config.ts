@@ -24,10 +24,10 @@ export type { Upstream } from './schema/upstreams.ts';
 export type { Network } from './schema/values/networks.ts';
 export type { Certificate, UpstreamTls } from './tls-files.ts';
 
-/** The tolerated difference between the clocks of the gateway, issuers, services and clients. */
+/** The tolerated clock difference between the gateway, issuers, services and clients. */
 export const toleranceMs = 5000;
 
-/** Settings of CORS. `headers` and `expose` add to the headers that the gateway needs itself. */
+/** The CORS settings. `headers` and `expose` add to the headers that the gateway itself needs. */
 export type Cors = NonNullable<GatewayConfig['cors']>;
 
 /** A valid configuration. It is immutable: a reload creates a new one. */
@@ -36,7 +36,7 @@ export type GatewayConfig = Immutable<ReturnType<typeof resolveConfig>>;
 type ResolveOptions = Readonly<{
   /** The absolute path of gateway.yaml. */
   file: string;
-  /** SHA-256 of the text of the file, in hex. Without the values of variables, which contain secrets. */
+  /** SHA-256 of the file text, in hex. The text names variables, so the hash reveals no secret. */
   hash: string;
   source: Source;
   secrets: Secrets;
@@ -50,7 +50,7 @@ type ResolveOptions = Readonly<{
 export function resolveConfig(document: Document, options: ResolveOptions) {
   const { file, hash, source, flat, certificate, secrets, placeOf } = options;
   const directory = dirname(file);
-  // The certificate has already been read, and its files may change without a restart.
+  // The certificate has already been read. Its files may change without a restart.
   const { tls: _tls, ...listen } = document.listen;
   const { version: _version, identity, services, httpClient, uploads, headers, ...rest } = document;
   const upstreams = new Map<string, Upstream>(
@@ -66,14 +66,14 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
     ...rest,
     file,
     hash,
-    /** All files that it was read from: gateway.yaml, then those with secrets and the certificate. */
+    /** All files that make up the configuration: gateway.yaml, then the files with secrets and the certificate. */
     files: [{ path: file, hash }, ...secrets.files, ...certificate.files],
     /**
-     * The values of the file without secrets, as JSON. A string passes between threads faster than a tree of objects.
+     * The file's values without secrets, as JSON. A string passes between threads faster than an object tree.
      */
     redacted: redactedConfig(source),
     listen,
-    /** The certificate of the public listener. Undefined for plain HTTP. */
+    /** The public listener's certificate. Undefined for plain HTTP. */
     certificate: certificate.certificate,
     issuers: document.issuers.flatMap((part, index) => {
       const redactedAt = (...keys: readonly string[]) => source.redactedAt(['issuers', index, ...keys]);

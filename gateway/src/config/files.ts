@@ -4,16 +4,16 @@ import { readFile, stat } from 'node:fs/promises';
 import { ConfigError } from '@countersign/service-kit';
 import { maxBytes, tooLarge } from '@countersign/strict-yaml';
 
-/** A file of a configuration, with the SHA-256 of its content in hex. */
+/** A file that a configuration uses, with the SHA-256 of its content in hex. */
 export type FileRead = Readonly<{ path: string; hash: string }>;
 
 export const hashOf = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
 
-/** Whether this is a hash, as opposed to the reason why {@link readAgain} failed. */
+/** Whether the text is a hash, and not the reason why {@link readAgain} failed. */
 export const isHash = (hash: string): boolean => /^[0-9a-f]{64}$/.test(hash);
 
 /**
- * @param file The path, and the name of the file in error messages. `-` is standard input.
+ * @param file The path, which also names the file in error messages. `-` is standard input.
  * @throws ConfigError if the file is missing, unreadable, too large or not UTF-8.
  */
 export function readConfigFile(file: string): string {
@@ -25,7 +25,7 @@ export function readConfigFile(file: string): string {
     throw new ConfigError([isTooLarge ? `${file}:1:1: ${tooLarge}` : `${file}: ${whyUnreadable(error)}`]);
   }
   try {
-    // Keeps the byte order mark, so that the hash is that of the file.
+    // Keeps the byte order mark, so that the hash matches the file.
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw new ConfigError([`${file}:1:1: is not UTF-8`]);
@@ -35,10 +35,10 @@ export function readConfigFile(file: string): string {
 /**
  * Reads a file that a configuration names, such as keys, certificates or a secret.
  *
- * @throws Error with a `code`: `EFBIG` if it is too large, or that it is not a regular file.
+ * @throws Error with a `code`: `EFBIG` if the file is too large, or `not a file` for a device.
  */
 export function readNamedFile(path: string, largest = 1024 * 1024): Buffer {
-  // Checked before reading: a disk image would fill the memory, and /dev/zero has no end.
+  // Checked before reading: a disk image would fill the memory, and /dev/zero never ends.
   const stats = statSync(path);
   const code = stats.size > largest ? 'EFBIG' : stats.isCharacterDevice() ? 'not a file' : undefined;
   if (code !== undefined) throw Object.assign(new Error(`${path} is not a regular file`), { code });
@@ -48,7 +48,7 @@ export function readNamedFile(path: string, largest = 1024 * 1024): Buffer {
 export const whyUnreadable = (error: unknown): string =>
   `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`;
 
-/** Hashes a file again. If it cannot be read, `hash` is the reason, so that one failure is not reported twice. */
+/** Hashes a file again. If the file cannot be read, `hash` is the reason, so that one failure is reported once. */
 export async function readAgain({ path }: FileRead): Promise<FileRead> {
   try {
     const stats = await stat(path);

@@ -2,7 +2,7 @@ import { KeySetUnavailable, staticKeySet } from '@countersign/jwks';
 import { readNamedFile } from './files.ts';
 import type { SigningAlgorithm } from './schema/issuers/issuer-values.ts';
 
-/** @returns Why a file is not usable as an issuer's key set, without its path. Undefined if it is usable. */
+/** @returns Why a file is not usable as an issuer's key set, without the path. Undefined if the file is usable. */
 export function whyNoIssuerKeys(file: string, algorithms: readonly SigningAlgorithm[]): string | undefined {
   try {
     staticKeySet(JSON.parse(readNamedFile(file).toString()), { algorithms });

@@ -12,7 +12,7 @@ import { loadConfig, parseConfig } from './load.ts';
 const secret = 'a-secret-of-thirty-two-bytes-or-more';
 
 describe('a configuration', () => {
-  test('gets defaults and resolved names', () => {
+  test('applies defaults and resolves names', () => {
     const config = exampleConfig();
     expect(config.listen.public).toEqual({ host: '127.0.0.1', port: 8080 });
     expect(config.identity).toEqual({
@@ -79,8 +79,8 @@ tests:
       { address: 'fd00::', prefix: 8, family: 'ipv6' },
       { address: '192.0.2.1', prefix: 32, family: 'ipv4' },
     ]);
-    // A worker thread returns the configuration by structured clone, which turns a Buffer into a Uint8Array. A reload
-    // would then see a changed upstream.
+    // A worker thread returns the configuration by structured clone, which turns a Buffer into a Uint8Array. The
+    // reload code would then report a changed upstream.
     expect(structuredClone(config)).toEqual(config);
     expect(config.upstreams.get('hmac-service')?.identity).toMatchObject({
       secret: new Uint8Array(Buffer.from(secret)),
@@ -116,7 +116,7 @@ routes:
       'gateway.yaml:5:40: upstreams.users-service.targets: must have at least 1 item',
       'gateway.yaml:7:22: routes[0].path: the path has an empty segment ("//")',
       'gateway.yaml:7:39: routes[0].methods[0]: must be one of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"',
-      'gateway.yaml:7:55: routes[0].upstream: "user-service" is not an upstream of this file; did you mean "users-service"? (there are: users-service)',
+      'gateway.yaml:7:55: routes[0].upstream: "user-service" is not an upstream in this file; did you mean "users-service"? (there are: users-service)',
       'gateway.yaml:7:75: routes[0].auth: must be one of "required", "optional", "public", "service"',
       'gateway.yaml:8:5: routes[1]: "auth" is required: must be one of "required", "optional", "public", "service"',
     ]);
@@ -135,13 +135,13 @@ routes:
     expect(problemsOf(text.replace('identity:', second))).toEqual([]);
   });
 
-  test('a client route and a service route may share a path', () => {
+  test('a public route and a service route may share a path', () => {
     const text = `${route(', auth: public')}  - { name: b, path: "/a/:x", methods: [GET], upstream: users-service, auth: service, callers: [c] }\nservices: { c: { keys: k.json } }\n`;
     expect(problemsOf(text)).toEqual([]);
   });
 });
 
-test('problems between routes are reported with the problems inside them', () => {
+test('reports conflicts between routes together with the problems inside each route', () => {
   const routes = `routes:
   - { name: a, path: /a/:id, methods: [GET], upstream: users-service, auth: public, allow: { roles: [x] }, body: { maxBytes: 1 KB } }
   - { name: a, path: /a/:other, methods: [GET, POTS], upstream: users-service, auth: public, colour: red }
@@ -159,7 +159,7 @@ test('problems between routes are reported with the problems inside them', () =>
     expect.stringMatching(/^routes\[1\]\.methods\[1\]: must be one of/),
     'routes[1]: unknown key "colour"',
     'routes[2].path: route "a" serves GET at the same place',
-    'routes[2].upstream: "user-service" is not an upstream of this file',
+    'routes[2].upstream: "user-service" is not an upstream in this file',
     expect.stringMatching(/^routes\[2\]\.limits: must be a list/),
     expect.stringMatching(/^routes\[3\]\.callers: must be a list/),
     expect.stringMatching(/^routes\[4\]: "methods" is required/),
@@ -167,7 +167,7 @@ test('problems between routes are reported with the problems inside them', () =>
   ]);
 });
 
-test('problems between listeners, issuers, upstreams and tests are reported with the problems inside them', () => {
+test('reports conflicts between listeners, issuers, upstreams and tests together with the problems inside them', () => {
   const told = problemsOf(`version: 1
 listen: { public: 8080, admin: "127.0.0.1:9090", internal: "127.0.0.1:9090" }
 issuers:
@@ -184,7 +184,7 @@ tests:
 `).map((problem) => problem.replace(/^gateway\.yaml:\d+:\d+: /, '').replace(/[;(,].*/, ''));
   expect(told.map((problem) => problem.trim())).toEqual([
     'listen.public: must be an address to listen on',
-    'listen.internal: is the same address as listen.admin: each needs its own',
+    'listen.internal: is the same address as listen.admin: each listener needs its own address',
     'issuers[0].jwks: plain http leaves this machine: use https',
     expect.stringMatching(/^issuers\[0\]\.algorithms\[0\]: must be one of/),
     'issuers[0].roles: must be a list',
@@ -193,23 +193,27 @@ tests:
     'issuers[1].jwks: is a file that cannot be read',
     'upstreams.users-service.targets[0]: plain http leaves this machine: use https',
     'upstreams.users-service.timeouts.connect: must be a duration from 1ms to 1m',
-    'upstreams.users-service.tls: is for https targets only',
+    'upstreams.users-service.tls: works only with https targets',
     'upstreams.users-service.tls.ca: cannot be read',
     expect.stringMatching(/^upstreams\.complaint-service\.targets\[0\]: must be an http or https origin/),
     'upstreams.complaint-service.identity.secret: must come from a variable without a default',
     'upstreams.complaint-service.txnToken: "complaint-service" has no keys under services',
     'tests[0].request.path: must be a text',
-    'tests[0].expect.route: "b" is not a route of the configuration',
-    'tests[0].expect.status: belongs to a refusal',
+    'tests[0].expect.route: "b" is not a route in the configuration',
+    'tests[0].expect.status: only a refusal has this',
   ]);
 });
 
 test.each([
-  ['a fraction for a whole number', ', limits: [{ requests: 1.5, per: 1s, by: route }]', 'must be a whole number'],
-  ['a text for a whole number', ', limits: [{ requests: "5", per: 1s, by: route }]', 'must be a whole number'],
+  [
+    'a fraction instead of a whole number',
+    ', limits: [{ requests: 1.5, per: 1s, by: route }]',
+    'must be a whole number',
+  ],
+  ['a text instead of a whole number', ', limits: [{ requests: "5", per: 1s, by: route }]', 'must be a whole number'],
   ['an unknown key', ', colour: red', 'unknown key "colour"'],
   ['a missing key', ', limits: [{ requests: 5, by: route }]', '"per" is required'],
-])('%s in a route hides no problem of another rule', (_name, more, problem) => {
+])('reports the problems of other rules too when a route has %s', (_name, more, problem) => {
   const problems = problemsOf(route(`, auth: public, allow: { roles: [x] }${more}`));
   expect(problems).toEqual([expect.stringContaining('needs auth: required'), expect.stringContaining(problem)]);
 });
@@ -222,7 +226,7 @@ test.each([
   ],
   ['a tag', changed('audience: ', 'audience: !secret '), 'tags ("!…") are not supported'],
   [
-    'an alias of nothing',
+    'an alias without an anchor',
     changed('algorithms: [ES256]', 'algorithms: *all'),
     'there is no anchor "&all" before this; a text that begins with "*" needs quotes',
   ],
@@ -233,7 +237,7 @@ test.each([
   expect(problems[0]).toContain(problem);
 });
 
-describe('keys of an issuer', () => {
+describe('issuer keys', () => {
   const ed25519 = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
   let directory = '';
   beforeAll(async () => {
@@ -244,14 +248,14 @@ describe('keys of an issuer', () => {
 
   test.each([
     ['is not JSON', 'nonsense', 'is not a JWK set'],
-    ['is another JSON', '[1]', 'contains no key that this issuer may sign with'],
+    ['contains other JSON', '[1]', 'contains no key that this issuer may sign with'],
     ['is empty', '{"keys":[]}', 'contains no key that this issuer may sign with'],
     [
       'has a key for other algorithms',
       JSON.stringify({ keys: [{ ...ed25519, kid: 'a', alg: 'EdDSA' }] }),
       'contains no key that this issuer',
     ],
-  ])('are refused, with their place, where the file %s', (_what, content, why) => {
+  ])('are refused with their location when the file %s', (_what, content, why) => {
     writeFileSync(join(directory, 'b.json'), content);
     expect(() => jwksOf('b.json')).toThrow(`gateway.yaml:5:11: issuers[0].jwks: is a file that ${why}`);
   });
@@ -290,7 +294,7 @@ describe('a secret', () => {
     ['written into the file', `secret: ${secret}`, {}, 'must come from a variable without a default'],
     ['a default', `secret: "\${S:-${secret}}"`, {}, 'must come from a variable without a default'],
     [
-      'beside a default',
+      'combined with a default',
       `secret: "\${S:-${secret}}"`,
       { S: `${secret}!` },
       'must come from a variable without a default',
@@ -307,14 +311,14 @@ describe('a secret', () => {
     ['the same as the next', 'secret: "${S}", next: "${S}"', { S: secret }, "is the same as users-service's secret"],
     ['set twice', 'secret: "${S}", secretFile: ./s', { S: secret }, 'are both set'],
     ['in a file that is not there', 'secretFile: ./nowhere', {}, 'cannot be read (ENOENT)'],
-  ])('is refused when it is %s, and never in the problem', (_name, more, env, problem) => {
+  ])('is refused when %s, and never appears in the error', (_name, more, env, problem) => {
     const text = more.startsWith('algorithm') ? hmac('').replace(', }', ' }') : hmac(more);
     const problems = problemsOf(text, env);
     expect(problems).toEqual([expect.stringContaining(problem)]);
     expect(problems.join()).not.toContain(secret);
   });
 
-  test('comes from a file, without the newline at its end', () => {
+  test('is read from a file, without the trailing newline', () => {
     const file = join(directory, 'gateway.yaml');
     writeFileSync(file, hmac('secretFile: ./secret'));
     expect(loadConfig(file, {}).upstreams.get('users-service')?.identity).toEqual({
@@ -326,17 +330,17 @@ describe('a secret', () => {
 });
 
 describe('a file', () => {
-  test('with a thousand problems shows the first 200 and the number of the others', () => {
+  test('with a thousand problems shows the first 200 and how many more there are', () => {
     const problems = problemsOf(Array.from({ length: 1000 }, (_, at) => `key-${at}: 1\n`).join(''));
     expect(problems).toHaveLength(201);
     expect(problems.at(-1)).toMatch(/^gateway\.yaml: and \d+ more$/);
   });
 
-  test('that does not exist is one clear problem', () => {
+  test('that does not exist causes one clear error', () => {
     expect(() => loadConfig('/nowhere/gateway.yaml', {})).toThrow('/nowhere/gateway.yaml: cannot be read (ENOENT)');
   });
 
-  test('that is not UTF-8 is one clear problem', () => {
+  test('that is not UTF-8 causes one clear error', () => {
     const directory = mkdtempSync(join(tmpdir(), 'countersign-utf8-'));
     const file = join(directory, 'gateway.yaml');
     writeFileSync(file, Buffer.from([0x61, 0x3a, 0xff]));

@@ -28,9 +28,9 @@ import { warningsOf } from './warnings.ts';
 /**
  * Reads a gateway.yaml.
  *
- * @param file Relative to the working directory, or absolute; `-` is standard input. Problems name it as given here.
- * @param context Known properties of the process that will use it.
- * @throws ConfigError with every problem at once, each as `file:line:column: the problem, and the allowed values`.
+ * @param file Relative to the working directory, or absolute; `-` is standard input. Errors show it unchanged.
+ * @param context What is known about the process that will use the configuration.
+ * @throws ConfigError that lists every problem as `file:line:column: the problem, and the allowed values`.
  */
 export function loadConfig(file: string, env: Environment, context: LoadContext = {}): GatewayConfig {
   return parseConfig(readConfigFile(file), { file, env, ...context });
@@ -82,10 +82,10 @@ const placeIn = (file: string, source: Source, path: Path): string =>
 const testsFile = z.strictObject({ tests: schema.shape.tests });
 
 /**
- * Reads a file of further tests: `tests:`, as in a gateway.yaml, and nothing else.
+ * Reads a file of additional tests: `tests:`, as in a gateway.yaml, and nothing else.
  *
- * @param config The configuration that they test.
- * @throws ConfigError with every problem at once, each as `file:line:column: …`.
+ * @param config The configuration to test.
+ * @throws ConfigError that lists every problem as `file:line:column: …`.
  */
 export function loadTests(file: string, env: Environment, config: GatewayConfig): readonly PolicyTest[] {
   const known = {
@@ -110,7 +110,7 @@ const namesOfIssuer = ({ issuer, name, template }: IssuerPieces): readonly (stri
 
 type FilesRead = { secrets?: Secrets; certificate?: ListenerCertificate };
 
-/** @returns All cross-checks of a file. They store the contents of the files that it names in `read`. */
+/** @returns All cross-checks of a file. They store in `read` what they load from the files that it names. */
 function crossChecksFor(
   source: Source,
   directory: string,

@@ -20,7 +20,7 @@ function pathsOf(part: JsonSchema, path: Path = []): readonly Path[] {
 
 const paths = [...new Map(pathsOf(jsonSchema()).map((path) => [path.join('.'), path])).values()];
 
-/** A one-line file with this value at this path. */
+/** Builds a one-line file with this value at this path. */
 function fileWith([key, ...rest]: Path, value: string): string {
   const inside = rest.reduceRight<string>((text, step) => (step === 0 ? `[${text}]` : `{ ${step}: ${text} }`), value);
   return `${key}: ${inside}\n`;
@@ -58,17 +58,17 @@ const odd = [
   ...['"-1s"', '"1y"', '"1MB"', '"10.0.0.1/8"', '"::/0"', '"fd00::1/8"', '"a.b"', '/etc/passwd', '/dev/zero', '/'],
 ];
 
-// Phrases of zod, and texts that JavaScript makes of unexpected values.
+// Wording of zod, and texts that JavaScript makes of unexpected values.
 const raw =
   /[Ii]nvalid|[Ee]xpected|received|[Tt]oo (small|big)|[Uu]nrecognized|regex|pattern|\bNaN\b|undefined|\[object/;
 
-test('every odd value at every path is accepted or reported in our own words', () => {
+test('accepts every odd value at every path, or reports it with our own message', () => {
   const env = { SET: 'abc', NUMBER: '70000', EMPTY: '' };
   const told = new Set(paths.flatMap((path) => odd.flatMap((value) => problemsOf(fileWith(path, value), env))));
   expect(paths.length).toBeGreaterThan(100);
   expect(odd.length).toBeGreaterThan(60);
   expect([...told].filter((problem) => raw.test(problem.replace(/^gateway\.yaml:\d+:\d+: /, '')))).toEqual([]);
-  // A text in place of a list is not also reported as too short.
+  // A text where a list belongs is not also reported as too short.
   expect([...told].filter((problem) => /tenants: must be at least/.test(problem))).toEqual([]);
   expect([...told].filter((problem) => !/^gateway\.yaml:\d+:\d+: /.test(problem))).toEqual([]);
 }, 120_000);

@@ -9,7 +9,7 @@ describe('parsePattern', () => {
     ['//a', 'has an empty segment ("//")'],
     ['/a/../b', 'has a dot segment'],
     ['/a/.', 'has a dot segment'],
-    ['/**/a', 'has "**" before the end: it may only be the last segment'],
+    ['/**/a', 'has "**" before the end: only the last segment may be "**"'],
     ['/:a/:a', 'has ":a" twice'],
     ['/:', 'has the invalid parameter ":": write ":" and a name of letters, digits and "_"'],
     ['/:a-b', 'has the invalid parameter ":a-b": write ":" and a name of letters, digits and "_"'],

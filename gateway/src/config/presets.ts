@@ -12,7 +12,7 @@ import {
 import { claimName, text } from './schema/values/scalars.ts';
 import type { Immutable } from './schema/values/shapes.ts';
 
-/** The names for the client in RFC 9068 and OpenID Connect Core. */
+/** The claims that name the OAuth client in RFC 9068 and OpenID Connect Core. */
 export const standardClientClaims = ['client_id', 'azp'] as const;
 
 const preset = z.strictObject({
@@ -51,7 +51,7 @@ const presets: Readonly<Record<string, Preset>> = z
 
 export const providers = Object.keys(presets);
 
-/** An issuer without a provider follows RFC 9068, with the auth-service's claim names. */
+/** The preset for an issuer without a provider: RFC 9068, with the auth-service's claim names. */
 const standard: Preset = {
   ...preset.parse({
     types: ['at+jwt'],

@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { exampleConfig, exampleRoutes } from '../../test/kit/example-config.ts';
 
-test('a configuration is redacted to its variables, without values from the environment', () => {
+test('a redacted configuration shows variable names, and no values from the environment', () => {
   const env = { SECRET: 'a-canary-of-thirty-two-bytes-or-more', ROLE: 'canary-role', HOST_OF_REDIS: 'canary.test' };
   const { redacted } = exampleConfig(
     `  other:

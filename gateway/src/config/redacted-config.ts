@@ -1,12 +1,12 @@
 import type { Path, Source } from '@countersign/strict-yaml';
 import { isMap } from './schema/values/shapes.ts';
 
-/** User and password of a URL in any text. Greedy, because a password may contain an `@` or a slash. */
+/** The user and password of a URL in any text. Greedy, because a password may contain an `@` or a slash. */
 const userinfo = /\/\/\S*@/g;
 
 /**
- * The values of a file as JSON, for operators. A value from the environment is replaced by the name of its variable.
- * `readSecrets` accepts secrets only from variables and files, so none remain.
+ * Returns the values of a file as JSON, for operators. A value from the environment is replaced by its variable's
+ * name. `readSecrets` accepts secrets only from variables and files, so the JSON contains none.
  */
 export function redactedConfig(source: Source): string {
   const redact = (value: unknown, path: Path): unknown => {

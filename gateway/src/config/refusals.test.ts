@@ -11,31 +11,43 @@ describe('a configuration', () => {
       '"auth" is required: must be one of "required", "optional", "public", "service"',
     ],
     [
-      'keys behind another scheme',
+      'a key URL with another scheme',
       changed('http://127.0.0.1:8081/.well', 'file:///etc/.well'),
       'must be the path of a',
     ],
     [
-      'keys behind a URL without its scheme',
+      'a key URL without its scheme',
       changed('http://127.0.0.1:8081/.well', '127.0.0.1:8081/.well'),
       'issuers[0].jwks: is a file that cannot be read (ENOENT); a URL begins with',
     ],
-    ['keys behind a password', changed('http://127.0.0.1:8081/.well', 'https://u:p@a.test/'), 'must be the path of a'],
+    [
+      'a key URL with a password',
+      changed('http://127.0.0.1:8081/.well', 'https://u:p@a.test/'),
+      'must be the path of a',
+    ],
     ['auth as a boolean', route(', auth: false'), 'auth: must be one of'],
     ['an unknown key', route(', auth: public, requireAuth: "false"'), 'unknown key "requireAuth"'],
-    ['a key of an upstream in a route', route(', auth: public, retry: { attempts: 1 }'), 'unknown key "retry"'],
-    ['an unknown key beside a number', `${exampleHead}${exampleRoutes}foo: b\n1: a\n`, 'unknown key "foo"'],
+    ['an upstream key in a route', route(', auth: public, retry: { attempts: 1 }'), 'unknown key "retry"'],
+    ['an unknown key next to a numeric key', `${exampleHead}${exampleRoutes}foo: b\n1: a\n`, 'unknown key "foo"'],
     ['a merge key', `${exampleHead}${exampleRoutes}<<: { version: 1 }\n`, 'unknown key "<<"'],
     ['no roles', route(', auth: required, allow: { roles: [] }'), 'allow.roles: must have at least 1 item'],
     ['an empty allow', route(', auth: required, allow: {}'), 'allow: has no condition'],
     ['no scopes', route(', auth: required, allow: { scopes: [] }'), 'allow.scopes: must have at least 1 item'],
     ['a scope twice', route(', auth: required, allow: { scopes: [a, a] }'), 'contains the same value twice'],
-    ['scopes in one text', route(', auth: required, allow: { scopes: "a b" }'), 'must be a list of scopes, or any'],
-    ['a scope with a space', route(', auth: required, allow: { scopes: ["a b"] }'), 'must be a scope'],
-    ['no client', route(', auth: required, allow: { clients: [] }'), 'allow.clients: must have at least 1 item'],
-    ['a client that is a number', route(', auth: required, allow: { clients: [7] }'), 'must be a text, or { iss, id }'],
     [
-      'a client named like an actor',
+      'several scopes in one text',
+      route(', auth: required, allow: { scopes: "a b" }'),
+      'must be a list of scopes, or any',
+    ],
+    ['a scope with a space', route(', auth: required, allow: { scopes: ["a b"] }'), 'must be a scope'],
+    ['no OAuth clients', route(', auth: required, allow: { clients: [] }'), 'allow.clients: must have at least 1 item'],
+    [
+      'an OAuth client that is a number',
+      route(', auth: required, allow: { clients: [7] }'),
+      'must be a text, or { iss, id }',
+    ],
+    [
+      'an OAuth client identified like an actor',
       route(', auth: required, allow: { clients: [{ iss: "https://a.test", sub: a }] }'),
       '"id" is required: must be visible ASCII',
     ],
@@ -45,23 +57,27 @@ describe('a configuration', () => {
       '"sub" is required',
     ],
     [
-      'an actor whose iss is no URL',
+      'an actor whose iss is not a URL',
       route(', auth: required, allow: { actors: [{ iss: a, sub: a }] }'),
       'iss: must be an http or https URL',
     ],
-    ['no claim', route(', auth: required, allow: { claims: {} }'), 'must name at least one claim'],
-    ['a claim without values', route(', auth: required, allow: { claims: { a: [] } }'), 'must have at least 1 item'],
-    ['clients on an optional route', route(', auth: optional, allow: { clients: any }'), 'needs auth: required'],
+    ['no claims', route(', auth: required, allow: { claims: {} }'), 'must name at least one claim'],
+    [
+      'a claim without accepted values',
+      route(', auth: required, allow: { claims: { a: [] } }'),
+      'must have at least 1 item',
+    ],
+    ['OAuth clients on an optional route', route(', auth: optional, allow: { clients: any }'), 'needs auth: required'],
     ['actors on a public route', route(', auth: public, allow: { actors: [a] }'), 'needs auth: required'],
     [
-      'a limit by client on a public route',
+      'a limit by OAuth client on a public route',
       route(', auth: public, limits: [{ requests: 1, per: 1s, by: client }]'),
-      'a public route has no client',
+      'a public route has no OAuth client',
     ],
     [
       'a test without a user or a machine',
       `${exampleHead}${exampleRoutes}tests: [{ request: { method: GET, path: /, as: { role: a } }, expect: { allowed: true } }]\n`,
-      'set userId, or client',
+      'set userId or client',
     ],
     [
       'a test as a user without a role',
@@ -69,9 +85,9 @@ describe('a configuration', () => {
       'as.role: is required with userId',
     ],
     [
-      'a test of an issuer that is not there',
+      'a test with an unknown issuer',
       `${exampleHead}${exampleRoutes}tests: [{ request: { method: GET, path: /, as: { client: a, issuer: other } }, expect: { allowed: true } }]\n`,
-      'issuer: "other" is not an issuer of the configuration',
+      'issuer: "other" is not an issuer in the configuration',
     ],
     ['scopes twice', `${exampleHead}${exampleRoutes}scopes: [a, a]\n`, 'contains the same value twice'],
     ['a malformed role', route(', auth: required, allow: { roles: [Admin] }'), 'must be a role'],
@@ -83,11 +99,11 @@ describe('a configuration', () => {
       'the path has no ":t"',
     ],
     ['a service route without callers', route(', auth: service'), '"callers" is required'],
-    ['callers of a route for users', route(', auth: required, callers: [x]'), 'needs auth: service'],
+    ['callers on a route for users', route(', auth: required, callers: [x]'), 'needs auth: service'],
     [
       'an upgrade between services',
       `${route(', auth: service, callers: [c], websocket: true')}services: { c: { keys: k.json } }\n`,
-      'services make plain calls',
+      'services make plain HTTP calls',
     ],
     [
       'a streamed body between services',
@@ -102,12 +118,12 @@ describe('a configuration', () => {
     [
       'TLS for an http target',
       changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], tls: { serverName: a.test } }'),
-      'is for https targets only',
+      'works only with https targets',
     ],
     [
       'a certificate without its key',
       changed('["http://127.0.0.1:8082"] }', '["https://127.0.0.1:8082"], tls: { cert: c.pem } }'),
-      '"cert" and "key" go together',
+      'set both "cert" and "key", or neither',
     ],
     [
       'a missing CA file',
@@ -139,7 +155,7 @@ describe('a configuration', () => {
       changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], retry: { attempts: 100 } }'),
       'attempts: must be at most 3',
     ],
-    ['an unknown caller', route(', auth: service, callers: [x]'), '"x" is not a service of this file'],
+    ['an unknown calling service', route(', auth: service, callers: [x]'), '"x" is not a service in this file'],
     ['a method twice', route(', auth: public').replace('[GET]', '[GET, GET]'), 'contains the same value twice'],
     ['TRACE', route(', auth: public').replace('[GET]', '[TRACE]'), 'must be one of "GET"'],
     ['a lower-case method', route(', auth: public').replace('[GET]', '[get]'), 'must be one of "GET"'],
@@ -162,7 +178,7 @@ describe('a configuration', () => {
     ],
     ['a boolean of YAML 1.1', route(', auth: public, websocket: on'), 'and yes, no, on and off are text'],
     [
-      'a limit per half a second',
+      'a limit per one and a half seconds',
       route(', auth: public, limits: [{ requests: 1, per: 1500ms, by: route }]'),
       'whole number of seconds',
     ],
@@ -171,11 +187,15 @@ describe('a configuration', () => {
       route(', auth: public, limits: [{ requests: 1, per: 60, by: route }]'),
       'must be a duration',
     ],
-    ['a body too large to hold', route(', auth: public, body: { maxBytes: 65MiB }'), 'at most 64MiB in mode digest'],
-    ['a size in other units', route(', auth: public, body: { maxBytes: 1MB }'), 'must be a size from'],
+    [
+      'a body limit too large for memory',
+      route(', auth: public, body: { maxBytes: 65MiB }'),
+      'at most 64MiB in mode digest',
+    ],
+    ['a size in an unsupported unit', route(', auth: public, body: { maxBytes: 1MB }'), 'must be a size from'],
     ['an upgrade without GET', route(', auth: public, websocket: true').replace('[GET]', '[POST]'), 'needs GET'],
     [
-      'a rewrite of half a segment',
+      'a rewrite that ends inside a segment',
       route(', auth: public, rewrite: { prefix: { from: /a/i, to: / } }'),
       'at the start of the path',
     ],
@@ -185,38 +205,38 @@ describe('a configuration', () => {
       'whole literal segments',
     ],
     [
-      'a rewrite upwards',
+      'a rewrite with dot segments',
       route(', auth: public, rewrite: { prefix: { from: /a, to: /.. } }'),
       'must not have dot segments',
     ],
     [
-      'a revocation feed outside of every upstream',
+      'a revocation feed at no upstream',
       changed('[ES256]', '[ES256]\n    revocations: { url: "http://127.0.0.1:8081/revocations" }'),
       'issuers[0].revocations.url: is not at a target of any upstream',
     ],
     ['no routes', `${exampleHead}routes: []\n`, 'routes: must have at least 1 item'],
     [
-      'two routes of one shape',
+      'two routes with one shape',
       `${route(', auth: public')}  - { name: b, path: "/a/:x", methods: [HEAD], upstream: users-service, auth: public }\n`,
       'gateway.yaml:12:22: routes[1].path: route "a" serves HEAD at the same place (gateway.yaml:11:22)',
     ],
     [
-      'a route on a path of the gateway',
+      'a route on a path that the gateway reserves',
       route(', auth: public').replace('/a/:id', '/.well-known/countersign/events/:name'),
       'routes[0].path: is a path that the gateway answers itself',
     ],
     [
-      'two routes of one name',
+      'two routes with one name',
       `${route(', auth: public')}  - { name: a, path: /b, methods: [GET], upstream: users-service, auth: public }\n`,
       'gateway.yaml:12:13: routes[1].name: another route is also called "a": names must be unique (gateway.yaml:11:13)',
     ],
     [
       'an unknown upstream',
       changed('upstream: users-service', 'upstream: nowhere'),
-      '"nowhere" is not an upstream of this file',
+      '"nowhere" is not an upstream in this file',
     ],
     [
-      'a route that needs tokens without an issuer',
+      'a route that needs tokens in a file without issuers',
       exampleHead.replace(/issuers:[\s\S]*?identity/, 'issuers: []\nidentity') + exampleRoutes,
       'there are no issuers',
     ],
@@ -243,7 +263,7 @@ describe('a configuration', () => {
     [
       'DPoP proofs on a service route',
       `${route(', auth: service, callers: [x], forward: { dpop: true }')}publicOrigins: ["https://api.test"]\nservices: { x: { keys: ./x } }\n`,
-      'is for clients',
+      'works only on routes for clients',
     ],
     [
       'nonces without public origins',
@@ -286,7 +306,7 @@ describe('a configuration', () => {
     ].map(([name, url]): [string, string, string] => [
       `an issuer with ${name}`,
       changed('issuer: http://127.0.0.1:8080', `issuer: "${url}"`),
-      'exactly as `iss` says it',
+      'exactly as in `iss`',
     ]),
     [
       'a second issuer without tenants and roles',
@@ -311,7 +331,7 @@ describe('a configuration', () => {
     ['another scheme', changed('http://127.0.0.1:8082', 'ftp://127.0.0.1:8082'), 'must be an http or https origin'],
     ['port 0', changed('http://127.0.0.1:8082', 'http://127.0.0.1:0'), 'must be an http or https origin'],
     [
-      'plain http to elsewhere',
+      'plain http to another machine',
       changed('http://127.0.0.1:8082', 'http://10.0.0.1:8082'),
       'plain http leaves this machine',
     ],
@@ -353,7 +373,7 @@ describe('a configuration', () => {
       ],
     ),
     [
-      'the metadata service by an older name',
+      'the metadata service by its older name',
       changed('http://127.0.0.1:8082', 'https://instance-data.ec2.internal'),
       'not a link-local or metadata address',
     ],
@@ -369,22 +389,22 @@ describe('a configuration', () => {
       'not a link-local or metadata address',
     ],
     [
-      'its own admin listener as a target',
+      "the gateway's admin listener as a target",
       changed('http://127.0.0.1:8082', 'http://localhost:9090'),
       "is the gateway's own listen.admin",
     ],
     ...['[::ffff:127.0.0.1]', '[::1]', 'LOCALHOST.', '127.1'].map((host): [string, string, string] => [
-      `its own admin listener as ${host}`,
+      `the gateway's admin listener as ${host}`,
       changed('http://127.0.0.1:8082', `http://${host}:9090`),
       "is the gateway's own listen.admin",
     ]),
     [
-      'two listeners at one address',
+      'two listeners on one address',
       `${exampleHead}${exampleRoutes}listen: { public: "127.0.0.1:9090" }\n`,
       'is the same address as listen.',
     ],
     [
-      'a listener everywhere at the port of another',
+      'a listener on all addresses with the port of another listener',
       `${exampleHead}${exampleRoutes}listen: { public: "0.0.0.0:8090" }\n`,
       'listen.internal: is the same address as listen.public',
     ],
@@ -394,12 +414,12 @@ describe('a configuration', () => {
       'must be an address to listen on',
     ],
     [
-      'a wildcard in the origins of CORS',
+      'a wildcard in a CORS origin',
       `${exampleHead}${exampleRoutes}cors: { origins: ["https://*.app.test"] }\n`,
       'cors.origins[0]: must be an origin without wildcards',
     ],
     [
-      'a slash too few in a target',
+      'a target with a missing slash',
       changed('http://127.0.0.1:8082', 'http:/127.0.0.1:8082'),
       'must be an http or https origin',
     ],
@@ -430,13 +450,13 @@ describe('a configuration', () => {
       ['2001:db8::ffff/127', '2001:db8::fffe/127'],
       ['::ffff:10.0.0.1/104', '::ffff:a00:0/104'],
     ].map(([written = '', meant = '']): [string, string, string] => [
-      `a network with bits of a host, ${written}`,
+      `a network with host bits set, ${written}`,
       `${exampleHead}${exampleRoutes}trustedProxies: ["${written}"]\n`,
-      `trustedProxies[0]: must be a network without the bits of a host: "${meant}", or one address: "${written.split('/')[0]}"`,
+      `trustedProxies[0]: has host bits set: write the network "${meant}", or one address: "${written.split('/')[0]}"`,
     ]),
     ...['*.a.test', 'https://a.test', 'a.test/x', 'a.test:0', 'a.test:70000', '[::1', 'a b', '256.1.1.1'].map(
       (host): [string, string, string] => [
-        `a malformed host of the admin listener, ${host}`,
+        `a malformed allowed host, ${host}`,
         `${exampleHead}${exampleRoutes}admin: { allowedHosts: ["${host}"] }\n`,
         'admin.allowedHosts[0]: must be a host, with or without a port, without scheme, path or wildcard',
       ],
@@ -457,14 +477,14 @@ describe('a configuration', () => {
       'must be a redis: or rediss: URL',
     ],
     [
-      'a Redis password in the query',
+      'a Redis password in the query string',
       `${exampleHead}${exampleRoutes}redis: "redis://127.0.0.1/0?family=4&password=canary"\n`,
       'with a password only before the host',
     ],
     ['a key without a value', `${exampleHead}${exampleRoutes}redis:\n`, 'redis: has no value'],
     ['a list as the whole file', '- a\n', 'must be a map of keys and values'],
     [
-      'a list where a map belongs',
+      'a list instead of a map',
       changed('identity: { keys: ./gateway-keys }', 'identity: []'),
       'identity: must be a map of keys and values',
     ],
@@ -476,15 +496,15 @@ describe('a configuration', () => {
     [
       'a test that expects success and a refusal',
       `${exampleHead}${exampleRoutes}tests: [{ request: { method: GET, path: / }, expect: { allowed: true, status: 404 } }]\n`,
-      'belongs to a refusal',
+      'only a refusal has this',
     ],
     [
-      'a test of an unknown route',
+      'a test that expects an unknown route',
       `${exampleHead}${exampleRoutes}tests: [{ request: { method: GET, path: / }, expect: { allowed: true, route: x } }]\n`,
-      '"x" is not a route of the configuration',
+      '"x" is not a route in the configuration',
     ],
     [
-      'a key in place of its path',
+      'a key instead of its path',
       changed('./gateway-keys', '"{ \\"kty\\": \\"OKP\\" }"'),
       'identity.keys: must be the path of a file or directory, not its content',
     ],
@@ -494,7 +514,7 @@ describe('a configuration', () => {
     expect(problems[0]).toMatch(/^gateway\.yaml:\d+:\d+: /);
   });
 
-  // Many secrets consist of lower-case letters and digits, and are valid names.
+  // Many secrets consist only of lower-case letters and digits, so they are valid names.
   test.each([
     ['as an upstream', changed('upstream: users-service', 'upstream: "${CANARY}"'), '"${CANARY}" is not an upstream'],
     ['in a path', changed('path: /v1/users/me', 'path: "/v1/${CANARY}*"'), 'the invalid segment "/v1/${CANARY}*"'],
@@ -504,7 +524,7 @@ describe('a configuration', () => {
       changed('["http://127.0.0.1:8082"] }', '["https://127.0.0.1:8082"], tls: { ca: "${CANARY}" } }'),
       'tls.ca: cannot be read (ENOENT)',
     ],
-    ['as a choice', route(', auth: "${CANARY}"'), 'must be one of "required", "optional"'],
+    ['as an enum value', route(', auth: "${CANARY}"'), 'must be one of "required", "optional"'],
     ['as an address', `${exampleHead}${exampleRoutes}listen: { public: "\${CANARY}" }\n`, 'must be an address'],
   ])('never shows the value of a misplaced variable: %s', (_name, text, problem) => {
     const problems = problemsOf(text, { CANARY: 'required-c0ffeec0ffeec0ffeec0ffee' });
@@ -539,7 +559,7 @@ describe('a misspelled key', () => {
         '  - { issuer: "https://b.test", audience: x, jwks: "https://b.test/k", algorithms: [EdDSA], tenants: [c], roles: [d] }\nidentity:',
       ),
     ],
-  ])('for %s is one problem', (meant, text) => {
+  ])('for %s causes one error', (meant, text) => {
     expect(problemsOf(text)).toEqual([expect.stringContaining(`; did you mean "${meant}"?`)]);
   });
 });
@@ -548,7 +568,7 @@ test.each([
   ['a URI with dots', 'https://example.com/roles'],
   ['a name with colons', 'urn:zitadel:iam:org:project:roles'],
   ['a name with dots', 'realm_access.roles'],
-])('a claim may be %s', (_what, name) => {
+])('a claim name may be %s', (_what, name) => {
   expect(problemsOf(changed('algorithms: [ES256]', `algorithms: [ES256]\n    claims: { role: "${name}" }`))).toEqual(
     [],
   );

@@ -16,7 +16,7 @@ const complaints = `routes:
       - { path: "/:id/assign", methods: [POST], allow: { roles: [agent, admin] } }
       - { name: files, path: "/:id/attachments/**", methods: [GET], limits: [], body: { mode: none } }
 `;
-/** A group without a name, with two groups inside. */
+/** A group without a name that contains two groups. */
 const nested = `routes:
   - upstream: users-service
     auth: required
@@ -32,7 +32,7 @@ const table = (yaml: string) =>
   exampleConfig(yaml).routes.map(({ name, methods, path, auth }) => `${name} ${methods} ${path} ${auth}`);
 
 describe('a group of routes', () => {
-  test('gives its routes its keys, and the beginning of their paths and names', () => {
+  test('passes its keys on to its routes, and prefixes their paths and names', () => {
     expect(table(complaints)).toEqual([
       'complaints GET,POST /v1/complaints required',
       'complaints-id GET,PATCH /v1/complaints/:id required',
@@ -41,7 +41,7 @@ describe('a group of routes', () => {
     ]);
   });
 
-  test('is three deep at most, and needs neither a name nor a path', () => {
+  test('nests at most three deep, and needs neither a name nor a path', () => {
     expect(table(nested)).toEqual([
       'users-id GET /v1/users/:id public',
       'v1-me GET /v1/me required',
@@ -51,11 +51,11 @@ describe('a group of routes', () => {
       .replace('{ path: /:id, methods', '{ path: /:id, routes: [{ path: "", methods')
       .replace('GET] }] }', 'GET] }] }] }');
     expect(problemsOf(exampleHead + deeper)).toEqual([
-      'gateway.yaml:16:87: routes[0].routes[0].routes[0].routes[0].routes: groups nest 3 deep at most',
+      'gateway.yaml:16:87: routes[0].routes[0].routes[0].routes[0].routes: groups may nest at most 3 deep',
     ]);
   });
 
-  test('loses a whole key to a route that writes it', () => {
+  test('has its key replaced as a whole by a route that sets the same key', () => {
     const [list, , assign, files] = exampleConfig(complaints).routes;
     expect(list?.allow.roles).toEqual(['complainant', 'agent', 'admin']);
     expect(assign?.allow).toEqual({ roles: ['agent', 'admin'] });
@@ -66,7 +66,7 @@ describe('a group of routes', () => {
     ]);
   });
 
-  test('is named where a route has its keys', () => {
+  test('is named as the source of the keys that a route inherits', () => {
     const [list, , , files] = exampleConfig(complaints).routes;
     const at = '/etc/countersign/gateway.yaml:11:5';
     expect(list?.inherited).toEqual([
@@ -76,7 +76,7 @@ describe('a group of routes', () => {
   });
 });
 
-describe('problems of groups', () => {
+describe('problems in groups', () => {
   test.each([
     [
       'its value once',
@@ -91,18 +91,18 @@ describe('problems of groups', () => {
       ['15:5: routes[0]: unknown key "colour"'],
     ],
     [
-      'a missing key at the route',
+      'a missing key, at the route',
       '    auth: required\n',
       '',
       [18, 19, 20, 21].map((line, at) => `${line}:9: routes[0].routes[${at}]: "auth" is required`),
     ],
     ['a missing path', '{ path: "", ', '{ ', ['19:9: routes[0].routes[0]: "path" is required']],
     [
-      'a conflict with the route',
+      'a conflict, with the name of the route',
       '{ path: "", ',
       '{ path: "", auth: public, ',
       [
-        '15:12: routes[0].allow: needs auth: required; auth: public checks no role, tenant, scope, client or actor, in the route "complaints"',
+        '15:12: routes[0].allow: needs auth: required; auth: public checks no role, tenant, scope, OAuth client or actor, in the route "complaints"',
         '16:44: routes[0].limits[0].by: a public route has no user: count by address or route, in the route "complaints"',
       ],
     ],
@@ -119,7 +119,7 @@ describe('problems of groups', () => {
       ['18:13: routes[0].routes: must be a list of at least one route'],
     ],
     [
-      'two equal names',
+      'duplicate names',
       'name: files, path: "/:id/attachments/**"',
       'name: id, path: /x',
       ['22:17: routes[0].routes[3].name: another route is also called "complaints-id"'],

@@ -3,26 +3,26 @@ import { isMap } from './schema/values/shapes.ts';
 
 const maxDepth = 3;
 
-/** Keys that a route inherits from a group. `group` is its name, or its path. */
+/** The keys that a route inherits from one group. `group` is the group's name or path. */
 export type InheritedKeys = Readonly<{ group: string; keys: readonly string[]; at: Path }>;
 
-/** A file after groups were replaced by their routes. Paths refer to the resulting list. */
+/** A file in which each group was replaced by its routes. Paths refer to the resulting list. */
 export type FlatFile = Readonly<{
   value: unknown;
   problems: readonly FileProblem[];
-  /** The place of a value in the file, which may be a key of a group. */
+  /** Returns where a value stands in the file, which may be in a group. */
   pathInFile(path: Path): Path;
-  /** The groups that a route inherits keys from, outermost first. */
+  /** Returns the groups that a route inherits keys from, outermost first. */
   inheritedBy(index: number): readonly InheritedKeys[];
 }>;
 
-/** `writtenIn` is the route or group in which each key is written. */
+/** `writtenIn` maps each key to the route or group that sets it. */
 type FlatRoute = Readonly<{ value: unknown; path: Path; writtenIn: ReadonlyMap<string, Path> }>;
 
 type Keys = Readonly<Record<string, unknown>>;
 type Group = Readonly<{ keys: Keys; writtenIn: ReadonlyMap<string, Path> }>;
 
-/** Replaces each group of a file by its routes: see docs/gateway-yaml.md. */
+/** Replaces each group in a file by its routes: see docs/gateway-yaml.md. */
 export function flattenRoutes(source: Source): FlatFile {
   const { value } = source;
   const routes = isMap(value) && Array.isArray(value.routes) ? value.routes : [];
@@ -64,12 +64,12 @@ function flatten(
   }
   const at = [...path, 'routes'];
   if (!Array.isArray(routes) || routes.length === 0) refuse(at, 'must be a list of at least one route');
-  else if (path.length / 2 > maxDepth) refuse(at, `groups nest ${maxDepth} deep at most`);
+  else if (path.length / 2 > maxDepth) refuse(at, `groups may nest at most ${maxDepth} deep`);
   else return routes.flatMap((child, index) => flatten(child, [...at, index], { keys, writtenIn }, refuse));
   return [];
 }
 
-/** The path and the name of a route or group inside a group. Values that are not text are left to the schema. */
+/** Joins the path and name of a route or group to those of its group. The schema reports values that are not text. */
 function joined({ path = '', name }: Keys, own: Keys): Record<string, unknown> {
   const isText = typeof path === 'string' && typeof own.path === 'string';
   const last = own.name ?? (name === undefined ? undefined : wordsOf(own.path));
@@ -79,7 +79,7 @@ function joined({ path = '', name }: Keys, own: Keys): Record<string, unknown> {
   };
 }
 
-/** `/:id/assign` is `id-assign`. */
+/** Turns `/:id/assign` into `id-assign`. */
 function wordsOf(path: unknown): string | undefined {
   return typeof path === 'string' ? (path.toLowerCase().match(/[a-z0-9]+/g) ?? []).join('-') : undefined;
 }
@@ -99,7 +99,7 @@ function nameOf(path: Path, file: unknown): string {
   return String(name ?? prefix ?? pathText(path));
 }
 
-/** `routes[0].methods[1]` */
+/** Writes a path as `routes[0].methods[1]`. */
 export function pathText(path: Path): string {
   return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('');
 }

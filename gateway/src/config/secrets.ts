@@ -8,12 +8,12 @@ import type { DpopPart } from './schema/dpop.ts';
 import type { IssuerPieces } from './schema/issuers/issuers.ts';
 import type { UpstreamIdentity, UpstreamPieces } from './schema/upstreams.ts';
 
-/** The signing settings of each upstream, the other secrets, and the files that were read for them. */
+/** The signing settings of each upstream, the other secrets, and the files that they were read from. */
 export type Secrets = Readonly<{
   identities: ReadonlyMap<string, UpstreamIdentity>;
-  /** Each nonce is issued for `lifetimeSec`. The previous one is still accepted. */
+  /** The gateway issues each nonce for `lifetimeSec`, and also accepts the previous one. */
   nonces: Readonly<{ secret: Uint8Array; lifetimeSec: number }> | undefined;
-  /** The secrets that the proxy may send: the current one, and the next one. */
+  /** The secrets that the proxy may send: the current one and the next one. */
   decision: readonly Uint8Array[];
   /** The secrets that a transmitter of events may send: the current and the previous one, by the name of the issuer. */
   events: ReadonlyMap<string, readonly Uint8Array[]>;
@@ -30,10 +30,10 @@ type SecretPieces = Readonly<{
 }>;
 
 /**
- * Reads the hmac secrets of all upstreams, the secret of DPoP nonces and those of the proxy that asks for decisions. A
- * secret is the bytes of its text, without the newline at the end of a file. It must not come from the file itself or
- * from a variable's default, which are not secret. Two upstreams must not share one, because each service could
- * impersonate callers to the other.
+ * Reads the hmac secrets of all upstreams, the DPoP nonce secret, and the secrets of the proxy that asks for
+ * decisions. A secret is the bytes of its text, without a file's trailing newline. It must not stand in gateway.yaml,
+ * not even as a variable's default, because the file is not secret. Two upstreams must not share a secret, because
+ * each service could then impersonate callers to the other.
  */
 export function readSecrets(
   { upstreams, dpop, decision, issuers = [] }: SecretPieces,
@@ -117,11 +117,12 @@ function readSecret(
     return undefined;
   };
   if (text === undefined && file === undefined) {
-    const message = '"secret" or "secretFile" is required: from a variable, or the path of a file';
+    const message = '"secret" or "secretFile" is required: set "secret" from a variable, or "secretFile" to a path';
     if (key === needs) reader.refuse(parent, message, { absent: key });
     return undefined;
   }
-  if (text !== undefined && file !== undefined) return refuse(`"${key}" and "${key}File" are both set: set one`);
+  if (text !== undefined && file !== undefined)
+    return refuse(`"${key}" and "${key}File" are both set: remove one of them`);
   if (text !== undefined && reader.source.originOf(path) !== 'variable') {
     return refuse(`must come from a variable without a default, such as "\${COMPLAINT_SECRET}", or from "${key}File"`);
   }
@@ -129,11 +130,11 @@ function readSecret(
   if (typeof bytes === 'string') return refuse(bytes);
   if (bytes.length < minSecretBytes) return refuse(`must be at least ${minSecretBytes} bytes`);
   if (isPublishedSecret(bytes)) return refuse('must be secret, but this one is published with test vectors');
-  if (new Set(bytes).size < 8) return refuse('must be random, but this one repeats a few characters');
+  if (new Set(bytes).size < 8) return refuse('must be random, but this one consists of a few repeated characters');
   const owner = reader.owners.get(bytes.toString('base64'));
-  if (owner !== undefined) return refuse(`is the same as ${owner}: each needs its own secret`);
+  if (owner !== undefined) return refuse(`is the same as ${owner}: every secret must be different`);
   reader.owners.set(bytes.toString('base64'), `${holder}'s ${key}`);
-  // Not a Buffer, because it would not equal the Uint8Array in a configuration from another thread.
+  // Not a Buffer, which would not equal the Uint8Array in a configuration that another thread loaded.
   return new Uint8Array(bytes);
 }
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { exampleHead, exampleRoutes } from '../../test/kit/example-config.ts';
 import { problemsOf } from '../../test/kit/problems-of.ts';
 
-/** A valid file; each case makes one mistake in it. */
+/** A valid file. Each case makes one mistake in it. */
 const good = `routes:
   - name: a
     path: /a
@@ -31,37 +31,37 @@ test.each<[string, string, string, string]>([
   ['no colon', 'path: /a', 'path /a', '3:5 not YAML: a key needs ": " before its value'],
   ['no space after a colon', 'path: /a', 'path:/a', '3:5 not YAML: a key needs ": " before its value'],
   [
-    'a line indented too little',
+    'a line with too little indentation',
     '    path: /a',
     '   path: /a',
     '3:4 not YAML: "path" begins in column 4, but "name" in line 2 in column 5: the keys of a map begin in the same column',
   ],
   [
-    'a line indented too much',
+    'a line with too much indentation',
     '    path: /a',
     '     path: /a',
     '3:6 not YAML: "path" begins in column 6, but "name" in line 2 in column 5: the keys of a map begin in the same column',
   ],
   [
-    'a line in the column of the dash above it',
+    'a line in the column of the dash above',
     '    methods',
     '  methods',
     '4:3 not YAML: "methods" begins in column 3, but "path" in line 3 in column 5',
   ],
   [
-    'an item indented too little',
+    'an item with too little indentation',
     '  - name: b',
     ' - name: b',
     '6:2 not YAML: this "-" begins in column 2, but the one in line 2 in column 3: the items of a list begin in the same column',
   ],
   [
-    'an item indented too much',
+    'an item with too much indentation',
     '  - name: b',
     '   - name: b',
     '6:4 not YAML: this "-" begins in column 4, but the one',
   ],
   [
-    'a list after its first item',
+    'a list whose later items are indented differently',
     '  - name: a',
     ' - name: a',
     '3:5 not YAML: "path" begins in column 5, but "name" in line 2 in column 4',
@@ -103,26 +103,26 @@ test.each<[string, string, string, string]>([
     '6:13 not YAML: inside brackets and braces, commas separate',
   ],
   [
-    'a brace that is not closed before lines that have braces of their own',
+    'an unclosed brace before lines with their own braces',
     '64KiB }',
     '64KiB\n    allow: { roles: [a] }',
     '5:11 not YAML: this "{" is not closed by a "}"',
   ],
   ['an equals sign for a colon', 'path: /a', 'path = /a', '3:5 not YAML: a key needs ": " before its value'],
   ['a list item without its dash', '  - name: b', '    name: b', '6:5 duplicate key'],
-])('%s is reported once, at its place, without its consequences', (_name, from, to, problem) => {
+])('%s is reported once, at its location, without follow-up errors', (_name, from, to, problem) => {
   expect(good).toContain(from);
   const source = readYaml(good.replace(from, to), {});
   const told = source.problems.map(({ offset, message }) => `${source.lineColumn(offset)} ${message}`);
   expect(told[0]).toContain(problem);
-  // Without its dash, an item joins the previous one, so each of its keys is a duplicate.
+  // An item without a dash joins the previous item, so each of its keys is a duplicate.
   expect(told.length).toBeLessThanOrEqual(problem.endsWith('duplicate key') ? 2 : 1);
 });
 
 test.each([
   ['bracket', '[GET, POST]', '[GET, POST', '4:14 not YAML: this "[" is not closed by a "]"'],
   ['quote', 'path: /b', 'path: "/b', '7:11 not YAML: this " is not closed'],
-])('a byte order mark does not move the place of a %s that is not closed', (_name, from, to, problem) => {
+])('a byte order mark does not shift the location of an unclosed %s', (_name, from, to, problem) => {
   const source = readYaml(`\ufeff${good.replace(from, to)}`, {});
   const told = source.problems.map(({ offset, message }) => `${source.lineColumn(offset)} ${message}`);
   expect(told).toEqual([expect.stringContaining(problem)]);
@@ -133,7 +133,7 @@ const suite: { cases: Record<string, string> } = JSON.parse(
 );
 
 test.each(Object.entries(suite.cases))(
-  'case %s of the YAML test suite, which must fail, is refused with its place',
+  'refuses case %s of the YAML test suite, which must fail, with its location',
   (_id, yaml) => {
     const problems = problemsOf(yaml);
     expect(problems.length).toBeGreaterThan(0);
@@ -154,23 +154,23 @@ describe('a file with invisible characters', () => {
     ['an isolate', '\u2066', '\\u2066'],
     ['a zero-width space', '\u200b', '\\u200b'],
     ['a byte order mark in the middle', '\ufeff', '\\ufeff'],
-  ])('is refused for %s in a value, a key or a comment', (_name, character, told) => {
+  ])('is refused if a value, a key or a comment contains %s', (_name, character, told) => {
     const problem = `an invisible character (${told}): remove it, or write it as an escape`;
     expect(problemsOf(whole.replace('api', `a${character}pi`))).toContain(`gateway.yaml:4:27: ${problem}`);
     expect(problemsOf(whole.replace('audience', `aud${character}ience`))).toContain(`gateway.yaml:4:8: ${problem}`);
     expect(problemsOf(`${whole}# ${character}`)).toEqual([`gateway.yaml:12:3: ${problem}`]);
   });
 
-  test('control characters of a key are escaped for terminals', () => {
+  test('control characters in a key are escaped for terminals', () => {
     const [, problem] = problemsOf(whole.replace('audience', '"\\e[31m\\u202e"'));
     expect(problem).toContain('unknown key "\\u001b[31m\\u202e"');
   });
 
   test.each([
-    ['a byte order mark at the front', `\ufeff${whole}`],
-    ['lines that end as on Windows', whole.replaceAll('\n', '\r\n')],
-    ['a document that begins and ends', `---\n${whole}...\n`],
-    ['letters of every kind in a comment', `${whole}# Straße, 日本語, 👩‍💻\n`],
+    ['a byte order mark at the start', `\ufeff${whole}`],
+    ['Windows line endings', whole.replaceAll('\n', '\r\n')],
+    ['document start and end markers', `---\n${whole}...\n`],
+    ['letters from other scripts in a comment', `${whole}# Straße, 日本語, 👩‍💻\n`],
     ['an anchor and an alias', whole.replace('complaints-api', '&a complaints-api')],
   ])('is valid with %s', (_name, text) => {
     expect(problemsOf(text)).toEqual([]);

@@ -28,7 +28,7 @@ function load(cert: string | undefined, key: string | undefined) {
 }
 
 describe('a certificate for the public listener', () => {
-  test('is read with its key, its chain and its expiry', () => {
+  test('is loaded with its key, chain and expiry time', () => {
     const { certificate, files } = load(good.cert + authority.ca, good.key);
     expect(certificate).toMatchObject({ cert: good.cert + authority.ca, key: good.key });
     expect(certificate?.expiresAtMs).toBeGreaterThan(Date.now());
@@ -45,10 +45,10 @@ describe('a certificate for the public listener', () => {
       'listen.tls.key: is not the key of the first certificate in "cert"',
     ],
     ['its chain first', authority.ca + good.cert, good.key, 'is not the key of the first certificate in "cert"'],
-    ['a key in place of the certificate', good.key, good.key, 'listen.tls.cert: contains no certificate in PEM'],
-    ['a certificate in place of the key', good.cert, good.cert, 'listen.tls.key: contains no private key in PEM'],
+    ['a key instead of the certificate', good.key, good.key, 'listen.tls.cert: contains no certificate in PEM'],
+    ['a certificate instead of the key', good.cert, good.cert, 'listen.tls.key: contains no private key in PEM'],
     [
-      'half a certificate',
+      'a truncated certificate',
       good.cert.replace(/\n.{20}/, '\n'),
       good.key,
       'listen.tls.cert: contains a malformed certificate',
@@ -56,7 +56,7 @@ describe('a certificate for the public listener', () => {
     ['a broken chain', good.cert + authority.ca.replace(/\n.{20}/, '\n'), good.key, 'contains a malformed certificate'],
     ['an encrypted key', good.cert, encrypted, 'listen.tls.key: is encrypted: the gateway cannot ask for a passphrase'],
     ['empty files', '', '', 'listen.tls.cert: contains no certificate in PEM'],
-  ])('is refused with %s, without any content of the files', (_name, cert, key, problem) => {
+  ])('is refused with %s, and the error shows nothing from the files', (_name, cert, key, problem) => {
     let said = '';
     try {
       load(cert, key);

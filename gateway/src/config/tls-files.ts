@@ -5,12 +5,12 @@ import { StartupError } from '@countersign/service-kit';
 import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
 import type { Refuse } from './schema/cross-checks.ts';
 
-/** In the form that `tls.connect` takes. */
+/** TLS files in the form that `tls.connect` expects. */
 export type TlsMaterial = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;
 
 type NamedFile = Readonly<{ key: 'ca' | 'cert' | 'key' | 'clients' | 'decision'; path: string }>;
 
-/** `key` is the key that names the file. `why` is the problem, without the path and the content of the file. */
+/** `key` is the configuration key that names the file. `why` is the problem, without the file's path and content. */
 export class UnusableTlsFile extends StartupError {
   readonly key: NamedFile['key'];
   readonly why: string;
@@ -27,13 +27,16 @@ export type Certificate = Readonly<{
   cert: string;
   key: string;
   expiresAtMs: number;
-  /** The CAs of client certificates, in PEM. If undefined, clients are not asked for one. */
+  /** The CAs that sign client certificates, in PEM. If undefined, clients are not asked for a certificate. */
   clients?: Readonly<{ ca: string; mode: 'request' | 'require' }> | undefined;
 }>;
 
 type TlsPaths = { readonly [Key in 'ca' | 'cert' | 'key' | 'serverName']?: string | undefined };
 
-/** Authentication of an https upstream and of the gateway, with absolute paths. The files are read again when they change. */
+/**
+ * How an https upstream and the gateway authenticate to each other, with absolute paths. The gateway reads the files
+ * again when they change.
+ */
 export type UpstreamTls = Readonly<ReturnType<typeof resolveTls>>;
 
 export function resolveTls({ ca, cert, key, serverName }: TlsPaths, directory: string) {
@@ -41,7 +44,7 @@ export function resolveTls({ ca, cert, key, serverName }: TlsPaths, directory: s
   return { caFile: absolute(ca), certFile: absolute(cert), keyFile: absolute(key), serverName };
 }
 
-/** @throws UnusableTlsFile with the file and its problem. */
+/** @throws UnusableTlsFile that names the file and its problem. */
 export function readTlsFiles({ caFile, certFile, keyFile, serverName }: UpstreamTls): TlsMaterial {
   const material = {
     ...(caFile !== undefined && { ca: readCertificates({ key: 'ca', path: caFile }).text }),
@@ -62,15 +65,15 @@ type ListenerTls = Pick<Certificate, 'cert' | 'key' | 'clients'>;
 
 export type ListenerCertificate = Readonly<{
   certificate: Certificate | undefined;
-  /** PEM of the CAs of the proxy that asks for decisions. */
+  /** The CAs of the proxy that asks for decisions, in PEM. */
   decisionCa: string | undefined;
   files: readonly FileRead[];
 }>;
 
 /**
- * Reads the certificate of the public listener and its key, and the CAs of clients and of the proxy that asks for
- * decisions. So `check` finds a pair that does not match, and a reload applies a renewed pair together with the rest of
- * the configuration, or not at all.
+ * Reads the public listener's certificate and key, and the CAs of clients and of the proxy that asks for decisions.
+ * Reading them here lets `check` find a pair that does not match. A reload applies a renewed pair together with the
+ * rest of the configuration, or not at all.
  */
 export function readListenerCertificate(
   { tls, decisionCa }: Readonly<{ tls?: ListenerTls | undefined; decisionCa?: string | undefined }>,
@@ -102,7 +105,7 @@ export function readListenerCertificate(
   }
   const certificate = { cert: chain.text, key: key.text, expiresAtMs: chain.leaf.validToDate.getTime() };
   if (clients === undefined) return { certificate, ...read };
-  // If the CAs could not be read, the file was refused above.
+  // If the CAs could not be read, the code above has already refused the file.
   return { certificate: { ...certificate, clients: { ca: authorities?.text ?? '', mode: clients.mode } }, ...read };
 }
 
@@ -137,8 +140,8 @@ function readKey(file: NamedFile) {
 const pemCertificate = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
 /**
- * Reads every certificate separately: OpenSSL skips those it does not understand, and would then trust fewer CAs than
- * the file has.
+ * Reads every certificate separately. OpenSSL skips those that it does not understand, and would then trust fewer CAs
+ * than the file contains.
  */
 function readCertificates(file: NamedFile) {
   const text = readText(file);

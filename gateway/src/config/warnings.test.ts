@@ -21,112 +21,112 @@ function warningsOf({ issuers, allow, rest = '', env = {} }: File): readonly str
   return lines;
 }
 
-/** Without places. */
+/** Removes the locations from the messages. */
 const messagesOf = (file: File) =>
   warningsOf(file).map((line) => line.replace(/^gateway\.yaml:\d+:\d+: warning: /, ''));
 
 describe('a warning', () => {
   test.each<[string, File, string]>([
     [
-      'a role that is in no map',
+      'a role that no map contains',
       { issuers: [admins], allow: 'roles: [admin, agnet]' },
       'routes[0].allow.roles[1]: "agnet" is not a role that an issuer can give; did you mean "agent"? (there are: admin, agent)',
     ],
     [
-      "a role beside a preset's constant",
+      "a role other than the preset's constant",
       { issuers: ['provider: keycloak, issuer: https://a.test, audience: x'], allow: 'roles: [admin]' },
       'routes[0].allow.roles[0]: "admin" is not a role that an issuer can give (there are: user)',
     ],
     [
-      'a role beside a constant of the file',
+      'a role other than the constant in the file',
       { issuers: [`${strict}, claims: { role: { constant: member } }`], allow: 'roles: [user]' },
       'routes[0].allow.roles[0]: "user" is not a role that an issuer can give (there are: member)',
     ],
     [
-      'a role outside of `roles`, where the claim is free',
+      'a role that is not in `roles`, if the claim may have any value',
       { issuers: [`${strict}, roles: [admin]`], allow: 'roles: [agent]' },
       'routes[0].allow.roles[0]: "agent" is not a role that an issuer can give (there are: admin)',
     ],
     [
-      'a role of machines on a route for users',
+      'a machine role on a route for users',
       { issuers: [`${admins}, machines: { role: { constant: robot } }`], allow: 'roles: [robot]' },
-      'routes[0].allow.roles[0]: "robot" is not a role of users, but machines need allow.clients (there are: admin, agent)',
+      'routes[0].allow.roles[0]: "robot" is not a role that users can have, and machines need allow.clients (there are: admin, agent)',
     ],
     [
-      'a client that no issuer lists',
+      'an OAuth client that no issuer lists',
       { issuers: [`${strict}, clients: [web]`], allow: 'clients: [wbe]' },
-      'routes[0].allow.clients[0]: "wbe" is not in the clients of an issuer; did you mean "web"? (there are: web)',
+      `routes[0].allow.clients[0]: "wbe" is not in an issuer's list of clients; did you mean "web"? (there are: web)`,
     ],
     [
-      'a client that its own issuer does not list',
+      'an OAuth client that its own issuer does not list',
       {
         issuers: [`${strict}, roles: [admin], tenants: [acme], clients: [web]`, other],
         allow: 'clients: [{ iss: https://a.test, id: cli }]',
       },
-      'routes[0].allow.clients[0]: "cli" is not in the clients of an issuer (there are: web)',
+      `routes[0].allow.clients[0]: "cli" is not in an issuer's list of clients (there are: web)`,
     ],
     [
-      'a client of an issuer that is not in the file',
+      'an OAuth client of an issuer that is not in the file',
       { issuers: [strict], allow: 'clients: [{ iss: https://c.test, id: web }]' },
-      'routes[0].allow.clients[0].iss: "https://c.test" is not an issuer of this file; did you mean "https://a.test"? (there are: https://a.test)',
+      'routes[0].allow.clients[0].iss: "https://c.test" is not an issuer in this file; did you mean "https://a.test"? (there are: https://a.test)',
     ],
     [
-      'a dotted name of a role',
+      'a dotted role claim',
       { issuers: [`${strict}, claims: { role: realm_access.roles }`] },
       'issuers[0].claims.role: "realm_access.roles" is the name of a single claim: for a claim inside another, write a list such as [realm_access, roles]',
     ],
     [
-      'a dotted name that is mapped, of machines',
+      'a dotted claim in a mapped machine tenant',
       { issuers: [`${strict}, machines: { tenantId: { from: org.id, map: { a: acme } } }`] },
       'issuers[0].machines.tenantId.from: "org.id" is the name of a single claim: for a claim inside another, write a list such as [realm_access, roles]',
     ],
     [
-      'a dotted name in a condition',
+      'a dotted claim in a condition',
       { issuers: [`${strict}, require: [{ acr: "1" }, { realm_access.roles: x }]`] },
       'issuers[0].require[1]: "realm_access.roles" is the name of a single claim: conditions cannot read a claim inside another',
     ],
     [
-      'a dotted name in a rule',
+      'a dotted claim in a rule',
       { issuers: [strict], allow: 'claims: { org.id: [acme] }' },
       'routes[0].allow.claims: "org.id" is the name of a single claim: conditions cannot read a claim inside another',
     ],
     [
-      "a tenant outside of the issuer's list",
+      "a tenant that is not in the issuer's list",
       { issuers: [`${strict}, tenants: [acme], claims: { tenantId: { from: t, map: { a: acme, g: globex } } }`] },
-      'issuers[0].claims.tenantId.map.g: "globex" is not in tenants of this issuer, so its tokens are refused (there are: acme)',
+      `issuers[0].claims.tenantId.map.g: "globex" is not in this issuer's tenants, so tokens with it are refused (there are: acme)`,
     ],
     [
-      'a tenant of machines outside of it',
+      "a machine tenant that is not in the issuer's list",
       { issuers: [`${strict}, tenants: [acme], machines: { tenantId: { constant: globex } }`] },
-      'issuers[0].machines.tenantId.constant: "globex" is not in tenants of this issuer, so its tokens are refused (there are: acme)',
+      `issuers[0].machines.tenantId.constant: "globex" is not in this issuer's tenants, so tokens with it are refused (there are: acme)`,
     ],
     [
       "a tenant that lacks the list's prefix",
       { issuers: [`${strict}, tenants: [acme], tenantPrefix: "a:", claims: { tenantId: { constant: acme } }`] },
-      'issuers[0].claims.tenantId.constant: "a:acme" is not in tenants of this issuer, so its tokens are refused; did you mean "acme"? (there are: acme)',
+      `issuers[0].claims.tenantId.constant: "a:acme" is not in this issuer's tenants, so tokens with it are refused; did you mean "acme"? (there are: acme)`,
     ],
     [
-      'a role for everyone else, outside of `roles`',
+      'a fallback role that is not in `roles`',
       { issuers: [`${strict}, roles: [admin], claims: { role: { from: g, map: { a: admin }, otherwise: user } }`] },
-      'issuers[0].claims.role.otherwise: "user" is not in roles of this issuer, so its tokens are refused (there are: admin)',
+      `issuers[0].claims.role.otherwise: "user" is not in this issuer's roles, so tokens with it are refused (there are: admin)`,
     ],
     [
-      'an issuer of Auth0 without its slash',
+      'an Auth0 issuer without its trailing slash',
       { issuers: ['provider: auth0, issuer: https://login.a.test, audience: x'] },
       'issuers[0].issuer: must end with a slash, as every iss of auth0 does',
     ],
     [
-      'an issuer at auth0.com without its slash',
+      'an issuer at auth0.com without its trailing slash',
       { issuers: ['issuer: https://a.eu.auth0.com, audience: x, discovery: true'] },
       'issuers[0].issuer: must end with a slash, as every iss of auth0 does',
     ],
     [
-      'an issuer of another provider with a slash',
+      'an issuer of another provider with a trailing slash',
       { issuers: ['provider: keycloak, issuer: https://a.test/realms/x/, audience: x'] },
       'issuers[0].issuer: must not end with a slash: no iss of keycloak does',
     ],
     [
-      'the caller of a test',
+      "a test's caller",
       {
         issuers: [admins],
         rest: 'tests: [{ request: { method: GET, path: /a, as: { userId: u, role: root, tenantId: t } }, expect: { allowed: true } }]',
@@ -134,18 +134,18 @@ describe('a warning', () => {
       'tests[0].request.as.role: "root" is not a role that https://a.test gives to users (there are: admin, agent)',
     ],
     [
-      'a reachable admin listener',
+      'an admin listener that other machines can reach',
       { issuers: [strict], rest: 'listen: { admin: "0.0.0.0:9090" }' },
-      'listen.admin: other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true if the network is trusted. Where NODE_ENV is production, this is refused',
+      'listen.admin: other machines can reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true if the network is trusted. If NODE_ENV is production, the gateway refuses this',
     ],
   ])('is given for %s', (_what, file, message) => {
     expect(messagesOf(file)).toEqual([message]);
   });
 
   test.each<[string, File]>([
-    ['a role, where the claim is free', { issuers: [strict], allow: 'roles: [anything]' }],
+    ['any role, if the claim may have any value', { issuers: [strict], allow: 'roles: [anything]' }],
     [
-      'a role for everyone else',
+      'a fallback role',
       {
         issuers: [`${strict}, claims: { role: { from: g, map: { a: admin }, otherwise: user } }`],
         allow: 'roles: [user]',
@@ -159,13 +159,13 @@ describe('a warning', () => {
       },
     ],
     [
-      'a role of machines where they may call',
+      'a machine role on a route for machines',
       { issuers: [`${admins}, machines: { role: { constant: robot } }`], allow: 'roles: [robot], clients: any' },
     ],
-    ['a client, where any may use the tokens', { issuers: [strict], allow: 'clients: [web]' }],
-    ['a listed client', { issuers: [`${strict}, clients: [web]`], allow: 'clients: [web]' }],
+    ['any OAuth client, if the issuer lists none', { issuers: [strict], allow: 'clients: [web]' }],
+    ['a listed OAuth client', { issuers: [`${strict}, clients: [web]`], allow: 'clients: [web]' }],
     [
-      'a client of a template',
+      'an OAuth client of an issuer with a template',
       {
         issuers: [
           'provider: entra, issuer: "https://login.microsoftonline.com/{tid}/v2.0", template: { tid: any }, jwks: https://a.test/k, audience: x',
@@ -174,16 +174,19 @@ describe('a warning', () => {
       },
     ],
     ['a path', { issuers: [`${strict}, claims: { role: [realm_access, roles] }`] }],
-    ['a list of one name with dots', { issuers: [`${strict}, claims: { role: ["org.role"] }`] }],
-    ['a URL as the name of a claim', { issuers: [`${strict}, claims: { role: "https://a.test/role" }`] }],
-    ['a domain as the name of a claim', { issuers: [`${strict}, require: { kubernetes.io: present }`] }],
+    ['a list with one dotted name', { issuers: [`${strict}, claims: { role: ["org.role"] }`] }],
+    ['a URL as a claim name', { issuers: [`${strict}, claims: { role: "https://a.test/role" }`] }],
+    ['a domain as a claim name', { issuers: [`${strict}, require: { kubernetes.io: present }`] }],
     [
-      'tenants with the prefix of the list',
+      'tenants with the listed prefix',
       { issuers: [`${strict}, tenants: ["a:x"], tenantPrefix: "a:", claims: { tenantId: { constant: x } }`] },
     ],
-    ['an issuer of Auth0 with its slash', { issuers: ['provider: auth0, issuer: https://a.auth0.com/, audience: x'] }],
     [
-      'either version of an issuer of Entra',
+      'an Auth0 issuer with its trailing slash',
+      { issuers: ['provider: auth0, issuer: https://a.auth0.com/, audience: x'] },
+    ],
+    [
+      'either version of an Entra issuer',
       {
         issuers: [
           'provider: entra, issuer: https://sts.windows.net/a/, audience: x, roles: [user]',
@@ -191,12 +194,15 @@ describe('a warning', () => {
         ],
       },
     ],
-    ['the slash of an unknown provider', { issuers: ['issuer: https://a.test/, audience: x, discovery: true'] }],
+    [
+      'a trailing slash for an unknown provider',
+      { issuers: ['issuer: https://a.test/, audience: x, discovery: true'] },
+    ],
   ])('is not given for %s', (_what, file) => {
     expect(warningsOf(file)).toEqual([]);
   });
 
-  test('has the place in the file, once for all routes of a group, and all come in the order of the file', () => {
+  test('has its location in the file, appears once per group, and follows the file order', () => {
     const groups = `    routes:
       - { name: x, path: /x, methods: [GET], auth: required, upstream: api }
       - { name: y, path: /y, methods: [GET], auth: required, upstream: api }
@@ -210,7 +216,7 @@ describe('a warning', () => {
     ]);
   });
 
-  test('names the variable of a value, and not the value', () => {
+  test('shows the name of a variable instead of its value', () => {
     const file = { issuers: [admins], allow: `roles: ["\${ROLE}"]`, env: { ROLE: 'secret-role' } };
     expect(messagesOf(file)).toEqual([
       `routes[0].allow.roles[0]: "\${ROLE}" is not a role that an issuer can give (there are: admin, agent)`,

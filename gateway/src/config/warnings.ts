@@ -16,13 +16,16 @@ type IssuerPart = Document['issuers'][number];
 /**
  * Returns warnings about a valid file: rules that no caller can match, and settings that refuse every token.
  *
- * @param raw The file before the schema has read it, with its groups resolved.
+ * @param raw The file before the schema read it, with its groups replaced by their routes.
  */
 export function warningsOf(document: Document, raw: unknown): readonly Warning[] {
   const entries = document.issuers.map((part) => resolveIssuers(part, unresolved));
   const issuers = entries.flat();
   const openAdmin = openAdminProblem(document);
-  const admin = { path: ['listen', 'admin'], message: `${openAdmin}. Where NODE_ENV is production, this is refused` };
+  const admin = {
+    path: ['listen', 'admin'],
+    message: `${openAdmin}. If NODE_ENV is production, the gateway refuses this`,
+  };
   const users = together(issuers.map((issuer) => rolesOf(issuer, [issuer.claims.role])));
   const machines = together(issuers.map((issuer) => rolesOf(issuer, [issuer.machines.role])));
   return [
@@ -41,7 +44,7 @@ export function warningsOf(document: Document, raw: unknown): readonly Warning[]
   ];
 }
 
-/** Undefined for any. */
+/** Undefined means any name. */
 function together(all: readonly Names[]): ReadonlySet<string> | undefined {
   const lists = all.map((names) => (names !== undefined && 'list' in names ? names.list : undefined));
   return lists.includes(undefined) ? undefined : new Set(lists.flatMap((list) => [...(list ?? [])]));
@@ -58,7 +61,9 @@ function ofRoles(
   return roles.flatMap((role, index) => {
     if (known.has(role)) return [];
     const isOfMachines = clients === undefined && (machines?.has(role) ?? true);
-    const kind = isOfMachines ? 'a role of users, but machines need allow.clients' : 'a role that an issuer can give';
+    const kind = isOfMachines
+      ? 'a role that users can have, and machines need allow.clients'
+      : 'a role that an issuer can give';
     return [{ path: [...path, index], message: unknown(kind, role, [...known]) }];
   });
 }
@@ -69,19 +74,19 @@ function ofClients({ allow }: Route, issuers: readonly Issuer[], path: Path): re
     const trusted = issuers.filter((issuer) => iss === undefined || isFrom(issuer, iss));
     if (trusted.length === 0 && iss !== undefined) {
       const known = issuers.map(({ issuer }) => issuer);
-      return [{ path: [...path, index, 'iss'], message: unknown('an issuer of this file', iss, known) }];
+      return [{ path: [...path, index, 'iss'], message: unknown('an issuer in this file', iss, known) }];
     }
     if (trusted.some(({ clients }) => clients?.includes(name) ?? true)) return [];
     const known = trusted.flatMap(({ clients }) => clients ?? []);
-    return [{ path: [...path, index], message: unknown('in the clients of an issuer', name, [...new Set(known)]) }];
+    return [{ path: [...path, index], message: unknown("in an issuer's list of clients", name, [...new Set(known)]) }];
   });
 }
 
-/** Whether an issuer has this `iss`, or a template that could have it. */
+/** Whether an issuer has this `iss`, or a template that allows it. */
 const isFrom = ({ issuer, template }: Issuer, iss: string): boolean =>
   issuer === iss || (template?.value === undefined && iss.startsWith(issuer.split('{')[0] ?? ''));
 
-/** @param issuers The issuers of the entry: one for each value of its template. */
+/** @param issuers The issuers of the entry: one for each template value. */
 function ofIssuer(part: IssuerPart, issuers: readonly Issuer[], path: Path, raw: unknown): readonly Warning[] {
   const slash = endsWithSlash(part);
   const wanted = slash === true ? 'must end with a slash, as every' : 'must not end with a slash: no';
@@ -95,7 +100,7 @@ function ofIssuer(part: IssuerPart, issuers: readonly Issuer[], path: Path, raw:
   ];
 }
 
-/** Roles and tenants of an issuer that its own lists refuse. */
+/** Finds roles and tenants that the issuer's own lists refuse. */
 function outsideLists(issuer: Issuer, path: Path): readonly Warning[] {
   const kinds = [
     ['roles', 'role', ''],
@@ -106,7 +111,7 @@ function outsideLists(issuer: Issuer, path: Path): readonly Warning[] {
       const [allowed, source] = [issuer[list], issuer[part][key]];
       if (allowed === undefined || source === undefined) return [];
       const values = valuesOf(source, issuer.template) ?? [];
-      const kind = `in ${list} of this issuer, so its tokens are refused`;
+      const kind = `in this issuer's ${list}, so tokens with it are refused`;
       return values
         .map(([at, value]) => ({ at, name: prefix + value }))
         .filter(({ name }) => !allowed.has(name))
@@ -115,11 +120,11 @@ function outsideLists(issuer: Issuer, path: Path): readonly Warning[] {
   );
 }
 
-/** Matches `realm_access.roles`, but neither a URL nor a domain such as `kubernetes.io`. */
+/** Matches `realm_access.roles`, but not a URL or a domain such as `kubernetes.io`. */
 const isDotted = (name: unknown): boolean =>
   typeof name === 'string' && /^[\w-]+(?:\.[\w-]+)+$/.test(name) && !/\.(?:com|dev|io|net|org)$/.test(name);
 
-/** Names of claims used in place of a path. A list of one name confirms that the dot belongs to the name. */
+/** Finds claim names that should be paths. A list with one name confirms that the dot belongs to the name. */
 function dottedSources(raw: unknown, path: Path): readonly Warning[] {
   const part = valueAt(raw, path);
   const sources = Object.entries(isMap(part) ? part : {}).map(([key, source]) =>
@@ -130,7 +135,7 @@ function dottedSources(raw: unknown, path: Path): readonly Warning[] {
   return sources.flatMap(({ at, name }) => (isDotted(name) ? [{ path: at, message: `"${name}" ${advice}` }] : []));
 }
 
-/** Conditions on claims, in one map or in several. */
+/** Finds dotted names in the conditions of one map or several. */
 function dottedKeys(raw: unknown, path: Path): readonly Warning[] {
   const value = valueAt(raw, path);
   if (Array.isArray(value)) return value.flatMap((_, index) => dottedKeys(raw, [...path, index]));

@@ -2,15 +2,15 @@ import type { Path } from '@countersign/strict-yaml';
 import { closest } from '@countersign/strict-yaml';
 import { z } from 'zod';
 
-/** A part of the file whose malformed keys are undefined. zod has already reported those. */
+/** A part of the file. Malformed keys are undefined, because zod has already reported them. */
 export type Pieces<Part> = { readonly [Key in keyof Part]?: Part[Key] | undefined };
 
-/** Whether zod has reported the value at a path, or a misspelled key that is probably this one. */
+/** Whether zod has reported the value at a path, or a misspelled key that probably means this one. */
 export type IsMalformed = (...path: Path) => boolean;
 
 /**
- * The `params` of a problem. `other` is the value that this one conflicts with. `absent` is the key that is missing at
- * the path.
+ * The `params` of a problem. `other` is the path of the value that this one conflicts with. `absent` is the key that
+ * is missing at the path.
  */
 export type Conflict = Readonly<{ other?: Path; absent?: string }>;
 
@@ -18,8 +18,8 @@ export type Conflict = Readonly<{ other?: Path; absent?: string }>;
 export type Refuse = (path: Path, message: string, conflict?: Conflict) => void;
 
 /**
- * The steps to a piece that is not a key of the file: a key of a route, such as `routes[0].limits`, but `cors` as a
- * whole.
+ * How many path steps lead to a separate piece, for keys that contain several. For example, `routes[0].limits` is one
+ * piece (3 steps). Other keys, such as `cors`, are one piece as a whole.
  */
 const stepsTo = { listen: 2, services: 2, upstreams: 3, issuers: 3, routes: 3, tests: 3 } as const;
 type Divided = keyof typeof stepsTo;
@@ -30,7 +30,7 @@ type Entries<Part> = Part extends readonly (infer Item)[]
     ? Readonly<Record<string, Pieces<Item>>>
     : never;
 
-/** A file in which keys, list items and map entries may be malformed. They are then undefined, or have no keys. */
+/** A file with malformed keys, list items and map entries removed: they are undefined, or have no keys. */
 export type WellFormed<File> = Pieces<Omit<File, Divided>> & {
   readonly [Key in keyof File & Divided]: Key extends 'listen' ? Pieces<File[Key]> : Entries<File[Key]>;
 };
@@ -38,17 +38,17 @@ export type WellFormed<File> = Pieces<Omit<File, Divided>> & {
 export type CrossChecks<File> = (file: WellFormed<File>, isMalformed: IsMalformed, refuse: Refuse) => void;
 
 /**
- * Adds checks that compare several values of the file.
+ * Adds checks that compare several values in the file.
  *
- * Without `when`, zod skips the refinements of a malformed object, and the file would show its problems in two rounds. So the checks
- * always run, and the malformed pieces are removed first.
+ * Without `when`, zod skips the refinements of a malformed object, so users would see their problems in two rounds. So
+ * these checks always run, and the malformed pieces are removed first.
  */
 export function withCrossChecks<Shape extends z.ZodObject>(shape: Shape, checks: CrossChecks<z.output<Shape>>): Shape {
   return shape.superRefine(
     (file: unknown, context) => {
       const malformed = context.issues.flatMap(malformedPaths).map(pieceOf);
       const known = new Set(malformed.map(keyOf));
-      // zod has created these objects, so the input is not changed.
+      // zod created these objects, so this does not change the input.
       for (const path of malformed) remove(file, path);
       checks(
         file as WellFormed<z.output<Shape>>,

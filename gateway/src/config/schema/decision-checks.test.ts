@@ -14,7 +14,7 @@ function problems({ listen = 'decision: "127.0.0.1:8091"', decision = nginx, rou
   const head = exampleHead.replace('version: 1\n', `version: 1\nlisten: { ${listen} }\n`);
   const line = decision === '' ? '' : `decision: ${decision}\n`;
   const routes = `routes:\n  - { name: a, path: /a, upstream: users-service, auth: required, methods: [GET]${route} }\n`;
-  // In this text, a later key of the route replaces an earlier one.
+  // A later key in this text replaces an earlier one.
   return problemsOf(head + line + more + routes.replace('methods: [GET], methods', 'methods'), env);
 }
 
@@ -26,11 +26,11 @@ describe('decision', () => {
       'a Unix socket for a group',
       { listen: 'decision: "unix:/run/c.sock"', decision: '{ proxy: nginx, group: www-data }' },
     ],
-    ['processes of this machine', { decision: '{ proxy: traefik, trust: loopback }' }],
+    ['local processes', { decision: '{ proxy: traefik, trust: loopback }' }],
     ['a network', { decision: '{ proxy: envoy, trust: network }' }],
     ['a signed body with envoy', { decision: nginx.replace('nginx', 'envoy'), route: ', methods: [POST]' }],
     ['an unsigned body', { route: ', methods: [POST], body: { mode: stream, unsigned: accept }, longLived: accept' }],
-    ['no body, which nginx can tell', { route: ', methods: [DELETE], body: { mode: none }' }],
+    ['no body, which nginx can check', { route: ', methods: [DELETE], body: { mode: none }' }],
     ['a WebSocket', { route: ', websocket: true, longLived: accept' }],
   ])('accepts %s', (_, file) => expect(problems(file)).toEqual([]));
 
@@ -40,7 +40,7 @@ describe('decision', () => {
     [
       'no proof',
       { decision: '{ proxy: nginx }' },
-      'decision: needs proof that calls come from the proxy: set "secret" or "clientCa", or use a Unix socket',
+      'decision: needs proof that requests come from the proxy: set "secret" or "clientCa", or use a Unix socket',
     ],
     [
       'a secret for traefik',
@@ -60,7 +60,7 @@ describe('decision', () => {
     [
       'a group without a socket',
       { decision: nginx.replace(' }', ', group: www-data }') },
-      'decision.group: is for a Unix socket',
+      'decision.group: works only with a Unix socket',
     ],
     [
       'loopback on another address',
@@ -94,15 +94,11 @@ describe('decision', () => {
     ],
     ['a WebSocket', { route: ', websocket: true' }, 'routes[0]: needs longLived: accept'],
     [
-      'a signed body over the messages of envoy',
+      'a signed body larger than an envoy message',
       { decision: nginx.replace('nginx', 'envoy'), route: ', methods: [POST], body: { maxBytes: 4MiB }' },
       'routes[0].body.maxBytes: must be at most 4032KiB',
     ],
-    [
-      'OPTIONS',
-      { route: ', methods: [OPTIONS], body: { mode: none }' },
-      'routes[0].methods: OPTIONS cannot be decided',
-    ],
+    ['OPTIONS', { route: ', methods: [OPTIONS], body: { mode: none }' }, 'routes[0].methods: OPTIONS is not possible'],
     [
       'nonces with caddy',
       {

@@ -13,7 +13,7 @@ type File = Readonly<{
   routes: readonly RoutePieces[];
 }>;
 
-/** Checks `decision` and `listen.decision`, and that the proxy supports every feature of the routes. */
+/** Checks `decision` and `listen.decision`, and that the proxy supports every feature that the routes use. */
 export function checkDecision(file: File, isMalformed: IsMalformed, refuse: Refuse): void {
   const { decision: part, address, routes, hasNonces, upstreams } = file;
   if (part === undefined) {
@@ -31,7 +31,7 @@ export function checkDecision(file: File, isMalformed: IsMalformed, refuse: Refu
     refuse(['dpop', 'nonces'], `cannot be used with ${proxy}, which does not pass DPoP-Nonce on to the client`);
   }
   for (const name of upstreams.filter((one) => one.startsWith('countersign-')))
-    refuse(['upstreams', name], `has a name that is reserved in the ${proxy} file`);
+    refuse(['upstreams', name], `is a reserved name in the ${proxy} file`);
   for (const [index, route] of routes.entries())
     checkRoute(route, proxy, (at, message) => refuse(['routes', index, ...at], message));
 }
@@ -50,25 +50,29 @@ function checkProof(part: DecisionPieces, address: DecisionAddress, hasTls: bool
   if (clientCa !== undefined && !hasTls)
     refuse(['decision', 'clientCa'], 'needs "listen.tls": the proxy connects over TLS');
   if (clientCa !== undefined && isSocket(address))
-    refuse(['decision', 'clientCa'], 'is for a TCP address; a Unix socket needs no other proof');
-  if (group !== undefined && !isSocket(address)) refuse(['decision', 'group'], 'is for a Unix socket');
+    refuse(['decision', 'clientCa'], 'works only with a TCP address; a Unix socket needs no other proof');
+  if (group !== undefined && !isSocket(address)) refuse(['decision', 'group'], 'works only with a Unix socket');
   if (trust === 'loopback' && !isSocket(address) && !isLoopbackHost(address.host))
     refuse(['decision', 'trust'], 'loopback needs a loopback address in "listen.decision"');
   if (trust !== 'none' || hasSecret || clientCa !== undefined || isSocket(address)) return;
-  refuse(['decision'], 'needs proof that calls come from the proxy: set "secret" or "clientCa", or use a Unix socket', {
-    absent: 'secret',
-  });
+  refuse(
+    ['decision'],
+    'needs proof that requests come from the proxy: set "secret" or "clientCa", or use a Unix socket',
+    {
+      absent: 'secret',
+    },
+  );
 }
 
-// Of the 4 MiB of a message, 64 KiB are left for the headers.
+// A message holds 4 MiB. This leaves 64 KiB for the headers.
 const maxChecked = (4096 - 64) * 1024;
 
-/** What the proxy cannot do for this route, or can do only without a signature over the body. */
+/** Refuses what the proxy cannot do for this route, or can do only if the body is not signed. */
 function checkRoute(route: RoutePieces, proxy: ProxyName, refuse: Refuse): void {
   const { auth, methods = [], body, websocket, longLived } = route;
   if (auth === 'service' || auth === undefined || body === undefined) return;
   if (methods.includes('OPTIONS'))
-    refuse(['methods'], `OPTIONS cannot be decided: ${proxy} sends preflights to the public listener`);
+    refuse(['methods'], `OPTIONS is not possible, because ${proxy} sends preflights to the public listener`);
   const takesBody = methods.some((method) => method !== 'GET' && method !== 'HEAD');
   if (takesBody && body.mode === 'digest' && !proxies[proxy].showsBody) {
     const how = 'body: { mode: stream, unsigned: accept } forwards it unsigned';
@@ -83,11 +87,14 @@ function checkRoute(route: RoutePieces, proxy: ProxyName, refuse: Refuse): void 
     refuse(['body'], `${proxy} does not show whether there is a body, so mode none needs methods: [GET]`);
   }
   if ((websocket === true || (takesBody && body.mode === 'stream')) && longLived !== 'accept') {
-    refuse([], `needs longLived: accept, because ${proxy} does not close it when the token expires or is revoked`);
+    refuse(
+      [],
+      `needs longLived: accept, because ${proxy} does not close the connection when the token expires or is revoked`,
+    );
   }
 }
 
-/** Route keys that are only needed because of a proxy. */
+/** Refuses route keys that only make sense with a proxy. */
 function checkUnused(routes: readonly RoutePieces[], refuse: Refuse): void {
   for (const [index, { longLived, body }] of routes.entries()) {
     if (longLived !== undefined) refuse(['routes', index, 'longLived'], 'needs "decision"');

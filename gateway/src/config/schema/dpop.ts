@@ -3,15 +3,17 @@ import type { Refuse } from './cross-checks.ts';
 import type { RoutePieces } from './routes.ts';
 import { filePath, seconds, text } from './values/scalars.ts';
 
-/** Additional checks of DPoP proofs. Those of RFC 9449 section 4.3 always apply. */
+/** Additional checks of DPoP proofs. The checks of RFC 9449 section 4.3 always apply. */
 export const dpop = z.strictObject({
   nonces: z
     .strictObject({
-      secret: text.optional().describe('The secret, at least 32 bytes, from a variable. The same for all replicas.'),
+      secret: text
+        .optional()
+        .describe('The secret, at least 32 bytes, from a variable. All replicas need the same secret.'),
       secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
       lifetime: seconds({ min: '10s', max: '1h' })
         .prefault('5m')
-        .describe('How long each nonce is issued. The previous one is still accepted.'),
+        .describe('How long the gateway issues the same nonce. It also accepts the previous one.'),
     })
     .optional()
     .describe('Requires a nonce from the gateway in every DPoP proof.'),
@@ -40,7 +42,7 @@ export function checkDpop({ routes, publicOrigins, dpop }: DpopFile, refuse: Ref
     }
     if (forward?.dpop) {
       const path = ['routes', index, 'forward', 'dpop'];
-      if (auth === 'service') refuse(path, 'is for clients: services sign their calls');
+      if (auth === 'service') refuse(path, 'works only on routes for clients: services sign their calls instead');
       else if (!hasOrigins) refuse(path, noOrigins);
     }
   }

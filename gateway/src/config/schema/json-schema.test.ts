@@ -14,8 +14,8 @@ function takes(from: string, to: string): boolean {
   return validate(parse(sample.replace(from, to)));
 }
 
-describe('the schema for editors, with an independent validator', () => {
-  test('accepts the sample', () => {
+describe('the editor schema, checked with an independent validator', () => {
+  test('accepts the sample file', () => {
     expect(validate(parse(sample))).toBe(true);
   });
 
@@ -32,7 +32,7 @@ describe('the schema for editors, with an independent validator', () => {
     ['trustedProxies: []', 'trustedProxies: ["fd00::/8", 10.0.0.1, "${A}"]'],
     ['maxBytes: 16KiB', 'maxBytes: 16384'],
     ['identity: { algorithm: agreed }', 'identity: { algorithm: hmac-sha256, secret: "${A}" }'],
-  ])('accepts %j replaced by %j', (from, to) => {
+  ])('accepts the sample with %j replaced by %j', (from, to) => {
     expect(takes(from, to)).toBe(true);
   });
 
@@ -42,7 +42,7 @@ describe('the schema for editors, with an independent validator', () => {
     ['{ methods: [GET] }', false],
     ['{ path: "", method: [GET] }', false],
     ['', false],
-  ])('takes a group with the routes [%s]: %j', (routes, isTaken) => {
+  ])('accepts a group with the routes [%s]: %j', (routes, isTaken) => {
     const group = `routes:\n  - { path: /v1, auth: public, upstream: auth-service, routes: [${routes}] }\n`;
     expect(takes('routes:\n', group)).toBe(isTaken);
   });
@@ -66,7 +66,7 @@ describe('the schema for editors, with an independent validator', () => {
     ['"127.0.0.1:${GATEWAY_PORT:-8080}"', '"8080"'],
     ['headers: { strip: [] }', 'cors: { origins: ["*"] }'],
     ['requests: 60', 'requests: "60"'],
-  ])('refuses %j replaced by %j', (from, to) => {
+  ])('refuses the sample with %j replaced by %j', (from, to) => {
     expect(takes(from, to)).toBe(false);
   });
 });

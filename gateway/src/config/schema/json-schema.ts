@@ -4,23 +4,26 @@ import type { JsonSchema } from './values/shapes.ts';
 
 export type { JsonSchema } from './values/shapes.ts';
 
-/** The shape of the file before it is parsed. `x-type` and `x-bounds` are for the reference page. */
+/** Returns the shape of the file before it is parsed. `x-type` and `x-bounds` are for the reference page. */
 export function jsonSchema(): JsonSchema {
   return { ...z.toJSONSchema(schema, { io: 'input' }), title: 'gateway.yaml' } as JsonSchema;
 }
 
-// Any string may contain a variable. An editor does not know its value.
+// Any string may contain a variable, whose value an editor does not know.
 const variable = '\\$\\{';
 
 /**
- * The schema that `countersign schema` prints. It has only standard keywords, so that any validator accepts it, and
- * allows variables in every string. `countersign check` also applies the rules between keys.
+ * Returns the schema that `countersign schema` prints. It has only standard keywords, so that every validator accepts
+ * it, and it allows variables in every string. `countersign check` also applies the rules that involve several keys.
  */
 export function editorSchema(): JsonSchema {
   return withGroups(forEditors(jsonSchema()));
 }
 
-/** Lets a route be a group of routes, with every key of a route. Only `check` knows which keys are then missing. */
+/**
+ * Allows a route to be a group of routes, with every key of a route. Only `check` can tell which keys are missing
+ * then.
+ */
 function withGroups(file: JsonSchema): JsonSchema {
   const { routes, ...properties } = file.properties ?? {};
   const { required = [], ...item } = routes?.items ?? {};
@@ -33,7 +36,7 @@ function withGroups(file: JsonSchema): JsonSchema {
   });
   const { description = '' } = item.properties?.routes ?? {};
   const children = { type: 'array', description, minItems: 1, items: { $ref } };
-  // Inside a group, an empty path means the path of the group.
+  // Inside a group, an empty path means the group's own path.
   const path = { ...item.properties?.path, pattern: `^$|${item.properties?.path?.pattern}` };
   return {
     ...file,
@@ -53,7 +56,7 @@ function withGroups(file: JsonSchema): JsonSchema {
 
 function forEditors({ 'x-type': type, 'x-bounds': bounds, ...given }: JsonSchema): JsonSchema {
   const { oneOf, ...rest } = given;
-  // The shapes of one value may overlap: the word `present` is also text.
+  // The shapes of one value may overlap: for example, the word `present` is also a text.
   const part = type === undefined || oneOf === undefined ? given : { ...rest, anyOf: oneOf };
   const written = [type, bounds].filter((text) => text !== undefined).join(', ');
   const described: JsonSchema = {

@@ -5,28 +5,35 @@ import type { Immutable } from './values/shapes.ts';
 
 const limit = z
   .strictObject({
-    requests: wholeNumber(1, 1_000_000).describe('The number of requests.'),
+    requests: wholeNumber(1, 1_000_000).describe('How many requests are allowed in the period.'),
     per: seconds({ min: '1s', max: '1d' }).describe('The period.'),
     by: z
       .enum(['user', 'client', 'tenant', 'address', 'route'])
       .describe(
-        'What requests are counted by. Anonymous callers are counted by address; machines have their own buckets.',
+        'How to group requests for counting. Anonymous callers are counted by address; machines have their own buckets.',
       ),
     onStoreFailure: z
       .enum(['local', 'deny'])
       .default('local')
-      .describe('While Redis is unavailable, `local` counts in each process and `deny` responds 503.'),
+      .describe('What to do while Redis is unavailable: `local` counts in each process, and `deny` responds with 503.'),
   })
   .transform(({ per, ...rest }) => ({ ...rest, perSec: per }));
 
-export const limits = z.array(limit).max(8).prefault([]).describe('Rate limits. All of them apply.');
+export const limits = z
+  .array(limit)
+  .max(8)
+  .prefault([])
+  .describe('The rate limits. A request must be within all of them.');
 
-/** At most `requests` in any `perSec` seconds. `by: user` counts anonymous callers by address. */
+/** Allows at most `requests` in any `perSec` seconds. `by: user` counts anonymous callers by address. */
 export type Limit = Immutable<z.output<typeof limit>>;
 
 export function checkLimits(auth: string | undefined, given: readonly Limit[], refuse: Refuse): void {
   for (const [index, { by }] of given.entries()) {
     if (auth !== 'public' || by === 'address' || by === 'route') continue;
-    refuse(['limits', index, 'by'], `a public route has no ${by}: count by address or route`);
+    refuse(
+      ['limits', index, 'by'],
+      `a public route has no ${by === 'client' ? 'OAuth client' : by}: count by address or route`,
+    );
   }
 }

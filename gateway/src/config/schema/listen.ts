@@ -16,21 +16,21 @@ export const listen = z.strictObject({
   events: address.optional().describe('The address to which providers send events. Default: `public` receives them.'),
   tls: z
     .strictObject({
-      cert: filePath.describe('PEM file of the certificate, followed by its chain.'),
-      key: filePath.describe('PEM file of its private key, without a passphrase.'),
+      cert: filePath.describe('A PEM file with the certificate, followed by its chain.'),
+      key: filePath.describe("A PEM file with the certificate's private key, without a passphrase."),
       clients: z
         .strictObject({
-          ca: filePath.describe('PEM file of the CAs that sign the certificates of clients.'),
+          ca: filePath.describe('A PEM file with the CAs that sign client certificates.'),
           mode: z
             .enum(['request', 'require'])
             .prefault('request')
-            .describe('`require` refuses connections without one.'),
+            .describe('Whether a client certificate is optional. `require` refuses connections that have none.'),
         })
         .optional()
-        .describe('Asks clients for a certificate, which tokens may be bound to (RFC 8705).'),
+        .describe('Asks clients for a certificate. Tokens may be bound to that certificate (RFC 8705).'),
     })
     .optional()
-    .describe('Serves `public` over TLS 1.2 and 1.3 only. The files are read again when they change.'),
+    .describe('Serves `public` only over TLS 1.2 and 1.3. The gateway reads the files again when they change.'),
 });
 
 export type ListenPieces = Pieces<z.output<typeof listen>>;
@@ -40,12 +40,14 @@ export const admin = z
     console: z.boolean().default(true).describe('Whether the admin listener serves the console and its API.'),
     allowedHosts: unique(allowedHost)
       .prefault([])
-      .describe('Additional values of `Host`, with a port, or without one for any port. Others get 421.'),
+      .describe(
+        'Additional accepted `Host` values. A value without a port allows any port. Requests with other values get 421.',
+      ),
   })
   .prefault({})
-  .describe('The listener for operators. It always accepts `localhost` and its own address, with its own port.');
+  .describe('Settings for the admin listener. It always accepts `localhost` and its own address, with its own port.');
 
-/** Settings that a process keeps from start to end. Of the certificate, only whether there is one. */
+/** Settings that a process cannot change after it starts. For the certificate, only whether there is one. */
 export type StartSettings = Readonly<{
   listen: Readonly<Record<'public' | 'admin' | 'internal', Address>> &
     Readonly<{ decision?: DecisionAddress | undefined; events?: Address | undefined }>;
@@ -67,26 +69,27 @@ export function checkListeners(listen: ListenPieces, refuse: Refuse): void {
   for (const [index, [name, address]] of all.entries()) {
     const other = all.slice(0, index).find(([, before]) => isShared(address, before));
     if (other === undefined) continue;
-    refuse(['listen', name], `is the same address as listen.${other[0]}: each needs its own`, {
+    refuse(['listen', name], `is the same address as listen.${other[0]}: each listener needs its own address`, {
       other: ['listen', other[0]],
     });
   }
 }
 
 /**
- * @returns Undefined if only this machine can reach the admin listener, or the file says that the network is trusted.
+ * @returns Undefined if only this machine can reach the admin listener, or if the file says that the network is
+ *   trusted.
  */
 export function openAdminProblem({
   listen: { admin },
   insecureTransport,
 }: Readonly<{ listen: ListenPieces; insecureTransport?: boolean | undefined }>): string | undefined {
   if (insecureTransport || admin === undefined || isLoopbackHost(admin.host)) return undefined;
-  return 'other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true if the network is trusted';
+  return 'other machines can reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true if the network is trusted';
 }
 
 /**
- * Refuses a reload that changes a startup setting. Applying the rest would be neither the old configuration nor the new
- * one.
+ * Refuses a reload that changes a startup setting. Applying only the other changes would produce a configuration that
+ * is neither the old one nor the new one.
  */
 export function checkStartSettings(
   file: Pieces<Pick<StartSettings, 'admin' | 'redis' | 'instances' | 'journal'>> &
@@ -111,7 +114,7 @@ export function checkStartSettings(
   if (!isMalformed('listen') && !isMalformed('listen', 'tls')) {
     const hasTls = file.listen.tls !== undefined;
     if (hasTls !== (running.certificate !== undefined)) refuseChange('listen', ...(hasTls ? ['tls'] : []));
-    // The CAs may change too, but not whether clients are asked for a certificate.
+    // The CAs may change too, but not whether the gateway asks clients for a certificate.
     else if (file.listen.tls?.clients?.mode !== running.certificate?.clients?.mode) refuseChange('listen', 'tls');
   }
   for (const key of ['admin', 'redis', 'instances', 'journal'] as const) {
@@ -129,7 +132,7 @@ const addressesOf = (listen: ListenPieces): readonly (readonly [name: string, Ad
     return address === undefined || isSocket(address) ? [] : [[name, address] as const];
   });
 
-/** Whether the system would refuse to open the second of two listeners. */
+/** Whether the system would refuse to open the second of these two listeners. */
 function isShared(a: Address, b: Address): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   return a.host === b.host || isUnspecified(a) || isUnspecified(b);

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 
 /**
- * The keys that a map may have, from the message of `unrecognized_keys`: zod reports all unknown keys of a map as one
- * issue.
+ * Reads the keys that a map may have from the message of `unrecognized_keys`. zod reports all unknown keys of a map as
+ * one issue.
  */
 export const allowedKeys = (message: string): readonly string[] => message.split(', ');
 
-/** zod's issues as sentences that name the allowed values. They never repeat a value, which could be a secret. */
+/**
+ * Turns zod's issues into sentences that name the allowed values. They never repeat a value, which could be a secret.
+ */
 export const plainMessages: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case 'invalid_type':
@@ -26,7 +28,7 @@ export const plainMessages: z.core.$ZodErrorMap = (issue) => {
 };
 
 const inDigits = ', in digits: values in quotes and values of variables are text';
-/** Each kind of value, and advice for text in its place. */
+/** Each kind of value, and advice for when the file has text instead. */
 const kinds: Readonly<Record<string, readonly [kind: string, ofText?: string]>> = {
   object: ['a map of keys and values'],
   record: ['a map of keys and values'],

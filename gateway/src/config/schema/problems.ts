@@ -6,8 +6,8 @@ import type { Conflict } from './cross-checks.ts';
 import { allowedKeys } from './messages.ts';
 
 /**
- * A problem with the value at a path. `key`: the key of the value that has the problem. `absent`: the missing key.
- * `other`: the conflicting value. `meant`: the allowed key that an unknown key probably misspells.
+ * A problem with the value at a path. `key` is the key in that value that has the problem, `absent` is the missing
+ * key, `other` is the conflicting value, and `meant` is the allowed key that an unknown key probably misspells.
  */
 type ValueProblem = Readonly<{
   path: Path;
@@ -16,14 +16,14 @@ type ValueProblem = Readonly<{
   absent?: string;
   other?: Path;
   meant?: string | undefined;
-  /** Found by a cross-check. */
+  /** A cross-check found it. */
   isConflict?: true;
 }>;
 
 /**
- * Every problem in a file as `file:line:column: message`, in the order of the file.
+ * Lists every problem in a file as `file:line:column: message`, in file order.
  *
- * @param flat The input of the schema.
+ * @param flat The schema's input.
  */
 export function problemsIn(
   file: string,
@@ -31,10 +31,10 @@ export function problemsIn(
   error: z.ZodError | undefined,
   flat: FlatFile,
 ): readonly string[] {
-  // Problems of the schema would only repeat that the file is unreadable.
+  // If the file is unreadable, the schema's problems would only repeat that.
   const issues = source.value === undefined ? [] : (error?.issues ?? []);
   const findings = findingsOf(issues, flat.value).map((finding) => inFile(finding, flat));
-  // A map with an unreadable key is broken as a whole, but its other keys are not.
+  // An unreadable key makes its whole map unusable, but the map's other keys can still be checked.
   const ours = findings.filter(
     ({ path, absent, key }) => key !== undefined || !source.isBroken(absent === undefined ? path : [...path, absent]),
   );
@@ -45,15 +45,15 @@ export function problemsIn(
   ]);
 }
 
-/** A rule of a valid file that no caller can match, at a path or at a key of it. */
+/** A rule in a valid file that no caller can match, with its path or with one of its keys. */
 export type Warning = Readonly<{ path: Path; message: string; key?: string }>;
 
-/** Each warning as `file:line:column: warning: message`, once, in the order of the file. */
+/** Lists each warning once as `file:line:column: warning: message`, in file order. */
 export function warningsIn(file: string, source: Source, flat: FlatFile, warnings: readonly Warning[]) {
   const found = warnings
     .map((warning) => problemAt(inFile(warning, flat), source))
     .map(({ offset, message }) => ({ offset, message: `warning: ${message}` }));
-  // All routes of a group have the group's rules.
+  // All routes of a group share the group's rules.
   const once = new Map(found.map((one) => [`${one.offset} ${one.message}`, one]));
   return problemLines(file, source, [...once.values()]);
 }
@@ -63,11 +63,11 @@ function findingsOf(issues: readonly z.core.$ZodIssue[], raw: unknown): readonly
     issues.flatMap(({ code, path }) => (code === 'invalid_type' ? [JSON.stringify(path)] : [])),
   );
   const findings = issues
-    // zod also reports the length of a text in place of a list.
+    // zod also reports the length of a text that stands where a list belongs.
     .filter(({ code, path }) => code === 'invalid_type' || !ofWrongType.has(JSON.stringify(path)))
     .flatMap((issue) => findingsOfIssue(issue, raw));
   const misspelled = new Set(findings.flatMap(({ path, meant }) => (meant === undefined ? [] : [keyOf(path, meant)])));
-  // A misspelled key is one problem, and not a missing key as well.
+  // A misspelled key is reported once, and not as a missing key too.
   return findings.filter(({ path, absent }) => absent === undefined || !misspelled.has(keyOf(path, absent)));
 }
 
@@ -77,7 +77,7 @@ function findingsOfIssue(issue: z.core.$ZodIssue, raw: unknown): readonly ValueP
   const { message } = issue;
   const path = issue.path as Path;
   const [parent, key] = [path.slice(0, -1), String(path.at(-1))];
-  // A problem of a cross-check, whose message is complete.
+  // A cross-check reported this problem, and its message is complete.
   if (issue.code === 'custom' && issue.params !== undefined) {
     return [{ path, message, isConflict: true, ...(issue.params as Conflict) }];
   }
@@ -96,7 +96,10 @@ function unknownKey(key: string, allowed: readonly string[]): Pick<ValueProblem,
   return { message: `unknown key "${key}"${hint} (allowed here: ${allowed.join(', ')})`, meant };
 }
 
-/** The same problem where the file has it. Names the route if only it has a problem with a value of its group. */
+/**
+ * Moves a problem to its place in the file. Names the route if the value comes from a group and only this route has
+ * the problem.
+ */
 function inFile(finding: ValueProblem, { value, pathInFile }: FlatFile): ValueProblem {
   const { path, key, other, isConflict, message } = finding;
   const at = key === undefined ? pathInFile(path) : pathInFile([...path, key]).slice(0, -1);
@@ -106,7 +109,7 @@ function inFile(finding: ValueProblem, { value, pathInFile }: FlatFile): ValuePr
   return { ...finding, path: at, message: message + note, ...(other && { other: pathInFile(other) }) };
 }
 
-/** `routes[2].auth: must be …`, with its offset in the file. */
+/** Formats a problem as `routes[2].auth: must be …`, with its offset in the file. */
 function problemAt(finding: ValueProblem, source: Source): FileProblem {
   const { path, key, other } = finding;
   const offset = key === undefined ? source.placeOf(path).offset : source.placeOf([...path, key]).keyOffset;
@@ -119,13 +122,13 @@ function problemAt(finding: ValueProblem, source: Source): FileProblem {
   };
 }
 
-/** Replaces a value from the environment by its variable, because it could be a secret in the wrong place. */
+/** Replaces a value from the environment with its variable, because the value could be a secret in the wrong place. */
 function withoutVariable({ path, message }: ValueProblem, source: Source): string {
-  // These messages quote only the schema.
+  // These messages quote nothing but the schema.
   if (source.originOf(path) === 'written' || message.startsWith('must ')) return message;
   const value = String(valueAt(source.value, path));
   const start = message.indexOf('"');
-  // Cuts at the last quotation mark, because the value may contain some.
+  // Cuts at the last quotation mark, because the value may contain quotation marks too.
   for (let end = message.lastIndexOf('"'); end > start + 1; end = message.lastIndexOf('"', end - 1)) {
     if (!value.includes(message.slice(start + 1, end))) continue;
     return message.slice(0, start) + JSON.stringify(source.redactedAt(path)) + message.slice(end + 1);

@@ -45,11 +45,11 @@ describe('infra/gateway.yaml', () => {
     expect(config.redis).toBe('redis://127.0.0.1:6379');
   });
 
-  test('publishes no internal path of a service', () => {
+  test('publishes no internal service path', () => {
     const paths = routesOn('public', loadConfig(file, {})).map((route) => route.path);
     expect(paths.filter((path) => /internal|metrics|healthz|readyz/.test(path))).toEqual([]);
     // Everything below these paths is for users: `web` serves only files there, and an account page answers unknown
-    // paths below it. A wildcard higher up could cover anything.
+    // paths below its own. A wildcard higher up could match anything.
     expect(paths.filter((path) => path.endsWith('**'))).toEqual([
       ...['register', 'verify-email', 'forgot-password', 'reset-password', 'login', 'logout', 'accept-invitation'].map(
         (page) => `/${page}/**`,

@@ -1,9 +1,9 @@
 import { type JsonSchema, jsonSchema } from './json-schema.ts';
 
 /**
- * Every key of gateway.yaml as a Markdown table, generated from its schema.
+ * Writes every key of gateway.yaml as a Markdown table, generated from the schema.
  *
- * @param depth The number of levels of keys. Default: all.
+ * @param depth How many levels of keys to show. Default: all.
  */
 export function referenceTable(depth = Number.POSITIVE_INFINITY): string {
   const rows = rowsOf(jsonSchema(), '', depth);
@@ -32,7 +32,7 @@ function nestedRows(child: JsonSchema, key: string, depth: number): readonly str
   return rowsOf(child, key, depth);
 }
 
-/** Joins the values of a key that distinguishes alternatives. */
+/** Joins the values of the key that tells the alternatives apart. */
 function merged(part: JsonSchema, name: string, child: JsonSchema): JsonSchema {
   const values = (part.oneOf ?? []).flatMap((alternative) => alternative.properties?.[name]?.const ?? []);
   return values.length < 2 ? child : { ...child, enum: values };

@@ -48,18 +48,18 @@ function checkReferences(
   refuse: Refuse,
 ): void {
   if (upstream !== undefined && !isMalformed('upstreams') && !Object.hasOwn(upstreams, upstream)) {
-    refuse(['upstream'], unknown('an upstream of this file', upstream, Object.keys(upstreams)));
+    refuse(['upstream'], unknown('an upstream in this file', upstream, Object.keys(upstreams)));
   }
   for (const [index, caller] of callers.entries()) {
     if (isMalformed('services') || Object.hasOwn(services, caller)) continue;
-    refuse(['callers', index], unknown('a service of this file', caller, Object.keys(services)));
+    refuse(['callers', index], unknown('a service in this file', caller, Object.keys(services)));
   }
   if ((auth === 'required' || auth === 'optional') && issuers.length === 0 && !isMalformed('issuers')) {
     refuse(['auth'], 'there are no issuers, so no token can be valid');
   }
 }
 
-/** Checks the keys of routes on the internal listener. */
+/** Checks the keys of a route on the internal listener. */
 function checkService(route: RoutePieces, hasMalformedCallers: boolean, refuse: Refuse): void {
   const { auth, callers } = route;
   if (auth !== 'service') {
@@ -67,9 +67,9 @@ function checkService(route: RoutePieces, hasMalformedCallers: boolean, refuse: 
     return;
   }
   if (callers === undefined && !hasMalformedCallers) {
-    refuse(['auth'], '"callers" is required with auth: service: the services that may call');
+    refuse(['auth'], '"callers" is required with auth: service: list the services that may call');
   }
-  if (route.websocket) refuse(['websocket'], 'is for clients: services make plain calls');
+  if (route.websocket) refuse(['websocket'], 'works only on routes for clients: services make plain HTTP calls');
   if (route.body?.mode === 'stream') {
     refuse(['body', 'mode'], "must be digest or none with auth: service: the caller's signature covers the whole body");
   }
@@ -78,7 +78,7 @@ function checkService(route: RoutePieces, hasMalformedCallers: boolean, refuse: 
 function checkShape(route: RoutePieces, segments: readonly Segment[] | undefined, refuse: Refuse): void {
   if (route.websocket && route.methods?.includes('GET') === false) refuse(['websocket'], 'needs GET among the methods');
   if (route.body?.mode === 'digest' && route.body.maxBytes > 64 * 1024 ** 2) {
-    refuse(['body', 'maxBytes'], 'must be at most 64MiB in mode digest, which holds the body in memory');
+    refuse(['body', 'maxBytes'], 'must be at most 64MiB in mode digest, because the gateway holds the body in memory');
   }
   if (route.path !== undefined && isOwnPath(route.auth === 'service' ? 'internal' : 'public', route.path)) {
     refuse(['path'], 'is a path that the gateway answers itself');
@@ -89,10 +89,13 @@ function checkShape(route: RoutePieces, segments: readonly Segment[] | undefined
   }
 }
 
-/** The route for each method and shape. */
+/** The route that serves each method and shape. */
 type Served = Map<string, Readonly<{ name: string; index: number }>>;
 
-/** Refuses two routes of one shape with a method in common. Service routes have a separate listener. */
+/**
+ * Refuses two routes with one shape and a method in common. Service routes have their own listener, so they are
+ * separate.
+ */
 function checkOverlap(
   { auth, methods, name }: RoutePieces,
   segments: readonly Segment[],

@@ -7,7 +7,7 @@ import type { Upstream } from './upstreams.ts';
 import { cookieName, name, size, unique } from './values/scalars.ts';
 import type { Immutable } from './values/shapes.ts';
 
-/** Methods that a route can serve. TRACE and CONNECT must not be forwarded. */
+/** The methods that a route can serve. A proxy must not forward TRACE and CONNECT. */
 export const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 const pattern = z
@@ -16,7 +16,7 @@ const pattern = z
     const segments = parsePattern(path);
     if (typeof segments === 'string') context.addIssue({ code: 'custom', message: `the path ${segments}` });
   })
-  // Approximate: only for validation in editors.
+  // Approximate, because only editors validate with it.
   .meta({
     pattern: /^(\/(:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9._~-]+))*\/(\*\*|:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9._~-]+)?$/
       .source,
@@ -34,68 +34,79 @@ const prefix = z
 
 export const route = z.strictObject({
   name: name.describe('A unique name for logs, metrics and `explain`.'),
-  path: pattern.describe('Literals, `:name` for one segment, `**` at the end for any number. `/x/**` matches `/x`.'),
-  methods: unique(method).min(1).describe('The methods that are served. GET implies HEAD.'),
-  upstream: name.describe('The upstream: a key of `upstreams`.'),
+  path: pattern.describe(
+    'The path pattern: literals, `:name` for one segment, and `**` at the end for any number. `/x/**` matches `/x`.',
+  ),
+  methods: unique(method).min(1).describe('The methods that the route serves. GET implies HEAD.'),
+  upstream: name.describe('The upstream, by its key in `upstreams`.'),
   auth: z
     .enum(['required', 'optional', 'public', 'service'])
-    .describe('`optional`: no token means anonymous, an invalid one is refused. `service`: internal listener only.'),
+    .describe(
+      'Who may call. `optional`: anyone, but an invalid token is refused. `service`: services, on the internal listener.',
+    ),
   allow: allow.optional().describe('Conditions on the caller. Requires `auth: required` or `service`.'),
   senderConstrained: z
     .literal('required')
     .optional()
-    .describe('Requires tokens bound to a key (DPoP). Default: only bound tokens need a proof.'),
-  callers: unique(name).min(1).optional().describe('With `auth: service`: the services that may call.'),
+    .describe('Requires tokens that are bound to a key (DPoP). Default: only bound tokens need a proof.'),
+  callers: unique(name).min(1).optional().describe('The services that may call. Requires `auth: service`.'),
   limits,
   body: z
     .strictObject({
       mode: z
         .enum(['digest', 'stream', 'none'])
         .prefault('digest')
-        .describe('`digest`: buffered and signed. `stream`: forwarded as it arrives. `none`: refused.'),
+        .describe('`digest` buffers and signs the body, `stream` forwards it as it arrives, and `none` refuses it.'),
       unsigned: z
         .literal('accept')
         .optional()
-        .describe('With `decision` and `mode: stream`: the proxy could exchange the body.'),
+        .describe('Accepts that the proxy could replace the body. Required with `decision` and `mode: stream`.'),
       maxBytes: size({ min: '1B', max: '16GiB' })
         .prefault('1MiB')
-        .describe('The maximum size; a larger body is 413. With `digest`, 64MiB at most.'),
+        .describe('The maximum body size. A larger body gets 413. With `digest`, the limit is 64MiB.'),
     })
     .prefault({})
-    .describe('How request bodies are handled.'),
-  longLived: z.literal('accept').optional().describe('With `decision`: a WebSocket or stream may outlive its token.'),
-  websocket: z.boolean().default(false).describe('Whether GET may upgrade to a WebSocket.'),
+    .describe('How the gateway handles request bodies.'),
+  longLived: z
+    .literal('accept')
+    .optional()
+    .describe('Accepts that a WebSocket or stream may outlive its token. Required with `decision`.'),
+  websocket: z.boolean().default(false).describe('Whether a GET request may open a WebSocket.'),
   rewrite: z
     .strictObject({
       prefix: z
         .strictObject({
-          from: prefix.describe('The start of `path`.'),
+          from: prefix.describe('The segments to replace, at the start of `path`.'),
           to: prefix.describe('The replacement.'),
         })
-        .describe('Replaces whole segments at the start of the path.'),
+        .describe('Replaces segments at the start of the path.'),
     })
     .transform(({ prefix: segments }) => segments)
     .optional()
-    .describe('Changes the path for the upstream.'),
+    .describe('Changes the path that the upstream receives.'),
   forward: z
     .strictObject({
       cookies: unique(cookieName)
         .prefault([])
-        .describe('Cookies that pass on this route and on no other that does not name them.'),
-      authorization: z.boolean().default(false).describe("Whether the client's `Authorization` header is forwarded."),
+        .describe(
+          'The cookies to forward. A cookie that one route names is forwarded on no route that does not name it.',
+        ),
+      authorization: z.boolean().default(false).describe("Whether to forward the client's `Authorization` header."),
       dpop: z
         .boolean()
         .default(false)
-        .describe('For token endpoints: verifies the `DPoP` proof, signs its key as `jkt`, and forwards it.'),
+        .describe(
+          'For token endpoints: verifies the `DPoP` proof, adds its key to the signed context as `jkt`, and forwards the proof.',
+        ),
     })
     .prefault({})
-    .describe('Credentials that are forwarded; the default strips them.'),
+    .describe('The credentials to forward. By default, the gateway removes them.'),
   // `flattenRoutes` has replaced groups before this schema sees them.
   routes: z
     .never()
     .optional()
     .meta({ 'x-type': 'list of routes' })
-    .describe('Makes this a group. Its routes inherit every key that they do not set themselves.'),
+    .describe('Makes this entry a group. Its routes inherit every key that they do not set themselves.'),
 });
 
 type RoutePart = z.output<typeof route>;
@@ -111,11 +122,11 @@ const anyCaller: Allow = {};
 
 type ResolveOptions = Readonly<{
   upstream: Upstream;
-  /** Whether the file has `publicOrigins`, without which no proof can be verified. */
+  /** Whether the file sets `publicOrigins`. Without them, no proof can be verified. */
   hasOrigins: boolean;
   /** See `CookieRule`. */
   guarded: ReadonlySet<string>;
-  /** Keys from groups, outermost first. `at` is a `file:line:column`. */
+  /** The keys from groups, outermost first. `at` is a `file:line:column`. */
   inherited: readonly Readonly<{ group: string; keys: readonly string[]; at: string }>[];
 }>;
 
@@ -132,9 +143,9 @@ export function resolveRoute(
     inherited,
     allow: part.allow ?? anyCaller,
     senderConstrained,
-    /** The challenges for a client without a token. */
+    /** The challenges to send to a client without a token. */
     schemes: hasOrigins ? ([...bearer, 'DPoP'] as const) : (['Bearer'] as const satisfies readonly Scheme[]),
-    /** The services that may call it on the internal listener. Empty unless `auth` is `service`. */
+    /** The services that may call the route on the internal listener. Empty unless `auth` is `service`. */
     callers: new Set(part.callers),
     forward: { ...part.forward, cookies: new Set(part.forward.cookies), guarded },
   };

@@ -11,20 +11,22 @@ import { network } from './values/networks.ts';
 import { filePath, headerName, name, scopeName, seconds, size, unique, wholeNumber } from './values/scalars.ts';
 import { publicOrigin, redisUrl } from './values/urls.ts';
 
-/** `*` is not allowed: it would also allow unknown headers, and browsers ignore it for requests with credentials. */
+/** Excludes `*`: it would also allow unknown headers, and browsers ignore it for requests with credentials. */
 const namedHeader = headerName.refine((name) => name !== '*', { error: 'must be the name of one header, not "*"' });
 
 const settableHeader = namedHeader.refine((name) => !isReservedHeader(foldHeaderName(name)), {
-  error: 'is a header that only the gateway writes, so it would be dropped',
+  error: 'is a header that only the gateway may set, so the gateway would drop it',
 });
 
 const cors = z
   .strictObject({
-    origins: unique(publicOrigin).min(1).max(1_000).describe('The origins whose pages may call.'),
+    origins: unique(publicOrigin).min(1).max(1_000).describe('The origins whose pages may call the gateway.'),
     credentials: z.boolean().default(false).describe('Whether browsers may send and store cookies.'),
     headers: unique(settableHeader).prefault([]).describe('Additional request headers that pages may set.'),
     expose: unique(namedHeader).prefault([]).describe('Additional response headers that pages may read.'),
-    maxAge: seconds({ min: '1s', max: '1d' }).prefault('10m').describe('How long browsers may cache the preflight.'),
+    maxAge: seconds({ min: '1s', max: '1d' })
+      .prefault('10m')
+      .describe('How long browsers may cache a preflight response.'),
   })
   .transform(({ maxAge, ...rest }) => ({ ...rest, maxAgeSec: maxAge }));
 
@@ -32,36 +34,40 @@ const websockets = z
   .strictObject({
     maxPerUser: wholeNumber(1, 10_000)
       .default(100)
-      .describe('The maximum per user. Anonymous callers are counted by address.'),
+      .describe('How many WebSockets one user may have open. Anonymous callers are counted by address.'),
   })
   .prefault({})
-  .describe('Limits on WebSockets, over all routes.');
+  .describe('WebSocket limits across all routes.');
 
 const telemetry = z
   .strictObject({
     traces: z
       .strictObject({
-        sampling: z.number().min(0).max(1).default(0.01).describe('The share of requests whose spans are recorded.'),
+        sampling: z.number().min(0).max(1).default(0.01).describe('The share of requests to trace.'),
       })
       .prefault({})
-      .describe('Where OTEL_EXPORTER_OTLP_ENDPOINT names a collector.'),
+      .describe('Traces, which go to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.'),
   })
   .prefault({})
-  .describe('What the gateway reports about itself.');
+  .describe('The telemetry that the gateway sends.');
 
-/** The only source of validation, `countersign schema` and docs/gateway-yaml.md. */
+/** The single source for validation, `countersign schema` and docs/gateway-yaml.md. */
 export const schema = z
   .strictObject({
-    version: z.literal(1).describe('The version of this format.'),
+    version: z.literal(1).describe('The version of the file format.'),
     listen: listen.prefault({}).describe('The addresses of the listeners.'),
     admin,
     decision: decision.optional(),
-    publicOrigins: unique(publicOrigin).prefault([]).describe('The public origins. If set, another `Host` gets 421.'),
-    trustedProxies: z.array(network).prefault([]).describe('The proxies whose `X-Forwarded-For` is trusted.'),
+    publicOrigins: unique(publicOrigin)
+      .prefault([])
+      .describe("The gateway's public origins. If set, a request with another `Host` gets 421."),
+    trustedProxies: z.array(network).prefault([]).describe('The proxies whose `X-Forwarded-For` the gateway trusts.'),
     insecureTransport: z
       .boolean()
       .default(false)
-      .describe('Whether to trust the network: plain http to other machines, a reachable admin listener.'),
+      .describe(
+        'Whether to trust the network: allows plain http to other machines, and an admin listener that they can reach.',
+      ),
     redis: redisUrl
       .optional()
       .describe('Shares limits and replay memory between processes. Default: each process has its own.'),
@@ -76,54 +82,60 @@ export const schema = z
     scopes: unique(scopeName)
       .max(64)
       .prefault([])
-      .describe('Scopes that services receive in addition to those of `allow.scopes`.'),
+      .describe('Scopes that services receive in addition to the scopes in `allow.scopes`.'),
     identity: z
       .strictObject({
-        keys: filePath.describe('The directory of the ed25519 keys: JWK files, mode 0600. Relative to this file.'),
+        keys: filePath.describe(
+          'The directory with the ed25519 keys, as JWK files with mode 0600. Relative to this file.',
+        ),
         keyFiles: z
           .enum(['owner', 'group'])
           .default('owner')
-          .describe('Who may read them. `group`: the group of this process too, as in a Secret of Kubernetes.'),
+          .describe("Who may read the key files. `group` also allows this process's group, for Kubernetes Secrets."),
         lifetime: seconds({ min: '1s', max: '60s' }).prefault('30s').describe('How long a signature is valid.'),
-        name: name.prefault(defaultGatewayName).describe('The name of the gateway in nested calls.'),
+        name: name.prefault(defaultGatewayName).describe("The gateway's name in nested calls."),
       })
-      .describe('How identity is signed.'),
-    dpop: dpop.prefault({}).describe('Proofs of possession (RFC 9449). Requires `publicOrigins`.'),
+      .describe('How the gateway signs identity headers.'),
+    dpop: dpop.prefault({}).describe('Additional checks of DPoP proofs (RFC 9449). Requires `publicOrigins`.'),
     services: z
-      .record(name, z.strictObject({ keys: filePath.describe('The file with its public keys, a JWK set.') }))
+      .record(name, z.strictObject({ keys: filePath.describe("A file with the service's public keys, as a JWK set.") }))
       .prefault({})
       .describe('The services that may call on the internal listener, by name.'),
     upstreams: z.record(name, upstream).describe('The services behind the gateway, by name.'),
     httpClient,
     routes: z.array(route).min(1).max(10_000).describe('The routes, in any order.'),
-    cors: cors.optional().describe('Allows pages of other origins to call. The gateway responds to preflights itself.'),
+    cors: cors
+      .optional()
+      .describe('Allows pages from other origins to call. The gateway itself responds to preflight requests.'),
     websockets,
     uploads: z
       .strictObject({
         maxPerAddress: wholeNumber(1, 10_000)
           .default(256)
-          .describe('With `mode: stream`: the most at once from one address (IPv6: one /64).'),
+          .describe('The maximum number of streamed uploads in progress from one address (IPv6: one /64).'),
         maxBuffered: size({ min: '1MiB', max: '64GiB' })
           .optional()
-          .describe('With `mode: digest`: the most held at once. Default: an eighth of the memory.'),
+          .describe(
+            "The maximum size of all bodies in memory (`mode: digest`). Default: one eighth of the machine's memory.",
+          ),
         maxBufferedPerAddress: size({ min: '1MiB', max: '64GiB' })
           .optional()
-          .describe('The maximum for one client address (IPv6: one /64). Default: a quarter of `maxBuffered`.'),
+          .describe('The same for one client address (IPv6: one /64). Default: a quarter of `maxBuffered`.'),
       })
       .prefault({})
       .describe(
-        'Limits on request bodies, over all routes. Each is at least the largest `maxBytes` of a route with `digest`.',
+        'Limits on request bodies across all routes. Each must be at least the largest `maxBytes` of a route with `digest`.',
       ),
     headers: z
       .strictObject({
-        strip: unique(headerName).prefault([]).describe('Additional request headers that are removed.'),
+        strip: unique(headerName).prefault([]).describe('Additional request headers to remove.'),
         security: z
           .boolean()
           .default(false)
-          .describe('Whether HSTS, nosniff, frame and referrer headers are added to responses that lack them.'),
+          .describe('Whether to add HSTS, nosniff, frame and referrer headers to responses that lack them.'),
       })
       .prefault({})
-      .describe('Settings for headers, on all routes.'),
+      .describe('Header settings for all routes.'),
     telemetry,
     tests: z.array(testCase).prefault([]).describe('Tests that `countersign test` runs.'),
   })

@@ -10,13 +10,17 @@ import { plainHttp, targetOrigin } from './values/urls.ts';
 export const httpClient = z
   .enum(['own', 'undici'])
   .default('own')
-  .describe('The HTTP client for requests to services: the strict client of the gateway, or undici.');
+  .describe("The HTTP client for requests to services: the gateway's own strict client, or undici.");
 type HttpClient = z.output<typeof httpClient>;
 
 const secretOptions = {
-  secret: text.optional().describe('The secret, at least 32 bytes, from a variable. Unique to this upstream.'),
+  secret: text
+    .optional()
+    .describe('The secret, at least 32 bytes, from a variable. No other upstream may have the same secret.'),
   secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
-  next: text.optional().describe('The next secret. It is checked, and listed by `keys list`, but does not sign yet.'),
+  next: text
+    .optional()
+    .describe('The next secret. `check` and `keys list` include it, but the gateway does not sign with it yet.'),
   nextFile: filePath.optional().describe('A file with the next secret, instead of `next`.'),
 };
 
@@ -30,71 +34,91 @@ const upstreamIdentity = z
     z.strictObject({ algorithm: z.literal('agreed').describe(algorithmMeaning) }),
   ])
   .prefault({ algorithm: 'ed25519' })
-  .describe('How identity is signed. An hmac secret lets its reader impersonate any caller to this upstream.');
+  .describe(
+    'How the gateway signs identity headers. Anyone who reads an hmac secret can impersonate any caller to this upstream.',
+  );
 
 const health = z
   .strictObject({
-    path: pathOnly.describe('The path for GET requests. A status from 200 to 299 is healthy.'),
-    interval: duration({ min: '100ms', max: '1h' }).prefault('5s').describe('The interval between checks, ±10%.'),
+    path: pathOnly.describe('The path to GET. A status from 200 to 299 means healthy.'),
+    interval: duration({ min: '100ms', max: '1h' }).prefault('5s').describe('The time between checks, ±10%.'),
     timeout: duration({ min: '1ms', max: '1m' })
       .prefault('2s')
-      .describe('The timeout of a check, including the connection.'),
-    unhealthyAfter: wholeNumber(1, 10).default(2).describe('Failed checks in a row until a target is skipped.'),
-    healthyAfter: wholeNumber(1, 10).default(2).describe('Passed checks in a row until it is used again.'),
+      .describe('The timeout for a check, including connecting.'),
+    unhealthyAfter: wholeNumber(1, 10)
+      .default(2)
+      .describe('How many checks in a row must fail before a target is skipped.'),
+    healthyAfter: wholeNumber(1, 10)
+      .default(2)
+      .describe('How many checks in a row must pass before a target is used again.'),
   })
   .transform(({ interval, timeout, ...rest }) => ({ ...rest, intervalMs: interval, timeoutMs: timeout }))
-  .describe('Health checks of every target. If all targets fail, all are used.');
+  .describe('Health checks for every target. If all targets fail, the gateway uses all of them.');
 
 const breaker = z
   .strictObject({
-    failureRate: z.number().min(0.01).max(1).default(0.5).describe('The share of failures that opens the breaker.'),
-    minimum: wholeNumber(1, 100_000).default(20).describe('The minimum number of requests in the window.'),
-    window: duration({ min: '100ms', max: '10m' }).prefault('10s').describe('The period in which requests count.'),
+    failureRate: z
+      .number()
+      .min(0.01)
+      .max(1)
+      .default(0.5)
+      .describe('The share of failed requests that opens the breaker.'),
+    minimum: wholeNumber(1, 100_000)
+      .default(20)
+      .describe('The minimum number of requests in the window before the breaker can open.'),
+    window: duration({ min: '100ms', max: '10m' }).prefault('10s').describe('The time window in which requests count.'),
     cooldown: duration({ min: '100ms', max: '10m' })
       .prefault('10s')
-      .describe('How long it stays open before 3 trial requests. With `health`, a passed check closes it earlier.'),
+      .describe(
+        'How long the breaker stays open before 3 trial requests. With `health`, a passed check closes it earlier.',
+      ),
   })
   .transform(({ window, cooldown, ...rest }) => ({ ...rest, windowMs: window, cooldownMs: cooldown }))
   .describe('Responds 503 immediately while the upstream is unreachable or times out. Other failures do not count.');
 
 const tls = z
   .strictObject({
-    ca: filePath.optional().describe("PEM file of the trusted CAs, instead of the system's."),
-    cert: filePath.optional().describe("PEM file of the gateway's client certificate, followed by its chain."),
-    key: filePath.optional().describe('PEM file of its private key.'),
+    ca: filePath.optional().describe("A PEM file with the CAs to trust instead of the system's."),
+    cert: filePath.optional().describe("A PEM file with the gateway's client certificate, followed by its chain."),
+    key: filePath.optional().describe("A PEM file with the certificate's private key."),
     serverName: hostName.optional().describe("The name in the upstream's certificate. Default: the target's host."),
   })
-  .describe('TLS for https targets. The certificate is always verified. The files are read again when they change.');
+  .describe(
+    'TLS settings for https targets. The gateway always verifies the certificate, and reads the files again when they change.',
+  );
 
 export const upstream = z.strictObject({
-  targets: unique(targetOrigin).min(1).max(64).describe('The origins of its instances.'),
+  targets: unique(targetOrigin).min(1).max(64).describe("The origins of the service's instances."),
   identity: upstreamIdentity,
-  txnToken: z.boolean().default(false).describe('Whether it receives a `txn-token` for calls to other services.'),
+  txnToken: z
+    .boolean()
+    .default(false)
+    .describe('Whether the service receives a `txn-token` for calls to other services.'),
   timeouts: z
     .strictObject({
       connect: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('The maximum time to open a connection.'),
       response: duration({ min: '1ms', max: '1h' })
         .prefault('30s')
-        .describe('From the end of the request to the first byte of the response.'),
+        .describe('The maximum time from the end of the request to the first byte of the response.'),
       idle: duration({ min: '1ms', max: '1d' })
         .prefault('60s')
-        .describe('The maximum time between two chunks of a response or body.'),
+        .describe('The maximum time between two chunks of a request or response body.'),
     })
     .prefault({})
     .transform(({ connect, response, idle }) => ({ connectMs: connect, responseMs: response, idleMs: idle }))
     .describe('Time limits.'),
   minRate: size({ min: '0B', max: '1MiB' })
     .prefault('1KiB')
-    .describe('The minimum bytes per second that a client must send or read. `0B`: no minimum.'),
+    .describe('How many bytes per second a client must send or read. `0B` means no minimum.'),
   balance: z
     .enum(['round-robin', 'least-pending'])
     .default('round-robin')
-    .describe('How targets are chosen: in turn, or by the fewest pending requests.'),
+    .describe('How to choose a target: in turn, or by the fewest pending requests.'),
   health: health.optional(),
   retry: z
-    .strictObject({ attempts: wholeNumber(0, 3).default(1).describe('The number of attempts after the first.') })
+    .strictObject({ attempts: wholeNumber(0, 3).default(1).describe('How many attempts follow the first.') })
     .optional()
-    .describe('Retries idempotent requests that received no bytes of a response. Default: no retries.'),
+    .describe('Retries idempotent requests that received no response bytes. Default: no retries.'),
   breaker: breaker.optional(),
   tls: tls.optional(),
 });
@@ -102,13 +126,13 @@ export const upstream = z.strictObject({
 type UpstreamPart = z.output<typeof upstream>;
 export type UpstreamPieces = Readonly<Record<string, Pieces<UpstreamPart>>>;
 
-/** A service behind the gateway. Its name is the audience of its signatures. */
+/** A service behind the gateway. Its name is the audience of the signatures that it receives. */
 export type Upstream = Immutable<ReturnType<typeof resolveUpstream>>;
 
 /**
- * How the gateway signs requests to one upstream. `agreed`: with an HMAC key that both sides derive from published
- * keys, or with ed25519 while there is no such key. `next` will replace `secret`: `countersign keys list` prints its
- * keyid, but it does not sign yet.
+ * How the gateway signs requests to one upstream. `agreed` uses an HMAC key that both sides derive from published
+ * keys, and ed25519 until there is such a key. `next` will replace `secret`: `countersign keys list` prints the keyid
+ * of both, but the gateway does not sign with `next` yet.
  */
 export type UpstreamIdentity =
   | Readonly<{ algorithm: 'ed25519' | 'agreed' }>
@@ -129,11 +153,11 @@ export function resolveUpstream(name: string, part: UpstreamPart, { directory, .
 type UpstreamsFile = Readonly<{
   upstreams: UpstreamPieces;
   listen: ListenPieces;
-  /** The directory of the file. TLS files are relative to it. */
+  /** The file's directory. Paths of TLS files are relative to it. */
   directory: string;
   insecureTransport?: boolean | undefined;
   isFips: boolean;
-  /** Undefined entries are malformed. */
+  /** Undefined entries are malformed names. */
   services: ReadonlySet<string | undefined>;
 }>;
 
@@ -147,14 +171,17 @@ export function checkUpstreams(file: UpstreamsFile, refuse: Refuse): void {
       const message = 'agreed needs X25519, which Node does not offer in FIPS mode: use ed25519 or hmac-sha256';
       refuseHere(['identity', 'algorithm'], message);
     }
-    // Its key signs the calls that it makes with the token.
+    // The service must sign the calls that it makes with the token, so it needs a key.
     if (part.txnToken && !file.services.has(name) && !file.services.has(undefined)) {
       refuseHere(['txnToken'], `"${name}" has no keys under services, so it could not use the token`);
     }
   }
 }
 
-/** Refuses plain http to other machines, and the gateway's own listeners: a route to admin would publish it (CVE-2020-11710). */
+/**
+ * Refuses plain http to other machines, and the gateway's own listeners. A route to admin would expose it
+ * (CVE-2020-11710).
+ */
 function checkTargets(
   { targets = [] }: Pieces<UpstreamPart>,
   { listen, insecureTransport }: UpstreamsFile,
@@ -169,9 +196,9 @@ function checkTargets(
 
 function checkTls({ tls, targets }: Pieces<UpstreamPart>, directory: string, refuse: Refuse): void {
   if (tls === undefined) return;
-  if (targets?.some((target) => target.startsWith('http:'))) refuse(['tls'], 'is for https targets only');
+  if (targets?.some((target) => target.startsWith('http:'))) refuse(['tls'], 'works only with https targets');
   if ((tls.cert === undefined) !== (tls.key === undefined)) {
-    refuse(['tls'], '"cert" and "key" go together: set both or neither');
+    refuse(['tls'], 'set both "cert" and "key", or neither');
     return;
   }
   try {

@@ -17,12 +17,12 @@ const strict = 'issuer: https://a.test, audience: x, jwks: https://a.test/keys';
 const entra = 'provider: entra, issuer: "https://login.microsoftonline.com/{tid}/v2.0", audience: x';
 
 describe('an issuer', () => {
-  test('needs nothing but its name, its keys and an audience', () => {
+  test('needs only its name, its keys and an audience', () => {
     expect(problems(`{ ${strict} }`)).toEqual([]);
     expect(resolved(`{ ${strict} }`)[0]).toMatchObject({ types: ['at+jwt'], isStrict: true });
   });
 
-  test('of a provider needs only its name and an audience', () => {
+  test('with a provider needs only its name and an audience', () => {
     expect(problems('{ provider: keycloak, issuer: https://a.test/realms/x, audience: x }')).toEqual([]);
     expect(resolved('{ provider: keycloak, issuer: https://a.test/realms/x, audience: x }')[0]).toMatchObject({
       discovery: true,
@@ -35,16 +35,20 @@ describe('an issuer', () => {
     ['no keys', 'issuer: https://a.test, audience: x', '"jwks" is required'],
     ['keys and discovery', `${strict}, discovery: true`, 'discovery: already finds the keys'],
     ['no audience', 'issuer: https://a.test, jwks: https://a.test/keys', '"audience" is required'],
-    ['no client, where tokens have no audience', 'provider: cognito, issuer: https://a.test', '"clients" is required'],
+    [
+      'no OAuth clients, if tokens have no audience',
+      'provider: cognito, issuer: https://a.test',
+      '"clients" is required',
+    ],
     [
       'an empty audience',
       `issuer: https://a.test, jwks: https://a.test/keys, audience: []`,
       'audience: must have at least 1 item',
     ],
     [
-      'an audience of every client',
+      "an audience that every OAuth client's tokens have",
       'provider: keycloak, issuer: https://a.test, audience: [account, x]',
-      '"account" is in the tokens of every client of keycloak',
+      '"account" is in every token from keycloak',
     ],
     [
       'JWT without a test',
@@ -57,19 +61,19 @@ describe('an issuer', () => {
       'require: proves nothing',
     ],
     [
-      'JWT with a test of which one map proves nothing',
+      'JWT with a test in which one map proves nothing',
       `${strict}, types: [JWT], machines: none, require: [{ typ: Bearer }, { a: absent, b: absent }]`,
       'require: proves nothing',
     ],
     [
-      'a constant tenant at an open provider, where the test proves nothing',
+      'a constant tenant at an open provider, if the test proves nothing',
       'provider: google, issuer: https://a.test, audience: x, claims: { tenantId: { constant: t } }, require: { hd: absent }',
       'require: proves nothing',
     ],
     [
-      'an audience of every client, where the test proves nothing',
+      "an audience that every OAuth client's tokens have, if the test proves nothing",
       'provider: keycloak, issuer: https://a.test, audience: account, require: { a: absent }',
-      '"account" is in the tokens of every client of keycloak',
+      '"account" is in every token from keycloak',
     ],
     [
       'JWT without machines',
@@ -94,20 +98,20 @@ describe('an issuer', () => {
     [
       'a constant tenant at Google',
       'provider: google, issuer: https://a.test, audience: x',
-      '"require" is required: anyone can have an account of google',
+      '"require" is required, such as { hd: [example.com] }: anyone can have a google account',
     ],
     [
-      'a tenant for everyone else at Google',
+      'a fallback tenant at Google',
       'provider: google, issuer: https://a.test, audience: x, claims: { tenantId: { from: hd, map: { a.test: a }, otherwise: b } }',
-      '"require" is required: anyone can have an account of google',
+      '"require" is required, such as { hd: [example.com] }: anyone can have a google account',
     ],
     [
-      "an address as user id, in Auth0's form",
+      "an email address as user id, in Auth0's form",
       `${strict}, claims: { userId: "https://a.test/email" }`,
       '"email" can pass from one person to another',
     ],
     [
-      'a variable in the URL of the keys',
+      'a variable in the key URL',
       'issuer: "https://a.test/{t}", template: { t: [x] }, audience: x, jwks: "https://a.test/{t}/keys", algorithms: [ES256]',
       'must be one URL: omit jwks',
     ],
@@ -117,30 +121,34 @@ describe('an issuer', () => {
       'provider: must be one of "keycloak"',
     ],
     [
-      'a role of machines that people write',
+      'a machine role from a claim that people can write',
       `${strict}, machines: { role: [user_metadata, role] }`,
       'machines.role: people can write "user_metadata" themselves',
     ],
     [
-      'scopes that people write',
+      'scopes from a claim that people can write',
       `${strict}, claims: { scope: [unsafe_metadata, scope] }`,
       'claims.scope: people can write "unsafe_metadata" themselves',
     ],
     [
-      'a constant tenant of machines at an open provider',
+      'a constant machine tenant at an open provider',
       'provider: google, issuer: https://a.test, audience: x, claims: { tenantId: hd }, machines: { tenantId: { constant: t } }',
       '"require" is required',
     ],
-    ['machines that are a text', `${strict}, machines: all`, 'machines: must be none, or a map with `when`'],
-    ['an address as user id', `${strict}, claims: { userId: email }`, '"email" can pass from one person to another'],
+    ['machines as a text', `${strict}, machines: all`, 'machines: must be none, or a map with `when`'],
+    [
+      'an email address as user id',
+      `${strict}, claims: { userId: email }`,
+      '"email" can pass from one person to another',
+    ],
     ['a name as user id', `${strict}, claims: { userId: [user, preferred_username] }`, '"preferred_username" can pass'],
     [
-      'a role that people write themselves',
+      'a role from a claim that people can write',
       `${strict}, claims: { role: [user_metadata, role] }`,
       'people can write "user_metadata" themselves',
     ],
     [
-      'a tenant that people write themselves',
+      'a tenant from a claim that people can write',
       `${strict}, claims: { tenantId: { from: [unsafe_metadata, t], map: { a: b } } }`,
       'people can write "unsafe_metadata"',
     ],
@@ -150,45 +158,41 @@ describe('an issuer', () => {
       'claims.userId: must have at most 8 items',
     ],
     ['an empty path', `${strict}, claims: { userId: [] }`, 'claims.userId: must have at least 1 item'],
+    ['an invalid role', `${strict}, claims: { role: { constant: Admin } }`, 'claims.role.constant: must be a role'],
     [
-      'a role that is no role',
-      `${strict}, claims: { role: { constant: Admin } }`,
-      'claims.role.constant: must be a role',
-    ],
-    [
-      'a mapped role that is no role',
+      'an invalid mapped role',
       `${strict}, claims: { role: { from: r, map: { a: Admin } } }`,
       'claims.role.map.a: must be a role',
     ],
     ['a map without a claim', `${strict}, claims: { role: { map: { a: admin } } }`, 'claims.role: "from" is required'],
     [
-      'a number as value of a map',
+      'an unquoted number as a map key',
       `${strict}, claims: { role: { from: r, map: { 10: admin } } }`,
       'not a key: a number needs quotes',
     ],
     [
-      'a reserved value of a map',
+      'a reserved map key',
       `${strict}, claims: { role: { from: r, map: { constructor: admin } } }`,
       '"constructor" is reserved',
     ],
-    ['an empty map', `${strict}, claims: { role: { from: r, map: {} } }`, 'must be a map of 1 to 200 values'],
+    ['an empty map', `${strict}, claims: { role: { from: r, map: {} } }`, 'must be a map of 1 to 200 claim values'],
     [
-      'a value twice',
+      'a duplicate map key',
       `${strict}, claims: { role: { from: r, map: [[a, admin], [a, agent]] } }`,
       'contains the value "a" twice',
     ],
     [
-      'a misspelled key of a role',
+      'a misspelled key in a role',
       `${strict}, claims: { role: { from: r, map: { a: admin }, otherwize: user } }`,
       'unknown key "otherwize"; did you mean "otherwise"?',
     ],
     [
-      'a number in place of a claim',
+      'a number instead of a claim',
       `${strict}, claims: { role: 5 }`,
       'claims.role: must be a claim, a path, { from, map, otherwise } or { constant }',
     ],
     [
-      'a condition of no kind',
+      'an unknown kind of condition',
       `${strict}, require: { a: { contains: x } }`,
       'require.a: must be a list of accepted values',
     ],
@@ -197,7 +201,7 @@ describe('an issuer', () => {
       'issuer: "https://a.test/{tid}/x", audience: x, jwks: https://a.test/k',
       'has a variable, so "template" is required',
     ],
-    ['a variable that is missing', `${strict}, template: { tid: [a] }`, 'the issuer has no "{tid}"'],
+    ['a missing variable', `${strict}, template: { tid: [a] }`, 'the issuer has no "{tid}"'],
     [
       'a variable in the host',
       'issuer: "https://{tid}.a.test/x", audience: x, jwks: https://a.test/k, template: { tid: [a] }',
@@ -211,22 +215,22 @@ describe('an issuer', () => {
     ['a value with a slash', `${entra}, template: { tid: [a/b] }`, 'must be letters, digits and "-"'],
     ['any value without keys', `${entra}, template: { tid: any }`, 'any needs "jwks"'],
     [
-      'any value with one tenant',
+      'any value, with one tenant',
       `${entra}, template: { tid: any }, jwks: https://a.test/k, claims: { tenantId: { constant: t } }`,
       'any needs claims.tenantId: { fromIssuer: tid }',
     ],
     [
-      'the variable of another template',
+      'a variable that the template lacks',
       `${entra}, template: { tid: [a] }, claims: { tenantId: { fromIssuer: realm } }`,
       'the template has no variable "realm"',
     ],
     [
-      'metadata at a metadata service',
+      'OpenID metadata at a cloud metadata address',
       'issuer: "http://169.254.169.254/x", discovery: true, audience: x',
       'is a link-local or metadata address',
     ],
     [
-      'metadata over plain http',
+      'OpenID metadata over plain http',
       'issuer: "http://10.0.0.1/x", discovery: true, audience: x',
       'plain http leaves this machine',
     ],
@@ -235,7 +239,7 @@ describe('an issuer', () => {
     expect(problems(`{ ${entry} }`)).toEqual(expect.arrayContaining([expect.stringContaining(problem)]));
   });
 
-  test('shows every problem of nested keys at once, each with its place', () => {
+  test('shows all problems in nested keys at once, each with its location', () => {
     expect(
       problemsOf(
         withIssuers(
@@ -249,7 +253,7 @@ describe('an issuer', () => {
     ]);
   });
 
-  test('keeps the order of a map, also of keys that look like integers', () => {
+  test('keeps the order of a map, even of keys that look like integers', () => {
     const roleOf = (map: string) =>
       resolved(`{ ${strict}, claims: { role: { from: r, map: ${map} } } }`)[0]?.claims.role;
     const map = [
@@ -263,7 +267,7 @@ describe('an issuer', () => {
     expect(roleOf('[{ b: agent }, { "10": admin }, { "2": guest }, { "İ": root }]')).toMatchObject({ map });
   });
 
-  test('recognizes the machines of its preset whatever else the file says', () => {
+  test('always recognizes the machines that its preset describes', () => {
     const whenOf = (machines: string) =>
       resolved(`{ provider: auth0, issuer: https://a.test/, audience: x${machines} }`)[0]?.machines.when;
     const preset = whenOf('');
@@ -299,44 +303,44 @@ describe('two issuers', () => {
     ],
     ['prefixes', 'tenantPrefix: "a:"', 'tenantPrefix: "b:"'],
     ['a prefix and a list', 'tenantPrefix: "a:"', 'tenants: [acme]'],
-    ['one tenant, with prefixes of users', 'tenants: [acme], userPrefix: "a:"', 'tenants: [acme], userPrefix: "b:"'],
-    ['one tenant, with the same people', 'tenants: [acme], sameSubjects: true', 'tenants: [acme], sameSubjects: true'],
+    ['one tenant, with user prefixes', 'tenants: [acme], userPrefix: "a:"', 'tenants: [acme], userPrefix: "b:"'],
+    ['one tenant, with the same users', 'tenants: [acme], sameSubjects: true', 'tenants: [acme], sameSubjects: true'],
     [
-      'constants, also of machines',
+      'constants, for machines too',
       'claims: { tenantId: { constant: a } }, machines: { tenantId: { constant: a } }',
       'claims: { tenantId: { constant: b } }, machines: { tenantId: { constant: robots } }',
     ],
     [
-      'prefixes, also of machines',
+      'prefixes, for machines too',
       'tenantPrefix: "a:", machines: { tenantId: tenant }',
       'tenantPrefix: "b:", machines: { tenantId: tenant }',
     ],
     [
-      'one tenant, with prefixes of users, and machines at one of them',
+      'one tenant, with user prefixes, and machines at one issuer only',
       'tenants: [acme], userPrefix: "a:", machines: { tenantId: tenant }',
       'tenants: [acme], userPrefix: "b:"',
     ],
     [
-      'one tenant, with prefixes of users, and machines in tenants of their own',
+      'one tenant, with user prefixes, and separate tenants for machines',
       'tenants: [acme, a-robots], userPrefix: "a:", machines: { tenantId: { constant: a-robots } }',
       'tenants: [acme, b-robots], userPrefix: "b:", machines: { tenantId: { constant: b-robots } }',
     ],
     [
-      'one tenant, with prefixes of users, and machines with clients of their own',
+      'one tenant, with user prefixes, and different OAuth clients as machines',
       'tenants: [acme], userPrefix: "a:", machines: { tenantId: tenant }, clients: [web, worker]',
       'tenants: [acme], userPrefix: "b:", machines: { tenantId: tenant }, clients: [importer]',
     ],
     [
-      'one tenant, with prefixes of users, and machines that are the same',
+      'one tenant, with user prefixes, and the same machines',
       'tenants: [acme], userPrefix: "a:", machines: { tenantId: tenant }, sameSubjects: true',
       'tenants: [acme], userPrefix: "b:", machines: { tenantId: tenant }, sameSubjects: true',
     ],
     [
-      'one tenant, with machines that have no tenant',
+      'one tenant, and machines without a tenant',
       'tenants: [acme], userPrefix: "a:", machines: {}',
       'tenants: [acme], userPrefix: "b:", machines: {}',
     ],
-  ])('may have disjoint tenants by %s', (_how, first, second) => {
+  ])('may keep their callers apart by %s', (_how, first, second) => {
     expect(problems(`{ ${a}, ${first} }`, `{ ${b}, ${second} }`)).toEqual([]);
   });
 
@@ -350,44 +354,40 @@ describe('two issuers', () => {
     ],
     ['a list under a prefix', 'tenantPrefix: "acme-"', 'tenants: ["acme-1"]'],
     ['a constant with a prefix', 'tenantPrefix: "a:", claims: { tenantId: { constant: x } }', 'tenants: ["a:x"]'],
-    ['prefixes that begin one another', 'tenantPrefix: "acme"', 'tenantPrefix: "acme-eu:"'],
+    ['a prefix that starts with the other', 'tenantPrefix: "acme"', 'tenantPrefix: "acme-eu:"'],
     ['equal prefixes', 'tenantPrefix: "a:"', 'tenantPrefix: "a:"'],
     [
-      'machines in the tenant of users',
+      "machines in the other issuer's user tenant",
       'claims: { tenantId: { constant: acme } }',
       'claims: { tenantId: { constant: b } }, machines: { tenantId: { constant: acme } }',
     ],
     [
-      'machines in one tenant',
+      'machines that share a tenant',
       'claims: { tenantId: { constant: a } }, machines: { tenantId: { constant: robots } }',
       'claims: { tenantId: { constant: b } }, machines: { tenantId: { from: t, map: { x: robots } } }',
     ],
     [
-      'machines of both in one tenant, with prefixes of users',
+      'machines that share a tenant, with user prefixes',
       'tenants: [acme], userPrefix: "a:", machines: { tenantId: { constant: acme } }',
       'tenants: [acme], userPrefix: "b:", machines: { tenantId: { constant: acme } }',
     ],
     [
-      'machines of both in one tenant, with prefixes of users and one client in common',
+      'machines that share a tenant, with user prefixes and one OAuth client in common',
       'tenants: [acme], userPrefix: "a:", machines: { tenantId: tenant }, clients: [web, worker]',
       'tenants: [acme], userPrefix: "b:", machines: { tenantId: tenant }, clients: [worker]',
     ],
     [
-      'machines of both in one tenant, with clients of their own and no prefixes of users',
+      'machines that share a tenant, with different OAuth clients and no user prefixes',
       'tenants: [acme], machines: { tenantId: tenant }, clients: [web]',
       'tenants: [acme], machines: { tenantId: tenant }, clients: [worker]',
     ],
-    ['one tenant, with a prefix of users on one side', 'tenants: [acme], userPrefix: "a:"', 'tenants: [acme]'],
+    ['one tenant, with a user prefix at one issuer only', 'tenants: [acme], userPrefix: "a:"', 'tenants: [acme]'],
     [
-      'one tenant, with prefixes of users that begin one another',
+      'one tenant, with a user prefix that starts with the other',
       'tenants: [acme], userPrefix: "a"',
       'tenants: [acme], userPrefix: "ab"',
     ],
-    [
-      'one tenant, where one side says that people are the same',
-      'tenants: [acme], sameSubjects: true',
-      'tenants: [acme]',
-    ],
+    ['one tenant, with sameSubjects at one issuer only', 'tenants: [acme], sameSubjects: true', 'tenants: [acme]'],
   ])('are refused with %s', (_how, first, second) => {
     expect(problems(`{ ${a}, ${first} }`, `{ ${b}, ${second} }`)).toEqual([
       expect.stringMatching(/^issuers\[1\]: can name the tenant "[^"]+" of issuers\[0\]/),
@@ -401,27 +401,27 @@ describe('two issuers', () => {
       'users',
       'tenants: [acme]',
       'tenants: [acme]',
-      'so users of https://b.test and https://a.test could have the same id in it: give each its own tenants, or its own userPrefix;',
+      'so users of https://b.test and https://a.test could have the same id in that tenant: give each issuer its own tenants, or its own userPrefix;',
     ],
     [
-      'machines, since client ids have no prefix',
+      'machines, because OAuth client ids have no prefix',
       `${prefixed('a:')}, machines: { tenantId: { constant: acme } }`,
       `${prefixed('b:')}, machines: { tenantId: { constant: acme } }`,
-      'so machines of https://b.test and https://a.test could have the same id in it: give each its own machines.tenantId, or its own list of clients;',
+      'so machines of https://b.test and https://a.test could have the same id in that tenant: give each issuer its own machines.tenantId, or its own list of clients;',
     ],
     [
       'users and machines',
       'tenants: [acme], machines: { tenantId: tenant }',
       'tenants: [acme], machines: { tenantId: tenant }, name: second',
-      'so users and machines of second and https://a.test could have the same id in it: give each its own tenants, or its own userPrefix and its own list of clients;',
+      'so users and machines of second and https://a.test could have the same id in that tenant: give each issuer its own tenants, or its own userPrefix and its own list of clients;',
     ],
     [
-      'users of one and machines of the other',
+      'users of one issuer and machines of the other',
       'claims: { tenantId: { constant: acme } }',
       'claims: { tenantId: { constant: b } }, machines: { tenantId: { constant: acme } }',
-      'so callers of https://b.test and https://a.test would share it: give each its own tenants, or its own userPrefix;',
+      'so callers of https://b.test and https://a.test would share that tenant: give each issuer its own tenants, or its own userPrefix;',
     ],
-  ])('are named when they share a tenant, with what to write for %s', (_who, first, second, why) => {
+  ])('are reported when they share a tenant, with what to write for %s', (_who, first, second, why) => {
     expect(problems(`{ ${a}, ${first} }`, `{ ${b}, ${second} }`)).toEqual([
       expect.stringContaining(
         `issuers[1]: can name the tenant "acme" of issuers[0], ${why} or set sameSubjects: true on both, if one id means one caller (`,
@@ -429,13 +429,13 @@ describe('two issuers', () => {
     ]);
   });
 
-  test('are refused when one could name any tenant', () => {
+  test('are refused when one issuer could name any tenant', () => {
     expect(problems(`{ ${a} }`, `{ ${b}, tenants: [x] }`)).toEqual([
       expect.stringContaining('"tenants" is required with two or more issuers'),
     ]);
   });
 
-  test('are refused when machines of one could name any tenant or role', () => {
+  test('are refused when the machines of one issuer could name any tenant or role', () => {
     const [first, second] = [a.replace(', roles: [r]', ''), `{ ${b}, tenants: [x] }`];
     const constants = 'claims: { role: { constant: r }, tenantId: { constant: y } }';
     expect(problems(`{ ${first}, ${constants}, machines: { tenantId: { constant: y } } }`, second)).toEqual([]);
@@ -461,18 +461,26 @@ describe('two issuers', () => {
 
     test.each<[string, readonly string[], readonly unknown[]]>([
       [
-        'a client',
+        'an OAuth client',
         ['auth: required, allow: { clients: [web] }'],
-        ['routes[0].allow.clients[0]: must be { iss, id } with two or more issuers, because each could use this name'],
+        [
+          'routes[0].allow.clients[0]: must be { iss, id } with two or more issuers, because each issuer could use this name',
+        ],
       ],
       [
         'an actor',
         ['auth: required, allow: { actors: [bot] }'],
-        ['routes[0].allow.actors[0]: must be { iss, sub } with two or more issuers, because each could use this name'],
+        [
+          'routes[0].allow.actors[0]: must be { iss, sub } with two or more issuers, because each issuer could use this name',
+        ],
       ],
-      ['any client', ['auth: required, allow: { clients: any }'], []],
-      ['a client of an issuer', ['auth: required, allow: { clients: [{ iss: "https://a.test", id: web }] }'], []],
-      ['an actor of an issuer', ['auth: required, allow: { actors: [{ iss: "https://c.test", sub: bot }] }'], []],
+      ['any OAuth client', ['auth: required, allow: { clients: any }'], []],
+      [
+        'an OAuth client of an issuer',
+        ['auth: required, allow: { clients: [{ iss: "https://a.test", id: web }] }'],
+        [],
+      ],
+      ['an actor with an issuer', ['auth: required, allow: { actors: [{ iss: "https://c.test", sub: bot }] }'], []],
       ['scopes nowhere', ['auth: required', 'auth: required'], []],
       [
         'scopes on another route',
@@ -489,13 +497,13 @@ describe('two issuers', () => {
     });
   });
 
-  test('are refused when one could name any role', () => {
+  test('are refused when one issuer could name any role', () => {
     expect(problems(`{ ${a.replace(', roles: [r]', '')}, tenants: [y] }`, `{ ${b}, tenants: [x] }`)).toEqual([
       expect.stringContaining('"roles" is required with two or more issuers'),
     ]);
   });
 
-  test('of one template are refused with one tenant', () => {
+  test('from one template are refused with one tenant', () => {
     expect(problems(`{ ${entra}, template: { tid: [a, b] }, claims: { tenantId: { constant: t } } }`)).toEqual([
       expect.stringContaining('two values of the template can name the tenant "t"'),
     ]);
@@ -504,13 +512,13 @@ describe('two issuers', () => {
   test.each([
     ['the same issuer', 'issuer: https://a.test', 'issuer: https://a.test', 'is written twice'],
     [
-      'a value of a template',
+      'a template value',
       'issuer: "https://a.test/{t}/v2", template: { t: [x, y] }',
       'issuer: https://a.test/y/v2',
       'overlaps with another issuer',
     ],
     [
-      'any value of a template',
+      'a template with any value',
       'issuer: "https://a.test/{t}/v2", template: { t: any }, claims: { tenantId: { fromIssuer: t } }',
       'issuer: https://a.test/y/v2',
       'overlaps with another issuer',

@@ -19,13 +19,13 @@ import {
 } from './issuers.ts';
 import { checkTenants } from './tenant-checks.ts';
 
-/** For checks of claims, which depend on no other part of the file. */
+/** For checks of claims, which need nothing else from the file. */
 export const unresolved = { directory: '', kept: { scopes: new Set<string>(), claims: [] }, redactedAt: () => '' };
 
-/** `directory` is that of the file. Key files are relative to it. */
+/** `directory` is the file's directory. Paths of key files are relative to it. */
 type IssuersFile = Pick<WellFormed<Document>, 'issuers' | 'upstreams' | 'insecureTransport'> & { directory: string };
 
-/** Checks each issuer, and that no two of them issue the same `iss` or name the same tenant. */
+/** Checks each issuer, and that no two issuers share an `iss` or can name the same tenant. */
 export function checkIssuers(file: IssuersFile, isMalformed: IsMalformed, refuse: Refuse): void {
   const { issuers, directory } = file;
   for (const [index, part] of issuers.entries()) {
@@ -46,7 +46,7 @@ export function checkIssuers(file: IssuersFile, isMalformed: IsMalformed, refuse
   checkTenants(
     issuers.map((part, index) => {
       const whole = Object.keys(part).every((key) => !isMalformed('issuers', index, key));
-      // A malformed part could be the one that limits the tenants.
+      // The malformed part could be the one that limits the tenants.
       return whole && part.issuer !== undefined
         ? resolveIssuers(part as Parameters<typeof resolveIssuers>[0], unresolved)
         : undefined;
@@ -61,7 +61,7 @@ function checkKeys(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   const { jwks, discovery, template } = part;
   if (isBad('jwks', 'discovery', 'provider', 'template')) return;
   if (jwks !== undefined && discovery === true) {
-    refuse(['discovery'], 'already finds the keys: remove it, or "jwks"', { other: ['jwks'] });
+    refuse(['discovery'], 'already finds the keys: remove "discovery" or "jwks"', { other: ['jwks'] });
   }
   if (jwks !== undefined && /[{}]|%7b|%7d/i.test(jwks)) {
     refuse(['jwks'], 'must be one URL: omit jwks and set discovery: true to find the keys of each issuer');
@@ -72,7 +72,7 @@ function checkKeys(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
     refuse([], message, { absent: 'jwks' });
   }
   if (jwks === undefined && isDiscovered(part) && Object.values(template ?? {}).includes('any')) {
-    refuse(['template'], 'any needs "jwks": the URL of the keys must not depend on a token');
+    refuse(['template'], 'any needs "jwks": the key URL must not depend on a token');
   }
 }
 
@@ -83,7 +83,7 @@ function checkAudience(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
     if (audience === undefined && clients === undefined) {
       refuse(
         [],
-        `"clients" is required: tokens of ${provider} have no \`aud\`, so a list of clients is needed instead`,
+        `"clients" is required: tokens of ${provider} have no \`aud\`, so list the accepted OAuth clients instead`,
         {
           absent: 'clients',
         },
@@ -97,7 +97,10 @@ function checkAudience(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   }
   const named = audience.find((one) => presetOf(provider).sharedAudiences.includes(one));
   if (named !== undefined && clients === undefined && !proves(required) && !isBad('require')) {
-    refuse(['audience'], `"${named}" is in the tokens of every client of ${provider}: add "clients" or "require"`);
+    refuse(
+      ['audience'],
+      `"${named}" is in every token from ${provider}, whichever OAuth client it is for: add "clients" or "require"`,
+    );
   }
 }
 
@@ -113,14 +116,14 @@ function checkTypes(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   if (isStrict(part) || part.provider !== undefined) return;
   if (!isBad('require')) {
     const message =
-      '"require" is required with types other than at+jwt: a claim that only these tokens have, because ID tokens look the same';
+      '"require" is required with types other than at+jwt: name a claim that only these tokens have, because ID tokens look the same';
     requireProof(part.require, message, refuse);
   }
   if (part.machines === undefined && !isBad('machines')) {
     const message = '"machines" is required with types other than at+jwt: { when: … }, or none';
     refuse([], message, { absent: 'machines' });
   } else if (part.machines !== 'none' && part.machines !== undefined && part.machines.when === undefined) {
-    refuse(['machines'], '"when" is required without a provider: the claims that only a machine token has');
+    refuse(['machines'], '"when" is required without a provider: name the claims that only a machine token has');
   }
 }
 
@@ -153,11 +156,11 @@ function checkUrls(part: IssuerPieces, { upstreams, insecureTransport }: Issuers
   // The metadata, which names the URL of the keys, is fetched from the issuer itself.
   const issuer = isDiscovered(part) ? part.issuer : undefined;
   if (issuer !== undefined && isForbiddenHost(new URL(issuer).hostname)) {
-    refuse(['issuer'], 'is a link-local or metadata address, from which nothing is fetched');
+    refuse(['issuer'], 'is a link-local or metadata address, and the gateway fetches nothing from those');
   }
-  // The gateway signs its requests to the feed for an upstream.
+  // The gateway signs its feed requests with the identity of an upstream.
   if (feed !== undefined && isAtNoTarget(feed.url, upstreams)) {
-    refuse(['revocations', 'url'], 'is not at a target of any upstream, so requests for it could not be signed');
+    refuse(['revocations', 'url'], 'is not at a target of any upstream, so the gateway could not sign its requests');
   }
   if (insecureTransport) return;
   if (issuer !== undefined && isPlainHttp(issuer)) refuse(['issuer'], plainHttp);
@@ -168,7 +171,7 @@ function checkUrls(part: IssuerPieces, { upstreams, insecureTransport }: Issuers
 
 function isAtNoTarget(url: string, upstreams: UpstreamPieces): boolean {
   const all = Object.values(upstreams).map(({ targets }) => targets);
-  // The URL may belong to a malformed target.
+  // The URL may belong to a target that is malformed.
   return !all.includes(undefined) && !all.flat().includes(new URL(url).origin);
 }
 
@@ -185,7 +188,7 @@ function checkKeyFiles(part: IssuerPieces, directory: string, refuse: Refuse): v
   }
 }
 
-/** Refuses the name and the `iss` of an earlier issuer. */
+/** Refuses a name or an `iss` that an earlier issuer uses. */
 function checkConflicts(part: IssuerPieces, before: readonly IssuerPieces[], refuse: Refuse): void {
   const named = before.findIndex(({ name }) => name !== undefined && name === part.name);
   if (named !== -1) refuse(['name'], 'is written twice', { other: ['issuers', named, 'name'] });
@@ -197,7 +200,7 @@ function checkConflicts(part: IssuerPieces, before: readonly IssuerPieces[], ref
 
 const variable = /^\{([A-Za-z][A-Za-z0-9_]{0,31})\}$/;
 
-/** The variables of an issuer. Undefined if braces are used anywhere except around one whole path segment. */
+/** Returns the variables in an issuer. Undefined if braces are used for anything but one whole path segment. */
 function variablesIn(issuer: string): readonly string[] | undefined {
   const [, , , ...segments] = issuer.split('/');
   const found = segments.flatMap((segment) => variable.exec(segment)?.[1] ?? []);
@@ -205,10 +208,10 @@ function variablesIn(issuer: string): readonly string[] | undefined {
   return rest.some((segment) => /[{}]/.test(segment)) || found.length > 1 ? undefined : found;
 }
 
-/** Any value of a variable. */
+/** Stands for any value of a variable. */
 const anyValue = '{}';
 
-/** Whether one `iss` could match both. */
+/** Whether one `iss` could match both issuers. */
 const overlap = (a: IssuerPieces, b: IssuerPieces): boolean =>
   issuersOf(a).some((ours) => issuersOf(b).some((theirs) => meet(ours, theirs)));
 
@@ -225,19 +228,19 @@ function meet(a: string, b: string): boolean {
   return ours.length === theirs.length && ours.every((one, at) => fits(one, theirs[at]) || fits(theirs[at] ?? '', one));
 }
 
-/** An address or name can pass to another person, and some providers let people choose them. */
+/** These can pass to another person, and some providers let people choose them. */
 const reassignable = new Set(['email', 'upn', 'preferred_username', 'unique_name', 'username', 'nickname']);
-/** Claims that people can write themselves at Auth0, Supabase and Clerk. */
+/** Claims that people can set themselves at Auth0, Supabase and Clerk. */
 const selfWritten = new Set(['user_metadata', 'unsafe_metadata']);
 
-/** Refuses claims that do not identify anyone permanently, or that people can set themselves. */
+/** Refuses claims that do not identify a user permanently, or that people can set themselves. */
 function checkIssuerClaims({ claims, provider, machines, require: required }: IssuerPieces, refuse: Refuse): void {
   if (claims === undefined) return;
-  // Auth0 names custom claims by URLs, such as https://example.com/email.
+  // Auth0 uses URLs as names of custom claims, such as https://example.com/email.
   const nameOf = (step: string) => step.slice(step.lastIndexOf('/') + 1);
   const name = claims.userId?.map(nameOf).find((step) => reassignable.has(step.toLowerCase()));
   if (name !== undefined) {
-    refuse(['claims', 'userId'], `"${name}" can pass from one person to another: use the subject, such as sub`);
+    refuse(['claims', 'userId'], `"${name}" can pass from one person to another: use a permanent id, such as sub`);
   }
   const ofMachines = machines === 'none' ? undefined : machines;
   const paths: readonly (readonly [part: string, key: string, path: ClaimPath | undefined])[] = [
@@ -257,12 +260,12 @@ function checkIssuerClaims({ claims, provider, machines, require: required }: Is
     (tenant) => tenant?.kind === 'constant' || (tenant?.kind === 'mapped' && tenant.otherwise !== undefined),
   );
   if (presetOf(provider).isOpen && isForAll) {
-    const message = `"require" is required: anyone can have an account of ${provider}; such as { hd: [example.com] }`;
+    const message = `"require" is required, such as { hd: [example.com] }: anyone can have a ${provider} account`;
     requireProof(required, message, refuse);
   }
 }
 
-/** Refuses an issuer whose `require` does not prove that a token has some claim: an absent claim proves nothing. */
+/** Refuses an issuer if `require` does not prove that a token has some claim. An absent claim proves nothing. */
 function requireProof(required: Conditions | undefined, message: string, refuse: Refuse): void {
   if (required === undefined) refuse([], message, { absent: 'require' });
   else if (!proves(required)) {

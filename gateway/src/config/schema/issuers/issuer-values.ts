@@ -3,7 +3,10 @@ import { orderedMap } from '../values/ordered-map.ts';
 import { claimName, id, role, text, unique } from '../values/scalars.ts';
 import { type Immutable, oneShape } from '../values/shapes.ts';
 
-/** JOSE names of the signing algorithms that an issuer may use. Symmetric ones are excluded: verification would need the issuer's secret. */
+/**
+ * JOSE names of the signing algorithms that an issuer may use. Symmetric ones are excluded: the gateway would need the
+ * issuer's secret.
+ */
 export const signingAlgorithms = [
   'ES256',
   'ES384',
@@ -18,7 +21,7 @@ export const signingAlgorithms = [
 ] as const;
 export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 
-/** The accepted values of the header `typ`. `none` means no `typ`. `id-token` means ID tokens, and no other tokens. */
+/** The accepted `typ` header values. `none` means no `typ`. `id-token` means ID tokens, and no other tokens. */
 export const tokenTypes = ['at+jwt', 'JWT', 'none', 'id-token'] as const;
 export type TokenType = (typeof tokenTypes)[number];
 
@@ -41,20 +44,20 @@ const claimOf = (path: ClaimPath) => ({ kind: 'claim' as const, path });
 
 function sourceShapes(value: typeof role) {
   const otherwise = z
-    .union([z.literal('refuse'), value], { error: 'must be refuse, or the value for tokens without such a claim' })
+    .union([z.literal('refuse'), value], { error: 'must be refuse, or the value to use if the claim is missing' })
     .meta({ 'x-type': '`refuse`, or a value' })
     .prefault('refuse')
-    .describe('The value for tokens without the claim, or without any value of `map`; or `refuse`.');
+    .describe('The value to use if the token lacks the claim, or if `map` has no entry for it; or `refuse`.');
   return [
     oneClaim.transform(claimOf),
     pathToClaim.transform(claimOf),
     z
-      .strictObject({ constant: value.describe('The same value for every token.') })
+      .strictObject({ constant: value.describe('The value for every token.') })
       .transform(({ constant }) => ({ kind: 'constant' as const, value: constant })),
     z
       .strictObject({
         from: claimPath.describe('The claim: a text, or a list of texts.'),
-        map: orderedMap(value).describe('Its values, and what each means. The first matching entry wins.'),
+        map: orderedMap(value).describe('The value to use for each claim value. The first matching entry wins.'),
         otherwise,
       })
       .transform(({ from, map, otherwise: other }) => ({
@@ -83,7 +86,7 @@ export const tenantSource = oneShape(
   [...sourceShapes(id), fromIssuer],
 );
 
-/** Where a role or a tenant comes from. */
+/** Where the gateway reads a role or a tenant. */
 export type ValueSource = Immutable<z.output<typeof tenantSource>>;
 
 export const scalar = z.union([text, z.number(), z.boolean()], { error: 'must be a text, a number, true or false' });
@@ -104,7 +107,7 @@ const expected = oneShape('condition', 'a list of accepted values, present, abse
 /** A test of one claim. If the claim is a list, one of its items must pass. */
 export type Expected = Immutable<z.output<typeof expected>>;
 export type Condition = Readonly<{ claim: string; expected: Expected }>;
-/** Alternatives, one of which must hold. All conditions of an alternative must hold. */
+/** Alternatives: one must hold. An alternative holds if all its conditions hold. */
 export type Conditions = readonly (readonly Condition[])[];
 
 const all = z
@@ -114,9 +117,9 @@ const all = z
     Object.entries(claims).map(([claim, value]) => ({ claim, expected: value })),
   );
 
-/** Conditions on claims. In a list of maps, one of the maps must hold. */
+/** Conditions on claims. In a list of maps, one map must hold. */
 export const conditions = oneShape(
   'map, or list of maps',
-  'a map of claims and their accepted values, or a list of such maps, of which one must hold',
+  'a map of claims and their accepted values, or a list of such maps (one of them must hold)',
   [all.transform((one) => [one]), z.array(all).min(1).max(16)],
 );

@@ -38,9 +38,9 @@ const prefix = z
 const machines = oneShape('none, or map', 'none, or a map with `when`', [
   z.literal('none'),
   z.strictObject({
-    when: conditions.optional().describe('The claims that only tokens of machines have. Presets define their own.'),
-    role: roleSource.optional().describe('The role of machines. Default: none.'),
-    tenantId: tenantSource.optional().describe('The tenant of machines. Default: none.'),
+    when: conditions.optional().describe('The claims that only machine tokens have. Presets define their own.'),
+    role: roleSource.optional().describe('The role that machines get. Default: none.'),
+    tenantId: tenantSource.optional().describe('The tenant that machines belong to. Default: none.'),
   }),
 ]);
 
@@ -49,77 +49,104 @@ export const issuer = z.strictObject({
   provider: z
     .enum(providers)
     .optional()
-    .describe('Sets the token types, the keys and the usual claims of a provider. Other keys override it.'),
-  issuer: issuerIdentifier.describe('The `iss` of its tokens, byte by byte. May have a variable, such as `{tid}`.'),
-  template: template.optional().describe('The values of the variable, at most 100, or `any` (which needs `jwks`).'),
+    .describe("Applies the provider's token types, keys and usual claims. The other keys override them."),
+  issuer: issuerIdentifier.describe("The exact `iss` in the issuer's tokens. May contain a variable, such as `{tid}`."),
+  template: template.optional().describe('The values of the variable (at most 100), or `any`, which requires `jwks`.'),
   audience: audience
     .optional()
-    .describe('The values of which `aud` must contain one. Required, unless the tokens of `provider` have no `aud`.'),
-  clients: unique(text).min(1).max(100).optional().describe('The clients that may use its tokens. Default: any.'),
-  jwks: keySource.optional().describe('Where its keys are: a URL, or the path of a JWK set.'),
+    .describe(
+      "The accepted audiences: `aud` must contain one of them. Required, unless the provider's tokens have no `aud`.",
+    ),
+  clients: unique(text)
+    .min(1)
+    .max(100)
+    .optional()
+    .describe('The OAuth clients whose tokens are accepted. Default: any.'),
+  jwks: keySource.optional().describe("Where to find the issuer's keys: a URL, or the path of a JWK set."),
   discovery: z
     .boolean()
     .optional()
-    .describe('Whether the URL of the keys is read from the metadata of the issuer. Default with `provider`: true.'),
+    .describe("Whether to read the key URL from the issuer's metadata. Default with `provider`: true."),
   algorithms: unique(z.enum(signingAlgorithms))
     .min(1)
     .optional()
-    .describe('The signing algorithms. Default: ES256, RS256 and EdDSA, or those of `provider`.'),
+    .describe("The accepted signing algorithms. Default: ES256, RS256 and EdDSA, or the provider's."),
   types: unique(z.enum(tokenTypes))
     .min(1)
     .optional()
     .describe(
-      'The accepted values of the `typ` header. `none` accepts tokens without one. `id-token` cannot be combined with other values. Default: `at+jwt`.',
+      'The accepted values of the `typ` header. `none` accepts tokens without `typ`. `id-token` cannot be combined with other values. Default: `at+jwt`.',
     ),
   require: conditions
     .optional()
-    .describe('Claims that a token must have. Without `provider`, required for every type but `at+jwt`.'),
+    .describe('Claims that a token must have. Without `provider`, this is required for every type but `at+jwt`.'),
   claims: z
     .strictObject({
-      userId: claimPath.optional().describe('The user id. Default: `user_id`, or that of `provider`.'),
-      role: roleSource.optional().describe('The role. Default: the claim `role`; with `provider`, the role `user`.'),
+      userId: claimPath.optional().describe("The claim with the user id. Default: `user_id`, or the provider's claim."),
+      role: roleSource
+        .optional()
+        .describe('Where to find the role. Default: the claim `role`; with `provider`, always the role `user`.'),
       tenantId: tenantSource
         .optional()
-        .describe('The tenant. Default: the claim `tenant_id`; with `provider`, the tenant `default`.'),
-      sessionId: claimPath.optional().describe('The session id. Default: `sid`, or that of `provider`.'),
-      scope: claimPath.optional().describe('The scopes: a list, or a text. Default: `scope`, or that of `provider`.'),
-      client: claimName.optional().describe('The client. Default: `client_id` and `azp`, or those of `provider`.'),
+        .describe(
+          'Where to find the tenant. Default: the claim `tenant_id`; with `provider`, always the tenant `default`.',
+        ),
+      sessionId: claimPath
+        .optional()
+        .describe("The claim with the session id. Default: `sid`, or the provider's claim."),
+      scope: claimPath
+        .optional()
+        .describe("The claim with the scopes, as a list or a text. Default: `scope`, or the provider's claim."),
+      client: claimName
+        .optional()
+        .describe("The claim with the OAuth client. Default: `client_id` and `azp`, or the provider's claims."),
     })
     .prefault({})
-    .describe('The claims that identify the caller: names, paths, or maps of values.'),
+    .describe('Which claims identify the caller: names, paths, or maps of values.'),
   subjectEncoding: z
     .enum(['none', 'base64url'])
     .prefault('none')
-    .describe('`base64url` encodes user ids with characters that an id cannot have.'),
-  userPrefix: prefix.optional().describe('A prefix of each user id, so that two issuers can share a tenant.'),
+    .describe(
+      '`base64url` encodes user ids, for issuers whose user ids contain characters that an id may not contain.',
+    ),
+  userPrefix: prefix.optional().describe('A prefix for each user id, so that two issuers can share a tenant.'),
   tenantPrefix: prefix
     .optional()
-    .describe('A prefix of each tenant id, so that two issuers cannot name the same tenant.'),
+    .describe('A prefix for each tenant id, so that two issuers cannot name the same tenant.'),
   sameSubjects: z
     .boolean()
     .default(false)
-    .describe('Whether a user id means the same person as at other issuers with this key, which may share tenants.'),
+    .describe(
+      'Whether a user id means the same person at every issuer that sets this key. Such issuers may share tenants.',
+    ),
   machines: machines
     .optional()
-    .describe('Accepts tokens of machines. Default: they are refused. Required for types but `at+jwt`.'),
+    .describe('Accepts machine tokens. Default: they are refused. Required for types other than `at+jwt`.'),
   maxTokenLifetime: seconds({ min: '1m', max: '30d' })
     .prefault('24h')
-    .describe('The longest accepted time from `iat` to `exp`.'),
+    .describe('The longest accepted token lifetime, from `iat` to `exp`.'),
   tenants: unique(id)
     .min(1)
     .optional()
-    .describe('The tenants that its tokens may name. With two or more issuers, each needs a limited set of tenants.'),
+    .describe(
+      "The tenants that the issuer's tokens may name. With two or more issuers, each needs a limited set of tenants.",
+    ),
   roles: unique(role)
     .min(1)
     .optional()
-    .describe('The roles that its tokens may name. With two or more issuers, each needs a limited set of roles.'),
+    .describe(
+      "The roles that the issuer's tokens may name. With two or more issuers, each needs a limited set of roles.",
+    ),
   revocations: z
     .strictObject({
-      url: calledUrl.describe('The URL of the feed. Requests carry a signed `x-identity: gateway`.'),
+      url: calledUrl.describe('The feed URL. The gateway signs its requests with `x-identity: gateway`.'),
       maxStaleness: duration({ min: '1s', max: '1h' })
         .prefault('30s')
-        .describe('The maximum age of the last successful read.'),
-      onStale: z.enum(['allow', 'deny']).prefault('allow').describe('Whether tokens are still accepted after that.'),
+        .describe('How old the last successful read may be.'),
+      onStale: z
+        .enum(['allow', 'deny'])
+        .prefault('allow')
+        .describe('Whether the gateway still accepts tokens after `maxStaleness`.'),
     })
     .transform(({ maxStaleness, ...feed }) => ({ ...feed, maxStalenessMs: maxStaleness }))
     .optional()
@@ -136,8 +163,8 @@ export const algorithmsOf = ({ algorithms, provider }: IssuerPieces): readonly S
 export const typesOf = ({ types, provider }: IssuerPieces): readonly TokenType[] => types ?? presetOf(provider).types;
 
 /**
- * Whether the strict rules of RFC 9068 apply: `jti` and a well-formed `amr`, and neither a preset nor an additional
- * test.
+ * Whether the strict rules of RFC 9068 apply: a required `jti` and a well-formed `amr`. They apply if the issuer has
+ * neither a preset nor an additional test.
  */
 export const isStrict = (part: IssuerPieces): boolean =>
   part.provider === undefined && typesOf(part).every((type) => type === 'at+jwt');
@@ -145,30 +172,30 @@ export const isStrict = (part: IssuerPieces): boolean =>
 export const isDiscovered = ({ discovery, jwks, provider }: IssuerPieces): boolean =>
   jwks === undefined && (discovery ?? provider !== undefined);
 
-/** Whether a token may lack `aud`, because this provider's tokens have none. Then `clients` is required. */
+/** Whether a token may lack `aud`, because this provider's tokens have none. If so, `clients` is required. */
 export const mayLackAudience = (part: IssuerPieces): boolean =>
   presetOf(part.provider).mayLackAudience && !typesOf(part).includes('id-token');
 
-/** The scopes and claims that a route or a service uses. All others of a token are dropped. */
+/** The scopes and claims that a route or a service uses. The gateway drops the others from a token. */
 export type KeptClaims = Readonly<{ scopes: ReadonlySet<string>; claims: readonly string[] }>;
 
-/** If `value` is undefined, any value, read from `iss`. */
+/** If `value` is undefined, the issuer may have any value, which is read from `iss`. */
 export type Template = Readonly<{ variable: string; value: string | undefined }> | undefined;
 
 type ResolveOptions = Readonly<{
   directory: string;
   kept: KeptClaims;
   /**
-   * A string of the issuer's entry in which variables are replaced by their names, for operators. Empty if there are
-   * none.
+   * Returns a string of the issuer's entry for operators, with variable names in place of values from the environment.
+   * Empty if the string has no variables.
    */
   redactedAt(...keys: readonly string[]): string;
 }>;
 
-/** An issuer of tokens, and the claims that its tokens may have. Plain data, because it is sent between threads. */
+/** A token issuer, and the claims that its tokens may have. Plain data, because threads send it to each other. */
 export type Issuer = Immutable<ReturnType<typeof resolveOne>>;
 
-/** The issuers of one entry of the file: one, or one for each value of its template. */
+/** Returns the issuers of one entry in the file: one, or one for each template value. */
 export function resolveIssuers(part: IssuerPart, options: ResolveOptions): readonly Issuer[] {
   const [variable, values] = Object.entries(part.template ?? {})[0] ?? [];
   if (variable === undefined || values === undefined) {
@@ -211,7 +238,7 @@ function resolveOne(
     discovery,
     algorithms: algorithmsOf(part),
     types,
-    /** Conditions on a token whose header does not indicate its kind. */
+    /** Conditions on a token whose header does not show its kind. */
     typeTest: (types.includes('id-token') ? preset.idToken : preset.accessToken) ?? [],
     require: part.require ?? [],
     claims: claimsOf(part.claims, preset, template),
@@ -228,9 +255,9 @@ function resolveOne(
   };
 }
 
-/** How a machine's tokens are recognized. A token whose subject equals its client always belongs to a machine. */
+/** How to recognize a machine's token. A token whose subject equals its OAuth client always belongs to a machine. */
 function machinesOf(machines: IssuerPart['machines'], { machines: known = [] }: Preset) {
-  // They are still recognized, because they must not be mistaken for users.
+  // Machines must still be recognized, so that none passes for a user.
   if (machines === 'none' || machines === undefined) {
     return { isAccepted: false, when: known, role: undefined, tenantId: undefined };
   }
@@ -242,9 +269,9 @@ function machinesOf(machines: IssuerPart['machines'], { machines: known = [] }: 
 function claimsOf({ client, ...claims }: IssuerPart['claims'], preset: Preset, template: Template) {
   const given = Object.fromEntries(Object.entries(claims).filter(([, source]) => source !== undefined));
   const all: Preset['claims'] = { ...preset.claims, ...given };
-  // Only Entra's preset reads the issuer, and its tokens have the same value in a claim.
+  // Only Entra's preset reads the issuer, and Entra's tokens repeat that value in a claim.
   const isInClaim = all.tenantId.kind === 'fromIssuer' && template === undefined;
   const tenantId: ValueSource = isInClaim ? { kind: 'claim', path: ['tid'] } : all.tenantId;
-  /** `client` lists the names of claims with the client. All that are present must be equal. */
+  /** `client` lists the claims that name the OAuth client. All that are present must be equal. */
   return { ...all, tenantId, client: client === undefined ? preset.client : [client] };
 }

@@ -4,12 +4,14 @@ import type { TestCaller } from '../policy-tests.ts';
 import type { ValueSource } from './issuer-values.ts';
 import type { Issuer, Template } from './issuers.ts';
 
-/** The roles, tenants or clients that tokens can name: a list, or everything with a prefix. Undefined for any. */
+/**
+ * The roles, tenants or OAuth clients that tokens can name: a list, or everything with a prefix. Undefined means any.
+ */
 export type Names = Readonly<{ list: ReadonlySet<string> }> | Readonly<{ prefix: string }> | undefined;
 
 type Sources = readonly (ValueSource | undefined)[];
 
-/** The tenants that an issuer can read from these sources. */
+/** Returns the tenants that an issuer can read from these sources. */
 export const tenantsOf = ({ tenants, tenantPrefix, template }: Issuer, sources: Sources): Names =>
   namesOf(sources, template, tenants, tenantPrefix);
 
@@ -30,7 +32,7 @@ function namesOf(
   return prefix === '' ? undefined : { prefix };
 }
 
-/** The values that a source can have, each with its place in the source. Undefined for any. */
+/** Returns the values that a source can have, each with its place in the source. Undefined means any. */
 export function valuesOf(
   source: ValueSource,
   template: Template,
@@ -49,17 +51,17 @@ export function valuesOf(
   }
 }
 
-/** Why no token of an issuer can have the caller of a test: the key, and the possible values. Undefined if one can. */
+/** Says why no token of an issuer can have a test's caller: the key, and the possible values. Undefined if one can. */
 export function whyImpossible(as: TestCaller, issuer: Issuer): Readonly<{ key: string; message: string }> | undefined {
   const { claims, machines, clients, name = issuer.issuer } = issuer;
   const isUser = as.userId !== undefined;
-  // The gateway refuses every machine of this issuer, which a test may expect.
+  // The gateway refuses every machine of this issuer, and a test may expect that.
   if (!isUser && !machines.isAccepted) return undefined;
   const source = isUser ? claims : machines;
   const kinds = [
     ['role', 'a role', rolesOf(issuer, [source.role])],
     ['tenantId', 'a tenant', tenantsOf(issuer, [source.tenantId])],
-    ['client', 'a client', clients && { list: new Set(clients) }],
+    ['client', 'an OAuth client', clients && { list: new Set(clients) }],
   ] as const;
   for (const [key, kind, names] of kinds) {
     const value = as[key];

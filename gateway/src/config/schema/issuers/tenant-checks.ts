@@ -5,9 +5,9 @@ import { rolesOf, type Names as Tenants, tenantsOf } from './names-of-issuer.ts'
 
 /**
  * Proves for each pair of issuers that they cannot name the same tenant. Otherwise a hostile issuer could impersonate
- * the users of another (docs/threat-model.md). Each value of a template is a separate issuer.
+ * another issuer's users (docs/threat-model.md). Each template value counts as a separate issuer.
  *
- * @param resolved The issuers of each entry. Undefined if the entry is malformed.
+ * @param resolved The issuers from each entry. Undefined if the entry is malformed.
  */
 export function checkTenants(resolved: readonly (readonly Issuer[] | undefined)[], refuse: Refuse): void {
   const all = resolved.flatMap((issuers = [], index) => issuers.map((issuer) => knownOf(issuer, index)));
@@ -36,7 +36,7 @@ export function checkTenants(resolved: readonly (readonly Issuer[] | undefined)[
   }
 }
 
-/** The tenants of all callers of an issuer: its users and its machines. */
+/** The tenants of everyone that an issuer vouches for: its users and its machines. */
 type Known = Readonly<{ index: number; issuer: Issuer; tenants: Tenants; users: Tenants; machines: Tenants }>;
 
 function knownOf(issuer: Issuer, index: number): Known {
@@ -52,7 +52,7 @@ function mustNotMeet(a: Known, b: Known): boolean {
 
 /**
  * Whether a service could mistake a machine of one issuer for a machine of the other. `userPrefix` does not change
- * client ids.
+ * OAuth client ids.
  */
 function mayShareMachines(a: Known, b: Known): boolean {
   if (!meet(a.machines, b.machines)) return false;
@@ -71,25 +71,25 @@ function clashBetween(one: Known, other: Known): string {
   const both = `${nameOf(one)} and ${nameOf(other)}`;
   const why =
     callers.length === 0
-      ? `callers of ${both} would share it`
-      : `${callers.join(' and ')} of ${both} could have the same id in it`;
+      ? `callers of ${both} would share that tenant`
+      : `${callers.join(' and ')} of ${both} could have the same id in that tenant`;
   const remedy = hasOwnUsers
-    ? 'give each its own machines.tenantId, or its own list of clients'
-    : `give each its own tenants, or its own userPrefix${machines ? ' and its own list of clients' : ''}`;
+    ? 'give each issuer its own machines.tenantId, or its own list of clients'
+    : `give each issuer its own tenants, or its own userPrefix${machines ? ' and its own list of clients' : ''}`;
   return `can name the tenant "${name}" of issuers[${other.index}], so ${why}: ${remedy}; or set sameSubjects: true on both, if one id means one caller`;
 }
 
 const nameOf = ({ issuer }: Known): string => issuer.name ?? issuer.issuer;
 
 const required = (key: string, instead: string): string =>
-  `"${key}" is required with two or more issuers: the ${key} that this one may name, ${instead}`;
+  `"${key}" is required with two or more issuers: list the ${key} that this issuer may name, ${instead}`;
 
 const hasAnyRole = (issuer: Issuer): boolean =>
   rolesOf(issuer, [issuer.claims.role, issuer.machines.role]) === undefined;
 
 const meet = (a: Tenants, b: Tenants): boolean => sharedBy(a, b) !== undefined;
 
-/** A tenant or prefix that both issuers can name. */
+/** Returns a tenant or prefix that both issuers can name. */
 function sharedBy(a: Tenants, b: Tenants): string | undefined {
   if (a === undefined || b === undefined) return undefined;
   if ('list' in a) {
@@ -103,8 +103,8 @@ function sharedBy(a: Tenants, b: Tenants): string | undefined {
 const haveSameSubjects = (a: Issuer, b: Issuer): boolean => a.sameSubjects && b.sameSubjects;
 
 /**
- * Whether no user id with one prefix can equal one with the other. They can if one prefix begins with the other; every
- * prefix begins with the empty one.
+ * Whether user ids with one prefix always differ from user ids with the other. They may be equal if one prefix starts
+ * with the other; every prefix starts with the empty one.
  */
 const haveDistinctUsers = (a: Issuer, b: Issuer): boolean =>
   !a.userPrefix.startsWith(b.userPrefix) && !b.userPrefix.startsWith(a.userPrefix);

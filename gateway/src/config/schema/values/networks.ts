@@ -2,23 +2,23 @@ import { BlockList, isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { parsedText } from './scalars.ts';
 
-/** A network in the form that `net.BlockList.addSubnet` takes. */
+/** A network in the form that `net.BlockList.addSubnet` expects. */
 export type Network = Readonly<{ address: string; prefix: number; family: 'ipv4' | 'ipv6' }>;
 
 /** A network such as `10.0.0.0/8` or `fd00::/8`, or one address. */
 export const network = parsedText(
   'network',
-  'an address or a network, such as "10.0.0.0/8"; a network of all addresses would let every client fake its address',
+  'an address or a network, such as "10.0.0.0/8"; a network that contains all addresses would let every client fake its address',
   parseNetwork,
   /^[0-9A-Fa-f:.]+(\/\d{1,3})?$/,
 ).superRefine((given, context) => {
   const first = firstAddressOf(given);
   if (first === undefined) return;
-  const message = `must be a network without the bits of a host: "${first}/${given.prefix}", or one address: "${given.address}"`;
+  const message = `has host bits set: write the network "${first}/${given.prefix}", or one address: "${given.address}"`;
   context.addIssue({ code: 'custom', message });
 });
 
-/** @returns The first address of a network, or undefined if it equals the given one. */
+/** @returns The network's first address. Undefined if that is the given address. */
 function firstAddressOf({ address, prefix, family }: Network): string | undefined {
   const [bits, groups] = family === 'ipv4' ? [8, address.split('.').map(Number)] : [16, groupsOfIPv6(address)];
   const first = groups.map((group, index) => {
@@ -37,7 +37,7 @@ function groupsOfIPv6(address: string): readonly number[] {
   return [...before, ...zeros, ...after].map((group) => Number.parseInt(group, 16));
 }
 
-/** Hexadecimal groups without a dotted end, with at most one `::`. */
+/** Writes an address as hexadecimal groups, without a dotted end and with at most one `::`. */
 const normalizedIPv6 = (address: string): string => new URL(`http://[${address}]`).hostname.slice(1, -1);
 
 function parseNetwork(text: string): Network | undefined {
@@ -51,7 +51,7 @@ function parseNetwork(text: string): Network | undefined {
   return isAllOfIPv4(asked) ? undefined : asked;
 }
 
-/** Whether a network contains `::ffff:0:0/96`, and so every IPv4 client. */
+/** Whether a network contains `::ffff:0:0/96`, which covers every IPv4 client. */
 function isAllOfIPv4({ address, prefix, family }: Network): boolean {
   const network = new BlockList();
   network.addSubnet(address, prefix, family);

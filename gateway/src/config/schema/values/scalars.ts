@@ -4,7 +4,7 @@ import { idPattern, isScope, isSubject, rolePattern } from '@countersign/identit
 import { z } from 'zod';
 import { kindOf } from '../messages.ts';
 
-/** The address of a listener. With port 0 the system chooses a port. */
+/** A listener's address. With port 0, the system chooses a port. */
 export type Address = Readonly<{ host: string; port: number }>;
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -14,7 +14,7 @@ const durationText = /^(\d{1,9})(ms|s|m|h|d)$/;
 const sizeText = /^(\d{1,9})(B|KiB|MiB|GiB)$/;
 
 /**
- * A whole number between two bounds. `z.int` aborts the parse of the whole file, and zod then skips even the
+ * A whole number between two bounds. `z.int` would abort the parse of the whole file, and zod would then skip even the
  * cross-checks that always run.
  */
 export function wholeNumber(min: number, max: number) {
@@ -64,7 +64,7 @@ function amountOf(text: string, pattern: RegExp, units: Readonly<Record<string, 
   return Number(digits) * (units[unit] ?? Number.NaN);
 }
 
-/** The parsed form of a value. `parse` returns undefined to refuse. */
+/** Adds a parsed form to a schema. `parse` returns undefined to refuse the value. */
 function parsed<In, Out>(schema: z.ZodType<In>, error: string, parse: (given: In) => Out | undefined) {
   return schema.transform((given, context) => {
     const value = parse(given);
@@ -75,9 +75,9 @@ function parsed<In, Out>(schema: z.ZodType<In>, error: string, parse: (given: In
 }
 
 /**
- * A string that `parse` accepts. It returns undefined to refuse.
+ * A string that `parse` accepts. `parse` returns undefined to refuse the string.
  *
- * @param roughly A pattern for editors: it matches everything that `parse` accepts, and little else.
+ * @param roughly A pattern for editors. It matches everything that `parse` accepts, and little else.
  */
 export function parsedText<T>(type: string, allowed: string, parse: (text: string) => T | undefined, roughly?: RegExp) {
   const error = `must be ${allowed}`;
@@ -100,7 +100,7 @@ export function parseAddress(text: string): Address | undefined {
   const port = Number(digits);
   if (host === undefined || port > 65_535) return undefined;
   if (v6 !== undefined && isIP(v6) !== 6) return undefined;
-  // A malformed IPv4 address would be looked up as a host name.
+  // DNS would look up a malformed IPv4 address as a host name.
   if (name !== undefined && /^[\d.]+$/.test(name) && !isIPv4(name)) return undefined;
   return { host, port };
 }
@@ -108,7 +108,7 @@ export function parseAddress(text: string): Address | undefined {
 const matching = (pattern: RegExp, allowed: string) =>
   z.string({ error: `must be ${allowed}` }).regex(pattern, { error: `must be ${allowed}` });
 
-/** The name of an upstream, a service or a route. The name of an upstream is the audience of its signatures. */
+/** The name of an upstream, a service or a route. An upstream's name is the audience of the signatures it receives. */
 export const name = matching(
   /^[a-z][a-z0-9-]{0,62}$/,
   'a name: a lower-case letter, then letters, digits and "-", at most 63',
@@ -116,7 +116,7 @@ export const name = matching(
 
 export const role = matching(rolePattern, 'a role: lower-case letters, digits, "_" and "-", at most 64');
 
-/** The id of a user or tenant, in the grammar of the identity contract. */
+/** A user or tenant id, in the grammar of the identity contract. */
 export const id = matching(idPattern, 'an id: letters, digits and "._~:@|-", at most 128');
 
 /** A scope (RFC 6749 section 3.3). */
@@ -126,14 +126,14 @@ export const scopeName = parsedText(
   (text) => (isScope(text) ? text : undefined),
 );
 
-/** The id of a client, or the `sub` of an actor. */
+/** The id of an OAuth client, or the `sub` of an actor. */
 export const partyName = parsedText(
   'text',
   'visible ASCII characters without quote and backslash, at most 255',
   (text) => (isSubject(text) ? text : undefined),
 );
 
-/** The name of one claim. Dots are part of the name; a list is the path to a claim inside another one. */
+/** The name of one claim. Dots belong to the name. A list is the path to a claim inside another claim. */
 export const claimName = matching(/^[^\s"\\]{1,128}$/, 'the name of a claim');
 
 /** A token (RFC 9110 section 5.6.2), at most 64 characters. */
@@ -143,7 +143,7 @@ export const headerName = matching(token, 'the name of a header');
 
 export const cookieName = matching(token, 'the name of a cookie');
 
-/** Refuses the content of a file in place of its path: a key would appear wherever the path is logged. */
+/** Refuses file content where a path belongs: a key would appear wherever the path is logged. */
 export const filePath = matching(
   /^[^\0\r\n{][^\0\r\n]*$/,
   'the path of a file or directory, not its content; relative paths start at the directory of this file',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { plainMessages } from '../messages.ts';
 
-/** The keywords of JSON Schema 2020-12 that zod generates here. */
+/** The JSON Schema 2020-12 keywords that zod generates here. */
 export type JsonSchema = Partial<Record<'minimum' | 'maximum' | 'minItems' | 'maxItems', number>> &
   Partial<Record<'type' | '$ref' | 'description' | 'pattern' | 'x-type' | 'x-bounds', string>> & {
     default?: unknown;
@@ -16,7 +16,7 @@ export type JsonSchema = Partial<Record<'minimum' | 'maximum' | 'minItems' | 'ma
     anyOf?: readonly JsonSchema[];
   };
 
-/** A type whose maps, lists and sets cannot be changed. */
+/** Makes the maps, lists and sets in a type read-only. */
 export type Immutable<T> = T extends string | number | boolean | undefined | Uint8Array
   ? T
   : T extends ReadonlyMap<infer Key, infer Value>
@@ -27,10 +27,11 @@ export type Immutable<T> = T extends string | number | boolean | undefined | Uin
 
 /**
  * A value of one of several shapes. zod's own union reports only that no shape fits. This one reports the problems of
- * the shape that the author meant: the first one of the value's type, or for maps the one that shares a key.
+ * the shape that the author probably meant: the first shape of the same type or, for a map, the shape that shares a
+ * key.
  *
  * @param type For the reference table.
- * @param allowed Completes "must be …", for a value of no shape.
+ * @param allowed Completes "must be …", for a value that fits no shape.
  */
 export function oneShape<const Shapes extends readonly z.ZodType[]>(type: string, allowed: string, shapes: Shapes) {
   const maps = shapes.filter((schema) => outlineOf(schema) instanceof z.ZodObject);
@@ -55,7 +56,7 @@ export function oneShape<const Shapes extends readonly z.ZodType[]>(type: string
 export const listOrAny = <List extends z.ZodType>(items: string, list: List) =>
   oneShape('list, or any', `a list of ${items}, or any`, [z.literal('any'), list]);
 
-/** The schema before its transforms. */
+/** Returns the schema before its transforms. */
 const outlineOf = (schema: unknown): unknown => (schema instanceof z.ZodPipe ? outlineOf(schema.in) : schema);
 
 function fits(raw: unknown, outline: unknown): boolean {

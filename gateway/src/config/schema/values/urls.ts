@@ -5,7 +5,7 @@ import { parsedText } from './scalars.ts';
 const urlText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#]+$/;
 const originText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#?*/]+\/?$/;
 
-/** A URL that the gateway requests: http or https, without a password, and not a cloud's metadata service. */
+/** A URL that the gateway requests: http or https, without a password, and not a cloud metadata service. */
 export const calledUrl = parsedText(
   'URL',
   'an http or https URL without user, password or fragment, that is not a link-local or metadata address',
@@ -46,13 +46,16 @@ export const publicOrigin = parsedText(
   originText,
 );
 
-/** The characters that the identity contract allows. With others, every token of the issuer would be refused. */
+/**
+ * The characters that the identity contract allows. With any other, the gateway would refuse every token of the
+ * issuer.
+ */
 const carriedIssuer = /^[!#-[\]-~]{1,512}$/;
 
-/** Not normalized: `iss` is compared byte by byte (RFC 9068 section 4). */
+/** Not normalized, because `iss` is compared byte by byte (RFC 9068 section 4). */
 export const issuerIdentifier = parsedText(
   'URL',
-  'an http or https URL of at most 512 visible ASCII characters, without quote, backslash, user, password, query or fragment, exactly as `iss` says it',
+  'an http or https URL of at most 512 visible ASCII characters, without quote, backslash, user, password, query or fragment, exactly as in `iss`',
   (text) => {
     const url = httpUrl(text);
     const isBare = url !== undefined && url.search === '' && !text.includes('?');
@@ -73,7 +76,7 @@ export const allowedHost = parsedText(
   /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/,
 );
 
-// ioredis also takes a password from the query. Only the one before the host is redacted.
+// ioredis also reads a password from the query string, but only the one before the host is redacted.
 export const redisUrl = parsedText(
   'URL',
   'a redis: or rediss: URL, with a password only before the host',
@@ -92,7 +95,7 @@ function httpUrl(text: string): URL | undefined {
   if (url === null || !/^https?:\/\//i.test(text) || url.hostname.includes('*')) return undefined;
   // The parsed URL does not reveal an empty user or fragment.
   if (url.username !== '' || url.password !== '' || /[@#\s]/.test(text)) return undefined;
-  // Port 0 cannot be connected to.
+  // No client can connect to port 0.
   return url.port === '0' ? undefined : url;
 }
 
@@ -113,7 +116,7 @@ const forbiddenNames = new Set([
 ]);
 
 /**
- * Whether a host is a link-local address, or the metadata service of a cloud.
+ * Whether a host is a link-local address or a cloud metadata service.
  *
  * @param hostname From a WHATWG URL: lower case, dotted IPv4, IPv6 in brackets.
  */

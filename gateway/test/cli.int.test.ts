@@ -103,7 +103,7 @@ describe('the countersign command', () => {
     const { code, output } = await run('serve', 'a.yaml', 'b.yaml');
     expect([code, output]).toEqual([
       2,
-      expect.stringMatching(/^countersign serve: only one file is allowed; also given: b\.yaml\n/),
+      expect.stringMatching(/^countersign serve: only one file is allowed; remove b\.yaml\n/),
     ]);
     expect(output).not.toContain('    at ');
   });

@@ -25,17 +25,17 @@ const fetchTimeoutMs = 5_000;
 export const check: Command = {
   name: 'check',
   usage: '[FILE|-]',
-  summary: 'show every problem that would keep a gateway from starting, and rules that never match',
+  summary: 'show every problem that would prevent the gateway from starting, and rules that never match',
   options: [
     configOption,
     workersOption,
-    ['--routes', 'print each route with its rules, groups resolved'],
+    ['--routes', 'print each route with its rules, including the keys it inherits from groups'],
     ...reportOptions,
   ],
   run: checkGateway,
 };
 
-/** Builds the gateway that `serve` would start, and stops it. */
+/** Builds the gateway that `serve` would start, then stops it. */
 export async function checkGateway(
   terminal: Terminal,
   values: Values,
@@ -119,7 +119,7 @@ async function differenceOf(upstream: Upstream): Promise<string | undefined> {
     if (first === undefined || first.kids.some((kid) => others.every(({ kids }) => kids.includes(kid))))
       return undefined;
     const list = [first, ...others].map(({ origin, kids }) => `${origin} ${kids.join(' ')}`).join(', ');
-    return `upstreams.${upstream.name}: its targets publish different keys for agreement (${list}): give them one key`;
+    return `upstreams.${upstream.name}: its targets publish different key agreement keys (${list}): give them all the same key`;
   } finally {
     await opened.stop();
   }
@@ -127,7 +127,10 @@ async function differenceOf(upstream: Upstream): Promise<string | undefined> {
 
 const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
-/** Lists everything that the presets of a file set, so that nothing is hidden. One paragraph per issuer with a `provider`; issuers of one template share one. */
+/**
+ * Lists everything that an issuer's preset sets, one paragraph per issuer with a `provider`. Issuers of one template
+ * share one.
+ */
 function presetLines(issuers: readonly Issuer[]): readonly string[] {
   const seen = new Set<string>();
   return issuers.flatMap((issuer) => {
@@ -142,8 +145,8 @@ function presetLines(issuers: readonly Issuer[]): readonly string[] {
 
 function linesOf(issuer: Issuer): readonly string[] {
   const { claims, machines } = issuer;
-  const machineText = conditionsText(machines.when) || 'the subject is the client';
-  const keys = issuer.discovery ? 'from the metadata of the issuer' : issuer.shownJwks;
+  const machineText = conditionsText(machines.when) || 'the subject is the OAuth client';
+  const keys = issuer.discovery ? "from the issuer's metadata" : issuer.shownJwks;
   return [
     `  ${issuer.issuer} (${issuer.provider})`,
     `    types      ${issuer.types.join(', ')}; ${conditionsText(issuer.typeTest) || 'no further test'}`,

@@ -61,7 +61,7 @@ describe('countersign', () => {
     expect((await runPainted(paint, 'check', file)).err).not.toContain('<');
   });
 
-  test('lists its commands after an unknown one', async () => {
+  test('lists the known commands when the command is unknown', async () => {
     const { code, err } = await run('start');
     expect(code).toBe(2);
     expect(err).toBe(
@@ -94,7 +94,7 @@ describe('countersign', () => {
     ['no key to retire', ['keys', 'retire', '--dir', 'x']],
     ['a header without a colon', ['explain', 'GET', '/', '-H', 'x']],
     ['a header with a line break', ['explain', 'GET', '/', '-H', 'x: a\nb: c']],
-  ])('exits with 2 and points to the help, given %s', async (_name, args) => {
+  ])('exits with 2 and points to the help for %s', async (_name, args) => {
     const { code, err } = await run(...args);
     expect(code).toBe(2);
     expect(err).toMatch(/Help: countersign/);
@@ -114,7 +114,7 @@ test.each([
   [['check', '-c', '--workers', '2'], 'check: -c needs a value; if it begins with "-", write --config=VALUE'],
   [['serve', '--check-only=yes'], 'serve: --check-only takes no value'],
   [['serve', '--log-format', 'xml'], 'serve: --log-format must be json or text'],
-])('%j is refused in our own words', async ([name = '', ...args], problem) => {
+])("%j is refused with our own message, not Node's", async ([name = '', ...args], problem) => {
   expect(await run(name, ...args)).toEqual({
     code: 2,
     out: '',
@@ -168,16 +168,20 @@ describe.each([
   });
 
   test.each([
-    ['that are missing', undefined, 'cannot be read (ENOENT). It must contain the public keys of caller, as a JWK set'],
+    [
+      'that do not exist',
+      undefined,
+      'cannot be read (ENOENT). It must contain the public keys of caller, as a JWK set',
+    ],
     ['that are not JSON', 'nonsense', 'is not JSON'],
     ['without a key', '{"keys":[]}', 'contains no ed25519 public key'],
     [
-      'that everybody has',
+      'that are published test keys',
       '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}',
       'k is a published test key',
     ],
     [
-      'with a published kid',
+      'with the kid of a published test key',
       '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"test-key-ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}',
       'test-key-ed25519 is a published test key',
     ],
@@ -189,7 +193,7 @@ describe.each([
     expect([code, err]).toEqual([1, expect.stringContaining(`caller.json: keys of caller: ${why}`)]);
   });
 
-  test('reports wrong environment variables beside the problems of the file', async () => {
+  test('reports invalid environment variables together with the problems in the file', async () => {
     writeFileSync(file, 'version: 2\n');
     env = { LOG_LEVEL: 'loud' };
     const { code, err } = await checked();
@@ -199,16 +203,16 @@ describe.each([
   });
 
   test.each(['0.0.0.0', '[::]', '10.0.0.5', 'gateway.internal'])(
-    'warns of an admin listener at %s, refuses it in production, and accepts it where the network is trusted',
+    'warns about an admin listener at %s, refuses it in production, and accepts it if the network is trusted',
     async (host) => {
       const open = `${exampleHead}${exampleRoutes}listen: { admin: "${host}:9090" }\n`;
       writeFileSync(file, open);
       await run('keys', 'create', '-c', file);
       const problem =
-        'other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true if the network is trusted';
+        'other machines can reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true if the network is trusted';
       expect(await checked()).toMatchObject({
         code: 0,
-        err: `${file}:12:18: warning: listen.admin: ${problem}. Where NODE_ENV is production, this is refused`,
+        err: `${file}:12:18: warning: listen.admin: ${problem}. If NODE_ENV is production, the gateway refuses this`,
       });
       env = { NODE_ENV: 'production' };
       expect(await checked()).toMatchObject({ code: 1, err: `${file}:12:18: listen.admin: ${problem}\n1 problem` });
@@ -271,7 +275,7 @@ describe('test', () => {
     );
   });
 
-  test('shows each difference with its place in the file, and exits with 1', async () => {
+  test('shows each mismatch with its line in the file, and exits with 1', async () => {
     writeFileSync(
       file,
       exampleHead + exampleRoutes + policyTests.replace('status: 401, code: token_missing', 'status: 403'),
@@ -287,7 +291,7 @@ describe('test', () => {
     ]);
   });
 
-  test('runs the tests of more files, and shows where one failed', async () => {
+  test('runs tests from several files, and shows where one failed', async () => {
     writeFileSync(file, exampleHead + exampleRoutes + policyTests);
     const more = join(directory, 'more.tests.yaml');
     writeFileSync(more, 'tests:\n  - request: { method: GET, path: /v1/users/you }\n    expect: { allowed: true }\n');
@@ -299,7 +303,7 @@ describe('test', () => {
     expect((await run('test', '-c', file, more)).out).toBe(out);
   });
 
-  test('shows the problems of another test file', async () => {
+  test('shows the problems in an additional test file', async () => {
     writeFileSync(file, exampleHead + exampleRoutes);
     const more = join(directory, 'more.tests.yaml');
     writeFileSync(
@@ -310,8 +314,8 @@ describe('test', () => {
     expect(code).toBe(1);
     expect(err.split('\n')).toEqual([
       `${more}:1:1: unknown key "routes" (allowed here: tests)`,
-      `${more}:4:37: tests[0].expect.route: "you" is not a route of the configuration`,
-      `${more}:4:50: tests[0].expect.status: belongs to a refusal`,
+      `${more}:4:37: tests[0].expect.route: "you" is not a route in the configuration`,
+      `${more}:4:50: tests[0].expect.status: only a refusal has this`,
     ]);
   });
 
@@ -371,7 +375,7 @@ describe('explain', () => {
   });
   const settings = '/v1/tenants/acme/settings?full=1';
 
-  test('shows the route, each rule, and the exact headers', async () => {
+  test('shows the route, each rule, and the headers sent upstream', async () => {
     const json = ['-H', 'Content-Type: application/json'];
     const caller = ['--role', 'admin', '--tenant', 'acme'];
     const { code, out } = await run('explain', 'put', settings, ...caller, ...json, '-c', file);
@@ -419,7 +423,7 @@ describe('explain', () => {
       '  drops     X_User_Id  (removed: only the gateway may set it)',
       '  drops     Signature  (removed: only the gateway may set it)',
       '  drops     Connection  (hop-by-hop header)',
-      '  drops     X-Mine  (named by Connection)',
+      '  drops     X-Mine  (named in the Connection header)',
       "  drops     Authorization  (forwarded only if the route's forward allows it)",
       '  drops     Forwarded  (removed: only the gateway may set it)',
     ]);
@@ -437,7 +441,7 @@ describe('explain', () => {
     expect(err).toContain('explain does not verify an Authorization header: use --token FILE');
   });
 
-  test('shows the answer to a preflight request', async () => {
+  test('shows the response to a preflight request', async () => {
     writeFileSync(file, `${exampleHead}${exampleRoutes}cors: { origins: ["https://app.test"] }\n`);
     const asked = ['-H', 'Origin: https://app.test', '-H', 'Access-Control-Request-Method: GET'];
     const { out } = await run('explain', 'OPTIONS', '/v1/users/me', ...asked, '-c', file);
@@ -459,7 +463,7 @@ describe('explain', () => {
     });
   });
 
-  test('shows which rule refuses, without headers', async () => {
+  test('shows the rule that refuses the request, and no headers', async () => {
     const { code, out } = await run('explain', 'PUT', settings, '--role', 'admin', '--tenant', 'globex', '-c', file);
     expect(code).toBe(0);
     expect(out).toMatch(/rule {6}allow\.tenant: :tenantId {2}tenant_mismatch {2}\(the path has acme/);
@@ -483,7 +487,7 @@ describe('keys', () => {
   const dir = () => join(directory, 'gateway-keys');
   const keyids = () => readKeys(dir()).map((key) => key.kid);
 
-  test('creates the first key beside the configuration, and no second one', async () => {
+  test('creates the first key next to the configuration, and refuses to create a second', async () => {
     writeFileSync(file, exampleHead + exampleRoutes);
     expect((await run('keys', 'create', '-c', file)).code).toBe(0);
     expect(keyids()).toHaveLength(1);
@@ -522,7 +526,7 @@ describe('keys', () => {
     expect(keyids()).not.toContain(first);
   });
 
-  test('prints the next Secret of Kubernetes, changes no file, and leaves out a key that was replaced', async () => {
+  test('prints the next Kubernetes Secret, changes no file, and omits a replaced key', async () => {
     await run('keys', 'create', '--dir', dir());
     const before = readdirSync(dir());
     const printed = await run('keys', 'rotate', '--to-stdout', '--dir', dir());
@@ -534,7 +538,7 @@ describe('keys', () => {
     const added = names.filter((name) => !before.includes(name));
     expect(added.map((name) => JSON.parse(atob(data[name])).nbf)).toEqual(added.map(() => nowMs / 1000 + 900));
     expect(added).toHaveLength(2);
-    expect(printed.err).toContain('used from 2027-01-15T08:15:00Z: apply this Secret before');
+    expect(printed.err).toContain('used from 2027-01-15T08:15:00Z, so apply this Secret before then');
 
     for (const name of added) writeFileSync(join(dir(), name), atob(data[name]), { mode: 0o440 });
     nowMs += (900 + 71) * 1000;
@@ -551,7 +555,7 @@ describe('keys', () => {
     expect((await run('keys', 'list', '--dir', dir())).out).not.toContain(d);
   });
 
-  test('shows how to create a key when there is none', async () => {
+  test('explains how to create a key if there is none', async () => {
     const { code, err } = await run('keys', 'list', '--dir', dir());
     expect(code).toBe(1);
     expect(err).toContain(`To create one, run countersign keys create --dir ${dir()}`);

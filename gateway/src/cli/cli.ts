@@ -18,7 +18,7 @@ const commands: readonly Command[] = [init, serve, check, test, explain, token, 
  * Runs one command line.
  *
  * @param args The arguments after `countersign`.
- * @returns The exit code: 0 success, 1 a problem that was shown, 2 a wrong command line.
+ * @returns The exit code: 0 for success, 1 for a problem that was shown, 2 for an invalid command line.
  */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
   const [name, ...rest] = args;

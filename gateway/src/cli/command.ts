@@ -11,17 +11,17 @@ type OptionValue = string | boolean | undefined;
 export type Values = Readonly<Record<string, OptionValue | readonly (string | boolean)[]>>;
 
 /**
- * An option as `--help` shows it: `-w, --workers N`. An option without a word after its name is boolean. `repeats`
- * allows it to be given several times.
+ * An option as `--help` shows it: `-w, --workers N`. An option whose flag names no value is boolean. `repeats` means
+ * that the option may be given several times.
  */
 export type Option = readonly [flag: string, meaning: string, repeats?: 'repeats'];
 
-/** The command line is wrong. The CLI shows the message and how to get help, and exits with 2. */
+/** An invalid command line. The CLI shows the message and how to get help, and exits with 2. */
 export class UsageError extends Error {}
 
 export type Command = Readonly<{
   name: string;
-  /** The arguments after the name: `METHOD PATH`. */
+  /** What follows the command name, such as `METHOD PATH`. */
   usage: string;
   /** One line. */
   summary: string;
@@ -42,10 +42,10 @@ function parsedAs([flag, , repeats]: Option): [name: string, config: ParseArgsOp
   return [name, { type, multiple: repeats !== undefined, ...(short !== undefined && { short }) }];
 }
 
-/** @throws UsageError for an unknown option, or for one that lacks its value. */
+/** @throws UsageError for an unknown option, or for an option that lacks its value. */
 export function parseCommandLine(command: Command, args: readonly string[]) {
   const options = Object.fromEntries([...command.options, helpOption].map(parsedAs));
-  // Not strict, because Node's own messages give advice about syntax and do not list the known options.
+  // Not strict, because Node's own messages explain its syntax and do not list the known options.
   const parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
   for (const token of parsed.tokens) {
     if (token.kind !== 'option') continue;
@@ -66,13 +66,13 @@ function hintFor(name: string, known: readonly string[]): string {
   return meant === undefined ? `; known: ${known.map((one) => `--${one}`).join(', ')}` : `; did you mean --${meant}?`;
 }
 
-/** The configuration file: `--config`, or the argument of a command that takes only a file. */
+/** Returns the configuration file: `--config`, or the argument of a command that takes only a file. */
 export function configFile(values: Values, positionals: readonly string[]): string {
   const [positional, ...more] = positionals;
-  if (more.length > 0) throw new UsageError(`only one file is allowed; also given: ${more.join(' ')}`);
+  if (more.length > 0) throw new UsageError(`only one file is allowed; remove ${more.join(' ')}`);
   const option = text(values.config);
   if (option !== undefined && positional !== undefined)
-    throw new UsageError('the file is given twice, as an argument and with --config');
+    throw new UsageError('give the file either as an argument or with --config, not both');
   return option ?? positional ?? 'gateway.yaml';
 }
 
@@ -81,7 +81,7 @@ export const loadNamed = (terminal: Terminal, values: Values): GatewayConfig =>
 
 export const workersOption: Option = [
   '-w, --workers N',
-  'how many processes to run; `all`: one for each core; default: 1',
+  'how many processes to run; `all` runs one per CPU core; default: 1',
 ];
 
 const maxWorkers = 256;
@@ -98,9 +98,9 @@ const { LOG_LEVEL, DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS } = commonConfig;
 const settings = z.object({ LOG_LEVEL, DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS });
 
 /**
- * The settings that `serve` reads from the environment. Variables in the configuration file are separate.
+ * The settings that `serve` reads from the environment, apart from the variables that the configuration file uses.
  *
- * @throws ConfigError that lists every wrong variable.
+ * @throws ConfigError that lists every invalid variable.
  */
 export const readServeSettings = (env: Environment) => readConfig(settings, env);
 

@@ -10,21 +10,21 @@ import { keysOpener, readToken, tokenLines } from './token.ts';
 export const explain: Command = {
   name: 'explain',
   usage: 'METHOD PATH',
-  summary: 'show how a request is handled: route, rules, limits, upstream and headers',
+  summary: 'show how the gateway would handle a request: route, rules, limits, upstream and headers',
   options: [
     configOption,
-    ['--role ROLE', 'the caller has a valid token with this role; default: anonymous'],
-    ['--tenant ID', 'the tenant in that token; default for a user: example-tenant'],
-    ['--user ID', 'the user in that token; default with --role: example-user'],
-    ['--client ID', 'the caller is this machine; with --user, the client through which the user came'],
-    ['--scope SCOPE', 'a scope of that token; can be repeated', 'repeats'],
-    ['--actor SUB', 'the actor in that token, of its issuer, or "ISSUER SUB"'],
-    ['--claim "N: V"', 'another claim of that token; can be repeated', 'repeats'],
-    ['--issuer ISSUER', 'the issuer of that token, by issuer or name; default: the first one'],
-    ['--bound', 'that token is bound to a key (DPoP), and the proof is valid'],
-    ['--token FILE', 'the caller has the token in this file, or on standard input for -; it is verified'],
-    ['--service NAME', 'the caller is this service, on the internal listener'],
-    ['-H, --header "N: V"', 'a header that the client sends; can be repeated', 'repeats'],
+    ['--role ROLE', 'give the caller a valid token with this role; default: no token'],
+    ['--tenant ID', "the token's tenant; default for a user: example-tenant"],
+    ['--user ID', "the token's user; default with --role: example-user"],
+    ['--client ID', 'the OAuth client that calls for itself; with --user, the one that the user logged in with'],
+    ['--scope SCOPE', 'a scope in the token; can be repeated', 'repeats'],
+    ['--actor SUB', 'the actor in the token; write "ISSUER SUB" if another issuer named it'],
+    ['--claim "N: V"', 'another claim in the token; can be repeated', 'repeats'],
+    ['--issuer ISSUER', "the token's issuer, by its URL or name; default: the first issuer"],
+    ['--bound', 'bind the token to a key (DPoP) and assume a valid proof'],
+    ['--token FILE', 'verify the token in this file and use it; - reads standard input'],
+    ['--service NAME', 'call the internal listener as this service'],
+    ['-H, --header "N: V"', 'add a request header; can be repeated', 'repeats'],
     jsonOption,
   ],
   async run(terminal, values, [method, path, ...more]) {
@@ -106,7 +106,7 @@ function outcomeLines({ outcome, stages, settings, upstream, sends, dropped }: A
   const { status, code, why, allow } = outcome;
   if (upstream === null || sends === null) {
     const refusing = stages.find(({ verdict }) => verdict === 'refuses');
-    // The line of the rule or of the route already shows the reason.
+    // The rule's or the route's line already shows the reason.
     const isSaid = refusing?.rules.length || (refusing?.stage === 'match' && settings === null);
     return [
       row('answer', `${terminal.paint('bad', `${status} ${code}`)}${isSaid ? '' : quiet(why, terminal)}`),

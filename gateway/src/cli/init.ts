@@ -12,14 +12,20 @@ import type { Terminal } from './terminal.ts';
 export const init: Command = {
   name: 'init',
   usage: '--issuer URL --upstream URL',
-  summary: 'write a small gateway.yaml for your issuer and service, its schema, and the keys',
+  summary: 'write a minimal gateway.yaml for your issuer and service, its schema, and the signing keys',
   options: [
     ['--provider NAME', `the identity provider: ${providers.join(', ')}`],
-    ['--issuer URL', 'the `iss` of its tokens, exactly'],
+    ['--issuer URL', 'the exact `iss` claim in its tokens'],
     ['--upstream URL', 'the origin of your service, such as http://127.0.0.1:3000'],
-    ['--audience A', 'the required audience (`aud`), or the client for cognito and clerk; default: api'],
+    [
+      '--audience A',
+      'the audience (`aud`) that tokens must have; for cognito and clerk, the OAuth client; default: api',
+    ],
     ['--insecure-transport', 'trust the network: allow plain http to other machines'],
-    ['--in-cluster', 'for Kubernetes: listen on all addresses, trust the network, read keys from a Secret'],
+    [
+      '--in-cluster',
+      'write the file for Kubernetes: listen on all addresses, trust the network, and read keys from a Secret',
+    ],
     ['--dir DIRECTORY', 'where to write; default: this directory'],
   ],
   run(terminal, values, positionals) {
@@ -60,14 +66,14 @@ const nextSteps = (directory: string, port: number): readonly string[] => [
   `${directory}:`,
   '  gateway.yaml         your configuration',
   '  gateway.schema.json  for editors',
-  '  gateway-keys/        the keys that sign identities: keep them secret; git ignores them',
+  '  gateway-keys/        the keys that sign identity headers: keep them secret; git ignores them',
   '',
   'Next:',
   '  countersign check',
   '  countersign serve',
   `  curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:${port}/`,
   '',
-  'If a token is refused, `countersign token FILE` says what is wrong with it.',
+  'If a token is refused, `countersign token FILE` shows why.',
 ];
 
 const stepsInCluster = (directory: string): readonly string[] => [
@@ -85,7 +91,7 @@ function required(values: Values, name: string): string {
   return value;
 }
 
-/** Auth0's dashboard shows the domain without the slash that its `iss` has. */
+/** Auth0's dashboard shows the domain without the trailing slash that `iss` has. */
 const issuerOf = (issuer: string, provider: string | undefined): string =>
   endsWithSlash({ provider, issuer }) === true && !issuer.endsWith('/') ? `${issuer}/` : issuer;
 
@@ -106,7 +112,7 @@ function originOf(given: string): string {
 }
 
 /**
- * Refuses options that `check` would refuse.
+ * Refuses options that would lead to a file that `check` refuses.
  *
  * @throws ConfigError with the problems by option, because there is no file yet.
  */
@@ -146,16 +152,16 @@ type Answers = Readonly<{
   insecureTransport: boolean;
 }>;
 
-/** The first port of each list that neither the issuer nor the service uses on this machine. */
+/** From each list, picks the first port that neither the issuer nor the service uses on this machine. */
 function portsFor(answers: Answers): Readonly<{ public: number; admin: number; internal: number }> {
-  // In a cluster they are on other machines, and manifests name the ports.
+  // In a cluster, the issuer and the service run on other machines, and manifests name the ports.
   const { issuer, upstream } = answers.isInCluster ? { issuer: '', upstream: '' } : answers;
   const taken = new Set([issuer, upstream].map((url) => Number(URL.parse(url)?.port)));
   const free = (...ports: readonly number[]) => ports.find((port) => !taken.has(port)) ?? 0;
   return { public: free(8080, 8000, 8800), admin: free(9090, 9190, 9290), internal: free(8090, 8190, 8290) };
 }
 
-/** A gateway.yaml that `check` and `serve` accept as it is. */
+/** Writes a gateway.yaml that `check` and `serve` accept without changes. */
 function fileFor(answers: Answers): string {
   const values: Readonly<Record<string, string | number>> = {
     ...portsFor(answers),
@@ -180,10 +186,10 @@ function issuerLines({ provider, issuer, audience }: Answers): readonly string[]
   const tenant = claims.tenantId.kind === 'constant' ? ' and the tenant "default"' : '';
   return [
     ...(provider === undefined
-      ? [iss, 'discovery: true # reads the key URL from the metadata of the issuer']
+      ? [iss, "discovery: true # finds the key URL in the issuer's metadata"]
       : [`provider: ${provider}`, iss]),
     ...init.audience.map((line) => line.replace('AUDIENCE', () => quoted(audience ?? init.defaultAudience))),
-    // With a preset, the claims appear as an example in a comment.
+    // With a preset, a comment shows the claims as an example.
     ...(provider === undefined
       ? [`claims: { ${init.claims} }`]
       : [`# Every user has the role "user"${tenant}, unless claims are set:`, `# claims: { ${init.claims} }`]),

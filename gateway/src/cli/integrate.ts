@@ -12,12 +12,12 @@ import type { Terminal } from './terminal.ts';
 export const integrate: Command = {
   name: 'integrate',
   usage: 'PROXY --out DIR | PROXY --probe URL',
-  summary: 'write the configuration of a proxy that uses this gateway for decisions, or test a live one',
+  summary: 'write the configuration for a proxy that asks this gateway for decisions, or test a running proxy',
   options: [
     configOption,
-    ['--listen ADDRESS', 'where the proxy listens; default: 127.0.0.1:8000'],
-    ['--out DIR', 'where to write the files; default: print the main one'],
-    ['--probe URL', 'test the proxy at this address: every location must ask the gateway'],
+    ['--listen ADDRESS', 'the address that the proxy listens on; default: 127.0.0.1:8000'],
+    ['--out DIR', 'write the files to this directory; default: print the main file'],
+    ['--probe URL', 'test that every location of the proxy at this address asks the gateway'],
   ],
   run(terminal, values, [proxy, ...more]) {
     if (proxy === undefined || more.length > 0) throw new UsageError('one proxy is required');
@@ -65,7 +65,9 @@ function planOf(config: GatewayConfig, proxyListens: string): ProxyPlan {
   const [bytes] = decision.secrets;
   const secret = bytes && Buffer.from(bytes).toString();
   if (secret !== undefined && !/^[A-Za-z0-9._~+/=-]+$/.test(secret))
-    throw new UsageError('decision.secret has characters that proxies read as syntax: use hex or base64');
+    throw new UsageError(
+      'decision.secret contains characters that proxy configuration files treat as syntax: use hex or base64',
+    );
   return {
     listen: proxyListens,
     public: { ...listen.public, isTls: certificate !== undefined },

@@ -19,11 +19,11 @@ import { type Command, configOption, loadNamed, text, UsageError } from './comma
 import { adminUrl, askIdentities } from './running-gateway.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Services fetch the key set again after at most 10 minutes. This adds time for changes to reach the gateway. */
+/** Services fetch the key set again after at most 10 minutes. The rest is time for changes to reach the gateway. */
 const publishAheadSec = 15 * 60;
 /**
- * Signatures and txn-tokens are valid for at most 60 s. Adds 5 s of clock difference, and 5 s until gateways read the
- * change.
+ * Signatures and txn-tokens are valid for at most 60 s. Clocks may differ by 5 s, and gateways need up to 5 s to read
+ * the change.
  */
 const runOutSec = 70;
 
@@ -33,12 +33,12 @@ export const keys: Command = {
   summary: 'manage the keys that sign identity',
   options: [
     configOption,
-    ['--dir DIRECTORY', 'the directory of the keys, instead of a configuration file'],
-    ['--to-stdout', 'rotate: print a Kubernetes Secret that also contains the next key, without changing any files'],
-    ['--now', 'rotate: sign with the new key within 15 s; retire: remove the key immediately'],
+    ['--dir DIRECTORY', 'the key directory, instead of a configuration file'],
+    ['--to-stdout', 'with rotate, print a Kubernetes Secret that also contains the next key, and change no files'],
+    ['--now', 'with rotate, sign with the new key within 15 s; with retire, remove the key immediately'],
   ],
   run(terminal, values, [action, keyid, ...more]) {
-    if (action === undefined) throw new UsageError('an action is missing: list, create, rotate or retire');
+    if (action === undefined) throw new UsageError('name an action: list, create, rotate or retire');
     if (more.length > 0 || (keyid !== undefined && action !== 'retire')) throw new UsageError('too many arguments');
     const dir = text(values.dir);
     const config = dir === undefined ? loadNamed(terminal, values) : undefined;
@@ -48,7 +48,7 @@ export const keys: Command = {
     if (act === undefined)
       throw new UsageError(`unknown action "${action}"; known: ${Object.keys(actions).join(', ')}`);
     const isToStdout = values['to-stdout'] === true;
-    if (isToStdout && action !== 'rotate') throw new UsageError('--to-stdout is for rotate');
+    if (isToStdout && action !== 'rotate') throw new UsageError('--to-stdout works only with rotate');
     const access = config?.identity.keyFiles ?? 'group';
     return act({ terminal, config, directory, access, isNow: values.now === true, isToStdout, nowSec, keyid });
   },
@@ -78,7 +78,7 @@ async function list({ terminal, config, directory, access, nowSec }: Asked): Pro
     if (identity.next !== undefined) terminal.out(`${secretKeyid(identity.next)}  hmac-sha256  ${name}, next`);
   }
   const agreed = agreedUpstreams(config);
-  // Only the running gateway knows the keys of the services.
+  // Only the running gateway knows the services' keys.
   const identities = agreed.length > 0 ? await askIdentities(config) : undefined;
   for (const { name } of agreed) {
     const now = identities?.get(name);
@@ -96,7 +96,7 @@ const agreedUpstreams = ({ upstreams }: GatewayConfig) =>
   [...upstreams.values()].filter(({ identity }) => identity.algorithm === 'agreed');
 
 function create({ terminal, config, directory, access, nowSec }: Asked): number {
-  // Only upstreams with `algorithm: agreed` need x25519. Without a file, they are not known.
+  // Only upstreams with `algorithm: agreed` need x25519. Without a configuration file, the upstreams are unknown.
   const needsAgreement = config === undefined || agreedUpstreams(config).length > 0;
   const wanted: readonly KeyKind[] = needsAgreement ? ['ed25519', 'x25519'] : ['ed25519'];
   const existing = hasGatewayKeys(directory) ? readAllKeys(directory, access).map(({ kind }) => kind) : [];
@@ -107,7 +107,7 @@ function create({ terminal, config, directory, access, nowSec }: Asked): number 
   }
   for (const kind of missing) {
     if (existing.length === 0) terminal.out(`${createKey(kind, directory, nowSec)}  ${useOf[kind].now} from now on`);
-    // Services know the other keys of this directory, but not this one.
+    // Services have already cached the other keys in this directory, but not this one.
     else publish(terminal, kind, directory, nowSec + publishAheadSec);
   }
   return 0;
@@ -121,7 +121,7 @@ function rotate({ terminal, directory, access, isNow, isToStdout, nowSec }: Aske
     const kept = all.filter((key) => isNeeded(key, all, nowSec)).map((key) => keyFileOf(directory, key));
     const added = [...kinds].map((kind) => newKeyFile(kind, fromSec));
     for (const line of secretLines(basename(directory), [...kept, ...added])) terminal.out(line);
-    for (const { kid } of added) terminal.err(`${kid}  used from ${time(fromSec)}: apply this Secret before`);
+    for (const { kid } of added) terminal.err(`${kid}  used from ${time(fromSec)}, so apply this Secret before then`);
     return 0;
   }
   for (const kind of kinds) {
@@ -129,11 +129,12 @@ function rotate({ terminal, directory, access, isNow, isToStdout, nowSec }: Aske
       terminal.out(`${createKey(kind, directory, nowSec)}  published within 5 s, ${useOf[kind].now} within 15 s`);
     else publish(terminal, kind, directory, nowSec + publishAheadSec);
   }
-  if (isNow) terminal.err('services fetch the new key when it first signs: use --now in emergencies only');
+  if (isNow)
+    terminal.err('services fetch the new key only after it has signed a request: use --now only in emergencies');
   return 0;
 }
 
-/** Whether requests that the key signed, or will sign, can still arrive. */
+/** Whether the gateway may still receive or send requests that this key signs. */
 function isNeeded(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): boolean {
   const newerSec = inUse(all, key.kind, nowSec)?.notBeforeSec ?? 0;
   const endSec = Math.min(key.expiresSec ?? Infinity, key.notBeforeSec < newerSec ? newerSec : Infinity);
@@ -154,7 +155,7 @@ function publish(terminal: Terminal, kind: KeyKind, directory: string, fromSec: 
 }
 
 function retire({ terminal, directory, access, isNow, nowSec, keyid }: Asked): number {
-  if (keyid === undefined) throw new UsageError('KEYID is missing; `countersign keys list` shows the keys');
+  if (keyid === undefined) throw new UsageError('name the key to retire; `countersign keys list` shows the keys');
   const all = readAllKeys(directory, access);
   const key = all.find(({ kid }) => kid === keyid);
   if (key === undefined) throw new UsageError(`unknown key ${keyid}`);

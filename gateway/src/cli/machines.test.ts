@@ -75,7 +75,7 @@ async function run(...args: readonly string[]) {
   return { code, out: out.join('\n'), err: err.join('\n') };
 }
 
-test('the tests of a file can be as a machine, as an agent, and with scopes and claims', async () => {
+test('policy tests can call as a machine or an agent, with scopes and claims', async () => {
   const { code, out } = await run('test');
   expect(out).not.toContain('FAIL');
   expect([code, out.split('\n').at(-1)]).toEqual([0, '11 passed, 0 failed']);
@@ -102,7 +102,7 @@ describe('explain', () => {
     [
       '/jobs',
       ['--client', 'job'],
-      ['rule      allow.clients: job of https://a.test  holds  (the caller is the client job of https://a.test)'],
+      ['rule      allow.clients: job of https://a.test  holds  (the caller is the OAuth client job of https://a.test)'],
     ],
     [
       '/jobs',
@@ -114,7 +114,7 @@ describe('explain', () => {
       ['--client', 'job', '--role', 'agent', '--user', 'u', '--tenant', 'globex', '--issuer', 'partners'],
       [
         'as agent u of globex, through job, issuer https://b.test',
-        'rule      allow.clients: job of https://a.test  client_not_allowed  (the client is job of https://b.test)',
+        'rule      allow.clients: job of https://a.test  client_not_allowed  (the OAuth client is job of https://b.test)',
       ],
     ],
     ['/orders', ['--client', 'job'], [/rule {6}auth: required {2}client_not_allowed {2}\(job is an OAuth client/]],
@@ -164,7 +164,7 @@ describe('explain', () => {
     ['scopes without a caller', ['--scope', 'a'], '--scope needs --role, or --client'],
     ['an actor without a caller', ['--actor', 'a'], '--actor needs --role, or --client'],
     ['a user without a role', ['--client', 'web', '--user', 'u'], '--user needs --role'],
-    ['an issuer that is not there', ['--role', 'agent', '--issuer', 'x'], '--issuer must be one of staff, partners'],
+    ['an unknown issuer', ['--role', 'agent', '--issuer', 'x'], '--issuer must be one of staff, partners'],
     ['a malformed scope', ['--role', 'agent', '--scope', 'a b'], '--scope must be a scope'],
     ['a malformed claim', ['--role', 'agent', '--claim', 'a'], '--claim must be "name: value", not "a"'],
     ['a malformed header', ['-H', 'a'], '--header must be "Name: value", not "a"'],
@@ -192,7 +192,7 @@ describe('explain', () => {
   });
 });
 
-test('a token of a machine and one of an agent are shown, and explained', async () => {
+test('shows and explains the tokens of a machine and of an agent', async () => {
   const path = join(directory, 'token');
   const write = async (claims: Record<string, unknown>) =>
     writeFileSync(path, await signer.accessToken({ tenant_id: 'acme', scope: 'orders.read other', ...claims }));

@@ -84,7 +84,7 @@ describe('check', () => {
     ]);
   });
 
-  test('with --json reports a problem that has no place in the file', async () => {
+  test('with --json, reports a problem that belongs to no line of the file', async () => {
     writeFileSync(file, mapped + routes('agent'));
     const { code, out } = await run('check', '--json', file);
     const message = expect.stringContaining('cannot be read (ENOENT)');
@@ -98,27 +98,27 @@ const tests = (as: string) => `tests:
 `;
 const impossible = [
   [
-    'a role that is in no map',
+    'a role that no map contains',
     'userId: u, role: admin, tenantId: acme',
     '"admin" is not a role that main gives to users (there are: agent)',
   ],
   [
-    'a tenant outside of the list',
+    'a tenant that is not in the list',
     'userId: u, role: agent, tenantId: globex',
     '"globex" is not a tenant that main gives to users (there are: acme)',
   ],
   [
-    'a client outside of the list',
+    'an OAuth client that is not in the list',
     'userId: u, role: agent, tenantId: acme, client: cli',
-    '"cli" is not a client that main gives to users (there are: web)',
+    '"cli" is not an OAuth client that main gives to users (there are: web)',
   ],
   [
-    'a machine with a role, where machines have none',
+    'a machine with a role, if machines have none',
     'client: web, role: agent',
     '"agent" is not a role that main gives to machines (there are: none)',
   ],
   [
-    'a tenant without the prefix of its issuer',
+    "a tenant without its issuer's prefix",
     'issuer: second, userId: u, role: agent, tenantId: acme',
     '"acme" is not a tenant that second gives to users (there are: b:…)',
   ],
@@ -133,7 +133,7 @@ describe('test', () => {
     .replace('identity:', `${second}identity:`)
     .concat(routes('agent'));
 
-  test.each(impossible)('refuses %s, in either file', async (_what, as, message) => {
+  test.each(impossible)('refuses %s in either file', async (_what, as, message) => {
     writeFileSync(file, whole + tests(as));
     const own = await run('test', file);
     expect([own.code, own.err]).toEqual([1, '']);
@@ -161,20 +161,20 @@ describe('test', () => {
   });
 
   test.each([
-    ['a client that the test leaves out', 'userId: u, role: agent, tenantId: acme'],
-    ['a role of the second issuer', 'issuer: second, userId: u, role: agent, tenantId: "b:acme"'],
+    ['no OAuth client', 'userId: u, role: agent, tenantId: acme'],
+    ['a role from the second issuer', 'issuer: second, userId: u, role: agent, tenantId: "b:acme"'],
   ])('accepts %s', async (_what, as) => {
     writeFileSync(file, whole + tests(as));
     expect(await run('test', file)).toMatchObject({ code: 0 });
   });
 
-  test('runs a machine of an issuer that accepts none, since that is what the gateway refuses', async () => {
+  test('tests a machine of an issuer that accepts none, because the gateway must refuse it', async () => {
     const refused = tests('client: web, role: robot').replace('true', 'false, code: token_machine_refused');
     writeFileSync(file, mapped + routes('agent') + refused);
     expect(await run('test', file)).toMatchObject({ code: 0 });
   });
 
-  test('with --junit makes a test case of each test', async () => {
+  test('with --junit, writes a test case for each test', async () => {
     const failing = `  - request: { method: GET, path: "/v1/<&>" }\n    expect: { allowed: true }\n`;
     writeFileSync(file, whole + tests('userId: u, role: agent, tenantId: acme') + failing);
     const { code, out } = await run('test', '--junit', file);
@@ -190,7 +190,7 @@ describe('test', () => {
     ]);
   });
 
-  test('with --json reports the problems of the files', async () => {
+  test('with --json, reports the problems in the files', async () => {
     writeFileSync(file, 'version: 2\n');
     const { code, out, err } = await run('test', '--json', file);
     expect([code, err, JSON.parse(out)]).toMatchObject([1, '', { ok: false, tests: [], problems: expect.any(Array) }]);
@@ -204,24 +204,24 @@ describe('JUnit', () => {
   test.each<[string, Report, string, number]>([
     ['nothing', { problems: [], warnings: [] }, '<testcase classname="countersign" name="no problems"/>', 0],
     [
-      'a problem without a place',
+      'a problem without a line',
       { problems: [findingOf('no "keys"')] },
       '<testcase classname="countersign" name="no &quot;keys&quot;"><failure message="no &quot;keys&quot;">no &quot;keys&quot;</failure></testcase>',
       1,
     ],
     [
-      'a warning, which does not fail',
+      'a warning, as a passing case',
       { problems: [], warnings: [findingOf(`${at}warning: x`)] },
       '<testcase classname="gateway.yaml" name="x" file="gateway.yaml" line="1"><system-out>gateway.yaml:1:2: x</system-out></testcase>',
       0,
     ],
     [
-      'characters that XML cannot have',
+      'characters that XML does not allow',
       { problems: [findingOf(`${at}]]>\u0000\u001b\uffff`)] },
       '<testcase classname="gateway.yaml" name="]]&gt;\\u0000\\u001b\ufffd" file="gateway.yaml" line="1"><failure message="]]&gt;\\u0000\\u001b\ufffd">gateway.yaml:1:2: ]]&gt;\\u0000\\u001b\ufffd</failure></testcase>',
       1,
     ],
-  ])('has %s as a test case', (_what, report, line, code) => {
+  ])('writes %s as a test case', (_what, report, line, code) => {
     const found = printed('junit', report);
     expect([found.code, found.out[0]?.split('\n')[2]]).toEqual([code, line]);
   });

@@ -2,10 +2,10 @@ import { printable } from '@countersign/service-kit';
 import { type Option, UsageError, type Values } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
-/** A problem, a warning or a test with its location. The location is null for anything outside of the files. */
+/** A problem, a warning or a test, with its location. The location is null if it is outside the files. */
 export type Finding = Readonly<{ file: string | null; line: number | null; column: number | null; message: string }>;
 
-/** `message` is why it failed. It is empty if the test passed. */
+/** `message` says why the test failed. It is empty if the test passed. */
 export type TestResult = Finding & Readonly<{ name: string; passed: boolean }>;
 
 export type Report = Readonly<{
@@ -35,7 +35,7 @@ export function findingOf(text: string): Finding {
   return { file, line: Number(line), column: Number(column), message };
 }
 
-/** Prints the whole report, and nothing else. @returns The exit code. */
+/** Prints the whole report and nothing else. @returns The exit code. */
 export function printReport(terminal: Terminal, command: string, format: Format, report: Report): number {
   const ok = report.problems.length === 0 && (report.tests ?? []).every(({ passed }) => passed);
   terminal.out(format === 'json' ? JSON.stringify({ ok, ...report }, null, 2) : junit(command, report));
@@ -45,8 +45,8 @@ export function printReport(terminal: Terminal, command: string, format: Format,
 type Case = Finding & Readonly<{ name: string; element?: 'failure' | 'system-out' }>;
 
 /**
- * Every test, problem and warning is a test case. Warnings do not fail. If there is nothing to report, one passing case
- * says so.
+ * Writes every test, problem and warning as a test case. Warnings do not fail. An empty report has one passing case
+ * that says so.
  */
 function junit(command: string, { problems, warnings = [], tests = [] }: Report): string {
   const cases: readonly Case[] = [

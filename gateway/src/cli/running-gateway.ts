@@ -10,7 +10,7 @@ export const adminUrl = ({ listen: { admin } }: GatewayConfig): string =>
   `http://${admin.host.includes(':') ? `[${admin.host}]` : admin.host}:${admin.port}`;
 
 /**
- * Asks the running gateway, at the file's admin address, how it currently signs for each upstream.
+ * Asks the running gateway, at the admin address in the file, how it currently signs for each upstream.
  *
  * @returns A map by upstream name. Undefined if no gateway answers.
  */
@@ -22,7 +22,7 @@ export async function askIdentities(
     const parsed = upstreams.parse(await response.json());
     return new Map(parsed.upstreams.map(({ name, identity }) => [name, identity]));
   } catch {
-    // No gateway is running, or another program has the port.
+    // No gateway is running, or another program uses the port.
     return undefined;
   }
 }

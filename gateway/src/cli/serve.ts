@@ -27,8 +27,8 @@ import {
 import type { Terminal } from './terminal.ts';
 
 /**
- * A request passes through many small functions, and V8's defaults stop inlining long before the end of a stage. V8
- * reads these flags when it optimizes a function, so they are set first.
+ * A request passes through many small functions, and V8's default limits stop inlining them long before a stage ends.
+ * V8 reads these flags when it optimizes a function, so `serve` sets them first.
  */
 const compilerFlags = ['--max-inlined-bytecode-size=2000', '--max-inlined-bytecode-size-cumulative=4000'];
 
@@ -39,13 +39,14 @@ export const serve: Command = {
   options: [
     configOption,
     workersOption,
-    ['--log-format json|text', 'how to log; default: text in a terminal, and otherwise json'],
-    ['--check-only', 'run `countersign check` instead, without starting anything'],
+    ['--log-format json|text', 'the log format; default: text in a terminal, otherwise json'],
+    ['--check-only', 'run `countersign check` instead of starting the gateway'],
   ],
   async run(terminal, values, positionals) {
     if (values['check-only'] === true) return checkGateway(terminal, values, positionals);
     const file = configFile(values, positionals);
-    if (file === '-') throw new UsageError('standard input cannot be reloaded: write a file, or use check -');
+    if (file === '-')
+      throw new UsageError('serve cannot reload standard input: write a file, or use `countersign check -`');
     const count = workersOf(values);
     const isText = isLogText(terminal, values);
     for (const flag of compilerFlags) setFlagsFromString(flag);
@@ -61,9 +62,9 @@ export const serve: Command = {
       };
       const isOneOfMany = isWorker(terminal.env);
       const openAdmin = openAdminProblem(config);
-      // Only the primary process has this listener.
+      // Workers skip this warning: only the primary process opens the admin listener.
       if (openAdmin !== undefined && !isOneOfMany) common.logger.warn(openAdmin);
-      // Imported here, because the other commands start five times as fast without a server.
+      // Imported here, because without the server code the other commands start five times faster.
       if (count > 1 && !isOneOfMany) {
         const { startPrimary } = await import('../workers/primary.ts');
         const primary = await startPrimary(config, { ...common, count });
@@ -85,7 +86,7 @@ export const serve: Command = {
 const lenientParser = '--insecure-http-parser';
 
 /**
- * Refuses Node's lenient HTTP parser, which accepts requests that two parsers can read differently.
+ * Refuses Node's lenient HTTP parser. It accepts requests that two parsers can read differently.
  *
  * @throws StartupError
  */
@@ -104,7 +105,7 @@ const textOutput = ({ paint }: Terminal) => standardOutput('gateway', (line) => 
 
 const readyCheckEveryMs = 50;
 
-/** Logs once `/readyz` answers 200, including what is still missing then. */
+/** Logs that `/readyz` now answers 200, and what is still missing. */
 async function announceReady({ health, logger }: Pick<Running, 'health' | 'logger'>): Promise<void> {
   let ready = await health.ready();
   while (!ready.ok) {
@@ -117,7 +118,10 @@ async function announceReady({ health, logger }: Pick<Running, 'health' | 'logge
   else logger.warn({ missing: Object.fromEntries(missing) }, 'gateway is ready, but some tokens get 503');
 }
 
-/** Catches SIGHUP from the start, because an unhandled SIGHUP ends the process. An early one causes a reload once the gateway runs. */
+/**
+ * Catches SIGHUP from the start, because an unhandled SIGHUP ends the process. An early one reloads once the gateway
+ * runs.
+ */
 function catchHangUp(): Readonly<{ follow(reload: () => void): void }> {
   let isEarly = false;
   let received = () => {

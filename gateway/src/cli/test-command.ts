@@ -12,7 +12,7 @@ import type { Terminal } from './terminal.ts';
 export const test: Command = {
   name: 'test',
   usage: '[FILE|-] [MORE…]',
-  summary: 'run the `tests:` of a configuration and of more files',
+  summary: 'run the `tests:` in a configuration and in additional files',
   options: [configOption, ...reportOptions],
   async run(terminal, values, positionals) {
     const format = formatOf(values);
@@ -30,7 +30,7 @@ export const test: Command = {
 
 type Line = readonly [style: 'good' | 'bad', text: string, why?: string | undefined];
 
-/** A test that has run. `lines` say why it failed. */
+/** The result of one test. `lines` say why it failed. */
 type Result = Readonly<{ at: string; sentence: string; lines: readonly Line[] }>;
 
 async function runTests(terminal: Terminal, values: Values, positionals: readonly string[]) {

@@ -57,7 +57,7 @@ const told = (path: string, ...more: readonly string[]) => run('token', path, '-
 const signatureIn = (path: string) => readFileSync(path, 'utf8').trim().split('.')[2] ?? '';
 
 describe('countersign token', () => {
-  test('shows what the service would read', async () => {
+  test('shows the identity that the service would receive', async () => {
     write(keycloakIssuer());
     const { code, out } = await told(await tokenFile());
     expect(out).toContain(
@@ -66,7 +66,7 @@ describe('countersign token', () => {
     expect(code).toBe(0);
   });
 
-  test('shows everything that is wrong at once: expected, found, and what to change', async () => {
+  test('shows all problems at once: what was expected, what was found, and what to change', async () => {
     write(keycloakIssuer(keycloak.yaml.replace('[realm_access, roles]', 'realm_access.roles')));
     const path = await tokenFile({ aud: 'other', azp: 'spa', exp: 5, sub: undefined, typ: 'ID' }, { kid: 'gone' });
     const { code, out } = await told(path);
@@ -82,7 +82,7 @@ describe('countersign token', () => {
       '  realm_access.roles  (role_missing)',
     ]);
     expect(out).toContain('expected  one of "account", "orders-api"\n    found     "other"\n');
-    expect(out).toContain('change    a dot is part of a name: write the path as [realm_access, roles]');
+    expect(out).toContain('change    the dot is read as part of the name: write the path as [realm_access, roles]');
     expect(out).toContain('in Keycloak, add a mapper of type Audience');
   });
 
@@ -91,7 +91,7 @@ describe('countersign token', () => {
     ['refused', { aud: 'other' }, {}],
     ['of an unknown issuer', { iss: 'https://other.test' }, {}],
     ['with a bad header', {}, { crit: ['b64'], b64: true }],
-  ])('never shows the signature of a token that is %s', async (_how, claims, header) => {
+  ])('never shows the signature of a token %s', async (_how, claims, header) => {
     write(keycloakIssuer());
     const path = await tokenFile(claims, header);
     for (const more of [[], ['--json'], ['--offline']]) {
@@ -101,7 +101,7 @@ describe('countersign token', () => {
     }
   });
 
-  test('tells each issuer apart, the own one first', async () => {
+  test("reports on each issuer, with the token's own issuer first", async () => {
     const other =
       '  - { issuer: https://sso.example.test/realms/acme/, jwks: ./keys.json, audience: x, tenants: [b], roles: [r] }';
     write(other, keycloakIssuer());
@@ -111,10 +111,10 @@ describe('countersign token', () => {
       'https://sso.example.test/realms/acme (keycloak): accepted',
       expect.stringMatching(/^https:\/\/sso\.example\.test\/realms\/acme\/: refused, \d problems$/),
     ]);
-    expect(out).toContain('only the slash at the end differs, and it counts');
+    expect(out).toContain('only the trailing slash differs, and it matters');
   });
 
-  test('says that the signature is invalid, unless it is told not to look', async () => {
+  test('reports an invalid signature, unless --offline is set', async () => {
     write(keycloakIssuer());
     const path = await tokenFile();
     const [head = '', payload = '', signature = ''] = readFileSync(path, 'utf8').trim().split('.');
@@ -123,7 +123,7 @@ describe('countersign token', () => {
     expect((await told(path, '--offline')).out).toContain('accepted, if its signature is valid');
   });
 
-  test('says why keys cannot be fetched', async () => {
+  test('says why it cannot fetch the keys', async () => {
     const [port] = await freePorts(1);
     const issuer = `http://127.0.0.1:${port}/realms/acme`;
     write(`  - { provider: keycloak, issuer: "${issuer}", audience: x }`);
@@ -133,10 +133,7 @@ describe('countersign token', () => {
 
   test.each([
     ['a header value', (token: string) => `Authorization: Bearer ${token}\n`],
-    [
-      'the answer of a token endpoint',
-      (token: string) => JSON.stringify({ access_token: token, token_type: 'Bearer' }),
-    ],
+    ['a token endpoint response', (token: string) => JSON.stringify({ access_token: token, token_type: 'Bearer' })],
     ['text in quotes', (token: string) => `"${token}"`],
   ])('reads %s', async (_what, as) => {
     write(keycloakIssuer());
@@ -149,7 +146,7 @@ describe('countersign token', () => {
     ['opaque', 'ya29.a0AfH6SMBx'.replace('.', '')],
     ['encrypted', 'a.b.c.d.e'],
     ['cut', 'eyJhbGciOiJSUzI1NiJ9.eyJ'],
-  ])('says that an %s token cannot be read', async (_what, text) => {
+  ])('says that it cannot read %s', async (_what, text) => {
     write(keycloakIssuer());
     writeFileSync(join(directory, 'token'), text);
     const { code, out } = await told(join(directory, 'token'));
@@ -158,7 +155,7 @@ describe('countersign token', () => {
   });
 
   test.each(['eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln', 'Bearer eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln'])(
-    'does not repeat a token that was given in place of a file: %s',
+    'does not print a token given instead of a file: %s',
     async (argument) => {
       write(keycloakIssuer());
       const { code, err } = await told(argument);
@@ -167,7 +164,7 @@ describe('countersign token', () => {
     },
   );
 
-  test('explains a request with a token', async () => {
+  test('explains a request that carries a token', async () => {
     write(keycloakIssuer());
     const explained = async (claims: object) =>
       run('explain', 'GET', '/a', '--token', await tokenFile(claims), '-c', file());
@@ -186,7 +183,7 @@ describe('countersign init', () => {
   const made = (...args: readonly string[]) => run('init', '--dir', directory, ...args);
   const upstream = ['--upstream', 'http://127.0.0.1:3000'];
 
-  test.each([...providers, undefined])('writes a file for %s that check accepts as it is', async (provider) => {
+  test.each([...providers, undefined])('writes a file for %s that check accepts', async (provider) => {
     const issuer = ['--issuer', 'https://sso.example.test/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0'];
     const named = provider === undefined ? [] : ['--provider', provider];
     const { code, out, err } = await made(...named, ...issuer, ...upstream, '--audience', 'orders-api');
@@ -199,7 +196,7 @@ describe('countersign init', () => {
     expect(statSync(join(directory, 'gateway-keys', key)).mode & 0o777).toBe(0o600);
   });
 
-  test('keeps away from the ports of the issuer and of the service', async () => {
+  test('avoids the ports of the issuer and the service', async () => {
     await made(
       '--provider',
       'keycloak',
@@ -214,14 +211,14 @@ describe('countersign init', () => {
     expect((await run('check', file())).code).toBe(0);
   });
 
-  test('makes the folder', async () => {
+  test('creates the directory', async () => {
     const folder = join(directory, 'new', 'folder');
     const { code } = await run('init', '--dir', folder, '--issuer', 'https://a.test', ...upstream, '--audience', 'a');
     expect(code).toBe(0);
     expect((await run('check', join(folder, 'gateway.yaml'))).code).toBe(0);
   });
 
-  test('never replaces a file', async () => {
+  test('never overwrites a file', async () => {
     writeFileSync(file(), 'mine');
     const { code, err } = await made('--issuer', 'https://a.test', ...upstream);
     expect([code, readFileSync(file(), 'utf8')]).toEqual([1, 'mine']);
@@ -234,7 +231,7 @@ describe('countersign init', () => {
     ['a service with a path', ['--issuer', 'https://a.test', '--upstream', 'http://127.0.0.1:3000/api']],
     ['an unknown provider', ['--provider', 'okto', '--issuer', 'https://a.test', ...upstream]],
     ['an argument', ['gateway.yaml', '--issuer', 'https://a.test', ...upstream]],
-  ])('exits with 2, given %s', async (_what, args) => {
+  ])('exits with 2 for %s', async (_what, args) => {
     expect((await made(...args)).code).toBe(2);
     expect(readdirSync(directory)).toEqual(['keys.json']);
   });
@@ -246,21 +243,21 @@ describe('countersign init', () => {
     ['--issuer', ['--issuer', 'http://10.0.0.1/realm', ...upstream], plainHttp],
     ['--issuer', ['--issuer', 'realm', ...upstream], 'must be an http or https URL of at most 512'],
     ['--audience', ['--issuer', 'https://a.test', ...upstream, '--audience', ''], 'must be a text'],
-  ])('writes nothing that check would refuse, and names %s, not a line of a file', async (option, args, problem) => {
+  ])('writes no file that check would refuse, and names the option %s, not a line', async (option, args, problem) => {
     const { code, err } = await made(...args);
     expect([code, err]).toEqual([1, expect.stringMatching(new RegExp(`^${option}: .*\nnothing was written$`))]);
     expect(err).toContain(problem);
     expect(readdirSync(directory)).toEqual(['keys.json']);
   });
 
-  test('allows plain http to another machine where it is told that the network is trusted', async () => {
+  test('allows plain http to another machine with --insecure-transport', async () => {
     const service = ['--upstream', 'http://orders.default.svc:8080', '--insecure-transport'];
     expect((await made('--issuer', 'https://a.test', ...service)).code).toBe(0);
     expect(readFileSync(file(), 'utf8')).toContain('\ninsecureTransport: true #');
     expect((await run('check', file())).code).toBe(0);
   });
 
-  test('in a cluster, takes plain http, listens on all addresses and reads the keys of a Secret', async () => {
+  test('with --in-cluster, allows plain http, listens on all addresses and reads keys from a Secret', async () => {
     const service = ['--upstream', 'http://orders.default.svc:8080', '--in-cluster'];
     const { code, out } = await made('--issuer', 'https://a.test', ...service);
     expect([code, out]).toEqual([0, expect.stringContaining('kubectl create secret generic gateway-keys')]);
@@ -284,7 +281,7 @@ describe('countersign init', () => {
     ['auth0', 'https://login.acme.example', 'https://login.acme.example/'],
     [undefined, 'https://acme.eu.auth0.com', 'https://acme.eu.auth0.com/'],
     ['keycloak', 'https://sso.acme.example/realms/a', 'https://sso.acme.example/realms/a'],
-  ])('writes the issuer of %s as its tokens have it: %s', async (provider, issuer, written) => {
+  ])('writes the issuer of %s exactly as in its tokens: %s', async (provider, issuer, written) => {
     const named = provider === undefined ? [] : ['--provider', provider];
     expect((await made(...named, '--issuer', issuer, ...upstream)).code).toBe(0);
     expect(readFileSync(file(), 'utf8')).toContain(`issuer: "${written}" # exactly as in iss\n`);

@@ -9,10 +9,10 @@ import type { Terminal } from './terminal.ts';
 export const token: Command = {
   name: 'token',
   usage: 'FILE|-',
-  summary: 'show everything that is wrong with a token, for each issuer; - reads standard input',
-  options: [configOption, ['--offline', 'skip the signature, without fetching keys'], jsonOption],
+  summary: 'show every problem with a token, for each issuer; - reads standard input',
+  options: [configOption, ['--offline', 'do not fetch keys or verify the signature'], jsonOption],
   async run(terminal, values, [file, ...more]) {
-    if (file === undefined || more.length > 0) throw new UsageError('a FILE with a token is required, or -');
+    if (file === undefined || more.length > 0) throw new UsageError('name a file that contains a token, or -');
     const config = loadNamed(terminal, values);
     const isOffline = values.offline === true;
     const text = readToken(file);
@@ -34,7 +34,7 @@ export function readToken(file: string): string {
     const { code = 'unknown' } = error as NodeJS.ErrnoException;
     // If a token is passed instead of a file, it must not appear in the error.
     const name = /eyJ[\w-]*\.[\w-]*\./.test(file)
-      ? 'a token on the command line is visible to every user: use a file, or -'
+      ? 'never put a token on the command line, where every local user can read it: use a file, or -'
       : file;
     throw new UsageError(`the token cannot be read (${code}): ${name}`);
   }
@@ -42,7 +42,7 @@ export function readToken(file: string): string {
   return text;
 }
 
-/** @returns Opens the keys of an issuer for one token. */
+/** @returns A function that opens an issuer's keys for one token. */
 export async function keysOpener(): Promise<(issuer: Issuer) => OpenedIssuer> {
   const { openIssuerKeys } = await import('../keys/issuer-keys.ts');
   return (issuer) => {
@@ -56,7 +56,7 @@ export async function keysOpener(): Promise<(issuer: Issuer) => OpenedIssuer> {
   };
 }
 
-/** The report as text. It does not contain the signature. */
+/** Formats the report as text. The text does not contain the signature. */
 export function tokenLines(
   { unreadable, header, claims, issuers }: TokenReport,
   terminal: Terminal,
@@ -65,7 +65,7 @@ export function tokenLines(
   if (unreadable !== null) return [`${terminal.paint('bad', 'refused')} ${unreadable}`];
   const lines = [`header   ${shown(header)}`, `claims   ${shown(claims)}`];
   for (const report of issuers) lines.push('', ...issuerLines(report, terminal, isOffline));
-  if (issuers.length === 0) lines.push('', 'the configuration has no issuer');
+  if (issuers.length === 0) lines.push('', 'the configuration has no issuers');
   return lines;
 }
 
@@ -106,12 +106,12 @@ function identityLines(identity: NonNullable<IssuerReport['identity']>): readonl
     ['machine', kind === 'client' ? 'the route needs allow.clients' : null],
   ];
   const shownLines = lines.flatMap(([label, value]) => (value === null ? [] : [`  ${label} ${printable(value)}`]));
-  return bound ? [...shownLines, '  bound to a key or a certificate of the client'] : shownLines;
+  return bound ? [...shownLines, "  bound to the client's key or certificate"] : shownLines;
 }
 
 const maxShown = 2_000;
 
-/** The claim as JSON on one line. */
+/** Writes the claim as JSON on one line. */
 function shown(value: unknown): string {
   const text = printable(JSON.stringify(value));
   return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text;

@@ -26,8 +26,8 @@ export type AdminOptions = Readonly<{
 }>;
 
 /**
- * The admin listener, for operators and the orchestrator. It must not be public: it holds no secret, but maps the
- * network.
+ * Creates the app of the admin listener, for operators and the orchestrator. Never expose this listener to the public:
+ * it holds no secret, but it reveals the network.
  */
 export function createAdminApp(options: AdminOptions): RequestListener {
   const { health, metrics, logger, requireHost, routers } = options;
@@ -44,7 +44,7 @@ export type StateOptions = Readonly<{
   reloadState(): ReloadState;
 }>;
 
-/** The views of the current configuration on the admin listener, by path. */
+/** Returns what the admin listener shows about the current configuration, by path. */
 export const createStateReader = ({ keySet, current, nowMs, reloadState }: StateOptions) => ({
   [keySetPath]: keySet,
   '/config': () => describeConfig(current().config, reloadState()),

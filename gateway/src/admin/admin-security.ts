@@ -5,8 +5,8 @@ import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 
 /**
- * Security headers of the admin listener. Pages load only what this listener serves, and have no inline scripts or
- * styles.
+ * Security headers for the admin listener. Its pages load only what this listener serves, and have no inline scripts
+ * or styles.
  */
 export const adminHeaders: RequestHandler = helmet({
   contentSecurityPolicy: {
@@ -53,8 +53,8 @@ export const refuseCrossSite: RequestHandler = ({ method, headers, socket }, _re
 const loopbackNames = ['localhost', '127.0.0.1', '::1'];
 
 /**
- * Refuses a request whose `Host` does not name the admin listener. The listener has no login. Without this check, a web
- * page could read it through an operator's browser by resolving its own name to this address (DNS rebinding).
+ * Refuses a request whose `Host` does not name the admin listener. The listener has no login. Without this check, a
+ * web page could read it through an operator's browser by resolving its own name to this address (DNS rebinding).
  *
  * Accepts a Host that is in `admin.allowedHosts`. Also accepts the listener's own port with a loopback name, the host
  * of `listen.admin`, or the IP address that the connection arrived at. DNS rebinding cannot make a browser send an IP
@@ -83,7 +83,7 @@ export function requireAdminHost({
   };
 }
 
-/** Without the zone, and with an IPv4-mapped IPv6 address as IPv4. */
+/** Removes the zone, and writes an IPv4-mapped IPv6 address as IPv4. */
 const addressOf = (address = ''): string =>
   address
     .toLowerCase()
@@ -93,9 +93,9 @@ const addressOf = (address = ''): string =>
 const refused = new WeakSet<IncomingMessage>();
 
 /**
- * Makes the listener of the admin app. Express itself responds to a request target that it cannot parse, such as
- * `http://[/`, before any middleware runs. So a target that does not begin with `/` is replaced here, and {@link
- * requirePath} refuses it.
+ * Creates the request listener for the admin app. Express itself responds to a request target that it cannot parse,
+ * such as `http://[/`, before any middleware runs. So this function replaces a target that does not begin with `/`,
+ * and {@link requirePath} refuses it.
  */
 export const adminListener =
   (app: Express): RequestListener =>

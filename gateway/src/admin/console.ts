@@ -12,7 +12,7 @@ import { observeStates } from './observe/observe-states.ts';
 import { ReloadLog } from './observe/reload-log.ts';
 import { StateHistory } from './observe/state-history.ts';
 
-/** What the console records while the gateway runs. Created before the parts that report to it. */
+/** What the console records while the gateway runs. It is created before the parts that report to it. */
 export type Observations = Readonly<ReturnType<typeof createObservations>>;
 
 export function createObservations(nowMs: () => number) {
@@ -48,7 +48,7 @@ export function createConsole(sources: ConsoleSources, logger: Logger) {
     try {
       states.observe(await observeStates(sources), nowMs());
     } catch (error) {
-      logger.error({ err: error }, 'the console cannot read the states of the gateway');
+      logger.error({ err: error }, "the console cannot read the gateway's state");
     }
   }
 

@@ -27,7 +27,7 @@ export function describeIssuer({ config, revocations }: TrustedIssuer, nowMs: nu
           ready: revocations.ready,
           held: revocations.size,
           staleness_ms: revocations.stalenessMs() ?? null,
-          /** Tokens issued before this time are refused, because there are more revocations than fit in memory. */
+          /** Tokens issued before this time are refused, because memory cannot hold all revocations. */
           refused_before: timeOrNull(revocations.refusedBeforeMs(nowMs)),
         }
       : null,
@@ -87,7 +87,7 @@ export function describeUpstream(opened: OpenUpstream, gatewayKid: string | unde
   };
 }
 
-/** How requests to an upstream are signed now. */
+/** Describes how requests to an upstream are signed now. */
 function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayKid: string | undefined) {
   const { algorithm } = upstream.identity;
   if (agreement === undefined) return { algorithm, uses: algorithm };
@@ -103,7 +103,7 @@ function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayK
       const kids = keys?.map(({ kid }) => kid);
       return {
         target: origin,
-        /** Null if it has not been fetched yet. */
+        /** Null until the first fetch. */
         kids: kids ?? null,
         confirmed_ms_ago: kids === undefined ? null : Math.round(nowMs() - confirmedAtMs),
         failure: failure ?? null,
@@ -131,8 +131,8 @@ function describeTarget(target: Target, nowMs: number) {
 }
 
 /**
- * The failed requests since the last successful one, and the time of that one. Null if the last request succeeded, or
- * there was none.
+ * Describes the failed requests since the last success, and when that success was. Returns null if the last request
+ * succeeded or there was none.
  */
 export const describeOutcomes = ({ failing, lastSuccessMs }: Target) => ({
   failing: failing

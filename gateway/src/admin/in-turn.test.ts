@@ -2,7 +2,7 @@ import { eventually } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 import { createTurns } from './in-turn.ts';
 
-test('works one at a time in order, and refuses those beyond sixteen waiting', async () => {
+test('runs tasks one at a time in order, and refuses more than sixteen waiting tasks', async () => {
   const inTurn = createTurns();
   const { promise: mayEnd, resolve: end } = Promise.withResolvers<void>();
   const order: string[] = [];

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
 
-/** A program may read all views of the API at once. */
+/** Lets a program request all API views at once. */
 const maxWaiting = 16;
-/** Rendering takes at most a fifth of the time, because the same process may serve requests. */
+/** Limits rendering to a fifth of the time, because the same process may serve requests. */
 const pausePerMs = 4;
 const maxPauseMs = 250;
 /** How long a refusal is delayed. Without this, a client that retries in a loop would keep the process busy. */

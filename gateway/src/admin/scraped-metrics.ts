@@ -14,14 +14,14 @@ type Sources = Readonly<{
   connections: Pick<LongLivedConnections, 'size'>;
   bodies: Pick<BodyMemory, 'bytes'>;
   reloads(): Pick<ReloadState, 'loadedAtMs' | 'refused'>;
-  /** That of the client of Redis. Undefined without Redis. */
+  /** The Redis connection's state. Undefined without Redis. */
   redisStatus(): string | undefined;
   nowMs(): number;
 }>;
 
 /**
- * Registers the metrics that read their values when they are scraped, so that they cost requests nothing. The counters
- * of an upstream start over when a reload changes its configuration.
+ * Registers the metrics that read their values at scrape time, so requests do not pay for them. An upstream's counters
+ * start over when a reload changes its configuration.
  *
  * @returns A function that counts one reload. A refused file counts once, no matter how often it is retried.
  */
@@ -31,7 +31,7 @@ export function registerScrapedMetrics(sources: Sources, registry: Registry): (r
   }
   const total = new Counter({
     name: 'countersign_config_reloads_total',
-    help: 'Reloads by result, without the first load.',
+    help: 'Configuration reloads by result. Excludes the first load.',
     labelNames: ['result'],
     registers: [registry],
   });
@@ -54,10 +54,10 @@ function processMetrics({ current, connections, bodies, reloads, redisStatus }: 
     rows: () => [[[], read()]],
   });
   return [
-    one('token_cache_tokens', 'Verified tokens held.', () => current().tokens.stats.size),
+    one('token_cache_tokens', 'Verified tokens in the cache.', () => current().tokens.stats.size),
     {
       name: 'token_cache_lookups_total',
-      help: 'Lookups of tokens: `hit`, `miss` (verified), or `refused` from memory.',
+      help: 'Token cache lookups: `hit`, `miss` (the token was verified), or `refused` (the cache knew that it is invalid).',
       labels: ['result'],
       rows() {
         const { hits, misses, refusedFromMemory } = current().tokens.stats;
@@ -69,40 +69,40 @@ function processMetrics({ current, connections, bodies, reloads, redisStatus }: 
     },
     one(
       'redis_up',
-      'Whether Redis is connected. Absent without `redis`. The lowest of all workers.',
+      '1 if Redis is connected. Absent without `redis`. With several workers, the lowest value.',
       () => {
         const status = redisStatus();
         return status === undefined ? undefined : Number(status === 'ready');
       },
       'min',
     ),
-    one('open_connections', 'Open WebSockets and event streams.', () => connections.size),
+    one('open_connections', 'WebSockets and event streams that are open.', () => connections.size),
     one(
       'buffered_body_bytes',
-      'Bytes of request bodies in memory. The limit is `uploads.maxBuffered` for each process.',
+      'Request body bytes in memory. Each process may hold up to `uploads.maxBuffered`.',
       () => bodies.bytes,
     ),
     one(
       'certificate_expires_timestamp_seconds',
-      'When the certificate of the public listener expires. Absent with plain HTTP.',
+      "When the public listener's certificate expires. Absent with plain HTTP.",
       () => inSeconds(current().config.certificate?.expiresAtMs),
       'min',
     ),
     one(
       'config_last_reload_successful',
-      '0 while the file is refused and an older configuration is in force. The lowest of all workers.',
+      '0 while the file on disk is refused and an older configuration is in use. With several workers, the lowest value.',
       () => (reloads().refused === undefined ? 1 : 0),
       'min',
     ),
     one(
       'config_loaded_timestamp_seconds',
-      'When the configuration in force was loaded. The earliest of all workers.',
+      'When the current configuration was loaded. With several workers, the earliest time.',
       () => inSeconds(reloads().loadedAtMs),
       'min',
     ),
     {
       name: 'config_info',
-      help: 'How many processes serve the file whose SHA-256 is the label.',
+      help: 'How many processes run each version of the file. The label is its SHA-256.',
       labels: ['hash'],
       rows: () => [[[current().config.hash], 1]],
     },
@@ -120,41 +120,43 @@ function issuerMetrics({ current, nowMs }: Sources): readonly ScrapedMetric[] {
     name,
     help,
     labels: ['issuer'],
-    // The worst state of all workers.
+    // Shows the worst state among the workers.
     aggregator,
     rows: () => [...current().trust.issuers.values()].map((issuer) => [[issuer.config.issuer], read(issuer)]),
   });
   return [
-    each('jwks_age_seconds', 'Time since the key set was last confirmed.', ({ keys }) => inSeconds(keys.stats.ageMs)),
-    each('jwks_keys', 'Usable keys held.', ({ keys }) => keys.stats.keys, 'min'),
-    each('jwks_fetches_total', 'Attempts to fetch the key set.', ({ keys }) => keys.stats.fetches),
-    each('jwks_fetch_failures_total', 'Failed attempts to fetch the key set.', ({ keys }) => keys.stats.failures),
+    each('jwks_age_seconds', 'Time since the last successful key set fetch.', ({ keys }) =>
+      inSeconds(keys.stats.ageMs),
+    ),
+    each('jwks_keys', 'Usable keys in the cached key set.', ({ keys }) => keys.stats.keys, 'min'),
+    each('jwks_fetches_total', 'Key set fetches, failed ones included.', ({ keys }) => keys.stats.fetches),
+    each('jwks_fetch_failures_total', 'Key set fetches that failed.', ({ keys }) => keys.stats.failures),
     each(
       'revocations_staleness_seconds',
-      'Time since the revocation feed last reported no further items.',
+      'Time since the gateway last read the revocation feed to its end.',
       ({ revocations }) => inSeconds(revocations?.stalenessMs()),
     ),
     each(
       'revocations_max_staleness_seconds',
-      '`maxStaleness` of the issuer: the staleness from which `onStale` applies.',
+      "The issuer's `maxStaleness`. `onStale` applies once the feed is older.",
       ({ config }) => inSeconds(config.revocations?.maxStalenessMs),
     ),
-    each('revocations_held', 'Revocations in force.', ({ revocations }) => revocations?.size),
+    each('revocations_held', 'Revocations that are in effect.', ({ revocations }) => revocations?.size),
     each(
       'revocations_refused_before_timestamp_seconds',
-      'Tokens issued before this time are refused, because there are more revocations than fit in memory. Usually absent.',
+      'Tokens issued before this time are refused, because memory cannot hold all revocations. Usually absent.',
       ({ revocations }) => inSeconds(revocations?.refusedBeforeMs(nowMs())),
     ),
-    each('revocation_feed_answers_total', 'Responses of the feed.', (issuer) => feedOf(issuer)?.answers),
-    each('revocation_feed_failures_total', 'Failed attempts to read the feed.', (issuer) => feedOf(issuer)?.failures),
+    each('revocation_feed_answers_total', 'Responses from the revocation feed.', (issuer) => feedOf(issuer)?.answers),
+    each('revocation_feed_failures_total', 'Revocation feed reads that failed.', (issuer) => feedOf(issuer)?.failures),
     each(
       'revocation_feed_snapshots_total',
-      'Complete snapshots of the feed read.',
+      'Complete snapshots read from the revocation feed.',
       (issuer) => feedOf(issuer)?.snapshots,
     ),
     each(
       'revocation_feed_unknown_items_total',
-      'Feed items of an unknown kind, which are ignored.',
+      'Revocation feed items ignored because their kind is unknown.',
       (issuer) => feedOf(issuer)?.unknownItems,
     ),
   ];
@@ -189,43 +191,45 @@ function upstreamMetrics({ current }: Sources): readonly ScrapedMetric[] {
   return [
     target(
       'healthy',
-      'Whether its last request succeeded, its checks do not fail, and it is neither full nor ejected. 1 before the first request.',
+      '1 if the last request succeeded, health checks do not fail, and the target is neither full nor ejected. Starts at 1.',
       (one, nowMs) => Number(isHealthy(one, nowMs)),
       'min',
     ),
     target(
       'last_success_timestamp_seconds',
-      'When the last request succeeded. Absent before.',
+      'When a request last succeeded. Absent until one has.',
       ({ lastSuccessMs }) => inSeconds(lastSuccessMs),
       'max',
     ),
     target(
       'last_failure_timestamp_seconds',
-      'When the last request failed. Absent once a later one has succeeded.',
+      'When the last request failed. Absent if a later request succeeded.',
       ({ failing }) => inSeconds(failing?.lastMs),
       'max',
     ),
     target('pending', 'Requests and WebSockets in progress.', ({ pending }) => pending),
-    target('ejections_total', 'Times the target was ejected because consecutive requests failed.', ({ health }) =>
+    target('ejections_total', 'How often the target was ejected after consecutive failed requests.', ({ health }) =>
       Number(health.ejections),
     ),
     target('failed_checks_total', 'Health checks that failed.', ({ failedChecks }) => failedChecks),
-    upstream('breaker_state', 'Circuit breaker: 0 closed, 1 half open, 2 open.', ({ breaker, nowMs }) =>
+    upstream('breaker_state', 'Circuit breaker state: 0 closed, 1 half open, 2 open.', ({ breaker, nowMs }) =>
       breaker === undefined ? undefined : breakerStates.indexOf(breaker.state(nowMs())),
     ),
-    upstream('breaker_opened_total', 'Times the circuit breaker opened.', ({ breaker }) => breaker?.opened),
+    upstream('breaker_opened_total', 'How often the circuit breaker opened.', ({ breaker }) => breaker?.opened),
     upstream('retries_total', 'Retried attempts.', ({ stats }) => stats.retries),
     upstream(
       'retries_over_budget_total',
       'Retries skipped because the retry budget was used up.',
       ({ stats }) => stats.retriesRefused,
     ),
-    upstream('tls_files_stale', 'Whether the TLS files cannot be read, so that older ones are in use.', ({ tls }) =>
-      tls === undefined ? undefined : Number(tls.failure() !== undefined),
+    upstream(
+      'tls_files_stale',
+      '1 if the TLS files cannot be read, so the upstream uses the previous ones.',
+      ({ tls }) => (tls === undefined ? undefined : Number(tls.failure() !== undefined)),
     ),
     {
       name: 'signatures_total',
-      help: 'Signed requests, including retries, by kind of key: `ed25519`, `hmac-sha256` (a secret) or `agreed`.',
+      help: 'Signed requests by key type, including retries: `ed25519`, `hmac-sha256` (a secret) or `agreed`.',
       labels: ['upstream', 'algorithm'],
       rows: () =>
         all().flatMap(({ upstream: { name }, signatures }) =>

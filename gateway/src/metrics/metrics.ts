@@ -3,14 +3,14 @@ import { Counter, Histogram as PromHistogram } from 'prom-client';
 import { errorTable } from '../errors.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 
-/** The observations with one set of label values. prom-client exports them; the counts here are for the console. */
+/** The observations for one set of label values. prom-client exports them; the console reads these counts. */
 export class Series {
   readonly labels: Readonly<Record<string, string>>;
   readonly #bounds: readonly number[];
   readonly #exported: Pick<PromHistogram.Internal<string>, 'observe'>;
   /** One count per bucket, and one for larger values at the end. Excludes streams. */
   readonly counts: number[];
-  /** Streams and WebSockets, whose duration says nothing about latency. */
+  /** How many streams and WebSockets ended. Their duration says nothing about latency. */
   streams = 0;
   sum = 0;
 
@@ -40,17 +40,19 @@ export class Series {
 export type HistogramOptions = Readonly<{
   name: string;
   help: string;
-  /** The second label, if any, is a status. */
+  /** The second label, if there is one, is a status. */
   labelNames: readonly [string, 'status'?];
-  /** Upper bounds, ascending, without infinity. */
+  /** Upper bounds in ascending order, without infinity. */
   buckets: readonly number[];
   registry: Registry;
 }>;
 
-/** A prom-client histogram whose counts the console can read. Finds a series without creating a key or an object. */
+/**
+ * A prom-client histogram whose counts the console can read. Looks up a series without allocating a key or an object.
+ */
 export class Histogram {
   readonly buckets: readonly number[];
-  /** In creation order. */
+  /** In the order of creation. */
   readonly all: Series[] = [];
   readonly #labelNames: HistogramOptions['labelNames'];
   readonly #exported: PromHistogram;
@@ -68,7 +70,7 @@ export class Histogram {
     });
   }
 
-  /** @param label The value of the first label. */
+  /** @param label The first label's value. */
   of(label: string, status = 0): Series {
     let byStatus = this.#series.get(label);
     if (byStatus === undefined) {
@@ -92,22 +94,22 @@ export type RequestMetrics = ReturnType<typeof createRequestMetrics>;
 export function createRequestMetrics(registry: Registry) {
   const durations = new Histogram({
     name: 'countersign_request_duration_seconds',
-    help: 'From the request read to the response finished, by route and status.',
+    help: 'Time from reading a request to finishing its response, by route and status.',
     labelNames: ['route', 'status'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registry,
   });
   const refusals = new Counter({
     name: 'countersign_refusals_total',
-    help: 'Requests that the gateway refused, by error code and fault.',
+    help: 'Requests that the gateway refused, by error code and whose fault it was.',
     labelNames: ['code', 'fault'],
     registers: [registry],
   });
-  // From the start, because Prometheus' rate() does not see the first refusal of a counter that begins at 1.
+  // Set from the start, because Prometheus' rate() misses the first refusal if a counter begins at 1.
   for (const [code, { fault }] of Object.entries(errorTable)) refusals.inc({ code, fault }, 0);
   const upstreamDurations = new Histogram({
     name: 'countersign_upstream_duration_seconds',
-    help: 'From the signed request sent to the start of the response.',
+    help: 'Time from sending the signed request to the start of the response.',
     labelNames: ['upstream'],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registry,
@@ -127,13 +129,13 @@ export function createRequestMetrics(registry: Registry) {
 }
 
 /**
- * @returns A function that records how long one revocation took to come into force. The quantiles check the promise of
- *   one second.
+ * @returns A function that records how long one revocation took to take effect. The quantiles check the promise of one
+ *   second.
  */
 export function createRevocationLagMetric(registry: Registry): (issuer: string, lagMs: number) => void {
   const seconds = new Histogram({
     name: 'countersign_revocation_lag_seconds',
-    help: 'From the whole second at which a revocation takes effect, up to 1 s after it was written, until it is in force here.',
+    help: "Time from a revocation's start (the next whole second after it was written) until this gateway enforces it.",
     labelNames: ['issuer'],
     buckets: [0.001, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60],
     registry,

@@ -4,16 +4,16 @@ import type { RequestRecord } from '../pipeline/request-record.ts';
 export type LimitedCaller = Readonly<{
   route: string;
   /**
-   * The limit's name in the `ratelimit-policy` header, such as `user`; `refused tokens` for too many invalid tokens.
+   * The limit's name in the `ratelimit-policy` header, such as `user`. `refused tokens` means too many invalid tokens.
    */
   limit: string;
   userId: string | undefined;
   tenantId: string | undefined;
   address: string | undefined;
   sinceMs: number;
-  /** When the last of its requests was refused. */
+  /** When the caller was last refused. */
   lastMs: number;
-  /** When its window ends. */
+  /** When the caller's window ends. */
   untilMs: number;
   refused: number;
 }>;
@@ -22,19 +22,19 @@ export type LimitedCaller = Readonly<{
 export type RefusalCount = {
   readonly fault: string;
   count: number;
-  /** How many of them were answered with 5xx. A response that broke off had the service's status. */
+  /** How many of them got a 5xx response. A response that broke off had the service's status. */
   serverErrors: number;
   lastMs: number;
 };
 
 const maxLimitedCallers = 1_000;
 
-/** The route of requests that match none. */
+/** The route name for requests that match no route. */
 export const noRouteName = 'none';
 
 /**
- * Counts refused requests by route and code, and remembers the callers that limits refuse. Successful requests cost
- * nothing here.
+ * Counts refused requests by route and code, and remembers the callers that limits refused. Successful requests pay
+ * nothing for this.
  */
 export class RefusalCounts {
   readonly #byRoute = new Map<string, Map<string, RefusalCount>>();
@@ -52,7 +52,7 @@ export class RefusalCounts {
     if (code === 'rate_limited') this.#limit(record, route, nowMs);
   }
 
-  /** By code, since the process started. */
+  /** Returns a route's counts by code, since the process started. */
   ofRoute(route: string): ReadonlyMap<string, Readonly<RefusalCount>> {
     return this.#byRoute.get(route) ?? new Map();
   }
@@ -61,7 +61,7 @@ export class RefusalCounts {
     return this.#byRoute;
   }
 
-  /** Least recently refused first. */
+  /** Returns the limited callers, least recently refused first. */
   limited(): readonly LimitedCaller[] {
     return [...this.#limited.rvalues()].filter((caller) => caller !== undefined);
   }
@@ -72,7 +72,7 @@ export class RefusalCounts {
     const [, limit = 'refused tokens'] = /^limits: (.*)$/.exec(record.rule ?? '') ?? [];
     const key = `${route} ${limit} ${keyOf(limit, record)}`;
     const known = this.#limited.get(key);
-    // A caller whose window has ended starts over, so it has been at its limit only since this refusal.
+    // A caller whose window has ended starts over, so this refusal is the first in its window.
     const isStill = known !== undefined && nowMs <= known.untilMs;
     this.#limited.set(key, {
       ...{ route, limit, userId, tenantId, address },
@@ -84,7 +84,7 @@ export class RefusalCounts {
   }
 }
 
-/** The subject of a limit's bucket. An anonymous caller counts by address. */
+/** Returns what a limit's bucket counts by. An anonymous caller is counted by address. */
 function keyOf(limit: string, { claims, address }: RequestRecord): string {
   const { userId, tenantId } = claims ?? {};
   if (limit.startsWith('route')) return '';
@@ -93,7 +93,7 @@ function keyOf(limit: string, { claims, address }: RequestRecord): string {
   return address ?? '';
 }
 
-/** From the `ratelimit` header of the refusal, such as `"user";r=0;t=42`. */
+/** Reads the `ratelimit` header of the refusal, such as `"user";r=0;t=42`. */
 function resetSec({ limits }: RequestRecord): number {
   const [, seconds = '60'] = /;t=(\d+)$/.exec(limits?.[3] ?? '') ?? [];
   return Number(seconds);

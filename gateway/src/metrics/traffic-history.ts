@@ -10,7 +10,7 @@ import { LRUCache } from 'lru-cache';
 import type { RequestMetrics, Series } from './metrics.ts';
 import type { RefusalCount, RefusalCounts } from './refusal-counts.ts';
 
-/** Existing metrics. */
+/** The metrics whose counts the history stores. */
 type TrafficHistoryOptions = Pick<RequestMetrics, 'durations' | 'upstreamDurations'> &
   Readonly<{ refusals: RefusalCounts }>;
 
@@ -18,14 +18,15 @@ const hourMs = 3_600_000;
 const ofProcess = { stepMs: 10_000, length: hourMs / 10_000 };
 const ofRoute = { stepMs: 60_000, length: hourMs / 60_000 };
 /**
- * The number of routes and upstreams that have their own history, of 6 KiB each: those with the most recent requests.
+ * How many routes and upstreams have their own history, of 6 KiB each. They are the ones with the most recent
+ * requests.
  */
 const maxHistories = 1_000;
 const firstBucket = responseClasses.length + failureKinds.length;
 
 /**
- * The traffic of the last hour, of the process, each route and each upstream. It stores differences of the metrics'
- * counts, so it costs requests nothing.
+ * The last hour of traffic: of the process, of each route and of each upstream. It stores differences between the
+ * metrics' counts, so requests pay nothing for it.
  */
 export class TrafficHistory {
   readonly #options: TrafficHistoryOptions;
@@ -45,13 +46,13 @@ export class TrafficHistory {
     this.#all = new TimeSlots({ ...ofProcess, columns: this.#columns });
   }
 
-  /** Adds what was counted since the last call to the current slot. Called every ten seconds, and before a reading. */
+  /** Adds what was counted since the last call to the current slot. Called every ten seconds and before each read. */
   sample(nowMs: number): void {
     const { durations, upstreamDurations, refusals } = this.#options;
     for (const series of durations.all) {
       const { route = '', status = '' } = series.labels;
       this.#addedTo(series, (bucket, added) => {
-        // Streams count as responses, but are in no bucket.
+        // Streams count as responses, but no bucket contains them.
         if (bucket !== undefined) this.#addToRoute(route, firstBucket + bucket, added, nowMs);
         this.#addToRoute(route, responseClasses.indexOf(classOf(status)), added, nowMs);
         if (status >= '500') this.#addToRoute(route, columnOf('service'), added, nowMs);
@@ -78,7 +79,7 @@ export class TrafficHistory {
     return this.#read(this.#routes.peek(route) ?? new TimeSlots({ ...ofRoute, columns: this.#columns }), nowMs);
   }
 
-  /** From the end of signing to the start of the response. */
+  /** Returns durations from the end of signing to the start of the response. */
   ofUpstream(upstream: string, nowMs: number): Durations {
     this.sample(nowMs);
     const { buckets } = this.#options.upstreamDurations;
@@ -87,8 +88,8 @@ export class TrafficHistory {
   }
 
   /**
-   * The requests of each route by status, since the process started. Status 0: the client disconnected before the
-   * response.
+   * Returns each route's request counts by status, since the process started. Status 0 means that the client
+   * disconnected before the response.
    */
   statuses(): ReadonlyMap<string, ReadonlyMap<string, number>> {
     const byRoute = new Map<string, Map<string, number>>();
@@ -135,7 +136,7 @@ export class TrafficHistory {
     const seen = this.#seenRefusals.get(refused) ?? { count: 0, serverErrors: 0 };
     if (count === seen.count) return;
     this.#addToRoute(route, columnOf(fault), count - seen.count, nowMs);
-    // `service` so far includes all 5xx responses. Subtracts the gateway's own.
+    // The service's column contains all 5xx responses so far. This subtracts the gateway's own.
     this.#addToRoute(route, columnOf('service'), seen.serverErrors - serverErrors, nowMs);
     this.#seenRefusals.set(refused, { count, serverErrors });
   }
@@ -157,7 +158,7 @@ function slotsIn(all: LRUCache<string, TimeSlots>, name: string, columns: number
 
 const columnOf = (kind: string): number => responseClasses.length + (failureKinds as readonly string[]).indexOf(kind);
 
-/** The class of a status. 0: the client disconnected before the response started. */
+/** Returns the class of a status. Status 0 means that the client disconnected before the response started. */
 const classOf = (status: string) => responseClasses.find((name) => name[0] === status[0]) ?? 'none';
 
 const inMs = (seconds: readonly number[]): number[] => seconds.map((bound) => bound * 1000);

@@ -9,7 +9,7 @@ function recordOf(fields: Partial<RequestRecord>): RequestRecord {
 }
 
 describe('recent requests', () => {
-  test('keeps the last ones, newest first', () => {
+  test('keeps the most recent requests, newest first', () => {
     const recent = new RecentRequests(3);
     for (let count = 1; count <= 5; count += 1) {
       recent.keep(recordOf({ requestId: String(count) }));
@@ -19,7 +19,7 @@ describe('recent requests', () => {
     }
   });
 
-  test('keeps the record itself', () => {
+  test('keeps the record itself, not a copy', () => {
     const recent = new RecentRequests(2);
     const record = recordOf({});
     recent.keep(record);
@@ -62,7 +62,7 @@ describe('the traffic of a process', () => {
     expect(totals(traffic.history.ofRoute('b', nowMs).failures)).toEqual({ upstream: 1 });
   });
 
-  test('counts a request once, however often it is read', () => {
+  test('counts a request once, however often the counts are read', () => {
     finish({ route: 'a' }, 200);
     traffic.history.sample(nowMs);
     nowMs += 60_000;
@@ -74,7 +74,7 @@ describe('the traffic of a process', () => {
     expect(traffic.history.statuses().get('a')?.get('200')).toBe(2);
   });
 
-  test('leaves the lifetime of a stream out of the latency, but counts its request', () => {
+  test("excludes a stream's lifetime from the latency, but counts its request", () => {
     finish({ route: 'a' }, 200, 4);
     finish({ route: 'a', isStream: true }, 200, 3_000_000);
     finish({ route: 'a', isStream: true }, 101, 3_000_000);
@@ -96,7 +96,7 @@ describe('the traffic of a process', () => {
     expect(refusedIds()).toEqual(['refused']);
   });
 
-  test('keeps the refusals of identified callers when anonymous clients cause many others', () => {
+  test('keeps refusals of identified callers even if anonymous clients cause many others', () => {
     const caller = 'caller';
     finish({ requestId: 'r1', route: 'a', identity: 'user', code: 'insufficient_role', fault: caller }, 403);
     finish({ requestId: 'r2', route: 'a', identity: 'user', code: 'upstream_timeout', fault: 'upstream' }, 504);
@@ -110,7 +110,7 @@ describe('the traffic of a process', () => {
     expect(refusedIds().length).toBeLessThanOrEqual(1_000);
   });
 
-  test('remembers a limited caller by its bucket, and when it reached the limit', () => {
+  test('remembers which caller a limit refused, and since when', () => {
     const limited = {
       route: 'a',
       rule: 'limits: user',

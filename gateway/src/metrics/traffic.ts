@@ -3,7 +3,7 @@ import type { RequestMetrics } from './metrics.ts';
 import { RefusalCounts } from './refusal-counts.ts';
 import { TrafficHistory } from './traffic-history.ts';
 
-/** The last requests, in a ring of fixed size. It holds the records of the access log. */
+/** The most recent requests, in a ring of fixed size. The ring holds the access log's records. */
 export class RecentRequests {
   readonly #records: RequestRecord[] = [];
   readonly #size: number;
@@ -26,12 +26,14 @@ export class RecentRequests {
 const keptRequests = 500;
 const keptRefusalsPerKind = 250;
 
-/** What a process remembers about its traffic, for operators. It is limited in size, and lost when the process ends. */
+/**
+ * What a process remembers about its traffic, for operators. The size is limited, and the data ends with the process.
+ */
 export class Traffic {
   readonly recent = new RecentRequests(keptRequests);
   /**
-   * Refused requests are also kept separately, by kind: under load, the last ones would be gone within a second, and
-   * anonymous clients could push out the refusals of identified callers.
+   * Refused requests are also kept separately, by kind. Under load, the most recent requests would push them out
+   * within a second, and anonymous clients could push out the refusals of identified callers.
    */
   readonly #refused = {
     unmatched: new RecentRequests(keptRefusalsPerKind),
@@ -49,7 +51,7 @@ export class Traffic {
     this.#nowMs = nowMs;
   }
 
-  /** Keeps one finished request, by reference. */
+  /** Keeps one finished request, without copying it. */
   keep(record: RequestRecord, status: number): void {
     this.recent.keep(record);
     const { code } = record;
@@ -60,8 +62,8 @@ export class Traffic {
 }
 
 /**
- * A client without a valid token fills only the first two. Hitting a limit costs a caller nothing, so these refusals go
- * there too.
+ * Sorts a refusal into a kind. A client without a valid token fills only the first two kinds. Refusals by a limit go
+ * there too, because a caller can cause any number of them.
  */
 function kindOf({ fault, route, identity, code }: RequestRecord) {
   if (fault !== 'caller') return 'fault';

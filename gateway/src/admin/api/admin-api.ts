@@ -14,7 +14,7 @@ import { readUpstreams } from './upstreams.ts';
 
 type Path = View['path'];
 
-/** The response of one process. Undefined if the item does not exist, which is a 404. */
+/** How one process answers each view. Undefined means that the item does not exist (404). */
 const reads: { readonly [One in Path]: (sources: ConsoleSources, query: Query) => Answers[One] | undefined } = {
   '/api/traffic': ({ traffic, nowMs }) => traffic.history.ofProcess(nowMs()),
   '/api/routes': readRoutes,
@@ -35,7 +35,7 @@ const reads: { readonly [One in Path]: (sources: ConsoleSources, query: Query) =
 /** Where the API gets its data: from this process, or from all workers. */
 export type ConsoleData = Readonly<{
   /**
-   * @param query In the form that the view describes.
+   * @param query Has passed the view's query schema.
    * @returns Undefined if the item does not exist.
    */
   read(view: View, query: Query): Promise<unknown>;
@@ -56,10 +56,10 @@ export function describeAdminApi(): Record<string, unknown> {
   const { components, ...description } = describeApi({
     title: 'Countersign console',
     description:
-      'What the console on the admin listener shows, as JSON. With several workers, their data is merged; `?worker=N` selects one.',
+      'The data behind the admin console, as JSON. With several workers, their data is merged; `?worker=N` selects one worker.',
     tags: [
       { name: 'Traffic', description: 'Requests, by route and individually.' },
-      { name: 'State', description: 'The state of each part of the gateway, and when the state began.' },
+      { name: 'State', description: 'The state of each part of the gateway, and when that state began.' },
       { name: 'Explain', description: 'How a request would be handled.' },
     ],
     errors: errorTable,
@@ -67,7 +67,7 @@ export function describeAdminApi(): Record<string, unknown> {
   }) as { components: { schemas: unknown } };
   return {
     ...description,
-    servers: [{ url: '/', description: 'the admin listener, with `npm start` http://127.0.0.1:9090' }],
+    servers: [{ url: '/', description: 'The admin listener. `npm start` opens it at http://127.0.0.1:9090.' }],
     components: { schemas: components.schemas },
   };
 }

@@ -5,11 +5,11 @@ import { explainQuestion } from '../../explain/question.ts';
 import type { InTurn } from '../in-turn.ts';
 import { type ConsoleData, describeAdminApi } from './admin-api.ts';
 
-/** Enough for an escaped token of 16 KiB, twice the longest that the gateway accepts. */
+/** Fits a URL-encoded token of 16 KiB, twice the longest that the gateway accepts. */
 const maxBodyBytes = 64 * 1024;
 const readOnly = allowOnly('GET, HEAD');
 
-/** The data of the console as JSON. */
+/** Serves the console's data as JSON. */
 export function apiRoutes(data: ConsoleData, inTurn: InTurn): Router {
   const router = createRouter();
   router.use(['/api'], notStored);
@@ -30,7 +30,7 @@ export function apiRoutes(data: ConsoleData, inTurn: InTurn): Router {
   return router;
 }
 
-/** The same data, for the console pages. */
+/** Gives the console pages the same data. */
 export const apiOfPages = (data: ConsoleData): AdminApi => ({
   async read(path, query = {}) {
     const view = views.find((one) => one.path === path) as View;

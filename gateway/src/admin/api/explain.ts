@@ -5,7 +5,7 @@ import type { OpenUpstream } from '../../upstreams/pool/open-upstream.ts';
 import { upstreamStates } from '../observe/upstream-states.ts';
 import type { ConsoleSources } from './sources.ts';
 
-/** Decides a request with the running configuration, keys and revocations. */
+/** Explains a request using the running configuration, keys and revocations. */
 export function explainNow(
   asked: ExplainQuestion,
   { current, nowMs }: Pick<ConsoleSources, 'current' | 'nowMs'>,
@@ -17,23 +17,23 @@ export function explainNow(
     openIssuer({ issuer }) {
       const trusted = trust.issuers.get(issuer);
       if (trusted === undefined) throw new Error(`${issuer} is not trusted`);
-      // The keys belong to the running gateway.
+      // `close` does nothing, because the keys belong to the running gateway.
       return { trusted, why: () => trusted.keys.stats.failure?.reason ?? 'no answer', close() {} };
     },
     warningOf: (upstream) => warningOf(upstreams.of(upstream)),
   });
 }
 
-/** Explains what happens to a request while its upstream is down. */
+/** Returns a warning if the upstream would probably fail the request now. */
 function warningOf(opened: OpenUpstream): string | undefined {
   const { name } = opened.upstream;
   const { state, why } = upstreamStates(opened).upstream;
   if (state !== 'out' && state !== 'failing') return undefined;
   if (opened.breaker?.state(opened.nowMs()) === 'open') {
-    return `The circuit breaker of the upstream ${name} is open, so the request would get 503 upstream_circuit_open now.`;
+    return `The circuit breaker for upstream ${name} is open, so the request would get 503 upstream_circuit_open now.`;
   }
-  if (state === 'failing') return `The last requests to the upstream ${name} failed, so this one may fail too: ${why}.`;
+  if (state === 'failing') return `The last requests to upstream ${name} failed, so this one may fail too: ${why}.`;
   return opened.targets.every((target) => target.isFull())
-    ? `Every target of the upstream ${name} is full, so the request would get 503 upstream_overloaded now.`
-    : `No target of the upstream ${name} is healthy, so the request would probably fail now. The last error: ${why}.`;
+    ? `Every target of upstream ${name} is full, so the request would get 503 upstream_overloaded now.`
+    : `No target of upstream ${name} is healthy, so the request would probably fail now. The last error: ${why}.`;
 }

@@ -26,7 +26,7 @@ export function readIssuers(sources: ConsoleSources): Answers['/api/issuers'] {
   };
 }
 
-/** @param keys Sorted by age, the newest last. The newest usable key is in use. */
+/** @param keys Sorted from oldest to newest. The newest usable key is in use. */
 function describeKeys(algorithm: string, keys: readonly ManagedKey[], nowSec: number): GatewayKeys {
   const used = keyInUse(keys, nowSec);
   const stateOfKey = (key: ManagedKey) => {
@@ -70,7 +70,7 @@ function issuerOf({ config, keys }: TrustedIssuer, sources: ConsoleSources): Iss
   };
 }
 
-/** Requests on all routes that were refused because of their token. */
+/** Counts the requests, over all routes, that were refused because of their token. */
 function refusedTokens({ traffic: { refusals } }: ConsoleSources): Counted {
   const counts = new Map<string, number>();
   for (const [code, { count }] of [...refusals.routes()].flatMap(([, codes]) => [...codes])) {

@@ -22,7 +22,7 @@ export const readRequests = (sources: ConsoleSources, query: Query): Answers['/a
 export const readRequest = (sources: ConsoleSources, { id }: Query): Request | undefined =>
   itemsOf(sources).find((item) => item.id === id);
 
-/** The longest path that a list shows. A path can have 16 KiB, and a list has many rows. */
+/** The longest path that a list shows. A path can be 16 KiB long, and a list has many rows. */
 const maxListedPath = 256;
 const shortened = (path: string): string =>
   path.length > maxListedPath ? `${path.slice(0, maxListedPath - 1)}…` : path;
@@ -48,7 +48,9 @@ function fitsStatus(status: string, wanted: string | undefined): boolean {
   return /^[1-5]xx$/.test(wanted) ? status.length === 3 && status[0] === wanted[0] : status === wanted;
 }
 
-/** `refused` by a rule or a limit; `failed` in the service, on the connection to it, or in the gateway; or `served`. */
+/**
+ * Says whether a rule or limit `refused` the request, the gateway or upstream `failed`, or the request was `served`.
+ */
 export function outcomeOf(item: Pick<Request, 'code' | 'fault' | 'status' | 'aborted'>): (typeof outcomes)[number] {
   const { code, fault, status, aborted } = item;
   if (status >= 500 || fault === 'upstream' || fault === 'ours') return 'failed';
@@ -56,7 +58,7 @@ export function outcomeOf(item: Pick<Request, 'code' | 'fault' | 'status' | 'abo
   return status === 0 || aborted ? 'failed' : 'served';
 }
 
-/** The wall clock minus the monotonic clock. Kept until a clock is set, because readings vary by 1 ms. */
+/** The wall clock minus the monotonic clock. Recomputed only if the clock is set, because readings vary by 1 ms. */
 let offsetMs = Number.NaN;
 
 function itemsOf({ traffic: { recent, refused }, nowMs }: ConsoleSources): Request[] {
@@ -98,7 +100,7 @@ type WithNulls<Fields> = {
 const withNulls = <Fields extends object>(fields: Fields): WithNulls<Fields> =>
   Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value ?? null])) as WithNulls<Fields>;
 
-/** The members of `detail` that are for operators. Others could contain client input. */
+/** The members of `detail` that operators may see. Others could contain client input. */
 const shownMembers = 'why reason claim wanted found issuer subject kid header limit upstream target status'.split(' ');
 
 function shownDetail(detail: Readonly<Record<string, unknown>> | undefined): Record<string, string> {

@@ -26,7 +26,7 @@ export function readRoutes(sources: ConsoleSources, { q = '', offset = '0' }: Qu
     configured: routes.length,
     offset: from,
     page_size: routesPerPage,
-    // The requests that the gateway answers itself have no route either.
+    // Requests that the gateway answers itself have no route either, so they are not counted here.
     unmatched: sources.traffic.refusals.ofRoute(noRouteName).get('no_route')?.count ?? 0,
   };
 }

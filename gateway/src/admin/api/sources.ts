@@ -16,9 +16,9 @@ export type ConsoleSources = Readonly<{
   tokenOutcomes: TokenOutcomes;
   states: StateHistory;
   reloads: ReloadLog;
-  /** How long each issuer's revocations took to come into force. Excludes those of the first snapshot. */
+  /** For each issuer, how long revocations took to take effect. Excludes the first snapshot. */
   lags: ReadonlyMap<string, Lag>;
-  /** WebSockets and event streams that are open. */
+  /** How many WebSockets and event streams are open. */
   openConnections(): number;
   /** Undefined if Redis is not configured. */
   redisStatus(): string | undefined;
@@ -27,10 +27,10 @@ export type ConsoleSources = Readonly<{
   version: string;
 }>;
 
-/** The last observed state. Before the first observation: `unknown`, since the start. */
+/** Returns the last observed state. Before the first observation, the state is `unknown` since the start. */
 export const stateOf = ({ states, startedAtMs }: ConsoleSources, kind: string, name: string, unknown: string): Since =>
   states.of(kind, name) ?? { state: unknown, since: timeOf(startedAtMs), why: null };
 
-/** Counts by name, most first. */
+/** Sorts counts by size, largest first. */
 export const countedOf = (counts: Iterable<readonly [name: string, count: number]>): Counted =>
   [...counts].map(([name, count]) => ({ name, count })).sort((a, b) => b.count - a.count);

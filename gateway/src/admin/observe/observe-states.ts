@@ -14,7 +14,7 @@ export type StateSources = Readonly<{
   redisStatus(): string | undefined;
 }>;
 
-/** The states of all parts now. */
+/** Reads the current state of every part. */
 export async function observeStates(sources: StateSources): Promise<readonly Observed[]> {
   const { current, health, reloadState, redisStatus } = sources;
   const { trust, upstreams } = current();

@@ -7,7 +7,7 @@ const keptReloads = 10;
 const keptChanges = 100;
 const keptProblems = 100;
 
-/** The last ten reloads, with the changes to the routes. */
+/** Keeps the last ten reloads, with the changes to the routes. */
 export class ReloadLog {
   readonly #reloads: LoggedReload[] = [];
 

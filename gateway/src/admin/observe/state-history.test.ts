@@ -3,10 +3,10 @@ import { StateHistory } from './state-history.ts';
 
 const at = (ms: number) => new Date(ms).toISOString();
 
-describe('the history of states', () => {
+describe('the state history', () => {
   const upstream = (state: string, why?: string) => [{ kind: 'upstream', name: 'a', state, why }];
 
-  test('knows when a state began, and the state before it', () => {
+  test('knows when a state began and what the previous state was', () => {
     const history = new StateHistory();
     history.observe(upstream('up'), 1);
     history.observe(upstream('up'), 2);
@@ -18,7 +18,7 @@ describe('the history of states', () => {
     ]);
   });
 
-  test('keeps the last 20 changes of each part, whatever the others do', () => {
+  test('keeps the last 20 changes of each part, however often other parts change', () => {
     const history = new StateHistory();
     history.observe([...upstream('up'), { kind: 'upstream', name: 'b', state: 'up' }], 1);
     for (let ms = 2; ms < 500; ms += 1) {

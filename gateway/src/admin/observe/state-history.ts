@@ -1,7 +1,7 @@
 import type { Event, Since } from '@countersign/admin-api';
 import { timeOf } from '../describe.ts';
 
-/** A state that was just observed. `since` is set if the observed part knows it. */
+/** A state that was just observed. `since` is set if the observed part knows when the state began. */
 export type Observed = Readonly<{
   kind: string;
   name: string;
@@ -18,8 +18,8 @@ const keptChanges = 20;
 type Part = Readonly<{ since: Since; changes: readonly Change[] }>;
 
 /**
- * Remembers when each state began, and the last 20 changes of each part. The limit is per part, so that one part cannot
- * push out the changes of others. The states are sampled once a second, so no part of the gateway needs its own
+ * Remembers when each state began, and the last 20 changes of each part. The limit is per part, so that one part
+ * cannot push out the changes of others. The states are sampled once a second, so no part of the gateway needs its own
  * history.
  */
 export class StateHistory {

@@ -27,7 +27,7 @@ function opened(settings: Partial<Upstream>) {
   };
 }
 
-test('an upstream is failing from its first failed request until one succeeds, whatever its ejections do', () => {
+test('an upstream is failing from its first failed request until one succeeds, even across ejections', () => {
   const { targets, states, healthy, since, pass } = opened({ targets: ['http://127.0.0.1:1'] });
   expect([states(), healthy()]).toEqual([['not checked', 'not checked'], [true]]);
   targets[0]?.failed('upstream_unreachable', 'unsent');

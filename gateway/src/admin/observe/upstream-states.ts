@@ -4,7 +4,7 @@ import type { Target } from '../../upstreams/pool/target.ts';
 import { describeOutcomes } from '../describe.ts';
 import type { Observed } from './state-history.ts';
 
-/** The current states of an upstream and its parts. The targets are in the order of the file. */
+/** The current states of an upstream and its parts. The targets are in file order. */
 export type UpstreamStates = Readonly<{
   upstream: Observed;
   breaker: Observed | undefined;

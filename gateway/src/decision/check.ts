@@ -9,27 +9,27 @@ import { type CallValues, headerUses, originalRequest, refused } from './origina
 const reading = {
   maxBytes: maxCheckBytes,
   rate: { bytesPerSec: 0, windowMs: 10_000 },
-  // Only the body inside it counts, once its client is known.
+  // Counts no bytes for the message. The body inside it counts once the client is known.
   held: { grow() {}, release() {} },
 };
 
 /**
- * Reads the original request from a `Check`.
+ * Reads the original request from a `Check` message.
  *
- * @throws AppError `decision_call_invalid` for a message that is malformed or that does not contain the request as it
- *   arrived, and in the cases of {@link originalRequest}. `payload_too_large` for a message over 4 MiB;
+ * @throws AppError `decision_call_invalid` for a malformed message, for a message that does not contain the request as
+ *   it arrived, and in the cases of {@link originalRequest}. `payload_too_large` for a message over 4 MiB.
  *   `request_timeout`.
  */
 export async function readCheck(call: Http2ServerRequest): Promise<RawRequest> {
   const checked = parse(await readBody(call, reading));
   const { path: requestTarget, headers, isMerged } = checked;
-  // A comma may join two values from the client. The service would see both, and use either one (CVE-2021-32777).
+  // A comma may join two values from the client. The service would see both and could use either (CVE-2021-32777).
   const joined = headers.find((name, at) => at % 2 === 0 && singleHeaders.has(name) && headers[at + 1]?.includes(','));
   if (isMerged && joined !== undefined) throw refused('perhaps repeated', joined);
   return originalRequest({ ...checked, requestTarget, useOf, ...bodyOf(checked) });
 }
 
-/** A message describes the request in fields of its own, so no header of it belongs to a dialect. */
+/** A message describes the request in its own fields, so none of the request's headers belongs to a dialect. */
 const useOf = headerUses(new Set());
 
 function parse(body: Buffer): CheckedRequest {
@@ -40,7 +40,7 @@ function parse(body: Buffer): CheckedRequest {
   }
 }
 
-/** The body as Envoy sends it, and its framing. */
+/** Returns the body as Envoy sends it, and its framing. */
 function bodyOf({ headers, body, size }: CheckedRequest): Pick<CallValues, 'described' | 'stream'> {
   const valuesOf = (name: string) => headers.filter((_, at) => at % 2 === 1 && headers[at - 1] === name);
   const [length, ...more] = valuesOf('content-length');
@@ -53,7 +53,7 @@ function bodyOf({ headers, body, size }: CheckedRequest): Pick<CallValues, 'desc
   }
   const isAnnounced = size > 0 || (length ?? '0') !== '0' || valuesOf('transfer-encoding').length > 0;
   if (!isAnnounced) return { described: [], stream };
-  // A route that streams its bodies does not need the bytes. On every other route, reading them fails.
+  // A route that streams bodies does not need the bytes. On every other route, reading the destroyed stream fails.
   stream.destroy();
   return { described: length === undefined ? ['transfer-encoding', 'chunked'] : ['content-length', length], stream };
 }

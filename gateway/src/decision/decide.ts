@@ -18,13 +18,13 @@ export type DecisionOptions = Omit<HandlerOptions, 'forward' | 'unmatched'> &
   Readonly<{
     dialect: Dialect;
     isProven(call: ProofOfCall): boolean;
-    /**
-     * Counts a WebSocket or a streamed body that the caller opens through the proxy, for as long as its lease is open.
-     */
+    /** Counts a WebSocket or streamed body that the caller opens through the proxy, until its lease closes. */
     admit(signed: Signed, lease: () => Lease): void;
   }>;
 
-/** Represents a connection of the proxy, whose end the gateway cannot see. It counts as open for a minute. */
+/**
+ * Stands for a connection through the proxy. The gateway cannot see when it ends, so it counts as open for a minute.
+ */
 export class Lease extends EventEmitter {
   readonly destroyed = false;
   readonly complete = false;
@@ -37,21 +37,21 @@ export class Lease extends EventEmitter {
 
 export type DecisionHandlers = Handlers &
   Readonly<{
-    /** Responds to a call over HTTP/2. Undefined if the proxy uses only HTTP/1.1. */
+    /** Responds to a call over HTTP/2. Undefined if the proxy only uses HTTP/1.1. */
     check: AnswerCall | undefined;
   }>;
 
 /**
- * Responds to auth requests of another proxy: the pipeline with a different first and last step. The response is 2xx
- * only with a complete signature. Anything else that the pipeline returns, such as the response to a preflight, becomes
- * a refusal: the proxy would treat it as permission, and forward the request unsigned.
+ * Responds to another proxy's auth requests by running the pipeline with a different first and last step. The response
+ * is 2xx only with a complete signature. The proxy would treat any other success, such as the response to a preflight
+ * request, as permission to forward the request unsigned. So anything else becomes a refusal.
  */
 export function createDecisionHandler(options: DecisionOptions): DecisionHandlers {
   const { pipeline, dialect, isProven, admit, inFlight, holdBody } = options;
   const readCall = createCallReader(dialect);
   const base = createRequestHandler({ ...options, forward: noForward, unmatched: 'refuse' });
 
-  /** @param read Reads the original request. Called only if the call is proven to come from the proxy. */
+  /** @param read Reads the original request. It runs only once the call has proved that the proxy made it. */
   async function decide(
     call: ProofOfCall,
     record: RequestRecord,
@@ -95,9 +95,9 @@ export function createDecisionHandler(options: DecisionOptions): DecisionHandler
       answerCheck(response, allowedResponse({ ...decided, remove: removedNames(decided) }));
     } catch (error) {
       const refusal = responseFor(error, record);
-      // Otherwise the call stays open until the rest of a refused message has been read.
+      // Otherwise the call stays open until the rest of the refused message arrives.
       call.resume();
-      // The HTTP status of the call is 200; its message contains the refusal.
+      // The HTTP status of the call is always 200; the message contains the refusal.
       record.status = refusal.status;
       answerCheck(
         response,
@@ -117,8 +117,8 @@ export function createDecisionHandler(options: DecisionOptions): DecisionHandler
 }
 
 const noForward = {
-  http: () => Promise.reject(new Error('a decision cannot be forwarded')),
-  upgrade: () => Promise.reject(new Error('a decision cannot be forwarded')),
+  http: () => Promise.reject(new Error('a decision request cannot be forwarded')),
+  upgrade: () => Promise.reject(new Error('a decision request cannot be forwarded')),
 };
 
 const isDecidePath = (url: string, { requestTarget }: Dialect): boolean =>

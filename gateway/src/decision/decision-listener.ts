@@ -12,8 +12,8 @@ import { createListenerApp, type LiveHandlers } from '../listen/request-handler.
 import type { DecisionHandlers } from './decide.ts';
 
 /**
- * Builds the decision listener: HTTP/1.1, and HTTP/2 on the same address while the configured proxy speaks it. It uses
- * TLS if the configuration at startup names the CAs of the proxy.
+ * Builds the decision listener. It serves HTTP/1.1 and, if the configured proxy speaks it, HTTP/2 on the same address.
+ * It uses TLS if the startup configuration names the proxy's CAs.
  */
 export function buildDecisionListener(
   live: LiveHandlers & Readonly<{ current: Readonly<{ handlers: { decision: DecisionHandlers | undefined } }> }>,
@@ -33,18 +33,18 @@ export function buildDecisionListener(
 }
 
 /**
- * The certificate of the decision listener is the public one. Clients are asked for a certificate from the proxy's CAs.
+ * The decision listener uses the public certificate, and asks for a certificate that one of the proxy's CAs signed.
  */
 function proxyCertificate({ certificate, decision }: Pick<GatewayConfig, 'certificate' | 'decision'>): Certificate {
   if (certificate === undefined || decision?.clientCa === undefined) throw new Error('checked when the file is read');
-  // A call without a certificate gets a 503 with an error code, which a failed handshake could not carry.
+  // A call without a certificate gets a 503 with an error code. A failed handshake could not carry one.
   return { ...certificate, clients: { ca: decision.clientCa, mode: 'request' } };
 }
 
 /**
  * Opens the decision listener.
  *
- * @returns Its port; 0 for a Unix socket.
+ * @returns The port, or 0 for a Unix socket.
  * @throws StartupError if the address is in use or cannot be opened, or the group is unknown.
  */
 export async function listenForProxy(
@@ -58,7 +58,7 @@ export async function listenForProxy(
   const directory = dirname(socket);
   const isNew = mkdirSync(directory, { recursive: true, mode: 0o750 }) !== undefined;
   await removeStale(socket);
-  // Sets the mode of the socket before anything can connect: owner and group only.
+  // Restricts the socket to owner and group before anything can connect.
   const umask = process.umask(0o117);
   try {
     server.listen({ path: socket });
@@ -72,7 +72,7 @@ export async function listenForProxy(
   return 0;
 }
 
-/** Removes the socket that an ended process left behind. Keeps a socket that accepts connections. */
+/** Removes the socket that an ended process left behind. Keeps a socket that still accepts connections. */
 async function removeStale(path: string): Promise<void> {
   const probe = connect(path);
   try {

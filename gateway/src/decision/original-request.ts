@@ -19,7 +19,7 @@ export type Decided = Omit<Allowed, 'remove'> & Readonly<{ requestTarget: string
 
 export function decidedOf({ outbound, headers, record, upgrade }: Signed): Decided {
   const { limits = [], cors = [], nonce = [] } = record;
-  // The client's own headers come first. The proxy already has them.
+  // The client's own headers come first in the list, and the proxy already has those.
   return {
     requestTarget: outbound.requestTarget,
     upgrade: upgrade?.protocol,
@@ -28,27 +28,29 @@ export function decidedOf({ outbound, headers, record, upgrade }: Signed): Decid
   };
 }
 
-/** The names that the proxy must remove from the request, because the response sets none of them. */
+/** Returns the headers that the proxy must remove from the request, because the response does not set them. */
 export function removedNames({ set }: Decided): readonly string[] {
   const names = new Set(set.filter((_, at) => at % 2 === 0));
   return headersOfRequest.filter((name) => !names.has(name));
 }
 
-/** The values of a call that describe the original request, whatever the protocol. */
+/** The values in a call that describe the original request, whatever the protocol. */
 export type CallValues = Pick<RawRequest, 'method' | 'requestTarget' | 'stream'> &
   Readonly<{
     host: string;
     scheme: string | undefined;
-    /** The client's address, as seen by the proxy itself. */
+    /** The client's address, as the proxy itself saw it. */
     address: string;
-    /** Alternating names and values of headers that describe the request, but not as the client sent them. */
+    /**
+     * Alternating names and values of headers that describe the request, but that the client did not send this way.
+     */
     described: readonly string[];
-    /** Alternating names and values of the client's headers, and of the call's own. */
+    /** Alternating names and values of the client's headers and of the call's own headers. */
     headers: readonly string[];
     useOf: HeaderUses;
   }>;
 
-/** Headers of the call itself. Those of the original request use the dialect's names. */
+/** Headers of the call itself. The original request's headers use the dialect's names. */
 const framingHeaders: ReadonlySet<string> = new Set([
   'host',
   'connection',
@@ -58,20 +60,20 @@ const framingHeaders: ReadonlySet<string> = new Set([
   'keep-alive',
 ]);
 
-/** Names that no generated proxy file passes to a service, because they belong to the proxy or are removed. */
+/** Headers that no generated proxy configuration passes on to a service: the proxy sets or removes them. */
 const removed: ReadonlySet<string> = new Set([...removedFromRequest({ strip: [] }), 'x-forwarded-for']);
 
-/** Every other reserved name would reach the service, because a proxy removes only exact names. */
+/** A service would see every other reserved name, because a proxy removes headers only by exact name. */
 function isForbidden(name: string): boolean {
   const folded = foldHeaderName(name);
   if (identityPrefixes.some((prefix) => folded.startsWith(prefix))) return true;
   return isReservedHeader(folded) && !removed.has(name);
 }
 
-/** Set by Envoy if the body is longer than the part that it sends. */
+/** Envoy sets this header if it sends only part of the body. */
 const partialBody = 'x-envoy-auth-partial-body';
 
-/** The purpose of a call's header, unless it is part of the original request. */
+/** What a call's header is for, unless it belongs to the original request. */
 type HeaderUse =
   | 'dialect'
   | 'other spelling'
@@ -83,13 +85,13 @@ type HeaderUse =
   | 'request';
 type HeaderUses = (rawName: string) => HeaderUse;
 
-/** @param dialect The headers of the proxy's dialect. */
+/** @param dialect The headers in the proxy's dialect. */
 export function headerUses(dialect: ReadonlySet<string>): HeaderUses {
   return rememberNames((rawName) => {
     const name = rawName.toLowerCase();
     if (dialect.has(name)) return 'dialect';
     if (dialect.has(foldHeaderName(name))) return 'other spelling';
-    // Only for the log.
+    // Used only in the log.
     if (name === 'x-request-id') return 'request';
     if (name === partialBody) return 'partial body';
     if (isForbidden(name)) return 'forbidden';
@@ -101,8 +103,8 @@ export function headerUses(dialect: ReadonlySet<string>): HeaderUses {
 /**
  * Reads the original request from the values of a call.
  *
- * @throws AppError `decision_call_invalid` if the scheme or the address is missing, or the body is incomplete. Also for
- *   a header of the identity contract in any spelling: a proxy deletes only exact names, so a service could see it.
+ * @throws AppError `decision_call_invalid` if the scheme or the address is missing, or if the body is incomplete. Also
+ *   for an identity header in any spelling: proxies remove headers only by exact name, so a service could see it.
  */
 export function originalRequest(call: CallValues): RawRequest {
   const { method, requestTarget, stream, host, scheme, headers, useOf } = call;
@@ -120,7 +122,7 @@ export function originalRequest(call: CallValues): RawRequest {
     if (use === 'key' || use === 'request') rawHeaders.push(name, value);
   }
   return {
-    // The proxy drops `Upgrade` from its call. A route without WebSockets refuses it.
+    // The proxy drops `Upgrade` from its call. A route without WebSockets refuses such a request.
     kind: isUpgrade ? 'upgrade' : 'http',
     method,
     requestTarget,
@@ -133,10 +135,10 @@ export function originalRequest(call: CallValues): RawRequest {
 }
 
 /**
- * Reads the original request from calls over HTTP.
+ * Returns a function that reads the original request from calls over HTTP.
  *
- * The reader throws AppError `decision_call_invalid` unless each header of the dialect occurs exactly once, with its
- * exact name, and in the cases of {@link originalRequest}.
+ * That function throws AppError `decision_call_invalid` unless each header of the dialect occurs exactly once, under
+ * its exact name. It also throws in the cases of {@link originalRequest}.
  */
 export function createCallReader(dialect: Dialect): (call: IncomingMessage) => RawRequest {
   const { method, requestTarget, host, scheme, address, framing } = dialect;
@@ -161,7 +163,7 @@ export function createCallReader(dialect: Dialect): (call: IncomingMessage) => R
   };
 }
 
-/** The headers of the dialect and of the call itself, by name. */
+/** Collects the headers of the dialect and of the call itself, by name. */
 function callValues(
   call: IncomingMessage,
   required: readonly string[],
@@ -196,15 +198,15 @@ function originalLine(call: IncomingMessage, dialect: Dialect, values: ReadonlyM
 }
 
 /**
- * `before` is the rest of the list before the address that the proxy added. It counts only as far as `trustedProxies`
- * wrote it.
+ * `before` is the rest of the list, up to the address that the proxy added. The gateway uses as much of it as the
+ * `trustedProxies` wrote.
  */
 function splitAddress(list: string): Readonly<{ address: string; before: string | undefined }> {
   const end = list.lastIndexOf(',');
   return { address: list.slice(end + 1).trim(), before: end === -1 ? undefined : list.slice(0, end) };
 }
 
-/** @returns The framing headers of the original request, as far as the proxy passes them on. */
+/** @returns The original request's framing headers, as far as the proxy passes them on. */
 function framingOf(dialect: Dialect, values: ReadonlyMap<string, string>): readonly string[] {
   const length = values.get('content-length');
   const coding = values.get('transfer-encoding');
@@ -219,10 +221,10 @@ function framingOf(dialect: Dialect, values: ReadonlyMap<string, string>): reado
   ];
 }
 
-/** If the client did not send a header, a proxy writes an empty one or none. */
+/** If the client sent no such header, a proxy writes an empty one or none. */
 const shownValue = (values: ReadonlyMap<string, string>, name: string | undefined): string | undefined =>
   (name === undefined ? undefined : values.get(name)) || undefined;
 
-/** The refusal of a call that does not describe a request correctly. */
+/** Creates the refusal for a call that does not describe a request correctly. */
 export const refused = (reason: string, header = ''): AppError =>
   new AppError('decision_call_invalid', { detail: { reason, header: header.slice(0, 64) } });

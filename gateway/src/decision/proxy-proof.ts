@@ -4,12 +4,12 @@ import type { TLSSocket } from 'node:tls';
 import { proxySecretHeader } from '@countersign/proxy-config';
 import type { Decision } from '../config/config.ts';
 
-/** What proves that a call comes from the proxy, over HTTP/1.1 and HTTP/2: its connection and its headers. */
+/** The connection and headers of a call, which prove that the proxy made it. For HTTP/1.1 and HTTP/2. */
 export type ProofOfCall = Readonly<{ socket: Socket; rawHeaders: readonly string[] }>;
 
 /**
- * Checks that a call comes from the configured proxy. A Unix socket needs no other proof: the mode of its directory and
- * its group decide which processes may connect.
+ * Checks that a call comes from the configured proxy. A Unix socket needs no other proof: its group and the mode of
+ * its directory decide which processes may connect.
  *
  * @returns A check that is true for a proven call.
  */
@@ -27,7 +27,7 @@ export function createProxyProof(
 
 function hasSecret({ rawHeaders }: ProofOfCall, accepted: readonly Buffer[]): boolean {
   const sent = rawHeaders.filter((_, at) => at % 2 === 1 && rawHeaders[at - 1]?.toLowerCase() === proxySecretHeader);
-  // Digests have equal lengths. All are compared, so the timing does not reveal which one was close.
+  // Digests have equal lengths. Comparing all of them hides from timing which secret was close.
   const digest = digestOf(Buffer.from(sent[0] ?? '', 'latin1'));
   const matches = accepted.map((secret) => timingSafeEqual(secret, digest));
   return sent.length === 1 && matches.includes(true);

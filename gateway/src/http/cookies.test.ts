@@ -20,7 +20,7 @@ describe('cookies', () => {
     expect(filterCookies(cookie, allowed)).toBe(expected);
   });
 
-  test('a cookie that one route names passes on no other', () => {
+  test('a cookie that one route names is forwarded on no other route', () => {
     const both = new Set(['__host-rt', 'session']);
     expect(filterCookies('session=1; a=2', { cookies: new Set(), guarded: both })).toBe('a=2');
     expect(filterCookies('session=1; a=2', { cookies: new Set(['session']), guarded: both })).toBe('session=1; a=2');

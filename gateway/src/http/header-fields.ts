@@ -13,8 +13,8 @@ export const hopByHop: ReadonlySet<string> = new Set(
 );
 
 /**
- * The folded names in `Connection`, which the next hop would drop. They are dropped before the gateway adds its own
- * headers. Otherwise a sender could name ours (CVE-2024-45410, CVE-2025-48865).
+ * Returns the folded names in `Connection`, which the next hop would drop. Callers drop these headers before the
+ * gateway adds its own. Otherwise a sender could name ours (CVE-2024-45410, CVE-2025-48865).
  */
 export function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close' || connection === 'Upgrade')
@@ -22,7 +22,7 @@ export function namedByConnection(connection: string | undefined): ReadonlySet<s
   return new Set(connection.split(',').map((token) => foldHeaderName(token.trim())));
 }
 
-/** Whether the headers announce a body: chunked, or with a length above zero. */
+/** Whether the headers announce a body: a chunked one, or one with a length above zero. */
 export const hasBody = ({ headers }: Pick<IncomingMessage, 'headers'>): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
 
@@ -33,15 +33,15 @@ export function headersFrom(flat: readonly string[] = []): Record<string, string
   return headers;
 }
 
-/** Copies alternating names and values, without the headers of these folded names. */
+/** Copies alternating names and values, and leaves out the headers with these folded names. */
 export function withoutHeaders(flat: readonly string[], folded: ReadonlySet<string>): string[] {
   return flat.filter((_, at) => !folded.has(foldHeaderName(flat[at - (at % 2)] ?? '')));
 }
 
-// Clients choose some of the names, so the number of cached ones is limited.
+// Clients choose some of the names, so the cache is limited.
 const maxNames = 1_000;
 
-/** Caches a function of a header's name, for the first 1,000 names. */
+/** Caches a function of a header name, for the first 1,000 names. */
 export function rememberNames<Result extends NonNullable<unknown>>(
   resultOf: (name: string) => Result,
 ): (name: string) => Result {
@@ -50,7 +50,7 @@ export function rememberNames<Result extends NonNullable<unknown>>(
     const before = known.get(name);
     if (before !== undefined) return before;
     const result = resultOf(name);
-    // Copied, because the name may be a slice of a whole head, which would stay in memory.
+    // Copied, because the name may be a slice of a whole request head, which would then stay in memory.
     if (known.size < maxNames) known.set(Buffer.from(name, 'latin1').toString('latin1'), result);
     return result;
   };

@@ -13,7 +13,7 @@ export const securityHeaders: Readonly<Record<string, string>> = (() => {
   return Object.fromEntries(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]));
 })();
 
-/** Headers that suit any response, for services that do not set them. Alternating names and values. */
+/** Headers that fit any response, for services that do not set them. Alternating names and values. */
 export const defaultSecurityHeaders: readonly string[] = [
   'strict-transport-security',
   'x-content-type-options',

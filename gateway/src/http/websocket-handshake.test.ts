@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { AppError } from '../errors.ts';
 import { readSubprotocols } from './websocket-handshake.ts';
 
-/** Joined like sanitize joins several headers. */
+/** Joins several headers like the sanitize stage does. */
 const read = (values: readonly string[]) => readSubprotocols(values.length === 0 ? undefined : values.join(','));
 
 describe('parsing Sec-WebSocket-Protocol', () => {
@@ -42,7 +42,7 @@ describe('parsing Sec-WebSocket-Protocol', () => {
     expect(() => read(values)).toThrow(new AppError('invalid_request'));
   });
 
-  test('never leaves a name that looks like a token for the service', () => {
+  test('never passes a name that looks like a token to the service', () => {
     const name = fc.oneof(
       fc.stringMatching(/^[A-Za-z.,\t -]{0,8}$/),
       fc.constantFrom('countersign', 'bearer.x', 'BEARER.y'),

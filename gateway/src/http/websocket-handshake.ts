@@ -8,23 +8,27 @@ export type Upgrade = Readonly<{
   version: string | undefined;
   /** The subprotocols from which the service may choose. */
   subprotocols: readonly string[];
-  /** If the service chooses none, the gateway chooses `countersign`. */
+  /** Whether the client offered `countersign`. The gateway chooses that name if the service chooses none. */
   isMarked: boolean;
 }>;
 
-/** A browser cannot set other headers on a WebSocket, so the token is a subprotocol: `countersign, bearer.TOKEN`. */
+/**
+ * A browser cannot set other headers on a WebSocket, so it sends the token as a subprotocol: `countersign,
+ * bearer.TOKEN`.
+ */
 const mark = 'countersign';
 const prefix = 'bearer.';
 const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
 
 /**
- * Takes the token out of the offered subprotocols. The token must be accompanied by `countersign`: a browser gives up
- * unless the server chooses one of its names, and the name with the token must never be sent back.
+ * Removes the token from the offered subprotocols. The client must also offer `countersign`: a browser closes the
+ * connection unless the server chooses one of the offered names, and the gateway must never send back the token.
  *
  * @param value The joined values of all `Sec-WebSocket-Protocol` headers.
  * @returns `offered`: the names for the service, in the client's order. `isMarked`: the client offered `countersign`.
- * @throws AppError `invalid_request` unless it is a list of distinct names. A token must not be empty, repeated or
- *   without `countersign`.
+ * @throws AppError `invalid_request` unless the value is a list of distinct names with at most one token. The token
+ *   must
+ *   not be empty, and needs `countersign` in the list.
  * @see RFC 6455 section 4.1, items 10 and 12; Fetch and WebSockets Standards on an unanswered protocol
  */
 export function readSubprotocols(value: string | undefined) {
@@ -39,7 +43,7 @@ export function readSubprotocols(value: string | undefined) {
       if (name !== mark) throw malformed();
       isMarked = true;
     } else if (lower.startsWith(prefix)) {
-      // Any other spelling is refused, so that a token never reaches the service or its log.
+      // Every other spelling is refused, so that a token never reaches the service or its logs.
       if (!name.startsWith(prefix) || token !== undefined) throw malformed();
       token = name.slice(prefix.length);
     } else {
@@ -56,7 +60,8 @@ type HandshakeHeader = 'sec-websocket-key' | 'sec-websocket-version' | 'sec-webs
  * Reads the headers of a handshake.
  *
  * @param isProtocolDropped Whether the client named `Sec-WebSocket-Protocol` in `Connection`.
- * @returns Its parameters, the client's token if it is among the subprotocols, and the headers for the service.
+ * @returns The handshake's parameters, the client's token if a subprotocol contains one, and the headers for the
+ *   service.
  * @throws AppError `body_not_allowed`, `invalid_request`.
  */
 export function readHandshake(
@@ -77,11 +82,11 @@ export function readHandshake(
 }
 
 /**
- * Decides the subprotocol of the response. A browser fails the connection unless the response chooses one of the
- * offered names. The service does not see `countersign`. If it chooses no name, the gateway chooses `countersign` (RFC
- * 6455 section 4.2.2).
+ * Decides the subprotocol in the response. A browser fails the connection unless the response chooses one of the
+ * offered names. The service never sees `countersign`. If the service chooses no name, the gateway chooses
+ * `countersign` (RFC 6455 section 4.2.2).
  *
- * @returns Headers that replace the service's; undefined if the service chose a name that it was not offered.
+ * @returns Headers that replace the service's. Undefined if the service chose a name that it was not offered.
  */
 export function chosenSubprotocol(
   chosen: string | string[] | undefined,

@@ -8,16 +8,16 @@ import { hasBody } from '../http/header-fields.ts';
 import { maxRequestTargetBytes } from '../routing/route-table.ts';
 import type { GatewayResponse, ListenerApp } from './request-handler.ts';
 
-// In bytes. Leaves room for an 8 KiB request target and 12 KiB of headers. Each has its own limit, which gives a better
-// error code.
+// In bytes. Leaves room for an 8 KiB request target and 12 KiB of headers, which have their own limits and better
+// error codes.
 const maxHeaderSize = 20 * 1024;
 
-// The parser does not count spaces around values. Node reads up to 64 KiB at once, so the bytes that arrived until the
-// parser reports a request are the head and at most 64 KiB more.
+// The parser does not count spaces around values. Node reads up to 64 KiB at once, so until the parser reports a
+// request, the head and at most 64 KiB more have arrived.
 const maxHeadBytes = 128 * 1024;
 
-// Maximum unanswered requests per connection. Node keeps reading while they wait, and each costs about 2 KB. One 64 KiB
-// read holds fewer than this, so only a client that keeps sending without reading responses hits the limit.
+// The maximum number of unanswered requests per connection. Node keeps reading while they wait, and each costs about 2
+// KB. One 64 KiB read holds fewer, so only a client that keeps sending without reading responses reaches the limit.
 const maxPipelined = 2_500;
 
 export const defaultHeadMs = 15_000;
@@ -36,25 +36,25 @@ export type ListenerOptions = Readonly<{
   /** Returns the current certificate, and makes the listener use TLS. Called once per connection. */
   certificateNow?: (() => Certificate) | undefined;
   times?: ListenerTimes | undefined;
-  /** Whether upgrades are served. Default: yes. Without them, an upgrade is a plain request. */
+  /** Whether the listener serves upgrades, which is the default. Otherwise it treats an upgrade as a plain request. */
   upgrades?: boolean;
   /**
-   * With TLS: whether a client may choose HTTP/2. Such connections are handled before this listener sees them. Default:
-   * no.
+   * With TLS, whether a client may choose HTTP/2. Such connections are handled before this listener sees them.
+   * Default: no.
    */
   offersHttp2?: () => boolean;
 }>;
 
 type InboundConnection = {
-  /** In order of arrival. The first ones are running. */
+  /** In order of arrival. The listener has started the first ones. */
   readonly unanswered: GatewayResponse[];
   running: number;
-  /** The number of bytes that had arrived when the last request arrived, and when the last one was answered. */
+  /** The number of bytes that had arrived at the last request, and at the last response. */
   arrivedAtBytes: number;
   answeredAtBytes: number;
-  /** No later request is served. */
+  /** True if the connection serves no later request. */
   isStopped: boolean;
-  /** Called when every request is answered. */
+  /** Called once every request is answered. */
   whenIdle: (() => void) | undefined;
 };
 
@@ -62,11 +62,11 @@ const connections = new WeakMap<Duplex, InboundConnection>();
 const connectionOf = (socket: Duplex) => connections.get(socket) as InboundConnection;
 
 /**
- * The public or the internal listener. The internal one is just as strict, because its clients are not trusted either.
- * Requests are read by Node's strict parser. Parse errors get the same kind of response as every other error.
+ * Creates the public or the internal listener. The internal one is just as strict, because its callers are not trusted
+ * either. Node's strict parser reads the requests. Parse errors get the same kind of response as every other error.
  *
- * There is no overall body timeout here, because a stream may run for a long time. Buffered bodies are limited where
- * they are read, and streams have an idle timeout.
+ * There is no overall body timeout here, because a stream may run for a long time. The code that buffers a body limits
+ * it, and streams have an idle timeout.
  *
  * @param app Serves the requests. A connection may outlive several configurations.
  */
@@ -103,7 +103,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     else app.handlers().refuse(refusal, req, response);
   };
 
-  /** The response was sent, or its connection was closed. */
+  /** Runs when the response was sent or its connection was closed. */
   function responseClosed(this: GatewayResponse): void {
     const { socket } = this.req;
     const connection = connectionOf(socket);
@@ -133,15 +133,15 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   }
 
   /**
-   * Node also accepts `100-continue` as one item of a list. We cannot meet any other expectation (RFC 9110 section
-   * 10.1.1).
+   * Node also accepts `100-continue` as one item in a list. The gateway cannot meet any other expectation (RFC 9110
+   * section 10.1.1).
    */
   function acceptExpecting(request: IncomingMessage, response: ServerResponse): void {
     const isMet = request.headers.expect?.toLowerCase() === '100-continue';
     accept(request, response as GatewayResponse, isMet ? undefined : new AppError('expectation_failed'));
   }
 
-  /** @param stream In Node.js 26, a wrapper of the socket if the request has a body. Such a request is refused. */
+  /** @param stream In Node.js 26, a wrapper around the socket if the request has a body. Such a request is refused. */
   function upgrade(req: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { socket, method } = req;
     destroyOnError(socket);
@@ -151,7 +151,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     let refusal: AppError | undefined;
     if (method === 'CONNECT') refusal = new AppError('invalid_target');
     else if (hasLongHead(socket, connection)) refusal = longHead();
-    // It takes over the connection, so it comes after the responses to earlier requests.
+    // The upgrade takes over the connection, so it must wait for the responses to earlier requests.
     connection.whenIdle = () => {
       if (!socket.writable) return;
       if (refusal === undefined) void app.handlers().upgrade(req, socket, head);
@@ -163,7 +163,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   function refuseUnparsed(error: ParseError, socket: Duplex): void {
     const isGone = !socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE';
     const connection = connections.get(socket);
-    // Without a connection, the TLS handshake failed, so no response can be sent.
+    // Without a connection entry, the TLS handshake failed, so no response can be sent.
     if (isGone || connection === undefined) {
       socket.destroy();
       return;
@@ -172,7 +172,7 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
     const refusal = new AppError(codeForParseError(error), { cause: error, detail: { parser: error.code } });
     const last = connection.unanswered.at(-1);
     if (last === undefined) app.handlers().refuseSocket(refusal, socket);
-    // Complete requests precede the malformed one. Their responses go out first, so none of them gets this error.
+    // Complete requests came before the malformed one. Their responses go out first, so none of them gets this error.
     else if (last.req.complete) connection.whenIdle ??= () => app.handlers().refuseSocket(refusal, socket);
     // The body of the current request is malformed.
     else if (connection.unanswered.length === 1) app.handlers().refuseBody(refusal, last, socket);
@@ -198,10 +198,10 @@ export function createListener(app: ListenerApp, options: ListenerOptions = {}):
   return server;
 }
 
-/** The error that Node passes to `clientError`. `rawPacket` is the packet being parsed. */
+/** The error that Node passes to `clientError`. `rawPacket` is the packet that the parser was reading. */
 type ParseError = NodeJS.ErrnoException & Readonly<{ rawPacket?: Buffer }>;
 
-/** The error code for a request that the parser could not read. */
+/** Picks the error code for a request that the parser could not read. */
 function codeForParseError({ code, rawPacket }: ParseError): Code {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
@@ -215,14 +215,14 @@ function codeForParseError({ code, rawPacket }: ParseError): Code {
   }
 }
 
-/** Whether the packet begins with a request line that is longer than the longest target. */
+/** Whether the packet begins with a request line that exceeds the longest allowed target. */
 function isLongRequestTarget(packet: Buffer | undefined): boolean {
   if (packet === undefined || !/^[A-Z]+ /.test(packet.toString('latin1', 0, 16))) return false;
   const end = packet.indexOf('\n');
   return end === -1 || end > maxRequestTargetBytes;
 }
 
-/** Whether more bytes arrived for this head than a head may have. Unknown after a body that may still be arriving. */
+/** Whether more bytes arrived for this head than a head may have. Unknown if an earlier body may still be arriving. */
 function hasLongHead(socket: Socket, { unanswered, arrivedAtBytes, answeredAtBytes }: InboundConnection): boolean {
   const before = unanswered.at(-1);
   if (before !== undefined && hasBody(before.req)) return false;
@@ -238,7 +238,7 @@ const destroyOnError = (socket: Duplex) => void socket.on('error', () => socket.
 
 const safeMethods: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
-/** A request that is refused for its head or version closes the connection, so later requests must wait. */
+/** A refused head or HTTP version closes the connection, so later requests must wait for such a request. */
 const isSafe = ({ refusal, req }: GatewayResponse): boolean =>
   refusal === undefined &&
   (req.httpVersion === '1.1' || req.httpVersion === '1.0') &&
@@ -246,12 +246,12 @@ const isSafe = ({ refusal, req }: GatewayResponse): boolean =>
   !hasBody(req);
 
 /**
- * Runs the pipelined requests of one connection that may run now. Node hands out all of them at once and orders only
- * their responses, so a request could overtake a POST that was sent before it. Safe requests without a body may run in
- * parallel (RFC 9112 section 9.3.2). Other requests run alone.
+ * Runs the pipelined requests on one connection that may run now. Node hands out all of them at once and orders only
+ * their responses, so a request could overtake a POST that the client sent before it. Safe requests without a body may
+ * run in parallel (RFC 9112 section 9.3.2). Other requests run alone.
  *
- * Requests behind a response that closes the connection never run (RFC 9112 section 9.6). If that response was sent
- * because the end of a body is unknown, the next request may have been smuggled in that body.
+ * Requests after a response that closes the connection never run (RFC 9112 section 9.6). If the gateway closes because
+ * the end of a body is unknown, the next request may have been smuggled in that body.
  */
 function runNext(connection: InboundConnection, run: (response: GatewayResponse) => void): void {
   const { unanswered } = connection;
@@ -287,7 +287,7 @@ function createTlsServer(
       (offersHttp2() ? ['h2', 'http/1.1'] : ['http/1.1']).find((one) => protocols.includes(one)),
     handshakeTimeout: headMs,
   });
-  // Prepended, because Node's own listener starts the handshake.
+  // Runs first, because Node's own listener starts the handshake.
   server.prependListener('connection', () => {
     const now = certificateNow();
     if (now.cert === inUse.cert && now.key === inUse.key && now.clients?.ca === inUse.clients?.ca) return;

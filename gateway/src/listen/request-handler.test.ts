@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals';
 import type { Request, Response } from 'express';
 import { createListenerApp, GatewayResponse, type Handlers } from './request-handler.ts';
 
-test('Express finds the prototypes that it sets on each request, so it changes none', async () => {
+test('requests already have the prototypes that Express would set, so Express changes none', async () => {
   const created: object[] = [];
   const served: object[] = [];
   const handlers: Partial<Handlers> = {

@@ -13,15 +13,15 @@ import { respond } from '../pipeline/respond.ts';
 import type { EventEndpoints } from './event-endpoints.ts';
 import { asksForKeySet, bareApp, keySetRouter } from './express-app.ts';
 
-/** A response of the gateway's own listeners, with their data about the request. */
+/** A response on the gateway's own listeners, with what they know about the request. */
 export class GatewayResponse extends ServerResponse {
-  /** Why the listener refused the request before any stage. */
+  /** Why the listener refused the request before any stage ran. */
   refusal: AppError | undefined = undefined;
   record: RequestRecord | undefined = undefined;
 }
 Object.setPrototypeOf(GatewayResponse.prototype, express.response);
 
-/** The requests that one snapshot is still serving. */
+/** Counts the requests that one snapshot is still serving. */
 export class InFlight {
   #count = 0;
   #whenIdle: (() => void) | undefined;
@@ -31,7 +31,10 @@ export class InFlight {
     this.#count += 1;
   }
 
-  /** The request is over, or became a connection that no longer needs the snapshot. Further calls have no effect. */
+  /**
+   * Call it when the request is over, or became a connection that no longer needs the snapshot. Later calls do
+   * nothing.
+   */
   readonly end = (record: RequestRecord): void => {
     if (!record.isInFlight) return;
     record.isInFlight = false;
@@ -39,7 +42,7 @@ export class InFlight {
     if (this.#count === 0) this.#whenIdle?.();
   };
 
-  /** Calls back once no request is left. Do not begin a request after calling this. */
+  /** Calls back once no request is left. Do not start a request after calling this. */
   whenIdle(callback: () => void): void {
     if (this.#count === 0) callback();
     else this.#whenIdle = callback;
@@ -52,24 +55,24 @@ export type HandlerOptions = Readonly<{
   logRequest: LogRequest;
   health: Pick<Health, 'draining'>;
   inFlight: InFlight;
-  /** Starts counting a body that will be held in memory. */
+  /** Starts counting a body that the gateway will hold in memory. */
   holdBody(address: string): HeldBody;
-  /** What happens to a request that matches no route: it is refused, or goes to the next handler of the application. */
+  /** What to do with a request that matches no route: refuse it, or pass it to the application's next handler. */
   unmatched: 'refuse' | 'next';
 }>;
 
-/** The properties of a request that its record needs, over HTTP/1.1 or HTTP/2. */
+/** The request properties that a record needs, over HTTP/1.1 or HTTP/2. */
 type Opened = Pick<IncomingMessage, 'method' | 'url'>;
 type Answered = Pick<ServerResponse, 'headersSent' | 'statusCode' | 'writableFinished'> & {
   on(event: 'close', listener: () => void): unknown;
 };
 
-/** How one snapshot serves a listener. */
+/** The functions with which one snapshot serves a listener. */
 export type Handlers = Readonly<ReturnType<typeof createRequestHandler>>;
 
 /**
- * Opens the record of each request, runs the pipeline, responds to its errors, and logs the request when its response
- * or its connection closes.
+ * Opens each request's record, runs the pipeline, responds to its errors, and logs the request when its response or
+ * connection closes.
  */
 export function createRequestHandler(options: HandlerOptions) {
   const { pipeline, forward, logRequest, health, inFlight, holdBody, unmatched } = options;
@@ -110,13 +113,13 @@ export function createRequestHandler(options: HandlerOptions) {
   }
 
   return {
-    /** Opens the record of a request that the gateway answers itself. Its end is logged. */
+    /** Opens the record of a request that the gateway answers itself, and logs the request when it ends. */
     begin,
     /**
-     * Serves a request as the last middleware of an Express application. The target is `originalUrl`, so routes name
-     * the whole path wherever this is mounted.
+     * Serves a request as the last middleware in an Express application. The request target is `originalUrl`, so
+     * routes name the whole path wherever this is mounted.
      *
-     * @throws Error if something has read the body.
+     * @throws Error if other code has read the body.
      */
     request(request: Request, response: ServerResponse, next: NextFunction): void {
       if (!(response instanceof GatewayResponse)) prepareForeign(request, response);
@@ -149,7 +152,7 @@ export function createRequestHandler(options: HandlerOptions) {
     refuseBody(error: AppError, response: GatewayResponse, socket: Duplex): void {
       const record = response.record as RequestRecord;
       if (!response.headersSent) respond.socket(error, record, socket);
-      // The refusal is waiting for the rest of the body, which will not arrive.
+      // The refusal waits for the rest of the body, which will not arrive.
       else if (record.code !== undefined) response.end();
       // Closes the connection, so that the truncated response does not look complete.
       else response.destroy();
@@ -175,18 +178,20 @@ const rawRequest = (request: IncomingMessage, response?: ServerResponse): RawReq
   interim: response,
 });
 
-/** A request on a server that is not the gateway's own. Node has already sent `100 Continue` to its client. */
+/**
+ * Prepares a request from a server that is not the gateway's own. Node has already sent `100 Continue` to its client.
+ */
 function prepareForeign(request: IncomingMessage, response: ServerResponse): void {
   if (hasBody(request) && (request.readableDidRead || request.readableFlowing !== null)) throw new Error(bodyTaken);
   if (request.headers.expect !== undefined) response.writeContinue = () => {};
 }
 
 const bodyTaken =
-  'countersignGateway must come before body parsers: something has read the body of this request, so it cannot be forwarded';
+  "countersignGateway must come before body parsers: other code has read this request's body, so the gateway cannot forward the request";
 
 const maxLoggedPathLength = 1024;
 
-/** The path of a request target, without the query, which may hold secrets. */
+/** Returns the path of a request target without the query, which may contain secrets. */
 export function loggedPath(requestTarget: string): string {
   const query = requestTarget.indexOf('?');
   return requestTarget.slice(0, query === -1 ? maxLoggedPathLength : Math.min(query, maxLoggedPathLength));
@@ -196,7 +201,7 @@ function recordOf(request: Opened): RequestRecord {
   return new RequestRecord(newRequestId(), request.method ?? '', loggedPath(request.url ?? ''), performance.now());
 }
 
-/** A listener's application, and the classes of its requests and responses. */
+/** A listener's application, and the classes for its requests and responses. */
 export type ListenerApp = Readonly<{
   serve: RequestListener<typeof IncomingMessage, typeof GatewayResponse>;
   classes: Pick<ServerOptions, 'IncomingMessage' | 'ServerResponse'>;
@@ -212,10 +217,10 @@ export type LiveHandlers = Readonly<{
 }>;
 
 /**
- * The Express application of a listener: the gateway's key set, then the routes of the configuration.
+ * Creates a listener's Express application: the gateway's key set, then the configured routes.
  *
  * @param live Read once per request, so that every stage of a request sees the same configuration.
- * @param keySet The public keys of the gateway, if the listener serves them.
+ * @param keySet Returns the gateway's public keys, if the listener serves them.
  */
 export function createListenerApp(
   live: LiveHandlers,
@@ -258,8 +263,8 @@ export function createListenerApp(
 }
 
 /**
- * Classes whose prototypes are those that Express assigns to each request and response. Express then changes nothing;
- * an object whose prototype was changed is slow from then on.
+ * Creates classes with the prototypes that Express assigns to each request and response. Express then changes nothing.
+ * An object whose prototype changes becomes slow.
  */
 function classesOf(app: Express): ListenerApp['classes'] {
   class AppRequest extends IncomingMessage {}

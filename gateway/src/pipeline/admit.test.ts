@@ -28,7 +28,7 @@ test('limits concurrent uploads per address, and frees a slot when one ends', as
   expect(() => admit(upload())).toThrow(expect.objectContaining({ code: 'rate_limited' }));
 });
 
-test('a client that has already disconnected takes no slot', async () => {
+test('a disconnected client takes no slot', async () => {
   const admit = createAdmitUpload(new ConcurrencyCounter(), 1);
   const gone = upload();
   gone.stream.destroy();

@@ -3,14 +3,14 @@ import { addressKey } from '../limits/address-key.ts';
 import type { BodyStream, Signed } from './exchange.ts';
 import { bucketKeys } from './limit.ts';
 
-/** Anything that is open until it emits `close`: a socket, or a substitute. */
+/** Anything that stays open until it emits `close`: a socket, or a stand-in for one. */
 export type Open = Readonly<{ destroyed: boolean; once(event: 'end' | 'close', listener: () => void): unknown }>;
 
-/** Counts what is currently open: WebSockets by user, or streamed bodies by address. Each process counts separately. */
+/** Counts what is open now: WebSockets per user, or streamed bodies per address. Each process counts separately. */
 export class ConcurrencyCounter {
   readonly #open = new Map<string, number>();
 
-  /** @returns A function that releases the slot and may be called twice. Undefined if `max` are open. */
+  /** @returns A function that releases the slot, and that may be called twice. Undefined if `max` are already open. */
   take(key: string, max: number): (() => void) | undefined {
     const open = this.#open;
     const count = open.get(key) ?? 0;
@@ -28,17 +28,17 @@ export class ConcurrencyCounter {
 }
 
 /**
- * Counts a streamed body against the limit of its client's address, until it has arrived or the client disconnects. A
- * streamed body may take as long as the client likes, and uses a connection to the service meanwhile.
+ * Counts a streamed body against its client address's limit, until it has arrived or the client disconnects. A client
+ * may send a streamed body as slowly as it likes, and the body occupies a connection to the service meanwhile.
  *
- * @param maxPerAddress Over all routes of this process. The stage throws AppError `rate_limited` with `Retry-After`.
+ * @param maxPerAddress Across all routes of this process. The stage throws AppError `rate_limited` with `Retry-After`.
  */
 export function createAdmitUpload(
   uploads: ConcurrencyCounter,
   maxPerAddress: number,
 ): (signed: Signed, stream?: Open & Pick<BodyStream, 'complete'>) => void {
   return (signed, stream = signed.stream) => {
-    // A client that has already disconnected emits no further event, so its slot would never be released.
+    // A disconnected client emits no further event, so its slot would never be released.
     if (stream.complete || stream.destroyed) return;
     const release = uploads.take(addressKey(signed.client.address), maxPerAddress);
     if (release === undefined) {
@@ -53,11 +53,12 @@ export function createAdmitUpload(
 }
 
 /**
- * Checks the WebSocket version, and counts the socket against the limit of its user. The slot is taken before the
- * handshake, so that concurrent handshakes count too. It is released when the socket closes.
+ * Checks the WebSocket version, and counts the socket against its user's limit. Takes the slot before the handshake,
+ * so that concurrent handshakes count too, and releases it when the socket closes.
  *
- * @param maxPerUser Over all routes of this process. Anonymous callers are counted by address. The stage throws
- *   AppError `websocket_version_refused` and `too_many_sockets`.
+ * @param maxPerUser Across all routes of this process. Anonymous callers are counted by address. The stage throws
+ *   AppError
+ *   `websocket_version_refused` and `too_many_sockets`.
  * @see RFC 6455 section 4.4
  */
 export function createAdmitSocket(

@@ -23,18 +23,21 @@ export type AuthenticateServiceOptions = Readonly<{
   nowMs(): number;
 }>;
 
-/** The longest lifetime of a service's signature, in seconds. It limits how long a captured call can be replayed. */
+/**
+ * The longest allowed lifetime of a service's signature, in seconds. It limits how long a captured call can be
+ * replayed.
+ */
 const maxLifetimeSec = 30;
 
 /**
- * Authenticates a nested call: the service by its signature, the user or OAuth client by the txn-token that the service
- * received. The body is read here because the signature covers it. The nonce is used up last.
+ * Authenticates a nested call: the service by its signature, and the user or OAuth client by the txn-token that the
+ * service received. The signature covers the body, so this stage reads it. The nonce is claimed last.
  *
- * The signature is read from the raw headers, because `sanitize` has removed it from the forwarded ones.
+ * The signature comes from the raw headers, because `sanitize` has removed it from the forwarded ones.
  *
  * The stage throws AppError `caller_*`, `call_expired`, `call_replayed`, `txn_token_*`, and `token_revoked` after the
- * user's logout. A body can be refused with the codes of {@link takeContent}. Faults on our side are `unavailable` and
- * `revocations_unavailable`.
+ * user's logout. A body can be refused with the codes of {@link takeContent}. The codes for the gateway's own faults
+ * are `unavailable` and `revocations_unavailable`.
  */
 export function createAuthenticateService(
   options: AuthenticateServiceOptions,
@@ -59,9 +62,10 @@ export function createAuthenticateService(
       const principal = principalOf(head);
       const caller: Caller = { kind: 'service', serviceId, principal };
       const content = await takeContent(matched);
-      // The configuration refuses `mode: stream` here: the digest would be known only after the body was forwarded.
+      // The configuration refuses `mode: stream` here, because the digest would be known only after the body was
+      // forwarded.
       if (content === 'stream') throw new AppError('internal_error', { detail: { reason: 'a streamed nested call' } });
-      // The signature covers the txn-token, so the call cannot be older than it.
+      // The signature covers the txn-token, so the call cannot be older than the token.
       await head.complete(content ?? new Uint8Array(0), principal?.issuedAtSec);
       return toAuthenticated(matched, caller, content);
     } catch (error) {
@@ -76,7 +80,7 @@ const codes: Partial<Record<RefusalReason, Code>> = {
   expired: 'call_expired',
   created_in_future: 'call_expired',
   replayed: 'call_replayed',
-  // The replay store started after the call was signed, so it cannot detect a replay. The call may be valid.
+  // The replay store started after the call was signed, so it cannot detect a replay. The call may still be valid.
   created_before_start: 'unavailable',
 };
 

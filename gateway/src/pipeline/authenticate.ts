@@ -11,11 +11,11 @@ import { type Authenticated, type Caller, type Exchange, type Matched, tokenStat
 export type AuthenticateOptions = Readonly<{
   tokens: AccessTokens;
   /**
-   * Counts refused tokens per client address. A client that sends too many is refused before its next token is
-   * verified. Each process counts separately, because the counts protect it from verification work.
+   * Counts refused tokens per client address. A client with too many is refused before its next token is verified.
+   * Each process counts separately, because the throttle protects the process from verification work.
    */
   throttle: Pick<LocalLimiter, 'take' | 'waitSec'>;
-  /** If undefined, proofs cannot be checked, and bound tokens are refused. */
+  /** If undefined, proofs cannot be checked, so bound tokens are refused. */
   dpop: Dpop | undefined;
   /** Checks the client certificate of tokens that are bound to one. Default: such tokens are refused. */
   certificates?: CertificateCheck;
@@ -23,14 +23,14 @@ export type AuthenticateOptions = Readonly<{
 
 /**
  * Identifies the caller by the access token. The authorize stage decides whether the caller may make the request.
- * Routes with `auth: public` ignore the token. On `optional` routes it may be missing, but not invalid
+ * Routes with `auth: public` ignore the token. On `optional` routes, the token may be missing but not invalid
  * (CVE-2021-21378). A token that is bound to a key needs a proof of that key.
  *
- * The stage throws AppError `invalid_request` for a malformed header, and `token_*` and `dpop_*`. A valid token without
- * a role or a tenant gets `role_missing` or `tenant_missing`. At token endpoints it throws `invalid_dpop_proof` and
- * `use_dpop_nonce`. An address with too many refused tokens gets `rate_limited`. Faults on our side are
- * `issuer_keys_unavailable`, `revocations_unavailable` and `dpop_replay_unavailable`. It throws synchronously for a
- * malformed header and a cached bearer token, and rejects otherwise.
+ * The stage throws AppError `invalid_request` for a malformed header, and `token_*` and `dpop_*`. A valid token
+ * without a role or tenant gets `role_missing` or `tenant_missing`. Token endpoints get `invalid_dpop_proof` and
+ * `use_dpop_nonce`. An address with too many refused tokens gets `rate_limited`. The codes for the gateway's own
+ * faults are `issuer_keys_unavailable`, `revocations_unavailable` and `dpop_replay_unavailable`. The stage throws
+ * synchronously for a malformed header or a cached bearer token, and otherwise rejects.
  */
 export function createAuthenticate({
   tokens,
@@ -45,7 +45,7 @@ export function createAuthenticate({
     if (route.auth === 'public' || authorization === undefined) {
       return hasSenderProof ? withoutToken(matched) : toAuthenticated(matched, anonymous, undefined);
     }
-    // The cache holds only tokens that were parsed before, so most requests need no parsing. A cached token that has
+    // The cache holds only tokens that were parsed before, so most requests need no parsing. A cached token that
     // expired or was revoked does not count as an attempt, because it needs no verification. Otherwise clients that
     // have not noticed a logout would block others at their address.
     if (authorization.startsWith('Bearer ') && !hasSenderProof) {
@@ -60,7 +60,7 @@ export function createAuthenticate({
 
   async function withToken(matched: Matched, text: string, hasSenderProof: boolean): Promise<Authenticated> {
     const remembered = tokens.find(text);
-    // A token that is known to be valid passes, even if other clients at the same address send bad ones.
+    // A known valid token passes, even if other clients at the same address send invalid ones.
     if (remembered === undefined) assertNotThrottled(matched);
     try {
       const token = remembered ?? (await tokens.verify(text));
@@ -77,7 +77,7 @@ export function createAuthenticate({
     }
   }
 
-  /** @throws AppError `token_proof_missing` for a bound token: without the proof, a thief could use it. */
+  /** @throws AppError `token_proof_missing` for a bound token, because a thief could use it without the proof. */
   function asBearer(matched: Matched, token: VerifiedToken, jkt: string | undefined): Authenticated {
     if (token.claims.jkt !== undefined) throw new AppError('token_proof_missing');
     if (token.claims.certificate !== undefined) certificates(token.claims, matched.peer);
@@ -94,23 +94,23 @@ export function createAuthenticate({
   }
 
   /**
-   * Checks the DPoP proof of a request. A protected resource refuses with 401 (RFC 9449 section 7.1).
+   * Checks a request's DPoP proof. A protected resource refuses with 401 (RFC 9449 section 7.1).
    *
-   * @returns The thumbprint of its key.
+   * @returns The thumbprint of the proof's key.
    */
   async function prove(matched: Matched, token: ProvenRequest['token']): Promise<string> {
     const { method, record, requestTarget, credentials } = matched;
     if (dpop === undefined || credentials.dpop === undefined) throw new AppError('token_proof_missing');
     const nonce = dpop.nonce();
     if (nonce !== undefined) record.nonce = ['dpop-nonce', nonce];
-    // The path before any rewrite: a client makes its proof for the URL that it requests.
+    // Uses the path before any rewrite, because a client makes its proof for the URL that it requests.
     const [path = ''] = requestTarget.split('?', 1);
     return dpop.prove(credentials.dpop, { method, path, token });
   }
 
   /**
-   * Checks the proof for a token that is about to be bound: the route forwards proofs, so it is a token endpoint. Token
-   * endpoints refuse with 400 (RFC 9449 sections 5 and 8).
+   * Checks the proof for a token that an endpoint is about to bind. The route forwards proofs, so it is a token
+   * endpoint. Token endpoints refuse with 400 (RFC 9449 sections 5 and 8).
    */
   async function proveSender(matched: Matched): Promise<string> {
     try {
@@ -124,7 +124,9 @@ export function createAuthenticate({
     }
   }
 
-  /** A cached token skips the throttle. If its proof is bad, the throttle applies here, so that it also gets 429. */
+  /**
+   * A cached token skips the throttle. If its proof is invalid, this applies the throttle, so that it also gets 429.
+   */
   function countFailure(error: unknown, matched: Matched): unknown {
     if (countsAsAttempt(error)) {
       assertNotThrottled(matched);
@@ -145,7 +147,8 @@ export function createAuthenticate({
 }
 
 /**
- * A client gets its first nonce from a refusal, and a token without a role is valid, so neither counts as an attempt.
+ * These refusals do not count as attempts. A client gets its first nonce from a refusal, and a token without a role is
+ * still valid.
  */
 const uncounted: ReadonlySet<Code> = new Set([
   'dpop_nonce_required',
@@ -160,24 +163,24 @@ function countsAsAttempt(error: unknown): boolean {
 
 const anonymous: Caller = { kind: 'anonymous', jkt: undefined };
 
-/** The user or OAuth client of a token. `jkt` identifies the key whose proof came with the request. */
+/** Builds the caller from a token. `jkt` identifies the key whose proof came with the request. */
 export function bearerCaller(token: VerifiedToken, jkt: string | undefined) {
   const { kind, jkt: key, certificate } = token.claims;
   return { kind, token, bound: key !== undefined || certificate !== undefined, jkt } satisfies Caller;
 }
 
-// A scheme in any case (RFC 9110 section 11.1), one space, one token; no list, no parameters. See RFC 6750 section 2.1
-// and RFC 9449 section 7.1.
+// A scheme in any case (RFC 9110 section 11.1), one space and one token, without a list or parameters. See RFC 6750
+// section 2.1 and RFC 9449 section 7.1.
 const credentials = /^(bearer|dpop) ([A-Za-z0-9._~+/-]+=*)$/i;
 const knownScheme = /^(bearer|dpop)(?:\s|,|$)/i;
 
 /**
  * Parses an `Authorization` header.
  *
- * @param offered The schemes that the route accepts. DPoP counts as unknown if the route does not offer it, because
- *   proofs cannot be checked without public origins. Bearer is always parsed, so that the error can describe the
- *   problem with the token.
- * @throws AppError `invalid_request` if it is malformed, `token_missing` for another scheme.
+ * @param offered The schemes that the route accepts. If the route does not offer DPoP, DPoP counts as unknown, because
+ *   proofs cannot be checked without public origins. Bearer is always parsed, so that the error can say what is wrong
+ *   with the token.
+ * @throws AppError `invalid_request` if the header is malformed, `token_missing` for any other scheme.
  */
 function readCredentials(
   authorization: string,

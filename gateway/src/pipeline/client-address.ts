@@ -3,8 +3,8 @@ import { plainAddress } from '@countersign/service-kit';
 import type { Network } from '../config/config.ts';
 
 /**
- * Returns the client's address. `X-Forwarded-For` counts only as far as trusted proxies wrote it. Read from the right,
- * the first address that is not a trusted proxy is the client (CVE-2026-40575).
+ * Returns the client's address. Uses only the part of `X-Forwarded-For` that trusted proxies wrote. Reading from the
+ * right, the first address that is not a trusted proxy is the client (CVE-2026-40575).
  *
  * @param peer The socket's remote address.
  * @param forwardedFor Every `X-Forwarded-For` value, in the order received.
@@ -21,7 +21,7 @@ export function createClientAddress(trustedProxies: readonly Network[]): ClientA
     const hops = forwardedFor.join(',').split(',');
     while (hops.length > 0 && isTrusted(address)) {
       const hop = hopAddress(hops.pop() ?? '');
-      // An invalid entry ends the search: the proxy that forwarded it is the last known address.
+      // An invalid entry ends the search. The last known address is the proxy that forwarded the entry.
       if (hop === undefined) break;
       address = hop;
     }
@@ -29,7 +29,7 @@ export function createClientAddress(trustedProxies: readonly Network[]): ClientA
   };
 }
 
-/** @returns Whether an address is one of the trusted proxies. */
+/** @returns A function that tells whether an address is a trusted proxy. */
 export function createTrust(trustedProxies: readonly Network[]): (address: string) => boolean {
   const trusted = new BlockList();
   for (const { address, prefix, family } of trustedProxies) trusted.addSubnet(address, prefix, family);

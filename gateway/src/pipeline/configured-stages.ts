@@ -8,7 +8,7 @@ import { createSanitize } from './sanitize.ts';
 
 type ConfiguredStage = 'sanitize' | 'answerItself' | 'checkOrigin' | 'match' | 'authorize';
 
-/** The stages of a listener that depend only on its configuration. @param traceRatio See {@link createSanitize}. */
+/** Creates a listener's stages that depend only on its configuration. @param traceRatio See {@link createSanitize}. */
 export function configuredStages(
   listener: 'public' | 'internal',
   config: GatewayConfig,
@@ -17,7 +17,7 @@ export function configuredStages(
 ): Pick<Stages, ConfiguredStage> {
   if (listener === 'internal') {
     return {
-      // Services may use any host name, and there is no proxy between them and this listener.
+      // Services may use any host name, and no proxy stands between them and this listener.
       sanitize: createSanitize(
         { headers: { ...config.headers, security: false }, publicOrigins: [], trustedProxies: [] },
         traceRatio,

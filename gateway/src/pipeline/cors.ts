@@ -5,8 +5,8 @@ import type { Incoming } from './exchange.ts';
 import type { OwnAnswer } from './resource-metadata.ts';
 import { hostsOf } from './sanitize.ts';
 
-// Request headers that a page may send: for login, refresh by cookie, tokens and proofs, conditional and repeated writes, and
-// event streams that continue.
+// Request headers that a page may send: for login, refresh by cookie, tokens and proofs, conditional and repeated
+// writes, and resumed event streams.
 const settable =
   'Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Requested-With';
 // Response headers that a page may read: for support, rate limits, retries, new resources and new proofs.
@@ -14,14 +14,15 @@ const readable = 'X-Request-Id, RateLimit, RateLimit-Policy, Retry-After, WWW-Au
 export const exposed = ({ expose }: Pick<Cors, 'expose'>): string => [readable, ...expose].join(', ');
 
 /**
- * Handles CORS for all services, whose own CORS headers are dropped. The headers go into the record, so that errors
- * carry them too and a page can distinguish a 401 from a 429. Preflights are served from the route table without a
- * token: whether a path exists is not secret, since 404 and 401 differ too.
+ * Handles CORS for all services and drops their own CORS headers. The headers go into the record, so that errors carry
+ * them too and a page can tell a 401 from a 429. Preflight requests are answered from the route table without a token.
+ * A path's existence is not secret, because 404 and 401 differ too.
  *
- * Origins match byte by byte; an origin that is not listed gets no CORS headers. Neither `null` nor `*` can be listed.
+ * Origins must match byte by byte. An origin that is not listed gets no CORS headers. Neither `null` nor `*` can be
+ * listed.
  *
- * The stage throws AppError `origin_not_allowed` for a preflight of an origin that is not listed, `no_route`,
- * `invalid_target`.
+ * The stage throws AppError `no_route` and `invalid_target`, and `origin_not_allowed` for a preflight from an origin
+ * that is not listed.
  * @returns Undefined unless the request is a preflight.
  * @see Fetch Standard section 3.3; DESIGN section 3: after sanitize
  */
@@ -66,8 +67,9 @@ const maxLoggedOrigin = 200;
 
 /**
  * Checks the origin of a WebSocket handshake. Browsers let any page open a WebSocket with the user's cookies, so the
- * server must check `Origin` (RFC 6455 section 10.2). Public origins and those of `cors` are allowed. If neither is
- * configured, the page's host must equal the requested host. Clients without `Origin` are not browsers, and pass.
+ * server must check `Origin` (RFC 6455 section 10.2). The public origins and those in `cors` are allowed. If neither
+ * is configured, the page's host must equal the requested host. A client without `Origin` is not a browser, so it
+ * passes.
  *
  * @returns A check that throws AppError `origin_not_allowed`.
  */

@@ -8,72 +8,74 @@ import type { Transaction } from '../tokens/txn-token.ts';
 import type { TokenStatus, VerifiedToken } from '../tokens/verified-tokens.ts';
 import type { RequestRecord } from './request-record.ts';
 
-/** The body's framing, as the parser understood it. The bytes are still in the socket. */
+/** The body's framing, as the parser understood it. The bytes have not been read yet. */
 export type InboundBody = Readonly<{
-  /** Whether a body was announced: a length above zero, or chunks. */
+  /** Whether the request announces a body: a length above zero, or chunks. */
   present: boolean;
-  /** Undefined for a chunked body and for no body. */
+  /** Undefined for a chunked body, or if there is no body. */
   length: number | undefined;
   type: string | undefined;
   encoding: string | undefined;
 }>;
 
-/** The body of a GET or HEAD has no defined meaning (RFC 9110 section 9.3.1). */
+/** Whether a body is allowed. For GET and HEAD, it has no defined meaning (RFC 9110 section 9.3.1). */
 export const hasContent = (method: string): boolean => method !== 'GET' && method !== 'HEAD';
 
-/** Decides whether a body is too large: by its announced length, and again by the bytes that have arrived. */
+/** Decides whether a body is too large: first by its announced length, then by the bytes that have arrived. */
 export const refusalOfSize = (bytes: number, maxBytes: number): AppError | undefined =>
   bytes > maxBytes ? new AppError('payload_too_large', { detail: { maxBytes } }) : undefined;
 
-/** Kept apart from the other headers, because the route decides which of them are forwarded. */
+/** Kept apart from the other headers, because the route decides which of these to forward. */
 export type Credentials = Readonly<{
   authorization: string | undefined;
   dpop: string | undefined;
   cookie: string | undefined;
 }>;
 
-/** The client as the gateway sees it. `address` depends on `trustedProxies`. */
+/** The client as the gateway sees it. `trustedProxies` determines `address`. */
 export type Client = Readonly<{
   address: string;
   protocol: 'http' | 'https';
   host: string;
-  /** The origin of the page that makes the request, as sent by the browser (RFC 6454 section 7). */
+  /** The origin of the page that makes the request, as the browser sent it (RFC 6454 section 7). */
   origin: string | undefined;
 }>;
 
-/** The authenticated caller. `anonymous` is also a result: the request has no identity, and the route allows that. */
+/** The authenticated caller. `anonymous` is a result too: the request has no identity, and the route allows that. */
 export type Caller =
   | Readonly<{ kind: 'anonymous'; jkt: string | undefined }>
   | Readonly<{
-      /** An OAuth client with its own token is a `client`, and never a user. */
+      /** An OAuth client with its own token has the kind `client`, never `user`. */
       kind: 'user' | 'client';
       token: VerifiedToken;
       /**
-       * Whether the token is bound to a key. If so, a proof showed that this request comes from the holder of the key.
+       * Whether the token is bound to a key. If so, a proof showed that the key's holder made this request.
        */
       bound: boolean;
-      /** Thumbprint of the key whose proof came with this request; at a token endpoint also without a bound token. */
+      /**
+       * The thumbprint of the key whose proof came with this request. At a token endpoint, also without a bound token.
+       */
       jkt: string | undefined;
     }>
   /** A service on the internal listener. Without `principal`, it calls on its own behalf. */
   | Readonly<{ kind: 'service'; serviceId: string; principal?: Transaction | undefined }>;
 
-/** The token behind a request. It must stay valid until the request is over. */
+/** Returns the token behind a request. It must stay valid until the request is over. */
 export function tokenStatusOf(caller: Caller): TokenStatus | undefined {
   if (caller.kind === 'anonymous') return undefined;
   return caller.kind === 'service' ? caller.principal?.token : caller.token;
 }
 
-/** What the service receives in one attempt. Nothing is added or removed after it is signed. */
+/** What the service receives in one attempt. Nothing is added or removed after signing. */
 export type Outbound = Readonly<{
   method: string;
-  /** Path and query, as signed. */
+  /** The path and query, as signed. */
   requestTarget: string;
   /** Alternating names and values. */
   headers: readonly string[];
-  /** The index at which the headers that the gateway signed begin. Their values match the identity contract. */
+  /** The index where the headers that the gateway signed begin. Their values match the identity contract. */
   signedFrom: number;
-  /** In digest mode, the buffered body. `stream` means the client's body, forwarded as it arrives. */
+  /** In digest mode, the buffered body. `stream` means that the client's body is forwarded as it arrives. */
   body: Buffer | 'stream' | undefined;
   createdSec: number;
   nonce: string;
@@ -82,7 +84,7 @@ export type Outbound = Readonly<{
 /** The other end of a connection: a socket, or an object with the same properties. */
 export type Peer = Readonly<{ remoteAddress?: string | undefined; encrypted?: boolean }>;
 
-/** A body as it arrives, such as Node's `IncomingMessage`. `complete` says that all of it has arrived. */
+/** A body that is still arriving, such as Node's `IncomingMessage`. `complete` means that all of it has arrived. */
 export type BodyStream = Readable & Readonly<{ complete: boolean }>;
 
 /** A request as plain values, independent of how it arrived. */
@@ -93,47 +95,47 @@ export type RawRequest = Pick<
 
 /**
  * One request, and everything that the stages find out about it. All stages share this object, and each fills in its
- * own fields. The type shows which stages the request has passed: each stage takes the type of the stage before it, and
+ * own fields. The type shows which stages the request has passed: each stage takes the previous stage's type and
  * returns its own.
  */
 export class Exchange {
   readonly kind: 'http' | 'upgrade';
   readonly method: string;
-  /** The target of the request line, byte for byte. */
+  /** The request target, byte for byte. */
   readonly requestTarget: string;
   readonly httpVersion: string;
   /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[];
   readonly peer: Peer;
   readonly stream: BodyStream;
-  /** Asks a waiting client to send the body. Undefined for an upgrade. */
+  /** Tells a waiting client to send the body. Undefined for an upgrade. */
   readonly interim: Readonly<{ writeContinue(): void }> | undefined;
   readonly record: RequestRecord;
   /** Called when the exchange no longer needs its configuration. */
   readonly release: (record: RequestRecord) => void;
-  /** Starts counting a body that will be held in memory. */
+  /** Starts counting a body that the gateway will hold in memory. */
   readonly holdBody: (address: string) => HeldBody;
 
   // Set by sanitize.
   /**
-   * Alternating names and values. Contains no header that the gateway writes itself, no hop-by-hop header and no
+   * Alternating names and values. Contains no headers that the gateway writes itself, no hop-by-hop headers and no
    * credentials.
    */
   headers: readonly string[] | undefined = undefined;
   credentials: Credentials | undefined = undefined;
   client: Client | undefined = undefined;
   body: InboundBody | undefined = undefined;
-  /** Upgrades only. */
+  /** Set only for upgrades. */
   upgrade: Upgrade | undefined = undefined;
 
-  // Set by match. `path` and `query` are canonical, and are sent to the service.
+  // Set by match. `path` and `query` are canonical, and the service receives them as they are.
   route: Route | undefined = undefined;
   policy: Policy | undefined = undefined;
   params: Params | undefined = undefined;
   path = '';
   query = '';
 
-  // Set by authenticate. `content` is the body, if authentication had to read it.
+  // Set by authenticate. `content` is the body, if authentication had to read the body.
   caller: Caller | undefined = undefined;
   content: Buffer | undefined = undefined;
 
@@ -161,7 +163,7 @@ export class Exchange {
 
   /**
    * Sends `100 Continue` to a client that asked for it (RFC 9110 section 10.1.1). Called once, just before the body is
-   * read: a refused client never sends its body.
+   * read, so that a refused client never sends its body.
    */
   acceptBody(): void {
     if (this.httpVersion === '1.1' && expectsContinue(this.rawHeaders)) this.interim?.writeContinue();
@@ -178,8 +180,7 @@ const expectsContinue = (rawHeaders: readonly string[]): boolean =>
 
 const is100Continue = (value: string | undefined): boolean => value?.toLowerCase() === '100-continue';
 
-// The mark of a stage cannot be set without a cast, and stages.test.ts checks that each cast occurs in exactly one file
-// of this folder.
+// Only a cast can set a stage's mark. stages.test.ts checks that each cast occurs in exactly one file in this folder.
 declare const passed: unique symbol;
 type Passed<Stage extends string> = { readonly [passed]: { readonly [Name in Stage]: true } };
 
@@ -194,7 +195,7 @@ export type Matched = Incoming & Readonly<{ route: Route; policy: Policy; params
 
 export type Authenticated = Matched & Readonly<{ caller: Caller }> & Passed<'authenticate'>;
 
-/** Every rule of the route passed for this caller. */
+/** The caller passed every rule of the route. */
 export type Permitted = Authenticated & Passed<'authorize'>;
 
 /** The route's limits allow the request too. */

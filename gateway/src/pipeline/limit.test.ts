@@ -7,7 +7,7 @@ import { bucketKeys } from './limit.ts';
 const idText = fc.stringMatching(/^[A-Za-z0-9._~:@|*-]{1,12}$/);
 const issuerText = fc.constantFrom('https://a.test', 'https://a.test/', 'https://a.test:8443', 'http://a.test/user:x');
 const optional = fc.option(idText, { nil: undefined });
-/** Few distinct ids, so that users, clients and tenants often have the same one. */
+/** A few distinct ids, so that users, OAuth clients and tenants often share one. */
 const person = fc.record({ issuer: issuerText, tenantId: idText, userId: idText, clientId: optional });
 const oauthClient = fc.record({ issuer: issuerText, tenantId: optional, clientId: idText });
 type Person = Readonly<{ issuer: string; tenantId: string; userId: string; clientId: string | undefined }>;
@@ -26,8 +26,8 @@ const client = ({ issuer, tenantId, clientId }: OauthClient): Caller => {
 const address = { address: '192.0.2.1', protocol: 'http', host: 'gateway.test', origin: undefined } as const;
 const keyOf = (by: 'user' | 'client' | 'tenant', caller: Caller) => bucketKeys[by]({ caller, client: address });
 
-describe('the bucket of a request', () => {
-  test('two users share a bucket only if issuer and id are equal, for any characters in ids', () => {
+describe('the bucket for a request', () => {
+  test('two users share a bucket only if issuer and id are equal, whatever characters the ids contain', () => {
     fc.assert(
       fc.property(person, person, (one, other) => {
         const [a, b] = [user(one), user(other)];
@@ -41,7 +41,7 @@ describe('the bucket of a request', () => {
     );
   });
 
-  test('an OAuth client never shares a bucket with a user, also where its id is that of the user', () => {
+  test('an OAuth client never shares a bucket with a user, even if their ids are equal', () => {
     fc.assert(
       fc.property(person, oauthClient, fc.boolean(), (someone, something, isSameId) => {
         const a = user(someone);
@@ -52,12 +52,12 @@ describe('the bucket of a request', () => {
     );
   });
 
-  test('an OAuth client without a tenant counts by itself', () => {
+  test('an OAuth client without a tenant has its own bucket', () => {
     const lone = client({ issuer: 'https://a.test', tenantId: undefined, clientId: 'job' });
     expect(keyOf('tenant', lone)).toBe(keyOf('user', lone));
   });
 
-  test('an anonymous caller counts by address', () => {
+  test('an anonymous caller is counted by address', () => {
     expect(keyOf('user', { kind: 'anonymous', jkt: undefined })).toBe('address 192.0.2.1');
   });
 });

@@ -9,10 +9,10 @@ import type { Admitted, Permitted } from './exchange.ts';
 type BucketKey = (request: Pick<Permitted, 'caller' | 'client'>) => string;
 
 /**
- * The bucket of a request, by what the limit counts. The parts of a key are separated by spaces, and only the last can
- * contain one, so keys never collide.
+ * Returns the bucket for a request, by what the limit counts. Spaces separate the parts of a key, and only the last
+ * part can contain one, so keys never collide.
  *
- * The narrowest limit comes first: a caller over its own limit must not use up a shared one.
+ * The narrowest limit comes first, because a caller over its own limit must not use up a shared limit.
  */
 export const bucketKeys: Readonly<Record<Limit['by'], BucketKey>> = {
   user: byToken(keyOfHolder),
@@ -47,19 +47,19 @@ function byToken(keyOf: (token: TokenStatus) => string): BucketKey {
   };
 }
 
-/** An OAuth client never shares a bucket with a user, even if their ids are equal. */
+/** Names the token's holder. An OAuth client never shares a bucket with a user, even if their ids are equal. */
 function keyOfHolder({ claims: { userId, clientId }, issuer: { config } }: TokenStatus): string {
   return userId === undefined ? `client ${config.issuer} ${clientId}` : `user ${config.issuer} ${userId}`;
 }
 
-/** Callers without a client or tenant are counted individually. */
+/** Callers without an OAuth client or tenant are counted individually. */
 function keyWithin(kind: string, token: TokenStatus, id: string | undefined): string {
   return id === undefined ? keyOfHolder(token) : `${kind} ${token.issuer.config.issuer} ${id}`;
 }
 
 export type RouteLimits = ReturnType<typeof compileLimits>;
 
-/** @param limiterFor Returns the limiter of one limit; the name is unique in the configuration. */
+/** @param limiterFor Returns the limiter for one limit. The name is unique in the configuration. */
 export function compileLimits(route: Route, limiterFor: (name: string, limit: Limit) => Limiter) {
   const numbered = route.limits.map((limit, index) => {
     const { by, requests, perSec } = limit;
@@ -69,9 +69,9 @@ export function compileLimits(route: Route, limiterFor: (name: string, limit: Li
     return {
       limiter: limiterFor(`${route.name} ${index} ${by} ${perSec}`, limit),
       keyOf: bucketKeys[by],
-      /** The name of the limit in response headers. */
+      /** The limit's name in response headers. */
       policy,
-      /** The name of the limit in the log. */
+      /** The limit's name in the log. */
       rule: `limits: ${policy}`,
       place: narrowestFirst.indexOf(by),
       header: `"${policy}";q=${requests};w=${perSec}`,
@@ -84,12 +84,12 @@ export function compileLimits(route: Route, limiterFor: (name: string, limit: Li
 }
 
 /**
- * Takes one request from each bucket of the route. It runs after authorize, so that refused callers use up nothing. The
- * rate limit headers go into the record, so that errors carry them too: every policy, and the bucket with the fewest
- * requests left.
+ * Takes one request from each of the route's buckets. Runs after authorize, so that refused callers use up nothing.
+ * The rate limit headers go into the record, so that errors carry them too. They name every policy, and the bucket
+ * with the fewest requests left.
  *
  * @param limitsOf The limits of each route that has any. The stage throws AppError `rate_limited` with `Retry-After`.
- *   It throws `limit_store_unavailable` if Redis is down and the limit says `deny`.
+ *   It throws `limit_store_unavailable` if Redis is down and `onStoreFailure` is `deny`.
  * @see draft-ietf-httpapi-ratelimit-headers-11
  */
 export function createLimit(
@@ -105,7 +105,7 @@ export function createLimit(
 type Tightest = Readonly<{ policy: string; result: LimitResult }>;
 
 /**
- * Takes from the bucket of the limit at this index, and of those after it.
+ * Takes a request from the bucket of the limit at this index, and from those of the limits after it.
  *
  * @param before The result with the fewest requests left so far.
  * @returns A promise only if a limiter counts in Redis.

@@ -4,14 +4,14 @@ import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Si
 import type { OwnAnswer } from './resource-metadata.ts';
 
 /**
- * One function per stage, from the file of its name; match and authorize are in `route.ts`. Each takes the result of
- * the previous one and returns the next type, or throws an `AppError`.
+ * One function per stage. Each is in a file of the same name, except match and authorize, which are in `route.ts`. A
+ * stage takes the previous stage's result and returns the next type, or throws an `AppError`.
  */
 export type Stages = Readonly<{
   sanitize(arrival: Arrival): Incoming;
-  /** Preflights, `OPTIONS *` and metadata, which no service handles. */
+  /** Answers preflight requests, `OPTIONS *` and metadata requests, which no service handles. */
   answerItself(incoming: Incoming): OwnAnswer | undefined;
-  /** Upgrades only: throws if the page's origin is not allowed. */
+  /** Only for upgrades: throws if the page's origin is not allowed. */
   checkOrigin?(incoming: Incoming): void;
   match(incoming: Incoming): Matched;
   authenticate(matched: Matched): Authenticated | Promise<Authenticated>;
@@ -21,15 +21,15 @@ export type Stages = Readonly<{
 }>;
 
 /**
- * Decides about a request, however it arrived. The caller takes the last step, such as {@link Forward}.
+ * Decides about a request, however it arrived. The code that calls it takes the last step, such as {@link Forward}.
  *
- * @returns The signed request, or a response of the gateway's own. Rejects with an `AppError` for every known reason.
+ * @returns The signed request, or the gateway's own response. Rejects with an `AppError` for every known reason.
  */
 export type Pipeline = (arrival: Arrival) => Promise<Signed | OwnAnswer>;
 
 /**
- * The last step of the gateway's own listeners. Both settle when the exchange is over. They reject only before a
- * response has started, with an `AppError` for every known reason.
+ * The last step on the gateway's own listeners. Both functions settle when the exchange is over. They reject only
+ * before a response has started, with an `AppError` for every known reason.
  */
 export type Forward = Readonly<{
   http(signed: Signed, response: ServerResponse): Promise<void>;
@@ -37,15 +37,15 @@ export type Forward = Readonly<{
 }>;
 
 /**
- * Runs the stages in order. Requests and upgrades differ only in the last step, so neither can bypass a stage. Waits
- * only where a stage returns a promise: most requests reach their service without a pause.
+ * Runs the stages in order. Requests and upgrades differ only in the last step, so neither can bypass a stage. Awaits
+ * only stages that return a promise, so most requests reach their service without a pause.
  *
  *     sanitize ─► match ─► authenticate ─► authorize ─► limit ─► sign
  */
 export function createPipeline(stages: Stages): Pipeline {
   return async (arrival) => {
     const incoming = stages.sanitize(arrival);
-    // An upgrade is never a preflight, but its record gets the CORS headers too.
+    // An upgrade is never a preflight, but this call also puts the CORS headers into its record.
     const answer = stages.answerItself(incoming);
     if (arrival.kind === 'upgrade') stages.checkOrigin?.(incoming);
     else if (answer !== undefined) return answer;

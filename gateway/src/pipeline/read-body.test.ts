@@ -31,7 +31,7 @@ describe('reading a whole body', () => {
     expect(await read).toBe('hellothere');
   });
 
-  test('refuses a steady body after 30 s', async () => {
+  test('refuses a body that is still arriving after 30 s', async () => {
     const { stream, read } = reading();
     for (let second = 0; second < 29; second += 1) {
       if (second % 5 === 0) stream.write('a');
@@ -60,7 +60,7 @@ describe('reading a whole body', () => {
     expect(await read).toBe('payload_too_large');
   });
 
-  test('puts chunks of any size together', async () => {
+  test('joins chunks of any size', async () => {
     const bytes = randomBytes(300_000);
     for (const sizes of [[1], [7, 70_000], [65_536], [299_999, 1], [16_384], [1, 16_383, 1]]) {
       const stream = new PassThrough();
@@ -81,7 +81,7 @@ describe('reading a whole body', () => {
     expect(memory.bytes).toBe(0);
   });
 
-  test('counts what it holds, and releases a refused body at once', async () => {
+  test('counts the memory that it holds, and releases a refused body immediately', async () => {
     const { stream, read, held } = reading(new PassThrough(), 0, { maxBytes: 200_000, limit: 100_000 });
     stream.write(Buffer.alloc(10_000));
     stream.write(Buffer.alloc(10_000));
@@ -102,7 +102,7 @@ describe('reading a whole body', () => {
     expect(await read).toBe('invalid_request');
   });
 
-  test('refuses at once if the client has disconnected', async () => {
+  test('refuses immediately if the client has disconnected', async () => {
     const gone = new PassThrough().destroy();
     await new Promise((resolve) => gone.once('close', resolve));
     expect(await reading(gone).read).toBe('invalid_request');

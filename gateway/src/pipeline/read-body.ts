@@ -4,7 +4,7 @@ import type { HeldBody } from '../limits/body-memory.ts';
 import { type MinRate, watchRate, wholeBodyRate } from '../limits/min-rate.ts';
 import { type BodyStream, hasContent, type Matched, refusalOfSize } from './exchange.ts';
 
-// Limits a body that arrives steadily but never ends.
+// The time limit for a body that arrives steadily but never ends.
 const wholeBodyMs = 30_000;
 
 const minGrownBytes = 16 * 1024;
@@ -23,13 +23,13 @@ class GrowingBody {
     this.#maxBytes = maxBytes;
   }
 
-  /** @throws AppError `payload_too_large`, and what `held` throws. */
+  /** @throws AppError `payload_too_large`, and the errors of `held`. */
   add(chunk: Buffer): void {
     const bytes = this.bytes + chunk.length;
     const tooLarge = refusalOfSize(bytes, this.#maxBytes);
     if (tooLarge !== undefined) throw tooLarge;
     if (this.bytes === 0) {
-      // Most bodies arrive as one chunk, which is not copied.
+      // Most bodies arrive as one chunk, so this does not copy it.
       this.#held.grow(bytes);
       this.#memory = chunk;
     } else {
@@ -44,7 +44,7 @@ class GrowingBody {
     const size = Math.min(this.#maxBytes, Math.max(neededBytes, 2 * memory.length, minGrownBytes));
     this.#held.grow(size - memory.length);
     if (this.#isOwn) {
-      // Frees the old memory immediately. Garbage collection would do so too late.
+      // Frees the old memory immediately, because garbage collection would run too late.
       this.#memory = Buffer.from((memory.buffer as ArrayBuffer).transfer(size));
     } else {
       this.#memory = Buffer.from(new ArrayBuffer(size));
@@ -59,11 +59,11 @@ class GrowingBody {
 }
 
 /**
- * Reads a whole body into memory, never more than `maxBytes` of it.
+ * Reads a whole body into memory, but never more than `maxBytes`.
  *
- * @param held Counts the memory. Released here if the body is refused, and otherwise when the response closes.
- * @throws AppError `payload_too_large` as soon as `maxBytes` is exceeded. `request_timeout` after 30 s, or if the body
- *   arrives more slowly than `rate`. `invalid_request` if the client disconnects or its chunks are malformed.
+ * @param held Counts the memory. It is released here if the body is refused, and otherwise when the response closes.
+ * @throws AppError `payload_too_large` as soon as the body exceeds `maxBytes`. `request_timeout` after 30 s, or if the
+ *   body arrives more slowly than `rate`. `invalid_request` if the client disconnects or its chunks are malformed.
  *   `rate_limited` or `body_memory_full` if there is no memory for the rest.
  */
 export function readBody(
@@ -100,7 +100,7 @@ export function readBody(
       clearTimeout(timer);
       watch.stop();
       stream.off('data', onData).off('end', onEnd).off('close', onBroken);
-      // Pauses the request: the response decides what happens to the rest of the body.
+      // Pauses the request, because the response decides what happens to the rest of the body.
       stream.pause();
       how();
     }
@@ -122,7 +122,7 @@ export function takeContent(matched: Matched): Buffer | 'stream' | undefined | P
   const tooLarge = refusalOfSize(body.length ?? 0, route.body.maxBytes);
   if (tooLarge !== undefined) throw tooLarge;
   if (route.body.mode === 'stream') return 'stream';
-  // A decoder would see other bytes than the signed ones, and possibly very many.
+  // A decoder would see other bytes than the signed ones, and possibly many more.
   if (body.encoding !== undefined) {
     throw new AppError('unsupported_media_type', { detail: { reason: 'content-encoding' } });
   }

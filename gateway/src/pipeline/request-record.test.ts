@@ -47,14 +47,14 @@ const membersOf = (line: string) => {
   return JSON.stringify(members);
 };
 
-test('a line has the same members, in the same order, whichever way it is written', () => {
+test('a log line has the same members in the same order, whichever way it is written', () => {
   const log = capturingLogger();
   let seen = 0;
   const write = createAccessLog(log.logger, () => {});
   fc.assert(
     fc.property(records, fc.boolean(), (record, isAborted) => {
       write(record, 200, isAborted);
-      // pino writes a line with a detail.
+      // pino writes a line that has a `detail`.
       write({ ...record, detail: {} } as RequestRecord, 200, isAborted);
       const [plain = '', detailed = ''] = log.text().slice(seen).split('\n');
       seen = log.text().length;
@@ -63,14 +63,14 @@ test('a line has the same members, in the same order, whichever way it is writte
   );
 });
 
-test('secrets in the details of a refusal are redacted', () => {
+test('redacts secrets in the details of a refusal', () => {
   const log = capturingLogger();
   const record = { requestId: 'a', method: 'GET', path: '/a', startedAt: 0 } as RequestRecord;
   createAccessLog(log.logger, () => {})({ ...record, detail: { token: 'canary' } } as RequestRecord, 401, false);
   expect(log.lines()).toMatchObject([{ status: 401, detail: { token: '[redacted]' } }]);
 });
 
-test('a 5xx is an error line', () => {
+test('logs a 5xx as an error', () => {
   const log = capturingLogger();
   const record = { requestId: 'a', method: 'GET', path: '/a', startedAt: 0 } as RequestRecord;
   createAccessLog(log.logger, () => {})(record, 502, false);

@@ -9,25 +9,25 @@ import type { Claims, StatusClaims } from '../tokens/claims.ts';
 export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;
 
 /**
- * The contents of the request's log line. Each stage adds its findings, so that a refusal is logged with them too. All
- * fields exist from the start: growing an object costs more than some stages do.
+ * What goes into the request's log line. Each stage adds its findings, so that the log line of a refusal has them too.
+ * All fields exist from the start, because growing an object costs more than some stages do.
  */
 export class RequestRecord {
   readonly requestId: string;
-  /** Belongs to the original request, if another proxy asks for a decision. */
+  /** If another proxy asks for a decision, the original request's method. */
   method: string;
-  /** Without the query, which may contain secrets. */
+  /** The path without the query, which may contain secrets. */
   path: string;
   readonly startedAt: number;
   /** Whether the request still uses its configuration. */
   isInFlight = false;
-  /** Whether no route matched, so that another handler of the application serves the request. */
+  /** Whether no route matched, so that the application's next handler serves the request. */
   isPassedOn = false;
-  /** The body, if it is held in memory. Released when the response closes. */
+  /** The body, if the gateway holds it in memory. Released when the response closes. */
   heldBody: HeldBody | undefined = undefined;
-  /** Whether the request is over. The console shows the record as it was logged, so it no longer changes. */
+  /** Whether the request is over. The console shows the record as it was logged, so the record no longer changes. */
   isLogged = false;
-  /** The id that the client or a proxy gave the request. Used only for the log. */
+  /** The id that the client or a proxy gave the request. Only the log uses it. */
   clientRequestId: string | undefined = undefined;
   /** Undefined while traces are off, until the request is sanitized, and once it is over. */
   trace: RequestTrace | undefined = undefined;
@@ -35,11 +35,11 @@ export class RequestRecord {
   address: string | undefined = undefined;
   route: string | undefined = undefined;
   /**
-   * The deciding rule: the one that refused the request, or the last one of the route, which allowed it. Undefined if
-   * something else was decisive, such as a service that is down.
+   * The rule that decided: the rule that refused the request, or the route's last rule, which allowed it. Undefined if
+   * something else decided, such as a service that is down.
    */
   rule: string | undefined = undefined;
-  /** The last rule of the route, once all have passed. It becomes `rule` if nothing refuses the request later. */
+  /** The route's last rule, once all rules have passed. It becomes `rule` if nothing refuses the request later. */
   allowedBy: string | undefined = undefined;
   /** The schemes that the route accepts, and the scheme that the client used. A challenge depends on both. */
   schemes: readonly Scheme[] | undefined = undefined;
@@ -50,7 +50,7 @@ export class RequestRecord {
    */
   scopes: Allow['scopes'] = undefined;
   metadata: ChallengeMetadata | undefined = undefined;
-  /** The host that the client named, in lower case. */
+  /** The host in the client's request, in lower case. */
   host: string | undefined = undefined;
   identity: 'user' | 'client' | 'anonymous' | 'service' | undefined = undefined;
   /** The claims of the user or OAuth client that calls, or that a service calls for. */
@@ -60,19 +60,19 @@ export class RequestRecord {
   transactionId: string | undefined = undefined;
   upstream: string | undefined = undefined;
   /**
-   * The status of the response. Set early only for upgrades and parser errors, which have no `ServerResponse`. 0: the
-   * client disconnected before the response started.
+   * The response status. Set early only for upgrades and parser errors, which have no `ServerResponse`. 0 means that
+   * the client disconnected before the response started.
    */
   status: number | undefined = undefined;
-  /** Whether the response ended early, and how long the request took. Known when it is over. */
+  /** Whether the response ended early, and how long the request took. Known once the request is over. */
   isAborted = false;
   durationMs = 0;
   /** Whether the response is an event stream or a WebSocket, which last as long as the client wants. */
   isStream = false;
-  /** The last origin tried, and the number of attempts. */
+  /** The last origin that the gateway tried, and the number of attempts. */
   target: string | undefined = undefined;
   attempts: number | undefined = undefined;
-  /** The error code of the attempt before the last. */
+  /** The error code of the next-to-last attempt. */
   retriedAfter: string | undefined = undefined;
   /** Milliseconds until the request was signed, then until it had a connection, then until the response began. */
   decidedMs: number | undefined = undefined;
@@ -83,13 +83,13 @@ export class RequestRecord {
   detail: Readonly<Record<string, unknown>> | undefined = undefined;
   /** The cause of a 5xx. */
   err: unknown = undefined;
-  /** Response headers, alternating names and values: the rate limit headers. Errors carry them too. */
+  /** The rate limit headers, as alternating names and values. Errors carry them too. */
   limits: readonly string[] | undefined = undefined;
-  /** Also for errors: the CORS headers. If set, they replace those of the service. */
+  /** The CORS headers, for errors too. If set, they replace the service's. */
   cors: readonly string[] | undefined = undefined;
-  /** Also for errors: the nonce for the client's next DPoP proof. */
+  /** The nonce for the client's next DPoP proof, for errors too. */
   nonce: readonly string[] | undefined = undefined;
-  /** Also for errors: whether to add security headers that the service does not send. */
+  /** Whether to add the security headers that the service does not send, to errors too. */
   hasDefaults = false;
 
   constructor(requestId: string, method: string, path: string, startedAt: number) {
@@ -101,8 +101,8 @@ export class RequestRecord {
 }
 
 /**
- * Records an error, even if it is too late for an error response. If the client disconnects, the resulting error on the
- * service side is not recorded.
+ * Records an error, even if it is too late for an error response. Does not record the error on the service side that a
+ * client causes by disconnecting.
  */
 export function recordFailure(record: RequestRecord, { code }: AppError): void {
   if (record.isLogged) return;
@@ -114,8 +114,8 @@ export function recordFailure(record: RequestRecord, { code }: AppError): void {
 export type LogRequest = (record: RequestRecord, status: number, isAborted: boolean) => void;
 
 /**
- * A line with `detail` or `err` is written by pino, which redacts secrets in them. So is a 5xx, which must be written
- * immediately. Other lines contain nothing to redact.
+ * pino writes the lines with `detail` or `err`, because it redacts secrets in them. It also writes a 5xx, because that
+ * line must appear immediately. Other lines contain nothing to redact.
  */
 export function createAccessLog(
   logger: Logger,
@@ -168,7 +168,7 @@ export function fieldsOf(record: RequestRecord) {
     err: record.err,
     identity: record.identity,
     user_id: record.claims?.userId,
-    // The OAuth client that calls, or through which the user came.
+    // The OAuth client that calls, or that the user logged in with.
     client_id: record.claims?.clientId,
     actor: record.claims?.act?.sub,
     service_id: record.serviceId,

@@ -5,7 +5,7 @@ import { parseRequestTarget, type RouteTable } from '../routing/route-table.ts';
 import type { Incoming } from './exchange.ts';
 import { hostsOf } from './sanitize.ts';
 
-/** A response that the gateway gives itself, without a service. */
+/** A response from the gateway itself, without a service. */
 export type OwnAnswer = Readonly<{
   status: number;
   headers: Readonly<Record<string, string>>;
@@ -15,14 +15,14 @@ export type OwnAnswer = Readonly<{
 const prefix = '/.well-known/oauth-protected-resource';
 const methods = ['GET', 'HEAD'] as const;
 const maxAgeSec = 300;
-/** The longest path that a challenge names. For longer paths, it names the document of the whole gateway. */
+/** The longest path that a challenge names. For a longer path, it names the document about the whole gateway. */
 const maxNamedPath = 512;
 
 /**
- * Serves OAuth 2.0 protected resource metadata (RFC 9728) of the whole gateway, and of each path that requires a token,
- * which MCP clients request first. The resource is the public origin that the client named, followed by the path.
+ * Serves OAuth 2.0 protected resource metadata (RFC 9728) about the whole gateway, and about each path that requires a
+ * token. MCP clients request it first. The resource is the public origin that the client named, followed by the path.
  *
- * @returns Undefined without `publicOrigins` or issuers, and if a configured route has that path.
+ * @returns Undefined without `publicOrigins` or issuers, or if a configured route has that path.
  */
 export function createResourceMetadata(
   config: Pick<GatewayConfig, 'publicOrigins' | 'issuers' | 'scopes' | 'certificate' | 'routes'>,
@@ -37,7 +37,7 @@ export function createResourceMetadata(
     publicOrigins.toReversed().flatMap((origin) => hostsOf(origin).map((host) => [host, origin] as const)),
   );
   const common = {
-    // A template represents many issuers, so none can be named.
+    // A template stands for many issuers, so the document cannot name one.
     authorization_servers: [
       ...new Set(issuers.flatMap(({ issuer, template }) => (issuer.includes(`{${template?.variable}}`) ? [] : issuer))),
     ],
@@ -65,7 +65,7 @@ export function createResourceMetadata(
     path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/');
 
   return {
-    /** The URL of the document about a path, for a challenge. */
+    /** Returns the URL of the document about a path, for a challenge. */
     urlFor: (host: string | undefined, path: string) =>
       originFor(host) + prefix + (path === '/' || path.length > maxNamedPath ? '' : path),
     /** @returns Undefined unless the path belongs to a document. */

@@ -8,7 +8,7 @@ import { hasBody, headersFrom } from '../http/header-fields.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { type RequestRecord, recordFailure } from './request-record.ts';
 
-/** Builds the response, and writes the error into the record. */
+/** Builds the error response, and writes the error into the record. */
 export function responseFor(thrown: unknown, record: RequestRecord): Answer {
   const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown });
   const response = answerOf(error, errorTable, { id: record.requestId, path: record.path });
@@ -32,9 +32,9 @@ export function responseFor(thrown: unknown, record: RequestRecord): Answer {
 
 /** The only place that turns an error into an HTTP response. */
 export const respond = {
-  /** Responds to a request that has no response yet. If one has started, closes the connection instead. */
+  /** Responds to a request that has no response yet. If a response has started, closes the connection instead. */
   http(thrown: unknown, record: RequestRecord, request: IncomingMessage, response: ServerResponse): void {
-    // The client disconnected, or the body was malformed, and a response was written to the socket already.
+    // The client disconnected, or the body was malformed and the response has already been written to the socket.
     if (record.isLogged || record.status !== undefined) return;
     const { status, headers, body } = responseFor(thrown, record);
     if (response.headersSent || response.destroyed) {
@@ -59,8 +59,8 @@ export const respond = {
 };
 
 /**
- * Errors that only a proof or a bound token would fix. They are reported under the DPoP scheme, whichever scheme the
- * client used.
+ * Returns the error for codes that only a proof or a bound token would fix. The challenge uses the DPoP scheme for
+ * them, whichever scheme the client used.
  */
 function proofErrorOf(code: Code): string | undefined {
   if (code === 'dpop_nonce_required') return 'use_dpop_nonce';
@@ -72,9 +72,9 @@ function proofErrorOf(code: Code): string | undefined {
 type Challenged = Pick<RequestRecord, 'scheme' | 'schemes' | 'scopes' | 'metadata' | 'host' | 'path'>;
 
 /**
- * `WWW-Authenticate` of a refusal, in the scheme that the client used. Without a token, it names the scheme that the
- * route accepts: Bearer, or DPoP if only bound tokens are accepted. Every challenge of the public listener names the
- * metadata of the resource, if there is any.
+ * Builds a refusal's `WWW-Authenticate`, in the scheme that the client used. Without a token, it names the scheme that
+ * the route accepts: Bearer, or DPoP if the route accepts only bound tokens. Every challenge on the public listener
+ * names the resource metadata, if there is any.
  *
  * @see RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1
  */
@@ -88,13 +88,13 @@ export function challengeFor(code: Code, record: Challenged): Readonly<Record<st
   const proofError = proofErrorOf(code);
   if (proofError !== undefined) return challenge('DPoP', record, { error: proofError, error_description: title });
   if (status !== 401) return {};
-  // A 401 must name a scheme (RFC 9110 section 15.5.2), but none is registered for services that authenticate by
-  // signature.
+  // A 401 must name a scheme (RFC 9110 section 15.5.2), but no scheme is registered for services that authenticate
+  // with a signature.
   if (!code.startsWith('token_')) return { 'www-authenticate': 'Countersign' };
   return challenge(scheme, record, { error: 'invalid_token', error_description: title });
 }
 
-/** The scopes of the route, so that a client can request a sufficient token. */
+/** Returns the route's scopes, so that a client can request a sufficient token. */
 const scopeOf = ({ scopes }: Challenged): Readonly<Record<string, string>> =>
   scopes === undefined || scopes === 'any' ? {} : { scope: scopes.join(' ') };
 
@@ -108,7 +108,7 @@ function challenge(
     ...(scheme === 'DPoP' && { algs: proofAlgorithms.join(' ') }),
     ...(metadata && { resource_metadata: metadata.urlFor(host, path) }),
   };
-  // No value contains a quote or a backslash: titles are ours, and scopes and paths cannot contain them.
+  // No value contains a quote or a backslash: our titles have none, and scopes and paths cannot have any.
   const text = Object.entries(all).map(([name, value]) => `${name}="${value}"`);
   return { 'www-authenticate': [scheme, text.join(', ')].join(' ').trimEnd() };
 }

@@ -8,7 +8,7 @@ import type { OwnAnswer } from './resource-metadata.ts';
 
 type Answering = (incoming: Incoming) => OwnAnswer | undefined;
 
-/** Combines the gateway's own responses. The first one that applies wins, and gets the headers common to all. */
+/** Combines the gateway's own responses. The first one that applies wins, and gets the headers that all share. */
 export function ownAnswers(...configured: readonly (Answering | undefined)[]): Answering {
   const answers = configured.filter((answer) => answer !== undefined);
   return (incoming) => {
@@ -31,10 +31,10 @@ export function answerOptions({ method, requestTarget, body }: Incoming): OwnAns
 }
 
 /**
- * Finds the route by the bytes of the request target, and sets the path and query that the service receives. Nothing is
- * decoded or normalized: the matched bytes are signed and sent (CVE-2026-33494).
+ * Finds the route by the bytes of the request target, and sets the path and query that the service receives. Decodes
+ * and normalizes nothing: the gateway signs and sends the bytes that it matched (CVE-2026-33494).
  *
- * @param metadata For challenges; only on the public listener.
+ * @param metadata For challenges. Only the public listener has it.
  *
  * The stage throws AppError `invalid_target`, `uri_too_long`, `no_route`, and `method_not_allowed` with `Allow`. It
  * throws `upgrade_not_allowed` if the route does not accept WebSockets.
@@ -63,11 +63,11 @@ export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (i
 }
 
 /**
- * Evaluates the route's policy for this caller on every request: the token cache contains identities, never decisions
+ * Evaluates the route's policy for this caller on every request. The token cache contains identities, never decisions
  * (CVE-2021-32701).
  *
- * The stage throws AppError with the code of the first rule that refuses, such as `token_missing`, `insufficient_role`
- * or `tenant_mismatch`.
+ * The stage throws AppError with the code of the first rule that refuses the request, such as `token_missing`,
+ * `insufficient_role` or `tenant_mismatch`.
  */
 export function authorize(authenticated: Authenticated): Permitted {
   const { policy, params, caller, record } = authenticated;

@@ -15,11 +15,11 @@ const requestIdGrammar = /^[!-~]{1,64}$/;
 
 /**
  * The first stage, on every route. Checks what the parser accepted, and drops each header that only the gateway may
- * write, in any spelling. Also drops hop-by-hop headers, and separates credentials.
+ * set, in any spelling. Also drops hop-by-hop headers, and separates credentials.
  *
  * Reads `rawHeaders`, because Node joins repeated headers or keeps only the first.
  *
- * @param traceRatio The share of traces that is recorded. Undefined: traces are off, and their headers pass.
+ * @param traceRatio The share of traces to record. If undefined, tracing is off, and trace headers are forwarded.
  * The stage throws AppError `headers_too_large`, `invalid_host`, `misdirected_request`, `invalid_request`.
  * @see DESIGN section 3, "Strip, then sign"
  */
@@ -36,7 +36,7 @@ export function createSanitize(
 
   return (arrival) => {
     const { record, kind, rawHeaders, peer, httpVersion } = arrival;
-    // Node's parser also accepts a line without a version (as 0.9), and the name of HTTP/2. WebSockets require 1.1.
+    // Node's parser also accepts a line without a version (as 0.9) and the name of HTTP/2. WebSockets require 1.1.
     if (httpVersion !== '1.1' && (httpVersion !== '1.0' || kind === 'upgrade')) {
       throw new AppError('invalid_request', {
         detail: { reason: 'version', version: httpVersion },
@@ -70,7 +70,7 @@ export function createSanitize(
     if (handshake !== undefined) headers.push(...handshake.headers);
     const authorization = isNamed(named, 'authorization') ? undefined : read.authorization;
     if (authorization !== undefined && handshake?.token !== undefined) {
-      // Otherwise it would be ambiguous which of the two applies.
+      // Otherwise it would be unclear which of the two tokens applies.
       throw new AppError('invalid_request', {
         detail: { reason: 'a token in Authorization and another in a subprotocol' },
       });
@@ -90,12 +90,12 @@ export function createSanitize(
 }
 
 /**
- * What happens to an inbound header: it is forwarded, dropped, or read by the gateway. In the last case, this is the
- * name of the field. Names match exactly: `Content_Length` is not `Content-Length`, and is dropped.
+ * What to do with an inbound header: forward it, drop it, or read it. To read it, this is the field's name. Names must
+ * match exactly: `Content_Length` is not `Content-Length`, and is dropped.
  */
 type HeaderUse = 'pass' | 'drop' | ReadHeader;
 
-/** The headers that the gateway reads itself. One fixed shape for every request. */
+/** The headers that the gateway reads itself. Every request has the same fixed shape. */
 const noHeaders = () => ({
   host: undefined as string | undefined,
   authorization: undefined as string | undefined,
@@ -117,13 +117,13 @@ const noHeaders = () => ({
 
 type ReadHeader = keyof ReturnType<typeof noHeaders>;
 
-/** How the values of a repeated header are joined. Other headers must not repeat: see {@link sortHeaders}. */
+/** How to join the values of a repeated header. Other headers must not repeat: see {@link sortHeaders}. */
 const joinedBy: Readonly<Partial<Record<ReadHeader, string>>> = {
   cookie: '; ',
   connection: ',',
   'sec-websocket-protocol': ',',
   'x-forwarded-for': ',',
-  // A repeated header is ignored, because neither grammar allows the separator.
+  // If one of these headers repeats, the gateway ignores it, because neither grammar allows the separator.
   'x-request-id': ', ',
   traceparent: ', ',
 };
@@ -139,7 +139,7 @@ const maxHeaderBytes = 12 * 1024;
 // With these headers, a client could add its own data to a trace (W3C Trace Context and Baggage).
 const ofTraces = ['tracestate', 'baggage'];
 
-/** @param strip Additional names to drop, from the configuration. */
+/** @param strip Additional headers to drop, from the configuration. */
 function createHeaderClassifier(strip: readonly string[], isTraced: boolean): (rawName: string) => HeaderUse {
   const read: ReadonlySet<string> = new Set(
     Object.keys(noHeaders()).filter((name) => isTraced || name !== 'traceparent'),
@@ -157,11 +157,11 @@ function createHeaderClassifier(strip: readonly string[], isTraced: boolean): (r
 }
 
 /**
- * Sorts the headers of a request: those that may be forwarded, and those that the gateway reads. A list that came in
- * several headers is joined.
+ * Sorts a request's headers: those that may be forwarded, and those that the gateway reads. Joins a list that arrived
+ * in several headers.
  *
- * @throws AppError `headers_too_large`. `invalid_host` and `invalid_request` for a repeated header that is not a list:
- *   some readers take the first value, others the last (RFC 9110 section 5.3).
+ * @throws AppError `headers_too_large`. `invalid_host` and `invalid_request` for a repeated header that is not a list,
+ *   because some readers take the first value and others the last (RFC 9110 section 5.3).
  */
 function sortHeaders(rawHeaders: readonly string[], useOf: (rawName: string) => HeaderUse) {
   if (rawHeaders.length > maxHeaders * 2) throw new AppError('headers_too_large', { detail: { reason: 'count' } });
@@ -217,12 +217,12 @@ function readFraming(
     present: coding !== undefined || (bytes ?? 0) > 0,
     length: bytes,
     type,
-    // Kept even if Connection names it: dropping the name would not decode the body.
+    // Kept even if Connection names it, because dropping the name would not decode the body.
     encoding: read['content-encoding'],
   };
 }
 
-/** The end of the body is ambiguous, and so is the start of the next request on this connection. */
+/** It is unclear where the body ends, and so where the next request on this connection begins. */
 const framingError = (header: string): AppError =>
   new AppError('invalid_request', { detail: { reason: 'framing', header }, headers: { connection: 'close' } });
 
@@ -231,12 +231,12 @@ const hostGrammar = /^(?:[a-z0-9](?:[a-z0-9.-]{0,253})|\[[0-9a-f:.]{2,45}\])(?::
 /**
  * Checks `Host`.
  *
- * @param publicOrigins Origins that clients may name. If empty, any well-formed host is accepted.
+ * @param publicOrigins The origins that clients may name. If empty, any well-formed host is accepted.
  * @returns A check that returns the host in lower case, and throws AppError `invalid_host` or `misdirected_request`.
  */
 export function createHostCheck(publicOrigins: readonly string[]): (host: string | undefined) => string {
   const served = new Set(publicOrigins.flatMap(hostsOf));
-  // Most requests name the same host, which is checked once.
+  // Most requests name the same host, so the last checked host is remembered.
   let last: string | undefined;
   let lastLower = '';
   return (host = '') => {
@@ -254,7 +254,7 @@ export function createHostCheck(publicOrigins: readonly string[]): (host: string
 }
 
 /**
- * The hosts of an origin. With the default port, the port may be omitted.
+ * Returns the hosts of an origin. If the port is the default one, a host may omit it.
  *
  * @param origin In the form of `URL.origin`.
  */

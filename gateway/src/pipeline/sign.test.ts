@@ -44,7 +44,7 @@ const withoutBody = (): never => {
 
 const headerOf = (headers: readonly string[], name: string) => headers[headers.indexOf(name) + 1];
 
-test('a retry is signed into an outbound of its own, with a new nonce and the same request id', async () => {
+test('signs a retry into its own outbound request, with a new nonce and the same request id', async () => {
   const { sign, signAgain } = createSign({
     keyFor: () => key,
     txnTokens: { mint: () => '' },
@@ -63,7 +63,7 @@ test('a retry is signed into an outbound of its own, with a new nonce and the sa
   expect(retry.headers.filter((_, at) => at % 2 === 0)).toEqual(first.headers.filter((_, at) => at % 2 === 0));
 });
 
-test('the repeat of a refused attempt keeps its nonce and times, so that a service accepts only one of the two', async () => {
+test('repeats a refused attempt with the same nonce and times, so that a service accepts only one of the two', async () => {
   let nowMs = 1_790_000_000_000;
   const { sign, signAgain } = createSign({
     keyFor: (_upstream, nowSec) => ({ ...key, keyid: `k-${nowSec}` }),

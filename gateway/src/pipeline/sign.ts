@@ -32,22 +32,23 @@ export type SignStageOptions = Readonly<{
   txnTokens: Pick<TxnTokens, 'mint'>;
   lifetimeSec: number;
   nowMs(): number;
-  /** Whether another proxy forwards the request, whose own span then precedes that of the service. */
+  /** Whether another proxy forwards the request. Its own span then precedes the service's. */
   isForwardedElsewhere?: boolean;
 }>;
 
 type Body = Outbound['body'];
 
 /**
- * Signs the caller's identity for this one request, and fixes exactly what the service receives. The route's body mode
- * is applied here, because in digest mode the signature covers the body. `signAgain` is for a retry: the same request
- * id and body, a new nonce and time. The retry gets its own outbound request, which the first attempt never sees. If
- * `refused` is an attempt that was not handled, the retry keeps its nonce and time, so that the service can accept only
- * one of the two: an attacker on the path could hold back the first one and refuse it in the service's name.
+ * Signs the caller's identity for this one request, and fixes exactly what the service receives. Applies the route's
+ * body mode, because in digest mode the signature covers the body. `signAgain` signs a retry, with the same request id
+ * and body and a new nonce and time. The retry gets its own outbound request, which the first attempt never sees. If
+ * `refused` is an attempt that was not handled, the retry keeps its nonce and time, so that the service can accept
+ * only one of the two. Otherwise an attacker on the network path could hold back the first one and refuse it in the
+ * service's name.
  *
- * Both throw AppError `body_not_allowed`, `unsupported_media_type`, `payload_too_large`, `request_timeout` and
- * `call_too_deep`. They check the token again, because a slow body can outlive a logout: see {@link assertStillValid}
- * for its codes.
+ * Both functions throw AppError `body_not_allowed`, `unsupported_media_type`, `payload_too_large`, `request_timeout`
+ * and `call_too_deep`. They check the token again, because a slow body can outlive a logout: see
+ * {@link assertStillValid} for the codes.
  */
 export function createSign(options: SignStageOptions): Readonly<{
   sign(admitted: Admitted): Signed | Promise<Signed>;
@@ -57,9 +58,9 @@ export function createSign(options: SignStageOptions): Readonly<{
   const anonymous = new Map<string, PreparedIdentity>();
 
   function preparedFor(caller: Caller, audience: string): PreparedIdentity {
-    // Each nested call has a different txn-token, so a cache would never hit.
+    // Each nested call has a different txn-token, so a cache entry would never be used again.
     if (caller.kind === 'service') return prepareCaller(caller, audience);
-    // The key of a proof without a bound token belongs only to this request.
+    // If a proof comes without a bound token, its key belongs only to this request.
     if (caller.jkt !== undefined && (caller.kind === 'anonymous' || !caller.bound))
       return prepareCaller(caller, audience);
     const known = caller.kind === 'anonymous' ? anonymous : caller.token.prepared;
@@ -122,7 +123,7 @@ export function createSign(options: SignStageOptions): Readonly<{
 const repeatOf = ({ upgrade }: Admitted, body: Body): Repeat =>
   body === 'stream' || upgrade !== undefined ? 'once' : 'repeatable';
 
-/** The parts of this request that the signature covers. An empty body is covered too, except in stream mode. */
+/** Returns what the signature covers in this request. That includes an empty body, except in stream mode. */
 function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefined): RequestToSign {
   const { method, path, query, route, client, record, upgrade } = admitted;
   const isDigested = route.body.mode !== 'stream' && hasContent(method);
@@ -142,8 +143,8 @@ function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefi
 const digestOf = (body: Body): string => (Buffer.isBuffer(body) ? contentDigest(body) : emptyContentDigest);
 
 /**
- * The transaction that the service may continue in a nested call. Undefined if there is neither a user nor an OAuth
- * client.
+ * Returns the transaction that the service may continue in a nested call. Undefined if there is neither a user nor an
+ * OAuth client.
  */
 function nextTransaction({ caller, record }: Admitted): Transaction | undefined {
   if (caller.kind === 'anonymous') return undefined;
@@ -154,7 +155,7 @@ function nextTransaction({ caller, record }: Admitted): Transaction | undefined 
   return { ...caller.principal, depth };
 }
 
-/** The client's forwardable headers, and the gateway's headers about the client. A new list, because more are added. */
+/** Returns the client's headers to forward, and the gateway's headers about the client, as a new list to append to. */
 function forwardedHeaders({ headers, credentials, client, route }: Admitted): string[] {
   const passing = headers.slice();
   passing.push(
@@ -174,9 +175,9 @@ function forwardedHeaders({ headers, credentials, client, route }: Admitted): st
 }
 
 /**
- * Prepares the signed headers about a caller. The result can be reused for the same caller and audience.
+ * Prepares the signed headers about a caller. The result is reusable for the same caller and audience.
  *
- * @throws AppError `token_context_too_long`; `token_claims_invalid` if a claim does not fit the contract.
+ * @throws AppError `token_context_too_long`. `token_claims_invalid` if a claim does not fit the identity contract.
  */
 function prepareCaller(caller: Caller, audience: string): PreparedIdentity {
   try {

@@ -7,7 +7,7 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
   .map((name) => ({ name, text: readFileSync(join(source, name), 'utf8') }));
 
-describe('the types of the stages', () => {
+describe('stage types', () => {
   test.each([
     ['Incoming', 'pipeline/sanitize.ts'],
     ['Matched', 'pipeline/route.ts'],
@@ -15,12 +15,12 @@ describe('the types of the stages', () => {
     ['Permitted', 'pipeline/route.ts'],
     ['Admitted', 'pipeline/limit.ts'],
     ['Signed', 'pipeline/sign.ts'],
-  ])('only its own stage casts to %s', (type, file) => {
+  ])('%s is cast only in its own stage', (type, file) => {
     const makers = files.filter(({ text }) => new RegExp(` as ${type}\\b`).test(text));
     expect(makers.map(({ name }) => name)).toEqual([file]);
   });
 
-  test('no cast in the gateway bypasses them', () => {
+  test('no cast in the gateway bypasses the stages', () => {
     const casters = files.filter(({ text }) => /\bas (?:unknown as|any\b|never\b)/.test(text));
     expect(casters.map(({ name }) => name)).toEqual([]);
   });

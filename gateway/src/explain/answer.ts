@@ -8,18 +8,18 @@ import { type ExplainQuestion, headersOf, requesterOf, unverified } from './ques
 import { inheritedText, limitText } from './route-text.ts';
 import { type ReportOptions, reportToken } from './token-report.ts';
 
-/** The source of an answer: a configuration file, or a running gateway. */
+/** Where an answer comes from: a configuration file or a running gateway. */
 export type ExplainSources = Readonly<{
   config: GatewayConfig;
-  /** @returns Why a request to this upstream would fail now. */
+  /** @returns Why a request to this upstream would fail now. Undefined if it should succeed. */
   warningOf?(upstream: Upstream): string | undefined;
-  /** @returns How requests to this upstream, whose identity is `agreed`, are currently signed. */
+  /** @returns How the gateway currently signs requests to this upstream, whose identity is `agreed`. */
   signedNow?(upstream: Upstream): Promise<string>;
 }> &
   ReportOptions;
 
 /**
- * Decides a request with the code that serves it. Sends nothing, and does not count limits.
+ * Decides a request with the same code that serves requests. Sends nothing, and does not count against limits.
  *
  * @throws ZodError if the question names an unknown issuer, or has an `Authorization` header that the gateway would
  *   verify.
@@ -50,7 +50,7 @@ export async function explain(asked: ExplainQuestion, sources: ExplainSources): 
   return {
     method,
     path: asked.path,
-    caller: caller.kind === 'anonymous' && report !== null ? 'the bearer of a refused token' : callerText(caller),
+    caller: caller.kind === 'anonymous' && report !== null ? 'a caller with a refused token' : callerText(caller),
     identity: identityOf(caller),
     issuer: claimsOf(caller)?.issuer || null,
     service: caller.kind === 'service' ? caller.serviceId : null,
@@ -75,7 +75,7 @@ const settingsOf = ({ path, websocket, limits, body, auth, inherited }: Route, {
 
 async function upstreamSettingsOf({ upstream }: Route, { signedNow }: ExplainSources) {
   const isAgreed = upstream.identity.algorithm === 'agreed';
-  const agreed = 'signed with a key that both sides agree on (hmac-sha256), or with ed25519 while there is none';
+  const agreed = 'signed with a key that both sides agreed on (hmac-sha256), or with ed25519 until there is such a key';
   return {
     name: upstream.name,
     targets: [...upstream.targets],
@@ -89,7 +89,9 @@ function handlingOf({ timeouts, retry, breaker }: Upstream): string {
   const { connectMs, responseMs, idleMs } = timeouts;
   const parts = [`connect ${connectMs} ms, response ${responseMs} ms, idle ${idleMs} ms`];
   if (retry.attempts > 0)
-    parts.push(`up to ${retry.attempts} more ${retry.attempts === 1 ? 'attempt' : 'attempts'} if it is safe`);
+    parts.push(
+      `up to ${retry.attempts} ${retry.attempts === 1 ? 'retry' : 'retries'} if the request is safe to repeat`,
+    );
   if (breaker !== undefined) parts.push('a circuit breaker');
   return parts.join('; ');
 }
@@ -106,7 +108,7 @@ function outcomeOf({ refusal, allow, answered, sends }: DryRun, warning: string 
 function refusalOf({ unreadable, issuers }: TokenReport): Refusal {
   if (unreadable !== null) return { code: 'token_malformed', why: unreadable };
   const finding = issuers.find(({ own }) => own)?.findings[0];
-  if (finding === undefined) return { code: 'token_issuer_unknown', why: 'the token names no configured issuer' };
+  if (finding === undefined) return { code: 'token_issuer_unknown', why: 'the issuer in the token is not configured' };
   const { code, claim, wanted, found } = finding;
   return { code: code as Code, why: `${claim}: expected ${wanted}, found ${found}` };
 }

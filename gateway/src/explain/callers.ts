@@ -13,15 +13,15 @@ import type { Claims } from '../tokens/claims.ts';
 export type AcceptedToken = Readonly<{ claims: Claims; issuer: Issuer }>;
 
 /**
- * The sender of a request: the holder of a token, a service, or a service acting for that holder. If neither is set,
- * the caller is anonymous.
+ * Who sends a request: a token's holder, a service, or a service that acts for that holder. If neither is set, the
+ * caller is anonymous.
  */
 export type Requester = Readonly<{ token?: AcceptedToken | undefined; service?: string | undefined }>;
 
 // The example key of RFC 7638.
 const exampleThumbprint = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
 
-/** A token that an issuer would accept. It has only scopes that the configuration knows. */
+/** Builds a token that an issuer would accept. It has only scopes that the configuration knows. */
 export function assumedToken(assumed: TestCaller, issuer: Issuer, nowMs: number): AcceptedToken {
   const { userId, role, tenantId, client, actor, bound } = assumed;
   const nowSec = Math.floor(nowMs / 1000);
@@ -39,7 +39,7 @@ export function assumedToken(assumed: TestCaller, issuer: Issuer, nowMs: number)
     act: actor && { sub: actor.name, iss: actor.issuer ?? issuer.issuer },
     kept: new Map(Object.entries(assumed.claims ?? {})),
   };
-  // The configuration checks that a user has both, and that a caller without a user is a client.
+  // The configuration guarantees that a user has both, and that a caller without a user is an OAuth client.
   if (userId === undefined) {
     const clientId = client ?? '';
     const caller = { kind: 'client', subject: clientId, userId, role, tenantId, clientId } as const;
@@ -50,13 +50,13 @@ export function assumedToken(assumed: TestCaller, issuer: Issuer, nowMs: number)
   return { claims: { ...common, ...person, clientId: client, sessionId }, issuer };
 }
 
-/** The type requires keys, but explaining a request never uses them. */
+/** The type requires keys, but explaining a request never uses any. */
 const noKeys = staticKeySet(
   { keys: [{ ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'KID' }] },
   { algorithms: ['EdDSA'] },
 );
 
-/** The caller that the authenticate stage would find. */
+/** Returns the caller that the authenticate stage would find. */
 export function callerOf({ token: accepted, service }: Requester): Caller {
   if (accepted === undefined) {
     return service === undefined ? { kind: 'anonymous', jkt: undefined } : { kind: 'service', serviceId: service };
@@ -68,21 +68,21 @@ export function callerOf({ token: accepted, service }: Requester): Caller {
   return { kind: 'service', serviceId: service, principal: { id: newRequestId(), depth: 1, token: bearer.token } };
 }
 
-/** The refusal of an OAuth client if its issuer accepts none: its token never reaches the rules of a route. */
+/** Returns the refusal of an OAuth client whose issuer accepts none. Its token never reaches a route's rules. */
 export function machineRefusal(caller: Caller): Readonly<{ code: Code; why: string }> | undefined {
   if (caller.kind !== 'client' || caller.token.issuer.config.machines.isAccepted) return undefined;
   return { code: 'token_machine_refused', why: 'set machines for the issuer to accept tokens of OAuth clients' };
 }
 
-/** Finds an issuer by the `iss` of a token, which may match a template. */
+/** Finds an issuer by a token's `iss`, which may match a template. */
 export const issuerOf = (issuers: readonly Issuer[], iss: string): Issuer | undefined =>
   findIssuer(new Map(issuers.map((config) => [config.issuer, { config }])), iss)?.config;
 
-/** Finds an issuer by its URL, by its name, or by the `iss` of a token. */
+/** Finds an issuer by its URL, its name, or a token's `iss`. */
 export const issuerNamed = (issuers: readonly Issuer[], named: string): Issuer | undefined =>
   issuers.find(({ issuer, name }) => issuer === named || name === named) ?? issuerOf(issuers, named);
 
-/** A short description of the caller. */
+/** Describes the caller briefly. */
 export function callerText(caller: Caller): string {
   const claims = claimsOf(caller);
   const text = claims && claimsText(claims);
@@ -105,7 +105,7 @@ function claimsText({ kind, userId, role, tenantId, clientId, issuer, scope, act
   return parts.join(', ');
 }
 
-/** The user or OAuth client that calls, or that a service calls for. */
+/** Returns the user or OAuth client that calls, or that a service calls for. */
 export function identityOf(caller: Caller): Identity | null {
   const claims = claimsOf(caller);
   if (claims === undefined) return null;

@@ -43,7 +43,7 @@ describe('the dry run', () => {
     ['GET', '/internal/users/1', service, undefined],
     ['GET', '/internal/users/1', admin, 'no_route'],
     ['GET', '/open', service, 'no_route'],
-    // A public route ignores the token of an OAuth client.
+    // A public route ignores an OAuth client's token.
     ['GET', '/open', oauthClient, undefined],
     ['BREW', '/open', anonymous, 'invalid_request'],
   ])('%s %s', async (method, requestTarget, requester, refusal) => {
@@ -58,7 +58,7 @@ describe('the dry run', () => {
     });
   });
 
-  test('lists the allowed methods of a path', async () => {
+  test('lists the methods that a path allows', async () => {
     expect((await decide({ method: 'DELETE', requestTarget: '/open', ...anonymous })).allow).toEqual(['GET', 'HEAD']);
   });
 });

@@ -20,7 +20,7 @@ import { callerOf, machineRefusal, type Requester } from './callers.ts';
 
 export type Header = [name: string, value: string];
 
-/** A request, and its caller. Services call the internal listener, all other callers the public one. */
+/** A request and its caller. Services call the internal listener; all other callers call the public one. */
 export type DryRequest = Requester &
   Readonly<{
     method: string;
@@ -46,12 +46,12 @@ export const stageNames = [
 ] as const;
 type StageName = (typeof stageNames)[number];
 
-/** The outcome of a request, without limits, bodies and services. */
+/** What happens to a request, apart from limits, bodies and services. */
 export type DryRun = Awaited<ReturnType<ReturnType<typeof createDryRun>>>;
 
 /**
- * Runs requests through the pipeline of a configuration, up to the point where they would be forwarded. Signs with
- * temporary keys. Values that differ for each request are shown as words such as `NONCE`, except the two timestamps.
+ * Runs requests through a configuration's pipeline, up to the point where the gateway would forward them. Signs with
+ * temporary keys. Values that differ for each request appear as words such as `NONCE`, except the two timestamps.
  */
 export function createDryRun(config: GatewayConfig, nowMs: () => number) {
   const listeners = { public: stagesOn('public', config, nowMs), internal: stagesOn('internal', config, nowMs) };
@@ -70,11 +70,11 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number) {
     );
     const none = { refusal: undefined, allow: null, answered: undefined, sends: undefined, dropped: [] };
     const reached = () => ({
-      /** The stage that refused or answered it; `forward` if none did. */
+      /** The stage that refused or answered the request; `forward` if none did. */
       stage,
-      /** Undefined if the request was refused before a route was found. */
+      /** Undefined if a stage refused the request before a route was found. */
       route: config.routes.find(({ name }) => name === arrival.record.route),
-      /** The rules of the route. Empty if an earlier stage refused the request. */
+      /** The route's rules. Empty if an earlier stage refused the request. */
       rules: rulesOf(arrival),
     });
     try {
@@ -89,17 +89,17 @@ export function createDryRun(config: GatewayConfig, nowMs: () => number) {
       return { ...none, ...reached(), answered };
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      /** The methods that the path allows, if the request's method is not among them. */
+      /** The methods that the path allows, if the request's method is not one of them. */
       const allow = error.headers?.allow?.split(', ') ?? null;
       return { ...none, ...reached(), refusal: { code: error.code as Code, why: whyOf(error) }, allow };
     }
   };
 }
 
-// An address for documentation (RFC 5737).
+// An address reserved for documentation (RFC 5737).
 const exampleAddress = '192.0.2.1';
 
-/** A request as a listener would receive it, without a connection. */
+/** Builds a request as a listener would receive it, without a connection. */
 function exampleArrival(
   { method, requestTarget, headers = [] }: DryRequest,
   { publicOrigins }: GatewayConfig,
@@ -114,7 +114,7 @@ function exampleArrival(
     httpVersion: '1.1',
     rawHeaders: [...host, ...headers].flat(),
     peer: { remoteAddress: exampleAddress },
-    // The body is known from its headers only, so no stage waits for its bytes.
+    // Only the headers describe the body, so no stage waits for its bytes.
     stream: Object.assign(Readable.from([]), { complete: true }),
     interim: undefined,
   };
@@ -122,7 +122,7 @@ function exampleArrival(
   return new Exchange(request, record, () => {}, holdBody);
 }
 
-/** The same rule as in Node's parser and the listener. */
+/** Applies the same rule as Node's parser and the listener. */
 function isUpgrade(method: string, headers: readonly Header[]): boolean {
   const joined = (name: string) =>
     headers.flatMap(([given, value]) => (given.toLowerCase() === name ? [value.toLowerCase()] : [])).join(', ');
@@ -134,10 +134,10 @@ function isUpgrade(method: string, headers: readonly Header[]): boolean {
 /** Node's parser and the listener refuse these methods before the pipeline. */
 function refuseMethod(method: string): void {
   if (!METHODS.includes(method)) throw new AppError('invalid_request', { detail: { reason: 'not an HTTP method' } });
-  if (method === 'CONNECT') throw new AppError('invalid_target', { detail: { reason: 'CONNECT is for proxies' } });
+  if (method === 'CONNECT') throw new AppError('invalid_target', { detail: { reason: 'only proxies accept CONNECT' } });
 }
 
-/** Why the request was refused. */
+/** Says why the request was refused. */
 function whyOf({ code, detail, headers }: AppError): string {
   if (code === 'no_route') return 'no route has this path';
   if (code === 'uri_too_long') return 'too long';
@@ -149,7 +149,7 @@ function whyOf({ code, detail, headers }: AppError): string {
 const rulesOf = ({ policy, params, caller }: Arrival): readonly Verdict[] =>
   policy && params && caller ? evaluatePolicy(policy, params, caller) : [];
 
-/** Reports the name of each stage before it runs. */
+/** Reports each stage's name before the stage runs. */
 function noting(stages: Stages, note: (stage: keyof Stages) => void): Stages {
   const noted = Object.entries(stages).map(([name, stage]) => [
     name,
@@ -161,7 +161,7 @@ function noting(stages: Stages, note: (stage: keyof Stages) => void): Stages {
   return Object.fromEntries(noted) as Stages;
 }
 
-/** The stages that do not depend on the caller. */
+/** Builds the stages that do not depend on the caller. */
 function stagesOn(listener: 'public' | 'internal', config: GatewayConfig, nowMs: () => number) {
   const { sign } = createSign({
     keyFor: throwAwayKey,
@@ -173,7 +173,7 @@ function stagesOn(listener: 'public' | 'internal', config: GatewayConfig, nowMs:
   return { ...configured, limit: createLimit(new Map()), sign };
 }
 
-/** Authenticates the caller without a token: its claims are known, assumed or refused. */
+/** Authenticates the caller without verifying a token: the claims are known, assumed or refused. */
 function authenticateAs(matched: Matched, request: DryRequest) {
   // A public route ignores tokens.
   const isPublic = matched.route.auth === 'public';
@@ -183,7 +183,7 @@ function authenticateAs(matched: Matched, request: DryRequest) {
   return toAuthenticated(matched, caller, undefined);
 }
 
-/** What the upstream receives, and what it does not. `path` excludes the query. */
+/** Lists what the upstream receives, and what it does not. `path` excludes the query. */
 function sentOf({ outbound, body, kind, path }: Signed, given: readonly Header[], { headers }: GatewayConfig) {
   const upgrade: readonly Header[] = [
     ['connection', 'Upgrade'],
@@ -213,11 +213,11 @@ function whyDropped(name: string, strip: readonly string[]): string {
   const folded = foldHeaderName(name);
   if (strip.map(foldHeaderName).includes(folded)) return 'headers.strip';
   if (folded === 'authorization' || folded === 'dpop') return "forwarded only if the route's forward allows it";
-  if (folded === 'cookie') return 'without the cookies that only other routes forward';
+  if (folded === 'cookie') return 'without cookies that only other routes forward';
   if (folded === 'host' || folded === 'content-length') return 'replaced by the gateway';
   if (hopByHop.has(folded)) return 'hop-by-hop header';
   if (isReservedHeader(folded)) return 'removed: only the gateway may set it';
-  return 'named by Connection';
+  return 'named in the Connection header';
 }
 
 function pairsOf(flat: readonly string[]): Header[] {
@@ -228,7 +228,7 @@ function throwAwayKey({ identity }: Upstream, _nowSec: number, repeat: Repeat) {
   if (identity.algorithm === 'hmac-sha256') {
     return { algorithm: 'hmac-sha256', keyid: secretKeyid(identity.secret), secret: randomBytes(32) } as const;
   }
-  // The agreed key is known only while both sides run.
+  // Only running processes know the agreed key.
   if (identity.algorithm === 'agreed' && repeat === 'repeatable') {
     return { algorithm: 'hmac-sha256', keyid: 'GATEWAY-KID.SERVICE-KID', secret: randomBytes(32) } as const;
   }

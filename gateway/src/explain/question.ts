@@ -9,7 +9,7 @@ import type { Header } from './dry-run.ts';
 const optional = <Type extends z.ZodType>(type: Type) =>
   z.preprocess((value) => (value === '' ? undefined : value), type.optional());
 
-/** @param name The name of the value in error messages. */
+/** @param name How error messages name the value. */
 const textUpTo = (length: number, name: string) =>
   z.string({ error: `must be ${name}` }).max(length, `must have at most ${length} characters`);
 const required = (length: number, name: string) => textUpTo(length, name).trim().min(1, `must be ${name}`);
@@ -21,7 +21,7 @@ const headerLines = lines('Name: value');
 const claimLines = lines('name: value');
 const scopes: Form = { separator: / /, one: 'a scope', all: 'scopes separated by spaces' };
 
-/** Several values in one text, as a form sends them, or a list of values. */
+/** Several values: one text, as a form sends them, or a list. */
 const several = (length: number, form: Form, isOne: (text: string) => boolean) => {
   const one = z.string().refine(isOne, { error: ({ input }) => `must be ${form.one}, not "${input}"` });
   const error = `must be ${form.all}`;
@@ -38,16 +38,16 @@ const headerLine = new RegExp(String.raw`^[${tokenCharacters}]+:[\t -~]*$`);
 
 const question = z.object({
   method: required(40, 'an HTTP method, such as GET'),
-  path: required(8192, 'a path, such as /v1/users?page=2').describe('With the query, as a client sends it.'),
+  path: required(8192, 'a path, such as /v1/users?page=2').describe('The path with the query, as a client sends it.'),
   headers: several(16_384, headerLines, (line) => headerLine.test(line)),
   token: optional(textUpTo(16_384, 'an access token')).describe(
-    'An access token. It is verified, and neither stored nor logged.',
+    'An access token. The gateway verifies it, and neither stores nor logs it.',
   ),
-  role: optional(role).describe('Instead of a token: the caller has a valid token with this role.'),
+  role: optional(role).describe('The role in an assumed valid token, as an alternative to `token`.'),
   tenant: optional(id),
   user: optional(id),
   client: optional(partyName).describe(
-    'The caller is this OAuth client. With a user: the client through which the user came.',
+    'The OAuth client that calls for itself or, with `user`, the one that the user logged in with.',
   ),
   scope: several(4096, scopes, (scope) => scopeName.safeParse(scope).success),
   actor: optional(
@@ -55,20 +55,20 @@ const question = z.object({
       (text) => partyName.safeParse(actorIn(text).name).success,
       'must be visible ASCII characters without quote and backslash, at most 255',
     ),
-  ).describe('The `sub` of the actor. If the actor has another issuer, the issuer, a space and the `sub`.'),
+  ).describe("The actor's `sub`. If another issuer assigned it, write the issuer, a space and the `sub`."),
   claims: several(8192, claimLines, (line) => claimIn(line) !== undefined),
   issuer: optional(textUpTo(512, 'an issuer')).describe(
-    'The issuer of the token, by issuer or name. Default: the first one.',
+    "The token's issuer, by URL or name. Default: the first issuer.",
   ),
   bound: optional(z.union([z.boolean(), z.literal('on')], { error: 'must be true or false' })).describe(
-    'The token is bound to a key, and the proof is valid.',
+    'Whether the token is bound to a key and comes with a valid proof.',
   ),
   service: optional(textUpTo(64, 'the name of a service')).describe(
-    'The caller is this service, on the internal listener.',
+    'The service that calls, on the internal listener.',
   ),
 });
 
-/** A question: a request, and its caller. */
+/** A question: a request and its caller. */
 export const explainQuestion = question
   .superRefine((asked, { addIssue }) => {
     for (const issue of callerIssues(asked)) addIssue(issue);
@@ -79,9 +79,9 @@ export type ExplainQuestion = z.output<typeof question>;
 const tokenFields = ['role', 'tenant', 'user', 'client', 'scope', 'actor', 'claims', 'issuer', 'bound'] as const;
 
 /**
- * A problem with a field.
+ * Creates a problem with a field.
  *
- * @param option The same problem in terms of the command line.
+ * @param option The same problem, worded for the command line.
  */
 const refusal = (field: keyof ExplainQuestion, message: string, option: string) => ({
   code: 'custom' as const,
@@ -91,7 +91,7 @@ const refusal = (field: keyof ExplainQuestion, message: string, option: string) 
   params: { option },
 });
 
-/** Fields that contradict each other about the caller. */
+/** Returns the problems of fields that contradict each other about the caller. */
 function callerIssues(asked: ExplainQuestion) {
   const described = tokenFields.find((field) => asked[field] !== undefined);
   const other = described ?? (asked.service === undefined ? undefined : 'service');
@@ -102,7 +102,7 @@ function callerIssues(asked: ExplainQuestion) {
   }
   if (asked.role !== undefined || described === undefined) return [];
   if (asked.client === undefined) {
-    const message = `must not be empty: a caller with "${described}" needs a role, or is a client`;
+    const message = `must not be empty: a caller with "${described}" needs a role or an OAuth client`;
     return [refusal('role', message, `${optionOf(described)} needs --role, or --client for an OAuth client`)];
   }
   if (asked.user === undefined) return [];
@@ -116,27 +116,27 @@ const options: Readonly<Record<string, string>> = {
   claims: '--claim',
 };
 
-/** The command-line name of a field. */
+/** Returns the command-line option for a field. */
 const optionOf = (field: PropertyKey | undefined): string => options[String(field)] ?? `--${String(field)}`;
 
-/** A problem of a question in terms of the command line. */
+/** Words a question's problem for the command line. */
 export function optionProblem({ issues: [issue] }: z.ZodError): string {
   const option = issue?.code === 'custom' ? issue.params?.option : undefined;
   return String(option ?? `${optionOf(issue?.path[0])} ${issue?.message}`);
 }
 
-/** The refusal of an `Authorization` header if the gateway would verify it. */
+/** Returns the refusal of an `Authorization` header that the gateway would verify. */
 export const unverified = (): z.ZodError =>
   new z.ZodError([
     refusal(
       'headers',
-      'must have no Authorization, which is not verified here: use token, or role, tenant and user',
+      'must not contain Authorization, because it is not verified here: use token, or role, tenant and user',
       'explain does not verify an Authorization header: use --token FILE, or --role, --tenant and --user',
     ),
   ]);
 
 /**
- * The caller that the fields describe.
+ * Returns the caller that the fields describe.
  *
  * @throws ZodError if the configuration has no such issuer.
  */
@@ -146,7 +146,7 @@ export function requesterOf(asked: ExplainQuestion, issuers: readonly Issuer[], 
   if (named !== undefined && issuer === undefined) {
     const known = issuers.map((one) => one.name ?? one.issuer).join(', ');
     throw new z.ZodError([
-      refusal('issuer', 'must be an issuer of the configuration', `--issuer must be one of ${known}`),
+      refusal('issuer', 'must be an issuer in the configuration', `--issuer must be one of ${known}`),
     ]);
   }
   const hasToken = issuer !== undefined && (asked.role !== undefined || asked.client !== undefined);
@@ -175,12 +175,12 @@ function actorIn(text: string): NonNullable<TestCaller['actor']> {
 }
 
 /**
- * Reads one value of a claim from a line. The value is a JSON scalar, or otherwise plain text.
+ * Reads one claim value from a line. The value is a JSON scalar or, if it is not JSON, plain text.
  *
- * @returns Undefined if the line has another form.
+ * @returns Undefined if the line is malformed.
  */
 function claimIn(line: string): Readonly<{ name: string; value: Scalar }> | undefined {
-  // The name of a claim may be a URL.
+  // A claim name may be a URL.
   const [, name, value] = /^\s*([^\s"\\]{1,128}):\s+(\S.*)$/.exec(line) ?? [];
   return name === undefined || value === undefined ? undefined : { name, value: scalarOf(value.trimEnd()) };
 }
@@ -194,7 +194,7 @@ function scalarOf(text: string): Scalar {
   }
 }
 
-/** A claim with several values has several lines. */
+/** Collects claims from lines. A claim with several values has several lines. */
 function claimsIn(given: readonly string[]): Readonly<Record<string, readonly Scalar[]>> {
   const claims: Record<string, readonly Scalar[]> = Object.create(null);
   for (const { name, value } of given.flatMap((line) => claimIn(line) ?? []))

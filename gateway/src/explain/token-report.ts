@@ -21,28 +21,29 @@ import { type AcceptedToken, callerOf, identityOf, issuerOf } from './callers.ts
 
 export type IssuerReport = TokenReport['issuers'][number];
 
-/** An issuer with its keys, and in a running gateway also its revocations. */
+/** An issuer with its keys and, in a running gateway, its revocations. */
 export type OpenedIssuer = Readonly<{
   trusted: TrustedIssuer;
-  /** Why its keys cannot be fetched. */
+  /** Says why its keys cannot be fetched. */
   why(): string;
   close(): void;
 }>;
 
 export type ReportOptions = Readonly<{
   nowMs: number;
-  /** If undefined, neither the signature nor revocations are checked. */
+  /** If undefined, the report checks neither the signature nor revocations. */
   openIssuer: ((issuer: Issuer) => OpenedIssuer) | undefined;
 }>;
 
 type Config = Pick<GatewayConfig, 'issuers' | 'publicOrigins' | 'certificate'>;
 
 /**
- * Reports everything that is wrong with a token, for each issuer, using the code that verifies tokens. It continues
- * after the first problem.
+ * Reports everything that is wrong with a token, for each issuer, with the code that verifies tokens. Does not stop at
+ * the first problem.
  *
- * @param given The token, a header value that contains it, or the JSON of a token endpoint.
- * @returns `accepted` is undefined if every issuer refuses the token. It contains the issuer's configuration, so do not
+ * @param given The token, a header value that contains it, or a token endpoint's JSON.
+ * @returns `accepted` is undefined if every issuer refuses the token. It contains the issuer's configuration, so do
+ *   not
  *   print it.
  */
 export async function reportToken(
@@ -82,7 +83,7 @@ export async function reportToken(
   return { report: { unreadable: null, header: { ...header }, claims: { ...payload }, issuers: reports }, accepted };
 }
 
-/** Extracts a token from a header value, a quoted text, or the JSON of a token endpoint. */
+/** Extracts a token from a header value, a quoted text, or a token endpoint's JSON. */
 function tokenIn(text: string): string {
   if (!text.startsWith('{')) {
     return text.replace(/^(?:authorization:\s*)?(?:bearer|dpop)\s+/i, '').replace(/^"(.*)"$/, '$1');
@@ -119,7 +120,7 @@ async function examineFor(
   return { claims, findings: revocationFindings(opened.trusted, claims, token, nowMs) };
 }
 
-/** Bindings that this listener cannot check. It refuses every token that has one. */
+/** Finds bindings that this listener cannot check. It refuses every token that has one. */
 function bindingFindings(
   { jkt, certificate }: Claims,
   listener: Pick<GatewayConfig, 'publicOrigins' | 'certificate'>,
@@ -149,21 +150,22 @@ function revocationFindings(
     if (!(error instanceof AppError)) throw error;
     const [found, fix] =
       error.code === 'token_revoked'
-        ? ['a revocation of its session, user, tenant or key', 'log in again']
-        : ['none can be read now', 'see docs/operations/revocations.md'];
-    return [finding(error.code as Code, 'revocation', 'no revocation in force', found, fix)];
+        ? ['its session, user, tenant or key was revoked', 'log in again']
+        : ['the gateway cannot read revocations now', 'see docs/operations/revocations.md'];
+    return [finding(error.code as Code, 'revocation', 'no revocation in effect', found, fix)];
   }
 }
 
-/** One claim can fail two checks with equal texts. */
+/** Removes duplicates: one claim can fail two checks with equal texts. */
 const once = (findings: readonly Finding[]): readonly Finding[] => [
   ...new Map(findings.map((finding) => [`${finding.code} ${finding.claim}`, finding])).values(),
 ];
 
 function withAdvice(finding: Finding, { provider, claims }: Issuer, payload: UnverifiedJwt['payload']): Finding {
   const dotted = dottedPath(finding, payload);
-  if (dotted !== undefined) return { ...finding, fix: `a dot is part of a name: write the path as ${dotted}` };
-  // Only role and tenant claims have advice for providers.
+  if (dotted !== undefined)
+    return { ...finding, fix: `the dot is read as part of the name: write the path as ${dotted}` };
+  // Providers' advice covers only role and tenant claims.
   const isMapped = [claims.role, claims.tenantId].some(
     (source) => 'path' in source && pathText(source.path) === finding.claim,
   );
@@ -175,7 +177,7 @@ function withAdvice(finding: Finding, { provider, claims }: Issuer, payload: Unv
   return atProvider === undefined ? finding : { ...finding, fix: `${finding.fix}; ${atProvider}` };
 }
 
-/** A name with dots that would lead to a value if it were a path. */
+/** Returns the path that a dotted name would be, if that path leads to a value. */
 function dottedPath({ claim, found }: Finding, payload: UnverifiedJwt['payload']): string | undefined {
   if (found !== 'nothing' || !claim.includes('.') || claim.includes('://')) return undefined;
   const steps = claim.split('.');
@@ -205,15 +207,15 @@ async function signatureFindings(
   }
 }
 
-/** @param why Explains why the keys cannot be fetched. */
+/** @param why Says why the keys cannot be fetched. */
 function signatureFinding(code: Code, { shownJwks }: Issuer, kid: string, why: () => string): Finding {
   if (code === 'token_key_unknown') {
     const fix =
-      'compare the kid with the key set of the issuer: the token may come from another issuer, or its key was withdrawn';
+      "compare the kid with the issuer's key set: the token may come from another issuer, or the issuer may have removed its key";
     return finding(code, 'header kid', `a key at ${shownJwks}`, described(kid), fix);
   }
   if (code === 'issuer_keys_unavailable') {
-    const fix = 'check that this machine can reach the URL, or use --offline to skip the signature';
+    const fix = 'check that this machine can reach the URL, or skip the signature with --offline';
     return finding(code, 'keys', `the keys at ${shownJwks}`, why(), fix);
   }
   const fix =

@@ -79,8 +79,8 @@ function fakeTimers() {
 
 const hourMs = 60 * 60 * 1000;
 
-describe('keys by discovery', () => {
-  test('are those at the URL of the metadata', async () => {
+describe('key discovery', () => {
+  test('uses the keys at the URL in the metadata', async () => {
     answers[configuration] = document();
     const { keys } = discover();
     await expect(keys.lookup(signer.kid, 'ES256')).resolves.toBeDefined();
@@ -88,13 +88,13 @@ describe('keys by discovery', () => {
     expect(asked).toEqual([configuration, '/keys']);
   });
 
-  test('are found through the metadata of RFC 8414, where there is no other', async () => {
+  test('falls back to RFC 8414 metadata', async () => {
     answers['/.well-known/oauth-authorization-server/realms/acme'] = document();
     const { keys } = discover();
     await expect(keys.lookup(signer.kid, 'ES256')).resolves.toBeDefined();
   });
 
-  test('are found for an issuer with a slash at its end', async () => {
+  test('finds the keys of an issuer with a trailing slash', async () => {
     answers[configuration] = (_request, response) =>
       void response.end(JSON.stringify({ issuer: `${issuer()}/`, jwks_uri: `${origin}/keys` }));
     await expect(discover(`${issuer()}/`).keys.lookup(signer.kid, 'ES256')).resolves.toBeDefined();
@@ -102,13 +102,17 @@ describe('keys by discovery', () => {
 
   test.each<[string, () => RequestListener, string]>([
     ['names another issuer', () => document({ issuer: 'https://evil.test' }), 'issuer_mismatch'],
-    ['names the issuer with a slash', () => document({ issuer: `${issuer()}/` }), 'issuer_mismatch'],
+    ['names the issuer with a trailing slash', () => document({ issuer: `${issuer()}/` }), 'issuer_mismatch'],
     ['names no issuer', () => document({ issuer: undefined }), 'issuer_mismatch'],
-    ['has no keys', () => document({ jwks_uri: undefined }), 'url_refused'],
-    ['has keys in a file', () => document({ jwks_uri: 'file:///etc/passwd' }), 'url_refused'],
-    ['has keys over plain http', () => document({ jwks_uri: 'http://keys.test/' }), 'url_refused'],
-    ['has keys behind a password', () => document({ jwks_uri: 'https://a:b@keys.test/' }), 'url_refused'],
-    ['has an endpoint of another scheme', () => document({ token_endpoint: 'ftp://issuer.test/token' }), 'url_refused'],
+    ['has no key URL', () => document({ jwks_uri: undefined }), 'url_refused'],
+    ['has a file as key URL', () => document({ jwks_uri: 'file:///etc/passwd' }), 'url_refused'],
+    ['has a plain http key URL', () => document({ jwks_uri: 'http://keys.test/' }), 'url_refused'],
+    ['has a key URL with a password', () => document({ jwks_uri: 'https://a:b@keys.test/' }), 'url_refused'],
+    [
+      'has an endpoint with another scheme',
+      () => document({ token_endpoint: 'ftp://issuer.test/token' }),
+      'url_refused',
+    ],
     ['is a list', () => (_request, response) => void response.end('[]'), 'malformed'],
     ['is HTML', () => (_request, response) => void response.end('<html>'), 'malformed'],
     ['is too large', () => document({ padding: 'x'.repeat(300_000) }), 'oversized'],
@@ -117,7 +121,7 @@ describe('keys by discovery', () => {
       () => (_request, response) => void response.writeHead(302, { location: `${origin}/elsewhere` }).end(),
       'redirect',
     ],
-  ])('are refused when the metadata %s', async (_what, answer, reason) => {
+  ])('refuses metadata that %s', async (_what, answer, reason) => {
     answers[configuration] = answer();
     answers['/elsewhere'] = document();
     const { keys, log } = discover();
@@ -130,14 +134,14 @@ describe('keys by discovery', () => {
     expect(keys.ready).toBe(false);
   });
 
-  test('are not fetched from a metadata service, whatever the issuer is', async () => {
+  test('never fetches keys from a cloud metadata service', async () => {
     answers[configuration] = document({ jwks_uri: 'https://169.254.169.254/keys' });
     const { keys, log } = discover();
     await expect(keys.lookup(signer.kid, 'ES256')).rejects.toThrow('no usable key set');
     expect(log.lines()).toContainEqual(expect.objectContaining({ reason: 'network', detail: 'ADDRESS_REFUSED' }));
   });
 
-  test('move to a new URL without a gap, once it has keys', async () => {
+  test('switches to a new key URL without a gap, once it serves keys', async () => {
     answers[configuration] = document();
     const { timing, advance } = fakeTimers();
     const { keys } = discover(issuer(), timing);
@@ -165,7 +169,7 @@ describe('keys by discovery', () => {
     expect(keys.generation).toBeGreaterThan(generation);
   });
 
-  test('stay when the metadata later lies', async () => {
+  test('keeps the keys if the metadata later becomes invalid', async () => {
     answers[configuration] = document();
     const { timing, advance } = fakeTimers();
     const { keys, log } = discover(issuer(), timing);
@@ -195,12 +199,12 @@ describe('a guarded request', () => {
       ({ status }) => status,
       ({ cause }: { cause?: { code?: string } }) => cause?.code,
     );
-    // On some systems an IPv4-mapped address reaches no IPv4 listener, but it is refused before that.
+    // On some systems an IPv4-mapped address reaches no IPv4 listener, but the request is refused before that matters.
     expect(result).toBe(isAllowed ? 200 : 'ADDRESS_REFUSED');
     if (!isAllowed) expect(asked).toEqual([]);
   });
 
-  test('an address that did not answer is not counted as reached', async () => {
+  test('does not count an address that did not answer as reached', async () => {
     const { fetch, reached } = guardedFetch(() => 'loopback');
     await expect(fetch('http://127.0.0.1:2/')).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
     expect(reached()).toBe('public');

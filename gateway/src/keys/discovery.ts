@@ -7,12 +7,12 @@ import { type AddressClass, classifyAddress, isLoopback, isPlainHttp } from '@co
 const maxBytes = 256 * 1024;
 
 /**
- * Finds the URL of an issuer's keys in its metadata (OpenID Connect Discovery 1.0, RFC 8414). Nothing else in the
- * metadata is used. The metadata must name the issuer exactly, without a redirect, and its key URL must not be closer
- * to this network than the issuer's address.
+ * Finds the key URL of an issuer in its metadata (OpenID Connect Discovery 1.0, RFC 8414), and uses nothing else from
+ * it. The metadata must name the issuer exactly, without a redirect. The key URL must not be closer to this network
+ * than the issuer's address.
  */
 export function discoveredKeys(issuer: string): Required<Pick<RemoteKeySetOptions, 'url' | 'fetch'>> {
-  // The operator chose the issuer, so its own address may be anywhere.
+  // The operator chose the issuer, so the issuer's own address may be anywhere.
   const metadata = guardedFetch(() => 'loopback');
   return {
     async url(limits) {
@@ -29,7 +29,7 @@ export function discoveredKeys(issuer: string): Required<Pick<RemoteKeySetOption
   };
 }
 
-/** OpenID Connect Discovery 1.0 section 4, then RFC 8414 section 3.1. */
+/** Returns the URLs of OpenID Connect Discovery 1.0 section 4 and RFC 8414 section 3.1, in that order. */
 function metadataUrls(issuer: string): readonly [string, string] {
   const { origin, pathname } = new URL(issuer);
   const path = pathname.replace(/\/$/, '');
@@ -45,7 +45,10 @@ function readResult(result: FetchedJwks, issuer: string): Awaited<ReturnType<Fin
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return { reason: 'malformed' };
   const document = value as Readonly<Record<string, unknown>>;
   if (document.issuer !== issuer) {
-    return { reason: 'issuer_mismatch', detail: `it names ${JSON.stringify(document.issuer)?.slice(0, 200)}` };
+    return {
+      reason: 'issuer_mismatch',
+      detail: `the document names ${JSON.stringify(document.issuer)?.slice(0, 200)}`,
+    };
   }
   // A provider never offers browsers an endpoint over plain http, so this is not its real document.
   const bad = Object.entries(document).find(([name, url]) => isEndpoint(name) && !isAcceptable(url, issuer));
@@ -56,7 +59,7 @@ function readResult(result: FetchedJwks, issuer: string): Awaited<ReturnType<Fin
 
 const isEndpoint = (name: string): boolean => name === 'jwks_uri' || name.endsWith('_endpoint');
 
-/** https, or http on this machine or if the operator configured an http issuer. */
+/** Accepts https. Accepts http only on this machine, or if the operator configured an http issuer. */
 function isAcceptable(text: unknown, issuer: string): boolean {
   const url = typeof text === 'string' ? URL.parse(text) : null;
   if (url === null || url.username !== '' || url.password !== '') return false;
@@ -64,7 +67,7 @@ function isAcceptable(text: unknown, issuer: string): boolean {
   return url.protocol === 'http:' && (isLoopback(url.href) || isPlainHttp(issuer));
 }
 
-/** Classes of addresses that a connection may go to. Each includes the previous ones. */
+/** Address classes that a connection may reach. Each includes the classes before it. */
 export type ReachableClass = Exclude<AddressClass, 'forbidden'>;
 
 const classes: readonly AddressClass[] = ['public', 'private', 'loopback', 'forbidden'];
@@ -73,10 +76,10 @@ const isWithin = (addressClass: AddressClass, limit: ReachableClass): boolean =>
   classes.indexOf(addressClass) <= classes.indexOf(limit);
 
 /**
- * Makes requests whose addresses are checked when they connect, so that a name that later resolves to another address
- * is checked again. Link-local addresses and metadata services are always refused.
+ * Makes requests that check each address at connect time, so that a name that later resolves to another address is
+ * checked again. Link-local addresses and metadata services are always refused.
  *
- * @param farthest The class of the farthest addresses that connections may go to.
+ * @param farthest Returns the class of the farthest addresses that a connection may reach.
  */
 export function guardedFetch(farthest: () => ReachableClass) {
   let reached: ReachableClass = 'public';
@@ -102,7 +105,7 @@ export function guardedFetch(farthest: () => ReachableClass) {
     pipelining: 0,
     connect(options, callback) {
       connect(options, (...result) => {
-        // Only the address of an established connection counts, because a name may resolve to others.
+        // Checks the address of the established connection, because a name may resolve to several.
         const addressClass = classifyAddress(result[1]?.remoteAddress ?? '');
         if (addressClass !== 'forbidden' && !isWithin(addressClass, reached)) reached = addressClass;
         callback(...result);
@@ -115,11 +118,11 @@ export function guardedFetch(farthest: () => ReachableClass) {
     fetch: (async (input, init = {}) => {
       const url = String(input);
       const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
-      // Literal addresses are never looked up.
+      // A literal IP address causes no lookup, so it is checked here.
       if (isIP(host) !== 0 && !accept(host)) throw new TypeError('fetch failed', { cause: refusedAddress() });
       const own = { 'accept-encoding': 'identity', 'user-agent': 'countersign' };
       const headers = { ...Object.fromEntries(new Headers(init.headers)), ...own };
-      // Node.js has the same class in its own copy of undici.
+      // Node.js has the same class in its bundled copy of undici.
       const response: unknown = await undici.fetch(url, {
         ...(init as object),
         redirect: 'manual',

@@ -60,7 +60,7 @@ describe('the gateway keys', () => {
     expect(readdirSync(directory)).toEqual([`${keyid}.jwk.json`]);
   });
 
-  test('the next key is published before it signs, and signs from its nbf on', () => {
+  test('publishes the next key before it signs, and signs with it from its nbf on', () => {
     const first = createKey('ed25519', directory, now);
     const second = createKey('ed25519', directory, now + 900);
     const set = loadGatewayKeys(directory, now);
@@ -69,7 +69,7 @@ describe('the gateway keys', () => {
     expect(set.signingKey(now + 900).kid).toBe(second);
   });
 
-  test('a retired key stays published until its last signatures expire', () => {
+  test('keeps a retired key published until its last signatures expire', () => {
     const first = createKey('ed25519', directory, now - 1000);
     createKey('ed25519', directory, now - 10);
     const [oldest] = readKeys(directory);
@@ -89,12 +89,12 @@ describe('the gateway keys', () => {
     expect(() => loadGatewayKeys(directory, now + 10)).toThrow('no key is currently valid for signing');
   });
 
-  test('no keyid starts with a dash, which a command line reads as an option', () => {
+  test('never generates a keyid that starts with a dash, which a command line would read as an option', () => {
     const keyids = Array.from({ length: 500 }, () => newSigningJwk().kid);
     expect(keyids.filter((keyid) => keyid.startsWith('-'))).toEqual([]);
   });
 
-  test('a removed key is not published', () => {
+  test('does not publish a removed key', () => {
     createKey('ed25519', directory, now - 10);
     const [key] = readKeys(directory);
     if (key === undefined) throw new Error('no key');
@@ -115,7 +115,7 @@ describe('the gateway keys', () => {
     expect(() => loadGatewayKeys(directory, now)).toThrow(`others may read it (mode ${mode.toString(8)})`);
   });
 
-  test.each([0o440, 0o640])('takes a key file that its group may read only with keyFiles: group, mode %o', (mode) => {
+  test.each([0o440, 0o640])('accepts a key file that its group may read only with keyFiles: group, mode %o', (mode) => {
     const keyid = createKey('ed25519', directory, now);
     chmodSync(fileOf(keyid), mode);
     expect(() => loadGatewayKeys(directory, now)).toThrow(
@@ -124,12 +124,15 @@ describe('the gateway keys', () => {
     expect(loadGatewayKeys(directory, now, 'group').signingKey(now).kid).toBe(keyid);
   });
 
-  test.each([0o644, 0o660, 0o444, 0o620])('keyFiles: group admits no others and no writers, mode %o', (mode) => {
-    chmodSync(fileOf(createKey('ed25519', directory, now)), mode);
-    expect(() => loadGatewayKeys(directory, now, 'group')).toThrow(`others may read it (mode ${mode.toString(8)})`);
-  });
+  test.each([0o644, 0o660, 0o444, 0o620])(
+    'keyFiles: group refuses files that others may read or the group may write, mode %o',
+    (mode) => {
+      chmodSync(fileOf(createKey('ed25519', directory, now)), mode);
+      expect(() => loadGatewayKeys(directory, now, 'group')).toThrow(`others may read it (mode ${mode.toString(8)})`);
+    },
+  );
 
-  test('keyFiles: group takes the mode of what a link leads to, and refuses the file of another group', () => {
+  test("keyFiles: group checks the mode of a link's target, and refuses a file of another group", () => {
     const keyid = createKey('ed25519', directory, now);
     const target = join(directory, '..', 'target');
     renameSync(fileOf(keyid), target);
@@ -142,10 +145,10 @@ describe('the gateway keys', () => {
     expect(() => loadGatewayKeys(directory, now, 'group')).toThrow('group 54321 may read it (mode 440)');
   });
 
-  test('a directory that cannot be written names the command for a Secret', () => {
+  test('suggests the command for a Secret if the directory cannot be written', () => {
     // Not even root can create a file in sysfs.
     expect(() => createKey('ed25519', '/sys', now)).toThrow(
-      /^\/sys: cannot be written \(E(?:ACCES|PERM|ROFS)\)\. For a Secret of Kubernetes: countersign keys rotate --to-stdout$/,
+      /^\/sys: cannot be written \(E(?:ACCES|PERM|ROFS)\)\. For a Kubernetes Secret, run countersign keys rotate --to-stdout$/,
     );
   });
 
@@ -153,12 +156,12 @@ describe('the gateway keys', () => {
     ['another curve', (jwk) => Object.assign(jwk, { crv: 'X25519' }), 'is not an ed25519 private JWK (crv)'],
     ['no d', (jwk) => void Reflect.deleteProperty(jwk, 'd'), 'is not an ed25519 private JWK (d)'],
     ['a short x', (jwk) => Object.assign(jwk, { x: 'AAAA' }), 'is not an ed25519 private JWK (x)'],
-    ["another key's kid", (jwk) => Object.assign(jwk, { kid: 'mine' }), 'not its RFC 7638 thumbprint'],
+    ["another key's kid", (jwk) => Object.assign(jwk, { kid: 'mine' }), "not the key's RFC 7638 thumbprint"],
     ['exp before nbf', (jwk) => Object.assign(jwk, { exp: now - 1 }), 'expires before it becomes valid'],
     ['an unknown member', (jwk) => Object.assign(jwk, { note: 'x' }), 'is not an ed25519 private JWK'],
-    ['a d that everybody has', (jwk) => Object.assign(jwk, publishedJwk), 'is a published test key'],
-    ['the d of another key', (jwk) => Object.assign(jwk, { d: 'A'.repeat(43) }), 'an x that does not belong to its d'],
-  ])('refuses a key with %s beside a valid one, and reveals nothing of it', (_name, change, problem) => {
+    ['a published d', (jwk) => Object.assign(jwk, publishedJwk), 'is a published test key'],
+    ['the d of another key', (jwk) => Object.assign(jwk, { d: 'A'.repeat(43) }), 'an x that does not match its d'],
+  ])('refuses a directory in which one key has %s, and reveals nothing about the key', (_name, change, problem) => {
     createKey('ed25519', directory, now);
     const keyid = createKey('ed25519', directory, now);
     const { d } = JSON.parse(readFileSync(fileOf(keyid), 'utf8')) as { d: string };
@@ -175,7 +178,7 @@ describe('the gateway keys', () => {
 });
 
 describe('the keys of a running gateway', () => {
-  /** The gateway at a given time, after it has read the directory. */
+  /** Returns the gateway's keys at a given time, after it has read the directory. */
   function opened() {
     let nowSec = now;
     const keys = openGatewayKeys(directory, () => nowSec, capturingLogger().logger);
@@ -187,7 +190,7 @@ describe('the keys of a running gateway', () => {
     };
   }
 
-  test('publish a new one for ten seconds before it signs, so that every worker has read it', () => {
+  test('publish a new key ten seconds before it signs, so that every worker has read it', () => {
     const old = createKey('ed25519', directory, now - 60);
     const oldAgreement = createKey('x25519', directory, now - 60);
     const at = opened();
@@ -200,7 +203,7 @@ describe('the keys of a running gateway', () => {
     expect(at(14)).toEqual({ signs: fresh, agrees: freshAgreement, published });
   });
 
-  test('keep the old one in use until a new one was published, even when its file is gone', () => {
+  test('keep using the old key until a new one is published, even if its file is gone', () => {
     const old = createKey('ed25519', directory, now - 60);
     const at = opened();
     const fresh = createKey('ed25519', directory, now + 1);
@@ -210,7 +213,7 @@ describe('the keys of a running gateway', () => {
     expect(at(14)).toMatchObject({ signs: fresh, published: [fresh] });
   });
 
-  test('withdraw a removed one at once when another was published before', () => {
+  test('drop a removed key immediately if another one is already published', () => {
     const old = createKey('ed25519', directory, now - 60);
     const next = createKey('ed25519', directory, now - 30);
     const at = opened();
@@ -218,7 +221,7 @@ describe('the keys of a running gateway', () => {
     expect(at(4)).toMatchObject({ signs: old, published: [old] });
   });
 
-  test('use a new one at once when no other may sign', () => {
+  test('use a new key immediately if no other key may sign', () => {
     const old = createKey('ed25519', directory, now - 60);
     rewrite(old, (jwk) => Object.assign(jwk, { exp: now + 3 }));
     const at = opened();

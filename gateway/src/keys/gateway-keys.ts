@@ -12,23 +12,23 @@ import {
 } from './key-files.ts';
 
 type KeyFiles = Readonly<{
-  /** Newest `nbf` last. */
+  /** Sorted by `nbf`, newest last. */
   keys: readonly GatewayKey[];
   /** X25519 keys for key agreement with services, sorted by `nbf`, newest last. May be empty. */
   agreementKeys: readonly GatewayAgreementKey[];
 }>;
 
-/** The keys of a directory. The time alone decides which of them signs. */
+/** The keys in a directory. The current time decides which of them signs. */
 export type GatewayKeySet = Readonly<ReturnType<typeof keySetOf>>;
 
-/** The keys of the directory, reloaded while the gateway runs. */
+/** The keys in the directory, reloaded while the gateway runs. */
 export type CurrentGatewayKeys = GatewayKeySet & Reloading;
 
-/** The clock tolerance of verifiers. A key stays published this long after its end. */
+/** The clock tolerance of verifiers. A key stays published this long after it expires. */
 const toleranceSec = 5;
 
 /**
- * Reads the directory of `identity.keys`. One invalid file makes the whole directory invalid: an operator must fix it
+ * Reads the directory `identity.keys`. One invalid file makes the whole directory invalid. An operator must fix it
  * before the gateway signs with the other keys.
  *
  * @param nowSec Unix seconds. At least one key must be able to sign at this time.
@@ -42,18 +42,18 @@ export function loadGatewayKeys(directory: string, nowSec: number, access: KeyFi
 }
 
 /**
- * A key that appears while the gateway runs is published this long before it signs. A service that sees an unknown key
- * asks any worker or gateway for it, and if it gets a wrong answer, it does not ask again for 30 s. Each gateway reads
- * the directory every 5 s.
+ * How long the gateway publishes a new key before it signs with it, if the key appears at run time. A service that
+ * sees an unknown key asks any worker or gateway for it. If that one does not have the key yet, the service does not
+ * ask again for 30 s. Each gateway reads the directory every 5 s.
  */
 const publishFirstSec = 10;
 
 /**
- * Reads the gateway's keys and reloads them. The files and the time decide which key signs, so replicas that share the
- * directory agree: each publishes a new key within seconds and signs with it from its `nbf` on, but never within the
- * first seconds. The key in use signs until then, even when its file is gone.
+ * Reads and reloads the gateway's keys. The files and the current time decide which key signs, so replicas that share
+ * the directory agree: each publishes a new key within seconds, and signs with it from its `nbf` on, but never within
+ * the first seconds. The key in use signs until then, even if its file is gone.
  *
- * @throws StartupError when a file cannot be read.
+ * @throws StartupError if a file cannot be read.
  */
 export function openGatewayKeys(
   directory: string,
@@ -99,7 +99,7 @@ type Period = Pick<ManagedKey, 'notBeforeSec' | 'expiresSec'>;
 export const isActive = (key: Period, nowSec: number): boolean =>
   key.notBeforeSec <= nowSec && (key.expiresSec === undefined || nowSec < key.expiresSec);
 
-/** @param keys Keys of one kind, newest last. */
+/** @param keys All keys of one kind, newest last. */
 export const keyInUse = <Key extends Period>(keys: readonly Key[], nowSec: number): Key | undefined =>
   keys.findLast((key) => isActive(key, nowSec));
 
@@ -114,12 +114,12 @@ function keySetOf(directory: string, current: () => KeyFiles) {
     get agreementKeys() {
       return current().agreementKeys;
     },
-    /** The newest X25519 key that is currently valid. */
+    /** Returns the newest X25519 key that is currently valid. */
     agreementKey: (nowSec: number): AgreementKeyPair | undefined => keyInUse(current().agreementKeys, nowSec),
     /**
-     * The newest key that may sign now.
+     * Returns the newest key that may sign now.
      *
-     * @throws StartupError when there is none. Requests are never forwarded unsigned.
+     * @throws StartupError if there is none. Requests are never forwarded unsigned.
      */
     signingKey(nowSec: number): GatewayKey {
       const key = keyInUse(current().keys, nowSec);
@@ -127,10 +127,13 @@ function keySetOf(directory: string, current: () => KeyFiles) {
         throw new StartupError(`${directory}: no key is currently valid for signing. ${remedyFor(directory)}`);
       return key;
     },
-    /** A key that has not expired, or expired within the tolerance: its recent signatures are still accepted. */
+    /**
+     * Finds a key that has not expired, or that expired within the tolerance, when services still accept its
+     * signatures.
+     */
     find: (kid: string, nowSec: number): GatewayKey | undefined =>
       current().keys.find((key) => key.kid === kid && isPublished(key, nowSec)),
-    /** All keys that have not expired, including future ones: a key is published before it signs. */
+    /** Returns all keys that have not expired, including future ones, because a key is published before it signs. */
     publicJwks(nowSec: number): Readonly<{ keys: readonly (PublicJwk | AgreementJwk)[] }> {
       const { keys, agreementKeys } = current();
       const published = [...keys, ...agreementKeys].filter((key) => isPublished(key, nowSec));

@@ -11,7 +11,7 @@ const directory = mkdtempSync(join(tmpdir(), 'countersign-issuer-keys-'));
 const file = join(directory, 'issuer.jwks.json');
 afterAll(() => rmSync(directory, { recursive: true }));
 
-describe('keys of an issuer in a file', () => {
+describe('issuer keys in a file', () => {
   let first: TestIssuer;
   let second: TestIssuer;
   beforeAll(async () => {
@@ -47,7 +47,7 @@ describe('keys of an issuer in a file', () => {
     expect(keys.find(second.kid, 'ES256')).toBeDefined();
   });
 
-  test('that cannot be used are logged once, not at every reading', () => {
+  test('that are unusable are logged once, not at every read', () => {
     const keys = open();
     const warnings = () => log.text().split('issuer key ignored').length - 1;
     const before = warnings();
@@ -64,7 +64,7 @@ describe('keys of an issuer in a file', () => {
     ['has no keys', '{"keys":[]}'],
     ['has a symmetric key', '{"keys":[{"kty":"oct","k":"AAAA","kid":"a","alg":"HS256"}]}'],
     ['holds null', 'null'],
-  ])('stay when the file %s, and such a file is refused at start', async (_name, text) => {
+  ])('stay in use when the file %s, and such a file is refused at start', async (_name, text) => {
     const keys = open();
     keys.start();
     const { generation } = keys;
@@ -80,7 +80,7 @@ describe('keys of an issuer in a file', () => {
     expect(open).toThrow(/issuer\.jwks\.json: (?:is not a JWK set|contains no key)/);
   });
 
-  test('in a missing file are refused with its path', () => {
+  test('in a missing file are refused with the path', () => {
     rmSync(file);
     expect(open).toThrow(/issuer\.jwks\.json: cannot be read \(ENOENT\)/);
   });

@@ -13,15 +13,15 @@ import { whyUnusable } from '../config/issuer-key-file.ts';
 import { isFetched } from '../config/schema/values/urls.ts';
 import { discoveredKeys } from './discovery.ts';
 
-/** The configuration of an issuer's key set. */
+/** The configuration that an issuer's key set needs. */
 export type IssuerKeysConfig = Pick<Issuer, 'issuer' | 'jwks' | 'discovery' | 'algorithms'>;
 
-/** How keys are fetched. The defaults are those of packages/jwks. */
+/** How to fetch keys. packages/jwks has the defaults. */
 export type KeySetTiming = Pick<RemoteKeySetOptions, 'cooldownMs' | 'timeoutMs' | 'nowMs' | 'random' | 'timers'>;
 
 const maxStaleMs = 24 * 60 * 60 * 1000;
 
-/** @throws StartupError if the keys are in a file that cannot be read. */
+/** @throws StartupError if the keys are in an unreadable file. */
 export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing: KeySetTiming = {}): KeySet {
   const { issuer, jwks, discovery, algorithms } = config;
   if (!isFetched(jwks)) return openIssuerKeyFile(config, logger);
@@ -51,7 +51,7 @@ export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing:
         case 'failed':
           return log(outages.failed(isKnown), 'issuer keys cannot be fetched');
         case 'key_ignored':
-          // A key set may also contain keys for encryption or agreement.
+          // A key set may also contain keys for encryption or key agreement.
           return log(event.reason === 'not_for_signatures' ? 'info' : 'warn', 'issuer key ignored');
       }
     },
@@ -59,10 +59,10 @@ export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing:
 }
 
 /**
- * The keys of an issuer in a JWK set file, read every 5 s under the same rules as a fetched set. A file that cannot be
- * read, or holds no usable key, never replaces the current keys.
+ * Reads an issuer's keys from a JWK set file every 5 s, under the same rules as a fetched set. An unreadable file, or
+ * a file without usable keys, never replaces the current keys.
  *
- * @throws StartupError if the first reading fails.
+ * @throws StartupError if the first read fails.
  */
 export function openIssuerKeyFile(
   { issuer, jwks: file, algorithms }: Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>,
@@ -79,7 +79,7 @@ export function openIssuerKeyFile(
   function load(): Readonly<{ text: string; keys: KeySet }> {
     try {
       const text = readNamedFile(file).toString();
-      // Logs ignored keys once per content, not at every reading.
+      // Logs ignored keys once per content, not at every read.
       const isNew = text !== loggedText;
       loggedText = text;
       const onIgnored = (ignored: IgnoredKey) => {

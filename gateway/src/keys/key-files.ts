@@ -14,37 +14,41 @@ import { isBase64url, jwkThumbprint } from '@countersign/jwks';
 import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
 import { z } from 'zod';
 
-/** `identity.keyFiles`: who may read the key files. `group`: a group of this process too, as in a Kubernetes Secret. */
+/**
+ * `identity.keyFiles`: who may read the key files. `group` also allows this process's groups, for Kubernetes Secrets.
+ */
 export type KeyFileAccess = 'owner' | 'group';
 
-/** The purpose of a key: ed25519 signs, x25519 is for key agreement with services. Each kind is rotated separately. */
+/**
+ * What a key is for: ed25519 signs, and x25519 is for key agreement with services. Each kind is rotated separately.
+ */
 export type KeyKind = 'ed25519' | 'x25519';
 
-/** A key of the gateway, and its period of validity. It is published as soon as it exists. */
+/** One of the gateway's keys, and when it is valid. A key is published as soon as it exists. */
 export type ManagedKey = Readonly<{
   kind: KeyKind;
-  /** Its RFC 7638 thumbprint. */
+  /** The key's RFC 7638 thumbprint. */
   kid: string;
   notBeforeSec: number;
-  /** Unix seconds. If undefined, it may be used until it is retired. */
+  /** Unix seconds. If undefined, the key may be used until it is retired. */
   expiresSec: number | undefined;
 }>;
 
-/** The public key as published, without `d`. */
+/** The public key as it is published, without `d`. */
 export type PublicJwk = Readonly<{ kty: 'OKP'; crv: 'Ed25519'; x: string; kid: string; alg: 'EdDSA'; use: 'sig' }>;
 
-/** An ed25519 key that signs identity. */
+/** An ed25519 key that signs identity headers. */
 export type GatewayKey = ManagedKey & Readonly<{ kind: 'ed25519'; privateKey: KeyObject; publicJwk: PublicJwk }>;
 
 export type GatewayAgreementKey = ManagedKey & AgreementKeyPair & Readonly<{ kind: 'x25519'; publicJwk: AgreementJwk }>;
 
-// A gateway of an older version would refuse a directory if X25519 keys had the suffix of the others.
+// An older gateway would refuse the directory if X25519 keys had the same suffix as the others.
 const suffixes: Readonly<Record<KeyKind, string>> = { ed25519: '.jwk.json', x25519: '.x25519.json' };
 
 /**
- * Reads the ed25519 keys of the directory of `identity.keys`, newest `nbf` last.
+ * Reads the ed25519 keys in the directory `identity.keys`, newest `nbf` last.
  *
- * @throws StartupError when the directory is missing, empty or unreadable, or a file is malformed or readable by
+ * @throws StartupError if the directory is missing, empty or unreadable, or if a file is malformed or readable by
  *   others.
  */
 export function readKeys(directory: string, access: KeyFileAccess = 'owner'): readonly GatewayKey[] {
@@ -58,7 +62,7 @@ export function readAgreementKeys(directory: string, access: KeyFileAccess = 'ow
   return readFiles({ directory, access }, 'x25519', parseAgreementKey);
 }
 
-/** Reads all keys of a directory, each kind with its newest last, as {@link readKeys} does. */
+/** Reads all keys in a directory like {@link readKeys}: each kind with its newest key last. */
 export function readAllKeys(directory: string, access: KeyFileAccess = 'owner'): readonly ManagedKey[] {
   return [...readKeys(directory, access), ...readAgreementKeys(directory, access)];
 }
@@ -68,10 +72,10 @@ export function hasGatewayKeys(directory: string): boolean {
   return existsSync(directory) && fileNames(directory, 'ed25519').length > 0;
 }
 
-/** A key as a file. `text` is secret. */
+/** A key file. `text` is secret. */
 export type KeyFile = Readonly<{ kid: string; name: string; text: string }>;
 
-/** @param notBeforeSec When the gateway begins to use the key. Services must have fetched it by then. */
+/** @param notBeforeSec When the gateway starts to use the key. Services must have fetched it by then. */
 export function newKeyFile(kind: KeyKind, notBeforeSec: number): KeyFile {
   const jwk = kind === 'ed25519' ? newSigningJwk() : newAgreementJwk();
   return { kid: jwk.kid, name: jwk.kid + suffixes[kind], text: textOf({ ...jwk, nbf: notBeforeSec }) };
@@ -87,7 +91,7 @@ export function keyFileOf(directory: string, { kind, kid }: Named): KeyFile {
  *
  * @param notBeforeSec As for {@link newKeyFile}.
  * @returns The kid.
- * @throws StartupError when the directory cannot be written.
+ * @throws StartupError if the directory cannot be written.
  */
 export function createKey(kind: KeyKind, directory: string, notBeforeSec: number): string {
   const { kid, name, text } = newKeyFile(kind, notBeforeSec);
@@ -104,14 +108,14 @@ function changeIn(directory: string, change: () => void): void {
   } catch (cause) {
     const code = codeOf(cause);
     const isReadOnly = ['EROFS', 'EACCES', 'EPERM'].includes(code);
-    const advice = isReadOnly ? '. For a Secret of Kubernetes: countersign keys rotate --to-stdout' : '';
+    const advice = isReadOnly ? '. For a Kubernetes Secret, run countersign keys rotate --to-stdout' : '';
     throw new StartupError(`${directory}: cannot be written (${code})${advice}`, { cause });
   }
 }
 
 type Named = Pick<ManagedKey, 'kind' | 'kid'>;
 
-/** Gives a key an expiry, so that requests signed shortly before stay valid until then. */
+/** Sets a key's expiry, so that requests signed shortly before stay valid until then. */
 export function retireKey(directory: string, key: Named, expiresSec: number): void {
   const { name, text } = keyFileOf(directory, key);
   changeIn(directory, () =>
@@ -119,12 +123,12 @@ export function retireKey(directory: string, key: Named, expiresSec: number): vo
   );
 }
 
-/** Deletes a key immediately. Services then refuse even requests that were signed shortly before. */
+/** Deletes a key immediately. Services then refuse requests that were signed with it, even shortly before. */
 export function removeKey(directory: string, { kind, kid }: Named): void {
   changeIn(directory, () => unlinkSync(join(directory, kid + suffixes[kind])));
 }
 
-/** Generates a key. The kid never starts with `-`, which a command line would read as an option. */
+/** Generates a key. The kid never starts with `-`, because a command line would read that as an option. */
 export function newSigningJwk(): PublicJwk & Readonly<{ d: string }> {
   const { x, d } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
   if (x === undefined || d === undefined) throw new Error('node made a key without x or d');
@@ -145,7 +149,7 @@ function fileNames(directory: string, kind: KeyKind): readonly string[] {
   }
 }
 
-/** @param parse Throws RangeError with a message that reveals nothing about the key. */
+/** @param parse Throws a RangeError whose message reveals nothing about the key. */
 function readFiles<Key extends ManagedKey>(
   { directory, access }: Readonly<{ directory: string; access: KeyFileAccess }>,
   kind: Key['kind'],
@@ -155,19 +159,19 @@ function readFiles<Key extends ManagedKey>(
     const file = join(directory, name);
     const text = readSecretFile(file, access);
     if (text.trim() === '') {
-      throw new StartupError(`${file}: is empty, so it was never a key. Delete it. ${remedyFor(directory)}`);
+      throw new StartupError(`${file}: is empty, so it never contained a key. Delete it. ${remedyFor(directory)}`);
     }
     try {
       return parse(text);
     } catch (error) {
-      // The message of any other error, and the error itself, could quote the private key.
+      // Any other error could quote the private key, in its message or elsewhere.
       throw new StartupError(`${file}: ${error instanceof RangeError ? error.message : 'is not JSON'}`);
     }
   });
   return keys.sort((a, b) => a.notBeforeSec - b.notBeforeSec || (a.kid < b.kid ? -1 : 1));
 }
 
-/** @throws StartupError when the file cannot be read, or when others may read it: see `whyNotPrivate`. */
+/** @throws StartupError if the file cannot be read, or if others may read it: see `whyNotPrivate`. */
 function readSecretFile(file: string, access: KeyFileAccess): string {
   let text: string;
   let open: string | undefined;
@@ -189,7 +193,7 @@ function whyTooOpen(stats: Stats, access: KeyFileAccess): string | undefined {
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? 'error';
 
-/** The keys of both kinds; times are in Unix seconds. */
+/** The members that both kinds of keys have. Times are in Unix seconds. */
 const times = { nbf: z.int().min(0).optional(), exp: z.int().min(0).optional() };
 
 function periodOf({ nbf = 0, exp }: z.infer<z.ZodObject<typeof times>>) {
@@ -217,14 +221,15 @@ function parseSigningKey(text: string): GatewayKey {
     throw new RangeError(`is not an ed25519 private JWK (${issue?.path.join('.') || issue?.code})`);
   }
   const { kty, crv, x, d, kid } = parsed.data;
-  if (kid !== jwkThumbprint({ kty, crv, x })) throw new RangeError('has a kid that is not its RFC 7638 thumbprint');
+  if (kid !== jwkThumbprint({ kty, crv, x }))
+    throw new RangeError("has a kid that is not the key's RFC 7638 thumbprint");
   if (isPublishedKey({ x })) throw new RangeError('is a published test key: anyone can sign with it');
   const period = periodOf(parsed.data);
   const privateKey = privateKeyOf({ kty, crv, x, d });
-  // Before Node.js 26, OpenSSL does not check `x`. The published key must belong to `d`.
+  // Before Node.js 26, OpenSSL does not check `x`, so this check makes sure that the published key belongs to `d`.
   const derived = privateKey && createPublicKey(privateKey.export({ format: 'pem', type: 'pkcs8' }));
   if (privateKey === undefined || derived?.export({ format: 'jwk' }).x !== x) {
-    throw new RangeError('has an x that does not belong to its d');
+    throw new RangeError('has an x that does not match its d');
   }
   return { kind: 'ed25519', kid, privateKey, publicJwk: { kty, crv, x, kid, alg: 'EdDSA', use: 'sig' }, ...period };
 }

@@ -41,7 +41,7 @@ const open = (log = capturingLogger()) => {
 };
 
 describe("the gateway's own keys while it runs", () => {
-  test('every replica publishes a new key before any signs with it, and all start to use it at its nbf', () => {
+  test('every replica publishes a new key before any replica signs with it, and all start to use it at its nbf', () => {
     const replicas = [open(), open()];
     const first = replicas[0]?.gateway.signingKey(now).kid;
     const second = createKey('ed25519', join(home, 'gateway'), now + 900);
@@ -53,7 +53,7 @@ describe("the gateway's own keys while it runs", () => {
     }
   });
 
-  test('a directory that becomes invalid changes nothing, and is logged once', () => {
+  test('if the directory becomes invalid, the keys do not change and one line is logged', () => {
     const log = capturingLogger();
     const { gateway, reload } = open(log);
     const { kid } = gateway.signingKey(now);
@@ -68,7 +68,7 @@ describe("the gateway's own keys while it runs", () => {
     expect(log.lines().map(({ msg }) => msg)).toContain('gateway keys were read again');
   });
 
-  test('are the same object while nothing changes', () => {
+  test('stay the same object while nothing changes', () => {
     const { gateway, reload } = open();
     const key = gateway.signingKey(now);
     reload();
@@ -76,15 +76,15 @@ describe("the gateway's own keys while it runs", () => {
   });
 });
 
-describe('the keys of services', () => {
-  test('are found by keyid, with the owning service', () => {
+describe('service keys', () => {
+  test('are found by keyid, together with the owning service', () => {
     const { services } = open();
     expect(services.find('c-1')?.serviceId).toBe('complaint-service');
     expect(services.find('m-1')?.serviceId).toBe('mail-service');
     expect(services.find('x')).toBeUndefined();
   });
 
-  test('are replaced while the gateway runs, except by a file that cannot be read', () => {
+  test('are replaced while the gateway runs, except by an unreadable file', () => {
     const { services, reload } = open();
     writeService('complaint-service', publicJwk('c-1'), publicJwk('c-2'));
     reload();
@@ -108,7 +108,7 @@ describe('the keys of services', () => {
     ['is empty', () => writeService('mail-service'), /contains no ed25519 public key/],
     ['has a private key', () => writeService('mail-service', publicJwk('m-1', { d: 'A'.repeat(43) })), /m-1: /],
     [
-      'has a key of another kind beside a good one',
+      'has a key of another kind next to a valid one',
       () =>
         writeService('mail-service', publicJwk('m-1'), {
           ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),

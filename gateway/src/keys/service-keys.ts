@@ -5,16 +5,16 @@ import { createReloader, type Logger, StartupError } from '@countersign/service-
 import type { GatewayConfig } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
 
-/** The public keys of the services that may call on the internal listener. Each keyid belongs to one service. */
+/** The public keys of the services that may call the internal listener. Each keyid belongs to one service. */
 type Owners = ReadonlyMap<string, Readonly<{ serviceId: string; publicKey: KeyObject }>>;
 
 /** The keys of the calling services, reloaded while the gateway runs. */
 export type ServiceKeys = Readonly<ReturnType<typeof openServiceKeys>>;
 
 /**
- * Reads the keys of the services and reloads them.
+ * Reads the services' keys and reloads them.
  *
- * @throws StartupError if a file cannot be read or contains no ed25519 key, or two services use the same keyid.
+ * @throws StartupError if a file is unreadable or contains no ed25519 key, or if two services use the same keyid.
  */
 export function openServiceKeys(services: GatewayConfig['services'], logger: Logger) {
   const { current, ...reloading } = createReloader({
@@ -34,7 +34,7 @@ function loadServiceKeys(services: GatewayConfig['services']): Owners {
     for (const [keyid, publicKey] of readKeysFile(name, keysFile)) {
       const other = owners.get(keyid);
       if (other !== undefined) {
-        throw new StartupError(`${keysFile}: the key ${keyid} of ${name} also belongs to ${other.serviceId}`);
+        throw new StartupError(`${keysFile}: key ${keyid} of ${name} also belongs to ${other.serviceId}`);
       }
       owners.set(keyid, { serviceId: name, publicKey });
     }
@@ -42,7 +42,7 @@ function loadServiceKeys(services: GatewayConfig['services']): Owners {
   return owners;
 }
 
-/** Equal for equal keys of the same services. */
+/** Returns equal texts for equal keys of the same services. */
 function fingerprintOf(owners: Owners): string {
   const prints = Array.from(owners, ([keyid, { serviceId, publicKey }]) => {
     return `${serviceId} ${keyid} ${publicKey.export({ format: 'der', type: 'spki' }).toString('base64')}`;
@@ -64,7 +64,8 @@ function readKeysFile(service: string, file: string): readonly (readonly [keyid:
     const why = `cannot be read (${code}). It must contain the public keys of ${service}, as a JWK set`;
     throw refuse(code === undefined ? 'is not JSON' : why, error);
   }
-  // Refuse the file instead of ignoring the key. Otherwise the service's calls would fail later, for no obvious reason.
+  // Refuses the file instead of ignoring the key. Otherwise the service's calls would fail later for no obvious
+  // reason.
   if (ignored.length > 0) throw refuse(ignored.join(', '));
   const keys = set.stats.held.map(({ kid, alg }) => [kid, set.find(kid, alg) as KeyObject] as const);
   const published = keys.find(([kid, key]) => isPublishedKey({ kid, x: key.export({ format: 'jwk' }).x }));

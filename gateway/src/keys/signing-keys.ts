@@ -8,12 +8,12 @@ import type { GatewayKey } from './key-files.ts';
 export type KeyFor = (upstream: Upstream, nowSec: number, repeat: Repeat) => SigningKey;
 
 /**
- * Creates a function that returns the key to sign with for an upstream: its shared secret, the agreed key, or the
- * gateway's current ed25519 key.
+ * Creates a function that returns the key for signing requests to an upstream: its shared secret, the agreed key, or
+ * the gateway's current ed25519 key.
  *
- * The returned function throws AppError `unavailable` when no key may sign.
+ * That function throws AppError `unavailable` if no key may sign.
  *
- * @param openedOf The upstream at run time.
+ * @param openedOf Returns the upstream's state at run time.
  */
 export function createSigningKeys(
   keys: Pick<GatewayKeySet, 'signingKey' | 'agreementKey'>,
@@ -67,7 +67,7 @@ export function createSigningKeys(
 /**
  * Returns the key that may sign now.
  *
- * @throws AppError `unavailable` when there is none. Requests are never forwarded unsigned.
+ * @throws AppError `unavailable` if there is none. Requests are never forwarded unsigned.
  */
 export function requireSigningKey(keys: Pick<GatewayKeySet, 'signingKey'>, nowSec: number): GatewayKey {
   try {
@@ -78,8 +78,8 @@ export function requireSigningKey(keys: Pick<GatewayKeySet, 'signingKey'>, nowSe
 }
 
 /**
- * Logs that requests to upstreams with `algorithm: agreed` are signed with ed25519, because the gateway has no
- * key-agreement key.
+ * Describes that requests to upstreams with `algorithm: agreed` are signed with ed25519, because the gateway has no
+ * X25519 key.
  */
 export function missingAgreementKey(
   { identity, upstreams }: Pick<GatewayConfig, 'identity' | 'upstreams'>,
@@ -91,41 +91,43 @@ export function missingAgreementKey(
   return `${keysDir} holds no X25519 key, so requests to ${names.join(', ')} are signed with ed25519. To create one, run countersign keys create --dir ${keysDir}`;
 }
 
-/** The count before any signature for an upstream. */
+/** The signature counts of an upstream at the start. */
 export const noSignatures = () => ({
   algorithms: { ed25519: 0, 'hmac-sha256': 0, agreed: 0 },
-  /** Why requests to an upstream with `algorithm: agreed` were signed with ed25519. */
+  /** Counts why requests to an upstream with `algorithm: agreed` were signed with ed25519. */
   fallbacks: {
-    /** A target's key set has not been fetched, or has not been confirmed for an hour. */
+    /** A target's key set was never fetched, or was not confirmed for an hour. */
     keys_unknown: 0,
-    /** No key is published by every target. */
+    /** The targets publish no key in common. */
     no_common_key: 0,
     /** The service refused an agreed key within the last 30 s. */
     key_unknown: 0,
     /** The gateway has no usable X25519 key. */
     no_gateway_key: 0,
-    /** A streamed body or an upgrade, which cannot be repeated if the service does not know the key. */
+    /**
+     * The request has a streamed body or is an upgrade, so it cannot be repeated if the service does not know the key.
+     */
     not_repeatable: 0,
   },
 });
 
-/** Signatures made for one upstream so far. */
+/** How many signatures were made for one upstream. */
 export type SignatureCounts = ReturnType<typeof noSignatures>;
 export type FallbackReason = keyof SignatureCounts['fallbacks'];
 
 /** Whether a request can be sent again if the service does not know the key. */
 export type Repeat = 'repeatable' | 'once';
 
-/** The parts of an open upstream that signing needs. */
+/** The state of an upstream that signing needs. */
 export type SignedUpstream = Readonly<{
   signatures: SignatureCounts;
-  /** The service's side of the agreement. Undefined unless the upstream has `algorithm: agreed`. */
+  /** The service's side of the key agreement. Undefined unless the upstream has `algorithm: agreed`. */
   agreement: Readonly<{ serviceKey(): AgreementPublicKey | FallbackReason }> | undefined;
 }>;
 
 /**
- * Creates a function that returns the agreed key of the gateway and a service, or the reason why there is none. A
- * pair's key is derived once for each fetched key set of the service.
+ * Creates a function that returns the agreed key of the gateway and a service, or the reason why there is none.
+ * Derives each key pair's secret once per fetched key set.
  */
 function createAgreedKeys(
   keys: Pick<GatewayKeySet, 'agreementKey'>,

@@ -4,14 +4,14 @@ import { compactVerify } from 'jose';
 import { AppError } from '../errors.ts';
 
 /**
- * Verifies the signature of a token with the keys of its issuer. An unknown key may be new, so it is looked up. If a
- * known key does not match, the issuer may have replaced it and kept its `kid`, so it is looked up again. The key set
- * limits both kinds of fetches, see `cooldownMs`.
+ * Verifies a token's signature with its issuer's keys. An unknown key may be new, so it is looked up. If a known key
+ * does not match, the issuer may have replaced the key under the same `kid`, so it is looked up again. The key set
+ * limits how often both cases fetch: see `cooldownMs`.
  *
- * @param header Has the `alg` of the token, which its issuer may use.
- * @returns The key that verified it, and the generation of the key set with that key.
- * @throws AppError `token_key_unknown`, `token_signature_invalid`; `issuer_keys_unavailable` if it is unknown whether
- *   the key exists, because the key set cannot be fetched.
+ * @param header Contains the token's `alg`, which its issuer may use.
+ * @returns The key that verified the token, and the generation of the key set that contains it.
+ * @throws AppError `token_key_unknown`, `token_signature_invalid`. `issuer_keys_unavailable` if the key set cannot be
+ *   fetched, so that it is unknown whether the key exists.
  */
 export async function verifySignature(
   token: string,
@@ -29,7 +29,7 @@ export async function verifySignature(
       throw new AppError('issuer_keys_unavailable', { cause, detail: { issuer } });
     }
   }
-  // Read the generation together with the key: a later change of the key set makes the cached result void.
+  // Reads the generation together with the key, because a later change to the key set invalidates the cached result.
   const held = () => ({ key: keys.find(kid, algorithm), generation: keys.generation });
   const { key, generation } = held();
   if (key === undefined) throw new AppError('token_key_unknown', { detail });
@@ -37,7 +37,7 @@ export async function verifySignature(
   try {
     await keys.lookup(kid, algorithm, key);
   } catch (error) {
-    // The known key does not match, so as far as the gateway can tell, the token is at fault.
+    // The known key does not match, so the gateway must assume that the token is at fault.
     if (!(error instanceof KeySetUnavailable)) throw error;
   }
   const { key: replaced, generation: later } = held();
@@ -53,7 +53,7 @@ async function isSigned(token: string, key: KeyObject, alg: string): Promise<boo
     await compactVerify(token, key, { algorithms: [alg] });
     return true;
   } catch {
-    // Every error of jose is the token's fault, including an ECDSA signature in DER or with r = s = 0.
+    // Every error from jose is the token's fault, even an ECDSA signature in DER or one with r = s = 0.
     return false;
   }
 }

@@ -22,30 +22,35 @@ const bound = (auth: AuthMode) => exampleRoute({ path: '/t/:tenantId', auth, sen
 describe('evaluatePolicy', () => {
   test.each<[string, ReturnType<typeof route>, PolicyCaller, string | undefined]>([
     ['required, anonymous', route('required'), anonymous, 'token_missing'],
-    ['required, a user', route('required'), agent, undefined],
+    ['auth: required, for a user', route('required'), agent, undefined],
     ['optional, anonymous', route('optional'), anonymous, undefined],
     ['public, anonymous', route('public'), anonymous, undefined],
-    ['a role that is listed', route('required', { roles: ['admin', 'agent'] }), agent, undefined],
-    ['a role that is not', route('required', { roles: ['admin'] }), agent, 'insufficient_role'],
-    ['no token before no role', route('required', { roles: ['admin'] }), anonymous, 'token_missing'],
+    ['a listed role', route('required', { roles: ['admin', 'agent'] }), agent, undefined],
+    ['a role that is not listed', route('required', { roles: ['admin'] }), agent, 'insufficient_role'],
+    [
+      'token_missing instead of insufficient_role, if both are missing',
+      route('required', { roles: ['admin'] }),
+      anonymous,
+      'token_missing',
+    ],
     ['its own tenant', route('required', { tenant: ':tenantId' }), agent, undefined],
     ['another tenant', route('required', { tenant: ':other' }), agent, 'tenant_mismatch'],
-    ['bound required, not bound', bound('required'), agent, 'token_unbound'],
-    ['bound required, bound', bound('required'), { ...agent, bound: true }, undefined],
-    ['bound required, anonymous', bound('required'), anonymous, 'token_missing'],
-    ['bound if there is a token, anonymous', bound('optional'), anonymous, undefined],
-    ['bound if there is a token, not bound', bound('optional'), agent, 'token_unbound'],
-    ['service, a user', route('service', { callers: ['complaint-service'] }), agent, 'caller_missing'],
+    ['an unbound token, if a bound one is required', bound('required'), agent, 'token_unbound'],
+    ['a bound token, if one is required', bound('required'), { ...agent, bound: true }, undefined],
+    ['no token, if a bound one is required', bound('required'), anonymous, 'token_missing'],
+    ['no token, if only tokens must be bound', bound('optional'), anonymous, undefined],
+    ['an unbound token, if tokens must be bound', bound('optional'), agent, 'token_unbound'],
+    ['a user on a service route', route('service', { callers: ['complaint-service'] }), agent, 'caller_missing'],
     ['service, listed', route('service', { callers: ['complaint-service'] }), service, undefined],
-    ['service, not listed', route('service', { callers: ['users-service'] }), service, 'caller_not_allowed'],
+    ['a service that is not listed', route('service', { callers: ['users-service'] }), service, 'caller_not_allowed'],
     [
-      'service without a user where a role is asked',
+      'a service without a user, if a role is required',
       route('service', { callers: ['complaint-service'], roles: ['agent'] }),
       service,
       'insufficient_role',
     ],
     [
-      'service for a user where a role is asked',
+      'a service for a user, if a role is required',
       route('service', { callers: ['complaint-service'], roles: ['agent'] }),
       delegated,
       undefined,
@@ -54,7 +59,7 @@ describe('evaluatePolicy', () => {
     expect(refusalOf(evaluatePolicy(compilePolicy(of), { tenantId: 'acme', other: 'globex' }, caller))).toBe(refusal);
   });
 
-  test('lists every rule, also after the one that refuses', () => {
+  test('lists every rule, even those after the one that refuses', () => {
     const verdicts = evaluatePolicy(
       compilePolicy(route('required', { roles: ['admin'], tenant: ':other' })),
       { other: 'globex' },
@@ -64,7 +69,7 @@ describe('evaluatePolicy', () => {
   });
 });
 
-describe('machines, actors, clients, scopes and claims', () => {
+describe('machines, actors, OAuth clients, scopes and claims', () => {
   const iss = 'http://issuer.test';
   const other = 'https://other.test';
   const actor = (sub: string, of = iss) => ({ act: { sub, iss: of } });
@@ -78,70 +83,70 @@ describe('machines, actors, clients, scopes and claims', () => {
   test.each<[string, Partial<Allow>, PolicyCaller, string | undefined]>([
     ['an OAuth client without allow.clients', {}, job, 'client_not_allowed'],
     [
-      'an OAuth client with a role that is listed',
+      'an OAuth client with a listed role',
       { roles: ['service'] },
       exampleClient({ role: 'service' }),
       'client_not_allowed',
     ],
-    ['an OAuth client that is listed', { clients: [named('job-1')] }, job, undefined],
-    ['an OAuth client that is not', { clients: [named('job-2')] }, job, 'client_not_allowed'],
+    ['a listed OAuth client', { clients: [named('job-1')] }, job, undefined],
+    ['an OAuth client that is not listed', { clients: [named('job-2')] }, job, 'client_not_allowed'],
     ['another case', { clients: [named('JOB-1')] }, job, 'client_not_allowed'],
     ['any OAuth client', { clients: 'any' }, job, undefined],
-    ['an OAuth client of the issuer', { clients: [named('job-1', iss)] }, job, undefined],
+    ['an OAuth client of the listed issuer', { clients: [named('job-1', iss)] }, job, undefined],
     [
-      'an OAuth client of the same id at another issuer',
+      'an OAuth client with the same id at another issuer',
       { clients: [named('job-1', other)] },
       job,
       'client_not_allowed',
     ],
     ['an OAuth client without a role', { clients: 'any', roles: ['a'] }, job, 'insufficient_role'],
     ['an OAuth client without a tenant', { clients: 'any', tenant: ':t' }, job, 'tenant_mismatch'],
+    ['a user through a listed OAuth client', { clients: [named('web')] }, exampleUser({ clientId: 'web' }), undefined],
     [
-      'a user through a client that is listed',
+      'a user through another OAuth client',
       { clients: [named('web')] },
-      exampleUser({ clientId: 'web' }),
-      undefined,
+      exampleUser({ clientId: 'app' }),
+      'client_not_allowed',
     ],
-    ['a user through another', { clients: [named('web')] }, exampleUser({ clientId: 'app' }), 'client_not_allowed'],
-    ['a user without a client', { clients: [named('web')] }, exampleUser(), 'client_not_allowed'],
-    ['a user without a client, any', { clients: 'any' }, exampleUser(), undefined],
+    ['a user without an OAuth client', { clients: [named('web')] }, exampleUser(), 'client_not_allowed'],
+    ['a user without an OAuth client, if any is allowed', { clients: 'any' }, exampleUser(), undefined],
     ['an actor without allow.actors', {}, exampleUser(actor('agent-1')), 'actor_not_allowed'],
     [
-      'an actor of an admin',
+      'an actor for an admin',
       { roles: ['admin'] },
       exampleUser({ role: 'admin', ...actor('agent-1') }),
       'actor_not_allowed',
     ],
-    ['an actor that is listed', { actors: [named('agent-1')] }, exampleUser(actor('agent-1')), undefined],
-    ['an actor that is not', { actors: [named('agent-2')] }, exampleUser(actor('agent-1')), 'actor_not_allowed'],
+    ['a listed actor', { actors: [named('agent-1')] }, exampleUser(actor('agent-1')), undefined],
+    ['an actor that is not listed', { actors: [named('agent-2')] }, exampleUser(actor('agent-1')), 'actor_not_allowed'],
     [
-      'an actor of another issuer',
+      'an actor from another issuer',
       { actors: [named('agent-1')] },
       exampleUser(actor('agent-1', other)),
       'actor_not_allowed',
     ],
     [
-      'an actor of an issuer that is listed',
+      'an actor from a listed issuer',
       { actors: [named('agent-1', other)] },
       exampleUser(actor('agent-1', other)),
       undefined,
     ],
-    ['no actor where some are listed', { actors: [named('agent-1')] }, exampleUser(), undefined],
-    ['an actor of an OAuth client', { clients: 'any' }, exampleClient(actor('agent-1')), 'actor_not_allowed'],
+    ['no actor, if some are listed', { actors: [named('agent-1')] }, exampleUser(), undefined],
+    ['an actor for an OAuth client', { clients: 'any' }, exampleClient(actor('agent-1')), 'actor_not_allowed'],
     [
-      'an agent that is a client, and not listed as an actor',
+      'an agent that is listed as an OAuth client but not as an actor',
       { clients: [named('agent-1')] },
       exampleUser({ ...actor('agent-1'), clientId: 'agent-1' }),
       'actor_not_allowed',
     ],
     ['a scope', { scopes: ['a'] }, exampleUser({ scope: ['b', 'a'] }), undefined],
-    ['all scopes but one', { scopes: ['a', 'b'] }, exampleUser({ scope: ['b'] }), 'insufficient_scope'],
+    ['one missing scope', { scopes: ['a', 'b'] }, exampleUser({ scope: ['b'] }), 'insufficient_scope'],
     ['no scope', { scopes: ['a'] }, exampleUser(), 'insufficient_scope'],
-    ['a scope of another case', { scopes: ['a'] }, exampleUser({ scope: ['A'] }), 'insufficient_scope'],
+    ['a scope in another case', { scopes: ['a'] }, exampleUser({ scope: ['A'] }), 'insufficient_scope'],
     ['an OAuth client without the scope', { clients: 'any', scopes: ['a'] }, job, 'insufficient_scope'],
     ['a claim', { claims: legal }, having('sales', 'legal'), undefined],
-    ['a claim of another type', { claims: legal }, having('7'), 'claim_not_allowed'],
-    ['no such claim', { claims: legal }, exampleUser(), 'claim_not_allowed'],
+    ['a claim with another type', { claims: legal }, having('7'), 'claim_not_allowed'],
+    ['a missing claim', { claims: legal }, exampleUser(), 'claim_not_allowed'],
   ])('%s', (_name, allow, caller, refusal) => {
     expect(refusalOf(evaluatePolicy(compilePolicy(of(allow)), {}, caller))).toBe(refusal);
   });
@@ -158,13 +163,13 @@ describe('machines, actors, clients, scopes and claims', () => {
     ],
     ['a service for a user', 'service', exampleService(exampleUser()), undefined],
     ['a service for itself', 'service', exampleService(), undefined],
-  ])('are refused unless the route asks for them: %s', (_name, auth, caller, refusal) => {
+  ])('are refused unless the route allows them: %s', (_name, auth, caller, refusal) => {
     const verdicts = evaluatePolicy(compilePolicy(of({}, auth)), {}, caller);
     expect(refusalOf(verdicts)).toBe(refusal);
     if (refusal !== undefined) expect(verdicts[0]?.why).toMatch(/the route has no allow\.(actors|clients)$/);
   });
 
-  test('a nested call needs what the txn-token says', () => {
+  test('a nested call is decided by the claims in the txn-token', () => {
     const rules = { scopes: ['a'], clients: [named('job-1')], actors: [named('agent-1')] };
     const decide = (principal: PolicyCaller & { kind: 'user' | 'client' }) =>
       refusalOf(evaluatePolicy(compilePolicy(of(rules, 'service')), {}, exampleService(principal)));

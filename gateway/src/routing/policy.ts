@@ -2,10 +2,10 @@ import type { Actor } from '@countersign/identity';
 import type { Allow, AllowedParty, Route, Scalar } from '../config/config.ts';
 import type { Code } from '../errors.ts';
 
-/** Values of the path's `:params`, decoded once. */
+/** The values of the path's `:params`, decoded once. */
 export type Params = Readonly<Record<string, string>>;
 
-/** The claims of a user's or OAuth client's token that the rules of a route need. */
+/** The claims in a user's or OAuth client's token that a route's rules need. */
 export type Grant = Readonly<{
   kind: 'user' | 'client';
   userId: string | undefined;
@@ -21,7 +21,7 @@ export type Grant = Readonly<{
 /** A user, or an OAuth client with its own token. */
 export type PolicyPrincipal = Readonly<{ token: Readonly<{ claims: Grant }> }>;
 
-/** The properties of the caller that the rules of a route need. */
+/** The properties of the caller that a route's rules need. */
 export type PolicyCaller =
   | Readonly<{ kind: 'anonymous' }>
   | (PolicyPrincipal & Readonly<{ kind: 'user' | 'client'; bound: boolean }>)
@@ -30,26 +30,26 @@ export type PolicyCaller =
 
 /** One compiled rule of a route. */
 export type Rule = Readonly<{
-  /** The rule, as configured. */
+  /** The rule as it is configured. */
   text: string;
-  /** @returns The code of the refusal, or undefined if the rule passes. Called for every request. */
+  /** @returns The refusal's code. Undefined if the rule passes. Called for every request. */
   refusal(caller: PolicyCaller, params: Params): Code | undefined;
-  /** Explains the result to a reader. Called for refusals, `countersign test` and `countersign explain`. */
+  /** Explains the result to operators. Called for refusals, `countersign test` and `countersign explain`. */
   why(caller: PolicyCaller, params: Params): string;
 }>;
 
-/** The rules of a route, in the order in which they refuse. There is at least one. */
+/** A route's rules, in the order in which they are evaluated. There is at least one. */
 export type Policy = readonly [Rule, ...Rule[]];
 
-/** The result of one rule for a caller. `refusal` is undefined if the rule passes. */
+/** One rule's result for a caller. `refusal` is undefined if the rule passes. */
 export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: string }>;
 
-/** All inputs of the rules of a route. */
+/** Everything that a route's rules depend on. */
 export type PolicyRules = Pick<Route, 'auth' | 'callers' | 'senderConstrained' | 'allow'>;
 
 /**
- * The rules of each key of `allow`, in the order in which they refuse. Each rule contains everything about its key: the
- * decision, the code of the refusal, and the texts for operators.
+ * The rules for each key of `allow`, in the order in which they are evaluated. A rule contains everything about its
+ * key: the decision, the refusal's code, and the texts for operators.
  */
 const allowRules: Readonly<Record<keyof Allow, (allow: Allow) => readonly Rule[]>> = {
   actors: ({ actors = [] }) => (actors.length === 0 ? [] : [actorsRule(actors)]),
@@ -60,7 +60,7 @@ const allowRules: Readonly<Record<keyof Allow, (allow: Allow) => readonly Rule[]
   claims: ({ claims = {} }) => Object.entries(claims).map(([claim, values]) => claimRule(claim, new Set(values))),
 };
 
-/** Compiles the rules of a route, once per configuration. */
+/** Compiles a route's rules, once per configuration. */
 export function compilePolicy({ auth, callers, senderConstrained, allow }: PolicyRules): Policy {
   const first = auth === 'service' ? callersRule(callers, allow) : authRule(auth, allow);
   const conditions = Object.values(allowRules).flatMap((rulesFor) => rulesFor(allow));
@@ -68,8 +68,8 @@ export function compilePolicy({ auth, callers, senderConstrained, allow }: Polic
 }
 
 /**
- * Evaluates every rule of a route, to explain the result. The authorize stage evaluates the same compiled rules until
- * one refuses, so the two cannot differ.
+ * Evaluates all of a route's rules, to explain the result. The authorize stage evaluates the same compiled rules until
+ * one refuses, so the two results cannot differ.
  */
 export function evaluatePolicy(policy: Policy, params: Params, caller: PolicyCaller): readonly Verdict[] {
   return policy.map(({ text, refusal, why }) => ({
@@ -84,13 +84,13 @@ export function refusalOf(verdicts: readonly Verdict[]): Code | undefined {
   return verdicts.find((verdict) => verdict.refusal !== undefined)?.refusal;
 }
 
-/** The claims of the user or OAuth client behind a request. */
+/** Returns the claims of the user or OAuth client behind a request. */
 export function claimsOf(caller: PolicyCaller): Grant | undefined {
   if (caller.kind === 'anonymous') return undefined;
   return caller.kind === 'service' ? caller.principal?.token.claims : caller.token.claims;
 }
 
-/** What a route refuses unless its configuration allows it: OAuth clients, and actors. */
+/** Returns what a route refuses unless its configuration allows it: OAuth clients and actors. */
 function unaskedFor(
   claims: Grant | undefined,
   { clients, actors = [] }: Pick<Allow, 'clients' | 'actors'>,
@@ -174,20 +174,20 @@ function clientsRule(clients: 'any' | readonly AllowedParty[]): Rule {
       return allows(claims.clientId, claims.issuer, claims.issuer);
     },
     (claims) => {
-      if (claims?.clientId === undefined) return 'the caller has no client';
+      if (claims?.clientId === undefined) return 'the caller has no OAuth client';
       const client = partyText({ name: claims.clientId, issuer: claims.issuer });
-      return claims.kind === 'client' ? `the caller is the client ${client}` : `the client is ${client}`;
+      return claims.kind === 'client' ? `the caller is the OAuth client ${client}` : `the OAuth client is ${client}`;
     },
   );
 }
 
-/** Clients of two issuers may have the same name. The default issuer is the token's issuer. */
+/** OAuth clients at two issuers may have the same name. The default issuer is the token's issuer. */
 const partyText = ({ name, issuer }: AllowedParty): string => (issuer ? `${name} of ${issuer}` : name);
 
 /**
- * Compiles a list of clients or actors into a single lookup by name.
+ * Compiles a list of OAuth clients or actors into a single lookup by name.
  *
- * @returns A function of the name, the issuer of the name, and the issuer of the token.
+ * @returns A function of the name, the issuer that assigned it, and the token's issuer.
  */
 function compileParties(parties: readonly AllowedParty[]): (name: string, issuer: string, own: string) => boolean {
   const issuersOf = new Map<string, Set<string | undefined>>();
@@ -210,7 +210,7 @@ function scopesRule(scopes: readonly string[]): Rule {
     (claims) => missingOf(claims) === undefined,
     (claims) => {
       const missing = missingOf(claims);
-      return missing === undefined ? 'the token has all of them' : `the token lacks ${missing}`;
+      return missing === undefined ? 'the token has all required scopes' : `the token lacks ${missing}`;
     },
   );
 }

@@ -20,18 +20,18 @@ describe('parseRequestTarget', () => {
     ['a single dot', '/./admin'],
     ['a dot at the end', '/admin/.'],
     ['two dots at the end', '/admin/..'],
-    ['two dots alone', '/..'],
+    ['only two dots', '/..'],
     ['encoded dots', '/public/%2e%2e/admin'],
     ['one encoded dot', '/public/.%2E/admin'],
     ['two slashes', '//admin'],
     ['two slashes inside', '/a//admin'],
     ['two slashes at the end', '/a//'],
-    ['two slashes before a host', '//x/api/secret'],
+    ['a host after two slashes', '//x/api/secret'],
     ['an encoded slash', '/a%2fb'],
     ['an encoded slash in capitals', '/a%2Fb'],
     ['an encoded backslash', '/a%5cb'],
     ['a backslash', '/a\\b'],
-    ['a backslash at the front', '/\\evil.test'],
+    ['a backslash at the start', '/\\evil.test'],
     ['a path parameter', '/public/..;/admin'],
     ['a path parameter at the end', '/admin;a=b'],
     ['an encoded semicolon', '/admin%3ba'],
@@ -44,7 +44,7 @@ describe('parseRequestTarget', () => {
     ['an IIS escape', '/%u002e'],
     ['a bad percent', '/%zz'],
     ['a lone percent', '/a%'],
-    ['half an escape', '/a%4'],
+    ['a truncated escape', '/a%4'],
     ['a signed escape', '/%+1'],
     ['an encoded letter', '/%61dmin'],
     ['an encoded letter inside', '/ad%6Din'],
@@ -58,7 +58,7 @@ describe('parseRequestTarget', () => {
     ['asterisk form', '*'],
     ['no slash', 'admin'],
     ['an empty target', ''],
-    ['a query alone', '?a'],
+    ['only a query', '?a'],
     ['a fragment', '/a#b'],
     ['a fragment in the query', '/a?b#c'],
     ['a space', '/a b'],
@@ -72,7 +72,7 @@ describe('parseRequestTarget', () => {
     ['an empty query', '/a?'],
     ['an encoded NUL in the query', '/a?b=%00'],
     ['a bad percent in the query', '/a?b=%zz'],
-    ['a quote that WHATWG encodes in the query', "/a?b='"],
+    ['a quote in the query, which WHATWG URLs encode', "/a?b='"],
     ...[...'"<>^`{|}'].flatMap((character): [string, string][] => [
       [`${character} in the path`, `/a${character}`],
       [`${character} in the query`, `/a?${character}`],
@@ -97,7 +97,7 @@ describe('parseRequestTarget', () => {
     expect(parseRequestTarget(raw)).toEqual({ path, query });
   });
 
-  test('puts the reason into the detail, for the log only', () => {
+  test('puts the reason into the detail, which only the log shows', () => {
     expect(() => parseRequestTarget('/a/../b')).toThrow(
       expect.objectContaining({ code: 'invalid_target', detail: { reason: 'a dot segment' } }),
     );

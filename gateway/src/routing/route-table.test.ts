@@ -13,7 +13,7 @@ const table = (...routes: readonly (readonly [path: string, methods?: readonly s
     routes.map(([path, methods = ['GET']], index) => exampleRoute({ name: `r${index}`, path, methods })),
   );
 
-/** The path of the matching route, or the code of the refusal. */
+/** Returns the matching route's path, or the refusal's code. */
 const chosen = (of: ReturnType<typeof table>, path: string, method = 'GET') => {
   try {
     return of.match(method, path).route.path;
@@ -36,12 +36,12 @@ describe('the route table', () => {
     ['/v1x', 'no_route'],
     ['/V1', 'no_route'],
     ['/', 'no_route'],
-  ])('serves %s by %s: a literal beats a parameter beats the rest', (path, pattern) => {
+  ])('serves %s by %s: a literal beats a parameter, which beats **', (path, pattern) => {
     const routes = table(['/v1/**'], ['/v1/users/:id/**'], ['/v1/users/:id'], ['/v1/users/me']);
     expect(chosen(routes, path)).toBe(pattern);
   });
 
-  test('tries the next branch if a more specific one leads nowhere', () => {
+  test('tries the next branch if a more specific one does not match', () => {
     const routes = table(['/a/b/c'], ['/:x/b/d'], ['/a/**']);
     expect(chosen(routes, '/a/b/c')).toBe('/a/b/c');
     expect(chosen(routes, '/a/b/d')).toBe('/a/**');
@@ -63,7 +63,7 @@ describe('the route table', () => {
     expect(chosen(table([pattern]), path)).toBe('no_route');
   });
 
-  test('refuses a method that is not listed at the path, even if a broader route has it', () => {
+  test('refuses a method that no route with this path lists, even if a broader route does', () => {
     const routes = table(['/v1/complaints/:id', ['GET', 'PATCH']], ['/v1/**', ['DELETE']]);
     expect(() => routes.match('DELETE', '/v1/complaints/1')).toThrow(
       expect.objectContaining({ code: 'method_not_allowed', headers: { allow: 'GET, HEAD, PATCH' } }),
@@ -78,7 +78,7 @@ describe('the route table', () => {
     expect(chosen(routes, '/a', 'get')).toBe('method_not_allowed');
   });
 
-  test('two routes at one path differ by method and have their own parameter names', () => {
+  test('two routes with one path may have different methods and parameter names', () => {
     const routes = table(['/users/:id', ['GET']], ['/users/:userId', ['PATCH']]);
     expect(routes.match('GET', '/users/7')).toMatchObject({ params: { id: '7' } });
     expect(routes.match('PATCH', '/users/7')).toMatchObject({ params: { userId: '7' } });
@@ -94,7 +94,7 @@ describe('the route table', () => {
     );
   });
 
-  test('keeps the routes of the two listeners apart', () => {
+  test('separates the routes of the two listeners', () => {
     const routes = [
       exampleRoute({ name: 'open', path: '/a', auth: 'public' }),
       exampleRoute({ name: 'inner', path: '/internal/:id', auth: 'service' }),
@@ -105,7 +105,7 @@ describe('the route table', () => {
     expect(chosen(tableOf('internal'), '/a')).toBe('no_route');
   });
 
-  test('covers no path of the gateway itself', () => {
+  test('matches no path that the gateway reserves', () => {
     const of = table(['/**'], ['/.well-known/:x/:y']);
     expect(chosen(of, '/.well-known/countersign/events/sso')).toBe('no_route');
     expect(chosen(of, '/.well-known/countersign')).toBe('no_route');
@@ -127,7 +127,7 @@ describe('the route table', () => {
     .array(fc.constantFrom('a', 'b', 'c', 'd', 'a-a'), { maxLength: 5 })
     .chain((parts) => fc.constantFrom(`/${parts.join('/')}`, parts.length === 0 ? '/' : `/${parts.join('/')}/`));
 
-  test('chooses like its model for any routes and path', () => {
+  test('chooses the same route as the model, for any routes and path', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(pattern, { selector: shape, minLength: 1, maxLength: 12 }),
@@ -171,7 +171,9 @@ function shape(pattern: string): string {
   return pattern.replace(/:[a-z]+/g, ':');
 }
 
-/** The most specific pattern that fits: segment by segment a literal, then a parameter, then the rest. */
+/**
+ * Finds the most specific pattern that fits: segment by segment, a literal comes first, then a parameter, then `**`.
+ */
 function model(routes: readonly Route[], path: string): Route | undefined {
   const asked = path.slice(1).split('/');
   const fitting = routes.filter((route) => servedMethods(route.methods).includes('GET') && fits(route.path, asked));

@@ -6,46 +6,46 @@ import { compilePolicy, type Params, type Policy, type PolicyRules } from './pol
 
 /** A request target in canonical form. These bytes are matched, signed and sent. */
 export type RequestTarget = Readonly<{
-  /** Starts with `/`. Still percent-encoded. */
+  /** Starts with `/` and is still percent-encoded. */
   path: string;
-  /** Empty, or `?` and at least one character. */
+  /** Either empty, or `?` and at least one character. */
   query: string;
 }>;
 
-/** Longest accepted request target, in bytes. RFC 9112 section 3 recommends at least 8000. */
+/** The longest accepted request target, in bytes. RFC 9112 section 3 recommends at least 8000. */
 export const maxRequestTargetBytes = 8192;
 
 type Flaw = readonly [pattern: RegExp, reason: string];
 
-/** What a canonical path must not contain. */
+/** What a canonical path may not contain. */
 const pathFlaws: readonly Flaw[] = [
-  // Anything except the pchar of RFC 3986 without `;`: some servers cut off `;` parameters before they match
+  // Everything except RFC 3986's pchar without `;`. Some servers cut off `;` parameters before they match a path
   // (CVE-2026-73551).
-  [/[^A-Za-z0-9._~!$&'()*+,=:@%/-]/, 'a character that is not allowed in a path'],
+  [/[^A-Za-z0-9._~!$&'()*+,=:@%/-]/, 'a character that a path may not contain'],
   [/%(?![0-9A-Fa-f]{2})/, 'a bad percent-encoding'],
   [/\/\//, 'an empty segment'],
   [/\/\.\.?(?:\/|$)/, 'a dot segment'],
   [/%(?:[01]|7f)/i, 'an encoded control character'],
   [/%(?:2f|5c)/i, 'an encoded slash or backslash'],
-  // A decoded `;` would be a path parameter again.
+  // Decoding would turn this into a path parameter.
   [/%3b/i, 'an encoded semicolon'],
   [/%(?:2[de]|3\d|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i, 'an encoded unreserved character'],
 ];
 
-/** What a canonical query must not contain. */
+/** What a canonical query may not contain. */
 const queryFlaws: readonly Flaw[] = [
-  // Excludes `'`, which WHATWG writes as %27 in a query. Includes `[` and `]`, which browsers do not escape.
-  [/[^A-Za-z0-9._~!$&()*+,=:@;?[\]%/-]/, 'a character that is not allowed in a query'],
+  // Excludes `'`, which WHATWG URLs write as %27 in a query. Includes `[` and `]`, which browsers do not escape.
+  [/[^A-Za-z0-9._~!$&()*+,=:@;?[\]%/-]/, 'a character that a query may not contain'],
   [/%(?![0-9A-Fa-f]{2})/, 'a bad percent-encoding'],
-  // WHATWG drops a lone `?`, so the service's URL would differ from ours.
+  // WHATWG URLs drop a lone `?`, so the service's URL would differ from ours.
   [/^\?$/, 'an empty query'],
   [/%00/, 'an encoded NUL'],
 ];
 
 /**
  * Parses a request target, or refuses it. An accepted target equals its WHATWG URL form, so a service that sees only a
- * URL object reads the same bytes. No later decoder can find another path in it. Nothing is normalized: a target that
- * is not canonical is refused. Takes time linear in its length.
+ * URL object reads the same bytes, and no later decoder can find another path in it. Normalizes nothing: a target that
+ * is not canonical is refused. Takes time linear in the length.
  *
  * @param raw The request line's target, as received.
  * @throws AppError `invalid_target` (with the reason for the log), `uri_too_long`.
@@ -63,13 +63,13 @@ export function parseRequestTarget(raw: string): RequestTarget {
   return { path, query };
 }
 
-// Matches most paths: segments of letters, digits and a few other characters that do not begin with a dot.
+// Matches most paths: segments of letters, digits and a few other characters, none of which begins with a dot.
 const usualPath = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)+$/;
 
 function checkPath(path: string): void {
   refuseFlaws(path, pathFlaws);
   if (!path.includes('%')) return;
-  // A lax decoder reads overlong forms such as %c0%ae as dots.
+  // A lax decoder would read overlong forms such as %c0%ae as dots.
   try {
     decodeURIComponent(path);
   } catch (cause) {
@@ -86,7 +86,7 @@ function refused(reason: string, cause?: unknown): AppError {
 }
 
 /**
- * Replaces the prefix of a path for the upstream, by whole segments: `/v1` never changes `/v10`.
+ * Replaces a path's prefix for the upstream, by whole segments: `/v1` never changes `/v10`.
  *
  * @param path A canonical path that matched the route. The result is canonical too.
  */
@@ -106,7 +106,7 @@ type CompiledRoute = Readonly<{
   params: readonly (readonly [index: number, name: string])[];
 }>;
 
-/** The routes of one path, by method. Has no routes for a path of the gateway itself. */
+/** The routes with one path, by method. A path that the gateway reserves has no routes. */
 type RoutePlace = {
   readonly routes: Map<string, CompiledRoute>;
   /** Sorted. Contains HEAD if it contains GET. */
@@ -114,35 +114,35 @@ type RoutePlace = {
 };
 
 type RouteNode = {
-  /** Undefined if no literal follows, because most nodes are leaves. */
+  /** Undefined if no literal follows, which is usual because most nodes are leaves. */
   literals: Map<string, RouteNode> | undefined;
   param: RouteNode | undefined;
-  /** Routes whose path ends at this node. */
+  /** The routes whose path ends at this node. */
   end: RoutePlace | undefined;
-  /** Routes with `**` at this node. */
+  /** The routes with `**` at this node. */
   rest: RoutePlace | undefined;
 };
 
 const noParams: Params = Object.create(null);
 
-/** A text that is equal for equal rules, even if they contain sets. */
+/** Returns equal texts for equal rules, even if they contain sets. */
 const textOf = (rules: PolicyRules): string =>
   JSON.stringify(rules, (_key, part: unknown) => (part instanceof Set ? { set: [...part] } : part));
 
 type ListenerName = keyof typeof ownPatterns;
 
-/** The routes of one listener: those with `auth: service` are internal, all others public. */
+/** Returns a listener's routes: those with `auth: service` are internal, and all others are public. */
 export function routesOn(listener: ListenerName, config: Pick<GatewayConfig, 'routes'>): readonly Route[] {
   return config.routes.filter((route) => (route.auth === 'service') === (listener === 'internal'));
 }
 
 /**
- * Builds the table of one listener, which finds the route of a request. Segment by segment, a literal beats `:param`,
- * which beats `**`. If a more specific branch leads nowhere, the next one is tried, so the most specific pattern that
+ * Builds a listener's route table, which finds the route for a request. In each segment, a literal beats `:param`,
+ * which beats `**`. If a more specific branch does not match, the next one is tried, so the most specific pattern that
  * fits the whole path wins. The path alone decides: a method that is not listed there is refused, never served by a
  * broader route.
  *
- * @param routes Their order does not matter. Very many routes can be added one by one later.
+ * @param routes Their order does not matter. To add very many routes, add them one by one later.
  */
 export function createRouteTable(listener: ListenerName, routes: readonly Route[] = []) {
   const root = newNode();
@@ -151,11 +151,11 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
     const place = find(root, segments, 0);
     return place?.routes.size === 0 ? undefined : place;
   };
-  // Routes with the same rules share one policy, because ten thousand separate ones would not fit into processor
-  // caches.
+  // Routes with the same rules share one policy, because ten thousand separate policies would not fit into the
+  // processor's caches.
   const policies = new Map<string, Policy>();
   const policyOf = ({ auth, callers, senderConstrained, allow }: Route): Policy => {
-    // The policy is compiled only from what the key contains, and from nothing else of the route.
+    // Compiles the policy only from what the key contains, and from nothing else in the route.
     const rules: PolicyRules = { auth, callers, senderConstrained, allow };
     const key = textOf(rules);
     const policy = policies.get(key) ?? compilePolicy(rules);
@@ -165,7 +165,8 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
   const table = {
     /**
      * @throws Error for a malformed path, or for two routes with the same shape and method. The configuration check
-     *   refuses both first, so this would be a bug of ours.
+     *   refuses
+     *   both, so this would be our bug.
      */
     add(route: Route): void {
       const segments = parsePattern(route.path);
@@ -176,8 +177,8 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
       insert(placeFor(root, segments), { route, policy: policyOf(route), params });
     },
     /**
-     * Finds the route, with the values of its parameters. Visits each node of the tree at most once, so the number of
-     * routes and the length of the path limit the cost.
+     * Finds the route, with its parameters' values. Visits each node in the tree at most once, so the number of routes
+     * and the length of the path limit the cost.
      *
      * @param path From {@link parseRequestTarget}.
      * @throws AppError `no_route`, and `method_not_allowed` with `Allow`.
@@ -193,9 +194,9 @@ export function createRouteTable(listener: ListenerName, routes: readonly Route[
       const { route, policy, params } = found;
       return { route, policy, params: params.length === 0 ? noParams : readParams(params, segments) };
     },
-    /** The methods of this path, sorted; undefined if no route has this path. */
+    /** Returns the methods of this path, sorted. Undefined if no route has this path. */
     methodsAt: (path: string) => placeOf(path)?.allow,
-    /** The routes of this path, one for each method. */
+    /** Returns the routes with this path, one for each method. */
     routesAt(path: string): readonly Route[] {
       return [...(placeOf(path)?.routes.values() ?? [])].map(({ route }) => route);
     },
@@ -249,7 +250,7 @@ function find(node: RouteNode, segments: readonly string[], depth: number): Rout
   const byLiteral = literal && find(literal, segments, depth + 1);
   if (byLiteral !== undefined) return byLiteral;
 
-  // An empty segment is a trailing slash, not a value.
+  // An empty segment stands for a trailing slash, so it is not a value.
   const byParam = segment === '' ? undefined : node.param && find(node.param, segments, depth + 1);
   return byParam ?? node.rest;
 }

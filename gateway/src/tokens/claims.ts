@@ -3,12 +3,12 @@ import type { Scalar } from '../config/config.ts';
 
 type CommonClaims = Readonly<{
   issuer: string;
-  /** `sub` as the issuer wrote it. The issuer's revocations use it. */
+  /** `sub` as the issuer wrote it. The issuer's revocations refer to it. */
   subject: string;
   sessionId: string | undefined;
   issuedAtSec: number;
   expiresAtSec: number;
-  /** The scopes that the configuration defines. */
+  /** The scopes that the configuration knows. */
   scope: readonly string[];
   /** The outermost actor (RFC 8693 section 4.1). Undefined if the caller acts on its own behalf. */
   act: Actor | undefined;
@@ -16,7 +16,7 @@ type CommonClaims = Readonly<{
   kept: ReadonlyMap<string, readonly Scalar[]>;
 }>;
 
-/** A user. `clientId` is the client through which the user came, in any grammar. */
+/** A user. `clientId` is the OAuth client that the user logged in with, in any grammar. */
 type UserSubject = Readonly<{
   kind: 'user';
   userId: string;
@@ -25,7 +25,7 @@ type UserSubject = Readonly<{
   clientId: string | undefined;
 }>;
 
-/** An OAuth client that calls on its own behalf. It is never a user. */
+/** An OAuth client that calls on its own behalf. It never counts as a user. */
 type ClientSubject = Readonly<{
   kind: 'client';
   userId: undefined;
@@ -34,7 +34,7 @@ type ClientSubject = Readonly<{
   clientId: string;
 }>;
 
-/** The claims that decide whether a token is still valid, and whether the rules of a route allow it. */
+/** The claims that decide whether a token is still valid, and whether a route's rules allow it. */
 export type StatusClaims = CommonClaims & (UserSubject | ClientSubject);
 
 type TokenDetails = Readonly<{
@@ -42,11 +42,11 @@ type TokenDetails = Readonly<{
   tokenId: string | undefined;
   authTimeSec: number | undefined;
   authMethods: readonly string[] | undefined;
-  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Undefined if it is not bound. */
+  /** The thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Undefined if it is not bound. */
   jkt: string | undefined;
   /** SHA-256 of the client certificate that the token is bound to (RFC 8705 section 3.1). */
   certificate: string | undefined;
-  /** Every mapped role of the token. Empty if roles are not mapped. */
+  /** Every mapped role in the token. Empty if roles are not mapped. */
   roles: readonly string[];
 }>;
 
@@ -54,9 +54,9 @@ type TokenDetails = Readonly<{
 export type Claims = TokenDetails & StatusClaims;
 
 /**
- * The context that a service receives from a token besides its user or OAuth client.
+ * Returns what a service learns from a token besides its user or OAuth client.
  *
- * @param jkt The key whose proof came with the request. It differs from the token's only at token endpoints.
+ * @param jkt The key whose proof came with the request. It differs from the token's key only at token endpoints.
  */
 export function contextOf(claims: Claims, jkt: string | undefined): IdentityContext {
   const { authTimeSec, authMethods, roles } = claims;
@@ -69,10 +69,10 @@ export function contextOf(claims: Claims, jkt: string | undefined): IdentityCont
   };
 }
 
-/** The part of {@link contextOf} that nested calls pass on. */
+/** Returns the part of {@link contextOf} that nested calls pass on. */
 export function delegationOf(claims: StatusClaims): IdentityContext {
   const { issuer, sessionId, kind, clientId, scope, act } = claims;
-  // Omits a client that does not have the form of an id, such as an origin at Clerk. Strict issuers send none.
+  // Omits an OAuth client that does not look like an id, such as an origin at Clerk. Strict issuers send none.
   const client = kind === 'user' && clientId !== undefined && idPattern.test(clientId) ? clientId : undefined;
   return {
     iss: issuer,

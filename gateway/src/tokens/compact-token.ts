@@ -1,13 +1,13 @@
 import { MalformedJwt, parseJwt, type UnverifiedJwt } from '@countersign/strict-jwt';
 import { AppError } from '../errors.ts';
 
-/** Longest token accepted, in characters. */
+/** The longest accepted token, in characters. */
 const maxTokenLength = 8192;
 
 /**
  * Parses an access token or a transaction token.
  *
- * @throws AppError `token_too_large`, `token_malformed`; `token_algorithm_refused` without a signature.
+ * @throws AppError `token_too_large`, `token_malformed`. `token_algorithm_refused` if there is no signature.
  */
 export function parseCompactToken(token: string): UnverifiedJwt {
   if (token.length > maxTokenLength) throw new AppError('token_too_large');

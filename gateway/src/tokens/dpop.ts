@@ -12,7 +12,7 @@ import {
 import { type GatewayConfig, toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 
-/** Verifies proofs of possession (RFC 9449) on the public listener. */
+/** Verifies DPoP proofs (RFC 9449) on the public listener. */
 export type Dpop = Readonly<NonNullable<ReturnType<typeof createDpop>>>;
 
 type DpopOptions = Readonly<{
@@ -24,7 +24,9 @@ type DpopOptions = Readonly<{
 const toleranceSec = toleranceMs / 1000;
 const audience = 'dpop';
 
-/** @returns Undefined if the configuration has no public origins, because `htu` cannot then be compared. */
+/**
+ * @returns Undefined if the configuration has no public origins, because there is then nothing to compare `htu` with.
+ */
 export function createDpop({ config, replay, nowMs }: DpopOptions) {
   if (config.publicOrigins.length === 0) return undefined;
   const nonces = config.dpop.nonces && createNonces(config.dpop.nonces, nowMs);
@@ -44,14 +46,14 @@ export function createDpop({ config, replay, nowMs }: DpopOptions) {
      * Verifies a proof and claims its `jti`, so that it cannot be used again.
      *
      * @returns The thumbprint of the proof's key.
-     * @throws AppError `dpop_*`, `token_key_mismatch`; `dpop_replay_unavailable` if a replay cannot be ruled out.
+     * @throws AppError `dpop_*`, `token_key_mismatch`. `dpop_replay_unavailable` if a replay cannot be ruled out.
      */
     async prove(text: string, request: ProvenRequest): Promise<string> {
       const proof = await verify(text, request).catch(asAppError);
       await claimJti(proof, replay, Math.floor(nowMs() / 1000));
       return proof.thumbprint;
     },
-    /** The nonce for the client's next proof. Undefined when nonces are not required. */
+    /** Returns the nonce for the client's next proof. Undefined if nonces are not required. */
     nonce: (): string | undefined => nonces?.current(),
   };
 }
@@ -67,12 +69,12 @@ async function claimJti({ thumbprint, tokenId, issuedAtSec }: DpopProof, replay:
   try {
     verdict = await replay.claim({
       audience,
-      // Per key, because clients choose their `jti`. A hash has a fixed length (RFC 9449 section 11.1).
+      // Stored per key, because clients choose their `jti`. A hash has a fixed length (RFC 9449 section 11.1).
       nonce: `${thumbprint} ${createHash('sha256').update(tokenId).digest('base64url')}`,
-      // The earliest second in which the proof was valid, because the client's clock may be ahead.
+      // The earliest second in which the proof was valid. The client's clock may be ahead.
       createdSec: issuedAtSec - toleranceSec,
-      // A gateway accepts a proof until `iat + lifetime + tolerance` on its own clock. The clocks of two gateways that share a
-      // Redis may differ by twice the tolerance: one ahead of the true time, one behind.
+      // A gateway accepts a proof until `iat + lifetime + tolerance` on its own clock. The clocks of two gateways that
+      // share a Redis may differ by twice the tolerance: one may be ahead of the true time, and one behind.
       keepUntilSec: issuedAtSec + proofLifetimeSec + 3 * toleranceSec,
       nowSec,
     });
@@ -89,8 +91,9 @@ async function claimJti({ thumbprint, tokenId, issuedAtSec }: DpopProof, replay:
 const macBytes = 16;
 
 /**
- * Nonces that proofs must contain, so that a proof cannot be made long before its use (RFC 9449 sections 8 and 9).
- * Derived from the time and a shared secret, so nothing is stored, and each replica accepts the nonces of the others.
+ * Creates nonces that proofs must contain, so that a proof cannot be made long before its use (RFC 9449 sections 8 and
+ * 9). They are derived from the time and a shared secret. So nothing is stored, and each replica accepts the nonces of
+ * the others.
  *
  * @param options.lifetimeSec A nonce is issued for this long, and accepted for at most twice as long.
  */
@@ -105,7 +108,7 @@ function createNonces(
   let latest = { window: Number.NaN, text: '' };
 
   return {
-    /** The nonce to issue now. */
+    /** Returns the nonce to issue now. */
     current(): string {
       const window = windowAt(nowMs());
       if (window !== latest.window) latest = { window, text: macOf(window).toString('base64url') };
@@ -116,7 +119,7 @@ function createNonces(
       if (!isBase64url(nonce, macBytes)) return false;
       const given = Buffer.from(nonce, 'base64url');
       const window = windowAt(nowMs());
-      // The third one may come from a replica whose clock is ahead.
+      // The third nonce may come from a replica whose clock is ahead.
       const good = new Set([window, window - 1, windowAt(nowMs() + toleranceMs)]);
       return [...good].filter((one) => timingSafeEqual(macOf(one), given)).length > 0;
     },
@@ -128,9 +131,9 @@ type ProofConfig = Pick<GatewayConfig, 'dpop' | 'routes'>;
 const waitForStoreMs = 5_000;
 
 /**
- * Readiness check for the replay memory of proofs. A new memory does not know which proofs a client with a fast clock
- * used before the start, so proofs get 503 during the first seconds. If the configuration requires proofs, the gateway
- * is not ready until then. A memory shared through Redis is usually old enough.
+ * A readiness check for the proofs' replay memory. A new memory does not know which proofs a client with a fast clock
+ * used before it started, so proofs get 503 during the first seconds. If the configuration requires proofs, the
+ * gateway is not ready until then. A memory that replicas share through Redis is usually old enough.
  *
  * @param config Returns the current configuration.
  */
@@ -145,8 +148,8 @@ export function createReplayCheck(config: () => ProofConfig, replay: ReplayStore
       hasBegun = (await replay.claim({ audience, nonce: `readiness ${randomUUID()}`, ...at })) !== 'before_start';
     } catch (error) {
       if (!(error instanceof IdentityUnavailable)) throw error;
-      // Connecting takes a moment. After that, the gateway is ready even without Redis: requests without proofs can be
-      // served.
+      // Connecting takes a moment. After that, the gateway is ready even without Redis, because it can serve requests
+      // without proofs.
       return performance.now() - startedAt < waitForStoreMs ? 'cannot reach the replay memory yet' : undefined;
     }
     return hasBegun ? undefined : 'the replay memory has just started';

@@ -14,7 +14,7 @@ import type { StatusClaims } from './claims.ts';
 import { createTxnTokens, maxDepth, type Transaction } from './txn-token.ts';
 import type { TrustedIssuer } from './verified-tokens.ts';
 
-/** A token without scopes or actor. */
+/** A token without scopes or an actor. */
 const nothingMore = { scope: [], act: undefined, kept: new Map() };
 const requestId = '0197c2a0-0000-7000-8000-000000000001';
 
@@ -34,7 +34,7 @@ describe('a txn-token', () => {
   afterEach(() => rmSync(home, { recursive: true }));
 
   const nowSec = () => Math.floor(clock.nowMs() / 1000);
-  /** The txn-tokens of a gateway that reads the key directory now. */
+  /** Returns the txn-tokens of a gateway that reads the key directory now. */
   const replica = (issuers = [issuer]) =>
     createTxnTokens({
       keys: loadGatewayKeys(home, nowSec()),
@@ -102,7 +102,7 @@ describe('a txn-token', () => {
       return withToken({ ...claims, kind: 'client', userId: undefined, clientId: name, ...facts });
     });
 
-  test('returns the same transaction, also at another gateway with the same keys', () => {
+  test('returns the same transaction, even at another gateway with the same keys', () => {
     const issuedAtSec = nowSec();
     fc.assert(
       fc.property(anyone, (whole) => {
@@ -149,7 +149,7 @@ describe('a txn-token', () => {
     expect(payload.txn).toBe(requestId);
   });
 
-  test('with any character changed is refused', () => {
+  test('is refused if any character changes', () => {
     const tokens = replica();
     const token = tokens.mint(transaction(), 'complaint-service');
     fc.assert(
@@ -162,7 +162,7 @@ describe('a txn-token', () => {
     );
   });
 
-  test.each(['', 'a', 'a.b.c', '..', 'x'.repeat(9_000)])('that is not a token (%#) is refused', (text) => {
+  test.each(['', 'a', 'a.b.c', '..', 'x'.repeat(9_000)])('is refused if it is not a token (%#)', (text) => {
     expect(() => replica().read(text, 'complaint-service')).toThrow(refusal('txn_token_invalid'));
   });
 
@@ -185,19 +185,19 @@ describe('a txn-token', () => {
     expect(() => tokens.read(whole, 'a')).toThrow(refusal('txn_token_expired'));
   });
 
-  test('from the future is refused', () => {
+  test('is refused if it comes from the future', () => {
     clock.advance(6_000);
     const token = replica().mint(transaction(), 'a');
     clock.advance(-6_000);
     expect(() => replica().read(token, 'a')).toThrow(refusal('txn_token_invalid'));
   });
 
-  test('of an issuer that is no longer trusted is refused', () => {
+  test('is refused if its issuer is no longer trusted', () => {
     const token = replica().mint(transaction(), 'a');
     expect(() => replica([]).read(token, 'a')).toThrow(refusal('txn_token_invalid'));
   });
 
-  test('stays valid after a rotation of the gateway keys and the end of its own key', () => {
+  test('stays valid after the gateway keys rotate and its own key expires', () => {
     const before = replica().mint(transaction(), 'a');
     createKey('ed25519', home, nowSec());
     const after = replica().mint(transaction(), 'a');
@@ -220,7 +220,7 @@ describe('a txn-token', () => {
     expect(() => replica().read(token, 'a')).toThrow(refusal('txn_token_invalid'));
   });
 
-  test('is not created while no key may sign', () => {
+  test('is not created if no key may sign', () => {
     const tokens = replica();
     clock.advance(-3_600_000);
     expect(() => tokens.mint(transaction(), 'a')).toThrow(refusal('unavailable'));

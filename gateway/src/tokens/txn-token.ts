@@ -13,17 +13,17 @@ import type { StatusClaims } from './claims.ts';
 import { parseCompactToken } from './compact-token.ts';
 import type { TokenStatus, TrustedIssuer } from './verified-tokens.ts';
 
-/** A chain of calls started by the request of one user or OAuth client. */
+/** A chain of calls that one user's or OAuth client's request started. */
 export type Transaction = Readonly<{
-  /** The id of that request, which stays the same along the whole chain. */
+  /** The id of that request. It stays the same along the whole chain. */
   id: string;
-  /** 1 when the user or OAuth client called the service. Each further call between services adds one. */
+  /** 1 if the user or OAuth client called the service. Each further call between services adds 1. */
   depth: number;
-  /** The token of the user or OAuth client, as needed to check expiry, revocation and route rules again. */
+  /** What is needed from the user's or OAuth client's token to check expiry, revocation and route rules again. */
   token: TokenStatus;
 }>;
 
-/** A transaction read from a txn-token. `issuedAtSec` is when a gateway issued that token, in Unix seconds. */
+/** A transaction read from a txn-token. `issuedAtSec` is when a gateway issued the token, in Unix seconds. */
 export type PresentedTransaction = Transaction & Readonly<{ issuedAtSec: number }>;
 
 /** Creates and reads txn-tokens. Services treat them as opaque. */
@@ -45,17 +45,17 @@ const commonShape = {
   iat: seconds,
   exp: seconds,
   txn: z.uuid(),
-  /** The id of the user or of the OAuth client. */
+  /** The user's or OAuth client's id. */
   sub: id,
   sid: id.optional(),
   scope: z.array(scopeName).min(1).max(64).optional(),
   act: z.strictObject({ sub: partyName, iss: z.string().refine(isIssuer) }).optional(),
   req_wl: name,
   depth: z.int().min(1).max(maxDepth),
-  /** The token, as needed to check revocation. `sub` is the issuer's, before any mapping. */
+  /** What the revocation check needs from the token. `sub` is the issuer's, before any mapping. */
   token: z.strictObject({ iss: z.string(), sub: z.string().optional(), kid: z.string(), iat: seconds, exp: seconds }),
 };
-// A gateway of the previous version writes no `kind`, and refuses a token that has one.
+// A gateway of the previous version writes no `kind`, and refuses a token with a `kind`.
 const userShape = z.strictObject({
   ...commonShape,
   tenant_id: id,
@@ -79,8 +79,9 @@ type TxnTokenOptions = Readonly<{
 }>;
 
 /**
- * Transaction tokens (draft-ietf-oauth-transaction-tokens) with a MAC. The MAC key is derived from the gateway's
- * signing key, which only replicas of the gateway share. docs/decisions/0003 explains why, and why jose is not used.
+ * Creates and reads transaction tokens (draft-ietf-oauth-transaction-tokens) with a MAC. The MAC key is derived from
+ * the gateway's signing key, which only gateway replicas share. docs/decisions/0003 explains why, and why jose is not
+ * used.
  */
 export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
   const nowSec = () => Math.floor(nowMs() / 1000);
@@ -118,19 +119,19 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
     },
 
     /**
-     * Does not check revocation. Call `assertStillValid` with the returned token.
+     * Reads a txn-token. Does not check revocation, so call `assertStillValid` with the returned token.
      *
-     * @param service The calling service, proven by its signature.
+     * @param service The calling service, which has proven itself by its signature.
      * @throws AppError `txn_token_invalid`, `txn_token_expired`, `txn_token_foreign`.
      */
     read(text: string, service: string): PresentedTransaction {
       const { header, payload } = parse(text);
       const key = keys.find(validate(headerShape, header).kid, nowSec());
-      if (key === undefined) throw invalid('no key of this gateway');
+      if (key === undefined) throw invalid('the key is not from this gateway');
       if (!hasValidMac(text, key)) throw invalid('the MAC is invalid');
       const claims = validate(payloadShape, payload);
       if (nowMs() >= claims.exp * 1000 + toleranceMs) throw new AppError('txn_token_expired');
-      if (claims.iat * 1000 > nowMs() + toleranceMs) throw invalid('from the future');
+      if (claims.iat * 1000 > nowMs() + toleranceMs) throw invalid('the token comes from the future');
       if (claims.req_wl !== service) {
         throw new AppError('txn_token_foreign', { detail: { handedTo: claims.req_wl, presentedBy: service } });
       }
@@ -141,7 +142,7 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions) {
   };
 }
 
-/** The members that identify whose transaction it is. */
+/** Returns the members that say whose transaction it is. */
 function principalOf({ kind, userId, clientId, role, tenantId: tenant_id }: StatusClaims) {
   return kind === 'user'
     ? { sub: userId, tenant_id, role, client: clientId }

@@ -6,7 +6,7 @@ import { Revocations } from '../revocations/revocations.ts';
 import { AccessTokens } from './verified-tokens.ts';
 import { createTokenVerifier } from './verify-access-token.ts';
 
-describe('the cache of access tokens', () => {
+describe('the access token cache', () => {
   let clock: TestClock;
   let uptime: TestClock;
   let issuer: TestIssuer;
@@ -77,7 +77,7 @@ describe('the cache of access tokens', () => {
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_revoked' });
   });
 
-  test('verifies a token once that is revoked before its first use', async () => {
+  test('verifies a token only once if it is revoked before its first use', async () => {
     const text = await issuer.accessToken({ sid: 's1' });
     const times = { notBeforeMs: clock.nowMs() + 1000, expiresAtMs: clock.nowMs() + 900_000 };
     revocations.apply([{ kind: 'session', names: ['s1'], ...times }], clock.nowMs());
@@ -86,7 +86,7 @@ describe('the cache of access tokens', () => {
     expect(tokens.stats).toMatchObject({ misses: 1 });
   });
 
-  test('verifies a token again after a change of the key set', async () => {
+  test('verifies a token again after the key set changes', async () => {
     const text = await issuer.accessToken();
     await tokens.verify(text);
     generation += 1;
@@ -106,7 +106,7 @@ describe('the cache of access tokens', () => {
     expect(tokens.stats).toMatchObject({ misses: 2, refusedFromMemory: 50 });
   });
 
-  test('accepts a token within 5 s after the system’s clock jumped ahead and was corrected', async () => {
+  test('accepts a token within 5 s after the system clock jumped ahead and was corrected', async () => {
     const text = await issuer.accessToken();
     clock.advance(3_600_000);
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_expired' });
@@ -119,7 +119,7 @@ describe('the cache of access tokens', () => {
     ['good', {}, { hits: 49, misses: 1, refusedFromMemory: 0 }, 2],
     ['bad', { aud: 'other' }, { hits: 0, misses: 1, refusedFromMemory: 49 }, 1],
     ['future', { iat: 9_000_000_000 }, { hits: 0, misses: 1, refusedFromMemory: 49 }, 2],
-  ])('verifies a token of concurrent requests once (%s)', async (_name, claims, stats, missesInTheEnd) => {
+  ])('verifies a token once for concurrent requests (%s)', async (_name, claims, stats, missesInTheEnd) => {
     const text = await issuer.accessToken(claims);
     const all = await Promise.allSettled(Array.from({ length: 50 }, async () => tokens.verify(text)));
     const outcomes = all.map((one) => (one.status === 'fulfilled' ? 'good' : (one.reason as { code: string }).code));
@@ -132,7 +132,7 @@ describe('the cache of access tokens', () => {
     expect(tokens.stats.misses).toBe(missesInTheEnd);
   });
 
-  test('verifies a refused token again after a change of the key set', async () => {
+  test('verifies a refused token again after the key set changes', async () => {
     const successor = await mintIssuer({ nowMs: clock.nowMs, kid: issuer.kid });
     const text = await successor.accessToken({ sid: 's1' });
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_signature_invalid' });

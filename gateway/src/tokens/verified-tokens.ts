@@ -10,13 +10,12 @@ import type { Claims, StatusClaims } from './claims.ts';
 export type TrustedIssuer = Readonly<{
   config: Issuer;
   keys: KeySet;
-  /** Undefined if this issuer has no revocation feed. Its tokens then end at `exp`. */
+  /** Undefined if this issuer has no revocation feed. Its tokens are then valid until `exp`. */
   revocations: Revocations | undefined;
 }>;
 
 /**
- * The parts of a caller's token that {@link assertStillValid} needs. A txn-token contains them without the token
- * itself.
+ * What {@link assertStillValid} needs from a caller's token. A txn-token contains this without the token itself.
  */
 export type TokenStatus = Readonly<{
   claims: StatusClaims;
@@ -29,15 +28,15 @@ export type VerifiedToken = Readonly<{
   claims: Claims;
   kid: string;
   issuer: TrustedIssuer;
-  /** The generation of the issuer's key set that verified it. */
+  /** The generation of the issuer's key set that verified the token. */
   generation: number;
-  /** The signed identity for each audience, prepared once per token. */
+  /** The signed identity headers for each audience, prepared once per token. */
   prepared: Map<string, PreparedIdentity>;
 }>;
 
 /**
- * Checks expiry, with tolerance, and revocation. Call it on every use of a token: when it comes from the cache, before
- * signing (the user may log out while a slow body arrives), and while a connection stays open.
+ * Checks expiry, with tolerance, and revocation. Call it on every use of a token: when the token comes from the cache,
+ * before signing (the user may log out while a slow body arrives), and while a connection stays open.
  *
  * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
  */
@@ -66,12 +65,12 @@ export function assertUnrevoked(token: TokenStatus, nowMs: number): void {
 /** Identifies the refused token for operators. */
 const sourceOf = ({ issuer, claims }: TokenStatus) => ({ issuer: issuer.config.issuer, subject: claims.subject });
 
-/** The results of verifying one issuer's tokens, since the process started. */
+/** The results of verifying one issuer's tokens since the process started. */
 export type IssuerOutcomes = { verified: number; readonly refused: Map<string, number> };
 
 /**
- * Counts verifications by issuer. A cached token is not verified again, so these are tokens and not requests. A token
- * that is malformed or whose issuer is not trusted counts under `undefined`.
+ * Counts verifications by issuer. A cached token is not verified again, so this counts tokens, not requests. A token
+ * that is malformed, or whose issuer is not trusted, counts under `undefined`.
  */
 export class TokenOutcomes {
   readonly #byIssuer = new Map<string | undefined, IssuerOutcomes>();
@@ -81,7 +80,7 @@ export class TokenOutcomes {
   }
 
   refused({ code, detail }: AppError): void {
-    // Set only for configured issuers: the claim `iss` of an unknown one is never a key here.
+    // Set only for configured issuers, so an unknown issuer's `iss` never becomes a key here.
     const issuer = typeof detail?.issuer === 'string' ? detail.issuer : undefined;
     const { refused } = this.of(issuer);
     refused.set(code, (refused.get(code) ?? 0) + 1);
@@ -103,15 +102,15 @@ const maxCharacters = 16 * 1024 * 1024;
 type Entry = Readonly<{ text: string; token: VerifiedToken }>;
 
 /**
- * A refusal, and the generation of the key sets at the time: a signature that was invalid may be valid under a new key
- * with the same id.
+ * A refusal, and the generation of the key sets at that time. A signature that was invalid may be valid under a new
+ * key with the same id.
  */
 type Refusal = Readonly<{ code: Code; detail: AppError['detail']; keys: number; untilMs: number }>;
 
 const maxRefused = 2_000;
 const refusedForMs = 5_000;
 
-/** Refusals that may change within a second, or that need no verification. All others are permanent. */
+/** Refusals that may change within a second, or that need no verification. All others are remembered. */
 const passingCodes: ReadonlySet<string> = new Set<Code>([
   'token_key_unknown',
   'token_not_yet_valid',
@@ -122,15 +121,15 @@ const passingCodes: ReadonlySet<string> = new Set<Code>([
 const lasts = (code: Code): boolean => errorTable[code].fault === 'caller' && !passingCodes.has(code);
 
 /**
- * Repeats a refusal for another request. The new error has no cause, because the first one's cause belongs to another
+ * Repeats a refusal for another request. The new error has no cause, because the original cause belongs to another
  * request.
  */
 const repeated = ({ code, detail }: Pick<AppError, 'code' | 'detail'>): AppError =>
   new AppError(code as Code, { detail: { ...detail, remembered: true } });
 
 /**
- * The end of the token's signature, 256 bits. Hashing the whole token for each lookup takes 0.8 µs, while comparing it
- * with the entry takes 0.05 µs.
+ * Returns the last 256 bits of the token's signature as the cache key. Hashing the whole token for each lookup takes
+ * 0.8 µs, while comparing the token with the entry takes 0.05 µs.
  */
 const placeOf = (text: string): string => text.slice(-43);
 
@@ -140,21 +139,21 @@ export type AccessTokensOptions = Readonly<{
   verify(token: string): Promise<VerifiedToken>;
   nowMs(): number;
   /**
-   * The cache of the previous configuration. Entries of unchanged issuers are kept, so that a reload need not verify
-   * every token again.
+   * The previous configuration's cache. Entries of unchanged issuers are kept, so that a reload need not verify every
+   * token again.
    */
   previous?: AccessTokens | undefined;
   /** Counts the verifications. */
   outcomes?: TokenOutcomes | undefined;
-  /** A monotonic clock, because a correction of the system clock would prolong a refusal. */
+  /** A monotonic clock, because correcting the system clock would prolong a refusal. */
   monotonicMs?: () => number;
 }>;
 
 /**
- * Verifies each token once and caches the result. An entry is for the whole token, and is invalid once the issuer's key
- * set changes (CVE-2026-33496, CVE-2026-35039). Every hit checks expiry and revocation; a later stage checks the rules
- * of the route. Concurrent requests with the same token share one verification, and a refusal is remembered for five
- * seconds.
+ * Verifies each token once and caches the result. An entry covers the whole token, and becomes invalid when the
+ * issuer's key set changes (CVE-2026-33496, CVE-2026-35039). Every hit checks expiry and revocation, and a later stage
+ * checks the route's rules. Concurrent requests with the same token share one verification. A refusal is remembered
+ * for five seconds.
  */
 export class AccessTokens {
   readonly #options: AccessTokensOptions;
@@ -175,7 +174,7 @@ export class AccessTokens {
     this.#monotonicMs = monotonicMs;
     if (previous === undefined) return;
     Object.assign(this.#stats, previous.#stats);
-    // Least recently used first.
+    // Starts with the least recently used entry.
     for (const entry of previous.#verified.rvalues()) {
       const issuer = entry?.token.issuer;
       if (entry === undefined || issuers.get(issuer?.config.issuer ?? '') !== issuer) continue;
@@ -208,7 +207,7 @@ export class AccessTokens {
   }
 
   /**
-   * Verifies the token. A recently rejected token is rejected again from a cache.
+   * Verifies the token. A token that was refused recently is refused again from the cache.
    *
    * @throws AppError `token_*`, `issuer_keys_unavailable`, `revocations_unavailable`.
    */
@@ -241,7 +240,8 @@ export class AccessTokens {
     const keys = this.#keysGeneration();
     try {
       const token = await verify(text);
-      // Caches a revoked token too. Its signature is still valid, so it need not be verified each time it is sent.
+      // Caches a revoked token too. Its signature is still valid, so it need not be verified each time a client sends
+      // it.
       this.#verified.set(placeOf(text), { text, token });
       assertStillValid(token, nowMs());
       outcomes?.verified(token.issuer.config.issuer);

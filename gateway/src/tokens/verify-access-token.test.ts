@@ -26,7 +26,7 @@ function trusting(...issuers: [issuer: TestIssuer, config?: Issuer, keys?: KeySe
 const json = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
 
-describe('the verification of an access token', () => {
+describe('access token verification', () => {
   let issuer: TestIssuer;
   let verify: ReturnType<typeof trusting>;
   let token: string;
@@ -65,7 +65,7 @@ describe('the verification of an access token', () => {
     },
   );
 
-  test('refuses an HMAC with the public key in any encoding', async () => {
+  test('refuses an HMAC that uses the public key, in any encoding', async () => {
     const publicKey = createPublicKey({ key: issuer.jwks.keys[0] as webcrypto.JsonWebKey, format: 'jwk' });
     const forms = [
       publicKey.export({ type: 'spki', format: 'pem' }),
@@ -102,7 +102,7 @@ describe('the verification of an access token', () => {
   });
 
   test.each(['JWT', 'rt+jwt', 'txntoken+jwt', 'id+jwt', 'AT+JWT', '', null, undefined, ['at+jwt']])(
-    'refuses the type %p, though the issuer signed it',
+    'refuses the type %p, even though the issuer signed it',
     async (typ) => {
       expect(await refusal(withHeader({ ...header(), typ }))).toBe('token_type_refused');
     },
@@ -152,7 +152,7 @@ describe('the verification of an access token', () => {
     ['DER', Buffer.from('3006020101020101', 'hex')],
     ['63 bytes', Buffer.alloc(63, 1)],
     ['65 bytes', Buffer.alloc(65, 1)],
-  ])('refuses an ECDSA signature of %s', async (_name, signature) => {
+  ])('refuses an ECDSA signature with %s', async (_name, signature) => {
     const [head] = token.split('.');
     expect(await refusal(`${head}.${payloadOf(token)}.${signature.toString('base64url')}`)).toBe(
       'token_signature_invalid',
@@ -179,12 +179,12 @@ describe('the verification of an access token', () => {
     const both = trusting([issuer], [other]);
     const forged = await other.accessToken({ iss: issuer.issuer });
     await expect(both(forged)).rejects.toMatchObject({ code: 'token_key_unknown' });
-    // The same, with a kid of the named issuer.
+    // The same token, with a kid of the named issuer.
     const borrowed = await other.accessToken({ iss: issuer.issuer }, { kid: issuer.kid });
     await expect(both(borrowed)).rejects.toMatchObject({ code: 'token_signature_invalid' });
   });
 
-  test('throws issuer_keys_unavailable without keys, and does not blame the token', async () => {
+  test('throws issuer_keys_unavailable, not a token error, without keys', async () => {
     const keys = remoteKeySet({ url: 'http://127.0.0.1:1/jwks.json', algorithms: ['ES256'], maxStaleMs: 1000 });
     const blind = trusting([issuer, configOf(issuer.issuer), keys]);
     await expect(blind(token)).rejects.toMatchObject({ code: 'issuer_keys_unavailable' });
@@ -203,7 +203,7 @@ describe('the verification of an access token', () => {
     await expect(verifying(await signer.accessToken())).resolves.toBeDefined();
   });
 
-  test.each(['Ed25519', 'EdDSA'])('refuses %s when it is not allowed for the issuer', async (alg) => {
+  test.each(['Ed25519', 'EdDSA'])('refuses %s if the issuer may not use it', async (alg) => {
     const signer = await mintIssuer({ alg, kid: issuer.kid });
     expect(await refusal(await signer.accessToken())).toBe('token_algorithm_refused');
   });

@@ -9,11 +9,11 @@ import { parseCompactToken } from './compact-token.ts';
 import type { TrustedIssuer, VerifiedToken } from './verified-tokens.ts';
 
 /**
- * Creates the verifier of access tokens (RFC 9068). The token's issuer selects the key set and the allowed algorithms,
- * so the key of one issuer never verifies a token of another.
+ * Creates the access token verifier (RFC 9068). The token's issuer selects the key set and the allowed algorithms, so
+ * one issuer's key never verifies another issuer's token.
  *
- * The returned function throws AppError: `token_*` if the token is invalid, `issuer_keys_unavailable` if its key cannot
- * be looked up.
+ * The returned function throws AppError: `token_*` if the token is invalid, `issuer_keys_unavailable` if the key
+ * lookup fails.
  */
 export function createTokenVerifier(
   issuers: ReadonlyMap<string, TrustedIssuer>,

@@ -1,6 +1,6 @@
 import type { Code } from '../../errors.ts';
 
-/** Claims that Keycloak omits for a client without this scope. */
+/** Keycloak omits some claims if the OAuth client lacks this scope. */
 const basic = 'in Keycloak, add the client scope "basic" to the client';
 
 /** How to configure a provider if a claim is missing. */
@@ -11,8 +11,7 @@ export const missing: Readonly<Partial<Record<string, Readonly<Record<string, st
 /** How to configure a provider to fix a finding, in the provider's own terms. */
 export const advice: Readonly<Partial<Record<string, Partial<Record<Code, string>>>>> = {
   keycloak: {
-    token_audience_refused:
-      'in Keycloak, add a mapper of type Audience to a client scope of the client; or accept "account" in audience, with clients',
+    token_audience_refused: `in Keycloak, add an Audience mapper to one of the client's client scopes; or accept "account" in audience, and list clients`,
     token_claims_invalid: 'in Keycloak, roles are in [realm_access, roles] or [resource_access, CLIENT, roles]',
   },
   auth0: {
@@ -20,26 +19,28 @@ export const advice: Readonly<Partial<Record<string, Partial<Record<Code, string
     token_claims_invalid: 'in Auth0, an Action adds roles with api.accessToken.setCustomClaim, under a URL as name',
   },
   entra: {
-    token_audience_refused: 'request the scope api://CLIENT-ID/NAME of your API, not one of Microsoft Graph',
+    token_audience_refused: "request your API's scope api://CLIENT-ID/NAME, not a Microsoft Graph scope",
     token_issuer_unknown:
-      'in the manifest of the API, requestedAccessTokenVersion 2 gives login.microsoftonline.com/…/v2.0, and 1 or null sts.windows.net/…/',
-    token_claims_invalid: 'in Entra, app roles of the API are in roles; assign them under Enterprise applications',
+      "in the API's manifest, requestedAccessTokenVersion 2 gives login.microsoftonline.com/…/v2.0, and 1 or null gives sts.windows.net/…/",
+    token_claims_invalid:
+      "in Entra, the claim roles contains the API's app roles; assign them under Enterprise applications",
   },
   cognito: {
-    token_client_refused: 'clients must contain the ids of app clients of the pool',
+    token_client_refused: "clients must list the ids of the pool's app clients",
     token_type_refused: 'send the access token; or set types: [id-token] and audience: CLIENT-ID for ID tokens',
-    token_claims_invalid: 'in Cognito, groups are in cognito:groups, and only for users in a group',
+    token_claims_invalid:
+      'in Cognito, the claim cognito:groups contains the groups; users without a group lack the claim',
   },
   okta: {
     token_issuer_unknown:
-      'use a custom authorization server, such as /oauth2/default: tokens of the org server are for Okta',
-    token_claims_invalid: 'in Okta, add a groups claim to the access token of the authorization server',
+      "use a custom authorization server, such as /oauth2/default: the org server's tokens are only for Okta itself",
+    token_claims_invalid: "in Okta, add a groups claim to the authorization server's access tokens",
   },
   google: { token_type_refused: "send the ID token: Google's access tokens are only for its own APIs" },
   clerk: {
-    token_client_refused: 'clients must contain the origins of your pages, such as https://app.example.com',
+    token_client_refused: 'clients must list the origins of your pages, such as https://app.example.com',
     token_claims_invalid:
-      'version 2 has [o, id] and [o, rol], version 1 org_id and org_role; both need an active organization',
+      'version 2 tokens have [o, id] and [o, rol], and version 1 tokens org_id and org_role; both need an active organization',
   },
   supabase: {
     token_algorithm_refused:
@@ -50,5 +51,5 @@ export const advice: Readonly<Partial<Record<string, Partial<Record<Code, string
     token_claims_invalid:
       'in Zitadel, an action can add a list of roles; the built-in roles claim is an object, which cannot be read',
   },
-  firebase: { token_audience_refused: 'audience must be the id of the Firebase project' },
+  firebase: { token_audience_refused: "audience must be the Firebase project's id" },
 };

@@ -3,10 +3,10 @@ import { described } from './finding.ts';
 
 export type Payload = Readonly<Record<string, unknown>>;
 
-/** The value at a path. `blocked` means that one of its parents is not an object. */
+/** The value at a path. `blocked` means that a parent in the path is not an object. */
 export type Read = Readonly<{ value: unknown }> | 'absent' | 'blocked';
 
-/** Reads only own members of objects, never those of a prototype or items of a list. */
+/** Reads only an object's own members, never members of a prototype or items of a list. */
 export function readPath(payload: Payload, path: ClaimPath): Read {
   let value: unknown = payload;
   for (const step of path) {
@@ -17,7 +17,7 @@ export function readPath(payload: Payload, path: ClaimPath): Read {
   return { value };
 }
 
-/** The value of a claim. Undefined if it is absent. */
+/** Returns a claim's value. Undefined if the claim is absent. */
 export const claimOf = (payload: Payload, name: string): unknown =>
   Object.hasOwn(payload, name) ? payload[name] : undefined;
 
@@ -29,16 +29,16 @@ export function foundAt(read: Read): string {
   return read === 'absent' ? 'nothing' : 'a parent that is not an object';
 }
 
-/** Whether text in this claim is a list with spaces between items (RFC 6749 section 3.3). */
+/** Whether a text in this claim is a list with spaces between the items (RFC 6749 section 3.3). */
 const isSpaced = (claim: string | undefined): boolean => claim === 'scope' || claim === 'scp';
 
-/** The texts of a claim: a list, or a single text. Undefined for any other type. */
+/** Returns a claim's texts, from a list or a single text. Undefined for any other type. */
 export function textsOf(value: unknown, path: ClaimPath): readonly string[] | undefined {
   if (typeof value === 'string') return path.length === 1 && isSpaced(path[0]) ? value.split(' ') : [value];
   return Array.isArray(value) && value.every((one) => typeof one === 'string') ? value : undefined;
 }
 
-/** The values of a claim that conditions compare: the items of a list, or the one value. */
+/** Returns the values that conditions compare: the items of a list, or the one value. */
 export function valuesOf(payload: Payload, claim: string): readonly unknown[] {
   const value = claimOf(payload, claim);
   return textsOf(value, [claim]) ?? (Array.isArray(value) ? value : [value]);
@@ -46,7 +46,9 @@ export function valuesOf(payload: Payload, claim: string): readonly unknown[] {
 
 const noValues: ReadonlyMap<string, readonly Scalar[]> = new Map();
 
-/** Keeps the values of the claims that routes check. A claim of any other type has no values, so it never matches. */
+/**
+ * Keeps the values of the claims that routes check. A claim with any other type has no values, so it never matches.
+ */
 export function keptValues(payload: Payload, claims: readonly string[]): ReadonlyMap<string, readonly Scalar[]> {
   if (claims.length === 0) return noValues;
   return new Map(

@@ -10,10 +10,10 @@ import { described, type Finding, finding } from './finding.ts';
 import { readActor } from './read-actor.ts';
 import { compileSource, type ReadValue, type Unread, type Value } from './value-source.ts';
 
-/** For encoded subjects: at most 128 characters of base64url. */
+/** The limit for encoded subjects, which gives at most 128 base64url characters. */
 const maxEncodedBytes = 96;
 
-/** The values that a claim may have, and their description for operators. */
+/** The values that a claim may have, and how to describe them to operators. */
 type Grammar = Readonly<{ pattern: RegExp; wanted: string }>;
 
 const id: Grammar = { pattern: idPattern, wanted: 'letters, digits and "._~:@|-", at most 128' };
@@ -25,7 +25,7 @@ const anyText: Grammar = { pattern: /^[\s\S]+$/, wanted: 'a text' };
 const authMethods = z.array(z.string().refine(isAuthMethod)).max(16);
 
 const thumbprint = z.string().refine((value) => isBase64url(value, 32));
-/** Other members (RFC 7800) could bind the token to something that the gateway does not check. */
+/** Refuses other members (RFC 7800), which could bind the token to something that the gateway does not check. */
 const confirmation = z
   .strictObject({ jkt: thumbprint.optional(), 'x5t#S256': thumbprint.optional() })
   .refine((members) => Object.keys(members).length > 0);
@@ -45,7 +45,7 @@ export function compileSources({ claims, machines }: Issuer): Sources {
   };
 }
 
-/** Reads the claims of one token, and reports every claim that is missing or invalid. */
+/** Reads one token's claims, and reports every claim that is missing or invalid. */
 export class ClaimReader {
   readonly #payload: Payload;
   readonly #issuer: Issuer;
@@ -60,9 +60,9 @@ export class ClaimReader {
   }
 
   /**
-   * Reads the claims of a user, or of an OAuth client. A value that was reported is empty.
+   * Reads the claims of a user or an OAuth client. A value that was reported is empty.
    *
-   * @param clientId The client of the token.
+   * @param clientId The token's OAuth client.
    */
   read(kind: Claims['kind'], clientId: string | undefined): Claims {
     const issuer = this.#issuer;
@@ -112,7 +112,7 @@ export class ClaimReader {
     const { oauthClientRole, oauthClientTenant } = this.#sources;
     const { machines, tenantPrefix } = this.#issuer;
     const source = machines.role;
-    // Providers may give roles only to some OAuth clients.
+    // Some providers give roles only to some OAuth clients.
     const hasRole = source?.kind !== 'claim' || readPath(this.#payload, source.path) !== 'absent';
     const role = hasRole ? oauthClientRole?.(this.#payload, variable) : undefined;
     const tenant = oauthClientTenant?.(this.#payload, variable);
@@ -126,7 +126,7 @@ export class ClaimReader {
     } as const;
   }
 
-  /** Omits roles that the issuer may not assign. The first one refuses the token. */
+  /** Omits roles that the issuer may not assign. The first such role refuses the token. */
   #roles(value: Value): readonly string[] {
     const { roles } = this.#issuer;
     const all = 'text' in value ? (value.all ?? []) : [];
@@ -136,7 +136,12 @@ export class ClaimReader {
   #validClientId(clientId: string | undefined): string {
     if (clientId !== undefined && idPattern.test(clientId)) return clientId;
     const name = this.#issuer.claims.client.join(' or ');
-    return this.#invalid(name, id.wanted, described(clientId), 'name the claim with the client in claims.client');
+    return this.#invalid(
+      name,
+      id.wanted,
+      described(clientId),
+      'set claims.client to the claim that contains the OAuth client',
+    );
   }
 
   #scope(): readonly string[] {
@@ -145,14 +150,14 @@ export class ClaimReader {
     if (read === 'absent') return [];
     const scopes = read === 'blocked' ? undefined : textsOf(read.value, claims.scope);
     if (scopes === undefined) {
-      const fix = 'name another claim in claims.scope';
+      const fix = 'set claims.scope to another claim';
       this.#invalid(pathText(claims.scope), 'a text, or a list of texts', foundAt(read), fix);
       return [];
     }
     return [...new Set(scopes.filter((scope) => kept.scopes.has(scope)))];
   }
 
-  // Reads only own members: a claim name must not match a value on Object.prototype.
+  // Reads only own members, because a claim name must not match a value on Object.prototype.
   #has(name: string): boolean {
     return Object.hasOwn(this.#payload, name);
   }
@@ -169,24 +174,24 @@ export class ClaimReader {
     return this.#invalid(pathText(path), wanted, foundAt(read), fix);
   }
 
-  /** The raw `sub`. Its grammar is wider if ids are encoded. */
+  /** Reads the raw `sub`. Its grammar is wider if ids are encoded. */
   #subject(): string {
     return this.#issuer.subjectEncoding === 'base64url'
       ? this.#text(['sub'], subjectText)
-      : this.#text(['sub'], visible, 'set subjectEncoding: base64url, if the provider needs it');
+      : this.#text(['sub'], visible, "set subjectEncoding: base64url if the provider's subjects need it");
   }
 
   #userId(): string {
     const { claims, subjectEncoding, userPrefix } = this.#issuer;
     const claim = pathText(claims.userId);
-    const fix = 'name another claim in claims.userId, or set subjectEncoding: base64url';
+    const fix = 'set claims.userId to another claim, or set subjectEncoding: base64url';
     if (subjectEncoding === 'none') return this.#prefixed(this.#text(claims.userId, id, fix), userPrefix, claim);
-    const bytes = Buffer.from(this.#text(claims.userId, anyText, 'name another claim in claims.userId'));
+    const bytes = Buffer.from(this.#text(claims.userId, anyText, 'set claims.userId to another claim'));
     if (bytes.length <= maxEncodedBytes) return this.#prefixed(bytes.toString('base64url'), userPrefix, claim);
     return this.#invalid(claim, `at most ${maxEncodedBytes} bytes`, `${bytes.length} bytes`, fix);
   }
 
-  /** @param value Empty if it was already reported. */
+  /** @param value Empty if the problem was already reported. */
   #prefixed(value: string, prefix: string, claim: string): string {
     if (value === '') return '';
     const whole = prefix + value;
@@ -210,17 +215,17 @@ export class ClaimReader {
     }
     const [code, what] =
       key === 'role' ? (['role_missing', 'a role'] as const) : (['tenant_missing', 'a tenant'] as const);
-    const fix = `assign ${what} at the provider, map the token's value in claims.${key}, or set its otherwise`;
+    const fix = `assign ${what} at the provider, map the token's value in claims.${key}, or set otherwise there`;
     this.#report(finding(code, claim, wanted, found, fix));
     return '';
   }
 
   #fixFor(key: string, { claim, found, isList }: Unread): string {
     if (isList !== true || found === '[]') return `change claims.${key}, or the claim at the provider`;
-    return `the claim is a list: choose from it with claims.${key}: { from: ${claim}, map: { … } }`;
+    return `the claim is a list: choose one of its values with claims.${key}: { from: ${claim}, map: { … } }`;
   }
 
-  /** An OAuth client has no session. */
+  /** Reads the session id. An OAuth client has no session. */
   #sessionId(kind: Claims['kind']): string | undefined {
     const { claims, revocations, events } = this.#issuer;
     const isRequired = kind === 'user' && (revocations !== undefined || events?.sessions === true);
@@ -260,11 +265,11 @@ export class ClaimReader {
   #checkVariable(variable: string | undefined): void {
     const { template, provider } = this.#issuer;
     if (template === undefined) return;
-    // Entra's claim is `tid`, whatever the file calls the variable.
+    // Entra's claim is always `tid`, whatever name the file gives the variable.
     const names = provider === 'entra' ? new Set([template.variable, 'tid']) : [template.variable];
     for (const name of names) {
       if (!this.#has(name) || this.#payload[name] === variable) continue;
-      this.#invalid(name, described(variable), described(this.#payload[name]), 'the claim must be the same as in iss');
+      this.#invalid(name, described(variable), described(this.#payload[name]), 'the claim must equal the value in iss');
     }
   }
 }

@@ -2,14 +2,14 @@ import type { Condition, Conditions, Expected } from '../../config/config.ts';
 import { claimOf, type Payload, valuesOf } from './claim-path.ts';
 import { described, type Finding, oneOfThese } from './finding.ts';
 
-/** Whether one of the alternatives holds. False if there are none. */
+/** Whether one of the alternatives holds. False if there are no alternatives. */
 export function isMet(conditions: Conditions, payload: Payload): boolean {
   return conditions.some((all) => all.every((condition) => passes(condition, payload)));
 }
 
 /**
  * Describes the condition that a token does not meet, and the token's value: the first failing condition of the
- * alternative that gets furthest. Undefined if the token passes, or there are no conditions.
+ * alternative with the most met conditions. Undefined if the token passes or there are no conditions.
  */
 export function unmet(
   conditions: Conditions,
@@ -39,7 +39,7 @@ function passes({ claim, expected }: Condition, payload: Payload): boolean {
   }
 }
 
-/** The conditions in words: `token_use is "access"`. */
+/** Words the conditions, such as `token_use is "access"`. */
 export function conditionsText(conditions: Conditions): string {
   const words = (all: readonly Condition[]) =>
     all.map(({ claim, expected }) => `${claim} ${expectedText(expected)}`).join(' and ');

@@ -5,11 +5,11 @@ import { variableOf } from './find-issuer.ts';
 import { described, type Finding, finding, oneOfThese } from './finding.ts';
 import { headerType } from './token-type.ts';
 
-// With the first four, a token could choose its own key (CVE-2018-0114, RFC 8725 section 3.10). `crit` and `b64` change
-// the meaning of the signature (RFC 7515 section 4.1.11, RFC 7797).
+// With the first four, a token could choose its own key (CVE-2018-0114, RFC 8725 section 3.10). `crit` and `b64`
+// change what the signature means (RFC 7515 section 4.1.11, RFC 7797).
 const refusedParameters = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
 
-/** Problems with a header for any issuer. */
+/** Finds problems with a header that do not depend on the issuer. */
 export function headerFindings(header: Payload): readonly Finding[] {
   const [alg, kid] = [claimOf(header, 'alg'), claimOf(header, 'kid')];
   const choice = 'the provider must omit it: a token cannot choose its own key';
@@ -21,13 +21,13 @@ export function headerFindings(header: Payload): readonly Finding[] {
     findings.push(finding('token_algorithm_refused', 'header alg', 'a text', described(alg), fix));
   }
   if (typeof kid !== 'string' || !kidPattern.test(kid)) {
-    const fix = 'the provider must name its key, because it publishes several';
-    findings.push(finding('token_key_unknown', 'header kid', 'the id of a key', described(kid), fix));
+    const fix = 'the provider must set kid, because it publishes several keys';
+    findings.push(finding('token_key_unknown', 'header kid', 'a key id', described(kid), fix));
   }
   return findings;
 }
 
-/** Problems with a header for one issuer: its type and its algorithm. */
+/** Finds problems with a header that depend on the issuer: the type and the algorithm. */
 export function examineHeader(header: Payload, issuer: Issuer): readonly Finding[] {
   const type = headerType(header, issuer);
   const findings = type === undefined ? [] : [type];
@@ -36,7 +36,7 @@ export function examineHeader(header: Payload, issuer: Issuer): readonly Finding
     return findings;
   const fix =
     typeof alg === 'string' && alg.startsWith('HS')
-      ? 'switch the provider to asymmetric keys: a shared secret would let each verifier issue tokens'
+      ? 'switch the provider to asymmetric keys: with a shared secret, every verifier could issue tokens'
       : 'add it to algorithms, or change the key at the provider';
   const found = described(typeof alg === 'string' ? alg.slice(0, 32) : alg);
   findings.push(finding('token_algorithm_refused', 'header alg', oneOfThese(issuer.algorithms), found, fix));
@@ -45,14 +45,14 @@ export function examineHeader(header: Payload, issuer: Issuer): readonly Finding
 
 const maxShown = 8;
 
-/** The finding for an unknown `iss`. It lists the known ones. */
+/** Reports an unknown `iss`, and lists the known ones. */
 export function issuerFinding(iss: unknown, issuers: Iterable<Readonly<{ config: Issuer }>>): Finding {
   const known = [...issuers].map(({ config }) => config.issuer);
   const fix = typeof iss === 'string' ? nearMiss(iss, known) : 'the provider must add its issuer URL';
   return finding('token_issuer_unknown', 'iss', oneOfThese(known.slice(0, maxShown)), described(iss), fix);
 }
 
-/** The likely mistake behind an `iss` that is almost right. */
+/** Returns advice about the likely mistake if an `iss` is almost right. */
 function nearMiss(iss: string, known: readonly string[]): string {
   const plain = (text: string) =>
     text
@@ -60,19 +60,20 @@ function nearMiss(iss: string, known: readonly string[]): string {
       .replace(/\/+$/, '')
       .replace(/^http:/, 'https:');
   const near = known.find((issuer) => plain(issuer) === plain(iss));
-  if (near === undefined) return `set issuer to this value, if these tokens are to be trusted`;
+  if (near === undefined) return `set issuer to this value if you trust these tokens`;
   if (near.replace(/\/+$/, '') === iss.replace(/\/+$/, '')) {
-    return `set issuer to ${described(iss)}: only the slash at the end differs, and it counts`;
+    return `set issuer to ${described(iss)}: only the trailing slash differs, and it matters`;
   }
-  return `set issuer to ${described(iss)}: case and scheme count`;
+  return `set issuer to ${described(iss)}: case and scheme matter`;
 }
 
 /**
- * Checks the `issuer` of a key, which Entra publishes in the key set that all of its tenants share. Without this check,
- * a key of one tenant could sign for another. Only the tenant is compared, because versions 1.0 and 2.0 of the issuer
+ * Checks a key's `issuer`, which Entra publishes in the key set that all of its tenants share. Without this check, one
+ * tenant's key could sign for another tenant. Compares only the tenant, because versions 1.0 and 2.0 of the issuer
  * share keys.
  *
- * @param named The published value. Undefined if there is none. With a variable, the key belongs to every tenant.
+ * @param named The published value. Undefined if there is none. If it contains a variable, the key belongs to every
+ *   tenant.
  * @see https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-the-issuer
  */
 export function keyIssuerFinding(named: string | undefined, iss: string, issuer: Issuer): readonly Finding[] {
@@ -80,6 +81,6 @@ export function keyIssuerFinding(named: string | undefined, iss: string, issuer:
   const variable = variableOf(iss, issuer);
   const isOwn = named.split('/').some((segment) => segment === variable || /^\{[A-Za-z]{1,32}\}$/.test(segment));
   if (isOwn) return [];
-  const fix = 'the key of the token belongs to another tenant of the provider';
+  const fix = "the token's key belongs to another tenant of the provider";
   return [finding('token_key_unknown', 'iss', described(named), described(iss), fix)];
 }

@@ -10,7 +10,7 @@ const text = 'https://login.microsoftonline.com/{tid}/v2.0';
 const template = exampleIssuer({ issuer: text, template: { variable: 'tid', value: undefined } });
 const issuers = new Map([[template.issuer, { config: template }]]);
 
-describe('the issuer of any tenant', () => {
+describe('an issuer with any tenant', () => {
   test.each([
     'https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0',
     'https://login.microsoftonline.com/a/v2.0',
@@ -44,7 +44,7 @@ describe('the issuer of any tenant', () => {
     expect(findIssuer(issuers, iss)).toBeUndefined();
   });
 
-  test('accepts the keys of the tenant and of all tenants, and no key of another tenant', async () => {
+  test("accepts the tenant's keys and the keys for all tenants, and no key of another tenant", async () => {
     const signer = await mintIssuer();
     const iss = 'https://login.microsoftonline.com/tenant-a/v2.0';
     const config = exampleIssuer({
@@ -68,6 +68,6 @@ describe('the issuer of any tenant', () => {
   });
 });
 
-test('a key without the member has no issuer', () => {
+test('a key without the member `issuer` has no issuer', () => {
   expect(keyIssuer(generateKeyPairSync('ed25519').publicKey)).toBeUndefined();
 });

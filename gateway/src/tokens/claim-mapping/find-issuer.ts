@@ -2,7 +2,7 @@ import type { Issuer } from '../../config/config.ts';
 
 const variableValue = /^[A-Za-z0-9-]{1,64}$/;
 
-/** The variable of an `iss` that matches the template of an issuer. Undefined if it does not match. */
+/** Returns the variable in an `iss` that matches an issuer's template. Undefined if it does not match. */
 function variableIn(iss: string, { issuer, template }: Issuer): string | undefined {
   if (template === undefined || template.value !== undefined) return undefined;
   const [before = '', after = ''] = issuer.split(`{${template.variable}}`);
@@ -14,8 +14,8 @@ function variableIn(iss: string, { issuer, template }: Issuer): string | undefin
 const isAny = ({ template }: Issuer): boolean => template !== undefined && template.value === undefined;
 
 /**
- * Finds the issuer of an `iss`, compared byte by byte. A template accepts one segment of letters, digits and `-`, so a
- * token cannot supply a different host, path or query.
+ * Finds the issuer for an `iss`, compared byte by byte. A template accepts one segment of letters, digits and `-`, so
+ * a token cannot supply a different host, path or query.
  */
 export function findIssuer<Trusted extends Readonly<{ config: Issuer }>>(
   issuers: ReadonlyMap<string, Trusted>,
@@ -23,14 +23,14 @@ export function findIssuer<Trusted extends Readonly<{ config: Issuer }>>(
 ): Trusted | undefined {
   const literal = issuers.get(iss);
   if (literal !== undefined) return isAny(literal.config) ? undefined : literal;
-  // Any number of issuers may have a template, but few configurations have even one.
+  // Any number of issuers may have a template, but few configurations have even one such issuer.
   for (const trusted of issuers.values()) {
     if (variableIn(iss, trusted.config) !== undefined) return trusted;
   }
   return undefined;
 }
 
-/** The variable of the issuer's template for one of its tokens. */
+/** Returns the value that one token has for the variable in the issuer's template. */
 export function variableOf(iss: string, issuer: Issuer): string | undefined {
   return issuer.template?.value ?? variableIn(iss, issuer);
 }

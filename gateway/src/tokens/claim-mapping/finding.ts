@@ -1,10 +1,12 @@
 import { visibleText } from '@countersign/strict-jwt';
 import { AppError, type Code } from '../../errors.ts';
 
-/** A problem with a token. The texts are for operators: they contain claims and their values, but never a signature. */
+/**
+ * A problem with a token. The texts are for operators. They contain claims and their values, but never a signature.
+ */
 export type Finding = Readonly<{
   code: Code;
-  /** The claim, or the parameter of the header. */
+  /** The claim or the header parameter. */
   claim: string;
   wanted: string;
   found: string;
@@ -21,10 +23,10 @@ export const finding = (code: Code, claim: string, wanted: string, found: string
 });
 
 /**
- * The refusal that a finding causes. `detail` only goes to the log.
+ * Creates the refusal for a finding. Only the log shows `detail`.
  *
  * @param issuer A configured issuer.
- * @param subject The `sub` of a token with a valid signature.
+ * @param subject The `sub` in a token with a valid signature.
  */
 export function refusalFor({ code, claim, wanted, found }: Finding, issuer?: string, subject?: unknown): AppError {
   const source = {
@@ -34,13 +36,13 @@ export function refusalFor({ code, claim, wanted, found }: Finding, issuer?: str
   return new AppError(code, { detail: { claim, wanted, found, ...source } });
 }
 
-/** Long enough for an issuer that names a realm. */
+/** Long enough for an issuer that contains a realm name. */
 const maxText = 200;
 const maxItems = 8;
 
 /**
- * A short description of a token's value, safe for a terminal and limited in length. Non-ASCII characters are escaped,
- * because look-alike letters could make two different values look equal.
+ * Describes a token's value briefly, safe for a terminal and limited in length. Escapes non-ASCII characters, because
+ * look-alike letters could make two different values look equal.
  */
 export function described(value: unknown): string {
   if (value === undefined) return 'nothing';
@@ -65,7 +67,7 @@ function quoted(text: string): string {
   return text.length > maxText ? `${shown.slice(0, -1)}…"` : shown;
 }
 
-/** A short list of accepted values. */
+/** Lists accepted values briefly. */
 export function oneOfThese(values: Iterable<unknown>): string {
   const all = [...values];
   const shown = all.slice(0, maxItems).map(described);

@@ -5,7 +5,7 @@ import { readActor } from './read-actor.ts';
 
 const own = 'https://issuer.test';
 const read = (act: unknown) => readActor({ act }, own);
-/** A chain of actors, each nested in the previous one. */
+/** Builds a chain of actors, each nested in the previous one. */
 const chain = (depth: number) => {
   let act: Record<string, unknown> = { sub: `agent-${depth}` };
   for (let level = depth - 1; level > 0; level -= 1) act = { sub: `agent-${level}`, act };
@@ -14,12 +14,20 @@ const chain = (depth: number) => {
 
 describe('an actor', () => {
   test.each<[string, unknown, { sub: string; iss: string }]>([
-    ['of the issuer of the token', { sub: 'agent-1' }, { sub: 'agent-1', iss: own }],
-    ['of another issuer', { sub: 'agent-1', iss: 'https://x.test' }, { sub: 'agent-1', iss: 'https://x.test' }],
-    ['with further claims', { sub: 'a', client_id: 'a', exp: 'never' }, { sub: 'a', iss: own }],
-    ['with seven earlier actors', chain(8), { sub: 'agent-1', iss: own }],
-    ['with an earlier actor of another issuer', { sub: 'a', act: { sub: 'b', iss: 'c' } }, { sub: 'a', iss: own }],
-  ])('%s is read', (_name, act, actor) => {
+    ["an actor from the token's issuer", { sub: 'agent-1' }, { sub: 'agent-1', iss: own }],
+    [
+      'an actor from another issuer',
+      { sub: 'agent-1', iss: 'https://x.test' },
+      { sub: 'agent-1', iss: 'https://x.test' },
+    ],
+    ['an actor with other claims', { sub: 'a', client_id: 'a', exp: 'never' }, { sub: 'a', iss: own }],
+    ['an actor with seven earlier actors', chain(8), { sub: 'agent-1', iss: own }],
+    [
+      'an actor with an earlier actor from another issuer',
+      { sub: 'a', act: { sub: 'b', iss: 'c' } },
+      { sub: 'a', iss: own },
+    ],
+  ])('reads %s', (_name, act, actor) => {
     expect(read(act)).toEqual({ actor, finding: undefined });
   });
 
@@ -48,18 +56,18 @@ describe('an actor', () => {
     ['a thousand actors', chain(1000)],
     ['claims that are too large', { sub: 'a', note: 'x'.repeat(2048) }],
     ['an earlier actor with claims that are too large', { sub: 'a', act: { sub: 'b', list: Array(1025).fill(1) } }],
-  ])('that is malformed is refused: %s', (_name, act) => {
+  ])('refuses a malformed actor: %s', (_name, act) => {
     expect(read(act)).toMatchObject({ actor: undefined, finding: { code: 'token_actor_invalid', claim: 'act' } });
   });
 
-  test('is absent without act, also where a prototype has one', () => {
+  test('finds no actor without act, even if a prototype has one', () => {
     for (const payload of [{}, Object.create({ act: { sub: 'a' } })]) {
       expect(readActor(payload, own)).toEqual({ actor: undefined, finding: undefined });
     }
     expect(read(Object.create({ sub: 'a' }))).toMatchObject({ actor: undefined, finding: expect.anything() });
   });
 
-  test('is never read in part: it is well-formed and the outermost, or the token is refused', () => {
+  test('either reads a well-formed outermost actor or refuses the token', () => {
     const sub = fc.oneof(fc.constant('agent-1'), fc.string({ maxLength: 4 }), fc.jsonValue({ maxDepth: 1 }));
     const { act } = fc.letrec((tie) => ({
       act: fc.oneof(

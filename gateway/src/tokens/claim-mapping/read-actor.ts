@@ -7,7 +7,7 @@ const maxDepth = 8;
 /** The longest `act`, as JSON. */
 const maxCharacters = 2048;
 
-/** The outermost actor of a token, or the problem with its `act`. Both are undefined if there is no actor. */
+/** A token's outermost actor, or the problem with its `act`. Both are undefined if there is no actor. */
 export type ReadActor = Readonly<{ actor: Actor | undefined; finding: Finding | undefined }>;
 
 const none: ReadActor = { actor: undefined, finding: undefined };
@@ -16,7 +16,7 @@ const none: ReadActor = { actor: undefined, finding: undefined };
  * Reads `act`. Only the outermost actor counts. The nested ones are checked too, because a malformed one could have
  * been meant as the outermost. An actor without `iss` belongs to the token's issuer.
  *
- * @param issuer The `iss` of the token.
+ * @param issuer The token's `iss`.
  * @see RFC 8693 section 4.1
  */
 export function readActor(payload: Payload, issuer: string): ReadActor {

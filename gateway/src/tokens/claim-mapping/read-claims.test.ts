@@ -24,7 +24,7 @@ const good: Record<string, unknown> = {
   iat: nowSec,
   exp: nowSec + 900,
 };
-/** The claims of a token, or its first refusal. */
+/** Returns a token's claims, or the code of its first refusal. */
 function readClaims(typ: { typ: string }, payload: Record<string, unknown>, by: Issuer, atMs: number) {
   const { claims, findings } = compileClaims(by)(typ, payload, atMs);
   for (const finding of findings) throw refusalFor(finding, by.issuer, payload.sub);
@@ -39,7 +39,7 @@ const read = (changes: Record<string, unknown> = {}, by: Issuer = issuer, at = n
 const refusedWith = (code: string) => expect.objectContaining({ code });
 
 describe('claims', () => {
-  test('are read with their types', () => {
+  test('are returned with their types', () => {
     expect(read({ auth_time: nowSec, amr: ['pwd', 'otp'], azp: 'web' })).toEqual({
       kind: 'user',
       issuer: 'http://issuer.test',
@@ -67,12 +67,12 @@ describe('claims', () => {
     expect(() => read({ [name]: undefined })).toThrow(refusedWith('token_claims_invalid'));
   });
 
-  test('are not read from the prototype', () => {
+  test('are not read from a prototype', () => {
     const payload = Object.create(good) as Record<string, unknown>;
     expect(() => readClaims(header, payload, issuer, nowMs)).toThrow(refusedWith('token_audience_refused'));
   });
 
-  test('need no sid when the issuer has no revocation feed', () => {
+  test('need no sid if the issuer has no revocation feed', () => {
     const { sessionId } = read({ sid: undefined }, { ...issuer, revocations: undefined });
     expect(sessionId).toBeUndefined();
   });
@@ -115,16 +115,16 @@ describe('claims', () => {
   });
 
   test.each([
-    ['the expected one', 'complaints-api', true],
-    ['a list with the expected one', ['other', 'complaints-api'], true],
-    ['another one', 'other', false],
-    ['the expected one in a longer text', 'complaints-api,other', false],
-    ['a list without the expected one', ['other'], false],
+    ['the expected value', 'complaints-api', true],
+    ['a list with the expected value', ['other', 'complaints-api'], true],
+    ['another value', 'other', false],
+    ['the expected value inside a longer text', 'complaints-api,other', false],
+    ['a list without the expected value', ['other'], false],
     ['an empty list', [], false],
     ['a list with a number', ['complaints-api', 1], false],
     ['an object', { 'complaints-api': true }, false],
     ['undefined', undefined, false],
-  ])('with the audience %s are accepted or refused', (_name, aud, isAccepted) => {
+  ])('with %s as the audience are accepted or refused', (_name, aud, isAccepted) => {
     if (isAccepted) expect(read({ aud }).userId).toBe('u1');
     else expect(() => read({ aud })).toThrow(refusedWith('token_audience_refused'));
   });
@@ -142,7 +142,7 @@ describe('claims', () => {
     else expect(() => read(times)).toThrow(refusedWith(code));
   });
 
-  test('are refused for a tenant or role that is not allowed for the issuer', () => {
+  test('are refused if the issuer may not name the tenant or role', () => {
     const bound: Issuer = { ...issuer, tenants: new Set(['t1']), roles: new Set(['agent']) };
     expect(read({}, bound).tenantId).toBe('t1');
     expect(() => read({ tenant_id: 't2' }, bound)).toThrow(refusedWith('token_tenant_refused'));
@@ -157,7 +157,7 @@ describe('claims', () => {
     expect(() => read({ cnf: { jkt, kid: 'x' } })).toThrow(refusedWith('token_claims_invalid'));
   });
 
-  test('can have configured names', () => {
+  test('may have configured names', () => {
     const renamed: Issuer = {
       ...issuer,
       claims: {
@@ -183,23 +183,23 @@ describe('scopes', () => {
 
   test.each<[string, unknown, readonly string[]]>([
     ['one', 'orders.read', ['orders.read']],
-    ['two, in the order of the token', 'orders.write orders.read', ['orders.write', 'orders.read']],
+    ["two scopes, in the token's order", 'orders.write orders.read', ['orders.write', 'orders.read']],
     ['duplicates', 'orders.read orders.read', ['orders.read']],
-    ['unknown ones beside', 'openid orders.read https://graph.test/.default', ['orders.read']],
+    ['unknown scopes, which are dropped', 'openid orders.read https://graph.test/.default', ['orders.read']],
     ['double spaces', ' orders.read  orders.write ', ['orders.read', 'orders.write']],
     ['a list', ['orders.read', 'orders.write', 'orders.read'], ['orders.read', 'orders.write']],
     ['a list with spaces in an item', ['orders.read orders.write'], []],
     ['another case', 'Orders.Read ORDERS.READ orders.Write', []],
     ['a tab', 'orders.read\torders.write', []],
-    ['a line feed', 'orders.read\norders.write', []],
+    ['a line feed between scopes', 'orders.read\norders.write', []],
     ['a comma', 'orders.read,orders.write', []],
     ['a no-break space', 'orders.read\u00a0orders.write', []],
     ['look-alike letters', 'оrders.read', []],
     ['an invisible character', 'orders.read\u200b', []],
     ['quotes', '"orders.read"', []],
     ['a backslash', 'orders.read\\', []],
-    ['a part of a name', 'orders orders.rea orders.read.all', []],
-    ['members of a prototype', 'constructor __proto__ toString', []],
+    ['parts and extensions of scope names', 'orders orders.rea orders.read.all', []],
+    ['names of prototype members', 'constructor __proto__ toString', []],
     ['nothing', '', []],
     ['an empty list', [], []],
   ])('with %s', (_name, scope, expected) => {
@@ -207,19 +207,19 @@ describe('scopes', () => {
     expect(scopes(scope, 'scp')).toEqual(expected);
   });
 
-  test('are not split in another claim', () => {
+  test('are not split if they are in another claim', () => {
     expect(scopes('orders.read orders.write', 'permissions')).toEqual([]);
     expect(scopes('orders.read', 'permissions')).toEqual(['orders.read']);
   });
 
   test.each([[null], [7], [true], [{ 'orders.read': true }], [['orders.read', 1]], [[['orders.read']]]])(
-    'of another type are refused: %j',
+    'are refused if they have another type: %j',
     (scope) => {
       expect(() => scopes(scope)).toThrow(refusedWith('token_claims_invalid'));
     },
   );
 
-  test('are those between single spaces that the configuration knows, for any text', () => {
+  test('are the known names between spaces, for any text', () => {
     const piece = fc.oneof(fc.constantFrom(...known, ' ', '  ', ',', '\t'), fc.string({ maxLength: 3 }));
     fc.assert(
       fc.property(fc.array(piece), (pieces) => {
@@ -229,7 +229,7 @@ describe('scopes', () => {
     );
   });
 
-  test('scopes and roles that do not fit the identity contract refuse the token', () => {
+  test('a token is refused if its scopes and roles do not fit the identity contract', () => {
     const many = Array.from({ length: 65 }, (_, at) => `s${at}`);
     const long = Array.from({ length: 20 }, (_, at) => `${at}`.padEnd(128, 's'));
     const wide: Issuer = { ...issuer, kept: { scopes: new Set([...many, ...long]), claims: [] } };
@@ -257,14 +257,14 @@ describe('a valid token without a role or a tenant', () => {
   test.each<[name: string, claims: Record<string, unknown>, by: Issuer, code: string]>([
     ['no claim', { groups: undefined, org: 'staff' }, mapped, 'role_missing'],
     ['an empty list', { groups: [], org: 'staff' }, mapped, 'role_missing'],
-    ['no value of the map', { groups: ['guests'], org: 'staff' }, mapped, 'role_missing'],
-    ['no tenant of the map', { groups: ['staff'], org: 'other' }, mapped, 'tenant_missing'],
+    ['no mapped role', { groups: ['guests'], org: 'staff' }, mapped, 'role_missing'],
+    ['no mapped tenant', { groups: ['staff'], org: 'other' }, mapped, 'tenant_missing'],
     ['neither', {}, mapped, 'role_missing'],
-    ['no claim, where the role is not mapped', { role: undefined }, plain, 'role_missing'],
-    ['no claim, where the tenant is not mapped', { tenant_id: undefined }, plain, 'tenant_missing'],
-    ['a claim of another type', { groups: { staff: true }, org: 'staff' }, mapped, 'token_claims_invalid'],
-    ['a role outside of the grammar', { role: 'Admin' }, plain, 'token_claims_invalid'],
-    // The client must replace these tokens first.
+    ['no role claim, if the role is not mapped', { role: undefined }, plain, 'role_missing'],
+    ['no tenant claim, if the tenant is not mapped', { tenant_id: undefined }, plain, 'tenant_missing'],
+    ['a claim with another type', { groups: { staff: true }, org: 'staff' }, mapped, 'token_claims_invalid'],
+    ['a role that the grammar does not allow', { role: 'Admin' }, plain, 'token_claims_invalid'],
+    // The caller must replace these tokens first.
     ['no role, and has expired', { org: 'staff', exp: nowSec - 60 }, mapped, 'token_expired'],
     ['no role, and another audience', { org: 'staff', aud: 'other' }, mapped, 'token_audience_refused'],
     ['no role, and no subject', { org: 'staff', sub: undefined }, mapped, 'token_claims_invalid'],
@@ -288,7 +288,7 @@ describe('the claims that routes check', () => {
     expect(read({ department }, by).kept.get('department')).toEqual(kept);
   });
 
-  test('are split at spaces only where they are scopes', () => {
+  test('are split at spaces only if they are scopes', () => {
     const { kept } = read({ department: 'legal sales', scope: 'a b' }, by);
     expect([kept.get('department'), kept.get('scope'), kept.get('__proto__')]).toEqual([
       ['legal sales'],
@@ -298,12 +298,12 @@ describe('the claims that routes check', () => {
   });
 });
 
-describe('the token of an OAuth client', () => {
+describe("an OAuth client's token", () => {
   const machines = { isAccepted: true, when: [], role: undefined, tenantId: undefined } as const;
   const by: Issuer = { ...issuer, machines };
   const oauthClient = { sub: 'job-1', client_id: 'job-1', user_id: undefined, role: undefined, tenant_id: undefined };
 
-  test('has a client and no user, needs no session, and has role and tenant only where the issuer says so', () => {
+  test("has an OAuth client and no user, needs no session, and gets a role and tenant only if the issuer's configuration says so", () => {
     const bare = read({ ...oauthClient, sid: undefined }, by);
     expect(bare).toMatchObject({ kind: 'client', clientId: 'job-1', userId: undefined, role: undefined });
     expect([bare.tenantId, bare.sessionId]).toEqual([undefined, undefined]);
@@ -324,7 +324,7 @@ describe('the token of an OAuth client', () => {
     expect(() => read(oauthClient, full)).toThrow(refusedWith('token_claims_invalid'));
   });
 
-  test('may lack a role that is a claim, but not have a malformed one', () => {
+  test('may lack a role claim, but not have a malformed one', () => {
     const some: Issuer = { ...by, machines: { ...machines, role: { kind: 'claim', path: ['role'] } } };
     expect(read(oauthClient, some).role).toBeUndefined();
     expect(read({ ...oauthClient, role: 'admin' }, some).role).toBe('admin');
@@ -335,7 +335,7 @@ describe('the token of an OAuth client', () => {
     expect(() => read({ ...oauthClient, role: 'admin' }, bound)).toThrow(refusedWith('token_role_refused'));
   });
 
-  test('that names a tenant that the issuer may not use is refused', () => {
+  test('is refused if it names a tenant that the issuer may not name', () => {
     const bound: Issuer = {
       ...by,
       tenants: new Set(['t1']),
@@ -345,10 +345,10 @@ describe('the token of an OAuth client', () => {
   });
 
   test.each<[string, Record<string, unknown>, string]>([
-    ['its sub is a user and also its client', { sub: 'u1', client_id: 'u1', user_id: 'u1', role: 'admin' }, 'u1'],
+    ['its sub is both a user and its OAuth client', { sub: 'u1', client_id: 'u1', user_id: 'u1', role: 'admin' }, 'u1'],
     ['its sub is its azp', { sub: 'u1', azp: 'u1', user_id: 'u1', role: 'admin' }, 'u1'],
     ['it has a claim of OAuth clients', { sub: 'u1', client_id: 'job-1', user_id: 'u1', grant: 'cc' }, 'job-1'],
-  ])('is never a user, also where %s', (_name, changes, clientId) => {
+  ])("never counts as a user's, even if %s", (_name, changes, clientId) => {
     const when = [[{ claim: 'grant', expected: { is: 'oneOf', values: ['cc'] } }]] as const;
     const claims = read({ ...changes, tenant_id: 't1' }, { ...by, machines: { ...machines, when } });
     expect(claims).toMatchObject({ kind: 'client', clientId, userId: undefined, role: undefined, tenantId: undefined });
@@ -356,48 +356,50 @@ describe('the token of an OAuth client', () => {
 
   test.each<[string, Record<string, unknown>, string]>([
     ['client_id and azp differ', { client_id: 'job-1', azp: 'job-2' }, 'token_client_refused'],
-    ['the client is no id', { sub: 'a/b', client_id: 'a/b' }, 'token_claims_invalid'],
-    ['the client is no text', { client_id: ['job-1'] }, 'token_client_refused'],
-    ['it has an actor that is malformed', { act: 'agent' }, 'token_actor_invalid'],
-  ])('is refused where %s', (_name, changes, code) => {
+    ['the OAuth client is not a valid id', { sub: 'a/b', client_id: 'a/b' }, 'token_claims_invalid'],
+    ['the OAuth client is not a text', { client_id: ['job-1'] }, 'token_client_refused'],
+    ['it has a malformed actor', { act: 'agent' }, 'token_actor_invalid'],
+  ])('is refused if %s', (_name, changes, code) => {
     expect(() => read({ ...oauthClient, ...changes }, by)).toThrow(refusedWith(code));
   });
 
-  test('is refused where the issuer accepts no OAuth clients', () => {
+  test('is refused if the issuer accepts no OAuth clients', () => {
     expect(() => read(oauthClient, issuer)).toThrow(refusedWith('token_machine_refused'));
   });
 });
 
-test('a user came through a client, whose id a strict issuer must keep in the grammar', () => {
+test("a user's token may name an OAuth client, whose id must match the grammar if the issuer is strict", () => {
   expect(read({ client_id: 'web', azp: 'web' }).clientId).toBe('web');
   expect(() => read({ client_id: 'https://app.test' })).toThrow(refusedWith('token_claims_invalid'));
   expect(read({ client_id: 'https://app.test' }, { ...issuer, isStrict: false }).clientId).toBe('https://app.test');
 });
 
-test('an actor without iss is one of the issuer of the token', () => {
+test("an actor without iss belongs to the token's issuer", () => {
   expect(read({ act: { sub: 'agent-1' } }).act).toEqual({ sub: 'agent-1', iss: 'http://issuer.test' });
   expect(() => read({ act: { sub: 'agent 1' } })).toThrow(refusedWith('token_actor_invalid'));
 });
 
-test.each(['typ', 'token_use'])('a list of types in %s is refused, also where nothing tests it', (name) => {
+test.each(['typ', 'token_use'])('a list of types in %s is refused, even if no condition tests it', (name) => {
   for (const types of [['ID'], ['Bearer'], []])
     expect(() => read({ [name]: types })).toThrow(refusedWith('token_type_refused'));
 });
 
-test('a role that is a list is refused with the cure', () => {
+test('a role that is a list is refused with advice', () => {
   const list = { ...good, role: ['admin', 'agent'] };
   const [finding] = compileClaims(issuer)(header, list, nowMs).findings;
-  expect(finding?.fix).toBe('the claim is a list: choose from it with claims.role: { from: role, map: { … } }');
+  expect(finding?.fix).toBe(
+    'the claim is a list: choose one of its values with claims.role: { from: role, map: { … } }',
+  );
 });
 
-test('a value that only looks like the wanted one is shown with escapes', () => {
+test('a value that only looks like the expected one is shown with escapes', () => {
   const [finding] = compileClaims(issuer)(header, { ...good, aud: 'complaints-\u0430pi' }, nowMs).findings;
   expect([finding?.wanted, finding?.found]).toEqual(['"complaints-api"', '"complaints-\\u0430pi"']);
   expect(described('e\u0301\u{1f600}\u202e"')).toBe('"e\\u0301\\ud83d\\ude00\\u202e\\""');
   expect(described('é'.repeat(210))).toBe(`"${'\\u00e9'.repeat(200)}…"`);
 });
 
-describe('claims of Entra', () => {
+describe('Entra claims', () => {
   const tid = '72f988bf-86f1-41af-91ab-2d7cd011db47';
   const claims = {
     iss: `https://e.test/${tid}/v2.0`,
@@ -412,7 +414,7 @@ describe('claims of Entra', () => {
     ['an ID token', {}, undefined],
     ['an access token of an app, without scp and idtyp, version 2.0', { azp: 'other-app' }, 'token_type_refused'],
     ['an access token of an app, without scp and idtyp, version 1.0', { appid: 'other-app' }, 'token_type_refused'],
-    ['a tid of another tenant, where the file calls the variable otherwise', { tid: 'other' }, 'token_claims_invalid'],
+    ['a tid of another tenant, if the file gives the variable another name', { tid: 'other' }, 'token_claims_invalid'],
   ])('%s', (_name, changes, code) => {
     const by = exampleIssuer({
       provider: 'entra',

@@ -9,19 +9,19 @@ import { isMet, unmet } from './conditions.ts';
 import { described, type Finding, finding, oneOfThese } from './finding.ts';
 import { payloadType } from './token-type.ts';
 
-/** The identity contract's maximum number of scopes, and of roles. */
+/** How many scopes, and how many roles, the identity contract allows. */
 const maxNames = 64;
 
 /**
- * Compiles the reader of an issuer's claims, once for each configuration. It finds everything that is wrong with the
- * claims of a token, in the order in which the token would be refused. Values are never repaired.
+ * Compiles the reader for an issuer's claims, once per configuration. The reader finds everything that is wrong with a
+ * token's claims, in the order in which the token would be refused. It never repairs a value.
  *
  * The reader takes the header too, because `typ` says whether the claims must show that this is an access token.
  * Findings have the codes `token_type_refused`, `token_audience_refused`, `token_client_refused`,
  * `token_machine_refused`, `token_requirement_unmet`, `token_claims_invalid`, `token_actor_invalid`,
  * `token_tenant_refused`, `token_role_refused`, `token_lifetime_refused`, `token_expired`, `token_not_yet_valid` and
- * `token_context_too_long`; a token that is valid otherwise has `role_missing` or `tenant_missing` without a role or a
- * tenant.
+ * `token_context_too_long`. If an otherwise valid token lacks a role or tenant, the code is `role_missing` or
+ * `tenant_missing`.
  *
  * @see RFC 9068 section 4, RFC 7519 section 4.1
  */
@@ -29,7 +29,7 @@ export function compileClaims(issuer: Issuer) {
   const sources = compileSources(issuer);
   return (header: Payload, payload: Payload, nowMs: number) => {
     const invalid: Finding[] = [];
-    /** Only an otherwise valid token gets 403: an expired one must be replaced first. */
+    /** Only an otherwise valid token gets 403, because the caller must first replace an expired one. */
     const forbidden: Finding[] = [];
     const report = (found: Finding | undefined) => {
       if (found !== undefined) (errorTable[found.code].status === 403 ? forbidden : invalid).push(found);
@@ -49,7 +49,7 @@ export function compileClaims(issuer: Issuer) {
     report(expiryFinding(claims, nowMs));
     report(startFinding(payload, claims, nowMs));
     if (invalid.length === 0) report(contextFinding(claims));
-    /** `claims` are complete only if there is no finding. */
+    /** `claims` is complete only if there are no findings. */
     return { claims, findings: [...invalid, ...forbidden] };
   };
 }
@@ -60,10 +60,10 @@ function requirementFinding(payload: Payload, { require: required }: Issuer): Fi
   return lacking && finding('token_requirement_unmet', lacking.claim, lacking.wanted, lacking.found, fix);
 }
 
-/** The client of a token, if its claims agree. */
+/** A token's OAuth client. `finding` is set if the claims that name it disagree. */
 type TokenClient = Readonly<{ id: string | undefined; finding: Finding | undefined }>;
 
-/** Checks `aud`. A list of clients replaces it only for providers whose tokens have no `aud`. */
+/** Checks `aud`. A list of OAuth clients replaces `aud` only for providers whose tokens have none. */
 function audienceFinding(payload: Payload, issuer: Issuer, { id }: TokenClient): Finding | undefined {
   const { audience, mayLackAudience, clients } = issuer;
   const aud = claimOf(payload, 'aud');
@@ -75,18 +75,19 @@ function audienceFinding(payload: Payload, issuer: Issuer, { id }: TokenClient):
     const wanted = audience.length === 0 ? 'nothing: the configuration has no audience' : oneOfThese(audience);
     return refused(
       wanted,
-      'ask the provider for a token for this API, or add the value to audience if it names this API alone',
+      'ask the provider for a token for this API, or add the value to audience if it means only this API',
     );
   }
-  // An ID token for several clients says in `azp` which of them it was issued to (OpenID Connect Core section 3.1.3.7).
+  // If an ID token has several audiences, `azp` says which OAuth client it was issued to (OpenID Connect Core
+  // 3.1.3.7).
   if (issuer.types.includes('id-token') && named.length > 1 && clients === undefined && !audience.includes(id ?? '')) {
-    return refused(`one value, or azp ${oneOfThese(audience)}`, 'list the client in clients, or in audience');
+    return refused(`one value, or azp ${oneOfThese(audience)}`, 'list the OAuth client in clients or in audience');
   }
   return undefined;
 }
 
 /**
- * Reads the client. If two claims differ, the token is refused, because choosing one would be a guess. This also
+ * Reads the OAuth client. If two claims differ, the token is refused, because choosing one would be a guess. This also
  * applies to `client_id` and `azp` if neither is configured as the client claim.
  */
 function clientOf(payload: Payload, { claims, clients }: Issuer): TokenClient {
@@ -102,20 +103,20 @@ function clientOf(payload: Payload, { claims, clients }: Issuer): TokenClient {
         return refused(name, 'a text', one, 'the provider must send one client id');
       const [first = name] = given;
       if (one === payload[first]) continue;
-      const wanted = `the same as ${first}: ${described(payload[first])}`;
+      const wanted = `the value of ${first}: ${described(payload[first])}`;
       return refused(name, wanted, one, 'the provider must send the same client id in both');
     }
   }
   const [name] = claims.client.filter((one) => Object.hasOwn(payload, one));
   const id = name === undefined ? undefined : String(payload[name]);
   if (clients === undefined || (id !== undefined && clients.includes(id))) return { id, finding: undefined };
-  const fix = 'use one of these clients, or add this one to clients';
+  const fix = 'use one of these OAuth clients, or add this one to clients';
   return refused(name ?? claims.client.join(' or '), oneOfThese(clients), id, fix);
 }
 
 /**
- * Whether a token belongs to an OAuth client, which is never a user. `finding` is set if OAuth clients of this issuer
- * are not accepted.
+ * Whether a token belongs to an OAuth client, which never counts as a user. `finding` is set if the issuer's
+ * configuration accepts no OAuth clients.
  */
 type ClientCheck = Readonly<{ isClient: boolean; finding: Finding | undefined }>;
 
@@ -126,9 +127,9 @@ function checkClientToken(payload: Payload, { machines, claims }: Issuer, client
     typeof sub === 'string' && (sub === client.id || names.some((name) => claimOf(payload, name) === sub));
   const isClient = isItsClient || isMet(machines.when, payload);
   if (!isClient || machines.isAccepted) return { isClient, finding: undefined };
-  const [claim, found] = isItsClient ? ['sub', 'the client itself'] : ['machines', 'the token of an OAuth client'];
+  const [claim, found] = isItsClient ? ['sub', 'the OAuth client itself'] : ['machines', "an OAuth client's token"];
   const fix = 'log in as a user, or set machines for this issuer and allow.clients on the route';
-  return { isClient, finding: finding('token_machine_refused', claim, 'the token of a user', found, fix) };
+  return { isClient, finding: finding('token_machine_refused', claim, "a user's token", found, fix) };
 }
 
 const allowedCodes = { tenants: 'token_tenant_refused', roles: 'token_role_refused' } as const;
@@ -137,7 +138,7 @@ function allowedFinding(key: 'tenants' | 'roles', value: string | undefined, iss
   const allowed = issuer[key];
   if (value === undefined || value === '' || allowed === undefined || allowed.has(value)) return undefined;
   const claim = key === 'tenants' ? 'tenant' : 'role';
-  const fix = `add it to ${key} of this issuer, if the issuer may name it`;
+  const fix = `add it to the issuer's ${key} if the issuer may name it`;
   return finding(allowedCodes[key], claim, oneOfThese(allowed), described(value), fix);
 }
 
@@ -168,11 +169,11 @@ function startFinding(payload: Payload, { issuedAtSec }: Claims, nowMs: number):
   return finding('token_not_yet_valid', nbf === startSec ? 'nbf' : 'iat', wanted, timeText(startSec), fix);
 }
 
-// At a token endpoint, a DPoP proof adds its key to the context of an unbound token.
+// At a token endpoint, a DPoP proof adds its key to an unbound token's context.
 const anyThumbprint = 'A'.repeat(43);
 
 /**
- * Whether the claims fit into the identity contract. Checked here, so that a token is refused everywhere or nowhere.
+ * Finds out whether the claims fit into the identity contract. Checked here, so that every route refuses such a token.
  */
 function contextFinding(claims: Claims): Finding | undefined {
   const tooLong = finding(

@@ -8,11 +8,11 @@ const typNames: Readonly<Record<string, readonly unknown[]>> = {
   JWT: ['JWT', 'jwt', 'application/jwt'],
 };
 
-/** Claims that no access token has: those of ID tokens, logout tokens, security events, and DPoP proofs. */
+/** Claims that no access token has. ID tokens, logout tokens, security events and DPoP proofs have them. */
 const foreignMembers = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'token_introspection', 'htm'] as const;
 const foreignToIdTokens = ['events', 'token_introspection', 'htm', 'scope', 'scp'] as const;
 const typeClaims = ['typ', 'token_use'] as const;
-/** Keycloak's type claim, in the payload. */
+/** Values of Keycloak's type claim, which is in the payload. */
 const foreignTypes: readonly unknown[] = ['ID', 'Refresh', 'Offline', 'Logout'];
 
 type Kind = 'at+jwt' | 'JWT' | 'none';
@@ -23,7 +23,7 @@ function kindOf(header: Payload): Kind | undefined {
   return typNames.JWT?.includes(header.typ) ? 'JWT' : undefined;
 }
 
-/** Checks the header `typ`, which does not decide alone: for `JWT` and `none`, {@link payloadType} decides. */
+/** Checks the `typ` header. For `JWT` and `none`, {@link payloadType} makes the final decision. */
 export function headerType(header: Payload, { types }: Issuer): Finding | undefined {
   const kind = kindOf(header);
   const isIdToken = types.includes('id-token');
@@ -33,7 +33,7 @@ export function headerType(header: Payload, { types }: Issuer): Finding | undefi
     : oneOfThese(types.map((type) => (type === 'none' ? undefined : type)));
   const fix =
     kind === undefined
-      ? 'send an access token: this type of token has another purpose'
+      ? 'send an access token: this token has another purpose'
       : isIdToken
         ? 'send the ID token, or set types without id-token'
         : `add ${kind} to types, if the provider's access tokens have this type`;
@@ -41,19 +41,19 @@ export function headerType(header: Payload, { types }: Issuer): Finding | undefi
 }
 
 /**
- * Distinguishes access tokens from other tokens of the same issuer by their claims, because most providers use the same
- * `typ` for all. `azp` and `client_id` do not help, because ID tokens have them too.
+ * Distinguishes access tokens from an issuer's other tokens by their claims, because most providers use the same `typ`
+ * for all. `azp` and `client_id` do not help, because ID tokens have them too.
  */
 export function payloadType(header: Payload, payload: Payload, issuer: Issuer): Finding | undefined {
   const isIdToken = issuer.types.includes('id-token');
   const member = (isIdToken ? foreignToIdTokens : foreignMembers).find((name) => Object.hasOwn(payload, name));
   if (member !== undefined) return wrongKind(member, 'nothing', 'a value', isIdToken);
-  // A list could name an access token and another type.
+  // A list could name both an access token and another type.
   const list = typeClaims.find((name) => Array.isArray(claimOf(payload, name)));
   if (list !== undefined) return wrongKind(list, 'one text', described(payload[list]), isIdToken);
   const typ = claimOf(payload, 'typ');
   if (isIdToken ? typ !== undefined && typ !== 'ID' : foreignTypes.includes(typ)) {
-    return wrongKind('typ', isIdToken ? '"ID", or nothing' : 'the type of an access token', described(typ), isIdToken);
+    return wrongKind('typ', isIdToken ? '"ID", or nothing' : 'an access token type', described(typ), isIdToken);
   }
   const lacking = kindOf(header) === 'at+jwt' ? undefined : unmet(issuer.typeTest, payload);
   return lacking && wrongKind(lacking.claim, lacking.wanted, lacking.found, isIdToken);

@@ -51,7 +51,7 @@ describe('a mapped role', () => {
     [{ roles: 7 }, 'refused'],
     [{ roles: { admin: 1 } }, 'refused'],
     [{ roles: ['admin', 1] }, 'refused'],
-  ])('of %j is %s, where others are users', (payload, role) => {
+  ])('of %j is %s, if the fallback is user', (payload, role) => {
     expect(read(mapped(map, 'user'), payload)).toBe(role);
   });
 
@@ -60,7 +60,7 @@ describe('a mapped role', () => {
     expect(read(mapped(map, undefined, [name]), { [name]: 'openid,admin' })).toBe('refused');
   });
 
-  test('is never a member of a prototype', () => {
+  test('is never read from a prototype', () => {
     const names = ['constructor', 'toString', '__proto__', 'hasOwnProperty'];
     expect(read(mapped(map), { roles: names })).toBe('refused');
     for (const name of names) {
@@ -70,7 +70,7 @@ describe('a mapped role', () => {
     }
   });
 
-  test('is read from own members only, however the token names them', () => {
+  test('is read only from own members, whatever names the token has', () => {
     const payload = JSON.parse('{"__proto__":{"roles":["admin"]}}') as Record<string, unknown>;
     expect(compileSource(mapped(map))(payload, undefined)).not.toHaveProperty('text');
     expect(compileSource(mapped(map, undefined, ['__proto__', 'roles']))(payload, undefined)).toMatchObject({
@@ -78,7 +78,7 @@ describe('a mapped role', () => {
     });
   });
 
-  test('is the first entry that the token has, for any order of the token', () => {
+  test('is the first entry that the token has, whatever order the token has', () => {
     const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 12 });
     fc.assert(
       fc.property(names, fc.array(fc.string({ maxLength: 8 })), fc.nat(), (entries, others, seed) => {

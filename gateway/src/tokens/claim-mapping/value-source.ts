@@ -3,14 +3,14 @@ import { foundAt, type Payload, pathText, readPath, textsOf } from './claim-path
 import { oneOfThese } from './finding.ts';
 
 /**
- * A value read from a token, or why it could not be read. `all` has every mapped value of the token, if values are
- * mapped.
+ * A value read from a token, or why it could not be read. If values are mapped, `all` has every mapped value in the
+ * token.
  */
 export type Value = Readonly<{ text: string; all?: readonly string[] }> | Unread;
 
 /**
- * `isList`: the claim is a list, but a single text is expected. `missing`: the token is well-formed but lacks the
- * claim, or has none of the values in the map.
+ * `isList` means that the claim is a list, but a single text is expected. `missing` means that the token is
+ * well-formed but lacks the claim, or has none of the map's values.
  */
 export type Unread = Readonly<{
   claim: string;
@@ -20,10 +20,10 @@ export type Unread = Readonly<{
   missing?: 'claim' | 'mapping';
 }>;
 
-/** Reads a role or a tenant. `variable` is the variable of the issuer's template. */
+/** Reads a role or a tenant. `variable` is the variable in the issuer's template. */
 export type ReadValue = (payload: Payload, variable: string | undefined) => Value;
 
-/** Compiles a source once, so that reading it needs one lookup per value of the token. */
+/** Compiles a source once, so that reading takes one lookup per value in the token. */
 export function compileSource(source: ValueSource): ReadValue {
   switch (source.kind) {
     case 'constant': {
@@ -62,7 +62,7 @@ function compileMap({ path, map, otherwise }: Extract<ValueSource, { kind: 'mapp
   const wanted = oneOfThese(rank.keys());
   const fallback = otherwise === undefined ? undefined : { text: otherwise };
 
-  /** In the order of the map. */
+  /** Follows the map's order. */
   function mapped(given: readonly string[]): Value | undefined {
     const ranks = new Set(given.flatMap((one) => rank.get(one) ?? []));
     const all = [...new Set([...ranks].sort((a, b) => a - b).map((at) => map[at]?.[1] ?? ''))];

@@ -23,28 +23,28 @@ export type ProcessResources = Readonly<ReturnType<typeof createProcessResources
 export type ProcessResourcesOptions = Readonly<{
   metrics: Registry;
   logger: Logger;
-  /** Unix milliseconds. Default: the system's clock. */
+  /** Unix milliseconds. Default: the system clock. */
   nowMs?: (() => number) | undefined;
   keySets?: KeySetTiming | undefined;
-  /** How many processes share the memory. Default 1. */
+  /** How many processes share the memory. Default: 1. */
   workers?: number | undefined;
   /**
-   * Set with the console, which needs the last requests, the traffic of the last hour, and how long each revocation
+   * Set if the console is on. It shows the last requests, the traffic of the last hour, and how long each revocation
    * took.
    */
   observer?: Readonly<{ onLag(issuer: string, lagMs: number): void }> | undefined;
   health: Pick<Health, 'draining'>;
-  /** Undefined: traces are off. */
+  /** If undefined, tracing is off. */
   tracing?: Tracing | undefined;
-  /** What happens to a public request that matches no route. */
+  /** What to do with a public request that matches no route. */
   unmatched: HandlerOptions['unmatched'];
 }>;
 
-/** Counts refused tokens per client address. */
+/** How many refused tokens a client address may send. */
 const refusedTokens = { requests: 600, perSec: 60 };
 const maxRefusedAddresses = 20_000;
 
-/** The container's memory, or the machine's if the container has no limit. */
+/** Returns the container's memory, or the machine's if the container has no limit. */
 const memoryOfAllWorkers = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
 /** Does not connect yet; `limitStore.start` connects to Redis. */
@@ -79,14 +79,14 @@ export function createProcessResources(
     journal: journal === undefined ? undefined : openJournal(journal, nowMs, logger),
     /** Where rate limits are counted. If undefined, in this process. */
     limitStore,
-    // Used nonces of nested calls and DPoP proofs. One store per configuration would allow replays after a reload.
-    // While Redis is unreachable, nested calls and proofs get 503, because they could be replays.
+    // Holds the used nonces of nested calls and DPoP proofs. A store per configuration would allow replays after a
+    // reload. While Redis is unreachable, nested calls and proofs get 503, because they could be replays.
     replay: limitStore === undefined ? memoryReplay({ nowMs }) : redisReplay(limitStore.redis),
     // WebSockets and streams may outlive a configuration.
     sockets: new ConcurrencyCounter(),
     uploads: new ConcurrencyCounter(),
     bodies: new BodyMemory(),
-    /** The share of the machine's or container's memory that this process may use. */
+    /** This process's share of the machine's or container's memory. */
     memoryBytes: memoryOfAllWorkers() / workers,
     logRequest: createAccessLog(logger, requestMetrics.count, traffic, tracing),
     tracing,

@@ -21,7 +21,7 @@ const readinessOf = (isKnown: boolean, signingKey = () => ({})) => {
   );
 };
 
-test('waits ten seconds for an issuer, and is then ready without it, because the issuer may answer only a ready gateway', async () => {
+test('waits ten seconds for an issuer and is then ready without it, because the issuer may answer only a ready gateway', async () => {
   const health = readinessOf(false);
   jest.advanceTimersByTime(9_999);
   expect(await health.ready()).toMatchObject({ ok: false, checks: { issuer_keys: `no keys of ${issuer} yet` } });
@@ -36,7 +36,7 @@ test('waits ten seconds for an issuer, and is then ready without it, because the
   });
 });
 
-test('is ready at once when every issuer is known', async () => {
+test('is ready immediately if the keys of every issuer are known', async () => {
   expect((await readinessOf(true).ready()).ok).toBe(true);
 });
 

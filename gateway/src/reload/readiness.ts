@@ -3,14 +3,14 @@ import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /**
- * How long to wait for issuers. An issuer may respond only once this gateway is ready: a Kubernetes Service has no
+ * How long to wait for issuers. An issuer may respond only after this gateway is ready: a Kubernetes Service has no
  * address for a Pod that is not ready, and the auth-service needs the gateway's keys to become ready.
  */
 const waitForIssuersMs = 10_000;
 
 /**
- * The gateway is ready when it can sign. After the start it waits up to ten seconds for the keys and revocations of
- * every issuer. After that it is ready even without them, and tokens of such an issuer get 503.
+ * The gateway is ready once it can sign. After startup it waits up to ten seconds for the keys and revocations of
+ * every issuer. Then it is ready even without them, and tokens from such an issuer get 503.
  */
 export function readinessChecks(
   current: () => Pick<Snapshot, 'gatewayKeys' | 'trust'>,

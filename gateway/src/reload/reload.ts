@@ -9,24 +9,24 @@ import { Snapshot } from './snapshot.ts';
 
 /** The result of the last read of the file. */
 export type ReloadState = Readonly<{
-  /** When the configuration in force was loaded. Unix milliseconds. */
+  /** When the current configuration was loaded, in Unix milliseconds. */
   loadedAtMs: number;
-  /** Undefined while the file on disk is in force. `hash` is undefined if the refused file cannot be read. */
+  /** Undefined while the file on disk is in use. `hash` is undefined if the refused file cannot be read. */
   refused: Readonly<{ atMs: number; hash: string | undefined; problems: readonly string[] }> | undefined;
   /** When the file was first refused, for any reason. */
   refusedSinceMs: number | undefined;
 }>;
 
 export type ReloadTiming = Readonly<{
-  /** How often the file is checked for changes. Default 250 ms. */
+  /** How often to check the file for changes. Default: 250 ms. */
   checkEveryMs?: number;
-  /** How often a refused file is retried. Default 10 s. */
+  /** How often to retry a refused file. Default: 10 s. */
   retryEveryMs?: number;
-  /** How long to wait for the keys and revocations of a new issuer. Default 10 s. */
+  /** How long to wait for the keys and revocations of a new issuer. Default: 10 s. */
   warmUpMs?: number;
 }>;
 
-/** The result of one reload. `before` is the configuration that was in force. */
+/** The result of one reload. `before` is the previous configuration. */
 export type Reload =
   | Readonly<{ result: 'applied'; atMs: number; config: GatewayConfig; before: GatewayConfig }>
   | Readonly<{ result: 'refused'; atMs: number; hash: string | undefined; problems: readonly string[] }>;
@@ -41,18 +41,18 @@ type ReloadOptions = Readonly<{
 }>;
 
 /**
- * Holds the snapshot that serves all new requests, and replaces it when the configuration file changes. A valid file is
- * applied as a whole. An invalid file changes nothing, and each of its problems is logged.
+ * Holds the snapshot that serves all new requests, and replaces it when the configuration file changes. Applies a
+ * valid file as a whole. An invalid file changes nothing, and each of its problems is logged.
  *
- * The files are watched by reading them. This notices every kind of change on every file system: a write, a rename, a
+ * Watches the files by reading them. This notices every kind of change on every file system: a write, a rename, a
  * replaced directory, a changed link (the `..data` of a Kubernetes ConfigMap). `fs.watch` follows an inode, so it
- * misses renames and links, and all changes on a network file system.
+ * misses renames and links, and every change on a network file system.
  *
- * A refused file is tried again every 10 s, because a secret file or an issuer that it names may become available. It
- * is logged again only when its problems change.
+ * Retries a refused file every 10 s, because a secret file or an issuer that the file names may become available. Logs
+ * the file again only if its problems change.
  */
 export class ConfigReloader {
-  /** A request reads it once, so that every stage sees the same configuration. */
+  /** Each request reads this once, so that every stage sees the same configuration. */
   current: Snapshot;
   readonly #resources: ProcessResources;
   readonly #options: ReloadOptions;
@@ -62,7 +62,7 @@ export class ConfigReloader {
   #pending: Promise<void> = Promise.resolve();
   #isStopped = false;
 
-  /** @throws StartupError if a file that the configuration names cannot be read. Nothing is then left open. */
+  /** @throws StartupError if a file that the configuration names is unreadable. It then leaves nothing open. */
   constructor(config: GatewayConfig, resources: ProcessResources, options: ReloadOptions) {
     this.current = new Snapshot(config, resources);
     this.#resources = resources;
@@ -73,7 +73,7 @@ export class ConfigReloader {
 
   readonly state = (): ReloadState => this.#state;
 
-  /** Reads and applies the file now, even if it has not changed. Its problems are in the log and in the result. */
+  /** Reads and applies the file now, even if it has not changed. The log and the result contain its problems. */
   readonly reload = async (): Promise<ReloadState> => {
     await this.#enqueue(this.#readNow);
     return this.#state;
@@ -98,8 +98,8 @@ export class ConfigReloader {
   }
 
   /**
-   * Applies the files if their content differs from the last read. A file that changed since the last check may still
-   * be being written, so it waits.
+   * Applies the files if their content differs from the last read. A file that changed since the last check may not be
+   * complete yet, so it must wait.
    */
   async #look(): Promise<void> {
     const files = await this.#readFiles();
@@ -137,8 +137,8 @@ export class ConfigReloader {
   }
 
   /**
-   * Builds a snapshot, waits until it can verify tokens, and then uses it for all new requests. On failure the old one
-   * stays.
+   * Builds a snapshot, waits until it can verify tokens, and then uses it for all new requests. If this fails, the old
+   * snapshot stays.
    */
   async #replace(config: GatewayConfig): Promise<void> {
     const old = this.current;
@@ -176,7 +176,7 @@ export class ConfigReloader {
       logger.error({ config: hash?.slice(0, 12), inForce, problem }, 'configuration refused');
   }
 
-  /** An internal error also keeps the old configuration. The log contains its stack. */
+  /** Describes an error. Even an internal error keeps the old configuration; the log contains its stack. */
   #problemsOf(error: unknown): readonly string[] {
     if (error instanceof ConfigError) return error.problems;
     if (error instanceof StartupError) return [error.message];
@@ -191,7 +191,7 @@ const fingerprintOf = (files: readonly FileRead[]): string =>
 const checkReadyEveryMs = 50;
 
 /**
- * Waits for the keys and revocations of new issuers. Without this, the first requests with tokens of a new issuer would
+ * Waits for the keys and revocations of new issuers. Otherwise the first requests with tokens from a new issuer would
  * get 503. An unchanged issuer that is already unreachable does not block a reload.
  *
  * @throws StartupError if they do not arrive in time.
@@ -215,8 +215,8 @@ async function waitUntilReady({ trust }: Snapshot, old: Snapshot, withinMs: numb
 }
 
 /**
- * Decides which connections may stay open: only those whose route, upstream and token issuer are unchanged. Other
- * connections are closed. Their clients reconnect and are authorized again.
+ * Decides which connections may stay open: only those whose route, upstream and token issuer are unchanged. The others
+ * are closed, and their clients reconnect and are authorized again.
  */
 function stillAllowedBy({ config, trust }: Snapshot): (admission: Admission) => boolean {
   const routes = new Map(config.routes.map((route) => [route.name, route]));

@@ -20,14 +20,14 @@ function countedResources() {
 }
 
 describe('a shared resource', () => {
-  test('is reused for an equal configuration only', () => {
+  test('is reused only for an equal configuration', () => {
     const { leaseOf } = countedResources();
     const { resource } = leaseOf(1);
     expect(leaseOf(1).resource).toBe(resource);
     expect(leaseOf(2).resource).not.toBe(resource);
   });
 
-  test('stops once, at the last release, and opens again after that', () => {
+  test('stops once, at the last release, and can open again', () => {
     const { leaseOf, opened, stopped } = countedResources();
     const first = leaseOf(1, 1);
     const second = leaseOf(1);
@@ -40,7 +40,7 @@ describe('a shared resource', () => {
     expect(opened).toHaveLength(2);
   });
 
-  test('stops before those that were opened earlier, which it may use', () => {
+  test('stops before the resources that were opened earlier, because it may use them', () => {
     const { leaseOf, stopped } = countedResources();
     const { release, resources } = leaseOf(1, 2, 3);
     release();

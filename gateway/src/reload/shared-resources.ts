@@ -9,7 +9,8 @@ type Entry = { readonly name: string; readonly config: unknown; readonly resourc
 export type Lease = ReturnType<ReturnType<typeof createSharedResources>['lease']>;
 
 /**
- * Resources that are reused across reloads. Two configurations can be in use at once, and share what is equal in both.
+ * Shares resources across reloads. Two configurations can be in use at once, and share the resources that they both
+ * need.
  */
 export function createSharedResources() {
   const byName = new Map<string, readonly Entry[]>();
@@ -28,7 +29,8 @@ export function createSharedResources() {
       const held = new Set<Entry>();
       return {
         /**
-         * Shares the resource of this name if its configuration is equal. Otherwise opens another one, which may throw.
+         * Shares the resource with this name if its configuration is equal. Otherwise opens another one, which may
+         * throw.
          *
          * @param config Everything that the resource depends on.
          */
@@ -44,9 +46,9 @@ export function createSharedResources() {
         start() {
           for (const { resource } of held) resource.start();
         },
-        /** May be called again. */
+        /** May be called more than once. */
         release() {
-          // In reverse order, because a later resource may use earlier ones.
+          // Releases in reverse order, because a later resource may use earlier ones.
           for (const entry of [...held].reverse()) {
             entry.users -= 1;
             if (entry.users === 0) stop(entry);

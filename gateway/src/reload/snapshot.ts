@@ -45,7 +45,7 @@ export type Trust = Readonly<{
   streams: ReadonlyMap<string, EventStream>;
 }>;
 
-/** One configuration with its open resources. A reload builds another snapshot, and new requests go to that one. */
+/** One configuration with its open resources. A reload builds another snapshot, which serves all new requests. */
 export class Snapshot {
   readonly config: GatewayConfig;
   readonly gatewayKeys: CurrentGatewayKeys;
@@ -60,11 +60,12 @@ export class Snapshot {
   readonly #inFlight = new InFlight();
 
   /**
-   * Opens everything that the configuration describes. Meanwhile the previous snapshot serves requests.
+   * Opens everything that the configuration describes. The previous snapshot serves requests meanwhile.
    *
-   * @param previous The snapshot in force. Resources with unchanged configuration are shared with it. No closure here
-   *   may capture it, or every earlier snapshot would stay in memory.
-   * @throws StartupError if a file that the configuration names cannot be read. Nothing is then left open.
+   * @param previous The current snapshot. Resources with unchanged configuration are shared with it. No closure here
+   *   may
+   *   capture it, because every earlier snapshot would then stay in memory.
+   * @throws StartupError if a file that the configuration names is unreadable. It then leaves nothing open.
    */
   constructor(config: GatewayConfig, resources: ProcessResources, previous?: Snapshot) {
     const { logger, nowMs } = resources;
@@ -100,21 +101,22 @@ export class Snapshot {
     }
   }
 
-  /** Starts fetching keys, following revocations and checking upstreams, unless already started. */
+  /** Starts fetching keys, following revocations and checking upstreams, unless they have started already. */
   start(): void {
     this.#lease.start();
   }
 
-  /** Releases the resources after the last request ends. Call it when this snapshot gets no new requests. */
+  /** Releases the resources after the last request ends. Call it once this snapshot gets no new requests. */
   retire(): void {
     this.#inFlight.whenIdle(this.#lease.release);
   }
 
   /**
-   * Opens the keys and revocations of the issuers.
+   * Opens the issuers' keys and revocations.
    *
-   * @param previous The trust of the previous snapshot. An unchanged issuer remains the same object, so its verified
-   *   tokens and open connections stay valid.
+   * @param previous The previous snapshot's trust. An unchanged issuer stays the same object, so its verified tokens
+   *   and
+   *   open connections stay valid.
    */
   #openTrust(resources: ProcessResources, previous: Trust | undefined): Trust {
     const { logger, keySets, revocationDeps } = resources;
@@ -192,8 +194,8 @@ export class Snapshot {
   }
 
   /**
-   * Builds the handlers of the listeners. The public one authenticates users by token, the internal one services by
-   * signature. Each serves its own routes.
+   * Builds the listeners' handlers. The public one authenticates users by token, and the internal one authenticates
+   * services by signature. Each serves its own routes.
    */
   #createHandlers(
     resources: ProcessResources,
@@ -224,8 +226,8 @@ export class Snapshot {
     const { find: findKey } = serviceKeys;
     const authenticate = createAuthenticate({ tokens, throttle, dpop, certificates });
     const authenticateService = createAuthenticateService({ audience, findKey, replay, txnTokens, nowMs });
-    // Another proxy terminates the client's TLS, so certificate-bound tokens cannot be checked. It also sends each
-    // request only once, so a request could not be repeated if the service does not know an agreed key.
+    // Another proxy terminates the client's TLS, so certificate-bound tokens cannot be checked. That proxy also sends
+    // each request only once, so a request could not be repeated if the service does not know an agreed key.
     const decisionPipeline = () =>
       pipelineOf('public', {
         authenticate: createAuthenticate({ tokens, throttle, dpop }),
@@ -274,7 +276,7 @@ function createForward(
   };
 }
 
-/** The handler for other proxies. */
+/** Builds the handler for other proxies. */
 function decisionHandlers(
   { decision, listen, websockets, uploads: { maxPerAddress } }: GatewayConfig,
   common: Omit<HandlerOptions, 'pipeline' | 'unmatched' | 'forward'>,

@@ -84,14 +84,14 @@ describe('followRevocations', () => {
     expect(revocations.ready).toBe(false);
   });
 
-  test('reads a snapshot of any number of batches', async () => {
+  test('reads a snapshot with any number of batches', async () => {
     const batches = Array.from({ length: 1_000 }, (_, n) => batch(n + 1, [item(`s${n}`)], n === 999));
     const { revocations, has, log } = await follow(batches);
     expect([revocations.ready, has('s0'), has('s999'), has('s1000')]).toEqual([true, true, true, false]);
     expect(log.lines()).toContainEqual(expect.objectContaining({ msg: 'revocations read', entries: 1_000 }));
   });
 
-  test('continues a snapshot after a failure, and starts over in another log', async () => {
+  test('continues a snapshot after a failure, and starts over if the log changes', async () => {
     const { requests, has } = await follow([
       batch(1, [item('s1')], false),
       new Error('gone'),
@@ -103,27 +103,27 @@ describe('followRevocations', () => {
     expect(['s1', 's2', 's3', 's4'].map(has)).toEqual([true, true, true, false]);
   });
 
-  test('never becomes ready with an endless log, and pauses between batches without items', async () => {
+  test('never becomes ready if the log is endless, and pauses between batches without items', async () => {
     const batches = Array.from({ length: 300 }, (_, n) => batch(n + 1, [], false));
     const { revocations, pauses } = await follow(batches);
     expect(revocations.ready).toBe(false);
     expect(pauses.slice(0, 300)).toEqual(batches.map(() => 200));
   });
 
-  test('logs an alarm when there are more revocations than fit in memory', async () => {
+  test('logs an alarm if memory cannot hold all revocations', async () => {
     const items = Array.from({ length: 20 }, (_, n) => item(`s${n}`));
     const { log } = await follow([batch(1, items), batch(2, [item('s20')])], 30_000, 10);
     const alarms = log.lines().filter(({ alarm }) => alarm === 'too_many_revocations');
     expect(alarms).toMatchObject([{ level: 50, refused_before: '2026-01-01T00:00:01.000Z' }]);
   });
 
-  test('continues from its cursor, and keeps known revocations', async () => {
+  test('continues from the cursor, and keeps known revocations', async () => {
     const { requests, has } = await follow([batch(1, [item('s1')]), batch(2, [item('s2')]), batch(2)]);
     expect(requests.map(({ position }) => position?.cursor)).toEqual([undefined, 1, 2, 2]);
     expect([has('s1'), has('s2')]).toEqual([true, true]);
   });
 
-  test('reads another log from the start, applies it as a whole, and keeps known revocations', async () => {
+  test('reads a different log from the start, applies it as a whole, and keeps known revocations', async () => {
     const { requests, has } = await follow([
       batch(5, [item('s1')]),
       batch(9, [item('s8')], true, 'L2'),
@@ -134,7 +134,7 @@ describe('followRevocations', () => {
     expect([has('s1'), has('s2'), has('s3')]).toEqual([true, true, true]);
   });
 
-  test('applies nothing of another log before its last batch', async () => {
+  test('applies nothing from a different log before the last batch', async () => {
     const { has } = await follow([
       batch(5, [item('s1')]),
       batch(0, [], true, 'L2'),
@@ -143,7 +143,7 @@ describe('followRevocations', () => {
     expect([has('s1'), has('s2')]).toEqual([true, false]);
   });
 
-  test('keeps known revocations when the log is empty', async () => {
+  test('keeps known revocations if the log is empty', async () => {
     const { has, requests } = await follow([
       batch(5, [item('s1')]),
       batch(0, [], true, 'L2'),
@@ -153,7 +153,7 @@ describe('followRevocations', () => {
     expect(has('s1')).toBe(true);
   });
 
-  test('starts over when the log ends before its cursor', async () => {
+  test('starts over if the log ends before the cursor', async () => {
     const { requests, has } = await follow([batch(5, [item('s1')]), batch(3), batch(3, [item('s2')])]);
     expect(requests[2]?.position).toBeUndefined();
     expect([has('s1'), has('s2')]).toEqual([true, true]);
@@ -171,7 +171,7 @@ describe('followRevocations', () => {
     ['an object that is not a batch', { hello: 1 }],
     ['a cursor that is not a number', { ...batch(0), cursor: 'x' }],
     [
-      'more items than a batch has',
+      'too many items for one batch',
       batch(
         9_000,
         Array.from({ length: 5_001 }, () => item('s')),
@@ -183,7 +183,7 @@ describe('followRevocations', () => {
     expect(revocations.ready).toBe(false);
   });
 
-  test('applies known items of a batch, and logs unknown ones', async () => {
+  test('applies known items in a batch, and logs unknown ones', async () => {
     const { has, log } = await follow([
       batch(3, [item('s1'), { kind: 'planet', id: 'x' }, { kind: 'user' }, item('s2')]),
     ]);
@@ -196,17 +196,17 @@ describe('followRevocations', () => {
     [30_000, 25],
     [2_000, 1],
     [1_000, 0],
-  ])('with a maximal staleness of %d ms lets the feed wait for %d s at most', async (oldMs, waitSec) => {
+  ])('with a maximum staleness of %d ms, lets the feed wait for at most %d s', async (oldMs, waitSec) => {
     const { requests } = await follow([batch(1), batch(1)], oldMs);
     expect(requests[1]?.waitSec).toBe(waitSec);
   });
 
-  test('pauses between requests when the feed does not wait', async () => {
+  test('pauses between requests if the feed does not wait', async () => {
     const { pauses } = await follow([batch(1), batch(1), batch(1)]);
     expect(pauses).toEqual([200, 200]);
   });
 
-  test('pauses between requests when the log changes each time, as with two databases', async () => {
+  test('pauses between requests if the log changes each time, as with two databases', async () => {
     const logOf = (name: string) => batch(1, [], true, name);
     const { pauses } = await follow([logOf('L1'), logOf('L2'), logOf('L1'), logOf('L2'), logOf('L1')]);
     expect(pauses).toEqual([200, 200]);

@@ -17,11 +17,11 @@ export type FeedOptions = Readonly<{
   maxStalenessMs: number;
   logger: Logger;
   /**
-   * Called for each entry with the milliseconds between its `not_before` and now. Not called for entries of a snapshot.
+   * Called with the milliseconds between an entry's `not_before` and now, for each entry outside a snapshot.
    */
   onLag?: ((lagMs: number) => void) | undefined;
   nowMs(): number;
-  /** Returns 0 to 1, for jitter. */
+  /** Returns a number from 0 to 1, for jitter. */
   random(): number;
   pause(ms: number, signal: AbortSignal): Promise<void>;
 }>;
@@ -29,27 +29,28 @@ export type FeedOptions = Readonly<{
 type SnapshotProgress = { position: FeedPosition | undefined; entries: number; sinceMs: number; slow: OutageLog };
 
 const longestWaitSec = 25;
-// Short, so that a logout just after the auth-service recovers is known within a second.
+// Short, so that a logout just after the auth-service recovers arrives within a second.
 const firstRetryMs = 100;
 const lastRetryMs = 500;
-// Prevents a tight loop if the feed responds immediately without entries, or with another log each time.
+// Prevents a tight loop if the feed responds immediately without entries, or with a different log each time.
 const earlyAnswerPauseMs = 200;
 
 /**
- * Follows one issuer's revocations. It first reads a snapshot and applies it as a whole, then reads further batches
- * with long polls. A log with another id, or one that ends before our cursor, is a different log, such as a restored
- * backup. It is then read from the start, and known revocations remain in force.
+ * Follows one issuer's revocations. First reads a snapshot and applies it as a whole, then reads more batches with
+ * long polls. A log with another id, or a log that ends before our cursor, is a different log, such as a restored
+ * backup. It is read from the start, and known revocations stay in effect.
  */
 export function followRevocations(options: FeedOptions) {
   const { revocations, logger, issuer, nowMs } = options;
   const monotonicMs = () => performance.now();
-  // A response without entries must arrive before the revocations count as stale. Below 1.2 s, the feed does not wait.
+  // A response without entries must arrive before the revocations become stale. Below 1.2 s, the feed does not wait at
+  // all.
   const waitSec = Math.min(longestWaitSec, Math.floor((options.maxStalenessMs * 5) / 6 / 1000));
   const stats = { answers: 0, failures: 0, snapshots: 0, unknownItems: 0 };
   const outages = createOutageLog(monotonicMs);
   const overflow = createOutageLog(monotonicMs);
   let stopping: AbortController | undefined;
-  /** The snapshot being read. */
+  /** The snapshot that is currently being read. */
   let snapshot: SnapshotProgress | undefined;
 
   async function fetchBatch(request: FeedRequest, signal: AbortSignal): Promise<RevocationBatch> {
@@ -57,17 +58,14 @@ export function followRevocations(options: FeedOptions) {
     stats.answers += 1;
     if (batch.unknown > 0) {
       stats.unknownItems += batch.unknown;
-      logger.error(
-        { issuer, items: batch.unknown, cursor: batch.cursor },
-        'revocations of an unknown kind are ignored',
-      );
+      logger.error({ issuer, items: batch.unknown, cursor: batch.cursor }, 'ignoring revocations of an unknown kind');
     }
     return batch;
   }
 
   /**
-   * Reads a log of any length. Each batch is staged as it arrives, and `revocations` limits the memory. After a
-   * failure, reading continues from the last batch, because a long log might never be read in one go.
+   * Reads a log of any length. Stages each batch as it arrives, and `revocations` limits the memory. After a failure,
+   * reading continues from the last batch, because a long log might never be read in one attempt.
    */
   async function readSnapshot(signal: AbortSignal): Promise<FeedPosition> {
     snapshot ??= { position: undefined, entries: 0, sinceMs: monotonicMs(), slow: createOutageLog(monotonicMs) };
@@ -76,7 +74,7 @@ export function followRevocations(options: FeedOptions) {
       const batch = await fetchBatch({ position, waitSec: 0 }, signal);
       if (position !== undefined && !follows(batch, position)) {
         snapshot = undefined;
-        throw new Error('the log changed while it was read');
+        throw new Error('the log changed while it was being read');
       }
       snapshot.entries += batch.count;
       const { entries } = snapshot;
@@ -97,7 +95,7 @@ export function followRevocations(options: FeedOptions) {
       }
       snapshot.position = positionAfter(batch);
       revocations.stage(batch.entries, nowMs());
-      if (slow.failed(false) === 'warn') logger.warn({ issuer, entries }, 'revocations are still being read');
+      if (slow.failed(false) === 'warn') logger.warn({ issuer, entries }, 'still reading revocations');
       if (batch.count === 0) await options.pause(earlyAnswerPauseMs, signal);
     }
   }
@@ -115,13 +113,13 @@ export function followRevocations(options: FeedOptions) {
     if (!follows(batch, position)) {
       logger.warn(
         { issuer, log: batch.log, cursor: batch.cursor },
-        'another revocation log: reading it from the start',
+        'the revocation log changed: reading it from the start',
       );
       await pauseIfEarly();
       return undefined;
     }
     revocations.apply(batch.entries, nowMs());
-    // `not_before` is rounded up to a whole second, so an entry may come into force before it. Its lag is then 0.
+    // `not_before` is rounded up to a whole second, so an entry may arrive before it. Its lag is then 0.
     for (const entry of batch.entries) {
       const lagMs = Math.max(0, nowMs() - entry.notBeforeMs);
       for (const _name of entry.names) options.onLag?.(lagMs);
@@ -145,7 +143,7 @@ export function followRevocations(options: FeedOptions) {
         held: revocations.size,
         refused_before: new Date(beforeMs).toISOString(),
       },
-      'more revocations than fit in memory: every older token of this issuer is refused',
+      'memory cannot hold all revocations: refusing every older token from this issuer',
     );
   }
 
@@ -154,7 +152,7 @@ export function followRevocations(options: FeedOptions) {
     let failuresInARow = 0;
     while (!signal.aborted) {
       try {
-        // After a failure, does not long-poll: even a response without entries ends staleness.
+        // After a failure, it does not long-poll, because any response proves that the revocations are current.
         const wait = failuresInARow > 0 ? 0 : waitSec;
         position = position === undefined ? await readSnapshot(signal) : await readNext(position, wait, signal);
         logOverflow();
@@ -166,7 +164,7 @@ export function followRevocations(options: FeedOptions) {
         failuresInARow += 1;
         stats.failures += 1;
         const level = outages.failed(revocations.ready);
-        // The auth-service may still be starting, so log the reason without a stack.
+        // The auth-service may still be starting, so this logs the reason without a stack.
         if (level === 'info') logger.info({ issuer, reason: reasonOf(error) }, 'revocation feed cannot be read yet');
         else if (level === 'warn')
           logger.warn({ issuer, err: error, failures: failuresInARow }, 'revocation feed cannot be read');

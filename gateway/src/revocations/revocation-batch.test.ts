@@ -7,7 +7,7 @@ const place = { log: 'L1', cursor: 7, complete: true };
 const batchOf = (...groups: unknown[]) => readRevocationBatch({ ...place, groups });
 
 describe('a batch of groups', () => {
-  test('equals a batch of items', () => {
+  test('equals a batch with the same items', () => {
     const groups = [
       { kind: 'session', ids: ['s1', 's2'], ...times },
       { kind: 'member', ids: ['t1 u1'], ...times },
@@ -37,7 +37,7 @@ describe('a batch of groups', () => {
     ['invalid ids', { kind: 'session', ids: [null, 7, '', 'x'.repeat(257), {}], ...times }, 5],
     ['members without exactly two names', { kind: 'member', ids: ['t1', 't1 ', ' u1', 't1 u1 u2', 7], ...times }, 5],
     ['null', null, 1],
-  ])('with %s applies the rest, and counts what it ignores', (_what, group, unknown) => {
+  ])('with %s, applies the rest and counts what it ignores', (_what, group, unknown) => {
     const batch = batchOf({ kind: 'session', ids: ['s1'], ...times }, group, { kind: 'user', ids: ['u1'], ...times });
     expect(batch.entries.filter(({ names }) => names.length > 0)).toEqual([
       { kind: 'session', names: ['s1'], ...read },
@@ -46,12 +46,12 @@ describe('a batch of groups', () => {
     expect([batch.count, batch.unknown]).toEqual([2, unknown]);
   });
 
-  test('with more than 5,000 ids is refused', () => {
+  test('is refused with more than 5,000 ids', () => {
     const ids = Array.from({ length: 2_501 }, (_, n) => `s${n}`);
     expect(() => batchOf(...[1, 2].map(() => ({ kind: 'session', ids, ...times })))).toThrow('5000');
   });
 
-  test('without groups or items is refused', () => {
+  test('is refused without groups or items', () => {
     expect(() => readRevocationBatch(place)).toThrow();
   });
 });

@@ -2,17 +2,17 @@ import { z } from 'zod';
 import type { RevocationGroup } from './revocations.ts';
 import { type RevokedKind, revokedKinds } from './revoked-subject.ts';
 
-/** One batch of the feed. */
+/** One batch from the feed. */
 export type RevocationBatch = Readonly<{
-  /** The id of the log. Cursors are valid only within one log. */
+  /** The log's id. Cursors are valid only within one log. */
   log: string;
   cursor: number;
   /** Whether this is the last batch for now. */
   complete: boolean;
   entries: readonly RevocationGroup[];
-  /** The number of revocations in `entries`. */
+  /** How many revocations `entries` contains. */
   count: number;
-  /** The number of items of an unknown kind or shape. They are counted and logged, and otherwise ignored. */
+  /** How many items had an unknown kind or shape. They are counted and logged, and otherwise ignored. */
   unknown: number;
 }>;
 
@@ -29,9 +29,9 @@ const batch = z.union([z.object({ ...place, items: list }), z.object({ ...place,
 
 const instant = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 const common = { kind: z.enum(revokedKinds), not_before: instant, expires_at: instant };
-/** One revocation. Other members name its subject. */
+/** One revocation. Its other members name its subject. */
 const item = z.looseObject({ kind: common.kind });
-/** Revocations with the same kind and times. */
+/** Revocations that share a kind and times. */
 const group = z.object({ ...common, ids: z.array(z.unknown()) });
 
 /** The members of an item that name its subject, in the order of their ids in a group. */
@@ -45,10 +45,10 @@ const nameMembers: Readonly<Record<RevokedKind, readonly string[]>> = {
 };
 
 /**
- * Reads a batch of the feed. Invalid items are counted and skipped, so that one unknown item does not block the others.
+ * Reads a batch from the feed. Counts and skips invalid items, so that one unknown item does not block the others.
  *
  * @param body The parsed JSON, with `items` or `groups`.
- * @throws ZodError if the body is not a batch. Error if it contains more than 5,000 ids.
+ * @throws ZodError if the body is not a batch. Error if the batch contains more than 5,000 ids.
  */
 export function readRevocationBatch(body: unknown): RevocationBatch {
   const { log, cursor, complete, ...rest } = batch.parse(body);
@@ -70,7 +70,7 @@ export function readRevocationBatch(body: unknown): RevocationBatch {
   return { log, cursor, complete, entries, count, unknown };
 }
 
-/** An item as a group of one. Undefined if its kind is unknown, or it does not name its subject. */
+/** Turns an item into a group of one. Undefined if its kind is unknown or it names no subject. */
 function groupOf(raw: unknown): unknown {
   const { data } = item.safeParse(raw);
   const ids = data && nameMembers[data.kind].map((member) => data[member]);

@@ -25,7 +25,7 @@ describe('revocations', () => {
   ];
 
   test.each(every.map((entry) => [entry.kind, entry] as const))(
-    'of a %s refuse what was issued before',
+    'of a %s refuse tokens issued before',
     (_kind, entry) => {
       expect(() => ready(entry).assertNotRevoked(caller, 'k1', nowMs)).toThrow(
         expect.objectContaining({ code: 'token_revoked' }),
@@ -38,13 +38,13 @@ describe('revocations', () => {
     ready(entry).assertNotRevoked(other, 'k2', nowMs);
   });
 
-  test('of a member do not affect the user in other tenants, nor other users in the tenant', () => {
+  test('of a member affect neither the user in other tenants nor other users in the tenant', () => {
     const revocations = ready({ kind: 'member', names: ['t1 u1'], ...times });
     revocations.assertNotRevoked({ ...caller, tenantId: 't2' }, 'k1', nowMs);
     revocations.assertNotRevoked({ ...caller, userId: 'u2' }, 'k1', nowMs);
   });
 
-  test('of a client end its own tokens and those of users who came through it, in that tenant alone', () => {
+  test('of an OAuth client end its own tokens and those of users who logged in with it, only in that tenant', () => {
     const revocations = ready({ kind: 'client', names: ['t1 c1'], ...times });
     const oauthClient = { ...caller, sessionId: undefined, userId: undefined };
     for (const claims of [oauthClient, caller]) {
@@ -73,13 +73,13 @@ describe('revocations', () => {
     ).assertNotRevoked(oauthClient, 'k1', nowMs);
   });
 
-  test('of a user accept tokens issued later; of a session never', () => {
+  test('of a user accept tokens issued later, and those of a session never do', () => {
     const later = { ...caller, issuedAtSec: nowSec + 1 };
     ready({ kind: 'user', names: ['u1'], ...times }).assertNotRevoked(later, 'k1', nowMs);
     expect(() => ready({ kind: 'session', names: ['s1'], ...times }).assertNotRevoked(later, 'k1', nowMs)).toThrow();
   });
 
-  test('of the same user apply the later time, in any order', () => {
+  test('of the same user use the later time, in any order', () => {
     const early = { kind: 'user', names: ['u1'], notBeforeMs: nowMs - 60_000, expiresAtMs: nowMs + 1000 } as const;
     const late = { kind: 'user', names: ['u1'], ...times } as const;
     for (const entries of [
@@ -90,7 +90,7 @@ describe('revocations', () => {
     }
   });
 
-  test('stay in force until expiry plus tolerance, and are then removed', () => {
+  test('stay in effect until expiry plus tolerance, and are then removed', () => {
     for (const [afterMs, left] of [
       [4_999, 1],
       [5_000, 0],
@@ -101,7 +101,7 @@ describe('revocations', () => {
     }
   });
 
-  test('remove expired entries once a second, not with each new entry', () => {
+  test('remove expired entries once a second, not at each new entry', () => {
     const revocations = ready({ kind: 'session', names: ['s1'], notBeforeMs: nowMs, expiresAtMs: nowMs + 500 });
     const sizes = [5_400, 5_500, 6_399, 6_400].map((afterMs) => {
       revocations.apply([{ kind: 'session', names: [`at-${afterMs}`], ...times }], nowMs + afterMs);
@@ -118,14 +118,14 @@ describe('revocations', () => {
     );
   });
 
-  test('that are stale accept unrevoked tokens with allow, and refuse all with deny', () => {
+  test('that are stale accept unrevoked tokens with allow, and refuse all tokens with deny', () => {
     for (const onStale of ['allow', 'deny'] as const) {
       let uptimeMs = 0;
       const revocations = new Revocations({ maxStalenessMs: 30_000, onStale, monotonicMs: () => uptimeMs });
       revocations.applySnapshot([{ kind: 'session', names: ['s2'], ...times }], nowMs);
       revocations.confirmCurrent(nowMs);
       uptimeMs = 30_000;
-      // The system's clock is an hour ahead, which must not affect the feed's age.
+      // The system clock is an hour ahead, which must not affect the feed's age.
       revocations.assertNotRevoked(caller, 'k1', nowMs + 3_600_000);
       uptimeMs = 30_001;
       const ask = () => revocations.assertNotRevoked(caller, 'k1', nowMs);
@@ -138,7 +138,7 @@ describe('revocations', () => {
   });
 
   test.each(every.map((entry) => [entry.kind, entry] as const))(
-    'of a %s outlast a snapshot of a log that does not know them',
+    'of a %s outlast a snapshot that does not contain them',
     (_kind, entry) => {
       const revocations = ready(entry);
       revocations.applySnapshot([{ kind: 'session', names: ['s2'], ...times }], nowMs);
@@ -150,7 +150,7 @@ describe('revocations', () => {
   );
 
   test.each(every.map((entry) => [entry.kind, entry] as const))(
-    'of a %s have the same effect in a group',
+    'of a %s have the same effect as a group',
     (kind, entry) => {
       const revocations = ready();
       const other = kind === 'member' || kind === 'client' ? 't9 u9' : 'x';
@@ -175,7 +175,7 @@ describe('revocations', () => {
   });
 });
 
-describe('more revocations than fit in memory', () => {
+describe('revocations that memory cannot hold', () => {
   const maxHeld = 64;
   const crowded = (entries: readonly RevocationGroup[]) => {
     const revocations = new Revocations({ maxStalenessMs: 30_000, onStale: 'allow', maxHeld });
@@ -190,14 +190,14 @@ describe('more revocations than fit in memory', () => {
       return (error as { code: string }).code === 'token_revoked';
     }
   };
-  /** A session that was revoked a number of seconds ago. */
+  /** Builds a session that was revoked a number of seconds ago. */
   const revoked = (n: number, agoSec = n): RevocationGroup => {
     const notBeforeMs = nowMs - agoSec * 1000;
     return { kind: 'session', names: [`s-${n}`], notBeforeMs, expiresAtMs: notBeforeMs + 905_000 };
   };
   const tokenOf = (sessionId: string, issuedAtSec: number) => ({ ...caller, sessionId, issuedAtSec });
 
-  test('refuse every token that they refused before, for every kind', () => {
+  test('still refuse every token that they refused before, for every kind', () => {
     const ids = fc.integer({ min: 0, max: 300 }).map((n) => `i-${n}`);
     const kind = fc.constantFrom('session', 'member', 'user', 'client', 'tenant', 'key');
     const entry = fc
@@ -216,7 +216,7 @@ describe('more revocations than fit in memory', () => {
         expect(few.size).toBeLessThanOrEqual(maxHeld);
         const isNoneAccepted = pages.flat().every((each) => {
           const id = each.names[0]?.split(' ')[0] ?? '';
-          // An issuer issues no token for an ended session.
+          // An issuer issues no more tokens for an ended session.
           const issuedAtSec = each.notBeforeMs / 1000 - 1;
           const claims = { sessionId: id, userId: id, clientId: id, tenantId: id, issuedAtSec };
           const kid = each.kind === 'key' ? id : 'k';
@@ -237,7 +237,7 @@ describe('more revocations than fit in memory', () => {
     expect(isRefused(revocations, tokenOf('s-1', nowMs / 1000))).toBe(true);
   });
 
-  test('with the same time refuse only older tokens, in any number', () => {
+  test('with the same time refuse only older tokens, however many there are', () => {
     const revocations = crowded([]);
     for (let n = 0; n < 50; n += 1) {
       revocations.apply(
@@ -251,7 +251,7 @@ describe('more revocations than fit in memory', () => {
     expect(isRefused(revocations, tokenOf('another', nowMs / 1000 - 10))).toBe(false);
   });
 
-  test('stop refusing other tokens once the dropped entries would have expired', () => {
+  test('stop refusing other tokens when the dropped entries would have expired', () => {
     const revocations = crowded(Array.from({ length: maxHeld + 1 }, (_, n) => revoked(n)));
     const endMs = nowMs + 905_000 - (maxHeld - 1) * 1000 + 5_000;
     const old = tokenOf('another', nowMs / 1000 - 600);
@@ -261,7 +261,7 @@ describe('more revocations than fit in memory', () => {
   });
 });
 
-test('revocations that expire together are removed in several turns of the event loop', async () => {
+test('removes revocations that expire together over several turns of the event loop', async () => {
   const revocations = new Revocations({ maxStalenessMs: 30_000, onStale: 'allow' });
   const entries = Array.from(
     { length: 25_000 },
@@ -277,7 +277,7 @@ test('revocations that expire together are removed in several turns of the event
   expect(sizes).toEqual([15_000, 5_000]);
 });
 
-test('a part of a snapshot is in force after its last page, and known revocations stay in force meanwhile', () => {
+test('applies a snapshot only after its last page, and keeps known revocations in effect meanwhile', () => {
   const revocations = ready({ kind: 'session', names: ['s0'], ...times });
   const isRefused = (sessionId: string) => {
     try {
@@ -306,7 +306,7 @@ describe('a token that was accepted before', () => {
     ['a new entry', (revocations) => revocations.apply([own], nowMs)],
     ['the last entries of a snapshot', (revocations) => revocations.applySnapshot([own], nowMs)],
     [
-      'a part of a snapshot, once it applies',
+      'a staged part of a snapshot, once the snapshot applies',
       (revocations) => {
         revocations.stage([own], nowMs);
         revocations.applySnapshot([], nowMs);
@@ -321,13 +321,13 @@ describe('a token that was accepted before', () => {
       expect(() => revocations.assertNotRevoked(token, 'k1', nowMs)).toThrow(refused);
   });
 
-  test('is refused by the revocations of another configuration', () => {
+  test('is refused by the revocations in another configuration', () => {
     const token = claims();
     ready(other).assertNotRevoked(token, 'k1', nowMs);
     expect(() => ready(own).assertNotRevoked(token, 'k1', nowMs)).toThrow(refused);
   });
 
-  test('is refused when the clock is set back to a time at which an entry is in force', () => {
+  test('is refused if the clock is set back to a time at which an entry is in effect', () => {
     const revocations = ready(own, { ...other, expiresAtMs: times.expiresAtMs * 2 });
     const token = claims();
     revocations.assertNotRevoked(token, 'k1', times.expiresAtMs + 60_000);

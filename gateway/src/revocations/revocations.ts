@@ -4,41 +4,40 @@ import { digestsOf, digestWords, placeOf, type RevokedKind, type Subject, writeD
 import { latestSec, RevocationTable, type TableEntry } from './table.ts';
 
 /**
- * Revocations with the same kind and times, as in the issuer's log. They stay in force until every token that they
+ * Revocations with the same kind and times, as in the issuer's log. They stay in effect until every token that they
  * could revoke has expired.
  */
 export type RevocationGroup = Readonly<{
   kind: RevokedKind;
-  /** The ids. A member's is `<tenant id> <user id>`, a client's `<tenant id> <client id>`. */
+  /** The ids. A member's id is `<tenant id> <user id>`, and an OAuth client's is `<tenant id> <client id>`. */
   names: readonly string[];
   notBeforeMs: number;
   expiresAtMs: number;
 }>;
 
 export type RevocationsOptions = Readonly<{
-  /** The age of the last {@link Revocations.confirmCurrent} after which `onStale` applies. */
+  /** How long ago {@link Revocations.confirmCurrent} may have been called before `onStale` applies. */
   maxStalenessMs: number;
   /** `allow`: tokens without a known revocation pass. `deny`: all tokens get 503 until the feed recovers. */
   onStale: 'allow' | 'deny';
-  /** The maximum number of entries in memory, 36 bytes each. Default 2 million. */
+  /** The maximum number of entries in memory, 36 bytes each. Default: 2 million. */
   maxHeld?: number;
   monotonicMs?: () => number;
 }>;
 
-// The share of entries dropped at once when the memory is full. Dropping it takes about 10 ms.
+// The share of entries to drop at once when the memory is full. Dropping it takes about 10 ms.
 const dropShare = 1 / 64;
 
 const sweepEveryMs = 1_000;
-// Removing this many takes about 2 ms. The rest follows in later turns of the event loop.
+// Removing this many takes about 2 ms. Later turns of the event loop remove the rest.
 const maxSweptPerTurn = 10_000;
 
 /**
  * The known revocations of one issuer, in memory.
  *
- * Beyond `maxHeld` entries, those that expire first are replaced with one cutoff: every token older than the latest of
- * them is refused until the last of them would have expired. The cutoff refuses all tokens that the dropped entries
- * refused, because an issuer issues no token for an ended session. Other clients get a valid token at their next
- * refresh.
+ * Beyond `maxHeld` entries, one cutoff replaces those that expire first. It refuses every token older than the latest
+ * of them, until the last of them would have expired. The cutoff refuses all tokens that the dropped entries refused,
+ * because an issuer issues no token for an ended session. Other callers get a valid token at their next refresh.
  */
 export class Revocations {
   readonly #options: RevocationsOptions;
@@ -46,7 +45,7 @@ export class Revocations {
   readonly #monotonicMs: () => number;
   readonly #table = new RevocationTable();
   readonly #digest = new Int32Array(digestWords);
-  // When the last entry of each kind expires. Usually there are only sessions, and the other kinds need no lookup.
+  // When the last entry of each kind expires. Usually there are only sessions, so the other kinds need no lookup.
   readonly #lastExpirySec = { session: 0, member: 0, user: 0, tenant: 0, key: 0, client: 0 };
   readonly #listeners = new Set<() => void>();
   #cutoff: TableEntry = { notBeforeSec: 0, expiresAtSec: 0 };
@@ -64,7 +63,7 @@ export class Revocations {
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
   }
 
-  /** Whether a snapshot was read. */
+  /** Whether a complete snapshot has been read. */
   get ready(): boolean {
     return this.#isReady;
   }
@@ -74,14 +73,16 @@ export class Revocations {
   }
 
   /**
-   * @throws AppError `token_revoked`; `revocations_unavailable` before the first snapshot, or if stale under `deny`.
+   * @throws AppError `token_revoked`. `revocations_unavailable` before the first snapshot, or if stale under `deny`.
    */
   assertNotRevoked(claims: Subject, kid: string, nowMs: number): void {
     if (!this.#isReady) throw new AppError('revocations_unavailable', { detail: { reason: 'no snapshot yet' } });
     const nowSec = expirySecAt(nowMs);
     if (this.#isRevoked(claims, kid, nowSec)) throw new AppError('token_revoked');
     if (isBefore(claims, this.#refusedBeforeSec(nowSec))) {
-      throw new AppError('token_revoked', { detail: { reason: 'too many revocations: older tokens are refused' } });
+      throw new AppError('token_revoked', {
+        detail: { reason: 'memory cannot hold all revocations, so older tokens are refused' },
+      });
     }
     const { onStale, maxStalenessMs } = this.#options;
     const isUncovered = isBefore(claims, this.#coveredFromSec);
@@ -90,23 +91,23 @@ export class Revocations {
     }
   }
 
-  /** Adds entries. Known entries stay in force. */
+  /** Adds entries. Known entries stay in effect. */
   apply(entries: readonly RevocationGroup[], nowMs: number): void {
     if (entries.length === 0) return;
     this.#addAll(entries, nowMs, 'add');
     this.#notify(nowMs);
   }
 
-  /** Adds a part of a snapshot. It takes effect with the next {@link applySnapshot}. */
+  /** Adds part of a snapshot. It takes effect with the next {@link applySnapshot}. */
   stage(entries: readonly RevocationGroup[], nowMs: number): void {
     this.#addAll(entries, nowMs, 'stage');
     this.#sweep(nowMs);
   }
 
   /**
-   * Adds the last entries of a snapshot, applies the snapshot as a whole, and becomes ready. Known entries that are
-   * missing in it stay in force until they expire: a log that was restored from a backup must not make a revoked token
-   * valid again.
+   * Adds the last entries of a snapshot, applies the snapshot as a whole, and becomes ready. Known entries that the
+   * snapshot lacks stay in effect until they expire, because a log restored from a backup must not make a revoked
+   * token valid again.
    */
   applySnapshot(entries: readonly RevocationGroup[], nowMs: number): void {
     this.#addAll(entries, nowMs, 'stage');
@@ -115,7 +116,7 @@ export class Revocations {
     this.#notify(nowMs);
   }
 
-  /** Records that the feed had no further entries at this moment. */
+  /** Records that the feed had no more entries at this moment. */
   confirmCurrent(nowMs: number): void {
     this.#currentAtMs = this.#monotonicMs();
     this.#sweep(nowMs);
@@ -139,14 +140,14 @@ export class Revocations {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Milliseconds since the last {@link confirmCurrent}. Undefined before the first. */
+  /** Returns the milliseconds since the last {@link confirmCurrent}. Undefined before the first. */
   stalenessMs(): number | undefined {
     return this.#currentAtMs === undefined ? undefined : Math.round(this.#monotonicMs() - this.#currentAtMs);
   }
 
   /**
-   * All tokens issued before this moment are refused, because there are more revocations than fit. Undefined if all
-   * fit.
+   * Returns the time before which issued tokens are refused, because memory cannot hold all revocations. Undefined if
+   * it can.
    */
   refusedBeforeMs(nowMs: number): number | undefined {
     const sec = this.#refusedBeforeSec(expirySecAt(nowMs));
@@ -161,7 +162,7 @@ export class Revocations {
     if (this.#table.size === 0) return false;
     const token = digestsOf(claims, kid);
     const { digests, goodAt } = token;
-    // Without a change, entries can only expire.
+    // If nothing changed, entries can only have expired.
     if (goodAt !== undefined && goodAt.version === this.#version && goodAt.nowSec <= nowSec) return false;
     const goodFrom = (kind: RevokedKind): number | undefined =>
       this.#lastExpirySec[kind] > nowSec ? this.#table.find(digests, placeOf[kind]) : undefined;
@@ -228,8 +229,10 @@ const nextVersion = (): number => {
 const isBefore = ({ issuedAtSec }: Subject, goodFromSec: number | undefined): boolean =>
   goodFromSec !== undefined && issuedAtSec < goodFromSec;
 
-/** Rounds up to whole seconds: `iat` has whole seconds, and an entry may expire late, but never early. */
+/** Rounds up to whole seconds, because `iat` has whole seconds, and an entry may expire late but never early. */
 const toSec = (ms: number): number => Math.min(Math.max(Math.ceil(ms / 1000), 0), latestSec);
 
-/** Entries that expire by this second can be removed: the tokens they revoke have expired, tolerance included. */
+/**
+ * Entries that expire by this second can be removed, because the tokens they revoke have expired, tolerance included.
+ */
 const expirySecAt = (nowMs: number): number => Math.floor((nowMs - toleranceMs) / 1000);

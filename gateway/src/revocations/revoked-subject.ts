@@ -1,15 +1,15 @@
 import { hash, randomBytes } from 'node:crypto';
 
-/** What a revocation can name. */
+/** The kinds of subjects that a revocation can name. */
 export const revokedKinds = ['session', 'member', 'user', 'client', 'tenant', 'key'] as const;
 export type RevokedKind = (typeof revokedKinds)[number];
 
-/** The claims of a token that revocations can refer to. */
+/** The claims in a token that revocations can refer to. */
 export type Subject = Readonly<{
   sessionId: string | undefined;
   /** Undefined if the token belongs to an OAuth client. */
   userId: string | undefined;
-  /** The OAuth client that calls, or through which the user came. */
+  /** The OAuth client that calls, or that the user logged in with. */
   clientId: string | undefined;
   /** Undefined for an OAuth client without a tenant. */
   tenantId: string | undefined;
@@ -19,22 +19,23 @@ export type Subject = Readonly<{
 /** The number of 32-bit words in a digest. */
 export const digestWords = 3;
 
-/** The offset of each kind's digest among those of a token. */
+/** Where each kind's digest starts among a token's digests. */
 export const placeOf = { session: 0, member: 3, user: 6, tenant: 9, key: 12, client: 15 } as const;
 const allWords = 6 * digestWords;
 
-// Secret, because otherwise an issuer could search for identifiers with the same digest. With a UUID it fits into one
-// SHA-256 block.
+// Secret, because otherwise an issuer could search for ids with the same digest. Together with a UUID, it fits into
+// one SHA-256 block.
 const key = randomBytes(12).toString('base64url');
 
 /**
  * Writes a keyed digest of a subject: 96 bits of a SHA-256. With two million entries, the probability that a lookup
- * finds the entry of another subject is 2^-75.
+ * finds another subject's entry is 2^-75.
  *
- * @param name The id within the kind. A member's is `<tenant id> <user id>`, a client's `<tenant id> <client id>`.
+ * @param name The id within the kind. A member's id is `<tenant id> <user id>`, an OAuth client's `<tenant id> <client
+ *   id>`.
  */
 export function writeDigest(kind: RevokedKind, name: string, into: Int32Array, at: number): void {
-  // Creating a Buffer would cost more than the digest. No two kinds have the same first letter.
+  // Creating a Buffer would cost more than the digest. No two kinds start with the same letter.
   const bytes = hash('sha256', `${key}${kind[0]} ${name}`, 'binary');
   for (let word = 0; word < digestWords; word += 1) {
     const from = word * 4;
@@ -46,7 +47,7 @@ export function writeDigest(kind: RevokedKind, name: string, into: Int32Array, a
   }
 }
 
-/** The digests of a token, and the state for which the last lookup found none of them revoked. */
+/** A token's digests, and the state for which the last lookup found none of them revoked. */
 export type TokenDigests = Readonly<{ kid: string; digests: Int32Array }> & {
   goodAt: Readonly<{ version: number; nowSec: number }> | undefined;
 };

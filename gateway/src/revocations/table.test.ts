@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import { RevocationTable } from './table.ts';
 
 const startSec = 1_700_000_000;
-/** A few digests. Most have the same head in the hash table, so that its list is long. */
+/** A few digests. Most share a bucket in the hash table, so that its list is long. */
 const digestOf = (subject: number): Int32Array => Int32Array.of(subject % 5 === 0 ? -1 : 7, subject, -subject);
 const timesAt = (expiresAtSec: number, notBeforeSec = startSec) => ({ notBeforeSec, expiresAtSec });
 
 type Known = { notBeforeSec: number; expiresAtSec: number; goneBySec: number; isStaged: boolean };
 
-describe('the table of revocations', () => {
+describe('the revocation table', () => {
   const subjects = Array.from({ length: 41 }, (_, key) => key);
   const subject = fc.constantFrom(...subjects);
   const ahead = fc.oneof(fc.integer({ min: 1, max: 1_000 }), fc.integer({ min: 1, max: 100_000 }));
@@ -22,7 +22,7 @@ describe('the table of revocations', () => {
     { weight: 2, arbitrary: fc.record({ do: fc.constant('wait'), ahead: fc.integer({ min: 1, max: 5_000 }) }) },
   ) as fc.Arbitrary<{ do: 'add' | 'stage' | 'commit' | 'wait'; subject: number; ahead: number; notBefore: number }>;
 
-  test('finds exactly what a map finds, and removes entries in time', () => {
+  test('finds exactly what a map would, and removes expired entries', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const table = new RevocationTable();
@@ -64,7 +64,7 @@ describe('the table of revocations', () => {
     );
   });
 
-  test('drops the entries that expire first, and returns their latest times', () => {
+  test('drops the entries that expire first, and returns the latest times among them', () => {
     const table = new RevocationTable();
     for (let n = 0; n < 100; n += 1) table.add(digestOf(n), 0, timesAt(startSec + 900 - n, startSec - n), startSec);
     expect(table.dropEarliest(30)).toEqual({ notBeforeSec: startSec - 70, expiresAtSec: startSec + 830 });

@@ -1,13 +1,13 @@
 import { digestWords } from './revoked-subject.ts';
 
-/** Unix seconds. */
+/** Times are in Unix seconds. */
 export type TableEntry = Readonly<{ notBeforeSec: number; expiresAtSec: number }>;
 
 const headBits = 20;
 const blockBits = 14;
 const blockMask = (1 << blockBits) - 1;
 
-// The words of an entry after its digest. A link is the number of another entry; 0 ends a list.
+// The words of an entry after its digest. A link is another entry's number, and 0 ends a list.
 const notBefore = digestWords;
 const expiresAt = digestWords + 1;
 const generation = digestWords + 2;
@@ -15,22 +15,22 @@ const nextOfHead = digestWords + 3;
 const nextOfDue = digestWords + 4;
 const entryWords = digestWords + 5;
 
-/** The largest time of an entry, in the year 2106. Times are unsigned 32-bit words. */
+/** The largest time that an entry can have, in the year 2106. Times are unsigned 32-bit words. */
 export const latestSec = 0xffff_ffff;
 
-// Entries that expire within 17 minutes have one list per second. Later ones share lists that cover up to 1/512 of the
-// time left.
+// Entries that expire within 17 minutes have one list per second. Later entries share lists that cover up to 1/512 of
+// the time left.
 const exactSec = 1024;
 
 /**
  * A hash table of revoked subjects by digest, 32 bytes each. No operation takes time proportional to the table's size.
- * Blocks of entries are never copied, and the table has its full size from the start (untouched memory pages cost
- * nothing). Entries that expire together are in one list.
+ * Blocks of entries are never copied, and the table has its full size from the start, because untouched memory pages
+ * cost nothing. Entries that expire together share a list.
  */
 export class RevocationTable {
   #heads: Int32Array | undefined;
   readonly #blocks: Int32Array[] = [];
-  /** The first entry that expires by this second. */
+  /** The first entry that expires by each second. */
   readonly #due = new Map<number, number>();
   #used = 0;
   #free = 0;
@@ -45,7 +45,7 @@ export class RevocationTable {
     return this.#get(entry, notBefore) >>> 0;
   }
 
-  /** Adds an entry. For a known subject, the later times apply. */
+  /** Adds an entry. If the subject is known, the later times apply. */
   add(digests: Int32Array, at: number, times: TableEntry, nowSec: number): void {
     this.#put(digests, at, times, nowSec, 0);
   }
@@ -68,7 +68,7 @@ export class RevocationTable {
       for (; left > 0 && this.#due.has(second); left -= 1) {
         const entry = this.#popFrom(second);
         const until = this.#get(entry, expiresAt) >>> 0;
-        // The subject was revoked again, so its entry expires later.
+        // The subject was revoked again since, so its entry expires later.
         if (until > nowSec) this.#link(entry, until, nowSec);
         else this.#remove(entry);
       }
@@ -183,7 +183,9 @@ export class RevocationTable {
   }
 }
 
-/** The second whose list contains the entry: its own, or slightly later if it is far in the future. */
+/**
+ * Returns the second whose list contains the entry: its own second, or slightly later if that is far in the future.
+ */
 function expiryListFor(untilSec: number, nowSec: number): number {
   const aheadSec = untilSec - nowSec;
   if (aheadSec < exactSec) return untilSec;

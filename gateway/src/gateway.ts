@@ -18,12 +18,12 @@ import { createReplayCheck } from './tokens/dpop.ts';
 
 export type GatewayOptions = Omit<ProcessResourcesOptions, 'health' | 'tracing'> &
   Readonly<{
-    /** The variables that a reload substitutes in the file. */
+    /** The variables that a reload substitutes into the file. */
     env: Environment;
     reloadTiming?: ReloadTiming | undefined;
-    /** Reads the file when it has changed. Default: a large one in a worker thread. */
+    /** Reads the file after a change. Default: reads large files in a worker thread. */
     load?: typeof loadWhileRunning | undefined;
-    /** Undefined without the console. */
+    /** Undefined if the console is disabled. */
     observer?: Observations | undefined;
   }>;
 
@@ -39,7 +39,7 @@ export class Gateway {
   readonly reloader: ConfigReloader;
   #review: NodeJS.Timeout | undefined;
 
-  /** @throws StartupError if a file that the configuration names cannot be used. Nothing is then left open. */
+  /** @throws StartupError if a file that the configuration names is unusable. It then leaves nothing open. */
   constructor(config: GatewayConfig, options: GatewayOptions) {
     const { metrics, logger, env, observer, reloadTiming: timing, load = loadWhileRunning, workers = 1 } = options;
     this.health = createHealth({
@@ -66,7 +66,7 @@ export class Gateway {
 
   readonly current = () => this.reloader.current;
 
-  /** The public keys with which services verify identity. */
+  /** Returns the public keys that services verify identity headers with. */
   readonly keySet = () => this.current().gatewayKeys.publicJwks(this.resources.nowSec());
 
   /**
@@ -85,14 +85,14 @@ export class Gateway {
     if (missing !== undefined) logger.warn(missing);
   }
 
-  /** Ends long connections and refuses new ones. No reload happens afterwards. */
+  /** Ends long-lived connections and refuses new ones. Reloading stops too. */
   drain(): void {
     this.reloader.stop();
     this.health.drain();
     this.resources.connections.endAll();
   }
 
-  /** Closes everything that is open. Call it when no more requests can arrive. */
+  /** Closes everything that is open. Call it only when no more requests can arrive. */
   async close(): Promise<void> {
     clearInterval(this.#review);
     this.current().retire();
@@ -108,7 +108,7 @@ function openTraces({ insecureTransport }: GatewayConfig, env: Environment): Tra
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = env;
   if (endpoint === undefined || endpoint === '') return undefined;
   if (!/^https?:/.test(endpoint) || !URL.canParse(endpoint))
-    throw new StartupError('OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL of http or https');
+    throw new StartupError('OTEL_EXPORTER_OTLP_ENDPOINT: must be an http or https URL');
   if (isPlainHttp(endpoint) && !insecureTransport) throw new StartupError(`OTEL_EXPORTER_OTLP_ENDPOINT: ${plainHttp}`);
   return openTracing({ service: 'countersign-gateway', version: version(), endpoint });
 }

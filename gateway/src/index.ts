@@ -1,4 +1,4 @@
-// The package `countersign` as a library: read a configuration, and run a gateway inside a process of your own.
+// The package `countersign` as a library: read a configuration, and run a gateway inside your own process.
 
 export { ConfigError, createLogger, type Logger, type Running, StartupError } from '@countersign/service-kit';
 export type { GatewayConfig } from './config/config.ts';

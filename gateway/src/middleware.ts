@@ -14,13 +14,13 @@ import { Gateway } from './gateway.ts';
 import type { ReloadState } from './reload/reload.ts';
 
 export type GatewayMiddlewareOptions = Readonly<{
-  /** Receives one line per request. Default: JSON lines on standard output. */
+  /** Receives one line per request. Default: writes JSON lines to standard output. */
   logger?: Logger;
   /** The registry for the gateway's metrics. Default: a new one. */
   metrics?: Registry;
-  /** Unix milliseconds. Default: the system's clock. */
+  /** Unix milliseconds. Default: the system clock. */
   nowMs?: () => number;
-  /** The variables that a reload substitutes in the file. Default: none. */
+  /** The variables that a reload substitutes into the file. Default: none. */
   env?: Environment;
   /** Whether to apply the file when it changes. Default: only `reload` reads it again. */
   watch?: boolean;
@@ -31,20 +31,20 @@ export type GatewayMiddleware = RequestHandler &
     /** Serves WebSockets. Pass it to the server: `server.on('upgrade', gateway.upgrade)`. */
     upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
     /**
-     * Readiness: the gateway can sign, and knows the keys and revocations of every issuer or has waited ten seconds for
-     * them.
+     * Whether the gateway is ready: it can sign, and it knows the keys and revocations of every issuer or has waited
+     * ten seconds for them.
      */
     health: Pick<Health, 'ready'>;
     metrics: Registry;
     /**
-     * The public keys that services verify identity with. Serve them at the URL that the services are configured with.
+     * Returns the public keys that services verify identity headers with. Serve them at the URL that the services use.
      */
     publicKeys(): unknown;
-    /** Reads the file again. A bad file changes nothing, and the result contains its problems. */
+    /** Reads the file again. An invalid file changes nothing, and the result lists its problems. */
     reload(): Promise<ReloadState>;
     /**
-     * Closes what the gateway opened: connections to services, feeds and stores. Call it when the server no longer
-     * accepts requests.
+     * Closes everything that the gateway opened: connections to services, feeds and stores. Call it once the server no
+     * longer accepts requests.
      */
     close(): Promise<void>;
   }>;
@@ -53,13 +53,13 @@ export type GatewayMiddleware = RequestHandler &
  * Returns the gateway's public routes as Express middleware. `countersign serve` mounts the same handlers.
  *
  * Mount it before body parsers, because it forwards the body as it arrives. It reads `originalUrl`. A request that
- * matches no route of the configuration goes to the next handler. Every other request is answered here, refusals
- * included.
+ * matches no configured route goes to the next handler. The gateway answers every other request, including those that
+ * it refuses.
  *
  * The server's own settings apply to parsing. docs/middleware.md lists what only the gateway's own listener checks.
  *
- * @param config From `loadConfig`. Its listeners are not opened.
- * @throws StartupError if a file that the configuration names cannot be used.
+ * @param config From `loadConfig`. The gateway does not open the listeners in it.
+ * @throws StartupError if a file that the configuration names is unusable.
  */
 export function countersignGateway(config: GatewayConfig, options: GatewayMiddlewareOptions = {}): GatewayMiddleware {
   const {

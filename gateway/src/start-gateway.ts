@@ -14,14 +14,13 @@ import { reportCounts, reportReady, type WorkerAnswers } from './workers/worker-
 
 export type GatewayDeps = Pick<GatewayOptions, 'env' | 'logger' | 'reloadTiming' | 'load' | 'nowMs' | 'keySets'> &
   Readonly<{
-    /** Default 500 ms. */
+    /** How long to wait before draining. Default: 500 ms. */
     drainDelayMs?: number;
-    /** How long requests in progress may take when the gateway stops. Default 10 s. */
+    /** How long requests in progress may take when the gateway stops. Default: 10 s. */
     shutdownGraceMs?: number;
     listenerTimes?: ListenerTimes;
     /**
-     * The number of workers. Set in a worker process, which responds to its primary instead of having an admin
-     * listener.
+     * The number of workers. Set only in a worker process, which responds to its primary and has no admin listener.
      */
     workers?: number | undefined;
   }>;
@@ -34,28 +33,28 @@ export type RunningGateway = Running &
     reload: ConfigReloader['reload'];
   }>;
 
-/** A gateway before it starts. It has read its files, but does not listen and has not used the network. */
+/** A gateway that has not started. It has read its files, but does not listen and has not used the network. */
 export type BuiltGateway = Readonly<{
-  /** @throws StartupError if a port is taken. Everything is then closed. */
+  /** @throws StartupError if a port is taken. It then closes everything. */
   start(): Promise<RunningGateway>;
   stop(): Promise<void>;
 }>;
 
 /**
- * Builds a gateway and starts it.
+ * Builds and starts a gateway.
  *
- * @throws StartupError if keys cannot be loaded or a port is taken. Everything is then closed.
+ * @throws StartupError if keys cannot be loaded or a port is taken. It then closes everything.
  */
 export async function startGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   return buildGateway(config, deps).start();
 }
 
 /**
- * Builds everything that a gateway needs to serve. `countersign check` stops here.
+ * Builds everything that a gateway needs to serve requests. `countersign check` stops here.
  *
- * Everything made here lives as long as the process. A {@link Snapshot} holds what depends on one configuration.
+ * Everything created here lives as long as the process. A {@link Snapshot} holds what depends on one configuration.
  *
- * @throws StartupError when a file that the configuration names cannot be used. Everything is closed then.
+ * @throws StartupError if a file that the configuration names is unusable. It then closes everything.
  */
 export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGateway {
   const {
@@ -141,7 +140,7 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
       proxied && drainServer(proxied.server, shutdownGraceMs),
       events && drainServer(events.server, shutdownGraceMs),
     ]);
-    // Closed later, because public requests in progress may need nested calls.
+    // Closed after the public listener, because public requests in progress may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);
     operatorConsole?.stop();
     await gateway.close();
@@ -150,7 +149,10 @@ export function buildGateway(config: GatewayConfig, deps: GatewayDeps): BuiltGat
     await drainServer(servers.admin, shutdownGraceMs);
   }
 
-  /** Opens the internal listener first: services need its key set to become ready, and may start at the same time. */
+  /**
+   * Opens the internal listener first, because services need its key set to become ready and may start at the same
+   * time.
+   */
   async function start(): Promise<RunningGateway> {
     try {
       const internal = await listen(servers.internal, config.listen.internal, 'internal listener');

@@ -180,9 +180,9 @@ describe('Explain', () => {
     ['role', { tenant: 'acme' }, 'must not be empty'],
     ['role', { role: 'agent', token: 'a.b.c' }, 'must be empty'],
     ['claims', { role: 'agent', claims: 'department' }, 'must be lines of the form'],
-    ['issuer', { role: 'agent', issuer: 'https://other.test' }, 'must be an issuer of the configuration'],
+    ['issuer', { role: 'agent', issuer: 'https://other.test' }, 'must be an issuer in the configuration'],
     ['token', { token: 'a'.repeat(16_385) }, 'must have at most 16384 characters'],
-    ['headers', { headers: 'Authorization: Bearer x', path: '/v1/things/1' }, 'must have no Authorization'],
+    ['headers', { headers: 'Authorization: Bearer x', path: '/v1/things/1' }, 'must not contain Authorization'],
     ['scope', { role: 'agent', scope: 'a "' }, 'must be scopes separated by spaces'],
     ['actor', { role: 'agent', actor: '"' }, 'must be visible ASCII'],
   ])('says at the field %s what is wrong', async (field, fields, message) => {

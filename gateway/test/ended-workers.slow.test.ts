@@ -87,12 +87,14 @@ describe('a primary whose workers end', () => {
     await replaced(2, () => process.kill(hung, 'SIGSTOP'));
     expect(performance.now() - asked).toBeGreaterThan(3_000);
     expect(logged()).toContainEqual(
-      expect.objectContaining({ level: 50, worker: 2, worker_pid: hung, msg: 'worker does not answer: killed' }),
+      expect.objectContaining({ level: 50, worker: 2, worker_pid: hung, msg: 'killing a worker that does not answer' }),
     );
     expect(logged()).toContainEqual(
       expect.objectContaining({ worker: 2, worker_pid: hung, signal: 'SIGKILL', msg: 'worker ended' }),
     );
-    expect(logged().filter(({ msg, worker }) => msg === 'worker does not answer: killed' && worker === 1)).toEqual([]);
+    expect(
+      logged().filter(({ msg, worker }) => msg === 'killing a worker that does not answer' && worker === 1),
+    ).toEqual([]);
     await send(10);
     await eventually(async () => expect(await counted()).toBe(50));
     expect((await fetch(`${place.adminUrl}/readyz`)).status).toBe(200);

@@ -181,7 +181,7 @@ test('without a collector, headers of traces pass as they are', async () => {
 
 test.each([
   ['http://collector.test:4318', /^OTEL_EXPORTER_OTLP_ENDPOINT: plain http leaves this machine/],
-  ['collector:4318', /^OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL of http or https$/],
+  ['collector:4318', /^OTEL_EXPORTER_OTLP_ENDPOINT: must be an http or https URL$/],
 ])('a gateway does not start with the collector %s', async (endpoint, message) => {
   await expect(gatewayUnderTest({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } })).rejects.toThrow(message);
 });

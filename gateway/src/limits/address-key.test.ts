@@ -27,7 +27,7 @@ describe('the bucket key of an address', () => {
     expect(addressKey(address)).toBe(key);
   });
 
-  test('is equal within a /64, and differs for the next /64', () => {
+  test('is the same within a /64 and different for the next /64', () => {
     fc.assert(
       fc.property(fc.ipV6(), fc.integer({ min: 0, max: 0xffff }), (address, suffix) => {
         fc.pre(!address.startsWith('::ffff:') && !address.includes('.'));

@@ -2,9 +2,9 @@ import { isIPv6 } from 'node:net';
 import { expandIPv6, lastIPv4, plainAddress } from '@countersign/service-kit';
 
 /**
- * The bucket key of an address: an IPv4 address as it is, and an IPv6 address by its /64, because one customer owns a
- * whole /64. An IPv4-mapped or translated (RFC 6052) IPv6 address counts as its IPv4 address. Otherwise all IPv4
- * clients would share one /64 (CVE-2026-30827).
+ * Returns the bucket key for an address: an IPv4 address itself, or the /64 of an IPv6 address, because one customer
+ * owns a whole /64. An IPv4-mapped or translated (RFC 6052) IPv6 address counts as its IPv4 address. Otherwise all
+ * IPv4 clients would share one /64 (CVE-2026-30827).
  */
 export function addressKey(address: string): string {
   const plain = plainAddress(address);

@@ -12,7 +12,7 @@ const codeOf = (how: () => void): string | undefined => {
   }
 };
 
-test('bounds the bytes of one address, and of all', () => {
+test('limits the bytes per address and in total', () => {
   const memory = new BodyMemory();
   const hold = (address: string) => new HeldBody(memory, limits, address);
   const [one, two, other] = [hold('a'), hold('a'), hold('b')];
@@ -34,7 +34,7 @@ test('bounds the bytes of one address, and of all', () => {
   expect(memory.bytes).toBe(60);
 });
 
-test('takes nothing for a body whose response has ended', () => {
+test('counts nothing for a body whose response has ended', () => {
   const memory = new BodyMemory();
   const held = new HeldBody(memory, limits, 'a');
   held.grow(10);

@@ -1,11 +1,11 @@
 import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 
-/** The maximum bytes of request bodies that one process holds, in total and for one client address. */
+/** How many bytes of request bodies one process may hold, in total and for one client address. */
 export type BodyLimits = Readonly<{ bytes: number; bytesPerAddress: number }>;
 
-// The share of the memory of the machine or container. The rest is for the runtime, connections, tokens and the
-// kernel's buffers.
+// The share of the machine's or container's memory. The rest is for the runtime, connections, tokens and the kernel's
+// buffers.
 const defaultShare = 1 / 8;
 const defaultShareOfAddress = 1 / 4;
 
@@ -14,7 +14,7 @@ export function bodyLimits(
   { uploads, routes }: Pick<GatewayConfig, 'uploads' | 'routes'>,
   memoryBytes: number,
 ): BodyLimits {
-  // Any body that a route allows must fit.
+  // The limits must leave room for any body that a route allows.
   const largest = routes.reduce((max, { body }) => (body.mode === 'digest' ? Math.max(max, body.maxBytes) : max), 0);
   const bytes = Math.max(largest, uploads.maxBuffered ?? Math.floor(memoryBytes * defaultShare));
   return {
@@ -23,7 +23,7 @@ export function bodyLimits(
   };
 }
 
-/** Counts the request bodies that this process holds, from their first byte until their responses end. */
+/** Counts the request bodies that this process holds, from a body's first byte until its response ends. */
 export class BodyMemory {
   #bytes = 0;
   readonly #byAddress = new Map<string, number>();
@@ -32,7 +32,9 @@ export class BodyMemory {
     return this.#bytes;
   }
 
-  /** @throws AppError `rate_limited` if the address holds too much, `body_memory_full` if all addresses together do. */
+  /**
+   * @throws AppError `rate_limited` if the address holds too much, `body_memory_full` if all addresses together do.
+   */
   take(address: string, bytes: number, limits: BodyLimits): void {
     const ofAddress = (this.#byAddress.get(address) ?? 0) + bytes;
     if (ofAddress > limits.bytesPerAddress) {
@@ -56,7 +58,7 @@ export class BodyMemory {
   }
 }
 
-/** The share of one request's body in {@link BodyMemory}. */
+/** What one request's body takes from {@link BodyMemory}. */
 export class HeldBody {
   readonly #memory: BodyMemory;
   readonly #limits: BodyLimits;
@@ -71,18 +73,18 @@ export class HeldBody {
   }
 
   /**
-   * Call it before the memory is allocated.
+   * Call it before allocating the memory.
    *
    * @throws AppError `rate_limited`, `body_memory_full`.
    */
   grow(bytes: number): void {
-    // The response has ended, so nothing would release what is taken now.
+    // The response has ended, so nothing would ever release these bytes.
     if (this.#isReleased) return;
     this.#memory.take(this.#address, bytes, this.#limits);
     this.#bytes += bytes;
   }
 
-  /** Further calls have no effect. */
+  /** Calling it again has no effect. */
   release(): void {
     if (this.#isReleased) return;
     this.#isReleased = true;

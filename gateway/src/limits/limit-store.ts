@@ -4,24 +4,24 @@ import { connectRedis, type Logger, withTimeout } from '@countersign/service-kit
 export type LimitStore = ReturnType<typeof openLimitStore>;
 
 /**
- * A request takes at most 300 ms longer while Redis hangs: 100 here, 100 for the replay store, and the rest for
+ * While Redis hangs, a request takes at most 300 ms longer: 100 here, 100 for the replay store, and the rest for
  * processing.
  */
 export const redisTimeoutMs = 100;
-// While Redis hangs, it gets a PING this often in the background. No request waits or queues commands.
+// How often the gateway sends a PING in the background while Redis hangs. No request waits, and no command is queued.
 const askAgainMs = 200;
 
 /**
- * Redis for limits. No request waits longer than its time limit, and after a timeout Redis is skipped until it responds
- * again. Does not connect before `start`.
+ * Redis for rate limits. No request waits longer than its deadline. After a timeout, Redis is skipped until it
+ * responds again. Does not connect before `start`.
  */
 export function openLimitStore(url: string, logger: Logger) {
   const options = { lazyConnect: true, disconnectTimeout: 100 };
   const redis = connectRedis(url, logger, options, {
-    gone: 'Redis is unavailable: onStoreFailure applies to limits until it is back',
-    back: 'Redis is available again: limits are shared',
+    gone: 'Redis is unavailable: onStoreFailure applies to rate limits until Redis is back',
+    back: 'Redis is available again: rate limits are shared',
   });
-  /** Connected, but the last reply was late. */
+  /** The connection is open, but the last reply was late. */
   let isPaused = false;
   redis.on('ready', () => {
     isPaused = false;
@@ -35,7 +35,7 @@ export function openLimitStore(url: string, logger: Logger) {
         await withTimeout(redis.ping(), redisTimeoutMs);
         isPaused = false;
       } catch {
-        // No reply yet, or the connection closed, which is logged elsewhere.
+        // Redis has not replied yet, or the connection closed, which is logged elsewhere.
         await delay(askAgainMs, undefined, { ref: false });
       }
     }
@@ -44,10 +44,11 @@ export function openLimitStore(url: string, logger: Logger) {
   return {
     redis,
     /**
-     * Runs `shared` if Redis responds in time, otherwise `fallback`.
+     * Runs `shared` and, if Redis does not respond in time, `fallback`.
      *
-     * @param untilMs On the clock of `performance.now()`. Bounds the wait of the whole request, however many limits it
-     *   has.
+     * @param untilMs A deadline on the `performance.now()` clock. It applies to the whole request, however many limits
+     *   the
+     *   request has.
      */
     async attempt<T>(shared: () => Promise<T>, fallback: () => Promise<T>, untilMs: number): Promise<T> {
       const leftMs = untilMs - performance.now();
@@ -56,14 +57,14 @@ export function openLimitStore(url: string, logger: Logger) {
         return await withTimeout(shared(), leftMs);
       } catch (error) {
         if (!isPaused)
-          logger.warn({ err: error }, 'Redis timed out: onStoreFailure applies to limits until it responds');
+          logger.warn({ err: error }, 'Redis timed out: onStoreFailure applies to rate limits until Redis responds');
         void pause();
         return fallback();
       }
     },
     /** Connects in the background, and keeps retrying. */
     start() {
-      // Errors arrive in the `error` event, and the client reconnects.
+      // Errors arrive in the `error` event, and the Redis client reconnects.
       redis.connect().catch(() => {});
     },
     close() {

@@ -4,7 +4,7 @@ import { createLimiter, LocalLimiter } from './limiter.ts';
 
 const limit = { requests: 2, perSec: 86_400, by: 'address', onStoreFailure: 'local' } as const;
 
-test('bounds the number of buckets and drops the least recently used one', async () => {
+test('limits the number of buckets and drops the least recently used one', async () => {
   const limiter = createLimiter('bounded', limit, undefined, 3);
   const take = async (key: string) => (await limiter.take(key, Number.POSITIVE_INFINITY)).remaining;
   expect([await take('often'), await take('once'), await take('often')]).toEqual([1, 1, 0]);
@@ -21,7 +21,7 @@ test('rounds the end of a window up to whole seconds', async () => {
   expect(await limiter.take('a', Number.POSITIVE_INFINITY)).toEqual({ allowed: true, remaining: 1, resetSec: 10 });
 });
 
-/** The same rules, with a list that is searched from the start. */
+/** A model with the same rules, which searches a list from its start. */
 function model(requests: number, perSec: number, maxKeys: number) {
   let buckets: { key: string; taken: number; endsAtMs: number }[] = [];
   return (key: string, nowMs: number) => {
@@ -45,7 +45,7 @@ function model(requests: number, perSec: number, maxKeys: number) {
 
 const steps = fc.array(fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd', 'e'), laterMs: fc.nat(1500) }));
 
-test('counts like a list of buckets, for any keys and times', () => {
+test('counts like the model, for any keys and times', () => {
   fc.assert(
     fc.property(steps, fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 4 }), (taken, requests, maxKeys) => {
       let nowMs = 0;
@@ -59,7 +59,7 @@ test('counts like a list of buckets, for any keys and times', () => {
   );
 });
 
-test('a new window begins exactly when the old one ends', () => {
+test('starts a new window exactly when the old one ends', () => {
   let nowMs = 0;
   const limiter = new LocalLimiter({ requests: 1, perSec: 10 }, 10, () => nowMs);
   expect(limiter.take('a')).toEqual({ allowed: true, remaining: 0, resetSec: 10 });
@@ -69,7 +69,7 @@ test('a new window begins exactly when the old one ends', () => {
   expect(limiter.take('a')).toEqual({ allowed: true, remaining: 0, resetSec: 10 });
 });
 
-test('says how long an empty bucket must wait, and takes nothing meanwhile', () => {
+test('says how long to wait for an empty bucket, and takes nothing from it', () => {
   let nowMs = 0;
   const refusals = new LocalLimiter({ requests: 3, perSec: 60 }, 10, () => nowMs);
   for (let count = 0; count < 2; count += 1) refusals.take('192.0.2.1');

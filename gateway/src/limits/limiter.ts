@@ -8,21 +8,21 @@ export type Limiter = Readonly<{
   /**
    * Takes one request from the bucket of this key. Returns a promise only with Redis.
    *
-   * @param untilMs Deadline for Redis, on the clock of `performance.now()`. Afterwards `onStoreFailure` applies.
-   * @throws AppError `limit_store_unavailable` if that is `deny`.
+   * @param untilMs The deadline for Redis, on the `performance.now()` clock. After it, `onStoreFailure` applies.
+   * @throws AppError `limit_store_unavailable` if `onStoreFailure` is `deny`.
    */
   take(key: string, untilMs: number): LimitResult | Promise<LimitResult>;
 }>;
 
 /**
- * Counts in Redis if it is configured, so that all gateways share the limit, and otherwise in this process. While Redis
- * is down `onStoreFailure` applies. `local` counts in each process: the limit becomes one per process. `deny` refuses
- * with 503.
+ * Counts requests in Redis if it is configured, so that all gateways share the limit, and otherwise in this process.
+ * While Redis is down, `onStoreFailure` applies: `local` counts in each process, so that the limit becomes one per
+ * process, and `deny` refuses with 503.
  *
- * A single command counts and sets the end of the window, so no key is left without an expiry.
+ * One Redis command counts the request and sets when the window ends, so no key stays without an expiry.
  *
- * @param name Identifies the limit; unique in the configuration, without a colon.
- * @param maxLocalKeys Buckets held in this process. Beyond that, the least recently used one is dropped.
+ * @param name Identifies the limit. Unique in the configuration, without a colon.
+ * @param maxLocalKeys How many buckets this process holds. Beyond that, it drops the least recently used bucket.
  */
 export function createLimiter(
   name: string,
@@ -70,11 +70,11 @@ const resultOf = (result: RateLimiterRes, allowed: boolean): LimitResult => ({
   resetSec: Math.max(1, Math.ceil(result.msBeforeNext / 1000)),
 });
 
-/** The limiters of one configuration, by their names and limits. */
+/** A configuration's limiters, by their names and limits. */
 export type Limiters = ReadonlyMap<string, Limiter>;
 
 /**
- * Creates the limiters of a configuration. A limit that did not change keeps its limiter and its counts.
+ * Creates a configuration's limiters. A limit that did not change keeps its limiter and its counts.
  *
  * @param before The limiters of the current configuration.
  */
@@ -91,27 +91,27 @@ export function createLimiters(store: LimitStore | undefined, before: Limiters |
   };
 }
 
-/** The result of taking from a bucket. A refusal is a value, not an error. */
+/** The result of taking a request from a bucket. A refusal is a value, not an error. */
 export type LimitResult = Readonly<{ allowed: boolean; remaining: number; resetSec: number }>;
 
 /** The requests of one key in its current window. */
 type Bucket = { readonly key: string; taken: number; endsAtMs: number };
 
 /**
- * Counts in this process. The window of a key begins with its first request, and has a fixed length.
+ * Counts requests in this process. A key's window begins with its first request and has a fixed length.
  *
- * A client with a /32 of IPv6 could fill the memory with keys, so their number is bounded. Buckets whose window has
+ * A client with an IPv6 /32 could fill the memory with keys, so their number is limited. Buckets whose window has
  * ended are dropped too, the least recently used ones first.
  *
- * @param maxKeys Beyond that, the least recently used bucket is dropped.
- * @param nowMs Whole milliseconds of a monotonic clock. Default: those of `performance.now`.
+ * @param maxKeys How many buckets to keep. Beyond that, the least recently used bucket is dropped.
+ * @param nowMs Whole milliseconds on a monotonic clock. Default: `performance.now`.
  */
 export class LocalLimiter implements Limiter {
   readonly #requests: number;
   readonly #windowMs: number;
   readonly #maxKeys: number;
   readonly #nowMs: () => number;
-  /** The least recently used one is first. */
+  /** The least recently used bucket comes first. */
   readonly #buckets = new Map<string, Bucket>();
   #newest: Bucket | undefined;
 
@@ -143,7 +143,7 @@ export class LocalLimiter implements Limiter {
   }
 
   /**
-   * Takes nothing.
+   * Says how long to wait, without taking a request.
    *
    * @returns Whole seconds until this bucket allows a request again, or 0.
    */
@@ -154,13 +154,13 @@ export class LocalLimiter implements Limiter {
   }
 
   #open(key: string, now: number): Bucket {
-    // Removes up to two ended windows for each new one, so that they never accumulate.
+    // Removes up to two ended windows for each new window, so that they never accumulate.
     for (let count = 0; count < 2; count += 1) this.#dropOldest(now);
     if (this.#buckets.size >= this.#maxKeys) this.#dropOldest(Number.POSITIVE_INFINITY);
     return { key, taken: 0, endsAtMs: now + this.#windowMs };
   }
 
-  /** Drops the least recently used bucket, if its window has ended by this time. */
+  /** Drops the least recently used bucket if its window ends before this time. */
   #dropOldest(byMs: number): void {
     const [oldest] = this.#buckets.values();
     if (oldest !== undefined && oldest.endsAtMs <= byMs) this.#buckets.delete(oldest.key);

@@ -24,8 +24,8 @@ function transfer(watched: MinRate) {
 }
 
 /**
- * @param chunks The bytes that arrive in each second.
- * @returns The second in which the rate is too slow.
+ * @param chunks Returns how many bytes arrive in each second.
+ * @returns The second in which the transfer became too slow.
  */
 function tooSlowAt(chunks: (second: number) => number, seconds: number): number | undefined {
   const { state } = transfer(rate);
@@ -43,13 +43,13 @@ test.each([
   ['one byte a second less than the rate', () => 1023, 20],
   ['a burst and then silence', (second: number) => (second === 1 ? 1_000_000 : 0), 40],
   ['exactly the rate', () => 1024, undefined],
-  ['a slow line of 2 KiB/s', () => 2048, undefined],
-  ['a line that is down for 15 s of every 40', (second: number) => (second % 40 < 15 ? 0 : 8192), undefined],
-])('%s: the second in which it is too slow, if any', (_name, chunks, at) => {
+  ['a slow connection with 2 KiB/s', () => 2048, undefined],
+  ['a connection that is down for 15 s of every 40 s', (second: number) => (second % 40 < 15 ? 0 : 8192), undefined],
+])('finds out when %s becomes too slow, if ever', (_name, chunks, at) => {
   expect(tooSlowAt(chunks, 200)).toBe(at);
 });
 
-test('is called once, and not after the transfer has stopped', () => {
+test('calls back once, and never after the transfer has stopped', () => {
   const slow = transfer(rate);
   jest.advanceTimersByTime(200_000);
   expect(slow.state.slowCalls).toBe(1);
@@ -60,7 +60,7 @@ test('is called once, and not after the transfer has stopped', () => {
   expect(jest.getTimerCount()).toBe(0);
 });
 
-test('time in which the gateway does not wait for the client does not count', () => {
+test('ignores time in which the gateway does not wait for the client', () => {
   const { state, watch } = transfer(rate);
   for (let ms = 0; ms < 100_000; ms += 10_000) {
     watch.restart();
@@ -76,7 +76,7 @@ test('time in which the gateway does not wait for the client does not count', ()
   expect(state.slowCalls).toBe(1);
 });
 
-test('without a rate one byte per idle timeout is enough', () => {
+test('without a rate, one byte per idle timeout is enough', () => {
   const { state } = transfer({ bytesPerSec: 0, windowMs: 1_000 });
   state.bytes = 1;
   jest.advanceTimersByTime(1_000);
@@ -90,9 +90,12 @@ test.each([
   [{ minRate: 1024, idleMs: 5_000 }, 5_000, 5_000],
   [{ minRate: 1024, idleMs: 3_600_000 }, 20_000, 60_000],
   [{ minRate: 0, idleMs: 3_600_000 }, 3_600_000, 3_600_000],
-])('windows of %j are %i ms for streamed bodies and %i ms for responses', ({ minRate, idleMs }, upload, download) => {
-  const limits = { minRate, timeouts: { connectMs: 1, responseMs: 1, idleMs } };
-  expect(uploadRate(limits)).toEqual({ bytesPerSec: minRate, windowMs: upload });
-  expect(downloadRate(limits)).toEqual({ bytesPerSec: minRate, windowMs: download });
-  expect(wholeBodyRate(limits)).toEqual({ bytesPerSec: minRate, windowMs: 20_000 });
-});
+])(
+  'with %j, windows last %i ms for streamed bodies and %i ms for responses',
+  ({ minRate, idleMs }, upload, download) => {
+    const limits = { minRate, timeouts: { connectMs: 1, responseMs: 1, idleMs } };
+    expect(uploadRate(limits)).toEqual({ bytesPerSec: minRate, windowMs: upload });
+    expect(downloadRate(limits)).toEqual({ bytesPerSec: minRate, windowMs: download });
+    expect(wholeBodyRate(limits)).toEqual({ bytesPerSec: minRate, windowMs: 20_000 });
+  },
+);

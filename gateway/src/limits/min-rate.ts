@@ -5,28 +5,28 @@ import type { Upstream } from '../config/config.ts';
  */
 export type MinRate = Readonly<{ bytesPerSec: number; windowMs: number }>;
 
-// Short, so that a trickling body does not hold its connection for long, but long enough for a brief loss of the
-// network.
+// Short, so that a trickling body does not hold its connection for long, but long enough to survive a brief network
+// outage.
 const uploadWindowMs = 20_000;
-// Longer: the kernel accepts writes in pieces of several hundred KiB, so the progress of a slow reader is rarely
-// visible.
+// Longer than for uploads: the kernel accepts writes in pieces of several hundred KiB, so a slow reader's progress is
+// rarely visible.
 const downloadWindowMs = 60_000;
 
 type Limits = Pick<Upstream, 'minRate' | 'timeouts'>;
 
-/** The slowest rate of a streamed body. */
+/** The slowest rate for a streamed body. */
 export const uploadRate = (limits: Limits): MinRate => rateOf(limits, uploadWindowMs);
 
 /**
- * The slowest rate of a body that is read completely before forwarding. The service does not wait for it, so its idle
- * timeout does not apply.
+ * The slowest rate for a body that the gateway reads completely before it forwards the request. The service does not
+ * wait for this body, so its idle timeout does not apply.
  */
 export const wholeBodyRate = ({ minRate }: Limits): MinRate => ({ bytesPerSec: minRate, windowMs: uploadWindowMs });
 
 /** The slowest rate at which a client may read a response. */
 export const downloadRate = (limits: Limits): MinRate => rateOf(limits, downloadWindowMs);
 
-/** The idle timeout limits the window. Without a rate, it is the window. */
+/** The window is at most the idle timeout and, without a rate, exactly the idle timeout. */
 function rateOf({ minRate, timeouts: { idleMs } }: Limits, windowMs: number): MinRate {
   return { bytesPerSec: minRate, windowMs: minRate === 0 ? idleMs : Math.min(idleMs, windowMs) };
 }
@@ -37,7 +37,7 @@ export type RateWatch = ReturnType<typeof watchRate>;
  * Measures a transfer in windows, and calls `onTooSlow` once, at the end of a window with too few bytes. The first
  * window is a grace period. Checks four times per window, with one timer and no work per chunk.
  *
- * @param bytesNow Bytes transferred so far; undefined while the gateway is not waiting for the client.
+ * @param bytesNow Returns the bytes transferred so far. Undefined while the gateway is not waiting for the client.
  */
 export function watchRate(
   { bytesPerSec, windowMs }: MinRate,
@@ -63,7 +63,9 @@ export function watchRate(
     }
   }, windowMs / 4);
   return {
-    /** Starts a new window with the next check. Call it if the gateway was not waiting for the client. */
+    /**
+     * Starts a new window at the next check. Call it after a time in which the gateway did not wait for the client.
+     */
     restart(): void {
       isExcused = true;
     },

@@ -23,7 +23,7 @@ const refusal = (reason: string) => new AppError('identity_refused', { detail: {
 
 type Followed = Readonly<{ origins: readonly string[]; tls?: TlsFiles }>;
 
-describe('the keys of an upstream', () => {
+describe('upstream keys', () => {
   let nowMs: number;
   let log: CapturingLogger;
   let agreement: UpstreamAgreement;
@@ -38,7 +38,7 @@ describe('the keys of an upstream', () => {
     for (const close of closes) await close();
   });
 
-  /** A target whose response can be changed. */
+  /** A target whose response the test can change. */
   async function target(answer: RequestListener) {
     const served = { answer, fetches: 0, url: '' };
     const server = createServer((req, res) => {
@@ -103,8 +103,8 @@ describe('the keys of an upstream', () => {
   test.each<[string, RequestListener, string]>([
     ['no key set', (_req, res) => void res.writeHead(404).end(), 'no_common_key'],
     ['an empty key set', setOf(), 'no_common_key'],
-    ['a key set without keys for agreement', setOf({ kty: 'RSA', kid: 'a' }), 'no_common_key'],
-    ['a key of low order', setOf({ ...publicOf(newAgreementJwk()), x: 'A'.repeat(43) }), 'no_common_key'],
+    ['a key set without X25519 keys', setOf({ kty: 'RSA', kid: 'a' }), 'no_common_key'],
+    ['a low-order key', setOf({ ...publicOf(newAgreementJwk()), x: 'A'.repeat(43) }), 'no_common_key'],
     ['HTML', (_req, res) => void res.end('<p>'), 'keys_unknown'],
     ['truncated JSON', (_req, res) => void res.end('{"keys":['), 'keys_unknown'],
     ['null', (_req, res) => void res.end('null'), 'keys_unknown'],
@@ -116,7 +116,7 @@ describe('the keys of an upstream', () => {
       (_req, res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('{}'),
       'keys_unknown',
     ],
-  ])('a target that answers with %s', async (_what, answer, expected) => {
+  ])('falls back if a target answers with %s', async (_what, answer, expected) => {
     const served = await target(answer);
     follow({ origins: [served.url] });
     await eventually(() => {
@@ -126,7 +126,7 @@ describe('the keys of an upstream', () => {
     expect(chosen()).toBe(expected);
   });
 
-  test('a key that a target no longer publishes is not used any more, at once', async () => {
+  test('stops using a key immediately once a target no longer publishes it', async () => {
     const jwk = publicOf(newAgreementJwk());
     const served = await target(setOf(jwk));
     follow({ origins: [served.url] });
@@ -140,7 +140,7 @@ describe('the keys of an upstream', () => {
     ['that is down', (req) => void req.socket.destroy()],
     ['whose key set is garbage', (_req, res) => void res.end('garbage')],
     ['that redirects', (_req, res) => void res.writeHead(301, { location: 'http://127.0.0.1:1/' }).end()],
-  ])('the key of a target %s is kept for an hour', async (_what, answer) => {
+  ])('keeps the key of a target %s for an hour', async (_what, answer) => {
     const jwk = publicOf(newAgreementJwk());
     const served = await target(setOf(jwk));
     follow({ origins: [served.url] });
@@ -155,7 +155,7 @@ describe('the keys of an upstream', () => {
     expect(chosen()).toBe('keys_unknown');
   });
 
-  test('key sets are fetched over TLS, with the certificates of the upstream', async () => {
+  test("fetches key sets over TLS, with the upstream's certificates", async () => {
     const home = mkdtempSync(join(tmpdir(), 'countersign-agreement-tls-'));
     const [services, clients] = [testAuthority('services'), testAuthority('clients')];
     const us = clients.issue(['gateway']);
@@ -181,7 +181,7 @@ describe('the keys of an upstream', () => {
     rmSync(home, { recursive: true });
   });
 
-  test('at most four keys of a target are looked at', async () => {
+  test('reads at most four keys per target', async () => {
     const jwks = Array.from({ length: 6 }, () => publicOf(newAgreementJwk()));
     const one = await target(setOf(...jwks));
     const two = await target(setOf(...jwks.slice(4)));
@@ -190,7 +190,7 @@ describe('the keys of an upstream', () => {
     expect(agreement.targets[0]?.keys).toHaveLength(4);
   });
 
-  test('targets with different keys are logged once', async () => {
+  test('logs once that targets have different keys', async () => {
     const one = await target(setOf(publicOf(newAgreementJwk())));
     const two = await target(setOf(publicOf(newAgreementJwk())));
     follow({ origins: [one.url, two.url] });
@@ -201,7 +201,7 @@ describe('the keys of an upstream', () => {
     expect(warnings).toHaveLength(1);
   });
 
-  test('after key_unknown ed25519 is used for 30 s, and the key sets are fetched again', async () => {
+  test('after key_unknown, uses ed25519 for 30 s and fetches the key sets again', async () => {
     const [old, fresh] = [publicOf(newAgreementJwk()), publicOf(newAgreementJwk())];
     const served = await target(setOf(old));
     follow({ origins: [served.url] });
@@ -223,7 +223,7 @@ describe('the keys of an upstream', () => {
     ['another error', new AppError('upstream_unreachable', { detail: { reason: 'key_unknown' } }), agreedInput],
     ['an ed25519 key', refusal('key_unknown'), 'countersign=("@method");keyid="ed-1";alg="ed25519"'],
     ['no signature', refusal('key_unknown'), ''],
-  ])('a refusal for %s changes nothing', async (_what, error, input) => {
+  ])('ignores a refusal for %s', async (_what, error, input) => {
     const jwk = publicOf(newAgreementJwk());
     const served = await target(setOf(jwk));
     follow({ origins: [served.url] });
@@ -232,7 +232,7 @@ describe('the keys of an upstream', () => {
     expect(chosen()).toBe(jwk.kid);
   });
 
-  test('many refusals at once cause one fetch in a second', async () => {
+  test('fetches once a second even after many refusals at once', async () => {
     const jwk = publicOf(newAgreementJwk());
     const served = await target(setOf(jwk));
     follow({ origins: [served.url] });

@@ -7,21 +7,21 @@ import { Poll, type PollAnswer } from './pool/poll.ts';
 
 type AgreementOptions = Readonly<{
   upstream: string;
-  /** The address of each target, and how to connect to it. */
+  /** Each target's address, and how to connect to it. */
   targets: readonly Readonly<{ origin: string; openSingleUse(timeoutMs: number): Dispatcher }>[];
   logger: Logger;
   monotonicMs(): number;
   random(): number;
 }>;
 
-/** A key that no fetch has confirmed for this long is no longer used. The service accepts it for another 15 minutes. */
+/** A key that no fetch has confirmed for this long is no longer used. The service still accepts it for 15 minutes. */
 const maxAgeMs = 3_600_000;
 /** How long to sign with ed25519 after the service refused an agreed key. */
 const fallbackMs = 30_000;
 
 const agreedKeyid = /;keyid="[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}";/;
 
-/** The service's side of a key agreement: which of its keys to use. Does not fetch before `start`. */
+/** Tracks which of the service's keys to use for key agreement. Does not fetch before `start`. */
 export class UpstreamAgreement {
   readonly targets: readonly FollowedTarget[];
   readonly #options: AgreementOptions;
@@ -36,7 +36,7 @@ export class UpstreamAgreement {
     this.targets = options.targets.map((address) => new FollowedTarget(address, { ...options, onFetched }));
   }
 
-  /** The key that every target publishes, or the reason why requests are signed with ed25519. */
+  /** Returns the key that every target publishes, or the reason why requests are signed with ed25519. */
   serviceKey(): AgreementPublicKey | FallbackReason {
     const nowMs = this.#options.monotonicMs();
     if (nowMs < this.#fallbackUntilMs) return 'key_unknown';
@@ -44,11 +44,12 @@ export class UpstreamAgreement {
   }
 
   /**
-   * Handles a refused request. If the service does not know the key of this request, requests are signed with ed25519
-   * for 30 s, and the key sets are fetched again.
+   * Handles a refused request. If the service does not know the request's key, the gateway signs with ed25519 for 30 s
+   * and fetches the key sets again.
    *
-   * @param headers The headers of the refused request, as alternating names and values.
-   * @returns Whether to send the request again. That is safe: the service refused it before handling it.
+   * @param headers The refused request's headers, as alternating names and values.
+   * @returns Whether to send the request again. That is safe, because the service refused the request before handling
+   *   it.
    */
   shouldRepeat({ code, detail }: AppError, headers: readonly string[]): boolean {
     if (code !== 'identity_refused' || detail?.reason !== 'key_unknown') return false;
@@ -58,7 +59,10 @@ export class UpstreamAgreement {
     const { upstream, logger, monotonicMs } = this.#options;
     const nowMs = monotonicMs();
     if (nowMs >= this.#fallbackUntilMs) {
-      logger.warn({ upstream, ...detail }, 'a service does not know the agreed key, so ed25519 is used for 30 s');
+      logger.warn(
+        { upstream, ...detail },
+        'a service does not know the agreed key, so requests are signed with ed25519 for 30 s',
+      );
     }
     this.#fallbackUntilMs = nowMs + fallbackMs;
     for (const { poll } of this.targets) poll.hurry(soonestMs);
@@ -77,7 +81,7 @@ export class UpstreamAgreement {
     const before = this.#chosen;
     const next = chooseKey(this.targets);
     this.#validUntilMs = Math.min(...this.targets.map(({ confirmedAtMs }) => confirmedAtMs)) + maxAgeMs;
-    // Reuses the object of an unchanged key, because derived keys are cached by it.
+    // Keeps the object of an unchanged key, because derived keys are cached by that object.
     this.#chosen = typeof next !== 'string' && typeof before !== 'string' && next.kid === before.kid ? before : next;
     this.#logChange();
   }
@@ -94,13 +98,15 @@ export class UpstreamAgreement {
     if (kid !== undefined) logger.info({ upstream, kid }, 'requests are signed with an agreed key');
     if (!isNone) return;
     const why = differ
-      ? 'the targets of an upstream publish different keys, so requests are signed with ed25519: give them one key'
-      : 'a target of an upstream publishes no key for agreement, so requests are signed with ed25519';
+      ? 'the targets of an upstream publish different keys, so requests are signed with ed25519: give all targets the same key'
+      : 'a target of an upstream publishes no X25519 key, so requests are signed with ed25519';
     logger.warn({ upstream, published }, why);
   }
 }
 
-/** The first target's first key that every other target also publishes. Services publish the preferred key first. */
+/**
+ * Returns the first target's first key that every other target also publishes. Services list the preferred key first.
+ */
 function chooseKey(targets: readonly FollowedTarget[]): AgreementPublicKey | FallbackReason {
   const published = targets.map(({ keys }) => keys);
   if (published.includes(undefined)) return 'keys_unknown';
@@ -112,9 +118,9 @@ function chooseKey(targets: readonly FollowedTarget[]): AgreementPublicKey | Fal
 /** Shorter than the 15 minutes for which a service publishes its old key together with the new one. */
 const refreshMs = 60_000;
 const firstRetryMs = 250;
-/** While no key is known, requests are signed with ed25519, so a slow retry only costs CPU time. */
+/** Until a key is known, requests are signed with ed25519, so a slow retry only costs CPU time. */
 const longestRetryMs = 5_000;
-/** Minimum time between the starts of two fetches. */
+/** The minimum time between the starts of two fetches. */
 const soonestMs = 1_000;
 
 const path = '/.well-known/jwks.json';
@@ -127,21 +133,21 @@ const request = {
 const maxKeys = 4;
 
 /**
- * The keys that one target publishes, fetched periodically. A failed fetch keeps the known keys. Redirects are not
- * followed, because another host could supply any key.
+ * Periodically fetches the keys that one target publishes. A failed fetch keeps the known keys. Does not follow
+ * redirects, because another host could supply any key.
  */
 class FollowedTarget {
   readonly origin: string;
-  /** Undefined if not fetched yet. */
+  /** Undefined until the first fetch. */
   keys: readonly AgreementPublicKey[] | undefined;
-  /** When a fetch confirmed them, in monotonic milliseconds. */
+  /** When a fetch last confirmed the keys, in monotonic milliseconds. */
   confirmedAtMs = Number.NEGATIVE_INFINITY;
-  /** Why the last fetch failed. Undefined if it succeeded, or there was none. */
+  /** Why the last fetch failed. Undefined if it succeeded or there was none. */
   failure: string | undefined;
   readonly poll: Poll;
   #failuresInARow = 0;
 
-  /** @param options `onFetched` is called after every fetch. */
+  /** @param options `onFetched` runs after every fetch. */
   constructor(
     { origin, openSingleUse }: AgreementOptions['targets'][number],
     { onFetched, monotonicMs, random }: Pick<AgreementOptions, 'monotonicMs' | 'random'> & { onFetched(): void },

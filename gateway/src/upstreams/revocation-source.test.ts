@@ -35,8 +35,8 @@ function sourceAt(targets: readonly string[]) {
 test.each<[name: string, answer: RequestListener]>([
   ['never begins', () => {}],
   ['never ends', drip],
-  ['is an error that never ends', (req, res) => drip(req, res.writeHead(500))],
-])('gives up a response that %s, and closes its connection', async (_name, answer) => {
+  ['is an endless error response', (req, res) => drip(req, res.writeHead(500))],
+])('abandons a response that %s, and closes its connection', async (_name, answer) => {
   let open = 0;
   const server = createServer(answer).on('connection', (socket) => {
     open += 1;
@@ -58,14 +58,14 @@ test.each<[name: string, answer: RequestListener]>([
 const page = { log: 'L1', cursor: 7, complete: true, items: [] };
 
 test.each<[name: string, answer: RequestListener]>([
-  ['is not a page', (_req, res) => void res.end('{"status":"ok"}')],
+  ['is not a batch', (_req, res) => void res.end('{"status":"ok"}')],
   ['is not JSON', (_req, res) => void res.end('<html>')],
   ['is an error', (_req, res) => void res.writeHead(500).end()],
   ['never begins', () => {}],
-])('a response that %s does not delay the page of the other target', async (_name, answer) => {
+])("a response that %s does not delay the other target's batch", async (_name, answer) => {
   const wrong = createServer(answer).listen(0, '127.0.0.1');
   await once(wrong, 'listening');
-  // The valid target responds after the bad one.
+  // The valid target responds after the invalid one.
   const right = createServer((_req, res) => void setImmediate(() => res.end(JSON.stringify(page))));
   right.listen(0, '127.0.0.1');
   await once(right, 'listening');

@@ -22,7 +22,7 @@ type RevocationsDeps = Readonly<{
   onLag(issuer: string, lagMs: number): void;
 }>;
 
-/** @param config The feed is at a target of the opened upstream. */
+/** @param config The feed is at one of the opened upstream's targets. */
 export function openRevocations(
   {
     issuer,
@@ -45,7 +45,7 @@ export function openRevocations(
     nowMs,
     random: Math.random,
     async pause(ms, signal) {
-      // Rejects on abort. The feed checks the signal itself.
+      // Rejects on abort, which the feed detects itself.
       await delay(ms, undefined, { signal, ref: false }).catch(() => {});
     },
   });
@@ -53,30 +53,30 @@ export function openRevocations(
 }
 
 type RevocationSourceOptions = Readonly<{
-  /** The feed, at one of the upstream's targets. */
+  /** The feed's URL, at one of the upstream's targets. */
   url: string;
   opened: OpenUpstream;
   keyFor: KeyFor;
   lifetimeSec: number;
   nowMs(): number;
-  /** How long a response may take beyond the requested wait, in milliseconds. Default 5 s. */
+  /** How long a response may take beyond the requested wait, in milliseconds. Default: 5 s. */
   graceMs?: number;
 }>;
 
-// A service without groups, or of an older version, responds with items.
+// A service that does not support groups, such as an older version, responds with items.
 const accept = 'application/vnd.countersign.revocation-groups+json, application/json';
-// Enough for 5,000 entries with the longest identifiers.
+// Enough for 5,000 entries with the longest ids.
 const maxBytes = 8 * 1024 * 1024;
 // How long to wait for the second response after the first.
 const lateMs = 1_000;
 
 /**
- * Asks the auth-service for revocations in the gateway's own name (`x-identity: gateway`). Redirects are not followed.
+ * Asks the auth-service for revocations in the gateway's own name (`x-identity: gateway`). Does not follow redirects.
  *
- * Each request goes to two targets if there are two, and the first valid batch counts. One instance that hangs, or lost
- * its database, would otherwise delay revocations until the wait ends.
+ * If there are two targets, each request goes to both, and the first valid batch counts. Otherwise an instance that
+ * hangs, or that lost its database, would delay revocations until the wait ends.
  *
- * @returns A function that throws on a status other than 200, a timeout, a body that is too large, and an invalid batch.
+ * @returns A function that throws for a status other than 200, a timeout, an oversized body or an invalid batch.
  */
 export function createRevocationSource(
   options: RevocationSourceOptions,
@@ -124,7 +124,7 @@ export function createRevocationSource(
     } catch (error) {
       throw error instanceof AggregateError ? error.errors[0] : error;
     } finally {
-      // The second response has the same entries. Letting it finish keeps its connection usable.
+      // The second response has the same entries. Letting it finish keeps its connection reusable.
       setTimeout(() => late.abort(), lateMs).unref();
     }
   };

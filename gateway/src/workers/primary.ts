@@ -23,7 +23,7 @@ export type PrimaryOptions = Readonly<{
   /** The workers' own settings. A worker that takes longer than both plus a margin is killed. */
   drainDelayMs: number;
   shutdownGraceMs: number;
-  /** A worker that does not answer the primary for this long is killed and replaced. Default 30 s. */
+  /** A worker that does not answer the primary for this long is killed and replaced. Default: 30 s. */
   hungAfterMs?: number;
 }>;
 
@@ -33,9 +33,10 @@ const killAfterMs = 5_000;
 
 /**
  * Runs the gateway in several processes. Each worker is a complete gateway and takes its share of the connections. The
- * primary serves no client requests: it has the admin listener, restarts workers that exit, and passes signals on.
+ * Runs the gateway in several processes. Each worker is a complete gateway and takes its share of the connections. The
+ * primary serves no clients: it has the admin listener, restarts workers that exit, and forwards signals.
  *
- * @throws StartupError if a worker exits before it serves. That worker has logged the reason.
+ * @throws StartupError if a worker exits before it serves. That worker has already logged the reason.
  */
 export async function startPrimary(config: GatewayConfig, options: PrimaryOptions): Promise<RunningPrimary> {
   const { count, logger, drainDelayMs, shutdownGraceMs, hungAfterMs = 30_000 } = options;
@@ -75,7 +76,7 @@ export async function startPrimary(config: GatewayConfig, options: PrimaryOption
     return worker.started;
   };
   try {
-    // The first one starts alone, so that a problem is logged once.
+    // The first worker starts alone, so that a problem is logged only once.
     const first = await startNext();
     const others = await Promise.all(Array.from({ length: first === undefined ? 0 : count - 1 }, startNext));
     if (first === undefined || others.includes(undefined)) {
@@ -90,7 +91,7 @@ export async function startPrimary(config: GatewayConfig, options: PrimaryOption
   return {
     health,
     logger,
-    // Each worker waits separately, so the primary signals all of them at once.
+    // Each worker waits by itself, so the primary signals all of them at once.
     drainDelayMs: 0,
     stop,
     reload() {

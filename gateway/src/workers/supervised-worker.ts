@@ -16,10 +16,10 @@ const steadyMs = 60_000;
 const questionsUntilHung = 6;
 
 /**
- * Doubles the delay before each restart, up to 30 s, so that a worker that always fails does not use up a processor. A
+ * Doubles the delay before each restart, up to 30 s, so that a worker that always fails does not use up a CPU. A
  * worker that ran for a minute resets the delay.
  *
- * @returns Maps how long the process ran to how long to wait. Both in milliseconds.
+ * @returns A function from how long the process ran to how long to wait, both in milliseconds.
  */
 export function createRestartDelay(): (ranMs: number) => number {
   let nextMs = firstRestartMs;
@@ -53,7 +53,10 @@ export class SupervisedWorker {
     this.started = this.#start();
   }
 
-  /** Its metrics, and what its ended processes counted. Only the counts if it does not answer within 2 s. */
+  /**
+   * Returns the worker's metrics, together with the counts of its ended processes. After 2 s without an answer, only
+   * those.
+   */
   metrics(): Promise<readonly Metric[]> {
     return this.#counts.read();
   }
@@ -136,7 +139,7 @@ export class SupervisedWorker {
       clearInterval(this.#watching);
       logger.error(
         { worker: this.number, worker_pid: child.pid, silent_ms: hungAfterMs },
-        'worker does not answer: killed',
+        'killing a worker that does not answer',
       );
       child.kill('SIGKILL');
     }, hungAfterMs / questionsUntilHung).unref();

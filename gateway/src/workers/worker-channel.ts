@@ -3,10 +3,10 @@ import { AppError } from '../errors.ts';
 import type { PrimaryMessage, WorkerAnswer, WorkerAnswers } from './worker-process.ts';
 
 const answerWithinMs = 2_000;
-// A token with an unknown key may require fetching the issuer's keys.
+// A token with an unknown key may make the worker fetch the issuer's keys.
 const explainWithinMs = 10_000;
 
-/** Sends requests to one process of a worker. */
+/** Sends requests to one worker process. */
 export class WorkerChannel {
   readonly number: number;
   readonly #worker: Worker;
@@ -18,12 +18,12 @@ export class WorkerChannel {
     this.#worker = worker;
   }
 
-  /** Handles a message of the process, if it is a response. */
+  /** Handles a message from the process if it is a response. */
   receive(answer: WorkerAnswer): void {
     this.#waiting.get(answer.id)?.(answer);
   }
 
-  /** @throws Error when the worker does not answer within 2 s (`explain`: 10 s), AppError when it refuses. */
+  /** @throws Error if the worker does not answer within 2 s (`explain`: 10 s). AppError if it refuses. */
   async ask<Ask extends keyof WorkerAnswers>(
     ask: Ask,
     ...given: Parameters<WorkerAnswers[Ask]>
@@ -45,7 +45,7 @@ export class WorkerChannel {
     }
   }
 
-  /** A worker does not know its own number, so it responds with null. */
+  /** Fills in the worker's number. A worker does not know its own number, so it responds with null. */
   readonly #withNumber = (key: string, value: unknown) => (key === 'worker' && value === null ? this.number : value);
 }
 

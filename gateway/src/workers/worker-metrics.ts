@@ -1,20 +1,20 @@
 import { type Metric, type MetricsSource, registerScraped } from '@countersign/service-kit';
 import { AggregatorRegistry, type MetricValue, Registry } from 'prom-client';
 
-/** The parts of a worker that the primary's metrics need. */
+/** What the primary's metrics need from a worker. */
 export type CountedWorker = Readonly<{
   channel: unknown;
   restarts: number;
   metrics(): Promise<readonly Metric[]>;
 }>;
 
-/** The primary's metrics: its own, and those of all workers combined. */
+/** Combines the primary's own metrics with those of all workers. */
 export function createWorkerMetrics(workers: readonly CountedWorker[]): MetricsSource {
   const registry = new Registry();
   registerScraped(
     {
       name: 'countersign_workers',
-      help: 'Workers that serve now. Absent without --workers.',
+      help: 'Workers that are serving. Absent without --workers.',
       rows: () => [[[], workers.filter(({ channel }) => channel !== undefined).length]],
     },
     registry,
@@ -22,7 +22,7 @@ export function createWorkerMetrics(workers: readonly CountedWorker[]): MetricsS
   registerScraped(
     {
       name: 'countersign_worker_restarts_total',
-      help: 'Workers that exited and were restarted.',
+      help: 'How many workers exited and were restarted.',
       rows: () => [[[], workers.reduce((sum, { restarts }) => sum + restarts, 0)]],
     },
     registry,
@@ -44,8 +44,8 @@ const lastSuccess = `${ofTarget}last_success_timestamp_seconds`;
 const lastFailure = `${ofTarget}last_failure_timestamp_seconds`;
 
 /**
- * Removes what a worker says about a target whose last request failed, if a later request of another worker succeeded.
- * Each worker knows only its own requests, and the gauge is the lowest of all workers.
+ * Removes what a worker reports about a target whose last request failed, if a later request by another worker
+ * succeeded. Each worker knows only its own requests, and the gauge is the lowest value among all workers.
  */
 function withoutOutdatedFailures(workers: readonly (readonly Metric[])[]): Metric[][] {
   const successes = timesIn(workers.flat(), lastSuccess);
@@ -63,7 +63,7 @@ function withoutOutdatedFailures(workers: readonly (readonly Metric[])[]): Metri
 
 const targetOf = ({ upstream, target }: MetricValue<string>['labels']): string => `${upstream} ${target}`;
 
-/** The latest time of each target. */
+/** Returns the latest time for each target. */
 function timesIn(metrics: readonly Metric[], name: string): ReadonlyMap<string, number> {
   const times = new Map<string, number>();
   for (const { labels, value } of metrics.flatMap((metric) => (metric.name === name ? metric.values : []))) {

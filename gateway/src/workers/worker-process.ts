@@ -4,29 +4,29 @@ import { type Health, type Metric, type Registry, toAppError } from '@countersig
 import type { StatePath } from '../admin/admin-app.ts';
 import type { ConsoleData } from '../admin/api/admin-api.ts';
 
-// What a worker does for its primary, in node:cluster messages.
+// How a worker serves its primary, in node:cluster messages.
 
 export type WorkerPorts = Readonly<{ public: number; internal: number }>;
 
-/** What the primary can ask a worker. The answers are JSON. */
+/** What the primary can ask a worker. Answers are JSON. */
 export type WorkerAnswers = Readonly<{
   alive(): true;
   ready: Health['ready'];
   metrics(): Promise<readonly Metric[]>;
   state(path: StatePath): unknown;
-  /** The view of the console at a path. */
+  /** Returns the console view at a path. */
   read(path: View['path'], query: Query): Promise<unknown>;
   explain: ConsoleData['explain'];
 }>;
 
-/** `answer` is JSON. Absent if the value does not exist. */
+/** `answer` is JSON. It is absent if the value does not exist. */
 export type WorkerAnswer = Readonly<{
   id: number;
   answer?: string | undefined;
   failed?: Pick<ReturnType<typeof toAppError>, 'code' | 'errors'>;
 }>;
 
-/** `ports`: the worker serves. `metrics`: it has finished its last request and exits. */
+/** `ports` means that the worker serves. `metrics` means that it has finished its last request and exits. */
 export type WorkerMessage = Readonly<{
   countersign?: Readonly<{ ports: WorkerPorts }> | Readonly<{ metrics: readonly Metric[] }> | WorkerAnswer;
 }>;
@@ -42,7 +42,7 @@ export const isWorker = (env: Readonly<Record<string, string | undefined>>): boo
 
 const send = (countersign: NonNullable<WorkerMessage['countersign']>) =>
   new Promise<void>((resolve) => {
-    // The primary may be gone.
+    // The primary may already have exited.
     if (process.connected) process.send?.({ countersign }, undefined, undefined, () => resolve());
     else resolve();
   });
@@ -63,7 +63,9 @@ export function reportReady({ public: publicPort, internal }: WorkerPorts, answe
   void send({ ports: { public: publicPort, internal } });
 }
 
-/** Sends the primary what this worker has counted up to its last request. Settles when the message is sent. */
+/**
+ * Sends the primary what this worker has counted. Call it after the last request. Settles once the message is sent.
+ */
 export const reportCounts = async (metrics: Registry): Promise<void> =>
   send({ metrics: await metrics.getMetricsAsJSON() });
 

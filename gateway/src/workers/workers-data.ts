@@ -5,7 +5,7 @@ import type { ConsoleData } from '../admin/api/admin-api.ts';
 import { AppError } from '../errors.ts';
 import type { WorkerChannel } from './worker-channel.ts';
 
-/** Reads data that every worker has, from the first one that answers. */
+/** Reads data that is the same in every worker, from the first one that answers. */
 export async function stateOfAny(workers: readonly WorkerChannel[], path: StatePath): Promise<unknown> {
   let cause: unknown;
   for (const worker of workers) {
@@ -19,8 +19,8 @@ export async function stateOfAny(workers: readonly WorkerChannel[], path: StateP
 }
 
 /**
- * The console's data of all workers, merged; or of one, if the query names it. A worker that does not answer in time is
- * left out, because the other workers' data is still useful.
+ * Returns the console's data: merged over all workers, or from one if the query names it. Leaves out a worker that
+ * does not answer in time, because the other workers' data is still useful.
  */
 export function workersData(workers: () => readonly WorkerChannel[]): ConsoleData {
   return {

@@ -12,7 +12,7 @@ import type { ResponseLifetime, StalledResponses } from '../pool/long-lived-conn
 
 export type ResponseHeaders = ReturnType<typeof filterHeaders>;
 
-// These reveal the service's software.
+// Removed because these headers reveal the service's software.
 const software: ReadonlySet<string> = new Set(['server', 'x-powered-by']);
 
 /** A header name as one service spells it. `default` is its bit among the default headers, or 0. */
@@ -24,7 +24,7 @@ const lookUp = rememberNames((name): KnownName => {
   return { handling: handlingOf(lower, foldHeaderName(name)), default: index === -1 ? 0 : 1 << index };
 });
 
-/** What to do with a header. The other cases depend on the route or on the gateway's own headers. */
+/** Decides what to do with a header. The remaining cases depend on the route or on the gateway's own headers. */
 function handlingOf(lower: string, folded: string) {
   if (lower === 'content-length' || lower === 'content-type') return lower;
   if (folded.startsWith('access-control-')) return 'cors';
@@ -45,9 +45,9 @@ function handlingOf(lower: string, folded: string) {
 }
 
 /**
- * Filters a service's response headers for the client. Drops identity headers, hop-by-hop headers and the names of the
- * service's software. Drops guarded cookies that the route does not name, and cookies for a foreign domain. Then adds
- * the gateway's own headers, which replace those of the service.
+ * Filters a service's response headers for the client. Drops identity headers, hop-by-hop headers and headers that
+ * name the service's software. Drops guarded cookies that the route does not name, and cookies for a foreign domain.
+ * Then adds the gateway's own headers, which replace the service's.
  *
  * @param raw Alternating names and values, as received.
  * @param target The origin that responded.
@@ -113,12 +113,12 @@ export function filterHeaders(
   if (record.cors !== undefined) left.push(...record.cors);
   if (record.nonce !== undefined) left.push(...record.nonce);
   if (record.hasDefaults) addDefaults(left, left === passing ? present : defaultsIn(left));
-  // These responses have no body, but a client could wait for one (RFC 9110 section 8.6).
+  // These responses have no body, but a client might wait for one (RFC 9110 section 8.6).
   if (status === 101 || status === 204) dropLength(left);
   return {
     /** Alternating names and values for `writeHead`. Repeated headers stay separate. */
     passing: left,
-    /** Why the gateway does not forward the service's own response. */
+    /** Why the gateway does not forward the service's response. */
     refusal: refused === undefined ? undefined : refusedIdentity(status, refused, route.upstream.name, target),
     transferEncoding,
     contentLength,
@@ -132,7 +132,7 @@ function dropLength(headers: string[]): void {
   }
 }
 
-/** The default headers among these, as bits. */
+/** Returns which default headers the list contains, as bits. */
 function defaultsIn(headers: readonly string[]): number {
   let present = 0;
   for (let at = 0; at < headers.length; at += 2) present |= lookUp(headers[at] as string).default;
@@ -147,9 +147,9 @@ function addDefaults(headers: string[], present: number): void {
 }
 
 /**
- * A refusal of our signature is never the client's fault: a clock or a key in the deployment is wrong.
- * `identity_unavailable` means that the service cannot check the signature now, so the request may be valid: the
- * service does not have our keys yet, or its replay store is down or too new.
+ * Maps a service's refusal of our signature. It is never the client's fault: a clock or a key in the deployment is
+ * wrong. `identity_unavailable` means that the service cannot check the signature now, so the request may be valid.
+ * The service does not have our keys yet, or its replay store is down or too new.
  */
 function refusedIdentity(status: number, reason: string, upstream: string, target: string): AppError {
   const isUnavailable = status === 503 || reason === 'created_before_start';
@@ -166,7 +166,7 @@ function lifetimeOf(contentType: string | undefined, contentLength: string | und
   return contentLength !== undefined && Number(contentLength) <= shortBytes ? 'short' : 'long';
 }
 
-/** Without parameters, in any case (RFC 9110 section 8.3.1). */
+/** Returns the media type without parameters, in lower case (RFC 9110 section 8.3.1). */
 function mediaType(value: string): string {
   const end = value.indexOf(';');
   return (end === -1 ? value : value.slice(0, end)).trim().toLowerCase();
@@ -174,9 +174,9 @@ function mediaType(value: string): string {
 
 /**
  * Writes a long response's body at the client's pace, and disconnects a client that reads more slowly than the minimum
- * rate. While the client does not read, the service is not read either, so both connections would be held. The rate is
- * measured only while bytes wait for the client. Progress becomes visible when the buffer, at most about 128 KiB,
- * shrinks.
+ * rate. While the client does not read, the gateway does not read from the service either, so a stalled client would
+ * hold both connections. The rate is measured only while bytes wait for the client. Progress becomes visible when the
+ * buffer, at most about 128 KiB, shrinks.
  */
 export class ResponseWriter {
   readonly #response: ServerResponse;
@@ -185,7 +185,7 @@ export class ResponseWriter {
   readonly #controller: DispatchController;
   #watching: RateWatch | undefined;
   #written = 0;
-  /** The connection to the service has been released. */
+  /** Runs when the connection to the service is released. */
   releaseService: () => void = () => {};
 
   constructor(response: ServerResponse, limits: Upstream, stalled: StalledResponses, controller: DispatchController) {
@@ -209,7 +209,7 @@ export class ResponseWriter {
     });
   }
 
-  /** Also watches the last bytes, after the response has ended. */
+  /** Watches the last bytes too, after the response has ended. */
   watchEnd(): void {
     this.#watch();
     this.#response.once('finish', this.stop).once('close', this.stop);
@@ -222,7 +222,7 @@ export class ResponseWriter {
 
   #watch(): void {
     const response = this.#response;
-    // Without a socket, the response waits for earlier ones on the same connection (pipelining).
+    // Without a socket, the response still waits for earlier responses on the same connection (pipelining).
     const taken = () => (response.socket === null ? undefined : this.#written - response.writableLength);
     this.#watching ??= watchRate(downloadRate(this.#limits), taken, () => response.destroy());
   }
@@ -232,8 +232,8 @@ export class ResponseWriter {
 const maxJoinedBytes = 16 * 1024;
 
 /**
- * As a Latin-1 string, Node sends the body together with the head. A Buffer would be written separately, which costs 7
- * µs more.
+ * Ends the response. Node sends a Latin-1 string together with the head. It would write a Buffer separately, which
+ * costs 7 µs more.
  */
 export function endWith(response: ServerResponse, body: Buffer | undefined): void {
   if (body === undefined || body.length > maxJoinedBytes) response.end(body);

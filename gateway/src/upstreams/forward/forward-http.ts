@@ -16,9 +16,9 @@ import { requestBody } from './request-body.ts';
 export type ForwardHttpOptions = Readonly<{
   upstreams: OpenUpstreams;
   open: LongLivedConnections;
-  /** While it is draining, each response closes its connection. */
+  /** While the process is draining, each response closes its connection. */
   health: Pick<Health, 'draining'>;
-  /** Counts a streamed body against the limit of its client's address. Throws if the limit is reached. */
+  /** Counts a streamed body against its client address's limit. Throws if the limit is reached. */
   admitUpload(signed: Signed): void;
   /** Signs a request again, after checking its token again. @see createSign */
   signAgain(signed: Signed, refused?: SignedOutbound): SignedOutbound;
@@ -28,13 +28,13 @@ const stopping = new AppError('unavailable', { detail: { reason: 'the gateway is
 const clientGone = new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
 
 /**
- * Streams a signed request to its service and the response back. Takes only a `Signed`, and adds nothing to it. The
- * service's redirects and errors go to the client.
+ * Streams a signed request to its service, and streams the response back. Takes only a `Signed`, and adds nothing to
+ * it. The service's redirects and errors go to the client.
  *
  * Before a response has started, the stage throws AppError `upstream_unreachable`, `upstream_untrusted`,
  * `upstream_timeout`, `upstream_broken`, `upstream_invalid_response`, `upstream_circuit_open`, `upstream_overloaded`,
- * `identity_refused` or `identity_unavailable`. It also throws what `admitUpload` and `signAgain` throw. After that it
- * closes the client's connection, so that a truncated response never looks complete.
+ * `identity_refused` or `identity_unavailable`. It also throws the errors of `admitUpload` and `signAgain`. After the
+ * response has started, it closes the client's connection, so that a truncated response never looks complete.
  */
 export const createForwardHttp =
   (options: ForwardHttpOptions) =>
@@ -46,7 +46,8 @@ export const createForwardHttp =
     upstream.budget.deposit();
     let { outbound } = signed;
     let target: Target | undefined;
-    // Sent again with another key. This is not a retry, because the service has not handled the request.
+    // Whether the request was sent again with another key. This is no retry, because the service did not handle the
+    // request.
     let isRepeated = false;
     try {
       for (let attempts = 1; ; attempts += 1) {
@@ -59,7 +60,7 @@ export const createForwardHttp =
         const isRefused: boolean = !isRepeated && upstream.agreement?.shouldRepeat(error, outbound.headers) === true;
         const retries = isRepeated ? attempts - 2 : attempts - 1;
         if (!isRefused && !takeRetry(upstream, attempt, error.code, retries)) throw error;
-        // The refusal of a repeated request may not have come from the service, which may still receive that attempt.
+        // The refusal of a repeated request may not come from the service, which may still receive that attempt.
         const keepsNonce = isRefused || (isRepeated && attempt.progress === 'unsent');
         isRepeated ||= isRefused;
         record.retriedAfter = error.code;
@@ -85,7 +86,7 @@ function takeRetry(upstream: OpenUpstream, { progress, sending }: Attempt, code:
   return false;
 }
 
-/** `outbound` belongs only to this attempt. A retry has another one. */
+/** `outbound` belongs only to this attempt. A retry has its own. */
 type Sending = Readonly<{
   options: ForwardHttpOptions;
   signed: Signed;
@@ -95,7 +96,7 @@ type Sending = Readonly<{
   permit: Permit;
 }>;
 
-/** One attempt to send a request to one target, and to pass the response to the client. */
+/** One attempt to send a request to one target and pass the response to the client. */
 class Attempt implements DispatchHandler {
   readonly sending: Sending;
   readonly #counts: TargetCounts;
@@ -108,10 +109,10 @@ class Attempt implements DispatchHandler {
   #sentAt = 0;
   #status: number | undefined;
   #bodyLength: number | undefined;
-  /** A body that has arrived completely is sent together with the head. */
+  /** A body that has arrived completely. It is sent together with the head. */
   #wholeBody: Buffer | undefined;
   #hasBody = false;
-  /** For a body that arrives in parts, or that the client reads slowly. */
+  /** Writes a body that arrives in parts, or that the client reads slowly. */
   #writer: ResponseWriter | undefined;
   #upload: Transform | undefined;
   #leaveQueue: (() => void) | undefined;
@@ -122,7 +123,7 @@ class Attempt implements DispatchHandler {
     this.#counts = new TargetCounts(sending.target, 'requests');
   }
 
-  /** @returns The failure, if no part of a response was sent to the client. */
+  /** @returns The failure, if the client has received no part of a response. */
   relay(): Promise<AppError | undefined> {
     const { response, outbound } = this.sending;
     return new Promise((resolve) => {
@@ -150,7 +151,7 @@ class Attempt implements DispatchHandler {
   #send(headers: string[], body: Buffer | Transform | null): void {
     const { response, target, outbound } = this.sending;
     const { method, requestTarget: path, signedFrom: trustedFrom } = outbound;
-    // If the client disconnects, cancels the request to the service.
+    // Cancels the request to the service if the client disconnects.
     response.on('close', () => {
       if (!this.#isOver && !response.writableFinished) this.#stop(clientGone);
     });
@@ -194,14 +195,15 @@ class Attempt implements DispatchHandler {
     record.isStream = lifetime === 'endless';
     if (record.isStream) target.succeeded();
     passing.push('x-request-id', record.requestId);
-    // The response started before the request was complete. The rest of the request is discarded, so the connection
-    // cannot be reused.
+    // The response started before the request was complete. The gateway discards the rest of the request, so the
+    // connection cannot be reused.
     const isEarly = outbound.body === 'stream' && !stream.complete;
     if (isEarly || options.health.draining) passing.push('connection', 'close');
     response.writeHead(status, passing);
     this.#watchRevocation(lifetime);
     if (contentLength !== undefined && !isEarly) this.#bodyLength = Number(contentLength);
-    // Runs after everything that has arrived was read, so a body that came with the head goes out with it.
+    // Runs after everything that has arrived was read, so that a body that came with the head is sent together with
+    // it.
     process.nextTick(Attempt.#flushHead, this);
   }
 
@@ -212,7 +214,7 @@ class Attempt implements DispatchHandler {
   onResponseData(controller: DispatchController, chunk: Buffer): void {
     const isWhole = !this.#hasBody && chunk.length === this.#bodyLength;
     this.#hasBody = true;
-    // The end follows immediately, and writes the whole response.
+    // The end of the body follows immediately, and its handler writes the whole response.
     if (isWhole) this.#wholeBody = chunk;
     else this.#bodyWriter(controller).write(chunk);
   }
@@ -273,7 +275,7 @@ class Attempt implements DispatchHandler {
     this.#leaveQueue?.();
     this.#unwatch?.();
     this.#writer?.releaseService();
-    // Detaches the client's body, which an error response may have to read and discard.
+    // Detaches the client's body, because an error response may have to read and discard it.
     if (this.progress === 'unsent') this.#upload?.destroy();
   }
 
@@ -285,7 +287,7 @@ class Attempt implements DispatchHandler {
     return { upstream: this.sending.signed.route.upstream.name, target: this.sending.target.origin };
   }
 
-  /** Ends a long exchange when its token is revoked. Endless ones also end at `exp` and when their route changes. */
+  /** Ends a long exchange when its token is revoked. An endless one also ends at `exp` and when its route changes. */
   #watchRevocation(lifetime: ResponseLifetime): void {
     this.#unwatch?.();
     this.#unwatch = undefined;

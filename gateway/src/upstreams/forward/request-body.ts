@@ -4,8 +4,8 @@ import { uploadRate, watchRate } from '../../limits/min-rate.ts';
 import { refusalOfSize, type Signed } from '../../pipeline/exchange.ts';
 
 /**
- * Pipes the client's body into a stream for the service, with backpressure. A failed attempt destroys its body, and
- * destroying the request itself would destroy the socket for the response.
+ * Pipes the client's body into a stream for the service, with backpressure. A failed attempt destroys that stream.
+ * Destroying the request itself would destroy the socket that the response needs.
  */
 export function requestBody({ stream, route }: Signed): Transform {
   const { maxBytes } = route.body;
@@ -16,7 +16,7 @@ export function requestBody({ stream, route }: Signed): Transform {
       done(refusalOfSize(bytes, maxBytes) ?? null, chunk);
     },
   });
-  // A full buffer means that the service is slow, for which there is a separate timeout.
+  // A full buffer means that the service is slow, and another timeout handles that.
   const bytesNow = () => (body.writableNeedDrain ? undefined : bytes);
   const watch = watchRate(uploadRate(route.upstream), bytesNow, () => body.destroy(new AppError('request_timeout')));
   const onClose = () => {

@@ -15,7 +15,7 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs, hasChecks }: Brea
   let passed = 0;
   const checks: boolean[] = [];
   let late: Outcome[] = [];
-  /** The number of checks when a trial failed although the last check had passed. */
+  /** How many checks had run when a trial failed although the last check had passed. */
   let misledAt: number | undefined;
   const enter = (next: typeof state) => {
     state = next;
@@ -87,7 +87,7 @@ const step = fc.oneof(
 );
 
 describe('a circuit breaker', () => {
-  test('behaves like its model for any order of events', () => {
+  test('behaves like the model for any order of events', () => {
     const anyRules = fc.record({
       failureRate: fc.constantFrom(0.1, 0.5, 0.9, 1),
       minimum: fc.integer({ min: 1, max: 6 }),
@@ -111,7 +111,7 @@ describe('a circuit breaker', () => {
           if (one.do === 'admit') {
             const [ours, models] = [breaker.admit(nowMs), model.admit(nowMs)];
             expect(ours === undefined).toBe(models === undefined);
-            // Each refusal includes the time to wait.
+            // Each refusal says how long to wait.
             if (ours === undefined) expect(breaker.retryAfterMs(nowMs)).toBeGreaterThan(0);
             if (ours !== undefined && models !== undefined) pending.push({ ours, models });
           }
@@ -133,7 +133,7 @@ describe('a circuit breaker', () => {
     for (let count = 0; count < times; count += 1) breaker.settle(breaker.admit(nowMs) as Permit, 'failure', nowMs);
   };
 
-  test('opens at the rate, not before the minimum, and says how long to wait', () => {
+  test('opens at the failure rate, but not before the minimum, and says how long to wait', () => {
     const breaker = new Breaker(rules);
     fail(breaker, 3, 0);
     expect(breaker.state(0)).toBe('closed');
@@ -141,7 +141,7 @@ describe('a circuit breaker', () => {
     expect([breaker.state(0), breaker.admit(0), breaker.retryAfterMs(100)]).toEqual(['open', undefined, 400]);
   });
 
-  test('lets three try after the cool-down, and closes when they succeed', () => {
+  test('admits three trials after the cool-down, and closes when they succeed', () => {
     const breaker = new Breaker(rules);
     fail(breaker, 4, 0);
     const permits = [breaker.admit(500), breaker.admit(500), breaker.admit(500)] as Permit[];
@@ -150,7 +150,7 @@ describe('a circuit breaker', () => {
     expect([breaker.state(510), breaker.counts(510)]).toEqual(['closed', { successes: 0, failures: 0 }]);
   });
 
-  test('opens again at the first failed trial, and reuses the place of a neutral trial', () => {
+  test('opens again at the first failed trial, and replaces a neutral trial', () => {
     const breaker = new Breaker(rules);
     fail(breaker, 4, 0);
     const [first, second] = [breaker.admit(500), breaker.admit(500)] as [Permit, Permit];
@@ -162,7 +162,7 @@ describe('a circuit breaker', () => {
     expect([breaker.state(520), breaker.retryAfterMs(520), breaker.opened]).toEqual(['open', 500, 2]);
   });
 
-  test('lets three try as soon as a health check passes', () => {
+  test('admits three trials as soon as a health check passes', () => {
     const breaker = new Breaker(rules);
     breaker.checked(true);
     fail(breaker, 4, 0);
@@ -173,7 +173,7 @@ describe('a circuit breaker', () => {
     expect([breaker.state(3), breaker.admit(3)]).toEqual(['half-open', expect.any(Number)]);
   });
 
-  test('lets three try when an earlier request is answered while checks fail', () => {
+  test('admits three trials when an earlier request is answered while checks fail', () => {
     const breaker = new Breaker({ ...rules, hasChecks: true });
     const [early, another] = [breaker.admit(0), breaker.admit(0)] as [Permit, Permit];
     breaker.checked(true);
@@ -209,7 +209,7 @@ describe('a circuit breaker', () => {
     expect(breaker.state(10)).toBe('half-open');
   });
 
-  test('does not count requests of an earlier state', () => {
+  test('does not count requests from an earlier state', () => {
     const breaker = new Breaker(rules);
     const early = [breaker.admit(0), breaker.admit(0), breaker.admit(0)] as Permit[];
     fail(breaker, 4, 0);

@@ -1,6 +1,6 @@
 import type { Upstream } from '../../config/config.ts';
 
-/** `hasChecks` says whether health checks run and report to `checked`. Default false. */
+/** `hasChecks` says whether health checks run and report to `checked`. Default: false. */
 export type BreakerRules = NonNullable<Upstream['breaker']> & Readonly<{ hasChecks?: boolean }>;
 
 export type BreakerState = 'closed' | 'half-open' | 'open';
@@ -8,38 +8,38 @@ export type BreakerState = 'closed' | 'half-open' | 'open';
 /** `neutral` says nothing about the service, for example because the client disconnected. */
 export type Outcome = 'success' | 'failure' | 'neutral';
 
-/** Represents one admitted request until its outcome is settled. */
+/** Stands for one admitted request until its outcome is settled. */
 export type Permit = number;
 
-/** Concurrent trial requests while half-open. All must succeed to close the breaker. */
+/** How many trial requests run at the same time while half-open. All must succeed to close the breaker. */
 export const trials = 3;
-/** Slices of the window: an outcome is dropped after 90 to 100 % of `windowMs`. */
+/** How many slices the window has. An outcome is dropped after 90 to 100 % of `windowMs`. */
 export const slices = 10;
 
-/** Health checks notice within this time that a service is back. */
+/** Health checks notice within this time that a service has recovered. */
 const checkedWithinMs = 1_000;
 
 /**
- * Stops sending requests to a failing service, to protect both the service and the gateway. A state machine without its
- * own clock: `nowMs` comes from a monotonic clock. Closed: it opens when the share of failures in the window is too
- * high. Open: it becomes half-open after the cool-down or a passing health check. Half-open: one failed trial opens it
- * again, enough successful ones close it.
+ * Stops sending requests to a failing service, to protect both the service and the gateway. A state machine without
+ * its own clock: `nowMs` comes from a monotonic clock. A closed breaker opens when the share of failures in the window
+ * is too high. An open one becomes half-open after the cool-down or a passing health check. A half-open one opens
+ * again after one failed trial, and closes after enough successful ones.
  */
 export class Breaker {
-  /** How often it has opened. */
+  /** How often the breaker has opened. */
   opened = 0;
   readonly #rules: BreakerRules;
   #window: CountWindow;
   #failedAtMs = Number.NEGATIVE_INFINITY;
   #state: BreakerState = 'closed';
-  /** Changes with every change of state, to recognize late outcomes. */
+  /** Changes with every state change, so that late outcomes are recognized. */
   #epoch = 0;
   #openedAtMs = 0;
   #running = 0;
   #passed = 0;
   #isCheckGood = false;
   #areChecksMisleading = false;
-  /** Late responses in a row while checks fail. */
+  /** How many late responses arrived in a row while checks fail. */
   #lateResponses = 0;
 
   constructor(rules: BreakerRules) {
@@ -57,9 +57,9 @@ export class Breaker {
   }
 
   /**
-   * Records the outcome of a request. Outcomes from an earlier state do not count, with one exception. While health
-   * checks fail, a late response ends the cool-down, and `minimum` of them in a row close the breaker: the service is
-   * back, but its queue may delay the trials.
+   * Records a request's outcome. Outcomes from an earlier state do not count, with one exception. While health checks
+   * fail, a late response ends the cool-down, and `minimum` late responses in a row close the breaker. In that case
+   * the service is back, but its queue may delay the trials.
    */
   settle(permit: Permit, outcome: Outcome, nowMs: number): void {
     if (permit !== this.#epoch) {
@@ -68,7 +68,7 @@ export class Breaker {
     else if (outcome !== 'neutral') {
       this.#window.add(outcome, nowMs);
       if (outcome === 'failure') this.#failedAtMs = nowMs;
-      // Usually the window contains no failure, so a success need not be counted.
+      // The window usually contains no failures, so successes need not be counted.
       if (nowMs - this.#failedAtMs >= this.#rules.windowMs) return;
       const { successes, failures } = this.#window.counts(nowMs);
       const total = successes + failures;
@@ -87,21 +87,21 @@ export class Breaker {
     else if (this.#state === 'open' && !this.#areChecksMisleading) this.#enter('half-open');
   }
 
-  /** The state that a request would encounter now. */
+  /** Returns the state that a request would find now. */
   state(nowMs: number): BreakerState {
     const hasCooledDown = nowMs - this.#openedAtMs >= this.#rules.cooldownMs;
     return this.#state === 'open' && hasCooledDown ? 'half-open' : this.#state;
   }
 
-  /** The shortest useful wait, or 0 if closed. */
+  /** Returns the shortest useful wait, or 0 if closed. */
   retryAfterMs(nowMs: number): number {
-    // While half-open, trials are running. Their outcome is not known sooner.
+    // While half-open, the outcome of the running trials is not known sooner.
     if (this.#state !== 'open') return this.#state === 'half-open' ? 1_000 : 0;
     const coolInMs = Math.max(0, this.#openedAtMs + this.#rules.cooldownMs - nowMs);
     return this.#rules.hasChecks && !this.#areChecksMisleading ? Math.min(coolInMs, checkedWithinMs) : coolInMs;
   }
 
-  /** Outcomes in the window. */
+  /** Returns the outcomes in the window. */
   counts(nowMs: number): Readonly<{ successes: number; failures: number }> {
     return this.#window.counts(nowMs);
   }
@@ -131,7 +131,9 @@ export class Breaker {
     }
   }
 
-  /** A service that hung may finish old requests before it accepts the connection of the next check. */
+  /**
+   * Handles a late outcome. A service that hung may finish old requests before it accepts the next check's connection.
+   */
   #settleLate(outcome: Outcome): void {
     if (this.#state === 'closed' || outcome === 'neutral') return;
     this.#lateResponses = outcome === 'success' ? this.#lateResponses + 1 : 0;
@@ -142,7 +144,7 @@ export class Breaker {
 
 type Slice = { number: number; success: number; failure: number };
 
-/** Counts per slice for the last ten slices. Memory and time do not depend on the number of outcomes. */
+/** Counts outcomes in the last ten slices. Memory and time do not depend on the number of outcomes. */
 class CountWindow {
   readonly #sliceMs: number;
   readonly #slices: readonly Slice[] = Array.from({ length: slices }, () => ({ number: -1, success: 0, failure: 0 }));

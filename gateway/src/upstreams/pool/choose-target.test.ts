@@ -3,7 +3,7 @@ import { type Balance, createChooser } from './choose-target.ts';
 
 type State = true | false | 'ejected';
 
-/** True: available. `ejected`: its checks pass, but its requests failed. False: its checks fail. */
+/** True means available. `ejected` means that checks pass but requests failed. False means that checks fail. */
 function targets(...given: readonly (readonly [name: string, pending: number, state: State])[]) {
   return given.map(([name, pending, state]) => ({
     name,
@@ -17,8 +17,8 @@ describe('choosing a target', () => {
   test.each<[string, Balance, ReturnType<typeof targets>, string]>([
     ['takes turns', 'round-robin', targets(['a', 9, true], ['b', 0, true], ['c', 0, true]), 'abcabc'],
     ['skips unavailable targets', 'round-robin', targets(['a', 0, true], ['b', 0, false], ['c', 0, true]), 'acacac'],
-    ['uses all if all are unavailable', 'round-robin', targets(['a', 0, false], ['b', 0, false]), 'abab'],
-    ['uses all if all are ejected', 'round-robin', targets(['a', 0, 'ejected'], ['b', 0, 'ejected']), 'abab'],
+    ['uses all targets if all are unavailable', 'round-robin', targets(['a', 0, false], ['b', 0, false]), 'abab'],
+    ['uses all targets if all are ejected', 'round-robin', targets(['a', 0, 'ejected'], ['b', 0, 'ejected']), 'abab'],
     [
       'prefers an ejected target to one with failing checks',
       'round-robin',
@@ -31,8 +31,18 @@ describe('choosing a target', () => {
       targets(['a', 2, true], ['b', 1, true], ['c', 3, true]),
       'bbb',
     ],
-    ['takes turns between equals', 'least-pending', targets(['a', 1, true], ['b', 1, true], ['c', 2, true]), 'abab'],
-    ['takes the least pending of the available ones', 'least-pending', targets(['a', 2, true], ['b', 0, false]), 'aa'],
+    [
+      'alternates between targets with equally many requests',
+      'least-pending',
+      targets(['a', 1, true], ['b', 1, true], ['c', 2, true]),
+      'abab',
+    ],
+    [
+      'takes the available target with the fewest requests',
+      'least-pending',
+      targets(['a', 2, true], ['b', 0, false]),
+      'aa',
+    ],
     ['takes the only target', 'least-pending', targets(['a', 2, false]), 'aa'],
   ])('%s', (_name, balance, all, expected) => {
     const choose = createChooser(all, balance);
@@ -40,7 +50,7 @@ describe('choosing a target', () => {
   });
 
   test.each<Balance>(['round-robin', 'least-pending'])(
-    'goes to another target after a failure, even an unavailable one: %s',
+    'chooses another target after a failure, even an unavailable one: %s',
     (balance) => {
       const all = targets(['a', 0, true], ['b', 5, false]);
       const choose = createChooser(all, balance);
@@ -49,7 +59,7 @@ describe('choosing a target', () => {
     },
   );
 
-  test('spreads evenly, and over the others if one is unavailable', () => {
+  test('spreads requests evenly, and over the other targets if one is unavailable', () => {
     let isOut = false;
     const all = ['a', 'b', 'c'].map((name) => ({
       name,

@@ -7,8 +7,8 @@ export type Balance = Upstream['balance'];
  * Chooses the next target of an upstream.
  *
  * `round-robin` takes turns. `least-pending` takes the target with the fewest unfinished requests, and takes turns
- * between equals. Unavailable targets are skipped. If all are unavailable, those with passing checks are tried, and
- * otherwise all of them: a wrong health path must not stop the traffic.
+ * between targets with equally many. Unavailable targets are skipped. If all are unavailable, those with passing
+ * checks are used, or else all of them, because a wrong health path must not stop the traffic.
  *
  * @returns A function of the time. It returns `except`, the target that just failed, only if there is no other.
  */

@@ -13,9 +13,9 @@ import { readTlsFiles, type TlsMaterial } from '../../config/tls-files.ts';
 export type TlsFiles = ReturnType<typeof createReloader<TlsMaterial>>;
 
 /**
- * Reads an upstream's PEM files now and every 5 s. Bad files never replace good ones.
+ * Reads an upstream's PEM files now and every 5 s. Invalid files never replace valid ones.
  *
- * @throws StartupError if they are bad at the start. Its message contains no file content.
+ * @throws StartupError if they are invalid at startup. The message contains no file content.
  */
 export const openTlsFiles = (name: string, tls: UpstreamTls, logger: Logger): TlsFiles =>
   createReloader({
@@ -35,7 +35,7 @@ export const connectPool = (
   options: ConnectionPoolOptions,
 ): Dispatcher => (client === 'own' ? new ConnectionPool(origin, options) : undiciPool(origin, options));
 
-/** Like our own client's pool, it does not reuse a connection whose certificates have changed. */
+/** Opens an undici pool. Like our own client's pool, it never reuses a connection whose certificates have changed. */
 function undiciPool(origin: string, options: ConnectionPoolOptions): Dispatcher {
   const { opener, connections, headersTimeout, bodyTimeout, keepAliveTimeout } = options;
   // Loaded on demand, because it takes 20 MB that most gateways do not need.

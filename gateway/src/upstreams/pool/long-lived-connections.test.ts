@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { StalledResponses } from './long-lived-connections.ts';
 
-test('ends the response that has stalled longest first, and none that stalled a moment ago', () => {
+test('first ends the response that has stalled longest, and never one that stalled a moment ago', () => {
   let nowMs = 0;
   const stalled = new StalledResponses(() => nowMs);
   const ended: string[] = [];

@@ -5,7 +5,7 @@ import { assertStillValid, assertUnrevoked, type TokenStatus } from '../../token
 /** The route and the token that admitted a connection. */
 export type Admission = Readonly<{ route: Route; token: TokenStatus | undefined }>;
 
-/** @param reason Why the token is no longer valid; undefined if the process stops or the configuration changed. */
+/** @param reason Why the token is no longer valid. Undefined if the process stops or the configuration changed. */
 export type EndConnection = (reason: AppError | undefined) => void;
 
 /** Whether a response is short, long-running or endless. */
@@ -23,16 +23,17 @@ export class LongLivedConnections {
     this.#nowMs = nowMs;
   }
 
-  /** The number of endless responses. */
+  /** How many endless responses are open. */
   get size(): number {
     return [...this.#open].filter(({ lifetime }) => lifetime === 'endless').length;
   }
 
   /**
-   * Tracks a response, upload or WebSocket. Endless ones (WebSockets and event streams) end when their token expires.
-   * Long ones (uploads and long responses) may outlast `exp`, but not a revocation. Short ones are not tracked.
+   * Tracks a response, upload or WebSocket. An endless one (a WebSocket or an event stream) ends when its token
+   * expires. A long one (an upload or a long response) may outlast `exp`, but not a revocation. Short ones are not
+   * tracked.
    *
-   * @param end Called immediately if the current configuration does not admit an endless one.
+   * @param end Called immediately if the current configuration does not admit an endless connection.
    * @returns A function that stops tracking.
    */
   add(lifetime: ResponseLifetime, admission: Admission, end: EndConnection): () => void {
@@ -61,13 +62,13 @@ export class LongLivedConnections {
     }
   };
 
-  /** Sets which endless ones may stay open from now on, and ends the others. */
+  /** Sets which endless connections may stay open from now on, and ends the others. */
   keepOnly(mayStay: (admission: Admission) => boolean): void {
     this.#mayStay = mayStay;
     this.#endUnless(mayStay);
   }
 
-  /** Ends the endless ones, because the process stops. */
+  /** Ends the endless connections, because the process stops. */
   endAll(): void {
     this.#endUnless(() => false);
   }
@@ -87,7 +88,7 @@ const minStallMs = 1_000;
 /** Responses whose clients have stopped reading. Each holds a connection to its service. */
 export class StalledResponses {
   readonly #monotonicMs: () => number;
-  /** Functions that disconnect a client, with the start of its stall. The oldest is first. */
+  /** The functions that disconnect each client, with the start of its stall. The oldest comes first. */
   readonly #stalled = new Map<() => void, number>();
 
   constructor(monotonicMs: () => number) {
@@ -95,8 +96,8 @@ export class StalledResponses {
   }
 
   /**
-   * @param end Disconnects the client. A different function for each stall.
-   * @returns A function that removes the response, because its client reads again or it has ended.
+   * @param end Disconnects the client. Each stall needs its own function.
+   * @returns A function that removes the response, because its client reads again or the response has ended.
    */
   add(end: () => void): () => void {
     this.#stalled.set(end, this.#monotonicMs());
@@ -104,8 +105,8 @@ export class StalledResponses {
   }
 
   /**
-   * Ends the response that has stalled longest, to free its connection. Responses that stalled only a moment ago are
-   * left alone.
+   * Ends the response that has stalled longest, to free its connection. Leaves responses alone that stalled only a
+   * moment ago.
    */
   endOldest(): void {
     for (const [end, sinceMs] of this.#stalled) {

@@ -11,19 +11,19 @@ import { type FailedAttempt, mayRetry } from './retry.ts';
 import { Target } from './target.ts';
 
 const retriesPerRequest = 0.2;
-/** The maximum and the initial number of saved retries. With little traffic, they cover the restart of one instance. */
+/** How many retries are saved at first and at most. With little traffic, they cover the restart of one instance. */
 export const maxSavedRetries = 10;
 
 /** Limits an upstream's retries to a share of its requests, so that they never make an outage worse. */
 export class RetryBudget {
   #saved = maxSavedRetries;
 
-  /** Called for each request. */
+  /** Call it for each request. */
   deposit(): void {
     this.#saved = Math.min(maxSavedRetries, this.#saved + retriesPerRequest);
   }
 
-  /** @returns Whether a retry may be made. If so, it is deducted. */
+  /** @returns Whether a retry is allowed. If so, it is deducted. */
   withdraw(): boolean {
     if (this.#saved < 1) return false;
     this.#saved -= 1;
@@ -31,12 +31,12 @@ export class RetryBudget {
   }
 }
 
-/** Counted since the upstream was opened. */
+/** Counts since the upstream was opened. */
 export type UpstreamStats = { retries: number; retriesRefused: number; circuitRefusals: number };
 
 export type UpstreamDeps = Readonly<{
   logger: Logger;
-  /** Milliseconds of a monotonic clock. Default: `performance.now`. */
+  /** Milliseconds on a monotonic clock. Default: `performance.now`. */
   monotonicMs?: () => number;
   /** From 0 to 1. Default: `Math.random`. */
   random?: () => number;
@@ -45,7 +45,7 @@ export type UpstreamDeps = Readonly<{
 /** One admitted request. Only its first outcome counts. */
 export type Permit = Readonly<{ settle(outcome: Outcome): void }>;
 
-// Without a breaker all requests are admitted.
+// Without a breaker, all requests are admitted.
 const noPermit: Permit = { settle() {} };
 
 /** An upstream at run time: its targets, their connections and its statistics. */
@@ -57,9 +57,9 @@ export class OpenUpstream {
   readonly tls: TlsFiles | undefined;
   readonly stats: UpstreamStats = { retries: 0, retriesRefused: 0, circuitRefusals: 0 };
   readonly signatures = noSignatures();
-  /** Undefined unless its identity algorithm is `agreed`. */
+  /** Undefined unless the upstream's identity algorithm is `agreed`. */
   readonly agreement: UpstreamAgreement | undefined;
-  /** The clock of all parts of the upstream. */
+  /** The clock that all parts of the upstream use. */
   readonly nowMs: () => number;
   readonly #logger: Logger;
   readonly #choose: (nowMs: number, except?: Target) => Target;
@@ -67,7 +67,7 @@ export class OpenUpstream {
   /**
    * Opens an upstream. Connections open when they are first needed, and no check runs before `start`.
    *
-   * @throws StartupError if its TLS files are bad.
+   * @throws StartupError if its TLS files are invalid.
    */
   constructor(upstream: Upstream, deps: UpstreamDeps) {
     const { logger, monotonicMs = () => performance.now(), random = Math.random } = deps;
@@ -90,7 +90,7 @@ export class OpenUpstream {
   }
 
   /**
-   * Admits one request, whose permit must be settled.
+   * Admits one request. The caller must settle the permit.
    *
    * @throws AppError `upstream_circuit_open` with `Retry-After`.
    */
@@ -118,7 +118,7 @@ export class OpenUpstream {
     throw new AppError('upstream_overloaded', { detail: { upstream: this.upstream.name, target: target.origin } });
   }
 
-  /** Whether a failed attempt may be repeated. If so, takes one retry from the budget. */
+  /** Says whether a failed attempt may be repeated. If so, takes one retry from the budget. */
   takeRetry(outbound: Pick<Outbound, 'method' | 'body'>, failed: FailedAttempt): boolean {
     if (!mayRetry(outbound, failed, this.targets.length > 1)) return false;
     const isGranted = this.budget.withdraw();
@@ -126,7 +126,7 @@ export class OpenUpstream {
     return isGranted;
   }
 
-  /** Starts the health checks and the reloading of the TLS files. May be called again. */
+  /** Starts the health checks and the reloading of TLS files. Calling it again is harmless. */
   start(): void {
     this.tls?.start();
     for (const target of this.targets) target.start();

@@ -1,16 +1,17 @@
 import { type Dispatcher, type GetOptions, type GotResponse, get } from '@countersign/http1-client';
 
-/** A response of any status, or for operators the reason why there was none. */
+/** A response with any status, or the reason why there was none, for operators. */
 export type PollAnswer = GotResponse | string;
 
 type PollOptions = Readonly<{
   /**
-   * Each request has its own connection. It never queues behind others, and shows that the target accepts connections.
+   * Opens a connection for each request, so that it never queues behind others and proves that the target accepts
+   * connections.
    */
   pool: Dispatcher;
   path: string;
   request: GetOptions;
-  /** @returns Milliseconds until the next request. */
+  /** @returns The milliseconds until the next request. */
   onAnswer(answer: PollAnswer): number;
   monotonicMs(): number;
   /** From 0 to 1. */
@@ -30,13 +31,13 @@ export class Poll {
     this.#options = options;
   }
 
-  /** May be called again. */
+  /** Calling it again is harmless. */
   start(firstInMs: number): void {
     if (!this.#isStarted) this.#schedule(firstInMs);
     this.#isStarted = true;
   }
 
-  /** Sends the next request soon, unless one is running. @param afterMs Counted from the start of the last one. */
+  /** Sends the next request soon, unless one is running. @param afterMs Counted from the start of the last request. */
   hurry(afterMs: number): void {
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);

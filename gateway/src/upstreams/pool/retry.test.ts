@@ -18,11 +18,11 @@ describe('retries', () => {
     ['GET', undefined, 'upstream_untrusted', 'sent', 'other', true],
     ['POST', body, 'upstream_untrusted', 'sent', 'other', false],
     ['PUT', 'stream', 'upstream_broken', 'sent', 'other', false],
-    // A byte of the response arrived.
+    // The service sent at least one response byte.
     ['GET', undefined, 'upstream_broken', 'responded', 'other', false],
     ['GET', undefined, 'upstream_invalid_response', 'responded', 'other', false],
     ['GET', undefined, 'identity_refused', 'responded', 'other', false],
-    // The service may still be working on it.
+    // The service may still be working on the request.
     ['GET', undefined, 'upstream_timeout', 'sent', 'other', false],
     // The request was never sent.
     ['GET', undefined, 'upstream_unreachable', 'unsent', 'other', true],
@@ -39,7 +39,7 @@ describe('retries', () => {
     expect(mayRetry({ method, body: sent }, { code, progress }, target === 'other')).toBe(expected);
   });
 
-  test('add at most a fifth to the requests, beyond the saved ones', () => {
+  test('add at most a fifth to the requests, apart from the saved retries', () => {
     const budget = new RetryBudget();
     let retries = 0;
     for (let request = 0; request < 1_000; request += 1) {

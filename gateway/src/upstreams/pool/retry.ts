@@ -1,7 +1,7 @@
 import type { Code } from '../../errors.ts';
 import type { Signed } from '../../pipeline/exchange.ts';
 
-/** How far an attempt got: nothing sent, something sent, or a byte of the response received. */
+/** How far an attempt got: nothing was sent, something was sent, or a response byte arrived. */
 export type AttemptProgress = 'unsent' | 'sent' | 'responded';
 
 export type FailedAttempt = Readonly<{ code: Code; progress: AttemptProgress }>;
@@ -12,10 +12,10 @@ const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
 /**
  * Whether a request may be sent again.
  *
- * Never after a byte of the response, and never with a streamed body, which cannot be replayed. A sent request is
- * repeated only if its method is idempotent, and not after a timeout: the service may still be working on it. A request
- * without a connection was never applied (RFC 9110 section 9.2.2), so any method may go to another target. The same
- * target would probably fail again.
+ * Never after the first response byte, and never with a streamed body, which cannot be sent again. A sent request is
+ * repeated only if its method is idempotent, and not after a timeout, because the service may still be working on it.
+ * A request that never had a connection was not applied (RFC 9110 section 9.2.2), so any method may go to another
+ * target. The same target would probably fail again.
  */
 export function mayRetry(
   { method, body }: Pick<Signed['outbound'], 'method' | 'body'>,
@@ -29,7 +29,7 @@ export function mayRetry(
     case 'unsent':
       return hasOtherTarget && isConnectFailure(code);
     case 'sent':
-      // In TLS 1.3, a certificate is refused after the first request was sent.
+      // In TLS 1.3, the peer may refuse the certificate after the first request was sent.
       return (code === 'upstream_broken' || code === 'upstream_untrusted') && idempotent.has(method);
   }
 }

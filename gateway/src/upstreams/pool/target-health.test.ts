@@ -15,14 +15,14 @@ describe("a target's health", () => {
   });
 
   test.each([
-    ['one bad check is not enough', 'b', true],
-    ['as many in a row as it takes', 'bb', false],
-    ['not in a row', 'bgb', true],
-    ['good before', 'gggbb', false],
-    ['back too soon', 'bbgg', false],
-    ['back, interrupted', 'bbggbg', false],
+    ['one failed check is not enough', 'b', true],
+    ['enough failed checks in a row', 'bb', false],
+    ['enough failed checks, but not in a row', 'bgb', true],
+    ['enough failed checks after passed ones', 'gggbb', false],
+    ['not enough passed checks after the failures', 'bbgg', false],
+    ['passed checks interrupted by a failed one', 'bbggbg', false],
     ['back', 'bbggg', true],
-    ['back, and one bad one since', 'bbgggb', true],
+    ['recovered, with one failed check since', 'bbgggb', true],
   ])('%s: %s', (_name, checks, isAvailable) => {
     const health = create();
     for (const check of checks) health.checked(check === 'g');

@@ -1,27 +1,27 @@
 import type { Upstream } from '../../config/config.ts';
 
-/** Consecutive failed checks that make a target unavailable, and passed checks that make it available again. */
+/** How many consecutive failed checks make a target unavailable, and how many passed ones make it available again. */
 type CheckThresholds = Pick<NonNullable<Upstream['health']>, 'unhealthyAfter' | 'healthyAfter'>;
 
 export const ejectedAfter = 3;
-/** The duration of the first ejection. Each further failure without a success in between doubles it. */
+/** How long the first ejection lasts. Each further failure without a success in between doubles it. */
 export const firstEjectionMs = 5_000;
 export const maxEjectionMs = 60_000;
 
 /**
- * The health of one target, from its requests and its health checks. A target counts as healthy until checks or
- * consecutive requests fail, so that a start does not wait for checks. Both conditions end by themselves.
+ * The health of one target, judged by its requests and its health checks. A target counts as healthy until checks or
+ * consecutive requests fail, so that startup does not wait for checks. Both conditions end by themselves.
  */
 export class TargetHealth {
-  /** `none` if no check has finished. */
+  /** `none` means that no check has finished. */
   checks: 'none' | 'passing' | 'failing' = 'none';
-  /** How often it has been ejected. */
+  /** How often the target has been ejected. */
   ejections = 0;
-  /** In a row. */
+  /** How many requests have failed in a row. */
   failures = 0;
   readonly #thresholds: CheckThresholds;
   #ejectedUntilMs = Number.NEGATIVE_INFINITY;
-  /** Consecutive checks that contradict `checks`. */
+  /** How many consecutive checks contradict `checks`. */
   #against = 0;
 
   constructor(thresholds: CheckThresholds) {
@@ -29,7 +29,8 @@ export class TargetHealth {
   }
 
   /**
-   * A response of any status began after failures. Ends an ejection: with no other target, requests still arrive here.
+   * Records that a response with any status began. This ends an ejection. If there is no other target, an ejected one
+   * still gets requests.
    */
   responded(): void {
     this.failures = 0;
@@ -37,9 +38,9 @@ export class TargetHealth {
   }
 
   /**
-   * A request could not connect, or got no response in time.
+   * Records that a request could not connect, or got no response in time.
    *
-   * @returns Whether that ejects the target.
+   * @returns Whether this ejects the target.
    */
   failed(nowMs: number): boolean {
     // Requests that were sent before the ejection do not extend it.
@@ -64,7 +65,7 @@ export class TargetHealth {
     this.checks = isGood ? 'passing' : 'failing';
   }
 
-  /** Also true while the target is ejected, and before the first check. */
+  /** True also while the target is ejected, and before the first check. */
   passesChecks(): boolean {
     return this.checks !== 'failing';
   }
@@ -74,7 +75,7 @@ export class TargetHealth {
     return this.passesChecks() && nowMs >= this.#ejectedUntilMs;
   }
 
-  /** Milliseconds until the ejection ends, or 0 if the target is not ejected. */
+  /** Returns the milliseconds until the ejection ends, or 0 if the target is not ejected. */
   ejectedForMs(nowMs: number): number {
     return Math.max(0, this.#ejectedUntilMs - nowMs);
   }

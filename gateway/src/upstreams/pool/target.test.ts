@@ -13,7 +13,7 @@ function openTarget(): Target {
 
 const countsOf = ({ pending, unanswered, streams }: Target) => [pending, unanswered, streams];
 
-test('an upload counts as a stream, then as unanswered, then as nothing', () => {
+test('counts an upload as a stream, then as unanswered, then not at all', () => {
   const target = openTarget();
   const counts = new TargetCounts(target, 'requests');
   expect([counts.uploadBegan(), ...countsOf(target)]).toEqual([true, 1, 0, 1]);
@@ -39,7 +39,7 @@ test.each([
   expect(countsOf(target)).toEqual([0, 0, 0]);
 });
 
-test('no stream begins at the limit, and one that was refused is not counted', () => {
+test('admits no stream at the limit, and does not count a refused one', () => {
   const target = openTarget();
   const all = Array.from({ length: maxStreamsPerTarget }, () => new TargetCounts(target, 'requests'));
   expect(all.every((counts) => counts.uploadBegan())).toBe(true);

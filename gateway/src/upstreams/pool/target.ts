@@ -12,23 +12,23 @@ import { blamesUpstream, isOutage } from './upstream-error.ts';
 
 type HealthRules = NonNullable<Upstream['health']>;
 
-/** Most connections serve streams and slow clients, which cost memory but no work of the service. */
+/** Most connections carry streams and slow clients. These cost memory, but the service does no work for them. */
 export const maxConnectionsPerTarget = 2_048;
 /**
- * Requests that are queued or being processed by the service. Excludes requests that are still arriving and those whose
- * response has started.
+ * How many requests the service may have queued or be processing. Excludes requests that are still arriving, and those
+ * whose response has started.
  */
 export const maxUnansweredPerTarget = 1_024;
 /**
- * Streamed bodies that are still arriving, and endless responses. Half of the connections, so that streams always leave
- * a connection for each request that the service may be processing.
+ * How many streamed bodies may be arriving, together with endless responses. This is half of the connections, so that
+ * streams always leave a connection for each request that the service may be processing.
  */
 export const maxStreamsPerTarget = maxConnectionsPerTarget / 2;
-// Shorter than the 5 s after which a Node service closes an idle connection, so that a request never meets a closing
-// one.
+// Shorter than the 5 s after which a Node service closes an idle connection, so that no request is sent on a closing
+// connection.
 const idleConnectionMs = 4_000;
 const evictEveryMs = 250;
-/** Interval of health checks while the breaker is open, or the configured interval if that is shorter. */
+/** How often health checks run while the breaker is open, unless the configured interval is shorter. */
 const urgentIntervalMs = 300;
 
 type TargetDeps = Readonly<{
@@ -37,7 +37,7 @@ type TargetDeps = Readonly<{
   logger: Logger;
   monotonicMs(): number;
   random(): number;
-  /** The breaker of the upstream, which receives the results of the health checks. */
+  /** The upstream's breaker. It receives the results of the health checks. */
   breaker: Breaker | undefined;
 }>;
 
@@ -51,24 +51,24 @@ export class Target {
   /** Responses whose clients have stopped reading. */
   readonly stalled: StalledResponses;
 
-  // Updated by attempts: see TargetCounts.
-  /** Requests that hold a connection of the pool or are queued for one. */
+  // Attempts update these through TargetCounts.
+  /** Requests that hold a pool connection or wait for one. */
   requests = 0;
   /** Unfinished upgrades and upgraded connections. */
   upgrades = 0;
-  /** Requests and upgrades that are complete but have no response. */
+  /** Requests and upgrades that have been sent completely and have no response yet. */
   unanswered = 0;
-  /** Streams that may last as long as their clients want. */
+  /** Streams, which may last as long as their clients want. */
   streams = 0;
 
   /** The last failure, for operators. */
   lastError: Readonly<{ code: string; atMs: number }> | undefined;
   /**
-   * Requests that failed since the last one that succeeded. Times are Unix milliseconds. Undefined if the last one
-   * succeeded, or there was none. Neither time nor a health check resets it.
+   * The requests that failed since the last success. Times are in Unix milliseconds. Undefined if the last request
+   * succeeded or there was none. Only a successful request resets it, not time or a health check.
    */
   failing: Readonly<{ sinceMs: number; lastMs: number; code: string; count: number }> | undefined;
-  /** Undefined if no request has succeeded. */
+  /** Undefined until a request succeeds. */
   lastSuccessMs: number | undefined;
   /** The number of failed health checks. */
   failedChecks = 0;
@@ -102,7 +102,7 @@ export class Target {
   readonly openSingleUse = (timeoutMs: number): Dispatcher =>
     connectPool(this.#deps.upstream.httpClient, this.origin, singleUse(this.opener, timeoutMs));
 
-  /** Unfinished requests and upgraded connections. */
+  /** The number of unfinished requests and upgraded connections. */
   get pending(): number {
     return this.requests + this.upgrades;
   }
@@ -115,7 +115,7 @@ export class Target {
     return this.health.passesChecks() && !this.isFull();
   }
 
-  /** Whether the limit of requests without a response is reached. */
+  /** Whether the limit on requests without a response is reached. */
   isFull(): boolean {
     return this.unanswered >= maxUnansweredPerTarget;
   }
@@ -133,9 +133,9 @@ export class Target {
    */
   freeConnections(giveUp: () => void): () => void {
     this.stalled.endOldest();
-    // Counted in event-loop turns, so that a blocked loop hardly counts.
+    // Counts turns of the event loop, so that a blocked loop does not use up the time.
     let turnsLeft = Math.ceil(this.#deps.upstream.timeouts.connectMs / evictEveryMs);
-    // Repeated, because another queued request may get the connection that this frees up.
+    // Repeated, because another queued request may get the freed connection.
     const eviction = setInterval(() => {
       turnsLeft -= 1;
       if (turnsLeft > 0) this.stalled.endOldest();
@@ -144,14 +144,14 @@ export class Target {
     return () => clearInterval(eviction);
   }
 
-  /** Call it when a complete response of any status arrived, or an endless one began. */
+  /** Call it when a complete response with any status arrived, or an endless one began. */
   succeeded(): void {
     this.lastSuccessMs = Date.now();
     this.failing = undefined;
   }
 
   /**
-   * Call it when an attempt failed. Only faults of the service count, and only outages without a response count towards
+   * Call it when an attempt failed. Only the service's faults count, and only outages without a response count towards
    * an ejection.
    */
   failed(code: Code, progress: AttemptProgress): void {
@@ -164,7 +164,7 @@ export class Target {
     const nowMs = monotonicMs();
     if (progress === 'responded' || !isOutage(code) || !this.health.failed(nowMs)) return;
     const forMs = this.health.ejectedForMs(nowMs);
-    logger.warn({ ...this.#logFields(), code, for_ms: forMs }, 'target is ejected because its requests fail');
+    logger.warn({ ...this.#logFields(), code, for_ms: forMs }, 'ejecting a target because its requests fail');
   }
 
   /** Runs a health check now, if checks are configured. */
@@ -175,7 +175,7 @@ export class Target {
   /** Starts the health checks. Calling it again is harmless. */
   start(): void {
     const { upstream, random } = this.#deps;
-    // Soon, at a random moment.
+    // Starts soon, at a random moment.
     this.#checks?.start(Math.min(upstream.health?.intervalMs ?? 0, 1_000) * random());
   }
 
@@ -184,13 +184,13 @@ export class Target {
     await this.pool.close();
   }
 
-  /** Checks are not signed, because services serve their health path without identity. */
+  /** Checks are not signed, because services serve their health path without an identity. */
   #healthChecks({ path, timeoutMs, intervalMs }: HealthRules): Poll {
     const { random, breaker, monotonicMs } = this.#deps;
     return new Poll({
       pool: this.openSingleUse(timeoutMs),
       path,
-      // The body does not matter. It is read so that the connection can close normally.
+      // The body does not matter. It is read only so that the connection can close normally.
       request: { headers: ['user-agent', 'countersign-health'], maxBodyBytes: 16 * 1024, largerBody: 'cut', timeoutMs },
       onAnswer: (answer) => {
         this.#onChecked(problemOf(answer));
@@ -215,8 +215,8 @@ export class Target {
     }
     if (after === before) return;
     const fields = this.#logFields();
-    if (after === 'failing') logger.warn({ ...fields, reason }, 'target is unhealthy because its health checks fail');
-    else if (before === 'failing') logger.info(fields, 'target is healthy again because its health checks pass');
+    if (after === 'failing') logger.warn({ ...fields, reason }, 'a target is unhealthy because its health checks fail');
+    else if (before === 'failing') logger.info(fields, 'a target is healthy again because its health checks pass');
   }
 
   #logFields() {
@@ -224,13 +224,13 @@ export class Target {
   }
 }
 
-/** Why a target is not healthy: a status or an error code. Undefined if it is healthy. */
+/** Says why a target is not healthy: a status or an error code. Undefined if it is healthy. */
 function problemOf(answer: PollAnswer): string | undefined {
   if (typeof answer === 'string') return answer;
   return answer.status >= 200 && answer.status < 300 ? undefined : `status ${answer.status}`;
 }
 
-/** The contribution of one attempt to the counts of its target, until the attempt ends. */
+/** What one attempt adds to its target's counts, until the attempt ends. */
 export class TargetCounts {
   readonly #target: Target;
   readonly #kind: 'requests' | 'upgrades';
@@ -243,25 +243,28 @@ export class TargetCounts {
     target[kind] += 1;
   }
 
-  /** The client's body begins to arrive. @returns False at the limit of streams. */
+  /** Records that the client's body begins to arrive. @returns False if the limit on streams is reached. */
   uploadBegan(): boolean {
     return this.#countAs('streams');
   }
 
-  /** The request is complete. It waits for a response, unless that began first. */
+  /** Records that the request has been sent completely. It now waits for a response, unless the response has begun. */
   requestComplete(): void {
     if (this.#response === undefined) this.#countAs('unanswered');
     else if (this.#response !== 'endless') this.#countAs(undefined);
   }
 
-  /** A response began, of any status. @returns False if it is endless, and at the limit of streams. */
+  /**
+   * Records that a response with any status began. @returns False if it is endless and the limit on streams is
+   * reached.
+   */
   responseBegan(lifetime: ResponseLifetime): boolean {
     this.#response = lifetime;
     if (lifetime === 'endless') return this.#countAs('streams');
     return this.#countedAs === 'streams' || this.#countAs(undefined);
   }
 
-  /** Called once. */
+  /** Removes the attempt from the counts. Call it once. */
   end(): void {
     this.#target[this.#kind] -= 1;
     this.#countAs(undefined);

@@ -4,7 +4,7 @@ import { toUpstreamError } from './upstream-error.ts';
 
 const coded = (code: string) => Object.assign(new Error(code), { code });
 
-describe('the code of a failed attempt', () => {
+describe('the error code of a failed attempt', () => {
   test.each<[unknown, 'connected' | 'not connected', Code]>([
     [coded('ECONNREFUSED'), 'not connected', 'upstream_unreachable'],
     [coded('ENOTFOUND'), 'not connected', 'upstream_unreachable'],
@@ -36,7 +36,7 @@ describe('the code of a failed attempt', () => {
     [Object.assign(new Error('a'), { name: 'HTTPParserError' }), 'connected', 'upstream_invalid_response'],
     [coded('HPE_INVALID_HEADER_TOKEN'), 'connected', 'upstream_invalid_response'],
     [new AppError('identity_refused'), 'connected', 'identity_refused'],
-    // A bug of ours must not look like a fault of the service.
+    // A bug of ours must not look like the service's fault.
     [new TypeError('of ours'), 'connected', 'internal_error'],
     [coded('UPSTREAM_INVALID_REQUEST'), 'not connected', 'internal_error'],
     [coded('UPSTREAM_POOL_CLOSED'), 'not connected', 'internal_error'],

@@ -1,6 +1,6 @@
 import { AppError, type Code, errorTable } from '../../errors.ts';
 
-/** Error codes of the system, our client and undici. Errors of undici's parser have a name but no code. */
+/** Error codes from the system, our client and undici. undici's parser errors have a name but no code. */
 const causes: Partial<Record<Code, string>> = {
   upstream_unreachable: 'ECONNREFUSED ENOTFOUND EAI_AGAIN EHOSTUNREACH ENETUNREACH EADDRNOTAVAIL',
   upstream_timeout:
@@ -19,14 +19,16 @@ const codes = new Map(
 export const blamesUpstream = (code: Code): boolean =>
   errorTable[code].fault === 'upstream' || errorTable[code].fault === 'configuration';
 
-/** Connect errors and timeouts: the service is unreachable or does not respond. After any other error it responded. */
+/**
+ * Connect errors and timeouts mean that the service is unreachable or does not respond. After any other error, it did.
+ */
 export const isOutage = (code: Code): boolean => code === 'upstream_unreachable' || code === 'upstream_timeout';
 
 /**
- * Maps the error of a failed attempt to our code, by the error's own code and never by its text.
+ * Maps a failed attempt's error to our code, by the error's own code and never by its text.
  *
- * @param at `target` is its origin. `isConnected` says whether there was a connection, including TLS.
- * @returns The error itself if it is an AppError: our own code stopped the attempt.
+ * @param at `target` is the target's origin. `isConnected` says whether there was a connection, including TLS.
+ * @returns The error itself if it is an AppError, because then our own code stopped the attempt.
  */
 export function toUpstreamError(
   error: unknown,
@@ -36,7 +38,7 @@ export function toUpstreamError(
   return new AppError(codeFor(firstError(error), isConnected), { cause: error, detail });
 }
 
-/** A host name with several addresses fails with one error for each. */
+/** A host name with several addresses fails with one error for each address. */
 const firstError = (error: unknown): unknown => (error instanceof AggregateError ? error.errors[0] : error);
 
 function codeFor(cause: unknown, isConnected: boolean): Code {
@@ -44,17 +46,19 @@ function codeFor(cause: unknown, isConnected: boolean): Code {
   if (typeof name !== 'string') return 'internal_error';
   if (isTlsFailure(name)) return 'upstream_untrusted';
   if (!isConnected) return codeWithoutConnection(name);
-  // From Node's parser, which reads the responses to upgrades.
+  // The error comes from Node's parser, which reads the responses to upgrades.
   return name.startsWith('HPE_') ? 'upstream_invalid_response' : (codes.get(name) ?? 'internal_error');
 }
 
-/** An error that neither the system nor the service reported is a bug of ours, and must not count against a target. */
+/** An error that neither the system nor the service reported is our bug, and must not count against a target. */
 function codeWithoutConnection(name: string): Code {
   if (codes.get(name) === 'upstream_timeout') return 'upstream_timeout';
   return /^E(?!RR_)/.test(name) || name === 'UPSTREAM_CLOSED' ? 'upstream_unreachable' : 'internal_error';
 }
 
-/** One side refuses the other's certificate, or they share no TLS version or cipher. The names are OpenSSL's. */
+/**
+ * Whether one side refused the other's certificate, or they share no TLS version or cipher. The names are OpenSSL's.
+ */
 const isTlsFailure = (name: string): boolean =>
   name.startsWith('ERR_SSL_') ||
   name.startsWith('ERR_TLS_') ||

@@ -19,25 +19,27 @@ export type ForwardUpgradeOptions = Readonly<{
   upstreams: OpenUpstreams;
   open: LongLivedConnections;
   /**
-   * Responds on the raw socket. Synchronous: http-proxy-middleware closes the socket right after it reports an error.
+   * Responds on the raw socket. Must be synchronous, because http-proxy-middleware closes the socket right after it
+   * reports an error.
    */
   refuse(error: AppError, record: RequestRecord, socket: Duplex): void;
 }>;
 
 /**
- * Forwards a signed upgrade with http-proxy-middleware. The middleware is called after the pipeline and never
- * subscribes to the server's `upgrade` event: its `ws: true` would bypass every rule. It sees the signed headers
- * instead of the client's. A response other than 101 is forwarded and ends the connection: bytes that the client sent
- * after its request are never relayed (WebSocket smuggling). Upgrades count for the target's health and the circuit
- * breaker, and are never retried.
+ * Forwards a signed upgrade with http-proxy-middleware. The gateway calls the middleware after the pipeline and never
+ * lets it subscribe to the server's `upgrade` event, because its `ws: true` would bypass every rule. The middleware
+ * sees the signed headers instead of the client's. A response other than 101 is forwarded and ends the connection:
+ * bytes that the client sent after its request are never relayed (WebSocket smuggling). Upgrades count towards the
+ * target's health and the circuit breaker, and are never retried.
  *
- * The promise settles when the connection is over. Later failures are handled here, because the socket does not wait.
- * Before that the stage throws AppError `upstream_circuit_open`, `upstream_overloaded`.
+ * The promise settles when the connection is over. Before the service responds, the stage throws AppError
+ * `upstream_circuit_open` and `upstream_overloaded`. Later failures are handled here, because the socket does not
+ * wait.
  */
 export const createForwardUpgrade =
   (options: ForwardUpgradeOptions) =>
   async (signed: Signed, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-    // A closed socket emits no further event.
+    // A closed socket emits no further events.
     if (socket.destroyed) return;
     const upstream = options.upstreams.of(signed.route.upstream);
     const permit = upstream.admit();
@@ -56,7 +58,9 @@ type Upgrading = Pick<ForwardUpgradeOptions, 'open' | 'refuse'> &
 class UpgradeAttempt {
   readonly #upgrading: Upgrading;
   readonly #counts: TargetCounts;
-  /** `declined`: the client gets a response other than 101. `over`: it has a WebSocket, or an error. */
+  /**
+   * `declined` means that the client gets a response other than 101. `over` means that it has a WebSocket or an error.
+   */
   #progress: 'unsent' | 'sent' | 'responded' | 'declined' | 'over' = 'unsent';
   #sentAt = 0;
 
@@ -74,7 +78,7 @@ class UpgradeAttempt {
     record.target = target.origin;
     record.attempts = 1;
     request.url = outbound.requestTarget;
-    // Hop-by-hop headers of the client were dropped. The connection to the service needs its own.
+    // The client's hop-by-hop headers were dropped, and the connection to the service needs its own.
     const ownHeaders = { host: target.host, connection: 'Upgrade', upgrade: 'websocket' };
     request.headers = { ...headerObject(outbound.headers), ...ownHeaders };
     this.#proxy().upgrade(request, socket, head);
@@ -87,7 +91,7 @@ class UpgradeAttempt {
     return createProxyMiddleware<IncomingMessage>({
       target: target.origin,
       agent: agentFor(target),
-      // The default plugins log to the console and write responses of their own.
+      // The default plugins log to the console and write their own responses.
       ejectPlugins: true,
       plugins: [
         (server) => {
@@ -124,7 +128,7 @@ class UpgradeAttempt {
       });
   }
 
-  /** Replaces the headers of the response with those for the client. */
+  /** Replaces the response headers with those for the client. */
   #receive(response: IncomingMessage): ResponseHeaders {
     const { signed, target, permit } = this.#upgrading;
     this.#progress = 'responded';
@@ -139,8 +143,8 @@ class UpgradeAttempt {
 
   /**
    * Forwards a response other than 101. It may be endless: a service without WebSocket support may send an event
-   * stream. So it ends with its token or route like every response, and after the idle timeout. The client sees its
-   * connection close, because it already has the head.
+   * stream. So, like every response, it ends with its token or route, and after the idle timeout. The client sees its
+   * connection close, because it already has the response head.
    */
   #decline(response: IncomingMessage): void {
     const { signed, socket, target, open } = this.#upgrading;
@@ -167,7 +171,7 @@ class UpgradeAttempt {
     record.isStream = lifetime === 'endless';
     if (record.isStream) signed.detach();
     if (framing !== undefined) response.headers['transfer-encoding'] = framing;
-    // Discards what the client still sends; unread bytes would keep the socket open.
+    // Discards what the client still sends, because unread bytes would keep the socket open.
     socket.resume();
     socket.once('finish', () => destroyLater(socket));
   }
@@ -214,7 +218,7 @@ class UpgradeAttempt {
       refuse(failure, signed.record, socket);
       return;
     }
-    // Part of a response was sent: an error would be read as the rest of it.
+    // Part of a response was sent, so the client would read an error as the rest of that response.
     recordFailure(signed.record, failure);
     socket.destroy();
   }
@@ -224,7 +228,7 @@ class UpgradeAttempt {
   }
 }
 
-/** Connects in the same way as requests: with the same timeout and certificates. */
+/** Creates an agent that connects like requests do, with the same timeout and certificates. */
 function agentFor({ origin, opener }: Target): HttpAgent {
   const agent = origin.startsWith('https:')
     ? new HttpsAgent({ keepAlive: false })
@@ -234,7 +238,7 @@ function agentFor({ origin, opener }: Target): HttpAgent {
   return agent;
 }
 
-/** @param flat Alternating names and values; repeated names become a list. */
+/** @param flat Alternating names and values. Repeated names become a list. */
 function headerObject(flat: readonly string[]): IncomingHttpHeaders {
   const headers: Record<string, string | string[]> = Object.create(null);
   for (let at = 0; at < flat.length; at += 2) {

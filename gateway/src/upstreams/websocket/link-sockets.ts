@@ -5,14 +5,16 @@ import { watchRate } from '../../limits/min-rate.ts';
 import type { EndConnection } from '../pool/long-lived-connections.ts';
 
 /**
- * Links both sockets of an open WebSocket: when one side ends, the other ends too. A WebSocket is never half-open, so a
- * peer that keeps its side open must not keep ours open. A peer that stops reading is disconnected too: the other side
- * is not read meanwhile, so its end would go unnoticed. This takes between `idleMs` and twice as long. Progress shows
- * in steps of 64 KiB.
+ * Links the two sockets of an open WebSocket, so that one ends when the other does. A WebSocket is never half-open, so
+ * a peer that keeps its side open must not keep our side open. A peer that stops reading is disconnected too.
+ * Otherwise the gateway would not read the other side either, and would not notice its end. This takes between
+ * `idleMs` and twice as long. Progress becomes visible in steps of 64 KiB.
  *
- * @returns A function that ends the WebSocket from the gateway's side. After that, nothing is relayed. Each side gets a
- *   close frame if it is between two frames. Inside a frame the close frame would be read as payload, so the socket is
- *   destroyed.
+ * @returns A function that ends the WebSocket from the gateway's side. After that, nothing is relayed. Each side gets
+ *   a
+ *   close frame if it is between two frames. Inside a frame the peer would read the close frame as payload, so the
+ *   socket
+ *   is destroyed.
  */
 export function linkSockets(client: Socket, service: Socket, idleMs: number): EndConnection {
   const down = new FrameCursor();
@@ -51,7 +53,9 @@ export function linkSockets(client: Socket, service: Socket, idleMs: number): En
   };
 }
 
-/** RFC 6455 section 7.4.1: 1008 is a policy violation, 1001 a server that is going away. */
+/**
+ * Picks the close code (RFC 6455 section 7.4.1): 1008 is a policy violation, 1001 means that the server is going away.
+ */
 const closeReason = (reason: AppError | undefined): [CloseCode, string] =>
   reason === undefined ? [1001, ''] : [1008, reason.code];
 

@@ -1,33 +1,33 @@
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 
-/** Answers one call of gRPC, and never rejects. */
+/** Answers one gRPC call, and never rejects. */
 export type AnswerCall = (call: Http2ServerRequest, response: Http2ServerResponse) => Promise<void>;
 
 const checkPath = '/envoy.service.auth.v3.Authorization/Check';
 
-/** Whether a call over HTTP/2 is Envoy's `Check`. */
+/** Whether an HTTP/2 call is Envoy's `Check`. */
 export const isCheck = ({ method, url, headers }: Http2ServerRequest): boolean =>
   method === 'POST' && url === checkPath && /^application\/grpc(?:\+proto)?$/.test(headers['content-type'] ?? '');
 
-// A flag and the length.
+// The size of the flag and the length.
 const prefixBytes = 5;
 
-/** The size of the largest body of a call: its prefix, and a message of 4 MiB, the default of gRPC. */
+/** The size of the largest call body: its prefix and a 4 MiB message, which is gRPC's default limit. */
 export const maxCheckBytes = prefixBytes + 4 * 1024 * 1024;
 
 /**
- * @param body The whole body of a call.
- * @returns Its one message.
- * @throws Error for any other number of messages, and for a compressed one.
+ * @param body A call's whole body.
+ * @returns The one message in it.
+ * @throws Error for any other number of messages, and for a compressed message.
  */
 export function messageOf(body: Buffer): Buffer {
-  // A compressed message has another flag. Two messages make another length.
+  // A compressed message has another flag, and two messages have another length.
   if (body.length < prefixBytes || body[0] !== 0 || body.readUInt32BE(1) !== body.length - prefixBytes)
     throw new Error('no message');
   return body.subarray(prefixBytes);
 }
 
-/** Sends the one message of the answer. */
+/** Sends the answer's one message. */
 export function answerCheck(response: Http2ServerResponse, message: Uint8Array): void {
   const frame = Buffer.alloc(prefixBytes + message.length);
   frame.writeUInt32BE(message.length, 1);

@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { ReceivedMessage } from './received-message.ts';
 
-/** Field numbers of the public proto, `envoy/service/auth/v3` and `envoy/config/core/v3`. */
+/** Field numbers in the public proto, `envoy/service/auth/v3` and `envoy/config/core/v3`. */
 const fields = {
   checkRequest: { attributes: 1 },
   attributes: { source: 1, request: 4 },
@@ -29,37 +29,38 @@ const fields = {
 /** The request that Envoy asks about. Texts have one character per byte. */
 export type CheckedRequest = Readonly<{
   method: string;
-  /** Includes the query. Not decoded. */
+  /** The path with the query, not decoded. */
   path: string;
   host: string;
   scheme: string;
   /** `source.address`. Empty if it is not a network address. */
   address: string;
-  /** Alternating names, in lower case, and values. No pseudo-headers. */
+  /** Alternating names, in lower case, and values. Excludes pseudo-headers. */
   headers: readonly string[];
-  /** Repeated headers are joined with a comma: Envoy runs without `encode_raw_headers`. */
+  /** Whether repeated headers were joined with a comma, because Envoy runs without `encode_raw_headers`. */
   isMerged: boolean;
   body: Buffer;
-  /** In bytes, of the body that Envoy received so far. */
+  /** How many body bytes Envoy has received so far. */
   size: number;
 }>;
 
 /**
  * Reads a `CheckRequest`.
  *
- * @throws Error if the bytes are not such a message, or two readers could understand them differently. Its message
- *   names the reason.
+ * @throws Error if the bytes are not such a message, or if two readers could understand them differently. The error
+ *   message
+ *   says why.
  */
 export function readCheckRequest(bytes: Buffer): CheckedRequest {
   const attributes = new ReceivedMessage(bytes).message(fields.checkRequest.attributes);
   const peer = attributes.message(fields.attributes.source).message(fields.peer.address);
   const source = peer.message(fields.address.socketAddress);
-  // Only TCP and UDP are known.
-  if (source.number(fields.socketAddress.protocol) > 1) throw new Error('unknown protocol of source');
+  // The gateway knows only TCP and UDP.
+  if (source.number(fields.socketAddress.protocol) > 1) throw new Error('unknown source protocol');
   const http = attributes.message(fields.attributes.request).message(fields.request.http);
   const { query, fragment } = fields.http;
-  // The path includes the query. A reader that joins both would see another request target.
-  if (http.bytes(query).length > 0 || http.bytes(fragment).length > 0) throw new Error('a query beside the path');
+  // The path already includes the query. A reader that joins both would see another request target.
+  if (http.bytes(query).length > 0 || http.bytes(fragment).length > 0) throw new Error('a separate query');
   const line = {
     method: http.text(fields.http.method),
     path: http.text(fields.http.path),
@@ -79,12 +80,12 @@ export function readCheckRequest(bytes: Buffer): CheckedRequest {
 function headersOf(http: ReceivedMessage, pseudo: Readonly<Record<string, string>>) {
   const merged = http.messages(fields.http.headers);
   const raw = http.message(fields.http.headerMap).messages(fields.headerMap.headers);
-  if (merged.length > 0 && raw.length > 0) throw new Error('headers and header_map');
+  if (merged.length > 0 && raw.length > 0) throw new Error('both headers and header_map');
   const headers: string[] = [];
   for (const header of [...raw, ...merged]) {
     const name = header.text(fields.headerValue.key);
     const value = header.text(either(header, fields.headerValue.rawValue, fields.headerValue.value));
-    // `:protocol` has no field: a WebSocket over HTTP/2 has no key.
+    // `:protocol` has no field, because a WebSocket over HTTP/2 has no key.
     if (name.startsWith(':') && value !== pseudo[name]) throw new Error(`another value of ${name}`);
     if (name.startsWith(':')) continue;
     validateHeaderName(name);
@@ -95,9 +96,9 @@ function headersOf(http: ReceivedMessage, pseudo: Readonly<Record<string, string
   return { headers, isMerged: merged.length > 0 };
 }
 
-/** @returns Whichever of two fields is present. */
+/** @returns The one of two fields that is present. */
 function either(message: ReceivedMessage, one: number, other: number): number {
   if (message.bytes(one).length === 0) return other;
-  if (message.bytes(other).length > 0) throw new Error(`fields ${one} and ${other}`);
+  if (message.bytes(other).length > 0) throw new Error(`both fields ${one} and ${other}`);
   return one;
 }

@@ -1,6 +1,6 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
-/** Field numbers of the public proto, `envoy/service/auth/v3` and `envoy/config/core/v3`. */
+/** Field numbers in the public proto, `envoy/service/auth/v3` and `envoy/config/core/v3`. */
 const fields = {
   checkResponse: { status: 1, denied: 2, ok: 3 },
   status: { code: 1 },
@@ -10,18 +10,18 @@ const fields = {
   headerValue: { key: 1, value: 2 },
 } as const;
 
-/** Codes of `google.rpc.Status`. Each one except `ok` refuses the request. */
+/** Codes of `google.rpc.Status`. Every code except `ok` refuses the request. */
 const codes = { ok: 0, permissionDenied: 7, unauthenticated: 16 } as const;
 
-/** `HeaderValueOption.HeaderAppendAction`. */
+/** Values of `HeaderValueOption.HeaderAppendAction`. */
 const actions = { append: 0, overwrite: 2 } as const;
 
 /** Alternating names and values. */
 export type Allowed = Readonly<{
-  /** Headers to set on the request to the service, and names to remove from it. No name is in both. */
+  /** The headers to set on the request to the service, and the names to remove from it. No name is in both. */
   set: readonly string[];
   remove: readonly string[];
-  /** Headers of the response to the client. */
+  /** The headers to set on the response to the client. */
   forClient: readonly string[];
 }>;
 
@@ -46,7 +46,7 @@ export function deniedResponse({ status, headers, body }: Denied): Uint8Array {
   response.tag(fields.checkResponse.denied, WireType.LengthDelimited).fork();
   response.tag(fields.denied.status, WireType.LengthDelimited).fork();
   response.tag(fields.status.code, WireType.Varint).int32(status).join();
-  // Envoy frames its response itself.
+  // Envoy does its own framing.
   const kept = Object.entries(headers).filter(([name]) => name !== 'content-length' && name !== 'connection');
   writeHeaders(response, fields.denied.headers, kept.flat());
   response.tag(fields.denied.body, WireType.LengthDelimited).string(body);
@@ -64,7 +64,7 @@ function writeHeaders(response: BinaryWriter, field: number, headers: readonly s
     response.tag(field, WireType.LengthDelimited).fork();
     response.tag(fields.headerOption.header, WireType.LengthDelimited).fork();
     response.tag(fields.headerValue.key, WireType.LengthDelimited).string(name);
-    // The bytes as received. If they are not UTF-8, Envoy cannot read the response, and refuses the request.
+    // Sends the bytes as received. If they are not UTF-8, Envoy cannot read the response, and refuses the request.
     const value = Buffer.from(headers[at + 1] ?? '', 'latin1');
     response.tag(fields.headerValue.value, WireType.LengthDelimited).bytes(value).join();
     // The service may name other headers in Vary.

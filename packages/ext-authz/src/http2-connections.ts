@@ -3,11 +3,11 @@ import { constants, createServer, type Http2Server, type ServerHttp2Session, typ
 import type { Socket } from 'node:net';
 import type { AnswerCall } from './check-call.ts';
 
-/** The limits of one HTTP/2 connection. A connection that exceeds them is closed, and the proxy opens another. */
+/** The limits for one HTTP/2 connection. A connection that exceeds them is closed, and the proxy opens another. */
 const bounds: ServerOptions = {
   settings: { maxConcurrentStreams: 250, maxHeaderListSize: 16 * 1024, enablePush: false },
-  // A proxy cancels a call when its client leaves. More canceled calls per second than this are a rapid reset
-  // (CVE-2023-44487).
+  // A proxy cancels a call when its client disconnects. More canceled calls per second than this are a rapid reset
+  // attack (CVE-2023-44487).
   streamResetBurst: 1_000,
   streamResetRate: 100,
   // The library itself refuses more than eight CONTINUATION frames (CVE-2024-28182).
@@ -16,9 +16,9 @@ const bounds: ServerOptions = {
   maxSessionRejectedStreams: 10,
 };
 
-// Timeout without a byte in either direction.
+// The timeout without a byte in either direction.
 const idleMs = 5 * 60_000;
-// While draining, for proxies that have just connected.
+// The time that proxies which have just connected get while the listener is draining.
 const firstBytesMs = 1_000;
 const preface = 'PRI';
 
@@ -26,15 +26,15 @@ type Options = Readonly<{
   server: Server;
   /** The event that `server` emits for a connection that is ready to be read. */
   event: 'connection' | 'secureConnection';
-  /** Timeout for the first bytes. */
+  /** The timeout for the first bytes. */
   headMs: number;
-  /** What answers calls now. Asked for each connection, and for each call. Undefined: HTTP/1.1 only. */
+  /** Returns what answers calls now. Called for each connection and each call. Undefined means HTTP/1.1 only. */
   answerNow(): AnswerCall | undefined;
 }>;
 
 /**
- * Serves HTTP/2 on the address of an HTTP/1.1 server. A connection that begins with the preface of HTTP/2 goes to a
- * server of `node:http2` (RFC 9113 section 3.4), and each other one to `server`.
+ * Serves HTTP/2 on the address of an HTTP/1.1 server. A connection that begins with the HTTP/2 preface goes to a
+ * `node:http2` server (RFC 9113 section 3.4), and every other connection goes to `server`.
  */
 export class Http2Connections {
   readonly #server: Server;
@@ -42,7 +42,7 @@ export class Http2Connections {
   readonly #http2: Http2Server;
   readonly #headMs: number;
   readonly #sessions = new Set<ServerHttp2Session>();
-  /** The sockets of the sessions, and those that have not yet sent enough bytes to identify the protocol. */
+  /** The sockets of HTTP/2 sessions, and those that have not yet sent enough bytes to identify the protocol. */
   readonly #sockets = new Map<Socket, 'http2' | 'undecided'>();
 
   constructor({ server, event, headMs, answerNow }: Options) {
@@ -74,7 +74,7 @@ export class Http2Connections {
     setTimeout(() => this.#destroy('http2'), graceMs).unref();
   }
 
-  /** A session that closes waits for its client, so its socket ends it. */
+  /** A closing session waits for its client, so this destroys the socket instead. */
   #destroy(which: 'http2' | 'undecided'): void {
     for (const [socket, state] of this.#sockets) if (state === which) socket.destroy();
   }
@@ -102,7 +102,7 @@ export class Http2Connections {
       const isHttp2 = first.toString('latin1') === preface;
       if (isHttp2) this.#sockets.set(socket, 'http2');
       else this.#sockets.delete(socket);
-      // Node resumes the socket one tick after its last `readable` listener was removed.
+      // Node resumes the socket one tick after its last `readable` listener is removed.
       process.nextTick(() => {
         if (isHttp2) this.#http2.emit('connection', socket);
         else this.#toHttp1(socket);

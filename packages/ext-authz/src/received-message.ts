@@ -3,10 +3,10 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 const noBytes = Buffer.alloc(0);
 
 /**
- * A protobuf message that was received. Fields that no one asks for are ignored.
+ * A received protobuf message. Fields that the caller does not read are ignored.
  *
- * Each method throws an Error for a field of another type. So does one that reads a single field, if it repeats:
- * another reader could take another of its values.
+ * Every method throws an Error for a field of another type. Methods that read a single field also throw if the field
+ * repeats, because another reader could take another of its values.
  */
 export class ReceivedMessage {
   readonly #fields = new Map<number, (Buffer | number)[]>();
@@ -22,24 +22,24 @@ export class ReceivedMessage {
     }
   }
 
-  /** Zero if it is absent. */
+  /** Returns 0 if the field is absent. */
   number(field: number): number {
     const value = this.#one(field) ?? 0;
-    if (typeof value !== 'number') throw new Error(`field ${field} is no number`);
+    if (typeof value !== 'number') throw new Error(`field ${field} is not a number`);
     return value;
   }
 
-  /** Empty if it is absent. */
+  /** Returns an empty buffer if the field is absent. */
   bytes(field: number): Buffer {
     return bytesOf(this.#one(field) ?? noBytes);
   }
 
-  /** One character per byte. Empty if absent. */
+  /** Returns one character per byte. Empty if the field is absent. */
   text(field: number): string {
     return this.bytes(field).toString('latin1');
   }
 
-  /** Without fields if it is absent. */
+  /** Returns a message without fields if the field is absent. */
   message(field: number): ReceivedMessage {
     return new ReceivedMessage(this.bytes(field));
   }

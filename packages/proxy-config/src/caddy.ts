@@ -14,8 +14,8 @@ import {
 } from './plan.ts';
 
 /**
- * Writes a Caddyfile. One `route` holds everything in order: Caddy's own order runs `request_header` after
- * `forward_auth`, and would delete the signed headers. `copy_headers` is not used: before Caddy 2.11 it keeps a
+ * Writes a Caddyfile. One `route` holds everything in order, because Caddy's own order runs `request_header` after
+ * `forward_auth` and would delete the signed headers. Does not use `copy_headers`: before Caddy 2.11, it keeps a
  * client's header that the decision does not set.
  */
 export function printCaddy(plan: ProxyPlan): Printed {
@@ -33,23 +33,23 @@ http://:${listen.slice(listen.lastIndexOf(':') + 1)} {
 		request_body {
 			max_size ${Math.max(...plan.routes.map(({ body }) => body.maxBytes))}
 		}
-		# A client's own identity headers. The gateway refuses the spellings that are not listed here.
+		# Removes identity headers that a client sent. The gateway refuses spellings that are not listed here.
 ${lines(removed.map((name) => `request_header -${name}`))}
 
-		# Caddy would drop what a client names in Connection, after the decision has set it (CVE-2024-45410).
+		# Otherwise Caddy would drop headers that a client names in Connection, after the decision set them (CVE-2024-45410).
 		@upgrade header_regexp Connection (?i)upgrade
 		request_header @upgrade Connection Upgrade
 		@plain not header_regexp Connection (?i)upgrade
 		request_header @plain -Connection
 
-		# Caddy does not show a body to the gateway. With chunks it cannot be told, and the service refuses it unsigned.
+		# Caddy does not show the body to the gateway, not even its length if it is chunked. A service refuses an unsigned body.
 		@body_of_get {
 			method GET HEAD
 			header_regexp Content-Length [1-9]
 		}
 		respond @body_of_get 400
 
-		# Preflights and OAuth metadata carry no identity. The gateway's public listener answers them.
+		# Preflight and OAuth metadata requests carry no identity. The gateway's public listener answers them.
 		@own {
 			method OPTIONS
 			header Access-Control-Request-Method *
@@ -58,7 +58,7 @@ ${lines(removed.map((name) => `request_header -${name}`))}
 		@metadata path /.well-known/oauth-protected-resource /.well-known/oauth-protected-resource/*
 		reverse_proxy @metadata ${publicServer(plan)}
 
-		# Asks the gateway. Every answer but 2xx goes to the client as it is.
+		# Asks the gateway. Every response other than 2xx goes to the client unchanged.
 		reverse_proxy ${decisionServer(plan)} {
 			method GET
 			rewrite "${decidePath}?"
@@ -99,17 +99,17 @@ ${servicesOf(plan)
 
 const lines = (all: readonly string[]): string => all.map((line) => `\t\t${line}`).join('\n');
 
-/** A header name in Go's canonical form: Caddy finds it only by this spelling. */
+/** Writes a header name in Go's canonical form, because Caddy finds a header only by that spelling. */
 const canonical = (name: string): string => name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());
 
-/** Sets a header from the decision, unless the decision lacks it: services refuse an empty identity header. */
+/** Sets a header from the decision, if the decision has it. Services refuse an empty identity header. */
 function copied(name: string): string {
   const value = `{http.reverse_proxy.header.${canonical(name)}}`;
   const matcher = `@has_${name.replaceAll('-', '_')}`;
   return `\t\t\t\t\t${matcher} expression \`${value} != null\`\n\t\t\t\t\trequest_header ${matcher} ${name} ${value}`;
 }
 
-/** The proxy's own certificate proves its identity. */
+/** Configures the certificate that proves the proxy's identity. */
 function certificateLines({ decision, serverName }: ProxyPlan): string {
   if ('socket' in decision || !decision.isTls) return '';
   const { cert, key, ca } = proxyFiles;
@@ -129,7 +129,10 @@ const decisionServer = ({ decision }: ProxyPlan): string =>
     ? `unix/${decision.socket}`
     : `${decision.isTls ? 'https://' : ''}${decision.host}:${decision.port}`;
 
-/** Caddy passes no header of the decision on to the client. `defer`: after the service's own headers are removed. */
+/**
+ * Sets the CORS headers, because Caddy passes no decision headers on to the client. `defer` runs after the service's
+ * headers are removed.
+ */
 function corsLines({ cors }: ProxyPlan): string {
   if (cors === undefined) return '';
   return `		header {

@@ -1,19 +1,23 @@
 import { proxySecretHeader } from './plan.ts';
 import { type Abilities, type ProxyName, proxies } from './support.ts';
 
-/** How one proxy describes the original request. Nothing is guessed: a call in another form is refused. */
+/** How one proxy describes the original request. The gateway guesses nothing: it refuses a call in any other form. */
 export type Dialect = Pick<Abilities, 'showsBody'> &
   Readonly<{
-    /** Headers that the proxy writes, exactly one each. If undefined, the call's own request line or `Host` is used. */
+    /**
+     * Headers that the proxy writes, exactly one each. If undefined, the call's own request line or `Host` is used.
+     */
     method: string | undefined;
     requestTarget: string | undefined;
     host: string;
     scheme: string;
-    /** The header with the client's address. In a list, the last address counts, which the proxy itself added. */
+    /** The header with the client's address. In a list, the last address counts, because the proxy itself added it. */
     address: string;
-    /** Headers that carry the original `Content-Length` and `Transfer-Encoding`, if the body is not sent. */
+    /** The headers that carry the original `Content-Length` and `Transfer-Encoding` if the body is not sent. */
     framing: Readonly<{ length: string; coding: string }> | undefined;
-    /** The response header that names the headers to remove. Other proxies remove the headers that a response lacks. */
+    /**
+     * The response header that names the headers to remove. Other proxies remove the headers that a response lacks.
+     */
     removal: string | undefined;
     /** Whether the proxy passes on only 401 and 403, so that a header must carry the original status. */
     hidesStatus: boolean;
@@ -56,7 +60,7 @@ export const dialects: Readonly<Record<ProxyName, Dialect>> = {
   envoy: {
     ...proxies.envoy,
     ...forwardedNames,
-    // Envoy repeats the request line, with `path_prefix` in front.
+    // Envoy repeats the request line, with `path_prefix` at the start.
     method: undefined,
     requestTarget: undefined,
     host: 'host',

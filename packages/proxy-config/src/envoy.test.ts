@@ -38,7 +38,7 @@ function printed(decision: ProxyPlan['decision'], secret?: string) {
   };
 }
 
-test('Envoy asks over gRPC, with every header as it arrived and the secret as metadata', () => {
+test('Envoy asks over gRPC, with all original headers and with the secret as metadata', () => {
   const { filter, cluster } = printed({ host: '127.0.0.1', port: 8091, isTls: false }, 'of-the-test');
   expect(filter.grpc_service).toEqual({
     envoy_grpc: { cluster_name: 'countersign-decision' },
@@ -46,13 +46,13 @@ test('Envoy asks over gRPC, with every header as it arrived and the secret as me
     initial_metadata: [{ key: 'x-countersign-proxy-secret', value: 'of-the-test' }],
   });
   expect(filter).toMatchObject({ encode_raw_headers: true, failure_mode_allow: false });
-  // Without it Envoy sends all of them.
+  // Without this list, Envoy sends all headers.
   expect(filter.allowed_headers).toBeUndefined();
   const [options] = Object.values(cluster.typed_extension_protocol_options);
   expect(options).toMatchObject({ explicit_http_config: { http2_protocol_options: {} } });
 });
 
-test('Envoy holds the body of a route that signs it, and no other', () => {
+test('Envoy buffers the body only on routes that sign it', () => {
   const { filter, routes } = printed({ socket: '/run/countersign/decision.sock' });
   expect(filter.with_request_body).toEqual({
     max_request_bytes: 1_024,
@@ -68,7 +68,7 @@ test('Envoy holds the body of a route that signs it, and no other', () => {
   expect(settings).toEqual([undefined, { disable_request_body_buffering: true }]);
 });
 
-test('over TLS Envoy chooses HTTP/2 and shows its certificate', () => {
+test('over TLS, Envoy chooses HTTP/2 and presents its certificate', () => {
   const { cluster } = printed({ host: 'gateway.test', port: 8091, isTls: true });
   expect(cluster.transport_socket.typed_config.common_tls_context).toMatchObject({
     alpn_protocols: ['h2'],

@@ -52,7 +52,7 @@ const connectionManager = (plan: ProxyPlan) => ({
     normalize_path: true,
     merge_slashes: true,
     path_with_escaped_slashes_action: 'REJECT_REQUEST',
-    // Envoy would write its trace decision into the request id, where a UUIDv7 has its version.
+    // Otherwise Envoy would write its trace decision into the request id, over a UUIDv7's version digit.
     request_id_extension: {
       typed_config: {
         '@type': 'type.googleapis.com/envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig',
@@ -97,12 +97,12 @@ function extAuthz(plan: ProxyPlan) {
   return {
     '@type': `${http}.http.ext_authz.v3.ExtAuthz`,
     transport_api_version: 'V3',
-    // Fails closed: without an answer, nothing is forwarded (CVE-2024-23324).
+    // Fails closed: without an answer from the gateway, Envoy forwards nothing (CVE-2024-23324).
     failure_mode_allow: false,
     failure_mode_allow_header_add: false,
-    // Keeps the route that was chosen before the decision: a header of the answer must not choose another one.
+    // Keeps the route that Envoy chose before the decision. A header in the answer must not select another route.
     clear_route_cache: false,
-    // Repeated headers stay apart (CVE-2021-32777).
+    // Repeated headers stay separate (CVE-2021-32777).
     encode_raw_headers: true,
     with_request_body: {
       max_request_bytes: Math.max(1, maxDigested(plan)),
@@ -123,7 +123,7 @@ const noDecision = {
   },
 };
 
-/** Preflights and OAuth metadata carry no identity. The gateway's public listener answers them. */
+/** Preflight and OAuth metadata requests carry no identity. The gateway's public listener answers them. */
 const ownRoutes = [
   {
     match: { prefix: '/.well-known/oauth-protected-resource' },
@@ -143,7 +143,7 @@ const ownRoutes = [
   },
 ];
 
-/** The gateway does not sign a streamed body, so Envoy does not hold it. */
+/** The gateway does not sign a streamed body, so Envoy does not buffer it. */
 const bodyNotShown = {
   typed_per_filter_config: {
     countersign: {

@@ -12,24 +12,24 @@ import {
   servicesOf,
 } from './plan.ts';
 
-/** The part of HAProxy's buffer that is reserved for the head of the request. */
+/** How much of HAProxy's buffer is reserved for the request head. */
 const headBytes = 32 * 1024;
 
-/** Writes a haproxy.cfg, and the Lua action that asks the gateway with HAProxy's own HTTP client. */
+/** Writes a haproxy.cfg, and the Lua action that asks the gateway with HAProxy's HTTP client. */
 export function printHaproxy(plan: ProxyPlan): Printed {
   const text = `# Written by \`countersign integrate haproxy\` from gateway.yaml. Run it in this directory: haproxy -f haproxy.cfg
 # Needs HAProxy 3.0 or later.
 global
-  # A body that is signed must fit into a buffer, with the head of its request.
+  # A signed body must fit into one buffer, together with its request head.
   tune.bufsize ${maxDigested(plan) + headBytes}
   lua-load countersign.lua
-  # The gateway is asked once: limits and proofs count each call.
+  # Asks the gateway only once per request, because limits and proofs count every call.
   httpclient.retries 0
   httpclient.timeout.connect 2s
 
 ${certificateStore(plan)}defaults
   mode http
-  # One decision, one delivery: a repeated request carries a used nonce, and the service refuses it.
+  # Never retries: a repeated request carries a used nonce, so the service would refuse it.
   retries 0
   timeout http-request 15s
   timeout http-keep-alive 60s
@@ -55,10 +55,10 @@ ${deleted(plan)
   http-request set-header connection upgrade if { var(txn.countersign_upgrade) -m found }
   http-request set-header upgrade %[var(txn.countersign_upgrade)] if { var(txn.countersign_upgrade) -m found }
   http-request set-uri %[var(txn.countersign_target)] if { var(txn.countersign_target) -m found }
-  # Without Authorization, a cache of HAProxy would keep what a service answers to one caller.
+  # Without Authorization, an HAProxy cache would store one caller's response.
   http-request set-header cache-control no-store if { var(txn.countersign_audience) -m found }
   http-request deny deny_status 503 unless { var(txn.countersign_audience) -m found } or own or preflight preflight_header
-  # Preflights and OAuth metadata carry no identity. The gateway's public listener answers them.
+  # Preflight and OAuth metadata requests carry no identity. The gateway's public listener answers them.
   use_backend %[var(txn.countersign_audience)] if { var(txn.countersign_audience) -m found }
   use_backend countersign-public
 
@@ -75,7 +75,7 @@ ${servicesOf(plan)
   };
 }
 
-/** Certificate and key of a service's client are two files, which only a store can name. */
+/** Declares the certificate and key for a service. They are two files, which only a store can name. */
 function certificateStore(plan: ProxyPlan): string {
   const lines = servicesOf(plan).flatMap(({ name, tls }) =>
     tls?.certFile === undefined ? [] : [`  load crt ${tls.certFile} key ${tls.keyFile} alias ${name}`],
@@ -85,7 +85,7 @@ function certificateStore(plan: ProxyPlan): string {
 
 const anySpelling = (name: string): string => name.replaceAll('-', '[^a-z0-9]');
 
-/** HAProxy can remove by pattern, so this covers every spelling of an identity header. */
+/** HAProxy can remove headers by pattern, so this covers every spelling of an identity header. */
 function deleted(plan: ProxyPlan): readonly string[] {
   return [
     ...identityPrefixes.map((prefix) => `^${anySpelling(prefix)} -m reg`),
@@ -93,7 +93,7 @@ function deleted(plan: ProxyPlan): readonly string[] {
       .flat()
       .filter((name) => name !== 'x-forwarded*')
       .map((name) => `^${name.endsWith('*') ? anySpelling(name.slice(0, -1)) : `${anySpelling(name)}$`} -m reg`),
-    // `X-Forwarded-For` itself contains the trusted proxies through which the client came.
+    // Keeps `X-Forwarded-For` itself, because it contains the trusted proxies through which the client came.
     '^x[^a-z0-9]forwarded[^a-z0-9]([^f]|f[^o]|fo[^r]|for.) -m reg',
     '^x[^a-z0-9]forwarded[._]for$ -m reg',
     '^x[._]forwarded[^a-z0-9]for$ -m reg',
@@ -124,7 +124,7 @@ function backend({ name, targets, timeouts, tls }: Service, plan: ProxyPlan): st
     `  http-response set-header x-request-id %[var(txn.countersign_x_request_id)]`,
     ...headersOfResponse.map((header) => {
       const variable = `var(txn.countersign_${header.replaceAll('-', '_')})`;
-      // The service has its own reasons to vary.
+      // The service may have its own reasons to set Vary.
       const how = header === 'vary' ? 'add-header' : 'set-header';
       return `  http-response ${how} ${header} %[${variable}] if { ${variable} -m found }`;
     }),
@@ -140,15 +140,15 @@ function luaText(plan: ProxyPlan): string {
       ? [`http://gateway${decidePath}`, `unix@${decision.socket}`]
       : [`${decision.isTls ? 'https' : 'http'}://${decision.host}:${decision.port}${decidePath}`, ''];
   const list = (names: readonly string[]) => names.map((name) => `["${name}"]=true`).join(', ');
-  return `-- Written by \`countersign integrate haproxy\` from gateway.yaml. Asks the gateway about a request.
+  return `-- Written by \`countersign integrate haproxy\` from gateway.yaml. It asks the gateway about a request.
 local url = ${JSON.stringify(url)}
 local destination = ${JSON.stringify(destination)}
 local secret = ${JSON.stringify(secret ?? '')}
--- Headers of one connection. Those of the call are HAProxy's own.
+-- Headers of the client's connection. HAProxy sets its own for the call.
 local not_asked = { ${list(['host', 'connection', 'content-length', 'transfer-encoding', 'expect', 'upgrade', 'te', 'keep-alive'])} }
--- What the decision sets on the request to the service. A header that it does not set is removed.
+-- Headers that the decision sets on the request to the service. The others are removed.
 local of_request = { ${headersOfRequest.map((name) => `"${name}"`).join(', ')} }
--- What the decision sets on the response to the client.
+-- Headers that the decision sets on the response to the client.
 local of_response = { ${headersOfResponse.map((name) => `"${name}"`).join(', ')}, "x-request-id" }
 local services = { ${list(servicesOf(plan).map(({ name }) => name))} }
 local not_answered = { ${list(['connection', 'content-length', 'transfer-encoding', 'keep-alive', 'date'])} }
@@ -181,7 +181,7 @@ core.register_action("countersign", { "http-req" }, function(txn)
   call["host"] = { txn.sf:req_hdr("host") }
   call["x-countersign-proxy-secret"] = { secret }
   call["x-countersign-method"] = { txn.sf:method() }
-  -- Over HTTP/2 the URL is always absolute. In HTTP/1.1 an absolute one is refused.
+  -- Over HTTP/2 the URL is always absolute. In HTTP/1.1 an absolute URL is refused.
   call["x-countersign-target"] = { txn.f:fc_http_major() == 2 and txn.sf:pathq() or txn.sf:url() }
   call["x-countersign-scheme"] = { txn.f:ssl_fc() == 1 and "https" or "http" }
   call["x-countersign-address"] = { txn.sf:src() }

@@ -13,8 +13,8 @@ export const headersOfResponse = [
 ] as const;
 
 /**
- * Names that services are known to read, among those that the strip rule covers by prefix. A proxy can remove exact
- * names only.
+ * Headers that services are known to read, among those that the strip rule covers by prefix. A proxy may be able to
+ * remove only exact names.
  */
 const knownNames = [
   'x-forwarded-client-cert',
@@ -55,7 +55,9 @@ const knownNames = [
   'impersonate-group',
 ];
 
-/** The headers that the proxy removes from each request before it asks the gateway, so that services never see them. */
+/**
+ * The headers that the proxy removes from each request before it asks the gateway, so that services never see them.
+ */
 export function removedFromRequest({ strip }: Pick<ProxyPlan, 'strip'>): readonly string[] {
   const exact = Object.values(proxyHeaders)
     .flat()
@@ -64,7 +66,7 @@ export function removedFromRequest({ strip }: Pick<ProxyPlan, 'strip'>): readonl
   return [...new Set([...headersOfRequest, ...exact, ...knownNames, ...strip])].filter((name) => !kept.has(name));
 }
 
-/** CORS is the gateway's, where it is configured. */
+/** The CORS headers, which only the gateway sets if it is configured to. */
 const corsHeaders = [
   'access-control-allow-origin',
   'access-control-allow-credentials',
@@ -75,8 +77,8 @@ const corsHeaders = [
 ];
 
 /**
- * The headers that the proxy removes from each response of a service: those of identity, and some names like them. A
- * proxy that can remove by prefix removes every name with an identity prefix.
+ * The headers that the proxy removes from each service response: the identity headers, and some similar names. A proxy
+ * that can remove by prefix removes every name with an identity prefix.
  */
 export const removedFromResponse = ({ cors }: Pick<ProxyPlan, 'cors'>): readonly string[] => [
   ...contractHeaders,

@@ -10,11 +10,11 @@ import {
   servicesOf,
 } from './plan.ts';
 
-/** Statuses of the gateway. `return` accepts no variable, so each has its own line. */
+/** The gateway's statuses. `return` accepts no variable, so each status needs its own line. */
 const statusesOf = ({ errors }: ProxyPlan): readonly number[] =>
   [...new Set(Object.values(errors).map(({ status }) => status))].toSorted((a, b) => a - b);
 
-/** The content of an nginx `server`: the subrequest, a location for each service, and one for each kind of refusal. */
+/** Writes the content of an nginx `server`: the subrequest, one location per service, and one per kind of refusal. */
 export const serverText = (
   plan: ProxyPlan,
 ): string => `# Written by \`countersign integrate nginx\` from gateway.yaml. For \`server\`.
@@ -24,18 +24,18 @@ large_client_header_buffers 4 16k;
 proxy_http_version 1.1;
 proxy_buffer_size 16k;
 proxy_buffers 8 16k;
-# One decision, one delivery: a repeated request carries a used nonce, and the service refuses it.
+# Never retries: a repeated request carries a used nonce, so the service would refuse it.
 proxy_next_upstream off;
-# A service must not choose another location, or what nginx caches.
+# Ignores these headers, so that a service cannot choose another location or control nginx's cache.
 proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Charset Cache-Control Expires Vary Set-Cookie;
 ignore_invalid_headers on;
 underscores_in_headers off;
-# A cache that is configured around this file keeps neither decisions nor what a service answers to one caller.
+# If you configure a cache around this file, it must store neither decisions nor one caller's responses.
 proxy_cache off;
 proxy_no_cache 1;
 proxy_cache_bypass 1;
 
-# Asks the gateway. \`internal\`: no client reaches it.
+# Asks the gateway. With \`internal\`, no client can reach this location.
 location = /countersign-decide {
   internal;
   proxy_pass ${'isTls' in plan.decision && plan.decision.isTls ? 'https' : 'http'}://countersign-decision${decidePath};
@@ -72,14 +72,14 @@ location / {
 ${[...headersOfRequest, ...headersOfResponse].map((name) => `  auth_request_set ${variable(name)} $upstream_http_${snake(name)};`).join('\n')}
   error_page 401 403 = @countersign-refused;
   error_page 418 = @countersign-public;
-  # After the decision: the location of the service that the gateway named.
+  # After the decision, continues at the location of the service that the gateway named.
   try_files /dev/null/none @$countersign_service;
 }
 ${servicesOf(plan)
   .map((service) => serviceLocation(service, plan))
   .join('\n')}
 
-# A service that refuses the gateway's signature is a fault of the deployment, never of the client's token.
+# If a service refuses the gateway's signature, the deployment is at fault, never the client's token.
 location @countersign-service-401 {
   auth_request off;
   default_type application/problem+json;
@@ -91,7 +91,7 @@ location @countersign-service-401 {
   return 401;
 }
 
-# Restores the status of a refusal: nginx passes on 401 and 403 alone.
+# Restores the status of a refusal, because nginx passes on only 401 and 403.
 location @countersign-refused {
   auth_request off;
   default_type application/problem+json;
@@ -123,7 +123,7 @@ location @countersign-none {
 }
 `;
 
-/** The proxy's own certificate proves its identity. */
+/** Configures the certificate that proves the proxy's identity. */
 function certificateLines({ decision, serverName }: ProxyPlan): string {
   if ('socket' in decision || !decision.isTls) return '';
   return [
@@ -178,7 +178,7 @@ function serviceLocation({ name, targets, timeouts, tls }: Service, plan: ProxyP
 const responseLines = (): string =>
   headersOfResponse.map((name) => `  add_header ${name} ${variable(name)} always;`).join('\n');
 
-/** The gateway's public listener gets the client's real address, and ignores what the client claims about it. */
+/** Passes the client's real address to the gateway's public listener, and ignores what the client claims about it. */
 const publicLines = (plan: ProxyPlan): string =>
   [
     'auth_request off;',

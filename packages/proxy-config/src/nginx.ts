@@ -5,17 +5,17 @@ import { type Printed, type ProxyPlan, type Service, servicesOf } from './plan.t
 export const lowestNginx = '1.26.3';
 
 /**
- * Writes an nginx.conf, and the two files that it includes in `http` and `server`, so that an existing nginx.conf can
- * include them too. One subrequest asks the gateway, and each service has a named location.
+ * Writes an nginx.conf, and the two files that it includes in `http` and `server`. An existing nginx.conf can include
+ * those two as well. One subrequest asks the gateway, and each service has a named location.
  *
- * The gateway returns the signed target in a header, which is sent unchanged. nginx decodes and normalizes `$uri`, so
- * the file must not use it.
+ * The gateway returns the signed target in a header, and nginx sends that target unchanged. nginx decodes and
+ * normalizes `$uri`, so the file must not use it.
  */
 export function printNginx(plan: ProxyPlan): Printed {
   return {
     'nginx.conf': { text: mainText(plan), mode: 0o644 },
     'countersign-http.conf': { text: httpText(plan), mode: 0o644 },
-    // It has the secret.
+    // Contains the secret.
     'countersign-server.conf': { text: serverText(plan), mode: 0o600 },
   };
 }
@@ -23,7 +23,7 @@ export function printNginx(plan: ProxyPlan): Printed {
 const mainText = (
   plan: ProxyPlan,
 ): string => `# Written by \`countersign integrate nginx\` from gateway.yaml. Run it: nginx -p DIR -c nginx.conf
-# In an nginx.conf of your own, include the other two files: docs/behind-a-proxy.md.
+# To use your own nginx.conf, include the other two files: docs/behind-a-proxy.md.
 error_log stderr warn;
 pid nginx.pid;
 ${userLine(plan)}
@@ -59,12 +59,12 @@ upstream countersign-public {
 }
 ${services.map(serverLines).join('\n')}
 
-# Browsers' preflights and the metadata of OAuth carry no identity. The gateway's public listener answers them.
+# Preflight and OAuth metadata requests carry no identity. The gateway's public listener answers them.
 map "$request_method $http_access_control_request_method" $countersign_preflight {
   default 0;
   "~^OPTIONS ." 1;
 }
-# $request_uri lacks the origin of an absolute URL. The gateway refuses one.
+# $request_uri lacks the origin of an absolute URL. The gateway refuses absolute URLs.
 map $request $countersign_asked {
   default $request_uri;
   "~^\\S+ (?<countersign_absolute>[^/*]\\S*)" $countersign_absolute;
@@ -73,7 +73,7 @@ map $countersign_upgrade $countersign_connection {
   default "";
   websocket upgrade;
 }
-# Only a known service, and only with a signature.
+# Accepts only a known service, and only with a signature.
 map $countersign_x_identity_audience $countersign_known {
   default countersign-none;
 ${services.map(({ name }) => `  ${name} ${name};`).join('\n')}
@@ -82,12 +82,12 @@ map $countersign_signature $countersign_service {
   default $countersign_known;
   "" countersign-none;
 }
-# nginx passes the challenge of a 401 on by itself.
+# nginx itself passes on the challenge in a 401.
 map $countersign_status $countersign_challenge_of_403 {
   default $countersign_challenge;
   401 "";
 }
-# The public text of each code. Nothing else of the gateway's answer is repeated.
+# The public text for each error code. Nothing else from the gateway's response reaches the client.
 map $countersign_code $countersign_title {
   default "The request was refused.";
 ${titles(plan).join('\n')}
@@ -95,7 +95,7 @@ ${titles(plan).join('\n')}
 `;
 }
 
-/** Started by root, nginx gives its workers another user, who must be in the group of the socket. */
+/** If root starts nginx, its workers run as another user, which must be in the socket's group. */
 const userLine = ({ decision }: ProxyPlan): string =>
   'socket' in decision && decision.group !== undefined ? `user nobody ${decision.group};\n` : '';
 

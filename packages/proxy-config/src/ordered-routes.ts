@@ -3,7 +3,7 @@ import type { PathSegment, PlannedRoute, ProxyPlan } from './plan.ts';
 /** A route, for a proxy that chooses the service itself. */
 export type OrderedRoute = Readonly<{
   route: PlannedRoute;
-  /** Matches the whole path. Equivalent in RE2 and Go. */
+  /** Matches the whole path. Means the same in RE2 and Go. */
   pattern: string;
   /** Undefined if every method at this path goes to the same service. */
   methods: readonly string[] | undefined;
@@ -12,8 +12,9 @@ export type OrderedRoute = Readonly<{
 const rank = { literal: 0, param: 1, rest: 2 } as const;
 
 /**
- * The routes by precedence: segment by segment, a literal before a parameter before `**`. A proxy that chooses another
- * service than the gateway sends a signature for the wrong audience, and that service refuses it.
+ * Sorts the routes by precedence. In each segment, a literal comes before a parameter, and a parameter before `**`. If
+ * a proxy chose another service than the gateway, the signature would have the wrong audience, and the service would
+ * refuse it.
  */
 export function orderedRoutes({ routes }: Pick<ProxyPlan, 'routes'>): readonly OrderedRoute[] {
   const all = routes.toSorted((a, b) => compare(a.segments, b.segments));

@@ -5,7 +5,7 @@ export const proxySecretHeader = 'x-countersign-proxy-secret';
 /** The path of the gateway's decision endpoint. Envoy appends the original target to it. */
 export const decidePath = '/decide';
 
-/** The headers that a decision sets on the request to the service. Headers that it does not set are removed. */
+/** The headers that a decision sets on the request to the service. The proxy removes those that it does not set. */
 export const headersOfRequest: readonly string[] = [
   ...contractHeaders,
   'x-forwarded-for',
@@ -18,10 +18,10 @@ export const headersOfRequest: readonly string[] = [
 
 export type TcpAddress = Readonly<{ host: string; port: number }>;
 
-/** A service behind the proxy. Its name is the audience of its signatures. */
+/** A service behind the proxy. Its name is the audience of the signatures that it receives. */
 export type Service = Readonly<{
   name: string;
-  /** Origins, all with the same scheme. */
+  /** The service's origins, all with the same scheme. */
   targets: readonly string[];
   timeouts: Readonly<{ connectMs: number; responseMs: number; idleMs: number }>;
   tls?:
@@ -34,13 +34,13 @@ export type Service = Readonly<{
     | undefined;
 }>;
 
-/** A segment of a path: a literal, any one segment, or any number of segments at the end. */
+/** A path segment: a literal, any one segment, or any number of segments at the end. */
 export type PathSegment = Readonly<{ kind: 'literal'; text: string } | { kind: 'param' } | { kind: 'rest' }>;
 
 export type PlannedRoute = Readonly<{
   name: string;
   segments: readonly PathSegment[];
-  /** Includes HEAD if GET is served. */
+  /** Includes HEAD if GET is included. */
   methods: readonly string[];
   needsToken: boolean;
   upstream: Service;
@@ -51,28 +51,28 @@ export type PlannedRoute = Readonly<{
 
 /** Everything that a proxy's configuration depends on. */
 export type ProxyPlan = Readonly<{
-  /** `host:port` of the proxy. */
+  /** The proxy's `host:port`. */
   listen: string;
   /** The gateway's public listener, which answers preflights and OAuth metadata. */
   public: TcpAddress & Readonly<{ isTls: boolean }>;
-  /** The gateway's decision listener. With TLS it requires a certificate of the proxy; see {@link proxyFiles}. */
+  /** The gateway's decision listener. With TLS it requires a certificate from the proxy; see {@link proxyFiles}. */
   decision: (TcpAddress & Readonly<{ isTls: boolean }>) | Readonly<{ socket: string; group?: string | undefined }>;
   /** The name in the gateway's certificate. */
   serverName: string;
   secret: string | undefined;
   routes: readonly PlannedRoute[];
-  /** Further request headers that services must not see. */
+  /** Additional request headers that services must not see. */
   strip: readonly string[];
-  /** The origins whose pages may read responses. Undefined: the services' own CORS headers pass. */
+  /** The origins whose pages may read responses. If undefined, the services' own CORS headers pass. */
   cors?: Readonly<{ origins: readonly string[]; credentials: boolean; exposed: string }> | undefined;
-  /** Status and public text of each error code. */
+  /** Each error code's status and public text. */
   errors: Readonly<Record<string, Readonly<{ status: number; title: string }>>>;
 }>;
 
 /** The files that a proxy needs, by name. */
 export type Printed = Readonly<Record<string, Readonly<{ text: string; mode: number }>>>;
 
-/** Where the proxy finds its certificate, its key, and the CA of the gateway: beside its configuration. */
+/** Where the proxy finds its certificate, its key, and the gateway's CA: next to its configuration. */
 export const proxyFiles = { cert: 'proxy.pem', key: 'proxy-key.pem', ca: 'gateway-ca.pem' };
 
 export const servicesOf = ({ routes }: Pick<ProxyPlan, 'routes'>): readonly Service[] => [
@@ -83,7 +83,9 @@ export const servicesOf = ({ routes }: Pick<ProxyPlan, 'routes'>): readonly Serv
 export const maxDigested = ({ routes }: Pick<ProxyPlan, 'routes'>): number =>
   Math.max(0, ...routes.filter(({ body }) => body.mode === 'digest').map(({ body }) => body.maxBytes));
 
-/** The response body after a service refused the signature: a fault of the deployment, never of the client's token. */
+/**
+ * Returns the response body to send if a service refused the signature. The deployment is at fault, never the token.
+ */
 export function refusedIdentity({ errors }: Pick<ProxyPlan, 'errors'>, requestId: string): string {
   const { title, status } = errors.identity_refused ?? { title: '', status: 502 };
   return `{"type":"urn:countersign:error:identity_refused","title":"${title}","status":${status},"code":"identity_refused","request_id":"${requestId}"}`;

@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { request as requestTls } from 'node:https';
 import type { PathSegment, PlannedRoute, ProxyPlan } from './plan.ts';
 
-/** A live proxy's answer to one request. */
+/** A running proxy's response to one request. */
 type Answer = Readonly<{ status: number; requestId: string | undefined }>;
 
 export type Finding = Readonly<{ request: string; problem: string }>;
@@ -11,13 +11,13 @@ const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]
 const timeoutMs = 10_000;
 
 /**
- * Probes a live proxy, whose configuration may have been edited. Every answer must show that the proxy asked the
- * gateway: it has the gateway's request id, and on a route that needs a token the refusal `token_missing`, whatever
- * identity headers the request has.
+ * Probes a running proxy, whose configuration may have been edited. Every response must show that the proxy asked the
+ * gateway. It must have the gateway's request id. On a route that needs a token, the refusal must be `token_missing`,
+ * whatever identity headers the request has.
  *
  * @param origin Where the proxy listens.
- * @param host What each request names as its host.
- * @returns The problems found. Rejects when the proxy cannot be reached.
+ * @param host The `Host` of each request.
+ * @returns The problems found. Rejects if the proxy cannot be reached.
  */
 export async function probe(
   { routes }: Pick<ProxyPlan, 'routes'>,
@@ -61,7 +61,7 @@ const spoofed: readonly (readonly string[])[] = [
 function problemOf({ status, requestId }: Answer, route: PlannedRoute | undefined, extra: readonly string[]) {
   // A request that the proxy's own parser refuses never reaches a service.
   if (status === 400 && extra.length > 0) return undefined;
-  if (route === undefined) return status < 400 ? `answers ${status}: it is not a route` : undefined;
+  if (route === undefined) return status < 400 ? `answers ${status}: although no route matches` : undefined;
   if (requestId === undefined || !uuidV7.test(requestId)) return `answers ${status} without a decision by the gateway`;
   if (route.needsToken && status < 400) return `answers ${status} without a token`;
   return undefined;

@@ -1,14 +1,16 @@
-/** What a proxy sends about a request when it asks, and what it passes on from the response. */
+/** What a proxy sends about a request when it asks the gateway, and what it passes on from the response. */
 export type Abilities = Readonly<{
-  /** Whether the body is sent with the question, so that the signature can cover it. */
+  /** Whether the proxy sends the body to the gateway, so that the signature can cover it. */
   showsBody: boolean;
-  /** Whether `Content-Length` and `Transfer-Encoding` of the original request are known. */
+  /** Whether the gateway learns the original request's `Content-Length` and `Transfer-Encoding`. */
   showsLength: boolean;
-  /** Whether response headers of an allowed request reach the client. */
+  /** Whether the response headers for an allowed request reach the client. */
   passesHeaders: boolean;
-  /** Whether the signed request target is sent unchanged. Otherwise the proxy rewrites it by its own rules. */
+  /**
+   * Whether the proxy sends the signed request target unchanged. Otherwise it rewrites the target by its own rules.
+   */
   takesRequestTarget: boolean;
-  /** The version that the test suite runs with. Undefined if the configuration is generated but not run. */
+  /** The version that the test suite runs. Undefined if the configuration is generated but not run. */
   tested: string | undefined;
 }>;
 
@@ -29,7 +31,7 @@ const everywhere =
   () =>
     text;
 
-/** How each key of gateway.yaml works behind a proxy. */
+/** How each gateway.yaml key works behind a proxy. */
 const rows: readonly (readonly [keys: string, cell: Cell])[] = [
   ['`publicOrigins`, `trustedProxies`, `issuers`, `identity`', everywhere('done')],
   ['`path`, `methods`, `auth`, `allow`', everywhere('done')],
@@ -56,7 +58,7 @@ const rows: readonly (readonly [keys: string, cell: Cell])[] = [
   ],
 ];
 
-/** A Markdown table with one row per key of gateway.yaml and one column per proxy. */
+/** Writes a Markdown table with one row per gateway.yaml key and one column per proxy. */
 export function supportTable(): string {
   return [
     ['', ...proxyNames],

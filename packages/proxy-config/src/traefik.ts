@@ -16,7 +16,7 @@ import {
 /** Writes Traefik's static configuration, and a file provider with middlewares, routers and services. */
 export function printTraefik(plan: ProxyPlan): Printed {
   const traefik = `# Written by \`countersign integrate traefik\` from gateway.yaml. Run it in this directory: traefik --configFile=traefik.yaml
-# Needs Traefik 3.6 or later: before it, a client could name a signed header in Connection (CVE-2024-45410).
+# Needs Traefik 3.6 or later. In older versions, a client could name a signed header in Connection (CVE-2024-45410).
 ${stringify({
   entryPoints: {
     web: { address: plan.listen, forwardedHeaders: { insecure: false }, http: { sanitizePath: false } },
@@ -44,7 +44,7 @@ const clean = (plan: ProxyPlan) => ({
   headers: {
     customRequestHeaders: Object.fromEntries([...headersOfCall, ...removedFromRequest(plan)].map((name) => [name, ''])),
     customResponseHeaders: Object.fromEntries(removedFromResponse(plan).map((name) => [name, ''])),
-    // Traefik passes no header of the decision on to the client, so it sets those of CORS itself.
+    // Traefik passes no decision headers on to the client, so it sets the CORS headers itself.
     ...(plan.cors && {
       accessControlAllowOriginList: plan.cors.origins,
       accessControlAllowCredentials: plan.cors.credentials,
@@ -60,12 +60,12 @@ function forwardAuth(plan: ProxyPlan) {
   return {
     forwardAuth: {
       address: `${decision.isTls ? 'https' : 'http'}://${decision.host}:${decision.port}${decidePath}`,
-      // Traefik then writes the address of its own peer instead of the client's header.
+      // Traefik then writes its own peer's address instead of the client's header.
       trustForwardHeader: false,
       forwardBody: true,
       maxBodySize: maxDigested(plan),
       preserveLocationHeader: true,
-      // Each header is removed from the request, and then set if the decision has it.
+      // Traefik removes each of these headers from the request, and sets it if the decision has it.
       authResponseHeaders: headersOfRequest,
       ...(decision.isTls && {
         tls: proxyFiles,
@@ -95,7 +95,7 @@ const rewrites = ({ routes }: ProxyPlan) =>
     ),
   );
 
-/** Preflights and OAuth metadata carry no identity. The gateway's public listener answers them. */
+/** Preflight and OAuth metadata requests carry no identity. The gateway's public listener answers them. */
 const publicRouters = () => ({
   'countersign-public': {
     entryPoints: ['web'],

@@ -222,7 +222,7 @@ describe('Explain', () => {
       const { outcome } = await explain({ method: 'GET', path: '/v1/down' });
       expect(outcome).toMatchObject({
         allowed: true,
-        warning: expect.stringMatching(/No target of the upstream down is healthy.*health check: ECONNREFUSED/),
+        warning: expect.stringMatching(/No target of upstream down is healthy.*health check: ECONNREFUSED/),
       });
     });
     const text = await (await form({ method: 'GET', path: '/v1/down' })).text();

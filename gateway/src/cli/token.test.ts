@@ -83,7 +83,7 @@ describe('countersign token', () => {
     ]);
     expect(out).toContain('expected  one of "account", "orders-api"\n    found     "other"\n');
     expect(out).toContain('change    the dot is read as part of the name: write the path as [realm_access, roles]');
-    expect(out).toContain('in Keycloak, add a mapper of type Audience');
+    expect(out).toContain('in Keycloak, add an Audience mapper');
   });
 
   test.each([

@@ -124,7 +124,7 @@ describe('service keys', () => {
     [
       "has another service's keyid",
       () => writeService('mail-service', publicJwk('c-1')),
-      /the key c-1 of mail-service also belongs to complaint-service/,
+      /key c-1 of mail-service also belongs to complaint-service/,
     ],
   ])('are refused at start when a file %s', (_name, spoil, problem) => {
     spoil();

@@ -21,7 +21,7 @@ describe('several workers', () => {
   test.each([
     ['a limit', route('auth: required, limits: [{ requests: 1, per: 1m, by: user }]'), /limits for r separately/],
     ['calling services', `${plain}services: { a-service: { keys: ./a.json } }\n`, /remember calls from a-service/],
-    ['DPoP', `${plain}publicOrigins: ["https://api.example.test"]\n`, /DPoP proofs of r/],
+    ['DPoP', `${plain}publicOrigins: ["https://api.example.test"]\n`, /DPoP proofs for r/],
   ])('need redis with %s', (_name, yaml, problem) => {
     const [found, ...more] = problemsWith(2, yaml);
     expect(more).toEqual([]);

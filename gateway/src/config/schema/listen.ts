@@ -9,10 +9,12 @@ import type { Immutable } from './values/shapes.ts';
 import { allowedHost } from './values/urls.ts';
 
 export const listen = z.strictObject({
-  public: address.prefault('127.0.0.1:8080').describe('The address for clients.'),
-  admin: address.prefault('127.0.0.1:9090').describe('The address for operators: health, metrics, the key set.'),
-  internal: address.prefault('127.0.0.1:8090').describe('The address for services: the key set, nested calls.'),
-  decision: decisionAddress.optional().describe('The address at which another proxy asks for decisions.'),
+  public: address.prefault('127.0.0.1:8080').describe('The address that clients connect to.'),
+  admin: address
+    .prefault('127.0.0.1:9090')
+    .describe('The address for operators, with health, metrics and the key set.'),
+  internal: address.prefault('127.0.0.1:8090').describe('The address for services, with the key set and nested calls.'),
+  decision: decisionAddress.optional().describe('The address where another proxy asks for decisions.'),
   events: address.optional().describe('The address to which providers send events. Default: `public` receives them.'),
   tls: z
     .strictObject({

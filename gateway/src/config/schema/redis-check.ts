@@ -11,8 +11,8 @@ type Sharing = Readonly<{
 }>;
 
 /**
- * Requires Redis if several processes share state: workers, or several gateways. Without it, each would count limits
- * separately, a captured call or DPoP proof would work once in each, and each would know only its own events.
+ * Requires Redis if several processes share state: workers, or several gateways. Without Redis, each would count limits
+ * separately and know only its own events, and a captured call or DPoP proof would work once in each.
  */
 export function checkRedisForProcesses(file: Sharing, workers: number, refuse: Refuse): void {
   const { routes, services, issuers, publicOrigins = [], redis, instances } = file;
@@ -21,12 +21,12 @@ export function checkRedisForProcesses(file: Sharing, workers: number, refuse: R
   const proving = publicOrigins.length > 0 ? routes : [];
   const several = workers > 1 ? `${workers} workers` : 'instances: many';
   for (const [names, why] of [
-    [limited.map(nameOf), 'count the limits of … separately'],
-    [Object.keys(services), 'remember calls of … separately'],
-    [proving.map(nameOf), 'remember the DPoP proofs of … separately'],
-    [issuers.filter(({ events }) => events !== undefined).map(nameOf), 'know only some events of …'],
+    [limited.map(nameOf), 'count the limits for … separately'],
+    [Object.keys(services), 'remember calls from … separately'],
+    [proving.map(nameOf), 'remember the DPoP proofs for … separately'],
+    [issuers.filter(({ events }) => events !== undefined).map(nameOf), 'know only some events from …'],
   ] as const) {
-    const reason = `each would ${why.replace('…', () => someOf(names))}`;
+    const reason = `each process would ${why.replace('…', () => someOf(names))}`;
     if (names.length > 0) refuse([], `"redis" is required with ${several}: ${reason}`, { absent: 'redis' });
   }
 }

@@ -70,7 +70,7 @@ export const schema = z
       ),
     redis: redisUrl
       .optional()
-      .describe('Shares limits and replay memory between processes. Default: each process has its own.'),
+      .describe('Shares rate limits and replay memory between processes. Default: each process has its own.'),
     instances: z
       .enum(['one', 'many'])
       .default('one')

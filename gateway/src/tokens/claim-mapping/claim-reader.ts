@@ -230,7 +230,7 @@ export class ClaimReader {
     const { claims, revocations, events } = this.#issuer;
     const isRequired = kind === 'user' && (revocations !== undefined || events?.sessions === true);
     if (!isRequired && readPath(this.#payload, claims.sessionId) === 'absent') return undefined;
-    return this.#text(claims.sessionId, id, 'name another claim in claims.sessionId');
+    return this.#text(claims.sessionId, id, 'set claims.sessionId to another claim');
   }
 
   #time(name: string): number {

@@ -105,14 +105,14 @@ describe('events of an issuer', () => {
     [
       'of many gateways without Redis',
       { more: 'journal: /var/lib/countersign\ninstances: many' },
-      '"redis" is required with instances: many: each would know only some events of sso',
+      '"redis" is required with instances: many: each process would know only some events from sso',
     ],
   ])('%s are refused', (_name, parts, expected) => {
     expect(problems(parts)).toContainEqual(expect.stringContaining(expected));
   });
 
   test('of several workers need Redis', () => {
-    expect(problems({}, { workers: 2 })).toEqual([expect.stringContaining('know only some events of sso')]);
+    expect(problems({}, { workers: 2 })).toEqual([expect.stringContaining('know only some events from sso')]);
     const redis = 'journal: /var/lib/countersign\nredis: redis://127.0.0.1:6379';
     expect(problems({ more: redis }, { workers: 2 })).toEqual([]);
   });

@@ -150,7 +150,7 @@ export const issuer = z.strictObject({
     })
     .transform(({ maxStaleness, ...feed }) => ({ ...feed, maxStalenessMs: maxStaleness }))
     .optional()
-    .describe('The feed of revoked sessions, users, tenants and keys. Makes the session id required.'),
+    .describe('The feed of revoked sessions, users, tenants and keys. With a feed, tokens must have a session id.'),
   events: events.optional(),
 });
 

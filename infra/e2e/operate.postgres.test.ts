@@ -76,11 +76,18 @@ test('what PGlite held is moved to a server, backed up, and restored there', asy
   const late = await call(`${gateway}/v1/complaints`, { token, body });
   await running.stop();
   rmSync(join(place.home, 'data/complaint-attachments'), { recursive: true });
+  // A newer version ran meanwhile.
+  const users = new URL(`/${prefix.DATABASE_PREFIX}_users`, server.DATABASE_URL).href;
+  const psql = (sql: string) => spawnSync('psql', ['-d', users, '-tAc', sql], { encoding: 'utf8' }).stdout.trim();
+  psql(`set role countersign_users; create table added_later (tenant_id text, user_id text collate "C",
+    foreign key (tenant_id, user_id) references members); insert into kysely_migration values ('0002-added', '')`);
   expect(operate('restore', [backup], prefix)).toMatchObject({
     status: 1,
     output: expect.stringContaining('--replace'),
   });
+  expect(psql(`select name from kysely_migration where name = '0002-added'`)).toBe('0002-added');
   expect(operate('restore', [backup, '--replace'], prefix)).toMatchObject({ status: 0 });
+  expect(psql(`select to_regclass('added_later') is null`)).toBe('t');
 
   running = await startEverything(place, { ...server, ...prefix });
   expect(await read()).toEqual(before);

@@ -2,9 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openDatabase } from '@countersign/database';
 import { installTools, type StartedProcess, startProcess } from '@countersign/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { createOnServer, databaseNames } from '../operate/databases.ts';
+import { databaseNames, databases } from '../operate/databases.ts';
 import { call, logIn } from './client.ts';
 import { makePlace, type Place, repository, startEverything } from './stack.ts';
 
@@ -44,7 +45,10 @@ test('the services of the first deployable state go on while the schema becomes 
   await file(first.token, 'Before');
 
   // As an instance of the current version does when it starts.
-  for (const name of databaseNames) await createOnServer(databaseUrl, name, place.env.DATABASE_PREFIX ?? '');
+  for (const name of databaseNames) {
+    const location = { serverUrl: databaseUrl };
+    await (await openDatabase({ ...databases[name], location, name: `${place.env.DATABASE_PREFIX}_${name}` })).close();
+  }
   const second = await logIn(gateway, 'complainant@acme.test');
   await file(second.token, 'Meanwhile');
   const refreshed = await call(`${gateway}/v1/auth/refresh`, { body: { refresh_token: first.refreshToken } });

@@ -1,4 +1,4 @@
-import { type OpenOptions, openDatabase } from '@countersign/database';
+import { type OpenOptions, provision } from '@countersign/database';
 import { authDatabase } from '../../auth-service/src/store/database.ts';
 import { complaintsDatabase } from '../../complaint-service/src/store/database.ts';
 import { usersDatabase } from '../../users-service/src/store/schema.ts';
@@ -12,8 +12,11 @@ export const databases: Readonly<Record<'auth' | 'users' | 'complaints', Omit<Op
 
 export const databaseNames = Object.keys(databases) as (keyof typeof databases)[];
 
-/** Creates missing databases, roles and tables on a server, like the service does when it starts. */
-export async function createOnServer(serverUrl: string, name: keyof typeof databases, prefix: string): Promise<void> {
-  const db = await openDatabase({ ...databases[name], location: { serverUrl }, name: `${prefix}_${name}` });
-  await db.close();
+/** Creates the missing database and roles on a server, without tables. */
+export async function provisionOnServer(
+  serverUrl: string,
+  name: keyof typeof databases,
+  prefix: string,
+): Promise<void> {
+  await provision(serverUrl, { ...databases[name], name: `${prefix}_${name}` });
 }

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { createOnServer, databaseNames } from './databases.ts';
+import { databaseNames, provisionOnServer } from './databases.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 
@@ -11,7 +11,7 @@ export type Place = Readonly<{
   prefix: string;
   /** Writes a dump in PostgreSQL's custom format. */
   dump(database: string, file: string): void;
-  /** Replaces the database's tables with those of a dump, or changes nothing. */
+  /** Replaces everything in the database with a dump, or changes nothing. */
   load(database: string, file: string): void;
   /** Returns the value of a query with one row of one column. */
   ask(database: string, sql: string): string;
@@ -20,8 +20,10 @@ export type Place = Readonly<{
   unpackAttachments(file: string): void;
   /** Files and directories with keys and secrets, relative to `root`. Those that do not exist are left out. */
   keys: Readonly<{ root: string; paths: readonly string[] }>;
-  /** Creates missing databases and roles. No service may be running when it returns. */
+  /** Creates missing databases and roles. Migrates no database that exists. */
   prepare(): Promise<void>;
+  /** @throws Error when services use the databases and this command cannot stop them. */
+  stop(): void;
   /** Starts the services. @returns What the user must do instead, if anything. */
   start(): string;
 }>;
@@ -43,8 +45,18 @@ export function run(
   return (stdout ?? '').trim();
 }
 
-// All or nothing, as the owner named in the dump.
-const restoreOptions = ['--clean', '--if-exists', '--single-transaction', '--exit-on-error'];
+// Replaces a database with the dump on standard input, in one transaction. `pg_restore --clean` would keep tables that a
+// newer version added, and that version could not create them again.
+const replaceDatabase = `set -eu
+sql="$(mktemp)"
+trap 'rm "$sql"' EXIT
+pg_restore -f "$sql"
+{
+  echo 'drop schema public cascade;'
+  echo 'create schema public authorization pg_database_owner;'
+  echo 'grant usage on schema public to public;'
+  cat "$sql"
+} | psql -q --single-transaction -v ON_ERROR_STOP=1 -o /dev/null -d "$0" -f -`;
 
 /** The containers of compose.yaml. */
 export function composePlace(prefix: string): Place {
@@ -52,12 +64,13 @@ export function composePlace(prefix: string): Place {
   const postgres = (args: readonly string[], files = {}) => compose(['exec', '-T', 'postgres', ...args], files);
   const services = ['gateway', 'auth-service', 'users-service', 'complaint-service'];
   const home = '/var/lib/countersign';
+  const ask: Place['ask'] = (database, sql) => postgres(['psql', '-U', 'postgres', '-d', database, '-tAc', sql]);
   return {
     prefix,
     dump: (database, file) => void postgres(['pg_dump', '-U', 'postgres', '-Fc', database], { to: file }),
     load: (database, file) =>
-      void postgres(['pg_restore', '-U', 'postgres', ...restoreOptions, '-d', database], { from: file }),
-    ask: (database, sql) => postgres(['psql', '-U', 'postgres', '-d', database, '-tAc', sql]),
+      void postgres(['sh', '-c', replaceDatabase, `user=postgres dbname=${database}`], { from: file }),
+    ask,
     packAttachments(file) {
       const pack = `cd ${home} && mkdir -p data && exec tar -c data`;
       compose(['exec', '-T', 'complaint-service', 'sh', '-c', pack], { to: file });
@@ -69,12 +82,17 @@ export function composePlace(prefix: string): Place {
     },
     keys: { root: join(repository, 'infra'), paths: ['secrets', '.env'] },
     async prepare() {
-      // Each service creates its database and its roles when it starts.
-      compose(['up', '--wait']);
-      compose(['stop', ...services]);
+      compose(['up', '--wait', 'postgres']);
+      const names = databaseNames.map((name) => `'${prefix}_${name}'`).join();
+      const count = `select count(*) from pg_database where datname in (${names})`;
+      // Each service creates its database and its roles when it starts. It does not start on tables of a newer version,
+      // which `load` replaces.
+      if (ask('postgres', count) !== String(databaseNames.length)) compose(['up', '--build', '--wait']);
     },
+    stop: () => void compose(['stop', ...services]),
     start() {
-      compose(['up', '--wait']);
+      // The images may be those of another version.
+      compose(['up', '--build', '--wait']);
       return '';
     },
   };
@@ -93,7 +111,7 @@ export function serverPlace(prefix: string, serverUrl: string, home: string): Pl
   return {
     prefix,
     dump: (database, file) => void run('pg_dump', ['-Fc', '-d', urlOf(database)], { to: file }),
-    load: (database, file) => void run('pg_restore', [...restoreOptions, '-d', urlOf(database)], { from: file }),
+    load: (database, file) => void run('sh', ['-c', replaceDatabase, urlOf(database)], { from: file }),
     ask,
     packAttachments(file) {
       const paths = existsSync(join(home, attachments)) ? [attachments] : ['-T', '/dev/null'];
@@ -109,8 +127,10 @@ export function serverPlace(prefix: string, serverUrl: string, home: string): Pl
       paths: ['secrets', 'service-keys', 'gateway-keys', 'agreement-keys', 'complaint-webhook.key'],
     },
     async prepare() {
+      for (const name of databaseNames) await provisionOnServer(serverUrl, name, prefix);
+    },
+    stop() {
       for (const name of databaseNames) {
-        await createOnServer(serverUrl, name, prefix);
         const used = `select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`;
         if (ask(`${prefix}_${name}`, used) !== '0')
           throw new Error(`${prefix}_${name} is in use: stop the services first`);

@@ -12,12 +12,18 @@ await runCommand('restore', async ({ directory, place, replace }) => {
   run('sh', ['-c', 'cd "$0" && sha256sum --check --strict --quiet SHA256SUMS', directory]);
   restoreKeys(join(directory, 'keys.tar.gz'), place.keys.root);
   await place.prepare();
-  const hasData = place.ask(`${place.prefix}_auth`, 'select exists (select from tenants)') === 't';
-  if (hasData && !replace) throw new Error('data already exists. To replace it with the backup, add --replace');
+  if (!replace && hasData(place)) throw new Error('data already exists. To replace it with the backup, add --replace');
+  place.stop();
   for (const name of databaseNames) place.load(`${place.prefix}_${name}`, join(directory, `${name}.dump`));
   place.unpackAttachments(join(directory, 'attachments.tar'));
   process.stdout.write(`Restored: ${directory}\n${place.start()}`);
 });
+
+function hasData({ ask, prefix }: Command['place']): boolean {
+  const auth = `${prefix}_auth`;
+  const isMigrated = ask(auth, "select to_regclass('public.tenants') is not null") === 't';
+  return isMigrated && ask(auth, 'select exists (select from tenants)') === 't';
+}
 
 /**
  * Restores keys to their original locations.

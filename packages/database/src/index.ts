@@ -7,5 +7,6 @@ export { type CourierWork, startCourier } from './outbox/courier.ts';
 export { type DeliveryResult, deliveries } from './outbox/delivery.ts';
 export { type LeasedRows, leasedRows, leaseSec } from './outbox/leased-rows.ts';
 export { type OutboxRows, outboxRows } from './outbox/outbox-rows.ts';
+export { provision } from './provision.ts';
 export { currentTenant, currentUser, rowSecurity, tenantTable } from './row-security.ts';
 export { countRows, notify } from './statements.ts';

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { installTools } from '@countersign/testing';
@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { loadConfig } from '../../gateway/src/config/load.ts';
 import { readRules } from '../prometheus/rules.ts';
+import { admits, type Labels } from './network-policy.ts';
+import { writeDecision } from './write-decision.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 const place = mkdtempSync(join(tmpdir(), 'countersign-manifests-'));
@@ -56,17 +58,16 @@ beforeAll(() => {
   installTools(import.meta.dirname);
   cpSync(import.meta.dirname, place, {
     recursive: true,
-    filter: (path) => !/\/(node_modules|prepared|gateway-alone\/gateway.*|decision\/gateway.*)$/.test(path),
+    filter: (path) =>
+      !/\/(node_modules|prepared|gateway-alone\/gateway.*|decision\/(gateway|countersign-|decision-secret).*)$/.test(
+        path,
+      ),
   });
   // The commands and outputs of the page.
   const init = ['gateway/src/main.ts', 'init', '--in-cluster', '--provider', 'keycloak'];
   const from = ['--issuer', 'https://sso.example.com/realms/acme', '--upstream', 'http://orders.default.svc:8080'];
-  for (const overlay of ['gateway-alone', 'decision']) node(...init, ...from, '--dir', join(place, overlay));
-  const decision = join(place, 'decision/gateway.yaml');
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of gateway.yaml
-  const asks = 'decision: { proxy: envoy, secret: "${DECISION_SECRET}" }\n';
-  const listens = readFileSync(decision, 'utf8').replace('listen:\n', 'listen:\n  decision: "0.0.0.0:8091"\n');
-  writeFileSync(decision, listens + asks);
+  node(...init, ...from, '--dir', join(place, 'gateway-alone'));
+  writeDecision(join(place, 'decision'), 'http://orders.default.svc:8080');
   node('infra/kubernetes/prepare.ts', join(place, 'stack/prepared'));
   const documents = (text: string) => parseAllDocuments(text).map((document) => document.toJS() as Manifest);
   built = new Map(overlays.map((overlay) => [overlay, documents(build(overlay))]));
@@ -136,7 +137,8 @@ describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
     });
     expect(find(overlay, 'ServiceMonitor', 'gateway')).toBeDefined();
     expect(find(overlay, 'PrometheusRule', 'countersign')?.spec).toEqual(readRules());
-    expect(find(overlay, 'HTTPRoute', 'gateway') === undefined).toBe(overlay === 'decision');
+    const backend = { name: overlay === 'decision' ? 'proxy' : 'gateway', port: 8080 };
+    expect(find(overlay, 'HTTPRoute', 'gateway')?.spec).toMatchObject({ rules: [{ backendRefs: [backend] }] });
     expect(find(overlay, 'Deployment', 'gateway')?.spec.template.spec.volumes).toContainEqual({
       name: 'keys',
       secret: { secretName: 'gateway-keys', defaultMode: 0o440 },
@@ -153,6 +155,20 @@ describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
     const admitted = policies.flatMap(({ spec }) => spec.ingress).flatMap(({ ports }) => ports);
     const ports = find(overlay, 'Deployment', 'gateway')?.spec.template.spec.containers[0].ports;
     expect(admitted.map(({ port }) => port).sort()).toEqual(ports.map(({ name }: { name: string }) => name).sort());
+  });
+
+  test('the label of a service opens the internal port, the label of a proxy the decision port, and each no other', () => {
+    const policies = (built.get(overlay) ?? []).filter(({ kind }) => kind === 'NetworkPolicy').map(({ spec }) => spec);
+    const to: Labels = find(overlay, 'Deployment', 'gateway')?.spec.template.metadata.labels;
+    const opened = (role: string) =>
+      ['internal', 'admin', 'decision'].filter((port) =>
+        admits(policies, { from: { 'countersign-role': role }, to, port }),
+      );
+    expect(['service', 'proxy', 'other'].map(opened)).toEqual([
+      ['internal'],
+      overlay === 'decision' ? ['decision'] : [],
+      [],
+    ]);
   });
 
   test('check accepts the gateway.yaml of the ConfigMap', () => {
@@ -179,6 +195,26 @@ describe.each(['gateway-alone', 'decision', 'stack'])('%s', (overlay) => {
   });
 });
 
+test('the proxy runs the printed files without privileges, and asks the gateway by the names of Services', () => {
+  const pod = find('decision', 'Deployment', 'proxy')?.spec.template.spec;
+  expect(pod).toMatchObject({
+    automountServiceAccountToken: false,
+    securityContext: { runAsNonRoot: true, runAsUser: 101, seccompProfile: { type: 'RuntimeDefault' } },
+  });
+  expect(pod.containers[0]).toMatchObject({
+    securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
+    resources: { limits: { memory: expect.any(String) } },
+    readinessProbe: { tcpSocket: { port: 'http' } },
+    livenessProbe: { tcpSocket: { port: 'http' } },
+  });
+  const [{ secret }] = pod.volumes;
+  const files = find('decision', 'Secret', secret.secretName)?.data ?? {};
+  const text = Buffer.from(files['countersign-http.conf'] ?? '', 'base64').toString();
+  const service = find('decision', 'Service', 'gateway')?.spec;
+  expect(service.ports.map(({ port }: { port: number }) => port).sort()).toEqual([8080, 8091]);
+  expect(text).toMatch(/server gateway:8091;.*server gateway:8080;.*server orders\.default\.svc:8080;/s);
+});
+
 test('key sets are reachable before their Pods are ready, and nothing else is', () => {
   const early = (built.get('stack') ?? []).filter(({ spec }) => spec?.publishNotReadyAddresses === true);
   expect(early.map(({ metadata }) => metadata.name).sort()).toEqual([
@@ -201,4 +237,40 @@ test('a second preparation keeps every key and secret, and lists a key that was 
     (document) => document.getIn(['metadata', 'name']) === 'gateway-keys',
   );
   expect(Object.keys((secret?.toJS() as Manifest | undefined)?.data ?? {})).toHaveLength(4);
+});
+
+test('with restricted egress, every part reaches what its configuration names, and no other part', () => {
+  appendFileSync(join(place, 'stack/kustomization.yaml'), 'components: [../egress]\n');
+  const text = build('stack');
+  const file = join(place, 'egress.yaml');
+  writeFileSync(file, text);
+  expect(check(file)).toMatch(/^\d+ manifests are valid$/m);
+  const manifests = parseAllDocuments(text).map((document) => document.toJS() as Manifest);
+  const specs = (kind: string) => manifests.filter((one) => one.kind === kind).map(({ spec }) => spec);
+  const policies = specs('NetworkPolicy');
+  const labelsOf = (name: string): Labels =>
+    manifests.find((one) => one.kind === 'Deployment' && one.metadata.name === name)?.spec.template.metadata.labels;
+  const reaches = (from: string, { hostname, port }: URL) => {
+    const service = manifests.find((one) => one.kind === 'Service' && one.metadata.name === hostname)?.spec;
+    const [{ targetPort }] = service.ports.filter((one: { port: number }) => one.port === Number(port));
+    const to = labelsOf(service.selector['app.kubernetes.io/name']);
+    return admits(policies, { from: labelsOf(from), to, port: targetPort });
+  };
+  const config = find('stack', 'ConfigMap', 'gateway')?.data?.['gateway.yaml'] ?? '';
+  const named = [...config.replaceAll(/\$\{\w+:-([\w-]+)\}/g, '$1').matchAll(/http:\/\/[a-z-]+:808\d[^"\s]*/g)];
+  expect(named.length).toBeGreaterThan(5);
+  for (const [url] of named.filter(([one]) => !one.includes('localhost')))
+    expect([url, reaches('gateway', new URL(url))]).toEqual([url, true]);
+  const shared = manifests.find(({ metadata }) => /^services-/.test(metadata.name))?.data ?? {};
+  for (const name of ['auth-service', 'users-service', 'complaint-service']) {
+    for (const variable of ['GATEWAY_KEYS_URL', 'GATEWAY_INTERNAL_URL'])
+      expect(reaches(name, new URL(shared[variable] ?? ''))).toBe(true);
+    expect(reaches(name, new URL('http://gateway:8080'))).toBe(false);
+    expect(reaches(name, new URL('http://web:8084'))).toBe(false);
+    expect(admits(policies, { from: labelsOf(name), to: {}, port: 5432 })).toBe(true);
+    expect(admits(policies, { from: labelsOf(name), to: {}, port: 80 })).toBe(false);
+  }
+  expect(reaches('web', new URL('http://auth-service:8081'))).toBe(false);
+  expect(reaches('users-service', new URL('http://complaint-service:8083'))).toBe(false);
+  expect(admits(policies, { from: labelsOf('web'), to: {}, port: 5432 })).toBe(false);
 });

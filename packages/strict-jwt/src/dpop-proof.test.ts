@@ -48,33 +48,37 @@ describe('a modified proof', () => {
   });
   const proof = client.proof({ url: 'http://h/a', token: token.text });
 
-  test('is refused with a DPoP code and never with an internal error', async () => {
-    expect((await verify(proof, request)).thumbprint).toBe(client.thumbprint);
+  test('is refused with a DPoP code and never with an internal error', () => {
+    expect(verify(proof, request).thumbprint).toBe(client.thumbprint);
     const change = fc.record({ at: fc.nat(proof.length - 1), cut: fc.nat(3), put: fc.string({ maxLength: 3 }) });
-    await fc.assert(
-      fc.asyncProperty(change, async ({ at, cut, put }) => {
+    fc.assert(
+      fc.property(change, ({ at, cut, put }) => {
         const changed = proof.slice(0, at) + put + proof.slice(at + cut);
         fc.pre(changed !== proof);
-        await expect(verify(changed, request)).rejects.toMatchObject({
-          code: expect.stringMatching(/^(?:dpop_proof_(?:invalid|mismatch|expired)|token_key_mismatch)$/),
-        });
+        expect(() => verify(changed, request)).toThrow(
+          expect.objectContaining({
+            code: expect.stringMatching(/^(?:dpop_proof_(?:invalid|mismatch|expired)|token_key_mismatch)$/),
+          }),
+        );
       }),
       { numRuns: 500 },
     );
   });
 
-  test('is refused for any other value of a member', async () => {
+  test('is refused for any other value of a member', () => {
     const claims = ['jti', 'htm', 'htu', 'iat', 'ath'];
     const parameters = ['typ', 'alg', 'jwk'];
     const member = fc.constantFrom(...claims, ...parameters);
     // A `jti` may be any text. Every other member has exactly one valid value here.
-    await fc.assert(
-      fc.asyncProperty(member, fc.jsonValue(), async (name, value) => {
+    fc.assert(
+      fc.property(member, fc.jsonValue(), (name, value) => {
         fc.pre(!(name === 'jti' && typeof value === 'string'));
         const made = claims.includes(name)
           ? client.proof({ url: 'http://h/a', token: token.text }, { [name]: value })
           : client.proof({ url: 'http://h/a', token: token.text }, {}, { [name]: value });
-        await expect(verify(made, request)).rejects.toMatchObject({ code: expect.stringMatching(/^(?:dpop|token)_/) });
+        expect(() => verify(made, request)).toThrow(
+          expect.objectContaining({ code: expect.stringMatching(/^(?:dpop|token)_/) }),
+        );
       }),
       { numRuns: 300 },
     );

@@ -8,3 +8,4 @@ export {
   visibleText,
 } from './dpop-proof.ts';
 export { MalformedJwt, parseJwt, type UnverifiedJwt } from './parse-jwt.ts';
+export { verifyJws } from './verify-jws.ts';

@@ -65,6 +65,7 @@ export default {
     'packages/tracing',
     'packages/strict-yaml',
     'packages/ext-authz',
+    'packages/conformance',
     'packages/console',
     'packages/jwks',
     'packages/service-kit',

@@ -11,6 +11,7 @@ const bundled = [
   'proxy-config',
   'strict-yaml',
   'ext-authz',
+  'conformance',
   'strict-jwt',
   'tracing',
   'console',

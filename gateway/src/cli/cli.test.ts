@@ -65,11 +65,22 @@ describe('countersign', () => {
     const { code, err } = await run('start');
     expect(code).toBe(2);
     expect(err).toBe(
-      'countersign: unknown command "start"; known: init, serve, check, test, explain, token, schema, keys, integrate',
+      'countersign: unknown command "start"; known: init, serve, check, test, explain, token, schema, keys, integrate, conformance',
     );
   });
 
-  test.each(['init', 'serve', 'check', 'test', 'explain', 'token', 'schema', 'keys'])(
+  test.each([
+    [['http://127.0.0.1:3000'], '--audience is missing'],
+    [['--audience', 'orders'], 'name one URL'],
+    [['https://127.0.0.1', '--audience', 'orders'], 'is not an http URL'],
+    [['http://orders.example.test', '--audience', 'orders'], '--allow-host permits it'],
+    [['http://127.0.0.1:3000', '--audience', 'orders', '--keys', ':'], '--keys must be HOST:PORT'],
+  ])('conformance %j is a wrong command line', async (args, message) => {
+    const { code, err } = await run('conformance', ...args);
+    expect([code, err]).toEqual([2, expect.stringContaining(message)]);
+  });
+
+  test.each(['init', 'serve', 'check', 'test', 'explain', 'token', 'schema', 'keys', 'conformance'])(
     '%s has its own help',
     async (name) => {
       const { code, out } = await run(name, '--help');

@@ -2,6 +2,7 @@ import { ConfigError, StartupError } from '@countersign/service-kit';
 import { version } from '../config/version.ts';
 import { check } from './check.ts';
 import { type Command, helpOption, parseCommandLine, UsageError } from './command.ts';
+import { conformance } from './conformance.ts';
 import { explain } from './explain.ts';
 import { init } from './init.ts';
 import { integrate } from './integrate.ts';
@@ -12,7 +13,7 @@ import type { Terminal } from './terminal.ts';
 import { test } from './test-command.ts';
 import { token } from './token.ts';
 
-const commands: readonly Command[] = [init, serve, check, test, explain, token, schema, keys, integrate];
+const commands: readonly Command[] = [init, serve, check, test, explain, token, schema, keys, integrate, conformance];
 
 /**
  * Runs one command line.

@@ -1,0 +1,76 @@
+import { NotTestable, type Result, runConformance } from '@countersign/conformance';
+import { isLoopback } from '@countersign/service-kit';
+import { type Command, text, UsageError, type Values } from './command.ts';
+import { formatOf, printReport, reportOptions, type TestResult } from './report.ts';
+import type { Terminal } from './terminal.ts';
+
+const page = 'docs/identity-contract.md';
+
+export const conformance: Command = {
+  name: 'conformance',
+  usage: 'URL --audience NAME',
+  summary: 'test whether a service verifies identity correctly',
+  options: [
+    ['--audience NAME', "the service's name, as in gateway.yaml"],
+    ['--keys ADDRESS', "where to serve the gateway's key set; default: 127.0.0.1:8090"],
+    ['--allow-host', 'also test a service that is not on this machine'],
+    ...reportOptions,
+  ],
+  async run(terminal, values, positionals) {
+    const format = formatOf(values);
+    const options = optionsOf(values, positionals);
+    const quiet = format !== 'text';
+    try {
+      const results = await runConformance({
+        ...options,
+        nowMs: terminal.nowMs,
+        onServing: (url) => void (quiet || terminal.out(`The key set for ${options.audience} is at ${url}`)),
+      });
+      if (quiet) return printReport(terminal, 'conformance', format, { problems: [], tests: results.map(testOf) });
+      return reportText(terminal, results);
+    } catch (error) {
+      if (!(error instanceof NotTestable)) throw error;
+      terminal.err(`countersign conformance: ${error.message}`);
+      return 1;
+    }
+  },
+};
+
+function optionsOf(values: Values, positionals: readonly string[]) {
+  const [address, ...more] = positionals;
+  if (address === undefined || more.length > 0) throw new UsageError('name one URL, such as http://127.0.0.1:3000');
+  const url = URL.parse(address);
+  if (url === null || url.protocol !== 'http:') throw new UsageError(`${address} is not an http URL`);
+  if (!isLoopback(url.href) && values['allow-host'] !== true)
+    throw new UsageError(
+      `${url.hostname} is not this machine: the test sends about 2,000 invalid requests. --allow-host permits it`,
+    );
+  const audience = text(values.audience);
+  if (audience === undefined) throw new UsageError("--audience is missing: the service's name, as in gateway.yaml");
+  const keys = URL.parse(`http://${text(values.keys) ?? '127.0.0.1:8090'}`);
+  if (keys === null) throw new UsageError('--keys must be HOST:PORT');
+  return { url, audience, keys: { host: keys.hostname.replace(/^\[|\]$/g, ''), port: Number(keys.port || 80) } };
+}
+
+const sentence = ({ name, judgement }: Result): string =>
+  judgement.kind === 'right' ? '' : `"${name}" ${judgement.message} (${page}, section ${judgement.section})`;
+
+const testOf = (result: Result): TestResult => ({
+  file: null,
+  line: null,
+  column: null,
+  name: result.name,
+  message: sentence(result),
+  passed: result.judgement.kind !== 'fault',
+});
+
+function reportText({ out, paint }: Terminal, results: readonly Result[]): number {
+  const of = (kind: Result['judgement']['kind']) => results.filter(({ judgement }) => judgement.kind === kind);
+  const faults = of('fault');
+  const notes = of('note');
+  for (const fault of faults) out(`${paint('bad', 'FAULT')} ${sentence(fault)}`);
+  for (const note of notes) out(`${paint('quiet', 'note')}  ${sentence(note)}`);
+  const count = paint(faults.length > 0 ? 'bad' : 'good', `${faults.length} faults`);
+  out(`${results.length} requests, ${count}, ${notes.length} notes`);
+  return faults.length > 0 ? 1 : 0;
+}

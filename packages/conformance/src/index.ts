@@ -1,0 +1,1 @@
+export { type ConformanceOptions, NotTestable, type Result, runConformance } from './run.ts';

@@ -1,0 +1,68 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { LiveCase } from './renew.ts';
+import type { Answer } from './send.ts';
+
+/**
+ * A fault is a request that the service decided wrongly. A note is a refusal that a caller would not see as the contract
+ * says, or a request that the service's HTTP server refused before the verifier saw it.
+ */
+export type Judgement = Readonly<{ kind: 'right' } | { kind: 'fault' | 'note'; message: string; section: number }>;
+
+const right: Judgement = { kind: 'right' };
+
+/** The sections of docs/identity-contract.md that explain a refusal. */
+const sections: Readonly<Record<string, number>> = {
+  target_malformed: 4,
+  header_alias: 2,
+  signature_missing: 3,
+  signature_malformed: 3,
+  tag_mismatch: 3,
+  content_digest_missing: 6,
+  content_digest_mismatch: 6,
+};
+const sectionOf = (reason: string) => sections[reason] ?? 7;
+
+/** Compares what a service answered with what the contract says. */
+export function judge({ request, identity, refused }: LiveCase, answer: Answer): Judgement {
+  const { status } = answer;
+  const reason = answer.headers.get('x-identity-refused');
+  if (refused === undefined) return judgeAccepted(request.method, identity, answer);
+  const section = sectionOf(refused);
+  if (status >= 200 && status < 300) {
+    return { kind: 'fault', message: `was accepted, but must be refused: ${refused}`, section };
+  }
+  if (status >= 500) {
+    return { kind: 'fault', message: `was answered with ${status}, but must be refused with 401: ${refused}`, section };
+  }
+  if (status === 401 && reason === refused) return right;
+  if (isOfHttpServer(answer)) return right;
+  const got = reason === undefined ? `${status} without x-identity-refused` : `${status} with ${reason}`;
+  return { kind: 'note', message: `was refused with ${got} in place of 401 with ${refused}`, section: 8 };
+}
+
+function judgeAccepted(method: string, identity: unknown, { status, headers, body }: Answer): Judgement {
+  const reason = headers.get('x-identity-refused') ?? headers.get('x-identity-unavailable');
+  if (isOfHttpServer({ status, headers, body })) {
+    return { kind: 'note', message: `was refused by the HTTP server or router with ${status}`, section: 4 };
+  }
+  if (status < 200 || status >= 300) {
+    const got = reason === undefined ? '' : ` (${reason})`;
+    return { kind: 'fault', message: `was refused with ${status}${got}, but is valid`, section: 7 };
+  }
+  if (method === 'HEAD' || isDeepStrictEqual(parsed(body), identity)) return right;
+  const message = `was accepted with another identity: ${body.slice(0, 300)}, not ${JSON.stringify(identity)}`;
+  return { kind: 'fault', message, section: 2 };
+}
+
+/** An HTTP server or a router may refuse what it does not take for a valid request before the verifier sees it. */
+const isOfHttpServer = ({ status, headers }: Answer): boolean =>
+  [400, 404, 405, 414, 415, 431].includes(status) && !headers.has('x-identity-refused');
+
+function parsed(body: string): unknown {
+  try {
+    // The body was read as one character for each byte.
+    return JSON.parse(Buffer.from(body, 'latin1').toString());
+  } catch {
+    return undefined;
+  }
+}

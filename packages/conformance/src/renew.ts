@@ -1,0 +1,185 @@
+import { randomInt } from 'node:crypto';
+import type { RunKeys } from './run-keys.ts';
+import { headerOf, type Pair, readVectors, type Vector, type VectorRequest } from './vectors.ts';
+
+/** A request to send now, and the ones to send before it. */
+export type LiveCase = Readonly<{
+  name: string;
+  before: readonly VectorRequest[];
+  request: VectorRequest;
+  /** The expected result: an identity, or the reason of the refusal. */
+  identity?: unknown;
+  refused?: string;
+}>;
+
+/** Texts of a vector, changed to this run. */
+type Rewrite = (text: string) => string;
+
+const file = readVectors();
+const inputGrammar = /^countersign=(\((?:"[^"]*"(?: (?=")|(?=\))))*\).*)$/s;
+const signatureGrammar = /^countersign=:([^:]*):$/;
+
+/**
+ * Signs the vectors anew, for the present clock, the audience of a service, and the keys of a run.
+ *
+ * A vector keeps its fault. If the vectors' key made its signature, the new key signs the changed request. If the
+ * signature belongs to another vector, because the request was changed after signing, the new signature is that of the
+ * other vector too. Any other signature stays as it is.
+ */
+export function createRenewal(keys: RunKeys, audience: string) {
+  const bases = new Map<string, string>();
+  for (const vector of file.vectors) {
+    for (const request of [vector.request, ...(vector.requests_before ?? [])]) remember(request);
+  }
+
+  function remember(request: VectorRequest): void {
+    const base = baseOf(request);
+    const signature = signatureOf(request);
+    if (base === undefined || signature === undefined || bases.has(signature)) return;
+    if (keys.signers.some((signer) => signer.made(base, Buffer.from(signature, 'base64')))) bases.set(signature, base);
+  }
+
+  function renewed(request: VectorRequest, rewrite: Rewrite): VectorRequest {
+    const signature = signatureOf(request);
+    const base = signature === undefined ? undefined : bases.get(signature);
+    const headers = request.headers.map(([name, value]): Pair => {
+      const header = name.toLowerCase();
+      if (header === 'signature-input') return [name, rewrite(value)];
+      if (header === 'x-identity-audience' && value.trim() === file.verifier.audience)
+        return [name, value.replace(value.trim(), audience)];
+      if (header === 'content-length' && /^\d+$/.test(value)) return [name, String(bytesOf(request).length)];
+      const signer = base && keys.signers.find(({ made }) => made(base, Buffer.from(signature ?? '', 'base64')));
+      if (header !== 'signature' || !signer || base === undefined || signature === undefined) return [name, value];
+      return [name, value.replace(signature, sameForm(signature, signer.sign(rewrite(base))))];
+    });
+    return { ...request, headers };
+  }
+
+  return {
+    /** All vectors that a running service can be asked about. */
+    vectors: file.vectors.filter((vector) => whyNotLive(vector, audience) === undefined),
+    /** @param nowSec Unix seconds when the case is sent. */
+    renew(vector: Vector, nowSec: number): LiveCase {
+      const { name, request, requests_before = [], delivered_before, identity, refused } = vector;
+      const nonceOf = createCipher();
+      const shiftSec = nowSec - vector.now + (slackSec[refused ?? ''] ?? 0);
+      const later = (seconds: string) => {
+        const [zeros = ''] = /^0*(?=\d)/.exec(seconds) ?? [];
+        // A time that is not near the vector's clock is the fault of the vector.
+        return Math.abs(Number(seconds) - vector.now) < 1_000_000 ? `${zeros}${Number(seconds) + shiftSec}` : seconds;
+      };
+      const audienceLine = `"x-identity-audience": ${file.verifier.audience}\n`;
+      const rewrite: Rewrite = (text) =>
+        text
+          .replace(audienceLine, `"x-identity-audience": ${audience}\n`)
+          .replaceAll(/(?<=;(?:created|expires)=)\d+/g, later)
+          .replaceAll(/(?<=;nonce=")[^"]*/g, nonceOf)
+          .replaceAll(/(?<=;keyid=")[^"]*/g, keys.kidOf);
+      const sent = renewed(request, rewrite);
+      const before = requests_before.map((one) => renewed(one, rewrite));
+      return {
+        name,
+        before: [...before, ...Array.from({ length: delivered_before }, () => sent)],
+        request: sent,
+        ...(refused === undefined ? { identity } : { refused }),
+      };
+    },
+  };
+}
+
+// A case at the edge of the tolerance would change its result while it is sent.
+const slackSec: Readonly<Record<string, number>> = { created_in_future: 20, expired: -20 };
+
+/** Why a running service cannot be asked about this vector. */
+function whyNotLive(vector: Vector, audience: string): string | undefined {
+  const { request, requests_before = [], stream, memory_began, exempt } = vector;
+  if (exempt === true) return 'which paths are exempt is not visible from outside';
+  if (stream) return 'the echo route has no streams';
+  if (memory_began !== 0) return 'the service would have to restart';
+  const named = headerOf(request, 'x-identity-audience');
+  if (named === audience && named !== file.verifier.audience)
+    return 'it names another audience, which is the tested one';
+  if ([request, ...requests_before].some(usesSecret)) return 'the service has no secret';
+  return whyNotSendable(request) ?? whyAtEdge(vector);
+}
+
+const secretKeyids = new Set(file.keys.secrets.map(({ keyid }) => keyid));
+const usesSecret = (request: VectorRequest) => secretKeyids.has(inputParameter(request, 'keyid') ?? '');
+
+/** Why this request cannot be written on a connection as it is, beside the lines of the connection's own. */
+function whyNotSendable(request: VectorRequest): string | undefined {
+  const { method, target, headers } = request;
+  if (!/^[!#-'*+.0-9A-Z^-z|~-]+$/.test(method)) return 'the method is not a token';
+  if ([target, ...headers.flat()].some((text) => /[\r\n]/.test(text))) return 'a line feed ends a line';
+  if (headers.some(([name]) => name.includes(':'))) return 'a colon ends a name';
+  if (headers.length > 200) return 'the connection adds lines';
+  if (/[-_]/.test(signatureOf(request) ?? '')) return 'base64url differs only for some signatures';
+  if ((headerOf(request, 'signature-input') ?? '').length > 1_000) return 'the kids of a run are longer';
+  const length = headerOf(request, 'content-length') ?? '0';
+  return length !== '0' && bytesOf(request).length === 0 ? 'the announced body is missing' : undefined;
+}
+
+/** A service that started a moment ago, or whose clock differs by a second, decides otherwise at the edges. */
+function whyAtEdge({ now, request, identity, refused }: Vector): string | undefined {
+  if (identity === undefined && refused !== 'replayed') return undefined;
+  const created = Number(inputParameter(request, 'created'));
+  const isWithin = now === created && now < Number(inputParameter(request, 'expires'));
+  return isWithin ? undefined : 'the time is at an edge';
+}
+
+const inputParameter = (request: VectorRequest, name: string) =>
+  new RegExp(`;${name}="?([^";]*)`).exec(headerOf(request, 'signature-input') ?? '')?.[1];
+
+/** The signature base, as RFC 9421 section 2.5 makes it from the components that the request names. */
+function baseOf(request: VectorRequest): string | undefined {
+  const raw = inputGrammar.exec(headerOf(request, 'signature-input') ?? '')?.[1];
+  if (raw === undefined) return undefined;
+  const list = raw.slice(0, raw.indexOf(')'));
+  const lines = [...list.matchAll(/"([^"]*)"/g)].map(([, name = '']) => `"${name}": ${componentOf(request, name)}\n`);
+  return `${lines.join('')}"@signature-params": ${raw}`;
+}
+
+function componentOf(request: VectorRequest, name: string): string {
+  const [path = '', query] = request.target.split(/(?=\?)(.*)/s, 2);
+  if (name === '@method') return request.method;
+  if (name === '@path') return path;
+  if (name === '@query') return query ?? '?';
+  return headerOf(request, name) ?? '';
+}
+
+const bytesOf = ({ body_base64 }: VectorRequest) => Buffer.from(body_base64, 'base64');
+
+/** Base64 with the same mistake as that of the vector: no padding, or unused bits that are set. */
+function sameForm(old: string, bytes: Buffer): string {
+  const canonical = Buffer.from(old, 'base64').toString('base64');
+  const fresh = bytes.toString('base64');
+  if (old === canonical) return fresh;
+  if (old === canonical.replace(/=+$/, '')) return fresh.replace(/=+$/, '');
+  return fresh.replace(/.(?==*$)/, (last) => String.fromCharCode(last.charCodeAt(0) + 1));
+}
+
+const signatureOf = (request: VectorRequest): string | undefined =>
+  signatureGrammar.exec(headerOf(request, 'signature') ?? '')?.[1];
+
+/**
+ * A new nonce for each nonce of one vector, with the same length and the same kinds of characters. Nonces that differ in
+ * one character, or only in case, still do.
+ */
+function createCipher(): (nonce: string) => string {
+  const letters = shuffled('abcdefghijklmnopqrstuvwxyz');
+  const digits = shuffled('0123456789');
+  return (nonce) =>
+    nonce
+      .replaceAll(/[a-z]/g, (letter) => letters[letter.charCodeAt(0) - 97] ?? '')
+      .replaceAll(/[A-Z]/g, (letter) => letters[letter.charCodeAt(0) - 65]?.toUpperCase() ?? '')
+      .replaceAll(/[0-9]/g, (digit) => digits[Number(digit)] ?? '');
+}
+
+function shuffled(text: string): string[] {
+  const characters = [...text];
+  for (let left = characters.length - 1; left > 0; left -= 1) {
+    const other = randomInt(left + 1);
+    [characters[left], characters[other]] = [characters[other] ?? '', characters[left] ?? ''];
+  }
+  return characters;
+}

@@ -1,0 +1,121 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Judgement, judge } from './judge.ts';
+import { createRenewal, type LiveCase } from './renew.ts';
+import { createRunKeys } from './run-keys.ts';
+import { type Answer, send } from './send.ts';
+import type { Vector } from './vectors.ts';
+
+export type ConformanceOptions = Readonly<{
+  /** The service. Its path and query are ignored: each vector has its own. */
+  url: URL;
+  /** The service's name in gateway.yaml. */
+  audience: string;
+  /** The address where the service fetches the gateway's key set. Port 0 chooses one. */
+  keys: Readonly<{ host: string; port: number }>;
+  nowMs(): number;
+  /** Called once the key set is served at this URL. */
+  onServing?(keySetUrl: string): void;
+  /** How long the service may take to fetch the new keys. Default 45 s: its cool-down is 30 s. */
+  keysWithinMs?: number;
+}>;
+
+export type Result = Readonly<{ name: string; judgement: Judgement }>;
+
+/** The service cannot be tested. The message says why. */
+export class NotTestable extends Error {
+  override readonly name = 'NotTestable';
+}
+
+const concurrency = 8;
+const copies = 20;
+
+/**
+ * Sends every vector of the identity contract to a running service, signed anew with keys of this run, and judges its
+ * answers. Then one request arrives many times at once.
+ *
+ * @throws NotTestable if the service does not accept a valid request, for example because it fetches its keys elsewhere.
+ */
+export async function runConformance(options: ConformanceOptions): Promise<readonly Result[]> {
+  const { url, audience, nowMs } = options;
+  const keys = createRunKeys();
+  const server = await serveKeySet(keys.jwks, options);
+  try {
+    const { vectors, renew } = createRenewal(keys, audience);
+    const nowSec = () => Math.floor(nowMs() / 1000);
+    const [first] = vectors;
+    if (first === undefined) throw new Error('there are no vectors');
+    await untilAccepted(() => renew(first, nowSec()), options);
+    const results: Result[] = [];
+    const waiting = vectors.values();
+    const work = async () => {
+      for (const vector of waiting) results.push({ name: vector.name, judgement: await run(vector) });
+    };
+    await Promise.all(Array.from({ length: concurrency }, work));
+    results.push(await replayAtOnce(renew(first, nowSec())));
+    return results;
+
+    async function run(vector: Vector): Promise<Judgement> {
+      const live = renew(vector, nowSec());
+      try {
+        for (const request of live.before) await send(url, request);
+        return judge(live, await send(url, live.request));
+      } catch (error) {
+        return { kind: 'fault', message: `got no response: ${(error as Error).message}`, section: 8 };
+      }
+    }
+
+    async function replayAtOnce({ request }: LiveCase): Promise<Result> {
+      const answers = await Promise.all(Array.from({ length: copies }, () => send(url, request)));
+      const accepted = answers.filter(isAccepted).length;
+      const message = `was accepted ${accepted} times, but must be accepted once`;
+      return {
+        name: `${copies} copies of one request at once`,
+        judgement: accepted === 1 ? { kind: 'right' } : { kind: 'fault', message, section: 7 },
+      };
+    }
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+const isAccepted = ({ status }: Answer): boolean => status >= 200 && status < 300;
+
+async function serveKeySet(jwks: object, { keys, onServing }: ConformanceOptions): Promise<Server> {
+  const body = JSON.stringify(jwks);
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/jwk-set+json' }).end(body);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(new NotTestable(`the key set cannot be served on ${keys.host}:${keys.port}: ${cause.message}`)),
+    );
+    server.listen(keys.port, keys.host, resolve);
+  });
+  onServing?.(`http://${keys.host}:${(server.address() as AddressInfo).port}/.well-known/jwks.json`);
+  return server;
+}
+
+/** The service learns of the keys of this run when a request names one. */
+async function untilAccepted(next: () => LiveCase, options: ConformanceOptions): Promise<void> {
+  const { url, keysWithinMs = 45_000 } = options;
+  const deadline = performance.now() + keysWithinMs;
+  for (;;) {
+    const outcome = await send(url, next().request).catch((error: Error) => error);
+    if (!(outcome instanceof Error) && isAccepted(outcome)) return;
+    if (performance.now() > deadline) throw new NotTestable(whyNotTestable(outcome, options));
+    await delay(500);
+  }
+}
+
+function whyNotTestable(outcome: Answer | Error, { url, audience }: ConformanceOptions): string {
+  if (outcome instanceof Error) return `${url.origin} does not answer: ${outcome.message}`;
+  const reason = outcome.headers.get('x-identity-refused') ?? outcome.headers.get('x-identity-unavailable');
+  const advice =
+    reason === 'audience_mismatch'
+      ? `the service does not call itself ${audience}`
+      : 'the service must fetch its key set from the address above, and answer every path with the identity it saw';
+  return `${url.origin} answers a valid request with ${outcome.status}${reason === undefined ? '' : ` ${reason}`}: ${advice}`;
+}

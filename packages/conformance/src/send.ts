@@ -1,0 +1,72 @@
+import { connect } from 'node:net';
+import type { VectorRequest } from './vectors.ts';
+
+/** The service's response. */
+export type Answer = Readonly<{ status: number; headers: ReadonlyMap<string, string>; body: string }>;
+
+const timeoutMs = 10_000;
+
+/**
+ * Sends one request byte for byte on a connection of its own. An HTTP library would refuse or change many of them.
+ *
+ * @throws Error if the service closes the connection without a response, or needs longer than 10 s.
+ */
+export function send({ hostname, port, host }: URL, request: VectorRequest): Promise<Answer> {
+  const body = Buffer.from(request.body_base64, 'base64');
+  const names = new Set(request.headers.map(([name]) => name.toLowerCase()));
+  const needsLength = body.length > 0 && !names.has('content-length') && !names.has('transfer-encoding');
+  const head = [
+    `${request.method} ${request.target} HTTP/1.1`,
+    `Host: ${host}`,
+    'Connection: close',
+    ...(needsLength ? [`Content-Length: ${body.length}`] : []),
+    ...request.headers.map(([name, value]) => `${name}: ${value}`),
+  ].join('\r\n');
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || 80 });
+    const chunks: Buffer[] = [];
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no response within ${timeoutMs / 1000} s`)));
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.on('error', reject);
+    socket.on('close', () => {
+      const answer = parse(Buffer.concat(chunks).toString('latin1'));
+      if (answer === undefined) reject(new Error('the connection was closed without a response'));
+      else resolve(answer);
+    });
+    const isChunked = names.has('transfer-encoding') && !names.has('content-length');
+    socket.write(Buffer.concat([Buffer.from(`${head}\r\n\r\n`, 'latin1'), isChunked ? chunked(body) : body]));
+  });
+}
+
+const chunked = (body: Buffer): Buffer =>
+  Buffer.from(
+    `${body.length === 0 ? '' : `${body.length.toString(16)}\r\n${body.toString('latin1')}\r\n`}0\r\n\r\n`,
+    'latin1',
+  );
+
+function parse(text: string): Answer | undefined {
+  const end = text.indexOf('\r\n\r\n');
+  const [statusLine = '', ...lines] = text.slice(0, end).split('\r\n');
+  const status = /^HTTP\/1\.[01] (\d{3})/.exec(statusLine)?.[1];
+  if (end === -1 || status === undefined) return undefined;
+  const headers = new Map(
+    lines.map((line) => {
+      const colon = line.indexOf(':');
+      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const;
+    }),
+  );
+  const rest = text.slice(end + 4);
+  const isChunked = headers.get('transfer-encoding')?.toLowerCase() === 'chunked';
+  return { status: Number(status), headers, body: isChunked ? unchunked(rest) : rest };
+}
+
+function unchunked(text: string): string {
+  let body = '';
+  for (let at = 0; ; ) {
+    const lineEnd = text.indexOf('\r\n', at);
+    const size = Number.parseInt(text.slice(at, lineEnd), 16);
+    if (lineEnd === -1 || !(size > 0)) return body;
+    body += text.slice(lineEnd + 2, lineEnd + 2 + size);
+    at = lineEnd + 2 + size + 2;
+  }
+}

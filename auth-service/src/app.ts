@@ -23,7 +23,7 @@ import { keySetRoutes, metadataRoutes } from './routes/well-known.ts';
 export type AppParts = RouteParts &
   PageParts &
   Readonly<{
-    /** The OpenAPI document that the API page shows. If undefined, there is no page. */
+    /** The OpenAPI document that the API page shows. If undefined, there is no such page. */
     apiDocument?: string;
     identity: RequestHandler;
     /** Adds the key-agreement keys for the gateway to the key set. */
@@ -47,7 +47,7 @@ export function createApp(parts: AppParts): Express {
     errors,
     formatError: (...refused) => formatOAuthError(...refused) ?? pages.formatError(...refused),
     tracing: parts.tracing,
-    ...(parts.publishKeys && { publishKeys: toGatewayAlone(parts.publishKeys) }),
+    ...(parts.publishKeys && { publishKeys: onlyToGateway(parts.publishKeys) }),
     open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes(api), metadataRoutes(parts)),
     identity: parts.identity,
     maxBodyBytes,
@@ -56,8 +56,8 @@ export function createApp(parts: AppParts): Express {
 }
 
 /**
- * An agent that acts for a user never manages the account, even if the gateway lets it through: it could grant
- * consents, end sessions or change the second factor.
+ * An agent that acts for a user never manages the account, even if the gateway lets it through. It could grant
+ * delegations, end sessions or change the second factor.
  */
 const refuseActors: RequestHandler[] = [
   requireIdentity('user', 'client', 'anonymous', 'service', 'gateway'),
@@ -65,10 +65,10 @@ const refuseActors: RequestHandler[] = [
 ];
 
 /**
- * Clients read the key set through the gateway, and expect only token-signing keys: some token libraries reject a set
- * that contains others. The gateway's own request for keys carries no identity.
+ * Hides the key-agreement keys from requests through the gateway, because some token libraries reject a key set with
+ * unknown keys. The gateway's own request for the key set has no identity.
  */
-function toGatewayAlone(publishKeys: RequestHandler): RequestHandler {
+function onlyToGateway(publishKeys: RequestHandler): RequestHandler {
   return (req, res, next) => {
     if (req.headers['x-identity'] === undefined) publishKeys(req, res, next);
     else next();

@@ -49,7 +49,7 @@ describe('the configuration', () => {
 
   test.each<[string, Record<string, string>, RegExp]>([
     ['no secrets', {}, /AUTH_SIGNING_KEK: is required[\s\S]*AUTH_REFRESH_MAC_KEYS: is required/],
-    ['a short secret', { ...secrets, AUTH_SIGNING_KEK: 'a:abc' }, /AUTH_SIGNING_KEK: key 1 is not of the form/],
+    ['a short secret', { ...secrets, AUTH_SIGNING_KEK: 'a:abc' }, /AUTH_SIGNING_KEK: key 1 must have the form/],
     ['demo accounts in production', { ...secrets, NODE_ENV: 'production', SEED_FILE: 'x' }, /SEED_FILE: .*production/],
     ['a cheap hash in production', { ...secrets, NODE_ENV: 'production', AUTH_BCRYPT_COST: '9' }, /10 or more/],
     [

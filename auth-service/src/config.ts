@@ -27,7 +27,7 @@ const keyRing = z.string().transform((text, context) => {
   }
 });
 
-/** Origins in the form that browsers send in `Origin`. Rejects `null` and wildcards. */
+/** Origins as browsers send them in `Origin`. Rejects `null` and wildcards. */
 const originList = z.string().transform((text, context) => {
   const origins = text.split(',').map((entry) => entry.trim());
   const wrong = origins.find((entry) => !URL.canParse(entry) || new URL(entry).origin !== entry);
@@ -66,37 +66,35 @@ const schema = z.object({
   AUTH_HASH_CONCURRENCY: wholeNumber(1, 16).default(2),
   AUTH_HASH_QUEUE: wholeNumber(0, 10_000).default(32),
   AUTH_BROWSER_ORIGINS: originList.optional(),
-  /** The scopes that administrators may give to clients of their tenant. */
+  /** The scopes that administrators can give to OAuth clients in their tenant. */
   AUTH_SCOPES: scopeList.default([]),
   AUTH_OPERATOR_SOCKET: z.string().optional(),
   SEED_FILE: z.string().optional(),
-  /** The secret of the demo clients in SEED_FILE. */
+  /** The client secret for the demo OAuth clients in SEED_FILE. */
   SEED_CLIENT_SECRET: z.string().min(32).optional(),
-  /** The OpenAPI document that the API page at /docs shows. Without it, there is no page. */
+  /** The OpenAPI document that the API page at /docs shows. If unset, there is no such page. */
   AUTH_API_DOCUMENT: z.string().optional(),
   AUTH_REGISTRATION: z.enum(['off', 'invite', 'open']).default('invite'),
   /**
-   * Slug of the tenant that new accounts join, and their role. If unset, new accounts have no tenant until they are
-   * invited.
+   * The tenant (slug) that new accounts join. If unset, new accounts have no tenant until they accept an invitation.
    */
   AUTH_REGISTRATION_TENANT: z.string().optional(),
   AUTH_REGISTRATION_ROLE: z
     .string()
-    .regex(/^[a-z0-9_-]{1,64}$/, 'must be the name of a role')
+    .regex(/^[a-z0-9_-]{1,64}$/, 'must be a role name')
     .default('complainant'),
-  /** Where the account pages redirect the browser after a login: a path on their own origin. */
+  /** The path to which the account pages redirect the browser after a login. */
   AUTH_AFTER_LOGIN: z
     .string()
     .regex(/^\/(?:[\w.-]+\/)*[\w.-]*$/, 'must be a path like /app/')
     .default('/app/'),
-  /** Base URL of the pages that emailed links open. */
+  /** Base URL of emailed links. */
   AUTH_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
 });
 
 /** Every variable that the service reads. */
 export const authVariables: readonly string[] = Object.keys(schema.shape);
 
-/** The configuration of the service, from environment variables. */
 export type AuthConfig = z.infer<typeof schema>;
 
 /** @throws ConfigError with every problem at once. */
@@ -132,7 +130,7 @@ export function browserOriginsOf(config: AuthConfig): ReadonlySet<string> {
   return new Set([new URL(issuerOf(config)).origin, ...localOrigins(config)]);
 }
 
-/** Origins of the account pages: the issuer's, and the origin of emailed links. Never taken from a request. */
+/** Origins of the account pages, from the issuer and the emailed links. Never taken from a request. */
 export const pageOriginsOf = (config: AuthConfig): ReadonlySet<string> =>
   new Set([...[issuerOf(config), linkBaseOf(config)].map((url) => new URL(url).origin), ...localOrigins(config)]);
 
@@ -146,7 +144,7 @@ export const databaseLocation = (config: AuthConfig): Location =>
   locationFrom(config.AUTH_DATABASE_URL, config.DATABASE_URL, join(config.COUNTERSIGN_HOME, 'data', 'auth'));
 
 /**
- * Base URL of links in mails, without a trailing slash. It comes from the configuration only, never from a request's
+ * Base URL of emailed links, without a trailing slash. It comes only from the configuration, never from a request's
  * Host.
  */
 export const linkBaseOf = (config: AuthConfig): string =>

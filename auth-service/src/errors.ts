@@ -1,9 +1,9 @@
 import { caller, capacity, commonErrors, type ErrorTable, AppError as KitError, ours } from '@countersign/service-kit';
 
-/** Every code this service can answer with; `docs/errors.md` lists the same ones. */
+/** Every error code of this service, as listed in `docs/errors.md`. */
 export const errors = {
   ...commonErrors,
-  // One code for every cause, so that the response does not reveal which part was wrong.
+  // One code for all causes, so that the response does not reveal which part was wrong.
   invalid_credentials: caller(401, 'The email address, password or tenant is incorrect.'),
   tenant_selection_required: caller(409, 'You belong to several tenants. Choose one.'),
   invalid_selection_token: caller(401, 'The login has expired. Log in again to choose a tenant.'),
@@ -29,15 +29,15 @@ export const errors = {
   two_refresh_tokens: caller(400, 'Send the refresh token in the body or in the cookie, not in both.'),
   form_expired: caller(403, 'This form has expired. Check your entries and submit it again.'),
   cross_site_refused: caller(403, 'Requests from this site cannot use the session cookie.'),
-  // RFC 6749 section 5.2 and RFC 8693 section 2.2.2: the token endpoint's own codes.
-  invalid_client: caller(401, 'The client is unknown or disabled, or its credentials are wrong.'),
-  unauthorized_client: caller(400, 'This client is not allowed to use this grant type.'),
+  // For the token endpoint: RFC 6749 section 5.2 and RFC 8693 section 2.2.2.
+  invalid_client: caller(401, 'The OAuth client is unknown or disabled, or its credentials are wrong.'),
+  unauthorized_client: caller(400, 'This OAuth client cannot use this grant type.'),
   unsupported_grant_type: caller(400, 'The token endpoint does not support this grant type.'),
   unsupported_response_type: caller(
     400,
     'This server does not support the authorization endpoint. Use the token endpoint.',
   ),
-  invalid_scope: caller(400, 'The scope is malformed, or the client is not allowed to request it.'),
+  invalid_scope: caller(400, 'The scope is malformed, or the OAuth client is not allowed to request it.'),
   target_not_offered: caller(400, 'This server does not issue tokens for this audience or resource.'),
   too_many_delegations: caller(409, 'You have reached the limit of 100 connected applications. Disconnect one first.'),
   actor_not_allowed: caller(403, 'This actor is not allowed to act for the caller here.'),

@@ -43,11 +43,7 @@ const name = 'auth-service';
 
 export type RunningService = Running & Readonly<{ port: number }>;
 
-/**
- * Starts the service.
- *
- * @throws StartupError if it cannot start.
- */
+/** @throws StartupError if the service cannot start. */
 export async function start(config: AuthConfig): Promise<RunningService> {
   const logger = createLogger(name, config.LOG_LEVEL);
   const db: AuthDatabase = await openDatabase({
@@ -85,13 +81,13 @@ type OpenParts = BehindGatewayParts & Readonly<{ db: AuthDatabase; feed: Feed }>
 async function openApp(config: AuthConfig, { redis, checks, onClose, ...parts }: OpenParts): Promise<Express> {
   const { db, logger, metrics } = parts;
   const signingKeys = await openSigningKeys(db, config.AUTH_SIGNING_KEK, config.AUTH_SIGNING_ALGORITHM);
-  checks.signing_key = () => (signingKeys.ready ? undefined : 'there is none');
+  checks.signing_key = () => (signingKeys.ready ? undefined : 'no signing key is loaded');
   const passwords = await openPasswords(config, metrics);
   if (config.SEED_FILE !== undefined) {
     await seed(db, passwords, { file: config.SEED_FILE, clientSecret: config.SEED_CLIENT_SECRET });
   }
   const registration = registrationOf(config);
-  await warnOfNowhere(db, registration, logger);
+  await warnOfMissingTenant(db, registration, logger);
   const inDatabase = databaseAttempts(db);
   const attempts = redis === undefined ? inDatabase : withFallback(redisAttempts(redis), inDatabase, logger);
   const apiDocument = apiDocumentOf(config);
@@ -112,7 +108,7 @@ async function openApp(config: AuthConfig, { redis, checks, onClose, ...parts }:
   });
   onClose(await startOutgoing(config, parts));
   onClose(startHousekeeping(db, signingKeys, logger));
-  // Notifies all instances, so that each one switches keys immediately.
+  // Each instance switches keys as soon as any instance changes them.
   const stopFollowing = await db.listen(signingKeysChannel, () => {
     signingKeys.refresh().catch((error) => logger.error({ err: error }, 'the signing keys could not be reloaded'));
   });
@@ -125,8 +121,8 @@ async function openApp(config: AuthConfig, { redis, checks, onClose, ...parts }:
   return app;
 }
 
-/** Warns instead of failing, because an operator creates the tenant through the running service. */
-async function warnOfNowhere(db: AuthDatabase, { joins }: RegistrationRules, logger: Logger): Promise<void> {
+/** Warns instead of failing, because the operator may create the tenant later. */
+async function warnOfMissingTenant(db: AuthDatabase, { joins }: RegistrationRules, logger: Logger): Promise<void> {
   if (joins === undefined) return;
   const found = await db.transaction({ role: roles.accounts }, (trx) => findTenant(trx, joins.tenant));
   if (found !== undefined) return;
@@ -140,10 +136,10 @@ async function openPasswords(config: AuthConfig, metrics: Registry) {
   });
   const hashes = new Counter({
     name: 'auth_password_hashes_total',
-    help: 'bcrypt computations started: one per login attempt, and one more when a hash is updated.',
+    help: 'Started bcrypt computations: one per login attempt, plus one when a hash is updated.',
     registers: [metrics],
   });
-  const help = 'Login attempts that wait to compute their hash.';
+  const help = 'Password hashes that are waiting to be computed.';
   registerScraped({ name: 'auth_password_hashes_waiting', help, rows: () => [[[], queue.waiting]] }, metrics);
   return createPasswords({ peppers: config.AUTH_PASSWORD_PEPPERS, cost: config.AUTH_BCRYPT_COST, queue }, () =>
     hashes.inc(),

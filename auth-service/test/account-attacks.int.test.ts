@@ -78,7 +78,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     bare.flatMap((what) =>
       ['/v1/auth/login', '/v1/auth/password/forgot', '/v1/auth/register'].map((path) => [what, path] as const),
     ),
-  )('writes one line for an e-mail with %j at %s', async (what, path) => {
+  )('writes one line for an email with %j at %s', async (what, path) => {
     const before = world.log.lines().length;
     const answer = await world.post(path, { email: `ann${what}@acme.test`, password: newPassword });
     expect(answer.status).toBeGreaterThanOrEqual(202);

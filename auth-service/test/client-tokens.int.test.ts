@@ -2,7 +2,7 @@ import { databases, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { assertionType } from '../src/domain/clients/client-assertion.ts';
-import { type AuthenticatedClient, authenticateClient } from '../src/flows/clients/authenticate-client.ts';
+import { type AuthenticatedOAuthClient, authenticateOAuthClient } from '../src/flows/clients/authenticate-client.ts';
 import { issueClientToken } from '../src/flows/clients/issue-client-token.ts';
 import { createThrottle } from '../src/flows/sessions/throttle.ts';
 import { databaseAttempts } from '../src/store/sessions/attempts-database.ts';
@@ -13,8 +13,8 @@ import {
   claimsOf,
   clientKey,
   type Form,
-  type MadeClient,
-  makeClient,
+  type MadeOAuthClient,
+  makeOAuthClient,
   scopes,
   withAssertion,
   withSecret,
@@ -29,11 +29,11 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
   describe.each(redisServers())('and %s', (__, { url }) => {
     let world: AccountsWorld;
     let admin: Account;
-    let client: MadeClient;
+    let oauthClient: MadeOAuthClient;
     beforeAll(async () => {
       world = await accountsWorld(database, { AUTH_SCOPES: scopes, REDIS_URL: url });
       admin = await world.account('admin');
-      client = await makeClient(world, admin);
+      oauthClient = await makeOAuthClient(world, admin);
     });
     afterAll(() => world.close());
 
@@ -49,7 +49,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
     };
 
     test('issues an RFC 9068 token to a client that authenticates with Basic', async () => {
-      const answer = await ask(grant, { headers: basic(client.id, client.secret) });
+      const answer = await ask(grant, { headers: basic(oauthClient.id, oauthClient.secret) });
       expect([answer.status, answer.headers['cache-control']]).toEqual([200, 'no-store']);
       expect(answer.body).toEqual({
         access_token: expect.any(String),
@@ -63,8 +63,8 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       expect(payload).toEqual({
         iss: issuer,
         aud: 'complaints-api',
-        sub: client.id,
-        client_id: client.id,
+        sub: oauthClient.id,
+        client_id: oauthClient.id,
         tenant_id: admin.tenant.id,
         scope: 'complaints.read users.read',
         jti: expect.any(String),
@@ -74,13 +74,13 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
     });
 
     test('issues a token to a client that authenticates in the body', async () => {
-      const { status, body } = await ask(withSecret(client));
+      const { status, body } = await ask(withSecret(oauthClient));
       expect([status, body.token_type]).toEqual([200, 'Bearer']);
     });
 
     test('binds the token to the key that the gateway saw a proof of', async () => {
       const jkt = 'A'.repeat(43);
-      const answer = await ask(withSecret(client), { as: { kind: 'anonymous', context: { jkt } } });
+      const answer = await ask(withSecret(oauthClient), { as: { kind: 'anonymous', context: { jkt } } });
       expect([answer.body.token_type, claimsOf(answer).cnf]).toEqual(['DPoP', { jkt }]);
     });
 
@@ -90,7 +90,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       ['one twice', 'users.read users.read', 'users.read'],
       ['none by an empty parameter, which counts as absent', '', 'complaints.read users.read'],
     ])('grants %s', async (_name, scope, granted) => {
-      const answer = await ask({ ...withSecret(client), scope });
+      const answer = await ask({ ...withSecret(oauthClient), scope });
       expect([answer.status, answer.body.scope, claimsOf(answer).scope]).toEqual([200, granted, granted]);
     });
 
@@ -102,11 +102,11 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       ['another separator', 'users.read,complaints.read'],
       ['a tab', 'users.read\tcomplaints.read'],
     ])('refuses a scope with %s', async (_name, scope) => {
-      await expectRefused(ask({ ...withSecret(client), scope }), 400, 'invalid_scope');
+      await expectRefused(ask({ ...withSecret(oauthClient), scope }), 400, 'invalid_scope');
     });
 
     test('issues no scope that the installation does not know any more', async () => {
-      const made = await makeClient(world, admin);
+      const made = await makeOAuthClient(world, admin);
       await probing(world.store.db, (trx) =>
         trx
           .updateTable('clients')
@@ -119,14 +119,14 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
     });
 
     test('issues a token without scopes to a client that has none', async () => {
-      const answer = await ask(withSecret(await makeClient(world, admin, { scopes: [] })));
+      const answer = await ask(withSecret(await makeOAuthClient(world, admin, { scopes: [] })));
       expect(answer.body).not.toHaveProperty('scope');
       expect(claimsOf(answer)).not.toHaveProperty('scope');
     });
 
     describe('refuses', () => {
       const unknownId = 'client-01936f00-0000-7000-8000-000000000000';
-      test.each<[string, (made: MadeClient) => Parameters<typeof askForToken>[2] & { form?: Form }]>([
+      test.each<[string, (made: MadeOAuthClient) => Parameters<typeof askForToken>[2] & { form?: Form }]>([
         ['a wrong secret', ({ id }) => ({ headers: basic(id, 'wrong') })],
         ['an empty secret', ({ id }) => ({ headers: basic(id, '') })],
         ['an unknown client', ({ secret }) => ({ headers: basic(unknownId, secret) })],
@@ -137,23 +137,23 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         ['Basic with a broken escape', ({ id }) => ({ headers: { authorization: `Basic ${btoa(`${id}:%zz`)}` } })],
         ['no credentials', ({ id }) => ({ form: { ...grant, client_id: id } })],
       ])('%s with 401 and a challenge', async (_name, of) => {
-        const { form = grant, ...options } = of(client);
+        const { form = grant, ...options } = of(oauthClient);
         await expectRefused(ask(form, options), 401, 'invalid_client');
         expect((await ask(form, options)).headers['www-authenticate']).toBe('Basic realm="token endpoint"');
       });
 
       test('a wrong secret in the body without a challenge, so that libraries read the error', async () => {
-        const answer = ask({ ...withSecret(client), client_secret: 'wrong' });
+        const answer = ask({ ...withSecret(oauthClient), client_secret: 'wrong' });
         await expectRefused(answer, 401, 'invalid_client');
         expect((await answer).headers).not.toHaveProperty('www-authenticate');
       });
 
       test('a person as a client', async () => {
-        await expectRefused(ask({ ...withSecret(client), client_id: admin.userId }), 401, 'invalid_client');
+        await expectRefused(ask({ ...withSecret(oauthClient), client_id: admin.userId }), 401, 'invalid_client');
       });
 
       test.each<
-        [string, (made: MadeClient) => Readonly<{ form: Form; headers?: Record<string, string>; query?: string }>]
+        [string, (made: MadeOAuthClient) => Readonly<{ form: Form; headers?: Record<string, string>; query?: string }>]
       >([
         ['two methods at once', (made) => ({ form: withSecret(made), headers: basic(made.id, made.secret) })],
         [
@@ -207,19 +207,19 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         ],
         ['an empty body', () => ({ form: '' })],
       ])('%s with 400 invalid_request', async (_name, of) => {
-        const { form, ...options } = of(client);
+        const { form, ...options } = of(oauthClient);
         await expectRefused(ask(form, options), 400, 'invalid_request');
       });
 
       test.each(['password', 'authorization_code', 'refresh_token', 'CLIENT_CREDENTIALS'])(
         'the grant type %s',
         async (grant_type) => {
-          await expectRefused(ask({ ...withSecret(client), grant_type }), 400, 'unsupported_grant_type');
+          await expectRefused(ask({ ...withSecret(oauthClient), grant_type }), 400, 'unsupported_grant_type');
         },
       );
 
       test('a client without this grant type', async () => {
-        const agent = await makeClient(world, admin, {
+        const agent = await makeOAuthClient(world, admin, {
           grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'],
         });
         await expectRefused(ask(withSecret(agent)), 400, 'unauthorized_client');
@@ -231,17 +231,17 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         ['a multipart form', 'multipart/form-data; boundary=x', '--x--'],
       ])('%s instead of a form', async (_name, contentType, form) => {
         await expectRefused(
-          ask(form, { contentType, headers: basic(client.id, client.secret) }),
+          ask(form, { contentType, headers: basic(oauthClient.id, oauthClient.secret) }),
           415,
           'invalid_request',
         );
       });
 
       test('a huge body, and a body of a million parameters, unread', async () => {
-        const huge = `${new URLSearchParams(withSecret(client))}&x=${'y'.repeat(20_000)}`;
+        const huge = `${new URLSearchParams(withSecret(oauthClient))}&x=${'y'.repeat(20_000)}`;
         await expectRefused(ask(huge), 413, 'invalid_request');
         await expectRefused(
-          ask(`${new URLSearchParams(withSecret(client))}${'&a'.repeat(5_000)}`),
+          ask(`${new URLSearchParams(withSecret(oauthClient))}${'&a'.repeat(5_000)}`),
           400,
           'invalid_request',
         );
@@ -252,7 +252,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         ['resource', 'https://elsewhere.example/mcp'],
         ['resource', 'no URL'],
       ])('the %s %s', async (name, value) => {
-        await expectRefused(ask({ ...withSecret(client), [name]: value }), 400, 'invalid_target');
+        await expectRefused(ask({ ...withSecret(oauthClient), [name]: value }), 400, 'invalid_target');
       });
 
       test('every client of a disabled tenant', async () => {
@@ -261,13 +261,13 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
             trx.updateTable('tenants').set({ status }).where('id', '=', admin.tenant.id).execute(),
           );
         await set('disabled');
-        await expectRefused(ask(withSecret(client)), 401, 'invalid_client');
+        await expectRefused(ask(withSecret(oauthClient)), 401, 'invalid_client');
         await set('active');
       });
     });
 
     test('takes its own audience and resources', async () => {
-      const form = new URLSearchParams({ ...withSecret(client), audience: 'complaints-api' });
+      const form = new URLSearchParams({ ...withSecret(oauthClient), audience: 'complaints-api' });
       form.append('resource', `${issuer}/mcp`);
       form.append('resource', issuer);
       expect((await ask(form.toString())).status).toBe(200);
@@ -278,12 +278,12 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       let key: Awaited<ReturnType<typeof clientKey>>;
       beforeAll(async () => {
         key = await clientKey('ES256');
-        keyed = (await makeClient(world, admin, { jwks: { keys: [key.jwk] } })).id;
+        keyed = (await makeOAuthClient(world, admin, { jwks: { keys: [key.jwk] } })).id;
       });
 
       test.each(['ES256', 'ES384', 'EdDSA', 'Ed25519', 'RS256', 'PS256'])('issues a token for %s', async (alg) => {
         const own = await clientKey(alg);
-        const { id } = await makeClient(world, admin, { jwks: { keys: [key.jwk, own.jwk] } });
+        const { id } = await makeOAuthClient(world, admin, { jwks: { keys: [key.jwk, own.jwk] } });
         const answer = await ask(withAssertion(await own.assertion(id)));
         expect([answer.status, claimsOf(answer).sub]).toEqual([200, id]);
       });
@@ -336,7 +336,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         expect(await expectRefused(ask(withAssertion(assertion)), 401, 'invalid_client')).toMatch(/already used/);
         await expectRefused(ask(withAssertion(await key.assertion(keyed, { jti: 'once' }))), 401, 'invalid_client');
         const other = await clientKey('ES256');
-        const { id } = await makeClient(world, admin, { jwks: { keys: [other.jwk] } });
+        const { id } = await makeOAuthClient(world, admin, { jwks: { keys: [other.jwk] } });
         expect((await ask(withAssertion(await other.assertion(id, { jti: 'once' })))).status).toBe(200);
       });
 
@@ -355,7 +355,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       test('refuses the key of another client, a replaced key and an unsigned assertion', async () => {
         const foreign = await clientKey('ES256', key.jwk.kid);
         await expectRefused(ask(withAssertion(await foreign.assertion(keyed))), 401, 'invalid_client');
-        const { id } = await makeClient(world, admin, { jwks: { keys: [foreign.jwk] } });
+        const { id } = await makeOAuthClient(world, admin, { jwks: { keys: [foreign.jwk] } });
         await world.call('PATCH', `${tenantPath()}/${id}`, {
           as: world.as(admin),
           body: { jwks: { keys: [key.jwk] } },
@@ -370,14 +370,14 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       test('issues no token when the key was replaced since it was checked, even by one with its kid', async () => {
         const { db } = world.store;
         const parts = { db, throttle: createThrottle(databaseAttempts(db)), issuer: { issuer } };
-        const { id } = await makeClient(world, admin, { jwks: { keys: [key.jwk] } });
+        const { id } = await makeOAuthClient(world, admin, { jwks: { keys: [key.jwk] } });
         const authenticate = async ({ assertion }: typeof key) =>
-          authenticateClient(
+          authenticateOAuthClient(
             parts,
             { method: 'private_key_jwt', clientId: id, assertion: await assertion(id) },
             freshAddress(),
           );
-        const issue = (authenticated: AuthenticatedClient) =>
+        const issue = (authenticated: AuthenticatedOAuthClient) =>
           issueClientToken({ db, scopes: scopes.split(' ') }, authenticated, { asked: undefined, caller });
         const stolen = await authenticate(key);
         expect(await codeOf(issue(stolen))).toBe('ok');
@@ -392,22 +392,22 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       });
 
       test('refuses a client_id beside it that names another client', async () => {
-        const form = { ...withAssertion(await key.assertion(keyed)), client_id: client.id };
+        const form = { ...withAssertion(await key.assertion(keyed)), client_id: oauthClient.id };
         await expectRefused(ask(form), 400, 'invalid_request');
       });
     });
 
     test('limits guesses by client and address, and locks out no other client, address or person', async () => {
       const ip = freshAddress();
-      const guess = () => ask({ ...withSecret(client), client_secret: 'wrong' }, { ip });
+      const guess = () => ask({ ...withSecret(oauthClient), client_secret: 'wrong' }, { ip });
       const answers = await Promise.all(Array.from({ length: 80 }, guess));
       const refused = answers.filter(({ status }) => status === 429);
       expect(refused).toHaveLength(20);
       expect(Number(refused[0]?.headers['retry-after'])).toBeGreaterThan(0);
       await expectRefused(guess(), 429, 'temporarily_unavailable');
-      expect((await ask(withSecret(client), { ip })).status).toBe(429);
-      expect((await ask(withSecret(client))).status).toBe(200);
-      expect((await ask(withSecret(await makeClient(world, admin)), { ip })).status).toBe(200);
+      expect((await ask(withSecret(oauthClient), { ip })).status).toBe(429);
+      expect((await ask(withSecret(oauthClient))).status).toBe(200);
+      expect((await ask(withSecret(await makeOAuthClient(world, admin)), { ip })).status).toBe(200);
       const { status } = await world.call('POST', '/v1/auth/login', {
         body: { email: admin.email, password: 'correct horse battery staple' },
         ip,
@@ -418,7 +418,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
     test('a client that gets tokens all the time is never throttled', async () => {
       const ip = freshAddress();
       for (let round = 0; round < 2; round += 1) {
-        const answers = await Promise.all(Array.from({ length: 40 }, () => ask(withSecret(client), { ip })));
+        const answers = await Promise.all(Array.from({ length: 40 }, () => ask(withSecret(oauthClient), { ip })));
         expect(answers.every(({ status }) => status === 200)).toBe(true);
       }
     });

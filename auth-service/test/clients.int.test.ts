@@ -2,7 +2,15 @@ import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { exportJWK } from 'jose';
 import { type Account, type AccountsWorld, accountsWorld } from './support/accounts-world.ts';
-import { askForToken, basic, clientKey, type MadeClient, makeClient, scopes, withSecret } from './support/clients.ts';
+import {
+  askForToken,
+  basic,
+  clientKey,
+  type MadeOAuthClient,
+  makeOAuthClient,
+  scopes,
+  withSecret,
+} from './support/clients.ts';
 import { gatewayItself } from './support/gateway.ts';
 import { makeTenant } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
@@ -18,20 +26,20 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
   });
   afterAll(() => world.close());
 
-  const pathOf = ({ id }: MadeClient, tail = '') => `/v1/auth/tenants/${admin.tenant.id}/clients/${id}${tail}`;
+  const pathOf = ({ id }: MadeOAuthClient, tail = '') => `/v1/auth/tenants/${admin.tenant.id}/clients/${id}${tail}`;
   const call = (method: 'GET' | 'PATCH' | 'POST' | 'DELETE', path: string, body?: object, as = admin) =>
     world.call(method, path, { as: world.as(as), ...(body && { body }) });
-  const canGetToken = async (client: MadeClient) => {
-    const { status, body } = await askForToken(world, withSecret(client));
+  const canGetToken = async (oauthClient: MadeOAuthClient) => {
+    const { status, body } = await askForToken(world, withSecret(oauthClient));
     return status === 200 ? true : body.error;
   };
   const revocations = async () => {
     const { body } = await world.call('GET', '/internal/revocations', { as: gatewayItself });
     return body.items as Record<string, string>[];
   };
-  const endedTokensOf = async ({ id }: MadeClient) =>
+  const endedTokensOf = async ({ id }: MadeOAuthClient) =>
     (await revocations()).filter(({ kind, client_id }) => kind === 'client' && client_id === id).length;
-  const audited = async ({ id }: MadeClient) => {
+  const audited = async ({ id }: MadeOAuthClient) => {
     const { body } = await call('GET', '/v1/auth/audit?limit=100');
     const entries = body.items as { action: string; user_id: string; detail: Record<string, unknown> }[];
     return entries.filter(({ detail }) => detail.client_id === id);
@@ -67,8 +75,8 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
   });
 
   test('lists clients newest first, in pages', async () => {
-    const made: MadeClient[] = [];
-    for (let at = 0; at < 3; at += 1) made.push(await makeClient(world, admin));
+    const made: MadeOAuthClient[] = [];
+    for (let at = 0; at < 3; at += 1) made.push(await makeOAuthClient(world, admin));
     const first = await call('GET', `/v1/auth/tenants/${admin.tenant.id}/clients?limit=2`);
     const second = await call(
       'GET',
@@ -105,15 +113,15 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
   });
 
   test('is for the administrators of this tenant alone', async () => {
-    const client = await makeClient(world, admin);
+    const oauthClient = await makeOAuthClient(world, admin);
     const agent = await world.account('agent');
     const demoted = await world.account('admin');
     await call('PATCH', `/v1/auth/tenants/${admin.tenant.id}/members/${demoted.userId}`, { role: 'agent' });
     const calls = [
-      ['GET', pathOf(client)],
-      ['PATCH', pathOf(client), { status: 'disabled' }],
-      ['POST', pathOf(client, '/secrets'), {}],
-      ['DELETE', pathOf(client)],
+      ['GET', pathOf(oauthClient)],
+      ['PATCH', pathOf(oauthClient), { status: 'disabled' }],
+      ['POST', pathOf(oauthClient, '/secrets'), {}],
+      ['DELETE', pathOf(oauthClient)],
       ['POST', pathOf({ id: '', secret: '' }).slice(0, -1), { name: 'x', scopes: [] }],
     ] as const;
     for (const [method, path, body] of calls) {
@@ -122,59 +130,59 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
       // Their token still says that they are an administrator.
       if (method !== 'GET') expect((await call(method, path, body, demoted)).body.code).toBe('insufficient_role');
     }
-    const elsewhere = pathOf(client).replace(admin.tenant.id, foreigner.tenant.id);
+    const elsewhere = pathOf(oauthClient).replace(admin.tenant.id, foreigner.tenant.id);
     expect((await call('GET', elsewhere, undefined, foreigner)).status).toBe(404);
     expect((await call('DELETE', elsewhere, undefined, foreigner)).status).toBe(404);
     expect((await call('GET', pathOf({ id: 'first-party', secret: '' }))).status).toBe(404);
-    expect(await canGetToken(client)).toBe(true);
+    expect(await canGetToken(oauthClient)).toBe(true);
   });
 
   test('a disabled client gets no token and its tokens end in the same transaction; enabling it lets it go on', async () => {
-    const client = await makeClient(world, admin);
-    const disabled = await call('PATCH', pathOf(client), { status: 'disabled' });
+    const oauthClient = await makeOAuthClient(world, admin);
+    const disabled = await call('PATCH', pathOf(oauthClient), { status: 'disabled' });
     expect([disabled.status, disabled.body.status]).toEqual([200, 'disabled']);
     expect((await revocations()).at(-1)).toEqual({
       kind: 'client',
-      client_id: client.id,
+      client_id: oauthClient.id,
       tenant_id: admin.tenant.id,
       not_before: expect.stringMatching(/:\d\d\.000Z$/),
       expires_at: expect.stringMatching(/Z$/),
     });
-    expect(await canGetToken(client)).toBe('invalid_client');
-    await call('PATCH', pathOf(client), { status: 'active' });
-    const { body } = await askForToken(world, withSecret(client));
+    expect(await canGetToken(oauthClient)).toBe('invalid_client');
+    await call('PATCH', pathOf(oauthClient), { status: 'active' });
+    const { body } = await askForToken(world, withSecret(oauthClient));
     const { iat } = JSON.parse(Buffer.from(body.access_token.split('.')[1], 'base64url').toString());
     // The new token is not older than the revocation, no matter in which part of the second it was issued.
     expect(iat * 1000).toBeGreaterThanOrEqual(Date.parse((await revocations()).at(-1)?.not_before ?? ''));
-    expect(await endedTokensOf(client)).toBe(1);
+    expect(await endedTokensOf(oauthClient)).toBe(1);
   });
 
   test('a client disabled twice in one second revokes the token from in between', async () => {
-    const client = await makeClient(world, admin);
-    await call('PATCH', pathOf(client), { status: 'disabled' });
-    await call('PATCH', pathOf(client), { status: 'active' });
-    const { body } = await askForToken(world, withSecret(client));
+    const oauthClient = await makeOAuthClient(world, admin);
+    await call('PATCH', pathOf(oauthClient), { status: 'disabled' });
+    await call('PATCH', pathOf(oauthClient), { status: 'active' });
+    const { body } = await askForToken(world, withSecret(oauthClient));
     const { iat } = JSON.parse(Buffer.from(body.access_token.split('.')[1], 'base64url').toString());
-    await call('PATCH', pathOf(client), { status: 'disabled' });
+    await call('PATCH', pathOf(oauthClient), { status: 'disabled' });
     const last = (await revocations()).at(-1);
-    expect(last?.client_id).toBe(client.id);
+    expect(last?.client_id).toBe(oauthClient.id);
     expect(iat * 1000).toBeLessThan(Date.parse(last?.not_before ?? ''));
   });
 
   test('a change that takes a scope away ends the tokens, and one that gives a scope does not', async () => {
-    const client = await makeClient(world, admin, { scopes: ['users.read'] });
-    await call('PATCH', pathOf(client), { scopes: ['users.read', 'complaints.read'], name: 'Other' });
-    expect(await endedTokensOf(client)).toBe(0);
-    await call('PATCH', pathOf(client), { scopes: ['complaints.read'] });
-    expect(await endedTokensOf(client)).toBe(1);
-    await call('PATCH', pathOf(client), { revoke_tokens: true });
-    expect(await endedTokensOf(client)).toBe(2);
-    const { body } = await askForToken(world, withSecret(client));
+    const oauthClient = await makeOAuthClient(world, admin, { scopes: ['users.read'] });
+    await call('PATCH', pathOf(oauthClient), { scopes: ['users.read', 'complaints.read'], name: 'Other' });
+    expect(await endedTokensOf(oauthClient)).toBe(0);
+    await call('PATCH', pathOf(oauthClient), { scopes: ['complaints.read'] });
+    expect(await endedTokensOf(oauthClient)).toBe(1);
+    await call('PATCH', pathOf(oauthClient), { revoke_tokens: true });
+    expect(await endedTokensOf(oauthClient)).toBe(2);
+    const { body } = await askForToken(world, withSecret(oauthClient));
     expect(body.scope).toBe('complaints.read');
   });
 
   test('a rotated secret works beside the old one until its end, and never a third', async () => {
-    const first = await makeClient(world, admin);
+    const first = await makeOAuthClient(world, admin);
     const rotate = async (body: object) => {
       const { status, body: rotated } = await call('POST', pathOf(first, '/secrets'), body);
       expect(status).toBe(201);
@@ -205,7 +213,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
   });
 
   test('an expired secret is refused, though its row is still there', async () => {
-    const first = await makeClient(world, admin);
+    const first = await makeOAuthClient(world, admin);
     await call('POST', pathOf(first, '/secrets'), { keep_old_for: 3600 });
     await probing(world.store.db, (trx) =>
       trx
@@ -220,35 +228,39 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
   });
 
   test('keys end the secrets, and a new secret ends the keys', async () => {
-    const client = await makeClient(world, admin);
+    const oauthClient = await makeOAuthClient(world, admin);
     const { jwk } = await clientKey('EdDSA');
-    const keyed = await call('PATCH', pathOf(client), { jwks: { keys: [jwk] } });
+    const keyed = await call('PATCH', pathOf(oauthClient), { jwks: { keys: [jwk] } });
     expect([keyed.body.secrets, keyed.body.jwks.keys.length]).toEqual([[], 1]);
-    expect(await canGetToken(client)).toBe('invalid_client');
-    const rotated = await call('POST', pathOf(client, '/secrets'));
+    expect(await canGetToken(oauthClient)).toBe('invalid_client');
+    const rotated = await call('POST', pathOf(oauthClient, '/secrets'));
     expect(rotated.body).toMatchObject({ jwks: null, secrets: [{}] });
-    expect(await canGetToken({ id: client.id, secret: rotated.body.client_secret })).toBe(true);
+    expect(await canGetToken({ id: oauthClient.id, secret: rotated.body.client_secret })).toBe(true);
   });
 
   test('notes when the client and the secret were used', async () => {
-    const client = await makeClient(world, admin);
-    await askForToken(world, { grant_type: 'client_credentials' }, { headers: basic(client.id, client.secret) });
-    const { body } = await call('GET', pathOf(client));
+    const oauthClient = await makeOAuthClient(world, admin);
+    await askForToken(
+      world,
+      { grant_type: 'client_credentials' },
+      { headers: basic(oauthClient.id, oauthClient.secret) },
+    );
+    const { body } = await call('GET', pathOf(oauthClient));
     expect(Math.abs(Date.parse(body.last_used_at) - Date.now())).toBeLessThan(60_000);
     expect(body.secrets[0].last_used_at).not.toBeNull();
   });
 
   test('a deleted client is gone, its tokens end, and the audit log has all of its history', async () => {
-    const client = await makeClient(world, admin);
-    await call('PATCH', pathOf(client), { name: 'Other' });
-    await canGetToken(client);
-    await call('POST', pathOf(client, '/secrets'));
-    expect((await call('DELETE', pathOf(client))).status).toBe(204);
-    expect((await call('GET', pathOf(client))).status).toBe(404);
-    expect((await call('DELETE', pathOf(client))).status).toBe(404);
-    expect(await canGetToken(client)).toBe('invalid_client');
-    expect(await endedTokensOf(client)).toBe(1);
-    const entries = await audited(client);
+    const oauthClient = await makeOAuthClient(world, admin);
+    await call('PATCH', pathOf(oauthClient), { name: 'Other' });
+    await canGetToken(oauthClient);
+    await call('POST', pathOf(oauthClient, '/secrets'));
+    expect((await call('DELETE', pathOf(oauthClient))).status).toBe(204);
+    expect((await call('GET', pathOf(oauthClient))).status).toBe(404);
+    expect((await call('DELETE', pathOf(oauthClient))).status).toBe(404);
+    expect(await canGetToken(oauthClient)).toBe('invalid_client');
+    expect(await endedTokensOf(oauthClient)).toBe(1);
+    const entries = await audited(oauthClient);
     expect(entries.map(({ action }) => action)).toEqual([
       'client.deleted',
       'client.secret_rotated',
@@ -257,6 +269,6 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
       'client.created',
     ]);
     expect(entries[3]).toMatchObject({ user_id: admin.userId, detail: { from: { name: 'Nightly export' } } });
-    expect(JSON.stringify(entries)).not.toContain(client.secret);
+    expect(JSON.stringify(entries)).not.toContain(oauthClient.secret);
   });
 });

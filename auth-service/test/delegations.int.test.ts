@@ -8,8 +8,8 @@ import {
   askForToken,
   claimsOf,
   clientKey,
-  type MadeClient,
-  makeClient,
+  type MadeOAuthClient,
+  makeOAuthClient,
   scopes,
   withAssertion,
   withSecret,
@@ -25,11 +25,11 @@ const tokenType = 'urn:countersign:token-type:delegation';
 describe.each(databases())('an agent that acts for a person on %s', (_, database) => {
   let world: AccountsWorld;
   let admin: Account;
-  let agent: MadeClient;
+  let agent: MadeOAuthClient;
   beforeAll(async () => {
     world = await accountsWorld(database, { AUTH_SCOPES: scopes });
     admin = await world.account('admin');
-    agent = await makeClient(world, admin, { name: 'Assistant', grant_types: [exchangeGrant] });
+    agent = await makeOAuthClient(world, admin, { name: 'Assistant', grant_types: [exchangeGrant] });
   });
   afterAll(() => world.close());
 
@@ -43,9 +43,9 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     if (status !== 201) throw new Error(text);
     return body as { id: string; subject_token: string };
   };
-  const exchange = (subject: string, more: Record<string, string> = {}, client = agent) =>
+  const exchange = (subject: string, more: Record<string, string> = {}, oauthClient = agent) =>
     askForToken(world, {
-      ...withSecret(client),
+      ...withSecret(oauthClient),
       grant_type: exchangeGrant,
       subject_token: subject,
       subject_token_type: tokenType,
@@ -113,7 +113,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
 
   test('a client with keys exchanges too, and gets a token bound to its key', async () => {
     const key = await clientKey('ES256');
-    const { id } = await makeClient(world, admin, { grant_types: [exchangeGrant], jwks: { keys: [key.jwk] } });
+    const { id } = await makeOAuthClient(world, admin, { grant_types: [exchangeGrant], jwks: { keys: [key.jwk] } });
     const { subject_token } = await consented(await world.account('agent'), { client_id: id });
     const jkt = 'B'.repeat(43);
     const answer = await askForToken(
@@ -137,19 +137,19 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
   });
 
   test('loses a scope that its client lost since the consent', async () => {
-    const client = await makeClient(world, admin, { grant_types: [exchangeGrant] });
-    const { subject_token } = await consented(await world.account('agent'), { client_id: client.id });
+    const oauthClient = await makeOAuthClient(world, admin, { grant_types: [exchangeGrant] });
+    const { subject_token } = await consented(await world.account('agent'), { client_id: oauthClient.id });
     const change = (to: object) =>
-      world.call('PATCH', `/v1/auth/tenants/${admin.tenant.id}/clients/${client.id}`, {
+      world.call('PATCH', `/v1/auth/tenants/${admin.tenant.id}/clients/${oauthClient.id}`, {
         as: world.as(admin),
         body: to,
       });
     await change({ scopes: ['users.read'] });
-    expect((await exchange(subject_token, {}, client)).body.scope).toBe('users.read');
+    expect((await exchange(subject_token, {}, oauthClient)).body.scope).toBe('users.read');
     await change({ scopes: [] });
-    await expectRefused(exchange(subject_token, {}, client), 400, 'invalid_scope');
+    await expectRefused(exchange(subject_token, {}, oauthClient), 400, 'invalid_scope');
     await change({ grant_types: ['client_credentials'] });
-    await expectRefused(exchange(subject_token, {}, client), 400, 'unauthorized_client');
+    await expectRefused(exchange(subject_token, {}, oauthClient), 400, 'unauthorized_client');
   });
 
   test('gets no token that outlives the consent', async () => {
@@ -194,12 +194,12 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
   test('refuses another client of the tenant, one of another tenant, and one that acts only for itself', async () => {
     const ann = await world.account('agent');
     const { subject_token } = await consented(ann);
-    const second = await makeClient(world, admin, { grant_types: [exchangeGrant] });
+    const second = await makeOAuthClient(world, admin, { grant_types: [exchangeGrant] });
     await expectRefused(exchange(subject_token, {}, second), 400, 'invalid_request');
     const foreigner = await world.account('admin', [await makeTenant(world.store.db, 'globex')]);
-    const foreign = await makeClient(world, foreigner, { grant_types: [exchangeGrant] });
+    const foreign = await makeOAuthClient(world, foreigner, { grant_types: [exchangeGrant] });
     await expectRefused(exchange(subject_token, {}, foreign), 400, 'invalid_request');
-    const plain = await makeClient(world, admin);
+    const plain = await makeOAuthClient(world, admin);
     for (const client_id of [foreign.id, plain.id, 'client-01936f00-0000-7000-8000-000000000000']) {
       const answer = await consent(ann, { client_id });
       expect([answer.status, answer.body.errors[0].path]).toEqual([422, 'client_id']);
@@ -383,12 +383,12 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     });
 
     test('the client', async () => {
-      const client = await makeClient(world, admin, { grant_types: [exchangeGrant] });
+      const oauthClient = await makeOAuthClient(world, admin, { grant_types: [exchangeGrant] });
       const ann = await world.account('agent');
-      const { subject_token } = await consented(ann, { client_id: client.id });
-      const path = `/v1/auth/tenants/${admin.tenant.id}/clients/${client.id}`;
+      const { subject_token } = await consented(ann, { client_id: oauthClient.id });
+      const path = `/v1/auth/tenants/${admin.tenant.id}/clients/${oauthClient.id}`;
       await world.call('PATCH', path, { as: world.as(admin), body: { status: 'disabled' } });
-      await expectRefused(exchange(subject_token, {}, client), 401, 'invalid_client');
+      await expectRefused(exchange(subject_token, {}, oauthClient), 401, 'invalid_client');
       await world.call('DELETE', path, { as: world.as(admin) });
       expect(await list(ann)).toEqual([]);
     });

@@ -51,7 +51,7 @@ describe.each(databases())('refused logins in the audit log on %s', (_, database
     expect(JSON.stringify(await entries())).not.toContain(guess);
   });
 
-  test('an e-mail without an account is in the operator chain, without the e-mail', async () => {
+  test('an email without an account is in the operator chain, without the email', async () => {
     const email = freshEmail();
     expect(await fail(email)).toBe('invalid_credentials');
     await eventually(async () => expect(await of('operator', 'login.failed')).toMatchObject([{ user_id: null }]));

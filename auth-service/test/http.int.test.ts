@@ -155,7 +155,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect((await get('/v1/auth/sessions', asUser(here.session_id, bob))).body.items).toHaveLength(1);
     });
 
-    test('answers alike for the wrong password, an unknown e-mail and a disabled account', async () => {
+    test('answers alike for the wrong password, an unknown email and a disabled account', async () => {
       const gone = await makePerson(store.db, await testPasswords(), [tenant]);
       await probing(store.db, (trx) =>
         trx.updateTable('users').set({ status: 'disabled' }).where('id', '=', gone.userId).execute(),
@@ -179,14 +179,14 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
     test.each<[string, unknown, number, string]>([
       ['no body', undefined, 422, 'validation_failed'],
       ['broken JSON', '{"email":', 400, 'invalid_request'],
-      ['an operator for an e-mail', { email: { $gt: '' }, password }, 422, 'validation_failed'],
+      ['an operator for an email', { email: { $gt: '' }, password }, 422, 'validation_failed'],
       ['a list', [{ email: 'a', password }], 422, 'validation_failed'],
       ['a number for a password', { email: 'a@b.test', password: 1 }, 422, 'validation_failed'],
       ['257 characters of password', { email: 'a@b.test', password: 'a'.repeat(257) }, 422, 'validation_failed'],
-      ['a NUL in the e-mail', { email: 'a\0@b.test', password }, 422, 'validation_failed'],
+      ['a NUL in the email', { email: 'a\0@b.test', password }, 422, 'validation_failed'],
       ['half a character', '{"email":"a@b.test","password":"\\ud800"}', 422, 'validation_failed'],
       ['1 MiB of password', { email: 'a@b.test', password: 'a'.repeat(2 ** 20 - 100) }, 413, 'payload_too_large'],
-      ['a list for an e-mail', { email: ['a@b.test'], password }, 422, 'validation_failed'],
+      ['a list for an email', { email: ['a@b.test'], password }, 422, 'validation_failed'],
       ['an object that looks long', { email: 'a@b.test', password: { length: 20 } }, 422, 'validation_failed'],
       ['a constructor', '{"constructor":{"prototype":{"email":"a"}},"password":"b"}', 422, 'validation_failed'],
       ['a prototype', '{"__proto__":{"email":"a"},"password":"b"}', 422, 'validation_failed'],

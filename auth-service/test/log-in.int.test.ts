@@ -35,7 +35,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
   const attempt = (email: string, secret = password, more: { tenant?: string; ip?: string } = {}) =>
     logIn(parts, { email, password: secret, tenant: more.tenant, transport }, { ...caller, ip: more.ip ?? caller.ip });
 
-  test('accepts the e-mail in any case', async () => {
+  test('accepts the email in any case', async () => {
     const { email, userId } = await person();
     expect(await attempt(email.toUpperCase())).toMatchObject({ kind: 'granted', grant: { access: { userId } } });
   });
@@ -49,9 +49,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     let previous: Buffer = chainStart;
     for (const [index, row] of rows.entries()) {
       expect(row.seq).toBe(index + 1);
-      const { tenant_id: tenantId, user_id: userId, session_id: sessionId, request_id: requestId } = row;
-      const { seq, at, action, detail } = row;
-      const hash = auditHash(previous, { tenantId, seq, at, action, userId, sessionId, requestId, detail });
+      const hash = auditHash(previous, row);
       expect(Buffer.from(row.hash)).toEqual(hash);
       previous = hash;
     }
@@ -233,7 +231,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       expect(await attempt(email, password, ip)).toBe('ok');
     });
 
-    test('refuses an address that tries many e-mails, known or not, with retry-after', async () => {
+    test('refuses an address that tries many emails, known or not, with retry-after', async () => {
       const ip = freshAddress();
       const codes = await Promise.all(
         Array.from({ length: 110 }, (__, index) => attempt(`guess-${index}@acme.test`, 'wrong', ip)),

@@ -97,7 +97,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
   });
 
   test.each([
-    ['a slug that is taken', ['create', 'acme', 'Another'], 'SLUG: is taken already'],
+    ['a slug that is taken', ['create', 'acme', 'Another'], 'SLUG: is already taken'],
     [
       'a slug that no login could name',
       ['create', 'Ac/me', 'Acme'],

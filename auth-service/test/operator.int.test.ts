@@ -214,7 +214,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect(iat * 1000).toBeGreaterThanOrEqual(Date.parse(not_before));
   });
 
-  test('disables a person, in any spelling of the e-mail, and enables them again', async () => {
+  test('disables a person, in any spelling of the email, and enables them again', async () => {
     const who = await person();
     const { refresh_token, session_id } = await logIn(who);
     expect((await run('users', 'disable', who.email.toUpperCase())).lines[0]).toContain('1 sessions ended');

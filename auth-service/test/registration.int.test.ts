@@ -222,7 +222,7 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
       expect((await world.post('/v1/auth/register', { email })).status).toBe(202);
     }
     const mail = await world.mail.mailTo(invited, 2);
-    expect(mail.subject).toBe('Confirm your e-mail address');
+    expect(mail.subject).toBe('Confirm your email address');
     expect((await world.post('/v1/auth/email/verify', { token: tokenIn(mail), password: newPassword })).status).toBe(
       204,
     );

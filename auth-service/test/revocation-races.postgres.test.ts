@@ -100,7 +100,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     const [slow, fast] = [uuidv7(), uuidv7()];
     const revoke = (userId: string, beforeCommit?: Promise<void>, written?: () => void) =>
       store.db.transaction({ role: roles.self, userId }, async (trx) => {
-        await appendRevocations(trx, [{ kind: 'user', userId }], revocationInForceSec);
+        await appendRevocations(trx, [{ kind: 'user', user_id: userId }], revocationInForceSec);
         written?.();
         await beforeCommit;
       });
@@ -206,7 +206,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     const mayCommit = Promise.withResolvers<void>();
     const revoking = store.db.transaction({ role: roles.self, userId: who.userId }, async (trx) => {
       await sql`select id from users where id = ${who.userId} for update`.execute(trx);
-      await appendRevocations(trx, [{ kind: 'user', userId: who.userId }], revocationInForceSec);
+      await appendRevocations(trx, [{ kind: 'user', user_id: who.userId }], revocationInForceSec);
       revoked.resolve();
       await mayCommit.promise;
     });

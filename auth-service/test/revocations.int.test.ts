@@ -44,7 +44,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     (await readFeed(store.db, { log: position.log, after: position.cursor })).items;
   const revoke = (userId: string) =>
     store.db.transaction({ role: roles.self, userId }, (trx) =>
-      appendRevocations(trx, [{ kind: 'user', userId }], revocationInForceSec),
+      appendRevocations(trx, [{ kind: 'user', user_id: userId }], revocationInForceSec),
     );
 
   test('lists what a logout ended: this session, the others, or all with every earlier token', async () => {
@@ -115,7 +115,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
   test('refuses the tenants that end together from one moment on: the log is read once for all of them', async () => {
     // Three times, because a run may cross the boundary of a second.
     for (let round = 0; round < 3; round += 1) {
-      const [one, ...more] = Array.from({ length: 3 }, () => ({ kind: 'tenant', tenantId: uuidv7() }) as const);
+      const [one, ...more] = Array.from({ length: 3 }, () => ({ kind: 'tenant', tenant_id: uuidv7() }) as const);
       if (one === undefined) throw new Error('no tenant');
       const append = (entries: (typeof one)[]) =>
         store.db.transaction({ role: roles.operator }, (trx) => appendRevocations(trx, entries, revocationInForceSec));
@@ -137,7 +137,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
       await revoke(userId);
       const issuedAtSec = await inTenant((trx) => issueTimeSec(trx, { tenantId, userId, clientId }), { userId });
       const { log, cursor } = await head();
-      const entry = { kind: 'client', clientId, tenantId } as const;
+      const entry = { kind: 'client', client_id: clientId, tenant_id: tenantId } as const;
       await inTenant((trx) => appendRevocations(trx, [entry], revocationInForceSec));
       const [revoked] = await since({ log, cursor });
       expect(issuedAtSec * 1000).toBeLessThan(revoked?.not_before.getTime() ?? Number.NaN);
@@ -148,7 +148,9 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     const tenantId = uuidv7();
     const inTenant = <T>(work: (trx: Trx) => Promise<T>) => store.db.transaction({ role: roles.app, tenantId }, work);
     const end = (clientId: string) =>
-      inTenant((trx) => appendRevocations(trx, [{ kind: 'client', clientId, tenantId }], revocationInForceSec));
+      inTenant((trx) =>
+        appendRevocations(trx, [{ kind: 'client', client_id: clientId, tenant_id: tenantId }], revocationInForceSec),
+      );
     for (let count = 0; count < 20; count += 1) await end(`client-${uuidv7()}`);
     const clientId = `client-${uuidv7()}`;
     await end(clientId);
@@ -157,14 +159,14 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
   });
 
   test('holds a revocation of a client or tenant for as long as the tokens that it revokes live', async () => {
-    const entry = { kind: 'client', clientId: `client-${uuidv7()}`, tenantId: tenant.id } as const;
+    const entry = { kind: 'client', client_id: `client-${uuidv7()}`, tenant_id: tenant.id } as const;
     const { log, cursor } = await head();
     for (let count = 0; count < 10; count += 1)
       await store.db.transaction({ role: roles.app, tenantId: tenant.id }, (trx) =>
         appendRevocations(trx, [entry], revocationInForceSec),
       );
     await store.db.transaction({ role: roles.operator }, (trx) =>
-      appendRevocations(trx, [{ kind: 'tenant', tenantId: tenant.id }], revocationInForceSec),
+      appendRevocations(trx, [{ kind: 'tenant', tenant_id: tenant.id }], revocationInForceSec),
     );
     const entries = await since({ log, cursor });
     expect(entries).toHaveLength(11);
@@ -236,12 +238,12 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
   test('comes in groups with the same times, equal to the single items', async () => {
     const { log, cursor } = await head();
     const [userId, sid, kid] = [uuidv7(), uuidv7(), uuidv7()];
-    const session = { kind: 'session', sid, userId, tenantId: tenant.id } as const;
+    const session = { kind: 'session', sid, user_id: userId, tenant_id: tenant.id } as const;
     const entries = [
-      ...[session, { ...session, sid: uuidv7() }, { kind: 'member', userId, tenantId: tenant.id } as const],
-      ...[{ kind: 'user', userId } as const, { kind: 'tenant', tenantId: tenant.id } as const],
+      ...[session, { ...session, sid: uuidv7() }, { kind: 'member', user_id: userId, tenant_id: tenant.id } as const],
+      ...[{ kind: 'user', user_id: userId } as const, { kind: 'tenant', tenant_id: tenant.id } as const],
       { kind: 'key', kid } as const,
-      { kind: 'client', clientId: `client-${uuidv7()}`, tenantId: tenant.id } as const,
+      { kind: 'client', client_id: `client-${uuidv7()}`, tenant_id: tenant.id } as const,
     ];
     await probing(store.db, (trx) => appendRevocations(trx, entries, revocationInForceSec));
     const items = await since({ log, cursor });

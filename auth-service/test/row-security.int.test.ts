@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import type { LoginParts } from '../src/flows/sessions/log-in.ts';
 import { insertSecret, useAssertion } from '../src/store/clients/client-credentials.ts';
-import { insertClient } from '../src/store/clients/clients.ts';
+import { insertOAuthClient } from '../src/store/clients/clients.ts';
 import { insertDelegation } from '../src/store/clients/delegations.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
-import { becomeClient } from '../src/store/scope.ts';
+import { becomeOAuthClient } from '../src/store/scope.ts';
 import { appendRevocations } from '../src/store/sessions/revocations.ts';
 import { insertInvitation } from '../src/store/tenants/invitations.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
@@ -65,8 +65,11 @@ describe.each(databases())('row-level security on %s', (_, database) => {
         [second, globex],
       ] as const) {
         await store.db.transaction({ role: roles.accounts, tenantId: tenant.id }, async (trx) => {
-          const client = { id: `${id}`, tenantId: tenant.id, name: 'x', scopes: [], createdBy: null, keys: undefined };
-          const made = await insertClient(trx, { ...client, grantTypes: ['client_credentials'] });
+          const oauthClient = {
+            ...{ id: `${id}`, tenant_id: tenant.id, name: 'x', scopes: [], created_by: null, jwks: null },
+            grant_types: ['client_credentials' as const],
+          };
+          const made = await insertOAuthClient(trx, oauthClient);
           if (made) await insertSecret(trx, { tenantId: tenant.id, clientId: made.id, hash: Buffer.alloc(32) });
         });
       }
@@ -84,7 +87,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
       }
       const as = (id: string | undefined) =>
         store.db.transaction({ role: roles.clients, tenantId: acme.id }, async (trx) => {
-          if (id !== undefined) await becomeClient(trx, id);
+          if (id !== undefined) await becomeOAuthClient(trx, id);
           return trx
             .selectFrom(table as 'clients')
             .select('id')
@@ -102,15 +105,16 @@ describe.each(databases())('row-level security on %s', (_, database) => {
       ['d-acme', acme, ann],
       ['d-globex', globex, bob],
     ] as const) {
-      const client = { id: clientId.replace(/c$/, tenant === acme ? 'd' : 'e'), tenantId: tenant.id, name: 'x' };
+      const oauthClient = { id: clientId.replace(/c$/, tenant === acme ? 'd' : 'e'), tenant_id: tenant.id, name: 'x' };
       const { userId } = person;
       await store.db.transaction({ role: roles.accounts, tenantId: tenant.id }, (trx) =>
-        insertClient(trx, { ...client, scopes: [], createdBy: null, keys: undefined, grantTypes: [] }),
+        insertOAuthClient(trx, { ...oauthClient, scopes: [], created_by: null, jwks: null, grant_types: [] }),
       );
       await store.db.transaction({ role: roles.app, tenantId: tenant.id, userId }, (trx) =>
         insertDelegation(trx, {
-          ...{ id, tenantId: tenant.id, userId, clientId: client.id, sessionId: 's', scopes: ['a'], lifetimeSec: 60 },
-          tokenHash: createHash('sha256').update(id).digest(),
+          ...{ id, tenant_id: tenant.id, user_id: userId, client_id: oauthClient.id, session_id: 's' },
+          ...{ scopes: ['a'], lifetimeSec: 60 },
+          token_hash: createHash('sha256').update(id).digest(),
         }),
       );
     }
@@ -118,8 +122,8 @@ describe.each(databases())('row-level security on %s', (_, database) => {
       await expect(
         store.db.transaction({ role: roles.app, tenantId: acme.id, ...(userId !== undefined && { userId }) }, (trx) =>
           insertDelegation(trx, {
-            ...{ id: 'd-other', tenantId: acme.id, userId: ann.userId, clientId: clientId.replace(/c$/, 'd') },
-            ...{ sessionId: 's', scopes: ['a'], lifetimeSec: 60, tokenHash: Buffer.alloc(32) },
+            ...{ id: 'd-other', tenant_id: acme.id, user_id: ann.userId, client_id: clientId.replace(/c$/, 'd') },
+            ...{ session_id: 's', scopes: ['a'], lifetimeSec: 60, token_hash: Buffer.alloc(32) },
           }),
         ),
       ).rejects.toThrow(/row-level security/);
@@ -144,7 +148,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
   test('takes used assertions of the current client alone, and shows them to no role but upkeep', async () => {
     const use = (id: string | undefined, hash: number) =>
       store.db.transaction({ role: roles.clients }, async (trx) => {
-        if (id !== undefined) await becomeClient(trx, id);
+        if (id !== undefined) await becomeOAuthClient(trx, id);
         const assertion = { hash: Buffer.alloc(32, hash), expiresAt: new Date() };
         return useAssertion(trx, assertion, { tenantId: acme.id, clientId: 'client-a' });
       });
@@ -310,10 +314,10 @@ describe.each(databases())('row-level security on %s', (_, database) => {
           })
           .execute(),
       );
-    const ofClient = store.db.transaction({ role: roles.app, tenantId: acme.id }, (trx) =>
-      appendRevocations(trx, [{ kind: 'client', clientId: 'c', tenantId: globex.id }], 60),
+    const ofOAuthClient = store.db.transaction({ role: roles.app, tenantId: acme.id }, (trx) =>
+      appendRevocations(trx, [{ kind: 'client', client_id: 'c', tenant_id: globex.id }], 60),
     );
-    await expect(ofClient).rejects.toThrow(/row-level security/);
+    await expect(ofOAuthClient).rejects.toThrow(/row-level security/);
     await expect(insert(roles.app)).rejects.toThrow(/row-level security/);
     await expect(insert(roles.self)).rejects.toThrow(/row-level security/);
   });

@@ -5,7 +5,7 @@ import { databases, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { seed } from '../src/flows/accounts/seed.ts';
-import { authenticateClient } from '../src/flows/clients/authenticate-client.ts';
+import { authenticateOAuthClient } from '../src/flows/clients/authenticate-client.ts';
 import type { LoginParts } from '../src/flows/sessions/log-in.ts';
 import { logIn } from '../src/flows/sessions/log-in.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
@@ -66,9 +66,9 @@ describe.each(databases())('seeding on %s', (_, database) => {
   });
 
   test('creates clients with the given secret, adds a renewed one, and none without a secret', async () => {
-    const client = { client_id: `client-${uuidv7()}`, name: 'Export', scopes: ['users.read'] };
+    const oauthClient = { client_id: `client-${uuidv7()}`, name: 'Export', scopes: ['users.read'] };
     const [first = tenants[0]] = tenants;
-    const withClient = [{ ...first, clients: [{ ...client, grant_types: ['client_credentials'] }] }];
+    const withClient = [{ ...first, clients: [{ ...oauthClient, grant_types: ['client_credentials'] }] }];
     const given = file(JSON.stringify({ password, tenants: withClient }));
     const count = () =>
       probing(store.db, async (trx) => (await trx.selectFrom('client_secrets').select('id').execute()).length);
@@ -77,7 +77,11 @@ describe.each(databases())('seeding on %s', (_, database) => {
     const caller = { throttle: parts.throttle, db: store.db, issuer: { issuer: 'https://id.example.test' } };
     const use = (secret: string) =>
       codeOf(
-        authenticateClient(caller, { method: 'client_secret_post', clientId: client.client_id, secret }, '192.0.2.1'),
+        authenticateOAuthClient(
+          caller,
+          { method: 'client_secret_post', clientId: oauthClient.client_id, secret },
+          '192.0.2.1',
+        ),
       );
     for (let run = 0; run < 2; run += 1) await seed(store.db, parts.passwords, given);
     expect([await count(), await use(clientSecret)]).toEqual([1, 'ok']);

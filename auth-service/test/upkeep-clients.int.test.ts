@@ -22,21 +22,21 @@ test.each(databases())(
       ] as const) {
         const expires_at = new Date(Date.now() + ms);
         const hash = Buffer.alloc(32, at);
-        const ofClient = { tenant_id: acme.id, client_id: id };
+        const ofOAuthClient = { tenant_id: acme.id, client_id: id };
         await trx
           .insertInto('client_assertions')
-          .values({ hash, ...ofClient, expires_at })
+          .values({ hash, ...ofOAuthClient, expires_at })
           .execute();
         await trx
           .insertInto('client_secrets')
-          .values({ id: at, hash, ...ofClient })
+          .values({ id: at, hash, ...ofOAuthClient })
           .execute();
         await trx.updateTable('client_secrets').set({ expires_at }).where('id', '=', at).execute();
         await trx
           .insertInto('delegations')
           .values({
             id: at,
-            ...ofClient,
+            ...ofOAuthClient,
             user_id: ann.userId,
             session_id: 's',
             scopes: [],

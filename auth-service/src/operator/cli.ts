@@ -4,12 +4,12 @@ import { text } from 'node:stream/consumers';
 import { findCommand, usage } from './commands.ts';
 import { operatorSocketPath } from './socket-path.ts';
 
-// Imports only Node and its sibling modules, so that a command starts fast.
+// Imports only Node modules and its own siblings, so that a command starts fast.
 
 /**
  * Runs `countersign-auth`.
  *
- * @returns The exit code: 0 for success, 1 if refused or if the service was not reached, 2 for wrong usage.
+ * @returns The exit code: 0 for success, 1 if the command failed or the service did not respond, 2 for wrong usage.
  */
 export async function runOperatorCli(args: readonly string[], env = process.env): Promise<number> {
   if (args[0] === 'help' || args.includes('--help') || args.includes('-h')) return say(`${usage()}\n`, 0);
@@ -26,7 +26,7 @@ export async function runOperatorCli(args: readonly string[], env = process.env)
 }
 
 function say(text: string, exitCode: number): number {
-  // In `keys list | head -1` the reader closes the pipe early. The exit code stays that of the command.
+  // In `keys list | head -1`, the reader closes the pipe early. The exit code stays the same.
   const stream = (exitCode === 0 ? process.stdout : process.stderr).on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
@@ -34,12 +34,11 @@ function say(text: string, exitCode: number): number {
   return exitCode;
 }
 
-/** No service is listening. The message names the socket. */
 export class NotReached extends Error {}
 
 export type OperatorAnswer = Readonly<{ ok: boolean; lines: readonly string[] }>;
 
-/** Sends one command to the running service. @throws NotReached when none listens there. */
+/** Sends a command to the running service. @throws NotReached if no service listens on the socket. */
 export async function sendCommand(socketPath: string, command: readonly string[]): Promise<OperatorAnswer> {
   const body = JSON.stringify({ command });
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };

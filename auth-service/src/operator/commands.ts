@@ -14,15 +14,15 @@ const described = [
   },
   {
     name: 'keys rewrap',
-    summary: 'encrypt all secrets with the current master key, so that older ones can be removed',
+    summary: 'encrypt all secrets with the current master key, so that older master keys can be removed',
   },
   {
     name: 'sessions end-all',
-    summary: 'end all sessions of all tenants, and start a new revocation log (after a restore)',
+    summary: 'end all sessions in all tenants, and start a new revocation log (after a restore)',
   },
   {
     name: 'tenants list',
-    summary: 'list the tenants, with their id, slug, status and name',
+    summary: 'list the tenants with their id, slug, status and name',
   },
   {
     name: 'tenants create',
@@ -37,17 +37,17 @@ const described = [
   {
     name: 'tenants disable',
     takes: ['SLUG'],
-    summary: 'block logins to this tenant, and end every session in it',
+    summary: 'block logins to this tenant, and end all its sessions',
   },
   {
     name: 'tenants enable',
     takes: ['SLUG'],
-    summary: 'let its members log in again',
+    summary: 'let members of this tenant log in again',
   },
   {
     name: 'users disable',
     takes: ['EMAIL'],
-    summary: 'block logins of this person, and end their sessions',
+    summary: 'stop this person from logging in, and end their sessions',
   },
   {
     name: 'users enable',
@@ -72,7 +72,7 @@ const described = [
 
 export type CommandName = (typeof described)[number]['name'];
 
-/** A command of the CLI. `takes` lists its arguments, such as `KID`. */
+/** A CLI command. `takes` lists its arguments, such as `KID`. */
 export type Command = Readonly<{ name: CommandName; takes?: readonly string[]; summary: string }>;
 
 const commands: readonly Command[] = described;

@@ -17,11 +17,11 @@ const maxPathBytes = 107;
 const commandBody = z.object({ command: z.array(z.string().max(256)).max(4) });
 
 /**
- * Listens for operator commands on a Unix socket in a directory that only our own user can access; that user can read
- * our secrets anyway. The running service executes them, because PGlite allows only one process and a revoked key must
- * stop signing immediately. If another instance already has the socket, it handles the commands for the same database.
+ * Listens for operator commands on a Unix socket that only our own user can access. That user can read our secrets
+ * anyway. The running service executes the commands, because PGlite allows only one process and a revoked key must stop
+ * signing immediately. If another instance already owns the socket, it handles the commands for the same database.
  *
- * @returns A function that stops it.
+ * @returns A function that stops the listener.
  */
 export async function listenForOperator(
   path: string,
@@ -30,7 +30,7 @@ export async function listenForOperator(
 ): Promise<() => Promise<void>> {
   const nothing = async () => {};
   if (Buffer.byteLength(path) > maxPathBytes) {
-    logger.warn({ path }, `operator commands are disabled: the path of the socket exceeds ${maxPathBytes} bytes`);
+    logger.warn({ path }, `operator commands are disabled: the socket path exceeds ${maxPathBytes} bytes`);
     return nothing;
   }
   const server = createServer(operatorApp(parts, logger));
@@ -41,7 +41,7 @@ export async function listenForOperator(
     }
   } catch (error) {
     server.close();
-    // The service starts without operator commands if the disk is read-only or the directory belongs to another user.
+    // For example, the disk is read-only or the directory belongs to another user.
     logger.warn({ path, err: error }, 'operator commands are disabled: the socket cannot be created');
     return nothing;
   }
@@ -53,11 +53,10 @@ export async function listenForOperator(
   };
 }
 
-/** @returns Whether the socket was stale and has been removed. */
+/** @returns false if another instance owns the socket. */
 async function take(path: string, server: Server): Promise<boolean> {
   assertOwnDirectory(dirname(path));
   if (await answers(path)) return false;
-  // A killed process left the socket behind.
   rmSync(path, { force: true });
   server.listen(path);
   await once(server, 'listening');
@@ -83,8 +82,8 @@ function operatorApp(parts: OperatorParts, logger: Logger): RequestListener {
 }
 
 /**
- * Creates the directory, or requires mode 0700 of an existing one. A shared directory such as /run is not safe, and we
- * must not change its mode.
+ * Creates the directory, or requires mode 0700 of an existing directory. It might be a shared directory such as /run,
+ * so its mode must not be changed.
  */
 function assertOwnDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });

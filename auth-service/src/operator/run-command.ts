@@ -23,15 +23,15 @@ const slugField = z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 charact
 const newTenant = z.object({ SLUG: slugField, NAME: lineField(100) });
 const invited = z.object({ SLUG: z.string(), EMAIL: z.email() });
 
-/** Runs each command. Results are lines of text without secrets. */
+/** Functions that run the commands and return lines of text without secrets. */
 export const run: Readonly<Record<CommandName, Run>> = {
   async 'keys list'(parts) {
     const rows = (await listKeys(parts)).map(({ key, state }) => [
       key.kid,
-      key.revokedAt === null ? state : 'revoked',
-      key.activateAt.toISOString(),
-      key.retireAt.toISOString(),
-      key.kekId,
+      key.revoked_at === null ? state : 'revoked',
+      key.activate_at.toISOString(),
+      key.retire_at.toISOString(),
+      key.kek_id,
     ]);
     return tableLines([['KID', 'STATE', 'IN USE FROM', 'TO', 'MASTER KEY'], ...rows]);
   },
@@ -106,7 +106,7 @@ export const run: Readonly<Record<CommandName, Run>> = {
   },
 };
 
-/** @throws AppError `audit_broken`, naming the first entry of each chain that does not follow from its predecessor. */
+/** @throws AppError `audit_broken` naming the first invalid entry of each chain. */
 function assertWhole(chains: readonly ChainReport[]): void {
   const broken = chains.filter(({ brokenAt }) => brokenAt !== undefined);
   if (broken.length === 0) return;

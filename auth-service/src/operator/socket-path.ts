@@ -5,7 +5,7 @@ export type SocketSettings = Readonly<{
   COUNTERSIGN_HOME?: string | undefined;
 }>;
 
-/** Path of the operator socket. Undefined if it is disabled: as in all settings, an empty value means absent. */
+/** Returns the path of the operator socket, or undefined if it is disabled. An empty setting counts as absent. */
 export function operatorSocketPath({ AUTH_OPERATOR_SOCKET, COUNTERSIGN_HOME }: SocketSettings): string | undefined {
   if (AUTH_OPERATOR_SOCKET === 'off') return undefined;
   return resolve(AUTH_OPERATOR_SOCKET || join(COUNTERSIGN_HOME || '.countersign', 'operator', 'auth-service.sock'));

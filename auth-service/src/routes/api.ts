@@ -3,7 +3,7 @@ import { errors } from '../errors.ts';
 import { passwordRoutes } from './accounts/password.ts';
 import { registrationRoutes } from './accounts/registration.ts';
 import { authorizeRoutes } from './clients/authorize.ts';
-import { clientRoutes } from './clients/clients.ts';
+import { oauthClientRoutes } from './clients/clients.ts';
 import { delegationRoutes } from './clients/delegations.ts';
 import { tokenRoutes } from './clients/token.ts';
 import { secondFactorRoutes } from './second-factor/second-factor.ts';
@@ -29,7 +29,7 @@ export const routes = [
   ...invitationRoutes,
   ...memberRoutes,
   ...auditRoutes,
-  ...clientRoutes,
+  ...oauthClientRoutes,
   ...tokenRoutes,
   ...delegationRoutes,
   ...authorizeRoutes,
@@ -39,14 +39,14 @@ export const routes = [
 export const api: Api = {
   title: 'Countersign auth-service',
   description:
-    'Accounts, login, tokens, sessions. Clients call it through the gateway, which adds its own error codes (docs/errors.md).',
+    'Manages accounts, logins, tokens and sessions. All requests go through the gateway, which adds its own error codes (docs/errors.md).',
   tags: [
-    { name: 'Accounts', description: 'Registration, email addresses and passwords.' },
-    { name: 'Sessions', description: 'Login, tokens, and the sessions of the caller.' },
+    { name: 'Accounts', description: 'Registration, email confirmation and passwords.' },
+    { name: 'Sessions', description: 'Logins, tokens and your sessions.' },
     { name: 'Second factor', description: 'Authenticator apps and recovery codes.' },
-    { name: 'Tenants', description: 'Invitations, members and the audit log of a tenant.' },
-    { name: 'Clients', description: 'OAuth clients of a tenant, and their tokens.' },
-    { name: 'Internal', description: 'For the gateway only, not reachable from outside.' },
+    { name: 'Tenants', description: 'Invitations, members and the audit log.' },
+    { name: 'Clients', description: 'OAuth clients, their tokens, and delegations to them.' },
+    { name: 'Internal', description: 'Only for the gateway. Not available from outside.' },
   ],
   errors,
   problemMembers: admissionProblemMembers,

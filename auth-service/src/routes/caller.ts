@@ -8,7 +8,7 @@ import type { InSession } from '../flows/sessions/switch-tenant.ts';
 
 const maxUserAgentLength = 256;
 
-/** Properties of a request other than its body. The gateway signs all of them except the user agent. */
+/** Returns the caller of a request. The gateway signs everything except the user agent. */
 export function callerOf(req: Request, res: Response, identity: Identity): Caller {
   return {
     requestId: requestIdOf(res),
@@ -19,16 +19,16 @@ export function callerOf(req: Request, res: Response, identity: Identity): Calle
 }
 
 /**
- * The session of an access token.
+ * Returns the session of an access token.
  *
- * @throws AppError `session_revoked` for a token without one, which another issuer made.
+ * @throws AppError `session_revoked` if the token names no session, because another issuer made it.
  */
 export function sessionOf({ userId, context }: UserIdentity): SessionOwner {
   if (context.sid === undefined) throw new AppError('session_revoked');
   return { userId, sessionId: context.sid };
 }
 
-/** As {@link sessionOf}, with the tenant; undefined for an anonymous caller. */
+/** Like {@link sessionOf}, with the tenant. Undefined if the caller has no session. */
 export function inSessionOf(identity: Identity): InSession | undefined {
   if (identity.kind !== 'user' || identity.context.sid === undefined) return undefined;
   return { userId: identity.userId, tenantId: identity.tenantId, sessionId: identity.context.sid };

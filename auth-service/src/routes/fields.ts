@@ -3,33 +3,32 @@ import { minPasswordLength } from '../domain/accounts/password-policy.ts';
 import { maxPasswordLength } from '../domain/accounts/passwords.ts';
 
 /**
- * Refuses lone surrogates, which all encode to the same bytes. Allows NUL: the password is hashed before bcrypt could
- * stop at it.
+ * Refuses lone surrogates, because they all encode to the same bytes. Allows NUL in passwords, which are hashed before
+ * bcrypt sees them.
  */
 export const secretText = (maxLength: number) =>
   z
     .string()
     .max(maxLength)
-    .refine((value) => value.isWellFormed(), 'contains characters that are not text');
+    .refine((value) => value.isWellFormed(), 'contains invalid characters');
 
-/** Refuses NUL, which Postgres cannot store in text. */
+/** Also refuses NUL, which Postgres cannot store. */
 export const text = (maxLength: number) =>
-  secretText(maxLength).refine((value) => !value.includes('\0'), 'contains characters that are not text');
+  secretText(maxLength).refine((value) => !value.includes('\0'), 'contains invalid characters');
 
-/** How the client wants to receive its refresh token. */
+/** How to return the refresh token. */
 export const transport = z
   .enum(['body', 'cookie'])
   .default('body')
-  .describe('`cookie` is for browsers: the refresh token is set as a cookie that scripts cannot read.');
+  .describe('`cookie` is for browsers: it sets the refresh token as a cookie that scripts cannot read.');
 
-/** The limit is longer than our refresh tokens. */
+/** Our refresh tokens are shorter than this limit. */
 export const refreshToken = z
   .string()
   .max(1024)
   .optional()
   .meta({ examples: ['r1.018f…'] });
 
-/** An address that email can be sent to. */
 export const emailAddress = text(254)
   .pipe(z.email())
   .meta({ examples: ['ann@acme.test'] });
@@ -39,16 +38,16 @@ export const newPassword = secretText(maxPasswordLength).meta({
   examples: ['correct horse battery staple'],
 });
 
-/** An emailed token. Malformed text is refused as an invalid token, not as a malformed request. */
+/** An emailed token. Any text is accepted here, so that a malformed token gets the error `invalid_token`. */
 export const mailedToken = text(256).meta({ examples: ['The token from the link in the email.'] });
 
 export const loginToken = text(64).meta({ examples: ['The token from the previous step.'] });
 
-/** A code of the authenticator app, or a recovery code. */
+/** A code from the authenticator app, or a recovery code. */
 export const secondFactorCode = text(64).meta({ examples: ['123456'] });
 
-/** The id of a tenant. Malformed text is refused as an unknown tenant. */
+/** A tenant id. Any text is accepted here, so that a malformed id gets the same error as an unknown tenant. */
 export const tenantIdField = text(64).meta({ examples: ['0197c2a0-0000-7000-8000-00000000000a'] });
 
-/** Roles that an administrator can assign: the tenant roles in gateway.yaml, never an operator role. */
+/** The tenant roles in gateway.yaml. Administrators cannot assign an operator role. */
 export const roleName = z.enum(['complainant', 'agent', 'admin']);

@@ -9,16 +9,16 @@ export const metadataPath = '/.well-known/oauth-authorization-server';
 
 type MetadataParts = Readonly<{ issuer: Readonly<{ issuer: string }>; scopes: readonly string[] }>;
 
-/** Authorization server metadata (RFC 8414), by which OAuth clients find the token endpoint. */
+/** Serves authorization server metadata (RFC 8414), where OAuth clients find the token endpoint. */
 export function metadataRoutes({ issuer: { issuer }, scopes }: MetadataParts): Router {
   const metadata = {
     issuer,
     token_endpoint: publicUrl(issuer, tokenPath),
-    // Optional without a grant type that uses it, but MCP clients reject metadata that lacks it.
+    // Optional for our grant types, but MCP clients reject metadata without it.
     authorization_endpoint: publicUrl(issuer, authorizationPath),
     jwks_uri: publicUrl(issuer, '/.well-known/jwks.json'),
     scopes_supported: scopes,
-    // Required, and empty: no grant type uses the authorization endpoint.
+    // Required, but empty because no grant type uses the authorization endpoint.
     response_types_supported: [],
     grant_types_supported: grantTypes,
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
@@ -32,8 +32,8 @@ export function metadataRoutes({ issuer: { issuer }, scopes }: MetadataParts): R
 }
 
 /**
- * Publishes the public keys for verifiers of access tokens. The route needs no signed identity, because verifiers need
- * the keys first.
+ * Publishes the public keys that verify access tokens. The route accepts requests without an identity, because
+ * verifiers need the keys first.
  */
 export function keySetRoutes(signingKeys: SigningKeys): Router {
   const router = createRouter();

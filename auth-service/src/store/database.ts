@@ -8,7 +8,7 @@ import { sessionTables } from './migrations/schema/sessions.ts';
 import { roles } from './roles.ts';
 import type { AuthSchema } from './schema.ts';
 
-/** All migrations in order. The statements of a released one never change. */
+/** All migrations in order. Released statements never change. */
 export const migrations: readonly Migration[] = [
   {
     name: '0001-schema',
@@ -25,7 +25,7 @@ export const migrations: readonly Migration[] = [
 
 export type AuthDatabase = Database<AuthSchema>;
 
-/** The settings of our database, except its location. */
+/** Our database settings, except the location. */
 export const authDatabase: Omit<OpenOptions, 'location' | 'name'> = {
   login: 'countersign_auth',
   roles: Object.values(roles),

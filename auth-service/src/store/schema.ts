@@ -66,7 +66,7 @@ export type OneTimeTokensTable = {
   purpose: 'tenant_selection' | 'mfa';
   user_id: string;
   tenant_id: string | null;
-  /** State for the next step of a login; null for other purposes. */
+  /** The state of an unfinished login. Null for other purposes. */
   amr: string[] | null;
   transport: 'body' | 'cookie' | null;
   created_at: Date;
@@ -79,7 +79,7 @@ export type TotpTable = {
   kek_id: string;
   /** Null until the user has confirmed the secret with a code. */
   confirmed_at: Date | null;
-  /** Time step of the last accepted code. Codes of this step or earlier are refused. */
+  /** Time step of the last accepted code. Codes from this step or earlier are refused. */
   last_step: number | null;
   created_at: DatabaseTime;
 };
@@ -168,7 +168,7 @@ export type InvitationsTable = {
   tenant_id: string;
   email_ci: string;
   role: string;
-  /** Null if an operator invited. */
+  /** Null if an operator sent the invitation. */
   invited_by: string | null;
   created_at: DatabaseTime;
   expires_at: Date;

@@ -5,19 +5,20 @@ import { roles } from './roles.ts';
 import type { Trx } from './scope.ts';
 
 /**
- * The maximum number of rows per transaction. They take tens of milliseconds; the server aborts a statement after 10 s.
+ * The maximum number of rows per transaction, which takes tens of milliseconds. The server aborts a statement after 10
+ * s.
  */
 export const batchRows = 1_000;
 
-// Limits one run, so that every table is cleaned. The next run continues where this one stopped.
+// Limits each run, so that every table gets its turn. The next run continues where this one stopped.
 const maxBatches = 200;
 
 /** Deletes or clears up to `batchRows` rows. @returns The number of rows. */
 type Batch = (trx: Trx) => Promise<number>;
 
 /**
- * The same conditions as the role's policies, which decide what can be deleted at all. These use now(), because the
- * policies' clock_timestamp() prevents the use of an index.
+ * Repeats the conditions of the role's policies, but with now(): the policies' clock_timestamp() prevents the use of an
+ * index.
  */
 const batches: readonly Batch[] = [
   unseal,
@@ -31,16 +32,15 @@ const batches: readonly Batch[] = [
   deleting('registrations', sql`expires_at < now()`, sql`expires_at`),
   deleting('invitations', sql`expires_at < now() - interval '30 days'`, sql`expires_at`),
   deleting('outbox', sql`parked_at < now() - interval '30 days'`, sql`parked_at`),
-  // The role cannot read the keys. Its policy selects the rows.
+  // The role's policy selects the rows, because the role cannot read the keys.
   (trx) => changed(trx, sql`delete from signing_keys`),
-  // Keeps the newest entry, which marks the head of the log: otherwise a current cursor would seem to belong to another
-  // log.
+  // Keeps the newest entry as the head of the log. Without it, current cursors would seem to belong to a different log.
   deleting('revocations', sql`expires_at < now() and seq < (select max(seq) from revocations)`, sql`expires_at`),
 ];
 
 /**
- * Deletes expired rows in short transactions, one table after another. Only one instance runs at a time; the others
- * skip this run.
+ * Deletes expired rows in short transactions, one table after another. Only one instance runs at a time. Other
+ * instances skip the run.
  *
  * @param signal Ends the run after the current transaction.
  */

@@ -30,10 +30,14 @@ export function askForToken(world: AccountsWorld, form: Form, { query = '', ...o
   });
 }
 
-export type MadeClient = Readonly<{ id: string; secret: string }>;
+export type MadeOAuthClient = Readonly<{ id: string; secret: string }>;
 
 /** A client of the administrator's tenant, created through the API. */
-export async function makeClient(world: AccountsWorld, admin: Account, more: object = {}): Promise<MadeClient> {
+export async function makeOAuthClient(
+  world: AccountsWorld,
+  admin: Account,
+  more: object = {},
+): Promise<MadeOAuthClient> {
   const { status, body, text } = await world.post(
     `/v1/auth/tenants/${admin.tenant.id}/clients`,
     { name: 'Nightly export', scopes: ['complaints.read', 'users.read'], ...more },
@@ -43,7 +47,7 @@ export async function makeClient(world: AccountsWorld, admin: Account, more: obj
   return { id: body.client_id, secret: body.client_secret };
 }
 
-export const withSecret = ({ id, secret }: MadeClient) => ({
+export const withSecret = ({ id, secret }: MadeOAuthClient) => ({
   grant_type: 'client_credentials',
   client_id: id,
   client_secret: secret,

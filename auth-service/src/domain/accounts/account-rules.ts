@@ -1,4 +1,4 @@
-/** Lifetimes of emailed links, in seconds after sending, so that a delayed message still works when it arrives. */
+/** How long emailed links work, in seconds after sending. */
 export const verificationLifetimeSec = 24 * 3600;
 export const resetLifetimeSec = 3600;
 /** Unconfirmed registrations are deleted after this time. */
@@ -7,5 +7,5 @@ export const invitationLifetimeSec = 7 * 24 * 3600;
 
 export type RegistrationMode = 'off' | 'invite' | 'open';
 
-/** The role that may invite people and change other members of its tenant. */
+/** The role that can invite people and change other members of its tenant. */
 export const adminRole = 'admin';

@@ -1,6 +1,6 @@
 /**
- * Returns the canonical spelling of an address, for storage, lookup and counting. Does not trim or repair it: addresses
- * that could belong to different people must stay distinct.
+ * Returns an address's canonical spelling for storage, lookup and counting. Does not trim or repair the address,
+ * because different people's addresses must stay different.
  */
 export function canonicalEmail(given: string): string {
   return given.normalize('NFC').toLowerCase().normalize('NFC');

@@ -2,21 +2,21 @@ import { AppError } from '../../errors.ts';
 
 export type HashQueue = Readonly<{
   /**
-   * Runs work that ends in a hash. When the queue is full, refuses immediately, so that a flood costs almost nothing
-   * and does not slow down other requests.
+   * Runs work that includes a hash. Refuses the work immediately if the queue is full, so that a flood costs almost
+   * nothing and does not slow down other requests.
    *
-   * @throws AppError `login_busy` when the limit of running and waiting work is reached.
+   * @throws AppError `login_busy` if too much work is already running or waiting.
    */
   admit<T>(work: () => Promise<T>): Promise<T>;
-  /** @throws AppError `login_busy` when the queue is full, or this hash has waited for `maxWaitMs`. */
+  /** @throws AppError `login_busy` if the queue is full, or this hash has waited for `maxWaitMs`. */
   run<T>(work: () => Promise<T>): Promise<T>;
   readonly waiting: number;
 }>;
 
 /**
- * Runs a few hashes at a time and lets a bounded number wait, for a bounded time (8 s by default, half of the
- * gateway's timeout). Each hash takes a quarter of a second of one of libuv's four threads. Without a bound, a flood
- * of logins would block all other users of those threads, and every login would time out.
+ * Runs a few hashes at a time. A limited number can wait for a limited time: 8 s by default, half of the gateway's
+ * timeout. Each hash occupies one of libuv's four threads for a quarter of a second. Without limits, a flood of logins
+ * would block all other users of those threads, and every login would time out.
  */
 export function createHashQueue(
   limits: Readonly<{ concurrency: number; maxWaiting: number; maxWaitMs?: number }>,
@@ -26,7 +26,7 @@ export function createHashQueue(
   let running = 0;
   let admitted = 0;
 
-  /** After `maxWaitMs` the client is about to time out, so hashing for it would only delay others. */
+  /** After `maxWaitMs` the request is about to time out, so its hash would only delay others. */
   function turn(): Promise<void> {
     return new Promise((resolve, reject) => {
       const begin = () => {
@@ -57,7 +57,7 @@ export function createHashQueue(
     async run(work) {
       if (running >= limits.concurrency) {
         if (waiting.length >= limits.maxWaiting) throw new AppError('login_busy');
-        // The finished hash hands its slot to this one, so `running` does not change.
+        // The finished hash passes its slot to this one, so `running` does not change.
         await turn();
       } else {
         running += 1;

@@ -2,8 +2,8 @@ import { isIPv4, isIPv6 } from 'node:net';
 import { expandIPv6, plainAddress } from '@countersign/service-kit';
 
 /**
- * The unit for rate limits: an IPv4 address, or the /64 of an IPv6 address, which belongs to one subscriber. All other
- * values share one bucket, so that a missing address cannot bypass a limit.
+ * Returns the network that rate limits count: an IPv4 address, or the /64 of an IPv6 address, which usually belongs to
+ * one subscriber. All other values share one bucket, so that a missing address cannot bypass a limit.
  */
 export function networkOf(address: string | null | undefined): string {
   if (!address || address.includes('%')) return 'unknown';

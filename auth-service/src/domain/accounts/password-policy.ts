@@ -1,31 +1,31 @@
 import { createHash } from 'node:crypto';
 import { commonPasswordHashes } from './common-passwords.ts';
 
-/** Minimum length of a password, in characters. */
+/** Minimum password length, in characters. */
 export const minPasswordLength = 12;
 
 const hashBytes = 5;
 const common = Buffer.from(commonPasswordHashes, 'base64');
 
-/** Reasons to refuse a password, with the message in the API. */
+/** Reasons to refuse a password, with the API's error messages. */
 export const passwordWeaknesses = {
   short: `must have ${minPasswordLength} characters or more`,
   common: 'is one of the most common passwords',
-  regular: 'is too regular',
+  regular: 'is a simple pattern',
   email: 'is too similar to the email address',
 } as const;
 
 export type PasswordWeakness = keyof typeof passwordWeaknesses;
 
 /**
- * Returns the reason to refuse a password. The policy checks length and easy guesses, not character classes.
+ * Returns the reason to refuse a password, if any. The policy requires a length and refuses easy guesses, but has no
+ * rules about character classes.
  *
  * @param email The canonical address of the password's owner.
- * @returns undefined for an acceptable one.
  * @see NIST SP 800-63B section 5.1.1.2
  */
 export function passwordWeakness(password: string, email: string): PasswordWeakness | undefined {
-  // Normalize as for hashing: a different Unicode spelling is the same password, with the same length.
+  // Normalizes as the hash does: a different Unicode spelling is the same password.
   const hashed = password.normalize('NFKC');
   if ([...hashed].length < minPasswordLength) return 'short';
   const folded = hashed.toLowerCase();
@@ -39,7 +39,7 @@ export function passwordWeakness(password: string, email: string): PasswordWeakn
 /** `letmein12345!!` is no stronger than `letmein12345`. */
 const withoutEnd = (password: string): string => password.replace(/[^a-z0-9]+$/, '');
 
-/** Binary search among the sorted prefixes. */
+/** Searches the sorted hash prefixes. */
 function isCommon(folded: string): boolean {
   const wanted = createHash('sha256').update(folded).digest().subarray(0, hashBytes);
   let [low, high] = [0, common.length / hashBytes];
@@ -53,10 +53,10 @@ function isCommon(folded: string): boolean {
   return false;
 }
 
-/** A few characters repeated: `abcabcabcabc`. */
+/** Whether a few characters repeat, as in `abcabcabcabc`. */
 const repeats = (password: string): boolean => /^(.{1,4})\1+.{0,3}$/su.test(password);
 
-/** The alphabet, the digits, and adjacent keys of keyboards: QWERTY, QWERTZ, AZERTY, with and without the shift key. */
+/** The alphabet, digits, and adjacent keys on QWERTY, QWERTZ and AZERTY keyboards, with and without shift. */
 const rows = [
   'abcdefghijklmnopqrstuvwxyz',
   '01234567890123456789',
@@ -68,12 +68,12 @@ const rows = [
 ].map((row) => row.normalize('NFKC'));
 const bothWays = [...rows, ...rows.map((row) => [...row].reverse().join(''))];
 
-/** Characters around such runs, as in `qwertyuiop[]!1`, that do not make a password harder to guess. */
+/** Maximum number of other characters, as in `qwertyuiop[]!1`, that do not make a password harder to guess. */
 const looseCharacters = 3;
 
 /**
- * Whether a password consists only of runs of three or more characters of {@link rows}, in either direction, with or
- * without repeated characters.
+ * Whether a password consists of three or more adjacent characters from {@link rows} at a time, in either direction.
+ * Ignores repeated characters.
  */
 function runs(password: string): boolean {
   const characters = [...password.replaceAll(/(.)\1+/gsu, '$1')];

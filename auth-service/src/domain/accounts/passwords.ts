@@ -3,37 +3,37 @@ import bcrypt from 'bcrypt';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { HashQueue } from './hash-queue.ts';
 
-/** Maximum length of a password, in UTF-16 units. */
+/** Maximum password length, in UTF-16 units. */
 export const maxPasswordLength = 256;
 
 export type StoredPassword = Readonly<{ hash: string; pepperKid: string }>;
 
 export type Passwords = Readonly<{
-  /** See `HashQueue`. Wraps every operation that ends in `verify`. */
+  /** See `HashQueue`. Every operation that ends in `verify` runs in this. */
   admit: HashQueue['admit'];
   hash(password: string): Promise<StoredPassword>;
   /**
-   * Does exactly one bcrypt at the current cost, so that a missing account takes as long as an existing one.
+   * Runs bcrypt exactly once at the current cost, so that the time does not reveal whether the account exists.
    *
-   * @param stored undefined for an account that does not exist or has no password.
-   * @throws AppError `login_busy` when the queue is full.
+   * @param stored Undefined if the account does not exist or has no password.
+   * @throws AppError `login_busy` if the queue is full.
    */
   verify(password: string, stored: StoredPassword | undefined): Promise<boolean>;
-  /** Whether the hash was made with a different cost or pepper than the current ones. */
+  /** Whether the hash has an outdated cost or pepper. */
   isStale(stored: StoredPassword): boolean;
 }>;
 
 /**
- * @param onHash Called whenever a bcrypt starts, for the metrics.
- * @param options.cost bcrypt's, 4 to 15.
+ * @param options.cost The bcrypt cost, 4 to 15.
+ * @param onHash Called for each bcrypt computation.
  */
 export async function createPasswords(
   options: Readonly<{ peppers: KeyRing; cost: number; queue: HashQueue }>,
   onHash: () => void = () => {},
 ): Promise<Passwords> {
   const { peppers, cost, queue } = options;
-  // A valid hash of a random value: bcrypt rejects a malformed hash at once, and that timing would reveal a missing
-  // account.
+  // bcrypt rejects a malformed hash immediately, and that timing would reveal a missing account. So this is a valid
+  // hash of a random value.
   const dummy = await bcrypt.hash(randomBytes(32).toString('base64'), cost);
   return {
     admit: queue.admit,
@@ -61,18 +61,18 @@ export async function createPasswords(
 }
 
 /**
- * Adds the missing work when a hash has an older, lower cost. Otherwise the faster response would reveal that the
- * account exists. Each step of cost doubles the work, so one hash of each missing cost fills the gap: 2^n + (2^n +
- * 2^(n+1) + … + 2^(cost-1)) = 2^cost.
+ * Makes up for an older hash with a lower cost, whose faster response would reveal that the account exists. Each step
+ * in cost doubles the work, so one hash of each missing cost fills the gap: 2^n + (2^n + 2^(n+1) + … + 2^(cost-1)) =
+ * 2^cost.
  */
 async function catchUp(from: number, cost: number): Promise<void> {
   for (let rounds = from; rounds < cost; rounds += 1) await bcrypt.hash('', rounds);
 }
 
 /**
- * Reduces any password to 64 characters of base64: bcrypt stops at a NUL and ignores bytes after the 72nd
- * (CVE-2020-7689). Applies NFKC first, because keyboards encode the same character differently (NIST SP 800-63B
- * section 5.1.1.2).
+ * Turns any password into 64 base64 characters, because bcrypt stops at a NUL and ignores bytes after the 72nd
+ * (CVE-2020-7689). Applies NFKC first, because keyboards encode the same character differently (NIST SP 800-63B section
+ * 5.1.1.2).
  */
 function peppered(pepper: Uint8Array, password: string): string {
   return createHmac('sha384', pepper).update(password.normalize('NFKC'), 'utf8').digest('base64');

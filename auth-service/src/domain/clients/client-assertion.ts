@@ -5,13 +5,13 @@ import { assertionAlgorithms, type ClientKeySet } from './client-keys.ts';
 /** `client_assertion_type` of RFC 7523 section 2.2. */
 export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
 
-/** An assertion must expire within this time, which bounds how long used ones must be remembered. */
+/** An assertion must expire within this time, so that we can soon forget used assertions. */
 const maxLifetimeSec = 300;
 const clockToleranceSec = 5;
 const maxJtiLength = 256;
 
 /**
- * `typ` of the header: absent or `JWT` (RFC 7523), or the explicit type of its successor
+ * Accepted `typ` headers: none or `JWT` (RFC 7523), or the explicit type from its successor
  * (draft-ietf-oauth-rfc7523bis).
  */
 const types: readonly (string | undefined)[] = [undefined, 'JWT', 'client-authentication+jwt'];
@@ -25,8 +25,8 @@ export type VerifiedAssertion = Readonly<{ hash: Buffer; expiresAt: Date; keyThu
 /** Why an assertion was refused: the text of `error_description`. */
 export type AssertionRefusal = Readonly<{ refused: string }>;
 
-/** The client that an assertion claims to come from. Nothing is verified yet. */
-export function claimedClient(assertion: string): string | undefined {
+/** Returns the client id that an unverified assertion claims. */
+export function claimedClientId(assertion: string): string | undefined {
   try {
     const { sub } = decodeJwt(assertion);
     return typeof sub === 'string' ? sub : undefined;
@@ -36,11 +36,11 @@ export function claimedClient(assertion: string): string | undefined {
 }
 
 /**
- * Verifies a client assertion (RFC 7523 section 3): signature by one of the client's keys, `iss` and `sub` the client,
- * `aud` this server, a near `exp`, and a `jti`.
+ * Verifies a client assertion (RFC 7523 section 3): a signature by one of the OAuth client's keys, the client id in
+ * `iss` and `sub`, this server in `aud`, an `exp` in the near future, and a `jti`.
  *
- * @param expected.audiences The issuer and the URL of the token endpoint. The assertion must not name another server,
- * which could then replay it here.
+ * @param expected.audiences The issuer and the token endpoint's URL. The assertion must not name another server, because
+ *   that server could replay it here.
  */
 export async function verifyAssertion(
   assertion: string,
@@ -69,7 +69,7 @@ export async function verifyAssertion(
   const nowSec = expected.now.getTime() / 1000;
   const audiences = [aud ?? []].flat();
   if (audiences.length === 0 || !audiences.every((one) => expected.audiences.includes(one)))
-    return { refused: 'The assertion must be for this server only: aud.' };
+    return { refused: 'aud must name this server and no other.' };
   if (exp > nowSec + maxLifetimeSec + clockToleranceSec) return { refused: 'The assertion expires too late: exp.' };
   if (iat !== undefined && iat > nowSec + clockToleranceSec)
     return { refused: 'The assertion was issued in the future: iat.' };
@@ -81,8 +81,8 @@ export async function verifyAssertion(
   return { hash, expiresAt: new Date((exp + clockToleranceSec) * 1000), keyThumbprint };
 }
 
-/** Whether a client has this key, by its thumbprint (RFC 7638). Does not compare `kid`, which a later key may reuse. */
-export async function hasKey(keys: ClientKeySet | undefined, thumbprint: string): Promise<boolean> {
+/** Whether an OAuth client has the key with this thumbprint (RFC 7638). A later key may reuse the same `kid`. */
+export async function hasKey(keys: ClientKeySet | null, thumbprint: string): Promise<boolean> {
   const thumbprints = await Promise.all((keys?.keys ?? []).map((key) => calculateJwkThumbprint(key)));
   return thumbprints.includes(thumbprint);
 }
@@ -91,8 +91,8 @@ function reasonOf(error: errors.JOSEError): string {
   if (error instanceof errors.JWTExpired) return 'The assertion has expired: exp.';
   if (error instanceof errors.JWTClaimValidationFailed)
     return `The assertion has a wrong or missing claim: ${error.claim}.`;
-  if (error instanceof errors.JWSSignatureVerificationFailed) return 'The signature of the assertion is invalid.';
+  if (error instanceof errors.JWSSignatureVerificationFailed) return "The assertion's signature is invalid.";
   if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys)
-    return 'The assertion names no key of the client: kid and alg.';
+    return "The assertion's kid and alg match no key of the OAuth client.";
   return 'The assertion is not a signed JWT.';
 }

@@ -1,6 +1,6 @@
-import { assertionType, claimedClient } from './client-assertion.ts';
+import { assertionType, claimedClientId } from './client-assertion.ts';
 
-/** The parameters of a token request that authenticate the client. */
+/** Token request parameters that authenticate the OAuth client. */
 export type CredentialParameters = Readonly<{
   client_id?: string | undefined;
   client_secret?: string | undefined;
@@ -14,12 +14,12 @@ export type ClientCredentials = Readonly<{ clientId: string }> &
     | Readonly<{ method: 'private_key_jwt'; assertion: string }>
   );
 
-/** Why a request does not authenticate a client: an error code of RFC 6749 section 5.2, and its description. */
+/** Why credentials were refused: an error code from RFC 6749 section 5.2, and its description. */
 export type CredentialRefusal = Readonly<{ error: 'invalid_client' | 'invalid_request'; reason: string }>;
 
 /**
- * Reads how a client authenticates. A request may use only one method (RFC 6749 section 2.3): with two, it would be
- * unclear which client is meant.
+ * Reads the credentials of an OAuth client. A request may use only one method (RFC 6749 section 2.3): two could name
+ * different OAuth clients.
  */
 export function readClientCredentials(
   authorization: string | undefined,
@@ -28,7 +28,7 @@ export function readClientCredentials(
   const { client_secret: secret, client_assertion: assertion, client_assertion_type: type } = form;
   const withAssertion = assertion !== undefined || type !== undefined;
   const methods = [authorization !== undefined, secret !== undefined, withAssertion].filter(Boolean).length;
-  if (methods > 1) return invalid('The request uses more than one way to authenticate the client.');
+  if (methods > 1) return invalid('Use only one method to authenticate the OAuth client.');
   const read =
     authorization !== undefined
       ? readBasic(authorization)
@@ -41,7 +41,7 @@ export function readClientCredentials(
   return read;
 }
 
-// RFC 7617 section 2. The name of the scheme is case-insensitive.
+// RFC 7617 section 2. The scheme name is case-insensitive.
 const basic = /^Basic +([A-Za-z0-9+/]+={0,2})$/i;
 
 function readBasic(authorization: string): ClientCredentials | CredentialRefusal {
@@ -51,7 +51,10 @@ function readBasic(authorization: string): ClientCredentials | CredentialRefusal
   const clientId = decodeForm(pair.slice(0, Math.max(0, colon)));
   const secret = decodeForm(pair.slice(colon + 1));
   if (colon < 1 || clientId === undefined || secret === undefined)
-    return { error: 'invalid_client', reason: 'Authorization must be HTTP Basic with a client id and a secret.' };
+    return {
+      error: 'invalid_client',
+      reason: 'Authorization must be HTTP Basic with a client id and a client secret.',
+    };
   return { method: 'client_secret_basic', clientId, secret };
 }
 
@@ -67,9 +70,9 @@ function decodeForm(text: string): string | undefined {
 function readAssertion(assertion: string | undefined, type: string | undefined): ClientCredentials | CredentialRefusal {
   if (assertion === undefined || type !== assertionType)
     return invalid(`client_assertion requires client_assertion_type=${assertionType}, and vice versa.`);
-  const clientId = claimedClient(assertion);
+  const clientId = claimedClientId(assertion);
   if (clientId === undefined)
-    return { error: 'invalid_client', reason: 'client_assertion must be a JWT whose sub is the client.' };
+    return { error: 'invalid_client', reason: 'client_assertion must be a JWT with the client id in sub.' };
   return { method: 'private_key_jwt', clientId, assertion };
 }
 
@@ -77,8 +80,8 @@ function readPost({
   client_id: clientId,
   client_secret: secret,
 }: CredentialParameters): ClientCredentials | CredentialRefusal {
-  if (secret === undefined) return { error: 'invalid_client', reason: 'The request does not authenticate the client.' };
-  if (clientId === undefined) return invalid('client_secret needs client_id.');
+  if (secret === undefined) return { error: 'invalid_client', reason: 'The request has no OAuth client credentials.' };
+  if (clientId === undefined) return invalid('client_secret requires client_id.');
   return { method: 'client_secret_post', clientId, secret };
 }
 

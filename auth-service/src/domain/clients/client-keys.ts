@@ -3,15 +3,14 @@ import { ignoresUnknown } from '@countersign/service-kit';
 import { z } from 'zod';
 import { maxClientKeys } from './client-rules.ts';
 
-/** Algorithms of client assertions. The type of the key decides which of them it can use. */
+/** Algorithms that may sign client assertions. The key type determines which of these a key can use. */
 export const assertionAlgorithms = ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'RS256', 'PS256'] as const;
 
 const value = z.string().regex(/^[A-Za-z0-9_-]{1,1024}$/, 'must be base64url');
 const named = {
   kid: z.string().min(1).max(128),
   use: z.literal('sig').exactOptional(),
-  // Refuses a private key, because it is compromised once sent here and its owner must replace it. Other members are
-  // dropped.
+  // A private key that was sent here is compromised, so refuse it: the owner must replace it.
   d: z.never('is a private key: send only the public key').exactOptional(),
 };
 
@@ -34,12 +33,11 @@ const rsaKey = z
   })
   .register(ignoresUnknown, { source });
 
-/** Public keys for signatures only. */
 const publicKey = z
   .discriminatedUnion('kty', [ellipticKey, edwardsKey, rsaKey])
   .refine(isUsable, 'must be a public key: EC on P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits');
 
-/** A client's public keys (RFC 7517), each with a `kid` of its own. */
+/** An OAuth client's public keys (RFC 7517), each with a unique `kid`. */
 export const clientKeySet = z
   .object({ keys: z.array(publicKey).min(1).max(maxClientKeys) })
   .register(ignoresUnknown, { source: 'RFC 7517 section 5' })

@@ -1,13 +1,13 @@
 export type SecretKey = Readonly<{ id: string; bytes: Uint8Array }>;
 
-/** Secrets for one purpose: the first protects new values, the others can still read existing ones. */
+/** Secrets for one purpose. The current secret protects new values. All of them can read existing values. */
 export type KeyRing = Readonly<{
   current: SecretKey;
   find(id: string): Uint8Array | undefined;
 }>;
 
 /**
- * Reads `id:base64url32bytes[,id:…]`; the first is current.
+ * Reads `id:base64url32bytes[,id:…]`. The first key is current.
  *
  * @throws Error that identifies a malformed entry by its position, because its text is secret.
  */
@@ -22,7 +22,7 @@ export function parseKeyRing(text: string): KeyRing {
 function parseKey(entry: string, index: number): SecretKey {
   const [, id, encoded] = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9_-]{43})$/.exec(entry.trim()) ?? [];
   if (id === undefined || encoded === undefined) {
-    throw new Error(`key ${index + 1} is not of the form id:base64url, with 32 bytes in base64url`);
+    throw new Error(`key ${index + 1} must have the form id:secret, with a secret of 32 bytes in base64url`);
   }
   return { id, bytes: Buffer.from(encoded, 'base64url') };
 }

@@ -4,9 +4,9 @@ const nonceBytes = 12;
 const tagBytes = 16;
 
 /**
- * AES-256-GCM as `nonce | ciphertext | tag`.
+ * Encrypts with AES-256-GCM. The result is `nonce | ciphertext | tag`.
  *
- * @param context Associated data: the value cannot be opened under another context.
+ * @param context Associated data. The value can only be decrypted with the same context.
  */
 export function seal(key: Uint8Array, plain: Uint8Array, context: string): Buffer {
   const nonce = randomBytes(nonceBytes);
@@ -14,7 +14,7 @@ export function seal(key: Uint8Array, plain: Uint8Array, context: string): Buffe
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** @returns undefined when the key, the context or the bytes differ from those used for sealing. */
+/** @returns undefined if the key, the context or the bytes differ from those used for encryption. */
 export function unseal(key: Uint8Array, sealed: Uint8Array, context: string): Buffer | undefined {
   if (sealed.length < nonceBytes + tagBytes) return undefined;
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, nonceBytes))
@@ -28,9 +28,7 @@ export function unseal(key: Uint8Array, sealed: Uint8Array, context: string): Bu
   }
 }
 
-/**
- * Derives a key from the random part of the refresh token, so that the database alone cannot open the sealed value.
- */
+/** Derives a key from the refresh token's random part, so that the database alone cannot decrypt the value. */
 export function successorKey(random: Uint8Array, sessionId: string): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', random, sessionId, 'countersign refresh successor v1', 32));
 }

@@ -22,7 +22,7 @@ function live(gapsHours: readonly number[]) {
   let now = start;
   for (const gap of gapsHours) {
     const due = dueKey(keys, new Date(now));
-    if (due !== undefined) keys.push({ ...due, revokedAt: null });
+    if (due !== undefined) keys.push({ ...due, revoked_at: null });
     moments.push(new Date(now));
     now += gap * hourMs;
   }
@@ -33,7 +33,7 @@ describe('signing keys', () => {
   test('the first is active at once, and no second one is made', () => {
     const now = new Date(start);
     const first = dueKey([], now);
-    const key = { ...first, revokedAt: null } as KeyTimes;
+    const key = { ...first, revoked_at: null } as KeyTimes;
     expect(keyState(key, [key], now)).toBe('active');
     expect(dueKey([key], now)).toBeUndefined();
   });
@@ -48,7 +48,7 @@ describe('signing keys', () => {
           if (signing === undefined) throw new Error(`none at ${now.toISOString()}`);
           expect(publishedKeys(keys, now)).toContain(signing);
           const isFirst = signing === keys[0];
-          expect(isFirst || now.getTime() - signing.publishAt.getTime() >= publishAheadMs).toBe(true);
+          expect(isFirst || now.getTime() - signing.publish_at.getTime() >= publishAheadMs).toBe(true);
         }
       }),
       { numRuns: 20 },
@@ -60,17 +60,17 @@ describe('signing keys', () => {
     const [first, second] = keys;
     if (first === undefined || second === undefined) throw new Error('two keys were expected');
     const states = (now: number) => [keyState(first, keys, new Date(now)), keyState(second, keys, new Date(now))];
-    const activation = second.activateAt.getTime();
+    const activation = second.activate_at.getTime();
     expect(states(activation - 1)).toEqual(['active', 'pending']);
     expect(states(activation)).toEqual(['retiring', 'active']);
-    expect(states(first.removeAt.getTime())).toEqual(['removed', 'active']);
+    expect(states(first.remove_at.getTime())).toEqual(['removed', 'active']);
   });
 
   test('a revoked key neither signs nor is published, and is replaced at once when there is no other', () => {
     const now = new Date(start);
-    const revoked = { ...dueKey([], now), revokedAt: now } as KeyTimes;
+    const revoked = { ...dueKey([], now), revoked_at: now } as KeyTimes;
     expect([activeKey([revoked], now), publishedKeys([revoked], now)]).toEqual([undefined, []]);
-    expect(dueKey([revoked], now)?.activateAt).toEqual(now);
+    expect(dueKey([revoked], now)?.activate_at).toEqual(now);
   });
 });
 
@@ -86,7 +86,7 @@ test('a verifier with the oldest allowed key set refuses nothing, however often 
         /** The published key sets and their times. */
         const shown: { at: number; ids: number[] }[] = [];
         let now = start;
-        const add = (times: Omit<KeyTimes, 'revokedAt'>) => keys.push({ ...times, revokedAt: null, id: keys.length });
+        const add = (times: Omit<KeyTimes, 'revoked_at'>) => keys.push({ ...times, revoked_at: null, id: keys.length });
         const look = () => {
           const at = new Date(now);
           const due = dueKey(keys, at);
@@ -111,7 +111,7 @@ test('a verifier with the oldest allowed key set refuses nothing, however often 
           if (active !== undefined) Object.assign(active, retiredAt(takesOver));
           if (next !== undefined) Object.assign(next.key, lifeFrom(next.key, takesOver));
           else {
-            const fresh = { publishAt: at, activateAt: takesOver, retireAt: at, removeAt: at, revokedAt: null };
+            const fresh = { publish_at: at, activate_at: takesOver, retire_at: at, remove_at: at, revoked_at: null };
             add(lifeFrom(fresh, takesOver));
           }
           look();

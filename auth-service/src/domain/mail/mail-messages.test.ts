@@ -5,7 +5,7 @@ const link = 'https://app.example.test/reset-password?token=abc';
 
 test.each<[string, MailContent, RegExp[]]>([
   ['a confirmation', { kind: 'verification', link, lifetimeSec: 86_400 }, [/within 24 hours/, /choose a password/]],
-  ['a reset', { kind: 'password_reset', link, lifetimeSec: 3600 }, [/within an hour/, /ends every session/]],
+  ['a reset', { kind: 'password_reset', link, lifetimeSec: 3600 }, [/within an hour/, /ends all your sessions/]],
   [
     'an invitation',
     { kind: 'invitation', link, lifetimeSec: 7 * 86_400, tenantName: 'Acme', role: 'agent' },

@@ -1,4 +1,3 @@
-/** The pages that emailed links open, by purpose. */
 export const linkPages = {
   email_verification: '/verify-email',
   password_reset: '/reset-password',
@@ -6,8 +5,7 @@ export const linkPages = {
 } as const;
 
 /**
- * The content of an email. `link` opens a page that asks before it uses the token, because mail scanners open links
- * too.
+ * The content of an email. The page behind `link` asks before it uses the token, because mail scanners also open links.
  */
 export type MailContent =
   | Readonly<{ kind: 'verification'; link: string; lifetimeSec: number }>
@@ -18,43 +16,44 @@ export type MailContent =
 
 export type MailText = Readonly<{ subject: string; text: string }>;
 
-/** Builds plain text only, so that a message cannot run code, load content or hide the target of a link. */
+/** Builds a plain-text message, which cannot run code, load content or hide a link's target. */
 export function mailText(content: MailContent): MailText {
   switch (content.kind) {
     case 'verification':
       return {
-        subject: 'Confirm your e-mail address',
-        text: `Someone, probably you, asked for an account with this e-mail address.
+        subject: 'Confirm your email address',
+        text: `Someone, probably you, requested an account with this email address.
 
-To create it, open this link within ${inWords(content.lifetimeSec)} and choose a password:
+To create the account, open this link within ${inWords(content.lifetimeSec)} and choose a password:
 
 ${content.link}
 
-If you did not ask for an account, ignore this e-mail: without the link, no account is created.
+If you did not request an account, ignore this email. No account will be created.
 `,
       };
     case 'account_exists':
       return {
         subject: 'You already have an account',
-        text: `Someone, probably you, tried to make an account with this e-mail address. There is one already, and nothing about it
-has changed. If you do not remember its password, ask for a new one on the login page.
+        text: `Someone, probably you, tried to create an account with this email address. You already have an account, and it has not
+changed. If you forgot your password, choose a new one on the login page.
 `,
       };
     case 'password_reset':
       return {
         subject: 'Choose a new password',
-        text: `Someone, probably you, asked for a new password. To choose one, open this link within ${inWords(content.lifetimeSec)}:
+        text: `Someone, probably you, requested a new password. To choose one, open this link within ${inWords(content.lifetimeSec)}:
 
 ${content.link}
 
-It works once, and ends every session of your account. If you did not ask, do nothing: your password stays as it is.
+The link works once. Choosing a password ends all your sessions. If you did not request this, ignore this email. Your
+password will not change.
 `,
       };
     case 'password_changed':
       return {
         subject: 'Your password was changed',
-        text: `The password of your account was changed just now, and your other sessions have ended. If it was not you, choose a new
-password on the login page at once, and tell the administrator of your organisation.
+        text: `Your password was just changed, and your other sessions have ended. If this was not you, choose a new password on the
+login page immediately, and tell your organization's administrator.
 `,
       };
     case 'invitation':
@@ -64,7 +63,7 @@ password on the login page at once, and tell the administrator of your organisat
 
 ${content.link}
 
-If you have an account you will be asked for its password, otherwise to choose one.
+If you already have an account, enter its password. Otherwise choose a password.
 `,
       };
   }
@@ -76,5 +75,5 @@ function inWords(sec: number): string {
   return hours < 48 ? `${hours} hours` : `${Math.round(hours / 24)} days`;
 }
 
-/** Shortens a tenant name to one line: tenants choose it freely, and it appears in headers and text. */
+/** Puts a tenant name on one line, because tenants choose it freely and it appears in headers. */
 const oneLine = (name: string): string => name.replace(/\p{C}/gu, ' ').slice(0, 100);

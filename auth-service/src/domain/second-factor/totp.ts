@@ -1,19 +1,19 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** The parameters that every authenticator app supports; some apps ignore others in the URI. */
+/** Parameters that every authenticator app supports. Some apps ignore other values in the URI. */
 const digits = 6;
 const stepSec = 30;
-/** Number of steps accepted before and after the current one (RFC 6238 section 5.2). */
+/** How many steps before and after the current one are accepted (RFC 6238 section 5.2). */
 const window = 1;
 
 export const totpSecretBytes = 20;
 
-/** RFC 6238: HMAC-SHA-1 over the number of 30-second steps. */
+/** Computes a code (RFC 6238) from the number of 30-second steps. */
 export function totpCode(secret: Uint8Array, step: number): string {
   const counter = Buffer.alloc(8);
   counter.writeBigUInt64BE(BigInt(step));
   const mac = createHmac('sha1', secret).update(counter).digest();
-  // RFC 4226 section 5.3: the last four bits are the offset of the 31 bits.
+  // RFC 4226 section 5.3: the last four bits are the offset of the code's 31 bits.
   const offset = (mac.at(-1) ?? 0) & 15;
   return String((mac.readUInt32BE(offset) & 0x7fffffff) % 10 ** digits).padStart(digits, '0');
 }
@@ -21,9 +21,9 @@ export function totpCode(secret: Uint8Array, step: number): string {
 export const totpStep = (now: Date): number => Math.floor(now.getTime() / 1000 / stepSec);
 
 /**
- * @param lastStep The step of the last accepted code, or null. Each code is accepted once (RFC 6238 section 5.2), and
- *   older codes are refused.
- * @returns The step of this code; undefined if the code is not valid now.
+ * @param lastStep The step of the last accepted code, or null. That code and older ones are refused (RFC 6238 section
+ *   5.2).
+ * @returns The code's step, or undefined if the code is not valid now.
  */
 export function matchTotp(
   secret: Uint8Array,
@@ -44,13 +44,13 @@ export function matchTotp(
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-/** Base32 (RFC 4648 section 6) without padding: the form in which users type a secret into an app. */
+/** Encodes in base32 (RFC 4648 section 6) without padding, as users type a secret into an app. */
 export function base32(bytes: Uint8Array): string {
   const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('');
   return (bits.match(/.{1,5}/g) ?? []).map((five) => alphabet[Number.parseInt(five.padEnd(5, '0'), 2)]).join('');
 }
 
-/** The key URI that authenticator apps read from the QR code. */
+/** Builds the key URI that authenticator apps read from a QR code. */
 export function totpUri(secret: Uint8Array, email: string): string {
   const issuer = 'Countersign';
   const query = new URLSearchParams({

@@ -3,18 +3,18 @@ import { type JWTPayload, SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { accessTokenLifetimeSec } from './session-rules.ts';
 
-/** Signature algorithms of access tokens (RFC 7518 section 3.1, RFC 8037 section 3.1). */
+/** Signature algorithms for access tokens (RFC 7518 section 3.1, RFC 8037 section 3.1). */
 export const signingAlgorithms = ['ES256', 'EdDSA', 'RS256'] as const;
 
 export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 
-/** The input of every access token. Times are Unix seconds by the database's clock. */
+/** The claims of every access token. Times are Unix seconds on the database's clock. */
 type CommonInput = Readonly<{
   tenantId: string;
   /** The OAuth client that the token was issued to. */
   clientId: string;
   issuedAtSec: number;
-  /** Thumbprint of the client's key, when the token is bound to one. */
+  /** Thumbprint of the key that the token is bound to, if any. */
   jkt: string | null;
 }>;
 
@@ -27,23 +27,23 @@ export type AccessTokenInput = CommonInput &
     amr: readonly string[];
   }>;
 
-/** The token of a client that acts on its own behalf. It has no user, role or session. */
+/** The token of an OAuth client that acts on its own behalf. It has no user, role or session. */
 export type ClientTokenInput = CommonInput & Readonly<{ scopes: readonly string[] }>;
 
-/** The token of a client that acts for a person. `sessionId` is the id of the delegation. */
+/** The token of an OAuth client that acts for a person. `sessionId` is the delegation's id. */
 export type DelegatedTokenInput = AccessTokenInput & Readonly<{ scopes: readonly string[]; lifetimeSec: number }>;
 
 export type TokenIssuer = Readonly<{ issuer: string; audience: string }>;
 
 type Key = Readonly<{ kid: string; alg: string; privateKey: KeyObject }>;
 
-/** An RFC 9068 access token for a person: `typ: at+jwt`, valid for 900 s, signed with the algorithm of the key. */
+/** Signs an RFC 9068 access token for a person: `typ: at+jwt`, valid for 900 s. */
 export function signAccessToken(input: AccessTokenInput, issuer: TokenIssuer, key: Key): Promise<string> {
   const claims = personClaims(input);
   return sign(input, { subject: input.userId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);
 }
 
-/** A person's token with the client as actor (RFC 8693 section 4.1). */
+/** Signs a person's token with the OAuth client as actor (RFC 8693 section 4.1). */
 export function signDelegatedToken(input: DelegatedTokenInput, issuer: TokenIssuer, key: Key): Promise<string> {
   const act = { sub: input.clientId, iss: issuer.issuer };
   const claims = { ...personClaims(input), ...scopeClaim(input.scopes), act };
@@ -58,7 +58,7 @@ const personClaims = (input: AccessTokenInput) => ({
   amr: input.amr,
 });
 
-/** An RFC 9068 access token for a client, whose `sub` is the client (section 5). */
+/** Signs an RFC 9068 access token for an OAuth client, which is its own subject (section 5). */
 export function signClientToken(input: ClientTokenInput, issuer: TokenIssuer, key: Key): Promise<string> {
   const claims = scopeClaim(input.scopes);
   return sign(input, { subject: input.clientId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);

@@ -1,4 +1,4 @@
-/** All values of a cookie name in a `Cookie` header. */
+/** Returns all values of a cookie in a `Cookie` header. */
 export function cookieValues(header: string | undefined, name: string): string[] {
   return (header ?? '').split(';').flatMap((pair) => {
     const separator = pair.indexOf('=');

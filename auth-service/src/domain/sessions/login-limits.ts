@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
 /**
- * One counter. If `refuseAbove` is undefined it never refuses, so that an attacker cannot lock out a user by email
- * address alone.
+ * A counter. If `refuseAbove` is undefined, it never refuses, so that an email address is not enough to lock out its
+ * owner.
  */
 export type Limit = Readonly<{ key: string; windowSec: number; refuseAbove: number | undefined }>;
 
@@ -12,7 +12,10 @@ const quarterHourSec = 900;
 const hourSec = 3600;
 const emailFreeAttempts = 100;
 
-/** @param network An IPv4 address or IPv6 /64, see `networkOf`. @param email Canonical. */
+/**
+ * @param email The canonical address.
+ * @param network The result of `networkOf`.
+ */
 export function loginLimits(email: string, network: string): LoginLimits {
   return {
     pair: { key: keyOf('pair', email, network), windowSec: quarterHourSec, refuseAbove: 10 },
@@ -28,8 +31,8 @@ export const addressLimit = (network: string): Limit => ({
 });
 
 /**
- * Limits guesses of six-digit codes to 30 an hour for a person from all networks: one chance in ten thousand. Locking
- * out a person this way requires their password.
+ * Limits guesses of six-digit codes to 30 an hour per person from all networks, a chance of one in ten thousand. Only
+ * an attacker with the person's password can lock them out this way.
  */
 export const codeLimits = (userId: string, network: string): readonly [pair: Limit, person: Limit] => [
   { key: keyOf('code', userId, network), windowSec: quarterHourSec, refuseAbove: 10 },
@@ -37,24 +40,23 @@ export const codeLimits = (userId: string, network: string): readonly [pair: Lim
 ];
 
 /**
- * Limits failed authentications of OAuth clients. Their secrets have 256 random bits, so the limits only bound the
- * work: many instances of a client may start at once behind one address. Failures of clients and people are counted
- * separately, so that a client with a wrong secret never blocks logins from its address.
+ * Limits failed authentications of OAuth clients. Their secrets have 256 random bits, so these limits only bound the
+ * work: many instances of an OAuth client may start at once behind one address. Logins of people have separate
+ * counters, so that an OAuth client with a wrong secret never blocks them.
  */
-export const clientLimits = (clientId: string, network: string): readonly [pair: Limit, address: Limit] => [
+export const oauthClientLimits = (clientId: string, network: string): readonly [pair: Limit, address: Limit] => [
   { key: keyOf('client', clientId, network), windowSec: quarterHourSec, refuseAbove: 60 },
   { key: keyOf('client-address', network), windowSec: quarterHourSec, refuseAbove: 300 },
 ];
 
-/**
- * Emails that can be requested without a session. Counted by kind, so that requests for one kind do not block another.
- */
+/** Emails that anyone can request. Each kind has its own limit. */
 export type MailPurpose = 'registration' | 'verification' | 'password_reset';
 
 export type MailRequest = Readonly<{ purpose: MailPurpose; email: string }>;
 
 /**
- * Protects mailboxes from being flooded. The limit per network is lower, so that one network cannot use up the owner's.
+ * Keeps attackers from flooding mailboxes. The limit per network is lower, so that one network cannot use up the
+ * owner's limit.
  */
 export const mailLimits = (
   { purpose, email }: MailRequest,
@@ -64,7 +66,7 @@ export const mailLimits = (
   mailbox: { key: keyOf('mail', purpose, email), windowSec: hourSec, refuseAbove: 20 },
 });
 
-/** Limits invitations to an address: repeatedly inviting and withdrawing would flood its mailbox. */
+/** Limits invitations to an address, because repeatedly inviting and withdrawing would flood its mailbox. */
 export const invitationLimit = (tenantId: string, email: string): Limit => ({
   key: keyOf('invitation', tenantId, email),
   windowSec: hourSec,
@@ -74,9 +76,8 @@ export const invitationLimit = (tenantId: string, email: string): Limit => ({
 const recordedPerHour = { 'login.failed': 10, 'login.throttled': 10, known: 1_000, unknown: 100 } as const;
 
 /**
- * Limits entries of the audit log about refused logins, so that an attacker cannot flood it: failures of one person,
- * throttled attempts from one network, and in total for each action, about users with an account and about addresses
- * without one.
+ * Limits audit log entries about refused logins, so that an attacker cannot flood the log. The limits are per person,
+ * per network, and in total, with separate totals for known and unknown addresses.
  */
 export const auditLimit = (kind: keyof typeof recordedPerHour, subject: string): Limit => ({
   key: keyOf('audit', kind, subject),
@@ -84,12 +85,12 @@ export const auditLimit = (kind: keyof typeof recordedPerHour, subject: string):
   refuseAbove: recordedPerHour[kind],
 });
 
-/** Delay of an attempt once an email address was tried more than 100 times within the hour; it grows up to 2 s. */
+/** Delays attempts for an email address with more than 100 attempts in the hour, by up to 2 s. */
 export function slowdownMs(emailAttempts: number): number {
   return Math.min(2_000, Math.max(0, emailAttempts - emailFreeAttempts) * 50);
 }
 
-/** Hashes the parts, so that the store holds no address and the boundaries between parts are unambiguous. */
+/** Hashes the parts, so that the store holds no addresses and part boundaries are unambiguous. */
 function keyOf(...parts: string[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
 }

@@ -2,8 +2,8 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { cookieValues } from './cookie-values.ts';
 
 /**
- * The session of the account pages, independent of a login: a random value that only this browser has. It ends when the
- * browser closes. SameSite=Lax, because emailed links open pages from another site.
+ * The browser session of the account pages, which exists before a login: a random value that only this browser has. It
+ * ends when the browser closes. SameSite=Lax, because emailed links open these pages from another site.
  */
 const name = '__Host-account';
 const attributes = 'Path=/; Secure; HttpOnly; SameSite=Lax';
@@ -12,17 +12,17 @@ export const newPageSession = (): string => randomBytes(32).toString('base64url'
 
 export const pageSessionCookie = (session: string): string => `${name}=${session}; ${attributes}`;
 
-/** @returns undefined when there is none, or several: one of them may have been planted. */
+/** @returns undefined if there is no such cookie, or several: an attacker may have planted one. */
 export function pageSessionIn(header: string | undefined): string | undefined {
   const [session, another] = cookieValues(header, name);
   return another === undefined && session !== undefined && /^[\w-]{43}$/.test(session) ? session : undefined;
 }
 
 /**
- * The token of one form in one session. It is keyed by the cookie, so the server stores nothing.
+ * Returns a form's token. The cookie is the key, so the server stores nothing.
  *
  * @param action The path that the form posts to.
- * @param step The login token in the form, if any. Binding it prevents its use in another browser.
+ * @param step The login token in the form, if any, which can then be used only in this browser.
  */
 export const formTokenOf = (session: string, action: string, step = ''): string =>
   createHmac('sha256', session)

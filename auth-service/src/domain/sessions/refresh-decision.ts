@@ -1,22 +1,22 @@
 import type { EndReason } from './session-rules.ts';
 
-/** The session row, read under a lock; times follow the database's clock. */
+/** The session row, read under a lock. Times are on the database's clock. */
 export type FamilyState = Readonly<{
   counter: number;
   revoked: boolean;
-  /** Past its idle or absolute timeout. */
+  /** Whether the idle or absolute timeout has passed. */
   expired: boolean;
-  /** User, membership and tenant are all still active. */
+  /** Whether the user, membership and tenant are all active. */
   holderActive: boolean;
-  /** No more than 30 s since the last rotation. */
+  /** Whether the last rotation was within the last 30 s. */
   withinGrace: boolean;
 }>;
 
-/** A presented token whose MAC is valid. */
+/** A refresh token with a valid MAC. */
 export type Presented = Readonly<{
   counter: number;
   hashMatches: boolean;
-  /** The successor token, if the random part opens the one sealed in the row. */
+  /** The successor token, if the random part decrypts it. */
   successor: string | undefined;
 }>;
 
@@ -30,9 +30,9 @@ export type Decision =
       code: 'session_revoked' | 'refresh_token_reused' | 'invalid_refresh_token';
     }>;
 
-/** The state table of `refresh`. Its rows are checked in this order. */
+/** The state table of `refresh`. The order of its rows matters. */
 export function decideRefresh(family: FamilyState, presented: Presented): Decision {
-  // Checked first, so that the grace period never revives an ended session (supabase discussion 52614).
+  // Must be first, so that the grace period never revives an ended session (supabase discussion 52614).
   if (family.revoked) return { kind: 'refuse', code: 'session_revoked' };
   if (family.expired) return { kind: 'refuse', code: 'session_expired' };
   if (!family.holderActive) return { kind: 'end', reason: 'inactive', code: 'session_revoked' };

@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { KeyRing, SecretKey } from '../keys/key-ring.ts';
 
-/** One token in a session's chain. Ids are UUIDs in their canonical text form. */
+/** A refresh token. Ids are lower-case UUIDs. */
 export type RefreshToken = Readonly<{ tenantId: string; sessionId: string; counter: number; random: Buffer }>;
 
 const version = 1;
@@ -11,10 +11,10 @@ const randomBytes = 32;
 const macBytes = 32;
 
 /**
- * `version | key id length | key id | tenant | session | counter | random | HMAC-SHA256(key, all before)`, in
+ * Encodes `version | key id length | key id | tenant | session | counter | random | HMAC-SHA256(key, all before)` in
  * base64url. The MAC is checked before any query, and makes reuse detectable at any age.
  *
- * @param token `random` has 32 bytes, `counter` fits 32 bits.
+ * @param token `random` must have 32 bytes, and `counter` must fit in 32 bits.
  */
 export function encodeRefreshToken(token: RefreshToken, key: SecretKey): string {
   const keyId = Buffer.from(key.id, 'latin1');
@@ -31,7 +31,7 @@ export function encodeRefreshToken(token: RefreshToken, key: SecretKey): string 
   return Buffer.concat([body, macOf(key.bytes, body)]).toString('base64url');
 }
 
-/** @returns undefined unless we issued the token, in exactly this encoding, with a key that is still configured. */
+/** @returns undefined unless we issued this exact text with a key that is still configured. */
 export function decodeRefreshToken(text: string, keys: KeyRing): RefreshToken | undefined {
   const bytes = Buffer.from(text, 'base64url');
   if (bytes.toString('base64url') !== text || bytes[0] !== version) return undefined;

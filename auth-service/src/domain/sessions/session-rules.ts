@@ -1,26 +1,26 @@
 import { publishAheadMs } from '../keys/signing-key-lifecycle.ts';
 
-/** Lifetimes, in seconds. */
+/** Lifetimes in seconds. */
 export const accessTokenLifetimeSec = 900;
 export const idleLifetimeSec = 14 * 24 * 3600;
 export const absoluteLifetimeSec = 90 * 24 * 3600;
 export const selectionLifetimeSec = 300;
 export const mfaLifetimeSec = 300;
 /**
- * Grace period in which a client that lost a refresh response may retry. The database policies for upkeep use the same
- * value.
+ * How long the previous refresh token still works, for a caller that lost the response. The database policies for
+ * upkeep use the same value.
  */
 export const graceSec = 30;
-/** How far behind a verifier's clock may be. */
+/** How far a verifier's clock may be behind. */
 export const clockToleranceSec = 5;
 
-/** How long a revocation stays in the feed: as long as a verifier could still accept a token issued before it. */
+/** How long a revocation stays in the feed: as long as a verifier could still accept an older token. */
 export const revocationInForceSec = accessTokenLifetimeSec + clockToleranceSec;
 
-/** How a client sends its refresh token: in the body, or in a cookie that scripts cannot read. */
+/** How a refresh token is sent: in the body, or in a cookie that scripts cannot read. */
 export type Transport = 'body' | 'cookie';
 
-/** How long a verifier may use a key set that still has a revoked key: the lifetime of a stale key set. */
+/** How long a verifier can use a stale key set, which may still have a revoked key. */
 export const keyRevocationInForceSec = publishAheadMs / 1000;
 
 export type EndReason =

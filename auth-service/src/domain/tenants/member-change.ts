@@ -4,7 +4,6 @@ export type MemberState = Readonly<{ userId: string; role: string; status: 'acti
 
 export type KnownMember = MemberState & Readonly<{ accountActive: boolean }>;
 
-/** The change that an administrator requests. */
 export type WantedChange = Readonly<{ role?: string | undefined; status?: 'active' | 'disabled' | undefined }>;
 
 export type MemberDecision =
@@ -15,7 +14,7 @@ export type MemberDecision =
 /**
  * Decides whether a member may be changed.
  *
- * @param known The member and every administrator of the tenant, locked.
+ * @param known The member and all administrators of the tenant, under locks.
  */
 export function decideMemberChange(
   known: readonly KnownMember[],
@@ -24,7 +23,7 @@ export function decideMemberChange(
 ): MemberDecision {
   const administers = (member: KnownMember) =>
     member.role === adminRole && member.status === 'active' && member.accountActive;
-  // Two administrators may demote each other at the same time. The second is then no longer an administrator.
+  // Of two administrators who demote each other at the same time, the second is no longer an administrator.
   if (!known.some((member) => member.userId === actor && administers(member))) {
     return { kind: 'refuse', code: 'insufficient_role' };
   }

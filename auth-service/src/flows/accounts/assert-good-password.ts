@@ -2,11 +2,9 @@ import { passwordWeakness, passwordWeaknesses } from '../../domain/accounts/pass
 import { AppError } from '../../errors.ts';
 
 /**
- * Throws unless the password meets the policy.
- *
- * @param field Its path in the request.
- * @throws AppError `validation_failed` with the reason in `errors` and `detail.weakness`. Neither contains the
- * password.
+ * @param field The password's path in the request.
+ * @throws AppError `validation_failed` if the password violates the policy, with the reason in `errors` and
+ *   `detail.weakness`. Neither contains the password.
  */
 export function assertGoodPassword(password: string, email: string, field = 'password'): void {
   const weakness = passwordWeakness(password, email);

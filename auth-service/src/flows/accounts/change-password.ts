@@ -17,8 +17,8 @@ import { assertGoodPassword } from './assert-good-password.ts';
 export type PasswordParts = Readonly<{ db: AuthDatabase; passwords: Passwords; throttle: Throttle }>;
 
 /**
- * Replaces the password of a user who enters the current one. All other sessions end in the same transaction, and a
- * concurrent login with the old password fails.
+ * Changes the password of a user who enters the current password. Also ends all other sessions in the same transaction,
+ * so that a concurrent login with the old password fails.
  *
  * @throws AppError `invalid_credentials`, `validation_failed`, `session_revoked`, `too_many_attempts`, `login_busy`.
  */
@@ -33,7 +33,7 @@ export async function changePassword(
   if (own === undefined) throw new AppError('session_revoked');
   const { email, password: stored } = own;
   assertGoodPassword(given.next, email, 'new_password');
-  // As strict as a login, so that a stolen access token cannot be used to guess the password.
+  // Attempts are limited as for a login, so that a stolen access token cannot be used to guess the password.
   const reservation = await throttle.reserveLogin(email, caller.ip);
   await judge(reservation, async () => {
     if (!(await passwords.verify(given.current, stored))) throw new AppError('invalid_credentials');
@@ -52,7 +52,7 @@ export async function changePassword(
   });
 }
 
-/** Writes the new password, invalidates all password-reset links and notifies the owner by email. */
+/** Stores the new password, deletes all password-reset links, and emails the account's owner. */
 export async function replace(
   trx: Trx,
   of: Readonly<{ userId: string; email: string; requestId: string }>,

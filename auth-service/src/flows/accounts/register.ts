@@ -1,12 +1,12 @@
 import { v7 as uuidv7 } from 'uuid';
 import { type RegistrationMode, registrationLifetimeSec } from '../../domain/accounts/account-rules.ts';
 import { canonicalEmail } from '../../domain/accounts/email.ts';
-import type { Passwords } from '../../domain/accounts/passwords.ts';
+import type { Passwords, StoredPassword } from '../../domain/accounts/passwords.ts';
 import { AppError } from '../../errors.ts';
-import { insertAccount, type StoredPassword } from '../../store/accounts/credentials.ts';
+import { insertAccount } from '../../store/accounts/credentials.ts';
 import { dropRegistrations, insertRegistration } from '../../store/accounts/registrations.ts';
 import type { AuthDatabase } from '../../store/database.ts';
-import { findVerification, takeVerification } from '../../store/mail/mailed-tokens.ts';
+import { findVerification, takeToken } from '../../store/mail/mailed-tokens.ts';
 import { roles } from '../../store/roles.ts';
 import { becomeUser, enterTenant, type Trx } from '../../store/scope.ts';
 import { findTenant } from '../../store/tenants/members.ts';
@@ -17,10 +17,10 @@ import { judge, type Throttle } from '../sessions/throttle.ts';
 import { joinTenant } from '../tenants/join-tenant.ts';
 import { assertGoodPassword } from './assert-good-password.ts';
 
-/** Registration mode, and the tenant and role of new accounts. */
+/** The registration mode, and the tenant and role of new accounts. */
 export type RegistrationRules = Readonly<{
   mode: RegistrationMode;
-  /** The slug of the tenant that new accounts join. If undefined, they have no tenant until they are invited. */
+  /** If undefined, new accounts have no tenant until they accept an invitation. */
   joins: Readonly<{ tenant: string; role: string }> | undefined;
 }>;
 
@@ -32,8 +32,9 @@ export type RegisterParts = Readonly<{
 }>;
 
 /**
- * Stores an address and queues an email with a link. It always does one insert and no bcrypt, and never checks whether
- * the address is known. The person who receives the link chooses the password and creates the account: see `verifyEmail`.
+ * Stores a registration and queues an email with a link. It never checks whether the address has an account, so that
+ * the response time reveals nothing. The person who receives the link chooses the password and creates the account with
+ * `verifyEmail`.
  *
  * @throws AppError `registration_off`, `too_many_attempts`.
  */
@@ -49,7 +50,7 @@ export async function register(parts: RegisterParts, given: string, caller: Call
   });
 }
 
-/** Queues the confirmation email again, if a registration is pending. @throws AppError `too_many_attempts`. */
+/** Queues the confirmation email again if a registration is pending. @throws AppError `too_many_attempts`. */
 export async function resendVerification(parts: RegisterParts, given: string, caller: Caller): Promise<void> {
   const email = canonicalEmail(given);
   const request = { purpose: 'verification', email } as const;
@@ -60,7 +61,7 @@ export async function resendVerification(parts: RegisterParts, given: string, ca
 }
 
 /**
- * Returns the address that a link confirms. The link stays valid, because mail scanners open links too.
+ * Returns the address that a link confirms. The link stays valid, because mail scanners also open links.
  *
  * @throws AppError `invalid_token`, `too_many_attempts`.
  */
@@ -81,8 +82,8 @@ async function confirmedBy(db: AuthDatabase, token: string): Promise<string> {
 }
 
 /**
- * Creates the account of a registration with a password that the link's recipient chooses. The client that registered
- * the address never sets one. The same transaction creates the account and uses up the link.
+ * Uses up a link and creates its account, in one transaction. The link's recipient chooses the password, not the person
+ * who registered the address.
  *
  * @throws AppError `invalid_token`, `validation_failed`, `too_many_attempts`, `login_busy`.
  */
@@ -115,9 +116,9 @@ async function makeAccount(
 ): Promise<boolean> {
   const userId = uuidv7();
   await becomeUser(trx, userId);
-  // Taken first, as when accepting an invitation, so that two links to one address cannot deadlock.
+  // Inserts the account first, as `acceptInvitation` does, so that two links to one address cannot deadlock.
   const isNew = await insertAccount(trx, { userId, email, password });
-  if (isNew && !(await takeVerification(trx, token))) throw new AppError('invalid_token');
+  if (isNew && !(await takeToken(trx, token, 'email_verification'))) throw new AppError('invalid_token');
   await dropRegistrations(trx, email);
   if (!isNew) return false;
   const tenantId = joins === undefined ? undefined : await findTenant(trx, joins.tenant);

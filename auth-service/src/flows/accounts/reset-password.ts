@@ -3,7 +3,7 @@ import { canonicalEmail } from '../../domain/accounts/email.ts';
 import { AppError } from '../../errors.ts';
 import { findOwnPassword, lockUser } from '../../store/accounts/accounts.ts';
 import type { AuthDatabase } from '../../store/database.ts';
-import { findReset, takeReset } from '../../store/mail/mailed-tokens.ts';
+import { findReset, takeToken } from '../../store/mail/mailed-tokens.ts';
 import { roles } from '../../store/roles.ts';
 import { actAs } from '../../store/scope.ts';
 import { lockOwnSessions } from '../../store/sessions/sessions.ts';
@@ -16,8 +16,8 @@ import { assertGoodPassword } from './assert-good-password.ts';
 import { type PasswordParts, replace } from './change-password.ts';
 
 /**
- * Queues an email with a password-reset link. It does not look up the account: that happens when the email is built, so
- * the response time reveals nothing.
+ * Queues an email with a password-reset link. The account is looked up only when the email is built, so that the
+ * response time reveals nothing.
  *
  * @throws AppError `too_many_attempts`.
  */
@@ -35,8 +35,7 @@ export async function forgotPassword(
 }
 
 /**
- * Returns the address of the account that the link belongs to. The link stays valid, because mail scanners open links
- * too.
+ * Returns the email address of the link's account. The link stays valid, because mail scanners also open links.
  *
  * @throws AppError `invalid_token`, `too_many_attempts`.
  */
@@ -58,8 +57,8 @@ async function holderOf(db: AuthDatabase, token: string): Promise<Readonly<{ use
 }
 
 /**
- * Replaces the password of the person who received the link. The transaction that writes the new password also uses up
- * the link, ends every session and revokes every token. A second factor stays set up and is required at the next login.
+ * Changes the password of the link's account. The same transaction uses up the link, ends every session and revokes
+ * every token. The second factor stays, and the next login requires it.
  *
  * @throws AppError `invalid_token`, `validation_failed`, `too_many_attempts`, `login_busy`.
  */
@@ -78,14 +77,14 @@ export async function resetPassword(
     await db.transaction({ role: roles.accounts, userId }, async (trx) => {
       await actAs(trx, roles.self);
       await lockUser(trx, userId);
-      // Locked before the audit chain, as in every flow: a concurrent logout locks a session and then waits for the
-      // chain.
+      // Locks the sessions before the audit chain, as every flow does: a concurrent logout locks a session and then
+      // waits for the chain.
       const open = await lockOwnSessions(trx, userId);
       await actAs(trx, roles.accounts);
-      if (!(await takeReset(trx, given.token))) throw new AppError('invalid_token');
+      if (!(await takeToken(trx, given.token, 'password_reset'))) throw new AppError('invalid_token');
       await replace(trx, { userId, email, requestId }, { to });
       await recordForPerson(trx, userId, { action: 'password.reset', requestId, detail: { ip: caller.ip } });
-      const revocations = [{ kind: 'user', userId } as const];
+      const revocations = [{ kind: 'user', user_id: userId } as const];
       await endSessions(trx, userId, open, { reason: 'password_reset', requestId, revocations });
     });
   });

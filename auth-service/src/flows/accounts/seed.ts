@@ -4,7 +4,7 @@ import { canonicalEmail } from '../../domain/accounts/email.ts';
 import type { Passwords, StoredPassword } from '../../domain/accounts/passwords.ts';
 import { grantTypes, isClientId } from '../../domain/clients/client-rules.ts';
 import { hashSecret } from '../../domain/clients/client-secret.ts';
-import { addClient, addMember, addTenant, hasCredential } from '../../store/accounts/seed.ts';
+import { addMember, addOAuthClient, addTenant, hasCredential } from '../../store/accounts/seed.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 
 const atOnce = 4;
@@ -21,7 +21,7 @@ const seedSchema = z.object({
           user_id: z.uuid(),
           email: z.email(),
           role: z.string(),
-          // Each password hash delays the first start.
+          // Each password hash delays the first start, so demo people can lack a password.
           can_log_in: z.boolean().default(true),
         }),
       ),
@@ -40,9 +40,9 @@ const seedSchema = z.object({
 });
 
 /**
- * Creates missing demo tenants, members and clients. Existing ones stay unchanged, including changed passwords.
+ * Creates missing demo tenants, members and OAuth clients. Does not change existing ones, or changed passwords.
  *
- * @param clientSecret The secret of all demo clients. Without it, none is created.
+ * @param clientSecret The secret of all demo OAuth clients. If undefined, no OAuth clients are created.
  */
 export async function seed(
   db: AuthDatabase,
@@ -63,12 +63,12 @@ export async function seed(
   if (clientSecret === undefined) return;
   const hash = hashSecret(clientSecret);
   for (const { id: tenantId, clients } of tenants) {
-    for (const { client_id: id, name, scopes, grant_types: grantTypes } of clients)
-      await addClient(db, { id, tenantId, name, scopes, grantTypes, createdBy: null, keys: undefined }, hash);
+    for (const { client_id: id, ...oauthClient } of clients)
+      await addOAuthClient(db, { ...oauthClient, id, tenant_id: tenantId, created_by: null, jwks: null }, hash);
   }
 }
 
-/** Hashes the password for each person without credentials, a few at a time so that the hash queue never fills up. */
+/** Hashes the password for each person without credentials, a few at a time so that the hash queue does not fill up. */
 async function hashFor(
   db: AuthDatabase,
   passwords: Passwords,

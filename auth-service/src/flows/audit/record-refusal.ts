@@ -12,14 +12,14 @@ import { recordForPerson, recordInTenant } from './record.ts';
 
 type RecordParts = Readonly<{ db: AuthDatabase; throttle: Throttle; logger: Logger }>;
 
-/** The email address of a refused login, which may have no account, or the user whose password was correct. */
+/** Who tried to log in: an email address, which may have no account, or a user who entered the correct password. */
 export type Whose = Readonly<{ email: string } | { userId: string }>;
 
 type Refusal = Readonly<{ whose: Whose; code: ErrorCode; caller: Caller }>;
 
 /**
- * Writes failed and throttled logins to the audit log, up to a limit per hour. Runs after the response, because the
- * response time would otherwise reveal whether the address has an account.
+ * Writes failed and throttled logins to the audit log, up to an hourly limit. Runs after the response, whose timing
+ * would otherwise reveal whether the address has an account.
  */
 export function recordRefusal(parts: RecordParts, refusal: Refusal): void {
   record(parts, refusal).catch((error) =>
@@ -34,12 +34,12 @@ async function record({ db, throttle }: RecordParts, { whose, code, caller }: Re
   const { requestId, ip } = caller;
   const action: AuditAction = code === 'too_many_attempts' ? 'login.throttled' : 'login.failed';
   const subject = 'email' in whose ? whose.email : whose.userId;
-  // The cheap check runs first: a flood that is already throttled must not cause address lookups.
+  // Checks this limit first: throttled requests must not cause address lookups.
   const limit = auditLimit(action, action === 'login.throttled' ? networkOf(ip) : subject);
   if (!(await throttle.mayRecord(limit))) return;
   const userId = 'userId' in whose ? whose.userId : (await findCandidate(db, whose.email)).userId;
   if (!(await throttle.mayRecord(auditLimit(userId === undefined ? 'unknown' : 'known', action)))) return;
-  // Omits the address: people type passwords into that field.
+  // Omits the address, because people sometimes type their password into that field.
   const event = { action, requestId, detail: { ip, reason: code } };
   await db.transaction({ role: roles.self }, (trx) =>
     userId === undefined

@@ -6,8 +6,8 @@ import type { WithdrawnInvitation } from '../../store/tenants/invitations.ts';
 import { tenantsOf } from '../../store/tenants/members.ts';
 
 /**
- * Records an account event in the chain of every tenant its owner belongs to, or in the operator's chain if
- * there are none. The transaction then runs as that user, with access to their own sessions.
+ * Records an account event in the audit log of each of the person's tenants, or in the operator's audit log if they
+ * have no tenant. The transaction then runs as that user, with access to their own sessions.
  */
 export async function recordForPerson(
   trx: Trx,
@@ -23,16 +23,14 @@ export async function recordForPerson(
   }
 }
 
-/**
- * Records an event of a tenant in its chain. The transaction then has access to that tenant's sessions.
- */
+/** Records an event in its tenant's audit log. The transaction then has access to that tenant's sessions. */
 export async function recordInTenant(trx: Trx, event: AuditEvent): Promise<void> {
   await actAs(trx, roles.app);
   await enterTenant(trx, event.tenantId);
   await appendAudit(trx, event);
 }
 
-/** Appends an operator's action to the operator's chain. Call it before writing to the chain of a tenant. */
+/** Records an operator's action in the operator's audit log. Call this before writing to a tenant's audit log. */
 export function recordForOperator(
   trx: Trx,
   { userId = null, detail = {}, ...event }: Pick<AuditEvent, 'action' | 'requestId'> & Partial<AuditEvent>,
@@ -41,7 +39,7 @@ export function recordForOperator(
 }
 
 /**
- * Records that invitations ended because their inviter may no longer invite, each in the chain of its tenant. The
+ * Records invitations that ended because their inviter can no longer invite people, each in its tenant's audit log. The
  * transaction must be allowed to write there.
  */
 export async function recordWithdrawn(

@@ -6,11 +6,11 @@ import { roles } from '../../store/roles.ts';
 export type ChainReport = Readonly<{
   tenantId: string;
   entries: number;
-  /** The hash of the last entry, in hex. Compared with a copy kept elsewhere, it also reveals a truncated chain. */
+  /** The hash of the last entry, in hex. A comparison with an earlier copy also reveals a truncated chain. */
   head: string;
   /** The first entry whose hash does not match; undefined if all match. */
   brokenAt: number | undefined;
-  /** The number of the entry with the recorded hash. */
+  /** The number of the entry that has the `noted` hash. */
   notedAt: number | undefined;
 }>;
 
@@ -34,14 +34,13 @@ async function verifyChain(db: AuthDatabase, tenantId: string, noted: string | u
     notedAt,
   });
   for (;;) {
-    // The first batch has no lower bound, so that an entry inserted before the first one is found too.
+    // The first batch has no lower bound, so that it includes entries inserted before entry 1.
     const after = entries === 0 ? undefined : entries;
     const batch = await db.transaction({ role: roles.operator }, (trx) => readChain(trx, tenantId, after));
     for (const stored of batch) {
-      const expected = auditHash(previous, stored.entry);
-      const follows =
-        stored.entry.seq === entries + 1 && stored.previous.equals(previous) && stored.hash.equals(expected);
-      if (!follows) return report(stored.entry.seq);
+      const expected = auditHash(previous, stored);
+      const follows = stored.seq === entries + 1 && previous.equals(stored.prev_hash) && expected.equals(stored.hash);
+      if (!follows) return report(stored.seq);
       previous = expected;
       entries += 1;
       if (expected.toString('hex') === noted) notedAt = entries;

@@ -5,11 +5,11 @@ import { matchSecret } from '../../domain/clients/client-secret.ts';
 import { assertionAudiences } from '../../domain/clients/token-endpoint.ts';
 import { AppError } from '../../errors.ts';
 import { readCurrentHashes, useAssertion } from '../../store/clients/client-credentials.ts';
-import { type Client, findCurrentClient } from '../../store/clients/clients.ts';
+import { findCurrentOAuthClient, type OAuthClient } from '../../store/clients/clients.ts';
 import { databaseNow } from '../../store/clock.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { roles } from '../../store/roles.ts';
-import { becomeClient } from '../../store/scope.ts';
+import { becomeOAuthClient } from '../../store/scope.ts';
 import { judge, type Throttle } from '../sessions/throttle.ts';
 
 export type AuthenticateParts = Readonly<{
@@ -18,32 +18,32 @@ export type AuthenticateParts = Readonly<{
   issuer: Readonly<{ issuer: string }>;
 }>;
 
-/** A client that has authenticated. Its state is read again, under a lock, before a token is issued. */
-export type AuthenticatedClient = Readonly<{
+/** An OAuth client after authentication. Its row is read again, under a lock, before a token is issued. */
+export type AuthenticatedOAuthClient = Readonly<{
   tenantId: string;
   clientId: string;
   method: ClientCredentials['method'];
-  /** How it authenticated: with a secret, or with one of its keys. */
+  /** The secret or key that authenticated it. */
   proof: Readonly<{ secretId: string } | { keyThumbprint: string }>;
 }>;
 
 /**
- * Authenticates a client (RFC 6749 section 2.3.1, RFC 7523 section 3). Every cause has the same error, except that a
- * caller with the client's key learns what is wrong with its assertion.
+ * Authenticates an OAuth client (RFC 6749 section 2.3.1, RFC 7523 section 3). All failures have the same error, but a
+ * refused assertion also has details.
  *
  * @throws AppError `invalid_client`, `too_many_attempts`.
  */
-export async function authenticateClient(
+export async function authenticateOAuthClient(
   parts: AuthenticateParts,
   credentials: ClientCredentials,
   ip: string | null,
-): Promise<AuthenticatedClient> {
-  const reservation = await parts.throttle.reserveClient(credentials.clientId, ip);
+): Promise<AuthenticatedOAuthClient> {
+  const reservation = await parts.throttle.reserveOAuthClient(credentials.clientId, ip);
   return judge(reservation, async () => {
-    const found = isClientId(credentials.clientId) ? await readClient(parts.db, credentials.clientId) : undefined;
+    const found = isClientId(credentials.clientId) ? await readOAuthClient(parts.db, credentials.clientId) : undefined;
     if (found === undefined) throw new AppError('invalid_client');
-    const { client } = found;
-    const authenticated = { tenantId: client.tenantId, clientId: client.id, method: credentials.method };
+    const { oauthClient } = found;
+    const authenticated = { tenantId: oauthClient.tenant_id, clientId: oauthClient.id, method: credentials.method };
     if (credentials.method === 'private_key_jwt') {
       const { keyThumbprint } = await checkAssertion(parts, credentials.assertion, found);
       return { ...authenticated, proof: { keyThumbprint } };
@@ -54,37 +54,41 @@ export async function authenticateClient(
   });
 }
 
-type Found = Readonly<{ client: Client; secrets: readonly Readonly<{ id: string; hash: Buffer }>[]; now: Date }>;
+type Found = Readonly<{
+  oauthClient: OAuthClient;
+  secrets: readonly Readonly<{ id: string; hash: Buffer }>[];
+  now: Date;
+}>;
 
-function readClient(db: AuthDatabase, clientId: string): Promise<Found | undefined> {
+function readOAuthClient(db: AuthDatabase, clientId: string): Promise<Found | undefined> {
   return db.transaction({ role: roles.clients }, async (trx) => {
-    await becomeClient(trx, clientId);
-    const client = await findCurrentClient(trx);
-    return client && { client, secrets: await readCurrentHashes(trx), now: await databaseNow(trx) };
+    await becomeOAuthClient(trx, clientId);
+    const oauthClient = await findCurrentOAuthClient(trx);
+    return oauthClient && { oauthClient, secrets: await readCurrentHashes(trx), now: await databaseNow(trx) };
   });
 }
 
 async function checkAssertion(
   { db, issuer: { issuer } }: AuthenticateParts,
   assertion: string,
-  { client, now }: Found,
+  { oauthClient, now }: Found,
 ): Promise<VerifiedAssertion> {
-  if (client.keys === undefined) throw new AppError('invalid_client');
+  if (oauthClient.jwks === null) throw new AppError('invalid_client');
   const audiences = assertionAudiences(issuer);
-  const verified = await verifyAssertion(assertion, client.keys, { clientId: client.id, audiences, now });
+  const verified = await verifyAssertion(assertion, oauthClient.jwks, { clientId: oauthClient.id, audiences, now });
   if ('refused' in verified) throw refusal(verified.refused);
-  if (!(await isFirstUse(db, client, verified))) throw refusal('The assertion was already used: jti.');
+  if (!(await isFirstUse(db, oauthClient, verified))) throw refusal('The assertion was already used: jti.');
   return verified;
 }
 
-/** Committed immediately: an assertion is used up even if the request fails. */
+/** Commits immediately, so that an assertion is used up even if the request fails. */
 function isFirstUse(
   db: AuthDatabase,
-  { id: clientId, tenantId }: Client,
+  { id: clientId, tenant_id: tenantId }: OAuthClient,
   assertion: VerifiedAssertion,
 ): Promise<boolean> {
   return db.transaction({ role: roles.clients }, async (trx) => {
-    await becomeClient(trx, clientId);
+    await becomeOAuthClient(trx, clientId);
     return useAssertion(trx, assertion, { tenantId, clientId });
   });
 }

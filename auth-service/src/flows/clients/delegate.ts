@@ -5,7 +5,7 @@ import { revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { lockHolder } from '../../store/accounts/accounts.ts';
 import { appendAudit } from '../../store/audit/audit.ts';
-import { type Client, holdClient } from '../../store/clients/clients.ts';
+import { holdOAuthClient, type OAuthClient } from '../../store/clients/clients.ts';
 import {
   countDelegations,
   type Delegation,
@@ -26,15 +26,15 @@ export type DelegateParts = Readonly<{ db: AuthDatabase; scopes: readonly string
 
 export type Consent = Readonly<{ clientId: string; scopes: readonly string[]; lifetimeSec: number }>;
 
-/** `token` is the subject token for the client; it is shown only once. */
-export type GrantedDelegation = Readonly<{ delegation: Delegation; clientName: string; token: string }>;
+/** `token` is the subject token for the OAuth client. It is shown only once. */
+export type GrantedDelegation = Readonly<{ delegation: Delegation & { client_name: string }; token: string }>;
 
 /**
- * Lets a client of the user's tenant act for the user (RFC 8693) with these scopes, for this time, but never beyond the
- * session in which the user consented.
+ * Lets an OAuth client in the user's tenant act for the user (RFC 8693) with these scopes. The delegation ends with the
+ * user's session or after `lifetimeSec`.
  *
- * @throws AppError `session_revoked`, `too_many_delegations`; `validation_failed` if the client cannot act for users,
- *   or lacks one of the scopes.
+ * @throws AppError `session_revoked`, `too_many_delegations`; `validation_failed` if the OAuth client cannot act for
+ *   users, or lacks one of the scopes.
  */
 export function delegate(
   { db, scopes: known }: DelegateParts,
@@ -47,43 +47,48 @@ export function delegate(
     const session = await holdSession(trx, { tenantId, sessionId }, userId);
     if (holder?.active !== true || session === undefined || session.jkt !== caller.jkt)
       throw new AppError('session_revoked');
-    const client = await holdAgent(trx, tenantId, clientId);
+    const oauthClient = await holdAgent(trx, tenantId, clientId);
     assertScopes(
       scopes,
-      client.scopes.filter((scope) => known.includes(scope)),
+      oauthClient.scopes.filter((scope) => known.includes(scope)),
     );
-    // The locks above are shared. Without this exclusive one, concurrent consents would all see the same count.
+    // The locks above are shared. Without this exclusive lock, concurrent requests could exceed the limit.
     await holdLock(trx, 'delegations', userId);
     if ((await countDelegations(trx, tenantId, userId)) >= maxDelegations) throw new AppError('too_many_delegations');
     const { secret: token, hash } = newSecret('delegation');
-    const wanted = { id: uuidv7(), tenantId, userId, clientId, sessionId, scopes, tokenHash: hash, lifetimeSec };
-    const delegation = await insertDelegation(trx, wanted);
+    const ids = { id: uuidv7(), tenant_id: tenantId, user_id: userId, client_id: clientId, session_id: sessionId };
+    const delegation = await insertDelegation(trx, { ...ids, scopes: [...scopes], token_hash: hash, lifetimeSec });
     await appendAudit(trx, {
       ...{ tenantId, userId, sessionId, requestId: caller.requestId },
       action: 'delegation.granted',
       detail: { delegation_id: delegation.id, client_id: clientId, scopes, expires_in: lifetimeSec, ip: caller.ip },
     });
-    return { delegation, clientName: client.name, token };
+    return { delegation: { ...delegation, client_name: oauthClient.name }, token };
   });
 }
 
-async function holdAgent(trx: Trx, tenantId: string, clientId: string): Promise<Client> {
-  const client = await holdClient(trx, tenantId, clientId);
-  if (client?.status === 'active' && client.grantTypes.includes('urn:ietf:params:oauth:grant-type:token-exchange'))
-    return client;
-  const message = 'is not a client of this tenant that can act for users';
+async function holdAgent(trx: Trx, tenantId: string, clientId: string): Promise<OAuthClient> {
+  const oauthClient = await holdOAuthClient(trx, tenantId, clientId);
+  if (
+    oauthClient?.status === 'active' &&
+    oauthClient.grant_types.includes('urn:ietf:params:oauth:grant-type:token-exchange')
+  )
+    return oauthClient;
+  const message = 'is not an OAuth client in this tenant that can act for users';
   throw new AppError('validation_failed', { errors: [{ path: 'client_id', message }] });
 }
 
 function assertScopes(scopes: readonly string[], allowed: readonly string[]): void {
   const errors = scopes.flatMap((scope, index) =>
-    allowed.includes(scope) ? [] : [{ path: `scopes.${index}`, message: 'is not an allowed scope of this client' }],
+    allowed.includes(scope)
+      ? []
+      : [{ path: `scopes.${index}`, message: 'is not an allowed scope for this OAuth client' }],
   );
   if (errors.length > 0) throw new AppError('validation_failed', { errors });
 }
 
 /**
- * Withdraws a delegation: voids its subject token and revokes its access tokens in one transaction. The user's session
+ * Withdraws a delegation, and revokes its subject token and access tokens in the same transaction. The user's session
  * and other delegations continue.
  *
  * @throws AppError `not_found`.
@@ -97,10 +102,14 @@ export async function withdrawDelegation(
   await db.transaction({ role: roles.self, userId }, async (trx) => {
     const withdrawn = await revokeOwnDelegation(trx, userId, id);
     if (withdrawn === undefined) throw new AppError('not_found');
-    const { tenantId, clientId, sessionId } = withdrawn;
+    const { tenant_id: tenantId, client_id: clientId, session_id: sessionId } = withdrawn;
     await enterTenant(trx, tenantId);
     const event = { tenantId, userId, sessionId, requestId, detail: { delegation_id: id, client_id: clientId } };
     await appendAudit(trx, { ...event, action: 'delegation.withdrawn' });
-    await appendRevocations(trx, [{ kind: 'session', sid: id, userId, tenantId }], revocationInForceSec);
+    await appendRevocations(
+      trx,
+      [{ kind: 'session', sid: id, user_id: userId, tenant_id: tenantId }],
+      revocationInForceSec,
+    );
   });
 }

@@ -11,21 +11,21 @@ import { becomeUser, type Trx } from '../../store/scope.ts';
 import { issueTimeSec } from '../../store/sessions/revocations.ts';
 import { holdSession } from '../../store/sessions/sessions.ts';
 import type { Caller } from '../sessions/grant.ts';
-import type { AuthenticatedClient } from './authenticate-client.ts';
-import { holdUsableClient, type IssueParts } from './issue-client-token.ts';
+import type { AuthenticatedOAuthClient } from './authenticate-client.ts';
+import { holdUsableOAuthClient, type IssueParts } from './issue-client-token.ts';
 
 export type TokenExchange = Readonly<{ subjectToken: string; asked: string | undefined; caller: Caller }>;
 
 /**
- * Exchanges a user's consent for an access token with which the client acts for them (RFC 8693). The token has the
- * user's current role, only scopes that they consented to, and expires no later than the consent.
+ * Exchanges a delegation's subject token for an access token that lets the OAuth client act for the user (RFC 8693).
+ * The access token has the user's current role and only delegated scopes. It expires no later than the delegation.
  *
- * @throws AppError `invalid_request` for an invalid consent (RFC 8693 section 2.2.2), `invalid_client`,
+ * @throws AppError `invalid_request` for an invalid subject token (RFC 8693 section 2.2.2), `invalid_client`,
  *   `unauthorized_client`, `invalid_scope`.
  */
 export function exchangeToken(
   { db, scopes: known }: IssueParts,
-  authenticated: AuthenticatedClient,
+  authenticated: AuthenticatedOAuthClient,
   { subjectToken, asked, caller }: TokenExchange,
 ): Promise<DelegatedTokenInput> {
   const { tenantId, clientId } = authenticated;
@@ -33,18 +33,22 @@ export function exchangeToken(
     const delegation = await findDelegation(trx, authenticated, hashSecret(subjectToken));
     if (delegation === undefined) throw invalidSubject();
     const holder = await holdPerson(trx, delegation);
-    const client = await holdUsableClient(trx, authenticated, 'urn:ietf:params:oauth:grant-type:token-exchange');
+    const oauthClient = await holdUsableOAuthClient(
+      trx,
+      authenticated,
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+    );
     const held = await holdDelegation(trx, delegation);
     if (held === undefined) throw invalidSubject();
-    const allowed = delegation.scopes.filter((scope) => known.includes(scope) && client.scopes.includes(scope));
+    const allowed = delegation.scopes.filter((scope) => known.includes(scope) && oauthClient.scopes.includes(scope));
     const scopes = chooseScopes(asked, allowed);
     if (scopes === undefined || scopes.length === 0) throw new AppError('invalid_scope');
-    const { userId, id: sessionId } = delegation;
+    const { user_id: userId, id: sessionId } = delegation;
     const issuedAtSec = await issueTimeSec(trx, { tenantId, userId, clientId });
     const lifetimeSec = Math.min(accessTokenLifetimeSec, held.expiresAtSec - issuedAtSec);
     if (lifetimeSec <= 0) throw invalidSubject();
     await appendAudit(trx, {
-      ...{ tenantId, userId, sessionId: delegation.sessionId, requestId: caller.requestId },
+      ...{ tenantId, userId, sessionId: delegation.session_id, requestId: caller.requestId },
       action: 'delegation.used',
       detail: { delegation_id: sessionId, client_id: clientId, scopes, ip: caller.ip },
     });
@@ -53,7 +57,8 @@ export function exchangeToken(
 }
 
 /** Locks the person, their membership and their session, in this order. */
-async function holdPerson(trx: Trx, { tenantId, userId, sessionId }: Delegation) {
+async function holdPerson(trx: Trx, delegation: Delegation) {
+  const { tenant_id: tenantId, user_id: userId, session_id: sessionId } = delegation;
   await becomeUser(trx, userId);
   const holder = await lockHolder(trx, userId, tenantId);
   const session = await holdSession(trx, { tenantId, sessionId }, userId);
@@ -63,10 +68,5 @@ async function holdPerson(trx: Trx, { tenantId, userId, sessionId }: Delegation)
 
 const invalidSubject = () =>
   new AppError('invalid_request', {
-    errors: [
-      {
-        path: 'subject_token',
-        message: 'The subject token is not valid for this client, has expired, or was withdrawn.',
-      },
-    ],
+    errors: [{ path: 'subject_token', message: 'The subject token is invalid, has expired, or was withdrawn.' }],
   });

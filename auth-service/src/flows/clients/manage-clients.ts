@@ -1,20 +1,20 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { ClientKeySet } from '../../domain/clients/client-keys.ts';
-import { clientIdPrefix, type GrantType, losesRights } from '../../domain/clients/client-rules.ts';
+import { clientIdPrefix, losesRights } from '../../domain/clients/client-rules.ts';
 import { newSecret } from '../../domain/clients/client-secret.ts';
 import { revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import type { AuditAction } from '../../store/audit/audit.ts';
 import { type ClientSecret, deleteSecrets, insertSecret, listSecrets } from '../../store/clients/client-credentials.ts';
 import {
-  type ChangedClient,
-  type Client,
-  deleteClient,
-  findClient,
-  insertClient,
-  listClients,
-  lockClient,
-  updateClient,
+  deleteOAuthClient,
+  findOAuthClient,
+  insertOAuthClient,
+  listOAuthClients,
+  lockOAuthClient,
+  type NewOAuthClient,
+  type OAuthClient,
+  type OAuthClientSettings,
+  updateOAuthClient,
 } from '../../store/clients/clients.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { roles } from '../../store/roles.ts';
@@ -23,84 +23,82 @@ import { appendRevocations } from '../../store/sessions/revocations.ts';
 import { recordInTenant } from '../audit/record.ts';
 import { type Admin, asAdmin } from '../tenants/as-admin.ts';
 
-/** A client as shown to administrators. */
-export type ManagedClient = Readonly<{ client: Client; secrets: readonly ClientSecret[] }>;
+/** An OAuth client as administrators see it. */
+export type ManagedOAuthClient = Readonly<{ oauthClient: OAuthClient; secrets: readonly ClientSecret[] }>;
 
-/** Includes the new secret, which is shown only once. */
-export type ClientWithSecret = ManagedClient & Readonly<{ secret: string | undefined }>;
+/** `secret` is the new secret, which is shown only once. */
+export type OAuthClientWithSecret = ManagedOAuthClient & Readonly<{ secret: string | undefined }>;
 
-export type WantedClient = Readonly<{
-  name: string;
-  scopes: readonly string[];
-  grantTypes: readonly GrantType[];
-  /** If absent, the client gets a generated secret. */
-  keys: ClientKeySet | undefined;
-}>;
-
-/** @throws AppError `insufficient_role`. */
-export function createClient(db: AuthDatabase, admin: Admin, wanted: WantedClient): Promise<ClientWithSecret> {
+/** Creates an OAuth client, with a generated secret if it has no keys. @throws AppError `insufficient_role`. */
+export function createOAuthClient(
+  db: AuthDatabase,
+  admin: Admin,
+  wanted: Pick<NewOAuthClient, 'name' | 'scopes' | 'grant_types' | 'jwks'>,
+): Promise<OAuthClientWithSecret> {
   const { tenantId, userId } = admin;
   const id = clientIdPrefix + uuidv7();
   return asAdmin(db, admin, async (trx) => {
-    const client = await insertClient(trx, { id, tenantId, createdBy: userId, ...wanted });
-    if (client === undefined) throw new Error('a random id already exists');
-    const secret = wanted.keys === undefined ? await addSecret(trx, client) : undefined;
-    const created = { ...(await withSecrets(trx, client)), secret };
-    await record(trx, admin, 'client.created', id, rightsOf(client));
+    const oauthClient = await insertOAuthClient(trx, { ...wanted, id, tenant_id: tenantId, created_by: userId });
+    if (oauthClient === undefined) throw new Error('a random id already exists');
+    const secret = wanted.jwks === null ? await addSecret(trx, tenantId, id) : undefined;
+    const created = { ...(await withSecrets(trx, oauthClient)), secret };
+    await record(trx, admin, 'client.created', id, rightsOf(oauthClient));
     return created;
   });
 }
 
-/** Creates a secret. Its id is higher than the ids of the client's earlier secrets. */
-export async function addSecret(trx: Trx, { tenantId, id: clientId }: Client): Promise<string> {
+/** Creates a secret. Later secrets have higher ids. */
+export async function addSecret(trx: Trx, tenantId: string, clientId: string): Promise<string> {
   const { secret, hash } = newSecret('secret');
   await insertSecret(trx, { tenantId, clientId, hash });
   return secret;
 }
 
-export function everyClient(
+export function everyOAuthClient(
   db: AuthDatabase,
   tenantId: string,
   page: Readonly<{ before: string | undefined; limit: number }>,
-): Promise<ManagedClient[]> {
+): Promise<ManagedOAuthClient[]> {
   return db.transaction({ role: roles.accounts, tenantId }, async (trx) => {
-    const clients = await listClients(trx, tenantId, page);
+    const clients = await listOAuthClients(trx, tenantId, page);
     const secrets = await listSecrets(
       trx,
       tenantId,
       clients.map(({ id }) => id),
     );
-    return clients.map((client) => ({ client, secrets: secrets.filter(({ clientId }) => clientId === client.id) }));
+    return clients.map((oauthClient) => ({
+      oauthClient,
+      secrets: secrets.filter(({ client_id }) => client_id === oauthClient.id),
+    }));
   });
 }
 
 /** @throws AppError `not_found`. */
-export function readClient(db: AuthDatabase, tenantId: string, id: string): Promise<ManagedClient> {
+export function readOAuthClient(db: AuthDatabase, tenantId: string, id: string): Promise<ManagedOAuthClient> {
   return db.transaction({ role: roles.accounts, tenantId }, async (trx) =>
-    withSecrets(trx, demand(await findClient(trx, tenantId, id))),
+    withSecrets(trx, demand(await findOAuthClient(trx, tenantId, id))),
   );
 }
 
-/** Members that are absent stay unchanged. Setting keys removes the client's secrets. */
-export type WantedChange = Partial<ChangedClient> & Readonly<{ revokeTokens: boolean }>;
+/** Absent settings stay unchanged. Setting `jwks` removes the OAuth client's secrets. */
+export type WantedChange = Partial<OAuthClientSettings> & Readonly<{ revokeTokens: boolean }>;
 
 /**
- * Changes a client. Its tokens are revoked in the same transaction when it loses a right, or when the administrator
- * asks for it.
+ * Changes an OAuth client. If it loses a right, or `revokeTokens` is set, its tokens are revoked in the same transaction.
  *
  * @throws AppError `insufficient_role`, `not_found`.
  */
-export function changeClient(
+export function changeOAuthClient(
   db: AuthDatabase,
   admin: Admin,
   id: string,
   { revokeTokens, ...wanted }: WantedChange,
-): Promise<ManagedClient> {
+): Promise<ManagedOAuthClient> {
   return asAdmin(db, admin, async (trx) => {
-    const from = demand(await lockClient(trx, admin.tenantId, id));
+    const from = demand(await lockOAuthClient(trx, admin.tenantId, id));
     const to = { ...from, ...wanted };
-    await updateClient(trx, admin.tenantId, id, to);
-    if (wanted.keys !== undefined) await deleteSecrets(trx, { tenantId: admin.tenantId, clientId: id });
+    await updateOAuthClient(trx, admin.tenantId, id, to);
+    if (wanted.jwks !== undefined) await deleteSecrets(trx, { tenantId: admin.tenantId, clientId: id });
     const changed = await withSecrets(trx, to);
     const ends = revokeTokens || losesRights(from, to);
     const detail = { from: rightsOf(from), to: rightsOf(to), tokens_ended: ends };
@@ -110,55 +108,50 @@ export function changeClient(
   });
 }
 
-/** Deletes a client; its tokens end in the same transaction. @throws AppError `insufficient_role`, `not_found`. */
-export async function removeClient(db: AuthDatabase, admin: Admin, id: string): Promise<void> {
+/**
+ * Deletes an OAuth client, and revokes its tokens in the same transaction.
+ *
+ * @throws AppError `insufficient_role`, `not_found`.
+ */
+export async function removeOAuthClient(db: AuthDatabase, admin: Admin, id: string): Promise<void> {
   await asAdmin(db, admin, async (trx) => {
-    const client = demand(await lockClient(trx, admin.tenantId, id));
-    await deleteClient(trx, admin.tenantId, id);
-    await record(trx, admin, 'client.deleted', id, rightsOf(client));
+    const oauthClient = demand(await lockOAuthClient(trx, admin.tenantId, id));
+    await deleteOAuthClient(trx, admin.tenantId, id);
+    await record(trx, admin, 'client.deleted', id, rightsOf(oauthClient));
     await endTokens(trx, admin.tenantId, id);
   });
 }
 
-/** @throws AppError `not_found` if the client is undefined. */
+/** @throws AppError `not_found` if the value is undefined. */
 export function demand<T>(found: T | undefined): T {
   if (found === undefined) throw new AppError('not_found');
   return found;
 }
 
-export async function withSecrets(trx: Trx, client: Client): Promise<ManagedClient> {
-  return { client, secrets: await listSecrets(trx, client.tenantId, [client.id]) };
+export async function withSecrets(trx: Trx, oauthClient: OAuthClient): Promise<ManagedOAuthClient> {
+  return { oauthClient, secrets: await listSecrets(trx, oauthClient.tenant_id, [oauthClient.id]) };
 }
 
-/** Writes to the audit chain. Afterwards, the transaction may access the tenant's sessions and revocations. */
+/** Writes to the audit log. Afterwards, the transaction can access the tenant's sessions and revocations. */
 export async function record(
   trx: Trx,
-  { tenantId, userId, sessionId, requestId }: Admin,
+  admin: Admin,
   action: AuditAction,
   clientId: string,
   detail: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  await recordInTenant(trx, {
-    tenantId,
-    userId,
-    sessionId,
-    requestId,
-    action,
-    detail: { client_id: clientId, ...detail },
-  });
+  await recordInTenant(trx, { ...admin, action, detail: { client_id: clientId, ...detail } });
 }
 
 /**
- * Revokes every token of a client, including users' tokens issued to it. Must be the last statement of a transaction.
+ * Revokes every token of an OAuth client, including tokens with which it acts for users. Must be the transaction's last
+ * statement.
  */
 export async function endTokens(trx: Trx, tenantId: string, clientId: string): Promise<void> {
-  await appendRevocations(trx, [{ kind: 'client', clientId, tenantId }], revocationInForceSec);
+  await appendRevocations(trx, [{ kind: 'client', client_id: clientId, tenant_id: tenantId }], revocationInForceSec);
 }
 
-const rightsOf = ({ name, status, scopes, grantTypes, keys }: ChangedClient) => ({
-  name,
-  status,
-  scopes,
-  grant_types: grantTypes,
-  kids: keys?.keys.map(({ kid }) => kid) ?? null,
+const rightsOf = ({ name, status, scopes, grant_types, jwks }: OAuthClientSettings) => ({
+  ...{ name, status, scopes, grant_types },
+  kids: jwks?.keys.map(({ kid }) => kid) ?? null,
 });

@@ -1,16 +1,16 @@
 import { AppError } from '../../errors.ts';
 import { deleteSecrets, expireSecret, listSecrets } from '../../store/clients/client-credentials.ts';
-import { lockClient, updateClient } from '../../store/clients/clients.ts';
+import { lockOAuthClient, updateOAuthClient } from '../../store/clients/clients.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { type Admin, asAdmin } from '../tenants/as-admin.ts';
-import { addSecret, type ClientWithSecret, demand, endTokens, record, withSecrets } from './manage-clients.ts';
+import { addSecret, demand, endTokens, type OAuthClientWithSecret, record, withSecrets } from './manage-clients.ts';
 
-/** `keepOldForSec`: how long the most recent old secret stays valid. 0 ends it immediately. */
+/** The most recent old secret stays valid for `keepOldForSec`. */
 export type Rotation = Readonly<{ keepOldForSec: number; revokeTokens: boolean }>;
 
 /**
- * Gives a client a new secret. The most recent old one stays valid for a while, so that the client can switch without
- * an outage. Older ones are deleted, so at most two are valid. The client's keys are removed.
+ * Gives an OAuth client a new secret. The most recent old secret stays valid for a while, so that the OAuth client can
+ * switch without an outage. All older secrets and the OAuth client's keys are deleted.
  *
  * @throws AppError `insufficient_role`, `not_found`.
  */
@@ -19,10 +19,10 @@ export function rotateSecret(
   admin: Admin,
   id: string,
   { keepOldForSec, revokeTokens }: Rotation,
-): Promise<ClientWithSecret> {
+): Promise<OAuthClientWithSecret> {
   const { tenantId } = admin;
   return asAdmin(db, admin, async (trx) => {
-    const client = { ...demand(await lockClient(trx, tenantId, id)), keys: undefined };
+    const oauthClient = { ...demand(await lockOAuthClient(trx, tenantId, id)), jwks: null };
     const [latest, ...older] = await listSecrets(trx, tenantId, [id]);
     const ended = latest !== undefined && keepOldForSec === 0 ? [latest, ...older] : older;
     await deleteSecrets(
@@ -31,9 +31,9 @@ export function rotateSecret(
       ended.map((each) => each.id),
     );
     if (latest !== undefined && keepOldForSec > 0) await expireSecret(trx, tenantId, latest.id, keepOldForSec);
-    await updateClient(trx, tenantId, id, client);
-    const secret = await addSecret(trx, client);
-    const rotated = { ...(await withSecrets(trx, client)), secret };
+    await updateOAuthClient(trx, tenantId, id, oauthClient);
+    const secret = await addSecret(trx, tenantId, id);
+    const rotated = { ...(await withSecrets(trx, oauthClient)), secret };
     const detail = { keep_old_for: keepOldForSec, tokens_ended: revokeTokens };
     await record(trx, admin, 'client.secret_rotated', id, detail);
     if (revokeTokens) await endTokens(trx, tenantId, id);
@@ -42,13 +42,13 @@ export function rotateSecret(
 }
 
 /**
- * Revokes one secret of a client, such as the old one after a rotation.
+ * Revokes one secret of an OAuth client, such as the old secret after a rotation.
  *
  * @throws AppError `insufficient_role`, `not_found`.
  */
 export async function endSecret(db: AuthDatabase, admin: Admin, clientId: string, secretId: string): Promise<void> {
   await asAdmin(db, admin, async (trx) => {
-    demand(await lockClient(trx, admin.tenantId, clientId));
+    demand(await lockOAuthClient(trx, admin.tenantId, clientId));
     const count = await deleteSecrets(trx, { tenantId: admin.tenantId, clientId }, [secretId]);
     if (count === 0) throw new AppError('not_found');
     await record(trx, admin, 'client.secret_ended', clientId, { secret_id: secretId });

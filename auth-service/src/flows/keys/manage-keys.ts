@@ -12,14 +12,7 @@ import type { SigningAlgorithm } from '../../domain/sessions/access-token.ts';
 import { keyRevocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import type { AuthDatabase } from '../../store/database.ts';
-import {
-  changeKeys,
-  insertKey,
-  markKeyRevoked,
-  readSigningKeys,
-  type StoredKey,
-  updateKey,
-} from '../../store/keys/signing-keys.ts';
+import { changeKeys, insertKey, readSigningKeys, type StoredKey, updateKey } from '../../store/keys/signing-keys.ts';
 import type { Trx } from '../../store/scope.ts';
 import { resealTotp } from '../../store/second-factor/second-factors.ts';
 import { appendRevocations } from '../../store/sessions/revocations.ts';
@@ -27,20 +20,20 @@ import { recordForOperator } from '../audit/record.ts';
 import { resealSecret } from '../second-factor/totp-secret.ts';
 import { makeKey, resealPrivateKey } from './signing-keys.ts';
 
-/** `alg` is the algorithm of new keys, ES256 by default. */
+/** `alg` is the algorithm for new keys, ES256 by default. */
 export type KeyParts = Readonly<{ db: AuthDatabase; keks: KeyRing; alg?: SigningAlgorithm }>;
 
 export type ListedKey = Readonly<{ key: StoredKey; state: KeyState }>;
 
-/** All stored keys, oldest first. */
+/** Lists all stored keys, oldest first. */
 export async function listKeys({ db }: Pick<KeyParts, 'db'>): Promise<ListedKey[]> {
   const { keys, now } = await readSigningKeys(db);
   return keys.map((key) => ({ key, state: keyState(key, keys, now) }));
 }
 
 /**
- * Activates the next key as soon as every verifier has had time to fetch it: immediately if it was published at least
- * 25 h ago.
+ * Activates the next key as soon as every verifier has had time to fetch it. If it was published at least 25 h ago,
+ * that is now.
  *
  * @returns The key and its activation time.
  */
@@ -58,8 +51,8 @@ export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string):
 }
 
 /**
- * Revokes a key that may be compromised. It stops signing and leaves the key set, and gateways refuse every token it
- * signed or will sign. If it was the active key, the next key takes over immediately.
+ * Revokes a key that may be compromised. The key no longer signs and leaves the key set, and gateways refuse every
+ * token signed with it. If the key was active, the next key takes over immediately.
  *
  * @returns The key that signs from now on.
  * @throws AppError `not_found`, also for a key that is already revoked.
@@ -70,14 +63,14 @@ export async function revokeKey(
   requestId: string,
 ): Promise<{ signing: string }> {
   return changeKeys(db, async (trx, { keys, now }) => {
-    const left = keys.filter((key) => key.kid !== kid && key.revokedAt === null);
-    if (!keys.some((key) => key.kid === kid && key.revokedAt === null)) {
+    const left = keys.filter((key) => key.kid !== kid && key.revoked_at === null);
+    if (!keys.some((key) => key.kid === kid && key.revoked_at === null)) {
       const message = 'no revocable key has this id; run keys list to see all keys';
       throw new AppError('not_found', { errors: [{ path: 'KID', message }] });
     }
-    await markKeyRevoked(trx, kid);
+    await updateKey(trx, kid, { revoked_at: now });
     const active = activeKey(left, now);
-    // Prefers the next key to a retiring one, which was taken out of use although it could still sign.
+    // Prefers the next key to a retiring key.
     const wasActive = activeKey(keys, now)?.kid === kid;
     const signing =
       wasActive || active === undefined
@@ -90,15 +83,14 @@ export async function revokeKey(
 }
 
 /**
- * Reseals signing keys and second-factor secrets under the current master key. Afterwards the old master key is not
- * needed and can be removed.
+ * Encrypts signing keys and second-factor secrets with the current master key. Older master keys can then be removed.
  */
 export async function rewrapSecrets(
   { db, keks }: Pick<KeyParts, 'db' | 'keks'>,
   requestId: string,
 ): Promise<{ signingKeys: number; secondFactors: number; kekId: string }> {
   return changeKeys(db, async (trx, { keys }) => {
-    const old = keys.filter(({ kekId }) => kekId !== keks.current.id);
+    const old = keys.filter(({ kek_id }) => kek_id !== keks.current.id);
     for (const key of old) await updateKey(trx, key.kid, resealPrivateKey(key, keks));
     const secondFactors = await resealTotp(trx, keks.current.id, (secret) => resealSecret(secret, keks));
     const counts = { signingKeys: old.length, secondFactors, kekId: keks.current.id };
@@ -116,7 +108,7 @@ async function takeOver(
     return next.kid;
   }
   const made = await makeKey(keks, alg);
-  const times = lifeFrom({ publishAt: now, activateAt: at, retireAt: at, removeAt: at, revokedAt: null }, at);
-  await insertKey(trx, { ...made, ...times, revokedAt: null });
+  const times = lifeFrom({ publish_at: now, activate_at: at, retire_at: at, remove_at: at, revoked_at: null }, at);
+  await insertKey(trx, { ...made, ...times, revoked_at: null });
   return made.kid;
 }

@@ -18,7 +18,7 @@ export type SigningKeys = Readonly<{
   /** @throws AppError `unavailable` if there is no signing key. */
   current(): SigningKey;
   published(): PublishedKeySet;
-  /** Reloads the keys, and creates the next key when it is due. On failure the loaded keys stay in use. */
+  /** Reloads the keys, and creates the next key when it is due. After a failure the loaded keys stay in use. */
   refresh(): Promise<void>;
   readonly ready: boolean;
 }>;
@@ -26,11 +26,11 @@ export type SigningKeys = Readonly<{
 type Held = Readonly<{ signing: SigningKey | undefined; published: PublishedKeySet }>;
 
 /**
- * Loads the signing keys, and creates the first one.
+ * Loads the signing keys, or creates the first key.
  *
- * @param alg For new keys. Existing keys keep their algorithm.
- * @throws StartupError if a key in the database cannot be decrypted with AUTH_SIGNING_KEK. A new signing key would make
- *   issued tokens unverifiable.
+ * @param alg The algorithm for new keys.
+ * @throws StartupError if AUTH_SIGNING_KEK cannot decrypt a key in the database. With a new signing key, issued tokens
+ *   could no longer be verified.
  */
 export async function openSigningKeys(db: AuthDatabase, keks: KeyRing, alg?: SigningAlgorithm): Promise<SigningKeys> {
   const load = async (): Promise<Held> => hold(await currentKeys(db, keks, alg), keks);
@@ -57,7 +57,7 @@ async function currentKeys(db: AuthDatabase, keks: KeyRing, alg?: SigningAlgorit
     // Decrypts all existing keys first, so that a wrong master key never leads to a new signing key.
     for (const key of keys) openPrivateKey(key, keks);
     const times = dueKey(keys, now);
-    return times && { ...(await makeKey(keks, alg)), ...times, revokedAt: null };
+    return times && { ...(await makeKey(keks, alg)), ...times, revoked_at: null };
   });
 }
 
@@ -66,7 +66,7 @@ function hold({ keys, now }: KeysNow, keks: KeyRing): Held {
   const active = activeKey(keys, now);
   const privateKey = active && opened.get(active.kid);
   const body = JSON.stringify({
-    keys: publishedKeys(keys, now).map((key) => JSON.parse(key.publicJwk) as unknown),
+    keys: publishedKeys(keys, now).map((key) => JSON.parse(key.public_jwk) as unknown),
   });
   return {
     signing: active && privateKey && { kid: active.kid, alg: active.alg, privateKey },
@@ -74,7 +74,7 @@ function hold({ keys, now }: KeysNow, keks: KeyRing): Held {
   };
 }
 
-/** Creates a sealed key. The caller decides its timestamps. */
+/** Creates an encrypted key with these timestamps. */
 export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
   const { publicKey, privateKey } = await newKeyPair(alg);
   const jwk = publicKey.export({ format: 'jwk' }) as JWK;
@@ -83,9 +83,9 @@ export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
   return {
     kid,
     alg,
-    publicJwk: JSON.stringify({ ...publicMembers(jwk), kid, use: 'sig', alg }),
-    sealedPrivate: seal(keks.current.bytes, pkcs8, kid),
-    kekId: keks.current.id,
+    public_jwk: JSON.stringify({ ...publicMembers(jwk), kid, use: 'sig', alg }),
+    private_enc: seal(keks.current.bytes, pkcs8, kid),
+    kek_id: keks.current.id,
   };
 }
 
@@ -103,23 +103,22 @@ function newKeyPair(alg: SigningAlgorithm) {
   }
 }
 
-/** Copies public members one by one, so that no private member is included. */
 const publicMembers = ({ kty, crv, x, y, n, e }: JWK) => ({ kty, crv, x, y, n, e });
 
-/** Reseals a key under the current master key. */
+/** Encrypts a key with the current master key. */
 export function resealPrivateKey(key: StoredKey, keks: KeyRing) {
   const pkcs8 = openPrivateKey(key, keks).export({ format: 'der', type: 'pkcs8' });
-  return { sealedPrivate: seal(keks.current.bytes, pkcs8, key.kid), kekId: keks.current.id };
+  return { private_enc: seal(keks.current.bytes, pkcs8, key.kid), kek_id: keks.current.id };
 }
 
-function openPrivateKey({ kid, kekId, sealedPrivate }: StoredKey, keks: KeyRing): KeyObject {
+function openPrivateKey({ kid, kek_id: kekId, private_enc }: StoredKey, keks: KeyRing): KeyObject {
   const kek = keks.find(kekId);
   if (kek === undefined) {
     throw new StartupError(
       `signing key ${kid} is encrypted with the master key "${kekId}", which AUTH_SIGNING_KEK does not contain`,
     );
   }
-  const pkcs8 = unseal(kek, sealedPrivate, kid);
+  const pkcs8 = unseal(kek, private_enc, kid);
   if (pkcs8 === undefined) {
     throw new StartupError(
       `signing key ${kid} cannot be decrypted: the key "${kekId}" in AUTH_SIGNING_KEK has changed`,

@@ -20,19 +20,19 @@ import { type MailOrder, mailOrder } from './outbox-messages.ts';
 export type MailParts = Readonly<{
   db: AuthDatabase;
   mailer: Mailer;
-  /** Base URL of the pages that links open. Never taken from a request. */
+  /** Base URL of emailed links. Never taken from a request. */
   linkBase: string;
   registration: Readonly<{ mode: RegistrationMode }>;
 }>;
 
 type Outgoing = Readonly<{ to: string; content: MailContent }>;
 
-// Expired invitation tokens are kept this long, so that their page can say that the invitation has expired.
+// Invitation tokens are kept this long after they expire, so that the page can say that the invitation has expired.
 const keptAfterExpirySec = 30 * 24 * 3600;
 
 /**
- * Builds a queued email with its token, and sends it. The recipient is looked up here, outside the request, so that
- * response times do not reveal which accounts exist.
+ * Builds and sends a queued email. Looks up the recipient here and not during the request, so that response times do
+ * not reveal which accounts exist.
  */
 export function deliverMail(parts: MailParts): Deliver {
   return async ({ payload }, signal) => {

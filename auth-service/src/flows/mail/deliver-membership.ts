@@ -16,8 +16,8 @@ class NotTaken extends Error {
 const problem = z.object({ code: z.string() });
 
 /**
- * Sends a member's state to a service through the gateway. The calls carry no user, because the original request has
- * ended. They may be repeated: receivers use the sequence number to ignore duplicates and older states.
+ * Sends a member's state to a service through the gateway. The request has no user identity. Receivers ignore
+ * duplicates and older states by their version.
  */
 export function deliverMembership(callService: CallService): Deliver {
   return async ({ payload }, signal) => {
@@ -28,7 +28,7 @@ export function deliverMembership(callService: CallService): Deliver {
         : await callService({ method: 'POST', path: '/internal/complaints/memberships', json: fact, signal });
     const body: unknown = await answer.json().catch(() => undefined);
     if (answer.ok) return;
-    // A gateway without this route runs in a deployment without a complaint-service.
+    // Without a complaint-service, the gateway does not have this route.
     if (receiver === 'complaint-service' && problem.safeParse(body).data?.code === 'no_route') return;
     throw new NotTaken(receiver, answer.status);
   };

@@ -15,22 +15,19 @@ export type CourierParts = Readonly<{
   deliver: Readonly<Record<OutboxTopic, Deliver>>;
   /** Timeout of one delivery. */
   timeoutMs?: number;
-  /** The `topic` label of the metrics. */
   onResult?: (topic: OutboxTopic, result: DeliveryResult) => void;
 }>;
 
-// Other services receive memberships only this way, so a delivery is retried until it succeeds, more often than a
-// mail.
+// Retried until it succeeds, and more often than email, because other services learn of members only this way.
 const longestMembershipDelaySec = 30;
 
-// Current deliveries may finish on shutdown: an email that is cut off after its last byte would be sent twice.
+// Current deliveries can finish during shutdown. Interrupting an email after its last byte would send it twice.
 const graceMs = 5_000;
 
 /**
- * Delivers messages from the outbox at least once, in order per key, until it is stopped. A mail server that hangs does
- * not delay membership updates.
+ * Delivers outbox messages at least once, in order for each key. A slow mail server does not delay membership updates.
  *
- * @returns A function that stops it after the current deliveries, or after five seconds.
+ * @returns A function that stops the delivery after the current messages, or after five seconds.
  */
 export function startCourier(parts: CourierParts): Promise<() => Promise<void>> {
   const { db, logger, deliver, timeoutMs = deliveryTimeoutMs, onResult } = parts;
@@ -65,15 +62,15 @@ export function startCourier(parts: CourierParts): Promise<() => Promise<void>> 
   });
 }
 
-/** Total timeout of one delivery, even if the other side keeps sending data. */
+/** Total timeout of a delivery, even if the mail server keeps sending data. */
 export const deliveryTimeoutMs = 45_000;
 
-/** Number of failures after which an email is parked: about two hours of retries. */
+/** An email is parked after this many failures, about two hours of retries. */
 export const maxMailAttempts = 12;
 
 const longestDelaySec = 900;
 
-/** Delay after this many failures, in seconds: 2, 4, 8 … up to 15 minutes. */
+/** Delay in seconds after this many failures: 2, 4, 8 … up to 15 minutes. */
 export function retryDelaySec(attempts: number, longestSec = longestDelaySec): number {
   return Math.min(longestSec, 2 ** Math.min(attempts, 20));
 }

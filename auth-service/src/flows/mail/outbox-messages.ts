@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { addToOutbox } from '../../store/mail/outbox.ts';
 import type { Trx } from '../../store/scope.ts';
 
-/** A queued email. It identifies the person and never holds a token, which is created when the email is built. */
+/** A queued email. It names the person but has no token: tokens are created when the email is built. */
 export const mailOrder = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('registration'), registrationId: z.string(), requestId: z.string() }),
   z.object({ kind: z.literal('verification_again'), email: z.string(), requestId: z.string() }),
@@ -13,10 +13,9 @@ export const mailOrder = z.discriminatedUnion('kind', [
 
 export type MailOrder = z.infer<typeof mailOrder>;
 
-/** The member state that other services receive. It is complete, so that only the newest one counts. */
+/** A member's complete state. Other services need only the newest version. */
 export const membershipFact = z.object({
   event_id: z.string(),
-  /** The version of the membership. A higher one is newer. */
   sequence: z.number(),
   tenant_id: z.string(),
   user_id: z.string(),
@@ -31,14 +30,14 @@ export const membershipUpdate = membershipFact.extend({
   receiver: z.enum(['users-service', 'complaint-service']).default('users-service'),
 });
 
-/** @param id The subject of the email. Emails about different subjects never wait for each other. */
+/** @param id The account or invitation of the email. Emails with different ids never wait for each other. */
 export async function orderMail(trx: Trx, id: string, order: MailOrder): Promise<void> {
   await addToOutbox(trx, { topic: 'mail', key: `mail ${id}`, payload: order });
 }
 
 /**
- * Call it while holding a lock on the membership, so that the states of one member are queued in order. Each service
- * gets its own delivery, so that an outage of one does not delay the other.
+ * Call this while holding a lock on the membership, so that a member's states are queued in order. Each service has its
+ * own delivery, so that one service's outage does not delay the other.
  */
 export async function queueMembership(trx: Trx, fact: MembershipFact): Promise<void> {
   const member = `${fact.tenant_id} ${fact.user_id}`;

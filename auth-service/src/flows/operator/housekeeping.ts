@@ -6,10 +6,10 @@ import type { SigningKeys } from '../keys/signing-keys.ts';
 const everyMs = 30_000;
 
 /**
- * Periodically deletes expired rows and rotates the signing keys. Each has its own timer, so that a long deletion does
- * not delay a rotation.
+ * Periodically deletes expired rows and rotates the signing keys. Separate timers keep a long deletion from delaying a
+ * rotation.
  *
- * @returns A function that stops it after the current transactions.
+ * @returns A function that stops both after the current transactions.
  */
 export function startHousekeeping(db: AuthDatabase, signingKeys: SigningKeys, logger: Logger): () => Promise<void> {
   const stopped = new AbortController();
@@ -20,7 +20,7 @@ export function startHousekeeping(db: AuthDatabase, signingKeys: SigningKeys, lo
   };
 }
 
-/** @returns A function that stops it after the current run. */
+/** @returns A function that stops the task after the current run. */
 function repeat(work: () => Promise<void>, logger: Logger): () => Promise<void> {
   let running: Promise<void> | undefined;
   const timer = setInterval(() => {

@@ -17,7 +17,7 @@ import { placeInvitation, recordInvitation } from '../tenants/invite.ts';
 
 export const everyTenant = (db: AuthDatabase) => db.transaction({ role: roles.operator }, listTenants);
 
-/** Creates a tenant without members. @throws AppError `validation_failed` when the name is taken. */
+/** Creates a tenant without members. @throws AppError `validation_failed` if the slug is taken. */
 export async function createTenant(
   db: AuthDatabase,
   { slug, name }: Readonly<{ slug: string; name: string }>,
@@ -26,7 +26,7 @@ export async function createTenant(
   const id = uuidv7();
   await db.transaction({ role: roles.accounts, tenantId: id }, async (trx) => {
     if (!(await insertTenant(trx, { id, slug, name }))) {
-      throw new AppError('validation_failed', { errors: [{ path: 'SLUG', message: 'is taken already' }] });
+      throw new AppError('validation_failed', { errors: [{ path: 'SLUG', message: 'is already taken' }] });
     }
     await actAs(trx, roles.operator);
     await recordForOperator(trx, { action: 'tenant.created', requestId, detail: { tenant_id: id, slug, name } });
@@ -35,8 +35,8 @@ export async function createTenant(
 }
 
 /**
- * Invites an address as administrator: the first one of a tenant, or a replacement when no administrator can log in.
- * Withdraws a pending invitation to the address, so that the command can be repeated if an email was lost.
+ * Invites an administrator: the first of a tenant, or a replacement if no administrator can log in. Replaces a pending
+ * invitation to the address, so that an operator can repeat the command after a lost email.
  *
  * @throws AppError `not_found`, `already_member`.
  */
@@ -69,7 +69,7 @@ export async function disableTenant(db: AuthDatabase, slug: string, requestId: s
     await recordForOperator(trx, { action: 'tenant.disabled', requestId, detail: { tenant_id: tenantId, ended } });
     const event = { tenantId, userId: null, sessionId: null, requestId, detail: { reason, ended } };
     await appendAudit(trx, { ...event, action: 'tenant.sessions_ended' });
-    await appendRevocations(trx, [{ kind: 'tenant', tenantId }], revocationInForceSec);
+    await appendRevocations(trx, [{ kind: 'tenant', tenant_id: tenantId }], revocationInForceSec);
     return { ended };
   });
 }

@@ -17,8 +17,8 @@ import { queueMembership } from '../mail/outbox-messages.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 
 /**
- * Ends every session of every tenant, and starts a new revocation log. Use it after a restore from a backup: clients
- * and gateways still hold sessions and revocations from after the backup, which this database does not know.
+ * Ends every session in every tenant, and starts a new revocation log. Use this after restoring a backup: browsers and
+ * gateways may have sessions and revocations that are newer than the backup.
  */
 export async function endAllSessions(db: AuthDatabase, requestId: string): Promise<{ ended: number; tenants: number }> {
   return db.transaction({ role: roles.operator }, async (trx) => {
@@ -30,15 +30,15 @@ export async function endAllSessions(db: AuthDatabase, requestId: string): Promi
       await appendAudit(trx, { ...event, action: 'tenant.sessions_ended' });
     }
     await renewLog(trx);
-    const all = tenants.map((tenantId) => ({ kind: 'tenant', tenantId }) as const);
+    const all = tenants.map((tenantId) => ({ kind: 'tenant', tenant_id: tenantId }) as const);
     await appendRevocations(trx, all, revocationInForceSec);
     return { ended: [...ended.values()].reduce((sum, count) => sum + count, 0), tenants: tenants.length };
   });
 }
 
 /**
- * Blocks this person's logins, ends their sessions and withdraws their pending invitations. The users-service receives
- * the change for each of their tenants.
+ * Blocks this person's logins, ends their sessions and withdraws invitations that they sent. Other services receive the
+ * change for each of their tenants.
  *
  * @throws AppError `not_found`
  */
@@ -55,13 +55,17 @@ export async function disableUser(db: AuthDatabase, email: string, requestId: st
       [...open, ...withdrawn].map(({ tenantId }) => tenantId),
     );
     await recordWithdrawn(trx, withdrawn, { userId: null, sessionId: null, requestId, inviter: userId, reason });
-    const revocations = [{ kind: 'user', userId } as const];
+    const revocations = [{ kind: 'user', user_id: userId } as const];
     await endSessions(trx, userId, open, { requestId, reason, revocations });
     return { ended: open.length };
   });
 }
 
-/** Lets this user log in again, and updates the directory of each of their tenants. @throws AppError `not_found` */
+/**
+ * Lets this user log in again, and sends the change to other services for each of their tenants.
+ *
+ * @throws AppError `not_found`
+ */
 export async function enableUser(db: AuthDatabase, email: string, requestId: string): Promise<void> {
   await changeUser(db, email, async (trx, userId) => {
     await setUserStatus(trx, userId, 'active');
@@ -71,8 +75,8 @@ export async function enableUser(db: AuthDatabase, email: string, requestId: str
 }
 
 /**
- * Removes the second factor of a person who lost their device and recovery codes. The operator checks their identity
- * first.
+ * Removes the second factor of a person who lost their device and recovery codes. The operator must check the person's
+ * identity first.
  *
  * @throws AppError `not_found`
  */
@@ -83,7 +87,7 @@ export async function resetSecondFactor(db: AuthDatabase, email: string, request
   });
 }
 
-/** Queues updates of the account's memberships for the directories of their tenants. */
+/** Queues an update of each of the account's memberships for other services. */
 async function queueMemberships(
   trx: Trx,
   userId: string,

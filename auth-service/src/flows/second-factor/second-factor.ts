@@ -27,12 +27,12 @@ import { openSecret, sealSecret } from './totp-secret.ts';
 
 export type FactorParts = Readonly<{ db: AuthDatabase; keks: KeyRing; throttle: Throttle }>;
 
-/** The current session, as signed by the gateway. */
+/** The current session, from the identity that the gateway signed. */
 export type Asking = Readonly<{
   userId: string;
   tenantId: string;
   sessionId: string;
-  /** Unix seconds of the login. If undefined, the login counts as too old. */
+  /** When the person logged in, in Unix seconds. If undefined, the login counts as too old. */
   authTimeSec: number | undefined;
   amr: readonly string[];
   requestId: string;
@@ -42,7 +42,7 @@ export type Asking = Readonly<{
 export type Enrolment = Readonly<{ secret: string; uri: string }>;
 
 /**
- * Creates a secret, which has no effect until one of its codes is confirmed.
+ * Creates a secret that has no effect until `confirm` accepts one of its codes.
  *
  * @throws AppError `fresh_login_required`, `mfa_already_enabled`.
  */
@@ -57,16 +57,16 @@ export async function enrolTotp({ db, keks }: FactorParts, asking: Asking): Prom
 }
 
 /**
- * Confirms the secret. From now on, every login requires a code. The person's other sessions end in every tenant,
- * because they began without one.
+ * Confirms the secret, so that every login requires a code. Ends the person's other sessions in all tenants, because
+ * those logins had no code.
  *
  * @returns Recovery codes, which are shown only once.
  * @throws AppError `fresh_login_required`, `mfa_not_enrolled`, `mfa_already_enabled`, `invalid_code`,
- * `too_many_attempts`.
+ *   `too_many_attempts`.
  */
 export async function confirmEnrolment(parts: FactorParts, asking: Asking, code: string): Promise<string[]> {
   const { userId } = asking;
-  // Checked before the attempt is counted, so that a stolen access token cannot use up the owner's login attempts.
+  // Checks this before counting the attempt, so that a stolen access token cannot use up the owner's attempts.
   await changing(parts.db, asking, async (_trx, totp) => pendingOf(totp));
   const reservation = await parts.throttle.reserveCode(userId, asking.ip);
   return judge(reservation, () =>
@@ -92,12 +92,7 @@ function pendingOf(totp: StoredTotp | undefined): StoredTotp {
   return totp;
 }
 
-/**
- * Removes the secret and the recovery codes. Sessions continue, because they began with a stronger login than is now
- * required.
- *
- * @throws AppError `fresh_login_required`, `mfa_not_enrolled`.
- */
+/** Removes the second factor. Sessions continue. @throws AppError `fresh_login_required`, `mfa_not_enrolled`. */
 export async function removeTotp({ db }: FactorParts, asking: Asking): Promise<void> {
   await changing(db, asking, async (trx, totp) => {
     if (totp === undefined) throw new AppError('mfa_not_enrolled');
@@ -106,11 +101,7 @@ export async function removeTotp({ db }: FactorParts, asking: Asking): Promise<v
   });
 }
 
-/**
- * Replaces all recovery codes. Sessions continue.
- *
- * @throws AppError `fresh_login_required`, `mfa_not_enrolled`.
- */
+/** Replaces all recovery codes. Sessions continue. @throws AppError `fresh_login_required`, `mfa_not_enrolled`. */
 export async function renewRecoveryCodes({ db }: FactorParts, asking: Asking): Promise<string[]> {
   return changing(db, asking, async (trx, totp) => {
     if (!totp?.confirmed) throw new AppError('mfa_not_enrolled');
@@ -129,7 +120,7 @@ export async function readSecondFactor({ db }: FactorParts, userId: string): Pro
   }));
 }
 
-/** The unused step of this code. The login also calls this, under another database role. */
+/** Returns the step of a valid, unused code. The login calls this under a different database role. */
 export async function stepOf(
   trx: Trx,
   keks: KeyRing,
@@ -141,7 +132,7 @@ export async function stepOf(
   });
 }
 
-/** Runs under the user's lock, which a concurrent login waits for. Requires a recent login with all factors. */
+/** Locks the user, so that a concurrent login waits. Requires a recent login with all factors. */
 async function changing<T>(
   db: AuthDatabase,
   asking: Asking,

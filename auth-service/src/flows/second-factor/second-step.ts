@@ -14,8 +14,8 @@ import { stepOf } from './second-factor.ts';
 export type SecondStepParts = AdmitParts & Readonly<{ keks: KeyRing }>;
 
 /**
- * The last step of a login: a code of the authenticator app, or a recovery code. After a wrong code the token stays
- * valid, so that the user can try again; the throttle limits the attempts.
+ * Finishes a login with an authenticator code or a recovery code. After a wrong code the token stays valid, so that the
+ * user can try again. The throttle limits the attempts.
  *
  * @param given.mayUse See `chooseTenant`.
  * @throws AppError `invalid_mfa_token`, `invalid_code`, `too_many_attempts`, and whatever `mayUse` throws.

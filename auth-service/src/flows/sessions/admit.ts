@@ -17,44 +17,43 @@ export type AdmitParts = Readonly<{ db: AuthDatabase; throttle: Throttle; macKey
 /** A person whose identity is proven, and the tenants that they may enter. */
 export type Proven = Readonly<{
   userId: string;
-  /** The only tenant that they may enter, or the tenants to choose from. */
+  /** The tenant to enter, or the tenants to choose from. */
   tenants: readonly Membership[] | Readonly<{ id: string }>;
   /**
-   * Becomes `auth_time`. Uses the database's clock and must be later than the password's `changed_at`: a proof with an
-   * older password is invalid.
+   * Becomes `auth_time`, on the database's clock. It must be later than the password's `changed_at`, so that a login
+   * with an older password is refused.
    */
   provenAt: Date;
-  /** Authentication methods (RFC 8176). Without `otp`, a person with a second factor is asked for it. */
+  /** Authentication methods (RFC 8176). Without `otp`, a person with a second factor must enter a code. */
   amr: readonly string[];
   transport: Transport;
-  /** The session that serves as proof when no password was checked. It must still be live. */
+  /** The session that serves as proof if no password was checked. It must not have ended. */
   from?: SessionKey;
-  /** Runs after the session has started, or the next step was requested. */
+  /** Runs after the session has started, or after the next step was requested. */
   onAdmitted?(): Promise<void>;
 }>;
 
 export type Attempt = Readonly<{
   /** Counts the attempt as failed before anything is checked. */
   reserve(throttle: Throttle): Promise<Reservation>;
-  /** @returns undefined if the proof failed. A client error thrown as AppError also counts as a failed attempt. */
+  /** @returns undefined if the proof failed. An AppError that blames the caller also counts as a failed attempt. */
   verify(): Promise<Proven | undefined>;
-  /** The error code of every refusal, whatever its cause. */
+  /** The error code of every refusal. */
   refusal: ErrorCode;
-  /** Who tries to log in, for audit entries about refusals. If absent, none is written. */
+  /** Who tried to log in, for audit entries about refusals. If undefined, no entry is written. */
   whose?(): Whose | undefined;
 }>;
 
 export type Admission =
   | Readonly<{ kind: 'granted'; grant: Grant; transport: Transport }>
   | Readonly<{ kind: 'choose'; selectionToken: string; tenants: readonly Membership[] }>
-  /** The user must enter a second factor. This is the last step. */
   | Readonly<{ kind: 'mfa'; mfaToken: string }>;
 
 /**
- * Starts a session, for every flow that needs one. The order is fixed: reserve, verify, tenant choice, state of
- * account, tenant and membership, second factor, session.
+ * Starts the session for every flow. The order is fixed: throttle, proof, tenant choice, account state, tenant and
+ * membership, second factor, session.
  *
- * @throws AppError `attempt.refusal`, `too_many_attempts`, and whatever `verify` throws.
+ * @throws AppError `attempt.refusal`, `too_many_attempts`, and any error from `verify`.
  */
 export async function admit(parts: AdmitParts, attempt: Attempt, caller: Caller): Promise<Admission> {
   try {

@@ -13,8 +13,8 @@ export type LogoutScope = 'this' | 'others' | 'all';
 export type SessionOwner = Readonly<{ userId: string; sessionId: string }>;
 
 /**
- * Ends a person's sessions: rows, audit and revocations in one transaction, so that the response to a logout is sent
- * only after the access tokens are revoked. Sessions that have already ended are not an error.
+ * Ends a person's sessions, audits this, and revokes the access tokens, all in one transaction. Ignores sessions that
+ * have already ended.
  */
 export async function logOut(
   db: AuthDatabase,
@@ -24,16 +24,16 @@ export async function logOut(
 ): Promise<void> {
   const { userId, sessionId } = owner;
   await db.transaction({ role: roles.self, userId }, async (trx) => {
-    // Taken before looking for sessions, so that a session that is just starting is either found or waits.
+    // Locks the holder first: a session that is starting is then either found or waits.
     if (scope !== 'this') await lockUser(trx, userId);
     const open = await lockOwnSessions(trx, userId);
     const doomed = open.filter(({ id }) => scope === 'all' || (id === sessionId) === (scope === 'this'));
-    const everything: NewRevocation[] = scope === 'all' ? [{ kind: 'user', userId }] : [];
+    const everything: NewRevocation[] = scope === 'all' ? [{ kind: 'user', user_id: userId }] : [];
     await endSessions(trx, userId, doomed, { requestId, reason: 'logout', revocations: everything });
   });
 }
 
-/** @returns Whether the session belongs to this user. A session that has already ended is left unchanged. */
+/** @returns Whether the session belongs to this user. A session that has already ended does not change. */
 export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, requestId: string): Promise<boolean> {
   const { userId, sessionId } = owner;
   return db.transaction({ role: roles.self, userId }, async (trx) => {
@@ -45,8 +45,7 @@ export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, reque
 }
 
 /**
- * Ends locked sessions of one user. Must be the last step of a transaction: it leaves the transaction in the tenant of
- * the last session.
+ * Ends locked sessions of one user. Must be the last step of a transaction, which stays in the last session's tenant.
  *
  * @param how.revocations Additional revocations to write.
  */
@@ -61,13 +60,15 @@ export async function endSessions(
     doomed.map(({ id }) => id),
     reason,
   );
-  // In the order of tenants: each tenant's audit chain stays locked, and two transactions must not deadlock.
+  // Sorts by tenant: each tenant's audit chain stays locked, and two transactions must not deadlock.
   const byTenant = [...doomed].sort((a, b) => (a.tenantId < b.tenantId ? -1 : 1));
   for (const { id, tenantId } of byTenant) {
     await enterTenant(trx, tenantId);
     const event = { tenantId, userId, sessionId: id, requestId };
     await appendAudit(trx, { ...event, action: 'session.ended', detail: { reason } });
   }
-  const sessions = doomed.map(({ id, tenantId }) => ({ kind: 'session', sid: id, userId, tenantId }) as const);
+  const sessions = doomed.map(
+    ({ id, tenantId }) => ({ kind: 'session', sid: id, user_id: userId, tenant_id: tenantId }) as const,
+  );
   await appendRevocations(trx, [...sessions, ...revocations], revocationInForceSec);
 }

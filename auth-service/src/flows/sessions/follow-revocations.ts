@@ -8,11 +8,11 @@ export type FeedRequest = Readonly<{
   waitMs: number;
 }>;
 
-/** The revocation log for its followers. */
+/** Serves the revocation log to gateways. */
 export type Feed = Readonly<{
-  /** Returns the next batch. If nothing is new, it waits until `waitMs` have passed or `signal` aborts. */
+  /** Returns the next batch. If nothing is new, waits until `waitMs` have passed or `signal` aborts. */
   next(request: FeedRequest, signal: AbortSignal): Promise<FeedBatch>;
-  /** Responds to all waiting requests immediately, and to later ones without waiting. May be called again. */
+  /** Makes waiting and later requests respond immediately. Can be called repeatedly. */
   end(): Promise<void>;
   readonly ended: boolean;
 }>;
@@ -21,18 +21,18 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
   const waiters = new Set<() => void>();
   const reads = new Map<string, Promise<FeedBatch>>();
   const wakeAll = () => {
-    // A read that began before this notification may lack the new entry.
+    // A read that began before this notification may miss the new entry.
     reads.clear();
     for (const wake of [...waiters]) wake();
   };
   let ended = false;
   let stopped: Promise<void> | undefined;
-  // Also called after a reconnect, when notifications may have been missed.
+  // Also runs after a reconnect, because notifications may have been missed.
   const stopListening = await db.listen(revocationsChannel, wakeAll);
 
   /**
-   * Shares a read among the followers at one position. One entry wakes all of them, and a thousand transactions at once
-   * would leave no connection for a logout.
+   * Shares each read among the followers at the same position. One entry wakes all of them, and a thousand transactions
+   * at once would leave no connection for a logout.
    */
   function read({ log, after, form }: Pick<FeedRequest, 'log' | 'after' | 'form'>): Promise<FeedBatch> {
     const key = JSON.stringify([log, after, form]);
@@ -45,7 +45,7 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
     return started;
   }
 
-  /** Registers before the read, so that an entry written between read and wait still wakes the waiter. */
+  /** Registers before the read, so that an entry written before the wait still ends the wait. */
   function wakeUp(waitMs: number, signal: AbortSignal) {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, waitMs);

@@ -1,6 +1,5 @@
 import { decideRefresh } from '../../domain/sessions/refresh-decision.ts';
 import { decodeRefreshToken } from '../../domain/sessions/refresh-token.ts';
-import { graceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { roles } from '../../store/roles.ts';
 import { findSessionUser, lockSession } from '../../store/sessions/refresh-family.ts';
@@ -8,13 +7,13 @@ import type { SessionOwner } from './end-sessions.ts';
 import { presentedTo, type RefreshParts } from './refresh.ts';
 
 /**
- * Finds the session of a refresh token, for a logout without an access token.
+ * Finds a refresh token's session, for a logout without an access token.
  *
- * @returns undefined when the session is gone. `current` says whether the token can still be refreshed. An older one
- * may be stolen, so it can end only its own session.
  * @param jkt Thumbprint of the key whose DPoP proof the gateway verified.
- * @throws AppError `invalid_refresh_token` if we never issued the token, or if the session is bound to another key: a
- * stolen token without its key must not even end a session (RFC 9449 section 5).
+ * @returns undefined if the session is gone. `current` tells whether the token can still be refreshed. An older token
+ *   may be stolen, so it can end only its own session.
+ * @throws AppError `invalid_refresh_token` if we never issued the token, or if the session is bound to another key:
+ *   without its key, a stolen token cannot even end the session (RFC 9449 section 5).
  */
 export async function identifySession(
   { db, macKeys }: RefreshParts,
@@ -27,7 +26,7 @@ export async function identifySession(
   const { tenantId, sessionId } = token;
   return db.transaction({ role: roles.app, tenantId }, async (trx) => {
     const userId = await findSessionUser(trx, tenantId, sessionId);
-    const session = await lockSession(trx, token, graceSec);
+    const session = await lockSession(trx, token);
     if (userId === undefined || session === undefined) return undefined;
     if (session.jkt !== null && session.jkt !== jkt) {
       throw new AppError('invalid_refresh_token', {

@@ -18,8 +18,7 @@ export type Credentials = Readonly<{
 const amr = ['pwd'];
 
 /**
- * Logs in with a password: reserves an attempt, looks up the account, runs bcrypt once and then decides. All refusals
- * look alike and take the same time.
+ * Logs in with a password. Runs bcrypt once in every case, so that all refusals look alike and take the same time.
  *
  * @throws AppError `invalid_credentials`, `too_many_attempts`, `login_busy`.
  */
@@ -50,8 +49,8 @@ async function logInWithPlace(parts: LoginParts, given: Credentials, caller: Cal
 }
 
 /**
- * @param given.mayUse Throws if the client may not receive tokens by the transport that the login requested.
- * @throws AppError `invalid_selection_token`, `too_many_attempts`, and whatever `mayUse` throws.
+ * @param given.mayUse Throws if the caller cannot receive tokens by the transport that the login requested.
+ * @throws AppError `invalid_selection_token`, `too_many_attempts`, and any error from `mayUse`.
  */
 export async function chooseTenant(
   parts: AdmitParts,
@@ -73,7 +72,7 @@ export async function chooseTenant(
   );
 }
 
-/** Replaces a hash that was made with older settings, after the password was verified. */
+/** Updates a hash that was made with older settings. */
 async function renewHash(
   { db, passwords, logger }: LoginParts,
   password: string,

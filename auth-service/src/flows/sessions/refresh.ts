@@ -5,15 +5,9 @@ import type { KeyRing } from '../../domain/keys/key-ring.ts';
 import { seal, successorKey, unseal } from '../../domain/keys/sealing.ts';
 import { type Decision, decideRefresh, type Presented } from '../../domain/sessions/refresh-decision.ts';
 import { decodeRefreshToken, encodeRefreshToken, type RefreshToken } from '../../domain/sessions/refresh-token.ts';
-import {
-  type EndReason,
-  graceSec,
-  idleLifetimeSec,
-  revocationInForceSec,
-} from '../../domain/sessions/session-rules.ts';
+import type { EndReason } from '../../domain/sessions/session-rules.ts';
 import { AppError, type ErrorCode } from '../../errors.ts';
-import { type Holder, lockHolder } from '../../store/accounts/accounts.ts';
-import { appendAudit } from '../../store/audit/audit.ts';
+import { lockHolder } from '../../store/accounts/accounts.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { roles } from '../../store/roles.ts';
 import { becomeUser, type Trx } from '../../store/scope.ts';
@@ -23,11 +17,10 @@ import {
   lockSession,
   rotateSession,
 } from '../../store/sessions/refresh-family.ts';
-import { appendRevocations, issueTimeSec } from '../../store/sessions/revocations.ts';
-import { markRevoked } from '../../store/sessions/sessions.ts';
-import type { Caller, Grant } from './grant.ts';
+import { endSessions } from './end-sessions.ts';
+import { type Caller, type Grant, grantOf } from './grant.ts';
 
-/** Outcomes of a refresh. The first two issue tokens; the rest are errors. */
+/** Refresh outcomes. The first two issue tokens. All others are errors. */
 export const refreshOutcomes = [
   'rotated',
   'repeated',
@@ -42,21 +35,18 @@ export const refreshOutcomes = [
 
 export type RefreshOutcome = (typeof refreshOutcomes)[number];
 
-/** Called for every refresh. `session` is absent for a token that we did not issue. */
+/** Called for every refresh. `session` is undefined for a token that we did not issue. */
 export type RefreshObserver = (outcome: RefreshOutcome, session?: Readonly<{ session_id: string }>) => void;
 
 export type RefreshParts = Readonly<{ db: AuthDatabase; macKeys: KeyRing; observe?: RefreshObserver }>;
 
-/**
- * Errors are returned, not thrown, until the commit: throwing inside the transaction would undo the revocation of the
- * family.
- */
+/** A refusal is returned, because throwing in the transaction would undo the revocations. */
 type Outcome =
   | Readonly<{ as: 'rotated' | 'repeated'; grant: Grant }>
   | Readonly<{ as: Exclude<RefreshOutcome, 'rotated' | 'repeated'>; refused: ErrorCode; ended?: EndReason }>;
 
 /**
- * Refreshes a session: issues a new access token and the only successor of the given refresh token.
+ * Issues a new access token, and the refresh token that replaces the given one.
  *
  * @throws AppError `invalid_refresh_token`, `refresh_token_reused`, `session_expired`, `session_revoked`.
  */
@@ -80,9 +70,9 @@ async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller
   if (userId === undefined) return { as: 'invalid', refused: 'invalid_refresh_token' };
   await becomeUser(trx, userId);
   const holder = await lockHolder(trx, userId, token.tenantId);
-  const session = await lockSession(trx, token, graceSec);
+  const session = await lockSession(trx, token);
   if (session === undefined) return { as: 'invalid', refused: 'invalid_refresh_token' };
-  // A stolen token without its key must not even end the session (RFC 9449 section 5).
+  // Without its key, a stolen token cannot even end the session (RFC 9449 section 5).
   if (session.jkt !== null && session.jkt !== caller.jkt) return { as: 'unbound', refused: 'invalid_refresh_token' };
 
   const decision = decideRefresh({ ...session, holderActive: holder?.active ?? false }, presentedTo(session, token));
@@ -91,19 +81,20 @@ async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller
   }
   if (decision.kind === 'end' || holder === undefined) {
     const end = decision.kind === 'end' ? decision : ({ reason: 'inactive', code: 'session_revoked' } as const);
-    await endFamily(trx, userId, token, { reason: end.reason, requestId: caller.requestId });
+    const how = { reason: end.reason, requestId: caller.requestId, revocations: [] };
+    await endSessions(trx, userId, [{ id: token.sessionId, tenantId: token.tenantId }], how);
     return { as: end.reason, refused: end.code, ended: end.reason };
   }
   const next = await successorOf(trx, macKeys, token, session, { decision, caller });
   if (next === undefined) return { as: 'expired', refused: 'session_expired' };
-  return {
-    as: decision.kind === 'rotate' ? 'rotated' : 'repeated',
-    grant: await grantOf(trx, { userId, token, session, holder, next }),
-  };
+  const { sessionId, tenantId } = token;
+  const { clientId, authTime, amr, jkt } = session;
+  const grant = await grantOf(trx, holder, { userId, tenantId, sessionId, clientId, authTime, amr, jkt }, next);
+  return { as: decision.kind === 'rotate' ? 'rotated' : 'repeated', grant };
 }
 
 /**
- * Compares the token with the session row. It may be the current token, or the previous one, which can unseal the
+ * Compares the token with the session row. It may be the current token, or the previous token, which can decrypt the
  * current one.
  */
 export function presentedTo(session: LockedSession, token: RefreshToken): Presented {
@@ -122,80 +113,38 @@ export function presentedTo(session: LockedSession, token: RefreshToken): Presen
 
 const sealContext = ({ sessionId, counter }: RefreshToken): string => `${sessionId} ${counter}`;
 
-type Next = Readonly<{ refreshToken: string; expiresInSec: number }>;
-
 async function successorOf(
   trx: Trx,
   macKeys: KeyRing,
   token: RefreshToken,
   session: LockedSession,
   { decision, caller }: { decision: Extract<Decision, { kind: 'rotate' | 'repeat' }>; caller: Caller },
-): Promise<Next | undefined> {
+): Promise<Pick<Grant, 'refreshToken' | 'refreshExpiresInSec'> | undefined> {
   if (decision.kind === 'repeat') {
-    return { refreshToken: decision.successor, expiresInSec: session.expiresInSec };
+    return { refreshToken: decision.successor, refreshExpiresInSec: session.expiresInSec };
   }
   const random = randomBytes(32);
   const successor = encodeRefreshToken({ ...token, counter: token.counter + 1, random }, macKeys.current);
-  const expiresInSec = await rotateSession(trx, token, {
+  const refreshExpiresInSec = await rotateSession(trx, token, {
     fromCounter: token.counter,
-    idleLifetimeSec,
-    tokenHash: createHash('sha256').update(random).digest(),
-    sealedSuccessor: seal(
+    token_hash: createHash('sha256').update(random).digest(),
+    sealed_successor: seal(
       successorKey(token.random, token.sessionId),
       Buffer.from(successor, 'latin1'),
       sealContext(token),
     ),
-    macKeyId: macKeys.current.id,
+    mac_kid: macKeys.current.id,
     ip: caller.ip,
-    userAgent: caller.userAgent,
+    user_agent: caller.userAgent,
   });
-  return expiresInSec === undefined ? undefined : { refreshToken: successor, expiresInSec };
+  return refreshExpiresInSec === undefined ? undefined : { refreshToken: successor, refreshExpiresInSec };
 }
 
-async function grantOf(
-  trx: Trx,
-  of: Readonly<{ userId: string; token: RefreshToken; session: LockedSession; holder: Holder; next: Next }>,
-): Promise<Grant> {
-  const { userId, token, session, holder, next } = of;
-  return {
-    access: {
-      userId,
-      tenantId: token.tenantId,
-      role: holder.role,
-      sessionId: token.sessionId,
-      clientId: session.clientId,
-      issuedAtSec: await issueTimeSec(trx, { userId, tenantId: token.tenantId }),
-      authTimeSec: Math.floor(session.authTime.getTime() / 1000),
-      amr: session.amr,
-      jkt: session.jkt,
-    },
-    refreshToken: next.refreshToken,
-    refreshExpiresInSec: next.expiresInSec,
-    email: holder.email,
-    tenantSlug: holder.slug,
-  };
-}
-
-/**
- * Ends, audits and revokes the session in one transaction, so that the access tokens of a stolen family are revoked
- * too.
- */
-async function endFamily(
-  trx: Trx,
-  userId: string,
-  { tenantId, sessionId }: RefreshToken,
-  { reason, requestId }: Readonly<{ reason: EndReason; requestId: string }>,
-): Promise<void> {
-  await markRevoked(trx, [sessionId], reason);
-  await appendAudit(trx, { tenantId, action: 'session.ended', userId, sessionId, requestId, detail: { reason } });
-  await appendRevocations(trx, [{ kind: 'session', sid: sessionId, userId, tenantId }], revocationInForceSec);
-}
-
-/** Counts refresh outcomes, and logs an alarm for a token that we cannot have issued. */
+/** Counts refresh outcomes, and logs an alarm if a token's MAC is valid but we never issued it. */
 export function observeRefreshes(registry: Registry, logger: Logger): RefreshObserver {
   const counter = new Counter({
     name: 'auth_refreshes_total',
-    help: 'Refreshes by outcome: rotated; repeated (after a lost response, within the grace period). All others were refused. reuse, ahead and inactive also ended the session.',
+    help: 'Refreshes by outcome: rotated, repeated (a retry after a lost response), or the reason for a refusal. reuse, ahead and inactive also ended the session.',
     labelNames: ['outcome'],
     registers: [registry],
   });
@@ -203,7 +152,7 @@ export function observeRefreshes(registry: Registry, logger: Logger): RefreshObs
   return (outcome, session) => {
     counter.inc({ outcome });
     if (outcome !== 'ahead') return;
-    // A counter that was never issued: a MAC key has leaked, or the database was restored from a backup.
+    // We never issued this counter: a MAC key has leaked, or the database was restored from a backup.
     logger.error({ alarm: 'refresh_token_ahead', ...session }, 'a refresh token has a valid MAC but was never issued');
   };
 }

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
 import { encodeRefreshToken } from '../../domain/sessions/refresh-token.ts';
-import { absoluteLifetimeSec, idleLifetimeSec } from '../../domain/sessions/session-rules.ts';
+import { idleLifetimeSec } from '../../domain/sessions/session-rules.ts';
 import { lockHolder } from '../../store/accounts/accounts.ts';
 import { appendAudit } from '../../store/audit/audit.ts';
 import type { AuthDatabase } from '../../store/database.ts';
@@ -10,11 +10,10 @@ import { roles } from '../../store/roles.ts';
 import { enterTenant, type Trx } from '../../store/scope.ts';
 import { hasSecondFactor } from '../../store/second-factor/second-factors.ts';
 import { insertSession, type SessionKey } from '../../store/sessions/refresh-family.ts';
-import { issueTimeSec } from '../../store/sessions/revocations.ts';
 import { holdSession } from '../../store/sessions/sessions.ts';
-import type { Caller, Grant } from './grant.ts';
+import { type Caller, type Grant, grantOf } from './grant.ts';
 
-/** The client id of our own clients. Registered OAuth clients have their own ids. */
+/** The `client_id` in tokens of our own apps. */
 const clientId = 'first-party';
 
 /** A person whose identity is proven. */
@@ -24,15 +23,15 @@ export type Proof = Readonly<{
   /** When the password was checked. */
   provenAt: Date;
   amr: readonly string[];
-  /** The session that serves as proof instead of a login. It must still be live. */
+  /** The session that serves as proof instead of a login. It must not have ended. */
   from?: SessionKey | undefined;
 }>;
 
 /**
- * Starts a session: its row, the first refresh token, and an audit entry. Only `admit` calls it.
+ * Creates a session, its first refresh token and an audit entry. Only `admit` calls this.
  *
- * @returns `needs_mfa` when the person has a second factor and did not use it; undefined if the person may not log in
- * to this tenant, or the password was changed meanwhile.
+ * @returns `needs_mfa` if the person has a second factor and did not use it. Undefined if the person cannot log in to
+ *   this tenant, or the password was changed meanwhile.
  */
 export async function startSession(
   parts: Readonly<{ db: AuthDatabase; macKeys: KeyRing }>,
@@ -49,21 +48,13 @@ export async function startSession(
     if (!(await stillProves(trx, proof, holder.passwordChangedAt))) return undefined;
     if (!amr.includes('otp') && (await hasSecondFactor(trx, userId))) return 'needs_mfa';
     await insertSession(trx, {
-      id: sessionId,
-      tenantId,
-      userId,
-      tokenHash: createHash('sha256').update(random).digest(),
-      macKeyId: current.id,
-      clientId,
-      userAgent: caller.userAgent,
-      ip: caller.ip,
-      authTime: provenAt,
-      amr,
-      jkt: caller.jkt,
-      idleLifetimeSec,
-      absoluteLifetimeSec,
+      ...{ id: sessionId, tenant_id: tenantId, user_id: userId, client_id: clientId },
+      ...{ token_hash: createHash('sha256').update(random).digest(), mac_kid: current.id },
+      ...{ auth_time: provenAt, amr: [...amr], ip: caller.ip, user_agent: caller.userAgent, jkt: caller.jkt },
     });
-    const issuedAtSec = await issueTimeSec(trx, { userId, tenantId });
+    const session = { userId, tenantId, sessionId, clientId, authTime: provenAt, amr, jkt: caller.jkt };
+    const refreshToken = encodeRefreshToken({ tenantId, sessionId, counter: 1, random }, current);
+    const grant = await grantOf(trx, holder, session, { refreshToken, refreshExpiresInSec: idleLifetimeSec });
     await appendAudit(trx, {
       tenantId,
       action: 'session.started',
@@ -72,36 +63,20 @@ export async function startSession(
       requestId: caller.requestId,
       detail: { ip: caller.ip, amr },
     });
-    return {
-      access: {
-        userId,
-        tenantId,
-        role: holder.role,
-        sessionId,
-        clientId,
-        issuedAtSec,
-        authTimeSec: Math.floor(provenAt.getTime() / 1000),
-        amr,
-        jkt: caller.jkt,
-      },
-      refreshToken: encodeRefreshToken({ tenantId, sessionId, counter: 1, random }, current),
-      refreshExpiresInSec: idleLifetimeSec,
-      email: holder.email,
-      tenantSlug: holder.slug,
-    };
+    return grant;
   });
 }
 
 /**
- * Changing the password invalidates proofs made with the old one, except in the session that changed it. The change
- * ends all other sessions, so every live session is newer than the change or made it.
+ * A password change invalidates earlier logins, except the session that changed the password. Since the change ends all
+ * other sessions, each remaining session either is newer or made the change.
  */
 async function stillProves(trx: Trx, proof: Proof, passwordChangedAt: Date | undefined): Promise<boolean> {
   if (passwordChangedAt === undefined) return false;
   return proof.from === undefined ? passwordChangedAt < proof.provenAt : holdOrigin(trx, proof.from, proof);
 }
 
-/** A concurrent logout is either visible here, or waits and then ends the new session as well. */
+/** A concurrent logout is either visible here, or waits and then also ends the new session. */
 async function holdOrigin(
   trx: Trx,
   from: SessionKey,

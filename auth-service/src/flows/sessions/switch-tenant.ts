@@ -5,7 +5,7 @@ import { readSessionProof } from '../../store/sessions/sessions.ts';
 import { type Admission, type AdmitParts, admit, type Proven } from './admit.ts';
 import type { Caller } from './grant.ts';
 
-/** A person and their session, as identified by the access token. */
+/** The session that an access token names. */
 export type InSession = SessionKey & Readonly<{ userId: string }>;
 
 /**
@@ -34,9 +34,8 @@ export function switchTenant(
 }
 
 /**
- * The proof of a session.
- *
- * @throws AppError `session_revoked` if it has ended, or is bound to a key and the request has no proof of it.
+ * @throws AppError `session_revoked` if the session has ended, or if it is bound to a key and the request has no DPoP
+ *   proof for that key.
  */
 export async function proofOf(
   { db }: Pick<AdmitParts, 'db'>,

@@ -3,13 +3,13 @@ import type { Logger } from '@countersign/service-kit';
 import { networkOf } from '../../domain/accounts/network.ts';
 import {
   addressLimit,
-  clientLimits,
   codeLimits,
   invitationLimit,
   type Limit,
   loginLimits,
   type MailRequest,
   mailLimits,
+  oauthClientLimits,
   slowdownMs,
 } from '../../domain/sessions/login-limits.ts';
 import { AppError, errors } from '../../errors.ts';
@@ -17,39 +17,39 @@ import type { Attempts, Count } from '../../store/sessions/attempts.ts';
 
 /** An attempt that already counts as a failure. */
 export type Reservation = Readonly<{
-  /** The attempt succeeded. Uncounts it everywhere, and resets the counter of this pair. */
+  /** The attempt succeeded. Takes it back from every counter, and resets this pair's counter. */
   succeeded(): Promise<void>;
-  /** The attempt was not made, because the server lacked capacity. Uncounts it. */
+  /** The server lacked capacity to make the attempt. Takes it back from every counter. */
   cancelled(): Promise<void>;
 }>;
 
-/** What the gateway knows of a client's address. */
+/** The IP address that the gateway reported, if any. */
 type Ip = string | null | undefined;
 
 /**
- * Guards every flow that issues a token. Attempts are counted before they are verified, so that parallel guesses all
- * count.
+ * Limits attempts in every flow that issues a token. Attempts are counted before they are verified, so that parallel
+ * guesses all count.
  */
 export type Throttle = Readonly<{
   /** @throws AppError `too_many_attempts` with `retry-after`. */
   reserveLogin(email: string, ip: Ip): Promise<Reservation>;
-  /** For tokens that prove an identity. @throws AppError `too_many_attempts` with `retry-after`. */
+  /** For emailed links and login tokens. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveToken(ip: Ip): Promise<Reservation>;
-  /** For codes of this person's second factor. @throws AppError `too_many_attempts` with `retry-after`. */
+  /** For this person's second-factor codes. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveCode(userId: string, ip: Ip): Promise<Reservation>;
-  /** For the credentials of this OAuth client. @throws AppError `too_many_attempts` with `retry-after`. */
-  reserveClient(clientId: string, ip: Ip): Promise<Reservation>;
+  /** For this OAuth client's credentials. @throws AppError `too_many_attempts` with `retry-after`. */
+  reserveOAuthClient(clientId: string, ip: Ip): Promise<Reservation>;
   /**
    * For requests that send an email, whether or not the address has an account.
    *
-   * @returns Whether to send it: at most five an hour per network, and twenty in total. The response is the same either
-   *   way, so that it reveals nothing about other requests.
-   * @throws AppError `too_many_attempts` with `retry-after` if the network has made too many requests.
+   * @returns Whether to send the email: at most five an hour for each network, and twenty in total. The response is the
+   *   same either way, so that it reveals nothing about other requests.
+   * @throws AppError `too_many_attempts` with `retry-after` if this network has made too many requests.
    */
   reserveMail(request: MailRequest, ip: Ip): Promise<boolean>;
   /** For invitations by a tenant's administrators. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveInvitation(tenantId: string, email: string): Promise<void>;
-  /** For entries of the audit log about refused logins. @returns Whether to write it. */
+  /** For audit log entries about refused logins. @returns Whether to write the entry. */
   mayRecord(limit: Limit): Promise<boolean>;
 }>;
 
@@ -59,7 +59,8 @@ export function createThrottle(attempts: Attempts): Throttle {
     const counted = limits.map((limit, index) => ({ limit, count: counts[index] }));
     const [over, within] = [counted.filter(isOver), counted.filter((each) => !isOver(each))];
     if (over.length === 0) return counts;
-    // A refused attempt is not a guess: one flooding address must not use up a person's attempts from other addresses.
+    // A refused attempt is not a guess, so it does not count: an attacker at one IP address must not use up a person's
+    // attempts from other addresses.
     await attempts.takeBack(within.map(({ limit }) => limit));
     const waitSec = Math.max(...over.map(({ count }) => count?.resetsInSec ?? 0));
     throw new AppError('too_many_attempts', { headers: { 'retry-after': String(waitSec) } });
@@ -91,8 +92,8 @@ export function createThrottle(attempts: Attempts): Throttle {
       await reserve([pair, person, address]);
       return reservation(pair, [person, address]);
     },
-    async reserveClient(clientId, ip) {
-      const [pair, address] = clientLimits(clientId, networkOf(ip));
+    async reserveOAuthClient(clientId, ip) {
+      const [pair, address] = oauthClientLimits(clientId, networkOf(ip));
       await reserve([pair, address]);
       return reservation(pair, [address]);
     },
@@ -102,7 +103,7 @@ export function createThrottle(attempts: Attempts): Throttle {
       const { pair, mailbox } = mailLimits(request, network);
       const [atPlace, inAll] = await attempts.add([pair, mailbox]);
       if (!isOver({ limit: pair, count: atPlace })) return !isOver({ limit: mailbox, count: inAll });
-      // As above: one network must not use up the mailbox's limit.
+      // Likewise, one network must not use up the mailbox's limit.
       await attempts.takeBack([mailbox]);
       return false;
     },
@@ -116,10 +117,7 @@ export function createThrottle(attempts: Attempts): Throttle {
   };
 }
 
-/**
- * Runs an attempt that is already counted. Success uncounts it, a refusal leaves it counted, and a server fault
- * uncounts it.
- */
+/** Runs an attempt that is already counted. A refusal leaves it counted. Success or a server fault takes it back. */
 export async function judge<T>(reservation: Reservation, work: () => Promise<T>): Promise<T> {
   let result: T;
   try {
@@ -139,9 +137,9 @@ const isOver = ({ limit, count }: Readonly<{ limit: Limit; count: Count | undefi
 const leftAloneMs = 1_000;
 
 /**
- * Uses the second store while the first one fails. The counts then differ, but attempts are always limited. After a
- * failure the first store is skipped for a second, then one operation probes it: otherwise every operation of a login
- * would wait for a Redis that hangs.
+ * Counts in the second store while the first store fails, so that attempts are always limited. After a failure it skips
+ * the first store for a second and then retries with one operation. Otherwise every operation of a login would wait for
+ * a Redis that hangs.
  *
  * @param nowMs A monotonic clock.
  */
@@ -151,7 +149,7 @@ export function withFallback(
   logger: Logger,
   nowMs: () => number = () => performance.now(),
 ): Attempts {
-  /** undefined while the first store works. */
+  /** Undefined while the first store works. */
   let failingUntilMs: number | undefined;
   const either = async <T>(use: (store: Attempts) => Promise<T>): Promise<T> => {
     if (failingUntilMs !== undefined) {

@@ -21,7 +21,7 @@ import { type InSession, proofOf } from '../sessions/switch-tenant.ts';
 import { judge } from '../sessions/throttle.ts';
 import { joinTenant } from './join-tenant.ts';
 
-/** The input for accepting an invitation. `session` is set if the caller is logged in. */
+/** `session` is set if the caller is logged in. */
 export type Acceptance = Readonly<{
   token: string;
   password: string | undefined;
@@ -33,11 +33,13 @@ const amr = ['pwd'];
 
 type Offer = Readonly<{ invitationId: string; tenantId: string; email: string; invitedBy: string | null }>;
 
-/** What an invitation offers. `hasAccount` decides whether the page asks for the existing password or a new one. */
+/**
+ * The details of an invitation. `hasAccount` decides whether the page asks for the existing password or a new password.
+ */
 export type InvitationPreview = Readonly<{ email: string; tenantName: string; hasAccount: boolean }>;
 
 /**
- * Reads what an invitation offers. The link stays valid, because mail scanners open links too.
+ * Reads an invitation's details. The link stays valid, because mail scanners also open links.
  *
  * @throws AppError `invalid_token`, `invitation_gone`, `too_many_attempts`.
  */
@@ -57,9 +59,9 @@ export async function readInvitation(
 /**
  * Makes the invited person a member, and starts a session.
  *
- * The mailed token proves only the ownership of the address. A new person sets a password with it. A person with an
- * account also proves that it is theirs, by its password or a session, and passes the checks of a login: throttle,
- * state of the account, second factor. Access to a mailbox alone is not enough to enter an account.
+ * The emailed token proves only that the person receives email at the address. A new person chooses a password. A
+ * person with an account must also prove that it is theirs, with the password or a session, and pass all login checks.
+ * Access to a mailbox must not be enough to enter an account.
  *
  * @throws AppError `invalid_token`, `invitation_gone`, `invalid_credentials`, `already_member`, `validation_failed`,
  *   `too_many_attempts`, `login_busy`.
@@ -74,7 +76,7 @@ export async function acceptInvitation(parts: LoginParts, given: Acceptance, cal
     parts,
     {
       refusal: 'invalid_credentials',
-      // Password guesses are counted together with those at login.
+      // Counts password guesses together with login attempts.
       reserve: (throttle) => throttle.reserveLogin(email, caller.ip),
       whose: () => ({ email }),
       async verify() {
@@ -105,9 +107,9 @@ async function readOffer({ db }: Pick<LoginParts, 'db'>, token: string): Promise
 }
 
 /**
- * Locks the inviter's membership, so that they are neither demoted nor disabled until the transaction ends.
+ * Locks the inviter's membership, so that the inviter stays an active administrator until the transaction ends.
  *
- * @throws AppError `invitation_gone` when the inviter is no longer an active administrator.
+ * @throws AppError `invitation_gone` if the inviter is no longer an active administrator.
  */
 async function assertInviter(trx: Trx, { tenantId, invitedBy }: Offer): Promise<void> {
   if (invitedBy === null) return;
@@ -127,9 +129,8 @@ async function joinWithAccount(
   if (proof === undefined) return undefined;
   const { userId } = proof;
   return parts.db.transaction({ role: roles.app, tenantId: offer.tenantId, userId }, async (trx) => {
-    // The account's status was read before its password was checked. Under this lock, either this transaction sees that
-    // an operator disabled the account, or the operator's transaction sees the new membership and updates the
-    // directory.
+    // Reads the account's status again under a lock. Either this transaction sees that an operator disabled the
+    // account, or the operator's transaction sees the new membership.
     if (!(await isActiveAccount(trx, userId))) return undefined;
     await actAs(trx, roles.accounts);
     await join(trx, offer, userId, by.caller.requestId);
@@ -160,7 +161,7 @@ async function joinAsNewcomer(
   const { tenantId, email } = offer;
   const userId = uuidv7();
   return db.transaction({ role: roles.accounts, tenantId, userId }, async (trx) => {
-    // A concurrent request may have created the account. Its password is then required.
+    // If a concurrent request created the account, its password is required.
     if (!(await insertAccount(trx, { userId, email, password: stored }))) throw new AppError('invalid_credentials');
     await dropRegistrations(trx, email);
     const provenAt = await databaseNow(trx);
@@ -170,8 +171,8 @@ async function joinAsNewcomer(
 }
 
 /**
- * @throws AppError `invitation_gone` if it was accepted or withdrawn, has expired, or its inviter may no longer invite;
- * `already_member`.
+ * @throws AppError `invitation_gone` if the invitation was accepted or withdrawn, has expired, or its inviter can no
+ *   longer invite people; `already_member`.
  */
 async function join(trx: Trx, offer: Offer, userId: string, requestId: string): Promise<void> {
   const { invitationId, tenantId, email } = offer;

@@ -8,8 +8,8 @@ import { holdsRole } from '../../store/tenants/members.ts';
 export type Admin = Readonly<{ tenantId: string; userId: string; sessionId: string | null; requestId: string }>;
 
 /**
- * Runs a transaction in the tenant with the `accounts` database role. Checks the membership again under a lock, so that
- * a concurrent loss of the role takes effect.
+ * Runs a transaction in the tenant with the `accounts` database role. Locks the membership and checks it again, because
+ * the administrator may just have lost the role.
  *
  * @throws AppError `insufficient_role`.
  */

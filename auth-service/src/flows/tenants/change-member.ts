@@ -16,9 +16,9 @@ import type { Admin } from './as-admin.ts';
 export type ChangedMember = MemberState & Readonly<{ email: string }>;
 
 /**
- * Changes the role or status of a member. The same transaction ends their sessions in this tenant and revokes their
- * tokens for it, so they must log in again to get the new rights. Their pending invitations are withdrawn unless they
- * are still an administrator.
+ * Changes a member's role or status. The same transaction ends the member's sessions in this tenant and revokes their
+ * tokens, so that they must log in again to get the new rights. It also withdraws invitations that they sent, unless
+ * they are still an administrator.
  *
  * @throws AppError `insufficient_role`, `not_found`, `last_admin`.
  */
@@ -42,7 +42,7 @@ export async function changeMember(
     const { from, to } = decision;
     const sequence = await updateMember(trx, tenantId, to);
     const { role } = to;
-    // A disabled account is inactive in every tenant, whatever the status of its memberships.
+    // A disabled account is inactive in every tenant, whatever its membership status.
     const status = active ? to.status : 'disabled';
     const about = { tenant_id: tenantId, user_id: userId, email };
     await queueMembership(trx, { event_id: uuidv7(), sequence, ...about, role, status });
@@ -51,7 +51,7 @@ export async function changeMember(
   });
 }
 
-/** Records the changed member as the subject of the entry, and the acting administrator in its detail. */
+/** Records the changed member as the entry's subject, and the administrator in its detail. */
 async function recordChange(
   trx: Trx,
   { tenantId, userId: by, sessionId, requestId }: Admin,
@@ -61,7 +61,8 @@ async function recordChange(
   const stateOf = ({ role, status }: MemberState) => ({ role, status });
   const detail = { by, by_session: sessionId, from: stateOf(from), to: stateOf(to) };
   await actAs(trx, roles.app);
-  // Locked before the audit chain, as in every flow: a concurrent logout locks a session and then waits for the chain.
+  // Locks the sessions before the audit chain, as every flow does: a concurrent logout locks a session and then waits
+  // for the chain.
   const open = await lockOwnSessions(trx, userId, tenantId);
   await actAs(trx, roles.accounts);
   const mayInvite = to.role === adminRole && to.status === 'active';
@@ -69,6 +70,6 @@ async function recordChange(
   await recordInTenant(trx, { tenantId, userId, sessionId: null, requestId, action: 'member.changed', detail });
   const event = { userId: by, sessionId, requestId };
   await recordWithdrawn(trx, withdrawn, { ...event, inviter: userId, reason: 'member_changed' });
-  const revocations = [{ kind: 'member', userId, tenantId } as const];
+  const revocations = [{ kind: 'member', user_id: userId, tenant_id: tenantId } as const];
   await endSessions(trx, userId, open, { reason: 'member_changed', requestId, revocations });
 }

@@ -33,7 +33,7 @@ export async function invite(
   });
 }
 
-/** `userId` is null if an operator invites. */
+/** `userId` is null if an operator sent the invitation. */
 export type Inviter = Omit<Admin, 'userId'> & Readonly<{ userId: string | null }>;
 
 /** Stores an invitation and queues its email. @throws AppError `already_member`, `already_invited`. */
@@ -56,7 +56,7 @@ export async function recordInvitation(trx: Trx, { id, email, role }: Invitation
   await recordInTenant(trx, { ...by, action: 'invitation.created', detail });
 }
 
-/** Invitations that can still be accepted, newest first. */
+/** Lists invitations that can still be accepted, newest first. */
 export function openInvitations(
   db: AuthDatabase,
   tenantId: string,

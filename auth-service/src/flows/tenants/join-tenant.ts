@@ -4,9 +4,9 @@ import { insertMember } from '../../store/tenants/members.ts';
 import { queueMembership } from '../mail/outbox-messages.ts';
 
 /**
- * Makes a person a member of the transaction's tenant, and queues the directory update.
+ * Makes a person a member of the transaction's tenant, and queues an update for other services.
  *
- * @returns false if the user is already a member.
+ * @returns false if the person is already a member.
  */
 export async function joinTenant(
   trx: Trx,

@@ -6,15 +6,15 @@ import { callerOf, sessionOf } from '../caller.ts';
 import { emailAddress, mailedToken, newPassword, secretText } from '../fields.ts';
 import { route } from '../route.ts';
 
+const publicForm = { method: 'post', tag: 'Accounts', callers: ['anonymous', 'user'] } as const;
+
 export const passwordRoutes = [
   route({
-    method: 'post',
+    ...publicForm,
     path: '/v1/auth/password/forgot',
     operationId: 'forgotPassword',
-    tag: 'Accounts',
     summary: 'Request a password reset link',
     description: 'The response is the same whether or not the address has an account.',
-    callers: ['anonymous', 'user'],
     body: z.strictObject({ email: emailAddress }),
     responses: { 202: null },
     errors: ['too_many_attempts'],
@@ -24,13 +24,11 @@ export const passwordRoutes = [
   }),
 
   route({
-    method: 'post',
+    ...publicForm,
     path: '/v1/auth/password/reset',
     operationId: 'resetPassword',
-    tag: 'Accounts',
-    summary: 'Set a new password with an emailed token',
-    description: 'This ends every session.',
-    callers: ['anonymous', 'user'],
+    summary: 'Choose a new password with an emailed token',
+    description: 'Ends all your sessions.',
     body: z.strictObject({ token: mailedToken, password: newPassword }),
     responses: { 204: null },
     errors: ['invalid_token', 'too_many_attempts', 'login_busy'],
@@ -45,7 +43,7 @@ export const passwordRoutes = [
     operationId: 'changePassword',
     tag: 'Accounts',
     summary: 'Change your password',
-    description: 'This ends every other session.',
+    description: 'Ends all your other sessions.',
     callers: ['user'],
     body: z.strictObject({
       current_password: secretText(maxPasswordLength).meta({ examples: ['battery staple correct horse'] }),

@@ -4,15 +4,16 @@ import { callerOf } from '../caller.ts';
 import { emailAddress, mailedToken, newPassword } from '../fields.ts';
 import { route } from '../route.ts';
 
+const publicForm = { method: 'post', tag: 'Accounts', callers: ['anonymous', 'user'] } as const;
+
 export const registrationRoutes = [
   route({
-    method: 'post',
+    ...publicForm,
     path: '/v1/auth/register',
     operationId: 'register',
-    tag: 'Accounts',
     summary: 'Register an email address',
-    description: 'The response is the same whether or not the address has an account. An email has the next step.',
-    callers: ['anonymous', 'user'],
+    description:
+      'Sends an email with a link to the next step. The response is the same whether or not the address has an account.',
     body: z.strictObject({ email: emailAddress }),
     responses: { 202: null },
     errors: ['registration_off', 'too_many_attempts'],
@@ -22,13 +23,11 @@ export const registrationRoutes = [
   }),
 
   route({
-    method: 'post',
+    ...publicForm,
     path: '/v1/auth/email/verify',
     operationId: 'verifyEmail',
-    tag: 'Accounts',
     summary: 'Confirm an email address and choose a password',
-    description: 'Takes the token from the email, and creates the account.',
-    callers: ['anonymous', 'user'],
+    description: 'Creates the account. Send the token from the email.',
     body: z.strictObject({ token: mailedToken, password: newPassword }),
     responses: { 204: null },
     errors: ['invalid_token', 'too_many_attempts', 'login_busy'],
@@ -38,13 +37,11 @@ export const registrationRoutes = [
   }),
 
   route({
-    method: 'post',
+    ...publicForm,
     path: '/v1/auth/email/resend',
     operationId: 'resendVerification',
-    tag: 'Accounts',
     summary: 'Resend the confirmation email',
-    description: 'Sends it only if a registration is pending. The response is always the same.',
-    callers: ['anonymous', 'user'],
+    description: 'Sends the email only if a registration is pending. The response is always the same.',
     body: z.strictObject({ email: emailAddress }),
     responses: { 202: null },
     errors: ['too_many_attempts'],

@@ -11,9 +11,9 @@ export const authorizeRoutes = [
     path: authorizationPath,
     operationId: 'authorize',
     tag: 'Clients',
-    summary: 'Authorization endpoint (supports no response type)',
+    summary: 'Authorization endpoint (always refuses)',
     description:
-      'Clients get tokens at the token endpoint. The metadata names this endpoint because OAuth libraries refuse metadata without one.',
+      'OAuth clients get tokens at the token endpoint. This endpoint exists because some OAuth libraries require it in the metadata.',
     callers: ['anonymous'],
     query: z.looseObject({}), // RFC 6749 section 3.1
     responses: {},

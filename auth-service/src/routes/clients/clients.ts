@@ -1,4 +1,4 @@
-import { lineField, paginate, paginationFields } from '@countersign/service-kit';
+import { jsonOf, lineField, paginate, paginationFields } from '@countersign/service-kit';
 import { z } from 'zod';
 import { clientKeySet } from '../../domain/clients/client-keys.ts';
 import {
@@ -10,13 +10,13 @@ import {
 } from '../../domain/clients/client-rules.ts';
 import { AppError } from '../../errors.ts';
 import {
-  type ClientWithSecret,
-  changeClient,
-  createClient,
-  everyClient,
-  type ManagedClient,
-  readClient,
-  removeClient,
+  changeOAuthClient,
+  createOAuthClient,
+  everyOAuthClient,
+  type ManagedOAuthClient,
+  type OAuthClientWithSecret,
+  readOAuthClient,
+  removeOAuthClient,
 } from '../../flows/clients/manage-clients.ts';
 import { endSecret, rotateSecret } from '../../flows/clients/rotate-secret.ts';
 import { route } from '../route.ts';
@@ -24,48 +24,47 @@ import { adminOf } from '../tenants/tenant-admin.ts';
 
 const grantTypeList = z.array(z.enum(grantTypes)).min(1).max(grantTypes.length);
 const scopeList = z.array(z.string()).max(maxScopes);
-const revokeTokens = z.boolean().default(false).describe('Revokes all tokens of the client immediately.');
+const revokeTokens = z.boolean().default(false).describe('Also revoke all tokens of the OAuth client.');
 
-const client = z
+const secret = z.object({
+  id: z.uuid(),
+  created_at: z.iso.datetime(),
+  expires_at: z.iso.datetime().nullable(),
+  last_used_at: z.iso.datetime().nullable(),
+});
+
+const oauthClient = z
   .object({
     client_id: z.string(),
     name: z.string(),
     scopes: scopeList,
     grant_types: grantTypeList,
     status: z.enum(['active', 'disabled']),
-    jwks: clientKeySet.nullable().describe('Null for a client that authenticates with a secret.'),
-    secrets: z.array(
-      z.object({
-        id: z.uuid(),
-        created_at: z.iso.datetime(),
-        expires_at: z.iso.datetime().nullable(),
-        last_used_at: z.iso.datetime().nullable(),
-      }),
-    ),
+    jwks: clientKeySet.nullable().describe('Null if the OAuth client authenticates with a secret.'),
+    secrets: z.array(secret),
     created_by: z.string().nullable(),
     created_at: z.iso.datetime(),
-    last_used_at: z.iso.datetime().nullable().describe('To the minute.'),
+    last_used_at: z.iso.datetime().nullable().describe('Accurate to one minute.'),
   })
   .meta({ id: 'Client' });
 
-const clientWithSecret = client
-  .extend({ client_secret: z.string().optional().describe('Shown only once. Absent for a client with keys.') })
+const oauthClientWithSecret = oauthClient
+  .extend({ client_secret: z.string().optional().describe('Shown only once. Absent if the OAuth client has keys.') })
   .meta({ id: 'ClientWithSecret' });
 
 const ofTenant = z.object({ id: z.string() });
-const ofClient = z.object({ id: z.string(), clientId: z.string().refine(isClientId) });
-const ofSecret = ofClient.extend({ secretId: z.uuid() });
-const forAdmins = { tag: 'Clients', callers: ['user'] } as const;
-const adminErrors = ['insufficient_role', 'tenant_mismatch'] as const;
+const ofOAuthClient = z.object({ id: z.string(), clientId: z.string().refine(isClientId) });
+const ofSecret = ofOAuthClient.extend({ secretId: z.uuid() });
+const forAdmins = { tag: 'Clients', callers: ['user'], errors: ['insufficient_role', 'tenant_mismatch'] } as const;
 
-export const clientRoutes = [
+export const oauthClientRoutes = [
   route({
     ...forAdmins,
     method: 'post',
     path: '/v1/auth/tenants/:id/clients',
     operationId: 'createClient',
     summary: 'Create an OAuth client in your tenant (administrators only)',
-    description: 'Without `jwks` the client gets a secret. Scopes must be listed in AUTH_SCOPES.',
+    description: 'Without `jwks`, the response has a generated `client_secret`. Scopes must be listed in AUTH_SCOPES.',
     params: ofTenant,
     body: z
       .strictObject({
@@ -75,13 +74,11 @@ export const clientRoutes = [
         jwks: clientKeySet.optional(),
       })
       .meta({ examples: [{ name: 'Nightly export', scopes: ['complaints.read'] }] }),
-    responses: { 201: clientWithSecret },
-    errors: adminErrors,
+    responses: { 201: oauthClientWithSecret },
   }).handle(async ({ res, identity, params, body, reply }, { db, scopes: known }) => {
-    const { name, scopes, grant_types, jwks } = body;
-    const wanted = { name, scopes: knownScopes(known, scopes), grantTypes: grant_types, keys: jwks };
-    const created = await createClient(db, adminOf(identity, res, params.id), wanted);
-    res.location(`/v1/auth/tenants/${params.id}/clients/${created.client.id}`);
+    const wanted = { ...body, scopes: knownScopes(known, body.scopes), jwks: body.jwks ?? null };
+    const created = await createOAuthClient(db, adminOf(identity, res, params.id), wanted);
+    res.location(`/v1/auth/tenants/${params.id}/clients/${created.oauthClient.id}`);
     reply(201, withSecret(created));
   }),
 
@@ -93,13 +90,12 @@ export const clientRoutes = [
     summary: 'List the OAuth clients of your tenant, newest first (administrators only)',
     params: ofTenant,
     query: z.strictObject(paginationFields({ maxLength: 43, decode: (text) => (isClientId(text) ? text : undefined) })),
-    responses: { 200: z.object({ items: z.array(client), next_cursor: z.string().nullable() }) },
-    errors: adminErrors,
+    responses: { 200: z.object({ items: z.array(oauthClient), next_cursor: z.string().nullable() }) },
   }).handle(async ({ res, identity, params, query, reply }, { db }) => {
     const { tenantId } = adminOf(identity, res, params.id);
     const { cursor: before, limit } = query;
-    const found = await everyClient(db, tenantId, { before, limit: limit + 1 });
-    const { rows, nextCursor } = paginate(found, limit, ({ client: { id } }) => id);
+    const found = await everyOAuthClient(db, tenantId, { before, limit: limit + 1 });
+    const { rows, nextCursor } = paginate(found, limit, ({ oauthClient: { id } }) => id);
     reply(200, { items: rows.map(toJson), next_cursor: nextCursor });
   }),
 
@@ -109,12 +105,11 @@ export const clientRoutes = [
     path: '/v1/auth/tenants/:id/clients/:clientId',
     operationId: 'readClient',
     summary: 'Read an OAuth client (administrators only)',
-    params: ofClient,
-    responses: { 200: client },
-    errors: adminErrors,
+    params: ofOAuthClient,
+    responses: { 200: oauthClient },
   }).handle(async ({ res, identity, params, reply }, { db }) => {
     const { tenantId } = adminOf(identity, res, params.id);
-    reply(200, toJson(await readClient(db, tenantId, params.clientId)));
+    reply(200, toJson(await readOAuthClient(db, tenantId, params.clientId)));
   }),
 
   route({
@@ -124,31 +119,27 @@ export const clientRoutes = [
     operationId: 'changeClient',
     summary: 'Change, disable or enable an OAuth client (administrators only)',
     description:
-      'Disabling a client, or removing a scope or grant type, revokes its tokens immediately. `jwks` replaces its keys and secrets.',
-    params: ofClient,
+      'Disabling an OAuth client, or removing a scope or grant type, revokes its tokens immediately. `jwks` replaces its keys and secrets.',
+    params: ofOAuthClient,
     body: z
       .strictObject({
-        name: lineField(100).optional(),
-        scopes: scopeList.optional(),
-        grant_types: grantTypeList.optional(),
-        status: z.enum(['active', 'disabled']).optional(),
-        jwks: clientKeySet.optional(),
+        name: lineField(100).exactOptional(),
+        scopes: scopeList.exactOptional(),
+        grant_types: grantTypeList.exactOptional(),
+        status: z.enum(['active', 'disabled']).exactOptional(),
+        jwks: clientKeySet.exactOptional(),
         revoke_tokens: revokeTokens,
       })
       .meta({ examples: [{ status: 'disabled' }] }),
-    responses: { 200: client },
-    errors: adminErrors,
+    responses: { 200: oauthClient },
   }).handle(async ({ res, identity, params, body, reply }, { db, scopes: known }) => {
-    const { name, scopes, grant_types, status, jwks, revoke_tokens } = body;
+    const { revoke_tokens: revokeTokens, ...settings } = body;
     const wanted = {
-      ...(name !== undefined && { name }),
-      ...(scopes !== undefined && { scopes: knownScopes(known, scopes) }),
-      ...(grant_types !== undefined && { grantTypes: grant_types }),
-      ...(status !== undefined && { status }),
-      ...(jwks !== undefined && { keys: jwks }),
-      revokeTokens: revoke_tokens,
+      ...settings,
+      ...(settings.scopes && { scopes: knownScopes(known, settings.scopes) }),
+      revokeTokens,
     };
-    reply(200, toJson(await changeClient(db, adminOf(identity, res, params.id), params.clientId, wanted)));
+    reply(200, toJson(await changeOAuthClient(db, adminOf(identity, res, params.id), params.clientId, wanted)));
   }),
 
   route({
@@ -157,11 +148,10 @@ export const clientRoutes = [
     path: '/v1/auth/tenants/:id/clients/:clientId',
     operationId: 'deleteClient',
     summary: 'Delete an OAuth client and revoke its tokens (administrators only)',
-    params: ofClient,
+    params: ofOAuthClient,
     responses: { 204: null },
-    errors: adminErrors,
   }).handle(async ({ res, identity, params, reply }, { db }) => {
-    await removeClient(db, adminOf(identity, res, params.id), params.clientId);
+    await removeOAuthClient(db, adminOf(identity, res, params.id), params.clientId);
     reply(204);
   }),
 
@@ -170,17 +160,17 @@ export const clientRoutes = [
     method: 'post',
     path: '/v1/auth/tenants/:id/clients/:clientId/secrets',
     operationId: 'rotateClientSecret',
-    summary: 'Rotate the secret of an OAuth client (administrators only)',
-    description: 'The latest old secret stays valid for `keep_old_for` seconds. Older secrets and keys are removed.',
-    params: ofClient,
+    summary: "Rotate an OAuth client's secret (administrators only)",
+    description:
+      'The most recent old secret stays valid for `keep_old_for` seconds. All other secrets and keys are removed.',
+    params: ofOAuthClient,
     body: z
       .strictObject({
-        keep_old_for: z.int().min(0).max(maxSecretOverlapSec).default(defaultSecretOverlapSec).describe('Seconds.'),
+        keep_old_for: z.int().min(0).max(maxSecretOverlapSec).default(defaultSecretOverlapSec).describe('In seconds.'),
         revoke_tokens: revokeTokens,
       })
       .prefault({}),
-    responses: { 201: clientWithSecret },
-    errors: adminErrors,
+    responses: { 201: oauthClientWithSecret },
   }).handle(async ({ res, identity, params, body, reply }, { db }) => {
     const rotation = { keepOldForSec: body.keep_old_for, revokeTokens: body.revoke_tokens };
     reply(201, withSecret(await rotateSecret(db, adminOf(identity, res, params.id), params.clientId, rotation)));
@@ -191,46 +181,28 @@ export const clientRoutes = [
     method: 'delete',
     path: '/v1/auth/tenants/:id/clients/:clientId/secrets/:secretId',
     operationId: 'endClientSecret',
-    summary: 'Revoke a secret of an OAuth client (administrators only)',
+    summary: "Revoke an OAuth client's secret (administrators only)",
     params: ofSecret,
     responses: { 204: null },
-    errors: adminErrors,
   }).handle(async ({ res, identity, params, reply }, { db }) => {
     await endSecret(db, adminOf(identity, res, params.id), params.clientId, params.secretId);
     reply(204);
   }),
 ];
 
-/** @throws AppError `validation_failed` naming the scopes that the installation does not define. */
-function knownScopes(known: readonly string[], given: readonly string[]): readonly string[] {
+/** @throws AppError `validation_failed` naming the scopes that AUTH_SCOPES does not list. */
+function knownScopes(known: readonly string[], given: readonly string[]): string[] {
   const errors = given.flatMap((scope, index) =>
-    known.includes(scope)
-      ? []
-      : [{ path: `scopes.${index}`, message: 'is not a scope that this installation defines' }],
+    known.includes(scope) ? [] : [{ path: `scopes.${index}`, message: 'is not listed in AUTH_SCOPES' }],
   );
   if (errors.length > 0) throw new AppError('validation_failed', { errors });
   return [...new Set(given)];
 }
 
-const toJson = ({ client: one, secrets }: ManagedClient): z.infer<typeof client> => ({
-  client_id: one.id,
-  name: one.name,
-  scopes: [...one.scopes],
-  grant_types: [...one.grantTypes],
-  status: one.status,
-  jwks: one.keys ?? null,
-  secrets: secrets.map(({ id, createdAt, expiresAt, lastUsedAt }) => ({
-    id,
-    created_at: createdAt.toISOString(),
-    expires_at: expiresAt?.toISOString() ?? null,
-    last_used_at: lastUsedAt?.toISOString() ?? null,
-  })),
-  created_by: one.createdBy,
-  created_at: one.createdAt.toISOString(),
-  last_used_at: one.lastUsedAt?.toISOString() ?? null,
-});
+const toJson = ({ oauthClient: row, secrets }: ManagedOAuthClient): z.infer<typeof oauthClient> =>
+  jsonOf(oauthClient, { ...row, client_id: row.id, secrets: secrets.map((each) => jsonOf(secret, each)) });
 
-const withSecret = ({ secret, ...managed }: ClientWithSecret): z.infer<typeof clientWithSecret> => ({
+const withSecret = ({ secret: client_secret, ...managed }: OAuthClientWithSecret) => ({
   ...toJson(managed),
-  ...(secret !== undefined && { client_secret: secret }),
+  ...(client_secret !== undefined && { client_secret }),
 });

@@ -1,11 +1,11 @@
-import { requestIdOf } from '@countersign/service-kit';
+import { jsonOf, requestIdOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { isClientId, maxScopes } from '../../domain/clients/client-rules.ts';
 import { delegationTokenType, maxDelegationSec, minDelegationSec } from '../../domain/clients/delegation-token.ts';
 import { AppError } from '../../errors.ts';
-import { delegate, withdrawDelegation } from '../../flows/clients/delegate.ts';
+import { delegate, type GrantedDelegation, withdrawDelegation } from '../../flows/clients/delegate.ts';
 import { listAgents } from '../../store/clients/clients.ts';
-import { type Delegation, listOwnDelegations } from '../../store/clients/delegations.ts';
+import { listOwnDelegations } from '../../store/clients/delegations.ts';
 import { callerOf, inSessionOf, sessionOf } from '../caller.ts';
 import { route } from '../route.ts';
 
@@ -16,16 +16,16 @@ const delegation = z
     client_name: z.string(),
     tenant_id: z.string(),
     scopes: z.array(z.string()),
-    current: z.boolean().describe('Whether it was granted in the current session.'),
+    current: z.boolean().describe('Whether you granted it in the current session.'),
     created_at: z.iso.datetime(),
     expires_at: z.iso.datetime(),
-    last_used_at: z.iso.datetime().nullable().describe('To the minute.'),
+    last_used_at: z.iso.datetime().nullable().describe('Accurate to one minute.'),
   })
   .meta({ id: 'Delegation' });
 
 const granted = delegation
   .extend({
-    subject_token: z.string().describe('The client exchanges it at the token endpoint. Shown only once.'),
+    subject_token: z.string().describe('The OAuth client exchanges this token at the token endpoint. Shown only once.'),
     subject_token_type: z.literal(delegationTokenType),
   })
   .meta({ id: 'GrantedDelegation' });
@@ -38,15 +38,15 @@ export const delegationRoutes = [
     method: 'post',
     path: '/v1/auth/delegations',
     operationId: 'delegate',
-    summary: 'Let a client of your tenant act for you',
+    summary: 'Let an OAuth client in your tenant act for you',
     description:
-      'The client gets these scopes for up to `expires_in` seconds, and never longer than this session. It exchanges ' +
-      '`subject_token` for access tokens (RFC 8693). A client that already acts for a user cannot consent for them.',
+      'The delegation ends after `expires_in` seconds or with this session. The OAuth client exchanges `subject_token` ' +
+      'for access tokens (RFC 8693). An OAuth client that acts for you cannot call this operation.',
     body: z
       .strictObject({
-        client_id: z.string().refine(isClientId, 'is not the id of a client'),
+        client_id: z.string().refine(isClientId, 'is not a valid OAuth client id'),
         scopes: z.array(z.string()).min(1).max(maxScopes),
-        expires_in: z.int().min(minDelegationSec).max(maxDelegationSec).describe('Seconds.'),
+        expires_in: z.int().min(minDelegationSec).max(maxDelegationSec).describe('In seconds.'),
       })
       .meta({
         examples: [
@@ -66,7 +66,7 @@ export const delegationRoutes = [
     const made = await delegate(parts, session, consent, callerOf(req, res, identity));
     res.location(`/v1/auth/delegations/${made.delegation.id}`);
     reply(201, {
-      ...toJson({ ...made.delegation, clientName: made.clientName }, session.sessionId),
+      ...toJson(made.delegation, session.sessionId),
       subject_token: made.token,
       subject_token_type: delegationTokenType,
     });
@@ -77,7 +77,7 @@ export const delegationRoutes = [
     method: 'get',
     path: '/v1/auth/delegations',
     operationId: 'listDelegations',
-    summary: 'List the clients that may act for you, newest first',
+    summary: 'List the OAuth clients that can act for you, newest first',
     responses: { 200: z.object({ items: z.array(delegation) }) },
     errors: [],
   }).handle(async ({ identity, reply }, parts) => {
@@ -104,7 +104,7 @@ export const delegationRoutes = [
     method: 'get',
     path: '/v1/auth/agents',
     operationId: 'listAgents',
-    summary: 'List the clients of your tenant that can act for users, by name',
+    summary: 'List the OAuth clients in your tenant that can act for users, by name',
     responses: {
       200: z.object({
         items: z.array(z.object({ client_id: z.string(), name: z.string(), scopes: z.array(z.string()) })),
@@ -120,17 +120,5 @@ export const delegationRoutes = [
   }),
 ];
 
-const toJson = (
-  one: Delegation & Readonly<{ clientName: string }>,
-  sid: string | undefined,
-): z.infer<typeof delegation> => ({
-  id: one.id,
-  client_id: one.clientId,
-  client_name: one.clientName,
-  tenant_id: one.tenantId,
-  scopes: [...one.scopes],
-  current: one.sessionId === sid,
-  created_at: one.createdAt.toISOString(),
-  expires_at: one.expiresAt.toISOString(),
-  last_used_at: one.lastUsedAt?.toISOString() ?? null,
-});
+const toJson = (row: GrantedDelegation['delegation'], sid: string | undefined): z.infer<typeof delegation> =>
+  jsonOf(delegation, { ...row, current: row.session_id === sid });

@@ -8,7 +8,7 @@ export const oauthError = z
   .object({ error: z.string(), error_description: z.string() })
   .meta({ id: 'OAuthError', description: 'RFC 6749 section 5.2.' });
 
-/** Error codes that have another name in OAuth. */
+/** OAuth names for our error codes, where they differ. */
 const standardNames: Readonly<Partial<Record<ErrorCode, string>>> = {
   target_not_offered: 'invalid_target',
   payload_too_large: 'invalid_request',
@@ -17,9 +17,9 @@ const standardNames: Readonly<Partial<Record<ErrorCode, string>>> = {
 };
 
 /**
- * Formats client errors of the OAuth endpoints. A 401 has a Basic challenge unless the credentials were in the body:
- * libraries that find a challenge ignore the body, and RFC 6749 section 5.2 requires one only after an `Authorization`
- * header.
+ * Formats the caller's errors at the OAuth endpoints. A 401 has a Basic challenge only if the body has no credentials.
+ * Some libraries ignore the body after a challenge, and RFC 6749 section 5.2 requires a challenge only if the request
+ * had an `Authorization` header.
  */
 export const formatOAuthError: FormatError = ({ code, errors }, { status, title, fault }, req) => {
   if (fault !== 'caller') return undefined;

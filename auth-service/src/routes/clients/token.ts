@@ -13,9 +13,9 @@ import {
 import { accessTokenLifetimeSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import {
-  type AuthenticatedClient,
+  type AuthenticatedOAuthClient,
   type AuthenticateParts,
-  authenticateClient,
+  authenticateOAuthClient,
 } from '../../flows/clients/authenticate-client.ts';
 import { exchangeToken } from '../../flows/clients/exchange-token.ts';
 import { type IssueParts, issueClientToken } from '../../flows/clients/issue-client-token.ts';
@@ -32,26 +32,26 @@ const parameter = z
   .transform((text) => (text === '' ? undefined : text))
   .optional();
 
-/** RFC 8707 section 2 and RFC 8693 section 2.1 allow several. */
+/** RFC 8707 section 2 and RFC 8693 section 2.1 allow several values. */
 const repeatable = z
   .union([z.string(), z.array(z.string())])
   .transform((given) => [given].flat().filter((text) => text !== ''))
   .default([]);
 
-/** The parameters of a token request. */
+/** Token request parameters. */
 export const tokenForm = z.object({
   grant_type: z.enum(grantTypes),
-  scope: parameter.describe('Space-separated scopes. Default: all scopes of the client.'),
-  resource: repeatable.describe('RFC 8707. URLs with the same origin as the issuer.'),
-  audience: repeatable.describe('The audience of the access tokens. Any other value is refused.'),
+  scope: parameter.describe('Space-separated scopes. Defaults to all scopes of the OAuth client.'),
+  resource: repeatable.describe('URLs with the same origin as the issuer (RFC 8707).'),
+  audience: repeatable.describe('The audience of our access tokens. Any other value is refused.'),
   client_id: parameter,
   client_secret: parameter,
   client_assertion: parameter,
   client_assertion_type: parameter,
-  subject_token: parameter.describe('For a token exchange: the `subject_token` of a delegation.'),
-  subject_token_type: parameter.describe(`\`${delegationTokenType}\`.`),
-  requested_token_type: parameter.describe(`\`${accessTokenType}\`, or absent.`),
-  actor_token: parameter.describe('Not supported: the authenticated client is the actor.'),
+  subject_token: parameter.describe('The `subject_token` of a delegation, for a token exchange.'),
+  subject_token_type: parameter.describe(`Must be \`${delegationTokenType}\` for a token exchange.`),
+  requested_token_type: parameter.describe(`If present, must be \`${accessTokenType}\`.`),
+  actor_token: parameter.describe('Not supported. The authenticated OAuth client is the actor.'),
 });
 
 export type TokenForm = z.infer<typeof tokenForm>;
@@ -59,7 +59,7 @@ export type TokenForm = z.infer<typeof tokenForm>;
 /** @throws AppError `invalid_request`, `unsupported_grant_type`. */
 export function readForm(req: Request): TokenForm {
   // A secret in a URL would end up in logs and browser histories (RFC 6749 section 2.3.1).
-  if (req.originalUrl.includes('?')) throw invalidRequest('Parameters belong in the body, not in the URL.');
+  if (req.originalUrl.includes('?')) throw invalidRequest('Send the parameters in the request body, not in the URL.');
   const given = { ...(req.body as Record<string, unknown> | undefined) };
   const parsed = tokenForm.safeParse(given);
   if (parsed.success) return parsed.data;
@@ -76,17 +76,14 @@ export function credentialsOf(req: Request, form: TokenForm): ClientCredentials 
   throw new AppError(credentials.error, { errors: [{ path: 'client_id', message: credentials.reason }] });
 }
 
-/**
- * The subject token of an exchange.
- *
- * @throws AppError `invalid_request` for any other kind of token: a user's access token is not a consent.
- */
+/** @throws AppError `invalid_request` unless the form has a delegation token: a user's access token is not a consent. */
 export function subjectTokenOf(form: TokenForm): string {
   const { subject_token, subject_token_type, requested_token_type = accessTokenType, actor_token } = form;
   if (subject_token === undefined || subject_token_type !== delegationTokenType)
     throw invalidRequest(`A subject_token of type ${delegationTokenType} is required.`);
   if (requested_token_type !== accessTokenType) throw invalidRequest('Only access tokens are issued.');
-  if (actor_token !== undefined) throw invalidRequest('actor_token is not supported: the client is the actor.');
+  if (actor_token !== undefined)
+    throw invalidRequest('actor_token is not supported: the authenticated OAuth client is the actor.');
   return subject_token;
 }
 
@@ -103,10 +100,10 @@ const invalidRequest = (message: string) => new AppError('invalid_request', { er
 const clientToken = z
   .object({
     access_token: z.string(),
-    issued_token_type: z.literal(accessTokenType).optional().describe('After a token exchange.'),
+    issued_token_type: z.literal(accessTokenType).optional().describe('Present only in a token exchange response.'),
     token_type: z.enum(['Bearer', 'DPoP']),
     expires_in: z.int().describe('Seconds until the access token expires.'),
-    scope: z.string().optional().describe('The scopes of the token. Absent for a token without scopes.'),
+    scope: z.string().optional().describe('Space-separated scopes. Absent if the token has none.'),
   })
   .meta({ id: 'ClientToken' });
 
@@ -122,9 +119,9 @@ export const tokenRoutes = [
     tag: 'Clients',
     summary: 'Get an access token as an OAuth client',
     description:
-      'RFC 6749 section 4.4, and token exchange for a person who consented (RFC 8693). The client authenticates with ' +
-      '`client_secret_basic`, `client_secret_post` or `private_key_jwt` (RFC 7523), one of them in a request. With a DPoP proof the ' +
-      'token is bound to the key (RFC 9449). Parameters belong in the body, never in the URL.',
+      'Supports client credentials (RFC 6749 section 4.4), and token exchange to act for a user who consented (RFC 8693). ' +
+      'Authenticate with one of `client_secret_basic`, `client_secret_post` and `private_key_jwt` (RFC 7523). A DPoP proof ' +
+      'binds the access token to its key (RFC 9449). Parameters in the URL are refused.',
     callers: ['anonymous'],
     query: z.looseObject({}), // `readForm` refuses it with an OAuth error.
     upload: { 'application/x-www-form-urlencoded': tokenForm },
@@ -141,33 +138,33 @@ export const tokenRoutes = [
   }).handle(async ({ req, res, identity, reply }, parts) => {
     const form = readForm(req);
     const caller = callerOf(req, res, identity);
-    const client = await authenticateClient(parts, credentialsOf(req, form), caller.ip);
+    const oauthClient = await authenticateOAuthClient(parts, credentialsOf(req, form), caller.ip);
     assertOwnAudience(form, parts.issuer);
-    const issue = form.grant_type === 'client_credentials' ? forClient : forPerson;
-    const token = await issue(parts, client, form, caller);
+    const issue = form.grant_type === 'client_credentials' ? forOAuthClient : forPerson;
+    const token = await issue(parts, oauthClient, form, caller);
     reply(200, token);
   }),
 ];
 
-async function forClient(
+async function forOAuthClient(
   parts: TokenRouteParts,
-  client: AuthenticatedClient,
+  oauthClient: AuthenticatedOAuthClient,
   { scope: asked }: TokenForm,
   caller: Caller,
 ): Promise<ClientToken> {
-  const input = await issueClientToken(parts, client, { asked, caller });
+  const input = await issueClientToken(parts, oauthClient, { asked, caller });
   const token = await signClientToken(input, parts.issuer, parts.signingKeys.current());
   return { access_token: token, ...answerOf(input, accessTokenLifetimeSec) };
 }
 
 async function forPerson(
   parts: TokenRouteParts,
-  client: AuthenticatedClient,
+  oauthClient: AuthenticatedOAuthClient,
   form: TokenForm,
   caller: Caller,
 ): Promise<ClientToken> {
   const tokenExchange = { subjectToken: subjectTokenOf(form), asked: form.scope, caller };
-  const input = await exchangeToken(parts, client, tokenExchange);
+  const input = await exchangeToken(parts, oauthClient, tokenExchange);
   const token = await signDelegatedToken(input, parts.issuer, parts.signingKeys.current());
   return { access_token: token, issued_token_type: accessTokenType, ...answerOf(input, input.lifetimeSec) };
 }

@@ -13,7 +13,7 @@ import { type Page, type PageParts, page, type View } from './page.ts';
 
 const requestFields = z.strictObject({ email: emailAddress });
 
-/** The form repeats the values that the page shows, so that an error page can show them again. */
+/** The form posts the values that the page shows, so that an error page can show them again. */
 const linkFields = z.strictObject({ token: mailedToken, password: newPassword, email: text(254).optional() });
 
 /** The pages for registration, passwords and invitations. */
@@ -101,7 +101,7 @@ export function accountPages(parts: PageParts, proceed: Continue): readonly Page
   ];
 }
 
-/** @throws AppError `invalid_token` if the URL has no token, or several. */
+/** @throws AppError `invalid_token` unless the URL has exactly one token. */
 function tokenIn(req: Request): string {
   const { data } = mailedToken.safeParse(req.query.token);
   if (data === undefined) throw new AppError('invalid_token');
@@ -117,7 +117,7 @@ function requestForm(view: View, action: string, lead: string): Html {
 ${wayOn(link(loginPath, t.toLogIn))}`;
 }
 
-/** Asks for a password: a new one, unless the account exists. Password managers need the address. */
+/** Asks for a password, or for a new one if there is no account. Password managers need the address too. */
 function passwordForm(view: View, action: string, label: string): Content {
   const { t, values } = view;
   const shown = Object.entries(values).filter(([name]) => ['token', 'tenant', 'account'].includes(name));

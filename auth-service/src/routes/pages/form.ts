@@ -8,11 +8,11 @@ type Field = Readonly<{
   type: 'email' | 'password' | 'text';
   autocomplete: string;
   hint?: string;
-  /** Read-only, for the user and their password manager. */
+  /** Read-only for the user. Password managers need it. */
   readonly?: boolean;
 }>;
 
-/** A form that posts to `action`, with the token of the page's session. Works without JavaScript. */
+/** Renders a form that posts to `action` with the form token. Works without JavaScript. */
 export function form(
   { formToken }: View,
   { action, step, hidden = {} }: Readonly<{ action: string; step?: string; hidden?: Readonly<Record<string, string>> }>,
@@ -26,8 +26,8 @@ ${content}</form>`;
 }
 
 /**
- * One character more than any field allows. A longer value is then refused by its page, and no form reaches the
- * gateway's body limit.
+ * One character more than any field allows, so that the page can report a value that is too long. The form still fits
+ * the gateway's body limit.
  */
 const maxLength = maxPasswordLength + 1;
 
@@ -45,7 +45,7 @@ ${hint && html`<p class="hint" id="${name}-hint">${hint}</p>`}${problem && html`
 
 export const submit = (label: string): Html => html`<button class="primary" type="submit">${label}</button>`;
 
-/** Lists the errors at the top, with a link to each field. Receives the focus when the page opens. */
+/** Lists the errors at the top with a link to each field. Gets the focus when the page opens. */
 export function summary({ t, problems }: View, code: string, text: string): Html {
   const body =
     problems.size === 0

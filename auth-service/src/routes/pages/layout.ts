@@ -2,8 +2,8 @@ import { type Content, html } from '@countersign/service-kit';
 import { type Language, languages } from './language.ts';
 
 /**
- * Referrer-Policy: a page whose URL contains an emailed token must not leak it. `no-referrer` would make browsers send
- * `Origin: null` (Fetch, "serializing a request origin"), but the forms need the exact origin.
+ * Referrer-Policy keeps emailed tokens in a page's URL from leaking. With `no-referrer`, browsers would send `Origin:
+ * null` (Fetch, "serializing a request origin"), but the forms need the exact origin.
  */
 export const pageHeaders = {
   'content-type': 'text/html; charset=utf-8',
@@ -19,16 +19,16 @@ export const pageHeaders = {
 export type Document = Readonly<{
   language: Language;
   title: string;
-  /** Whether the page shows an error. If so, the title starts with it. */
+  /** Whether the page shows an error. The title of such a page starts with "Error". */
   refused: boolean;
-  /** The URL of this page in another language. */
+  /** This page's URL in another language. */
   inLanguage(language: Language): string;
   /** The URLs of the style sheet and the icon. */
   assets: Readonly<Record<'style' | 'icon', string>>;
   body: Content;
 }>;
 
-/** The whole document. */
+/** Renders the HTML document. */
 export function documentOf({ language, title, refused, inLanguage, assets, body }: Document): string {
   const t = languages[language];
   const others = Object.entries(languages).filter(([code]) => code !== language);

@@ -20,7 +20,7 @@ export const loginPath = '/login';
 const tenantPath = '/login/tenant';
 const secondFactorPath = '/login/second-factor';
 
-/** The page for an unknown path. */
+/** The page for unknown paths. */
 export const noPage = page({
   path: loginPath,
   title: (t) => t.notFound,
@@ -34,12 +34,12 @@ export const noPage = page({
 export const seeOther = (res: Response, path: string): void =>
   void res.status(303).set('cache-control', 'no-store').location(path).end();
 
-/** Shows the next step of a login in the response to a form. */
+/** Shows the next login step in the response to a form. */
 export type ShowStep = (call: PageCall, step: Page, content: (view: View) => Content) => void;
 
 /**
- * Continues a login: sets the refresh cookie and redirects the browser, or asks for the next step. Each step changes
- * the page session, so that a session planted by an attacker becomes useless.
+ * Continues a login: sets the refresh cookie and redirects the browser, or asks for the next step. Each step replaces
+ * the page session, so that a session that an attacker planted becomes useless.
  */
 export type Continue = (call: PageCall, admission: Admission) => void;
 
@@ -88,7 +88,7 @@ ${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' &&
     },
   });
 
-  // The origin was checked, so a login that began with another transport may set this browser's cookie.
+  // Since the origin was checked, a login that began with another transport may set this browser's cookie.
   const mayUse = () => undefined;
 
   const tenantPage = page({
@@ -96,7 +96,7 @@ ${wayOn(link('/forgot-password', t.forgot), parts.registration.mode !== 'off' &&
     title: (t) => t.chooseTenant,
     fields: z.strictObject({ selection_token: loginToken, tenant_id: tenantIdField }),
     stepField: 'selection_token',
-    // A selection token works once, so every refusal starts over.
+    // A selection token works only once, so the login starts over after every refusal.
     startsOver: () => true,
     form: () => undefined,
     open: () => undefined,

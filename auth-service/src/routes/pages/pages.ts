@@ -29,11 +29,11 @@ import type { Texts } from './texts-en.ts';
 
 export type AccountPages = Readonly<{
   router: Router;
-  /** Shows an error on the page that caused it. */
+  /** Shows an error on its page. */
   formatError: FormatError;
 }>;
 
-/** The account pages use the same flows as the API. Only the protection of forms is implemented here. */
+/** Creates the routes of the account pages, which use the same flows as the API. This module protects the forms. */
 export function accountPageRoutes(parts: PageParts): AccountPages {
   const assets = pageAssets('/account', { style: new URL('./assets/account.css', import.meta.url) });
   const router = createRouter();
@@ -96,10 +96,7 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
     });
   }
 
-  /**
-   * Finds the page that shows an error. Browsers also get a page for paths below a page; other clients get a problem
-   * document.
-   */
+  /** Finds the page for an error. Browsers also get a page for paths below a page. Others get a problem document. */
   function pageFor(req: Request, { code }: KitError): Page | undefined {
     const asked = pages.find(({ path }) => path === req.path);
     if (asked !== undefined || code !== 'not_found') return asked;
@@ -113,7 +110,7 @@ export function accountPageRoutes(parts: PageParts): AccountPages {
     const refused = asked.startsOver?.(error.code) ? (pages.find(({ path }) => path === loginPath) ?? asked) : asked;
     const t = languages[languageOf(req)];
     const known = pageSessionIn(req.headers.cookie);
-    // A cross-site request arrives without the cookie, so it must not replace the browser's cookie.
+    // A cross-site request comes without the cookie, so its response must not replace the cookie.
     const isForeign = error.code === 'cross_site_refused';
     const session = known ?? newPageSession();
     const problems = problemsOf(refused, error, t);
@@ -143,7 +140,7 @@ const viewOf = (t: Texts, session: string): View => ({
 
 const textsIn = (body: unknown): Record<string, string> => z.record(z.string(), z.string()).parse(body ?? {});
 
-/** The values of a refused form, without passwords and codes. None if the link was refused. */
+/** The values of a refused form, without passwords and codes. Empty if the link was refused. */
 function shownAgain(req: Request): Values {
   const given = Object.entries((req.body ?? {}) as object).filter(([, value]) => typeof value === 'string');
   const { password: _password, code: _code, form_token: _token, ...shown } = Object.fromEntries(given);
@@ -155,7 +152,7 @@ function noticeOf({ query: { notice } }: Request, { notices }: Texts): Content {
   return text && html`<p class="notice" role="status">${text}</p>`;
 }
 
-/** The invalid fields of the form, each with its message. */
+/** The form's invalid fields, each with a message. */
 function problemsOf(refused: Page, { code, errors = [], detail }: KitError, t: Texts): ReadonlyMap<string, string> {
   const field = refused.fieldOf?.[code as keyof typeof refused.fieldOf];
   if (field !== undefined) return new Map([[field, textOf(t.errors, code)]]);

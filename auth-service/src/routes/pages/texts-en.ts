@@ -26,7 +26,7 @@ export const en = {
   chooseTenantLead: 'You belong to several organizations. Choose the one to log in to.',
   secondFactor: 'Enter your two-factor code',
   continue: 'Continue',
-  registerLead: 'We will email you a link. Follow it to choose your password.',
+  registerLead: 'We will email you a link to choose your password.',
   sendLink: 'Send the link',
   verify: 'Confirm your email address',
   verifyLead: 'Choose a password to create your account.',
@@ -35,11 +35,11 @@ export const en = {
   resetLead: 'All your sessions will end. Log in again with the new password.',
   savePassword: 'Save the password',
   forgotTitle: 'Reset your password',
-  forgotLead: 'We will email you a link. Follow it to choose a new password.',
+  forgotLead: 'We will email you a link to choose a new password.',
   invitation: 'Accept your invitation',
   invited: (tenant: string) => `You are invited to join ${tenant}.`,
   invitedNew: 'Choose a password to create your account.',
-  invitedKnown: 'Enter the password of your account.',
+  invitedKnown: "Enter your account's password.",
   accept: 'Accept the invitation',
   logOut: 'Log out',
   logOutLead: 'This ends your session in this browser.',
@@ -61,7 +61,7 @@ export const en = {
     code: 'Enter a code of at most 64 characters.',
   },
   weaknesses,
-  // The titles of the API's errors, except those that only programs see.
+  // The error titles from the API, except those that only programs see.
   errors: {
     already_member: 'You are already a member of this organization.',
     cross_site_refused: 'This form came from another site. Open this page and try again.',
@@ -70,7 +70,7 @@ export const en = {
     invalid_code: errors.invalid_code.title,
     invalid_credentials: 'The email address or the password is incorrect.',
     invalid_mfa_token: errors.invalid_mfa_token.title,
-    invalid_refresh_token: 'The session of this browser is invalid.',
+    invalid_refresh_token: 'Your session in this browser is invalid.',
     invalid_request: errors.invalid_request.title,
     invalid_selection_token: errors.invalid_selection_token.title,
     invalid_token: errors.invalid_token.title,
@@ -86,5 +86,5 @@ export const en = {
   },
 };
 
-/** All texts of the pages in one language. */
+/** All page texts in one language. */
 export type Texts = typeof en;

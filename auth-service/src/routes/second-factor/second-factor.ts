@@ -15,10 +15,14 @@ import { secondFactorCode } from '../fields.ts';
 import { route } from '../route.ts';
 
 const recoveryCodes = z
-  .object({ recovery_codes: z.array(z.string()).describe('Each code works once. They are not shown again.') })
+  .object({ recovery_codes: z.array(z.string()).describe('Each code works once. The codes are not shown again.') })
   .meta({ id: 'RecoveryCodes' });
 
-const freshLogin = 'Requires a login within the last five minutes, with the second factor if one is set up.';
+const afterLogin = {
+  tag: 'Second factor',
+  description: 'Requires a login within the last five minutes, with the second factor if you have one.',
+  callers: ['user'],
+} as const;
 
 export const secondFactorRoutes = [
   route({
@@ -26,8 +30,8 @@ export const secondFactorRoutes = [
     path: '/v1/auth/mfa',
     operationId: 'readSecondFactor',
     tag: 'Second factor',
-    summary: 'Read the state of the second factor',
-    description: 'Whether logins require a second factor, and how many recovery codes are left.',
+    summary: 'Check whether you have a second factor',
+    description: 'Also returns the number of unused recovery codes.',
     callers: ['user'],
     responses: { 200: z.object({ totp: z.boolean(), recovery_codes_left: z.int() }) },
     errors: [],
@@ -37,17 +41,15 @@ export const secondFactorRoutes = [
   }),
 
   route({
+    ...afterLogin,
     method: 'post',
     path: '/v1/auth/mfa/totp',
     operationId: 'enrolTotp',
-    tag: 'Second factor',
     summary: 'Start enrolling an authenticator app',
-    description: freshLogin,
-    callers: ['user'],
     responses: {
       200: z.object({
-        secret: z.string().describe('Base32, for manual entry.'),
-        otpauth_uri: z.string().describe('The content of a QR code.'),
+        secret: z.string().describe('The secret in base32, for manual entry.'),
+        otpauth_uri: z.string().describe('The URI to show as a QR code.'),
       }),
     },
     errors: ['fresh_login_required', 'mfa_already_enabled'],
@@ -57,13 +59,11 @@ export const secondFactorRoutes = [
   }),
 
   route({
+    ...afterLogin,
     method: 'post',
     path: '/v1/auth/mfa/totp/confirm',
     operationId: 'confirmTotp',
-    tag: 'Second factor',
-    summary: 'Confirm the authenticator app with a code',
-    description: freshLogin,
-    callers: ['user'],
+    summary: 'Finish enrolling an authenticator app',
     body: z.strictObject({ code: secondFactorCode }),
     responses: { 200: recoveryCodes },
     errors: ['fresh_login_required', 'mfa_not_enrolled', 'mfa_already_enabled', 'invalid_code', 'too_many_attempts'],
@@ -73,13 +73,11 @@ export const secondFactorRoutes = [
   }),
 
   route({
+    ...afterLogin,
     method: 'delete',
     path: '/v1/auth/mfa/totp',
     operationId: 'removeTotp',
-    tag: 'Second factor',
-    summary: 'Remove the second factor',
-    description: freshLogin,
-    callers: ['user'],
+    summary: 'Remove your second factor',
     responses: { 204: null },
     errors: ['fresh_login_required', 'mfa_not_enrolled'],
   }).handle(async ({ res, identity, reply }, parts) => {
@@ -88,13 +86,11 @@ export const secondFactorRoutes = [
   }),
 
   route({
+    ...afterLogin,
     method: 'post',
     path: '/v1/auth/mfa/recovery-codes',
     operationId: 'renewRecoveryCodes',
-    tag: 'Second factor',
-    summary: 'Replace the recovery codes',
-    description: freshLogin,
-    callers: ['user'],
+    summary: 'Replace your recovery codes',
     responses: { 200: recoveryCodes },
     errors: ['fresh_login_required', 'mfa_not_enrolled'],
   }).handle(async ({ res, identity, reply }, parts) => {
@@ -103,9 +99,9 @@ export const secondFactorRoutes = [
   }),
 ];
 
-/** Reads the session from the signed identity, which the gateway takes from the access token. */
+/** Reads the session from the signed identity. The gateway takes it from the access token. */
 function askingOf(res: Response, { userId, tenantId, context }: UserIdentity): Asking {
-  // Tokens of another issuer may have no session, and then cannot change a second factor.
+  // Tokens from another issuer may have no session. They cannot change a second factor.
   if (context.sid === undefined) throw new AppError('fresh_login_required', { detail: { reason: 'no session' } });
   return {
     userId,

@@ -12,10 +12,10 @@ const tenantQuestion = z.object({
 
 const mfaQuestion = z.object({ mfa_token: z.string() });
 
-/** The response of every endpoint that starts a session; spread into its declaration. */
+/** The responses of every endpoint that starts a session. Spread this into the route. */
 export const admissionResponses = { responses: { 200: tokens } } as const;
 
-/** Extension members of the problems that ask for the next login step. */
+/** Extension members of problems that ask for the next login step. */
 export const admissionProblemMembers = {
   tenant_selection_required: tenantQuestion,
   mfa_required: mfaQuestion,
@@ -43,7 +43,7 @@ export async function answerAdmission(
   }
 }
 
-/** A problem with extension members (RFC 9457 section 3.2) that asks for the next login step. */
+/** Responds with a problem (RFC 9457 section 3.2) that asks for the next login step. */
 function ask(req: Request, res: Response, code: ErrorCode, members: object): void {
   addToLog(res, { code });
   const problem = problemOf(code, errors[code], { id: requestIdOf(res), path: req.path });

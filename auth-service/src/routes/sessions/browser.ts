@@ -3,16 +3,16 @@ import { clearedRefreshCookie, clearedSignedIn, refreshCookiesIn } from '../../d
 import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 
-/** Origins of the pages that may use the cookie, in the form that browsers send: `https://app.example.com`. */
+/** Origins whose pages can use the cookie, as browsers send them: `https://app.example.com`. */
 export type BrowserParts = Readonly<{ browserOrigins: ReadonlySet<string> }>;
 
 export type PresentedRefreshToken = Readonly<{ token: string; transport: Transport }>;
 
 /**
- * The refresh token from the body or the cookie. Browsers attach the cookie to every request, so it is accepted only
- * with a known `Origin`, which a page cannot forge, and with `X-Requested-With`, which a form cannot set.
+ * Finds the refresh token in the body or the cookie. Browsers attach the cookie to every request, so the cookie is
+ * accepted only with a known `Origin`, which a page cannot forge, and with `X-Requested-With`, which a form cannot set.
  *
- * @throws AppError `cross_site_refused`; `two_refresh_tokens` if there is more than one.
+ * @throws AppError `cross_site_refused`; `two_refresh_tokens` if there are several.
  */
 export function refreshTokenOf(
   { browserOrigins }: BrowserParts,
@@ -30,7 +30,7 @@ export function refreshTokenOf(
 }
 
 /**
- * Checks the origin before the cookie is first set: a foreign page must not log a user in to another account. Only
+ * Checks the origin before the cookie is set, because another site must not log a user in to a different account. Only
  * browsers send `Origin`.
  *
  * @throws AppError `cross_site_refused`
@@ -55,7 +55,7 @@ export async function clearingDeadCookie<T>(transport: Transport, work: () => Pr
   }
 }
 
-/** After a logout, if the browser has one. */
+/** Clears the browser's cookies, if it sent any, after a logout. */
 export function clearCookie(req: Request, res: Response): void {
   if (refreshCookiesIn(req.headers.cookie).length > 0)
     res.append('set-cookie', [clearedRefreshCookie, clearedSignedIn]);

@@ -9,23 +9,29 @@ import { route } from '../route.ts';
 import { admissionResponses, answerAdmission } from './admission-answer.ts';
 import { refuseForeignPage } from './browser.ts';
 
+const loginStep = {
+  method: 'post',
+  tag: 'Sessions',
+  callers: ['anonymous', 'user'],
+  ...admissionResponses,
+} as const;
+
 export const loginRoutes = [
   route({
-    method: 'post',
+    ...loginStep,
     path: '/v1/auth/login',
     operationId: 'logIn',
-    tag: 'Sessions',
     summary: 'Log in with email and password',
-    callers: ['anonymous', 'user'],
     body: z
       .strictObject({
         email: text(254),
         password: secretText(maxPasswordLength),
-        tenant: text(64).optional().describe('The slug of the tenant to log in to, for users of several tenants.'),
+        tenant: text(64)
+          .optional()
+          .describe('The slug of the tenant to log in to, for users who belong to several tenants.'),
         transport,
       })
       .meta({ examples: [{ email: 'ann@acme.test', password: 'correct horse battery staple' }] }),
-    ...admissionResponses,
     errors: [
       'invalid_credentials',
       'tenant_selection_required',
@@ -36,20 +42,16 @@ export const loginRoutes = [
     ],
   }).handle(async ({ req, res, identity, body }, parts) => {
     refuseForeignPage(parts, req, body.transport);
-    const { email, password, tenant, transport: by } = body;
-    const given = { email, password, tenant, transport: by };
+    const given = { ...body, tenant: body.tenant };
     await answerAdmission(req, res, parts, await logIn(parts, given, callerOf(req, res, identity)));
   }),
 
   route({
-    method: 'post',
+    ...loginStep,
     path: '/v1/auth/login/tenant',
     operationId: 'chooseTenant',
-    tag: 'Sessions',
-    summary: 'Choose the tenant of a login',
-    callers: ['anonymous', 'user'],
+    summary: 'Choose a tenant to finish a login',
     body: z.strictObject({ selection_token: loginToken, tenant_id: tenantIdField }),
-    ...admissionResponses,
     errors: ['invalid_selection_token', 'mfa_required', 'cross_site_refused', 'too_many_attempts'],
   }).handle(async ({ req, res, identity, body }, parts) => {
     const mayUse = (by: Transport) => refuseForeignPage(parts, req, by);
@@ -58,15 +60,12 @@ export const loginRoutes = [
   }),
 
   route({
-    method: 'post',
+    ...loginStep,
     path: '/v1/auth/login/mfa',
     operationId: 'showSecondFactor',
-    tag: 'Sessions',
     summary: 'Finish a login with a second factor',
-    description: 'A code of the authenticator app, or a recovery code.',
-    callers: ['anonymous', 'user'],
+    description: 'Send a code from your authenticator app, or a recovery code.',
     body: z.strictObject({ mfa_token: loginToken, code: secondFactorCode }),
-    ...admissionResponses,
     errors: ['invalid_mfa_token', 'invalid_code', 'cross_site_refused', 'too_many_attempts'],
   }).handle(async ({ req, res, identity, body }, parts) => {
     const mayUse = (by: Transport) => refuseForeignPage(parts, req, by);

@@ -1,10 +1,10 @@
-import type { Identity } from '@countersign/identity';
 import { requestIdOf } from '@countersign/service-kit';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { type LogoutScope, logOut, type SessionOwner } from '../../flows/sessions/end-sessions.ts';
 import { identifySession } from '../../flows/sessions/identify-session.ts';
 import type { RefreshParts } from '../../flows/sessions/refresh.ts';
+import { inSessionOf } from '../caller.ts';
 import { refreshToken } from '../fields.ts';
 import { route } from '../route.ts';
 import { clearCookie, type PresentedRefreshToken, refreshTokenOf } from './browser.ts';
@@ -17,7 +17,7 @@ export const logoutRoutes = [
     tag: 'Sessions',
     summary: 'Log out',
     description:
-      'Without an access token, send the refresh token: in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The cookie is cleared unless `scope` is `others`.',
+      'Without an access token, send the refresh token in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The cookie is cleared unless `scope` is `others`.',
     callers: ['anonymous', 'user'],
     body: z
       .strictObject({ scope: z.enum(['this', 'others', 'all']).default('this'), refresh_token: refreshToken })
@@ -27,9 +27,10 @@ export const logoutRoutes = [
   }).handle(async ({ req, res, identity, body, reply }, parts) => {
     const { scope } = body;
     const jkt = identity.context.jkt ?? null;
-    const asked =
-      bearerOf(identity, scope) ??
-      (await namedBy(parts, refreshTokenOf(parts, req, body.refresh_token), { scope, jkt }));
+    const owner = inSessionOf(identity);
+    const asked = owner
+      ? { owner, scope }
+      : await namedBy(parts, refreshTokenOf(parts, req, body.refresh_token), { scope, jkt });
     if (asked !== undefined) await logOut(parts.db, asked.owner, asked.scope, requestIdOf(res));
     if (scope !== 'others') clearCookie(req, res);
     reply(204);
@@ -38,12 +39,7 @@ export const logoutRoutes = [
 
 type Asked = Readonly<{ owner: SessionOwner; scope: LogoutScope }>;
 
-function bearerOf(identity: Identity, scope: LogoutScope): Asked | undefined {
-  if (identity.kind !== 'user' || identity.context.sid === undefined) return undefined;
-  return { owner: { userId: identity.userId, sessionId: identity.context.sid }, scope };
-}
-
-/** @returns undefined if the session has already ended, which counts as success. */
+/** @returns undefined if the session has already ended. The logout then still succeeds. */
 async function namedBy(
   parts: RefreshParts,
   presented: PresentedRefreshToken | undefined,
@@ -52,6 +48,6 @@ async function namedBy(
   if (presented === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'none given' } });
   const named = await identifySession(parts, presented.token, jkt);
   if (named === undefined) return undefined;
-  // An old token may be stolen, so it ends only its own session.
+  // An old token may be stolen, so it can end only its own session.
   return { owner: named.owner, scope: named.current ? scope : 'this' };
 }

@@ -13,9 +13,9 @@ export const refreshRoutes = [
     path: '/v1/auth/refresh',
     operationId: 'refresh',
     tag: 'Sessions',
-    summary: 'Refresh the tokens of a session',
+    summary: 'Get new tokens for your session',
     description:
-      'Send the refresh token in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The new one is returned the same way.',
+      'Send the refresh token in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The new refresh token is returned the same way.',
     callers: ['anonymous', 'user'],
     body: z.strictObject({ refresh_token: refreshToken }).default({}),
     responses: { 200: tokens },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { batchSize, type Revocation, type RevocationGroup } from '../../store/sessions/revocations.ts';
+import { batchSize, type Revocation } from '../../store/sessions/revocations.ts';
 import { route } from '../route.ts';
 
 const maxWaitSec = 30;
@@ -10,7 +10,7 @@ const feedQuery = z.strictObject({
   wait: z.coerce.number().int().min(0).max(maxWaitSec).default(0),
 });
 
-/** A client that accepts this media type gets `groups` instead of `items`. */
+/** A request that accepts this media type gets `groups` instead of `items`. */
 const groupedType = 'application/vnd.countersign.revocation-groups+json';
 
 const kind = z.enum(['session', 'member', 'user', 'tenant', 'key', 'client']);
@@ -41,8 +41,8 @@ export const revocationRoutes = [
     tag: 'Internal',
     summary: 'Follow the revocation log (gateway only)',
     description:
-      `Returns at most ${batchSize} revocations. With \`Accept: ${groupedType}\` it returns \`groups\` of revocations that ` +
-      'share kind and times. The ids of a group are those of its items; for members `<tenant_id> <user_id>`, for clients `<tenant_id> <client_id>`.',
+      `Returns at most ${batchSize} revocations. With \`Accept: ${groupedType}\`, revocations with the same kind and times ` +
+      'are in a group of ids. A member id is `<tenant_id> <user_id>`, and an OAuth client id is `<tenant_id> <client_id>`.',
     callers: ['gateway'],
     query: feedQuery,
     responses: {
@@ -58,32 +58,15 @@ export const revocationRoutes = [
     const gone = new AbortController();
     res.once('close', () => gone.abort());
     const batch = await feed.next({ log, after, form, waitMs: wait * 1000 }, gone.signal);
-    // Closes the connection: another request on it would keep this process from stopping.
+    // Another request on this connection would keep the process from stopping.
     if (feed.ended) res.set('connection', 'close');
     const { cursor, complete } = batch;
     const place = { log: batch.log, cursor, complete };
     if (form === 'items') res.json({ ...place, items: batch.items.map(toItem) });
-    else res.type(groupedType).json({ ...place, groups: batch.groups.map(toGroup) });
+    else res.type(groupedType).json({ ...place, groups: batch.groups });
   }),
 ];
 
-function toItem(entry: Revocation): z.infer<typeof revocation> {
-  const { kind, sid, user_id, tenant_id, kid, client_id, not_before, expires_at } = entry;
-  return {
-    kind,
-    ...(sid !== null && { sid }),
-    ...(user_id !== null && { user_id }),
-    ...(tenant_id !== null && { tenant_id }),
-    ...(kid !== null && { kid }),
-    ...(client_id !== null && { client_id }),
-    not_before: not_before.toISOString(),
-    expires_at: expires_at.toISOString(),
-  };
+function toItem({ seq: _seq, ...entry }: Revocation) {
+  return Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== null));
 }
-
-const toGroup = ({ kind, not_before, expires_at, ids }: RevocationGroup) => ({
-  kind,
-  not_before: not_before.toISOString(),
-  expires_at: expires_at.toISOString(),
-  ids,
-});

@@ -6,7 +6,7 @@ import { accessTokenLifetimeSec, type Transport } from '../../domain/sessions/se
 import type { SigningKeys } from '../../flows/keys/signing-keys.ts';
 import type { Grant } from '../../flows/sessions/grant.ts';
 
-/** Dependencies for turning a grant into a response. */
+/** The dependencies for signing access tokens. */
 export type TokenSigner = Readonly<{ signingKeys: SigningKeys; issuer: TokenIssuer }>;
 
 export const tokens = z
@@ -36,7 +36,7 @@ export const tokens = z
     ],
   });
 
-/** The response body of every endpoint that returns tokens (RFC 6749 section 5.1). */
+/** Sends the response of every endpoint that returns tokens (RFC 6749 section 5.1). */
 export async function answerWithTokens(
   res: Response,
   signer: TokenSigner,

@@ -15,23 +15,22 @@ const invitation = z
     id: z.uuid(),
     email: z.string(),
     role: z.string(),
-    invited_by: z.string().nullable().describe('Null if an operator invited.'),
+    invited_by: z.string().nullable().describe('Null if an operator sent the invitation.'),
     created_at: z.iso.datetime(),
     expires_at: z.iso.datetime(),
   })
   .meta({ id: 'Invitation' });
 
 const cursor = z.uuid();
+const forAdmins = { tag: 'Tenants', description: 'Requires the `admin` role.', callers: ['user'] } as const;
 
 export const invitationRoutes = [
   route({
+    ...forAdmins,
     method: 'post',
     path: '/v1/auth/tenants/:id/invitations',
     operationId: 'invite',
-    tag: 'Tenants',
     summary: 'Invite an address to your tenant',
-    description: 'For administrators.',
-    callers: ['user'],
     body: z.strictObject({ email: emailAddress, role: roleName }),
     responses: { 201: invitation },
     errors: ['insufficient_role', 'tenant_mismatch', 'already_member', 'already_invited', 'too_many_attempts'],
@@ -46,7 +45,7 @@ export const invitationRoutes = [
     operationId: 'listInvitations',
     tag: 'Tenants',
     summary: 'List open invitations',
-    description: 'For administrators. Newest first.',
+    description: 'Lists the newest invitations first. Requires the `admin` role.',
     callers: ['user'],
     query: z.strictObject(paginationFields({ maxLength: 36, decode: (text) => cursor.safeParse(text).data })),
     responses: { 200: z.object({ items: z.array(invitation), next_cursor: z.string().nullable() }) },
@@ -60,13 +59,11 @@ export const invitationRoutes = [
   }),
 
   route({
+    ...forAdmins,
     method: 'delete',
     path: '/v1/auth/tenants/:id/invitations/:invitationId',
     operationId: 'withdrawInvitation',
-    tag: 'Tenants',
     summary: 'Withdraw an invitation',
-    description: 'For administrators.',
-    callers: ['user'],
     responses: { 204: null },
     errors: ['insufficient_role', 'tenant_mismatch', 'not_found'],
   }).handle(async ({ req, res, identity, reply }, parts) => {
@@ -80,7 +77,7 @@ export const invitationRoutes = [
     operationId: 'acceptInvitation',
     tag: 'Tenants',
     summary: 'Accept an invitation',
-    description: 'Takes the token from the email, and logs you in to the tenant.',
+    description: 'Makes you a member and logs you in to the tenant. Send the token from the email.',
     callers: ['anonymous', 'user'],
     body: z.strictObject({
       token: mailedToken,
@@ -88,7 +85,7 @@ export const invitationRoutes = [
         .optional()
         .meta({
           description:
-            'New users choose a password. Users with an account enter theirs, or omit it if they are logged in.',
+            'New users choose a password. Users with an account enter their password, or omit it if they are logged in.',
           examples: ['correct horse battery staple'],
         }),
       transport,

@@ -12,8 +12,8 @@ export const memberRoutes = [
     path: '/v1/auth/tenants/:id/members/:userId',
     operationId: 'changeMember',
     tag: 'Tenants',
-    summary: 'Change the role or status of a member',
-    description: 'For administrators. This ends the member’s sessions in the tenant.',
+    summary: "Change a member's role or status",
+    description: "Ends the member's sessions in the tenant. Requires the `admin` role.",
     callers: ['user'],
     body: z
       .strictObject({ role: roleName.optional(), status: status.optional() })

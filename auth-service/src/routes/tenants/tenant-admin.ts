@@ -6,11 +6,9 @@ import { AppError } from '../../errors.ts';
 import type { Admin } from '../../flows/tenants/as-admin.ts';
 
 /**
- * Checks that the caller administers their own tenant. The gateway's `allow` also checks it, but this check does not
- * rely on that.
+ * Checks that the caller is an administrator of this tenant. Does not rely on the same check in the gateway.
  *
- * @param tenantId The tenant in the path, if any; it must be the caller's.
- * @throws AppError `insufficient_role`, `tenant_mismatch`.
+ * @param tenantId The tenant in the path, if any.
  */
 export function adminOf(identity: UserIdentity, res: Response, tenantId = identity.tenantId): Admin {
   if (tenantId !== identity.tenantId) throw new AppError('tenant_mismatch');

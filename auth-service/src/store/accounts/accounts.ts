@@ -1,3 +1,4 @@
+import type { StoredPassword } from '../../domain/accounts/passwords.ts';
 import { databaseNow } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
@@ -5,15 +6,15 @@ import { becomeUser, type Trx } from '../scope.ts';
 
 export type Membership = Readonly<{ tenantId: string; slug: string; name: string }>;
 
-/** The columns that are read before the password is checked. */
+/** What a login reads before it checks the password. */
 export type Candidate = Readonly<{
-  /** undefined if no account has this email address. */
+  /** Undefined if no account has this email address. */
   userId: string | undefined;
-  password: Readonly<{ hash: string; pepperKid: string }> | undefined;
+  password: StoredPassword | undefined;
   active: boolean;
-  /** The tenants that this person may currently enter. */
+  /** The tenants that this person can enter. */
   memberships: readonly Membership[];
-  /** Database time of this read. If the password is changed later, the login is invalid. */
+  /** When this was read, on the database's clock. A later password change makes the login invalid. */
   readAt: Date;
 }>;
 
@@ -59,7 +60,7 @@ async function readMemberships(trx: Trx, userId: string): Promise<Membership[]> 
 export async function replaceHash(
   db: AuthDatabase,
   userId: string,
-  change: Readonly<{ from: string; to: { hash: string; pepperKid: string } }>,
+  change: Readonly<{ from: string; to: StoredPassword }>,
 ): Promise<void> {
   await db.transaction({ role: roles.login, userId }, (trx) =>
     trx
@@ -71,7 +72,7 @@ export async function replaceHash(
   );
 }
 
-/** A person in a tenant, locked so that nothing changes before the token is committed. */
+/** A person and their membership. Both stay locked until the token is committed. */
 export type Holder = Readonly<{
   active: boolean;
   email: string;
@@ -80,7 +81,7 @@ export type Holder = Readonly<{
   passwordChangedAt: Date | undefined;
 }>;
 
-/** Takes FOR SHARE on user, membership and tenant, in this order. @returns undefined if there is no such member. */
+/** Locks the user, membership and tenant FOR SHARE, in this order. @returns undefined if there is no such member. */
 export async function lockHolder(trx: Trx, userId: string, tenantId: string): Promise<Holder | undefined> {
   const user = await trx
     .selectFrom('users')
@@ -116,13 +117,13 @@ export async function lockHolder(trx: Trx, userId: string, tenantId: string): Pr
   };
 }
 
-/** Locks every tenant in the order of their ids, so that no tokens are issued until the transaction ends. */
+/** Locks all tenants in the order of their ids, so that no tokens are issued until the transaction ends. */
 export async function lockTenants(trx: Trx): Promise<string[]> {
   const rows = await trx.selectFrom('tenants').select('id').orderBy('id').forUpdate().execute();
   return rows.map(({ id }) => id);
 }
 
-/** Locks the person. @returns undefined if no account has this email address. */
+/** Locks the account. @returns undefined if no account has this email address. */
 export async function lockUserByEmail(
   trx: Trx,
   email: string,
@@ -134,7 +135,7 @@ export async function setUserStatus(trx: Trx, userId: string, status: 'active' |
   await trx.updateTable('users').set({ status }).where('id', '=', userId).execute();
 }
 
-/** Whether the account is active. Takes FOR SHARE, so that this stays true until the transaction ends. */
+/** Whether the account is active. Locks it FOR SHARE, so that this stays true until the transaction ends. */
 export async function isActiveAccount(trx: Trx, userId: string): Promise<boolean> {
   const user = await trx.selectFrom('users').select('status').where('id', '=', userId).forShare().executeTakeFirst();
   return user?.status === 'active';
@@ -145,16 +146,16 @@ export async function emailOf(trx: Trx, userId: string): Promise<string> {
   return row.email_ci;
 }
 
-/** Prevents issuing tokens to the user until the transaction ends. */
+/** Locks the user, so that no tokens are issued to them until the transaction ends. */
 export async function lockUser(trx: Trx, userId: string): Promise<void> {
   await trx.selectFrom('users').select('id').where('id', '=', userId).forUpdate().execute();
 }
 
-/** The email and password of an active user. */
+/** Reads an active user's email address and password. */
 export async function findOwnPassword(
   db: AuthDatabase,
   userId: string,
-): Promise<Readonly<{ email: string; password: Readonly<{ hash: string; pepperKid: string }> }> | undefined> {
+): Promise<Readonly<{ email: string; password: StoredPassword }> | undefined> {
   return db.transaction({ role: roles.login, userId }, async (trx) => {
     const row = await trx
       .selectFrom('users as u')

@@ -1,12 +1,13 @@
 import { sql } from 'kysely';
+import type { StoredPassword } from '../../domain/accounts/passwords.ts';
+import { now } from '../clock.ts';
 import type { Trx } from '../scope.ts';
 
-export type StoredPassword = Readonly<{ hash: string; pepperKid: string }>;
-
 /**
- * Replaces the password; proofs made with the old one become invalid.
+ * Changes the password. Unfinished logins with the old password become invalid.
  *
- * @param was The expected current hash, so that the second of two concurrent changes is refused.
+ * @param change.was The expected current hash. The second of two concurrent changes is refused.
+ * @returns Whether the password was changed.
  */
 export async function changePassword(
   trx: Trx,
@@ -15,7 +16,7 @@ export async function changePassword(
 ): Promise<boolean> {
   let update = trx
     .updateTable('credentials')
-    .set({ hash: change.to.hash, pepper_kid: change.to.pepperKid, changed_at: sql<Date>`clock_timestamp()` })
+    .set({ hash: change.to.hash, pepper_kid: change.to.pepperKid, changed_at: now })
     .where('user_id', '=', userId);
   if (change.was !== undefined) update = update.where('hash', '=', change.was);
   const { numUpdatedRows } = await update.executeTakeFirst();
@@ -23,9 +24,9 @@ export async function changePassword(
 }
 
 /**
- * Creates an account whose address is confirmed.
+ * Creates an account with a confirmed address.
  *
- * @returns false if the address already has one.
+ * @returns false if the address already has an account.
  */
 export async function insertAccount(
   trx: Trx,
@@ -33,7 +34,7 @@ export async function insertAccount(
 ): Promise<boolean> {
   const made = await trx
     .insertInto('users')
-    .values({ id: userId, email_ci: email, email_verified_at: sql<Date>`clock_timestamp()` })
+    .values({ id: userId, email_ci: email, email_verified_at: now })
     .onConflict((conflict) => conflict.doNothing())
     .executeTakeFirst();
   if ((made.numInsertedOrUpdatedRows ?? 0n) === 0n) return false;
@@ -43,7 +44,7 @@ export async function insertAccount(
       user_id: userId,
       hash: password.hash,
       pepper_kid: password.pepperKid,
-      // A session may start immediately, and must be later by at least a millisecond. No earlier login can exist.
+      // A session that starts immediately must be at least a millisecond later than the password.
       changed_at: sql<Date>`clock_timestamp() - interval '2 milliseconds'`,
     })
     .execute();

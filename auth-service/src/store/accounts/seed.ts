@@ -1,8 +1,9 @@
+import type { StoredPassword } from '../../domain/accounts/passwords.ts';
 import { insertSecret, readCurrentHashes } from '../clients/client-credentials.ts';
-import { insertClient, type NewClient } from '../clients/clients.ts';
+import { insertOAuthClient, type NewOAuthClient } from '../clients/clients.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
-import { actAs, becomeClient, enterTenant } from '../scope.ts';
+import { actAs, becomeOAuthClient, enterTenant } from '../scope.ts';
 import { insertTenant, type Tenant } from '../tenants/tenants.ts';
 
 const role = roles.accounts;
@@ -18,7 +19,7 @@ export async function hasCredential(db: AuthDatabase, userId: string): Promise<b
   return row !== undefined;
 }
 
-/** @param member.password If undefined, the current one stays. */
+/** @param member.password If undefined, the current password stays. */
 export async function addMember(
   db: AuthDatabase,
   member: Readonly<{
@@ -26,7 +27,7 @@ export async function addMember(
     userId: string;
     email: string;
     role: string;
-    password: Readonly<{ hash: string; pepperKid: string }> | undefined;
+    password: StoredPassword | undefined;
   }>,
 ): Promise<void> {
   const { tenantId, userId, email, password } = member;
@@ -52,17 +53,17 @@ export async function addMember(
 }
 
 /**
- * Adds a client. An existing client also gets the secret if it lacks it, because the file with the demo secret may have
- * been replaced.
+ * Adds an OAuth client, or adds the secret to an existing OAuth client: the file with the demo secret may have been
+ * replaced.
  */
-export async function addClient(db: AuthDatabase, client: NewClient, hash: Buffer): Promise<void> {
-  const { tenantId, id: clientId } = client;
+export async function addOAuthClient(db: AuthDatabase, oauthClient: NewOAuthClient, hash: Buffer): Promise<void> {
+  const { tenant_id: tenantId, id: clientId } = oauthClient;
   await db.transaction({ role: roles.clients }, async (trx) => {
     await actAs(trx, role);
     await enterTenant(trx, tenantId);
-    await insertClient(trx, client);
+    await insertOAuthClient(trx, oauthClient);
     await actAs(trx, roles.clients);
-    await becomeClient(trx, clientId);
+    await becomeOAuthClient(trx, clientId);
     const known = await readCurrentHashes(trx);
     await actAs(trx, role);
     if (!known.some((one) => one.hash.equals(hash))) await insertSecret(trx, { tenantId, clientId, hash });

@@ -1,23 +1,15 @@
 import { createHash } from 'node:crypto';
+import type { Selectable } from 'kysely';
+import type { AuditLogTable } from '../schema.ts';
 
-export type AuditEntry = Readonly<{
-  tenantId: string;
-  seq: number;
-  at: Date;
-  action: string;
-  userId: string | null;
-  sessionId: string | null;
-  requestId: string;
-  /** JSON. */
-  detail: string;
-}>;
+export type AuditEntry = Omit<Selectable<AuditLogTable>, 'prev_hash' | 'hash'>;
 
-/** The "previous hash" of a tenant's first entry. */
+/** `prev_hash` in a tenant's first entry. */
 export const chainStart = Buffer.alloc(32);
 
-/** The hash of each entry covers the previous one, so that changed, removed and inserted entries are detected. */
+/** Each entry's hash covers the previous hash, so that changed, removed and inserted entries are detected. */
 export function auditHash(previous: Uint8Array, entry: AuditEntry): Buffer {
-  const { tenantId, seq, at, action, userId, sessionId, requestId, detail } = entry;
-  const fields = JSON.stringify([tenantId, seq, at.toISOString(), action, userId, sessionId, requestId, detail]);
+  const { tenant_id, seq, at, action, user_id, session_id, request_id, detail } = entry;
+  const fields = JSON.stringify([tenant_id, seq, at.toISOString(), action, user_id, session_id, request_id, detail]);
   return createHash('sha256').update(previous).update(fields).digest();
 }

@@ -23,26 +23,25 @@ export type AuditAction =
 export type AuditEvent = Readonly<{
   tenantId: string;
   action: AuditAction;
-  /** The user that the entry is about. */
+  /** The user whom the entry is about. */
   userId: string | null;
   sessionId: string | null;
   requestId: string;
-  /** Never a secret. */
+  /** Must not contain secrets. */
   detail: Readonly<Record<string, unknown>>;
 }>;
 
-/** The chain of entries without a tenant: operator commands, and events of people without a tenant. */
+/** The chain for entries without a tenant: operator commands, and events of people without a tenant. */
 export const operatorChain = 'operator';
 
 /**
- * Locks the chains of several tenants in a fixed order. A transaction that writes to them in another order must call
- * this first.
+ * Locks several tenants' chains in a fixed order. Call this before writing to them in a different order.
  */
 export async function holdChains(trx: Trx, tenantIds: readonly string[]): Promise<void> {
   for (const tenantId of [...new Set(tenantIds)].sort()) await holdLock(trx, 'auditChain', tenantId);
 }
 
-/** Adds the next link to the chain of the tenant that the transaction works in. */
+/** Appends an entry to the chain of the transaction's tenant. */
 export async function appendAudit(trx: Trx, event: AuditEvent): Promise<void> {
   await holdLock(trx, 'auditChain', event.tenantId);
   const head = await trx
@@ -52,49 +51,42 @@ export async function appendAudit(trx: Trx, event: AuditEvent): Promise<void> {
     .orderBy('seq', 'desc')
     .limit(1)
     .executeTakeFirst();
-  const previous = head === undefined ? chainStart : Buffer.from(head.hash);
+  const previous = head?.hash ?? chainStart;
   const entry: AuditEntry = {
-    ...event,
+    tenant_id: event.tenantId,
     seq: (head?.seq ?? 0) + 1,
     at: await databaseNow(trx),
+    action: event.action,
+    user_id: event.userId,
+    session_id: event.sessionId,
+    request_id: event.requestId,
     detail: JSON.stringify(event.detail),
   };
+  const hashes = { prev_hash: Buffer.from(previous), hash: auditHash(previous, entry) };
   await trx
     .insertInto('audit_log')
-    .values({
-      tenant_id: entry.tenantId,
-      seq: entry.seq,
-      at: entry.at,
-      action: entry.action,
-      user_id: entry.userId,
-      session_id: entry.sessionId,
-      request_id: entry.requestId,
-      detail: entry.detail,
-      prev_hash: previous,
-      hash: auditHash(previous, entry),
-    })
+    .values({ ...entry, ...hashes })
     .execute();
 }
 
 const auditPage = 1_000;
 
-/** Every tenant that has a chain, and the operator. */
+/** Lists the tenants that have a chain, and the operator. */
 export async function listChains(trx: Trx): Promise<string[]> {
   const rows = await trx.selectFrom('audit_log').select('tenant_id').distinct().orderBy('tenant_id').execute();
   return rows.map(({ tenant_id }) => tenant_id);
 }
 
-export type StoredEntry = Readonly<{ entry: AuditEntry; previous: Buffer; hash: Buffer }>;
+export type StoredEntry = Selectable<AuditLogTable>;
 
-/** Up to a thousand entries of a chain after this number, or from its start. */
+/** Reads up to a thousand entries of a chain, from its start or after this number. */
 export async function readChain(trx: Trx, tenantId: string, after: number | undefined): Promise<StoredEntry[]> {
   let query = entries(trx, tenantId);
   if (after !== undefined) query = query.where('seq', '>', after);
-  const rows = await query.orderBy('seq').limit(auditPage).execute();
-  return rows.map(storedEntry);
+  return query.orderBy('seq').limit(auditPage).execute();
 }
 
-/** Lists entries of a chain, newest first. @param before Lists entries before this number. */
+/** Lists entries of a chain before this number, newest first. */
 export async function readNewest(
   trx: Trx,
   tenantId: string,
@@ -102,26 +94,8 @@ export async function readNewest(
 ): Promise<StoredEntry[]> {
   let query = entries(trx, tenantId);
   if (before !== undefined) query = query.where('seq', '<', before);
-  const rows = await query.orderBy('seq', 'desc').limit(limit).execute();
-  return rows.map(storedEntry);
+  return query.orderBy('seq', 'desc').limit(limit).execute();
 }
 
 const entries = (trx: Trx, tenantId: string) =>
   trx.selectFrom('audit_log').selectAll().where('tenant_id', '=', tenantId);
-
-function storedEntry(row: Selectable<AuditLogTable>): StoredEntry {
-  return {
-    entry: {
-      tenantId: row.tenant_id,
-      seq: row.seq,
-      at: row.at,
-      action: row.action,
-      userId: row.user_id,
-      sessionId: row.session_id,
-      requestId: row.request_id,
-      detail: row.detail,
-    },
-    previous: Buffer.from(row.prev_hash),
-    hash: Buffer.from(row.hash),
-  };
-}

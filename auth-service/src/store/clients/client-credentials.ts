@@ -1,20 +1,13 @@
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { VerifiedAssertion } from '../../domain/clients/client-assertion.ts';
+import { inSeconds, now } from '../clock.ts';
+import type { ClientSecretsTable } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 import { usedSince } from './clients.ts';
 
-const now = sql<Date>`clock_timestamp()`;
-
-/** One secret of a client. The secret itself is not stored. */
-export type ClientSecret = Readonly<{
-  id: string;
-  clientId: string;
-  createdAt: Date;
-  /** Null if it is valid until replaced. */
-  expiresAt: Date | null;
-  lastUsedAt: Date | null;
-}>;
+/** One secret of an OAuth client. `expires_at` is null while the secret is valid until replaced. */
+export type ClientSecret = Omit<Selectable<ClientSecretsTable>, 'tenant_id' | 'hash'>;
 
 type SecretKey = Readonly<{ tenantId: string; clientId: string }>;
 
@@ -29,18 +22,12 @@ export async function insertSecret(
     .execute();
 }
 
-/** The live secrets of these clients, newest first. */
+/** Lists the valid secrets of these OAuth clients, newest first. */
 export async function listSecrets(trx: Trx, tenantId: string, clientIds: readonly string[]): Promise<ClientSecret[]> {
   if (clientIds.length === 0) return [];
   return trx
     .selectFrom('client_secrets')
-    .select([
-      'id',
-      'client_id as clientId',
-      'created_at as createdAt',
-      'expires_at as expiresAt',
-      'last_used_at as lastUsedAt',
-    ])
+    .select(['id', 'client_id', 'created_at', 'expires_at', 'last_used_at'])
     .where('tenant_id', '=', tenantId)
     .where('client_id', 'in', [...clientIds])
     .where(isLive)
@@ -52,13 +39,13 @@ export async function listSecrets(trx: Trx, tenantId: string, clientIds: readonl
 export async function expireSecret(trx: Trx, tenantId: string, id: string, afterSec: number): Promise<void> {
   await trx
     .updateTable('client_secrets')
-    .set({ expires_at: sql<Date>`least(expires_at, ${now} + make_interval(secs => ${afterSec}::int))` })
+    .set({ expires_at: sql<Date>`least(expires_at, ${inSeconds(afterSec)})` })
     .where('tenant_id', '=', tenantId)
     .where('id', '=', id)
     .execute();
 }
 
-/** Deletes these secrets of a client, or all of them. @returns The number of deleted secrets. */
+/** Deletes these secrets of an OAuth client, or all of them. @returns The number of deleted secrets. */
 export async function deleteSecrets(
   trx: Trx,
   { tenantId, clientId }: SecretKey,
@@ -71,18 +58,14 @@ export async function deleteSecrets(
   return Number(numDeletedRows);
 }
 
-/** The live secrets of the client that `becomeClient` named, with their hashes. */
+/** Reads the valid secrets of the OAuth client that `becomeOAuthClient` named. */
 export async function readCurrentHashes(trx: Trx): Promise<Readonly<{ id: string; hash: Buffer }>[]> {
   const rows = await trx.selectFrom('client_secrets').select(['id', 'hash']).where(isLive).execute();
   return rows.map(({ id, hash }) => ({ id, hash: Buffer.from(hash) }));
 }
 
-/** Records the use of a secret. @returns false if it has been revoked or has expired since it was checked. */
-export async function useSecret(
-  trx: Trx,
-  { tenantId, id: clientId }: Readonly<{ tenantId: string; id: string }>,
-  id: string,
-): Promise<boolean> {
+/** Records the use of a secret. @returns false if the secret was revoked or has expired since it was checked. */
+export async function useSecret(trx: Trx, { tenantId, clientId }: SecretKey, id: string): Promise<boolean> {
   const secret = trx
     .selectFrom('client_secrets')
     .select('id')
@@ -101,11 +84,11 @@ export async function useSecret(
 
 const isLive = sql<boolean>`(expires_at is null or expires_at > clock_timestamp())`;
 
-/** Marks an assertion as used, for all instances. @returns false if it was already used. */
+/** Marks an assertion as used, for all instances. @returns false if the assertion was already used. */
 export async function useAssertion(
   trx: Trx,
   { hash, expiresAt }: Pick<VerifiedAssertion, 'hash' | 'expiresAt'>,
-  { tenantId, clientId }: Readonly<{ tenantId: string; clientId: string }>,
+  { tenantId, clientId }: SecretKey,
 ): Promise<boolean> {
   const { numInsertedOrUpdatedRows = 0n } = await trx
     .insertInto('client_assertions')

@@ -1,12 +1,13 @@
 import { countRows } from '@countersign/database';
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { clockToleranceSec } from '../../domain/sessions/session-rules.ts';
+import { inSeconds, now } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
+import type { DelegationsTable } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 import { usedSince } from './clients.ts';
 
-const now = sql<Date>`clock_timestamp()`;
 const isLive = sql<boolean>`(revoked_at is null and expires_at > clock_timestamp())`;
 
 const isLiveInSession = sql<boolean>`(
@@ -14,54 +15,38 @@ const isLiveInSession = sql<boolean>`(
   and sessions.revoked_at is null
   and clock_timestamp() < least(sessions.idle_expires_at, sessions.absolute_expires_at))`;
 
-/** A person's consent that a client may act for them. It ends with the session in which it was given. */
-export type Delegation = Readonly<{
-  /** Also the `sid` of the tokens made from it. */
-  id: string;
-  tenantId: string;
-  userId: string;
-  clientId: string;
-  /** The person's session. */
-  sessionId: string;
-  scopes: readonly string[];
-  createdAt: Date;
-  expiresAt: Date;
-  lastUsedAt: Date | null;
-}>;
+/**
+ * A person's consent that an OAuth client may act for them. The consent ends with the person's session `session_id`.
+ * Tokens issued for it have its `id` as their `sid`.
+ */
+export type Delegation = Omit<Selectable<DelegationsTable>, 'token_hash' | 'revoked_at'>;
 
 const columns = [
   'delegations.id',
-  'delegations.tenant_id as tenantId',
-  'delegations.user_id as userId',
-  'delegations.client_id as clientId',
-  'delegations.session_id as sessionId',
+  'delegations.tenant_id',
+  'delegations.user_id',
+  'delegations.client_id',
+  'delegations.session_id',
   'delegations.scopes',
-  'delegations.created_at as createdAt',
-  'delegations.expires_at as expiresAt',
-  'delegations.last_used_at as lastUsedAt',
+  'delegations.created_at',
+  'delegations.expires_at',
+  'delegations.last_used_at',
 ] as const;
 
-export type NewDelegation = Omit<Delegation, 'createdAt' | 'expiresAt' | 'lastUsedAt'> &
-  Readonly<{ tokenHash: Buffer; lifetimeSec: number }>;
+export type NewDelegation = Omit<Delegation, 'created_at' | 'expires_at' | 'last_used_at'> & {
+  token_hash: Buffer;
+  lifetimeSec: number;
+};
 
-export async function insertDelegation(trx: Trx, delegation: NewDelegation): Promise<Delegation> {
+export function insertDelegation(trx: Trx, { lifetimeSec, ...delegation }: NewDelegation): Promise<Delegation> {
   return trx
     .insertInto('delegations')
-    .values({
-      id: delegation.id,
-      tenant_id: delegation.tenantId,
-      user_id: delegation.userId,
-      client_id: delegation.clientId,
-      session_id: delegation.sessionId,
-      scopes: [...delegation.scopes],
-      token_hash: delegation.tokenHash,
-      expires_at: sql<Date>`${now} + make_interval(secs => ${delegation.lifetimeSec}::int)`,
-    })
+    .values({ ...delegation, expires_at: inSeconds(lifetimeSec) })
     .returning(columns)
     .executeTakeFirstOrThrow();
 }
 
-/** The number of live delegations of a user in a tenant. Delegations of ended sessions do not count. */
+/** Counts a user's valid delegations in a tenant. Delegations from ended sessions do not count. */
 export async function countDelegations(trx: Trx, tenantId: string, userId: string): Promise<number> {
   const { count } = await trx
     .selectFrom('delegations')
@@ -74,12 +59,10 @@ export async function countDelegations(trx: Trx, tenantId: string, userId: strin
   return count;
 }
 
-type ClientKey = Readonly<{ tenantId: string; clientId: string }>;
-
-/** Finds the delegation of a subject token, if it is for this client. It may have expired or been withdrawn. */
+/** Finds the delegation that a subject token grants to this OAuth client, even if expired or withdrawn. */
 export function findDelegation(
   trx: Trx,
-  { tenantId, clientId }: ClientKey,
+  { tenantId, clientId }: Readonly<{ tenantId: string; clientId: string }>,
   tokenHash: Buffer,
 ): Promise<Delegation | undefined> {
   return trx
@@ -91,10 +74,10 @@ export function findDelegation(
     .executeTakeFirst();
 }
 
-/** Records the use of a delegation and takes FOR SHARE. @returns undefined if it was withdrawn or has expired. */
+/** Records the use of a delegation and locks it FOR SHARE. @returns undefined if it was withdrawn or has expired. */
 export async function holdDelegation(
   trx: Trx,
-  { tenantId, id }: Pick<Delegation, 'tenantId' | 'id'>,
+  { tenant_id: tenantId, id }: Delegation,
 ): Promise<Readonly<{ expiresAtSec: number }> | undefined> {
   // Written before the lock: if two transactions both hold a shared lock, neither can change the row.
   await trx
@@ -114,18 +97,18 @@ export async function holdDelegation(
     .executeTakeFirst();
 }
 
-/** A user's valid delegations in every tenant, newest first, with the names of the clients. */
+/** Lists a user's valid delegations in all tenants, newest first, with the OAuth clients' names. */
 export function listOwnDelegations(
   db: AuthDatabase,
   userId: string,
-): Promise<(Delegation & Readonly<{ clientName: string }>)[]> {
+): Promise<(Delegation & { client_name: string })[]> {
   return db.transaction({ role: roles.self, userId }, (trx) =>
     trx
       .selectFrom('delegations')
       .innerJoin('clients', 'clients.id', 'delegations.client_id')
       .innerJoin('sessions', 'sessions.id', 'delegations.session_id')
       .select(columns)
-      .select('clients.name as clientName')
+      .select('clients.name as client_name')
       .where('delegations.user_id', '=', userId)
       .where(isLiveInSession)
       .orderBy('delegations.id', 'desc')
@@ -133,36 +116,32 @@ export function listOwnDelegations(
   );
 }
 
-/** Withdraws a person's delegation. @returns undefined if there is no valid one with this id. */
-export function revokeOwnDelegation(
-  trx: Trx,
-  userId: string,
-  id: string,
-): Promise<Readonly<{ tenantId: string; clientId: string; sessionId: string }> | undefined> {
+/** Withdraws a person's delegation. @returns undefined if they have no valid delegation with this id. */
+export function revokeOwnDelegation(trx: Trx, userId: string, id: string): Promise<Delegation | undefined> {
   return trx
     .updateTable('delegations')
     .set({ revoked_at: now })
     .where('user_id', '=', userId)
     .where('id', '=', id)
     .where(isLive)
-    .returning(['tenant_id as tenantId', 'client_id as clientId', 'session_id as sessionId'])
+    .returning(columns)
     .executeTakeFirst();
 }
 
 /**
- * Delegations of these sessions that may still have valid tokens: verifiers accept a token for a short time after it
- * expires.
+ * Finds the delegations from these sessions that may still have valid tokens. Verifiers accept a token for a short time
+ * after it expires.
  */
 export async function delegatedFrom(
   trx: Trx,
   sessionIds: readonly string[],
-): Promise<Readonly<{ sid: string; userId: string; tenantId: string }>[]> {
+): Promise<Readonly<{ sid: string; user_id: string; tenant_id: string }>[]> {
   if (sessionIds.length === 0) return [];
   return trx
     .selectFrom('delegations')
-    .select(['id as sid', 'user_id as userId', 'tenant_id as tenantId'])
+    .select(['id as sid', 'user_id', 'tenant_id'])
     .where('session_id', 'in', [...sessionIds])
     .where('revoked_at', 'is', null)
-    .where('expires_at', '>', sql<Date>`${now} - make_interval(secs => ${clockToleranceSec}::int)`)
+    .where('expires_at', '>', inSeconds(-clockToleranceSec))
     .execute();
 }

@@ -1,18 +1,14 @@
-import { sql } from 'kysely';
 import { hashSecret } from '../../domain/clients/client-secret.ts';
+import { inSeconds, now } from '../clock.ts';
 import type { MailedTokenPurpose } from '../schema.ts';
 import type { Trx } from '../scope.ts';
-
-const now = sql<Date>`clock_timestamp()`;
 
 export type MailedTokenSubject =
   | Readonly<{ purpose: 'email_verification'; registrationId: string }>
   | Readonly<{ purpose: 'password_reset'; userId: string }>
   | Readonly<{ purpose: 'invitation'; invitationId: string; tenantId: string }>;
 
-/**
- * Stores a token's hash. A subject may have several tokens, so that both copies of an email that was sent twice work.
- */
+/** Stores a token's hash. A subject can have several tokens, so that both copies of a repeated email work. */
 export async function saveMailedToken(
   trx: Trx,
   token: string,
@@ -26,12 +22,12 @@ export async function saveMailedToken(
       ...(subject.purpose === 'email_verification' && { registration_id: subject.registrationId }),
       ...(subject.purpose === 'password_reset' && { user_id: subject.userId }),
       ...(subject.purpose === 'invitation' && { invitation_id: subject.invitationId, tenant_id: subject.tenantId }),
-      expires_at: sql<Date>`clock_timestamp() + make_interval(secs => ${lifetimeSec}::int)`,
+      expires_at: inSeconds(lifetimeSec),
     })
     .execute();
 }
 
-/** @returns The address that a token confirms. The token stays valid. */
+/** Returns the address that a token confirms. The token stays valid. */
 export async function findVerification(trx: Trx, token: string): Promise<string | undefined> {
   const row = await trx
     .selectFrom('mailed_tokens')
@@ -45,24 +41,17 @@ export async function findVerification(trx: Trx, token: string): Promise<string 
   return row?.email;
 }
 
-/** Uses a token. Of two concurrent calls, one succeeds. @returns Whether the token existed. */
-export const takeVerification = (trx: Trx, token: string): Promise<boolean> =>
-  takeToken(trx, token, 'email_verification');
-
-/** @returns The person whose password it may replace. The token stays valid. */
+/** Returns the id of the user whose password a token can reset. The token stays valid. */
 export async function findReset(trx: Trx, token: string): Promise<string | undefined> {
   return (await findToken(trx, token, 'password_reset'))?.user_id ?? undefined;
 }
-
-/** Uses a token. Of two concurrent calls, one succeeds. @returns Whether the token existed. */
-export const takeReset = (trx: Trx, token: string): Promise<boolean> => takeToken(trx, token, 'password_reset');
 
 /** Deletes all password-reset tokens of this person. */
 export async function dropResets(trx: Trx, userId: string): Promise<void> {
   await trx.deleteFrom('mailed_tokens').where('user_id', '=', userId).execute();
 }
 
-/** Finds the invitation of a token. The invitation itself shows whether it can still be accepted. */
+/** Finds a token's invitation, which may have been accepted or withdrawn, or have expired. */
 export async function findInvitationToken(
   trx: Trx,
   token: string,
@@ -72,7 +61,8 @@ export async function findInvitationToken(
   return { invitationId: row.invitation_id, tenantId: row.tenant_id };
 }
 
-async function takeToken(trx: Trx, token: string, purpose: MailedTokenPurpose): Promise<boolean> {
+/** Uses a token. Of two concurrent calls, one succeeds. @returns Whether the token was valid. */
+export async function takeToken(trx: Trx, token: string, purpose: MailedTokenPurpose): Promise<boolean> {
   const row = await trx
     .deleteFrom('mailed_tokens')
     .where('hash', '=', hashSecret(token))

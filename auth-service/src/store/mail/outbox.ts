@@ -10,13 +10,13 @@ export const outboxChannel = 'countersign_auth_outbox';
 
 export type NewDelivery = Readonly<{
   topic: OutboxTopic;
-  /** Deliveries with the same key are sent one after another, in the order in which they were added. */
+  /** Deliveries with the same key are sent in order. */
   key: string;
-  /** JSON. Never contains a secret. */
+  /** JSON without secrets. */
   payload: unknown;
 }>;
 
-/** Queues a delivery. Any instance sends it after this transaction commits. */
+/** Queues a delivery, which any instance can send after this transaction commits. */
 export async function addToOutbox(trx: Trx, { topic, key, payload }: NewDelivery): Promise<void> {
   await trx
     .insertInto('outbox')
@@ -26,7 +26,6 @@ export async function addToOutbox(trx: Trx, { topic, key, payload }: NewDelivery
 }
 
 export type Delivery = Readonly<{
-  /** Increases with every delivery. */
   seq: number;
   topic: OutboxTopic;
   /** JSON. */
@@ -34,7 +33,7 @@ export type Delivery = Readonly<{
   attempts: number;
 }>;
 
-/** The deliveries of a topic. Only the first one of each key can be leased. */
+/** The deliveries of a topic. Only the first delivery for each key can be leased. */
 export function outboxOf(db: AuthDatabase, topic: OutboxTopic): OutboxRows<Delivery> {
   return outboxRows({
     db,
@@ -50,7 +49,7 @@ export function outboxOf(db: AuthDatabase, topic: OutboxTopic): OutboxRows<Deliv
   });
 }
 
-/** Counts of waiting and parked deliveries, for the metrics. */
+/** Counts waiting and parked deliveries for the metrics. */
 export function outboxDepth(db: AuthDatabase): Promise<(OutboxDepth & Readonly<{ parked: number }>)[]> {
   return Promise.all(
     outboxTopics.map(async (topic) => {

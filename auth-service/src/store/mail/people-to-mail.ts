@@ -1,6 +1,6 @@
 import type { Trx } from '../scope.ts';
 
-/** Finds the person with this address, for the courier. */
+/** Finds the account with this address. */
 export async function findAddressee(
   trx: Trx,
   email: string,
@@ -9,7 +9,7 @@ export async function findAddressee(
   return row && { userId: row.id, active: row.status === 'active' };
 }
 
-/** @returns undefined if there is no such person, or they are disabled. */
+/** @returns undefined if the tenant does not exist or is disabled. */
 export async function findTenantName(trx: Trx, tenantId: string): Promise<string | undefined> {
   const row = await trx
     .selectFrom('tenants')

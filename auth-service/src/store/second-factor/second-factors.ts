@@ -1,8 +1,6 @@
 import { countRows } from '@countersign/database';
-import { sql } from 'kysely';
+import { now } from '../clock.ts';
 import type { Trx } from '../scope.ts';
-
-const now = sql<Date>`clock_timestamp()`;
 
 /** Whether this user must enter a second factor. */
 export async function hasSecondFactor(trx: Trx, userId: string): Promise<boolean> {
@@ -22,7 +20,7 @@ export type StoredTotp = Readonly<{
   lastStep: number | null;
 }>;
 
-/** Takes FOR UPDATE: the second of two concurrent requests sees the step that the first one used. */
+/** Locks the secret, so that the second of two concurrent requests sees the step that the first one used. */
 export async function lockTotp(trx: Trx, userId: string): Promise<StoredTotp | undefined> {
   const row = await trx
     .selectFrom('totp')
@@ -40,7 +38,7 @@ export async function lockTotp(trx: Trx, userId: string): Promise<StoredTotp | u
   );
 }
 
-/** Stores an unconfirmed secret, and replaces an earlier unconfirmed one. */
+/** Stores an unconfirmed secret. Replaces an earlier unconfirmed secret. */
 export async function savePendingTotp(
   trx: Trx,
   userId: string,
@@ -54,7 +52,7 @@ export async function confirmTotp(trx: Trx, userId: string): Promise<void> {
   await trx.updateTable('totp').set({ confirmed_at: now }).where('user_id', '=', userId).execute();
 }
 
-/** Call it with the row locked, after checking that the step is later. */
+/** Call this with the row locked, after checking that the step is later than the stored one. */
 export async function rememberStep(trx: Trx, userId: string, step: number): Promise<void> {
   await trx.updateTable('totp').set({ last_step: step }).where('user_id', '=', userId).execute();
 }
@@ -73,7 +71,7 @@ export async function replaceRecoveryCodes(trx: Trx, userId: string, hashes: rea
     .execute();
 }
 
-/** Uses a recovery code. Of two concurrent calls, one succeeds. */
+/** Uses a recovery code. Of two concurrent calls, one succeeds. @returns Whether the code was valid. */
 export async function takeRecoveryCode(trx: Trx, userId: string, hash: Buffer): Promise<boolean> {
   const row = await trx
     .deleteFrom('recovery_codes')
@@ -91,11 +89,7 @@ export async function countRecoveryCodes(trx: Trx, userId: string): Promise<numb
 
 export type SealedTotp = Readonly<{ userId: string; sealedSecret: Buffer; kekId: string }>;
 
-/**
- * Re-encrypts every secret that is not encrypted with this master key.
- *
- * @returns The number of changed secrets.
- */
+/** Re-encrypts every secret that a different master key encrypts. @returns The number of changed secrets. */
 export async function resealTotp(
   trx: Trx,
   kekId: string,

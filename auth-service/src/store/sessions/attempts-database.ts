@@ -3,12 +3,12 @@ import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
 import type { Attempts, Count } from './attempts.ts';
 
-/** Counts in the database. The counts survive a restart and are shared by all instances. */
+/** Counts in the database. The counts survive a restart, and all instances share them. */
 export function databaseAttempts(db: AuthDatabase): Attempts {
   const scope = { role: roles.login };
   return {
     async add(limits) {
-      // Locks rows in a fixed order, so that two requests with common keys do not deadlock.
+      // Locks the rows in a fixed order, so that two requests that share keys do not deadlock.
       const ordered = [...limits].sort((a, b) => (a.key < b.key ? -1 : 1));
       const counted = await db.transaction(scope, async (trx) => {
         const counts = new Map<string, Count>();

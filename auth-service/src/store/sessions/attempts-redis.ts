@@ -4,7 +4,7 @@ import type { Attempts } from './attempts.ts';
 
 const prefix = 'countersign:auth:attempts:';
 
-// KEYS are the counted keys, ARGV their windows in milliseconds. A window begins with its first attempt.
+// KEYS are the counters, ARGV their windows in milliseconds. A window begins with its first attempt.
 const addScript = `
 local answer = {}
 for i, key in ipairs(KEYS) do
@@ -15,17 +15,17 @@ for i, key in ipairs(KEYS) do
 end
 return answer`;
 
-// A key that has expired meanwhile must not be recreated with -1 and no expiry.
+// Must not recreate an expired key, which would get the count -1 and no expiry.
 const takeBackScript = `
 for _, key in ipairs(KEYS) do
   if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
 end`;
 
-// While Redis hangs, one login per second waits for it.
+// While Redis hangs, one login per second waits this long.
 const answerWithinMs = 200;
 const answer = <T>(command: Promise<T>) => withTimeout(command, answerWithinMs);
 
-/** Counts in Redis, with one round trip. The counts are shared by all instances. */
+/** Counts in Redis with one round trip. All instances share the counts. */
 export function redisAttempts(redis: Redis): Attempts {
   return {
     async add(limits) {

@@ -1,10 +1,10 @@
-import { sql } from 'kysely';
 import { hashSecret } from '../../domain/clients/client-secret.ts';
+import { inSeconds, now } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
 import type { Trx } from '../scope.ts';
 
-/** The state that the next step of a login continues from. */
+/** What a login has established so far. The next step continues from here. */
 export type Step = Readonly<{ userId: string; provenAt: Date; amr: readonly string[]; transport: 'body' | 'cookie' }>;
 
 type StepPurpose = 'tenant_selection' | 'mfa';
@@ -25,7 +25,7 @@ export async function saveStep(db: AuthDatabase, token: string, step: NewStep): 
         amr: [...step.amr],
         transport: step.transport,
         created_at: step.provenAt,
-        expires_at: sql<Date>`clock_timestamp() + make_interval(secs => ${step.lifetimeSec}::int)`,
+        expires_at: inSeconds(step.lifetimeSec),
       })
       .execute(),
   );
@@ -40,7 +40,7 @@ export async function takeSelection(db: AuthDatabase, token: string): Promise<St
   return db.transaction({ role: roles.login }, (trx) => takeStep(trx, token, 'tenant_selection'));
 }
 
-/** The person whose code is required, and the tenant that they want. The token stays valid. */
+/** Returns the person who must enter a code, and the tenant they chose. The token stays valid. */
 export async function findMfaHolder(
   trx: Trx,
   token: string,
@@ -50,7 +50,7 @@ export async function findMfaHolder(
     .select(['user_id as userId', 'tenant_id as tenantId'])
     .where('hash', '=', hashSecret(token))
     .where('purpose', '=', 'mfa')
-    .where('expires_at', '>', sql<Date>`clock_timestamp()`)
+    .where('expires_at', '>', now)
     .executeTakeFirst();
   return row?.tenantId == null ? undefined : { userId: row.userId, tenantId: row.tenantId };
 }
@@ -62,9 +62,9 @@ async function takeStep(trx: Trx, token: string, purpose: StepPurpose): Promise<
     .deleteFrom('one_time_tokens')
     .where('hash', '=', hashSecret(token))
     .where('purpose', '=', purpose)
-    .where('expires_at', '>', sql<Date>`clock_timestamp()`)
+    .where('expires_at', '>', now)
     .returning(['user_id as userId', 'created_at as provenAt', 'amr', 'transport'])
     .executeTakeFirst();
-  // For these purposes, a check constraint guarantees that both are set.
+  // A check constraint guarantees that `amr` and `transport` are set for these purposes.
   return row && { userId: row.userId, provenAt: row.provenAt, amr: row.amr ?? [], transport: row.transport ?? 'body' };
 }

@@ -1,49 +1,24 @@
-import { sql } from 'kysely';
+import { type Insertable, sql, type Updateable } from 'kysely';
+import { absoluteLifetimeSec, graceSec, idleLifetimeSec } from '../../domain/sessions/session-rules.ts';
+import { inSeconds, now } from '../clock.ts';
+import type { SessionsTable } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
-const seconds = (count: number) => sql<Date>`make_interval(secs => ${count}::int)`;
-const now = sql<Date>`clock_timestamp()`;
+export type NewSession = Omit<Insertable<SessionsTable>, 'counter' | 'absolute_expires_at' | 'idle_expires_at'>;
 
-export type NewSession = Readonly<{
-  id: string;
-  tenantId: string;
-  userId: string;
-  tokenHash: Buffer;
-  macKeyId: string;
-  clientId: string;
-  userAgent: string | null;
-  ip: string | null;
-  authTime: Date;
-  amr: readonly string[];
-  jkt: string | null;
-  idleLifetimeSec: number;
-  absoluteLifetimeSec: number;
-}>;
-
-/** Starts a family at counter 1. */
+/** Starts a session with counter 1. */
 export async function insertSession(trx: Trx, session: NewSession): Promise<void> {
+  const lifetimes = {
+    absolute_expires_at: inSeconds(absoluteLifetimeSec),
+    idle_expires_at: inSeconds(idleLifetimeSec),
+  };
   await trx
     .insertInto('sessions')
-    .values({
-      id: session.id,
-      tenant_id: session.tenantId,
-      user_id: session.userId,
-      counter: 1,
-      token_hash: session.tokenHash,
-      mac_kid: session.macKeyId,
-      absolute_expires_at: sql`${now} + ${seconds(session.absoluteLifetimeSec)}`,
-      idle_expires_at: sql`${now} + ${seconds(session.idleLifetimeSec)}`,
-      client_id: session.clientId,
-      user_agent: session.userAgent,
-      ip: session.ip,
-      auth_time: session.authTime,
-      amr: [...session.amr],
-      jkt: session.jkt,
-    })
+    .values({ ...session, ...lifetimes, counter: 1 })
     .execute();
 }
 
-/** The user of a session. Needs no lock, because it never changes. */
+/** Returns a session's user, who never changes, so this needs no lock. */
 export async function findSessionUser(trx: Trx, tenantId: string, id: string): Promise<string | undefined> {
   const row = await trx
     .selectFrom('sessions')
@@ -54,7 +29,7 @@ export async function findSessionUser(trx: Trx, tenantId: string, id: string): P
   return row?.user_id;
 }
 
-/** Finds a session within its tenant only. */
+/** Identifies a session within its tenant. */
 export type SessionKey = Readonly<{ tenantId: string; sessionId: string }>;
 
 export type LockedSession = Readonly<{
@@ -64,8 +39,8 @@ export type LockedSession = Readonly<{
   expired: boolean;
   /** Whether the last rotation was within the grace period. */
   withinGrace: boolean;
-  tokenHash: Buffer;
-  sealedSuccessor: Buffer | null;
+  tokenHash: Uint8Array;
+  sealedSuccessor: Uint8Array | null;
   /** Whole seconds until the refresh token stops working. */
   expiresInSec: number;
   clientId: string;
@@ -74,83 +49,62 @@ export type LockedSession = Readonly<{
   jkt: string | null;
 }>;
 
-/** Takes FOR UPDATE: the second of two concurrent refreshes sees the result of the first one. */
+/** Locks a session, so that the second of two concurrent refreshes sees the result of the first one. */
 export async function lockSession(
   trx: Trx,
   { tenantId, sessionId: id }: SessionKey,
-  graceSec: number,
 ): Promise<LockedSession | undefined> {
   const locked = trx.selectFrom('sessions').select('id').where('tenant_id', '=', tenantId).where('id', '=', id);
   await locked.forUpdate().execute();
-  // A separate statement, because the first one read the clock before it waited for the lock.
+  // A second statement, because the first one may have read the clock before it waited for the lock.
   const row = await trx
     .selectFrom('sessions')
-    .select(['counter', 'token_hash', 'sealed_successor', 'client_id', 'auth_time', 'amr', 'jkt'])
+    .select(['counter', 'client_id as clientId', 'auth_time as authTime', 'amr', 'jkt'])
+    .select(['token_hash as tokenHash', 'sealed_successor as sealedSuccessor'])
     .select([
       sql<boolean>`revoked_at is not null`.as('revoked'),
       sql<boolean>`${now} >= least(idle_expires_at, absolute_expires_at)`.as('expired'),
-      sql<boolean>`coalesce(${now} <= rotated_at + ${seconds(graceSec)}, false)`.as('within_grace'),
-      secondsLeft().as('expires_in'),
+      sql<boolean>`coalesce(rotated_at >= ${inSeconds(-graceSec)}, false)`.as('withinGrace'),
+      secondsLeft().as('expiresInSec'),
     ])
     .where('tenant_id', '=', tenantId)
     .where('id', '=', id)
     .executeTakeFirst();
-  if (row === undefined) return undefined;
-  return {
-    counter: row.counter,
-    revoked: row.revoked,
-    expired: row.expired,
-    withinGrace: row.within_grace,
-    tokenHash: Buffer.from(row.token_hash),
-    sealedSuccessor: row.sealed_successor && Buffer.from(row.sealed_successor),
-    expiresInSec: row.expires_in,
-    clientId: row.client_id,
-    authTime: row.auth_time,
-    amr: row.amr,
-    jkt: row.jkt,
-  };
+  return row;
 }
 
 const secondsLeft = () =>
   sql<number>`floor(extract(epoch from least(idle_expires_at, absolute_expires_at) - ${now}))::int`;
 
-export type Rotation = Readonly<{
-  idleLifetimeSec: number;
-  fromCounter: number;
-  tokenHash: Buffer;
-  sealedSuccessor: Buffer;
-  macKeyId: string;
-  ip: string | null;
-  userAgent: string | null;
-}>;
+export type Rotation = Required<
+  Pick<SessionUpdate, 'token_hash' | 'sealed_successor' | 'mac_kid' | 'ip' | 'user_agent'>
+> &
+  Readonly<{ fromCounter: number }>;
+
+type SessionUpdate = Updateable<SessionsTable>;
 
 /**
- * Increments the counter if it is unchanged and the session is live.
+ * Stores a session's next refresh token, and increments its counter.
  *
- * @returns Seconds until the new token expires; undefined when nothing changed, which under the row's lock means that
- * the session has just expired.
+ * @returns Seconds until the new token expires, or undefined if the session has just expired.
  */
 export async function rotateSession(
   trx: Trx,
   { tenantId, sessionId: id }: SessionKey,
-  rotation: Rotation,
+  { fromCounter, ...rotation }: Rotation,
 ): Promise<number | undefined> {
   const row = await trx
     .updateTable('sessions')
     .set({
-      counter: rotation.fromCounter + 1,
-      token_hash: rotation.tokenHash,
-      sealed_successor: rotation.sealedSuccessor,
-      mac_kid: rotation.macKeyId,
+      ...rotation,
+      counter: fromCounter + 1,
       rotated_at: now,
       last_used_at: now,
-      idle_expires_at: sql`least(${now} + ${seconds(rotation.idleLifetimeSec)}, absolute_expires_at)`,
-      ip: rotation.ip,
-      user_agent: rotation.userAgent,
+      idle_expires_at: sql`least(${inSeconds(idleLifetimeSec)}, absolute_expires_at)`,
     })
     .where('tenant_id', '=', tenantId)
     .where('id', '=', id)
-    .where('counter', '=', rotation.fromCounter)
+    .where('counter', '=', fromCounter)
     .where('revoked_at', 'is', null)
     .where(sql<boolean>`${now} < least(idle_expires_at, absolute_expires_at)`)
     .returning(secondsLeft().as('expires_in'))

@@ -1,10 +1,11 @@
 import { notify } from '@countersign/database';
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { delegatedFrom } from '../clients/delegations.ts';
+import { now } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
 import { holdLock } from '../locks.ts';
 import { roles } from '../roles.ts';
-import type { RevocationKind } from '../schema.ts';
+import type { RevocationKind, RevocationsTable } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
 export const revocationsChannel = 'countersign_revocations';
@@ -12,25 +13,26 @@ export const batchSize = 5_000;
 const rowsPerInsert = 1_000;
 
 export type NewRevocation =
-  | Readonly<{ kind: 'session'; sid: string; userId: string; tenantId: string }>
-  | Readonly<{ kind: 'member'; userId: string; tenantId: string }>
-  | Readonly<{ kind: 'user'; userId: string }>
-  | Readonly<{ kind: 'tenant'; tenantId: string }>
+  | Readonly<{ kind: 'session'; sid: string; user_id: string; tenant_id: string }>
+  | Readonly<{ kind: 'member'; user_id: string; tenant_id: string }>
+  | Readonly<{ kind: 'user'; user_id: string }>
+  | Readonly<{ kind: 'tenant'; tenant_id: string }>
   | Readonly<{ kind: 'key'; kid: string }>
-  | Readonly<{ kind: 'client'; clientId: string; tenantId: string }>;
+  | Readonly<{ kind: 'client'; client_id: string; tenant_id: string }>;
 
 /**
  * Appends entries to the log. Must be the last statement of a transaction, after its FOR UPDATE locks.
  *
- * The lock is held until the commit, so entries become visible in the order of their numbers. Otherwise a slow writer's
- * lower number could appear after a cursor has passed it. `not_before` is the next whole second, because `iat` counts
- * whole seconds and every earlier token must be older. For a key it is the expiry of the entry, because a thief of the
- * key can choose any `iat`. For a tenant or a client it is later than that of every revocation that `issueTimeSec`
- * counts: a token issued after such a revocation in the same second carries its `not_before`, and no entry of its
- * session ends it here. That is a second later than the next whole one even where none is found, because a role does
- * not see all of them.
+ * The lock is held until the commit, so that entries become visible in the order of their numbers. Otherwise a cursor
+ * could pass a lower number that commits later.
  *
- * @param inForceSec How long a token that the entry revokes can still be valid.
+ * A revocation covers tokens with an `iat` before its `not_before`. That is the next whole second, because `iat` has
+ * whole seconds. A stolen key can sign any `iat`, so the `not_before` of a key is the entry's expiry. Entries for
+ * tenants and OAuth clients start one second after all earlier revocations that `issueTimeSec` counts: a token issued
+ * in that same second has such a `not_before` as its `iat`, and must be covered too. The extra second is always added,
+ * because a role does not see all revocations.
+ *
+ * @param inForceSec How long a revoked token could still be valid.
  */
 export async function appendRevocations(
   trx: Trx,
@@ -49,8 +51,8 @@ export async function appendRevocations(
     const end = sql<Date>`${start} + make_interval(secs => ${inForceSec}::int)`;
     return { not_before: kind === 'key' ? end : start, expires_at: end };
   };
-  const rows = all.map((entry) => ({ kind: entry.kind, ...subjectOf(entry), ...timesOf(entry) }));
-  // A statement takes at most 65,535 parameters.
+  const rows = all.map((entry) => ({ ...entry, ...timesOf(entry) }));
+  // A statement can have at most 65,535 parameters.
   for (let from = 0; from < rows.length; from += rowsPerInsert)
     await trx
       .insertInto('revocations')
@@ -58,20 +60,20 @@ export async function appendRevocations(
       .execute();
 }
 
-/** Ending a session also ends its delegations. Read while holding the session's lock, which a consent waits for. */
+/** Ending a session also ends its delegations. No delegation can be added meanwhile, because `delegate` locks the session. */
 async function delegatedEntries(trx: Trx, entries: readonly NewRevocation[]): Promise<NewRevocation[]> {
   const sids = entries.flatMap((entry) => (entry.kind === 'session' ? [entry.sid] : []));
   return (await delegatedFrom(trx, sids)).map((delegation) => ({ kind: 'session', ...delegation }));
 }
 
 /**
- * The latest `not_before` that a token of these tenants or clients may have to respect. Read once for all tenants:
- * reading it separately for thousands of tenants would scan all users' entries each time.
+ * Returns the latest `not_before` that may be the `iat` of a token in these tenants or of these OAuth clients. One
+ * query for all tenants, because thousands of queries would each scan all users' entries.
  */
 async function latestAmong(trx: Trx, entries: readonly NewRevocation[]): Promise<Date | null> {
-  const tenants = entries.flatMap((entry) => (entry.kind === 'tenant' ? [entry.tenantId] : []));
-  const clients = entries.flatMap((entry) => (entry.kind === 'client' ? [entry] : []));
-  const concerned = [...tenants, ...clients.map(({ tenantId }) => tenantId)];
+  const tenants = entries.flatMap((entry) => (entry.kind === 'tenant' ? [entry.tenant_id] : []));
+  const oauthClients = entries.flatMap((entry) => (entry.kind === 'client' ? [entry] : []));
+  const concerned = [...tenants, ...oauthClients.map(({ tenant_id }) => tenant_id)];
   if (concerned.length === 0) return null;
   const { latest } = await trx
     .selectFrom('revocations')
@@ -81,9 +83,9 @@ async function latestAmong(trx: Trx, entries: readonly NewRevocation[]): Promise
         is('kind', '=', 'user'),
         is.and([is('kind', 'in', ['member', 'tenant']), is('tenant_id', 'in', concerned)]),
         ...(tenants.length === 0 ? [] : [is.and([is('kind', '=', 'client'), is('tenant_id', 'in', tenants)])]),
-        // Excludes other clients: each entry would push the tokens of the next client a second further ahead.
-        ...clients.map(({ tenantId, clientId }) =>
-          is.and([is('kind', '=', 'client'), is('tenant_id', '=', tenantId), is('client_id', '=', clientId)]),
+        // Ignores other OAuth clients: each entry would push the next OAuth client's tokens a second further ahead.
+        ...oauthClients.map(({ tenant_id, client_id }) =>
+          is.and([is('kind', '=', 'client'), is('tenant_id', '=', tenant_id), is('client_id', '=', client_id)]),
         ),
       ]),
     )
@@ -91,31 +93,14 @@ async function latestAmong(trx: Trx, entries: readonly NewRevocation[]): Promise
   return latest;
 }
 
-function subjectOf(entry: NewRevocation) {
-  switch (entry.kind) {
-    case 'session':
-      return { sid: entry.sid, user_id: entry.userId, tenant_id: entry.tenantId };
-    case 'member':
-      return { user_id: entry.userId, tenant_id: entry.tenantId };
-    case 'user':
-      return { user_id: entry.userId };
-    case 'tenant':
-      return { tenant_id: entry.tenantId };
-    case 'key':
-      return { kid: entry.kid };
-    case 'client':
-      return { client_id: entry.clientId, tenant_id: entry.tenantId };
-  }
-}
-
-/** Starts a new log. Old cursors become invalid, and every follower starts over. */
+/** Starts a new log. Existing cursors become invalid, and every follower starts over. */
 export async function renewLog(trx: Trx): Promise<void> {
   await trx.updateTable('revocation_log').set({ id: sql<string>`gen_random_uuid()::text` }).execute();
 }
 
 /**
- * The `iat` for a token of this person, this client or both in this tenant: now, but not before the latest revocation
- * that concerns it. Call it while holding the locks on the holder, so that a revocation is either visible here or comes
+ * Returns the `iat` for a token of this person, this OAuth client, or both: the current time or the latest revocation
+ * that concerns them. Call this while holding the locks on them, so that a revocation is either visible here or comes
  * after the token.
  */
 export async function issueTimeSec(
@@ -136,30 +121,20 @@ export async function issueTimeSec(
   return row.sec;
 }
 
-export type Revocation = Readonly<{
-  seq: number;
-  kind: RevocationKind;
-  sid: string | null;
-  user_id: string | null;
-  tenant_id: string | null;
-  kid: string | null;
-  client_id: string | null;
-  not_before: Date;
-  expires_at: Date;
-}>;
+export type Revocation = Selectable<RevocationsTable>;
 
-/** Revocations of one kind that have the same times. */
+/** Revocations with the same kind and times. */
 export type RevocationGroup = Readonly<{
   kind: RevocationKind;
   not_before: Date;
   expires_at: Date;
-  /** The revoked ids. Members are `<tenant_id> <user_id>`, and clients `<tenant_id> <client_id>`. */
+  /** The revoked ids. A member id is `<tenant_id> <user_id>`, and an OAuth client id is `<tenant_id> <client_id>`. */
   ids: readonly string[];
 }>;
 
 /**
- * Whether a batch lists each revocation, or groups those with the same times, which takes a fifth of the bytes and of
- * the work.
+ * `items` lists each revocation. `groups` combines revocations with the same times, which takes a fifth of the bytes
+ * and the work.
  */
 export type FeedForm = 'items' | 'groups';
 
@@ -169,7 +144,7 @@ export type FeedBatch = Readonly<{
   cursor: number;
   /** Whether the batch reached the end of the log. */
   complete: boolean;
-  /** Whether the batch starts at the beginning, because the given cursor belongs to another log. */
+  /** Whether the batch starts at the beginning because the given cursor belongs to a different log. */
   fromStart: boolean;
   items: readonly Revocation[];
   groups: readonly RevocationGroup[];
@@ -178,13 +153,13 @@ export type FeedBatch = Readonly<{
 export type FeedPosition = Readonly<{ log: string | undefined; after: number }>;
 
 /**
- * One batch of revocations in force after a cursor. Starts from the beginning if the cursor belongs to another log or
- * is ahead of this one.
+ * Reads a batch of active revocations after a cursor. Starts from the beginning if the cursor belongs to a different
+ * log or is ahead of this one.
  */
 export async function readFeed(db: AuthDatabase, position: FeedPosition, form: FeedForm = 'items'): Promise<FeedBatch> {
   return db.transaction({ role: roles.feed }, async (trx) => {
     const { id: log } = await trx.selectFrom('revocation_log').select('id').executeTakeFirstOrThrow();
-    // Read before the batch: an entry written between the two statements is then in the batch, or after this head.
+    // Reads this before the batch: an entry written meanwhile is then either in the batch or after this head.
     const { head } = await trx
       .selectFrom('revocations')
       .select(sql<number>`coalesce(max(seq), 0)`.as('head'))
@@ -199,18 +174,14 @@ export async function readFeed(db: AuthDatabase, position: FeedPosition, form: F
 type Lists = Pick<FeedBatch, 'items' | 'groups'> & Readonly<{ isFull: boolean; last: number | undefined }>;
 
 const inForceAfter = (trx: Trx, after: number) =>
-  trx
-    .selectFrom('revocations')
-    .where('seq', '>', after)
-    .where('expires_at', '>', sql<Date>`clock_timestamp()`)
-    .orderBy('seq');
+  trx.selectFrom('revocations').where('seq', '>', after).where('expires_at', '>', now).orderBy('seq');
 
 async function readItems(trx: Trx, after: number): Promise<Lists> {
   const items = await inForceAfter(trx, after).selectAll().limit(batchSize).execute();
   return { items, groups: [], isFull: items.length === batchSize, last: items.at(-1)?.seq };
 }
 
-/** Grouped by Postgres: building 5,000 rows here would block the event loop longer than reading their ids. */
+/** Postgres groups the rows, because handling 5,000 rows here would block the event loop for too long. */
 async function readGroups(trx: Trx, after: number): Promise<Lists> {
   const batch = inForceAfter(trx, after)
     .select(['seq', 'kind', 'not_before', 'expires_at'])

@@ -1,12 +1,11 @@
 import { sql } from 'kysely';
+import { now } from '../clock.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
 import type { Trx } from '../scope.ts';
 import type { SessionKey } from './refresh-family.ts';
 
-const now = sql<Date>`clock_timestamp()`;
-
-/** Ends sessions. Their refresh tokens and sealed successors become useless. */
+/** Marks sessions as ended, and deletes their encrypted successor tokens. */
 export async function markRevoked(trx: Trx, ids: readonly string[], reason: string): Promise<void> {
   if (ids.length === 0) return;
   await trx
@@ -18,9 +17,9 @@ export async function markRevoked(trx: Trx, ids: readonly string[], reason: stri
 }
 
 /**
- * Ends every open session, or every open session of a tenant, in the order of their ids.
+ * Ends all open sessions, or all open sessions in one tenant, in the order of their ids.
  *
- * @returns The number of ended sessions in each tenant.
+ * @returns The number of ended sessions by tenant.
  */
 export async function endEverySession(trx: Trx, reason: string, tenantId?: string): Promise<Map<string, number>> {
   const among = tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`;
@@ -35,7 +34,7 @@ export async function endEverySession(trx: Trx, reason: string, tenantId?: strin
 
 export type OwnSession = Readonly<{ id: string; tenantId: string }>;
 
-/** Locks the open sessions of a user, in one tenant or in all, in the order of their ids. */
+/** Locks a user's open sessions in one tenant or all tenants, in the order of their ids. */
 export async function lockOwnSessions(trx: Trx, userId: string, tenantId?: string): Promise<OwnSession[]> {
   let query = trx
     .selectFrom('sessions')
@@ -46,7 +45,7 @@ export async function lockOwnSessions(trx: Trx, userId: string, tenantId?: strin
   return query.orderBy('id').forUpdate().execute();
 }
 
-/** A person's live sessions in every tenant, most recently used first. */
+/** Lists a person's open sessions in all tenants, most recently used first. */
 export async function listOwnSessions(db: AuthDatabase, userId: string) {
   return db.transaction({ role: roles.self, userId }, (trx) =>
     trx
@@ -83,9 +82,7 @@ export async function readSessionProof(
   return going(trx, { tenantId, sessionId }, userId).executeTakeFirst();
 }
 
-/**
- * Like {@link readSessionProof}, but takes FOR SHARE: a transaction that ends the session waits until this one is over.
- */
+/** Like {@link readSessionProof}, but locks the session FOR SHARE, so that it cannot end during this transaction. */
 export function holdSession(trx: Trx, key: SessionKey, userId: string): Promise<SessionProof | undefined> {
   return going(trx, key, userId).forShare().executeTakeFirst();
 }

@@ -1,8 +1,8 @@
 import { type Selectable, sql } from 'kysely';
+import { inSeconds, now } from '../clock.ts';
 import type { InvitationsTable } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
-const now = sql<Date>`clock_timestamp()`;
 const isPending = sql<boolean>`(accepted_at is null and revoked_at is null)`;
 const isOpen = sql<boolean>`(${isPending} and expires_at > clock_timestamp())`;
 
@@ -28,7 +28,7 @@ export async function insertInvitation(
       email_ci: email,
       role,
       invited_by: invitedBy,
-      expires_at: sql<Date>`clock_timestamp() + make_interval(secs => ${lifetimeSec}::int)`,
+      expires_at: inSeconds(lifetimeSec),
     })
     .onConflict((conflict) => conflict.doNothing())
     .returning(columns)
@@ -46,7 +46,7 @@ export function listInvitations(
   return query.orderBy('id', 'desc').limit(limit).execute();
 }
 
-/** @returns The address that can no longer accept. Undefined if there is no such invitation. */
+/** Withdraws an invitation. @returns Its address, or undefined if no such invitation is pending. */
 export async function revokeInvitation(trx: Trx, tenantId: string, id: string): Promise<string | undefined> {
   const row = await trx
     .updateTable('invitations')
@@ -59,7 +59,7 @@ export async function revokeInvitation(trx: Trx, tenantId: string, id: string): 
   return row?.email_ci;
 }
 
-/** Withdraws the open invitations of this address in the tenant. */
+/** Withdraws the pending invitations to this address in the tenant. */
 export async function revokeInvitationsTo(trx: Trx, tenantId: string, email: string): Promise<void> {
   await revocationOf(trx, tenantId, email).execute();
 }
@@ -73,7 +73,7 @@ export function revokeInvitationsBy(trx: Trx, userId: string, tenantId?: string)
   return query.returning(['id', 'tenant_id as tenantId', 'email_ci as email']).execute();
 }
 
-/** Withdraws open invitations of an address. */
+/** The update that withdraws pending invitations to an address. */
 const revocationOf = (trx: Trx, tenantId: string, email: string) =>
   trx
     .updateTable('invitations')
@@ -82,17 +82,17 @@ const revocationOf = (trx: Trx, tenantId: string, email: string) =>
     .where('email_ci', '=', email)
     .where(isPending);
 
-/** Finds an invitation that can still be accepted. */
+/** An invitation that can still be accepted. */
 export type OpenInvitation = Readonly<{
   tenantId: string;
   email: string;
   role: string;
-  /** Null if an operator invited. */
+  /** Null if an operator sent the invitation. */
   invitedBy: string | null;
   expiresInSec: number;
 }>;
 
-/** @returns undefined if it was accepted or withdrawn, or has expired. */
+/** @returns undefined if the invitation was accepted or withdrawn, or has expired. */
 export function findOpenInvitation(trx: Trx, id: string): Promise<OpenInvitation | undefined> {
   return trx
     .selectFrom('invitations')
@@ -108,7 +108,7 @@ export function findOpenInvitation(trx: Trx, id: string): Promise<OpenInvitation
     .executeTakeFirst();
 }
 
-/** Like {@link findOpenInvitation}, but under a lock: a concurrent acceptance waits, and then finds it accepted. */
+/** Accepts an invitation. Of two concurrent calls, one succeeds. @returns undefined if it is no longer open. */
 export function acceptInvitation(
   trx: Trx,
   id: string,
@@ -123,7 +123,7 @@ export function acceptInvitation(
     .executeTakeFirst();
 }
 
-/** Whether this address has an open invitation; for the courier. */
+/** Whether this address has an open invitation. */
 export async function isInvited(trx: Trx, email: string): Promise<boolean> {
   const row = await trx
     .selectFrom('invitations')

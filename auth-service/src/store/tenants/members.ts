@@ -1,10 +1,8 @@
 import { sql } from 'kysely';
+import type { MemberState } from '../../domain/tenants/member-change.ts';
 import type { Trx } from '../scope.ts';
 
-export type MemberStatus = 'active' | 'disabled';
-export type Member = Readonly<{ userId: string; role: string; status: MemberStatus }>;
-
-/** @returns The version of the membership; undefined if the user is already a member, in any state. */
+/** @returns The membership version, or undefined if the user is already a member, even a disabled one. */
 export async function insertMember(
   trx: Trx,
   { tenantId, userId, role }: Readonly<{ tenantId: string; userId: string; role: string }>,
@@ -19,13 +17,13 @@ export async function insertMember(
 }
 
 /**
- * Locks the member and every administrator of the tenant in a fixed order, so that two administrators who demote each
- * other do so one after the other. Meanwhile, no tokens are issued to any of them.
+ * Locks the member and all administrators in a fixed order, so that two administrators cannot demote each other at the
+ * same time. Meanwhile none of them gets tokens.
  */
 export function lockMemberAndAdmins(
   trx: Trx,
   { tenantId, userId, adminRole }: Readonly<{ tenantId: string; userId: string; adminRole: string }>,
-): Promise<Member[]> {
+): Promise<MemberState[]> {
   return trx
     .selectFrom('memberships')
     .select(['user_id as userId', 'role', 'status'])
@@ -36,11 +34,11 @@ export function lockMemberAndAdmins(
     .execute();
 }
 
-// Higher than every earlier version, even after a restore from a backup.
+// Versions increase even after a restore from a backup.
 const nextVersion = sql<number>`greatest(version + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)`;
 
 /** @returns The new version. */
-export async function updateMember(trx: Trx, tenantId: string, { userId, role, status }: Member): Promise<number> {
+export async function updateMember(trx: Trx, tenantId: string, { userId, role, status }: MemberState): Promise<number> {
   const { version } = await trx
     .updateTable('memberships')
     .set({ role, status, version: nextVersion })
@@ -51,10 +49,10 @@ export async function updateMember(trx: Trx, tenantId: string, { userId, role, s
   return version;
 }
 
-/** A membership as it was last sent to other services. */
-export type NumberedMembership = Readonly<{ tenantId: string; role: string; status: MemberStatus; version: number }>;
+/** A membership with the version that other services receive. */
+export type NumberedMembership = Omit<MemberState, 'userId'> & Readonly<{ tenantId: string; version: number }>;
 
-/** Gives every membership of a user a new version after a change of their account. Locks all of them. */
+/** Locks all of a user's memberships and gives them new versions, after their account has changed. */
 export function renumberMemberships(trx: Trx, userId: string): Promise<NumberedMembership[]> {
   return trx
     .updateTable('memberships')
@@ -64,7 +62,7 @@ export function renumberMemberships(trx: Trx, userId: string): Promise<NumberedM
     .execute();
 }
 
-/** The addresses and account states of people in the current tenant. */
+/** Reads the email addresses and account states of people in the current tenant. */
 export async function readAccounts(
   trx: Trx,
   userIds: readonly string[],
@@ -77,7 +75,7 @@ export async function readAccounts(
   return new Map(rows.map((row) => [row.id, { email: row.email_ci, active: row.status === 'active' }]));
 }
 
-/** Whether this address belongs to a member of the current tenant, in any state. */
+/** Whether this address belongs to a member of the tenant, even a disabled one. */
 export async function isMember(trx: Trx, tenantId: string, email: string): Promise<boolean> {
   const row = await trx
     .selectFrom('users as u')
@@ -89,7 +87,7 @@ export async function isMember(trx: Trx, tenantId: string, email: string): Promi
   return row !== undefined;
 }
 
-/** @returns undefined if there is no such tenant, or it is disabled. */
+/** @returns The tenant's id, or undefined if it does not exist or is disabled. */
 export async function findTenant(trx: Trx, slug: string): Promise<string | undefined> {
   const row = await trx
     .selectFrom('tenants')
@@ -100,7 +98,7 @@ export async function findTenant(trx: Trx, slug: string): Promise<string | undef
   return row?.id;
 }
 
-/** The tenants of the current person, in the order in which their audit chains are locked. */
+/** Returns the person's tenants in the order in which audit chains must be locked. */
 export async function tenantsOf(trx: Trx, userId: string): Promise<string[]> {
   const rows = await trx
     .selectFrom('memberships')
@@ -112,8 +110,8 @@ export async function tenantsOf(trx: Trx, userId: string): Promise<string[]> {
 }
 
 /**
- * Whether a member and their account are active, with this role. Takes FOR SHARE on the membership, so that this stays
- * true until the transaction ends.
+ * Whether a member with this role and their account are active. Locks the membership FOR SHARE, so that this stays true
+ * until the transaction ends.
  */
 export async function holdsRole(
   trx: Trx,
@@ -129,6 +127,6 @@ export async function holdsRole(
     .forShare()
     .executeTakeFirst();
   if (row === undefined) return false;
-  // Read while holding that lock. Disabling the account also waits for it.
+  // Disabling the account waits for this lock too.
   return (await readAccounts(trx, [userId])).get(userId)?.active ?? false;
 }

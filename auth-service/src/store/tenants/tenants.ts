@@ -1,7 +1,8 @@
 import type { Trx } from '../scope.ts';
 
 export type Tenant = Readonly<{ id: string; slug: string; name: string }>;
-export type TenantStatus = 'active' | 'disabled';
+
+type TenantStatus = 'active' | 'disabled';
 
 /** @returns false if the id or slug already exists. */
 export async function insertTenant(trx: Trx, tenant: Tenant): Promise<boolean> {
@@ -13,7 +14,7 @@ export async function insertTenant(trx: Trx, tenant: Tenant): Promise<boolean> {
   return (made.numInsertedOrUpdatedRows ?? 0n) > 0n;
 }
 
-/** Every tenant, by its slug; for an operator. */
+/** Lists all tenants by slug. */
 export function listTenants(trx: Trx): Promise<(Tenant & Readonly<{ status: TenantStatus }>)[]> {
   return trx.selectFrom('tenants').select(['id', 'slug', 'name', 'status']).orderBy('slug').execute();
 }
@@ -21,7 +22,7 @@ export function listTenants(trx: Trx): Promise<(Tenant & Readonly<{ status: Tena
 /**
  * Locks the tenant, so that no tokens are issued in it until the transaction ends.
  *
- * @returns undefined if there is none.
+ * @returns Its id, or undefined if it does not exist.
  */
 export async function lockTenantBySlug(trx: Trx, slug: string): Promise<string | undefined> {
   const row = await trx.selectFrom('tenants').select('id').where('slug', '=', slug).forUpdate().executeTakeFirst();
@@ -32,7 +33,7 @@ export async function setTenantStatus(trx: Trx, id: string, status: TenantStatus
   await trx.updateTable('tenants').set({ status }).where('id', '=', id).execute();
 }
 
-/** Takes FOR SHARE: an active tenant stays active until the transaction ends. */
+/** Whether the tenant is active. Locks it FOR SHARE, so that this stays true until the transaction ends. */
 export async function holdActiveTenant(trx: Trx, id: string): Promise<boolean> {
   const row = await trx.selectFrom('tenants').select('status').where('id', '=', id).forShare().executeTakeFirst();
   return row?.status === 'active';

@@ -31,9 +31,8 @@ const credentials = [
   ...rowSecurity('credentials'),
 ];
 
-// Receivers of member states keep the one with the highest version. After a restore, a counter would continue from its
-// old value and new states would look old. So the version is the time in microseconds, or the previous version plus one
-// if the clock went back.
+// Other services keep the membership with the highest version. A counter would repeat versions after a restore, so the
+// version is the time in microseconds, or the previous version plus one if the clock went back.
 const memberships = [
   `create table memberships (
      tenant_id text not null references tenants,
@@ -46,8 +45,8 @@ const memberships = [
   ...rowSecurity('memberships'),
 ];
 
-// Reads the id and status of any user by e-mail, and the credential and memberships of the user that the transaction
-// names.
+// Reads any user's id and status by email address, but credentials and memberships only of the user that the
+// transaction names.
 const forLogin = [
   `grant select (id, email_ci, status) on users to ${login}`,
   `create policy ${login}_read on users for select to ${login} using (true)`,
@@ -61,7 +60,7 @@ const forLogin = [
      using (exists (select from memberships m where m.tenant_id = tenants.id and m.user_id = ${currentUser}))`,
 ];
 
-// Locks and reads the user of a session, and changes nothing. Reads only the age of the credential.
+// Locks and reads a session's user and the age of their credential. Changes nothing.
 const forIssuing = [
   `grant select on tenants, memberships to ${app}`,
   `grant select (id, email_ci, status) on users to ${app}`,
@@ -75,7 +74,8 @@ const forIssuing = [
   ...lockOnly(app, 'memberships', 'status', `tenant_id = ${currentTenant}`),
 ];
 
-// Ending all sessions of a user locks the user's row. Account changes are reported to every tenant of the account.
+// Ending all of a user's sessions locks the user's row. Other services receive account changes in each of the user's
+// tenants.
 const forOneself = [
   `grant select (id, status, email_ci) on users to ${self}`,
   `create policy ${self}_read on users for select to ${self} using (id = ${currentUser})`,
@@ -90,14 +90,14 @@ const forOneself = [
 const forAccounts = [
   `grant select, insert on tenants to ${accounts}`,
   `create policy ${accounts}_write on tenants to ${accounts} ${only(`id = ${currentTenant}`)}`,
-  // The tenant of new accounts is configured by its slug.
+  // The configuration names the tenant of new accounts by its slug.
   `create policy ${accounts}_find on tenants for select to ${accounts} using (true)`,
   `grant select, insert, update (role, status, version) on memberships to ${accounts}`,
   `create policy ${accounts}_write on memberships to ${accounts} ${only(`tenant_id = ${currentTenant}`)}`,
   `grant select (id, email_ci, status), insert on users to ${accounts}`,
   `create policy ${accounts}_write on users to ${accounts} ${only(`id = ${currentUser}`)}`,
-  // Sees people of the current tenant: an invitation checks whether an address belongs to a member, and a change reads
-  // the member's address.
+  // Sees people in the current tenant: an invitation checks whether its address belongs to a member, and a member
+  // change reads the member's address.
   `create policy ${accounts}_members on users for select to ${accounts} using (exists (
      select from memberships m where m.user_id = users.id and m.tenant_id = ${currentTenant}))`,
   `grant select (user_id, hash), insert, update (hash, pepper_kid, changed_at) on credentials to ${accounts}`,
@@ -111,7 +111,7 @@ const forCourier = [
   `create policy ${courier}_read on users for select to ${courier} using (true)`,
 ];
 
-// Works across tenants, but only as operator commands need: it cannot start a session or read a secret.
+// Works in all tenants, but only as operator commands require. It cannot start a session or read a secret.
 const forOperator = [
   `grant select (id, slug, status, name) on tenants to ${operator}`,
   `create policy ${operator}_read on tenants for select to ${operator} using (true)`,
@@ -119,7 +119,7 @@ const forOperator = [
   ...lockOnly(operator, 'tenants', 'status', 'true'),
   `grant select (id, email_ci, status), update (status) on users to ${operator}`,
   `create policy ${operator}_change on users to ${operator} ${only('true')}`,
-  // Disabling an account increases the version of its memberships, so that the directory of each tenant is updated.
+  // Disabling an account gives its memberships new versions, so that other services learn of the change.
   `grant select (tenant_id, user_id, role, status, version), update (version) on memberships to ${operator}`,
   `create policy ${operator}_renumber on memberships to ${operator} ${only('true')}`,
 ];

@@ -29,14 +29,14 @@ const tables = [
      foreign key (tenant_id, client_id) references clients (tenant_id, id) on delete cascade)`,
   `create index client_secrets_by_client on client_secrets (tenant_id, client_id)`,
   `create index client_secrets_by_expiry on client_secrets (expires_at) where expires_at is not null`,
-  // Used assertions, so that none can be used twice (RFC 7523 section 3, jti).
+  // Used assertions, so that an assertion cannot be used twice (RFC 7523 section 3, jti).
   `create table client_assertions (
      hash bytea primary key check (length(hash) = 32),
      tenant_id text not null,
      client_id text not null,
      expires_at timestamptz not null)`,
   `create index client_assertions_by_expiry on client_assertions (expires_at)`,
-  // A person's consent that a client may act for them. The id is the session id (`sid`) of the tokens made from it.
+  // A person's consent that an OAuth client may act for them. The id becomes the `sid` in tokens issued for it.
   `create table delegations (
      id text primary key,
      tenant_id text not null,
@@ -58,7 +58,7 @@ const tables = [
   ...['clients', 'client_secrets', 'client_assertions', 'delegations'].flatMap(rowSecurity),
 ];
 
-// Reads the one client that the request names, in any tenant.
+// Finds the OAuth client that the request names, in any tenant.
 const forAuthentication = [
   `grant select on clients, client_secrets to ${clients}`,
   `create policy ${clients}_read on clients for select to ${clients} using (id = ${currentClient})`,
@@ -67,7 +67,7 @@ const forAuthentication = [
   `create policy ${clients}_use on client_assertions for insert to ${clients} with check (client_id = ${currentClient})`,
 ];
 
-// Administrators manage the clients of their tenant, and cannot read the hashes.
+// Administrators manage the OAuth clients in their tenant, but cannot read the hashes.
 const forAdministrators = [
   `grant select, insert, update, delete on clients to ${accounts}`,
   `create policy ${accounts}_manage on clients to ${accounts} ${ofTenant}`,
@@ -76,7 +76,7 @@ const forAdministrators = [
   `create policy ${accounts}_manage on client_secrets to ${accounts} ${ofTenant}`,
 ];
 
-// Locks the client and its secret, and records when they were used.
+// Token requests lock the OAuth client and its secret, and record their use.
 const forIssuing = [
   `grant select, update (last_used_at) on clients to ${app}`,
   `create policy ${app}_use on clients to ${app} ${ofTenant}`,
@@ -84,11 +84,11 @@ const forIssuing = [
   `create policy ${app}_use on client_secrets to ${app} ${ofTenant}`,
   `grant select, insert, update (last_used_at) on delegations to ${app}`,
   `create policy ${app}_use on delegations to ${app} ${ofTenant}`,
-  // In addition to the tenant's policy: people can consent only for themselves.
+  // Besides the tenant policy, people can consent only for themselves.
   `create policy ${app}_own on delegations as restrictive for insert to ${app} with check (user_id = ${currentUser})`,
 ];
 
-// A person sees and withdraws their own delegations, and sees the names of these clients.
+// People see and withdraw their own delegations, and see the OAuth clients' names.
 const forOneself = [
   `grant select (id, tenant_id, user_id, client_id, session_id, scopes, created_at, expires_at, last_used_at, revoked_at),
      update (revoked_at) on delegations to ${self}`,

@@ -21,7 +21,7 @@ const signingKeys = [
   `grant select, insert, update (activate_at, retire_at, remove_at, revoked_at, private_enc, kek_id)
      on signing_keys to ${keys}`,
   `create policy ${keys}_all on signing_keys to ${keys} ${only('true')}`,
-  // A key that no longer verifies tokens is only a risk: an old master key could decrypt it forever.
+  // Deletes keys that no longer verify tokens, because an old master key could still decrypt them.
   `grant delete on signing_keys to ${upkeep}`,
   `create policy ${upkeep}_removed on signing_keys for delete to ${upkeep} using (remove_at < clock_timestamp())`,
 ];
@@ -45,15 +45,15 @@ const revocations = [
        when 'key' then kid is not null
        when 'client' then client_id is not null and tenant_id is not null end))`,
   `create index revocations_by_expiry on revocations (expires_at)`,
-  // Issuing a token searches for revocations of its holder, never for ended sessions, of which a tenant can have
-  // 100,000 within the 15 minutes that they are kept. So no index includes those.
+  // Issuing a token searches for revocations that concern its holder, but not for ended sessions. A tenant can have
+  // 100,000 of those in the 15 minutes that they are kept, so no index includes them.
   `create index revocations_of_holders on revocations (tenant_id, kind, user_id) where kind in ('member', 'tenant')`,
   `create index revocations_of_users on revocations (user_id) where kind = 'user'`,
   `create index revocations_of_clients on revocations (tenant_id, client_id) where kind = 'client'`,
   ...rowSecurity('revocations'),
 
   `grant select, insert on revocations to ${app}, ${keys}, ${operator}`,
-  // Issuing a token reads the revocations of its holder: a new token must not be older than any of them.
+  // A new token must not be older than a revocation that concerns its holder.
   `create policy ${app}_read on revocations for select to ${app}
      using (tenant_id = ${currentTenant} or user_id = ${currentUser})`,
   `create policy ${app}_write on revocations for insert to ${app}
@@ -75,7 +75,7 @@ const revocations = [
   `create policy ${upkeep}_expired on revocations for delete to ${upkeep} using (expires_at < clock_timestamp())`,
 ];
 
-// A cursor is valid only in the log that issued it. A restore changes this id.
+// A cursor is valid only in the log that created it. A restore changes this id.
 const revocationLog = [
   `create table revocation_log (id text not null, one boolean primary key default true check (one))`,
   `insert into revocation_log (id) values (gen_random_uuid()::text)`,
@@ -86,7 +86,7 @@ const revocationLog = [
   `create policy ${operator}_renew on revocation_log to ${operator} ${only('true')}`,
 ];
 
-// Entries without a tenant have a separate chain.
+// Entries without a tenant have their own chain.
 const chains: readonly (readonly [role: string, visible: string])[] = [
   [app, `tenant_id = ${currentTenant}`],
   [self, `tenant_id = ${currentTenant}`],
@@ -109,7 +109,7 @@ const auditLog = [
      hash bytea not null,
      primary key (tenant_id, seq))`,
   ...rowSecurity('audit_log'),
-  // No role may update or delete. Writers read the head of the chain.
+  // No role can update or delete entries. Writers read the chain's head.
   ...chains.flatMap(([role, visible]) => [
     `grant select, insert on audit_log to ${role}`,
     `create policy ${role}_read on audit_log for select to ${role} using (${visible})`,

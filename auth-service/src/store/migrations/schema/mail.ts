@@ -4,9 +4,8 @@ import { only } from '../policies.ts';
 
 const { accounts, courier, operator, upkeep } = roles;
 
-// An account is created when its address is confirmed. Until then only this row exists. The recipient of the emailed
-// link chooses the password: otherwise an attacker could register someone else's address with their own password and
-// wait for the owner to confirm it.
+// Before an account exists, there is only this row. The recipient of the emailed link chooses the password. Otherwise
+// an attacker could register someone else's address with their own password and wait for the owner to confirm it.
 const registrations = [
   `create table registrations (
      id text primary key,
@@ -24,7 +23,7 @@ const registrations = [
   `create policy ${upkeep}_expired on registrations to ${upkeep} using (expires_at < clock_timestamp())`,
 ];
 
-// `invited_by` is null when an operator invites: the first administrator of a tenant has no inviting member.
+// `invited_by` is null if an operator invites a tenant's first administrator.
 const invitations = [
   `create table invitations (
      id text primary key,
@@ -55,13 +54,14 @@ const invitations = [
   `create policy ${operator}_see on invitations for select to ${operator} using (true)`,
   `create policy ${operator}_withdraw on invitations for update to ${operator}
      using (true) with check (revoked_at is not null)`,
-  // Kept for a while, so that users who come late see that the invitation has expired.
+  // Expired invitations are kept for a while, so that the page can say that the invitation has expired.
   `grant select, delete on invitations to ${upkeep}`,
   `create policy ${upkeep}_expired on invitations to ${upkeep}
      using (expires_at < clock_timestamp() - interval '30 days')`,
 ];
 
-// Tokens are created with the email and stored as a hash: neither this table nor the outbox holds a usable token.
+// Tokens are created with the email and only their hash is stored, so neither this table nor the outbox has a usable
+// token.
 const mailedTokens = [
   `create table mailed_tokens (
      hash bytea primary key check (length(hash) = 32),
@@ -80,7 +80,7 @@ const mailedTokens = [
   `create index mailed_tokens_by_invitation on mailed_tokens (invitation_id)`,
   `create index mailed_tokens_by_expiry on mailed_tokens (expires_at)`,
   ...rowSecurity('mailed_tokens'),
-  // The token itself identifies the person, so the transaction does not name one yet.
+  // The token identifies the person, so the transaction does not have to.
   `grant select, delete on mailed_tokens to ${accounts}`,
   `create policy ${accounts}_find on mailed_tokens for select to ${accounts} using (true)`,
   `create policy ${accounts}_use on mailed_tokens for delete to ${accounts} using (true)`,
@@ -90,7 +90,8 @@ const mailedTokens = [
   `create policy ${upkeep}_expired on mailed_tokens to ${upkeep} using (expires_at < clock_timestamp())`,
 ];
 
-// Deliveries to other systems: written in the transaction that causes them, sent after its commit.
+// Deliveries to other systems. The transaction that causes a delivery inserts it, and the courier sends it after the
+// commit.
 const outbox = [
   `create table outbox (
      seq bigint generated always as identity primary key,
@@ -107,7 +108,7 @@ const outbox = [
   `create index outbox_by_due on outbox (due_at) where parked_at is null`,
   `create index outbox_parked on outbox (parked_at) where parked_at is not null`,
   ...rowSecurity('outbox'),
-  // Roles that make changes may queue deliveries but not read them.
+  // Other roles can queue deliveries, but not read them.
   `grant insert on outbox to ${accounts}, ${operator}`,
   `create policy ${accounts}_add on outbox for insert to ${accounts} with check (true)`,
   `create policy ${operator}_add on outbox for insert to ${operator} with check (topic = 'membership')`,

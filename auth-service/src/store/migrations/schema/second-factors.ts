@@ -5,9 +5,9 @@ import { only } from '../policies.ts';
 const { app, self, factors, keys, operator } = roles;
 const own = only(`user_id = ${currentUser}`);
 
-/** Codes of an app, and recovery codes. */
+/** Authenticator secrets and recovery codes. */
 export const secondFactorTables = [
-  // The secret is encrypted with the service's key, so codes cannot be computed from the table alone.
+  // The secret is encrypted with the master key, so that this table is not enough to compute codes.
   `create table totp (
      user_id text primary key references users,
      secret_enc bytea not null,
@@ -36,7 +36,7 @@ export const secondFactorTables = [
   `grant select, insert, delete on recovery_codes to ${self}`,
   `create policy ${self}_own on recovery_codes to ${self} ${own}`,
 
-  // The secrets are re-encrypted with a new master key.
+  // Re-encrypts the secrets with a new master key.
   `grant select (user_id, secret_enc, kek_id), update (secret_enc, kek_id) on totp to ${keys}`,
   `create policy ${keys}_rewrap on totp to ${keys} ${only('true')}`,
 

@@ -46,8 +46,7 @@ const sessions = [
   `create policy ${operator}_see on sessions for select to ${operator} using (true)`,
   `create policy ${operator}_end on sessions for update to ${operator} using (true) with check (revoked_at is not null)`,
 
-  // Upkeep removes a sealed successor soon after its grace period, so that a later thief of the table finds nothing to
-  // decrypt.
+  // Upkeep deletes a sealed successor soon after its grace period, so that a stolen table has nothing to decrypt.
   `grant select, delete, update (sealed_successor) on sessions to ${upkeep}`,
   `create policy ${upkeep}_see on sessions for select to ${upkeep} using (
      absolute_expires_at < clock_timestamp() or rotated_at < clock_timestamp() - interval '30 seconds')`,
@@ -56,8 +55,8 @@ const sessions = [
      using (rotated_at < clock_timestamp() - interval '30 seconds') with check (sealed_successor is null)`,
 ];
 
-// Steps of a login. Only hashes are stored, so that a reader of this table cannot use the tokens. A step stores the
-// proof so far and how the tokens are sent.
+// Unfinished logins. Only token hashes are stored, so that a reader of this table cannot use the tokens. A row has the
+// authentication methods so far, and how the tokens will be sent.
 const oneTimeTokens = [
   `create table one_time_tokens (
      hash bytea primary key check (length(hash) = 32),
@@ -79,7 +78,7 @@ const oneTimeTokens = [
      with check (purpose = 'tenant_selection' and user_id = ${currentUser})`,
   `create policy ${login}_ask on one_time_tokens for insert to ${login}
      with check (purpose = 'mfa' and user_id = ${currentUser})`,
-  // The token itself identifies the person, so the transaction does not name one yet.
+  // The token identifies the person, so the transaction does not have to.
   `create policy ${login}_find on one_time_tokens for select to ${login} using (purpose = 'tenant_selection')`,
   `create policy ${login}_use on one_time_tokens for delete to ${login} using (purpose = 'tenant_selection')`,
   `grant select, delete on one_time_tokens to ${factors}`,
@@ -102,5 +101,5 @@ const loginAttempts = [
   `create policy ${upkeep}_expired on login_attempts to ${upkeep} using (window_ends_at < clock_timestamp())`,
 ];
 
-/** Sessions, the steps of a login, and failed attempts. */
+/** Sessions, unfinished logins, and failed attempts. */
 export const sessionTables = [...sessions, ...oneTimeTokens, ...loginAttempts];

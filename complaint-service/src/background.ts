@@ -30,11 +30,7 @@ export async function startBackground(
   };
 }
 
-/**
- * Counts deliveries by topic and result, and reports the length of the queues.
- *
- * @returns The callbacks for the couriers' results.
- */
+/** Counts deliveries by topic and result, and reports queue lengths. @returns The callbacks for delivery results. */
 export function deliveryMetrics(metrics: Registry, db: ComplaintsDatabase) {
   const mails = mailsOf(db);
   const count = outboxMetrics(metrics, {

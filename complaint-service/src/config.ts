@@ -22,16 +22,16 @@ const schema = z.object({
     .string()
     .refine((text) => Buffer.byteLength(text) >= 32, 'must have at least 32 bytes')
     .optional(),
-  /** For development: webhooks may use plain http and addresses of this machine. */
+  /** `local` is for development: webhooks can then use plain http and addresses on this machine. */
   COMPLAINTS_WEBHOOK_REACH: z.enum(['public', 'loopback']).default('public'),
-  /** The URL of a complaint's page without the id. If unset, emails contain no link. */
+  /** Base URL of complaint pages, to which the id is appended. If unset, emails have no link. */
   COMPLAINTS_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
   SEED_FILE: z.string().optional(),
-  /** The attachment storage of one tenant, in MiB. */
+  /** Attachment storage per tenant, in MiB. */
   COMPLAINTS_ATTACHMENT_SPACE_MB: wholeNumber(1, 100_000_000).default(5_000),
-  /** The attachments that one user may add within 24 hours, in MiB. */
+  /** How much a user can attach within 24 hours, in MiB. */
   COMPLAINTS_ATTACHED_PER_DAY_MB: wholeNumber(1, 100_000_000).default(250),
-  /** The number of days between a request to erase a person and the erasure, at most 30. */
+  /** How long an erasure can be canceled after the request, in minutes. At most 30 days. */
   COMPLAINTS_ERASURE_GRACE_MINUTES: wholeNumber(1, 30 * 24 * 60).default(3 * 24 * 60),
 });
 

@@ -13,7 +13,7 @@ export const errors = {
   ...commonErrors,
   ...preconditionErrors,
   insufficient_role: caller(403, 'Your role does not allow this action.'),
-  // The auth-service uses the same code, for the second factor.
+  // The auth-service also uses this code.
   fresh_login_required: caller(401, 'Log in again, then retry within five minutes. This action needs a recent login.'),
   insufficient_scope: caller(403, 'The access token lacks a required scope.'),
   not_the_source: caller(403, 'Only the auth-service can change memberships.'),
@@ -43,7 +43,7 @@ export const errors = {
     "You have reached the daily size limit for attachments. Remove some of today's attachments, or try again later.",
     3_600,
   ),
-  attachment_lost: ours(410, 'The file of this attachment was lost. If you still have the file, attach it again.'),
+  attachment_lost: ours(410, 'The attached file was lost. If you still have it, attach it again.'),
   attachments_busy: capacity(503, 'The server is processing too many images. Try again shortly.', 5),
   too_many_streams: caller(429, 'You have too many event streams open. Close some first.', 30),
   too_many_webhooks: caller(409, 'Your tenant has reached its limit of webhooks.'),

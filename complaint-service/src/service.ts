@@ -26,14 +26,10 @@ import { complaintsDatabase } from './store/database.ts';
 import type { ComplaintsSchema } from './store/schema/schema.ts';
 
 const name = 'complaint-service';
-// Short, because a client is waiting for the response and can retry.
+// Short, because a caller is waiting for the response and can retry.
 const nestedCallMs = 3_000;
 
-/**
- * Starts the service.
- *
- * @throws StartupError if the database or the port is not available.
- */
+/** @throws StartupError if the database or the port is not available. */
 export async function start(
   config: ComplaintsConfig,
   logger = createLogger(name, config.LOG_LEVEL),
@@ -47,7 +43,7 @@ export async function start(
     ),
     name: `${config.DATABASE_PREFIX}_complaints`,
     ...complaintsDatabase,
-    onError: (error) => logger.warn({ err: error }, 'database connection lost'),
+    onError: (error) => logger.warn({ err: error }, 'a database connection was lost'),
   });
   const callService = tracedCaller({
     gatewayUrl: gatewayInternalUrl(config),

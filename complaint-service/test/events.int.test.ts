@@ -7,7 +7,7 @@ import { WebSocket } from 'ws';
 import { announce } from '../src/flows/events/announce.ts';
 import { maxStreamsPerUser } from '../src/flows/events/open-streams.ts';
 import { eventsPath } from '../src/routes/events/event-stream.ts';
-import { removeOldEvents } from '../src/store/events/events.ts';
+import { removeExpired } from '../src/store/upkeep.ts';
 import { eventClients } from './event-clients.ts';
 import { complaintsWorld, people } from './world.ts';
 
@@ -114,7 +114,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     await again.end();
     bySocket.ws.terminate();
     await bySocket.closed;
-    await removeOldEvents(world.db);
+    await removeExpired(world.db, 'events');
   });
 
   test('the ids that a complainant receives count neither internal notes nor other tenants, and continue nothing else', async () => {
@@ -229,7 +229,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     world.moveClock(25 * 3600_000);
     const count = () => world.as(agent, (trx) => trx.selectFrom('events').selectAll().execute());
     const before = (await count()).length;
-    expect(await removeOldEvents(world.db)).toBe(1);
+    expect(await removeExpired(world.db, 'events')).toBe(1);
     expect((await count()).length).toBe(before - 1);
   });
 

@@ -9,7 +9,7 @@ import { maxWebhooks } from '../src/domain/webhooks/retry-rules.ts';
 import { startUpkeep } from '../src/flows/upkeep.ts';
 import { startWebhookCourier } from '../src/flows/webhooks/deliver-webhooks.ts';
 import { courierRole } from '../src/store/roles.ts';
-import { removeOldDeliveries } from '../src/store/webhooks/courier.ts';
+import { removeExpired } from '../src/store/upkeep.ts';
 import { webhooksChannel } from '../src/store/webhooks/webhooks.ts';
 import { complaintsWorld, people } from './world.ts';
 
@@ -474,6 +474,6 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     await fileComplaint();
     await eventually(() => expect(types()).toHaveLength(1));
     await eventually(async () => expect((await log(id))[0]).toMatchObject({ state: 'delivered' }));
-    expect(await removeOldDeliveries(world.db)).toBe(0);
+    expect(await removeExpired(world.db, 'webhook_deliveries')).toBe(0);
   });
 });

@@ -6,24 +6,24 @@ import type { PeopleDirectory } from '../domain/people.ts';
 
 const answer = z.object({ names: z.record(z.string(), z.string()) });
 const problem = z.object({ code: z.string() });
-/** Codes with which the gateway refuses only this caller. */
+/** Error codes that concern only this caller. */
 const refusalsOfCaller = ['token_revoked', 'txn_token_expired'];
 
-/** How long a name is cached. A changed name appears within this time. */
+/** How long a name is cached, and so how long a changed name can take to appear. */
 const keptMs = 60_000;
 const maxKept = 20_000;
 /** A list has up to 100 complaints with three people each. The users-service accepts as many ids in one call. */
 const maxBatch = 300;
 /** A slow users-service must not slow down every list. */
 const timeoutMs = 500;
-/** After a failure, names are omitted for this long without another call. */
+/** How long to omit names without another request after a failure. */
 const pauseMs = 5_000;
 
 type Parts = Readonly<{ logger: Logger; nowMs?: () => number }>;
 
 /**
- * Reads display names from the users-service, in one call for all that are not cached. The cache is per tenant, because
- * the same id is another person in another tenant. It also remembers people without a name.
+ * Reads display names from the users-service, with one request for all that are not cached. Also caches that a person
+ * has no name. The cache is per tenant, because the same id may be a different person in another tenant.
  */
 export function createNames(callService: CallService, { logger, nowMs = Date.now }: Parts): PeopleDirectory['namesOf'] {
   const cache = new LRUCache<string, { name: string | undefined }>({
@@ -42,7 +42,7 @@ export function createNames(callService: CallService, { logger, nowMs = Date.now
       for (const id of ids) cache.set(keyOf(caller.tenantId, id), { name: names.get(id) });
     } catch (error) {
       pausedUntilMs = nowMs() + pauseMs;
-      logger.warn({ err: error }, 'display names are unavailable, and omitted');
+      logger.warn({ err: error }, 'display names are unavailable and will be omitted');
     }
   }
 
@@ -62,11 +62,12 @@ export function createNames(callService: CallService, { logger, nowMs = Date.now
   };
 }
 
-/** Ids may contain any separator, so joined ids of two tenants could be equal. */
+/** Joining the two ids would be ambiguous, because ids may contain any separator. */
 const keyOf = (tenantId: string, userId: string) => JSON.stringify([tenantId, userId]);
 
 /**
- * @returns Undefined if only this caller is refused, as after a logout. The users-service may still work for others.
+ * @returns Undefined if the error concerns only this caller, for example after a logout. The users-service may still
+ *   work for others.
  */
 async function ask(
   callService: CallService,
@@ -85,6 +86,6 @@ async function ask(
     if (refusalsOfCaller.includes(code)) return undefined;
     throw new Error(`the users-service answered ${response.status} ${code}`);
   }
-  // A map, because a person's id may be `constructor`.
+  // A map, because an object would already have a member for the id `constructor`.
   return new Map(Object.entries(answer.parse(await response.json()).names));
 }

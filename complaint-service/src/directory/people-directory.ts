@@ -8,7 +8,7 @@ import { createNames } from './names.ts';
 const lookup = z.object({ id: z.string(), role: z.string(), status: z.string() });
 const problem = z.object({ code: z.string() });
 
-/** Asks the users-service about people, through the gateway and on behalf of the caller. */
+/** Looks up people in the users-service, through the gateway and on behalf of the caller. */
 export function createPeopleDirectory(
   callService: CallService,
   parts: Readonly<{ logger: Logger; nowMs?: () => number }>,
@@ -16,19 +16,18 @@ export function createPeopleDirectory(
   return { find: findWith(callService), namesOf: createNames(callService, parts) };
 }
 
-/** Only the users-service's own `unknown_user` means that the user does not exist. Other failures do not. */
+/** Only the users-service's own `unknown_user` means that the user does not exist. */
 const findWith =
   (callService: CallService): PeopleDirectory['find'] =>
   async ({ txnToken }, userId) => {
-    // URL parsers remove dot segments from a path, and no user has such an id.
+    // URL parsers remove these path segments, and no user has such an id.
     if (userId === '.' || userId === '..') return undefined;
     if (txnToken === undefined)
       throw unavailable({ reason: 'no txn-token: set txnToken for this service in gateway.yaml' });
     const { status, body } = await ask(callService, `/internal/users/${encodeURIComponent(userId)}`, txnToken);
     if (status === 200) {
       const found = lookup.safeParse(body);
-      if (!found.success || found.data.id !== userId)
-        throw unavailable({ reason: 'not a valid response to this request' });
+      if (!found.success || found.data.id !== userId) throw unavailable({ reason: 'the response is invalid' });
       return found.data;
     }
     const code = problem.safeParse(body).data?.code;
@@ -56,7 +55,7 @@ const answer = z.object({
   members: z.array(z.object({ id: z.string(), role: z.string(), status: z.string(), email: z.string() })),
 });
 
-/** Asks the users-service for email addresses. No user made a request, so the call names the tenant. */
+/** Reads email addresses from the users-service. No user made a request, so the call names the tenant. */
 export function createAddressBook(callService: CallService): AddressBook {
   return async (tenantId, userId, signal) => {
     const response = await callService({

@@ -8,35 +8,35 @@ import { AppError } from '../errors.ts';
 import { encodeAgain } from './image-encoder.ts';
 import { createSlots, type Turn } from './slots.ts';
 
-/** A received file, checked and written in its final form under a temporary name. */
+/** A received file in its final form, under a temporary name. */
 export type ReceivedFile = Readonly<{
   type: FileType;
   bytes: number;
-  /** SHA-256 of the received body, in hexadecimal. */
+  /** SHA-256 hash of the received body, in hexadecimal. */
   digest: string;
   /** Only for images. */
   width: number | null;
   height: number | null;
-  /** Renames the file to its final name, the id of its row. */
+  /** Renames the file to its final name, which is the id of its row. */
   keepAs(id: string): Promise<void>;
-  /** Removes the temporary file, unless it was kept. */
+  /** Removes the temporary file, unless `keepAs` was called. */
   discard(): Promise<void>;
 }>;
 
-/** Stored files, named by the ids of their rows. The client's name is never part of a path. */
+/** Stored files, named by the ids of their rows. The sender's file name is never part of a path. */
 export type AttachmentStore = Readonly<{
   /**
-   * Reads a body to its end.
+   * Reads a body to its end. If this throws, it leaves nothing on disk.
    *
    * @throws AppError `payload_too_large`, `unsupported_file_type`, `unreadable_image`, `attachments_busy`, or
-   *   `invalid_request` if the client stops early. Nothing is then left on disk.
+   *   `invalid_request` if the body ends early.
    */
   receive(body: Readable, maxBytes: number, turn: Turn): Promise<ReceivedFile>;
-  /** Opens a stored file. Undefined if there is none. */
+  /** Opens a stored file. Undefined if it does not exist. */
   open(id: string): Promise<ReadStream | undefined>;
-  /** Removes a file. Removing a missing one is not an error. */
+  /** Removes a file, if it exists. */
   remove(id: string): Promise<void>;
-  /** Files last changed before `olderThanMs`. Removes abandoned uploads, then yields the ids of stored files. */
+  /** Removes abandoned uploads that last changed before `olderThanMs`, then yields the ids of stored files that did. */
   oldFiles(olderThanMs: number): AsyncIterable<string>;
 }>;
 
@@ -125,7 +125,7 @@ async function writeBody(
   }
 }
 
-/** Does not destroy a request that is refused before its end, because the response uses the same socket. */
+/** A request that is refused early must not be destroyed, because the response uses the same socket. */
 async function* chunksOf(body: Readable): AsyncIterable<Buffer> {
   try {
     yield* body.iterator({ destroyOnReturn: false });
@@ -144,7 +144,7 @@ function detectType(start: Buffer): FileType {
   return type;
 }
 
-/** Flushes a file or a directory to disk, so that a row never refers to a file that was lost in a power failure. */
+/** Flushes a file or directory to disk, so that a row never refers to a file that a power failure destroyed. */
 async function flush(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {

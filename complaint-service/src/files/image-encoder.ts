@@ -3,7 +3,7 @@ import { maxImagePixels, maxImageSide } from '../domain/attachments/attachment-l
 import type { FileType } from '../domain/attachments/file-types.ts';
 import { AppError } from '../errors.ts';
 
-// Only these decoders ever run. Otherwise libvips would also choose SVG, PDF, TIFF or others, depending on the content.
+// Only these decoders can run. Otherwise the content could make libvips choose SVG, PDF, TIFF or others.
 sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({ operation: ['VipsForeignLoadJpegFile', 'VipsForeignLoadPngFile', 'VipsForeignLoadWebpFile'] });
 sharp.cache(false);
@@ -16,10 +16,10 @@ const quality = 85;
 export type EncodedImage = Readonly<{ bytes: number; width: number; height: number }>;
 
 /**
- * Decodes an image and encodes it again as the same type: upright, at most {@link maxImageSide} pixels on each side, in
- * sRGB, one frame, without metadata such as the location. Hidden bytes of the original are not copied.
+ * Decodes an image and encodes it as the same type: upright, at most {@link maxImageSide} pixels on each side, in sRGB,
+ * one frame, without metadata such as the location. Hidden bytes in the original are lost.
  *
- * @throws AppError `unreadable_image` if the image is damaged, too large or takes too long.
+ * @throws AppError `unreadable_image` if the image is damaged, too large, or takes too long.
  */
 export async function encodeAgain(from: string, to: string, { mediaType }: FileType): Promise<EncodedImage> {
   const image = sharp(from, { limitInputPixels: maxImagePixels, failOn: 'error', sequentialRead: true })

@@ -1,12 +1,12 @@
 import { AppError } from '../errors.ts';
 
-/** The owner of the work. The signal ends the wait if the client disconnects. */
+/** The owner of the work. The signal ends the wait if the browser disconnects. */
 export type Turn = Readonly<{ tenantId: string; userId: string; signal: AbortSignal }>;
 
 /**
  * Runs work in order of arrival, within limits.
  *
- * @throws AppError `attachments_busy` if too much work of the user, of the tenant or in total is already waiting, or
+ * @throws AppError `attachments_busy` if too much work from the user, the tenant or everyone is already waiting, or if
  *   the wait takes too long. Throws the signal's reason if it aborts during the wait.
  */
 export type Slots = <T>(turn: Turn, work: () => Promise<T>) => Promise<T>;
@@ -15,15 +15,15 @@ export type SlotLimits = Readonly<{
   atOnce: number;
   maxWaiting: number;
   maxWaitMs: number;
-  /** Limits on running and waiting work together. One user runs one at a time. */
+  /** Limits for running and waiting work together. Each user's work runs one at a time. */
   perUser: number;
   perTenant: number;
 }>;
 
 /**
- * Bounds how much work runs and waits at the same time. Decoding an image takes one of libuv's four threads and up to
- * 200 MB for a moment: without a bound, a few uploads could stop a whole instance. The limits per user and tenant keep
- * slots free for others.
+ * Limits how much work runs and waits at the same time. Decoding an image briefly takes one of libuv's four threads and
+ * up to 200 MB, so without a limit a few uploads could stop an instance. Limits per user and tenant keep slots free for
+ * others.
  */
 export function createSlots(limits: SlotLimits): Slots {
   const running = new Set<Turn>();
@@ -69,7 +69,7 @@ export function createSlots(limits: SlotLimits): Slots {
     }
   }
 
-  /** A tenant without running work goes first. Otherwise two users of one tenant could block all others. */
+  /** Tenants without running work go first. Otherwise two users in one tenant could block all others. */
   function startNext(): void {
     while (running.size < limits.atOnce) {
       const turns = [...waiting.keys()];

@@ -7,20 +7,20 @@ import type { FlowParts } from './parts.ts';
 
 const keptMs = 24 * 3_600_000;
 
-/** The key that a client chose for one creation, and a description of the request. */
+/** A request's idempotency key, and a description of the request. */
 export type Idempotent = Readonly<{
-  /** Undefined if the request has no key and so cannot be repeated safely. */
+  /** Undefined if the request has no key, so that it cannot be repeated safely. */
   key: string | undefined;
-  /** The operation and its input. The same key with another request is refused. */
+  /** The operation and its input. A different request with the same key is refused. */
   request: readonly unknown[];
 }>;
 
-/** The response to a creation, as JSON, and the complaint that it belongs to. */
+/** The response as JSON, and the complaint that it belongs to. */
 export type Created<Answer> = Readonly<{ complaintId: string; answer: Answer }>;
 
 /**
- * Creates something once per key of a user, in the same transaction as the key. For 24 hours, a repeated request gets
- * the first response. A concurrent one waits for the first. A failed creation leaves no key, so it can be retried.
+ * Creates something once for each user's key, in the same transaction as the key. For 24 hours, a repeated request gets
+ * the first response. A concurrent one waits for the first. A failed creation stores no key, so it can be retried.
  *
  * @throws AppError `idempotency_key_reused` if the key was sent with a different request.
  * @see draft-ietf-httpapi-idempotency-key-header

@@ -14,15 +14,15 @@ export type FlowParts = Readonly<{
   now: () => Date;
   people: PeopleDirectory;
   files: AttachmentStore;
-  /** The maximum size of attachments in bytes: per tenant, and per user within 24 hours. */
+  /** Attachment limits in bytes: per tenant, and per user within 24 hours. */
   attachmentSpace: Readonly<{ ofTenant: number; ofUserPerDay: number }>;
-  /** How long an admin can cancel the erasure of a person. */
+  /** How long an admin can cancel a person's erasure. */
   erasureGraceMs: number;
   feed: EventFeed;
   streams: OpenStreams;
-  /** The keys that sign deliveries, and the addresses that deliveries may go to. */
+  /** The keys that sign deliveries, and where deliveries can go. */
   webhooks: Readonly<{ keys: WebhookKeys; receivers: AllowedReceivers }>;
 }>;
 
-/** Throws when `If-Match` names another revision of the complaint. */
+/** Throws if `If-Match` names a different revision of the complaint. */
 export type AssertCurrent = (revision: string) => void;

@@ -1,9 +1,8 @@
 import { type Logger, startBackgroundLoop } from '@countersign/service-kit';
 import { giveUpAfterMs } from '../domain/webhooks/retry-rules.ts';
 import { upkeepChannel } from '../store/erasure/requests.ts';
-import { removeOldEvents } from '../store/events/events.ts';
-import { removeExpiredAnswers } from '../store/idempotency/keys.ts';
-import { giveUpWaiting, removeOldDeliveries } from '../store/webhooks/courier.ts';
+import { removeExpired } from '../store/upkeep.ts';
+import { giveUpWaiting } from '../store/webhooks/courier.ts';
 import { sweepFiles } from './attachments/sweep-files.ts';
 import { runErasures } from './erasure/run-erasures.ts';
 import type { FlowParts } from './parts.ts';
@@ -14,7 +13,7 @@ const everyMs = 3600_000;
  * Erases people when their erasure is due. Every hour, also removes old events, stored responses, deliveries and files,
  * and drops deliveries that no webhook will send.
  *
- * @returns A function that stops it after the current transaction.
+ * @returns A function that stops this after the current transaction.
  */
 export async function startUpkeep(parts: FlowParts, logger: Logger): Promise<() => Promise<void>> {
   let sweepAtMs = 0;
@@ -23,10 +22,10 @@ export async function startUpkeep(parts: FlowParts, logger: Logger): Promise<() 
       const nextAt = await runErasures({ ...parts, logger }, stopped);
       if (performance.now() >= sweepAtMs && !stopped.aborted) {
         sweepAtMs = performance.now() + everyMs;
-        const events = await removeOldEvents(parts.db);
-        const answers = await removeExpiredAnswers(parts.db);
+        const events = await removeExpired(parts.db, 'events');
+        const answers = await removeExpired(parts.db, 'idempotency_keys');
         const givenUp = await giveUpWaiting(parts.db, { giveUpAfterMs });
-        const deliveries = await removeOldDeliveries(parts.db);
+        const deliveries = await removeExpired(parts.db, 'webhook_deliveries');
         const files = await sweepFiles(parts, stopped);
         logger.debug({ events, answers, givenUp, deliveries, files }, 'removed old rows and files');
       }

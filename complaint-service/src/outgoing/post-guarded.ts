@@ -13,14 +13,14 @@ export type GuardedPost = Readonly<{
   receivers: AllowedReceivers;
   timeoutMs: number;
   signal: AbortSignal;
-  /** The DNS servers. Default: those of this machine. */
+  /** The DNS servers, as `address:port`. By default those of this machine. */
   dnsServers?: readonly string[];
 }>;
 
 /**
- * Sends one POST to a URL that a tenant chose. Each call resolves the name, checks its addresses and connects only to
- * those, so a name that later resolves differently is checked again. Does not follow redirects. Reads only the status:
- * the body could show the tenant a page of an internal service.
+ * Sends a POST to a URL that a tenant chose. Resolves the name for each request, checks the addresses and connects only
+ * to them, so that a name cannot later lead to an internal address. Does not follow redirects. Reads only the status,
+ * because the body could show the tenant an internal page.
  */
 export async function postGuarded(post: GuardedPost): Promise<PostResult> {
   const url = new URL(post.url);
@@ -34,7 +34,7 @@ export async function postGuarded(post: GuardedPost): Promise<PostResult> {
     return { status: await send(url, allowed, post, signal) };
   } catch (error) {
     if (timeout.aborted) return { failure: 'timeout' };
-    // The process is stopping, so this is not a failure of the receiver.
+    // The process is stopping. The receiver did not fail.
     if (post.signal.aborted) throw error;
     return { failure: failureOf(error as NodeJS.ErrnoException) };
   }
@@ -50,7 +50,7 @@ function send(
   return new Promise((resolve, reject) => {
     const sent = request(url, {
       method: 'POST',
-      // Opens a new connection each time: a pooled one would go to an address from an earlier lookup.
+      // A pooled connection could lead to an address from an earlier lookup.
       agent: false,
       lookup: answerWith(addresses),
       signal,
@@ -59,7 +59,7 @@ function send(
     });
     sent.on('response', (answer) => {
       resolve(answer.statusCode ?? 0);
-      // The body is never read, because it may be endless.
+      // The body may be endless.
       answer.destroy();
     });
     sent.on('error', reject);
@@ -71,9 +71,7 @@ function send(
   });
 }
 
-/**
- * Resolves the name of a connection to the checked addresses. A literal address needs no lookup.
- */
+/** Resolves a connection's name to the checked addresses. A literal address needs no lookup. */
 function answerWith(addresses: readonly LookupAddress[]): LookupFunction {
   return (_hostname, options, callback) => {
     const [first] = addresses;
@@ -97,7 +95,7 @@ function failureOf({ code = '' }: NodeJS.ErrnoException): PostFailure {
   return 'connection_failed';
 }
 
-/** The timeout for each DNS server. They usually answer within milliseconds. */
+/** The timeout for each DNS server. Responses usually take milliseconds. */
 const dnsTimeoutMs = 2_000;
 
 const localhost: readonly LookupAddress[] = [
@@ -106,12 +104,12 @@ const localhost: readonly LookupAddress[] = [
 ];
 
 /**
- * Returns the addresses of a host. A literal address is returned as is, `localhost` is this machine (RFC 6761 section
- * 6.3), and DNS servers are asked for any other name. The hosts file is not read. `dns.lookup` would occupy a thread of
- * libuv's pool for each name, so four names of an unresponsive server would block file access and password hashing.
+ * Returns a host's addresses. A literal address is returned as is, `localhost` is this machine (RFC 6761 section 6.3),
+ * and DNS servers resolve any other name. Unlike this, `dns.lookup` would occupy a libuv thread for each name, so that
+ * four names with a slow server would block file access and password hashing.
  *
- * @param servers The DNS servers, as `address:port`. By default, those of the machine.
- * @throws The error of the DNS server, `ETIMEOUT` without an answer, or the reason of `signal`.
+ * @param servers The DNS servers, as `address:port`. By default those of this machine.
+ * @throws The DNS server's error, `ETIMEOUT` without a response, or the reason of `signal`.
  */
 export async function addressesOf(
   host: string,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createFile } from '@countersign/service-kit';
 
 /**
- * Returns the secret from which webhook keys are derived: the configured one, or one in a file that is created once.
+ * Returns the master secret for webhook keys: the configured one, or one in a file that is created once.
  *
  * @param home Shared by all instances, like the stored attachments.
  */
@@ -12,7 +12,7 @@ export function webhookMaster(home: string, configured: string | undefined): Buf
   if (configured !== undefined) return Buffer.from(configured);
   const file = join(home, 'complaint-webhook.key');
   mkdirSync(home, { recursive: true });
-  // If another instance creates it at the same time, the first one wins.
+  // If another instance just created the file, its secret is used.
   createFile(file, `${randomBytes(32).toString('base64url')}\n`, 0o600);
   return Buffer.from(readFileSync(file, 'utf8').trim());
 }

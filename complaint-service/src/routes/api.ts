@@ -20,9 +20,7 @@ import { membershipRoutes } from './members/memberships.ts';
 import { deliveryRoutes } from './webhooks/deliveries.ts';
 import { webhookRoutes } from './webhooks/webhooks.ts';
 
-/**
- * All routes, in order: a path such as `/v1/complaints/export` must come before one in which `export` would be an id.
- */
+/** All routes. A path such as `/v1/complaints/export` must come before a path in which `export` would be an id. */
 export const routes = [
   ...listRoutes,
   ...exportRoutes,
@@ -49,18 +47,18 @@ export const routes = [
 export const api: Api = {
   title: 'Countersign complaint-service',
   description:
-    'Complaints, their workflow, comments and history. Clients call it through the gateway, which adds its own error codes (docs/errors.md).',
+    'Manages complaints, their workflow, comments and history. All requests go through the gateway, which adds its own error codes (docs/errors.md).',
   tags: [
     { name: 'Complaints', description: 'File, find, read and edit complaints.' },
     { name: 'Comments', description: 'Public comments and internal notes.' },
-    { name: 'Attachments', description: 'Photos and documents of complaints and comments.' },
-    { name: 'Events', description: 'Events of complaints, as they happen.' },
+    { name: 'Attachments', description: 'Photos and documents on complaints and comments.' },
+    { name: 'Events', description: 'Complaint events in real time.' },
     { name: 'Webhooks', description: 'Signed event deliveries to other systems, for admins.' },
     { name: 'Work', description: 'Assignments and the workflow.' },
-    { name: 'Statistics', description: 'Counts and response times of the tenant.' },
-    { name: 'Catalogue', description: 'Categories, teams and settings of the tenant.' },
-    { name: 'Erasure', description: 'Retention of complaints, and erasure of people.' },
-    { name: 'Internal', description: 'For other services only, not reachable from outside.' },
+    { name: 'Statistics', description: 'Complaint counts and response times.' },
+    { name: 'Catalogue', description: 'Categories, teams and settings.' },
+    { name: 'Erasure', description: 'Complaint retention, and erasure of people.' },
+    { name: 'Internal', description: 'Only for other services. Not available from outside.' },
   ],
   errors,
   endpoints: routes.map(({ endpoint }) => endpoint),

@@ -2,31 +2,30 @@ import { lineField, paginationFields } from '@countersign/service-kit';
 import { z } from 'zod';
 
 export const reason = lineField(500);
-/** A time in a response. */
 export const time = z.iso.datetime();
 
-/** A UUID in a request. Converted to lower case, because upper case means the same id (RFC 9562 section 4). */
+/** A UUID in a request, converted to lower case (RFC 9562 section 4). */
 export const uuidField = z.uuid().toLowerCase();
 
-/** The path of one complaint. An id that is not a UUID gets 404, because no complaint can have it. */
+/** The path of a complaint. An id that is not a UUID gets 404, because no complaint can have it. */
 export const complaintPath = z.object({ id: uuidField });
 
-/** The query of a list whose cursor is an id. A number would reveal the activity of other tenants. */
+/** The query for a list with ids as cursors. Numbers would reveal the activity of other tenants. */
 export const paginationQuery = z.strictObject(
   paginationFields({ maxLength: 200, decode: (text) => uuidField.safeParse(text).data }),
 );
 
-/** The header with which a client changes only the version that it has read. */
+/** Lets a request change only the version that was read. */
 export const ifMatch = z.object({
-  'if-match': z.string().optional().describe('Changes the complaint only if it still has this entity tag.'),
+  'if-match': z.string().optional().describe('Change the complaint only if it still has this entity tag.'),
 });
 
-/** The response with a part of a list. */
+/** A page of a list. */
 export const listOfItems = <Item extends z.ZodType>(item: Item) =>
   z.object({ items: z.array(item), next_cursor: z.string().nullable().describe('Null if there are no more items.') });
 
 /**
- * A quoted string, as in the draft, or the same text without quotes, as many clients send it.
+ * A quoted string as in the draft, or the same text without quotes, which is common.
  *
  * @see draft-ietf-httpapi-idempotency-key-header section 2.1
  */
@@ -38,12 +37,12 @@ const key = z
   )
   .transform((text) => text.replaceAll('"', ''));
 
-/** The request headers of an operation that creates something. */
+/** The request headers for an operation that creates something. */
 export const creationHeaders = z.object({
   'idempotency-key': key
     .optional()
     .describe(
-      'Makes the request safe to repeat: within 24 hours the same key returns the response of the first request. ' +
+      'Makes the request safe to repeat: for 24 hours, the same key returns the first response. ' +
         'Use a random value for each new request.',
     ),
 });

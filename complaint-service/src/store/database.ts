@@ -7,7 +7,7 @@ import { erasureTables } from './migrations/schema/erasure.ts';
 import { statisticsTables } from './migrations/schema/statistics.ts';
 import { loginRole, requestRoles } from './roles.ts';
 
-/** All migrations in order. The statements of a released one never change. */
+/** All migrations in order. Released statements never change. */
 export const migrations: readonly Migration[] = [
   {
     name: '0001-schema',
@@ -22,7 +22,7 @@ export const migrations: readonly Migration[] = [
   },
 ];
 
-/** The settings of our database, except its location. */
+/** Our database settings, except the location. */
 export const complaintsDatabase: Omit<OpenOptions, 'location' | 'name'> = {
   login: loginRole,
   roles: requestRoles,

@@ -7,10 +7,10 @@ import type { ComplaintsSchema } from './schema/schema.ts';
 export type ComplaintsDatabase = Database<ComplaintsSchema>;
 export type Trx = Transaction<ComplaintsSchema>;
 
-/** The user that the gateway signed for. */
+/** The user from the identity that the gateway signed. */
 export type ScopeUser = Readonly<{ tenantId: string; userId: string; role: string }>;
 
-/** Runs one transaction for a user. Row-level security limits it to what this user may see and change. */
+/** Runs a transaction for a user. Row-level security limits what it can see and change. */
 export function asUser<T>(
   db: ComplaintsDatabase,
   { tenantId, userId, role: userRole }: ScopeUser,
@@ -19,13 +19,13 @@ export function asUser<T>(
   return db.transaction({ role: appRole, tenantId, userId, userRole }, work);
 }
 
-/** Runs one transaction that reads complaints, for a user or for an OAuth client, which sees no other table. */
+/** Runs a transaction that reads complaints for a user or an OAuth client. The latter sees no other table. */
 export function asReader<T>(db: ComplaintsDatabase, reader: Reader, work: (trx: Trx) => Promise<T>): Promise<T> {
   if (reader.kind === 'user') return asUser(db, reader, work);
   return db.transaction({ role: readerRole, tenantId: reader.tenantId }, work);
 }
 
-/** Runs one transaction for a membership update from the auth-service, in the tenant that it names. */
+/** Runs a transaction for a membership update from the auth-service, in the tenant that the update names. */
 export function asMembershipUpdater<T>(
   db: ComplaintsDatabase,
   tenantId: string,
@@ -34,7 +34,7 @@ export function asMembershipUpdater<T>(
   return db.transaction({ role: membershipRole, tenantId }, work);
 }
 
-/** Makes another user of the tenant act in the rest of a transaction, for rows written by several people. */
+/** Switches the rest of a transaction to another user in the tenant, for rows by several people. */
 export async function becomeUser(trx: Trx, { userId, role }: Omit<ScopeUser, 'tenantId'>): Promise<void> {
   await sql`select set_config('app.user_id', ${userId}, true), set_config('app.role', ${role}, true)`.execute(trx);
 }

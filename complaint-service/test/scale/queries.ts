@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type ComplaintFilter, type ListWanted, listComplaints } from '../../src/store/complaints/list-complaints.ts';
-import { removeOldEvents } from '../../src/store/events/events.ts';
-import { removeExpiredAnswers } from '../../src/store/idempotency/keys.ts';
 import type { ComplaintsDatabase, ScopeUser, Trx } from '../../src/store/scope.ts';
 import { readByAge, readByStatus, readTimes } from '../../src/store/statistics/statistics.ts';
-import { dueWebhooks, giveUpWaiting, nextDelivery, removeOldDeliveries } from '../../src/store/webhooks/courier.ts';
+import { removeExpired } from '../../src/store/upkeep.ts';
+import { dueWebhooks, giveUpWaiting, nextDelivery } from '../../src/store/webhooks/courier.ts';
 
 export const agent: ScopeUser = { tenantId: 'acme', userId: 'agent-3', role: 'agent' };
 const complainant: ScopeUser = { tenantId: 'acme', userId: 'person-7', role: 'complainant' };
@@ -75,7 +74,7 @@ export const background: readonly BackgroundQuery[] = [
     maxRows: 100,
   },
   { what: 'what waits in vain', work: (db) => giveUpWaiting(db, { giveUpAfterMs: 3 * dayMs }), maxRows: 20_000 },
-  { what: 'old deliveries', work: removeOldDeliveries, maxRows: 0 },
-  { what: 'old events', work: removeOldEvents, maxRows: 0 },
-  { what: 'expired answers', work: removeExpiredAnswers, maxRows: 0 },
+  { what: 'old deliveries', work: (db) => removeExpired(db, 'webhook_deliveries'), maxRows: 0 },
+  { what: 'old events', work: (db) => removeExpired(db, 'events'), maxRows: 0 },
+  { what: 'expired answers', work: (db) => removeExpired(db, 'idempotency_keys'), maxRows: 0 },
 ];

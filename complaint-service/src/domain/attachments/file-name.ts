@@ -1,10 +1,7 @@
 import { create } from 'content-disposition';
 import type { FileType } from './file-types.ts';
 
-/**
- * In UTF-16 units, without the extension. In UTF-8 and with the extension, it fits into the 255 bytes that file systems
- * allow.
- */
+/** Maximum length in UTF-16 units, without the extension. File systems allow 255 bytes of UTF-8 with the extension. */
 const maxStem = 60;
 
 // Allows letters, marks, numbers, punctuation, symbols and the plain space. Excludes controls, NUL, line breaks,
@@ -15,10 +12,10 @@ const reserved = /[<>:"/\\|?*]/g;
 const deviceName = /^(con|prn|aux|nul|com\d|lpt\d)$/i;
 
 /**
- * Returns a name that is safe to save on any system. It ends in the extension of the type, so that a text file cannot
- * be saved as a script. Directories in the client's name are dropped.
+ * Returns a file name that is safe to save on any system. Its extension matches the type, so that a text file cannot be
+ * saved as a script. Directories are dropped.
  *
- * @param given The client's file name, in any form.
+ * @param given The file name that the request sent.
  */
 export function safeFileName(given: string, { extension }: FileType): string {
   const last = given.normalize('NFC').split(/[/\\]/).at(-1) ?? '';
@@ -31,8 +28,8 @@ export function safeFileName(given: string, { extension }: FileType): string {
 }
 
 /**
- * The Content-Disposition header, with the name in the form of RFC 8187. Only images that this service encoded itself
- * may be displayed; everything else is downloaded.
+ * Returns the Content-Disposition header, with the file name as in RFC 8187. Only images that this service encoded
+ * itself can be displayed. All other files are downloaded.
  */
 export function contentDisposition(
   name: string,

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-/** A file type that may be attached, with its extension. */
+/** A file type that can be attached, with its extension. */
 export type FileType = Readonly<{
   mediaType: 'image/jpeg' | 'image/png' | 'image/webp' | 'application/pdf' | 'text/plain';
   extension: 'jpg' | 'png' | 'webp' | 'pdf' | 'txt';
@@ -13,13 +13,14 @@ const webp: FileType = { mediaType: 'image/webp', extension: 'webp', kind: 'imag
 const pdf: FileType = { mediaType: 'application/pdf', extension: 'pdf', kind: 'document' };
 const text: FileType = { mediaType: 'text/plain', extension: 'txt', kind: 'document' };
 
-/** The number of leading bytes that {@link typeByStart} needs. */
+/** How many leading bytes {@link typeByStart} needs. */
 export const startBytes = 16;
 
 /**
- * Detects the type by the first bytes. Ignores the name and the Content-Type header, which come from the client.
+ * Detects the file type from the first bytes. Ignores the file name and the Content-Type header, because the sender
+ * chooses them.
  *
- * @returns undefined if the type is not accepted. A file that could be text is accepted for now; {@link isWhole} checks
+ * @returns Undefined if the type is not accepted. A file that could be text is accepted until {@link isWhole} checks
  *   the rest.
  */
 export function typeByStart(start: Uint8Array): FileType | undefined {
@@ -32,12 +33,12 @@ export function typeByStart(start: Uint8Array): FileType | undefined {
   return bytes.length > 0 && !hasControl(bytes) ? text : undefined;
 }
 
-/** The maximum number of bytes of a PDF after its last marker. More could be another file. */
+/** How many bytes can follow a PDF's end marker. More could be another file. */
 const maxPdfTail = 32;
 
 /**
- * Whether a complete document has its type. Refuses polyglots, such as a PDF followed by a ZIP archive. Images are not
- * checked here, because they are re-encoded.
+ * Whether a complete document has this type. Refuses polyglots, such as a PDF followed by a ZIP archive. Images need no
+ * check, because they are re-encoded.
  */
 export function isWhole(type: FileType, bytes: Buffer): boolean {
   if (type === pdf) {
@@ -47,13 +48,13 @@ export function isWhole(type: FileType, bytes: Buffer): boolean {
   return isUtf8(bytes) && !hasControl(bytes) && !isMarkup(bytes);
 }
 
-/** The end record of a ZIP archive may be anywhere near the end (APPNOTE 4.3.16), so an archive can hide in a PDF. */
+/** A ZIP archive's end record can be anywhere near the end (APPNOTE 4.3.16), so an archive can hide in a PDF. */
 function isZip(bytes: Buffer): boolean {
   const endRecord = bytes.lastIndexOf('PK\x05\x06', bytes.length, 'latin1');
   return endRecord !== -1 && bytes.indexOf('PK\x01\x02', 0, 'latin1') !== -1;
 }
 
-/** HTML, SVG and XML are text too, and could run scripts wherever a downloaded file is opened. */
+/** HTML, SVG and XML are also text, but could run scripts where a downloaded file is opened. */
 function isMarkup(bytes: Buffer): boolean {
   return /^\s*<[!?/a-z]/i.test(
     bytes
@@ -63,7 +64,7 @@ function isMarkup(bytes: Buffer): boolean {
   );
 }
 
-/** A plain loop: a file has up to 15 million bytes, too many for a callback each. */
+/** A plain loop, because a file has up to 15 million bytes, too many for a callback each. */
 function hasControl(bytes: Buffer): boolean {
   for (let at = 0; at < bytes.length; at += 1) if (isControl(bytes[at] as number)) return true;
   return false;

@@ -1,4 +1,4 @@
-/** Priorities, from low to urgent. The database stores their position, so that it can sort by them. */
+/** Priorities from low to urgent. The database stores their position, so that it can sort them. */
 export const priorities = ['low', 'normal', 'high', 'urgent'] as const;
 export type Priority = (typeof priorities)[number];
 
@@ -10,7 +10,7 @@ export function priorityOf(rank: number): Priority {
   return priority;
 }
 
-/** How the complainant wants to be contacted about their complaint. */
+/** How the complainant wants to be contacted about the complaint. */
 export const contactPreferences = ['email', 'phone', 'none'] as const;
 export type ContactPreference = (typeof contactPreferences)[number];
 
@@ -25,7 +25,7 @@ type Stored = Readonly<{
   contact_preference: ContactPreference;
 }>;
 
-/** The editable members of a complaint as the API returns them, for the complaint itself and for its history. */
+/** A complaint's editable members, as the API returns them in complaints and in their history. */
 export function described(complaint: Stored) {
   const { title, description, category, priority, contact_preference } = complaint;
   return {
@@ -43,7 +43,7 @@ function locationOf({ latitude, longitude, address }: Stored) {
   return { latitude, longitude, address };
 }
 
-/** A history entry of an edit: the values before and after each change. */
+/** An edit in the history: each change with its old and new value. */
 export type Edit = Readonly<{
   fields: readonly string[];
   changes: Readonly<Record<string, Readonly<{ from: unknown; to: unknown }>>>;

@@ -1,6 +1,6 @@
 import type { ContactPreference } from './described.ts';
 
-/** The members of a complaint that an edit may change, as they are stored. */
+/** The members that an edit can change, as they are stored. */
 export type Editable = Readonly<{
   title: string;
   description: string;
@@ -11,27 +11,18 @@ export type Editable = Readonly<{
   address: string | null;
   contact_preference: ContactPreference;
 }>;
-/** An edit. Members that are absent stay unchanged. */
-export type WantedEdit = Readonly<{ [Field in keyof Editable]?: Editable[Field] | undefined }>;
 
-const fields = [
-  'title',
-  'description',
-  'category_id',
-  'priority',
-  'latitude',
-  'longitude',
-  'address',
-  'contact_preference',
-] as const satisfies readonly (keyof Editable)[];
+/** An edit. Absent members stay unchanged. */
+export type WantedEdit = Readonly<{ [Field in keyof Editable]?: Editable[Field] | undefined }>;
 
 /** Returns only the members that differ, so that a repeated PATCH changes neither the entity tag nor the history. */
 export function changedFields(current: Editable, wanted: WantedEdit): Partial<Editable> {
+  const fields = Object.keys(wanted) as (keyof Editable)[];
   const changed = fields.filter((field) => wanted[field] !== undefined && wanted[field] !== current[field]);
   return Object.fromEntries(changed.map((field) => [field, wanted[field]]));
 }
 
-/** Returns the text that searches use. Excludes comments, because a match could reveal an internal one. */
+/** Returns the text that searches use. Excludes comments, because a match could reveal an internal comment. */
 export function searchedText({ title, description }: Pick<Editable, 'title' | 'description'>): string {
   return `${title}\n${description}`;
 }

@@ -1,12 +1,12 @@
 import type { Status } from './workflow.ts';
 
-/** The targets of a category, in minutes of wall-clock time. Null if it has none. */
+/** A category's targets in minutes of wall-clock time, or null. */
 export type ServiceLevelTargets = Readonly<{ first_answer_minutes: number | null; resolution_minutes: number | null }>;
 
-/** The clocks of a complaint. */
+/** A complaint's clocks. */
 export type Clocks = Readonly<{
   created_at: Date;
-  /** When the clock for the resolution started: at the filing, or at the last reopening. */
+  /** When the resolution clock started: when the complaint was filed or last reopened. */
   clock_started_at: Date;
   first_answer_due_at: Date | null;
   first_answered_at: Date | null;
@@ -18,7 +18,7 @@ type DueTimes = Pick<Clocks, 'first_answer_due_at' | 'resolution_due_at'>;
 
 /**
  * Returns when the targets are due. Clocks never pause, because no status means that the complaint waits for the
- * complainant. The time to the first answer always runs from the filing, even after a reopening.
+ * complainant. Even after a reopening, the time to the first answer starts when the complaint was filed.
  */
 export function dueTimes(
   targets: ServiceLevelTargets,
@@ -34,7 +34,7 @@ function after(start: Date, minutes: number | null): Date | null {
   return minutes === null ? null : new Date(start.getTime() + minutes * 60_000);
 }
 
-/** Returns the changes to the clocks after a move to another status. */
+/** Returns how a new status changes the clocks. */
 export function clocksAfterMove(
   complaint: Clocks,
   to: Status,
@@ -46,7 +46,7 @@ export function clocksAfterMove(
       return { resolved_at: at, ...answeredBy(complaint, at) };
     case 'rejected':
     case 'duplicate':
-      // The reason given for the decision counts as an answer.
+      // The reason for the decision counts as an answer.
       return answeredBy(complaint, at);
     case 'reopened':
       return {
@@ -59,14 +59,14 @@ export function clocksAfterMove(
   }
 }
 
-/** Returns the changes to the clocks after an answer. Only the first one counts. */
+/** Returns how an answer changes the clocks. Only the first answer counts. */
 export function answeredBy(complaint: Clocks, at: Date): Partial<Clocks> {
   return complaint.first_answered_at === null ? { first_answered_at: at } : {};
 }
 
 export type Marks = Readonly<{ firstAnswerOverdue: boolean; resolutionOverdue: boolean }>;
 
-/** Returns which targets were missed because the answer came late or is overdue. */
+/** Returns which targets were missed, because the answer was late or is overdue. */
 export function overdueMarks(complaint: Clocks & Readonly<{ active: boolean }>, now: Date): Marks {
   const missed = (due: Date | null, done: Date | null) => {
     if (due === null) return false;

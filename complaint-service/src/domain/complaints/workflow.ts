@@ -1,6 +1,6 @@
 import { type Caller, isStaff } from '../access.ts';
 
-/** The statuses of a complaint. The first four are active: work remains to be done. */
+/** The complaint statuses. The first four are active: work remains to be done. */
 export const statuses = [
   'open',
   'assigned',
@@ -21,7 +21,7 @@ type Mover = 'staff' | 'anyone';
 
 const beforeItsEnd = { rejected: 'staff', duplicate: 'staff', withdrawn: 'anyone' } as const;
 
-/** Every transition of the workflow, and who may make it. Assignments also lead to `open` and `assigned`. */
+/** The allowed transitions, and who can make them. Assignments also lead to `open` and `assigned`. */
 export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
   open: { in_progress: 'staff', ...beforeItsEnd },
   assigned: { in_progress: 'staff', ...beforeItsEnd },
@@ -36,7 +36,7 @@ export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
 
 export const statusesWithReason: readonly Status[] = ['rejected', 'duplicate', 'withdrawn', 'reopened'];
 
-/** Whether this caller may move a complaint to that status. The store lets complainants move only their own. */
+/** Whether this caller can move a complaint to that status. The store limits complainants to their own complaints. */
 export function judgeTransition(
   caller: Caller,
   from: Status,
@@ -52,7 +52,10 @@ export function judgeTransition(
 /** Returns the possible next statuses, for an error message. */
 export const nextOf = (from: Status): readonly Status[] => Object.keys(steps[from]) as Status[];
 
-/** Whether the caller may still edit a complaint: complainants until work starts, agents and admins until it ends. */
+/**
+ * Whether the caller can still edit a complaint. Complainants can until work starts. Agents and admins can until the
+ * complaint ends.
+ */
 export function mayEdit(caller: Caller, { status }: AtStatus): boolean {
   if (isStaff(caller)) return !hasEnded({ status });
   return status === 'open' || status === 'assigned' || status === 'reopened';
@@ -72,12 +75,12 @@ function hasEnded({ status }: AtStatus): boolean {
   return !activeStatuses.includes(status) && status !== 'resolved';
 }
 
-/** The status after an assignment. A complaint that is in progress or resolved keeps its status. */
+/** Returns the status after an assignment. A complaint that is in progress or resolved keeps its status. */
 export function afterAssigning(status: Status): Status {
   return status === 'open' || status === 'reopened' ? 'assigned' : status;
 }
 
-/** The status after a complaint returns to the queue. Work starts over. */
+/** Returns the status after a complaint returns to the queue, where work starts over. */
 export function afterUnassigning(status: Status): Status {
   return status === 'assigned' || status === 'in_progress' ? 'open' : status;
 }

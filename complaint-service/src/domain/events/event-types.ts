@@ -1,4 +1,4 @@
-/** The types of events that clients and webhooks receive. */
+/** The types of events that streams and webhooks deliver. */
 export const eventTypes = [
   'complaint.filed',
   'complaint.edited',
@@ -11,5 +11,5 @@ export const eventTypes = [
 ] as const;
 export type EventType = (typeof eventTypes)[number];
 
-/** Details of an event: ids, statuses and names of fields. Never contains the text of a complaint or a comment. */
+/** Event details: ids, statuses and field names. Never contains the text of a complaint or comment. */
 export type EventDetail = Readonly<Record<string, string | null | readonly string[]>>;

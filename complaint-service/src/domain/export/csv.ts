@@ -4,12 +4,12 @@ export type Cell = string | number | boolean | Date | null | undefined;
 // value into the next cell.
 const formulaStart = /^[\s\p{Z}\p{Cf}\p{Cc}]*[=+\-@|%−]|^[\t\r\n\0]/u;
 
-/** Includes the equivalent forms of each character, such as the full-width ones of East Asian input methods. */
+/** Includes equivalent characters, such as full-width ones from East Asian input methods. */
 const startsFormula = (text: string) => formulaStart.test(text) || formulaStart.test(text.normalize('NFKC'));
 
 /**
- * One row in CSV (RFC 4180), safe to open in a spreadsheet. Every cell is quoted, so that no separator of any locale
- * splits it. A leading apostrophe turns a formula into text; some programs show it.
+ * Returns a CSV row (RFC 4180) that is safe to open in a spreadsheet. Every cell is quoted, because separators depend
+ * on the locale. A leading apostrophe turns a formula into text. Some programs show it.
  */
 export function csvRow(cells: readonly Cell[]): string {
   return `${cells.map(csvCell).join(',')}\r\n`;

@@ -2,10 +2,10 @@ import { isStaff } from '../access.ts';
 import type { ContactPreference } from '../complaints/described.ts';
 import { isActive, type Member } from '../people.ts';
 
-/** The total timeout of one attempt, even if the mail server keeps sending. */
+/** The total timeout of an attempt, even if the mail server keeps sending data. */
 export const attemptTimeoutMs = 30_000;
 
-/** Emails that cannot be sent within this time are dropped, because their content is outdated. */
+/** Emails that cannot be sent within this time are dropped, because they are outdated. */
 export const giveUpAfterMs = 3 * 24 * 3600_000;
 
 export type Mailed = Readonly<{
@@ -15,8 +15,8 @@ export type Mailed = Readonly<{
 }>;
 
 /**
- * Members who get an email about a change: the complainant, if they want email, and watchers, but not the user who made
- * the change.
+ * Returns the members who get an email about a change: the complainant, if they want email, and watchers, but not the
+ * user who made the change.
  */
 export function membersToMail(complaint: Mailed, watchers: readonly string[], actorId: string): string[] {
   const { complainant_id: complainantId } = complaint;
@@ -25,12 +25,12 @@ export function membersToMail(complaint: Mailed, watchers: readonly string[], ac
   return [...all].filter((userId) => userId !== complainantId || wantsMail(complaint));
 }
 
-/** The address of a person without an account, if they want email. */
+/** Returns the address of a person without an account, if they want email. */
 export function reporterAddress(complaint: Mailed): string | undefined {
   return wantsMail(complaint) ? (complaint.reporter_email ?? undefined) : undefined;
 }
 
-/** Whether a member may still see the complaint and wants email, at the time of sending. */
+/** Whether a member can still see the complaint and wants email. */
 export function mayBeMailed(complaint: Mailed, member: Member): boolean {
   if (!isActive(member)) return false;
   return member.id === complaint.complainant_id

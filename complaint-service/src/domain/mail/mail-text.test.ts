@@ -8,7 +8,7 @@ test('a title stays on one line of the subject and the text', () => {
   expect(text.split('\n')).toEqual([
     'The complaint "Lamp Bcc: x@example.test dark" was closed.',
     '',
-    'Number of the complaint: 1',
+    'Complaint number: 1',
     '',
   ]);
 });

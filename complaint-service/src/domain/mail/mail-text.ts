@@ -14,19 +14,19 @@ export type MailFacts = Readonly<{
   kind: MailKind;
   title: string;
   id: string;
-  /** Undefined for a person without an account, because the page requires a login. */
+  /** Undefined for a person without an account, who cannot log in to see the page. */
   link: string | undefined;
 }>;
 
-/** Builds plain text with the title only. Comments, reasons and names require a login. */
+/** Builds plain text that contains only the title. Readers must log in to see comments, reasons and names. */
 export function mailText({ kind, title, id, link }: MailFacts): Readonly<{ subject: string; text: string }> {
   const line = oneLine(title);
   const where = link === undefined ? '' : `\nTo read more, open:\n\n${link}\n`;
   return {
     subject: `A complaint ${happened[kind]}: ${line}`,
-    text: `The complaint "${line}" ${happened[kind]}.\n${where}\nNumber of the complaint: ${id}\n`,
+    text: `The complaint "${line}" ${happened[kind]}.\n${where}\nComplaint number: ${id}\n`,
   };
 }
 
-/** A line break in a title could otherwise make it look like our own text. */
+/** A title with a line break could look like part of our own text. */
 const oneLine = (text: string) => text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();

@@ -1,15 +1,15 @@
 import { priorities } from '../complaints/described.ts';
 
-/** The orders of the list of complaints. */
+/** The sort orders of the complaint list. */
 export const orders = ['newest', 'oldest', 'updated', 'due', 'priority'] as const;
 export type Order = (typeof orders)[number];
 
-/** A position in an ordered list: the sort keys of the last complaint, with times in milliseconds, and its id. */
+/** A position in an ordered list: the last complaint's sort keys, with times in milliseconds, and its id. */
 export type ListPosition = Readonly<{ order: Order; keys: readonly number[]; id: string }>;
 
 type Sorted = Readonly<{ id: string; created_at: Date; updated_at: Date; due_at: Date | null; priority: number }>;
 
-/** The columns that each order sorts by, before the id. */
+/** The columns that each order uses, before the id. */
 export const sortColumns = {
   newest: ['created_at'],
   oldest: ['created_at'],
@@ -28,7 +28,7 @@ export function positionOf(order: Order, row: Sorted): ListPosition {
 
 const shape = /^([a-z]{1,8})((?:\.[0-9a-z]{1,10}){1,2})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
-/** Encodes a position as base64url. Clients treat it as opaque. */
+/** Encodes a position as an opaque base64url cursor. */
 export function encodePosition({ order, keys, id }: ListPosition): string {
   return Buffer.from([order, ...keys.map((key) => key.toString(36)), id].join('.')).toString('base64url');
 }

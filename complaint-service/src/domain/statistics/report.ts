@@ -1,4 +1,4 @@
-/** Age ranges of active complaints: the number of days at which each range starts. */
+/** Age ranges for active complaints: the days at which each range starts. */
 export const ageBoundsDays = [1, 3, 7, 30, 90] as const;
 
 export type AgeClass = Readonly<{ from_days: number; to_days: number | null; complaints: number }>;

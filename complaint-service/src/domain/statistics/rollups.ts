@@ -1,7 +1,7 @@
 import type { Clocks } from '../complaints/service-level.ts';
 import { isActiveStatus, type Status } from '../complaints/workflow.ts';
 
-/** The properties of a complaint that the statistics count. */
+/** The complaint properties that the statistics count. */
 export type Counted = Readonly<{ category_id: string; status: Status; created_at: Date }>;
 
 export type StatusDelta = Readonly<{ category_id: string; status: Status; by: number }>;
@@ -9,8 +9,8 @@ export type AgeDelta = Readonly<{ filed_on: string; by: number }>;
 export type CountDeltas = Readonly<{ byStatus: readonly StatusDelta[]; byAge: readonly AgeDelta[] }>;
 
 /**
- * Returns the changes to the counts after a change to a complaint. `before` is undefined for a new complaint, `after`
- * for a deleted one.
+ * Returns how a change to a complaint changes the counts. `before` is undefined for a new complaint, `after` for a
+ * deleted one.
  */
 export function countDeltas(before: Counted | undefined, after: Counted | undefined): CountDeltas {
   const sameStatus = before?.status === after?.status && before?.category_id === after?.category_id;
@@ -29,15 +29,15 @@ function statusCount(complaint: Counted | undefined, by: number): StatusDelta[] 
   return complaint === undefined ? [] : [{ category_id: complaint.category_id, status: complaint.status, by }];
 }
 
-/** Upper bounds of the time ranges, in seconds: an hour, four hours, a day, three days, seven, thirty. */
+/** Upper bounds of the time ranges in seconds: 1 hour, 4 hours, 1 day, 3 days, 7 days, 30 days. */
 export const timeBoundsSec = [3_600, 14_400, 86_400, 259_200, 604_800, 2_592_000] as const;
 
 export type Measured = Readonly<{
   measure: 'first_answer' | 'resolution';
-  /** The first day of the month (UTC) in which the clock stopped. */
+  /** Returns the first day of the month (UTC) in which the clock stopped. */
   month: string;
   category_id: string;
-  /** The number of upper bounds that the time has reached. */
+  /** Returns how many upper bounds the time has reached. */
   bucket: number;
   seconds: number;
   /** Whether the target was met. Undefined if there was no target. */
@@ -46,7 +46,7 @@ export type Measured = Readonly<{
 
 type Timed = Clocks & Readonly<{ category_id: string }>;
 
-/** Returns the times that a change completes: a first answer and a resolution are counted when they happen. */
+/** Returns the response times that a change completes: to the first answer, and to the resolution. */
 export function timesEnded(before: Timed, after: Timed): Measured[] {
   const measured: Measured[] = [];
   if (before.first_answered_at === null && after.first_answered_at !== null) {
@@ -65,7 +65,7 @@ function measure(
   category_id: string,
   { from, to, due }: Readonly<{ from: Date; to: Date; due: Date | null }>,
 ): Measured {
-  // A clock that is behind on another instance could make a time negative.
+  // Another instance's clock may be behind, which could make a time negative.
   const seconds = Math.max(0, Math.round((to.getTime() - from.getTime()) / 1_000));
   return {
     measure: kind,

@@ -1,19 +1,19 @@
 import { isIP } from 'node:net';
 import { classifyAddress } from '@countersign/service-kit';
 
-/** Whether deliveries may go only to `public` addresses, or also to this machine (development). */
+/** Whether deliveries can go only to `public` addresses, or for development also to this machine. */
 export type AllowedReceivers = 'public' | 'loopback';
 
-/** Whether a delivery may connect to an IP address. */
+/** Whether a delivery can connect to an IP address. */
 export function mayConnectTo(address: string, receivers: AllowedReceivers): boolean {
   const found = classifyAddress(address);
   return found === 'public' || found === receivers;
 }
 
 /**
- * Checks a webhook's URL before it is saved. The address that its name resolves to is checked at every connection.
+ * Checks a webhook's URL before it is saved. Each connection checks the address to which the name resolves.
  *
- * @returns What is wrong with it, or undefined.
+ * @returns What is wrong with the URL, or undefined.
  */
 export function problemOfUrl(text: string, receivers: AllowedReceivers): string | undefined {
   const url = URL.parse(text);
@@ -25,6 +25,6 @@ export function problemOfUrl(text: string, receivers: AllowedReceivers): string 
   if (isIP(host) !== 0 && !mayConnectTo(host, receivers)) return 'must be a public address';
   const isLocal = receivers === 'loopback' && (host === 'localhost' || classifyAddress(host) === 'loopback');
   if (url.protocol !== 'https:' && !(isLocal && url.protocol === 'http:')) return 'must be an https URL';
-  // Signed as @target-uri, so the URL that is sent must equal the saved one.
+  // The signature covers the URL as @target-uri, so the saved URL must equal the sent one.
   return url.href === text ? undefined : `must be in normalized form: ${url.href}`;
 }

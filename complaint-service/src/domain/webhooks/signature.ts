@@ -1,12 +1,12 @@
 import { createHash, createHmac, type KeyObject, sign } from 'node:crypto';
 
-/** A key that signs deliveries. `hmac-sha256` uses a secret that the receiver has too. */
+/** A key that signs deliveries. `hmac-sha256` uses a secret that the receiver also has. */
 export type WebhookKey = Readonly<
   | { algorithm: 'ed25519'; keyid: string; privateKey: KeyObject }
   | { algorithm: 'hmac-sha256'; keyid: string; secret: Buffer }
 >;
 
-/** The purpose of a signature, so that a signature of another protocol is not accepted (RFC 9421 section 7.3.2). */
+/** Identifies the purpose, so that signatures of other protocols are not accepted (RFC 9421 section 7.3.2). */
 export const webhookTag = 'countersign-webhook';
 
 /** All parts of the request that receivers use (RFC 9421 section 2.2). */
@@ -15,11 +15,11 @@ const components = ['@method', '@target-uri', 'content-digest', 'content-type'] 
 const contentType = 'application/json';
 
 /**
- * Signs a delivery: method, URL, body and time (RFC 9421, with the digest of RFC 9530). Receivers refuse a `created`
- * that is not recent, so that a recorded delivery cannot be replayed later.
+ * Signs a delivery's method, URL, body and time (RFC 9421, with the digest from RFC 9530). Receivers refuse an old
+ * `created`, so that a recorded delivery cannot be replayed.
  *
- * @param keys One key, or two while a secret is rotated. `sig1` uses the newer one.
- * @returns The headers of the request.
+ * @param keys One key, or two during a rotation. `sig1` uses the newer key.
+ * @returns The request headers.
  */
 export function signDelivery(
   delivery: Readonly<{ url: string; body: Buffer; createdSec: number }>,

@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, hkdfSync, type KeyObject } from 'node:crypto';
 import type { WebhookKey } from './signature.ts';
 
-/** A public key in the form that receivers fetch (RFC 8037). */
+/** A public key as receivers fetch it (RFC 8037). */
 export type PublicWebhookJwk = Readonly<{
   kty: 'OKP';
   crv: 'Ed25519';
@@ -12,18 +12,18 @@ export type PublicWebhookJwk = Readonly<{
 }>;
 
 export type WebhookKeys = Readonly<{
-  /** Signs for webhooks without a secret. The public key is published. */
+  /** Signs deliveries to webhooks without a secret. The public key is published. */
   ed25519: WebhookKey;
   published: PublicWebhookJwk;
-  /** The secret of a webhook, current or previous. Shown to administrators as base64url. */
+  /** A webhook's current or previous secret. Shown to administrators as base64url. */
   secret(
     webhook: Readonly<{ tenantId: string; id: string; version: number }>,
   ): WebhookKey & Readonly<{ secret: Buffer }>;
 }>;
 
 /**
- * Derives all webhook keys from one secret of the service (RFC 5869). The database holds none of them, so a leaked
- * database or backup does not let anyone forge a delivery.
+ * Derives all webhook keys from the service's master secret (RFC 5869). The database contains none of these keys, so a
+ * stolen database or backup is not enough to forge a delivery.
  *
  * @param master At least 32 bytes, the same for all instances.
  */
@@ -44,7 +44,7 @@ export function webhookKeys(master: Buffer): WebhookKeys {
   };
 }
 
-/** The fixed start of an Ed25519 private key in PKCS #8 (RFC 8410 section 7). The seed follows. */
+/** How every Ed25519 private key in PKCS #8 starts (RFC 8410 section 7). The seed follows. */
 const pkcs8Start = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 function ed25519FromSeed(seed: Buffer): KeyObject {

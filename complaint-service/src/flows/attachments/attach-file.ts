@@ -22,27 +22,27 @@ import type { FlowParts } from '../parts.ts';
 
 export type Upload = Readonly<{
   complaintId: string;
-  /** A comment by the same user. The attachment is as visible as the comment. */
+  /** A comment by the same user. The attachment has the same visibility. */
   commentId?: string | undefined;
-  /** The client's file name. */
+  /** The file name that the request sent. */
   name: string;
   body: Readable;
   /** The `Idempotency-Key`. */
   key?: string | undefined;
-  /** Aborts when the client no longer waits. Nothing is then stored. */
+  /** Aborts if the connection closes. Nothing is then stored. */
   signal: AbortSignal;
 }>;
 
-/** The parts of the service that an upload needs. */
+/** What an upload needs. */
 export type UploadParts = Pick<FlowParts, 'db' | 'newId' | 'now' | 'files' | 'attachmentSpace'>;
 
 /**
- * Stores a file and its row. Access is checked before the body is read, and again when the row is written: the body may
- * take minutes. A repeated request is also read to its end, to compare its bytes with those of the first request.
+ * Stores a file and its row. Checks the user's access before reading the body, and again when writing the row, because
+ * the body may take minutes. Also reads a repeated request to its end, to compare its bytes with the first request.
  *
  * @param answerOf Creates the response, which is stored for repeated requests.
  * @throws AppError `not_found`, `complaint_locked`, `unknown_comment`, `too_many_attachments`, `attachment_space_full`
- *   or `too_many_attached_bytes`, and what `AttachmentStore.receive` and `createOnce` throw.
+ *   or `too_many_attached_bytes`, and any error from `AttachmentStore.receive` or `createOnce`.
  */
 export async function attachFile<Answer extends Readonly<{ id: string }>>(
   parts: UploadParts,
@@ -68,7 +68,7 @@ export async function attachFile<Answer extends Readonly<{ id: string }>>(
     return answer;
   } catch (error) {
     await file.discard();
-    // After a lost connection, the row may exist. If it does not, `sweepFiles` removes the file.
+    // After a lost connection, the row may exist. If not, `sweepFiles` removes the file.
     if (!(error instanceof AppError && error.code === 'unavailable')) await files.remove(id);
     throw error;
   }
@@ -79,7 +79,7 @@ const repeatable = ({ key, complaintId, commentId, name }: Upload, { digest }: R
   request: ['attach', complaintId, commentId ?? null, name, digest],
 });
 
-/** Refuses early what would fail later. A repeated request needs no additional space. */
+/** Refuses early if the row would be refused later. A repeated request needs no additional storage. */
 async function admit(trx: Trx, user: UserIdentity, upload: Upload): Promise<void> {
   await assertMayAttach(trx, user, upload);
   if (upload.key === undefined || !(await isClaimed(trx, upload.key))) await assertUnderMaxAttachments(trx, upload);

@@ -7,9 +7,9 @@ import { announce } from '../events/announce.ts';
 import type { FlowParts } from '../parts.ts';
 
 /**
- * Removes an attachment. Agents and admins can remove any, complainants only their own.
+ * Removes an attachment. Agents and admins can remove any attachment, complainants only their own.
  *
- * @throws AppError `not_found`, `complaint_locked`, or `insufficient_role` for an attachment of another member.
+ * @throws AppError `not_found`, `complaint_locked`, or `insufficient_role` for another member's attachment.
  */
 export async function removeAttachment(
   parts: FlowParts,
@@ -26,6 +26,6 @@ export async function removeAttachment(
     const announcement = { type: 'attachment.removed', detail, internal: removed.internal, actor: user } as const;
     await announce(trx, parts, { complaint, ...announcement, at: parts.now() });
   });
-  // Runs after the commit. If the process ends in between, `sweepFiles` removes the file.
+  // Runs after the commit. If the process ends before this, `sweepFiles` removes the file.
   await parts.files.remove(place.id);
 }

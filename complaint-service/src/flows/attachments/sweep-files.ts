@@ -2,12 +2,11 @@ import { existingIds } from '../../store/attachments/attachments.ts';
 import type { FlowParts } from '../parts.ts';
 
 const batchSize = 500;
-/** Longer than any upload takes, so that a file whose row is not yet written is kept. */
+/** Longer than any upload takes, because its row is written last. */
 const minAgeMs = 6 * 3600_000;
 
 /**
- * Removes stored files without a row: from aborted uploads, and from attachments that were deleted just before the
- * process ended.
+ * Removes stored files without a row, from aborted uploads or interrupted deletions.
  *
  * @returns The number of removed files.
  */

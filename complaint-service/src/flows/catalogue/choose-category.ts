@@ -8,8 +8,8 @@ import type { ScopeUser, Trx } from '../../store/scope.ts';
 import type { FlowParts } from '../parts.ts';
 
 /**
- * Returns the category with this id or name. While the catalogue is open, an unknown name from an agent or admin
- * becomes a new category.
+ * Returns the category with this id or name. If the catalogue is open, an unknown name from an agent or admin creates a
+ * category.
  *
  * @throws AppError `unknown_category`.
  */

@@ -8,7 +8,7 @@ import type { Category } from '../../store/schema/catalogue.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
 
-/** A change to a category. Members that are absent stay unchanged. */
+/** A change to a category. Absent members stay unchanged. */
 export type WantedCategory = Readonly<{
   name?: string | undefined;
   description?: string | undefined;
@@ -48,9 +48,9 @@ export async function addCategory(
 }
 
 /**
- * Changes a category. New targets apply only to new complaints; existing ones keep their due times.
+ * Changes a category. New targets apply only to new complaints.
  *
- * @throws AppError `not_found`, `name_taken` or `unknown_team`, and what `assertCurrent` throws.
+ * @throws AppError `not_found`, `name_taken` or `unknown_team`, and any error from `assertCurrent`.
  */
 export async function editCategory(
   { db, newId, now }: FlowParts,

@@ -16,7 +16,7 @@ import { withUniqueName } from './manage-categories.ts';
 
 export type WantedTeam = Readonly<{
   name?: string | undefined;
-  /** All members. Anyone else leaves the team. */
+  /** The complete list of members. */
   members?: readonly string[] | undefined;
 }>;
 

@@ -21,17 +21,17 @@ export type Wanted = Readonly<{
 }>;
 
 /**
- * Assigns a complaint to an agent or a team. Assigning it to the same ones again changes nothing.
+ * Assigns a complaint to an agent or a team. Does nothing if it already is.
  *
- * @throws AppError `not_found`, `unknown_assignee`, `unknown_team`, `people_unavailable` or `complaint_locked`, and
- * what `assertCurrent` throws.
+ * @throws AppError `not_found`, `unknown_assignee`, `unknown_team`, `people_unavailable` or `complaint_locked`, and any
+ *   error from `assertCurrent`.
  */
 export async function assignComplaint(
   parts: FlowParts,
   user: UserIdentity,
   { id, assigneeId, teamId, assertCurrent }: Wanted,
 ): Promise<Complaint> {
-  // Checks the complaint first. Otherwise the response would reveal whether any id belongs to an agent.
+  // Checks the complaint first. Otherwise anyone could find out whether an id belongs to an agent.
   await asUser(parts.db, user, (trx) => getComplaint(trx, id, 'read'));
   if (assigneeId !== undefined && !mayTakeComplaints(await parts.people.find(user, assigneeId))) {
     throw new AppError('unknown_assignee');
@@ -53,7 +53,7 @@ export async function assignComplaint(
   });
 }
 
-/** A membership update may have arrived since the users-service was asked. */
+/** A membership update may have arrived after the users-service responded. */
 async function assertStillAgent(trx: Trx, { tenantId }: UserIdentity, userId: string): Promise<void> {
   await lockMember(trx, { tenantId, userId });
   const update = await findMembershipUpdate(trx, userId);
@@ -61,9 +61,9 @@ async function assertStillAgent(trx: Trx, { tenantId }: UserIdentity, userId: st
 }
 
 /**
- * Returns a complaint to the queue. If it has no assignee, nothing changes.
+ * Returns a complaint to the queue, if it has an assignee.
  *
- * @throws AppError `not_found` or `complaint_locked`, and what `assertCurrent` throws.
+ * @throws AppError `not_found` or `complaint_locked`, and any error from `assertCurrent`.
  */
 export async function unassignComplaint(
   parts: FlowParts,
@@ -81,14 +81,14 @@ export async function unassignComplaint(
 
 type Assignment = Readonly<{
   assigneeId: string | null;
-  /** If undefined, the team stays. */
+  /** If undefined, the complaint keeps its team. */
   teamId?: string | null;
   actor: Readonly<{ userId: string; role: string }>;
   at: Date;
   reason?: string | undefined;
 }>;
 
-/** Changes the assignee of a locked complaint, and updates the status accordingly. */
+/** Changes a locked complaint's assignee, and its status accordingly. */
 export function setAssignee(
   trx: Trx,
   parts: Pick<FlowParts, 'newId'>,

@@ -16,7 +16,8 @@ import { getComplaint } from './get-complaint.ts';
 export type NewRemark = Readonly<{ body: string; internal: boolean }>;
 
 /**
- * Adds a comment, in any status. The first public one by an agent or admin counts as the first answer.
+ * Adds a comment, whatever the complaint's status. The first public comment by an agent or admin counts as the first
+ * answer.
  *
  * @throws AppError `not_found`, `complaint_locked`, or `insufficient_role` for an internal comment by a complainant.
  */

@@ -17,15 +17,15 @@ import { recordChange } from './record-change.ts';
 
 export type Edit = Omit<WantedEdit, 'category_id'> &
   Readonly<{
-    /** The id or the name of a category. */
+    /** A category id or name. */
     category?: string | undefined;
   }>;
 
 /**
- * Edits a complaint. Values that are equal to the current ones change nothing.
+ * Edits a complaint.
  *
  * @throws AppError `not_found`, `complaint_locked`, `insufficient_role`, `unknown_category` or `too_many_changes`, and
- * what `assertCurrent` throws.
+ *   any error from `assertCurrent`.
  */
 export async function editComplaint(
   parts: FlowParts,
@@ -50,7 +50,7 @@ export async function editComplaint(
   });
 }
 
-/** A new category has its own targets. The clocks keep their start time. */
+/** Applies the new category's targets. The clocks keep their start times. */
 async function changesOf(
   trx: Trx,
   parts: FlowParts,

@@ -25,18 +25,18 @@ export type Reporter = Readonly<{ name: string; email?: string | undefined; phon
 export type Filing = Readonly<{
   title: string;
   description: string;
-  /** The id or the name of a category. */
+  /** A category id or name. */
   category: string;
   priority?: Priority | undefined;
   location?: Location | undefined;
   contactPreference: ContactPreference;
   complainantId?: string | undefined;
-  /** The person without an account for whom an agent files. */
+  /** The person without an account for whom an agent files the complaint. */
   reporter?: Reporter | undefined;
 }>;
 
 /**
- * Checks whether this user may file this complaint. Runs before the transaction, because it may call the
+ * Checks whether this user can file this complaint. Call this before the transaction, because it may call the
  * users-service.
  *
  * @throws AppError `insufficient_role`, `unknown_complainant` or `people_unavailable`.

@@ -6,12 +6,11 @@ import type { Trx } from '../../store/scope.ts';
 const queries = { read: findComplaint, change: lockComplaint };
 
 /**
- * Returns a complaint, if the user may see it. Locks it for a change.
+ * Returns a complaint if the user can see it, and locks it for a change.
  *
  * @param id A UUID.
- * @throws AppError `not_found` for unknown complaints and those of other tenants or complainants alike.
- *   `complaint_locked` when changing an anonymized complaint: anything added would stay forever, because retention does
- *   not process it again.
+ * @throws AppError `not_found` for an unknown complaint, and for one that the user cannot see. `complaint_locked` when
+ *   changing an anonymized complaint, because retention would not remove the change.
  */
 export async function getComplaint(trx: Trx, id: string, purpose: 'read' | 'change'): Promise<Complaint> {
   const complaint = await queries[purpose](trx, id);

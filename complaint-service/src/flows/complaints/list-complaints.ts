@@ -9,12 +9,15 @@ import type { FlowParts } from '../parts.ts';
 
 export type Filter = Readonly<{
   statuses?: readonly Status[] | undefined;
-  /** For staff, the complaints assigned to them; for complainants, their own. OAuth clients have none. */
+  /**
+   * For agents and admins, complaints assigned to them. For complainants, their own complaints. OAuth clients have
+   * none.
+   */
   mine?: boolean | undefined;
   unassigned?: boolean | undefined;
   overdue?: boolean | undefined;
   assigneeId?: string | undefined;
-  /** The id or the name of a category. */
+  /** A category id or name. */
   category?: string | undefined;
   teamId?: string | undefined;
   priority?: number | undefined;
@@ -25,7 +28,10 @@ export type Filter = Readonly<{
 
 export type Wanted = Filter & Readonly<{ order: Order; after: ListPosition | undefined; limit: number }>;
 
-/** Lists the complaints that the reader may see: complainants see their own, others see all of the tenant. */
+/**
+ * Lists the complaints that the reader can see. Complainants see their own complaints, others see all complaints in the
+ * tenant.
+ */
 export async function findComplaints(parts: FlowParts, reader: Reader, wanted: Wanted): Promise<Complaint[]> {
   const { mine, overdue, category: named, order, after, limit, ...filter } = wanted;
   if (mine === true && reader.kind === 'client') return [];

@@ -23,7 +23,7 @@ export type Move = Readonly<{
  * Moves a complaint to another status.
  *
  * @throws AppError `not_found`, `complaint_locked`, `insufficient_role`, `illegal_transition` or `invalid_duplicate`,
- * and what `assertCurrent` throws.
+ *   and any error from `assertCurrent`.
  */
 export async function moveComplaint(
   parts: FlowParts,
@@ -64,18 +64,15 @@ async function changesOf(trx: Trx, current: Complaint, { to, duplicateOf }: Move
 }
 
 /**
- * Locked before the complaint, as in assigning. Otherwise it could become active just after all of the agent's
- * complaints returned to the queue.
+ * Locks the agent before the complaint, as `assignComplaint` does. Otherwise the complaint could become active just
+ * after all the agent's complaints returned to the queue.
  */
 async function lockAssignee(trx: Trx, { tenantId }: UserIdentity, id: string): Promise<void> {
   const { assignee_id: userId } = await getComplaint(trx, id, 'read');
   if (userId !== null) await lockMember(trx, { tenantId, userId });
 }
 
-/**
- * Whether an agent is known to have left or changed role since the assignment. Active complaints then return to the
- * queue.
- */
+/** Whether an agent has left or changed roles since the assignment. Active complaints then return to the queue. */
 async function hasLeft(trx: Trx, assigneeId: string | null): Promise<boolean> {
   const update = assigneeId === null ? undefined : await findMembershipUpdate(trx, assigneeId);
   return update !== undefined && !mayTakeComplaints(update);
@@ -107,6 +104,6 @@ async function assertOriginal(trx: Trx, current: Complaint, original: Complaint 
 }
 
 function illegalTransition(from: Status): Error {
-  const message = `${from} can be followed by ${nextOf(from).join(', ')}`;
+  const message = `from ${from}, it can move to ${nextOf(from).join(', ')}`;
   return new AppError('illegal_transition', { errors: [{ path: 'to', message }] });
 }

@@ -28,14 +28,14 @@ import type { FlowParts } from '../parts.ts';
 
 type Parts = Pick<FlowParts, 'db' | 'files' | 'newId' | 'now'> & Readonly<{ logger: Logger }>;
 
-/** The maximum number of complaints in one transaction, so that it stays short. */
+/** The maximum number of complaints per transaction, so that transactions stay short. */
 const batchSize = 100;
 /** The maximum number of batches per tenant and run, so that a large tenant does not delay the others. */
 const maxBatches = 50;
 const dayMs = 24 * 3600_000;
 
 /**
- * Erases the people whose erasure is due, and the complaints whose retention has ended, in all tenants.
+ * Erases people whose erasure is due, and complaints whose retention period has ended, in all tenants.
  *
  * @returns The time of the next erasure.
  */
@@ -86,15 +86,15 @@ async function returnToQueue(trx: Trx, { newId, now }: Changing, userId: string)
   const assigned = await lockComplaintsOf(trx, userId, batchSize);
   const returning = { assigneeId: null, actor, at: now(), reason: 'The assignee was erased.' };
   for (const complaint of assigned) {
-    // The history, events and webhooks must not contain the id that is about to be erased.
+    // The id that is being erased must not enter the history, events or webhooks.
     await setAssignee(trx, { newId }, { ...complaint, assignee_id: erasedId }, returning);
   }
   return assigned.length === 0 ? undefined : { complaints: 0, comments: 0, attachments: [] };
 }
 
 /**
- * Erases a person from their own complaints. If texts are removed too, active complaints are withdrawn, and all are
- * anonymized.
+ * Erases a person from their own complaints. If texts are also removed, withdraws active complaints and anonymizes all
+ * of them.
  *
  * @returns Undefined if there were none.
  */
@@ -144,7 +144,7 @@ async function applyRetention(parts: Parts, policy: RetentionPolicy, stopped: Ab
   }
 }
 
-/** Runs after the commit. If the process ends in between, `sweepFiles` removes the files. */
+/** Runs after the commit. If the process ends before this, `sweepFiles` removes the files. */
 async function removeFiles({ files }: Parts, { attachments }: Removed): Promise<void> {
   for (const id of attachments) await files.remove(id);
 }

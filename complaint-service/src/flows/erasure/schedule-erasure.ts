@@ -17,7 +17,7 @@ export type ErasurePreview = Readonly<{
 /**
  * Counts what erasing a person would remove.
  *
- * @throws AppError `not_found` if the id belongs to no member and occurs in no complaint; `people_unavailable`.
+ * @throws AppError `not_found` if the id belongs to no member and appears in no complaint; `people_unavailable`.
  */
 export async function previewErasure(
   { db, people }: FlowParts,
@@ -34,9 +34,9 @@ export async function previewErasure(
 }
 
 /**
- * Schedules the erasure of a person. Active members are refused.
+ * Schedules a person's erasure.
  *
- * @throws AppError `member_active`, `erasure_scheduled`, and those of {@link previewErasure}.
+ * @throws AppError `member_active`, `erasure_scheduled`, and any error from {@link previewErasure}.
  */
 export async function scheduleErasure(parts: FlowParts, admin: UserIdentity, userId: string): Promise<Erasure> {
   const { member, texts } = await previewErasure(parts, admin, userId);
@@ -63,7 +63,7 @@ export async function scheduleErasure(parts: FlowParts, admin: UserIdentity, use
   }
 }
 
-/** @throws AppError `not_found`, or `erasure_not_cancellable` if it is due, done or already canceled. */
+/** @throws AppError `not_found`, or `erasure_not_cancellable` if the erasure is due, done or already canceled. */
 export async function cancelScheduled({ db, now }: FlowParts, admin: UserIdentity, id: string): Promise<Erasure> {
   return asUser(db, admin, async (trx) => {
     const cancelled = await cancelErasure(trx, { id, by: admin.userId, at: now() });

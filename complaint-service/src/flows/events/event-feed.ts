@@ -4,32 +4,32 @@ import type { ComplaintEvent } from '../../store/schema/deliveries.ts';
 import { asUser, type ComplaintsDatabase, type ScopeUser } from '../../store/scope.ts';
 
 export type Following = Readonly<{
-  /** The last event that the client has seen. If absent, the feed starts with the next event. */
+  /** The last event that the caller has seen. If undefined, the feed starts with the next event. */
   lastId: string | undefined;
   signal: AbortSignal;
-  /** Called whenever `quietMs` pass without a batch, even while the database is unreachable. */
+  /** Called after each `quietMs` without a batch, even while the database is unreachable. */
   onQuiet: () => void;
 }>;
 
-/** A feed of new events for users who may see them. */
+/** A feed of new events. */
 export type EventFeed = Readonly<{
   /**
-   * Yields the events that this user may see, one batch at a time. Each batch is read on demand, so a slow client holds
-   * no events in memory. The first batch is empty, or `missed` if the feed cannot resume at the client's position. The
-   * response can then start. While the database is unreachable, the feed waits, and later continues without a gap. Ends
-   * when `signal` aborts or the feed ends.
+   * Yields batches of events that this user can see. Reads each batch on demand, so a slow caller holds no events in
+   * memory. The first batch is empty, or `missed` if the feed cannot resume at the caller's position. The response can
+   * then start. While the database is unreachable, the feed waits, and later continues without a gap. Ends when
+   * `signal` aborts or the feed ends.
    */
   follow(user: ScopeUser, following: Following): AsyncGenerator<ComplaintEvent[] | 'missed'>;
-  /** Ends all followers, and stops listening. */
+  /** Ends all feeds, and stops listening. */
   end(): Promise<void>;
 }>;
 
 const batchSize = 100;
 const retryMs = 1_000;
-/** Responses start within this time, because `EventSource` gives up on any status other than 200. */
+/** How soon a response must start, because `EventSource` gives up on any status other than 200. */
 const openWithinMs = 2_000;
 
-/** @param quietMs Must be shorter than the idle timeout of any proxy in between. */
+/** @param quietMs Must be shorter than the idle timeout of any proxy. */
 export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): Promise<EventFeed> {
   const waiters = new Map<string, Set<() => void>>();
   const reads = new Map<string, Promise<ComplaintEvent[]>>();
@@ -38,7 +38,7 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
   const wake = (tenants: Iterable<Set<() => void>>) => {
     for (const each of tenants) for (const resolve of [...each]) resolve();
   };
-  // Called without a tenant after a reconnect, when notifications may have been missed.
+  // A reconnect calls this without a tenant, because notifications may have been missed.
   const stopListening = await db.listen(eventsChannel, (tenantId) => {
     notified += 1;
     const waiting = tenantId === undefined ? undefined : waiters.get(tenantId);
@@ -46,8 +46,8 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
   });
 
   /**
-   * Resolves with the next notification, or after `quietMs` in case one was lost. Registers before the read, so that an
-   * event committed between the read and the wait still wakes the follower.
+   * Resolves on the next notification, or after `quietMs` in case one was lost. Call this before the read, so that an
+   * event committed meanwhile still wakes the follower.
    */
   function nextEvents(tenantId: string, stop: AbortSignal) {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -66,8 +66,8 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
   }
 
   /**
-   * Reads as the user, so row-level security decides about each event. Followers with the same access share one read,
-   * so an event costs one query for all agents of a tenant. A read that began before the last notification is not
+   * Reads as the user, so that row-level security decides about each event. Followers with the same access share a
+   * read, so an event costs one query for all agents of a tenant. A read that began before the last notification is not
    * shared, because it may have missed the new event.
    */
   function read(user: ScopeUser, after: number): Promise<ComplaintEvent[]> {
@@ -93,11 +93,11 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
 
   async function* start(user: ScopeUser, lastId: string | undefined, stop: AbortSignal) {
     const placing = place(user, lastId, stop);
-    placing.catch(() => {}); // Awaited below, unless the client disconnects first.
+    placing.catch(() => {});
     const inTime = await Promise.race([placing, delay(openWithinMs, undefined, { ref: false })]);
     if (inTime === undefined) yield [];
     const { seq, missed } = inTime ?? (await placing);
-    // A client that got its response before its position was known may have missed events.
+    // A caller whose response started before its position was known may have missed events.
     yield missed || (inTime === undefined && lastId === undefined) ? ('missed' as const) : [];
     return seq;
   }
@@ -112,7 +112,7 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
           const next = nextEvents(user.tenantId, stop);
           try {
             const events = await unlessUnavailable(read(user, seq), stop);
-            // A wake-up without a visible event was for other users, which this user must not learn.
+            // A notification without a visible event was for other users. This user must not learn of it.
             if (events?.length === 0) await next.promise;
             if (events === undefined || events.length === 0 || stop.aborted) continue;
             seq = events.at(-1)?.seq ?? seq;

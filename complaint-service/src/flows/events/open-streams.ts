@@ -1,9 +1,9 @@
 import { AppError } from '../../errors.ts';
 
-/** The maximum per user and instance, for browser tabs and devices. */
+/** The maximum per user and instance, enough for several browser tabs and devices. */
 export const maxStreamsPerUser = 10;
 
-/** Counts the open streams of each user, SSE and WebSocket together. */
+/** Counts each user's open streams, both SSE and WebSocket. */
 export class OpenStreams {
   readonly #byUser = new Map<string, number>();
 

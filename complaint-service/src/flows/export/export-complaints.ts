@@ -6,9 +6,9 @@ import type { Complaint } from '../../store/schema/complaints.ts';
 import { type Filter, findComplaints } from '../complaints/list-complaints.ts';
 import type { FlowParts } from '../parts.ts';
 
-/** Each complaint has two people, so one call can look up the names of a batch. */
+/** Each complaint names up to two people, so one request can look up a batch's names. */
 const batchSize = 150;
-// Ordered by filing time, which never changes: a complaint that is edited meanwhile appears once.
+// The filing time never changes, so a complaint that is edited meanwhile appears once.
 const order = 'newest';
 
 type Names = ReadonlyMap<string, string>;
@@ -40,8 +40,8 @@ const columns: Readonly<Record<string, (row: Complaint, names: Names) => Cell>> 
 };
 
 /**
- * Writes the complaints that the user may see as CSV, in batches, so that memory use does not depend on their number.
- * Each batch is one short transaction, so a slow client keeps none open.
+ * Writes the complaints that the user can see as CSV. Batches limit memory use. Each batch is one short transaction, so
+ * that a slow download keeps none open.
  */
 export async function* exportComplaints(parts: FlowParts, user: UserIdentity, filter: Filter): AsyncGenerator<string> {
   yield byteOrderMark + csvRow(Object.keys(columns));

@@ -20,17 +20,17 @@ export type MailCourierParts = Readonly<{
   db: ComplaintsDatabase;
   logger: Logger;
   mailer: Mailer;
-  /** Called when an email is sent, so that people who have left the tenant get none. */
+  /** Called when an email is sent, so that people who have left the tenant do not get it. */
   addresses: AddressBook;
-  /** Base URL of a complaint's page, without a trailing slash. If unset, emails have no link. */
+  /** Base URL of complaint pages, without a trailing slash. If unset, emails have no link. */
   linkBase: string | undefined;
   now: () => Date;
   random?: () => number;
-  /** Called for each email that was sent, failed, or was given up. */
+  /** Called for each email that was sent, failed or given up. */
   onResult?: (result: DeliveryResult) => void;
 }>;
 
-// An email that is aborted after its last byte would be sent twice.
+// Interrupting an email after its last byte would send it twice.
 const graceMs = 5_000;
 
 /**
@@ -42,7 +42,7 @@ export function startMailCourier(parts: MailCourierParts): Promise<() => Promise
     rows: mailsOf(db),
     logger,
     what: 'a mail',
-    // In queue order, so that emails arrive in the order of the changes.
+    // Sends in queue order, so that emails arrive in the order of the changes.
     atOnce: 1,
     timeoutMs: attemptTimeoutMs,
     deliver: (mail, signal) => (mail.recipient === 'all' ? spread(parts, mail) : send(parts, mail, signal)),
@@ -55,7 +55,7 @@ export function startMailCourier(parts: MailCourierParts): Promise<() => Promise
   return startCourier({ db, logger, channel: mailChannel, graceMs, work: [mails] });
 }
 
-/** Finds the recipients of a change. Each gets a separate row, so that one failure does not repeat the other emails. */
+/** Finds a change's recipients. Each has a separate row, so that a failure does not repeat the other emails. */
 async function spread({ db }: MailCourierParts, mail: QueuedMail): Promise<false> {
   const { tenant_id, complaint_id, actor_id } = mail;
   await asMailer(db, tenant_id, async (trx) => {
@@ -69,11 +69,7 @@ async function spread({ db }: MailCourierParts, mail: QueuedMail): Promise<false
   return false;
 }
 
-/**
- * Sends one email, if its recipient may still see the complaint and wants email.
- *
- * @returns Whether it was sent.
- */
+/** Sends an email if its recipient can still see the complaint and wants email. @returns Whether it was sent. */
 async function send(parts: MailCourierParts, mail: QueuedMail, signal: AbortSignal): Promise<boolean> {
   const { tenant_id, complaint_id: id, kind, user_id } = mail;
   const complaint = await asMailer(parts.db, tenant_id, (trx) => findMailed(trx, id));

@@ -7,8 +7,8 @@ import type { FlowParts } from '../parts.ts';
 const mailedStatuses = ['resolved', 'closed', 'rejected', 'duplicate'] as const;
 
 /**
- * Queues the emails about a change in its transaction, so that both commit or neither does. The recipients are found
- * later, because a complainant's transaction sees no other watcher.
+ * Queues the emails about a change, in the transaction of the change. The recipients are found later, because a
+ * complainant's transaction does not see other watchers.
  */
 export async function queueMail(
   trx: Trx,
@@ -21,7 +21,7 @@ export async function queueMail(
   await addMail(trx, { tenant_id, id: newId(), complaint_id, kind, actor_id: actorId });
 }
 
-/** The email about a change, if any. A change of only the team sends none. */
+/** Returns the email about a change, if any. A change that affects only the team sends none. */
 export function mailOf({ action, detail }: HistoryEvent): MailKind | undefined {
   if (action === 'assigned') return detail.to === detail.from ? undefined : 'assigned';
   return action === 'moved' ? mailedStatuses.find((status) => status === detail.to) : undefined;

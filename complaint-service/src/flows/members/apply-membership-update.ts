@@ -6,14 +6,14 @@ import { asMembershipUpdater } from '../../store/scope.ts';
 import { setAssignee } from '../complaints/assign-complaint.ts';
 import type { FlowParts } from '../parts.ts';
 
-/** The maximum number of complaints that one transaction returns to the queue, so that it stays short. */
+/** How many complaints a transaction returns to the queue, so that it stays short. */
 const batch = 50;
 
 /**
- * Stores a membership update. If the member is no longer an active agent, their active complaints return to the queue.
- * If this fails halfway, the auth-service sends the same update again, and the rest then returns.
+ * Stores a membership update. Returns active complaints to the queue if the member is no longer an active agent. After
+ * a failure, the auth-service repeats the update, and the remaining complaints return.
  *
- * @returns Whether this is the latest update of the member.
+ * @returns Whether this is the member's latest update.
  */
 export async function applyMembershipUpdate({ db, newId, now }: FlowParts, update: MembershipUpdate): Promise<boolean> {
   const member = { tenantId: update.tenant_id, userId: update.user_id };

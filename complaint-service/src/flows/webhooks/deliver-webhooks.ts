@@ -34,20 +34,20 @@ export type WebhookCourierParts = Readonly<{
   now: () => Date;
   random?: () => number;
   timeoutMs?: number;
-  /** Called for each attempt, and for each delivery that is dropped when a webhook is disabled. */
+  /** Called for each attempt, and for each delivery that is dropped with a disabled webhook. */
   onResult?: (result: DeliveryResult, deliveries?: number) => void;
 }>;
 
-/** The maximum number of receivers that one instance delivers to at the same time. */
+/** How many receivers an instance delivers to at the same time. */
 const atOnce = 20;
 const ofTenant = 5;
-/** After this time, remaining deliveries wait until the receiver's next turn. */
+/** How long a receiver's turn lasts. Remaining deliveries wait for its next turn. */
 const turnMs = 40_000;
 
 /**
- * Sends queued webhook deliveries at least once, until it is stopped. A receiver that hangs does not delay the others.
+ * Sends queued webhook deliveries at least once, until it is stopped. A slow receiver does not delay the others.
  *
- * @returns A function that stops it. Current attempts are aborted, and repeated later.
+ * @returns A function that aborts current attempts, which are repeated later.
  */
 export function startWebhookCourier(parts: WebhookCourierParts): Promise<() => Promise<void>> {
   const { db, logger } = parts;
@@ -56,7 +56,7 @@ export function startWebhookCourier(parts: WebhookCourierParts): Promise<() => P
   return startCourier({ db, logger, channel: webhooksChannel, graceMs: 0, work: [{ rows, atOnce, run }] });
 }
 
-/** Sends the due deliveries of one webhook, one after the other. */
+/** Sends a webhook's due deliveries one after the other. */
 async function deliverDue(parts: WebhookCourierParts, webhook: Key, stopped: AbortSignal): Promise<void> {
   const { db, logger, now } = parts;
   const untilMs = now().getTime() + turnMs;
@@ -98,7 +98,7 @@ async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: Ab
     return;
   }
   const failures = webhook.failures + 1;
-  // Without a status, the receiver is down, and other deliveries would fail too.
+  // No status means that the receiver is down, and other deliveries would fail too.
   const isDown = 'failure' in result || failures >= maxFailuresInRow;
   const state = await deliveryFailed(db, due, made, {
     delayMs: retryDelayMs(delivery.attempts + 1, random()),

@@ -22,7 +22,7 @@ import type { FlowParts } from '../parts.ts';
 
 type NewWebhook = Readonly<{ url: string; events: readonly EventType[]; signature: Webhook['signature'] }>;
 
-/** A webhook, with its secret in base64url if it is new. */
+/** A webhook. A new webhook also has its secret in base64url. */
 export type WithSecret = Readonly<{ webhook: Webhook; secret: string | undefined }>;
 
 /** @throws AppError `validation_failed` if the URL is not allowed, or `too_many_webhooks`. */
@@ -59,7 +59,7 @@ export async function editWebhook(parts: FlowParts, user: UserIdentity, id: stri
     ...(edit.url !== undefined && { url: edit.url }),
     ...(edit.events !== undefined && { events: [...new Set(edit.events)] }),
     ...(edit.state !== undefined && { state: edit.state, ended_reason: null }),
-    // Tries a new URL or a resumed webhook immediately.
+    // A new URL or a resumed webhook is tried immediately.
     ...((edit.url !== undefined || edit.state === 'active') && { failures: 0, failing_since: null, retry_at: null }),
   };
   return asUser(parts.db, user, async (trx) => {
@@ -70,10 +70,11 @@ export async function editWebhook(parts: FlowParts, user: UserIdentity, id: stri
   });
 }
 
-/** Removes a webhook with its log. @throws AppError `not_found` */
+/** Removes a webhook and its delivery log. @throws AppError `not_found` */
 export async function removeWebhook(parts: FlowParts, user: UserIdentity, id: string): Promise<void> {
   const isRemoved = await asUser(parts.db, user, async (trx) => {
-    // Otherwise a transaction that has just read the webhook would queue a delivery for a deleted webhook, and fail.
+    // Waits for transactions that have just read the webhook. Otherwise they would queue a delivery for a deleted
+    // webhook, and fail.
     await holdEvents(trx, user.tenantId);
     return deleteWebhook(trx, id);
   });
@@ -81,7 +82,7 @@ export async function removeWebhook(parts: FlowParts, user: UserIdentity, id: st
 }
 
 /**
- * Creates a new secret. For a day, deliveries are signed with both secrets, so that the receiver can switch.
+ * Creates a new secret. For a day, both secrets sign deliveries, so that the receiver can switch.
  *
  * @throws AppError `not_found`, or `webhook_has_no_secret`.
  */

@@ -20,12 +20,12 @@ const attachment = z
     comment_id: z.uuid().nullable(),
     uploader_id: z.string(),
     uploader_name: displayName,
-    name: z.string().describe('Sanitized, with the extension of the detected type.'),
+    name: z.string().describe('The sanitized file name, with the extension for the detected type.'),
     media_type: z.string(),
     bytes: z.int(),
     width: z.int().nullable().describe('Of images, in pixels.'),
     height: z.int().nullable(),
-    internal: z.boolean().describe('Visible to agents and admins only, like the note it belongs to.'),
+    internal: z.boolean().describe('Whether only agents and admins can see it, as for an internal note.'),
     created_at: time,
   })
   .meta({ id: 'Attachment' });
@@ -36,7 +36,7 @@ const path = '/v1/complaints/:id/attachments';
 
 const uploadUrl = /^\/v1\/complaints\/[^/?]+\/attachments(\?|$)/;
 
-/** Whether the body of a request is an upload, which the gateway streams without a digest. */
+/** Whether the request body is an upload, which the gateway streams without a digest. */
 export function isUpload({ method, originalUrl }: Pick<Request, 'method' | 'originalUrl'>): boolean {
   return method === 'POST' && uploadUrl.test(originalUrl);
 }
@@ -48,16 +48,16 @@ export const attachmentRoutes = [
     operationId: 'attachFile',
     tag: 'Attachments',
     summary: 'Attach a photo or a document',
-    description: `The body is the file, up to ${maxFileBytes / 1024 / 1024} MiB. Its type is detected from its bytes: a JPEG, PNG or WebP image, a PDF document or plain text in UTF-8. Images are re-encoded without metadata. A complaint can have up to ${maxAttachments} attachments.`,
+    description: `Send the file as the body, up to ${maxFileBytes / 1024 / 1024} MiB. Its type is detected from its bytes: a JPEG, PNG or WebP image, a PDF document or plain text in UTF-8. Images are re-encoded without metadata. A complaint can have up to ${maxAttachments} attachments.`,
     callers: ['user'],
     params: complaintPath,
     headers: creationHeaders,
     query: z.strictObject({
       name: z.string().max(1_000).default('').describe('The file name.'),
-      comment_id: uuidField.optional().describe('A comment by the caller. The attachment has the same visibility.'),
+      comment_id: uuidField.optional().describe('One of your comments. The attachment has the same visibility.'),
     }),
     upload: { 'application/octet-stream': null, 'image/*': null, 'application/pdf': null, 'text/plain': null },
-    responses: { 201: { schema: attachment, headers: { location: 'The path of the file.' } } },
+    responses: { 201: { schema: attachment, headers: { location: "The file's path." } } },
     errors: [
       'insufficient_role',
       'complaint_locked',
@@ -90,7 +90,7 @@ export const attachmentRoutes = [
     path,
     operationId: 'listAttachments',
     tag: 'Attachments',
-    summary: 'List the attachments of a complaint, oldest first',
+    summary: "List a complaint's attachments, oldest first",
     callers: ['user'],
     params: complaintPath,
     responses: { 200: z.object({ items: z.array(attachment) }) },
@@ -110,7 +110,7 @@ export const attachmentRoutes = [
     path: '/v1/complaints/:id/attachments/:attachmentId',
     operationId: 'removeAttachment',
     tag: 'Attachments',
-    summary: 'Remove an attachment: agents and admins any, complainants their own',
+    summary: 'Remove an attachment (complainants only their own)',
     callers: ['user'],
     params: attachmentPath,
     responses: { 204: null },

@@ -31,7 +31,7 @@ export const downloadRoutes = [
         schema: z.string().meta({ format: 'binary' }),
         mediaType: '*/*',
         description: 'The file, with its own media type.',
-        headers: { 'content-disposition': 'The file name (RFC 6266).', etag: 'Never changes.' },
+        headers: { 'content-disposition': 'The file name (RFC 6266).', etag: 'The content never changes.' },
       },
       304: null,
     },
@@ -48,17 +48,17 @@ export const downloadRoutes = [
     res.set('etag', entityTag(found.id));
     if (req.fresh) return res.status(304).end();
     const file = await parts.files.open(found.id);
-    // The attachment may have been removed meanwhile: its row is deleted before its file.
+    // The attachment may just have been removed: its row is deleted before its file.
     if (file === undefined) throw new AppError((await find()) === undefined ? 'not_found' : 'attachment_lost');
     setSafeHeaders(res, found, query.disposition);
-    // A client that disconnects early is not an error.
+    // A reader that disconnects early is not an error.
     return pipeline(file, res).catch((error: unknown) => {
       if (!res.destroyed) throw error;
     });
   }),
 ];
 
-/** Prevents a browser from running the file or guessing its type, even when it is opened directly. */
+/** Keeps a browser from running the file or guessing its type, even when it opens the file directly. */
 function setSafeHeaders(res: Response, found: Attachment, disposition: 'attachment' | 'inline'): void {
   const kind = found.media_type.startsWith('image/') ? 'image' : 'document';
   res.set({

@@ -14,9 +14,9 @@ const minutes = z.int().min(1).max(tenYearsInMinutes).nullable();
 const wantedCategory = z.strictObject({
   name: lineField(50),
   description: z.union([z.literal(''), textField(1_000)]).optional(),
-  team_id: uuidField.nullable().optional().describe('The team that new complaints are assigned to.'),
-  first_answer_minutes: minutes.optional().describe('Target for the first answer. Null if there is none.'),
-  resolution_minutes: minutes.optional().describe('Target for the resolution. Null if there is none.'),
+  team_id: uuidField.nullable().optional().describe('The team that gets new complaints in this category.'),
+  first_answer_minutes: minutes.optional().describe('Target for the first answer, in minutes. Null for no target.'),
+  resolution_minutes: minutes.optional().describe('Target for the resolution, in minutes. Null for no target.'),
   active: z.boolean().optional().describe('New complaints can use only active categories.'),
 });
 
@@ -48,7 +48,7 @@ export const categoryRoutes = [
     path: '/v1/categories',
     operationId: 'listCategories',
     tag,
-    summary: 'List the catalogue of categories, by name',
+    summary: 'List the categories by name',
     callers: ['user'],
     responses: { 200: z.object({ items: z.array(category) }) },
     errors: ['insufficient_role'],
@@ -80,7 +80,7 @@ export const categoryRoutes = [
     operationId: 'editCategory',
     tag,
     summary: 'Change or deactivate a category',
-    description: 'New targets apply to new complaints.',
+    description: 'New targets apply only to new complaints.',
     callers: ['user'],
     roles: ['admin'],
     params: complaintPath,

@@ -6,9 +6,7 @@ import { route } from '../route.ts';
 
 const openCatalogue = z
   .boolean()
-  .describe(
-    'Whether agents and admins can add a category by using a new name in a complaint. Complainants never can. By default, unknown names are refused.',
-  );
+  .describe('Whether agents and admins can add a category by using a new name in a complaint. The default is false.');
 
 const settings = z.object({ open_catalogue: openCatalogue }).meta({ id: 'ComplaintSettings' });
 
@@ -18,7 +16,7 @@ export const settingsRoutes = [
     path: '/v1/complaint-settings',
     operationId: 'readComplaintSettings',
     tag: 'Catalogue',
-    summary: 'Read the settings of the tenant',
+    summary: "Read the tenant's settings",
     callers: ['user'],
     roles: staffRoles,
     responses: { 200: settings },
@@ -33,7 +31,7 @@ export const settingsRoutes = [
     path: '/v1/complaint-settings',
     operationId: 'changeComplaintSettings',
     tag: 'Catalogue',
-    summary: 'Change the settings of the tenant',
+    summary: "Change the tenant's settings",
     callers: ['user'],
     roles: ['admin'],
     body: z.strictObject({ open_catalogue: openCatalogue }),

@@ -14,7 +14,7 @@ const tag = 'Catalogue';
 
 const wantedTeam = z.strictObject({
   name: lineField(50),
-  members: z.array(idField).max(50).optional().describe('Agents of the tenant. Replaces all members.'),
+  members: z.array(idField).max(50).optional().describe('The ids of agents. They replace all current members.'),
 });
 
 const team = z
@@ -31,7 +31,7 @@ export const teamRoutes = [
     path: '/v1/teams',
     operationId: 'listTeams',
     tag,
-    summary: 'List the teams, by name',
+    summary: 'List the teams by name',
     callers: ['user'],
     roles: staffRoles,
     responses: { 200: z.object({ items: z.array(team) }) },

@@ -18,7 +18,7 @@ const comment = z
     author_name: displayName,
     author_role: z.string(),
     body: z.string(),
-    internal: z.boolean().describe('Visible to agents and admins only.'),
+    internal: z.boolean().describe('Whether only agents and admins can see it.'),
     created_at: time,
   })
   .meta({ id: 'Comment' });
@@ -35,7 +35,7 @@ export const commentRoutes = [
     headers: creationHeaders,
     body: z
       .strictObject({ body: textField(5_000), internal: z.boolean().default(false) })
-      .meta({ examples: [{ body: 'We are on our way.', internal: false }] }),
+      .meta({ examples: [{ body: 'A crew will come tomorrow morning.', internal: false }] }),
     responses: { 201: comment },
     errors: ['insufficient_role', 'complaint_locked', 'idempotency_key_reused'],
   }).handle(async ({ identity, params, headers, body, reply }, parts) => {
@@ -56,7 +56,7 @@ export const commentRoutes = [
     path: '/v1/complaints/:id/comments',
     operationId: 'listComments',
     tag: 'Comments',
-    summary: 'List the comments of a complaint, oldest first',
+    summary: "List a complaint's comments, oldest first",
     callers: ['user'],
     params: complaintPath,
     query: paginationQuery,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClientIdentity, UserIdentity } from '@countersign/identity';
-import { entityTag, readerTenantOf } from '@countersign/service-kit';
+import { entityTag, jsonOf, readerTenantOf } from '@countersign/service-kit';
 import type { Response } from 'express';
 import { z } from 'zod';
 import { type Reader, readScope, seesTenant } from '../../domain/access.ts';
@@ -14,7 +14,7 @@ import { time } from '../fields.ts';
 export const status = z.enum(statuses).meta({ id: 'ComplaintStatus' });
 export const priority = z.enum(priorities).meta({ id: 'Priority' });
 export const contactPreference = z.enum(contactPreferences).meta({ id: 'ContactPreference' });
-/** The name of a person, from the users-service; null where they have none, or where it does not answer. */
+/** A person's name from the users-service. Null if they have no name or the users-service does not respond. */
 export const displayName = z.string().nullable().describe('Null if the person has no name, or it is unavailable.');
 
 const location = z.object({
@@ -29,19 +29,22 @@ export const complaint = z
     tenant_id: z.string(),
     title: z.string(),
     description: z.string(),
-    category: z.string().describe('The name of the category.'),
+    category: z.string().describe('The category name.'),
     category_id: z.uuid(),
     team_id: z.uuid().nullable(),
     status,
     priority,
     location: location.nullable(),
     contact_preference: contactPreference,
-    complainant_id: z.string().nullable().describe('Null when an agent filed it for a person without an account.'),
+    complainant_id: z
+      .string()
+      .nullable()
+      .describe('Null if an agent filed the complaint for a person without an account.'),
     complainant_name: displayName,
     reporter: z
       .object({ name: z.string(), email: z.string().nullable(), phone: z.string().nullable() })
       .nullable()
-      .describe('The person without an account for whom an agent filed it. Null for OAuth clients.'),
+      .describe('The person without an account for whom an agent filed the complaint. Always null for OAuth clients.'),
     created_by: z.string(),
     created_by_name: displayName,
     assignee_id: z.string().nullable(),
@@ -63,7 +66,7 @@ export const complaint = z
 
 export type ComplaintJson = z.infer<typeof complaint>;
 
-/** Data beyond its row that the JSON of a complaint depends on. */
+/** What else appears in a complaint's JSON, besides its row. */
 export type View = Readonly<{ caller: Reader; now: Date; names: ReadonlyMap<string, string> }>;
 
 /** @throws AppError `insufficient_scope` if an OAuth client, or an agent that acts for a user, lacks the scope. */
@@ -72,11 +75,11 @@ export const readerOf = (identity: UserIdentity | ClientIdentity): Reader => ({
   tenantId: readerTenantOf(identity, readScope),
 });
 
-/** The people who appear in the JSON of a complaint. */
+/** The people who appear in a complaint's JSON. */
 export const peopleOf = ({ complainant_id, created_by, assignee_id }: Complaint): readonly string[] =>
   [complainant_id, created_by, assignee_id].filter((id) => id !== null);
 
-/** OAuth clients get no names here. Those with the directory's scope can read them there. */
+/** OAuth clients get no names here. They can read names in the directory if they have its scope. */
 async function namesFor(
   people: FlowParts['people'],
   reader: Reader,
@@ -85,7 +88,7 @@ async function namesFor(
   return reader.kind === 'client' ? new Map() : people.namesOf(reader, ids);
 }
 
-/** Returns the JSON of complaints, with one call for all names. */
+/** Returns complaints as JSON. Looks up all names with one request. */
 export async function complaintsJson(
   { people, now }: Pick<FlowParts, 'people' | 'now'>,
   caller: Reader,
@@ -98,25 +101,18 @@ export async function complaintsJson(
 export function complaintJson(row: Complaint, { caller, now, names }: View): ComplaintJson {
   const nameOf = (id: string | null) => (id === null ? null : (names.get(id) ?? null));
   const marks = overdueMarks(row, now);
-  return {
-    id: row.id,
-    tenant_id: row.tenant_id,
+  return jsonOf(complaint, {
+    ...row,
     ...described(row),
-    category_id: row.category_id,
-    team_id: row.team_id,
-    status: row.status,
-    complainant_id: row.complainant_id,
     complainant_name: nameOf(row.complainant_id),
-    // The scope of OAuth clients does not include names.
+    // The scope for complaints does not include names.
     reporter:
       row.reporter_name === null || caller.kind === 'client'
         ? null
         : { name: row.reporter_name, email: row.reporter_email, phone: row.reporter_phone },
-    created_by: row.created_by,
     created_by_name: nameOf(row.created_by),
-    assignee_id: row.assignee_id,
     assignee_name: nameOf(row.assignee_id),
-    // A complainant cannot see the other complaint, so its id would only reveal when it was filed.
+    // Complainants cannot see the other complaint. Its id would reveal when it was filed.
     duplicate_of: seesTenant(caller) ? row.duplicate_of : null,
     overdue: row.due_at !== null && row.due_at < now,
     service_level: {
@@ -127,15 +123,13 @@ export function complaintJson(row: Complaint, { caller, now, names }: View): Com
       resolved_at: timeOf(row.resolved_at),
       resolution_overdue: marks.resolutionOverdue,
     },
-    created_at: row.created_at.toISOString(),
-    updated_at: row.updated_at.toISOString(),
-  };
+  });
 }
 
 const timeOf = (at: Date | null) => at?.toISOString() ?? null;
 
 /**
- * Returns the entity tag of a representation: the revision of the complaint, and a hash of everything shown. Names and
+ * Returns a representation's entity tag: the complaint's revision, and a hash of everything shown, because names and
  * overdue marks can change without the complaint.
  */
 export function tagOf(row: Complaint, json: ComplaintJson): string {

@@ -15,7 +15,7 @@ export const exportRoutes = [
     tag: 'Complaints',
     summary: 'Export complaints as CSV, newest first',
     description:
-      'RFC 4180 in UTF-8, with a header row. Accepts the filters of the list. A cell that a spreadsheet would treat as a formula begins with an apostrophe. An export that fails halfway ends without its last chunk, so that clients can detect it.',
+      'The file is UTF-8 CSV (RFC 4180) with a header row. Accepts the same filters as the list. If a spreadsheet would treat a cell as a formula, the cell begins with an apostrophe. If an export fails halfway, the response ends without its last chunk.',
     callers: ['user'],
     roles: staffRoles,
     query: filters,
@@ -23,7 +23,7 @@ export const exportRoutes = [
       200: {
         schema: z.string(),
         mediaType: 'text/csv',
-        headers: { 'content-disposition': 'A file name that contains the date.' },
+        headers: { 'content-disposition': 'A file name with the date.' },
       },
     },
     errors: [],
@@ -33,10 +33,10 @@ export const exportRoutes = [
       'content-disposition': `attachment; filename="complaints-${parts.now().toISOString().slice(0, 10)}.csv"`,
       'x-content-type-options': 'nosniff',
     };
-    // Otherwise the headers would wait until everything has been read.
+    // Without this, the headers would wait until everything has been read.
     if (req.method === 'HEAD') return res.set(described).end();
     const rows = exportComplaints(parts, identity, filterOf(query));
-    // Reads the first part before sending headers, so that a failure still gets a proper error response.
+    // Reads the first part before sending headers, so that a failure still gets an error response.
     const head = await rows.next();
     const first = await rows.next();
     res.set(described);
@@ -45,8 +45,7 @@ export const exportRoutes = [
       yield* rows;
     }
     return pipeline(Readable.from(whole()), res).catch((error: unknown) => {
-      // The client disconnected, or a read failed. Without the last chunk, the client can tell that the file is
-      // incomplete.
+      // Without the last chunk, the reader can tell that the file is incomplete.
       if (!res.destroyed) res.destroy();
       if ((error as { code?: string }).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
     });

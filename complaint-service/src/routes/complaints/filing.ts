@@ -31,21 +31,23 @@ const location = z
 const text = {
   title: lineField(200),
   description: textField(10_000),
-  category: lineField(50).describe('The id or the name of a category.'),
+  category: lineField(50).describe('A category id or name.'),
 };
 
-// Bodies are strict: additional fields, such as `tenant_id` or `status`, are refused.
+// Strict bodies refuse additional fields, such as `tenant_id` or `status`.
 const newComplaint = z
   .strictObject({
     ...text,
-    priority: priority.optional().describe('Only for agents and admins. Default: `normal`.'),
+    priority: priority.optional().describe('Only for agents and admins. Defaults to `normal`.'),
     location: location.optional(),
     contact_preference: contactPreference.default('email'),
-    complainant_id: idField.optional().describe('Only for agents and admins: the member for whom they file.'),
+    complainant_id: idField
+      .optional()
+      .describe('The member for whom you file the complaint. Only for agents and admins.'),
     reporter: z
       .strictObject({ name: lineField(200), email: z.email().max(254).optional(), phone: lineField(50).optional() })
       .optional()
-      .describe('Only for agents and admins: the person without an account for whom they file.'),
+      .describe('The person without an account for whom you file the complaint. Only for agents and admins.'),
   })
   .refine((body) => body.complainant_id === undefined || body.reporter === undefined, {
     path: ['reporter'],
@@ -57,7 +59,7 @@ const complaintPatch = z
   .strictObject({
     ...z.object(text).partial().shape,
     priority: priority.optional().describe('Only for agents and admins.'),
-    location: location.nullable().optional().describe('Null removes it.'),
+    location: location.nullable().optional().describe('Null removes the location.'),
     contact_preference: contactPreference.optional(),
   })
   .meta({ examples: [{ location: { latitude: 48.2082, longitude: 16.3738, address: 'Mill Lane 3' } }] });
@@ -70,11 +72,11 @@ export const filingRoutes = [
     path: '/v1/complaints',
     operationId: 'fileComplaint',
     tag: 'Complaints',
-    summary: 'File a complaint, for yourself or for a caller',
+    summary: 'File a complaint for yourself or someone else',
     callers: ['user'],
     headers: creationHeaders,
     body: newComplaint,
-    responses: { 201: { schema: complaint, headers: { Location: 'The path of the complaint.', ...tagged } } },
+    responses: { 201: { schema: complaint, headers: { Location: "The complaint's path.", ...tagged } } },
     errors: [
       'insufficient_role',
       'unknown_category',

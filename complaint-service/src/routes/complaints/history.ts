@@ -19,26 +19,30 @@ const entry = z
     actor_role: z.string(),
     action: z
       .string()
-      .describe('`filed`, `edited`, `assigned`, `unassigned` or `moved`. Later releases may add others.'),
-    fields: z.array(z.string()).optional().describe('Of `edited`.'),
+      .describe('`filed`, `edited`, `assigned`, `unassigned` or `moved`. Later releases may add more actions.'),
+    fields: z.array(z.string()).optional().describe('For `edited`, the names of the changed fields.'),
     changes: z
       .record(z.string(), z.object({ from: z.unknown(), to: z.unknown() }))
       .optional()
-      .describe('For `edited`: the values before and after.'),
-    from: z.string().nullable().optional().describe('Of `assigned` and `unassigned` an agent, of `moved` a status.'),
+      .describe('For `edited`, the old and new values.'),
+    from: z
+      .string()
+      .nullable()
+      .optional()
+      .describe('For `assigned` and `unassigned`, an agent. For `moved`, a status.'),
     to: z.string().nullable().optional(),
     status: z
       .object({ from: z.string(), to: z.string() })
       .optional()
-      .describe('For `assigned` and `unassigned`: the resulting status.'),
+      .describe('For `assigned` and `unassigned`, the resulting status.'),
     team: z
       .object({ from: z.uuid().nullable(), to: z.uuid().nullable() })
       .optional()
-      .describe('For `assigned`: the ids of the teams.'),
+      .describe('For `assigned`, the team ids.'),
     reason: z
       .string()
       .optional()
-      .describe('For `unassigned` visible to agents and admins only; for `moved` visible to everyone.'),
+      .describe('For `unassigned`, only agents and admins can see the reason. For `moved`, everyone can.'),
     duplicate_of: z.uuid().optional().describe('Only for agents and admins.'),
     created_at: time,
   })
@@ -50,7 +54,7 @@ export const historyRoutes = [
     path: '/v1/complaints/:id/history',
     operationId: 'listHistory',
     tag: 'Complaints',
-    summary: 'List the changes of a complaint, oldest first',
+    summary: 'List the changes to a complaint, oldest first',
     callers: ['user'],
     params: complaintPath,
     query: paginationQuery,
@@ -83,9 +87,9 @@ function historyJson(
     actor_role: row.actor_role,
     action: row.action,
     ...detail,
-    // The reason why an agent returned a complaint is internal: it may mention a person.
+    // An agent's reason for returning a complaint is internal, because it may mention a person.
     ...((isStaff(caller) || row.action !== 'unassigned') && typeof reason === 'string' && { reason }),
-    // A complainant cannot see the other complaint.
+    // Complainants cannot see the other complaint.
     ...(isStaff(caller) && typeof duplicate_of === 'string' && { duplicate_of }),
     created_at: row.created_at.toISOString(),
   };

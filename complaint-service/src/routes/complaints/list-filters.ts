@@ -28,15 +28,17 @@ const statusList = z
     context.addIssue({ code: 'custom', message: `must be one or more of ${statuses.join(', ')}` });
     return z.NEVER;
   })
-  .describe(`One or more, separated by commas: ${statuses.join(', ')}.`);
+  .describe(`One or more of ${statuses.join(', ')}, separated by commas.`);
 
 /** Query parameters that select complaints, for the list and the export. */
 export const filterFields = {
   status: statusList.optional(),
-  mine: flag.optional().describe('For agents and admins, complaints assigned to them; for complainants, their own.'),
+  mine: flag
+    .optional()
+    .describe('Complaints assigned to you, if you are an agent or admin. Otherwise your own complaints.'),
   unassigned: flag.optional().describe('Active complaints without an assignee.'),
   assignee: idField.optional(),
-  category: lineField(50).optional().describe('The id or the name of a category.'),
+  category: lineField(50).optional().describe('A category id or name.'),
   team: uuidField.optional(),
   priority: priority.optional(),
   overdue: flag.optional().describe('Complaints with a running clock that has passed its target.'),
@@ -48,12 +50,12 @@ export const filterFields = {
     .max(200)
     .transform(queryTerms)
     .optional()
-    .describe('Words, or beginnings of words, in the title and the description.'),
+    .describe('Words or word prefixes in the title and description.'),
 };
 
 export const filters = z.strictObject(filterFields);
 
-/** `false` is the same as omitting the parameter. */
+/** `false` is the same as no parameter. */
 export function filterOf(query: z.output<typeof filters>): Filter {
   const { status, mine, unassigned, assignee, category, team, priority: name, overdue, from, before, q } = query;
   return {

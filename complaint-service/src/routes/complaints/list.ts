@@ -13,7 +13,7 @@ const listQuery = z
     sort: z
       .enum(orders)
       .default('newest')
-      .describe('`due` lists only complaints with a running clock, the earliest due first.'),
+      .describe('`due` lists only complaints with a running clock, starting with the earliest due date.'),
     ...paginationFields({ maxLength: 200, decode: decodePosition }),
   })
   .refine(({ cursor, sort }) => cursor === undefined || cursor.order === sort, {
@@ -29,7 +29,7 @@ export const listRoutes = [
     tag: 'Complaints',
     summary: 'Find complaints',
     description:
-      'Complainants find their own complaints. Agents, admins, and OAuth clients with the scope `complaints.read` find all of their tenant.',
+      'Complainants find their own complaints. Agents, admins, and OAuth clients with the scope `complaints.read` find all complaints in their tenant.',
     callers: ['user', 'client'],
     query: listQuery,
     responses: { 200: listOfItems(complaint) },

@@ -22,8 +22,8 @@ const times = z
     month: z.iso.date().describe('The first day of the month (UTC) in which the clocks stopped.'),
     complaints: count,
     mean_seconds: z.int(),
-    with_target: count.describe('Complaints that had a target.'),
-    on_time: count.describe('The complaints among these that met it.'),
+    with_target: count.describe('How many complaints had a target.'),
+    on_time: count.describe('How many of these complaints met their target.'),
     classes: z.array(z.object({ from_seconds: z.int(), to_seconds: z.int().nullable(), complaints: count })),
   })
   .meta({ id: 'TimesOfMonth' });
@@ -36,9 +36,9 @@ const statistics = z
     by_category: z.array(z.object({ category_id: z.uuid(), category: z.string(), complaints: count, active: count })),
     by_age: z
       .array(z.object({ from_days: z.int(), to_days: z.int().nullable(), complaints: count }))
-      .describe('Active complaints by days since filing.'),
-    first_answer: z.array(times).describe('From the filing to the first answer.'),
-    resolution: z.array(times).describe('From the filing, or the last reopening, to each resolution.'),
+      .describe('Active complaints by days since they were filed.'),
+    first_answer: z.array(times).describe('Times from the filing to the first answer.'),
+    resolution: z.array(times).describe('Times from the filing, or the last reopening, to each resolution.'),
   })
   .meta({ id: 'Statistics' });
 
@@ -49,13 +49,13 @@ export const statisticsRoutes = [
     path: '/v1/complaints/statistics',
     operationId: 'readStatistics',
     tag: 'Statistics',
-    summary: 'Read the statistics of the tenant',
+    summary: "Read the tenant's statistics",
     callers: ['user'],
     roles: staffRoles,
     query: z.strictObject({
       months: wholeNumberField({ min: 1, max: 120 })
         .default(12)
-        .describe('The number of months to report response times for.'),
+        .describe('How many months of response times to report.'),
     }),
     responses: { 200: statistics },
     errors: [],

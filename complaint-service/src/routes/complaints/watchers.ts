@@ -15,7 +15,7 @@ const watching = {
   errors: ['insufficient_role', 'complaint_locked'],
 } as const;
 
-/** The complainant and the assignees of a complaint watch it from the start. */
+/** The complainant and assignees watch a complaint automatically. */
 export const watcherRoutes = [
   route({
     ...watching,
@@ -46,7 +46,7 @@ export const watcherRoutes = [
     path: '/v1/complaints/:id/watchers',
     operationId: 'listWatchers',
     tag: 'Complaints',
-    summary: 'List the watchers of a complaint. Complainants see only themselves',
+    summary: "List a complaint's watchers",
     callers: ['user'],
     params: complaintPath,
     responses: { 200: z.object({ items: z.array(z.object({ user_id: z.string(), name: displayName })) }) },

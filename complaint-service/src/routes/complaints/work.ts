@@ -10,7 +10,7 @@ import { complaint, sendComplaint, status } from './complaint-json.ts';
 
 const assignment = z
   .strictObject({
-    assignee_id: idField.optional().describe('An active agent of the tenant.'),
+    assignee_id: idField.optional().describe('An active agent in the tenant.'),
     team_id: uuidField.nullable().optional().describe('Null removes the complaint from its team.'),
   })
   .refine((body) => body.assignee_id !== undefined || body.team_id !== undefined, {
@@ -64,7 +64,7 @@ const transition = z
   .strictObject({
     to: status,
     reason: reason.optional().describe('Required for `rejected`, `duplicate`, `withdrawn` and `reopened`.'),
-    duplicate_of: uuidField.optional().describe('Required for `duplicate`: the original complaint.'),
+    duplicate_of: uuidField.optional().describe('The original complaint. Required for `duplicate`.'),
   })
   .refine(({ to, reason: why }) => why !== undefined || !statusesWithReason.includes(to), {
     path: ['reason'],
@@ -72,7 +72,7 @@ const transition = z
   })
   .refine(({ to, duplicate_of: original }) => (to === 'duplicate') === (original !== undefined), {
     path: ['duplicate_of'],
-    message: 'is required for the status duplicate, and not allowed for others',
+    message: 'is required for the status duplicate, and not allowed for other statuses',
   })
   .meta({ examples: [{ to: 'rejected', reason: 'The road belongs to the county.' }] });
 
@@ -84,7 +84,7 @@ export const transitionRoutes = [
     tag: 'Work',
     summary: 'Move a complaint to another status',
     description:
-      'Agents and admins can make every transition. Complainants can close, reopen and withdraw their own complaints.',
+      'Agents and admins can use every allowed transition. Complainants can close, reopen and withdraw their own complaints.',
     callers: ['user'],
     params: complaintPath,
     headers: ifMatch,

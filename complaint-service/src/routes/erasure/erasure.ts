@@ -13,7 +13,7 @@ const shared = { tag: 'Erasure', callers: ['user'], roles: ['admin'] } as const;
 const path = '/v1/complaints/erasures';
 const shownErasures = 100;
 
-const person = z.strictObject({ user_id: idField.refine(isPersonId, 'is not the id of a person') });
+const person = z.strictObject({ user_id: idField.refine(isPersonId, 'is not a valid person id') });
 
 const preview = z
   .object({
@@ -21,11 +21,11 @@ const preview = z
     member: z
       .string()
       .nullable()
-      .describe('An `active` member cannot be erased. Null if no longer a member of the tenant.'),
+      .describe('An `active` member cannot be erased. Null if the person is no longer a member.'),
     texts: keptTexts,
-    complaints: z.int().describe('Complaints of the person.'),
-    active_complaints: z.int().describe('The active ones among them, which are withdrawn if texts are removed.'),
-    assigned_complaints: z.int().describe('Active complaints assigned to them, which return to the queue.'),
+    complaints: z.int().describe("The person's own complaints."),
+    active_complaints: z.int().describe("The person's active complaints, which are withdrawn if texts are removed."),
+    assigned_complaints: z.int().describe('Active complaints assigned to the person, which return to the queue.'),
     comments: z.int().describe('With `remove`, also those of others on their complaints.'),
     attachments: z.int().describe('With `remove`, also those of others on their complaints.'),
     history_entries: z.int(),
@@ -39,10 +39,10 @@ const erasure = z
     user_id: z.string().nullable(),
     texts: keptTexts.nullable(),
     requested_by: z.string().nullable().describe('Null for erasures by the retention policy.'),
-    session_id: z.string().nullable().describe('The session in which it was requested.'),
+    session_id: z.string().nullable().describe('The session that requested the erasure.'),
     request_id: z.string().nullable().describe('The request id, as it appears in the logs.'),
     requested_at: time,
-    due_at: time.describe('It can be canceled until then.'),
+    due_at: time.describe('When the erasure runs. It can be canceled until then.'),
     cancelled_at: time.nullable(),
     cancelled_by: z
       .string()
@@ -61,7 +61,7 @@ export const erasureRoutes = [
     method: 'get',
     path: `${path}/preview`,
     operationId: 'previewErasure',
-    summary: 'Preview the erasure of a person',
+    summary: "Preview a person's erasure",
     query: person,
     responses: { 200: preview },
     errors: ['not_found', 'people_unavailable'],
@@ -75,7 +75,7 @@ export const erasureRoutes = [
     method: 'post',
     path,
     operationId: 'erasePerson',
-    summary: 'Schedule the erasure of a person from all complaints',
+    summary: 'Schedule the erasure of a person',
     description:
       'Requires a login within the last five minutes, and a disabled account. The erasure runs at `due_at`, and can be canceled until then. It removes the name, contact details and attachments of the person. Active complaints assigned to them return to the queue. Unless the policy keeps texts, those are removed too: their own complaints are withdrawn and anonymized.',
     body: person.meta({ examples: [{ user_id: '01936f00-0000-7000-8000-000000000011' }] }),

@@ -6,7 +6,7 @@ import { route } from '../route.ts';
 
 const shared = { tag: 'Erasure', callers: ['user'], roles: ['admin'], path: '/v1/complaints/retention' } as const;
 
-export const keptTexts = z.enum(['keep', 'remove']).describe('Whether the texts of an erased person are kept.');
+export const keptTexts = z.enum(['keep', 'remove']).describe("Whether an erased person's texts are kept.");
 
 const policyFields = {
   closed_days: z
@@ -14,7 +14,7 @@ const policyFields = {
     .min(1)
     .max(36_500)
     .nullable()
-    .describe('Days after the last change of a finished complaint. Null keeps them forever.'),
+    .describe('How many days finished complaints are kept after their last change. Null keeps them forever.'),
   action: z
     .enum(['anonymise', 'delete'])
     .describe('`anonymise` removes people, texts, comments and attachments, and keeps the statistics.'),

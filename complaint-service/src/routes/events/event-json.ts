@@ -9,7 +9,9 @@ export const complaintEvent = z
     id: z.uuid(),
     type: z.enum(eventTypes),
     complaint_id: z.uuid(),
-    internal: z.boolean().describe('Whether it is about an internal note. Only agents and admins receive such events.'),
+    internal: z
+      .boolean()
+      .describe('Whether the event is about an internal note. Only agents and admins receive these events.'),
     actor_id: z.string(),
     actor_role: z.string(),
     detail: z

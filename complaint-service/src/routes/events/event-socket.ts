@@ -9,19 +9,19 @@ import type { FlowParts } from '../../flows/parts.ts';
 import { eventJson } from './event-json.ts';
 import { eventsPath, eventsQuery, slowClientMs } from './event-stream.ts';
 
-/** Handles the socket of a verified upgrade. */
+/** Takes over the socket of a verified upgrade request. */
 export type TakeUpgrade = (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
-/** Close codes of RFC 6455 section 7.4.1. */
+/** Close codes (RFC 6455 section 7.4.1). */
 const goingAway = 1001;
 const policyViolation = 1008;
 const internalError = 1011;
 const tryAgainLater = 1013;
 
-/** A client that does not answer the close frame must not keep the process from stopping. */
+/** A peer that does not answer the close frame must not keep the process from stopping. */
 const closeWithinMs = 1_000;
 
-/** The WebSocket with the same events as the stream. It only sends: a message from the client closes it. */
+/** Sends the same events as the stream over a WebSocket. A message from the peer closes it. */
 export function eventSocket(parts: FlowParts, logger: Logger): TakeUpgrade {
   const server = new WebSocketServer({
     noServer: true,
@@ -76,7 +76,7 @@ async function follow(
   }
 }
 
-/** Resolves once the kernel has accepted the message. A client that reads nothing for too long is disconnected. */
+/** Resolves once the kernel has accepted the message. Disconnects a peer that reads nothing for too long. */
 function send(ws: WebSocket, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const slow = setTimeout(() => ws.terminate(), slowClientMs);

@@ -8,17 +8,17 @@ import { eventJson } from './event-json.ts';
 
 export const eventsPath = '/v1/complaints/events';
 
-/** A client that reads nothing for this long is disconnected. It continues with `Last-Event-ID`. */
+/** A reader that reads nothing for this long is disconnected. It can continue with `Last-Event-ID`. */
 export const slowClientMs = 30_000;
 
 export const eventsQuery = z.strictObject({
-  last_event_id: z.string().max(40).optional().describe('For clients that cannot send the `Last-Event-ID` header.'),
+  last_event_id: z.string().max(40).optional().describe('Use this if you cannot send the `Last-Event-ID` header.'),
 });
 
 const streamHeaders = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-store',
-  // nginx would otherwise buffer events.
+  // Keeps nginx from buffering events.
   'x-accel-buffering': 'no',
 };
 
@@ -28,26 +28,26 @@ export const eventRoutes = [
     path: eventsPath,
     operationId: 'followEvents',
     tag: 'Events',
-    summary: 'Stream the events of complaints',
+    summary: 'Stream complaint events',
     description:
-      'Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive the events of their tenant. Complainants receive those of their own complaints, without internal notes. After a disconnect of up to 24 hours, `Last-Event-ID` resumes without a gap. An event `reset` means that events were missed: reload the lists. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query resumes it.',
+      'Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive all events in their tenant. Complainants receive events about their own complaints, without internal notes. After a disconnect of up to 24 hours, `Last-Event-ID` resumes without a gap. A `reset` event means that events were missed: reload the lists. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query resumes it.',
     callers: ['user'],
     query: eventsQuery,
     headers: z.object({ 'last-event-id': z.string().max(40).optional() }),
     responses: { 200: { schema: z.string(), mediaType: 'text/event-stream' } },
     errors: ['insufficient_role', 'too_many_streams'],
   }).handle(async ({ req, res, identity, headers, query }, { feed, streams }) => {
-    // Node.js sends the headers of a response without a body when it ends, and a stream never ends.
+    // Node.js would send the headers only with the first body byte.
     if (req.method === 'HEAD') return res.writeHead(200, streamHeaders).end();
     const close = streams.open(identity);
     const gone = new AbortController();
     res.once('close', () => gone.abort());
     try {
       const lastId = headers['last-event-id'] ?? query.last_event_id;
-      // Writes nothing more until the client has read the previous events.
+      // Waits until the caller has read the previous events.
       const onQuiet = () => res.headersSent && !res.writableNeedDrain && res.write(':\n\n');
       for await (const events of feed.follow(identity, { lastId, signal: gone.signal, onQuiet })) {
-        // The headers are sent once the position is known, so that the client misses no later event.
+        // Sends the headers once the position is known, so that the caller misses no later event.
         if (!res.headersSent) {
           res.writeHead(200, streamHeaders);
           await write(res, 'retry: 2000\n\n', gone.signal);
@@ -63,7 +63,7 @@ export const eventRoutes = [
   }),
 ];
 
-/** The event stream format of the HTML standard. JSON has no line breaks, so an event is one line of data. */
+/** Formats an event for an event stream (HTML standard). JSON has no line breaks, so an event is one line of data. */
 function serverSent(events: ComplaintEvent[] | 'missed'): string {
   if (events === 'missed') return 'event: reset\ndata: {}\n\n';
   return events
@@ -71,7 +71,7 @@ function serverSent(events: ComplaintEvent[] | 'missed'): string {
     .join('');
 }
 
-/** Waits until the client has read the text, or has read nothing for too long. */
+/** Waits until the caller has read the text, or has read nothing for too long. */
 async function write(res: Response, text: string, gone: AbortSignal): Promise<void> {
   if (res.write(text)) return;
   const slow = AbortSignal.timeout(slowClientMs);

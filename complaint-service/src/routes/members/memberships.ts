@@ -4,22 +4,22 @@ import { AppError } from '../../errors.ts';
 import { applyMembershipUpdate } from '../../flows/members/apply-membership-update.ts';
 import { route } from '../route.ts';
 
-/** The only service that may change memberships. This check holds even if gateway.yaml allows other services. */
+/** The only service that can change memberships. This check does not rely on gateway.yaml. */
 const source = 'auth-service';
 
-/** The request has no user, so the body names the tenant. */
+/** The request has no user identity, so the body names the tenant. */
 export const membershipRoutes = [
   route({
     method: 'post',
     path: '/internal/complaints/memberships',
     operationId: 'takeMemberNews',
     tag: 'Internal',
-    summary: 'Update a membership; called by the auth-service',
+    summary: 'Update a membership (auth-service only)',
     description: 'If the person is no longer an active agent, their complaints return to the queue.',
     callers: ['service'],
     body: z.strictObject({
       event_id: z.string().max(128),
-      sequence: z.int().positive().describe('Increases with every change to a member.'),
+      sequence: z.int().positive().describe('Increases with every change to the member.'),
       tenant_id: idField,
       user_id: idField,
       role: roleField,

@@ -11,7 +11,7 @@ import { webhookPath } from './webhooks.ts';
 const path = '/v1/webhooks/:webhookId';
 const shared = { tag: 'Webhooks', callers: ['user'], roles: ['admin'] } as const;
 
-// The id of a delivery. Its number would reveal the activity of other tenants.
+// A delivery id. A number would reveal the activity of other tenants.
 const decodeCursor = (text: string) => uuidField.safeParse(text).data;
 
 export const deliveryRoutes = [
@@ -20,8 +20,8 @@ export const deliveryRoutes = [
     method: 'get',
     path: `${path}/deliveries`,
     operationId: 'listWebhookDeliveries',
-    summary: 'Read the delivery log of a webhook, newest first',
-    description: 'Deliveries are kept for 30 days. Response bodies are not read.',
+    summary: "List a webhook's deliveries, newest first",
+    description: 'Deliveries are kept for 30 days. Response bodies are not stored.',
     params: webhookPath,
     query: z.strictObject({
       state: z.enum(['waiting', 'delivered', 'failed']).optional(),
@@ -44,7 +44,7 @@ export const deliveryRoutes = [
     method: 'post',
     path: `${path}/ping`,
     operationId: 'pingWebhook',
-    summary: 'Send a test delivery of the type `ping`',
+    summary: 'Send a `ping` as a test delivery',
     params: webhookPath,
     responses: { 202: delivery },
     errors: ['webhook_not_active'],

@@ -3,7 +3,8 @@ import type { Router } from 'express';
 import type { WebhookKeys } from '../../domain/webhooks/webhook-keys.ts';
 
 /**
- * Publishes the key that signs deliveries with `ed25519` (RFC 7517). Receivers fetch it again for an unknown `keyid`.
+ * Publishes the key that signs deliveries with `ed25519` (RFC 7517). Receivers fetch it again when they see an unknown
+ * `keyid`.
  */
 export function webhookKeyRoutes({ published }: WebhookKeys): Router {
   const router = createRouter();

@@ -13,13 +13,15 @@ export const webhook = z
     keyid: z
       .string()
       .nullable()
-      .describe('The id of the current secret. Null for `ed25519`, whose keys are published.'),
-    previous_secret_until: time.nullable().describe('Until then, deliveries are also signed with the previous secret.'),
+      .describe('The id of the current secret. Null for `ed25519`, where the keys are published.'),
+    previous_secret_until: time.nullable().describe('Until when deliveries are also signed with the previous secret.'),
     state: z.enum(['active', 'paused', 'ended']),
     ended_reason: z
       .enum(['gone', 'failing'])
       .nullable()
-      .describe('`gone`: the receiver answered 410. `failing`: it accepted nothing for three days.'),
+      .describe(
+        '`gone` means that the receiver responded with 410, `failing` that it accepted nothing for three days.',
+      ),
     failures: z.int().describe('Failed attempts since the last accepted delivery.'),
     failing_since: time.nullable(),
     created_at: time,
@@ -28,7 +30,7 @@ export const webhook = z
   .meta({ id: 'Webhook' });
 
 export const webhookWithSecret = webhook.extend({
-  secret: z.string().optional().describe('Base64url, for `hmac-sha256`. Shown only once.'),
+  secret: z.string().optional().describe('The `hmac-sha256` secret in base64url. Shown only once.'),
 });
 
 export const delivery = z
@@ -38,9 +40,9 @@ export const delivery = z
     type: z.string(),
     state: z.enum(['waiting', 'delivered', 'failed']),
     attempts: z.int(),
-    due_at: time.nullable().describe('The time of the next attempt, if it is waiting.'),
+    due_at: time.nullable().describe('The time of the next attempt, if the delivery is waiting.'),
     attempted_at: time.nullable(),
-    status: z.int().nullable().describe('The status of the last attempt, if it got a response.'),
+    status: z.int().nullable().describe('The response status of the last attempt, if it got a response.'),
     failure: z
       .string()
       .nullable()

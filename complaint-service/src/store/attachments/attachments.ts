@@ -9,7 +9,7 @@ export function insertAttachment(trx: Trx, attachment: NewAttachment): Promise<A
   return trx.insertInto('attachments').values(attachment).returningAll().executeTakeFirstOrThrow();
 }
 
-/** Lists the attachments of a complaint that the transaction's user may see, oldest first. */
+/** Lists the attachments of a complaint that the transaction's user can see, oldest first. */
 export function listAttachments(trx: Trx, complaintId: string): Promise<Attachment[]> {
   return trx.selectFrom('attachments').selectAll().where('complaint_id', '=', complaintId).orderBy('id').execute();
 }
@@ -25,7 +25,7 @@ export function findAttachment(trx: Trx, { complaintId, id }: Place): Promise<At
     .executeTakeFirst();
 }
 
-/** @returns The deleted row. Undefined if the user may not delete it. */
+/** @returns The deleted row. Undefined if the user cannot delete it. */
 export function deleteAttachment(trx: Trx, { complaintId, id }: Place): Promise<Attachment | undefined> {
   return trx
     .deleteFrom('attachments')
@@ -40,7 +40,7 @@ export async function countAttachments(trx: Trx, complaintId: string): Promise<n
   return (await all.select(countRows).executeTakeFirstOrThrow()).count;
 }
 
-/** Finds a comment that the transaction's user may see and wrote themselves. */
+/** Finds a comment that the transaction's user wrote and can see. */
 export function findOwnComment(
   trx: Trx,
   { complaintId, id, authorId }: Place & Readonly<{ authorId: string }>,
@@ -55,10 +55,10 @@ export function findOwnComment(
 }
 
 /**
- * Reserves attachment storage of a tenant. The row stays locked until the transaction ends, so two uploads never share
- * the last bytes.
+ * Reserves attachment storage. The row stays locked until the transaction ends, so that two uploads never share the
+ * last bytes.
  *
- * @returns False if there is not enough.
+ * @returns False if the tenant has too little storage left.
  */
 export async function takeSpace(
   trx: Trx,
@@ -74,10 +74,10 @@ export async function takeSpace(
 }
 
 /**
- * Finds the attachment that must leave the window before a user can add these bytes. Call it after {@link takeSpace},
- * whose lock serializes uploads of a tenant.
+ * Finds the attachment that must leave the window before a user can add these bytes. Call this after {@link takeSpace},
+ * whose lock serializes a tenant's uploads.
  *
- * @returns The time that the attachment was added. Undefined if the bytes fit.
+ * @returns When the attachment was added. Undefined if the bytes fit.
  */
 export async function limitingAttachment(
   trx: Trx,
@@ -100,7 +100,7 @@ export async function returnSpace(trx: Trx, tenantId: string, bytes: number): Pr
     .execute();
 }
 
-/** The ids among these that belong to an attachment, in any tenant. */
+/** Returns which of these ids belong to an attachment, in any tenant. */
 export async function existingIds(db: ComplaintsDatabase, ids: readonly string[]): Promise<ReadonlySet<string>> {
   const rows = await db.transaction({ role: upkeepRole }, (trx) =>
     trx.selectFrom('attachments').select('id').where('id', 'in', ids).execute(),

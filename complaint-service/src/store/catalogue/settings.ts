@@ -1,7 +1,7 @@
 import type { Settings } from '../schema/catalogue.ts';
 import type { Trx } from '../scope.ts';
 
-/** The settings of the tenant; undefined until an admin changes one. */
+/** Reads the tenant's settings. Undefined until an admin changes one. */
 export function findSettings(trx: Trx): Promise<Settings | undefined> {
   return trx.selectFrom('settings').selectAll().executeTakeFirst();
 }

@@ -2,15 +2,15 @@ import type { Comment, NewComment } from '../schema/complaints.ts';
 import type { Trx } from '../scope.ts';
 
 /**
- * Adds a comment to a complaint that this transaction has locked. Because of the lock, comments become visible in the
- * order of their numbers. With times instead of numbers, a cursor could miss a comment that commits late or comes from
- * an instance with a slow clock.
+ * Adds a comment to a complaint that this transaction has locked. The lock makes comments visible in the order of their
+ * numbers. Times would not do: a comment that commits late, or comes from an instance with a slow clock, could be
+ * behind a cursor.
  */
 export function insertComment(trx: Trx, comment: NewComment): Promise<Comment> {
   return trx.insertInto('comments').values(comment).returningAll().executeTakeFirstOrThrow();
 }
 
-/** Lists the comments that the transaction's user may see, oldest first. */
+/** Lists the comments that the transaction's user can see, oldest first. */
 export function listComments(
   trx: Trx,
   complaintId: string,

@@ -14,17 +14,17 @@ export async function insertComplaint(trx: Trx, complaint: NewComplaint): Promis
     .executeTakeFirstOrThrow();
 }
 
-/** Finds a complaint that the transaction's user may see. */
+/** Finds a complaint that the transaction's user can see. */
 export function findComplaint(trx: Trx, id: string): Promise<Complaint | undefined> {
   return selectComplaints(trx).where('id', '=', id).executeTakeFirst();
 }
 
-/** Like {@link findComplaint}, and locks the complaint until this transaction ends. */
+/** Like {@link findComplaint}, but locks the complaint until the transaction ends. */
 export function lockComplaint(trx: Trx, id: string): Promise<Complaint | undefined> {
   return selectComplaints(trx).where('id', '=', id).forUpdate().executeTakeFirst();
 }
 
-/** Locks several complaints, always in the same order, so that transactions cannot deadlock. */
+/** Locks several complaints in a fixed order, so that transactions cannot deadlock. */
 export function lockComplaints(trx: Trx, ids: readonly string[]): Promise<Complaint[]> {
   return selectComplaints(trx).where('id', 'in', ids).orderBy('id').forUpdate().execute();
 }

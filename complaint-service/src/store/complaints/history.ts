@@ -12,8 +12,8 @@ export type Happening = Readonly<{
 type Tenanted = Readonly<{ tenantId: string; userId: string }>;
 
 /**
- * Adds an entry in the transaction of the change, so that both commit or neither does. That transaction has filed or
- * locked the complaint, so entries become visible in the order of their numbers.
+ * Adds an entry in the transaction that makes the change. That transaction has filed or locked the complaint, so
+ * entries become visible in the order of their numbers.
  */
 export async function addHistory(
   trx: Trx,
@@ -35,7 +35,7 @@ export async function addHistory(
     .execute();
 }
 
-/** Lists the history of a complaint that the caller may see, oldest first. */
+/** Lists a complaint's history that the caller can see, oldest first. */
 export function listHistory(
   trx: Trx,
   complaintId: string,
@@ -51,8 +51,8 @@ export function listHistory(
 }
 
 /**
- * Returns when this user made the oldest of their latest `writes` filings and edits in this tenant; undefined when
- * there are fewer. The user's next write waits here until this transaction ends, so no write is missed.
+ * Returns when this user made the oldest of their latest `writes` filings and edits in this tenant, or undefined if
+ * there are fewer. The user's next write waits until this transaction ends, so that every write counts.
  */
 export async function oldestOfLatestWrites(trx: Trx, user: Tenanted, writes: number): Promise<Date | undefined> {
   const { tenantId, userId } = user;
@@ -61,7 +61,7 @@ export async function oldestOfLatestWrites(trx: Trx, user: Tenanted, writes: num
     .selectFrom('history')
     .select('created_at')
     .where('actor_id', '=', userId)
-    // The same expression as in the index.
+    // Repeats the index expression.
     .where(sql<boolean>`action in ('filed', 'edited')`)
     .orderBy('created_at', 'desc')
     .offset(writes - 1)

@@ -5,12 +5,10 @@ import type { Complaint } from '../schema/complaints.ts';
 import type { Trx } from '../scope.ts';
 import { selectComplaints } from './complaints.ts';
 
-/** Selects complaints. A member that is undefined matches all. */
+/** Selects complaints. Undefined members match all complaints. */
 export type ComplaintFilter = Readonly<{
   statuses?: readonly Status[] | undefined;
-  /**
-   * Row-level security hides other people's complaints anyway. Naming the complainant lets the planner use an index.
-   */
+  /** Row-level security already hides other people's complaints. With the complainant, the planner can use an index. */
   complainantId?: string | undefined;
   assigneeId?: string | undefined;
   /** Active complaints without an assignee. */
@@ -22,7 +20,7 @@ export type ComplaintFilter = Readonly<{
   overdueAt?: Date | undefined;
   from?: Date | undefined;
   before?: Date | undefined;
-  /** Each term must match the beginning of a word in the complaint. An empty list matches none. */
+  /** Each term must match the beginning of a word in the complaint. An empty list matches no complaint. */
   words?: readonly string[] | undefined;
 }>;
 
@@ -33,7 +31,7 @@ export type ListWanted = Readonly<{
   limit: number;
 }>;
 
-/** Lists the complaints that the transaction's user may see. */
+/** Lists the complaints that the transaction's user can see. */
 export async function listComplaints(trx: Trx, { filter, order, after, limit }: ListWanted): Promise<Complaint[]> {
   if (filter.words?.length === 0) return [];
   let query = filtered(trx, filter);

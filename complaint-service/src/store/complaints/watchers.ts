@@ -2,7 +2,7 @@ import type { Trx } from '../scope.ts';
 
 type Watched = Readonly<{ tenant_id: string; id: string }>;
 
-/** Adds a watcher, unless the user is one already. */
+/** Adds a watcher, if the user is not one already. */
 export async function addWatcher(trx: Trx, complaint: Watched, userId: string, at: Date): Promise<void> {
   await trx
     .insertInto('watchers')
@@ -15,7 +15,7 @@ export async function removeWatcher(trx: Trx, complaint: Watched, userId: string
   await trx.deleteFrom('watchers').where('complaint_id', '=', complaint.id).where('user_id', '=', userId).execute();
 }
 
-/** Lists the watchers whom the transaction's user may see, oldest first. */
+/** Lists the watchers whom the transaction's user can see, oldest first. */
 export async function listWatchers(trx: Trx, complaintId: string): Promise<string[]> {
   const found = await trx
     .selectFrom('watchers')

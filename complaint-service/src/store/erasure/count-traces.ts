@@ -2,14 +2,14 @@ import { sql } from 'kysely';
 import type { RetentionPolicy } from '../schema/erasure.ts';
 import type { Trx } from '../scope.ts';
 
-/** The data about a person in the complaints of a tenant. */
+/** The data about a person in a tenant's complaints. */
 export type Traces = Readonly<{
   /** Their own complaints, and how many of them are active. */
   complaints: number;
   active_complaints: number;
-  /** Active complaints of others that are assigned to them. These return to the queue. */
+  /** Other people's active complaints that are assigned to them. These return to the queue. */
   assigned_complaints: number;
-  /** Includes attachments of other people that are removed with the person's complaints. */
+  /** Includes other people's attachments that are removed with the person's complaints. */
   comments: number;
   attachments: number;
   history_entries: number;

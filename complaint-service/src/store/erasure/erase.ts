@@ -5,7 +5,7 @@ import type { Complaint } from '../schema/complaints.ts';
 import type { RetentionPolicy } from '../schema/erasure.ts';
 import type { Trx } from '../scope.ts';
 
-/** The text that replaces an erased text. */
+/** What replaces an erased text. */
 const erasedText = '[erased]';
 
 /** The rows that a transaction removed. The files of `attachments` are removed after the commit. */
@@ -42,7 +42,7 @@ export function lockComplaintsOfPerson(trx: Trx, userId: string, limit: number):
   return theirs.orderBy('id').limit(limit).forUpdate().execute();
 }
 
-/** Deletes locked complaints with everything that belongs to them. */
+/** Deletes locked complaints and everything that belongs to them. */
 export async function deleteComplaints(trx: Trx, ids: readonly string[]): Promise<Removed> {
   const attachments = await deleteAttachments(trx, sql`complaint_id in (${sql.join(ids)})`);
   const comments = await deleteOf(trx, 'comments', ids);
@@ -57,9 +57,7 @@ export async function deleteComplaints(trx: Trx, ids: readonly string[]): Promis
   return { complaints: ids.length, comments, attachments };
 }
 
-/**
- * Removes people and texts from locked complaints, which cannot change afterwards. Keeps what the statistics count.
- */
+/** Removes people and texts from locked complaints, which then never change. Keeps what the statistics count. */
 export async function anonymiseComplaints(trx: Trx, ids: readonly string[]): Promise<Removed> {
   const attachments = await deleteAttachments(trx, sql`complaint_id in (${sql.join(ids)})`);
   const comments = await deleteOf(trx, 'comments', ids);
@@ -73,7 +71,7 @@ export async function anonymiseComplaints(trx: Trx, ids: readonly string[]): Pro
   return { complaints: ids.length, comments, attachments };
 }
 
-/** Removes the person from locked complaints of theirs, and keeps the texts. */
+/** Removes the person from their own locked complaints. Keeps the texts. */
 export async function eraseComplainant(trx: Trx, ids: readonly string[]): Promise<Removed> {
   // Stored responses for repeated requests contain the whole complaint.
   await deleteOf(trx, 'idempotency_keys', ids);
@@ -81,11 +79,7 @@ export async function eraseComplainant(trx: Trx, ids: readonly string[]): Promis
   return { complaints: ids.length, comments: 0, attachments: [] };
 }
 
-/**
- * Removes a person from all other rows, one batch at a time.
- *
- * @returns Undefined if none was left.
- */
+/** Removes a person from all other rows, one batch at a time. @returns Undefined if no row was left. */
 export async function eraseTraces(
   trx: Trx,
   { userId, texts, limit }: Readonly<{ userId: string; texts: RetentionPolicy['texts']; limit: number }>,
@@ -129,7 +123,7 @@ export async function eraseTraces(
 }
 
 /**
- * Removes the person from waiting deliveries. Replaces whole members only, because an id may equal a status or a role.
+ * Removes the person from waiting deliveries. Replaces only whole members, because an id may equal a status or a role.
  */
 function eraseFromWaiting(member: 'actor_id' | 'from' | 'to', userId: string) {
   const [named, anonymous] = [userId, erasedId].map((id) => `"${member}":${JSON.stringify(id)}`);

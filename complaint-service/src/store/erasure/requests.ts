@@ -5,10 +5,10 @@ import type { Erasure, ErasureTables, RetentionPolicy } from '../schema/erasure.
 import type { ComplaintsDatabase, Trx } from '../scope.ts';
 import { lockErasing, type Removed } from './erase.ts';
 
-/** The channel that wakes the upkeep of all instances. */
+/** The channel that wakes the upkeep in all instances. */
 export const upkeepChannel = 'countersign_complaint_upkeep';
 
-/** The defaults of a tenant. */
+/** The policy of a tenant that has not set one. */
 export const usualPolicy = { closed_days: null, action: 'anonymise', texts: 'remove' } as const;
 
 export function readPolicy(trx: Trx): Promise<RetentionPolicy | undefined> {
@@ -30,7 +30,7 @@ export async function insertErasure(trx: Trx, erasure: Insertable<ErasureTables[
   return trx.insertInto('erasures').values(erasure).returningAll().executeTakeFirstOrThrow();
 }
 
-/** The latest erasures of the tenant. */
+/** Lists the tenant's latest erasures. */
 export function listErasures(trx: Trx, limit: number): Promise<Erasure[]> {
   return trx
     .selectFrom('erasures')
@@ -41,7 +41,7 @@ export function listErasures(trx: Trx, limit: number): Promise<Erasure[]> {
     .execute();
 }
 
-/** Cancels an erasure of a person that is not due yet. @returns Undefined if there is none. */
+/** Cancels a person's erasure that is not due yet. @returns Undefined if there is no such erasure. */
 export function cancelErasure(
   trx: Trx,
   { id, by, at }: Readonly<{ id: string; by: string; at: Date }>,
@@ -58,7 +58,7 @@ export function cancelErasure(
     .executeTakeFirst();
 }
 
-/** The due erasures of all tenants, and the time of the next one. */
+/** Finds the due erasures in all tenants, and the time of the next one. */
 export function pendingErasures(
   db: ComplaintsDatabase,
   now: Date,
@@ -79,7 +79,7 @@ export function pendingErasures(
   });
 }
 
-/** Runs one bounded erasure transaction in a tenant. @returns Undefined while another instance erases there. */
+/** Runs one short erasure transaction in a tenant. @returns Undefined while another instance erases there. */
 export function inErasing<T>(
   db: ComplaintsDatabase,
   tenantId: string,
@@ -113,7 +113,7 @@ export async function lockErasure(trx: Trx, id: string): Promise<boolean> {
   return found.length > 0;
 }
 
-/** The person became an active member again during the grace period. */
+/** Cancels the erasure of a person who became an active member again. */
 export async function dropErasure(trx: Trx, id: string, by: string): Promise<void> {
   const cancelled = { cancelled_at: sql<Date>`clock_timestamp()`, cancelled_by: by };
   await trx.updateTable('erasures').set(cancelled).where('id', '=', id).execute();

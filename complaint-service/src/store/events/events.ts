@@ -1,15 +1,14 @@
 import { sql } from 'kysely';
-import { upkeepRole } from '../roles.ts';
 import type { ComplaintEvent, NewEvent } from '../schema/deliveries.ts';
-import type { ComplaintsDatabase, Trx } from '../scope.ts';
+import type { Trx } from '../scope.ts';
 
-/** The channel for notifications, which carry the tenant's id. */
+/** The channel for notifications. They contain the tenant id. */
 export const eventsChannel = 'countersign_complaint_events';
 
 /**
- * Adds an event in the transaction that causes it. Events of a tenant get their numbers under a lock that is held until
- * the commit, so none appears behind a reader's position. A transaction that changes several complaints must lock all
- * of them before the first event, or two such transactions could deadlock.
+ * Adds an event in the transaction that causes it. A lock until the commit orders a tenant's events, so that none
+ * appears behind a reader's position. A transaction that changes several complaints must lock all of them before its
+ * first event, to avoid deadlocks.
  */
 export async function addEvent(trx: Trx, event: NewEvent): Promise<void> {
   await sql`select ${eventsLock(event.tenant_id)},
@@ -20,22 +19,22 @@ export async function addEvent(trx: Trx, event: NewEvent): Promise<void> {
     .execute();
 }
 
-/** Waits for transactions that have added events of a tenant, and makes later ones wait for this transaction. */
+/** Waits for transactions that have added events in a tenant. Later ones wait for this transaction. */
 export async function holdEvents(trx: Trx, tenantId: string): Promise<void> {
   await sql`select ${eventsLock(tenantId)}`.execute(trx);
 }
 
 const eventsLock = (tenantId: string) => sql`pg_advisory_xact_lock(hashtextextended(${`events of ${tenantId}`}, 0))`;
 
-/** The next events that the transaction's user may see. */
+/** Reads the next events that the transaction's user can see. */
 export function listEvents(trx: Trx, after: number, limit: number): Promise<ComplaintEvent[]> {
   return trx.selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(limit).execute();
 }
 
 /**
- * The starting position of a stream: after the event with this id, or after the newest one that the user may see.
+ * Returns a stream's starting position: after the event with this id, or after the newest event that the user can see.
  *
- * @returns `missed` if no stored event that the user may see has the id. The client may then have missed some.
+ * @returns `missed` if the user can see no stored event with this id, so that events may have been missed.
  */
 export async function positionAfter(trx: Trx, id: string | undefined): Promise<EventPosition> {
   const visible = trx.selectFrom('events').select('seq');
@@ -50,13 +49,5 @@ export type EventPosition = Readonly<{ seq: number; missed: boolean }>;
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-// A minute less than the retention of events, so that none is removed between this check and the first read.
+// A minute less than the retention period, so that no event is removed between this check and the first read.
 const isKept = sql<boolean>`created_at > clock_timestamp() - interval '23 hours 59 minutes'`;
-
-/** Removes expired events of all tenants. The role's policy hides all others. */
-export async function removeOldEvents(db: ComplaintsDatabase): Promise<number> {
-  const { numDeletedRows } = await db.transaction({ role: upkeepRole }, (trx) =>
-    trx.deleteFrom('events').where('created_at', '<', sql<Date>`statement_timestamp()`).executeTakeFirst(),
-  );
-  return Number(numDeletedRows);
-}

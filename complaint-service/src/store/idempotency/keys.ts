@@ -1,8 +1,6 @@
-import { sql } from 'kysely';
-import { upkeepRole } from '../roles.ts';
-import type { ComplaintsDatabase, Trx } from '../scope.ts';
+import type { Trx } from '../scope.ts';
 
-/** A request that a client may repeat. */
+/** A request that may be repeated. */
 export type Repeatable = Readonly<{
   tenantId: string;
   userId: string;
@@ -13,10 +11,7 @@ export type Repeatable = Readonly<{
 
 export type Claim = Readonly<{ isNew: true }> | Readonly<{ isNew: false; fingerprint: Buffer; answer: unknown }>;
 
-/**
- * Claims a key for this transaction. If another transaction has claimed it, waits until that one commits or fails. An
- * expired key counts as new.
- */
+/** Claims a key for this transaction. Waits if another transaction has claimed it. An expired key counts as new. */
 export async function claimKey(
   trx: Trx,
   request: Repeatable,
@@ -46,13 +41,13 @@ export async function claimKey(
   return { isNew: false, fingerprint: Buffer.from(known.fingerprint), answer: known.answer };
 }
 
-/** Whether a key of the transaction's user was claimed. Only reads; the claim itself decides. */
+/** Whether the transaction's user has already claimed a key. The result can be outdated. */
 export async function isClaimed(trx: Trx, key: string): Promise<boolean> {
   const found = await trx.selectFrom('idempotency_keys').select('key').where('key', '=', key).executeTakeFirst();
   return found !== undefined;
 }
 
-/** Stores the response for a claimed key, until the complaint in it is deleted. */
+/** Stores the response for a claimed key. It is deleted with its complaint. */
 export async function keepAnswer(
   trx: Trx,
   { key }: Repeatable,
@@ -63,12 +58,4 @@ export async function keepAnswer(
     .set({ complaint_id: complaintId, answer: JSON.stringify(answer) })
     .where('key', '=', key)
     .execute();
-}
-
-/** Removes expired responses of all tenants. The role's policy hides all others. */
-export async function removeExpiredAnswers(db: ComplaintsDatabase): Promise<number> {
-  const { numDeletedRows } = await db.transaction({ role: upkeepRole }, (trx) =>
-    trx.deleteFrom('idempotency_keys').where('created_at', '<', sql<Date>`statement_timestamp()`).executeTakeFirst(),
-  );
-  return Number(numDeletedRows);
 }

@@ -5,7 +5,7 @@ import { mailerRole } from '../roles.ts';
 import type { QueuedMail } from '../schema/deliveries.ts';
 import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
-/** The channel that wakes the mail couriers of all instances. */
+/** The channel that wakes the mail couriers in all instances. */
 export const mailChannel = 'countersign_complaint_mail';
 
 /** Runs a transaction in one tenant, to find recipients and texts. */
@@ -24,7 +24,7 @@ export async function addMail(
   await notify(trx, mailChannel);
 }
 
-/** The waiting emails of all tenants. A change whose recipients are not known yet counts as one. */
+/** The waiting emails in all tenants. A change whose recipients are not known yet counts as one. */
 export function mailsOf(db: ComplaintsDatabase): OutboxRows<QueuedMail> {
   return outboxRows({
     db,
@@ -37,7 +37,7 @@ export function mailsOf(db: ComplaintsDatabase): OutboxRows<QueuedMail> {
   });
 }
 
-/** The members of a complaint that emails contain. */
+/** The complaint members that emails contain. */
 export function findMailed(trx: Trx, id: string): Promise<(Mailed & Readonly<{ title: string }>) | undefined> {
   return trx
     .selectFrom('complaints')
@@ -48,7 +48,7 @@ export function findMailed(trx: Trx, id: string): Promise<(Mailed & Readonly<{ t
 
 export type Recipient = Readonly<{ recipient: 'member'; user_id: string } | { recipient: 'reporter'; user_id: null }>;
 
-/** Replaces a queued change by one email for each recipient. */
+/** Replaces a queued change with one email for each recipient. */
 export async function spreadMail(trx: Trx, mail: QueuedMail, recipients: readonly Recipient[]): Promise<void> {
   const { tenant_id, id: queued, complaint_id, kind, queued_at } = mail;
   await trx.deleteFrom('mail_outbox').where('tenant_id', '=', tenant_id).where('id', '=', queued).execute();

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { MembershipUpdate } from '../schema/catalogue.ts';
 import type { Trx } from '../scope.ts';
 
-/** The latest membership update of a member. Undefined before the first one. */
+/** Reads a member's latest membership update. Undefined if there is none. */
 export function findMembershipUpdate(trx: Trx, userId: string): Promise<MembershipUpdate | undefined> {
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).executeTakeFirst();
 }
@@ -10,8 +10,8 @@ export function findMembershipUpdate(trx: Trx, userId: string): Promise<Membersh
 type Tenanted = Readonly<{ tenantId: string; userId: string }>;
 
 /**
- * Serializes assignments to a member and updates to the member until the transaction ends. Otherwise an agent could be
- * assigned a complaint just after all of theirs returned to the queue.
+ * Locks a member against concurrent assignments and updates. Otherwise an agent could get a complaint just after all
+ * their complaints returned to the queue.
  */
 export async function lockMember(trx: Trx, { tenantId, userId }: Tenanted): Promise<void> {
   const key = JSON.stringify(['member', tenantId, userId]);
@@ -19,7 +19,7 @@ export async function lockMember(trx: Trx, { tenantId, userId }: Tenanted): Prom
 }
 
 /**
- * Stores a membership update, unless the row already has a higher sequence. Updates may arrive twice or late.
+ * Stores a membership update, unless a newer one is already stored: updates may arrive twice or late.
  *
  * @returns Whether this is the latest update.
  */
@@ -32,7 +32,8 @@ export async function saveMembershipUpdate(trx: Trx, update: MembershipUpdate): 
       conflict
         .columns(['tenant_id', 'user_id'])
         .doUpdateSet({ role, status, sequence })
-        // The same update again: the first attempt may have ended before all complaints had returned to the queue.
+        // A repeated update also counts, because the first attempt may have ended before all complaints had returned to
+        // the queue.
         .where('members.sequence', '<=', sequence),
     )
     .executeTakeFirst();

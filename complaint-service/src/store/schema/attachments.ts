@@ -6,16 +6,16 @@ type AttachmentsTable = {
   /** Also the name of the stored file. */
   id: string;
   complaint_id: string;
-  /** The comment that it belongs to. Null if it belongs to the complaint itself. */
+  /** The attachment's comment. Null if it belongs to the complaint itself. */
   comment_id: string | null;
   uploader_id: string;
-  /** Sanitized from the client's file name. */
+  /** The sanitized file name. */
   name: string;
   media_type: FileType['mediaType'];
   bytes: number;
   width: number | null;
   height: number | null;
-  /** Inherited from the comment: visible to agents and admins only. */
+  /** Whether only agents and admins can see it, as for its comment. */
   internal: boolean;
   created_at: Date;
 };

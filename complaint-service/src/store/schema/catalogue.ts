@@ -2,7 +2,7 @@ import type { Generated, Selectable } from 'kysely';
 
 type SettingsTable = {
   tenant_id: string;
-  /** Whether filing a complaint may add a category by using a new name. */
+  /** Whether filing a complaint can add a category by using a new name. */
   open_catalogue: boolean;
   revision: string;
   updated_at: Date;
@@ -24,7 +24,7 @@ type CategoriesTable = {
   tenant_id: string;
   id: string;
   name: string;
-  /** The folded name, unique in the tenant. */
+  /** The folded name, which is unique in the tenant. */
   name_key: string;
   description: Generated<string>;
   team_id: Generated<string | null>;

@@ -12,9 +12,9 @@ type ComplaintsTable = {
   status: Status;
   /** The index of the priority, from low to urgent. */
   priority: number;
-  /** The member who complains. Null if an agent filed it for a person without an account. */
+  /** The member who complains. Null if an agent filed the complaint for a person without an account. */
   complainant_id: string | null;
-  /** The member who filed it: the complainant, or an agent for a caller. */
+  /** The member who filed the complaint: the complainant, or an agent for someone else. */
   created_by: string;
   reporter_name: string | null;
   reporter_email: string | null;
@@ -34,19 +34,19 @@ type ComplaintsTable = {
   active: GeneratedAlways<boolean>;
   /** When the next target is due. Null if no clock runs. */
   due_at: GeneratedAlways<Date | null>;
-  /** When people and texts were removed from it. Nothing changes it afterwards. */
+  /** When people and texts were removed from the complaint. It never changes afterwards. */
   erased_at: GeneratedAlways<Date | null>;
-  /** Changes with every update. It is part of the entity tag, so it must never repeat. */
+  /** Changes with every update. Must never repeat, because it is part of the entity tag. */
   revision: string;
   created_at: Date;
   updated_at: Date;
 };
 
-/** The words of each complaint. Unlike Postgres full-text search, this can use an index under row-level security. */
+/** The words in each complaint. Unlike Postgres full-text search, this can use an index under row-level security. */
 type TermsTable = { tenant_id: string; term: string; complaint_id: string };
 
 type CommentsTable = {
-  /** The order in which comments of one complaint are read. */
+  /** The order of a complaint's comments. */
   seq: GeneratedAlways<number>;
   tenant_id: string;
   id: string;
@@ -54,15 +54,15 @@ type CommentsTable = {
   author_id: string;
   author_role: string;
   body: string;
-  /** Visible to agents and admins only. */
+  /** Whether only agents and admins can see it. */
   internal: boolean;
   created_at: Date;
 };
 
-/** A change of one value, in the form that the API shows. */
+/** A changed value, as the API shows it. */
 type Change<T> = Readonly<{ from: T; to: T }>;
 
-/** One change of a complaint. The shape of `detail` depends on the action. */
+/** A change to a complaint. The shape of `detail` depends on the action. */
 export type HistoryEvent =
   | Readonly<{ action: 'filed'; detail: Readonly<Record<string, never>> }>
   | Readonly<{
@@ -81,7 +81,7 @@ export type HistoryEvent =
     }>;
 
 type HistoryTable = {
-  /** The order in which the history of one complaint is read. */
+  /** The order of a complaint's history. */
   seq: GeneratedAlways<number>;
   tenant_id: string;
   id: string;
@@ -99,7 +99,7 @@ type IdempotencyKeysTable = {
   tenant_id: string;
   user_id: string;
   key: string;
-  /** A hash of the request, to distinguish a repeated request from a different one with the same key. */
+  /** A hash of the request, to recognize a different request with the same key. */
   fingerprint: Buffer;
   complaint_id: Generated<string | null>;
   answer: ColumnType<unknown, string | undefined, string>;

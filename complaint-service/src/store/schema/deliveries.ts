@@ -10,12 +10,12 @@ type WebhooksTable = {
   signature: 'ed25519' | 'hmac-sha256';
   /** The version from which the secret is derived. */
   secret_version: Generated<number>;
-  /** Until then, deliveries are also signed with the previous version. */
+  /** Until when deliveries are also signed with the previous version. */
   previous_secret_until: Generated<Date | null>;
   state: 'active' | 'paused' | 'ended';
-  /** The receiver answered 410, or accepted nothing for days. */
+  /** The receiver responded with 410, or accepted nothing for days. */
   ended_reason: Generated<'gone' | 'failing' | null>;
-  /** Failed attempts since the last successful one. */
+  /** Failed attempts since the last accepted delivery. */
   failures: Generated<number>;
   failing_since: Generated<Date | null>;
   /** The earliest time it may be sent. */
@@ -39,10 +39,10 @@ type WebhookDeliveriesTable = {
   state: Generated<'waiting' | 'delivered' | 'failed'>;
   attempts: Generated<number>;
   due_at: Generated<Date>;
-  /** When it was created, or sent again by an admin. */
+  /** When the delivery was created, or an admin sent it again. */
   queued_at: Generated<Date>;
-  /** The HTTP status of the last attempt. */
   attempted_at: Generated<Date | null>;
+  /** The HTTP status of the last attempt. */
   status: Generated<number | null>;
   failure: Generated<string | null>;
   duration_ms: Generated<number | null>;
@@ -56,12 +56,12 @@ export type WebhookTables = { webhooks: WebhooksTable; webhook_deliveries: Webho
 
 type EventsTable = {
   tenant_id: string;
-  /** The order of commits, within one tenant. */
+  /** The order of commits within a tenant. */
   seq: Generated<number>;
   id: string;
   complaint_id: string;
   type: EventType;
-  /** Visible to agents and admins only. */
+  /** Whether only agents and admins can see it. */
   internal: boolean;
   actor_id: string;
   actor_role: string;
@@ -80,7 +80,7 @@ type MailOutboxTable = {
   kind: MailKind;
   /** `all` until the recipients are known. `reporter` is a person without an account. */
   recipient: 'all' | 'member' | 'reporter';
-  /** Of a member. */
+  /** The member who gets this email. */
   user_id: string | null;
   /** The user who made the change, who gets no email about it. Only with `all`. */
   actor_id: string | null;

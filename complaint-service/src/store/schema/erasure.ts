@@ -2,10 +2,10 @@ import type { Generated, Selectable } from 'kysely';
 
 type RetentionPoliciesTable = {
   tenant_id: string;
-  /** Days after the last change of a finished complaint. Null keeps complaints forever. */
+  /** How many days finished complaints are kept after their last change. Null keeps them forever. */
   closed_days: number | null;
   action: 'anonymise' | 'delete';
-  /** Whether the texts of an erased person are kept. */
+  /** Whether an erased person's texts are kept. */
   texts: 'keep' | 'remove';
   updated_by: string;
   updated_at: Date;
@@ -19,7 +19,7 @@ type ErasuresTable = {
   user_id: string | null;
   texts: 'keep' | 'remove' | null;
   requested_by: string | null;
-  /** The session and the request that requested it. */
+  /** The session and request that scheduled the erasure. */
   session_id: Generated<string | null>;
   request_id: Generated<string | null>;
   requested_at: Date;

@@ -41,8 +41,8 @@ export async function readTimes(trx: Trx, from: string): Promise<TimesOfMonth[]>
 }
 
 /**
- * Adds to the statistics of a tenant, in the transaction of the change. Call it last: the rows stay locked until the
- * commit, and other changes in the tenant wait for them. Locks rows in the order of their keys.
+ * Adds to a tenant's statistics, in the transaction of the change. Call this last, because the rows stay locked until
+ * the commit and other changes in the tenant wait for them. Locks the rows in the order of their keys.
  */
 export async function addToStatistics(
   trx: Trx,

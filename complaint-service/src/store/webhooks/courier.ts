@@ -2,23 +2,22 @@ import { type LeasedRows, leasedRows } from '@countersign/database';
 import type { OutboxDepth } from '@countersign/service-kit';
 import { sql, type UpdateObject } from 'kysely';
 import type { PostResult } from '../../domain/webhooks/retry-rules.ts';
-import { courierRole, upkeepRole } from '../roles.ts';
+import { courierRole } from '../roles.ts';
 import type { Webhook, WebhookDelivery } from '../schema/deliveries.ts';
 import type { ComplaintsSchema } from '../schema/schema.ts';
 import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
 const asCourier = <T>(db: ComplaintsDatabase, work: (trx: Trx) => Promise<T>) =>
   db.transaction({ role: courierRole }, work);
-// The statement's start time, so that PostgreSQL can use an index.
+// Uses the statement's start time, so that PostgreSQL can use an index.
 const now = sql<Date>`statement_timestamp()`;
 const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
 
 export type Key = Readonly<{ tenant_id: string; id: string }>;
 
 /**
- * Leases webhooks with due deliveries, in all tenants, so that only one instance delivers to each. A receiver that
- * hangs blocks only its own webhook. A tenant has up to `perTenant` leases at once, so that slow receivers never take
- * all slots.
+ * Leases webhooks with due deliveries in all tenants, so that only one instance delivers to each. A slow receiver
+ * blocks only its own webhook. A tenant has at most `perTenant` leases, so that slow receivers cannot take all slots.
  */
 export function dueWebhooks(db: ComplaintsDatabase, perTenant: number): LeasedRows<Key> {
   return leasedRows({
@@ -27,18 +26,18 @@ export function dueWebhooks(db: ComplaintsDatabase, perTenant: number): LeasedRo
     table: 'webhooks',
     key: ['tenant_id', 'id'],
     waits: sql`o.state = 'active'`,
-    // Does not use `exists`, which the planner would turn into a join that reads every waiting delivery.
+    // With `exists`, the planner would read every waiting delivery for a join.
     dueAt: sql`(select greatest(o.retry_at, d.due_at) from webhook_deliveries d
       where d.tenant_id = o.tenant_id and d.webhook_id = o.id and d.state = 'waiting' order by d.due_at limit 1)`,
-    // The webhook whose last delivery is oldest comes first.
+    // Starts with the webhook whose last delivery is oldest.
     order: sql`o.leased_until nulls first, o.created_at`,
     perTenant,
   });
 }
 
 /**
- * The waiting deliveries of active webhooks, of all tenants. Those of paused webhooks do not count: they wait for an
- * admin.
+ * Counts the waiting deliveries of active webhooks in all tenants. Paused webhooks do not count, because they wait for
+ * an admin.
  */
 export async function webhookDepth(db: ComplaintsDatabase): Promise<OutboxDepth> {
   const { rows } = await asCourier(db, (trx) =>
@@ -52,7 +51,7 @@ export async function webhookDepth(db: ComplaintsDatabase): Promise<OutboxDepth>
 
 export type DueDelivery = Readonly<{ webhook: Webhook; delivery: WebhookDelivery }>;
 
-/** The next due delivery of a webhook. The webhook may have been changed or paused since the last delivery. */
+/** Reads a webhook's next due delivery. The webhook may have been changed or paused meanwhile. */
 export function nextDelivery(db: ComplaintsDatabase, { tenant_id, id }: Key): Promise<DueDelivery | undefined> {
   return asCourier(db, async (trx) => {
     const webhook = await trx
@@ -82,7 +81,7 @@ export function nextDelivery(db: ComplaintsDatabase, { tenant_id, id }: Key): Pr
 
 export type Attempt = Readonly<{ result: PostResult; durationMs: number }>;
 
-/** Records that a delivery was accepted. Resets the failures of the webhook. */
+/** Records that a delivery was accepted, and resets the webhook's failures. */
 export function deliveryTaken(
   db: ComplaintsDatabase,
   { webhook, delivery }: DueDelivery,
@@ -95,7 +94,7 @@ export function deliveryTaken(
 }
 
 /**
- * Records a failed attempt, and the time of the next one. After several failures, also delays the whole webhook.
+ * Records a failed attempt and the time of the next one. After several failures, also delays the whole webhook.
  *
  * @returns Whether the delivery will be retried. Undefined if its webhook was removed meanwhile.
  */
@@ -144,8 +143,8 @@ export function endWebhook(
 }
 
 /**
- * Drops deliveries that no courier would send: those of disabled webhooks, queued by a transaction that had not seen
- * the change, and those that waited longer than `giveUpAfterMs` for a paused webhook.
+ * Drops deliveries that will not be sent: deliveries of disabled webhooks that were queued concurrently, and deliveries
+ * that waited longer than `giveUpAfterMs` for a paused webhook.
  */
 export async function giveUpWaiting(
   db: ComplaintsDatabase,
@@ -163,31 +162,21 @@ export async function giveUpWaiting(
   return Number(numAffectedRows);
 }
 
-/** Ends a lease now, but keeps its time, so that the webhook whose last delivery is oldest comes first. */
+/** Ends a lease, but keeps its time, so that the webhook whose last delivery is oldest comes first. */
 export function releaseWebhook(db: ComplaintsDatabase, webhook: Key): Promise<void> {
   return asCourier(db, (trx) => updateWebhook(trx, webhook, { leased_until: now }));
 }
 
-/** Removes old log entries, in all tenants. */
-export async function removeOldDeliveries(db: ComplaintsDatabase): Promise<number> {
-  const { numDeletedRows } = await db.transaction({ role: upkeepRole }, (trx) =>
-    trx.deleteFrom('webhook_deliveries').where('created_at', '<', now).executeTakeFirst(),
-  );
-  return Number(numDeletedRows);
-}
-
 type Changes<Table extends 'webhooks' | 'webhook_deliveries'> = UpdateObject<ComplaintsSchema, Table>;
 
-/**
- * Locks the webhook before its deliveries, in the same order as its removal, so that the two cannot deadlock.
- */
+/** Locks the webhook before its deliveries, as its removal does, so that the two cannot deadlock. */
 async function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<'webhooks'>): Promise<void> {
   await trx.updateTable('webhooks').set(changes).where('tenant_id', '=', tenant_id).where('id', '=', id).execute();
 }
 
 /**
- * Changes a webhook after an attempt, unless an admin has changed it since: a failure of the old URL says nothing about
- * a new one.
+ * Changes a webhook after an attempt, unless an admin has changed it since: a failure at the old URL tells nothing
+ * about the new one.
  */
 async function updateAttempted(
   trx: Trx,

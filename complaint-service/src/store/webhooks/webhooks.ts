@@ -3,11 +3,11 @@ import { sql } from 'kysely';
 import type { NewWebhook, Webhook, WebhookDelivery } from '../schema/deliveries.ts';
 import type { Trx } from '../scope.ts';
 
-/** The channel that wakes the couriers of all instances. */
+/** The channel that wakes the webhook couriers in all instances. */
 export const webhooksChannel = 'countersign_complaint_webhooks';
 
 export async function countWebhooks(trx: Trx): Promise<number> {
-  // If two admins add the last allowed webhook at the same time, only one may succeed.
+  // Of two admins who add the last allowed webhook at the same time, only one can succeed.
   await sql`select pg_advisory_xact_lock(hashtextextended('webhooks ' || current_setting('app.tenant_id'), 0))`.execute(
     trx,
   );
@@ -26,20 +26,7 @@ export function findWebhook(trx: Trx, id: string): Promise<Webhook | undefined> 
   return trx.selectFrom('webhooks').selectAll().where('id', '=', id).executeTakeFirst();
 }
 
-export type WebhookChanges = Partial<
-  Pick<
-    Webhook,
-    | 'url'
-    | 'events'
-    | 'state'
-    | 'secret_version'
-    | 'previous_secret_until'
-    | 'ended_reason'
-    | 'failures'
-    | 'failing_since'
-    | 'retry_at'
-  >
->;
+export type WebhookChanges = Partial<Omit<Webhook, 'tenant_id' | 'id' | 'created_at' | 'updated_at'>>;
 
 export function changeWebhook(trx: Trx, id: string, changes: WebhookChanges, at: Date): Promise<Webhook | undefined> {
   return trx
@@ -56,8 +43,8 @@ export async function deleteWebhook(trx: Trx, id: string): Promise<boolean> {
 }
 
 /**
- * Queues a delivery for every webhook of the tenant that subscribes to this type. Paused ones receive it when they
- * resume. Call it after `addEvent`, whose lock prevents the webhooks from being removed meanwhile.
+ * Queues a delivery for each webhook that subscribes to this type. Paused webhooks receive it when they resume. Call
+ * this after `addEvent`, whose lock keeps the webhooks from being removed meanwhile.
  */
 export async function queueDeliveries(
   trx: Trx,
@@ -78,7 +65,6 @@ export function insertDelivery(trx: Trx, delivery: NewDelivery): Promise<Webhook
 
 export type LogWanted = Readonly<{
   state?: WebhookDelivery['state'] | undefined;
-  /** The id of a delivery. */
   before?: string | undefined;
   limit: number;
 }>;
@@ -99,7 +85,7 @@ export function listDeliveries(
   return query.orderBy('seq', 'desc').limit(limit).execute();
 }
 
-/** Queues a delivered or dropped delivery again. A waiting one is sent immediately. */
+/** Queues a delivered or dropped delivery again. Sends a waiting delivery immediately. */
 export function requeueDelivery(
   trx: Trx,
   { webhookId, id }: Readonly<{ webhookId: string; id: string }>,

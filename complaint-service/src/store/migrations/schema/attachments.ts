@@ -2,7 +2,7 @@ import { currentUser, tenantTable } from '@countersign/database';
 import { appRole, eraserRole, upkeepRole } from '../../roles.ts';
 import { allForStaff, isKnown, isStaff, restrictCommand, restrictRequests, seesComplaint } from '../policies.ts';
 
-/** Attached files, which are stored under the id of their row, and the space that a tenant uses. */
+/** Attached files and each tenant's storage use. A file's name is the id of its row. */
 export const attachmentTables = [
   // An attachment of an internal note is internal too.
   `create table attachments (
@@ -24,14 +24,14 @@ export const attachmentTables = [
      foreign key (tenant_id, comment_id) references comments (tenant_id, id))`,
   `create index attachments_by_complaint on attachments (tenant_id, complaint_id, id)`,
   `create index attachments_by_comment on attachments (tenant_id, comment_id) where comment_id is not null`,
-  // Each upload sums up the bytes that the user attached within a day.
+  // Each upload adds up what the user attached within a day.
   `create index attachments_of_uploader on attachments (tenant_id, uploader_id, created_at desc) include (bytes)`,
   ...tenantTable('attachments'),
   `grant select, insert, delete on attachments to ${appRole}`,
   restrictRequests('attachments', { using: allForStaff(`not internal and ${seesComplaint('attachments')}`) }),
   restrictCommand('attachments', 'insert', `uploader_id = ${currentUser}`),
   restrictCommand('attachments', 'delete', `${isStaff} or uploader_id = ${currentUser}`),
-  // Stored files without a row are removed. Their names are ids, without the tenant.
+  // Upkeep removes stored files without a row. Their names are ids without the tenant.
   `create index attachments_by_id on attachments (id)`,
   `grant select (id) on attachments to ${upkeepRole}`,
   `create policy upkeep on attachments to ${upkeepRole} using (true) with check (false)`,

@@ -3,7 +3,7 @@ import { appRole, eraserRole, membershipRole, readerRole } from '../../roles.ts'
 import { isAdmin, isKnown, isStaff, restrictCommand, restrictRequests } from '../policies.ts';
 
 const settings = [
-  // The catalogue is closed by default: if it were open, anyone who can register could fill it.
+  // The catalogue is closed by default. Otherwise anyone who can register could fill it.
   `create table settings (
      tenant_id text primary key check (tenant_id <> ''),
      open_catalogue boolean not null default false,
@@ -43,7 +43,7 @@ const teams = [
 ];
 
 const categories = [
-  // Names are unique in their folded form. Targets are in minutes; null means that there is none.
+  // Names are unique after folding. Targets are in minutes, or null.
   `create table categories (
      tenant_id text not null check (tenant_id <> ''),
      id uuid not null,
@@ -63,7 +63,7 @@ const categories = [
   ...tenantTable('categories'),
   `grant select, insert, update (name, name_key, description, team_id, first_answer_minutes, resolution_minutes, active,
      revision, updated_at) on categories to ${appRole}`,
-  // While the catalogue is open, agents may add a category by using a new name.
+  // While the catalogue is open, agents can add a category by using a new name.
   restrictRequests('categories', { using: isKnown }),
   restrictCommand('categories', 'insert', isStaff),
   restrictCommand('categories', 'update', isAdmin),
@@ -80,7 +80,7 @@ const members = [
      sequence bigint not null,
      primary key (tenant_id, user_id))`,
   ...tenantTable('members'),
-  // A complainant who reopens a complaint needs to know whether its agent is still available.
+  // Reopening a complaint checks whether its agent is still available.
   restrictRequests('members', { using: isKnown }),
   `grant select on members to ${appRole}`,
   `grant select, insert, update (role, status, sequence) on members to ${membershipRole}`,

@@ -2,9 +2,9 @@ import { currentUser, tenantTable } from '@countersign/database';
 import { appRole, eraserRole, mailerRole, membershipRole, readerRole } from '../../roles.ts';
 import { allForStaff, restrictCommand, restrictRequests, seesComplaint } from '../policies.ts';
 
-// Ids of people and tenants come from tokens, whose issuer need not use UUIDs. Times have milliseconds, like a
-// JavaScript Date. Otherwise a cursor would skip rows within one millisecond. `active` (whether work remains) and
-// `due_at` (when the next target is due) are derived, so that they cannot be wrong.
+// Tokens contain the ids of people and tenants, and another issuer need not use UUIDs. Times have milliseconds, like a
+// JavaScript Date. Otherwise a cursor would skip rows within the same millisecond. `active` (whether work remains) and
+// `due_at` (when the next target is due) are generated, so that they are always correct.
 const complaints = [
   `create table complaints (
      tenant_id text not null check (tenant_id <> ''),
@@ -58,29 +58,28 @@ const complaints = [
   `create index complaints_duplicates on complaints (tenant_id, duplicate_of) where duplicate_of is not null`,
   `create index complaints_to_erase on complaints (tenant_id, updated_at) where erased_at is null and not active`,
   ...tenantTable('complaints'),
-  // Complainants can access only their own complaints and no internal comments. The database enforces this too.
+  // Complainants can access only their own complaints, and no internal comments. The database enforces this too.
   restrictRequests('complaints', { using: allForStaff(`complainant_id = ${currentUser}`) }),
   restrictCommand('complaints', 'insert', `created_by = ${currentUser}`),
   `grant select, insert, update (title, description, category_id, team_id, status, priority, latitude, longitude, address,
      contact_preference, assignee_id, duplicate_of, reporter_name, reporter_email, reporter_phone, clock_started_at,
      first_answer_due_at, first_answered_at, resolution_due_at, resolved_at, revision, updated_at)
      on complaints to ${appRole}`,
-  // The policy of the tenant applies to every role. The policies of requests, which need a user, do not apply to OAuth
-  // clients.
+  // The tenant policy applies to every role. Policies that require a user do not apply to OAuth clients.
   `grant select on complaints to ${readerRole}`,
   // Returns the complaints of a former agent to the queue.
   `grant select, update (assignee_id, status, revision, updated_at) on complaints to ${membershipRole}`,
-  // Erasing a person changes active complaints: those assigned to them return to the queue, and their own are
+  // Erasing a person changes active complaints: complaints assigned to them return to the queue, and their own are
   // withdrawn.
   `grant select, delete, update (title, description, complainant_id, created_by, assignee_id, reporter_name,
      reporter_email, reporter_phone, contact_preference, latitude, longitude, address, duplicate_of, revision, erased_at,
      status, updated_at) on complaints to ${eraserRole}`,
-  // Works in one tenant at a time, as for the recipients.
+  // Finds a complaint's title and people for emails, in one tenant at a time.
   `grant select (tenant_id, id, title, complainant_id, contact_preference, reporter_email) on complaints to ${mailerRole}`,
 ];
 
 // Does not use tsvector: @@ is not leakproof, so under row-level security its GIN index is never used. Comparing text
-// in byte order is leakproof, and a range of it is a prefix search.
+// by bytes is leakproof, and a range of it is a prefix search.
 const terms = [
   `create table terms (
      tenant_id text not null,
@@ -89,8 +88,7 @@ const terms = [
      primary key (tenant_id, term, complaint_id),
      foreign key (tenant_id, complaint_id) references complaints (tenant_id, id))`,
   `create index terms_by_complaint on terms (tenant_id, complaint_id, term)`,
-  // The planner chooses between the newest complaints and the rows of a word, so it needs statistics about how common
-  // each word is.
+  // To choose between the newest complaints and a word's rows, the planner needs to know how common each word is.
   `alter table terms alter column term set statistics 2000`,
   ...tenantTable('terms'),
   restrictRequests('terms', { using: seesComplaint('terms') }),
@@ -99,7 +97,7 @@ const terms = [
   `grant select, delete on terms to ${eraserRole}`,
 ];
 
-// `seq` is the order in which a list is read: the clocks of two instances differ.
+// Lists are ordered by `seq`, because the clocks of two instances differ.
 const comments = [
   `create table comments (
      seq bigint not null generated always as identity,
@@ -146,7 +144,7 @@ const history = [
   `grant select, insert, delete, update (actor_id, detail) on history to ${eraserRole}`,
 ];
 
-// Complainants who have an account automatically watch their complaints.
+// Complainants with an account automatically watch their complaints.
 const watchers = [
   `create table watchers (
      tenant_id text not null,

@@ -7,8 +7,8 @@ import { allForStaff, isAdmin, isKnown, restrictCommand, restrictRequests, seesC
 // `clock_timestamp()`, which differs for each row.
 const olderThan = (column: string, age: string) => `${column} < statement_timestamp() - interval '${age}'`;
 
-// Stored responses of requests that create something, for clients that repeat a request after a lost response. Removed
-// an hour after they expire, in all tenants.
+// Stored responses of requests that create something, so that a request can be repeated after a lost response. Removed
+// an hour after they expire.
 const idempotencyKeys = [
   `create table idempotency_keys (
      tenant_id text not null,
@@ -31,8 +31,8 @@ const idempotencyKeys = [
   `grant select, delete on idempotency_keys to ${eraserRole}`,
 ];
 
-// Events of complaints, written in the transaction of the change, for streams and webhooks. Streams resume after an
-// event id. The sequence numbers are internal, because they would reveal the activity of other tenants.
+// Complaint events, written in the transaction of the change, for streams and webhooks. Streams resume after an event
+// id. Sequence numbers are internal, because they would reveal the activity of other tenants.
 const events = [
   `create table events (
      tenant_id text not null,
@@ -60,7 +60,7 @@ const events = [
   `grant select, insert, delete on events to ${eraserRole}`,
 ];
 
-// No secret is stored: each is derived from the service's key and a version number.
+// Stores no secrets: each secret is derived from the service's key and a version number.
 const webhooks = [
   `create table webhooks (
      tenant_id text not null check (tenant_id <> ''),
@@ -92,7 +92,7 @@ const webhooks = [
   `create policy courier on webhooks to ${courierRole} using (true) with check (true)`,
 ];
 
-// Waiting deliveries, and the log of past ones.
+// Waiting deliveries, and a log of past ones.
 const webhookDeliveries = [
   `create table webhook_deliveries (
      tenant_id text not null,
@@ -130,8 +130,7 @@ const webhookDeliveries = [
   `grant select, insert, delete, update (payload) on webhook_deliveries to ${eraserRole}`,
 ];
 
-// A row is one change of a complaint, or, once the recipients are known, one email to a recipient. Sent rows are
-// removed.
+// A row is a change to a complaint, or an email to one recipient once the recipients are known. Sent rows are removed.
 const mailOutbox = [
   `create table mail_outbox (
      tenant_id text not null check (tenant_id <> ''),

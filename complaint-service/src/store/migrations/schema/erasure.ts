@@ -4,7 +4,7 @@ import { isAdmin, restrictRequests } from '../policies.ts';
 
 const waiting = `kind = 'person' and finished_at is null and cancelled_at is null`;
 
-/** How long a tenant keeps complaints, and the record of erasures. */
+/** Retention policies, and a record of erasures. */
 export const erasureTables = [
   // Without a row, complaints are kept, and erasing a person removes their texts.
   `create table retention_policies (
@@ -20,8 +20,8 @@ export const erasureTables = [
   `grant select on retention_policies to ${upkeepRole}`,
   `create policy upkeep on retention_policies to ${upkeepRole} using (true) with check (false)`,
 
-  // Requests to erase a person, and the record of everything that was erased. A person is erased after a grace period,
-  // in which an admin can cancel it.
+  // Requests to erase a person, and a record of everything that was erased. An admin can cancel an erasure during a
+  // grace period.
   `create table erasures (
      tenant_id text not null check (tenant_id <> ''),
      id uuid not null,

@@ -2,16 +2,16 @@ import { tenantTable } from '@countersign/database';
 import { appRole, eraserRole, membershipRole } from '../../roles.ts';
 import { isKnown, restrictRequests } from '../policies.ts';
 
-/** Counts of complaints, which requests keep up to date. */
+/** Complaint counts, which requests keep up to date. */
 export const statisticsTables = [
-  // The number of complaints of a tenant, by category and status.
+  // Complaints by category and status.
   `create table statistics_by_status (
      tenant_id text not null check (tenant_id <> ''),
      category_id uuid not null,
      status text not null,
      complaints bigint not null,
      primary key (tenant_id, category_id, status))`,
-  // The number of active complaints filed on each day (UTC), from which their age can be computed at any time.
+  // Active complaints by filing day (UTC), from which their age can be computed at any time.
   `create table statistics_by_age (
      tenant_id text not null check (tenant_id <> ''),
      filed_on date not null,
@@ -31,7 +31,7 @@ export const statisticsTables = [
      primary key (tenant_id, month, measure, category_id, bucket))`,
   ...['statistics_by_status', 'statistics_by_age', 'statistics_times'].flatMap((table) => [
     ...tenantTable(table),
-    // Complainants change these counts by filing. The service shows them only to agents and admins.
+    // Complainants change these counts by filing complaints. The service shows the counts only to agents and admins.
     restrictRequests(table, { using: isKnown }),
   ]),
   `grant select, insert, update (complaints) on statistics_by_status, statistics_by_age

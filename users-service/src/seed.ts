@@ -6,8 +6,7 @@ import { inTenant } from './store/in-tenant.ts';
 import { addMember, type Written } from './store/members.ts';
 import type { UsersSchema } from './store/schema.ts';
 
-// The auth-service reads the same file. This service ignores the fields that only the auth-service needs (password,
-// slug, …).
+// The auth-service reads the same file. This schema ignores the fields that only the auth-service needs.
 const seedFile = z.object({
   tenants: z.array(
     z.object({
@@ -28,7 +27,7 @@ export type Seed = z.infer<typeof seedFile>;
 
 export const readSeed = (path: string): Seed => readSeedFile(path, seedFile);
 
-/** Adds the members that are missing. Existing members keep every change made since the first seed. */
+/** Adds missing members. Existing members keep every change since the first seed. */
 export async function seedMembers(db: Database<UsersSchema>, seed: Seed, stamp: () => Written): Promise<void> {
   for (const { id: tenantId, members } of seed.tenants) {
     await inTenant(db, tenantId, async (trx) => {

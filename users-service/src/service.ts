@@ -8,7 +8,7 @@ import { type UsersSchema, usersDatabase } from './store/schema.ts';
 
 const name = 'users-service';
 
-/** Starts the service. @throws StartupError when the database, the seed file or the port cannot be used. */
+/** @throws StartupError if the database, the seed file or the port cannot be used. */
 export async function start(
   config: UsersConfig,
   logger = createLogger(name, config.LOG_LEVEL),
@@ -22,7 +22,7 @@ export async function start(
     ),
     name: `${config.DATABASE_PREFIX}_users`,
     ...usersDatabase,
-    onError: (error) => logger.warn({ err: error }, 'database connection lost'),
+    onError: (error) => logger.warn({ err: error }, 'a database connection was lost'),
   });
   return startBehindGateway({
     name,

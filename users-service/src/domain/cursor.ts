@@ -1,7 +1,7 @@
-/** A position in the directory: the list continues after this member. */
+/** A position in the directory. The list continues after this member. */
 export type DirectoryPosition = Readonly<{ foldedName: string; userId: string }>;
 
-/** Encodes a position in the directory as base64url of the sort key. Clients treat it as opaque. */
+/** Encodes a position in the directory as an opaque base64url cursor. */
 export function encodeCursor({ foldedName, userId }: DirectoryPosition): string {
   return Buffer.from(JSON.stringify([foldedName, userId])).toString('base64url');
 }
@@ -22,9 +22,9 @@ export function decodeCursor(cursor: string): DirectoryPosition | undefined {
   if (!Array.isArray(parts)) return undefined;
   const [foldedName, userId] = parts as unknown[];
   if (typeof foldedName !== 'string' || typeof userId !== 'string') return undefined;
-  // JavaScript strings may contain NUL; Postgres rejects it.
+  // Postgres rejects NUL, which JavaScript strings may contain.
   if (`${foldedName}${userId}`.includes('\0')) return undefined;
   const position = { foldedName, userId };
-  // Accept only the canonical form: Buffer skips invalid base64url characters, and JSON allows spaces.
+  // Accepts only the canonical form: Buffer skips invalid base64url characters, and JSON allows spaces.
   return encodeCursor(position) === cursor ? position : undefined;
 }

@@ -1,4 +1,4 @@
-/** The fields that people may change about themselves. `null` removes a value. */
+/** The fields that people can change about themselves. `null` removes a value. */
 export type ProfileChanges = Readonly<{
   displayName?: string | undefined;
   phone?: string | null | undefined;
@@ -19,32 +19,32 @@ export type MemberChanges = { -readonly [Field in keyof StoredProfile]?: StoredP
 
 export type Caller = Readonly<{ userId: string; role: string }>;
 
-/** Roles that see the whole directory of their tenant. */
+/** Roles that see their tenant's whole directory. */
 export const directoryRoles = ['agent', 'admin'] as const;
 
 /**
- * Whether the caller may see this user. Complainants see only themselves, so they cannot learn who else files
+ * Whether the caller can see this user. Complainants see only themselves, so that they do not learn who else files
  * complaints.
  */
 export function maySee(caller: Caller, userId: string): boolean {
   return caller.userId === userId || (directoryRoles as readonly string[]).includes(caller.role);
 }
 
-/** The scope with which OAuth clients, and agents that act for a user, read the directory. */
+/** The scope that OAuth clients need to read the directory, also when they act for a user. */
 export const directoryScope = 'users.read';
 
 const maxFoldedLength = 100;
 
 /**
- * Normalizes a name for sorting and searching: folds compatibility forms and case. Keeps at most 100 characters: one
- * ligature can become eighteen letters, and the size of an index entry is limited.
+ * Normalizes a name for sorting and searching: folds compatibility forms and case. Keeps at most 100 characters,
+ * because one ligature can become eighteen letters, and index entries have a maximum size.
  */
 export function foldName(name: string): string {
   const folded = name.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
   return [...folded].slice(0, maxFoldedLength).join('');
 }
 
-/** @returns The columns to store, or undefined when nothing changed: a repeated PATCH keeps the entity tag. */
+/** @returns The columns to store. Undefined if nothing changes, so that a repeated PATCH keeps the entity tag. */
 export function changesTo(member: StoredProfile, wanted: ProfileChanges): MemberChanges | undefined {
   const changes: MemberChanges = {};
   if (wanted.displayName !== undefined && wanted.displayName !== member.display_name) {

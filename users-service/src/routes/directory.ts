@@ -17,7 +17,7 @@ export const directoryRoutes = [
     tag: 'Users',
     summary: 'List the members of your tenant',
     description:
-      'For agents and administrators, and for OAuth clients with the scope `users.read`. Ordered by name. Unknown and repeated parameters are refused.',
+      'For agents, administrators, and OAuth clients with the scope `users.read`. Sorted by name. Unknown and repeated parameters are refused.',
     callers: ['user', 'client'],
     query: directoryQuery,
     responses: { 200: z.object({ items: z.array(profile), next_cursor: z.string().nullable() }) },
@@ -38,15 +38,16 @@ export const directoryRoutes = [
     path: '/v1/users/:id',
     operationId: 'readUser',
     tag: 'Users',
-    summary: 'Read the profile of a member of your tenant',
-    description: 'Agents and administrators read everyone. Other users read only themselves, and get 404 for others.',
+    summary: "Read a member's profile",
+    description:
+      'Agents and administrators can read all members of their tenant. Other users can read only themselves, and get 404 for others.',
     callers: ['user'],
     params: z.object({ id: idField }),
     headers: z.object(ifNoneMatchField),
     responses: { 200: profileResponse, 304: null },
     errors: ['not_found'],
   }).handle(async ({ res, identity, params }, { db }) => {
-    // Unknown users, users of other tenants and users hidden from the caller get the same answer, so it reveals
+    // Unknown users, users in other tenants and users hidden from the caller get the same response, which reveals
     // nothing.
     if (!maySee(identity, params.id)) throw new AppError('not_found');
     const member = await inTenant(db, identity.tenantId, (trx) => findMember(trx, params.id));

@@ -7,7 +7,7 @@ const locale = z.string().max(35).refine(isLocale, 'must be a language tag such 
 const timeZone = z.string().max(64).refine(isTimeZone, 'must be a time zone such as Europe/Vienna (IANA)');
 const phone = z.string().regex(/^\+?[0-9][0-9 ()./-]{2,30}$/, 'must be a telephone number');
 
-/** PATCH /v1/users/me. Strict: a body with other fields, such as `role` or `tenant_id`, is refused. */
+/** The body of PATCH /v1/users/me. Refuses other fields, such as `role` or `tenant_id`. */
 export const profilePatch = z
   .strictObject({
     display_name: lineField(100).optional(),
@@ -23,7 +23,7 @@ export const profilePatch = z
     timeZone: body.time_zone,
   }));
 
-/** GET /v1/users. */
+/** The query of GET /v1/users. */
 export const directoryQuery = z.strictObject({
   role: roleField.optional(),
   q: lineField(100)

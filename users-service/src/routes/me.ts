@@ -51,8 +51,8 @@ export const meRoutes = [
 ];
 
 /**
- * Returns the caller's row. The auth-service owns memberships and roles, and sends every change. Until the first
- * update of a member arrives, the role of the latest token applies.
+ * Returns the caller's row. The auth-service owns memberships and roles, and sends every change. Before a member's
+ * first update, the role in the latest token applies.
  */
 async function ownMember(trx: Transaction<UsersSchema>, user: UserIdentity, written: Written): Promise<Member> {
   const known = await findMember(trx, user.userId);

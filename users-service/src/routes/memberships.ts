@@ -5,12 +5,12 @@ import { inTenantOfUpdate } from '../store/in-tenant.ts';
 import { applyMembershipUpdate } from '../store/members.ts';
 import { route } from './route.ts';
 
-/** The only service that may change memberships. This check holds even if gateway.yaml allows other services. */
+/** The only service that can change memberships. This check does not rely on gateway.yaml. */
 const source = 'auth-service';
 
 const membershipUpdate = z.strictObject({
   event_id: z.string().max(128),
-  sequence: z.int().positive().describe('Increases with every change to a member.'),
+  sequence: z.int().positive().describe('Increases with every change to the member.'),
   tenant_id: idField,
   user_id: idField,
   email: z.string().max(254),
@@ -18,17 +18,21 @@ const membershipUpdate = z.strictObject({
   status: z.enum(['active', 'disabled']),
 });
 
-/** The request has no user, so the body names the tenant. */
+/** The request has no user identity, so the body names the tenant. */
 export const membershipRoutes = [
   route({
     method: 'post',
     path: '/internal/memberships',
     operationId: 'takeMembershipNews',
     tag: 'Internal',
-    summary: 'Update a membership; called by the auth-service',
+    summary: 'Update a membership (auth-service only)',
     callers: ['service'],
     body: membershipUpdate,
-    responses: { 200: z.object({ applied: z.boolean().describe('False for a known or older update.') }) },
+    responses: {
+      200: z.object({
+        applied: z.boolean().describe('False if the update is older than the stored one or a repetition.'),
+      }),
+    },
     errors: ['not_the_source'],
   }).handle(async ({ res, identity, body, reply }, { db, stamp }) => {
     if (identity.serviceId !== source) throw new AppError('not_the_source');

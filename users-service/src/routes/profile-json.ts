@@ -13,7 +13,7 @@ export const profile = z
     display_name: z.string().nullable(),
     phone: z.string().nullable(),
     locale: z.string().nullable().describe('A language tag (BCP 47).'),
-    time_zone: z.string().nullable().describe('The IANA name.'),
+    time_zone: z.string().nullable().describe('The time zone name (IANA).'),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })

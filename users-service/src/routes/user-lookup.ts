@@ -6,10 +6,10 @@ import { inTenant } from '../store/in-tenant.ts';
 import { findAddresses, findMember, findNames } from '../store/members.ts';
 import { route } from './route.ts';
 
-/** A list of a hundred complaints names up to three people each. */
+/** A list of a hundred complaints names up to three people for each. */
 const maxNames = 300;
 
-/** The only service that may read addresses. This check holds even if gateway.yaml lets other services through. */
+/** The only service that can read addresses. This check does not rely on gateway.yaml. */
 const mailingService = 'complaint-service';
 
 export const userLookupRoutes = [
@@ -18,7 +18,7 @@ export const userLookupRoutes = [
     path: '/internal/users/:id',
     operationId: 'lookUpUser',
     tag: 'Internal',
-    summary: 'Look up a member of the acting user’s tenant',
+    summary: "Look up a member of the user's tenant",
     callers: ['service'],
     // Returns only what the lookup needs, without names and addresses.
     responses: { 200: z.object({ id: z.string(), role: z.string(), status: z.enum(['active', 'inactive']) }) },
@@ -41,14 +41,14 @@ export const userLookupRoutes = [
     path: '/internal/users/names',
     operationId: 'readNames',
     tag: 'Internal',
-    summary: 'Read the display names of members of the acting user’s tenant',
+    summary: "Read display names of members of the user's tenant",
     callers: ['service'],
     body: z.strictObject({ ids: z.array(idField).max(maxNames) }),
     responses: {
       200: z.object({
         names: z
           .record(z.string(), z.string())
-          .describe('By id. Unknown people, and people without a name, are omitted.'),
+          .describe('Display names by id. Unknown people and people without a name are omitted.'),
       }),
     },
     errors: ['acting_user_required'],
@@ -60,7 +60,7 @@ export const userLookupRoutes = [
     reply(200, { names: Object.fromEntries(found.map((member) => [member.user_id, member.display_name])) });
   }),
 
-  // Emails are sent after the request has ended, so there is no user, and the body names the tenant.
+  // Emails are sent after the request has ended, so there is no user identity, and the body names the tenant.
   route({
     method: 'post',
     path: '/internal/users/addresses',

@@ -3,8 +3,7 @@ import { sql, type Transaction } from 'kysely';
 import { appRole, membershipRole, type UsersSchema } from './schema.ts';
 
 /**
- * Runs one transaction with the request role, in the tenant that the gateway signed. All access to rows goes through
- * here.
+ * Runs a transaction with the request role, in the tenant of the signed identity. All access to rows goes through here.
  */
 export function inTenant<T>(
   db: Database<UsersSchema>,
@@ -14,7 +13,7 @@ export function inTenant<T>(
   return db.transaction({ role: appRole, tenantId }, work);
 }
 
-/** Like {@link inTenant}, for a membership update from the auth-service, in the tenant that it names. */
+/** Like {@link inTenant}, for a membership update from the auth-service, in the tenant that the update names. */
 export function inTenantOfUpdate<T>(
   db: Database<UsersSchema>,
   tenantId: string,

@@ -7,12 +7,12 @@ import { identityRole, type Member, type MembersTable, type UsersSchema } from '
 type Trx = Transaction<UsersSchema>;
 
 export type NewMember = Omit<MembersTable, 'status' | 'sequence' | 'phone' | 'locale' | 'time_zone'>;
-/** The state of a member as the auth-service sends it. */
+/** A member's state, as the auth-service sends it. */
 export type MembershipUpdate = Pick<MembersTable, 'tenant_id' | 'user_id' | 'email' | 'role' | 'status' | 'sequence'>;
 export type Written = Readonly<{ revision: string; at: Date }>;
 export type DirectoryFilter = Readonly<{
   role?: string | undefined;
-  /** Part of a name or an address, folded. */
+  /** Part of a name or address, after folding. */
   part?: string | undefined;
   after?: DirectoryPosition | undefined;
   limit: number;
@@ -22,7 +22,7 @@ export function findMember(trx: Trx, userId: string): Promise<Member | undefined
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).executeTakeFirst();
 }
 
-/** Returns the display names of these members of the tenant, where they have one. */
+/** Reads the display names of these members, if they have one. */
 export async function findNames(
   trx: Trx,
   userIds: readonly string[],
@@ -34,7 +34,7 @@ export async function findNames(
     .execute();
 }
 
-/** Returns active members of the tenant with their addresses, where they have one. */
+/** Reads the addresses of active members, if they have one. */
 export async function findAddresses(
   trx: Trx,
   userIds: readonly string[],
@@ -49,15 +49,12 @@ export async function findAddresses(
     .execute();
 }
 
-/** Like {@link findMember}, and locks the row until this transaction ends. */
+/** Like {@link findMember}, but locks the row until the transaction ends. */
 export function lockMember(trx: Trx, userId: string): Promise<Member | undefined> {
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).forUpdate().executeTakeFirst();
 }
 
-/**
- * Adds a member. When two first requests run at once, the second one finds the row of the first and does not change
- * it.
- */
+/** Adds a member. Of two concurrent first requests, the second finds the row of the first and does not change it. */
 export async function addMember(trx: Trx, member: NewMember): Promise<void> {
   await trx
     .insertInto('members')
@@ -67,8 +64,8 @@ export async function addMember(trx: Trx, member: NewMember): Promise<void> {
 }
 
 /**
- * Stores a membership update, unless the row already has this sequence number or a higher one. Updates may arrive
- * twice or late.
+ * Stores a membership update, unless the row has the same or a higher sequence number: updates may arrive twice or
+ * late.
  *
  * @returns Whether the row changed.
  */
@@ -97,14 +94,14 @@ export async function applyMembershipUpdate(
   return (numInsertedOrUpdatedRows ?? 0n) > 0n;
 }
 
-/** Copies the role of a token. Once the row holds a membership update, only updates change the role. */
+/** Copies the role from a token, as long as the row has no membership update. Later only updates change the role. */
 export async function takeRoleOfToken(trx: Trx, userId: string, role: string, written: Written): Promise<void> {
   await actingAs(trx, identityRole, () =>
     trx
       .updateTable('members')
       .set({ role, revision: written.revision, updated_at: written.at })
       .where('user_id', '=', userId)
-      // An update may arrive after the row was read; PostgreSQL checks this again on the row that it locks.
+      // An update may arrive after the row was read, so PostgreSQL checks this again on the locked row.
       .where('sequence', '=', 0)
       .execute(),
   );
@@ -119,7 +116,7 @@ export function changeMember(trx: Trx, userId: string, changes: MemberChanges, w
     .executeTakeFirstOrThrow();
 }
 
-/** Lists the tenant's members, ordered by name. The transaction sets the tenant. */
+/** Lists the tenant's members by name. The transaction determines the tenant. */
 export function listMembers(trx: Trx, { role, part, after, limit }: DirectoryFilter): Promise<Member[]> {
   let query = trx.selectFrom('members').selectAll();
   if (role !== undefined) query = query.where('role', '=', role);

@@ -3,9 +3,7 @@ import type { Selectable } from 'kysely';
 
 type MemberStatus = 'active' | 'inactive';
 
-/**
- * A person in one tenant. The same person has a separate row in each tenant, and each tenant sees only its own row.
- */
+/** A person in one tenant. In each tenant the same person has a separate row, which only that tenant sees. */
 export type MembersTable = {
   tenant_id: string;
   user_id: string;
@@ -13,14 +11,14 @@ export type MembersTable = {
   status: MemberStatus;
   email: string | null;
   display_name: string | null;
-  /** The display name as it is sorted and searched; '' without one. */
+  /** The display name for sorting and searching. Empty if there is none. */
   folded_name: string;
   phone: string | null;
   locale: string | null;
   time_zone: string | null;
-  /** Changes with every update. It is the entity tag, so it must never repeat, not even between people. */
+  /** Changes with every update. Must never repeat, even between people, because it is the entity tag. */
   revision: string;
-  /** The sequence number of the latest membership update that this row holds; 0 before the first. */
+  /** The sequence number of the row's latest membership update, or 0. */
   sequence: number;
   created_at: Date;
   updated_at: Date;
@@ -29,22 +27,22 @@ export type MembersTable = {
 export type Member = Selectable<MembersTable>;
 export type UsersSchema = { members: MembersTable };
 
-/** The role of every request. It may change only the fields that people edit themselves. */
+/** The role for requests. It can change only the fields that people edit themselves. */
 export const appRole = 'countersign_users_app';
 /** The role that stores membership updates. It cannot change the fields that people edit themselves. */
 export const membershipRole = 'countersign_users_news';
-/** The role that copies a member's role from a token; it sees only members without a membership update. */
+/** The role that copies a member's role from a token. It sees only members without a membership update. */
 export const identityRole = 'countersign_users_identity';
 const requestRoles: readonly string[] = [appRole, membershipRole, identityRole];
 /** The role that connects and owns the tables. Row-level security applies to it too. */
 const loginRole = 'countersign_users';
 
-/** All migrations in order. The statements of a released one never change. */
+/** All migrations in order. Released statements never change. */
 const migrations: readonly Migration[] = [
   {
     name: '0001-schema',
     statements: [
-      // Ids come from tokens, whose issuer need not use UUIDs: text, in byte order on every platform.
+      // Ids come from tokens, and another issuer need not use UUIDs. The text is sorted by bytes on every platform.
       `create table members (
          tenant_id text not null check (tenant_id <> ''),
          user_id text collate "C" not null check (user_id <> ''),
@@ -63,11 +61,11 @@ const migrations: readonly Migration[] = [
          primary key (tenant_id, user_id))`,
       `create index members_by_name on members (tenant_id, folded_name, user_id)`,
       ...tenantTable('members'),
-      // Requests of this service never change tenant_id, user_id, email, role or status.
+      // Requests never change tenant_id, user_id, email, role or status.
       `grant select, insert, update (display_name, folded_name, phone, locale, time_zone, revision, updated_at)
          on members to ${appRole}`,
       `grant select, insert, update (role, status, email, sequence, revision, updated_at) on members to ${membershipRole}`,
-      // A token contains the role at the time it was issued. An update may be newer, so the token never overwrites it.
+      // A token has the role from when it was issued. An update may be newer, so a token never overwrites it.
       `grant select, update (role, revision, updated_at) on members to ${identityRole}`,
       `create policy before_news on members as restrictive to ${identityRole}
          using (sequence = 0) with check (sequence = 0)`,
@@ -75,7 +73,7 @@ const migrations: readonly Migration[] = [
   },
 ];
 
-/** The settings of our database, except its location. */
+/** Our database settings, except the location. */
 export const usersDatabase: Omit<OpenOptions, 'location' | 'name'> = {
   login: loginRole,
   roles: requestRoles,

@@ -7,7 +7,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the clients of your tenant that can act for users, by name */
+        /** List the OAuth clients in your tenant that can act for users, by name */
         get: operations["listAgents"];
         put?: never;
         post?: never;
@@ -25,8 +25,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read the audit log of your tenant
-         * @description For administrators. Newest first.
+         * Read your tenant's audit log
+         * @description Lists the newest entries first. Requires the `admin` role.
          */
         get: operations["readAudit"];
         put?: never;
@@ -45,8 +45,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Authorization endpoint (supports no response type)
-         * @description Clients get tokens at the token endpoint. The metadata names this endpoint because OAuth libraries refuse metadata without one.
+         * Authorization endpoint (always refuses)
+         * @description OAuth clients get tokens at the token endpoint. This endpoint exists because some OAuth libraries require it in the metadata.
          */
         get: operations["authorize"];
         put?: never;
@@ -64,12 +64,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the clients that may act for you, newest first */
+        /** List the OAuth clients that can act for you, newest first */
         get: operations["listDelegations"];
         put?: never;
         /**
-         * Let a client of your tenant act for you
-         * @description The client gets these scopes for up to `expires_in` seconds, and never longer than this session. It exchanges `subject_token` for access tokens (RFC 8693). A client that already acts for a user cannot consent for them.
+         * Let an OAuth client in your tenant act for you
+         * @description The delegation ends after `expires_in` seconds or with this session. The OAuth client exchanges `subject_token` for access tokens (RFC 8693). An OAuth client that acts for you cannot call this operation.
          */
         post: operations["delegate"];
         delete?: never;
@@ -106,7 +106,7 @@ export interface paths {
         put?: never;
         /**
          * Resend the confirmation email
-         * @description Sends it only if a registration is pending. The response is always the same.
+         * @description Sends the email only if a registration is pending. The response is always the same.
          */
         post: operations["resendVerification"];
         delete?: never;
@@ -126,7 +126,7 @@ export interface paths {
         put?: never;
         /**
          * Confirm an email address and choose a password
-         * @description Takes the token from the email, and creates the account.
+         * @description Creates the account. Send the token from the email.
          */
         post: operations["verifyEmail"];
         delete?: never;
@@ -146,7 +146,7 @@ export interface paths {
         put?: never;
         /**
          * Accept an invitation
-         * @description Takes the token from the email, and logs you in to the tenant.
+         * @description Makes you a member and logs you in to the tenant. Send the token from the email.
          */
         post: operations["acceptInvitation"];
         delete?: never;
@@ -183,7 +183,7 @@ export interface paths {
         put?: never;
         /**
          * Finish a login with a second factor
-         * @description A code of the authenticator app, or a recovery code.
+         * @description Send a code from your authenticator app, or a recovery code.
          */
         post: operations["showSecondFactor"];
         delete?: never;
@@ -201,7 +201,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Choose the tenant of a login */
+        /** Choose a tenant to finish a login */
         post: operations["chooseTenant"];
         delete?: never;
         options?: never;
@@ -220,7 +220,7 @@ export interface paths {
         put?: never;
         /**
          * Log out
-         * @description Without an access token, send the refresh token: in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The cookie is cleared unless `scope` is `others`.
+         * @description Without an access token, send the refresh token in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The cookie is cleared unless `scope` is `others`.
          */
         post: operations["logOut"];
         delete?: never;
@@ -237,8 +237,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read the state of the second factor
-         * @description Whether logins require a second factor, and how many recovery codes are left.
+         * Check whether you have a second factor
+         * @description Also returns the number of unused recovery codes.
          */
         get: operations["readSecondFactor"];
         put?: never;
@@ -259,8 +259,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Replace the recovery codes
-         * @description Requires a login within the last five minutes, with the second factor if one is set up.
+         * Replace your recovery codes
+         * @description Requires a login within the last five minutes, with the second factor if you have one.
          */
         post: operations["renewRecoveryCodes"];
         delete?: never;
@@ -280,12 +280,12 @@ export interface paths {
         put?: never;
         /**
          * Start enrolling an authenticator app
-         * @description Requires a login within the last five minutes, with the second factor if one is set up.
+         * @description Requires a login within the last five minutes, with the second factor if you have one.
          */
         post: operations["enrolTotp"];
         /**
-         * Remove the second factor
-         * @description Requires a login within the last five minutes, with the second factor if one is set up.
+         * Remove your second factor
+         * @description Requires a login within the last five minutes, with the second factor if you have one.
          */
         delete: operations["removeTotp"];
         options?: never;
@@ -303,8 +303,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Confirm the authenticator app with a code
-         * @description Requires a login within the last five minutes, with the second factor if one is set up.
+         * Finish enrolling an authenticator app
+         * @description Requires a login within the last five minutes, with the second factor if you have one.
          */
         post: operations["confirmTotp"];
         delete?: never;
@@ -324,7 +324,7 @@ export interface paths {
         put?: never;
         /**
          * Change your password
-         * @description This ends every other session.
+         * @description Ends all your other sessions.
          */
         post: operations["changePassword"];
         delete?: never;
@@ -363,8 +363,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Set a new password with an emailed token
-         * @description This ends every session.
+         * Choose a new password with an emailed token
+         * @description Ends all your sessions.
          */
         post: operations["resetPassword"];
         delete?: never;
@@ -383,8 +383,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Refresh the tokens of a session
-         * @description Send the refresh token in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The new one is returned the same way.
+         * Get new tokens for your session
+         * @description Send the refresh token in the body, or in the cookie `__Host-rt` with an allowed `Origin` and `X-Requested-With`. The new refresh token is returned the same way.
          */
         post: operations["refresh"];
         delete?: never;
@@ -404,7 +404,7 @@ export interface paths {
         put?: never;
         /**
          * Register an email address
-         * @description The response is the same whether or not the address has an account. An email has the next step.
+         * @description Sends an email with a link to the next step. The response is the same whether or not the address has an account.
          */
         post: operations["register"];
         delete?: never;
@@ -422,7 +422,7 @@ export interface paths {
         };
         /**
          * List your sessions
-         * @description In every tenant.
+         * @description Includes your sessions in all tenants.
          */
         get: operations["listSessions"];
         put?: never;
@@ -460,8 +460,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Start a session in another one of your tenants
-         * @description No new login is needed.
+         * Switch to another of your tenants
+         * @description Starts a session in that tenant without a new login.
          */
         post: operations["switchTenant"];
         delete?: never;
@@ -482,7 +482,7 @@ export interface paths {
         put?: never;
         /**
          * Create an OAuth client in your tenant (administrators only)
-         * @description Without `jwks` the client gets a secret. Scopes must be listed in AUTH_SCOPES.
+         * @description Without `jwks`, the response has a generated `client_secret`. Scopes must be listed in AUTH_SCOPES.
          */
         post: operations["createClient"];
         delete?: never;
@@ -508,7 +508,7 @@ export interface paths {
         head?: never;
         /**
          * Change, disable or enable an OAuth client (administrators only)
-         * @description Disabling a client, or removing a scope or grant type, revokes its tokens immediately. `jwks` replaces its keys and secrets.
+         * @description Disabling an OAuth client, or removing a scope or grant type, revokes its tokens immediately. `jwks` replaces its keys and secrets.
          */
         patch: operations["changeClient"];
         trace?: never;
@@ -523,8 +523,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Rotate the secret of an OAuth client (administrators only)
-         * @description The latest old secret stays valid for `keep_old_for` seconds. Older secrets and keys are removed.
+         * Rotate an OAuth client's secret (administrators only)
+         * @description The most recent old secret stays valid for `keep_old_for` seconds. All other secrets and keys are removed.
          */
         post: operations["rotateClientSecret"];
         delete?: never;
@@ -543,7 +543,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Revoke a secret of an OAuth client (administrators only) */
+        /** Revoke an OAuth client's secret (administrators only) */
         delete: operations["endClientSecret"];
         options?: never;
         head?: never;
@@ -559,13 +559,13 @@ export interface paths {
         };
         /**
          * List open invitations
-         * @description For administrators. Newest first.
+         * @description Lists the newest invitations first. Requires the `admin` role.
          */
         get: operations["listInvitations"];
         put?: never;
         /**
          * Invite an address to your tenant
-         * @description For administrators.
+         * @description Requires the `admin` role.
          */
         post: operations["invite"];
         delete?: never;
@@ -586,7 +586,7 @@ export interface paths {
         post?: never;
         /**
          * Withdraw an invitation
-         * @description For administrators.
+         * @description Requires the `admin` role.
          */
         delete: operations["withdrawInvitation"];
         options?: never;
@@ -608,8 +608,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change the role or status of a member
-         * @description For administrators. This ends the member’s sessions in the tenant.
+         * Change a member's role or status
+         * @description Ends the member's sessions in the tenant. Requires the `admin` role.
          */
         patch: operations["changeMember"];
         trace?: never;
@@ -625,7 +625,7 @@ export interface paths {
         put?: never;
         /**
          * Get an access token as an OAuth client
-         * @description RFC 6749 section 4.4, and token exchange for a person who consented (RFC 8693). The client authenticates with `client_secret_basic`, `client_secret_post` or `private_key_jwt` (RFC 7523), one of them in a request. With a DPoP proof the token is bound to the key (RFC 9449). Parameters belong in the body, never in the URL.
+         * @description Supports client credentials (RFC 6749 section 4.4), and token exchange to act for a user who consented (RFC 8693). Authenticate with one of `client_secret_basic`, `client_secret_post` and `private_key_jwt` (RFC 7523). A DPoP proof binds the access token to its key (RFC 9449). Parameters in the URL are refused.
          */
         post: operations["issueToken"];
         delete?: never;
@@ -641,7 +641,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the catalogue of categories, by name */
+        /** List the categories by name */
         get: operations["listCategories"];
         put?: never;
         /** Add a category */
@@ -667,7 +667,7 @@ export interface paths {
         head?: never;
         /**
          * Change or deactivate a category
-         * @description New targets apply to new complaints.
+         * @description New targets apply only to new complaints.
          */
         patch: operations["editCategory"];
         trace?: never;
@@ -679,14 +679,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the settings of the tenant */
+        /** Read the tenant's settings */
         get: operations["readComplaintSettings"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Change the settings of the tenant */
+        /** Change the tenant's settings */
         patch: operations["changeComplaintSettings"];
         trace?: never;
     };
@@ -699,11 +699,11 @@ export interface paths {
         };
         /**
          * Find complaints
-         * @description Complainants find their own complaints. Agents, admins, and OAuth clients with the scope `complaints.read` find all of their tenant.
+         * @description Complainants find their own complaints. Agents, admins, and OAuth clients with the scope `complaints.read` find all complaints in their tenant.
          */
         get: operations["listComplaints"];
         put?: never;
-        /** File a complaint, for yourself or for a caller */
+        /** File a complaint for yourself or someone else */
         post: operations["fileComplaint"];
         delete?: never;
         options?: never;
@@ -756,12 +756,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the attachments of a complaint, oldest first */
+        /** List a complaint's attachments, oldest first */
         get: operations["listAttachments"];
         put?: never;
         /**
          * Attach a photo or a document
-         * @description The body is the file, up to 15 MiB. Its type is detected from its bytes: a JPEG, PNG or WebP image, a PDF document or plain text in UTF-8. Images are re-encoded without metadata. A complaint can have up to 30 attachments.
+         * @description Send the file as the body, up to 15 MiB. Its type is detected from its bytes: a JPEG, PNG or WebP image, a PDF document or plain text in UTF-8. Images are re-encoded without metadata. A complaint can have up to 30 attachments.
          */
         post: operations["attachFile"];
         delete?: never;
@@ -781,7 +781,7 @@ export interface paths {
         get: operations["downloadAttachment"];
         put?: never;
         post?: never;
-        /** Remove an attachment: agents and admins any, complainants their own */
+        /** Remove an attachment (complainants only their own) */
         delete: operations["removeAttachment"];
         options?: never;
         head?: never;
@@ -795,7 +795,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the comments of a complaint, oldest first */
+        /** List a complaint's comments, oldest first */
         get: operations["listComments"];
         put?: never;
         /** Comment on a complaint, or add an internal note */
@@ -813,7 +813,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the changes of a complaint, oldest first */
+        /** List the changes to a complaint, oldest first */
         get: operations["listHistory"];
         put?: never;
         post?: never;
@@ -834,7 +834,7 @@ export interface paths {
         put?: never;
         /**
          * Move a complaint to another status
-         * @description Agents and admins can make every transition. Complainants can close, reopen and withdraw their own complaints.
+         * @description Agents and admins can use every allowed transition. Complainants can close, reopen and withdraw their own complaints.
          */
         post: operations["moveComplaint"];
         delete?: never;
@@ -867,7 +867,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the watchers of a complaint. Complainants see only themselves */
+        /** List a complaint's watchers */
         get: operations["listWatchers"];
         put?: never;
         post?: never;
@@ -906,7 +906,7 @@ export interface paths {
         get: operations["listErasures"];
         put?: never;
         /**
-         * Schedule the erasure of a person from all complaints
+         * Schedule the erasure of a person
          * @description Requires a login within the last five minutes, and a disabled account. The erasure runs at `due_at`, and can be canceled until then. It removes the name, contact details and attachments of the person. Active complaints assigned to them return to the queue. Unless the policy keeps texts, those are removed too: their own complaints are withdrawn and anonymized.
          */
         post: operations["erasePerson"];
@@ -940,7 +940,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Preview the erasure of a person */
+        /** Preview a person's erasure */
         get: operations["previewErasure"];
         put?: never;
         post?: never;
@@ -958,8 +958,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Stream the events of complaints
-         * @description Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive the events of their tenant. Complainants receive those of their own complaints, without internal notes. After a disconnect of up to 24 hours, `Last-Event-ID` resumes without a gap. An event `reset` means that events were missed: reload the lists. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query resumes it.
+         * Stream complaint events
+         * @description Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive all events in their tenant. Complainants receive events about their own complaints, without internal notes. After a disconnect of up to 24 hours, `Last-Event-ID` resumes without a gap. A `reset` event means that events were missed: reload the lists. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query resumes it.
          */
         get: operations["followEvents"];
         put?: never;
@@ -979,7 +979,7 @@ export interface paths {
         };
         /**
          * Export complaints as CSV, newest first
-         * @description RFC 4180 in UTF-8, with a header row. Accepts the filters of the list. A cell that a spreadsheet would treat as a formula begins with an apostrophe. An export that fails halfway ends without its last chunk, so that clients can detect it.
+         * @description The file is UTF-8 CSV (RFC 4180) with a header row. Accepts the same filters as the list. If a spreadsheet would treat a cell as a formula, the cell begins with an apostrophe. If an export fails halfway, the response ends without its last chunk.
          */
         get: operations["exportComplaints"];
         put?: never;
@@ -1018,7 +1018,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the statistics of the tenant */
+        /** Read the tenant's statistics */
         get: operations["readStatistics"];
         put?: never;
         post?: never;
@@ -1035,7 +1035,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the teams, by name */
+        /** List the teams by name */
         get: operations["listTeams"];
         put?: never;
         /** Add a team of agents */
@@ -1072,7 +1072,7 @@ export interface paths {
         };
         /**
          * List the members of your tenant
-         * @description For agents and administrators, and for OAuth clients with the scope `users.read`. Ordered by name. Unknown and repeated parameters are refused.
+         * @description For agents, administrators, and OAuth clients with the scope `users.read`. Sorted by name. Unknown and repeated parameters are refused.
          */
         get: operations["listUsers"];
         put?: never;
@@ -1091,8 +1091,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read the profile of a member of your tenant
-         * @description Agents and administrators read everyone. Other users read only themselves, and get 404 for others.
+         * Read a member's profile
+         * @description Agents and administrators can read all members of their tenant. Other users can read only themselves, and get 404 for others.
          */
         get: operations["readUser"];
         put?: never;
@@ -1131,12 +1131,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the webhooks of the tenant */
+        /** List the tenant's webhooks */
         get: operations["listWebhooks"];
         put?: never;
         /**
          * Add a webhook
-         * @description docs/webhooks.md explains how to verify deliveries. Internal notes are never sent.
+         * @description See docs/webhooks.md for how to verify deliveries. Internal notes are never sent.
          */
         post: operations["addWebhook"];
         delete?: never;
@@ -1156,7 +1156,7 @@ export interface paths {
         get: operations["readWebhook"];
         put?: never;
         post?: never;
-        /** Remove a webhook and its log */
+        /** Remove a webhook and its delivery log */
         delete: operations["removeWebhook"];
         options?: never;
         head?: never;
@@ -1175,8 +1175,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Read the delivery log of a webhook, newest first
-         * @description Deliveries are kept for 30 days. Response bodies are not read.
+         * List a webhook's deliveries, newest first
+         * @description Deliveries are kept for 30 days. Response bodies are not stored.
          */
         get: operations["listWebhookDeliveries"];
         put?: never;
@@ -1213,7 +1213,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Send a test delivery of the type `ping` */
+        /** Send a `ping` as a test delivery */
         post: operations["pingWebhook"];
         delete?: never;
         options?: never;
@@ -1231,7 +1231,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Rotate the secret
+         * Rotate a webhook's secret
          * @description For a day, deliveries are also signed with the previous secret.
          */
         post: operations["rotateWebhookSecret"];
@@ -1269,10 +1269,10 @@ export interface components {
             height: number | null;
             /** Format: uuid */
             id: string;
-            /** @description Visible to agents and admins only, like the note it belongs to. */
+            /** @description Whether only agents and admins can see it, as for an internal note. */
             internal: boolean;
             media_type: string;
-            /** @description Sanitized, with the extension of the detected type. */
+            /** @description The sanitized file name, with the extension for the detected type. */
             name: string;
             uploader_id: string;
             /** @description Null if the person has no name, or it is unavailable. */
@@ -1280,7 +1280,7 @@ export interface components {
             /** @description Of images, in pixels. */
             width: number | null;
         };
-        /** @description The file of this attachment was lost. If you still have the file, attach it again. */
+        /** @description The attached file was lost. If you still have it, attach it again. */
         AttachmentLostProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "attachment_lost";
@@ -1308,13 +1308,13 @@ export interface components {
             detail: {
                 [key: string]: unknown;
             };
-            /** @description SHA-256 of the previous hash and this entry, in hex. */
+            /** @description SHA-256 hash of the previous hash and this entry, in hex. */
             hash: string;
             request_id: string;
             /** @description Counts up from 1 in each tenant, without gaps. */
             seq: number;
             session_id: string | null;
-            /** @description The user that the entry is about. */
+            /** @description The user whom the entry is about. */
             user_id: string | null;
         };
         Category: {
@@ -1337,9 +1337,9 @@ export interface components {
             created_at: string;
             created_by: string | null;
             grant_types: ("client_credentials" | "urn:ietf:params:oauth:grant-type:token-exchange")[];
-            /** @description Null for a client that authenticates with a secret. */
+            /** @description Null if the OAuth client authenticates with a secret. */
             jwks: components["schemas"]["ClientKeySet"] | null;
-            /** @description To the minute. */
+            /** @description Accurate to one minute. */
             last_used_at: string | null;
             name: string;
             scopes: string[];
@@ -1395,26 +1395,26 @@ export interface components {
             /** @description Seconds until the access token expires. */
             expires_in: number;
             /**
-             * @description After a token exchange.
+             * @description Present only in a token exchange response.
              * @constant
              */
             issued_token_type?: "urn:ietf:params:oauth:token-type:access_token";
-            /** @description The scopes of the token. Absent for a token without scopes. */
+            /** @description Space-separated scopes. Absent if the token has none. */
             scope?: string;
             /** @enum {string} */
             token_type: "Bearer" | "DPoP";
         };
         ClientWithSecret: {
             client_id: string;
-            /** @description Shown only once. Absent for a client with keys. */
+            /** @description Shown only once. Absent if the OAuth client has keys. */
             client_secret?: string;
             /** Format: date-time */
             created_at: string;
             created_by: string | null;
             grant_types: ("client_credentials" | "urn:ietf:params:oauth:grant-type:token-exchange")[];
-            /** @description Null for a client that authenticates with a secret. */
+            /** @description Null if the OAuth client authenticates with a secret. */
             jwks: components["schemas"]["ClientKeySet"] | null;
-            /** @description To the minute. */
+            /** @description Accurate to one minute. */
             last_used_at: string | null;
             name: string;
             scopes: string[];
@@ -1441,18 +1441,18 @@ export interface components {
             created_at: string;
             /** Format: uuid */
             id: string;
-            /** @description Visible to agents and admins only. */
+            /** @description Whether only agents and admins can see it. */
             internal: boolean;
         };
         Complaint: {
             assignee_id: string | null;
             /** @description Null if the person has no name, or it is unavailable. */
             assignee_name: string | null;
-            /** @description The name of the category. */
+            /** @description The category name. */
             category: string;
             /** Format: uuid */
             category_id: string;
-            /** @description Null when an agent filed it for a person without an account. */
+            /** @description Null if an agent filed the complaint for a person without an account. */
             complainant_id: string | null;
             /** @description Null if the person has no name, or it is unavailable. */
             complainant_name: string | null;
@@ -1475,7 +1475,7 @@ export interface components {
             /** @description Whether a running clock has passed its target. */
             overdue: boolean;
             priority: components["schemas"]["Priority"];
-            /** @description The person without an account for whom an agent filed it. Null for OAuth clients. */
+            /** @description The person without an account for whom an agent filed the complaint. Always null for OAuth clients. */
             reporter: {
                 email: string | null;
                 name: string;
@@ -1506,7 +1506,7 @@ export interface components {
             status: 409;
         };
         ComplaintSettings: {
-            /** @description Whether agents and admins can add a category by using a new name in a complaint. Complainants never can. By default, unknown names are refused. */
+            /** @description Whether agents and admins can add a category by using a new name in a complaint. The default is false. */
             open_catalogue: boolean;
         };
         /** @enum {string} */
@@ -1525,13 +1525,13 @@ export interface components {
             client_name: string;
             /** Format: date-time */
             created_at: string;
-            /** @description Whether it was granted in the current session. */
+            /** @description Whether you granted it in the current session. */
             current: boolean;
             /** Format: date-time */
             expires_at: string;
             /** Format: uuid */
             id: string;
-            /** @description To the minute. */
+            /** @description Accurate to one minute. */
             last_used_at: string | null;
             scopes: string[];
             tenant_id: string;
@@ -1545,7 +1545,7 @@ export interface components {
             complaints: number;
             /**
              * Format: date-time
-             * @description It can be canceled until then.
+             * @description When the erasure runs. It can be canceled until then.
              */
             due_at: string;
             finished_at: string | null;
@@ -1559,7 +1559,7 @@ export interface components {
             requested_at: string;
             /** @description Null for erasures by the retention policy. */
             requested_by: string | null;
-            /** @description The session in which it was requested. */
+            /** @description The session that requested the erasure. */
             session_id: string | null;
             texts: ("keep" | "remove") | null;
             user_id: string | null;
@@ -1572,21 +1572,21 @@ export interface components {
             status: 409;
         };
         ErasurePreview: {
-            /** @description The active ones among them, which are withdrawn if texts are removed. */
+            /** @description The person's active complaints, which are withdrawn if texts are removed. */
             active_complaints: number;
-            /** @description Active complaints assigned to them, which return to the queue. */
+            /** @description Active complaints assigned to the person, which return to the queue. */
             assigned_complaints: number;
             /** @description With `remove`, also those of others on their complaints. */
             attachments: number;
             /** @description With `remove`, also those of others on their complaints. */
             comments: number;
-            /** @description Complaints of the person. */
+            /** @description The person's own complaints. */
             complaints: number;
             history_entries: number;
-            /** @description An `active` member cannot be erased. Null if no longer a member of the tenant. */
+            /** @description An `active` member cannot be erased. Null if the person is no longer a member. */
             member: string | null;
             /**
-             * @description Whether the texts of an erased person are kept.
+             * @description Whether an erased person's texts are kept.
              * @enum {string}
              */
             texts: "keep" | "remove";
@@ -1606,7 +1606,7 @@ export interface components {
             /** @constant */
             status: 401;
         };
-        /** @description An error of the gateway itself. */
+        /** @description An error from the gateway itself. */
         GatewayProblem: components["schemas"]["Problem"] & {
             /** @enum {unknown} */
             code: "actor_not_allowed" | "body_memory_full" | "body_not_allowed" | "call_expired" | "call_replayed" | "call_too_deep" | "caller_missing" | "caller_not_allowed" | "caller_signature_refused" | "caller_unknown" | "claim_not_allowed" | "client_not_allowed" | "console_busy" | "decision_call_invalid" | "dpop_nonce_required" | "dpop_proof_expired" | "dpop_proof_invalid" | "dpop_proof_mismatch" | "dpop_proof_replayed" | "dpop_replay_unavailable" | "events_unavailable" | "expectation_failed" | "headers_too_large" | "identity_refused" | "identity_unavailable" | "insufficient_role" | "insufficient_scope" | "internal_error" | "invalid_dpop_proof" | "invalid_host" | "invalid_request" | "invalid_target" | "issuer_keys_unavailable" | "limit_store_unavailable" | "method_not_allowed" | "misdirected_request" | "no_decision" | "no_route" | "not_found" | "origin_not_allowed" | "payload_too_large" | "proxy_untrusted" | "rate_limited" | "request_timeout" | "revocations_unavailable" | "role_missing" | "tenant_mismatch" | "tenant_missing" | "token_actor_invalid" | "token_algorithm_refused" | "token_audience_refused" | "token_certificate_mismatch" | "token_certificate_missing" | "token_certificate_unsupported" | "token_claims_invalid" | "token_client_refused" | "token_context_too_long" | "token_expired" | "token_header_refused" | "token_issuer_unknown" | "token_key_mismatch" | "token_key_unknown" | "token_lifetime_refused" | "token_machine_refused" | "token_malformed" | "token_missing" | "token_not_yet_valid" | "token_proof_missing" | "token_requirement_unmet" | "token_revoked" | "token_role_refused" | "token_signature_invalid" | "token_tenant_refused" | "token_too_large" | "token_type_refused" | "token_unbound" | "too_many_sockets" | "txn_token_expired" | "txn_token_foreign" | "txn_token_invalid" | "unavailable" | "unsupported_media_type" | "upgrade_not_allowed" | "upstream_broken" | "upstream_circuit_open" | "upstream_invalid_response" | "upstream_overloaded" | "upstream_timeout" | "upstream_unreachable" | "upstream_untrusted" | "uri_too_long" | "use_dpop_nonce" | "validation_failed" | "websocket_version_refused";
@@ -1616,29 +1616,29 @@ export interface components {
             client_name: string;
             /** Format: date-time */
             created_at: string;
-            /** @description Whether it was granted in the current session. */
+            /** @description Whether you granted it in the current session. */
             current: boolean;
             /** Format: date-time */
             expires_at: string;
             /** Format: uuid */
             id: string;
-            /** @description To the minute. */
+            /** @description Accurate to one minute. */
             last_used_at: string | null;
             scopes: string[];
-            /** @description The client exchanges it at the token endpoint. Shown only once. */
+            /** @description The OAuth client exchanges this token at the token endpoint. Shown only once. */
             subject_token: string;
             /** @constant */
             subject_token_type: "urn:countersign:token-type:delegation";
             tenant_id: string;
         };
         HistoryEntry: {
-            /** @description `filed`, `edited`, `assigned`, `unassigned` or `moved`. Later releases may add others. */
+            /** @description `filed`, `edited`, `assigned`, `unassigned` or `moved`. Later releases may add more actions. */
             action: string;
             actor_id: string;
             /** @description Null if the person has no name, or it is unavailable. */
             actor_name: string | null;
             actor_role: string;
-            /** @description For `edited`: the values before and after. */
+            /** @description For `edited`, the old and new values. */
             changes?: {
                 [key: string]: {
                     from: unknown;
@@ -1654,20 +1654,20 @@ export interface components {
              * @description Only for agents and admins.
              */
             duplicate_of?: string;
-            /** @description Of `edited`. */
+            /** @description For `edited`, the names of the changed fields. */
             fields?: string[];
-            /** @description Of `assigned` and `unassigned` an agent, of `moved` a status. */
+            /** @description For `assigned` and `unassigned`, an agent. For `moved`, a status. */
             from?: string | null;
             /** Format: uuid */
             id: string;
-            /** @description For `unassigned` visible to agents and admins only; for `moved` visible to everyone. */
+            /** @description For `unassigned`, only agents and admins can see the reason. For `moved`, everyone can. */
             reason?: string;
-            /** @description For `assigned` and `unassigned`: the resulting status. */
+            /** @description For `assigned` and `unassigned`, the resulting status. */
             status?: {
                 from: string;
                 to: string;
             };
-            /** @description For `assigned`: the ids of the teams. */
+            /** @description For `assigned`, the team ids. */
             team?: {
                 from: string | null;
                 to: string | null;
@@ -1775,7 +1775,7 @@ export interface components {
             expires_at: string;
             /** Format: uuid */
             id: string;
-            /** @description Null if an operator invited. */
+            /** @description Null if an operator sent the invitation. */
             invited_by: string | null;
             role: string;
         };
@@ -1878,9 +1878,9 @@ export interface components {
         };
         /** @enum {string} */
         Priority: "low" | "normal" | "high" | "urgent";
-        /** @description RFC 9457. Every code: docs/errors.md. */
+        /** @description Problem details (RFC 9457). See docs/errors.md for all codes. */
         Problem: {
-            /** @description Stable; branch on this. */
+            /** @description The stable error code. Use this to handle errors. */
             code: string;
             errors?: {
                 message: string;
@@ -1921,13 +1921,13 @@ export interface components {
             /** @enum {string} */
             status: "active" | "inactive";
             tenant_id: string;
-            /** @description The IANA name. */
+            /** @description The time zone name (IANA). */
             time_zone: string | null;
             /** Format: date-time */
             updated_at: string;
         };
         RecoveryCodes: {
-            /** @description Each code works once. They are not shown again. */
+            /** @description Each code works once. The codes are not shown again. */
             recovery_codes: string[];
         };
         /** @description The refresh token was already used, so the session has ended. */
@@ -1950,10 +1950,10 @@ export interface components {
              * @enum {string}
              */
             action: "anonymise" | "delete";
-            /** @description Days after the last change of a finished complaint. Null keeps them forever. */
+            /** @description How many days finished complaints are kept after their last change. Null keeps them forever. */
             closed_days: number | null;
             /**
-             * @description Whether the texts of an erased person are kept.
+             * @description Whether an erased person's texts are kept.
              * @enum {string}
              */
             texts: "keep" | "remove";
@@ -1985,7 +1985,7 @@ export interface components {
         };
         Statistics: {
             active: number;
-            /** @description Active complaints by days since filing. */
+            /** @description Active complaints by days since they were filed. */
             by_age: {
                 complaints: number;
                 from_days: number;
@@ -2003,9 +2003,9 @@ export interface components {
                 status: components["schemas"]["ComplaintStatus"];
             }[];
             complaints: number;
-            /** @description From the filing to the first answer. */
+            /** @description Times from the filing to the first answer. */
             first_answer: components["schemas"]["TimesOfMonth"][];
-            /** @description From the filing, or the last reopening, to each resolution. */
+            /** @description Times from the filing, or the last reopening, to each resolution. */
             resolution: components["schemas"]["TimesOfMonth"][];
         };
         Team: {
@@ -2051,9 +2051,9 @@ export interface components {
              * @description The first day of the month (UTC) in which the clocks stopped.
              */
             month: string;
-            /** @description The complaints among these that met it. */
+            /** @description How many of these complaints met their target. */
             on_time: number;
-            /** @description Complaints that had a target. */
+            /** @description How many complaints had a target. */
             with_target: number;
         };
         /**
@@ -2209,7 +2209,7 @@ export interface components {
             /** @constant */
             status: 415;
         };
-        /** @description The media type of the request body is not supported. */
+        /** @description The request body has an unsupported media type. */
         UnsupportedMediaTypeProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "unsupported_media_type";
@@ -2226,7 +2226,7 @@ export interface components {
         Webhook: {
             /** Format: date-time */
             created_at: string;
-            /** @description `gone`: the receiver answered 410. `failing`: it accepted nothing for three days. */
+            /** @description `gone` means that the receiver responded with 410, `failing` that it accepted nothing for three days. */
             ended_reason: ("gone" | "failing") | null;
             events: ("complaint.filed" | "complaint.edited" | "complaint.assigned" | "complaint.unassigned" | "complaint.moved" | "comment.added" | "attachment.added" | "attachment.removed")[];
             failing_since: string | null;
@@ -2234,9 +2234,9 @@ export interface components {
             failures: number;
             /** Format: uuid */
             id: string;
-            /** @description The id of the current secret. Null for `ed25519`, whose keys are published. */
+            /** @description The id of the current secret. Null for `ed25519`, where the keys are published. */
             keyid: string | null;
-            /** @description Until then, deliveries are also signed with the previous secret. */
+            /** @description Until when deliveries are also signed with the previous secret. */
             previous_secret_until: string | null;
             /** @enum {string} */
             signature: "ed25519" | "hmac-sha256";
@@ -2251,7 +2251,7 @@ export interface components {
             attempts: number;
             /** Format: date-time */
             created_at: string;
-            /** @description The time of the next attempt, if it is waiting. */
+            /** @description The time of the next attempt, if the delivery is waiting. */
             due_at: string | null;
             duration_ms: number | null;
             /** @description Otherwise: `address_refused`, `timeout`, `connection_failed`, `tls_failed` or `bad_answer`. */
@@ -2262,7 +2262,7 @@ export interface components {
             payload: string;
             /** @enum {string} */
             state: "waiting" | "delivered" | "failed";
-            /** @description The status of the last attempt, if it got a response. */
+            /** @description The response status of the last attempt, if it got a response. */
             status: number | null;
             type: string;
             /** Format: uuid */
@@ -2284,7 +2284,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description Errors of the gateway itself, such as an invalid token or an exceeded limit. Codes: docs/errors.md. */
+        /** @description Errors from the gateway itself, such as an invalid token or an exceeded limit. See docs/errors.md. */
         GatewayProblem: {
             headers: {
                 [name: string]: unknown;
@@ -2310,7 +2310,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2368,7 +2368,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2468,7 +2468,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2521,7 +2521,7 @@ export interface operations {
             content: {
                 "application/json": {
                     client_id: string;
-                    /** @description Seconds. */
+                    /** @description In seconds. */
                     expires_in: number;
                     scopes: string[];
                 };
@@ -2573,7 +2573,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2623,7 +2623,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2694,7 +2694,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Accepted. The work continues in the background. */
+            /** @description Accepted. Processing continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -2719,7 +2719,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2788,7 +2788,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2813,7 +2813,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -2872,14 +2872,14 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description New users choose a password. Users with an account enter theirs, or omit it if they are logged in.
+                     * @description New users choose a password. Users with an account enter their password, or omit it if they are logged in.
                      * @example correct horse battery staple
                      */
                     password?: string;
                     /** @example The token from the link in the email. */
                     token: string;
                     /**
-                     * @description `cookie` is for browsers: the refresh token is set as a cookie that scripts cannot read.
+                     * @description `cookie` is for browsers: it sets the refresh token as a cookie that scripts cannot read.
                      * @default body
                      * @enum {string}
                      */
@@ -2888,7 +2888,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2951,7 +2951,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3011,10 +3011,10 @@ export interface operations {
                 "application/json": {
                     email: string;
                     password: string;
-                    /** @description The slug of the tenant to log in to, for users of several tenants. */
+                    /** @description The slug of the tenant to log in to, for users who belong to several tenants. */
                     tenant?: string;
                     /**
-                     * @description `cookie` is for browsers: the refresh token is set as a cookie that scripts cannot read.
+                     * @description `cookie` is for browsers: it sets the refresh token as a cookie that scripts cannot read.
                      * @default body
                      * @enum {string}
                      */
@@ -3023,7 +3023,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3077,7 +3077,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3143,7 +3143,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3188,7 +3188,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3254,7 +3254,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3299,7 +3299,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3368,7 +3368,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3411,7 +3411,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3459,7 +3459,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3511,7 +3511,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3577,16 +3577,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": {
-                        /** @description The content of a QR code. */
+                        /** @description The URI to show as a QR code. */
                         otpauth_uri: string;
-                        /** @description Base32, for manual entry. */
+                        /** @description The secret in base32, for manual entry. */
                         secret: string;
                     };
                 };
@@ -3648,7 +3648,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3719,7 +3719,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3773,7 +3773,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3842,7 +3842,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3876,7 +3876,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -3940,7 +3940,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Accepted. The work continues in the background. */
+            /** @description Accepted. Processing continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -3965,7 +3965,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4034,7 +4034,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4059,7 +4059,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4123,7 +4123,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4168,7 +4168,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4223,7 +4223,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Accepted. The work continues in the background. */
+            /** @description Accepted. Processing continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -4257,7 +4257,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4314,7 +4314,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4367,7 +4367,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4427,7 +4427,7 @@ export interface operations {
                     /** @example 0197c2a0-0000-7000-8000-00000000000a */
                     tenant_id: string;
                     /**
-                     * @description `cookie` is for browsers: the refresh token is set as a cookie that scripts cannot read.
+                     * @description `cookie` is for browsers: it sets the refresh token as a cookie that scripts cannot read.
                      * @default body
                      * @enum {string}
                      */
@@ -4436,7 +4436,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4481,7 +4481,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4543,7 +4543,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4675,7 +4675,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4726,7 +4726,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4796,7 +4796,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4869,7 +4869,7 @@ export interface operations {
                     jwks?: components["schemas"]["ClientKeySet"];
                     name?: string;
                     /**
-                     * @description Revokes all tokens of the client immediately.
+                     * @description Also revoke all tokens of the OAuth client.
                      * @default false
                      */
                     revoke_tokens?: boolean;
@@ -4880,7 +4880,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4926,7 +4926,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -4979,12 +4979,12 @@ export interface operations {
             content: {
                 "application/json": {
                     /**
-                     * @description Seconds.
+                     * @description In seconds.
                      * @default 86400
                      */
                     keep_old_for?: number;
                     /**
-                     * @description Revokes all tokens of the client immediately.
+                     * @description Also revoke all tokens of the OAuth client.
                      * @default false
                      */
                     revoke_tokens?: boolean;
@@ -5038,7 +5038,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -5090,7 +5090,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5160,7 +5160,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5278,7 +5278,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -5338,7 +5338,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5415,7 +5415,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5477,7 +5477,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -5526,10 +5526,10 @@ export interface operations {
         requestBody: {
             content: {
                 "application/x-www-form-urlencoded": {
-                    /** @description Not supported: the authenticated client is the actor. */
+                    /** @description Not supported. The authenticated OAuth client is the actor. */
                     actor_token?: string;
                     /**
-                     * @description The audience of the access tokens. Any other value is refused.
+                     * @description The audience of our access tokens. Any other value is refused.
                      * @default []
                      */
                     audience?: string | string[];
@@ -5539,24 +5539,24 @@ export interface operations {
                     client_secret?: string;
                     /** @enum {string} */
                     grant_type: "client_credentials" | "urn:ietf:params:oauth:grant-type:token-exchange";
-                    /** @description `urn:ietf:params:oauth:token-type:access_token`, or absent. */
+                    /** @description If present, must be `urn:ietf:params:oauth:token-type:access_token`. */
                     requested_token_type?: string;
                     /**
-                     * @description RFC 8707. URLs with the same origin as the issuer.
+                     * @description URLs with the same origin as the issuer (RFC 8707).
                      * @default []
                      */
                     resource?: string | string[];
-                    /** @description Space-separated scopes. Default: all scopes of the client. */
+                    /** @description Space-separated scopes. Defaults to all scopes of the OAuth client. */
                     scope?: string;
-                    /** @description For a token exchange: the `subject_token` of a delegation. */
+                    /** @description The `subject_token` of a delegation, for a token exchange. */
                     subject_token?: string;
-                    /** @description `urn:countersign:token-type:delegation`. */
+                    /** @description Must be `urn:countersign:token-type:delegation` for a token exchange. */
                     subject_token_type?: string;
                 };
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5565,7 +5565,7 @@ export interface operations {
                     "application/json": components["schemas"]["ClientToken"];
                 };
             };
-            /** @description `unauthorized_client`: This client is not allowed to use this grant type. `unsupported_grant_type`: The token endpoint does not support this grant type. `invalid_scope`: The scope is malformed, or the client is not allowed to request it. `target_not_offered`: This server does not issue tokens for this audience or resource. `invalid_request`: The request is malformed. */
+            /** @description `unauthorized_client`: This OAuth client cannot use this grant type. `unsupported_grant_type`: The token endpoint does not support this grant type. `invalid_scope`: The scope is malformed, or the OAuth client is not allowed to request it. `target_not_offered`: This server does not issue tokens for this audience or resource. `invalid_request`: The request is malformed. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5574,7 +5574,7 @@ export interface operations {
                     "application/json": components["schemas"]["OAuthError"];
                 };
             };
-            /** @description `invalid_client`: The client is unknown or disabled, or its credentials are wrong. */
+            /** @description `invalid_client`: The OAuth client is unknown or disabled, or its credentials are wrong. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5592,7 +5592,7 @@ export interface operations {
                     "application/json": components["schemas"]["OAuthError"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -5640,7 +5640,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5704,12 +5704,12 @@ export interface operations {
                     /** @description New complaints can use only active categories. */
                     active?: boolean;
                     description?: "" | string;
-                    /** @description Target for the first answer. Null if there is none. */
+                    /** @description Target for the first answer, in minutes. Null for no target. */
                     first_answer_minutes?: number | null;
                     name: string;
-                    /** @description Target for the resolution. Null if there is none. */
+                    /** @description Target for the resolution, in minutes. Null for no target. */
                     resolution_minutes?: number | null;
-                    /** @description The team that new complaints are assigned to. */
+                    /** @description The team that gets new complaints in this category. */
                     team_id?: string | null;
                 };
             };
@@ -5763,7 +5763,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -5819,18 +5819,18 @@ export interface operations {
                     /** @description New complaints can use only active categories. */
                     active?: boolean;
                     description?: "" | string;
-                    /** @description Target for the first answer. Null if there is none. */
+                    /** @description Target for the first answer, in minutes. Null for no target. */
                     first_answer_minutes?: number | null;
                     name?: string;
-                    /** @description Target for the resolution. Null if there is none. */
+                    /** @description Target for the resolution, in minutes. Null for no target. */
                     resolution_minutes?: number | null;
-                    /** @description The team that new complaints are assigned to. */
+                    /** @description The team that gets new complaints in this category. */
                     team_id?: string | null;
                 };
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     /** @description The entity tag, for `If-Match`. */
@@ -5896,7 +5896,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -5944,7 +5944,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6003,13 +6003,13 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description Whether agents and admins can add a category by using a new name in a complaint. Complainants never can. By default, unknown names are refused. */
+                    /** @description Whether agents and admins can add a category by using a new name in a complaint. The default is false. */
                     open_catalogue: boolean;
                 };
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6046,7 +6046,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -6109,7 +6109,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6174,9 +6174,9 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description The id or the name of a category. */
+                    /** @description A category id or name. */
                     category: string;
-                    /** @description Only for agents and admins: the member for whom they file. */
+                    /** @description The member for whom you file the complaint. Only for agents and admins. */
                     complainant_id?: string;
                     /** @default email */
                     contact_preference?: components["schemas"]["ContactPreference"];
@@ -6191,9 +6191,9 @@ export interface operations {
                         latitude?: null;
                         longitude?: null;
                     };
-                    /** @description Only for agents and admins. Default: `normal`. */
+                    /** @description Only for agents and admins. Defaults to `normal`. */
                     priority?: components["schemas"]["Priority"];
-                    /** @description Only for agents and admins: the person without an account for whom they file. */
+                    /** @description The person without an account for whom you file the complaint. Only for agents and admins. */
                     reporter?: {
                         /** Format: email */
                         email?: string;
@@ -6210,7 +6210,7 @@ export interface operations {
                 headers: {
                     /** @description The entity tag, for `If-Match` and `If-None-Match`. */
                     ETag?: string;
-                    /** @description The path of the complaint. */
+                    /** @description The complaint's path. */
                     Location?: string;
                     [name: string]: unknown;
                 };
@@ -6246,7 +6246,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -6305,7 +6305,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     /** @description The entity tag, for `If-Match` and `If-None-Match`. */
@@ -6316,7 +6316,7 @@ export interface operations {
                     "application/json": components["schemas"]["Complaint"];
                 };
             };
-            /** @description Not modified: the client has the current revision. */
+            /** @description Not modified. You have the current revision. */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -6386,11 +6386,11 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description The id or the name of a category. */
+                    /** @description A category id or name. */
                     category?: string;
                     contact_preference?: components["schemas"]["ContactPreference"];
                     description?: string;
-                    /** @description Null removes it. */
+                    /** @description Null removes the location. */
                     location?: ({
                         address?: string | null;
                         latitude: number;
@@ -6407,7 +6407,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     /** @description The entity tag, for `If-Match` and `If-None-Match`. */
@@ -6473,7 +6473,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -6535,7 +6535,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description An active agent of the tenant. */
+                    /** @description An active agent in the tenant. */
                     assignee_id?: string;
                     /** @description Null removes the complaint from its team. */
                     team_id?: string | null;
@@ -6543,7 +6543,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6607,7 +6607,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -6657,7 +6657,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6743,7 +6743,7 @@ export interface operations {
             /** @description Created. */
             201: {
                 headers: {
-                    /** @description The path of the file. */
+                    /** @description The file's path. */
                     location?: string;
                     [name: string]: unknown;
                 };
@@ -6797,7 +6797,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_file_type`: The file must be a JPEG, PNG or WebP image, a PDF document or plain text. `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_file_type`: The file must be a JPEG, PNG or WebP image, a PDF document or plain text. `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -6864,7 +6864,7 @@ export interface operations {
                 headers: {
                     /** @description The file name (RFC 6266). */
                     "content-disposition"?: string;
-                    /** @description Never changes. */
+                    /** @description The content never changes. */
                     etag?: string;
                     [name: string]: unknown;
                 };
@@ -6872,7 +6872,7 @@ export interface operations {
                     "*/*": Blob;
                 };
             };
-            /** @description Not modified: the client has the current revision. */
+            /** @description Not modified. You have the current revision. */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -6898,7 +6898,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `attachment_lost`: The file of this attachment was lost. If you still have the file, attach it again. */
+            /** @description `attachment_lost`: The attached file was lost. If you still have it, attach it again. */
             410: {
                 headers: {
                     [name: string]: unknown;
@@ -6949,7 +6949,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -7028,7 +7028,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7166,7 +7166,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -7219,7 +7219,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7297,7 +7297,7 @@ export interface operations {
                 "application/json": {
                     /**
                      * Format: uuid
-                     * @description Required for `duplicate`: the original complaint.
+                     * @description The original complaint. Required for `duplicate`.
                      */
                     duplicate_of?: string;
                     /** @description Required for `rejected`, `duplicate`, `withdrawn` and `reopened`. */
@@ -7307,7 +7307,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7371,7 +7371,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -7430,7 +7430,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7494,7 +7494,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -7544,7 +7544,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7619,7 +7619,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -7695,7 +7695,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -7769,7 +7769,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7835,7 +7835,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Accepted. The work continues in the background. */
+            /** @description Accepted. Processing continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -7898,7 +7898,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -7948,7 +7948,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8026,7 +8026,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8097,7 +8097,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8176,10 +8176,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
-                    /** @description A file name that contains the date. */
+                    /** @description A file name with the date. */
                     "content-disposition"?: string;
                     [name: string]: unknown;
                 };
@@ -8236,7 +8236,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8300,10 +8300,10 @@ export interface operations {
                      * @enum {string}
                      */
                     action: "anonymise" | "delete";
-                    /** @description Days after the last change of a finished complaint. Null keeps them forever. */
+                    /** @description How many days finished complaints are kept after their last change. Null keeps them forever. */
                     closed_days: number | null;
                     /**
-                     * @description Whether the texts of an erased person are kept.
+                     * @description Whether an erased person's texts are kept.
                      * @enum {string}
                      */
                     texts: "keep" | "remove";
@@ -8311,7 +8311,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8356,7 +8356,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -8406,7 +8406,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8464,7 +8464,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8525,7 +8525,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description Agents of the tenant. Replaces all members. */
+                    /** @description The ids of agents. They replace all current members. */
                     members?: string[];
                     name: string;
                 };
@@ -8578,7 +8578,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -8629,14 +8629,14 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description Agents of the tenant. Replaces all members. */
+                    /** @description The ids of agents. They replace all current members. */
                     members?: string[];
                     name?: string;
                 };
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8691,7 +8691,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -8744,7 +8744,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8812,7 +8812,7 @@ export interface operations {
             /** @description A person in one tenant. */
             200: {
                 headers: {
-                    /** @description The revision of the resource. Send it as `If-Match` to change only this one. */
+                    /** @description The revision of the resource. Send it as `If-Match` to change only this revision. */
                     etag?: string;
                     [name: string]: unknown;
                 };
@@ -8820,7 +8820,7 @@ export interface operations {
                     "application/json": components["schemas"]["Profile"];
                 };
             };
-            /** @description Not modified: the client has the current revision. */
+            /** @description Not modified. You have the current revision. */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -8881,7 +8881,7 @@ export interface operations {
             /** @description A person in one tenant. */
             200: {
                 headers: {
-                    /** @description The revision of the resource. Send it as `If-Match` to change only this one. */
+                    /** @description The revision of the resource. Send it as `If-Match` to change only this revision. */
                     etag?: string;
                     [name: string]: unknown;
                 };
@@ -8889,7 +8889,7 @@ export interface operations {
                     "application/json": components["schemas"]["Profile"];
                 };
             };
-            /** @description Not modified: the client has the current revision. */
+            /** @description Not modified. You have the current revision. */
             304: {
                 headers: {
                     [name: string]: unknown;
@@ -8950,7 +8950,7 @@ export interface operations {
             /** @description A person in one tenant. */
             200: {
                 headers: {
-                    /** @description The revision of the resource. Send it as `If-Match` to change only this one. */
+                    /** @description The revision of the resource. Send it as `If-Match` to change only this revision. */
                     etag?: string;
                     [name: string]: unknown;
                 };
@@ -8986,7 +8986,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -9034,7 +9034,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9125,7 +9125,7 @@ export interface operations {
                     "application/json": {
                         /** Format: date-time */
                         created_at: string;
-                        /** @description `gone`: the receiver answered 410. `failing`: it accepted nothing for three days. */
+                        /** @description `gone` means that the receiver responded with 410, `failing` that it accepted nothing for three days. */
                         ended_reason: ("gone" | "failing") | null;
                         events: ("complaint.filed" | "complaint.edited" | "complaint.assigned" | "complaint.unassigned" | "complaint.moved" | "comment.added" | "attachment.added" | "attachment.removed")[];
                         failing_since: string | null;
@@ -9133,11 +9133,11 @@ export interface operations {
                         failures: number;
                         /** Format: uuid */
                         id: string;
-                        /** @description The id of the current secret. Null for `ed25519`, whose keys are published. */
+                        /** @description The id of the current secret. Null for `ed25519`, where the keys are published. */
                         keyid: string | null;
-                        /** @description Until then, deliveries are also signed with the previous secret. */
+                        /** @description Until when deliveries are also signed with the previous secret. */
                         previous_secret_until: string | null;
-                        /** @description Base64url, for `hmac-sha256`. Shown only once. */
+                        /** @description The `hmac-sha256` secret in base64url. Shown only once. */
                         secret?: string;
                         /** @enum {string} */
                         signature: "ed25519" | "hmac-sha256";
@@ -9186,7 +9186,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -9236,7 +9236,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9305,7 +9305,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Success. There is no body. */
+            /** @description Success without a body. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -9391,7 +9391,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9437,7 +9437,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
                 };
             };
-            /** @description `unsupported_media_type`: The media type of the request body is not supported. */
+            /** @description `unsupported_media_type`: The request body has an unsupported media type. */
             415: {
                 headers: {
                     [name: string]: unknown;
@@ -9491,7 +9491,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9565,7 +9565,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Accepted. The work continues in the background. */
+            /** @description Accepted. Processing continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -9643,7 +9643,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Accepted. The work continues in the background. */
+            /** @description Accepted. Processing continues in the background. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -9721,7 +9721,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The result. */
+            /** @description Success. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9730,7 +9730,7 @@ export interface operations {
                     "application/json": {
                         /** Format: date-time */
                         created_at: string;
-                        /** @description `gone`: the receiver answered 410. `failing`: it accepted nothing for three days. */
+                        /** @description `gone` means that the receiver responded with 410, `failing` that it accepted nothing for three days. */
                         ended_reason: ("gone" | "failing") | null;
                         events: ("complaint.filed" | "complaint.edited" | "complaint.assigned" | "complaint.unassigned" | "complaint.moved" | "comment.added" | "attachment.added" | "attachment.removed")[];
                         failing_since: string | null;
@@ -9738,11 +9738,11 @@ export interface operations {
                         failures: number;
                         /** Format: uuid */
                         id: string;
-                        /** @description The id of the current secret. Null for `ed25519`, whose keys are published. */
+                        /** @description The id of the current secret. Null for `ed25519`, where the keys are published. */
                         keyid: string | null;
-                        /** @description Until then, deliveries are also signed with the previous secret. */
+                        /** @description Until when deliveries are also signed with the previous secret. */
                         previous_secret_until: string | null;
-                        /** @description Base64url, for `hmac-sha256`. Shown only once. */
+                        /** @description The `hmac-sha256` secret in base64url. Shown only once. */
                         secret?: string;
                         /** @enum {string} */
                         signature: "ed25519" | "hmac-sha256";

@@ -9,24 +9,24 @@ import { createSend } from './send.ts';
 import { type RefreshTokenStore, type Session, SessionKeeper, type Tokens, type Transport } from './session.ts';
 
 export type ClientOptions = Readonly<{
-  /** The gateway's URL, without a path. Default: the origin of the page. */
+  /** The gateway's URL without a path. Defaults to the page's origin. */
   baseUrl?: string;
   /**
-   * Where the refresh token is: `cookie` for browsers, where scripts cannot read it, or `body` elsewhere. Default:
-   * `cookie` where there is a `document`.
+   * Where the refresh token is kept: in a `cookie`, which scripts in a browser cannot read, or in the response `body`.
+   * Defaults to `cookie` where there is a `document`.
    */
   transport?: Transport;
   /**
-   * Binds the session to a key (RFC 9449). `true`: a key of this installation that cannot be exported. Pass your own
-   * key pair if the session outlives the process.
+   * Binds the session to a key (RFC 9449). `true` uses a key of this installation that cannot be exported. Pass your
+   * own key pair if the session outlives the process.
    */
   dpop?: true | KeyPair;
   retry?: RetryOptions;
-  /** With `transport: 'body'`: stores the refresh token beyond the process. Default: in memory. */
+  /** Stores the refresh token across restarts, with `transport: 'body'`. By default it stays in memory. */
   store?: RefreshTokenStore;
-  /** Called when a session begins, changes or ends (undefined), also in another tab. */
+  /** Called when a session begins, changes or ends (with undefined), also in another tab. */
   onSession?: (session: Session | undefined) => void;
-  /** Default: the global `fetch`. */
+  /** Defaults to the global `fetch`. */
   fetch?: (request: Request) => Promise<Response>;
 }>;
 
@@ -41,9 +41,9 @@ export function createClient(options: ClientOptions = {}): Client {
   return new Client(options);
 }
 
-/** A client of one gateway. Made by {@link createClient}. */
+/** A client for one gateway. Created by {@link createClient}. */
 export class Client {
-  /** All calls, typed by path: `api.GET('/v1/users/me')` resolves to `{ data, error, response }`. */
+  /** Sends requests, typed by path: `api.GET('/v1/users/me')` resolves to `{ data, error, response }`. */
   readonly api: Api<paths>;
   readonly #public: Api<paths>;
   readonly #keeper: SessionKeeper;
@@ -68,7 +68,7 @@ export class Client {
     this.#public = createApi<paths>({
       baseUrl: this.#baseUrl,
       fetch: createSend(parts),
-      // The auth-service accepts its cookie only with this header, which a form of another page cannot set.
+      // The auth-service accepts its cookie only with this header, which a form on another page cannot set.
       ...(withCookie && { credentials: 'include', headers: { 'x-requested-with': 'fetch' } }),
     });
     this.#keeper = new SessionKeeper({
@@ -89,30 +89,30 @@ export class Client {
   }
 
   /**
-   * Logs in. An `error` with the code `tenant_selection_required` or `mfa_required` names the next step and carries
-   * its token.
+   * Logs in. An `error` with the code `tenant_selection_required` or `mfa_required` asks for the next step and has the
+   * token for it.
    */
   async logIn(body: JsonBody<'logIn'>) {
     return this.#begin(await this.#public.POST('/v1/auth/login', { body: { ...body, transport: this.#transport } }));
   }
 
-  /** Continues a login by choosing one of several tenants. */
+  /** Continues a login by choosing a tenant. */
   async chooseTenant(body: JsonBody<'chooseTenant'>) {
     return this.#begin(await this.#public.POST('/v1/auth/login/tenant', { body }));
   }
 
-  /** Finishes a login with a code of the second factor. */
+  /** Finishes a login with a second-factor code. */
   async showSecondFactor(body: JsonBody<'showSecondFactor'>) {
     return this.#begin(await this.#public.POST('/v1/auth/login/mfa', { body }));
   }
 
-  /** Accepts an invitation as a new person, or with the password of the account. */
+  /** Accepts an invitation, as a new person or with the account's password. */
   async acceptInvitation(body: JsonBody<'acceptInvitation'>) {
     const asked = { body: { ...body, transport: this.#transport } };
     return this.#begin(await this.#public.POST('/v1/auth/invitations/accept', asked));
   }
 
-  /** Starts a session in another tenant of the user, in place of the current one. */
+  /** Replaces the session with one in another of the user's tenants. */
   async switchTenant(body: JsonBody<'switchTenant'>) {
     const asked = { body: { ...body, transport: this.#transport } };
     const credentials = this.#transport === 'cookie' ? ({ credentials: 'include' } as const) : {};
@@ -120,7 +120,7 @@ export class Client {
   }
 
   /**
-   * Resumes the session of the cookie or the store, for example after a page load. Undefined if there is none.
+   * Resumes the session from the cookie or the store, for example after a page load. Undefined if there is none.
    *
    * @throws ApiError if the gateway is temporarily unavailable.
    */
@@ -128,7 +128,7 @@ export class Client {
     return this.#keeper.resume();
   }
 
-  /** Ends this session, the user's other sessions, or all. On an error the session stays. */
+  /** Ends this session, the user's other sessions, or all. After an error the session continues. */
   async logOut(scope: 'this' | 'others' | 'all' = 'this') {
     const refreshToken = this.#transport === 'body' ? await this.#store.read() : undefined;
     const body = { scope, ...(refreshToken !== undefined && { refresh_token: refreshToken }) };

@@ -1,14 +1,14 @@
-/** One server-sent event. */
+/** A server-sent event. */
 export type StreamEvent = Readonly<{ id: string | undefined; event: string; data: string }>;
 
 /**
- * Parses server-sent events that arrive in pieces. The maintained packages export their sources under the condition
- * `source`, which this repository uses, so Node.js would load their TypeScript.
+ * Parses server-sent events that arrive in pieces. We do not use a package, because the maintained ones export
+ * TypeScript under the condition `source`, which this repository uses.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
  */
 export class EventParser {
-  /** The reconnection time that the server asked for. */
+  /** The reconnection delay that the server requested. */
   retryMs: number | undefined;
   #rest = '';
   #id: string | undefined;
@@ -17,7 +17,7 @@ export class EventParser {
 
   /** Returns the events that `text` completes. */
   push(text: string): StreamEvent[] {
-    // A CR at the end may be half of a CRLF, so it waits for the next piece.
+    // A CR at the end may be half of a CRLF, so it waits for more text.
     const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
     this.#rest = lines.pop() ?? '';
     return lines.flatMap((line) => this.#take(line) ?? []);

@@ -8,13 +8,13 @@ type EventStream = Readonly<{
   get: { responses: { 200: { content: { 'text/event-stream': string } } } };
 }>;
 
-/** The paths that send server-sent events. */
+/** Paths that send server-sent events. */
 export type EventPath = {
   [Path in keyof paths]: paths[Path] extends EventStream ? Path : never;
 }[keyof paths];
 
 export type EventStreamOptions = Readonly<{
-  /** Ends the stream; the loop over it then ends too. */
+  /** Ends the stream and the loop over it. */
   signal?: AbortSignal;
   /** Resumes after this event. */
   lastEventId?: string;
@@ -23,10 +23,10 @@ export type EventStreamOptions = Readonly<{
 const defaultRetryMs = 1_000;
 
 /**
- * Reads server-sent events by `fetch`, which sends the access token in a header as `EventSource` cannot. A stream that
- * breaks, or ends because its token expired, is opened again after the last event. The server ends it with 204.
+ * Reads server-sent events with `fetch`, which can send the access token in a header, unlike `EventSource`. Reopens a
+ * stream that breaks or whose token expires, and continues after the last event. Status 204 ends it.
  *
- * @throws ApiError when the stream is refused.
+ * @throws ApiError if the stream is refused.
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 export async function* readEvents(
@@ -55,7 +55,7 @@ export async function* readEvents(
 
 type Body = NonNullable<Response['body']>;
 
-/** The text of a body, until it ends or breaks. Safari's streams have no async iterator. */
+/** Reads a body as text until it ends or breaks. Safari's streams have no async iterator. */
 async function* textOf(body: Body): AsyncGenerator<string, void, undefined> {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   try {

@@ -1,6 +1,6 @@
 import { generateKeyPair, type KeyPair } from 'dpop';
 
-/** The parts of IndexedDB that are used here. Node.js has none, so its types lack them. */
+/** The parts of IndexedDB that we use. The types for Node.js lack them. */
 type DatabaseRequest = { result: unknown; error: unknown; onsuccess: () => void; onerror: () => void };
 type Store = { get(key: string): DatabaseRequest; put(value: unknown, key: string): DatabaseRequest };
 type Database = { createObjectStore(name: string): void; transaction(name: string, mode: string): Transaction };
@@ -16,8 +16,8 @@ const done = <T>(request: DatabaseRequest): Promise<T> =>
   });
 
 /**
- * The key pair of this installation. Its private key cannot be exported. Browsers keep it in IndexedDB, where all tabs
- * of an origin find it; elsewhere it lives as long as the process.
+ * Returns this installation's key pair, with a private key that cannot be exported. Browsers keep it in IndexedDB for
+ * all tabs of an origin. Elsewhere it lasts as long as the process.
  */
 export async function installationKey(): Promise<KeyPair> {
   const fresh = await generateKeyPair('ES256', { extractable: false });

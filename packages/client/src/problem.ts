@@ -4,12 +4,12 @@ import type { components } from './api-types.ts';
 export type Problem = components['schemas']['Problem'];
 
 /**
- * A request of the client itself failed: a refresh, or opening an event stream. Calls of `api` return the problem as
- * `error` instead.
+ * A request by the client itself failed: a refresh, or opening an event stream. `api` returns problems as `error`
+ * instead.
  */
 export class ApiError extends Error {
   readonly status: number;
-  /** Undefined when the response was not problem+json, for example from a proxy. */
+  /** Undefined if the response was not problem+json, for example from a proxy. */
   readonly problem: Problem | undefined;
 
   constructor(status: number, problem: Problem | undefined) {
@@ -20,7 +20,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The problem in a response, whose body stays readable. Undefined if the response is not problem+json. */
+/** Reads the problem in a response. The body stays readable. Undefined if the response is not problem+json. */
 export async function problemOf(response: Response): Promise<Problem | undefined> {
   if (response.headers.get('content-type') !== 'application/problem+json') return undefined;
   return (await response.clone().json()) as Problem;

@@ -1,7 +1,7 @@
 import { generateProof, type KeyPair } from 'dpop';
 import { installationKey } from './key-store.ts';
 
-/** Writes the proofs of possession (RFC 9449) of one client. */
+/** Creates a client's proofs of possession (RFC 9449). */
 export class Proofs {
   #key: Promise<KeyPair> | undefined;
   #nonce: string | undefined;
@@ -17,9 +17,9 @@ export class Proofs {
   }
 
   /**
-   * Remembers the nonce of a response.
+   * Remembers a response's nonce.
    *
-   * @returns Whether the response asks to repeat the request with it (RFC 9449 section 8).
+   * @returns Whether the response asks for a retry with the nonce (RFC 9449 section 8).
    */
   takeNonce(response: Response, code: string | undefined): boolean {
     const nonce = response.headers.get('dpop-nonce');

@@ -1,13 +1,14 @@
 export type RetryOptions = Readonly<{
-  /** The maximum number of attempts, including the first. Default 3; 1 disables retries. */
+  /** The maximum number of attempts, including the first. Defaults to 3. Use 1 to disable retries. */
   attempts?: number;
   /**
-   * The longest wait for a retry, in milliseconds. A longer `Retry-After` is returned to the caller. Default 10,000.
+   * The longest wait before a retry, in milliseconds. A response with a longer `Retry-After` is returned to the caller.
+   * Defaults to 10,000.
    */
   maxWaitMs?: number;
 }>;
 
-/** Codes with a status other than 503 after which a retry can succeed. */
+/** Error codes after which a retry can succeed, although the status is not 503. */
 const passing: ReadonlySet<string> = new Set([
   'rate_limited',
   'upstream_unreachable',
@@ -17,17 +18,17 @@ const passing: ReadonlySet<string> = new Set([
 
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
-/** Whether a request may reach the service twice (RFC 9110 section 9.2.2). */
+/** Whether a request is safe to send twice (RFC 9110 section 9.2.2). */
 const isRepeatable = (request: Request): boolean =>
   idempotent.has(request.method) || request.headers.has('idempotency-key');
 
-/** The outcome of an attempt: a response with its error code, or no response. */
+/** An attempt's outcome: a response with its error code, or no response. */
 export type Outcome = Readonly<{ response: Response; code: string | undefined }> | Readonly<{ error: unknown }>;
 
 /**
- * The milliseconds to wait before sending a request again. Undefined if its outcome is final.
+ * Returns how many milliseconds to wait before a retry, or undefined if the outcome is final.
  *
- * @param attempt How often it was sent, at least 1.
+ * @param attempt How often the request was sent, at least 1.
  */
 export function waitBeforeRetry(
   request: Request,
@@ -46,7 +47,7 @@ export function waitBeforeRetry(
   return waitMs <= maxWaitMs ? waitMs : undefined;
 }
 
-/** @throws the signal's reason when it is aborted first. */
+/** @throws The signal's reason if it aborts first. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();

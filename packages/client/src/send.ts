@@ -4,10 +4,10 @@ import { type Outcome, type RetryOptions, sleep, waitBeforeRetry } from './retry
 
 export type Send = (request: Request) => Promise<Response>;
 
-/** An access token with its scheme. A session that began without a key remains a bearer session. */
+/** An access token with its scheme. A session that began without a key keeps using bearer tokens. */
 export type AccessToken = Readonly<{ value: string; scheme: 'Bearer' | 'DPoP' }>;
 
-/** Supplies the access token of each attempt. */
+/** Provides the access token for each attempt. */
 export type TokenSource = Readonly<{
   /** Undefined without a session. Refreshes a token that is about to expire. */
   token(): Promise<AccessToken | undefined>;
@@ -17,22 +17,19 @@ export type TokenSource = Readonly<{
 
 export type SendParts = Readonly<{
   fetch: (request: Request) => Promise<Response>;
-  /** Undefined if the client has no key, and its tokens are bearer tokens. */
+  /** Undefined if the client has no key and uses bearer tokens. */
   proofs: Proofs | undefined;
   retry: RetryOptions;
 }>;
 
-/**
- * A token refused with one of these codes can be replaced, unless its session has ended. The gateway did not forward
- * the request.
- */
+/** After these codes a new token can succeed, unless the session has ended. The gateway did not forward the request. */
 const replaceable: ReadonlySet<string> = new Set(['token_expired', 'token_revoked', 'token_key_unknown']);
 
 /**
  * Sends requests: adds the token and the proof, answers a nonce challenge, replaces an expired token once, and retries
  * if that is safe.
  *
- * @param tokens Undefined for requests that need no session.
+ * @param tokens Undefined for requests without a session.
  */
 export function createSend({ fetch, proofs, retry }: SendParts, tokens?: TokenSource): Send {
   async function attempt(request: Request, token: AccessToken | undefined): Promise<Response> {

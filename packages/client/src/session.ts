@@ -12,22 +12,22 @@ export type Session = Readonly<{
   tenant: Tokens['tenant'];
 }>;
 
-/** Keeps the refresh token of a client outside of browsers, for example in the system's keychain. */
+/** Keeps the refresh token outside of browsers, for example in the system's keychain. */
 export type RefreshTokenStore = Readonly<{
   read(): Promise<string | undefined> | string | undefined;
-  /** Undefined deletes it. */
+  /** Deletes the token if undefined. */
   write(token: string | undefined): Promise<void> | void;
 }>;
 
 export type Transport = 'body' | 'cookie';
 
-/** Makes the refresh call for the client. `refreshToken` is undefined with cookies. */
+/** Sends the refresh request. `refreshToken` is undefined with cookies. */
 export type Refresh = (
   refreshToken: string | undefined,
 ) => Promise<Readonly<{ data?: Tokens; error?: Problem; response: Response }>>;
 
 export type SessionParts = Readonly<{
-  /** Separates the tabs of different gateways. */
+  /** Separates tabs with different gateways. */
   baseUrl: string;
   transport: Transport;
   store: RefreshTokenStore;
@@ -38,10 +38,10 @@ export type SessionParts = Readonly<{
 
 type State = Readonly<{ accessToken: AccessToken; expiresAtMs: number; session: Session }>;
 
-/** A token is refreshed this long before it expires, so that it lasts for the request. */
+/** How long before it expires a token is refreshed, so that it lasts for the request. */
 const aheadMs = 30_000;
 
-/** Refusals of a refresh after which the session cannot continue. */
+/** Error codes of a refresh that end the session. */
 const endings: ReadonlySet<string> = new Set([
   'invalid_refresh_token',
   'refresh_token_reused',
@@ -49,7 +49,7 @@ const endings: ReadonlySet<string> = new Set([
   'session_revoked',
 ]);
 
-/** Keeps one session: its access token in memory, its refresh token in the cookie or the store. */
+/** Keeps a session: the access token in memory, and the refresh token in the cookie or the store. */
 export class SessionKeeper implements TokenSource {
   readonly #parts: SessionParts;
   readonly #tabs: Tabs<State> | undefined;
@@ -77,12 +77,12 @@ export class SessionKeeper implements TokenSource {
     return (await this.#refreshed(token))?.accessToken;
   }
 
-  /** Resumes the session of the cookie or the store. Undefined if there is none. */
+  /** Resumes the session from the cookie or the store. Undefined if there is none. */
   async resume(): Promise<Session | undefined> {
     return (this.#state ?? (await this.#refreshed(undefined)))?.session;
   }
 
-  /** Stores the tokens of a login or a refresh. */
+  /** Stores the tokens from a login or a refresh. */
   async adopt(tokens: Tokens): Promise<State> {
     const { access_token: value, token_type: scheme, expires_in, refresh_token, session_id: id, user, tenant } = tokens;
     if (refresh_token !== undefined) await this.#parts.store.write(refresh_token);
@@ -112,7 +112,7 @@ export class SessionKeeper implements TokenSource {
     if (changed) this.#parts.onSession(state?.session);
   }
 
-  /** One refresh at a time, shared by all waiting requests. @param stale The token to replace. */
+  /** Runs one refresh at a time for all waiting requests. @param stale The token to replace. */
   #refreshed(stale: AccessToken | undefined): Promise<State | undefined> {
     if (this.#state?.accessToken.value !== stale?.value) return Promise.resolve(this.#state);
     this.#flight ??= this.#inOneTab(stale).finally(() => {
@@ -131,7 +131,7 @@ export class SessionKeeper implements TokenSource {
     );
   }
 
-  /** @throws ApiError if the session may still be resumed later. */
+  /** @throws ApiError if the session can perhaps be resumed later. */
   async #refresh(): Promise<State | undefined> {
     const { store, transport } = this.#parts;
     const refreshToken = transport === 'body' ? await store.read() : undefined;

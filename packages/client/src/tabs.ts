@@ -1,18 +1,18 @@
-/** The parts of the Web Locks API that are used here. */
+/** The parts of the Web Locks API that we use. */
 type Locks = Readonly<{
   request<T>(name: string, options: { ifAvailable?: boolean }, work: (lock: object | null) => Promise<T>): Promise<T>;
 }>;
 
-/** How long to wait for the outcome of another tab's refresh after that tab has finished. */
+/** After another tab has finished its refresh, how long to wait for its outcome. */
 const arrivesWithinMs = 1_000;
 
-/** Lets the tabs of one browser, which share the refresh cookie, also share its refreshes. */
+/** Lets a browser's tabs, which share the refresh cookie, also share refreshes. */
 export class Tabs<State> {
   readonly #name: string;
   readonly #channel: BroadcastChannel;
   #arrived: (() => void)[] = [];
 
-  /** @param onState Receives the session that another tab announced. Undefined if it has ended. */
+  /** @param onState Receives the session that another tab announced, or undefined if it has ended. */
   constructor(name: string, onState: (state: State | undefined) => void) {
     this.#name = name;
     this.#channel = new BroadcastChannel(name);
@@ -27,7 +27,7 @@ export class Tabs<State> {
   }
 
   /**
-   * Runs `refresh` in one tab at a time. A tab that had to wait takes the other tab's outcome instead.
+   * Runs `refresh` in one tab at a time. A tab that had to wait uses the other tab's outcome.
    *
    * @param isDone Whether that outcome has arrived.
    */

@@ -1,12 +1,11 @@
 import { type Kysely, sql } from 'kysely';
 import type { Database } from './database.ts';
 
-/** Rows per statement. */
 const batch = 500;
 
 type Table = Readonly<{ name: string; columns: readonly string[]; isForced: boolean }>;
 
-/** The tables of our schema, with the columns that are not computed, and whether row-level security is forced. */
+/** Our tables, with their columns except computed ones, and whether row-level security is forced. */
 async function tablesOf(trx: Kysely<unknown>): Promise<readonly Table[]> {
   const { rows } = await sql<Table>`
     select c.relname as name, c.relforcerowsecurity as "isForced",
@@ -17,7 +16,7 @@ async function tablesOf(trx: Kysely<unknown>): Promise<readonly Table[]> {
   return rows;
 }
 
-/** Runs work as if the owner could see every row, with foreign keys checked only at the end. */
+/** Runs work in which the owner sees all rows, and foreign keys are checked only at the end. */
 async function unchecked(trx: Kysely<unknown>, tables: readonly Table[], work: () => Promise<void>): Promise<void> {
   const { rows: keys } = await sql<{ table: string; name: string }>`
     select conrelid::regclass::text as table, conname as name from pg_constraint where contype = 'f'`.execute(trx);
@@ -34,7 +33,7 @@ async function unchecked(trx: Kysely<unknown>, tables: readonly Table[], work: (
     await sql`alter table ${sql.table(table)} alter constraint ${sql.ref(name)} not deferrable`.execute(trx);
 }
 
-/** A count and a checksum of a table's rows. */
+/** A count and checksum of a table's rows. */
 async function sumOf(trx: Kysely<unknown>, { name }: Table): Promise<string> {
   const { rows } = await sql<{ sum: string }>`
     select count(*) || ' ' || coalesce(md5(string_agg(row, ',' order by row collate "C")), '') as sum
@@ -49,7 +48,7 @@ async function copyTable(from: Kysely<unknown>, to: Kysely<unknown>, { name, col
   for (;;) {
     const { rows } = await sql<{ row: string }>`fetch ${sql.lit(batch)} from source`.execute(from);
     if (rows.length === 0) break;
-    // As text, because JavaScript numbers would lose digits.
+    // Copies text, because JavaScript numbers would lose digits.
     await sql`insert into ${table} (${names}) overriding system value
       select ${names} from jsonb_populate_recordset(null::${table}, ${`[${rows.map(({ row }) => row).join()}]`}::jsonb)`.execute(
       to,
@@ -66,12 +65,12 @@ async function copySequences(from: Kysely<unknown>, to: Kysely<unknown>): Promis
 }
 
 /**
- * Replaces the rows of a database by those of another one with the same schema, in one transaction.
+ * Replaces a database's rows with those of another database that has the same schema, in one transaction.
  *
- * @param from A PGlite, whose user `postgres` sees every row.
- * @param to A server's database, the role that owns its tables, and the table that has rows once it is in use.
- * @returns How many tables it copied.
- * @throws Error when `to` is in use, or when the rows differ afterwards; nothing has changed then.
+ * @param from A PGlite database, where the user `postgres` sees all rows.
+ * @param to A server's database, the role that owns its tables, and a table that has rows if the database is in use.
+ * @returns The number of copied tables.
+ * @throws Error if `to` is in use, or if the rows differ after copying. Nothing has changed then.
  */
 export async function copyDatabase(
   from: Database<unknown>,
@@ -83,7 +82,7 @@ export async function copyDatabase(
       const tables = await tablesOf(source);
       await unchecked(target, tables, async () => {
         const { rows } = await sql`select from ${sql.table(filled)} limit 1`.execute(target);
-        if (rows.length > 0) throw new Error(`the server already has data: its table ${filled} is not empty`);
+        if (rows.length > 0) throw new Error(`the server already has data in the table ${filled}`);
         for (const { name } of tables) await sql`delete from ${sql.table(name)}`.execute(target);
         for (const table of tables) {
           await copyTable(source, target, table);

@@ -2,8 +2,8 @@ import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 
-// `node create-data-dirs.ts DIRECTORY...`: `npm start` runs it before the services. PGlite's initdb takes more CPU time
-// than the rest of a service's first start, and a copy of its result takes a tenth of a second.
+// `npm start` runs `node create-data-dirs.ts DIRECTORY...` before the services. PGlite's initdb takes more CPU time
+// than the rest of a service's first start, and copying its result takes a tenth of a second.
 
 const dataDirs = process.argv.slice(2);
 const parent = dirname(dataDirs[0] ?? '');

@@ -1,24 +1,24 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { asUnavailable } from './failure.ts';
 
-/** The database role, tenant and user of a transaction. Row-level security uses only these. */
+/** A transaction's database role, tenant and user. Row-level security uses nothing else. */
 export type Scope = Readonly<{
-  /** A NOLOGIN role with only the grants that this work needs. */
+  /** A NOLOGIN role with only the privileges for this work. */
   role: string;
-  /** The tenant whose rows may be seen and written. If absent, none. */
+  /** The tenant whose rows are accessible. If undefined, none are. */
   tenantId?: string;
-  /** The user for whom it runs, for policies on their own rows. If absent, none. */
+  /** The user, for policies on their own rows. */
   userId?: string;
-  /** The user's role in the tenant, for policies that distinguish roles. If absent, none. */
+  /** The user's role in the tenant, for policies that depend on roles. */
   userRole?: string;
 }>;
 
-/** The functions of a driver besides Kysely. */
+/** Driver functions that Kysely lacks. */
 export type Driver = Readonly<{
   kind: 'pglite' | 'postgres';
   /**
-   * Called for each NOTIFY on the channel, and once with `undefined` after a reconnect, because notifications may have
-   * been missed.
+   * Called for each NOTIFY on the channel, and with `undefined` after a reconnect, because notifications may have been
+   * missed.
    */
   listen(channel: string, onNotify: (payload: string | undefined) => void): Promise<() => Promise<void>>;
   close(): Promise<void>;
@@ -27,14 +27,15 @@ export type Driver = Readonly<{
 export type Database<Schema> = Readonly<{
   kind: 'pglite' | 'postgres';
   /**
-   * Runs one transaction. Role and settings are local to it, so a pooled connection carries nothing to the next user.
-   * No network call, stream or bcrypt belongs inside; on PGlite, a query outside it would wait forever.
+   * Runs a transaction. The role and settings end with it, so a pooled connection carries nothing to the next user. Do
+   * not wait for a network call, a stream or bcrypt in it. On PGlite, a query outside the transaction would wait
+   * forever.
    *
-   * @throws AppError `unavailable` when the database cannot be reached or is shutting down.
+   * @throws AppError `unavailable` if the database cannot be reached or is shutting down.
    */
   transaction<T>(scope: Scope, work: (trx: Transaction<Schema>) => Promise<T>): Promise<T>;
   listen: Driver['listen'];
-  /** @returns Undefined if the database answers, and otherwise the reason, as a health check returns it. */
+  /** @returns Undefined if the database responds, or else the reason for the health check. */
   ping(): Promise<string | undefined>;
   close(): Promise<void>;
 }>;
@@ -63,7 +64,7 @@ export function makeDatabase<Schema>(kysely: Kysely<Schema>, driver: Driver): Da
         await sql`select 1`.execute(kysely);
         return undefined;
       } catch {
-        return 'the database does not answer';
+        return 'the database does not respond';
       }
     },
   };

@@ -3,14 +3,15 @@ import { AppError } from '@countersign/service-kit';
 const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
 
 /**
- * SQLSTATE codes for failures of the server, not of the statement: 08 connection, 53 resources, 57P shutdown, 57014 our
- * own statement_timeout, and 40P01 deadlock. Nothing was executed, so the caller may retry (PostgreSQL, appendix A).
+ * SQLSTATE codes for failures of the server rather than the statement: 08 connection, 53 resources, 57P shutdown, 57014
+ * our own statement_timeout, and 40P01 deadlock. Nothing was executed, so the caller can retry (PostgreSQL, appendix
+ * A).
  */
 function isServerTrouble(code: string): boolean {
   return /^(08...|53...|57P..|57014|40P01)$/.test(code);
 }
 
-/** Turns "cannot reach the database" into a 503; other errors pass unchanged. */
+/** Turns a failure to reach the database into a 503. Returns other errors unchanged. */
 export function asUnavailable(error: unknown): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   const isTrouble =
@@ -23,7 +24,7 @@ export function asUnavailable(error: unknown): unknown {
 const withoutCode =
   /^(timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection|Cannot use a pool after)/;
 
-/** True for a unique violation, optionally of one constraint (SQLSTATE 23505). */
+/** Whether this is a unique violation (SQLSTATE 23505), optionally of this constraint. */
 export function isUniqueViolation(error: unknown, constraint?: string): boolean {
   const { code, constraint: violated } = error as { code?: unknown; constraint?: unknown };
   return code === '23505' && (constraint === undefined || violated === constraint);

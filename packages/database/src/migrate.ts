@@ -3,12 +3,12 @@ import { type Kysely, sql } from 'kysely';
 import { type Migration as KyselyMigration, Migrator } from 'kysely/migration';
 
 /**
- * One numbered step, e.g. `0001-complaints`. Statements run in order, one by one, in a transaction with the others.
+ * A numbered step, such as `0001-complaints`. Its statements run one by one, in one transaction with all other steps.
  */
 export type Migration = Readonly<{ name: string; statements: readonly string[] }>;
 
 /**
- * Brings the schema up to date. Several instances may start at once: one migrates, the others wait.
+ * Brings the schema up to date. If several instances start at once, one migrates and the others wait.
  *
  * @throws StartupError naming the migration that failed.
  */
@@ -33,15 +33,15 @@ export async function migrate(kysely: Kysely<unknown>, migrations: readonly Migr
 /**
  * Refuses a database with migrations that this version does not have. Writes nothing.
  *
- * @param dataDir The directory of PGlite. Undefined on a server and in memory.
- * @throws StartupError with what to do.
+ * @param dataDir PGlite's directory. Undefined on a server and in memory.
+ * @throws StartupError that tells the operator what to do.
  */
 export async function checkMigrations(
   kysely: Kysely<unknown>,
   migrations: readonly Migration[],
   dataDir: string | undefined,
 ): Promise<void> {
-  // Another owner's table cannot be read. `checkOwner` refuses it.
+  // `checkOwner` refuses another owner's table, which cannot be read here.
   const { rows: tables } = await sql<{ readable: boolean | null }>`
     select has_table_privilege(to_regclass('kysely_migration'), 'select') as readable`.execute(kysely);
   if (tables[0]?.readable !== true) return;
@@ -60,7 +60,7 @@ export async function checkMigrations(
   );
 }
 
-/** The name of this database on the server, for messages to operators. */
+/** Returns the database name for messages to operators. */
 export async function databaseName(kysely: Kysely<unknown>): Promise<string> {
   const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(kysely);
   return rows[0]?.name ?? '';

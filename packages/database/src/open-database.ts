@@ -6,28 +6,25 @@ import { openPostgres } from './open-postgres.ts';
 import { provision } from './provision.ts';
 import { checkOwner, checkPolicies, checkRoles } from './role-check.ts';
 
-/**
- * The location of a database: a server on which it is created, an existing database, or PGlite in a directory or in
- * memory.
- */
+/** Where a database is: on a server that creates it, an existing database, or PGlite in a directory or in memory. */
 export type Location = Readonly<{ serverUrl: string }> | Readonly<{ databaseUrl: string }> | PgliteLocation;
 
 export type OpenOptions = Readonly<{
   location: Location;
-  /** The database's name on a server, e.g. `countersign_auth`. */
+  /** The database name on a server, such as `countersign_auth`. */
   name: string;
-  /** The role that connects to and owns it there. */
+  /** The role that connects to the database and owns it. */
   login: string;
-  /** The NOLOGIN roles that transactions run as. */
+  /** The NOLOGIN roles of transactions. */
   roles: readonly string[];
   migrations: readonly Migration[];
   /** Called when an idle connection is lost. */
   onError?: (error: Error) => void;
-  /** At most this many connections to a server, 10 by default. PGlite has one. */
+  /** The maximum number of connections to a server, 10 by default. PGlite has one. */
   maxConnections?: number;
 }>;
 
-/** Opens, checks and migrates a service's database; the same SQL runs on every location. */
+/** Opens, checks and migrates a service's database. The same SQL runs at every location. */
 export async function openDatabase<Schema>(options: OpenOptions): Promise<Database<Schema>> {
   const { kysely, driver } = await open<Schema>(options);
   const untyped = kysely as unknown as Kysely<unknown>;
@@ -35,7 +32,7 @@ export async function openDatabase<Schema>(options: OpenOptions): Promise<Databa
     const { location } = options;
     await checkMigrations(untyped, options.migrations, 'dataDir' in location ? location.dataDir : undefined);
     if (driver.kind === 'pglite') await createRoles(untyped, options.roles);
-    // Checks roles before tables: tables that a superuser created by mistake would remain the superuser's.
+    // Checks roles before creating tables. Tables that a superuser creates by mistake would stay the superuser's.
     await checkRoles(untyped, driver.kind, options.roles);
     await checkOwner(untyped);
     await migrate(untyped, options.migrations);
@@ -53,7 +50,7 @@ async function open<Schema>({ location, onError = () => {}, maxConnections = 10,
   return openPostgres<Schema>(url, { onError, maxConnections });
 }
 
-/** Chooses the service's own URL, else the server's, else PGlite under COUNTERSIGN_HOME (DESIGN section 7). */
+/** Returns the service's own URL, or else the server's, or else PGlite under COUNTERSIGN_HOME (DESIGN section 7). */
 export function locationFrom(
   databaseUrl: string | undefined,
   serverUrl: string | undefined,
@@ -64,9 +61,9 @@ export function locationFrom(
 }
 
 /**
- * Returns the problem that keeps a production service from starting: no server.
+ * Returns a problem if a production service has no database server.
  *
- * @param variable The service's own URL, e.g. `AUTH_DATABASE_URL`.
+ * @param variable The service's own URL, such as `AUTH_DATABASE_URL`.
  */
 export function databaseProblems(
   variable: string,

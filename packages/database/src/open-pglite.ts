@@ -8,16 +8,16 @@ import { traceQuery } from './trace-query.ts';
 const int8 = 20;
 
 /**
- * In a directory or in memory. In memory it can start from a copy (PGlite's `dumpDataDir`), which takes a quarter of
- * the time.
+ * A directory or memory. In memory it can start from a copy (PGlite's `dumpDataDir`), which takes a quarter of the
+ * time.
  */
 export type PgliteLocation = Readonly<{ dataDir: string }> | Readonly<{ dataDir: undefined; copyOf?: Blob }>;
 
-/** Real Postgres inside this process, for development and tests. */
+/** Opens a Postgres inside this process, for development and tests. */
 export async function openPglite<Schema>(location: PgliteLocation): Promise<Opened<Schema>> {
   const { dataDir } = location;
   if (dataDir !== undefined) makePrivate(dataDir);
-  // PGlite opens a directory twice without an error and then corrupts it.
+  // PGlite would open a directory twice without an error, and corrupt it.
   const unlock = dataDir === undefined ? () => {} : lockFile(`${dataDir}.lock`);
   const isNew = dataDir !== undefined && readdirSync(dataDir).length === 0;
   let pglite: PGlite;
@@ -25,7 +25,7 @@ export async function openPglite<Schema>(location: PgliteLocation): Promise<Open
     const files = dataDir !== undefined ? { dataDir } : location.copyOf && { loadDataDir: location.copyOf };
     pglite = await PGlite.create({ ...files, parsers: { [int8]: Number } });
   } catch (error) {
-    // A partially created database, e.g. on a full disk, could never be opened.
+    // A database that was created only partially, for example on a full disk, could never be opened.
     if (isNew) rmSync(dataDir, { recursive: true, force: true });
     unlock();
     throw new StartupError(`database: cannot open ${dataDir ?? 'in memory'}: ${whyNot(error)}`, {
@@ -47,7 +47,7 @@ export async function openPglite<Schema>(location: PgliteLocation): Promise<Open
   };
 }
 
-/** Creates the roles that do not exist. A server's are created by `provision`. */
+/** Creates missing roles, as `provision` does on a server. */
 export async function createRoles(kysely: Kysely<unknown>, roles: readonly string[]): Promise<void> {
   for (const role of roles) {
     await sql`do ${sql.raw(`$$ begin create role ${role} nologin; exception when duplicate_object then null; end $$`)}`.execute(
@@ -56,7 +56,7 @@ export async function createRoles(kysely: Kysely<unknown>, roles: readonly strin
   }
 }
 
-/** Errors of PGlite's file system have no message, only a WASI number (`errno` of preview 1). */
+/** PGlite's file system errors have no message, only a WASI number (`errno` of preview 1). */
 const wasiErrors = new Map([
   [2, 'EACCES'],
   [19, 'EDQUOT'],
@@ -73,20 +73,17 @@ function whyNot(error: unknown): string {
   return message || (wasiErrors.get(errno ?? 0) ?? `error ${errno} of its file system`);
 }
 
-/**
- * Restricts the directory to this user, because PGlite writes world-readable and world-writable files despite the
- * umask.
- */
+/** Restricts the directory to this user, because PGlite writes world-writable files despite the umask. */
 function makePrivate(dataDir: string): void {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   chmodSync(dataDir, 0o700);
 }
 
 /**
- * Locks a directory for this process. Takes over a lock whose process has ended (kill -9, power cut).
+ * Locks a directory for this process, or takes over the lock of a process that has ended (kill -9, power cut).
  *
  * @returns A function that releases the lock.
- * @throws StartupError when a running process holds the lock, or the lock file cannot be written.
+ * @throws StartupError if a running process holds the lock, or the lock file cannot be written.
  */
 export function lockFile(path: string): () => void {
   for (let attempt = 0; attempt < 2; attempt += 1) {

@@ -7,7 +7,7 @@ import { describe } from './provision.ts';
 import { ServerWatch } from './server-watch.ts';
 import { traceQuery } from './trace-query.ts';
 
-// Reads int8 as a number: our sequences stay below 2^53, and PGlite already returns numbers.
+// Reads int8 as a number, as PGlite does: our sequences stay below 2^53.
 const types: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
     oid === pg.types.builtins.INT8 && format !== 'binary'
@@ -17,13 +17,13 @@ const types: pg.CustomTypesConfig = {
 
 const statementTimeoutMs = 10_000;
 const longestSilenceMs = statementTimeoutMs + 2_000;
-// Requests that wait for a connection to a hung server are answered within 3 s.
+// Requests that wait for a connection to a hung server fail within 3 s.
 const connectWithinMs = 2_500;
 
 export type Opened<Schema> = Readonly<{ kysely: Kysely<Schema>; driver: Driver }>;
 
 export type PoolOptions = Readonly<{
-  /** Called when an idle connection is lost. The pool replaces the connection. */
+  /** Called when an idle connection is lost. The pool replaces it. */
   onError: (error: Error) => void;
   maxConnections: number;
 }>;
@@ -42,7 +42,7 @@ export async function openPostgres<Schema>(
   });
   pool.on('error', onError);
   pool.on('connect', (client) => {
-    // The pool handles errors only of idle clients. Without this handler, losing a connection in use would end the
+    // The pool handles errors only of idle connections. Without this handler, losing a connection in use would end the
     // process.
     client.on('error', onError);
   });
@@ -86,14 +86,14 @@ export async function openPostgres<Schema>(
 }
 
 const firstRetryMs = 100;
-// Short, because without a listener this instance misses logouts, and gateways must refuse within a second of a
-// logout's answer.
+// Short, because without a listener this instance misses logouts, and gateways must refuse tokens within a second of a
+// logout.
 const lastRetryMs = 500;
-// The connection may be idle for hours. A load balancer or NAT on the path drops idle connections silently, often
-// after 350 s. The default of Linux is a probe after 2 hours.
+// Load balancers and NATs silently drop connections that are idle for long, often after 350 s. Linux would send the
+// first probe after 2 hours.
 const probeAfterMs = 10_000;
 
-/** Keeps a separate connection that LISTENs. Reconnects with backoff when it is lost. */
+/** Keeps a separate connection that LISTENs. Reconnects with backoff if it is lost. */
 async function listenOn(
   url: string,
   channel: string,
@@ -131,7 +131,7 @@ async function listenOn(
         onNotify(undefined);
         return;
       } catch (error) {
-        // Log once: such frequent retries would fill the log while the server is down.
+        // Logs once, because such frequent retries would fill the log while the server is down.
         if (waitMs === firstRetryMs && !stopped.signal.aborted) onError(error as Error);
       }
     }

@@ -5,21 +5,19 @@ import pg from 'pg';
 export type Provisioned = Readonly<{ name: string; login: string; roles: readonly string[] }>;
 
 /**
- * Creates a service's database, its login role and its request roles, where they do not exist. The login role owns the
- * database. The login role is not a superuser and cannot bypass row-level security, whichever user the server's URL
- * names.
+ * Creates a service's database, login role and request roles where they are missing. The login role owns the database.
+ * It is not a superuser and cannot bypass row-level security.
  *
- * @param serverUrl The URL of a user with the right to create databases and roles.
- * @returns The URL the service itself connects with.
- * @throws StartupError when the server cannot be reached or the user may not create what is missing.
+ * @param serverUrl The URL of a user who can create databases and roles.
+ * @returns The URL for the service's own connections.
+ * @throws StartupError if the server cannot be reached or the user cannot create what is missing.
  */
 export async function provision(serverUrl: string, wanted: Provisioned): Promise<string> {
   const admin = new pg.Client({ connectionString: serverUrl, connectionTimeoutMillis: 5_000 });
   const password = loginPassword(serverUrl, wanted.login);
   try {
     await admin.connect();
-    // Several services and instances start together, and Postgres has no CREATE … IF NOT EXISTS for roles and
-    // databases.
+    // Services and instances may start together, and Postgres has no CREATE … IF NOT EXISTS for roles and databases.
     await admin.query(`select pg_advisory_lock(hashtext('countersign provision'))`);
     await createRole(
       admin,
@@ -68,16 +66,14 @@ async function createRole(admin: pg.Client, role: string, attributes: string): P
   await admin.query(`${verb} role ${pg.escapeIdentifier(role)} ${attributes}`);
 }
 
-/**
- * Derives the password of a login role, so that every instance can compute it. Undefined without a server password.
- */
+/** Derives a login role's password, so that every instance can compute it. Undefined if the server has no password. */
 export function loginPassword(serverUrl: string, login: string): string | undefined {
   const { password } = new URL(serverUrl);
   if (password === '') return undefined;
   return createHmac('sha256', decodeURIComponent(password)).update(`countersign login ${login}`).digest('base64url');
 }
 
-// Ignores 0LP01: Postgres refuses a grant that would make a role a member of itself.
+// Ignores 0LP01, with which Postgres refuses to make a role a member of itself.
 function ignoreSelfGrant(error: unknown): void {
   const { code } = error as { code?: string };
   if (code !== '0LP01') throw error;

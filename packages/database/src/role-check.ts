@@ -3,10 +3,9 @@ import { type Kysely, sql } from 'kysely';
 import { databaseName } from './migrate.ts';
 
 /**
- * Refuses to start if row-level security can be bypassed: by the session's role, by a role that it can become, or by a
- * request role.
+ * Refuses to start if the session's role, a role that it can become, or a request role can bypass row-level security.
  *
- * PGlite's only session user is a superuser, so there the role after SET ROLE is checked.
+ * PGlite's only session user is a superuser, so there only the role after SET ROLE is checked.
  */
 export async function checkRoles(
   kysely: Kysely<unknown>,
@@ -41,7 +40,7 @@ export async function checkRoles(
   }
 }
 
-/** Refuses tables of another owner, as after restoring a dump on a server without the roles. */
+/** Refuses tables with a different owner, as after restoring a dump on a server without the roles. */
 export async function checkOwner(kysely: Kysely<unknown>): Promise<void> {
   const { rows } = await sql<{ owner: string }>`
     select pg_get_userbyid(relowner) as owner from pg_class
@@ -50,8 +49,8 @@ export async function checkOwner(kysely: Kysely<unknown>): Promise<void> {
 }
 
 /**
- * Refuses a migrated database in which a role has no grant. After a restore as the right owner, nothing else reveals
- * it.
+ * Refuses a migrated database in which a role has no privileges. After a restore as the right owner, nothing else
+ * reveals this.
  */
 export async function checkPolicies(kysely: Kysely<unknown>, roles: readonly string[]): Promise<void> {
   const { rows } = await sql<{ role: string }>`
@@ -61,7 +60,7 @@ export async function checkPolicies(kysely: Kysely<unknown>, roles: readonly str
   if (rows[0] !== undefined) throw await restoredWithoutRoles(kysely, `${rows[0].role} has no privileges in it`);
 }
 
-/** A restore reports failed grants and policies, but keeps the tables, which no service can then use. */
+/** A restore reports failed grants and policies but keeps the tables, which no service can then use. */
 async function restoredWithoutRoles(kysely: Kysely<unknown>, sign: string): Promise<StartupError> {
   return new StartupError(
     `database ${await databaseName(kysely)}: was restored where its roles did not exist, so ${sign}. They exist now: restore the dump again with pg_restore --clean --if-exists, then start`,

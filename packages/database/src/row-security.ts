@@ -1,17 +1,17 @@
 /**
- * SQL expressions for policies: the tenant and the user of the transaction ({@link Scope}). Each is null when absent
- * or empty, so that it matches no row.
+ * SQL expressions for policies: the transaction's tenant and user ({@link Scope}). Each is null if unset or empty, so
+ * that it matches no row.
  */
 export const currentTenant = `nullif(current_setting('app.tenant_id', true), '')`;
 export const currentUser = `nullif(current_setting('app.user_id', true), '')`;
 
-/** Statements after which no role sees a row of a table without a policy, not even the table's owner. */
+/** Returns statements that hide all rows of a table without a policy from every role, even its owner. */
 export const rowSecurity = (table: string): readonly string[] => [
   `alter table ${table} enable row level security`,
   `alter table ${table} force row level security`,
 ];
 
-/** Statements that restrict every role, the owner included, to the rows of the transaction's tenant. */
+/** Returns statements that restrict every role, even the owner, to the rows of the transaction's tenant. */
 export const tenantTable = (table: string): readonly string[] => [
   ...rowSecurity(table),
   `create policy tenant on ${table}

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { withTimeout } from '@countersign/service-kit';
 import pg from 'pg';
 
-/** After this much silence on a connection in use, the watch probes the server over a new connection. */
+/** How long a connection in use can be silent before the watch probes the server over a new connection. */
 const silenceMs = 1_000;
 const answerWithinMs = 1_000;
 const askAgainMs = 100;
@@ -11,16 +11,16 @@ const askAgainMs = 100;
 export type ServerWatchOptions = Readonly<{
   url: string;
   /**
-   * The server ends every statement and idle transaction before this time, so a connection that is silent for longer is
+   * The server ends every statement and idle transaction before this time. A connection that is silent for longer is
    * lost.
    */
   longestSilenceMs: number;
 }>;
 
 /**
- * Detects a server that hangs, because it is stopped or unreachable. A long statement is silent too, but a busy server
- * still answers a new connection. While the server hangs, transactions fail at once, and a background probe repeats
- * until it answers.
+ * Detects a server that hangs, because it is stopped or unreachable. A busy server may also be silent, but still
+ * accepts a new connection. While the server hangs, transactions fail immediately, and a background probe repeats until
+ * the server responds.
  */
 export class ServerWatch {
   readonly #options: ServerWatchOptions;
@@ -33,7 +33,7 @@ export class ServerWatch {
     this.#options = options;
   }
 
-  /** Watches all connections that the pool makes. */
+  /** Watches all of the pool's connections. */
   follow(pool: pg.Pool): void {
     pool.on('connect', (client) => this.#watch(client));
     pool.on('acquire', (client) => void this.#inUse.add(client));
@@ -43,7 +43,7 @@ export class ServerWatch {
 
   /** @throws Error with code `ETIMEDOUT` while the server hangs. */
   assertAnswers(): void {
-    if (this.#hangs) throw silent('the server does not answer');
+    if (this.#hangs) throw silent('the server does not respond');
   }
 
   stop(): void {
@@ -70,7 +70,7 @@ export class ServerWatch {
     });
   }
 
-  /** Runs one probe at a time; concurrent callers share it. */
+  /** Runs one probe at a time. Concurrent callers share it. */
   #ask(): Promise<boolean> {
     this.#asking ??= this.#answers().finally(() => {
       this.#asking = undefined;
@@ -96,10 +96,10 @@ export class ServerWatch {
   }
 }
 
-/** A refused connection counts as an answer: the server is starting, has stopped, or has no free connection. */
+/** A refused connection counts as a response: the server is starting, has stopped, or has no free connection. */
 async function answers(url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url });
-  client.on('error', () => {}); // The probe's connection may be lost once it has answered.
+  client.on('error', () => {}); // The probe's connection may be lost after the response.
   const settled = client.connect().then(
     () => client.end(),
     () => {},

@@ -1,6 +1,6 @@
 import { addQuerySpan } from '@countersign/tracing';
 import type { LogEvent } from 'kysely';
 
-/** Makes a span of each statement in a traced request. */
+/** Creates a span for each statement in a traced request. */
 export const traceQuery = (event: LogEvent): void =>
   addQuerySpan(event.query.sql, event.queryDurationMillis, event.level === 'error' ? event.error : undefined);

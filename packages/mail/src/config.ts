@@ -5,16 +5,16 @@ import { fileMailer } from './file-mailer.ts';
 import type { Mailer } from './mailer.ts';
 import { smtpMailer } from './smtp-mailer.ts';
 
-/** Variables of every service that sends email. */
+/** Variables for every service that sends email. */
 export const mailConfig = {
-  /** The SMTP server. Without it, emails are written to files under COUNTERSIGN_HOME. */
+  /** The SMTP server. If unset, emails are written to files under COUNTERSIGN_HOME. */
   AUTH_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
   AUTH_MAIL_FROM: z.string().min(3).default('Countersign <no-reply@countersign.invalid>'),
 };
 
 type MailConfig = z.infer<z.ZodObject<typeof mailConfig>> & Readonly<{ NODE_ENV: string; COUNTERSIGN_HOME: string }>;
 
-/** Problems that keep a production service from starting: no mail server, or no sender address. */
+/** Returns the problems of a production service without a mail server or sender address. */
 export function mailProblems(config: MailConfig): string[] {
   if (config.NODE_ENV !== 'production') return [];
   const problems: string[] = [];
@@ -23,16 +23,14 @@ export function mailProblems(config: MailConfig): string[] {
   return problems;
 }
 
-/** Opens the mailer of a configuration: the SMTP server, or else files under COUNTERSIGN_HOME. */
+/** Opens the configured mailer: the SMTP server, or files under COUNTERSIGN_HOME. */
 export function openMailer(config: MailConfig, logger: Logger): Mailer {
   const { AUTH_SMTP_URL: url, AUTH_MAIL_FROM: from } = config;
   if (url !== undefined) return smtpMailer({ url, from, requireTls: needsTls(url, config.NODE_ENV) });
   return fileMailer({ directory: join(config.COUNTERSIGN_HOME, 'mail'), from, logger });
 }
 
-/**
- * Requires TLS in production, except on localhost, where traffic stays on the machine and a mail catcher has no TLS.
- */
+/** Requires TLS in production, except on localhost, where traffic stays on the machine. */
 function needsTls(url: string, environment: string): boolean {
   const { hostname } = new URL(url);
   return environment === 'production' && !['127.0.0.1', 'localhost', '[::1]'].includes(hostname);

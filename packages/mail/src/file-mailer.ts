@@ -6,8 +6,8 @@ import { createTransport } from 'nodemailer';
 import type { Mailer } from './mailer.ts';
 
 /**
- * Writes emails to `.eml` files and their links to the log, so that email flows work without a mail server. A logged
- * link gives access to every reader of the log, so production refuses to start with this mailer.
+ * Writes emails to `.eml` files and their links to the log, so that no mail server is needed. Anyone who reads the log
+ * can use a link, so production refuses to start with this mailer.
  */
 export function fileMailer(options: Readonly<{ directory: string; from: string; logger: Logger }>): Mailer {
   const { directory, from, logger } = options;
@@ -17,7 +17,7 @@ export function fileMailer(options: Readonly<{ directory: string; from: string; 
       const { message } = await transport.sendMail({ from, to: { name: '', address: to }, subject, text });
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const file = join(directory, `${new Date().toISOString().replaceAll(':', '-')}-${kind}-${randomUUID()}.eml`);
-      // Writes atomically, so that a watcher of the directory never sees a partial file.
+      // Writes atomically, so that watchers of the directory never see a partial file.
       try {
         await writeFile(`${file}.part`, readable(message as Buffer), { mode: 0o600 });
         await rename(`${file}.part`, file);
@@ -32,7 +32,7 @@ export function fileMailer(options: Readonly<{ directory: string; from: string; 
   };
 }
 
-/** Decodes quoted-printable, which would split a link over two lines; a file has no maximum line length. */
+/** Decodes quoted-printable, which would split a link over two lines. A file has no maximum line length. */
 function readable(message: Buffer): Buffer {
   const text = message.toString('latin1');
   const encoding = 'Content-Transfer-Encoding: ';

@@ -1,14 +1,14 @@
 import { createTransport } from 'nodemailer';
 import type { Mailer } from './mailer.ts';
 
-// Idle timeout for a silent server. The signal ends a connection to a server that keeps sending.
+// Idle timeout for a silent server. `signal` ends a connection to a server that keeps sending.
 const connectionTimeoutMs = 10_000;
 const silenceTimeoutMs = 15_000;
 
 /**
- * Sends through an SMTP server.
+ * Sends email through an SMTP server.
  *
- * @param options.url `smtps://user:password@host:465`, or `smtp://…` that is upgraded by STARTTLS.
+ * @param options.url `smtps://user:password@host:465`, or `smtp://…` with STARTTLS.
  * @param options.requireTls Refuses to send if the server does not offer TLS, because others could read the link.
  */
 export function smtpMailer(options: Readonly<{ url: string; from: string; requireTls: boolean }>): Mailer {
@@ -18,7 +18,7 @@ export function smtpMailer(options: Readonly<{ url: string; from: string; requir
     connectionTimeout: connectionTimeoutMs,
     greetingTimeout: connectionTimeoutMs,
     socketTimeout: silenceTimeoutMs,
-    // The content comes only from the call, and may not refer to a file or a URL.
+    // An email must not refer to a file or a URL.
     disableFileAccess: true,
     disableUrlAccess: true,
   });

@@ -1,4 +1,8 @@
-/** @returns The candidate that `word` is probably a misspelling of. */
+/**
+ * Returns the candidate of which `word` is probably a misspelling.
+ *
+ * @returns The candidate that `word` is probably a misspelling of.
+ */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
     .map((candidate) => ({ candidate, distance: distance(word.toLowerCase(), candidate.toLowerCase()) }))
@@ -7,14 +11,14 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return best !== undefined && best.distance <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined;
 }
 
-/** Returns that a name is unknown, and which known name was probably meant. */
+/** Says that a name is unknown, and which known name was probably meant. */
 export function unknown(kind: string, name: string, known: readonly string[]): string {
   const close = closest(name, known);
   const hint = close === undefined ? '' : `; did you mean "${close}"?`;
   return `"${name}" is not ${kind}${hint} (there are: ${known.join(', ') || 'none'})`;
 }
 
-/** The edit distance, with a swap of two neighboring letters as one change (optimal string alignment). */
+/** Returns the edit distance. A swap of two neighboring letters counts as one change (optimal string alignment). */
 function distance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 8) return Number.POSITIVE_INFINITY;
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);

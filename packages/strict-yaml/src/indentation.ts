@@ -1,15 +1,15 @@
 import type { YAMLError } from 'yaml';
 import type { FileProblem } from './source.ts';
 
-/** A key, or the dash of a list item, in a line above. `column` counts from 0. */
+/** A key or list dash in an earlier line. `column` counts from 0. */
 type Opened = Readonly<{ column: number; line: number; key: string | undefined }>;
 
-/** Indentation, dashes, and a key that cannot be a secret value. */
+/** Matches indentation, dashes, and a key that cannot be a secret value. */
 const lineStart = /^(?<indent> *)(?<dashes>(?:- +|-$)*)(?:(?<key>["']?[\w.$/-]+["']?)\s*:(?=\s|$))?/;
 
 /**
- * Explains a parser error that wrong indentation causes, at the line that begins in the wrong column. The parser names
- * the end of the previous line, or column 1.
+ * Explains a parser error that wrong indentation causes, at the line that begins in the wrong column. The parser itself
+ * names the end of the previous line, or column 1.
  *
  * @returns Undefined if the indentation is not the cause.
  */
@@ -22,7 +22,7 @@ export function indentationProblem({ code, message, pos: [at] }: YAMLError, text
   if (before.trim() === '' && (isUnclear || code === 'MISSING_CHAR' || message.includes('at node end'))) {
     return problemOfLine(lines, firstFrom(lines, line));
   }
-  // The value on this line is not a map, so the map is on the next line.
+  // This line's value is not a map, so the map is on the next line.
   if (code !== 'BLOCK_AS_IMPLICIT_KEY' || /:(?:\s|$)/.test(after)) return undefined;
   return problemOfLine(lines, firstFrom(lines, line + 1));
 }
@@ -47,7 +47,7 @@ function problemOfLine(lines: readonly string[], line: number): FileProblem | un
   };
 }
 
-/** What is open before a line: the last key and the last item of each column. */
+/** What is open before a line: the last key and last item in each column. */
 function openAbove(lines: readonly string[], line: number): readonly Opened[] {
   const open: Opened[] = [];
   for (let above = line - 1, limit = Number.POSITIVE_INFINITY; above >= 0 && limit > 0; above -= 1) {
@@ -60,7 +60,7 @@ function openAbove(lines: readonly string[], line: number): readonly Opened[] {
   return open;
 }
 
-/** The dashes of a line, then its key. */
+/** Returns a line's dashes, then its key. */
 function openedBy(text: string, line: number): readonly Opened[] {
   if (isEmpty(text)) return [];
   const { indent = '', dashes = '', key } = lineStart.exec(text.trimEnd())?.groups ?? {};

@@ -17,12 +17,10 @@ import { type Origin, substitute } from './variables.ts';
 
 export type Path = readonly (string | number)[];
 
-/** A problem at an offset of the text. `other`: the offset of the value that it conflicts with. */
+/** A problem at an offset in the text. `other` is the offset of the value that it conflicts with. */
 export type FileProblem = Readonly<{ offset: number; message: string; other?: number }>;
 
-/**
- * A string with variables in it. `redacted`: the string with `${NAME}` in place of every value from the environment.
- */
+/** A string with variables. `redacted` has `${NAME}` in place of every value from the environment. */
 type Variable = Readonly<{ redacted: string; origin: Origin }>;
 
 export const maxDepth = 24;
@@ -34,12 +32,14 @@ const coreTag = /^tag:yaml\.org,2002:(map|seq|str|null|bool|int|float)$/;
 
 type Given = Readonly<{ text: string; env: Environment; lines: LineCounter }>;
 
-/** The values of a YAML file, and the place of each. It counts them, since a few aliases can repeat many. */
+/** The values in a YAML file and their positions. Counts the values, because a few aliases can repeat many. */
 export class Source {
   /** Undefined if the file is not YAML. */
   readonly value: unknown;
   readonly problems: FileProblem[];
-  /** Strings with variables, by path. A large file has hundreds of thousands of values, so only these are recorded. */
+  /**
+   * Strings with variables, by path. Only these are recorded, because a large file has hundreds of thousands of values.
+   */
   readonly #variables = new Map<string, Variable>();
   readonly #broken = new Set<string>();
   readonly #contents: Node | null;
@@ -50,7 +50,7 @@ export class Source {
 
   /**
    * @param document Undefined if the file is not YAML.
-   * @param problems Those that the parser has found.
+   * @param problems The problems that the parser has found.
    */
   constructor(document: Document.Parsed | undefined, problems: readonly FileProblem[], { text, env, lines }: Given) {
     this.problems = [...problems];
@@ -65,12 +65,12 @@ export class Source {
     return this.#variables.get(keyOf(path))?.origin ?? 'written';
   }
 
-  /** The string at a path with the names of its variables. Empty if it has none. */
+  /** Returns the string at a path, with variable names instead of their values. Empty if it has no variables. */
   redactedAt(path: Path): string {
     return this.#variables.get(keyOf(path))?.redacted ?? '';
   }
 
-  /** Whether `problems` has the value at a path already: for its variables, alias or tag. */
+  /** Whether `problems` already has the value at a path, for its variables, alias or tag. */
   isBroken(path: Path): boolean {
     return this.#broken.has(keyOf(path));
   }
@@ -81,7 +81,7 @@ export class Source {
     return `${Math.max(line, 1)}:${Math.max(col, 1)}`;
   }
 
-  /** @param parentOffset The place of a value without its own. */
+  /** @param parentOffset The position for a value without its own. */
   #valueOf(node: Node | null, path: Path, depth: number, parentOffset: number): unknown {
     const offset = node?.range?.[0] ?? parentOffset;
     this.#visited += 1;
@@ -110,7 +110,7 @@ export class Source {
     for (const { key, value } of node.items) {
       const offset = (key as Node | null)?.range?.[0] ?? parentOffset;
       if (!isKey(key)) {
-        // Ignores the rest of the map: a map of one entry would look empty.
+        // Ignores the rest of the map, because a map with one entry would look empty.
         this.#refuse(path, offset, `not a key: ${whyNoKey(key)}`);
         continue;
       }
@@ -122,7 +122,7 @@ export class Source {
       seen.set(key.value, offset);
       const at = [...path, key.value];
       const item = this.#valueOf(value as Node | null, at, depth + 1, offset);
-      // An empty variable counts as an absent key; a written empty string stays.
+      // An empty variable counts as an absent key. A written empty string stays.
       if (item === '' && this.#variables.has(keyOf(at))) continue;
       map[key.value] = item;
     }
@@ -138,14 +138,14 @@ export class Source {
     return replaced;
   }
 
-  /** The offsets of the value and the key at a path, or of their nearest ancestor. */
+  /** Returns the offsets of the value and key at a path, or of their nearest ancestor. */
   placeOf(path: Path): Readonly<{ offset: number; keyOffset: number }> {
     let node = this.#contents;
     let offset = node?.range?.[0] ?? 0;
     let keyOffset = offset;
     for (const step of path) {
       const resolved: Node | null | undefined = isAlias(node) ? this.#anchored.get(node) : node;
-      // The first of two equal keys counts.
+      // Of two equal keys, the first one counts.
       const pair = isMap(resolved) ? resolved.items.find(({ key }) => isKey(key) && key.value === step) : undefined;
       const item = isSeq(resolved) ? resolved.items[Number(step)] : pair?.value;
       if (item === undefined) return { offset, keyOffset: offset };
@@ -167,12 +167,12 @@ export class Source {
   }
 }
 
-// JavaScript moves keys that look like integers to the front of an object. Most files have none, so only those maps are
-// here.
+// JavaScript moves keys that look like integers to the front of an object, so maps with such keys are recorded here.
+// Most files have none.
 const written = new WeakMap<object, readonly string[]>();
 const integerLike = /^(?:0|[1-9]\d*)$/;
 
-/** The keys of a map in the order of the file. */
+/** Returns a map's keys in the order of the file. */
 export function writtenKeys(map: Record<string, unknown>): readonly string[] {
   return written.get(map)?.filter((key) => key in map) ?? Object.keys(map);
 }
@@ -188,7 +188,7 @@ function whyNoKey(key: unknown): string {
   return `"${key.value}" is reserved; for a value of a token, write a list of pairs: [[${key.value}, …]]`;
 }
 
-/** The node of each alias, found in one pass. The library searches the document again for every alias. */
+/** Finds the node of each alias in one pass. The library would search the document again for every alias. */
 function anchoredNodes(document: Document.Parsed): ReadonlyMap<Alias, Node> {
   const anchors = new Map<string, Node>();
   const anchored = new Map<Alias, Node>();

@@ -2,9 +2,7 @@ import { type CST, type Document, visit, type YAMLError } from 'yaml';
 import { indentationProblem } from './indentation.ts';
 import type { FileProblem } from './source.ts';
 
-/**
- * The first error of the parser. Later ones mostly follow from it, and a hundred of them would hide the one to fix.
- */
+/** Returns the parser's first error. Later errors mostly follow from it. */
 export function syntaxProblems(document: Document.Parsed, text: string): readonly FileProblem[] {
   const { explicit, version } = document.directives.yaml;
   if (explicit === true && version !== '1.2') return [{ offset: 0, message: 'only YAML 1.2 is supported' }];
@@ -20,11 +18,11 @@ export function syntaxProblems(document: Document.Parsed, text: string): readonl
   return unquoted.length > 0 ? unquoted : [structureProblem(first, document, text)];
 }
 
-// Characters that YAML 1.2 does not allow (c-printable, section 5.1), and those that make one text look like another:
-// zero width, a byte order mark after the start, a change of direction (CVE-2021-42574).
+// Characters that YAML 1.2 does not allow (c-printable, section 5.1), and those that disguise text: zero width, a byte
+// order mark after the start, a change of direction (CVE-2021-42574).
 const invisible = /(?![\t\n\r]|^\ufeff)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u200b\u2060\ufeff]/u;
 
-/** The first character that a reviewer of the file would not see. */
+/** Returns the first character that a reviewer of the file would not see. */
 export function invisibleCharacters(text: string): readonly FileProblem[] {
   const match = invisible.exec(text);
   if (match === null) return [];
@@ -34,7 +32,7 @@ export function invisibleCharacters(text: string): readonly FileProblem[] {
 
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
-/** Braces of variables that YAML would parse as a map. */
+/** Variable braces that YAML would parse as a map. */
 function unquotedVariables(errors: readonly YAMLError[], text: string): readonly FileProblem[] {
   return errors
     .filter(({ pos: [at] }) => text[at] === '{' && text[at - 1] === '$')
@@ -56,7 +54,7 @@ function structureProblem(error: YAMLError, document: Document.Parsed, text: str
   return notYaml(flow.offset, `this "${source}" is not closed by a "${source === '[' ? ']' : '}'}"`);
 }
 
-/** The innermost bracket or brace that is open at an offset, and the last quote that opens before it. */
+/** Returns the innermost bracket or brace that is open at an offset, and the last quote that opens before it. */
 function openAt(document: Document.Parsed, offset: number) {
   let flow: CST.FlowCollection | undefined;
   let quote: number | undefined;
@@ -73,7 +71,7 @@ function openAt(document: Document.Parsed, offset: number) {
 }
 
 /**
- * Whether it ends with a bracket or brace. Otherwise the parser has ended it, at the next line or the end of the file.
+ * Whether it ends with a bracket or brace. Otherwise the parser has ended it at the next line or the end of the file.
  */
 const isClosed = ({ end: [end] }: CST.FlowCollection): boolean => end?.source === ']' || end?.source === '}';
 
@@ -84,7 +82,7 @@ const notYaml = (offset: number, why: string): FileProblem => ({
 
 type Messages = Partial<Record<YAMLError['code'], string>>;
 
-/** Plain replacements for parser messages that assume knowledge of YAML's grammar. */
+/** Replaces parser messages that assume knowledge of YAML's grammar. */
 const inBlock: Messages = {
   BAD_ALIAS: 'a text that begins with "*" or "&" needs quotes',
   MULTILINE_IMPLICIT_KEY: 'a key needs ": " before its value, a colon and a space, on the same line',

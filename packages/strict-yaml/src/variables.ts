@@ -1,7 +1,10 @@
 /** Variables by name, such as `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The origin of a string. Secrets must come from `variable`. `default`: the variable has a default, used or not. */
+/**
+ * The origin of a string. Secrets must come from `variable`. `default` means that the variable has a default, used or
+ * not.
+ */
 export type Origin = 'written' | 'variable' | 'default';
 
 export type Substituted = Readonly<{
@@ -21,8 +24,8 @@ type Piece = Readonly<{ value: string; redacted?: string; origin: Origin }>;
 const written = (value: string): Piece => ({ value, origin: 'written' });
 
 /**
- * Replaces the variables of one string: `${VAR}`, `${VAR:-default}`, and `$$` for a dollar. As in a shell, `:-` also
- * gives the default for an empty variable. Replaced values are not searched again, and variables do not nest.
+ * Replaces the variables in a string: `${VAR}`, `${VAR:-default}`, and `$$` for a dollar. As in a shell, `:-` also
+ * applies to an empty variable. Replaced values are not searched again, and variables do not nest.
  */
 export function substitute(text: string, env: Environment): Substituted {
   const problems: string[] = [];
@@ -41,7 +44,7 @@ export function substitute(text: string, env: Environment): Substituted {
 
 function readVariable(whole: string, env: Environment, problems: string[]): Piece {
   const [, name, fallback] = variable.exec(whole) ?? [];
-  // The default of `${A:-${B}}` would end at the first brace.
+  // The default in `${A:-${B}}` would end at the first brace.
   if (name === undefined || fallback?.includes('${')) {
     problems.push(`malformed variable: write "\${NAME}", "\${NAME:-default}", or "$$" for a dollar; they do not nest`);
     return written('');

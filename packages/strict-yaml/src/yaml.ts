@@ -3,13 +3,13 @@ import { type FileProblem, maxDepth, Source, tooDeep } from './source.ts';
 import { invisibleCharacters, syntaxProblems } from './syntax.ts';
 import type { Environment } from './variables.ts';
 
-/** Enough for the 10,000 routes that the schema allows, at about 800 bytes each. */
+/** Enough for 10,000 routes, which the schema allows, at about 800 bytes each. */
 export const maxBytes = 8 * 1024 * 1024;
 export const tooLarge = `the file is larger than ${maxBytes / 1024 / 1024} MiB`;
 
 /**
- * Reads YAML 1.2 with the core schema: no merge keys, no tags, one document, each key once. Variables are replaced after parsing and in
- * string values only, so a value cannot change the structure.
+ * Reads YAML 1.2 with the core schema: no merge keys, no tags, one document, each key once. Replaces variables after
+ * parsing and only in string values, so that a value cannot change the structure.
  */
 export function readYaml(text: string, env: Environment): Source {
   const lines = new LineCounter();
@@ -25,7 +25,7 @@ export function readYaml(text: string, env: Environment): Source {
 }
 
 function parse(text: string, lines: LineCounter): Document.Parsed | YAMLParseError {
-  // The composer's own search for duplicate keys takes quadratic time.
+  // The composer's own check for duplicate keys takes quadratic time.
   const options = { version: '1.2', schema: 'core', merge: false, uniqueKeys: false, keepSourceTokens: true } as const;
   const tokens = boundedTokens(text, new Parser(lines.addNewLine));
   try {
@@ -42,12 +42,12 @@ function parse(text: string, lines: LineCounter): Document.Parsed | YAMLParseErr
   }
 }
 
-/** The document, every list and map in it, and the value that is being read. */
+/** The document, all lists and maps in it, and the value that is being read. */
 const maxStack = maxDepth + 3;
 
 /**
- * The tokens of a file. The composer recurses over them, and deep nesting such as `- - - -…` would overflow V8's stack. The exact
- * bound is checked when the values are read.
+ * Returns a file's tokens. The composer recurses over them, and deep nesting such as `- - - -…` would overflow V8's
+ * stack. The exact limit is checked when the values are read.
  */
 function* boundedTokens(text: string, parser: Parser): Generator<CST.Token> {
   for (const lexeme of new Lexer().lex(text)) {

@@ -3,11 +3,11 @@ import { createLogger, type Logger } from '@countersign/service-kit';
 export type CapturingLogger = Readonly<{
   logger: Logger;
   lines(): Record<string, unknown>[];
-  /** Every byte so far, to search for secrets that must not be logged. */
+  /** Everything logged so far, to search for secrets. */
   text(): string;
 }>;
 
-/** Creates the real logger, writing into memory. */
+/** Creates the real logger, which writes into memory. */
 export function capturingLogger(level = 'trace'): CapturingLogger {
   let text = '';
   const logger = createLogger('test', level, {

@@ -1,15 +1,15 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
 
-/** Both in PEM. */
+/** A certificate and its key in PEM. */
 export type CertificateAndKey = Readonly<{ cert: string; key: string }>;
 
 export type TestAuthority = Readonly<{
-  /** Its own certificate, in PEM. */
+  /** The authority's certificate in PEM. */
   ca: string;
   /**
-   * @param names Host names and IPv4 addresses of the certificate; the first is its subject.
-   * @param validMs From a minute ago.
+   * @param names Host names and IPv4 addresses. The first is the subject.
+   * @param validMs Starts a minute ago.
    */
   issue(names: readonly string[], validMs?: number): CertificateAndKey;
 }>;
@@ -88,7 +88,7 @@ const nameOf = (text: string): Buffer =>
 const time = (ms: number): Buffer =>
   element(0x18, Buffer.from(`${new Date(ms).toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`));
 
-// basicConstraints, critical: it is an authority.
+// basicConstraints, critical: this is an authority
 const authorityExtension = sequence(oid(0x55, 0x1d, 0x13), isTrue, element(0x04, sequence(isTrue)));
 
 const alternativeNames = (names: readonly string[]): Buffer =>

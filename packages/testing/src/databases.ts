@@ -7,21 +7,21 @@ export type ThrowAway<Schema> = Readonly<{
   db: Database<Schema>;
   location: Location;
   name: string;
-  /** Closes the database and, on a server, drops it. */
+  /** Closes the database, and drops it on a server. */
   close(): Promise<void>;
 }>;
 
 export type TestDatabase = Readonly<{
   kind: 'pglite' | 'postgres';
-  /** An empty database, migrated. */
+  /** Opens an empty, migrated database. */
   open<Schema>(options: Omit<OpenOptions, 'location' | 'name'>): Promise<ThrowAway<Schema>>;
-  /** A location for a service that opens it itself, and a function that drops it afterwards. */
+  /** Returns a location for a service that opens the database itself, and a function that drops it. */
   locate(): Readonly<{ location: Location; name: string; drop(): Promise<void> }>;
 }>;
 
 /**
- * The database that a suite runs on, for `describe.each(databases())`: Postgres where `DATABASE_URL` names a server,
- * else PGlite. .ci/run tests both, one after the other.
+ * The databases for `describe.each(databases())`: Postgres if `DATABASE_URL` names a server, or else PGlite. .ci/run
+ * tests both.
  */
 export function databases(serverUrl = process.env.DATABASE_URL): [kind: string, database: TestDatabase][] {
   if (serverUrl === undefined || serverUrl === '') return [['pglite', testDatabase('pglite', undefined)]];
@@ -58,7 +58,7 @@ function testDatabase(kind: TestDatabase['kind'], serverUrl: string | undefined)
   };
 }
 
-/** Runs statements as a superuser, who sees every row: to fill tables in bulk, and for ANALYZE. */
+/** Runs statements as a superuser who sees all rows, to fill tables in bulk or for ANALYZE. */
 export async function runAsSuperuser<Schema>(
   { db, name }: ThrowAway<Schema>,
   statements: readonly string[],
@@ -81,7 +81,7 @@ function dropDatabase(serverUrl: string, name: string): Promise<void> {
   return asAdmin(serverUrl, (admin) => drop(admin, name));
 }
 
-/** Drops every database with this name prefix: the databases that processes created during an end-to-end test. */
+/** Drops every database with this name prefix, which the processes of an end-to-end test created. */
 export function dropDatabases(serverUrl: string, prefix: string): Promise<void> {
   return asAdmin(serverUrl, async (admin) => {
     const { rows } = await admin.query<{ datname: string }>(
@@ -106,10 +106,7 @@ async function asAdmin(serverUrl: string, work: (admin: pg.Client) => Promise<vo
   }
 }
 
-/**
- * Returns tables with a `tenant_id` whose row-level security is not forced for every role, the owner included. Must be
- * empty.
- */
+/** Finds tables with a `tenant_id` that do not force row-level security for every role. Must find none. */
 export const tablesWithoutForcedRowSecurity = `
   select c.relname as name from pg_class c
   join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'

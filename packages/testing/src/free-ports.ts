@@ -2,13 +2,13 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 
-// Linux gives ports from 32768 on to outgoing connections and to servers that listen on 0, which could take the port
-// before the intended process does.
+// Linux uses ports from 32768 for outgoing connections and for servers that listen on 0, which could take the port
+// first.
 const firstPort = 10_000;
 const endOfPorts = 32_768;
 
 /**
- * Distinct ports that were free a moment ago, for processes that need their port as configuration. Servers in the
+ * Returns different ports that were just free, for processes that need their port as configuration. Servers in the
  * test's own process should listen on 0 instead.
  */
 export async function freePorts(count: number): Promise<number[]> {

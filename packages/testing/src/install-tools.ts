@@ -3,10 +3,10 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Installs the packages of a folder with its own lock file, if they are missing. `npm ci` in the repository does not
- * install packages that only few suites need.
+ * Installs missing packages in a folder with its own lock file, because `npm ci` does not install packages that only
+ * few suites need.
  *
- * @throws Error with the output of npm.
+ * @throws Error with npm's output.
  */
 export function installTools(directory: string): void {
   const installed = join(directory, 'node_modules/.package-lock.json');

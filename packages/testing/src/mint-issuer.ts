@@ -15,9 +15,9 @@ export type TestIssuer = Readonly<{
   alg: string;
   jwks: { keys: JWK[] };
   privateKey: CryptoKey;
-  /** Signs any claims with any header, including tokens that must be refused. */
+  /** Signs any claims with any header, even tokens that must be refused. */
   sign(claims: JWTPayload, header?: Partial<JWTHeaderParameters>): Promise<string>;
-  /** An access token as the auth-service makes it, with any claim replaced, or removed by `undefined`. */
+  /** Creates an access token like the auth-service. Any claim can be replaced, or removed with `undefined`. */
   accessToken(claims?: Record<string, unknown>, header?: Partial<JWTHeaderParameters>): Promise<string>;
 }>;
 

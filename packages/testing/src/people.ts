@@ -1,6 +1,6 @@
 import type { IdentityClaims } from '@countersign/identity';
 
-/** A user as described by the gateway's headers. */
+/** A user as the gateway's headers describe them. */
 export type Person = Readonly<{ userId: string; role: string; tenantId: string }>;
 
 export const tenants = {
@@ -10,7 +10,7 @@ export const tenants = {
 
 const person = (tenantId: string, userId: string, role: string): Person => ({ tenantId, userId, role });
 
-/** One user of each role in acme, and an outsider: the admin of another tenant. */
+/** A user with each role in acme, and an outsider: the admin of another tenant. */
 export const people = {
   complainant: person(tenants.acme, '0197c2a0-0000-7000-8000-0000000000a1', 'complainant'),
   agent: person(tenants.acme, '0197c2a0-0000-7000-8000-0000000000a2', 'agent'),

@@ -11,8 +11,8 @@ import { PGlite } from '@electric-sql/pglite';
 const postgresqlconf = ['shared_buffers=4MB'];
 
 /**
- * Returns a migrated PGlite as `dumpDataDir` writes it, so that a suite neither runs initdb nor migrates. The
- * temporary directory keeps one file for each version of PGlite and list of migrations.
+ * Returns a migrated PGlite as a `dumpDataDir` file, so that suites need neither initdb nor migrations. The temporary
+ * directory keeps a file for each PGlite version and list of migrations.
  */
 export async function migratedPglite(options: Omit<OpenOptions, 'location' | 'name'>): Promise<Blob> {
   const { login, roles, migrations } = options;
@@ -32,7 +32,7 @@ async function writeMigrated(file: string, dataDir: string, options: Omit<OpenOp
   await writeDump(file, await PGlite.create({ dataDir }));
 }
 
-/** Writes atomically, because other suites may read the file at the same time, and closes the database. */
+/** Writes atomically, because other suites may read the file at the same time. Closes the database. */
 async function writeDump(file: string, pglite: PGlite): Promise<void> {
   const dump = await pglite.dumpDataDir('none');
   await pglite.close();

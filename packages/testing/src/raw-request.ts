@@ -1,9 +1,8 @@
 import { connect } from 'node:net';
 
 /**
- * Writes exactly these bytes to a loopback port and returns every byte that came back until the peer closed.
- * Ends its own side at once, like a client that has sent everything. Send `Connection: close` so that the server
- * closes.
+ * Writes exactly these bytes to a loopback port, and returns everything that the peer sent until it closed. Ends its
+ * own side immediately. Send `Connection: close` so that the server closes.
  *
  * @throws Error after `timeoutMs` without an end.
  */
@@ -23,7 +22,7 @@ export function rawRequest(port: number, bytes: string | Buffer, timeoutMs = 10_
     socket.on('connect', () => socket.write(bytes));
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     socket.once('end', done);
-    // A reset after an answer counts as the end: servers that refuse a request do not wait for the rest of it.
+    // A reset after a response counts as the end, because servers that refuse a request do not wait for the rest of it.
     socket.once('error', (error) => {
       if (chunks.length > 0) return done();
       clearTimeout(timer);

@@ -5,13 +5,13 @@ import { freePorts } from './free-ports.ts';
 export type ThrowAwayRedis = Readonly<{
   url: string;
   pid(): number;
-  /** Ends the server, with SIGKILL by default, and waits for its exit. */
+  /** Ends the server, by default with SIGKILL, and waits for its exit. */
   kill(signal?: NodeJS.Signals): Promise<void>;
-  /** Starts it again, empty, on the same port. */
+  /** Restarts the server on the same port, without data. */
   start(): Promise<void>;
 }>;
 
-/** Starts a separate `redis-server` that tests may stop or kill. It stores nothing on disk. */
+/** Starts a separate `redis-server` that tests can stop or kill. It stores nothing on disk. */
 export async function throwAwayRedis(): Promise<ThrowAwayRedis> {
   const [port = 0] = await freePorts(1);
   let server: ChildProcess | undefined;
@@ -42,7 +42,7 @@ export async function throwAwayRedis(): Promise<ThrowAwayRedis> {
   };
 }
 
-/** The stores that a suite runs on: this process's memory always, Redis where `REDIS_URL` names one. */
+/** The stores for a suite: this process's memory, and Redis if `REDIS_URL` names one. */
 export function redisServers(
   url = process.env.REDIS_URL,
 ): [kind: string, server: Readonly<{ kind: 'memory' | 'redis'; url: string | undefined }>][] {

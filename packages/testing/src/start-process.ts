@@ -5,20 +5,20 @@ import { join } from 'node:path';
 
 export type StartedProcess = Readonly<{
   pid: number;
-  /** Everything it wrote so far, standard output and error in order of arrival. */
+  /** All output so far, from standard output and error in order of arrival. */
   output(): string;
-  /** Settles with the exit code or the signal's name when the process ends. */
+  /** Resolves with the exit code or signal name when the process ends. */
   exited: Promise<number | string>;
-  /** Sends a signal (SIGTERM by default) and waits for the end. */
+  /** Sends a signal, by default SIGTERM, and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<number | string>;
-  /** Settles when its output matches; rejects when it ends first. */
+  /** Resolves when the output matches. Rejects if the process ends first. */
   waitFor(pattern: RegExp): Promise<void>;
 }>;
 
 export type ProcessOptions = Readonly<{
-  /** Another program instead of the Node that runs the tests. */
+  /** A program to run instead of Node. */
   command?: string;
-  /** For Node, after `--conditions=source`: the file and its arguments. */
+  /** Arguments. For Node they follow `--conditions=source`: the file and its arguments. */
   args: readonly string[];
   env?: Readonly<Record<string, string | undefined>>;
   cwd?: string;
@@ -27,7 +27,7 @@ export type ProcessOptions = Readonly<{
 // Caching compiled modules halves the start time.
 const compileCache = join(tmpdir(), `countersign-compile-cache-${userInfo().uid}`);
 
-/** Starts a real process: by default Node from source, on the Node that runs the tests. */
+/** Starts a real process: by default from source, on the Node that runs the tests. */
 export function startProcess({ command, args, env = {}, cwd }: ProcessOptions): StartedProcess {
   const [program, before] = command === undefined ? [process.execPath, ['--conditions=source']] : [command, []];
   const child: ChildProcess = spawn(program, [...before, ...args], {

@@ -12,33 +12,33 @@ import { recordingUpstream } from './servers/recording-upstream.ts';
 
 export type Unsigned = Readonly<{
   method: string;
-  /** Path and query. */
+  /** The path and query. */
   target: string;
   body?: string | undefined;
   contentType?: string;
-  /** Whether the route streams bodies. The signature has no digest then. */
+  /** Whether the route streams bodies. The signature then has no digest. */
   streamed?: boolean;
   /** The `Sec-WebSocket-Key` of an upgrade to a WebSocket. */
   webSocketKey?: string;
   claims: IdentityClaims;
-  /** The service that the request is for. */
+  /** The service that receives the request. */
   audience: string;
-  /** Unix seconds. Default: now, on the gateway's clock. */
+  /** When it was signed, in Unix seconds. By default now, on the gateway's clock. */
   createdSec?: number;
   ip?: string;
   txnToken?: string | undefined;
 }>;
 
 export type TestGateway = Readonly<{
-  /** The URL of its key set, for a service's `GATEWAY_KEYS_URL`. */
+  /** The key set URL, for a service's `GATEWAY_KEYS_URL`. */
   keysUrl: string;
-  /** The headers that a service would receive, for exactly this request; without `content-type`. */
+  /** Returns the headers that a service would receive for exactly this request, without `content-type`. */
   sign(unsigned: Unsigned): Record<string, string>;
   close(): Promise<void>;
 }>;
 
 /**
- * Starts the signing part of a gateway: a throw-away key, its key set on a real port, and a signer for any service and
+ * Starts the signing part of a gateway: a temporary key, its key set on a real port, and a signer for any service and
  * time. Service authors who need no port use `@countersign/identity/testing` instead.
  */
 export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Date.now }): Promise<TestGateway> {

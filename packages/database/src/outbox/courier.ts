@@ -2,38 +2,32 @@ import { type BackgroundLoop, type Logger, startBackgroundLoop } from '@counters
 import type { Database } from '../database.ts';
 import type { LeasedRows } from './leased-rows.ts';
 
-/** Work that couriers take from a table, such as the deliveries of one topic. */
+/** Work that couriers take from a table, such as deliveries. */
 export type CourierWork<Row> = Readonly<{
   rows: LeasedRows<Row>;
-  /** The maximum that this process delivers at the same time. */
+  /** How many rows this process delivers at the same time. */
   atOnce: number;
-  /**
-   * Delivers one row. Stops when `signal` aborts. An error is logged, and the row is retried after its lease expires.
-   */
+  /** Delivers a row. Stops when `signal` aborts. After an error, the row is retried once its lease expires. */
   run(row: Row, signal: AbortSignal): Promise<void>;
 }>;
 
 export type CourierParts<Schema, Row> = Readonly<{
   db: Database<Schema>;
   logger: Logger;
-  /** PostgreSQL sends a NOTIFY on it when there is work. */
+  /** The NOTIFY channel for new work. */
   channel: string;
-  /** The number of couriers. Each has its own loop, so a hung delivery does not delay the others. */
+  /** The number of couriers. Each has its own loop, so that a hung delivery does not delay the others. */
   work: readonly CourierWork<Row>[];
-  /** How long current deliveries may continue after a stop. */
+  /** How long current deliveries can continue after a stop. */
   graceMs: number;
 }>;
 
 const idleMs = 30_000;
-/** The delay before checking again for rows that are due but blocked by another row of their tenant or key. */
+/** The delay before checking again for due rows that another row of their tenant or key blocks. */
 const busyMs = 1_000;
 const renewEveryMs = 3_000;
 
-/**
- * Delivers due rows until it is stopped. Any number of instances may run at once.
- *
- * @returns A function that stops it.
- */
+/** Delivers due rows until it is stopped. Several instances can run at once. @returns A function that stops it. */
 export async function startCourier<Schema, Row>(parts: CourierParts<Schema, Row>): Promise<() => Promise<void>> {
   const late = new AbortController();
   let loops: readonly BackgroundLoop[] = [];
@@ -53,7 +47,7 @@ function startLoop<Row>(logger: Logger, { rows, atOnce, run }: CourierWork<Row>,
   const current = new Map<Row, Promise<void>>();
   const begin = (row: Row) => {
     const running = run(row, late)
-      .catch((error: unknown) => logger.error({ err: error }, 'the result of a delivery was lost; retrying'))
+      .catch((error: unknown) => logger.error({ err: error }, 'a delivery result was lost; retrying'))
       .finally(() => {
         current.delete(row);
         claims.wake();
@@ -65,7 +59,7 @@ function startLoop<Row>(logger: Logger, { rows, atOnce, run }: CourierWork<Row>,
       const free = atOnce - current.size;
       const claimed = free === 0 ? [] : await rows.claim(free);
       for (const row of claimed) begin(row);
-      // Each delivery that ends wakes this loop.
+      // The end of each delivery wakes this loop.
       if (claimed.length === free) return idleMs;
       const dueMs = (await rows.nextDueMs()) ?? idleMs;
       return dueMs === 0 ? busyMs : Math.min(idleMs, dueMs);

@@ -7,26 +7,28 @@ export type DeliveryResult = 'delivered' | 'retried' | 'given_up';
 export type Deliveries<Row> = Readonly<{
   rows: OutboxRows<Row>;
   logger: Logger;
-  /** For the log, such as `a mail`. */
+  /** What is delivered, for the log, such as `an email`. */
   what: string;
   atOnce: number;
-  /** The total time of one attempt, even when the receiver keeps sending. */
+  /** The total timeout of an attempt, even if the receiver keeps sending data. */
   timeoutMs: number;
   /**
-   * Delivers one row. Stops when `signal` aborts. @returns Whether it was sent. False if it is no longer needed.
-   * @throws The error that prevented it.
+   * Delivers a row. Stops when `signal` aborts.
+   *
+   * @returns Whether it was sent. False if it is no longer needed.
+   * @throws The error that prevented the delivery.
    */
   deliver(row: Row, signal: AbortSignal): Promise<boolean>;
-  /** The delay before the next attempt; undefined if there is none. */
+  /** The delay before the next attempt. Undefined to give up. */
   retryAfterMs(row: Row): number | undefined;
   /** Whether failed rows stay in the table, with `parked_at`. */
   parks: boolean;
-  /** Added to log lines. Must not contain an address or a secret. */
+  /** Fields for log lines. Must not contain an address or a secret. */
   logFields(row: Row): object;
   onResult?: ((result: DeliveryResult) => void) | undefined;
 }>;
 
-/** Delivers rows of an outbox, and retries failed ones. */
+/** Delivers rows from an outbox, and retries failed ones. */
 export function deliveries<Row extends OutboxRow>(of: Deliveries<Row>): CourierWork<Row> {
   return {
     rows: of.rows,
@@ -37,7 +39,7 @@ export function deliveries<Row extends OutboxRow>(of: Deliveries<Row>): CourierW
         late.throwIfAborted();
         isSent = await of.deliver(row, AbortSignal.any([late, AbortSignal.timeout(of.timeoutMs)]));
       } catch (error) {
-        // The process is stopping, so this is not a failure of the receiver.
+        // The process is stopping. The receiver did not fail.
         if (late.aborted) await of.rows.postpone(row, { delayMs: 0, error: undefined });
         else await failed(of, row, reasonOf(error));
         return;
@@ -58,7 +60,7 @@ async function failed<Row extends OutboxRow>(of: Deliveries<Row>, row: Row, reas
   of.onResult?.(delayMs === undefined ? 'given_up' : 'retried');
 }
 
-/** Keeps only the name and code of the error or its cause: a mail server's message can quote the mail. */
+/** Keeps only the error's or cause's name and code, because a mail server's message can quote the email. */
 function reasonOf(error: unknown): string {
   const { name, code, cause } = error as { name?: string; code?: string; cause?: { code?: string } };
   return [name, code ?? cause?.code].filter((part) => part !== undefined).join(' ') || 'unknown error';

@@ -2,45 +2,45 @@ import { type RawBuilder, sql, type Transaction } from 'kysely';
 import type { Database } from '../database.ts';
 
 /**
- * Lease of a row in seconds. The process that holds it renews it; after a crash, another one takes over within this
- * time.
+ * How long a lease lasts, in seconds. The process that holds it renews it. After a crash, another process takes over
+ * within this time.
  */
 export const leaseSec = 10;
 
-// The time of the statement: a constant, so that PostgreSQL can use an index.
+// The statement's start time, which is constant, so that PostgreSQL can use an index.
 export const now = sql<Date>`statement_timestamp()`;
 export const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
 
-/** A table with a column `leased_until`. In its conditions, `o` is the row. */
+/** A table with a column `leased_until`. Its conditions refer to the row as `o`. */
 export type LeasedTable<Schema> = Readonly<{
   db: Database<Schema>;
-  /** A database role that sees the rows of all tenants, and may update `leased_until` and, if counted, `attempts`. */
+  /** A database role that sees rows in all tenants. It can update `leased_until`, and `attempts` if counted. */
   role: string;
   table: string;
   /** The columns that identify a row. */
   key: readonly string[];
-  /** Whether each lease increments `attempts`. A process can then detect that another one has taken over its lease. */
+  /** Whether each lease increments `attempts`, so that a process notices when another one has taken over its lease. */
   countsAttempts?: boolean;
   waits: RawBuilder<unknown>;
-  /** A condition for waiting rows that may be leased now. All by default. */
+  /** A condition for waiting rows that can be leased now. By default all can. */
   isNext?: RawBuilder<unknown>;
-  /** Null for rows without work. */
+  /** When a row is due. Null for rows without work. */
   dueAt: RawBuilder<unknown>;
   order: RawBuilder<unknown>;
-  /** The maximum of rows of one `tenant_id` that all instances lease at the same time. No limit by default. */
+  /** The maximum number of rows that all instances lease at the same time for each `tenant_id`. No limit by default. */
   perTenant?: number;
 }>;
 
-/** Rows that each belong to one process at a time. */
+/** Rows that one process at a time can lease. */
 export type LeasedRows<Row> = Readonly<{
   /** Leases due rows in order. Skips rows that another instance is leasing. */
   claim(limit: number): Promise<Row[]>;
   renew(rows: readonly Row[]): Promise<void>;
-  /** Milliseconds until a row can be leased; undefined when none waits. */
+  /** Returns the milliseconds until a row can be leased. Undefined if no row waits. */
   nextDueMs(): Promise<number | undefined>;
 }>;
 
-/** Leases rows of a table. Any number of instances may do this at once. */
+/** Leases rows of a table. Several instances can do this at once. */
 export function leasedRows<Schema, Row extends object>(of: LeasedTable<Schema>): LeasedRows<Row> {
   const { waits, dueAt, order, isNext = sql`true`, countsAttempts = false } = of;
   const table = sql.table(of.table);
@@ -90,7 +90,7 @@ export function leasedRows<Schema, Row extends object>(of: LeasedTable<Schema>):
   };
 }
 
-/** The row, while this process holds its lease. */
+/** The row, as long as this process holds its lease. */
 export function isHeld<Schema>({ key, countsAttempts }: LeasedTable<Schema>, row: object): RawBuilder<unknown> {
   const values = row as Record<string, unknown>;
   const held = countsAttempts ? [...key, 'attempts'] : key;

@@ -10,13 +10,13 @@ export type OutboxTable<Schema> = Pick<
   Readonly<{
     /** The `topic` label of the metrics. */
     topic: string;
-    /** Which rows to deliver. All by default. */
+    /** Which rows to deliver, all by default. */
     waits?: RawBuilder<unknown>;
-    /** The column with the time at which a row was added. */
+    /** The column that says when a row was added. */
     since: string;
   }>;
 
-/** `attempts` includes the current one. */
+/** `attempts` includes the current attempt. */
 export type OutboxRow = Readonly<{ attempts: number }>;
 
 export type OutboxRows<Row> = LeasedRows<Row> &
@@ -24,18 +24,18 @@ export type OutboxRows<Row> = LeasedRows<Row> &
     remove(row: Row): Promise<void>;
     /** Ends a lease, unless another process has taken it over. */
     postpone(row: Row, next: Postponed): Promise<void>;
-    /** The number and age of waiting rows, for the metrics. */
+    /** Counts the waiting rows and measures their age, for the metrics. */
     depth(): Promise<OutboxDepth>;
   }>;
 
 export type Postponed = Readonly<{
-  /** Undefined sets `parked_at`: the row is not delivered again. */
+  /** Undefined sets `parked_at`, so that the row is not delivered again. */
   delayMs: number | undefined;
   /** Undefined if the attempt does not count as a failure. */
   error: string | undefined;
 }>;
 
-/** An outbox: transactions add rows, and each row is delivered at least once. Any number of instances may deliver. */
+/** An outbox. Transactions add rows, and each row is delivered at least once. Several instances can deliver. */
 export function outboxRows<Schema, Row extends OutboxRow>(outbox: OutboxTable<Schema>): OutboxRows<Row> {
   const { topic, waits = sql`true`, since, ...rest } = outbox;
   const of: LeasedTable<Schema> = { ...rest, waits, countsAttempts: true, dueAt: sql`o.due_at` };

@@ -8,8 +8,8 @@ import { type Api, describeApi } from './openapi.ts';
 const asset = (name: string) => readFileSync(new URL(`../../assets/${name}`, import.meta.url));
 
 /**
- * A sandbox without `allow-same-origin` gives the page an origin of its own: its third-party script can reach neither
- * the session cookie nor the API. Scalar sets styles from its script, which only `unsafe-inline` allows.
+ * The sandbox without `allow-same-origin` gives the page its own origin, so its third-party script can reach neither
+ * the session cookie nor the API. The script sets styles, which only `unsafe-inline` allows.
  */
 const pagePolicy = [
   "default-src 'none'",
@@ -25,10 +25,10 @@ const pagePolicy = [
 type File = Readonly<{ path: string; type: string; body: Buffer; headers?: Readonly<Record<string, string>> }>;
 
 /**
- * Serves an OpenAPI document at `/openapi.json`, and a page that shows it at `/docs`. The gateway's
- * routes decide who may read them. The files are read once.
+ * Serves an OpenAPI document at `/openapi.json`, and a page that shows it at `/docs`. The gateway's routes decide who
+ * can read them. Reads the files once.
  *
- * @param document The text of the document.
+ * @param document The document as JSON text.
  */
 export function apiPageRoutes(document: string): Router {
   const script = Buffer.concat([Buffer.from(`const description = ${document};\n`), asset('page.js')]);
@@ -47,7 +47,7 @@ export function apiPageRoutes(document: string): Router {
       path: '/docs/scalar.js',
       type: javascript,
       body: asset('scalar-1.72.1.js.gz'),
-      // Always compressed: every browser that can run it accepts gzip.
+      // Always compressed, because every browser that can run it accepts gzip.
       headers: { 'content-encoding': 'gzip' },
     },
   ];
@@ -56,7 +56,7 @@ export function apiPageRoutes(document: string): Router {
   return router;
 }
 
-/** Serves a service's OpenAPI description. It is public, because the repository contains the same text. */
+/** Serves a service's OpenAPI description, which is public because the repository also contains it. */
 export function descriptionRoutes(api: Api, path = '/.well-known/openapi.json'): Router {
   const router = createRouter();
   addFile(router, { path, type: 'application/json', body: Buffer.from(JSON.stringify(describeApi(api))) });

@@ -1,10 +1,10 @@
 import type { z } from 'zod';
 
-/** A value as it is stored: a time may be a `Date`, and a list may be read-only. */
+/** A value as the database returns it: a time may be a `Date`, and a list may be read-only. */
 type Stored<T> = T extends readonly (infer Item)[] ? readonly Item[] : string extends T ? T | Date : T;
 
 /**
- * Makes the JSON of a row: the members of the schema alone, with times in ISO 8601.
+ * Returns a row as JSON: only the schema's members, with times in ISO 8601.
  *
  * @param row A row, and the members that are not columns.
  */

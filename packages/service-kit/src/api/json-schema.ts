@@ -2,11 +2,11 @@ import { z } from 'zod';
 
 export type Json = Record<string, unknown>;
 
-/** Collects named schemas, so that the document contains each once. */
+/** Collects named schemas, so that the document contains each only once. */
 export class Components {
   readonly #schemas = new Map<string, string>();
 
-  /** @throws Error when two different schemas have one name: one would hide the other. */
+  /** @throws Error if two different schemas have the same name. */
   add(name: string, schema: Json): void {
     const text = JSON.stringify(schema);
     const known = this.#schemas.get(name);
@@ -14,7 +14,7 @@ export class Components {
     this.#schemas.set(name, text);
   }
 
-  /** The schemas, sorted by name. */
+  /** Returns the schemas sorted by name. */
   toJSON(): Json {
     const sorted = [...this.#schemas].sort(([a], [b]) => (a < b ? -1 : 1));
     return Object.fromEntries(sorted.map(([name, text]) => [name, JSON.parse(text)]));
@@ -24,9 +24,9 @@ export class Components {
 export const refTo = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
 
 /**
- * A JSON Schema whose named parts (`.meta({ id })`) are references into the components.
+ * Converts a schema to JSON Schema. Its named parts (`.meta({ id })`) become references to the components.
  *
- * @param io `input` for requests, `output` for responses: they differ where a schema has a default or transforms.
+ * @param io `input` for requests, `output` for responses. They differ if a schema has a default or transforms.
  */
 export function schemaOf(schema: z.ZodType, io: 'input' | 'output', components: Components): Json {
   const {
@@ -44,16 +44,16 @@ type Overridden = Readonly<{ zodSchema: z.core.$ZodTypes; jsonSchema: z.core.JSO
 
 function forOutput(overridden: Overridden): void {
   override(overridden);
-  // Responses may gain members.
+  // Later releases may add members to responses.
   if (overridden.jsonSchema.additionalProperties === false) delete overridden.jsonSchema.additionalProperties;
 }
 
 function override({ zodSchema, jsonSchema }: Overridden): void {
-  // The name of a known format tells readers more than its pattern.
+  // A format name tells readers more than its pattern.
   if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
-  // JSON Schema has `$id`; the plain `id` is zod's name of the component.
+  // The plain `id` is zod's name for the component.
   delete jsonSchema.id;
-  // zod leaves these out where a schema transforms its input.
+  // zod omits these if a schema transforms its input.
   const { examples } = z.globalRegistry.get(zodSchema) ?? {};
   if (Array.isArray(examples)) jsonSchema.examples = examples;
   if (zodSchema instanceof z.ZodDefault) jsonSchema.default = zodSchema.def.defaultValue;

@@ -11,8 +11,8 @@ export type MergeOptions = Readonly<{
 }>;
 
 /**
- * Merges the APIs of several services into one, as clients see it through the gateway. Routes that only services or
- * the gateway may call are left out. `describeApi` refuses duplicate operations and schemas.
+ * Merges the APIs of several services, as callers see them through the gateway. Omits routes for services or the
+ * gateway only. `describeApi` refuses duplicate operations and schemas.
  *
  * @throws Error if two services define an error code or tag differently.
  */

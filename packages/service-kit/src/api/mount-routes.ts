@@ -6,7 +6,7 @@ import { formBody, jsonBody } from '../http/body.ts';
 import { createRouter } from '../http/service-app.ts';
 import type { Call, Endpoint, Route } from './endpoint.ts';
 
-/** A route takes no query and no body unless it declares one. */
+/** A route accepts no query and no body unless it declares one. */
 const nothing = z.strictObject({});
 
 /** Mounts declared routes in order. Each checks the caller, validates the input, then runs the handler. */

@@ -5,15 +5,15 @@ import type { Endpoint } from './endpoint.ts';
 import { Components, type Json, refTo, schemaOf } from './json-schema.ts';
 import { errorResponses, type ProblemMembers, problemSchema } from './problems.ts';
 
-/** The input of a service's OpenAPI description. */
+/** The input for a service's OpenAPI description. */
 export type Api = Readonly<{
   title: string;
   description: string;
-  /** The groups of operations, in the order of the API page. */
+  /** The operation groups, in the order of the API page. */
   tags: readonly Readonly<{ name: string; description: string }>[];
   errors: ErrorTable;
   problemMembers?: ProblemMembers;
-  /** The errors that the gateway returns before a route is reached. If absent, their codes are not described. */
+  /** The errors that the gateway returns before it forwards a request. If undefined, their codes are not described. */
   gatewayErrors?: ErrorTable;
   /** Every route behind the identity check, in the order of the description. */
   endpoints: readonly Endpoint[];
@@ -21,20 +21,24 @@ export type Api = Readonly<{
 
 const securitySchemes = {
   accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT (RFC 9068)' },
-  boundAccessToken: { type: 'http', scheme: 'dpop', description: 'RFC 9449, with a proof in `DPoP`.' },
+  boundAccessToken: {
+    type: 'http',
+    scheme: 'dpop',
+    description: 'An access token that is bound to a key (RFC 9449), with a proof in the `DPoP` header.',
+  },
   gatewaySignature: {
     type: 'apiKey',
     in: 'header',
     name: 'signature',
-    description: 'RFC 9421, of the gateway itself: docs/identity-contract.md.',
+    description: "The gateway's own signature (RFC 9421). See docs/identity-contract.md.",
   },
 };
 
 /**
- * The OpenAPI 3.1 description of a service, made from the schemas that check its requests.
+ * Returns a service's OpenAPI 3.1 description, from the schemas that validate its requests.
  *
- * @throws Error if two operations or components share a name, two operations share a path and method, or a tag or
- * error code is not declared.
+ * @throws Error if two operations or components share a name, two operations share a path and method, or a tag or error
+ *   code is not declared.
  */
 export function describeApi(api: Api): Json {
   const components = new Components();
@@ -57,7 +61,7 @@ export function describeApi(api: Api): Json {
       license: { name: 'MIT', identifier: 'MIT' },
     },
     servers: [
-      { url: '/', description: 'the gateway that serves this description, with `npm start` http://127.0.0.1:8080' },
+      { url: '/', description: 'The gateway that serves this description. With `npm start`, http://127.0.0.1:8080.' },
     ],
     tags: api.tags,
     paths,
@@ -92,18 +96,18 @@ function operationOf(endpoint: Endpoint, api: Api, components: Components): Json
 
 const gatewayResponse = 'GatewayProblem';
 
-/** The gateway's own errors have the format of the services' errors. */
+/** The gateway's own errors have the same format as the services' errors. */
 function gatewayResponseOf({ gatewayErrors }: Api, components: Components): Json {
   const problem = schemaOf(problemSchema, 'output', components);
   if (gatewayErrors !== undefined) {
     const code = { enum: Object.keys(gatewayErrors).sort() };
     components.add(gatewayResponse, {
-      description: 'An error of the gateway itself.',
+      description: 'An error from the gateway itself.',
       allOf: [problem, { type: 'object', properties: { code }, required: ['code'] }],
     });
   }
   return {
-    description: 'Errors of the gateway itself, such as an invalid token or an exceeded limit. Codes: docs/errors.md.',
+    description: 'Errors from the gateway itself, such as an invalid token or an exceeded limit. See docs/errors.md.',
     content: { [problemMediaType]: { schema: gatewayErrors === undefined ? problem : refTo(gatewayResponse) } },
   };
 }
@@ -151,11 +155,11 @@ function requestBodyOf({ body, encoding, upload }: Endpoint, components: Compone
 }
 
 const usual: Readonly<Record<string, string>> = {
-  200: 'The result.',
+  200: 'Success.',
   201: 'Created.',
-  202: 'Accepted. The work continues in the background.',
-  204: 'Success. There is no body.',
-  304: 'Not modified: the client has the current revision.',
+  202: 'Accepted. Processing continues in the background.',
+  204: 'Success without a body.',
+  304: 'Not modified. You have the current revision.',
 };
 
 function responsesOf({ responses }: Endpoint, components: Components): Json {

@@ -11,11 +11,11 @@ export const problemSchema = z
     title: z.string(),
     status: z.int(),
     instance: z.string(),
-    code: z.string().describe('Stable; branch on this.'),
+    code: z.string().describe('The stable error code. Use this to handle errors.'),
     request_id: z.string(),
     errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
   })
-  .meta({ id: 'Problem', description: 'RFC 9457. Every code: docs/errors.md.' });
+  .meta({ id: 'Problem', description: 'Problem details (RFC 9457). See docs/errors.md for all codes.' });
 
 /** Extension members of problem responses (RFC 9457 section 3.2), by code. */
 export type ProblemMembers = Readonly<Record<string, z.ZodObject>>;
@@ -23,7 +23,7 @@ export type ProblemMembers = Readonly<Record<string, z.ZodObject>>;
 const always = ['internal_error', 'unavailable'];
 const withBody = ['invalid_request', 'payload_too_large', 'unsupported_media_type'];
 
-/** All error codes of a route: its own, and the ones that follow from what it reads and accepts. */
+/** Returns all of a route's error codes: its own, and those that follow from what it reads and accepts. */
 export function errorCodesOf({ errors, roles, scopes, params, body, upload, errorBody }: Endpoint): string[] {
   return [
     ...new Set([
@@ -38,12 +38,13 @@ export function errorCodesOf({ errors, roles, scopes, params, body, upload, erro
   ];
 }
 
-/** The body of a code's response where it is not problem+json: see `Endpoint.errorBody`. */
+/** The body of an error response that is not problem+json, see `Endpoint.errorBody`. */
 export const errorBodyOf = ({ errorBody }: Endpoint, code: string, errors: ErrorTable): z.ZodType | undefined =>
   errors[code]?.fault === 'caller' ? errorBody : undefined;
 
 /**
- * The error responses by status. Each code is a component with its `code` as a constant, so that clients can narrow.
+ * Returns the error responses by status. Each code is a component with its `code` as a constant, so that callers can
+ * narrow the type.
  */
 export function errorResponses(
   endpoint: Endpoint,

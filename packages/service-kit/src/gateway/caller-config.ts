@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { type CommonConfig, ConfigError, type Environment } from '../process/config.ts';
 
 /**
- * Variables of a service that calls other services. Spread them into its schema, and call {@link assertPrivateKeyFile}
+ * Variables for a service that calls other services. Spread them into its schema, and call {@link assertPrivateKeyFile}
  * after reading.
  */
 export const callerConfig = {
@@ -23,16 +23,17 @@ export const callerConfig = {
 type CallerConfig = z.infer<z.ZodObject<typeof callerConfig>>;
 
 /**
- * Checks the permissions of `SERVICE_KEY_FILE`. A process that can read the key can call the gateway as this service.
+ * Checks the permissions of `SERVICE_KEY_FILE`, because any process that can read the key can call the gateway as this
+ * service.
  *
- * @throws ConfigError when others have access to the file: see `whyNotPrivate`.
+ * @throws ConfigError if others have access to the file, see `whyNotPrivate`.
  */
 export function assertPrivateKeyFile({ SERVICE_KEY_FILE: file }: Environment): void {
   const open = file ? whyNotPrivate(statSync(file)) : undefined;
   if (open !== undefined) throw new ConfigError([`SERVICE_KEY_FILE: ${file}: ${open}`]);
 }
 
-/** The URL of the gateway's internal listener, which forwards calls between services. */
+/** Returns the URL of the gateway's internal listener, which forwards requests between services. */
 export function gatewayInternalUrl(
   config: Pick<CallerConfig, 'GATEWAY_INTERNAL_URL'> & Pick<CommonConfig, 'GATEWAY_INTERNAL_PORT'>,
 ): string {

@@ -4,8 +4,8 @@ import type { Logger } from '../process/logger.ts';
 import { registerScraped } from '../process/scraped-metric.ts';
 
 /**
- * Fetches the gateway's published keys and reports their state in the log and the metrics. Known keys stay usable for
- * an hour while fetches fail, so operators can act before requests are refused.
+ * Fetches the gateway's published keys, and reports their state in the log and metrics. Known keys stay usable for an
+ * hour while fetches fail, so that operators can act before requests are refused.
  */
 export function followGatewayKeys(
   { url, insecureTransport }: Readonly<{ url: string; insecureTransport: boolean }>,
@@ -21,11 +21,11 @@ export function followGatewayKeys(
           if (event.changed) logger.info(fields, "fetched the gateway's keys");
           return;
         case 'failed':
-          // Retries back off to one a minute. Without usable keys, `onStateChange` logs the outage once.
+          // Retries back off to one a minute. If no keys are usable, `onStateChange` logs this once.
           if (keys.ready) logger.warn({ ...fields, url }, "cannot fetch the gateway's keys");
           return;
         case 'key_ignored':
-          logger.warn(fields, 'ignored a key of the gateway');
+          logger.warn(fields, 'ignored a gateway key');
       }
     },
     onStateChange(state, why) {
@@ -39,8 +39,8 @@ export function followGatewayKeys(
     const { ageMs } = keys.stats;
     return ageMs === undefined ? undefined : ageMs / 1000;
   });
-  metric('held', 'Usable gateway keys held.', () => keys.stats.keys);
+  metric('held', 'Number of usable gateway keys.', () => keys.stats.keys);
   metric('fetches_total', "Attempts to fetch the gateway's key set.", () => keys.stats.fetches);
-  metric('fetch_failures_total', 'Attempts that failed.', () => keys.stats.failures);
+  metric('fetch_failures_total', "Failed attempts to fetch the gateway's key set.", () => keys.stats.failures);
   return keys;
 }

@@ -16,44 +16,47 @@ import { createMetrics } from '../process/metrics.ts';
 import { connectRedis } from '../process/redis.ts';
 import { type GatewayTrust, trustGateway } from './trust-gateway.ts';
 
-/** The parts that {@link startBehindGateway} creates for the app of a service. */
+/** What {@link startBehindGateway} creates for a service's app. */
 export type BehindGateway = Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger' | 'tracing'>;
 
 export type BehindGatewayParts = BehindGateway &
   Readonly<{
-    /** For a service that serves a key set of its own: see `ServiceParts.publishKeys`. */
+    /** For a service that serves its own key set, see `ServiceParts.publishKeys`. */
     publishKeys: RequestHandler;
     redis: Redis | undefined;
-    /** Readiness checks. A service adds its own. */
+    /** Readiness checks. A service can add its own. */
     checks: Record<string, HealthCheck>;
-    /** Closes a resource when the service has drained, or when it fails to start. Resources close in reverse order. */
+    /** Closes a resource when the service has drained or fails to start. Resources close in reverse order. */
     onClose(close: () => unknown): void;
   }>;
 
 export type StartOptions = Readonly<{
-  /** The service's name: its audience in gateway.yaml. */
+  /** The service's name, which is its audience in gateway.yaml. */
   name: string;
   port: number;
   config: CommonConfig;
   logger: Logger;
-  /** An open database. It is closed when the service stops or fails to start. */
+  /** An open database, which is closed when the service stops or fails to start. */
   database: Readonly<{ kind: string; ping(): Promise<string | undefined>; close(): Promise<void> }>;
-  /** Whether the handler reads the body of this request as a stream, which the gateway's signature does not cover. */
+  /** Whether the handler reads this request's body as a stream, which the gateway's signature does not cover. */
   streams?: (req: Request) => boolean;
-  /** Takes over sockets of verified upgrades, e.g. WebSockets. If absent, upgrades are served as plain requests. */
+  /**
+   * Takes over the sockets of verified upgrades, such as WebSockets. If undefined, upgrades are served as plain
+   * requests.
+   */
   upgrade?: (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  /** Ends streams, which never end by themselves, while the server drains. */
+  /** Ends streams while the server drains, because they never end by themselves. */
   onDrain?: () => Promise<void>;
   createApp(parts: BehindGatewayParts): RequestListener | Promise<RequestListener>;
 }>;
 
 /**
- * Starts an app behind the gateway. It listens once it can verify requests, because a client can retry a refused
- * connection on another instance. It waits at most two seconds for the gateway and Redis, then answers 503 until they
+ * Starts an app behind the gateway. Listens only once it can verify requests, because a refused connection can be
+ * retried on another instance. Waits at most two seconds for the gateway and Redis, then responds with 503 until they
  * are available. Without this limit, two processes that wait for each other would never start.
  *
  * @returns The running service and its port.
- * @throws StartupError if the port cannot be opened. ConfigError, see trustGateway. Errors of `createApp` pass through.
+ * @throws StartupError if the port cannot be opened. ConfigError, see `trustGateway`. Any error from `createApp`.
  */
 export async function startBehindGateway(options: StartOptions): Promise<Running & Readonly<{ port: number }>> {
   const { name, config, logger, database } = options;
@@ -92,7 +95,7 @@ export async function startBehindGateway(options: StartOptions): Promise<Running
   }
 }
 
-/** @throws ConfigError for a collector to which spans would travel unencrypted. */
+/** @throws ConfigError if spans would travel unencrypted. */
 function openTraces(service: string, config: CommonConfig): Tracing | undefined {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_INSECURE: isInsecure } = config;
   if (endpoint === undefined) return undefined;

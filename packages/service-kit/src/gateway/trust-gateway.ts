@@ -36,7 +36,7 @@ type TrustConfig = Pick<
 >;
 
 export type TrustOptions = Readonly<{
-  /** This service's name in gateway.yaml. Identity signed for another service is refused. */
+  /** This service's name in gateway.yaml. Identities for other services are refused. */
   audience: string;
   config: TrustConfig;
   /** Shares used nonces between instances. If undefined, this process keeps its own. */
@@ -50,15 +50,15 @@ export type TrustOptions = Readonly<{
 export type GatewayTrust = Readonly<{
   /** Refuses requests that the gateway did not sign for this service. */
   handler: RequestHandler;
-  /** Verifies the request of an upgrade. Undefined when it was refused and answered. */
+  /** Verifies an upgrade request. Undefined if it was refused. */
   upgrade(req: IncomingMessage, socket: Duplex): Promise<Identity | undefined>;
-  /** Publishes this service's keys for agreement. For services that serve a key set of their own before `handler`. */
+  /** Publishes this service's keys for agreement, if the service serves its own key set before `handler`. */
   publishKeys: RequestHandler;
-  /** Readiness checks: the keys and the replay memory that verification needs. */
+  /** Readiness checks for the keys and the replay memory. */
   checks: Readonly<Record<'gateway_keys' | 'replay_memory', HealthCheck>>;
   /**
-   * Starts fetching the gateway's keys in the background. Resolves once requests can be verified, or after two seconds:
-   * a missing gateway or Redis must not keep the service from starting.
+   * Starts fetching the gateway's keys in the background. Resolves once requests can be verified, or after two seconds,
+   * so that a missing gateway or Redis does not keep the service from starting.
    */
   start(): Promise<void>;
   stop(): void;
@@ -68,10 +68,9 @@ const startWithinMs = 2_000;
 const checkAgainMs = 20;
 
 /**
- * Verifies the gateway's signed identity, the same way in every service.
+ * Verifies the gateway's signed identity, in the same way for every service.
  *
- * @throws ConfigError when the keys for agreement, or the URL of the gateway's keys, cannot be used as they are
- * configured.
+ * @throws ConfigError if the keys for agreement, or the URL of the gateway's keys, are not usable.
  */
 export function trustGateway(options: TrustOptions): GatewayTrust {
   const { audience, logger } = options;
@@ -109,7 +108,7 @@ export function trustGateway(options: TrustOptions): GatewayTrust {
   };
 }
 
-/** @throws ConfigError when variables contradict each other. */
+/** @throws ConfigError if variables contradict each other. */
 function agreementOf({ config, logger }: TrustOptions): AgreementOptions | undefined {
   const { AGREEMENT_KEYS: place, AGREEMENT_KEY: given, GATEWAY_SECRET: secret } = config;
   const keys = place ?? given;
@@ -130,13 +129,13 @@ function agreementOf({ config, logger }: TrustOptions): AgreementOptions | undef
   };
 }
 
-/** Reports what the library refuses as a ConfigError: for example keys in memory with a shared replay store. */
+/** Reports the library's errors as a ConfigError, for example for keys in memory with a shared replay store. */
 function orConfigError<T>(variable: keyof TrustConfig, make: () => T): T {
   try {
     return make();
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    // The library names its own option.
+    // The library's message names its own option.
     const problem = message.replace('insecureTransport: true', 'GATEWAY_INSECURE_TRANSPORT=true');
     throw new ConfigError([`${variable}: ${problem}`]);
   }
@@ -147,7 +146,7 @@ async function isConnected(redis: Redis | undefined): Promise<void> {
   await new Promise<void>((resolve) => redis.once('ready', () => resolve()));
 }
 
-/** A request that cannot be verified is our fault, not the caller's. */
+/** Without keys, requests cannot be verified. This is our fault, not the caller's. */
 function codeAndFaultOf(reason: string): Readonly<{ code: string; fault: string }> {
   const isOurs = (unavailableReasons as readonly string[]).includes(reason);
   return isOurs ? { code: 'identity_unavailable', fault: 'ours' } : { code: 'identity_refused', fault: 'caller' };
@@ -158,7 +157,7 @@ type ReplayMemory = Readonly<{ replay: ReplayStore; check: HealthCheck }>;
 function replayMemory({ config, redis, logger }: TrustOptions): ReplayMemory {
   if (redis === undefined) {
     const replay = memoryReplay();
-    // Refuses signatures made before the start: they may have been used before a restart.
+    // Refuses signatures from before the start, because they may have been used before a restart.
     const check = () => (Date.now() < replay.startsAtMs ? 'the replay memory has just started' : undefined);
     return { replay, check };
   }
@@ -178,7 +177,7 @@ function replayMemory({ config, redis, logger }: TrustOptions): ReplayMemory {
 
 type GatewayKeySource = Readonly<{ keys: GatewayKeys; isReady(): boolean; start(): Promise<void>; stop(): void }>;
 
-/** Uses only the shared secrets if they are configured, and otherwise the gateway's published keys. */
+/** Uses the shared secrets if they are configured, or else the gateway's published keys. */
 function keySource({ config, logger, metrics }: TrustOptions): GatewayKeySource {
   const secrets = [config.GATEWAY_SECRET, config.GATEWAY_SECRET_NEXT].filter((secret) => secret !== undefined);
   if (secrets.length > 0) {

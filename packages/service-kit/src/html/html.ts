@@ -1,6 +1,6 @@
 /**
  * A value in a template. `undefined`, `null`, `true` and `false` render as nothing. A function is called when the page
- * is rendered, with the `Context` that {@link Html.render} gets.
+ * is rendered, with the `Context` given to {@link Html.render}.
  */
 export type Content<Context = undefined> =
   | Html<Context>
@@ -12,12 +12,12 @@ export type Content<Context = undefined> =
   | readonly Content<Context>[]
   | ((context: Context) => Content<Context>);
 
-/** HTML that escapes its values when it is rendered. Made by {@link html}. */
+/** HTML that escapes its values when it is rendered. Created by {@link html}. */
 export class Html<Context = undefined> {
   readonly #strings: readonly string[];
   readonly #values: readonly Content<Context>[];
 
-  /** @param strings HTML before, between and after the values. */
+  /** @param strings The HTML before, between and after the values. */
   constructor(strings: readonly string[], values: readonly Content<Context>[] = []) {
     this.#strings = strings;
     this.#values = values;
@@ -54,20 +54,20 @@ const entities: Readonly<Record<string, string>> = {
   '`': '&#96;',
 };
 
-/** Control and format characters. Bidirectional overrides could disguise a name. */
+/** Control and format characters, such as bidirectional overrides, which could disguise a name. */
 const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** Escapes a text for an element or a quoted attribute. Invisible characters become visible as `\u202e`. */
+/** Escapes text for an element or a quoted attribute. Invisible characters become visible, as in `\u202e`. */
 export const escapeHtml = (text: string): string => escaped(text, (hex) => `\\u${hex.padStart(4, '0')}`);
 
-/** Escapes a form value. Invisible characters become entities, so the submitted value is unchanged. */
+/** Escapes a form value. Invisible characters become entities, so that the submitted value is unchanged. */
 export const formValue = <Context = undefined>(text: string): Html<Context> =>
   new Html<Context>([escaped(text.replaceAll('\r\n', '\n'), (hex) => `&#x${hex};`)]);
 
 const special = /[&<>"'`\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
 function escaped(text: string, show: (hex: string) => string): string {
-  // Most texts are plain, and a page has thousands of them.
+  // Fast path: most texts are plain, and a page has thousands of them.
   if (!special.test(text)) return text;
   return text
     .replace(/[&<>"'`]/g, (character) => entities[character] ?? character)
@@ -76,7 +76,7 @@ function escaped(text: string, show: (hex: string) => string): string {
     );
 }
 
-/** A template that escapes every value, unless it is {@link Html} itself. Attributes must be quoted. */
+/** A template that escapes every value except {@link Html}. Attributes must be quoted. */
 export const html = <Context = undefined>(
   strings: TemplateStringsArray,
   ...values: readonly Content<Context>[]

@@ -6,11 +6,11 @@ import type { Router } from 'express';
 import { createRouter } from '../http/service-app.ts';
 
 /**
- * Serves the static files of pages. All pages share one icon, and each style sheet begins with the common style.
+ * Serves the static files of pages. All pages share one icon, and each style sheet begins with the common styles.
  *
  * @param under The path of the files, such as `/console/assets`.
  * @param files The other files by name.
- * @returns `urls` contain the hash of the content, so browsers can cache the files for a year.
+ * @returns `urls` contain a content hash, so that browsers can cache the files for a year.
  */
 export function pageAssets<Name extends string>(
   under: string,

@@ -1,14 +1,14 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 
 /**
- * What kind of network an IP address belongs to. `private` includes shared, reserved and unassigned addresses.
- * `forbidden` are link-local addresses and the metadata services of clouds, which no request should ever reach.
+ * The kind of network that an IP address belongs to. `private` includes shared, reserved and unassigned addresses.
+ * `forbidden` includes link-local addresses and cloud metadata services, which no request should ever reach.
  */
 export type AddressClass = 'public' | 'private' | 'loopback' | 'forbidden';
 
 // A BlockList checks an IPv4-mapped IPv6 address (::ffff:10.0.0.1) as IPv4.
 const forbidden = new BlockList();
-forbidden.addSubnet('169.254.0.0', 16, 'ipv4'); // with the metadata service of most clouds
+forbidden.addSubnet('169.254.0.0', 16, 'ipv4'); // includes the metadata service of most clouds
 forbidden.addSubnet('0.0.0.0', 8, 'ipv4');
 forbidden.addAddress('100.100.100.200', 'ipv4'); // Alibaba Cloud
 forbidden.addAddress('168.63.129.16', 'ipv4'); // Azure
@@ -48,10 +48,10 @@ assigned.addSubnet('0.0.0.0', 0, 'ipv4');
 assigned.addSubnet('2000::', 3, 'ipv6'); // RFC 4291 section 2.4
 
 /**
- * Classifies an IP address. An IPv6 address that embeds an IPv4 address is classified by that one, because a
+ * Classifies an IP address. An IPv6 address with an embedded IPv4 address has the class of that IPv4 address, because a
  * translator or tunnel would connect to it.
  *
- * @param address IPv4 or IPv6, without brackets. Anything else is `forbidden`.
+ * @param address IPv4 or IPv6 without brackets. Anything else is `forbidden`.
  */
 export function classifyAddress(address: string): AddressClass {
   const [plain = ''] = address.split('%'); // without the zone of a link-local address
@@ -77,7 +77,8 @@ function ownClass(address: string, family: 'ipv4' | 'ipv6'): AddressClass {
 const nat64 = [0x64, 0xff9b, 0, 0, 0, 0]; // 64:ff9b::/96, RFC 6052 section 2.1
 
 /**
- * The IPv4 addresses that an address in a deprecated or local format can stand for. Such an address is never public.
+ * Returns the IPv4 addresses that an address in a deprecated or local format can stand for. Such an address is never
+ * public.
  */
 function embeddedIPv4(groups: readonly number[]): string[] {
   const bytes = groups.flatMap((group) => [group >> 8, group & 255]);
@@ -88,7 +89,7 @@ function embeddedIPv4(groups: readonly number[]): string[] {
   // IPv4-compatible (RFC 4291 section 2.5.5.1) and IPv4-translated (RFC 2765 section 2.1).
   if (startsWith(groups, [0, 0, 0, 0])) return [lastIPv4(groups)];
   if (!startsWith(groups, [0x64, 0xff9b, 1])) return [];
-  // Local NAT64 (RFC 8215): the operator chose one of these layouts of RFC 6052 section 2.2. Unused ones begin with 0.
+  // Local NAT64 (RFC 8215): the operator chose one of these layouts in RFC 6052 section 2.2. Unused ones begin with 0.
   const layouts = [at(6, 7, 9, 10), at(7, 9, 10, 11), at(9, 10, 11, 12), at(12, 13, 14, 15)];
   return layouts.filter((v4) => !v4.startsWith('0.'));
 }
@@ -96,32 +97,25 @@ function embeddedIPv4(groups: readonly number[]): string[] {
 const startsWith = (groups: readonly number[], prefix: readonly number[]): boolean =>
   prefix.every((group, place) => groups[place] === group);
 
-/**
- * Removes the zone, and turns an IPv4-mapped IPv6 address into IPv4. Text that is not an address is returned
- * unchanged.
- */
+/** Removes the zone, and turns an IPv4-mapped IPv6 address into IPv4. Returns text that is not an address unchanged. */
 export function plainAddress(address: string): string {
   if (!isIPv6(address)) return address;
   const zone = address.indexOf('%');
   const bare = zone === -1 ? address : address.slice(0, zone);
-  // IPv4-mapped addresses match this pattern; other addresses are not parsed further.
+  // Only IPv4-mapped addresses can match this pattern.
   if (!/^[0:]*:ffff:[^:]+(?::[^:]+)?$/i.test(bare)) return bare;
   const groups = expandIPv6(bare);
   if (groups.length !== 8 || groups[5] !== 0xffff || groups.slice(0, 5).some((group) => group !== 0)) return bare;
   return lastIPv4(groups);
 }
 
-/** The IPv4 address in the last two of eight groups. */
+/** Returns the IPv4 address in the last two of eight groups. */
 export function lastIPv4(groups: readonly number[]): string {
   const [high = 0, low = 0] = groups.slice(6);
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
-/**
- * The eight groups of an IPv6 address, as numbers.
- *
- * @param address Valid, without a zone.
- */
+/** Returns the eight groups of an IPv6 address as numbers. @param address A valid address without a zone. */
 export function expandIPv6(address: string): number[] {
   const [head = '', tail] = address.split('::');
   const before = groupsOf(head);
@@ -139,7 +133,7 @@ function groupsOf(text: string): number[] {
   });
 }
 
-/** Whether a URL, or the path of a file, is a URL over plain http to another machine. */
+/** Whether this is a plain http URL to another machine. Also accepts a file path. */
 export function isPlainHttp(url: string): boolean {
   return url.startsWith('http:') && !isLoopback(url);
 }

@@ -2,7 +2,7 @@ import type { Request } from 'express';
 import { z } from 'zod';
 import { AppError, type ErrorTable } from '../errors.ts';
 
-/** The error of {@link assertIfMatch}. Spread it into the table of a service that calls it. */
+/** The error for {@link assertIfMatch}. Spread it into the service's table. */
 export const preconditionErrors = {
   precondition_failed: {
     status: 412,
@@ -11,26 +11,26 @@ export const preconditionErrors = {
   },
 } as const satisfies ErrorTable;
 
-/** The response header of {@link entityTag}, for the declaration of a route. */
+/** The response header for {@link entityTag}, for a route declaration. */
 export const etagHeader = {
-  etag: 'The revision of the resource. Send it as `If-Match` to change only this one.',
+  etag: 'The revision of the resource. Send it as `If-Match` to change only this revision.',
 } as const;
 
-/** The request headers of routes with entity tags; spread them into `headers`. */
+/** The request headers for routes with entity tags. Spread them into `headers`. */
 export const ifMatchField = {
-  'if-match': z.string().optional().describe('Change only the revision with this `ETag`.'),
+  'if-match': z.string().optional().describe('Make the change only if the resource still has this `ETag`.'),
 };
 export const ifNoneMatchField = {
-  'if-none-match': z.string().optional().describe('Answer 304 to an unchanged `ETag`.'),
+  'if-none-match': z.string().optional().describe('Return 304 if the resource still has this `ETag`.'),
 };
 
-/** A strong entity tag. A revision names exactly one state of a resource. */
+/** Returns a strong entity tag. A revision must name exactly one state of a resource. */
 export const entityTag = (revision: string): string => `"${revision}"`;
 
 /**
- * Checks `If-Match` against a revision, so that a client changes only a state it has read. A tag may have more behind
- * the revision and a dot: what is shown can change without the resource. A request without `If-Match` passes. Weak tags
- * never match.
+ * Checks `If-Match` against a revision, so that a caller changes only a state that they have read. A tag can have a dot
+ * and more after the revision, because what is shown can change without the resource. Requests without `If-Match` pass.
+ * Weak tags never match.
  *
  * @returns A function that throws AppError `precondition_failed`, with a current tag in `ETag`.
  * @see RFC 9110 sections 8.8.3.2 and 13.1.1

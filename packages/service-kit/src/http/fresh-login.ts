@@ -5,7 +5,7 @@ const freshLoginSec = 5 * 60;
 /**
  * Requires a login within the last five minutes, because a token stolen from a browser is usually older.
  *
- * @param authTimeSec When the user logged in. If the issuer does not send it, the request is refused.
+ * @param authTimeSec When the user logged in. If the issuer does not send this, the request is refused.
  * @throws AppError `fresh_login_required`, with the challenge of RFC 9470 section 3.
  */
 export function assertFreshLogin(authTimeSec: number | undefined, now: Date): void {

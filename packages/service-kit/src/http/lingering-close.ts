@@ -1,17 +1,17 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 
-// Limits on the unread body that is read so that a client that is still sending can receive the response.
+// How much of an unread body is discarded, so that a sender that is still sending can receive the response.
 const lingerBytes = 1024 * 1024;
 const lingerMs = 2_000;
 
-/** Destroys an ended socket whose peer does not read the last bytes and close its side within 2 s. */
+/** Destroys an ended socket if its peer does not read the last bytes and close its side within 2 s. */
 export function destroyLater(socket: Duplex): void {
   const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(timer));
 }
 
-/** Writes a whole response to a socket that Node's server no longer handles, and closes it. */
+/** Writes a complete response to a socket that Node's server no longer handles, and closes the socket. */
 export function respondOnSocket(
   socket: Duplex,
   { status, headers, body }: Readonly<{ status: number; headers: object; body: string }>,
@@ -28,10 +28,10 @@ export function respondOnSocket(
 }
 
 /**
- * Reads and discards the rest of a body before the connection closes. Closing a socket with unread bytes resets it, and
- * the reset can destroy the response (RFC 9112 section 9.6).
+ * Discards the rest of a body before the connection closes. Closing a socket with unread bytes resets it, and the reset
+ * can destroy the response (RFC 9112 section 9.6).
  *
- * @param end Called once: at the end of the body, when the client disconnects, after 1 MiB or after 2 s.
+ * @param end Called once: when the body ends, the peer disconnects, or after 1 MiB or 2 s.
  */
 export function discardBody(stream: Readable, end: () => void): void {
   let bytes = 0;

@@ -7,8 +7,8 @@ import { StartupError } from '../process/lifecycle.ts';
 /**
  * Opens a listener.
  *
- * @returns The port in use. It differs from `address.port` when that is 0.
- * @throws StartupError when the port is in use or cannot be opened.
+ * @returns The port in use, which differs from `address.port` if that is 0.
+ * @throws StartupError if the port is in use or cannot be opened.
  */
 export async function listen(server: Server, address: { host: string; port: number }, name: string): Promise<number> {
   server.listen(address.port, address.host);
@@ -22,22 +22,22 @@ export async function listen(server: Server, address: { host: string; port: numb
   return (server.address() as AddressInfo).port;
 }
 
-// How long a client may take to send its first request. Until it does, Node.js 26 counts its connection as idle.
+// How long a new connection has for its first request. Until then, Node.js 26 counts it as idle.
 const firstRequestMs = 1_000;
 
 /**
- * Closes a server after its requests in flight. Idle keep-alive connections end after a second, and responses carry
- * `Connection: close`. Connections still open after `graceMs` are cut. Clients that are already connected get a
- * response; later connections are refused. A client that connects in the instant of the close can be reset.
+ * Closes a server after its current requests. Idle keep-alive connections end after a second, and responses carry
+ * `Connection: close`. After `graceMs`, open connections are cut. Peers that are already connected get a response.
+ * Later connections are refused, or reset if they arrive in the instant of the close.
  */
 export async function drainServer(server: Server, graceMs: number): Promise<void> {
   if (!server.listening) return;
-  // Otherwise a busy keep-alive client holds its connection open until `graceMs` is over.
+  // Otherwise a busy keep-alive connection stays open until `graceMs` is over.
   server.prependListener('request', (_req, res) => res.setHeader('connection', 'close'));
   const closed = once(server, 'close');
   const cutAtMs = performance.now() + graceMs;
   await untilNoneConnects(server, graceMs / 2);
-  // `close` of an HTTP server also closes idle connections, including those of clients that have just connected.
+  // An HTTP server's `close` also closes idle connections, including those that were just opened.
   NetServer.prototype.close.call(server);
   const leftMs = cutAtMs - performance.now();
   const closeIdle = setTimeout(() => server.closeIdleConnections(), Math.min(firstRequestMs, leftMs));
@@ -52,9 +52,9 @@ const shortTurnMs = 0.5;
 
 /**
  * Waits for a turn of the event loop without a new connection. Closing earlier would reset connections that the kernel
- * has queued, although their clients may have sent a request. Node.js accepts one connection per turn.
+ * has queued and that may already carry a request. Node.js accepts one connection per turn.
  *
- * @param withinMs The longest time that new connections may delay the close.
+ * @param withinMs The longest time that new connections can delay the close.
  */
 async function untilNoneConnects(server: Server, withinMs: number): Promise<void> {
   let accepted = 0;

@@ -2,13 +2,13 @@ import { z } from 'zod';
 
 /** How a list decodes its `cursor` parameter. */
 export type CursorReader<Position> = Readonly<{
-  /** In characters. Longer cursors are refused before they are decoded. */
+  /** The maximum length in characters. Longer cursors are refused before they are decoded. */
   maxLength: number;
   /** Returns undefined for a cursor that this list did not create. */
   decode: (cursor: string) => Position | undefined;
 }>;
 
-/** A whole number in a query, described as an integer between its bounds. */
+/** A whole number in a query, described as an integer with its bounds. */
 export const wholeNumberField = ({ min, max }: Readonly<{ min: number; max: number }>) =>
   z
     .string()
@@ -18,8 +18,7 @@ export const wholeNumberField = ({ min, max }: Readonly<{ min: number; max: numb
     .meta({ type: 'integer', minimum: min, maximum: max, pattern: undefined });
 
 /**
- * The `cursor` and `limit` parameters of a list. `limit` is 1 to 100, 20 by default. Spread them into the query's
- * schema.
+ * The `cursor` and `limit` parameters of a list. `limit` is 1 to 100, by default 20. Spread them into the query schema.
  */
 export const paginationFields = <Position>({ maxLength, decode }: CursorReader<Position>) => ({
   cursor: z
@@ -28,7 +27,7 @@ export const paginationFields = <Position>({ maxLength, decode }: CursorReader<P
     .transform((value, context) => {
       const position = decode(value);
       if (position !== undefined) return position;
-      context.addIssue({ code: 'custom', message: 'is not a cursor of this list' });
+      context.addIssue({ code: 'custom', message: 'is not a cursor from this list' });
       return z.NEVER;
     })
     .optional(),
@@ -36,7 +35,7 @@ export const paginationFields = <Position>({ maxLength, decode }: CursorReader<P
 });
 
 /**
- * Takes `limit` items from rows that were read with a limit of `limit + 1`. The extra row shows whether there are more.
+ * Returns the first `limit` of `limit + 1` rows. The extra row shows whether there are more.
  *
  * @param cursorAt Returns the cursor for the rows after the given one.
  */

@@ -3,7 +3,7 @@ import { ZodError, type z } from 'zod';
 import { AppError, type ErrorEntry, type ErrorTable, type FieldError } from '../errors.ts';
 import { addToLog, requestIdOf } from './request-log.ts';
 
-/** RFC 9457 problem details, with a stable `code` and the request id to quote to support. */
+/** Problem details (RFC 9457) with a stable `code`, and the request id to quote to support. */
 export type Problem = Readonly<{
   type: string;
   title: string;
@@ -16,7 +16,7 @@ export type Problem = Readonly<{
 
 export const problemMediaType = 'application/problem+json';
 
-/** @param request.path The path without its query, which may hold data that must not be echoed. */
+/** @param request.path The path without its query, which may contain data that must not be repeated. */
 export function problemOf(code: string, entry: ErrorEntry, request: { id: string; path: string }): Problem {
   return {
     type: `urn:countersign:error:${code}`,
@@ -43,11 +43,11 @@ export function answerOf(error: AppError, table: ErrorTable, request: { id: stri
   return { status: entry.status, headers, body: JSON.stringify(body), entry };
 }
 
-/** Responds with 404 when no route matched. */
+/** Responds with 404 if no route matches. */
 export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('not_found'));
 
 /**
- * Formats an error for routes whose clients do not expect problem+json: an object is sent as JSON, a string as HTML.
+ * Formats an error for routes whose callers do not expect problem+json: an object is sent as JSON, a string as HTML.
  * Returns undefined for all other routes.
  */
 export type FormatError = (
@@ -57,8 +57,8 @@ export type FormatError = (
 ) => Readonly<{ body: object | string; headers?: Readonly<Record<string, string>> }> | undefined;
 
 /**
- * Answers every error of a service. An error that is not an {@link AppError} becomes a 500 that shows no detail. After
- * the response has started, the connection is closed instead.
+ * Responds to every error of a service. An error that is not an {@link AppError} becomes a 500 without details. Once
+ * the response has started, closes the connection instead.
  */
 export function respondWithProblem(table: ErrorTable, format?: FormatError): ErrorRequestHandler {
   return (thrown: unknown, req: Request, res: Response, _next) => {
@@ -82,7 +82,7 @@ export function respondWithProblem(table: ErrorTable, format?: FormatError): Err
   };
 }
 
-/** Maps errors of Express and its parsers to our codes. Unknown errors become `internal_error`. */
+/** Maps errors from Express and its parsers to our codes. Unknown errors become `internal_error`. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   if (thrown instanceof ZodError) {
@@ -102,7 +102,7 @@ export function toAppError(thrown: unknown): AppError {
     case 'request.aborted':
       return new AppError('invalid_request', { detail: { parser: type } });
   }
-  // Express decodes :params itself and throws this for malformed percent-encoding, which is the caller's fault.
+  // Express throws this for malformed percent-encoding in :params, which is the caller's fault.
   if (thrown instanceof URIError)
     return new AppError('invalid_request', { detail: { reason: 'bad percent-encoding' } });
   return new AppError('internal_error', { cause: thrown });

@@ -2,7 +2,7 @@ import type { ClientIdentity, UserIdentity } from '@countersign/identity';
 import { AppError } from '../errors.ts';
 
 /**
- * The tenant whose data a caller reads. OAuth clients, and agents that act for a user, need a scope.
+ * Returns the tenant whose data a caller reads. OAuth clients need a scope, also when they act for a user.
  *
  * @throws AppError `insufficient_scope`, also for an OAuth client without a tenant.
  */

@@ -3,28 +3,28 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { validate as isUuid, v7 as uuidv7 } from 'uuid';
 import type { Logger } from '../process/logger.ts';
 
-/** The data of a request's log line. Handlers add fields with {@link addToLog}. */
+/** The data for a request's log line. Handlers add fields with {@link addToLog}. */
 export type RequestLocals = {
   requestId: string;
   log: Record<string, unknown>;
 };
 
-/** Returns the request's id, for a problem body or a log line. */
+/** Returns the request id, for a problem body or a log line. */
 export function requestIdOf(res: Response): string {
   return (res.locals as RequestLocals).requestId;
 }
 
-/** Adds fields to the request's log line. They must not hold a secret. */
+/** Adds fields to the request's log line. They must not contain a secret. */
 export function addToLog(res: Response, fields: Record<string, unknown>): void {
   Object.assign((res.locals as RequestLocals).log, fields);
 }
 
-/** Orchestrators request these every second, so their lines are logged at debug level only. */
+/** Orchestrators request these every second, so they are logged only at debug level. */
 const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
 /**
- * Gives the request an id, and writes one log line when the request ends or is aborted.
- * {@link adoptRequestId} later replaces the id with the gateway's.
+ * Gives the request an id, and writes a log line when the request ends or is aborted. {@link adoptRequestId} later
+ * replaces the id with the gateway's.
  */
 export function requestLog(logger: Logger) {
   return (req: Request, res: Response, next: NextFunction): void => {
@@ -39,7 +39,7 @@ export function requestLog(logger: Logger) {
         request_id: locals.requestId,
         method: req.method,
         path,
-        // 0 when the client left before the response started: `statusCode` is then only Node's default.
+        // 0 if the caller left before the response started. `statusCode` would then be Node's default.
         status: res.headersSent ? res.statusCode : 0,
         duration_ms: Math.round((performance.now() - startedAt) * 100) / 100,
         ...(res.writableFinished ? {} : { aborted: true }),
@@ -54,8 +54,8 @@ export function requestLog(logger: Logger) {
 }
 
 /**
- * Adopts the gateway's request id, so that one id appears in every log.
- * Mount it after the identity middleware: before that, a client may have set the header.
+ * Adopts the gateway's request id, so that one id appears in all logs. Mount this after the identity middleware: before
+ * that, anyone could have set the header.
  */
 export const adoptRequestId: RequestHandler = (req, res, next) => {
   const id = req.headers['x-request-id'];
@@ -67,12 +67,12 @@ export const adoptRequestId: RequestHandler = (req, res, next) => {
 };
 
 /**
- * Adds the user or client, the tenant and the actor to the log line, and keeps the response out of shared caches.
- * Mount it after `requireIdentity`.
+ * Adds the user or OAuth client, the tenant and the actor to the log line, and keeps the response out of shared caches.
+ * Mount this after `requireIdentity`.
  */
 export const describeCaller: RequestHandler = (req, res, next) => {
   addToLog(res, callerFields(req.identity));
-  // The same path returns a different response to each user, so a cache must not share it.
+  // Each user gets a different response at the same path, so caches must not share it.
   res.set('cache-control', 'private, no-cache');
   next();
 };

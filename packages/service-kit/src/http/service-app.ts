@@ -14,27 +14,27 @@ export type ServiceParts = Readonly<{
   health: Health;
   metrics: Registry;
   errors: ErrorTable;
-  /** Routes served without identity. Only `/.well-known/*` belongs here. */
+  /** Routes that need no identity. Only `/.well-known/*` belongs here. */
   open?: Router;
-  /** Publishes the service's keys for agreement where `open` serves a key set. {@link identity} does it otherwise. */
+  /** Publishes the service's keys for agreement if `open` serves a key set. Otherwise {@link identity} does. */
   publishKeys?: RequestHandler;
-  /** Refuses requests that the gateway did not sign. It runs before body parsing and routing. */
+  /** Refuses requests that the gateway did not sign. Runs before body parsing and routing. */
   identity: RequestHandler;
-  /** Largest JSON body or form, in bytes. Default 100 KiB. Handlers limit uploads themselves. */
+  /** Maximum size of a JSON body or form, by default 100 KiB. Handlers limit uploads themselves. */
   maxBodyBytes?: number;
   routes: Router;
-  /** Undefined: traces are off. */
+  /** If undefined, there are no traces. */
   tracing?: Tracing | undefined;
-  /** Formats the bodies of errors for routes with an `errorBody`. */
+  /** Formats error bodies for routes with an `errorBody`. */
   formatError?: FormatError;
 }>;
 
-/** Creates the Express app of a service: the same middleware, in the same order, for every service. */
+/** Creates a service's Express app, with the same middleware in the same order for every service. */
 export function createServiceApp(parts: ServiceParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag'); // Handlers set ETags from revisions. Express would add hashes of the body.
-  app.set('query parser', 'simple'); // A nested parameter must not become an object.
+  app.set('query parser', 'simple'); // Nested parameters must not become objects.
   app.set('case sensitive routing', true);
   app.set('strict routing', true);
   app.use(requestLog(parts.logger), requestMetrics(parts.metrics));
@@ -52,12 +52,11 @@ export function createServiceApp(parts: ServiceParts): Express {
 }
 
 /**
- * A router that matches like the gateway, unlike Express's default: paths are case-sensitive, and a trailing slash
- * makes another path.
+ * A router that matches paths like the gateway: unlike Express's default, it distinguishes case and trailing slashes.
  */
 export const createRouter = (): Router => express.Router({ caseSensitive: true, strict: true });
 
-/** Passes on AppError `method_not_allowed` for methods that no route of a path accepts. */
+/** Passes on AppError `method_not_allowed` for methods that no route with this path accepts. */
 export const allowOnly =
   (allow: string): RequestHandler =>
   (_req, _res, next) =>

@@ -6,9 +6,9 @@ import { respondOnSocket } from './lingering-close.ts';
 import { answerOf } from './problem.ts';
 
 /**
- * Creates the HTTP server of a service and of the gateway's admin listener. Node answers some errors itself, without a
- * body. Here they get problem+json too: a request without `Host` or with an unknown `Expect` goes to the app, and a
- * parse error gets a problem response.
+ * Creates the HTTP server of a service or the gateway's admin listener. Node's own error responses have no body. Here
+ * they are problem+json: a request without `Host` or with an unknown `Expect` goes to the app, and a parse error gets a
+ * problem response.
  */
 export function createServiceServer(app: RequestListener): Server {
   const pending = new WeakMap<Duplex, Set<ServerResponse>>();
@@ -21,7 +21,7 @@ export function createServiceServer(app: RequestListener): Server {
   const server = createServer({ requireHostHeader: false }, handle);
   server.on('checkExpectation', handle);
   server.on('clientError', (error, socket) => {
-    // Written into a response that has started, a problem would be read as part of its body.
+    // Within a started response, a problem would be read as part of the body.
     const hasStarted = [...(pending.get(socket) ?? [])].some(
       (response) => response.headersSent && !response.writableEnded,
     );

@@ -4,8 +4,8 @@ import { routeOf } from '../process/metrics.ts';
 import { addToLog, type RequestLocals, requestIdOf } from './request-log.ts';
 
 /**
- * Makes a span of each request that the gateway samples, and names its trace in the log. Mount it after the identity
- * middleware: before it, the client may have written `traceparent`.
+ * Creates a span for each request that the gateway samples, and adds its trace id to the log. Mount this after the
+ * identity middleware: before it, anyone could have set `traceparent`.
  */
 export const traceRequests =
   (tracing: Tracing): RequestHandler =>

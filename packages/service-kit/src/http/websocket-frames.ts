@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 const closeOpcode = 8;
 
 /**
- * Tracks the frame boundaries of one direction of a WebSocket. Buffers at most one frame header.
+ * Tracks a WebSocket's frame boundaries in one direction. Buffers at most one frame header.
  *
  * @see RFC 6455 section 5.2
  */
@@ -30,13 +30,13 @@ export class FrameCursor {
     }
   };
 
-  /** Between two frames and before a close frame, the only place where another frame may be inserted. */
+  /** Whether another frame can be inserted: only between two frames, and before a close frame. */
   get isBetween(): boolean {
     return this.#header.length === 0 && this.#payloadLeft === 0 && !this.#isClosed;
   }
 }
 
-/** At least two bytes, which determine the length of the header. */
+/** At least two bytes, which determine the header length. */
 function headerLength([, second]: readonly number[]): number {
   if (second === undefined) return 2;
   const short = second & 0x7f;
@@ -53,9 +53,9 @@ function payloadLength(header: readonly number[]): number {
 export type CloseCode = 1001 | 1008;
 
 /**
- * Builds a close frame: unmasked for a server, masked for a client.
+ * Builds a close frame, unmasked for a server and masked for a client.
  *
- * @param reason At most 123 bytes, and no secret: the other side reads it.
+ * @param reason At most 123 bytes without secrets: the other side reads it.
  */
 export function closeFrame(side: 'server' | 'client', code: CloseCode, reason = ''): Buffer {
   const payload = Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]);

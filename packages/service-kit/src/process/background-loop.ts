@@ -1,7 +1,7 @@
 export type BackgroundLoop = Readonly<{
-  /** Starts the next run at once, or right after the current one. */
+  /** Starts the next run immediately, or right after the current one. */
   wake(): void;
-  /** Starts no more runs. Resolves when the current one has ended. */
+  /** Starts no more runs. Resolves when the current run has ended. */
   stop(): Promise<void>;
 }>;
 
@@ -10,12 +10,12 @@ export type BackgroundLoopOptions = Readonly<{
    * Does the work that is due. `stopped` aborts when the process stops. Returns the milliseconds until the next run.
    */
   run: (stopped: AbortSignal) => Promise<number>;
-  /** Called when a run fails. The next one starts after `afterFailureMs`. */
+  /** Called when a run fails. The next run starts after `afterFailureMs`. */
   onError: (error: unknown) => void;
   afterFailureMs?: number;
 }>;
 
-/** Runs background work again and again, never twice at once, until it is stopped. */
+/** Repeats background work until it is stopped. Runs never overlap. */
 export function startBackgroundLoop({ run, onError, afterFailureMs = 2_000 }: BackgroundLoopOptions): BackgroundLoop {
   const stopped = new AbortController();
   let isWoken = false;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The configuration is invalid. `problems` holds one sentence for each problem. */
+/** The configuration is invalid. `problems` has one sentence for each problem. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
   constructor(problems: readonly string[]) {
@@ -15,10 +15,10 @@ export class ConfigError extends Error {
 }
 
 /**
- * Checks the environment against a schema whose keys are variable names.
- * An empty variable counts as absent, so `PORT=` takes the default. `NAME_FILE` supplies `NAME` from a file.
+ * Checks the environment against a schema with variable names as keys. An empty variable counts as unset, so `PORT=`
+ * uses the default. `NAME_FILE` reads `NAME` from a file.
  *
- * @throws ConfigError with every problem at once. It never contains values, because some are secrets.
+ * @throws ConfigError with every problem at once, but without values, because some are secrets.
  */
 export function readConfig<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
@@ -88,12 +88,12 @@ export function wholeNumber(min: number, max: number, what = 'a whole number') {
     .refine((value) => value >= min && value <= max, { error });
 }
 
-/** A TCP port. 0 lets the system choose one (tests). */
+/** A TCP port. With 0 the system chooses one, for tests. */
 export const port = (fallback: number) => wholeNumber(0, 65_535, 'a port').default(fallback);
 
 export const milliseconds = (fallback: number) => wholeNumber(0, 600_000, 'a number of milliseconds').default(fallback);
 
-/** The UTF-8 bytes of the text, the same as in gateway.yaml. At least 32. */
+/** A secret's UTF-8 bytes, as in gateway.yaml. At least 32. */
 const sharedSecret = z
   .string()
   .refine((text) => Buffer.byteLength(text) >= 32, 'must have at least 32 bytes')
@@ -117,7 +117,7 @@ const flag = z
   .default('false')
   .transform((value) => value === 'true');
 
-/** Variables that every service reads. Spread them into the service's schema. */
+/** Variables for every service. Spread them into the service's schema. */
 export const commonConfig = {
   HOST: z.string().default('127.0.0.1'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -125,18 +125,16 @@ export const commonConfig = {
   COUNTERSIGN_HOME: z.string().default('.countersign'),
   GATEWAY_INTERNAL_PORT: port(8090),
   GATEWAY_KEYS_URL: z.url().optional(),
-  /** Whether GATEWAY_KEYS_URL may be plain http to another machine. In production it is refused otherwise. */
+  /** Whether GATEWAY_KEYS_URL can be plain http to another machine in production. */
   GATEWAY_INSECURE_TRANSPORT: flag,
-  /**
-   * When the gateway signs for this service with `hmac-sha256`: the current secret, and the next one during rotation.
-   */
+  /** The current secret, and the next one during rotation, if the gateway signs for this service with `hmac-sha256`. */
   GATEWAY_SECRET: sharedSecret.optional(),
   GATEWAY_SECRET_NEXT: sharedSecret.optional(),
-  /** For `algorithm: agreed` in gateway.yaml: a directory for the keys that this service makes, or `memory`. */
+  /** For `algorithm: agreed` in gateway.yaml: a directory for the keys that this service creates, or `memory`. */
   AGREEMENT_KEYS: z.string().optional(),
-  /** Instead of AGREEMENT_KEYS: a private JWK, or a set of them whose first one is published. */
+  /** Replaces AGREEMENT_KEYS: a private JWK, or a set of them whose first one is published. */
   AGREEMENT_KEY: z.string().transform(toAgreementKeys).optional(),
-  /** While Redis is unavailable: refuse with 503, or check replays only within this process. */
+  /** What to do while Redis is unavailable: refuse with 503, or check replays only within this process. */
   REPLAY_WITHOUT_REDIS: z.enum(['refuse', 'memory']).default('refuse'),
   DATABASE_URL: z.url().optional(),
   DATABASE_PREFIX: z
@@ -144,9 +142,9 @@ export const commonConfig = {
     .regex(/^[a-z][a-z0-9_]{0,30}$/, 'must be lower-case letters, digits and _')
     .default('countersign'),
   REDIS_URL: z.url().optional(),
-  /** The base URL of a collector that takes OTLP over HTTP. Without it, nothing is traced. */
+  /** The base URL of a collector that accepts OTLP over HTTP. If unset, nothing is traced. */
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
-  /** Whether it may be plain http to another machine. */
+  /** Whether the collector's URL can be plain http to another machine. */
   OTEL_EXPORTER_OTLP_INSECURE: flag,
   DRAIN_DELAY_MS: milliseconds(500),
   SHUTDOWN_GRACE_MS: milliseconds(10_000),
@@ -154,7 +152,7 @@ export const commonConfig = {
 
 export type CommonConfig = z.infer<z.ZodObject<typeof commonConfig>>;
 
-/** The URL where the gateway publishes the keys that sign identity. */
+/** Returns the URL where the gateway publishes the keys that sign identity. */
 export function gatewayKeysUrl(config: Pick<CommonConfig, 'GATEWAY_KEYS_URL' | 'GATEWAY_INTERNAL_PORT'>): string {
   return config.GATEWAY_KEYS_URL ?? `http://127.0.0.1:${config.GATEWAY_INTERNAL_PORT}/.well-known/jwks.json`;
 }

@@ -1,19 +1,21 @@
 /**
- * Checks one part. Returns undefined when it is usable, and otherwise returns or throws the reason. With
- * `usableWithout`, the process is still ready, and the reason is shown.
+ * Checks one part. Returns undefined if it is usable, and otherwise returns or throws the reason. With `usableWithout`,
+ * the process stays ready and only shows the reason.
  */
 export type HealthCheck = () => Finding | Promise<Finding>;
 
 type Finding = string | Readonly<{ usableWithout: string }> | undefined;
 
-/** Readiness of one process. After `drain`, `/readyz` answers 503 while the listeners are still open. */
+/** A process's readiness. After `drain`, `/readyz` responds with 503 while the listeners are still open. */
 export type Health = Readonly<{
   ready(): Promise<Readonly<{ ok: boolean; checks: Readonly<Record<string, string>> }>>;
   drain(): void;
   readonly draining: boolean;
 }>;
 
-/** @param checks This process's own parts. Two processes that check each other's readiness would never start. */
+/**
+ * @param checks Checks of this process's own parts. Two processes that check each other's readiness would never start.
+ */
 export function createHealth(checks: Readonly<Record<string, HealthCheck>>): Health {
   const health = {
     draining: false,

@@ -17,14 +17,14 @@ export type Running = Readonly<{
   logger: Logger;
   /** How long `/readyz` returns 503 before the listeners close, so that load balancers stop sending requests first. */
   drainDelayMs: number;
-  /** Stops accepting requests, finishes those in flight, then releases all resources. Called once. */
+  /** Stops accepting requests, finishes current ones, then releases all resources. Called once. */
   stop(): Promise<void>;
 }>;
 
 /**
- * Runs a process: start, wait for SIGTERM or SIGINT, return 503 from `/readyz` for `drainDelayMs`, stop.
- * If a launcher started the process with an IPC channel, the process also stops when the launcher exits. A startup
- * problem prints one message and exits with code 1.
+ * Runs a process: starts it, waits for SIGTERM or SIGINT, returns 503 from `/readyz` for `drainDelayMs`, and stops it.
+ * If a launcher started the process with an IPC channel, the process also stops when the launcher exits. After a
+ * startup problem, prints one message and exits with code 1.
  */
 export async function runProcess(name: string, start: () => Promise<Running>): Promise<void> {
   let running: Running;
@@ -37,10 +37,10 @@ export async function runProcess(name: string, start: () => Promise<Running>): P
     process.exit(1);
   }
   const { health, logger } = running;
-  // In development Node.js comes from npm, which has no newer release (SECURITY.md).
+  // In development Node.js comes from npm, which may lag behind (SECURITY.md).
   const safer = process.env.NODE_ENV === 'production' ? saferNodeRelease(process.versions.node) : undefined;
   if (safer !== undefined) {
-    logger.warn({ node: process.versions.node, safer }, 'this release of Node.js lacks security fixes: upgrade it');
+    logger.warn({ node: process.versions.node, safer }, 'this Node.js release lacks security fixes: upgrade it');
   }
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'uncaught exception');
@@ -61,10 +61,11 @@ export type Stop = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'disconnect';
 const exitOnRepeatAfterMs = 2_000;
 
 /**
- * Resolves when the process is asked to stop. A repeated signal within two seconds is ignored: Ctrl-C under npm
- * arrives twice, from the terminal and from npm. A later one ends the process immediately, with exit code 1.
+ * Resolves when the process is asked to stop. Ignores a repeated signal within two seconds, because Ctrl-C under npm
+ * arrives twice, from the terminal and from npm. A later signal ends the process immediately with exit code 1.
  *
- * @param stops `disconnect`: the launcher at the other end of the IPC channel exited. A repeat never ends the process.
+ * @param stops `disconnect` means that the launcher at the other end of the IPC channel exited. Repeating it never ends
+ *   the process.
  */
 export function stopRequested(stops: readonly Stop[] = ['SIGTERM', 'SIGINT', 'disconnect']): Promise<Stop> {
   return new Promise((resolve) => {

@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 
 /** A log output that never blocks, even when its reader is slow or gone. */
 export type LogPipe = Readonly<{
-  /** Writes a line at once, after the lines that were appended before it. */
+  /** Writes a line immediately, after all earlier lines. */
   write(line: string): void;
   /** Writes a line within 100 ms, together with others. */
   append(line: string): void;
@@ -12,7 +12,7 @@ export type LogPipe = Readonly<{
 }>;
 
 export type LogPipeOptions = Readonly<{
-  /** Bytes buffered for a slow reader. Whole lines beyond that are dropped. Default 4 MiB. */
+  /** The number of bytes to buffer for a slow reader, by default 4 MiB. Whole lines beyond that are dropped. */
   maxBufferedBytes?: number;
   /** Formats the line that reports how many lines were dropped. */
   lossLine(lost: number): string;
@@ -22,19 +22,19 @@ export type LogPipeOptions = Readonly<{
 const firstRetryMs = 1;
 const lastRetryMs = 50;
 const flushWithinMs = 1_000;
-// A system call per line costs more than the rest of the line.
+// A system call for each line would cost more than the rest of the line.
 const appendForMs = 100;
 const appendUpToBytes = 16 * 1024;
 // The maximum time that a slow reader delays the exit.
 const exitWithinMs = 200;
 
 /**
- * Writes to a file descriptor without waiting for its reader: a slow or stopped reader loses log lines and delays no
- * request. Appended lines are written after 100 ms, at 16 KiB, before a line that is written at once, and when the
+ * Writes to a file descriptor without waiting for its reader. A slow or stopped reader loses log lines, but delays no
+ * request. Appended lines are written after 100 ms, at 16 KiB, before a line that is written immediately, and when the
  * process exits or crashes. Only SIGKILL and a crash of Node.js itself lose them.
  *
- * Writes are synchronous and non-blocking. An asynchronous `fs.write` uses a thread of libuv's pool, and a blocked
- * thread keeps the process from exiting.
+ * Writes are synchronous and non-blocking. An asynchronous `fs.write` would use a libuv thread, and a blocked thread
+ * would keep the process from exiting.
  */
 export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lossLine }: LogPipeOptions): LogPipe {
   const output = nonBlocking(fd);
@@ -42,14 +42,14 @@ export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lo
   let bufferedBytes = 0;
   let lost = 0;
   let retryMs = firstRetryMs;
-  /** Appended lines. Encoding each at once is cheaper than joining them first. */
+  /** Appended lines. Encoding each immediately is cheaper than joining them first. */
   const pending = Buffer.allocUnsafeSlow(2 * appendUpToBytes);
   let pendingBytes = 0;
   let appendTimer: NodeJS.Timeout | undefined;
   const onEmpty = new Set<() => void>();
 
   function buffer(bytes: Buffer): void {
-    // A copy, because the next lines overwrite what was pending.
+    // Copies, because later lines overwrite what was pending.
     buffered.push(Buffer.from(bytes));
     bufferedBytes += bytes.length;
     if (buffered.length === 1) setTimeout(retry, retryMs).unref();
@@ -81,13 +81,12 @@ export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lo
     for (const done of [...onEmpty]) done();
   }
 
-  /** Sends one line or several. */
   function send(bytes: Buffer): void {
     if (buffered.length === 0) {
       const left = writeNow(output, bytes);
       if (left.length > 0) buffer(left);
     } else if (lost > 0 || bufferedBytes + bytes.length > maxBufferedBytes) {
-      // Until the buffer is empty, so that each gap is reported once, where it occurred.
+      // Waits until the buffer is empty, so that each gap is reported once, where it occurred.
       lost += countLines(bytes);
     } else {
       buffer(bytes);
@@ -103,7 +102,7 @@ export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lo
   }
 
   function append(line: string): void {
-    // UTF-8 has at most three bytes for one unit of UTF-16.
+    // UTF-8 needs at most three bytes for a UTF-16 unit.
     const maxBytes = line.length * 3;
     if (maxBytes > pending.length - pendingBytes) sendAppended();
     if (maxBytes > pending.length) send(Buffer.from(line));
@@ -170,7 +169,7 @@ function countLines(bytes: Buffer): number {
 
 const lineFeed = 0x0a;
 
-/** @returns The bytes that the pipe has no room for now. */
+/** @returns The bytes that do not fit in the pipe now. */
 function writeNow(fd: number, bytes: Buffer): Buffer {
   let left = bytes;
   while (left.length > 0) {
@@ -178,7 +177,7 @@ function writeNow(fd: number, bytes: Buffer): Buffer {
       left = left.subarray(writeSync(fd, left));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return left;
-      // Drop the line after any other error, such as EPIPE. A broken log must not stop the service.
+      // After any other error, such as EPIPE, drops the line. A broken log must not stop the service.
       return Buffer.alloc(0);
     }
   }
@@ -186,8 +185,8 @@ function writeNow(fd: number, bytes: Buffer): Buffer {
 }
 
 /**
- * Returns a non-blocking descriptor for the same output. A pipe is opened again, because other processes may share the
- * inherited file description. A socket, as systemd and a Node parent pass it, cannot be opened again; libuv makes it
+ * Returns a non-blocking descriptor for the same output. A pipe is reopened, because other processes may share the
+ * inherited file description. A socket (from systemd or a Node parent) cannot be reopened, but libuv makes it
  * non-blocking. Files and terminals are used as they are.
  */
 function nonBlocking(fd: number): number {
@@ -202,5 +201,5 @@ function nonBlocking(fd: number): number {
   }
 }
 
-// Keeps references: a garbage-collected socket closes its descriptor.
+// Keeps references, because a garbage-collected socket closes its descriptor.
 const sockets: Socket[] = [];

@@ -1,12 +1,12 @@
-/** The log's levels of pino that a line shows. */
+/** The names of pino's levels. */
 const labels: Readonly<Record<number, string>> = { 40: 'warning: ', 50: 'error: ', 60: 'error: ' };
 
-/** What a request's line shows besides method, path, status and time. The JSON has everything. */
+/** What a request's line shows besides the method, path, status and time. The JSON has everything. */
 const shownOfRequest = 'code route user_id client_id tenant_id upstream target detail err request_id'.split(' ');
 
 /**
  * Formats a JSON log line for people, such as `11:02:03 GET /orders 200 3.1 ms route=api user_id=ada`. Some values come
- * from clients, so every control character is escaped.
+ * from requests, so every control character is escaped.
  */
 export function logText(json: string, paint: (style: 'bad' | 'quiet', text: string) => string): string {
   const {
@@ -36,7 +36,7 @@ const ofRequest = (members: Readonly<Record<string, unknown>>): Readonly<Record<
 const valueText = (value: unknown): string =>
   typeof value === 'string' && /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
 
-/** The stack of an error, below the line. */
+/** An error's stack, below the line. */
 function stackOf(err: unknown): string {
   const { stack, message } = (err ?? {}) as Readonly<{ stack?: unknown; message?: unknown }>;
   const text = String(stack ?? message ?? '');
@@ -44,7 +44,7 @@ function stackOf(err: unknown): string {
   return lines.map((line) => `\n  ${printable(line.trim())}`).join('');
 }
 
-/** Makes text safe for a terminal: control characters and unusual spaces become escapes. */
+/** Makes text safe for a terminal by escaping control characters and unusual spaces. */
 export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, escaped);
 
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -21,18 +21,18 @@ const secretKeys = [
 const places = ['', 'detail', 'err', 'headers'];
 const redactedPaths = [
   ...places.flatMap((place) => secretKeys.map((key) => `${place}["${key}"]`)),
-  // An ioredis error carries the failed command, such as `HELLO 3 AUTH` with the password.
+  // An ioredis error contains the failed command, such as `HELLO 3 AUTH` with the password.
   'err.command.args',
 ];
 
 /**
- * Logs one JSON line per event to standard output, with RFC 3339 times. When the reader is too slow, lines are dropped
- * and a later line reports how many. Logging never blocks.
+ * Logs a JSON line for each event to standard output, with RFC 3339 times. If the reader is too slow, drops lines, and
+ * a later line reports how many. Logging never blocks.
  *
  * Lines below the level `warn` are written within 100 ms, and when the process exits or crashes. SIGKILL loses them. A
- * line at `warn` or above is written at once, after the lines before it.
+ * line at `warn` or above is written immediately, after all earlier lines.
  *
- * @param to Default: standard output.
+ * @param to Defaults to standard output.
  */
 export function createLogger(name: string, level: string, to?: LogStream): Logger {
   const stream = to ?? standardOutput(name);
@@ -51,17 +51,17 @@ export function createLogger(name: string, level: string, to?: LogStream): Logge
   return logger;
 }
 
-/** Where the loggers of this file write, and the members that each of their lines begins with. */
+/** Where this module's loggers write, and the members at the start of each line. */
 const outputs = new WeakMap<Logger, Readonly<{ stream: LogStream; members: string }>>();
 
 const membersOf = (object: object): string => JSON.stringify(object).slice(1, -1);
 
 /**
- * Writes lines at level `info` like the logger, at a third of the cost: nothing is redacted. Give it no secret, and no
- * object that may hold one.
+ * Writes lines at level `info` like the logger, at a third of the cost, because nothing is redacted. Do not pass a
+ * secret, or an object that may contain one.
  *
  * @param logger A logger that is not from {@link createLogger} writes the lines itself.
- * @returns Writes one line. `fields` has at least one member.
+ * @returns A function that writes a line. `fields` must have at least one member.
  */
 export function createLineWriter(logger: Logger, message: string): (fields: object) => void {
   const output = outputs.get(logger);
@@ -76,7 +76,7 @@ export function createLineWriter(logger: Logger, message: string): (fields: obje
   };
 }
 
-/** @param format Changes each line. Default: JSON lines as they are. */
+/** @param format Changes each line. By default lines stay JSON. */
 export function standardOutput(name: string, format = (line: string): string => line): LogStream {
   const pipe = openLogPipe(1, {
     lossLine: (lost) =>
@@ -94,10 +94,10 @@ export function standardOutput(name: string, format = (line: string): string => 
   };
 }
 
-/** Where a logger writes. `append` may wait for other lines. */
+/** Where a logger writes. `append` may delay a line to write it with others. */
 export type LogStream = DestinationStream & Readonly<{ append?(line: string): void }>;
 
-// pino starts each line with `{"level":`, then two digits.
+// pino starts each line with `{"level":` and two digits.
 const levelAt = '{"level":'.length;
 const isUrgent = (line: string): boolean => line.charAt(levelAt) >= '4';
 
@@ -105,14 +105,14 @@ let second = Number.NaN;
 let prefix = '';
 
 /**
- * Formats Unix milliseconds as `Date.toISOString` does. The text of the last second is kept, because log lines come in
+ * Formats Unix milliseconds like `Date.toISOString`. Keeps the text of the last second, because log lines come in
  * order.
  */
 export function isoTime(nowMs: number): string {
   const milliseconds = nowMs % 1000;
   if (nowMs - milliseconds !== second) {
     second = nowMs - milliseconds;
-    // Without the milliseconds and the `Z`.
+    // The text without milliseconds and `Z`.
     prefix = new Date(second).toISOString().slice(0, -4);
   }
   if (milliseconds < 10) return `${prefix}00${milliseconds}Z`;

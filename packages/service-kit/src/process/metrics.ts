@@ -10,7 +10,7 @@ export function createMetrics(): Registry {
   return registry;
 }
 
-/** Measures every request by method, route pattern and status. A path would create a series for each id in it. */
+/** Measures requests by method, route pattern and status. Paths would create a series for each id. */
 export function requestMetrics(registry: Registry): RequestHandler {
   const seconds = new Histogram({
     name: 'http_request_duration_seconds',
@@ -28,13 +28,13 @@ export function requestMetrics(registry: Registry): RequestHandler {
   };
 }
 
-/** The pattern of the route that took the request. */
+/** Returns the pattern of the route that handled the request. */
 export function routeOf(req: Request): string | undefined {
   const pattern: unknown = (req.route as { path?: unknown } | undefined)?.path;
   return typeof pattern === 'string' ? req.baseUrl + pattern : undefined;
 }
 
-/** The parts of a registry that {@link metricsHandler} needs. */
+/** What {@link metricsHandler} needs of a registry. */
 export type MetricsSource = Pick<Registry, 'contentType' | 'metrics'>;
 
 export function metricsHandler(registry: MetricsSource) {
@@ -44,7 +44,7 @@ export function metricsHandler(registry: MetricsSource) {
 }
 
 /**
- * @param counts For each bucket, the last one without an upper bound.
+ * @param counts The count in each bucket. The last bucket has no upper bound.
  * @param bounds The upper bounds, ascending.
  * @returns The quantile, interpolated within its bucket. Undefined without observations.
  */
@@ -54,7 +54,7 @@ export function quantileOf(share: number, counts: readonly number[], bounds: rea
   let rank = share * total;
   for (const [bucket, count] of counts.entries()) {
     const upper = bounds[bucket];
-    // Longer than the last bound: the bound is all that is known.
+    // Beyond the last bound, only the bound is known.
     if (upper === undefined) break;
     if (count > 0 && rank <= count) {
       const lower = bounds[bucket - 1] ?? 0;

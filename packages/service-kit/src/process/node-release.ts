@@ -1,4 +1,4 @@
-/** The first release of each maintained line that has the security fixes of 2026 (nodejs/security-wg, vuln/core). */
+/** The first release of each maintained line with the security fixes of 2026 (nodejs/security-wg, vuln/core). */
 const firstFixed: readonly (readonly [major: number, minor: number, patch: number])[] = [
   [22, 23, 4],
   [24, 22, 1],
@@ -6,7 +6,7 @@ const firstFixed: readonly (readonly [major: number, minor: number, patch: numbe
 ];
 
 /**
- * Explains why Countersign does not run on this release of Node.js; undefined if it does. `engines` of each
+ * Explains why Countersign does not run on this Node.js release, or returns undefined if it does. `engines` in each
  * package.json has the same range, which every dependency allows.
  *
  * @param version Like `process.versions.node`, such as `26.10.0`.
@@ -18,11 +18,11 @@ export function unsupportedNode(version: string): string | undefined {
 }
 
 /**
- * The release of Node.js to upgrade to, if this one lacks security fixes. A line that is no longer maintained gets
+ * Returns the Node.js release to upgrade to if this one lacks security fixes. A line that is no longer maintained gets
  * none.
  *
  * @param version Like `process.versions.node`, such as `26.10.0`.
- * @returns Such as `26.12.1`; undefined if this release has the fixes, or belongs to a newer line.
+ * @returns A version such as `26.12.1`. Undefined if this release has the fixes, or belongs to a newer line.
  */
 export function saferNodeRelease(version: string): string | undefined {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);

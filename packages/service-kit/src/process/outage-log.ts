@@ -5,8 +5,8 @@ const startUpMs = 10_000;
 const repeatMs = 60_000;
 
 /**
- * Logs the first failure as a warning if it worked before, and otherwise at level info. A lasting outage is logged as a
- * warning after 10 s, then once a minute, regardless of retries.
+ * Logs the first failure as a warning if the part has worked before, and otherwise at level info. Logs a lasting outage
+ * as a warning after 10 s, then once a minute, regardless of retries.
  *
  * @param nowMs Milliseconds from any fixed origin.
  */
@@ -14,7 +14,7 @@ export function createOutageLog(nowMs: () => number) {
   let nextAtMs: number | undefined;
   return {
     /**
-     * @param hasWorked Whether it has worked before. At startup, the other service may still be starting.
+     * @param hasWorked Whether the part has worked before. At startup, the other service may still be starting.
      * @returns The log level. Undefined to log nothing.
      */
     failed(hasWorked: boolean): 'info' | 'warn' | undefined {

@@ -3,17 +3,21 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 export type OutboxDepth = Readonly<{ topic: string; waiting: number; oldestSec: number }>;
 
 export type OutboxMetricsOptions<Depth extends OutboxDepth> = Readonly<{
-  /** The start of each name, such as `auth_outbox`. */
+  /** The prefix of each name, such as `auth_outbox`. */
   name: string;
-  /** The results that deliveries are counted by, for the help text. */
+  /** The delivery results, for the help text. */
   results: string;
-  /** Read for each scrape. A topic that is left out has no series. */
+  /** Read at each scrape. A missing topic has no series. */
   depth: () => Promise<readonly Depth[]>;
-  /** Gauges of this outbox alone, by the end of their names. */
+  /** Additional gauges of this outbox, by name suffix. */
   gauges?: Readonly<Record<string, Readonly<{ help: string; measure: (depth: Depth) => number }>>>;
 }>;
 
-/** Counts deliveries from an outbox, and reports those that wait in it. @returns Counts deliveries, one by default. */
+/**
+ * Counts deliveries from an outbox, and reports waiting ones.
+ *
+ * @returns A function that counts deliveries, by default one.
+ */
 export function outboxMetrics<Depth extends OutboxDepth>(
   registry: Registry,
   { name, results, depth, gauges = {} }: OutboxMetricsOptions<Depth>,
@@ -27,9 +31,9 @@ export function outboxMetrics<Depth extends OutboxDepth>(
   });
   const shared = sharedRead(depth);
   const all: NonNullable<typeof gauges> = {
-    waiting: { help: 'Deliveries that wait to be sent.', measure: ({ waiting }) => waiting },
+    waiting: { help: 'Deliveries waiting to be sent.', measure: ({ waiting }) => waiting },
     ...gauges,
-    oldest_seconds: { help: 'How long the oldest delivery has waited.', measure: ({ oldestSec }) => oldestSec },
+    oldest_seconds: { help: 'How long the oldest delivery has been waiting.', measure: ({ oldestSec }) => oldestSec },
   };
   for (const [end, { help, measure }] of Object.entries(all)) {
     new Gauge({
@@ -46,7 +50,7 @@ export function outboxMetrics<Depth extends OutboxDepth>(
   return (topic, result, count = 1) => deliveries.inc({ topic, result }, count);
 }
 
-/** Shares one read among concurrent callers. */
+/** Shares a read among concurrent callers. */
 function sharedRead<T>(read: () => Promise<T>): () => Promise<T> {
   let underWay: Promise<T> | undefined;
   return () => {

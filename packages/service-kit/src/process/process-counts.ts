@@ -10,32 +10,31 @@ const keyOf = ({ name }: Metric, value: MetricValue<string>): string =>
   `${(value as MetricValueWithName<string>).metricName ?? name} ${JSON.stringify(value.labels)}`;
 
 /**
- * Reads the metrics of a process that another one supervises, and adds what its earlier processes counted. Otherwise
- * the sum would decrease when a process ends, and Prometheus would treat that as a restart and count the rest of the
- * sum again.
+ * Reads the metrics of a supervised process, and adds the counts of its predecessors. Otherwise the sum would decrease
+ * when a process ends, and Prometheus would treat that as a restart and count the rest again.
  */
 export class ProcessCounts {
-  /** Undefined unless a process serves requests. */
+  /** Undefined unless a process is serving requests. */
   #ask: (() => Promise<readonly Metric[]>) | undefined;
   #reading: Promise<boolean> | undefined;
   #last: readonly Metric[] = [];
   /** Counts that started over at zero, one value each. */
   readonly #earlier = new Map<string, Metric>();
 
-  /** Call when a process starts to serve. */
+  /** Call this when a process starts to serve requests. */
   begin(ask: () => Promise<readonly Metric[]>): void {
     this.#ask = ask;
   }
 
   /**
-   * Call it when the process has finished its last request. It is not asked again, and a pending response is ignored.
+   * Call this when the process has finished its last request. It is not asked again, and a pending response is ignored.
    */
   finish(metrics: readonly Metric[]): void {
     this.#ask = undefined;
     this.#replace(metrics);
   }
 
-  /** Call when the process has ended. Its last reported counts are kept. */
+  /** Call this when the process has ended. Its last reported counts are kept. */
   end(): void {
     this.#ask = undefined;
     this.#carry(this.#last.filter(isTotal), []);
@@ -45,7 +44,7 @@ export class ProcessCounts {
   /**
    * Concurrent callers share one reading.
    *
-   * @returns Only the counts, not the states, if the process does not answer in time.
+   * @returns Only the counts, not the states, if the process does not respond in time.
    */
   async read(): Promise<readonly Metric[]> {
     this.#reading ??= this.#readNow();
@@ -67,13 +66,13 @@ export class ProcessCounts {
     }
   }
 
-  /** A counter of an upstream or issuer starts over within a process when its configuration changes. */
+  /** An upstream's or issuer's counter starts over within a process when its configuration changes. */
   #replace(metrics: readonly Metric[]): void {
     this.#carry(this.#last.filter(isCounter), metrics.filter(isCounter));
     this.#last = metrics;
   }
 
-  /** Adds to the earlier counts those of `before` that are lower or missing in `now`. */
+  /** Adds those counts from `before` to the earlier counts that are lower or missing in `now`. */
   #carry(before: readonly Metric[], now: readonly Metric[]): void {
     const current = new Map(now.flatMap((metric) => metric.values.map((one) => [keyOf(metric, one), one.value])));
     for (const metric of before) {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { StartupError } from './lifecycle.ts';
 
-/** Reads the file that SEED_FILE names. @throws StartupError when it cannot be read, or does not fit the schema. */
+/** Reads the file that SEED_FILE names. @throws StartupError if it cannot be read, or does not match the schema. */
 export function readSeedFile<Schema extends z.ZodType>(path: string, schema: Schema): z.output<Schema> {
   let content: unknown;
   try {
@@ -12,5 +12,5 @@ export function readSeedFile<Schema extends z.ZodType>(path: string, schema: Sch
   }
   const parsed = schema.safeParse(content);
   if (parsed.success) return parsed.data;
-  throw new StartupError(`SEED_FILE: ${path} is not as expected:\n${z.prettifyError(parsed.error)}`);
+  throw new StartupError(`SEED_FILE: ${path} does not have the expected format:\n${z.prettifyError(parsed.error)}`);
 }

@@ -1,16 +1,16 @@
 import { Redis } from 'ioredis';
 import type { Logger } from './logger.ts';
 
-/** The longest pause between attempts to reconnect. */
+/** The longest pause between reconnection attempts. */
 const maxRetryDelayMs = 100;
 
 /**
- * Creates a Redis client that fails commands at once while Redis is unavailable, and reconnects by itself. Commands
+ * Creates a Redis client that fails commands immediately while Redis is unavailable, and reconnects by itself. Commands
  * are never queued or repeated after a reconnect: a late command would count or claim something for a request that has
  * ended.
  *
- * @param options Further options of ioredis.
- * @param messages Logged when Redis becomes unavailable, and when it is available again.
+ * @param options More options for ioredis.
+ * @param messages The log messages for an outage and its end.
  */
 export function connectRedis(
   url: string,
@@ -22,7 +22,7 @@ export function connectRedis(
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    // Frees commands that never get a reply. Callers set shorter timeouts of their own.
+    // Ends commands that never get a reply. Callers set shorter timeouts of their own.
     commandTimeout: 5_000,
     connectTimeout: 500,
     // A host that disappears never closes the connection, and TCP gives up only after 15 minutes.
@@ -32,7 +32,7 @@ export function connectRedis(
   });
   let isGone = false;
   redis.on('error', (error) => {
-    // Log once per outage, not per attempt.
+    // Logs once per outage, not per attempt.
     if (!isGone) logger.warn({ err: error }, messages.gone);
     isGone = true;
   });

@@ -1,10 +1,10 @@
 import type { Logger } from './logger.ts';
 
-/** The functions that control when files are read. */
+/** Functions that control when files are read. */
 export type Reloading = Pick<ReturnType<typeof createReloader>, 'reload' | 'start' | 'stop'>;
 
 export type ReloadOptions<T> = Readonly<{
-  /** The name of the value in log lines. */
+  /** The value's name in log lines. */
   what: string;
   /** Reads all files. Throws if one of them cannot be read. */
   load(): T;
@@ -19,7 +19,7 @@ const everyMs = 5_000;
 /**
  * Reads files now, and every 5 s after `start`. A failed reading never replaces the current value.
  *
- * @throws The errors of `load` in the first reading.
+ * @throws Any error from the first `load`.
  */
 export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOptions<T>) {
   let held = load();
@@ -34,7 +34,7 @@ export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOpt
       fresh = load();
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      // Log a failure once, not at every reading.
+      // Logs a failure once, not at every reading.
       if (message !== failure)
         logger.error({ err: error }, `${what} cannot be read, so the last valid ones stay in use`);
       failure = message;
@@ -51,9 +51,9 @@ export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOpt
   }
 
   return {
-    /** The last value that was read without an error. */
+    /** The last value that was read successfully. */
     current: () => held,
-    /** Starts at 1, and increases with each change. */
+    /** Starts at 1 and increases with each change. */
     generation: () => generation,
     /** Why the last reading failed. Undefined if it succeeded. */
     failure: () => failure,

@@ -1,20 +1,20 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-/** Label values, and the value of the metric. An undefined value is not exported, not even as 0. */
+/** Label values and the metric's value. An undefined value is not exported, not even as 0. */
 export type MetricRow = readonly [labels: readonly string[], value: number | undefined];
 
 export type ScrapedMetric = Readonly<{
   name: string;
   help: string;
   labels?: readonly string[];
-  /** How the values of several processes are combined. Default: their sum. */
+  /** How to combine the values of several processes, by default as their sum. */
   aggregator?: 'min' | 'max';
   rows(): Iterable<MetricRow>;
 }>;
 
 /**
- * Registers a metric whose values are read when it is scraped, so that they cost requests nothing. One whose name ends
- * in `_total` is a counter, the others are gauges.
+ * Registers a metric whose values are read only when it is scraped, so that requests cost nothing. A name that ends in
+ * `_total` is a counter, any other a gauge.
  */
 export function registerScraped(
   { name, help, labels = [], aggregator, rows }: ScrapedMetric,

@@ -23,12 +23,14 @@ export function createFile(path: string, text: string, mode: number): boolean {
   });
 }
 
-/** Like {@link createFile}, but replaces an existing file. A reader sees the old text or the new one, never a part. */
+/** Like {@link createFile}, but replaces an existing file. Readers see either the old text or the new text. */
 export function replaceFile(path: string, text: string, mode: number): void {
   viaTemporaryFile(path, { text, mode }, (temporary) => renameSync(temporary, path));
 }
 
-/** Writes a temporary file first: a full disk or a crash must not leave an incomplete file under the final name. */
+/**
+ * Writes a temporary file first, because a full disk or a crash must not leave an incomplete file under the final name.
+ */
 function viaTemporaryFile<T>(
   path: string,
   { text, mode }: { text: string; mode: number },

@@ -5,13 +5,13 @@ import type { Duplex } from 'node:stream';
 
 export type RecordedRequest = Readonly<{
   method: string;
-  /** The request target as received over the wire. */
+  /** The request target as received. */
   target: string;
   rawHeaders: readonly string[];
   rawTrailers: readonly string[];
-  /** Lower-case names; values of repeated ones joined by `, `. */
+  /** Headers with lower-case names. Repeated values are joined by `, `. */
   headers: Readonly<Record<string, string>>;
-  /** How many times the header with this lower-case name occurs. */
+  /** How many times the header with this lower-case name appears. */
   count(name: string): number;
   body: Buffer;
 }>;
@@ -20,21 +20,21 @@ export type RecordingUpstream = Readonly<{
   url: string;
   port: number;
   requests: readonly RecordedRequest[];
-  /** The last request. Throws when there was none. */
+  /** The last request. Throws if there was none. */
   last(): RecordedRequest;
-  /** Requests that are arriving or being answered. */
+  /** The number of requests that are arriving or waiting for a response. */
   underWay(): number;
   close(): Promise<void>;
 }>;
 
 export type UpstreamOptions = Readonly<{
-  /** Answers after the whole body was recorded. Default: 200 with `{"ok":true}`. */
+  /** Responds after the whole body was recorded. By default with 200 and `{"ok":true}`. */
   answer?: (request: RecordedRequest, res: ServerResponse) => void;
-  /** Takes an upgrade after it was recorded. Default: none, so that an upgrade arrives as a plain request. */
+  /** Handles an upgrade after it was recorded. By default an upgrade arrives as a plain request. */
   upgrade?: (request: RecordedRequest, socket: Duplex) => void;
 }>;
 
-/** Starts a real HTTP server that records each request. Gateway tests assert on its records. */
+/** Starts a real HTTP server that records each request, for assertions in gateway tests. */
 export async function recordingUpstream(options: UpstreamOptions = {}): Promise<RecordingUpstream> {
   const requests: RecordedRequest[] = [];
   const answer =
@@ -49,7 +49,7 @@ export async function recordingUpstream(options: UpstreamOptions = {}): Promise<
     try {
       for await (const chunk of req) chunks.push(chunk as Buffer);
     } catch {
-      return; // The sender disconnected in the middle of the body, so the request is not recorded.
+      return; // The sender disconnected within the body, so the request is not recorded.
     }
     const recorded = record(req, Buffer.concat(chunks));
     requests.push(recorded);

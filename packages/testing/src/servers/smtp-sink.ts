@@ -8,16 +8,14 @@ export type ReceivedMail = Readonly<{ to: string; subject: string; text: string;
 export type SmtpSink = Readonly<{
   url: string;
   received: readonly ReceivedMail[];
-  /** Waits for this many emails to the address, and returns the newest. */
+  /** Waits for this many emails to the address, and returns the newest one. */
   mailTo(to: string, count?: number): Promise<ReceivedMail>;
   /** Sets the SMTP refusal for later emails. Undefined accepts them. */
   refuseWith(answer: string | undefined): void;
   close(): Promise<void>;
 }>;
 
-/**
- * A mail server on a real socket that stores received emails. It implements the part of RFC 5321 that a sender needs.
- */
+/** Starts a real mail server that stores received emails. It implements the part of RFC 5321 that a sender needs. */
 export async function smtpSink(): Promise<SmtpSink> {
   const received: ReceivedMail[] = [];
   const sockets = new Set<Socket>();
@@ -54,7 +52,7 @@ export async function smtpSink(): Promise<SmtpSink> {
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    // Records an email only when the sender has finished it.
+    // Records an email only after the sender has finished it.
     talk(socket).catch(() => socket.destroy());
   });
   server.listen(0, '127.0.0.1');

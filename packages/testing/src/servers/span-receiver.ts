@@ -1,11 +1,11 @@
 import { recordingUpstream } from './recording-upstream.ts';
 
-/** A span as it arrived over OTLP. */
+/** A span that arrived over OTLP. */
 export type ReceivedSpan = Readonly<{
   service: string;
   traceId: string;
   spanId: string;
-  /** Empty: the trace starts with it. */
+  /** Empty if the trace starts with this span. */
   parentSpanId: string;
   name: string;
   kind: 'server' | 'client';
@@ -17,15 +17,15 @@ export type ReceivedSpan = Readonly<{
 }>;
 
 export type SpanReceiver = Readonly<{
-  /** For OTEL_EXPORTER_OTLP_ENDPOINT. */
+  /** The URL for OTEL_EXPORTER_OTLP_ENDPOINT. */
   url: string;
   spans(): readonly ReceivedSpan[];
-  /** All that arrived, as text. */
+  /** Everything that arrived, as text. */
   text(): string;
   close(): Promise<void>;
 }>;
 
-/** Starts a collector of OTLP over HTTP with JSON bodies, which keeps every span. */
+/** Starts a collector for OTLP over HTTP with JSON bodies. It keeps every span. */
 export async function spanReceiver(): Promise<SpanReceiver> {
   const { url, requests, close } = await recordingUpstream({
     answer: (_request, res) => void res.setHeader('content-type', 'application/json').end('{}'),

@@ -10,13 +10,13 @@ import {
 import type { Response } from 'supertest';
 import { z } from 'zod';
 
-/** Responses that no declaration covers: those of the identity check, and those of undeclared routes. */
+/** Responses without a declaration: from the identity check, and from undeclared routes. */
 const beforeTheRoute: readonly string[] = ['identity_refused', 'identity_not_allowed', 'actor_not_allowed'];
 
 /**
- * Compares a response with the service's OpenAPI declarations. Routes without a declaration are skipped.
+ * Compares a response with the service's OpenAPI declarations. Skips routes without a declaration.
  *
- * @throws Error when the response differs, also if it has an extra member.
+ * @throws Error if the response differs, also if it has an additional member.
  */
 export function assertDescribed(api: Api, method: string, target: string, response: Response): void {
   const [path = ''] = target.split('?');

@@ -7,14 +7,14 @@ import { eventually } from '../eventually.ts';
 import { freePorts } from '../free-ports.ts';
 
 export type StartSubject = Readonly<{
-  /** The service's name. Its start-up errors begin with it. */
+  /** The service's name. Its startup errors begin with it. */
   name: string;
   portVariable: string;
-  /** A directory for its data. */
+  /** A directory for the service's data. */
   home: string;
-  /** Starts it on any port, with a gateway's keys to fetch. These variables override the usual ones. */
+  /** Starts the service on any port, with a gateway that publishes keys. These variables override the usual ones. */
   run(more?: Record<string, string | undefined>): Promise<Running & Readonly<{ port: number }>>;
-  /** A GET that a signed-in user may make, as the gateway would send it. */
+  /** A path that a signed-in user can GET through the gateway. */
   signed(): Readonly<{ target: string; headers: Record<string, string> }>;
 }>;
 

@@ -9,13 +9,13 @@ type World = Omit<ServiceWorld<unknown>, 'db'>;
 
 export type TrustSubject = Readonly<{
   world: (database: TestDatabase) => Promise<World>;
-  /** A path that an agent of acme may read. */
+  /** A path that an agent in acme can read. */
   target: string;
-  /** A path that an admin of acme may read. */
+  /** A path that an admin in acme can read. */
   otherTarget: string;
-  /** A JSON body that an agent may send to `target`. It must contain `Mallory`. */
+  /** A JSON body that an agent can send to `target`. It must contain `Mallory`. */
   change: Readonly<{ method: string; body: string }>;
-  /** The name of another service. */
+  /** The name of a different service. */
   otherService: string;
 }>;
 

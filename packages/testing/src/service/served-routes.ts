@@ -5,10 +5,10 @@ type Layer = Readonly<{
   handle: Readonly<{ stack?: readonly Layer[] }>;
 }>;
 
-/** Routes that every service serves before the identity check. No API declares them. */
+/** Routes that every service serves before the identity check. They are not declared. */
 const open: readonly string[] = ['get /healthz', 'get /readyz', 'get /metrics'];
 
-/** The routes in Express's own tables, as `get /v1/users`, for comparison with the declared ones. */
+/** Returns the routes in Express's tables, as `get /v1/users`, for comparison with the declared ones. */
 export function servedRoutes(app: Express): string[] {
   const walk = (layers: readonly Layer[]): string[] =>
     layers.flatMap(({ route, handle }) =>

@@ -16,12 +16,12 @@ export type CallOptions = Readonly<{
   /** Sent as JSON. */
   body?: unknown;
   rawBody?: string;
-  /** Sent unchanged, on a route with streamed bodies. The signature does not cover it. */
+  /** Sent unchanged on a route with streamed bodies. The signature does not cover this body. */
   upload?: Buffer;
-  /** Default `application/json`, where there is a body. */
+  /** Defaults to `application/json` if there is a body. */
   contentType?: string;
   headers?: Record<string, string>;
-  /** Further context of the caller, e.g. when they logged in. */
+  /** More caller context, such as when they logged in. */
   context?: IdentityClaims['context'];
 }>;
 
@@ -37,9 +37,9 @@ export type ServiceWorld<Schema> = Readonly<{
   transactions(): number;
   /** Sends exactly these headers, signed or not. */
   send(method: string, target: string, headers: Record<string, string>, body?: string | Buffer): Test;
-  /** Headers that the gateway would create for this service, or for another `audience`. */
+  /** The headers that the gateway would create for this service, or for another `audience`. */
   sign(unsigned: Omit<Unsigned, 'audience'> & { audience?: string }): Record<string, string>;
-  /** Sends one request as the gateway would forward it. */
+  /** Sends a request as the gateway would forward it. */
   call(who: Person, method: string, target: string, options?: CallOptions): Test;
   close(): Promise<void>;
 }>;
@@ -51,7 +51,7 @@ export type WorldOptions<Schema> = Readonly<{
   api?: Api;
   /** See `ServeOptions.streams`. */
   streams?: (req: Request) => boolean;
-  /** An open database with the test's data. Closed together with the service. */
+  /** An open database with test data, which is closed together with the service. */
   database: ThrowAway<Schema>;
   createApp(
     parts: Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'> & { db: Database<Schema> },
@@ -71,7 +71,7 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
     replay: memoryReplay({ nowMs: clock.nowMs }),
     nowMs: clock.nowMs,
   });
-  clock.advance(1_000); // A replay memory refuses signatures created before it started.
+  clock.advance(1_000); // A replay memory refuses signatures from before it started.
   const counted = countTransactions(database.db);
   const log = capturingLogger();
   const app = options.createApp({
@@ -126,7 +126,7 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
   };
 }
 
-/** Counts transactions. All reads and writes are in transactions. */
+/** Counts transactions, because all reads and writes are in transactions. */
 function countTransactions<Schema>(db: Database<Schema>) {
   let begun = 0;
   const counting: Database<Schema> = {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as client from 'openid-client';
 import { api, webApplication } from './web-application.ts';
 
-// Logs in as a web application does (authorization code with PKCE), and calls the API through the gateway.
+// Logs in like a web application (authorization code with PKCE), and calls the API through the gateway.
 
 const { PROVIDER_PORT = '4000', GATEWAY_PORT = '8080' } = process.env;
 const { clientId, secret, redirectUri } = webApplication;
@@ -32,14 +32,14 @@ async function ask(token?: string): Promise<Readonly<{ status: number; body: str
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   const response = await fetch(`http://127.0.0.1:${GATEWAY_PORT}/orders`, { headers });
   const body = await response.text();
-  // In its first second, the service cannot rule out replays, and refuses requests.
+  // In its first second, the service refuses requests, because it cannot rule out replays.
   const retryAfterSec = Number(response.headers.get('retry-after'));
   if (response.status !== 503 || !(retryAfterSec > 0)) return { status: response.status, body };
   await delay(retryAfterSec * 1000);
   return ask(token);
 }
 
-/** Follows redirects with cookies, as a browser does, up to the redirect to the application. */
+/** Follows redirects with cookies, as a browser does, until the redirect to the application. */
 async function browse(start: URL): Promise<URL> {
   const cookies = new Map<string, string>();
   let url = start;
@@ -52,7 +52,7 @@ async function browse(start: URL): Promise<URL> {
       else cookies.set(name, value);
     }
     const location = response.headers.get('location');
-    if (location === null) throw new Error(`the provider answered ${response.status} instead of a redirect`);
+    if (location === null) throw new Error(`the provider responded with ${response.status} instead of a redirect`);
     url = new URL(location, url);
   }
   return url;

@@ -4,7 +4,8 @@ import Provider, { type JWK } from 'oidc-provider';
 import { api, webApplication } from './web-application.ts';
 
 /**
- * An OpenID provider with one user, who logs in without a page. It stands in for Keycloak, Auth0 or any other provider.
+ * Creates an OpenID provider with one user, who logs in without a page. It stands in for Keycloak, Auth0 or any other
+ * provider.
  */
 export function startProvider(port: number): Server {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -28,7 +29,7 @@ export function startProvider(port: number): Server {
       await grant.save();
       return grant;
     },
-    // What an administrator configures at the provider: the groups and the organization of each user.
+    // What an administrator configures at the provider: each user's groups and organization.
     extraTokenClaims: () => ({ groups: ['everyone', 'orders-agents'], organization: { id: 'acme' } }),
     features: {
       devInteractions: { enabled: false },

@@ -3,7 +3,7 @@ import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity
 import { requireIdentity, userOf, verifyIdentity } from '@countersign/identity/express';
 import express from 'express';
 
-/** The service behind the gateway. It knows the gateway's keys, and nothing about the provider. */
+/** Creates the service behind the gateway. It knows the gateway's keys, but nothing about the provider. */
 export function startService(port: number, gatewayKeysUrl: string): Server {
   const keys = gatewayKeys({ url: gatewayKeysUrl });
   keys.start();

@@ -5,5 +5,5 @@ export const webApplication = {
   redirectUri: 'http://127.0.0.1:3001/callback',
 };
 
-/** The name of the API at the provider (RFC 8707). */
+/** The API's name at the provider (RFC 8707). */
 export const api = 'https://orders.example.test/';

@@ -1,7 +1,7 @@
 import type { Identity, IdentityContext } from '@countersign/identity';
 import type { AuthInfo, ServerContext } from '@modelcontextprotocol/server';
 
-/** The caller, in a tenant: a person, an OAuth client, or an agent that acts for a person. */
+/** The caller in a tenant: a person, an OAuth client, or an agent that acts for a person. */
 export type Caller = Readonly<{
   kind: 'user' | 'client';
   id: string;
@@ -20,12 +20,15 @@ export function callerOf(identity: Identity): Caller | undefined {
   return { kind, id, tenantId, scopes: context.scope ?? [], actor: context.act };
 }
 
-/** Passes the caller to the MCP SDK, which passes it to every tool. There is no token: the gateway forwards none. */
+/**
+ * Passes the caller to the MCP SDK, which passes it to every tool. There is no token, because the gateway forwards
+ * none.
+ */
 export function toAuthInfo(caller: Caller): AuthInfo {
   return { token: '', clientId: caller.id, scopes: [...caller.scopes], extra: { caller } };
 }
 
-/** The caller of the request that a tool handles, whichever session it belongs to. */
+/** Returns the caller of the request that a tool handles, whichever session it belongs to. */
 export function callerIn({ http }: ServerContext): Caller {
   const { caller } = http?.authInfo?.extra ?? {};
   if (caller === undefined) throw new Error('the request was not passed to the SDK with toAuthInfo');

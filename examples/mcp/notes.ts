@@ -4,13 +4,14 @@ import { type Caller, callerIn } from './caller.ts';
 
 type Note = Readonly<{ id: string; text: string; by: string; through: string | undefined }>;
 
-/** The notes of each tenant. They are kept in memory. */
+/** Each tenant's notes, which are kept in memory. */
 const notes = new Map<string, Note[]>();
 
 const notesOf = (ctx: ServerContext): Note[] => notes.get(callerIn(ctx).tenantId) ?? [];
 
 /**
- * The MCP server: three tools for the notes of the caller's tenant. The route requires `notes.read` for all of them.
+ * Creates the MCP server, with three tools for the notes of the caller's tenant. The route requires `notes.read` for
+ * all of them.
  */
 export function createNotesServer(): McpServer {
   const server = new McpServer({ name: 'notes', version: '1.0.0' });
@@ -49,7 +50,9 @@ export function createNotesServer(): McpServer {
   return server;
 }
 
-/** The person or OAuth client, and the agent that acted for it: an agent's note is not the person's own. */
+/**
+ * Names the person or OAuth client, and the agent that acted for the person: an agent's note is not the person's own.
+ */
 const authorOf = ({ kind, id, actor }: Caller) => ({ by: `${kind} ${id}`, through: actor?.sub });
 
 const answer = (value: unknown): CallToolResult => ({ content: [{ type: 'text', text: JSON.stringify(value) }] });

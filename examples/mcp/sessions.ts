@@ -45,7 +45,7 @@ export function serveSessions(createServer: () => McpServer) {
     const id = req.get('mcp-session-id');
     const session = id === undefined ? undefined : sessions.get(id);
     if (id !== undefined && session?.owner !== owner) {
-      // The same response as for an unknown id, after which clients start a new session.
+      // The same response as for an unknown id, after which MCP clients start a new session.
       res.status(404).json({ jsonrpc: '2.0', error: { code: -32001, message: 'Session not found' }, id: null });
       return;
     }

@@ -7,7 +7,7 @@ import { cpuMicrosOf, residentBytesOf } from './machine/process-usage.ts';
 //   DATABASE_URL=postgres://… node --conditions=source infra/bench/complaints.ts
 // The server must run on this machine, for the CPU of its backends. Figures: docs/operations/sizes.md
 
-// The complaint-service lets each person file 60 per minute.
+// The complaint-service limits each person to 60 filings per minute.
 const each = 60;
 const databaseUrl = process.env.DATABASE_URL ?? '';
 const place = await makePlace({ databaseUrl, redisUrl: process.env.REDIS_URL });
@@ -47,7 +47,7 @@ try {
   const people = ['complainant', 'agent', 'admin'].flatMap((name) => [`${name}@acme.test`, `${name}@globex.test`]);
   const tokens = await Promise.all(people.map(async (email) => (await logIn(gateway, email)).token));
   const read = async (path: string) => {
-    // Runs one after the other for each person, within the limits of gateway.yaml.
+    // Runs one request after the other for each person, within the limits in gateway.yaml.
     const readAll = async (token: string) => {
       for (let count = 0; count < 300; count += 1) await call(`${gateway}/v1/complaints${path}`, { token });
     };

@@ -18,12 +18,12 @@ import { quantile } from './results/statistics.ts';
 const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, FOLLOWERS = '1000', LOGOUTS = '20' } = process.env;
 if (!databaseUrl || !redisUrl) throw new Error('DATABASE_URL and REDIS_URL must name servers to run on');
 const count = Number(FOLLOWERS);
-/** Two polls of each follower. */
+/** Enough time for each follower to poll twice. */
 const idleMs = 50_000;
 
 type Usage = Readonly<{ cpuMs: number; sent: number; received: number }>;
 
-/** The process's usage so far: CPU time, and the bytes of its open connections, as counted by Linux. */
+/** A process's usage so far: CPU time, and the bytes on its open connections as Linux counts them. */
 function usageOf({ pid, url }: Member): Usage {
   const sockets = execFileSync('ss', ['-Htin', 'state', 'established', `sport = :${new URL(url).port}`], {
     encoding: 'utf8',
@@ -39,7 +39,7 @@ function costOf(before: Usage, after: Usage, times: number): string {
   return `${each('cpuMs').toFixed(2)} ms CPU, ${each('sent').toFixed(0)} bytes sent, ${each('received').toFixed(0)} received`;
 }
 
-/** Followers like those of gateways, and how many of them applied a change since the last reset. */
+/** Followers like those in gateways, and how many have applied a change since the last reset. */
 function startFollowers(configFile: string, gatewayEnv: Readonly<Record<string, string>>) {
   const logger = createLogger('followers', 'error');
   const config = loadConfig(configFile, gatewayEnv);
@@ -62,7 +62,7 @@ function startFollowers(configFile: string, gatewayEnv: Readonly<Record<string, 
     reset() {
       changedAtMs = [];
     },
-    /** Settles when each follower has changed once. Milliseconds of `performance.now`. */
+    /** Resolves when each follower has changed once, to the time in milliseconds of `performance.now`. */
     async changed(): Promise<readonly number[]> {
       await eventually(() => expectAll(changedAtMs.length), 60_000);
       return changedAtMs;

@@ -14,17 +14,18 @@ type Workspace = Readonly<{
 type Import = Readonly<{
   from: string;
   specifier: string;
-  /** The imported file, from the root of the repository; undefined for a package of npm or Node. */
+  /** The imported file, relative to the repository. Undefined for an npm package or a Node module. */
   file: string | undefined;
 }>;
 type Node = Readonly<{ [key: string]: unknown }>;
 
 /**
- * Reads every TypeScript file of every workspace. Imports of types count, and so do `import('…')` and `export … from`.
+ * Checks the imports in every TypeScript file of every workspace, including imports of types, `import('…')` and `export
+ * … from`.
  *
  * @param root The folder whose package.json lists the workspaces.
- * @returns A line for each import of a service outside infra/, each import against the rules, each import
- *   that an installed package would not find, and each cycle of files.
+ * @returns A line for each import of a service outside infra/, each import against the rules, each import that an
+ *   installed package would not find, and each cycle of files.
  */
 export function importProblems(root: string, rules: Rules): string[] {
   const workspaces = workspacesOf(root);
@@ -73,7 +74,7 @@ function specifiersOf(file: string): readonly string[] {
 }
 
 /**
- * The literal that names a module, of an import or export declaration, of a type `import('…')` or of a call
+ * Returns the literal that names a module: in an import or export declaration, a type `import('…')` or a call
  * `import('…')`.
  */
 function importedBy({ type, source, argument, callee, arguments: given }: Node): unknown {
@@ -100,7 +101,7 @@ function importsService(folders: readonly string[], { from, file }: Import): boo
   return imported !== undefined && imported !== importing && importing !== 'infra' && !isIn(imported, 'packages');
 }
 
-/** Does not apply to other workspaces: their code is bundled into the package. */
+/** Does not apply to other workspaces, whose code is bundled into the package. */
 function importsForDevelopment(workspaces: readonly Workspace[], { from, file, specifier }: Import): boolean {
   const { devDependencies = {}, peerDependencies = {} } =
     workspaces.find(({ folder }) => isIn(from, `${folder}/src`)) ?? {};
@@ -125,7 +126,7 @@ function againstRules(rules: Rules, one: Import): string[] {
   return banned === undefined ? [] : [`${shown(one)}: ${layers[own]} must not`];
 }
 
-/** Depth first: an import of a file that is still being visited closes a cycle. */
+/** Searches depth first: an import of a file that is still being visited closes a cycle. */
 function cyclesOf(imports: readonly Import[]): string[] {
   const graph = Map.groupBy(imports, ({ from }) => from);
   const cycles: string[] = [];

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { findings } from './style-rules.ts';
 
-// `npm run style`, part of `npm run check`: the style of comments, test titles and pages.
+// `npm run style`, a part of `npm run check`: checks the style of comments, test titles and pages.
 
 const root = resolve(import.meta.dirname, '../..');
 const files = execFileSync('git', ['ls-files', '*.ts', '*.md'], { cwd: root, encoding: 'utf8' }).trim().split('\n');

@@ -1,18 +1,21 @@
-/** The imports that the files in `src` of a workspace may have. Tests have no rules. */
+/** The allowed imports of a workspace's `src` files. Tests have no rules. */
 export type WorkspaceRules = Readonly<{
-  /** Folders and files of `src`, in order. A layer imports itself and the layers after it; every file is in one. */
+  /**
+   * Folders and files in `src`, in order. A layer can import itself and the layers after it. Every file belongs to a
+   * layer.
+   */
   layers: readonly string[];
-  /** Packages that a layer may not import, by layer. */
+  /** Packages that a layer must not import. */
   forbidden?: Readonly<Record<string, readonly string[]>>;
 }>;
 
 const forbidden = {
   store: ['express'],
-  // The domain rules do no I/O.
+  // Domain rules must do no I/O.
   domain: ['express', 'kysely', 'pg', 'ioredis', 'node:http', 'node:fs', 'undici'],
 };
 
-/** By workspace folder. In a workspace that is not listed, folders may import each other freely. */
+/** The rules by workspace folder. In other workspaces, folders can import each other freely. */
 export const importRules: Readonly<Record<string, WorkspaceRules>> = {
   gateway: {
     layers: [

@@ -9,7 +9,7 @@ type Report = {
   testResults: { name: string; assertionResults: { status: string; ancestorTitles: string[]; title: string }[] }[];
 };
 
-/** Every workspace that stores data on a server, and the servers that its suites must have used. */
+/** Workspaces that store data on a server, and the servers that their suites must have used. */
 const required: readonly [workspace: string, server: 'postgres' | 'redis'][] = [
   ['packages/database', 'postgres'],
   ['auth-service', 'postgres'],

@@ -4,7 +4,7 @@ export type Finding = Readonly<{ line: number; rule: Rule; text: string }>;
 const maxColumns = 120;
 const maxCellWords = 25;
 
-/** Sentence subjects that do not name a person or thing. The Unix account in `user nobody` is one. */
+/** Sentence subjects that do not name a person or thing, except the Unix account `user nobody`. */
 const riddle =
   /\b(?:who(?:ever| (?:comes|asks|wants|has|is|goes|knows|brings))|(?<!`user )(?:no|some|any)body|what is[ ]no)\b/i;
 

@@ -2,8 +2,8 @@ import { text } from 'node:stream/consumers';
 import openapiTypeScript, { astToString } from 'openapi-typescript';
 import ts from 'typescript';
 
-// Prints the TypeScript types of the OpenAPI document on standard input. openapi-typescript needs TypeScript 5, so
-// this folder has packages of its own.
+// Prints TypeScript types for the OpenAPI document on standard input. openapi-typescript needs TypeScript 5, so this
+// folder has its own packages.
 
 const types = await openapiTypeScript(JSON.parse(await text(process.stdin)), {
   alphabetize: true,

@@ -61,7 +61,7 @@ describe('the account pages in Chromium', () => {
   /** The newest link that `npm start` printed for this address. */
   const linkTo = (email: string, page = '') =>
     eventually(() => {
-      const found = [...everything.output().matchAll(new RegExp(`A mail to ${email}: (\\S+/${page}\\S+)`, 'g'))];
+      const found = [...everything.output().matchAll(new RegExp(`An email to ${email}: (\\S+/${page}\\S+)`, 'g'))];
       const [, link] = found.at(-1) ?? [];
       if (link === undefined) throw new Error(`no link to ${email}`);
       return link;

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import axe from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
-/** Debian's Chromium, or the one that `CHROMIUM` names. */
+/** Debian's Chromium, or the browser that `CHROMIUM` names. */
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
-/** @throws Error if Chromium is missing: these suites must not pass without a browser. */
+/** @throws Error if Chromium is missing, because these suites must not pass without a browser. */
 export async function openBrowser(): Promise<Browser> {
   if (!existsSync(executablePath)) {
     throw new Error(`${executablePath} is missing: install Debian's package chromium, or set CHROMIUM`);
@@ -27,7 +27,7 @@ export function watchPage(page: Page, origin: string): readonly string[] {
     void dialog.dismiss();
   });
   page.on('request', (request) => {
-    // A blob URL that the page created, such as a photo, has its origin too.
+    // A blob URL that the page created, such as a photo, belongs to its own origin.
     if (
       !request
         .url()
@@ -46,7 +46,7 @@ export const sizes = [
   { width: 1440, height: 900 },
 ] as const;
 
-/** The findings of axe on a page. */
+/** A rule that axe reports as violated. */
 type Finding = Readonly<{ id: string; nodes: readonly Readonly<{ html: string; failureSummary?: string }>[] }>;
 
 /**

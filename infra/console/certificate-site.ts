@@ -10,8 +10,8 @@ const hosts = ['gateway', 'api', 'orders', 'payments'].map(
 );
 
 /**
- * A gateway with a public TLS listener and three upstreams with mutual TLS. One certificate has 5 days left, one has
- * expired, one has 20 days, and the files of one upstream become unreadable.
+ * Starts a gateway with a public TLS listener and three upstreams with mutual TLS. One certificate expires in 5 days,
+ * one in 20 days, one has expired, and the files of one upstream become unreadable.
  */
 export async function certificateSite(): Promise<GatewayUnderTest> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-certificates-'));

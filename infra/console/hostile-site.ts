@@ -1,6 +1,6 @@
 import { type GatewayUnderTest, gatewayUnderTest } from '../../gateway/test/gateway-under-test.ts';
 
-/** A text that runs if it is not escaped, in an element, in an attribute and in a script. */
+/** Text that runs if it is not escaped in an element, an attribute or a script. */
 export const hostile = `"'><img src=x onerror=alert(1)><script>alert(2)</script>`;
 
 const edits = [
@@ -9,8 +9,8 @@ const edits = [
 ] as const;
 
 /**
- * A gateway with markup in all parts of its configuration and traffic that allow it: in paths, patterns, claims, kids,
- * headers, user agents and in the address of an upstream that does not answer.
+ * Starts a gateway with markup wherever its configuration and traffic allow it: in paths, patterns, claims, kids,
+ * headers, user agents, and the address of an upstream that does not respond.
  */
 export async function hostileSite(): Promise<GatewayUnderTest> {
   const gateway = await gatewayUnderTest({ edits });

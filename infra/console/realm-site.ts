@@ -1,6 +1,6 @@
 import { type GatewayUnderTest, gatewayUnderTest } from '../../gateway/test/gateway-under-test.ts';
 
-/** An issuer as Keycloak names its realms. */
+/** An issuer with a Keycloak realm URL. */
 export const realm = 'https://login.eu-central-1.sso.example.test/auth/realms/customer-accounts-production';
 export const otherRealm = realm.replace('customer', 'supplier');
 
@@ -24,7 +24,10 @@ const edits = [
   ],
 ] as const;
 
-/** A gateway that trusts two realms with long addresses, and has refused tokens of both and of neither. */
+/**
+ * Starts a gateway that trusts two realms with long addresses. It has refused tokens from both realms, and from an
+ * unknown issuer.
+ */
 export async function realmSite(): Promise<GatewayUnderTest> {
   const gateway = await gatewayUnderTest({ edits, isReady: false });
   for (const iss of [realm, otherRealm, `${realm}/unknown`]) {

@@ -17,7 +17,7 @@ type Entry = Readonly<{
 
 const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, Entry> };
 
-/** Everything that one package needs at run time, by its path in the lock file. */
+/** Everything that a package needs at run time, by its path in the lock file. */
 function closureOf(workspace: string): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (place: string): void => {
@@ -41,8 +41,8 @@ function dependenciesOf(entry: Entry): readonly string[] {
 }
 
 /**
- * Where Node.js finds a package from a folder. Undefined if it is optional and not installed, e.g. for another
- * platform.
+ * Finds the folder of a package as Node.js would. Undefined if the package is optional and not installed, for example
+ * for another platform.
  */
 function placeOf(name: string, from: string): string | undefined {
   for (let folder = from; ; folder = dirname(folder) === '.' ? '' : dirname(folder)) {
@@ -59,7 +59,7 @@ function copy(place: string, out: string): void {
   if (entry.link && entry.resolved !== undefined) {
     symlinkSync(relative(dirname(place), entry.resolved), to);
   } else if (place.includes('node_modules')) {
-    // Packages nested inside are copied separately.
+    // Nested packages are copied separately.
     const nested = join(place, 'node_modules') + sep;
     cpSync(place, to, { recursive: true, filter: (file) => !`${file}${sep}`.startsWith(nested) });
   } else {
@@ -73,7 +73,7 @@ function copy(place: string, out: string): void {
 
 type Content = Readonly<{ name: string; version: string; needs: Readonly<Record<string, string>> }>;
 
-/** Copies packages with all that they need, and lists them. */
+/** Copies and lists packages with everything that they need. */
 function writeImage(places: readonly string[], out: string, { name, version, needs }: Content): void {
   for (const place of new Set(places.flatMap((root) => [...closureOf(root)]))) copy(place, out);
   for (const file of globSync('**/*.{map,d.ts,d.mts,d.cts}', { cwd: out })) rmSync(join(out, file));
@@ -97,7 +97,7 @@ function collect(workspace: string, out: string): void {
   writeSbom(out);
 }
 
-/** web/ is no workspace: its files are built, and its server runs from source on these packages. */
+/** web/ is not a workspace. Its files are built, and its server runs from source with these packages. */
 function collectWeb(out: string): void {
   const places = ['@countersign/service-kit', 'express', 'zod'].map((name) => join('node_modules', name));
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'));

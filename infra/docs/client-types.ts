@@ -4,7 +4,7 @@ import { installTools } from '@countersign/testing';
 
 const directory = resolve(import.meta.dirname, '../client-types');
 
-/** Generates the types of packages/client in a separate package, because the generator needs TypeScript 5. */
+/** Generates the types for packages/client in a separate package, because the generator needs TypeScript 5. */
 export function clientTypes(document: object): string {
   installTools(directory);
   return execFileSync(process.execPath, [resolve(directory, 'print-types.ts')], {

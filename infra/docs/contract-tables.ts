@@ -3,7 +3,7 @@ import { type HeaderRule, headerRules, proxyHeaders } from '../../packages/ident
 const rules: readonly HeaderRule[] = headerRules;
 const everyKind = Object.keys(headerRules[0].present).length;
 
-/** The components that a signature covers, in order, and the signature's headers, as a Markdown table. */
+/** Returns the components that a signature covers, in order, and the signature's headers, as a Markdown table. */
 export function headersTable(): string {
   const derived = ['@method', '@path', '@query'].map((name, index) => row(index + 1, name, 'always', 'section 4', ''));
   const headers = rules.map((rule, index) =>
@@ -16,7 +16,7 @@ export function headersTable(): string {
 const row = (number: number | '', name: string, present: string, value: string, meaning: string) =>
   `| ${number} | \`${name}\` | ${present} | ${value} | ${meaning} |`;
 
-/** The headers of other proxies that the gateway removes from a client's request, as a Markdown list. */
+/** Returns the headers of other proxies that the gateway removes from requests, as a Markdown list. */
 export function proxyHeadersList(): string {
   const lines = Object.entries(proxyHeaders).map(
     ([about, names]) => `- ${about}: ${names.map((name) => `\`${name}\``).join(', ')}`,

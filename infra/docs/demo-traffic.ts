@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-// Realistic requests of the demo accounts: most succeed, a few are refused.
+// Realistic requests by the demo accounts. Most succeed, a few are refused.
 
 const password = 'correct horse battery staple';
 
@@ -24,7 +24,7 @@ const asks: readonly Ask[] = [
   },
 ];
 
-/** Sends requests until a time on the clock of `performance.now()`. */
+/** Sends requests until this time on the clock of `performance.now()`. */
 export async function liveThrough(gateway: string, untilMs: number): Promise<void> {
   const accounts = [...new Set(asks.flatMap(({ as }) => as ?? []))];
   const tokens = new Map<string, string>();

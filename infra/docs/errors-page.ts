@@ -30,7 +30,7 @@ Every error is \`application/problem+json\` (RFC 9457) with \`type\`, \`title\`,
 \`Retry-After\` says after how many seconds a retry makes sense.
 `;
 
-/** The content of `docs/errors.md`. */
+/** Returns the content of `docs/errors.md`. */
 export function errorsPage(): string {
   const sections = sources.map(([name, table]) => section(name, table));
   const reasons = refusalReasons.map((reason) => `- \`${reason}\``).join('\n');

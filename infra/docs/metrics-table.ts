@@ -2,7 +2,7 @@ import { createMetrics } from '@countersign/service-kit';
 import { registerScrapedMetrics } from '../../gateway/src/admin/scraped-metrics.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../../gateway/src/metrics/metrics.ts';
 
-/** The gateway's own metrics as a Markdown table. A gateway test checks that none is missing. */
+/** Returns the gateway's own metrics as a Markdown table. A gateway test checks that none is missing. */
 export function metricsTable(): string {
   const registry = createMetrics();
   // Only the names are needed, so nothing is counted or read.

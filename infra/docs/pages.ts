@@ -19,7 +19,8 @@ type Render = (current: string) => string;
 const json = (document: unknown) => `${JSON.stringify(document, null, 2)}\n`;
 
 /**
- * Pages that are generated from the code, fully or between marks: the path in the repository, and the expected content.
+ * Pages that are generated from the code, completely or between marks: their paths in the repository and expected
+ * content.
  */
 export const pages: readonly [file: string, render: Render][] = [
   ['docs/errors.md', errorsPage],

@@ -7,8 +7,8 @@ import { makePlace, startEverything } from '../e2e/stack.ts';
 import { openPage, writeDraft } from '../web/pages.ts';
 import { liveThrough } from './demo-traffic.ts';
 
-// `npm run screenshots`: starts the stack, lets a few minutes of traffic pass, and writes the screenshots of the
-// documentation. `npm run screenshots -- web` writes those whose names begin with `web`.
+// `npm run screenshots`: starts the stack, lets a few minutes of traffic pass, and takes the screenshots for the
+// documentation. `npm run screenshots -- web` takes those whose names begin with `web`.
 
 const directory = resolve(import.meta.dirname, '../../docs/images');
 const [wanted = ''] = process.argv.slice(2);

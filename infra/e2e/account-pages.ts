@@ -7,7 +7,7 @@ import { call } from './client.ts';
 type Running = Readonly<{ gateway: string; home: string; everything: StartedProcess }>;
 type Page = Readonly<{ status: number; headers: Headers; text: string }>;
 
-/** The account pages through the gateway, used like a browser without JavaScript. */
+/** Tests the account pages through the gateway, like a browser without JavaScript. */
 export function testAccountPages(running: () => Running): void {
   test('a person registers by the printed link, logs in and out, all without JavaScript', async () => {
     const { gateway, home, everything } = running();
@@ -18,7 +18,7 @@ export function testAccountPages(running: () => Running): void {
     const asked = await browser.submit(await browser.open('/register'), { email });
     expect([asked.status, asked.headers.get('location')]).toEqual([303, '/register?notice=registered']);
     const link = await eventually(() => {
-      const [, printed] = new RegExp(`A mail to ${email}: (\\S+)`).exec(everything.output()) ?? [];
+      const [, printed] = new RegExp(`An email to ${email}: (\\S+)`).exec(everything.output()) ?? [];
       if (printed === undefined) throw new Error('no link was printed');
       return new URL(printed);
     });
@@ -44,12 +44,12 @@ export function testAccountPages(running: () => Running): void {
       expect((await call(`${gateway}/v1/users/me`, { token })).body.code).toBe('token_revoked'),
     );
 
-    // The mailer of `npm start` logs the link once on purpose. Request logs must not contain it.
+    // The mailer in `npm start` logs the link once on purpose. Request logs must not contain it.
     const lines = await eventually(() => {
       const all = readdirSync(join(home, 'logs')).flatMap((file) =>
         readFileSync(join(home, 'logs', file), 'utf8').split('\n'),
       );
-      // On a busy machine, they are written later.
+      // On a busy machine, the log lines appear later.
       expect(all.filter((line) => line.includes('"path":"/verify-email"')).length).toBeGreaterThan(1);
       return all;
     });

@@ -24,7 +24,7 @@ export type AgentsStack = Readonly<{
   createClient(tenant: TenantName, wanted: object): Promise<OAuthClient>;
   /** Rewrites the running gateway's configuration. */
   configure(change: (config: GatewayYaml) => void): void;
-  /** The gateway's log lines for requests with this path. */
+  /** Returns the gateway's log lines for requests with this path. */
   logOf(path: string): Record<string, unknown>[];
   stop(): Promise<void>;
 }>;
@@ -49,7 +49,7 @@ export async function startAgentsStack(): Promise<AgentsStack> {
   };
   const stack = (await describeStack(settings)).filter(({ name }) => name === 'gateway' || name === 'auth-service');
   const specs = [...stack, mcpServer];
-  // A low cost, because the tests do not measure hashing.
+  // A low bcrypt cost, because the tests do not measure hashing.
   const env = { ...place.env, MCP_PORT: String(mcpPort), LOG_LEVEL: 'info' };
   const children = specs.map((spec) => startChild({ ...spec, env: { ...env, ...spec.env } }, repository));
   const stop = async () => {

@@ -10,7 +10,7 @@ import { repository } from './stack.ts';
 
 const run = promisify(execFile);
 
-/** packages/client against the real services. @param gateway Its URL, once it runs. */
+/** Tests packages/client against the real services. @param gateway The gateway's URL, once it runs. */
 export function testClientPackage(gateway: () => string): void {
   test('the program in the README of packages/client works as printed', async () => {
     const page = readFileSync(resolve(repository, 'packages/client/README.md'), 'utf8');

@@ -1,4 +1,4 @@
-/** A simple client of the gateway: one URL, a token, JSON. */
+/** Sends JSON requests to the gateway, with an optional token. */
 export type Answer = Readonly<{
   status: number;
   headers: Headers;

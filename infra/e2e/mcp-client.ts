@@ -9,7 +9,7 @@ import {
 import type { AgentsStack, OAuthClient } from './agents-stack.ts';
 import { call } from './client.ts';
 
-/** `requests` lists all requests of the SDK's client, including discovery, as `GET /mcp 200`. */
+/** `requests` lists all requests by the SDK's client, including discovery, as `GET /mcp 200`. */
 export type Connection = Readonly<{ client: Client; transport: StreamableHTTPClientTransport; requests: string[] }>;
 
 export async function use({ client }: Connection, name: string, args: Record<string, unknown> = {}) {
@@ -18,7 +18,7 @@ export async function use({ client }: Connection, name: string, args: Record<str
   return JSON.parse(part?.type === 'text' ? part.text : '');
 }
 
-/** Clients of the stack's MCP server, closed at the end of the suite. */
+/** MCP clients for the stack's server, which are closed at the end of the suite. */
 export function mcpClients(stackOf: () => AgentsStack) {
   const open: Client[] = [];
   afterAll(() => Promise.all(open.map((client) => client.close())));
@@ -48,7 +48,7 @@ export function mcpClients(stackOf: () => AgentsStack) {
     credentials: ({ id, secret }: OAuthClient) =>
       new ClientCredentialsProvider({ clientId: id, clientSecret: secret, expectedIssuer: stackOf().gateway }),
 
-    /** A token for the client itself. */
+    /** Gets a token for the OAuth client itself. */
     async tokenOf({ id, secret }: OAuthClient, scope: string): Promise<string> {
       const response = await fetch(`${stackOf().gateway}/v1/auth/token`, {
         method: 'POST',
@@ -58,7 +58,7 @@ export function mcpClients(stackOf: () => AgentsStack) {
       return ((await response.json()) as { access_token: string }).access_token;
     },
 
-    /** A request of the MCP protocol without the SDK. */
+    /** Sends an MCP request without the SDK. */
     post: (token: string, headers: Record<string, string> = {}) =>
       call(stackOf().mcp.href, {
         token,

@@ -4,7 +4,7 @@ import { expect } from '@jest/globals';
 
 export type PageCommand = Readonly<{ command: string; output: string }>;
 
-/** The commands of a page's `console` blocks, each with the output that the page shows. */
+/** Returns the commands in a page's `console` blocks, each with the output that the page shows. */
 export function commandsOf(page: string): readonly PageCommand[] {
   return [...page.matchAll(/^```console\n([\s\S]*?)^```$/gm)].flatMap(([, text = '']) =>
     text
@@ -17,17 +17,17 @@ export function commandsOf(page: string): readonly PageCommand[] {
   );
 }
 
-/** The pattern of a shown output, in which `…` matches any text within a line. */
+/** Returns the pattern for a shown output, in which `…` matches any text within a line. */
 export const patternOf = (output: string): RegExp =>
   new RegExp(`^${output.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('…', '[^\\n]*')}$`);
 
 export type Shell = Readonly<{
-  /** Runs one line, and returns its trimmed standard output. */
+  /** Runs one line and returns its trimmed standard output. */
   run(command: string, withinMs?: number): Promise<string>;
   close(): void;
 }>;
 
-/** Runs all commands of a page in one shell, because later blocks use earlier variables and functions. */
+/** Runs all of a page's commands in one shell, because later blocks use earlier variables and functions. */
 export function openShell(cwd: string, env: NodeJS.ProcessEnv): Shell {
   const shell = spawn('/bin/sh', [], { cwd, env, stdio: ['pipe', 'pipe', 'inherit'] });
   let output = '';
@@ -48,7 +48,7 @@ export function openShell(cwd: string, env: NodeJS.ProcessEnv): Shell {
   };
 }
 
-/** Runs a command until it prints the output shown on the page. Commands that change something run once. */
+/** Runs a command until it prints the output shown on the page. Commands that change something run only once. */
 export async function runAsPrinted(shell: Shell, { command, output }: PageCommand): Promise<void> {
   const isAsPrinted = async () => expect(await shell.run(command)).toMatch(patternOf(output));
   // Logouts and changed files take effect later, so requests without side effects are repeated.

@@ -9,7 +9,7 @@ const launcher = resolve(repository, 'infra/local/start.ts');
 
 export type Stores = Readonly<{ databaseUrl: string | undefined; redisUrl: string | undefined }>;
 
-/** The stores of an end-to-end suite: always embedded ones, and real servers if variables name them. */
+/** The stores for end-to-end suites: always embedded ones, and real servers if variables name them. */
 export function storesToRunOn(env = process.env): [name: string, stores: Stores][] {
   const found: ReturnType<typeof storesToRunOn> = [
     ['pglite and memory', { databaseUrl: undefined, redisUrl: undefined }],
@@ -20,7 +20,7 @@ export function storesToRunOn(env = process.env): [name: string, stores: Stores]
   return found;
 }
 
-/** A separate home, ports and databases for one installation. `remove` deletes all of it. */
+/** A separate home, ports and databases for an installation. `remove` deletes all of them. */
 export type Place = Readonly<{
   home: string;
   ports: Readonly<Record<'gateway' | 'admin' | 'internal' | 'auth' | 'users' | 'complaints' | 'web', number>>;
@@ -48,7 +48,7 @@ export async function makePlace(stores: Stores): Promise<Place> {
       REDIS_URL: stores.redisUrl ?? '',
       DATABASE_PREFIX: prefix,
       DRAIN_DELAY_MS: '100',
-      // The lowest cost: demo accounts and logins would take a quarter of a second each.
+      // The lowest bcrypt cost, because demo accounts and logins would take a quarter of a second each.
       AUTH_BCRYPT_COST: '4',
     },
     async remove() {
@@ -58,7 +58,7 @@ export async function makePlace(stores: Stores): Promise<Place> {
   };
 }
 
-/** Runs `npm start` as a process. Settles once the banner is printed. */
+/** Runs `npm start` as a process. Resolves when the banner is printed. */
 export async function startEverything(place: Place, env: Record<string, string> = {}): Promise<StartedProcess> {
   const started = launch(place, env);
   await started.waitFor(/Ctrl-C stops everything/);

@@ -13,21 +13,21 @@ export type FleetOptions = Readonly<{
   /** The server that all auth-services share. The fleet creates its own database there. */
   databaseUrl: string;
   redisUrl: string;
-  /** The upstream of the routes under `/recorded`. */
+  /** The upstream for the routes under `/recorded`. */
   recorderUrl: string;
 }>;
 
-/** One process, which can be started again after a kill. */
+/** A process that can be restarted after a kill. */
 export type Member = Readonly<{
   url: string;
-  /** Answers 200 when the process is ready. */
+  /** Responds with 200 when the process is ready. */
   readyUrl: string;
   env: Readonly<Record<string, string>>;
-  /** Of the running process; 0 between a stop and a start. */
+  /** The running process's id. 0 between a stop and a start. */
   pid(): number;
   start(): void;
   ready(): Promise<void>;
-  /** Sends a signal, SIGTERM by default. Settles when the process has ended. */
+  /** Sends a signal, by default SIGTERM. Resolves when the process has ended. */
   stop(signal?: NodeJS.Signals): Promise<unknown>;
   output(): string;
 }>;
@@ -35,7 +35,7 @@ export type Member = Readonly<{
 export type Fleet = Readonly<{
   authServices: readonly Member[];
   gateways: readonly Member[];
-  /** The gateway.yaml of all gateways, which takes the variables of each. */
+  /** The gateway.yaml for all gateways, which uses each gateway's variables. */
   configFile: string;
   /** Stops the processes and drops the database. */
   remove(): Promise<void>;
@@ -43,7 +43,7 @@ export type Fleet = Readonly<{
 
 /**
  * Starts several auth-services and gateways, each as a process, with one Postgres and one Redis, like a cluster.
- * Settles when all are ready.
+ * Resolves when all are ready.
  */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-fleet-'));
@@ -69,7 +69,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ...secrets,
       AUTH_PORT: String(port),
       AUTH_ISSUER: issuer,
-      // A low cost, because the tests do not measure hashing.
+      // A low bcrypt cost, because the tests do not measure hashing.
       AUTH_BCRYPT_COST: '4',
       DATABASE_URL: options.databaseUrl,
       DATABASE_PREFIX: prefix,

@@ -5,7 +5,7 @@ export type Session = Readonly<{ token: string }>;
 
 /** The results for one session that was in use at every gateway. */
 export type LogoutMeasure = Readonly<{
-  /** From the response to the logout until the last gateway had answered with its first refusal. */
+  /** The time from the logout response until the last gateway's first refusal. */
   everywhereMs: number;
   /** Requests that a gateway accepted after it had refused this token. Must be zero. */
   relapses: number;
@@ -27,7 +27,7 @@ export type LoadOptions = Readonly<{
   path: string;
   sessions: readonly Session[];
   requestsPerSecond: number;
-  /** Logs the session out at one gateway. Settles when that is answered. */
+  /** Logs the session out at one gateway. Resolves on the response. */
   logOut(gateway: string, session: Session): Promise<void>;
 }>;
 
@@ -37,7 +37,7 @@ const giveUpAfterMs = 10_000;
 const revoked = '401 token_revoked';
 
 /**
- * Uses each session in turn at all gateways, logs it out meanwhile, and continues until every gateway refuses it.
+ * Uses each session at all gateways, logs it out meanwhile, and continues until every gateway refuses it.
  *
  * @throws Error if a gateway still accepts a token 10 s after its logout.
  */

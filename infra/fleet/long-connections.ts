@@ -4,7 +4,7 @@ import { request as httpRequest, type IncomingMessage, type ServerResponse } fro
 import type { Duplex } from 'node:stream';
 import type { RecordedRequest } from '@countersign/testing';
 
-/** A service that answers event requests with an endless stream. */
+/** Starts a service that responds to event requests with an endless stream. */
 export function answerWithEvents(request: RecordedRequest, res: ServerResponse): void {
   if (!request.target.startsWith('/recorded/events')) {
     res.setHeader('content-type', 'application/json').end('{}');
@@ -14,7 +14,7 @@ export function answerWithEvents(request: RecordedRequest, res: ServerResponse):
   res.write('data: hello\n\n');
 }
 
-/** A service that accepts every WebSocket and sends nothing. */
+/** Starts a service that accepts every WebSocket and sends nothing. */
 export function acceptSocket(request: RecordedRequest, socket: Duplex): void {
   const accept = createHash('sha1')
     .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
@@ -25,7 +25,7 @@ export function acceptSocket(request: RecordedRequest, socket: Duplex): void {
 }
 
 export type Opened = Readonly<{
-  /** When it ended, by `performance.now()`. */
+  /** When it ended, on the clock of `performance.now()`. */
   ended: Promise<number>;
   isOpen(): boolean;
   close(): void;
@@ -43,7 +43,7 @@ function watched(connection: IncomingMessage | Duplex): Opened {
   return { ended, isOpen: () => isOpen, close: () => connection.destroy() };
 }
 
-/** Opens an event stream, and waits for the response. @throws Error on another answer. */
+/** Opens an event stream, and waits for the response. @throws Error on any status except 200. */
 export async function openStream(gateway: string, token: string): Promise<Opened> {
   const asked = httpRequest(`${gateway}/recorded/events`, { headers: { authorization: `Bearer ${token}` } }).end();
   const [response] = (await once(asked, 'response')) as [IncomingMessage];

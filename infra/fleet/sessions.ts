@@ -3,7 +3,7 @@ import type { Session } from './logouts-under-load.ts';
 
 const people = ['complainant', 'agent', 'admin'].flatMap((role) => [`${role}@acme.test`, `${role}@globex.test`]);
 
-/** Logs in the given number of times, rotating through demo users and gateways, with a few logins at once. */
+/** Logs in this many times, rotating through demo users and gateways, with a few logins at once. */
 export async function openSessions(gateways: readonly string[], count: number): Promise<Session[]> {
   const sessions: Session[] = [];
   const atOnce = 4;
@@ -19,7 +19,7 @@ export async function openSessions(gateways: readonly string[], count: number): 
 
 async function logIn(gateway: string, index: number): Promise<Session> {
   const { status, body, text } = await call(`${gateway}/v1/auth/login`, {
-    // Use a separate address for each login, because one address with hundreds of logins is throttled.
+    // Each login has its own address, because an address with hundreds of logins is throttled.
     headers: { 'x-forwarded-for': `10.0.${index >> 8}.${index & 255}` },
     body: { email: people[index % people.length], password },
   });
@@ -27,7 +27,7 @@ async function logIn(gateway: string, index: number): Promise<Session> {
   return { token: String(body.access_token) };
 }
 
-/** @throws Error when the answer is not 204. */
+/** @throws Error if the response is not 204. */
 export async function logOut(gateway: string, { token }: Session): Promise<void> {
   const { status, text } = await call(`${gateway}/v1/auth/logout`, { method: 'POST', token });
   if (status !== 204) throw new Error(`logout: ${status} ${text}`);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** One response, or the code of a connection that failed. Times are milliseconds since the load began. */
+/** A response, or the error code of a failed connection. Times are milliseconds since the load began. */
 export type Outcome = Readonly<{ sentMs: number; endedMs: number; result: string }>;
 
 export type SteadyLoad = Readonly<{
@@ -10,9 +10,9 @@ export type SteadyLoad = Readonly<{
 }>;
 
 /**
- * Sends requests at a constant rate, whether or not earlier ones were answered.
+ * Sends requests at a constant rate, without waiting for earlier responses.
  *
- * @param ask Sends one request and returns a name for its result, such as `200` or `503 upstream_circuit_open`.
+ * @param ask Sends a request and returns a name for its result, such as `200` or `503 upstream_circuit_open`.
  */
 export function steadyLoad(perSecond: number, ask: () => Promise<string>): SteadyLoad {
   const began = performance.now();

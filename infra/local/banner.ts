@@ -2,7 +2,7 @@ import type { Settings } from './settings.ts';
 
 type Demo = { password: string; tenants: { slug: string; members: { email: string; can_log_in?: boolean }[] }[] };
 
-/** The output of `npm start` when everything is ready. The last line has the one address to open. */
+/** The output of `npm start` when everything is ready. The last line shows the address to open. */
 export function banner({ ports, home }: Settings, demo: Demo | undefined): string {
   const url = `http://127.0.0.1:${ports.GATEWAY_PORT}`;
   const lines: string[] = [];

@@ -10,10 +10,10 @@ export type ChildSpec = Readonly<{
   /** The file to run and its arguments. */
   args: readonly string[];
   env: Readonly<Record<string, string>>;
-  /** A URL that answers 200 once the process is ready. */
+  /** A URL that responds with 200 once the process is ready. */
   readyUrl: string;
   logFile: string;
-  /** Whether it starts after the databases exist. Default: false. */
+  /** Whether the process needs existing databases to start, by default false. */
   keepsData?: boolean;
   /** Returns the text that the terminal shows for a log line. */
   show?(line: string): string | undefined;
@@ -23,9 +23,9 @@ export type Child = Readonly<{
   name: string;
   readyUrl: string;
   logFile: string;
-  /** How the process ended: `exit code 1` or `SIGKILL`. */
+  /** How the process ended, as `exit code 1` or `SIGKILL`. */
   ended: Promise<string>;
-  /** The last lines of its output, newest last. */
+  /** The last lines of output, newest last. */
   lastLines(): string;
   stop(): void;
   kill(): void;
@@ -35,7 +35,7 @@ const keptLines = 15;
 
 /**
  * Starts a process whose output goes to its log file. It has its own process group, so that Ctrl-C reaches only us and
- * we stop the processes in order. The IPC channel ends with us, and the process with it, even if we are killed.
+ * we stop the processes in order. If we are killed, the IPC channel ends and with it the process.
  */
 export function startChild(spec: ChildSpec, repository: string): Child {
   const child: ChildProcess = spawn(
@@ -43,7 +43,7 @@ export function startChild(spec: ChildSpec, repository: string): Child {
     ['--conditions=source', ...(spec.nodeOptions ?? []), ...spec.args],
     {
       cwd: repository,
-      // Later starts load compiled modules from it.
+      // Later starts load compiled modules from here.
       env: { NODE_COMPILE_CACHE: join(repository, 'node_modules/.cache/compiled'), ...process.env, ...spec.env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
@@ -83,8 +83,8 @@ export function startChild(spec: ChildSpec, repository: string): Child {
 }
 
 /**
- * Whether a process is ready and nothing is missing. Ten seconds after its start, a gateway is ready even without the
- * keys and revocations of an issuer.
+ * Whether a process is ready and lacks nothing. Ten seconds after its start, a gateway counts as ready even without an
+ * issuer's keys and revocations.
  */
 export async function isCompletelyReady(readyUrl: string, signal: AbortSignal | null = null): Promise<boolean> {
   const answer = await fetch(readyUrl, { signal }).catch(() => undefined);

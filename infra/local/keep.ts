@@ -3,7 +3,7 @@ import type { Child } from './child.ts';
 
 /** A running process that can be stopped. */
 export type Running = Readonly<{
-  /** Settles once it has ended. */
+  /** Resolves once the process has ended. */
   stop(): Promise<void>;
   kill(): void;
 }>;
@@ -14,7 +14,7 @@ const longestWaitMs = 30_000;
 const steadyMs = 60_000;
 
 /**
- * Restarts a process whenever it exits, with a growing delay while it keeps exiting. The others stay up meanwhile: the
+ * Restarts a process whenever it exits, with a growing delay while it keeps exiting. The other processes stay up: the
  * gateway verifies tokens without the auth-service, and a missing service is a 502 only on its own routes.
  *
  * @param startAgain Starts the same process again.

@@ -3,8 +3,8 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 export type LogFile = Readonly<{ write(chunk: Buffer): void; close(): void }>;
 
 /**
- * Opens a process's log file. If it cannot be written, for example because the disk is full, lines are lost but the
- * process keeps running. Writes are synchronous, because a stream would end at the first error.
+ * Opens a process's log file. If the file cannot be written, for example because the disk is full, lines are lost but
+ * the process keeps running. Writes are synchronous, because a stream would end at the first error.
  *
  * @param onLost Called when lines begin to be lost.
  */

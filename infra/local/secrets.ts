@@ -4,24 +4,24 @@ import { join } from 'node:path';
 import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
 import { createKey, hasGatewayKeys, readAgreementKeys } from '../../gateway/src/keys/key-files.ts';
 
-/** The auth-service's secret variables, and the files that hold them on this machine. */
+/** The auth-service's secret variables, and the files with their values on this machine. */
 export type SecretFiles = Readonly<Record<`${string}_FILE`, string>>;
 
-/** The consequence of deleting a secret file that is in use. */
+/** What happens if a secret file that is in use is deleted. */
 const authSecrets = {
   AUTH_SIGNING_KEK_FILE: ['auth-signing-kek', 'signing keys and second factors that are encrypted with it are lost'],
   AUTH_PASSWORD_PEPPERS_FILE: ['auth-password-peppers', 'every user has to reset their password'],
   AUTH_REFRESH_MAC_KEYS_FILE: ['auth-refresh-mac-keys', 'every user has to log in again'],
 } as const;
 
-/** In the format of the auth-service: comma-separated `id:base64url`. */
+/** The auth-service's format: comma-separated `id:base64url`. */
 const keyRing = /^[A-Za-z0-9_-]{1,32}:[A-Za-z0-9_-]{43}(?:,[A-Za-z0-9_-]{1,32}:[A-Za-z0-9_-]{43})*$/;
 
 /**
- * Creates the secrets of this machine once. The same home directory always returns the same secrets.
+ * Creates this machine's secrets once. The same home directory always has the same secrets.
  *
  * @returns The variables that point the auth-service to the files.
- * @throws StartupError naming a file that is empty or broken, and what can be done.
+ * @throws StartupError if a file is empty or broken, with what to do.
  */
 export function ensureAuthSecrets(home: string): SecretFiles {
   const directory = join(home, 'secrets');
@@ -38,17 +38,17 @@ export function ensureAuthSecrets(home: string): SecretFiles {
 const clientSecretForm = /^countersign_secret_[A-Za-z0-9_-]{43}$/;
 
 /**
- * Creates the secret of all demo clients once. The same home always returns the same one.
+ * Creates the secret for all demo OAuth clients once. The same home directory always has the same secret.
  *
- * @returns The file that contains it.
- * @throws StartupError that names a file that is empty or broken.
+ * @returns The file with the secret.
+ * @throws StartupError if a file is empty or broken.
  */
 export function ensureDemoClientSecret(home: string): string {
   const file = demoClientSecretFile(home);
   mkdirSync(join(home, 'secrets'), { recursive: true, mode: 0o700 });
   if (!existsSync(file)) createFile(file, `countersign_secret_${randomBytes(32).toString('base64url')}\n`, 0o600);
   if (!clientSecretForm.test(readFileSync(file, 'utf8').trim()))
-    throw broken(file, 'programs that use the demo clients need the new secret');
+    throw broken(file, 'programs that use the demo OAuth clients need the new secret');
   return file;
 }
 
@@ -60,10 +60,7 @@ function broken(file: string, cost: string): StartupError {
   );
 }
 
-/**
- * Creates the gateway's first signing key and its first key-agreement key once. `countersign keys` manages the keys
- * from then on.
- */
+/** Creates the gateway's first signing key and key-agreement key once. Later `countersign keys` manages the keys. */
 export function ensureGatewayKey(home: string): void {
   const directory = join(home, 'gateway-keys');
   if (!hasGatewayKeys(directory)) createKey('ed25519', directory, 0);
@@ -71,10 +68,10 @@ export function ensureGatewayKey(home: string): void {
 }
 
 /**
- * Creates the key with which a service signs its calls to other services once. Only that service reads the private key.
- * gateway.yaml names the public key, derived from it, under `services`.
+ * Creates the key with which a service signs its requests to other services, once. Only that service reads the private
+ * key. gateway.yaml names the public key, which is derived from it, under `services`.
  *
- * @throws StartupError that names a file that is empty or broken.
+ * @throws StartupError if a file is empty or broken.
  */
 export function ensureServiceKey(home: string, service: string): Readonly<{ privateFile: string }> {
   const directory = join(home, 'service-keys');
@@ -93,7 +90,7 @@ function newServiceKey(service: string): string {
   return JSON.stringify({ ...jwk, kid, alg: 'EdDSA', use: 'sig' });
 }
 
-/** Writes the public half of the stored key, because another process may have created that key meanwhile. */
+/** Writes the public part of the stored key, because another process may have created that key meanwhile. */
 function publicHalf(privateFile: string, publicFile: string): string {
   try {
     const jwk = JSON.parse(readFileSync(privateFile, 'utf8'));

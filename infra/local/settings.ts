@@ -20,19 +20,19 @@ const schema = z.object({
   GATEWAY_CONFIG: z.string().default('infra/gateway.yaml'),
   SEED_FILE: z.string().default('infra/local/demo-tenants.json'),
   NODE_ENV: z.string().optional(),
-  // Locally, anyone may register, and joins the demo tenant.
+  // Locally anyone can register and then joins the demo tenant.
   AUTH_REGISTRATION: z.string().default('open'),
   AUTH_REGISTRATION_TENANT: z.string().default('acme'),
   AUTH_SCOPES: z.string().default('complaints.read complaints.write notes.read notes.write users.read'),
-  /** Maximum time until all processes are ready. */
+  /** How long all processes can take to become ready. */
   START_TIMEOUT_MS: wholeNumber(1, 3_600_000, 'a number of milliseconds').default(120_000),
-  /** `npm run dev` sets it. */
+  /** Set by `npm run dev`. */
   DEV: z.literal('1').optional(),
 });
 
 export type Ports = Readonly<Record<keyof typeof ports, number>>;
 
-/** The settings of `npm start`. Paths are absolute; relative ones in variables are relative to the repository. */
+/** The settings of `npm start`. Relative paths in variables start at the repository. These paths are absolute. */
 export type Settings = Readonly<{
   repository: string;
   ports: Ports;
@@ -42,7 +42,7 @@ export type Settings = Readonly<{
   seedFile: string | undefined;
   /** The auth-service's registration variables. In production its own defaults apply. */
   registration: Readonly<Record<string, string>>;
-  /** The scopes that clients of the auth-service can have. */
+  /** The scopes that OAuth clients can have. */
   scopes: string;
   startTimeoutMs: number;
   /** Whether each process restarts when its source changes, and opens an inspector for a debugger. */

@@ -4,7 +4,7 @@ import type { ChildSpec } from './child.ts';
 import { ensureAuthSecrets, ensureDemoClientSecret, ensureGatewayKey, ensureServiceKey } from './secrets.ts';
 import type { Settings } from './settings.ts';
 
-/** Where debuggers attach after `npm run dev`; .vscode/launch.json names the same ports. */
+/** The debugger ports of `npm run dev`, as in .vscode/launch.json. */
 const inspectorPorts: Readonly<Record<string, number>> & { gateway: number } = {
   gateway: 9229,
   'auth-service': 9230,
@@ -64,7 +64,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
       args: ['infra/web/start.ts'],
       env: {
         WEB_PORT: String(ports.WEB_PORT),
-        // With `npm start`, the user is also the operator.
+        // The user of `npm start` is also the operator.
         ...(seedFile !== undefined && { WEB_CONSOLE_URL: `http://127.0.0.1:${ports.GATEWAY_ADMIN_PORT}` }),
       },
       readyUrl: ready(ports.WEB_PORT),
@@ -74,13 +74,13 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
 }
 
 /**
- * Returns the text that the terminal shows for a log line about an email: its link. `npm start` has no mail server, and
- * the link would otherwise be only in the log.
+ * Returns a terminal line with an email's link for its log line, because `npm start` has no mail server and the link
+ * would otherwise be only in the log.
  *
- * @returns undefined for every other line, and for a mail without a link.
+ * @returns Undefined for every other line, and for an email without a link.
  */
 export function mailedLink(line: string): string | undefined {
   if (!line.includes('"a mail was written, not sent"')) return undefined;
   const { to, link } = JSON.parse(line) as Readonly<{ to: string; link?: string }>;
-  return link && `A mail to ${to}: ${link}`;
+  return link && `An email to ${to}: ${link}`;
 }

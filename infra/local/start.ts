@@ -14,7 +14,7 @@ import { describeStack } from './stack.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
-/** Rejects with a message when a process ends unexpectedly. */
+/** Rejects with a message if a process ends unexpectedly. */
 function firstToEnd(children: readonly Child[]): Promise<never> {
   return Promise.race(
     children.map(async (child) => {
@@ -42,7 +42,7 @@ async function untilReady(child: Child, startedAt: number, deadline: number, giv
   say(`  ready  ${child.name.padEnd(18)} ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
 }
 
-/** Stops the gateway first, then the services, so that requests in flight still reach their service. */
+/** Stops the gateway first, then the services, so that current requests still reach their service. */
 async function stopAll(running: readonly Running[]): Promise<void> {
   const [gateway, ...services] = running;
   const kill = setTimeout(() => {
@@ -67,7 +67,7 @@ const unrestarted = ({ ended, stop, kill }: Child): Running => ({
 
 const checkLauncherEveryMs = 500;
 
-/** npm starts this file through a shell, which ends at SIGTERM without passing it on. */
+/** npm starts this file through a shell, which does not pass on SIGTERM. */
 function launcherEnded(): Promise<void> {
   const { ppid } = process;
   return new Promise((resolve) => {
@@ -105,7 +105,7 @@ async function run(settings: Settings, interrupted: Promise<void>): Promise<void
     }
     say('\nStopping …');
   } finally {
-    // From here on, processes exit because of the shutdown itself.
+    // From here on, processes exit only because of the shutdown.
     ended.catch(() => {});
     ready.catch(() => {});
     givenUp.abort();

@@ -21,7 +21,7 @@ await runCommand('backup', async ({ directory, place }) => {
 });
 
 function write(place: Command['place'], to: string): void {
-  // Databases are dumped first, so that every attachment that their complaints refer to is in the backup.
+  // Dumps the databases first, so that the backup has every attachment of their complaints.
   for (const name of databaseNames) place.dump(`${place.prefix}_${name}`, join(to, `${name}.dump`));
   place.packAttachments(join(to, 'attachments.tar'));
   const { root, paths } = place.keys;

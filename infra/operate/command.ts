@@ -3,10 +3,10 @@ import { parseArgs } from 'node:util';
 import { composePlace, type Place, serverPlace } from './place.ts';
 
 export type Command = Readonly<{
-  /** The directory of the backup, absolute. */
+  /** The absolute path of the backup directory. */
   directory: string;
   place: Place;
-  /** Whether a restore may replace data. */
+  /** Whether a restore can replace data. */
   replace: boolean;
 }>;
 

@@ -3,10 +3,10 @@ import { join, resolve } from 'node:path';
 import { copyDatabase, openDatabase } from '@countersign/database';
 import { databaseNames, databases } from './databases.ts';
 
-// `npm run move-to-server`: copies what services kept in PGlite under COUNTERSIGN_HOME to the server of DATABASE_URL.
-// PGlite stays as it is. No service may run.
+// `npm run move-to-server`: copies the services' data from PGlite under COUNTERSIGN_HOME to the server in DATABASE_URL.
+// Does not change PGlite. No service can run meanwhile.
 
-/** The table of each database that stays empty until the service is used. */
+/** For each database, a table that stays empty until the service is used. */
 const filled = { auth: 'tenants', users: 'members', complaints: 'complaints' };
 
 /** @returns The number of copied tables. */

@@ -5,8 +5,8 @@ import { type Command, runCommand } from './command.ts';
 import { databaseNames } from './databases.ts';
 import { run } from './place.ts';
 
-// `npm run restore -- [--compose] [--replace] DIRECTORY`: brings back what `npm run backup` wrote. With --replace, also
-// where there is data.
+// `npm run restore -- [--compose] [--replace] DIRECTORY`: restores what `npm run backup` wrote. `--replace` allows it
+// to replace data.
 
 await runCommand('restore', async ({ directory, place, replace }) => {
   run('sh', ['-c', 'cd "$0" && sha256sum --check --strict --quiet SHA256SUMS', directory]);
@@ -41,7 +41,7 @@ function restoreKeys(archive: string, root: Command['place']['keys']['root']): v
     if (different.length > 0)
       throw new Error(`${root} has other keys or settings. Move these away first: ${different.join(', ')}`);
     mkdirSync(root, { recursive: true, mode: 0o700 });
-    // Keeps modes and, if run by root, owners.
+    // Keeps modes, and owners if root runs this.
     run('cp', ['-a', '-t', root, ...readdirSync(unpacked).map((name) => join(unpacked, name))]);
   } finally {
     rmSync(unpacked, { recursive: true });

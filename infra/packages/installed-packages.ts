@@ -12,7 +12,7 @@ export const published = [
   '@countersign/client',
 ];
 
-/** An empty project outside the repository, with the packages as npm would publish them. */
+/** A project outside the repository, with the packages as npm would publish them. */
 export type Project = Readonly<{
   directory: string;
   /** The files that `npm pack` created. */
@@ -25,7 +25,7 @@ export type Project = Readonly<{
 /**
  * Builds and packs the packages, and installs them in a new project.
  *
- * @param others Additional packages to install, as `name@version`.
+ * @param others More packages to install, as `name@version`.
  */
 export function installPackages(others: readonly string[]): Project {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-installed-'));
@@ -34,7 +34,7 @@ export function installPackages(others: readonly string[]): Project {
   const tarballs = globSync('*.tgz', { cwd: directory }).map((file) => join(directory, file));
   writeFileSync(join(directory, 'package.json'), '{ "private": true, "type": "module" }');
   const run: Project['run'] = (command, ...args) => runIn(directory, command, ...args);
-  // Uses the versions of this repository's lock file, which `npm ci` may have cached.
+  // Uses the versions in this repository's lock file, which `npm ci` may have cached.
   run('npm', 'install', '--prefer-offline', '--ignore-scripts', ...tarballs, ...others);
   return { directory, tarballs, run, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
@@ -47,7 +47,7 @@ function runIn(directory: string, command: string, ...args: string[]): string {
   return stdout;
 }
 
-/** The third-party packages of an example, as `name@version`. */
+/** Returns the third-party packages of an example, as `name@version`. */
 export function dependenciesOf(example: string): readonly string[] {
   const file = resolve(repository, 'examples', example, 'package.json');
   const { dependencies, devDependencies } = JSON.parse(readFileSync(file, 'utf8'));

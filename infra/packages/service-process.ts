@@ -7,9 +7,9 @@ export type ServiceProcess = Readonly<{ output(): string; stop(): Promise<void> 
 
 export type Program = Readonly<{ command: string; args: readonly string[]; cwd: string; env?: NodeJS.ProcessEnv }>;
 
-/** Starts a program as its user would, without Node options or conditions of the repository. */
+/** Starts a program as its user would, without this repository's Node options or conditions. */
 export function startProgram({ command, args, cwd, env = {} }: Program): ServiceProcess {
-  // A process group of its own, so that programs that `npm start` or `go run` started end too.
+  // Has its own process group, so that programs that `npm start` or `go run` started also end.
   const child = spawn(command, args, { cwd, env: { ...process.env, NODE_OPTIONS: '', ...env }, detached: true });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -34,6 +34,6 @@ export async function untilStatus(status: number, send: () => Promise<Response>)
     answer = await send();
     expect([answer.status, answer.status === status ? '' : await answer.text()]).toEqual([status, '']);
   }, 60_000);
-  if (answer === undefined) throw new Error('no answer');
+  if (answer === undefined) throw new Error('no response');
   return answer;
 }

@@ -8,7 +8,7 @@ import { type Project, repository } from './installed-packages.ts';
 const page = readFileSync(resolve(repository, 'docs/tutorial.md'), 'utf8');
 const shownPorts = [8080, 8090, 9090, 3000, 4000];
 
-/** Runs docs/tutorial.md after its first step, in a folder of a project that has the packages, on free ports. */
+/** Runs docs/tutorial.md after its first step, in a folder of a project that has the packages, with free ports. */
 export async function followTutorial(project: Project): Promise<void> {
   const free = await freePorts(shownPorts.length);
   const here = (text: string) =>
@@ -33,7 +33,7 @@ export async function followTutorial(project: Project): Promise<void> {
         writeFileSync(file, here(readFileSync(file, 'utf8')));
       } else {
         if (command.startsWith('kill ')) await restartIssuer(shell, here);
-        // Run each command once and without a delay: the page itself waits where a reader must.
+        // Runs each command once and without a delay, because the page itself waits where a reader must.
         expect(await shell.run(moved)).toMatch(patternOf(output));
       }
     }

@@ -1,9 +1,9 @@
-// infra/prometheus/dashboard.json is written from this by `npm run docs`.
+// `npm run docs` writes infra/prometheus/dashboard.json from this.
 
 type Query = readonly [expr: string, legend: string];
 type Panel = Readonly<{
   title: string;
-  /** A unit of Grafana. */
+  /** A Grafana unit. */
   unit: 'reqps' | 's' | 'short' | 'bytes' | 'percentunit' | 'ops';
   queries: readonly Query[];
 }>;
@@ -58,24 +58,21 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       [`sum by (upstream) (${rate('countersign_upstream_retries_total')})`, '{{upstream}}'],
       [`sum by (upstream) (${rate('countersign_upstream_retries_over_budget_total')})`, '{{upstream}} over budget'],
     ),
-    panel('Signatures by kind of key', 'ops', [
+    panel('Signatures by key type', 'ops', [
       `sum by (upstream, algorithm) (${rate('countersign_signatures_total')})`,
       '{{upstream}} {{algorithm}}',
     ]),
   ],
   Tokens: [
-    panel('Lookups of tokens', 'ops', [
-      `sum by (result) (${rate('countersign_token_cache_lookups_total')})`,
-      '{{result}}',
-    ]),
-    panel('Age of key sets', 's', [`max by (issuer) (${now('countersign_jwks_age_seconds')})`, '{{issuer}}']),
-    panel('Keys held', 'short', [`min by (issuer) (${now('countersign_jwks_keys')})`, '{{issuer}}']),
-    panel('Staleness of revocations', 's', [
+    panel('Token lookups', 'ops', [`sum by (result) (${rate('countersign_token_cache_lookups_total')})`, '{{result}}']),
+    panel('Key set age', 's', [`max by (issuer) (${now('countersign_jwks_age_seconds')})`, '{{issuer}}']),
+    panel('Known keys', 'short', [`min by (issuer) (${now('countersign_jwks_keys')})`, '{{issuer}}']),
+    panel('Revocation staleness', 's', [
       `max by (issuer) (${now('countersign_revocations_staleness_seconds')})`,
       '{{issuer}}',
     ]),
     panel('Until a revocation is in force', 's', ...quantiles('countersign_revocation_lag_seconds')),
-    panel('Revocations in force', 'short', [`max by (issuer) (${now('countersign_revocations_held')})`, '{{issuer}}']),
+    panel('Active revocations', 'short', [`max by (issuer) (${now('countersign_revocations_held')})`, '{{issuer}}']),
   ],
   'Gateway processes': [
     panel('CPU', 'percentunit', [rate('process_cpu_seconds_total'), '{{instance}}']),
@@ -83,7 +80,7 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
     panel('Event loop lag, p99', 's', [now('nodejs_eventloop_lag_p99_seconds'), '{{instance}}']),
     panel('WebSockets and event streams', 'short', [now('countersign_open_connections'), '{{instance}}']),
     panel('Request bodies in memory', 'bytes', [now('countersign_buffered_body_bytes'), '{{instance}}']),
-    panel('Configurations in force', 'short', [`sum by (hash) (${now('countersign_config_info')})`, '{{hash}}']),
+    panel('Active configurations', 'short', [`sum by (hash) (${now('countersign_config_info')})`, '{{hash}}']),
   ],
   Services: [
     panel('Requests', 'reqps', [
@@ -95,13 +92,13 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
       '{{job}}',
     ]),
     panel("Age of the gateway's keys", 's', ['max by (job) (gateway_keys_age_seconds)', '{{job}}']),
-    panel('Log-ins that wait for their hash', 'short', ['sum by (job) (auth_password_hashes_waiting)', '{{job}}']),
+    panel('Logins waiting for a hash', 'short', ['sum by (job) (auth_password_hashes_waiting)', '{{job}}']),
     panel('Refreshes by outcome', 'ops', [
       'sum by (outcome) (rate(auth_refreshes_total[$__rate_interval]))',
       '{{outcome}}',
     ]),
     panel(
-      'Oldest delivery that waits',
+      'Oldest waiting delivery',
       's',
       ['max by (topic) (auth_outbox_oldest_seconds)', 'accounts {{topic}}'],
       ['max by (topic) (complaints_outbox_oldest_seconds)', 'complaints {{topic}}'],
@@ -128,7 +125,7 @@ const variables = [
 const height = 8;
 const perRow = 3;
 
-/** A dashboard for Grafana 10 or later. */
+/** Returns a dashboard for Grafana 10 or later. */
 export function dashboard(): object {
   let id = 0;
   let y = 0;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { eventually, freePorts, startProcess } from '@countersign/testing';
 import { rulesFile } from './rules.ts';
 
-/** One series of an instant query. */
+/** A series of an instant query. */
 export type Sample = Readonly<{
   metric: Readonly<Record<string, string>>;
   value: readonly [atSec: number, text: string];
@@ -19,7 +19,10 @@ export type RealPrometheus = Readonly<{
 
 const interval = '1s';
 
-/** The rules for a test that cannot wait for hours. A minute in a range is 3 s, each `for` is 4 s, thresholds stay. */
+/**
+ * Returns rules for a test that cannot wait for hours: a minute in a range becomes 3 s, and each `for` 4 s. Thresholds
+ * stay.
+ */
 export function fastRules(): string {
   return readFileSync(rulesFile, 'utf8')
     .replace(/\[(\d+)m\]/g, (_all, minutes) => `[${minutes * 3}s]`)
@@ -28,10 +31,10 @@ export function fastRules(): string {
 }
 
 /**
- * Starts a Prometheus with {@link fastRules} that scrapes and evaluates each second. It evaluates once it has scraped each
- * job: before that, every metric is absent.
+ * Starts a Prometheus with {@link fastRules} that scrapes and evaluates every second. It evaluates only after scraping
+ * each job, because before that every metric is absent.
  *
- * @param jobs The port of each process on 127.0.0.1, by the name of its job.
+ * @param jobs Each process's port on 127.0.0.1, by job name.
  */
 export async function realPrometheus(jobs: Readonly<Record<string, number>>): Promise<RealPrometheus> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-prometheus-'));

@@ -6,9 +6,9 @@ export const rulesFile = join(import.meta.dirname, 'rules.yaml');
 
 export type AlertRule = Readonly<{
   alert: string;
-  /** PromQL. */
+  /** A PromQL expression. */
   expr: string;
-  /** A Prometheus duration, such as `2m`. Default: the alert fires at once. */
+  /** A Prometheus duration, such as `2m`. By default the alert fires immediately. */
   for?: string;
   labels: Readonly<{ severity: 'critical' | 'warning' }>;
   annotations: Readonly<{ summary: string; runbook_url?: string }>;
@@ -18,7 +18,7 @@ type RuleGroups = Readonly<{ groups: readonly Readonly<{ name: string; rules: re
 
 export const readRules = (): RuleGroups => parse(readFileSync(rulesFile, 'utf8')) as RuleGroups;
 
-/** The alerts of one group as a Markdown table for docs/operations/metrics.md. */
+/** Returns a group's alerts as a Markdown table for docs/operations/metrics.md. */
 export function alertsTable(group: string): string {
   const rules = readRules().groups.find(({ name }) => name === group)?.rules ?? [];
   const rows = rules.map(({ alert, expr, for: held, labels, annotations: { summary, runbook_url: runbook } }) => {
@@ -29,7 +29,7 @@ export function alertsTable(group: string): string {
   return ['| alert | fires at | meaning |', '|---|---|---|', ...rows].join('\n');
 }
 
-/** The rules as a manifest for the Prometheus operator. */
+/** Returns the rules as a manifest for the Prometheus operator. */
 export function prometheusRule(): string {
   const manifest = {
     apiVersion: 'monitoring.coreos.com/v1',

@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { installTools } from '@countersign/testing';
 
 /*
- * `npm run unused`: finds what nothing uses. knip has a lock file of its own: most of those who install the repository
- * never run it.
+ * `npm run unused`: finds unused code. knip has its own lock file, because most people who install the repository never
+ * run it.
  */
 
 installTools(import.meta.dirname);

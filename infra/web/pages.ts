@@ -10,11 +10,11 @@ const [phone] = sizes;
 
 export type Options = NonNullable<Parameters<Browser['newContext']>[0]>;
 
-/** A browser with a logged-in user, in the state after the login page: with the refresh token's cookie. */
+/** Opens a browser page with a logged-in user, as after the login page: with the refresh token cookie. */
 export async function openPage(browser: Browser, origin: string, email: string, options: Options = {}): Promise<Page> {
   const context = await browser.newContext({ locale: 'en-GB', viewport: phone, ...options });
   const page = await context.newPage();
-  // A file of the same origin that runs none of our scripts.
+  // A file on the same origin that runs none of our scripts.
   await page.goto(`${origin}/app/icon.svg`);
   const body = JSON.stringify({ email, password, transport: 'cookie' });
   const headers = { 'content-type': 'application/json', 'x-requested-with': 'fetch' };
@@ -25,7 +25,7 @@ export async function openPage(browser: Browser, origin: string, email: string, 
   return page;
 }
 
-/** The complaints with this title, as seen by their complainant. */
+/** Finds the complaints with this title, as their complainant sees them. */
 export async function filedAs(origin: string, email: string, title: string): Promise<{ id: string }[]> {
   const { token } = await logIn(origin, email);
   const { body } = await call(`${origin}/v1/complaints?limit=100`, { token });
@@ -63,7 +63,7 @@ export async function writeDraft(page: Page, origin: string, title: string, phot
 
 type Chunk = Readonly<{ file: string; src?: string; imports?: readonly string[]; css?: readonly string[] }>;
 
-/** The compressed bytes that a page loads before any lazy route, and those that the lazy routes add. */
+/** The compressed bytes that a page loads before any lazy route, and the bytes of the lazy routes. */
 export function bundleSizes(): Readonly<{ complainant: number; staff: number }> {
   const dist = join(web, 'dist');
   const manifest = JSON.parse(readFileSync(join(dist, '.vite/manifest.json'), 'utf8')) as Record<string, Chunk>;

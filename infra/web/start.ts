@@ -5,8 +5,8 @@ import { buildIfNeeded } from './web-package.ts';
 try {
   await buildIfNeeded();
 } catch (error) {
-  // Without an npm registry, web/ cannot be built. Everything else works.
-  process.stderr.write(`web/ could not be built, so /app/ answers 503: ${(error as Error).message}\n`);
+  // web/ cannot be built without an npm registry. Everything else works.
+  process.stderr.write(`web/ could not be built, so /app/ responds with 503: ${(error as Error).message}\n`);
 }
 // The launcher may have exited meanwhile.
 if (process.connected === false) process.exit(0);

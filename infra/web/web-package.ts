@@ -9,7 +9,10 @@ export const web = join(repository, 'web');
 const cache = join(repository, 'node_modules/.cache');
 const lock = join(cache, 'web.lock');
 
-/** Installs the dependencies of web/ if they are missing, and runs one of its scripts. Only one process at a time. */
+/**
+ * Installs web/'s dependencies if they are missing, and runs one of its scripts. Only one process can do this at a
+ * time.
+ */
 export async function runInWeb(script: 'build' | 'types'): Promise<void> {
   await inTurn(() => {
     installTools(web);
@@ -17,7 +20,7 @@ export async function runInWeb(script: 'build' | 'types'): Promise<void> {
   });
 }
 
-/** Builds web/ unless its output is newer than all of its sources. */
+/** Builds web/ unless its output is newer than all its sources. */
 export async function buildIfNeeded(): Promise<void> {
   await inTurn(() => {
     if (isBuilt()) return;
@@ -27,7 +30,7 @@ export async function buildIfNeeded(): Promise<void> {
 }
 
 function run(script: string): void {
-  // Suites run with NODE_ENV `test`, which would build the development version of React.
+  // Suites run with NODE_ENV `test`, which would build React's development version.
   const env = { ...process.env, NODE_OPTIONS: '', NODE_ENV: 'production' };
   execFileSync('npm', ['run', '--silent', script], { cwd: web, env, stdio: ['ignore', 'inherit', 'inherit'] });
 }
@@ -45,7 +48,7 @@ function isBuilt(): boolean {
   return globSync(sources, { cwd: repository }).every((file) => statSync(join(repository, file)).mtimeMs <= builtAtMs);
 }
 
-/** Suites start several installations at once. */
+/** A lock, because suites start several installations at once. */
 async function inTurn(work: () => void): Promise<void> {
   mkdirSync(cache, { recursive: true });
   while (!takeLock()) await delay(200);

@@ -169,7 +169,7 @@ describe('web/ in Chromium', () => {
       const [, , , , own = ''] = await pathsOf(complainant);
       const page = await openPage(browser, origin, email);
       await page.goto(origin + own);
-      await page.getByText('This complaint does not exist, or you may not see it.').waitFor();
+      await page.getByText('This complaint does not exist, or you do not have access to it.').waitFor();
       await page.goto(`${origin}/app/queue`);
       await page.waitForURL(email.startsWith('complainant') ? `${origin}/app/` : `${origin}/app/queue`);
       await page.context().close();
@@ -179,7 +179,7 @@ describe('web/ in Chromium', () => {
   describe('with a broken network', () => {
     /** Files the draft that the page shows, once it can. */
     async function file(page: Page): Promise<void> {
-      const filed = page.getByRole('heading', { name: 'Your complaint is filed' });
+      const filed = page.getByRole('heading', { name: 'Your complaint was filed' });
       const again = page.getByRole('button', { name: /^(?:File complaint|Send again)$/ });
       await eventually(async () => {
         // The button is gone as soon as the complaint is filed.
@@ -208,7 +208,7 @@ describe('web/ in Chromium', () => {
       await page.getByText('Dark since Monday.').waitFor();
       // It is sent automatically when the browser is online again.
       await page.context().setOffline(false);
-      await page.getByRole('heading', { name: 'Your complaint is filed' }).waitFor();
+      await page.getByRole('heading', { name: 'Your complaint was filed' }).waitFor();
       expect(await filedAs(origin, complainant, title)).toMatchObject([{ description: 'Dark since Monday.' }]);
       await page.context().close();
     });
@@ -287,14 +287,14 @@ describe('web/ in Chromium', () => {
       await type('n');
       await page.keyboard.type('The same lamp as last winter.');
       await type('Escape', 'r');
-      expect(await page.getByLabel('Answer to the complainant').inputValue()).toBe('');
+      expect(await page.getByLabel('Reply to the complainant').inputValue()).toBe('');
       await page.keyboard.type('We are on our way.');
-      await page.getByRole('button', { name: 'Send answer to the complainant' }).waitFor();
+      await page.getByRole('button', { name: 'Send reply to the complainant' }).waitFor();
       // The next key is a shortcut, even before the response: the note does not become part of an answer.
       await type('Control+Enter', 'n', 'Control+Enter');
       await page.getByRole('listitem').filter({ hasText: 'We are on our way.' }).getByText('Staff').waitFor();
       await page.getByRole('listitem').filter({ hasText: 'The same lamp' }).getByText('Internal').waitFor();
-      await page.getByRole('status').getByText('Your internal note is saved.').waitFor();
+      await page.getByRole('status').getByText('Your internal note was saved.').waitFor();
       await focused(page, '#comments');
       await type('n');
       expect(await page.getByRole('textbox', { name: 'Internal note' }).inputValue()).toBe('');
@@ -360,7 +360,7 @@ describe('web/ in Chromium', () => {
     expect((await call(`${origin}/v1/complaints/${id}`, patch)).status).toBe(200);
     await page.getByLabel('Reason').fill('No longer needed.');
     await page.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
-    await page.getByRole('alert').getByText('This complaint was changed in the meantime.').waitFor();
+    await page.getByRole('alert').getByText('Someone else has just changed this complaint.').waitFor();
     await page.getByText('Changed meanwhile').first().waitFor();
     await page.context().close();
   });
@@ -380,7 +380,7 @@ describe('web/ in Chromium', () => {
     await page.keyboard.press('n');
     await page.keyboard.type('Read once.');
     await page.keyboard.press('Control+Enter');
-    await page.getByText('Your internal note is saved.').waitFor();
+    await page.getByText('Your internal note was saved.').waitFor();
     const complaint = path.replace('/app/queue', '/v1/complaints');
     expect(read.sort()).toEqual([complaint, `${complaint}/attachments`, `${complaint}/comments`]);
     expect(aborted).toEqual([]);

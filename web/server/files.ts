@@ -6,8 +6,8 @@ import { AppError, createRouter } from '@countersign/service-kit';
 import type { RequestHandler, Router } from 'express';
 
 /**
- * The content security policy. Images may be `blob:` URLs, for photos that are not sent yet, and for attachments, which
- * are fetched with the access token in a header.
+ * The content security policy. Images can be `blob:` URLs, for unsent photos and for attachments, whose requests need
+ * the access token in a header.
  */
 const contentSecurityPolicy = [
   "default-src 'self'",
@@ -27,13 +27,13 @@ const headers = {
 };
 
 export type FilesOptions = Readonly<{
-  /** What `npm run build` wrote. */
+  /** The output of `npm run build`. */
   directory: string;
-  /** The address of the operators' console. If absent, the pages do not link to it. */
+  /** The URL of the operators' console. If undefined, the pages do not link to it. */
   consoleUrl: string | undefined;
 }>;
 
-/** Serves the built files under /app/. Any other path below it returns the page, whose router handles it. */
+/** Serves the built files under /app/. Any other path below /app/ returns the page, whose router handles it. */
 export function fileRoutes({ directory, consoleUrl }: FilesOptions): Router {
   const router = createRouter();
   router.use('/app', (_req, res, next) => {
@@ -57,7 +57,7 @@ export function fileRoutes({ directory, consoleUrl }: FilesOptions): Router {
   return router;
 }
 
-/** Serves scripts and styles. Their names contain a hash of their content, so they are compressed once and cached. */
+/** Serves scripts and styles. Their names contain a content hash, so they are compressed once and cached. */
 function compressed(directory: string): RequestHandler<{ name: string }> {
   const kept = new Map<string, Buffer>();
   const compress = async (name: string) => promisify(gzip)(await readFile(join(directory, name)), { level: 9 });

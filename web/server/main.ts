@@ -19,7 +19,7 @@ import { fileRoutes } from './files.ts';
 const schema = z.object({
   HOST: z.string().default('127.0.0.1'),
   WEB_PORT: port(8084),
-  /** What `npm run build` wrote. */
+  /** The output of `npm run build`. */
   WEB_FILES: z.string().default(resolve(import.meta.dirname, '../dist')),
   /** The URL of the operators' console. Set it only if the users are also operators, as with `npm start`. */
   WEB_CONSOLE_URL: z.url().optional(),

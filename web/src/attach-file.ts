@@ -1,10 +1,10 @@
 import { client } from './client.ts';
 import { answerOf } from './failure.ts';
 
-/** A file, with the Idempotency-Key of its upload. */
+/** A file, and the Idempotency-Key of its upload. */
 export type Upload = Readonly<{ id: string; file: File }>;
 
-/** Attaches a file to a complaint. Repeating it with the same upload stores the file only once. */
+/** Attaches a file to a complaint. A repeated upload stores the file only once. */
 export const attachFile = (complaintId: string, { id, file }: Upload) =>
   answerOf(
     client.api.POST('/v1/complaints/{id}/attachments', {

@@ -7,19 +7,19 @@ export type Status = Schemas['ComplaintStatus'];
 export type Priority = Schemas['Priority'];
 export type Attachment = Schemas['Attachment'];
 
-/** The session of this browser. Undefined before a login, and after it has ended. */
+/** This browser's session. Undefined before a login and after the session has ended. */
 export const session = stored<Session | undefined>(undefined);
 
-/** A request of the page, for the link to the gateway's console: the user's last action, or otherwise the last read. */
+/** A request by the page, for the link to the gateway's console: the user's last action, or else the last read. */
 export const lastRequestId = stored<string | undefined>(undefined);
 let hasActed = false;
 
-/** The actions of the last page no longer count. */
+/** Forgets the actions on the previous page. */
 export function beginPage(): void {
   hasActed = false;
 }
 
-/** Requests that the client makes on its own. */
+/** Requests that the client makes by itself. */
 const ofClient = /\/v1\/(?:auth\/refresh|complaints\/events)$/;
 
 async function notedFetch(request: Request): Promise<Response> {
@@ -32,7 +32,7 @@ async function notedFetch(request: Request): Promise<Response> {
   return response;
 }
 
-/** The client keeps the access token in memory, and the refresh token in a cookie that scripts cannot read. */
+/** Keeps the access token in memory. The refresh token is in a cookie that scripts cannot read. */
 export const client = createClient({ transport: 'cookie', fetch: notedFetch, onSession: session.set });
 
 export const isStaff = (of: Session): boolean => of.tenant.role === 'agent' || of.tenant.role === 'admin';

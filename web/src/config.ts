@@ -1,6 +1,6 @@
 import { queryOptions, useQuery } from '@tanstack/react-query';
 
-/** Settings of the installation, from the server of these files. */
+/** The installation's settings, from the server that serves these files. */
 export type Config = Readonly<{
   /** The URL of the operators' console. Undefined if users have no access to it. */
   console?: string;

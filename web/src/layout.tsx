@@ -14,13 +14,13 @@ const StaffBar = lazy(() => import('./staff/staff-bar.tsx').then(({ StaffBar: ba
 export function Layout() {
   const texts = useTexts();
   const staff = isStaff(useSession());
-  // The page that the router shows, not the one that it is loading.
+  // The page that the router shows, which differs from the one that it is loading.
   const pathname = useRouterState({ select: ({ resolvedLocation }) => resolvedLocation?.pathname });
   const main = useRef<HTMLElement>(null);
   const shown = useRef<string>(undefined);
   useLiveEvents();
-  // Moves the focus, so that screen readers announce the new page and Tab continues in it. Not for the first page,
-  // where Tab begins at the top.
+  // Moves the focus, so that screen readers announce the new page and Tab continues there. Not on the first page, where
+  // Tab begins at the top.
   useEffect(() => {
     const isAnother = shown.current !== undefined && shown.current !== pathname;
     if (isAnother && main.current?.contains(document.activeElement) === false) main.current.focus();
@@ -69,7 +69,7 @@ export function Layout() {
   );
 }
 
-/** A link to the operators' console, if there is one: what the gateway did with the last request. */
+/** A link to the operators' console, if there is one, which shows what the gateway did with the last request. */
 function GatewayLink() {
   const texts = useTexts();
   const { console } = useConfig();

@@ -7,8 +7,9 @@ import { useStored } from './store.ts';
 type Change = Readonly<{ complaint_id: string; actor_id: string }>;
 
 /**
- * Reloads what an event says has changed. A hidden page has no stream: browsers allow an origin six connections, and
- * the service a user ten streams. When it is shown again, it continues after the last event.
+ * Reloads the data that an event concerns. A hidden page closes its stream, because browsers allow six connections per
+ * origin, and the service ten streams per user. When the page is shown again, the stream continues after the last
+ * event.
  */
 export function useLiveEvents(): void {
   const queries = useQueryClient();
@@ -26,7 +27,7 @@ export function useLiveEvents(): void {
           event === 'reset' ? {} : JSON.parse(data)
         ) as Partial<Change>;
         const queryKey = changed === undefined ? ['complaint'] : ['complaint', changed];
-        // An action of this page reloads the same by itself, after its response.
+        // An action on this page reloads the same data after its response.
         if (actor === session.get()?.user.id && queries.isMutating({ mutationKey: queryKey }) > 0) continue;
         void queries.invalidateQueries({ queryKey: ['complaints'] });
         void queries.invalidateQueries({ queryKey });

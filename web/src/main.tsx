@@ -22,7 +22,7 @@ const queries = new QueryClient({
   },
 });
 
-// Another user may log in, so discard the data of the last one.
+// Discards the previous user's data, because another user may log in.
 session.subscribe(() => queries.clear());
 
 function App() {
@@ -37,7 +37,7 @@ function App() {
 
 const page = createRoot(document.getElementById('root') as HTMLElement);
 
-/** Set and cleared with the refresh token, which scripts cannot see. */
+/** This cookie is set and cleared with the refresh token, which scripts cannot see. */
 const signedIn = '__Host-signed-in';
 
 async function start(): Promise<void> {

@@ -7,7 +7,7 @@ export type ListQuery = NonNullable<operations['listComplaints']['parameters']['
 
 type Page<Item> = Readonly<{ items: readonly Item[]; next_cursor: string | null }>;
 
-/** Reads all pages of a list that belongs to one complaint. */
+/** Reads all pages of a list that belongs to a complaint. */
 async function allItems<Item>(read: (cursor?: string) => Promise<Page<Item>>): Promise<Item[]> {
   const items: Item[] = [];
   for (let cursor: string | null | undefined; cursor !== null; ) {
@@ -73,7 +73,7 @@ export const filesQuery = (id: string) =>
     },
   });
 
-/** The bytes of a file never change, and a list shows only a few of them. */
+/** A file's bytes never change, and a list shows only a few files. */
 export const fileQuery = (id: string, attachmentId: string) =>
   queryOptions({
     queryKey: ['file', attachmentId],
@@ -94,7 +94,7 @@ export const categoriesQuery = queryOptions({
   queryFn: async ({ signal }) => (await answerOf(client.api.GET('/v1/categories', { signal }))).items,
 });
 
-/** The agents of the tenant, to whom complaints are given. */
+/** The tenant's agents, to whom complaints can be assigned. */
 export const agentsQuery = queryOptions({
   queryKey: ['agents'],
   staleTime: 300_000,

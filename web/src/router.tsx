@@ -48,7 +48,7 @@ const complaint = createRoute({
   component: ComplaintPage,
 });
 
-/** The service refuses other users anyway. This spares them a page that they cannot use. */
+/** The service refuses other users anyway. This saves them from a page that they cannot use. */
 const staffOnly = () => {
   if (!seenByStaff()) throw redirect({ to: '/' });
 };

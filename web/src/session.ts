@@ -3,7 +3,7 @@ import { client, session } from './client.ts';
 import { photoStore } from './filing/photo-store.ts';
 import { stored, useStored } from './store.ts';
 
-/** The session of a page that requires one. */
+/** The session on a page that requires one. */
 export function useSession(): Session {
   const current = useStored(session);
   if (current === undefined) throw new Error('this page needs a session');
@@ -12,22 +12,22 @@ export function useSession(): Session {
 
 const returnKey = 'countersign.return';
 
-/** Stores the URL of this page, to return here after the login. */
+/** Stores this page's URL, to return here after the login. */
 export function rememberPage(): void {
   sessionStorage.setItem(returnKey, location.pathname + location.search);
 }
 
-/** Returns to the page that the login interrupted, in this tab. */
+/** Returns to the page that the login in this tab interrupted. */
 export function returnToPage(): void {
   const address = sessionStorage.getItem(returnKey);
   sessionStorage.removeItem(returnKey);
   if (address !== null && location.pathname === '/app/') history.replaceState(null, '', address);
 }
 
-/** Close event streams before ending the session, because the gateway would cut them off. */
+/** Closes event streams before ending the session, because the gateway would cut them off. */
 export const isLeaving = stored(false);
 
-/** Ends the session, and removes drafts on this device. */
+/** Ends the session, and removes drafts from this device. */
 export async function logOut(): Promise<void> {
   isLeaving.set(true);
   const { error, response } = await client.logOut().finally(() => isLeaving.set(false));

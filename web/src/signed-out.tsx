@@ -3,7 +3,7 @@ import { useTexts } from './texts/texts.ts';
 import { LanguageChoice } from './ui/account-menu.tsx';
 import { useTitle } from './ui/use-title.ts';
 
-/** Shown without a session. The login is a page of the auth-service, and returns to /app/. */
+/** Shown without a session. The auth-service's login page returns to /app/. */
 export function SignedOut() {
   const texts = useTexts();
   useTitle(texts.signedOut.title);

@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from 'react';
 
-/** A value outside of React. Components that read it with {@link useStored} render again when it changes. */
+/** A value outside of React. When it changes, components that read it with {@link useStored} render again. */
 export type Stored<T> = Readonly<{ get(): T; set(value: T): void; subscribe(listener: () => void): () => void }>;
 
 export function stored<T>(initial: T): Stored<T> {

@@ -4,7 +4,7 @@ type Mover = 'staff' | 'anyone';
 
 const beforeItsEnd = { rejected: 'staff', duplicate: 'staff', withdrawn: 'anyone' } as const;
 
-/** The complaint-service's workflow, which is authoritative. A test compares the two. */
+/** A copy of the complaint-service's workflow, which is authoritative. A test compares the two. */
 export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
   open: { in_progress: 'staff', ...beforeItsEnd },
   assigned: { in_progress: 'staff', ...beforeItsEnd },
@@ -21,7 +21,7 @@ export const statuses = Object.keys(steps) as Status[];
 export const activeStatuses: readonly Status[] = ['open', 'assigned', 'in_progress', 'reopened'];
 export const statusesWithReason: readonly Status[] = ['rejected', 'duplicate', 'withdrawn', 'reopened'];
 
-/** The statuses that a caller can move a complaint to. */
+/** Returns the statuses to which a caller can move a complaint. */
 export function nextStatuses(from: Status, caller: 'staff' | 'complainant'): Status[] {
   const next = Object.entries(steps[from]) as [Status, Mover][];
   return next.filter(([, mover]) => caller === 'staff' || mover === 'anyone').map(([to]) => to);

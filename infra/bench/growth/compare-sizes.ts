@@ -5,7 +5,7 @@ import type { RunningGateway } from '../site/gateway.ts';
 
 export type Size = Readonly<{ size: number; requestsFile: string; start(): Promise<RunningGateway> }>;
 
-/** Measures gateways of several sizes in interleaved rounds, and compares them with the first. */
+/** Measures gateways of several sizes in interleaved rounds, and compares them with the first one. */
 export async function compareSizes(what: string, sizes: readonly Size[], options: RoundOptions): Promise<string> {
   const running: RunningGateway[] = [];
   const subjects: Subject[] = [];

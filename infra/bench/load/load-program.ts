@@ -3,9 +3,9 @@ import { Pool } from 'undici';
 import { quantile } from '../results/statistics.ts';
 
 /*
- * Sends the requests of a file in rotation, and prints one line of JSON. With a rate, it never waits for a response: a slow
- * response delays no later request, so the percentiles have no coordinated omission, and another connection opens when all
- * are in use. Without one, each connection sends its next request after a response.
+ * Sends the requests in a file in rotation, and prints a line of JSON. With a rate, it never waits for a response, and
+ * opens another connection when all are in use: a slow response delays no later request, so the percentiles have no
+ * coordinated omission. Without a rate, each connection sends its next request after a response.
  */
 
 const [origin = '', requestsFile = '', seconds, kind, value] = process.argv.slice(2);

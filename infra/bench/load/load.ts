@@ -4,19 +4,19 @@ import { promisify } from 'node:util';
 
 export type LoadOptions = Readonly<{
   origin: string;
-  /** A file with a path and an access token on each line. They are sent in rotation. */
+  /** A file with a path and an access token on each line, which are sent in rotation. */
   requestsFile: string;
   seconds: number;
-  /** Either how many connections send as fast as responses arrive, or how many requests are sent per second. */
+  /** Either how many connections send as fast as responses arrive, or how many requests to send per second. */
   pace: Readonly<{ connections: number } | { perSecond: number }>;
-  /** Cores in the form of `taskset -c`. Undefined if not pinned. */
+  /** Cores as `taskset -c` accepts them. Undefined if not pinned. */
   cores: string | undefined;
 }>;
 
 export type LoadResult = Readonly<{
   requests: number;
   seconds: number;
-  /** Responses other than 2xx and 3xx. */
+  /** Responses except 2xx and 3xx. */
   refused: number;
   /** Requests without a response, because the connection failed or 10 s passed. */
   broken: number;
@@ -28,14 +28,14 @@ export type LoadGenerator = Readonly<{ name: string; run(options: LoadOptions): 
 
 const run = promisify(execFile);
 
-/** Uses wrk if it is installed. Otherwise a program on undici, which needs several times the CPU of wrk. */
+/** Uses wrk if it is installed. Otherwise uses our program on undici, which needs several times as much CPU. */
 export function findLoadGenerator(): LoadGenerator {
   const version = wrkVersion();
   if (version === undefined) return { name: 'undici', run: runLoadProgram };
   return { name: version, run: (options) => execute('wrk', wrkArgs(options), options) };
 }
 
-/** Sends with the program on undici. wrk cannot send at a constant rate. */
+/** Uses our program on undici, because wrk cannot send at a constant rate. */
 export function runLoadProgram(options: LoadOptions): Promise<LoadResult> {
   const { origin, requestsFile, seconds, pace } = options;
   const [kind, value] = 'perSecond' in pace ? ['rate', pace.perSecond] : ['connections', pace.connections];

@@ -1,17 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** Which cores each process may use, in the form that `taskset -c` takes. */
+/** Which cores each process can use, as `taskset -c` accepts them. */
 export type Cores = Readonly<{
-  /** One core, for the server under test. */
+  /** The core of the server under test. */
   server: string;
-  /** Another one, for the upstream and the load. */
+  /** The core of the upstream and the load. */
   load: string;
   /** Two cores that nothing else uses, for two workers. Undefined with fewer than four cores. */
   twoServers: string | undefined;
 }>;
 
-/** @returns Undefined if this process may use one core only, or if there is no `taskset`. Nothing is pinned then. */
+/** @returns Undefined if this process can use only one core, or if there is no `taskset`. Nothing is pinned then. */
 export function findCores(): Cores | undefined {
   try {
     execFileSync('taskset', ['--version'], { stdio: 'ignore' });

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** What Linux says about one process. CPU time is in clock ticks, 100 a second on every Linux that Node supports. */
+/** What Linux reports about a process. CPU time is in clock ticks, 100 a second on every Linux that Node supports. */
 export type ProcessStat = Readonly<{ pid: number; parent: number; ticks: number }>;
 
 const ticksPerSecond = 100;
@@ -17,7 +17,7 @@ export function parseStat(text: string): ProcessStat {
   };
 }
 
-/** Parses `VmRSS` of `/proc/PID/status`. A process that has just ended has none. */
+/** Parses `VmRSS` in `/proc/PID/status`. A process that has just ended has none. */
 export function parseResidentBytes(text: string): number {
   return Number(/^VmRSS:\s*(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
 }
@@ -28,7 +28,7 @@ export function familyOf(pid: number, all: readonly ProcessStat[]): ProcessStat[
   return own.concat(all.filter(({ parent }) => parent === pid).flatMap((child) => familyOf(child.pid, all)));
 }
 
-/** @returns CPU microseconds of the process and its descendants so far. Undefined where there is no `/proc`. */
+/** @returns CPU microseconds of the process and its descendants so far. Undefined if there is no `/proc`. */
 export function cpuMicrosOf(pid: number): number | undefined {
   const family = familyOf(pid, allProcesses());
   if (family.length === 0) return undefined;

@@ -4,7 +4,7 @@ import { eventually } from '@countersign/testing';
 
 type Pinned = Readonly<{
   args: readonly string[];
-  /** In the form of `taskset -c`. Undefined if not pinned. */
+  /** Cores as `taskset -c` accepts them. Undefined if not pinned. */
   cores: string | undefined;
   /** A file descriptor for standard output. */
   stdout?: number;
@@ -17,7 +17,7 @@ export type Forked = Readonly<{
   message(): Promise<unknown>;
 }>;
 
-/** Runs a program of the benchmark on its own cores, on the Node that runs this process. */
+/** Runs a benchmark program on its own cores, with the Node that runs this process. */
 export function forkPinned(
   program: string,
   { args, nodeFlags = [], stdout, cores }: Pinned & Readonly<{ nodeFlags?: readonly string[] }>,
@@ -36,10 +36,10 @@ export type RunningServer = Readonly<{ pid: number; stop(): Promise<void> }>;
 const startWithinMs = 60_000;
 
 /**
- * Starts a server as a process on its cores, and waits until it is ready.
+ * Starts a server process on its cores, and waits until it is ready.
  *
- * @param options `ready` throws until the server can serve. Without `stdout` the output is shown if the server does not
- *   start.
+ * @param options `ready` throws until the server can serve. Without `stdout`, the output is shown if the server does
+ *   not start.
  */
 export async function startServer(
   options: Pinned & Readonly<{ command: string; env?: Readonly<Record<string, string>>; ready(): Promise<void> }>,
@@ -74,7 +74,7 @@ const children = new Set<ChildProcess>();
 function spawnPinned(command: string, args: readonly string[], cores: string | undefined, options: SpawnOptions) {
   const [program = '', ...rest] = [...(cores === undefined ? [] : ['taskset', '-c', cores]), command, ...args];
   const child = spawn(program, rest, options);
-  // Also after an interrupt: a process left behind would occupy its core during the next run.
+  // Also runs after an interrupt, because a process left behind would occupy its core during the next run.
   if (children.size === 0) {
     process.once('exit', () => {
       for (const one of children) one.kill('SIGKILL');

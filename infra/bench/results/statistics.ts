@@ -20,7 +20,7 @@ export function spreadOf(values: readonly number[]): Spread {
 }
 
 /**
- * Compares two servers round by round: the rounds are interleaved, so both had the same machine.
+ * Compares two servers round by round. The rounds are interleaved, so both had the same conditions.
  *
  * @returns The median of the ratios. Undefined if a value is missing.
  */

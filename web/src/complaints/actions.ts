@@ -5,7 +5,8 @@ import { answerOf } from '../failure.ts';
 export type Move = Readonly<{ to: Status; reason?: string; duplicate_of?: string }>;
 
 /**
- * A complaint as last read. With its entity tag, the service refuses to change a newer state than the user has seen.
+ * A complaint as last read. Because of its entity tag, the service refuses to change a newer state than the user has
+ * seen.
  */
 type Seen = Readonly<{ id: string; etag: string }>;
 

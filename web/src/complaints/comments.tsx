@@ -9,7 +9,7 @@ import { ErrorNotice, Waiting } from '../ui/state.tsx';
 import { Time } from '../ui/time.tsx';
 import { useComment } from './actions.ts';
 
-/** The comments of a complaint, and the form to add one. */
+/** A complaint's comments, and the form to add one. */
 export function Comments({ complaintId }: { complaintId: string }) {
   const texts = useTexts();
   return (
@@ -60,7 +60,7 @@ type FormProps = Readonly<{
   label: string;
   hint?: string;
   action: string;
-  /** Announced when the comment has been sent. */
+  /** Announced after the comment was sent. */
   sent: string;
   fieldRef?: Ref<HTMLTextAreaElement>;
 }>;
@@ -73,7 +73,7 @@ export function CommentForm({ complaintId, internal, label, hint, action, sent, 
   const submit = (form: HTMLFormElement) => {
     const text = body.trim();
     if (last.current.text !== text) last.current = { key: crypto.randomUUID(), text };
-    // At once, not after the response: the next key is a shortcut, and must not become part of the text.
+    // Moves the focus immediately: the next key may be a shortcut, and must not become part of the text.
     document.getElementById('comments')?.focus({ preventScroll: true });
     add.mutate(
       { key: last.current.key, body: text, internal },
@@ -81,7 +81,7 @@ export function CommentForm({ complaintId, internal, label, hint, action, sent, 
         onSuccess: () => {
           last.current = { key: '', text: '' };
           setBody('');
-          // Otherwise, the browser marks the empty field as invalid.
+          // Otherwise the browser marks the empty field as invalid.
           form.reset();
         },
       },

@@ -46,7 +46,7 @@ function Filed({ at }: { at: string }) {
   return <Time of={at} say={useTexts().complaint.filed} />;
 }
 
-/** The status of the complaint, and what its complainant can do now. */
+/** The complaint's status, and what the complainant can do now. */
 function Standing({ complaint, etag }: { complaint: Complaint; etag: string }) {
   const texts = useTexts();
   const { id, status } = complaint;

@@ -10,7 +10,7 @@ import { Dialog } from '../ui/dialog.tsx';
 import { Picture } from '../ui/picture.tsx';
 import { ErrorNotice, Waiting } from '../ui/state.tsx';
 
-/** The files of a complaint, and the button to add one. */
+/** A complaint's files, and the button to add one. */
 export function Files({ complaintId }: { complaintId: string }) {
   const texts = useTexts();
   const query = useQuery(filesQuery(complaintId));
@@ -93,7 +93,7 @@ function AddFile({ complaintId }: { complaintId: string }) {
     networkMode: 'always',
     mutationFn: async (upload: { id: string; file: File }) => {
       const { file } = upload;
-      // Sends an image that the browser cannot read unchanged, so that the service refuses it with a reason.
+      // An image that the browser cannot read is sent unchanged, so that the service refuses it with a reason.
       const smaller = file.type.startsWith('image/') ? await shrinkPhoto(file).catch(() => file) : file;
       return attachFile(complaintId, { ...upload, file: smaller });
     },

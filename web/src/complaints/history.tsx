@@ -10,7 +10,7 @@ import { Time } from '../ui/time.tsx';
 
 type Entry = components['schemas']['HistoryEntry'];
 
-/** Every change of a complaint. Loaded when opened. */
+/** All changes to a complaint. Loaded when opened. */
 export function History({ complaint }: { complaint: Complaint }) {
   const texts = useTexts();
   const [isOpen, setOpen] = useState(false);

@@ -10,7 +10,7 @@ import { useMove } from './actions.ts';
 
 type Props = Readonly<{
   seen: Readonly<{ id: string; etag: string }>;
-  /** One status, or several to choose from. */
+  /** The new status, or several to choose from. */
   choices: readonly Status[];
   /** Whether the complainant will read the reason. */
   hasReader: boolean;
@@ -19,7 +19,7 @@ type Props = Readonly<{
 
 const uuid = '[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}';
 
-/** Asks for the fields that a status change needs, and makes it. */
+/** Asks for the fields that a status change needs, and makes the change. */
 export function MoveDialog({ seen, choices, hasReader, onClose }: Props) {
   const texts = useTexts();
   const move = useMove(seen);

@@ -11,7 +11,7 @@ const stageOf: Partial<Record<Status, (typeof stages)[number]>> = {
   closed: 'closed',
 };
 
-/** The stages of a complaint. One that left them, such as a rejected one, has no stage. */
+/** The stages of a complaint. A complaint that left them, such as a rejected one, has no stage. */
 export function Progress({ status }: { status: Status }) {
   const texts = useTexts();
   const stage = stageOf[status];

@@ -1,6 +1,6 @@
-/** A complaint that is written but not filed yet. */
+/** A complaint that has not been filed yet. */
 export type Draft = Readonly<{
-  /** The Idempotency-Key of the complaint, so that it is filed only once however often it is sent. */
+  /** The complaint's Idempotency-Key. The complaint is filed only once, however often it is sent. */
   key: string;
   category: string;
   title: string;
@@ -8,11 +8,11 @@ export type Draft = Readonly<{
   address: string;
   point?: Readonly<{ latitude: number; longitude: number }> | undefined;
   /**
-   * It was sent, but its response may be lost. Until a response arrives, the text must not change, because the key
-   * belongs to it.
+   * The complaint was sent, but the response may be lost. Until a response arrives, the text must not change, because
+   * the key belongs to it.
    */
   sent: boolean;
-  /** It is filed, but photos are still missing. */
+  /** The complaint is filed, but photos are still missing. */
   complaintId?: string;
 }>;
 
@@ -29,7 +29,7 @@ type Storage = Pick<globalThis.Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
 const nameOf = (userId: string): string => `countersign.draft.${userId}`;
 
-/** Drafts of one browser tab, by user: another user who logs in does not see them. */
+/** Drafts in this browser tab, by user: another user who logs in does not see them. */
 export function draftsIn(storage: Storage, newKey: () => string) {
   return {
     read(userId: string): Draft {

@@ -14,7 +14,7 @@ import { useSending } from './use-sending.ts';
 
 const route = getRouteApi('/new');
 
-/** Filing in three steps. Each has its own address, so that the browser's Back works. */
+/** Filing has three steps. Each has its own URL, so that the browser's Back button works. */
 export function NewComplaint() {
   const texts = useTexts();
   const { user } = useSession();

@@ -1,4 +1,4 @@
-/** A photo of the draft with this key. Its own id is the Idempotency-Key of its upload. */
+/** A photo in the draft with this key. The photo's own id is the Idempotency-Key of its upload. */
 export type Photo = Readonly<{ id: string; draft: string; addedAtMs: number; file: File }>;
 
 const keptMs = 24 * 60 * 60 * 1_000;
@@ -23,11 +23,11 @@ async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore
 }
 
 /**
- * Photos of a draft, in IndexedDB: phones may discard a page in the background while the camera is open. If the browser
- * refuses, as in a private window, they are only in the memory of the page.
+ * Keeps a draft's photos in IndexedDB, because phones may discard a background page while the camera is open. If the
+ * browser refuses, as in private windows, they stay only in memory.
  */
 export const photoStore = {
-  /** Removes the photos of drafts whose tab was closed over a day ago. */
+  /** Removes photos in drafts whose tab was closed over a day ago. */
   async of(draft: string): Promise<Photo[]> {
     const all = await inStore<Photo[]>('readonly', (store) => store.getAll()).catch(() => []);
     for (const { id, addedAtMs } of all) if (addedAtMs < Date.now() - keptMs) await photoStore.remove(id);

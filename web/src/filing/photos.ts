@@ -1,17 +1,17 @@
 export const longestSide = 1_600;
 const jpegQuality = 0.85;
 
-/** The size of an image whose longer side is at most `max` pixels. It is never enlarged. */
+/** Returns the size of an image after limiting its longer side to `max` pixels. It is never enlarged. */
 export function fitWithin(width: number, height: number, max: number): Readonly<{ width: number; height: number }> {
   const scale = Math.min(1, max / Math.max(width, height));
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
 }
 
 /**
- * Makes a photo smaller, upright and a JPEG, so that it is sent quickly over a mobile network. Its metadata, such as
- * the location, is removed.
+ * Turns a photo into a smaller, upright JPEG, which uploads quickly over a mobile network. Removes metadata such as the
+ * location.
  *
- * @throws DOMException when the browser cannot read the image.
+ * @throws DOMException if the browser cannot read the image.
  */
 export async function shrinkPhoto(file: File): Promise<File> {
   const bitmap = await createImageBitmap(file);
@@ -19,7 +19,7 @@ export async function shrinkPhoto(file: File): Promise<File> {
   Object.assign(canvas, fitWithin(bitmap.width, bitmap.height, longestSide));
   const context = canvas.getContext('2d');
   if (context === null) throw new DOMException('no canvas', 'NotSupportedError');
-  // JPEG has no transparency, so transparent areas would turn black.
+  // JPEG has no transparency. Without this, transparent areas would turn black.
   context.fillStyle = 'white';
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);

@@ -6,9 +6,9 @@ import type { Photo } from './photo-store.ts';
 export type Sending = Readonly<{
   file: (draft: Draft) => Promise<string>;
   attach: (complaintId: string, photo: Photo) => Promise<unknown>;
-  /** Saves the draft, before and after each step that must not happen twice. */
+  /** Saves the draft before and after each step that must not happen twice. */
   keep: (change: Partial<Draft>) => void;
-  /** Called for a photo that was accepted or refused, which is not sent again. */
+  /** Called after a photo was accepted or refused. It is not sent again. */
   finish: (photo: Photo) => void;
 }>;
 
@@ -16,10 +16,10 @@ export type RefusedPhoto = Readonly<{ name: string; code: string }>;
 export type Filed = Readonly<{ id: string; refused: readonly RefusedPhoto[] }>;
 
 /**
- * Files a draft and attaches its photos. It can be called again after any failure, even after a reload: the complaint
- * and each photo have an Idempotency-Key that is kept until the answer.
+ * Files a draft and attaches its photos. Can be called again after any failure, even after a reload: the complaint and
+ * each photo keep an Idempotency-Key until the response.
  *
- * @throws What `file` or `attach` throws, unless a photo is refused.
+ * @throws Any error from `file` or `attach`, except a refused photo.
  */
 export async function sendDraft(draft: Draft, photos: readonly Photo[], sending: Sending): Promise<Filed> {
   const id = draft.complaintId ?? (await fileOnce(draft, sending));
@@ -43,8 +43,8 @@ async function fileOnce(draft: Draft, { file, keep }: Sending): Promise<string> 
     keep({ complaintId });
     return complaintId;
   } catch (error) {
-    // If the service refused it, the key is unused, and the text may change. Any other error leaves open whether an
-    // earlier request with a lost response succeeded.
+    // If the service refused the complaint, the key is unused, and the text can change. After any other error, an
+    // earlier request may have succeeded although its response was lost.
     if (isFinal(error)) keep({ sent: false });
     throw error;
   }

@@ -7,7 +7,10 @@ export const readStep = ({ step }: Record<string, unknown>): { step: Step } => (
   step: steps.find((each) => each === step) ?? 'category',
 });
 
-/** The step to show: never one after an incomplete step, and the last one while the draft waits for a response. */
+/**
+ * Returns the step to show. Never skips an incomplete step. While the draft waits for a response, this is the last
+ * step.
+ */
 export function stepFor(draft: Draft, wanted: Step): Step {
   if (draft.sent) return 'place';
   if (draft.category === '') return 'category';

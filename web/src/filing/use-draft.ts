@@ -7,7 +7,7 @@ export const maxPhotos = 10;
 
 const drafts = draftsIn(sessionStorage, () => crypto.randomUUID());
 
-/** The draft of a user, with its photos. Each change is saved immediately, so that a reload does not lose it. */
+/** A user's draft and its photos. Each change is saved immediately, so that a reload does not lose it. */
 export function useDraft(userId: string) {
   // Sending reads the draft after each step, without waiting for React to render.
   const latest = useRef<Draft>(undefined);

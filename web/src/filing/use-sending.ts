@@ -16,7 +16,7 @@ async function file(draft: Draft): Promise<string> {
 export function useSending({ latest, photos, change, removePhoto, discard }: DraftInUse) {
   const queries = useQueryClient();
   const { mutate, isPending, error, data, reset } = useMutation({
-    // If offline, the user sees immediately that it is not sent.
+    // If offline, the user immediately sees that the complaint was not sent.
     networkMode: 'always',
     mutationFn: () => sendDraft(latest(), photos, { file, attach: attachFile, keep: change, finish: removePhoto }),
     onSuccess: () => {

@@ -6,11 +6,11 @@ type Props = Readonly<{
   complaintId: string;
   isNote: boolean;
   onNote: (isNote: boolean) => void;
-  /** The field of the form that is currently shown. */
+  /** The field in the current form. */
   fieldRef: Ref<HTMLTextAreaElement>;
 }>;
 
-/** Answers and internal notes in one list, so that they are read in their order. */
+/** Answers and internal notes in one list, in the order in which they were written. */
 export function Conversation({ complaintId, isNote, onNote, fieldRef }: Props) {
   const { complaint, work, shortcuts } = useTexts();
   const forms = [
@@ -32,7 +32,7 @@ export function Conversation({ complaintId, isNote, onNote, fieldRef }: Props) {
           </label>
         ))}
       </fieldset>
-      {/* Each keeps its own text, so that no key turns a note into an answer. */}
+      {/* Each form keeps its own text, so that no key turns a note into an answer. */}
       {forms.map((form) => (
         <div
           key={String(form.internal)}

@@ -6,21 +6,21 @@ export const owners = ['mine', 'unassigned'] as const;
 export const priorities: readonly Priority[] = ['urgent', 'high', 'normal', 'low'];
 export const orders = ['newest', 'oldest', 'updated', 'due', 'priority'] as const;
 
-/** The filters in the URL of the queue. Missing ones have their defaults. */
+/** The filters in the queue's URL. Missing filters have their defaults. */
 export type Filters = Readonly<{
-  /** Default: all. */
+  /** Defaults to all. */
   whose?: (typeof owners)[number] | undefined;
-  /** Default: complaints that still need work. */
+  /** Defaults to complaints that still need work. */
   status?: Status | 'any' | undefined;
   category?: string | undefined;
   priority?: Priority | undefined;
-  /** Default: `priority`. */
+  /** Defaults to `priority`. */
   sort?: (typeof orders)[number] | undefined;
   overdue?: true | undefined;
   q?: string | undefined;
 }>;
 
-/** Parses the query of a URL, which a user may have typed. Ignores what is invalid. */
+/** Parses a URL query, which a user may have typed. Ignores invalid values. */
 export function readFilters(search: Record<string, unknown>): Filters {
   const oneOf = <T>(values: readonly T[], value: unknown) => values.find((each) => each === value);
   const text = (value: unknown, max: number) => String(value ?? '').slice(0, max) || undefined;
@@ -35,7 +35,7 @@ export function readFilters(search: Record<string, unknown>): Filters {
   };
 }
 
-/** The query of the API list for these filters. */
+/** Returns the API list query for these filters. */
 export function queryOf({ whose, status, category, priority, sort = 'priority', overdue, q }: Filters): ListQuery {
   return {
     sort,

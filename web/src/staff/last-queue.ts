@@ -7,7 +7,7 @@ export const lastQueue = stored<Readonly<{ filters: Filters; ids: readonly strin
   ids: [],
 });
 
-/** The complaint this many places after the given one. */
+/** Returns the complaint this many places after the given one. */
 export function neighborOf(id: string, distance: 1 | -1): string | undefined {
   const { ids } = lastQueue.get();
   const at = ids.indexOf(id);

@@ -11,7 +11,7 @@ type Props = Readonly<{
   onAsk: (to: Status) => void;
 }>;
 
-/** A button for each status that may follow. */
+/** A button for each possible next status. */
 export function Moves({ seen, next, onAsk }: Props) {
   const texts = useTexts();
   const move = useMove(seen);

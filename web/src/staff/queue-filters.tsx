@@ -7,7 +7,7 @@ import { type Filters, orders, owners, priorities, readFilters } from './filters
 
 const route = getRouteApi('/queue');
 
-/** The filters. They are in the URL, so that a view can be bookmarked and shared. */
+/** The filters, which are in the URL so that views can be bookmarked and shared. */
 export function QueueFilters({ onSearch }: { onSearch: (text: string) => void }) {
   const texts = useTexts();
   const filters = route.useSearch();
@@ -61,7 +61,7 @@ export function QueueFilters({ onSearch }: { onSearch: (text: string) => void })
 type Choice = Readonly<{
   name: Exclude<keyof Filters, 'overdue' | 'q'>;
   label: string;
-  /** The label when nothing is chosen. */
+  /** The label if nothing is chosen. */
   none: string;
   options: readonly (readonly [value: string, text: string])[];
 }>;

@@ -14,7 +14,7 @@ import { useShortcuts } from './shortcuts.ts';
 
 const route = getRouteApi('/queue');
 
-/** The complaints of the tenant, for staff. Events keep it up to date. */
+/** The tenant's complaints, for staff. Events keep the list up to date. */
 export function Queue() {
   const texts = useTexts();
   const filters = route.useSearch();
@@ -26,13 +26,13 @@ export function Queue() {
   useEffect(() => {
     if (items !== undefined) lastQueue.set({ ...lastQueue.get(), filters, ids: items.map(({ id }) => id) });
   }, [items, filters]);
-  // After returning from a complaint, restores the keyboard focus.
+  // Restores the keyboard focus after returning from a complaint.
   useEffect(() => {
     const { openId } = lastQueue.get();
     if (openId !== undefined) list.current?.querySelector<HTMLElement>(`[data-id="${openId}"]`)?.focus();
   }, []);
 
-  // A search moves the focus to the first complaint that it finds, as soon as it is there.
+  // A search moves the focus to the first result as soon as it is there.
   const [searched, setSearched] = useState<string>();
   useEffect(() => {
     if (items === undefined || searched !== (filters.q ?? '')) return;

@@ -9,7 +9,7 @@ shortcutsEnabled.subscribe(() => localStorage.setItem(storageKey, shortcutsEnabl
 
 const takesText = 'input:not([type="checkbox"], [type="radio"]), textarea, select, [contenteditable]';
 
-/** Calls the function of a pressed key, unless a field or a dialog has the focus. Escape leaves a field. */
+/** Calls a pressed key's function, unless a field or dialog has the focus. Escape leaves a field. */
 export function useShortcuts(actions: Readonly<Record<string, () => void>>): void {
   const latest = useRef(actions);
   latest.current = actions;
@@ -19,7 +19,7 @@ export function useShortcuts(actions: Readonly<Record<string, () => void>>): voi
       if (document.querySelector('dialog[open]') !== null) return;
       if (event.target instanceof HTMLElement && event.target.matches(takesText)) {
         if (event.key !== 'Escape') return;
-        // Otherwise, the browser clears a search field.
+        // Otherwise the browser clears a search field.
         event.preventDefault();
         return event.target.blur();
       }

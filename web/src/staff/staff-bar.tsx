@@ -6,7 +6,7 @@ import { Dialog } from '../ui/dialog.tsx';
 import { lastQueue } from './last-queue.ts';
 import { shortcutsEnabled, useShortcuts } from './shortcuts.ts';
 
-/** The bar of every staff page: the list of shortcuts, and a link to the queue. */
+/** The bar on every staff page, with the list of shortcuts and a link to the queue. */
 export function StaffBar() {
   const texts = useTexts();
   const navigate = useNavigate();

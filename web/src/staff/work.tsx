@@ -24,7 +24,7 @@ import { useShortcuts } from './shortcuts.ts';
 
 const route = getRouteApi('/queue/$id');
 
-/** One complaint, for staff. */
+/** A complaint, as staff see it. */
 export function Work() {
   const { id } = route.useParams();
   const query = useQuery(complaintQuery(id));
@@ -48,7 +48,7 @@ function Opened({ complaint, etag }: { complaint: Complaint; etag: string }) {
   const mayTake = tenant.role === 'agent' && complaint.assignee_id !== user.id && isAssignable(complaint.status);
 
   function write(asNote: boolean): void {
-    // The other field must be shown before it can have the focus.
+    // The other field must be visible before it can get the focus.
     flushSync(() => setNote(asNote));
     field.current?.focus();
   }

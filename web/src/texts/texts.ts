@@ -10,7 +10,7 @@ export type Language = keyof typeof languages;
 const storageKey = 'countersign.language';
 const isLanguage = (text: string | null | undefined): text is Language => text === 'en' || text === 'de';
 
-/** The chosen language, or the first supported one of the browser's. */
+/** The chosen language, or the first of the browser's languages that we support. */
 function initialLanguage(): Language {
   const chosen = localStorage.getItem(storageKey);
   return [chosen, ...navigator.languages.map((tag) => tag.slice(0, 2))].find(isLanguage) ?? 'en';
@@ -25,5 +25,5 @@ document.documentElement.lang = language.get();
 
 export const useTexts = (): Texts => languages[useStored(language)];
 
-/** The text for an error code. An unknown code is shown, so that users can report it. */
+/** Returns the text for an error code. Shows an unknown code, so that users can report it. */
 export const errorText = (texts: Texts, code: string): string => texts.errors[code] ?? `${texts.errorTitle} (${code})`;

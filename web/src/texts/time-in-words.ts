@@ -4,7 +4,7 @@ const units = [
   ['minute', 60],
 ] as const;
 
-/** A time of the last or next six days in words, such as "3 hours ago", and any other as a date. */
+/** Describes a time within six days in words, such as "3 hours ago", and any other time as a date. */
 export function timeInWords(of: string, time: Date, now: Date): string {
   const seconds = (time.getTime() - now.getTime()) / 1_000;
   if (Math.abs(seconds) >= 7 * 86_400) return dateOf(of, time);

@@ -8,7 +8,7 @@ export function Dialog({ title, onClose, wide = false, children }: Props) {
   const texts = useTexts();
   const ref = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  // Closed before it is removed, so that the focus returns to where it was.
+  // Closes the dialog before removing it, so that the focus returns to where it was.
   useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
@@ -26,7 +26,7 @@ export function Dialog({ title, onClose, wide = false, children }: Props) {
     >
       <h2 id={titleId}>{title}</h2>
       {children}
-      {/* The last one, so that the focus goes to the first field. */}
+      {/* Comes last, so that the first field gets the focus. */}
       <button type="button" className="icon close" aria-label={texts.close} onClick={onClose}>
         ✕
       </button>

@@ -5,7 +5,7 @@ type Common = Readonly<{ label: string; hint?: string; onText: (text: string) =>
 type InputProps = Common & InputHTMLAttributes<HTMLInputElement> & { multiline?: false };
 type AreaProps = Common & TextareaHTMLAttributes<HTMLTextAreaElement> & { multiline: true };
 
-/** A field for text with its label. A required one does not accept only spaces, like the service. */
+/** A text field with its label. Like the service, a required field does not accept only spaces. */
 export function TextField({ label, hint, onText, multiline, ...rest }: InputProps | AreaProps) {
   const texts = useTexts();
   const id = useId();

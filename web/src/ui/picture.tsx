@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
 
-/** Shows an image that is in memory. The policy of the pages allows images from `blob:` for this. */
+/** Shows an image from memory. The content security policy allows `blob:` images for this. */
 export function Picture({ of, alt }: { of: Blob; alt: string }) {
   const [url, setUrl] = useState<string>();
   useEffect(() => {

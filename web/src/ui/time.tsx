@@ -1,6 +1,6 @@
 import { useTimes } from '../texts/times.ts';
 
-/** A time in words, whose exact value is its tooltip. `say` puts it into a sentence. */
+/** A time in words, with the exact value as its tooltip. `say` puts it into a sentence. */
 export function Time({ of, say = (when) => when }: { of: string; say?: (when: string) => string }) {
   const times = useTimes();
   return (

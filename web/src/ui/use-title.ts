@@ -1,7 +1,7 @@
 import { useEffect } from 'react';
 import { useTexts } from '../texts/texts.ts';
 
-/** Sets the title of the page. Undefined while the title is unknown. */
+/** Sets the page title. Undefined while it is unknown. */
 export function useTitle(title: string | undefined): void {
   const { product } = useTexts();
   useEffect(() => {

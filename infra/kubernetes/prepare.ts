@@ -99,4 +99,4 @@ const kustomization = {
   ],
 };
 replaceFile(join(directory, 'kustomization.yaml'), stringify(kustomization), 0o644);
-process.stdout.write(`gateway.yaml, keys and secrets: ${directory}\nNext: kubectl apply -k infra/kubernetes/stack\n`);
+process.stdout.write(`gateway.yaml, keys and secrets: ${directory}\nNext: docs/operations/kubernetes.md\n`);

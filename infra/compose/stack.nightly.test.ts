@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { freePorts } from '@countersign/testing';
@@ -8,13 +8,15 @@ import { call } from '../e2e/client.ts';
 import { commandsOf, openShell, patternOf, type Shell } from '../e2e/page-commands.ts';
 import { type Engine, startEngine } from './engine/engine.ts';
 
-// Follows docs/operations/containers.md in a clone, with docker-compose on podman.
+// Follows the pages about containers, backups and upgrades in a clone, with docker-compose on podman.
 
 const repository = resolve(import.meta.dirname, '../..');
 const photo = readFileSync(join(repository, 'docs/images/web-filing.png'));
 const place = mkdtempSync(join(tmpdir(), 'countersign-compose-'));
 // The backup gets a place beside it.
 const clone = join(place, 'clone');
+// The clone pulls new versions from here.
+const origin = join(place, 'origin');
 let engine: Engine;
 let shell: Shell;
 let gateway: string;
@@ -27,14 +29,33 @@ async function succeed(command: string): Promise<string> {
   return output.replace(/\n?exit code 0$/, '');
 }
 
-/** Runs the commands of a page, or those that match. */
-async function follow(page: string, wanted = /^/): Promise<void> {
-  const text = readFileSync(join(repository, page), 'utf8').replaceAll('http://127.0.0.1:8080', gateway);
+/** Runs the commands of a page or below one heading, or those that match. */
+async function follow(page: string, { heading = '', wanted = /^/ } = {}): Promise<void> {
+  const whole = readFileSync(join(repository, 'docs/operations', page), 'utf8').replaceAll(
+    'http://127.0.0.1:8080',
+    gateway,
+  );
+  const text = heading === '' ? whole : (whole.split(/^(?=##)/m).find((part) => part.startsWith(heading)) ?? '');
+  expect(commandsOf(text)).not.toHaveLength(0);
   for (const { command, output } of commandsOf(text).filter((one) => wanted.test(one.command))) {
     const printed = await succeed(command);
     if (output !== '') expect(printed).toMatch(patternOf(output));
   }
 }
+
+const git = (...args: readonly string[]) =>
+  execFileSync('git', ['-C', origin, '-c', 'user.name=test', '-c', 'user.email=test@example.test', ...args]);
+
+/** Commits a file of the origin with one text replaced. */
+function release(file: string, from: string, to: string): void {
+  const text = readFileSync(join(origin, file), 'utf8');
+  expect(text).toContain(from);
+  writeFileSync(join(origin, file), text.replace(from, to));
+  git('commit', '--quiet', '--all', '--message', `change ${file}`);
+}
+
+const titleOf = (container: string) =>
+  engine.podman('inspect', '--format', '{{index .Config.Labels "org.opencontainers.image.title"}}', container);
 
 /** The complaint and its photo, as their complainant reads them. */
 async function readComplaint({ url, attachment, token }: typeof filed) {
@@ -61,9 +82,13 @@ beforeAll(async () => {
   const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
     cwd: repository,
   });
-  mkdirSync(clone);
-  execFileSync('tar', ['-cf', join(clone, 'files.tar'), '--null', '-T', '-'], { cwd: repository, input: files });
-  execFileSync('sh', ['-c', 'tar -xf files.tar && rm files.tar'], { cwd: clone });
+  mkdirSync(origin);
+  execFileSync('tar', ['-cf', join(place, 'files.tar'), '--null', '-T', '-'], { cwd: repository, input: files });
+  execFileSync('tar', ['-xf', join(place, 'files.tar'), '-C', origin]);
+  git('init', '--quiet', '--initial-branch', 'main');
+  git('add', '--all');
+  git('commit', '--quiet', '--message', 'the first version');
+  execFileSync('git', ['clone', '--quiet', origin, clone]);
   engine = await startEngine(clone);
   const [port, admin] = await freePorts(2);
   gateway = `http://127.0.0.1:${port}`;
@@ -78,7 +103,7 @@ afterAll(async () => {
 }, 300_000);
 
 test('the page brings up the stack; a complaint with a photo is still there after every container was replaced', async () => {
-  await follow('docs/operations/containers.md');
+  await follow('containers.md');
   const ada = { email: 'ada@acme.example', password: 'a walrus on the gramophone' };
   const login = await call(`${gateway}/v1/auth/login`, { body: ada });
   const [token, refreshToken] = [String(login.body.access_token), String(login.body.refresh_token)];
@@ -119,11 +144,10 @@ test('a restore brings back every row, file and key, and tokens from before are 
   const before = await readComplaint(filed);
   await succeed('docker compose stop gateway');
   const rows = await allRows();
-  const page = 'docs/operations/backups.md';
-  await follow(page, /backup --/);
+  await follow('backups.md', { wanted: /backup --/ });
   await succeed('docker compose down --volumes');
   await succeed('rm -rf infra/secrets infra/.env');
-  await follow(page, /restore --/);
+  await follow('backups.md', { wanted: /restore --/ });
   expect(await readComplaint(filed)).toEqual(before);
   expect(await allRows()).toEqual(rows);
   const body = { refresh_token: filed.refreshToken };
@@ -132,3 +156,36 @@ test('a restore brings back every row, file and key, and tokens from before are 
     /restore: data already exists\. .*--replace\n1$/s,
   );
 }, 900_000);
+
+test('an upgrade and a roll back keep everything, and a restore takes back a migration', async () => {
+  const { token } = filed;
+  const file = async (title: string) => {
+    const body = { title, description: 'Since Monday.', category: 'Lighting' };
+    expect((await call(`${gateway}/v1/complaints`, { token, body })).status).toBe(201);
+  };
+  const before = await readComplaint(filed);
+  const [earlier, later] = ['countersign users-service', 'countersign users-service 2'];
+  release('infra/docker/Dockerfile', `title="${earlier}"`, `title="${later}"`);
+  await follow('upgrades.md', { heading: '### With compose' });
+  expect(titleOf('countersign-users-service-1')).toBe(later);
+  expect(await readComplaint(filed)).toEqual(before);
+  await file('Filed with the later version');
+  await follow('upgrades.md', { heading: '### Without a migration' });
+  expect(titleOf('countersign-users-service-1')).toBe(earlier);
+  expect(await readComplaint(filed)).toEqual(before);
+  expect((await call(`${gateway}/v1/complaints`, { token })).text).toContain('Filed with the later version');
+
+  await succeed('git switch --quiet main && rm -r ../countersign-before');
+  const migration = "{ name: '0002-added', statements: ['create table added_later (id int)'] },";
+  release('users-service/src/store/schema.ts', '\n];', `\n  ${migration}\n];`);
+  engine.buildShared(origin);
+  await succeed('docker compose stop gateway');
+  const rows = await allRows();
+  await succeed('docker compose up --wait');
+  await follow('upgrades.md', { heading: '### With compose' });
+  expect(Object.keys(await allRows())).toContain('countersign_users added_later');
+  expect(await readComplaint(filed)).toEqual(before);
+  await follow('upgrades.md', { heading: '### After a migration' });
+  expect(await readComplaint(filed)).toEqual(before);
+  expect(await allRows()).toEqual(rows);
+}, 1_800_000);

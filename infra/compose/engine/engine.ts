@@ -18,6 +18,11 @@ export type Engine = Readonly<{
   env: Readonly<Record<string, string>>;
   /** Runs podman, and returns its output. */
   podman(...args: readonly string[]): string;
+  /**
+   * Builds the stage that all images share. docker-compose builds images in parallel, and would build this stage for
+   * each of them.
+   */
+  buildShared(clone: string): void;
   stop(): Promise<void>;
 }>;
 
@@ -40,10 +45,11 @@ export async function startEngine(clone: string, store = process.env.IMAGE_STORE
       maxBuffer: 2 ** 26,
     });
   run(join(here, 'base-images.sh'), images);
-  // The stage that all images share. docker-compose builds images in parallel, and would build this stage for each of
-  // them.
-  const dockerfile = join(clone, 'infra/docker/Dockerfile');
-  run('podman', ...options, 'build', '--quiet', '--format', 'docker', '-f', dockerfile, '--target', 'build', clone);
+  const buildShared = (from: string) => {
+    const shared = ['-f', join(from, 'infra/docker/Dockerfile'), '--target', 'build', from];
+    run('podman', ...options, 'build', '--quiet', '--format', 'docker', ...shared);
+  };
+  buildShared(clone);
   const withNetworks = [...options, '--network-config-dir', join(place, 'networks')];
   const podman = (...args: readonly string[]) => run('podman', ...withNetworks, ...args).trim();
   const socket = join(place, 'engine.sock');
@@ -59,6 +65,7 @@ export async function startEngine(clone: string, store = process.env.IMAGE_STORE
   return {
     env,
     podman,
+    buildShared,
     async stop() {
       await checks.stop();
       podman('rm', '--all', '--force', '--time', '0');

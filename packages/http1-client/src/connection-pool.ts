@@ -8,14 +8,16 @@ import type { SocketOpener } from './open-socket.ts';
 export type ConnectionPoolOptions = ConnectionTimeouts &
   Readonly<{
     opener: SocketOpener;
-    /** Maximum number of connections. Further requests wait until one is free, or until their handlers abort them. */
+    /**
+     * The maximum number of connections. Other requests wait until one is free, or until their handlers abort them.
+     */
     connections: number;
   }>;
 
 const minTickMs = 10;
 const maxTickMs = 100;
 
-/** The connections to one target. Each carries one request at a time; other requests wait in order. */
+/** The connections to one target. Each carries one request at a time, and other requests wait in order. */
 export class ConnectionPool implements Dispatcher, ConnectionOwner {
   readonly opener: SocketOpener;
   readonly clock: TickClock;
@@ -23,16 +25,18 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
   readonly #maxConnections: number;
   readonly #ownLines: string;
   readonly #connections = new Set<Connection>();
-  /** Idle connections. The most recently used one is last. */
+  /** Idle connections, with the most recently used one last. */
   readonly #idle: Connection[] = [];
-  /** Connections that must not be reused yet: a faulty service may still send a body that HTTP does not allow. */
+  /**
+   * Connections that cannot be reused yet, because a faulty service may still send a body that HTTP does not allow.
+   */
   readonly #settling = new Set<Connection>();
   readonly #queue: Exchange[] = [];
   #assigned: Connection[] = [];
   #isClosing = false;
   readonly #closed = Promise.withResolvers<void>();
 
-  /** @param origin Its host and port are the value of `Host`. The opener says where to connect. */
+  /** @param origin Its host and port become the value of `Host`. The opener decides where to connect. */
   constructor(origin: string, options: ConnectionPoolOptions) {
     const { headersTimeout, bodyTimeout, keepAliveTimeout, connections, opener } = options;
     const shortest = Math.min(headersTimeout, bodyTimeout, keepAliveTimeout || Number.POSITIVE_INFINITY);
@@ -44,7 +48,7 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
     this.#ownLines = `host: ${new URL(origin).host}\r\nconnection: ${connection}\r\n`;
   }
 
-  /** Open connections, including those that are still connecting. */
+  /** How many connections are open, including those that are still connecting. */
   get size(): number {
     return this.#connections.size;
   }
@@ -130,8 +134,8 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
   }
 
   /**
-   * Sends the request after the poll phase of the event loop. Bytes or a FIN that arrived before the request have been
-   * seen by then, so that they are never taken for its response.
+   * Sends the request after the poll phase of the event loop. By then, bytes or a FIN that arrived before the request
+   * have been seen, so they are never taken for its response.
    */
   #assign(connection: Connection, exchange: Exchange): void {
     connection.assign(exchange);
@@ -158,16 +162,16 @@ export class ConnectionPool implements Dispatcher, ConnectionOwner {
 
 const closed = (): ExchangeError => new ExchangeError('UPSTREAM_POOL_CLOSED', 'the pool is closed');
 
-/** Counts time in ticks, so that a request needs no timer. */
+/** Counts time in ticks, so that requests need no timers. */
 class TickClock {
   /**
    * Milliseconds since the first start, as of the last tick. While the event loop is blocked, this clock hardly
-   * advances: responses that arrived meanwhile are read before they time out.
+   * advances, so responses that arrived meanwhile are read before they time out.
    */
   nowMs = 0;
   /**
-   * Milliseconds as of the last tick. Unlike `nowMs`, it includes the time in which the event loop was blocked: a
-   * service closes idle connections meanwhile.
+   * Milliseconds as of the last tick. Unlike `nowMs`, it includes the time in which the event loop was blocked,
+   * because a service closes idle connections during that time.
    */
   realMs = 0;
   readonly tickMs: number;
@@ -179,7 +183,7 @@ class TickClock {
     this.#onTick = onTick;
   }
 
-  /** May be called again. The timer does not keep the process alive. */
+  /** Calling it again is harmless. The timer does not keep the process alive. */
   start(): void {
     if (this.#timer !== undefined) return;
     this.realMs = performance.now();

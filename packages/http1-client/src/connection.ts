@@ -6,27 +6,30 @@ import { idleTimeMs } from './response-head.ts';
 import { ResponseParser, type ResponseReceiver } from './response-parser.ts';
 import type { Upload, UploadOwner } from './upload.ts';
 
-/** All in milliseconds. */
+/** All times are in milliseconds. */
 export type ConnectionTimeouts = Readonly<{
-  /** From the end of the request to the response head. Also applies while the service does not read the request. */
+  /**
+   * The time from the end of the request to the response head. Also applies while the service does not read the
+   * request.
+   */
   headersTimeout: number;
-  /** Between two reads of a response body, while it is not paused. */
+  /** The time between two reads of a response body, while the body is not paused. */
   bodyTimeout: number;
   /**
-   * How long an idle connection is kept, unless the service sends a time. With 0, each request gets a new connection.
+   * How long to keep an idle connection, unless the service names a time. With 0, each request gets a new connection.
    */
   keepAliveTimeout: number;
 }>;
 
-/** The pool of a connection. */
+/** The pool that owns a connection. */
 export interface ConnectionOwner {
   readonly opener: SocketOpener;
   /** `after` returns when a timeout that starts now expires. */
   readonly clock: Readonly<{ nowMs: number; realMs: number; after(ms: number): number }>;
   readonly timeouts: ConnectionTimeouts;
-  /** The connection can carry a request. */
+  /** Called when the connection can carry a request. */
   connectionReady(connection: Connection): void;
-  /** The connection will be ready after `settleMs`. It may be closed instead. */
+  /** Called when the connection will be ready after `settleMs`. It may be closed instead. */
   connectionSettling(connection: Connection): void;
   /**
    * Called last.
@@ -38,16 +41,16 @@ export interface ConnectionOwner {
 
 type ConnectionPhase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'flushing' | 'settling' | 'closed';
 
-// A request that is still unwritten after these turns got an early response.
+// If the request is still unwritten after this many turns, the response is an early one.
 const maxFlushTurns = 3;
-// How long a connection is watched after HEAD or 304. A faulty service sends a body at once, and it would be read as
+// How long a connection is watched after HEAD or 304. A faulty service sends a body right away, which would be read as
 // the next response.
 const settleMs = 1_000;
 const never = Number.POSITIVE_INFINITY;
 
 /**
- * One connection to a service. It carries one exchange at a time. A connection whose last response ended ambiguously is
- * closed, never reused.
+ * One connection to a service. It carries one exchange at a time. A connection whose last response ended ambiguously
+ * is closed, never reused.
  */
 export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   readonly #owner: ConnectionOwner;
@@ -58,12 +61,12 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   #exchange: Exchange | undefined;
   #upload: Upload | undefined;
   #isPaused = false;
-  /** Bytes of the current response have arrived. */
+  /** Whether bytes of the current response have arrived. */
   #hasResponded = false;
-  /** Reads share one buffer, so the next read overwrites these bytes. */
+  /** Whether reads share one buffer, so that the next read overwrites these bytes. */
   #isShared = false;
   #deadlineMs = never;
-  /** On the clock's `realMs`. */
+  /** A time on the clock's `realMs`. */
   #idleUntilMs = never;
 
   constructor(owner: ConnectionOwner) {
@@ -73,7 +76,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#socket = owner.opener.open(this);
   }
 
-  /** Whether it is idle, fresh enough, and opened with the current certificates. */
+  /** Whether the connection is idle, fresh enough, and opened with the current certificates. */
   mayBeReused(): boolean {
     return (
       this.#phase === 'idle' &&
@@ -82,7 +85,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     );
   }
 
-  /** Reserves the connection for an exchange. `begin` sends it; a new connection sends it on its own. */
+  /** Reserves the connection for an exchange. `begin` sends it. A new connection sends it without that call. */
   assign(exchange: Exchange): void {
     this.#exchange = exchange;
     exchange.connection = this;
@@ -104,7 +107,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   abort(reason: unknown): void {
     const exchange = this.#exchange;
     if (this.#phase === 'assigned') {
-      // Nothing was sent, so the connection stays usable.
+      // Nothing was sent, so the connection is still usable.
       this.#exchange = undefined;
       this.#becomeIdle();
     } else this.close();
@@ -201,7 +204,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   receiveEnd(trailers: string[]): void {
     const exchange = this.#exchange;
     this.#exchange = undefined;
-    // While a request is still being sent, the next one would become a part of its body.
+    // While a request is still being sent, the next request would become part of its body.
     if (this.#upload !== undefined || !this.#parser.framing.mayReuse || !this.#setIdleTime()) this.close();
     else this.#awaitFlush(maxFlushTurns);
     exchange?.end(trailers);
@@ -265,7 +268,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     return idleMs > 0;
   }
 
-  /** TLS reports a write as complete a few turns of the event loop later. */
+  /** Waits a few turns of the event loop, because TLS reports a write as complete with that delay. */
   #awaitFlush(turnsLeft: number): void {
     if (this.#phase === 'closed') return;
     if (this.#socket.writableLength > 0) {
@@ -290,7 +293,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#owner.connectionSettling(this);
   }
 
-  /** Closes a connection on which nothing of the assigned request was sent. */
+  /** Closes a connection on which nothing was sent of the assigned request. */
   #closeUnused(): void {
     this.close(this.#phase === 'assigned' ? this.#exchange : undefined);
   }

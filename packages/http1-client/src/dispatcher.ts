@@ -1,15 +1,16 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher as Undici } from 'undici';
 
-/** The part of undici's `Dispatcher` that the gateway uses. `ConnectionPool` and undici's `Pool` both have it. */
+/** The part of undici's `Dispatcher` that the gateway uses. `ConnectionPool` and undici's `Pool` both implement it. */
 export interface Dispatcher {
   /**
-   * Sends a request, as soon as there is a connection. Failures reach the handler, and may do so before this returns.
+   * Sends a request as soon as there is a connection. The handler learns about failures, possibly before this call
+   * returns.
    *
    * @returns False if the request waits for a connection.
    */
   dispatch(options: DispatchOptions, handler: DispatchHandler): boolean;
-  /** Refuses new requests. Closes idle connections now, and others after their exchanges. */
+  /** Refuses new requests. Closes idle connections now, and other connections after their exchanges. */
   close(): Promise<void>;
   /** Closes all connections now. Unfinished exchanges fail. */
   destroy(): Promise<void>;
@@ -17,19 +18,21 @@ export interface Dispatcher {
 
 export type DispatchOptions = Readonly<{
   method: string;
-  /** Path and query. */
+  /** The path and query. */
   path: string;
   /**
-   * Alternating names and values, sent unchanged. The client writes `Host`, `Connection` and the framing, and refuses
-   * requests that have them here, with one exception: `Content-Length` of a streamed body. Without it, a stream is sent
-   * in chunks.
+   * Alternating names and values, sent unchanged. This package writes `Host`, `Connection` and the framing itself. It
+   * refuses requests that contain them here, except for `Content-Length` with a streamed body. Without a length, a
+   * stream is sent in chunks.
    */
   headers: string[];
-  /** The index in `headers` from which values need no check, because the caller has created them. undici checks all. */
+  /**
+   * The index in `headers` from which values need no check, because the caller created them. undici checks all values.
+   */
   trustedFrom?: number;
-  /** Bytes are sent with the head. A stream is sent as it flows, and destroyed if the exchange ends first. */
+  /** Bytes are sent with the head. A stream is sent as it arrives, and destroyed if the exchange ends first. */
   body: Uint8Array | Readable | null;
-  /** Milliseconds, overriding those of the pool. */
+  /** Milliseconds. Overrides the pool's timeout. */
   headersTimeout?: number;
   bodyTimeout?: number;
 }>;
@@ -37,12 +40,13 @@ export type DispatchOptions = Readonly<{
 type Called = 'onRequestStart' | 'onResponseStart' | 'onResponseData' | 'onResponseEnd' | 'onResponseError';
 
 /**
- * Receives one response. `onResponseEnd` or `onResponseError` is called exactly once, and is the last call. An
- * exception of another method ends the exchange, and is passed to `onResponseError`. Read headers and trailers from the
- * controller, because this client does not parse them. undici also calls `onResponseStart` for informational responses.
+ * Receives one response. Either `onResponseEnd` or `onResponseError` is called exactly once, as the last call. If
+ * another method throws, the exchange ends and `onResponseError` gets the exception. Read headers and trailers from
+ * the controller, because this package does not parse them. undici also calls `onResponseStart` for informational
+ * responses.
  */
 export type DispatchHandler = Required<Pick<Undici.DispatchHandler, Called>> &
   Pick<Undici.DispatchHandler, 'onResponseStarted'>;
 
-/** Controls one exchange. `abort` has no effect after it is over. */
+/** Controls one exchange. `abort` has no effect after the exchange is over. */
 export type DispatchController = Undici.DispatchController;

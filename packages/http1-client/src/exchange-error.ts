@@ -1,30 +1,31 @@
 /**
- * Why an exchange failed. Errors of the system and of TLS keep their own codes, e.g. `ECONNREFUSED` or
- * `CERT_HAS_EXPIRED`.
+ * Why an exchange failed. System and TLS errors keep their own codes, such as `ECONNREFUSED` or `CERT_HAS_EXPIRED`.
  */
 export type ExchangeErrorCode =
-  /** No connection, TLS included, within `connectTimeoutMs`. */
+  /** No connection, including TLS, was made within `connectTimeoutMs`. */
   | 'UPSTREAM_CONNECT_TIMEOUT'
-  /** The request is complete, or the service stopped reading it, and no response head came within `headersTimeout`. */
+  /**
+   * No response head came within `headersTimeout` after the request was complete or the service stopped reading it.
+   */
   | 'UPSTREAM_HEAD_TIMEOUT'
-  /** No byte of the response body came within `bodyTimeout`. */
+  /** No response body byte came within `bodyTimeout`. */
   | 'UPSTREAM_BODY_TIMEOUT'
   /** The service closed the connection before the response was complete. */
   | 'UPSTREAM_CLOSED'
-  /** The response violates HTTP/1.1; the message names the violation. */
+  /** The response violates HTTP/1.1. The message names the violation. */
   | 'UPSTREAM_INVALID_RESPONSE'
-  /** The head or body of the response exceeds a limit. */
+  /** The response head or body exceeds a limit. */
   | 'UPSTREAM_RESPONSE_TOO_LARGE'
-  /** The request cannot be written as HTTP/1.1, e.g. because a value contains CR, LF or NUL. Nothing was sent. */
+  /** The request cannot be written as HTTP/1.1, such as a value that contains CR, LF or NUL. Nothing was sent. */
   | 'UPSTREAM_INVALID_REQUEST'
   /** The request body has more or fewer bytes than its `Content-Length`. */
   | 'UPSTREAM_BODY_LENGTH'
-  /** The stream of the request body closed before its end. */
+  /** The request body's stream closed before its end. */
   | 'UPSTREAM_BODY_ABORTED'
   /** The pool is closed. Nothing was sent. */
   | 'UPSTREAM_POOL_CLOSED';
 
-/** Carries a stable code. The message is for logs; it contains no bytes of a request or response. */
+/** An error with a stable code. The message is for logs and contains no bytes from a request or response. */
 export class ExchangeError extends Error {
   readonly code: ExchangeErrorCode;
 

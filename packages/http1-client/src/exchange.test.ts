@@ -5,15 +5,15 @@ import { requestHead } from './exchange.ts';
 
 const get: DispatchOptions = { method: 'GET', path: '/', headers: [], body: null };
 
-describe('the head of a request', () => {
+describe('the request head', () => {
   test.each<[name: string, request: Partial<DispatchOptions>, framing: string]>([
     ['GET without a body', {}, ''],
     ['DELETE without a body', { method: 'DELETE' }, ''],
     ['POST without a body', { method: 'POST' }, 'content-length: 0\r\n'],
     ['bytes', { method: 'POST', body: Buffer.from('abc') }, 'content-length: 3\r\n'],
     ['a stream with a length', { body: Readable.from([]), headers: ['content-length', '7'] }, 'content-length: 7\r\n'],
-    ['a stream without one', { body: Readable.from([]) }, 'transfer-encoding: chunked\r\n'],
-  ])('has the framing of %s', (_name, request, framing) => {
+    ['a stream without a length', { body: Readable.from([]) }, 'transfer-encoding: chunked\r\n'],
+  ])('has the right framing for %s', (_name, request, framing) => {
     expect(requestHead({ ...get, ...request }, 'host: a\r\n')).toMatch(
       new RegExp(`^[A-Z]+ / HTTP/1.1\r\nhost: a\r\n${framing}\r\n$`),
     );
@@ -45,7 +45,7 @@ describe('the head of a request', () => {
       { body: Readable.from([]), headers: ['content-length', length] },
     ]),
     ['two lengths', { body: Readable.from([]), headers: ['content-length', '1', 'Content-Length', '1'] }],
-    ['a length beside bytes', { body: Buffer.from('a'), headers: ['content-length', '1'] }],
+    ['a length together with bytes', { body: Buffer.from('a'), headers: ['content-length', '1'] }],
   ])('is refused with %s', (_name, request) => {
     expect(() => requestHead({ ...get, ...request }, '')).toThrow(
       expect.objectContaining({ code: 'UPSTREAM_INVALID_REQUEST' }),

@@ -9,17 +9,17 @@ import { Upload, type UploadOwner } from './upload.ts';
 const maxJoinedBytes = 16 * 1024;
 const sliceBytes = 64 * 1024;
 
-/** Handlers read the raw header lists of the controller instead. */
+/** Handlers read the controller's raw header lists instead. */
 export const unparsed = {};
 
 /** One request and its response. */
 export class Exchange implements DispatchController {
   readonly request: DispatchOptions;
   readonly handler: DispatchHandler;
-  /** The head of the request as sent. */
+  /** The request head as it is sent. */
   head = '';
   connection: Readonly<{ abort(reason: unknown): void; resume(): void }> | undefined;
-  /** Whether the handler got its last call. */
+  /** Whether the handler has received its last call. */
   isOver = false;
   rawHeaders: string[] | null = null;
   rawTrailers: string[] | null = null;
@@ -48,14 +48,14 @@ export class Exchange implements DispatchController {
     this.connection?.resume();
   }
 
-  /** For the pool and the connection: makes the last call. */
+  /** Makes the last call. Only the pool and the connection use it. */
   fail(error: unknown): void {
     if (this.isOver) return;
     this.#finish();
     this.handler.onResponseError(this, error as Error);
   }
 
-  /** For the connection: makes the last call. */
+  /** Makes the last call. Only the connection uses it. */
   end(trailers: string[]): void {
     if (this.isOver) return;
     this.#finish();
@@ -63,7 +63,7 @@ export class Exchange implements DispatchController {
     this.handler.onResponseEnd(this, unparsed);
   }
 
-  /** @returns The upload to start. Undefined if the whole request was written. */
+  /** @returns The upload to start. Undefined if the whole request has been written. */
   write(socket: Socket, owner: UploadOwner): Upload | undefined {
     const { head, request } = this;
     const { body, headers } = request;
@@ -79,39 +79,41 @@ export class Exchange implements DispatchController {
     this.connection = undefined;
     const { body } = this.request;
     if (body === null || body instanceof Uint8Array || body.destroyed) return;
-    // From now on, nothing else listens for errors of the stream.
+    // From now on, nothing else listens for the stream's errors.
     body.on('error', () => {}).destroy();
   }
 }
 
-/** Names and values as strings in Latin-1. They may be slices of one string, which a cache would keep. */
+/**
+ * Returns names and values as Latin-1 strings. They may be slices of one string, which a cache would keep in memory.
+ */
 export function latin1Fields(raw: DispatchController['rawHeaders']): string[] {
   if (!Array.isArray(raw)) return [];
   if (typeof raw[0] === 'string') return raw as string[];
   return raw.map((field) => (field as Buffer).toString('latin1'));
 }
 
-// RFC 9112 section 3. Latin-1 keeps only the low byte of other characters, which could be a CR or LF.
+// RFC 9112 section 3. Latin-1 keeps only the low byte of other characters, and that byte could be a CR or LF.
 const isPath = /^[\x21-\x7e\x80-\xff]+$/;
 const isNoValue = /[^\t\x20-\x7e\x80-\xff]/;
 
-/** The client writes these, or they would change how the connection or the response is read. */
+/** This package writes these headers, or they would change how the connection or the response is read. */
 const refusedNames: ReadonlySet<string> = new Set(
   'host connection content-length transfer-encoding keep-alive proxy-connection upgrade expect'.split(' '),
 );
 
-// Names that passed the checks. Clients choose some of them, so their number is limited.
+// Names that passed the checks. Clients choose some of them, so the number is limited.
 const goodNames = new Set<string>();
 const maxGoodNames = 1_000;
 
-/** Services expect a length with these methods, even of an empty body (RFC 9110 section 8.6). */
+/** Services expect a length with these methods, even for an empty body (RFC 9110 section 8.6). */
 const expectsBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
 /**
- * Writes the head of a request, framing included.
+ * Writes the request head, including the framing.
  *
  * @param own Whole lines with `Host` and `Connection`.
- * @returns Text in Latin-1.
+ * @returns Latin-1 text.
  * @throws ExchangeError `UPSTREAM_INVALID_REQUEST`.
  */
 export function requestHead(request: DispatchOptions, own: string): string {
@@ -136,7 +138,7 @@ function framing(method: string, headers: readonly string[], body: DispatchOptio
   return streamLength(headers) === undefined ? 'transfer-encoding: chunked\r\n' : '';
 }
 
-/** The `Content-Length` of a streamed body. */
+/** Returns the `Content-Length` of a streamed body. */
 function streamLength(headers: readonly string[]): number | undefined {
   let length: number | undefined;
   for (let at = 0; at < headers.length; at += 2) {
@@ -151,7 +153,7 @@ function checkName(name: string, body: DispatchOptions['body']): void {
   if (!token.test(name)) throw invalid('an invalid header name');
   const lower = name.toLowerCase();
   if (lower === 'content-length' && body instanceof Readable) return;
-  if (refusedNames.has(lower)) throw invalid('a header that the client itself writes');
+  if (refusedNames.has(lower)) throw invalid('a header that only the HTTP client may write');
   if (goodNames.size < maxGoodNames) goodNames.add(name);
 }
 
@@ -165,7 +167,7 @@ function join(head: string, body: Uint8Array): Buffer {
   return bytes;
 }
 
-/** Slices show whether the service still reads a large body. */
+/** Splits a large body, to find out whether the service still reads it. */
 function* slices(body: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < body.length; at += sliceBytes) yield body.subarray(at, at + sliceBytes);
 }

@@ -34,7 +34,7 @@ async function poolAt(answer: RequestListener, keepAliveTimeout = 4_000, headers
 
 const limits: GetOptions = { maxBodyBytes: 1_000, timeoutMs: 2_000 };
 
-test('gets a whole response of any status, with its headers', async () => {
+test('gets a whole response with any status, with its headers', async () => {
   const { pool, connections } = await poolAt((req, res) =>
     res.writeHead(503, { 'X-Seen': req.headers.accept }).end('no'),
   );
@@ -49,7 +49,7 @@ test('gets a whole response of any status, with its headers', async () => {
   expect(connections()).toBe(1);
 });
 
-test('with an idle timeout of 0 each request has a connection of its own', async () => {
+test('opens a connection for each request if the idle timeout is 0', async () => {
   const seen: unknown[] = [];
   const { pool, connections } = await poolAt((req, res) => {
     seen.push(req.headers.connection);
@@ -68,24 +68,24 @@ test.each<[name: string, answer: RequestListener, code: string]>([
     (_req, res) => res.writeHead(200, { 'content-length': '5' }).write('a', () => res.destroy()),
     'UPSTREAM_CLOSED',
   ],
-])('a response that %s is an error, and its connection closes', async (_name, answer, code) => {
+])('treats a response that %s as an error, and closes the connection', async (_name, answer, code) => {
   const { pool } = await poolAt(answer);
   await expect(get(pool, '/', { ...limits, timeoutMs: 300 })).rejects.toMatchObject({ code });
   expect(pool.size).toBe(0);
 });
 
-test('a larger body may be cut', async () => {
+test('can truncate a larger body', async () => {
   const { pool } = await poolAt((_req, res) => res.end('a'.repeat(100_000)));
   expect((await get(pool, '/', { ...limits, largerBody: 'cut' })).status).toBe(200);
   expect(pool.size).toBe(0);
 });
 
-test('a request may wait longer than others of its pool', async () => {
+test('can wait longer for one request than for others in its pool', async () => {
   const { pool } = await poolAt((_req, res) => void setTimeout(() => res.end('late'), 300), 4_000, 100);
   expect((await get(pool, '/', limits)).body.toString()).toBe('late');
 });
 
-test('a signal ends the exchange with its reason', async () => {
+test("ends the exchange with the signal's reason", async () => {
   const stop = new AbortController();
   const reason = new Error('not needed any more');
   const { pool } = await poolAt(() => stop.abort(reason));
@@ -95,7 +95,7 @@ test('a signal ends the exchange with its reason', async () => {
   expect(pool.size).toBe(0);
 });
 
-test('a request that is aborted before it has a connection is never sent, and its connection serves the next one', async () => {
+test('never sends a request that is aborted before it has a connection, and uses that connection for the next one', async () => {
   const seen: unknown[] = [];
   const { pool, connections } = await poolAt((req, res) => {
     seen.push(req.url);
@@ -110,7 +110,7 @@ test('a request that is aborted before it has a connection is never sent, and it
   expect([seen, connections()]).toEqual([['/next'], 1]);
 });
 
-test('a closed pool refuses requests, and closes when the last response has arrived', async () => {
+test('refuses requests in a closed pool, and closes when the last response has arrived', async () => {
   let finish = () => {};
   let arrived = () => {};
   const hasArrived = new Promise<void>((resolve) => {

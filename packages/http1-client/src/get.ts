@@ -8,13 +8,16 @@ export type GetOptions = Readonly<{
   /** Alternating names and values. */
   headers?: readonly string[];
   maxBodyBytes: number;
-  /** What to do with a larger body. By default it is an error. `cut` ends the exchange and returns what was read. */
+  /**
+   * What to do with a larger body. By default it is an error. `cut` ends the exchange and returns what has been read.
+   */
   largerBody?: 'error' | 'cut';
   /**
-   * Timeout of the whole exchange, instead of the pool's timeouts. It also ends a response that arrives byte by byte.
+   * The timeout for the whole exchange, instead of the pool's timeouts. It also ends a response that arrives byte by
+   * byte.
    */
   timeoutMs: number;
-  /** Ends the exchange with its reason. */
+  /** Ends the exchange with the signal's reason. */
   signal?: AbortSignal;
 }>;
 
@@ -26,10 +29,11 @@ export type GotResponse = Readonly<{
 }>;
 
 /**
- * Gets a complete response, of any status. Does not follow redirects.
+ * Gets a complete response with any status. Does not follow redirects.
  *
- * @throws ExchangeError, including `UPSTREAM_RESPONSE_TOO_LARGE` and `UPSTREAM_HEAD_TIMEOUT` or
- *   `UPSTREAM_BODY_TIMEOUT`, or the reason of the signal.
+ * @throws ExchangeError, including `UPSTREAM_RESPONSE_TOO_LARGE`, `UPSTREAM_HEAD_TIMEOUT` and `UPSTREAM_BODY_TIMEOUT`,
+ *   or
+ *   the signal's reason.
  */
 export async function get(dispatcher: Dispatcher, path: string, options: GetOptions): Promise<GotResponse> {
   const { headers = [], timeoutMs, signal } = options;
@@ -49,8 +53,8 @@ export async function get(dispatcher: Dispatcher, path: string, options: GetOpti
 }
 
 /**
- * The options of a pool for occasional requests. Each opens its own connection, so it never meets one that the service
- * is closing.
+ * Returns pool options for occasional requests. Each request opens its own connection, so it never uses one that the
+ * service is closing.
  */
 export const singleUse = (opener: SocketOpener, timeoutMs: number): ConnectionPoolOptions => ({
   opener,
@@ -60,7 +64,7 @@ export const singleUse = (opener: SocketOpener, timeoutMs: number): ConnectionPo
   keepAliveTimeout: 0,
 });
 
-/** The value of a header, by its name in lower case; undefined if it is missing or repeated. */
+/** Returns a header's value, by its lower-case name. Undefined if the header is missing or repeated. */
 export function headerOf({ headers }: Pick<GotResponse, 'headers'>, lowerName: string): string | undefined {
   let found: string | undefined;
   for (let at = 0; at < headers.length; at += 2) {

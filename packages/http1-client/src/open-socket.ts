@@ -4,47 +4,49 @@ import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'n
 import { ExchangeError } from './exchange-error.ts';
 import { TlsTransport } from './tls-transport.ts';
 
-/** Receives the events of a socket. */
+/** Receives a socket's events. */
 export interface SocketUser {
-  /** TCP and TLS are complete. */
+  /** Called when TCP and TLS are established. */
   socketConnected(): void;
-  /** As the socket's option `onread` calls it: the bytes are overwritten after the call. */
+  /** The callback for the socket's `onread` option. The bytes are overwritten after the call. */
   readonly socketRead: OnReadOpts['callback'];
   /** @param isShared The bytes are overwritten after this call. */
   socketBytes(bytes: Buffer, length: number, isShared: boolean): void;
-  /** @param isClean By FIN, and under TLS with `close_notify`. */
+  /** @param isClean Whether the peer sent a FIN and, with TLS, `close_notify`. */
   socketEnded(isClean: boolean): void;
   socketFailed(error: Error): void;
   /** Called last. */
   socketClosed(): void;
 }
 
-/** TLS certificates and names. A connection belongs to the object that it was opened with. */
+/** TLS certificates and names. A connection belongs to the identity object that it was opened with. */
 export type TlsIdentity = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername'>;
 
 export type SocketOpener = Readonly<{
-  /** The identity for new connections. Connections with another identity are not reused. Undefined without TLS. */
+  /**
+   * Returns the identity for new connections. Connections with another identity are not reused. Undefined without TLS.
+   */
   identity: (() => TlsIdentity | undefined) | undefined;
   open(user: SocketUser): Socket;
-  /** Opens a connection that something else reads, e.g. for an upgrade. Failures are emitted as `error`. */
+  /** Opens a connection that other code reads, for example for an upgrade. Failures arrive as `error` events. */
   openUnread(): Socket;
 }>;
 
 export type SocketOpenerOptions = Readonly<{
   /** `http:` or `https:`, host and port. */
   origin: string;
-  /** For TCP and TLS together. */
+  /** The time limit for TCP and TLS together. */
   connectTimeoutMs: number;
-  /** The current identity. It may change; the object changes with it. */
+  /** Returns the current identity. It may change, and then the object changes too. */
   tls?: (() => TlsIdentity | undefined) | undefined;
 }>;
 
 const readBytes = 64 * 1024;
 const keepAliveProbeMs = 60_000;
-// libuv reads synchronously, except on Windows: there it may hold a buffer while other connections read.
+// libuv reads synchronously, except on Windows, where it may hold a buffer while other connections read.
 const sharedBuffer = process.platform === 'win32' ? undefined : Buffer.allocUnsafeSlow(readBytes);
 
-/** Certificates are always checked; no option turns that off. */
+/** Creates a socket opener. It always checks certificates, and no option turns that off. */
 export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
   const { origin, connectTimeoutMs, tls } = options;
   const { protocol, hostname, port } = new URL(origin);
@@ -61,7 +63,7 @@ export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
 
   function current(): TlsIdentity | undefined {
     const now = tls?.();
-    // A TLS session was verified with the certificates that were current then.
+    // A TLS session was verified with the certificates that were current at that time.
     if (now !== identity) session = undefined;
     identity = now;
     return now;
@@ -108,7 +110,7 @@ export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
   };
 }
 
-/** The opener as undici's option `connect`. */
+/** Wraps the opener as undici's `connect` option. */
 export const undiciConnector =
   (opener: SocketOpener) =>
   (_options: unknown, connected: (...result: [null, Socket] | [Error, null]) => void): void => {

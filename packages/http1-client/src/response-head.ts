@@ -1,10 +1,10 @@
 import { invalidResponse } from './exchange-error.ts';
 import { tokenCharacters } from './token.ts';
 
-// The longest status line that is read, with its reason.
+// The longest status line that is accepted, including its reason.
 const maxStatusLineBytes = 1024;
 
-// The text is in Latin-1. A reason or field value may contain no control character except tab (RFC 9110 section 5.5).
+// Latin-1 text. A reason or field value may contain no control character except tab (RFC 9110 section 5.5).
 const statusLine = /HTTP\/1\.[01] [1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/y;
 const startOfStatusLine = /^HTTP\/1\.[01] [1-9][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?\r?$/;
 const fieldLines = new RegExp(String.raw`(?:[${tokenCharacters}]+:[\t\x20-\x7e\x80-\xff]*\r\n)*`, 'y');
@@ -13,9 +13,10 @@ const startOfNamedLine = new RegExp(String.raw`^(?:[${tokenCharacters}]+:|\r)`);
 
 /**
  * Reads `HTTP/1.x NNN reason CRLF`. The reason is optional, and so is the space before it, which some services omit.
- * Text that cannot become a status line is refused at once, so that another protocol does not wait for a timeout.
+ * Refuses text that cannot become a status line immediately, so that a peer with another protocol does not have to
+ * time out.
  *
- * @returns The position after the line; 0 if it is incomplete.
+ * @returns The position after the line, or 0 if the line is incomplete.
  * @throws ExchangeError
  */
 export function readStatusLine(text: string): number {
@@ -33,9 +34,9 @@ function refuseStatusLine(text: string): void {
 }
 
 /**
- * Reads whole field lines of a head or of trailers, and appends their names and values.
+ * Reads whole field lines in a head or in trailers, and appends their names and values.
  *
- * @returns The position after the last of them, where the empty line or an unfinished line starts.
+ * @returns The position after the last line read, where the empty line or an unfinished line starts.
  * @throws ExchangeError
  */
 export function readFieldLines(text: string, from: number, fields: string[]): number {
@@ -50,7 +51,7 @@ export function readFieldLines(text: string, from: number, fields: string[]): nu
     while (valueStart < valueEnd && isBlank(text.charCodeAt(valueStart))) valueStart += 1;
     while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd -= 1;
     fields.push(text.slice(at, colon), text.slice(valueStart, valueEnd));
-    // Node's parser reads "chunked" with a tab after it as an unknown coding.
+    // Node's parser reads "chunked" followed by a tab as an unknown coding.
     if (text.charCodeAt(lineEnd - 1) === tab && /^transfer-encoding$/i.test(fields.at(-2) ?? '')) {
       throw invalidResponse('a tab after a transfer coding');
     }
@@ -69,17 +70,17 @@ function refuseFieldLine(line: string): void {
   throw invalidResponse(startOfNamedLine.test(line) ? 'an invalid byte in a field value' : 'an invalid field name');
 }
 
-/** How the end of a response body is found (RFC 9112 section 6.3). */
+/** How to find the end of a response body (RFC 9112 section 6.3). */
 export type Framing = 'none' | 'length' | 'chunked' | 'until-close';
 
-/** What the head of a response says about its body and its connection. */
+/** What a response head says about its body and its connection. */
 export class ResponseFraming {
   framing: Framing = 'none';
-  /** Length of the body, for framing `length`. */
+  /** The body's length, for framing `length`. */
   length = 0;
   /** Whether the connection may carry another request after this response. */
   mayReuse = false;
-  /** Whether the head announces a body that must not follow. A faulty service sends it anyway. */
+  /** Whether the head announces a body that must not follow. A faulty service sends that body anyway. */
   mayBeFollowed = false;
   /** The value of `Keep-Alive`. */
   keepAlive: string | undefined;
@@ -91,7 +92,7 @@ export class ResponseFraming {
   /**
    * Reads a final or informational head.
    *
-   * @param method Of the request. A response to HEAD has no body.
+   * @param method The request's method. A response to HEAD has no body.
    * @param minor 0 for HTTP/1.0, 1 for HTTP/1.1.
    * @param fields Alternating names and values.
    * @throws ExchangeError
@@ -109,7 +110,7 @@ export class ResponseFraming {
     this.#decide(method, status, minor);
   }
 
-  /** Only names of these lengths matter here, so that other names are not compared. */
+  /** Compares only names with lengths that matter here. */
   #readField(name: string, value: string): void {
     switch (name.length) {
       case 10:
@@ -173,16 +174,16 @@ export class ResponseFraming {
   }
 }
 
-/** Compares a name in any case with one in lower case of the same length. */
+/** Compares a name in any case with a lower-case name of the same length. */
 const isName = (name: string, lower: string): boolean => name === lower || name.toLowerCase() === lower;
 
 const maxIdleMs = 600_000;
 
 /**
- * How long an idle connection is kept, in milliseconds.
+ * Returns how long to keep an idle connection, in milliseconds.
  *
- * @param keepAliveTimeout Unless the service names a time. With 0, each request gets a new connection.
- * @param keepAlive The service's `Keep-Alive`. A second less than its time, so that a request does not meet a closing
+ * @param keepAliveTimeout The time to use if the service names none. With 0, each request gets a new connection.
+ * @param keepAlive The service's `Keep-Alive`. The result is a second less, so that no request is sent on a closing
  *   connection.
  */
 export function idleTimeMs(keepAliveTimeout: number, keepAlive: string | undefined): number {
@@ -194,6 +195,6 @@ export function idleTimeMs(keepAliveTimeout: number, keepAlive: string | undefin
   return lastSeconds === undefined ? keepAliveTimeout : Math.min(Number(lastSeconds) * 1000 - 1000, maxIdleMs);
 }
 
-// A service sends the same value each time.
+// Cached, because a service sends the same value each time.
 let lastKeepAlive = '';
 let lastSeconds: string | undefined;

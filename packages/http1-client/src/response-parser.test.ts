@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { maxHeadBytes, ResponseParser } from './response-parser.ts';
 
-/** Reads the pieces as the response to one request. */
+/** Parses the pieces as the response to one request. */
 function read(pieces: readonly string[], method = 'GET') {
   const seen: unknown[] = [];
   const parser = new ResponseParser({
@@ -20,31 +20,31 @@ function read(pieces: readonly string[], method = 'GET') {
 const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
 
 describe('the response parser', () => {
-  test('joins the chunks of one read, and keeps its own copy of an unfinished line', () => {
+  test('joins the chunks in one read, and copies an unfinished line', () => {
     const fields = ['Transfer-Encoding', 'chunked'];
     expect(read([`${head}1\r\na\r\n2\r\nbc\r\n3\r\nd`, 'e', 'f\r\n0', '\r\nX-S', 'um: 1\r\n\r', '\n'])).toEqual([
       ...[200, ...fields, 'abcd', 'e', 'f', 'end', 'X-Sum', '1', true],
     ]);
   });
 
-  test('reads a head up to its limit', () => {
+  test('reads a head up to the size limit', () => {
     const lineBytes = 'X-A: \r\n'.length;
     const withValue = (bytes: number) => `HTTP/1.1 204 No\r\nX-A: ${'a'.repeat(bytes)}\r\n\r\n`;
     const fits = maxHeadBytes - 'HTTP/1.1 204 No\r\n\r\n'.length - lineBytes;
     expect(read([withValue(fits)]).at(-1)).toBe(true);
     expect(() => read([withValue(fits + 1)])).toThrow(expect.objectContaining({ code: 'UPSTREAM_RESPONSE_TOO_LARGE' }));
-    // Counted over all pieces, too.
+    // The limit applies to all pieces together, too.
     const pieces = withValue(fits + 1).match(/[\s\S]{1,1000}/g) ?? [];
     expect(() => read(pieces)).toThrow(expect.objectContaining({ code: 'UPSTREAM_RESPONSE_TOO_LARGE' }));
   });
 
-  test('refuses "chunked" with a tab after it, which node reads as an unknown coding', () => {
+  test('refuses "chunked" followed by a tab, which Node reads as an unknown coding', () => {
     for (const pieces of [[head.replace('chunked', 'chunked\t')], [...head.replace('chunked', 'chunked\t')]]) {
       expect(() => read(pieces)).toThrow(expect.objectContaining({ code: 'UPSTREAM_INVALID_RESPONSE' }));
     }
   });
 
-  test('takes a tab after the value of another name, whatever its length', () => {
+  test('accepts a tab after the value of any other header', () => {
     expect(read([head.replace('\r\n\r\n', '\r\nX-Seventeen-Bytes: a\t\r\n\r\n'), '0\r\n\r\n'])).toEqual([
       ...[200, 'Transfer-Encoding', 'chunked', 'X-Seventeen-Bytes', 'a', 'end', true],
     ]);
@@ -52,13 +52,13 @@ describe('the response parser', () => {
 
   test.each([
     ['a 204 with a length', 'HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n', 'GET'],
-    ['bytes after its end', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n\r\n', 'GET'],
+    ['bytes after the end of a response', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n\r\n', 'GET'],
     ['bytes after a response to HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na', 'HEAD'],
-  ])('does not use a connection again after %s', (_name, bytes, method) => {
+  ])('does not reuse a connection after %s', (_name, bytes, method) => {
     expect(read([bytes], method).at(-1)).toBe(false);
   });
 
-  test('refuses bytes while no response is expected', () => {
+  test('refuses bytes if no response is expected', () => {
     const parser = new ResponseParser({ receiveHead() {}, receiveData() {}, receiveEnd() {} });
     expect(() => parser.read(Buffer.from('\n'), 1)).toThrow(
       expect.objectContaining({ code: 'UPSTREAM_INVALID_RESPONSE' }),

@@ -6,7 +6,7 @@ import { tokenCharacters } from './token.ts';
 export interface ResponseReceiver {
   /** @param fields Alternating names and values, without surrounding whitespace. */
   receiveHead(status: number, fields: string[]): void;
-  /** At most once per call of `read`. `bytes` may be overwritten after it returns. */
+  /** Called at most once per call of `read`. `bytes` may be overwritten after it returns. */
   receiveData(bytes: Buffer, start: number, end: number): void;
   /** @param trailers Alternating names and values. */
   receiveEnd(trailers: string[]): void;
@@ -23,12 +23,12 @@ type State =
   | 'chunk-data'
   | 'chunk-end'
   | 'trailers'
-  /** The response is complete, but `receiveEnd` was not called yet. */
+  /** The response is complete, but `receiveEnd` has not been called yet. */
   | 'ended';
 
-/** For a head, and for trailers. */
+/** The limit for a head, and for trailers. */
 export const maxHeadBytes = 16 * 1024;
-/** Informational responses before the final one. */
+/** The limit for informational responses before the final one. */
 const maxInformational = 9;
 const emptyLine = Buffer.from('\r\n\r\n');
 const none: string[] = [];
@@ -36,28 +36,28 @@ const cr = 13;
 const lf = 10;
 
 /**
- * Reads the responses of one connection, one at a time. It accepts a strict subset of what node's parser accepts, and
- * reads it the same.
+ * Reads the responses on one connection, one at a time. Accepts a strict subset of what Node's parser accepts, and
+ * reads it the same way.
  */
 export class ResponseParser {
   readonly #receiver: ResponseReceiver;
-  /** What the last head says. `mayReuse` is final when `receiveEnd` is called. */
+  /** What the last head says. `mayReuse` is final once `receiveEnd` is called. */
   readonly framing = new ResponseFraming();
   #state: State = 'idle';
   #method = 'GET';
   #status = 0;
   /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
   #minor = 1;
-  /** Counts the head or the trailers. */
+  /** The fields of the head or the trailers. */
   #fields: string[] = none;
   /** The start of an unfinished line. */
   #carry: Buffer | undefined;
-  /** Bytes left for the head or the trailers. */
+  /** How many bytes the head or the trailers may still have. */
   #bytesLeft = maxHeadBytes;
   #informational = 0;
-  /** Bytes left in the body or the chunk. */
+  /** How many bytes are left in the body or the chunk. */
   #left = 0;
-  /** The body bytes of one read, joined, so that many small chunks become one piece of data. */
+  /** Where the body bytes of one read start. They are joined, so that many small chunks become one piece of data. */
   #dataStart = 0;
   #dataEnd = 0;
 
@@ -80,10 +80,10 @@ export class ResponseParser {
   }
 
   /**
-   * Reads the next bytes of the connection, and may change them.
+   * Reads the connection's next bytes, and may change them.
    *
    * @param length Only this many bytes of `received` count.
-   * @throws ExchangeError if they violate HTTP. What the receiver throws is passed on.
+   * @throws ExchangeError if the bytes violate HTTP. Also passes on what the receiver throws.
    */
   read(received: Buffer, length: number): void {
     if (this.#state === 'idle') throw invalidResponse('bytes without a request');
@@ -108,9 +108,9 @@ export class ResponseParser {
   }
 
   /**
-   * The connection ended.
+   * Records that the connection ended.
    *
-   * @param isClean By FIN, and under TLS with `close_notify`.
+   * @param isClean Whether the peer sent a FIN and, with TLS, `close_notify`.
    * @returns Whether this completed the response.
    */
   endOfConnection(isClean: boolean): boolean {
@@ -130,7 +130,7 @@ export class ResponseParser {
     this.#bytesLeft = maxHeadBytes;
   }
 
-  /** @returns The position after what was read; `at` if more bytes are needed. */
+  /** @returns The position after what was read, or `at` if more bytes are needed. */
   #step(bytes: Buffer, at: number, end: number): number {
     switch (this.#state) {
       case 'status-line':
@@ -146,16 +146,16 @@ export class ResponseParser {
       case 'chunk-end':
         return this.#readChunkEnd(bytes, at, end);
       default:
-        // `until-close`: all bytes are data.
+        // With `until-close`, all bytes are data.
         this.#left = end - at;
         return this.#readData(bytes, at, end, this.#state);
     }
   }
 
-  /** Reads whole lines, up to an empty one. */
+  /** Reads whole lines, up to and including an empty one. */
   #readLines(bytes: Buffer, at: number, end: number): number {
     const limit = Math.min(end, at + this.#bytesLeft);
-    // Looking for the end of the head costs less than decoding a long body behind it.
+    // Finding the end of the head first costs less than decoding a long body after it.
     const blank = limit - at > maxHeadBytes / 8 ? bytes.indexOf(emptyLine, at) : -1;
     const text = bytes.toString('latin1', at, blank === -1 ? limit : Math.min(limit, blank + emptyLine.length));
     let next = 0;
@@ -192,7 +192,7 @@ export class ResponseParser {
     this.#receiver.receiveHead(status, fields);
   }
 
-  /** A client may ignore a 1xx that it did not ask for (RFC 9110 section 15.2). */
+  /** Skips an informational response. A client may ignore a 1xx that it did not ask for (RFC 9110 section 15.2). */
   #endInformational(status: number): void {
     if (status === 101) throw invalidResponse('a 101 to a request without Upgrade');
     if (!this.framing.mayReuse) throw invalidResponse('an informational response that closes the connection');
@@ -226,7 +226,8 @@ export class ResponseParser {
 
   #readChunkEnd(bytes: Buffer, at: number, end: number): number {
     const isWhole = at + 1 < end;
-    if (bytes[at] !== cr || (isWhole && bytes[at + 1] !== lf)) throw invalidResponse('a chunk without CRLF at its end');
+    if (bytes[at] !== cr || (isWhole && bytes[at + 1] !== lf))
+      throw invalidResponse('a chunk that does not end with CRLF');
     if (!isWhole) return at;
     this.#state = 'chunk-line';
     return at + 2;
@@ -235,13 +236,13 @@ export class ResponseParser {
   #endTrailers(): void {
     for (let at = 0; at < this.#fields.length; at += 2) {
       const name = this.#fields[at]?.toLowerCase();
-      // Such fields must not be trailers, because they affect the whole message (RFC 9110 section 6.5.1).
+      // These fields must not be trailers, because they affect the whole message (RFC 9110 section 6.5.1).
       if (name === 'content-length' || name === 'transfer-encoding') throw invalidResponse(`${name} in the trailers`);
     }
     this.#state = 'ended';
   }
 
-  /** @param hasMore Bytes follow the response. No request was sent for them. */
+  /** @param hasMore Whether bytes follow the response, although no request was sent for them. */
   #finish(hasMore: boolean): void {
     if (hasMore) this.framing.mayReuse = false;
     this.#state = 'idle';
@@ -249,12 +250,12 @@ export class ResponseParser {
   }
 }
 
-/** Maximum length of a line with a chunk's size. Extensions are ignored, and no service needs long ones. */
+/** The longest line with a chunk size. Extensions are ignored, and no service needs long ones. */
 const maxChunkLineBytes = 512;
 
 // 13 hex digits are at most 2^52 - 1, so a size is always a safe integer.
 const size = '[0-9A-Fa-f]{1,13}';
-// Names and values without blanks around them, as llhttp takes them (RFC 9112 section 7.1.1).
+// Names and values without surrounding whitespace, as llhttp accepts them (RFC 9112 section 7.1.1).
 const extension = `;[${tokenCharacters}]+(?:=(?:[${tokenCharacters}]+|"[\\t !#-[\\]-~]*"))?`;
 const wholeLine = new RegExp(`^${size}(?:${extension})*\r\n`);
 const startOfLine = new RegExp(`^(?:${size}(?:;[^\r]*)?)?\r?$`);
@@ -262,8 +263,8 @@ const startOfLine = new RegExp(`^(?:${size}(?:;[^\r]*)?)?\r?$`);
 /**
  * Reads the line before a chunk.
  *
- * @param text Latin-1, up to the end of the line, or all that has arrived of it.
- * @returns The size of the chunk; undefined if the line is incomplete.
+ * @param text Latin-1 text up to the end of the line, or the part that has arrived.
+ * @returns The chunk's size. Undefined if the line is incomplete.
  * @throws ExchangeError
  */
 function chunkSize(text: string): number | undefined {

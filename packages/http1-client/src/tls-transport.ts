@@ -4,23 +4,23 @@ import { Duplex } from 'node:stream';
 const readBytes = 64 * 1024;
 const headerBytes = 5;
 const alertType = 21;
-/** An encrypted alert in TLS 1.3: two bytes, a type, and a tag of 16 or 8 bytes. */
+/** The length of an encrypted TLS 1.3 alert: two bytes, a type, and a tag of 16 or 8 bytes. */
 const alertLengths: readonly number[] = [19, 11];
 
 type Callback = (error?: Error | null) => void;
 
 /**
- * Carries the records of one TLS connection, and sees whether the last one was an alert. Node reports the end of TCP
- * and `close_notify` alike, but only the latter proves that a body is complete (RFC 8446 section 6.1). An alert other
- * than `close_notify` is an error of its own.
+ * Carries the records of one TLS connection, and detects whether the last one was an alert. Node reports the end of
+ * TCP and `close_notify` in the same way, but only `close_notify` proves that a body is complete (RFC 8446 section
+ * 6.1). Any other alert is reported as an error.
  */
 export class TlsTransport extends Duplex {
-  /** Returns the number of decrypted bytes so far. */
+  /** Returns how many bytes have been decrypted so far. */
   clearBytes: () => number = () => 0;
   readonly #socket: Socket;
   readonly #header = Buffer.alloc(headerBytes);
   #headerFilled = 0;
-  /** Bytes of the current record that have not arrived. */
+  /** How many bytes of the current record have not arrived yet. */
   #recordLeft = 0;
   #lastType = 0;
   #lastLength = 0;
@@ -48,14 +48,14 @@ export class TlsTransport extends Duplex {
     });
   }
 
-  /** Whether the last record was whole, carried no data and can only have been an alert. */
+  /** Whether the last record was whole, carried no data, and can only have been an alert. */
   endedCleanly(): boolean {
     if (this.#recordLeft > 0 || this.#headerFilled > 0) return false;
     if (this.#lastType === alertType) return true;
     return alertLengths.includes(this.#lastLength) && this.clearBytes() === this.#clearBytesBefore;
   }
 
-  /** Hands over what may be an alert as a chunk of its own, so that `clearBytesBefore` holds for it alone. */
+  /** Passes on what may be an alert as a separate chunk, so that `clearBytesBefore` describes only that chunk. */
   #receive(chunk: Buffer): void {
     const lastStart = this.#findRecords(chunk);
     if (lastStart > 0 && alertLengths.includes(this.#lastLength)) {
@@ -68,7 +68,7 @@ export class TlsTransport extends Duplex {
     if (!this.push(chunk)) this.#socket.pause();
   }
 
-  /** @returns Where the last record starts; 0 if it started before this chunk. */
+  /** @returns Where the last record starts, or 0 if it started before this chunk. */
   #findRecords(chunk: Buffer): number {
     let at = 0;
     let lastStart = 0;

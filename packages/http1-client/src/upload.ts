@@ -4,7 +4,7 @@ import { ExchangeError } from './exchange-error.ts';
 
 /** The connection that an upload writes to. */
 export interface UploadOwner {
-  /** The service stopped or resumed reading. */
+  /** Called when the service stops or resumes reading. */
   uploadBlocked(isBlocked: boolean): void;
   uploadEnded(): void;
   abort(reason: unknown): void;
@@ -12,7 +12,7 @@ export interface UploadOwner {
 
 const crlf = Buffer.from('\r\n');
 
-/** Sends a streamed body at the pace at which the service reads it. */
+/** Sends a streamed body as fast as the service reads it. */
 export class Upload {
   readonly #stream: Readable;
   readonly #socket: Socket;
@@ -28,7 +28,7 @@ export class Upload {
     this.#owner = owner;
   }
 
-  /** Writes the head, together with the data that the stream has now. */
+  /** Writes the head together with the data that the stream already has. */
   start(head: string): void {
     const stream = this.#stream;
     this.#socket.cork();

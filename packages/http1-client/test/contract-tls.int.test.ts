@@ -17,7 +17,7 @@ type Script = (socket: TLSSocket, count: number) => void;
 type TlsService = Readonly<{
   origin: string;
   connections: readonly TLSSocket[];
-  /** Names in client certificates, and whether sessions were resumed, by connection. */
+  /** The names in client certificates, and whether sessions were resumed, by connection. */
   peers: readonly string[];
   resumed: readonly boolean[];
 }>;
@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 async function listen(server: Server): Promise<string> {
-  // TCP under TLS too: a connection that `allowHalfOpen` keeps after a failed handshake outlives its client.
+  // Closes TCP under TLS too. `allowHalfOpen` keeps a connection open after a failed handshake, even without its peer.
   const sockets: Socket[] = [];
   server.on('connection', (socket) => void sockets.push(socket));
   server.listen(0, '127.0.0.1');
@@ -75,7 +75,7 @@ function open(origin: string, tls: TlsSettings = { ca }, settings: Settings = {}
 
 const answer: Script = (socket) => void socket.write(ok);
 
-test('requests and uploads reach a service whose CA is known, on one connection', async () => {
+test('requests and uploads reach a service with a known CA, on one connection', async () => {
   const service = await serve(answer);
   const client = open(service.origin);
   for (let count = 0; count < 3; count += 1) {
@@ -89,11 +89,16 @@ test('requests and uploads reach a service whose CA is known, on one connection'
 const own = (names: readonly string[], validMs?: number) => ({ own: authority.issue(names, validMs) });
 const us = clients.issue(['gateway']);
 test.each<[name: string, options: ServeOptions, tls: TlsSettings, failure: string | undefined]>([
-  ['under another name that is configured', own(['service.test']), { ca, servername: 'service.test' }, undefined],
+  [
+    'with another name, if that name is configured',
+    own(['service.test']),
+    { ca, servername: 'service.test' },
+    undefined,
+  ],
   ['that accepts our certificate', { isMutual: true }, { ca, ...us }, undefined],
-  ['whose CA is not known', {}, {}, 'untrusted'],
-  ['of another CA', {}, { ca: testAuthority().ca }, 'untrusted'],
-  ['under another name', own(['service.test']), { ca }, 'untrusted'],
+  ['with an unknown CA', {}, {}, 'untrusted'],
+  ['with another CA', {}, { ca: testAuthority().ca }, 'untrusted'],
+  ['with another name', own(['service.test']), { ca }, 'untrusted'],
   ['for another server name', {}, { ca, servername: 'service.test' }, 'untrusted'],
   ['with an expired certificate', own(['127.0.0.1'], 1_000), { ca }, 'untrusted'],
   ['that requires a certificate', { isMutual: true, maxVersion: 'TLSv1.2' }, { ca }, 'untrusted'],
@@ -105,7 +110,7 @@ test.each<[name: string, options: ServeOptions, tls: TlsSettings, failure: strin
   if (options.isMutual && failure === undefined) expect(service.peers).toEqual(['gateway']);
 });
 
-test('a service that requires a certificate in TLS 1.3 refuses after the request was sent', async () => {
+test('a service that requires a certificate in TLS 1.3 refuses it after the request was sent', async () => {
   const { origin } = await serve(answer, { isMutual: true });
   const { failure } = await open(origin).send().outcome;
   expect(['untrusted', 'closed']).toContain(failure);
@@ -148,7 +153,7 @@ test('changed certificates apply to new connections, without the old session', a
 describe.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a body until the end of the connection, %s', (maxVersion) => {
   const head = 'HTTP/1.1 200 OK\r\n\r\n';
   const parts = ['all of it', 'a', 'ok', 'x'.repeat(100_000), 'y'.repeat(16 * 1024)];
-  /** Sends each part in a record of its own, then ends. */
+  /** Sends each part in its own record, then ends. */
   const sendParts = (socket: TLSSocket, all: readonly string[], end: () => void) => {
     const [part, ...rest] = all;
     if (part === undefined) end();
@@ -163,7 +168,7 @@ describe.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a body until the end of th
     expect([outcome.body === `first${last}`, outcome.trailers, outcome.failure]).toEqual([true, [], undefined]);
   });
 
-  test.each(parts.map((part) => [part]))('is an error without it (ends with a record %#)', async (last) => {
+  test.each(parts.map((part) => [part]))('is an error without close_notify (ends with a record %#)', async (last) => {
     const service = await serve((socket) => sendParts(socket, [head, 'first', last], () => void socket.destroy()), {
       maxVersion,
     });
@@ -181,7 +186,7 @@ describe.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a body until the end of th
     expect(await outcome).toMatchObject(isClean ? { body: 'firstok', trailers: [] } : { failure: 'closed' });
   });
 
-  test('of 4 MiB with pauses is complete with close_notify', async () => {
+  test('of 4 MiB, with pauses, is complete with close_notify', async () => {
     const large = 'z'.repeat(4 * 1024 * 1024);
     const service = await serve((socket) => sendParts(socket, [head, large, 'ok'], () => void socket.end()), {
       maxVersion,
@@ -196,14 +201,14 @@ describe.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a body until the end of th
     expect([body.length, trailers]).toEqual([large.length + 2, []]);
   });
 
-  test('is an error when a record was cut', async () => {
+  test('is an error if a record was truncated', async () => {
     const service = await serve((socket) => sendParts(socket, [head, 'x'.repeat(10_000)], () => {}), { maxVersion });
     const { outcome } = open(await listen(cutAfter(service.origin, 5_000))).send();
     expect(await outcome).toMatchObject({ failure: 'closed' });
   });
 });
 
-test('a body with a length is an error when it ends early, with close_notify or without', async () => {
+test('a body with a length is an error if it ends early, with or without close_notify', async () => {
   for (const end of ['end', 'destroy'] as const) {
     const service = await serve((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf!', () => void socket[end]());
@@ -212,7 +217,7 @@ test('a body with a length is an error when it ends early, with close_notify or 
   }
 });
 
-/** Passes the service's bytes on one by one. */
+/** Passes on the service's bytes one by one. */
 function slowly(origin: string): Server {
   return through(origin, async (bytes, write) => {
     for (const byte of bytes) {
@@ -222,7 +227,7 @@ function slowly(origin: string): Server {
   });
 }
 
-/** Passes on about this many bytes of the service, then ends without a reset. */
+/** Passes on about this many of the service's bytes, then ends without a reset. */
 function cutAfter(origin: string, most: number): Server {
   let passed = 0;
   return through(origin, async (bytes, write, end) => {

@@ -37,7 +37,7 @@ async function serve(script: Script, settings?: Settings, listen?: (server: Serv
   return { service, client, ask };
 }
 
-test('writes the head as given, with its own Host and framing, and reads names and values as sent', async () => {
+test('writes the given head with its own Host and framing, and reads names and values as sent', async () => {
   const answer = 'HTTP/1.1 201 Made\r\nX-Case: a\r\nx-case:  caf\xe9\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n';
   const { service, client } = await serve(answers(answer));
   const { outcome } = client.send({
@@ -76,13 +76,13 @@ describe('a response', () => {
       '0123456789',
     ],
     ['with a chunk extension', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\n\r\n', 'ok'],
-    ['of no bytes', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', ''],
+    ['with an empty body', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', ''],
     ['without a reason', 'HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok', 'ok'],
-    ['without content', 'HTTP/1.1 204 No Content\r\n\r\n', ''],
-    ['of HTTP/1.0 with keep-alive', 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok', 'ok'],
+    ['without a body', 'HTTP/1.1 204 No Content\r\n\r\n', ''],
+    ['in HTTP/1.0 with keep-alive', 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok', 'ok'],
     ['after early hints', hints + ok, 'ok'],
     ['in chunks, with a tab after another value', okChunked.replace('\r\n', '\r\nX-A: b\t\r\n'), 'ok'],
-  ])('%s is read, whole or byte by byte, and its connection is used again', async (_name, bytes, body) => {
+  ])('%s is read, whole or byte by byte, and its connection is reused', async (_name, bytes, body) => {
     for (const isSlow of [false, true]) {
       const { service, ask } = await serve((socket) => {
         if (isSlow) void writeSlowly(socket, bytes);
@@ -94,11 +94,11 @@ describe('a response', () => {
   });
 
   test.each<[name: string, bytes: string, body: string]>([
-    ['until the end of the connection', 'HTTP/1.1 200 OK\r\n\r\nall of it', 'all of it'],
-    ['of HTTP/1.0', 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', 'ok'],
+    ['that lasts until the end of the connection', 'HTTP/1.1 200 OK\r\n\r\nall of it', 'all of it'],
+    ['in HTTP/1.0', 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', 'ok'],
     ['that closes', 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok', 'ok'],
     ['that closes among other options', 'HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 2\r\n\r\nok', 'ok'],
-  ])('%s is read, and its connection is not used again', async (_name, bytes, body) => {
+  ])('%s is read, and its connection is not reused', async (_name, bytes, body) => {
     const { service, ask } = await serve((socket) => void socket.end(bytes, 'latin1'));
     for (let count = 1; count <= 2; count += 1) {
       expect(await ask()).toMatchObject({ status: 200, body });
@@ -111,22 +111,19 @@ describe('a response', () => {
     ['HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'],
     ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 60\r\n\r\n'],
   ];
-  test.each(empty)(
-    'to %s that announces a body has none, and its connection is used again: %j',
-    async (method, bytes) => {
-      const { service, client, ask } = await serve(
-        (socket, head) => void socket.write(head.startsWith('GET /ok') ? ok : bytes),
-      );
-      for (let count = 0; count < 2; count += 1) {
-        expect(await client.send({ method }).outcome).toMatchObject({ body: '', trailers: [] });
-      }
-      expect(service.connections).toHaveLength(2);
-      await delay(1_500);
-      // Without an unexpected body, the connections are used again after a second.
-      await ask('/ok');
-      expect(service.connections).toHaveLength(2);
-    },
-  );
+  test.each(empty)('to %s that announces a body has none, and its connection is reused: %j', async (method, bytes) => {
+    const { service, client, ask } = await serve(
+      (socket, head) => void socket.write(head.startsWith('GET /ok') ? ok : bytes),
+    );
+    for (let count = 0; count < 2; count += 1) {
+      expect(await client.send({ method }).outcome).toMatchObject({ body: '', trailers: [] });
+    }
+    expect(service.connections).toHaveLength(2);
+    await delay(1_500);
+    // If no unexpected body arrives, the connections are reused after a second.
+    await ask('/ok');
+    expect(service.connections).toHaveLength(2);
+  });
 
   test.each(empty)('to %s with a forbidden body does not answer the next request: %j', async (method, bytes) => {
     const evil = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil';
@@ -139,7 +136,7 @@ describe('a response', () => {
     }
   });
 
-  test('to HEAD does not hold the only connection', async () => {
+  test('to HEAD does not block the only connection', async () => {
     const { service, client, ask } = await serve(answers('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'), {
       maxConnections: 1,
     });
@@ -158,7 +155,7 @@ describe('a response', () => {
     expect(await ask()).toMatchObject({ body: 'ok', trailers: ['x-sum', '1'] });
   });
 
-  test('with 8 MiB is not read faster than its consumer takes it', async () => {
+  test('with 8 MiB is not read faster than its consumer reads it', async () => {
     const bytes = 8 * 1024 * 1024;
     let sender: Socket | undefined;
     const { client } = await serve((socket) => {
@@ -192,14 +189,14 @@ describe('an invalid response', () => {
     ['HTTP/2.0', ok.replace('1.1', '2.0')],
     ['HTTP/1.2', ok.replace('1.1', '1.2')],
     ['a status below 100', ok.replace('200', '099')],
-    ['a status of two digits', ok.replace('200', '20')],
-    ['a status of four digits', ok.replace('200', '2000')],
+    ['a two-digit status', ok.replace('200', '20')],
+    ['a four-digit status', ok.replace('200', '2000')],
     ['a length and chunks', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
-    ['chunks and a length', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n'],
+    ['chunks and then a length', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n'],
     ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!'],
     ['the same length twice', 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok'],
     ['a list of lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok'],
-    ['a word as its length', 'HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok'],
+    ['a word as the length', 'HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok'],
     ['an empty length', 'HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nok'],
     ['a signed length', 'HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok'],
     ['a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok'],
@@ -207,27 +204,27 @@ describe('an invalid response', () => {
     ['an enormous length', `HTTP/1.1 200 OK\r\nContent-Length: ${'9'.repeat(30)}\r\n\r\nok`],
     ['two codings', okChunked.replace('chunked', 'gzip, chunked')],
     ['chunked twice', okChunked.replace('chunked', 'chunked, chunked')],
-    ['chunked not last', okChunked.replace('chunked', 'chunked, gzip')],
+    ['chunked before another coding', okChunked.replace('chunked', 'chunked, gzip')],
     ['an unknown coding', okChunked.replace('chunked', 'x')],
     ['an empty coding', okChunked.replace('chunked', '')],
     ['a coding with a vertical tab', okChunked.replace('chunked', '\x0bchunked')],
-    ['a coding on HTTP/1.0', okChunked.replace('1.1', '1.0')],
-    ['a coding on 204', okChunked.replace('200 OK', '204 No')],
-    ['a coding on 103', `HTTP/1.1 103 Early\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${ok}`],
+    ['a transfer coding in HTTP/1.0', okChunked.replace('1.1', '1.0')],
+    ['a transfer coding in a 204', okChunked.replace('200 OK', '204 No')],
+    ['a transfer coding in a 103', `HTTP/1.1 103 Early\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${ok}`],
     ['a line that ends with LF only', ok.replace('OK\r\n', 'OK\n')],
     ['a CR inside a value', ok.replace('\r\n\r\n', '\r\nX-A: b\rc\r\n\r\n')],
     ['an LF inside a value', ok.replace('\r\n\r\n', '\r\nX-A: b\nX-B: c\r\n\r\n')],
     ['a NUL inside a value', ok.replace('\r\n\r\n', '\r\nX-A: b\0c\r\n\r\n')],
     ['a NUL inside the reason', ok.replace('OK', 'O\0K')],
     ['a folded line', ok.replace('\r\n\r\n', '\r\nX-A: b\r\n c: d\r\n\r\n')],
-    ['a line that begins with a blank', ok.replace('OK\r\n', 'OK\r\n X-A: b\r\n')],
+    ['a line that begins with a space', ok.replace('OK\r\n', 'OK\r\n X-A: b\r\n')],
     ['a space before a colon', ok.replace('\r\n\r\n', '\r\nX-A : b\r\n\r\n')],
     ['a line without a colon', ok.replace('\r\n\r\n', '\r\nX-A\r\n\r\n')],
     ['a line without a name', ok.replace('\r\n\r\n', '\r\n: b\r\n\r\n')],
     ['a name that is not a token', ok.replace('\r\n\r\n', '\r\nX(A): b\r\n\r\n')],
     ['a chunk size that is not a number', okChunked.replace('2\r\nok', 'zz\r\nok')],
     ['a signed chunk size', okChunked.replace('2\r\nok', '+2\r\nok')],
-    ['a chunk size with a blank', okChunked.replace('2\r\nok', '2 \r\nok')],
+    ['a chunk size with a space', okChunked.replace('2\r\nok', '2 \r\nok')],
     ['a chunk size with 0x', okChunked.replace('2\r\nok', '0x2\r\nok')],
     ['an enormous chunk size', okChunked.replace('2\r\nok', `${'f'.repeat(17)}\r\nok`)],
     ['an endless chunk extension', okChunked.replace('2\r\nok', `2;${'a'.repeat(20_000)}\r\nok`)],
@@ -237,12 +234,12 @@ describe('an invalid response', () => {
     ['one endless header', `HTTP/1.1 200 OK\r\nX-A: ${'a'.repeat(64 * 1024)}`],
     ['an endless reason', `HTTP/1.1 200 ${'a'.repeat(64 * 1024)}`],
     ['endless trailers', okChunked.replace('0\r\n\r\n', `0\r\n${'X-A: aaaaaaaaaaaaaaaaaaaaaaaa\r\n'.repeat(2_000)}`)],
-    ['a length in its trailers', okChunked.replace('0\r\n\r\n', '0\r\nContent-Length: 2\r\n\r\n')],
-    ['a switch of protocols', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'],
+    ['a length in the trailers', okChunked.replace('0\r\n\r\n', '0\r\nContent-Length: 2\r\n\r\n')],
+    ['a protocol switch', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'],
     ['a 101 without Upgrade', 'HTTP/1.1 101 Switching Protocols\r\n\r\n'],
     ['ten informational responses', hints.repeat(10) + ok],
     ['only informational responses', hints.repeat(1_000)],
-  ])('with %s is refused, whole or byte by byte, and its connection is not used again', async (_name, bytes) => {
+  ])('with %s is refused, whole or byte by byte, and its connection is not reused', async (_name, bytes) => {
     for (const isSlow of [false, bytes.length < 1_000]) {
       let isEvil = true;
       const { service, ask } = await serve(
@@ -279,8 +276,8 @@ describe('a response that ends too early', () => {
     ['in chunks, reset', chunks, reset, 'closed'],
     ['in chunks, silent', chunks, () => {}, 'timeout'],
     ['in trailers, closed', `${chunks}0\r\nX-A: b\r\n`, end, 'closed'],
-    ['in a body until the end, reset', untilClose, reset, 'closed'],
-    ['in a body until the end, silent', untilClose, () => {}, 'timeout'],
+    ['in a body that lasts until the end, reset', untilClose, reset, 'closed'],
+    ['in a body that lasts until the end, silent', untilClose, () => {}, 'timeout'],
     ['before its head, silent', '', () => {}, 'timeout'],
   ])('%s is an error', async (_name, bytes, finish, failure) => {
     let sender: Socket | undefined;
@@ -308,7 +305,7 @@ describe('an idle connection', () => {
   test.each<[name: string, how: Spoiling]>([
     ['that the service closed', 'end'],
     ['that the service reset', 'reset'],
-    ['on which an unasked response arrived', 'response'],
+    ['on which an unrequested response arrived', 'response'],
     ['on which a byte arrived', 'byte'],
   ])('%s is not used, even if this process has not noticed yet', async (_name, how) => {
     const service = await serviceInOtherThread();
@@ -317,12 +314,12 @@ describe('an idle connection', () => {
     expect(await client.send().outcome).toMatchObject({ body: 'ok' });
     await new Promise(setImmediate);
     service.spoil(how);
-    // POST, which the gateway would not send again.
+    // POST, because the gateway would not send it again.
     const outcome = await client.send({ method: 'POST', body: Buffer.from('a') }).outcome;
     expect([outcome.status, outcome.body, service.connections()]).toEqual([200, 'ok', 2]);
   });
 
-  test('is closed if bytes follow a response in the same packet, and they are never read as a response', async () => {
+  test('is closed if bytes follow a response in the same packet, and those bytes are never read as a response', async () => {
     const evil = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil';
     const { service, ask } = await serve((socket) => void socket.write(ok + evil));
     for (let count = 1; count <= 3; count += 1) {
@@ -356,7 +353,7 @@ describe('an idle connection', () => {
     expect(service.connections).toHaveLength(2);
   });
 
-  test('is not used when the idle timeout passed while the event loop was blocked', async () => {
+  test('is not used if the idle timeout passed while the event loop was blocked', async () => {
     const { service, ask } = await serve(answers(ok), { idleMs: 300 });
     await ask();
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
@@ -382,7 +379,7 @@ describe('the queue', () => {
     expect(service.heads.map((head) => head.split(' ')[1]).sort()).toEqual(['/1', '/2', '/3', '/4', '/5']);
   });
 
-  test('opens another connection for a waiting request when one breaks', async () => {
+  test('opens another connection for a waiting request if one breaks', async () => {
     const { service, ask } = await serve(
       (socket, _head, count) => {
         if (count === 1) socket.destroy();
@@ -422,7 +419,7 @@ describe('an upload', () => {
   const upload = (client: OpenClient, body: Readable, bodyLength?: number) =>
     client.send({ method: 'POST', body, ...(bodyLength !== undefined && { bodyLength }) });
 
-  test('is sent in chunks, or as it is if its length is known', async () => {
+  test('is sent in chunks, or unchanged if its length is known', async () => {
     const { service, client } = await serve((socket, _head, count) => {
       const isWhole = () => service.received(0).endsWith(count === 1 ? '0\r\n\r\n' : 'again');
       void eventually(() => expect(isWhole()).toBe(true)).then(() => socket.write(ok));
@@ -437,7 +434,7 @@ describe('an upload', () => {
     expect(service.connections).toHaveLength(1);
   });
 
-  test('has no header timeout while it flows', async () => {
+  test('has no header timeout while it is being sent', async () => {
     const body = new PassThrough();
     let last = 0;
     const { client } = await serve(
@@ -477,7 +474,7 @@ describe('an upload', () => {
     await eventually(() => expect(endless.destroyed).toBe(true));
   });
 
-  test('ends after an early response, which arrives whole, and its connection closes', async () => {
+  test('ends after an early response, which arrives completely, and its connection closes', async () => {
     const { service, client, ask } = await serve(
       (socket, head) => void socket.write(head.startsWith('POST') ? ok.replace('200', '413') : ok),
     );
@@ -494,7 +491,7 @@ describe('an upload', () => {
     expect(service.received(0)).not.toContain('GET');
   });
 
-  test('is read at the pace of the service', async () => {
+  test('is read as fast as the service accepts it', async () => {
     let receiver: Socket | undefined;
     const { client } = await serve(
       (socket) => {
@@ -527,7 +524,7 @@ describe('an upload', () => {
   test.each<[name: string, length: number]>([
     ['longer', 3],
     ['shorter', 8],
-  ])('that is %s than announced fails, and no request follows on its connection', async (_name, length) => {
+  ])('that is %s than announced fails, and its connection carries no further request', async (_name, length) => {
     const { service, client, ask } = await serve((socket, head) => void (head.startsWith('GET') && socket.write(ok)));
     const { failure, error } = await upload(client, Readable.from([Buffer.from('hello')]), length).outcome;
     expect([failure, error]).toEqual(['other', expect.any(Error)]);
@@ -556,7 +553,7 @@ describe('an upload', () => {
 });
 
 describe('the body timeout', () => {
-  test('does not count while the consumer pauses', async () => {
+  test('does not apply while the consumer pauses', async () => {
     const { client } = await serve(
       (socket) =>
         void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst', () =>
@@ -573,7 +570,7 @@ describe('the body timeout', () => {
     expect(await sent.outcome).toMatchObject({ body: 'firstagain', trailers: [] });
   });
 
-  test.each([[100], [500]])('counts again after a pause of %i ms', async (pauseMs) => {
+  test.each([[100], [500]])('applies again after a pause of %i ms', async (pauseMs) => {
     const { client } = await serve(
       (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst'),
       { bodyMs: 250 },
@@ -652,7 +649,7 @@ describe('connecting', () => {
     expect(failure).toBe('unreachable');
   });
 
-  test('tries the addresses of both families', async () => {
+  test('tries the addresses of both IP families', async () => {
     const server = createHttpServer((_request, response) => void response.end('ok')).listen(0, '127.0.0.1');
     cleanups.push(() => server.close());
     await once(server, 'listening');
@@ -666,7 +663,7 @@ describe('connecting', () => {
     expect(service.heads[0]).toContain(`host: [::1]:${service.port}`);
   });
 
-  test('is stopped when its exchange is aborted', async () => {
+  test('stops when its exchange is aborted', async () => {
     const { service, client, ask } = await serve(answers(ok));
     const aborted = client.send({ path: '/aborted' });
     aborted.abort(new Error('gone'));

@@ -19,9 +19,9 @@ const failures: Readonly<Record<string, Failure>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'invalid',
 };
 
-/** What an error says about the service, by code. */
+/** Classifies an error by its code. */
 export function failureOf(error: unknown): Failure {
-  // Errors of undici's parser have a name and no code.
+  // undici's parser errors have a name and no code.
   const { name, code = name } = error as Error & { code?: string };
   return failures[code] ?? (/^ERR_(SSL|TLS)_|CERT|SELF_SIGNED|SIGNATURE/.test(code) ? 'untrusted' : 'other');
 }

@@ -2,21 +2,22 @@ import { format } from 'node:util';
 import { expect, test } from '@jest/globals';
 import type { ClientName } from './open-client.ts';
 
-/** Like Jest's `test`, once for each client. */
+/** Like Jest's `test`, but runs once for each upstream client. */
 export type ContractTest = ((title: string, body: () => unknown) => void) &
   Readonly<{
     each<Row extends readonly unknown[]>(rows: readonly Row[]): (title: string, body: (...row: Row) => unknown) => void;
-    /** The client of the case that runs. */
+    /** Returns the upstream client of the running case. */
     client(): ClientName;
   }>;
 
-// A case that undici fails may hang. This client needs less than 0.5 s for each that does.
+// A case that undici fails may hang. Our own client needs less than 0.5 s for each of them.
 const failsWithinMs = 3_000;
 
 /**
- * Runs each case with this client and with undici.
+ * Runs each case with our own upstream client and with undici.
  *
- * @param failsOnUndici The cases that undici fails. One that passes fails the suite, so the list can only shrink.
+ * @param failsOnUndici The cases that undici fails. If undici passes one, the suite fails, so the list can only
+ *   shrink.
  */
 export function onBoth(failsOnUndici: readonly string[]): ContractTest {
   const titles = new Set<string>();
@@ -36,7 +37,7 @@ export function onBoth(failsOnUndici: readonly string[]): ContractTest {
     for (const [index, row] of rows.entries())
       one(format(title.replace('%#', String(index)), ...row.slice(0, placeholders)), () => body(...row));
   };
-  test('each case that undici fails exists', () => {
+  test('lists no undici failure that does not exist', () => {
     expect(failsOnUndici.filter((title) => !titles.has(title))).toEqual([]);
   });
   return Object.assign(one, { each, client: () => client });

@@ -25,16 +25,16 @@ export type RequestToSend = Readonly<{
   headers?: readonly string[];
   body?: Buffer | Readable;
   bodyLength?: number;
-  /** Called with the head of the response. What it throws ends the exchange. */
+  /** Called with the response status. If it throws, the exchange ends. */
   onHead?: (status: number) => void;
-  /** Called with each part of a body. False pauses it until `resume`. */
+  /** Called with each part of a body. If it returns false, the body pauses until `resume`. */
   onData?: (chunk: Buffer) => boolean;
 }>;
 
-/** What a caller observed of one exchange. */
+/** What a caller observed in one exchange. */
 export type Outcome = {
   status?: number;
-  /** Names and values in turn. */
+  /** Alternating names and values. */
   headers?: readonly string[];
   body: string;
   trailers?: readonly string[];
@@ -43,7 +43,7 @@ export type Outcome = {
 };
 
 export type SentRequest = Readonly<{
-  /** Settles when the exchange is over, with an error too. */
+  /** Settles when the exchange is over, even after an error. */
   outcome: Promise<Outcome>;
   abort(reason: Error): void;
   resume(): void;
@@ -54,7 +54,7 @@ export type OpenClient = Readonly<{
   close(): Promise<void>;
 }>;
 
-/** Opens a client for one origin. */
+/** Opens an upstream client for one origin. */
 export function openClient(name: ClientName, origin: string, settings: Settings = {}): OpenClient {
   const { maxConnections = 10, connectMs = 1_000, headMs = 2_000, bodyMs = 2_000, idleMs = 4_000, tls } = settings;
   const opener = createSocketOpener({ origin, connectTimeoutMs: connectMs, tls });
@@ -82,7 +82,7 @@ function send(dispatcher: Dispatcher, request: RequestToSend): SentRequest {
   return collector;
 }
 
-/** Collects an exchange's calls into an outcome. */
+/** Collects the calls of one exchange into an outcome. */
 class Collector implements DispatchHandler, SentRequest {
   readonly outcome: Promise<Outcome>;
   readonly #request: RequestToSend;
@@ -94,14 +94,14 @@ class Collector implements DispatchHandler, SentRequest {
   constructor(request: RequestToSend) {
     this.#request = request;
     this.outcome = new Promise((resolve) => {
-      // undici reuses a connection one turn of the event loop later.
+      // undici reuses a connection only one turn of the event loop later.
       this.#settle = (outcome) => setImmediate(() => setImmediate(resolve, outcome));
     });
   }
 
   readonly resume = (): void => this.#controller?.resume();
 
-  /** Without a connection yet, the request is dropped when its turn comes. */
+  /** If the request has no connection yet, it is dropped when its turn comes. */
   abort(reason: Error): void {
     this.#aborted = reason;
     if (this.#controller === undefined) this.onResponseError(null, reason);

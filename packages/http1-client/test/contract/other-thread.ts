@@ -3,12 +3,12 @@ import { Worker } from 'node:worker_threads';
 
 export type Spoiling = 'end' | 'reset' | 'response' | 'byte';
 
-/** A service in its own thread, so that it can act while the client's thread is blocked. */
+/** A service in its own thread, so that it can act while the upstream client's thread is blocked. */
 export type OtherThread = Readonly<{
   origin: string;
-  /** Spoils the first connection, and blocks this thread until the kernel has the sent bytes. */
+  /** Spoils the first connection, and blocks this thread until the kernel has the bytes that were sent. */
   spoil(how: Spoiling): void;
-  /** The number of connections so far. */
+  /** Returns how many connections were opened so far. */
   connections(): number;
   close(): Promise<number>;
 }>;

@@ -8,15 +8,15 @@ export type Script = (socket: Socket, head: string, count: number) => void;
 export type ScriptedService = Readonly<{
   origin: string;
   port: number;
-  /** In the order in which they opened. */
+  /** The connections, in the order in which they opened. */
   connections: readonly Socket[];
   heads: readonly string[];
-  /** All bytes of a connection. */
+  /** Returns all bytes received on a connection. */
   received(connection: number): string;
   close(): void;
 }>;
 
-/** Ends of heads are found in any bytes, so bodies must not contain one. */
+/** Starts the service. It finds the end of a head in any bytes, so bodies must not contain one. */
 export async function scriptedService(
   script: Script,
   listen: (server: Server) => void = (server) => server.listen(0, '127.0.0.1'),
@@ -60,7 +60,7 @@ export async function scriptedService(
   };
 }
 
-/** A script that answers every request with these bytes. */
+/** Returns a script that answers every request with these bytes. */
 export const answers =
   (bytes: string): Script =>
   (socket) =>

@@ -8,8 +8,8 @@ import { readWithNode } from './read-with-node.ts';
 export type Counts = { accepted: number; refusedByBoth: number; refusedByClient: number };
 
 /**
- * Reads random responses with our parser and with node's. Ours may refuse more, but everything that it accepts, node's
- * parser must accept too, with the same result.
+ * Parses random responses with our parser and with Node's. Ours may refuse more, but Node's parser must accept
+ * everything that ours accepts, with the same result.
  *
  * @throws Error with the seed and the bytes of the first difference.
  */
@@ -42,6 +42,6 @@ function differenceOf(method: string, ours: Reading, nodes: Reading): string | u
   if (!nodes.isComplete) return 'node refused this';
   if (ours.body !== nodes.body) return 'another body';
   if (!isDeepStrictEqual(ours.trailers, nodes.trailers)) return 'other trailers';
-  // Node decides this before it takes into account that a response to HEAD has no body.
+  // Node decides this before it considers that a response to HEAD has no body.
   return method !== 'HEAD' && ours.mayReuse && !nodes.mayReuse ? 'node closes this connection' : undefined;
 }

@@ -108,7 +108,7 @@ const scraps = [
   '5\r\nhello\r\n',
 ];
 
-/** @returns The bytes of a response, sometimes an invalid one, and of what precedes and follows it. */
+/** @returns The bytes of a response, sometimes an invalid one, with what comes before and after it. */
 export function makeResponse(random: Random): Readonly<{ method: string; text: string }> {
   let text = '';
   while (random.chance(15)) text += random.pick(informational);
@@ -187,7 +187,7 @@ export function mutate(random: Random, text: string): string {
   return changed;
 }
 
-/** Cuts the bytes into pieces at random places. */
+/** Splits the bytes into pieces at random positions. */
 export function cut(random: Random, method: string, text: string): Wire {
   const bytes = Buffer.from(text, 'latin1');
   const pieces: Buffer[] = [];

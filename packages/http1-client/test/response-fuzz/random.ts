@@ -1,4 +1,4 @@
-/** Random choices that a seed repeats. */
+/** Makes random choices that a seed can repeat. */
 export class Random {
   #state: number;
 

@@ -2,7 +2,7 @@ import { ExchangeError } from '../../src/exchange-error.ts';
 import { ResponseParser } from '../../src/response-parser.ts';
 import { nothingRead, type Reading, type Wire } from './read-response.ts';
 
-/** Reads a response with the parser of the gateway's own client. */
+/** Reads a response with the gateway's own parser. */
 export function readWithClient({ method, pieces }: Wire): Reading {
   const reading = nothingRead();
   const parser = new ResponseParser({
@@ -22,7 +22,7 @@ export function readWithClient({ method, pieces }: Wire): Reading {
   parser.expect(method);
   try {
     for (const piece of pieces) {
-      // The parser may change the bytes.
+      // Copied, because the parser may change the bytes.
       parser.read(Buffer.from(piece), piece.length);
       if (reading.isComplete) return reading;
     }

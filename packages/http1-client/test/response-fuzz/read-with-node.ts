@@ -16,7 +16,7 @@ type NodeParserClass = {
   kOnMessageComplete: number;
 };
 
-// Node's own parser is in no public module.
+// No public module exports Node's own parser.
 const { HTTPParser } = process.getBuiltinModule('_http_common') as unknown as { HTTPParser: NodeParserClass };
 const maxHeaderSize = 64 * 1024;
 const strict = 0;

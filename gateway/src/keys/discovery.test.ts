@@ -125,7 +125,7 @@ describe('key discovery', () => {
     answers[configuration] = answer();
     answers['/elsewhere'] = document();
     const { keys, log } = discover();
-    await expect(keys.lookup(signer.kid, 'ES256')).rejects.toThrow('the metadata of the issuer cannot be used');
+    await expect(keys.lookup(signer.kid, 'ES256')).rejects.toThrow("the issuer's metadata cannot be used");
     expect(log.lines()).toEqual([
       expect.objectContaining({ level: 40, msg: 'issuer metadata cannot be used', reason }),
     ]);

@@ -1,6 +1,6 @@
 /**
- * Whether a value is base64url of at least one byte, in canonical form: unused bits at the end are zero (RFC 4648 section 3.5).
- * Otherwise one value could be written in several ways, and evade checks that compare it as text.
+ * Whether a value is base64url for at least one byte, in canonical form: unused bits at the end are zero (RFC 4648
+ * section 3.5). Otherwise one value could be written in several ways, and could evade checks that compare it as text.
  *
  * @param bytes The exact number of bytes. Default: any.
  */

@@ -11,11 +11,11 @@ export type FetchRequest = Readonly<{
   timeoutMs: number;
   maxBytes: number;
   signal: AbortSignal;
-  /** Default: the global one. */
+  /** Default: the global fetch. */
   fetch?: typeof fetch | undefined;
 }>;
 
-/** @throws RangeError when the URL is invalid. The message never contains the URL, which may hold credentials. */
+/** @throws RangeError if the URL is invalid. The message never contains the URL, which may hold credentials. */
 export function assertUrl(text: string | undefined): void {
   const expected = "url must be the key set's http or https URL, without credentials";
   if (text === undefined || text === '') throw new RangeError(`${expected}: it is not set`);
@@ -28,8 +28,9 @@ export function assertUrl(text: string | undefined): void {
 const redirects = [301, 302, 303, 307, 308];
 
 /**
- * Fetches a key set, or another JSON document, once. `timeoutMs` bounds the whole exchange up to the last byte, and
- * `maxBytes` the decompressed body. Redirects are refused: an attacker who controls a redirect could supply any key.
+ * Fetches a key set or another JSON document once. `timeoutMs` limits the whole exchange up to the last byte, and
+ * `maxBytes` limits the decompressed body. Refuses redirects, because an attacker who controls a redirect could supply
+ * any key.
  */
 export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
   const late = AbortSignal.timeout(request.timeoutMs);
@@ -39,7 +40,7 @@ export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
       signal: AbortSignal.any([late, request.signal]),
       headers: {
         accept: 'application/jwk-set+json, application/json',
-        // With `if-none-match` alone, fetch adds `no-cache`, and Express and others then ignore the ETag. Without an
+        // With only `if-none-match`, fetch adds `no-cache`, and Express and others then ignore the ETag. Without an
         // ETag, `no-cache` is intended: a copy in an intermediate cache may be older than the key that is looked up.
         ...(request.etag === undefined
           ? { 'cache-control': 'no-cache' }
@@ -48,7 +49,8 @@ export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
     });
     return await readResponse(response, request);
   } catch (error) {
-    // fetch throws a TypeError for refused and reset connections, bad gzip and bad HTTP alike. Only a timeout differs.
+    // fetch throws the same TypeError for refused and reset connections, bad gzip and bad HTTP. Only a timeout
+    // differs.
     if (late.aborted) return { outcome: 'failed', reason: 'timeout' };
     return { outcome: 'failed', reason: 'network', detail: causeOf(error) };
   }
@@ -72,7 +74,7 @@ async function readResponse(response: Response, request: FetchRequest): Promise<
   }
 }
 
-/** Returns the system's code, such as `ECONNREFUSED`, from the cause of the TypeError. */
+/** Returns the system error code, such as `ECONNREFUSED`, from the TypeError's cause. */
 function causeOf(error: unknown): string | undefined {
   const { cause } = error as { cause?: { code?: unknown; message?: unknown } };
   const detail = cause?.code ?? cause?.message;
@@ -92,7 +94,7 @@ async function readBody(response: Response, maxBytes: number): Promise<Buffer | 
   return Buffer.concat(chunks);
 }
 
-/** The remaining `max-age` (RFC 9111 sections 4.2.1 and 4.2.3). 0 for `no-store` and `no-cache`. */
+/** Returns the remaining `max-age` (RFC 9111 sections 4.2.1 and 4.2.3). 0 for `no-store` and `no-cache`. */
 function maxAgeOf(headers: Headers): number | undefined {
   const control = (headers.get('cache-control') ?? '').slice(0, 512).toLowerCase();
   const directives = control.split(',').map((part) => part.trim());

@@ -16,10 +16,10 @@ export type ImportedJwk = { alg: string; key: KeyObject } | { refused: JwkRefusa
 
 type Jwk = Readonly<Record<string, unknown>>;
 
-/** Imports one entry of a key set, as {@link importPublicJwk} does. The caller decides what else it accepts. */
+/** Imports one key set entry, like {@link importPublicJwk}. The caller decides what else to accept. */
 export type ImportJwk = (jwk: Jwk, algorithms: readonly string[]) => ImportedJwk;
 
-/** The one algorithm of each curve (RFC 7518 section 3.4, RFC 8037), and the length of a coordinate in bytes. */
+/** Each curve's only algorithm (RFC 7518 section 3.4, RFC 8037), and a coordinate's length in bytes. */
 const curves: Readonly<Record<string, { kty: string; alg: string; bytes: number }>> = {
   'P-256': { kty: 'EC', alg: 'ES256', bytes: 32 },
   'P-384': { kty: 'EC', alg: 'ES384', bytes: 48 },
@@ -27,7 +27,7 @@ const curves: Readonly<Record<string, { kty: string; alg: string; bytes: number 
   Ed25519: { kty: 'OKP', alg: 'EdDSA', bytes: 32 },
 };
 
-/** RFC 9864 renames EdDSA to Ed25519; both name the same signature. Configurations and key sets have the old name. */
+/** RFC 9864 renames EdDSA to Ed25519 for the same signature. Configurations and key sets use the old name. */
 export const keyAlgorithmOf = (named: string): string => (named === 'Ed25519' ? 'EdDSA' : named);
 
 const rsaAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
@@ -36,11 +36,11 @@ const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 /**
  * Imports one public key (RFC 7517, RFC 7518 section 6), or returns the reason why it must not be used.
  *
- * @param algorithms JOSE names that this signer may use. The imported key serves exactly one of them.
+ * @param algorithms The JOSE names that this signer may use. The imported key works with exactly one of them.
  */
 export function importPublicJwk(jwk: Jwk, algorithms: readonly string[]): ImportedJwk {
   if (jwk.kty === 'oct') return { refused: 'symmetric' };
-  // The private part of this key is public, so any client could sign with it.
+  // The private part of this key is public, so anyone could sign with it.
   if (privateMembers.some((member) => jwk[member] !== undefined)) return { refused: 'private' };
   if (!isForSignatures(jwk)) return { refused: 'not_for_signatures' };
   const chosen = algorithmOf(jwk, algorithms);
@@ -52,7 +52,7 @@ export function importPublicJwk(jwk: Jwk, algorithms: readonly string[]): Import
   try {
     key = createPublicKey({ key: members, format: 'jwk' });
   } catch {
-    // OpenSSL throws different errors, for example for a point that is not on the curve.
+    // OpenSSL throws various errors, for example for a point that is not on the curve.
     return { refused: 'malformed' };
   }
   return isWeak(key, members) ? { refused: 'weak' } : { alg: chosen.alg, key };
@@ -82,7 +82,7 @@ function rsaAlgorithmOf(named: string | undefined, algorithms: readonly string[]
   return others.length === 0 ? { alg: only } : ({ refused: 'algorithm_ambiguous' } as const);
 }
 
-/** Picks the members that define the key, in canonical base64url. No other member of the entry reaches OpenSSL. */
+/** Picks the members that define the key, in canonical base64url. No other member reaches OpenSSL. */
 function keyMembersOf(jwk: Jwk): Record<string, string> | undefined {
   const { kty, crv, x, y, n, e } = jwk;
   if (kty === 'RSA') {
@@ -104,7 +104,10 @@ function isWeak(key: KeyObject, members: Record<string, string>): boolean {
   return key.asymmetricKeyType === 'ed25519' && isWeakPoint(Buffer.from(members.x ?? '', 'base64url'));
 }
 
-/** Points of order 1, 2, 4 and 8, with their non-canonical encodings (libsodium's list). Signatures for such keys can be forged. */
+/**
+ * Points of order 1, 2, 4 and 8, with their non-canonical encodings (libsodium's list). Signatures for such keys can
+ * be forged.
+ */
 const smallOrderPoints = [
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',
@@ -115,7 +118,7 @@ const smallOrderPoints = [
   'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
 ];
 
-/** RFC 8032 section 5.1: y is below this. Libraries differ in whether they reduce a larger one. */
+/** y must be below this prime (RFC 8032 section 5.1). Libraries disagree on whether to reduce a larger y. */
 const fieldPrime = 2n ** 255n - 19n;
 
 function isWeakPoint(point: Buffer): boolean {

@@ -3,32 +3,32 @@ import { type ImportJwk, importPublicJwk } from './import-jwk.ts';
 import { type IgnoredKey, keyIndex } from './key-set.ts';
 
 export type ParsedJwks = Readonly<{
-  /** By {@link keyIndex}. */
+  /** The keys by {@link keyIndex}. */
   keys: ReadonlyMap<string, KeyObject>;
   ignored: readonly IgnoredKey[];
-  /** Equal for two sets exactly when their usable keys are equal. */
+  /** Equal for two sets if and only if their usable keys are equal. */
   fingerprint: string;
 }>;
 
-/** The key ids that a token may name: 1 to 256 visible ASCII characters. Keys with another id are ignored. */
+/** The key ids that a token may name: 1 to 256 visible ASCII characters. Keys with any other id are ignored. */
 export const kidPattern = /^[\x21-\x7e]{1,256}$/;
 
 const issuers = new WeakMap<KeyObject, string>();
 
 /**
- * The member `issuer` of a key, where a provider publishes one set for many issuers (Microsoft Entra). It may contain a variable in
- * braces. Undefined if the key has no such member.
+ * Returns a key's `issuer` member, for providers that publish one set for many issuers (Microsoft Entra). It may
+ * contain a variable in braces. Undefined if the key has no such member.
  */
 export const keyIssuer = (key: KeyObject): string | undefined => issuers.get(key);
 
-/** Far more than any real set holds. Importing 100 keys takes a few milliseconds. */
+/** Far more than any real set contains. Importing 100 keys takes a few milliseconds. */
 const maxKeys = 100;
 
 /**
- * Reads a JSON Web Key Set (RFC 7517 section 5). Keys that cannot be used safely are ignored, each with a reason.
+ * Reads a JSON Web Key Set (RFC 7517 section 5). Ignores keys that cannot be used safely, each with a reason.
  *
- * @param importJwk Imports one entry. Default: keys for signatures only.
- * @returns Undefined when the value is not a key set or holds more than 100 entries.
+ * @param importJwk Imports one entry. Default: accepts only signature keys.
+ * @returns Undefined if the value is not a key set or has more than 100 entries.
  */
 export function parseJwks(
   value: unknown,
@@ -45,7 +45,7 @@ export function parseJwks(
     const kid = kidOf(entry);
     if (!isRecord(entry)) ignored.push({ kid, reason: 'malformed' });
     else if (kid === undefined) ignored.push({ kid, reason: 'kid_missing' });
-    // Use neither of two keys with the same id: with "first match wins", the order of entries would decide.
+    // Uses neither of two keys with the same id. If the first one won, the order of the entries would decide.
     else if (seen.get(kid) !== 1) ignored.push({ kid, reason: 'kid_duplicate' });
     else {
       const result = importJwk(entry, algorithms);

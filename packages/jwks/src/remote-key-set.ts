@@ -6,12 +6,12 @@ import { heldKeys, type IgnoredKey, type KeySet, type KeySetStats, KeySetUnavail
 import { type ParsedJwks, parseJwks } from './parse-jwks.ts';
 import { refreshDelayMs, retryDelayMs, unrefTimers } from './schedule.ts';
 
-/** Finds the URL of a key set, for example in the metadata of its issuer. */
+/** Finds a key set's URL, for example in its issuer's metadata. */
 export type FindUrl = (
   limits: Readonly<{ signal: AbortSignal; timeoutMs: number }>,
 ) => Promise<Readonly<{ url: string }> | UrlFailure>;
 
-/** Why the URL cannot be found. */
+/** Why the URL could not be found. */
 type UrlFailure = Readonly<{ reason: string; detail?: string | undefined }>;
 type Retry = Readonly<{ failuresInARow: number; nextInMs: number }>;
 
@@ -19,26 +19,26 @@ export type KeySetEvent =
   | Readonly<{ type: 'url_found'; url: string; changed: boolean }>
   | (Readonly<{ type: 'url_failed' }> & UrlFailure)
   | Readonly<{ type: 'fetched'; changed: boolean; generation: number; keys: number; nextInMs: number }>
-  /** `detail`: the system's code or the status if known, such as `ECONNREFUSED` or `status 404`. */
+  /** `detail` is the system error code or the status, if known, such as `ECONNREFUSED` or `status 404`. */
   | (Readonly<{ type: 'failed'; reason: FetchFailure | 'empty'; detail?: string | undefined }> & Retry)
   /** Sent for each unusable key when the list of unusable keys changes. */
   | (Readonly<{ type: 'key_ignored' }> & IgnoredKey);
 
 const defaults = {
-  /** Longest time between two fetches. `max-age` can only shorten it. */
+  /** The longest time between two fetches. `max-age` can only shorten it. */
   cacheMaxAgeMs: 10 * 60_000,
   /**
-   * Unknown `kid`s and bad signatures cause at most one fruitless fetch within this time, whether it succeeds or fails.
-   * It is also the shortest lifetime of a set.
+   * Unknown `kid`s and bad signatures cause at most one fruitless fetch within this time, whether the fetch succeeds
+   * or fails. This is also the shortest lifetime of a set.
    */
   cooldownMs: 30_000,
-  /** Timeout of one fetch, body included. */
+  /** The timeout for one fetch, including the body. */
   timeoutMs: 5_000,
-  /** Largest body after decompression. */
+  /** The largest body after decompression. */
   maxBytes: 256 * 1024,
-  /** Milliseconds from any fixed origin. By default the monotonic clock, which NTP does not step. */
+  /** Milliseconds from any fixed origin. Default: the monotonic clock, which NTP does not change. */
   nowMs: () => performance.now(),
-  /** Returns 0 to 1, for jitter. */
+  /** Returns a number from 0 to 1, for jitter. */
   random: Math.random,
   timers: unrefTimers,
 };
@@ -46,30 +46,30 @@ const defaults = {
 export type RemoteKeySetOptions = Readonly<Partial<typeof defaults>> &
   Readonly<{
     /**
-     * The URL of the set, or a function that finds it. The function is called again with the first fetch an hour later.
-     * If it then fails, or the set at a new URL is not usable, the set at the last URL stays in use.
+     * The set's URL, or a function that finds it. The function runs again with the first fetch an hour later. If it
+     * then fails, or if the set at a new URL is unusable, the set at the last URL stays in use.
      */
     url: string | FindUrl;
-    /** JOSE names this signer may use, e.g. `['ES256']`. */
+    /** The JOSE names that this signer may use, such as `['ES256']`. */
     algorithms: readonly string[];
-    /** Imports one entry of the set. Default: keys for signatures only. */
+    /** Imports one entry in the set. Default: accepts only signature keys. */
     importJwk?: ImportJwk;
-    /** How long a set stays usable after its last confirmation, in milliseconds. */
+    /** How long a set stays usable after it was last confirmed, in milliseconds. */
     maxStaleMs: number;
     /** Makes the requests, for example with a check of each address. Default: the global fetch. */
     fetch?: typeof fetch;
-    /** For logs and metrics. Never carries key material. Must not throw. */
+    /** Called for logs and metrics. Events never contain key material. Must not throw. */
     onEvent?: (event: KeySetEvent) => void;
   }>;
 
-/** How long a URL that was found is used. */
+/** How long to use a URL before looking for it again. */
 const urlLifeMs = 60 * 60 * 1000;
 
 /**
- * A key set fetched from a URL that stays usable while the endpoint fails. It runs one fetch at a time, refreshes
+ * A key set fetched from a URL, which stays usable while the endpoint fails. It runs one fetch at a time, refreshes
  * before the set expires, backs off after failures, and replaces the set only with one that has a usable key.
  *
- * @throws RangeError when the URL is not set, is not http(s) or carries credentials.
+ * @throws RangeError if the URL is not set, is not http or https, or contains credentials.
  */
 export function remoteKeySet(options: RemoteKeySetOptions): KeySet {
   return new RemoteKeySet(options);
@@ -98,7 +98,7 @@ class RemoteKeySet implements KeySet {
   #cancelTimer: () => void = () => {};
 
   constructor(options: RemoteKeySetOptions) {
-    // A JavaScript caller may omit the URL, which is also an error.
+    // A JavaScript caller may omit the URL, which is an error too.
     if (typeof options.url !== 'function') {
       assertUrl(options.url);
       this.#url = options.url;
@@ -155,39 +155,41 @@ class RemoteKeySet implements KeySet {
       await this.#fetchUnlessBackedOff();
       if (this.ready) return find();
       const isFound = this.#url !== undefined;
-      throw new KeySetUnavailable(isFound ? 'no usable key set' : 'the metadata of the issuer cannot be used');
+      throw new KeySetUnavailable(isFound ? 'no usable key set' : "the issuer's metadata cannot be used");
     }
     if (this.#pending !== undefined) {
-      // After a failure, the running fetch may fail or hang as well, so this does not wait for it.
+      // After a failure, the running fetch may fail or hang too, so the lookup does not wait for it.
       this.#assertLastFetchWorked();
       await this.#pending;
       const arrived = find();
       if (arrived !== undefined) return arrived;
       this.#assertLastFetchWorked();
-      // The response may predate this key, so fetch once more below.
+      // The response may be older than this key, so the code below fetches once more.
     }
     if (this.#pending === undefined) {
-      // The cool-down starts before the fetch, so that a flood of made-up kids or signatures costs one fetch while the
-      // endpoint fails, too.
+      // The cool-down starts before the fetch, so that a flood of made-up kids or signatures costs only one fetch,
+      // even while the endpoint fails.
       if (this.#options.nowMs() - this.#cooldownFromMs < this.#options.cooldownMs) {
         this.#assertLastFetchWorked();
         return undefined;
       }
       this.#cooldownFromMs = this.#options.nowMs();
     }
-    // Fetch without an ETag: a coarse ETag may stay the same across two rotations within a second.
+    // Fetches without an ETag, because a coarse ETag may stay the same across two rotations within a second.
     await this.#fetch(undefined);
     const found = find();
-    // The key exists, so end the cool-down. The next rotation does not have to wait for it.
+    // The key exists, so this ends the cool-down. The next rotation then need not wait for it.
     if (found !== undefined) this.#cooldownFromMs = Number.NEGATIVE_INFINITY;
     else this.#assertLastFetchWorked();
     return found;
   }
 
-  /** @throws KeySetUnavailable while fetches fail: the signer may have published the key since the last fetch. */
+  /**
+   * @throws KeySetUnavailable while fetches fail, because the signer may have published the key since the last fetch.
+   */
   #assertLastFetchWorked(): void {
     if (this.#failure === undefined) return;
-    throw new KeySetUnavailable('the key is not held, and the last fetch of the key set failed');
+    throw new KeySetUnavailable('the key is unknown, and the last key set fetch failed');
   }
 
   /** As in {@link lookup}, does not wait for a fetch that follows a failed one. */
@@ -196,7 +198,7 @@ class RemoteKeySet implements KeySet {
     if (this.#failure === undefined || mayFetch) await this.#fetch(this.#etag);
   }
 
-  /** @param etag The held set's tag, when a 304 is an acceptable response. */
+  /** @param etag The current set's ETag, if a 304 response is acceptable. */
   #fetch(etag: string | undefined): Promise<void> {
     this.#pending ??= this.#fetchOnce(etag).finally(() => {
       this.#pending = undefined;
@@ -210,7 +212,7 @@ class RemoteKeySet implements KeySet {
     const { timeoutMs, maxBytes, fetch } = this.#options;
     const { signal } = this.#abort;
     await this.#findUrl(signal, timeoutMs);
-    // The set at a new URL replaces the held one when it is usable.
+    // A usable set at a new URL replaces the current one.
     for (const url of new Set([this.#url, this.#heldUrl])) {
       if (url === undefined || signal.aborted) continue;
       const tag = url === this.#heldUrl ? etag : undefined;
@@ -236,11 +238,11 @@ class RemoteKeySet implements KeySet {
     this.#urlFoundAtMs = this.#options.nowMs();
   }
 
-  /** @returns Whether the URL has a usable set. */
+  /** @returns Whether there is a usable set at the URL. */
   #handle(result: FetchedJwks, url: string): boolean {
     if (result.outcome === 'fetched') return this.#replaceWith(result, url);
     if (result.outcome === 'failed') this.#failed(result.reason, result.detail);
-    // A 304 without max-age keeps the previous one (RFC 9111 section 4.3.4).
+    // A 304 without max-age keeps the previous max-age (RFC 9111 section 4.3.4).
     else this.#succeeded(result.maxAgeMs ?? this.#maxAgeMs, { changed: false });
     return result.outcome === 'unchanged';
   }
@@ -261,7 +263,7 @@ class RemoteKeySet implements KeySet {
     return true;
   }
 
-  /** Reports ignored keys only when they change: an issuer may publish an encryption key for years. */
+  /** Reports ignored keys only when they change, because an issuer may publish an encryption key for years. */
   #reportIgnored(ignored: readonly IgnoredKey[]): void {
     if (isDeepStrictEqual(ignored, this.#ignored)) return;
     this.#ignored = ignored;

@@ -1,18 +1,18 @@
-/** The odd primes that divide M, the constant in the library's primes, for every key size. */
+/** The odd primes that divide M, a constant in the library's primes, for every key size. */
 const primes = primesUpTo(167).slice(1);
 const generator = 65_537;
 
-/** The possible remainders of a vulnerable modulus for each prime: powers of 65537. */
+/** For each prime, the remainders that a vulnerable modulus can have: powers of 65537. */
 const residues: ReadonlyMap<bigint, ReadonlySet<bigint>> = new Map(
   primes.map((prime) => [BigInt(prime), powersOf(generator, prime)]),
 );
 
 /**
- * Whether an RSA modulus comes from the Infineon library whose keys can be factored (CVE-2017-15361, "ROCA"). Its primes
- * are `k * M + (65537^a mod M)`, so the modulus is a power of 65537 modulo every small prime. At most one in 10^8 other
- * moduli matches too.
+ * Whether an RSA modulus comes from the Infineon library with factorable keys (CVE-2017-15361, "ROCA"). That library's
+ * primes are `k * M + (65537^a mod M)`, so the modulus is a power of 65537 modulo every small prime. At most one in
+ * 10^8 other moduli matches too.
  *
- * @param modulus Big-endian.
+ * @param modulus In big-endian order.
  * @see Nemec et al., The Return of Coppersmith's Attack, CCS 2017, section 3
  */
 export function isRocaModulus(modulus: Uint8Array): boolean {

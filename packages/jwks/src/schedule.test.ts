@@ -4,7 +4,7 @@ import { refreshDelayMs, retryDelayMs } from './schedule.ts';
 
 const random = fc.double({ min: 0, max: 1, noNaN: true });
 
-test('a retry comes after 250 ms at least, and 5 s at most without a set or 60 s with one', () => {
+test('retries after at least 250 ms, and after at most 5 s without a set or 60 s with one', () => {
   fc.assert(
     fc.property(fc.boolean(), fc.integer({ min: 1, max: 1e6 }), random, (held, failuresInARow, chance) => {
       const delay = retryDelayMs({ held, failuresInARow }, chance);
@@ -14,7 +14,7 @@ test('a retry comes after 250 ms at least, and 5 s at most without a set or 60 s
   );
 });
 
-test('a refresh comes before the set expires for any max-age', () => {
+test('refreshes before the set expires, for any max-age', () => {
   const bounds = { floorMs: 30_000, cacheMaxAgeMs: 600_000 };
   fc.assert(
     fc.property(fc.option(fc.nat(), { nil: undefined }), random, (maxAgeMs, chance) => {

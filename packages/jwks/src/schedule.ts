@@ -1,16 +1,16 @@
-/** Without a usable set, no request can be verified: retry after 250 ms, doubling to 5 s. */
+/** Without a usable set, no request can be verified, so retries start after 250 ms and double to 5 s. */
 const firstDelayMs = 250;
 const firstCeilingMs = 5_000;
-/** With a usable set, retry after 1 s, doubling to 60 s, to spare a failing endpoint. */
+/** With a usable set, retries start after 1 s and double to 60 s, to spare a failing endpoint. */
 const laterDelayMs = 1_000;
 const laterCeilingMs = 60_000;
 
 /**
  * Returns the delay before the next attempt after a failure.
  *
- * @param state.held Whether a usable set is held.
+ * @param state.held Whether there is a usable set.
  * @param state.failuresInARow 1 after the first failure.
- * @param random From 0 to 1. It spreads the retries of many instances over half the delay.
+ * @param random A number from 0 to 1. It spreads the retries of many instances over half the delay.
  */
 export function retryDelayMs(state: { held: boolean; failuresInARow: number }, random: number): number {
   const [base, ceiling] = state.held ? [laterDelayMs, laterCeilingMs] : [firstDelayMs, firstCeilingMs];
@@ -21,7 +21,8 @@ export function retryDelayMs(state: { held: boolean; failuresInARow: number }, r
 /**
  * Returns the delay before the next refresh, at 75 to 90 % of the set's lifetime.
  *
- * @param maxAgeMs The response's `max-age`, clamped to `floorMs` and `cacheMaxAgeMs`. Otherwise `max-age=0` would flood
+ * @param maxAgeMs The response's `max-age`, clamped to `floorMs` and `cacheMaxAgeMs`. Otherwise `max-age=0` would
+ *   flood
  *   the endpoint, and `max-age=1y` would miss rotations.
  */
 export function refreshDelayMs(
@@ -33,7 +34,7 @@ export function refreshDelayMs(
   return Math.round(life * (0.75 + random * 0.15));
 }
 
-/** The timers of a key set. Tests replace them. */
+/** A key set's timers. Tests replace them. */
 export interface Timers {
   /** Calls `call` once after `delayMs`. The returned function cancels it. */
   after(delayMs: number, call: () => void): () => void;

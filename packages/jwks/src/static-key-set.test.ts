@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { es256, rsa } from '../test/make-keys.ts';
 import { KeySetUnavailable, staticKeySet } from './index.ts';
 
-test('holds the usable keys of a given set', async () => {
+test("holds a given set's usable keys", async () => {
   const ignored: unknown[] = [];
   const onIgnored = (key: unknown) => ignored.push(key);
   const set = staticKeySet({ keys: [es256('a'), rsa('b', 1024)] }, { algorithms: ['ES256', 'RS256'], onIgnored });

@@ -3,9 +3,9 @@ import { heldKeys, type IgnoredKey, type KeySet, KeySetUnavailable, keyIndex } f
 import { parseJwks } from './parse-jwks.ts';
 
 export type StaticKeySetOptions = Readonly<{
-  /** JOSE names that this signer may use. */
+  /** The JOSE names that this signer may use. */
   algorithms: readonly string[];
-  /** Imports one entry of the set. Default: keys for signatures only. */
+  /** Imports one entry in the set. Default: accepts only signature keys. */
   importJwk?: ImportJwk;
   onIgnored?: (ignored: IgnoredKey) => void;
 }>;
@@ -13,7 +13,8 @@ export type StaticKeySetOptions = Readonly<{
 /**
  * Creates a key set that never changes, under the same rules as a fetched one.
  *
- * @throws KeySetUnavailable when it holds no usable key, so that the process fails at start and not per request.
+ * @throws KeySetUnavailable if there is no usable key, so that the process fails at startup instead of at each
+ *   request.
  */
 export function staticKeySet(jwks: { keys: readonly unknown[] }, options: StaticKeySetOptions): KeySet {
   const parsed = parseJwks(jwks, options.algorithms, options.importJwk);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 /**
  * Returns the RFC 7638 thumbprint of a public or private key, with SHA-256: 43 characters.
  *
- * @param jwk An imported key: its members are canonical base64url and need no escapes.
+ * @param jwk An imported key, so that its members are canonical base64url and need no escapes.
  */
 export function jwkThumbprint({ kty, crv, x, y, n, e }: Readonly<Record<string, unknown>>): string {
   // The required members, sorted by name (RFC 7638 section 3.2, RFC 8037 section 2).

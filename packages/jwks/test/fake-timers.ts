@@ -1,6 +1,6 @@
 import type { Timers } from '../src/index.ts';
 
-/** A clock and timers that tests advance. */
+/** A clock and timers that tests control. */
 export class FakeTimers implements Timers {
   nowMs = 1_000_000;
   readonly #waiting: { atMs: number; call: () => void }[] = [];
@@ -16,12 +16,12 @@ export class FakeTimers implements Timers {
     };
   }
 
-  /** Milliseconds until each waiting timer, soonest first. */
+  /** Milliseconds until each waiting timer fires, soonest first. */
   get delays(): number[] {
     return this.#waiting.map(({ atMs }) => atMs - this.nowMs).sort((a, b) => a - b);
   }
 
-  /** Moves the clock and calls the timers that are due. */
+  /** Advances the clock and calls the timers that are due. */
   advance(ms: number): void {
     this.nowMs += ms;
     for (const timer of this.#waiting.filter(({ atMs }) => atMs <= this.nowMs)) {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 
 export type KeyServer = {
   readonly url: string;
-  /** Answers the next requests. */
+  /** Answers the following requests. */
   answer: RequestListener;
   readonly requests: IncomingMessage[];
   close(): Promise<void>;

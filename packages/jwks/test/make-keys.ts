@@ -2,7 +2,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 
 export type PublicJwk = Record<string, unknown> & { kid: string };
 
-/** A fresh P-256 key in public form. */
+/** Makes a new P-256 public key. */
 export function es256(kid: string): PublicJwk {
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   return { ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' };
@@ -13,7 +13,7 @@ export function ed25519(kid: string): PublicJwk {
   return { ...publicKey.export({ format: 'jwk' }), kid, alg: 'EdDSA', use: 'sig' };
 }
 
-/** An RSA key with an odd number of `bits` bits as modulus. OpenSSL accepts it without checking its factors. */
+/** Makes an RSA key whose modulus is an odd number with `bits` bits. OpenSSL does not check its factors. */
 export function rsa(kid: string, bits: number, e = 'AQAB'): PublicJwk {
   const n = Buffer.alloc(bits / 8);
   for (let at = 0; at < n.length; at += 32) createHash('sha256').update(`${kid} ${at}`).digest().copy(n, at);

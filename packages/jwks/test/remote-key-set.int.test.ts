@@ -72,7 +72,7 @@ async function openWith(keys: PublicJwk[], options: Partial<RemoteKeySetOptions>
 
 const hang: RequestListener = () => {};
 
-/** The outcome of a lookup: `found`, `none`, or the name of the error. */
+/** Returns a lookup's outcome: `found`, `none`, or the error's name. */
 const outcomeOf = (kid: string): Promise<string> =>
   set.lookup(kid, 'ES256').then(
     (key) => (key === undefined ? 'none' : 'found'),
@@ -86,7 +86,7 @@ const garbage: readonly (readonly [string, RequestListener, string])[] = [
   ['a redirect', status(302, { location: 'http://169.254.169.254/' }), 'redirect'],
   ['a permanent redirect to itself', status(308, { location: '/jwks.json' }), 'redirect'],
   ['an empty set', json({ keys: [] }), 'empty'],
-  ['a set of unusable keys', json({ keys: [rsa('weak', 1024)] }), 'empty'],
+  ['a set with only unusable keys', json({ keys: [rsa('weak', 1024)] }), 'empty'],
   ['HTML', text('<!doctype html><title>Login</title>'), 'malformed'],
   ['truncated JSON', text(JSON.stringify({ keys: [second] }).slice(0, -5)), 'malformed'],
   ['null', text('null'), 'malformed'],
@@ -101,13 +101,13 @@ const garbage: readonly (readonly [string, RequestListener, string])[] = [
   ['bad gzip', (_req, res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('{"keys":[]}'), 'network'],
   ['a closed connection', (req) => void req.socket.destroy(), 'network'],
   [
-    'a body cut short',
+    'a truncated body',
     (_req, res) => void res.writeHead(200, { 'content-length': '900' }).write('{', () => res.destroy()),
     'network',
   ],
 ];
 
-describe('a set that was fetched once', () => {
+describe('a set that has been fetched', () => {
   test.each(garbage)('is kept when the endpoint answers %s', async (_name, answer, reason) => {
     await openWith([first], { maxStaleMs: 3_600_000 });
     server.answer = answer;
@@ -140,7 +140,7 @@ describe('a set that was fetched once', () => {
     expect(await ended(2)).toMatchObject({ type: 'failed', reason: 'timeout' });
   });
 
-  test('stays usable for maxStaleMs after its last confirmation, and recovers within seconds', async () => {
+  test('stays usable for maxStaleMs after it was last confirmed, and recovers within seconds', async () => {
     await openWith([first], { maxStaleMs: 3_600_000 });
     server.answer = status(500);
     timers.advance(3_600_000);
@@ -182,7 +182,7 @@ describe('before the first success', () => {
     expect(set).toMatchObject({ ready: false, generation: 0, stats: { ageMs: undefined, keys: 0, failures: 8 } });
   });
 
-  test('many lookups add no fetch to the backoff', async () => {
+  test('many lookups cause no extra fetches during backoff', async () => {
     server.answer = status(503);
     open().start();
     await ended(1);
@@ -218,7 +218,7 @@ describe('a key that did not verify', () => {
   const replaced = es256('first');
   const again = async () => set.lookup('first', 'ES256', set.find('first', 'ES256'));
 
-  test('is looked up again, so that a new key of the same kid is noticed, and ends the cool-down', async () => {
+  test('is looked up again, so that a new key with the same kid is noticed, and ends the cool-down', async () => {
     await openWith([first]);
     const old = set.find('first', 'ES256');
     server.answer = json({ keys: [replaced] });
@@ -262,7 +262,7 @@ describe('a key that did not verify', () => {
 });
 
 describe('an unknown kid', () => {
-  test('triggers a fetch at once, so that a rotation is noticed', async () => {
+  test('triggers a fetch immediately, so that a rotation is noticed', async () => {
     await openWith([first]);
     server.answer = json({ keys: [first, second] });
     expect(await set.lookup('second', 'ES256')).toBeDefined();
@@ -293,7 +293,7 @@ describe('an unknown kid', () => {
 
   test.each([
     ['triggers one more fetch after a running fetch that does not contain it', json({ keys: [first] }), 3],
-    ['triggers no further fetch after a running fetch that fails', status(500), 2],
+    ['triggers no other fetch after a running fetch that fails', status(500), 2],
   ] as [string, RequestListener, number][])('%s', async (_name, answer, fetches) => {
     await openWith([first]);
     const held: (() => void)[] = [];
@@ -307,7 +307,7 @@ describe('an unknown kid', () => {
     expect(server.requests).toHaveLength(fetches);
   });
 
-  test('throws KeySetUnavailable while the last fetch failed, and is unknown again after the next success', async () => {
+  test('throws KeySetUnavailable if the last fetch failed, and is unknown again after the next success', async () => {
     await openWith([first]);
     server.answer = status(500);
     timers.advance(600_000);
@@ -331,7 +331,7 @@ describe('an unknown kid', () => {
     expect(set.stats).toMatchObject({ fetches: 3, failures: 1 });
   });
 
-  test('that is found ends the cool-down, so that an issuer can rotate often; made-up ones still cost one fetch', async () => {
+  test('that is found ends the cool-down, so that an issuer can rotate often, while made-up kids still cost one fetch', async () => {
     await openWith([first]);
     const keys = [first];
     for (const kid of ['a', 'b', 'c']) {
@@ -359,16 +359,16 @@ describe('an unknown kid', () => {
     expect(set.find('second', 'ES256')).toBeUndefined();
     expect(await set.lookup('second', 'ES256')).toBeDefined();
     expect(server.requests.map(({ headers }) => headers['if-none-match'])).toEqual([undefined, '"v1"', undefined]);
-    // An intermediate cache must not answer from a fresh copy either (RFC 9111 section 5.2.1.4).
+    // An intermediate cache must not answer with a fresh copy either (RFC 9111 section 5.2.1.4).
     expect(server.requests.at(-1)?.headers['cache-control']).toBe('no-cache');
   });
 
-  test('is not found under the algorithm of another key', async () => {
+  test("is not found under another key's algorithm", async () => {
     await openWith([first], { algorithms: ['ES256', 'EdDSA', 'RS256'] });
     expect(await set.lookup('first', 'RS256')).toBeUndefined();
   });
 
-  test('waits for the timeout at most while the endpoint hangs, and known keys do not wait', async () => {
+  test('waits at most for the timeout while the endpoint hangs, and known keys do not wait', async () => {
     await openWith([first], { timeoutMs: 400 });
     server.answer = hang;
     const asked = set.lookup('made-up', 'ES256');
@@ -381,7 +381,7 @@ describe('refreshing', () => {
   test.each([
     ['no Cache-Control', {}, 540_000],
     ['max-age within bounds', { 'cache-control': 'public, max-age=120' }, 108_000],
-    ['max-age less Age', { 'cache-control': 'max-age=120', age: '20' }, 90_000],
+    ['max-age minus Age', { 'cache-control': 'max-age=120', age: '20' }, 90_000],
     ['an absurdly long max-age', { 'cache-control': 'max-age=31536000' }, 540_000],
     ['max-age=0', { 'cache-control': 'max-age=0' }, 27_000],
     ['no-store', { 'cache-control': 'no-store' }, 27_000],
@@ -393,7 +393,7 @@ describe('refreshing', () => {
     expect(timers.delays).toEqual([delayMs]);
   });
 
-  test('sends the ETag, and a 304 confirms the set', async () => {
+  test('sends the ETag, and treats a 304 as a confirmation', async () => {
     server.answer = json({ keys: [first] }, { etag: '"v1"' });
     open().start();
     await ended(1);
@@ -451,7 +451,7 @@ describe('refreshing', () => {
   });
 });
 
-test('reports ignored keys with the reason', async () => {
+test('reports why keys are ignored', async () => {
   await openWith([first, es256('twice'), es256('twice'), rsa('weak', 1024)], { algorithms: ['ES256', 'RS256'] });
   expect(events.filter(({ type }) => type === 'key_ignored')).toEqual([
     { type: 'key_ignored', kid: 'twice', reason: 'kid_duplicate' },

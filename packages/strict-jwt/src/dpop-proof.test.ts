@@ -32,7 +32,7 @@ describe("the thumbprint of a proof's key", () => {
   });
 });
 
-test('the hash of a token matches RFC 9449 section 7.1', () => {
+test("a token's hash matches RFC 9449 section 7.1", () => {
   expect(hashOf('Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU')).toBe('fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo');
 });
 

@@ -6,24 +6,27 @@ import { createUriCheck } from './dpop-uri.ts';
 import { parseJwt, type UnverifiedJwt } from './parse-jwt.ts';
 import { verifyJws } from './verify-jws.ts';
 
-/** Allowed signature algorithms, also sent as `algs` in a challenge. Asymmetric only (RFC 9449 section 4.3, point 5). */
+/**
+ * The allowed signature algorithms, which challenges also send as `algs`. Only asymmetric (RFC 9449 section 4.3, point
+ * 5).
+ */
 export const proofAlgorithms = ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'RS256', 'PS256'] as const;
 type ProofAlgorithm = (typeof proofAlgorithms)[number];
 
 /** A client's key, taken from its own proof. It only proves that two proofs come from the same client. */
 type ProofKey = Readonly<{
   key: KeyObject;
-  /** RFC 7638 with SHA-256, 43 characters. Compared with `cnf.jkt`. */
+  /** The RFC 7638 thumbprint with SHA-256, 43 characters. Compared with `cnf.jkt`. */
   thumbprint: string;
 }>;
 
-// Larger keys cost more to verify, and the client chooses its key.
+// Larger keys cost more to verify, and the client chooses its own key.
 const maxRsaBits = 4096;
 
 /**
- * Imports the `jwk` of a proof's header. It must be a public key that fits the algorithm, in canonical base64url.
+ * Imports the `jwk` from a proof's header. It must be a public key that fits the algorithm, in canonical base64url.
  *
- * @returns The key, or the reason for a refusal as text for the log.
+ * @returns The key, or the reason for the refusal as text for the log.
  * @see RFC 9449 section 4.3, points 5 and 7
  */
 export function importProofKey(jwk: unknown, algorithm: ProofAlgorithm): ProofKey | string {
@@ -42,16 +45,16 @@ const isProofAlgorithm = (name: unknown): name is ProofAlgorithm =>
 /** The request that a proof came with. */
 export type ProvenRequest = Readonly<{
   method: string;
-  /** The path of the request target, unchanged. */
+  /** The request target's path, unchanged. */
   path: string;
   /** If undefined, the request has no access token, and `ath` is not checked. */
   token: Readonly<{ text: string; jkt: string }> | undefined;
 }>;
 
-/** Why a proof does not count. `token_key_mismatch`: the token is bound to another key. */
+/** Why a proof is refused. `token_key_mismatch` means that the token is bound to another key. */
 export type ProofRefusal = 'dpop_proof_invalid' | 'dpop_proof_mismatch' | 'dpop_proof_expired' | 'token_key_mismatch';
 
-/** `detail` is for the log, and shows no part of the proof. */
+/** `detail` is for the log and contains no part of the proof. */
 export class ProofError extends Error {
   override readonly name = 'ProofError';
   readonly code: ProofRefusal;
@@ -70,12 +73,12 @@ export type DpopProof = Readonly<{ thumbprint: string; tokenId: string; issuedAt
 /** A subject or token id: visible ASCII characters. */
 export const visibleText = /^[\x21-\x7e]{1,256}$/;
 
-/** Longest proof accepted, in characters. A proof with an RSA key of 4096 bits has about 2500. */
+/** The longest accepted proof, in characters. A proof with a 4096-bit RSA key has about 2500. */
 const maxProofLength = 4096;
 /** How long a proof is valid after `iat`, in seconds, without the clock tolerance. */
 export const proofLifetimeSec = 60;
 
-// The first three could provide another key than `jwk`. `crit` and `b64` change the meaning of the signature.
+// The first three could provide another key than `jwk`. `crit` and `b64` change what the signature means.
 const refusedParameters = ['jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
 // About 3 KB each. The cache saves importing the key, which costs half as much as verifying a signature.
 const maxSigners = 5_000;
@@ -85,17 +88,17 @@ type Signer = ProofKey & Readonly<{ algorithm: string }>;
 export type ProofVerifierOptions = Readonly<{
   /** The origins that clients request, in the form of `URL.origin`. */
   publicOrigins: readonly string[];
-  /** Throws an error of the caller when the nonce is missing or not accepted. */
+  /** Throws the caller's own error if the nonce is missing or not accepted. */
   checkNonce(nonce: unknown): void;
-  /** How far the clock of a client may be off, in milliseconds. */
+  /** How far a client's clock may be off, in milliseconds. */
   toleranceMs: number;
   /** Unix milliseconds. */
   nowMs(): number;
 }>;
 
 /**
- * Creates the verifier of DPoP proofs (RFC 9449 section 4.3). The signature is checked last, because that costs the
- * most. A client sends the same header text each time, so the key of a header with a valid signature is cached.
+ * Creates the DPoP proof verifier (RFC 9449 section 4.3). It checks the signature last, because that costs the most. A
+ * client sends the same header text each time, so the key is cached once a header had a valid signature.
  *
  * The returned function throws ProofError, and the errors of `checkNonce`.
  */
@@ -126,7 +129,7 @@ export function createProofVerifier({
   };
 }
 
-/** Base64url of the SHA-256 of an ASCII text, as in `ath`. */
+/** Returns the SHA-256 of an ASCII text in base64url, as in `ath`. */
 export const hashOf = (text: string): string => createHash('sha256').update(text, 'latin1').digest('base64url');
 
 function parse(text: string): UnverifiedJwt {
@@ -140,7 +143,7 @@ function parse(text: string): UnverifiedJwt {
 
 function readHeader(header: Readonly<Record<string, unknown>>): Signer {
   for (const name of refusedParameters) if (Object.hasOwn(header, name)) throw invalid(`header ${name}`);
-  // RFC 9449 section 4.2. Other JWTs of the same key, such as an access token, are not proofs.
+  // RFC 9449 section 4.2. Other JWTs signed with the same key, such as an access token, are not proofs.
   if (header.typ !== 'dpop+jwt') throw invalid('typ');
   const { alg: algorithm } = header;
   if (!isProofAlgorithm(algorithm)) throw invalid('alg');

@@ -90,7 +90,7 @@ describe('htu', () => {
         const htu = `${scheme}${host}${rest.join('')}`;
         const raw = `/${path.join('')}`;
         const url = URL.parse(htu);
-        // Never accepts a URL that another parser reads as another host.
+        // Must never accept a URL that another parser reads as another host.
         if (check(htu, raw)) expect(url?.origin).toBe('http://h');
         if (url?.origin !== 'http://h') expect(check(htu, raw)).toBe(false);
       }),

@@ -1,13 +1,15 @@
 /**
- * Creates a function that compares a proof's `htu` with the public origins and the request's path, before any rewriting.
- * `Host` is ignored, because the client controls it.
+ * Creates a function that compares a proof's `htu` with the public origins and the request's path, before any
+ * rewriting. `Host` is ignored, because the client controls it.
  *
  * Both sides are normalized (RFC 9449 section 4.3, RFC 3986 sections 6.2.2 and 6.2.3): lower-case scheme and host, no
- * default port, `/` for an empty path, upper-case percent-encoding, unreserved characters decoded. Query and fragment are
- * ignored. Dot segments are not resolved: canonical request paths have none, so such an `htu` never matches.
+ * default port, `/` for an empty path, upper-case percent-encoding, decoded unreserved characters. The query and the
+ * fragment are ignored. Dot segments are not resolved. Canonical request paths have none, so an `htu` with dot
+ * segments never matches.
  *
  * @param publicOrigins In the form of `URL.origin`.
- * @returns Whether `htu` names `path` at one of the origins. `path` is canonical and percent-encoded.
+ * @returns A function that tells whether `htu` names `path` at one of the origins. `path` is canonical and
+ *   percent-encoded.
  */
 export function createUriCheck(publicOrigins: readonly string[]): (htu: string, path: string) => boolean {
   const origins = new Set(publicOrigins);
@@ -21,7 +23,7 @@ export function createUriCheck(publicOrigins: readonly string[]): (htu: string, 
   };
 }
 
-// Scheme, authority without user info, path, query, fragment. Refuses characters that a URL parser would repair.
+// Scheme, authority without user info, path, query, fragment. Refuses characters that a URL parser would change.
 const uri = /^(https?:\/\/[A-Za-z0-9.:[\]-]+)((?:\/[!-"$->@-[\]-~]*)?)(?:\?[!-"$-~]*)?(?:#[!-~]*)?$/i;
 
 function originOf(text: string): string | undefined {

@@ -22,7 +22,7 @@ describe('a compact token', () => {
     ['padding', `${header}.${payload}.AAA=`, 'not canonical base64url'],
     ['the other base64 alphabet', `${header}.${payload}.AA+/`, 'not canonical base64url'],
     ['an impossible length', `${header}.${payload}.AAAAA`, 'not canonical base64url'],
-    ['unused bits that are set', `${header}.${payload}.AB`, 'not canonical base64url'],
+    ['set unused bits', `${header}.${payload}.AB`, 'not canonical base64url'],
     ['a line feed', `${header}.${payload}.AAAA\n`, 'not canonical base64url'],
     ['a header that is not JSON', `AAAA.${payload}.AAAA`, 'the header is not one JSON object'],
     [
@@ -38,7 +38,7 @@ describe('a compact token', () => {
 
 const parse = (text: string) => parseStrictObject(Buffer.from(text));
 
-describe('a JSON object of a token', () => {
+describe('a JSON object in a token', () => {
   test.each([
     ['a repeated name', '{"a":1,"a":2}'],
     ['a repeated name, once escaped', '{"sub":1,"s\\u0075b":2}'],
@@ -51,15 +51,15 @@ describe('a JSON object of a token', () => {
     ['an object after a byte order mark', '\ufeff{}'],
     ['an object with a trailing comma', '{"a":1,}'],
     ['empty', ''],
-  ])('is refused when it is %s', (_name, text) => {
+  ])('is refused if it is %s', (_name, text) => {
     expect(() => parse(text)).toThrow();
   });
 
-  test('is refused when it is not UTF-8', () => {
+  test('is refused if it is not UTF-8', () => {
     expect(() => parseStrictObject(Buffer.from('{"a":"\xff"}', 'latin1'))).toThrow(/utf-8/);
   });
 
-  test('may repeat a name in different objects, and hold values that look like names', () => {
+  test('may repeat a name in different objects, and contain values that look like names', () => {
     expect(parse('{"a":{"a":1},"b":["a","a"],"c":"\\"a\\":"}')).toEqual({ a: { a: 1 }, b: ['a', 'a'], c: '"a":' });
   });
 

@@ -1,6 +1,6 @@
 import { isBase64url } from '@countersign/jwks';
 
-/** A parsed JWT. Its signature has not been verified, so no value can be trusted yet. */
+/** A parsed JWT. Its signature has not been verified, so no value in it can be trusted yet. */
 export type UnverifiedJwt = Readonly<{
   header: Readonly<Record<string, unknown>>;
   payload: Readonly<Record<string, unknown>>;
@@ -9,7 +9,7 @@ export type UnverifiedJwt = Readonly<{
 /** The message is the reason, without any part of the token. */
 export class MalformedJwt extends Error {
   override readonly name = 'MalformedJwt';
-  /** A JWT in the right form, but without a signature. */
+  /** Whether the JWT is well-formed apart from its missing signature. */
   readonly isUnsigned: boolean;
 
   constructor(reason: string, { cause, isUnsigned = false }: Readonly<{ cause?: unknown; isUnsigned?: boolean }> = {}) {
@@ -19,10 +19,10 @@ export class MalformedJwt extends Error {
 }
 
 /**
- * Parses a JWS in compact form. Unused bits at the end of a part must be zero. Otherwise the same token could be written
- * in several ways, and evade checks that compare tokens as text. jose accepts them all.
+ * Parses a JWS in compact form. Unused bits at the end of a part must be zero. Otherwise the same token could be
+ * written in several ways, and could evade checks that compare tokens as text. jose accepts all of them.
  *
- * @param text Of any length: the caller bounds it.
+ * @param text Of any length, so the caller must limit it.
  * @throws MalformedJwt
  * @see RFC 7515 section 7.1, RFC 4648 section 3.5
  */
@@ -32,7 +32,7 @@ export function parseJwt(text: string): UnverifiedJwt {
   if (!parts.every((part) => part === '' || isBase64url(part))) throw new MalformedJwt('not canonical base64url');
   const [header = '', payload = '', signature] = parts;
   if (header === '' || payload === '') throw new MalformedJwt('an empty part');
-  // Refuse an unsigned token before a key is looked up.
+  // Refuses an unsigned token before any key is looked up.
   if (signature === '') throw new MalformedJwt('no signature', { isUnsigned: true });
   return { header: parsePart(header, 'header'), payload: parsePart(payload, 'payload') };
 }
@@ -46,11 +46,11 @@ function parsePart(part: string, name: string): Record<string, unknown> {
 }
 
 /**
- * Parses a JSON object and refuses repeated names at any depth. `JSON.parse` keeps the last of two values and other
+ * Parses a JSON object and refuses repeated names at any depth. `JSON.parse` keeps the last of two values, and other
  * parsers the first, so two readers could see different claims (RFC 8725 section 2.4, RFC 7519 section 4).
  *
- * @param bytes UTF-8. Invalid sequences are refused and never replaced.
- * @throws SyntaxError or TypeError when the bytes are not such an object.
+ * @param bytes UTF-8. Invalid sequences are refused, never replaced.
+ * @throws SyntaxError or TypeError if the bytes are not such an object.
  */
 export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> {
   const text = utf8.decode(bytes);

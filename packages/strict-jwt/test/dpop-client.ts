@@ -11,15 +11,18 @@ export type DpopClient = Readonly<{
   jwk: Json;
   privateJwk: Json;
   thumbprint: string;
-  /** A valid proof with the given members of header and payload replaced; `undefined` removes a member. */
+  /** Makes a valid proof in which the given header and payload members are replaced. `undefined` removes a member. */
   proof(request: ProofRequest, claims?: Json, header?: Json): string;
-  /** Signs header and payload as given, including text that a JWT library would refuse. */
+  /** Signs the given header and payload, including text that a JWT library would refuse. */
   signText(header: string, payload: string): string;
 }>;
 
 export type ProofRequest = Readonly<{ method?: string; url: string; token?: string; nonce?: string }>;
 
-/** A client with its own key. It shares only SHA-256 with the verifier, so that it can create any malformed proof. */
+/**
+ * Creates a client with its own key. It shares only SHA-256 with the verifier, so that it can make any malformed
+ * proof.
+ */
 export function dpopClient(alg: Algorithm = 'ES256', nowMs: () => number = Date.now): DpopClient {
   const { publicKey, privateKey } = keyPair(alg);
   const jwk = publicKey.export({ format: 'jwk' }) as Json;

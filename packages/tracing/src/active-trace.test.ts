@@ -16,11 +16,11 @@ test.each([
   ['with moved as (delete from outbox returning *) select 1', { operation: 'WITH', table: 'outbox' }],
   ['begin', { operation: 'BEGIN', table: undefined }],
   ['', { operation: '', table: undefined }],
-])('a statement is summed up without its values: %s', (statement, expected) => {
+])('summarizes a statement without its values: %s', (statement, expected) => {
   expect(summaryOf(statement)).toEqual(expected);
 });
 
-test('a call in a request is a span whose id the called service sees', async () => {
+test('records a call in a request as a span, and passes its id to the called service', async () => {
   const { spans, tracing } = recorder();
   const sent = await inServerSpan(tracing, parent, 'a'.repeat(16), () =>
     inClientSpan(
@@ -33,7 +33,7 @@ test('a call in a request is a span whose id the called service sees', async () 
   expect(sent).toEqual({ traceparent: `00-${parent.traceId}-${spans[0]?.spanId}-01` });
 });
 
-test('a call that fails is a failed span, and its error passes through', async () => {
+test('records a failed call as a failed span, and rethrows its error', async () => {
   const { spans, tracing } = recorder();
   const failing = inServerSpan(tracing, parent, 'a'.repeat(16), () =>
     inClientSpan(
@@ -46,7 +46,7 @@ test('a call that fails is a failed span, and its error passes through', async (
   expect(spans).toMatchObject([{ errorType: 'TypeError', isFailed: true }]);
 });
 
-test('a request that is not sampled makes no span, and says so to the called service', async () => {
+test('records no span for an unsampled request, and tells the called service so', async () => {
   const { spans, tracing } = recorder();
   const sent = await inServerSpan(tracing, { ...parent, isSampled: false }, 'a'.repeat(16), () =>
     inClientSpan(
@@ -59,7 +59,7 @@ test('a request that is not sampled makes no span, and says so to the called ser
   expect(spans).toEqual([]);
 });
 
-test('outside of a request, calls carry no traceparent', async () => {
+test('sends no traceparent outside a request', async () => {
   expect(
     await inClientSpan(
       'GET',

@@ -3,24 +3,24 @@ import type { FinishedSpan } from './span.ts';
 import { newSpanId, type Parent, type SpanContext, traceparentOf } from './trace-context.ts';
 import { type Tracing, unixMs } from './tracing.ts';
 
-/** The span in which a service works now. */
+/** The span that a service is currently working in. */
 type ActiveTrace = SpanContext & Readonly<{ tracing: Tracing; isSampled: boolean }>;
 
 const active = new AsyncLocalStorage<ActiveTrace>();
 
-/** Runs a request's work, so that the calls in it become children of its span. @returns What `work` returns. */
+/** Runs a request's work, so that its calls become children of the request's span. @returns What `work` returns. */
 export function inServerSpan<Result>(tracing: Tracing, parent: Parent, spanId: string, work: () => Result): Result {
   const { traceId, isSampled } = parent;
   return active.run({ tracing, traceId, spanId, isSampled }, work);
 }
 
-/** The header that tells the called service which span called it. Empty outside of a traced request. */
+/** Returns the header that tells the called service which span called it. Empty outside a traced request. */
 export function traceHeaders(): Readonly<Record<string, string>> {
   const trace = active.getStore();
   return trace === undefined ? {} : { traceparent: traceparentOf(trace, trace.isSampled) };
 }
 
-/** Runs a call to another service in a span of its own. Its result passes through. */
+/** Runs a call to another service in its own span, and returns its result. */
 export async function inClientSpan<Result>(
   name: string,
   attributesOf: (result: Result) => FinishedSpan['attributes'],
@@ -42,7 +42,7 @@ export async function inClientSpan<Result>(
   }
 }
 
-/** Adds a span for a statement that has just ended. Its values and its text stay out of the span. */
+/** Adds a span for a statement that has just ended. The span contains neither the statement's values nor its text. */
 export function addQuerySpan(statement: string, durationMs: number, failure?: unknown): void {
   const trace = active.getStore();
   if (trace === undefined || !trace.isSampled) return;
@@ -66,7 +66,7 @@ function addChild(
 
 const tableGrammar = /\b(?:from|into|update|join)\s+"?([a-z_][a-z0-9_]*)"?/i;
 
-/** The first word of a statement, and the table that it names first. */
+/** Returns a statement's first word, and the table that it names first. */
 export function summaryOf(statement: string): Readonly<{ operation: string; table: string | undefined }> {
   const [operation = ''] = /[a-z]+/i.exec(statement) ?? [];
   return { operation: operation.toUpperCase(), table: tableGrammar.exec(statement)?.[1] };

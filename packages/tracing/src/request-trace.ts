@@ -1,7 +1,7 @@
 import { isSampledAt, newSpanId, type Parent, traceparentOf } from './trace-context.ts';
 import { methodAttribute, type Tracing, unixMs } from './tracing.ts';
 
-/** The request of a trace, as far as its stages got. */
+/** What the spans say about the request. A field is set once its stage has run. */
 type Traced = Readonly<{
   method: string;
   httpVersion: string;
@@ -9,7 +9,7 @@ type Traced = Readonly<{
   client: Readonly<{ protocol: string }> | undefined;
 }>;
 
-/** What is known of a request once it is over. */
+/** What is known about a request once it is over. */
 type Ended = Readonly<{ requestId: string; startedAt: number; durationMs: number; code: string | undefined }>;
 
 type Attempt = Readonly<{
@@ -21,34 +21,34 @@ type Attempt = Readonly<{
   code: string | undefined;
 }>;
 
-/** A forwarded request's place in its trace, and what its spans will say. */
+/** A forwarded request's place in its trace, and what its spans will contain. */
 export class RequestTrace {
   traceId: string;
   isSampled: boolean;
   readonly #ratio: number;
   readonly #request: Traced;
-  /** The caller's span, which belongs to the trace only if the caller is trusted. */
+  /** The caller's span. It belongs to the trace only if the caller is trusted. */
   readonly #caller: Parent | undefined;
   #parentId: string | undefined;
   #attemptId = '';
   #attempts: Attempt[] | undefined;
 
   /**
-   * @param ratio The share of traces that is recorded.
-   * @param caller What the request says of its caller's span.
+   * @param ratio The share of traces to record.
+   * @param caller The caller's span, as the request names it.
    */
   constructor(ratio: number, requestId: string, request: Traced, caller: Parent | undefined) {
     this.#ratio = ratio;
     this.#request = request;
     this.#caller = caller;
-    // A UUIDv7 has 62 random bits at its end: as good as an id of its own.
+    // The last 62 bits of a UUIDv7 are random, so it is as good as a separate id.
     this.traceId = requestId.replaceAll('-', '');
     this.isSampled = isSampledAt(ratio, this.traceId);
   }
 
   /**
-   * Continues the trace of a trusted caller. Its flag does not count: the caller would otherwise decide how much is
-   * recorded here.
+   * Continues a trusted caller's trace. Ignores the caller's sampling flag, because the caller would otherwise decide
+   * how much is recorded here.
    */
   trustCaller(): void {
     if (this.#caller === undefined) return;
@@ -57,19 +57,19 @@ export class RequestTrace {
     this.isSampled = isSampledAt(this.#ratio, this.traceId);
   }
 
-  /** The `traceparent` of the next attempt. */
+  /** Returns the `traceparent` for the next attempt. */
   nextAttempt(): string {
-    // Without sampling no span has this id, so digits of the trace are enough.
+    // Without sampling, no span has this id, so some digits of the trace id are enough.
     this.#attemptId = this.isSampled ? newSpanId() : this.traceId.slice(16);
     return traceparentOf({ traceId: this.traceId, spanId: this.#attemptId }, this.isSampled);
   }
 
   /**
-   * An attempt to send the request is over.
+   * Records that an attempt to send the request is over.
    *
-   * @param startedAt Of `performance.now()`.
-   * @param status Undefined without a response.
-   * @param code The error code. Undefined: the response arrived.
+   * @param startedAt A time from `performance.now()`.
+   * @param status Undefined if there was no response.
+   * @param code The error code. Undefined if the response arrived.
    */
   attempted(origin: string, startedAt: number, status: number | undefined, code: string | undefined): void {
     if (!this.isSampled) return;
@@ -78,7 +78,7 @@ export class RequestTrace {
     this.#attempts.push({ spanId: this.#attemptId, origin, startedAt, endedAt, status, code });
   }
 
-  /** Makes the spans of a sampled request, which is over. */
+  /** Creates the spans of a sampled request that is over. */
   end(tracing: Tracing, record: Ended, status: number): void {
     const { traceId } = this;
     const spanId = newSpanId();

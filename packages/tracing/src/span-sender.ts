@@ -5,12 +5,12 @@ import { BatchSpanProcessor, type ReadableSpan } from '@opentelemetry/sdk-trace'
 import type { FinishedSpan, TracingOptions } from './span.ts';
 import type { SpanContext } from './trace-context.ts';
 
-/** How long a span waits for others. */
+/** How long a span waits for other spans. */
 const sendAfterMs = 1_000;
 
 /**
- * Collects spans and sends them in batches. The other variables of OTEL_EXPORTER_OTLP_*, such as its headers, are read
- * by OpenTelemetry's own exporter.
+ * Collects spans and sends them in batches. OpenTelemetry's own exporter reads the other OTEL_EXPORTER_OTLP_*
+ * variables, such as headers.
  */
 export function createSpanSender({ service, version, endpoint }: TracingOptions) {
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces` });
@@ -23,7 +23,7 @@ export function createSpanSender({ service, version, endpoint }: TracingOptions)
     send(span: FinishedSpan): void {
       processor.onEnd({ ...readable(span), resource, instrumentationScope });
     },
-    /** Sends what waits. */
+    /** Sends the waiting spans. */
     close: (): Promise<void> => processor.shutdown(),
   };
 }
@@ -55,5 +55,5 @@ function readable(span: FinishedSpan): Omit<ReadableSpan, 'resource' | 'instrume
   };
 }
 
-/** Seconds and nanoseconds. */
+/** Converts milliseconds to seconds and nanoseconds. */
 const timeOf = (ms: number): [number, number] => [Math.floor(ms / 1000), Math.round((ms % 1000) * 1e6)];

@@ -1,29 +1,29 @@
 import type { SpanContext } from './trace-context.ts';
 
-/** A span that is over. */
+/** A finished span. */
 export type FinishedSpan = SpanContext &
   Readonly<{
     name: string;
     kind: 'server' | 'client';
-    /** The id of the span that caused it. Undefined: the trace starts with it. */
+    /** The id of the span that caused this one. Undefined if the trace starts with this span. */
     parentId: string | undefined;
     /** Unix milliseconds. */
     startMs: number;
     endMs: number;
-    /** By the names of OpenTelemetry's semantic conventions. They hold no secret, no subject and no query. */
+    /** Named after OpenTelemetry's semantic conventions. They contain no secrets, subjects or queries. */
     attributes: Readonly<Record<string, string | number | undefined>>;
-    /** `error.type`: what was wrong, also where the caller is to blame and the span has not failed. */
+    /** `error.type`: what went wrong. Also set if the caller is at fault and the span has not failed. */
     errorType?: string | undefined;
     isFailed?: boolean;
-    /** The span of a caller that is not trusted. */
+    /** The span of an untrusted caller. */
     link?: SpanContext | undefined;
   }>;
 
-/** Where spans go, and as whose. */
+/** Where to send spans, and which service sends them. */
 export type TracingOptions = Readonly<{
-  /** `service.name`. */
+  /** The value of `service.name`. */
   service: string;
   version?: string | undefined;
-  /** The collector's base URL, as in OTEL_EXPORTER_OTLP_ENDPOINT. Spans go to `/v1/traces` below it. */
+  /** The collector's base URL, as in OTEL_EXPORTER_OTLP_ENDPOINT. Spans are sent to `/v1/traces` below it. */
   endpoint: string;
 }>;

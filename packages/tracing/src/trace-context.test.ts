@@ -5,19 +5,19 @@ import { isSampledAt, newSpanId, parseTraceparent, traceparentOf } from './trace
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const spanId = 'b7ad6b7169203331';
 
-// W3C Trace Context, section 3.2, and what its section 4 says of later versions.
+// W3C Trace Context section 3.2, and what its section 4 says about later versions.
 test.each([
   ['sampled', `00-${traceId}-${spanId}-01`, { traceId, spanId, isSampled: true }],
   ['not sampled', `00-${traceId}-${spanId}-00`, { traceId, spanId, isSampled: false }],
-  ['with flags of later versions', `00-${traceId}-${spanId}-03`, { traceId, spanId, isSampled: true }],
-  ['of a later version with more fields', `cc-${traceId}-${spanId}-01-more`, { traceId, spanId, isSampled: true }],
+  ['with flags from later versions', `00-${traceId}-${spanId}-03`, { traceId, spanId, isSampled: true }],
+  ['from a later version with more fields', `cc-${traceId}-${spanId}-01-more`, { traceId, spanId, isSampled: true }],
   ['absent', undefined, undefined],
   ['empty', '', undefined],
-  ['of version 00 with more fields', `00-${traceId}-${spanId}-01-more`, undefined],
-  ['of the forbidden version', `ff-${traceId}-${spanId}-01`, undefined],
+  ['in version 00 with more fields', `00-${traceId}-${spanId}-01-more`, undefined],
+  ['in the forbidden version', `ff-${traceId}-${spanId}-01`, undefined],
   ['in upper case', `00-${traceId.toUpperCase()}-${spanId}-01`, undefined],
-  ['with a trace of zeros', `00-${'0'.repeat(32)}-${spanId}-01`, undefined],
-  ['with a span of zeros', `00-${traceId}-${'0'.repeat(16)}-01`, undefined],
+  ['with an all-zero trace id', `00-${'0'.repeat(32)}-${spanId}-01`, undefined],
+  ['with an all-zero span id', `00-${traceId}-${'0'.repeat(16)}-01`, undefined],
   ['with spaces', ` 00-${traceId}-${spanId}-01`, undefined],
   ['repeated', `00-${traceId}-${spanId}-01, 00-${traceId}-${spanId}-01`, undefined],
 ])('reads a traceparent that is %s', (_case, text, expected) => {
@@ -35,7 +35,7 @@ test('reads what it writes', () => {
   );
 });
 
-test('ids of spans differ, also beyond the random bytes that are fetched at once', () => {
+test('generates different span ids, even beyond one batch of random bytes', () => {
   const ids = Array.from({ length: 1_000 }, newSpanId);
   expect(new Set(ids).size).toBe(1_000);
   for (const id of ids) expect(id).toMatch(/^[0-9a-f]{16}$/);
@@ -48,11 +48,11 @@ describe('sampling', () => {
     [1, 'f'.repeat(32), true],
     [0.5, `${'f'.repeat(19)}7${'f'.repeat(12)}`, true],
     [0.5, `${'0'.repeat(19)}8${'0'.repeat(12)}`, false],
-  ])('at %p, of %p: %p', (ratio, id, expected) => {
+  ])('with ratio %p, trace %p is sampled: %p', (ratio, id, expected) => {
     expect(isSampledAt(ratio, id)).toBe(expected);
   });
 
-  test('a trace that a smaller share holds is in every larger one', () => {
+  test('a trace that is sampled at a smaller ratio is sampled at every larger one', () => {
     const share = fc.double({ min: 0, max: 1, noNaN: true });
     fc.assert(
       fc.property(share, share, fc.uuid({ version: 7 }), (a, b, uuid) => {

@@ -1,16 +1,16 @@
 import { randomFillSync } from 'node:crypto';
 
-/** A span's place in its trace. Ids are in lower-case hex: 32 digits for a trace, 16 for a span. */
+/** A span's place in its trace. Ids are lower-case hex: 32 digits for a trace, 16 for a span. */
 export type SpanContext = Readonly<{ traceId: string; spanId: string }>;
 
-/** What a `traceparent` says: the caller's span, and whether the caller records the trace. */
+/** What a `traceparent` contains: the caller's span, and whether the caller records the trace. */
 export type Parent = SpanContext & Readonly<{ isSampled: boolean }>;
 
-// Version ff is forbidden. A later version may have more fields (W3C Trace Context, section 3.2.2 and 4).
+// Version ff is forbidden. Later versions may have more fields (W3C Trace Context, sections 3.2.2 and 4).
 const grammar = /^(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const allZeros = /^0+$/;
 
-/** Reads a `traceparent`. @returns Undefined if it is absent or invalid; the trace then starts here. */
+/** Reads a `traceparent`. @returns Undefined if it is absent or invalid. The trace then starts here. */
 export function parseTraceparent(text: string | undefined): Parent | undefined {
   const [, version, traceId = '', spanId = '', flags = '', more] = grammar.exec(text ?? '') ?? [];
   if (version === undefined || (version === '00' && more !== undefined)) return undefined;
@@ -21,11 +21,11 @@ export function parseTraceparent(text: string | undefined): Parent | undefined {
 export const traceparentOf = ({ traceId, spanId }: SpanContext, isSampled: boolean): string =>
   `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`;
 
-// Random bytes for many ids at once: one call of the system for each would cost more than the id.
+// Random bytes for many ids at once, because one system call per id would cost more than the id itself.
 const pool = Buffer.alloc(2_048);
 let used = pool.length;
 
-/** A random id of a span. */
+/** Generates a random span id. */
 export function newSpanId(): string {
   if (used === pool.length) {
     randomFillSync(pool);
@@ -36,14 +36,14 @@ export function newSpanId(): string {
   return allZeros.test(id) ? newSpanId() : id;
 }
 
-// The last 14 digits are random in every version of the specification that says which ones are.
+// The last 14 digits are random in every version of the specification that defines which ones are.
 const randomFrom = 32 - 13;
 const randomRange = 16 ** 13;
 
 /**
- * Whether a trace is among those that are sampled. Every process with the same ratio decides the same for a trace.
+ * Whether a trace is sampled. All processes with the same ratio make the same decision for a trace.
  *
- * @param ratio From 0 to 1.
+ * @param ratio A number from 0 to 1.
  */
 export const isSampledAt = (ratio: number, traceId: string): boolean =>
   Number.parseInt(traceId.slice(randomFrom), 16) < ratio * randomRange;

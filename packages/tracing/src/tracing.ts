@@ -2,14 +2,14 @@ import type { FinishedSpan, TracingOptions } from './span.ts';
 
 /** Sends the spans of sampled requests to a collector. */
 export type Tracing = Readonly<{
-  /** Sends the span with the next batch. Never throws and never waits: under load, spans are dropped. */
+  /** Sends the span with the next batch. Never throws and never waits. Under load, spans are dropped. */
   add(span: FinishedSpan): void;
-  /** Sends what waits. */
+  /** Sends the waiting spans. */
   close(): Promise<void>;
 }>;
 
 /**
- * Sends spans by OTLP over HTTP. OpenTelemetry is loaded now, and not while tracing is off.
+ * Sends spans with OTLP over HTTP. Loads OpenTelemetry now, so that a process without tracing never loads it.
  *
  * @see createSpanSender
  */
@@ -21,10 +21,12 @@ export function openTracing(options: TracingOptions): Tracing {
   };
 }
 
-/** Unix milliseconds of a moment that `performance.now()` gave. */
+/** Converts a `performance.now()` time to Unix milliseconds. */
 export const unixMs = (performanceMs: number): number => performance.timeOrigin + performanceMs;
 
 const known = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY']);
 
-/** `http.request.method`: a client could otherwise make any number of values. */
+/**
+ * Returns the value of `http.request.method`. Limits the values, because a client could otherwise create any number.
+ */
 export const methodAttribute = (method: string): string => (known.has(method) ? method : '_OTHER');

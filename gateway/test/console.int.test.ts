@@ -120,7 +120,7 @@ describe('the console', () => {
     }
   });
 
-  test('tells why a request got 403', async () => {
+  test('shows why a request got 403', async () => {
     const text = await page(`/console/requests/${refusedId}`);
     expect(text).toContain('<code>insufficient_role</code>');
     expect(text).toContain('allow.roles: admin');
@@ -131,7 +131,7 @@ describe('the console', () => {
     expect(await json(`/api/requests/${refusedId}`)).toMatchObject({ status: 403, route: 'admin', target: null });
   });
 
-  test('gives requests of the same second different titles', async () => {
+  test('gives requests in the same second different titles', async () => {
     const { requests } = await json('/api/requests');
     const two: { id: string }[] = requests.slice(0, 2);
     const titles = await Promise.all(
@@ -169,7 +169,7 @@ describe('the console', () => {
     expect(rows.find((row) => row.includes('/nothing/here'))).toContain('>none<');
   });
 
-  test('shows how old the keys of the gateway are', async () => {
+  test("shows how old the gateway's keys are", async () => {
     const { gateway_keys } = await json('/api/issuers');
     expect(gateway_keys).toMatchObject([{ algorithm: 'Ed25519', state: 'in use', until: null }]);
     const ageMs = Date.now() - Date.parse(gateway_keys[0].from);
@@ -182,7 +182,7 @@ describe('the console', () => {
     expect(callers).toMatchObject([{ route: 'limited', limit: 'address', ip: '127.0.0.1', refused: 1, now: true }]);
   });
 
-  test('refuses readers beyond a few that wait, and serves requests meanwhile', async () => {
+  test('refuses readers if too many wait, and keeps serving requests', async () => {
     const all = Array.from({ length: 60 }, (_, at) => fetch(`${origin}/console/requests?id=${at}`));
     expect((await gateway.ask('/v1/things/1', { token })).status).toBe(200);
     const answers = await Promise.all(all);
@@ -221,7 +221,7 @@ describe('the console', () => {
     expect(await page(`/console/requests/${listed.id}`)).toContain(path);
   });
 
-  test('escapes every text of every page, whatever it is', async () => {
+  test('escapes every text on every page', async () => {
     const hostile = `"'><img src=x onerror=alert(1)>\u202e`;
     const poison = (value: unknown, name = ''): unknown => {
       if (name === 'worker') return 1;
@@ -282,7 +282,7 @@ describe('the console', () => {
     expect(gateway.log.text()).not.toContain(signature);
   });
 
-  test('explains with the keys and the revocations that the gateway holds', async () => {
+  test("explains with the gateway's own keys and revocations", async () => {
     const ask = async (question: Record<string, unknown>) => {
       const headers = { 'content-type': 'application/json' };
       const answer = await fetch(`${origin}/api/explain`, { method: 'POST', body: JSON.stringify(question), headers });
@@ -312,7 +312,7 @@ describe('the console', () => {
     expect(text.match(/<\w+[^>]* id="answer"/g)).toEqual(['<p class="error" id="answer"']);
   });
 
-  test('keeps the lines of the headers as they were typed', async () => {
+  test('keeps the header lines as they were typed', async () => {
     const text = await (await explain({ method: 'GET', path: '/', headers: 'x-a: 1\r\nx-b:\t2' })).text();
     expect(text).toContain('>x-a: 1\nx-b:&#x9;2</textarea>');
   });
@@ -340,7 +340,7 @@ describe('the console', () => {
     ['a form of another origin', 'POST', { origin: 'https://evil.test' }],
     ['a form of an opaque origin', 'POST', { origin: 'null' }],
     ['a form of another site', 'POST', { ...link, 'sec-fetch-site': 'cross-site' }],
-    ['a form of a sibling of the site', 'POST', { ...link, 'sec-fetch-site': 'same-site' }],
+    ['a form on a sibling site', 'POST', { ...link, 'sec-fetch-site': 'same-site' }],
     ['a script of another origin', 'GET', { origin: 'https://evil.test' }],
     ['a script of another site', 'GET', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' }],
     ['an image of another site', 'GET', { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'image' }],
@@ -396,7 +396,7 @@ describe('the console', () => {
     ['/console/routes/none', 'has no route none.'],
     ['/console/requets', 'no page at this address'],
     ['/console', 'no page at this address'],
-  ])('%s is a page with the navigation that tells why there is nothing', async (path, why) => {
+  ])('%s is a page with the navigation, and explains why there is nothing', async (path, why) => {
     const response = await fetch(origin + path);
     const text = await response.text();
     expect([response.status, response.headers.get('cache-control')]).toEqual([404, 'no-store']);
@@ -419,7 +419,7 @@ describe('the console', () => {
     expect(text).toContain(`<a href="/console${address.split('?')[0]}">Show all</a>`);
   });
 
-  test('takes an empty filter for none', async () => {
+  test('treats an empty filter as no filter', async () => {
     expect((await json('/api/requests?outcome=&status=&route=')).requests.length).toBeGreaterThan(0);
   });
 
@@ -430,7 +430,7 @@ describe('the console', () => {
     expect(await json('/api/routes?q=none-such&offset=7')).toMatchObject({ offset: 0, total: 0, routes: [] });
   });
 
-  test('still tells why a request got 403 after many anonymous requests that match no route', async () => {
+  test('still shows why a request got 403 after many anonymous requests without a route', async () => {
     for (let count = 0; count < 26; count += 1) {
       await Promise.all(Array.from({ length: 20 }, (_, at) => gateway.ask(`/nothing/${count * 20 + at}`)));
     }
@@ -533,7 +533,7 @@ test('shows a request whose client disconnected as it was logged, not as refused
     { path: '/v1/open/events', status: 200, aborted: true, code: null, detail: {} },
   ]);
   const text = await (await gateway.admin(`/console/requests/${left[0].id}`)).text();
-  expect(text).toContain('<p class="verdict quiet">The client left before a response started.');
+  expect(text).toContain('<p class="verdict quiet">The client disconnected before a response started.');
   await gateway.close();
 });
 
@@ -557,7 +557,7 @@ test('counts the refused tokens of an issuer that has a name, and shows whose th
   ]);
   const page = await (await gateway.admin('/console/issuers')).text();
   expect(page).toContain('<dt>Tokens verified</dt><dd>0</dd>');
-  expect(page).toContain('<dt>Not found, so checked</dt><dd>2</dd>');
+  expect(page).toContain('<dt>Not cached, so verified</dt><dd>2</dd>');
   const { requests } = await read('/api/requests?status=401');
   const { issuer } = gateway.issuer;
   expect(requests).toMatchObject([
@@ -567,7 +567,7 @@ test('counts the refused tokens of an issuer that has a name, and shows whose th
   expect((await read('/api/requests?user=user-2')).requests).toMatchObject([{ code: 'token_revoked' }]);
   expect((await read('/api/requests?user=user-3')).requests).toEqual([]);
   const text = await (await gateway.admin(`/console/requests/${requests[0].id}`)).text();
-  expect(text).toContain('Subject of the token');
+  expect(text).toContain('Token subject');
   await gateway.close();
 });
 

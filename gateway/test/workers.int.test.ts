@@ -106,7 +106,7 @@ describe(`a gateway with ${workers} workers`, () => {
     expect((await fetch(`${place.adminUrl}/api/routes?worker=4`)).status).toBe(404);
     const unknown = await fetch(`${place.adminUrl}/console/routes?worker=4`);
     expect([unknown.status, unknown.headers.get('content-type')]).toEqual([404, 'text/html; charset=utf-8']);
-    expect(await unknown.text()).toMatch(/No worker 4 serves\.[\s\S]*$/);
+    expect(await unknown.text()).toMatch(/Worker 4 is not serving\.[\s\S]*$/);
     expect((await fetch(`${place.adminUrl}/console/requests?outcome=odd`)).status).toBe(422);
     expect((await fetch(`${place.adminUrl}/api/requests?usr=user-1`)).status).toBe(422);
     // `:name` of the path begins with this name of the query.
@@ -151,7 +151,7 @@ describe(`a gateway with ${workers} workers`, () => {
     await eventually(async () => expect(await hash()).toEqual([before]));
   });
 
-  test('restarts a killed worker, and serves meanwhile', async () => {
+  test('keeps serving while it restarts a killed worker', async () => {
     const [victim = 0] = pids();
     process.kill(victim, 'SIGKILL');
     await eventually(async () => expect(pids()).not.toContain(victim));

@@ -3,8 +3,8 @@ import { time } from './values.ts';
 
 const certificate = z
   .object({
-    use: z.string().describe('Where it is used, such as `public listener`.'),
-    position: z.string().describe('`leaf`, `chain` or `CA`.'),
+    use: z.string().describe('Where the certificate is used, such as `public listener`.'),
+    position: z.string().describe('The position in the chain: `leaf`, `chain` or `CA`.'),
     subject: z.string(),
     issuer: z.string(),
     names: z.array(z.string()),
@@ -21,6 +21,6 @@ export const certificateList = z.object({
   certificates: z.array(certificate),
   trouble: z
     .array(z.object({ use: z.string(), problem: z.string() }))
-    .describe('TLS files that cannot be read. The last good ones stay in use.'),
+    .describe('TLS files that cannot be read. The last valid files stay in use.'),
   public_tls: z.boolean(),
 });

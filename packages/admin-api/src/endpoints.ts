@@ -11,11 +11,11 @@ import { upstreamList } from './upstreams.ts';
 
 const worker = z
   .string()
-  .regex(/^[1-9]\d{0,3}$/, 'must be the number of a worker')
+  .regex(/^[1-9]\d{0,3}$/, 'must be a worker number')
   .optional()
-  .describe('The number of a worker.');
+  .describe('A worker number.');
 
-/** @param response Defines how the responses of several processes are merged: see `merge`. */
+/** @param response Also defines how to merge the responses of several processes: see `merge`. */
 const get =
   (tag: 'Traffic' | 'State') =>
   <const Path extends string, Response extends z.ZodType>(
@@ -38,11 +38,11 @@ const get =
 const ofTraffic = get('Traffic');
 const ofState = get('State');
 
-/** The GET endpoints of the admin API, in the order of its OpenAPI description. */
+/** The admin API's GET endpoints, in the order of the OpenAPI description. */
 export const views = [
   ofTraffic('/api/traffic', 'readTraffic', 'The traffic of the last hour', traffic),
-  ofTraffic('/api/routes', 'listRoutes', 'The routes in force, with their rules and totals', routeList, routeFilters),
-  ofTraffic('/api/routes/:name', 'readRoute', 'One route: its rules, its traffic, its refusals by code', oneRoute),
+  ofTraffic('/api/routes', 'listRoutes', 'The current routes, with their rules and totals', routeList, routeFilters),
+  ofTraffic('/api/routes/:name', 'readRoute', 'One route: rules, traffic, and refusals by code', oneRoute),
   ofTraffic(
     '/api/requests',
     'listRequests',
@@ -53,13 +53,13 @@ export const views = [
   ofTraffic(
     '/api/requests/:id',
     'readRequest',
-    'One of the last requests: how it was decided, where it went, how long each part took',
+    'One of the last requests: the decision, the upstream, and how long each part took',
     request,
   ),
   ofTraffic(
     '/api/refusals',
     'listRefusals',
-    'Refusals by route and code, with the time of the last one, newest first',
+    'Refusals by route and code, with the time of the last refusal, newest first',
     refusalList,
   ),
   ofState(
@@ -68,23 +68,23 @@ export const views = [
     'Upstreams and their targets: health, circuit breaker, latency, last error',
     upstreamList,
   ),
-  ofState('/api/issuers', 'listIssuers', 'Token issuers: their keys, and the tokens verified and refused', issuerList),
+  ofState(
+    '/api/issuers',
+    'listIssuers',
+    'Token issuers: their keys, and how many tokens were verified and refused',
+    issuerList,
+  ),
   ofState(
     '/api/revocations',
     'listRevocations',
-    'Revocations held, their lag and their staleness, by issuer',
+    'Revocations by issuer: how many are held, their lag, and their staleness',
     revocationList,
   ),
-  ofState(
-    '/api/limits',
-    'listLimits',
-    'Rate limits, and the callers that they refuse now or refused recently',
-    limitList,
-  ),
+  ofState('/api/limits', 'listLimits', 'Rate limits, and the callers that they refuse or recently refused', limitList),
   ofState(
     '/api/reloads',
     'listReloads',
-    'The configuration in force, and the last ten reloads with their problems and changes',
+    'The current configuration, and the last ten reloads with their problems and changes',
     reloadList,
   ),
   ofState(
@@ -93,16 +93,11 @@ export const views = [
     'The certificates of the public listener and of upstreams, and when they expire',
     certificateList,
   ),
-  ofState('/api/workers', 'listWorkers', 'The processes that serve', processList),
-  ofState(
-    '/api/events',
-    'listEvents',
-    'The last 20 changes of the state of each part, 500 in all, newest first',
-    eventList,
-  ),
+  ofState('/api/workers', 'listWorkers', 'The processes that serve requests', processList),
+  ofState('/api/events', 'listEvents', 'The last 20 state changes of each part, at most 500, newest first', eventList),
 ] as const;
 
-/** How the gateway would handle a request. The gateway describes the body. */
+/** How the gateway would handle a request. The gateway package describes the request body. */
 export const explainEndpoint = {
   method: 'post',
   path: '/api/explain',
@@ -110,7 +105,7 @@ export const explainEndpoint = {
   tag: 'Explain',
   summary: 'How the gateway would handle a request',
   description:
-    'Uses the running configuration, keys and revocations. No request is sent, and rate limits are not counted.',
+    'Uses the running configuration, keys and revocations. Sends no request and counts against no rate limit.',
   callers: ['anonymous'],
   responses: { 200: explainAnswer },
   errors: [],
@@ -121,13 +116,13 @@ export type View = (typeof views)[number];
 
 export type Answers = { [One in View as One['path']]: z.output<One['responses'][200]> };
 
-/** Names and values of a path and a query. An empty value counts as absent. */
+/** Names and values from a path and a query. An empty value counts as absent. */
 export type Query = Readonly<Record<string, string | undefined>>;
 
-/** The admin API of the gateway, without HTTP. It throws AppErrors instead of answering with a problem. */
+/** The gateway's admin API, without HTTP. It throws AppErrors instead of returning problem details. */
 export type AdminApi = Readonly<{
-  /** @param query Includes the parameters of the path. Unknown names are ignored. */
+  /** @param query Includes the path parameters. Unknown names are ignored. */
   read<Path extends keyof Answers>(path: Path, query?: Query): Promise<Answers[Path]>;
-  /** @param question Form fields. */
+  /** @param question The form fields. */
   explain(question: Query): Promise<Answer>;
 }>;

@@ -1,4 +1,4 @@
-// The admin API: the JSON of its responses, and how responses of several processes are merged.
+// The admin API: the JSON in its responses, and how to merge the responses of several processes.
 
 export type { Certificate } from './certificates.ts';
 export { type AdminApi, type Answers, explainEndpoint, type Query, type View, views } from './endpoints.ts';

@@ -5,21 +5,21 @@ import { count, earliestTime, text, time, total } from './values.ts';
 const limited = z
   .object({
     route: z.string(),
-    limit: z.string().describe('Its name in the `ratelimit-policy` header, or `refused tokens`.'),
+    limit: z.string().describe("The limit's name in the `ratelimit-policy` header, or `refused tokens`."),
     user_id: text,
     tenant_id: text,
     ip: text,
-    since: earliestTime.describe('When it reached the limit.'),
+    since: earliestTime.describe('When the caller reached the limit.'),
     last: time,
-    until: time.describe('When its window ends.'),
+    until: time.describe("When the caller's window ends."),
     refused: total,
-    now: mergedBy(z.boolean(), (values) => values.includes(true)).describe('Whether its window has not ended yet.'),
+    now: mergedBy(z.boolean(), (values) => values.includes(true)).describe('Whether the caller is still at the limit.'),
   })
   .meta({ id: 'LimitedCaller' });
 mergedBy(limited, (same) => mergeMembers(limited, same.toSorted(newestFirst('last'))));
 export type LimitedCaller = z.output<typeof limited>;
 
-/** Callers that are limited now come first, then the most recently refused. */
+/** Sorts callers that are limited now first, then those that were refused most recently. */
 export const limitedFirst = (a: LimitedCaller, b: LimitedCaller): number =>
   Number(b.now) - Number(a.now) || newestFirst('last')(a, b);
 
@@ -34,6 +34,6 @@ export const limitList = z.object({
   ),
   counted_in: z.enum(['redis', 'process']),
   redis: mergedBy(text.clone(), (states) => states.find((state) => state !== 'ready') ?? states[0] ?? null).describe(
-    'The state of the connection. Null if Redis is not configured.',
+    'The state of the Redis connection. Null if Redis is not configured.',
   ),
 });

@@ -15,8 +15,8 @@ const seriesOf = (startMs: number, ok: number[]): Series => ({
   durations: { bounds_ms: [1, 10], counts: [ok, zero, zero] },
 });
 
-describe('the traffic of several workers', () => {
-  test('is added slice by slice, also when one of them is a slice ahead', () => {
+describe('traffic from several workers', () => {
+  test('is added slice by slice, even if one worker is a slice ahead', () => {
     const merged = merge(traffic, [
       summarized(seriesOf(0, [1, 2, 3]), 3_600_000),
       summarized(seriesOf(10_000, [20, 30, 40]), 3_600_000),
@@ -26,7 +26,7 @@ describe('the traffic of several workers', () => {
     expect(merged.durations.counts[0]).toEqual([22, 33, 40]);
   });
 
-  test('has a rate over the time that the process runs', () => {
+  test('has a rate over the time that the process has run', () => {
     const young = summarized(seriesOf(0, [0, 0, 30]), 5_000);
     expect(young.last_minute.requests_per_sec).toBe(6);
   });
@@ -46,7 +46,7 @@ describe('a quantile', () => {
   });
 });
 
-test('the state of several workers is the worst one, from when the first worker had it', () => {
+test('merges the states of several workers into the worst one, since the first worker had it', () => {
   const states = [
     { state: 'up', since: '2026-01-01T00:00:00.000Z', why: null },
     { state: 'out', since: '2026-01-01T00:02:00.000Z', why: 'b' },
@@ -55,7 +55,7 @@ test('the state of several workers is the worst one, from when the first worker 
   expect(states.toSorted(worstFirst(['up', 'degraded', 'out']))[0]).toEqual(states[2]);
 });
 
-describe('an upstream of several workers', () => {
+describe('an upstream with several workers', () => {
   const at = (second: number) => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000Z`;
   type Requests = Readonly<{ success: number | null; failed?: readonly [since: number, last: number, count: number] }>;
   const workerOf = ({ success, failed }: Requests): z.output<typeof upstreamList> => {
@@ -84,13 +84,13 @@ describe('an upstream of several workers', () => {
 
   test.each<[string, Requests[], number, string]>([
     [
-      'one of them, whose request failed last',
+      'one worker, whose request failed last',
       [{ success: 1 }, { success: 2, failed: [5, 8, 2] }],
       5,
       '2 of 2 failed; last success 2026-01-01T00:00:02.000Z',
     ],
     [
-      'both, since the first of them',
+      'both workers, since the first failure',
       [
         { success: 1, failed: [4, 9, 3] },
         { success: 2, failed: [5, 8, 2] },
@@ -99,13 +99,13 @@ describe('an upstream of several workers', () => {
       '5 of 5 failed; last success 2026-01-01T00:00:02.000Z',
     ],
     [
-      'both, and none ever succeeded',
+      'both workers, without any success',
       [{ success: null, failed: [4, 4, 1] }, { success: null }],
       4,
       '1 of 1 failed; none has succeeded',
     ],
     [
-      'one of them before a success of the other, and again after it',
+      "one worker, before the other's success and again after it",
       [{ success: 1, failed: [4, 9, 3] }, { success: 6 }],
       9,
       '1 of 1 failed; last success 2026-01-01T00:00:06.000Z',
@@ -115,7 +115,7 @@ describe('an upstream of several workers', () => {
     expect(merged(...workers)).toMatchObject({ state, targets: [{ state }] });
   });
 
-  test('is not failing once a request of any worker succeeded', () => {
+  test('is not failing once a request from any worker succeeded', () => {
     const state = { state: 'not checked', since: at(0) };
     expect(merged({ success: 1, failed: [4, 9, 3] }, { success: 10 })).toMatchObject({
       state,
@@ -124,7 +124,7 @@ describe('an upstream of several workers', () => {
   });
 });
 
-test('the refusals of several workers are counted together, the last ones first', () => {
+test('counts the refusals of several workers together, the most recent first', () => {
   const refusal = { code: 'no_route', fault: 'caller', status: 404, title: '' };
   const at = (route: string | null, count: number, second: number) => ({
     refusals: [{ ...refusal, route, count, last: `2026-01-01T00:00:0${second}.000Z` }],

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-// How the responses of several processes are merged. A schema without a rule takes the value of the first process.
+// How to merge the responses of several processes. A schema without a rule takes the first process's value.
 
 type Rule = (values: readonly never[]) => unknown;
 
@@ -8,7 +8,7 @@ const rules = z.registry<Readonly<{ rule: Rule }>>();
 
 type Values<Schema extends z.ZodType> = readonly z.output<Schema>[];
 
-/** Sets the merge rule of a schema. The rule gets the values of at least one process. */
+/** Sets a schema's merge rule. The rule gets the values of at least one process. */
 export function mergedBy<Schema extends z.ZodType>(
   schema: Schema,
   rule: (values: Values<Schema>) => z.output<Schema>,
@@ -43,7 +43,7 @@ export function first<Value>(values: readonly Value[]): Value {
 
 type Compare<Item> = (a: Item, b: Item) => number;
 
-/** A list of items with a name. Those of one name are merged. Default order: as they first appear. */
+/** A list of named items. Items with the same name are merged. Default order: the order of first appearance. */
 export const listOf = <Item extends z.ZodType>(
   item: Item,
   nameOf: (item: z.output<Item>) => string,
@@ -53,7 +53,7 @@ export const listOf = <Item extends z.ZodType>(
     [...Map.groupBy(lists.flat(), nameOf).values()].map((same) => merge(item, same)).sort(compare),
   );
 
-/** A list of the items of all processes. */
+/** A list with the items of all processes. */
 export const joined = <Item extends z.ZodType>(
   item: Item,
   compare: Compare<z.output<Item>> = () => 0,
@@ -72,7 +72,7 @@ export const known = <Schema extends z.ZodType>(schema: Schema): z.ZodNullable<S
 
 type Lasting = Readonly<{ state: string; since: string }>;
 
-/** @param order States from good to bad. One that is not listed is the worst. */
+/** @param order States from best to worst. A state that is not listed counts as the worst. */
 export const worstFirst =
   (order: readonly string[]): Compare<Lasting> =>
   (a, b) => {
@@ -81,8 +81,8 @@ export const worstFirst =
   };
 
 /**
- * An object with a state. The worst state counts, starting when the first process had it. Members without a merge rule
- * come from the process with that state.
+ * An object with a state. The worst state counts, since the first process had it. Members without a merge rule come
+ * from the process with that state.
  */
 export const fromWorst = <Schema extends z.ZodObject>(schema: Schema, order: readonly string[]): Schema =>
   mergedBy(schema, (values) => {

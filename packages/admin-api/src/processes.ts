@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { atMost, first, joined, listOf, mergedBy, newestFirst, sum, worstFirst } from './merge.ts';
 import { count, earliestTime, since, text, time } from './values.ts';
 
-// The processes of the gateway, what changed in them, and their configuration file.
+// The gateway's processes, what changed in them, and their configuration file.
 
-/** A worker does not know its number, so the primary fills it in. */
+/** A worker does not know its own number, so the primary fills it in. */
 const worker = z.int().nullable();
 
 const processState = z
   .object({
-    worker: worker.describe('Null without `--workers`.'),
+    worker: worker.describe('The worker number. Null without `--workers`.'),
     pid: z.int(),
     version: z.string(),
     node: z.string(),
@@ -17,12 +17,12 @@ const processState = z
     state: since,
     config_hash: z.string(),
     config_loaded: time,
-    requests: count.describe('Since the process started.'),
-    requests_per_sec: z.number().describe('Over the last minute.'),
-    open_connections: count.describe('WebSockets and event streams.'),
+    requests: count.describe('Requests since the process started.'),
+    requests_per_sec: z.number().describe('Requests per second over the last minute.'),
+    open_connections: count.describe('WebSockets and event streams that are open.'),
     rss_bytes: count,
     heap_used_bytes: count,
-    cpu_ms: count.describe('Since the process started.'),
+    cpu_ms: count.describe('CPU time since the process started.'),
   })
   .meta({ id: 'Process' });
 
@@ -33,7 +33,9 @@ const event = z
     at: time,
     kind: z
       .string()
-      .describe('Such as `upstream`, `target`, `breaker`, `keys`, `revocations`, `configuration`, `gateway`.'),
+      .describe(
+        'The kind of part, such as `upstream`, `target`, `breaker`, `keys`, `revocations`, `configuration` or `gateway`.',
+      ),
     name: z.string(),
     from: z.string(),
     to: z.string(),
@@ -47,7 +49,7 @@ export const maxEvents = 500;
 
 export const eventList = z.object({ events: atMost(maxEvents, joined(event, newestFirst('at'))) });
 
-/** One line of a diff: a key of a route, as JSON. */
+/** One line in a diff: a route key, as JSON. */
 const keyChange = z.object({ key: z.string(), before: text, after: text });
 
 const routeChange = z.object({
@@ -61,9 +63,9 @@ const reload = z
   .object({
     at: time,
     result: z.enum(['applied', 'refused']),
-    hash: text.describe('The SHA-256 of the file. Null if it cannot be read.'),
-    problems: z.array(z.string()).describe('Each as file:line:column: the problem.'),
-    changed_routes: z.int().nullable().describe('Null if the file was refused.'),
+    hash: text.describe("The file's SHA-256. Null if the file cannot be read."),
+    problems: z.array(z.string()).describe('The problems, each as `file:line:column: problem`.'),
+    changed_routes: z.int().nullable().describe('How many routes changed. Null if the file was refused.'),
     changes: z.array(routeChange).describe('The first 100 routes that differ.'),
   })
   .meta({ id: 'Reload' });
@@ -78,9 +80,9 @@ const inForce = z.object({
 export const reloadList = z.object({
   file: z.string(),
   state: mergedBy(since.clone(), (states) => first(states.toSorted(worstFirst(['in force', 'refused'])))).describe(
-    'Whether the file on disk is the configuration in force.',
+    'Whether the gateway uses the file on disk.',
   ),
   in_force: listOf(inForce, ({ hash }) => hash),
-  // Every process reads the same file. A process that started later has seen fewer reloads than the one shown.
+  // Every process reads the same file. A process that started later has seen fewer reloads than the one shown here.
   reloads: mergedBy(z.array(reload), (lists) => first(lists.toSorted((a, b) => b.length - a.length))),
 });

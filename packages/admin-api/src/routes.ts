@@ -11,10 +11,10 @@ export const route = z
     methods: z.array(z.string()),
     upstream: z.string(),
     auth: z.string(),
-    rules: z.array(z.string()).describe('The compiled rules, in the order in which they refuse.'),
-    requests: total.describe('Since the process started, like the two below.'),
-    refused: total.describe('By the gateway.'),
-    failed: total.describe('Answered with 5xx, by the gateway or the service.'),
+    rules: z.array(z.string()).describe('The compiled rules, in the order in which they are evaluated.'),
+    requests: total.describe('Requests since the process started.'),
+    refused: total.describe('Requests that the gateway refused since the process started.'),
+    failed: total.describe('Requests with a 5xx response from the gateway or the service since the process started.'),
   })
   .meta({ id: 'Route' });
 export type Route = z.output<typeof route>;
@@ -23,7 +23,7 @@ export type Route = z.output<typeof route>;
 export const routesPerPage = 200;
 
 export const routeFilters = {
-  q: z.string().optional().describe('A part of a name, a path, a rule or an upstream.'),
+  q: z.string().optional().describe("Part of a route's name, path, rules or upstream."),
   offset: z
     .string()
     .regex(/^\d{1,9}$/, 'must be a whole number')
@@ -39,15 +39,15 @@ export const routeList = z.object({
   configured: count,
   offset: count,
   page_size: count.describe('The maximum number of routes in a response.'),
-  unmatched: total.describe('Requests that were refused because they matched no route.'),
+  unmatched: total.describe('Requests refused because they matched no route.'),
 });
 
-/** The meaning of an error code, and whose fault it is. */
+/** What an error code means, and whose fault the error is. */
 const meaning = { code: z.string(), fault: z.string(), status: z.int(), title: z.string() };
 
 export const oneRoute = z.object({
   route,
-  definition: z.record(z.string(), z.unknown()).describe('The keys of the file, with their defaults.'),
+  definition: z.record(z.string(), z.unknown()).describe("The route's keys in the file, with their defaults."),
   traffic,
   statuses: counted,
   refusals: listOf(z.object({ ...meaning, count: total }), ({ code }) => code, mostFirst),
@@ -55,9 +55,9 @@ export const oneRoute = z.object({
 
 const refusal = z
   .object({
-    route: text.describe('Null if no route matched.'),
+    route: text.describe('The route. Null if no route matched.'),
     ...meaning,
-    count: total.describe('Since the process started.'),
+    count: total.describe('Refusals since the process started.'),
     last: latestTime,
   })
   .meta({ id: 'Refusal' });

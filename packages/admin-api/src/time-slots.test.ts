@@ -4,7 +4,7 @@ import { TimeSlots } from './time-slots.ts';
 describe('time slots', () => {
   const step = { stepMs: 10, length: 3, columns: 2 };
 
-  test('drop what is older than the ring', () => {
+  test('drops slots that are older than the ring', () => {
     const slots = new TimeSlots(step);
     slots.add(5, 0, 1);
     slots.add(12, 1, 2);
@@ -18,7 +18,7 @@ describe('time slots', () => {
     });
   });
 
-  test('time slots are empty after a long pause', () => {
+  test('are empty after a long pause', () => {
     const slots = new TimeSlots(step);
     slots.add(5, 0, 1);
     expect(slots.read(1_000_000).columns).toEqual([
@@ -27,7 +27,7 @@ describe('time slots', () => {
     ]);
   });
 
-  test('add to the newest slice when the clock is set back', () => {
+  test('adds to the newest slot if the clock is set back', () => {
     const slots = new TimeSlots(step);
     slots.add(25, 0, 1);
     slots.add(5, 0, 1);

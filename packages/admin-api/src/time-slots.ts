@@ -1,5 +1,5 @@
 /**
- * Counts per time slot, in a ring of fixed size. Slots start at multiples of `stepMs`, so that those of several
+ * Counts per time slot, in a ring of fixed size. Slots start at multiples of `stepMs`, so that the slots of several
  * processes line up.
  */
 export class TimeSlots {
@@ -22,7 +22,8 @@ export class TimeSlots {
   }
 
   /**
-   * The start of the oldest slot, and each column from the oldest slot to the current one, which is not complete yet.
+   * Returns the oldest slot's start, and each column from the oldest slot to the current one, which is not complete
+   * yet.
    */
   read(nowMs: number): Readonly<{ startMs: number; columns: number[][] }> {
     this.#advance(nowMs);

@@ -3,25 +3,27 @@ import { z } from 'zod';
 import { first, latest, merge, mergedBy, sum } from './merge.ts';
 import { count, ms, time } from './values.ts';
 
-const perSlice = z.array(count).describe('One number for each slice, the oldest first.');
+const perSlice = z.array(count).describe('One number per slice, oldest first.');
 
-/** `none`: the client left before the response started. */
+/** `none` means that the client disconnected before the response started. */
 export const responseClasses = ['1xx', '2xx', '3xx', '4xx', '5xx', 'none'] as const;
-/** Whose fault a refusal is. `service`: 5xx responses of the services themselves. */
+/** Whose fault a refusal is. `service` counts the services' own 5xx responses. */
 export const failureKinds = ['caller', 'configuration', 'capacity', 'upstream', 'ours', 'service'] as const;
 
 const sliced = <Name extends string>(names: readonly Name[]) =>
   z.object(Object.fromEntries(names.map((name) => [name, perSlice])) as Record<Name, typeof perSlice>);
-const responses = sliced(responseClasses).describe('By status class. `none`: the client left.');
+const responses = sliced(responseClasses).describe(
+  'Responses by status class. `none` means that the client disconnected.',
+);
 const failures = sliced(failureKinds).describe(
-  'Refusals of the gateway by fault. `service`: responses with 5xx of the services themselves.',
+  "The gateway's refusals by fault. `service` counts the services' own 5xx responses.",
 );
 
 export const durations = mergedBy(
   z
     .object({
-      bounds_ms: z.array(z.number()).describe('The upper bounds of the buckets.'),
-      counts: z.array(perSlice).describe('For each bucket, and a last one for longer requests.'),
+      bounds_ms: z.array(z.number()).describe("The buckets' upper bounds."),
+      counts: z.array(perSlice).describe('The counts per bucket. The last bucket is for longer requests.'),
     })
     .meta({ id: 'Durations' }),
   (parts) => ({
@@ -34,11 +36,11 @@ export type Durations = z.output<typeof durations>;
 const latency = z
   .object({ p50: ms, p95: ms, p99: ms })
   .meta({ id: 'Latency' })
-  .describe('Milliseconds, interpolated in buckets.');
+  .describe('Latency in milliseconds, interpolated within buckets.');
 
 export const traffic = z
   .object({
-    start: time.describe('The start of the oldest slice.'),
+    start: time.describe('When the oldest slice starts.'),
     step_sec: z.number(),
     responses,
     failures,
@@ -51,10 +53,10 @@ export const traffic = z
     last_hour: z.object({ requests: count, failures: z.record(z.string(), z.number()), latency_ms: latency }),
   })
   .meta({ id: 'Traffic' })
-  .describe('The last hour in slices. The last slice has not ended.');
+  .describe('The last hour in slices. The last slice has not ended yet.');
 export type Traffic = z.output<typeof traffic>;
 
-/** What was counted in each slice. */
+/** The counts in each slice. */
 export type Series = Pick<Traffic, 'start' | 'step_sec' | 'responses' | 'failures' | 'durations'>;
 
 /**
@@ -66,7 +68,7 @@ export function summarized(series: Series, aliveMs: number): Traffic {
   const { step_sec, responses: byClass, failures: byFault, durations: all } = series;
   const slices = Math.max(1, Math.round(60 / step_sec));
   const length = byClass['2xx'].length;
-  // Excludes the current slice, which has not ended, unless it is the only one.
+  // Excludes the current slice, which has not ended, unless there is no other.
   const isYoung = aliveMs < 2 * step_sec * 1000;
   const end = isYoung ? length : length - 1;
   const seconds = Math.max(1, Math.min(slices * step_sec, aliveMs / 1000));
@@ -86,14 +88,14 @@ export function summarized(series: Series, aliveMs: number): Traffic {
   };
 }
 
-/** @param over Sums the relevant slices. */
+/** @param over Sums up the relevant slices. */
 export function latencyOf({ bounds_ms, counts }: Durations, over: (list: readonly number[]) => number) {
   const totals = counts.map(over);
   const at = (share: number) => quantileOf(share, totals, bounds_ms) ?? null;
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
-/** The slices of processes start at the same times, so a process that is one slice ahead loses its oldest. */
+/** All processes start their slices at the same times, so a process that is one slice ahead loses its oldest slice. */
 mergedBy(traffic, (parts) => {
   const start = latest(parts.map((part) => part.start));
   const aligned = parts.map((part) =>

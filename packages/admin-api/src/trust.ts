@@ -10,21 +10,22 @@ const issuer = fromWorst(
       issuer: z.string(),
       name: text,
       provider: text,
-      source: z
-        .string()
-        .describe('The URL or the file of its keys, with the names of variables in place of their values.'),
+      source: z.string().describe("The URL or file of the issuer's keys, with variable names instead of values."),
       state: since,
       keys: z.array(
-        z.object({ kid: z.string(), algorithm: z.string(), since: time.describe('When this process loaded it.') }),
+        z.object({ kid: z.string(), algorithm: z.string(), since: time.describe('When this process loaded the key.') }),
       ),
       confirmed: time.nullable().describe('When the key set was last confirmed.'),
       next_fetch: time.nullable(),
       fetches: total,
       failed_fetches: total,
-      failure: z.object({ reason: z.string(), in_a_row: count }).nullable().describe('While fetches fail.'),
+      failure: z
+        .object({ reason: z.string(), in_a_row: count })
+        .nullable()
+        .describe('The last failure. Null unless fetches fail.'),
       ignored: z.array(z.object({ kid: text, reason: z.string() })).describe('Unusable keys.'),
-      verified: total.describe('Tokens, not requests: a verified token is cached.'),
-      refused: counted.describe('Tokens that were refused when they were verified, by code.'),
+      verified: total.describe('Verified tokens, not requests, because a verified token is cached.'),
+      refused: counted.describe('Tokens that failed verification, by error code.'),
     })
     .meta({ id: 'Issuer' }),
   ['current', 'cannot be refreshed', 'none'],
@@ -35,19 +36,21 @@ const gatewayKey = z.object({
   kid: z.string(),
   algorithm: z.string(),
   state: z.enum(['in use', 'next', 'replaced', 'expired']),
-  from: time.describe('When it becomes usable. It is published earlier.'),
-  until: time.nullable().describe('Null if it is usable until retired.'),
+  from: time.describe('When the key becomes usable. The gateway publishes it earlier.'),
+  until: time.nullable().describe('When the key expires. Null if it is usable until it is retired.'),
 });
 
 export const issuerList = z.object({
   issuers: listOf(issuer, (one) => one.issuer),
-  gateway_keys: z.array(gatewayKey).describe('The keys of this gateway, with which it signs or encrypts identity.'),
-  unknown: counted.describe('Refused tokens that name none of these issuers, or that are malformed.'),
+  gateway_keys: z
+    .array(gatewayKey)
+    .describe("The gateway's own keys, for signing identity headers and for key agreement."),
+  unknown: counted.describe('Refused tokens that are malformed or name none of these issuers.'),
   refused_requests: listOf(
     z.object({ code: z.string(), title: z.string(), count: total }),
     ({ code }) => code,
     mostFirst,
-  ).describe('Requests that were refused because of their token, on all routes.'),
+  ).describe('Requests on all routes that were refused because of their token.'),
   cache: z.object({ size: total, hits: total, misses: total, refused_from_memory: total }),
 });
 
@@ -60,19 +63,19 @@ const revocations = fromWorst(
   z
     .object({
       issuer: z.string(),
-      source: z.string().describe('The URL of the feed, with the names of variables in place of their values.'),
+      source: z.string().describe("The feed's URL, with variable names instead of values."),
       state: since,
-      held: mergedBy(z.int().nonnegative(), (all) => Math.max(...all)).describe('Revocations in force.'),
+      held: mergedBy(z.int().nonnegative(), (all) => Math.max(...all)).describe('Revocations that are in effect.'),
       staleness_ms: mergedBy(ms.clone(), (all) => (all.includes(null) ? null : Math.max(...all.map(Number)))).describe(
-        'Since the feed last reported no further items.',
+        'How long ago the gateway last read the feed to its end.',
       ),
       max_staleness_ms: z.number(),
       on_stale: z.enum(['allow', 'deny']),
       refused_before: known(time).describe(
-        'All older tokens are refused, because there are more revocations than fit in memory.',
+        'Tokens issued before this time are refused, because memory cannot hold all revocations.',
       ),
       lag: known(lag).describe(
-        'From the time a revocation takes effect until it is in force here. Null if none arrived since the start.',
+        "The time from a revocation's start until this gateway enforces it. Null if none arrived since the process started.",
       ),
       answers: total,
       failures: total,
@@ -86,5 +89,5 @@ export type Revocations = z.output<typeof revocations>;
 
 export const revocationList = z.object({
   issuers: listOf(revocations, (one) => one.issuer),
-  without: z.array(z.string()).describe('Issuers without a feed: their tokens end at `exp`.'),
+  without: z.array(z.string()).describe('Issuers without a feed. Their tokens are valid until `exp`.'),
 });

@@ -28,8 +28,8 @@ const target = z.object({
   ejected_for_ms: highest,
   failing: failing
     .nullable()
-    .describe('Failed requests since the last success. Null if the last request succeeded, or there was none.'),
-  last_success: time.nullable().describe('When a request last got a complete response, of any status.'),
+    .describe('Failed requests since the last success. Null if the last request succeeded or there was none.'),
+  last_success: time.nullable().describe('When a request last got a complete response, with any status.'),
   last_error: known(lastError),
 });
 
@@ -58,9 +58,9 @@ const upstream = z
       (all) => all.find(({ fallback }) => fallback !== null) ?? first(all),
     ),
     tls_trouble: known(z.string()),
-    latency_ms: z.object({ p50: ms, p95: ms, p99: ms }).describe('Over the last ten minutes.'),
+    latency_ms: z.object({ p50: ms, p95: ms, p99: ms }).describe('Latency percentiles over the last ten minutes.'),
     durations: durations.describe(
-      'Per minute of the last hour: from the signed request sent to the start of the response.',
+      'Time from sending the signed request to the start of the response, per minute of the last hour.',
     ),
     targets: listOf(target, ({ origin }) => origin),
   })
@@ -69,14 +69,14 @@ export type Upstream = z.output<typeof upstream>;
 
 export const upstreamList = z.object({ upstreams: listOf(upstream, ({ name }) => name) });
 
-/** Of the last ten minutes. */
+/** Returns the latency over the last ten minutes. */
 export const upstreamLatency = (all: z.output<typeof durations>) => latencyOf(all, (list) => sum(list.slice(-10)));
 
 type State = Readonly<{ state: string; why: string | null }>;
 
 /**
- * The state of an upstream, from its targets and its breaker. It is `failing` while the last request to each target
- * failed, whatever its breaker and its health checks say.
+ * Returns an upstream's state, based on its targets and its breaker. It is `failing` while the last request to each
+ * target failed, whatever the breaker and the health checks say.
  *
  * @returns `since` is undefined if the state starts when it is first observed.
  */
@@ -100,7 +100,7 @@ export function upstreamState(
   return { state: targets.some(({ state }) => state.state === 'healthy') ? 'up' : 'not checked', why: null };
 }
 
-/** Since then, all requests of a failing target have failed: a success ends the state. */
+/** All requests to a failing target have failed since then, because a success ends the state. */
 export function failingState(
   { since: from, code, requests }: Omit<Failing, 'last'>,
   lastSuccess: string | null,
@@ -109,7 +109,7 @@ export function failingState(
   return { state: 'failing', since: from, why: `${code}; ${requests} of ${requests} failed; ${success}` };
 }
 
-/** The state of the merged parts, from when the first process had it. */
+/** The merged parts' state starts when the first process had it. */
 mergedBy(upstream, (parts) => {
   const merged = mergeMembers(upstream, parts);
   const { targets, breaker: circuit, durations: all } = merged;
@@ -122,7 +122,7 @@ mergedBy(upstream, (parts) => {
 /** Ordered from good to bad. */
 const targetStates = ['healthy', 'not checked', 'full', 'ejected', 'checks fail'];
 
-/** A process's report of failed requests is outdated once a request of another process has succeeded. */
+/** A process's report of failed requests is outdated once a request from another process has succeeded. */
 mergedBy(target, (parts) => {
   const success = latest(['', ...parts.flatMap(({ last_success }) => last_success ?? [])]);
   const current = parts.filter((part) => part.failing === null || part.failing.last >= success);
@@ -138,7 +138,10 @@ mergedBy(target, (parts) => {
   return { ...mergeMembers(target, parts), state, failing: requests, last_success: lastSuccess };
 });
 
-/** @param success The last success. Of the failures before it, only the end is known: at least one has failed since. */
+/**
+ * @param success The last success. At least one request has failed since, and only the end of earlier failures is
+ *   known.
+ */
 function mergeFailing(parts: readonly Failing[], success: string): Failing | null {
   const [last] = parts.toSorted(newestFirst('last'));
   if (last === undefined) return null;

@@ -4,7 +4,7 @@ import { KeptPages } from './kept-pages.ts';
 
 const atOnce = <Result>(render: () => Promise<Result>): Promise<Result> => render();
 
-test('renders once a second for all readers of a URL, and separately for another URL', async () => {
+test('renders a URL once a second for all readers, and each URL separately', async () => {
   const kept = new KeptPages<string>(atOnce);
   let count = 0;
   const read = (url: string) =>

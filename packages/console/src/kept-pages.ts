@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** How long a rendered page is reused for the same URL. */
+/** How long to reuse a rendered page for the same URL. */
 const keptMs = 1_000;
 const maxKept = 32;
-/** How long a reused page is delayed. Otherwise a client that reads in a loop would keep the process busy. */
+/** How long to delay a reused page. Otherwise a client that reads in a loop would keep the process busy. */
 const slowDownMs = 50;
 
 const pause = (ms: number): Promise<void> => delay(ms, undefined, { ref: false });
@@ -17,7 +17,7 @@ export class KeptPages<Page> {
     this.#inTurn = inTurn;
   }
 
-  /** @param url Identifies the page: everything that it depends on, except the state of the gateway. */
+  /** @param url Identifies the page. Contains everything that the page depends on, except the gateway's state. */
   async of(url: string, render: () => Promise<Page>): Promise<Page> {
     const known = this.#pages.get(url);
     if (known !== undefined) {

@@ -15,11 +15,11 @@ import { upstreamsPage } from './pages/upstreams.ts';
 
 type Asked = Readonly<{ read: AdminApi['read']; nowMs: number; query: Query }>;
 
-/** A page of the console, rendered from an answer of the API. */
+/** A console page, rendered from an API response. */
 type ConsolePage = Readonly<{
   path: string;
   page(asked: Asked): Promise<Page>;
-  /** Explains why the item may be missing. */
+  /** Says why the item may be missing. */
   missing?(query: Query): string;
 }>;
 
@@ -37,7 +37,7 @@ export const consolePages: readonly ConsolePage[] = [
       const route = await read('/api/routes/:name', query);
       return routePage(route, await read('/api/requests', { route: query.name, worker: query.worker }), nowMs);
     },
-    missing: ({ name = '' }) => `The configuration in force has no route ${name}.`,
+    missing: ({ name = '' }) => `The current configuration has no route ${name}.`,
   },
   {
     path: '/console/requests',
@@ -49,7 +49,7 @@ export const consolePages: readonly ConsolePage[] = [
     path: '/console/requests/:id',
     page: async ({ read, query }) => requestPage(await read('/api/requests/:id', query)),
     missing: ({ id = '' }) =>
-      `Only the last requests and the last refusals are kept, until the gateway restarts. Search the log for ${id}.`,
+      `The gateway keeps only the last requests and refusals, and loses them when it restarts. Search the log for ${id}.`,
   },
   { path: '/console/explain', page: async ({ query: { token: _token, ...shown } }) => explainPage(shown) },
   statePage('upstreams', upstreamsPage),
@@ -67,7 +67,7 @@ export const consolePages: readonly ConsolePage[] = [
   },
 ];
 
-/** A page that shows the API endpoint of the same name. */
+/** A page that shows the API endpoint with the same name. */
 function statePage<Name extends StateName>(
   name: Name,
   page: (answer: Answers[`/api/${Name}`], nowMs: number) => Content,
@@ -85,7 +85,7 @@ async function overview({ read, query: { worker }, nowMs }: Asked): Promise<Page
   return { body: overviewPage({ ...Object.fromEntries(await Promise.all(parts)), nowMs }) };
 }
 
-/** The state of the gateway in the layout of every page. Unknown while no worker answers. */
+/** Reads the gateway's state for the layout of every page. The state is unknown if no worker answers. */
 export async function frameFor(
   read: AdminApi['read'],
   chosen: string | undefined,
@@ -107,7 +107,7 @@ export async function frameFor(
   }
 }
 
-/** The worst state, starting when the first process had it. */
+/** Returns the worst state, since the first process had it. */
 function worstOf(states: readonly Since[]): Since {
   const rank = ({ state }: Since) => Number(state === 'ready');
   const [worst] = states.toSorted((a, b) => rank(a) - rank(b) || (a.since < b.since ? -1 : 1));

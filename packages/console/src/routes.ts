@@ -18,7 +18,7 @@ import { consolePages, frameFor } from './pages.ts';
 
 export type ConsoleOptions = Readonly<{
   api: AdminApi;
-  /** Runs tasks one after the other. May refuse one with an error, which the routes pass on. */
+  /** Runs tasks one after the other. It may refuse a task with an error, which the routes pass on. */
   inTurn<Result>(work: () => Promise<Result>): Promise<Result>;
   /** The version of the gateway. */
   version: string;
@@ -27,11 +27,11 @@ export type ConsoleOptions = Readonly<{
 
 type Rendered = Readonly<{ status: number; body: string }>;
 
-/** Enough for an escaped token of 16 KiB, twice the longest that the gateway accepts. */
+/** Fits a URL-encoded token of 16 KiB, twice the longest that the gateway accepts. */
 const maxBodyBytes = 64 * 1024;
 const explainPath = '/console/explain';
 
-/** The console: its pages, its style sheet and its script. */
+/** Serves the console: its pages, style sheet and script. */
 export function consoleRoutes({ api, inTurn, version, nowMs }: ConsoleOptions): Router {
   const file = (name: string) => new URL(`./assets/${name}`, import.meta.url);
   const assets = pageAssets('/console/assets', { style: file('console.css'), script: file('console.js') });
@@ -66,7 +66,7 @@ export function consoleRoutes({ api, inTurn, version, nowMs }: ConsoleOptions): 
   return router;
 }
 
-/** Handles the form of Explain. */
+/** Handles the Explain form. */
 async function explained({ explain }: AdminApi, given: Query): Promise<Page> {
   // The page must not contain the token.
   const { token: _token, ...shown } = given;
@@ -89,12 +89,12 @@ function shownError(thrown: unknown): AppError {
 function failurePage({ code, errors }: AppError, { path, query, worker }: Frame, missing: string | undefined): Page {
   if (code === 'validation_failed') return badQueryPage(errors ?? [], path);
   if (code === 'unavailable') return noAnswerPage;
-  return notFoundPage(query.worker && worker === undefined ? `No worker ${query.worker} serves.` : missing);
+  return notFoundPage(query.worker && worker === undefined ? `Worker ${query.worker} is not serving.` : missing);
 }
 
 const send = (res: Response, { status, body }: Rendered) => void res.status(status).type('html').send(body);
 
-/** A repeated parameter counts once. Spaces around a value come from copying it. */
+/** Uses a repeated parameter once. Trims values, because people paste them with spaces. */
 function queryOf(req: Request): Query {
   const { searchParams } = new URL(req.originalUrl, 'http://admin');
   return Object.fromEntries([...searchParams].map(([name, value]) => [name, value.trim()]));

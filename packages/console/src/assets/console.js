@@ -1,4 +1,4 @@
-// Live updates. Every page works without them: this fetches the same page again and replaces its content.
+// Live updates. Every page works without them. This script fetches the same page again and replaces its content.
 
 const everyMs = 5_000;
 const button = document.getElementById('live');
@@ -13,7 +13,7 @@ function isInUse() {
   return document.hidden || isTyping || selection?.isCollapsed === false;
 }
 
-/** Finds an element again by its id, its link or its position among the focusable elements. */
+/** Finds an element again by its id, its link, or its position among the focusable elements. */
 function placeOf(element) {
   if (!(element instanceof HTMLElement) || !main.contains(element)) return () => null;
   const href = element.getAttribute('href');

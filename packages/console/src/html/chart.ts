@@ -5,7 +5,7 @@ import { type Html, html } from './html.ts';
 
 export type Line = Readonly<{
   label: string;
-  /** The CSS class with its color. */
+  /** The CSS class that gives the line its color. */
   look: string;
   /** Null if unknown. */
   values: readonly (number | null)[];
@@ -14,7 +14,7 @@ export type Line = Readonly<{
 export type ChartOptions = Readonly<{
   title: string;
   lines: readonly Line[];
-  /** Stacked areas, or overlapping lines. */
+  /** Draws stacked areas or overlapping lines. */
   kind: 'stacked' | 'lines';
   start: string;
   stepSec: number;
@@ -27,7 +27,7 @@ export type ChartOptions = Readonly<{
 const width = 600;
 const height = 150;
 
-/** An SVG chart that fills its container. Its labels are HTML, so that they keep their size. */
+/** Draws an SVG chart that fills its container. Labels are HTML, so that they keep their size. */
 export function chart(options: ChartOptions): Html {
   const { title, lines, kind, start, stepSec, format, summary } = options;
   const drawn: readonly Drawn[] = kind === 'stacked' ? stacked(lines) : lines;
@@ -57,7 +57,7 @@ export function latencyLines({ bounds_ms, counts }: Durations): Line[] {
   ];
 }
 
-/** Merges neighboring points, so that a chart has about 120. */
+/** Merges neighboring points, so that the chart has about 120. */
 export function joined(values: readonly number[], points = 120): number[] {
   const size = Math.max(1, Math.floor(values.length / points));
   const groups: number[] = [];
@@ -67,7 +67,7 @@ export function joined(values: readonly number[], points = 120): number[] {
   return groups;
 }
 
-/** `base`: the lower edge of an area. */
+/** `base` is the lower edge of an area. */
 type Drawn = Line & Readonly<{ base?: readonly number[] }>;
 
 function stacked(lines: readonly Line[]): Drawn[] {
@@ -88,7 +88,7 @@ function areaPath(values: readonly (number | null)[], base: readonly number[], t
   return `M${[...edge(values), ...edge(base).reverse()].join('L')}Z`;
 }
 
-/** An unknown value interrupts the line. A value between two unknown ones becomes a short stroke. */
+/** Draws a line that unknown values interrupt. A value between two unknown ones becomes a short stroke. */
 function linePath(values: readonly (number | null)[], top: number): string {
   let path = '';
   for (const [at, value] of values.entries()) {
@@ -108,7 +108,7 @@ function niceCeiling(value: number): number {
   return step * power;
 }
 
-/** A number on the axis, not rounded: half of 25 is not 13. */
+/** Formats a number on the axis without rounding: half of 25 is not 13. */
 export function axisNumber(value: number): string {
   const rounded = Number(value.toPrecision(3));
   return rounded >= 1 ? number(rounded) : String(rounded);

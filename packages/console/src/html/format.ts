@@ -5,7 +5,7 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** A length of time in one or two units, such as `3 min` or `2 h 5 min`. */
+/** Formats a length of time in one or two units, such as `3 min` or `2 h 5 min`. */
 export function duration(ms: number): string {
   const whole = Math.max(0, ms);
   if (whole < 1) return '0 ms';
@@ -21,7 +21,7 @@ function twoUnits(ms: number, unit: number, name: string, smaller: number, small
   return `${Math.floor(ms / unit)} ${name}${rest === 0 ? '' : ` ${rest} ${smallerName}`}`;
 }
 
-/** Milliseconds with at most three digits, such as `0.42 ms` or `1.2 s`. */
+/** Formats milliseconds with at most three digits, such as `0.42 ms` or `1.2 s`. */
 export function milliseconds(ms: number | null): string {
   if (ms === null) return '–';
   if (ms < 10) return `${Number(ms.toFixed(2))} ms`;
@@ -47,21 +47,21 @@ export function percent(part: number, whole: number): string {
 
 export const bytes = (value: number): string => `${Math.round(value / 1024 / 1024)} MiB`;
 
-/** How long ago, with the exact time as a tooltip and in `datetime`. */
+/** Says how long ago a time was, with the exact time as a tooltip and in `datetime`. */
 export function ago(time: string, nowMs: number): Html {
   const ms = nowMs - Date.parse(time);
   const text = ms < 0 ? `in ${duration(-ms)}` : `${duration(ms)} ago`;
   return html`<time datetime="${time}" title="${exact(time)}">${text}</time>`;
 }
 
-/** How long a state has lasted. */
+/** Says how long a state has lasted. */
 export const forTime = (time: string, nowMs: number): Html =>
   html`<time datetime="${time}" title="since ${exact(time)}">${duration(nowMs - Date.parse(time))}</time>`;
 
-/** `2026-11-26 09:41:07 UTC`. */
+/** Formats a time as `2026-11-26 09:41:07 UTC`. */
 export const exact = (time: string): string => `${time.slice(0, 19).replace('T', ' ')} UTC`;
 
-/** `09:41:07`, or with the date if it is another day. */
+/** Formats a time as `09:41:07`, or with the date if it is from another day. */
 export function clock(time: string, nowMs: number): Html {
   const isToday = time.slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10);
   const text = isToday ? time.slice(11, 19) : `${time.slice(0, 10)} ${time.slice(11, 16)}`;

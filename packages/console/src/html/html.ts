@@ -1,6 +1,6 @@
 import { type Content as AnyContent, type Html as AnyHtml, html as template } from '@countersign/service-kit';
 
-/** Context for the links on a page: the worker that the page shows. */
+/** The worker that the page shows. Links on the page keep it. */
 export type Worker = number | undefined;
 
 export type Content = AnyContent<Worker>;

@@ -9,12 +9,12 @@ export type Frame = Readonly<{
   configuration: Since;
   version: string;
   nowMs: number;
-  /** The URLs of the static files of every page. */
+  /** The URLs of the static files that every page uses. */
   assets: Readonly<Record<'style' | 'script' | 'icon', string>>;
-  /** The numbers of the workers, and of the one that the page shows. Empty without workers. */
+  /** The workers' numbers, and the number of the worker that the page shows. Empty without workers. */
   workers: readonly number[];
   worker: number | undefined;
-  /** The path of the page, for links to the same page. */
+  /** The page's path, for links to the same page. */
   path: string;
   query: Readonly<Record<string, string | undefined>>;
 }>;
@@ -22,7 +22,7 @@ export type Frame = Readonly<{
 export type Page = Readonly<{
   /** Default: 200. */
   status?: number;
-  /** Default: the title of its navigation entry. */
+  /** Default: the title of the page's menu entry. */
   title?: string;
   /** Whether the page refreshes itself. Default: true. */
   live?: boolean;
@@ -41,12 +41,12 @@ const navigation: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   Gateway: { Reloads: '/console/reloads', Certificates: '/console/certificates', Workers: '/console/workers' },
 };
 
-/** The whole document. */
+/** Renders the whole document. */
 export function layout({ status, title: own, live = true, body }: Page, frame: Frame): string {
   const { assets, version, nowMs } = frame;
   const [name, entryPath] = entryOf(frame.path);
   const title = own ?? name;
-  // An error page does not highlight a menu entry, so that the reader can open that entry.
+  // An error page highlights no menu entry, so that the reader can open every entry.
   const place = status === undefined || own === undefined ? entryPath : undefined;
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>${title} · Countersign</title>

@@ -30,21 +30,21 @@ const tones: Readonly<Record<string, Tone>> = {
 /** States that are not listed count as bad. */
 export const toneOf = (state: string): Tone => tones[state] ?? 'bad';
 
-/** A state as a word with a mark. The mark's shape differs too, not only its color. */
+/** Shows a state as a word with a mark. The mark differs in shape, not only in color. */
 export const pill = (text: string, tone: Tone = toneOf(text)): Html => html`<span class="pill ${tone}">${text}</span>`;
 
-/** A state, and how long it has lasted. */
+/** Shows a state, and how long it has lasted. */
 export const stateSince = ({ state, since, why }: Since, nowMs: number): Html =>
   html`${pill(state)} <span class="muted">for ${forTime(since, nowMs)}</span>${why === null ? '' : html` <span class="why">${why}</span>`}`;
 
 export type Column<Row> = Readonly<{
   label: string;
-  /** `number` is aligned to the right, `main` names the row. */
+  /** `number` aligns the column to the right. `main` marks the cell that names the row. */
   kind?: 'number' | 'main' | 'mono';
   cell(row: Row): Content;
 }>;
 
-/** A table. On a narrow screen each row becomes a card, which needs the roles written out. */
+/** A table. On a narrow screen each row becomes a card, so the ARIA roles must be explicit. */
 export function table<Row>(label: string, columns: readonly Column<Row>[], rows: readonly Row[], empty: Content): Html {
   if (rows.length === 0) return html`<p class="empty">${empty}</p>`;
   const head = columns.map(
@@ -66,11 +66,11 @@ function cellOf<Row>({ label, kind, cell }: Column<Row>, row: Row): Html {
   return html`<td role="cell" class="${kind ?? ''}" data-label="${label}">${content}</td>`;
 }
 
-/** Lets a URL wrap between its parts. Otherwise it would push the next columns out of the table. */
+/** Lets a URL wrap between its parts. Otherwise the URL would push the next columns out of the table. */
 export const breakable = (text: string): Content =>
   text.includes('://') ? text.split(/(?<=[/.:?&=-])/).map((part) => html`${part}<wbr>`) : text;
 
-/** A list of names and values. Null values are left out. */
+/** A list of names and values. Null values are omitted. */
 export type Definitions = readonly (readonly [label: string, value: Content])[];
 
 export const definitions = (rows: Definitions): Html =>
@@ -79,7 +79,7 @@ export const definitions = (rows: Definitions): Html =>
 export const section = (title: string, body: Content, aside: Content = ''): Html =>
   html`<section class="card"><header class="row"><h2>${title}</h2>${aside === '' ? '' : html`<div class="muted">${aside}</div>`}</header>${body}</section>`;
 
-/** A section of a page with one table. */
+/** A page section with one table. */
 export const tableCard = <Row>(
   title: string,
   columns: readonly Column<Row>[],
@@ -91,7 +91,7 @@ export const tableCard = <Row>(
 export const link = (path: string, text: Content, query?: Query): Html =>
   html`<a href="${to(path, query)}">${text}</a>`;
 
-/** The URL of a page. It keeps the worker that the reader chose. */
+/** Returns a page's URL, which keeps the worker that the reader chose. */
 export const to =
   (path: string, query: Query = {}): Content =>
   (worker) => {
@@ -101,7 +101,7 @@ export const to =
     return `${page}${parameters.size === 0 ? '' : `?${parameters}`}${fragment === undefined ? '' : `#${fragment}`}`;
   };
 
-/** For a form that the browser submits as a query, which replaces the query of its action. */
+/** Keeps the worker in a form. The browser replaces the action's query with the form fields. */
 export const workerField: Content = (worker) =>
   worker === undefined ? '' : html`<input type="hidden" name="worker" value="${worker}">`;
 

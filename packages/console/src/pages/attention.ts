@@ -2,7 +2,7 @@ import type { Answers, Since } from '@countersign/admin-api';
 import { type Tone, toneOf } from '../html/parts.ts';
 import { soonestFirst, validityOf } from './certificates.ts';
 
-/** The data of the overview, by the API path that it comes from. */
+/** The overview's data, by the API path that it comes from. */
 export const overviewParts = {
   traffic: '/api/traffic',
   processes: '/api/workers',
@@ -29,7 +29,7 @@ export type Attention = Readonly<{
   page: string;
 }>;
 
-/** Every problem, the worst first. */
+/** Lists every problem, worst first. */
 export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'traffic'>): readonly Attention[] {
   const { processes, upstreams, issuers, revocations, reloads, limits, certificates } = data;
   const all: Attention[] = [];
@@ -45,7 +45,7 @@ export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'tr
   }
   addState('Configuration file', 'reloads', reloads.state);
   if (reloads.in_force.length > 1) {
-    add('warn', 'Configuration', 'workers', 'differs', 'the workers serve different configurations');
+    add('warn', 'Configuration', 'workers', 'differs', 'the workers run different configurations');
   }
   for (const { name, state } of upstreams.upstreams) {
     addState(`Upstream ${name}`, `upstreams#${encodeURIComponent(name)}`, state);
@@ -55,12 +55,12 @@ export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'tr
     const what = `Revocations of ${issuer}`;
     addState(what, 'revocations', state);
     if (refused_before !== null) {
-      const why = 'there are more revocations than fit in memory, so older tokens are refused';
+      const why = 'memory cannot hold all revocations, so older tokens are refused';
       add('bad', what, 'revocations', 'overflow', why);
     }
   }
   if (limits.redis !== null && limits.redis !== 'ready') {
-    add('bad', 'Redis', 'limits', 'not connected', 'limits follow onStoreFailure');
+    add('bad', 'Redis', 'limits', 'not connected', 'rate limits follow onStoreFailure');
   }
   for (const [certificate, ...others] of soonestFirst(certificates.certificates)) {
     const { text, tone } = validityOf(certificate, data.nowMs);

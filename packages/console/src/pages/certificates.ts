@@ -14,13 +14,13 @@ export function validityOf({ from, until }: Certificate, nowMs: number): Readonl
   return { text: `${duration(leftMs)} left`, tone: leftMs < urgentMs ? 'bad' : leftMs <= soonMs ? 'warn' : 'good' };
 }
 
-/** The certificates by expiry. A certificate with several uses has one row. */
+/** Lists the certificates by expiry. A certificate with several uses has one row. */
 export function certificatesPage(
   { certificates, trouble, public_tls }: Answers['/api/certificates'],
   nowMs: number,
 ): Html {
   return html`${public_tls ? '' : html`<p class="lead">The public listener serves plain HTTP.</p>`}
-${trouble.map(({ use, problem }) => html`<section class="verdict warn"><h2 class="headline">TLS files of ${use}</h2><p>${problem}</p><p>The last good files stay in use.</p></section>`)}
+${trouble.map(({ use, problem }) => html`<section class="verdict warn"><h2 class="headline">TLS files of ${use}</h2><p>${problem}</p><p>The last valid files stay in use.</p></section>`)}
 ${tableCard(
   'Certificates',
   [
@@ -35,7 +35,7 @@ ${tableCard(
 )}`;
 }
 
-/** One certificate with all of its uses. */
+/** One certificate with all its uses. */
 type Same = readonly [Certificate, ...Certificate[]];
 
 /** Sorts by expiry, and groups the uses of one certificate. */
@@ -52,7 +52,7 @@ function atLeastOne([first, ...rest]: readonly Certificate[]): Same {
 const usesOf = (same: Same): Content =>
   html`<ul>${same.map(({ use, position }) => html`<li>${use} <span class="muted">${position}</span></li>`)}</ul>`;
 
-/** Without the type in front of each name, such as `DNS:`. */
+/** Removes the type before a name, such as `DNS:`. */
 const nameOf = (name: string): string => name.replace(/^(?:DNS|IP Address|URI):/, '');
 
 function subjectOf({ subject, issuer, names }: Certificate): Html {
@@ -65,6 +65,6 @@ function expiryOf(one: Certificate, nowMs: number): Html {
   return html`${pill(text, tone)} <span class="muted whole">${exact(one.until)}</span>`;
 }
 
-/** Splits it into groups, so that lines break only between groups. */
+/** Splits the fingerprint into groups, so that lines break only between groups. */
 const fingerprint = (sha256: string): Html =>
   html`<span class="fingerprint">${(sha256.toLowerCase().match(/.{1,24}/g) ?? []).map((group) => html`<span>${group}</span>`)}</span>`;

@@ -3,7 +3,7 @@ import { ago } from '../html/format.ts';
 import { type Html, html } from '../html/html.ts';
 import { breakable, pill, table } from '../html/parts.ts';
 
-/** Changes of states, newest first. */
+/** Lists state changes, newest first. */
 export const eventTable = (events: readonly Event[], nowMs: number): Html =>
   table(
     'Changes',
@@ -22,5 +22,5 @@ export const eventTable = (events: readonly Event[], nowMs: number): Html =>
       },
     ],
     events,
-    'Nothing changed since the start.',
+    'Nothing has changed since the gateway started.',
   );

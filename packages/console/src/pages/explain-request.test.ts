@@ -16,10 +16,10 @@ test.each([
   ['token_missing', undefined],
   ['no_route', undefined],
   ['invalid_request', undefined],
-])('a request refused with %s before its caller was known needs the %s', (refusal, needed) => {
+])('a request refused with %s, before its caller was known, needs the %s', (refusal, needed) => {
   expect(neededFor(refusal)).toBe(needed);
 });
 
-test('the refusal of a proof says nothing about the token', () => {
+test('a refused proof says nothing about the token', () => {
   expect([isOfProof('dpop_proof_expired'), isOfProof('token_expired')]).toEqual([true, false]);
 });

@@ -3,17 +3,17 @@ import { type Content, html } from '../html/html.ts';
 import { link } from '../html/parts.ts';
 
 /**
- * Refusals before the caller was known: Explain needs the token, which is not stored. `rate_limited`: too many bad
- * tokens.
+ * Refusals before the caller was known. Explain needs the token, which the gateway does not store. `rate_limited`
+ * means too many invalid tokens.
  */
 const ofToken = /^(?:token_(?!missing$)|(?:role|tenant)_missing$|dpop_|issuer_keys_|revocations_|rate_limited$)/;
 /** The same for the internal listener. */
 const ofCall = /^(?:caller_|call_|txn_token_)/;
 
-/** The refusal of a DPoP proof. Explain checks no proofs, only the token that came with it. */
+/** Whether a DPoP proof was refused. Explain checks no proofs, only the token that came with the proof. */
 export const isOfProof = (refusal: string): boolean => refusal.startsWith('dpop_');
 
-/** The field that Explain needs to give the same result as the gateway. */
+/** The field that Explain needs to get the same result as the gateway. */
 export type Needed = 'token' | 'service' | undefined;
 
 /** @param refusal The code with which a request was refused before its caller was known. */
@@ -22,7 +22,7 @@ export function neededFor(refusal: string | undefined): Needed {
   return ofToken.test(refusal) ? 'token' : ofCall.test(refusal) ? 'service' : undefined;
 }
 
-/** A link to Explain with the request and its caller filled in. */
+/** Links to Explain with the request and its caller filled in. */
 export function explainLink(item: Request): Content {
   // The request line could not be parsed.
   if (item.method === '' || item.path === '') return '';
@@ -35,18 +35,19 @@ export function explainLink(item: Request): Content {
   }).filter((field): field is [string, string] => field[1] !== null && field[1] !== '');
   const explain = (text: string) => link('/console/explain', text, Object.fromEntries(fields));
   if (unidentified !== undefined && isOfProof(unidentified)) {
-    return html`${explain('Paste the token to explain the rest')}: the gateway keeps neither it nor the proof.`;
+    return html`${explain('Paste the token to explain the rest')}. The gateway keeps neither the token nor the proof.`;
   }
-  if (needed === 'token') return html`${explain('Paste the token to see why')} it was refused. It is not kept.`;
+  if (needed === 'token')
+    return html`${explain('Paste the token to see why')} it was refused. The gateway does not keep it.`;
   if (needed === 'service') return explain('Explain what a service may call here');
   const uncounted =
     item.code === 'rate_limited'
-      ? html` Explain counts no rate limits: see ${link('/console/limits', 'Limits')} for callers at a limit.`
+      ? html` Explain ignores rate limits: see ${link('/console/limits', 'Limits')} for callers at a limit.`
       : '';
-  return html`${explain('Explain this request')} with the configuration in force. Its headers and its body are not kept.${uncounted}`;
+  return html`${explain('Explain this request')} with the current configuration. The gateway does not keep its headers and body.${uncounted}`;
 }
 
-/** The caller as the rules saw it. */
+/** Describes the caller as the rules saw it. */
 const callerOf = (item: Request): Readonly<Record<string, string | null>> => ({
   role: item.role,
   tenant: item.tenant_id,
@@ -60,7 +61,7 @@ const callerOf = (item: Request): Readonly<Record<string, string | null>> => ({
   service: item.service_id,
 });
 
-/** Lines of the form `name: value`, as Explain reads them. A string that could be read as another type is quoted. */
+/** Writes claims as `name: value` lines, as Explain reads them. Quotes strings that could be read as another type. */
 const claimLines = (claims: Request['claims']): string =>
   Object.entries(claims)
     .flatMap(([name, values]) => values.map((value) => `${name}: ${isPlain(value) ? value : JSON.stringify(value)}`))

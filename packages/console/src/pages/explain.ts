@@ -6,11 +6,14 @@ import { code, definitions, link, pill, routeLink, section, table, to } from '..
 import { isOfProof, neededFor } from './explain-request.ts';
 import { toneOfStatus } from './request-table.ts';
 
-/** Renders the form with the answer or the form errors. The browser scrolls to `#answer`. The token is never written into the page. */
+/**
+ * Renders the form with the answer or the form errors. The browser scrolls to `#answer`. The page never contains the
+ * token.
+ */
 export function explainPage(asked: Query, answer?: Answer, errors: readonly FieldError[] = []): Page {
   return {
     live: false,
-    body: html`<p class="lead">Shows how the gateway would handle a request, using the running configuration, keys and revocations. No request is sent; rate limits are not counted.</p>
+    body: html`<p class="lead">Shows how the gateway would handle a request, using the running configuration, keys and revocations. Sends no request and ignores rate limits.</p>
 <div class="explain stack">${form(asked, errors)}<div class="stack" ${errors.length === 0 ? html`id="answer"` : ''}>${answer === undefined ? invitation : answerOf(answer)}</div></div>`,
   };
 }
@@ -18,10 +21,10 @@ export function explainPage(asked: Query, answer?: Answer, errors: readonly Fiel
 const invitation = html`<section class="card"><h2>The answer</h2><p class="lead">Shows the verdict of each stage, the reason of each rule, every problem with the token, and the exact headers that the service would receive.</p></section>`;
 
 const hints: Readonly<Record<string, string>> = {
-  token: 'It is verified, and neither stored, logged nor shown again.',
-  claims: 'One per line. Only claims that route rules check.',
+  token: 'The gateway verifies the token, and never stores, logs or shows it.',
+  claims: 'One claim per line. Only claims that route rules check matter.',
   issuer: 'Default: the first issuer.',
-  headers: 'One per line.',
+  headers: 'One header per line.',
 };
 
 function form(asked: Query, errors: readonly FieldError[]): Html {
@@ -49,18 +52,18 @@ function form(asked: Query, errors: readonly FieldError[]): Html {
 ${refusedNote(asked)}${errors.length === 0 ? '' : html`<p class="error" id="answer" role="alert">${errors.length === 1 ? 'One field is invalid.' : `${errors.length} fields are invalid.`}</p>`}
 <div class="pair stack">${input('method', 'Method')}${input('path', 'Path and query')}</div>
 <fieldset class="stack"><legend>The caller has a token</legend>${area('token', 'Access token', 4, '')}</fieldset>
-<fieldset class="stack" aria-describedby="caller-hint"><legend>Or describe the caller</legend><p class="muted" id="caller-hint">Leave these fields empty for an anonymous caller.</p><div class="pair stack even">${input('role', 'Role')}${input('tenant', 'Tenant')}${input('user', 'User')}${input('client', 'Client')}${input('scope', 'Scopes')}${input('actor', 'Actor')}</div>
+<fieldset class="stack" aria-describedby="caller-hint"><legend>Or describe the caller</legend><p class="muted" id="caller-hint">Leave these fields empty for an anonymous caller.</p><div class="pair stack even">${input('role', 'Role')}${input('tenant', 'Tenant')}${input('user', 'User')}${input('client', 'OAuth client')}${input('scope', 'Scopes')}${input('actor', 'Actor')}</div>
 ${area('claims', 'Other claims', 2, 'name: value')}
 ${input('issuer', 'Issuer')}
-<label class="check row"><input type="checkbox" name="bound" id="bound" ${asked.bound === 'on' ? html`checked` : ''}> The token is bound to a key (DPoP), and the proof is valid</label>
+<label class="check row"><input type="checkbox" name="bound" id="bound" ${asked.bound === 'on' ? html`checked` : ''}> The token is bound to a key (DPoP) and comes with a valid proof</label>
 ${input('service', 'Service, on the internal listener')}</fieldset>
 ${area('headers', 'Request headers', 3, 'Name: value')}
 <button type="submit" class="primary">Explain</button></form>`;
 }
 
 /**
- * Names the input that is missing for a request refused before its caller was known. Without it, Explain would answer for
- * another caller.
+ * Names the input that Explain needs for a request refused before its caller was known. Without that input, Explain
+ * would answer for another caller.
  */
 function refusedNote({ refused, method = '', path = '' }: Query): Content {
   const needed = neededFor(refused);
@@ -69,7 +72,7 @@ function refusedNote({ refused, method = '', path = '' }: Query): Content {
     needed === 'service'
       ? 'The gateway could not authenticate the calling service: enter its name to see what it may call.'
       : isOfProof(refused ?? '')
-        ? 'Explain checks no proofs: paste the token to see what it allows.'
+        ? 'Explain does not check proofs: paste the token to see what it allows.'
         : 'The gateway keeps no tokens: paste the token to see why.';
   const other = link('/console/explain', 'Explain another caller', { method, path });
   return html`<input type="hidden" name="refused" value="${refused}"><p class="note">The request was refused with ${code(refused)}. ${missing} ${other}</p>`;
@@ -117,7 +120,7 @@ function tokenPart({ unreadable, header, claims, issuers }: NonNullable<Answer['
   const findings = issuers.map(({ issuer, accepted, findings: all }) => {
     if (accepted) return html`<h3>${issuer} ${pill('accepted', 'good')}</h3>`;
     const rows = table(
-      `Findings of ${issuer}`,
+      `Findings from ${issuer}`,
       [
         { label: 'Claim', kind: 'main', cell: (one) => html`${one.claim} <code>${one.code}</code>` },
         { label: 'Expected', cell: ({ wanted }) => wanted },
@@ -131,7 +134,7 @@ function tokenPart({ unreadable, header, claims, issuers }: NonNullable<Answer['
   });
   return section(
     'Token',
-    html`${issuers.length === 0 ? html`<p>The configuration has no issuer.</p>` : findings}
+    html`${issuers.length === 0 ? html`<p>The configuration has no issuers.</p>` : findings}
 <details><summary>Header and claims</summary><pre>${JSON.stringify(header, null, 2)}
 ${JSON.stringify(claims, null, 2)}</pre></details>`,
   );

@@ -3,7 +3,7 @@ import { html } from '../html/html.ts';
 import type { Page } from '../html/layout.ts';
 import { link } from '../html/parts.ts';
 
-// Error pages. They keep the navigation, for a reader with an old or mistyped URL.
+// Error pages. They keep the navigation, for readers with an old or mistyped URL.
 
 const onlyText = (status: number, title: string, body: Page['body']): Page => ({
   ...{ status, title, body, live: false },
@@ -12,7 +12,7 @@ const onlyText = (status: number, title: string, body: Page['body']): Page => ({
 export const notFoundPage = (why = 'The console has no page at this address.'): Page =>
   onlyText(404, 'Not found', html`<p class="lead">${why}</p>`);
 
-/** For an invalid filter value. */
+/** For invalid filter values. */
 export const badQueryPage = (errors: readonly FieldError[], path: string): Page =>
   onlyText(
     422,
@@ -21,8 +21,4 @@ export const badQueryPage = (errors: readonly FieldError[], path: string): Page 
 <p>${link(path, 'Show all')}</p>`,
   );
 
-export const noAnswerPage: Page = onlyText(
-  503,
-  'No answer',
-  html`<p class="lead">No worker answers. The log says why.</p>`,
-);
+export const noAnswerPage: Page = onlyText(503, 'No answer', html`<p class="lead">No worker answers. See the log.</p>`);

@@ -4,15 +4,15 @@ import { type Content, type Html, html } from '../html/html.ts';
 import { code, definitions, pill, section, stateSince, tableCard } from '../html/parts.ts';
 import { eventTable } from './events.ts';
 
-/** Reloads: whether the last file is in force, and what each reload changed. */
+/** The reloads page: whether the last file is in use, and what each reload changed. */
 export function reloadsPage({ file, state, in_force, reloads }: Answers['/api/reloads'], nowMs: number): Html {
   const meaning =
     state.state === 'refused'
-      ? 'The file on disk was refused. The configuration below stays in force until the file is good.'
-      : 'The file on disk is the configuration in force.';
+      ? 'The file on disk was refused. The configuration below stays in use until the file is valid.'
+      : 'The gateway uses the file on disk.';
   return html`<section class="verdict ${state.state === 'refused' ? 'bad' : 'good'}"><h2 class="headline">${stateSince({ ...state, why: null }, nowMs)}</h2><p>${meaning}</p></section>
-${section('In force', definitions([['File', file], ...in_force.map(({ hash, loaded, processes }) => ['SHA-256', html`<code>${hash}</code> <span class="muted">loaded ${ago(loaded, nowMs)}${in_force.length > 1 ? `, by ${processes} workers` : ''}</span>`] as const)]))}
-${section('Last reloads', reloads.length === 0 ? html`<p class="empty">The file was not reloaded since the start.</p>` : html`<ol>${reloads.map((one) => reloadPart(one, nowMs))}</ol>`)}`;
+${section('Current configuration', definitions([['File', file], ...in_force.map(({ hash, loaded, processes }) => ['SHA-256', html`<code>${hash}</code> <span class="muted">loaded ${ago(loaded, nowMs)}${in_force.length > 1 ? `, by ${processes} workers` : ''}</span>`] as const)]))}
+${section('Last reloads', reloads.length === 0 ? html`<p class="empty">The file has not been reloaded since the gateway started.</p>` : html`<ol>${reloads.map((one) => reloadPart(one, nowMs))}</ol>`)}`;
 }
 
 function reloadPart({ at, result, hash, problems, changed_routes, changes }: Reload, nowMs: number): Html {
@@ -42,7 +42,7 @@ function problemList(problems: readonly string[]): Content {
   return html`<div class="problems"><ul>${items.slice(0, shownProblems)}</ul>${rest.length === 0 ? '' : html`<details><summary>${number(rest.length)} more</summary><ul>${rest}</ul></details>`}</div>`;
 }
 
-/** Workers, and the changes of all states. */
+/** The workers page, with all state changes. */
 export function workersPage(
   { processes }: Answers['/api/workers'],
   { events }: Answers['/api/events'],
@@ -78,7 +78,7 @@ ${tableCard(
     },
   ],
   processes,
-  'No worker serves.',
+  'No worker is serving.',
 )}
-<div id="changes">${section('Changes of states', eventTable(events, nowMs), 'the last 20 of each part')}</div>`;
+<div id="changes">${section('State changes', eventTable(events, nowMs), 'the last 20 for each part')}</div>`;
 }

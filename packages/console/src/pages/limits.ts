@@ -3,12 +3,12 @@ import { ago, duration, forTime, number } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import { pill, routeLink, tableCard } from '../html/parts.ts';
 
-/** The callers that have reached a limit, and the configured limits. */
+/** The limits page: the callers that have reached a limit, and the configured limits. */
 export function limitsPage({ callers, limits, counted_in, redis }: Answers['/api/limits'], nowMs: number): Html {
   const where =
     counted_in === 'process'
-      ? 'Each process counts for itself.'
-      : html`Counted in Redis, for all gateways. ${pill(redis === 'ready' ? 'connected' : 'not connected')} The list has only callers that this gateway refused.`;
+      ? 'Each process counts separately.'
+      : html`Counted in Redis, for all gateways. ${pill(redis === 'ready' ? 'connected' : 'not connected')} The list contains only callers that this gateway refused.`;
   return html`<p class="lead">${where}</p>
 ${tableCard(
   'Callers at a limit',
@@ -28,7 +28,7 @@ ${tableCard(
     { label: 'Last', cell: ({ last }) => ago(last, nowMs) },
   ],
   callers,
-  'No caller has reached a limit since the start.',
+  'No caller has reached a limit since the gateway started.',
 )}
 ${tableCard(
   'Configured limits',

@@ -37,8 +37,8 @@ ${refusalPart(data)}`;
 }
 
 /**
- * The last change of each part, so that a part that changes all the time does not hide the others. An upstream's change
- * covers its targets and its breaker.
+ * Returns the last change of each part, so that a part that changes all the time does not hide the others. An
+ * upstream's change covers its targets and its breaker.
  */
 export function lastOfEach(events: readonly Event[]): readonly Event[] {
   const seen = new Set<string>();
@@ -48,7 +48,7 @@ export function lastOfEach(events: readonly Event[]): readonly Event[] {
   });
 }
 
-/** By route and code, so that many of one kind do not hide the others. */
+/** Shows refusals by route and code, so that many refusals of one kind do not hide the others. */
 function refusalPart({ refusals: { refusals }, nowMs }: OverviewData): Html {
   return tableCard(
     'Last refusals',
@@ -64,7 +64,7 @@ function refusalPart({ refusals: { refusals }, nowMs }: OverviewData): Html {
       { label: 'Public text', cell: ({ title }) => title },
     ],
     refusals.slice(0, shownRefusals),
-    'No request was refused since the start.',
+    'No request has been refused since the gateway started.',
     link('/console/requests', 'All refusals', { outcome: 'refused' }),
   );
 }
@@ -74,7 +74,7 @@ const filtersOf = ({ route, code: refusal }: Refusal): Record<string, string> =>
   code: refusal,
 });
 
-/** The states that {@link attentionOf} looks at. */
+/** The states that {@link attentionOf} checks. */
 const statesOf = ({ processes, reloads, upstreams, issuers, revocations }: OverviewData): readonly Since[] => [
   ...processes.processes.map(({ state }) => state),
   reloads.state,
@@ -91,7 +91,7 @@ function attention(data: OverviewData): Html {
         .map(({ since }) => since)
         .sort()
         .at(-1) ?? '';
-    return html`<p class="calm good">${pill('All is well', 'good')} Every part is in order, for ${forTime(changed, data.nowMs)}.</p>`;
+    return html`<p class="calm good">${pill('All is well', 'good')} No part has had a problem for ${forTime(changed, data.nowMs)}.</p>`;
   }
   return html`<section class="attention bad" aria-label="Needs attention"><h2>Needs attention</h2><ul>${all.map(
     ({ tone, what, state, since, why, page }) =>
@@ -113,7 +113,7 @@ function upstreamPart({ upstreams: { upstreams }, nowMs }: OverviewData): Html {
       { label: 'p95', kind: 'number', cell: ({ latency_ms }) => milliseconds(latency_ms.p95) },
     ],
     worstFirst(upstreams),
-    'The configuration has no upstream.',
+    'The configuration has no upstreams.',
     link('/console/upstreams', 'Details'),
   );
 }
@@ -141,7 +141,7 @@ function trustPart({ issuers: { issuers }, revocations, nowMs }: OverviewData): 
       },
     ],
     issuers,
-    'The configuration trusts no issuer: every route is public, or only services call.',
+    'The configuration trusts no issuer, so every route is public or for services only.',
   );
   return section('Keys and revocations', rows, link('/console/issuers', 'Details'));
 }

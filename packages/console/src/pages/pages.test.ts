@@ -30,8 +30,8 @@ const upstream = (name: string, state: string): Upstream => ({
   targets: [],
 });
 
-describe('the pages of the console', () => {
-  test('show upstreams that are down first, and the others in the order of the file', () => {
+describe('the console pages', () => {
+  test('show upstreams that are down first, and the others in file order', () => {
     const states = ['not checked', 'up', 'degraded', 'not checked', 'out'];
     const sorted = worstFirst(states.map((state, place) => upstream(`u${place}`, state)));
     expect(sorted.map(({ name }) => name)).toEqual(['u4', 'u2', 'u0', 'u1', 'u3']);
@@ -62,7 +62,7 @@ describe('the pages of the console', () => {
     expect(lastOfEach(events)).toEqual([events[0], events[4]]);
   });
 
-  test('draw a single value at the end of a chart within the chart', () => {
+  test("draw a single value at a chart's end inside the chart", () => {
     const line = { label: 'p50', look: 'good', values: [null, null, 5] };
     const options = { title: 't', start: at, stepSec: 60, format: String, summary: 's' };
     const text = chart({ ...options, lines: [line], kind: 'lines' }).render();
@@ -75,7 +75,7 @@ describe('the pages of the console', () => {
     [0.0125, '0.0125'],
     [2500, '2,500'],
     [125_000, '125,000'],
-  ])('label the axis of a chart with %d exactly', (value, label) => {
+  ])("label a chart's axis with exactly %d", (value, label) => {
     expect(axisNumber(value)).toBe(label);
   });
 

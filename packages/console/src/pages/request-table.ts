@@ -3,7 +3,7 @@ import { clock, milliseconds } from '../html/format.ts';
 import { type Content, type Html, html } from '../html/html.ts';
 import { pill, requestLink, routeLink, type Tone, table } from '../html/parts.ts';
 
-/** Requests, one per row, each with a link to its own page. */
+/** Lists requests, one per row, each with a link to its own page. */
 export function requestTable(requests: readonly Request[], empty: Content, nowMs: number): Html {
   return table(
     'Requests',
@@ -28,14 +28,14 @@ export function requestTable(requests: readonly Request[], empty: Content, nowMs
   );
 }
 
-/** A request without a route was refused before one matched, or the gateway answered it itself. */
+/** A request without a route was refused before any route matched, or the gateway answered it itself. */
 export function routeOf({ route, code }: Request): Html {
   if (route !== null) return routeLink(route);
   return html`<span class="muted">${code === null ? 'the gateway itself' : 'none'}</span>`;
 }
 
 export function statusOf({ status, code, aborted }: Request): Html {
-  return html`${pill(status === 0 ? 'client left' : String(status), toneOfStatus(status))} ${code === null ? '' : html`<code>${code}</code>`}${aborted ? html` <span class="muted">aborted</span>` : ''}`;
+  return html`${pill(status === 0 ? 'client disconnected' : String(status), toneOfStatus(status))} ${code === null ? '' : html`<code>${code}</code>`}${aborted ? html` <span class="muted">aborted</span>` : ''}`;
 }
 
 export function toneOfStatus(status: number): Tone {
@@ -50,6 +50,6 @@ export function callerOf({ identity, user_id, tenant_id, service_id, client_id }
       ? ''
       : html`<span class="caller id">${user_id}</span> <span class="caller muted">${tenant_id}</span>`;
   if (service_id !== null) return html`service ${service_id} ${user}`;
-  if (user_id === null && client_id !== null) return html`client <span class="id">${client_id}</span>`;
+  if (user_id === null && client_id !== null) return html`OAuth client <span class="id">${client_id}</span>`;
   return user_id === null ? html`<span class="muted">${identity ?? 'not identified'}</span>` : html`${user}`;
 }

@@ -28,7 +28,7 @@ const fields = [
 ] as const;
 const filters: readonly string[] = [...fields.map(([name]) => name), 'outcome'];
 const outcomes = ['refused', 'failed', 'served'];
-const timeHint = html`placeholder="2026-11-26T09:41Z" title="A time with its offset, such as 2026-11-26T09:41:07Z"`;
+const timeHint = html`placeholder="2026-11-26T09:41Z" title="A time with an offset, such as 2026-11-26T09:41:07Z"`;
 const hints: Readonly<Record<string, Html>> = {
   status: html`placeholder="403 or 4xx" pattern="[1-5]xx|[1-5][0-9][0-9]|0" title="A status such as 403, or a class such as 4xx"`,
   since: timeHint,
@@ -36,7 +36,7 @@ const hints: Readonly<Record<string, Html>> = {
 };
 const shownAtOnce = 50;
 
-/** The last requests, with filters. */
+/** The requests page, with filters. */
 export function requestsPage({ requests }: Answers['/api/requests'], query: Query, nowMs: number): Html {
   const shown = query.show === 'all' ? requests : requests.slice(0, shownAtOnce);
   const more = { ...(query as Record<string, string>), show: 'all' };
@@ -48,14 +48,14 @@ export function requestsPage({ requests }: Answers['/api/requests'], query: Quer
 ${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" ${hints[name] ?? ''} autocomplete="off" spellcheck="false"></label>`)}
 <button type="submit">Filter</button>${isFiltered ? html`<a class="clear" href="${to('/console/requests')}">Clear</a>` : ''}</form>
 <p class="lead">${isFiltered ? `${requests.length} found in` : `${requests.length}:`} the last 500 requests and the last 250 refusals of each kind, newest first. Times are UTC.</p>
-${requestTable(shown, isFiltered ? 'None of the last requests matches these filters.' : 'No request has arrived since the start.', nowMs)}
+${requestTable(shown, isFiltered ? 'None of the last requests matches these filters.' : 'No request has arrived since the gateway started.', nowMs)}
 ${shown.length === requests.length ? '' : html`<p>${link('/console/requests', `Show all ${requests.length}`, more)}</p>`}`;
 }
 
-/** One request: how it was decided, where it went, how long each part took. */
+/** The page for one request: the decision, the upstream, and how long each part took. */
 export function requestPage(item: Request): Page {
   return {
-    // A UUIDv7 begins with its time, which is equal for all requests of a minute.
+    // A UUIDv7 begins with its time, which is equal for all requests within a minute, so the title shows its end.
     title: `Request …${item.id.slice(-8)}`,
     live: false,
     body: html`<p class="lead">${code(item.method)} <code class="path">${item.path}</code> ${statusOf(item)}</p>
@@ -73,15 +73,15 @@ const detailLabels: Readonly<Record<string, string>> = {
   wanted: 'Expected',
   found: 'Found',
   issuer: 'Issuer',
-  subject: 'Subject of the token',
+  subject: 'Token subject',
   kid: 'Key',
 };
 
-/** One sentence about why the request ended as it did. */
+/** Says in one sentence why the request ended as it did. */
 function verdict({ code: refusal, title, rule, fault, upstream, status, detail, aborted }: Request): Html {
   if (refusal === null) {
     const end = aborted ? ', and the response was cut off' : '';
-    return html`<p class="verdict ${toneOfStatus(status)}">${status === 0 ? 'The client left before a response started.' : `${upstream === null ? 'The gateway' : `The service ${upstream}`} responded with ${status}${end}.`}</p>`;
+    return html`<p class="verdict ${toneOfStatus(status)}">${status === 0 ? 'The client disconnected before a response started.' : `${upstream === null ? 'The gateway' : `The service ${upstream}`} responded with ${status}${end}.`}</p>`;
   }
   const why = Object.entries(detail);
   const tone = fault === 'caller' ? 'warn' : 'bad';
@@ -127,7 +127,7 @@ function caller(item: Request): Definitions {
 
 const width = 600;
 
-/** The phases of the request as consecutive bars. */
+/** Shows the request's phases as consecutive bars. */
 function timing({ code: refusal, total_ms, decided_ms, waited_ms, upstream_ms }: Request): Html {
   const elapsed = (decided_ms ?? 0) + (waited_ms ?? 0) + (upstream_ms ?? 0);
   const parts: readonly (readonly [string, number | null, string])[] = [

@@ -18,14 +18,14 @@ import {
 import { requestTable, toneOfStatus } from './request-table.ts';
 import { trafficTiles } from './traffic-tiles.ts';
 
-/** The table of routes as compiled. */
+/** The routes page: a table of the compiled routes. */
 export function routesPage(list: Answers['/api/routes'], q: string): Html {
   const { routes, total, configured, unmatched } = list;
   return html`<form class="filters row" method="get" action="/console/routes" role="search">${workerField}
 <label>Search <input type="search" name="q" id="q" value="${q}" placeholder="name, path, rule or upstream"></label>
 <button type="submit">Search</button>${q === '' ? '' : html`<a class="clear" href="${to('/console/routes')}">Clear</a>`}</form>
 <p class="lead">${number(total)} of ${number(configured)} routes. ${number(unmatched)} requests matched no route.</p>
-${table('Routes', columns, routes, 'No route has this in its name, path, rules or upstream.')}
+${table('Routes', columns, routes, 'No route contains this text in its name, path, rules or upstream.')}
 ${pager(list, q)}`;
 }
 
@@ -61,7 +61,7 @@ function pager({ routes, total, offset, page_size }: Answers['/api/routes'], q: 
 <span>${number(offset + 1)} to ${number(offset + shown)} of ${number(total)}</span>${offset + shown < total ? page(offset + page_size, 'Next') : ''}</nav>`;
 }
 
-/** One route, with its last requests. */
+/** The page for one route, with its last requests. */
 export function routePage(
   { route, definition, traffic, statuses, refusals }: Answers['/api/routes/:name'],
   { requests }: Answers['/api/requests'],
@@ -77,7 +77,7 @@ ${trafficTiles(traffic)}
 <div class="columns stack">${section(
       'Rules',
       html`<ol class="rules numbered">${rules.map((rule) => html`<li>${code(rule)}</li>`)}</ol>`,
-      html`in the order in which they refuse`,
+      html`in the order in which they are evaluated`,
     )}${tableCard(
       'Refusals by code',
       [
@@ -95,7 +95,7 @@ ${trafficTiles(traffic)}
       'The gateway has refused no request on this route since it started.',
     )}</div>
 <div class="columns stack">${section(
-      'Totals since the start',
+      'Totals since the gateway started',
       definitions([
         ['Requests', number(route.requests)],
         ['Per second, last minute', rate(traffic.last_minute.requests_per_sec)],
@@ -107,5 +107,5 @@ ${section('Last requests', requestTable(requests.slice(0, 20), 'None of the last
   };
 }
 
-/** An example path that the pattern matches. */
+/** Returns an example path that the pattern matches. */
 const examplePath = (path: string): string => path.replace(/\*\*$/, '1').replaceAll(/:[^/]+/g, '1');

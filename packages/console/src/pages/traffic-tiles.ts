@@ -9,7 +9,7 @@ const classes = [
   ['4xx', '4xx', 'warn'],
   ['5xx', '5xx', 'bad'],
   ['1xx', 'upgrade', 'c-violet'],
-  ['none', 'client left', 'quiet'],
+  ['none', 'client disconnected', 'quiet'],
 ] as const;
 
 const faults = [
@@ -21,7 +21,7 @@ const faults = [
   ['ours', 'gateway', 'c-accent'],
 ] as const;
 
-/** Requests, failures and latency: the last minute as a number, the last hour as a chart. */
+/** Shows requests, failures and latency: the last minute as a number, and the last hour as a chart. */
 export function trafficTiles(traffic: Traffic): Html {
   const { last_minute, last_hour } = traffic;
   const charts = trafficCharts(traffic);
@@ -34,25 +34,25 @@ export function trafficTiles(traffic: Traffic): Html {
       `${number(last_hour.requests)} in the last hour`,
       charts.requests,
     ]),
-    tile('Failures', percent(failed, last_minute.requests_per_sec), 'of the requests of the last minute', [
-      `${number(failedInHour)} in the last hour, ${percent(failedInHour, last_hour.requests)}. Not counted: ${number(caller)} refused because of the caller`,
+    tile('Failures', percent(failed, last_minute.requests_per_sec), 'of requests in the last minute', [
+      `${number(failedInHour)} in the last hour, ${percent(failedInHour, last_hour.requests)}. Excludes ${number(caller)} that were the caller's fault`,
       charts.failures,
     ]),
-    tile('Latency', milliseconds(p50), 'median of the last minute', [
-      html`p95 <b>${milliseconds(p95)}</b>, p99 <b>${milliseconds(p99)}</b>, the service included`,
+    tile('Latency', milliseconds(p50), 'median in the last minute', [
+      html`p95 <b>${milliseconds(p95)}</b>, p99 <b>${milliseconds(p99)}</b>, including the service`,
       charts.latency,
     ]),
   ]}</div>`;
 }
 
-/** A 401, a 404 or a 429 is the caller's fault: not a failure of the gateway or its services. */
+/** A 401, a 404 or a 429 is the caller's fault, and no failure of the gateway or its services. */
 const notByCallers = ({ caller: _caller, ...others }: Readonly<Record<string, number>>): number =>
   sum(Object.values(others));
 
 const tile = (label: string, value: string, unit: string, [note, chart]: readonly [Content, Html]): Html =>
   html`<section class="card tile"><h2 class="tile-label muted">${label}</h2><p class="big">${value} <span class="unit muted">${unit}</span></p><p class="muted">${note}</p>${chart}</section>`;
 
-/** Requests by class, failures by fault, and latency, over the last hour. */
+/** Charts requests by class, failures by fault, and latency, over the last hour. */
 function trafficCharts(whole: Traffic) {
   const traffic = sinceFirstRequest(whole);
   const { start, step_sec, responses, failures, durations, last_minute } = traffic;
@@ -69,7 +69,7 @@ function trafficCharts(whole: Traffic) {
       ...common,
       title: 'Requests per second',
       kind: 'stacked',
-      // The most common class is always shown, so that an empty chart has a legend.
+      // Always shows the most common class, so that an empty chart has a legend.
       lines: requests.filter((line, at) => at === 0 || isSeen(line)),
       format: axisNumber,
       summary: `${rate(last_minute.requests_per_sec)} per second in the last minute`,
@@ -95,7 +95,7 @@ function trafficCharts(whole: Traffic) {
 
 const shortestMs = 300_000;
 
-/** Leaves out the time before the first request, so that charts are not mostly empty after a start. */
+/** Removes the time before the first request, so that charts are not mostly empty after startup. */
 function sinceFirstRequest(traffic: Traffic): Traffic {
   const { start, step_sec, responses, failures, durations } = traffic;
   const lists = Object.values(responses);

@@ -3,14 +3,14 @@ import { ago, duration, exact, forTime, milliseconds, number, percent } from '..
 import { type Html, html } from '../html/html.ts';
 import { code, definitions, link, pill, section, stateSince, table, tableCard } from '../html/parts.ts';
 
-/** Issuers: the age of their keys, ignored keys, and which tokens are refused and why. */
+/** The issuers page: the age of their keys, ignored keys, and which tokens are refused and why. */
 export function issuersPage(
   { issuers, gateway_keys, unknown, refused_requests, cache }: Answers['/api/issuers'],
   nowMs: number,
 ): Html {
   const lookups = cache.hits + cache.misses;
-  return html`${issuers.length === 0 ? html`<p class="empty">The configuration trusts no issuer.</p>` : issuers.map((one) => issuerPart(one, nowMs))}
-${section('Keys of this gateway', gatewayKeyTable(gateway_keys, nowMs), 'which services verify identity with')}
+  return html`${issuers.length === 0 ? html`<p class="empty">The configuration trusts no issuers.</p>` : issuers.map((one) => issuerPart(one, nowMs))}
+${section('Gateway keys', gatewayKeyTable(gateway_keys, nowMs), 'services verify identity headers with these')}
 <div class="columns stack">${tableCard(
     'Requests refused because of their token',
     [
@@ -19,32 +19,32 @@ ${section('Keys of this gateway', gatewayKeyTable(gateway_keys, nowMs), 'which s
       { label: 'Public text', cell: ({ title }) => title },
     ],
     refused_requests,
-    'None since the start.',
-    'on all routes, since the start',
+    'None since the gateway started.',
+    'on all routes, since the gateway started',
   )}${section(
-    'Cache of verified tokens',
+    'Verified token cache',
     definitions([
       ['Held', number(cache.size)],
       ['Found', `${number(cache.hits)} (${percent(cache.hits, lookups)})`],
-      ['Not found, so checked', number(cache.misses)],
-      ['Refused from memory', number(cache.refused_from_memory)],
-      ['Refused, of no configured issuer', reasons(unknown)],
+      ['Not cached, so verified', number(cache.misses)],
+      ['Refusals remembered', number(cache.refused_from_memory)],
+      ['Refused, from no configured issuer', reasons(unknown)],
     ]),
   )}</div>`;
 }
 
 export const gatewayKeyTable = (keys: Answers['/api/issuers']['gateway_keys'], nowMs: number): Html =>
   table(
-    'Keys of this gateway',
+    'Gateway keys',
     [
       { label: 'Key', kind: 'main', cell: ({ kid }) => code(kid) },
       { label: 'Algorithm', cell: ({ algorithm }) => algorithm },
       { label: 'State', cell: ({ state }) => pill(state, state === 'in use' ? 'good' : 'quiet') },
       { label: 'From', cell: ({ from }) => (Date.parse(from) === 0 ? 'always' : ago(from, nowMs)) },
-      { label: 'Until', cell: ({ until }) => (until === null ? 'it is retired' : ago(until, nowMs)) },
+      { label: 'Until', cell: ({ until }) => (until === null ? 'retired' : ago(until, nowMs)) },
     ],
     keys,
-    'The gateway has no key.',
+    'The gateway has no keys.',
   );
 
 function issuerPart(one: Issuer, nowMs: number): Html {
@@ -66,19 +66,19 @@ function issuerPart(one: Issuer, nowMs: number): Html {
       ['Tokens verified', number(one.verified)],
       ['Tokens refused', reasons(one.refused)],
     ])}<div>${table(
-      `Keys of ${issuer}`,
+      `Keys from ${issuer}`,
       [
         { label: 'Key', kind: 'main', cell: ({ kid }) => code(kid) },
         { label: 'Algorithm', cell: ({ algorithm }) => algorithm },
-        { label: 'Held by this process for', cell: ({ since }) => forTime(since, nowMs) },
+        { label: 'Loaded for', cell: ({ since }) => forTime(since, nowMs) },
       ],
       keys,
-      'No usable key is held.',
+      'There is no usable key.',
     )}${
       ignored.length === 0
         ? ''
         : html`<h3>Ignored</h3>${table(
-            `Ignored keys of ${issuer}`,
+            `Ignored keys from ${issuer}`,
             [
               { label: 'Key', kind: 'main', cell: ({ kid }) => code(kid ?? 'without a kid') },
               { label: 'Why', cell: ({ reason }) => code(reason) },
@@ -96,14 +96,14 @@ const reasons = (counts: Issuer['refused']): Html =>
     ? html`none`
     : html`<ul class="rules">${counts.map(({ name, count }) => html`<li>${code(name)} ${number(count)}</li>`)}</ul>`;
 
-/** Revocations: whether they are current, and how long they take. */
+/** The revocations page: whether revocations are current, and how long they take. */
 export function revocationsPage({ issuers, without }: Answers['/api/revocations'], nowMs: number): Html {
   return html`${issuers.map((one) => followedPart(one, nowMs))}${issuers.length === 0 ? html`<p class="empty">No issuer has a revocation feed.</p>` : ''}${
     without.length === 0
       ? ''
       : section(
           'Issuers without a feed',
-          html`<ul>${without.map((one) => html`<li>${one}</li>`)}</ul><p class="muted">Their tokens end when they expire.</p>`,
+          html`<ul>${without.map((one) => html`<li>${one}</li>`)}</ul><p class="muted">Their tokens are valid until they expire.</p>`,
         )
   }`;
 }
@@ -122,7 +122,7 @@ function followedPart(one: Revocations, nowMs: number): Html {
       [
         'Last lag',
         lag === null
-          ? 'no revocation since the start'
+          ? 'no revocation since the gateway started'
           : html`${milliseconds(lag.last_ms)} <span class="muted">${ago(lag.last_at, nowMs)}</span>`,
       ],
       [
@@ -131,11 +131,11 @@ function followedPart(one: Revocations, nowMs: number): Html {
       ],
       ['Refuses tokens before', refused_before && html`<span class="why">${exact(refused_before)}</span>`],
     ])}${definitions([
-      ['Feed, as in gateway.yaml', source],
+      ['Feed URL in gateway.yaml', source],
       ['Responses', number(one.answers)],
       ['Failed reads', number(one.failures)],
       ['Complete snapshots', number(one.snapshots)],
-      ['Items of unknown kinds', number(one.unknown_items)],
+      ['Items of an unknown kind', number(one.unknown_items)],
     ])}</div>`,
     stateSince(state, nowMs),
   );

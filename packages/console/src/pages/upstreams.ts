@@ -6,14 +6,14 @@ import { code, type Definitions, definitions, stateSince, table } from '../html/
 
 const hourMs = 3_600_000;
 
-/** Upstreams: which are down, since when, and why. */
+/** The upstreams page: which ones are down, since when, and why. */
 export function upstreamsPage({ upstreams }: Answers['/api/upstreams'], nowMs: number): Content {
   return upstreams.length === 0
-    ? html`<p class="empty">The configuration has no upstream.</p>`
+    ? html`<p class="empty">The configuration has no upstreams.</p>`
     : worstFirst(upstreams).map((one) => upstreamPart(one, nowMs));
 }
 
-/** Failing and unavailable upstreams first, then degraded ones, then the others in the order of the file. */
+/** Sorts failing and unavailable upstreams first, then degraded ones, then the others in file order. */
 export const worstFirst = (upstreams: readonly Upstream[]): readonly Upstream[] =>
   upstreams.toSorted((a, b) => rankOf(b) - rankOf(a));
 
@@ -78,7 +78,7 @@ function definitionsOf(upstream: Upstream, nowMs: number): Definitions {
 
 function latencyChart({ durations, latency_ms }: Upstream, nowMs: number): Html {
   if (durations.counts.every((bucket) => bucket.every((count) => count === 0))) {
-    return html`<p class="empty">It has answered no request in the last hour.</p>`;
+    return html`<p class="empty">This upstream has answered no request in the last hour.</p>`;
   }
   return chart({
     title: 'Latency until the response starts',

@@ -62,7 +62,7 @@ export {
   type VerifierOptions,
 } from './verify/verify.ts';
 
-// Keys: sources of the gateway's keys.
+// Sources of the gateway's keys.
 
 export { type SignatureAlgorithm, type SigningKey, secretKeyid, type VerifyingKey } from './contract/rfc9421.ts';
 export {

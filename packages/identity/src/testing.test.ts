@@ -31,7 +31,7 @@ test.each<[string, TestRequest, object]>([
   ],
   ['an anonymous caller', { path: '/', as: { kind: 'anonymous' } }, { kind: 'anonymous' }],
   [
-    'a machine with a scope, for which another acts',
+    'a machine with a scope and an actor',
     {
       path: '/',
       as: {

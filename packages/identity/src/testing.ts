@@ -8,7 +8,7 @@ import { memoryReplay } from './replay/replay-memory.ts';
 import { prepareIdentity, signRequest } from './sign/sign.ts';
 
 export type TestGatewayOptions = Readonly<{
-  /** Audience of the service under test. */
+  /** The audience of the service under test. */
   audience: string;
   nowMs?: () => number;
 }>;
@@ -39,9 +39,9 @@ export type SignedTestRequest = Readonly<{
 }>;
 
 export type TestGateway = Readonly<{
-  /** For `createVerifier`: the test gateway's key only. */
+  /** Keys for `createVerifier`. Only the test gateway's key. */
   keys: GatewayKeys;
-  /** For `createVerifier`: a nonce memory that is ready immediately. */
+  /** A nonce memory for `createVerifier` that is ready immediately. */
   replay: ReplayStore;
   /** The public key set, for services that fetch it. */
   jwks: Readonly<{ keys: readonly Record<string, unknown>[] }>;

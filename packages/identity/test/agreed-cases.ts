@@ -116,7 +116,7 @@ function postDraft() {
   return { method: 'POST', target: '/v1/complaints', body: '{"title":"Noise"}', contentType: 'application/json' };
 }
 
-/** A forger knows the shared secret of a point of low order: it is zero. */
+/** A forger knows the shared secret for a low-order point: it is zero. */
 const overBadPoint = ({ bytes }: (typeof badPoints)[number]) => {
   const secret = derived({ shared: new Uint8Array(32), gateway: bytes, service: rawPublic(service) });
   return genuine({ key: keyWith(`${jwkOfPoint(bytes).kid}.${service.kid}`, secret) });
@@ -181,7 +181,8 @@ const refusedFor: Refused = {
     'another path': { ...get(), target: '/v1/users?status=open' },
   },
   replayed: {
-    // Someone on the way refused the first in the service's name, so the gateway repeated it, and then delivers both.
+    // An attacker on the network path refused the first in the service's name, so the gateway repeated it. The
+    // attacker then delivers both.
     'the nonce of its repeat with ed25519': { message: held, before: [repeat] },
     'the repeat with ed25519 of a request that was accepted': { message: repeat, before: [held] },
     'the nonce of a request that another pair signed': {

@@ -59,7 +59,7 @@ export type Derivation = Readonly<{
   salt?: Uint8Array;
 }>;
 
-/** The key derivation of the contract, implemented independently, for any input. */
+/** The contract's key derivation, implemented independently, for any input. */
 export function derived({ shared, gateway, service, ...rest }: Derivation): Buffer {
   const { audience: forAudience = audience, label = 'countersign-v1 agreed\0', salt = new Uint8Array(0) } = rest;
   const info = Buffer.concat([Buffer.from(label), gateway, service, Buffer.from(forAudience)]);

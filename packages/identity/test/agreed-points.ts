@@ -5,7 +5,7 @@ const little = (value: bigint) => hex(value.toString(16).padStart(64, '0')).reve
 const prime = 2n ** 255n - 19n;
 const top = 2n ** 255n;
 
-/** Every encoding of a point of low order in 32 bytes, and the point itself. */
+/** Every 32-byte encoding of a low-order point, and the point itself. */
 const lowOrder: readonly bigint[] = [
   0n,
   1n,

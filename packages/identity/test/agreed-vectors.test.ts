@@ -69,7 +69,7 @@ test('both sides derive the same key', () => {
   expect(one.secret).toHaveLength(32);
 });
 
-test('a private key is refused when a member does not fit, without a word of the key', () => {
+test('a private key is refused if a member does not fit, and the error reveals nothing about the key', () => {
   const [jwk, other] = gatewayJwks;
   const { d: _none, ...half } = jwk;
   const cases: [string, unknown][] = [

@@ -15,7 +15,7 @@ describe('docs/identity-contract.md', () => {
     expect(contract.split('\n').length - 1).toBeLessThanOrEqual(320);
   });
 
-  test('names every header of the contract', () => {
+  test('names every header in the contract', () => {
     for (const header of contractHeaders) expect(contract).toContain(`\`${header}\``);
   });
 

@@ -404,7 +404,7 @@ test('an unavailable replay store is 503 with Retry-After, not 401', async () =>
   expect(reached).toEqual([]);
 });
 
-test('an unexpected error of the verifier goes to the error handler', async () => {
+test('an unexpected verifier error goes to the error handler', async () => {
   const replay: ReplayStore = { claim: () => Promise.reject(new Error('a bug')) };
   const answer = await sendMessage(
     await start(serviceApp({ verifier: verifierAt(undefined, { replay }) })),

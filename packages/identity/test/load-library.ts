@@ -23,7 +23,7 @@ function tick(): true {
 }
 const compiled = new Map<string, string>();
 
-/** Loads the library with compiled files in place of its own. */
+/** Loads the library with compiled files instead of its own. */
 export function load(replaced: Record<string, string>): Library {
   const modules = new Map<string, { exports: Record<string, unknown> }>();
   function run(file: string): Record<string, unknown> {

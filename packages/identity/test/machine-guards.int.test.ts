@@ -121,14 +121,19 @@ describe.each([
     running.send(path, gateway.signedRequest({ path, as, ip: '192.0.2.1' }).headers);
 
   test.each<[string, string, IdentityClaims, string | undefined]>([
-    ['a machine where the default applies', '/users', machine, 'identity_not_allowed'],
-    ['a machine that is asked for', '/both', machine, undefined],
-    ['a machine that is asked for in a list', '/both-listed', machine, undefined],
-    ['a user beside machines', '/both', user, undefined],
-    ['an anonymous caller beside machines', '/both', anonymous, 'identity_not_allowed'],
-    ['a service for a client beside machines', '/both', serviceForClient, 'identity_not_allowed'],
+    ['a machine under the default rule', '/users', machine, 'identity_not_allowed'],
+    ['a machine that the route allows', '/both', machine, undefined],
+    ['a machine that the route allows in a list', '/both-listed', machine, undefined],
+    ['a user on a route that also allows machines', '/both', user, undefined],
+    ['an anonymous caller on a route for users and machines', '/both', anonymous, 'identity_not_allowed'],
+    [
+      'a service for an OAuth client on a route for users and machines',
+      '/both',
+      serviceForClient,
+      'identity_not_allowed',
+    ],
     ['a user where only machines may call', '/machines', user, 'identity_not_allowed'],
-    ['a machine where only services may call', '/services', machine, 'identity_not_allowed'],
+    ['a machine on a route for services only', '/services', machine, 'identity_not_allowed'],
     ['a service', '/services', service, undefined],
     ['a service for a user', '/services', serviceForUser, undefined],
     ['a service for a client where only services may call', '/services', serviceForClient, 'identity_not_allowed'],
@@ -143,13 +148,13 @@ describe.each([
     ['a user where requireScope stands alone', '/user-orders', agentFor, undefined],
     ['a user without the scope where it stands alone', '/user-orders', user, 'insufficient_scope'],
     ['a service for a user where it stands alone', '/user-orders', serviceForUser, undefined],
-    ['a machine with the scope where it stands alone', '/user-orders', machine, 'identity_not_allowed'],
+    ['a machine with the scope on a route for users', '/user-orders', machine, 'identity_not_allowed'],
     ['a service for itself where it stands alone', '/user-orders', service, 'identity_not_allowed'],
     ['a service for a client where it stands alone', '/user-orders', serviceForClient, 'identity_not_allowed'],
     ['an anonymous caller with a scope', '/user-orders', anonymous, 'identity_not_allowed'],
-    ['a machine with the role that no guard asked for', '/staff', machine, 'insufficient_role'],
+    ['a machine with the role on a route for users', '/staff', machine, 'insufficient_role'],
     ['a service for a client with the role', '/staff', serviceForClient, 'insufficient_role'],
-    ['a machine with the role that a guard asked for', '/staff-and-machines', machine, undefined],
+    ['a machine with the required role', '/staff-and-machines', machine, undefined],
     ['a machine without a role', '/staff-and-machines', plainMachine, 'insufficient_role'],
   ])('%s: %s', async (_what, path, as, code) => {
     const response = await send(path, as);

@@ -6,8 +6,9 @@ export type Mutant = Readonly<{ line: number; before: string; after: string; sou
 type Node = Readonly<{ type: string; span: { start: number; end: number } }> & Record<string, unknown>;
 
 /**
- * Every mutant of a source file: conditions that always or never hold, operands of `&&` and `||` left out, bounds moved by one,
- * anchors and look-aheads removed from expressions, character classes widened, and facts of the contract's table changed.
+ * Every mutant of a source file: conditions that always or never hold, operands of `&&` and `||` left out, bounds
+ * moved by one, anchors and look-aheads removed from expressions, character classes widened, and facts of the
+ * contract's table changed.
  *
  * @param skipped Names of top-level functions that are left as they are.
  * @param ignored Parts of lines that are left as they are.
@@ -65,7 +66,7 @@ export function mutantsOf(source: string, skipped: readonly string[], ignored: r
     if (node.type === 'KeyValueProperty') {
       const { value: key } = node.key as { value?: string };
       if (key !== undefined && ['onlyWith', 'coveredWith', 'prefix', 'user', 'client', 'service'].includes(key))
-        // A property has no span of its own.
+        // A property does not have its own span.
         replace(
           { ...node, span: { start: child('key').span.start, end: child('value').span.end } },
           `not_${key}: undefined as never`,
@@ -115,7 +116,9 @@ const widenings: readonly (readonly [range: string, example: string])[] = [
 
 const printable = Array.from({ length: 95 }, (_, index) => String.fromCharCode(32 + index));
 
-/** The same expression without an anchor or a look-ahead, with another bound, or with one character more in a class. */
+/**
+ * The same expression without an anchor or a look-ahead, with another bound, or with one character more in a class.
+ */
 export function weakerExpressions(pattern: string): string[] {
   const weaker: string[] = [];
   const put = (start: number, length: number, text: string) =>

@@ -84,7 +84,7 @@ describe('a nested call', () => {
   const otherKey = generateKeyPairSync('ed25519').privateKey;
   test.each<[string, Call, string]>([
     ['unsigned', { ...call(), headers: [] }, 'signature_missing'],
-    ['with a signature of the gateway for a service', { ...call(), headers: genuine().headers }, 'tag_mismatch'],
+    ["with the gateway's signature for a service", { ...call(), headers: genuine().headers }, 'tag_mismatch'],
     [
       'under an unknown key',
       {
@@ -219,7 +219,7 @@ describe('callService', () => {
     expect(received.map((req) => req.headers['content-type'])).toEqual([undefined, 'application/json', undefined]);
   });
 
-  test('signs its content-type and the name of the gateway', async () => {
+  test("signs its content-type and the gateway's name", async () => {
     await callService({ method: 'POST', path: '/internal/notes', json: {} });
     expect(received[0]?.headers).toMatchObject({ 'x-identity-audience': 'gateway-1' });
     expect(received[0]?.headers['signature-input']).toContain('"x-identity-audience" "content-type" "content-digest")');

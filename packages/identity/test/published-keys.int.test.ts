@@ -67,7 +67,7 @@ const expressApp = (verifier: Verifier, set: (app: express.Express) => void) => 
   return serve(app);
 };
 
-/** Services without a key set of their own. */
+/** Services without their own key set. */
 const bare: [string, Handler][] = [
   ['Express', (verifier) => expressApp(verifier, () => {})],
   ['Express with its own 404', (v) => expressApp(v, (app) => app.use((_req, res) => void res.status(404).json({})))],
@@ -76,7 +76,7 @@ const bare: [string, Handler][] = [
   ['Hono', (verifier) => serveHono(honoApp(verifier))],
 ];
 
-/** Services with a key set of their own. */
+/** Services with their own key set. */
 const withOwn: [string, Handler][] = [
   ['Express', (v) => expressApp(v, (app) => app.get(path, (_req, res) => void res.json(own)))],
   [

@@ -37,14 +37,14 @@ test('random requests are accepted and refused', () => {
   expect(accepted).toBeLessThan(count / 2);
 });
 
-test('the verifier in Python gives each random request the same result, where Python is here', () => {
+test('the Python verifier gives each random request the same result, if Python is installed', () => {
   const { stdout } = python
     ? spawnSync(python, ['run_vectors.py', file], { cwd: join(verifiers, 'python'), encoding: 'utf8' })
     : { stdout: `${count} passed, 0 failed\n` };
   expect(stdout).toBe(`${count} passed, 0 failed\n`);
 });
 
-test('the verifier in Go gives each random request the same result, where Go is here', () => {
+test('the Go verifier gives each random request the same result, if Go is installed', () => {
   const env = { ...process.env, VECTORS: file };
   const { stdout } = hasGo
     ? spawnSync('go', ['test', '-count=1', './...'], { cwd: join(verifiers, 'go'), env, encoding: 'utf8' })

@@ -211,7 +211,7 @@ if (url !== undefined)
         await once(server, 'exit');
         server = await startRedis(port, dir);
 
-        // Another instance, whose own memory is empty.
+        // Another instance with an empty memory.
         const other = redisReplay(await connect(port), { prefix });
         const startedSec = secondsNow();
         expect(await other.claim(claim('after-snapshot', startedSec))).toBe('before_start');

@@ -45,7 +45,7 @@ describeOnRedis('instances that share a Redis and have different clocks', () => 
   });
   afterAll(() => redis.disconnect());
 
-  /** Shortens the expiry of every key of this test, instead of waiting. */
+  /** Shortens the expiry of every key in this test, instead of waiting. */
   async function elapse(ms: number): Promise<void> {
     for (const key of await redis.keys(`${prefix}*`)) {
       const leftMs = await redis.pttl(key);

@@ -103,13 +103,13 @@ test('answers 403 to another kind of caller', async () => {
 const machine = (...scope: string[]): IdentityClaims => ({ kind: 'client', clientId: 'client-7', context: { scope } });
 const ofMachines = { kinds: ['client'], scopes: ['events.read'] } as const;
 
-test('answers 403 to a machine that the route does not ask for', async () => {
+test('answers 403 to a machine that the route does not allow', async () => {
   const answer = await send(await start(), genuine({ target: '/events', upgrade, as: machine('events.read') }));
   expect(JSON.parse(answer.body)).toMatchObject({ status: 403, code: 'identity_not_allowed' });
   expect(accepted).toEqual([]);
 });
 
-test('accepts an upgrade of a machine with the scope', async () => {
+test('accepts an upgrade from a machine with the scope', async () => {
   const port = await start(ofMachines);
   expect((await send(port, genuine({ target: '/events', upgrade, as: machine('events.read') }))).status).toBe(101);
   expect(accepted).toMatchObject([{ kind: 'client', clientId: 'client-7' }]);

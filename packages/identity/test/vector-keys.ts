@@ -57,7 +57,7 @@ const under = (key: SigningKey) => genuine({ key });
 const cases = (kids: readonly string[], what: string) =>
   Object.fromEntries(kids.map((kid) => [`${what}: ${kid}`, under(edKeyNamed(kid))]));
 
-/** Keys of the key set that a verifier uses. */
+/** The keys in the key set that a verifier uses. */
 export const keyAccepted: readonly VectorCase[] = Object.keys(usableEntries).map((kid) => ({
   name: `a key of the key set: ${kid.length > 40 ? `a kid of ${kid.length} characters` : kid}`,
   message: under(edKeyNamed(kid)),

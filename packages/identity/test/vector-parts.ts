@@ -16,7 +16,7 @@ export type VectorCase = {
   /** The first second that the nonce memory covers. Default: 0. */
   memoryBegan?: number;
   refused?: RefusalReason;
-  /** The path needs no identity. Lists the names of the headers that the handler sees. */
+  /** A path that needs no identity. It lists the names of the headers that the handler sees. */
   exempt?: readonly string[];
 };
 

@@ -36,7 +36,7 @@ export const weakenings: readonly Weakening[] = [
     const check = `if (key.algorithm === 'ed25519' && signature.byteLength === 32) return hmac(${secret}, base).digest().equals(signature);`;
     const verifies = "  if (key.algorithm === 'ed25519') {\n    return verify(";
     return [
-      `the length of the signature chooses its algorithm (${form})`,
+      `the signature's length chooses its algorithm (${form})`,
       ['contract/rfc9421.ts', verifies, check + verifies],
     ];
   }),

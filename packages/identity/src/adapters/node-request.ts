@@ -48,7 +48,7 @@ export function stripIdentityHeaders(req: IncomingMessage): void {
 }
 
 /**
- * The request id for a response: the one that the service logs this request under, otherwise the caller's.
+ * The request id for a response: the id in the service's log, or else the caller's.
  *
  * @param res The response, on which a middleware may have set `x-request-id`.
  */

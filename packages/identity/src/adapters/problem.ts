@@ -15,7 +15,7 @@ const problems = {
 type ProblemCode = keyof typeof problems;
 export type ProblemResponse = Readonly<{ status: number; headers: Readonly<Record<string, string>>; body: string }>;
 
-/** Why a guard refuses a caller, with further headers of the response. */
+/** Why a guard refuses a caller, with additional response headers. */
 export type Refusal = Readonly<{
   code: 'identity_not_allowed' | 'insufficient_role' | 'insufficient_scope';
   headers: Readonly<Record<string, string>>;

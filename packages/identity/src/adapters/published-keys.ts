@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AgreementKeys } from '../keys/agreement-keys.ts';
 
-/** Where a service publishes its keys for agreement. */
+/** The path at which a service publishes its key agreement keys. */
 const keySetPath = '/.well-known/jwks.json';
 
 export type PublishedKeySet = Readonly<{
@@ -45,7 +45,7 @@ function parseKeySet(body: string): Readonly<{ keys: readonly unknown[] }> | und
   }
 }
 
-/** Headers of the service's response that are wrong for the changed body. */
+/** Headers in the service's response that no longer fit the changed body. */
 const replacedHeaders = ['content-length', 'content-encoding', 'transfer-encoding', 'last-modified', 'location'];
 /** These could make the service send no body, or a compressed one. */
 const conditionHeaders = ['if-none-match', 'if-modified-since', 'accept-encoding', 'range'];

@@ -21,7 +21,7 @@ function verifiedOf(request: object): Verified {
   return found;
 }
 
-/** What a guard decides. It throws when the request was never verified. */
+/** A guard's decision. Throws if the request was never verified. */
 export type Decision =
   | Readonly<{ identity: Identity; refusal?: never }>
   | Readonly<{ identity?: never; refusal: Refusal }>;
@@ -76,8 +76,8 @@ export function allowScopes(request: object, scopes: readonly string[]): Decisio
   if (!isAccepted(found)) return refuse('identity_not_allowed');
   const { scope = [], jkt } = found.identity.context;
   if (scopes.every((name) => scope.includes(name))) return allow(found);
-  // RFC 6750 section 3.1 and RFC 9449 section 7.1. A caller with a DPoP proof uses a token that is bound to the proof's
-  // key.
+  // RFC 6750 section 3.1 and RFC 9449 section 7.1. A caller with a DPoP proof uses a token that is bound to the
+  // proof's key.
   const challenge = `${jkt === undefined ? 'Bearer' : 'DPoP'} error="insufficient_scope", scope="${scopes.join(' ')}"`;
   return refuse('insufficient_scope', { 'www-authenticate': challenge });
 }

@@ -16,15 +16,17 @@ export type RequestToSign = Readonly<{
   ip?: string;
   /** Signed only together with `contentDigest` (digest mode). */
   contentType?: string | undefined;
-  /** From {@link contentDigest}, in digest mode, for every method except GET and HEAD, also for an empty body. */
+  /** From {@link contentDigest}, in digest mode, for every method except GET and HEAD, even for an empty body. */
   contentDigest?: string | undefined;
-  /** For users, clients and services only. */
+  /** Only for users, OAuth clients and services. */
   txnToken?: string | undefined;
   /** The `Upgrade` and `Sec-WebSocket-Key` headers exactly as they are sent. */
   upgrade?: Readonly<{ protocol: string; key: string }> | undefined;
 }>;
 
-/** One header of the contract. Signer, verifier, the gateway's strip rule and the documentation all read this row. */
+/**
+ * One header in the identity contract. The signer, the verifier, the strip rule and the documentation read this row.
+ */
 export type HeaderRule = Readonly<{
   name: string;
   /**
@@ -37,7 +39,7 @@ export type HeaderRule = Readonly<{
   /** Checked and covered with this header; without it the value is unsigned and ignored. */
   coveredWith?: string;
   grammar: grammar.Grammar;
-  /** Whether the signature covers it when it is present. */
+  /** Whether the signature covers the header if it is present. */
   covered: boolean;
   /** Whether the gateway drops it from a client's request, under any spelling, and from a service's response. */
   stripped: boolean;
@@ -47,7 +49,7 @@ export type HeaderRule = Readonly<{
   fromToken?: (claims: IdentityClaims, audience: string) => string | undefined;
   /** The value, if the request determines it */
   fromRequest?: (request: RequestToSign) => string | undefined;
-  /** For the documentation. */
+  /** A description for the documentation. */
   meaning: string;
 }>;
 

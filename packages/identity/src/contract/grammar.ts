@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 
 /** The grammar of one header value. Every regular expression is anchored and runs in linear time. */
 export type Grammar = Readonly<{
-  /** How docs/identity-contract.md shows the grammar. */
+  /** The grammar as docs/identity-contract.md shows it. */
   text: string;
   matches(value: string): boolean;
 }>;
@@ -89,7 +89,8 @@ export const isUnixSeconds = (value: number) => Number.isInteger(value) && value
 export const isAddress = (value: string) => isIP(value) !== 0 && !value.includes('%');
 
 /**
- * The contract's profile of RFC 9421: one label, plain names, six parameters in a fixed order, at most 1024 characters.
+ * The contract's profile of RFC 9421: one label, plain names, six parameters in a fixed order, at most 1024
+ * characters.
  */
 export const signatureInputPattern = new RegExp(
   '^(?=.{0,1024}$)countersign=(?<raw>(?<list>\\((?:"[a-z0-9@-]{1,64}"(?: "[a-z0-9@-]{1,64}")*)?\\))' +

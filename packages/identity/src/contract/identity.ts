@@ -15,22 +15,22 @@ export type IdentityContext = Readonly<{
    * request obtains a token.
    */
   jkt?: string;
-  /** The OAuth client through which a user came (`client_id` or `azp` of the token). */
+  /** The OAuth client that the user logged in with (the token's `client_id` or `azp`). */
   client?: string;
   /** The token's scopes that gateway.yaml names (RFC 6749 section 3.3). Compared byte by byte. */
   scope?: readonly string[];
   /** Every role that the token maps to. `role` of the identity is one of them. */
   roles?: readonly string[];
-  /** Who acts for the caller: the outermost `act` of the token (RFC 8693 section 4.1). */
+  /** Who acts for the caller: the token's outermost `act` (RFC 8693 section 4.1). */
   act?: Actor;
 }>;
 
-/** An actor: `sub` of the issuer `iss`. */
+/** An actor, named `sub` by the issuer `iss`. */
 export type Actor = Readonly<{ sub: string; iss: string }>;
 
 /** A user of one tenant. */
 export type UserClaims = Readonly<{ userId: string; role: string; tenantId: string }>;
-/** An OAuth client with a token of its own, from the client-credentials grant (RFC 6749 section 4.4). */
+/** An OAuth client with its own token, from the client-credentials grant (RFC 6749 section 4.4). */
 export type ClientClaims = Readonly<{
   clientId: string;
   role?: string | undefined;

@@ -28,7 +28,7 @@ export type RefusalReason = (typeof refusalReasons)[number];
 export class IdentityRefused extends Error {
   override readonly name = 'IdentityRefused';
   readonly reason: RefusalReason;
-  /** The name of the header at fault, if there is one. Never its value. */
+  /** The name of the header that caused the refusal, if any. Never its value. */
   readonly header: string | undefined;
 
   constructor(reason: RefusalReason, header?: string) {

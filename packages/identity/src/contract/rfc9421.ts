@@ -90,7 +90,8 @@ export function assertStrongSecret(secret: Uint8Array): void {
 }
 
 /**
- * Derives the keyid of a shared secret. Different secrets get different keyids. A keyid reveals nothing about a random secret.
+ * Derives the keyid of a shared secret. Different secrets get different keyids. A keyid reveals nothing about a random
+ * secret.
  */
 export function secretKeyid(secret: Uint8Array): string {
   return createHash('sha256').update('countersign hmac keyid\0').update(secret).digest('base64url').slice(0, 22);
@@ -101,7 +102,7 @@ export function signBase(key: SigningKey, base: string): Buffer {
   return Buffer.from(signBaseAsBase64(key, base), 'base64');
 }
 
-/** Like {@link signBase}, in base64. */
+/** Like {@link signBase}, but returns base64. */
 export function signBaseAsBase64(key: SigningKey, base: string): string {
   if (key.algorithm === 'ed25519') return sign(null, Buffer.from(base, 'latin1'), key.privateKey).toString('base64');
   return hmac(key.secret, base).digest('base64');

@@ -51,7 +51,7 @@ describe('with the key set of a gateway', () => {
     expect(lookup('signing-1')).toMatchObject({ algorithm: 'ed25519' });
   });
 
-  test('fetches the set again for a new key of the gateway, and forgets a withdrawn one', async () => {
+  test('fetches the set again for a new gateway key, and forgets a withdrawn one', async () => {
     const [first, second] = [gateway(), gateway()];
     const { served, source } = await keySet([edJwk, publicAgreementJwk(first)], 0);
     const lookup = createKeyLookup({ audience, keys: source, agreement });
@@ -63,7 +63,7 @@ describe('with the key set of a gateway', () => {
     expect(await lookup(old)).toBeUndefined();
   });
 
-  test('an unknown key of the gateway is unknown while fetches fail, so that the gateway uses ed25519', async () => {
+  test('an unknown gateway key stays unknown while fetches fail, so that the gateway uses ed25519', async () => {
     const { served, source } = await keySet([edJwk], 0);
     served.isDown = true;
     const lookup = createKeyLookup({ audience, keys: source, agreement });
@@ -71,7 +71,7 @@ describe('with the key set of a gateway', () => {
     expect(lookup('signing-1')).toBeDefined();
   });
 
-  test('a service that has no keys of the gateway cannot tell', async () => {
+  test("a service without the gateway's keys cannot tell", async () => {
     const { served, source } = await keySet([], 0);
     served.isDown = true;
     const lookup = createKeyLookup({ audience, keys: source, agreement });
@@ -81,7 +81,7 @@ describe('with the key set of a gateway', () => {
     });
   });
 
-  test('a flood of keyids that name no key of the service costs no fetch', async () => {
+  test("a flood of keyids that name none of the service's keys causes no fetch", async () => {
     const { served, source } = await keySet([edJwk], 0);
     const lookup = createKeyLookup({ audience, keys: source, agreement });
     const before = served.fetches;
@@ -92,7 +92,7 @@ describe('with the key set of a gateway', () => {
   });
 });
 
-test('a source that knows nothing of agreement has no such key, whatever it says of the keyid', () => {
+test('a source without key agreement has no agreed key, whatever it returns for the keyid', () => {
   const lookup = createKeyLookup({
     audience,
     keys: { lookup: () => ({ algorithm: 'hmac-sha256', secret: Buffer.alloc(32, 1) }) },

@@ -46,7 +46,7 @@ describe('keys in a directory', () => {
     const [one, other] = [open(home), open(home)];
     const [old = ''] = kids(one);
     advance(90 * day);
-    // The first instance that is asked makes the next key.
+    // The first instance that gets a request makes the next key.
     expect(kids(one)).toEqual([old]);
     expect(readdirSync(home)).toHaveLength(2);
     advance(5);
@@ -70,7 +70,7 @@ describe('keys in a directory', () => {
     expect(readdirSync(home)).toEqual(['agreement-2.jwk.json']);
   });
 
-  /** The kid of the key that an instance accepts besides `known`. It is not published yet. */
+  /** Returns the kid of the key that an instance accepts in addition to `known`. That key is not published yet. */
   function agreementKeyIn(keys: AgreementKeys, known: string): string {
     const schedule = readdirSync(home).map((name) => join(home, name));
     const found = schedule.map((path) => agreementKeyFromFile(path)).find((kid) => kid !== known) ?? '';

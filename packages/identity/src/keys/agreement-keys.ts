@@ -22,13 +22,14 @@ export type AgreementOptions = Readonly<{
   /**
    * Where the service's keys are. All instances of a service share them.
    *
-   * - The path of a directory. The keys are created there (mode 0600), replaced every 90 days and read again every 5 s.
+   * - The path of a directory. The keys are created there (mode 0600), replaced every 90 days and read again every 5
+   * s.
    *   Instances on several machines need a shared directory.
    * - `memory`: made at start, for a service with one instance. (A directory of this name is `./memory`.)
    * - Private JWKs, for example from a variable: see `newAgreementJwk`. The first one is published, all are accepted.
    */
   keys: string | readonly unknown[];
-  /** How long a key is used before the next one replaces it, in seconds, at least one hour. Default 90 days. */
+  /** How long to use a key before the next one replaces it, in seconds, at least one hour. Default: 90 days. */
   rotateAfterSec?: number;
   /** Called when a key is made in memory, and when keys cannot be read or made. Default: a Node.js warning. */
   onEvent?: (event: AgreementEvent) => void;
@@ -72,7 +73,7 @@ function givenKeys(jwks: readonly unknown[]): AgreementKeys {
   return { isInMemory: false, find: (kid) => byKid.get(kid), published: () => published };
 }
 
-/** Where keys are kept. */
+/** Where the keys are stored. */
 type KeySource = Readonly<{
   read(): readonly DatedKey[];
   add(): void;

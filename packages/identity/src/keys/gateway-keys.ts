@@ -43,7 +43,7 @@ export type GatewayKeysOptions = Readonly<{
    * any identity. Default: no. Such a URL is then a Node.js warning, and an error where NODE_ENV is production.
    */
   insecureTransport?: boolean;
-  /** How long keys stay usable after the last successful fetch, in milliseconds. Default 1 hour. */
+  /** How long keys stay usable after the last successful fetch, in milliseconds. Default: 1 hour. */
   maxStaleMs?: number;
   cacheMaxAgeMs?: number;
   cooldownMs?: number;
@@ -67,8 +67,8 @@ export type KeysOutage = Readonly<{
 export type RemoteGatewayKeys = GatewayKeys &
   Readonly<{
     /**
-     * Starts fetching. Resolves after the first attempt, whether it succeeded or failed; awaiting it is optional. Never
-     * rejects.
+     * Starts fetching. Resolves after the first attempt, whether it succeeded or failed; awaiting it is optional.
+     * Never rejects.
      */
     start(): Promise<void>;
     stop(): void;
@@ -80,7 +80,8 @@ export type RemoteGatewayKeys = GatewayKeys &
 /**
  * Fetches the gateway's public keys from its key set and keeps them fresh. Call `start` once.
  *
- * @throws RangeError when `url` is not an http or https URL, or contains credentials. Where NODE_ENV is production, also
+ * @throws RangeError when `url` is not an http or https URL, or contains credentials. Where NODE_ENV is production,
+ *   also
  *   when it is plain http to another machine, unless `insecureTransport` is set.
  */
 export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {

@@ -17,7 +17,7 @@ test.each([
   [0o640, root, 2000],
   [0o440, root, 1000],
   [0o640, self.uid, 2000],
-])('mode %o, owner %i and group %i may hold a private key', (mode, uid, gid) => {
+])('mode %o, owner %i and group %i may contain a private key', (mode, uid, gid) => {
   expect(whyNotPrivate({ mode: 0o100_000 | mode, uid, gid }, self)).toBeUndefined();
 });
 

@@ -10,7 +10,7 @@ test('vectors.json lists the same published keys', () => {
   expect(publishedKeys).toEqual(vectors.published);
 });
 
-test('no key of the vectors works', () => {
+test('no key from the test vectors works', () => {
   expect(() => staticGatewayKeys(vectors.keys.jwks)).toThrow('no usable key');
   expect(agreementKeysIn(read('agreed-vectors.json').keys.jwks)).toEqual([]);
   for (const { secret_base64 } of vectors.keys.secrets) {

@@ -47,7 +47,7 @@ export const publishedKeys: Readonly<Record<'x' | 'secret_keyids' | 'kids', read
 const published: ReadonlySet<unknown> = new Set(Object.values(publishedKeys).flat());
 let areAllowed = false;
 
-/** For tests against the vectors. No entry point exports it. */
+/** Used in tests against the vectors. No entry point exports it. */
 export function allowPublishedKeys(): void {
   areAllowed = true;
 }

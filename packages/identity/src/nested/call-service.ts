@@ -6,7 +6,7 @@ import { isPublishedKey } from '../keys/published-keys.ts';
 import { defaultGatewayName, type ServiceForm, type ServiceKey, signServiceRequest } from './service-signature.ts';
 
 export type ServiceCallerOptions = Readonly<{
-  /** URL of the gateway's internal listener, for example `http://127.0.0.1:8090`. */
+  /** The URL of the gateway's internal listener, such as `http://127.0.0.1:8090`. */
   gatewayUrl: string;
   /**
    * The gateway's name, which the signature names: `identity.name` of its gateway.yaml. Another gateway refuses the

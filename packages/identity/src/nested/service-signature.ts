@@ -56,7 +56,7 @@ export type ServiceRequest = Readonly<{
   contentDigest: string;
   /** The `Content-Type` exactly as it is sent. Absent when none is sent. */
   contentType?: string | undefined;
-  /** The txn-token of the request being served. Absent when the service acts for itself. */
+  /** The txn-token from the request that the service handles. Absent if the service acts for itself. */
   txnToken?: string | undefined;
 }>;
 

@@ -21,13 +21,14 @@ export type RedisReplayOptions = Readonly<{
    * once at each other instance.
    */
   onUnavailable?: 'refuse' | 'memory';
-  /** How long a claim waits for Redis, in milliseconds. Default 100. */
+  /** How long a claim waits for Redis, in milliseconds. Default: 100. */
   timeoutMs?: number;
-  /** How often the store probes an unavailable Redis, in milliseconds. Requests do not wait for it. Default 200. */
+  /** How often the store probes an unavailable Redis, in milliseconds. Requests do not wait for it. Default: 200. */
   retryAfterMs?: number;
   /**
    * How far the gateway's clock may be ahead of Redis' clock, in seconds. After Redis lost its data, requests are
-   * refused for this much longer: one that was created in the future may have been used at another instance. Default 0.
+   * refused for this much longer: one that was created in the future may have been used at another instance. Default
+   * 0.
    */
   gatewayAheadSec?: number;
   /** Key prefix, the same for all services and instances that share a Redis. Default `countersign:replay:`. */

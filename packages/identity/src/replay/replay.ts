@@ -1,4 +1,4 @@
-/** One nonce to claim. */
+/** The nonce to claim. */
 export type NonceClaim = Readonly<{
   /** Each audience has its own set of nonces. Keys do not: a nonce can be used only once, even with two keys. */
   audience: string;

@@ -2,7 +2,7 @@ import { headerRules } from '../contract/contract.ts';
 import { foldHeaderName, isIdentityHeader } from '../contract/header-names.ts';
 import { IdentityRefused } from '../contract/refusal.ts';
 
-/** Headers that the verifier reads: those of the contract, and those that frame the body. */
+/** The headers that the verifier reads: the contract's headers, and those that frame the body. */
 const tracked: ReadonlySet<string> = new Set([
   ...headerRules.map(({ name }) => name),
   'content-encoding',
@@ -12,7 +12,7 @@ const tracked: ReadonlySet<string> = new Set([
 
 /** More than the gateway sends (100 headers and its own), and few enough to parse in a fraction of a millisecond. */
 const maxHeaders = 256;
-/** Longer names are folded only up to here. Every name of the contract is shorter. */
+/** Longer names are folded only up to this length. Every name in the contract is shorter. */
 const maxFoldedLength = 64;
 
 export type ParsedHeaders = Readonly<{
@@ -22,8 +22,8 @@ export type ParsedHeaders = Readonly<{
 }>;
 
 /**
- * Parses raw headers: name, value, name, value, as received. A parsed header object would hide duplicates, because Node
- * drops or joins them.
+ * Parses raw headers: name, value, name, value, as received. A parsed header object would hide duplicates, because
+ * Node drops or joins them.
  *
  * @throws IdentityRefused on a duplicate, on a body with two lengths, on an alias of an identity header, and on an
  *   identity header that the contract does not define, since no signature can cover it.

@@ -59,7 +59,7 @@ describe('the admin listener, against DNS rebinding', () => {
   );
 
   test.each(['http://[/', 'http://evil.test/', '*'])(
-    'checks the Host before it refuses the target %s, which is no path',
+    'checks the Host before it refuses the target %s, which is not a path',
     async (target) => {
       const foreign = await ask(gateway.running.ports.admin, 'evil.test', target);
       expect([foreign.status, foreign.code]).toEqual([421, 'misdirected_request']);
@@ -120,7 +120,7 @@ test('the admin listener of several workers applies the same rule', async () => 
   for (const host of bad) expect([host, (await ask(port, host)).status]).toEqual([host, 421]);
   expect((await ask(port, 'evil.test', 'http://[/')).status).toBe(421);
   expect((await ask(port, 'localhost:PORT', 'http://[/')).status).toBe(400);
-  // No worker serves, and the console says so as a page.
+  // No worker is serving, and a console page says so.
   const answer = await ask(port, 'localhost:PORT', '/console/requests');
   expect([answer.status, answer.headers['content-type']]).toEqual([503, 'text/html; charset=utf-8']);
   expect(answer.body).toContain('No worker answers.');

@@ -48,7 +48,7 @@ const keysDir = () => join(directory, 'gateway-keys');
 describe('keys', () => {
   beforeEach(() => writeFileSync(file, agreedHead('http://127.0.0.1:8082') + exampleRoutes));
 
-  test('create makes both kinds where an upstream agrees, with mode 0600', async () => {
+  test('create makes both kinds of keys if an upstream has algorithm: agreed, with mode 0600', async () => {
     const { code, out } = await run('keys', 'create', '-c', file);
     expect([code, out]).toEqual([
       0,
@@ -98,7 +98,7 @@ describe('keys', () => {
     expect(err).not.toContain('hidden');
   });
 
-  test('list says when no gateway runs that could tell the pairs in use', async () => {
+  test('list says so if no gateway runs, because only a gateway knows the key pairs in use', async () => {
     const [port] = await freePorts(1);
     writeFileSync(
       file,

@@ -79,7 +79,7 @@ describe('an upstream with algorithm: agreed', () => {
     expect(await metric('countersign_signatures_total', labels)).toBe(3);
   });
 
-  test('publishes its key beside the keys that sign', async () => {
+  test('publishes its key together with the signing keys', async () => {
     await start(1);
     const { keys } = (await (await fetch(keysUrl())).json()) as { keys: Record<string, string>[] };
     expect(keys.map(({ crv, use, alg }) => [crv, use, alg])).toEqual([
@@ -89,7 +89,7 @@ describe('an upstream with algorithm: agreed', () => {
     expect(JSON.stringify(keys)).not.toContain('"d"');
   });
 
-  test("the gateway's next key is used from its time on, and the service accepts it at once", async () => {
+  test('the gateway uses its next key from its start time on, and the service accepts it immediately', async () => {
     const [service] = (await start(1)) as [AgreedService];
     await service.trust(keysUrl(), { keys: [newAgreementJwk()] });
     const { keyid: old } = await uses('agreed');
@@ -102,7 +102,7 @@ describe('an upstream with algorithm: agreed', () => {
     expect(last()?.keyid).toMatch(new RegExp(`^${next}\\.`));
   });
 
-  test('is signed with ed25519 while the service publishes no key, and is ready meanwhile', async () => {
+  test('is signed with ed25519 while the service publishes no key, and the gateway is ready', async () => {
     const [service] = (await start(1)) as [AgreedService];
     await service.trust(keysUrl());
     await uses('ed25519', 'no_common_key');
@@ -152,7 +152,7 @@ describe('an upstream with algorithm: agreed', () => {
     [1, 200, ['key_unknown', 'broken', '200']],
     [0, 502, ['key_unknown', 'broken']],
   ])(
-    'a repeat with another key is no retry: with %i retries, a connection that breaks then is %i',
+    'repeating a request with another key is not a retry: with %i retries, a connection that breaks then is %i',
     async (attempts, status, outcomes) => {
       const [service] = (await start(1, `, retry: { attempts: ${attempts} }`)) as [AgreedService];
       await service.trust(keysUrl(), { keys: [newAgreementJwk()] });

@@ -137,7 +137,7 @@ describe('agreed keys under load, with a gateway and two instances of a service 
     await noneFailed();
   }, 300_000);
 
-  test('the gateway replaces its key, first published and then at once', async () => {
+  test('the gateway replaces its key, first with a published one and then immediately', async () => {
     const before = await begin();
     createKey('x25519', gateway.keysDir, Math.floor(Date.now() / 1000) + 20);
     const second = await agreedOn(before);
@@ -166,7 +166,7 @@ describe('agreed keys under load, with a gateway and two instances of a service 
     await noneFailed();
   }, 300_000);
 
-  test('the key set of the service is replaced on its way, garbage, and empty', async () => {
+  test("an attacker replaces the service's key set, and then it is garbage, and then empty", async () => {
     await begin();
     const { d: _private, ...stranger } = newAgreementJwk();
     serveKeySet(JSON.stringify({ keys: [stranger] }));

@@ -58,7 +58,7 @@ describe('request bodies in memory', () => {
   const holds = (bytes: number) => eventually(async () => expect(await held()).toBe(bytes));
   const arrived = () => gateway.upstream.requests.length;
 
-  test('of one address are bounded with 429, and another address is served meanwhile', async () => {
+  test('from one address are limited with 429, while another address is served', async () => {
     const slow = post('127.0.0.2', '/v1/open/1', MiB, most);
     await holds(MiB);
     expect(await answer(post('127.0.0.2', '/v1/open/1', 100, Buffer.alloc(100)))).toEqual({
@@ -82,7 +82,7 @@ describe('request bodies in memory', () => {
     await holds(0);
   });
 
-  test('of all addresses are bounded with 503, and requests without a body are served meanwhile', async () => {
+  test('from all addresses are limited with 503, while requests without a body are served', async () => {
     const slow = post('127.0.0.2', '/v1/open/1', MiB, most);
     post('127.0.0.3', '/v1/open/1', MiB, most);
     await holds(2 * MiB);

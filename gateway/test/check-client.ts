@@ -7,8 +7,8 @@ import {
 } from 'node:http2';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
-// Speaks Envoy's `Check` according to its public proto. The field numbers are repeated here, so that a wrong one in the
-// gateway is detected.
+// Speaks Envoy's `Check` according to its public proto. The field numbers are repeated here, so that a wrong one in
+// the gateway is detected.
 
 type Field = readonly [number: number, value: string | number | Uint8Array | undefined];
 
@@ -33,13 +33,13 @@ export type Check = Readonly<{
   size?: number;
   body?: string;
   rawBody?: string;
-  /** Headers of the client. The pseudo-headers are added. */
+  /** The client's headers. Pseudo-headers are added. */
   headers?: readonly (readonly [name: string, value: string])[];
   /** Sends them as the map of `encode_raw_headers: false`. */
   isMerged?: boolean;
   address?: string;
   protocol?: number;
-  /** Further fields of the request. */
+  /** Other request fields. */
   more?: readonly Field[];
 }>;
 

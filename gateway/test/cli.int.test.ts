@@ -46,7 +46,7 @@ describe('the countersign command', () => {
     expect((await run('chekc')).code).toBe(2);
   });
 
-  test('checks and tests the file on standard input, whose paths start at the working directory', async () => {
+  test('checks and tests a file from standard input, with paths relative to the working directory', async () => {
     writeKey();
     const tests = 'tests: [{ request: { method: GET, path: /v1/users/me }, expect: { allowed: false } }]\n';
     write(exampleHead + exampleRoutes + tests);
@@ -134,7 +134,7 @@ describe('the countersign command', () => {
     expect([answer.status, problem]).toEqual([404, expect.objectContaining({ code: 'no_route' })]);
   });
 
-  test('watches its file, reads it at once on SIGHUP, and keeps the last good one', async () => {
+  test('watches its file, reads it immediately on SIGHUP, and keeps the last valid configuration', async () => {
     const ports = await freePorts(3);
     write(withPorts(ports));
     writeKey();

@@ -88,7 +88,7 @@ describe('a listener that asks for client certificates', () => {
   test.each([
     ['a binding that is too short', { 'x5t#S256': 'abc' }],
     ['SHA-1', { x5t: 'i6lGk3FZzxRcUb2C3nEQ7syHJlY' }],
-    ['a binding beside an unknown one', { 'x5t#S256': thumbprint(client), kid: 'x' }],
+    ['a binding together with an unknown one', { 'x5t#S256': thumbprint(client), kid: 'x' }],
   ])('refuses %s', async (_what, cnf) => {
     expect(await ask(gateway, await gateway.issuer.accessToken({ cnf }), client)).toEqual([
       401,
@@ -118,7 +118,7 @@ test('a listener that requires client certificates serves no connection without 
   }
 });
 
-test('a listener without client certificates refuses bound tokens with a code of its own', async () => {
+test('a listener without client certificates refuses bound tokens with a separate code', async () => {
   const gateway = await listening('');
   try {
     const token = await gateway.issuer.accessToken({ cnf: { 'x5t#S256': thumbprint(client) } });

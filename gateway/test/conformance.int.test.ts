@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
 /**
- * What RFC 9110 and 9112 require of a server, tested over raw sockets. The cases follow public probes: Http11Probe's compliance,
- * malformed and smuggling suites. The gateway refuses a message, or forwards it exactly once with its intended meaning.
+ * What RFC 9110 and 9112 require of a server, tested over raw sockets. The cases follow public probes: Http11Probe's
+ * compliance, malformed and smuggling suites. The gateway refuses a message, or forwards it exactly once with its
+ * intended meaning.
  */
 describe('HTTP/1.1', () => {
   let gateway: GatewayUnderTest;
@@ -326,7 +327,8 @@ describe('HTTP/1.1', () => {
     expect(gateway.upstream.requests.length).toBe(before);
   });
 
-  // Over TLS every request arrives in pieces, since a TLS record holds at most 16 KiB. Only the first piece shows the target.
+  // Over TLS every request arrives in pieces, because a TLS record is at most 16 KiB. Only the first piece shows the
+  // target.
   test.each<[name: string, before: string, line: string, status: number]>([
     ['a target of 100 000 bytes', '', `GET /${'a'.repeat(100_000)} HTTP/1.1\r\n`, 431],
     ['a target of 100 000 bytes after another request', get(), `GET /${'a'.repeat(100_000)} HTTP/1.1\r\n`, 431],

@@ -185,7 +185,7 @@ describe('Explain', () => {
     ['headers', { headers: 'Authorization: Bearer x', path: '/v1/things/1' }, 'must not contain Authorization'],
     ['scope', { role: 'agent', scope: 'a "' }, 'must be scopes separated by spaces'],
     ['actor', { role: 'agent', actor: '"' }, 'must be visible ASCII'],
-  ])('says at the field %s what is wrong', async (field, fields, message) => {
+  ])('explains at the field %s what is wrong', async (field, fields, message) => {
     const answer = await form({ method: 'GET', path: '/', ...fields });
     const text = await answer.text();
     expect(answer.status).toBe(422);
@@ -194,7 +194,7 @@ describe('Explain', () => {
     expect(text).toContain(`aria-describedby="${field}-error`);
   });
 
-  test('takes a list where a form has lines, and an actor of another issuer', async () => {
+  test('accepts a list where a form has lines, and an actor from another issuer', async () => {
     const lists = {
       headers: ['Accept: a/b'],
       scope: ['orders.read'],
@@ -209,7 +209,7 @@ describe('Explain', () => {
     expect((await explain({ method: 'GET', path: '/v1/legal', ...lists, role: 'agent' })).outcome.code).toBeNull();
   });
 
-  test('says in plain words that a method or path is missing', async () => {
+  test('explains that a method or path is missing', async () => {
     const answer = await fetch(`${origin}/api/explain`, { method: 'POST' });
     expect(JSON.parse(await answer.text()).errors).toEqual([
       { path: 'method', message: 'must be an HTTP method, such as GET' },

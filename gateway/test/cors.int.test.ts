@@ -195,7 +195,7 @@ describe('a page of another origin', () => {
 });
 
 describe('without cors in the configuration', () => {
-  test('the gateway sends no CORS headers, and passes those of the service', async () => {
+  test("the gateway sends no CORS headers, and forwards the service's", async () => {
     const gateway = await gatewayUnderTest({
       upstream: { answer: (_request, res) => void res.writeHead(200, { 'Access-Control-Allow-Origin': app }).end() },
     });

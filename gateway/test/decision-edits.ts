@@ -14,7 +14,7 @@ export const decisionFor = (settings: string) =>
 export const decisionWithSecret = (proxy: string) => decisionFor(`${proxy}, secret: "\${DECISION_SECRET}"`);
 
 /**
- * A decision listener with TLS, and the two authorities: the gateway's own, and the one for the proxy's certificate.
+ * A decision listener with TLS, and the two authorities: one for the gateway's certificate and one for the proxy's.
  */
 export function decisionOverTls(home: string, proxy: string) {
   const authority = testAuthority();

@@ -146,7 +146,7 @@ describe('a listener for Envoy', () => {
     attack.destroy();
   });
 
-  test('the proxy may ask for many decisions at once', async () => {
+  test('the proxy may ask for many decisions concurrently', async () => {
     const codes = await Promise.all(Array.from({ length: 200 }, () => check(steady, gateway)));
     expect(new Set(codes)).toEqual(new Set([0]));
   });

@@ -24,7 +24,7 @@ const dialect = (token: string) => ({
   authorization: `Bearer ${token}`,
 });
 
-test('a Unix socket is its own proof, opens to its group, and takes the place of a stale one', async () => {
+test('a Unix socket needs no other proof, is open to its group, and replaces a stale one', async () => {
   const path = join(home, 'run', 'decision.sock');
   const open = () =>
     gatewayUnderTest({

@@ -227,7 +227,7 @@ describe('the decision endpoint in the dialects that send the body', () => {
       body,
     );
 
-  test('the signature covers the digest of the body', async () => {
+  test('the signature covers the body digest', async () => {
     const digest = `sha-256=:${createHash('sha256').update('{"a":1}').digest('base64')}:`;
     for (const { status, headers } of [await asTraefik(), await asEnvoy('POST /decide/v1/things/1')]) {
       expect([status, headers['content-digest'], headers['x-forwarded-for']]).toEqual([200, digest, '192.0.2.7']);
@@ -235,7 +235,7 @@ describe('the decision endpoint in the dialects that send the body', () => {
     }
   });
 
-  test('Envoy is told which headers to remove', async () => {
+  test('the response tells Envoy which headers to remove', async () => {
     const { headers } = await asEnvoy('POST /decide/v1/things/1');
     const removed = headers['x-envoy-auth-headers-to-remove']?.split(',') ?? [];
     expect(removed).toEqual(expect.arrayContaining(['authorization', 'cookie', 'dpop', 'x-service-id', 'x-client-id']));

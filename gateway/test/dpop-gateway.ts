@@ -17,7 +17,7 @@ const moreRoutes = [
 const allOk = { signing_key: 'ok', issuer_keys: 'ok', revocations: 'ok', dpop_replay: 'ok' };
 
 /**
- * A gateway with more routes whose clock was 100 s behind at its start, so that its replay memory covers the present.
+ * A gateway with more routes whose clock was 100 s behind at startup, so that its replay memory covers the present.
  *
  * @param aheadMs How far the clock is ahead afterwards.
  */

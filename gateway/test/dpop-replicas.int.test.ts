@@ -161,8 +161,8 @@ describeWithRedis('proofs and Redis', () => {
     const [used, unused] = [proof(), proof()];
     expect((await posts(0, used)).status).toBe(200);
     const before = arrived();
-    // Close to the end of the proof's life at the gateway whose clock is behind: 60 + 5 s after it was made, by a clock
-    // 5 s behind. The difference is the time that this test needs.
+    // Close to the end of the proof's life at the gateway whose clock is behind: 60 + 5 s after it was made, by a
+    // clock 5 s behind. The difference is the time that this test needs.
     const laterMs = 67_000;
     const client = new Redis(redis.url);
     for (const key of await client.keys('countersign:replay:dpop*')) {
@@ -187,7 +187,7 @@ describeWithRedis('proofs and Redis', () => {
         times.push(performance.now() - startedAt);
         expect([status, code]).toEqual([503, 'dpop_replay_unavailable']);
       }
-      // The gateway waits 200 ms; the rest allows for a busy machine.
+      // The gateway waits 200 ms; the rest is a margin for slow machines.
       expect(Math.min(...times)).toBeLessThan(300);
       expect(arrived()).toBe(before);
     } finally {

@@ -592,7 +592,7 @@ describe('a token endpoint', () => {
   const post = (...proofs: string[]) =>
     ask({ method: 'POST', path: '/v1/token', proofs, lines: 'Content-Length: 0\r\n' });
 
-  test('tells the service the key of the proof', async () => {
+  test('tells the service which key signed the proof', async () => {
     expect((await post(client.proof({ method: 'POST', url: at }))).status).toBe(200);
     const { headers } = gateway.upstream.last();
     expect(headers['x-identity']).toBe('anonymous');

@@ -34,7 +34,7 @@ describe('a primary whose workers end', () => {
       expect([statusCode, await body.text()]).toEqual([200, '{"ok":true}']);
     }
   };
-  /** The counters and histograms of the requests, by series. */
+  /** The request counters and histograms, by series. */
   const totals = async () => {
     const text = await (await fetch(`${place.adminUrl}/metrics`)).text();
     const pattern = /^(countersign_(?:request_duration_seconds|signatures_total|jwks_fetches_total)\S*) (\S+)$/gm;

@@ -13,7 +13,7 @@ describe('an acknowledged event', () => {
   });
   afterEach(() => world.close());
 
-  test('is in force after a restart, and still known as repeated', async () => {
+  test('is in effect after a restart, and still recognized as a repeat', async () => {
     const token = await world.token();
     const signal = await world.signal();
     const first = await world.start();
@@ -25,7 +25,7 @@ describe('an acknowledged event', () => {
     expect(JSON.stringify(second.log.lines())).toContain('"result":"repeated"');
   });
 
-  test('is in force after kill -9 of the gateway', async () => {
+  test('is in effect after kill -9 of the gateway', async () => {
     const [port = 0, admin = 0, internal = 0] = await freePorts(3);
     const file = join(world.home, 'gateway.yaml');
     writeFileSync(

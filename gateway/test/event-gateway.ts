@@ -66,9 +66,9 @@ export type StartOptions = Readonly<{
   redis?: string | undefined;
   /** The value of `events`. */
   events?: string;
-  /** Further keys of the issuer. */
+  /** Other keys in the issuer's entry. */
   issuer?: string;
-  /** Further keys of the file. */
+  /** Other keys in the file. */
   more?: string;
   /** The whole file, instead. */
   text?: string;

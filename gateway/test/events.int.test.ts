@@ -24,7 +24,7 @@ describe('an event of the provider', () => {
   });
   afterAll(() => world.close());
 
-  /** Each test has users and sessions of its own. */
+  /** Each test has its own users and sessions. */
   let count = 0;
   const fresh = () => {
     count += 1;

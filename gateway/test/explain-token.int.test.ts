@@ -151,7 +151,7 @@ describe('a token with a binding that the listener cannot check', () => {
   });
 });
 
-test('countersign token --json shows the claims, and not the configuration of the issuer', async () => {
+test("countersign token --json shows the claims, and not the issuer's configuration", async () => {
   const { code, out } = await run(await other.accessToken(bare), (path) => ['token', path, '--json']);
   expect(code).toBe(0);
   expect(Object.keys(JSON.parse(out))).toEqual(['unreadable', 'header', 'claims', 'issuers']);

@@ -61,7 +61,7 @@ test('an upstream is failing from the last failed request of any worker to the n
   });
   expect(await ask()).toBe(502);
   expect(await shown()).toMatchObject({ ...failing, why: expect.stringMatching(/; 2 of 2 failed; /) });
-  // One worker serves this; the other knows only of its failure.
+  // One worker serves this. The other knows only its own failure.
   expect(await serveOnce(ask)).toBe(200);
   expect(await shown()).toMatchObject({ state: 'not checked', why: null, gauge: '1', calm: true });
   expect(await ask()).toBe(502);

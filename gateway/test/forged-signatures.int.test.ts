@@ -66,7 +66,7 @@ describe('a token of a trusted key whose signature is', () => {
     for (const named of algorithms) {
       for (const signs of algorithms.filter((other) => other !== named)) {
         const { kid } = issuerOf(named);
-        // The algorithm that the key names, and the algorithm of the signature.
+        // The algorithm that the key names, and the one that signs.
         const mislabelled = await issuerOf(signs).accessToken({}, { kid });
         expect(await ask(mislabelled)).toBe('401 token_key_unknown');
         const { input } = await tokenOf(named);

@@ -45,7 +45,7 @@ const routes = `
 type Edits = readonly (readonly [from: string, to: string])[];
 
 export type GatewayOptions = Readonly<{
-  /** The routes of the file, in place of the usual ones. */
+  /** The file's routes, instead of the default ones. */
   routes?: string;
   /** Further variables that the file may use. */
   env?: Readonly<Record<string, string>>;
@@ -54,7 +54,10 @@ export type GatewayOptions = Readonly<{
   edits?: Edits;
   batchSize?: number;
   reloadTiming?: ReloadTiming;
-  /** Whether a new file is read in a thread, as in production. Default: in this thread, since starting a thread takes time. */
+  /**
+   * Whether to read a new file in a thread, as in production. Default: in this thread, because starting one takes
+   * time.
+   */
   isReadAside?: boolean;
   /** Called with each configuration that the running gateway reads. */
   loaded?: (config: GatewayConfig) => void;

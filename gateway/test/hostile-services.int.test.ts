@@ -234,7 +234,7 @@ describe('a misbehaving service', () => {
   });
 
   test.each(['Content-Length: 2\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\n'])(
-    'that pauses after the head: the client gets the head at once (%j)',
+    'that pauses after the head: the client gets the head immediately (%j)',
     async (rest) => {
       let finish = () => {};
       service.answerWith((socket) => {
@@ -308,7 +308,7 @@ describe('a misbehaving service', () => {
   });
 
   test.each(['too much', ''])(
-    'that answers before the upload ends: the client reads "%s" at once, and the upload ends',
+    'that answers before the upload ends: the client reads "%s" immediately, and the upload ends',
     async (answer) => {
       let cut = false;
       service.answerWith((socket) => {

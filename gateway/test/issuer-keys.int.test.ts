@@ -40,7 +40,7 @@ async function gatewayWithManualClock(options: GatewayOptions = {}) {
   return { gateway, clock, status, refresh };
 }
 
-describe('while the endpoint of the issuer’s keys', () => {
+describe("while the issuer's key endpoint", () => {
   let world: Awaited<ReturnType<typeof gatewayWithManualClock>>;
   let stranger: TestIssuer;
   let visits = 0;
@@ -163,7 +163,7 @@ describe('the keys of an issuer', () => {
     for (let rotation = 0; rotation < 5; rotation += 1) {
       const next = await mintIssuer();
       gateway.issuerServer.answerKeys(answers.json({ keys: [...signer.jwks.keys, ...next.jwks.keys] }));
-      // The first token of the new key makes the gateway fetch the set, unless it has just fetched it.
+      // The first token signed with the new key makes the gateway fetch the set, unless it has just done so.
       clock.advance(minuteMs / 2);
       retired.push(signer);
       signer = next;
@@ -215,7 +215,7 @@ describe('the keys of an issuer', () => {
     expect(new Set(await Promise.all(tokens.map(status)))).toEqual(new Set(['200']));
     expect(gateway.issuerServer.keyFetches()).toBe(fetches + 2);
     arrived = gateway.upstream.requests.length;
-    // The key of its signature is gone, though the gateway verified it before.
+    // The key that signed the token is gone, although the gateway verified the token before.
     expect(await status(remembered)).toBe('401 token_signature_invalid');
     expect(await flood()).toEqual(refused);
     expect(gateway.issuerServer.keyFetches()).toBe(fetches + 3);

@@ -109,7 +109,7 @@ export async function issuerServer(issuer: TestIssuer, batchSize = 5_000): Promi
   };
 }
 
-/** An item that is in force from now, for the lifetime of a token. */
+/** An item that takes effect now, for the lifetime of a token. */
 export function feedItem(kind: string, names: Readonly<Record<string, string>>, nowMs = Date.now()): FeedItem {
   const nextSecond = Math.floor(nowMs / 1000) * 1000 + 1000;
   return {

@@ -56,7 +56,7 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     expect(gateway.upstream.requests.length).toBe(seen + 3);
   });
 
-  test('is in the headers of every counted answer, instead of the service’s own', async () => {
+  test('is in the headers of every counted response, instead of the service’s own', async () => {
     await start();
     const seen = [];
     for (let count = 0; count < 4; count += 1) {
@@ -71,7 +71,7 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     expect(headers.ratelimit).toBe('"theirs";r=9;t=9');
   });
 
-  test('is one of several: all are named, the tightest is shown, the caller’s own is checked first', async () => {
+  test('is one of several: the headers name all limits and show the tightest, and the caller’s own is checked first', async () => {
     await start([
       'limits: [{ requests: 2, per: 1m, by: user }]',
       'limits: [{ requests: 3, per: 1m, by: route }, { requests: 2, per: 1m, by: user }, { requests: 100, per: 1h, by: user }]',
@@ -189,7 +189,7 @@ describe('a limit while Redis is down', () => {
     const ask = async () => {
       const startedAt = performance.now();
       statuses.push((await gateway.ask('/v1/limited')).status);
-      // The promise is 300 ms; the rest allows for a busy machine. Without a timeout it would be 5 s or more.
+      // The promise is 300 ms; the rest is a margin for slow machines. Without a timeout it would be 5 s or more.
       expect(performance.now() - startedAt).toBeLessThan(2_500);
     };
     for (let count = 0; count < 4; count += 1) await ask();

@@ -81,7 +81,7 @@ describe('machines and agents', () => {
     expect(gateway.upstream.requests.length).toBe(before);
   }
 
-  test('a machine arrives as a client, with the role and the tenant that the issuer gives it, and never as a user', async () => {
+  test('a machine arrives as an OAuth client, with the role and tenant from the issuer, and never as a user', async () => {
     expect((await ask('/v1/jobs/1', { ...machine, scope: 'orders.read orders.other' })).status).toBe(200);
     expect(gateway.upstream.last().headers).not.toHaveProperty('x-user-id');
     expect(await identity()).toMatchObject({
@@ -95,7 +95,7 @@ describe('machines and agents', () => {
     expect(await identity()).toMatchObject({ kind: 'client', role: 'admin' });
   });
 
-  test('a machine whose sub is a person is still a machine', async () => {
+  test('a machine whose sub names a person is still a machine', async () => {
     const claims = { ...machine, sub: person, client_id: person, user_id: person, role: 'agent' };
     expect((await ask('/v1/jobs/1', claims)).status).toBe(200);
     expect(gateway.upstream.last().headers).toMatchObject({ 'x-identity': 'client', 'x-client-id': person });
@@ -109,13 +109,13 @@ describe('machines and agents', () => {
       for (const status of [200, 200, 429]) expect((await ask(path, claims)).status).toBe(status);
       for (const status of [200, 200, 429]) expect((await ask(path, { user_id: person })).status).toBe(status);
     }
-    // By client, other users of the client count too; by user they do not.
+    // By OAuth client, other users of that OAuth client count too. By user, they do not.
     expect((await ask('/v1/per-user', { user_id: 'u-2' })).status).toBe(200);
     expect((await ask('/v1/per-client', { user_id: 'u-2' })).status).toBe(429);
   });
 
   test.each<[string, string, () => Record<string, unknown>, string]>([
-    ['a machine on a route that names no client', '/v1/things/1', () => machine, '403 client_not_allowed'],
+    ['a machine on a route that names no OAuth client', '/v1/things/1', () => machine, '403 client_not_allowed'],
     ['a machine on an optional route', '/v1/maybe', () => machine, '403 client_not_allowed'],
     [
       'a machine that is not listed',
@@ -129,7 +129,7 @@ describe('machines and agents', () => {
       () => ({ ...machine, sub: 'JOB-1', client_id: 'JOB-1' }),
       '403 client_not_allowed',
     ],
-    ['a machine without a role where one is asked', '/v1/staff-jobs', () => machine, '403 insufficient_role'],
+    ['a machine without a role on a route that requires one', '/v1/staff-jobs', () => machine, '403 insufficient_role'],
     ['a machine without the scope', '/v1/orders', () => machine, '403 insufficient_scope'],
     ['azp and client_id that differ', '/v1/jobs/1', () => ({ ...machine, azp: 'job-2' }), '401 token_client_refused'],
     [
@@ -158,8 +158,8 @@ describe('machines and agents', () => {
     ['a scope in quotes', '/v1/orders', () => ({ scope: '"orders.read"' }), '403 insufficient_scope'],
     ['a scope with look-alike letters', '/v1/orders', () => ({ scope: 'оrders.read' }), '403 insufficient_scope'],
     ['a scope that is a number', '/v1/orders', () => ({ scope: 1 }), '401 token_claims_invalid'],
-    ['a user through another client', '/v1/web', () => ({ client_id: 'app' }), '403 client_not_allowed'],
-    ['a user without a client', '/v1/web', () => ({ client_id: undefined }), '403 client_not_allowed'],
+    ['a user through another OAuth client', '/v1/web', () => ({ client_id: 'app' }), '403 client_not_allowed'],
+    ['a user without an OAuth client', '/v1/web', () => ({ client_id: undefined }), '403 client_not_allowed'],
     ['another department', '/v1/legal', () => ({ department: 'sales legal' }), '403 claim_not_allowed'],
     ['no department', '/v1/legal', () => ({}), '403 claim_not_allowed'],
     ['an agent on a route without actors', '/v1/things/1', () => agent, '403 actor_not_allowed'],
@@ -213,7 +213,7 @@ describe('machines and agents', () => {
     expect(await identity()).toMatchObject({ kind: 'user', userId: person });
   });
 
-  test('a refusal for want of scopes names all that the route needs, in the scheme of the client', async () => {
+  test("a refusal for missing scopes names all scopes that the route needs, in the client's scheme", async () => {
     const { headers } = await gateway.raw(
       `GET /v1/both HTTP/1.1\r\n<host>\r\n<close>\r\nAuthorization: Bearer ${await tokenOf({ scope: 'orders.read' })}\r\n\r\n`,
     );
@@ -235,7 +235,7 @@ describe('machines and agents', () => {
       return { socket, status: Number(first.toString().split(' ')[1]) };
     }
 
-    test('the sockets of a machine are counted apart from those of the person with its id', async () => {
+    test("a machine's sockets are counted apart from those of the person with the same id", async () => {
       const opened = await Promise.all([open({ user_id: 'u-9' }), open({ ...machine, sub: 'u-9', client_id: 'u-9' })]);
       expect(opened.map(({ status }) => status)).toEqual([101, 101]);
       expect((await open({ ...machine, sub: 'u-9', client_id: 'u-9' })).status).toBe(429);
@@ -243,7 +243,7 @@ describe('machines and agents', () => {
       for (const { socket } of opened) socket.destroy();
     });
 
-    test('that of an agent ends within a second of the logout of its user', async () => {
+    test("an agent's socket ends within a second of its user's logout", async () => {
       const { socket, status } = await open({ ...agent, user_id: 'u-8', sid: 's-8' });
       expect(status).toBe(101);
       const closed = once(socket.resume(), 'close');
@@ -254,7 +254,7 @@ describe('machines and agents', () => {
     });
   });
 
-  test('the log names the machine, and the actor beside the user', async () => {
+  test('the log names the machine, and both the user and the actor', async () => {
     await ask('/v1/jobs/1', machine);
     await ask('/v1/agents', agent);
     await expectRefused(ask('/v1/things/1', agent), '403 actor_not_allowed');
@@ -330,7 +330,7 @@ describe('machines and agents', () => {
 
   // Last, since the person stays revoked.
   test('a revoked person does not end a machine with the same id', async () => {
-    // Issued before the revocation, whose time is that of the system's clock.
+    // Issued before the revocation, which has the system clock's time.
     const iat = Math.floor(clock.nowMs() / 1000) - 60;
     const token = await tokenOf({ user_id: person, iat });
     const machineToken = await tokenOf({ ...machine, sub: person, client_id: person, iat });

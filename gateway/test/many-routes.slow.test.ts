@@ -9,7 +9,7 @@ const route = (_: unknown, index: number) =>
 
 const routes = (length: number) => Array.from({ length }, route).join('');
 
-/** CPU milliseconds of this thread. Unlike wall-clock time they do not grow on a busy machine. */
+/** The CPU milliseconds of this thread. Unlike wall-clock time, they do not grow on a busy machine. */
 const workedMs = () => {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;

@@ -15,7 +15,7 @@ describe('a nested call', () => {
   const services = callingServices();
   let clock: TestClock;
   let gateway: GatewayUnderTest;
-  /** The txn-token that `things` received with a request of an agent of acme. */
+  /** The txn-token that `things` received with a request from an acme agent. */
   let txnToken: string;
   let requestId: string | undefined;
 
@@ -291,7 +291,7 @@ describe('a nested call', () => {
       () => sendCall(gateway, { target: '/internal/x/../lookup/1' }, sign()),
     ],
   ])('%s is refused with %s %s, and nothing arrives', async (_name, status, code, call) => {
-    // Some cases first get a txn-token of their own, and that request does arrive.
+    // Some cases first get their own txn-token, and that request does arrive.
     const arrived = () => gateway.upstream.requests.filter(({ target }) => target !== '/v1/things/1').length;
     const before = arrived();
     const { status: got, code: gotCode } = await call();

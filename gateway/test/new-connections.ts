@@ -1,7 +1,9 @@
 import { connect } from 'node:net';
 
 export type NewConnections = Readonly<{
-  /** Counts by outcome: the status of the response, the error's code, or `ended` if closed without a response. */
+  /**
+   * Counts by outcome: the response status, the error code, or `ended` if the connection closed without a response.
+   */
   outcomes: Readonly<Record<string, number>>;
   /** Settles when every client has been refused. */
   refused: Promise<unknown>;

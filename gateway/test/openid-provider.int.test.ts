@@ -21,7 +21,9 @@ import {
 } from './openid-server.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'countersign-openid-'));
-/** By options: a provider takes seconds to start, and no test depends on the state that another one left. */
+/**
+ * The providers by their options. Starting one takes seconds, and no test depends on the state that another test left.
+ */
 const providers = new Map<string, Promise<OpenIdServer>>();
 afterAll(async () => {
   for (const provider of providers.values()) await (await provider).close();
@@ -53,7 +55,7 @@ async function started(
   const gateway = await gatewayUnderTest({
     ...more,
     edits: [
-      // The issuer of the other tests stays, with a tenant of its own.
+      // The other tests' issuer stays, with its own tenant.
       [
         'issuers:',
         `issuers:\n  - { issuer: "${provider.issuer}", audience: ${audience}, tenants: [acme], roles: [admin, agent], ${issuerKeys} }`,
@@ -105,7 +107,7 @@ test.each([
   expect(gateway.upstream.requests).toEqual([]);
 });
 
-test('a machine is refused, since it is no user', async () => {
+test('a machine is refused, because it is not a user', async () => {
   const { provider, gateway } = await started({ claims: {} });
   const config = await client.discovery(
     new URL(provider.issuer),
@@ -119,7 +121,7 @@ test('a machine is refused, since it is no user', async () => {
   expect(gateway.upstream.requests).toEqual([]);
 });
 
-test('the log says what came and what was wanted', async () => {
+test('the log says what was found and what was expected', async () => {
   const { provider, gateway } = await started({ claims: { groups: ['guests'], org: { id: 'acme' } } });
   const { accessToken } = await logIn(provider);
   expect(await gateway.ask('/v1/things/1', { token: accessToken })).toMatchObject({
@@ -139,7 +141,7 @@ test('the log says what came and what was wanted', async () => {
 });
 
 test('a token that is bound to a DPoP key needs a proof of it', async () => {
-  // The clock was behind at the start, so that the memory of used proofs covers the present.
+  // The clock was behind at startup, so that the replay memory covers the present.
   const clock = { aheadMs: -100_000 };
   const { provider, gateway } = await started({}, undefined, {
     nowMs: () => Date.now() + clock.aheadMs,

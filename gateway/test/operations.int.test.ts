@@ -114,7 +114,7 @@ describe('a gateway in operation', () => {
     await gateway.close();
   });
 
-  test('shows the state of the revocations of each issuer', async () => {
+  test("shows the state of each issuer's revocations", async () => {
     const gateway = await gatewayUnderTest();
     gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
     await eventually(async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
-describe('paths of the gateway itself', () => {
+describe("the gateway's own paths", () => {
   let gateway: GatewayUnderTest;
   beforeAll(async () => {
     gateway = await gatewayUnderTest({

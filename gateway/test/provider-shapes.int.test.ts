@@ -22,9 +22,9 @@ const wrongEverywhere: readonly Wrong[] = [
   { title: 'without a subject', claims: { sub: undefined }, code: 'token_claims_invalid' },
   { title: 'with another audience', claims: { aud: 'https://other.example.test' }, code: 'token_audience_refused' },
   { title: 'with an audience that is an object', claims: { aud: {} }, code: 'token_audience_refused' },
-  { title: 'with a type of its own', header: { typ: 'dpop+jwt' }, code: 'token_type_refused' },
+  { title: 'with another type', header: { typ: 'dpop+jwt' }, code: 'token_type_refused' },
   { title: 'with the id of another key', header: { kid: 'other' }, code: 'token_key_unknown' },
-  { title: 'with a key of its own', header: { jwk: {} }, code: 'token_header_refused' },
+  { title: 'with an embedded key', header: { jwk: {} }, code: 'token_header_refused' },
   { title: 'with a URL of keys', header: { jku: 'https://evil.test' }, code: 'token_header_refused' },
   { title: 'with an unknown binding', claims: { cnf: { kid: 'x' } }, code: 'token_claims_invalid' },
 ];
@@ -86,7 +86,7 @@ routes: [{ name: a, path: /a, methods: [GET], upstream: api, auth: required }]
     expect(await codeOf(wrong)).toBe(wrong.code);
   });
 
-  test('is never a user where machines are accepted, if it is that of a machine', async () => {
+  test("never counts as a user's if it is a machine's and machines are accepted", async () => {
     for (const one of shape.wrong.filter(({ code }) => code === 'token_machine_refused')) {
       const result = await verifyWithMachines(await sign(one)).catch((error: { code: string }) => error);
       const { cid, client_id, azp, appid } = { ...shape.claims, ...one.claims };
@@ -100,7 +100,7 @@ routes: [{ name: a, path: /a, methods: [GET], upstream: api, auth: required }]
     }
   });
 
-  test('has at least eight wrong variants of its own', () => {
+  test('has at least eight invalid variants', () => {
     expect(shape.wrong.length).toBeGreaterThanOrEqual(8);
   });
 });

@@ -139,7 +139,7 @@ describe('the public listener with a certificate', () => {
     expect(parseAnswer(Buffer.concat(chunks).toString('latin1')).status).toBe(200);
   });
 
-  test('takes a certificate from other files while it runs', async () => {
+  test('switches to a certificate in other files while it runs', async () => {
     const moved = authority.issue(['gateway.test']);
     writeFileSync(join(home, 'moved.pem'), moved.cert);
     writeFileSync(join(home, 'moved.key'), moved.key);

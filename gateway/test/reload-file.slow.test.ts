@@ -11,7 +11,7 @@ test.each<[string, string[], (running: StartedProcess) => void]>([
   ['a change with two workers', ['--workers', '2'], () => {}],
   ['SIGHUP', [], ({ pid }) => process.kill(pid, 'SIGHUP')],
 ])(
-  '%s right after the start is in force within a second',
+  '%s right after startup takes effect within a second',
   async (_how, args, then) => {
     const gateway = await gatewayProcess();
     try {

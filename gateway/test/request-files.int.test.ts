@@ -45,7 +45,7 @@ afterAll(async () => {
 
 const maxFiles = 36;
 
-test('a GET runs functions of the files that docs/request-flow.md names, and of no others', async () => {
+test('a GET runs only functions in the files that docs/request-flow.md names', async () => {
   expect(await filesOf('/v1/signed/1')).toEqual(documentedFiles());
 });
 

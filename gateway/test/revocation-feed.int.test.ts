@@ -22,7 +22,7 @@ const answers: [name: string, answer: RequestListener][] = [
   ['no JSON', json('<html>')],
   ['null', json('null')],
   ['a page without a log', page({ log: undefined })],
-  ['a cursor that is no number', page({ cursor: 'DROP TABLE' })],
+  ['a cursor that is not a number', page({ cursor: 'DROP TABLE' })],
   ['a cursor that is too large', page({ cursor: 1e300 })],
   ['items that are no list', page({ items: { length: 3 } })],
   ['unknown items', page({ items: [null, [], 7, { kind: 'session' }, { kind: '__proto__', sid: 's-2' }] })],
@@ -76,7 +76,7 @@ describe('a revocation feed', () => {
     },
   );
 
-  // One of each kind of failure, since starting a gateway for each is slow.
+  // One of each kind of failure, because starting a gateway for each is slow.
   const beginnings = new Set(['nothing', 'a page without a log', 'a page that never completes', 'a 204', 'no answer']);
   test.each(answers.filter(([name]) => beginnings.has(name)))(
     'that starts with %s makes tokens 503, never 200',

@@ -68,7 +68,7 @@ describe('long responses and uploads', () => {
     ['member', { user_id: 'u-1', tenant_id: 't-1' }],
     ['user', { user_id: 'u-1' }],
     ['tenant', { tenant_id: 't-1' }],
-  ])('an event stream ends within a second of the revocation of its %s, and others continue', async (kind, names) => {
+  ])('an event stream ends within a second after its %s is revoked, and others continue', async (kind, names) => {
     const mine = await gateway.issuer.accessToken(subject);
     const other = await open('events', await gateway.issuer.accessToken());
     const events = await open('events', mine);

@@ -50,7 +50,7 @@ async function startService() {
 const ways: readonly (readonly [name: string, rotate: (directory: string) => void])[] = [
   ['keys rotate --now', (directory) => command(directory, 'rotate', '--now')],
   [
-    'keys rotate --now, and the old key removed at once',
+    'keys rotate --now, with the old key removed immediately',
     (directory) => {
       const before = readKeys(directory);
       command(directory, 'rotate', '--now');
@@ -89,7 +89,7 @@ async function outcomesOf({ url, token, directory, service, rotate, whenToRotate
 }
 
 describe.each(ways)('%s refuses no request', (_name, rotate) => {
-  test('with two gateways that share the directory, of which one reads it before the other', async () => {
+  test('with two gateways that share the directory, if one reads it before the other', async () => {
     const service = await startService();
     const others = await gatewayUnderTest();
     closing.push(others.close);
@@ -111,7 +111,7 @@ describe.each(ways)('%s refuses no request', (_name, rotate) => {
     expect(outcomes).toEqual({ 200: expect.any(Number) });
   }, 120_000);
 
-  test('with two workers, of which one was restarted and reads the directory at other times', async () => {
+  test('with two workers, if one was restarted and reads the directory at other times', async () => {
     const service = await startService();
     const place = await gatewayProcess();
     closing.push(place.close);

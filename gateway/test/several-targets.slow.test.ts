@@ -129,7 +129,7 @@ describe('a service that closes the connection without an answer', () => {
   });
 });
 
-test('retries stay within a fifth of the requests plus the initial budget', async () => {
+test('retries stay within the initial budget plus a fifth of the requests', async () => {
   const services = [await rawService(), await rawService()];
   const gateway = await gatewayUnderTest({
     edits: [

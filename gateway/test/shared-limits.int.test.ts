@@ -41,7 +41,7 @@ describeWithRedis('a limit shared over a Redis', () => {
   async function timed(gateway: GatewayUnderTest): Promise<number> {
     const startedAt = performance.now();
     const { status } = await gateway.ask('/v1/limited');
-    // The promise is 300 ms; the rest allows for a busy machine. Without a timeout it would be 5 s or more.
+    // The promise is 300 ms; the rest is a margin for slow machines. Without a timeout it would be 5 s or more.
     expect(performance.now() - startedAt).toBeLessThan(2_500);
     return status;
   }

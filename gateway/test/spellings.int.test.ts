@@ -56,7 +56,7 @@ const others3 = [
   'impersonate-extra-scopes',
 ];
 const every = [...contractHeaders, ...others, ...others2, ...others3].flatMap(spellingsOf);
-/** As many spellings as fit into one request beside its own headers. */
+/** As many spellings as fit into one request together with its own headers. */
 const packets = Array.from({ length: Math.ceil(every.length / 80) }, (_, at) => every.slice(at * 80, at * 80 + 80));
 const linesOf = (names: readonly string[]) => names.map((name) => `${name}: evil\r\n`).join('');
 
@@ -159,7 +159,7 @@ describe('an identity header of a client, in any spelling', () => {
   });
 
   test.each(contractHeaders)(
-    'a Connection header that names %s, in any spelling, removes no header of the gateway',
+    'a Connection header that names %s, in any spelling, removes no header that the gateway sets',
     async (name) => {
       const named = spellingsOf(name).filter((spelling) => !/['|`^]/.test(spelling));
       await rawRequest(

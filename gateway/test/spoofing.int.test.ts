@@ -177,7 +177,7 @@ describe('identity headers of a client', () => {
     'keep-alive, x-user-id, x-tenant-id, signature',
     'close, X_User_Id, signature-input, x-request-id',
     'x-identity',
-  ])('Connection: %s removes no header of the gateway', async (connection) => {
+  ])('Connection: %s removes no header that the gateway sets', async (connection) => {
     const { status } = await gateway.raw(
       `GET /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nX-User-Id: evil\r\nConnection: ${connection}\r\n<close>\r\n\r\n`,
     );
@@ -331,7 +331,7 @@ describe('headers and refusals of a service', () => {
     expect([status, headers.location]).toEqual([307, 'http://evil.test/steal']);
   });
 
-  test('a refusal of the gateway’s signature is 502 and an alarm, never a 401', async () => {
+  test('a service that refuses the gateway’s signature causes a 502 and an alarm, never a 401', async () => {
     const { status, code, headers } = await get('/v1/things/refused');
     expect([status, code]).toEqual([502, 'identity_refused']);
     expect(headers['www-authenticate']).toBeUndefined();
@@ -375,7 +375,7 @@ describe('headers and refusals of a service', () => {
     );
   });
 
-  test('passes on a 401 of the service’s own', async () => {
+  test('passes on the service’s own 401', async () => {
     const { status, headers, body } = await get('/v1/things/denied');
     expect([status, headers['www-authenticate'], body]).toEqual([401, 'Basic', 'mine']);
   });

@@ -78,7 +78,7 @@ describe('with a collector', () => {
     expect(server?.endMs).toBeLessThanOrEqual(Date.now());
   });
 
-  test('spans hold no query, no token and no user', async () => {
+  test('spans contain no query, token or user', async () => {
     await gateway.ask('/v1/things/1?secret=in-the-query', {
       token: await gateway.issuer.accessToken({ sub: 'user-77' }),
     });

@@ -85,9 +85,9 @@ describe('an https upstream', () => {
       undefined,
     ],
     ['under its own name', 'named', `tls: { ca: "${ca}", serverName: service.test }`, 200, undefined],
-    ['whose CA is not known', 'good', '', 502, 'upstream_untrusted'],
-    ['of another CA', 'foreign', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted'],
-    ['under another name', 'named', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted'],
+    ['with an unknown CA', 'good', '', 502, 'upstream_untrusted'],
+    ['from another CA', 'foreign', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted'],
+    ['with another name', 'named', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted'],
     ['for another server name', 'good', `tls: { ca: "${ca}", serverName: service.test }`, 502, 'upstream_untrusted'],
     ['with an expired certificate', 'expired', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted'],
     // In TLS 1.3 the server refuses after the handshake. Node.js closes the connection without an alert.

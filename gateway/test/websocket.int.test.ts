@@ -219,7 +219,7 @@ describe('a WebSocket', () => {
     );
   });
 
-  test('ends if its service reads nothing for the idle time, or its client leaves meanwhile', async () => {
+  test('ends if the service reads nothing for the idle time, or the client disconnects meanwhile', async () => {
     await gateway.reload([['idle: 2s', 'idle: 300ms']]);
     const deaf = await talk(handshake(bearer(), '/v1/socket?deaf'));
     const quiet = await talk(handshake(bearer(), '/v1/socket?deaf'));

@@ -5,9 +5,9 @@ import { verifyIdentity } from '@countersign/identity/express';
 import { createServiceServer, drainServer, listen } from '@countersign/service-kit';
 import express from 'express';
 
-// A service as a process of its own, for tests that stop it. Its variables:
-// PORT, KEYS_URL (the gateway's key set), AGREEMENT_KEYS (a directory), KEY_SET_FILE (served as its key set while it exists),
-// CLOCK_OFFSET_MS.
+// A service in a separate process, for tests that stop it. Its variables:
+// PORT, KEYS_URL (the gateway's key set), AGREEMENT_KEYS (a directory), KEY_SET_FILE (served as its key set while it
+// exists), CLOCK_OFFSET_MS.
 const { PORT, KEYS_URL = '', AGREEMENT_KEYS = '', KEY_SET_FILE = '', CLOCK_OFFSET_MS = '0' } = process.env;
 const nowMs = () => Date.now() + Number(CLOCK_OFFSET_MS);
 
@@ -39,7 +39,8 @@ app.use((req, res) => {
   counts[alg] = (counts[alg] ?? 0) + 1;
   res.json({ ok: true });
 });
-// A request is refused if it was signed before this memory began. A gateway whose clock is behind signs such requests for longer.
+// A request is refused if it was signed before this memory began. A gateway whose clock is behind signs such requests
+// for longer.
 await delay(replay.startsAtMs - nowMs() + 1_000 + Math.max(0, Number(CLOCK_OFFSET_MS)));
 const server = createServiceServer(app);
 await listen(server, { host: '127.0.0.1', port: Number(PORT) }, 'service');

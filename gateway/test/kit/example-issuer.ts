@@ -1,6 +1,6 @@
 import type { Issuer } from '../../src/config/config.ts';
 
-/** An issuer under the strict rules, as an entry without any optional key gives. */
+/** An issuer under the strict rules, as an entry without optional keys defines it. */
 export function exampleIssuer(changes: Partial<Issuer> = {}): Issuer {
   return {
     issuer: 'http://issuer.test',

@@ -15,7 +15,7 @@ export const exampleUpstream: Upstream = {
   tls: undefined,
 };
 
-/** No conditions: every user is allowed, and no machine. */
+/** No conditions, so every user is allowed and no machine is. */
 export const exampleAllow: Allow = {};
 
 /** A complete route. A test passes only the fields that it is about. */

@@ -3,10 +3,10 @@ type Json = Readonly<Record<string, unknown>>;
 /** A change to a valid token that must refuse it. `undefined` removes a member. */
 export type Wrong = Readonly<{ title: string; header?: Json; claims?: Json; code: string }>;
 
-/** The token of a provider in the shape that its documentation shows, with values of our own. */
+/** A provider's token in the shape that its documentation shows, with our own values. */
 export type Shape = Readonly<{
   name: string;
-  /** The documentation of the header and the claims. */
+  /** The documentation that describes the header and the claims. */
   source: string;
   /** The entry under `issuers`, without `jwks`. */
   yaml: string;

@@ -38,11 +38,11 @@ export const supabase: Shape = {
   wrong: [
     { title: 'an anonymous user', claims: { is_anonymous: true }, code: 'token_requirement_unmet' },
     {
-      title: 'the key of a service',
+      title: 'a service key',
       claims: { role: 'service_role', aud: undefined, session_id: undefined, aal: undefined },
       code: 'token_type_refused',
     },
-    { title: 'the key of anonymous visitors', claims: { role: 'anon', iss: 'supabase' }, code: 'token_issuer_unknown' },
+    { title: 'the anonymous key', claims: { role: 'anon', iss: 'supabase' }, code: 'token_issuer_unknown' },
     { title: 'no session', claims: { session_id: undefined }, code: 'token_type_refused' },
     { title: 'another audience', claims: { aud: 'anon' }, code: 'token_audience_refused' },
     {
@@ -51,7 +51,7 @@ export const supabase: Shape = {
       code: 'token_issuer_unknown',
     },
     {
-      title: 'a tenant only in the metadata of the user',
+      title: "a tenant only in the user's metadata",
       claims: { app_metadata: { provider: 'email' } },
       code: 'tenant_missing',
     },

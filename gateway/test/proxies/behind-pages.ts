@@ -74,14 +74,14 @@ export function describePages({ proxy: name, start, passesLimits, showsLength }:
       [app, '<token>\r\n', 200, readable],
       [app, '', 401, readable],
       ['https://evil.test', '<token>\r\n', 200, []],
-    ])('a page of %s may read exactly what gateway.yaml says (case %#)', async (origin, token, status, cors) => {
+    ])('a page from %s may read exactly what gateway.yaml allows (case %#)', async (origin, token, status, cors) => {
       const answer = await proxy.get('/v1/things/1', `${token}Origin: ${origin}\r\n`);
       expect([answer.status, corsOf(answer).toSorted()]).toEqual([status, cors.toSorted()]);
       expect(answer.text).toMatch(/^vary: .*Origin/im);
       if (status === 200) expect(answer.text).toMatch(/^vary: .*Accept-Encoding/im);
     });
 
-    test('an answer of a service says nothing of the caller', async () => {
+    test("a service's response reveals nothing about the caller", async () => {
       expect((await proxy.get('/v1/things/1')).text).not.toContain('evil');
     });
 
@@ -123,7 +123,7 @@ export function describePages({ proxy: name, start, passesLimits, showsLength }:
         await expect(proxy.verify(request)).rejects.toMatchObject({ reason: 'content_digest_missing' });
     });
 
-    test('trailers of a client are no headers of the service', async () => {
+    test("a client's trailers never become headers for the service", async () => {
       await proxy.raw(
         'POST /v1/upload HTTP/1.1\r\n<host>\r\n<token>\r\nTransfer-Encoding: chunked\r\nTrailer: X-User-Id\r\n<close>\r\n\r\n4\r\nbody\r\n0\r\nX-User-Id: evil\r\n\r\n',
       );

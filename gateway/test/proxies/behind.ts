@@ -18,7 +18,7 @@ const routesFor = (showsLength: boolean) => `
 export type Behind = Readonly<{
   proxy: 'nginx' | 'caddy' | 'haproxy';
   start: ProxyOptions['start'];
-  /** Whether the proxy tells the length of a body that it does not send. */
+  /** Whether the proxy reports the length of a body that it does not send. */
   showsLength: boolean;
   /** Whether the proxy can show a client certificate to the gateway. */
   showsCertificate: boolean;
@@ -199,7 +199,7 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       expect([status, arrived()[0]?.body.toString()]).toEqual([200, 'hello']);
     });
 
-    test('the refresh cookie is forwarded only where the route says so', async () => {
+    test('the refresh cookie is forwarded only if the route allows it', async () => {
       for (const path of ['/v1/open/1', '/v1/things/1'])
         await proxy.get(path, '<token>\r\nCookie: a=1; __Host-rt=2\r\n');
       expect(arrived().map(({ headers }) => headers.cookie)).toEqual(['a=1; __Host-rt=2', 'a=1']);

@@ -62,7 +62,7 @@ describe('an acknowledged event', () => {
     const acknowledged: number[] = [];
     const sending = sessions.map(async (sid, at) => {
       if ((await logOut(await world.logoutToken({ sid }))) === 200) acknowledged.push(at);
-      // Killed in the middle of the others.
+      // Killed while other events are still arriving.
       if (acknowledged.length === 10) await first.stop('SIGKILL');
     });
     await Promise.allSettled(sending);

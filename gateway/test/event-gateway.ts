@@ -28,10 +28,10 @@ type Json = Readonly<Record<string, unknown>>;
 
 export type EventSource = Readonly<{
   issuer: TestIssuer;
-  /** A token with these claims, for user `u-1` of tenant `t-1` in session `s-1` unless they say otherwise. */
+  /** Makes a token with these claims. Default: for user `u-1` of tenant `t-1` in session `s-1`. */
   token(claims?: Json): Promise<string>;
   logoutToken(claims?: Json, header?: Json): Promise<string>;
-  /** A Security Event Token: `session-revoked` of `u-1` unless the claims say otherwise. */
+  /** Makes a Security Event Token. Default: `session-revoked` for `u-1`. */
   signal(claims?: Json, header?: Json): Promise<string>;
 }>;
 
@@ -61,7 +61,7 @@ export type EventWorld = EventSource &
   }>;
 
 export type StartOptions = Readonly<{
-  /** The directory of the journal, under the home. Default: `journal`. */
+  /** The journal directory, relative to the home directory. Default: `journal`. */
   journal?: string;
   redis?: string | undefined;
   /** The value of `events`. */
@@ -70,16 +70,16 @@ export type StartOptions = Readonly<{
   issuer?: string;
   /** Other keys in the file. */
   more?: string;
-  /** The whole file, instead. */
+  /** The whole file, instead of the generated one. */
   text?: string;
-  /** Called when the file has been read. */
+  /** Called after the file has been read. */
   beforeStart?: () => void;
   deps?: Partial<GatewayDeps>;
 }>;
 
 const defaultEvents = `{ audience: ${audience}, backchannelLogout: true, sharedSignals: { secret: "\${SSF_SECRET}", previousSecret: "\${SSF_PREVIOUS}" } }`;
 
-/** An issuer that sends events, a service, and gateways between them that may be started and stopped. */
+/** An issuer that sends events, a service, and gateways between them that tests start and stop. */
 export async function eventWorld(nowMs: () => number = Date.now, service: UpstreamOptions = {}): Promise<EventWorld> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-events-'));
   createKey('ed25519', join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);

@@ -25,7 +25,7 @@ describe('several gateways with one Redis', () => {
     return performance.now() - since;
   };
 
-  test('refuse a token within a second of the answer, whichever got the event', async () => {
+  test('refuse a token within a second of the response, whichever gateway got the event', async () => {
     const [a, b] = [await start('a'), await start('b')];
     const tokens = await Promise.all(['s-1', 's-2'].map((sid) => world.token({ sid })));
     const other = await world.token({ sid: 's-3' });
@@ -51,19 +51,19 @@ describe('several gateways with one Redis', () => {
     const token = await world.token();
     await redis.kill();
     await eventually(async () => expect((await a.logOut(await world.logoutToken())).status).toBe(503));
-    // On the disk of one gateway, which refuses the token already.
+    // The event is on one gateway's disk, and that gateway already refuses the token.
     expect(await a.ask(token)).toEqual([401, 'token_revoked']);
     expect(await b.ask(token)).toEqual([200, undefined]);
     await redis.start();
     await refusedWithin(b, token, 5_000);
   });
 
-  test('a Redis that lost everything is filled from the journals, before a new gateway is ready', async () => {
+  test('a Redis that lost its data is filled from the journals before a new gateway is ready', async () => {
     const [a, b] = [await start('a'), await start('b')];
     const token = await world.token();
     expect((await a.push(await world.signal())).status).toBe(202);
     await refusedWithin(b, token, 2_000);
-    // The gateway that got the event is gone; the other has it on its disk too.
+    // The gateway that got the event has stopped. The other gateway has the event on its disk too.
     await a.stop();
     rmSync(join(world.home, 'a'), { recursive: true });
     await redis.kill();

@@ -14,7 +14,7 @@ import {
 
 const caep = 'https://schemas.openid.net/secevent/caep/event-type/';
 
-describe('an event of the provider', () => {
+describe('an event from the provider', () => {
   let world: EventWorld;
   let gateway: EventGateway;
   const clock = testClock(Date.now());
@@ -58,7 +58,7 @@ describe('an event of the provider', () => {
     expect(await gateway.ask(later)).toEqual([200, undefined]);
   });
 
-  test('is accepted with the previous secret, and answered alike when it is repeated', async () => {
+  test('is accepted with the previous secret, and gets the same response if it is repeated', async () => {
     const own = fresh();
     const signal = await world.signal(about(own.sub));
     expect((await gateway.push(signal, previousSecret)).status).toBe(202);
@@ -68,7 +68,7 @@ describe('an event of the provider', () => {
     expect((await gateway.logOut(logout)).status).toBe(200);
   });
 
-  test('that is late or repeated ends no newer login', async () => {
+  test('that is late or repeated does not end a newer login', async () => {
     const own = fresh();
     const anHourAgo = Math.floor(clock.nowMs() / 1000) - 3_600;
     const late = await world.signal(
@@ -115,13 +115,13 @@ describe('an event of the provider', () => {
     ['an access token', () => world.token()],
     ['an event', () => world.signal()],
     ['another audience', () => world.logoutToken({ aud: 'complaints-api' })],
-    ['an expired one', () => world.logoutToken({ exp: 1 })],
-    ['one of another issuer', () => world.logoutToken({ iss: 'https://evil.test' })],
-    ['one with a nonce', () => world.logoutToken({ nonce: 'n' })],
+    ['an expired logout token', () => world.logoutToken({ exp: 1 })],
+    ['a logout token from another issuer', () => world.logoutToken({ iss: 'https://evil.test' })],
+    ['a logout token with a nonce', () => world.logoutToken({ nonce: 'n' })],
     ['garbage', async () => 'a.b.c'],
     ['nothing', async () => ''],
     ['100 KB', async () => 'x'.repeat(100_000)],
-  ])('a logout token that is %s gets one 400, and ends nothing', async (_name, make) => {
+  ])('%s instead of a logout token gets the same 400, and ends nothing', async (_name, make) => {
     const token = await world.token(fresh());
     const answer = await gateway.logOut(await make());
     expect([answer.status, answer.headers['cache-control'], JSON.parse(answer.body)]).toEqual([
@@ -136,7 +136,7 @@ describe('an event of the provider', () => {
     ['a logout token', () => world.logoutToken(), 'invalid_request'],
     ['an access token', () => world.token(), 'invalid_request'],
     ['for another audience', () => world.signal({ aud: 'x' }), 'invalid_audience'],
-    ['of another transmitter', () => world.signal({ iss: 'https://evil.test' }), 'invalid_issuer'],
+    ['from another transmitter', () => world.signal({ iss: 'https://evil.test' }), 'invalid_issuer'],
     ['with an unknown key', () => world.signal({}, { kid: 'k2' }), 'invalid_key'],
     [
       'unsigned',
@@ -171,7 +171,7 @@ describe('an event of the provider', () => {
     expect((await gateway.post(path, headers, body)).status).toBe(400);
   });
 
-  test('has a path of its issuer only, and no other method', async () => {
+  test("has only its issuer's path, and no other method", async () => {
     expect((await gateway.logOut(await world.logoutToken(), `${backchannelPath}2`)).status).toBe(404);
     expect((await gateway.logOut(await world.logoutToken(), `${backchannelPath}?a`)).status).toBe(404);
     const { public: port } = gateway.running.ports;
@@ -194,7 +194,7 @@ describe('a flood of forged tokens', () => {
   });
   afterAll(() => world.close());
 
-  test('is limited by address, and neither shuts the transmitter out nor counts valid ones', async () => {
+  test('is limited by address, and neither locks out the transmitter nor counts valid tokens', async () => {
     const gateway = await world.start();
     const statuses = new Map<number, number>();
     const post = async (token: string) => {
@@ -208,14 +208,14 @@ describe('a flood of forged tokens', () => {
   });
 });
 
-describe('the listener for events', () => {
+describe('the event listener', () => {
   let world: EventWorld;
   beforeAll(async () => {
     world = await eventWorld();
   });
   afterAll(() => world.close());
 
-  test('receives them instead of the public one, and serves nothing else', async () => {
+  test('receives events instead of the public listener, and serves nothing else', async () => {
     const own = world.yaml().replace('internal: "127.0.0.1:0"', 'internal: "127.0.0.1:0", events: "127.0.0.1:0"');
     const gateway = await world.start({ text: own });
     const { events = 0 } = gateway.running.ports;
@@ -244,7 +244,7 @@ describe('an event', () => {
   });
   afterAll(() => world.close());
 
-  test('ends a running event stream and a running upload, and others continue', async () => {
+  test('ends a running event stream and upload, while others continue', async () => {
     const gateway = await world.start();
     const [ended, other] = [await world.token({ sub: 'u-1' }), await world.token({ sub: 'u-2', sid: 's-2' })];
     const url = `http://127.0.0.1:${gateway.running.ports.public}`;

@@ -2,10 +2,10 @@ import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import type { GatewayKey } from './key-files.ts';
 
 /**
- * Creates a function that derives a MAC key from a private key (RFC 5869), once per key. Only replicas of the gateway
+ * Creates a function that derives a MAC key from a private key (RFC 5869), once per key. Only gateway replicas
  * share it.
  *
- * @param label Separates it from other derived keys.
+ * @param label Keeps it apart from other derived keys.
  */
 export function macKeysFor(label: string): (key: GatewayKey) => KeyObject {
   const macs = new WeakMap<GatewayKey, KeyObject>();

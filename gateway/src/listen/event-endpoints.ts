@@ -10,11 +10,11 @@ import { respond } from '../pipeline/respond.ts';
 import type { EventReceiver } from '../revocations/events/event-receiver.ts';
 
 type EventEndpointsOptions = Readonly<{
-  /** By the name of the issuer. */
+  /** The receivers, by issuer name. */
   receivers: ReadonlyMap<string, EventReceiver>;
   /** The listener that receives events. */
   listener: 'public' | 'events';
-  /** Counts requests that failed, by client address. */
+  /** Counts failed requests, by client address. */
   throttle: Pick<LocalLimiter, 'take' | 'waitSec'>;
   clientAddress: ClientAddress;
 }>;
@@ -27,7 +27,7 @@ export type EventEndpoint = (
 ) => Promise<void>;
 
 export type EventEndpoints = Readonly<{
-  /** @returns Undefined if the request is for no endpoint of this listener. */
+  /** @returns Undefined if this listener has no endpoint for the request. */
   find(listener: string, request: Pick<IncomingMessage, 'url'>): EventEndpoint | undefined;
 }>;
 
@@ -37,7 +37,7 @@ const maxBodyBytes = 64 * 1024;
 const bodyTimeoutMs = 10_000;
 
 const loggedOut: PushAnswer = { status: 200, headers: { 'cache-control': 'no-store' }, body: '' };
-// One answer for every reason, so that it tells nothing about sessions and users.
+// The same response for every reason, so that it reveals nothing about sessions and users.
 const logoutRefused: PushAnswer = {
   status: 400,
   headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
@@ -45,8 +45,8 @@ const logoutRefused: PushAnswer = {
 };
 
 /**
- * The endpoints that providers call: OpenID back-channel logout, and push delivery of Security Event Tokens (RFC 8935).
- * What needs no key is checked first, and only failures count against an address.
+ * The endpoints that providers call: OpenID back-channel logout, and push delivery of Security Event Tokens (RFC
+ * 8935). They check what needs no key first, and count only failures against an address.
  */
 export function createEventEndpoints({
   receivers,
@@ -54,7 +54,7 @@ export function createEventEndpoints({
   throttle,
   clientAddress,
 }: EventEndpointsOptions): EventEndpoints {
-  /** @returns The answer. Rejects with AppError if the event must be sent again. */
+  /** @returns The response. Rejects with AppError if the transmitter must send the event again. */
   async function answer(
     endpoint: string,
     receiver: EventReceiver,
@@ -93,7 +93,7 @@ export function createEventEndpoints({
           const forwarded = request.headersDistinct['x-forwarded-for'] ?? [];
           record.address = clientAddress(request.socket.remoteAddress ?? '', forwarded);
           const waitSec = throttle.waitSec(addressKey(record.address));
-          // Other callers at its address must not keep the transmitter out, so its secret lets it through.
+          // Other clients at the transmitter's address must not lock it out, so the secret bypasses the throttle.
           if (waitSec > 0 && !receiver.isAuthentic(single(request, 'authorization'))) {
             throw new AppError('rate_limited', { headers: { 'retry-after': String(waitSec) } });
           }
@@ -135,7 +135,7 @@ async function readToken(request: IncomingMessage, isLogout: boolean): Promise<s
   return tokens[0] ?? '';
 }
 
-/** @throws SignalError if it is too large. Error if the client is too slow, or disconnects. */
+/** @throws SignalError if the body is too large. Error if the client is too slow or disconnects. */
 async function readBody(request: IncomingMessage): Promise<string> {
   if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw invalid('too large');
   const late = setTimeout(() => request.destroy(), bodyTimeoutMs);

@@ -8,16 +8,16 @@ type Journaled = Readonly<{
   listen: Readonly<{ events?: unknown }>;
 }>;
 
-/** File systems in memory (statfs(2)): tmpfs and ramfs. What is written there is lost with the machine. */
+/** The types of in-memory file systems (statfs(2)): tmpfs and ramfs. A restart of the machine loses their files. */
 const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
-/** Requires a journal for events, on a disk. */
+/** Requires a journal on a disk if an issuer has events. */
 export function checkJournal({ journal, issuers, listen }: Journaled, directory: string, refuse: Refuse): void {
   const hasEvents = issuers.some(({ events }) => events !== undefined);
   if (listen.events !== undefined && !hasEvents) refuse(['listen', 'events'], 'receives nothing: no issuer has events');
   if (journal === undefined) {
     if (hasEvents)
-      refuse([], '"journal" is required with events: the directory in which they are kept', { absent: 'journal' });
+      refuse([], '"journal" is required with events: name a directory to store them in', { absent: 'journal' });
     return;
   }
   if (inMemory.has(typeOf(resolve(directory, journal)))) {
@@ -28,7 +28,7 @@ export function checkJournal({ journal, issuers, listen }: Journaled, directory:
   }
 }
 
-/** The type of the file system on which a directory is, or would be created. */
+/** Returns the file system type of a directory, or of the place where it would be created. */
 function typeOf(path: string): number {
   try {
     return statfsSync(path).type;

@@ -12,34 +12,34 @@ import { type Issuer, toleranceMs } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import type { EndedTokens, EventResult, EventStream } from './event-stream.ts';
 
-/** An issuer whose events are received. */
+/** An issuer whose events the gateway receives. */
 export type EventIssuer = Readonly<{ config: Issuer; keys: KeySet; stream: EventStream }>;
 
 type ReceiverOptions = Readonly<{
-  /** The issuers of one entry: one, or one for each value of its template. */
+  /** The issuers of one entry: one, or one for each template value. */
   issuers: readonly EventIssuer[];
-  /** The keys of the transmitter. Undefined: those of the issuer. */
+  /** The transmitter's keys. If undefined, the issuer's keys are used. */
   transmitterKeys: KeySet | undefined;
   secrets: readonly Uint8Array[];
   nowMs(): number;
 }>;
 
-/** What was received, for the log of the request. */
+/** What was received, for the request's log line. */
 export type Received = Readonly<Record<string, unknown> & { result: EventResult }>;
 
 export type EventReceiver = Readonly<{
-  /** Undefined if logout tokens are not received. Throws like {@link signal}. */
+  /** Undefined if the issuer sends no logout tokens. Throws like {@link signal}. */
   logout: ((token: string) => Promise<Received>) | undefined;
   /**
-   * Undefined if events are not received. Rejects with SignalError for an invalid token, and with AppError
+   * Undefined if the issuer sends no events. Rejects with SignalError for an invalid token, and with AppError
    * `events_unavailable` for an event that must be sent again.
    */
   signal: ((token: string) => Promise<Received>) | undefined;
-  /** Whether a request has the secret of the transmitter. */
+  /** Whether a request has the transmitter's secret. */
   isAuthentic(authorization: string | undefined): boolean;
 }>;
 
-/** Receives the events of one entry of `issuers`, under one configuration. */
+/** Receives the events for one entry in `issuers`, under one configuration. */
 export function createEventReceiver({
   issuers,
   transmitterKeys,
@@ -102,7 +102,7 @@ export function createEventReceiver({
   };
 }
 
-/** The tenants that an event can name: those that tokens name in the same words. */
+/** Returns the tenants that an event can name. Tokens and events must use the same tenant ids. */
 function tenantsOf({ claims, tenants, tenantPrefix, template }: Issuer): 'none' | 'any' | ReadonlySet<string> {
   if (claims.tenantId.kind !== 'claim' || template?.value !== undefined) return 'none';
   if (tenants === undefined) return 'any';
@@ -110,7 +110,7 @@ function tenantsOf({ claims, tenants, tenantPrefix, template }: Issuer): 'none' 
   return new Set(own.map((tenant) => tenant.slice(tenantPrefix.length)));
 }
 
-/** The subject of an end as our tokens name it. */
+/** Returns the subject that an event ends, as our tokens name it. */
 function endedTokens(end: End, { subjectEncoding, userPrefix, tenantPrefix }: Issuer): EndedTokens {
   const userOf = (id: string) =>
     userPrefix + (subjectEncoding === 'base64url' ? Buffer.from(id).toString('base64url') : id);

@@ -10,7 +10,7 @@ const clock = testClock();
 const issuer = 'https://sso.example.test';
 const lifetimeSec = 3_600;
 
-describe('the events of an issuer', () => {
+describe("an issuer's events", () => {
   let directory: string;
   let journal: Journal;
   let streams: EventStream[];
@@ -72,7 +72,7 @@ describe('the events of an issuer', () => {
   const member = (tenantId: string, userId: string) =>
     ({ kind: 'member', name: `${tenantId} ${userId}`, tenantId }) as const;
 
-  test("one tenant's mass deletion ends its own older tokens together, and no token of another tenant", async () => {
+  test("a tenant's mass deletion ends all its older tokens, and no other tenant's", async () => {
     const stream = await open({}, { maxPerTenant: 3 });
     for (let at = 0; at < 100; at += 1) await receive(stream, member('a', `u-${at}`));
     expect(stream.revocations.size).toBe(4);
@@ -81,13 +81,13 @@ describe('the events of an issuer', () => {
     expect(codeOf(stream, 'innocent', 'a', nowSec() + 2)).toBe('valid');
     expect(codeOf(stream, 'u-99', 'b')).toBe('valid');
     expect(log.text()).toContain('too_many_events');
-    // Also after a restart.
+    // A restart does not change that.
     const again = await open();
     expect(codeOf(again, 'u-99', 'a')).toBe('token_revoked');
     expect(codeOf(again, 'u-99', 'b')).toBe('valid');
   });
 
-  test('the same subject is one entry, however often it ends', async () => {
+  test('the same subject has one entry, however often its tokens end', async () => {
     const stream = await open({}, { maxPerTenant: 3 });
     for (let at = 0; at < 10; at += 1) {
       await receive(stream, member('a', 'u-1'));
@@ -97,7 +97,7 @@ describe('the events of an issuer', () => {
     expect(codeOf(stream, 'u-2', 'a')).toBe('valid');
   });
 
-  test('beyond the memory are 503 where the file says so, and nothing else ends', async () => {
+  test('get 503 if memory is full and onOverflow is refuse, and nothing else ends', async () => {
     const stream = await open({ onOverflow: 'refuse' }, { maxHeld: 2 });
     for (const name of ['u-1', 'u-2']) await receive(stream, { kind: 'user', name });
     await expect(receive(stream, { kind: 'user', name: 'u-3' })).rejects.toMatchObject({ code: 'events_unavailable' });
@@ -109,20 +109,20 @@ describe('the events of an issuer', () => {
     ]);
   });
 
-  test('from before the journal began are unknown: with deny, older tokens get 503 and later ones pass', async () => {
+  test('are unknown from before the journal began: with deny, older tokens get 503 and later ones pass', async () => {
     const stream = await open({ onStale: 'deny' });
     const before = nowSec() - 60;
     expect(codeOf(stream, 'u-1', 'a', before)).toBe('revocations_unavailable');
     expect(codeOf(stream, 'u-1', 'a')).toBe('valid');
     const lenient = await open();
     expect(codeOf(lenient, 'u-1', 'a', before)).toBe('valid');
-    // Still known after a restart.
+    // The start of the journal is still known after a restart.
     clock.advance(120_000);
     const again = await open({ onStale: 'deny' });
     expect(codeOf(again, 'u-1', 'a', nowSec() - 60)).toBe('valid');
   });
 
-  test('end when every token that they could end has expired', async () => {
+  test('are removed once every token that they could end has expired', async () => {
     const stream = await open();
     await receive(stream, { kind: 'user', name: 'u-1' });
     expect(codeOf(stream, 'u-1', 'a')).toBe('token_revoked');
@@ -132,14 +132,14 @@ describe('the events of an issuer', () => {
     expect(again.revocations.size).toBe(0);
   });
 
-  test('received under an old configuration are in force under the one that replaces it', async () => {
+  test('stay in effect when a new configuration replaces the one that received them', async () => {
     const old = await open();
     const replacing = await open({ maxStalenessMs: 60_000 });
     await receive(old, { kind: 'user', name: 'u-1' });
     expect(codeOf(replacing, 'u-1', 'a')).toBe('token_revoked');
   });
 
-  test('say where the end of a token came from', async () => {
+  test('say which event ended a token', async () => {
     const stream = await open();
     await receive(stream, { kind: 'user', name: 'u-1' });
     const subject = { sessionId: 's', userId: 'u-1', tenantId: 'a', clientId: undefined, issuedAtSec: 0 };

@@ -16,27 +16,27 @@ export type EventStreamConfig = Readonly<{
   maxTokenLifetimeSec: number;
   maxStalenessMs: number;
   onStale: 'allow' | 'deny';
-  /** What happens when the issuer has more entries than fit: older tokens are refused, or events get 503. */
+  /** What to do if memory cannot hold all entries: refuse older tokens, or refuse events with 503. */
   onOverflow: 'revoke' | 'refuse';
 }>;
 
-/** How gateways share events. They have the same keys. */
+/** How gateways share events. They must have the same keys. */
 type SharedBy = Readonly<{ redis: Redis; keys: Pick<GatewayKeySet, 'signingKey' | 'find'>; nowSec(): number }>;
 
 type EventStreamDeps = Readonly<{
   journal: Journal;
-  /** Undefined for one gateway. */
+  /** Undefined if there is only one gateway. */
   shared: SharedBy | undefined;
   nowMs(): number;
   logger: Logger;
   onChange(): void;
   onLag(issuer: string, lagMs: number): void;
-  /** For tests. */
+  /** Tests replace this. */
   maxHeld?: number;
   maxPerTenant?: number;
 }>;
 
-/** The tokens that an event ends, in the words of our tokens. */
+/** The tokens that an event ends, as our tokens name their subjects. */
 export type EndedTokens = Readonly<{
   kind: RevokedKind;
   name: string;
@@ -56,11 +56,11 @@ const defaultMaxHeld = 2_000_000;
  */
 export class EventStream {
   readonly revocations: Revocations;
-  /** What is known about the last event, for operators. */
+  /** The last event, for operators. */
   lastEvent: (EventOrigin & Readonly<{ lagMs: number }>) | undefined;
-  /** Events whose time is more than a day before they were sent, so that they end almost nothing. */
+  /** How many events were sent more than a day after they happened, so that they end almost no tokens. */
   late = 0;
-  /** By source and result. */
+  /** Event counts by source and result. */
   readonly counts = new Map<string, number>();
   readonly #config: EventStreamConfig;
   readonly #deps: EventStreamDeps;
@@ -113,16 +113,16 @@ export class EventStream {
     this.#unfollow();
   }
 
-  /** Counts a result, including those of tokens that were refused. */
+  /** Counts a result, even if the token was refused. */
   count(source: EventOrigin['source'], result: EventResult): void {
     const key = `${source} ${result}`;
     this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
   }
 
   /**
-   * Stores what an event ends, and refuses those tokens from then on.
+   * Stores which tokens an event ends, and refuses those tokens from then on.
    *
-   * @returns Settles when the event may be acknowledged.
+   * @returns A promise that settles once the event may be acknowledged.
    * @throws AppError `events_unavailable`: it is not stored everywhere, and must be sent again.
    */
   async receive(ends: readonly EndedTokens[], origin: EventOrigin): Promise<'applied' | 'repeated'> {
@@ -144,7 +144,7 @@ export class EventStream {
     return 'applied';
   }
 
-  /** Where the end of a token came from. Undefined if it is not known any more. */
+  /** Returns which event ended a token. Undefined if that is no longer known. */
   originOf({ sessionId, userId, tenantId }: Subject): EventOrigin | undefined {
     const keys = [
       sessionId && `session ${sessionId}`,
@@ -157,11 +157,11 @@ export class EventStream {
       | undefined;
   }
 
-  /** @returns Undefined if every token that it could end has expired, or an earlier entry covers it. */
+  /** @returns Undefined if every token that the event could end has expired, or an earlier entry covers the event. */
   #entryOf({ kind, name, tenantId, notBeforeMs }: EndedTokens, origin: EventOrigin): StoredEnd | undefined {
     const { issuer, maxTokenLifetimeSec } = this.#config;
     const nowMs = this.#deps.nowMs();
-    // An ended session stays ended. The others end only tokens that were issued before.
+    // A session stays ended. The other kinds end only tokens that were issued before.
     const expiresAtMs = (kind === 'session' ? Math.max(nowMs, notBeforeMs) : notBeforeMs) + maxTokenLifetimeSec * 1000;
     if (expiresAtMs <= nowMs) return undefined;
     const entry = { issuer, kind, name, notBeforeMs, expiresAtMs, origin };
@@ -170,7 +170,7 @@ export class EventStream {
     if (this.revocations.knows('tenant', tenantId, notBeforeMs)) return undefined;
     this.#deps.logger.error(
       { issuer, tenant: tenantId, alarm: 'too_many_events' },
-      'a tenant has more events than fit: its older tokens are refused',
+      'memory cannot hold all events of a tenant: refusing its older tokens',
     );
     return { ...entry, kind: 'tenant', name: tenantId, expiresAtMs: notBeforeMs + maxTokenLifetimeSec * 1000 };
   }
@@ -180,14 +180,14 @@ export class EventStream {
     const { journal, nowMs, logger } = this.#deps;
     const { issuer } = this.#config;
     const outages = createOutageLog(() => performance.now());
-    // First, so that no entry is missed. Applying one twice changes nothing.
+    // Runs first, so that no entry is missed. Applying an entry twice changes nothing.
     this.#unfollow = journal.follow(issuer, this.#apply);
     while (!signal.aborted) {
       try {
         let entries = 0;
         for await (const batch of journal.read(issuer)) {
           this.#apply(batch);
-          // With several gateways, an event that only this disk has must be sent again.
+          // With several gateways, this gateway must share an event that only its own disk has.
           if (this.#shared === undefined) this.#markSeen(batch);
           entries += batch.length;
         }
@@ -197,7 +197,7 @@ export class EventStream {
         logger.info({ issuer, entries, since: new Date(sinceMs).toISOString() }, 'events read from the journal');
         break;
       } catch (error) {
-        if (outages.failed(false)) logger.error({ issuer, err: error }, 'the journal of events cannot be read');
+        if (outages.failed(false)) logger.error({ issuer, err: error }, 'the event journal cannot be read');
         await delay(retryMs, undefined, { signal, ref: false }).catch(() => {});
       }
     }
@@ -210,7 +210,10 @@ export class EventStream {
     const { issuer, maxTokenLifetimeSec } = this.#config;
     this.revocations.coverFrom(sinceMs);
     if (nowMs() - sinceMs < maxTokenLifetimeSec * 1000)
-      logger.warn({ issuer, since: new Date(sinceMs).toISOString() }, 'tokens from before may have ended unnoticed');
+      logger.warn(
+        { issuer, since: new Date(sinceMs).toISOString() },
+        'tokens issued before this time may have ended unnoticed',
+      );
   }
 
   readonly #apply = (entries: readonly StoredEnd[]): void => {
@@ -225,7 +228,10 @@ export class EventStream {
       this.lastEvent = { ...origin, lagMs: Math.max(0, origin.atMs - (notBeforeMs - 1_000)) };
   }
 
-  /** Reads the log of all gateways. Entries that are new here are kept on this disk too, so that each disk has all. */
+  /**
+   * Reads the gateways' shared log. Stores entries that are new here on this disk too, so that every disk has all of
+   * them.
+   */
   readonly #fetchBatch = async (request: FeedRequest, signal: AbortSignal) => {
     const { journal, logger } = this.#deps;
     const { issuer } = this.#config;
@@ -237,7 +243,7 @@ export class EventStream {
     this.#markSeen(page.items);
     await journal
       .append(news)
-      .catch((error: unknown) => logger.warn({ issuer, err: error }, 'an event is not on disk'));
+      .catch((error: unknown) => logger.warn({ issuer, err: error }, 'an event could not be written to disk'));
     if (page.complete && page.sinceMs < (journal.sinceMs(issuer) ?? 0)) {
       await journal.cover(issuer, page.sinceMs);
       this.#coverFrom(page.sinceMs);
@@ -270,7 +276,7 @@ function openSharedLog(issuer: string, { redis, keys, nowSec }: SharedBy, journa
 }
 
 const groupOf = ({ kind, name, notBeforeMs, expiresAtMs }: StoredEnd) => ({
-  // Only entries that this gateway or another one with our keys wrote are read.
+  // Ignores entries unless this gateway, or another one with the same keys, wrote them.
   kind: kind as RevokedKind,
   names: [name],
   notBeforeMs,

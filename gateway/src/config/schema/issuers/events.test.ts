@@ -28,13 +28,13 @@ const signals = `{ audience: gateway, sharedSignals: { secret: "\${SSF_SECRET}" 
 const okta = 'provider: okta, issuer: https://acme.okta.test/oauth2/default, audience: api';
 
 describe('events of an issuer', () => {
-  test('need only an audience, what is received, a name and a journal', () => {
+  test('need only an audience, something to receive, a name and a journal', () => {
     expect(problems({})).toEqual([]);
     expect(problems({ events: signals })).toEqual([]);
     expect(problems({ events: signals, provider: okta })).toEqual([]);
   });
 
-  test('of Keycloak are those of the realm', () => {
+  test('default to the realm for Keycloak', () => {
     expect(eventsOf({ events: signals })[0]).toMatchObject({
       subjectIssuer: 'https://sso.test/realms/acme',
       sessions: true,
@@ -43,7 +43,7 @@ describe('events of an issuer', () => {
     });
   });
 
-  test('of Okta are those of the org', () => {
+  test('default to the org for Okta', () => {
     expect(eventsOf({ events: signals, provider: okta })[0]).toMatchObject({
       subjectIssuer: 'https://acme.okta.test',
       sessions: false,
@@ -55,7 +55,7 @@ describe('events of an issuer', () => {
     });
   });
 
-  test('of a template are those of each value', () => {
+  test('are resolved for each template value', () => {
     const provider =
       'provider: keycloak, issuer: "https://sso.test/realms/{realm}", template: { realm: [a, b] }, audience: orders, claims: { tenantId: { fromIssuer: realm } }';
     expect(eventsOf({ provider }).map((events) => events?.subjectIssuer)).toEqual([
@@ -78,7 +78,7 @@ describe('events of an issuer', () => {
     [
       'whose users have other names',
       { issuer: ', name: sso, claims: { userId: employee_id }' },
-      'must be "sub", by which events name the user',
+      'must be "sub", because events name users by it',
     ],
     [
       'without a secret',
@@ -117,12 +117,12 @@ describe('events of an issuer', () => {
     expect(problems({ more: redis }, { workers: 2 })).toEqual([]);
   });
 
-  test('a listener for events without events is refused', () => {
+  test('an event listener without events is refused', () => {
     const text = fileOf({ more: 'listen: { events: "127.0.0.1:8092" }' }).replace(/, events: .*$/m, ' }]');
     expect(problemsOf(text)).toEqual([expect.stringContaining('listen.events: receives nothing')]);
   });
 
-  test('no secret is in the configuration for operators, nor in the issuer', () => {
+  test('neither the redacted configuration nor the issuer contains a secret', () => {
     const config = parseConfig(fileOf({ events: signals }), { file: '/etc/countersign/gateway.yaml', env });
     expect(config.redacted).not.toContain(secret);
     expect(JSON.stringify(config.issuers)).not.toContain(secret);

@@ -15,7 +15,7 @@ const host = 'Host: gateway.test\r\n';
 const socket = `${host}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n`;
 const open = `GET /v1/open/1 HTTP/1.1\r\n${host}\r\n`;
 
-// A reset that nothing listens for would be an uncaught exception, which ends the process. Jest fails the suite then.
+// Without a listener, a reset would be an uncaught exception that ends the process, and Jest would fail the suite.
 test.each([
   ['CONNECT', `CONNECT a:1 HTTP/1.1\r\n${host}\r\n`],
   ['CONNECT behind another request', `${open}CONNECT a:1 HTTP/1.1\r\n${host}\r\n`],

@@ -116,7 +116,7 @@ describe('keys', () => {
 });
 
 describe('with a running gateway', () => {
-  test('keys list and explain show the pair that is in use, and the reason of a fallback', async () => {
+  test('keys list and explain show which key pair is in use, and why ed25519 is used instead', async () => {
     const service = await agreedService();
     const [port] = await freePorts(1);
     const gateway = await gatewayUnderTest({

@@ -113,7 +113,7 @@ describe('an upstream with algorithm: agreed', () => {
     expect(await metric('countersign_signatures_total', 'upstream="things",algorithm="ed25519"')).toBe(1);
   });
 
-  test('is signed with ed25519 while the gateway has no key for agreement', async () => {
+  test('is signed with ed25519 while the gateway has no X25519 key', async () => {
     const [service] = (await start(1, '', false)) as [AgreedService];
     await service.trust(keysUrl(), { keys: [newAgreementJwk()] });
     await uses('ed25519', 'no_gateway_key');

@@ -228,7 +228,7 @@ describe('a WebSocket of a browser', () => {
     expect(gateway.upstream.requests.length).toBe(seen + (expected === 101 ? 1 : 0));
   });
 
-  test('counts towards the user’s maximum over all routes until it closes', async () => {
+  test('counts towards the user’s maximum across all routes until it closes', async () => {
     const mine = await gateway.issuer.accessToken({ user_id: 'u-cap', sub: 'u-cap' });
     const again = await gateway.issuer.accessToken({ user_id: 'u-cap', sub: 'u-cap' });
     const answers = await Promise.all(

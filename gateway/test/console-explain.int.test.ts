@@ -67,7 +67,7 @@ describe('Explain', () => {
     expect(answer.status).toBe(200);
     return (await answer.json()) as Explained;
   }
-  /** The values that the link from the last request fills into the form. */
+  /** The form values in the link from the last request. */
   async function carriedOver(): Promise<Record<string, string>> {
     const { requests } = JSON.parse(await page('/api/requests'));
     const text = await page(`/console/requests/${requests[0].id}`);
@@ -98,7 +98,7 @@ describe('Explain', () => {
     ['a machine', '/v1/jobs', { ...machine, role: 'batch' }, undefined],
     ['a machine with another role', '/v1/jobs', { ...machine, role: 'none' }, 'insufficient_role'],
     ['a token that is not bound to a key', '/v1/bound', {}, 'token_unbound'],
-  ])('decides the request of %s as the gateway did (%s)', async (_caller, path, claims, code) => {
+  ])('decides a request from %s as the gateway did (%s)', async (_caller, path, claims, code) => {
     const token = claims && (await gateway.issuer.accessToken(claims));
     const answer = await gateway.ask(path, token === undefined ? {} : { token });
     expect(answer.code).toBe(code);

@@ -60,7 +60,7 @@ test('SIGTERM at 500 requests a second: readiness fails first, no request fails,
   await load.stop();
   expect(Object.keys(load.outcomes)).toEqual(['200']);
   expect(await ended).toBe(0);
-  // The stream ended cleanly, and the WebSocket with a close frame: 1001, going away.
+  // The stream ended cleanly. The WebSocket ended with the close frame 1001 (going away).
   expect(Buffer.concat(await streamed).toString()).toBe('data: 1\n\n');
   socket.end();
   expect(Buffer.concat(await received).toString('hex')).toBe('880203e9');

@@ -74,7 +74,7 @@ describe('a primary whose workers end', () => {
     await eventually(async () => expect(await counted()).toBe(30));
   });
 
-  test('counts every request of a worker that was asked to stop', async () => {
+  test('counts every request that a worker served before it was stopped', async () => {
     const worker = pidOf(1);
     await send(10);
     await replaced(1, () => process.kill(worker, 'SIGTERM'));

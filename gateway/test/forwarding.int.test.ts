@@ -7,7 +7,7 @@ import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-
 
 const big = Buffer.alloc(4 * 1024 * 1024, 'x');
 
-describe.each(['own', 'undici'])('an answer of a service, read by the client `%s`,', (httpClient) => {
+describe.each(['own', 'undici'])("a service's response, read by the client `%s`,", (httpClient) => {
   let gateway: GatewayUnderTest;
   let token: string;
   const open = new Map<string, ServerResponse>();

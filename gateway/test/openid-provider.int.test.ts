@@ -74,7 +74,7 @@ const identityOf = ({ upstream }: GatewayUnderTest) => {
 };
 
 describe.each(['RS256', 'ES256'] as const)('a provider that signs with %s', (algorithm) => {
-  test('and sends tokens of RFC 9068 is trusted through its metadata', async () => {
+  test('and sends RFC 9068 tokens is trusted through its metadata', async () => {
     const { provider, gateway } = await started({ algorithm });
     const { accessToken } = await logIn(provider);
     expect(decodeProtectedHeader(accessToken)).toMatchObject({ alg: algorithm, typ: 'at+jwt' });
@@ -96,7 +96,7 @@ describe.each(['RS256', 'ES256'] as const)('a provider that signs with %s', (alg
 test.each([
   ['RFC 9068', undefined, `discovery: true, ${mapping}`],
   ['JWT', 'JWT', `discovery: true, types: [JWT, none], require: { sub: present }, machines: none, ${mapping}`],
-])('an ID token of a provider with tokens of %s is refused', async (_shape, typ, keys) => {
+])('an ID token from a provider with %s tokens is refused', async (_shape, typ, keys) => {
   const { provider, gateway } = await started({ ...(typ !== undefined && { typ }) }, keys);
   const { idToken } = await logIn(provider);
   expect(decodeJwt(idToken)).toMatchObject({ nonce: expect.any(String) });

@@ -12,7 +12,7 @@ export type OpenIdOptions = Readonly<{
   claims?: Readonly<Record<string, unknown>>;
 }>;
 
-/** A certified OpenID provider (npm `oidc-provider`) with one user, a process on a free port. */
+/** A certified OpenID provider (npm `oidc-provider`) with one user, in a separate process on a free port. */
 export type OpenIdServer = Readonly<{
   issuer: string;
   redirectUri: string;

@@ -45,7 +45,7 @@ describe('a new configuration', () => {
     await client.close();
   });
 
-  test('lets a request in progress finish under the old one, even if its upstream is gone', async () => {
+  test('lets a request in progress finish under the old configuration, even if its upstream was removed', async () => {
     const waiting: ServerResponse[] = [];
     await start({
       edits: [['response: 2s', 'response: 30s']],
@@ -85,7 +85,7 @@ describe('a new configuration', () => {
     const misses = async () =>
       /token_cache_lookups_total\{result="miss"\} (\d+)/.exec(await (await gateway.admin('/metrics')).text())?.[1];
     const before = await misses();
-    // The issuer answers no more requests from here on.
+    // From here on, the issuer answers no requests.
     gateway.issuerServer.setHealthy(false);
     await gateway.reload([[openPath, closedPath]]);
     expect(await codeOf('/v1/things/1', token)).toBe(200);

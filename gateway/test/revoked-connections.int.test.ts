@@ -59,7 +59,7 @@ describe('long responses and uploads', () => {
   }
   const untilIs = (connection: { state(): string }, state: string, withinMs = 3_000) =>
     eventually(() => expect(connection.state()).toBe(state), withinMs);
-  /** The number of requests that are open at the service. */
+  /** The number of requests that the service has not answered yet. */
   const openAtService = () => gateway.upstream.underWay();
 
   test.each([
@@ -108,7 +108,7 @@ describe('long responses and uploads', () => {
     other.close();
   });
 
-  test('an event stream ends with its token, and another answer may finish', async () => {
+  test('an event stream ends with its token, while any other response may finish', async () => {
     const token = await gateway.issuer.accessToken();
     const events = await open('events', token);
     const download = await open('download', token);

@@ -153,7 +153,7 @@ describe('identity headers of a client', () => {
     expect(arrived().headers.expect).toBeUndefined();
   });
 
-  test('Expect: 100-continue with a body is answered 100 by the gateway, and the identity arrives', async () => {
+  test('the gateway answers Expect: 100-continue with 100, and the identity arrives', async () => {
     const body = '{"a":1}';
     const { text } = await gateway.raw(
       `POST /v1/things HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nX-User-Id: evil\r\nX-User-Role: admin\r\n` +
@@ -263,7 +263,7 @@ describe('identity headers of a client', () => {
   });
 });
 
-describe('headers and refusals of a service', () => {
+describe("a service's headers and refusals", () => {
   let gateway: GatewayUnderTest;
   let token: string;
   beforeAll(async () => {

@@ -157,7 +157,7 @@ describe('an ambiguous target', () => {
   });
 });
 
-describe('the host of a request', () => {
+describe("a request's host", () => {
   let gateway: GatewayUnderTest;
   beforeAll(async () => {
     gateway = await gatewayUnderTest({ edits: [['publicOrigins: ["http://gateway.test"]', 'publicOrigins: []']] });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
-describe('the target and the host of a request', () => {
+describe("a request's target and host", () => {
   let gateway: GatewayUnderTest;
   let token: string;
   beforeAll(async () => {

@@ -227,7 +227,7 @@ describe('GET /upstreams', () => {
     expect((await fetch(`http://127.0.0.1:${gateway.port}/upstreams`)).status).not.toBe(200);
   });
 
-  test('keeps the state of an unchanged upstream over a reload', async () => {
+  test("keeps an unchanged upstream's state across a reload", async () => {
     const service = await rawService(() => {});
     const edits = [
       thingsAt([service.url], 'breaker: { minimum: 1, cooldown: 10s }'),

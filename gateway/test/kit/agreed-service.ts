@@ -24,7 +24,7 @@ export type AgreedService = Readonly<{
   keyFetches(): number;
   /** Trusts the gateway with this key set from now on, like a service that has just started. */
   trust(keysUrl: string, agreement?: AgreementOptions): Promise<void>;
-  /** Responds to key set requests from now on. If undefined, the service responds itself. */
+  /** Answers key set requests from now on. If undefined, the service itself answers them. */
   answerKeys(answer: RequestListener | undefined): void;
   /** Closes the connection of the next request that is signed with ed25519. */
   breakNextEd25519(): void;

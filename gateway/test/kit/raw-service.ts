@@ -9,7 +9,7 @@ export type RawService = Readonly<{
   heads: readonly string[];
   /** The number of connections so far. */
   connections(): number;
-  /** Sets how it answers each request's head from now on. */
+  /** Sets how the service answers each request head from now on. */
   answerWith(answer: (socket: Socket, head: string) => void): void;
   close(): Promise<void>;
 }>;

@@ -14,7 +14,8 @@ import {
 } from '../openid-server.ts';
 import { OpenIdMemory } from './memory.ts';
 
-// The provider of ../openid-server.ts. It sends its issuer when it listens, and signs with a new key after each message.
+// The provider of ../openid-server.ts. It sends its issuer when it listens, and signs with a new key after each
+// message.
 
 const { redirectUri, ...options } = JSON.parse(process.argv[2] ?? '') as OpenIdOptions & { redirectUri: string };
 let handle: RequestListener = (_request, response) => void response.writeHead(503).end();
@@ -46,7 +47,7 @@ function newKeys(): JWK[] {
   });
 }
 
-/** Answers the login page of the provider as its one user would, without a page. */
+/** Submits the provider's login form as its one user would, without rendering a page. */
 function withLogin(provider: Provider): RequestListener {
   const callback = provider.callback();
   return async (request: IncomingMessage, response: ServerResponse) => {

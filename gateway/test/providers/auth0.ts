@@ -23,8 +23,12 @@ const wrong: Shape['wrong'] = [
     code: 'token_machine_refused',
   },
   { title: 'the subject of a machine', claims: { sub: 'kX9webclient@clients' }, code: 'token_machine_refused' },
-  { title: 'another tenant of Auth0', claims: { iss: 'https://evil.eu.auth0.com/' }, code: 'token_issuer_unknown' },
-  { title: 'an issuer without its slash', claims: { iss: 'https://acme.eu.auth0.com' }, code: 'token_issuer_unknown' },
+  { title: 'another Auth0 tenant', claims: { iss: 'https://evil.eu.auth0.com/' }, code: 'token_issuer_unknown' },
+  {
+    title: 'an issuer without its trailing slash',
+    claims: { iss: 'https://acme.eu.auth0.com' },
+    code: 'token_issuer_unknown',
+  },
   {
     title: 'a role that is not in the map',
     claims: { 'https://orders.example.test/roles': ['root'] },

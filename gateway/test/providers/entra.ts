@@ -100,7 +100,7 @@ export const entraV1: Shape = {
     { title: 'another client', claims: { appid: other }, code: 'token_client_refused' },
     { title: 'an azp that differs from appid', claims: { azp: other }, code: 'token_client_refused' },
     {
-      title: 'an issuer without its slash',
+      title: 'an issuer without its trailing slash',
       claims: { iss: `https://sts.windows.net/${tid}` },
       code: 'token_issuer_unknown',
     },

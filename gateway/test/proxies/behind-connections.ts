@@ -38,7 +38,7 @@ export function describeConnections({ proxy: name, start, cache, showsCertificat
     });
 
     if (showsCertificate)
-      test('a client certificate is proof, and one of another CA is not', async () => {
+      test('a client certificate is proof, but not if another CA signed it', async () => {
         const [authority, proxies, strangers] = [testAuthority(), testAuthority('proxies'), testAuthority('strangers')];
         const server = authority.issue(['gateway.test']);
         const tls = `{ cert: "${write('tls.pem', server.cert)}", key: "${write('tls.key', server.key)}" }`;

@@ -132,7 +132,7 @@ export function describePages({ proxy: name, start, passesLimits, showsLength }:
       expect(request?.rawTrailers).toEqual(name === 'haproxy' ? ['x-user-id', 'evil'] : []);
     });
 
-    test('after a service sent early hints, the next client gets its own answer', async () => {
+    test('after a service sent early hints, the next client gets its own response', async () => {
       await proxy.get('/v1/things/hints');
       expect((await proxy.get('/v1/things/next')).body).toBe('/v1/things/next');
     });

@@ -30,7 +30,7 @@ export type ProxyUnderTest = Readonly<{
   /** Sends these bytes to the proxy. `<host>`, `<token>` and `<close>` stand for headers. */
   raw(text: string): Promise<RawAnswer>;
   get(path: string, lines?: string): Promise<RawAnswer>;
-  /** Runs `countersign integrate PROXY` with these arguments. Settles with its exit code and its output. */
+  /** Runs `countersign integrate PROXY` with these arguments. Settles with the exit code and output. */
   integrate(...args: readonly string[]): Promise<Readonly<{ code: number; output: string }>>;
   /** Makes the proxy reload its files, like an operator would. */
   signal(signal: NodeJS.Signals): void;

@@ -182,7 +182,7 @@ describe.each([
     });
   });
 
-  test('a missing scope is named in a challenge of the scheme that the caller used', async () => {
+  test('a challenge names the missing scope, in the scheme that the caller used', async () => {
     const bearer = await send('/change', machine);
     expect(bearer.headers.get('www-authenticate')).toBe(
       'Bearer error="insufficient_scope", scope="orders.read orders.write"',

@@ -85,7 +85,7 @@ export function mutantsOf(source: string, skipped: readonly string[], ignored: r
   return mutants.filter(({ line }) => !ignored.some((part) => sourceLines[line - 1]?.includes(part)));
 }
 
-/** Whether the case of letters matters to it. */
+/** Whether upper and lower case matter. */
 const hasOneCase = (pattern: string) => /a-[zf]/.test(pattern) !== /A-Z|[@?]-\[/.test(pattern);
 
 /** swc counts from the first token, which a comment is not. */

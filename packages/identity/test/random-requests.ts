@@ -96,7 +96,7 @@ const withRandomHeaders = fc
     return forged({ ...base(), headers: pairs }, { components });
   });
 
-/** Signed requests, most of them malformed in one place. */
+/** Generates signed requests, most of them malformed in one place. */
 export const randomRequest: fc.Arbitrary<Message> = fc.oneof(
   { weight: 2, arbitrary: withRandomContext },
   { weight: 1, arbitrary: withRandomHeaders },

@@ -18,7 +18,7 @@ app.get('/orders', requireIdentity({ accept: ['user', 'client'] }), requireScope
 const person = { kind: 'user', userId: 'u-1', role: 'member', tenantId: 't-1' } as const;
 const act = { sub: 'client-2', iss: 'https://issuer.example' };
 
-test('machines with the scope read orders, and so do agents for users', async () => {
+test('machines with the scope can read orders, and so can agents that act for users', async () => {
   const machine = { kind: 'client', clientId: 'client-1', context: { scope: ['orders.read'] } } as const;
   const asMachine = gateway.signedRequest({ path: '/orders', as: machine });
   const { body } = await request(app).get('/orders').set(asMachine.headers).expect(200);

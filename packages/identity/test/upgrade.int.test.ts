@@ -35,7 +35,7 @@ async function start(options: Partial<VerifyUpgradeOptions> = {}): Promise<numbe
   return listening.port;
 }
 
-// A reset that nothing listens for would be an uncaught exception, which ends the process. Jest fails the suite then.
+// Without a listener, a reset would be an uncaught exception that ends the process, and Jest would fail the suite.
 test('continues to serve after clients reset connections that they asked to upgrade', async () => {
   const port = await start();
   const unsigned = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';

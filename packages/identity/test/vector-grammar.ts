@@ -17,7 +17,7 @@ import {
 const cases = <T>(names: readonly string[], make: (name: string) => T) =>
   Object.fromEntries(names.map((name): [string, T] => [name, make(name)]));
 
-/** Values of maximum length, and allowed forms that the gateway itself does not send. */
+/** Values with the maximum length, and allowed forms that the gateway itself never sends. */
 export const grammarAccepted: VectorCase[] = [
   {
     name: 'every value at its maximum length',

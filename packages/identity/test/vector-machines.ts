@@ -42,7 +42,7 @@ const contexts = (values: readonly string[]): VectorCase[] =>
   values.map((value) => ({ name: `context ${short(value)}`, message: withContext(value) }));
 const short = (value: string) => (value.length > 100 ? `${value.slice(0, 60)}… (${value.length} characters)` : value);
 
-/** Machines, services that act for one, and the context of a delegated token. */
+/** Machines, services that act for a machine, and a delegated token's context. */
 export const machineAccepted: VectorCase[] = [
   { name: 'client', message: client() },
   { name: 'client, without role and tenant', message: genuine({ as: bareClient }) },

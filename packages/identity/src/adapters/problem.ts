@@ -26,7 +26,7 @@ export class BodyTooLarge extends Error {
   override readonly name = 'BodyTooLarge';
 }
 
-/** The request that a problem is about. Without a valid `requestId` it gets a new one. */
+/** The request that a problem is about. If `requestId` is invalid or missing, a new id is generated. */
 type About = Readonly<{ target: string; requestId: string | undefined }>;
 
 /** Builds a problem+json response (RFC 9457). It shows the path without the query, which may contain secrets. */

@@ -36,7 +36,7 @@ export type HeaderRule = Readonly<{
   present: Readonly<Partial<Record<IdentityKind, 'required' | 'optional' | 'all-or-none'>>>;
   /** Required with this header, refused without it. */
   onlyWith?: string;
-  /** Checked and covered with this header; without it the value is unsigned and ignored. */
+  /** This header is checked and covered together with the named one. Without that one, it is unsigned and ignored. */
   coveredWith?: string;
   grammar: grammar.Grammar;
   /** Whether the signature covers the header if it is present. */
@@ -84,7 +84,7 @@ export const headerRules = [
   { name: 'signature', present: everyKind('required'), grammar: grammar.signature, covered: false, stripped: true, meaning: 'the signature' },
 ] as const satisfies readonly HeaderRule[];
 
-/** The rules of headers that a signature covers, and the bit of each in a {@link CoveredMask}. */
+/** The rules for headers that a signature covers, and each header's bit in a {@link CoveredMask}. */
 export const coveredRules: readonly HeaderRule[] = headerRules.filter((rule: HeaderRule) => rule.covered);
 
 /** Which of {@link coveredRules} a request has, as bits. */

@@ -31,7 +31,10 @@ export const printable: Grammar = {
   text: '*printable*',
   matches: (value) => value.length <= 1024 && mediaType.test(value),
 };
-/** One member, SHA-256, in canonical base64 (RFC 9530 section 2). The verifier computes no other digest algorithm. */
+/**
+ * A digest with one member, SHA-256, in canonical base64 (RFC 9530 section 2). The verifier computes no other
+ * algorithm.
+ */
 export const sha256Digest: Grammar = {
   text: 'section 6',
   matches(value) {

@@ -49,7 +49,7 @@ type Principal = Readonly<{ user?: UserClaims; client?: ClientClaims }>;
 /** Another service on a nested call. */
 export type ServiceIdentity = Common & Principal & Readonly<{ kind: 'service'; serviceId: string; txnToken?: string }>;
 
-/** The caller of a request, as signed by the gateway. */
+/** A request's caller, as the gateway signed it. */
 export type Identity = UserIdentity | ClientIdentity | AnonymousIdentity | GatewayIdentity | ServiceIdentity;
 export type IdentityKind = Identity['kind'];
 

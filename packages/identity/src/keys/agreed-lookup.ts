@@ -18,8 +18,8 @@ type AgreedPair = Readonly<{ gateway: AgreementPublicKey['publicKey']; key: Veri
 const maxPairs = 64;
 
 /**
- * Returns a function that finds the key of a keyid: an agreed key for a keyid of the reserved form, a key of the
- * gateway for any other. A pair's key is derived once for each fetched key set of the gateway.
+ * Returns a function that finds the key for a keyid: an agreed key if the keyid has the reserved form, and otherwise a
+ * gateway key. Derives each pair's key once per fetched gateway key set.
  */
 export function createKeyLookup({ audience, keys, agreement }: KeyLookupOptions): GatewayKeys['lookup'] {
   const pairs = new Map<string, AgreedPair>();

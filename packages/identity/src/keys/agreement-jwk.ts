@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { isPublishedKey } from './published-keys.ts';
 
-/** `alg` of the keys from which gateway and service derive their HMAC key. */
+/** The `alg` of the keys from which the gateway and a service derive their HMAC key. */
 export const agreementAlgorithm = 'countersign-agreed-v1';
 
 /** One side's public X25519 key. */
@@ -39,7 +39,7 @@ export function isAgreementJwk(jwk: Jwk): boolean {
 /** Imports a published key, or returns the reason why it must not be used. */
 export function importAgreementJwk(jwk: Jwk): AgreementPublicKey | Readonly<{ refused: AgreementRefusal }> {
   const { kty, crv, use, alg, kid, x, d } = jwk;
-  // Its private half is public, so anyone could derive the key.
+  // The private half of this key is published, so anyone could derive the agreed key.
   if (d !== undefined || isPublishedKey(jwk)) return { refused: 'private' };
   if (kty !== 'OKP' || crv !== 'X25519' || use !== 'enc' || alg !== agreementAlgorithm) {
     return { refused: 'algorithm_mismatch' };
@@ -108,7 +108,7 @@ export function publicAgreementJwk({ kid, publicKey }: AgreementPublicKey): Agre
   return { kty: 'OKP', crv: 'X25519', use: 'enc', alg: agreementAlgorithm, kid, x: publicValue(publicKey) };
 }
 
-/** The 32 bytes of a public key (RFC 7748 section 5). */
+/** Returns a public key's 32 bytes (RFC 7748 section 5). */
 export function publicBytes({ publicKey }: AgreementPublicKey): Buffer {
   return bytesOf(publicValue(publicKey));
 }
@@ -147,7 +147,9 @@ function isCanonicalPoint(value: unknown): value is string {
   return BigInt(`0x${bytesOf(value).reverse().toString('hex')}`) < fieldPrime;
 }
 
-/** Canonical points of order 1, 2, 4 and 8. Their shared secret is zero for every key (RFC 7748 sections 6.1 and 7). */
+/**
+ * Canonical points of order 1, 2, 4 and 8. Their shared secret is zero for every key (RFC 7748 sections 6.1 and 7).
+ */
 const lowOrderPoints = [
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',

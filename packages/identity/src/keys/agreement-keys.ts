@@ -31,7 +31,7 @@ export type AgreementOptions = Readonly<{
   keys: string | readonly unknown[];
   /** How long to use a key before the next one replaces it, in seconds, at least one hour. Default: 90 days. */
   rotateAfterSec?: number;
-  /** Called when a key is made in memory, and when keys cannot be read or made. Default: a Node.js warning. */
+  /** Called when a key is created in memory, and when keys cannot be read or created. Default: a Node.js warning. */
   onEvent?: (event: AgreementEvent) => void;
 }>;
 
@@ -41,7 +41,7 @@ export type AgreementEvent =
    * none.
    */
   | Readonly<{ type: 'memory'; kid: string }>
-  /** The keys cannot be read, or the next one cannot be made. The last good ones stay in use. */
+  /** The keys cannot be read, or the next one cannot be created. The last valid keys stay in use. */
   | Readonly<{ type: 'failed'; error: unknown }>;
 
 const readAgainMs = 5_000;

@@ -15,7 +15,7 @@ const secretBytes = 32;
 const thumbprintLength = 43;
 const keyidPattern = /^[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}$/;
 
-/** Splits a keyid of the form that is reserved for agreed keys. Undefined for any other form. */
+/** Splits a keyid that has the form reserved for agreed keys. Undefined for any other form. */
 export function parseAgreedKeyid(keyid: string): AgreedKeyid | undefined {
   if (!keyidPattern.test(keyid)) return undefined;
   return { gatewayKid: keyid.slice(0, thumbprintLength), serviceKid: keyid.slice(thumbprintLength + 1) };

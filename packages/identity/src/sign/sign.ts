@@ -21,7 +21,7 @@ import {
 /** The part of a signed request that depends only on the token and the audience, already serialized. */
 export type PreparedIdentity = Readonly<{
   kind: IdentityClaims['kind'];
-  /** The headers of this type and `x-request-id`, as bits, and the components of a request without further headers. */
+  /** The headers of this type and `x-request-id`, as bits, and the components of a request without other headers. */
   covered: CoveredMask;
   components: string;
   /**
@@ -31,7 +31,7 @@ export type PreparedIdentity = Readonly<{
   linesBeforeContext: string;
   /** `x-identity-context` without `ip`. */
   context: string;
-  /** Signature base after the context; each line ends in a line feed. */
+  /** The part of the signature base after the context. Each line ends with a line feed. */
   linesAfterContext: string;
   /** Alternating names and values. */
   headersBeforeContext: readonly string[];
@@ -72,7 +72,9 @@ export function prepareIdentity(claims: IdentityClaims, audience: string): Prepa
   };
 }
 
-/** A service that acts for a user needs all of the user's headers. One that acts for a client needs the client's id. */
+/**
+ * A service that acts for a user needs all of the user's headers. One that acts for a client needs the client's id.
+ */
 function isRequired({ name, present }: HeaderRule, claims: IdentityClaims): boolean {
   const presence = present[claims.kind];
   if (presence === 'required' || claims.kind !== 'service') return presence === 'required';
@@ -116,8 +118,8 @@ export function signRequest(
 }
 
 /**
- * Like {@link signRequest}, for a caller that has checked the request against the contract already, as the gateway does
- * when it reads it.
+ * Like {@link signRequest}, for a caller that has checked the request against the contract already, as the gateway
+ * does when it reads it.
  *
  * @param headers Alternating names and values. The headers are appended here.
  */

@@ -25,8 +25,8 @@ export type VerifierOptions = Readonly<{
   keys: GatewayKeys;
   replay: ReplayStore;
   /**
-   * Also accept keys that this service and the gateway derive from published keys (`algorithm: agreed` in gateway.yaml). The
-   * adapters publish this service's keys. Default: none.
+   * Also accept keys that this service and the gateway derive from published keys (`algorithm: agreed` in
+   * gateway.yaml). The adapters publish this service's keys. Default: none.
    */
   agreement?: AgreementOptions;
   /** Allowed clock skew in either direction, in seconds, from 0 to 60. Default 5. */
@@ -42,7 +42,7 @@ export type RequestHead = Readonly<{
   target: string;
   /** Alternating names and values, as received. */
   rawHeaders: readonly string[];
-  /** Whether there is a body, for adapters that can tell without looking at the headers (HTTP/2). */
+  /** Whether there is a body, for adapters that know this without reading the headers (HTTP/2). */
   hasBody?: boolean;
   /**
    * Accept a body without a digest on this path (a gateway route with `body: { mode: stream }`). Only the
@@ -85,7 +85,8 @@ export interface Verifier {
  * Creates a verifier for one audience. Audience, keys and replay store are required: there is no default key and no
  * trust on first use.
  *
- * @throws RangeError if the audience or a limit is not allowed by the contract, or a key for agreement is in memory while
+ * @throws RangeError if the audience or a limit is not allowed by the contract, or a key for agreement is in memory
+ *   while
  *   several instances share the replay store. Error if the directory of keys for agreement cannot be used.
  * @see docs/identity-contract.md
  */

@@ -15,7 +15,7 @@ export type Secrets = Readonly<{
   nonces: Readonly<{ secret: Uint8Array; lifetimeSec: number }> | undefined;
   /** The secrets that the proxy may send: the current one and the next one. */
   decision: readonly Uint8Array[];
-  /** The secrets that a transmitter of events may send: the current and the previous one, by the name of the issuer. */
+  /** The secrets that an event transmitter may send, current and previous, by issuer name. */
   events: ReadonlyMap<string, readonly Uint8Array[]>;
   files: readonly FileRead[];
 }>;

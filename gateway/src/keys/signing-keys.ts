@@ -91,7 +91,7 @@ export function missingAgreementKey(
   return `${keysDir} holds no X25519 key, so requests to ${names.join(', ')} are signed with ed25519. To create one, run countersign keys create --dir ${keysDir}`;
 }
 
-/** The signature counts of an upstream at the start. */
+/** Creates an upstream's signature counts, all zero. */
 export const noSignatures = () => ({
   algorithms: { ed25519: 0, 'hmac-sha256': 0, agreed: 0 },
   /** Counts why requests to an upstream with `algorithm: agreed` were signed with ed25519. */

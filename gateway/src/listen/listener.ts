@@ -264,7 +264,7 @@ function runNext(connection: InboundConnection, run: (response: GatewayResponse)
   }
 }
 
-/** TLS 1.2 and 1.3 with Node's ciphers. New connections pick up a renewed certificate. */
+/** Creates a server for TLS 1.2 and 1.3 with Node's ciphers. New connections pick up a renewed certificate. */
 function createTlsServer(
   httpOptions: ServerOptions,
   certificateNow: () => Certificate,

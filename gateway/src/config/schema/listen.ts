@@ -15,7 +15,7 @@ export const listen = z.strictObject({
     .describe('The address for operators, with health, metrics and the key set.'),
   internal: address.prefault('127.0.0.1:8090').describe('The address for services, with the key set and nested calls.'),
   decision: decisionAddress.optional().describe('The address where another proxy asks for decisions.'),
-  events: address.optional().describe('The address to which providers send events. Default: `public` receives them.'),
+  events: address.optional().describe('The address that providers send events to. Default: the `public` address.'),
   tls: z
     .strictObject({
       cert: filePath.describe('A PEM file with the certificate, followed by its chain.'),

@@ -74,10 +74,12 @@ export const schema = z
     instances: z
       .enum(['one', 'many'])
       .default('one')
-      .describe('Whether several gateways serve this file. `many` requires `redis` for what they must share.'),
+      .describe(
+        'Whether one or several gateways use this file. `many` requires `redis`, because the gateways must share state.',
+      ),
     journal: filePath
       .optional()
-      .describe('The directory in which events of issuers are kept, on a disk of this gateway alone.'),
+      .describe("The directory for storing issuers' events, on a disk that only this gateway uses."),
     issuers: z.array(issuer).prefault([]).describe('The trusted token issuers.'),
     scopes: unique(scopeName)
       .max(64)

@@ -230,7 +230,7 @@ function problemOf(answer: PollAnswer): string | undefined {
   return answer.status >= 200 && answer.status < 300 ? undefined : `status ${answer.status}`;
 }
 
-/** What one attempt adds to its target's counts, until the attempt ends. */
+/** Adds one attempt to its target's counts until the attempt ends. */
 export class TargetCounts {
   readonly #target: Target;
   readonly #kind: 'requests' | 'upgrades';

@@ -64,7 +64,7 @@ export type GatewayOptions = Readonly<{
   nowMs?: () => number;
   keySets?: GatewayDeps['keySets'];
   listenerTimes?: GatewayDeps['listenerTimes'];
-  /** How the issuer's key set endpoint answers from the start. Default: with its keys. */
+  /** How the issuer's key set endpoint answers at first. Default: with the issuer's keys. */
   answerKeys?: RequestListener;
   redis?: string;
   /** Whether the gateway has an X25519 key too. Default: false. */

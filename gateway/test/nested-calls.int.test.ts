@@ -409,7 +409,7 @@ describe('a nested call', () => {
     let own: GatewayUnderTest;
     afterEach(() => own.close());
 
-    test('is refused with a txn-token from before', async () => {
+    test('is refused with a txn-token from before the revocation', async () => {
       let behindMs = 10_000;
       const nowMs = () => Date.now() - behindMs;
       own = await gatewayUnderTest({ edits: services.edits, nowMs });

@@ -2,7 +2,7 @@ import type { Grant, PolicyCaller, PolicyPrincipal } from '../../src/routing/pol
 
 type Bearer = Extract<PolicyCaller, { kind: 'user' | 'client' }>;
 
-/** A caller with a token without scopes and actor, as far as policies need it. */
+/** Builds a caller whose token has neither scopes nor an actor, with what policies need. */
 const bearer = (claims: Partial<Grant> & Pick<Grant, 'kind'>): Bearer => ({
   kind: claims.kind,
   bound: false,

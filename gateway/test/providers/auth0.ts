@@ -7,7 +7,7 @@ const wrong: Shape['wrong'] = [
     code: 'token_type_refused',
   },
   {
-    title: 'an ID token for the API',
+    title: "an ID token with the API's audience",
     claims: { scope: undefined, permissions: undefined },
     code: 'token_type_refused',
   },

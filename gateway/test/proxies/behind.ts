@@ -147,7 +147,7 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       'X-Countersign-Address: 203.0.113.9',
       'X-Countersign-Proxy-Secret: evil',
       'Connection: x-user-id, signature, x-countersign-target',
-    ])('%s of a client on public and protected routes arrives nowhere', async (line) => {
+    ])("a client's %s never reaches a service, on public and protected routes", async (line) => {
       for (const path of ['/v1/things/1', '/v1/open/1']) {
         await proxy.get(path, `<token>\r\n${line}\r\n`);
       }

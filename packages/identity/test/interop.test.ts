@@ -59,7 +59,7 @@ describe('http-message-signatures verifies our signatures', () => {
   });
 });
 
-describe('our verifier accepts signatures of http-message-signatures', () => {
+describe('our verifier accepts signatures from http-message-signatures', () => {
   test.each(messages)('%s', async (_name, message) => {
     const algorithm = message.headers.some(([, value]) => value.includes('keyid="ed-1"')) ? 'ed25519' : 'hmac-sha256';
     const key = algorithm === 'ed25519' ? edKey : hmacKey;

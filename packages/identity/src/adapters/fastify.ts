@@ -116,7 +116,7 @@ export function requireRole(...roles: string[]): preHandlerAsyncHookHandler {
 /**
  * A `preHandler` that allows callers whose token has all of these scopes; others get 403 `insufficient_scope` with a
  * challenge that names the scopes. On its own it allows users, and services acting for users. After
- * `requireIdentity({ accept: ['user', 'client'] })` it allows clients too.
+ * `requireIdentity({ accept: ['user', 'client'] })` it allows OAuth clients too.
  *
  * @throws RangeError without a scope, and for a name that no token can have.
  */

@@ -125,8 +125,8 @@ export function requireRole(request: Request, ...roles: string[]): Identity {
 }
 
 /**
- * Returns the identity if its token has all of these scopes. On its own it allows users, and services acting for users.
- * After `requireIdentity` with `{ accept: ['user', 'client'] }` it allows clients too.
+ * Returns the identity if its token has all of these scopes. On its own it allows users, and services acting for
+ * users. After `requireIdentity` with `{ accept: ['user', 'client'] }` it allows OAuth clients too.
  *
  * @throws IdentityResponse 403 `insufficient_scope`, with a challenge that names the scopes; RangeError without a
  *   scope, and for a name that no token can have; Error for a request that was never verified.
@@ -136,7 +136,9 @@ export function requireScope(request: Request, ...scopes: string[]): Identity {
   return identityIn(request, allowScopes(request, scopes));
 }
 
-/** Returns the identity. @throws Error unless requireIdentity, requireRole or requireScope has allowed this request. */
+/**
+ * Returns the identity. @throws Error unless requireIdentity, requireRole or requireScope has allowed this request.
+ */
 export { identityOf };
 
 function identityIn(request: Request, { identity, refusal }: Decision): Identity {

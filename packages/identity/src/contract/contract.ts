@@ -30,8 +30,8 @@ export type RequestToSign = Readonly<{
 export type HeaderRule = Readonly<{
   name: string;
   /**
-   * By kind of identity. `all-or-none` headers are either all present or all absent; with `x-client-id` the rule of
-   * `client` applies instead. A kind without an entry never has the header.
+   * The rule for each kind of identity. `all-or-none` headers are either all present or all absent; with `x-client-id`
+   * the rule of `client` applies instead. A kind without an entry never has the header.
    */
   present: Readonly<Partial<Record<IdentityKind, 'required' | 'optional' | 'all-or-none'>>>;
   /** Required with this header, refused without it. */

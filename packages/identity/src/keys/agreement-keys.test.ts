@@ -82,7 +82,7 @@ describe('keys in a directory', () => {
     return agreementKeyFromJwk(jwk).kid;
   };
 
-  test('that a deleted file held are not accepted any more, and another key is made', () => {
+  test('are no longer accepted once their file is deleted, and a new key is created', () => {
     const keys = open(home);
     const [old = ''] = kids(keys);
     rmSync(join(home, 'agreement-1.jwk.json'));

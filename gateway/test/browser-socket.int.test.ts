@@ -297,7 +297,7 @@ describe('with publicOrigins and cors', () => {
     ['an unlisted origin', 'https://evil.test', 403],
     ['our host with another scheme', 'https://gateway.test', 403],
     ['the origin null', 'null', 403],
-  ])('checks a WebSocket from %s against them', async (_name, origin, expected) => {
+  ])('checks a WebSocket from %s against the allowed origins', async (_name, origin, expected) => {
     const before = gateway.upstream.requests.length;
     expect((await handshake(origin)).status).toBe(expected);
     expect(gateway.upstream.requests.length).toBe(before + (expected === 101 ? 1 : 0));

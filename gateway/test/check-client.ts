@@ -35,7 +35,7 @@ export type Check = Readonly<{
   rawBody?: string;
   /** The client's headers. Pseudo-headers are added. */
   headers?: readonly (readonly [name: string, value: string])[];
-  /** Sends them as the map of `encode_raw_headers: false`. */
+  /** Sends the headers as the map that Envoy uses with `encode_raw_headers: false`. */
   isMerged?: boolean;
   address?: string;
   protocol?: number;

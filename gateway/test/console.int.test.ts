@@ -423,7 +423,7 @@ describe('the console', () => {
     expect((await json('/api/requests?outcome=&status=&route=')).requests.length).toBeGreaterThan(0);
   });
 
-  test('shows the last page of routes for an offset behind it', async () => {
+  test('shows the last page of routes for an offset past the end', async () => {
     const { total } = await json('/api/routes');
     expect(await json('/api/routes?offset=999999999')).toMatchObject({ offset: 0, total });
     expect(await page('/console/routes?offset=999999999')).not.toContain('No route has this');

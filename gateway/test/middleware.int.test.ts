@@ -196,7 +196,7 @@ routes:
     expect(upstream.last().headers).toMatchObject({ 'x-identity': 'user', upgrade: 'websocket' });
   });
 
-  test('applies a changed file, and keeps the last good one', async () => {
+  test('applies a changed file, and keeps the last valid configuration', async () => {
     const text = readFileSync(file, 'utf8');
     writeFileSync(file, `${text}  - { name: new, path: /v1/new, methods: [GET], upstream: things, auth: public }\n`);
     expect((await request(server).get('/v1/new')).status).toBe(404);
@@ -207,7 +207,7 @@ routes:
     expect((await request(server).get('/v1/new')).text).toBe('answer to /v1/new');
   });
 
-  test('cancels the request to the service when the client leaves', async () => {
+  test('cancels the request to the service when the client disconnects', async () => {
     const before = upstream.requests.length;
     const client = connect(port, '127.0.0.1');
     client.write(`GET /v1/things/unanswered HTTP/1.1\r\nHost: a\r\nAuthorization: ${bearer()}\r\n\r\n`);

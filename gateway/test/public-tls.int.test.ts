@@ -105,7 +105,7 @@ describe('the public listener with a certificate', () => {
     await Promise.all([once(silent, 'close'), once(greeted, 'close')]);
   });
 
-  test('uses a renewed certificate for new connections, and keeps the last good one when the files are bad', async () => {
+  test('uses a renewed certificate for new connections, and keeps the last valid one if the files are invalid', async () => {
     const fingerprint = async () => {
       const socket = await open();
       const { fingerprint256 } = socket.getPeerCertificate();

@@ -95,7 +95,7 @@ describe('a revoked token', () => {
     await eventually(async () => expect(await ask(other)).toEqual([401, 'token_revoked']), 4_000);
   });
 
-  test('stays refused through a snapshot of many pages, and another log', async () => {
+  test('stays refused after a snapshot with many pages, and after a new log', async () => {
     const sessions = ['s-1', 's-2', 's-3', 's-4', 's-5'];
     const tokens = await Promise.all(sessions.map((sid) => gateway.issuer.accessToken({ sid })));
     gateway.issuerServer.revoke(...sessions.map((sid) => feedItem('session', { sid })));

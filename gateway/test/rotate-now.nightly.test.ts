@@ -36,7 +36,7 @@ async function startService() {
       const keys = gatewayKeys({ url: keysUrl });
       await keys.start();
       closing.push(() => keys.stop());
-      // As if it had started some time ago.
+      // Behaves as if the memory had started some time ago.
       const replay = memoryReplay({ nowMs: () => Date.now() - 60_000 });
       app = express();
       app.use(verifyIdentity({ verifier: createVerifier({ audience: 'things', keys, replay }) }), (req, res) => {

@@ -346,7 +346,7 @@ describe("a service's headers and refusals", () => {
     );
   });
 
-  test('a refusal by new replay memory is 503, without an alarm', async () => {
+  test('a refusal because the replay memory is new is 503, without an alarm', async () => {
     const { status, code, headers } = await get('/v1/things/just-begun');
     expect([status, code]).toEqual([503, 'identity_unavailable']);
     expect(headers['retry-after']).toBe('1');

@@ -10,7 +10,7 @@ import { feedItem } from './issuer-server.ts';
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';
 const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
 
-/** How the service answers an upgrade, by the query. */
+/** How the service answers an upgrade, depending on the query. */
 function upgrade(request: RecordedRequest, socket: Duplex): void {
   const answers: Record<string, string> = {
     'no-upgrade':

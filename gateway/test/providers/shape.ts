@@ -1,6 +1,6 @@
 type Json = Readonly<Record<string, unknown>>;
 
-/** A change to a valid token that must refuse it. `undefined` removes a member. */
+/** A change to a valid token that makes the gateway refuse it. `undefined` removes a member. */
 export type Wrong = Readonly<{ title: string; header?: Json; claims?: Json; code: string }>;
 
 /** A provider's token in the shape that its documentation shows, with our own values. */

@@ -24,7 +24,7 @@ export type Behind = Readonly<{
   showsCertificate: boolean;
   /** Whether the proxy removes identity headers in every spelling, so that the gateway need not refuse any. */
   removesAliases: boolean;
-  /** Turns the proxy's own cache on for every response. Undefined: it has none. */
+  /** Enables the proxy's own cache for every response. Undefined if the proxy has none. */
   cache?: Readonly<{ file: string; edits: readonly (readonly [string, string])[] }>;
   /** Whether rate limit headers reach the client with a successful response. */
   passesLimits: boolean;
@@ -212,7 +212,7 @@ export function describeBehind({ proxy: name, start, showsLength, removesAliases
       });
     });
 
-    test('a written file stays the same when it is written again', async () => {
+    test('writing a file again does not change it', async () => {
       const read = () =>
         readdirSync(proxy.directory).map((file) => [
           file,

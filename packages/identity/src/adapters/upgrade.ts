@@ -16,7 +16,7 @@ export type VerifyUpgradeOptions = Readonly<{
 }>;
 
 /**
- * Verifies requests of a server's `upgrade` event, which middleware never sees. Call it first for every WebSocket.
+ * Verifies requests from a server's `upgrade` event, which middleware never sees. Call it first for every WebSocket.
  *
  * @returns The identity. Undefined if the request was refused and its socket closed. Other errors close the socket and
  *   reject.

@@ -22,7 +22,7 @@ const context: fc.Arbitrary<Omit<IdentityContext, 'ip'>> = fc.record(
 );
 const address = fc.option(fc.oneof(fc.ipV4(), fc.ipV6()), { nil: undefined });
 
-/** As the signer adds it. */
+/** Adds the address as the signer does. */
 const contextWithAddress = (ip: string | undefined, rest: string) =>
   ip === undefined ? rest : `ip="${ip}"${rest && `, ${rest}`}`;
 

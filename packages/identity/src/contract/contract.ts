@@ -43,7 +43,7 @@ export type HeaderRule = Readonly<{
   covered: boolean;
   /** Whether the gateway drops it from a client's request, under any spelling, and from a service's response. */
   stripped: boolean;
-  /** All names that begin with this are reserved too. Without it only the exact name is. */
+  /** A prefix whose names are all reserved. Without a prefix, only the exact name is reserved. */
   prefix?: string;
   /** The value, if the token and the audience determine it. */
   fromToken?: (claims: IdentityClaims, audience: string) => string | undefined;

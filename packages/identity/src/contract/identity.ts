@@ -44,7 +44,7 @@ export type ClientIdentity = Common & ClientClaims & Readonly<{ kind: 'client'; 
 export type AnonymousIdentity = Common & Readonly<{ kind: 'anonymous' }>;
 /** The gateway itself, for example when it reads the revocation feed. */
 export type GatewayIdentity = Common & Readonly<{ kind: 'gateway' }>;
-/** The user or the client that a service acts for, never both. Neither when it acts for itself. */
+/** The user or the OAuth client that a service acts for, never both. Neither is set if the service acts for itself. */
 type Principal = Readonly<{ user?: UserClaims; client?: ClientClaims }>;
 /** Another service on a nested call. */
 export type ServiceIdentity = Common & Principal & Readonly<{ kind: 'service'; serviceId: string; txnToken?: string }>;

@@ -108,7 +108,7 @@ describe('the option of a verifier', () => {
     createVerifier({ audience, keys: staticGatewayKeys(jwks), replay, agreement: { keys, onEvent() {} } });
   const shared: ReplayStore = { isShared: true, claim: () => 'fresh' };
 
-  test('refuses a key in memory where several instances share the replay store', () => {
+  test('refuses a key in memory if several instances share the replay store', () => {
     const alone: MemoryReplay = memoryReplay();
     expect(verifier(alone, 'memory').agreement?.isInMemory).toBe(true);
     expect(() => verifier(shared, 'memory')).toThrow(RangeError);

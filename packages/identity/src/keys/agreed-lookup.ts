@@ -37,7 +37,7 @@ export function createKeyLookup({ audience, keys, agreement }: KeyLookupOptions)
 
   return (keyid) => {
     const named = parseAgreedKeyid(keyid);
-    // A keyid of this form never belongs to any other kind of key, whatever the source of the gateway's keys contains.
+    // Only agreed keys have keyids with this form, whatever the gateway's key source contains.
     if (named === undefined) return keys.lookup(keyid);
     const own = agreement?.find(named.serviceKid);
     if (own === undefined) return undefined;

@@ -90,7 +90,7 @@ export function agreementKeyFromJwk(jwk: unknown): AgreementKeyPair {
 /** RFC 8410 section 7: everything before the 32 bytes of an X25519 private key. */
 const pkcs8Head = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
-/** Uses `d` alone: versions of Node differ in how they treat an `x` that does not belong to it. */
+/** Uses only `d`, because Node versions differ in how they treat an `x` that does not match `d`. */
 function privateKeyOf(d: string): KeyObject {
   return createPrivateKey({ key: Buffer.concat([pkcs8Head, bytesOf(d)]), format: 'der', type: 'pkcs8' });
 }

@@ -21,14 +21,14 @@ export interface MemoryReplay extends ReplayStore {
    * Unix milliseconds. Requests created earlier are refused, so the service should report ready only after this time.
    */
   readonly startsAtMs: number;
-  /** Number of live nonces, for a metric. */
+  /** The number of live nonces, for a metric. */
   readonly size: number;
 }
 
 /**
  * Creates a nonce store in the memory of one process, for a service with one instance. Several instances need a shared
- * store. The store begins at the next whole second and refuses requests created earlier, so a restart allows no replay.
- * This holds while the gateway's clock is not ahead of this one; see `gatewayAheadSec`.
+ * store. The store begins at the next whole second and refuses requests created earlier, so a restart allows no
+ * replay. This holds while the gateway's clock is not ahead of this one; see `gatewayAheadSec`.
  */
 export function memoryReplay(options: MemoryReplayOptions = {}): MemoryReplay {
   const { maxNonces = 500_000, gatewayAheadSec = 0, nowMs = Date.now } = options;

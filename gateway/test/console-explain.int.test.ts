@@ -146,7 +146,7 @@ describe('Explain', () => {
     const refused = await carriedOver();
     expect(refused).toMatchObject({ refused: 'dpop_proof_mismatch' });
     expect(await page(`/console/explain?${new URLSearchParams(refused)}`)).toContain(
-      'Explain checks no proofs: paste the token',
+      'Explain does not check proofs: paste the token',
     );
   });
 

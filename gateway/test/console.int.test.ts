@@ -153,10 +153,10 @@ describe('the console', () => {
     expect(refusals).toMatchObject([{ code: 'rate_limited', fault: 'caller', count: 1 }]);
     expect(traffic.last_hour).toMatchObject({ requests: 4, failures: { caller: 1 } });
     const { requests } = await json('/api/requests?code=rate_limited');
-    expect(await page(`/console/requests/${requests[0].id}`)).toContain('Explain counts no rate limits');
+    expect(await page(`/console/requests/${requests[0].id}`)).toContain('Explain ignores rate limits');
     const text = await page('/console/routes/limited');
     expect(text).toContain('<p class="big">0 % ');
-    expect(text).toContain('0 in the last hour, 0 %. Not counted: 1 refused because of the caller');
+    expect(text).toContain("0 in the last hour, 0 %. Excludes 1 that were the caller's fault");
   });
 
   test("keeps the gateway's own responses apart from requests without a route", async () => {
@@ -426,7 +426,7 @@ describe('the console', () => {
   test('shows the last page of routes for an offset past the end', async () => {
     const { total } = await json('/api/routes');
     expect(await json('/api/routes?offset=999999999')).toMatchObject({ offset: 0, total });
-    expect(await page('/console/routes?offset=999999999')).not.toContain('No route has this');
+    expect(await page('/console/routes?offset=999999999')).not.toContain('No route contains this text');
     expect(await json('/api/routes?q=none-such&offset=7')).toMatchObject({ offset: 0, total: 0, routes: [] });
   });
 

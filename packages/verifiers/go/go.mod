@@ -1,0 +1,3 @@
+module github.com/countersign/countersign/packages/verifiers/go
+
+go 1.24

@@ -1,0 +1,166 @@
+package identity
+
+import (
+	"context"
+	"crypto/ecdh"
+	"crypto/ed25519"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/countersign/countersign/packages/verifiers/go/internal/wire"
+)
+
+// KeySource holds the gateway's public keys. [RemoteKeys] fetches them; a [KeySet] is a source that never changes.
+type KeySource interface {
+	// KeySet returns the newest key set. For a kid that it does not have, the source may fetch another set first; an
+	// empty kid never needs one. With a set, the error means that the set may lack a new key. Without a set, nothing
+	// can be verified.
+	KeySet(ctx context.Context, kid string) (*KeySet, error)
+}
+
+// KeySet is a JWK set (RFC 7517) of a gateway. It holds the keys that may be used, and the kids of all.
+type KeySet struct {
+	signing   map[string]ed25519.PublicKey
+	agreement map[string]*ecdh.PublicKey
+	kids      map[string]int // How many entries have a kid, usable or not.
+}
+
+// KeySet implements [KeySource].
+func (s *KeySet) KeySet(context.Context, string) (*KeySet, error) { return s, nil }
+
+func (s *KeySet) has(kid string) bool {
+	return kid == "" || s.signing[kid] != nil || s.agreement[kid] != nil
+}
+
+// ParseKeySet reads a JWK set. It ignores entries that the contract does not allow, and fails if no ed25519 key is left.
+func ParseKeySet(document []byte) (*KeySet, error) {
+	// Not a struct: its members would match in any case, and an absent member would look like null.
+	var set map[string]any
+	if err := json.Unmarshal(document, &set); err != nil || !utf8.Valid(document) {
+		return nil, errors.New("identity: the key set is not a JSON object")
+	}
+	entries, ok := set["keys"].([]any)
+	if !ok || len(entries) > 100 {
+		return nil, errors.New("identity: a key set needs a list of at most 100 keys")
+	}
+	s := &KeySet{map[string]ed25519.PublicKey{}, map[string]*ecdh.PublicKey{}, map[string]int{}}
+	for _, entry := range entries {
+		if kid, ok := asJWK(entry)["kid"].(string); ok {
+			s.kids[kid]++
+		}
+	}
+	for _, entry := range entries {
+		key := asJWK(entry)
+		kid, _ := key["kid"].(string)
+		_, _, isReserved := wire.SplitAgreedKeyID(kid)
+		// Neither of two entries with one kid is used: otherwise their order would decide.
+		if kid == "" || s.kids[kid] != 1 || isReserved || isPublished(kid) {
+			continue
+		}
+		if x, ok := key.signingKey(); ok {
+			s.signing[kid] = x
+		}
+		if public, err := key.agreementKey(); err == nil {
+			s.agreement[kid] = public
+		}
+	}
+	if len(s.signing) == 0 {
+		return nil, errors.New("identity: the key set has no usable ed25519 key")
+	}
+	return s, nil
+}
+
+// jwk has the members of a JWK. A member that is null is present.
+type jwk map[string]any
+
+// asJWK returns the members of an object. Another value has none.
+func asJWK(value any) jwk {
+	members, _ := value.(map[string]any)
+	return members
+}
+
+func (k jwk) has(member string) bool {
+	_, ok := k[member]
+	return ok
+}
+
+// or returns a member, or a default if it is absent.
+func (k jwk) or(member string, absent any) any {
+	if k.has(member) {
+		return k[member]
+	}
+	return absent
+}
+
+// signingKey returns the key if section 3 of the contract allows it.
+func (k jwk) signingKey() (ed25519.PublicKey, bool) {
+	isPrivate := slices.ContainsFunc([]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}, k.has)
+	operations, _ := k.or("key_ops", []any{"verify"}).([]any)
+	alg := k.or("alg", "EdDSA")
+	x, _ := k["x"].(string)
+	value, ok := wire.Decode32(x)
+	y := value
+	y[31] &= 0x7f // The top bit is the sign of the other coordinate.
+	return value[:], ok && !isPrivate && k["kty"] == "OKP" && k["crv"] == "Ed25519" && k.or("use", "sig") == "sig" &&
+		(alg == "EdDSA" || alg == "Ed25519") && slices.Contains(operations, any("verify")) &&
+		isInField(y) && !slices.Contains(smallOrder, encode(y)) && !isPublished(x)
+}
+
+// agreementKey returns the key if docs/agreed-keys.md allows it.
+func (k jwk) agreementKey() (*ecdh.PublicKey, error) {
+	x, _ := k["x"].(string)
+	value, ok := wire.Decode32(x)
+	if k.has("d") || k["kty"] != "OKP" || k["crv"] != "X25519" || k["use"] != "enc" ||
+		k["alg"] != wire.AgreedAlgorithm || !ok || !isInField(value) || slices.Contains(lowOrder, x) || isPublished(x) ||
+		k["kid"] != wire.Thumbprint(x) {
+		return nil, errors.New("not a public X25519 JWK for agreement")
+	}
+	return ecdh.X25519().NewPublicKey(value[:])
+}
+
+// Points of small order, in canonical form and without the sign. Anyone can sign for such an ed25519 key, and an X25519
+// agreement with one does not depend on the private key.
+var (
+	smallOrder = []string{
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU", "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o",
+		"7P_______________________________________38",
+	}
+	lowOrder = []string{
+		smallOrder[0], smallOrder[1], smallOrder[4],
+		"4Ot6fDtBuK4WVuP68Z_EatoJjeucMrH9hmIFFl9JuAA", "X5yVvKNQjCSx0LFVnIPvWwREXMRYHI6G2CJO3dCfEVc",
+	}
+)
+
+// isInField reports whether a value, least significant byte first, is below 2^255 - 19.
+func isInField(value [32]byte) bool {
+	if value[31] != 0x7f {
+		return value[31] < 0x7f
+	}
+	for _, each := range value[1:31] {
+		if each != 0xff {
+			return true
+		}
+	}
+	return value[0] < 0xed
+}
+
+func encode(value [32]byte) string { return base64.RawURLEncoding.EncodeToString(value[:]) }
+
+// Public keys, kids and keyids of secrets whose private halves everybody has: those of the contract's vectors and of the
+// RFCs that they come from. A test compares the file with vectors.json.
+//
+//go:embed published.txt
+var publishedText string
+
+var published = strings.Fields(publishedText)
+
+// allowPublished is set only by this package's own tests, which run the vectors.
+var allowPublished = false
+
+func isPublished(name string) bool { return !allowPublished && slices.Contains(published, name) }

@@ -1,7 +1,7 @@
 module countersign.example/service
 
-go 1.22
+go 1.24
 
-require countersign.example/verifier v0.0.0
+require github.com/countersign/countersign/packages/verifiers/go v0.0.0
 
-replace countersign.example/verifier => ../verifiers/go
+replace github.com/countersign/countersign/packages/verifiers/go => ../../packages/verifiers/go

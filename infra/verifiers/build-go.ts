@@ -1,0 +1,23 @@
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { isInstalled } from '@countersign/testing';
+
+const repository = resolve(import.meta.dirname, '../..');
+export const goModule = resolve(repository, 'packages/verifiers/go');
+
+/** Whether the tests can use Go. `.ci/run` installs it. */
+export const hasGo = isInstalled('go');
+
+// No toolchain and no module comes from the network: the module has no dependencies.
+export const goEnv = { ...process.env, GOTOOLCHAIN: 'local', GOPROXY: 'off', GOFLAGS: '' };
+
+/** Runs a go command in a folder of the repository, and returns what it printed. Throws unless it exits with 0. */
+export function go(folder: string, ...args: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync('go', args, {
+    cwd: resolve(repository, folder),
+    env: goEnv,
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`go ${args.join(' ')} in ${folder} ended with ${status}:\n${stdout}${stderr}`);
+  return stdout;
+}

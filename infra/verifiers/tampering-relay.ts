@@ -1,0 +1,119 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+
+/** A request between the gateway and a service, as the relay writes it. */
+export type Relayed = Readonly<{
+  method: string;
+  target: string;
+  /** Header lines, in their order. */
+  lines: readonly (readonly [name: string, value: string])[];
+  body: Buffer;
+}>;
+
+export type Answered = Readonly<{ status: number; headers: ReadonlyMap<string, string>; body: string }>;
+
+/** An attacker between the gateway and a service, who reads and changes every request. */
+export type TamperingRelay = Readonly<{
+  url: string;
+  /** Requests that the gateway sent, and the service's answers to what the relay made of them. */
+  seen: readonly Readonly<{ request: Relayed; answer: Answered }>[];
+  /** The service's port from now on. */
+  sendTo(port: number): void;
+  /** Changes requests from now on. Default: leaves them as they are. */
+  tamper(edit: ((request: Relayed) => Relayed) | undefined): void;
+  /** Writes a request to the service. */
+  deliver(request: Relayed): Promise<Answered>;
+  close(): Promise<void>;
+}>;
+
+export async function tamperingRelay(): Promise<TamperingRelay> {
+  const seen: { request: Relayed; answer: Answered }[] = [];
+  let port = 0;
+  let edit: ((request: Relayed) => Relayed) | undefined;
+  const deliver = async (request: Relayed) => answerFrom(await exchange(port, bytesOf(request)));
+
+  async function relay(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const request = await readRequest(req);
+    const answer = await deliver(edit === undefined ? request : edit(request));
+    seen.push({ request, answer });
+    const passed = ['content-type', 'x-identity-refused', 'x-identity-unavailable', 'www-authenticate', 'retry-after'];
+    const headers = passed.flatMap((name) => (answer.headers.has(name) ? [[name, answer.headers.get(name)]] : []));
+    res.writeHead(answer.status, Object.fromEntries(headers)).end(answer.body);
+  }
+
+  const server = createServer((req, res) => void relay(req, res).catch((error) => res.destroy(error)));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    seen,
+    sendTo(next) {
+      port = next;
+    },
+    tamper(next) {
+      edit = next;
+    },
+    deliver,
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function readRequest(req: IncomingMessage): Promise<Relayed> {
+  const { method = '', url = '', rawHeaders } = req;
+  const lines = rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? ''] as const] : []));
+  return {
+    method,
+    target: url,
+    // So that the end of the answer is the end of the connection.
+    lines: [...lines.filter(([name]) => name.toLowerCase() !== 'connection'), ['connection', 'close']],
+    body: await buffer(req),
+  };
+}
+
+function bytesOf({ method, target, lines, body }: Relayed): Buffer {
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  return Buffer.concat([Buffer.from(`${method} ${target} HTTP/1.1\r\n${head}\r\n`, 'latin1'), body]);
+}
+
+function exchange(port: number, bytes: Buffer): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    const socket = connect({ port, host: '127.0.0.1' }, () => socket.write(bytes));
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.on('close', () => resolve(Buffer.concat(chunks)));
+    // A service may answer and reset the connection before it read a body.
+    socket.on('error', (error) => chunks.length === 0 && reject(error));
+  });
+}
+
+function answerFrom(bytes: Buffer): Answered {
+  const text = bytes.toString('latin1');
+  const end = text.indexOf('\r\n\r\n');
+  const [status = '', ...lines] = text.slice(0, end).split('\r\n');
+  const headers = new Map(
+    lines.map((line) => {
+      const colon = line.indexOf(':');
+      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const;
+    }),
+  );
+  const body = text.slice(end + 4);
+  return {
+    status: Number(status.split(' ')[1]),
+    headers,
+    body: headers.get('transfer-encoding') === 'chunked' ? withoutChunks(body) : body,
+  };
+}
+
+function withoutChunks(text: string): string {
+  const size = Number.parseInt(text, 16);
+  if (!(size > 0)) return '';
+  const from = text.indexOf('\r\n') + 2;
+  return text.slice(from, from + size) + withoutChunks(text.slice(from + size + 2));
+}

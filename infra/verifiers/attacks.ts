@@ -116,7 +116,7 @@ export const attacks: readonly Attack[] = [
   ...refused('expired', { 'a signature of yesterday': shifted(-86_400) }),
   ...refused('key_unknown', {
     'another key': input(/keyid="[^"]*"/, 'keyid="another"'),
-    'an agreed key that nobody has': input(/keyid="[^"]*"/, `keyid="${'g'.repeat(43)}.${'s'.repeat(43)}"`),
+    'an unknown agreed key': input(/keyid="[^"]*"/, `keyid="${'g'.repeat(43)}.${'s'.repeat(43)}"`),
   }),
   ...refused('algorithm_mismatch', {
     'HMAC with the public key': input('alg="ed25519"', 'alg="hmac-sha256"'),

@@ -108,7 +108,9 @@ func isNoScript(err error) bool {
 // do sends one command and returns its reply.
 func (s *Store) do(ctx context.Context, command ...string) (string, error) {
 	reply, err := s.exchange(ctx, command)
-	if reply := replyError(""); err != nil && !errors.As(err, &reply) && s.connection != nil {
+	// After an error of its own, Redis reads the next command. After another one, the connection may hold half a reply.
+	var answered replyError
+	if err != nil && !errors.As(err, &answered) && s.connection != nil {
 		s.connection.Close()
 		s.connection = nil
 	}

@@ -244,6 +244,33 @@ func TestRefusalIsReported(t *testing.T) {
 	}
 }
 
+// slowBody is a body that arrives late.
+type slowBody struct {
+	io.Reader
+	arrive func()
+}
+
+func (b slowBody) Read(p []byte) (int, error) {
+	b.arrive()
+	return b.Reader.Read(p)
+}
+
+func TestSignatureThatExpiresDuringTheBodyIsRefused(t *testing.T) {
+	now := time.Now()
+	clock := func(config *identity.Config) { config.Now = func() time.Time { return now } }
+	gateway, handler, reached := newService(t, clock, ok)
+	r := httptest.NewRequest("POST", "/", strings.NewReader("{}"))
+	if err := gateway.Sign(r, identitytest.User); err != nil {
+		t.Fatal(err)
+	}
+	r.Body = io.NopCloser(slowBody{r.Body, func() { now = now.Add(time.Minute) }})
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	if reason := w.Header().Get("X-Identity-Refused"); reason != "expired" || reached.Load() != 0 {
+		t.Fatalf("got %d %s", w.Code, reason)
+	}
+}
+
 // brokenReplay is a store that is gone.
 type brokenReplay struct{}
 

@@ -68,7 +68,7 @@ type Context struct {
 	Client string
 	// Scopes and Roles are those of the token that gateway.yaml names.
 	Scopes, Roles []string
-	// Actor acts for the caller, such as an AI agent for a user (RFC 8693 section 4.1). It is nil if nobody does.
+	// Actor acts for the caller, such as an AI agent for a user (RFC 8693 section 4.1). It is nil if the caller acts for itself.
 	Actor *Actor
 }
 

@@ -219,9 +219,10 @@ func TestBadAnswerNeverReplacesAGoodSet(t *testing.T) {
 	text := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
 	}
+	elsewhere := newKeyServer(t, "b")
 	for name, answer := range map[string]http.HandlerFunc{
 		"404":               http.NotFound,
-		"a redirect":        func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
+		"a redirect":        func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
 		"not JSON":          text("<html>"),
 		"not UTF-8":         text(`{"keys":[],"a":"` + "\xff" + `"}`),
 		"a list":            text("[]"),

@@ -389,6 +389,16 @@ func TestPublishedKeysNeverWork(t *testing.T) {
 			t.Errorf("usable: %v %v", set.signing, set.agreement)
 		}
 	}
+	// The kid and the public value each count.
+	x := []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"new","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
+	for _, document := range [][]byte{x, keySetDocument("ed-1")} {
+		if _, err := ParseKeySet(document); err == nil {
+			t.Errorf("usable: %s", document)
+		}
+	}
+	if _, err := ParseKeySet(keySetDocument("ed-new")); err != nil {
+		t.Error(err)
+	}
 	for _, text := range agreed.Keys.Agreement {
 		if _, err := ParseAgreementKeys(text); err == nil {
 			t.Errorf("accepted %s", text)

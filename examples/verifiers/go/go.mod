@@ -1,3 +1,0 @@
-module countersign.example/verifier
-
-go 1.22

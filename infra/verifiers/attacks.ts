@@ -70,7 +70,7 @@ export const attacks: readonly Attack[] = [
     'a service id for a user': plus(['x-service-id', 'users-service']),
     'a client id for a user': plus(['x-client-id', 'client-1']),
     'an anonymous user': withValue('x-identity', 'anonymous'),
-    'a user who is the gateway': withValue('x-identity', 'gateway'),
+    'a user of the kind gateway': withValue('x-identity', 'gateway'),
     'a digest that is not covered': plus(['content-digest', 'sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:']),
     'a txn-token that is not covered': plus(['txn-token', 'a.b.c']),
     'a list without the role': input(' "x-user-role"', ''),

@@ -50,6 +50,7 @@ export const errorTable = {
   token_tenant_refused: caller(401, "The access token's issuer is not allowed to issue tokens for this tenant."),
   token_role_refused: caller(401, "The access token's issuer is not allowed to assign this role."),
   token_revoked: caller(401, 'The access token has been revoked.'),
+  token_inactive: caller(401, 'The issuer of the access token says that it is not active.'),
   token_proof_missing: caller(401, 'The access token is bound to a key, so a DPoP proof is required.'),
   token_certificate_missing: caller(
     401,
@@ -89,6 +90,7 @@ export const errorTable = {
   call_too_deep: caller(403, 'This request exceeds the limit of four nested service calls.'),
 
   issuer_keys_unavailable: ours(503, 'Access tokens cannot be verified right now. Try again shortly.', 2),
+  introspection_unavailable: ours(503, 'Opaque access tokens cannot be checked right now. Try again shortly.', 2),
   revocations_unavailable: ours(503, 'Revocations cannot be checked right now. Try again shortly.', 2),
   events_unavailable: ours(503, 'The event cannot be stored right now. Send it again shortly.', 2),
   dpop_replay_unavailable: ours(503, 'DPoP proofs cannot be checked for replay right now. Try again shortly.', 2),

@@ -11,6 +11,8 @@ export type LoginOptions = Readonly<{
 
 export type Tokens = Readonly<{
   accessToken: string;
+  /** Empty unless the provider's access tokens are opaque. */
+  refreshToken: string;
   idToken: string;
   dpop: client.DPoPHandle | undefined;
   config: client.Configuration;
@@ -52,7 +54,8 @@ export async function logIn(
     { resource },
     dpop && { DPoP: dpop },
   );
-  return { accessToken: tokens.access_token, idToken: tokens.id_token ?? '', dpop, config };
+  const { access_token: accessToken, refresh_token: refreshToken = '', id_token: idToken = '' } = tokens;
+  return { accessToken, refreshToken, idToken, dpop, config };
 }
 
 /** Follows redirects with cookies, until the one to the web application. */

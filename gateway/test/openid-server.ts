@@ -8,6 +8,8 @@ export type OpenIdOptions = Readonly<{
   algorithm?: 'RS256' | 'ES256';
   /** The header `typ` of access tokens. Default: `at+jwt`, as RFC 9068 demands. */
   typ?: string;
+  /** Whether access tokens are opaque, and come with refresh tokens. Default: JWTs. */
+  opaque?: boolean;
   /** Claims of the access tokens of users, besides those of RFC 9068. */
   claims?: Readonly<Record<string, unknown>>;
 }>;
@@ -25,6 +27,9 @@ export const audience = 'orders-api';
 export const resource = 'https://orders.example.test/';
 export const webClient = { id: 'web', secret: 'web-secret-of-32-characters-or-more' };
 export const machineClient = { id: 'robot', secret: 'robot-secret-of-32-characters-or-more' };
+/** May introspect tokens, with an answer in JSON, or a signed one. */
+export const apiClient = { id: 'orders api', secret: 'api-secret: 32 characters, with + and %' };
+export const signedApiClient = { id: 'signed-api', secret: apiClient.secret };
 /** The header in which a proxy in front of the provider puts the client's certificate. */
 export const certificateHeader = 'x-client-certificate';
 export const account = 'ann-7f3a';

@@ -13,7 +13,7 @@ const directory = resolve(import.meta.dirname, '../../docs/providers');
 const pages = readdirSync(directory);
 const textOf = (page: string) => readFileSync(resolve(directory, page), 'utf8');
 
-const blocks = pages.flatMap((page) =>
+const blocks = [...pages, '../opaque-tokens.md'].flatMap((page) =>
   [...textOf(page).matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, yaml = ''], index) => [
     `${page}, block ${index + 1}`,
     yaml,
@@ -26,11 +26,13 @@ upstreams: { orders: { targets: ["http://127.0.0.1:3000"] } }
 routes: [{ name: orders, path: /orders, methods: [GET], upstream: orders, auth: required }]
 `;
 
+const env = { INTROSPECTION_SECRET: 'a-secret-of-the-provider' };
+
 /** Problems, or else warnings. */
 function problemsIn(yaml: string): readonly string[] {
   try {
     let warnings: readonly string[] = [];
-    parseConfig(yaml + rest, { file: 'gateway.yaml', env: {}, onWarnings: (lines) => (warnings = lines) });
+    parseConfig(yaml + rest, { file: 'gateway.yaml', env, onWarnings: (lines) => (warnings = lines) });
     return warnings;
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;

@@ -128,7 +128,12 @@ function issuerMetrics({ current, nowMs }: Sources): readonly ScrapedMetric[] {
     each('jwks_age_seconds', 'Time since the last successful key set fetch.', ({ keys }) =>
       inSeconds(keys.stats.ageMs),
     ),
-    each('jwks_keys', 'Usable keys in the cached key set.', ({ keys }) => keys.stats.keys, 'min'),
+    each(
+      'jwks_keys',
+      'Usable keys in the cached key set.',
+      ({ keys, config }) => (config.jwks === '' ? undefined : keys.stats.keys),
+      'min',
+    ),
     each('jwks_fetches_total', 'Key set fetches, failed ones included.', ({ keys }) => keys.stats.fetches),
     each('jwks_fetch_failures_total', 'Key set fetches that failed.', ({ keys }) => keys.stats.failures),
     each(
@@ -149,6 +154,21 @@ function issuerMetrics({ current, nowMs }: Sources): readonly ScrapedMetric[] {
     ),
     each('revocation_feed_answers_total', 'Responses from the revocation feed.', (issuer) => feedOf(issuer)?.answers),
     each('revocation_feed_failures_total', 'Revocation feed reads that failed.', (issuer) => feedOf(issuer)?.failures),
+    each(
+      'introspection_calls_total',
+      'Requests to the introspection endpoint.',
+      ({ introspection }) => introspection?.stats.calls,
+    ),
+    each(
+      'introspection_failures_total',
+      'Those without a usable answer. The tokens get 503.',
+      ({ introspection }) => introspection?.stats.failures,
+    ),
+    each(
+      'introspection_hits_total',
+      'Requests whose opaque token had an answer in the cache.',
+      ({ introspection }) => introspection?.stats.hits,
+    ),
     each(
       'revocation_feed_snapshots_total',
       'Complete snapshots read from the revocation feed.',

@@ -151,6 +151,7 @@ function linesOf(issuer: Issuer): readonly string[] {
     `  ${issuer.issuer} (${issuer.provider})`,
     `    types      ${issuer.types.join(', ')}; ${conditionsText(issuer.typeTest) || 'no further test'}`,
     `    keys       ${keys}; ${issuer.algorithms.join(', ')}`,
+    ...(issuer.introspection === undefined ? [] : [`    opaque     introspected at ${issuer.introspection.shownUrl}`]),
     `    user       ${pathText(claims.userId)}`,
     `    role       ${sourceText(claims.role)}`,
     `    tenant     ${sourceText(claims.tenantId)}`,

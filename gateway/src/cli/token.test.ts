@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts, mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { introspectionServer } from '../../test/kit/introspection-server.ts';
 import { keycloak } from '../../test/providers/keycloak.ts';
 import { timed } from '../../test/providers/shape.ts';
 import { providers } from '../config/config.ts';
@@ -26,7 +27,7 @@ async function run(...args: readonly string[]) {
     err: (line) => void err.push(line),
     paint: (_style, text) => text,
     isInteractive: false,
-    env: {},
+    env: { SECRET: 'of-the-client' },
     nowMs: Date.now,
   });
   return { code, out: out.join('\n'), err: err.join('\n') };
@@ -298,4 +299,55 @@ describe('countersign init', () => {
 
 test.each(['--version', '-v'])('countersign %s shows the version', async (flag) => {
   expect(await run(flag)).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+});
+
+describe('an opaque token', () => {
+  const text = 'an-opaque-token';
+  const claims = 'claims: { userId: sub, role: { constant: agent }, tenantId: { constant: acme } }';
+
+  async function asked(answer: Parameters<Awaited<ReturnType<typeof introspectionServer>>['answerWith']>[0]) {
+    const server = await introspectionServer();
+    server.answerWith(answer);
+    const settings = `{ url: "${server.url}", clientId: gateway, clientSecret: "\${SECRET}" }`;
+    write(`  - { issuer: https://a.test, audience: x, ${claims}, introspection: ${settings} }`);
+    const path = join(directory, 'token');
+    writeFileSync(path, `Bearer ${text}\n`);
+    const [online, offline] = [await told(path), await told(path, '--offline')];
+    const explained = await run('explain', 'GET', '/a', '-c', file(), '--token', path);
+    await server.close();
+    expect(online.out + offline.out + explained.out).not.toContain(text);
+    expect(server.calls.map(({ token }) => token)).toEqual([text, text]);
+    return { online, offline, explained };
+  }
+
+  test('is described by its issuer, with the identity that the service would read', async () => {
+    const nowSec = Math.floor(Date.now() / 1000);
+    const answer = { active: true, token_type: 'Bearer', aud: 'x', sub: 'ann', iat: nowSec, exp: nowSec + 900 };
+    const { online, offline, explained } = await asked(answer);
+    expect(online.out).toContain('https://a.test: accepted\n  x-user-id ann\n  x-user-role agent\n  x-tenant-id acme');
+    expect(online.code).toBe(0);
+    expect(offline.out).toContain('refused it is not a JWT but an opaque token');
+    expect(explained.out).toContain('GET /a as agent ann of acme');
+  });
+
+  test('gets everything that is wrong with the answer', async () => {
+    const { online, explained } = await asked({ active: true, aud: 'y', sub: 'ann', exp: 1 });
+    for (const code of ['token_type_refused', 'token_audience_refused', 'token_expired']) {
+      expect(online.out).toContain(code);
+    }
+    expect([online.code, explained.code]).toEqual([1, 1]);
+  });
+
+  test('that is not active has one problem', async () => {
+    const { online } = await asked({ active: false });
+    expect(online.out).toContain('https://a.test: refused, 1 problem\n  active  (token_inactive)');
+  });
+
+  test('cannot be described while the endpoint fails', async () => {
+    const { online } = await asked((_request, response) => void response.writeHead(500).end());
+    expect(online.out).toContain(
+      'refused it is opaque, and the introspection endpoint of https://a.test cannot be used: the endpoint responded with 500',
+    );
+    expect(online.code).toBe(1);
+  });
 });

@@ -45,14 +45,18 @@ export function readToken(file: string): string {
 /** @returns A function that opens an issuer's keys for one token. */
 export async function keysOpener(): Promise<(issuer: Issuer) => OpenedIssuer> {
   const { openIssuerKeys } = await import('../keys/issuer-keys.ts');
+  const { IntrospectionClient } = await import('../upstreams/introspection-client.ts');
   return (issuer) => {
     let why = 'no answer';
     const write = (line: string) => {
       const { reason = why, detail } = JSON.parse(line) as { reason?: string; detail?: string };
       why = detail === undefined ? reason : `${reason}: ${detail}`;
     };
-    const keys = openIssuerKeys(issuer, createLogger('token', 'warn', { write }));
-    return { trusted: { config: issuer, keys, revocations: undefined }, why: () => why, close: () => keys.stop() };
+    const logger = createLogger('token', 'warn', { write });
+    const keys = openIssuerKeys(issuer, logger);
+    const introspection = issuer.introspection && new IntrospectionClient(issuer.issuer, issuer.introspection, logger);
+    const trusted = { config: issuer, keys, revocations: undefined, introspection };
+    return { trusted, why: () => why, close: () => keys.stop() };
   };
 }
 
@@ -63,7 +67,7 @@ export function tokenLines(
   isOffline: boolean,
 ): string[] {
   if (unreadable !== null) return [`${terminal.paint('bad', 'refused')} ${unreadable}`];
-  const lines = [`header   ${shown(header)}`, `claims   ${shown(claims)}`];
+  const lines = [...(header === null ? [] : [`header   ${shown(header)}`]), `claims   ${shown(claims)}`];
   for (const report of issuers) lines.push('', ...issuerLines(report, terminal, isOffline));
   if (issuers.length === 0) lines.push('', 'the configuration has no issuers');
   return lines;

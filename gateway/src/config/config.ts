@@ -77,7 +77,8 @@ export function resolveConfig(document: Document, options: ResolveOptions) {
     certificate: certificate.certificate,
     issuers: document.issuers.flatMap((part, index) => {
       const redactedAt = (...keys: readonly string[]) => source.redactedAt(['issuers', index, ...keys]);
-      return resolveIssuers(part, { directory, kept, redactedAt });
+      const clientSecret = secrets.introspection[index];
+      return resolveIssuers(part, { directory, kept, redactedAt, clientSecret });
     }),
     /** Every scope that a route requires, or that a service checks. */
     scopes: [...kept.scopes],

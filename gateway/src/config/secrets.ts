@@ -17,6 +17,8 @@ export type Secrets = Readonly<{
   decision: readonly Uint8Array[];
   /** The secrets that an event transmitter may send, current and previous, by issuer name. */
   events: ReadonlyMap<string, readonly Uint8Array[]>;
+  /** The secrets with which issuers are asked about opaque tokens, by the index of the issuer. */
+  introspection: readonly (Uint8Array | undefined)[];
   files: readonly FileRead[];
 }>;
 
@@ -30,8 +32,8 @@ type SecretPieces = Readonly<{
 }>;
 
 /**
- * Reads the hmac secrets of all upstreams, the DPoP nonce secret, and the secrets of the proxy that asks for
- * decisions. A secret is the bytes of its text, without a file's trailing newline. It must not stand in gateway.yaml,
+ * Reads the hmac secrets of all upstreams, the DPoP nonce secret, and the secrets of the deciding proxy, events and
+ * introspection. A secret is the bytes of its text, without a file's trailing newline. It must not stand in gateway.yaml,
  * not even as a variable's default, because the file is not secret. Two upstreams must not share a secret, because
  * each service could then impersonate callers to the other.
  */
@@ -53,6 +55,7 @@ export function readSecrets(
     nonces: noncesOf(dpop, reader),
     decision: decisionSecrets(decision, reader),
     events: eventSecrets(issuers, reader),
+    introspection: issuers.map((issuer, index) => clientSecretOf(issuer, index, reader)),
     files,
   };
 }
@@ -98,18 +101,40 @@ function eventSecrets(issuers: readonly IssuerPieces[], reader: Reader): Secrets
   return new Map(secrets);
 }
 
+/** The provider chose it, so its length and its other uses are not checked. */
+function clientSecretOf({ introspection }: IssuerPieces, index: number, reader: Reader): Uint8Array | undefined {
+  if (introspection === undefined) return undefined;
+  const at = { path: ['issuers', index, 'introspection'], owner: '', needs: 'clientSecret' } as const;
+  const bytes = readText(at, 'clientSecret', introspection, reader);
+  return bytes && new Uint8Array(bytes);
+}
+
 /** `needs` is the required key. */
 type Place = Readonly<{ path: Path; owner: string; needs?: Key }>;
 
-type Key = 'secret' | 'next' | 'secretNext' | 'previousSecret';
+type Key = 'secret' | 'next' | 'secretNext' | 'previousSecret' | 'clientSecret';
 type Given = { readonly [Each in Key | `${Key}File`]?: string | undefined };
 
-function readSecret(
-  { path: parent, owner: holder, needs }: Place,
-  key: Key,
-  given: Given,
-  reader: Reader,
-): Uint8Array | undefined {
+/** Reads a secret that both sides share, and refuses a weak one. */
+function readSecret(place: Place, key: Key, given: Given, reader: Reader): Uint8Array | undefined {
+  const bytes = readText(place, key, given, reader);
+  if (bytes === undefined) return undefined;
+  const path = [...place.path, given[key] === undefined ? `${key}File` : key];
+  const refuse = (message: string) => {
+    reader.refuse(path, message);
+    return undefined;
+  };
+  if (bytes.length < minSecretBytes) return refuse(`must be at least ${minSecretBytes} bytes`);
+  if (isPublishedSecret(bytes)) return refuse('must be secret, but this one is published with test vectors');
+  if (new Set(bytes).size < 8) return refuse('must be random, but this one consists of a few repeated characters');
+  const owner = reader.owners.get(bytes.toString('base64'));
+  if (owner !== undefined) return refuse(`is the same as ${owner}: every secret must be different`);
+  reader.owners.set(bytes.toString('base64'), `${place.owner}'s ${key}`);
+  // Not a Buffer, which would not equal the Uint8Array in a configuration that another thread loaded.
+  return new Uint8Array(bytes);
+}
+
+function readText({ path: parent, needs }: Place, key: Key, given: Given, reader: Reader): Buffer | undefined {
   const [text, file] = [given[key], given[`${key}File`]];
   const path = [...parent, text === undefined ? `${key}File` : key];
   const refuse = (message: string) => {
@@ -117,7 +142,7 @@ function readSecret(
     return undefined;
   };
   if (text === undefined && file === undefined) {
-    const message = '"secret" or "secretFile" is required: set "secret" from a variable, or "secretFile" to a path';
+    const message = `"${key}" or "${key}File" is required: set "${key}" from a variable, or "${key}File" to a path`;
     if (key === needs) reader.refuse(parent, message, { absent: key });
     return undefined;
   }
@@ -128,14 +153,7 @@ function readSecret(
   }
   const bytes = text === undefined ? readFile(file ?? '', reader) : Buffer.from(text);
   if (typeof bytes === 'string') return refuse(bytes);
-  if (bytes.length < minSecretBytes) return refuse(`must be at least ${minSecretBytes} bytes`);
-  if (isPublishedSecret(bytes)) return refuse('must be secret, but this one is published with test vectors');
-  if (new Set(bytes).size < 8) return refuse('must be random, but this one consists of a few repeated characters');
-  const owner = reader.owners.get(bytes.toString('base64'));
-  if (owner !== undefined) return refuse(`is the same as ${owner}: every secret must be different`);
-  reader.owners.set(bytes.toString('base64'), `${holder}'s ${key}`);
-  // Not a Buffer, which would not equal the Uint8Array in a configuration that another thread loaded.
-  return new Uint8Array(bytes);
+  return bytes.length === 0 ? refuse('is empty') : bytes;
 }
 
 function readFile(file: string, { directory, files }: Reader): Buffer | string {

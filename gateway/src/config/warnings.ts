@@ -94,10 +94,22 @@ function ofIssuer(part: IssuerPart, issuers: readonly Issuer[], path: Path, raw:
   const isRight = slash === undefined || slash === part.issuer.endsWith('/');
   return [
     ...(isRight ? [] : [{ path: [...path, 'issuer'], message }]),
+    ...longCache(part, path),
     ...issuers.flatMap((issuer) => outsideLists(issuer, path)),
     ...['claims', 'machines'].flatMap((key) => dottedSources(raw, [...path, key])),
     ...[['require'], ['machines', 'when']].flatMap((keys) => dottedKeys(raw, [...path, ...keys])),
   ];
+}
+
+const unannouncedMs = 5_000;
+
+/** Without events or revocations, the gateway learns only from the next answer that a token was ended. */
+function longCache({ introspection, revocations, events }: IssuerPart, path: Path): readonly Warning[] {
+  const isAnnounced = revocations !== undefined || events !== undefined;
+  if (introspection === undefined || isAnnounced || introspection.cacheFor <= unannouncedMs) return [];
+  const message =
+    'is above 5s without events or revocations: a token that the issuer has ended is accepted for that long';
+  return [{ path: [...path, 'introspection', 'cacheFor'], message }];
 }
 
 /** Finds roles and tenants that the issuer's own lists refuse. */

@@ -1,9 +1,8 @@
-import { generateKeyPairSync } from 'node:crypto';
 import type { Identity } from '@countersign/admin-api';
 import { newRequestId } from '@countersign/identity';
-import { staticKeySet } from '@countersign/jwks';
 import type { Issuer, TestCaller } from '../config/config.ts';
 import type { Code } from '../errors.ts';
+import { noKeys } from '../keys/issuer-keys.ts';
 import { bearerCaller } from '../pipeline/authenticate.ts';
 import type { Caller } from '../pipeline/exchange.ts';
 import { claimsOf, type Grant } from '../routing/policy.ts';
@@ -50,18 +49,13 @@ export function assumedToken(assumed: TestCaller, issuer: Issuer, nowMs: number)
   return { claims: { ...common, ...person, clientId: client, sessionId }, issuer };
 }
 
-/** The type requires keys, but explaining a request never uses any. */
-const noKeys = staticKeySet(
-  { keys: [{ ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'KID' }] },
-  { algorithms: ['EdDSA'] },
-);
-
 /** Returns the caller that the authenticate stage would find. */
 export function callerOf({ token: accepted, service }: Requester): Caller {
   if (accepted === undefined) {
     return service === undefined ? { kind: 'anonymous', jkt: undefined } : { kind: 'service', serviceId: service };
   }
   const { claims, issuer } = accepted;
+  // Explaining a request never uses the keys.
   const trusted = { config: issuer, keys: noKeys, revocations: undefined };
   const bearer = bearerCaller({ claims, kid: 'KID', issuer: trusted, generation: 0, prepared: new Map() }, claims.jkt);
   if (service === undefined) return bearer;

@@ -16,6 +16,8 @@ import { described, type Finding, finding } from '../tokens/claim-mapping/findin
 import { compileClaims } from '../tokens/claim-mapping/read-claims.ts';
 import type { Claims } from '../tokens/claims.ts';
 import { parseCompactToken } from '../tokens/compact-token.ts';
+import { introspect, introspectingIssuer, isOpaque } from '../tokens/introspection/opaque-tokens.ts';
+import { compileAnswers } from '../tokens/introspection/read-answer.ts';
 import { assertUnrevoked, type TrustedIssuer } from '../tokens/verified-tokens.ts';
 import { type AcceptedToken, callerOf, identityOf, issuerOf } from './callers.ts';
 
@@ -31,7 +33,7 @@ export type OpenedIssuer = Readonly<{
 
 export type ReportOptions = Readonly<{
   nowMs: number;
-  /** If undefined, the report checks neither the signature nor revocations. */
+  /** If undefined, the report checks neither the signature nor revocations, and introspects nothing. */
   openIssuer: ((issuer: Issuer) => OpenedIssuer) | undefined;
 }>;
 
@@ -39,7 +41,7 @@ type Config = Pick<GatewayConfig, 'issuers' | 'publicOrigins' | 'certificate'>;
 
 /**
  * Reports everything that is wrong with a token, for each issuer, with the code that verifies tokens. Does not stop at
- * the first problem.
+ * the first problem. Reports an opaque token for the issuer that introspects.
  *
  * @param given The token, a header value that contains it, or a token endpoint's JSON.
  * @returns `accepted` is undefined if every issuer refuses the token. It contains the issuer's configuration, so do
@@ -53,6 +55,11 @@ export async function reportToken(
 ): Promise<Readonly<{ report: TokenReport; accepted: AcceptedToken | undefined }>> {
   const { issuers } = config;
   const text = tokenIn(given.trim());
+  const introspecting = isOpaque(text) ? introspectingIssuer(issuers) : undefined;
+  if (introspecting !== undefined && options.openIssuer !== undefined) {
+    const opened = options.openIssuer(introspecting);
+    return reportOpaque(text, opened, config, options.nowMs);
+  }
   let token: UnverifiedJwt;
   try {
     token = parseCompactToken(text);
@@ -69,18 +76,60 @@ export async function reportToken(
   for (const issuer of ordered) {
     const { claims, findings } = await examineFor(issuer, issuer === own, text, token, config, options);
     if (findings.length === 0) accepted ??= { claims, issuer };
-    reports.push({
-      issuer: issuer.issuer,
-      name: issuer.name ?? null,
-      provider: issuer.provider ?? null,
-      own: issuer === own,
-      accepted: findings.length === 0,
-      findings: once(findings).map((finding) => withAdvice(finding, issuer, token.payload)),
-      identity: findings.length === 0 ? identityOf(callerOf({ token: { claims, issuer } })) : null,
-    });
+    reports.push(issuerReport({ claims, issuer }, findings, token.payload, issuer === own));
   }
   const { header, payload } = token;
   return { report: { unreadable: null, header: { ...header }, claims: { ...payload }, issuers: reports }, accepted };
+}
+
+function issuerReport(
+  token: AcceptedToken,
+  findings: readonly Finding[],
+  payload: UnverifiedJwt['payload'],
+  own: boolean,
+): IssuerReport {
+  const { issuer } = token;
+  const accepted = findings.length === 0;
+  return {
+    issuer: issuer.issuer,
+    name: issuer.name ?? null,
+    provider: issuer.provider ?? null,
+    own,
+    accepted,
+    findings: once(findings).map((finding) => withAdvice(finding, issuer, payload)),
+    identity: accepted ? identityOf(callerOf({ token })) : null,
+  };
+}
+
+/** Reports a token that only its issuer can read. `claims` is what the issuer says about it. */
+async function reportOpaque(
+  text: string,
+  { trusted, close }: OpenedIssuer,
+  config: Config,
+  nowMs: number,
+): ReturnType<typeof reportToken> {
+  const { config: issuer } = trusted;
+  try {
+    const { members, kid } = await introspect(trusted, text, () => nowMs);
+    const { claims, findings } = compileAnswers(issuer)(members, nowMs);
+    const named = findings.some(({ code }) => code === 'token_inactive')
+      ? findings
+      : [...findings, ...bindingFindings(claims, config)];
+    const all = named.length > 0 ? named : revocationFindings(trusted, claims, kid, nowMs);
+    const report = {
+      unreadable: null,
+      header: null,
+      claims: { ...members },
+      issuers: [issuerReport({ claims, issuer }, all, members, true)],
+    };
+    return { report, accepted: all.length === 0 ? { claims, issuer } : undefined };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const unreadable = `it is opaque, and the introspection endpoint of ${issuer.issuer} cannot be used: ${String(error.detail?.reason)}`;
+    return { report: { unreadable, header: null, claims: null, issuers: [] }, accepted: undefined };
+  } finally {
+    close();
+  }
 }
 
 /** Extracts a token from a header value, a quoted text, or a token endpoint's JSON. */
@@ -117,7 +166,7 @@ async function examineFor(
     ...bindingFindings(claims, config),
   ];
   if (all.length > 0 || opened === undefined) return { claims, findings: all };
-  return { claims, findings: revocationFindings(opened.trusted, claims, token, nowMs) };
+  return { claims, findings: revocationFindings(opened.trusted, claims, String(header.kid), nowMs) };
 }
 
 /** Finds bindings that this listener cannot check. It refuses every token that has one. */
@@ -137,14 +186,9 @@ function bindingFindings(
   return findings;
 }
 
-function revocationFindings(
-  issuer: TrustedIssuer,
-  claims: Claims,
-  { header }: UnverifiedJwt,
-  nowMs: number,
-): readonly Finding[] {
+function revocationFindings(issuer: TrustedIssuer, claims: Claims, kid: string, nowMs: number): readonly Finding[] {
   try {
-    assertUnrevoked({ issuer, claims, kid: String(header.kid) }, nowMs);
+    assertUnrevoked({ issuer, claims, kid }, nowMs);
     return [];
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
@@ -226,7 +270,8 @@ function signatureFinding(code: Code, { shownJwks }: Issuer, kid: string, why: (
 function whyUnreadable(text: string, { code, detail }: AppError): string {
   if (code === 'token_too_large') return 'it is longer than 8192 characters';
   const parts = text.split('.').length;
-  if (parts === 1) return 'it is not a JWT but an opaque token, which only its issuer can read';
+  if (parts === 1)
+    return 'it is not a JWT but an opaque token, which only its issuer can read: see docs/opaque-tokens.md';
   if (parts === 5) return 'it is encrypted (JWE), so only its issuer can read it';
   return `it is not a JWT: ${String(detail?.reason ?? 'malformed')}`;
 }

@@ -21,9 +21,30 @@ export type KeySetTiming = Pick<RemoteKeySetOptions, 'cooldownMs' | 'timeoutMs' 
 
 const maxStaleMs = 24 * 60 * 60 * 1000;
 
+/** The keys of an issuer with opaque tokens only. */
+export const noKeys: KeySet = {
+  generation: 0,
+  ready: true,
+  stats: {
+    ageMs: undefined,
+    fetches: 0,
+    failures: 0,
+    keys: 0,
+    held: [],
+    ignored: [],
+    nextInMs: undefined,
+    failure: undefined,
+  },
+  find: () => undefined,
+  lookup: async () => undefined,
+  start() {},
+  stop() {},
+};
+
 /** @throws StartupError if the keys are in an unreadable file. */
 export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing: KeySetTiming = {}): KeySet {
   const { issuer, jwks, discovery, algorithms } = config;
+  if (jwks === '') return noKeys;
   if (!isFetched(jwks)) return openIssuerKeyFile(config, logger);
   const outages = createOutageLog(() => performance.now());
   const metadataOutages = createOutageLog(() => performance.now());

@@ -29,8 +29,9 @@ export type AuthenticateOptions = Readonly<{
  * The stage throws AppError `invalid_request` for a malformed header, and `token_*` and `dpop_*`. A valid token
  * without a role or tenant gets `role_missing` or `tenant_missing`. Token endpoints get `invalid_dpop_proof` and
  * `use_dpop_nonce`. An address with too many refused tokens gets `rate_limited`. The codes for the gateway's own
- * faults are `issuer_keys_unavailable`, `revocations_unavailable` and `dpop_replay_unavailable`. The stage throws
- * synchronously for a malformed header or a cached bearer token, and otherwise rejects.
+ * faults are `issuer_keys_unavailable`, `introspection_unavailable`, `revocations_unavailable` and
+ * `dpop_replay_unavailable`. The stage throws synchronously for a malformed header or a cached bearer token, and
+ * otherwise rejects.
  */
 export function createAuthenticate({
   tokens,
@@ -63,7 +64,7 @@ export function createAuthenticate({
     // A known valid token passes, even if other clients at the same address send invalid ones.
     if (remembered === undefined) assertNotThrottled(matched);
     try {
-      const token = remembered ?? (await tokens.verify(text));
+      const token = remembered ?? (await tokens.verify(text, () => assertNotThrottled(matched)));
       if (matched.record.scheme !== 'DPoP') {
         const jkt = hasSenderProof ? await proveSender(matched) : undefined;
         return asBearer(matched, token, jkt);

@@ -13,7 +13,7 @@ import { createRequestMetrics, createRevocationLagMetric } from '../metrics/metr
 import { Traffic } from '../metrics/traffic.ts';
 import { ConcurrencyCounter } from '../pipeline/admit.ts';
 import { createAccessLog } from '../pipeline/request-record.ts';
-import { TokenOutcomes } from '../tokens/verified-tokens.ts';
+import { TokenOutcomes } from '../tokens/token-outcomes.ts';
 import { LongLivedConnections } from '../upstreams/pool/long-lived-connections.ts';
 import { createSharedResources } from './shared-resources.ts';
 

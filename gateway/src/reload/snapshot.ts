@@ -26,10 +26,12 @@ import { EventStream } from '../revocations/events/event-stream.ts';
 import { createRouteTable, routesOn } from '../routing/route-table.ts';
 import { createCertificateCheck } from '../tokens/certificate-binding.ts';
 import { createDpop } from '../tokens/dpop.ts';
+import { createOpaqueTokens } from '../tokens/introspection/opaque-tokens.ts';
 import { createTxnTokens } from '../tokens/txn-token.ts';
 import { AccessTokens, type TrustedIssuer } from '../tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../tokens/verify-access-token.ts';
 import { createForwardHttp, type ForwardHttpOptions } from '../upstreams/forward/forward-http.ts';
+import { IntrospectionClient } from '../upstreams/introspection-client.ts';
 import { OpenUpstream, type OpenUpstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
 import { type FollowedRevocations, openRevocations } from '../upstreams/revocation-source.ts';
 import { createForwardUpgrade } from '../upstreams/websocket/forward-upgrade.ts';
@@ -88,6 +90,7 @@ export class Snapshot {
       this.tokens = new AccessTokens({
         issuers,
         verify: createTokenVerifier(issuers, nowMs),
+        opaque: createOpaqueTokens(issuers.values(), nowMs),
         nowMs,
         previous: previous?.tokens,
         outcomes: resources.tokenOutcomes,
@@ -142,7 +145,11 @@ export class Snapshot {
       const stream = this.#openStream(issuer, resources);
       if (stream !== undefined) streams.set(name, stream);
       const { revocations } = followed.get(name) ?? stream ?? {};
-      const fresh: TrustedIssuer = { config: issuer, keys, revocations };
+      const settings = issuer.introspection;
+      const introspection =
+        settings &&
+        this.#lease.use(`introspection of ${name}`, settings, () => new IntrospectionClient(name, settings, logger));
+      const fresh: TrustedIssuer = { config: issuer, keys, revocations, introspection };
       const old = previous?.issuers.get(name);
       issuers.set(name, old !== undefined && isSame(old, fresh) ? old : fresh);
     }
@@ -250,7 +257,10 @@ export class Snapshot {
 }
 
 const isSame = (a: TrustedIssuer, b: TrustedIssuer): boolean =>
-  a.keys === b.keys && a.revocations === b.revocations && isDeepStrictEqual(a.config, b.config);
+  a.keys === b.keys &&
+  a.revocations === b.revocations &&
+  a.introspection === b.introspection &&
+  isDeepStrictEqual(a.config, b.config);
 
 function upstreamOf(url: string, config: GatewayConfig): Upstream {
   const { origin } = new URL(url);

@@ -54,7 +54,7 @@ export class Revocations {
   #currentAtMs: number | undefined;
   #isReady = false;
   #coveredFromSec = 0;
-  /** A different object after each change. Unique in the process, because a token may be looked up in several sets. */
+  /** A different number after each change. Unique in the process, because a token may be looked up in several sets. */
   #version = nextVersion();
 
   constructor(options: RevocationsOptions) {
@@ -66,6 +66,11 @@ export class Revocations {
   /** Whether a complete snapshot has been read. */
   get ready(): boolean {
     return this.#isReady;
+  }
+
+  /** Changes with every change of the entries. Results that depend on them are void once it differs. */
+  get version(): number {
+    return this.#version;
   }
 
   get size(): number {

@@ -2,7 +2,7 @@ import { MalformedJwt, parseJwt, type UnverifiedJwt } from '@countersign/strict-
 import { AppError } from '../errors.ts';
 
 /** The longest accepted token, in characters. */
-const maxTokenLength = 8192;
+export const maxTokenLength = 8192;
 
 /**
  * Parses an access token or a transaction token.

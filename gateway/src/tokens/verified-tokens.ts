@@ -5,6 +5,7 @@ import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
 import type { Revocations } from '../revocations/revocations.ts';
 import type { Claims, StatusClaims } from './claims.ts';
+import type { TokenOutcomes } from './token-outcomes.ts';
 
 /** A trusted issuer with its current keys and revocations. */
 export type TrustedIssuer = Readonly<{
@@ -12,6 +13,19 @@ export type TrustedIssuer = Readonly<{
   keys: KeySet;
   /** Undefined if this issuer has no revocation feed. Its tokens are then valid until `exp`. */
   revocations: Revocations | undefined;
+  /** Undefined if this issuer's opaque tokens are not accepted. */
+  introspection?: IntrospectionEndpoint | undefined;
+}>;
+
+/** Asks an issuer about its tokens (RFC 7662). */
+export type IntrospectionEndpoint = Readonly<{
+  /**
+   * @param admit Called just before the request is sent. What it throws is passed on.
+   * @param read Reads the body of the response. What it throws makes the response count as failed.
+   * @throws AppError `introspection_unavailable`.
+   */
+  ask<Answer>(token: string, admit: () => void, read: (body: Buffer) => Answer | Promise<Answer>): Promise<Answer>;
+  stats: { calls: number; failures: number; hits: number };
 }>;
 
 /**
@@ -32,6 +46,8 @@ export type VerifiedToken = Readonly<{
   generation: number;
   /** The signed identity headers for each audience, prepared once per token. */
   prepared: Map<string, PreparedIdentity>;
+  /** Opaque tokens only: whether the issuer's answer may still be used. */
+  isFresh?: () => boolean;
 }>;
 
 /**
@@ -62,39 +78,12 @@ export function assertUnrevoked(token: TokenStatus, nowMs: number): void {
   }
 }
 
+/** Whether a cached token still counts as verified. */
+const isCurrent = ({ generation, issuer: { keys }, isFresh }: VerifiedToken): boolean =>
+  isFresh === undefined ? generation === keys.generation && keys.ready : isFresh();
+
 /** Identifies the refused token for operators. */
 const sourceOf = ({ issuer, claims }: TokenStatus) => ({ issuer: issuer.config.issuer, subject: claims.subject });
-
-/** The results of verifying one issuer's tokens since the process started. */
-export type IssuerOutcomes = { verified: number; readonly refused: Map<string, number> };
-
-/**
- * Counts verifications by issuer. A cached token is not verified again, so this counts tokens, not requests. A token
- * that is malformed, or whose issuer is not trusted, counts under `undefined`.
- */
-export class TokenOutcomes {
-  readonly #byIssuer = new Map<string | undefined, IssuerOutcomes>();
-
-  verified(issuer: string): void {
-    this.of(issuer).verified += 1;
-  }
-
-  refused({ code, detail }: AppError): void {
-    // Set only for configured issuers, so an unknown issuer's `iss` never becomes a key here.
-    const issuer = typeof detail?.issuer === 'string' ? detail.issuer : undefined;
-    const { refused } = this.of(issuer);
-    refused.set(code, (refused.get(code) ?? 0) + 1);
-  }
-
-  of(issuer: string | undefined): IssuerOutcomes {
-    let outcomes = this.#byIssuer.get(issuer);
-    if (outcomes === undefined) {
-      outcomes = { verified: 0, refused: new Map() };
-      this.#byIssuer.set(issuer, outcomes);
-    }
-    return outcomes;
-  }
-}
 
 const maxTokens = 20_000;
 const maxCharacters = 16 * 1024 * 1024;
@@ -133,10 +122,20 @@ const repeated = ({ code, detail }: Pick<AppError, 'code' | 'detail'>): AppError
  */
 const placeOf = (text: string): string => text.slice(-43);
 
+/** Verifies the tokens that are not JWTs, by asking their issuer. */
+export type OpaqueTokens = Readonly<{
+  /** The key of an opaque token in caches. Undefined for a JWT. */
+  keyOf(text: string): string | undefined;
+  /** @param admit Throws if this client must not cause a request to the issuer. */
+  verify(text: string, admit: () => void): Promise<VerifiedToken>;
+}>;
+
 export type AccessTokensOptions = Readonly<{
   issuers: ReadonlyMap<string, TrustedIssuer>;
   /** From `createTokenVerifier`. */
   verify(token: string): Promise<VerifiedToken>;
+  /** If undefined, opaque tokens are malformed. */
+  opaque?: OpaqueTokens | undefined;
   nowMs(): number;
   /**
    * The previous configuration's cache. Entries of unchanged issuers are kept, so that a reload need not verify every
@@ -193,35 +192,40 @@ export class AccessTokens {
    * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
    */
   find(text: string): VerifiedToken | undefined {
-    const entry = this.#verified.get(placeOf(text));
-    if (entry === undefined || entry.text !== text) return undefined;
+    const key = this.#keyOf(text);
+    const entry = this.#verified.get(placeOf(key));
+    if (entry === undefined || entry.text !== key) return undefined;
     const { token } = entry;
-    const { keys } = token.issuer;
-    if (token.generation !== keys.generation || !keys.ready) {
-      this.#verified.delete(placeOf(text));
+    if (!isCurrent(token)) {
+      this.#verified.delete(placeOf(key));
       return undefined;
     }
     assertStillValid(token, this.#options.nowMs());
     this.#stats.hits += 1;
+    if (token.isFresh !== undefined && token.issuer.introspection !== undefined) {
+      token.issuer.introspection.stats.hits += 1;
+    }
     return token;
   }
 
   /**
    * Verifies the token. A token that was refused recently is refused again from the cache.
    *
-   * @throws AppError `token_*`, `issuer_keys_unavailable`, `revocations_unavailable`.
+   * @param admit See {@link OpaqueTokens}.
+   * @throws AppError `token_*`, `issuer_keys_unavailable`, `introspection_unavailable`, `revocations_unavailable`.
    */
-  async verify(text: string): Promise<VerifiedToken> {
-    const refusal = this.#refused.get(text);
+  async verify(text: string, admit: () => void = () => {}): Promise<VerifiedToken> {
+    const key = this.#keyOf(text);
+    const refusal = this.#refused.get(key);
     if (refusal !== undefined && refusal.keys === this.#keysGeneration() && this.#monotonicMs() < refusal.untilMs) {
       this.#stats.refusedFromMemory += 1;
       throw repeated(refusal);
     }
-    const running = this.#pending.get(text);
+    const running = this.#pending.get(key);
     if (running === undefined) {
       this.#stats.misses += 1;
-      const started = this.#verifyOnce(text);
-      this.#pending.set(text, started);
+      const started = this.#verifyOnce(text, key, admit);
+      this.#pending.set(key, started);
       return started;
     }
     try {
@@ -230,32 +234,38 @@ export class AccessTokens {
       return token;
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
+      // The address of the first request was refused, not the token.
+      if (error.code === 'rate_limited') return this.verify(text, admit);
       this.#stats.refusedFromMemory += 1;
       throw repeated(error);
     }
   }
 
-  async #verifyOnce(text: string): Promise<VerifiedToken> {
-    const { verify, nowMs, outcomes } = this.#options;
+  #keyOf(text: string): string {
+    return this.#options.opaque?.keyOf(text) ?? text;
+  }
+
+  async #verifyOnce(text: string, key: string, admit: () => void): Promise<VerifiedToken> {
+    const { verify, opaque, nowMs, outcomes } = this.#options;
     const keys = this.#keysGeneration();
     try {
-      const token = await verify(text);
+      const token = await (key === text || opaque === undefined ? verify(text) : opaque.verify(text, admit));
       // Caches a revoked token too. Its signature is still valid, so it need not be verified each time a client sends
       // it.
-      this.#verified.set(placeOf(text), { text, token });
+      this.#verified.set(placeOf(key), { text: key, token });
       assertStillValid(token, nowMs());
       outcomes?.verified(token.issuer.config.issuer);
       return token;
     } catch (error) {
-      if (error instanceof AppError) {
+      if (error instanceof AppError && error.code !== 'rate_limited') {
         const { code, detail } = error;
         const untilMs = this.#monotonicMs() + refusedForMs;
-        if (lasts(code)) this.#refused.set(text, { code, detail, keys, untilMs });
+        if (lasts(code)) this.#refused.set(key, { code, detail, keys, untilMs });
         outcomes?.refused(error);
       }
       throw error;
     } finally {
-      this.#pending.delete(text);
+      this.#pending.delete(key);
     }
   }
 

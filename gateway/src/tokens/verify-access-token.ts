@@ -44,6 +44,7 @@ export function createTokenVerifier(
   };
 }
 
-function refuseFirst([first]: readonly Finding[], issuer?: string, subject?: unknown): void {
+/** @throws AppError with the code of the first finding. */
+export function refuseFirst([first]: readonly Finding[], issuer?: string, subject?: unknown): void {
   if (first !== undefined) throw refusalFor(first, issuer, subject);
 }

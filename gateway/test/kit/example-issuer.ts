@@ -37,6 +37,7 @@ export function exampleIssuer(changes: Partial<Issuer> = {}): Issuer {
     roles: undefined,
     revocations: undefined,
     events: undefined,
+    introspection: undefined,
     ...changes,
   };
 }

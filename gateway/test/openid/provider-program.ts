@@ -5,11 +5,13 @@ import type { AddressInfo } from 'node:net';
 import Provider, { type Configuration, type JWK } from 'oidc-provider';
 import {
   account,
+  apiClient,
   audience,
   certificateHeader,
   machineClient,
   type OpenIdOptions,
   resource,
+  signedApiClient,
   webClient,
 } from '../openid-server.ts';
 import { OpenIdMemory } from './memory.ts';
@@ -57,7 +59,7 @@ function withLogin(provider: Provider): RequestListener {
 }
 
 function configurationOf(keys: JWK[], redirectUri: string, options: OpenIdOptions): Configuration {
-  const { algorithm = 'RS256', typ, claims = {} } = options;
+  const { algorithm = 'RS256', typ, claims = {}, opaque = false } = options;
   return {
     adapter: OpenIdMemory,
     jwks: { keys },
@@ -84,8 +86,17 @@ function configurationOf(keys: JWK[], redirectUri: string, options: OpenIdOption
         response_types: [],
         grant_types: ['client_credentials'],
       },
+      ...[apiClient, signedApiClient].map(({ id, secret }) => ({
+        client_id: id,
+        client_secret: secret,
+        redirect_uris: [],
+        response_types: [],
+        grant_types: [],
+        ...(id === signedApiClient.id && { introspection_signed_response_alg: algorithm }),
+      })),
     ],
     scopes: ['openid', 'offline_access'],
+    ...(opaque && { issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token') }),
     pkce: { required: () => true },
     findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
@@ -103,6 +114,9 @@ function configurationOf(keys: JWK[], redirectUri: string, options: OpenIdOption
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       dPoP: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: () => true },
+      jwtIntrospection: { enabled: true },
+      revocation: { enabled: true },
       mTLS: {
         enabled: true,
         certificateBoundAccessTokens: true,
@@ -118,7 +132,7 @@ function configurationOf(keys: JWK[], redirectUri: string, options: OpenIdOption
         getResourceServerInfo: () => ({
           scope: 'orders.read',
           audience,
-          accessTokenFormat: 'jwt',
+          accessTokenFormat: opaque ? 'opaque' : 'jwt',
           jwt: { sign: { alg: algorithm } },
         }),
       },

@@ -82,7 +82,7 @@ function causeOf(error: unknown): string | undefined {
 }
 
 /** Reads the body up to `maxBytes` after decompression, so that a gzip bomb is refused. Undefined if it is larger. */
-async function readBody(response: Response, maxBytes: number): Promise<Buffer | undefined> {
+export async function readBody(response: Response, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Uint8Array[] = [];
   let total = 0;
   // Returning early cancels the body and closes the connection.

@@ -7,5 +7,5 @@ export {
   proofLifetimeSec,
   visibleText,
 } from './dpop-proof.ts';
-export { MalformedJwt, parseJwt, type UnverifiedJwt } from './parse-jwt.ts';
+export { MalformedJwt, parseJwt, parseStrictObject, type UnverifiedJwt } from './parse-jwt.ts';
 export { verifyJws } from './verify-jws.ts';

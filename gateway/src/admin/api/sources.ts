@@ -3,7 +3,7 @@ import type { Health } from '@countersign/service-kit';
 import type { Traffic } from '../../metrics/traffic.ts';
 import type { ReloadState } from '../../reload/reload.ts';
 import type { Snapshot } from '../../reload/snapshot.ts';
-import type { TokenOutcomes } from '../../tokens/verified-tokens.ts';
+import type { TokenOutcomes } from '../../tokens/token-outcomes.ts';
 import { timeOf } from '../describe.ts';
 import type { ReloadLog } from '../observe/reload-log.ts';
 import type { StateHistory } from '../observe/state-history.ts';

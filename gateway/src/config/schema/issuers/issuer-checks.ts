@@ -7,9 +7,11 @@ import type { Document } from '../schema.ts';
 import type { UpstreamPieces } from '../upstreams.ts';
 import { isFetched, isForbiddenHost, plainHttp } from '../values/urls.ts';
 import { checkEvents } from './events.ts';
+import { checkIntrospection } from './introspection.ts';
 import type { ClaimPath, Conditions, ValueSource } from './issuer-values.ts';
 import {
   algorithmsOf,
+  hasKeys,
   type IssuerPieces,
   isDiscovered,
   isStrict,
@@ -42,6 +44,18 @@ export function checkIssuers(file: IssuersFile, isMalformed: IsMalformed, refuse
       checkEvents(part, part.claims?.userId ?? presetOf(part.provider).claims.userId, refuseHere);
     }
     checkConflicts(part, issuers.slice(0, index), refuseHere);
+    const earlier = issuers.slice(0, index).findIndex((one) => one.introspection !== undefined);
+    checkIntrospection(
+      {
+        introspection: part.introspection,
+        events: part.events,
+        types: typesOf(part),
+        hasKeys: hasKeys(part) || isBad('jwks', 'discovery'),
+        hasVariable: issuersOf(part).length > 1 || issuersOf(part).some((one) => one.includes(anyValue)),
+      },
+      { insecureTransport: file.insecureTransport, other: earlier === -1 ? undefined : earlier },
+      refuseHere,
+    );
   }
   checkTenants(
     issuers.map((part, index) => {
@@ -66,7 +80,7 @@ function checkKeys(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   if (jwks !== undefined && /[{}]|%7b|%7d/i.test(jwks)) {
     refuse(['jwks'], 'must be one URL: omit jwks and set discovery: true to find the keys of each issuer');
   }
-  if (jwks === undefined && !isDiscovered(part)) {
+  if (!hasKeys(part) && part.introspection === undefined && !isBad('introspection')) {
     const message =
       '"jwks" is required: must be the path of a JWK set, or a URL; or set discovery: true to read it from the issuer';
     refuse([], message, { absent: 'jwks' });

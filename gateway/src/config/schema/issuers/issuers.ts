@@ -6,6 +6,7 @@ import { claimName, duration, id, name, role, seconds, text, unique } from '../v
 import { type Immutable, listOrAny, oneShape } from '../values/shapes.ts';
 import { calledUrl, isFetched, issuerIdentifier, keySource } from '../values/urls.ts';
 import { events, resolveEvents } from './events.ts';
+import { introspection, resolveIntrospection } from './introspection.ts';
 import {
   claimPath,
   conditions,
@@ -152,6 +153,7 @@ export const issuer = z.strictObject({
     .optional()
     .describe('The feed of revoked sessions, users, tenants and keys. With a feed, tokens must have a session id.'),
   events: events.optional(),
+  introspection: introspection.optional(),
 });
 
 type IssuerPart = z.output<typeof issuer>;
@@ -172,6 +174,9 @@ export const isStrict = (part: IssuerPieces): boolean =>
 export const isDiscovered = ({ discovery, jwks, provider }: IssuerPieces): boolean =>
   jwks === undefined && (discovery ?? provider !== undefined);
 
+/** Whether its JWTs can be verified. An issuer with `introspection` may be without, and then has opaque tokens only. */
+export const hasKeys = (part: IssuerPieces): boolean => part.jwks !== undefined || isDiscovered(part);
+
 /** Whether a token may lack `aud`, because this provider's tokens have none. If so, `clients` is required. */
 export const mayLackAudience = (part: IssuerPieces): boolean =>
   presetOf(part.provider).mayLackAudience && !typesOf(part).includes('id-token');
@@ -190,6 +195,8 @@ type ResolveOptions = Readonly<{
    * Empty if the string has no variables.
    */
   redactedAt(...keys: readonly string[]): string;
+  /** The client secret of `introspection`. */
+  clientSecret?: Uint8Array | undefined;
 }>;
 
 /** A token issuer, and the claims that its tokens may have. Plain data, because threads send it to each other. */
@@ -219,22 +226,23 @@ function resolveOne(
   { maxTokenLifetime, ...part }: IssuerPart,
   iss: string,
   template: Template,
-  { directory, kept, redactedAt }: ResolveOptions,
+  { directory, kept, redactedAt, clientSecret }: ResolveOptions,
 ) {
   const { revocations, jwks = '' } = part;
   const preset = presetOf(part.provider);
   const types = typesOf(part);
   const discovery = isDiscovered(part);
   const sourceOf = (keySource: string) => (isFetched(keySource) ? keySource : resolve(directory, keySource));
-  const keys = discovery ? iss : sourceOf(jwks);
+  const keys = discovery ? iss : jwks && sourceOf(jwks);
   return {
     ...part,
     issuer: iss,
     template,
     audience: part.audience ?? [],
     mayLackAudience: mayLackAudience(part),
+    /** Empty if it has opaque tokens only. */
     jwks: keys,
-    shownJwks: redactedAt('jwks') || keys,
+    shownJwks: redactedAt('jwks') || keys || 'no keys: opaque tokens only',
     discovery,
     algorithms: algorithmsOf(part),
     types,
@@ -252,6 +260,7 @@ function resolveOne(
     roles: part.roles && new Set(part.roles),
     revocations: revocations && { ...revocations, shownUrl: redactedAt('revocations', 'url') || revocations.url },
     events: part.events && resolveEvents(part.events, { provider: part.provider, issuer: iss }, sourceOf),
+    introspection: resolveIntrospection(part.introspection, clientSecret, redactedAt('introspection', 'url')),
   };
 }
 

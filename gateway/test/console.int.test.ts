@@ -156,7 +156,7 @@ describe('the console', () => {
     expect(await page(`/console/requests/${requests[0].id}`)).toContain('Explain ignores rate limits');
     const text = await page('/console/routes/limited');
     expect(text).toContain('<p class="big">0 % ');
-    expect(text).toContain("0 in the last hour, 0 %. Excludes 1 that were the caller's fault");
+    expect(text).toContain('0 in the last hour, 0 %. Excludes 1 that were the caller&#39;s fault');
   });
 
   test("keeps the gateway's own responses apart from requests without a route", async () => {

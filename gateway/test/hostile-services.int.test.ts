@@ -160,6 +160,22 @@ describe('a misbehaving service', () => {
     await expectRecovered();
   });
 
+  test('that resets late, and then sends nothing, makes no client wait for two timeouts', async () => {
+    let secondAtMs = Number.POSITIVE_INFINITY;
+    const given = Promise.withResolvers<number>();
+    service.answerWith((first) => {
+      service.answerWith((second) => {
+        secondAtMs = performance.now();
+        whenOver(second, () => given.resolve(performance.now() - secondAtMs));
+      });
+      setTimeout(() => first.resetAndDestroy(), 700);
+    });
+    const { status, code } = await ask();
+    expect([status, code]).toEqual([504, 'upstream_timeout']);
+    expect(await given.promise).toBeLessThan(700);
+    await expectRecovered();
+  });
+
   test.each<[string, readonly string[], string]>([
     ['sends an unrequested 100 Continue', [unasked, good], 'ok'],
     ['sends 100 Continue in the same packet', [unasked + good], 'ok'],

@@ -99,7 +99,7 @@ export const upstream = z.strictObject({
       connect: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('The maximum time to open a connection.'),
       response: duration({ min: '1ms', max: '1h' })
         .prefault('30s')
-        .describe('The maximum time from the end of the request to the first byte of the response.'),
+        .describe('The maximum time from the end of the request to the first byte of the response, including retries.'),
       idle: duration({ min: '1ms', max: '1d' })
         .prefault('60s')
         .describe('The maximum time between two chunks of a request or response body.'),

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { type CapturingLogger, capturingLogger, rawRequest } from '@countersign/testing';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { Express, RequestHandler } from 'express';
@@ -174,6 +174,34 @@ test('labels request metrics with the route pattern instead of the path', async 
   const { text } = await supertest(app).get('/metrics');
   expect(text).toContain('route="/item/:id"');
   expect(text).not.toContain('/item/42');
+});
+
+test('does not handle a request whose client disconnects while its identity is checked', async () => {
+  const handled: string[] = [];
+  const checked = Promise.withResolvers<void>();
+  const routes = createRouter();
+  routes.post('/write/:id', (req, res) => {
+    handled.push(req.params.id);
+    res.end();
+  });
+  // The check lasts until the bytes that end the connection have arrived, as one that waits for Redis may.
+  const identity: RequestHandler = (req, _res, next) => {
+    if (req.url.endsWith('/2')) return next();
+    req.socket.once('end', () => {
+      next();
+      checked.resolve();
+    });
+  };
+  const parts = { logger: log.logger, health, metrics: createMetrics(), errors };
+  const server = createServer(createServiceApp({ ...parts, identity, routes })).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const client = connect(port, '127.0.0.1');
+  client.end('POST /write/1 HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n');
+  await checked.promise;
+  expect(await rawRequest(port, 'POST /write/2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n')).toMatch(/ 200 /);
+  expect(handled).toEqual(['2']);
+  server.close();
 });
 
 test('handles an unsupported upgrade as an ordinary request', async () => {

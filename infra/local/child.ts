@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { openLogFile } from './log-file.ts';
 
 export type ChildSpec = Readonly<{
@@ -21,6 +22,7 @@ export type ChildSpec = Readonly<{
 
 export type Child = Readonly<{
   name: string;
+  pid: number;
   readyUrl: string;
   logFile: string;
   /** How the process ended, as `exit code 1` or `SIGKILL`. */
@@ -32,6 +34,7 @@ export type Child = Readonly<{
 }>;
 
 const keptLines = 15;
+const lastLinesMs = 100;
 
 /**
  * Starts a process whose output goes to its log file. It has its own process group, so that Ctrl-C reaches only us and
@@ -69,10 +72,15 @@ export function startChild(spec: ChildSpec, repository: string): Child {
       if (shown !== undefined) process.stdout.write(`${shown}\n`);
     });
   }
-  const ended = once(child, 'close').then(([code, signal]) => (code === null ? String(signal) : `exit code ${code}`));
-  void ended.then(log.close);
+  const closed = once(child, 'close').then(() => log.close());
+  // Workers of a killed gateway hold its output open until they have finished their requests.
+  const ended = once(child, 'exit').then(async ([code, signal]) => {
+    await Promise.race([closed, delay(lastLinesMs)]);
+    return code === null ? String(signal) : `exit code ${code}`;
+  });
   return {
     name: spec.name,
+    pid: child.pid ?? 0,
     readyUrl: spec.readyUrl,
     logFile: spec.logFile,
     ended,

@@ -1,0 +1,21 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { startChild } from './child.ts';
+
+// The gateway's workers outlive a primary that was killed, to finish their requests.
+test('a process has ended when it exits, even if processes that it started hold its output open', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-child-'));
+  const program = `
+    const { spawn } = require('node:child_process');
+    const { pid } = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'inherit', detached: true });
+    console.log('started', pid);
+    process.kill(process.pid, 'SIGKILL');`;
+  const spec = { name: 'one', args: ['-e', program], env: {}, readyUrl: '', logFile: join(directory, 'one.log') };
+  const child = startChild(spec, directory);
+  expect(await child.ended).toBe('SIGKILL');
+  const [, pid] = /started (\d+)$/.exec(child.lastLines()) ?? [];
+  expect(process.kill(Number(pid), 'SIGKILL')).toBe(true);
+  rmSync(directory, { recursive: true });
+});

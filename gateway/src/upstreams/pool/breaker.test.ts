@@ -17,12 +17,18 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs, hasChecks }: Brea
   let late: Outcome[] = [];
   /** How many checks had run when a trial failed although the last check had passed. */
   let misledAt: number | undefined;
+  /** Whether late outcomes count. */
+  let isRecovering = true;
   const enter = (next: typeof state) => {
     state = next;
     period += 1;
     outcomes = [];
     waiting = 0;
     passed = 0;
+  };
+  const close = () => {
+    enter('closed');
+    isRecovering = checks.at(-1) !== true;
   };
   const open = (nowMs: number) => {
     enter('open');
@@ -38,9 +44,9 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs, hasChecks }: Brea
     },
     settle(permit: number, outcome: Outcome, nowMs: number): void {
       if (permit !== period) {
-        if (hasChecks !== true || checks.at(-1) === true || state === 'closed' || outcome === 'neutral') return;
+        if (hasChecks !== true || !isRecovering || state === 'closed' || outcome === 'neutral') return;
         late.push(outcome);
-        if (late.length - 1 - late.lastIndexOf('failure') >= minimum) enter('closed');
+        if (late.length - 1 - late.lastIndexOf('failure') >= minimum) close();
         else if (state === 'open' && outcome === 'success') enter('half-open');
         return;
       }
@@ -48,10 +54,11 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs, hasChecks }: Brea
       if (state === 'half-open') {
         if (outcome === 'failure') {
           misledAt = checks.at(-1) === true ? checks.length : undefined;
+          isRecovering &&= misledAt === undefined;
           open(nowMs);
         }
         if (outcome === 'success') passed += 1;
-        if (passed === trials) enter('closed');
+        if (passed === trials) close();
         return;
       }
       if (outcome === 'neutral') return;
@@ -65,6 +72,8 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs, hasChecks }: Brea
     },
     checked(isGood: boolean): void {
       checks.push(isGood);
+      if (state === 'closed') isRecovering = !isGood;
+      else isRecovering ||= !isGood;
       const isBelieved = misledAt === undefined || checks.slice(misledAt).includes(false);
       if (isGood && isBelieved && state === 'open') enter('half-open');
     },
@@ -183,6 +192,19 @@ describe('a circuit breaker', () => {
     breaker.checked(false);
     breaker.settle(another, 'success', 2);
     expect(breaker.state(2)).toBe('half-open');
+  });
+
+  test('closes when enough earlier requests are answered in a row, also after a check has passed', () => {
+    const breaker = new Breaker({ ...rules, hasChecks: true });
+    const early = Array.from({ length: 4 }, () => breaker.admit(0) as Permit);
+    breaker.checked(true);
+    fail(breaker, 4, 0);
+    breaker.checked(false);
+    breaker.checked(true);
+    // The trials wait behind the earlier requests.
+    expect([breaker.admit(1), breaker.state(1)]).toEqual([expect.any(Number), 'half-open']);
+    for (const permit of early) breaker.settle(permit, 'success', 1);
+    expect(breaker.state(1)).toBe('closed');
   });
 
   test('closes when enough earlier requests are answered in a row while checks fail', () => {

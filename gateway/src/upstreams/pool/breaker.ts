@@ -38,6 +38,8 @@ export class Breaker {
   #running = 0;
   #passed = 0;
   #isCheckGood = false;
+  /** A check has failed, or none has run, and the breaker has not been closed with passing checks since. */
+  #isRecovering = true;
   #areChecksMisleading = false;
   /** How many late responses arrived in a row while checks fail. */
   #lateResponses = 0;
@@ -57,13 +59,13 @@ export class Breaker {
   }
 
   /**
-   * Records a request's outcome. Outcomes from an earlier state do not count, with one exception. While health checks
-   * fail, a late response ends the cool-down, and `minimum` late responses in a row close the breaker. In that case
-   * the service is back, but its queue may delay the trials.
+   * Records the outcome of a request. Outcomes from an earlier state do not count, with one exception. Once a health
+   * check has failed, a late response ends the cool-down, and `minimum` of them in a row close the breaker: the service
+   * is back, but its queue may delay the trials.
    */
   settle(permit: Permit, outcome: Outcome, nowMs: number): void {
     if (permit !== this.#epoch) {
-      if (this.#rules.hasChecks && !this.#isCheckGood) this.#settleLate(outcome);
+      if (this.#rules.hasChecks && this.#isRecovering) this.#settleLate(outcome);
     } else if (this.#state === 'half-open') this.#settleTrial(outcome, nowMs);
     else if (outcome !== 'neutral') {
       this.#window.add(outcome, nowMs);
@@ -83,6 +85,7 @@ export class Breaker {
    */
   checked(isGood: boolean): void {
     this.#isCheckGood = isGood;
+    if (!isGood || this.#state === 'closed') this.#isRecovering = !isGood;
     if (!isGood) this.#areChecksMisleading = false;
     else if (this.#state === 'open' && !this.#areChecksMisleading) this.#enter('half-open');
   }
@@ -108,6 +111,7 @@ export class Breaker {
 
   #enter(state: BreakerState): void {
     this.#state = state;
+    if (state === 'closed') this.#isRecovering = !this.#isCheckGood;
     this.#epoch += 1;
     this.#running = 0;
     this.#passed = 0;
@@ -116,6 +120,7 @@ export class Breaker {
 
   #open(nowMs: number): void {
     this.#areChecksMisleading = this.#state === 'half-open' && this.#isCheckGood;
+    if (this.#areChecksMisleading) this.#isRecovering = false;
     this.#enter('open');
     this.#openedAtMs = nowMs;
     this.opened += 1;

@@ -28,8 +28,8 @@ export const maxStreamsPerTarget = maxConnectionsPerTarget / 2;
 // connection.
 const idleConnectionMs = 4_000;
 const evictEveryMs = 250;
-/** How often health checks run while the breaker is open, unless the configured interval is shorter. */
-const urgentIntervalMs = 300;
+/** Interval of health checks while the breaker is open, or the configured interval if that is shorter. */
+const urgentIntervalMs = 100;
 
 type TargetDeps = Readonly<{
   upstream: Upstream;

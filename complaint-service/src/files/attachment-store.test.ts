@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -167,3 +168,23 @@ describe('any file', () => {
     expect(await readdir(join(directory, 'incoming'))).toEqual([]);
   });
 });
+
+// Only root can mount a small disk.
+(process.getuid?.() === 0 ? test : test.skip)(
+  'a full disk is an outage until it has space, and keeps no part',
+  async () => {
+    const disk = await mkdtemp(join(tmpdir(), 'attachments-full-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]);
+    try {
+      const small = createAttachmentStore(disk);
+      const text = (bytes: number) => Readable.from([Buffer.alloc(bytes, 'text\n')]);
+      await expect(small.receive(text(100_000), most, turn)).rejects.toMatchObject({ code: 'unavailable' });
+      expect(await readdir(join(disk, 'incoming'))).toEqual([]);
+      await (await small.receive(text(1_000), most, turn)).keepAs(id);
+      expect(await buffer((await small.open(id)) as Readable)).toHaveLength(1_000);
+    } finally {
+      execFileSync('umount', [disk]);
+      await rm(disk, { recursive: true });
+    }
+  },
+);

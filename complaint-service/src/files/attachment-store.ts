@@ -28,8 +28,8 @@ export type AttachmentStore = Readonly<{
   /**
    * Reads a body to its end. If this throws, it leaves nothing on disk.
    *
-   * @throws AppError `payload_too_large`, `unsupported_file_type`, `unreadable_image`, `attachments_busy`, or
-   *   `invalid_request` if the body ends early.
+   * @throws AppError `payload_too_large`, `unsupported_file_type`, `unreadable_image`, `attachments_busy`,
+   *   `unavailable` if the disk is full, or `invalid_request` if the client stops early. Nothing is then left on disk.
    */
   receive(body: Readable, maxBytes: number, turn: Turn): Promise<ReceivedFile>;
   /** Opens a stored file. Undefined if it does not exist. */
@@ -65,7 +65,7 @@ export function createAttachmentStore(directory: string): AttachmentStore {
         return received(encoded, { type, digest, ...image });
       } catch (error) {
         await Promise.all([rm(raw, { force: true }), rm(encoded, { force: true })]);
-        throw error;
+        throw outageOf(error);
       }
     },
     async open(id) {
@@ -87,10 +87,14 @@ export function createAttachmentStore(directory: string): AttachmentStore {
     return {
       ...file,
       async keepAs(id) {
-        await mkdir(dirname(pathOf(id)), { recursive: true, mode: mode.directory });
-        await flush(path);
-        await rename(path, pathOf(id));
-        await flush(dirname(pathOf(id)));
+        try {
+          await mkdir(dirname(pathOf(id)), { recursive: true, mode: mode.directory });
+          await flush(path);
+          await rename(path, pathOf(id));
+          await flush(dirname(pathOf(id)));
+        } catch (error) {
+          throw outageOf(error);
+        }
       },
       discard: () => rm(path, { force: true }),
     };
@@ -125,7 +129,13 @@ async function writeBody(
   }
 }
 
-/** A request that is refused early must not be destroyed, because the response uses the same socket. */
+/** Once the disk has space again, the same upload succeeds. */
+function outageOf(error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT' ? new AppError('unavailable', { cause: error }) : error;
+}
+
+/** Does not destroy a request that is refused before its end, because the response uses the same socket. */
 async function* chunksOf(body: Readable): AsyncIterable<Buffer> {
   try {
     yield* body.iterator({ destroyOnReturn: false });

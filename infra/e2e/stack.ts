@@ -85,7 +85,8 @@ export function writeGatewayConfig(place: Place, name: string, change: (config: 
 export type GatewayYaml = {
   listen: Record<string, string>;
   publicOrigins: string[];
-  upstreams: Record<string, { targets: string[] }>;
+  issuers: { revocations: { maxStaleness: string } }[];
+  upstreams: Record<string, { targets: string[]; timeouts?: { response: string } }>;
   /** An entry with `routes` is a group. */
   routes: (Record<string, unknown> & { routes?: GatewayYaml['routes'] })[];
   tests?: unknown;

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A response, or the error code of a failed connection. Times are milliseconds since the load began. */
-export type Outcome = Readonly<{ sentMs: number; endedMs: number; result: string }>;
+/** One response, or the code of a connection that failed. Times are milliseconds since the load began. */
+export type Outcome<Result = string> = Readonly<{ sentMs: number; endedMs: number; result: Result }>;
 
-export type SteadyLoad = Readonly<{
+export type SteadyLoad<Result = string> = Readonly<{
   nowMs(): number;
-  outcomes: readonly Outcome[];
+  outcomes: readonly Outcome<Result>[];
   stop(): Promise<void>;
 }>;
 
@@ -14,10 +14,10 @@ export type SteadyLoad = Readonly<{
  *
  * @param ask Sends a request and returns a name for its result, such as `200` or `503 upstream_circuit_open`.
  */
-export function steadyLoad(perSecond: number, ask: () => Promise<string>): SteadyLoad {
+export function steadyLoad<Result>(perSecond: number, ask: () => Promise<Result>): SteadyLoad<Result> {
   const began = performance.now();
   const nowMs = () => performance.now() - began;
-  const outcomes: Outcome[] = [];
+  const outcomes: Outcome<Result>[] = [];
   const open = new Set<Promise<void>>();
   let isOver = false;
   async function one(): Promise<void> {

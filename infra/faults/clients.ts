@@ -1,0 +1,101 @@
+import { eventually } from '@countersign/testing';
+import type { Fault } from './fault.ts';
+import { openFlood } from './flood.ts';
+import type { FaultStack } from './stack.ts';
+import type { User } from './traffic.ts';
+
+type At = Pick<FaultStack, 'place' | 'hold'>;
+
+const head = ({ place }: At, line: string, ...fields: readonly string[]) =>
+  `${[line, `Host: 127.0.0.1:${place.ports.gateway}`, ...fields].join('\r\n')}\r\n`;
+const events = 'GET /v1/complaints/events HTTP/1.1';
+const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+const MiB = 1024 * 1024;
+
+/** Clients that are slow, or that want too much. Others notice nothing. */
+export const clientFaults: readonly Fault[] = [
+  {
+    name: '500 clients send their headers slowly',
+    async run({ place }) {
+      const flood = await openFlood(place.ports.gateway, {
+        count: 500,
+        write: 'GET / HTTP/1.1\r\nX-Slow: ',
+        drip: 'a',
+      });
+      await allEnd(flood, 30_000);
+      return flood.summary();
+    },
+  },
+  {
+    name: '500 clients send their bodies slowly',
+    async run(stack) {
+      const write = `${head(stack, 'POST /v1/auth/refresh HTTP/1.1', 'Content-Type: application/json', 'Content-Length: 9999')}\r\n`;
+      const flood = await openFlood(stack.place.ports.gateway, { count: 500, write, drip: ' ' });
+      await allEnd(flood, 45_000);
+      return flood.summary();
+    },
+  },
+  {
+    name: '100 clients do not read their answers',
+    async run(stack) {
+      const write = `${head(stack, 'GET /openapi.json HTTP/1.1')}\r\n`.repeat(8);
+      const flood = await openFlood(stack.place.ports.gateway, { count: 100, write, reads: 'nothing' });
+      await stack.hold(10_000);
+      flood.close();
+    },
+  },
+  {
+    name: '600 event streams of three users',
+    run: (stack, { users }) => streamsOf(stack, users.slice(0, 3), (token) => head(stack, events, token)),
+  },
+  {
+    name: '600 WebSockets of three users',
+    // Others than above, whose limit is used up.
+    run: (stack, { users }) => streamsOf(stack, users.slice(3), (token) => head(stack, events, token, ...upgrade, key)),
+  },
+  {
+    name: '200 unfinished uploads of 1 MiB, at a gateway with a heap of 64 MiB',
+    prepare: ({ restart }) => restart('gateway', undefined, { nodeOptions: ['--max-old-space-size=64'] }),
+    async run(stack, traffic) {
+      const { path, token } = traffic.complaint();
+      const line = `POST ${path}/attachments HTTP/1.1`;
+      const fields = [`Authorization: Bearer ${token}`, 'Content-Type: text/plain', `Content-Length: ${MiB}`];
+      const write = `${head(stack, line, ...fields)}\r\n${' '.repeat(MiB - 1)}`;
+      const flood = await openFlood(stack.place.ports.gateway, { count: 200, write });
+      await stack.hold(8_000);
+      flood.close();
+      return flood.summary();
+    },
+    restore: ({ restart }) => restart('gateway'),
+  },
+];
+
+type Flood = Awaited<ReturnType<typeof openFlood>>;
+
+async function allEnd(flood: Flood, withinMs: number): Promise<void> {
+  try {
+    await eventually(() => {
+      if (flood.open() > 0) throw new Error(`${flood.open()} of them are still connected`);
+    }, withinMs);
+  } finally {
+    flood.close();
+  }
+}
+
+async function streamsOf(
+  stack: At,
+  users: readonly User[],
+  headOf: (authorization: string) => string,
+): Promise<string> {
+  const floods = await Promise.all(
+    users
+      .slice(0, 3)
+      .map(({ token }) =>
+        openFlood(stack.place.ports.gateway, { count: 200, write: `${headOf(`Authorization: Bearer ${token}`)}\r\n` }),
+      ),
+  );
+  await stack.hold(8_000);
+  for (const flood of floods) flood.close();
+  return floods.map((flood) => flood.summary()).join('; ');
+}

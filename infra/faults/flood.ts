@@ -1,0 +1,54 @@
+import { connect, type Socket } from 'node:net';
+
+export type FloodOptions = Readonly<{
+  count: number;
+  /** What each client sends at first. */
+  write: string;
+  /** What it sends every second from then on. */
+  drip?: string;
+  reads?: 'all' | 'nothing';
+}>;
+
+/** Clients of one address that no other client has. */
+export async function openFlood(port: number, { count, write, drip, reads = 'all' }: FloodOptions) {
+  const began = performance.now();
+  const answers = new Map<string, number>();
+  const open = new Set<Socket>();
+  let lastEndMs = 0;
+  let isClosing = false;
+
+  function follow(socket: Socket): void {
+    open.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => {
+      open.delete(socket);
+      if (!isClosing) lastEndMs = performance.now() - began;
+    });
+    if (reads === 'nothing') socket.pause();
+    else {
+      socket.once('data', (chunk) => {
+        const answer = chunk.toString('latin1', 9, 12);
+        answers.set(answer, (answers.get(answer) ?? 0) + 1);
+      });
+    }
+    socket.write(write);
+  }
+
+  for (let at = 0; at < count; at += 1) follow(connect({ port, host: '127.0.0.1', localAddress: '127.0.2.1' }));
+  const dripping = setInterval(() => {
+    if (drip !== undefined) for (const socket of open) socket.write(drip);
+  }, 1_000);
+  return {
+    open: () => open.size,
+    /** How many clients got which status, and when the last one was disconnected. */
+    summary(): string {
+      const shown = [...answers].map(([status, clients]) => `${clients} × ${status}`).join(', ') || 'no answer';
+      return lastEndMs === 0 ? shown : `${shown}; the last is disconnected after ${(lastEndMs / 1000).toFixed(1)} s`;
+    },
+    close() {
+      isClosing = true;
+      clearInterval(dripping);
+      for (const socket of open) socket.destroy();
+    },
+  };
+}

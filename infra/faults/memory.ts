@@ -1,0 +1,26 @@
+import { execFileSync } from 'node:child_process';
+import type { Fault } from './fault.ts';
+
+// From then on, the process gets no more memory, and ends when it wants some.
+const limitMemory = (pid: number) => execFileSync('prlimit', ['--pid', String(pid), '--as=1']);
+
+/** Processes that may not have more memory. */
+export const memoryFaults: readonly Fault[] = [
+  {
+    name: 'complaint-service gets no more memory',
+    fails: ['complaint-service'],
+    run: ({ restart }) => restart('complaint-service', limitMemory),
+  },
+  {
+    name: 'Redis gets no more memory',
+    fails: 'all',
+    alerts: ['IdentityUnavailable'],
+    async run({ redis, hold }) {
+      redisCommand(redis.url, 'config', 'set', 'maxmemory', '1');
+      await hold(8_000);
+      redisCommand(redis.url, 'config', 'set', 'maxmemory', '0');
+    },
+  },
+];
+
+const redisCommand = (url: string, ...args: readonly string[]) => execFileSync('redis-cli', ['-u', url, ...args]);

@@ -1,0 +1,75 @@
+import { execFileSync } from 'node:child_process';
+import { chownSync, globSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { eventually, freePorts, type StartedProcess, startProcess } from '@countersign/testing';
+
+export type OwnPostgres = Readonly<{
+  url: string;
+  /** The server's processes, the first one included. */
+  pids(): readonly number[];
+  /** Whether it ended by itself. */
+  hasEnded(): Promise<boolean>;
+  /** Starts it, or starts it again on the same data. Settles when it accepts connections. */
+  start(): Promise<void>;
+  /** Ends all of its processes with SIGKILL, like a machine that lost power. */
+  kill(): Promise<void>;
+}>;
+
+/** The newest installed version. Debian does not put these programs on the PATH. */
+export const postgresPrograms = (): string | undefined =>
+  globSync('/usr/lib/postgresql/*/bin/initdb').sort().map(dirname).at(-1);
+
+// PostgreSQL refuses to run as root. 65534 is `nobody`.
+const isRoot = process.getuid?.() === 0;
+const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+
+/** Creates a PostgreSQL server in a directory, which may be a mount. Nothing runs before `start`. */
+export async function ownPostgres(directory: string): Promise<OwnPostgres> {
+  const programs = postgresPrograms();
+  if (programs === undefined) throw new Error('PostgreSQL is not installed: apt-get install postgresql');
+  const [port = 0] = await freePorts(1);
+  const data = join(directory, 'data');
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  if (isRoot) for (const path of [directory, data]) chownSync(path, 65_534, 65_534);
+  const command = (program: string, args: readonly string[]) =>
+    isRoot
+      ? { command: 'setpriv', args: [...asNobody, join(programs, program), ...args] }
+      : { command: join(programs, program), args };
+  const initdb = command('initdb', ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync']);
+  execFileSync(initdb.command, initdb.args, { stdio: 'ignore' });
+  const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=', 'logging_collector=off'];
+  const server = command('postgres', ['-D', data, ...settings.flatMap((setting) => ['-c', setting])]);
+  let running: StartedProcess | undefined;
+  const pids = () => (running === undefined ? [] : [running.pid, ...childrenOf(running.pid)]);
+  return {
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    pids,
+    hasEnded: () => Promise.race([running?.exited.then(() => true), delay(100, false)]).then((ended) => ended === true),
+    async start() {
+      running = startProcess(server);
+      await running.waitFor(/ready to accept connections/);
+    },
+    async kill() {
+      const ended = pids();
+      running = undefined;
+      for (const pid of ended) process.kill(pid, 'SIGKILL');
+      await eventually(() => {
+        if (ended.some(isRunning)) throw new Error('PostgreSQL still runs');
+      });
+    },
+  };
+}
+
+/** The processes that a process has started. Needs Linux. */
+export const childrenOf = (pid: number): readonly number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,57 @@
+import { cpus, totalmem } from 'node:os';
+import { clientFaults } from './clients.ts';
+import { clockFaults } from './clocks.ts';
+import { diskFaults } from './disks.ts';
+import { gatewayFaults } from './gateway.ts';
+import { keyFaults } from './keys.ts';
+import { type Measured, measure, quiet } from './measure.ts';
+import { memoryFaults } from './memory.ts';
+import { notesOf, tableOf } from './report.ts';
+import { serviceFaults } from './services.ts';
+import { startFaultStack } from './stack.ts';
+import { storeFaults } from './stores.ts';
+
+// `npm run faults [-- WORD…]`: causes each fault whose name has one of the words, by default every fault, and prints what
+// clients got. It runs the whole stack with a PostgreSQL and a Redis of its own. Exits with 1 if a promise was broken.
+
+const responseMs = 10_000;
+const perSecond = 40;
+
+const words = process.argv.slice(2);
+const all = [
+  ...storeFaults,
+  ...serviceFaults,
+  ...gatewayFaults,
+  ...diskFaults,
+  ...clockFaults,
+  ...keyFaults,
+  ...clientFaults,
+  ...memoryFaults,
+];
+const chosen = all.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+const rows: Measured[] = [];
+const skipped: string[] = [];
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+const stack = await startFaultStack({ responseMs, form: 'whole' });
+try {
+  for (const fault of chosen) {
+    const missing = fault.missing?.();
+    if (missing !== undefined) {
+      skipped.push(`${fault.name}: not run: ${missing}`);
+      continue;
+    }
+    await quiet(stack);
+    const row = await measure(stack, fault, perSecond);
+    say(tableOf([row], responseMs).split('\n').at(-1) ?? '');
+    if (notesOf([row]) !== '') say(notesOf([row]));
+    rows.push(row);
+  }
+} finally {
+  await stack.stop();
+}
+const machine = `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`;
+say(`\n${perSecond} requests a second, two workers, time-out of routes ${responseMs / 1000} s; ${machine}\n`);
+say(tableOf(rows, responseMs));
+say(`\n${[notesOf(rows), ...skipped].filter(Boolean).join('\n')}`);
+if (rows.some(({ broken }) => broken.length > 0)) process.exitCode = 1;

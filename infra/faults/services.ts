@@ -1,0 +1,46 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Fault } from './fault.ts';
+import type { Part } from './stack.ts';
+
+const services: readonly Part[] = ['auth-service', 'users-service', 'complaint-service'];
+
+/** Faults of one service. Requests to the others succeed. */
+export const serviceFaults: readonly Fault[] = [
+  ...services.flatMap(killedAndHung),
+  {
+    name: 'complaint-service hung twice',
+    fails: ['complaint-service'],
+    // When it continues, Node closes the connections that seem idle, and the gateway repeats their requests.
+    async run({ pidOf, responseMs }) {
+      const pid = pidOf('complaint-service');
+      process.kill(pid, 'SIGSTOP');
+      await delay(responseMs - 1_000);
+      process.kill(pid, 'SIGCONT');
+      await delay(20);
+      process.kill(pid, 'SIGSTOP');
+      await delay(responseMs + 2_000);
+      process.kill(pid, 'SIGCONT');
+    },
+  },
+];
+
+function killedAndHung(part: Part): Fault[] {
+  return [
+    {
+      name: `${part} killed`,
+      fails: [part],
+      run: ({ restart }) => restart(part),
+    },
+    {
+      name: `${part} hung`,
+      fails: [part],
+      alerts: ['TargetUnhealthy'],
+      async run({ pidOf, responseMs, hold }) {
+        process.kill(pidOf(part), 'SIGSTOP');
+        await delay(responseMs);
+        await hold(8_000);
+        process.kill(pidOf(part), 'SIGCONT');
+      },
+    },
+  ];
+}

@@ -20,7 +20,7 @@ export type OwnPostgres = Readonly<{
 export const postgresPrograms = (): string | undefined =>
   globSync('/usr/lib/postgresql/*/bin/initdb').sort().map(dirname).at(-1);
 
-// PostgreSQL refuses to run as root. 65534 is `nobody`.
+// PostgreSQL refuses to run as root. 65534 is an account without rights.
 const isRoot = process.getuid?.() === 0;
 const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
 

@@ -340,7 +340,7 @@ describe('a revocation', () => {
     let turn = 0;
     server.answerWith((_request, response) => {
       turn += 1;
-      if (turn === 1) end(['somebody-else']);
+      if (turn === 1) end(['another-client']);
       response.end(JSON.stringify(turn === 1 ? active() : { active: false }));
     });
     expect(await tokensOf().codeOf()).toBe('token_inactive');
@@ -349,7 +349,7 @@ describe('a revocation', () => {
 
   test('during each of three questions gives 503, not an old answer', async () => {
     server.answerWith((_request, response) => {
-      end(['somebody-else']);
+      end(['another-client']);
       response.end(JSON.stringify(active()));
     });
     expect(await tokensOf().codeOf()).toBe('introspection_unavailable');

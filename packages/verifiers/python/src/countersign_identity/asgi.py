@@ -1,0 +1,130 @@
+"""ASGI middleware: for FastAPI, Starlette, Django under ASGI, and every other ASGI application."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+from ._contract.headers import HeaderLines, is_exempt, is_identity_header
+from ._web.guards import STATE_KEY, Verified
+from ._web.problems import Answer, problem_for
+from ._web.protection import Protection, is_too_long
+from .errors import BodyTooLarge, IdentityError, IdentityNotAllowed
+from .verifier import RequestHead, Verifier
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class _ClientDisconnected(Exception):
+    """The client left before its request was complete, so nothing can be answered."""
+
+
+class IdentityMiddleware:
+    """Refuses every request that the gateway did not sign for this service, before routing.
+
+    GET and HEAD of `/healthz`, `/readyz`, `/metrics` and `/.well-known/*` need no identity. Make it the outermost
+    middleware. The options are those of Protection.
+    """
+
+    def __init__(self, app: App, verifier: Verifier, **options: Any) -> None:
+        self._app, self._protection = app, Protection(verifier, **options)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        target, lines = target_of(scope), header_lines(scope)
+        head = self._protection.head_of(scope.get("method", "GET"), target, lines)
+        if scope["type"] == "http" and is_exempt(head.method, target):
+            if (keys := self._protection.key_set(target)) is not None:
+                await _answer(keys, scope, send)
+                return
+            scope["headers"] = [line for line in scope["headers"] if not is_identity_header(line[0].decode("latin-1"))]
+            await self._app(scope, receive, send)
+            return
+        try:
+            receive = await self._verify(head, scope, receive)
+        except _ClientDisconnected:
+            return
+        except IdentityError as error:
+            await _answer(self._protection.refusal(error, head), scope, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except IdentityNotAllowed as error:
+            if started:
+                raise
+            await _answer(problem_for(error, target, lines), scope, send)
+
+    async def _verify(self, head: RequestHead, scope: Scope, receive: Receive) -> Receive:
+        verifier, limit = self._protection.verifier, self._protection.max_body_bytes
+        signed = await verifier.averify_head(head)
+        if scope["type"] != "http" or not signed.needs_body:
+            scope[STATE_KEY] = Verified(await verifier.acomplete(signed))
+            return receive
+        if is_too_long(signed.headers.get("content-length", ""), limit):
+            raise BodyTooLarge
+        body = await _read(receive, limit)
+        scope[STATE_KEY] = Verified(await verifier.acomplete(signed, body))
+        return _once_more(body, receive)
+
+
+def target_of(scope: Scope) -> str:
+    """Return the target as the server received it. `path` is decoded, so it cannot stand in for `raw_path`."""
+    raw_path, query = scope.get("raw_path"), scope.get("query_string", b"")
+    if not isinstance(raw_path, bytes):
+        raise RuntimeError("this ASGI server gives no raw_path, without which no signature can be verified")
+    if raw_path.isascii() and unquote(raw_path.decode()) != scope["path"]:
+        raise RuntimeError("make IdentityMiddleware the outermost middleware: another one has changed the path")
+    return (raw_path + (b"?" + query if query else b"")).decode("latin-1")
+
+
+def header_lines(scope: Scope) -> HeaderLines:
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise _ClientDisconnected
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise BodyTooLarge
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _once_more(body: bytes, receive: Receive) -> Receive:
+    """Give the application the body that was read."""
+    unread = [body]
+
+    async def again() -> Message:
+        return {"type": "http.request", "body": unread.pop(), "more_body": False} if unread else await receive()
+
+    return again
+
+
+async def _answer(answer: Answer, scope: Scope, send: Send) -> None:
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        # Before the handshake ends. A server without this extension answers the close with a plain 403.
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        kind = "websocket.http.response"
+    headers = {**answer.headers, "content-length": str(len(answer.body))}
+    lines = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": f"{kind}.start", "status": answer.status, "headers": lines})
+    await send({"type": f"{kind}.body", "body": b"" if scope.get("method") == "HEAD" else answer.body})

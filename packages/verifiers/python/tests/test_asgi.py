@@ -209,14 +209,14 @@ def test_a_websocket_is_verified_before_its_handshake_ends():
     assert len(server.app.scopes) == 1
 
 
-def test_the_keys_for_agreement_are_published_beside_the_services_own():
+def test_the_keys_for_agreement_are_published():
     agreement = AgreementKeys()
     verifier = Verifier(audience="my-service", keys=GATEWAY.keys, replay=MemoryReplay(), agreement=agreement)
-    server = Server(verifier, own_keys=lambda: {"keys": [{"kid": "own"}]})
+    server = Server(verifier)
     request = SignedRequest("GET", "/.well-known/jwks.json", {}, b"")
     status, headers, body = server.ask(request)
     assert (status, headers["content-type"]) == (200, "application/jwk-set+json")
-    assert json.loads(body) == {"keys": [{"kid": "own"}, *agreement.published]}
+    assert json.loads(body) == {"keys": agreement.published}
     assert "d" not in agreement.published[0]
     assert server.ask(SignedRequest("HEAD", "/.well-known/jwks.json", {}, b""))[2] == b""
     assert server.app.scopes == []

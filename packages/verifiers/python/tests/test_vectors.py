@@ -145,6 +145,31 @@ def test_a_shared_secret_of_zero_is_refused():
         agreement.agree(X25519PrivateKey.generate(), zero, "my-service")
 
 
+def test_a_public_key_may_have_the_sign_of_its_x():
+    while True:
+        raw = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+        if raw[31] & 0x80:
+            break
+    entry = {"kty": "OKP", "crv": "Ed25519", "kid": "signed", "x": rfc9421.base64url(raw)}
+    assert list(parse_jwks({"keys": [entry]}).signing) == ["signed"]
+
+
+@pytest.mark.parametrize("value", [None, "AA"])
+def test_an_entry_with_a_private_half_is_no_key_for_agreement(value):
+    public = AgreementKeys([agreement.new_agreement_jwk()]).published[0]
+    assert agreement_key(public) is not None
+    assert agreement_key({**public, "d": value}) is None
+
+
+def test_a_key_whose_kid_has_the_form_of_an_agreed_keyid_is_not_usable():
+    entry = {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "x": rfc9421.base64url(Ed25519PrivateKey.generate().public_key().public_bytes_raw()),
+    }
+    assert not parse_jwks({"keys": [{**entry, "kid": f"{'g' * 43}.{'s' * 43}"}]}).signing
+
+
 @pytest.mark.parametrize("vector", NESTED["vectors"], **named)
 def test_a_nested_call_is_decided_as_its_vector_says(vector):
     services = {}

@@ -88,3 +88,27 @@ def differences(document: dict[str, Any]) -> list[str]:
             if verdict != expected:
                 found.append(f"{vector['name']}: expected {expected}, got {verdict}")
     return found
+
+
+def first_difference(recent: list[str]) -> Iterator[str]:
+    """Yield the name of each vector, key set and key for agreement that is decided otherwise, `recent` ones first."""
+    from countersign_identity._keys.jwks import agreement_key, parse_jwks
+
+    documents = [read("vectors.json"), read("agreed-vectors.json")]
+    with published_keys_allowed():
+        for one in documents[0]["key_sets"]:
+            parsed = parse_jwks(one["jwks"])
+            if list(parsed.signing if parsed else []) != one["usable"]:
+                yield one["name"]
+        for one in documents[1]["unusable"]:
+            if agreement_key(one["jwk"]) is not None:
+                yield one["name"]
+        keys = [keys_of(document) for document in documents]
+        found = [(vector, at) for at, document in enumerate(documents) for vector in document["vectors"]]
+        for vector, at in sorted(found, key=lambda pair: pair[0]["name"] not in recent):
+            try:
+                verdict: object = verdict_on(vector, documents[at], keys[at])
+            except Exception as error:  # A verifier that fails has decided otherwise.
+                verdict = error
+            if verdict != expected_of(vector):
+                yield vector["name"]

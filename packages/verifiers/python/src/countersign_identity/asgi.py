@@ -9,7 +9,7 @@ from ._web.guards import STATE_KEY, Verified
 from ._web.problems import Answer, problem_for
 from ._web.protection import Protection, is_too_long
 from .errors import BodyTooLarge, IdentityError, IdentityNotAllowed
-from .verifier import RequestHead, Verifier
+from .verifier import RequestHead
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,24 +22,17 @@ class _ClientDisconnected(Exception):
     """The client left before its request was complete, so nothing can be answered."""
 
 
-class IdentityMiddleware:
-    """Refuses every request that the gateway did not sign for this service, before routing.
-
-    GET and HEAD of `/healthz`, `/readyz`, `/metrics` and `/.well-known/*` need no identity. Make it the outermost
-    middleware. The options are those of Protection.
-    """
-
-    def __init__(self, app: App, verifier: Verifier, **options: Any) -> None:
-        self._app, self._protection = app, Protection(verifier, **options)
+class IdentityMiddleware(Protection[App]):
+    """Refuses every request that the gateway did not sign for this service. Make it the outermost middleware."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         target, lines = target_of(scope), header_lines(scope)
-        head = self._protection.head_of(scope.get("method", "GET"), target, lines)
+        head = self._head_of(scope.get("method", "GET"), target, lines)
         if scope["type"] == "http" and is_exempt(head.method, target):
-            if (keys := self._protection.key_set(target)) is not None:
+            if (keys := self._key_set(target)) is not None:
                 await _answer(keys, scope, send)
                 return
             scope["headers"] = [line for line in scope["headers"] if not is_identity_header(line[0].decode("latin-1"))]
@@ -50,7 +43,7 @@ class IdentityMiddleware:
         except _ClientDisconnected:
             return
         except IdentityError as error:
-            await _answer(self._protection.refusal(error, head), scope, send)
+            await _answer(self._refusal(error, head), scope, send)
             return
         started = False
 
@@ -67,7 +60,7 @@ class IdentityMiddleware:
             await _answer(problem_for(error, target, lines), scope, send)
 
     async def _verify(self, head: RequestHead, scope: Scope, receive: Receive) -> Receive:
-        verifier, limit = self._protection.verifier, self._protection.max_body_bytes
+        verifier, limit = self._verifier, self._max_body_bytes
         signed = await verifier.averify_head(head)
         if scope["type"] != "http" or not signed.needs_body:
             scope[STATE_KEY] = Verified(await verifier.acomplete(signed))

@@ -60,7 +60,7 @@ class Identity:
     kind: ClassVar[str]
     request_id: str = field(default_factory=new_request_id)
     context: IdentityContext = IdentityContext()
-    txn_token: str | None = None
+    txn_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

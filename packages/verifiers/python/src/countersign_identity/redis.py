@@ -84,6 +84,7 @@ class RedisReplay(_Replay):
 
     @classmethod
     def from_url(cls, url: str, *, timeout_sec: float = 0.1, **options: Any) -> "RedisReplay":
+        """Connect with these timeouts. The options are those of the class."""
         retry = redis.retry.Retry(NoBackoff(), 1)  # Over a new connection: Redis may have closed an idle one.
         client = redis.Redis.from_url(url, socket_timeout=timeout_sec, socket_connect_timeout=timeout_sec, retry=retry)
         return cls(client, **options)
@@ -104,6 +105,7 @@ class AsyncRedisReplay(_Replay):
 
     @classmethod
     def from_url(cls, url: str, *, timeout_sec: float = 0.1, **options: Any) -> "AsyncRedisReplay":
+        """Connect with these timeouts. The options are those of the class."""
         timeouts = {"socket_timeout": timeout_sec, "socket_connect_timeout": timeout_sec}
         retry = redis.asyncio.retry.Retry(NoBackoff(), 1)
         return cls(redis.asyncio.Redis.from_url(url, retry=retry, **timeouts), **options)

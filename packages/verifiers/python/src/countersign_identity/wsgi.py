@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from ._contract.headers import HeaderLines, is_exempt, is_identity_header
 from ._web.guards import STATE_KEY, Verified
 from ._web.problems import Answer
-from ._web.protection import Protection, is_too_long
+from ._web.protection import MAX_BODY_BYTES, Protection, StreamRule, is_too_long, no_stream
 from .errors import BodyTooLarge, IdentityError, IdentityRefused
 from .identity import Identity
 from .verifier import RequestHead, Verifier
@@ -24,23 +24,31 @@ if TYPE_CHECKING:
 Environ = dict[str, Any]
 
 
-class IdentityMiddleware:
-    """Refuses every request that the gateway did not sign for this service, before routing.
+class IdentityMiddleware(Protection["WSGIApplication"]):
+    """Refuses every request that the gateway did not sign for this service.
 
-    GET and HEAD of `/healthz`, `/readyz`, `/metrics` and `/.well-known/*` need no identity. `mount` is the path under
-    which the server mounts the application: any other SCRIPT_NAME is refused, because gunicorn takes it from a header.
-    The other options are those of Protection.
+    `mount` is the path under which the server mounts the application: any other SCRIPT_NAME is refused, because
+    gunicorn takes it from a header.
     """
 
-    def __init__(self, app: "WSGIApplication", verifier: Verifier, *, mount: str = "", **options: Any) -> None:
-        self._app, self._mount, self._protection = app, mount, Protection(verifier, **options)
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        verifier: Verifier,
+        *,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        stream: StreamRule = no_stream,
+        mount: str = "",
+    ) -> None:
+        super().__init__(app, verifier, max_body_bytes=max_body_bytes, stream=stream)
+        self._mount = mount
 
     def __call__(self, environ: Environ, start_response: "StartResponse") -> Iterable[bytes]:
         target, lines = target_of(environ), header_lines(environ)
-        head = self._protection.head_of(environ["REQUEST_METHOD"], target, lines)
+        head = self._head_of(environ["REQUEST_METHOD"], target, lines)
         is_routed_so = self._is_routed_as_received(target, environ)
         if is_routed_so and is_exempt(head.method, target):
-            if (keys := self._protection.key_set(target)) is not None:
+            if (keys := self._key_set(target)) is not None:
                 return _answer(keys, head.method, start_response)
             for name in [name for name in environ if name.startswith("HTTP_") and is_identity_header(_header(name))]:
                 del environ[name]
@@ -50,7 +58,7 @@ class IdentityMiddleware:
                 raise IdentityRefused("target_malformed", f"SCRIPT_NAME is {environ.get('SCRIPT_NAME')!r}")
             environ[STATE_KEY] = Verified(self._verify(head, environ))
         except IdentityError as error:
-            return _answer(self._protection.refusal(error, head), head.method, start_response)
+            return _answer(self._refusal(error, head), head.method, start_response)
         return self._app(environ, start_response)
 
     def _is_routed_as_received(self, target: str, environ: Environ) -> bool:
@@ -60,14 +68,14 @@ class IdentityMiddleware:
         return bool(is_same and script_name == self._mount)
 
     def _verify(self, head: RequestHead, environ: Environ) -> Identity:
-        verifier = self._protection.verifier
+        verifier = self._verifier
         has_own_memory = not verifier.replay.shared or (verifier.agreement is not None and verifier.agreement.in_memory)
         if environ.get("wsgi.multiprocess") and has_own_memory:
             raise RuntimeError("several processes serve this application: use RedisReplay, and keys that they share")
         signed = verifier.verify_head(head)
         if not signed.needs_body:
             return verifier.complete(signed)
-        body = _read(environ, self._protection.max_body_bytes)
+        body = _read(environ, self._max_body_bytes)
         environ |= {"wsgi.input": BytesIO(body), "wsgi.input_terminated": True, "CONTENT_LENGTH": str(len(body))}
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         return verifier.complete(signed, body)

@@ -32,7 +32,7 @@ class AgreementKeys:
     """The service's private keys for agreement: all are accepted, and the first `publish` of them are published.
 
     All instances of a service share them. Without `jwks`, a key is generated that exists in this process alone: the
-    service must then have one process.
+    service must then have one process. A service with keys for other purposes adds their entries to `published`.
     """
 
     def __init__(self, jwks: Iterable[Jwk] | None = None, *, publish: int = 1) -> None:

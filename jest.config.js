@@ -20,10 +20,9 @@ const shared = {
   modulePathIgnorePatterns: ['/dist/', '/\\.countersign/'],
 };
 
-// The reference verifier in examples/ needs a Python with `cryptography`.
-const python = ['python3', '/usr/bin/python3'].find(
-  (command) => spawnSync(command, ['-c', 'import cryptography']).status === 0,
-);
+// The suites of packages/verifiers/python need a Python with these packages, which .ci/run installs.
+const imports = 'import cryptography, django, fastapi, flask, gunicorn, httpx, pytest, redis, uvicorn, wsproto';
+const python = ['python3', '/usr/bin/python3'].find((command) => spawnSync(command, ['-c', imports]).status === 0);
 if (python !== undefined) process.env.VERIFIER_PYTHON = python;
 
 // Tests that need a server, e.g. two processes on one database, are in *.postgres.test.ts. .ci/run checks that they
@@ -31,7 +30,7 @@ if (python !== undefined) process.env.VERIFIER_PYTHON = python;
 const ignored = [
   '/node_modules/',
   ...(process.env.DATABASE_URL ? [] : ['\\.postgres\\.test\\.ts$']),
-  ...(python ? [] : ['\\.python\\.test\\.ts$']),
+  ...(python ? [] : ['\\.python\\.(?:slow\\.)?test\\.ts$']),
   // `npm run test:slow` and `npm run test:nightly` run only these.
   ...(process.env.SLOW ? [] : ['\\.slow\\.test\\.ts$']),
   ...(process.env.NIGHTLY ? [] : ['\\.nightly\\.test\\.ts$']),

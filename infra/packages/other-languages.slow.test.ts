@@ -3,27 +3,33 @@ import { resolve } from 'node:path';
 import { testGateway } from '@countersign/identity/testing';
 import { freePorts, recordingUpstream } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
+import { pythonEnv } from '../verifiers/python-service.ts';
 import { repository } from './installed-packages.ts';
 import { startProgram, untilStatus } from './service-process.ts';
 
 const examples = resolve(repository, 'examples');
-// jest.config.js looks for a Python with `cryptography`.
+// jest.config.js looks for a Python with the packages that the examples need.
 const { VERIFIER_PYTHON: python } = process.env;
 const hasGo = spawnSync('go', ['version']).status === 0;
-const programs = [
-  ...(python ? [{ name: 'python', command: python, args: ['service.py'] }] : []),
-  ...(hasGo ? [{ name: 'go', command: 'go', args: ['run', '.'] }] : []),
+type Example = Readonly<{ name: string; folder: string; command: string; args: (port: number) => readonly string[] }>;
+const inPython = (name: string, args: Example['args']): Example[] =>
+  python ? [{ name, folder: 'python', command: python, args }] : [];
+const programs: readonly Example[] = [
+  ...inPython('fastapi', (port) => ['-m', 'uvicorn', 'service:app', '--port', String(port)]),
+  ...inPython('flask', (port) => ['-m', 'flask', '--app', 'flask_service', 'run', '--port', String(port)]),
+  ...inPython('django', (port) => ['-m', 'gunicorn', 'django_service:application', '--bind', `127.0.0.1:${port}`]),
+  ...(hasGo ? [{ name: 'go', folder: 'go', command: 'go', args: () => ['run', '.'] }] : []),
 ];
 
 test('every program of another language whose runtime is here accepts signed requests and refuses others', async () => {
-  for (const { name, command, args } of programs) {
+  for (const { folder, command, args } of programs) {
     const gateway = testGateway({ audience: 'my-service' });
     const keyServer = await recordingUpstream({
       answer: (_request, res) => void res.end(JSON.stringify(gateway.jwks)),
     });
     const [port = 0] = await freePorts(1);
-    const env = { PORT: String(port), GATEWAY_KEYS_URL: `${keyServer.url}/.well-known/jwks.json` };
-    const service = startProgram({ command, args, cwd: resolve(examples, name), env });
+    const env = { ...pythonEnv, PORT: String(port), GATEWAY_KEYS_URL: `${keyServer.url}/.well-known/jwks.json` };
+    const service = startProgram({ command, args: args(port), cwd: resolve(examples, folder), env });
     const url = `http://127.0.0.1:${port}/hello`;
     try {
       const signed = () => fetch(url, { headers: gateway.signedRequest({ path: '/hello' }).headers });
@@ -42,5 +48,6 @@ test('every program of another language whose runtime is here accepts signed req
       await keyServer.close();
     }
   }
-  expect(programs.map(({ name }) => name)).toEqual([...(python ? ['python'] : []), ...(hasGo ? ['go'] : [])]);
+  const expected = [...(python ? ['fastapi', 'flask', 'django'] : []), ...(hasGo ? ['go'] : [])];
+  expect(programs.map(({ name }) => name)).toEqual(expected);
 });

@@ -47,7 +47,8 @@ export async function startPythonService(
     const answer = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } });
     return ((await answer.json()) as { reached: number }).reached;
   };
-  await eventually(metrics, 100_000).catch((error: unknown) => {
+  await eventually(metrics, 100_000).catch(async (error: unknown) => {
+    await started.stop();
     throw new Error(started.output(), { cause: error });
   });
   return { port, reached: metrics, output: started.output, stop: () => started.stop() };

@@ -6,8 +6,10 @@ import { api, webApplication } from './web-application.ts';
 /**
  * Creates an OpenID provider with one user, who logs in without a page. It stands in for Keycloak, Auth0 or any other
  * provider.
+ *
+ * @param backchannelLogoutUri Where it sends a logout token when the user logs out.
  */
-export function startProvider(port: number): Server {
+export function startProvider(port: number, backchannelLogoutUri?: string): Server {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const key = { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), alg: 'RS256', use: 'sig' } as JWK;
   const provider = new Provider(`http://127.0.0.1:${port}`, {
@@ -18,6 +20,7 @@ export function startProvider(port: number): Server {
         client_id: webApplication.clientId,
         client_secret: webApplication.secret,
         redirect_uris: [webApplication.redirectUri],
+        ...(backchannelLogoutUri !== undefined && { backchannel_logout_uri: backchannelLogoutUri }),
       },
     ],
     findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
@@ -33,11 +36,14 @@ export function startProvider(port: number): Server {
     extraTokenClaims: () => ({ groups: ['everyone', 'orders-agents'], organization: { id: 'acme' } }),
     features: {
       devInteractions: { enabled: false },
+      backchannelLogout: { enabled: backchannelLogoutUri !== undefined },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: () => ({ scope: 'orders.read', audience: 'orders-api', accessTokenFormat: 'jwt' }),
       },
     },
+    // By default, it sends nothing to an address of this machine.
+    fetch: (url, { dispatcher: _public, ...options }) => fetch(url, options),
     ttl: { AccessToken: 900, Grant: 3_600, IdToken: 900, Interaction: 600, Session: 3_600 },
   });
   const callback = provider.callback();

@@ -11,7 +11,7 @@ import {
   type TestIssuer,
   type UpstreamOptions,
 } from '@countersign/testing';
-import { request } from 'undici';
+import { Agent, request } from 'undici';
 import { loadConfig } from '../src/config/load.ts';
 import { createKey } from '../src/keys/key-files.ts';
 import { type GatewayDeps, type RunningGateway, startGateway } from '../src/start-gateway.ts';
@@ -137,8 +137,9 @@ ${more}`;
       ...options.deps,
     });
     const { ports } = running;
+    const dispatcher = new Agent();
     const post: EventGateway['post'] = async (path, headers, body, port = ports.public) => {
-      const answer = await request(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers, body, reset: true });
+      const answer = await request(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers, body, dispatcher });
       return { status: answer.statusCode, headers: answer.headers, body: await answer.body.text() };
     };
     const gateway: EventGateway = {
@@ -147,6 +148,7 @@ ${more}`;
       post,
       async ask(token) {
         const answer = await request(`http://127.0.0.1:${ports.public}/things/1`, {
+          dispatcher,
           headers: { authorization: `Bearer ${token}` },
         });
         const text = await answer.body.text();
@@ -159,7 +161,10 @@ ${more}`;
         post(eventsPath, { 'content-type': 'application/secevent+jwt', authorization: `Bearer ${bearer}` }, token),
       admin: (path) => fetch(`http://127.0.0.1:${ports.admin}${path}`, { headers: { connection: 'close' } }),
       async stop() {
-        if (started.delete(gateway)) await running.stop();
+        if (!started.delete(gateway)) return;
+        // An idle connection of ours would keep the gateway from stopping for a second.
+        void dispatcher.close();
+        await running.stop();
       },
     };
     started.add(gateway);

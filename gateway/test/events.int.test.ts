@@ -180,6 +180,36 @@ describe('an event from the provider', () => {
     expect(answer.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
   });
 
+  test('is shown to operators: what came last, how late, and why a token is refused', async () => {
+    const own = fresh();
+    const token = await world.token(own);
+    expect((await gateway.push(await world.signal({ jti: 'shown', ...about(own.sub) }))).status).toBe(202);
+    const { issuers } = (await (await gateway.admin('/api/issuers')).json()) as { issuers: readonly unknown[] };
+    expect(issuers).toMatchObject([
+      {
+        events: {
+          backchannel_logout: true,
+          transmitter: world.issuer.issuer,
+          since: expect.any(String),
+          last: { source: 'shared_signals', event: 'session-revoked', at: new Date(clock.nowMs()).toISOString() },
+          counts: expect.arrayContaining([{ name: 'shared_signals applied', count: expect.any(Number) }]),
+        },
+      },
+    ]);
+    const page = await (await gateway.admin('/console/issuers')).text();
+    expect(page).toContain('Last event');
+    const asked = { method: 'GET', path: '/things/1', token };
+    const explained = await fetch(`http://127.0.0.1:${gateway.running.ports.admin}/api/explain`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(asked),
+    });
+    expect(await explained.text()).toContain('the event session-revoked by Shared Signals, received');
+    const metrics = await (await gateway.admin('/metrics')).text();
+    expect(metrics).toMatch(/countersign_events_total\{.*source="shared_signals",result="applied".*\} \d+/);
+    expect(metrics).toMatch(/countersign_event_last_timestamp_seconds\{.*\} \d+/);
+  });
+
   test('no secret or token is logged', () => {
     const text = gateway.log.text();
     expect(text).toContain('"backchannel_logout"');

@@ -110,7 +110,8 @@ function processMetrics({ current, connections, bodies, reloads, redisStatus }: 
 }
 
 function issuerMetrics({ current, nowMs }: Sources): readonly ScrapedMetric[] {
-  const feedOf = ({ config }: TrustedIssuer) => current().trust.followed.get(config.issuer)?.stats;
+  const feedOf = ({ config, events }: TrustedIssuer) =>
+    current().trust.followed.get(config.issuer)?.stats ?? events?.stats;
   const each = (
     name: string,
     help: string,
@@ -144,7 +145,7 @@ function issuerMetrics({ current, nowMs }: Sources): readonly ScrapedMetric[] {
     each(
       'revocations_max_staleness_seconds',
       "The issuer's `maxStaleness`. `onStale` applies once the feed is older.",
-      ({ config }) => inSeconds(config.revocations?.maxStalenessMs),
+      ({ config }) => inSeconds((config.revocations ?? config.events)?.maxStalenessMs),
     ),
     each('revocations_held', 'Revocations that are in effect.', ({ revocations }) => revocations?.size),
     each(
@@ -178,6 +179,33 @@ function issuerMetrics({ current, nowMs }: Sources): readonly ScrapedMetric[] {
       'revocation_feed_unknown_items_total',
       'Revocation feed items ignored because their kind is unknown.',
       (issuer) => feedOf(issuer)?.unknownItems,
+    ),
+    {
+      name: 'events_total',
+      help: 'Events of issuers by source and result: `applied`, `repeated`, `ignored`, `verification`, `refused`, `unavailable`.',
+      labels: ['issuer', 'source', 'result'],
+      rows: () =>
+        [...current().trust.issuers.values()].flatMap(({ config, events }) =>
+          [...(events?.counts ?? [])].map(
+            ([name, count]) => [[config.issuer, ...name.split(' ')], count] satisfies MetricRow,
+          ),
+        ),
+    },
+    each('event_last_timestamp_seconds', 'When the last event arrived.', ({ events }) =>
+      inSeconds(events?.lastEvent?.atMs),
+    ),
+    each('event_last_lag_seconds', 'How long before its arrival the last event happened.', ({ events }) =>
+      inSeconds(events?.lastEvent?.lagMs),
+    ),
+    each(
+      'events_since_timestamp_seconds',
+      'From when on every event is known. Older tokens may have ended unnoticed.',
+      ({ events }) => inSeconds(events?.sinceMs),
+    ),
+    each(
+      'events_late_total',
+      'Events whose time is more than a day before they were sent. They end almost nothing.',
+      ({ events }) => events?.late,
     ),
   ];
 }

@@ -1,5 +1,6 @@
 import type { TokenReport } from '@countersign/admin-api';
 import { keyIssuer } from '@countersign/jwks';
+import type { EventOrigin } from '@countersign/signals';
 import type { UnverifiedJwt } from '@countersign/strict-jwt';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
@@ -194,10 +195,17 @@ function revocationFindings(issuer: TrustedIssuer, claims: Claims, kid: string, 
     if (!(error instanceof AppError)) throw error;
     const [found, fix] =
       error.code === 'token_revoked'
-        ? ['its session, user, tenant or key was revoked', 'log in again']
+        ? [endText(issuer.events?.originOf(claims)), 'log in again']
         : ['the gateway cannot read revocations now', 'see docs/operations/revocations.md'];
     return [finding(error.code as Code, 'revocation', 'no revocation in effect', found, fix)];
   }
+}
+
+/** Where the end of a token came from. */
+function endText(origin: EventOrigin | undefined): string {
+  if (origin === undefined) return 'its session, user, tenant or key was revoked';
+  const source = origin.source === 'shared_signals' ? 'Shared Signals' : 'back-channel logout';
+  return `the event ${origin.event} by ${source}, received ${new Date(origin.atMs).toISOString()} (jti ${origin.jti})`;
 }
 
 /** Removes duplicates: one claim can fail two checks with equal texts. */

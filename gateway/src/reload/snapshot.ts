@@ -43,8 +43,6 @@ export type Trust = Readonly<{
   issuers: ReadonlyMap<string, TrustedIssuer>;
   /** The revocations of each issuer that has a feed. */
   followed: ReadonlyMap<string, FollowedRevocations>;
-  /** The events of each issuer that sends them. */
-  streams: ReadonlyMap<string, EventStream>;
 }>;
 
 /** One configuration with its open resources. A reload builds another snapshot, which serves all new requests. */
@@ -125,7 +123,6 @@ export class Snapshot {
     const { logger, keySets, revocationDeps } = resources;
     const issuers = new Map<string, TrustedIssuer>();
     const followed = new Map<string, FollowedRevocations>();
-    const streams = new Map<string, EventStream>();
     const { keysDir, keyFiles, lifetimeSec } = this.config.identity;
     for (const issuer of this.config.issuers) {
       const { issuer: name, jwks, discovery, algorithms, revocations: feed } = issuer;
@@ -143,17 +140,16 @@ export class Snapshot {
         followed.set(name, following);
       }
       const stream = this.#openStream(issuer, resources);
-      if (stream !== undefined) streams.set(name, stream);
       const { revocations } = followed.get(name) ?? stream ?? {};
       const settings = issuer.introspection;
       const introspection =
         settings &&
         this.#lease.use(`introspection of ${name}`, settings, () => new IntrospectionClient(name, settings, logger));
-      const fresh: TrustedIssuer = { config: issuer, keys, revocations, introspection };
+      const fresh: TrustedIssuer = { config: issuer, keys, revocations, events: stream, introspection };
       const old = previous?.issuers.get(name);
       issuers.set(name, old !== undefined && isSame(old, fresh) ? old : fresh);
     }
-    return { issuers, followed, streams };
+    return { issuers, followed };
   }
 
   /** Opens the events of an issuer. The lease keeps the keys open longer than the resource that uses them. */
@@ -175,11 +171,9 @@ export class Snapshot {
 
   #createEventEndpoints({ eventThrottle: throttle, logger, keySets, nowMs }: ProcessResources): EventEndpoints {
     const { listen, trustedProxies, eventSecrets } = this.config;
-    const { issuers, streams } = this.trust;
-    const sources = [...issuers.values()].flatMap(({ config, keys }) => {
-      const stream = streams.get(config.issuer);
-      return stream === undefined ? [] : [{ config, keys, stream }];
-    });
+    const sources = [...this.trust.issuers.values()].flatMap(({ config, keys, events: stream }) =>
+      stream === undefined ? [] : [{ config, keys, stream }],
+    );
     const receivers = new Map<string, EventReceiver>();
     for (const [name = '', own] of Map.groupBy(sources, ({ config }) => config.name)) {
       const { algorithms, events } = own[0]?.config ?? {};

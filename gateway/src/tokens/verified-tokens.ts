@@ -3,6 +3,7 @@ import type { KeySet } from '@countersign/jwks';
 import { LRUCache } from 'lru-cache';
 import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
+import type { EventStream } from '../revocations/events/event-stream.ts';
 import type { Revocations } from '../revocations/revocations.ts';
 import type { Claims, StatusClaims } from './claims.ts';
 import type { TokenOutcomes } from './token-outcomes.ts';
@@ -13,6 +14,8 @@ export type TrustedIssuer = Readonly<{
   keys: KeySet;
   /** Undefined if this issuer has no revocation feed. Its tokens are then valid until `exp`. */
   revocations: Revocations | undefined;
+  /** The events that the issuer sends. */
+  events?: EventStream | undefined;
   /** Undefined if this issuer's opaque tokens are not accepted. */
   introspection?: IntrospectionEndpoint | undefined;
 }>;

@@ -1,8 +1,25 @@
 import { z } from 'zod';
 import { fromWorst, known, listOf, mergedBy, mergeMembers, mostFirst, newestFirst } from './merge.ts';
-import { count, counted, highest, ms, since, text, time, total } from './values.ts';
+import { count, counted, highest, latestTime, ms, since, text, time, total } from './values.ts';
 
 // The issuers that the gateway trusts, and their revocations.
+
+const lastEvent = z.object({
+  source: z.enum(['backchannel_logout', 'shared_signals']),
+  event: z.string(),
+  at: time.describe('When it arrived.'),
+  lag_ms: z.number().describe('How long before that it happened.'),
+});
+mergedBy(lastEvent, (all) => mergeMembers(lastEvent, all.toSorted(newestFirst('at'))));
+
+const events = z.object({
+  backchannel_logout: z.boolean().describe('Whether logout tokens are received.'),
+  transmitter: text.describe('Whose Security Event Tokens are received.'),
+  since: known(latestTime).describe('From when on every event is known.'),
+  last: known(lastEvent),
+  counts: counted.describe('Received, by source and result.'),
+  late: total.describe('Events whose time is more than a day before they were sent.'),
+});
 
 const issuer = fromWorst(
   z
@@ -26,6 +43,7 @@ const issuer = fromWorst(
       ignored: z.array(z.object({ kid: text, reason: z.string() })).describe('Unusable keys.'),
       verified: total.describe('Verified tokens, not requests, because a verified token is cached.'),
       refused: counted.describe('Tokens that failed verification, by error code.'),
+      events: known(events).describe('The events that it sends. Null without `events`.'),
     })
     .meta({ id: 'Issuer' }),
   ['current', 'cannot be refreshed', 'none'],

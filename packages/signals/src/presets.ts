@@ -26,6 +26,8 @@ const standard: EventPreset = {
 const presets: ReadonlyMap<string, Partial<EventPreset>> = new Map<string, Partial<EventPreset>>([
   // Before version 26, the header of a logout token has the usual typ: only `events` tells it from other tokens.
   ['keycloak', { logoutTypes: ['logout+jwt', 'jwt'] }],
+  // Logout tokens have `sid`, and access tokens do not.
+  ['auth0', { sessions: false }],
   [
     'okta',
     {

@@ -38,7 +38,8 @@ export type LogPage = Readonly<{
   sinceMs: number;
 }>;
 
-const pollEveryMs = 100;
+/** A reader that is not woken asks this often. */
+const pollEveryMs = 200;
 const pageSize = 1_000;
 /** After Redis lost the log, those who hold entries write them within this time. A new reader waits for them. */
 const settleMs = 1_000;
@@ -56,6 +57,7 @@ const writeScript = `${scriptHead}
 if ARGV[2] ~= '' and tonumber(ARGV[2]) < tonumber(redis.call('HGET', KEYS[1], 'since')) then
   redis.call('HSET', KEYS[1], 'since', ARGV[2])
 end
+local news = false
 for at = 3, #ARGV, 4 do
   local field, from, till, value = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
   local old = redis.call('HGET', KEYS[2], field)
@@ -66,8 +68,10 @@ for at = 3, #ARGV, 4 do
     redis.call('HSET', KEYS[2], field, value)
     redis.call('ZADD', KEYS[3], redis.call('HINCRBY', KEYS[1], 'seq', 1), field)
     redis.call('ZADD', KEYS[4], till, field)
+    news = true
   end
 end
+if news then redis.call('PUBLISH', KEYS[1], '') end
 local dead = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now, 'LIMIT', 0, 500)
 if #dead > 0 then
   redis.call('HDEL', KEYS[2], unpack(dead))
@@ -96,11 +100,23 @@ export class SharedLog {
   /** A write failed, or the signing key changed since the last refill. */
   #mustRefill = false;
   #writtenWith: string | undefined;
+  #woken = new AbortController();
 
   constructor(options: SharedLogOptions) {
     this.#options = options;
     const id = createHash('sha256').update(options.issuer).digest('base64url').slice(0, 22);
     this.#keys = ['log', 'entries', 'order', 'until'].map((name) => `countersign:events:{${id}}:${name}`);
+  }
+
+  /** A channel of Redis with a message for each write. Subscribe to it, and call {@link wake}. */
+  get channel(): string {
+    return this.#keys[0] ?? '';
+  }
+
+  /** Makes a waiting {@link read} look for entries now. */
+  wake(): void {
+    this.#woken.abort();
+    this.#woken = new AbortController();
   }
 
   /** @throws Error if Redis did not confirm. The entries are then written again once it is back. */
@@ -119,12 +135,14 @@ export class SharedLog {
     for (;;) {
       const isOld = this.#mustRefill || this.#writtenWith !== this.#options.mac.kid();
       if (position === undefined || isOld) await this.#refill();
+      // Taken before reading, so that a write meanwhile ends the wait.
+      const { signal: woken } = this.#woken;
       const { ageMs, ...page } = await this.#readPage(position?.cursor ?? 0);
       const isSettled = position !== undefined || ageMs >= settleMs;
       const isNews = page.items.length + page.unknown > 0 || position === undefined || page.log !== position.log;
       if (signal.aborted || (isSettled && (isNews || performance.now() >= untilMs))) return page;
-      // Rejects on abort, which the loop checks itself.
-      await delay(pollEveryMs, undefined, { signal, ref: false }).catch(() => {});
+      // Rejects when it is woken or stopped, which the loop checks itself.
+      await delay(pollEveryMs, undefined, { signal: AbortSignal.any([signal, woken]), ref: false }).catch(() => {});
     }
   }
 

@@ -1,7 +1,9 @@
 import type { Answers, Counted, Issuer, Revocations } from '@countersign/admin-api';
+import type { Issuer as Config } from '../../config/config.ts';
 import { type Code, errorTable } from '../../errors.ts';
 import { isActive, keyInUse } from '../../keys/gateway-keys.ts';
 import type { ManagedKey } from '../../keys/key-files.ts';
+import type { EventStream } from '../../revocations/events/event-stream.ts';
 import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
 import { timeOf, timeOrNull } from '../describe.ts';
 import { type ConsoleSources, countedOf, stateOf } from './sources.ts';
@@ -43,7 +45,7 @@ function describeKeys(algorithm: string, keys: readonly ManagedKey[], nowSec: nu
   }));
 }
 
-function issuerOf({ config, keys }: TrustedIssuer, sources: ConsoleSources): Issuer {
+function issuerOf({ config, keys, events }: TrustedIssuer, sources: ConsoleSources): Issuer {
   const { issuer, provider = null, name = null, shownJwks } = config;
   const { ageMs, fetches, failures, held, ignored, nextInMs, failure } = keys.stats;
   const { verified, refused } = sources.tokenOutcomes.of(issuer);
@@ -67,6 +69,19 @@ function issuerOf({ config, keys }: TrustedIssuer, sources: ConsoleSources): Iss
     ignored: ignored.map(({ kid, reason }) => ({ kid: kid ?? null, reason })),
     verified,
     refused: countedOf(refused),
+    events: config.events && events ? describeEvents(config.events, events) : null,
+  };
+}
+
+function describeEvents({ backchannelLogout, sharedSignals }: NonNullable<Config['events']>, stream: EventStream) {
+  const { lastEvent: last, counts, late, sinceMs } = stream;
+  return {
+    backchannel_logout: backchannelLogout,
+    transmitter: sharedSignals?.transmitter ?? null,
+    since: timeOrNull(sinceMs),
+    last: last ? { source: last.source, event: last.event, at: timeOf(last.atMs), lag_ms: last.lagMs } : null,
+    counts: countedOf(counts),
+    late,
   };
 }
 
@@ -87,14 +102,15 @@ export function readRevocations(sources: ConsoleSources): Answers['/api/revocati
   };
 }
 
-function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSources): Revocations[] {
-  const { issuer, revocations: feed } = config;
+function followedOf({ config, revocations, events }: TrustedIssuer, sources: ConsoleSources): Revocations[] {
+  const { issuer, name } = config;
+  const feed = config.revocations ?? config.events;
   if (revocations === undefined || feed === undefined) return [];
-  const stats = sources.current().trust.followed.get(issuer)?.stats;
+  const stats = sources.current().trust.followed.get(issuer)?.stats ?? events?.stats;
   return [
     {
       issuer,
-      source: feed.shownUrl,
+      source: 'shownUrl' in feed ? feed.shownUrl : `events of ${name}`,
       state: stateOf(sources, 'revocations', issuer, 'not read'),
       held: revocations.size,
       staleness_ms: revocations.stalenessMs() ?? null,

@@ -62,7 +62,7 @@ function issuerStates({ config, keys, revocations }: TrustedIssuer): Observed[] 
   ];
   if (revocations === undefined) return states;
   const staleness = revocations.stalenessMs();
-  const isStale = staleness !== undefined && staleness > (config.revocations?.maxStalenessMs ?? 0);
+  const isStale = staleness !== undefined && staleness > ((config.revocations ?? config.events)?.maxStalenessMs ?? 0);
   const state = !revocations.ready ? 'not read' : isStale ? 'stale' : 'current';
   return [...states, { kind: 'revocations', name, state }];
 }

@@ -71,6 +71,7 @@ export class EventStream {
   readonly #origins = new LRUCache<string, EventOrigin>({ max: maxOrigins });
   #stopping: AbortController | undefined;
   #unfollow = () => {};
+  #subscriber: Redis | undefined;
 
   constructor(config: EventStreamConfig, deps: EventStreamDeps) {
     const { journal, shared, nowMs, logger } = deps;
@@ -97,6 +98,12 @@ export class EventStream {
     });
   }
 
+  /** From when on every event is known. Undefined while the journal is read. */
+  get sinceMs(): number | undefined {
+    return this.#deps.journal.sinceMs(this.#config.issuer);
+  }
+
+  /** Those of the log of all gateways. Undefined for one gateway. */
   get stats(): RevocationFeed['stats'] | undefined {
     return this.#feed?.stats;
   }
@@ -104,6 +111,7 @@ export class EventStream {
   start(): void {
     if (this.#stopping !== undefined) return;
     this.#stopping = new AbortController();
+    this.#subscribe();
     void this.#load(this.#stopping.signal);
   }
 
@@ -111,6 +119,7 @@ export class EventStream {
     this.#stopping?.abort();
     this.#feed?.stop();
     this.#unfollow();
+    this.#subscriber?.disconnect();
   }
 
   /** Counts a result, even if the token was refused. */
@@ -205,6 +214,19 @@ export class EventStream {
     else if (!signal.aborted) this.#feed.start();
   }
 
+  /** Reads the log of all gateways as soon as one has written. Without this connection, it is read every 200 ms. */
+  #subscribe(): void {
+    const log = this.#shared;
+    if (log === undefined) return;
+    // A subscriber is idle for long, and waits for no reply.
+    const subscriber = this.#deps.shared?.redis.duplicate({ socketTimeout: undefined, commandTimeout: undefined });
+    subscriber?.on('error', () => {});
+    subscriber?.on('ready', () => void subscriber.subscribe(log.channel).catch(() => {}));
+    subscriber?.on('message', () => log.wake());
+    subscriber?.connect().catch(() => {});
+    this.#subscriber = subscriber;
+  }
+
   #coverFrom(sinceMs: number): void {
     const { nowMs, logger } = this.#deps;
     const { issuer, maxTokenLifetimeSec } = this.#config;
@@ -239,7 +261,8 @@ export class EventStream {
     const news = page.items.filter(
       ({ kind, name, notBeforeMs }) => !this.revocations.knows(kind as RevokedKind, name, notBeforeMs),
     );
-    for (const entry of news) this.#remember(entry);
+    // In force first, and then on this disk: the gateway that received them has them on its own.
+    this.#apply(news);
     this.#markSeen(page.items);
     await journal
       .append(news)

@@ -65,6 +65,7 @@ function issuerPart(one: Issuer, nowMs: number): Html {
       ],
       ['Tokens verified', number(one.verified)],
       ['Tokens refused', reasons(one.refused)],
+      ...eventRows(one.events, nowMs),
     ])}<div>${table(
       `Keys from ${issuer}`,
       [
@@ -89,6 +90,26 @@ function issuerPart(one: Issuer, nowMs: number): Html {
     }</div></div>`,
     stateSince(state, nowMs),
   );
+}
+
+/** The events that the issuer sends, if any. */
+function eventRows(events: Issuer['events'], nowMs: number): readonly (readonly [string, Html | string | null])[] {
+  if (events === null) return [];
+  const { backchannel_logout, transmitter, since, last, counts, late } = events;
+  const sources = [
+    backchannel_logout && 'back-channel logout',
+    transmitter !== null && `Shared Signals of ${transmitter}`,
+  ];
+  return [
+    ['Events by', sources.filter((source) => source !== false).join(', ')],
+    [
+      'Last event',
+      last && html`${code(last.event)} ${ago(last.at, nowMs)} <span class="muted">lag ${duration(last.lag_ms)}</span>`,
+    ],
+    ['Events known since', since && ago(since, nowMs)],
+    ['Events received', reasons(counts)],
+    ['Events sent a day late', late === 0 ? null : html`<span class="why">${number(late)}</span>`],
+  ];
 }
 
 const reasons = (counts: Issuer['refused']): Html =>

@@ -185,6 +185,25 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// The environment variable VECTORS names a further file of vectors, such as random ones.
+func TestFurtherVectors(t *testing.T) {
+	path := os.Getenv("VECTORS")
+	if path == "" {
+		t.Skip("VECTORS names no file")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file vectorFile
+	if err := json.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range file.Vectors {
+		t.Run(v.Name, func(t *testing.T) { checkVector(t, file.verifier(t, v), v) })
+	}
+}
+
 func checkVector(t *testing.T, verifier *Verifier, v vector) {
 	method, target := string(v.Request.Method), string(v.Request.Target)
 	if isExempt := wire.IsExempt(method, target); isExempt != v.Exempt {

@@ -104,7 +104,9 @@ async function takeOver(
   { keks, alg, next, at, now }: Omit<KeyParts, 'db'> & Readonly<{ next: StoredKey | undefined; at: Date; now: Date }>,
 ): Promise<string> {
   if (next !== undefined) {
-    await updateKey(trx, next.kid, lifeFrom(next, at));
+    // The time of publication stays: the service may not write it.
+    const { publish_at: _, ...times } = lifeFrom(next, at);
+    await updateKey(trx, next.kid, times);
     return next.kid;
   }
   const made = await makeKey(keks, alg);

@@ -84,7 +84,7 @@ describe('while Redis is unavailable', () => {
     const wire = fakeRedis(silent);
     const options: RedisReplayOptions = {
       onUnavailable: 'memory',
-      timeoutMs: 20,
+      timeoutMs: 100,
       retryAfterMs: 20,
       onStateChange: (state) => states.push(state),
     };
@@ -92,7 +92,7 @@ describe('while Redis is unavailable', () => {
     expect(await replay.claim(claim('a'))).toBe('fresh');
     const startedAt = performance.now();
     for (let n = 0; n < 50; n += 1) expect(await replay.claim(claim(`b${n}`))).toBe('fresh');
-    expect(performance.now() - startedAt).toBeLessThan(50 * 20);
+    expect(performance.now() - startedAt).toBeLessThan(50 * 100);
     // The first claim and the background probes.
     await eventually(() => expect(wire.calls).toBeGreaterThan(4));
     expect(wire.calls).toBeLessThan(50);

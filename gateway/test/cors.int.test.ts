@@ -224,7 +224,7 @@ describe('without cors in the configuration', () => {
     ['origins: []', 'cors.origins: must have at least 1 item'],
     ['origins: ["https://a.test/app"]', 'cors.origins[0]: must be an origin'],
     ['origins: ["https://a.test"], headers: ["*"]', 'cors.headers[0]: must be the name of one header, not "*"'],
-    ['origins: ["https://a.test"], headers: [X-User-Id]', 'cors.headers[0]: is a header that only the gateway writes'],
+    ['origins: ["https://a.test"], headers: [X-User-Id]', 'cors.headers[0]: is a header that only the gateway may set'],
     ['origins: ["https://a.test"], expose: ["*"]', 'cors.expose[0]: must be the name of one header, not "*"'],
     ['origins: ["https://a.test"], maxAge: 2d', 'cors.maxAge: must be a duration from 1s to 1d'],
   ])('{ %s } is refused', (cors, problem) => {

@@ -1,4 +1,5 @@
 import { cpus, totalmem } from 'node:os';
+import { stopRequested } from '@countersign/service-kit';
 import { clientFaults } from './clients.ts';
 import { clockFaults } from './clocks.ts';
 import { diskFaults } from './disks.ts';
@@ -34,6 +35,11 @@ const skipped: string[] = [];
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 const stack = await startFaultStack({ responseMs, form: 'whole' });
+// Otherwise its PostgreSQL would go on, and its small disks would stay mounted.
+void stopRequested().then(async () => {
+  await stack.stop();
+  process.exit(1);
+});
 try {
   for (const fault of chosen) {
     const missing = fault.missing?.();

@@ -65,8 +65,13 @@ const homeDisk = '64m';
 export async function startFaultStack(options: FaultStackOptions): Promise<FaultStack> {
   const { responseMs, form } = options;
   const closing: (() => unknown)[] = [];
-  const stop = async () => {
+  const closeAll = async () => {
     for (const close of closing.splice(0).reverse()) await close();
+  };
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= closeAll();
+    return stopping;
   };
   try {
     const directory = mkdtempSync(join(tmpdir(), 'countersign-faults-'));

@@ -109,7 +109,7 @@ describe('keys', () => {
     expect(code).toBe(0);
     expect(out).toContain(`-  agreed  users-service, unknown: no gateway answers at http://127.0.0.1:${port}`);
     const explained = (await run('explain', 'GET', '/v1/users/me', '--role', 'agent', '-c', file)).out;
-    expect(explained).toContain('a key that both sides agree on (hmac-sha256), or with ed25519 while there is none');
+    expect(explained).toContain('a key that both sides agreed on (hmac-sha256), or with ed25519 until there is such a key');
     expect(explained).toContain('now: unknown: no gateway answers');
     expect(explained).toContain('keyid="GATEWAY-KID.SERVICE-KID";alg="hmac-sha256"');
   });
@@ -172,7 +172,7 @@ describe('check', () => {
     const refused = await run('check', file);
     expect(refused.code).toBe(1);
     expect(refused.err).toContain(
-      `upstreams.users-service: its targets publish different keys for agreement (${one.url} ${first.kid}, ${other.url} ${second.kid}): give them one key\n1 problem`,
+      `upstreams.users-service: its targets publish different key agreement keys (${one.url} ${first.kid}, ${other.url} ${second.kid}): give them one key\n1 problem`,
     );
     await other.trust(jwks, { keys: [first, second] });
     expect(await run('check', file)).toMatchObject({ code: 0, err: '' });

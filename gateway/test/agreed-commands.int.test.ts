@@ -172,7 +172,7 @@ describe('check', () => {
     const refused = await run('check', file);
     expect(refused.code).toBe(1);
     expect(refused.err).toContain(
-      `upstreams.users-service: its targets publish different key agreement keys (${one.url} ${first.kid}, ${other.url} ${second.kid}): give them one key\n1 problem`,
+      `upstreams.users-service: its targets publish different key agreement keys (${one.url} ${first.kid}, ${other.url} ${second.kid}): give them all the same key\n1 problem`,
     );
     await other.trust(jwks, { keys: [first, second] });
     expect(await run('check', file)).toMatchObject({ code: 0, err: '' });

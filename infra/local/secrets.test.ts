@@ -96,6 +96,8 @@ describe('the secrets of this machine', () => {
     const [file = ''] = filesUnder();
     writeFileSync(file, '');
     chmodSync(file, 0o600);
-    expect(() => loadGatewayKeys(join(home, 'gateway-keys'), 1)).toThrow(`${file}: is empty, so it was never a key.`);
+    expect(() => loadGatewayKeys(join(home, 'gateway-keys'), 1)).toThrow(
+      `${file}: is empty, so it never contained a key.`,
+    );
   });
 });

@@ -212,7 +212,8 @@ export type ListenerApp = Readonly<{
 export type LiveHandlers = Readonly<{
   current: Readonly<{
     handlers: Readonly<Record<'public' | 'internal', Handlers> & { decision?: Handlers | undefined }>;
-    events: EventEndpoints;
+    /** Undefined if no issuer sends events. */
+    events?: EventEndpoints | undefined;
   }>;
 }>;
 
@@ -241,7 +242,7 @@ export function createListenerApp(
     });
   }
   app.use((request, response, next) => {
-    const endpoint = live.current.events.find(listener, request);
+    const endpoint = live.current.events?.find(listener, request);
     if (endpoint !== undefined) {
       const record = handlers().begin(request, response);
       response.set('x-request-id', record.requestId);

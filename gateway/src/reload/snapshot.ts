@@ -54,7 +54,7 @@ export class Snapshot {
   readonly tokens: AccessTokens;
   readonly limiters: Limiters;
   /** Where providers send events. */
-  readonly events: EventEndpoints;
+  readonly events: EventEndpoints | undefined;
   readonly handlers: Readonly<{ public: Handlers; internal: Handlers; decision: DecisionHandlers | undefined }>;
   readonly #lease: Lease;
   readonly #inFlight = new InFlight();
@@ -169,7 +169,7 @@ export class Snapshot {
     );
   }
 
-  #createEventEndpoints({ eventThrottle: throttle, logger, keySets, nowMs }: ProcessResources): EventEndpoints {
+  #createEventEndpoints({ eventThrottle: throttle, logger, keySets, nowMs }: ProcessResources) {
     const { listen, trustedProxies, eventSecrets } = this.config;
     const sources = [...this.trust.issuers.values()].flatMap(({ config, keys, events: stream }) =>
       stream === undefined ? [] : [{ config, keys, stream }],
@@ -186,6 +186,7 @@ export class Snapshot {
       const receiver = createEventReceiver({ issuers: own, transmitterKeys, secrets, nowMs });
       if (receiver !== undefined) receivers.set(name, receiver);
     }
+    if (receivers.size === 0) return undefined;
     return createEventEndpoints({
       receivers,
       listener: listen.events === undefined ? 'public' : 'events',

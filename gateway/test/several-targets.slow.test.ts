@@ -46,7 +46,7 @@ describe('an upstream with several targets', () => {
     }
     expect(service.requests.length).toBe(before + 8);
     const lines = gateway.log.lines();
-    expect(lines.filter(({ msg }) => String(msg).startsWith('target is ejected'))).toHaveLength(1);
+    expect(lines.filter(({ msg }) => String(msg).startsWith('ejecting a target'))).toHaveLength(1);
     // Three requests were retried elsewhere before the target was ejected.
     const again = lines.filter(({ attempts }) => attempts === 2);
     expect(again).toHaveLength(3);

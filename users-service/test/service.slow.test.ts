@@ -106,7 +106,7 @@ test('never seeds in production, and needs a server there', () => {
 test.each([
   ['is not there', undefined, /cannot read .*ENOENT/],
   ['is not JSON', '{', /cannot read/],
-  ['has no tenants', '{}', /is not as expected/],
+  ['has no tenants', '{}', /does not have the expected format/],
 ])('says in a sentence that the seed file %s', async (_what, content, message) => {
   const path = join(home, 'other.json');
   rmSync(path, { force: true });

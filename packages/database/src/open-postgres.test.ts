@@ -133,7 +133,7 @@ testOnServer(
     const next = await ask();
     expect(next.code).toBe('unavailable');
     expect(next.tookMs).toBeLessThan(500);
-    expect(await db.ping()).toBe('the database does not answer');
+    expect(await db.ping()).toBe('the database does not respond');
     gate.goOn();
     const backAt = performance.now();
     await eventually(async () => expect((await ask()).code).toBe('done'));

@@ -1,11 +1,11 @@
 import { isInstalled } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { gatewayFaults } from './gateway.ts';
-import { measure } from './measure.ts';
-import { postgresPrograms } from './own-postgres.ts';
-import { serviceFaults } from './services.ts';
-import { type FaultStack, startFaultStack } from './stack.ts';
-import { storeFaults } from './stores.ts';
+import { gatewayFaults } from '../faults/gateway.ts';
+import { measure } from '../faults/measure.ts';
+import { postgresPrograms } from '../faults/own-postgres.ts';
+import { serviceFaults } from '../faults/services.ts';
+import { type FaultStack, startFaultStack } from '../faults/stack.ts';
+import { storeFaults } from '../faults/stores.ts';
 
 const canRun = postgresPrograms() !== undefined && isInstalled('redis-server');
 const all = [...storeFaults, ...serviceFaults, ...gatewayFaults];

@@ -109,7 +109,9 @@ describe('keys', () => {
     expect(code).toBe(0);
     expect(out).toContain(`-  agreed  users-service, unknown: no gateway answers at http://127.0.0.1:${port}`);
     const explained = (await run('explain', 'GET', '/v1/users/me', '--role', 'agent', '-c', file)).out;
-    expect(explained).toContain('a key that both sides agreed on (hmac-sha256), or with ed25519 until there is such a key');
+    expect(explained).toContain(
+      'a key that both sides agreed on (hmac-sha256), or with ed25519 until there is such a key',
+    );
     expect(explained).toContain('now: unknown: no gateway answers');
     expect(explained).toContain('keyid="GATEWAY-KID.SERVICE-KID";alg="hmac-sha256"');
   });

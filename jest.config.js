@@ -60,6 +60,7 @@ export default {
     'packages/admin-api',
     'packages/proxy-config',
     'packages/strict-jwt',
+    'packages/revocations',
     'packages/signals',
     'packages/tracing',
     'packages/strict-yaml',

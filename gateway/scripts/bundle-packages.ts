@@ -13,6 +13,7 @@ const bundled = [
   'ext-authz',
   'conformance',
   'strict-jwt',
+  'revocations',
   'tracing',
   'console',
 ];

@@ -37,7 +37,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'pipeline/exchange.ts',
       'pipeline/request-record.ts',
       'tokens',
-      'revocations',
+      'events',
       'limits',
       'routing',
       'keys',
@@ -101,6 +101,9 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'base64url.ts',
       'thumbprint.ts',
     ],
+  },
+  'packages/revocations': {
+    layers: ['index.ts', 'feed.ts', 'revocation-batch.ts', 'revocations.ts', 'table.ts', 'revoked-subject.ts'],
   },
   'packages/signals': {
     layers: [

@@ -1,11 +1,11 @@
 import { isInstalled } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { gatewayFaults } from '../faults/gateway.ts';
+import { gatewayFaults } from '../faults/cases/gateway.ts';
+import { serviceFaults } from '../faults/cases/services.ts';
+import { storeFaults } from '../faults/cases/stores.ts';
 import { measure } from '../faults/measure.ts';
 import { postgresPrograms } from '../faults/own-postgres.ts';
-import { serviceFaults } from '../faults/services.ts';
 import { type FaultStack, startFaultStack } from '../faults/stack.ts';
-import { storeFaults } from '../faults/stores.ts';
 
 const canRun = postgresPrograms() !== undefined && isInstalled('redis-server');
 const all = [...storeFaults, ...serviceFaults, ...gatewayFaults];

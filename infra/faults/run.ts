@@ -1,16 +1,16 @@
 import { cpus, totalmem } from 'node:os';
 import { stopRequested } from '@countersign/service-kit';
-import { clientFaults } from './clients.ts';
-import { clockFaults } from './clocks.ts';
-import { diskFaults } from './disks.ts';
-import { gatewayFaults } from './gateway.ts';
-import { keyFaults } from './keys.ts';
+import { clientFaults } from './cases/clients.ts';
+import { clockFaults } from './cases/clocks.ts';
+import { diskFaults } from './cases/disks.ts';
+import { gatewayFaults } from './cases/gateway.ts';
+import { keyFaults } from './cases/keys.ts';
+import { memoryFaults } from './cases/memory.ts';
+import { serviceFaults } from './cases/services.ts';
+import { storeFaults } from './cases/stores.ts';
 import { type Measured, measure, quiet } from './measure.ts';
-import { memoryFaults } from './memory.ts';
 import { notesOf, tableOf } from './report.ts';
-import { serviceFaults } from './services.ts';
 import { startFaultStack } from './stack.ts';
-import { storeFaults } from './stores.ts';
 
 // `npm run faults [-- WORD…]`: causes each fault whose name has one of the words, by default every fault, and prints what
 // clients got. It runs the whole stack with a PostgreSQL and a Redis of its own. Exits with 1 if a promise was broken.

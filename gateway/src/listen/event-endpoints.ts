@@ -2,12 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { discardBody } from '@countersign/service-kit';
 import { type PushAnswer, pushAccepted, pushRefused, SignalError } from '@countersign/signals';
 import { AppError } from '../errors.ts';
+import type { EventReceiver } from '../events/event-receiver.ts';
 import { addressKey } from '../limits/address-key.ts';
 import type { LocalLimiter } from '../limits/limiter.ts';
 import type { ClientAddress } from '../pipeline/client-address.ts';
 import type { RequestRecord } from '../pipeline/request-record.ts';
 import { respond } from '../pipeline/respond.ts';
-import type { EventReceiver } from '../revocations/events/event-receiver.ts';
 
 type EventEndpointsOptions = Readonly<{
   /** The receivers, by issuer name. */

@@ -4,6 +4,8 @@ import type { GatewayConfig, Issuer, Limit, Upstream } from '../config/config.ts
 import { isSocket } from '../config/schema/decision.ts';
 import { createDecisionHandler, type DecisionHandlers } from '../decision/decide.ts';
 import { createProxyProof } from '../decision/proxy-proof.ts';
+import { createEventReceiver, type EventReceiver } from '../events/event-receiver.ts';
+import { EventStream } from '../events/event-stream.ts';
 import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/gateway-keys.ts';
 import { openIssuerKeys } from '../keys/issuer-keys.ts';
 import { openServiceKeys, type ServiceKeys } from '../keys/service-keys.ts';
@@ -18,11 +20,8 @@ import { createAuthenticateService } from '../pipeline/authenticate-service.ts';
 import { createClientAddress } from '../pipeline/client-address.ts';
 import { configuredStages } from '../pipeline/configured-stages.ts';
 import { compileLimits, createLimit } from '../pipeline/limit.ts';
-import { createPipeline, type Forward, type Pipeline, type Stages } from '../pipeline/pipeline.ts';
-import { respond } from '../pipeline/respond.ts';
+import { createPipeline, type Pipeline, type Stages } from '../pipeline/pipeline.ts';
 import { createSign } from '../pipeline/sign.ts';
-import { createEventReceiver, type EventReceiver } from '../revocations/events/event-receiver.ts';
-import { EventStream } from '../revocations/events/event-stream.ts';
 import { createRouteTable, routesOn } from '../routing/route-table.ts';
 import { createCertificateCheck } from '../tokens/certificate-binding.ts';
 import { createDpop } from '../tokens/dpop.ts';
@@ -30,11 +29,10 @@ import { createOpaqueTokens } from '../tokens/introspection/opaque-tokens.ts';
 import { createTxnTokens } from '../tokens/txn-token.ts';
 import { AccessTokens, type TrustedIssuer } from '../tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../tokens/verify-access-token.ts';
-import { createForwardHttp, type ForwardHttpOptions } from '../upstreams/forward/forward-http.ts';
 import { IntrospectionClient } from '../upstreams/introspection-client.ts';
 import { OpenUpstream, type OpenUpstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
 import { type FollowedRevocations, openRevocations } from '../upstreams/revocation-source.ts';
-import { createForwardUpgrade } from '../upstreams/websocket/forward-upgrade.ts';
+import { createForward } from './create-forward.ts';
 import type { ProcessResources } from './process-resources.ts';
 import type { Lease } from './shared-resources.ts';
 
@@ -63,8 +61,7 @@ export class Snapshot {
    * Opens everything that the configuration describes. The previous snapshot serves requests meanwhile.
    *
    * @param previous The current snapshot. Resources with unchanged configuration are shared with it. No closure here
-   *   may
-   *   capture it, because every earlier snapshot would then stay in memory.
+   *   may capture it, because every earlier snapshot would then stay in memory.
    * @throws StartupError if a file that the configuration names is unreadable. It then leaves nothing open.
    */
   constructor(config: GatewayConfig, resources: ProcessResources, previous?: Snapshot) {
@@ -116,8 +113,7 @@ export class Snapshot {
    * Opens the issuers' keys and revocations.
    *
    * @param previous The previous snapshot's trust. An unchanged issuer stays the same object, so its verified tokens
-   *   and
-   *   open connections stay valid.
+   *   and open connections stay valid.
    */
   #openTrust(resources: ProcessResources, previous: Trust | undefined): Trust {
     const { logger, keySets, revocationDeps } = resources;
@@ -262,23 +258,6 @@ function upstreamOf(url: string, config: GatewayConfig): Upstream {
   const upstream = [...config.upstreams.values()].find(({ targets }) => targets.includes(origin));
   if (upstream === undefined) throw new Error(`${url} is at no upstream`);
   return upstream;
-}
-
-function createForward(
-  { config, upstreams }: Pick<Snapshot, 'config' | 'upstreams'>,
-  { sockets, uploads, connections: open, health }: ProcessResources,
-  signAgain: ForwardHttpOptions['signAgain'],
-): Forward {
-  const forwardUpgrade = createForwardUpgrade({ upstreams, open, refuse: respond.socket });
-  const admitSocket = createAdmitSocket(sockets, config.websockets.maxPerUser);
-  const admitUpload = createAdmitUpload(uploads, config.uploads.maxPerAddress);
-  return {
-    http: createForwardHttp({ upstreams, open, health, admitUpload, signAgain }),
-    upgrade(signed, request, socket, head) {
-      admitSocket(signed, socket);
-      return forwardUpgrade(signed, request, socket, head);
-    },
-  };
 }
 
 /** Builds the handler for other proxies. */

@@ -1,8 +1,8 @@
 import { type KeySet, staticKeySet } from '@countersign/jwks';
+import { Revocations } from '@countersign/revocations';
 import { mintIssuer, type TestClock, type TestIssuer, testClock } from '@countersign/testing';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { exampleIssuer } from '../../test/kit/example-issuer.ts';
-import { Revocations } from '../revocations/revocations.ts';
 import { AccessTokens } from './verified-tokens.ts';
 import { createTokenVerifier } from './verify-access-token.ts';
 
@@ -19,7 +19,7 @@ describe('the access token cache', () => {
     clock = testClock();
     uptime = testClock(0);
     issuer = await mintIssuer({ nowMs: clock.nowMs });
-    revocations = new Revocations({ maxStalenessMs: 30_000, onStale: 'allow' });
+    revocations = new Revocations({ toleranceMs: 5_000, maxStalenessMs: 30_000, onStale: 'allow' });
     revocations.applySnapshot([], clock.nowMs());
     generation = 1;
     held = staticKeySet(issuer.jwks, { algorithms: ['ES256'] });

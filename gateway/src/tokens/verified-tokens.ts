@@ -1,10 +1,10 @@
 import type { PreparedIdentity } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
+import type { Revocations } from '@countersign/revocations';
 import { LRUCache } from 'lru-cache';
 import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
-import type { EventStream } from '../revocations/events/event-stream.ts';
-import type { Revocations } from '../revocations/revocations.ts';
+import type { EventStream } from '../events/event-stream.ts';
 import type { Claims, StatusClaims } from './claims.ts';
 import type { TokenOutcomes } from './token-outcomes.ts';
 
@@ -73,12 +73,10 @@ export function assertStillValid(token: TokenStatus, nowMs: number): void {
  */
 export function assertUnrevoked(token: TokenStatus, nowMs: number): void {
   const { issuer, claims, kid } = token;
-  try {
-    issuer.revocations?.assertNotRevoked(claims, kid, nowMs);
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    throw new AppError(error.code as Code, { detail: { ...error.detail, ...sourceOf(token) } });
-  }
+  const refusal = issuer.revocations?.refusalOf(claims, kid, nowMs);
+  if (refusal === undefined) return;
+  const { code, ...reason } = refusal;
+  throw new AppError(code, { detail: { ...reason, ...sourceOf(token) } });
 }
 
 /** Whether a cached token still counts as verified. */

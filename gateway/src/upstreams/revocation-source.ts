@@ -1,13 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { get, headerOf } from '@countersign/http1-client';
 import { newNonce, newRequestId, type PreparedIdentity, prepareIdentity, signRequest } from '@countersign/identity';
+import {
+  type FeedRequest,
+  followRevocations,
+  type RevocationBatch,
+  type RevocationFeed,
+  Revocations,
+  readRevocationBatch,
+} from '@countersign/revocations';
 import type { Logger } from '@countersign/service-kit';
-import type { Issuer } from '../config/config.ts';
+import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { createSigningKeys, type KeyFor } from '../keys/signing-keys.ts';
-import { type FeedRequest, followRevocations, type RevocationFeed } from '../revocations/feed.ts';
-import { type RevocationBatch, readRevocationBatch } from '../revocations/revocation-batch.ts';
-import { Revocations } from '../revocations/revocations.ts';
 import type { OpenUpstream } from './pool/open-upstream.ts';
 import type { Target } from './pool/target.ts';
 
@@ -32,7 +37,7 @@ export function openRevocations(
   deps: RevocationsDeps,
 ): FollowedRevocations {
   const { opened, keys, nowMs, logger, onChange, onLag } = deps;
-  const revocations = new Revocations(feed);
+  const revocations = new Revocations({ ...feed, toleranceMs });
   revocations.onChange(onChange);
   const keyFor = createSigningKeys(keys, () => opened);
   const follower = followRevocations({

@@ -184,9 +184,7 @@ class RemoteKeySet implements KeySet {
     return found;
   }
 
-  /**
-   * @throws KeySetUnavailable while fetches fail, because the signer may have published the key since the last fetch.
-   */
+  /** @throws KeySetUnavailable while fetches fail: the signer may have published the key since the last one. */
   #assertLastFetchWorked(): void {
     if (this.#failure === undefined) return;
     throw new KeySetUnavailable('the key is unknown, and the last key set fetch failed');

@@ -1,9 +1,9 @@
 import type { Answers, Counted, Issuer, Revocations } from '@countersign/admin-api';
 import type { Issuer as Config } from '../../config/config.ts';
 import { type Code, errorTable } from '../../errors.ts';
+import type { EventStream } from '../../events/event-stream.ts';
 import { isActive, keyInUse } from '../../keys/gateway-keys.ts';
 import type { ManagedKey } from '../../keys/key-files.ts';
-import type { EventStream } from '../../revocations/events/event-stream.ts';
 import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
 import { timeOf, timeOrNull } from '../describe.ts';
 import { type ConsoleSources, countedOf, stateOf } from './sources.ts';

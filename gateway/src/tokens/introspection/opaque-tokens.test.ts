@@ -1,12 +1,12 @@
 import type { RequestListener } from 'node:http';
 import { staticKeySet } from '@countersign/jwks';
+import { Revocations } from '@countersign/revocations';
 import { mintIssuer, silentLogger, type TestClock, type TestIssuer, testClock } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { exampleIssuer } from '../../../test/kit/example-issuer.ts';
 import { type IntrospectionServer, introspectionServer } from '../../../test/kit/introspection-server.ts';
 import type { Issuer } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
-import { Revocations } from '../../revocations/revocations.ts';
 import { IntrospectionClient } from '../../upstreams/introspection-client.ts';
 import { AccessTokens, type TrustedIssuer } from '../verified-tokens.ts';
 import { createTokenVerifier } from '../verify-access-token.ts';
@@ -26,7 +26,7 @@ beforeEach(async () => {
   uptime = testClock(0);
   signer = await mintIssuer({ nowMs: clock.nowMs });
   server = await introspectionServer();
-  revocations = new Revocations({ maxStalenessMs: 30_000, onStale: 'allow' });
+  revocations = new Revocations({ toleranceMs: 5_000, maxStalenessMs: 30_000, onStale: 'allow' });
   revocations.applySnapshot([], clock.nowMs());
 });
 afterEach(() => server.close());

@@ -6,12 +6,13 @@ import { AppError, type Code } from '../../errors.ts';
 import { type Signed, type SignedOutbound, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { recordFailure } from '../../pipeline/request-record.ts';
 import type { LongLivedConnections, ResponseLifetime } from '../pool/long-lived-connections.ts';
-import type { OpenUpstream, OpenUpstreams, Permit } from '../pool/open-upstream.ts';
+import type { OpenUpstreams, Permit } from '../pool/open-upstream.ts';
 import type { AttemptProgress } from '../pool/retry.ts';
 import { type Target, TargetCounts } from '../pool/target.ts';
-import { blamesUpstream, isOutage, toUpstreamError } from '../pool/upstream-error.ts';
+import { blamesUpstream, toUpstreamError } from '../pool/upstream-error.ts';
 import { breakOff, endAndClose, endWith, filterHeaders, ResponseWriter } from './client-response.ts';
 import { requestBody } from './request-body.ts';
+import { takeRetry } from './take-retry.ts';
 
 const stopping = new AppError('unavailable', { detail: { reason: 'the gateway is shutting down' } });
 const clientGone = new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
@@ -71,22 +72,6 @@ export const createForwardHttp =
       permit.settle('neutral');
     }
   };
-
-/**
- * Counts a failed attempt.
- *
- * @returns Whether the request may be sent again. If so, the retry is taken from the budget.
- */
-function takeRetry(upstream: OpenUpstream, attempt: Attempt, code: Code, retries: number): boolean {
-  const { progress, sending } = attempt;
-  const { target, outbound, response, permit } = sending;
-  const hasResponded = progress === 'responded';
-  target.failed(code, progress);
-  const isOpen = retries < upstream.upstream.retry.attempts && attempt.leftMs() > 0 && !response.destroyed;
-  if (isOpen && upstream.takeRetry(outbound, { code, progress })) return true;
-  if (!hasResponded && isOutage(code)) permit.settle('failure');
-  return false;
-}
 
 /** `outbound` belongs only to this attempt. A retry has another one. */
 type Sending = Readonly<{

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import type { Fault } from './fault.ts';
+import type { Fault } from '../fault.ts';
 
 // From then on, the process gets no more memory, and ends when it wants some.
 const limitMemory = (pid: number) => execFileSync('prlimit', ['--pid', String(pid), '--as=1']);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Fault } from './fault.ts';
-import type { Part } from './stack.ts';
+import type { Fault } from '../fault.ts';
+import type { Part } from '../stack.ts';
 
 const services: readonly Part[] = ['auth-service', 'users-service', 'complaint-service'];
 

@@ -1,7 +1,7 @@
 import { existsSync, globSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Fault } from './fault.ts';
-import type { FaultStack, Part } from './stack.ts';
+import type { Fault } from '../fault.ts';
+import type { FaultStack, Part } from '../stack.ts';
 
 // Debian's package `faketime`. It changes the clock of one process; its monotonic clock stays right.
 const [library] = globSync('/usr/lib/*/faketime/libfaketime.so.1');

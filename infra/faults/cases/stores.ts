@@ -1,4 +1,4 @@
-import type { Fault } from './fault.ts';
+import type { Fault } from '../fault.ts';
 
 /** Faults of Redis and PostgreSQL. */
 export const storeFaults: readonly Fault[] = [

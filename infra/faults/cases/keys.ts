@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readAllKeys } from '../../gateway/src/keys/key-files.ts';
-import { countersign, countersignAuth, succeeds } from './commands.ts';
-import type { Fault } from './fault.ts';
+import { readAllKeys } from '../../../gateway/src/keys/key-files.ts';
+import { countersign, countersignAuth, succeeds } from '../commands.ts';
+import type { Fault } from '../fault.ts';
 
 const rotations = 8;
 

@@ -1,4 +1,4 @@
-import type { Fault } from './fault.ts';
+import type { Fault } from '../fault.ts';
 
 /** Faults of the gateway's processes. */
 export const gatewayFaults: readonly Fault[] = [

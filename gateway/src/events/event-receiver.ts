@@ -8,8 +8,8 @@ import {
   verifyLogoutToken,
   verifySecurityEvent,
 } from '@countersign/signals';
-import { type Issuer, toleranceMs } from '../../config/config.ts';
-import { AppError } from '../../errors.ts';
+import { type Issuer, toleranceMs } from '../config/config.ts';
+import { AppError } from '../errors.ts';
 import type { EndedTokens, EventResult, EventStream } from './event-stream.ts';
 
 /** An issuer whose events the gateway receives. */

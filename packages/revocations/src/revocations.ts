@@ -1,5 +1,3 @@
-import { toleranceMs } from '../config/config.ts';
-import { AppError } from '../errors.ts';
 import { digestsOf, digestWords, placeOf, type RevokedKind, type Subject, writeDigest } from './revoked-subject.ts';
 import { latestSec, RevocationTable, type TableEntry } from './table.ts';
 
@@ -15,7 +13,12 @@ export type RevocationGroup = Readonly<{
   expiresAtMs: number;
 }>;
 
+/** Why a token is refused. `revocations_unavailable`: it may have been revoked, because the feed is behind. */
+export type Refusal = Readonly<{ code: 'token_revoked' | 'revocations_unavailable'; reason?: string }>;
+
 export type RevocationsOptions = Readonly<{
+  /** The tolerated clock difference. An entry is kept that much longer than it says. */
+  toleranceMs: number;
   /** How long ago {@link Revocations.confirmCurrent} may have been called before `onStale` applies. */
   maxStalenessMs: number;
   /** `allow`: tokens without a known revocation pass. `deny`: all tokens get 503 until the feed recovers. */
@@ -78,22 +81,20 @@ export class Revocations {
   }
 
   /**
-   * @throws AppError `token_revoked`. `revocations_unavailable` before the first snapshot, or if stale under `deny`.
+   * Returns why a token is refused, and undefined if it is not. `revocations_unavailable` before the first snapshot, or
+   * if stale under `deny`.
    */
-  assertNotRevoked(claims: Subject, kid: string, nowMs: number): void {
-    if (!this.#isReady) throw new AppError('revocations_unavailable', { detail: { reason: 'no snapshot yet' } });
-    const nowSec = expirySecAt(nowMs);
-    if (this.#isRevoked(claims, kid, nowSec)) throw new AppError('token_revoked');
+  refusalOf(claims: Subject, kid: string, nowMs: number): Refusal | undefined {
+    if (!this.#isReady) return { code: 'revocations_unavailable', reason: 'no snapshot yet' };
+    const nowSec = this.#expirySecAt(nowMs);
+    if (this.#isRevoked(claims, kid, nowSec)) return { code: 'token_revoked' };
     if (isBefore(claims, this.#refusedBeforeSec(nowSec))) {
-      throw new AppError('token_revoked', {
-        detail: { reason: 'memory cannot hold all revocations, so older tokens are refused' },
-      });
+      return { code: 'token_revoked', reason: 'memory cannot hold all revocations, so older tokens are refused' };
     }
     const { onStale, maxStalenessMs } = this.#options;
     const isUncovered = isBefore(claims, this.#coveredFromSec);
-    if (onStale === 'deny' && (isUncovered || (this.stalenessMs() ?? 0) > maxStalenessMs)) {
-      throw new AppError('revocations_unavailable', { detail: { reason: 'stale' } });
-    }
+    const isStale = isUncovered || (this.stalenessMs() ?? 0) > maxStalenessMs;
+    return onStale === 'deny' && isStale ? { code: 'revocations_unavailable', reason: 'stale' } : undefined;
   }
 
   /** Adds entries. Known entries stay in effect. */
@@ -155,8 +156,13 @@ export class Revocations {
    * it can.
    */
   refusedBeforeMs(nowMs: number): number | undefined {
-    const sec = this.#refusedBeforeSec(expirySecAt(nowMs));
+    const sec = this.#refusedBeforeSec(this.#expirySecAt(nowMs));
     return sec === undefined ? undefined : sec * 1000;
+  }
+
+  /** Entries that expire by this second can be removed: the tokens they revoke have expired, tolerance included. */
+  #expirySecAt(nowMs: number): number {
+    return Math.floor((nowMs - this.#options.toleranceMs) / 1000);
   }
 
   #refusedBeforeSec(nowSec: number): number | undefined {
@@ -185,7 +191,7 @@ export class Revocations {
 
   #addAll(entries: readonly RevocationGroup[], nowMs: number, method: 'add' | 'stage'): void {
     this.#version = nextVersion();
-    const nowSec = expirySecAt(nowMs);
+    const nowSec = this.#expirySecAt(nowMs);
     for (const { kind, names, notBeforeMs, expiresAtMs } of entries) {
       const times = { notBeforeSec: toSec(notBeforeMs), expiresAtSec: toSec(expiresAtMs) };
       for (const name of names) {
@@ -217,7 +223,7 @@ export class Revocations {
   #sweep(nowMs: number): void {
     if (Math.abs(nowMs - this.#sweptAtMs) < sweepEveryMs) return;
     this.#sweptAtMs = nowMs;
-    this.#forgetExpired(expirySecAt(nowMs));
+    this.#forgetExpired(this.#expirySecAt(nowMs));
   }
 
   #forgetExpired(nowSec: number): void {
@@ -236,8 +242,3 @@ const isBefore = ({ issuedAtSec }: Subject, goodFromSec: number | undefined): bo
 
 /** Rounds up to whole seconds, because `iat` has whole seconds, and an entry may expire late but never early. */
 const toSec = (ms: number): number => Math.min(Math.max(Math.ceil(ms / 1000), 0), latestSec);
-
-/**
- * Entries that expire by this second can be removed, because the tokens they revoke have expired, tolerance included.
- */
-const expirySecAt = (nowMs: number): number => Math.floor((nowMs - toleranceMs) / 1000);

@@ -1,15 +1,26 @@
-import { createHmac } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createOutageLog, type Logger, withTimeout } from '@countersign/service-kit';
-import { type EventOrigin, type Journal, SeenIds, SharedLog, type StoredEnd, TenantQuotas } from '@countersign/signals';
+import {
+  type FeedRequest,
+  followRevocations,
+  type RevocationFeed,
+  Revocations,
+  type RevokedKind,
+  type Subject,
+} from '@countersign/revocations';
+import { createOutageLog, type Logger } from '@countersign/service-kit';
+import {
+  type EventOrigin,
+  type Journal,
+  SeenIds,
+  type SharedLog,
+  type StoredEnd,
+  TenantQuotas,
+} from '@countersign/signals';
 import type { Redis } from 'ioredis';
 import { LRUCache } from 'lru-cache';
-import { AppError } from '../../errors.ts';
-import type { GatewayKeySet } from '../../keys/gateway-keys.ts';
-import { macKeysFor } from '../../keys/mac-key.ts';
-import { type FeedRequest, followRevocations, type RevocationFeed } from '../feed.ts';
-import { Revocations } from '../revocations.ts';
-import type { RevokedKind, Subject } from '../revoked-subject.ts';
+import { toleranceMs } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+import { openSharedLog, type SharedBy, subscribeTo } from './gateways-log.ts';
 
 export type EventStreamConfig = Readonly<{
   issuer: string;
@@ -19,9 +30,6 @@ export type EventStreamConfig = Readonly<{
   /** What to do if memory cannot hold all entries: refuse older tokens, or refuse events with 503. */
   onOverflow: 'revoke' | 'refuse';
 }>;
-
-/** How gateways share events. They must have the same keys. */
-type SharedBy = Readonly<{ redis: Redis; keys: Pick<GatewayKeySet, 'signingKey' | 'find'>; nowSec(): number }>;
 
 type EventStreamDeps = Readonly<{
   journal: Journal;
@@ -79,7 +87,7 @@ export class EventStream {
     this.#config = config;
     this.#deps = deps;
     this.#quotas = new TenantQuotas(config.maxTokenLifetimeSec * 1000, deps.maxPerTenant);
-    this.revocations = new Revocations({ ...config, ...(deps.maxHeld && { maxHeld: deps.maxHeld }) });
+    this.revocations = new Revocations({ ...config, toleranceMs, ...(deps.maxHeld && { maxHeld: deps.maxHeld }) });
     this.revocations.onChange(deps.onChange);
     if (shared === undefined) return;
     this.#shared = openSharedLog(issuer, shared, journal);
@@ -111,7 +119,8 @@ export class EventStream {
   start(): void {
     if (this.#stopping !== undefined) return;
     this.#stopping = new AbortController();
-    this.#subscribe();
+    const { shared } = this.#deps;
+    if (this.#shared && shared) this.#subscriber = subscribeTo(this.#shared, shared.redis);
     void this.#load(this.#stopping.signal);
   }
 
@@ -214,19 +223,6 @@ export class EventStream {
     else if (!signal.aborted) this.#feed.start();
   }
 
-  /** Reads the log of all gateways as soon as one has written. Without this connection, it is read every 200 ms. */
-  #subscribe(): void {
-    const log = this.#shared;
-    if (log === undefined) return;
-    // A subscriber is idle for long, and waits for no reply.
-    const subscriber = this.#deps.shared?.redis.duplicate({ socketTimeout: undefined, commandTimeout: undefined });
-    subscriber?.on('error', () => {});
-    subscriber?.on('ready', () => void subscriber.subscribe(log.channel).catch(() => {}));
-    subscriber?.on('message', () => log.wake());
-    subscriber?.connect().catch(() => {});
-    this.#subscriber = subscriber;
-  }
-
   #coverFrom(sinceMs: number): void {
     const { nowMs, logger } = this.#deps;
     const { issuer, maxTokenLifetimeSec } = this.#config;
@@ -277,25 +273,6 @@ export class EventStream {
   #markSeen(entries: readonly StoredEnd[]): void {
     for (const { origin } of entries) this.#seen.add(`${origin.source} ${origin.jti}`);
   }
-}
-
-const macKeyOf = macKeysFor('countersign event log v1');
-const redisTimeoutMs = 1_000;
-
-function openSharedLog(issuer: string, { redis, keys, nowSec }: SharedBy, journal: Journal): SharedLog {
-  return new SharedLog({
-    issuer,
-    run: (script, names, args) => withTimeout(redis.eval(script, names.length, ...names, ...args), redisTimeoutMs),
-    mac: {
-      kid: () => keys.signingKey(nowSec()).kid,
-      of(kid, text) {
-        const key = keys.find(kid, nowSec());
-        return key && createHmac('sha256', macKeyOf(key)).update(text).digest('base64url');
-      },
-    },
-    entries: () => journal.read(issuer),
-    sinceMs: () => journal.sinceMs(issuer),
-  });
 }
 
 const groupOf = ({ kind, name, notBeforeMs, expiresAtMs }: StoredEnd) => ({

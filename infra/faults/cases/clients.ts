@@ -1,8 +1,8 @@
 import { eventually } from '@countersign/testing';
-import type { Fault } from './fault.ts';
-import { openFlood } from './flood.ts';
-import type { FaultStack } from './stack.ts';
-import type { User } from './traffic.ts';
+import type { Fault } from '../fault.ts';
+import { openFlood } from '../flood.ts';
+import type { FaultStack } from '../stack.ts';
+import type { User } from '../traffic.ts';
 
 type At = Pick<FaultStack, 'place' | 'hold'>;
 

@@ -1,9 +1,9 @@
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { countersign, succeeds } from './commands.ts';
-import type { Fault } from './fault.ts';
-import { type FaultStack, mayMount } from './stack.ts';
-import type { Traffic } from './traffic.ts';
+import { countersign, succeeds } from '../commands.ts';
+import type { Fault } from '../fault.ts';
+import { type FaultStack, mayMount } from '../stack.ts';
+import type { Traffic } from '../traffic.ts';
 
 const missing = () => (mayMount ? undefined : 'only root can mount a small disk');
 

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { compile, load, src } from '../../identity/test/load-library.ts';
+import { compile, load, resetTicks, src } from '../../identity/test/load-library.ts';
 import { toSnake } from '../../identity/test/verifier.ts';
 
 /** A change of the verifier's source. */
@@ -18,6 +18,7 @@ export async function startEchoService(keySetUrl: string, audience: string, faul
   keys.start();
   const server = createServer({ maxHeaderSize: 65_536 }, async (request, response) => {
     const { method = '', url: target = '', rawHeaders } = request;
+    resetTicks();
     try {
       const body = await buffer(request);
       const identity = await verifier.verify({ method, target, rawHeaders, body });

@@ -1,11 +1,21 @@
 /**
- * Whether a value is base64url for at least one byte, in canonical form: unused bits at the end are zero (RFC 4648
- * section 3.5). Otherwise one value could be written in several ways, and could evade checks that compare it as text.
+ * Decodes base64url in canonical form: unused bits at the end are zero (RFC 4648 section 3.5). Otherwise one value
+ * could be written in several ways, and could evade checks that compare it as text.
+ *
+ * @returns Undefined if the text has another form.
+ */
+export function decodeBase64url(text: string): Buffer | undefined {
+  const decoded = Buffer.from(text, 'base64url');
+  return decoded.toString('base64url') === text ? decoded : undefined;
+}
+
+/**
+ * Whether a value is canonical base64url for at least one byte.
  *
  * @param bytes The exact number of bytes. Default: any.
  */
 export function isBase64url(value: unknown, bytes?: number): value is string {
   if (typeof value !== 'string' || value.length === 0) return false;
-  const decoded = Buffer.from(value, 'base64url');
-  return (bytes === undefined || decoded.length === bytes) && decoded.toString('base64url') === value;
+  const decoded = decodeBase64url(value);
+  return decoded !== undefined && (bytes === undefined || decoded.length === bytes);
 }

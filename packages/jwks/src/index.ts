@@ -1,4 +1,4 @@
-export { isBase64url } from './base64url.ts';
+export { decodeBase64url, isBase64url } from './base64url.ts';
 export { type FetchedJwks, fetchJwks, readBody } from './fetch-jwks.ts';
 export { type ImportedJwk, type ImportJwk, importPublicJwk, keyAlgorithmOf } from './import-jwk.ts';
 export { type HeldKey, type IgnoredKey, type KeySet, type KeySetStats, KeySetUnavailable } from './key-set.ts';

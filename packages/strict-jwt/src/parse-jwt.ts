@@ -1,4 +1,4 @@
-import { isBase64url } from '@countersign/jwks';
+import { decodeBase64url } from '@countersign/jwks';
 
 /** A parsed JWT. Its signature has not been verified, so no value in it can be trusted yet. */
 export type UnverifiedJwt = Readonly<{
@@ -29,17 +29,17 @@ export class MalformedJwt extends Error {
 export function parseJwt(text: string): UnverifiedJwt {
   const parts = text.split('.');
   if (parts.length !== 3) throw new MalformedJwt('not three parts');
-  if (!parts.every((part) => part === '' || isBase64url(part))) throw new MalformedJwt('not canonical base64url');
-  const [header = '', payload = '', signature] = parts;
-  if (header === '' || payload === '') throw new MalformedJwt('an empty part');
+  const [header, payload, signature] = parts.map(decodeBase64url);
+  if (!header || !payload || !signature) throw new MalformedJwt('not canonical base64url');
+  if (header.length === 0 || payload.length === 0) throw new MalformedJwt('an empty part');
   // Refuses an unsigned token before any key is looked up.
-  if (signature === '') throw new MalformedJwt('no signature', { isUnsigned: true });
+  if (signature.length === 0) throw new MalformedJwt('no signature', { isUnsigned: true });
   return { header: parsePart(header, 'header'), payload: parsePart(payload, 'payload') };
 }
 
-function parsePart(part: string, name: string): Record<string, unknown> {
+function parsePart(part: Uint8Array, name: string): Record<string, unknown> {
   try {
-    return parseStrictObject(Buffer.from(part, 'base64url'));
+    return parseStrictObject(part);
   } catch (cause) {
     throw new MalformedJwt(`the ${name} is not one JSON object`, { cause });
   }
@@ -56,37 +56,32 @@ export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> {
   const text = utf8.decode(bytes);
   const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new SyntaxError('not a JSON object');
-  refuseRepeatedNames(text);
+  refuseRepeatedNames(text, value);
   return value as Record<string, unknown>;
 }
 
 // `ignoreBOM` keeps a byte order mark in the text, so that JSON.parse refuses it.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** A string, and the colon after it if it is a name. */
-const string = /("(?:[^"\\]|\\.)*")([ \n\r\t]*:)?/y;
+const strings = /"(?:[^"\\]|\\.)*"/g;
 
-/** @param text Valid JSON, so only strings and brackets matter here. */
-function refuseRepeatedNames(text: string): void {
-  const open: (Set<string> | undefined)[] = [];
-  let at = 0;
-  while (at < text.length) {
-    const character = text[at];
-    if (character === '"') {
-      string.lastIndex = at;
-      const [whole = '', literal = '', colon] = string.exec(text) ?? [];
-      at += whole.length;
-      const names = open.at(-1);
-      if (names !== undefined && colon !== undefined) addOnce(names, JSON.parse(literal) as string);
-      continue;
-    }
-    if (character === '{') open.push(new Set());
-    else if (character === '[') open.push(undefined);
-    else if (character === '}' || character === ']') open.pop();
-    at += 1;
-  }
+/**
+ * The value has one key for each different name, so more names than keys mean that one is repeated.
+ *
+ * @param text Valid JSON, so a colon outside of strings follows a name.
+ */
+function refuseRepeatedNames(text: string, value: object): void {
+  const names = text.replaceAll(strings, '').split(':').length - 1;
+  if (names !== keysIn(value)) throw new SyntaxError('a name is repeated');
 }
 
-function addOnce(names: Set<string>, name: string): void {
-  if (names.has(name)) throw new SyntaxError('a name is repeated');
-  names.add(name);
+function keysIn(value: object): number {
+  let keys = 0;
+  const open: unknown[] = [value];
+  for (const one of open) {
+    if (typeof one !== 'object' || one === null) continue;
+    const values = Object.values(one);
+    if (!Array.isArray(one)) keys += values.length;
+    for (const inner of values) open.push(inner);
+  }
+  return keys;
 }

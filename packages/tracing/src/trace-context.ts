@@ -12,7 +12,8 @@ const allZeros = /^0+$/;
 
 /** Reads a `traceparent`. @returns Undefined if it is absent or invalid. The trace then starts here. */
 export function parseTraceparent(text: string | undefined): Parent | undefined {
-  const [, version, traceId = '', spanId = '', flags = '', more] = grammar.exec(text ?? '') ?? [];
+  if (text === undefined) return undefined;
+  const [, version, traceId = '', spanId = '', flags = '', more] = grammar.exec(text) ?? [];
   if (version === undefined || (version === '00' && more !== undefined)) return undefined;
   if (allZeros.test(traceId) || allZeros.test(spanId)) return undefined;
   return { traceId, spanId, isSampled: (Number.parseInt(flags, 16) & 1) === 1 };

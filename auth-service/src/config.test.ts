@@ -17,20 +17,20 @@ const production = {
   DATABASE_URL: 'postgres://db.example.test/postgres',
 };
 
-describe('the configuration', () => {
-  test('needs its secrets and nothing else', () => {
+describe('the auth-service configuration', () => {
+  test('requires only the secrets', () => {
     const config = readAuthConfig(secrets);
     expect(config).toMatchObject({ AUTH_PORT: 8081, AUTH_BCRYPT_COST: 12, AUTH_AUDIENCE: 'complaints-api' });
     expect(issuerOf(config)).toBe('http://127.0.0.1:8080');
     expect(databaseLocation(config)).toEqual({ dataDir: '.countersign/data/auth' });
   });
 
-  test('takes the issuer from the port that clients see, unless it is named', () => {
+  test('derives the issuer from the gateway port unless AUTH_ISSUER is set', () => {
     expect(issuerOf(readAuthConfig({ ...secrets, GATEWAY_PORT: '9999' }))).toBe('http://127.0.0.1:9999');
     expect(issuerOf(readAuthConfig({ ...secrets, AUTH_ISSUER: 'https://id.example' }))).toBe('https://id.example');
   });
 
-  test('lets the pages use the cookie that are named, else those of its own origin', () => {
+  test('accepts the cookie from the configured origins, or from its own origin by default', () => {
     const origins = (env: Record<string, string>) => [...browserOriginsOf(readAuthConfig({ ...secrets, ...env }))];
     expect(origins({})).toEqual(['http://127.0.0.1:8080', 'http://localhost:8080']);
     expect(origins({ ...production, AUTH_ISSUER: 'https://id.example' })).toEqual(['https://id.example']);
@@ -40,7 +40,7 @@ describe('the configuration', () => {
     ]);
   });
 
-  test('builds links from what is configured, and from nothing else', () => {
+  test('builds links only from the configuration', () => {
     expect(linkBaseOf(readAuthConfig({ ...secrets, GATEWAY_PORT: '9999' }))).toBe('http://127.0.0.1:9999');
     expect(linkBaseOf(readAuthConfig({ ...secrets, AUTH_LINK_BASE_URL: 'https://app.example/x/' }))).toBe(
       'https://app.example/x',
@@ -48,10 +48,10 @@ describe('the configuration', () => {
   });
 
   test.each<[string, Record<string, string>, RegExp]>([
-    ['no secrets', {}, /AUTH_SIGNING_KEK: is required[\s\S]*AUTH_REFRESH_MAC_KEYS: is required/],
+    ['missing secrets', {}, /AUTH_SIGNING_KEK: is required[\s\S]*AUTH_REFRESH_MAC_KEYS: is required/],
     ['a short secret', { ...secrets, AUTH_SIGNING_KEK: 'a:abc' }, /AUTH_SIGNING_KEK: key 1 must have the form/],
     ['demo accounts in production', { ...secrets, NODE_ENV: 'production', SEED_FILE: 'x' }, /SEED_FILE: .*production/],
-    ['a cheap hash in production', { ...secrets, NODE_ENV: 'production', AUTH_BCRYPT_COST: '9' }, /10 or more/],
+    ['a low bcrypt cost in production', { ...secrets, NODE_ENV: 'production', AUTH_BCRYPT_COST: '9' }, /10 or more/],
     [
       'a wildcard for an origin',
       { ...secrets, AUTH_BROWSER_ORIGINS: '*' },
@@ -59,23 +59,23 @@ describe('the configuration', () => {
     ],
     ['null for an origin', { ...secrets, AUTH_BROWSER_ORIGINS: 'null' }, /AUTH_BROWSER_ORIGINS/],
     ['a path in an origin', { ...secrets, AUTH_BROWSER_ORIGINS: 'https://a.test/' }, /AUTH_BROWSER_ORIGINS/],
-    ['a hash cheaper than bcrypt knows', { ...secrets, AUTH_BCRYPT_COST: '3' }, /AUTH_BCRYPT_COST/],
+    ['a cost below the minimum of bcrypt', { ...secrets, AUTH_BCRYPT_COST: '3' }, /AUTH_BCRYPT_COST/],
     [
-      'no mail server in production',
+      'a missing mail server in production',
       { ...secrets, NODE_ENV: 'production' },
       /AUTH_SMTP_URL: is required in production/,
     ],
-    ['no sender address in production', { ...secrets, NODE_ENV: 'production' }, /AUTH_MAIL_FROM: is required/],
+    ['a missing sender address in production', { ...secrets, NODE_ENV: 'production' }, /AUTH_MAIL_FROM: is required/],
     [
       'PGlite in production',
       { ...secrets, ...production, DATABASE_URL: '' },
       /^DATABASE_URL: is required in production, or AUTH_DATABASE_URL: the built-in PGlite is for development$/,
     ],
-    ['mail to no mail server', { ...secrets, AUTH_SMTP_URL: 'https://mail.example' }, /AUTH_SMTP_URL/],
-    ['links to no page', { ...secrets, AUTH_LINK_BASE_URL: 'javascript:alert(1)' }, /AUTH_LINK_BASE_URL/],
-    ['strangers as administrators', { ...secrets, AUTH_REGISTRATION_ROLE: 'admin' }, /must not be admin/],
-    ['a key that is none', { ...secrets, SERVICE_KEY: '{}' }, /SERVICE_KEY: must be an ed25519 private JWK/],
-  ])('with %s is refused', (_, env, message) => {
+    ['a mail URL that is not SMTP', { ...secrets, AUTH_SMTP_URL: 'https://mail.example' }, /AUTH_SMTP_URL/],
+    ['an invalid base URL for links', { ...secrets, AUTH_LINK_BASE_URL: 'javascript:alert(1)' }, /AUTH_LINK_BASE_URL/],
+    ['admin as the role of new accounts', { ...secrets, AUTH_REGISTRATION_ROLE: 'admin' }, /must not be admin/],
+    ['a malformed key', { ...secrets, SERVICE_KEY: '{}' }, /SERVICE_KEY: must be an ed25519 private JWK/],
+  ])('refuses %s', (_, env, message) => {
     expect(() => readAuthConfig(env)).toThrow(message);
   });
 });

@@ -38,7 +38,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     return world.post('/v1/auth/password/reset', { token, password: newPassword });
   };
 
-  // Catalogue 72.
+  // A stolen refresh token must not survive these changes.
   test.each<[string, (who: Account) => Promise<unknown>]>([
     ['the password was reset', (who) => reset(who)],
     [
@@ -56,7 +56,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     ],
     ['the membership was disabled in the database', (who) => disable('memberships', who)],
     ['the user was disabled in the database', (who) => disable('users', who)],
-  ])('a session does not continue after %s, and no token is issued', async (_what, event) => {
+  ])('a session ends after %s, and no token is issued', async (_what, event) => {
     const who = await world.account('agent');
     const { refresh_token, session_id } = (await world.logIn(who.email)).body;
     const read = () =>
@@ -72,13 +72,13 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     expect(before.map(({ id }) => id)).toContain(session_id);
   });
 
-  // Catalogue 110.
+  // Control characters in an email address must not forge log lines.
   const bare = ['\u001b[2J', '{"level":60}', '"', '\u2028', '%0d%0a', '\u202e'];
   test.each(
     bare.flatMap((what) =>
       ['/v1/auth/login', '/v1/auth/password/forgot', '/v1/auth/register'].map((path) => [what, path] as const),
     ),
-  )('writes one line for an email with %j at %s', async (what, path) => {
+  )('writes one log line for an email address with %j at %s', async (what, path) => {
     const before = world.log.lines().length;
     const answer = await world.post(path, { email: `ann${what}@acme.test`, password: newPassword });
     expect(answer.status).toBeGreaterThanOrEqual(202);
@@ -90,7 +90,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     for (const raw of ['\u001b', '\r', '\u0000']) expect(world.log.text()).not.toContain(raw);
   });
 
-  // Catalogue 111.
+  // Errors must not reveal how the service works.
   test.each<[string, string, unknown]>([
     ['/v1/auth/password/reset', 'POST', { token: "x' or 1=1 --", password: newPassword }],
     ['/v1/auth/email/verify', 'POST', { token: '../../etc/passwd', password: newPassword }],
@@ -100,7 +100,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     ['/v1/auth/audit?cursor=-1', 'GET', undefined],
     ['/v1/auth/tenants/%00/invitations', 'GET', undefined],
     ["/v1/auth/tenants/x'/members/y'", 'PATCH', { role: 'agent' }],
-  ])('answers %s %s with no stack, path, SQL or name of a library', async (target, method, body) => {
+  ])('answers %s %s without a stack trace, path, SQL or library name', async (target, method, body) => {
     const answer = await world.call(method as 'GET', target, {
       as: world.as(admin),
       ...(body !== undefined && { body }),
@@ -111,10 +111,10 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     expect(answer.body.request_id).toBe(answer.headers['x-request-id']);
   });
 
-  // Catalogue 77 and 82: fields that a client must not set.
+  // Fields that a client must not set.
   test.each<[string, string, object]>([
-    ['the tenant in the body', 'invitations', { tenant_id: 'globex' }],
-    ['who invited', 'invitations', { invited_by: 'someone' }],
+    ['the tenant', 'invitations', { tenant_id: 'globex' }],
+    ['the inviter', 'invitations', { invited_by: 'someone' }],
     ['the state of the invitation', 'invitations', { accepted_at: '2020-01-01T00:00:00Z' }],
   ])('refuses %s in the body', async (_what, path, more) => {
     const email = freshEmail();
@@ -130,7 +130,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     expect(rows).toEqual([]);
   });
 
-  test('counts an address once regardless of case: seven requests from one network send five mails', async () => {
+  test('counts an email address once regardless of case: seven requests from one network send five emails', async () => {
     const who = await world.account('agent');
     const ip = freshAddress();
     for (let count = 0; count < 7; count += 1) {
@@ -147,7 +147,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     expect(world.mail.received.filter(({ to }) => to === who.email)).toHaveLength(5);
   });
 
-  test('sends a password reset and an invitation even when requests for other mail have reached their limit', async () => {
+  test('sends a password reset and an invitation even when other email has reached its limit', async () => {
     const globex = await makeTenant(world.store.db, `globex-${admin.userId}`);
     const elsewhere = await world.account('admin', [globex]);
     const { email } = await world.account('agent');

@@ -58,8 +58,8 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       changed: await trx.selectFrom('credentials').select(['user_id', 'changed_at']).orderBy('user_id').execute(),
     }));
 
-  describe('log a person in', () => {
-    test('with the refresh cookie of the API, and send them to the application', async () => {
+  describe('the login page', () => {
+    test('sets the API’s refresh cookie and redirects to the application', async () => {
       const visitor = pageVisitor(world);
       const answer = await logIn(visitor, ann.email);
       expect([answer.status, answer.headers.location]).toEqual([303, '/app/']);
@@ -76,7 +76,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect(refreshed.body.tenant).toMatchObject({ slug: 'acme' });
     });
 
-    test('with the choice of a tenant, whose name is escaped', async () => {
+    test('offers a choice of tenants, and escapes their names', async () => {
       const { email } = await world.account('agent', [world.acme, globex]);
       await probing(world.store.db, (trx) =>
         trx.updateTable('tenants').set({ name: '<b>Globex' }).where('id', '=', globex.id).execute(),
@@ -91,7 +91,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect([again.status, codeIn(again), formIn(again).action]).toEqual([403, 'form_expired', '/login']);
     });
 
-    test('with a second factor: a wrong code can be repeated, and each step has another session', async () => {
+    test('asks for a second factor, accepts a retry after a wrong code, and replaces the page session at each step', async () => {
       const bob = await world.account('agent');
       const as = { ...world.as(bob), context: { sid: bob.sid, authTime: Math.floor(Date.now() / 1000), amr: ['pwd'] } };
       const enrol = (target: string, body?: object) => world.call('POST', `/v1/auth/mfa/totp${target}`, { as, body });
@@ -116,7 +116,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect([sessions.size, visitor.jar.has(refreshCookie)]).toEqual([3, true]);
     });
 
-    test('and say what was wrong beside the field, without the password', async () => {
+    test('shows what was wrong next to the field, and never repeats the password', async () => {
       const answer = await logIn(pageVisitor(world), ann.email, 'not the password');
       expect([answer.status, codeIn(answer)]).toEqual([401, 'invalid_credentials']);
       expect(answer.text).toContain(`value="${ann.email}"`);
@@ -126,7 +126,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect(answer.text).toMatch(/id="password"[^>]*aria-describedby="password-problem" aria-invalid="true"/s);
     });
 
-    test('and out again: the session ends, and the cookie goes', async () => {
+    test('a logout ends the session and deletes the cookie', async () => {
       const visitor = pageVisitor(world);
       await logIn(visitor, ann.email);
       const cookie = `${refreshCookie}=${visitor.jar.get(refreshCookie)}`;
@@ -140,7 +140,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
     });
   });
 
-  describe('the page of a mailed link', () => {
+  describe('the page of an emailed link', () => {
     test('creates the account', async () => {
       const email = freshEmail();
       const visitor = pageVisitor(world);
@@ -152,7 +152,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect((await logIn(visitor, email, newPassword)).status).toBe(303);
     });
 
-    test('replaces the password, and ends the sessions', async () => {
+    test('changes the password, and ends the sessions', async () => {
       const { email } = await world.account('agent');
       const visitor = pageVisitor(world);
       await logIn(visitor, email);
@@ -162,7 +162,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect((await logIn(visitor, email, newPassword)).status).toBe(303);
     });
 
-    test('accepts an invitation: a new person chooses a password', async () => {
+    test('accepts an invitation: a new user chooses a password', async () => {
       const email = freshEmail();
       const visitor = pageVisitor(world);
       const page = await visitor.open(`/accept-invitation?token=${await invite(email)}`);
@@ -171,7 +171,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect([answer.headers.location, visitor.jar.has(refreshCookie)]).toEqual(['/app/', true]);
     });
 
-    test('accepts an invitation: a person with an account gives its password', async () => {
+    test('accepts an invitation: a user with an account enters its password', async () => {
       const { email } = await world.account('agent', [globex]);
       const visitor = pageVisitor(world);
       const page = await visitor.open(`/accept-invitation?token=${await invite(email)}`);
@@ -196,24 +196,27 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect((await visitor.submit(refused, { email, password: newPassword })).status).toBe(303);
     });
 
-    test.each(Object.entries(linkPages))('changes nothing when a scanner opens it: %s', async (purpose, path) => {
-      const email = purpose === 'password_reset' ? (await world.account('agent')).email : freshEmail();
-      const token =
-        purpose === 'invitation'
-          ? await invite(email)
-          : await linkTo(purpose === 'password_reset' ? 'forgot-password' : 'register', email);
-      const before = await state();
-      for (let count = 0; count < 3; count += 1) {
-        expect((await pageVisitor(world).open(`${path}?token=${token}`)).status).toBe(200);
-      }
-      expect(await state()).toEqual(before);
-    });
+    test.each(Object.entries(linkPages))(
+      'changes nothing when an email scanner opens the link: %s',
+      async (purpose, path) => {
+        const email = purpose === 'password_reset' ? (await world.account('agent')).email : freshEmail();
+        const token =
+          purpose === 'invitation'
+            ? await invite(email)
+            : await linkTo(purpose === 'password_reset' ? 'forgot-password' : 'register', email);
+        const before = await state();
+        for (let count = 0; count < 3; count += 1) {
+          expect((await pageVisitor(world).open(`${path}?token=${token}`)).status).toBe(200);
+        }
+        expect(await state()).toEqual(before);
+      },
+    );
 
     test.each([
       ['/verify-email', '/register'],
       ['/reset-password', '/forgot-password'],
       ['/accept-invitation', '/login'],
-    ])('says in one sentence that a link of %s is of no use, and leads to %s', async (path, next) => {
+    ])('shows an error for an invalid link to %s, with a link to %s', async (path, next) => {
       for (const query of [
         `?token=${'A'.repeat(43)}`,
         '',
@@ -229,7 +232,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       }
     });
 
-    test('says the same of a used link, also to a form that is still open', async () => {
+    test('shows the same error for a used link, even in a form that is still open', async () => {
       const { email } = await world.account('agent');
       const token = await linkTo('forgot-password', email);
       const visitor = pageVisitor(world);
@@ -248,7 +251,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect((await logIn(visitor, email, newPassword)).status).toBe(303);
     });
 
-    test('leaves its token in no log line', async () => {
+    test('writes no token to the log', async () => {
       const { email } = await world.account('agent');
       const token = await linkTo('forgot-password', email);
       const visitor = pageVisitor(world);
@@ -258,7 +261,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
     });
   });
 
-  describe('a form is refused, and nothing changes,', () => {
+  describe('a refused form changes nothing,', () => {
     type Attack = Readonly<{ values?: Record<string, string>; headers?: Record<string, string> }>;
     const forge: Readonly<Record<string, (visitor: PageVisitor, path: string) => Promise<Attack> | Attack>> = {
       'from another origin': () => ({ headers: { origin: 'https://evil.example' } }),
@@ -266,7 +269,9 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       'from an origin that begins like ours': () => ({ headers: { origin: `${pagesOrigin}.evil.example` } }),
       'from the origin null': () => ({ headers: { origin: 'null' } }),
       'with an empty origin': () => ({ headers: { origin: '' } }),
-      'for our name in Host alone': () => ({ headers: { origin: 'https://other.example', host: 'other.example' } }),
+      'from an origin that only matches Host': () => ({
+        headers: { origin: 'https://other.example', host: 'other.example' },
+      }),
       'without a form token': () => ({ values: { form_token: '' } }),
       'with the token of another session': async (_visitor, path) => ({
         values: { form_token: formIn(await pageVisitor(world).open(path)).hidden.form_token ?? '' },
@@ -275,11 +280,11 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
         const other = path === '/login' ? '/logout' : '/login';
         return { values: { form_token: formIn(await visitor.open(other)).hidden.form_token ?? '' } };
       },
-      'without the session': (visitor) => {
+      'without the page session': (visitor) => {
         visitor.jar.delete(pageCookie);
         return {};
       },
-      'with a second session beside it': (visitor) => ({
+      'with two page sessions': (visitor) => ({
         headers: { cookie: `${pageCookie}=${visitor.jar.get(pageCookie)}; ${pageCookie}=${'A'.repeat(43)}` },
       }),
     };
@@ -303,7 +308,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       },
     );
 
-    test('a step of a login in the browser of another person', async () => {
+    test('with a login step that began in another browser', async () => {
       const { email } = await world.account('agent', [world.acme, globex]);
       const [attacker, victim] = [pageVisitor(world), pageVisitor(world)];
       const choice = await logIn(attacker, email);
@@ -315,7 +320,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect([await state(), victim.jar.has(refreshCookie)]).toEqual([before, false]);
     });
 
-    test('a session that was planted before the login is worth nothing afterwards', async () => {
+    test('with a page session that an attacker planted before the login', async () => {
       const [attacker, victim] = [pageVisitor(world), pageVisitor(world)];
       const form = await attacker.open('/logout');
       victim.jar.set(pageCookie, attacker.jar.get(pageCookie) ?? '');
@@ -325,23 +330,26 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
       expect([answer.status, codeIn(answer), victim.jar.has(refreshCookie)]).toEqual([403, 'form_expired', true]);
     });
 
-    test.each(['return_to', 'next', 'redirect', 'continue'])('%s never names where the browser goes', async (name) => {
-      const visitor = pageVisitor(world);
-      const page = await visitor.open(`/login?${name}=https://evil.example/`);
-      expect(page.text).not.toContain('evil.example');
-      const asked = await visitor.submit(page, { email: ann.email, password, [name]: 'https://evil.example/' });
-      expect([asked.status, codeIn(asked)]).toEqual([422, 'validation_failed']);
-      const { action, hidden } = formIn(page);
-      const values = { ...hidden, email: ann.email, password };
-      const answer = await visitor.post(`${action}?${name}=//evil.example`, values, { origin: pagesOrigin });
-      expect(answer.headers.location).toBe('/app/');
-    });
+    test.each(['return_to', 'next', 'redirect', 'continue'])(
+      'with a redirect URL in the parameter %s, and ignores the parameter in the URL',
+      async (name) => {
+        const visitor = pageVisitor(world);
+        const page = await visitor.open(`/login?${name}=https://evil.example/`);
+        expect(page.text).not.toContain('evil.example');
+        const asked = await visitor.submit(page, { email: ann.email, password, [name]: 'https://evil.example/' });
+        expect([asked.status, codeIn(asked)]).toEqual([422, 'validation_failed']);
+        const { action, hidden } = formIn(page);
+        const values = { ...hidden, email: ann.email, password };
+        const answer = await visitor.post(`${action}?${name}=//evil.example`, values, { origin: pagesOrigin });
+        expect(answer.headers.location).toBe('/app/');
+      },
+    );
 
     test.each([
       ['JSON', '{"email":"a@b.test"}', 'application/json', 415],
-      ['a field twice', 'email=a@b.test&email=c@d.test', 'application/x-www-form-urlencoded', 422],
+      ['a repeated field', 'email=a@b.test&email=c@d.test', 'application/x-www-form-urlencoded', 422],
       ['a long body', `email=${'a'.repeat(17_000)}`, 'application/x-www-form-urlencoded', 413],
-    ])('%s instead of its fields', async (_what, body, contentType, status) => {
+    ])('with %s instead of form fields', async (_what, body, contentType, status) => {
       const answer = await world.call('POST', '/login', { body, contentType, headers: { origin: pagesOrigin } });
       expect([answer.status, answer.type]).toEqual([status, 'text/html']);
     });
@@ -365,7 +373,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
     },
   );
 
-  test('counts guesses together with those at the API', async () => {
+  test('counts password guesses together with guesses at the API', async () => {
     const { email } = await world.account('agent');
     const ip = '198.51.100.77';
     const guess = { email, password: 'not the password' };
@@ -384,7 +392,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
     '/verify-email',
     '/reset-password',
     '/accept-invitation',
-  ])('%s can be neither framed, cached nor scripted, and sends its address nowhere', async (path) => {
+  ])('%s cannot be framed, cached or scripted, and leaks no URL to other sites', async (path) => {
     const { headers, text } = await pageVisitor(world).open(path);
     expect(headers).toMatchObject({
       'content-type': 'text/html; charset=utf-8',
@@ -397,7 +405,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
     expect(text).not.toMatch(/<script|<style| style=| on\w+=/);
   });
 
-  test('the steps of a login have no page of their own', async () => {
+  test('the steps of a login have no URL of their own', async () => {
     for (const path of ['/login/tenant', '/login/second-factor']) {
       const answer = await pageVisitor(world).open(path);
       expect([answer.status, answer.headers.location]).toEqual([303, '/login']);
@@ -405,7 +413,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
   });
 
   test.each(['/login/', '/login/nothing', '/reset-password/x?token=t'])(
-    'there is a page that says so at %s, and a problem for programs',
+    '%s answers 404, with a page for browsers and a problem document for programs',
     async (path) => {
       const page = await pageVisitor(world).open(path, { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' });
       expect([page.status, page.type, codeIn(page)]).toEqual([404, 'text/html', 'not_found']);
@@ -416,7 +424,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
   );
 
   // The gateway would answer a longer body with a problem document, because it does not know about pages.
-  test('no form can exceed the limit of the gateway for its body', async () => {
+  test('the largest form fits the gateway’s body limit', async () => {
     const inputs = (await pageVisitor(world).open('/login')).text.match(/<input id="[^>]+>/g) ?? [];
     expect(inputs).toHaveLength(2);
     for (const input of inputs) expect(input).toContain('maxlength="257"');
@@ -427,7 +435,7 @@ describe.each(databases().slice(0, 1))('the account pages on %s', (_, database) 
     expect([answer.status, codeIn(answer)]).toEqual([422, 'validation_failed']);
   });
 
-  test('speak the language of the browser, until a link chooses the other one', async () => {
+  test('uses the browser’s language until a link chooses the other language', async () => {
     const visitor = pageVisitor(world);
     const heading = (answer: Response) => /<html lang="(\w+)">.*<h1>([^<]+)/s.exec(answer.text)?.slice(1);
     const german = { 'accept-language': 'de-AT,de;q=0.9,en;q=0.5' };

@@ -3,16 +3,16 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type AccountsWorld, accountsWorld, freshEmail } from './support/accounts-world.ts';
 import { probing } from './support/probed-database.ts';
 
-describe.each(databases())('the time of an answer, on %s', (_, database) => {
+describe.each(databases())('response times on %s', (_, database) => {
   let world: AccountsWorld;
   beforeAll(async () => {
     world = await accountsWorld(database);
   });
   afterAll(() => world.close());
 
-  // Catalogue 74: the work that differs between the two cases happens after the request.
+  // The work that differs between the two cases happens after the response.
   test.each(['/v1/auth/password/forgot', '/v1/auth/register', '/v1/auth/email/resend', '/v1/auth/login'])(
-    'answers at %s as fast for a known address as for an unknown one',
+    '%s responds as fast for a known address as for an unknown one',
     async (path) => {
       const who = await world.account('agent');
       const timed = async (email: string) => {

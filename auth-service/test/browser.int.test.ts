@@ -56,7 +56,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     expect(answer.headers['cache-control']).toBe('no-store');
   });
 
-  test('refreshes by cookie: a new one each time, the same for two concurrent tabs', async () => {
+  test('refreshes by cookie: each refresh sets a new token, and two concurrent tabs get the same one', async () => {
     const first = cookieOf(await logIn());
     const [one, two] = await Promise.all([refresh(sent(first)), refresh(sent(first))]);
     expect([one.status, two.status]).toEqual([200, 200]);
@@ -69,7 +69,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
 
   test.each<[string, Headers]>([
     ['no Origin', { 'x-requested-with': 'fetch' }],
-    ['Origin null, of a sandboxed frame', { ...fromPage, origin: 'null' }],
+    ['the Origin null of a sandboxed frame', { ...fromPage, origin: 'null' }],
     ['an evil origin', { ...fromPage, origin: 'https://evil.example' }],
     ['an origin that begins like ours', { ...fromPage, origin: `${page}.evil.example` }],
     ['an origin that ends like ours', { ...fromPage, origin: 'https://evil-app.example.test' }],
@@ -77,10 +77,10 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     ['our origin on another port', { ...fromPage, origin: `${page}:8443` }],
     ['our origin in capitals', { ...fromPage, origin: page.toUpperCase() }],
     ['two origins', { ...fromPage, origin: `${page} https://evil.example` }],
-    ['no X-Requested-With, as a form has none', { origin: page }],
+    ['no X-Requested-With, which a form cannot set', { origin: page }],
     ['an empty X-Requested-With', { origin: page, 'x-requested-with': '' }],
     ['only a Referer', { referer: `${page}/`, 'x-requested-with': 'fetch' }],
-  ])('refuses a cookie with %s, and the session goes on', async (_name, headers) => {
+  ])('is refused when it sends a cookie with %s, and the session continues', async (_name, headers) => {
     const cookie = sent(cookieOf(await logIn()));
     for (const target of ['/v1/auth/refresh', '/v1/auth/logout']) {
       const refused = await post(target, {}, { ...headers, cookie });
@@ -92,7 +92,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
   });
 
   test.each(['null', 'https://evil.example'])(
-    'lets no page at %s log a person in to another account',
+    'cannot be logged in to another account by a page at %s',
     async (origin) => {
       const refused = await logIn({ origin });
       expect([refused.status, refused.body.code]).toEqual([403, 'cross_site_refused']);
@@ -100,37 +100,40 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     },
   );
 
-  test.each(['null', 'https://evil.example'])('lets no page at %s finish a login to a cookie', async (origin) => {
-    const bob = await makePerson(store.db, await testPasswords(), [tenant, await makeTenant(store.db, uuidv7())]);
-    const ask = (more: object) => post('/v1/auth/login', { email: bob.email, password, ...more });
-    const choose = async (headers: Headers, transport = 'cookie') => {
-      const { selection_token } = (await ask({ transport })).body;
-      return post('/v1/auth/login/tenant', { selection_token, tenant_id: tenant.id }, headers);
-    };
-    const { session_id: sid } = (await choose(fromPage)).body;
-    const as: IdentityClaims = {
-      kind: 'user',
-      userId: bob.userId,
-      role: 'agent',
-      tenantId: tenant.id,
-      context: { sid, authTime: Math.floor(Date.now() / 1000), amr: ['pwd'] },
-    };
-    const foreign = await choose({ origin });
-    const { secret } = (await post('/v1/auth/mfa/totp', undefined, fromPage, as)).body;
-    const code = totpCode(base32Bytes(secret), totpStep(new Date()));
-    const [recovery, another] = (await post('/v1/auth/mfa/totp/confirm', { code }, fromPage, as)).body.recovery_codes;
-    const show = async (headers: Headers, given: string) => {
-      const { mfa_token } = (await ask({ transport: 'cookie', tenant: tenant.slug })).body;
-      return post('/v1/auth/login/mfa', { mfa_token, code: given }, headers);
-    };
-    for (const refused of [foreign, await show({ origin }, recovery)]) {
-      expect([refused.status, refused.body.code]).toEqual([403, 'cross_site_refused']);
-      expect(refused.headers).not.toHaveProperty('set-cookie');
-    }
-    expect(cookieOf(await show(fromPage, another))).toContain('__Host-rt=');
-    // Without a cookie the browser stores nothing.
-    expect((await choose({ origin }, 'body')).body.code).toBe('mfa_required');
-  });
+  test.each(['null', 'https://evil.example'])(
+    'a page at %s cannot finish a login that sets a cookie',
+    async (origin) => {
+      const bob = await makePerson(store.db, await testPasswords(), [tenant, await makeTenant(store.db, uuidv7())]);
+      const ask = (more: object) => post('/v1/auth/login', { email: bob.email, password, ...more });
+      const choose = async (headers: Headers, transport = 'cookie') => {
+        const { selection_token } = (await ask({ transport })).body;
+        return post('/v1/auth/login/tenant', { selection_token, tenant_id: tenant.id }, headers);
+      };
+      const { session_id: sid } = (await choose(fromPage)).body;
+      const as: IdentityClaims = {
+        kind: 'user',
+        userId: bob.userId,
+        role: 'agent',
+        tenantId: tenant.id,
+        context: { sid, authTime: Math.floor(Date.now() / 1000), amr: ['pwd'] },
+      };
+      const foreign = await choose({ origin });
+      const { secret } = (await post('/v1/auth/mfa/totp', undefined, fromPage, as)).body;
+      const code = totpCode(base32Bytes(secret), totpStep(new Date()));
+      const [recovery, another] = (await post('/v1/auth/mfa/totp/confirm', { code }, fromPage, as)).body.recovery_codes;
+      const show = async (headers: Headers, given: string) => {
+        const { mfa_token } = (await ask({ transport: 'cookie', tenant: tenant.slug })).body;
+        return post('/v1/auth/login/mfa', { mfa_token, code: given }, headers);
+      };
+      for (const refused of [foreign, await show({ origin }, recovery)]) {
+        expect([refused.status, refused.body.code]).toEqual([403, 'cross_site_refused']);
+        expect(refused.headers).not.toHaveProperty('set-cookie');
+      }
+      expect(cookieOf(await show(fromPage, another))).toContain('__Host-rt=');
+      // Without a cookie the browser stores nothing.
+      expect((await choose({ origin }, 'body')).body.code).toBe('mfa_required');
+    },
+  );
 
   test('is refused when it sends two tokens, and neither is used', async () => {
     const cookie = sent(cookieOf(await logIn()));
@@ -147,7 +150,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     expect([none.status, none.body.code]).toEqual([401, 'invalid_refresh_token']);
   });
 
-  test('loses its cookie at logout, and a second logout is no error', async () => {
+  test('loses its cookie at logout, and a second logout also succeeds', async () => {
     const cookie = sent(cookieOf(await logIn()));
     for (let round = 0; round < 2; round += 1) {
       const out = await post('/v1/auth/logout', {}, { ...fromPage, cookie });
@@ -157,7 +160,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     expect([dead.status, dead.body.code, cookieOf(dead)]).toEqual([401, 'session_revoked', cleared]);
   });
 
-  test('loses its cookie at a logout by access token too, and keeps it when only the others end', async () => {
+  test('loses its cookie at a logout by access token, unless only other sessions end', async () => {
     const answer = await logIn();
     const cookie = sent(cookieOf(answer));
     const { user, session_id: sid } = answer.body;
@@ -168,7 +171,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     expect([out.status, cookieOf(out)]).toEqual([204, cleared]);
   });
 
-  test('loses the cookie of a stolen family', async () => {
+  test('loses the cookie of a reused token’s family', async () => {
     const first = sent(cookieOf(await logIn()));
     const second = sent(cookieOf(await refresh(first)));
     await refresh(second);
@@ -178,7 +181,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     expect([victim.body.code, cookieOf(victim)]).toEqual(['session_revoked', cleared]);
   });
 
-  test('gets a body token when it sends a body token, like clients without cookies', async () => {
+  test('gets a token in the body when it sends a token in the body', async () => {
     const { refresh_token } = (await post('/v1/auth/login', { email: ann.email, password }, {})).body;
     const answer = await post('/v1/auth/refresh', { refresh_token }, {});
     expect(answer.body.refresh_token).toEqual(expect.any(String));

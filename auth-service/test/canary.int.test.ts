@@ -25,7 +25,7 @@ const page = 'https://app.example.test';
  * Runs every secret of a session through success, refusals and a server fault, with the log at its most verbose level.
  * Then searches for them in the log, the metrics, the operator output and a dump of the whole database.
  */
-describe('what a thief finds', () => {
+describe('secrets of a session', () => {
   let home: string;
   let store: ThrowAway<AuthSchema>;
   let gateway: TestGateway;
@@ -159,13 +159,13 @@ describe('what a thief finds', () => {
       spellings(secret).some((spelling) => text.includes(spelling)) ? [name] : [],
     );
 
-  test('is found in every encoding (control)', () => {
+  test('are found in every encoding by the search itself (control)', () => {
     const macKey = parseKeyRing(ring('mac', 2)).current.bytes;
     expect(found(`a row with \\x${Buffer.from(macKey).toString('hex')} in it`)).toEqual(['MAC key']);
     expect(found(JSON.stringify({ cookie: secrets.cookie }))).toEqual(['cookie']);
   });
 
-  test('in the log: no secret, although every request was logged', () => {
+  test('never appear in the log, although every request is logged', () => {
     expect(Object.keys(secrets).length).toBeGreaterThan(20);
     const text = log.text();
     for (const code of ['two_refresh_tokens', 'cross_site_refused', 'refresh_token_reused', 'internal_error']) {
@@ -175,14 +175,14 @@ describe('what a thief finds', () => {
     expect(text).not.toMatch(/\$2b\$|__Host-rt=|otpauth:/);
   });
 
-  test('in the metrics and the operator output: no secret', async () => {
+  test('never appear in the metrics or the operator output', async () => {
     const metrics = await (await fetch(`http://127.0.0.1:${service.port}/metrics`)).text();
     expect(metrics).toContain('auth_refreshes_total{outcome="reuse"} 1');
     expect(said.join('\n')).toContain('MASTER KEY');
     expect(found(`${metrics}\n${said.join('\n')}`)).toEqual([]);
   });
 
-  test('in a dump of the database: no secret, in any encoding', async () => {
+  test('never appear in a database dump, in any encoding', async () => {
     const dump = await probing(store.db, async (trx) => {
       const texts: string[] = [];
       for (const table of probedTables) {

@@ -26,7 +26,7 @@ import { issuer } from './support/service.ts';
 const grant = { grant_type: 'client_credentials' };
 
 describe.each(databases())('the token endpoint on %s', (_, database) => {
-  describe.each(redisServers())('and %s', (__, { url }) => {
+  describe.each(redisServers())('with attempts in %s', (__, { url }) => {
     let world: AccountsWorld;
     let admin: Account;
     let oauthClient: MadeOAuthClient;
@@ -78,7 +78,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       expect([status, body.token_type]).toEqual([200, 'Bearer']);
     });
 
-    test('binds the token to the key that the gateway saw a proof of', async () => {
+    test('binds the token to the key whose proof the gateway verified', async () => {
       const jkt = 'A'.repeat(43);
       const answer = await ask(withSecret(oauthClient), { as: { kind: 'anonymous', context: { jkt } } });
       expect([answer.body.token_type, claimsOf(answer).cnf]).toEqual(['DPoP', { jkt }]);
@@ -86,26 +86,26 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
 
     test.each([
       ['one of its scopes', 'users.read', 'users.read'],
-      ['both in another order', 'users.read complaints.read', 'users.read complaints.read'],
-      ['one twice', 'users.read users.read', 'users.read'],
-      ['none by an empty parameter, which counts as absent', '', 'complaints.read users.read'],
+      ['its scopes in another order', 'users.read complaints.read', 'users.read complaints.read'],
+      ['a scope that is requested twice', 'users.read users.read', 'users.read'],
+      ['all its scopes for an empty parameter, which counts as absent', '', 'complaints.read users.read'],
     ])('grants %s', async (_name, scope, granted) => {
       const answer = await ask({ ...withSecret(oauthClient), scope });
       expect([answer.status, answer.body.scope, claimsOf(answer).scope]).toEqual([200, granted, granted]);
     });
 
     test.each([
-      ['more than the client has', 'users.read complaints.write'],
-      ['an unknown one', 'everything'],
+      ['more than the client is allowed', 'users.read complaints.write'],
+      ['an unknown name', 'everything'],
       ['another case', 'Users.Read'],
-      ['a space too many', 'users.read  complaints.read'],
+      ['an extra space', 'users.read  complaints.read'],
       ['another separator', 'users.read,complaints.read'],
       ['a tab', 'users.read\tcomplaints.read'],
     ])('refuses a scope with %s', async (_name, scope) => {
       await expectRefused(ask({ ...withSecret(oauthClient), scope }), 400, 'invalid_scope');
     });
 
-    test('issues no scope that the installation does not know any more', async () => {
+    test('issues no scope that the installation no longer defines', async () => {
       const made = await makeOAuthClient(world, admin);
       await probing(world.store.db, (trx) =>
         trx
@@ -124,38 +124,38 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       expect(claimsOf(answer)).not.toHaveProperty('scope');
     });
 
-    describe('refuses', () => {
+    describe('refused requests', () => {
       const unknownId = 'client-01936f00-0000-7000-8000-000000000000';
       test.each<[string, (made: MadeOAuthClient) => Parameters<typeof askForToken>[2] & { form?: Form }]>([
         ['a wrong secret', ({ id }) => ({ headers: basic(id, 'wrong') })],
         ['an empty secret', ({ id }) => ({ headers: basic(id, '') })],
         ['an unknown client', ({ secret }) => ({ headers: basic(unknownId, secret) })],
-        ['a client id that no database can store', ({ secret }) => ({ headers: basic('client-\0', secret) })],
+        ['a client id that the database cannot store', ({ secret }) => ({ headers: basic('client-\0', secret) })],
         ['another scheme', () => ({ headers: { authorization: 'Bearer abc' } })],
         ['Basic that is not Base64', () => ({ headers: { authorization: 'Basic {}' } })],
         ['Basic without a colon', () => ({ headers: { authorization: `Basic ${btoa('abc')}` } })],
         ['Basic with a broken escape', ({ id }) => ({ headers: { authorization: `Basic ${btoa(`${id}:%zz`)}` } })],
-        ['no credentials', ({ id }) => ({ form: { ...grant, client_id: id } })],
-      ])('%s with 401 and a challenge', async (_name, of) => {
+        ['missing credentials', ({ id }) => ({ form: { ...grant, client_id: id } })],
+      ])('refuses %s with 401 and a challenge', async (_name, of) => {
         const { form = grant, ...options } = of(oauthClient);
         await expectRefused(ask(form, options), 401, 'invalid_client');
         expect((await ask(form, options)).headers['www-authenticate']).toBe('Basic realm="token endpoint"');
       });
 
-      test('a wrong secret in the body without a challenge, so that libraries read the error', async () => {
+      test('refuses a wrong secret in the body without a challenge, because some libraries then ignore the body', async () => {
         const answer = ask({ ...withSecret(oauthClient), client_secret: 'wrong' });
         await expectRefused(answer, 401, 'invalid_client');
         expect((await answer).headers).not.toHaveProperty('www-authenticate');
       });
 
-      test('a person as a client', async () => {
+      test('refuses a user’s credentials as client credentials', async () => {
         await expectRefused(ask({ ...withSecret(oauthClient), client_id: admin.userId }), 401, 'invalid_client');
       });
 
       test.each<
         [string, (made: MadeOAuthClient) => Readonly<{ form: Form; headers?: Record<string, string>; query?: string }>]
       >([
-        ['two methods at once', (made) => ({ form: withSecret(made), headers: basic(made.id, made.secret) })],
+        ['two authentication methods', (made) => ({ form: withSecret(made), headers: basic(made.id, made.secret) })],
         [
           'a secret and an assertion',
           (made) => ({
@@ -180,7 +180,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
           () => ({ form: { ...grant, client_assertion_type: assertionType } }),
         ],
         [
-          'another client_id than in Basic',
+          'a different client_id than in Basic',
           (made) => ({
             form: { ...grant, client_id: unknownId },
             headers: basic(made.id, made.secret),
@@ -200,25 +200,25 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
           (made) => ({ form: `${new URLSearchParams(withSecret(made))}&scope=users.read&scope=` }),
         ],
         ['a repeated secret', (made) => ({ form: `${new URLSearchParams(withSecret(made))}&client_secret=b` })],
-        ['no grant type', (made) => ({ form: { client_id: made.id, client_secret: made.secret } })],
+        ['a missing grant type', (made) => ({ form: { client_id: made.id, client_secret: made.secret } })],
         [
-          'a form with bytes that are not text',
+          'a form with bytes that are not UTF-8',
           (made) => ({ form: `${new URLSearchParams(withSecret(made))}&scope=%ff` }),
         ],
         ['an empty body', () => ({ form: '' })],
-      ])('%s with 400 invalid_request', async (_name, of) => {
+      ])('refuses %s with 400 invalid_request', async (_name, of) => {
         const { form, ...options } = of(oauthClient);
         await expectRefused(ask(form, options), 400, 'invalid_request');
       });
 
       test.each(['password', 'authorization_code', 'refresh_token', 'CLIENT_CREDENTIALS'])(
-        'the grant type %s',
+        'refuses the grant type %s',
         async (grant_type) => {
           await expectRefused(ask({ ...withSecret(oauthClient), grant_type }), 400, 'unsupported_grant_type');
         },
       );
 
-      test('a client without this grant type', async () => {
+      test('refuses a client that is not allowed to use this grant type', async () => {
         const agent = await makeOAuthClient(world, admin, {
           grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'],
         });
@@ -229,7 +229,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         ['JSON', 'application/json', JSON.stringify(grant)],
         ['text', 'text/plain', 'grant_type=client_credentials'],
         ['a multipart form', 'multipart/form-data; boundary=x', '--x--'],
-      ])('%s instead of a form', async (_name, contentType, form) => {
+      ])('refuses %s instead of a form', async (_name, contentType, form) => {
         await expectRefused(
           ask(form, { contentType, headers: basic(oauthClient.id, oauthClient.secret) }),
           415,
@@ -237,7 +237,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         );
       });
 
-      test('a huge body, and a body of a million parameters, unread', async () => {
+      test('refuses a huge body, and a body with a million parameters, without reading them', async () => {
         const huge = `${new URLSearchParams(withSecret(oauthClient))}&x=${'y'.repeat(20_000)}`;
         await expectRefused(ask(huge), 413, 'invalid_request');
         await expectRefused(
@@ -251,11 +251,11 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         ['audience', 'other-api'],
         ['resource', 'https://elsewhere.example/mcp'],
         ['resource', 'no URL'],
-      ])('the %s %s', async (name, value) => {
+      ])('refuses the %s %s', async (name, value) => {
         await expectRefused(ask({ ...withSecret(oauthClient), [name]: value }), 400, 'invalid_target');
       });
 
-      test('every client of a disabled tenant', async () => {
+      test('refuses every client of a disabled tenant', async () => {
         const set = (status: 'active' | 'disabled') =>
           probing(world.store.db, (trx) =>
             trx.updateTable('tenants').set({ status }).where('id', '=', admin.tenant.id).execute(),
@@ -266,7 +266,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       });
     });
 
-    test('takes its own audience and resources', async () => {
+    test('accepts its own audience and resources', async () => {
       const form = new URLSearchParams({ ...withSecret(oauthClient), audience: 'complaints-api' });
       form.append('resource', `${issuer}/mcp`);
       form.append('resource', issuer);
@@ -281,27 +281,30 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         keyed = (await makeOAuthClient(world, admin, { jwks: { keys: [key.jwk] } })).id;
       });
 
-      test.each(['ES256', 'ES384', 'EdDSA', 'Ed25519', 'RS256', 'PS256'])('issues a token for %s', async (alg) => {
-        const own = await clientKey(alg);
-        const { id } = await makeOAuthClient(world, admin, { jwks: { keys: [key.jwk, own.jwk] } });
-        const answer = await ask(withAssertion(await own.assertion(id)));
-        expect([answer.status, claimsOf(answer).sub]).toEqual([200, id]);
-      });
+      test.each(['ES256', 'ES384', 'EdDSA', 'Ed25519', 'RS256', 'PS256'])(
+        'issues a token for an assertion signed with %s',
+        async (alg) => {
+          const own = await clientKey(alg);
+          const { id } = await makeOAuthClient(world, admin, { jwks: { keys: [key.jwk, own.jwk] } });
+          const answer = await ask(withAssertion(await own.assertion(id)));
+          expect([answer.status, claimsOf(answer).sub]).toEqual([200, id]);
+        },
+      );
 
       type Part = Record<string, unknown>;
       test.each<[string, Part, Part]>([
         ['the token endpoint as audience', { aud: `${issuer}/v1/auth/token` }, {}],
         ['both names of this server as audience', { aud: [issuer, `${issuer}/v1/auth/token`] }, {}],
         ['an explicit type', {}, { typ: 'client-authentication+jwt' }],
-        ['no iat', { iat: undefined }, {}],
-      ])('takes %s', async (_name, claims, header) => {
+        ['an assertion without iat', { iat: undefined }, {}],
+      ])('accepts %s', async (_name, claims, header) => {
         expect((await ask(withAssertion(await key.assertion(keyed, claims, header)))).status).toBe(200);
       });
 
       const inSec = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
       test.each<[string, () => Part, Part]>([
         ['another audience', () => ({ aud: 'https://other.example' }), {}],
-        ['another audience beside ours', () => ({ aud: [issuer, 'https://other.example'] }), {}],
+        ['another audience in addition to ours', () => ({ aud: [issuer, 'https://other.example'] }), {}],
         ['no audience', () => ({ aud: undefined }), {}],
         ['an empty list of audiences', () => ({ aud: [] }), {}],
         ['an audience that only begins like ours', () => ({ aud: `${issuer}.evil.example` }), {}],
@@ -309,7 +312,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         ['no issuer', () => ({ iss: undefined }), {}],
         ['no exp', () => ({ exp: undefined }), {}],
         ['an exp in the past', () => ({ exp: inSec(-60) }), {}],
-        ['an exp an hour away', () => ({ exp: inSec(3600) }), {}],
+        ['an exp an hour in the future', () => ({ exp: inSec(3600) }), {}],
         ['an iat in the future', () => ({ iat: inSec(60) }), {}],
         ['an nbf in the future', () => ({ nbf: inSec(60) }), {}],
         ['no jti', () => ({ jti: undefined }), {}],
@@ -330,7 +333,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         await expectRefused(ask(withAssertion(`${header}.${payload}.${'A'.repeat(86)}`)), 401, 'invalid_client');
       });
 
-      test('refuses a used assertion, and a second one with its jti', async () => {
+      test('refuses a used assertion, and another assertion with the same jti', async () => {
         const assertion = await key.assertion(keyed, { jti: 'once' });
         expect((await ask(withAssertion(assertion))).status).toBe(200);
         expect(await expectRefused(ask(withAssertion(assertion)), 401, 'invalid_client')).toMatch(/already used/);
@@ -340,19 +343,19 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         expect((await ask(withAssertion(await other.assertion(id, { jti: 'once' })))).status).toBe(200);
       });
 
-      test('takes one of twenty equal assertions at once', async () => {
+      test('accepts exactly one of twenty concurrent copies of an assertion', async () => {
         const assertion = await key.assertion(keyed);
         const answers = await Promise.all(Array.from({ length: 20 }, () => ask(withAssertion(assertion))));
         expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
       });
 
-      test('uses an assertion up even when the request is refused', async () => {
+      test('uses up an assertion even when the request is refused', async () => {
         const assertion = withAssertion(await key.assertion(keyed));
         await expectRefused(ask({ ...assertion, scope: 'everything' }), 400, 'invalid_scope');
         await expectRefused(ask(assertion), 401, 'invalid_client');
       });
 
-      test('refuses the key of another client, a replaced key and an unsigned assertion', async () => {
+      test('refuses another client’s key, a replaced key and an unsigned assertion', async () => {
         const foreign = await clientKey('ES256', key.jwk.kid);
         await expectRefused(ask(withAssertion(await foreign.assertion(keyed))), 401, 'invalid_client');
         const { id } = await makeOAuthClient(world, admin, { jwks: { keys: [foreign.jwk] } });
@@ -367,7 +370,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         await expectRefused(ask(withAssertion('no.jwt')), 401, 'invalid_client');
       });
 
-      test('issues no token when the key was replaced since it was checked, even by one with its kid', async () => {
+      test('issues no token if the key was replaced after it was checked, even by a key with the same kid', async () => {
         const { db } = world.store;
         const parts = { db, throttle: createThrottle(databaseAttempts(db)), issuer: { issuer } };
         const { id } = await makeOAuthClient(world, admin, { jwks: { keys: [key.jwk] } });
@@ -391,13 +394,13 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         expect(await codeOf(issue(used))).toBe('invalid_client');
       });
 
-      test('refuses a client_id beside it that names another client', async () => {
+      test('refuses a client_id parameter that names another client', async () => {
         const form = { ...withAssertion(await key.assertion(keyed)), client_id: oauthClient.id };
         await expectRefused(ask(form), 400, 'invalid_request');
       });
     });
 
-    test('limits guesses by client and address, and locks out no other client, address or person', async () => {
+    test('limits guesses by client and network, and locks out no other client, network or person', async () => {
       const ip = freshAddress();
       const guess = () => ask({ ...withSecret(oauthClient), client_secret: 'wrong' }, { ip });
       const answers = await Promise.all(Array.from({ length: 80 }, guess));
@@ -415,7 +418,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       expect(status).toBe(200);
     });
 
-    test('a client that gets tokens all the time is never throttled', async () => {
+    test('never throttles a client that constantly requests tokens', async () => {
       const ip = freshAddress();
       for (let round = 0; round < 2; round += 1) {
         const answers = await Promise.all(Array.from({ length: 40 }, () => ask(withSecret(oauthClient), { ip })));
@@ -424,7 +427,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
     });
   });
 
-  test('describes itself to OAuth clients', async () => {
+  test('publishes its metadata for OAuth clients', async () => {
     const world = await accountsWorld(database, { AUTH_SCOPES: scopes });
     const { body, headers } = await world.call('GET', '/.well-known/oauth-authorization-server');
     expect(headers['cache-control']).toBe('public, max-age=300');

@@ -90,18 +90,18 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
   test.each([
     ['an unknown scope', { scopes: ['everything'] }],
     ['a scope in another case', { scopes: ['Users.Read'] }],
-    ['two scopes in one', { scopes: ['users.read complaints.read'] }],
-    ['a name of two lines', { name: 'a\nb' }],
-    ['a grant type that is not offered', { grant_types: ['password'] }],
+    ['two scopes in one string', { scopes: ['users.read complaints.read'] }],
+    ['a name with two lines', { name: 'a\nb' }],
+    ['an unsupported grant type', { grant_types: ['password'] }],
     ['a symmetric key', { jwks: { keys: [{ kty: 'oct', k: 'AAAA', kid: 'k' }] } }],
-    ['no key', { jwks: { keys: [] } }],
+    ['an empty key set', { jwks: { keys: [] } }],
   ])('refuses %s', async (_name, more) => {
     const body = { name: 'x', scopes: [], ...more };
     const answer = await world.post(`/v1/auth/tenants/${admin.tenant.id}/clients`, body, admin);
     expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
   });
 
-  test('refuses a private key, a short RSA key and two keys of one kid', async () => {
+  test('refuses a private key, a short RSA key, and two keys with the same kid', async () => {
     const key = await clientKey('ES256');
     const { d } = await exportJWK(key.privateKey);
     const small = { kty: 'RSA', kid: 's', alg: 'RS256', n: Buffer.alloc(128, 255).toString('base64url'), e: 'AQAB' };
@@ -112,7 +112,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
     }
   });
 
-  test('is for the administrators of this tenant alone', async () => {
+  test('only administrators of this tenant can manage its clients', async () => {
     const oauthClient = await makeOAuthClient(world, admin);
     const agent = await world.account('agent');
     const demoted = await world.account('admin');
@@ -137,7 +137,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
     expect(await canGetToken(oauthClient)).toBe(true);
   });
 
-  test('a disabled client gets no token and its tokens end in the same transaction; enabling it lets it go on', async () => {
+  test('disabling a client revokes its tokens in the same transaction, and enabling it issues tokens again', async () => {
     const oauthClient = await makeOAuthClient(world, admin);
     const disabled = await call('PATCH', pathOf(oauthClient), { status: 'disabled' });
     expect([disabled.status, disabled.body.status]).toEqual([200, 'disabled']);
@@ -157,7 +157,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
     expect(await endedTokensOf(oauthClient)).toBe(1);
   });
 
-  test('a client disabled twice in one second revokes the token from in between', async () => {
+  test('disabling a client twice in one second revokes the token issued in between', async () => {
     const oauthClient = await makeOAuthClient(world, admin);
     await call('PATCH', pathOf(oauthClient), { status: 'disabled' });
     await call('PATCH', pathOf(oauthClient), { status: 'active' });
@@ -169,7 +169,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
     expect(iat * 1000).toBeLessThan(Date.parse(last?.not_before ?? ''));
   });
 
-  test('a change that takes a scope away ends the tokens, and one that gives a scope does not', async () => {
+  test('removing a scope revokes the tokens, and adding one does not', async () => {
     const oauthClient = await makeOAuthClient(world, admin, { scopes: ['users.read'] });
     await call('PATCH', pathOf(oauthClient), { scopes: ['users.read', 'complaints.read'], name: 'Other' });
     expect(await endedTokensOf(oauthClient)).toBe(0);
@@ -181,7 +181,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
     expect(body.scope).toBe('complaints.read');
   });
 
-  test('a rotated secret works beside the old one until its end, and never a third', async () => {
+  test('the previous secret works until it expires, and no third secret works', async () => {
     const first = await makeOAuthClient(world, admin);
     const rotate = async (body: object) => {
       const { status, body: rotated } = await call('POST', pathOf(first, '/secrets'), body);
@@ -212,7 +212,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
     expect((await call('POST', pathOf(first, '/secrets'), { keep_old_for: 604_801 })).status).toBe(422);
   });
 
-  test('an expired secret is refused, though its row is still there', async () => {
+  test('refuses an expired secret even while its row exists', async () => {
     const first = await makeOAuthClient(world, admin);
     await call('POST', pathOf(first, '/secrets'), { keep_old_for: 3600 });
     await probing(world.store.db, (trx) =>
@@ -227,7 +227,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
     expect((await call('GET', pathOf(first))).body.secrets).toHaveLength(1);
   });
 
-  test('keys end the secrets, and a new secret ends the keys', async () => {
+  test('setting keys deletes the secrets, and a new secret deletes the keys', async () => {
     const oauthClient = await makeOAuthClient(world, admin);
     const { jwk } = await clientKey('EdDSA');
     const keyed = await call('PATCH', pathOf(oauthClient), { jwks: { keys: [jwk] } });
@@ -238,7 +238,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
     expect(await canGetToken({ id: oauthClient.id, secret: rotated.body.client_secret })).toBe(true);
   });
 
-  test('notes when the client and the secret were used', async () => {
+  test('records when the client and the secret were last used', async () => {
     const oauthClient = await makeOAuthClient(world, admin);
     await askForToken(
       world,
@@ -250,7 +250,7 @@ describe.each(databases())('the clients of a tenant on %s', (_, database) => {
     expect(body.secrets[0].last_used_at).not.toBeNull();
   });
 
-  test('a deleted client is gone, its tokens end, and the audit log has all of its history', async () => {
+  test('deleting a client revokes its tokens, and the audit log keeps its history', async () => {
     const oauthClient = await makeOAuthClient(world, admin);
     await call('PATCH', pathOf(oauthClient), { name: 'Other' });
     await canGetToken(oauthClient);

@@ -63,7 +63,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
   const list = async (person: Account) =>
     (await world.call('GET', '/v1/auth/delegations', { as: world.as(person) })).body.items as { id: string }[];
 
-  test('a person consents, and the client gets a token with which it acts for them', async () => {
+  test('a user consents, and the client gets a token to act for them', async () => {
     const ann = await world.account('agent');
     const { status, body, headers } = await consent(ann);
     expect([status, headers['cache-control'], headers.location]).toEqual([
@@ -111,7 +111,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
       expect(held).not.toContain(body.subject_token);
   });
 
-  test('a client with keys exchanges too, and gets a token bound to its key', async () => {
+  test('a client with keys exchanges a token too, and gets one that is bound to its key', async () => {
     const key = await clientKey('ES256');
     const { id } = await makeOAuthClient(world, admin, { grant_types: [exchangeGrant], jwks: { keys: [key.jwk] } });
     const { subject_token } = await consented(await world.account('agent'), { client_id: id });
@@ -129,14 +129,14 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     expect([answer.body.token_type, claimsOf(answer).cnf]).toEqual(['DPoP', { jkt }]);
   });
 
-  test('gets fewer scopes where it asks for fewer, and never more than consented', async () => {
+  test('a client gets only the requested scopes, and never more than the user allowed', async () => {
     const { subject_token } = await consented(await world.account('agent'), { scopes: ['users.read'] });
     expect((await exchange(subject_token, { scope: 'users.read' })).body.scope).toBe('users.read');
     await expectRefused(exchange(subject_token, { scope: 'users.read complaints.read' }), 400, 'invalid_scope');
     await expectRefused(exchange(subject_token, { scope: 'complaints.write' }), 400, 'invalid_scope');
   });
 
-  test('loses a scope that its client lost since the consent', async () => {
+  test('a client loses a scope that was removed from it after the consent', async () => {
     const oauthClient = await makeOAuthClient(world, admin, { grant_types: [exchangeGrant] });
     const { subject_token } = await consented(await world.account('agent'), { client_id: oauthClient.id });
     const change = (to: object) =>
@@ -152,7 +152,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     await expectRefused(exchange(subject_token, {}, oauthClient), 400, 'unauthorized_client');
   });
 
-  test('gets no token that outlives the consent', async () => {
+  test('no token outlives the consent', async () => {
     const { id, subject_token } = await consented(await world.account('agent'), { expires_in: 60 });
     const { body } = await exchange(subject_token);
     expect(body.expires_in).toBeLessThanOrEqual(60);
@@ -167,7 +167,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     await expectRefused(exchange(subject_token), 400, 'invalid_request');
   });
 
-  test('ignores what names another tenant or person: the consent alone decides', async () => {
+  test('parameters that name another tenant or user are ignored', async () => {
     const ann = await world.account('agent');
     const { subject_token } = await consented(ann);
     const more = { tenant_id: 'globex', requested_subject: admin.userId, user_id: admin.userId, role: 'admin' };
@@ -182,16 +182,19 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
 
   test.each<[string, (subject: string) => Record<string, string>]>([
     ['a changed token', (subject) => ({ subject_token: `${subject}x` })],
-    ['no token', () => ({ subject_token: '' })],
+    ['a missing token', () => ({ subject_token: '' })],
     ['an access token of the person', () => ({ subject_token_type: 'urn:ietf:params:oauth:token-type:access_token' })],
     ['an actor token', (subject) => ({ actor_token: subject })],
-    ['a refresh token as result', () => ({ requested_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' })],
+    [
+      'a request for a refresh token',
+      () => ({ requested_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' }),
+    ],
   ])('refuses %s', async (_name, more) => {
     const { subject_token } = await consented(await world.account('agent'));
     await expectRefused(exchange(subject_token, more(subject_token)), 400, 'invalid_request');
   });
 
-  test('refuses another client of the tenant, one of another tenant, and one that acts only for itself', async () => {
+  test('refuses another client of the tenant, a client of another tenant, and a client that cannot act for users', async () => {
     const ann = await world.account('agent');
     const { subject_token } = await consented(ann);
     const second = await makeOAuthClient(world, admin, { grant_types: [exchangeGrant] });
@@ -209,21 +212,21 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
   test.each<[string, object]>([
     ['a scope that the client lacks', { scopes: ['complaints.write'] }],
     ['no scope', { scopes: [] }],
-    ['more than a month', { expires_in: 30 * 24 * 3600 + 1 }],
-    ['less than a minute', { expires_in: 59 }],
-    ['no end', { expires_in: undefined }],
-    ['no client id', { client_id: 'x' }],
-  ])('takes no consent with %s', async (_name, more) => {
+    ['a lifetime over a month', { expires_in: 30 * 24 * 3600 + 1 }],
+    ['a lifetime under a minute', { expires_in: 59 }],
+    ['no lifetime', { expires_in: undefined }],
+    ['an invalid client id', { client_id: 'x' }],
+  ])('refuses a consent with %s', async (_name, more) => {
     expect((await consent(await world.account('agent'), more)).status).toBe(422);
   });
 
-  test('only a person in their own session consents: no agent, no client, no dead session', async () => {
+  test('refuses consent from an agent, from a client, and from an ended session', async () => {
     const ann = await world.account('agent');
     const { id } = await consented(ann);
     const act = { sub: agent.id, iss: issuer };
     const byAgent = await consent(ann, {}, { context: { sid: id, act } });
     expect([byAgent.status, byAgent.body.code]).toEqual([403, 'actor_not_allowed']);
-    // Even if the actor were overlooked, its session is not one that can consent.
+    // Even if the actor were ignored, its session could not consent.
     const unnoticed = await consent(ann, {}, { context: { sid: id } });
     expect([unnoticed.status, unnoticed.body.code]).toEqual([401, 'session_revoked']);
     const byClient = await consent(ann, {}, { kind: 'client', clientId: agent.id } as Partial<IdentityClaims>);
@@ -235,7 +238,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
   });
 
   test.each(['GET /v1/auth/sessions', 'GET /v1/auth/delegations', 'POST /v1/auth/logout', 'GET /v1/auth/mfa'])(
-    'an agent cannot %s for the person',
+    'an agent cannot %s for the user',
     async (call) => {
       const ann = await world.account('agent');
       const { id } = await consented(ann);
@@ -250,7 +253,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     },
   );
 
-  test('lists what holds, and a withdrawal ends that one alone, for its owner alone', async () => {
+  test('lists valid consents only to their owner, who can withdraw each one separately', async () => {
     const ann = await world.account('agent');
     const bob = await world.account('agent');
     const [first, second] = [await consented(ann), await consented(ann)];
@@ -286,7 +289,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     ]);
   });
 
-  /** As many consents as a session could have before there was a limit. */
+  /** Far more consents than the limit allows today. */
   const addDelegations = (person: Account, count: number) =>
     probing(world.store.db, (trx) =>
       sql`insert into delegations (id, tenant_id, user_id, client_id, session_id, scopes, token_hash, expires_at)
@@ -295,7 +298,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
           from generate_series(1, ${count}::int)`.execute(trx),
     );
 
-  test('a session ends, however many consents were given in it', async () => {
+  test('ends a session with any number of consents', async () => {
     const ann = await world.account('agent');
     // With five parameters each, this exceeds the limit of one statement.
     await addDelegations(ann, 13_200);
@@ -307,7 +310,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     await probing(world.store.db, (trx) => trx.deleteFrom('revocations').where('user_id', '=', ann.userId).execute());
   });
 
-  test('a person has at most 100 live consents, also when they consent many times at once', async () => {
+  test('limits a user to 100 valid consents, even with concurrent requests', async () => {
     const ann = await world.account('agent');
     await addDelegations(ann, 95);
     const answers = await Promise.all(Array.from({ length: 10 }, () => consent(ann)));
@@ -325,7 +328,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     expect((await consent({ ...ann, sid: body.session_id })).status).toBe(201);
   });
 
-  test('shows a person the agents of their tenant', async () => {
+  test('shows a user the agents of their tenant', async () => {
     const { body } = await world.call('GET', '/v1/auth/agents', { as: world.as(await world.account('agent')) });
     expect(body.items).toContainEqual({
       client_id: agent.id,
@@ -334,12 +337,12 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     });
   });
 
-  describe('ends within the transaction that ends', () => {
+  describe('a consent and its tokens end in the same transaction as', () => {
     test.each<[string, (person: Account) => Promise<unknown>]>([
       ['the session', (person) => world.post('/v1/auth/logout', {}, person)],
       ['all sessions', (person) => world.post('/v1/auth/logout', { scope: 'all' }, person)],
       [
-        'the session, from another one',
+        'the session, ended from another session',
         async (person) => {
           const { body } = await world.logIn(person.email);
           await world.post('/v1/auth/logout', { scope: 'others' }, { ...person, sid: body.session_id });
@@ -355,7 +358,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
       ],
       ['the account', (person) => disableUser(world.store.db, person.email, 'test')],
       [
-        'the password',
+        'the password, when it is changed',
         async (person) => {
           const { body } = await world.logIn(person.email);
           const change = { current_password: password, new_password: 'a stapler under the piano' };
@@ -372,7 +375,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
       expect(await list(ann)).toEqual([]);
     });
 
-    test('the session, also a consent whose last tokens verifiers still accept', async () => {
+    test('the session, including a consent with expired tokens that verifiers still accept', async () => {
       const ann = await world.account('agent');
       const { id } = await consented(ann);
       await probing(world.store.db, (trx) =>
@@ -393,7 +396,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
       expect(await list(ann)).toEqual([]);
     });
 
-    test('the session, by a refresh token used twice', async () => {
+    test('the session, after reuse of a refresh token', async () => {
       const ann = await world.account('agent');
       const { body } = await world.logIn(ann.email);
       const person = { ...ann, sid: body.session_id };
@@ -407,7 +410,7 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
     });
   });
 
-  test('a token exchanged at once with a logout is revoked, or not issued', async () => {
+  test('a token exchanged during a logout is revoked or never issued', async () => {
     const ann = await world.account('agent');
     const made = await Promise.all(Array.from({ length: 5 }, () => consented(ann)));
     const [, ...answers] = await Promise.all([

@@ -38,7 +38,7 @@ describe.each(databases())('refused logins in the audit log on %s', (_, database
     (await entries()).filter((entry) => entry.tenant_id === tenantId && entry.action === action);
   const person = async () => makePerson(store.db, await testPasswords(), tenants);
 
-  test('a failed login is in the chain of each tenant of the person, without the password', async () => {
+  test('writes a failed login to the chain of each of the person’s tenants, without the password', async () => {
     const who = await person();
     const ip = freshIp();
     expect(await fail(who.email, ip)).toBe('invalid_credentials');
@@ -51,14 +51,14 @@ describe.each(databases())('refused logins in the audit log on %s', (_, database
     expect(JSON.stringify(await entries())).not.toContain(guess);
   });
 
-  test('an email without an account is in the operator chain, without the email', async () => {
+  test('writes an unknown email address to the operator’s chain, without the address', async () => {
     const email = freshEmail();
     expect(await fail(email)).toBe('invalid_credentials');
     await eventually(async () => expect(await of('operator', 'login.failed')).toMatchObject([{ user_id: null }]));
     expect(JSON.stringify(await entries())).not.toContain(email);
   });
 
-  test('throttling is there, once the limit is reached', async () => {
+  test('records that the limit was reached', async () => {
     const who = await person();
     const ip = freshIp();
     for (let tried = 0; tried < 11; tried += 1) await fail(who.email, ip);
@@ -68,7 +68,7 @@ describe.each(databases())('refused logins in the audit log on %s', (_, database
     });
   });
 
-  test('an attacker cannot flood it with one account, from one network, or with unknown addresses', async () => {
+  test('an attacker cannot flood the log with one account, from one network, or with unknown addresses', async () => {
     const who = await person();
     const before = (await entries()).length;
     for (let tried = 0; tried < 15; tried += 1) await fail(who.email);
@@ -84,7 +84,7 @@ describe.each(databases())('refused logins in the audit log on %s', (_, database
     expect((await entries()).length).toBeLessThanOrEqual(before + 10 * tenants.length + 110);
   });
 
-  test('the chains stay whole, and nothing failed behind the responses', async () => {
+  test('the chains stay valid, and no write failed after a response', async () => {
     const reports = await verifyAudit(store.db);
     expect(reports.map(({ brokenAt }) => brokenAt)).toEqual(reports.map(() => undefined));
     expect(log.lines()).toEqual([]);

@@ -25,7 +25,7 @@ const prefix = `failed_${process.pid}`;
 let made = 0;
 if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
 
-describe.each(databases())('a start that fails on %s', () => {
+describe.each(databases())('a failed start on %s', () => {
   test.each<[string, (home: string) => Record<string, string>, RegExp]>([
     ['its port is taken', () => ({}), /failed: auth-service: 127\.0\.0\.1:\d+ is already in use/],
     [
@@ -34,20 +34,20 @@ describe.each(databases())('a start that fails on %s', () => {
       /failed: database \w+: its migration 0001-schema failed/,
     ],
     [
-      'its tables are of another version',
+      'its tables have another version',
       () => ({ STATE: 'other migrations' }),
       /failed: (database \w+|data folder \S+): another development version made its tables \(kysely_migration lists 0001-accounts\)/,
     ],
-    ['there is no seed', (home) => ({ SEED_FILE: join(home, 'none.json') }), /failed: .*none\.json/],
+    ['the seed file is missing', (home) => ({ SEED_FILE: join(home, 'none.json') }), /failed: .*none\.json/],
     [
-      'the seed is none',
+      'the seed file is invalid',
       (home) => {
         writeFileSync(join(home, 'seed.json'), '{');
         return { SEED_FILE: join(home, 'seed.json') };
       },
       /failed: .*seed\.json/,
     ],
-  ])('because %s leaves nothing open: the process ends by itself', async (_why, prepare, says) => {
+  ])('leaves nothing open when %s, so that the process ends', async (_why, prepare, says) => {
     const home = mkdtempSync(join(tmpdir(), 'countersign-auth-failed-'));
     made += 1;
     const own = `${prefix}_${made}`;

@@ -18,7 +18,7 @@ import { openProbed, probing } from './support/probed-database.ts';
 import { issuer, startService } from './support/service.ts';
 
 describe.each(databases())('the auth-service on %s', (_, database) => {
-  describe.each(redisServers())('and %s', (__, { url }) => {
+  describe.each(redisServers())('with attempts in %s', (__, { url }) => {
     let store: ThrowAway<AuthSchema>;
     let gateway: TestGateway;
     let service: RunningService;
@@ -56,7 +56,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
     });
     const feed = async (query = '') => (await get(`/internal/revocations${query}`, gatewayItself)).body;
 
-    test('returns tokens for a password, in the standard format', async () => {
+    test('returns tokens for a password, in the OAuth format', async () => {
       const answer = await post('/v1/auth/login', { email: ann.email, password, tenant: 'acme' });
       expect(answer.status).toBe(200);
       expect(answer.headers['cache-control']).toBe('no-store');
@@ -79,7 +79,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect(payload).toMatchObject({ sid: answer.body.session_id, user_id: ann.userId, tenant_id: tenant.id });
     });
 
-    test('refreshes a session, ends it with a logout, and revokes its tokens', async () => {
+    test('refreshes a session, ends it at logout, and revokes its tokens', async () => {
       const first = await login();
       const refreshed = await post('/v1/auth/refresh', { refresh_token: first.refresh_token });
       expect(refreshed.status).toBe(200);
@@ -108,7 +108,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect((await post('/v1/auth/logout', {}, { as: asUser(first.session_id) })).status).toBe(204);
     });
 
-    test('logs out by refresh token, also of an ended session, but not with a token that it never made', async () => {
+    test('logs out with a refresh token, even of an ended session, but not with a token that it never issued', async () => {
       const first = await login();
       const other = await login();
       const byToken = (token: unknown, scope?: string) =>
@@ -125,7 +125,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect((await byToken(first.refresh_token, 'everything')).status).toBe(422);
     });
 
-    test('an old refresh token ends only its own session, whatever scope the request has', async () => {
+    test('an old refresh token ends only its own session, whatever scope the request names', async () => {
       const first = await login();
       const bystander = await login();
       const second = await post('/v1/auth/refresh', { refresh_token: first.refresh_token });
@@ -134,7 +134,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect((await post('/v1/auth/refresh', { refresh_token: bystander.refresh_token })).status).toBe(200);
     });
 
-    test('lists a person’s sessions, and ends one of them; another’s is not found', async () => {
+    test('lists a user’s sessions and ends one of them, but not another user’s', async () => {
       const bob = await makePerson(store.db, await testPasswords(), [tenant]);
       const [here, there] = [await login(bob), await login(bob)];
       const list = await get('/v1/auth/sessions', asUser(here.session_id, bob));
@@ -179,15 +179,15 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
     test.each<[string, unknown, number, string]>([
       ['no body', undefined, 422, 'validation_failed'],
       ['broken JSON', '{"email":', 400, 'invalid_request'],
-      ['an operator for an email', { email: { $gt: '' }, password }, 422, 'validation_failed'],
+      ['a query operator for an email', { email: { $gt: '' }, password }, 422, 'validation_failed'],
       ['a list', [{ email: 'a', password }], 422, 'validation_failed'],
       ['a number for a password', { email: 'a@b.test', password: 1 }, 422, 'validation_failed'],
-      ['257 characters of password', { email: 'a@b.test', password: 'a'.repeat(257) }, 422, 'validation_failed'],
+      ['a password of 257 characters', { email: 'a@b.test', password: 'a'.repeat(257) }, 422, 'validation_failed'],
       ['a NUL in the email', { email: 'a\0@b.test', password }, 422, 'validation_failed'],
-      ['half a character', '{"email":"a@b.test","password":"\\ud800"}', 422, 'validation_failed'],
-      ['1 MiB of password', { email: 'a@b.test', password: 'a'.repeat(2 ** 20 - 100) }, 413, 'payload_too_large'],
-      ['a list for an email', { email: ['a@b.test'], password }, 422, 'validation_failed'],
-      ['an object that looks long', { email: 'a@b.test', password: { length: 20 } }, 422, 'validation_failed'],
+      ['a lone surrogate', '{"email":"a@b.test","password":"\\ud800"}', 422, 'validation_failed'],
+      ['a password of 1 MiB', { email: 'a@b.test', password: 'a'.repeat(2 ** 20 - 100) }, 413, 'payload_too_large'],
+      ['an array for an email', { email: ['a@b.test'], password }, 422, 'validation_failed'],
+      ['an object with a length member', { email: 'a@b.test', password: { length: 20 } }, 422, 'validation_failed'],
       ['a constructor', '{"constructor":{"prototype":{"email":"a"}},"password":"b"}', 422, 'validation_failed'],
       ['a prototype', '{"__proto__":{"email":"a"},"password":"b"}', 422, 'validation_failed'],
     ])('refuses a login with %s', async (_name, body, status, code) => {
@@ -198,14 +198,14 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
     });
 
     test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/json'])(
-      'refuses a login whose body is said to be %s',
+      'refuses a login with the content type %s',
       async (contentType) => {
         const answer = await post('/v1/auth/login', { email: ann.email, password }, { contentType });
         expect([answer.status, answer.body.code]).toEqual([415, 'unsupported_media_type']);
       },
     );
 
-    test('refuses claims in a body, and takes the last of two members', async () => {
+    test('refuses claims in a body, and uses the last of two members with the same name', async () => {
       const known = `"email":"unknown@acme.test","email":${JSON.stringify(ann.email)},"password":"wrong","password":${JSON.stringify(password)}`;
       const claims = '"role":"admin","tenant_id":"x","is_admin":true,"amr":["pwd","otp"],"__proto__":{"role":"admin"}';
       const refused = await post('/v1/auth/login', `{${known},${claims}}`);
@@ -223,7 +223,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect({}).not.toHaveProperty('role');
     });
 
-    test('counts the outcomes of refreshes', async () => {
+    test('counts refreshes by outcome', async () => {
       const counted = async (): Promise<Record<string, number>> => {
         const text = await (await fetch(`http://127.0.0.1:${service.port}/metrics`)).text();
         const found = text.matchAll(/^auth_refreshes_total\{outcome="(\w+)"\} (\d+)$/gm);
@@ -249,7 +249,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       });
     });
 
-    test('sends the same retry-after to everyone after too many attempts', async () => {
+    test('sends the same Retry-After to every caller after too many attempts', async () => {
       const ip = `2001:db8:${(process.pid % 65_536).toString(16)}:${(Date.now() % 65_536).toString(16)}::1`;
       const guess = (email: string) => post('/v1/auth/login', { email, password: 'wrong' }, { ip });
       for (let count = 0; count < 10; count += 1) expect((await guess(ann.email)).status).toBe(401);
@@ -287,7 +287,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       ['DELETE', '/v1/auth/sessions/1'],
       ['GET', '/internal/revocations'],
       ['GET', '/nothing-here'],
-    ])('refuses %s %s without a signature for it, before any other check', async (method, target) => {
+    ])('refuses %s %s without the gateway’s signature, before any other check', async (method, target) => {
       const counted = () =>
         probing(store.db, async (trx) => (await trx.selectFrom('login_attempts').selectAll().execute()).length);
       const before = await counted();
@@ -301,7 +301,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect(await counted()).toBe(before);
     });
 
-    test('shows the feed only to the gateway, and sessions only to users', async () => {
+    test('serves the feed only to the gateway, and sessions only to users', async () => {
       const service: IdentityClaims = { kind: 'service', serviceId: 'complaint-service' };
       for (const identity of [asUser('s'), service, { kind: 'anonymous' } as const]) {
         const refused = await get('/internal/revocations', identity);
@@ -318,7 +318,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       ['*/*', 'items'],
       ['text/html', 'items'],
       ['application/vnd.countersign.revocation-groups+json, application/json', 'groups'],
-    ])('shows the feed to one that accepts %s as %s', async (accept, form) => {
+    ])('with Accept %s, serves the feed with %s', async (accept, form) => {
       const session = await login();
       await post('/v1/auth/logout', {}, { as: asUser(session.session_id) });
       const { headers, body } = await gateway.call(service.port, 'GET', '/internal/revocations', {
@@ -332,7 +332,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect(ids).toContain(session.session_id);
     });
 
-    test('writes no secret into its log', async () => {
+    test('writes no secret to its log', async () => {
       const { access_token, refresh_token } = await login();
       await post('/v1/auth/login', { email: ann.email, password: 'wrong canary password' });
       await post('/v1/auth/refresh', { refresh_token: `${refresh_token}x` });

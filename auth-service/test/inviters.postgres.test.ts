@@ -26,7 +26,7 @@ import { openProbed, probing } from './support/probed-database.ts';
  */
 const servers = databases().filter(([kind]) => kind === 'postgres');
 
-describe.each(servers)('an invitation on %s, while its inviter loses the right to invite', (_, database) => {
+describe.each(servers)('on %s, an invitation whose inviter loses the right to invite', (_, database) => {
   let store: ThrowAway<AuthSchema>;
   let parts: LoginParts;
   let tenant: Tenant;
@@ -103,7 +103,7 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
     ['disabled by the operator', () => operatorChain, (admin) => disableUser(store.db, emailOf(admin), 'test')],
   ];
 
-  test.each(losses)('cannot be accepted once they are being %s', async (_how, chain, lose) => {
+  test.each(losses)('cannot be accepted once the inviter is being %s', async (_how, chain, lose) => {
     const admin = await makeAdmin();
     const { email, token } = await invitationBy(admin);
     const [lost, accepted] = await inThisOrder(
@@ -115,7 +115,7 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
     expect(await members()).not.toContain(email);
   });
 
-  test.each(losses)('counts when it was accepted before they are %s', async (_how, _chain, lose) => {
+  test.each(losses)('is valid if it was accepted before the inviter is %s', async (_how, _chain, lose) => {
     const admin = await makeAdmin();
     const { email, token } = await invitationBy(admin);
     const [accepted, lost] = await inThisOrder(
@@ -127,7 +127,7 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
     expect(await members()).toContain(email);
   });
 
-  test.each(losses)('cannot be made once they are being %s', async (_how, chain, lose) => {
+  test.each(losses)('cannot be sent once the inviter is being %s', async (_how, chain, lose) => {
     const admin = await makeAdmin();
     const [lost, made] = await inThisOrder(
       chain(),
@@ -137,14 +137,14 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
     expect([lost, made]).toEqual(['ok', 'insufficient_role']);
   });
 
-  describe('to a person whose account', () => {
+  describe('an invitation to a person whose account', () => {
     const stranger = async () => {
       const elsewhere = await makeTenant(store.db, `t-${uuidv7()}`);
       const person = await makePerson(store.db, parts.passwords, [elsewhere]);
       return { ...person, token: (await invitationBy(boss, person.email)).token };
     };
 
-    test('is being disabled makes no member', async () => {
+    test('is being disabled creates no membership', async () => {
       const { email, token } = await stranger();
       const [disabled, accepted] = await inThisOrder(
         operatorChain,
@@ -155,7 +155,7 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
       expect(await members()).not.toContain(email);
     });
 
-    test('is disabled right after they joined: the last update to the directory says disabled', async () => {
+    test('is disabled right after they joined: the last update for other services says disabled', async () => {
       const { userId, email, token } = await stranger();
       const [, disabled] = await inThisOrder(
         tenant.id,
@@ -175,7 +175,7 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
     });
   });
 
-  test('is replaced by an operator while its inviter is disabled: both commands succeed', async () => {
+  test('is invited again by an operator while the first inviter is disabled: both commands succeed', async () => {
     const admin = await makeAdmin();
     const { email } = await invitationBy(admin);
     const [invited, disabled] = await inThisOrder(

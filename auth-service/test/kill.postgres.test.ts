@@ -13,8 +13,8 @@ const servers = databases().filter(([kind]) => kind === 'postgres');
 const main = new URL('./support/service-process.ts', import.meta.url).pathname;
 
 /*
- * One process is killed at a chosen moment, and the client tries again at another. The first process is
- * held up by a locked table, or by a database response that never arrives.
+ * Kills one process at a chosen moment, and retries the request at another. A locked table, or a database response
+ * that never arrives, stops the first process at that moment.
  */
 describe.each(servers)('after kill -9, on %s', (_, database) => {
   let store: ThrowAway<AuthSchema>;
@@ -84,7 +84,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
     });
   }
 
-  test('before the commit of a refresh, the token still works once', async () => {
+  test('the refresh token still works once if the process dies before the commit', async () => {
     const who = await person();
     const { refresh_token } = await logIn(who);
     await withVictim(async ({ port, kill }) => {
@@ -105,7 +105,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
     expect((await refresh(again.body.refresh_token)).status).toBe(200);
   });
 
-  test('after the commit and before the answer, the retry gets the token that was lost', async () => {
+  test('a retry gets the lost token if the process dies between the commit and the response', async () => {
     const who = await person();
     const { refresh_token } = await logIn(who);
     await withVictim(async ({ port, kill, loseCommits }) => {
@@ -124,7 +124,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
     expect(await sessionsOf(who)).toMatchObject([{ counter: 3, revoked_reason: 'reuse' }]);
   });
 
-  test('between using up a login step and starting the session, the person has to log in again', async () => {
+  test('the user has to log in again if the process dies between using a login step and starting the session', async () => {
     const who = await person(tenants);
     const { selection_token } = await logIn(who);
     const choice = { selection_token, tenant_id: tenants[0]?.id };

@@ -40,7 +40,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     expect(await attempt(email.toUpperCase())).toMatchObject({ kind: 'granted', grant: { access: { userId } } });
   });
 
-  test('chains its audit rows, so that a changed or removed row is detected', async () => {
+  test('chains audit entries, so that a changed or removed entry is detected', async () => {
     const { email } = await person();
     for (let count = 0; count < 3; count += 1) await attempt(email);
     const rows = await probing(store.db, (trx) =>
@@ -56,7 +56,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     expect(rows.length).toBeGreaterThanOrEqual(3);
   });
 
-  test('asks for the tenant when there are several, and the selection token works once', async () => {
+  test('asks for the tenant if there are several, and accepts the selection token once', async () => {
     const other = await makeTenant(store.db, 'globex');
     const both = await makePerson(store.db, parts.passwords, [tenant, other]);
     const result = await attempt(both.email);
@@ -121,7 +121,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     }
   });
 
-  test('renews a hash that was made under an older pepper, and keeps the password', async () => {
+  test('updates a hash with an outdated pepper, and keeps the password', async () => {
     const { email, userId } = await person();
     const newer = await createPasswords({
       peppers: parseKeyRing(`${ring('newer', 5)},${peppers}`),
@@ -180,7 +180,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
     const attempt = (email: string, secret: string, ip: string) =>
       codeOf(logIn(parts, { email, password: secret, tenant: undefined, transport }, { ...caller, ip }));
 
-    test('counts 200 concurrent guesses exactly: ten are checked, and then the right password is refused too', async () => {
+    test('counts 200 concurrent guesses exactly: ten are checked, and then even the right password is refused', async () => {
       const { email } = await makePerson(store.db, parts.passwords, [tenant]);
       const ip = freshAddress();
       const codes = await Promise.all(Array.from({ length: 200 }, (__, index) => attempt(email, `wrong ${index}`, ip)));
@@ -196,7 +196,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       expect(await attempt(email, password, freshAddress())).toBe('ok');
     });
 
-    test('lets other users on the network log in: refused attempts do not count', async () => {
+    test('lets other users on the network log in, because refused attempts do not count', async () => {
       const [victim, other] = [
         await makePerson(store.db, parts.passwords, [tenant]),
         await makePerson(store.db, parts.passwords, [tenant]),
@@ -209,7 +209,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       expect(count?.count).toBe(11);
     });
 
-    test('resets the counter of the pair after a correct password', async () => {
+    test('resets the counter of the address and network after a correct password', async () => {
       const { email } = await makePerson(store.db, parts.passwords, [tenant]);
       const ip = freshAddress();
       for (let round = 0; round < 3; round += 1) {
@@ -218,7 +218,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       }
     });
 
-    test('does not count an attempt that failed by a server fault, also with the right password', async () => {
+    test('does not count an attempt that failed because of a server fault, even with the right password', async () => {
       const { email } = await makePerson(store.db, parts.passwords, [tenant]);
       const ip = freshAddress();
       const transaction: AuthDatabase['transaction'] = (scope, work) =>
@@ -231,7 +231,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       expect(await attempt(email, password, ip)).toBe('ok');
     });
 
-    test('refuses an address that tries many emails, known or not, with retry-after', async () => {
+    test('refuses a network that tries many email addresses, known or unknown, with Retry-After', async () => {
       const ip = freshAddress();
       const codes = await Promise.all(
         Array.from({ length: 110 }, (__, index) => attempt(`guess-${index}@acme.test`, 'wrong', ip)),

@@ -26,7 +26,7 @@ const open = [
   'get /.well-known/oauth-authorization-server',
 ];
 
-describe('the description of the service', () => {
+describe('the OpenAPI description of the auth-service', () => {
   const [first] = databases();
   let store: ThrowAway<AuthSchema>;
   let app: ReturnType<typeof createApp>;
@@ -56,7 +56,7 @@ describe('the description of the service', () => {
     await store.close();
   });
 
-  test('names exactly the served routes', () => {
+  test('lists exactly the served routes', () => {
     const described = api.endpoints.map(({ method, path }) => `${method} ${path}`);
     expect(servedRoutes(app)).toEqual([...described, ...open, ...pages, ...assets].sort());
   });

@@ -91,7 +91,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     },
   );
 
-  test('revokes a key: the next signs at once, the key set drops it, and gateways learn of it within a second', async () => {
+  test('revokes a key: the next key signs immediately, the key set omits the old one, and gateways learn of it within a second', async () => {
     const before = await logIn(await person());
     const old = String(kidOf(before.access_token));
     const { log: logId, cursor } = await feed();
@@ -119,7 +119,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await run('keys', 'list')).lines.join('\n')).toMatch(new RegExp(`${old}\\s+revoked`));
   });
 
-  test('replaces a revoked key with the one that every verifier knows, if there is one', async () => {
+  test('replaces a revoked key with the published next key, if there is one', async () => {
     const [active] = (await keySet()).keys;
     // The state a minute after the active key was activated.
     await probing(store.db, (trx) =>
@@ -158,7 +158,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     });
   });
 
-  test('changes the master key: secrets open only under the new one', async () => {
+  test('changes the master key, and then decrypts secrets only with the new one', async () => {
     const who = await person();
     const first = await logIn(who);
     const context = { sid: first.session_id, amr: ['pwd'], authTime: Math.floor(Date.now() / 1000) };
@@ -196,7 +196,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await stopBack();
   });
 
-  test('ends all sessions after a restore, and every gateway restarts the log', async () => {
+  test('ends all sessions after a restore, and every gateway restarts its copy of the log', async () => {
     const [a, b] = [await logIn(await person()), await logIn(await person())];
     const before = await feed();
     const { lines } = await run('sessions', 'end-all');
@@ -214,7 +214,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect(iat * 1000).toBeGreaterThanOrEqual(Date.parse(not_before));
   });
 
-  test('disables a person, in any spelling of the email, and enables them again', async () => {
+  test('disables and enables a person, in any spelling of the email address', async () => {
     const who = await person();
     const { refresh_token, session_id } = await logIn(who);
     expect((await run('users', 'disable', who.email.toUpperCase())).lines[0]).toContain('1 sessions ended');
@@ -252,7 +252,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     return claims.at(-1);
   };
 
-  test('updates the directory of each tenant when a person is disabled, and their state when enabled again', async () => {
+  test('sends each tenant’s state to other services when a person is disabled or enabled', async () => {
     const [other, third] = [await makeTenant(store.db, 'other'), await makeTenant(store.db, 'third')];
     const who = await makePerson(store.db, await testPasswords(), [tenant, other, third]);
     await probing(store.db, (trx) =>
@@ -353,7 +353,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await run('audit', 'verify')).ok).toBe(true);
   });
 
-  test('detects a truncated log by a hash that was noted earlier', async () => {
+  test('detects a truncated audit log by a hash that was recorded earlier', async () => {
     await run('users', 'enable', (await person()).email);
     const { lines } = await run('audit', 'verify');
     const [, entries = '', head = ''] = /^operator +(\d+) +([0-9a-f]{64})$/m.exec(lines.join('\n')) ?? [];
@@ -382,7 +382,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await run('audit', 'contains', head)).ok).toBe(true);
   });
 
-  test('takes over the socket of a killed process, but not one in use', async () => {
+  test('takes over the socket of a killed process, but not a socket in use', async () => {
     const path = join(home, 'left', 'auth.sock');
     const parts = { db: store.db, keks };
     mkdirSync(join(home, 'left'), { mode: 0o700 });
@@ -396,7 +396,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await expect(sendCommand(path, ['keys', 'list'])).rejects.toThrow(/no auth-service listens/);
   });
 
-  test('is switched off when the socket cannot be created, and the service keeps running', async () => {
+  test('disables the socket when it cannot be created, and the service keeps running', async () => {
     writeFileSync(join(home, 'a-file'), '');
     for (const path of [join(home, 'a-file', 'auth.sock'), join(home, 'x'.repeat(120), 'auth.sock')]) {
       await (await listenForOperator(path, { db: store.db, keks }, log.logger))();
@@ -405,7 +405,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect(log.text()).toContain('exceeds 107 bytes');
   });
 
-  test('is switched off in a shared directory, which stays unchanged', async () => {
+  test('disables the socket in a shared directory, and does not change the directory', async () => {
     const shared = join(home, 'run');
     mkdirSync(shared);
     chmodSync(shared, 0o755);

@@ -67,7 +67,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
         .execute(),
     );
 
-  test('leases deliveries of one person in order, and those of others at once', async () => {
+  test('leases each person’s deliveries in order, and different people’s in parallel', async () => {
     for (const role of ['one', 'two']) await sendUpdate('ann', role);
     await sendUpdate('bob', 'one');
     const first = await claim();
@@ -79,7 +79,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
 
   // PGlite runs one transaction at a time, so the first to write is the first to commit.
   if (database.kind === 'postgres') {
-    test('leases a delivery that commits late, after higher numbers were delivered', async () => {
+    test('leases a delivery that commits late, even after later ones were delivered', async () => {
       await sendUpdate('slow', 'one', async () => {
         await sendUpdate('fast', 'one');
         const claimed = await claim();
@@ -90,7 +90,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     });
   }
 
-  test('keeps the order when the first of two fails', async () => {
+  test('keeps the order when the first of two deliveries fails', async () => {
     for (const role of ['one', 'two']) await sendUpdate('ann', role);
     const [first] = await claim();
     if (first === undefined) throw new Error('nothing to deliver');
@@ -103,7 +103,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     expect(whom(await claim())).toEqual(['ann one']);
   });
 
-  test('leases again a delivery of a process that died', async () => {
+  test('leases a delivery again after the process that held it died', async () => {
     await sendUpdate('ann');
     await claim();
     expect(await claim()).toEqual([]);
@@ -141,7 +141,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     for (const attempt of tries) await expect(attempt(store.db)).rejects.toThrow(/permission denied/);
   });
 
-  test('is delivered by two couriers at once: everything, and each person’s in order', async () => {
+  test('two couriers together deliver everything, and each person’s deliveries in order', async () => {
     const second = database.kind === 'postgres' ? await again(store) : undefined;
     const delivered: string[] = [];
     const inHand = new Map<string, number>();
@@ -184,7 +184,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     await second?.close();
   });
 
-  test('does not delay membership updates for a hanging mail, and aborts that mail in time', async () => {
+  test('a hanging mail server does not delay membership updates, and its delivery is aborted in time', async () => {
     const began: string[] = [];
     const mail: Deliver = (_delivery, signal) => {
       began.push('mail');
@@ -207,7 +207,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
   });
 
   if (database.kind === 'postgres') {
-    test('a mail that a process is sending is never sent by another, and within seconds after that process was killed', async () => {
+    test('no other process sends an email while its sender runs, and another takes over within seconds of a kill', async () => {
       const victim = startProcess({
         args: ['--input-type=module', '--eval', sendsForEver],
         env: { LOCATION: JSON.stringify(store.location), NAME: store.name },
@@ -250,7 +250,7 @@ test('delays between retries grow up to a limit', () => {
   expect(retryDelaySec(9, 30)).toBe(30);
 });
 
-describe.each(databases())('mail on %s', (_, database) => {
+describe.each(databases())('email on %s', (_, database) => {
   let world: AccountsWorld;
   beforeAll(async () => {
     world = await accountsWorld(database);
@@ -268,7 +268,7 @@ describe.each(databases())('mail on %s', (_, database) => {
         .execute(),
     );
 
-  test('that the server refuses temporarily is kept without secrets, and sent later', async () => {
+  test('is kept without secrets and sent later when the server temporarily refuses it', async () => {
     const who = await world.account('agent');
     world.mail.refuseWith('451 not now, says the server of ann@secret.test');
     expect((await forgot(who.email)).status).toBe(202);
@@ -289,7 +289,7 @@ describe.each(databases())('mail on %s', (_, database) => {
     expect(world.log.text()).not.toContain('ann@secret.test');
   });
 
-  test('that the mail server keeps refusing is parked after a while, and counted', async () => {
+  test('is parked and counted when the mail server keeps refusing it', async () => {
     const who = await world.account('agent');
     world.mail.refuseWith('550 no');
     await forgot(who.email);
@@ -315,7 +315,7 @@ describe.each(databases())('mail on %s', (_, database) => {
   });
 });
 
-test('a delivery to a very slow mail server ends on abort', async () => {
+test('aborting a delivery to a very slow mail server ends it', async () => {
   const server = createServer((socket) => {
     const drops = setInterval(() => socket.write('x'), 10);
     socket.once('end', () => socket.destroy()).once('close', () => clearInterval(drops));
@@ -335,12 +335,12 @@ test('a delivery to a very slow mail server ends on abort', async () => {
   mailer.close();
 });
 
-describe('mail without a mail server', () => {
+describe('without a mail server', () => {
   const home = mkdtempSync(join(tmpdir(), 'countersign-mail-'));
   afterAll(() => rmSync(home, { recursive: true }));
   const [first] = databases();
 
-  test('becomes a file that only our user can read, and its link is logged', async () => {
+  test('an email becomes a file that only our user can read, and its link is logged', async () => {
     if (first === undefined) throw new Error('there is no database');
     const world = await accountsWorld(first[1], {
       AUTH_SMTP_URL: '',
@@ -418,7 +418,7 @@ describe.each(databases())('membership updates on %s', (_, database) => {
       .map((each) => JSON.parse(each.body.toString()) as Record<string, unknown>)
       .filter(({ user_id }) => user_id === userId);
 
-  test('go through the internal listener, signed by this service, without a user', async () => {
+  test('are sent through the internal listener, signed by this service, without a user', async () => {
     await sendUpdate('ann', 'agent');
     await eventually(() => expect(sentUpdates('ann')).toHaveLength(1));
     expect(sentUpdates('ann')[0]).toEqual({
@@ -442,7 +442,7 @@ describe.each(databases())('membership updates on %s', (_, database) => {
   });
 
   test.each([[503], [403], [404], [422]])(
-    'are kept while the answer is %s, and arrive in order after it',
+    'are kept while the response is %s, and then arrive in order',
     async (answer) => {
       const userId = `bob-${answer}`;
       status = answer;

@@ -8,7 +8,7 @@ import { probing } from './support/probed-database.ts';
 
 describe.each(databases())('passwords on %s', (_, database) => {
   // One run has Redis and the other does not, which changes where attempts are counted.
-  describe.each(redisServers().slice(-1))('and %s', (__, { url }) => {
+  describe.each(redisServers().slice(-1))('with attempts in %s', (__, { url }) => {
     let world: AccountsWorld;
     beforeAll(async () => {
       world = await accountsWorld(database, { REDIS_URL: url });
@@ -30,7 +30,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       );
     };
 
-    test('are replaced once by the holder of the link', async () => {
+    test('can be reset once by the holder of a link', async () => {
       const who = await world.account('agent');
       const token = await linkFor(who.email);
       const answers = await Promise.all([reset(token), reset(token, 'another stapler, same piano')]);
@@ -44,7 +44,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect((await world.mail.mailTo(who.email, 2)).subject).toBe('Your password was changed');
     });
 
-    test('when reset, end every session, and void every token, in every tenant', async () => {
+    test('a reset ends every session and revokes every token, in every tenant', async () => {
       const other = await makeTenant(world.store.db, `other-${Math.random().toString(36).slice(2)}`);
       const who = await world.account('agent', [world.acme, other]);
       const [here, there] = [
@@ -79,7 +79,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect(recorded.map(({ tenant_id }) => tenant_id).sort()).toEqual([world.acme.id, other.id].sort());
     });
 
-    test('void every other link when one was used, and a login that asks for a tenant', async () => {
+    test('a used link invalidates all other links, and logins that wait for the choice of a tenant', async () => {
       const other = await makeTenant(world.store.db, `third-${Math.random().toString(36).slice(2)}`);
       const who = await world.account('agent', [world.acme, other]);
       const question = await world.logIn(who.email);
@@ -95,7 +95,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect([late.status, late.body.code]).toEqual([401, 'invalid_selection_token']);
     });
 
-    test('are not replaced by an expired link, or for a disabled account', async () => {
+    test('an expired link, or a link for a disabled account, cannot reset the password', async () => {
       const [late, gone] = [await world.account('agent'), await world.account('agent')];
       const [lateToken, goneToken] = [await linkFor(late.email), await linkFor(gone.email)];
       await probing(world.store.db, async (trx) => {
@@ -107,14 +107,14 @@ describe.each(databases())('passwords on %s', (_, database) => {
         await trx.updateTable('users').set({ status: 'disabled' }).where('id', '=', gone.userId).execute();
       });
       for (const token of [lateToken, goneToken]) expect((await reset(token)).body.code).toBe('invalid_token');
-      // A disabled account is not sent a new link.
+      // A disabled account gets no new link.
       await forgot(gone.email);
       const other = await world.account('agent');
       await linkFor(other.email);
       expect(world.mail.received.filter(({ to }) => to === gone.email)).toHaveLength(1);
     });
 
-    test('have the same reset response for known, unknown and disabled addresses, without a bcrypt', async () => {
+    test('a reset request gets the same response for known, unknown and disabled addresses, without a bcrypt', async () => {
       const known = await world.account('agent');
       const disabled = await world.account('agent');
       await probing(world.store.db, (trx) =>
@@ -132,7 +132,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect(await world.hashes()).toBe(before);
     });
 
-    test('have links to the configured page, whatever Host the request named', async () => {
+    test('a reset link leads to the configured page, whatever Host the request has', async () => {
       const who = await world.account('agent');
       await world
         .post('/v1/auth/password/forgot', { email: who.email })
@@ -142,7 +142,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect(raw).not.toContain('evil.test');
     });
 
-    test('that are refused leave the link usable', async () => {
+    test('a refused new password leaves the link usable', async () => {
       const who = await world.account('agent');
       const token = await linkFor(who.email);
       const refused = await reset(token, 'qwertyqwerty');
@@ -152,7 +152,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect((await reset(token)).status).toBe(204);
     });
 
-    test('are changed by a person who gives the current one; the session stays and the others end', async () => {
+    test('a user changes their password with the current one; this session continues and the others end', async () => {
       const who = await world.account('agent');
       const here = (await world.logIn(who.email)).body;
       const other = (await world.logIn(who.email)).body;
@@ -178,7 +178,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect((await reset(link)).status).toBe(400);
     });
 
-    test('are changed by only one of two concurrent requests', async () => {
+    test('only one of two concurrent changes succeeds', async () => {
       const who = await world.account('agent');
       const answers = await Promise.all(
         ['first of two new passwords', 'second of two new passwords'].map((next) =>
@@ -189,10 +189,10 @@ describe.each(databases())('passwords on %s', (_, database) => {
     });
 
     test.each<[string, object, number, string]>([
-      ['the wrong password', { current_password: 'wrong' }, 401, 'invalid_credentials'],
-      ['none', { current_password: '' }, 401, 'invalid_credentials'],
-      ['a short new one', { new_password: 'short' }, 422, 'validation_failed'],
-      ['no new one', { new_password: undefined }, 422, 'validation_failed'],
+      ['the wrong current password', { current_password: 'wrong' }, 401, 'invalid_credentials'],
+      ['no current password', { current_password: '' }, 401, 'invalid_credentials'],
+      ['a short new password', { new_password: 'short' }, 422, 'validation_failed'],
+      ['no new password', { new_password: undefined }, 422, 'validation_failed'],
     ])('are not changed with %s', async (_what, wrong, status, code) => {
       const who = await world.account('agent');
       const answer = await change(who, { current_password: password, new_password: newPassword, ...wrong });
@@ -200,14 +200,14 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect((await world.logIn(who.email)).status).toBe(200);
     });
 
-    test('are not changed from a session that has ended', async () => {
+    test('cannot be changed from a session that has ended', async () => {
       const who = await world.account('agent');
       await world.post('/v1/auth/logout', {}, who);
       const answer = await change(who, { current_password: password, new_password: newPassword });
       expect([answer.status, answer.body.code]).toEqual([401, 'session_revoked']);
     });
 
-    test('can be guessed with an access token only as often as without', async () => {
+    test('guesses with an access token count like guesses at login', async () => {
       const who = await world.account('agent');
       const ip = '2001:db8:1:2::1'.replace('1:2', who.userId.slice(-4));
       const guess = () =>
@@ -222,7 +222,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect((await world.call('POST', '/v1/auth/login', login)).status).toBe(429);
     });
 
-    test('and tokens appear neither in the log nor in the database', async () => {
+    test('passwords and tokens appear neither in the log nor in the database', async () => {
       const who = await world.account('agent');
       const canary = `canary ${who.userId}`;
       const email = freshEmail();

@@ -14,7 +14,7 @@ import { caller, codeOf, grantFor, loginParts, macKeys } from './support/flows.t
 import { makePerson, makeTenant, type Person, ring, type Tenant } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';
 
-describe.each(databases())('a refresh family on %s', (_, database) => {
+describe.each(databases())('a refresh token family on %s', (_, database) => {
   let store: ThrowAway<AuthSchema>;
   let parts: LoginParts & RefreshParts;
   let tenant: Tenant;
@@ -85,7 +85,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await codeOf(present(second.refreshToken))).toBe('session_revoked');
   });
 
-  test('ends when a token two steps old is reused, even within the grace period', async () => {
+  test('ends when a token from two rotations ago is reused, even within the grace period', async () => {
     const first = await start();
     const second = await present(first.refreshToken);
     await present(second.refreshToken);
@@ -103,7 +103,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
   test.each([
     ['idle', 'idle_expires_at'],
     ['absolute', 'absolute_expires_at'],
-  ])('ends at its %s end, even within the grace period', async (_name, column) => {
+  ])('ends at its %s timeout, even within the grace period', async (_name, column) => {
     const first = await start();
     const second = await present(first.refreshToken);
     await probing(store.db, (trx) =>
@@ -113,7 +113,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await codeOf(present(first.refreshToken))).toBe('session_expired');
   });
 
-  test('ends at its absolute end even when it is used', async () => {
+  test('ends at its absolute timeout even when it is in use', async () => {
     const first = await start();
     await probing(store.db, (trx) =>
       sql`update sessions set absolute_expires_at = clock_timestamp() + interval '1 hour'
@@ -145,7 +145,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await sessionRow(first)).toMatchObject({ revoked_reason: 'inactive' });
   });
 
-  test('is not changed by a token that we did not make', async () => {
+  test('is not changed by a token that this service did not issue', async () => {
     const first = await start();
     const token = decodeRefreshToken(first.refreshToken, macKeys);
     if (token === undefined) throw new Error('our own token does not decode');
@@ -154,7 +154,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await codeOf(present(first.refreshToken))).toBe('ok');
   });
 
-  test('ends when a thief of the MAC key forges a token', async () => {
+  test('ends when someone with a stolen MAC key forges a token', async () => {
     const forge = async (change: { counter?: number; random?: Buffer }) => {
       const first = await start();
       const token = decodeRefreshToken(first.refreshToken, macKeys);
@@ -169,7 +169,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await forge({ random: Buffer.alloc(32) })).toEqual(['refresh_token_reused', 'reuse']);
   });
 
-  test('of another tenant is not found, even with a valid MAC', async () => {
+  test('is not found in another tenant, even with a valid MAC', async () => {
     const other = await makeTenant(store.db, `other-${Date.now().toString(36)}`);
     const first = await start();
     const token = decodeRefreshToken(first.refreshToken, macKeys);
@@ -179,7 +179,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await codeOf(present(first.refreshToken))).toBe('ok');
   });
 
-  test('bound to a key is neither continued nor ended without a proof of the key', async () => {
+  test('bound to a key is neither continued nor ended without a proof of that key', async () => {
     const first = await start();
     await probing(store.db, (trx) =>
       trx.updateTable('sessions').set({ jkt: 'thumb' }).where('id', '=', first.access.sessionId).execute(),
@@ -189,7 +189,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(bound.access.jkt).toBe('thumb');
   });
 
-  test('has no sealed token in its row after the grace period', async () => {
+  test('deletes the encrypted successor token after the grace period', async () => {
     const first = await start();
     await present(first.refreshToken);
     await age(first, 31);
@@ -197,7 +197,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect((await sessionRow(first)).sealed_successor).toBeNull();
   });
 
-  test('agrees with a small model for any sequence of tokens', async () => {
+  test('matches a small model for any sequence of tokens', async () => {
     type Step = { do: 'present'; which: number } | { do: 'wait' } | { do: 'logout' };
     const step: fc.Arbitrary<Step> = fc.oneof(
       { weight: 6, arbitrary: fc.record({ do: fc.constant('present' as const), which: fc.nat({ max: 3 }) }) },

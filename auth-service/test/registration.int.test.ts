@@ -12,7 +12,7 @@ import { startService } from './support/service.ts';
 
 describe.each(databases())('registration on %s', (_, database) => {
   // One run has Redis and the other does not, which changes where attempts are counted.
-  describe.each(redisServers().slice(-1))('and %s', (__, { url }) => {
+  describe.each(redisServers().slice(-1))('with attempts in %s', (__, { url }) => {
     let world: AccountsWorld;
     beforeAll(async () => {
       world = await accountsWorld(database, { REDIS_URL: url });
@@ -57,7 +57,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect((await verify(token)).body.code).toBe('invalid_token');
     });
 
-    test('gives the account the password chosen with the link, and refuses one sent with a registration', async () => {
+    test('uses the password chosen with the link, and refuses a password in the registration', async () => {
       const email = freshEmail();
       const attackers = 'what the attacker knows';
       expect((await world.post('/v1/auth/register', { email, password: attackers })).status).toBe(422);
@@ -67,7 +67,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect((await world.logIn(email, newPassword)).status).toBe(200);
     });
 
-    test('creates one account when two links to an address are used at once', async () => {
+    test('creates one account when two links for an address are used at the same time', async () => {
       const { email, token } = await registered();
       await register(email);
       const other = tokenIn(await world.mail.mailTo(email, 2));
@@ -80,16 +80,16 @@ describe.each(databases())('registration on %s', (_, database) => {
     });
 
     test.each<[string, unknown]>([
-      ['no password', undefined],
-      ['11 characters', 'elevencharz'],
-      ['257 characters', 'ab'.repeat(128).concat('c')],
-      ['half a character', `${newPassword}\ud800`],
+      ['a missing password', undefined],
+      ['a password of 11 characters', 'elevencharz'],
+      ['a password of 257 characters', 'ab'.repeat(128).concat('c')],
+      ['a lone surrogate', `${newPassword}\ud800`],
       ['a common password', 'Qwerty123456'],
-      ['a common password with an end', 'qwertyqwerty!!!'],
-      ['the alphabet', 'abcdefghijklmnop'],
-      ['one word again and again', 'abcabcabcabc'],
-      ['an object', {}],
-    ])('refuses %s as the password, without a bcrypt, and leaves the link usable', async (_what, password) => {
+      ['a common password with a suffix', 'qwertyqwerty!!!'],
+      ['the alphabet as the password', 'abcdefghijklmnop'],
+      ['one repeated word as the password', 'abcabcabcabc'],
+      ['an object as the password', {}],
+    ])('refuses %s without a bcrypt, and leaves the link usable', async (_what, password) => {
       const { token } = await registered();
       const before = await world.hashes();
       const refused = await world.post('/v1/auth/email/verify', { token, password });
@@ -105,7 +105,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect((await verify(token)).status).toBe(204);
     });
 
-    test('mails a second link, and both work until one is used', async () => {
+    test('sends a second link, and both work until one is used', async () => {
       const { email, token } = await registered();
       expect((await world.post('/v1/auth/email/resend', { email })).status).toBe(202);
       const again = tokenIn(await world.mail.mailTo(email, 2));
@@ -114,7 +114,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect((await verify(again)).status).toBe(400);
     });
 
-    test('changes nothing for an existing account, and informs its owner only by mail', async () => {
+    test('changes nothing for an existing account, and informs its owner only by email', async () => {
       const { email } = await world.account('agent');
       expect((await register(email)).status).toBe(202);
       const mail = await world.mail.mailTo(email);
@@ -153,29 +153,29 @@ describe.each(databases())('registration on %s', (_, database) => {
     const registerFrom = (ip: string, email: string) =>
       world.call('POST', '/v1/auth/register', { ip, body: { email } });
 
-    test('sends five an hour for one address from one network, and answers the sixth like the first', async () => {
+    test('sends five emails an hour for one address from one network, and responds the same to later requests', async () => {
       const email = freshEmail();
       const ip = freshAddress();
       for (let count = 0; count < 25; count += 1) expect((await registerFrom(ip, email)).status).toBe(202);
       expect(await attemptsOn(email)).toHaveLength(5);
-      // The owner, on another network, is not blocked by that.
+      // The owner, on another network, is not blocked.
       expect((await register(email)).status).toBe(202);
       expect(await attemptsOn(email)).toHaveLength(6);
     });
 
-    test('sends twenty an hour for one address from all networks', async () => {
+    test('sends twenty emails an hour for one address from all networks', async () => {
       const email = freshEmail();
       for (let count = 0; count < 22; count += 1) expect((await register(email)).status).toBe(202);
       expect(await attemptsOn(email)).toHaveLength(20);
     });
 
     test.each<[string, object]>([
-      ['no address', { email: 'no-address' }],
-      ['a header in the address', { email: 'a@b.test\r\nBcc: c@d.test' }],
+      ['an invalid address', { email: 'no-address' }],
+      ['a header in the email address', { email: 'a@b.test\r\nBcc: c@d.test' }],
       ['two addresses', { email: 'a@b.test, c@d.test' }],
-      ['an operator', { email: { $gt: '' } }],
-      ['a list', { email: ['a@b.test'] }],
-    ])('refuses %s, and sends no mail', async (_what, wrong) => {
+      ['a query operator', { email: { $gt: '' } }],
+      ['an array', { email: ['a@b.test'] }],
+    ])('refuses %s, and sends no email', async (_what, wrong) => {
       const answer = await world.post('/v1/auth/register', wrong);
       expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
       // Email of earlier tests may not have arrived yet.
@@ -188,7 +188,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       [{ role: 'admin' }],
       [{ is_admin: true }],
       [{ status: 'active' }],
-    ])('refuses %j from the client', async (wish) => {
+    ])('refuses %j in a registration', async (wish) => {
       const email = freshEmail();
       const [named] = Object.keys(wish);
       const refused = await world.post('/v1/auth/register', { email, ...wish });
@@ -201,7 +201,7 @@ describe.each(databases())('registration on %s', (_, database) => {
     });
 
     test.each([['not a token'], [''], ['A'.repeat(43)], ['é'.repeat(40)]])(
-      'knows no token %j, and hashes nothing for it',
+      'refuses the token %j without computing a hash',
       async (token) => {
         const before = await world.hashes();
         const answer = await verify(token);
@@ -213,7 +213,7 @@ describe.each(databases())('registration on %s', (_, database) => {
 });
 
 describe.each(databases())('registration by invitation on %s', (_, database) => {
-  test('mails only invited addresses, and answers all requests alike', async () => {
+  test('emails only invited addresses, and gives every request the same response', async () => {
     const world = await accountsWorld(database, { AUTH_REGISTRATION: 'invite' });
     const admin = await world.account('admin');
     const [invited, stranger] = [freshEmail(), freshEmail()];
@@ -235,7 +235,7 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
   test.each([
     ['a missing tenant', 'nowhere', true],
     ['an existing tenant', 'somewhere', false],
-  ])('into %s: the service warns at the start only if the tenant is missing', async (_what, slug, warns) => {
+  ])('with %s: logs a warning at startup only if the tenant is missing', async (_what, slug, warns) => {
     const log = capturingLogger();
     const store = await openProbed(database);
     const gateway = await testGateway();
@@ -248,7 +248,7 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
     expect(log.text().includes('AUTH_REGISTRATION_TENANT does not exist')).toBe(warns);
   });
 
-  test('is refused when it is off', async () => {
+  test('refuses registrations when registration is off', async () => {
     const world = await accountsWorld(database, { AUTH_REGISTRATION: 'off' });
     const answer = await world.post('/v1/auth/register', { email: freshEmail() });
     expect([answer.status, answer.body.code]).toEqual([403, 'registration_off']);
@@ -261,8 +261,8 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
   });
 });
 
-describe.each(databases())('what makes us send mail, on %s', (_, database) => {
-  test('is refused with retry-after to a network with too many requests, for any address', async () => {
+describe.each(databases())('requests that send email, on %s', (_, database) => {
+  test('are refused with Retry-After for a network with too many requests, whatever the address', async () => {
     const store = await openProbed(database);
     const parts = await loginParts(store.db);
     const ask = () => forgotPassword(parts, freshEmail(), { ...caller, ip: '2001:db8::7' });

@@ -33,7 +33,7 @@ import { openProbed, probing } from './support/probed-database.ts';
  */
 const servers = databases().filter(([kind]) => kind === 'postgres');
 
-describe.each(servers)('revoking on %s, while something else happens', (_, database) => {
+describe.each(servers)('concurrent revocations on %s', (_, database) => {
   let store: ThrowAway<AuthSchema>;
   let parts: LoginParts;
   let tenant: Tenant;
@@ -95,7 +95,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     return Number(rows[0]?.sec);
   };
 
-  test('a follower misses no entry: a slow writer with a lower number does not appear behind its cursor', async () => {
+  test('a follower misses no entry, even when a transaction with a lower number commits late', async () => {
     const before = await head();
     const [slow, fast] = [uuidv7(), uuidv7()];
     const revoke = (userId: string, beforeCommit?: Promise<void>, written?: () => void) =>
@@ -136,7 +136,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     ],
   ];
 
-  test.each(revokings)('a login that runs while %s is ended too', async (_name, kind, revoke) => {
+  test.each(revokings)('also end a login that runs while %s', async (_name, kind, revoke) => {
     const person = await makePerson(store.db, parts.passwords, [tenant]);
     const own = await grantFor(parts, person, tenant);
     const before = await head();
@@ -174,7 +174,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
         Extract<Admission, { kind: 'granted' }>
       >;
 
-    test('from a session that is logged out with the others: the new session is ended too', async () => {
+    test('the new session ends when it starts from a session that is being logged out', async () => {
       const mine = await grantFor(parts, person, tenant);
       const letGo = await holdSessions();
       const issuing = switching();
@@ -187,7 +187,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
       expect(await codeOf(refresh(parts, mine.refreshToken, caller))).toBe('ok');
     });
 
-    test('delays the logout of its session: no session starts from it after the response', async () => {
+    test('delays the logout of its session, and no session starts from it after the response', async () => {
       // The lock is on the new tenant, so the logout in the old tenant does not wait for it.
       const letGo = await hold((trx) => holdLock(trx, 'auditChain', other.id));
       const issuing = switching();
@@ -200,7 +200,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     });
   });
 
-  test('a login that waits for a revocation is valid after it', async () => {
+  test('a login that waits for a revocation is valid afterwards', async () => {
     const before = await head();
     const revoked = Promise.withResolvers<void>();
     const mayCommit = Promise.withResolvers<void>();
@@ -221,7 +221,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
   });
 
   test.each(['user', 'member', 'tenant'] as const)(
-    'in the second of a revocation of a %s: tokens issued before are refused, later ones are not',
+    'with a %s revoked in the same second, earlier tokens are refused and later ones are not',
     async (kind) => {
       // Three times, because a run may cross the boundary of a second.
       for (let round = 0; round < 3; round += 1) {
@@ -250,7 +250,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     },
   );
 
-  test('a login between two logouts from everywhere, all in one second, is ended by the second: by its session', async () => {
+  test('of two logouts from everywhere in one second, the second ends a session that started in between', async () => {
     const person = await makePerson(store.db, parts.passwords, [tenant]);
     const everywhere = () => logOut(store.db, { userId: person.userId, sessionId: uuidv7() }, 'all', 'test');
     await everywhere();
@@ -272,11 +272,11 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
   };
   const changes: [string, (userId: string) => Promise<() => Promise<unknown>>][] = [
     [
-      'a change of a member',
+      'a member change',
       async (userId) => () => changeMember(store.db, admin, { userId, wanted: { role: 'complainant' } }),
     ],
     [
-      'a reset of a password',
+      'a password reset',
       async (userId) => {
         const token = await mailedReset(userId);
         return () => resetPassword(parts, { token, password: newPassword }, caller);

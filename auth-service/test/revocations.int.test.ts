@@ -47,7 +47,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
       appendRevocations(trx, [{ kind: 'user', user_id: userId }], revocationInForceSec),
     );
 
-  test('lists what a logout ended: this session, the others, or all with every earlier token', async () => {
+  test('lists what a logout ended: this session, the others, or all sessions and earlier tokens', async () => {
     const who = await newPerson();
     const [a, b, c] = [
       await grantFor(parts, who, tenant),
@@ -66,7 +66,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect(await listOwnSessions(store.db, who.userId)).toEqual([]);
   });
 
-  test('ends the sessions of the person in every tenant, and no other ones', async () => {
+  test('ends the person’s sessions in every tenant, and no others', async () => {
     const other = await makeTenant(store.db, 'globex');
     const who = await newPerson(tenant, other);
     const bystander = await newPerson();
@@ -80,7 +80,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect(await codeOf(refresh(parts, kept.refreshToken, caller))).toBe('ok');
   });
 
-  test('refuses no later token: a login in the same second carries its not_before', async () => {
+  test('accepts later tokens: a login in the same second has the not_before as its iat', async () => {
     const who = await newPerson();
     for (let round = 0; round < 3; round += 1) {
       const before = await head();
@@ -94,9 +94,9 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
 
   test.each<[name: string, end: (slug: string) => Promise<unknown>]>([
     ['disabled', (slug) => disableTenant(store.db, slug, 'test')],
-    ['ended with all others', () => endAllSessions(store.db, 'test')],
+    ['logged-out', () => endAllSessions(store.db, 'test')],
   ])(
-    'refuses for a tenant that is %s also tokens issued after another revocation in this second',
+    'also refuses tokens of a %s tenant that were issued after another revocation in the same second',
     async (_name, end) => {
       // Three times, because a run may cross the boundary of a second.
       for (let round = 0; round < 3; round += 1) {
@@ -112,7 +112,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     },
   );
 
-  test('refuses the tenants that end together from one moment on: the log is read once for all of them', async () => {
+  test('refuses all tenants that end together from the same moment, after a single read of the log', async () => {
     // Three times, because a run may cross the boundary of a second.
     for (let round = 0; round < 3; round += 1) {
       const [one, ...more] = Array.from({ length: 3 }, () => ({ kind: 'tenant', tenant_id: uuidv7() }) as const);
@@ -128,7 +128,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     }
   });
 
-  test('refuses for a client also tokens for a person, issued after a revocation of theirs in this second', async () => {
+  test('also refuses an OAuth client’s tokens for a user that were issued after a revocation in the same second', async () => {
     // Three times, because a run may cross the boundary of a second.
     for (let round = 0; round < 3; round += 1) {
       const [tenantId, userId, clientId] = [uuidv7(), uuidv7(), `client-${uuidv7()}`];
@@ -144,7 +144,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     }
   });
 
-  test('does not date a client’s next token later for each other client that was revoked before', async () => {
+  test('revoking other OAuth clients does not postpone the iat of a client’s next token', async () => {
     const tenantId = uuidv7();
     const inTenant = <T>(work: (trx: Trx) => Promise<T>) => store.db.transaction({ role: roles.app, tenantId }, work);
     const end = (clientId: string) =>
@@ -158,7 +158,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect(issuedAtSec - Date.now() / 1000).toBeLessThanOrEqual(3);
   });
 
-  test('holds a revocation of a client or tenant for as long as the tokens that it revokes live', async () => {
+  test('keeps a revocation of an OAuth client or tenant for as long as the revoked tokens could be valid', async () => {
     const entry = { kind: 'client', client_id: `client-${uuidv7()}`, tenant_id: tenant.id } as const;
     const { log, cursor } = await head();
     for (let count = 0; count < 10; count += 1)
@@ -182,7 +182,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect((await asked).items).toMatchObject([{ kind: 'user', user_id: userId }]);
   });
 
-  test('reads an entry once for all followers that it wakes: a thousand transactions would keep out a logout', async () => {
+  test('reads an entry once for all waiting followers, so that they do not use up the connections', async () => {
     let reads = 0;
     const transaction: typeof store.db.transaction = (...args) => {
       reads += 1;
@@ -199,7 +199,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     await own.end();
   });
 
-  test('answers with an empty page when the wait is over, or the client is gone', async () => {
+  test('responds with an empty batch when the wait times out or the client disconnects', async () => {
     const { log, cursor } = await head();
     expect(await feed.next({ log, after: cursor, waitMs: 20 }, never)).toMatchObject({ items: [], cursor });
     const gone = new AbortController();
@@ -208,7 +208,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect(await asked).toMatchObject({ items: [], complete: true });
   });
 
-  test('is read from the start by a cursor of another log, or one ahead of this', async () => {
+  test('is read from the start with a cursor from another log, or one ahead of this log', async () => {
     await revoke(uuidv7());
     const { log, cursor, items } = await head();
     for (const position of [
@@ -220,7 +220,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     }
   });
 
-  test('comes in pages, none lost between them', async () => {
+  test('is read in batches without gaps', async () => {
     const { log, cursor } = await head();
     const count = batchSize + 3;
     await probing(store.db, (trx) =>
@@ -235,7 +235,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     await probing(store.db, (trx) => trx.deleteFrom('revocations').where('user_id', 'like', 'bulk-%').execute());
   });
 
-  test('comes in groups with the same times, equal to the single items', async () => {
+  test('lists groups with the same times, equal to the single entries', async () => {
     const { log, cursor } = await head();
     const [userId, sid, kid] = [uuidv7(), uuidv7(), uuidv7()];
     const session = { kind: 'session', sid, user_id: userId, tenant_id: tenant.id } as const;
@@ -268,7 +268,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect(page.groups.find(({ kind }) => kind === 'session')?.ids).toHaveLength(2);
   });
 
-  test('comes in pages of groups, with entries added meanwhile at the end', async () => {
+  test('is read in batches of groups, and entries added meanwhile come last', async () => {
     const { log, cursor } = await head();
     const addBulk = (from: number, to: number) =>
       probing(store.db, (trx) =>
@@ -292,7 +292,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     await probing(store.db, (trx) => trx.deleteFrom('revocations').where('user_id', 'like', 'bulk-%').execute());
   });
 
-  test('drops expired entries, and a cursor stays valid', async () => {
+  test('drops expired entries, and cursors stay valid', async () => {
     await revoke(uuidv7());
     await revoke(uuidv7());
     const { log, cursor } = await head();
@@ -308,7 +308,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     });
   });
 
-  test('ends all waits when the service stops', async () => {
+  test('ends all waiting requests when the service stops', async () => {
     const own = await openFeed(store.db);
     const { log, cursor } = await head();
     const asked = own.next({ log, after: cursor, waitMs: 30_000 }, never);

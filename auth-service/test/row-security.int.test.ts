@@ -39,7 +39,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
       return rows[0]?.n;
     });
 
-  test('is forced on every table with a tenant in it', async () => {
+  test('is forced on every table with tenant data', async () => {
     const { rows } = await store.db.transaction({ role: roles.feed }, (trx) =>
       sql.raw(tablesWithoutForcedRowSecurity).execute(trx),
     );
@@ -57,7 +57,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
   );
 
   test.each(['clients', 'client_secrets'])(
-    'shows one client and one tenant their own %s, and no rows without either',
+    'shows an OAuth client and a tenant only their own %s, and no rows without either',
     async (table) => {
       const [first, second] = ['a', 'b'].map((one) => `client-01936f00-0000-7000-8000-00000000000${one}`);
       for (const [id, tenant] of [
@@ -98,7 +98,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     },
   );
 
-  test('shows delegations to their tenant and their person alone, and lets the person withdraw them but not revive them', async () => {
+  test('shows delegations only to their tenant and user, who can withdraw but not revive them', async () => {
     const clientId = 'client-01936f00-0000-7000-8000-00000000000c';
     const bob = await makePerson(store.db, parts.passwords, [globex]);
     for (const [id, tenant, person] of [
@@ -145,7 +145,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     expect(await ids(roles.app, { tenantId: acme.id })).toEqual(['d-acme']);
   });
 
-  test('takes used assertions of the current client alone, and shows them to no role but upkeep', async () => {
+  test('lets only the current OAuth client mark assertions as used, and shows them only to the upkeep role', async () => {
     const use = (id: string | undefined, hash: number) =>
       store.db.transaction({ role: roles.clients }, async (trx) => {
         if (id !== undefined) await becomeOAuthClient(trx, id);
@@ -169,11 +169,11 @@ describe.each(databases())('row-level security on %s', (_, database) => {
 
   test.each<[string, string, string]>([
     ['the tenant role reads a hash', roles.app, 'select hash from credentials'],
-    ['the tenant role reads a secret of a client', roles.app, 'select hash from client_secrets'],
-    ['an administrator reads a secret of a client', roles.accounts, 'select hash from client_secrets'],
+    ['the tenant role reads a client secret', roles.app, 'select hash from client_secrets'],
+    ['an administrator reads a client secret', roles.accounts, 'select hash from client_secrets'],
     ['the tenant role changes a client', roles.app, `update clients set scopes = '{a}'`],
     ['a client changes itself', roles.clients, `update clients set scopes = '{a}'`],
-    ['one’s own role reads a subject token', roles.self, 'select token_hash from delegations'],
+    ['the self role reads a subject token', roles.self, 'select token_hash from delegations'],
     ['the tenant role extends a delegation', roles.app, `update delegations set expires_at = now()`],
     ['a client reads people', roles.clients, 'select * from users'],
     ['the tenant role reads keys', roles.app, 'select * from signing_keys'],
@@ -189,22 +189,22 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     ['the accounts role reads sessions', roles.accounts, 'select * from sessions'],
     ['the accounts role disables a person', roles.accounts, `update users set status = 'disabled'`],
     ['the accounts role renames a person', roles.accounts, `update users set email_ci = 'x'`],
-    ['the accounts role makes a token', roles.accounts, `insert into mailed_tokens (purpose) values ('invitation')`],
+    ['the accounts role creates a token', roles.accounts, `insert into mailed_tokens (purpose) values ('invitation')`],
     ['the courier changes a registration', roles.courier, `update registrations set email_ci = 'x'`],
     ['the courier reads credentials', roles.courier, 'select * from credentials'],
     ['the courier reads tokens', roles.courier, 'select * from mailed_tokens'],
     ['the courier reads keys', roles.courier, 'select * from signing_keys'],
-    ['the courier makes a member', roles.courier, `insert into memberships values ('a', 'b', 'admin')`],
+    ['the courier creates a member', roles.courier, `insert into memberships values ('a', 'b', 'admin')`],
     ['the courier accepts an invitation', roles.courier, 'update invitations set accepted_at = now()'],
-    ['the courier changes what is to be sent', roles.courier, `update outbox set payload = '{}'`],
-    ['one’s own role changes a membership', roles.self, `update memberships set role = 'admin'`],
+    ['the courier changes a queued delivery', roles.courier, `update outbox set payload = '{}'`],
+    ['the self role changes a membership', roles.self, `update memberships set role = 'admin'`],
     ['the login role reads invitations', roles.login, 'select * from invitations'],
-    ['an operator gives a role', roles.operator, `update memberships set role = 'admin'`],
-    ['an operator makes a member', roles.operator, `insert into memberships values ('a', 'b', 'admin')`],
+    ['an operator assigns a role', roles.operator, `update memberships set role = 'admin'`],
+    ['an operator creates a member', roles.operator, `insert into memberships values ('a', 'b', 'admin')`],
     ['an operator accepts an invitation', roles.operator, 'update invitations set accepted_at = now()'],
-    ['an operator reads what is to be sent', roles.operator, 'select * from outbox'],
+    ['an operator reads queued deliveries', roles.operator, 'select * from outbox'],
     ['the tenant role reads registrations', roles.app, 'select * from registrations'],
-  ])('refuses that %s', async (_name, role, statement) => {
+  ])('permission is denied when %s', async (_name, role, statement) => {
     const tried = store.db.transaction({ role, tenantId: acme.id, userId: ann.userId }, (trx) =>
       sql.raw(statement).execute(trx),
     );
@@ -212,10 +212,10 @@ describe.each(databases())('row-level security on %s', (_, database) => {
   });
 
   test.each<[string, string, string]>([
-    ['the tenant role cannot change a person that it may lock', roles.app, `update users set status = 'disabled'`],
+    ['the tenant role can lock a person, but not change them', roles.app, `update users set status = 'disabled'`],
     ['the tenant role cannot change a membership', roles.app, `update memberships set status = 'disabled'`],
     [
-      'an operator cannot order a mail',
+      'an operator cannot queue an email',
       roles.operator,
       `insert into outbox (topic, ordering_key, payload) values ('mail', 'k', '{}')`,
     ],
@@ -231,7 +231,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     await expect(tried).rejects.toThrow(/row-level security/);
   });
 
-  test('shows the accounts role of one tenant no invitation and no person of another', async () => {
+  test('shows the accounts role no invitation and no person of another tenant', async () => {
     const bob = await makePerson(store.db, parts.passwords, [globex]);
     await store.db.transaction({ role: roles.accounts, tenantId: globex.id }, (trx) =>
       insertInvitation(
@@ -249,7 +249,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     expect(people).toEqual([{ id: ann.userId }]);
   });
 
-  test('lets an operator withdraw an invitation, and not open it again', async () => {
+  test('lets an operator withdraw an invitation, but not reopen it', async () => {
     const setRevoked = (to: string) =>
       store.db.transaction({ role: roles.operator }, (trx) =>
         sql.raw(`update invitations set revoked_at = ${to} where tenant_id = '${globex.id}' returning id`).execute(trx),
@@ -299,7 +299,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     expect(left).toEqual({ registrations: ['new'], tokens: 1, outbox: 2 });
   });
 
-  test('refuses a revocation of another tenant or person', async () => {
+  test('refuses a revocation for another tenant or person', async () => {
     const insert = (role: string) =>
       store.db.transaction({ role, tenantId: acme.id, userId: ann.userId }, (trx) =>
         trx

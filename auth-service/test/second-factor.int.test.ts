@@ -78,7 +78,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
       ).map(({ action }) => action),
     );
 
-  test('is required after its confirmation, and then the token has otp in amr', async () => {
+  test('is required once confirmed, and then the token has otp in amr', async () => {
     const { who, secret } = await enrolled();
     const asked = await logIn(who);
     expect(asked).toMatchObject({ status: 401, code: 'mfa_required', body: { mfa_token: expect.any(String) } });
@@ -92,7 +92,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect((await send('/v1/auth/login/mfa', given)).code).toBe('invalid_mfa_token');
   });
 
-  test('is not required before its confirmation', async () => {
+  test('is not required until it is confirmed', async () => {
     const who = await makePerson(store.db, await testPasswords(), [tenant]);
     const first = await logIn(who);
     await send('/v1/auth/mfa/totp', {}, { as: asHolder(first.body.access_token) });
@@ -110,7 +110,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect(both.find(({ status }) => status === 401)?.code).toBe('invalid_code');
   });
 
-  test('finishes a login only once when two codes are sent at once', async () => {
+  test('finishes a login only once when two codes arrive at the same time', async () => {
     const { who, secret, recoveryCodes } = await enrolled();
     const { body } = await logIn(who);
     const codes = [codeOf(secret, 0), codeOf(secret), recoveryCodes[0], recoveryCodes[1]];
@@ -128,7 +128,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     }
   });
 
-  test('is asked for after the choice of a tenant', async () => {
+  test('is requested after the choice of a tenant', async () => {
     const other = await makeTenant(store.db, `globex-${nowSec()}`);
     const { who, secret } = await enrolled([tenant, other]);
     const choice = await logIn(who);
@@ -140,7 +140,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect(done.body.tenant).toMatchObject({ slug: other.slug });
   });
 
-  test('has ten recovery codes; each works once, in any typed form', async () => {
+  test('has ten recovery codes, which each work once, in any typed form', async () => {
     const { who, recoveryCodes } = await enrolled();
     expect(new Set(recoveryCodes).size).toBe(10);
     const use = async (code: string | undefined) => {
@@ -157,7 +157,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect(await audited(who)).toContain('mfa.recovery_code_used');
   });
 
-  test('ends the other sessions when it is confirmed, and revokes their tokens; this session stays', async () => {
+  test('ends the other sessions when it is confirmed, and revokes their tokens; this session continues', async () => {
     const who = await makePerson(store.db, await testPasswords(), [tenant]);
     const [here, there] = [await logIn(who), await logIn(who)];
     const me = asHolder(here.body.access_token);
@@ -173,7 +173,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
   });
 
   const changes: [name: string, method: 'POST' | 'DELETE', target: string, body: unknown][] = [
-    ['an enrolment', 'POST', '/v1/auth/mfa/totp', {}],
+    ['an enrollment', 'POST', '/v1/auth/mfa/totp', {}],
     ['a confirmation', 'POST', '/v1/auth/mfa/totp/confirm', { code: '000000' }],
     ['a removal', 'DELETE', '/v1/auth/mfa/totp', undefined],
     ['new recovery codes', 'POST', '/v1/auth/mfa/recovery-codes', {}],
@@ -195,7 +195,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     },
   );
 
-  test('can be removed or given new codes by a person after a recent login with it', async () => {
+  test('a person can remove it or replace the recovery codes after a recent login with it', async () => {
     const { who, me, secret, recoveryCodes } = await enrolled();
     if (me.kind !== 'user') throw new Error('not a user');
     const fresh = { ...me, context: { ...me.context, amr: ['pwd', 'otp'] } };
@@ -214,7 +214,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect(await audited(who)).toEqual(expect.arrayContaining(['mfa.enabled', 'mfa.codes_renewed', 'mfa.removed']));
   });
 
-  test('counts guesses: ten an address in a quarter of an hour, thirty a person in an hour', async () => {
+  test('limits guesses to ten per network in 15 minutes, and thirty per person in an hour', async () => {
     const { who, secret } = await enrolled();
     const { body } = await logIn(who);
     const guess = (ip: string, code = '000000') =>
@@ -231,9 +231,9 @@ describe.each(databases())('a second factor on %s', (_, database) => {
   });
 
   test.each([
-    ['of a login without the second factor', {}],
-    ['of a login long ago', { authTime: nowSec() - 600, amr: ['pwd', 'otp'] }],
-    ['of a login with all there is', { amr: ['pwd', 'otp'] }],
+    ['from a login without the second factor', {}],
+    ['from an old login', { authTime: nowSec() - 600, amr: ['pwd', 'otp'] }],
+    ['from a recent login with all factors', { amr: ['pwd', 'otp'] }],
   ])('does not count confirmations with an access token %s against the owner’s attempts', async (_what, context) => {
     const { who, me, secret } = await enrolled();
     const as: IdentityClaims = { ...me, context: { ...me.context, ...context } };
@@ -246,7 +246,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect((await send('/v1/auth/login/mfa', given, { ip: freshAddress() })).status).toBe(200);
   });
 
-  test('stores no plain secret: the secret is sealed, codes and tokens are hashed', async () => {
+  test('encrypts the stored secret, and stores only hashes of codes and tokens', async () => {
     const { who, secret, recoveryCodes } = await enrolled();
     const { body } = await logIn(who);
     const dump = await probing(store.db, async (trx) =>
@@ -269,7 +269,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     }
   });
 
-  test('of one person does not open for another', async () => {
+  test('cannot be decrypted for another person', async () => {
     const [a, b] = [await enrolled(), await enrolled()];
     await probing(store.db, async (trx) => {
       const row = await trx

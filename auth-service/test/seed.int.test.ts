@@ -59,13 +59,13 @@ describe.each(databases())('seeding on %s', (_, database) => {
     expect(await rows()).toEqual(before);
   });
 
-  test('keeps a password that was changed', async () => {
+  test('does not reset a password that was changed', async () => {
     await seed(store.db, parts.passwords, file(JSON.stringify({ password: 'another demo password', tenants })));
     expect(await attempt('agent@acme.test')).toBe('ok');
     expect(await attempt('agent@acme.test', 'another demo password')).toBe('invalid_credentials');
   });
 
-  test('creates clients with the given secret, adds a renewed one, and none without a secret', async () => {
+  test('creates OAuth clients with the given secret, adds a changed secret, and creates none without a secret', async () => {
     const oauthClient = { client_id: `client-${uuidv7()}`, name: 'Export', scopes: ['users.read'] };
     const [first = tenants[0]] = tenants;
     const withClient = [{ ...first, clients: [{ ...oauthClient, grant_types: ['client_credentials'] }] }];

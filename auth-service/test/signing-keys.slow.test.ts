@@ -22,7 +22,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
     }
   };
 
-  test('ten instances that start at once make one, and publish nothing private', () =>
+  test('ten instances that start together create one key, and publish no private key', () =>
     withStore(async ({ db }) => {
       const instances = await Promise.all(Array.from({ length: 10 }, () => openSigningKeys(db, keks)));
       expect(new Set(instances.map((keys) => keys.current().kid)).size).toBe(1);
@@ -35,7 +35,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
     ['ES256', 'crv kty x y'],
     ['EdDSA', 'crv kty x'],
     ['RS256', 'e kty n'],
-  ] as const)('sign an access token as RFC 9068 has it, with %s', (alg, members) =>
+  ] as const)('sign an RFC 9068 access token with %s', (alg, members) =>
     withStore(async ({ db }) => {
       const keys = await openSigningKeys(db, keks, alg);
       const [published = {}] = parse(keys.published().body).keys;
@@ -75,7 +75,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
     }),
   );
 
-  test('change their algorithm with the next key; existing ones keep theirs', () =>
+  test('use a new algorithm from the next key on, and existing keys keep theirs', () =>
     withStore(async ({ db }) => {
       const before = (await openSigningKeys(db, keks)).current();
       const rsa = { db, keks, alg: 'RS256' } as const;
@@ -89,7 +89,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       expect((await openSigningKeys(db, keks)).current()).toMatchObject({ kid, alg: 'RS256' });
     }));
 
-  test('do not open under a wrong master key: the start fails with a clear message, and no key is made', () =>
+  test('cannot be decrypted with a wrong master key: the start fails with a clear message, and no key is created', () =>
     withStore(async ({ db }) => {
       const { kid } = (await openSigningKeys(db, keks)).current();
       const wrong = openSigningKeys(db, parseKeyRing(ring('kek-1', 4)));
@@ -107,7 +107,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       await expect(openSigningKeys(db, keks)).rejects.toThrow(/cannot be decrypted/);
     }));
 
-  test('are replaced by a successor that is published while the old one still signs', () =>
+  test('are replaced by a successor that is published while the old key still signs', () =>
     withStore(async ({ db }) => {
       const keys = await openSigningKeys(db, keks);
       const first = keys.current().kid;

@@ -9,9 +9,9 @@ import { tokenIn } from './support/mailed-token.ts';
 import { makeTenant, password, type Tenant } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
 
-describe.each(databases())('a tenant on %s', (_, database) => {
+describe.each(databases())('tenants on %s', (_, database) => {
   // One run has Redis and the other does not, which changes where attempts are counted.
-  describe.each(redisServers().slice(-1))('and %s', (__, { url }) => {
+  describe.each(redisServers().slice(-1))('with attempts in %s', (__, { url }) => {
     let world: AccountsWorld;
     let admin: Account;
     let globex: Tenant;
@@ -25,7 +25,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
     const invitations = (tenant = world.acme) => `/v1/auth/tenants/${tenant.id}/invitations`;
     const invite = (email: string, { role = 'agent', by = admin, to = world.acme } = {}) =>
       world.post(invitations(to), { email, role }, by);
-    /** Skips other email to the same address, such as about a changed password. */
+    /** Skips other email to the same address, such as the notice of a changed password. */
     const invitationsTo = (email: string) =>
       world.mail.received.filter(({ to, subject }) => to === email && subject.startsWith('You are invited'));
     const invited = async (email: string, more: Parameters<typeof invite>[1] = {}) => {
@@ -54,8 +54,8 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       return { tenant, boss: await world.account('admin', [tenant]) };
     };
 
-    describe('invites', () => {
-      test('a new person, who sets a password and is logged in', async () => {
+    describe('invitations', () => {
+      test('a new user accepts an invitation by choosing a password, and is logged in', async () => {
         const email = freshEmail();
         const { id, token } = await invited(email);
         const list = await world.call('GET', invitations(), { as: world.as(admin) });
@@ -81,7 +81,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(JSON.stringify(after.body.items)).not.toContain(id);
       });
 
-      test('a person with an account, who must prove that it is theirs', async () => {
+      test('a user with an account accepts an invitation only by proving that the account is theirs', async () => {
         const bob = await world.account('agent', [globex]);
         const { token } = await invited(bob.email);
         for (const secret of [undefined, 'wrong', newPassword]) {
@@ -97,7 +97,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await world.hashes()) - before).toBe(1);
       });
 
-      test('a person with a session, who needs no password; the authentication methods stay', async () => {
+      test('a user with a session accepts an invitation without a password, and keeps the authentication methods', async () => {
         const bob = await world.account('agent', [globex]);
         const { token } = await invited(bob.email);
         const answer = await accept(token, undefined, bob);
@@ -112,7 +112,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         });
       });
 
-      test('a person with a second factor, and asks for the code', async () => {
+      test('a user with a second factor accepts an invitation only with a code', async () => {
         const bob = await world.account('agent', [globex]);
         await probing(world.store.db, (trx) =>
           trx
@@ -131,7 +131,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect([answer.status, answer.body.code, answer.body.access_token]).toEqual([401, 'mfa_required', undefined]);
       });
 
-      test('once: a used, withdrawn or expired token is gone', async () => {
+      test('a used, withdrawn or expired invitation is refused', async () => {
         const used = await invited(freshEmail());
         await accept(used.token, newPassword);
         const withdrawn = await invited(freshEmail());
@@ -153,13 +153,13 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await accept('A'.repeat(43), newPassword)).body.code).toBe('invalid_token');
       });
 
-      test('once, also when two requests accept it concurrently', async () => {
+      test('of two concurrent requests to accept an invitation, one succeeds', async () => {
         const { token } = await invited(freshEmail());
         const answers = await Promise.all([accept(token, newPassword), accept(token, newPassword)]);
         expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
       });
 
-      test('into a cookie for a browser, and not from an unknown page', async () => {
+      test('a browser accepts an invitation and gets a cookie, but not from an unknown origin', async () => {
         const { token } = await invited(freshEmail());
         const body = { token, password: newPassword, transport: 'cookie' };
         const foreign = await world.call('POST', '/v1/auth/invitations/accept', {
@@ -175,7 +175,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         ]);
       });
 
-      test('an address only a limited number of times, even with withdrawals in between', async () => {
+      test('an address gets a limited number of invitations, even with withdrawals in between', async () => {
         const email = freshEmail();
         const statuses = [];
         let waitSec = '';
@@ -190,7 +190,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(Number(waitSec)).toBeGreaterThan(3_500);
       });
 
-      test('no address twice, and no existing member', async () => {
+      test('an invited address or an existing member cannot be invited again', async () => {
         const email = freshEmail();
         await invited(email);
         const again = await invite(email.toUpperCase());
@@ -200,16 +200,16 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       });
 
       test.each<[string, object]>([
-        ['a role that only operators could have', { role: 'owner' }],
+        ['a role that tenants cannot assign', { role: 'owner' }],
         ['no role', { role: undefined }],
         ['no address', { email: 'no-address' }],
-        ['a header in the address', { email: 'a@b.test\nBcc: c@d.test' }],
-      ])('not with %s', async (_what, wrong) => {
+        ['a header in the email address', { email: 'a@b.test\nBcc: c@d.test' }],
+      ])('refuses an invitation with %s', async (_what, wrong) => {
         const answer = await world.post(invitations(), { email: freshEmail(), role: 'agent', ...wrong }, admin);
         expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
       });
 
-      test('only by its own administrators, whose role is checked again', async () => {
+      test('only the tenant’s administrators can send invitations, and their role is checked again', async () => {
         const agent = await world.account('agent');
         const foreign = await invite(freshEmail(), { to: globex });
         expect([foreign.status, foreign.body.code]).toEqual([403, 'tenant_mismatch']);
@@ -222,7 +222,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         }
       });
 
-      test('in pages', async () => {
+      test('are listed in pages', async () => {
         const { tenant, boss } = await ownTenant();
         const emails = [freshEmail(), freshEmail(), freshEmail()];
         for (const email of emails) await invited(email, { by: boss, to: tenant });
@@ -236,7 +236,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       });
     });
 
-    describe('withdraws the invitations of an administrator', () => {
+    describe('invitations from an administrator', () => {
       /** A second administrator, and the open invitation that they sent to a third one. */
       const inviter = async () => {
         const { tenant, boss } = await ownTenant();
@@ -254,31 +254,34 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         ['demoted', { role: 'agent' }],
         ['disabled', { status: 'disabled' }],
         ['demoted and disabled', { role: 'agent', status: 'disabled' }],
-      ])('when that administrator is %s, in the same transaction, with an audit entry', async (_how, wanted) => {
-        const { tenant, boss, second, email, id, token } = await inviter();
-        const kept = await invited(freshEmail(), { by: boss, to: tenant });
-        expect((await change(second, wanted, boss, tenant)).status).toBe(200);
-        const { body } = await world.call('GET', invitations(tenant), { as: world.as(boss) });
-        expect(body.items.map((item: { id: string }) => item.id)).toEqual([kept.id]);
-        await expectGone(token);
-        expect((await world.logIn(email, newPassword)).status).toBe(401);
-        const { items } = (await audit(boss)).body;
-        const detail = { invitation_id: id, email, invited_by: second.userId, reason: 'member_changed' };
-        expect(items).toContainEqual(
-          expect.objectContaining({ action: 'invitation.revoked', user_id: boss.userId, detail }),
-        );
-        // With the role restored, they can invite again.
-        await change(second, { role: 'admin', status: 'active' }, boss, tenant);
-        await expectGone(token);
-        expect((await invite(email, { by: second, to: tenant })).status).toBe(201);
-        expect((await accept(kept.token, newPassword)).status).toBe(200);
-      });
+      ])(
+        'are withdrawn with an audit entry, in the transaction in which that administrator is %s',
+        async (_how, wanted) => {
+          const { tenant, boss, second, email, id, token } = await inviter();
+          const kept = await invited(freshEmail(), { by: boss, to: tenant });
+          expect((await change(second, wanted, boss, tenant)).status).toBe(200);
+          const { body } = await world.call('GET', invitations(tenant), { as: world.as(boss) });
+          expect(body.items.map((item: { id: string }) => item.id)).toEqual([kept.id]);
+          await expectGone(token);
+          expect((await world.logIn(email, newPassword)).status).toBe(401);
+          const { items } = (await audit(boss)).body;
+          const detail = { invitation_id: id, email, invited_by: second.userId, reason: 'member_changed' };
+          expect(items).toContainEqual(
+            expect.objectContaining({ action: 'invitation.revoked', user_id: boss.userId, detail }),
+          );
+          // With the role restored, they can invite again.
+          await change(second, { role: 'admin', status: 'active' }, boss, tenant);
+          await expectGone(token);
+          expect((await invite(email, { by: second, to: tenant })).status).toBe(201);
+          expect((await accept(kept.token, newPassword)).status).toBe(200);
+        },
+      );
 
       test.each<[string, (userId: string) => Promise<unknown>]>([
         ['the role', (userId) => withoutTheService('memberships', 'user_id', userId, { role: 'agent' })],
         ['the membership', (userId) => withoutTheService('memberships', 'user_id', userId, { status: 'disabled' })],
         ['the account', (userId) => withoutTheService('users', 'id', userId, { status: 'disabled' })],
-      ])('and refuses one that is still open when its inviter has lost %s', async (_, lose) => {
+      ])('cannot be accepted when the inviter has lost %s', async (_, lose) => {
         const { second, token } = await inviter();
         await lose(second.userId);
         await expectGone(token);
@@ -289,7 +292,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       const withoutTheService = (table: 'memberships' | 'users', key: string, userId: string, values: object) =>
         probing(world.store.db, (trx) => trx.updateTable(table).set(values).where(sql.ref(key), '=', userId).execute());
 
-      test('and refuses new ones by an administrator whose account is disabled', async () => {
+      test('cannot be sent when the administrator’s account is disabled', async () => {
         const { tenant, second } = await inviter();
         await withoutTheService('users', 'id', second.userId, { status: 'disabled' });
         const answer = await invite(freshEmail(), { by: second, to: tenant });
@@ -297,8 +300,8 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       });
     });
 
-    describe('changes its members', () => {
-      test('whose sessions in it end and whose tokens are revoked; elsewhere they stay', async () => {
+    describe('member changes', () => {
+      test('end the member’s sessions in this tenant and revoke their tokens, but not in other tenants', async () => {
         const bob = await world.account('agent', [world.acme, globex]);
         const here = (await world.logIn(bob.email, password, 'acme')).body;
         const there = (await world.logIn(bob.email, password, 'globex')).body;
@@ -319,7 +322,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(decodeJwt(access_token).iat).toBeGreaterThanOrEqual(Date.parse(member.not_before) / 1000);
       });
 
-      test('and numbers each change higher than every earlier one, and than the current time', async () => {
+      test('get a version higher than every earlier one and than the current time', async () => {
         const bob = await world.account('agent');
         const startedAt = Date.now() * 1_000;
         for (const role of ['complainant', 'agent']) await change(bob, { role });
@@ -342,7 +345,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(third).toBe(8e15 + 1);
       });
 
-      test('who are disabled, and cannot log in to it until they are active again', async () => {
+      test('a disabled member cannot log in to the tenant until they are active again', async () => {
         const bob = await world.account('agent');
         expect((await change(bob, { status: 'disabled' })).body.status).toBe('disabled');
         expect((await world.logIn(bob.email)).body.code).toBe('invalid_credentials');
@@ -350,7 +353,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await world.logIn(bob.email)).status).toBe(200);
       });
 
-      test('but always keeps one active administrator', async () => {
+      test('the last active administrator cannot be demoted or disabled', async () => {
         const { tenant, boss } = await ownTenant();
         for (const wanted of [{ role: 'agent' }, { status: 'disabled' }]) {
           const answer = await change(boss, wanted, boss, tenant);
@@ -368,7 +371,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await change(boss, { role: 'agent' }, boss, tenant)).status).toBe(200);
       });
 
-      test('also when two administrators demote each other at once', async () => {
+      test('two administrators cannot demote each other at the same time', async () => {
         const { tenant, boss } = await ownTenant();
         const second = await world.account('admin', [tenant]);
         const answers = await Promise.all([
@@ -378,7 +381,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(answers.map(({ status }) => status).sort()).toEqual([200, 403]);
       });
 
-      test('and does nothing when nothing is different', async () => {
+      test('a change without a difference does nothing', async () => {
         const bob = await world.account('agent');
         const { refresh_token } = (await world.logIn(bob.email)).body;
         expect((await change(bob, { role: 'agent', status: 'active' })).status).toBe(200);
@@ -386,16 +389,16 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       });
 
       test.each<[string, object, number, string]>([
-        ['nothing', {}, 422, 'validation_failed'],
-        ['a role that only operators could have', { role: 'root' }, 422, 'validation_failed'],
-        ['a state that is none', { status: 'deleted' }, 422, 'validation_failed'],
-      ])('not to %s', async (_what, wanted, status, code) => {
+        ['no field', {}, 422, 'validation_failed'],
+        ['a role that tenants cannot assign', { role: 'root' }, 422, 'validation_failed'],
+        ['an unknown status', { status: 'deleted' }, 422, 'validation_failed'],
+      ])('are refused with %s', async (_what, wanted, status, code) => {
         const bob = await world.account('agent');
         const answer = await change(bob, wanted);
         expect([answer.status, answer.body.code]).toEqual([status, code]);
       });
 
-      test('only its own, and only by its own administrators', async () => {
+      test('only administrators of the tenant can change its members', async () => {
         const stranger = await world.account('agent', [globex]);
         const agent = await world.account('agent');
         expect((await change(stranger, { role: 'admin' })).body.code).toBe('not_found');
@@ -408,7 +411,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       });
     });
 
-    describe('is switched to', () => {
+    describe('switching to a tenant', () => {
       const switchTo = (tenant: Tenant | string, who: Account) =>
         world.post(
           '/v1/auth/sessions/switch-tenant',
@@ -416,7 +419,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
           who,
         );
 
-      test('with a new family and the proof of the current session', async () => {
+      test('starts a new token family, and requires proof of the current session', async () => {
         const bob = await world.account('agent', [world.acme, globex]);
         const first = (await world.logIn(bob.email, password, 'acme')).body;
         const answer = await switchTo(globex, { ...bob, sid: first.session_id });
@@ -428,7 +431,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await refresh(first.refresh_token)).status).toBe(200);
       });
 
-      test('from the session that the password was changed in, which also accepts invitations', async () => {
+      test('works from the session that changed the password, which can also accept invitations', async () => {
         const dora = await makeTenant(world.store.db, `t${Math.random().toString(36).slice(2)}`);
         const boss = await world.account('admin', [dora]);
         const bob = await world.account('agent', [world.acme, globex]);
@@ -443,7 +446,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await switchTo(globex, { ...bob, sid: other })).body.code).toBe('session_revoked');
       });
 
-      test('only by members, with the same response for every other tenant', async () => {
+      test('works only for members, with the same response for every other tenant', async () => {
         const bob = await world.account('agent');
         const former = await world.account('agent', [world.acme, globex]);
         await probing(world.store.db, (trx) =>
@@ -462,7 +465,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         for (const { status, body } of answers) expect([status, body.code]).toEqual([403, 'not_a_member']);
       });
 
-      test('not from an ended session, or from one of another person', async () => {
+      test('is refused from an ended session, or from another person’s session', async () => {
         const bob = await world.account('agent', [world.acme, globex]);
         const eve = await world.account('agent', [world.acme, globex]);
         expect((await switchTo(globex, { ...eve, sid: bob.sid })).body.code).toBe('session_revoked');
@@ -471,8 +474,8 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       });
     });
 
-    describe('keeps a record', () => {
-      test('of everything, in pages for its administrators', async () => {
+    describe('the audit log', () => {
+      test('records every change, in pages for administrators', async () => {
         const { tenant, boss } = await ownTenant();
         const email = freshEmail();
         const { token } = await invited(email, { by: boss, to: tenant });
@@ -502,7 +505,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(await chainOf(tenant.id)).toMatchObject({ entries: 7, brokenAt: undefined });
       });
 
-      test('only for its administrators', async () => {
+      test('is shown only to the tenant’s administrators', async () => {
         const agent = await world.account('agent');
         expect((await audit(agent)).body.code).toBe('insufficient_role');
         expect((await audit(admin, '?cursor=0')).status).toBe(422);
@@ -514,12 +517,12 @@ describe.each(databases())('a tenant on %s', (_, database) => {
 
       test.each<[string, (tenantId: string) => Promise<unknown>, number]>([
         ['changed', (id) => tamper(id, { detail: '{"role":"agent"}' }), 2],
-        ['about another person', (id) => tamper(id, { user_id: 'other' }), 2],
-        ['of another time', (id) => tamper(id, { at: new Date(0) }), 2],
-        ['chained to something else', (id) => tamper(id, { prev_hash: Buffer.alloc(32, 1) }), 2],
-        ['gone', (id) => removeSecond(id), 3],
-        ['put before the first', (id) => copyFirstBefore(id), 0],
-      ])('in which an entry that was %s is found', async (_how, meddle, brokenAt) => {
+        ['assigned to another person', (id) => tamper(id, { user_id: 'other' }), 2],
+        ['given another time', (id) => tamper(id, { at: new Date(0) }), 2],
+        ['chained to another hash', (id) => tamper(id, { prev_hash: Buffer.alloc(32, 1) }), 2],
+        ['removed', (id) => removeSecond(id), 3],
+        ['inserted before the first', (id) => copyFirstBefore(id), 0],
+      ])('reveals an entry that was %s', async (_how, meddle, brokenAt) => {
         const { tenant, boss } = await ownTenant();
         for (let count = 0; count < 3; count += 1) await world.logIn(boss.email);
         expect((await chainOf(tenant.id))?.brokenAt).toBeUndefined();

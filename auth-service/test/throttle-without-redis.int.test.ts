@@ -21,7 +21,7 @@ import { openProbed } from './support/probed-database.ts';
 const servers = redisServers().filter(([kind]) => kind === 'redis');
 
 // Runs only if the suite has its own Redis to stop.
-(servers.length > 0 ? describe : describe.skip)('the login throttle over redis, which is stopped and hangs', () => {
+(servers.length > 0 ? describe : describe.skip)('the login throttle while Redis is stopped', () => {
   let store: ThrowAway<AuthSchema>;
   let server: ThrowAwayRedis;
   let redis: Redis;

@@ -40,7 +40,7 @@ describe.each(databases())('upkeep on %s', (kind, database) => {
       return rows[0]?.n;
     });
 
-  test('removes many expired rows in short transactions, each of a bounded number of rows', async () => {
+  test('deletes many expired rows in short transactions of limited size', async () => {
     const rows = kind === 'postgres' ? 200_000 : 20_000;
     await attempts(rows);
     const { db, tookMs } = timed(store.db);
@@ -82,7 +82,7 @@ describe.each(databases())('upkeep on %s', (kind, database) => {
   });
 
   if (kind === 'postgres') {
-    test('is left to the instance that already runs it', async () => {
+    test('is skipped by an instance while another one runs it', async () => {
       await attempts(10);
       const other = await openAgain(store);
       const done = Promise.withResolvers<void>();
@@ -104,7 +104,7 @@ describe.each(databases())('upkeep on %s', (kind, database) => {
       await other.close();
     });
 
-    test('by two instances at once removes everything, without an error', async () => {
+    test('two instances together delete everything without an error', async () => {
       await attempts(20 * batchRows);
       const other = await openAgain(store);
       await Promise.all([removeExpired(store.db), removeExpired(other)]);

@@ -9,61 +9,65 @@ const passwordProblem = (password: string, whose: string): string | undefined =>
   return weakness && passwordWeaknesses[weakness];
 };
 
-describe('a password may be', () => {
+describe('the policy accepts a password', () => {
   test.each([
-    ['four words', 'correct horse battery staple'],
-    ['no words', 'x7#kQ2p!vR9z'],
+    ['of four words', 'correct horse battery staple'],
+    ['without words', 'x7#kQ2p!vR9z'],
     ['in another script', 'пароль из слов'],
-    ['emoji', '🦊🌋🪑🧂🦑🛶🪁🧶🥝🎻🦴🪐'],
-    ['twelve characters', 'gravel-onion'],
+    ['of emoji', '🦊🌋🪑🧂🦑🛶🪁🧶🥝🎻🦴🪐'],
+    ['of twelve characters', 'gravel-onion'],
     ['with a NUL', 'gravel\0onions'],
-    ['words and a stretch of keys', 'qwerty gravel onions'],
-    ['words and digits', 'gravel onions 123456'],
-    ['a word of the address among others', 'ann.lee likes gravel onions'],
+    ['of words and a short keyboard pattern', 'qwerty gravel onions'],
+    ['of words and digits', 'gravel onions 123456'],
+    ['that contains a word of the email address', 'ann.lee likes gravel onions'],
   ])('%s', (_what, password) => {
     expect(passwordProblem(password, email)).toBeUndefined();
   });
 });
 
-describe('a password may not be', () => {
+describe('the policy refuses a password that is', () => {
   test.each([
-    ['short', 'gravel-onio', /12 characters/],
-    ['short in characters, long in bytes', '🦊🌋🪑🧂🦑🛶🪁🧶🥝🎻🦴', /12 characters/],
-    ['short, its accents written apart', 'e\u0301a\u0300u\u0308o\u0308n\u0303c\u0327', /12 characters/],
+    ['too short', 'gravel-onio', /12 characters/],
+    ['too short in characters, although long in bytes', '🦊🌋🪑🧂🦑🛶🪁🧶🥝🎻🦴', /12 characters/],
+    [
+      'too short after normalization of combining accents',
+      'e\u0301a\u0300u\u0308o\u0308n\u0303c\u0327',
+      /12 characters/,
+    ],
     ['empty', '', /12 characters/],
     ['one of the most common', 'qwertyqwerty', /most common/],
-    ['one of them in capitals', 'QwertyQwerty', /most common/],
-    ['one of them with an end', 'qwertyqwerty!?', /most common/],
-    ['one of them in full-width letters', 'ｑｗｅｒｔｙｑｗｅｒｔｙ', /most common/],
-    ['digits in a row', '123456789012', /most common|regular/],
+    ['a common password in capitals', 'QwertyQwerty', /most common/],
+    ['a common password with a suffix', 'qwertyqwerty!?', /most common/],
+    ['a common password in full-width letters', 'ｑｗｅｒｔｙｑｗｅｒｔｙ', /most common/],
+    ['a sequence of digits', '123456789012', /most common|regular/],
     ['the alphabet', 'abcdefghijklmnop', /most common|regular/],
     ['the alphabet backwards', 'zyxwvutsrqponm', /simple pattern/],
-    ['a row of the keyboard', 'ertyuiopasdf', /simple pattern/],
-    ['a row of the keyboard with its last keys', 'qwertyuiop[]', /simple pattern/],
+    ['part of a keyboard row', 'ertyuiopasdf', /simple pattern/],
+    ['a keyboard row with its last keys', 'qwertyuiop[]', /simple pattern/],
     ['the same, shifted', 'QWERTYUIOP{}', /simple pattern/],
-    ['a row backwards', '][poiuytrewq', /simple pattern/],
-    ['two rows, one backwards', 'qwertylkjhgf', /simple pattern/],
-    ['a row twice', "asdfghjkl;'asdfghjkl;'", /simple pattern/],
-    ['each key of a row twice', 'qqwweerrttyyuuii', /simple pattern/],
-    ['parts of three rows', 'qweasdzxc098', /simple pattern/],
-    ['columns', '1qaz2wsx3edc4rfv', /most common|regular/],
-    ['a row and an end', 'zxcvbnm,./99', /simple pattern/],
-    ['a German row', 'qwertzuiopü+', /simple pattern/],
-    ['two German rows', 'asdfghjklöäyxcvbnm', /simple pattern/],
-    ['a French row', 'azertyuiop^$', /simple pattern/],
-    ['a French row backwards', '*ùmlkjhgfdsq', /simple pattern/],
-    ['French digits without shift', '&é"\'(-è_çà)=', /simple pattern/],
-    ['symbols over the digits', '!@#$%^&*()_+', /simple pattern/],
-    ['one character', 'aaaaaaaaaaaaaaa', /most common|regular/],
-    ['a few characters', 'ab1!ab1!ab1!ab', /simple pattern/],
-    ['the address', 'ann.lee@acme.test', /email/],
-    ['nearly the name in the address', 'ann.lee12345', /email/],
+    ['a keyboard row backwards', '][poiuytrewq', /simple pattern/],
+    ['two keyboard rows, one backwards', 'qwertylkjhgf', /simple pattern/],
+    ['a keyboard row twice', "asdfghjkl;'asdfghjkl;'", /simple pattern/],
+    ['a keyboard row with each key twice', 'qqwweerrttyyuuii', /simple pattern/],
+    ['parts of three keyboard rows', 'qweasdzxc098', /simple pattern/],
+    ['keyboard columns', '1qaz2wsx3edc4rfv', /most common|regular/],
+    ['a keyboard row with a suffix', 'zxcvbnm,./99', /simple pattern/],
+    ['a German keyboard row', 'qwertzuiopü+', /simple pattern/],
+    ['two German keyboard rows', 'asdfghjklöäyxcvbnm', /simple pattern/],
+    ['a French keyboard row', 'azertyuiop^$', /simple pattern/],
+    ['a French keyboard row backwards', '*ùmlkjhgfdsq', /simple pattern/],
+    ['the French digit row without shift', '&é"\'(-è_çà)=', /simple pattern/],
+    ['the shifted digit row', '!@#$%^&*()_+', /simple pattern/],
+    ['one repeated character', 'aaaaaaaaaaaaaaa', /most common|regular/],
+    ['a few repeated characters', 'ab1!ab1!ab1!ab', /simple pattern/],
+    ['the email address', 'ann.lee@acme.test', /email/],
+    ['close to the name in the email address', 'ann.lee12345', /email/],
   ])('%s', (_what, password, message) => {
     expect(passwordProblem(password, email)).toMatch(message);
   });
 });
 
-test('any password of twelve random characters is fine, and every shorter one is not', () => {
+test('accepts twelve random characters, and refuses fewer', () => {
   const character = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code));
   fc.assert(
     fc.property(fc.uniqueArray(character, { minLength: minPasswordLength, maxLength: 40 }), (characters) => {

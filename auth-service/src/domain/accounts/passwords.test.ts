@@ -7,17 +7,17 @@ const pepper = (id: string, fill: number) => `${id}:${Buffer.alloc(32, fill).toS
 const queue = createHashQueue({ concurrency: 2, maxWaiting: 100 });
 const make = (peppers = pepper('a', 1), cost = 4) => createPasswords({ peppers: parseKeyRing(peppers), cost, queue });
 
-describe('passwords', () => {
+describe('hashed passwords', () => {
   const a = (count: number) => 'a'.repeat(count);
   test.each([
     ['72 and 73 bytes', a(72), a(73)],
-    ['equal first 72 bytes', `${a(72)}one`, `${a(72)}two`],
+    ['different text after 72 equal bytes', `${a(72)}one`, `${a(72)}two`],
     ['255 bytes and 256', a(255), a(256)],
     ['a NUL inside', 'before\0after', 'before\0other'],
-    ['a NUL at the end', 'before', 'before\0'],
-    ['emoji at the limit', `${a(70)}😀`, `${a(70)}😁`],
+    ['a trailing NUL', 'before', 'before\0'],
+    ['emoji across the 72-byte limit', `${a(70)}😀`, `${a(70)}😁`],
     ['empty and one space', '', ' '],
-  ])('with %s are distinguished', async (_, right, wrong) => {
+  ])('distinguish %s', async (_, right, wrong) => {
     const passwords = await make();
     const stored = await passwords.hash(right);
     expect(await passwords.verify(right, stored)).toBe(true);
@@ -28,7 +28,7 @@ describe('passwords', () => {
     ['composed and combined', 'caf\u00e9', 'cafe\u0301'],
     ['full width', 'password', 'ｐａｓｓｗｏｒｄ'],
     ['Hangul', '\ud55c', '\u1112\u1161\u11ab'],
-  ])('are the same however a keyboard writes them: %s', async (_, one, other) => {
+  ])('match in every Unicode form: %s', async (_, one, other) => {
     const passwords = await make();
     expect(one).not.toBe(other);
     expect(await passwords.verify(other, await passwords.hash(one))).toBe(true);
@@ -39,7 +39,7 @@ describe('passwords', () => {
     expect(await passwords.verify('', undefined)).toBe(false);
   });
 
-  test('do not match when their pepper was removed', async () => {
+  test('do not match after their pepper was removed', async () => {
     const stored = await (await make(pepper('gone', 3))).hash('correct horse');
     expect(await (await make()).verify('correct horse', stored)).toBe(false);
   });
@@ -57,7 +57,7 @@ describe('passwords', () => {
     expect((await work(stored)) / (await work(undefined))).toBeGreaterThan(0.5);
   });
 
-  test('are stale when cost or pepper are no longer current', async () => {
+  test('are stale when their cost or pepper is outdated', async () => {
     const old = await (await make()).hash('correct horse');
     const rotated = await make(`${pepper('b', 2)},${pepper('a', 1)}`);
     expect(await rotated.verify('correct horse', old)).toBe(true);
@@ -68,7 +68,7 @@ describe('passwords', () => {
 });
 
 describe('the hash queue', () => {
-  test('runs a few at a time, lets a few wait in order, and refuses the rest', async () => {
+  test('runs a few hashes at a time, queues a few in order, and refuses the rest', async () => {
     const bounded = createHashQueue({ concurrency: 2, maxWaiting: 3 });
     const gates = Array.from({ length: 5 }, () => Promise.withResolvers<void>());
     const started: number[] = [];

@@ -5,7 +5,7 @@ describe('sealing', () => {
   const key = Buffer.alloc(32, 7);
   const sealed = seal(key, Buffer.from('secret'), 'kid-1');
 
-  test('opens only under the same key and context', () => {
+  test('decrypts only with the same key and context', () => {
     expect(unseal(key, sealed, 'kid-1')?.toString()).toBe('secret');
     expect(unseal(key, sealed, 'kid-2')).toBeUndefined();
     expect(unseal(Buffer.alloc(32, 8), sealed, 'kid-1')).toBeUndefined();

@@ -30,7 +30,7 @@ function live(gapsHours: readonly number[]) {
 }
 
 describe('signing keys', () => {
-  test('the first is active at once, and no second one is made', () => {
+  test('activates the first key immediately, and creates no second key', () => {
     const now = new Date(start);
     const first = dueKey([], now);
     const key = { ...first, revoked_at: null } as KeyTimes;
@@ -38,7 +38,7 @@ describe('signing keys', () => {
     expect(dueKey([key], now)).toBeUndefined();
   });
 
-  test('there is always one that signs, and every verifier has had 25 h to learn it', () => {
+  test('always has a signing key that every verifier has known for 25 h', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 600, maxLength: 900 }), (gaps) => {
         const { keys, moments } = live(gaps);
@@ -55,7 +55,7 @@ describe('signing keys', () => {
     );
   });
 
-  test('pass through their states in order, the old one signing until the next is active', () => {
+  test('each key moves through its states in order, and signs until its successor is active', () => {
     const { keys } = live(Array(120).fill(20));
     const [first, second] = keys;
     if (first === undefined || second === undefined) throw new Error('two keys were expected');
@@ -66,7 +66,7 @@ describe('signing keys', () => {
     expect(states(first.remove_at.getTime())).toEqual(['removed', 'active']);
   });
 
-  test('a revoked key neither signs nor is published, and is replaced at once when there is no other', () => {
+  test('a revoked key neither signs nor is published, and is replaced immediately if it was the only one', () => {
     const now = new Date(start);
     const revoked = { ...dueKey([], now), revoked_at: now } as KeyTimes;
     expect([activeKey([revoked], now), publishedKeys([revoked], now)]).toEqual([undefined, []]);
@@ -74,7 +74,7 @@ describe('signing keys', () => {
   });
 });
 
-test('a verifier with the oldest allowed key set refuses nothing, however often an operator rotates', () => {
+test('a verifier with the oldest allowed key set accepts every token, however often an operator rotates', () => {
   fc.assert(
     fc.property(
       fc.array(fc.record({ gapHours: fc.integer({ min: 1, max: 100 }), rotates: fc.boolean() }), {

@@ -11,17 +11,20 @@ test.each<[string, MailContent, RegExp[]]>([
     { kind: 'invitation', link, lifetimeSec: 7 * 86_400, tenantName: 'Acme', role: 'agent' },
     [/within 7 days/, /join Acme as agent/],
   ],
-])('%s has its link on a line of its own, and says what happens', (_what, content, says) => {
+])('%s has its link on a separate line, and says what the link does', (_what, content, says) => {
   const { text } = mailText(content);
   expect(text.split('\n')).toContain(link);
   for (const each of says) expect(text.replaceAll('\n', ' ')).toMatch(each);
 });
 
-test.each<MailContent>([{ kind: 'account_exists' }, { kind: 'password_changed' }])('%j has no link', (content) => {
-  expect(mailText(content).text).not.toMatch(/https?:/);
-});
+test.each<MailContent>([{ kind: 'account_exists' }, { kind: 'password_changed' }])(
+  'the %j email has no link',
+  (content) => {
+    expect(mailText(content).text).not.toMatch(/https?:/);
+  },
+);
 
-test('a tenant name is reduced to one line', () => {
+test('puts a tenant name on one line', () => {
   const tenantName = `Acme\r\nBcc: eve@evil.test\u2028\u202e${'x'.repeat(500)}`;
   const { subject, text } = mailText({ kind: 'invitation', link, lifetimeSec: 3600, tenantName, role: 'agent' });
   expect(subject).not.toMatch(/[\r\n\u202e]/);

@@ -13,17 +13,17 @@ describe('one-time codes', () => {
     [1234567890, '005924'],
     [2000000000, '279037'],
     [20000000000, '353130'],
-  ])('at second %d are those of RFC 6238', (sec, code) => {
+  ])('match RFC 6238 at second %d', (sec, code) => {
     expect(totpCode(secret, totpStep(at(sec)))).toBe(code);
   });
 
   test.each([
-    ['of now', 0, true],
-    ['of the step before', -1, true],
-    ['of the step after', 1, true],
-    ['of two steps before', -2, false],
-    ['of two steps after', 2, false],
-  ])('%s: taken %s steps away is %s', (_name, steps, taken) => {
+    ['of the current step', 0, true],
+    ['of the previous step', -1, true],
+    ['of the next step', 1, true],
+    ['from two steps earlier', -2, false],
+    ['from two steps later', 2, false],
+  ])('a code %s (%s steps away) is accepted: %s', (_name, steps, taken) => {
     const now = at(1234567890);
     const step = totpStep(now) + steps;
     const matched = matchTotp(secret, totpCode(secret, step), { now, lastStep: null });
@@ -39,11 +39,11 @@ describe('one-time codes', () => {
     expect(match(step + 1, step)).toBe(step + 1);
   });
 
-  test.each(['', '12345', '1234567', '00592４', '005 24', '-05924'])('%j is none', (code) => {
+  test.each(['', '12345', '1234567', '00592４', '005 24', '-05924'])('%j is not a valid code', (code) => {
     expect(matchTotp(secret, code, { now: at(1234567890), lastStep: null })).toBeUndefined();
   });
 
-  test('have their secret in the form that apps read', () => {
+  test('use the secret in the form that authenticator apps read', () => {
     expect(base32(Buffer.from('foobar'))).toBe('MZXW6YTBOI');
     expect(base32(secret)).toBe('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
     expect(totpUri(secret, 'a&b@acme.test')).toBe(

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { loginLimits, slowdownMs } from './login-limits.ts';
 
 describe('login limits', () => {
-  test('count a pair, an address and an email separately, and keep the parts of a key apart', () => {
+  test('count a pair, a network and an email address separately, with unambiguous keys', () => {
     const { pair, address, email } = loginLimits('a@b.test', '192.0.2.1');
     expect(new Set([pair.key, address.key, email.key]).size).toBe(3);
     expect(loginLimits('a', 'b:c').pair.key).not.toBe(loginLimits('a:b', 'c').pair.key);
@@ -14,7 +14,7 @@ describe('login limits', () => {
     [100, 0],
     [101, 50],
     [1_000, 2_000],
-  ])('attempt %i on one email waits %i ms', (attempts, waitMs) => {
+  ])('attempt %i on one email address is delayed by %i ms', (attempts, waitMs) => {
     expect(slowdownMs(attempts)).toBe(waitMs);
   });
 });

@@ -6,42 +6,42 @@ const alive: FamilyState = { counter: 5, revoked: false, expired: false, holderA
 const current: Presented = { counter: 5, hashMatches: true, successor: undefined };
 const previous: Presented = { counter: 4, hashMatches: false, successor: 'next' };
 
-describe('what a presented refresh token leads to', () => {
+describe('the decision about a presented refresh token', () => {
   test.each<[string, FamilyState, Presented, object]>([
-    ['the current one rotates', alive, current, { kind: 'rotate' }],
-    ['the one before gets the same successor', alive, previous, { kind: 'repeat', successor: 'next' }],
+    ['rotates the current token', alive, current, { kind: 'rotate' }],
+    ['returns the same successor for the previous token', alive, previous, { kind: 'repeat', successor: 'next' }],
     [
-      'the one before, after the grace, ends the family',
+      'ends the family for the previous token after the grace period',
       { ...alive, withinGrace: false },
       previous,
       { kind: 'end', reason: 'reuse', code: 'refresh_token_reused' },
     ],
     [
-      'the one before, that opens nothing, ends the family',
+      'ends the family for a previous token that cannot decrypt the successor',
       alive,
       { ...previous, successor: undefined },
       { kind: 'end', reason: 'reuse', code: 'refresh_token_reused' },
     ],
     [
-      'two before ends the family',
+      'ends the family for a token two rotations old',
       alive,
       { ...previous, counter: 3 },
       { kind: 'end', reason: 'reuse', code: 'refresh_token_reused' },
     ],
     [
-      'the current number with another secret ends the family',
+      'ends the family for the current counter with another secret',
       alive,
       { ...current, hashMatches: false },
       { kind: 'end', reason: 'reuse', code: 'refresh_token_reused' },
     ],
     [
-      'a number that was never given ends the family',
+      'ends the family for a counter that was never issued',
       alive,
       { ...current, counter: 6 },
       { kind: 'end', reason: 'ahead', code: 'invalid_refresh_token' },
     ],
     [
-      'a person who may no longer log in ends the family',
+      'ends the family of a person who can no longer log in',
       { ...alive, holderActive: false },
       current,
       { kind: 'end', reason: 'inactive', code: 'session_revoked' },
@@ -50,7 +50,7 @@ describe('what a presented refresh token leads to', () => {
     expect(decideRefresh(family, presented)).toEqual(decision);
   });
 
-  test('an ended session is never revived, not even within the grace period', () => {
+  test('never revives an ended session, not even within the grace period', () => {
     const presented = fc.record<Presented>({
       counter: fc.integer({ min: 1, max: 9 }),
       hashMatches: fc.boolean(),

@@ -34,7 +34,7 @@ describe('a refresh token', () => {
     );
   });
 
-  test('is refused if we did not issue it', () => {
+  test('is refused if this service did not issue it', () => {
     fc.assert(fc.property(fc.string(), (text) => expect(decodeRefreshToken(text, keys)).toBeUndefined()));
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
@@ -49,16 +49,16 @@ describe('a refresh token', () => {
 
   test.each([
     ['padded', `${made}=`],
-    ['with a space', ` ${made}`],
-    ['cut', made.slice(0, -4)],
-    ['longer', `${made}AAAA`],
+    ['prefixed with a space', ` ${made}`],
+    ['truncated', made.slice(0, -4)],
+    ['extended', `${made}AAAA`],
     ['in standard base64', `${made}`.replace(/[-_]/, '+')],
     ['empty', ''],
-  ])('is refused %s', (_, text) => {
+  ])('is refused when %s', (_, text) => {
     if (text !== made) expect(decodeRefreshToken(text, keys)).toBeUndefined();
   });
 
-  test('issued under an older key works until that key is removed', () => {
+  test('is valid until the key that issued it is removed', () => {
     if (token === undefined) throw new Error('no sample');
     const old = keys.find('old');
     const text = encodeRefreshToken(token, { id: 'old', bytes: old ?? new Uint8Array() });

@@ -33,15 +33,15 @@ test.each<[string, KnownMember[], string, WantedChange, object]>([
     { role: 'agent' },
     { kind: 'refuse', code: 'last_admin' },
   ],
-])('decides a change of %s', (_what, known, memberId, wanted, expected) => {
+])('decides a change to %s', (_what, known, memberId, wanted, expected) => {
   expect(decideMemberChange(known, { actor: 'boss', memberId }, wanted)).toMatchObject(expected);
 });
 
 test.each<[string, KnownMember]>([
-  ['no administrator', member('eve', 'agent')],
+  ['a member without the admin role', member('eve', 'agent')],
   ['a disabled administrator', member('eve', 'admin', { status: 'disabled' })],
   ['an administrator with a disabled account', member('eve', 'admin', { accountActive: false })],
-])('refuses every change by %s, also of an unknown member', (_who, eve) => {
+])('refuses every change by %s, even to an unknown member', (_who, eve) => {
   for (const memberId of ['ann', 'eve', 'boss', 'unknown']) {
     const decision = decideMemberChange([boss, ann, eve], { actor: 'eve', memberId }, { role: 'admin' });
     expect(decision).toEqual({ kind: 'refuse', code: 'insufficient_role' });

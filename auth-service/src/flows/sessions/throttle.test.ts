@@ -17,7 +17,7 @@ const counting = (work: () => Promise<void>) => {
   return { store, asked: () => asked };
 };
 
-test('a failing first store is skipped for a second, then probed by one operation, and used again once it answers', async () => {
+test('skips a failing first store for a second, then probes it with one operation, and uses it again once it responds', async () => {
   let now = 0;
   let works = false;
   const first = counting(async () => {

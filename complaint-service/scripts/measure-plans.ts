@@ -35,7 +35,7 @@ if (!isFilled) {
 }
 for (const { what, user, work } of queries) {
   const { cpuMs, wallMs } = await asUser(db, user, (trx) => measure(trx, work));
-  process.stdout.write(`${what.padEnd(45)} ${cpuMs.toFixed(1)} ms of computing, ${wallMs.toFixed(1)} ms at best\n`);
+  process.stdout.write(`${what.padEnd(45)} ${cpuMs.toFixed(1)} ms of CPU time, ${wallMs.toFixed(1)} ms at best\n`);
 }
 await db.close();
 

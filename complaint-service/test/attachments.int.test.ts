@@ -76,7 +76,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
       .expect(304);
   });
 
-  test('a document is never shown in place', async () => {
+  test('a document is always sent as a download', async () => {
     const id = await fileComplaint();
     const { headers } = await upload(complainant, id, Buffer.from('It hums.'), {
       name: 'x.html',
@@ -100,7 +100,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
       415,
       'unsupported_file_type',
     ],
-    ['half a photo', () => photo.subarray(0, 200), 'image/jpeg', 422, 'unreadable_image'],
+    ['a truncated photo', () => photo.subarray(0, 200), 'image/jpeg', 422, 'unreadable_image'],
     ['JSON', () => Buffer.from('{}'), 'application/json', 415, 'unsupported_media_type'],
     ['a file that is too large', () => Buffer.alloc(15 * 1024 * 1024 + 1, 'a'), 'text/plain', 413, 'payload_too_large'],
   ])('%s is refused, and leaves neither row nor file', async (_what, make, contentType, status, code) => {
@@ -147,12 +147,12 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     }
     await upload(who, id, Buffer.from('PK\x03\x04')).expect(404);
     expect(await world.rows()).toEqual(before);
-    // Its attachment, under the path of another complaint.
+    // The attachment, under another complaint's path.
     const other = await fileComplaint();
     await world.call(complainant, 'GET', at.replace(id, other)).expect(404);
   });
 
-  test('an attachment whose file is lost has a code of its own, is logged as our fault, and can be removed', async () => {
+  test('a lost file has its own error code, is logged as our fault, and its attachment can be removed', async () => {
     const id = await fileComplaint();
     const { body, headers } = await upload(complainant, id, photo).expect(201);
     const path = headers.location ?? '';
@@ -165,7 +165,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     await world.call(complainant, 'GET', path).expect(404);
   });
 
-  test('a complainant removes only what they uploaded, and the file goes too', async () => {
+  test('a complainant can remove only their own uploads, and the file is deleted too', async () => {
     const id = await fileComplaint();
     const own = (await upload(complainant, id, photo).expect(201)).headers.location ?? '';
     const agents = (await upload(agent, id, photo).expect(201)).headers.location ?? '';
@@ -178,7 +178,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     expect(await files()).toBe(before - 2);
   });
 
-  test('a complaint takes up to 30 attachments', async () => {
+  test('a complaint can have up to 30 attachments', async () => {
     const id = await fileComplaint();
     for (let at = 0; at < maxAttachments; at += 1) await upload(complainant, id, Buffer.from('x')).expect(201);
     const stored = await files();
@@ -189,7 +189,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
   describe('with an Idempotency-Key', () => {
     const stored = async () => ({ rows: await world.rows(), files: await files() });
 
-    test('the same file again gets the same answer, and is stored once', async () => {
+    test('the same file again gets the first response, and is stored once', async () => {
       const id = await fileComplaint();
       const first = await upload(complainant, id, photo, { key: 'a-1' }).expect(201);
       const before = await stored();
@@ -199,7 +199,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
       await world.call(complainant, 'GET', first.headers.location ?? '').expect(200);
     });
 
-    test('of concurrent requests, one stores the file and all get its answer', async () => {
+    test('of concurrent requests, one stores the file and all get its response', async () => {
       const id = await fileComplaint();
       const before = await files();
       const text = Buffer.from('It hums.');
@@ -209,7 +209,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
       expect(await files()).toBe(before + 1);
     });
 
-    test('another file, name or complaint with the key is refused, and leaves no file', async () => {
+    test('refuses another file, name or complaint with the same key, and stores no file', async () => {
       const id = await fileComplaint();
       const other = await fileComplaint();
       await upload(complainant, id, photo, { key: 'c-1' }).expect(201);
@@ -226,13 +226,13 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
       expect((await upload(agent, id, photo, { key: 'c-1' }).expect(201)).body.uploader_id).toBe(agent.userId);
     });
 
-    test('a refused file leaves no key', async () => {
+    test('a refused file stores no key', async () => {
       const id = await fileComplaint();
       await upload(complainant, id, svg, { key: 'd-1' }).expect(415);
       await upload(complainant, id, photo, { key: 'd-1' }).expect(201);
     });
 
-    test('the last file of a full complaint can be repeated', async () => {
+    test('the last upload that a complaint allows can be repeated', async () => {
       const id = await fileComplaint();
       const x = Buffer.from('x');
       for (let at = 1; at < maxAttachments; at += 1) await upload(complainant, id, x).expect(201);
@@ -242,7 +242,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     });
   });
 
-  test('two uploads at once never take more space than a tenant has, and a refused one leaves no file', async () => {
+  test('concurrent uploads never exceed a tenant’s storage, and a refused one leaves no file', async () => {
     const id = (
       await world
         .call(strangerComplainant, 'POST', '/v1/complaints', { body: { title: 'a', description: 'b', category: 'c' } })
@@ -258,7 +258,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     await upload(strangerComplainant, id, half).expect(201);
   });
 
-  test('a user can attach a limited number of bytes within a day, also at once; Retry-After says when more fit', async () => {
+  test('a user can attach a limited number of bytes in a day, even concurrently; Retry-After says when more fit', async () => {
     const body = { title: 'a', description: 'b', category: 'c' };
     const { body: complaint } = await world.call(secondAgent, 'POST', '/v1/complaints', { body }).expect(201);
     const file = Buffer.alloc(attachmentSpace.ofUserPerDay / 2, 'a');
@@ -286,7 +286,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
   test.each([
     ['a photo', () => photo],
     ['a document', () => Buffer.from('It hums.')],
-  ])('%s is not stored after its client closed the connection', async (_what, make) => {
+  ])('%s is not stored if the client disconnects', async (_what, make) => {
     const complaintId = await fileComplaint();
     const [rows, stored] = [await world.rows(), await files()];
     const client = new AbortController();
@@ -301,7 +301,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     expect(await files()).toBe(stored);
   });
 
-  test('the sweep removes old files without a row, and no other', async () => {
+  test('the sweep removes old files that have no row, and no others', async () => {
     const id = await fileComplaint();
     const { headers } = await upload(complainant, id, photo).expect(201);
     const orphan = await world.files.receive(Readable.from([Buffer.from('x')]), 10, { ...complainant, signal: never });

@@ -6,7 +6,7 @@ import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent, secondAgent, admin, stranger } = people;
 
-describe.each(databases())('the catalogue and the people of a tenant on %s', (_kind, database) => {
+describe.each(databases())('the catalogue and members of a tenant on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   beforeAll(async () => {
     world = await complaintsWorld(database, undefined, { categories: [] });
@@ -21,7 +21,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     return body.items as { id: string; name: string; active: boolean }[];
   };
 
-  test('an admin describes a category; complaints take its team and its targets', async () => {
+  test('an admin adds a category, and complaints get its team and targets', async () => {
     const team = await post(admin, '/v1/teams', { name: 'Lights', members: [agent.userId] }).expect(201);
     expect(team.body.members).toEqual([{ user_id: agent.userId, name: null }]);
     const wanted = {
@@ -43,7 +43,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     expect((await categories()).filter(({ name }) => name === 'Street lights')).toHaveLength(1);
   });
 
-  test('an unknown name is refused, and becomes a category only for staff of a tenant that opened its catalogue', async () => {
+  test('an unknown name is refused, unless the catalogue is open and an agent or admin uses it', async () => {
     expect((await world.call(agent, 'GET', '/v1/complaint-settings').expect(200)).body.open_catalogue).toBe(false);
     const before = await world.rows();
     for (const who of [complainant, agent, admin]) {
@@ -63,7 +63,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     await patch(admin, '/v1/complaint-settings', { open_catalogue: false }).expect(200);
   });
 
-  test('the database lets no complainant add a category', async () => {
+  test('the database does not let a complainant add a category', async () => {
     const row = { tenant_id: complainant.tenantId, name: 'Mine', name_key: 'mine', revision: randomUUID() };
     const at = new Date();
     const insert = (who: typeof agent) =>
@@ -77,18 +77,18 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     await insert(agent);
   });
 
-  test('inactive categories take no new complaint', async () => {
+  test('an inactive category cannot be used for new complaints', async () => {
     const { body } = await post(admin, '/v1/categories', { name: 'Old' }).expect(201);
     await file('Old').expect(201);
     await patch(admin, `/v1/categories/${body.id}`, { active: false }).expect(200);
     await file('Old').expect(422);
     await file(body.id).expect(422);
     await patch(admin, '/v1/complaint-settings', { open_catalogue: true }).expect(200);
-    // An admin removed it from the catalogue, and naming it does not bring it back.
+    // An admin deactivated the category, and using its name does not activate it.
     await file('old', agent).expect(422);
   });
 
-  test('names are unique whatever their spelling, and a change needs the state that was read', async () => {
+  test('names are unique regardless of spelling, and a change requires the current version', async () => {
     await post(admin, '/v1/categories', { name: 'Bins' }).expect(201);
     expect((await post(admin, '/v1/categories', { name: 'ＢＩＮＳ' }).expect(409)).body.code).toBe('name_taken');
     const other = await post(admin, '/v1/categories', { name: 'Waste' }).expect(201);
@@ -107,7 +107,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     ['POST', '/v1/teams', { name: 'Mine' }],
     ['PATCH', '/v1/teams/0197c2a0-0000-7000-8000-000000000000', { name: 'Mine' }],
     ['PATCH', '/v1/complaint-settings', { open_catalogue: false }],
-  ])('only an admin may %s %s', async (method, path, body) => {
+  ])('only an admin can %s %s', async (method, path, body) => {
     const before = await world.rows();
     for (const who of [complainant, agent]) {
       expect((await world.call(who, method, path, { body }).expect(403)).body.code).toBe('insufficient_role');
@@ -115,7 +115,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     expect(await world.rows()).toEqual(before);
   });
 
-  test('an admin of another tenant changes no category or team of this one', async () => {
+  test('an admin of another tenant cannot change a category or team', async () => {
     const category = await post(admin, '/v1/categories', { name: 'Parks' }).expect(201);
     const team = await post(admin, '/v1/teams', { name: 'Parks' }).expect(201);
     const before = await world.rows();
@@ -127,7 +127,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     expect((await world.rows())[0]).toEqual(before[0]);
   });
 
-  test('a team has active agents, and its members are replaced as a whole', async () => {
+  test('a team consists of active agents, and a change replaces all members', async () => {
     const { body: team } = await post(admin, '/v1/teams', { name: 'Roads', members: [agent.userId] }).expect(201);
     const path = `/v1/teams/${team.id}`;
     for (const member of [complainant.userId, stranger.userId]) {
@@ -140,7 +140,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     await world.call(complainant, 'GET', '/v1/teams').expect(403);
   });
 
-  describe('update of a member', () => {
+  describe('a membership update', () => {
     let sequence = 0;
     const target = '/internal/complaints/memberships';
     const sendUpdate = (
@@ -171,7 +171,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     };
     const read = async (id: string) => (await world.call(admin, 'GET', `/v1/complaints/${id}`).expect(200)).body;
 
-    test('returns the active complaints of a disabled agent to the queue, and records it in their history', async () => {
+    test('returns the active complaints of a disabled agent to the queue, and adds this to their history', async () => {
       const [waiting, started, resolved] = [
         await assigned(),
         await assigned('in_progress'),
@@ -205,7 +205,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
       expect(await read(resolved)).toMatchObject({ status: 'reopened', assignee_id: null });
     });
 
-    test('that are older than the last ones change nothing', async () => {
+    test('that is older than the stored one changes nothing', async () => {
       const latest = sequence + 10;
       await sendUpdate(secondAgent, { sequence: latest }).expect(200);
       const id = await assigned();
@@ -218,7 +218,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
       await sendUpdate(secondAgent, {}).expect(200);
     });
 
-    test('reach only the tenant that they name', async () => {
+    test('affects only the tenant that it names', async () => {
       const id = await assigned();
       await sendUpdate({ ...secondAgent, tenantId: stranger.tenantId }, { status: 'disabled' }).expect(200);
       expect(await read(id)).toMatchObject({ assignee_id: secondAgent.userId });
@@ -228,7 +228,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
       ['another service', { kind: 'service', serviceId: 'users-service' }, 'not_the_source'],
       ['an admin', { kind: 'user', ...admin }, 'identity_not_allowed'],
       ['the gateway', { kind: 'gateway' }, 'identity_not_allowed'],
-    ])('are not taken from %s', async (_who, claims, code) => {
+    ])('is not accepted from %s', async (_who, claims, code) => {
       const before = world.transactions();
       expect((await sendUpdate(secondAgent, {}, claims).expect(403)).body.code).toBe(code);
       expect(world.transactions()).toBe(before);

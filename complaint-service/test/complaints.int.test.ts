@@ -23,7 +23,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     return body.items as Record<string, unknown>[];
   };
 
-  test('are filed, found at their Location, and kept', async () => {
+  test('can be filed, and are stored and found at their Location', async () => {
     const { body, headers } = await file();
     expect(body).toEqual({
       ...noise,
@@ -79,13 +79,13 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     ['no title', { title: undefined }],
     ['an empty title', { title: '  ' }],
     ['a long title', { title: 'x'.repeat(201) }],
-    ['two lines for a title', { title: 'a\nb' }],
+    ['a title with two lines', { title: 'a\nb' }],
     ['a long description', { description: 'x'.repeat(10_001) }],
     ['NUL', { description: 'a\0b' }],
     ['an escape sequence', { description: '\u001b[2J' }],
-    ['half a character', { description: '\ud800' }],
+    ['a lone surrogate', { description: '\ud800' }],
     ['an object for a category', { category: { $gt: '' } }],
-    ['a list for a title', { title: ['a'] }],
+    ['an array for a title', { title: ['a'] }],
   ])('are refused with %s, and nothing is written', async (_what, wrong) => {
     const before = await world.rows();
     const { body } = await world
@@ -150,7 +150,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     await world.call(neighbour, 'GET', `/v1/complaints/${body.id}/history`).expect(404);
   });
 
-  test('change only when If-Match names their current entity tag', async () => {
+  test('can be changed only when If-Match names the current entity tag', async () => {
     const { body, headers } = await file();
     const seen = headers.etag ?? '';
     await patch(body.id, { title: 'Second' }, agent, { 'if-match': `"x", ${seen}` }).expect(200);
@@ -163,7 +163,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     await patch(body.id, { title: 'Third' }, agent, { 'if-match': '*' }).expect(200);
   });
 
-  test('of two concurrent changes with the same If-Match, one is refused', async () => {
+  test('refuse one of two concurrent changes with the same If-Match', async () => {
     const { body, headers } = await file();
     const answers = await Promise.all(
       ['A', 'B'].map((title) => patch(body.id, { title }, agent, { 'if-match': headers.etag })),
@@ -189,7 +189,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
   };
   const titles = async (query: string, who = agent) => (await list(query, who)).items.map(({ title }) => title);
 
-  test('is newest first, with the tenant’s complaints for an agent and their own for a complainant', async () => {
+  test('shows the tenant’s complaints to agents and their own to complainants, newest first', async () => {
     await file('Lamp broken');
     await file('Door broken', neighbour);
     await file('Elsewhere', stranger);
@@ -200,7 +200,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     expect(await titles('', people.strangerComplainant)).toEqual([]);
   });
 
-  test('is filtered by status', async () => {
+  test('can be filtered by status', async () => {
     const id = await file('Moved on');
     await world.call(agent, 'POST', `/v1/complaints/${id}/transition`, { body: { to: 'in_progress' } }).expect(200);
     expect(await titles('?status=in_progress')).toEqual(['Moved on']);
@@ -208,7 +208,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     expect(await titles('?status=closed')).toEqual([]);
   });
 
-  test('is searched by prefixes of words, all of which must match', async () => {
+  test('can be searched by word prefixes, all of which must match', async () => {
     await file('Résumé of a lift, lost');
     expect(await titles('?q=lost%20lif')).toEqual(['Résumé of a lift, lost']);
     expect(await titles('?q=LOST')).toEqual(['Résumé of a lift, lost']);
@@ -221,7 +221,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     expect(await titles('?q=noise')).toEqual([]);
   });
 
-  test('is searched only within the complaints that the caller may see', async () => {
+  test('searches only complaints that the caller can see', async () => {
     await file('Secretword here', neighbour);
     await file('Secretword there', stranger);
     expect(await titles('?q=secretword')).toEqual(['Secretword here']);
@@ -250,7 +250,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     expect(seen).toEqual(there);
   });
 
-  test('is stable where many were filed in the same millisecond', async () => {
+  test('has a stable order for complaints that were filed in the same millisecond', async () => {
     const only = 'Simultaneous';
     await Promise.all(Array.from({ length: 7 }, () => file(only, neighbour)));
     const one = await list(`?q=${only}&limit=3`);
@@ -271,7 +271,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     ['status', '?status=open&status=closed'],
     ['q', '?q='],
     ['q', `?q=${'x'.repeat(201)}`],
-  ])('names %s as wrong in %s', async (field, query) => {
+  ])('reports %s as invalid in %s', async (field, query) => {
     const { body } = await world.call(agent, 'GET', `/v1/complaints${query}`).expect(422);
     expect(body).toMatchObject({ code: 'validation_failed', errors: [{ path: field }] });
   });

@@ -15,7 +15,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     world = place.world();
   });
 
-  test('finished complaints lose people, texts and files after the days of the policy, and statistics stay', async () => {
+  test('finished complaints lose people, texts and files after the retention period, and statistics remain', async () => {
     const open = await fileComplaint();
     const old = await fileComplaint();
     await reject(old);
@@ -62,7 +62,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     await world.call(agent, 'GET', `/v1/complaints/${old}`).expect(200);
   });
 
-  test('a policy that deletes leaves nothing, also of a complaint that others repeat', async () => {
+  test('a policy that deletes removes everything, even from a complaint that has duplicates', async () => {
     const original = await fileComplaint();
     const copy = await fileComplaint();
     await world
@@ -83,7 +83,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     await keep(admin, {});
   });
 
-  test('a person is erased everywhere in the tenant, and nowhere else', async () => {
+  test('a person is erased everywhere in the tenant, and not in other tenants', async () => {
     const own = await fileComplaint();
     const others = await fileComplaint(neighbour);
     const abroad = await fileComplaint(strangerComplainant);
@@ -103,7 +103,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     expect(record.attachments).toBeGreaterThan(0);
   });
 
-  test('a tenant may keep the texts of people who are erased', async () => {
+  test('a tenant can keep the texts of erased people', async () => {
     const id = await fileComplaint(neighbour);
     await keep(admin, { texts: 'keep' });
     await erase(neighbour.userId);
@@ -115,7 +115,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
   });
 
   test.each(['erased', 'auth-service', 'complaint-service', 'no id', '', 'x'.repeat(129)])(
-    'an id that is not one of a person is refused: %s',
+    'refuses an id that cannot belong to a person: %s',
     async (user_id) => {
       const before = await erasures();
       const { body } = await schedule(user_id).expect(422);
@@ -137,7 +137,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
       '/attachments?name=new.txt',
       { upload: Buffer.from('New'), contentType: 'text/plain' },
     ],
-    ['freed of one', 'DELETE', '/attachments/0197c2a0-0000-7000-8000-000000000000', {}],
+    ['stripped of an attachment', 'DELETE', '/attachments/0197c2a0-0000-7000-8000-000000000000', {}],
     ['watched', 'PUT', '/watching', {}],
     ['unwatched', 'DELETE', '/watching', {}],
   ];
@@ -153,7 +153,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
       },
     ],
     ['the erasure of its complainant', () => erase(complainant.userId)],
-  ])('a complaint that was anonymised by %s', (_what, anonymise) => {
+  ])('a complaint anonymized by %s', (_what, anonymise) => {
     let id: string;
     let stored: string;
     beforeAll(async () => {
@@ -168,7 +168,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     });
   });
 
-  test('an active complaint of an erased person is withdrawn, and its statistics with it', async () => {
+  test('an active complaint of an erased person is withdrawn, and its statistics change accordingly', async () => {
     const id = await fileComplaint();
     const counted = async () => {
       const { body } = await world.call(agent, 'GET', '/v1/complaints/statistics').expect(200);
@@ -214,7 +214,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     expect(JSON.stringify(rest)).not.toContain(userId);
   });
 
-  test('a person is erased from deliveries that wait, and the deliveries stay', async () => {
+  test('waiting deliveries lose the person, and are still sent', async () => {
     const { userId } = people.secondAgent;
     // No courier runs here, so they wait.
     const hook = { url: 'https://hooks.example/', events: ['complaint.assigned', 'complaint.moved'] };
@@ -238,7 +238,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     await world.call(admin, 'DELETE', `/v1/webhooks/${webhook}`).expect(204);
   });
 
-  test('an agent who assigned and was assigned is erased from the history', async () => {
+  test('an agent is erased from the history, both as assignee and as assigner', async () => {
     const id = await fileComplaint();
     await world.call(agent, 'POST', `/v1/complaints/${id}/assign`, { body: { assignee_id: agent.userId } }).expect(200);
     await reject(id);
@@ -251,7 +251,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     ]);
   });
 
-  test('only admins of the tenant ask for it, and see what was erased', async () => {
+  test('only admins of the tenant can erase people, and see what was erased', async () => {
     for (const who of [complainant, agent]) {
       await world.call(who, 'GET', '/v1/complaints/retention').expect(403);
       await world
@@ -274,7 +274,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     });
   });
 
-  test('an error in the middle removes nothing', async () => {
+  test('an error halfway removes nothing', async () => {
     const id = await fileComplaint();
     const before = await everything();
     const failing = inErasing(world.db, complainant.tenantId, async (trx) => {

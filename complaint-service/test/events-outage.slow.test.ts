@@ -18,7 +18,7 @@ describe.each(databases())('events without a free connection to %s', (_kind, dat
     await world.close();
   });
 
-  test('streams and sockets wait, also those opened meanwhile, and go on without a gap', async () => {
+  test('streams and sockets wait, even newly opened ones, and continue without a gap', async () => {
     const body = { title: 'Lamp', description: 'Dark', category: 'light' };
     const open = await clients.stream(agent);
     const socket = await clients.socket(agent);
@@ -57,7 +57,7 @@ describe.each(databases())('events without a free connection to %s', (_kind, dat
 
     await eventually(() => {
       expect([open.types(), socket.types()]).toEqual(Array(2).fill(['complaint.filed', 'comment.added']));
-      // One of them has never seen an event, so it reloads its lists.
+      // One of them has never received an event, so it gets a reset.
       expect(late.map((each) => each.types())).toEqual([['reset'], ['comment.added']]);
     });
     await world

@@ -34,7 +34,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
   const comment = (who: typeof agent, id: string, internal = false) =>
     world.call(who, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'Secret words', internal } }).expect(201);
 
-  test('HEAD is answered at once, and takes no stream', async () => {
+  test('HEAD gets an immediate response, and does not count as a stream', async () => {
     for (let at = 0; at <= maxStreamsPerUser; at += 1) {
       const signed = world.sign({ method: 'HEAD', target: eventsPath, claims: asUser(neighbour) });
       const sent = request({
@@ -50,7 +50,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     }
   });
 
-  test('each user receives exactly the events they may see, on streams and sockets alike', async () => {
+  test('each user receives exactly the events that they can see, by stream and by socket', async () => {
     const watching = [agent, admin, complainant, neighbour, stranger, strangerComplainant];
     const streams = await Promise.all(watching.map((who) => stream(who)));
     const sockets = await Promise.all(watching.map((who) => socket(who)));
@@ -77,7 +77,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     }
   });
 
-  test('a client that was away continues without a gap, and one that was away too long gets a reset', async () => {
+  test('a client that was away continues without a gap, and gets a reset if it was away too long', async () => {
     const first = await stream(agent);
     const id = await fileComplaint();
     await eventually(() => expect(first.ids()).toHaveLength(1));
@@ -117,7 +117,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     await removeExpired(world.db, 'events');
   });
 
-  test('the ids that a complainant receives count neither internal notes nor other tenants, and continue nothing else', async () => {
+  test('event ids reveal neither internal notes nor other tenants, and can resume only streams that included the event', async () => {
     const mine = await stream(complainant);
     const theirs = await stream(stranger);
     const id = await fileComplaint();
@@ -163,13 +163,13 @@ describe.each(databases())('events on %s', (_kind, database) => {
     await silent.closed;
   });
 
-  test('a socket that is sent a message closes', async () => {
+  test('a socket closes when the client sends a message', async () => {
     const { ws, closed } = await socket(agent);
     ws.send('hello');
     expect((await closed)[0]).toBe(1008);
   });
 
-  test('a user has up to ten streams, and others are not affected', async () => {
+  test('a user can have up to ten streams, and other users are not affected', async () => {
     const open = await Promise.all(Array.from({ length: maxStreamsPerUser }, () => stream(neighbour)));
     const refused = await stream(neighbour);
     expect(refused.status).toBe(429);
@@ -184,7 +184,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     });
   });
 
-  test('an upgrade that the gateway did not sign, or of another role, path or query, gets no socket', async () => {
+  test('an upgrade is refused if it is unsigned, or has another role, path or query', async () => {
     const tries = [
       { who: agent, target: eventsPath, sign: false },
       { who: { ...agent, role: 'auditor' }, target: eventsPath, sign: true },
@@ -208,7 +208,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     expect(await Promise.all(statuses)).toEqual([401, 403, 404, 422]);
   });
 
-  test('events commit with the change that they describe, or not at all', async () => {
+  test('an event commits with the change that it describes, or not at all', async () => {
     const id = await fileComplaint();
     const { body } = await world.call(agent, 'GET', `/v1/complaints/${id}/history`).expect(200);
     const watching = await stream(agent);
@@ -222,7 +222,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
     await watching.end();
   });
 
-  test('upkeep removes events after a day, and none earlier', async () => {
+  test('upkeep removes events after a day, and not before', async () => {
     const id = await fileComplaint();
     world.moveClock(-25 * 3600_000);
     await comment(agent, id);

@@ -5,7 +5,7 @@ import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent, stranger } = people;
 
-describe.each(databases())('the export on %s', (_kind, database) => {
+describe.each(databases())('the CSV export on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   beforeAll(async () => {
     world = await complaintsWorld(database);
@@ -21,7 +21,7 @@ describe.each(databases())('the export on %s', (_kind, database) => {
   const exported = (query = '') => world.call(agent, 'GET', `/v1/complaints/export${query}`).expect(200);
   const rowsOf = (text: string) => text.split('\r\n').slice(1, -1);
 
-  test('has a header row, and every formula as text', async () => {
+  test('has a header row, and stores every formula as text', async () => {
     await file('=cmd|calc', '+1\n@SUM(A1)\r"x",=2');
     const { text, headers } = await exported();
     expect(headers['content-type']).toBe('text/csv; charset=utf-8; header=present');
@@ -31,7 +31,7 @@ describe.each(databases())('the export on %s', (_kind, database) => {
     expect(row).toContain(`"open","normal","light","'=cmd|calc","'+1\n@SUM(A1)\n""x"",=2","","'=cmd|calc"`);
   });
 
-  test('has every complaint once, over pages, and takes the filters of the list', async () => {
+  test('contains every complaint once, across batches, and accepts the filters of the list', async () => {
     for (let at = 0; at < 55; at += 1) {
       for (const title of [`Alpha ${at}`, `Beta ${at}`, `Gamma ${at}`]) await file(title);
       world.moveClock(60_000);
@@ -43,7 +43,7 @@ describe.each(databases())('the export on %s', (_kind, database) => {
     expect(rowsOf((await exported('?status=closed')).text)).toEqual([]);
   });
 
-  test('HEAD is answered without reading complaints', async () => {
+  test('answers HEAD without reading complaints', async () => {
     const target = '/v1/complaints/export';
     const before = world.transactions();
     const answer = await request(world.app)
@@ -53,7 +53,7 @@ describe.each(databases())('the export on %s', (_kind, database) => {
     expect(world.transactions()).toBe(before);
   });
 
-  test('is for agents and admins, of their own tenant', async () => {
+  test('is only for agents and admins, in their own tenant', async () => {
     await world.call(complainant, 'GET', '/v1/complaints/export').expect(403);
     const { text } = await world.call(stranger, 'GET', '/v1/complaints/export').expect(200);
     expect(rowsOf(text)).toEqual([]);

@@ -23,8 +23,8 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
   const file = (who: typeof agent, more: object = {}, headers: Record<string, string> = {}) =>
     world.call(who, 'POST', '/v1/complaints', { body: { ...text, ...more }, headers });
 
-  describe('for a caller', () => {
-    test('an agent names the member, and both are shown with their names', async () => {
+  describe('on behalf of someone', () => {
+    test('an agent names a member, and the complaint shows both names', async () => {
       const { body } = await file(agent, { complainant_id: complainant.userId, priority: 'high' }).expect(201);
       expect(body).toMatchObject({
         complainant_id: complainant.userId,
@@ -50,8 +50,13 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
     test.each([
       ['someone of another tenant', { complainant_id: 'unknown' }, 422, 'unknown_complainant'],
       ['two people', { complainant_id: complainant.userId, reporter: { name: 'x' } }, 422, 'validation_failed'],
-      ['a person with a tenant', { reporter: { name: 'x', tenant_id: 'y' } }, 422, 'validation_failed'],
-    ])('not for %s', async (_whom, more, status, code) => {
+      [
+        'a person without an account in a named tenant',
+        { reporter: { name: 'x', tenant_id: 'y' } },
+        422,
+        'validation_failed',
+      ],
+    ])('an agent cannot file for %s', async (_whom, more, status, code) => {
       const before = await world.rows();
       expect((await file(agent, more).expect(status)).body.code).toBe(code);
       expect(await world.rows()).toEqual(before);
@@ -61,11 +66,11 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
       ['another complainant', { complainant_id: neighbour.userId }],
       ['themselves by their id', { complainant_id: complainant.userId }],
       ['a person without an account', { reporter: { name: 'x' } }],
-    ])('a complainant does not file for %s', async (_whom, more) => {
+    ])('a complainant cannot file for %s', async (_whom, more) => {
       expect((await file(complainant, more).expect(403)).body.code).toBe('insufficient_role');
     });
 
-    test('a complainant does not choose the priority', async () => {
+    test('a complainant cannot choose the priority', async () => {
       expect((await file(complainant, { priority: 'urgent' }).expect(403)).body.code).toBe('insufficient_role');
       const { body } = await file(complainant).expect(201);
       const patch = { body: { priority: 'urgent' } };
@@ -75,7 +80,7 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
     });
   });
 
-  test('keeps where it is and how to answer, and an edit can remove the place', async () => {
+  test('stores the location and the preferred contact, and an edit can remove the location', async () => {
     const place = { latitude: 48.2082, longitude: 16.3738, address: 'Mill Lane 3' };
     const { body } = await file(complainant, { location: place, contact_preference: 'phone' }).expect(201);
     expect(body).toMatchObject({ location: place, contact_preference: 'phone' });
@@ -90,11 +95,11 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
   });
 
   test.each([
-    ['half a point', { latitude: 1 }],
-    ['a point off the globe', { latitude: 91, longitude: 0 }],
-    ['a point in text', { latitude: '1', longitude: '2' }],
-    ['nothing', {}],
-    ['more than a place', { address: 'x', tenant_id: 'y' }],
+    ['a latitude without a longitude', { latitude: 1 }],
+    ['a latitude beyond 90 degrees', { latitude: 91, longitude: 0 }],
+    ['coordinates as text', { latitude: '1', longitude: '2' }],
+    ['no field', {}],
+    ['an unknown field', { address: 'x', tenant_id: 'y' }],
   ])('refuses a location with %s', async (_what, location) => {
     await file(complainant, { location }).expect(422);
   });
@@ -106,10 +111,10 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
       return body.items.length as number;
     };
 
-    test('the same request again gets the same answer, and files nothing', async () => {
+    test('a repeated request gets the first response, and files nothing', async () => {
       const before = await count();
       const first = await once(complainant, 'a-1').expect(201);
-      isDown = true; // The repeated answer does not depend on the users-service.
+      isDown = true; // The stored response does not depend on the users-service.
       const again = await once(complainant, '"a-1"').expect(201);
       isDown = false;
       expect(again.body).toEqual(first.body);
@@ -117,7 +122,7 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
       expect(await count()).toBe(before + 1);
     });
 
-    test('another request with the key is refused', async () => {
+    test('refuses a different request with the same key', async () => {
       await once(complainant, 'b-1').expect(201);
       const before = await world.rows();
       const { body } = await once(complainant, 'b-1', { title: 'Lamp stolen' }).expect(422);
@@ -125,7 +130,7 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
       expect(await world.rows()).toEqual(before);
     });
 
-    test('a key belongs to one user of one tenant', async () => {
+    test('a key belongs to one user in one tenant', async () => {
       const ids = new Set<string>();
       for (const who of [complainant, neighbour, stranger, strangerComplainant]) {
         ids.add((await once(who, 'c-1').expect(201)).body.id);
@@ -133,7 +138,7 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
       expect(ids.size).toBe(4);
     });
 
-    test('of concurrent requests, one files and all get its answer', async () => {
+    test('of concurrent requests, one files the complaint and all get its response', async () => {
       const before = await count();
       const answers = await Promise.all(Array.from({ length: 5 }, () => once(complainant, 'd-1')));
       expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201, 201]);
@@ -141,13 +146,13 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
       expect(await count()).toBe(before + 1);
     });
 
-    test('a refused request leaves no key', async () => {
+    test('a refused request stores no key', async () => {
       await once(complainant, 'e-1', { title: '' }).expect(422);
       await once(complainant, 'e-1', { priority: 'high' }).expect(403);
       await once(complainant, 'e-1').expect(201);
     });
 
-    test('is forgotten after 24 hours', async () => {
+    test('a key expires after 24 hours', async () => {
       const first = await once(agent, 'f-1').expect(201);
       world.moveClock(24 * 3_600_000 - 60_000);
       expect((await once(agent, 'f-1').expect(201)).body.id).toBe(first.body.id);
@@ -156,7 +161,7 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
       world.moveClock(-24 * 3_600_000 - 60_000);
     });
 
-    test('an expired answer is removed by upkeep, in every tenant', async () => {
+    test('upkeep removes expired responses in every tenant', async () => {
       const keys = async () => {
         const read = [agent, stranger].map((who) =>
           world.as(who, (trx) =>
@@ -178,11 +183,11 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
       await stop();
     });
 
-    test.each(['', ' ', '"', 'a b', 'ä', 'x'.repeat(256), 'a"b'])('%j is not a key', async (key) => {
+    test.each(['', ' ', '"', 'a b', 'ä', 'x'.repeat(256), 'a"b'])('refuses the key %j', async (key) => {
       await once(complainant, key).expect(422);
     });
 
-    test('a comment is written once too', async () => {
+    test('a comment is also added only once', async () => {
       const { body } = await file(complainant).expect(201);
       const comment = (key: string, said: string) =>
         world.call(agent, 'POST', `/v1/complaints/${body.id}/comments`, {

@@ -5,7 +5,7 @@ import { complaintsWorld, people } from './world.ts';
 const { complainant, agent } = people;
 type Page = { items: { id: string; body?: string; action?: string }[]; next_cursor: string | null };
 
-describe.each(databases())('lists that are read forward, on %s', (_kind, database) => {
+describe.each(databases())('lists that are read oldest first, on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   beforeAll(async () => {
     world = await complaintsWorld(database);
@@ -21,7 +21,7 @@ describe.each(databases())('lists that are read forward, on %s', (_kind, databas
   test.each([
     ['comments', 'POST', '/comments', (n: number) => ({ body: `Comment ${n}` })],
     ['history', 'PATCH', '', (n: number) => ({ title: `Title ${n}` })],
-  ])('of %s skip nothing that an instance whose clock is behind adds', async (list, method, to, bodyOf) => {
+  ])('of %s skip no row from an instance whose clock is behind', async (list, method, to, bodyOf) => {
     const id = await file();
     const add = async (n: number) => {
       const { status } = await world.call(agent, method, `/v1/complaints/${id}${to}`, { body: bodyOf(n) });
@@ -39,7 +39,7 @@ describe.each(databases())('lists that are read forward, on %s', (_kind, databas
     expect(all.items.at(-1)).toMatchObject(list === 'comments' ? bodyOf(4) : { changes: { title: { to: 'Title 4' } } });
   });
 
-  test('never begin after a row of another complaint', async () => {
+  test('never start after a row of another complaint', async () => {
     const [one, other] = [await file(), await file()];
     for (const id of [one, one, other]) {
       await world.call(agent, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'x' } }).expect(201);

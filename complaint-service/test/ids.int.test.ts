@@ -5,7 +5,7 @@ import { complaintsWorld, people } from './world.ts';
 
 const { complainant, neighbour, agent, admin } = people;
 
-describe.each(databases())('a UUID in upper case is the same id on %s', (_kind, database) => {
+describe.each(databases())('a UUID in upper case means the same id on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   beforeAll(async () => {
     world = await complaintsWorld(database);
@@ -71,7 +71,7 @@ describe.each(databases())('a UUID in upper case is the same id on %s', (_kind, 
     expect(stored.filter((entry) => entry.isFile())).toEqual([]);
   });
 
-  test('when it is of a category, a team or a webhook', async () => {
+  test('when it belongs to a category, a team or a webhook', async () => {
     const team = (await post(admin, '/v1/teams', { name: 'Lights' }).expect(201)).body;
     const wanted = { name: 'Street lights', team_id: team.id.toUpperCase() };
     const category = (await post(admin, '/v1/categories', wanted).expect(201)).body;

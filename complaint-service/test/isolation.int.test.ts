@@ -32,7 +32,7 @@ describe.each(databases())('tenants and complainants on %s', (_kind, database) =
     ['another complainant', neighbour],
   ])('%s', (_who, who) => {
     test.each(calls)(
-      'cannot %s a complaint: 404 as for an unknown one, and nothing is written',
+      'cannot %s a complaint: gets 404 as for an unknown id, and writes nothing',
       async (_what, method, path, body) => {
         const before = await world.rows();
         const options = body === undefined ? {} : { body };
@@ -47,7 +47,7 @@ describe.each(databases())('tenants and complainants on %s', (_kind, database) =
     );
   });
 
-  test('an admin of another tenant cannot assign it', async () => {
+  test('an admin of another tenant cannot assign a complaint', async () => {
     const body = { assignee_id: stranger.userId };
     await world.call(stranger, 'POST', `/v1/complaints/${id}/assign`, { body }).expect(404);
   });
@@ -68,7 +68,7 @@ describe.each(databases())('tenants and complainants on %s', (_kind, database) =
     expect(world.transactions()).toBe(before);
   });
 
-  test('row-level security applies to every role in each table with tenants', async () => {
+  test('row-level security applies to every role in each table with tenant data', async () => {
     const rows = await world.db.transaction({ role: appRole }, async (trx) => ({
       unprotected: (await sql.raw(tablesWithoutForcedRowSecurity).execute(trx)).rows,
       policies: (
@@ -96,7 +96,7 @@ describe.each(databases())('tenants and complainants on %s', (_kind, database) =
     await expect(change).rejects.toThrow(/permission denied/);
   });
 
-  test('a pooled connection carries nothing from one tenant to the next after an error', async () => {
+  test('a pooled connection keeps no tenant after an error', async () => {
     const pid = sql<{ pid: number }>`select pg_backend_pid() as pid`;
     const before = await world.rows();
     let failedOn: number | undefined;

@@ -74,11 +74,11 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
     ['overdue=true', ['E', 'B']],
     ['overdue=true&category=Roads&priority=urgent&sort=oldest', ['B', 'E']],
     ['q=please&unassigned=true&sort=priority', ['E', 'D', 'C']],
-  ])('with %j', async (query, expected) => {
+  ])('with the query %j', async (query, expected) => {
     expect(await titles(query)).toEqual(expected);
   });
 
-  test('by the time of filing, from the first and before the second', async () => {
+  test('by filing time, including the start and excluding the end', async () => {
     const [, b = '', , , e = ''] = times;
     expect(await titles(`from=${b}&before=${e}`)).toEqual(['D', 'C', 'B']);
     const withOffset = encodeURIComponent(b.replace('Z', '+00:00'));
@@ -92,7 +92,7 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
     ['from=9999-12-31T23:59:59.999Z', 0],
     [`sort=priority&cursor=${forged('priority.0.0')}`, 0],
     [`sort=priority&cursor=${forged(`priority.3.${(Date.UTC(10_000, 0, 1) - 1).toString(36)}`)}`, 6],
-  ])('at the bounds of %s', async (query, count) => {
+  ])('with the extreme value %s', async (query, count) => {
     expect(await titles(query)).toHaveLength(count);
   });
 
@@ -100,7 +100,7 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
     expect(await titles(`team=${team}`)).toEqual(['C', 'A']);
   });
 
-  test('shows complainants their own, whatever they filter by', async () => {
+  test('shows complainants only their own, whatever the filters', async () => {
     expect(await titles('', complainant)).toEqual(['F', 'D', 'B', 'A']);
     expect(await titles('mine=true', complainant)).toEqual(['F', 'D', 'B', 'A']);
     expect(await titles('priority=urgent', complainant)).toEqual(['B']);
@@ -109,7 +109,7 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
   });
 
   test.each(['newest', 'oldest', 'updated', 'due', 'priority'])(
-    'pages in the order %s miss and repeat none',
+    'pages in the order %s neither miss nor repeat a complaint',
     async (sort) => {
       const all = await titles(`sort=${sort}`);
       const seen: string[] = [];
@@ -123,7 +123,7 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
     },
   );
 
-  test('a cursor belongs to one order', async () => {
+  test('a cursor is valid only for its order', async () => {
     const { next_cursor: cursor } = await list('limit=1');
     const { body } = await world.call(agent, 'GET', `/v1/complaints?sort=due&cursor=${cursor}`).expect(422);
     expect(body.errors).toEqual([{ path: 'cursor', message: expect.any(String) }]);
@@ -156,7 +156,7 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
     ['sort', 'sort=title'],
     ['assignee', 'assignee=a%20b'],
     ['category', `category=${'x'.repeat(51)}`],
-  ])('names %s as wrong in %s', async (field, query) => {
+  ])('reports %s as invalid in %s', async (field, query) => {
     const { body } = await world.call(agent, 'GET', `/v1/complaints?${query}`).expect(422);
     expect(body).toMatchObject({ code: 'validation_failed', errors: [{ path: field }] });
   });

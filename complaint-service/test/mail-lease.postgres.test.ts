@@ -18,7 +18,7 @@ const sendsForEver = `
   await startMailCourier({ db, logger: console, mailer, addresses, linkBase: undefined, now: () => new Date() });`;
 
 test.each(databases())(
-  'a mail that a process is sending is never sent by another, and within seconds after that process was killed, on %s',
+  'no other process sends an email while its sender runs, and another takes over within seconds of a kill, on %s',
   async (_, database) => {
     const world = await complaintsWorld(database);
     const sink = await smtpSink();

@@ -12,7 +12,7 @@ import { complaintsWorld, directoryOf, people } from './world.ts';
 const { complainant, agent, secondAgent, admin } = people;
 const day = 24 * 3600_000;
 
-describe.each(databases())('mail on %s', (_kind, database) => {
+describe.each(databases())('email on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   let sink: SmtpSink;
   let stop: () => Promise<void>;
@@ -75,7 +75,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
       if (!rows.some(({ last_error }) => last_error !== null)) throw new Error('not tried yet');
     });
 
-  test('the complainant and watchers get a mail with only the title and a link, and the actor gets none', async () => {
+  test('the complainant and watchers get an email with only the title and a link, and the actor gets none', async () => {
     const id = await file('Lamp 1');
     await post(agent, `/${id}/assign`, { assignee_id: secondAgent.userId }).expect(200);
     await settled();
@@ -100,7 +100,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
     expect(mails('Lamp 1')[0]?.text).toContain(`\nhttps://app.example.test/complaints/${id}\n`);
   });
 
-  test('mails about a rejection and a merge do not contain the reason', async () => {
+  test('emails about a rejection or a duplicate do not contain the reason', async () => {
     const [first, second] = [await file('Lamp 2'), await file('Lamp 3')];
     const reason = 'Private reason';
     await post(agent, `/${first}/transition`, { to: 'rejected', reason }).expect(200);
@@ -112,7 +112,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
     expect(merged?.raw).not.toMatch(new RegExp(`Private|${first}`));
   });
 
-  test('people who want no mail, and who have left or were disabled by then, get none', async () => {
+  test('people who want no email, have left, or are disabled get none', async () => {
     const phone = await file('Lamp 4', { contact_preference: 'phone' });
     await post(agent, `/${phone}/comments`, { body: 'Answer' }).expect(201);
     const key = `${complainant.tenantId} ${complainant.userId}`;
@@ -125,7 +125,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
     expect(['Lamp 4', 'Lamp 5', 'Lamp 6'].flatMap(sentMails)).toEqual([]);
   });
 
-  test('a former agent who watches a complaint of another person gets no mail', async () => {
+  test('a former agent who watches another person’s complaint gets no email', async () => {
     const id = await file('Lamp 7');
     await world.call(secondAgent, 'PUT', `/v1/complaints/${id}/watching`).expect(204);
     const was = { id: secondAgent.userId, status: 'active', email: 'was-agent@mail.test' };
@@ -135,7 +135,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
     expect(sentMails('Lamp 7')).toEqual(['complainant@mail.test A complaint has a new answer']);
   });
 
-  test('a person without an account gets a mail without a link, at the address of their call', async () => {
+  test('a person without an account gets an email without a link, at the address in the complaint', async () => {
     const reporter = { name: 'Private name', email: 'caller@mail.test' };
     for (const contact_preference of ['email', 'none']) {
       const id = await file('Lamp 8', { reporter, contact_preference }, agent);
@@ -146,7 +146,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
     expect(mails('Lamp 8')[0]?.raw).not.toMatch(/Private|https/);
   });
 
-  test('a refused mail is sent later, each recipient once, and no address is logged', async () => {
+  test('a refused email is sent later, once to each recipient, and no address is logged', async () => {
     sink.refuseWith('451 not now, complainant@mail.test');
     await post(agent, `/${await file('Lamp 10')}/comments`, { body: 'Answer' }).expect(201);
     await failedOnce();
@@ -159,7 +159,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
     expect(world.log.text()).not.toContain('@mail.test');
   });
 
-  test('what could not be sent for days is given up', async () => {
+  test('emails that could not be sent for days are dropped', async () => {
     sink.refuseWith('550 no');
     await post(agent, `/${await file('Lamp 11')}/comments`, { body: 'Answer' }).expect(201);
     await failedOnce();
@@ -171,7 +171,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
     expect(world.log.text()).toContain('a mail was given up');
   });
 
-  test('a change that fails queues no mail, and a stopped courier leaves mails for the next', async () => {
+  test('a failed change queues no email, and a stopped courier leaves emails for the next one', async () => {
     await stop();
     const id = await file('Lamp 12');
     await post(agent, `/${id}/transition`, { to: 'closed' }).expect(409);
@@ -183,7 +183,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
     expect(sentMails('Lamp 12')).toHaveLength(1);
   });
 
-  test('mails to a person are erased with the person', async () => {
+  test('emails to a person are erased with the person', async () => {
     sink.refuseWith('451 not now');
     await post(agent, `/${await file('Lamp 13')}/comments`, { body: 'Answer' }).expect(201);
     await failedOnce();

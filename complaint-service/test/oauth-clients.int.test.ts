@@ -34,7 +34,7 @@ describe.each(databases())('OAuth clients on %s', (_kind, database) => {
     world.send('GET', target, world.sign({ method: 'GET', target, claims }));
   const reader = oauthClient(['complaints.read']);
 
-  test('an OAuth client with the scope lists, searches and reads the complaints of its tenant', async () => {
+  test('an OAuth client with the scope can list, search and read the complaints in its tenant', async () => {
     const duplicate = await file(complainant, 'Lamp again');
     const merge = { to: 'duplicate', duplicate_of: id, reason: 'Same' };
     await world.call(agent, 'POST', `/v1/complaints/${duplicate}/transition`, { body: merge }).expect(200);
@@ -47,7 +47,7 @@ describe.each(databases())('OAuth clients on %s', (_kind, database) => {
     expect((await get(reader, '/v1/complaints?mine=true').expect(200)).body.items).toEqual([]);
   });
 
-  test('an OAuth client gets neither name nor contact of a person without an account', async () => {
+  test('an OAuth client gets neither the name nor the contact of a person without an account', async () => {
     const reporter = { name: 'Robin Reporter', email: 'robin@example.test', phone: '+49 30 1234' };
     const body = { title: 'By phone', description: 'Dark', category: 'phone', reporter };
     const { body: filed } = await world.call(agent, 'POST', '/v1/complaints', { body }).expect(201);
@@ -57,7 +57,7 @@ describe.each(databases())('OAuth clients on %s', (_kind, database) => {
     expect([read, ...list.items]).toMatchObject([{ reporter: null }, { reporter: null }]);
   });
 
-  test('an agent that acts for a user reads what the user sees, with the scope', async () => {
+  test('an agent that acts for a user sees what the user sees, if it has the scope', async () => {
     await file(agent, 'Filed by an agent');
     const { body } = await get(actor(complainant, ['complaints.read']), '/v1/complaints?limit=100').expect(200);
     const owners = new Set(body.items.map((item: { complainant_id: string }) => item.complainant_id));
@@ -66,7 +66,7 @@ describe.each(databases())('OAuth clients on %s', (_kind, database) => {
 
   test.each<[string, () => IdentityClaims]>([
     ['an OAuth client without the scope', () => oauthClient(['users.read'])],
-    ['an OAuth client with the scope to write alone', () => oauthClient(['complaints.write'])],
+    ['an OAuth client with only the scope to write', () => oauthClient(['complaints.write'])],
     ['an OAuth client with the scope in another case', () => oauthClient(['Complaints.Read'])],
     ['an OAuth client without a tenant', () => oauthClient(['complaints.read'], '')],
     ['an agent without the scope', () => actor(agent, [])],
@@ -80,7 +80,7 @@ describe.each(databases())('OAuth clients on %s', (_kind, database) => {
     expect(world.transactions()).toBe(before);
   });
 
-  test('an OAuth client, whatever its role, is kept from every other route', async () => {
+  test('an OAuth client cannot use any other route, whatever its role', async () => {
     const admin = { ...reader, role: 'admin' };
     for (const path of ['comments', 'history', 'attachments', 'watchers'].map((end) => `/v1/complaints/${id}/${end}`)) {
       expect((await get(admin, path).expect(403)).body.code).toBe('identity_not_allowed');

@@ -15,7 +15,7 @@ import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent, admin } = people;
 
-describe.each(databases())('metrics of mails and webhooks on %s', (_kind, database) => {
+describe.each(databases())('metrics of emails and webhooks on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   let sink: SmtpSink;
   const metrics = createMetrics();
@@ -72,14 +72,14 @@ describe.each(databases())('metrics of mails and webhooks on %s', (_kind, databa
       await sql`select pg_notify(${channel}, '')`.execute(trx);
     });
 
-  test('what was sent is counted, and nothing waits', async () => {
+  test('count sent emails and deliveries, and report empty queues', async () => {
     await answer();
     await within(`${deliveries('mail', 'delivered')} 1`);
     await within(`${deliveries('webhook', 'delivered')} 1`);
     expect((await series()).filter((line) => line.includes('waiting') || line.includes('oldest'))).toEqual([]);
   });
 
-  test('what fails waits, with the age of the oldest, until it is given up', async () => {
+  test('report failed ones as waiting, with the age of the oldest, until they are dropped', async () => {
     sink.refuseWith('451 later');
     status = 500;
     await answer();

@@ -25,7 +25,7 @@ describe.each(servers)('reopening on %s', (_kind, database) => {
       return rows[0]?.count;
     });
 
-  test('a complaint whose assignee is disabled at the same time goes to the queue', async () => {
+  test('a complaint returns to the queue when its assignee is disabled at the same time', async () => {
     const text = { title: 'Lamp', description: 'Dark', category: 'light' };
     const { id } = (await world.call(complainant, 'POST', '/v1/complaints', { body: text }).expect(201)).body;
     const assign = { assignee_id: secondAgent.userId };

@@ -38,7 +38,7 @@ const outsiders: [what: string, scope: Scope][] = [
 
 describe.each(databases())('row-level policies on %s, with one connection', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
-  /** Per table: a copy of a row of the tenant, or undefined if there is none; and updates without effect, by role. */
+  /** For each table: a copy of one of the tenant's rows, if it has any, and updates without effect, by role. */
   const statements = new Map<string, Readonly<{ insert: string | undefined; updates: ReadonlyMap<string, string> }>>();
   beforeAll(async () => {
     world = await complaintsWorld(database, directoryOf(), { maxConnections: 1, categories: [] });
@@ -52,7 +52,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
 
   const within = <T>(scope: Scope, work: (trx: Trx) => Promise<T>) => world.db.transaction(scope, work);
 
-  /** Writes a row into each table that the core requests use. */
+  /** Sends requests that write a row to each table. */
   async function fill() {
     const post = (who: typeof agent, path: string, body: unknown, headers = {}) =>
       world.call(who, 'POST', path, { body, headers });
@@ -129,7 +129,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
       return `insert into ${table} (${columns}) select ${columns} from json_populate_record(null::${table}, ${quoted}) returning 1`;
     });
 
-  test('the core fills every table of its own', () => {
+  test('the requests above fill every core table', () => {
     const empty = [...statements].filter(([, { insert }]) => insert === undefined).map(([table]) => table);
     const core = [
       'comments',
@@ -156,7 +156,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
   }
   const nothing = { select: 0, update: 0, delete: 0, insert: undefined };
 
-  test.each(outsiders)('with %s, no table shows or takes a row', async (_what, scope) => {
+  test.each(outsiders)('with %s, no table shows or accepts a row', async (_what, scope) => {
     const before = await world.rows();
     for (const table of statements.keys()) {
       const visible = await verbs(scope, table);
@@ -165,7 +165,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
     expect(await world.rows()).toEqual(before);
   });
 
-  test('another complainant of the tenant sees and writes no row of what is not shared', async () => {
+  test('another complainant of the tenant sees and writes no row that is not shared', async () => {
     const scope = { role: appRole, tenantId: acme, userId: neighbour.userId, userRole: 'complainant' };
     for (const table of statements.keys()) {
       if (shared.includes(table)) continue;
@@ -199,7 +199,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
     expect(await history(agent.userId)).toBeUndefined();
   });
 
-  test('an OAuth client sees the complaints of its tenant with their categories and words, and writes nothing', async () => {
+  test('an OAuth client sees complaints, categories and search words of its tenant, and writes nothing', async () => {
     const seen: string[] = [];
     for (const table of statements.keys()) {
       const { select, ...written } = await verbs({ role: readerRole, tenantId: acme }, table);
@@ -209,7 +209,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
     expect(seen.toSorted()).toEqual(['categories', 'complaints', 'terms']);
   });
 
-  test('only an admin changes the catalogue, the teams and the settings', async () => {
+  test('only an admin can change the catalogue, the teams and the settings', async () => {
     for (const [userId, userRole] of [
       [complainant.userId, 'complainant'],
       [agent.userId, 'agent'],
@@ -223,7 +223,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
     }
   });
 
-  test('nothing remains on the connection: neither tenant, user nor role', async () => {
+  test('no tenant, user or role remains on the connection', async () => {
     await expect(
       within({ ...staff, tenantId: acme }, async (trx) => {
         await sql`select 1/0`.execute(trx);

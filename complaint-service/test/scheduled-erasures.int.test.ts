@@ -8,7 +8,7 @@ import { people } from './world.ts';
 
 const { complainant, neighbour, agent, admin, stranger, strangerComplainant } = people;
 
-describe.each(databases())('on %s, a person', (_kind, database) => {
+describe.each(databases())('erasure of a person on %s', (_kind, database) => {
   const place = erasureWorld(database);
   const { disabled, fresh, moveClock, schedule, erase, run, fileComplaint, keep, erasures, everything } = place;
   let world: ReturnType<typeof place.world>;
@@ -32,9 +32,9 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
   };
 
   test.each<[string, { authTime?: number }]>([
-    ['a token of an old login', { authTime: Math.floor(Date.now() / 1000) - 301 }],
-    ['a token that does not say when its user logged in', {}],
-  ])('is not erased with %s, and the answer says what to do', async (_what, context) => {
+    ['a token from an old login', { authTime: Math.floor(Date.now() / 1000) - 301 }],
+    ['a token without a login time', {}],
+  ])('is refused with %s, and the response says what to do', async (_what, context) => {
     const before = await everything();
     world.moveClock(-place.ahead());
     const { body, headers } = await schedule(userId, context).expect(401);
@@ -46,7 +46,7 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
     expect(await everything()).toBe(before);
   });
 
-  test('is not erased while an active member', async () => {
+  test('is refused for an active member', async () => {
     const before = await everything();
     const { body } = await schedule(neighbour.userId).expect(409);
     expect(body).toMatchObject({
@@ -56,14 +56,14 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
     expect(await everything()).toBe(before);
   });
 
-  test('with an unknown id is not found, neither to erase nor to preview', async () => {
+  test('finds no unknown id, neither to erase nor to preview', async () => {
     const before = await everything();
     await schedule('unknown').expect(404);
     await world.call(admin, 'GET', '/v1/complaints/erasures/preview?user_id=unknown').expect(404);
     expect(await everything()).toBe(before);
   });
 
-  test('without an account is erased, if complaints have the id', async () => {
+  test('works for a person without an account if complaints contain the id', async () => {
     const id = await fileComplaint();
     await world.as({ ...agent, userId: 'long-gone' }, async (trx) => {
       const row = { tenant_id: agent.tenantId, id: world.flows.newId(), complaint_id: id, internal: true };
@@ -79,7 +79,7 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
     expect(await newest()).toMatchObject({ user_id: 'long-gone', comments: 1, finished_at: expect.any(String) });
   });
 
-  test.each(['keep', 'remove'] as const)('loses what the preview counted, with texts: %s', async (texts) => {
+  test.each(['keep', 'remove'] as const)('removes what the preview counted, with texts: %s', async (texts) => {
     await keep(admin, { texts });
     const own = await fileComplaint(people.secondAgent);
     await world.call(agent, 'POST', `/v1/complaints/${own}/comments`, { body: { body: 'An answer' } }).expect(201);
@@ -104,7 +104,7 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
     await keep(admin, {});
   });
 
-  test('is erased after the grace period, once, and the record says who asked for it', async () => {
+  test('happens once after the grace period, and the record names the admin who requested it', async () => {
     await work();
     const { body } = await schedule(userId, { ...fresh(), sid: 'session-7' }).expect(202);
     expect(body).toMatchObject({
@@ -125,7 +125,7 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
     expect((await world.call(admin, 'POST', cancel).expect(409)).body.code).toBe('erasure_not_cancellable');
   });
 
-  test('is not erased when an admin cancels it in time', async () => {
+  test('does not happen if an admin cancels it in time', async () => {
     await work();
     const { body } = await schedule(userId).expect(202);
     const cancel = `/v1/complaints/erasures/${body.id}/cancel`;
@@ -142,7 +142,7 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
     await world.call(admin, 'POST', `/v1/complaints/erasures/${(await newest()).id}/cancel`).expect(200);
   });
 
-  test('is not erased when the account is active again by then', async () => {
+  test('does not happen if the account is active again by then', async () => {
     await work();
     await schedule(userId).expect(202);
     const target = '/internal/complaints/memberships';
@@ -157,7 +157,7 @@ describe.each(databases())('on %s, a person', (_kind, database) => {
     expect((await world.rows())[0]?.comments).toContainEqual(expect.objectContaining({ author_id: userId }));
   });
 
-  test('is erased by upkeep as soon as it is due', async () => {
+  test('happens in upkeep as soon as it is due', async () => {
     await fileComplaint(strangerComplainant);
     disabled.add(strangerComplainant.userId);
     const stop = await startUpkeep(world.flows, silentLogger());

@@ -81,7 +81,7 @@ if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
 
 describe.each(databases())('the started service on %s', (kind) => {
   test.each(redisServers())(
-    'with %s for replays, keeps its complaints through a restart',
+    'with %s for replays, keeps its complaints across a restart',
     async (store, redis) => {
       const where = {
         DATABASE_URL: kind === 'postgres' ? serverUrl : undefined,
@@ -109,7 +109,7 @@ describeStart({
   signed: () => ({ target: '/v1/complaints', headers: signed('GET') }),
 });
 
-test('looks an assignee up through the gateway, with its own key and the received txn-token', async () => {
+test('looks up an assignee through the gateway, with its own key and the received txn-token', async () => {
   const internal = await recordingUpstream({
     answer: (_request, res) =>
       void res.setHeader('content-type', 'application/json').end('{"id":"new-agent","role":"agent","status":"active"}'),
@@ -155,7 +155,7 @@ test('looks an assignee up through the gateway, with its own key and the receive
   await internal.close();
 });
 
-test('production demands the key of webhooks, which a lost file would change', () => {
+test('requires the webhook key in production, because a lost file would change it', () => {
   const env = {
     NODE_ENV: 'production',
     SERVICE_KEY: JSON.stringify(serviceKey),
@@ -170,7 +170,7 @@ test('production demands the key of webhooks, which a lost file would change', (
   expect(COMPLAINTS_WEBHOOK_KEY).toBe('k'.repeat(43));
 });
 
-describe('its own key', () => {
+describe('the service key', () => {
   const keyFile = (mode: number, text = JSON.stringify(serviceKey)) => {
     const path = join(mkdtempSync(join(home, 'key-')), 'key.jwk.json');
     writeFileSync(path, text, { mode });
@@ -185,14 +185,14 @@ describe('its own key', () => {
   });
 
   test.each([
-    ['none', {}, 'SERVICE_KEY: is required'],
-    ['none that is JSON', { SERVICE_KEY: 'secret-text' }, 'must be an ed25519 private JWK with a kid'],
+    ['a missing key', {}, 'SERVICE_KEY: is required'],
+    ['a key that is not JSON', { SERVICE_KEY: 'secret-text' }, 'must be an ed25519 private JWK with a kid'],
     [
-      'a public one',
+      'a public key',
       { SERVICE_KEY: JSON.stringify({ ...serviceKey, d: undefined }) },
       'must be an ed25519 private JWK',
     ],
-  ])('must be there: %s is refused without being shown', (_what, env, problem) => {
+  ])('refuses %s without showing its content', (_what, env, problem) => {
     expect(() => readComplaintsConfig(env)).toThrow(problem);
     expect(() => readComplaintsConfig(env)).not.toThrow(/secret-text/);
   });

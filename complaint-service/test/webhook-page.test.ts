@@ -52,14 +52,14 @@ describe('the verifier in docs/webhooks.md', () => {
     expect(verdicts([genuine(), genuine({}, [secret]), ...both])).toEqual([true, true, true, true]);
   });
 
-  test('refuses what was changed, is old, or is by another key', () => {
+  test('refuses deliveries that were changed, are old, or have another key', () => {
     const refused = {
       'another body': genuine({ body: '{}' }),
       'another URL': genuine({ url: 'https://hooks.example.com/other' }),
-      'an old one': genuine({ nowSec: createdSec + 301 }),
-      'one from the future': genuine({ nowSec: createdSec - 301 }),
+      'an old signature': genuine({ nowSec: createdSec + 301 }),
+      'a signature from the future': genuine({ nowSec: createdSec - 301 }),
       'another time': changed('signature-input', '1800000000', '1800000001'),
-      'a component left out': changed('signature-input', ' "content-digest"', ''),
+      'a missing component': changed('signature-input', ' "content-digest"', ''),
       'another purpose': changed('signature-input', 'countersign-webhook', 'other'),
       'an unknown secret': genuine({}, [previous]),
       'the public key as a secret': changed('signature-input', 'ed25519', 'hmac-sha256'),

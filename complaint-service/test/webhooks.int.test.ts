@@ -138,7 +138,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     return verified === true;
   }
 
-  test('a receiver gets the events that it wants, signed, without texts and internal notes', async () => {
+  test('a receiver gets the events that it subscribes to, signed, without texts or internal notes', async () => {
     const { url, got, types } = await receiver();
     const hook = await add(url);
     expect(hook).not.toHaveProperty('secret');
@@ -163,7 +163,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     });
   });
 
-  test('a secret signs, is shown once, and both sign while it is rotated', async () => {
+  test('a secret is shown once, and both secrets sign during a rotation', async () => {
     const { url, got } = await receiver();
     const hook = await add(url, { signature: 'hmac-sha256' });
     const { secret = '' } = hook;
@@ -188,10 +188,10 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
 
   test.each<[string, () => Promise<string>, string | number]>([
     ['hangs', async () => listen(createTcpServer((socket) => socket.on('error', () => {}))), 'timeout'],
-    ['dies', async () => listen(createTcpServer((socket) => socket.destroy())), 'connection_failed'],
-    ['lies', async () => (await receiver((res) => res.writeHead(500).end('ok'))).url, 500],
+    ['disconnects', async () => listen(createTcpServer((socket) => socket.destroy())), 'connection_failed'],
+    ['responds with 500', async () => (await receiver((res) => res.writeHead(500).end('ok'))).url, 500],
     [
-      'redirects inside',
+      'redirects to an internal address',
       async () => (await receiver((res) => res.writeHead(307, { location: 'http://169.254.169.254/' }).end())).url,
       307,
     ],
@@ -217,7 +217,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     );
   });
 
-  test('a receiver that is down is left alone, and its other deliveries wait', async () => {
+  test('deliveries to a receiver that is down wait, and it gets no further connections', async () => {
     let connections = 0;
     const url = await listen(
       createTcpServer((socket) => {
@@ -233,7 +233,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     expect(connections).toBe(1);
   });
 
-  test('a delivery that a receiver refuses does not hold up the next ones', async () => {
+  test('a delivery that the receiver refuses does not delay later ones', async () => {
     const { url, types } = await receiver((res, count) => res.writeHead(count === 1 ? 500 : 204).end());
     await add(url);
     const complaint = await fileComplaint();
@@ -243,7 +243,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     await eventually(() => expect(types()).toEqual(['complaint.filed', 'comment.added', 'complaint.filed']));
   });
 
-  test('an address inside gets no connection, although its URL was accepted', async () => {
+  test('an internal address gets no connection, even if its URL was accepted', async () => {
     let connections = 0;
     const url = await listen(
       createTcpServer(() => {
@@ -260,7 +260,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     stop = await startCourier();
   });
 
-  test('a webhook ends when its receiver is gone, or took nothing for three days, and an admin can resume it', async () => {
+  test('a webhook is disabled when its receiver responds with 410 or fails for three days, and an admin can resume it', async () => {
     const gone = await receiver((res) => res.writeHead(410).end());
     const failing = await receiver((res, count) => res.writeHead(count <= 2 ? 503 : 200).end());
     const hooks = [await add(gone.url), await add(failing.url)];
@@ -287,10 +287,10 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
   });
 
   test.each<[string, (res: ServerResponse) => unknown]>([
-    ['that it is gone', (res) => res.writeHead(410).end()],
+    ['with 410', (res) => res.writeHead(410).end()],
     ['nothing', (res) => res.destroy()],
   ])(
-    'a webhook that gets a new URL while the old one answers %s is neither ended nor held back',
+    'a webhook whose URL changes while the old URL answers %s is neither disabled nor delayed',
     async (_name, answer) => {
       const next = await receiver();
       const old = await receiver(async (res) => {
@@ -306,7 +306,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     },
   );
 
-  test('the delivery log is read in pages, and shows no number that counts the deliveries of others', async () => {
+  test('the delivery log is read in pages, and contains no number that reveals other deliveries', async () => {
     const { url, got } = await receiver();
     const { id } = await add(url);
     for (let at = 0; at < 3; at += 1) await fileComplaint();
@@ -325,7 +325,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     expect(JSON.stringify(whole)).not.toContain('"seq"');
   });
 
-  test('a paused webhook gets what happened when it resumes', async () => {
+  test('a paused webhook gets missed events when it resumes', async () => {
     const { url, types } = await receiver();
     const { id } = await add(url);
     await world.call(admin, 'PATCH', `${base}/${id}`, { body: { state: 'paused' } }).expect(200);
@@ -337,7 +337,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     await eventually(() => expect(types()).toEqual(['complaint.filed']));
   });
 
-  test('what an instance that died had begun is sent by another one', async () => {
+  test('another instance sends the deliveries of an instance that died', async () => {
     const { url, types } = await receiver();
     const { id } = await add(url);
     await passTime(sql`, leased_until = clock_timestamp() + interval '1 minute'`);
@@ -372,7 +372,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     expect(await log(id)).toHaveLength(1);
   });
 
-  test('only admins manage webhooks, and only those of their tenant', async () => {
+  test('only admins can manage webhooks, and only in their tenant', async () => {
     const { url } = await receiver();
     const { id } = await add(url);
     for (const who of [complainant, agent]) {
@@ -400,12 +400,12 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     'http://hooks.example.com/',
     'https://user@hooks.example.com/',
     'https://169.254.169.254/x',
-  ])('%s is refused as a URL', async (url) => {
+  ])('refuses the URL %s', async (url) => {
     const { body } = await world.call(admin, 'POST', base, { body: { url, events: ['complaint.filed'] } }).expect(422);
     expect(body.errors[0].path).toBe('url');
   });
 
-  test('a tenant has up to 20 webhooks', async () => {
+  test('a tenant can have up to 20 webhooks', async () => {
     const tries = Array.from({ length: maxWebhooks + 2 }, () =>
       world.call(admin, 'POST', base, { body: { url: 'https://hooks.example.com/', events: ['complaint.moved'] } }),
     );
@@ -414,7 +414,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     expect(statuses.filter((status) => status === 409)).toHaveLength(2);
   });
 
-  test('slow receivers of a tenant take five lanes, and do not delay the receiver of another tenant', async () => {
+  test('slow receivers of a tenant use at most five slots, and do not delay another tenant’s receiver', async () => {
     let held = 0;
     const slow = await receiver(() => {
       held += 1;
@@ -435,7 +435,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     stop = await startCourier();
   });
 
-  test('upkeep gives up what waits for a webhook that has ended, or was paused for three days', async () => {
+  test('upkeep drops deliveries of a disabled webhook, and of one that was paused for three days', async () => {
     const { url } = await receiver();
     const hooks = { ended: await add(url), paused: await add(url), resumed: await add(url) };
     await stop();
@@ -468,7 +468,7 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     await eventually(async () => expect((await states())[2]).toEqual(['delivered', 'delivered']));
   });
 
-  test('upkeep removes deliveries from the log after 30 days, unless they wait', async () => {
+  test('upkeep keeps deliveries in the log for 30 days', async () => {
     const { url, types } = await receiver();
     const { id } = await add(url);
     await fileComplaint();

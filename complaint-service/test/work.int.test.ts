@@ -7,7 +7,7 @@ import { complaintsWorld, people } from './world.ts';
 const { complainant, neighbour, agent, secondAgent, admin, stranger } = people;
 const hourMs = 3_600_000;
 
-describe.each(databases())('the life of a complaint on %s', (_kind, database) => {
+describe.each(databases())('the life cycle of a complaint on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   beforeAll(async () => {
     world = await complaintsWorld(database);
@@ -28,7 +28,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
   const statistics = async (who = agent) =>
     (await world.call(who, 'GET', '/v1/complaints/statistics').expect(200)).body;
 
-  test('goes from open to closed, and back to work when it is reopened', async () => {
+  test('a complaint moves from open to closed, and can be reopened', async () => {
     const id = await file();
     await assign(id).expect(200);
     for (const to of ['in_progress', 'resolved']) await move(id, to).expect(200);
@@ -49,7 +49,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
     ]);
   });
 
-  test.each(['rejected', 'withdrawn', 'duplicate', 'reopened'])('needs a reason to be %s', async (to) => {
+  test.each(['rejected', 'withdrawn', 'duplicate', 'reopened'])('requires a reason for the status %s', async (to) => {
     const id = await file();
     expect((await move(id, to).expect(422)).body.errors).toContainEqual({
       path: 'reason',
@@ -58,7 +58,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
     expect(await history(id)).toHaveLength(1);
   });
 
-  test('is withdrawn by its complainant, and only staff reopens it', async () => {
+  test('its complainant can withdraw it, and only staff can reopen it', async () => {
     const id = await file();
     await move(id, 'withdrawn', neighbour, { reason: 'x' }).expect(404);
     await move(id, 'withdrawn', complainant, { reason: 'It works again' }).expect(200);
@@ -67,11 +67,11 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
     await move(id, 'reopened', agent, { reason: 'By mistake' }).expect(200);
   });
 
-  describe('as a duplicate', () => {
+  describe('a duplicate', () => {
     const merge = (id: string, original: string, who = agent) =>
       move(id, 'duplicate', who, { reason: 'The same lamp', duplicate_of: original });
 
-    test('names the original to staff, and hides it from the complainant', async () => {
+    test('shows its original to staff, and hides it from the complainant', async () => {
       const [original, id] = [await file(neighbour), await file()];
       const { body } = await merge(id, original).expect(200);
       expect(body).toMatchObject({ status: 'duplicate', duplicate_of: original });
@@ -82,7 +82,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
       expect(back.duplicate_of).toBeNull();
     });
 
-    test('makes no circle and no chain, and crosses no tenant', async () => {
+    test('cannot form a cycle or a chain, or cross tenants', async () => {
       const [a, b, c, foreign] = [await file(), await file(), await file(), await file(stranger)];
       await merge(b, a).expect(200);
       for (const [id, original] of [
@@ -102,14 +102,14 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
       await move(c, 'rejected', agent, { reason: 'x', duplicate_of: a }).expect(422);
     });
 
-    test('of two that name each other at once, one is refused', async () => {
+    test('of two complaints that name each other concurrently, one is refused', async () => {
       const [a, b] = [await file(), await file()];
       const answers = await Promise.all([merge(a, b), merge(b, a)]);
       expect(answers.map(({ status }) => status).sort()).toEqual([200, 422]);
     });
   });
 
-  test('returns to the queue when it is unassigned', async () => {
+  test('an unassigned complaint returns to the queue', async () => {
     const id = await file();
     await assign(id).expect(200);
     await move(id, 'in_progress').expect(200);
@@ -134,7 +134,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
     expect((await history(id, complainant)).at(-1)).toMatchObject({ action: 'moved', reason: 'Not ours' });
   });
 
-  test('goes to a team without an agent, and keeps its status', async () => {
+  test('a complaint can be assigned to a team without an agent, and keeps its status', async () => {
     const { body: team } = await world.call(admin, 'POST', '/v1/teams', { body: { name: 'Lights' } }).expect(201);
     const id = await file();
     const { body } = await post(agent, `/${id}/assign`, { team_id: team.id }).expect(200);
@@ -144,7 +144,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
     await post(agent, `/${id}/assign`, {}).expect(422);
   });
 
-  test('is watched by its complainant, its assignees and staff who wish to', async () => {
+  test('its complainant, its assignees and interested staff watch a complaint', async () => {
     const id = await file();
     await assign(id).expect(200);
     const watch = (who: typeof agent, method: string) => world.call(who, method, `/v1/complaints/${id}/watching`);
@@ -162,7 +162,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
     expect(await watchers(complainant)).toEqual([]);
   });
 
-  describe('its service level', () => {
+  describe('the service level', () => {
     beforeAll(async () => {
       const body = { name: 'Water', first_answer_minutes: 60, resolution_minutes: 120 };
       await world.call(admin, 'POST', '/v1/categories', { body }).expect(201);
@@ -170,7 +170,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
     const comment = (id: string, who: typeof agent, internal = false) =>
       post(who, `/${id}/comments`, { body: 'We look into it', internal }).expect(201);
 
-    test('is overdue after a target, until an answer and a resolution come', async () => {
+    test('is overdue after a target, until an answer and a resolution arrive', async () => {
       const id = await file(complainant, 'Water');
       const before = await world.call(agent, 'GET', `/v1/complaints/${id}`);
       world.moveClock(hourMs + 1_000);
@@ -200,7 +200,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
       world.moveClock(-2 * hourMs - 1_000);
     });
 
-    test('starts again for the resolution when it is reopened', async () => {
+    test('restarts the resolution clock when the complaint is reopened', async () => {
       const id = await file(complainant, 'Water');
       for (const to of ['in_progress', 'resolved']) await move(id, to).expect(200);
       world.moveClock(10 * hourMs);
@@ -211,7 +211,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
       world.moveClock(-12 * hourMs - 1_000);
     });
 
-    test('follows another category, from the same start', async () => {
+    test('uses the new category’s targets after an edit, with the same start', async () => {
       const id = await file();
       expect((await read(id)).service_level.resolution_due_at).toBeNull();
       await world.call(agent, 'PATCH', `/v1/complaints/${id}`, { body: { category: 'Water' } }).expect(200);
@@ -221,7 +221,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
   });
 
   describe('statistics', () => {
-    test('count what the complaints of the tenant say, after all of the above', async () => {
+    test('match the tenant’s complaints after all tests above', async () => {
       await world.as(admin, async (trx) => {
         const tables = ['statistics_by_status', 'statistics_by_age'] as const;
         for (const [index, table] of tables.entries()) {
@@ -235,7 +235,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
       });
     });
 
-    test('have statuses, categories, ages and times', async () => {
+    test('contain statuses, categories, ages and response times', async () => {
       const before = await statistics(stranger);
       await world.call(stranger, 'POST', '/v1/categories', { body: { name: 'Water' } }).expect(201);
       const id = await file(stranger, 'Water');
@@ -264,7 +264,7 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
       world.moveClock(-5 * hourMs);
     });
 
-    test('are for agents and admins', async () => {
+    test('are only for agents and admins', async () => {
       await world.call(complainant, 'GET', '/v1/complaints/statistics').expect(403);
       await world.call(agent, 'GET', '/v1/complaints/statistics?months=0').expect(422);
     });

@@ -34,7 +34,7 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     return body.items as Record<string, unknown>[];
   };
 
-  test('moves it to closed, and the history has every step', async () => {
+  test('moves a complaint to closed, and the history has every step', async () => {
     const id = await file();
     expect((await move(id, 'in_progress').expect(200)).body).toMatchObject({ id, status: 'in_progress' });
     await move(id, 'resolved', admin, { reason: 'New bulb' }).expect(200);
@@ -52,7 +52,7 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
   test.each([
     ['moves', 'transition', { to: 'in_progress' }],
     ['assigns', 'assign', { assignee_id: agent.userId }],
-  ])('%s it only as it was seen, where If-Match asks for that', async (_what, path, body) => {
+  ])('%s a complaint only in the version that If-Match names', async (_what, path, body) => {
     const id = await file();
     const { etag: seen } = (await world.call(agent, 'GET', `/v1/complaints/${id}`)).headers;
     const { etag: now } = (
@@ -67,17 +67,17 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
   });
 
   test.each([
-    ['a step too far', 'resolved', 409, 'illegal_transition'],
-    ['where it is', 'open', 409, 'illegal_transition'],
-    ['to its end at once', 'closed', 409, 'illegal_transition'],
-    ['nowhere', 'lost', 422, 'validation_failed'],
-  ])('refuses to move it %s', async (_what, to, status, code) => {
+    ['to a status that is not next', 'resolved', 409, 'illegal_transition'],
+    ['to its current status', 'open', 409, 'illegal_transition'],
+    ['directly to its end', 'closed', 409, 'illegal_transition'],
+    ['to an unknown status', 'lost', 422, 'validation_failed'],
+  ])('refuses to move a complaint %s', async (_what, to, status, code) => {
     const id = await file();
     expect((await move(id, to).expect(status)).body).toMatchObject({ code, errors: [{ path: 'to' }] });
     expect(await items(id, 'history')).toHaveLength(1);
   });
 
-  test('does not let a complainant move it, or touch another complainant’s', async () => {
+  test('complainants cannot start work, or move another complainant’s complaint', async () => {
     const id = await file();
     expect((await move(id, 'in_progress', complainant).expect(403)).body.code).toBe('insufficient_role');
     await move(id, 'closed', complainant).expect(409);
@@ -91,7 +91,7 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     expect(await items(id, 'history')).toHaveLength(2);
   });
 
-  test('cannot be edited by its complainant once work has started', async () => {
+  test('complainants cannot edit a complaint once work has started', async () => {
     const id = await file();
     await move(id, 'in_progress').expect(200);
     const edit = (who: typeof agent) =>
@@ -100,7 +100,7 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     await edit(agent).expect(200);
   });
 
-  test('is assigned to an agent of the tenant, once', async () => {
+  test('assigns a complaint to an agent of the tenant once', async () => {
     const id = await file();
     const give = () => post(admin, `/${id}/assign`, { assignee_id: agent.userId }).expect(200);
     const first = await give();
@@ -117,7 +117,7 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     ]);
   });
 
-  test('is not assigned to users who are not agents, by complainants, or when closed', async () => {
+  test('refuses to assign a complaint to other users, by complainants, or after it is closed', async () => {
     const id = await file();
     const before = (await world.call(agent, 'GET', `/v1/complaints/${id}`)).headers.etag;
     for (const assigneeId of [stranger.userId, complainant.userId, 'unknown']) {
@@ -136,7 +136,7 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     expect(late.body.code).toBe('complaint_locked');
   });
 
-  test('takes comments, and hides internal ones from complainants', async () => {
+  test('accepts comments, and hides internal ones from complainants', async () => {
     const id = await file();
     const open = await post(complainant, `/${id}/comments`, { body: 'Still dark' }).expect(201);
     expect(open.body).toEqual({
@@ -161,7 +161,7 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     expect(await bodies(admin)).toHaveLength(3);
   });
 
-  test('pages hide internal comments without a gap', async () => {
+  test('pages omit internal comments without a gap', async () => {
     const id = await file();
     for (const [n, internal] of [false, true, true, false, true, false].entries()) {
       await post(agent, `/${id}/comments`, { body: `Comment ${n}`, internal }).expect(201);

@@ -19,7 +19,7 @@ describe.each(databases())('filing and editing many complaints on %s', (_kind, d
   const search = async (word: string, who = agent) =>
     (await world.call(who, 'GET', `/v1/complaints?q=${encodeURIComponent(word)}`).expect(200)).body;
 
-  test('30 KB of different characters make 256 rows of the search, those of the title first', async () => {
+  test('a description of 30 KB adds at most 256 search words, starting with those of the title', async () => {
     const description = Array.from({ length: 10_000 }, (_, i) => String.fromCodePoint(0x4e00 + i)).join('');
     const { body } = await file(complainant, { description }).expect(201);
     const { terms } = (await world.rows())[0] ?? { terms: [] };
@@ -30,7 +30,7 @@ describe.each(databases())('filing and editing many complaints on %s', (_kind, d
     expect((await world.rows())[0]?.terms).toHaveLength(256);
   });
 
-  test('a user files at most sixty in a minute, also concurrently; later requests get a time to try again', async () => {
+  test('a user can file sixty complaints a minute, even concurrently, and later requests get Retry-After', async () => {
     await file(stranger).expect(201);
     const { body: before } = await world.call(stranger, 'GET', '/v1/complaints').expect(200);
     for (let n = 10; n < maxWrites; n += 1) await file().expect(201);
@@ -55,7 +55,7 @@ describe.each(databases())('filing and editing many complaints on %s', (_kind, d
     await file().expect(201);
   });
 
-  test('edits count, and refused ones change nothing', async () => {
+  test('edits count toward the limit, and refused edits change nothing', async () => {
     const { body } = await file().expect(201);
     const path = `/v1/complaints/${body.id}`;
     const edit = (title: string) => world.call(complainant, 'PATCH', path, { body: { title } });

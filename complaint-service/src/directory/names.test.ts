@@ -33,7 +33,7 @@ function world(failing = () => false) {
   };
 }
 
-test('asks once for all people who are not in the cache, including those without a name', async () => {
+test('requests all uncached names at once, and also caches that a person has no name', async () => {
   const { asked, read, wait } = world();
   expect(await read('acme', 'ann', 'bob', 'ann', 'nameless')).toEqual({ ann: 'ann of acme', bob: 'bob of acme' });
   expect(await read('acme', 'bob', 'cat', 'nameless')).toEqual({ bob: 'bob of acme', cat: 'cat of acme' });
@@ -43,16 +43,13 @@ test('asks once for all people who are not in the cache, including those without
   expect(asked).toHaveLength(3);
 });
 
-test.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])(
-  'a person without a name has none, also with the id %s',
-  async (id) => {
-    const callService: CallService = async () => Response.json({ names: {} });
-    const names = createNames(callService, { logger: capturingLogger().logger });
-    expect([...(await names(caller('acme'), [id]))]).toEqual([]);
-  },
-);
+test.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])('finds no name for the id %s', async (id) => {
+  const callService: CallService = async () => Response.json({ names: {} });
+  const names = createNames(callService, { logger: capturingLogger().logger });
+  expect([...(await names(caller('acme'), [id]))]).toEqual([]);
+});
 
-test('never shows the name that another tenant knows, whatever its id looks like', async () => {
+test('never shows a name from another tenant, whatever the ids look like', async () => {
   const { read } = world();
   await read('acme', 'ann', 'x","ann');
   expect(await read('globex', 'ann')).toEqual({ ann: 'ann of globex' });
@@ -62,7 +59,7 @@ test('never shows the name that another tenant knows, whatever its id looks like
   expect(await read('acme', 'ann')).toEqual({ ann: 'ann of acme' });
 });
 
-test('leaves names out while the users-service fails, without a call for every list', async () => {
+test('omits names while the users-service fails, without a call for every list', async () => {
   let isDown = true;
   const { asked, read, wait, log } = world(() => isDown);
   expect(await read('acme', 'ann')).toEqual({});
@@ -74,7 +71,7 @@ test('leaves names out while the users-service fails, without a call for every l
   expect(await read('acme', 'ann')).toEqual({ ann: 'ann of acme' });
 });
 
-test.each(['token_revoked', 'txn_token_expired'])('the refusal %s keeps names from that caller alone', async (code) => {
+test.each(['token_revoked', 'txn_token_expired'])('the error %s hides names only from that caller', async (code) => {
   const log = capturingLogger();
   const callService: CallService = async ({ txnToken }) =>
     txnToken === 'revoked' ? Response.json({ code }, { status: 401 }) : Response.json({ names: { ann: 'Ann' } });
@@ -85,7 +82,7 @@ test.each(['token_revoked', 'txn_token_expired'])('the refusal %s keeps names fr
   expect(log.text()).toBe('');
 });
 
-test('asks nothing without people or without a txn-token', async () => {
+test('makes no call without people or without a txn-token', async () => {
   const calls: unknown[] = [];
   const names = createNames(
     async (call) => {

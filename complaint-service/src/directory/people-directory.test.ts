@@ -15,7 +15,7 @@ const caller: UserIdentity = {
 
 const directoryWith = (callService: CallService) => createPeopleDirectory(callService, { logger: silentLogger() });
 
-/** Asks about `u-2` when the call gets this response, and returns the result. */
+/** Looks up `u-2` while the users-service responds like this, and returns the result. */
 async function verdict(answer: () => Promise<Response>, userId = 'u-2', from = caller): Promise<unknown> {
   return directoryWith(answer)
     .find(from, userId)
@@ -24,24 +24,24 @@ async function verdict(answer: () => Promise<Response>, userId = 'u-2', from = c
 const json = (status: number, body: unknown) => async () => Response.json(body, { status });
 const member = (role: string, status: string, id = 'u-2') => json(200, { id, role, status });
 
-describe('finding a person', () => {
+describe('looking up a person', () => {
   test.each<[string, () => Promise<Response>, unknown]>([
-    ['a member is found', member('agent', 'active'), { id: 'u-2', role: 'agent', status: 'active' }],
-    ['an unknown user is not', json(404, { code: 'unknown_user' }), undefined],
-    ['a 404 of the gateway is an error', json(404, { code: 'no_route' }), 'people_unavailable'],
-    ['a 404 of another path is an error', json(404, { code: 'not_found' }), 'people_unavailable'],
-    ['a refused call is an error', json(401, { code: 'txn_token_expired' }), 'people_unavailable'],
-    ['a forbidden call is an error', json(403, { code: 'caller_not_allowed' }), 'people_unavailable'],
-    ['a 503 is an error', json(503, { code: 'unavailable' }), 'people_unavailable'],
-    ['what is not JSON is an error', async () => new Response('<html>'), 'people_unavailable'],
-    ['what is not a user is an error', json(200, { id: 'u-2' }), 'people_unavailable'],
-    ['another user is an error', member('agent', 'active', 'u-3'), 'people_unavailable'],
-    ['a failed call is an error', () => Promise.reject(new TypeError('fetch failed')), 'people_unavailable'],
+    ['finds a member', member('agent', 'active'), { id: 'u-2', role: 'agent', status: 'active' }],
+    ['finds no unknown user', json(404, { code: 'unknown_user' }), undefined],
+    ['fails on a 404 from the gateway', json(404, { code: 'no_route' }), 'people_unavailable'],
+    ['fails on a 404 for another path', json(404, { code: 'not_found' }), 'people_unavailable'],
+    ['fails on a 401', json(401, { code: 'txn_token_expired' }), 'people_unavailable'],
+    ['fails on a 403', json(403, { code: 'caller_not_allowed' }), 'people_unavailable'],
+    ['fails on a 503', json(503, { code: 'unavailable' }), 'people_unavailable'],
+    ['fails on a response that is not JSON', async () => new Response('<html>'), 'people_unavailable'],
+    ['fails on a response that is not a user', json(200, { id: 'u-2' }), 'people_unavailable'],
+    ['fails on a response about another user', member('agent', 'active', 'u-3'), 'people_unavailable'],
+    ['fails when the call fails', () => Promise.reject(new TypeError('fetch failed')), 'people_unavailable'],
   ])('%s', async (_name, answer, expected) => {
     expect(await verdict(answer)).toEqual(expected);
   });
 
-  test('calls for the user, with the id escaped in one path segment', async () => {
+  test('calls on behalf of the user, with the id escaped as one path segment', async () => {
     const calls: ServiceCall[] = [];
     const callService: CallService = async (call) => {
       calls.push(call);

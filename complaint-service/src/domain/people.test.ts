@@ -8,10 +8,10 @@ test.each([
   ['an admin', { role: 'admin', status: 'active' }, false],
   ['a complainant', { role: 'complainant', status: 'active' }, false],
   ['an unknown person', undefined, false],
-])('%s may take complaints: %#', (_who, member, expected) => {
+])('decides whether complaints can be assigned to %s', (_who, member, expected) => {
   expect(mayTakeComplaints(member)).toBe(expected);
 });
 
-test('only an active member is active', () => {
+test('only members with the status active are active', () => {
   expect([{ status: 'active' }, { status: 'inactive' }, undefined].map(isActive)).toEqual([true, false, false]);
 });

@@ -2,12 +2,12 @@ import { expect, test } from '@jest/globals';
 import { secondsToWait } from './sliding-window.ts';
 
 test.each([
-  ['at once', undefined, 0],
-  ['at once, a minute after the oldest of sixty', -60_000, 0],
-  ['after the last millisecond of the minute', -59_999, 1],
-  ['in a whole minute', 0, 60],
-  ['later, where the clock of another instance is ahead', 1_500, 62],
-])('a user may write again %s', (_when, limitingMs, seconds) => {
+  ['immediately', undefined, 0],
+  ['immediately, a minute after the oldest of sixty writes', -60_000, 0],
+  ['after the rest of the last second', -59_999, 1],
+  ['after a full minute', 0, 60],
+  ['later if another instance’s clock is ahead', 1_500, 62],
+])('a user can write again %s', (_when, limitingMs, seconds) => {
   const now = new Date(1_000_000);
   const limiting = limitingMs === undefined ? undefined : new Date(now.getTime() + limitingMs);
   expect(secondsToWait(limiting, now, 60_000)).toBe(seconds);

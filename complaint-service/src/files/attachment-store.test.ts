@@ -53,7 +53,7 @@ function claimingPng(width: number, height: number): Buffer {
 }
 
 describe('an image', () => {
-  test('is stored without its metadata and upright, in pieces of any size', async () => {
+  test('is stored upright and without metadata, however the body is split', async () => {
     const withPlace = await photo(40, 20)
       .withExif({ IFD0: { Copyright: 'Nosy Camera' }, IFD3: { GPSLatitude: '52/1 31/1 0/1' } })
       .withMetadata({ orientation: 6 })
@@ -72,7 +72,7 @@ describe('an image', () => {
     }
   });
 
-  test('loses what is hidden behind it', async () => {
+  test('is stored without data hidden after its end', async () => {
     const png = await photo(10, 10).png().toBuffer();
     const polyglot = Buffer.concat([png, Buffer.from('<script>alert(1)</script>PK\x05\x06')]);
     const file = await receive(Readable.from([polyglot]), most);
@@ -80,7 +80,7 @@ describe('an image', () => {
     expect((await buffer((await store.open(id)) ?? Readable.from([]))).includes('script')).toBe(false);
   });
 
-  test('keeps only its first frame, and at most 4096 pixels on a side', async () => {
+  test('is stored with its first frame only, and at most 4096 pixels on each side', async () => {
     const frames = await sharp(Buffer.alloc(20 * 40 * 3), {
       raw: { width: 20, height: 40, channels: 3, pageHeight: 20 },
     })
@@ -96,11 +96,11 @@ describe('an image', () => {
 
   test.each<[string, () => Buffer | Promise<Buffer>]>([
     ['claims 10 billion pixels', () => claimingPng(100_000, 100_000)],
-    ['claims the largest size that a PNG can', () => claimingPng(2 ** 31 - 1, 2 ** 31 - 1)],
+    ['claims the largest size that PNG allows', () => claimingPng(2 ** 31 - 1, 2 ** 31 - 1)],
     ['claims more pixels than its data has', () => claimingPng(7_000, 7_000)],
     ['ends early', async () => (await photo(300, 300).jpeg().toBuffer()).subarray(0, 400)],
-    ['is a JPEG only in name', () => Buffer.from('\xff\xd8\xff\xe0<svg onload="alert(1)"/>', 'latin1')],
-    ['is empty after its first bytes', () => Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1')],
+    ['only begins like a JPEG', () => Buffer.from('\xff\xd8\xff\xe0<svg onload="alert(1)"/>', 'latin1')],
+    ['ends after its header', () => Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1')],
   ])('is refused and removed when it %s', async (_what, make) => {
     const before = await filesLeft();
     await expect(receive(Readable.from([await make()]), most)).rejects.toThrow('unreadable_image');
@@ -109,7 +109,7 @@ describe('an image', () => {
 });
 
 describe('any file', () => {
-  test('keeps its bytes when it is a document', async () => {
+  test('is stored unchanged if it is a document', async () => {
     const file = await receive(Readable.from([Buffer.from('It was '), Buffer.from('late.')]), most);
     expect(file).toMatchObject({ type: { extension: 'txt' }, bytes: 12, width: null });
     await file.keepAs(id);
@@ -129,13 +129,9 @@ describe('any file', () => {
     ['is an archive', () => Readable.from([Buffer.from('PK\x03\x04aaaaaaaaaaaa')]), 'unsupported_file_type'],
     ['is empty', () => Readable.from([]), 'unsupported_file_type'],
     ['is short', () => Readable.from([Buffer.from('\0')]), 'unsupported_file_type'],
+    ['changes its type later', () => Readable.from([Buffer.alloc(99, 'a'), Buffer.alloc(9)]), 'unsupported_file_type'],
     [
-      'turns into something else later',
-      () => Readable.from([Buffer.alloc(99, 'a'), Buffer.alloc(9)]),
-      'unsupported_file_type',
-    ],
-    [
-      'stops in the middle',
+      'stops halfway',
       () =>
         new Readable({
           read() {
@@ -150,7 +146,7 @@ describe('any file', () => {
     expect(await filesLeft()).toEqual(before);
   });
 
-  test('is found when it is old, and an abandoned upload is removed', async () => {
+  test('is listed when it is old, and an abandoned upload is removed', async () => {
     const kept = await receive(Readable.from([Buffer.from('kept')]), most);
     await kept.keepAs(id);
     await receive(Readable.from([Buffer.from('abandoned')]), most);
@@ -171,7 +167,7 @@ describe('any file', () => {
 
 // Only root can mount a small disk.
 (process.getuid?.() === 0 ? test : test.skip)(
-  'a full disk is an outage until it has space, and keeps no part',
+  'a full disk gives 503 until it has space, and leaves no partial file',
   async () => {
     const disk = await mkdtemp(join(tmpdir(), 'attachments-full-'));
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]);

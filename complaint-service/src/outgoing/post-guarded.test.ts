@@ -80,8 +80,8 @@ const post = (url: string, options: Options = {}) =>
     ...options,
   });
 
-describe('a receiver', () => {
-  test('gets the request, and its status is the result', async () => {
+describe('a webhook receiver', () => {
+  test('gets the request, and the result is its status', async () => {
     const seen: unknown[] = [];
     const at = await http((req, res) => {
       req
@@ -95,7 +95,7 @@ describe('a receiver', () => {
     expect(seen).toEqual(['{}', 'POST', '/a?b=c', 'application/json', '2']);
   });
 
-  test('that redirects is not followed', async () => {
+  test('cannot redirect the request', async () => {
     let reached = 0;
     const inside = await http((_req, res) => {
       reached += 1;
@@ -106,7 +106,7 @@ describe('a receiver', () => {
     expect(reached).toBe(0);
   });
 
-  test('with an endless response ends at its status', async () => {
+  test('can send an endless response, of which only the status is read', async () => {
     const at = await http((_req, res) => {
       res.writeHead(200);
       const more = () => res.destroyed || res.write('x'.repeat(65_536), () => setImmediate(more));
@@ -116,9 +116,9 @@ describe('a receiver', () => {
   });
 
   test.each<[string, () => Promise<number>, string]>([
-    ['accepts and never answers', () => tcp(() => {}), 'timeout'],
+    ['accepts the connection and never responds', () => tcp(() => {}), 'timeout'],
     [
-      'sends its headers without an end',
+      'sends endless headers',
       () =>
         tcp((socket) => {
           const more = () =>
@@ -133,7 +133,7 @@ describe('a receiver', () => {
       'timeout',
     ],
     [
-      'sends one 100 Continue after the other',
+      'sends endless informational responses',
       () =>
         tcp((socket) => {
           const more = () =>
@@ -142,9 +142,9 @@ describe('a receiver', () => {
         }),
       'timeout',
     ],
-    ['closes at once', () => tcp((socket) => socket.destroy()), 'connection_failed'],
+    ['closes immediately', () => tcp((socket) => socket.destroy()), 'connection_failed'],
     [
-      'dies in the middle of its headers',
+      'disconnects in the middle of its headers',
       () => tcp((socket) => socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nx: '))),
       'connection_failed',
     ],
@@ -155,11 +155,11 @@ describe('a receiver', () => {
       () => says('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
       'bad_answer',
     ],
-  ])('that %s is a failure', async (_what, start, failure) => {
+  ])('fails when it %s', async (_what, start, failure) => {
     expect(await post(`http://127.0.0.1:${await start()}/`)).toEqual({ failure });
   });
 
-  test('without TLS behind an https URL is a failure', async () => {
+  test('fails when it has no TLS at an https URL', async () => {
     const at = await http((_req, res) => res.end());
     expect(await post(`https://127.0.0.1:${at}/`)).toEqual({ failure: 'tls_failed' });
   });
@@ -172,7 +172,7 @@ describe('an internal address', () => {
     'http://[::1]',
     'http://169.254.169.254',
     'http://[::ffff:127.0.0.1]',
-  ])('%s gets no connection', async (host) => {
+  ])('at %s gets no connection', async (host) => {
     let connections = 0;
     const at = await tcp(() => {
       connections += 1;
@@ -182,7 +182,7 @@ describe('an internal address', () => {
   });
 });
 
-describe('the name of a receiver', () => {
+describe('the hostname of a receiver', () => {
   const named = async (dnsServers: string[], options: Options = {}) => {
     let connections = 0;
     const at = await http((_req, res) => {
@@ -193,13 +193,13 @@ describe('the name of a receiver', () => {
     return { result, connections };
   };
 
-  test('is resolved by DNS servers, once for each family', async () => {
+  test('is resolved by DNS servers, with one query for each address family', async () => {
     const { server, asked } = await dns({ A: ['127.0.0.1'] });
     expect(await named([server])).toEqual({ result: { status: 200 }, connections: 1 });
     expect(asked.toSorted()).toEqual(['A hooks.example.com', 'AAAA hooks.example.com']);
   });
 
-  test('with an internal address is reached only at its other addresses', async () => {
+  test('that also has internal addresses is reached only at the others', async () => {
     const { server } = await dns({ A: ['10.0.0.1', '169.254.169.254', '127.0.0.1'], AAAA: ['fd00::1'] });
     expect(await named([server])).toEqual({ result: { status: 200 }, connections: 1 });
   });
@@ -209,7 +209,7 @@ describe('the name of a receiver', () => {
     [{ AAAA: ['::1'] }],
     [{ AAAA: ['::ffff:7f00:1'] }],
     [{ A: ['10.0.0.1', '127.0.0.1'], AAAA: ['::1'] }],
-  ])('with %j alone gets no connection', async (answers) => {
+  ])('that resolves only to %j gets no connection', async (answers) => {
     const { server } = await dns(answers);
     expect(await named([server], { receivers: 'public' })).toEqual({
       result: { failure: 'address_refused' },
@@ -217,12 +217,12 @@ describe('the name of a receiver', () => {
     });
   });
 
-  test('without an address is a failed connection', async () => {
+  test('without an address fails to connect', async () => {
     const { server } = await dns({});
     expect(await named([server])).toEqual({ result: { failure: 'connection_failed' }, connections: 0 });
   });
 
-  test('that no DNS server answers for delays no other work, and fails in time', async () => {
+  test('without a DNS response delays no other work, and times out', async () => {
     const { server, asked } = await dns('silent');
     let ended = 0;
     // More threads than libuv's pool has.
@@ -238,7 +238,7 @@ describe('the name of a receiver', () => {
     expect(await Promise.all(attempts)).toEqual(Array.from({ length: 8 }, () => ({ failure: 'timeout' })));
   });
 
-  test('is resolved within 2 s, and within the attempt', async () => {
+  test('must resolve within 2 s, and within the timeout of the attempt', async () => {
     const { server } = await dns('silent');
     const tookMs = async (timeoutMs: number) => {
       const begun = performance.now();
@@ -249,7 +249,7 @@ describe('the name of a receiver', () => {
     expect(await tookMs(100)).toBeLessThan(1_900);
   });
 
-  test('does not delay the end of the process', async () => {
+  test('does not delay a shutdown while it is being resolved', async () => {
     const { server, asked } = await dns('silent');
     const stopping = new AbortController();
     const attempt = named([server], { signal: stopping.signal, timeoutMs: 60_000 });
@@ -259,7 +259,7 @@ describe('the name of a receiver', () => {
   });
 });
 
-test('an attempt that ends with the process is not a failure of the receiver', async () => {
+test('an attempt that a shutdown aborts is not a failure of the receiver', async () => {
   const at = await tcp(() => {});
   await expect(post(`http://127.0.0.1:${at}/`, { signal: AbortSignal.abort() })).rejects.toThrow('aborted');
 });

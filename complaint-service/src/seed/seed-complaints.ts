@@ -13,10 +13,10 @@ export type SeededTenant = Readonly<{ id: string; members: readonly Readonly<{ u
 const monthMs = 30 * 24 * 3_600_000;
 
 /**
- * Fills the catalogue and a month of complaints of a tenant that has none. The same seed creates the same stories, at
- * the same intervals before `now`.
+ * Fills the catalogue and a month of complaints of a tenant that has none. The same seed creates the same complaints,
+ * at the same intervals before `now`.
  *
- * @returns The stories. None if the tenant already has complaints, or lacks people of a role.
+ * @returns The complaints with their history. None if the tenant already has complaints, or lacks people of a role.
  */
 export async function seedTenant(
   db: ComplaintsDatabase,
@@ -130,7 +130,7 @@ const entryOf = (random: Random, row: Story['row'], at: Date) => ({
   created_at: at,
 });
 
-/** Runs an insert for the rows of each actor, as this actor. */
+/** Inserts each actor's rows as that actor. */
 async function byActor<Row>(
   trx: Trx,
   rows: readonly (readonly [Actor, Row])[],

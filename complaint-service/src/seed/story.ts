@@ -32,7 +32,7 @@ const says = ['answer', 'reply', 'note', 'done'] as const;
 type Says = (typeof says)[number];
 const isSaid = (step: Status | Says): step is Says => (says as readonly string[]).includes(step);
 
-/** The paths of a complaint through the workflow, with their weights: for old and for recent complaints. */
+/** Paths through the workflow and their weights, for old and for recent complaints. */
 const ways: readonly Readonly<{ steps: readonly (Status | Says)[]; old: number; recent: number }>[] = [
   { steps: [], old: 1, recent: 30 },
   { steps: ['assigned', 'answer'], old: 3, recent: 20 },
@@ -48,7 +48,7 @@ const ways: readonly Readonly<{ steps: readonly (Status | Says)[]; old: number; 
   { steps: ['withdrawn'], old: 6, recent: 2 },
 ];
 
-/** Generates the story of one complaint, without steps in the future. */
+/** Generates one complaint and its history, without steps in the future. */
 export function makeStory(random: Random, setting: Setting): Story {
   const { cast, filedAt, now } = setting;
   const story = fileOne(random, setting);
@@ -132,7 +132,7 @@ function move(
 const reasonFor = (random: Random, to: Status): string | undefined =>
   to in reasons ? random.pick(reasons[to as keyof typeof reasons]) : undefined;
 
-/** Changes the complaint, and counts the times that end with this change. */
+/** Changes the complaint, and counts the response times that this change completes. */
 function change(random: Random, story: Story, at: Date, changes: Partial<Row>): void {
   const before = { ...clocksOf(story.row), category_id: story.row.category_id };
   Object.assign(story.row, changes, { updated_at: at, revision: random.id(at) });

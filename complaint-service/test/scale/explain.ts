@@ -4,7 +4,7 @@ import { asUser, type ComplaintsDatabase, type ScopeUser, type Trx } from '../..
 
 export type Explained = Readonly<{
   plan: string;
-  /** How many rows each node of the plan returned and how many its filter removed, over all loops. */
+  /** How many rows each plan node returned, and how many its filter removed, in all loops. */
   rowsRead: readonly number[];
 }>;
 
@@ -17,7 +17,7 @@ export function explain(
   return asUser(db, user, async (trx) => (await explainIn(trx, work)).explained);
 }
 
-/** The same for work that starts its own transactions. Each is rolled back, and explained on the rows that it found. */
+/** Like the function above, for work that starts its own transactions. Rolls each one back after explaining it. */
 export async function explainTransactions(
   db: ComplaintsDatabase,
   work: (db: ComplaintsDatabase) => Promise<unknown>,

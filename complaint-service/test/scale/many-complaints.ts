@@ -2,7 +2,7 @@
 export type Wanted = Readonly<{
   tenantId: string;
   complaints: number;
-  /** The number of the tenant, so that two tenants differ. */
+  /** The tenant's number, so that two tenants differ. */
   seed: number;
 }>;
 

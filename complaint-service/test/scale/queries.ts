@@ -32,11 +32,11 @@ export const queries: readonly MeasuredQuery[] = [
   byAgent('next due', list({}, { order: 'due' })),
   byAgent('by priority', list({}, { order: 'priority' })),
   byAgent('two statuses', list({ statuses: ['open', 'reopened'] })),
-  byAgent('of one agent', list({ assigneeId: 'agent-39' })),
-  byAgent('of one agent, in progress', list({ assigneeId: 'agent-39', statuses: ['in_progress'] })),
+  byAgent('assigned to one agent', list({ assigneeId: 'agent-39' })),
+  byAgent('assigned to one agent, in progress', list({ assigneeId: 'agent-39', statuses: ['in_progress'] })),
   byAgent('unassigned', list({ unassigned: true })),
   byAgent('overdue', list({ overdueAt: now })),
-  byAgent('overdue, the next due first', list({ overdueAt: now }, { order: 'due' })),
+  byAgent('overdue, earliest due date first', list({ overdueAt: now }, { order: 'due' })),
   byAgent('urgent', list({ priority: 3 })),
   byAgent('a month', list({ from: daysAgo(530), before: daysAgo(500) })),
   byAgent('a month, by priority', list({ from: daysAgo(530), before: daysAgo(500) }, { order: 'priority' })),
@@ -50,7 +50,7 @@ export const queries: readonly MeasuredQuery[] = [
   { what: 'own complaints, with a search', user: complainant, work: list({ ...own, words: ['ba'] }) },
   byAgent('statistics by status', readByStatus),
   byAgent('statistics by age', readByAge),
-  byAgent('statistics of times', (trx) => readTimes(trx, '2025-01-01')),
+  byAgent('statistics of response times', (trx) => readTimes(trx, '2025-01-01')),
 ];
 
 export type BackgroundQuery = Readonly<{
@@ -62,18 +62,22 @@ export type BackgroundQuery = Readonly<{
 /** Queries of couriers and upkeep, among 100,000 deliveries, 50,000 events and as many stored responses. */
 export const background: readonly BackgroundQuery[] = [
   {
-    what: 'the webhooks with something due',
+    what: 'webhooks with due deliveries',
     work: (db) => dueWebhooks(db, 5).claim(20),
     maxRows: 100,
   },
-  { what: 'when a webhook has something due', work: (db) => dueWebhooks(db, 5).nextDueMs(), maxRows: 100 },
+  { what: 'the time of the next due delivery', work: (db) => dueWebhooks(db, 5).nextDueMs(), maxRows: 100 },
   {
-    what: 'the next delivery of a webhook',
+    what: 'a webhook’s next delivery',
     // The active webhook 2 of acme, as in manyDeliveries.
     work: (db) => nextDelivery(db, { tenant_id: 'acme', id: createHash('md5').update('acme2').digest('hex') }),
     maxRows: 100,
   },
-  { what: 'what waits in vain', work: (db) => giveUpWaiting(db, { giveUpAfterMs: 3 * dayMs }), maxRows: 20_000 },
+  {
+    what: 'deliveries that will never be sent',
+    work: (db) => giveUpWaiting(db, { giveUpAfterMs: 3 * dayMs }),
+    maxRows: 20_000,
+  },
   { what: 'old deliveries', work: (db) => removeExpired(db, 'webhook_deliveries'), maxRows: 0 },
   { what: 'old events', work: (db) => removeExpired(db, 'events'), maxRows: 0 },
   { what: 'expired answers', work: (db) => removeExpired(db, 'idempotency_keys'), maxRows: 0 },

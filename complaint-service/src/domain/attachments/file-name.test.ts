@@ -13,18 +13,18 @@ test.each<[string, string, string]>([
   ['a NUL', 'a.jpg\0.html', 'a.jpg.jpg'],
   ['a bidirectional override', 'photo\u202egpj.exe', 'photogpj.jpg'],
   ['a script', 'run.html', 'run.jpg'],
-  ['only an extension', '.htaccess', 'file.jpg'],
-  ['nothing', '', 'file.jpg'],
+  ['a bare extension', '.htaccess', 'file.jpg'],
+  ['an empty name', '', 'file.jpg'],
   ['dots', '...', 'file.jpg'],
-  ['a device of Windows', 'CON.jpg', 'file-CON.jpg'],
+  ['a Windows device', 'CON.jpg', 'file-CON.jpg'],
   ['a quote', 'a"; filename=b.exe', 'a_; filename=b.jpg'],
   ['300 characters', 'ä'.repeat(300), `${'ä'.repeat(60)}.jpg`],
   ['a lone surrogate', 'a\ud800.jpg', 'a.jpg'],
-])('a client may send %s as a file name', (_what, given, expected) => {
+])('makes %s a safe file name', (_what, given, expected) => {
   expect(safeFileName(given, jpeg)).toBe(expected);
 });
 
-test('every name is one safe segment, fits into a file system and survives a second time', () => {
+test('every name is one safe path segment, fits a file system, and does not change when it is made safe again', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string({ unit: 'binary', maxLength: 400 }), fc.string()), (given) => {
       const name = safeFileName(given, text);
@@ -38,7 +38,7 @@ test('every name is one safe segment, fits into a file system and survives a sec
   );
 });
 
-test('only an image is shown in place', () => {
+test('displays only images in the browser', () => {
   expect(contentDisposition('Straße.jpg', jpeg, 'inline')).toBe(
     'inline; filename="Stra?e.jpg"; filename*=UTF-8\'\'Stra%C3%9Fe.jpg',
   );

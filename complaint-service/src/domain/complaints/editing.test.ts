@@ -13,14 +13,14 @@ const current = {
   contact_preference: 'email' as const,
 };
 
-test('an edit holds only the members that differ', () => {
+test('an edit contains only the fields that differ', () => {
   expect(changedFields(current, { title: 'Noise', category_id: '2' })).toEqual({ category_id: '2' });
   expect(changedFields(current, current)).toEqual({});
   expect(changedFields(current, { title: undefined })).toEqual({});
   expect(changedFields(current, { address: null, latitude: null })).toEqual({ address: null });
 });
 
-test('the history of an edit has the values before and after, as the API shows them', () => {
+test('the history of an edit has the old and new values, as the API shows them', () => {
   const before = { ...current, category: 'street' };
   const after = { ...before, title: 'Noise at night', category: 'house', priority: 3, latitude: 48.2, longitude: 16.4 };
   expect(editOf(before, after)).toEqual({

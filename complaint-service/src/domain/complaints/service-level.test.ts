@@ -13,7 +13,7 @@ const filed: Clocks & { active: boolean } = {
   active: true,
 };
 
-test('targets end after their minutes, and a category without targets has no due times', () => {
+test('targets are due after their minutes, and a category without targets has no due times', () => {
   expect([filed.first_answer_due_at, filed.resolution_due_at]).toEqual([at(10), at(30)]);
   expect(dueTimes(none, filed)).toEqual({ first_answer_due_at: null, resolution_due_at: null });
 });
@@ -34,11 +34,11 @@ test.each([
   ['resolved late', { ...filed, first_answered_at: at(9), resolved_at: at(31), active: false }, at(32), false, true],
   ['withdrawn before an answer', { ...filed, active: false }, at(90), false, false],
   ['without targets', { ...filed, ...dueTimes(none, filed) }, at(90), false, false],
-])('a complaint %s', (_when, complaint, now, firstAnswerOverdue, resolutionOverdue) => {
+])('marks overdue targets of a complaint %s', (_when, complaint, now, firstAnswerOverdue, resolutionOverdue) => {
   expect(overdueMarks(complaint, now)).toEqual({ firstAnswerOverdue, resolutionOverdue });
 });
 
-test('only the first answer counts, and a decision is an answer', () => {
+test('only the first answer counts, and the reason for a decision is an answer', () => {
   expect(answeredBy(filed, at(5))).toEqual({ first_answered_at: at(5) });
   expect(answeredBy({ ...filed, first_answered_at: at(5) }, at(6))).toEqual({});
   for (const to of ['rejected', 'duplicate'] as const) {
@@ -47,7 +47,7 @@ test('only the first answer counts, and a decision is an answer', () => {
   expect(clocksAfterMove(filed, 'withdrawn', at(7), targets)).toEqual({});
 });
 
-test('reopening restarts the time to the resolution, and keeps the answer', () => {
+test('reopening restarts the resolution clock, and keeps the first answer', () => {
   const resolved = { ...filed, ...clocksAfterMove(filed, 'resolved', at(20), targets) };
   expect(resolved).toMatchObject({ first_answered_at: at(20), resolved_at: at(20) });
   expect({ ...resolved, ...clocksAfterMove(resolved, 'reopened', at(50), targets) }).toMatchObject({

@@ -26,7 +26,7 @@ describe('moving a complaint', () => {
     ['open', 'rejected'],
     ['in_progress', 'duplicate'],
     ['assigned', 'withdrawn'],
-  ])('lets an agent move it from %s to %s', (from, to) => {
+  ])('lets an agent move a complaint from %s to %s', (from, to) => {
     expect(judgeTransition(agent, from, to)).toBe('allowed');
   });
 
@@ -39,11 +39,11 @@ describe('moving a complaint', () => {
     ['closed', 'reopened', 'insufficient_role'],
     ['open', 'in_progress', 'insufficient_role'],
     ['open', 'resolved', 'insufficient_role'],
-  ])('answers a complainant who moves it from %s to %s: %s', (from, to, verdict) => {
+  ])('a complainant who moves a complaint from %s to %s gets: %s', (from, to, verdict) => {
     expect(judgeTransition(complainant, from, to)).toBe(verdict);
   });
 
-  test('a role that this service does not know is treated as a complainant', () => {
+  test('treats an unknown role as a complainant', () => {
     expect(judgeTransition({ userId: 'x', role: 'auditor' }, 'open', 'in_progress')).toBe('insufficient_role');
   });
 });
@@ -94,8 +94,8 @@ const wish: fc.Arbitrary<Wish> = fc.oneof(
   fc.record({ assign: fc.boolean() }),
 );
 
-describe('in any order of requests, by any role', () => {
-  test('a complaint moves exactly as the model says', () => {
+describe('any sequence of requests by any role', () => {
+  test('moves a complaint exactly as the model does', () => {
     fc.assert(
       fc.property(fc.array(wish, { maxLength: 60 }), (wishes) => {
         let model = begun;
@@ -114,7 +114,7 @@ describe('in any order of requests, by any role', () => {
     );
   });
 
-  test('every status can be reached, and every end can be reopened', () => {
+  test('can reach every status, and can reopen every ended complaint', () => {
     const reached = new Set<Status>(['open', 'assigned']);
     for (const from of reached) for (const to of Object.keys(steps[from]) as Status[]) reached.add(to);
     expect([...reached].sort()).toEqual([...statuses].sort());
@@ -133,7 +133,7 @@ describe('in any order of requests, by any role', () => {
   });
 });
 
-test('a complainant may edit until work starts, an agent until the complaint ends', () => {
+test('complainants can edit until work starts, agents until the complaint ends', () => {
   const editableBy = (caller: typeof agent) => statuses.filter((at) => mayEdit(caller, { status: at }));
   expect(editableBy(complainant)).toEqual(['open', 'assigned', 'reopened']);
   expect(editableBy(agent)).toEqual([...activeStatuses, 'resolved']);

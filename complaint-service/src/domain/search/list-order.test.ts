@@ -16,7 +16,7 @@ test('a cursor decodes to the position it encodes', () => {
   fc.assert(fc.property(position, (place) => expect(decodePosition(encodePosition(place))).toEqual(place)));
 });
 
-test('only the canonical form of a cursor is accepted', () => {
+test('accepts a cursor only in its canonical form', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: 'binary' })), (text) => {
       const decoded = decodePosition(text);
@@ -28,18 +28,18 @@ test('only the canonical form of a cursor is accepted', () => {
 const id = '0197c2a0-0000-7000-8000-000000000000';
 const encoded = (text: string) => Buffer.from(text).toString('base64url');
 test.each([
-  ['empty', ''],
-  ['of an unknown order', encoded(`title.a.${id}`)],
+  ['that is empty', ''],
+  ['for an unknown order', encoded(`title.a.${id}`)],
   ['with too few keys', encoded(`priority.a.${id}`)],
   ['with too many keys', encoded(`newest.a.b.${id}`)],
   ['with a leading zero', encoded(`newest.0a.${id}`)],
-  ['of the year 10000', encoded(`newest.${Date.UTC(10_000, 0, 1).toString(36)}.${id}`)],
-  ['of a priority beyond the last', encoded(`priority.4.a.${id}`)],
-  ['of a priority that no smallint holds', encoded(`priority.pa8.a.${id}`)],
-  ['of a time in place of a priority', encoded(`priority.m8x2xkao.a.${id}`)],
+  ['in the year 10000', encoded(`newest.${Date.UTC(10_000, 0, 1).toString(36)}.${id}`)],
+  ['beyond the last priority', encoded(`priority.4.a.${id}`)],
+  ['beyond the range of a smallint', encoded(`priority.pa8.a.${id}`)],
+  ['with a time instead of a priority', encoded(`priority.m8x2xkao.a.${id}`)],
   ['with SQL for an id', encoded(`newest.a.' or true --`)],
-  ['with more behind it', encoded(`newest.a.${id}\n`)],
-  ['padded', `${encoded(`newest.a.${id}`)}=`],
-])('refuses one that is %s', (_what, cursor) => {
+  ['followed by a line break', encoded(`newest.a.${id}\n`)],
+  ['that is padded', `${encoded(`newest.a.${id}`)}=`],
+])('refuses a cursor %s', (_what, cursor) => {
   expect(decodePosition(cursor)).toBeUndefined();
 });

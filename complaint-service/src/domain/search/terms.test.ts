@@ -12,7 +12,7 @@ test.each([
   ['東京の騒音', ['東京', 'の', '騒音']],
   ['', []],
   ['?! …', []],
-])('finds the words of %j', (text, words) => {
+])('splits %j into words', (text, words) => {
   expect(termsOf(text)).toEqual(words);
 });
 
@@ -29,17 +29,17 @@ test('keeps the first 256 different words', () => {
   expect(termsOf(`${'again '.repeat(1_000)} end`)).toEqual(['again', 'end']);
 });
 
-test('keeps 30 marks of a run', () => {
+test('keeps 30 consecutive marks', () => {
   expect(termsOf(`a${'\u0331'.repeat(40)} b`)).toEqual([`a${'\u0331'.repeat(30)}`.normalize('NFKC'), 'b']);
 });
 
 const marks = ['\u0300', '\u0316', '\u0334', '\u3099', '\u0345'];
 test.each([
   ['marks of every class', (i: number) => marks[i % marks.length] ?? ''],
-  ['marks in the wrong order', (i: number) => (i < 5_000 ? '\u0300' : '\u0334')],
+  ['marks in reverse order', (i: number) => (i < 5_000 ? '\u0300' : '\u0334')],
   ['half-width voiced marks', (i: number) => (i % 2 === 0 ? '\u0300' : '\uff9e')],
-  ['a ligature of eighteen letters', () => '\ufdfa'],
-])('reads 10,000 characters quickly: %s', (_what, at) => {
+  ['a ligature that expands to 18 letters', () => '\ufdfa'],
+])('splits 10,000 characters quickly: %s', (_what, at) => {
   const text = `a${Array.from({ length: 9_999 }, (_, i) => at(i)).join('')}`;
   const tookMs = Array.from({ length: 10 }, () => {
     const begun = performance.now();
@@ -50,17 +50,17 @@ test.each([
   expect(Math.min(...tookMs)).toBeLessThan(15);
 });
 
-test('no other letter than the half-width voiced marks normalises to marks', () => {
+test('only the half-width voiced marks are letters that normalize to marks', () => {
   const all = Array.from({ length: 0x110000 }, (_, i) => String.fromCodePoint(i));
   const letters = all.filter((it) => !/\p{M}/u.test(it) && /^\p{M}+$/u.test(it.normalize('NFKD')));
   expect(letters).toEqual(['\uff9e', '\uff9f']);
 });
 
-test('a query uses at most ten words', () => {
+test('uses at most ten words of a query', () => {
   expect(queryTerms('a b c d e f g h i j k l')).toHaveLength(10);
 });
 
-test('every term is folded, non-empty and short, whatever the text', () => {
+test('terms are folded, non-empty and short for any text', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
       const terms = termsOf(text);
@@ -73,7 +73,7 @@ test('every term is folded, non-empty and short, whatever the text', () => {
   );
 });
 
-test('each word of a text finds the text, in any case and alone', () => {
+test('each word of a text finds the text, in any case', () => {
   const word = fc.string({
     unit: fc.constantFrom(...'abcXYZäÖéß019ñ'),
     minLength: 1,

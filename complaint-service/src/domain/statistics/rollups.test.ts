@@ -59,7 +59,7 @@ const clocks = {
   resolved_at: null,
 };
 
-test('times are counted once, in the month in which they end and in the right class', () => {
+test('counts each response time once, by the month in which it ends and by its range', () => {
   const answered = { ...clocks, first_answered_at: new Date('2026-02-01T00:00:00Z') };
   expect(timesEnded(clocks, answered)).toEqual([
     { measure: 'first_answer', month: '2026-02-01', category_id: 'a', bucket: 1, seconds: 3_600, onTime: true },
@@ -72,7 +72,7 @@ test('times are counted once, in the month in which they end and in the right cl
   expect(timesEnded(resolved, { ...resolved, resolved_at: null })).toEqual([]);
 });
 
-test('every complaint is in one class of age', () => {
+test('counts each active complaint in one age range', () => {
   const now = new Date('2026-03-01T12:00:00Z');
   const filed = ['2026-03-02', '2026-03-01', '2026-02-28', '2026-02-22', '2025-01-01'];
   const classes = ageClasses(

@@ -8,11 +8,11 @@ test.each([
   ['10.0.0.1', false],
   ['169.254.169.254', false],
   ['not an address', false],
-])('a delivery may connect to %s: %s', (address, allowed) => {
+])('a delivery can connect to %s: %s', (address, allowed) => {
   expect(mayConnectTo(address, 'public')).toBe(allowed);
 });
 
-test('the switch for development allows loopback and nothing else', () => {
+test('the setting for development allows only loopback addresses', () => {
   expect(
     ['127.0.0.1', '::1', '::ffff:127.0.0.1', '10.0.0.1', '169.254.169.254', '::'].map((address) =>
       mayConnectTo(address, 'loopback'),
@@ -45,11 +45,11 @@ test.each<[string, boolean]>([
   ['javascript:alert(1)', false],
   ['', false],
   [`https://hooks.example.com/${'a'.repeat(2_000)}`, false],
-])('%s as the URL of a webhook', (url, allowed) => {
+])('checks %s as the URL of a webhook', (url, allowed) => {
   expect(problemOfUrl(url, 'public') === undefined).toBe(allowed);
 });
 
-test('the switch for development allows plain http on this machine', () => {
+test('the setting for development allows plain http on this machine', () => {
   expect(problemOfUrl('http://127.0.0.1:8080/hook', 'loopback')).toBeUndefined();
   expect(problemOfUrl('http://localhost/hook', 'loopback')).toBeUndefined();
   expect(problemOfUrl('http://10.0.0.1/hook', 'loopback')).toBe('must be a public address');

@@ -38,7 +38,7 @@ describe('a signed delivery', () => {
   test.each([
     ['ed25519', keys.ed25519],
     ['a secret', keys.secret({ ...webhook, version: 2 })],
-  ])('is accepted by another implementation of RFC 9421, with %s', async (_how, key) => {
+  ])('verifies in an independent implementation of RFC 9421, with %s', async (_how, key) => {
     const headers = signDelivery({ url, body, createdSec }, [key]);
     expect(await verifies(headers)).toBe(true);
     expect(headers['content-digest']).toBe(`sha-256=:${createHash('sha256').update(body).digest('base64')}:`);
@@ -50,7 +50,7 @@ describe('a signed delivery', () => {
     expect(await verifies(later).catch(() => false)).toBe(false);
   });
 
-  test('has a signature by each of two secrets while one is rotated', async () => {
+  test('has two signatures during a rotation, one by each secret', async () => {
     const rotated = [3, 2].map((version) => keys.secret({ ...webhook, version }));
     const headers = signDelivery({ url, body, createdSec }, rotated);
     expect(headers['signature-input']).toMatch(/^sig1=\(.*keyid="[^"]*\.3".*, sig2=\(.*keyid="[^"]*\.2"/);
@@ -58,7 +58,7 @@ describe('a signed delivery', () => {
   });
 });
 
-test('every webhook, version and tenant has a secret of its own, and each master key its own public key', () => {
+test('every webhook, version and tenant has a separate secret, and each master key a separate public key', () => {
   const secrets = [
     webhook,
     { ...webhook, tenantId: 'globex' },
@@ -71,7 +71,7 @@ test('every webhook, version and tenant has a secret of its own, and each master
   expect(webhookKeys(Buffer.alloc(32, 7)).published).toEqual(keys.published);
 });
 
-test('retries wait longer each time, up to an hour, and never less than half of that', () => {
+test('retry delays grow to at most an hour, and are never less than half of that step', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 1000 }),
